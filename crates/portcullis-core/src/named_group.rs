@@ -1,0 +1,50 @@
+//! Named groups for key exchange.
+//!
+//! RFC 8446 §4.2.7, RFC 7919, RFC 8422, draft-ietf-tls-ecdhe-mlkem.
+
+use crate::code_point::code_points;
+
+code_points! {
+    /// A group in the IANA registry "TLS Supported Groups".
+    pub struct NamedGroup(u16) {
+        /// NIST P-256.
+        SECP256R1 = 0x0017, "secp256r1";
+        /// NIST P-384.
+        SECP384R1 = 0x0018, "secp384r1";
+        /// NIST P-521.
+        SECP521R1 = 0x0019, "secp521r1";
+        /// RFC 7748.
+        X25519 = 0x001d, "x25519";
+        /// RFC 7748.
+        X448 = 0x001e, "x448";
+        /// RFC 7919.
+        FFDHE2048 = 0x0100, "ffdhe2048";
+        /// RFC 7919.
+        FFDHE3072 = 0x0101, "ffdhe3072";
+        /// RFC 7919.
+        FFDHE4096 = 0x0102, "ffdhe4096";
+        /// RFC 7919.
+        FFDHE6144 = 0x0103, "ffdhe6144";
+        /// RFC 7919.
+        FFDHE8192 = 0x0104, "ffdhe8192";
+        /// P-256 with ML-KEM-768.
+        SECP256R1_MLKEM768 = 0x11eb, "SecP256r1MLKEM768";
+        /// X25519 with ML-KEM-768.
+        X25519_MLKEM768 = 0x11ec, "X25519MLKEM768";
+        /// P-384 with ML-KEM-1024.
+        SECP384R1_MLKEM1024 = 0x11ed, "SecP384r1MLKEM1024";
+    }
+}
+
+impl NamedGroup {
+    /// The groups this build can do, strongest first; the default offer (C6, P2).
+    pub const SUPPORTED: &'static [Self] = &[
+        Self::X25519_MLKEM768,
+        Self::SECP256R1_MLKEM768,
+        Self::SECP384R1_MLKEM1024,
+        Self::X25519,
+        Self::SECP256R1,
+        Self::SECP384R1,
+        Self::SECP521R1,
+    ];
+}

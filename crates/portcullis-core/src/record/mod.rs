@@ -1,0 +1,1 @@
+//! The record protocol (RFC 8446 §5).

@@ -1,0 +1,84 @@
+//! Signature schemes.
+//!
+//! RFC 8446 §4.2.3; ML-DSA from draft-ietf-tls-mldsa.
+
+use crate::code_point::code_points;
+
+code_points! {
+    /// A scheme in the IANA registry "TLS SignatureScheme".
+    pub struct SignatureScheme(u16) {
+        /// Certificates of old only; never offered by default.
+        RSA_PKCS1_SHA1 = 0x0201, "rsa_pkcs1_sha1";
+        /// Certificates of old only; never offered by default.
+        ECDSA_SHA1 = 0x0203, "ecdsa_sha1";
+        /// In TLS 1.3 for certificates only.
+        RSA_PKCS1_SHA256 = 0x0401, "rsa_pkcs1_sha256";
+        /// P-256 with SHA-256.
+        ECDSA_SECP256R1_SHA256 = 0x0403, "ecdsa_secp256r1_sha256";
+        /// In TLS 1.3 for certificates only.
+        RSA_PKCS1_SHA384 = 0x0501, "rsa_pkcs1_sha384";
+        /// P-384 with SHA-384.
+        ECDSA_SECP384R1_SHA384 = 0x0503, "ecdsa_secp384r1_sha384";
+        /// In TLS 1.3 for certificates only.
+        RSA_PKCS1_SHA512 = 0x0601, "rsa_pkcs1_sha512";
+        /// P-521 with SHA-512.
+        ECDSA_SECP521R1_SHA512 = 0x0603, "ecdsa_secp521r1_sha512";
+        /// RSA-PSS with an rsaEncryption key.
+        RSA_PSS_RSAE_SHA256 = 0x0804, "rsa_pss_rsae_sha256";
+        /// RSA-PSS with an rsaEncryption key.
+        RSA_PSS_RSAE_SHA384 = 0x0805, "rsa_pss_rsae_sha384";
+        /// RSA-PSS with an rsaEncryption key.
+        RSA_PSS_RSAE_SHA512 = 0x0806, "rsa_pss_rsae_sha512";
+        /// RFC 8032.
+        ED25519 = 0x0807, "ed25519";
+        /// RFC 8032.
+        ED448 = 0x0808, "ed448";
+        /// RSA-PSS with an id-RSASSA-PSS key.
+        RSA_PSS_PSS_SHA256 = 0x0809, "rsa_pss_pss_sha256";
+        /// RSA-PSS with an id-RSASSA-PSS key.
+        RSA_PSS_PSS_SHA384 = 0x080a, "rsa_pss_pss_sha384";
+        /// RSA-PSS with an id-RSASSA-PSS key.
+        RSA_PSS_PSS_SHA512 = 0x080b, "rsa_pss_pss_sha512";
+        /// FIPS 204.
+        MLDSA44 = 0x0904, "mldsa44";
+        /// FIPS 204.
+        MLDSA65 = 0x0905, "mldsa65";
+        /// FIPS 204.
+        MLDSA87 = 0x0906, "mldsa87";
+    }
+}
+
+impl SignatureScheme {
+    /// What we accept in a TLS 1.3 CertificateVerify by default, strongest first (C7).
+    pub const TLS13_DEFAULT: &'static [Self] = &[
+        Self::MLDSA87,
+        Self::MLDSA65,
+        Self::MLDSA44,
+        Self::ED25519,
+        Self::ECDSA_SECP521R1_SHA512,
+        Self::ECDSA_SECP384R1_SHA384,
+        Self::ECDSA_SECP256R1_SHA256,
+        Self::RSA_PSS_RSAE_SHA512,
+        Self::RSA_PSS_RSAE_SHA384,
+        Self::RSA_PSS_RSAE_SHA256,
+    ];
+
+    /// What may additionally sign a certificate in the peer's chain (RFC 8446 §4.2.3).
+    pub const CERTIFICATE_ONLY: &'static [Self] = &[
+        Self::RSA_PKCS1_SHA512,
+        Self::RSA_PKCS1_SHA384,
+        Self::RSA_PKCS1_SHA256,
+    ];
+
+    /// Whether TLS 1.3 allows the scheme in CertificateVerify (§4.4.3): no PKCS#1, no SHA-1.
+    pub const fn allowed_in_tls13_certificate_verify(self) -> bool {
+        !matches!(
+            self,
+            Self::RSA_PKCS1_SHA1
+                | Self::ECDSA_SHA1
+                | Self::RSA_PKCS1_SHA256
+                | Self::RSA_PKCS1_SHA384
+                | Self::RSA_PKCS1_SHA512
+        )
+    }
+}

@@ -1,0 +1,161 @@
+//! Every rule a peer can break: its name, the alert it costs, a sentence, and the RFC section.
+//!
+//! State files name violations, never alerts. A bare § means RFC 8446.
+
+use crate::alert::AlertDescription;
+
+macro_rules! violations {
+    ($($group:literal { $($name:ident => $alert:ident, $section:literal, $sentence:literal;)+ })+) => {
+        /// A rule the peer broke.
+        ///
+        /// Each has exactly one alert, which is what the peer is told.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Violation {
+            $($(
+                #[doc = concat!($sentence, " (", $section, ", `", stringify!($alert), "`).")]
+                $name,
+            )+)+
+        }
+
+        impl Violation {
+            /// Every violation, in the order of this file.
+            pub const ALL: &'static [Self] = &[$($(Self::$name,)+)+];
+
+            /// The alert the peer is sent.
+            pub const fn alert(self) -> AlertDescription {
+                match self { $($(Self::$name => AlertDescription::$alert,)+)+ }
+            }
+
+            /// Where the rule stands.
+            pub const fn section(self) -> &'static str {
+                match self { $($(Self::$name => $section,)+)+ }
+            }
+
+            /// What the peer did, in one sentence.
+            pub const fn sentence(self) -> &'static str {
+                match self { $($(Self::$name => $sentence,)+)+ }
+            }
+
+            /// The name of the violation, as in this file.
+            pub const fn name(self) -> &'static str {
+                match self { $($(Self::$name => stringify!($name),)+)+ }
+            }
+        }
+    };
+}
+
+violations! {
+    "records" {
+        UnknownRecordType => UNEXPECTED_MESSAGE, "§5", "the peer sent a record of an unknown type";
+        WrongRecordVersion => PROTOCOL_VERSION, "§5.1", "the peer sent a record with a version that is not TLS";
+        RecordTooLong => RECORD_OVERFLOW, "§5.1, §5.2", "the peer sent a record longer than the protocol allows";
+        RecordBeyondLimit => RECORD_OVERFLOW, "RFC 8449 §4", "the peer sent a record longer than the limit it was told";
+        BadRecordMac => BAD_RECORD_MAC, "§5.2", "the peer sent a record that does not open under the current key";
+        NoContentType => UNEXPECTED_MESSAGE, "§5.4", "the peer sent a protected record with nothing but padding";
+        UnprotectedRecord => UNEXPECTED_MESSAGE, "§5", "the peer sent an unprotected record where a protected one is due";
+        EmptyRecord => UNEXPECTED_MESSAGE, "§5.1", "the peer sent an empty handshake or alert record";
+        TooManyEmptyRecords => UNEXPECTED_MESSAGE, "§5.1", "the peer sent too many empty records in a row";
+        MalformedChangeCipherSpec => UNEXPECTED_MESSAGE, "§5", "the peer sent a change_cipher_spec that is not the single byte 1";
+        UnexpectedChangeCipherSpec => UNEXPECTED_MESSAGE, "§5", "the peer sent a change_cipher_spec where none is allowed";
+        TooManyChangeCipherSpecs => UNEXPECTED_MESSAGE, "§5, D.4", "the peer sent more change_cipher_spec records than middlebox compatibility needs";
+        InterleavedRecord => UNEXPECTED_MESSAGE, "§5.1", "the peer put another record between the fragments of a handshake message";
+        MessageSpansKeyChange => UNEXPECTED_MESSAGE, "§5.1", "the peer sent handshake bytes beyond a message after which the keys change";
+        ApplicationDataTooEarly => UNEXPECTED_MESSAGE, "§2", "the peer sent application data before the handshake was over";
+        TooMuchEarlyData => UNEXPECTED_MESSAGE, "§4.2.10", "the peer sent more early data than may be skipped";
+        AeadLimitReached => BAD_RECORD_MAC, "§5.5", "the peer sent more records under one key than the cipher can protect";
+    }
+    "alerts" {
+        MalformedAlert => DECODE_ERROR, "§6", "the peer sent an alert that is not two bytes";
+        UnknownAlertLevel => ILLEGAL_PARAMETER, "§6", "the peer sent an alert of an unknown level";
+        TooManyWarnings => UNEXPECTED_MESSAGE, "§6", "the peer sent too many warning alerts";
+        DataAfterClose => UNEXPECTED_MESSAGE, "§6.1", "the peer sent data after its close_notify";
+    }
+    "handshake messages" {
+        UnexpectedMessage => UNEXPECTED_MESSAGE, "§4", "the peer sent a handshake message that does not belong here";
+        UnknownHandshakeType => UNEXPECTED_MESSAGE, "§4", "the peer sent a handshake message of an unknown type";
+        HandshakeMessageTooLong => ILLEGAL_PARAMETER, "§4", "the peer sent a handshake message longer than `max_handshake_size`";
+        MalformedMessage => DECODE_ERROR, "§6.2", "the peer sent a message that cannot be decoded";
+        MalformedExtension => DECODE_ERROR, "§4.2", "the peer sent an extension that cannot be decoded";
+        DuplicateExtension => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension twice in one message";
+        ExtensionNotOffered => UNSUPPORTED_EXTENSION, "§4.2", "the peer answered an extension that was not offered";
+        ExtensionMisplaced => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension in a message it does not belong to";
+    }
+    "ServerHello and HelloRetryRequest" {
+        VersionNotOffered => PROTOCOL_VERSION, "§4.1.3", "the server selected a version that was not offered";
+        LegacyVersionInServerHello => ILLEGAL_PARAMETER, "§4.1.3", "the server sent a legacy_version that is not TLS 1.2";
+        SelectedVersionTooLow => ILLEGAL_PARAMETER, "§4.2.1", "the server selected a version below TLS 1.3 in supported_versions";
+        DowngradeDetected => ILLEGAL_PARAMETER, "§4.1.3", "the server says that it was talked down from TLS 1.3";
+        SessionIdNotEchoed => ILLEGAL_PARAMETER, "§4.1.3", "the server did not echo legacy_session_id";
+        SuiteNotOffered => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a cipher suite that was not offered";
+        SuiteNotForVersion => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a cipher suite of another protocol version";
+        CompressionSelected => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a compression method";
+        ServerKeyShareMissing => MISSING_EXTENSION, "§4.2.8", "the server sent no key share";
+        KeyShareGroupNotOffered => ILLEGAL_PARAMETER, "§4.2.8", "the server sent a key share of a group for which there was none";
+        BadKeyShare => ILLEGAL_PARAMETER, "§4.2.8", "the peer sent a key share that is not a valid public key of its group";
+        RetryWithoutChange => ILLEGAL_PARAMETER, "§4.1.4", "the server asked for a new hello that would be the same as the first";
+        RetryGroupNotOffered => ILLEGAL_PARAMETER, "§4.2.8", "the server asked for a key share of a group that was not offered";
+        RetryGroupAlreadyShared => ILLEGAL_PARAMETER, "§4.2.8", "the server asked for a key share that the first hello already had";
+        SecondRetry => UNEXPECTED_MESSAGE, "§4.1.4", "the server sent a second HelloRetryRequest";
+        SuiteChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another cipher suite than in its HelloRetryRequest";
+        GroupChangedAfterRetry => ILLEGAL_PARAMETER, "§4.2.8", "the server selected another group than in its HelloRetryRequest";
+        EmptyCookie => DECODE_ERROR, "§4.2.2", "the peer sent an empty cookie";
+    }
+    "EncryptedExtensions" {
+        ProtocolNotOffered => ILLEGAL_PARAMETER, "RFC 7301 §3.1", "the server selected an application protocol that was not offered";
+        ServerNameAckNotEmpty => DECODE_ERROR, "RFC 6066 §3", "the server answered server_name with something";
+        BadRecordSizeLimit => ILLEGAL_PARAMETER, "RFC 8449 §4", "the peer sent a record_size_limit below 64 or, as a server, above the protocol's limit";
+        RecordSizeLimitWithMaxFragment => ILLEGAL_PARAMETER, "RFC 8449 §5", "the server answered both record_size_limit and max_fragment_length";
+        MaxFragmentLengthChanged => ILLEGAL_PARAMETER, "RFC 6066 §4", "the server answered max_fragment_length with another value";
+        BadMaxFragmentLength => ILLEGAL_PARAMETER, "RFC 6066 §4", "the client asked for a max_fragment_length that does not exist";
+    }
+    "authentication" {
+        RequestContextNotEmpty => ILLEGAL_PARAMETER, "§4.3.2", "the server sent a context in a CertificateRequest of the handshake";
+        RequestWithoutSignatureAlgorithms => MISSING_EXTENSION, "§4.3.2", "the server's CertificateRequest has no signature_algorithms";
+        CertificateContextMismatch => ILLEGAL_PARAMETER, "§4.4.2", "the peer's Certificate does not carry the context of the request";
+        NoServerCertificate => DECODE_ERROR, "§4.4.2.4", "the server sent an empty certificate list";
+        NoClientCertificate => CERTIFICATE_REQUIRED, "§4.4.2.4", "the client sent no certificate although one is required";
+        EmptyCertificateEntry => DECODE_ERROR, "§4.4.2", "the peer sent an empty certificate in its list";
+        SchemeNotOffered => ILLEGAL_PARAMETER, "§4.4.3", "the peer signed with a scheme that was not offered";
+        SchemeDoesNotFitKey => ILLEGAL_PARAMETER, "§4.4.3", "the peer signed with a scheme that does not fit the key in its certificate";
+        BadSignature => DECRYPT_ERROR, "§4.4.3", "the peer's CertificateVerify signature does not verify";
+        FinishedMismatch => DECRYPT_ERROR, "§4.4.4", "the peer's Finished does not match the handshake";
+    }
+    "ClientHello" {
+        NotTls => UNEXPECTED_MESSAGE, "§5", "the peer does not speak TLS";
+        UnsupportedVersion => PROTOCOL_VERSION, "§4.2.1", "the client offered no version that is enabled here";
+        InappropriateFallback => INAPPROPRIATE_FALLBACK, "RFC 7507 §3", "the client fell back although a better version is enabled here";
+        LegacyVersionInClientHello => PROTOCOL_VERSION, "§4.1.2", "the client sent a legacy_version older than TLS 1.0";
+        CompressionOffered => ILLEGAL_PARAMETER, "§4.1.2", "the client offered compression together with TLS 1.3";
+        NoSharedCipherSuite => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no cipher suite that is enabled here";
+        NoSharedGroup => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no group that is enabled here";
+        NoSharedSignatureScheme => HANDSHAKE_FAILURE, "§4.4.2.2", "the peer accepts no signature scheme that an identity here can produce";
+        NoSharedProtocol => NO_APPLICATION_PROTOCOL, "RFC 7301 §3.2", "the client offered no application protocol that is enabled here";
+        UnrecognizedName => UNRECOGNIZED_NAME, "RFC 6066 §3", "the client asked for a server name that is not served here";
+        BadServerName => ILLEGAL_PARAMETER, "RFC 6066 §3", "the client sent a server name that is no host name";
+        SupportedGroupsMissing => MISSING_EXTENSION, "§9.2", "the client sent no supported_groups";
+        KeyShareMissing => MISSING_EXTENSION, "§9.2", "the client sent no key_share";
+        SignatureAlgorithmsMissing => MISSING_EXTENSION, "§9.2", "the client sent no signature_algorithms";
+        KeyShareOutsideGroups => ILLEGAL_PARAMETER, "§4.2.8", "the client sent a key share of a group it did not list";
+        DuplicateKeyShare => ILLEGAL_PARAMETER, "§4.2.8", "the client sent two key shares of one group";
+        PskNotLast => ILLEGAL_PARAMETER, "§4.2.11", "the client's pre_shared_key is not its last extension";
+        PskWithoutModes => MISSING_EXTENSION, "§4.2.9", "the client sent pre_shared_key without psk_key_exchange_modes";
+        SecondHelloChanged => ILLEGAL_PARAMETER, "§4.1.2", "the client's second hello differs from the first where it may not";
+        RetryIgnored => ILLEGAL_PARAMETER, "§4.1.2", "the client's second hello does not have just the key share it was asked for";
+        BadCookie => ILLEGAL_PARAMETER, "§4.2.2", "the client did not send back the cookie it was given";
+        UnexpectedCookie => ILLEGAL_PARAMETER, "§4.2.2", "the client sent a cookie that it was not given";
+        EarlyDataAfterRetry => ILLEGAL_PARAMETER, "§4.2.10", "the client offered early data in its second hello";
+    }
+    "after the handshake" {
+        BadKeyUpdate => ILLEGAL_PARAMETER, "§4.6.3", "the peer sent a KeyUpdate with an unknown request";
+        TooManyKeyUpdates => UNEXPECTED_MESSAGE, "§4.6.3", "the peer sent too many KeyUpdates in a row";
+        TooManyTickets => UNEXPECTED_MESSAGE, "§4.6.1", "the server sent too many tickets in a row";
+        UnexpectedPostHandshakeMessage => UNEXPECTED_MESSAGE, "§4.6", "the peer sent a handshake message that is not allowed after the handshake";
+    }
+}
+
+impl core::fmt::Display for Violation {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} ({})", self.sentence(), self.section())
+    }
+}
