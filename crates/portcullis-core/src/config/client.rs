@@ -1,0 +1,186 @@
+//! What a client may do.
+
+use std::sync::Arc;
+
+use rustls_pki_types::{DnsName, ServerName};
+
+use super::policy::{KeyShares, MaxFragmentLength, PaddingPolicy, Policy, common_options, distinct};
+use crate::error::Misuse;
+use crate::named_group::NamedGroup;
+use crate::signature_scheme::SignatureScheme;
+use crate::suite::CipherSuite;
+use crate::x509::{ChainPolicy, Identity, Roots};
+
+/// A client's configuration. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ClientConfig(Arc<Client>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) policy: Policy,
+    pub(crate) key_shares: KeyShares,
+    pub(crate) verification: Verification,
+    pub(crate) identities: Vec<Identity>,
+    pub(crate) server_name_indication: ServerNameIndication,
+    pub(crate) max_fragment_length: Option<MaxFragmentLength>,
+    pub(crate) send_certificate_authorities: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Verification {
+    Chain(ChainPolicy),
+    DangerouslyNone,
+}
+
+/// What the client says about the name it connects to (D7; RFC 6066 §3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerNameIndication {
+    /// The name given when connecting, if it is a host name.
+    #[default]
+    Send,
+    /// Another name than the one the certificate must have.
+    SendOther(DnsName<'static>),
+    /// Nothing. The certificate must have the name given when connecting all the same.
+    Omit,
+}
+
+impl core::ops::Deref for ClientConfig {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.0
+    }
+}
+
+impl ClientConfig {
+    /// Starts from the defaults: verify the server against `roots`.
+    pub fn builder(roots: Roots) -> ClientConfigBuilder {
+        ClientConfigBuilder::new(Verification::Chain(ChainPolicy::new(roots)))
+    }
+
+    /// Starts a configuration that accepts any server whatsoever (`verify_none`).
+    ///
+    /// Whoever sits on the path can read and change everything.
+    pub fn dangerous_builder_without_verification() -> ClientConfigBuilder {
+        ClientConfigBuilder::new(Verification::DangerouslyNone)
+    }
+
+    /// Starts from this configuration.
+    pub fn to_builder(&self) -> ClientConfigBuilder {
+        ClientConfigBuilder { client: (*self.0).clone() }
+    }
+
+    /// The application protocols that are offered.
+    pub fn alpn_protocols(&self) -> impl Iterator<Item = &[u8]> {
+        self.policy.alpn.iter().map(|name| &**name)
+    }
+
+    /// The host name that goes into the ClientHello for a connection to `name`.
+    pub(crate) fn indicated<'a>(&'a self, name: &'a ServerName<'static>) -> Option<&'a str> {
+        match (&self.server_name_indication, name) {
+            (ServerNameIndication::Send, ServerName::DnsName(name)) => Some(name.as_ref().trim_end_matches('.')),
+            (ServerNameIndication::SendOther(name), _) => Some(name.as_ref().trim_end_matches('.')),
+            _ => None,
+        }
+    }
+}
+
+/// Builds a [`ClientConfig`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ClientConfigBuilder {
+    client: Client,
+}
+
+impl ClientConfigBuilder {
+    fn new(verification: Verification) -> Self {
+        Self {
+            client: Client {
+                policy: Policy::default(),
+                key_shares: KeyShares::Preferred,
+                verification,
+                identities: Vec::new(),
+                server_name_indication: ServerNameIndication::Send,
+                max_fragment_length: None,
+                send_certificate_authorities: false,
+            },
+        }
+    }
+
+    common_options!(client);
+
+    /// Which groups the first hello carries a share for. Default: [`KeyShares::Preferred`].
+    pub fn key_shares(mut self, shares: KeyShares) -> Self {
+        self.client.key_shares = shares;
+        self
+    }
+
+    /// An identity to present when the server asks for one. Call again for further ones.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.client.identities.push(identity);
+        self
+    }
+
+    /// What is said about the server's name (D7).
+    pub fn server_name_indication(mut self, indication: ServerNameIndication) -> Self {
+        self.client.server_name_indication = indication;
+        self
+    }
+
+    /// Asks the server for small records (D9).
+    pub fn max_fragment_length(mut self, length: MaxFragmentLength) -> Self {
+        self.client.max_fragment_length = Some(length);
+        self
+    }
+
+    /// Tells the server the names of the trust anchors (D11; RFC 8446 §4.2.4). Default: no.
+    pub fn send_certificate_authorities(mut self, on: bool) -> Self {
+        self.client.send_certificate_authorities = on;
+        self
+    }
+
+    /// The most intermediates between the server's certificate and a trust anchor (C9).
+    /// Default: 10; the path builder's own bound is 6.
+    pub fn depth(mut self, intermediates: usize) -> Self {
+        if let Verification::Chain(policy) = &mut self.client.verification {
+            policy.depth = intermediates;
+        }
+        self
+    }
+
+    /// Pauses after the ServerHello with the question
+    /// [`ReviewServerHello`](crate::question::ReviewServerHello) (B5).
+    pub fn pause_at_hello(mut self, on: bool) -> Self {
+        self.client.policy.asked.hello = on;
+        self
+    }
+
+    /// Checks the options against each other.
+    ///
+    /// # Errors
+    /// A sentence that names the option and what to do.
+    pub fn build(mut self) -> Result<ClientConfig, Misuse> {
+        self.client.policy.check()?;
+        if let KeyShares::Groups(groups) = &self.client.key_shares {
+            distinct("key_shares", groups)?;
+            if let Some(group) = groups.iter().find(|group| !self.client.policy.groups.contains(group)) {
+                return Err(Misuse::new(format!("key_shares: {group} is not among the groups")));
+            }
+        }
+        if self.client.max_fragment_length.is_some() && self.client.policy.record_size_limit.is_some() {
+            return Err(Misuse::new(
+                "max_fragment_length and record_size_limit exclude each other (RFC 8449 §5): leave one out",
+            ));
+        }
+        if let Verification::Chain(policy) = &mut self.client.verification {
+            if policy.roots.is_empty() && !self.client.policy.asked.verification {
+                return Err(Misuse::new(
+                    "there is no trust anchor: every server would be refused; add a root certificate",
+                ));
+            }
+            policy.schemes = self.client.policy.certificate_schemes().collect();
+        }
+        Ok(ClientConfig(Arc::new(self.client)))
+    }
+}

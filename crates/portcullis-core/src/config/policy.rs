@@ -1,0 +1,301 @@
+//! What client and server have in common: algorithms, limits, and their defaults with reasons.
+
+use crate::error::Misuse;
+use crate::named_group::NamedGroup;
+use crate::signature_scheme::SignatureScheme;
+use crate::suite::CipherSuite;
+
+pub use crate::record::PaddingPolicy;
+
+/// Which groups the first ClientHello carries a key share for (RFC 8446 §4.2.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyShares {
+    /// The first group; when that is a post-quantum hybrid, also the classical group inside it
+    /// if it is offered, since that share costs nothing more to make.
+    Preferred,
+    /// Just these, in this order. They must be among the groups.
+    Groups(Vec<NamedGroup>),
+}
+
+/// A limit on the plaintext of a record that a client may ask for (RFC 6066 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxFragmentLength {
+    /// 512 bytes.
+    Bytes512,
+    /// 1,024 bytes.
+    Bytes1024,
+    /// 2,048 bytes.
+    Bytes2048,
+    /// 4,096 bytes.
+    Bytes4096,
+}
+
+impl MaxFragmentLength {
+    /// The number of bytes.
+    pub const fn bytes(self) -> u16 {
+        match self {
+            Self::Bytes512 => 512,
+            Self::Bytes1024 => 1024,
+            Self::Bytes2048 => 2048,
+            Self::Bytes4096 => 4096,
+        }
+    }
+
+    /// The value on the wire.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Bytes512 => 1,
+            Self::Bytes1024 => 2,
+            Self::Bytes2048 => 3,
+            Self::Bytes4096 => 4,
+        }
+    }
+
+    pub(crate) const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            1 => Self::Bytes512,
+            2 => Self::Bytes1024,
+            3 => Self::Bytes2048,
+            4 => Self::Bytes4096,
+            _ => return None,
+        })
+    }
+}
+
+/// The questions that are asked although they have a default answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// Server: which configuration, once the ClientHello is here. Client: go on, once the
+    /// ServerHello is here.
+    pub(crate) hello: bool,
+    pub(crate) identity: bool,
+    pub(crate) signature: bool,
+    pub(crate) verification: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub(crate) cipher_suites: Vec<CipherSuite>,
+    pub(crate) groups: Vec<NamedGroup>,
+    pub(crate) schemes: Vec<SignatureScheme>,
+    pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
+    pub(crate) alpn: Vec<Box<[u8]>>,
+    pub(crate) record_size_limit: Option<u16>,
+    pub(crate) max_handshake_size: usize,
+    pub(crate) key_update_at: u64,
+    pub(crate) padding: PaddingPolicy,
+    pub(crate) middlebox_compatibility: bool,
+    pub(crate) key_log: bool,
+    pub(crate) observe_messages: bool,
+    pub(crate) asked: Asked,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            cipher_suites: CipherSuite::SUPPORTED.to_vec(),
+            groups: NamedGroup::SUPPORTED.to_vec(),
+            schemes: SignatureScheme::TLS13_DEFAULT.to_vec(),
+            certificate_schemes: None,
+            alpn: Vec::new(),
+            record_size_limit: None,
+            // 256 KiB, as the seed system: room for post-quantum chains, no room for floods.
+            max_handshake_size: 256 * 1024,
+            // 353 TB, as the seed system; each AEAD's own limit (§5.5) comes first if it is lower.
+            key_update_at: 388_736_063_997,
+            padding: PaddingPolicy::None,
+            middlebox_compatibility: true,
+            key_log: false,
+            observe_messages: false,
+            asked: Asked::default(),
+        }
+    }
+}
+
+impl Policy {
+    /// The schemes accepted in the signatures of certificates (§4.2.3).
+    pub(crate) fn certificate_schemes(&self) -> impl Iterator<Item = SignatureScheme> + '_ {
+        let (list, more): (&[_], &[_]) = match &self.certificate_schemes {
+            Some(list) => (list, &[]),
+            None => (&self.schemes, SignatureScheme::CERTIFICATE_ONLY),
+        };
+        list.iter().chain(more).copied()
+    }
+
+    /// What can be wrong in what the user chose.
+    pub(crate) fn check(&self) -> Result<(), Misuse> {
+        distinct("cipher_suites", &self.cipher_suites)?;
+        if let Some(suite) = self.cipher_suites.iter().find(|suite| !CipherSuite::SUPPORTED.contains(suite)) {
+            return Err(Misuse::new(format!(
+                "cipher_suites: {suite} is not implemented; choose from {:?}",
+                CipherSuite::SUPPORTED
+            )));
+        }
+        distinct("groups", &self.groups)?;
+        if let Some(group) = self.groups.iter().find(|group| !NamedGroup::SUPPORTED.contains(group)) {
+            return Err(Misuse::new(format!(
+                "groups: {group} is not implemented; choose from {:?}",
+                NamedGroup::SUPPORTED
+            )));
+        }
+        distinct("signature_schemes", &self.schemes)?;
+        if let Some(scheme) = self.schemes.iter().find(|scheme| !SignatureScheme::TLS13_DEFAULT.contains(scheme)) {
+            return Err(Misuse::new(format!(
+                "signature_schemes: {scheme} is not implemented for handshake signatures; choose from {:?}",
+                SignatureScheme::TLS13_DEFAULT
+            )));
+        }
+        if let Some(list) = &self.certificate_schemes {
+            distinct("certificate_signature_schemes", list)?;
+            let known = |scheme: &SignatureScheme| {
+                SignatureScheme::TLS13_DEFAULT.contains(scheme) || SignatureScheme::CERTIFICATE_ONLY.contains(scheme)
+            };
+            if let Some(scheme) = list.iter().find(|scheme| !known(scheme)) {
+                return Err(Misuse::new(format!(
+                    "certificate_signature_schemes: {scheme} is not implemented for certificates"
+                )));
+            }
+        }
+        let alpn_bytes: usize = self.alpn.iter().map(|name| name.len() + 1).sum();
+        if self.alpn.iter().any(|name| name.is_empty() || name.len() > 255) || alpn_bytes > 0xffff {
+            return Err(Misuse::new("alpn: a protocol name must have 1 to 255 bytes, all together at most 65,535"));
+        }
+        if let Some(limit) = self.record_size_limit
+            && !(64..=16_385).contains(&limit)
+        {
+            return Err(Misuse::new(format!(
+                "record_size_limit: {limit} is outside of 64..=16385 (RFC 8449 §4)"
+            )));
+        }
+        if !(1_024..=0xff_ffff).contains(&self.max_handshake_size) {
+            return Err(Misuse::new(format!(
+                "max_handshake_size: {} is outside of 1024..=16777215",
+                self.max_handshake_size
+            )));
+        }
+        if self.key_update_at == 0 {
+            return Err(Misuse::new("key_update_at: must be at least 1 byte"));
+        }
+        Ok(())
+    }
+}
+
+/// A list the peer is offered must not be empty, nor name anything twice.
+pub(super) fn distinct<T: PartialEq + core::fmt::Display>(option: &str, list: &[T]) -> Result<(), Misuse> {
+    if list.is_empty() {
+        return Err(Misuse::new(format!("{option}: the list is empty; name at least one")));
+    }
+    for (index, value) in list.iter().enumerate() {
+        if list.iter().skip(index + 1).any(|other| other == value) {
+            return Err(Misuse::new(format!("{option}: {value} is there twice")));
+        }
+    }
+    Ok(())
+}
+
+/// The builder methods that client and server share.
+macro_rules! common_options {
+    ($role:ident) => {
+        /// The cipher suites, in order of preference (C5). Default: [`CipherSuite::SUPPORTED`].
+        pub fn cipher_suites(mut self, suites: impl Into<Vec<CipherSuite>>) -> Self {
+            self.$role.policy.cipher_suites = suites.into();
+            self
+        }
+
+        /// The groups for key exchange, in order of preference (C6). Default:
+        /// [`NamedGroup::SUPPORTED`], post-quantum hybrids first.
+        pub fn groups(mut self, groups: impl Into<Vec<NamedGroup>>) -> Self {
+            self.$role.policy.groups = groups.into();
+            self
+        }
+
+        /// The schemes accepted in the peer's CertificateVerify (C7). Default:
+        /// [`SignatureScheme::TLS13_DEFAULT`].
+        pub fn signature_schemes(mut self, schemes: impl Into<Vec<SignatureScheme>>) -> Self {
+            self.$role.policy.schemes = schemes.into();
+            self
+        }
+
+        /// The schemes accepted in the signatures of the peer's certificates (C7). Default: those
+        /// of [`signature_schemes`](Self::signature_schemes) and PKCS#1 with SHA-256 and longer.
+        pub fn certificate_signature_schemes(mut self, schemes: impl Into<Vec<SignatureScheme>>) -> Self {
+            self.$role.policy.certificate_schemes = Some(schemes.into());
+            self
+        }
+
+        /// The application protocols, in order of preference (D4, E4; RFC 7301).
+        pub fn alpn<P: AsRef<[u8]>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
+            self.$role.policy.alpn = protocols.into_iter().map(|name| name.as_ref().into()).collect();
+            self
+        }
+
+        /// The largest record this side wants to receive, in bytes of inner plaintext with its
+        /// content type: 64 to 16,385 (RFC 8449).
+        pub fn record_size_limit(mut self, limit: u16) -> Self {
+            self.$role.policy.record_size_limit = Some(limit);
+            self
+        }
+
+        /// The longest handshake message accepted, in bytes: 1,024 to 2^24-1 (C14). Default: 256 KiB.
+        pub fn max_handshake_size(mut self, bytes: usize) -> Self {
+            self.$role.policy.max_handshake_size = bytes;
+            self
+        }
+
+        /// Changes the write key after this many bytes (C21). The limits of each cipher
+        /// (RFC 8446 §5.5) are kept in any case. Default: 353 TB, as in Erlang.
+        pub fn key_update_at(mut self, bytes: u64) -> Self {
+            self.$role.policy.key_update_at = bytes;
+            self
+        }
+
+        /// How records are padded (RFC 8446 §5.4). Default: not at all.
+        pub fn padding(mut self, padding: PaddingPolicy) -> Self {
+            self.$role.policy.padding = padding;
+            self
+        }
+
+        /// Whether the handshake looks like TLS 1.2 to middleboxes (C22; RFC 8446 D.4).
+        /// Default: yes. A server follows its client.
+        pub fn middlebox_compatibility(mut self, on: bool) -> Self {
+            self.$role.policy.middlebox_compatibility = on;
+            self
+        }
+
+        /// Reports secrets as [`Event::Secret`](crate::Event::Secret), for debugging (C23).
+        /// Whoever has them can read the connection. Default: no.
+        pub fn key_log(mut self, on: bool) -> Self {
+            self.$role.policy.key_log = on;
+            self
+        }
+
+        /// Reports every handshake message by name as [`Event::Message`](crate::Event::Message).
+        pub fn observe_messages(mut self, on: bool) -> Self {
+            self.$role.policy.observe_messages = on;
+            self
+        }
+
+        /// Asks [`ChooseIdentity`](crate::question::ChooseIdentity) instead of choosing among the
+        /// configured identities.
+        pub fn ask_identity(mut self, on: bool) -> Self {
+            self.$role.policy.asked.identity = on;
+            self
+        }
+
+        /// Asks [`Sign`](crate::question::Sign) even when the key is local. For an external key
+        /// it is always asked.
+        pub fn ask_signature(mut self, on: bool) -> Self {
+            self.$role.policy.asked.signature = on;
+            self
+        }
+
+        /// Asks [`VerifyChain`](crate::question::VerifyChain) instead of verifying at once.
+        pub fn ask_verification(mut self, on: bool) -> Self {
+            self.$role.policy.asked.verification = on;
+            self
+        }
+    };
+}
+
+pub(super) use common_options;

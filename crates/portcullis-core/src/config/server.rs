@@ -1,0 +1,195 @@
+//! What a server may do.
+
+use std::sync::Arc;
+
+use super::policy::{PaddingPolicy, Policy, common_options};
+use crate::error::Misuse;
+use crate::named_group::NamedGroup;
+use crate::signature_scheme::SignatureScheme;
+use crate::suite::CipherSuite;
+use crate::x509::{ChainPolicy, Identity, Roots};
+
+/// A server's configuration. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ServerConfig(Arc<Server>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) policy: Policy,
+    pub(crate) identities: Vec<Identity>,
+    pub(crate) client_authentication: ClientAuthentication,
+    pub(crate) client_chain: ChainPolicy,
+    pub(crate) send_certificate_authorities: bool,
+    pub(crate) honor_cipher_order: bool,
+    pub(crate) honor_group_order: bool,
+    pub(crate) chacha20_for_mobile: bool,
+    pub(crate) refuse_unknown_names: bool,
+    pub(crate) cookie: bool,
+}
+
+/// Whether clients show a certificate (E1).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ClientAuthentication {
+    /// None is asked for.
+    None,
+    /// Asked for; a client may have none. One that is sent must lead to these roots.
+    Optional(Roots),
+    /// Asked for; a client without one is refused with `certificate_required`.
+    Required(Roots),
+    /// Asked for, not verified, may be missing: for applications that judge by other means.
+    DangerouslyUnverified,
+}
+
+impl ClientAuthentication {
+    pub(crate) fn is_requested(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+}
+
+impl core::ops::Deref for ServerConfig {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl ServerConfig {
+    /// Starts from the defaults: no client authentication, the server's preferences.
+    pub fn builder() -> ServerConfigBuilder {
+        ServerConfigBuilder {
+            server: Server {
+                policy: Policy::default(),
+                identities: Vec::new(),
+                client_authentication: ClientAuthentication::None,
+                client_chain: ChainPolicy::new(Roots::empty()),
+                send_certificate_authorities: true,
+                honor_cipher_order: true,
+                honor_group_order: true,
+                chacha20_for_mobile: true,
+                refuse_unknown_names: false,
+                cookie: false,
+            },
+        }
+    }
+
+    /// Starts from this configuration.
+    pub fn to_builder(&self) -> ServerConfigBuilder {
+        ServerConfigBuilder { server: (*self.0).clone() }
+    }
+
+    /// The application protocols, in order of preference.
+    pub fn alpn_protocols(&self) -> impl Iterator<Item = &[u8]> {
+        self.policy.alpn.iter().map(|name| &**name)
+    }
+}
+
+/// Builds a [`ServerConfig`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ServerConfigBuilder {
+    server: Server,
+}
+
+impl ServerConfigBuilder {
+    common_options!(server);
+
+    /// A certificate chain and its key. Call again for further ones: the best for a client is
+    /// chosen by server name, list of authorities and signature scheme.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.server.identities.push(identity);
+        self
+    }
+
+    /// Removes the identities added so far.
+    pub fn clear_identities(mut self) -> Self {
+        self.server.identities.clear();
+        self
+    }
+
+    /// Whether clients show a certificate. Default: no.
+    pub fn client_authentication(mut self, authentication: ClientAuthentication) -> Self {
+        self.server.client_authentication = authentication;
+        self
+    }
+
+    /// The most intermediates between a client's certificate and a trust anchor (C9).
+    /// Default: 10; the path builder's own bound is 6.
+    pub fn depth(mut self, intermediates: usize) -> Self {
+        self.server.client_chain.depth = intermediates;
+        self
+    }
+
+    /// Whether a request for a client certificate names the trust anchors. Default: yes.
+    pub fn send_certificate_authorities(mut self, on: bool) -> Self {
+        self.server.send_certificate_authorities = on;
+        self
+    }
+
+    /// Whether the server's order of cipher suites decides, or the client's (E6). Default: the server's.
+    pub fn honor_cipher_order(mut self, on: bool) -> Self {
+        self.server.honor_cipher_order = on;
+        self
+    }
+
+    /// Whether the server's order of groups decides, or the client's (E6). Default: the server's.
+    pub fn honor_group_order(mut self, on: bool) -> Self {
+        self.server.honor_group_order = on;
+        self
+    }
+
+    /// Whether a client that puts ChaCha20 first gets it although this server prefers AES: such
+    /// a client has no AES hardware. Default: yes.
+    pub fn chacha20_for_clients_without_aes(mut self, on: bool) -> Self {
+        self.server.chacha20_for_mobile = on;
+        self
+    }
+
+    /// Whether a client that asks for a name that no identity has is refused with
+    /// `unrecognized_name`. Default: no, it gets the first identity.
+    pub fn refuse_unknown_names(mut self, on: bool) -> Self {
+        self.server.refuse_unknown_names = on;
+        self
+    }
+
+    /// Whether a HelloRetryRequest carries a cookie (E10; RFC 8446 §4.2.2). Default: no, since
+    /// over a stream it proves nothing that the connection does not.
+    pub fn cookie(mut self, on: bool) -> Self {
+        self.server.cookie = on;
+        self
+    }
+
+    /// Pauses after the ClientHello with the question
+    /// [`ChooseConfiguration`](crate::question::ChooseConfiguration) (B5, E7).
+    pub fn pause_at_hello(mut self, on: bool) -> Self {
+        self.server.policy.asked.hello = on;
+        self
+    }
+
+    /// Checks the options against each other.
+    ///
+    /// # Errors
+    /// A sentence that names the option and what to do.
+    pub fn build(mut self) -> Result<ServerConfig, Misuse> {
+        self.server.policy.check()?;
+        if self.server.identities.is_empty() && !self.server.policy.asked.identity && !self.server.policy.asked.hello {
+            return Err(Misuse::new(
+                "there is no identity: a server needs a certificate and its key; add one",
+            ));
+        }
+        match &self.server.client_authentication {
+            ClientAuthentication::Optional(roots) | ClientAuthentication::Required(roots) => {
+                if roots.is_empty() && !self.server.policy.asked.verification {
+                    return Err(Misuse::new(
+                        "client_authentication: there is no trust anchor: every client would be refused",
+                    ));
+                }
+                self.server.client_chain.roots = roots.clone();
+            }
+            ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified => {}
+        }
+        self.server.client_chain.schemes = self.server.policy.certificate_schemes().collect();
+        Ok(ServerConfig(Arc::new(self.server)))
+    }
+}

@@ -1,0 +1,314 @@
+//! The contract: `receive`, `poll`, `answer`; after any call, poll until [`Step::Wait`].
+
+use std::collections::VecDeque;
+
+use rustls_pki_types::{ServerName, UnixTime};
+
+use crate::config::{ClientConfig, ServerConfig};
+use crate::crypto::random::Random;
+use crate::error::{Abort, Error, Misuse, Reason, Stage};
+use crate::handshake::{Cx, Next, Outcome, State};
+use crate::information::ConnectionInformation;
+use crate::question::{Answer, Question, Ticket};
+use crate::record::{Incoming, Message, Outgoing, Reader, Writer};
+use crate::step::{Event, Step};
+use crate::{AlertDescription, AlertLevel};
+
+/// Warning alerts that are let pass in one handshake.
+const MAX_WARNINGS: u8 = 4;
+
+/// A TLS handshake under way, for either role.
+///
+/// It does no I/O and knows no clock: feed it with [`receive`](Self::receive), do what
+/// [`poll`](Self::poll) says.
+#[derive(Debug)]
+pub struct Handshake {
+    state: Option<State>,
+    incoming: Incoming,
+    outgoing: Outgoing,
+    random: Random,
+    events: VecDeque<Event>,
+    question: Option<Question>,
+    waiting_for: Option<Ticket>,
+    outcome: Option<Box<Outcome>>,
+    error: Option<Error>,
+    now: UnixTime,
+    warnings: u8,
+    observe: bool,
+}
+
+/// What a finished handshake leaves: two directions that share nothing but a mailbox.
+#[derive(Debug)]
+pub struct Connection {
+    /// Opens what the peer sends.
+    pub reader: Reader,
+    /// Seals what is sent to the peer.
+    pub writer: Writer,
+    /// What was negotiated.
+    pub information: ConnectionInformation,
+    /// Bytes that were received and not read: the start of the reader's input.
+    pub unread: Vec<u8>,
+}
+
+impl Handshake {
+    /// Starts as a client of the server `name`.
+    ///
+    /// # Errors
+    /// When randomness or key generation fails.
+    pub fn client(config: ClientConfig, name: ServerName<'static>) -> Result<Self, Error> {
+        Self::client_with_random(config, name, Random::system())
+    }
+
+    pub(crate) fn client_with_random(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        random: Random,
+    ) -> Result<Self, Error> {
+        let mut this = Self::new(
+            config.policy.max_handshake_size,
+            config.policy.observe_messages,
+            random,
+        );
+        let started = crate::handshake::client::start(config, name, &mut this.cx());
+        match started {
+            Ok(state) => this.state = Some(state),
+            Err(abort) => return Err(abort.into_error(Stage::Start)),
+        }
+        Ok(this)
+    }
+
+    /// Starts as a server.
+    pub fn server(config: ServerConfig) -> Self {
+        Self::server_with_random(config, Random::system())
+    }
+
+    pub(crate) fn server_with_random(config: ServerConfig, random: Random) -> Self {
+        let mut this = Self::new(
+            config.policy.max_handshake_size,
+            config.policy.observe_messages,
+            random,
+        );
+        this.state = Some(crate::handshake::server::start(config));
+        this
+    }
+
+    fn new(max_handshake_size: usize, observe: bool, random: Random) -> Self {
+        Self {
+            state: None,
+            incoming: Incoming::new(max_handshake_size),
+            outgoing: Outgoing::new(),
+            random,
+            events: VecDeque::new(),
+            question: None,
+            waiting_for: None,
+            outcome: None,
+            error: None,
+            now: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
+            warnings: 0,
+            observe,
+        }
+    }
+
+    fn cx(&mut self) -> Cx<'_> {
+        Cx {
+            incoming: &mut self.incoming,
+            outgoing: &mut self.outgoing,
+            random: &mut self.random,
+            events: &mut self.events,
+            now: self.now,
+            observe: self.observe,
+        }
+    }
+
+    /// Takes bytes from the peer, and the time at which they came.
+    ///
+    /// They are kept until they are needed: feed no more while [`poll`](Self::poll) has
+    /// something else to say than [`Step::Wait`].
+    pub fn receive(&mut self, bytes: &[u8], now: UnixTime) {
+        self.now = now;
+        if self.error.is_none() {
+            self.incoming.feed(bytes);
+        }
+    }
+
+    /// The peer has closed the transport. A handshake that is not over fails with
+    /// [`Reason::Truncated`].
+    pub fn receive_eof(&mut self) {
+        if self.outcome.is_none() && self.error.is_none() {
+            self.fail(Abort(Reason::Truncated));
+        }
+    }
+
+    /// What the handshake is waiting for, or doing.
+    pub fn stage(&self) -> Stage {
+        match (&self.state, &self.outcome) {
+            (Some(state), _) => state.stage(),
+            (None, Some(_)) => Stage::Connected,
+            (None, None) => Stage::Closed,
+        }
+    }
+
+    /// Goes on as far as possible.
+    ///
+    /// # Errors
+    /// When the handshake has failed: after the alert has been given out as
+    /// [`Step::Transmit`], and from then on always the same error.
+    pub fn poll(&mut self) -> Result<Step, Error> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Step::Event(event));
+            }
+            if let Some(question) = self.question.take() {
+                // What is already said does not wait for the answer.
+                let bytes = self.outgoing.take();
+                if bytes.is_empty() {
+                    return Ok(Step::Ask(question));
+                }
+                self.question = Some(question);
+                return Ok(Step::Transmit(bytes));
+            }
+            if self.error.is_none() && self.outcome.is_none() && self.waiting_for.is_none() {
+                match self.advance() {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(abort) => {
+                        self.fail(abort);
+                        continue;
+                    }
+                }
+            }
+            let bytes = self.outgoing.take();
+            if !bytes.is_empty() {
+                return Ok(Step::Transmit(bytes));
+            }
+            return match (&self.error, &self.outcome) {
+                (Some(error), _) => Err(error.clone()),
+                (None, Some(_)) => Ok(Step::Connected),
+                (None, None) => Ok(Step::Wait),
+            };
+        }
+    }
+
+    /// Answers an open question.
+    ///
+    /// # Errors
+    /// When the answer belongs to another connection, or to no open question; the handshake is
+    /// as it was.
+    pub fn answer(&mut self, answer: Answer) -> Result<(), Misuse> {
+        if self.error.is_some() {
+            // The handshake ended while the answer was on its way: nothing is left to decide.
+            return Ok(());
+        }
+        if self.waiting_for != Some(answer.ticket) {
+            return Err(Misuse::new(
+                "this answer belongs to another connection, or its question was answered before",
+            ));
+        }
+        let Some(state) = self.state.take() else {
+            return Err(Misuse::new("the handshake is over: there is nothing to answer"));
+        };
+        self.waiting_for = None;
+        self.question = None;
+        let stage = state.stage();
+        match state.on_answer(answer.content, &mut self.cx()) {
+            Ok(next) => self.enter(next),
+            Err(abort) => self.fail_at(abort, stage),
+        }
+        Ok(())
+    }
+
+    /// Gives up: the peer is sent the fatal alert `user_canceled`.
+    pub fn cancel(&mut self) {
+        if self.error.is_none() {
+            self.outcome = None;
+            self.fail(Abort(Reason::Cancelled));
+        }
+    }
+
+    /// Takes the connection once [`poll`](Self::poll) has said [`Step::Connected`].
+    ///
+    /// # Errors
+    /// Gives the handshake back when it is not over.
+    pub fn into_connection(mut self) -> Result<Connection, Box<Self>> {
+        match self.outcome.take() {
+            Some(outcome) => Ok(outcome.into_connection(self.incoming, self.outgoing)),
+            None => Err(Box::new(self)),
+        }
+    }
+
+    /// The bytes received and not used, when a handshake has failed: for a driver that falls
+    /// back to plain text.
+    pub fn into_unread(self) -> Vec<u8> {
+        self.incoming.into_unread()
+    }
+
+    /// Takes the next message, if there is one. Whether anything happened.
+    fn advance(&mut self) -> Result<bool, Abort> {
+        let Some(message) = self.incoming.next()? else {
+            return Ok(false);
+        };
+        match message {
+            Message::Handshake(message) => {
+                let Some(state) = self.state.take() else {
+                    return Ok(false);
+                };
+                if self.observe {
+                    self.events.push_back(Event::Message {
+                        direction: crate::Direction::Received,
+                        typ: message.typ(),
+                        length: message.raw().len(),
+                    });
+                }
+                let stage = state.stage();
+                match state.on_message(message, &mut self.cx()) {
+                    Ok(next) => self.enter(next),
+                    Err(abort) => self.fail_at(abort, stage),
+                }
+            }
+            Message::Alert { level, description } => self.on_alert(level, description)?,
+            Message::ApplicationData => return Err(crate::Violation::ApplicationDataTooEarly.into()),
+        }
+        Ok(true)
+    }
+
+    /// §6: in TLS 1.3 every alert but these two ends the connection.
+    fn on_alert(&mut self, _: AlertLevel, description: AlertDescription) -> Result<(), Abort> {
+        if description != AlertDescription::USER_CANCELED {
+            return Err(Abort(Reason::AlertReceived(description)));
+        }
+        self.warnings += 1;
+        if self.warnings > MAX_WARNINGS {
+            return Err(crate::Violation::TooManyWarnings.into());
+        }
+        self.events.push_back(Event::Warning(description));
+        Ok(())
+    }
+
+    fn enter(&mut self, next: Next) {
+        match next {
+            Next::State(state) => self.state = Some(state),
+            Next::Ask(question, state) => {
+                self.waiting_for = Some(question.ticket());
+                self.question = Some(question);
+                self.state = Some(state);
+            }
+            Next::Connected(outcome) => self.outcome = Some(outcome),
+        }
+    }
+
+    fn fail(&mut self, abort: Abort) {
+        let stage = self.stage();
+        self.fail_at(abort, stage);
+    }
+
+    #[cold]
+    fn fail_at(&mut self, abort: Abort, stage: Stage) {
+        if let Some(alert) = abort.alert() {
+            self.outgoing.alert(AlertLevel::FATAL, alert);
+        }
+        self.state = None;
+        self.question = None;
+        self.waiting_for = None;
+        self.error = Some(abort.into_error(stage));
+    }
+}

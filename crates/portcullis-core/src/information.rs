@@ -1,0 +1,143 @@
+//! What was negotiated, and what can be derived from the finished handshake.
+//!
+//! RFC 8446 §7.5 (exporters), RFC 9266 (tls-exporter), RFC 5929 (tls-server-end-point).
+
+use rustls_pki_types::CertificateDer;
+
+use crate::error::Misuse;
+use crate::key_schedule::ExporterSecret;
+use crate::named_group::NamedGroup;
+use crate::signature_scheme::SignatureScheme;
+use crate::suite::CipherSuite;
+use crate::version::ProtocolVersion;
+use crate::x509::{self, VerifiedChain};
+
+/// What was negotiated (B11, B19, B20). Secrets are not in here.
+pub struct ConnectionInformation(pub(crate) Box<Information>);
+
+pub(crate) struct Information {
+    pub(crate) is_server: bool,
+    pub(crate) cipher_suite: CipherSuite,
+    pub(crate) group: NamedGroup,
+    pub(crate) retried: bool,
+    pub(crate) alpn: Option<Box<[u8]>>,
+    pub(crate) server_name: Option<Box<str>>,
+    pub(crate) client_random: [u8; 32],
+    pub(crate) server_random: [u8; 32],
+    pub(crate) peer_chain: Option<VerifiedChain>,
+    pub(crate) peer_scheme: Option<SignatureScheme>,
+    pub(crate) local_certificate: Option<CertificateDer<'static>>,
+    pub(crate) local_scheme: Option<SignatureScheme>,
+    pub(crate) exporter: ExporterSecret,
+}
+
+impl ConnectionInformation {
+    /// The protocol version.
+    pub fn version(&self) -> ProtocolVersion {
+        ProtocolVersion::TLS_1_3
+    }
+
+    /// Whether this side is the server.
+    pub fn is_server(&self) -> bool {
+        self.0.is_server
+    }
+
+    /// The cipher suite.
+    pub fn cipher_suite(&self) -> CipherSuite {
+        self.0.cipher_suite
+    }
+
+    /// The group of the key exchange.
+    pub fn group(&self) -> NamedGroup {
+        self.0.group
+    }
+
+    /// Whether the server asked for a second hello (RFC 8446 §4.1.4).
+    pub fn hello_retried(&self) -> bool {
+        self.0.retried
+    }
+
+    /// The application protocol (B19; RFC 7301).
+    pub fn alpn_protocol(&self) -> Option<&[u8]> {
+        self.0.alpn.as_deref()
+    }
+
+    /// The host name the client asked for, in lower case.
+    pub fn server_name(&self) -> Option<&str> {
+        self.0.server_name.as_deref()
+    }
+
+    /// The random value of the ClientHello.
+    pub fn client_random(&self) -> &[u8; 32] {
+        &self.0.client_random
+    }
+
+    /// The random value of the ServerHello.
+    pub fn server_random(&self) -> &[u8; 32] {
+        &self.0.server_random
+    }
+
+    /// The peer's chain as it was sent, its own certificate first; empty if it showed none (B20).
+    pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
+        self.0.peer_chain.as_ref().map_or(&[], VerifiedChain::certificates)
+    }
+
+    /// The scheme of the peer's CertificateVerify, if it showed a certificate.
+    pub fn peer_signature_scheme(&self) -> Option<SignatureScheme> {
+        self.0.peer_scheme
+    }
+
+    /// The certificate this side showed.
+    pub fn local_certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.0.local_certificate.as_ref()
+    }
+
+    /// The scheme of this side's CertificateVerify, if it showed a certificate.
+    pub fn local_signature_scheme(&self) -> Option<SignatureScheme> {
+        self.0.local_scheme
+    }
+
+    /// Derives keying material for the application (P5; RFC 8446 §7.5, RFC 5705).
+    ///
+    /// Both sides get the same bytes for the same label, context and length.
+    ///
+    /// # Errors
+    /// When the label is longer than 249 bytes or `out` longer than 255 hashes.
+    pub fn export_keying_material(&self, label: &[u8], context: &[u8], out: &mut [u8]) -> Result<(), Misuse> {
+        self.0
+            .exporter
+            .export(label, context, out)
+            .map_err(|_| Misuse::new("export_keying_material: the label may have 1 to 249 bytes, the output 255 hashes"))
+    }
+
+    /// The channel binding `tls-exporter` (RFC 9266).
+    pub fn tls_exporter(&self) -> Result<[u8; 32], Misuse> {
+        let mut binding = [0; 32];
+        self.export_keying_material(b"EXPORTER-Channel-Binding", b"", &mut binding)?;
+        Ok(binding)
+    }
+
+    /// The channel binding `tls-server-end-point` (RFC 5929 §4): a hash of the server's
+    /// certificate. `None` if its signature algorithm names no hash.
+    pub fn tls_server_end_point(&self) -> Option<Vec<u8>> {
+        let certificate = if self.0.is_server {
+            self.local_certificate()
+        } else {
+            self.peer_certificates().first()
+        };
+        x509::server_end_point(certificate?)
+    }
+}
+
+impl core::fmt::Debug for ConnectionInformation {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ConnectionInformation")
+            .field("version", &self.version())
+            .field("cipher_suite", &self.0.cipher_suite)
+            .field("group", &self.0.group)
+            .field("hello_retried", &self.0.retried)
+            .field("alpn", &self.0.alpn.as_deref().map(<[u8]>::escape_ascii).map(|name| name.to_string()))
+            .field("server_name", &self.0.server_name)
+            .finish_non_exhaustive()
+    }
+}

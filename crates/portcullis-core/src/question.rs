@@ -1,0 +1,376 @@
+//! What the handshake asks, one struct for each question; answering consumes it.
+//!
+//! A question owns its data and is `Send + 'static`, so it can be answered in another task.
+//! Each has a default answer. While one is open the handshake stands still; dropping it leaves
+//! the handshake paused, and the driver's timeout ends it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustls_pki_types::{ServerName, UnixTime};
+
+use crate::client_hello_view::{ClientHelloView, ServerHelloView};
+use crate::config::{ClientConfig, ServerConfig};
+use crate::error::Refusal;
+use crate::signature_scheme::SignatureScheme;
+use crate::x509::{self, CertificateError, ChainPolicy, Identity, PresentedChain, VerifiedChain};
+
+/// Something the handshake wants to know before it goes on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Question {
+    /// Server: which configuration serves this client? Asked with `pause_at_hello`.
+    ChooseConfiguration(ChooseConfiguration),
+    /// Client: go on with this server? Asked with `pause_at_hello`.
+    ReviewServerHello(ReviewServerHello),
+    /// Which certificate is shown to the peer? Asked with `ask_identity`.
+    ChooseIdentity(ChooseIdentity),
+    /// A signature with the identity's key. Asked for external keys, and with `ask_signature`.
+    Sign(Sign),
+    /// Is this the peer's chain to trust? Asked with `ask_verification`.
+    VerifyChain(VerifyChain),
+}
+
+impl Question {
+    /// What the core itself would answer.
+    pub fn default_answer(self) -> Answer {
+        match self {
+            Self::ChooseConfiguration(question) => question.keep(),
+            Self::ReviewServerHello(question) => question.proceed(),
+            Self::ChooseIdentity(question) => question.choose_configured(),
+            Self::Sign(question) => question.sign_with_local_key(),
+            Self::VerifyChain(question) => question.verify(),
+        }
+    }
+
+    pub(crate) fn ticket(&self) -> Ticket {
+        match self {
+            Self::ChooseConfiguration(question) => question.ticket,
+            Self::ReviewServerHello(question) => question.ticket,
+            Self::ChooseIdentity(question) => question.ticket,
+            Self::Sign(question) => question.ticket,
+            Self::VerifyChain(question) => question.ticket,
+        }
+    }
+}
+
+/// The answer to one question of one connection.
+#[derive(Debug)]
+#[must_use = "an answer does nothing until it is given to its handshake"]
+pub struct Answer {
+    pub(crate) ticket: Ticket,
+    pub(crate) content: AnswerContent,
+}
+
+#[derive(Debug)]
+pub(crate) enum AnswerContent {
+    KeepConfiguration,
+    Configuration(ServerConfig),
+    Proceed,
+    ProceedWith(Box<ClientConfig>),
+    Identity(Option<Identity>, Option<SignatureScheme>),
+    Signature(Vec<u8>),
+    Chain(Result<VerifiedChain, CertificateError>),
+    Refused(Refusal),
+}
+
+/// Says which question of which connection is meant, so that answers cannot be mixed up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
+
+impl Ticket {
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn answer(self, content: AnswerContent) -> Answer {
+        Answer { ticket: self, content }
+    }
+}
+
+/// A ClientHello is here; nothing has been negotiated (B5, E7, P13).
+#[derive(Debug)]
+pub struct ChooseConfiguration {
+    pub(crate) ticket: Ticket,
+    pub(crate) hello: ClientHelloView,
+    pub(crate) config: ServerConfig,
+}
+
+impl ChooseConfiguration {
+    /// What the client sent.
+    pub fn client_hello(&self) -> &ClientHelloView {
+        &self.hello
+    }
+
+    /// The configuration the connection started with.
+    pub fn config(&self) -> &ServerConfig {
+        &self.config
+    }
+
+    /// Goes on with the configuration the connection started with. The default.
+    pub fn keep(self) -> Answer {
+        self.ticket.answer(AnswerContent::KeepConfiguration)
+    }
+
+    /// Goes on with another configuration.
+    pub fn use_config(self, config: ServerConfig) -> Answer {
+        self.ticket.answer(AnswerContent::Configuration(config))
+    }
+
+    /// Ends the handshake.
+    pub fn refuse(self, refusal: Refusal) -> Answer {
+        self.ticket.answer(AnswerContent::Refused(refusal))
+    }
+}
+
+/// The ServerHello is here; no certificate has been seen (B5).
+#[derive(Debug)]
+pub struct ReviewServerHello {
+    pub(crate) ticket: Ticket,
+    pub(crate) hello: ServerHelloView,
+    pub(crate) config: ClientConfig,
+}
+
+impl ReviewServerHello {
+    /// What the server sent.
+    pub fn server_hello(&self) -> &ServerHelloView {
+        &self.hello
+    }
+
+    /// The configuration the connection started with.
+    pub fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    /// Goes on. The default.
+    pub fn proceed(self) -> Answer {
+        self.ticket.answer(AnswerContent::Proceed)
+    }
+
+    /// Goes on with other trust anchors, identities and questions. What the ClientHello has
+    /// offered stays as it was.
+    pub fn proceed_with(self, config: ClientConfig) -> Answer {
+        self.ticket.answer(AnswerContent::ProceedWith(Box::new(config)))
+    }
+
+    /// Ends the handshake.
+    pub fn refuse(self, refusal: Refusal) -> Answer {
+        self.ticket.answer(AnswerContent::Refused(refusal))
+    }
+}
+
+/// The peer wants to see a certificate.
+#[derive(Debug)]
+pub struct ChooseIdentity {
+    pub(crate) ticket: Ticket,
+    pub(crate) configured: Arc<[Identity]>,
+    pub(crate) hello: Option<ClientHelloView>,
+    pub(crate) wanted: Wanted,
+}
+
+/// What the peer said about certificates it would accept.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    pub(crate) server_name: Option<String>,
+    pub(crate) schemes: Vec<SignatureScheme>,
+    pub(crate) certificate_schemes: Vec<SignatureScheme>,
+    pub(crate) authorities: Vec<Vec<u8>>,
+}
+
+impl Wanted {
+    pub(crate) fn choose(&self, identities: &[Identity]) -> Option<(Identity, SignatureScheme)> {
+        let authorities: Vec<&[u8]> = self.authorities.iter().map(Vec::as_slice).collect();
+        x509::choose(
+            identities,
+            self.server_name.as_deref(),
+            &self.schemes,
+            &self.certificate_schemes,
+            &authorities,
+        )
+        .map(|(identity, scheme)| (identity.clone(), scheme))
+    }
+}
+
+impl ChooseIdentity {
+    /// Server: the whole ClientHello. Client: `None`.
+    pub fn client_hello(&self) -> Option<&ClientHelloView> {
+        self.hello.as_ref()
+    }
+
+    /// Server: the host name the client asked for, in lower case.
+    pub fn server_name(&self) -> Option<&str> {
+        self.wanted.server_name.as_deref()
+    }
+
+    /// The schemes the peer accepts in CertificateVerify.
+    pub fn signature_schemes(&self) -> &[SignatureScheme] {
+        &self.wanted.schemes
+    }
+
+    /// The schemes the peer accepts in certificates.
+    pub fn certificate_signature_schemes(&self) -> &[SignatureScheme] {
+        &self.wanted.certificate_schemes
+    }
+
+    /// The authorities the peer trusts, as DER-encoded names; empty if it did not say.
+    pub fn certificate_authorities(&self) -> impl Iterator<Item = &[u8]> {
+        self.wanted.authorities.iter().map(Vec::as_slice)
+    }
+
+    /// Shows the best of the configured identities. The default.
+    pub fn choose_configured(self) -> Answer {
+        let (identity, scheme) = match self.wanted.choose(&self.configured) {
+            Some((identity, scheme)) => (Some(identity), Some(scheme)),
+            None => (None, None),
+        };
+        self.ticket.answer(AnswerContent::Identity(identity, scheme))
+    }
+
+    /// Shows this identity. Its key must be able to sign with a scheme the peer accepts.
+    pub fn present(self, identity: Identity) -> Answer {
+        self.ticket.answer(AnswerContent::Identity(Some(identity), None))
+    }
+
+    /// Shows none: a client sends an empty list, a server ends the handshake.
+    pub fn present_none(self) -> Answer {
+        self.ticket.answer(AnswerContent::Identity(None, None))
+    }
+
+    /// Ends the handshake.
+    pub fn refuse(self, refusal: Refusal) -> Answer {
+        self.ticket.answer(AnswerContent::Refused(refusal))
+    }
+}
+
+/// The handshake has to be signed (RFC 8446 §4.4.3).
+#[derive(Debug)]
+pub struct Sign {
+    pub(crate) ticket: Ticket,
+    pub(crate) identity: Identity,
+    pub(crate) scheme: SignatureScheme,
+    pub(crate) content: Vec<u8>,
+}
+
+impl Sign {
+    /// Whose key is to sign.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The scheme to sign with.
+    pub fn scheme(&self) -> SignatureScheme {
+        self.scheme
+    }
+
+    /// The bytes to sign, not hashed.
+    pub fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// Signs with the identity's own key; refuses when that key is external. The default.
+    pub fn sign_with_local_key(self) -> Answer {
+        let content = match self.identity.sign(self.scheme, &self.content) {
+            Ok(signature) => AnswerContent::Signature(signature),
+            Err(error) => AnswerContent::Refused(Refusal::new(
+                crate::AlertDescription::INTERNAL_ERROR,
+                format!("signing with {}: {error}", self.scheme),
+            )),
+        };
+        self.ticket.answer(content)
+    }
+
+    /// The signature, encoded as the scheme says (ECDSA: DER; Ed25519 and RSA: raw).
+    pub fn signature(self, signature: Vec<u8>) -> Answer {
+        self.ticket.answer(AnswerContent::Signature(signature))
+    }
+
+    /// Ends the handshake.
+    pub fn refuse(self, refusal: Refusal) -> Answer {
+        self.ticket.answer(AnswerContent::Refused(refusal))
+    }
+}
+
+/// The peer has shown a certificate chain.
+#[derive(Debug)]
+pub struct VerifyChain {
+    pub(crate) ticket: Ticket,
+    pub(crate) chain: PresentedChain,
+    pub(crate) purpose: Purpose,
+    pub(crate) policy: Option<ChainPolicy>,
+    pub(crate) now: UnixTime,
+}
+
+/// As what the peer wants to be accepted.
+#[derive(Clone, Debug)]
+pub(crate) enum Purpose {
+    Server(ServerName<'static>),
+    Client,
+}
+
+impl Purpose {
+    pub(crate) fn verify(
+        &self,
+        chain: &PresentedChain,
+        policy: &ChainPolicy,
+        now: UnixTime,
+    ) -> Result<VerifiedChain, CertificateError> {
+        match self {
+            Self::Server(name) => x509::verify_server(chain, name, now, policy),
+            Self::Client => x509::verify_client(chain, now, policy),
+        }
+    }
+}
+
+impl VerifyChain {
+    /// The chain as the peer sent it: its own certificate first.
+    pub fn chain(&self) -> &PresentedChain {
+        &self.chain
+    }
+
+    /// The name the server must have; `None` when the peer is a client.
+    pub fn server_name(&self) -> Option<&ServerName<'static>> {
+        match &self.purpose {
+            Purpose::Server(name) => Some(name),
+            Purpose::Client => None,
+        }
+    }
+
+    /// The time of the handshake.
+    pub fn now(&self) -> UnixTime {
+        self.now
+    }
+
+    /// Verifies as configured. The default.
+    pub fn verify(self) -> Answer {
+        let verdict = self.check();
+        self.ticket.answer(AnswerContent::Chain(verdict))
+    }
+
+    /// Verifies as configured without answering yet, so that further checks can follow.
+    ///
+    /// # Errors
+    /// Why the chain is not to be trusted.
+    pub fn check(&self) -> Result<VerifiedChain, CertificateError> {
+        match &self.policy {
+            Some(policy) => self.purpose.verify(&self.chain, policy, self.now),
+            None => Ok(VerifiedChain::dangerous_without_verification(&self.chain)),
+        }
+    }
+
+    /// Accepts the peer with the proof that [`check`](Self::check) gave.
+    pub fn accept(self, proof: VerifiedChain) -> Answer {
+        self.ticket.answer(AnswerContent::Chain(Ok(proof)))
+    }
+
+    /// Accepts the peer without any proof.
+    pub fn dangerous_accept_without_verification(self) -> Answer {
+        let proof = VerifiedChain::dangerous_without_verification(&self.chain);
+        self.ticket.answer(AnswerContent::Chain(Ok(proof)))
+    }
+
+    /// Ends the handshake.
+    pub fn refuse(self, error: CertificateError) -> Answer {
+        self.ticket.answer(AnswerContent::Chain(Err(error)))
+    }
+}
