@@ -1,0 +1,144 @@
+//! The server proves who it is: Certificate, then CertificateVerify.
+//!
+//! RFC 8446 §4.4.2, §4.4.3.
+
+use super::super::super::offer::{Place, check_extensions};
+use super::super::super::signed_content::{Signer, signed_content};
+use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::Keyed;
+use super::finished::WaitFinished;
+use super::server_parameters::Parameters;
+use crate::config::Verification;
+use crate::crypto::signature;
+use crate::error::Abort;
+use crate::question::{AnswerContent, Purpose, Question, Ticket, VerifyChain, Wanted};
+use crate::record::HandshakeBytes;
+use crate::wire::{Certificate, CertificateVerify};
+use crate::x509::{PresentedChain, VerifiedChain};
+use crate::{ExtensionType, SignatureScheme, Violation};
+
+#[derive(Debug)]
+pub(crate) struct WaitCertificate {
+    pub(super) keyed: Keyed,
+    pub(super) parameters: Parameters,
+    pub(super) wanted: Wanted,
+}
+
+impl WaitCertificate {
+    pub(in super::super) fn on_message(self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        on_certificate(self.keyed, self.parameters, Some(self.wanted), &message, cx)
+    }
+}
+
+/// §4.4.2: takes the server's chain and has it verified.
+pub(super) fn on_certificate(
+    mut keyed: Keyed,
+    parameters: Parameters,
+    wanted: Option<Wanted>,
+    message: &HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let certificate: Certificate<'_> = expect(message)?;
+    // Only post-handshake requests carry a context to echo.
+    if !certificate.request_context.is_empty() {
+        return Err(Violation::CertificateContextMismatch.into());
+    }
+    let chain = presented_chain(&certificate, |typ| keyed.session.offer.has(typ))?
+        // §4.4.2.4: a client may send an empty list, a server may not.
+        .ok_or(Violation::NoServerCertificate)?;
+    keyed.transcript.add(message.raw());
+
+    let config = &keyed.session.config;
+    let purpose = Purpose::Server(keyed.session.name.clone());
+    let policy = match &config.verification {
+        Verification::Chain(policy) => Some(policy),
+        Verification::DangerouslyNone => None,
+    };
+    if config.policy.asked.verification {
+        let question = VerifyChain {
+            ticket: Ticket::next(),
+            chain: chain.clone(),
+            purpose,
+            policy: policy.cloned(),
+            now: cx.now,
+        };
+        let paused = VerifyingChain { keyed, parameters, wanted, chain };
+        return Ok(Next::ask(Question::VerifyChain(question), paused));
+    }
+    let peer = match policy {
+        Some(policy) => purpose.verify(&chain, policy, cx.now)?,
+        None => VerifiedChain::dangerous_without_verification(&chain),
+    };
+    Ok(WaitCertificateVerify { keyed, parameters, wanted, peer }.into())
+}
+
+/// The chain in a Certificate message; `None` if it is empty.
+pub(in super::super::super) fn presented_chain(
+    certificate: &Certificate<'_>,
+    offered: impl Fn(ExtensionType) -> bool,
+) -> Result<Option<PresentedChain>, Abort> {
+    let mut certificates = Vec::new();
+    for entry in certificate.entries() {
+        if entry.certificate.is_empty() {
+            return Err(Violation::EmptyCertificateEntry.into());
+        }
+        check_extensions(&entry.extensions, Place::Certificate, &offered)?;
+        certificates.push(entry.certificate);
+    }
+    Ok(PresentedChain::new(certificates)?)
+}
+
+/// Paused: takes a verdict, and has no way to take a message.
+#[derive(Debug)]
+pub(crate) struct VerifyingChain {
+    keyed: Keyed,
+    parameters: Parameters,
+    wanted: Option<Wanted>,
+    chain: PresentedChain,
+}
+
+impl VerifyingChain {
+    pub(in super::super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
+        let AnswerContent::Chain(verdict) = answer else {
+            return Err(wrong_answer());
+        };
+        // The proof must be about this chain, not about another connection's.
+        let peer = verdict?.proving(&self.chain)?;
+        let Self { keyed, parameters, wanted, .. } = self;
+        Ok(WaitCertificateVerify { keyed, parameters, wanted, peer }.into())
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct WaitCertificateVerify {
+    keyed: Keyed,
+    parameters: Parameters,
+    wanted: Option<Wanted>,
+    peer: VerifiedChain,
+}
+
+impl WaitCertificateVerify {
+    pub(in super::super) fn on_message(mut self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
+        let verify: CertificateVerify<'_> = expect(&message)?;
+        let peer_scheme = self.keyed.session.offer.check_scheme(verify.scheme)?;
+        let content = signed_content(Signer::Server, &self.keyed.transcript.current());
+        check_signature(&self.peer, peer_scheme, &content, verify.signature)?;
+        self.keyed.transcript.add(message.raw());
+        let Self { keyed, parameters, wanted, peer } = self;
+        Ok(WaitFinished { keyed, parameters, wanted, peer, peer_scheme }.into())
+    }
+}
+
+/// §4.4.3: the key in the certificate made this signature.
+pub(in super::super::super) fn check_signature(
+    peer: &VerifiedChain,
+    scheme: SignatureScheme,
+    content: &[u8],
+    signature: &[u8],
+) -> Result<(), Violation> {
+    let key = peer.public_key();
+    if !signature::scheme_fits_key(scheme, key) {
+        return Err(Violation::SchemeDoesNotFitKey);
+    }
+    signature::verify(scheme, key, content, signature).map_err(|_| Violation::BadSignature)
+}
