@@ -10,7 +10,7 @@ use crate::error::{Abort, Error, Misuse, Reason, Stage};
 use crate::handshake::{Cx, Next, Outcome, State};
 use crate::information::ConnectionInformation;
 use crate::question::{Answer, Question, Ticket};
-use crate::record::{Incoming, Message, Outgoing, Reader, Writer};
+use crate::record::{Incoming, Message, Outgoing, Reader, Role, Writer};
 use crate::step::{Event, Step};
 use crate::{AlertDescription, AlertLevel};
 
@@ -48,6 +48,8 @@ pub struct Connection {
     pub information: ConnectionInformation,
     /// Bytes that were received and not read: the start of the reader's input.
     pub unread: Vec<u8>,
+    /// Bytes to transmit before any of the writer's; empty when every [`Step::Transmit`] was done.
+    pub transmit: Vec<u8>,
 }
 
 impl Handshake {
@@ -65,6 +67,7 @@ impl Handshake {
         random: Random,
     ) -> Result<Self, Error> {
         let mut this = Self::new(
+            Role::Client,
             config.policy.max_handshake_size,
             config.policy.observe_messages,
             random,
@@ -84,6 +87,7 @@ impl Handshake {
 
     pub(crate) fn server_with_random(config: ServerConfig, random: Random) -> Self {
         let mut this = Self::new(
+            Role::Server,
             config.policy.max_handshake_size,
             config.policy.observe_messages,
             random,
@@ -92,11 +96,11 @@ impl Handshake {
         this
     }
 
-    fn new(max_handshake_size: usize, observe: bool, random: Random) -> Self {
+    fn new(role: Role, max_handshake_size: usize, observe: bool, random: Random) -> Self {
         Self {
             state: None,
-            incoming: Incoming::new(max_handshake_size),
-            outgoing: Outgoing::new(),
+            incoming: Incoming::new(role, max_handshake_size),
+            outgoing: Outgoing::new(role),
             random,
             events: VecDeque::new(),
             question: None,
@@ -160,7 +164,7 @@ impl Handshake {
             }
             if let Some(question) = self.question.take() {
                 // What is already said does not wait for the answer.
-                let bytes = self.outgoing.take();
+                let bytes = self.take_output();
                 if bytes.is_empty() {
                     return Ok(Step::Ask(question));
                 }
@@ -177,7 +181,7 @@ impl Handshake {
                     }
                 }
             }
-            let bytes = self.outgoing.take();
+            let bytes = self.take_output();
             if !bytes.is_empty() {
                 return Ok(Step::Transmit(bytes));
             }
@@ -228,11 +232,14 @@ impl Handshake {
     /// Takes the connection once [`poll`](Self::poll) has said [`Step::Connected`].
     ///
     /// # Errors
-    /// Gives the handshake back when it is not over.
-    pub fn into_connection(mut self) -> Result<Connection, Box<Self>> {
+    /// When the handshake is not over.
+    pub fn into_connection(mut self) -> Result<Connection, Error> {
         match self.outcome.take() {
-            Some(outcome) => Ok(outcome.into_connection(self.incoming, self.outgoing)),
-            None => Err(Box::new(self)),
+            Some(outcome) => match outcome.into_connection(self.incoming, self.outgoing) {
+                Ok(connection) => Ok(connection),
+                Err(abort) => Err(abort.into_error(Stage::Connected)),
+            },
+            None => Err(Abort::from(Misuse::new("the handshake is not over")).into_error(self.stage())),
         }
     }
 
@@ -284,6 +291,19 @@ impl Handshake {
         Ok(())
     }
 
+    fn take_output(&mut self) -> Vec<u8> {
+        match self.outgoing.take() {
+            Ok(bytes) => bytes,
+            Err(abort) => {
+                let stage = self.stage();
+                self.state = None;
+                self.outcome = None;
+                self.error.get_or_insert_with(|| abort.into_error(stage));
+                Vec::new()
+            }
+        }
+    }
+
     fn enter(&mut self, next: Next) {
         match next {
             Next::State(state) => self.state = Some(state),
@@ -304,7 +324,8 @@ impl Handshake {
     #[cold]
     fn fail_at(&mut self, abort: Abort, stage: Stage) {
         if let Some(alert) = abort.alert() {
-            self.outgoing.alert(AlertLevel::FATAL, alert);
+            // A failure here leaves the peer without its alert; the error stays the first one.
+            let _ = self.outgoing.alert(alert);
         }
         self.state = None;
         self.question = None;

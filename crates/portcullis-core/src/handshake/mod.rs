@@ -12,6 +12,7 @@ mod signed_content;
 mod table;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use rustls_pki_types::UnixTime;
 
@@ -19,9 +20,9 @@ use crate::crypto::random::Random;
 use crate::error::{Abort, Reason, Stage};
 use crate::information::{ConnectionInformation, Information};
 use crate::connection::Connection;
-use crate::key_schedule::{TrafficSecret, Transcript};
+use crate::key_schedule::Transcript;
 use crate::question::{AnswerContent, Question};
-use crate::record::{HandshakeBytes, Incoming, Outgoing};
+use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing};
 use crate::step::{Event, KeyLogLine};
 use crate::wire::HandshakeType;
 use crate::wire::handshake::HandshakeMessage;
@@ -83,22 +84,21 @@ impl<S: Into<State>> From<S> for Next {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) information: Information,
-    pub(crate) read_secret: TrafficSecret,
-    pub(crate) write_secret: TrafficSecret,
     pub(crate) key_update_at: u64,
 }
 
 impl Outcome {
-    pub(crate) fn into_connection(self, incoming: Incoming, outgoing: Outgoing) -> Connection {
-        let (reader, writer, unread) = crate::record::established(
-            incoming,
-            outgoing,
-            self.information.is_server,
-            self.read_secret,
-            self.write_secret,
-            self.key_update_at,
-        );
-        Connection { reader, writer, information: ConnectionInformation(Box::new(self.information)), unread }
+    pub(crate) fn into_connection(self, incoming: Incoming, outgoing: Outgoing) -> Result<Connection, Abort> {
+        let mailbox = Arc::new(Mailbox::default());
+        let (reader, unread) = incoming.into_reader(Arc::clone(&mailbox))?;
+        let (writer, transmit) = outgoing.into_writer(mailbox, self.key_update_at)?;
+        Ok(Connection {
+            reader,
+            writer,
+            information: ConnectionInformation(Box::new(self.information)),
+            unread,
+            transmit,
+        })
     }
 }
 

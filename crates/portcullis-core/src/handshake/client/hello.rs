@@ -64,7 +64,7 @@ pub(crate) fn start(config: ClientConfig, name: ServerName<'static>, cx: &mut Cx
     let shares = Shares { exchanges, classical };
     let mut transcript = TranscriptBuffer::new();
     let hello = session.hello(&shares, None)?;
-    cx.incoming.allow_change_cipher_spec();
+    cx.incoming.allow_ccs(true);
     transcript.add(&hello);
     cx.send_unhashed(&hello);
     Ok(WaitServerHello { session, shares, transcript: Hashing::Buffered(transcript), retry: None }.into())
@@ -267,7 +267,7 @@ impl WaitServerHello {
         let retry = Retry { suite, group };
         let second = self.session.hello(&self.shares, cookie.map(|cookie| cookie.value))?;
         if self.session.session_id.is_some() {
-            cx.outgoing.change_cipher_spec();
+            cx.outgoing.change_cipher_spec()?;
         }
         cx.send(&mut transcript, &second);
         Ok(Self { transcript: Hashing::Running(transcript), retry: Some(retry), ..self }.into())
@@ -310,16 +310,16 @@ impl WaitServerHello {
             Hashing::Running(transcript) => transcript,
         };
         transcript.add(message.raw());
-        let handshake_secret = EarlySecret::without_psk(parameters)?.into_handshake(&secret)?;
+        let handshake_secret = EarlySecret::without_psk(parameters.hash).into_handshake(parameters.aead, &secret);
         let hash = transcript.current();
-        let client_secret = handshake_secret.client_handshake_traffic_secret(&hash)?;
-        let server_secret = handshake_secret.server_handshake_traffic_secret(&hash)?;
+        let client_secret = handshake_secret.client_handshake_traffic_secret(&hash);
+        let server_secret = handshake_secret.server_handshake_traffic_secret(&hash);
         let wanted = config.policy.key_log;
         let random = &self.session.client_random;
         cx.log_secret(wanted, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", random, client_secret.as_bytes());
         cx.log_secret(wanted, "SERVER_HANDSHAKE_TRAFFIC_SECRET", random, server_secret.as_bytes());
-        cx.incoming.install_read(&server_secret)?;
-        cx.outgoing.install_write(&client_secret)?;
+        cx.incoming.install_read(server_secret.clone())?;
+        cx.outgoing.install_write(client_secret.clone())?;
 
         let asked = config.policy.asked.hello;
         let send_change_cipher_spec = self.session.session_id.is_some() && self.retry.is_none();
@@ -331,7 +331,7 @@ impl WaitServerHello {
             transcript,
             client_secret,
             server_secret,
-            master_secret: handshake_secret.into_master()?,
+            master_secret: handshake_secret.into_master(),
             send_change_cipher_spec,
             session: self.session,
         };

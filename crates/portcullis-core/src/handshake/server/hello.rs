@@ -46,7 +46,7 @@ impl WaitClientHello {
     pub(super) fn on_message(self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let hello: ClientHello<'_> = expect(&message)?;
         check_hello(&hello)?;
-        cx.incoming.allow_change_cipher_spec();
+        cx.incoming.allow_ccs(true);
         if self.config.policy.asked.hello {
             let question = ChooseConfiguration {
                 ticket: Ticket::next(),
@@ -146,7 +146,7 @@ fn choose(config: ServerConfig, message: HandshakeBytes, cx: &mut Cx<'_>) -> Res
             let request = hello_retry_request(&hello, suite, group, cookie.as_ref());
             cx.send(&mut transcript, &request);
             if !hello.session_id.is_empty() {
-                cx.outgoing.change_cipher_spec();
+                cx.outgoing.change_cipher_spec()?;
             }
             Ok(WaitSecondClientHello { config, first: message, suite, group, cookie, transcript }.into())
         }
@@ -213,7 +213,6 @@ impl WaitSecondClientHello {
             _ => return Err(Violation::RetryIgnored.into()),
         }
         check_unchanged(&first, &hello)?;
-        cx.incoming.end_skipping_before_hello();
         self.transcript.add(message.raw());
         let Self { config, suite, group, transcript, .. } = self;
         negotiated(Negotiated { config, hello: message, suite, group, transcript, retried: true }, cx)

@@ -36,20 +36,21 @@ impl WaitFinished {
         let Self { keyed, parameters, wanted, peer, peer_scheme } = self;
         // §7.1: the application's secrets cover everything up to the server's Finished.
         let hash = keyed.transcript.current();
-        let read_secret = keyed.master_secret.server_application_traffic_secret_0(&hash)?;
-        let write_secret = keyed.master_secret.client_application_traffic_secret_0(&hash)?;
-        let exporter = keyed.master_secret.exporter_master_secret(&hash)?;
+        let read_secret = keyed.master_secret.server_application_traffic_secret_0(&hash);
+        let write_secret = keyed.master_secret.client_application_traffic_secret_0(&hash);
+        let exporter = keyed.master_secret.exporter_master_secret(&hash);
         let wanted_log = keyed.session.config.policy.key_log;
         let random = &keyed.session.client_random;
         cx.log_secret(wanted_log, "CLIENT_TRAFFIC_SECRET_0", random, write_secret.as_bytes());
         cx.log_secret(wanted_log, "SERVER_TRAFFIC_SECRET_0", random, read_secret.as_bytes());
         cx.log_secret(wanted_log, "EXPORTER_SECRET", random, exporter.as_bytes());
-        cx.incoming.install_read(&read_secret)?;
+        cx.incoming.install_read(read_secret)?;
+        cx.incoming.allow_ccs(false);
 
         if keyed.send_change_cipher_spec {
-            cx.outgoing.change_cipher_spec();
+            cx.outgoing.change_cipher_spec()?;
         }
-        let authenticated = Authenticated { keyed, parameters, peer, peer_scheme, read_secret, write_secret, exporter };
+        let authenticated = Authenticated { keyed, parameters, peer, peer_scheme, write_secret, exporter };
         match wanted {
             None => authenticated.finish(Shown::default(), cx),
             Some(wanted) => authenticate(authenticated, wanted, cx),
@@ -64,7 +65,6 @@ pub(super) struct Authenticated {
     parameters: Parameters,
     peer: VerifiedChain,
     peer_scheme: SignatureScheme,
-    read_secret: TrafficSecret,
     write_secret: TrafficSecret,
     exporter: ExporterSecret,
 }
@@ -73,11 +73,11 @@ impl Authenticated {
     /// Sends Finished and is connected.
     pub(super) fn finish(mut self, shown: Shown, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let keyed = &mut self.keyed;
-        let verify_data = keyed.client_secret.finished(&keyed.transcript.current())?;
+        let verify_data = keyed.client_secret.finished(&keyed.transcript.current());
         let mut message = Vec::with_capacity(4 + verify_data.as_slice().len());
         Finished { verify_data: verify_data.as_slice() }.encode(&mut message);
         cx.send(&mut keyed.transcript, &message);
-        cx.outgoing.install_write(&self.write_secret)?;
+        cx.outgoing.install_write(self.write_secret)?;
 
         let session = self.keyed.session;
         let policy = &session.config.policy;
@@ -100,8 +100,6 @@ impl Authenticated {
         };
         Ok(Next::Connected(Box::new(Outcome {
             information,
-            read_secret: self.read_secret,
-            write_secret: self.write_secret,
             key_update_at: policy.key_update_at,
         })))
     }

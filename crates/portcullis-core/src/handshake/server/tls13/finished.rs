@@ -25,7 +25,8 @@ impl WaitFinished {
         if !keyed.client_secret.verify_finished(&keyed.transcript.current(), finished.verify_data) {
             return Err(Violation::FinishedMismatch.into());
         }
-        cx.incoming.install_read(&secrets.read)?;
+        cx.incoming.install_read(secrets.read)?;
+        cx.incoming.allow_ccs(false);
         let (peer_chain, peer_scheme) = peer.unzip();
         let information = Information {
             is_server: true,
@@ -44,8 +45,6 @@ impl WaitFinished {
         };
         Ok(Next::Connected(Box::new(Outcome {
             information,
-            read_secret: secrets.read,
-            write_secret: secrets.write,
             key_update_at: keyed.config.policy.key_update_at,
         })))
     }

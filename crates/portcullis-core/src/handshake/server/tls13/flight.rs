@@ -115,19 +115,20 @@ fn send_server_hello(
     cx.send(&mut transcript, &message);
     // D.4: a client in compatibility mode sends a session id, and gets this once.
     if !hello.session_id.is_empty() && !retried {
-        cx.outgoing.change_cipher_spec();
+        cx.outgoing.change_cipher_spec()?;
     }
 
-    let handshake_secret = EarlySecret::without_psk(suite.parameters()?)?.into_handshake(&secret)?;
+    let parameters = suite.parameters()?;
+    let handshake_secret = EarlySecret::without_psk(parameters.hash).into_handshake(parameters.aead, &secret);
     let hash = transcript.current();
-    let client_secret = handshake_secret.client_handshake_traffic_secret(&hash)?;
-    let server_secret = handshake_secret.server_handshake_traffic_secret(&hash)?;
+    let client_secret = handshake_secret.client_handshake_traffic_secret(&hash);
+    let server_secret = handshake_secret.server_handshake_traffic_secret(&hash);
     let config = negotiated.config;
     let wanted = config.policy.key_log;
     cx.log_secret(wanted, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", &client_random, client_secret.as_bytes());
     cx.log_secret(wanted, "SERVER_HANDSHAKE_TRAFFIC_SECRET", &client_random, server_secret.as_bytes());
-    cx.outgoing.install_write(&server_secret)?;
-    cx.incoming.install_read(&client_secret)?;
+    cx.outgoing.install_write(server_secret.clone())?;
+    cx.incoming.install_read(client_secret.clone())?;
     Ok(Keyed {
         suite,
         group,
@@ -139,7 +140,7 @@ fn send_server_hello(
         transcript,
         client_secret,
         server_secret,
-        master_secret: handshake_secret.into_master()?,
+        master_secret: handshake_secret.into_master(),
         config,
         identity,
         scheme,
@@ -227,11 +228,10 @@ impl Signing {
     }
 }
 
-/// The secrets of the application, derived when the server's Finished is out (§7.1).
+/// What is derived when the server's Finished is out, and used when the client's is in (§7.1).
 #[derive(Debug)]
 pub(super) struct ApplicationSecrets {
     pub(super) read: TrafficSecret,
-    pub(super) write: TrafficSecret,
     pub(super) exporter: ExporterSecret,
 }
 
@@ -242,23 +242,23 @@ fn signed(mut keyed: Keyed, signature: &[u8], cx: &mut Cx<'_>) -> Result<Next, A
     CertificateVerify { scheme: keyed.scheme, signature }.encode(&mut message);
     cx.send(&mut keyed.transcript, &message);
 
-    let verify_data = keyed.server_secret.finished(&keyed.transcript.current())?;
+    let verify_data = keyed.server_secret.finished(&keyed.transcript.current());
     message.clear();
     Finished { verify_data: verify_data.as_slice() }.encode(&mut message);
     cx.send(&mut keyed.transcript, &message);
 
     let hash = keyed.transcript.current();
+    let write_secret = keyed.master_secret.server_application_traffic_secret_0(&hash);
     let secrets = ApplicationSecrets {
-        read: keyed.master_secret.client_application_traffic_secret_0(&hash)?,
-        write: keyed.master_secret.server_application_traffic_secret_0(&hash)?,
-        exporter: keyed.master_secret.exporter_master_secret(&hash)?,
+        read: keyed.master_secret.client_application_traffic_secret_0(&hash),
+        exporter: keyed.master_secret.exporter_master_secret(&hash),
     };
     let wanted = keyed.config.policy.key_log;
     let random = &keyed.client_random;
     cx.log_secret(wanted, "CLIENT_TRAFFIC_SECRET_0", random, secrets.read.as_bytes());
-    cx.log_secret(wanted, "SERVER_TRAFFIC_SECRET_0", random, secrets.write.as_bytes());
+    cx.log_secret(wanted, "SERVER_TRAFFIC_SECRET_0", random, write_secret.as_bytes());
     cx.log_secret(wanted, "EXPORTER_SECRET", random, secrets.exporter.as_bytes());
-    cx.outgoing.install_write(&secrets.write)?;
+    cx.outgoing.install_write(write_secret)?;
     cx.outgoing.set_padding(keyed.config.policy.padding);
     if keyed.config.client_authentication.is_requested() {
         Ok(WaitCertificate { keyed, secrets }.into())
