@@ -21,7 +21,6 @@ const MAX_WARNINGS: u8 = 4;
 ///
 /// It does no I/O and knows no clock: feed it with [`receive`](Self::receive), do what
 /// [`poll`](Self::poll) says.
-#[derive(Debug)]
 pub struct Handshake {
     state: Option<State>,
     incoming: Incoming,
@@ -35,6 +34,12 @@ pub struct Handshake {
     now: UnixTime,
     warnings: u8,
     observe: bool,
+}
+
+impl core::fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Handshake").field("stage", &self.stage()).field("error", &self.error).finish_non_exhaustive()
+    }
 }
 
 /// What a finished handshake leaves: two directions that share nothing but a mailbox.

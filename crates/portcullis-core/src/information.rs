@@ -79,7 +79,7 @@ impl ConnectionInformation {
 
     /// The peer's chain as it was sent, its own certificate first; empty if it showed none (B20).
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
-        self.0.peer_chain.as_ref().map_or(&[], VerifiedChain::certificates)
+        self.0.peer_chain.as_ref().map_or(&[], |chain| chain.chain().certificates())
     }
 
     /// The scheme of the peer's CertificateVerify, if it showed a certificate.

@@ -4,7 +4,6 @@
 //! Each has a default answer. While one is open the handshake stands still; dropping it leaves
 //! the handshake paused, and the driver's timeout ends it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls_pki_types::{ServerName, UnixTime};
@@ -164,7 +163,7 @@ impl ReviewServerHello {
 #[derive(Debug)]
 pub struct ChooseIdentity {
     pub(crate) ticket: Ticket,
-    pub(crate) configured: Arc<[Identity]>,
+    pub(crate) configured: Vec<Identity>,
     pub(crate) hello: Option<ClientHelloView>,
     pub(crate) wanted: Wanted,
 }
@@ -180,13 +179,12 @@ pub struct Wanted {
 
 impl Wanted {
     pub(crate) fn choose(&self, identities: &[Identity]) -> Option<(Identity, SignatureScheme)> {
-        let authorities: Vec<&[u8]> = self.authorities.iter().map(Vec::as_slice).collect();
         x509::choose(
             identities,
             self.server_name.as_deref(),
             &self.schemes,
-            &self.certificate_schemes,
-            &authorities,
+            Some(&self.certificate_schemes),
+            &self.authorities,
         )
         .map(|(identity, scheme)| (identity.clone(), scheme))
     }
@@ -354,7 +352,7 @@ impl VerifyChain {
     pub fn check(&self) -> Result<VerifiedChain, CertificateError> {
         match &self.policy {
             Some(policy) => self.purpose.verify(&self.chain, policy, self.now),
-            None => Ok(VerifiedChain::dangerous_without_verification(&self.chain)),
+            None => Ok(VerifiedChain::dangerous_accept_without_verification(self.chain.clone())),
         }
     }
 
@@ -365,7 +363,7 @@ impl VerifyChain {
 
     /// Accepts the peer without any proof.
     pub fn dangerous_accept_without_verification(self) -> Answer {
-        let proof = VerifiedChain::dangerous_without_verification(&self.chain);
+        let proof = VerifiedChain::dangerous_accept_without_verification(self.chain.clone());
         self.ticket.answer(AnswerContent::Chain(Ok(proof)))
     }
 

@@ -76,6 +76,13 @@ impl ClientConfig {
         self.policy.alpn.iter().map(|name| &**name)
     }
 
+    pub(crate) fn chain_policy(&self) -> Option<&ChainPolicy> {
+        match &self.verification {
+            Verification::Chain(policy) => Some(policy),
+            Verification::DangerouslyNone => None,
+        }
+    }
+
     /// The host name that goes into the ClientHello for a connection to `name`.
     pub(crate) fn indicated<'a>(&'a self, name: &'a ServerName<'static>) -> Option<&'a str> {
         match (&self.server_name_indication, name) {
@@ -143,8 +150,8 @@ impl ClientConfigBuilder {
     /// The most intermediates between the server's certificate and a trust anchor (C9).
     /// Default: 10; the path builder's own bound is 6.
     pub fn depth(mut self, intermediates: usize) -> Self {
-        if let Verification::Chain(policy) = &mut self.client.verification {
-            policy.depth = intermediates;
+        if let Verification::Chain(policy) = self.client.verification {
+            self.client.verification = Verification::Chain(policy.depth(intermediates));
         }
         self
     }
@@ -173,13 +180,14 @@ impl ClientConfigBuilder {
                 "max_fragment_length and record_size_limit exclude each other (RFC 8449 §5): leave one out",
             ));
         }
-        if let Verification::Chain(policy) = &mut self.client.verification {
-            if policy.roots.is_empty() && !self.client.policy.asked.verification {
+        if let Verification::Chain(policy) = self.client.verification {
+            if policy.roots().is_empty() && !self.client.policy.asked.verification {
                 return Err(Misuse::new(
                     "there is no trust anchor: every server would be refused; add a root certificate",
                 ));
             }
-            policy.schemes = self.client.policy.certificate_schemes().collect();
+            let schemes: Vec<_> = self.client.policy.certificate_schemes().collect();
+            self.client.verification = Verification::Chain(policy.schemes(&schemes));
         }
         Ok(ClientConfig(Arc::new(self.client)))
     }

@@ -4,6 +4,7 @@ mod client;
 mod policy;
 mod server;
 
+pub(crate) use client::Verification;
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
 pub use policy::{KeyShares, MaxFragmentLength, PaddingPolicy};
 pub use server::{ClientAuthentication, ServerConfig, ServerConfigBuilder};

@@ -4,6 +4,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
+use crate::wire::extension as wire;
 
 pub use crate::record::PaddingPolicy;
 
@@ -42,24 +43,16 @@ impl MaxFragmentLength {
         }
     }
 
-    /// The value on the wire.
-    pub(crate) const fn code(self) -> u8 {
-        match self {
-            Self::Bytes512 => 1,
-            Self::Bytes1024 => 2,
-            Self::Bytes2048 => 3,
-            Self::Bytes4096 => 4,
-        }
-    }
+}
 
-    pub(crate) const fn from_code(code: u8) -> Option<Self> {
-        Some(match code {
-            1 => Self::Bytes512,
-            2 => Self::Bytes1024,
-            3 => Self::Bytes2048,
-            4 => Self::Bytes4096,
-            _ => return None,
-        })
+impl From<MaxFragmentLength> for wire::MaxFragmentLength {
+    fn from(length: MaxFragmentLength) -> Self {
+        match length {
+            MaxFragmentLength::Bytes512 => Self::TWO_TO_9,
+            MaxFragmentLength::Bytes1024 => Self::TWO_TO_10,
+            MaxFragmentLength::Bytes2048 => Self::TWO_TO_11,
+            MaxFragmentLength::Bytes4096 => Self::TWO_TO_12,
+        }
     }
 }
 

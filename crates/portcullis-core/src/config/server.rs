@@ -19,6 +19,7 @@ pub(crate) struct Server {
     pub(crate) identities: Vec<Identity>,
     pub(crate) client_authentication: ClientAuthentication,
     pub(crate) client_chain: ChainPolicy,
+    depth: usize,
     pub(crate) send_certificate_authorities: bool,
     pub(crate) honor_cipher_order: bool,
     pub(crate) honor_group_order: bool,
@@ -64,6 +65,7 @@ impl ServerConfig {
                 identities: Vec::new(),
                 client_authentication: ClientAuthentication::None,
                 client_chain: ChainPolicy::new(Roots::empty()),
+                depth: 10,
                 send_certificate_authorities: true,
                 honor_cipher_order: true,
                 honor_group_order: true,
@@ -117,7 +119,7 @@ impl ServerConfigBuilder {
     /// The most intermediates between a client's certificate and a trust anchor (C9).
     /// Default: 10; the path builder's own bound is 6.
     pub fn depth(mut self, intermediates: usize) -> Self {
-        self.server.client_chain.depth = intermediates;
+        self.server.depth = intermediates;
         self
     }
 
@@ -185,11 +187,12 @@ impl ServerConfigBuilder {
                         "client_authentication: there is no trust anchor: every client would be refused",
                     ));
                 }
-                self.server.client_chain.roots = roots.clone();
+                let schemes: Vec<_> = self.server.policy.certificate_schemes().collect();
+                self.server.client_chain =
+                    ChainPolicy::new(roots.clone()).depth(self.server.depth).schemes(&schemes);
             }
             ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified => {}
         }
-        self.server.client_chain.schemes = self.server.policy.certificate_schemes().collect();
         Ok(ServerConfig(Arc::new(self.server)))
     }
 }

@@ -7,6 +7,7 @@
 pub(crate) mod client;
 mod negotiate;
 mod offer;
+mod parameters;
 pub(crate) mod server;
 mod signed_content;
 mod table;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::UnixTime;
 
+use crate::crypto::CryptoFailure;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Reason, Stage};
 use crate::information::{ConnectionInformation, Information};
@@ -24,12 +26,10 @@ use crate::key_schedule::Transcript;
 use crate::question::{AnswerContent, Question};
 use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing};
 use crate::step::{Event, KeyLogLine};
-use crate::wire::HandshakeType;
-use crate::wire::handshake::HandshakeMessage;
+use crate::wire::{HandshakeMessage, HandshakeType};
 use crate::{Direction, Misuse, Violation};
 
 /// The state of either role.
-#[derive(Debug)]
 pub(crate) enum State {
     Client(client::State),
     Server(server::State),
@@ -81,7 +81,6 @@ impl<S: Into<State>> From<S> for Next {
 }
 
 /// What a finished handshake leaves.
-#[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) information: Information,
     pub(crate) key_update_at: u64,
@@ -172,4 +171,10 @@ pub(crate) fn check_signature_length(signature: &[u8]) -> Result<(), Misuse> {
         )));
     }
     Ok(())
+}
+
+impl From<CryptoFailure> for Abort {
+    fn from(failure: CryptoFailure) -> Self {
+        Self(Reason::Crypto(failure.0))
+    }
 }

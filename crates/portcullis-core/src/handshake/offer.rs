@@ -7,7 +7,8 @@ use crate::error::Abort;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::wire::{ExtensionType, Extensions};
+use crate::wire::ExtensionType;
+use crate::wire::extension::Extensions;
 use crate::{Misuse, Violation};
 
 /// What a ClientHello has offered.
@@ -84,7 +85,7 @@ pub(super) fn check_extensions(
     if extensions.duplicate().is_some() {
         return Err(Violation::DuplicateExtension.into());
     }
-    for (typ, _) in extensions.iter() {
+    for typ in extensions.iter().map(|extension| extension.extension_type) {
         if place.admits(typ) {
             // A cookie comes unasked, and only in a HelloRetryRequest (§4.2.2).
             if !offered(typ) && !(place == Place::HelloRetryRequest && typ == ExtensionType::COOKIE) {
@@ -109,7 +110,7 @@ impl Offer {
     /// Notes what the hello that is being sent contains.
     pub(super) fn set_extensions(&mut self, hello: &Extensions<'_>) -> Result<(), Abort> {
         self.extensions.clear();
-        self.extensions.extend(hello.iter().map(|(typ, _)| typ));
+        self.extensions.extend(hello.iter().map(|extension| extension.extension_type));
         if hello.duplicate().is_some() {
             return Err(Misuse::new("the ClientHello would have an extension twice").into());
         }
@@ -117,7 +118,11 @@ impl Offer {
     }
 
     pub(super) fn check_extensions(&self, extensions: &Extensions<'_>, place: Place) -> Result<(), Abort> {
-        check_extensions(extensions, place, |typ| self.extensions.contains(&typ))
+        check_extensions(extensions, place, |typ| self.has(typ))
+    }
+
+    pub(super) fn has(&self, typ: ExtensionType) -> bool {
+        self.extensions.contains(&typ)
     }
 
     pub(super) fn check_suite(&self, suite: CipherSuite) -> Result<CipherSuite, Violation> {

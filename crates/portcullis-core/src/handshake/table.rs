@@ -5,7 +5,6 @@
 macro_rules! states {
     ($role:ident: $($state:ident $kind:ident;)+) => {
         /// A state of this role.
-        #[derive(Debug)]
         pub(crate) enum State {
             $($state(Box<$state>),)+
         }

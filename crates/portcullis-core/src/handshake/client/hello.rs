@@ -23,15 +23,15 @@ use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::version::{DOWNGRADE_TO_TLS_1_1, DOWNGRADE_TO_TLS_1_2, ProtocolVersion};
 use crate::wire::extension::{
-    Alpn, CertificateAuthorities, Cookie, KeyShareClientHello, KeyShareHelloRetryRequest,
-    KeyShareServerHello, MaxFragmentLength, RecordSizeLimit, ServerNameList, SignatureAlgorithms,
-    SignatureAlgorithmsCert, SupportedGroups, SupportedVersionsClient, SupportedVersionsServer,
+    Alpn, CertificateAuthorities, Cookie, KeyShareClientHello, KeyShareEntry,
+    KeyShareHelloRetryRequest, KeyShareServerHello, MaxFragmentLength, RecordSizeLimit, SelectedVersion,
+    ServerName as ServerNameExtension, SignatureAlgorithms, SignatureAlgorithmsCert, SupportedGroups,
+    SupportedVersions,
 };
-use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
+use crate::wire::{ClientHello, CompressionMethod, HandshakeMessage, ServerHello};
 use crate::{NamedGroup, Violation};
 
 /// What stays the same over the client's whole handshake.
-#[derive(Debug)]
 pub(super) struct Session {
     pub(super) config: ClientConfig,
     pub(super) offer: Offer,
@@ -71,7 +71,6 @@ pub(crate) fn start(config: ClientConfig, name: ServerName<'static>, cx: &mut Cx
 }
 
 /// The private halves of the key shares in the hello.
-#[derive(Debug)]
 struct Shares {
     exchanges: Vec<ActiveKeyExchange>,
     /// Whether a hybrid's classical half stands for itself too, when its group is offered: that
@@ -81,18 +80,21 @@ struct Shares {
 
 impl Shares {
     /// The shares as they stand in the hello.
-    fn entries<'a>(&'a self, config: &'a ClientConfig) -> impl Iterator<Item = (NamedGroup, &'a [u8])> {
+    fn entries<'a>(&'a self, config: &'a ClientConfig) -> impl Iterator<Item = KeyShareEntry<'a>> {
         self.exchanges.iter().flat_map(move |exchange| {
             let classical = exchange
                 .classical_share()
                 .filter(|_| self.classical)
                 .filter(|(group, _)| config.policy.groups.contains(group));
-            [Some((exchange.group(), exchange.public_key())), classical].into_iter().flatten()
+            [Some((exchange.group(), exchange.public_key())), classical]
+                .into_iter()
+                .flatten()
+                .map(|(group, key_exchange)| KeyShareEntry { group, key_exchange })
         })
     }
 
     fn contains(&self, config: &ClientConfig, group: NamedGroup) -> bool {
-        self.entries(config).any(|(other, _)| other == group)
+        self.entries(config).any(|entry| entry.group == group)
     }
 
     /// The exchange that `group` belongs to, if the hello had a share of it.
@@ -111,13 +113,12 @@ impl Session {
     fn hello(&mut self, shares: &Shares, cookie: Option<&[u8]>) -> Result<Vec<u8>, Abort> {
         let config = &self.config;
         let policy = &config.policy;
-        let mut extensions = Vec::with_capacity(1_536);
-        let out = &mut extensions;
+        let extensions = |out: &mut Vec<u8>| {
         if let Some(host) = config.indicated(&self.name) {
-            ServerNameList::put(out, host);
+            ServerNameExtension::put(out, host);
         }
         if let Some(length) = config.max_fragment_length {
-            MaxFragmentLength::put(out, length.code());
+            MaxFragmentLength::put(out, length.into());
         }
         SupportedGroups::put(out, &policy.groups);
         SignatureAlgorithms::put(out, &policy.schemes);
@@ -135,20 +136,17 @@ impl Session {
         if let Some(cookie) = cookie {
             Cookie::put(out, cookie);
         }
-        SupportedVersionsClient::put(out, &[ProtocolVersion::TLS_1_3]);
+        SupportedVersions::put(out, [ProtocolVersion::TLS_1_3]);
         if let (true, Some(chain)) = (config.send_certificate_authorities, config.chain_policy()) {
-            CertificateAuthorities::put(out, chain.roots.subjects());
+            CertificateAuthorities::put(out, chain.roots().subjects());
         }
         KeyShareClientHello::put(out, shares.entries(config));
 
-        let mut hello = Vec::with_capacity(extensions.len() + 128);
-        ClientHello::put(
-            &mut hello,
-            &self.client_random,
-            self.session_id.as_ref().map_or(&[], |id| id),
-            &policy.cipher_suites,
-            &extensions,
-        );
+        };
+        // X25519MLKEM768's share alone has 1,216 bytes.
+        let mut hello = Vec::with_capacity(1_792);
+        let session_id = self.session_id.as_ref().map_or(&[][..], |id| id);
+        ClientHello::put(&mut hello, &self.client_random, session_id, &policy.cipher_suites, extensions);
         let parsed = ClientHello::decode(hello.get(4..).unwrap_or_default())?;
         self.offer.set_extensions(&parsed.extensions)?;
         Ok(hello)
@@ -156,20 +154,18 @@ impl Session {
 }
 
 /// The transcript, before and after the hash is known.
-#[derive(Debug)]
 enum Hashing {
     Buffered(TranscriptBuffer),
     Running(Transcript),
 }
 
 /// What a HelloRetryRequest has fixed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 struct Retry {
     suite: CipherSuite,
     group: Option<NamedGroup>,
 }
 
-#[derive(Debug)]
 pub(crate) struct WaitServerHello {
     session: Session,
     shares: Shares,
@@ -181,7 +177,7 @@ impl WaitServerHello {
     pub(super) fn on_message(self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let hello: ServerHello<'_> = expect(&message)?;
         self.check_version(&hello)?;
-        let echoed = hello.session_id == self.session.session_id.as_ref().map_or(&[][..], |id| id);
+        let echoed = hello.legacy_session_id_echo == self.session.session_id.as_ref().map_or(&[][..], |id| id);
         if hello.is_hello_retry_request() {
             if self.retry.is_some() {
                 return Err(Violation::SecondRetry.into());
@@ -193,7 +189,7 @@ impl WaitServerHello {
         if !echoed {
             return Err(Violation::SessionIdNotEchoed.into());
         }
-        if hello.compression_method != 0 {
+        if hello.legacy_compression_method != CompressionMethod::NULL {
             return Err(Violation::CompressionSelected.into());
         }
         let suite = self.session.offer.check_suite(hello.cipher_suite)?;
@@ -206,14 +202,14 @@ impl WaitServerHello {
 
     /// §4.1.3, §4.2.1: TLS 1.3 is selected in supported_versions and nowhere else.
     fn check_version(&self, hello: &ServerHello<'_>) -> Result<(), Abort> {
-        let Some(selected) = hello.extensions.find::<SupportedVersionsServer>() else {
+        let Some(selected) = hello.extensions.find::<SelectedVersion>() else {
             let end = hello.random.last_chunk::<8>().copied().unwrap_or_default();
             if end == DOWNGRADE_TO_TLS_1_2 || end == DOWNGRADE_TO_TLS_1_1 {
                 return Err(Violation::DowngradeDetected.into());
             }
             return Err(Violation::VersionNotOffered.into());
         };
-        let selected = selected.map_err(|_| Violation::MalformedExtension)?.version;
+        let SelectedVersion(selected) = selected.map_err(|_| Violation::MalformedExtension)?;
         if hello.legacy_version != ProtocolVersion::TLS_1_2 {
             return Err(Violation::LegacyVersionInServerHello.into());
         }
@@ -265,7 +261,7 @@ impl WaitServerHello {
         transcript.add(message.raw());
 
         let retry = Retry { suite, group };
-        let second = self.session.hello(&self.shares, cookie.map(|cookie| cookie.value))?;
+        let second = self.session.hello(&self.shares, cookie.map(|cookie| cookie.cookie))?;
         if self.session.session_id.is_some() {
             cx.outgoing.change_cipher_spec()?;
         }
@@ -285,7 +281,8 @@ impl WaitServerHello {
             .extensions
             .find::<KeyShareServerHello<'_>>()
             .ok_or(Violation::ServerKeyShareMissing)?
-            .map_err(|_| Violation::MalformedExtension)?;
+            .map_err(|_| Violation::MalformedExtension)?
+            .server_share;
         if let Some(retry) = self.retry {
             if retry.suite != suite {
                 return Err(Violation::SuiteChangedAfterRetry.into());
@@ -348,7 +345,6 @@ impl WaitServerHello {
 }
 
 /// Paused: the user looks at what the server chose (B5).
-#[derive(Debug)]
 pub(crate) struct ReviewingServerHello {
     keyed: Keyed,
 }

@@ -6,6 +6,7 @@ mod hello;
 mod tls13;
 
 pub(crate) use hello::start;
+pub(super) use tls13::{check_signature, presented_chain, proving};
 
 use self::hello::{ReviewingServerHello, WaitServerHello};
 use self::tls13::{

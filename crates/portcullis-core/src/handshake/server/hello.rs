@@ -23,10 +23,10 @@ use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::wire::extension::{
-    Cookie, EarlyData, KeyShareClientHello, KeyShareHelloRetryRequest, SignatureAlgorithms, SupportedGroups,
-    SupportedVersionsClient, SupportedVersionsServer,
+    Cookie, EarlyData, Extension, KeyShareClientHello, KeyShareHelloRetryRequest, SelectedVersion,
+    SignatureAlgorithms, SupportedGroups, SupportedVersions,
 };
-use crate::wire::{ClientHello, Extension, ExtensionType, HELLO_RETRY_REQUEST_RANDOM, ServerHello};
+use crate::wire::{ClientHello, CompressionMethod, ExtensionType, HELLO_RETRY_REQUEST_RANDOM, ServerHello};
 use crate::{NamedGroup, Violation};
 
 /// Early data that is thrown away because 0-RTT is not accepted here, in bytes (A12).
@@ -37,7 +37,6 @@ pub(crate) fn start(config: ServerConfig) -> State {
     WaitClientHello { config }.into()
 }
 
-#[derive(Debug)]
 pub(crate) struct WaitClientHello {
     config: ServerConfig,
 }
@@ -61,7 +60,6 @@ impl WaitClientHello {
 }
 
 /// Paused: the user looks at the hello and says which configuration serves it.
-#[derive(Debug)]
 pub(crate) struct ChoosingConfiguration {
     config: ServerConfig,
     hello: HandshakeBytes,
@@ -89,20 +87,20 @@ fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
     if hello.legacy_version < ProtocolVersion::TLS_1_0 {
         return Err(Violation::LegacyVersionInClientHello.into());
     }
-    let versions = find::<SupportedVersionsClient<'_>>(hello)?;
-    if !versions.is_some_and(|offered| offered.versions.iter().any(|version| version == ProtocolVersion::TLS_1_3)) {
+    let versions = find::<SupportedVersions<'_>>(hello)?;
+    if !versions.is_some_and(|offered| offered.versions.contains(ProtocolVersion::TLS_1_3)) {
         return Err(Violation::UnsupportedVersion.into());
     }
-    if hello.compression_methods != [0] {
+    if !hello.legacy_compression_methods.iter().eq([CompressionMethod::NULL]) {
         return Err(Violation::CompressionOffered.into());
     }
     // §4.2.11: binders cover everything before them.
-    let mut types = hello.extensions.iter().map(|(typ, _)| typ);
+    let mut types = hello.extensions.iter().map(|extension| extension.extension_type);
     if types.any(|typ| typ == ExtensionType::PRE_SHARED_KEY) {
         if types.next().is_some() {
             return Err(Violation::PskNotLast.into());
         }
-        if hello.extensions.raw(ExtensionType::PSK_KEY_EXCHANGE_MODES).is_none() {
+        if !hello.extensions.contains(ExtensionType::PSK_KEY_EXCHANGE_MODES) {
             return Err(Violation::PskWithoutModes.into());
         }
     }
@@ -124,7 +122,7 @@ fn choose(config: ServerConfig, message: HandshakeBytes, cx: &mut Cx<'_>) -> Res
     let groups = find::<SupportedGroups<'_>>(&hello)?.ok_or(Violation::SupportedGroupsMissing)?;
     let shares = find::<KeyShareClientHello<'_>>(&hello)?.ok_or(Violation::KeyShareMissing)?;
     check_shares(&groups, &shares)?;
-    let share_groups = shares.entries().map(|entry| entry.group);
+    let share_groups = shares.client_shares.iter().map(|entry| entry.group);
     let group = negotiate::group(&config, groups.groups.iter(), share_groups).ok_or(Violation::NoSharedGroup)?;
     let early_data = find::<EarlyData>(&hello)?.is_some();
     if early_data {
@@ -145,7 +143,7 @@ fn choose(config: ServerConfig, message: HandshakeBytes, cx: &mut Cx<'_>) -> Res
             let cookie = if config.cookie { Some(cx.random_bytes::<32>()?) } else { None };
             let request = hello_retry_request(&hello, suite, group, cookie.as_ref());
             cx.send(&mut transcript, &request);
-            if !hello.session_id.is_empty() {
+            if !hello.legacy_session_id.is_empty() {
                 cx.outgoing.change_cipher_spec()?;
             }
             Ok(WaitSecondClientHello { config, first: message, suite, group, cookie, transcript }.into())
@@ -157,11 +155,11 @@ fn choose(config: ServerConfig, message: HandshakeBytes, cx: &mut Cx<'_>) -> Res
 fn check_shares(groups: &SupportedGroups<'_>, shares: &KeyShareClientHello<'_>) -> Result<(), Violation> {
     // Both lists are short in honest hellos; bound the work that a dishonest one can cause.
     let mut seen: Vec<NamedGroup> = Vec::with_capacity(4);
-    for entry in shares.entries() {
+    for entry in shares.client_shares {
         if seen.contains(&entry.group) {
             return Err(Violation::DuplicateKeyShare);
         }
-        if seen.len() >= 32 || !groups.groups.iter().any(|group| group == entry.group) {
+        if seen.len() >= 32 || !groups.groups.contains(entry.group) {
             return Err(Violation::KeyShareOutsideGroups);
         }
         seen.push(entry.group);
@@ -176,18 +174,17 @@ fn hello_retry_request(
     group: NamedGroup,
     cookie: Option<&[u8; 32]>,
 ) -> Vec<u8> {
-    let mut extensions = Vec::with_capacity(64);
-    SupportedVersionsServer { version: ProtocolVersion::TLS_1_3 }.encode(&mut extensions);
-    KeyShareHelloRetryRequest { selected_group: group }.encode(&mut extensions);
-    if let Some(cookie) = cookie {
-        Cookie::put(&mut extensions, cookie);
-    }
     let mut message = Vec::with_capacity(128);
-    ServerHello::put(&mut message, &HELLO_RETRY_REQUEST_RANDOM, hello.session_id, suite, &extensions);
+    ServerHello::put(&mut message, &HELLO_RETRY_REQUEST_RANDOM, hello.legacy_session_id, suite, |out| {
+        SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
+        KeyShareHelloRetryRequest::put(out, group);
+        if let Some(cookie) = cookie {
+            Cookie::put(out, cookie);
+        }
+    });
     message
 }
 
-#[derive(Debug)]
 pub(crate) struct WaitSecondClientHello {
     config: ServerConfig,
     first: HandshakeBytes,
@@ -207,7 +204,7 @@ impl WaitSecondClientHello {
         }
         self.check_cookie(&hello)?;
         let shares = find::<KeyShareClientHello<'_>>(&hello)?.ok_or(Violation::KeyShareMissing)?;
-        let mut entries = shares.entries();
+        let mut entries = shares.client_shares.iter();
         match (entries.next(), entries.next()) {
             (Some(only), None) if only.group == self.group => {}
             _ => return Err(Violation::RetryIgnored.into()),
@@ -223,7 +220,7 @@ impl WaitSecondClientHello {
         let returned = find::<Cookie<'_>>(hello)?;
         match (&self.cookie, returned) {
             (None, None) => Ok(()),
-            (Some(ours), Some(cookie)) if bool::from(ours.ct_eq(cookie.value)) => Ok(()),
+            (Some(ours), Some(cookie)) if bool::from(ours.ct_eq(cookie.cookie)) => Ok(()),
             (Some(_), _) => Err(Violation::BadCookie),
             (None, Some(_)) => Err(Violation::UnexpectedCookie),
         }
@@ -232,9 +229,9 @@ impl WaitSecondClientHello {
 
 /// §4.1.2: the second hello repeats the first, except for what the RFC lists.
 fn check_unchanged(first: &ClientHello<'_>, second: &ClientHello<'_>) -> Result<(), Violation> {
-    let may_change = |typ: &ExtensionType| {
+    let may_change = |typ: ExtensionType| {
         matches!(
-            *typ,
+            typ,
             ExtensionType::KEY_SHARE
                 | ExtensionType::EARLY_DATA
                 | ExtensionType::COOKIE
@@ -244,13 +241,13 @@ fn check_unchanged(first: &ClientHello<'_>, second: &ClientHello<'_>) -> Result<
     };
     let same = first.legacy_version == second.legacy_version
         && first.random == second.random
-        && first.session_id == second.session_id
-        && first.cipher_suites.raw() == second.cipher_suites.raw()
-        && first.compression_methods == second.compression_methods
+        && first.legacy_session_id == second.legacy_session_id
+        && first.cipher_suites == second.cipher_suites
+        && first.legacy_compression_methods == second.legacy_compression_methods
         && first
             .extensions
             .iter()
-            .filter(|(typ, _)| !may_change(typ))
-            .eq(second.extensions.iter().filter(|(typ, _)| !may_change(typ)));
+            .filter(|extension| !may_change(extension.extension_type))
+            .eq(second.extensions.iter().filter(|extension| !may_change(extension.extension_type)));
     if same { Ok(()) } else { Err(Violation::SecondHelloChanged) }
 }

@@ -9,12 +9,12 @@ use super::super::super::{Cx, Next, wrong_answer};
 use super::finished::Authenticated;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, Sign, Ticket, Wanted};
-use crate::wire::{Certificate, CertificateVerify, HandshakeMessage};
+use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::Identity;
 use crate::{Misuse, SignatureScheme};
 
 /// What this side has shown of itself.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Shown {
     pub(super) certificate: Option<CertificateDer<'static>>,
     pub(super) scheme: Option<SignatureScheme>,
@@ -39,7 +39,6 @@ pub(super) fn authenticate(authenticated: Authenticated, wanted: Wanted, cx: &mu
 }
 
 /// Paused: the user chooses what to show.
-#[derive(Debug)]
 pub(crate) struct ChoosingIdentity {
     authenticated: Authenticated,
     wanted: Wanted,
@@ -63,7 +62,7 @@ impl ChoosingIdentity {
 /// §4.4.2.4: a client without a fitting certificate sends an empty list.
 fn show_none(mut authenticated: Authenticated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
     let mut message = Vec::with_capacity(8);
-    Certificate::put(&mut message, &[], core::iter::empty());
+    Certificate::put(&mut message, &[], core::iter::empty::<([u8; 0], [u8; 0])>());
     cx.send(&mut authenticated.keyed.transcript, &message);
     authenticated.finish(Shown::default(), cx)
 }
@@ -85,7 +84,6 @@ fn show(
 }
 
 /// Paused: somebody holds the key.
-#[derive(Debug)]
 pub(crate) struct Signing {
     authenticated: Authenticated,
     identity: Identity,
@@ -110,8 +108,8 @@ fn signed(
 ) -> Result<Next, Abort> {
     let mut message = Vec::with_capacity(8 + signature.len());
     super::super::super::check_signature_length(signature)?;
-    CertificateVerify { scheme, signature }.encode(&mut message);
+    CertificateVerify::put(&mut message, scheme, signature);
     cx.send(&mut authenticated.keyed.transcript, &message);
-    let shown = Shown { certificate: identity.certificates().first().cloned(), scheme: Some(scheme) };
+    let shown = Shown { certificate: identity.chain().first().cloned(), scheme: Some(scheme) };
     authenticated.finish(shown, cx)
 }

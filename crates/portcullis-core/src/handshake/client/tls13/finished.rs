@@ -11,11 +11,10 @@ use crate::information::Information;
 use crate::key_schedule::{ExporterSecret, TrafficSecret};
 use crate::question::Wanted;
 use crate::record::HandshakeBytes;
-use crate::wire::{Finished, HandshakeMessage};
+use crate::wire::Finished;
 use crate::x509::VerifiedChain;
 use crate::{SignatureScheme, Violation};
 
-#[derive(Debug)]
 pub(crate) struct WaitFinished {
     pub(super) keyed: Keyed,
     pub(super) parameters: Parameters,
@@ -59,7 +58,6 @@ impl WaitFinished {
 }
 
 /// The server has proved everything; our own flight is left.
-#[derive(Debug)]
 pub(super) struct Authenticated {
     pub(super) keyed: Keyed,
     parameters: Parameters,
@@ -75,7 +73,7 @@ impl Authenticated {
         let keyed = &mut self.keyed;
         let verify_data = keyed.client_secret.finished(&keyed.transcript.current());
         let mut message = Vec::with_capacity(4 + verify_data.as_slice().len());
-        Finished { verify_data: verify_data.as_slice() }.encode(&mut message);
+        Finished::put(&mut message, verify_data.as_slice());
         cx.send(&mut keyed.transcript, &message);
         cx.outgoing.install_write(self.write_secret)?;
 

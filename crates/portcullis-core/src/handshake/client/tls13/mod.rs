@@ -17,6 +17,7 @@ mod server_parameters;
 
 pub(crate) use client_authentication::{ChoosingIdentity, Signing};
 pub(crate) use finished::WaitFinished;
+pub(in super::super) use server_authentication::{check_signature, presented_chain, proving};
 pub(crate) use server_authentication::{VerifyingChain, WaitCertificate, WaitCertificateVerify};
 pub(crate) use server_parameters::{WaitCertificateOrRequest, WaitEncryptedExtensions};
 
@@ -26,7 +27,6 @@ use crate::key_schedule::{MasterSecret, TrafficSecret, Transcript};
 use crate::suite::CipherSuite;
 
 /// What is known from the ServerHello on.
-#[derive(Debug)]
 pub(super) struct Keyed {
     pub(super) session: Session,
     pub(super) suite: CipherSuite,

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
+use rustls_pki_types::CertificateDer;
+
 use super::super::super::offer::{Place, check_extensions};
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, expect, wrong_answer};
@@ -9,15 +11,14 @@ use super::Keyed;
 use super::finished::WaitFinished;
 use super::server_parameters::Parameters;
 use crate::config::Verification;
-use crate::crypto::signature;
+use crate::crypto::{scheme_fits_key, verify_tls13};
 use crate::error::Abort;
 use crate::question::{AnswerContent, Purpose, Question, Ticket, VerifyChain, Wanted};
 use crate::record::HandshakeBytes;
-use crate::wire::{Certificate, CertificateVerify};
+use crate::wire::{Certificate, CertificateVerify, ExtensionType};
 use crate::x509::{PresentedChain, VerifiedChain};
-use crate::{ExtensionType, SignatureScheme, Violation};
+use crate::{Misuse, SignatureScheme, Violation};
 
-#[derive(Debug)]
 pub(crate) struct WaitCertificate {
     pub(super) keyed: Keyed,
     pub(super) parameters: Parameters,
@@ -40,7 +41,7 @@ pub(super) fn on_certificate(
 ) -> Result<Next, Abort> {
     let certificate: Certificate<'_> = expect(message)?;
     // Only post-handshake requests carry a context to echo.
-    if !certificate.request_context.is_empty() {
+    if !certificate.certificate_request_context.is_empty() {
         return Err(Violation::CertificateContextMismatch.into());
     }
     let chain = presented_chain(&certificate, |typ| keyed.session.offer.has(typ))?
@@ -67,7 +68,7 @@ pub(super) fn on_certificate(
     }
     let peer = match policy {
         Some(policy) => purpose.verify(&chain, policy, cx.now)?,
-        None => VerifiedChain::dangerous_without_verification(&chain),
+        None => VerifiedChain::dangerous_accept_without_verification(chain.clone()),
     };
     Ok(WaitCertificateVerify { keyed, parameters, wanted, peer }.into())
 }
@@ -77,19 +78,27 @@ pub(in super::super::super) fn presented_chain(
     certificate: &Certificate<'_>,
     offered: impl Fn(ExtensionType) -> bool,
 ) -> Result<Option<PresentedChain>, Abort> {
-    let mut certificates = Vec::new();
-    for entry in certificate.entries() {
-        if entry.certificate.is_empty() {
-            return Err(Violation::EmptyCertificateEntry.into());
-        }
+    for entry in certificate.certificate_list {
         check_extensions(&entry.extensions, Place::Certificate, &offered)?;
-        certificates.push(entry.certificate);
     }
-    Ok(PresentedChain::new(certificates)?)
+    if certificate.certificate_list.is_empty() {
+        return Ok(None);
+    }
+    let entries = certificate.certificate_list.iter();
+    let entries = entries.map(|entry| (CertificateDer::from(entry.cert_data.to_vec()), None));
+    Ok(Some(PresentedChain::from_entries(entries)?))
+}
+
+/// An answer's proof must be about the chain of this connection.
+pub(in super::super::super) fn proving(proof: VerifiedChain, chain: &PresentedChain) -> Result<VerifiedChain, Misuse> {
+    if proof.proves(chain) {
+        Ok(proof)
+    } else {
+        Err(Misuse::new("the proof in the answer is about another chain than the one this peer showed"))
+    }
 }
 
 /// Paused: takes a verdict, and has no way to take a message.
-#[derive(Debug)]
 pub(crate) struct VerifyingChain {
     keyed: Keyed,
     parameters: Parameters,
@@ -102,14 +111,12 @@ impl VerifyingChain {
         let AnswerContent::Chain(verdict) = answer else {
             return Err(wrong_answer());
         };
-        // The proof must be about this chain, not about another connection's.
-        let peer = verdict?.proving(&self.chain)?;
+        let peer = proving(verdict?, &self.chain)?;
         let Self { keyed, parameters, wanted, .. } = self;
         Ok(WaitCertificateVerify { keyed, parameters, wanted, peer }.into())
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct WaitCertificateVerify {
     keyed: Keyed,
     parameters: Parameters,
@@ -120,7 +127,7 @@ pub(crate) struct WaitCertificateVerify {
 impl WaitCertificateVerify {
     pub(in super::super) fn on_message(mut self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
         let verify: CertificateVerify<'_> = expect(&message)?;
-        let peer_scheme = self.keyed.session.offer.check_scheme(verify.scheme)?;
+        let peer_scheme = self.keyed.session.offer.check_scheme(verify.algorithm)?;
         let content = signed_content(Signer::Server, &self.keyed.transcript.current());
         check_signature(&self.peer, peer_scheme, &content, verify.signature)?;
         self.keyed.transcript.add(message.raw());
@@ -136,9 +143,9 @@ pub(in super::super::super) fn check_signature(
     content: &[u8],
     signature: &[u8],
 ) -> Result<(), Violation> {
-    let key = peer.public_key();
-    if !signature::scheme_fits_key(scheme, key) {
+    let key = peer.chain().end_entity_spki();
+    if !scheme_fits_key(scheme, key) {
         return Err(Violation::SchemeDoesNotFitKey);
     }
-    signature::verify(scheme, key, content, signature).map_err(|_| Violation::BadSignature)
+    verify_tls13(scheme, key, content, signature).map_err(|_| Violation::BadSignature)
 }

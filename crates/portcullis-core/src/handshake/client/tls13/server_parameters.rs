@@ -11,18 +11,17 @@ use crate::error::Abort;
 use crate::question::Wanted;
 use crate::record::HandshakeBytes;
 use crate::wire::extension::{
-    Alpn, CertificateAuthorities, MaxFragmentLength, RecordSizeLimit, ServerNameAcknowledgement,
+    AlpnSelected, CertificateAuthorities, MaxFragmentLength, RecordSizeLimit, ServerNameAcknowledgement,
     SignatureAlgorithms, SignatureAlgorithmsCert,
 };
-use crate::wire::{CertificateRequest, EncryptedExtensions, Extensions, HandshakeType};
+use crate::wire::extension::{Extension, Extensions};
+use crate::wire::{CertificateRequest, EncryptedExtensions, HandshakeType};
 
 /// What EncryptedExtensions settled.
-#[derive(Debug)]
 pub(super) struct Parameters {
     pub(super) alpn: Option<Box<[u8]>>,
 }
 
-#[derive(Debug)]
 pub(crate) struct WaitEncryptedExtensions {
     pub(in super::super) keyed: Keyed,
 }
@@ -31,12 +30,9 @@ impl WaitEncryptedExtensions {
     pub(in super::super) fn on_message(mut self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let EncryptedExtensions { extensions } = expect(&message)?;
         self.keyed.session.offer.check_extensions(&extensions, Place::EncryptedExtensions)?;
-        let alpn = match find::<Alpn<'_>>(&extensions)? {
+        let alpn = match find::<AlpnSelected<'_>>(&extensions)? {
             None => None,
-            Some(protocols) => {
-                let protocol = protocols.single().ok_or(Violation::MalformedExtension)?;
-                Some(self.keyed.session.offer.check_protocol(protocol)?)
-            }
+            Some(selected) => Some(self.keyed.session.offer.check_protocol(selected.protocol)?),
         };
         if find::<ServerNameAcknowledgement>(&extensions).is_err() {
             return Err(Violation::ServerNameAckNotEmpty.into());
@@ -60,27 +56,26 @@ impl WaitEncryptedExtensions {
             }
             cx.outgoing.set_record_size_limit(limit);
             if let Some(ours) = config.policy.record_size_limit {
-                cx.incoming.set_record_size_limit(ours);
+                cx.incoming.set_plaintext_limit(ours);
             }
         }
-        if let Some(MaxFragmentLength(code)) = fragment {
-            let asked = config.max_fragment_length.filter(|length| length.code() == code);
+        if let Some(echoed) = fragment {
+            let asked = config.max_fragment_length.filter(|length| MaxFragmentLength::from(*length) == echoed);
             let length = asked.ok_or(Violation::MaxFragmentLengthChanged)?.bytes();
             cx.outgoing.set_max_fragment(length);
-            cx.incoming.set_max_fragment(length);
+            cx.incoming.set_plaintext_limit(length + 1);
         }
         Ok(())
     }
 }
 
 /// The extension, if it is there, well-formed.
-pub(in super::super::super) fn find<'a, E: crate::wire::Extension<'a>>(
+pub(in super::super::super) fn find<'a, E: Extension<'a>>(
     extensions: &Extensions<'a>,
 ) -> Result<Option<E>, Violation> {
     extensions.find::<E>().transpose().map_err(|_| Violation::MalformedExtension)
 }
 
-#[derive(Debug)]
 pub(crate) struct WaitCertificateOrRequest {
     keyed: Keyed,
     parameters: Parameters,
@@ -104,7 +99,7 @@ impl WaitCertificateOrRequest {
 /// need no answer.
 fn wanted(message: &HandshakeBytes) -> Result<Wanted, Abort> {
     let request: CertificateRequest<'_> = expect(message)?;
-    if !request.request_context.is_empty() {
+    if !request.certificate_request_context.is_empty() {
         return Err(Violation::RequestContextNotEmpty.into());
     }
     if request.extensions.duplicate().is_some() {
@@ -118,7 +113,7 @@ fn wanted(message: &HandshakeBytes) -> Result<Wanted, Abort> {
         None => schemes.clone(),
     };
     let authorities = find::<CertificateAuthorities<'_>>(&request.extensions)?
-        .map(|list| list.iter().map(<[u8]>::to_vec).collect())
+        .map(|list| list.authorities.iter().map(|name| name.0.to_vec()).collect())
         .unwrap_or_default();
     Ok(Wanted { server_name: None, schemes, certificate_schemes, authorities })
 }

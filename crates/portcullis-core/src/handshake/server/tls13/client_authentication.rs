@@ -2,7 +2,7 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use super::super::super::client::{check_signature, presented_chain};
+use super::super::super::client::{check_signature, presented_chain, proving};
 use super::super::super::offer::check_scheme;
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, expect, wrong_answer};
@@ -16,7 +16,6 @@ use crate::record::HandshakeBytes;
 use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::{PresentedChain, VerifiedChain};
 
-#[derive(Debug)]
 pub(crate) struct WaitCertificate {
     pub(super) keyed: Keyed,
     pub(super) secrets: ApplicationSecrets,
@@ -26,7 +25,7 @@ impl WaitCertificate {
     pub(in super::super) fn on_message(self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let Self { mut keyed, secrets } = self;
         let certificate: Certificate<'_> = expect(&message)?;
-        if !certificate.request_context.is_empty() {
+        if !certificate.certificate_request_context.is_empty() {
             return Err(Violation::CertificateContextMismatch.into());
         }
         // Our CertificateRequest asks for no certificate extensions.
@@ -56,14 +55,13 @@ impl WaitCertificate {
         }
         let peer = match policy {
             Some(policy) => Purpose::Client.verify(&chain, policy, cx.now)?,
-            None => VerifiedChain::dangerous_without_verification(&chain),
+            None => VerifiedChain::dangerous_accept_without_verification(chain),
         };
         Ok(WaitCertificateVerify { keyed, secrets, peer }.into())
     }
 }
 
 /// Paused: takes a verdict, and has no way to take a message.
-#[derive(Debug)]
 pub(crate) struct VerifyingChain {
     keyed: Keyed,
     secrets: ApplicationSecrets,
@@ -75,13 +73,11 @@ impl VerifyingChain {
         let AnswerContent::Chain(verdict) = answer else {
             return Err(wrong_answer());
         };
-        // The proof must be about this chain, not about another connection's.
-        let peer = verdict?.proving(&self.chain)?;
+        let peer = proving(verdict?, &self.chain)?;
         Ok(WaitCertificateVerify { keyed: self.keyed, secrets: self.secrets, peer }.into())
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct WaitCertificateVerify {
     keyed: Keyed,
     secrets: ApplicationSecrets,
@@ -91,7 +87,7 @@ pub(crate) struct WaitCertificateVerify {
 impl WaitCertificateVerify {
     pub(in super::super) fn on_message(mut self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
         let verify: CertificateVerify<'_> = expect(&message)?;
-        let scheme = check_scheme(&self.keyed.config.policy.schemes, verify.scheme)?;
+        let scheme = check_scheme(&self.keyed.config.policy.schemes, verify.algorithm)?;
         let content = signed_content(Signer::Client, &self.keyed.transcript.current());
         check_signature(&self.peer, scheme, &content, verify.signature)?;
         self.keyed.transcript.add(message.raw());

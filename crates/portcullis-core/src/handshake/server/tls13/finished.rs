@@ -11,7 +11,6 @@ use crate::wire::Finished;
 use crate::x509::VerifiedChain;
 use crate::{SignatureScheme, Violation};
 
-#[derive(Debug)]
 pub(crate) struct WaitFinished {
     pub(super) keyed: Keyed,
     pub(super) secrets: ApplicationSecrets,
@@ -39,7 +38,7 @@ impl WaitFinished {
             server_random: keyed.server_random,
             peer_chain,
             peer_scheme,
-            local_certificate: keyed.identity.certificates().first().cloned(),
+            local_certificate: keyed.identity.chain().first().cloned(),
             local_scheme: Some(keyed.scheme),
             exporter: secrets.exporter,
         };

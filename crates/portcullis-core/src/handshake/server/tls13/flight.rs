@@ -10,7 +10,7 @@ use super::super::hello::find;
 use super::client_authentication::WaitCertificate;
 use super::finished::WaitFinished;
 use super::Negotiated;
-use crate::config::{MaxFragmentLength, ServerConfig};
+use crate::config::ServerConfig;
 use crate::crypto::key_exchange;
 use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, ExporterSecret, MasterSecret, TrafficSecret, Transcript};
@@ -18,18 +18,16 @@ use crate::question::{AnswerContent, Question, Sign, Ticket};
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::wire::extension::{
-    Alpn, CertificateAuthorities, KeyShareClientHello, KeyShareServerHello, RecordSizeLimit,
-    ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert, SupportedVersionsServer,
+    Alpn, AlpnSelected, CertificateAuthorities, KeyShareClientHello, KeyShareServerHello, MaxFragmentLength,
+    RecordSizeLimit, SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
 };
 use crate::wire::{
-    CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Extension, Finished, HandshakeMessage,
-    ServerHello,
+    CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Finished, ServerHello,
 };
 use crate::x509::Identity;
 use crate::{NamedGroup, SignatureScheme, Violation};
 
 /// What is settled once ServerHello is out.
-#[derive(Debug)]
 pub(super) struct Keyed {
     pub(super) config: ServerConfig,
     pub(super) suite: CipherSuite,
@@ -57,21 +55,22 @@ pub(super) fn send_flight(
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let alpn = choose_protocol(&negotiated.config, &hello)?;
-    let mut encrypted_extensions = Vec::with_capacity(64);
     let acknowledged = server_name.as_deref().is_some_and(|name| identity.has_name(name));
-    if acknowledged {
-        ServerNameAcknowledgement.encode(&mut encrypted_extensions);
-    }
-    if let Some(protocol) = &alpn {
-        Alpn::put(&mut encrypted_extensions, core::iter::once(&**protocol));
-    }
-    let sizes = record_sizes(&negotiated.config, &hello, &mut encrypted_extensions)?;
+    let sizes = RecordSizes::choose(&negotiated.config, &hello)?;
     let server_random = cx.random_bytes()?;
     let mut keyed = send_server_hello(negotiated, server_name, alpn, server_random, identity, scheme, cx)?;
     sizes.apply(cx);
 
     let mut message = Vec::with_capacity(512);
-    EncryptedExtensions::put(&mut message, &encrypted_extensions);
+    EncryptedExtensions::put(&mut message, |out| {
+        if acknowledged {
+            ServerNameAcknowledgement::put(out);
+        }
+        if let Some(protocol) = &keyed.alpn {
+            AlpnSelected::put(out, protocol);
+        }
+        sizes.put(out);
+    });
     cx.send(&mut keyed.transcript, &message);
     if keyed.config.client_authentication.is_requested() {
         message.clear();
@@ -103,18 +102,18 @@ fn send_server_hello(
     let Negotiated { suite, group, mut transcript, retried, .. } = negotiated;
     let client_random = *hello.random;
     let shares = find::<KeyShareClientHello<'_>>(&hello)?.ok_or(Violation::KeyShareMissing)?;
-    let share = shares.entries().find(|entry| entry.group == group).ok_or(Violation::RetryIgnored)?;
+    let share = shares.client_shares.iter().find(|entry| entry.group == group).ok_or(Violation::RetryIgnored)?;
     let (public, secret) =
         key_exchange::respond(group, share.key_exchange, cx.random).map_err(|_| Violation::BadKeyShare)?;
 
-    let mut extensions = Vec::with_capacity(public.len() + 16);
-    SupportedVersionsServer { version: ProtocolVersion::TLS_1_3 }.encode(&mut extensions);
-    KeyShareServerHello { group, key_exchange: &public }.encode(&mut extensions);
-    let mut message = Vec::with_capacity(extensions.len() + 128);
-    ServerHello::put(&mut message, &server_random, hello.session_id, suite, &extensions);
+    let mut message = Vec::with_capacity(public.len() + 128);
+    ServerHello::put(&mut message, &server_random, hello.legacy_session_id, suite, |out| {
+        SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
+        KeyShareServerHello::put(out, group, &public);
+    });
     cx.send(&mut transcript, &message);
     // D.4: a client in compatibility mode sends a session id, and gets this once.
-    if !hello.session_id.is_empty() && !retried {
+    if !hello.legacy_session_id.is_empty() && !retried {
         cx.outgoing.change_cipher_spec()?;
     }
 
@@ -153,68 +152,78 @@ fn choose_protocol(config: &ServerConfig, hello: &ClientHello<'_>) -> Result<Opt
     match offered {
         Some(offered) if !config.policy.alpn.is_empty() => {
             let protocol =
-                negotiate::protocol(&config.policy.alpn, offered.iter()).ok_or(Violation::NoSharedProtocol)?;
+                negotiate::protocol(&config.policy.alpn, offered.protocols.iter().map(|name| name.0)).ok_or(Violation::NoSharedProtocol)?;
             Ok(Some(protocol.into()))
         }
         _ => Ok(None),
     }
 }
 
-/// What limits the records of either side.
-#[derive(Clone, Copy, Debug, Default)]
-struct RecordSizes {
-    limits: Option<(u16, u16)>,
-    fragment: Option<u16>,
-}
-
-/// RFC 8449 §5: record_size_limit makes max_fragment_length (RFC 6066 §4) void.
-fn record_sizes(config: &ServerConfig, hello: &ClientHello<'_>, out: &mut Vec<u8>) -> Result<RecordSizes, Violation> {
-    if let Some(RecordSizeLimit(theirs)) = find(hello)? {
-        if theirs < 64 {
-            return Err(Violation::BadRecordSizeLimit);
-        }
-        let ours = config.policy.record_size_limit.unwrap_or(16_385);
-        RecordSizeLimit(ours).encode(out);
-        return Ok(RecordSizes { limits: Some((theirs, ours)), fragment: None });
-    }
-    let Some(crate::wire::extension::MaxFragmentLength(code)) = find(hello)? else {
-        return Ok(RecordSizes::default());
-    };
-    let length = MaxFragmentLength::from_code(code).ok_or(Violation::BadMaxFragmentLength)?;
-    crate::wire::extension::MaxFragmentLength(code).encode(out);
-    Ok(RecordSizes { limits: None, fragment: Some(length.bytes()) })
+/// What limits the records of either side: record_size_limit (theirs, ours), or
+/// max_fragment_length.
+#[derive(Clone, Copy)]
+enum RecordSizes {
+    Unlimited,
+    Limits { theirs: u16, ours: u16 },
+    Fragment(MaxFragmentLength, u16),
 }
 
 impl RecordSizes {
-    fn apply(self, cx: &mut Cx<'_>) {
-        if let Some((theirs, ours)) = self.limits {
-            cx.outgoing.set_record_size_limit(theirs);
-            cx.incoming.set_record_size_limit(ours);
+    /// RFC 8449 §5: record_size_limit makes max_fragment_length (RFC 6066 §4) void.
+    fn choose(config: &ServerConfig, hello: &ClientHello<'_>) -> Result<Self, Violation> {
+        if let Some(RecordSizeLimit(theirs)) = find(hello)? {
+            if theirs < 64 {
+                return Err(Violation::BadRecordSizeLimit);
+            }
+            let ours = config.policy.record_size_limit.unwrap_or(16_385);
+            return Ok(Self::Limits { theirs, ours });
         }
-        if let Some(length) = self.fragment {
-            cx.outgoing.set_max_fragment(length);
-            cx.incoming.set_max_fragment(length);
+        let Some(wish) = find::<MaxFragmentLength>(hello)? else {
+            return Ok(Self::Unlimited);
+        };
+        let bytes = wish.bytes().and_then(|bytes| u16::try_from(bytes).ok());
+        Ok(Self::Fragment(wish, bytes.ok_or(Violation::BadMaxFragmentLength)?))
+    }
+
+    fn put(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Unlimited => {}
+            Self::Limits { ours, .. } => RecordSizeLimit::put(out, ours),
+            Self::Fragment(length, _) => MaxFragmentLength::put(out, length),
+        }
+    }
+
+    fn apply(self, cx: &mut Cx<'_>) {
+        match self {
+            Self::Unlimited => {}
+            Self::Limits { theirs, ours } => {
+                cx.outgoing.set_record_size_limit(theirs);
+                cx.incoming.set_plaintext_limit(ours);
+            }
+            Self::Fragment(_, bytes) => {
+                cx.outgoing.set_max_fragment(bytes);
+                cx.incoming.set_plaintext_limit(bytes + 1);
+            }
         }
     }
 }
 
 /// §4.3.2.
 fn put_certificate_request(out: &mut Vec<u8>, config: &ServerConfig) {
-    let mut extensions = Vec::with_capacity(256);
-    SignatureAlgorithms::put(&mut extensions, &config.policy.schemes);
-    let certificate_schemes: Vec<_> = config.policy.certificate_schemes().collect();
-    if certificate_schemes != config.policy.schemes {
-        SignatureAlgorithmsCert::put(&mut extensions, &certificate_schemes);
-    }
-    let roots = &config.client_chain.roots;
-    if config.send_certificate_authorities && !roots.is_empty() {
-        CertificateAuthorities::put(&mut extensions, roots.subjects());
-    }
-    CertificateRequest::put(out, &[], &extensions);
+    CertificateRequest::put(out, &[], |out| {
+        SignatureAlgorithms::put(out, &config.policy.schemes);
+        let certificate_schemes: Vec<_> = config.policy.certificate_schemes().collect();
+        if certificate_schemes != config.policy.schemes {
+            SignatureAlgorithmsCert::put(out, &certificate_schemes);
+        }
+        let roots = config.client_chain.roots();
+        if config.send_certificate_authorities && !roots.is_empty() {
+            CertificateAuthorities::put(out, roots.subjects());
+        }
+    });
 }
 
 /// Paused: somebody holds the key.
-#[derive(Debug)]
 pub(crate) struct Signing {
     keyed: Keyed,
 }
@@ -229,7 +238,6 @@ impl Signing {
 }
 
 /// What is derived when the server's Finished is out, and used when the client's is in (§7.1).
-#[derive(Debug)]
 pub(super) struct ApplicationSecrets {
     pub(super) read: TrafficSecret,
     pub(super) exporter: ExporterSecret,
@@ -239,12 +247,12 @@ pub(super) struct ApplicationSecrets {
 fn signed(mut keyed: Keyed, signature: &[u8], cx: &mut Cx<'_>) -> Result<Next, Abort> {
     check_signature_length(signature)?;
     let mut message = Vec::with_capacity(8 + signature.len());
-    CertificateVerify { scheme: keyed.scheme, signature }.encode(&mut message);
+    CertificateVerify::put(&mut message, keyed.scheme, signature);
     cx.send(&mut keyed.transcript, &message);
 
     let verify_data = keyed.server_secret.finished(&keyed.transcript.current());
     message.clear();
-    Finished { verify_data: verify_data.as_slice() }.encode(&mut message);
+    Finished::put(&mut message, verify_data.as_slice());
     cx.send(&mut keyed.transcript, &message);
 
     let hash = keyed.transcript.current();

@@ -10,7 +10,7 @@ use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, Ticket, Wanted};
 use crate::wire::ClientHello;
-use crate::wire::extension::{CertificateAuthorities, ServerNameList, SignatureAlgorithms, SignatureAlgorithmsCert};
+use crate::wire::extension::{CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert};
 use crate::{Misuse, Violation};
 
 /// Goes on from the hello: chooses an identity, or asks.
@@ -39,9 +39,9 @@ pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> R
 
 /// What the client said about certificates.
 fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
-    let server_name = match find::<ServerNameList<'_>>(hello)? {
+    let server_name = match find::<ServerName<'_>>(hello)? {
         None => None,
-        Some(list) => Some(host_name(list.host_name()).ok_or(Violation::BadServerName)?),
+        Some(list) => Some(host_name(list.host_name).ok_or(Violation::BadServerName)?),
     };
     let schemes: Vec<_> = find::<SignatureAlgorithms<'_>>(hello)?
         .ok_or(Violation::SignatureAlgorithmsMissing)?
@@ -53,7 +53,7 @@ fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
         None => schemes.clone(),
     };
     let authorities = find::<CertificateAuthorities<'_>>(hello)?
-        .map(|list| list.iter().map(<[u8]>::to_vec).collect())
+        .map(|list| list.authorities.iter().map(|name| name.0.to_vec()).collect())
         .unwrap_or_default();
     Ok(Wanted { server_name, schemes, certificate_schemes, authorities })
 }
@@ -66,7 +66,6 @@ fn host_name(name: &[u8]) -> Option<String> {
 }
 
 /// Paused: the user chooses what to show.
-#[derive(Debug)]
 pub(crate) struct ChoosingIdentity {
     negotiated: Negotiated,
     wanted: Wanted,

@@ -26,7 +26,6 @@ use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 
 /// What the hello settled.
-#[derive(Debug)]
 pub(super) struct Negotiated {
     pub(super) config: ServerConfig,
     pub(super) hello: HandshakeBytes,
