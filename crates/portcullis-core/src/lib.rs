@@ -19,16 +19,19 @@
 )]
 
 mod alert;
+mod client_hello_view;
 mod code_point;
 // pub mod config;
 // mod connection;
 mod crypto;
 mod error;
+mod fingerprint;
 // mod handshake;
 mod key_schedule;
 mod named_group;
 // pub mod question;
 mod record;
+mod server_hello_view;
 mod signature_scheme;
 // mod step;
 pub mod suite;
@@ -38,8 +41,10 @@ pub mod wire;
 pub mod x509;
 
 pub use alert::{AlertDescription, AlertLevel};
+pub use client_hello_view::ClientHelloView;
 pub use error::{Direction, Error, Misuse, Reason, Refusal, Stage};
 pub use named_group::NamedGroup;
+pub use server_hello_view::ServerHelloView;
 pub use signature_scheme::SignatureScheme;
 pub use version::ProtocolVersion;
 pub use violation::Violation;

@@ -16,6 +16,13 @@ pub struct RawExtension<'a> {
     pub body: &'a [u8],
 }
 
+impl<'a> RawExtension<'a> {
+    /// Type and body.
+    pub const fn parts(self) -> (ExtensionType, &'a [u8]) {
+        (self.extension_type, self.body)
+    }
+}
+
 impl<'a> Element<'a> for RawExtension<'a> {
     fn decode(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
         Ok(Self {
