@@ -23,6 +23,7 @@ mod code_point;
 // pub mod config;
 // mod connection;
 mod crypto;
+mod der;
 mod error;
 // mod handshake;
 mod key_schedule;
