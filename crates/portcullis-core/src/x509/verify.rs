@@ -3,6 +3,8 @@
 //! RFC 5280 §6 by webpki, RFC 9525 for names, RFC 8446 §4.4.2.2 for the key usage.
 //! Pure: the same arguments give the same answer.
 
+use std::sync::Arc;
+
 use rustls_pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath, aws_lc_rs as algorithms};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -21,12 +23,12 @@ pub(super) const WEBPKI_DEPTH: usize = 6;
 /// in circles cannot make path building expensive.
 const MAX_PER_SUBJECT: usize = 3;
 
-/// What is required of a peer's chain.
+/// What is required of a peer's chain. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ChainPolicy {
     roots: Roots,
     depth: usize,
-    algorithms: Vec<&'static dyn SignatureVerificationAlgorithm>,
+    algorithms: Arc<[&'static dyn SignatureVerificationAlgorithm]>,
     check_name: bool,
 }
 
@@ -79,7 +81,7 @@ impl ChainPolicy {
 /// What verifies the signatures of certificates that a scheme stands for.
 fn algorithms_of(
     schemes: impl Iterator<Item = SignatureScheme>,
-) -> Vec<&'static dyn SignatureVerificationAlgorithm> {
+) -> Arc<[&'static dyn SignatureVerificationAlgorithm]> {
     let mut all: Vec<&'static dyn SignatureVerificationAlgorithm> = Vec::new();
     for scheme in schemes {
         match scheme {
@@ -126,7 +128,7 @@ fn algorithms_of(
             _ => {}
         }
     }
-    all
+    all.into()
 }
 
 /// Verifies the chain of a server that is expected to have this name.
@@ -303,7 +305,7 @@ fn verify_key_usage(
     // The first byte counts the unused bits at the end.
     match Reader::new(value).contents(der::BIT_STRING) {
         Some([0..=7, first, ..]) if first & DIGITAL_SIGNATURE != 0 => Ok(()),
-        Some([_, ..]) => Err(CertificateError::at(Kind::KeyUsage, 0, leaf)),
+        Some([0..=7, ..]) => Err(CertificateError::at(Kind::KeyUsage, 0, leaf)),
         _ => Err(malformed()),
     }
 }

@@ -157,7 +157,12 @@ fn key_usage_has_to_include_digital_signature() {
     assert_eq!(error.alert(), AlertDescription::ILLEGAL_PARAMETER);
     params.key_usages.clear();
     server(&[root.leaf(params.clone())], HOST, &policy).unwrap();
-    for broken in [&[0x03, 0x01, 0x00][..], &[0x04, 0x02, 0x07, 0x80], &[]] {
+    for broken in [
+        &[0x03, 0x02, 0x08, 0x80][..],
+        &[0x03, 0x00],
+        &[0x04, 0x02, 0x07, 0x80],
+        &[],
+    ] {
         params.custom_extensions = vec![CustomExtension::from_oid_content(
             &[2, 5, 29, 15],
             broken.to_vec(),
@@ -303,9 +308,17 @@ fn circles_of_names_are_cheap() {
     while chain.len() < MAX_CERTIFICATES {
         chain.push(Ca::root("circle").der());
     }
+    // The same with ten names, each of which leads to three certificates of the next.
+    let mut names = vec![Ca::root("0").leaf(leaf_params(&[HOST]))];
+    for at in 0..30_usize {
+        let next = Ca::root(&((at + 1) % 10).to_string());
+        names.push(next.intermediate(&(at % 10).to_string()).der());
+    }
     let started = Instant::now();
     assert!(server(&chain, HOST, &trusting(&trusted)).is_err());
     assert!(server(&chain, HOST, &trusting(&circle)).is_ok());
+    let error = server(&names, HOST, &trusting(&trusted)).unwrap_err();
+    assert_eq!(error.alert(), AlertDescription::UNKNOWN_CA);
     assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
 }
 
