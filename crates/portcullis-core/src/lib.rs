@@ -24,6 +24,7 @@ mod code_point;
 pub mod config;
 mod connection;
 mod crypto;
+mod der;
 mod error;
 mod fingerprint;
 mod handshake;

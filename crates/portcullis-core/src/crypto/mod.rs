@@ -12,6 +12,10 @@ pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;
 pub(crate) mod secret;
+mod signature;
+
+pub(crate) use signature::{scheme_fits_key, verify_tls13};
+pub use signature::{PrivateKey, SignError};
 
 /// An operation failed that cannot fail for the input given to it; says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ const FINISHED: Label = Label::new(b"tls13 finished");
 const TRAFFIC_UPDATE: Label = Label::new(b"tls13 traffic upd");
 
 /// What one direction of an epoch is protected with.
+#[derive(Clone)]
 pub(crate) struct TrafficSecret {
     suite: SuiteParameters,
     secret: Secret,
