@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls_pki_types::{ServerName, UnixTime};
 
-use crate::client_hello_view::{ClientHelloView, ServerHelloView};
+use crate::{ClientHelloView, ServerHelloView};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::error::Refusal;
 use crate::signature_scheme::SignatureScheme;

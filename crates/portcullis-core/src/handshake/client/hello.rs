@@ -8,12 +8,13 @@
 //!                            +---+ HelloRetryRequest / second ClientHello
 //! ```
 
+use bytes::Bytes;
 use rustls_pki_types::ServerName;
 
 use super::super::offer::{Offer, Place};
 use super::super::{Cx, Next, State, expect, wrong_answer};
 use super::tls13::{Keyed, WaitEncryptedExtensions};
-use crate::client_hello_view::ServerHelloView;
+use crate::ServerHelloView;
 use crate::config::{ClientConfig, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::error::{Abort, Reason};
@@ -335,7 +336,7 @@ impl WaitServerHello {
         if asked {
             let question = ReviewServerHello {
                 ticket: Ticket::next(),
-                hello: ServerHelloView::new(message.raw()).ok_or(Violation::MalformedMessage)?,
+                hello: ServerHelloView::new(Bytes::copy_from_slice(message.raw()))?,
                 config: keyed.session.config.clone(),
             };
             return Ok(Next::ask(Question::ReviewServerHello(question), ReviewingServerHello { keyed }));

@@ -9,6 +9,7 @@
 //!                    negotiated <-ClientHello- WaitSecondClientHello
 //! ```
 
+use bytes::Bytes;
 use subtle::ConstantTimeEq as _;
 
 use super::super::negotiate::{self, Group};
@@ -49,7 +50,7 @@ impl WaitClientHello {
         if self.config.policy.asked.hello {
             let question = ChooseConfiguration {
                 ticket: Ticket::next(),
-                hello: ClientHelloView::new(message.raw()).ok_or(Violation::MalformedMessage)?,
+                hello: ClientHelloView::new(Bytes::copy_from_slice(message.raw()))?,
                 config: self.config.clone(),
             };
             let paused = ChoosingConfiguration { config: self.config, hello: message };

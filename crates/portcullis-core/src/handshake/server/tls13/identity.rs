@@ -2,6 +2,7 @@
 //!
 //! RFC 8446 §4.4.2.2, RFC 6066 §3.
 
+use bytes::Bytes;
 use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::super::hello::find;
 use super::Negotiated;
@@ -22,7 +23,7 @@ pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> R
         let question = ChooseIdentity {
             ticket: Ticket::next(),
             configured: config.identities.clone(),
-            hello: Some(ClientHelloView::new(negotiated.hello.raw()).ok_or(Violation::MalformedMessage)?),
+            hello: Some(ClientHelloView::new(Bytes::copy_from_slice(negotiated.hello.raw()))?),
             wanted: wanted.clone(),
         };
         return Ok(Next::ask(Question::ChooseIdentity(question), ChoosingIdentity { negotiated, wanted }));
