@@ -38,7 +38,10 @@ pub struct Handshake {
 
 impl core::fmt::Debug for Handshake {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Handshake").field("stage", &self.stage()).field("error", &self.error).finish_non_exhaustive()
+        f.debug_struct("Handshake")
+            .field("stage", &self.stage())
+            .field("error", &self.error)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,11 +76,11 @@ impl Handshake {
     ) -> Result<Self, Error> {
         let mut this = Self::new(
             Role::Client,
-            config.policy.max_handshake_size,
-            config.policy.observe_messages,
+            config.0.policy.max_handshake_size,
+            config.0.policy.observe_messages,
             random,
         );
-        let started = crate::handshake::client::start(config, name, &mut this.cx());
+        let started = crate::handshake::client::start(config.0, name, &mut this.cx());
         match started {
             Ok(state) => this.state = Some(state),
             Err(abort) => return Err(abort.into_error(Stage::Start)),
@@ -93,11 +96,11 @@ impl Handshake {
     pub(crate) fn server_with_random(config: ServerConfig, random: Random) -> Self {
         let mut this = Self::new(
             Role::Server,
-            config.policy.max_handshake_size,
-            config.policy.observe_messages,
+            config.0.policy.max_handshake_size,
+            config.0.policy.observe_messages,
             random,
         );
-        this.state = Some(crate::handshake::server::start(config));
+        this.state = Some(crate::handshake::server::start(config.0));
         this
     }
 
@@ -214,7 +217,9 @@ impl Handshake {
             ));
         }
         let Some(state) = self.state.take() else {
-            return Err(Misuse::new("the handshake is over: there is nothing to answer"));
+            return Err(Misuse::new(
+                "the handshake is over: there is nothing to answer",
+            ));
         };
         self.waiting_for = None;
         self.question = None;
@@ -244,7 +249,9 @@ impl Handshake {
                 Ok(connection) => Ok(connection),
                 Err(abort) => Err(abort.into_error(Stage::Connected)),
             },
-            None => Err(Abort::from(Misuse::new("the handshake is not over")).into_error(self.stage())),
+            None => {
+                Err(Abort::from(Misuse::new("the handshake is not over")).into_error(self.stage()))
+            }
         }
     }
 
@@ -278,7 +285,9 @@ impl Handshake {
                 }
             }
             Message::Alert { level, description } => self.on_alert(level, description)?,
-            Message::ApplicationData => return Err(crate::Violation::ApplicationDataTooEarly.into()),
+            Message::ApplicationData => {
+                return Err(crate::Violation::ApplicationDataTooEarly.into());
+            }
         }
         Ok(true)
     }

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls_pki_types::{ServerName, UnixTime};
 
-use crate::{ClientHelloView, ServerHelloView};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::error::Refusal;
 use crate::signature_scheme::SignatureScheme;
 use crate::x509::{self, CertificateError, ChainPolicy, Identity, PresentedChain, VerifiedChain};
+use crate::{ClientHelloView, ServerHelloView};
 
 /// Something the handshake wants to know before it goes on.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub(crate) enum AnswerContent {
     KeepConfiguration,
     Configuration(ServerConfig),
     Proceed,
-    ProceedWith(Box<ClientConfig>),
+    ProceedWith(ClientConfig),
     Identity(Option<Identity>, Option<SignatureScheme>),
     Signature(Vec<u8>),
     Chain(Result<VerifiedChain, CertificateError>),
@@ -84,7 +84,10 @@ impl Ticket {
     }
 
     fn answer(self, content: AnswerContent) -> Answer {
-        Answer { ticket: self, content }
+        Answer {
+            ticket: self,
+            content,
+        }
     }
 }
 
@@ -150,7 +153,7 @@ impl ReviewServerHello {
     /// Goes on with other trust anchors, identities and questions. What the ClientHello has
     /// offered stays as it was.
     pub fn proceed_with(self, config: ClientConfig) -> Answer {
-        self.ticket.answer(AnswerContent::ProceedWith(Box::new(config)))
+        self.ticket.answer(AnswerContent::ProceedWith(config))
     }
 
     /// Ends the handshake.
@@ -222,12 +225,14 @@ impl ChooseIdentity {
             Some((identity, scheme)) => (Some(identity), Some(scheme)),
             None => (None, None),
         };
-        self.ticket.answer(AnswerContent::Identity(identity, scheme))
+        self.ticket
+            .answer(AnswerContent::Identity(identity, scheme))
     }
 
     /// Shows this identity. Its key must be able to sign with a scheme the peer accepts.
     pub fn present(self, identity: Identity) -> Answer {
-        self.ticket.answer(AnswerContent::Identity(Some(identity), None))
+        self.ticket
+            .answer(AnswerContent::Identity(Some(identity), None))
     }
 
     /// Shows none: a client sends an empty list, a server ends the handshake.
@@ -352,7 +357,9 @@ impl VerifyChain {
     pub fn check(&self) -> Result<VerifiedChain, CertificateError> {
         match &self.policy {
             Some(policy) => self.purpose.verify(&self.chain, policy, self.now),
-            None => Ok(VerifiedChain::dangerous_accept_without_verification(self.chain.clone())),
+            None => Ok(VerifiedChain::dangerous_accept_without_verification(
+                self.chain.clone(),
+            )),
         }
     }
 

@@ -31,11 +31,14 @@ pub(crate) struct Pki {
 pub(crate) fn pki() -> &'static Pki {
     static PKI: OnceLock<Pki> = OnceLock::new();
     PKI.get_or_init(|| {
-        use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+        use rcgen::{
+            BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+        };
 
         let mut root = CertificateParams::default();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        root.distinguished_name.push(rcgen::DnType::CommonName, "testing root");
+        root.distinguished_name
+            .push(rcgen::DnType::CommonName, "testing root");
         let root_key = KeyPair::generate().unwrap();
         let root_der = root.self_signed(&root_key).unwrap().der().clone();
         let issuer = Issuer::new(root, root_key);
@@ -43,7 +46,8 @@ pub(crate) fn pki() -> &'static Pki {
             let mut params = CertificateParams::new([name.to_owned()]).unwrap();
             params.extended_key_usages = vec![purpose];
             let key = KeyPair::generate().unwrap();
-            let der: CertificateDer<'static> = params.signed_by(&key, &issuer).unwrap().der().clone();
+            let der: CertificateDer<'static> =
+                params.signed_by(&key, &issuer).unwrap().der().clone();
             let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
             Identity::new(vec![der], key).unwrap()
         };
@@ -62,7 +66,10 @@ pub(crate) fn client_config() -> ClientConfig {
 }
 
 pub(crate) fn server_config() -> ServerConfig {
-    ServerConfig::builder().identity(pki().server.clone()).build().unwrap()
+    ServerConfig::builder()
+        .identity(pki().server.clone())
+        .build()
+        .unwrap()
 }
 
 /// A client and a server whose wires are two vectors.
@@ -104,7 +111,10 @@ impl Pair {
     }
 
     /// Lets both ends talk until neither has anything to say.
-    pub(crate) fn turn(&mut self, answer: &mut impl FnMut(bool, Question) -> Option<crate::question::Answer>) {
+    pub(crate) fn turn(
+        &mut self,
+        answer: &mut impl FnMut(bool, Question) -> Option<crate::question::Answer>,
+    ) {
         loop {
             let to_server = step(&mut self.client, false, &mut self.events, answer);
             self.client_sent.extend_from_slice(&to_server);

@@ -4,9 +4,8 @@ mod client;
 mod policy;
 mod server;
 
-pub(crate) use client::Verification;
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
+pub(crate) use client::{ClientOptions, Verification};
 pub use policy::{KeyShares, MaxFragmentLength, PaddingPolicy};
+pub(crate) use server::ServerOptions;
 pub use server::{ClientAuthentication, ServerConfig, ServerConfigBuilder};
-
-pub(crate) use policy::{Asked, Policy};

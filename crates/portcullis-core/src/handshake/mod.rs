@@ -17,11 +17,12 @@ use std::sync::Arc;
 
 use rustls_pki_types::UnixTime;
 
+use crate::connection::Connection;
 use crate::crypto::CryptoFailure;
+use crate::crypto::key_exchange::RespondError;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Reason, Stage};
 use crate::information::{ConnectionInformation, Information};
-use crate::connection::Connection;
 use crate::key_schedule::Transcript;
 use crate::question::{AnswerContent, Question};
 use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing};
@@ -43,7 +44,11 @@ impl State {
         }
     }
 
-    pub(crate) fn on_message(self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(crate) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         match self {
             Self::Client(state) => state.on_message(message, cx),
             Self::Server(state) => state.on_message(message, cx),
@@ -87,7 +92,11 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn into_connection(self, incoming: Incoming, outgoing: Outgoing) -> Result<Connection, Abort> {
+    pub(crate) fn into_connection(
+        self,
+        incoming: Incoming,
+        outgoing: Outgoing,
+    ) -> Result<Connection, Abort> {
         let mailbox = Arc::new(Mailbox::default());
         let (reader, unread) = incoming.into_reader(Arc::clone(&mailbox))?;
         let (writer, transmit) = outgoing.into_writer(mailbox, self.key_update_at)?;
@@ -122,21 +131,37 @@ impl Cx<'_> {
     pub(crate) fn send_unhashed(&mut self, raw: &[u8]) {
         if self.observe {
             let typ = HandshakeType(raw.first().copied().unwrap_or_default());
-            self.events.push_back(Event::Message { direction: Direction::Sent, typ, length: raw.len() });
+            self.events.push_back(Event::Message {
+                direction: Direction::Sent,
+                typ,
+                length: raw.len(),
+            });
         }
         self.outgoing.handshake(raw);
     }
 
     /// Reports a secret, if the user wants to see secrets.
-    pub(crate) fn log_secret(&mut self, wanted: bool, label: &'static str, client_random: &[u8; 32], secret: &[u8]) {
+    pub(crate) fn log_secret(
+        &mut self,
+        wanted: bool,
+        label: &'static str,
+        client_random: &[u8; 32],
+        secret: &[u8],
+    ) {
         if wanted {
-            self.events.push_back(Event::Secret(KeyLogLine::new(label, *client_random, secret)));
+            self.events.push_back(Event::Secret(KeyLogLine::new(
+                label,
+                *client_random,
+                secret,
+            )));
         }
     }
 
     pub(crate) fn random_bytes<const N: usize>(&mut self) -> Result<[u8; N], Abort> {
         let mut bytes = [0; N];
-        self.random.fill(&mut bytes).map_err(|_| Abort(Reason::Crypto("random bytes")))?;
+        self.random
+            .fill(&mut bytes)
+            .map_err(|_| Abort(Reason::Crypto("random bytes")))?;
         Ok(bytes)
     }
 }
@@ -176,5 +201,14 @@ pub(crate) fn check_signature_length(signature: &[u8]) -> Result<(), Misuse> {
 impl From<CryptoFailure> for Abort {
     fn from(failure: CryptoFailure) -> Self {
         Self(Reason::Crypto(failure.0))
+    }
+}
+
+impl From<RespondError> for Abort {
+    fn from(error: RespondError) -> Self {
+        match error {
+            RespondError::BadKeyShare => Violation::BadKeyShare.into(),
+            RespondError::Crypto(failure) => failure.into(),
+        }
     }
 }

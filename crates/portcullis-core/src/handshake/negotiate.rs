@@ -2,22 +2,26 @@
 //!
 //! RFC 8446 §4.1.1.
 
-use crate::config::ServerConfig;
+use crate::config::ServerOptions;
 use crate::named_group::NamedGroup;
 use crate::suite::CipherSuite;
 
 /// The cipher suite, by the order of the server or of the client.
 pub(super) fn cipher_suite(
-    config: &ServerConfig,
+    config: &ServerOptions,
     offered: impl Iterator<Item = CipherSuite> + Clone,
 ) -> Option<CipherSuite> {
     let ours = &config.policy.cipher_suites;
     let chacha20 = CipherSuite::TLS_CHACHA20_POLY1305_SHA256;
     let mut shared = offered.filter(|suite| ours.contains(suite));
-    if !config.honor_cipher_order || (config.chacha20_for_mobile && shared.clone().next() == Some(chacha20)) {
+    if !config.honor_cipher_order
+        || (config.chacha20_for_mobile && shared.clone().next() == Some(chacha20))
+    {
         return shared.next();
     }
-    ours.iter().copied().find(|suite| shared.clone().any(|other| other == *suite))
+    ours.iter()
+        .copied()
+        .find(|suite| shared.clone().any(|other| other == *suite))
 }
 
 /// The group, and whether the client sent a share for it.
@@ -26,16 +30,20 @@ pub(super) fn cipher_suite(
 /// passed over for a classical group only because its share is missing: that costs one round
 /// trip and is worth it; among classical groups one with a share wins.
 pub(super) fn group(
-    config: &ServerConfig,
+    config: &ServerOptions,
     offered: impl Iterator<Item = NamedGroup> + Clone,
     shares: impl Iterator<Item = NamedGroup> + Clone,
 ) -> Option<Group> {
     let ours = &config.policy.groups;
     let pick = |usable: &dyn Fn(NamedGroup) -> bool| {
         if config.honor_group_order {
-            ours.iter().copied().find(|group| usable(*group) && offered.clone().any(|other| other == *group))
+            ours.iter()
+                .copied()
+                .find(|group| usable(*group) && offered.clone().any(|other| other == *group))
         } else {
-            offered.clone().find(|group| usable(*group) && ours.contains(group))
+            offered
+                .clone()
+                .find(|group| usable(*group) && ours.contains(group))
         }
     };
     let has_share = |group: NamedGroup| shares.clone().any(|other| other == group);
@@ -69,5 +77,7 @@ pub(super) fn protocol<'a>(
     ours: &'a [Box<[u8]>],
     offered: impl Iterator<Item = &'a [u8]> + Clone,
 ) -> Option<&'a [u8]> {
-    ours.iter().map(|name| &**name).find(|name| offered.clone().any(|other| other == *name))
+    ours.iter()
+        .map(|name| &**name)
+        .find(|name| offered.clone().any(|other| other == *name))
 }

@@ -2,7 +2,9 @@
 //!
 //! RFC 8446 §4.1.3, §4.2.
 
-use crate::config::ClientConfig;
+use std::sync::Arc;
+
+use crate::config::ClientOptions;
 use crate::error::Abort;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
@@ -14,7 +16,7 @@ use crate::{Misuse, Violation};
 /// What a ClientHello has offered.
 #[derive(Clone, Debug)]
 pub(super) struct Offer {
-    config: ClientConfig,
+    config: Arc<ClientOptions>,
     extensions: Vec<ExtensionType>,
 }
 
@@ -33,8 +35,13 @@ impl Place {
     fn admits(self, typ: ExtensionType) -> bool {
         use ExtensionType as E;
         match self {
-            Self::ServerHello => matches!(typ, E::KEY_SHARE | E::SUPPORTED_VERSIONS | E::PRE_SHARED_KEY),
-            Self::HelloRetryRequest => matches!(typ, E::KEY_SHARE | E::SUPPORTED_VERSIONS | E::COOKIE),
+            Self::ServerHello => matches!(
+                typ,
+                E::KEY_SHARE | E::SUPPORTED_VERSIONS | E::PRE_SHARED_KEY
+            ),
+            Self::HelloRetryRequest => {
+                matches!(typ, E::KEY_SHARE | E::SUPPORTED_VERSIONS | E::COOKIE)
+            }
             Self::EncryptedExtensions => matches!(
                 typ,
                 E::SERVER_NAME
@@ -69,7 +76,10 @@ impl Place {
         ]
         .into_iter()
         .any(|place| place.admits(typ))
-            || matches!(typ, E::PSK_KEY_EXCHANGE_MODES | E::POST_HANDSHAKE_AUTH | E::PADDING)
+            || matches!(
+                typ,
+                E::PSK_KEY_EXCHANGE_MODES | E::POST_HANDSHAKE_AUTH | E::PADDING
+            )
     }
 }
 
@@ -88,7 +98,8 @@ pub(super) fn check_extensions(
     for typ in extensions.iter().map(|extension| extension.extension_type) {
         if place.admits(typ) {
             // A cookie comes unasked, and only in a HelloRetryRequest (§4.2.2).
-            if !offered(typ) && !(place == Place::HelloRetryRequest && typ == ExtensionType::COOKIE) {
+            if !offered(typ) && !(place == Place::HelloRetryRequest && typ == ExtensionType::COOKIE)
+            {
                 return Err(Violation::ExtensionNotOffered.into());
             }
         } else if !offered(typ) {
@@ -103,21 +114,29 @@ pub(super) fn check_extensions(
 }
 
 impl Offer {
-    pub(super) fn new(config: ClientConfig) -> Self {
-        Self { config, extensions: Vec::new() }
+    pub(super) fn new(config: Arc<ClientOptions>) -> Self {
+        Self {
+            config,
+            extensions: Vec::new(),
+        }
     }
 
     /// Notes what the hello that is being sent contains.
     pub(super) fn set_extensions(&mut self, hello: &Extensions<'_>) -> Result<(), Abort> {
         self.extensions.clear();
-        self.extensions.extend(hello.iter().map(|extension| extension.extension_type));
+        self.extensions
+            .extend(hello.iter().map(|extension| extension.extension_type));
         if hello.duplicate().is_some() {
             return Err(Misuse::new("the ClientHello would have an extension twice").into());
         }
         Ok(())
     }
 
-    pub(super) fn check_extensions(&self, extensions: &Extensions<'_>, place: Place) -> Result<(), Abort> {
+    pub(super) fn check_extensions(
+        &self,
+        extensions: &Extensions<'_>,
+        place: Place,
+    ) -> Result<(), Abort> {
         check_extensions(extensions, place, |typ| self.has(typ))
     }
 
@@ -142,20 +161,32 @@ impl Offer {
     }
 
     pub(super) fn check_protocol(&self, protocol: &[u8]) -> Result<Box<[u8]>, Violation> {
-        if self.config.policy.alpn.iter().any(|offered| **offered == *protocol) {
+        if self
+            .config
+            .policy
+            .alpn
+            .iter()
+            .any(|offered| **offered == *protocol)
+        {
             Ok(protocol.into())
         } else {
             Err(Violation::ProtocolNotOffered)
         }
     }
 
-    pub(super) fn check_scheme(&self, scheme: SignatureScheme) -> Result<SignatureScheme, Violation> {
+    pub(super) fn check_scheme(
+        &self,
+        scheme: SignatureScheme,
+    ) -> Result<SignatureScheme, Violation> {
         check_scheme(&self.config.policy.schemes, scheme)
     }
 }
 
 /// A signature's scheme must be one we said we accept, and one that TLS 1.3 allows there (§4.4.3).
-pub(super) fn check_scheme(offered: &[SignatureScheme], scheme: SignatureScheme) -> Result<SignatureScheme, Violation> {
+pub(super) fn check_scheme(
+    offered: &[SignatureScheme],
+    scheme: SignatureScheme,
+) -> Result<SignatureScheme, Violation> {
     if offered.contains(&scheme) && scheme.allowed_in_tls13_certificate_verify() {
         Ok(scheme)
     } else {

@@ -14,7 +14,9 @@ impl CipherSuite {
         let (hash, aead) = match self {
             Self::TLS_AES_128_GCM_SHA256 => (HashAlgorithm::Sha256, AeadAlgorithm::Aes128Gcm),
             Self::TLS_AES_256_GCM_SHA384 => (HashAlgorithm::Sha384, AeadAlgorithm::Aes256Gcm),
-            Self::TLS_CHACHA20_POLY1305_SHA256 => (HashAlgorithm::Sha256, AeadAlgorithm::ChaCha20Poly1305),
+            Self::TLS_CHACHA20_POLY1305_SHA256 => {
+                (HashAlgorithm::Sha256, AeadAlgorithm::ChaCha20Poly1305)
+            }
             _ => return Err(Misuse::new(format!("{self} is not implemented"))),
         };
         Ok(SuiteParameters { hash, aead })

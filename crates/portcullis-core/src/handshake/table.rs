@@ -49,5 +49,4 @@ macro_rules! states {
     (@answer pauses $state:ident $answer:ident $cx:ident) => { (*$state).on_answer($answer, $cx) };
 }
 
-
 pub(super) use states;

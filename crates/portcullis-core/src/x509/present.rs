@@ -16,7 +16,11 @@ impl Identity {
 
     /// The best scheme the key has among those the peer accepts.
     pub(crate) fn scheme_for(&self, accepted: &[SignatureScheme]) -> Option<SignatureScheme> {
-        self.key().schemes().iter().copied().find(|scheme| accepted.contains(scheme))
+        self.key()
+            .schemes()
+            .iter()
+            .copied()
+            .find(|scheme| accepted.contains(scheme))
     }
 
     /// Whether the key is somewhere else, so that a signature has to be asked for.
@@ -27,9 +31,9 @@ impl Identity {
     /// Signs with the key, if it is here.
     pub(crate) fn sign(&self, scheme: SignatureScheme, content: &[u8]) -> Result<Vec<u8>, Misuse> {
         match self.key() {
-            IdentityKey::Local(key) => {
-                key.sign(scheme, content).map_err(|error: SignError| Misuse::new(format!("signing with {scheme}: {error}")))
-            }
+            IdentityKey::Local(key) => key
+                .sign(scheme, content)
+                .map_err(|error: SignError| Misuse::new(format!("signing with {scheme}: {error}"))),
             IdentityKey::External { .. } => Err(Misuse::new(
                 "the identity's key is external: answer the question `Sign` with a signature",
             )),
@@ -39,9 +43,17 @@ impl Identity {
     /// The Certificate message of the handshake, encoded once for all connections.
     pub(crate) fn certificate_message(&self) -> &[u8] {
         self.encoded_certificate().get_or_init(|| {
-            let size: usize = self.chain().iter().map(|certificate| certificate.len() + 5).sum();
+            let size: usize = self
+                .chain()
+                .iter()
+                .map(|certificate| certificate.len() + 5)
+                .sum();
             let mut message = Vec::with_capacity(size + 8);
-            Certificate::put(&mut message, &[], self.chain().iter().map(|certificate| (certificate, [])));
+            Certificate::put(
+                &mut message,
+                &[],
+                self.chain().iter().map(|certificate| (certificate, [])),
+            );
             message.into_boxed_slice()
         })
     }

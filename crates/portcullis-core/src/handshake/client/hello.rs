@@ -8,6 +8,8 @@
 //!                            +---+ HelloRetryRequest / second ClientHello
 //! ```
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rustls_pki_types::ServerName;
 
@@ -15,9 +17,9 @@ use super::super::offer::{Offer, Place};
 use super::super::{Cx, Next, State, expect, wrong_answer};
 use super::tls13::{Keyed, WaitEncryptedExtensions};
 use crate::ServerHelloView;
-use crate::config::{ClientConfig, KeyShares};
+use crate::config::{ClientConfig, ClientOptions, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;
-use crate::error::{Abort, Reason};
+use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, Transcript, TranscriptBuffer};
 use crate::question::{AnswerContent, Question, ReviewServerHello, Ticket};
 use crate::record::HandshakeBytes;
@@ -25,16 +27,16 @@ use crate::suite::CipherSuite;
 use crate::version::{DOWNGRADE_TO_TLS_1_1, DOWNGRADE_TO_TLS_1_2, ProtocolVersion};
 use crate::wire::extension::{
     Alpn, CertificateAuthorities, Cookie, KeyShareClientHello, KeyShareEntry,
-    KeyShareHelloRetryRequest, KeyShareServerHello, MaxFragmentLength, RecordSizeLimit, SelectedVersion,
-    ServerName as ServerNameExtension, SignatureAlgorithms, SignatureAlgorithmsCert, SupportedGroups,
-    SupportedVersions,
+    KeyShareHelloRetryRequest, KeyShareServerHello, MaxFragmentLength, RecordSizeLimit,
+    SelectedVersion, ServerName as ServerNameExtension, SignatureAlgorithms,
+    SignatureAlgorithmsCert, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{ClientHello, CompressionMethod, HandshakeMessage, ServerHello};
 use crate::{NamedGroup, Violation};
 
 /// What stays the same over the client's whole handshake.
 pub(super) struct Session {
-    pub(super) config: ClientConfig,
+    pub(super) config: Arc<ClientOptions>,
     pub(super) offer: Offer,
     pub(super) name: ServerName<'static>,
     pub(super) client_random: [u8; 32],
@@ -43,7 +45,11 @@ pub(super) struct Session {
 }
 
 /// Sends the ClientHello.
-pub(crate) fn start(config: ClientConfig, name: ServerName<'static>, cx: &mut Cx<'_>) -> Result<State, Abort> {
+pub(crate) fn start(
+    config: Arc<ClientOptions>,
+    name: ServerName<'static>,
+    cx: &mut Cx<'_>,
+) -> Result<State, Abort> {
     let client_random = cx.random_bytes()?;
     let session_id = if config.policy.middlebox_compatibility {
         Some(cx.random_bytes()?)
@@ -58,17 +64,31 @@ pub(crate) fn start(config: ClientConfig, name: ServerName<'static>, cx: &mut Cx
     let exchanges = exchanges
         .into_iter()
         .map(|group| ActiveKeyExchange::start(group, cx.random))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| Abort(Reason::Crypto("making a key share")))?;
+        .collect::<Result<Vec<_>, _>>()?;
     let classical = config.key_shares == KeyShares::Preferred;
-    let mut session = Session { offer: Offer::new(config.clone()), config, name, client_random, session_id };
-    let shares = Shares { exchanges, classical };
+    let mut session = Session {
+        offer: Offer::new(config.clone()),
+        config,
+        name,
+        client_random,
+        session_id,
+    };
+    let shares = Shares {
+        exchanges,
+        classical,
+    };
     let mut transcript = TranscriptBuffer::new();
     let hello = session.hello(&shares, None)?;
     cx.incoming.allow_ccs(true);
     transcript.add(&hello);
     cx.send_unhashed(&hello);
-    Ok(WaitServerHello { session, shares, transcript: Hashing::Buffered(transcript), retry: None }.into())
+    Ok(WaitServerHello {
+        session,
+        shares,
+        transcript: Hashing::Buffered(transcript),
+        retry: None,
+    }
+    .into())
 }
 
 /// The private halves of the key shares in the hello.
@@ -81,7 +101,7 @@ struct Shares {
 
 impl Shares {
     /// The shares as they stand in the hello.
-    fn entries<'a>(&'a self, config: &'a ClientConfig) -> impl Iterator<Item = KeyShareEntry<'a>> {
+    fn entries<'a>(&'a self, config: &'a ClientOptions) -> impl Iterator<Item = KeyShareEntry<'a>> {
         self.exchanges.iter().flat_map(move |exchange| {
             let classical = exchange
                 .classical_share()
@@ -90,21 +110,27 @@ impl Shares {
             [Some((exchange.group(), exchange.public_key())), classical]
                 .into_iter()
                 .flatten()
-                .map(|(group, key_exchange)| KeyShareEntry { group, key_exchange })
+                .map(|(group, key_exchange)| KeyShareEntry {
+                    group,
+                    key_exchange,
+                })
         })
     }
 
-    fn contains(&self, config: &ClientConfig, group: NamedGroup) -> bool {
+    fn contains(&self, config: &ClientOptions, group: NamedGroup) -> bool {
         self.entries(config).any(|entry| entry.group == group)
     }
 
     /// The exchange that `group` belongs to, if the hello had a share of it.
-    fn take(self, config: &ClientConfig, group: NamedGroup) -> Option<ActiveKeyExchange> {
+    fn take(self, config: &ClientOptions, group: NamedGroup) -> Option<ActiveKeyExchange> {
         if !self.contains(config, group) {
             return None;
         }
         self.exchanges.into_iter().find(|exchange| {
-            exchange.group() == group || exchange.classical_share().is_some_and(|(other, _)| other == group)
+            exchange.group() == group
+                || exchange
+                    .classical_share()
+                    .is_some_and(|(other, _)| other == group)
         })
     }
 }
@@ -115,39 +141,46 @@ impl Session {
         let config = &self.config;
         let policy = &config.policy;
         let extensions = |out: &mut Vec<u8>| {
-        if let Some(host) = config.indicated(&self.name) {
-            ServerNameExtension::put(out, host);
-        }
-        if let Some(length) = config.max_fragment_length {
-            MaxFragmentLength::put(out, length.into());
-        }
-        SupportedGroups::put(out, &policy.groups);
-        SignatureAlgorithms::put(out, &policy.schemes);
-        // §4.2.3: what may sign certificates differs from what may sign the handshake.
-        let certificate_schemes: Vec<_> = policy.certificate_schemes().collect();
-        if certificate_schemes != policy.schemes {
-            SignatureAlgorithmsCert::put(out, &certificate_schemes);
-        }
-        if !policy.alpn.is_empty() {
-            Alpn::put(out, config.alpn_protocols());
-        }
-        if let Some(limit) = policy.record_size_limit {
-            RecordSizeLimit::put(out, limit);
-        }
-        if let Some(cookie) = cookie {
-            Cookie::put(out, cookie);
-        }
-        SupportedVersions::put(out, [ProtocolVersion::TLS_1_3]);
-        if let (true, Some(chain)) = (config.send_certificate_authorities, config.chain_policy()) {
-            CertificateAuthorities::put(out, chain.roots().subjects());
-        }
-        KeyShareClientHello::put(out, shares.entries(config));
-
+            if let Some(host) = config.indicated(&self.name) {
+                ServerNameExtension::put(out, host);
+            }
+            if let Some(length) = config.max_fragment_length {
+                MaxFragmentLength::put(out, length.into());
+            }
+            SupportedGroups::put(out, &policy.groups);
+            SignatureAlgorithms::put(out, &policy.schemes);
+            // §4.2.3: what may sign certificates differs from what may sign the handshake.
+            let certificate_schemes: Vec<_> = policy.certificate_schemes().collect();
+            if certificate_schemes != policy.schemes {
+                SignatureAlgorithmsCert::put(out, &certificate_schemes);
+            }
+            if !policy.alpn.is_empty() {
+                Alpn::put(out, config.alpn_protocols());
+            }
+            if let Some(limit) = policy.record_size_limit {
+                RecordSizeLimit::put(out, limit);
+            }
+            if let Some(cookie) = cookie {
+                Cookie::put(out, cookie);
+            }
+            SupportedVersions::put(out, [ProtocolVersion::TLS_1_3]);
+            if let (true, Some(chain)) =
+                (config.send_certificate_authorities, config.chain_policy())
+            {
+                CertificateAuthorities::put(out, chain.roots().subjects());
+            }
+            KeyShareClientHello::put(out, shares.entries(config));
         };
         // X25519MLKEM768's share alone has 1,216 bytes.
         let mut hello = Vec::with_capacity(1_792);
         let session_id = self.session_id.as_ref().map_or(&[][..], |id| id);
-        ClientHello::put(&mut hello, &self.client_random, session_id, &policy.cipher_suites, extensions);
+        ClientHello::put(
+            &mut hello,
+            &self.client_random,
+            session_id,
+            &policy.cipher_suites,
+            extensions,
+        );
         let parsed = ClientHello::decode(hello.get(4..).unwrap_or_default())?;
         self.offer.set_extensions(&parsed.extensions)?;
         Ok(hello)
@@ -175,17 +208,26 @@ pub(crate) struct WaitServerHello {
 }
 
 impl WaitServerHello {
-    pub(super) fn on_message(self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let hello: ServerHello<'_> = expect(&message)?;
         self.check_version(&hello)?;
-        let echoed = hello.legacy_session_id_echo == self.session.session_id.as_ref().map_or(&[][..], |id| id);
+        let echoed = hello.legacy_session_id_echo
+            == self.session.session_id.as_ref().map_or(&[][..], |id| id);
         if hello.is_hello_retry_request() {
             if self.retry.is_some() {
                 return Err(Violation::SecondRetry.into());
             }
-            self.session.offer.check_extensions(&hello.extensions, Place::HelloRetryRequest)?;
+            self.session
+                .offer
+                .check_extensions(&hello.extensions, Place::HelloRetryRequest)?;
         } else {
-            self.session.offer.check_extensions(&hello.extensions, Place::ServerHello)?;
+            self.session
+                .offer
+                .check_extensions(&hello.extensions, Place::ServerHello)?;
         }
         if !echoed {
             return Err(Violation::SessionIdNotEchoed.into());
@@ -246,10 +288,12 @@ impl WaitServerHello {
             }
             None if cookie.is_none() => return Err(Violation::RetryWithoutChange.into()),
             Some(group) => {
-                let exchange = ActiveKeyExchange::start(group, cx.random)
-                    .map_err(|_| Abort(Reason::Crypto("making a key share")))?;
+                let exchange = ActiveKeyExchange::start(group, cx.random)?;
                 // Only the share that was asked for (§4.1.2).
-                self.shares = Shares { exchanges: vec![exchange], classical: false };
+                self.shares = Shares {
+                    exchanges: vec![exchange],
+                    classical: false,
+                };
             }
             None => {}
         }
@@ -262,12 +306,19 @@ impl WaitServerHello {
         transcript.add(message.raw());
 
         let retry = Retry { suite, group };
-        let second = self.session.hello(&self.shares, cookie.map(|cookie| cookie.cookie))?;
+        let second = self
+            .session
+            .hello(&self.shares, cookie.map(|cookie| cookie.cookie))?;
         if self.session.session_id.is_some() {
             cx.outgoing.change_cipher_spec()?;
         }
         cx.send(&mut transcript, &second);
-        Ok(Self { transcript: Hashing::Running(transcript), retry: Some(retry), ..self }.into())
+        Ok(Self {
+            transcript: Hashing::Running(transcript),
+            retry: Some(retry),
+            ..self
+        }
+        .into())
     }
 
     /// §4.1.3: everything is chosen; the keys of the handshake follow.
@@ -293,7 +344,10 @@ impl WaitServerHello {
             }
         }
         let config = &self.session.config;
-        let exchange = self.shares.take(config, share.group).ok_or(Violation::KeyShareGroupNotOffered)?;
+        let exchange = self
+            .shares
+            .take(config, share.group)
+            .ok_or(Violation::KeyShareGroupNotOffered)?;
         let group = share.group;
         let secret = if exchange.group() == group {
             exchange.finish(share.key_exchange)
@@ -308,14 +362,25 @@ impl WaitServerHello {
             Hashing::Running(transcript) => transcript,
         };
         transcript.add(message.raw());
-        let handshake_secret = EarlySecret::without_psk(parameters.hash).into_handshake(parameters.aead, &secret);
+        let handshake_secret =
+            EarlySecret::without_psk(parameters.hash).into_handshake(parameters.aead, &secret);
         let hash = transcript.current();
         let client_secret = handshake_secret.client_handshake_traffic_secret(&hash);
         let server_secret = handshake_secret.server_handshake_traffic_secret(&hash);
         let wanted = config.policy.key_log;
         let random = &self.session.client_random;
-        cx.log_secret(wanted, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", random, client_secret.as_bytes());
-        cx.log_secret(wanted, "SERVER_HANDSHAKE_TRAFFIC_SECRET", random, server_secret.as_bytes());
+        cx.log_secret(
+            wanted,
+            "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+            random,
+            client_secret.as_bytes(),
+        );
+        cx.log_secret(
+            wanted,
+            "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+            random,
+            server_secret.as_bytes(),
+        );
         cx.incoming.install_read(server_secret.clone())?;
         cx.outgoing.install_write(client_secret.clone())?;
 
@@ -337,9 +402,12 @@ impl WaitServerHello {
             let question = ReviewServerHello {
                 ticket: Ticket::next(),
                 hello: ServerHelloView::new(Bytes::copy_from_slice(message.raw()))?,
-                config: keyed.session.config.clone(),
+                config: ClientConfig(Arc::clone(&keyed.session.config)),
             };
-            return Ok(Next::ask(Question::ReviewServerHello(question), ReviewingServerHello { keyed }));
+            return Ok(Next::ask(
+                Question::ReviewServerHello(question),
+                ReviewingServerHello { keyed },
+            ));
         }
         Ok(WaitEncryptedExtensions { keyed }.into())
     }
@@ -351,10 +419,14 @@ pub(crate) struct ReviewingServerHello {
 }
 
 impl ReviewingServerHello {
-    pub(super) fn on_answer(mut self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(super) fn on_answer(
+        mut self,
+        answer: AnswerContent,
+        _: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         match answer {
             AnswerContent::Proceed => {}
-            AnswerContent::ProceedWith(config) => self.keyed.session.config = *config,
+            AnswerContent::ProceedWith(config) => self.keyed.session.config = config.0,
             _ => return Err(wrong_answer()),
         }
         Ok(WaitEncryptedExtensions { keyed: self.keyed }.into())

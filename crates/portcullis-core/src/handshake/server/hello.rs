@@ -9,6 +9,8 @@
 //!                    negotiated <-ClientHello- WaitSecondClientHello
 //! ```
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use subtle::ConstantTimeEq as _;
 
@@ -16,7 +18,7 @@ use super::super::negotiate::{self, Group};
 use super::super::{Cx, Next, State, expect, wrong_answer};
 use super::tls13::{Negotiated, negotiated};
 use crate::client_hello_view::ClientHelloView;
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, ServerOptions};
 use crate::error::Abort;
 use crate::key_schedule::{Transcript, TranscriptBuffer};
 use crate::question::{AnswerContent, ChooseConfiguration, Question, Ticket};
@@ -27,23 +29,29 @@ use crate::wire::extension::{
     Cookie, EarlyData, Extension, KeyShareClientHello, KeyShareHelloRetryRequest, SelectedVersion,
     SignatureAlgorithms, SupportedGroups, SupportedVersions,
 };
-use crate::wire::{ClientHello, CompressionMethod, ExtensionType, HELLO_RETRY_REQUEST_RANDOM, ServerHello};
+use crate::wire::{
+    ClientHello, CompressionMethod, ExtensionType, HELLO_RETRY_REQUEST_RANDOM, ServerHello,
+};
 use crate::{NamedGroup, Violation};
 
 /// Early data that is thrown away because 0-RTT is not accepted here, in bytes (A12).
 const MAX_SKIPPED_EARLY_DATA: usize = 16_384;
 
 /// Waits for a client.
-pub(crate) fn start(config: ServerConfig) -> State {
+pub(crate) fn start(config: Arc<ServerOptions>) -> State {
     WaitClientHello { config }.into()
 }
 
 pub(crate) struct WaitClientHello {
-    config: ServerConfig,
+    config: Arc<ServerOptions>,
 }
 
 impl WaitClientHello {
-    pub(super) fn on_message(self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let hello: ClientHello<'_> = expect(&message)?;
         check_hello(&hello)?;
         cx.incoming.allow_ccs(true);
@@ -51,9 +59,12 @@ impl WaitClientHello {
             let question = ChooseConfiguration {
                 ticket: Ticket::next(),
                 hello: ClientHelloView::new(Bytes::copy_from_slice(message.raw()))?,
-                config: self.config.clone(),
+                config: ServerConfig(Arc::clone(&self.config)),
             };
-            let paused = ChoosingConfiguration { config: self.config, hello: message };
+            let paused = ChoosingConfiguration {
+                config: self.config,
+                hello: message,
+            };
             return Ok(Next::ask(Question::ChooseConfiguration(question), paused));
         }
         choose(self.config, message, cx)
@@ -62,7 +73,7 @@ impl WaitClientHello {
 
 /// Paused: the user looks at the hello and says which configuration serves it.
 pub(crate) struct ChoosingConfiguration {
-    config: ServerConfig,
+    config: Arc<ServerOptions>,
     hello: HandshakeBytes,
 }
 
@@ -70,7 +81,7 @@ impl ChoosingConfiguration {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let config = match answer {
             AnswerContent::KeepConfiguration => self.config,
-            AnswerContent::Configuration(config) => {
+            AnswerContent::Configuration(ServerConfig(config)) => {
                 cx.observe = config.policy.observe_messages;
                 config
             }
@@ -92,16 +103,26 @@ fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
     if !versions.is_some_and(|offered| offered.versions.contains(ProtocolVersion::TLS_1_3)) {
         return Err(Violation::UnsupportedVersion.into());
     }
-    if !hello.legacy_compression_methods.iter().eq([CompressionMethod::NULL]) {
+    if !hello
+        .legacy_compression_methods
+        .iter()
+        .eq([CompressionMethod::NULL])
+    {
         return Err(Violation::CompressionOffered.into());
     }
     // §4.2.11: binders cover everything before them.
-    let mut types = hello.extensions.iter().map(|extension| extension.extension_type);
+    let mut types = hello
+        .extensions
+        .iter()
+        .map(|extension| extension.extension_type);
     if types.any(|typ| typ == ExtensionType::PRE_SHARED_KEY) {
         if types.next().is_some() {
             return Err(Violation::PskNotLast.into());
         }
-        if !hello.extensions.contains(ExtensionType::PSK_KEY_EXCHANGE_MODES) {
+        if !hello
+            .extensions
+            .contains(ExtensionType::PSK_KEY_EXCHANGE_MODES)
+        {
             return Err(Violation::PskWithoutModes.into());
         }
     }
@@ -110,13 +131,22 @@ fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
 
 /// The extension, if it is there, well-formed.
 pub(super) fn find<'a, E: Extension<'a>>(hello: &ClientHello<'a>) -> Result<Option<E>, Violation> {
-    hello.extensions.find::<E>().transpose().map_err(|_| Violation::MalformedExtension)
+    hello
+        .extensions
+        .find::<E>()
+        .transpose()
+        .map_err(|_| Violation::MalformedExtension)
 }
 
 /// §4.1.1: chooses suite and group; asks for a second hello when there is no share of the group.
-fn choose(config: ServerConfig, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+fn choose(
+    config: Arc<ServerOptions>,
+    message: HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
-    let suite = negotiate::cipher_suite(&config, hello.cipher_suites.iter()).ok_or(Violation::NoSharedCipherSuite)?;
+    let suite = negotiate::cipher_suite(&config, hello.cipher_suites.iter())
+        .ok_or(Violation::NoSharedCipherSuite)?;
     if find::<SignatureAlgorithms<'_>>(&hello)?.is_none() {
         return Err(Violation::SignatureAlgorithmsMissing.into());
     }
@@ -124,7 +154,8 @@ fn choose(config: ServerConfig, message: HandshakeBytes, cx: &mut Cx<'_>) -> Res
     let shares = find::<KeyShareClientHello<'_>>(&hello)?.ok_or(Violation::KeyShareMissing)?;
     check_shares(&groups, &shares)?;
     let share_groups = shares.client_shares.iter().map(|entry| entry.group);
-    let group = negotiate::group(&config, groups.groups.iter(), share_groups).ok_or(Violation::NoSharedGroup)?;
+    let group = negotiate::group(&config, groups.groups.iter(), share_groups)
+        .ok_or(Violation::NoSharedGroup)?;
     let early_data = find::<EarlyData>(&hello)?.is_some();
     if early_data {
         cx.incoming.skip_early_data(MAX_SKIPPED_EARLY_DATA);
@@ -135,25 +166,47 @@ fn choose(config: ServerConfig, message: HandshakeBytes, cx: &mut Cx<'_>) -> Res
     let mut transcript = transcript.start(suite.handshake_hash()?);
     match group {
         Group::Shared(group) => negotiated(
-            Negotiated { config, hello: message, suite, group, transcript, retried: false },
+            Negotiated {
+                config,
+                hello: message,
+                suite,
+                group,
+                transcript,
+                retried: false,
+            },
             cx,
         ),
         Group::Retry(group) => {
             // §4.4.1: the first hello goes into the transcript as its hash.
             transcript.replace_with_message_hash();
-            let cookie = if config.cookie { Some(cx.random_bytes::<32>()?) } else { None };
+            let cookie = if config.cookie {
+                Some(cx.random_bytes::<32>()?)
+            } else {
+                None
+            };
             let request = hello_retry_request(&hello, suite, group, cookie.as_ref());
             cx.send(&mut transcript, &request);
             if !hello.legacy_session_id.is_empty() {
                 cx.outgoing.change_cipher_spec()?;
             }
-            Ok(WaitSecondClientHello { config, first: message, suite, group, cookie, transcript }.into())
+            Ok(WaitSecondClientHello {
+                config,
+                first: message,
+                suite,
+                group,
+                cookie,
+                transcript,
+            }
+            .into())
         }
     }
 }
 
 /// §4.2.8: each share is of a listed group, and there is one of a group at most.
-fn check_shares(groups: &SupportedGroups<'_>, shares: &KeyShareClientHello<'_>) -> Result<(), Violation> {
+fn check_shares(
+    groups: &SupportedGroups<'_>,
+    shares: &KeyShareClientHello<'_>,
+) -> Result<(), Violation> {
     // Both lists are short in honest hellos; bound the work that a dishonest one can cause.
     let mut seen: Vec<NamedGroup> = Vec::with_capacity(4);
     for entry in shares.client_shares {
@@ -176,18 +229,24 @@ fn hello_retry_request(
     cookie: Option<&[u8; 32]>,
 ) -> Vec<u8> {
     let mut message = Vec::with_capacity(128);
-    ServerHello::put(&mut message, &HELLO_RETRY_REQUEST_RANDOM, hello.legacy_session_id, suite, |out| {
-        SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
-        KeyShareHelloRetryRequest::put(out, group);
-        if let Some(cookie) = cookie {
-            Cookie::put(out, cookie);
-        }
-    });
+    ServerHello::put(
+        &mut message,
+        &HELLO_RETRY_REQUEST_RANDOM,
+        hello.legacy_session_id,
+        suite,
+        |out| {
+            SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
+            KeyShareHelloRetryRequest::put(out, group);
+            if let Some(cookie) = cookie {
+                Cookie::put(out, cookie);
+            }
+        },
+    );
     message
 }
 
 pub(crate) struct WaitSecondClientHello {
-    config: ServerConfig,
+    config: Arc<ServerOptions>,
     first: HandshakeBytes,
     suite: CipherSuite,
     group: NamedGroup,
@@ -196,7 +255,11 @@ pub(crate) struct WaitSecondClientHello {
 }
 
 impl WaitSecondClientHello {
-    pub(super) fn on_message(mut self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(super) fn on_message(
+        mut self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let hello: ClientHello<'_> = expect(&message)?;
         check_hello(&hello)?;
         let first: ClientHello<'_> = expect(&self.first)?;
@@ -212,8 +275,24 @@ impl WaitSecondClientHello {
         }
         check_unchanged(&first, &hello)?;
         self.transcript.add(message.raw());
-        let Self { config, suite, group, transcript, .. } = self;
-        negotiated(Negotiated { config, hello: message, suite, group, transcript, retried: true }, cx)
+        let Self {
+            config,
+            suite,
+            group,
+            transcript,
+            ..
+        } = self;
+        negotiated(
+            Negotiated {
+                config,
+                hello: message,
+                suite,
+                group,
+                transcript,
+                retried: true,
+            },
+            cx,
+        )
     }
 
     /// §4.2.2: our cookie comes back as it was.
@@ -249,6 +328,13 @@ fn check_unchanged(first: &ClientHello<'_>, second: &ClientHello<'_>) -> Result<
             .extensions
             .iter()
             .filter(|extension| !may_change(extension.extension_type))
-            .eq(second.extensions.iter().filter(|extension| !may_change(extension.extension_type)));
-    if same { Ok(()) } else { Err(Violation::SecondHelloChanged) }
+            .eq(second
+                .extensions
+                .iter()
+                .filter(|extension| !may_change(extension.extension_type)));
+    if same {
+        Ok(())
+    } else {
+        Err(Violation::SecondHelloChanged)
+    }
 }

@@ -21,7 +21,11 @@ pub(super) struct Shown {
 }
 
 /// Answers a CertificateRequest.
-pub(super) fn authenticate(authenticated: Authenticated, wanted: Wanted, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+pub(super) fn authenticate(
+    authenticated: Authenticated,
+    wanted: Wanted,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
     let config = &authenticated.keyed.session.config;
     if config.policy.asked.identity {
         let question = ChooseIdentity {
@@ -30,7 +34,13 @@ pub(super) fn authenticate(authenticated: Authenticated, wanted: Wanted, cx: &mu
             hello: None,
             wanted: wanted.clone(),
         };
-        return Ok(Next::ask(Question::ChooseIdentity(question), ChoosingIdentity { authenticated, wanted }));
+        return Ok(Next::ask(
+            Question::ChooseIdentity(question),
+            ChoosingIdentity {
+                authenticated,
+                wanted,
+            },
+        ));
     }
     match wanted.choose(&config.identities) {
         Some((identity, scheme)) => show(authenticated, identity, scheme, cx),
@@ -45,7 +55,11 @@ pub(crate) struct ChoosingIdentity {
 }
 
 impl ChoosingIdentity {
-    pub(in super::super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let AnswerContent::Identity(identity, scheme) = answer else {
             return Err(wrong_answer());
         };
@@ -54,7 +68,10 @@ impl ChoosingIdentity {
         };
         match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes)) {
             Some(scheme) => show(self.authenticated, identity, scheme, cx),
-            None => Err(Misuse::new("the chosen identity's key cannot sign with any scheme the server accepts").into()),
+            None => Err(Misuse::new(
+                "the chosen identity's key cannot sign with any scheme the server accepts",
+            )
+            .into()),
         }
     }
 }
@@ -73,11 +90,26 @@ fn show(
     scheme: SignatureScheme,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    cx.send(&mut authenticated.keyed.transcript, identity.certificate_message());
+    cx.send(
+        &mut authenticated.keyed.transcript,
+        identity.certificate_message(),
+    );
     let content = signed_content(Signer::Client, &authenticated.keyed.transcript.current());
     if identity.is_external() || authenticated.keyed.session.config.policy.asked.signature {
-        let question = Sign { ticket: Ticket::next(), identity: identity.clone(), scheme, content };
-        return Ok(Next::ask(Question::Sign(question), Signing { authenticated, identity, scheme }));
+        let question = Sign {
+            ticket: Ticket::next(),
+            identity: identity.clone(),
+            scheme,
+            content,
+        };
+        return Ok(Next::ask(
+            Question::Sign(question),
+            Signing {
+                authenticated,
+                identity,
+                scheme,
+            },
+        ));
     }
     let signature = identity.sign(scheme, &content)?;
     signed(authenticated, &identity, scheme, &signature, cx)
@@ -91,11 +123,21 @@ pub(crate) struct Signing {
 }
 
 impl Signing {
-    pub(in super::super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let AnswerContent::Signature(signature) = answer else {
             return Err(wrong_answer());
         };
-        signed(self.authenticated, &self.identity, self.scheme, &signature, cx)
+        signed(
+            self.authenticated,
+            &self.identity,
+            self.scheme,
+            &signature,
+            cx,
+        )
     }
 }
 
@@ -110,6 +152,9 @@ fn signed(
     super::super::super::check_signature_length(signature)?;
     CertificateVerify::put(&mut message, scheme, signature);
     cx.send(&mut authenticated.keyed.transcript, &message);
-    let shown = Shown { certificate: identity.chain().first().cloned(), scheme: Some(scheme) };
+    let shown = Shown {
+        certificate: identity.chain().first().cloned(),
+        scheme: Some(scheme),
+    };
     authenticated.finish(shown, cx)
 }

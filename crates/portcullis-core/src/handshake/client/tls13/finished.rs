@@ -24,24 +24,52 @@ pub(crate) struct WaitFinished {
 }
 
 impl WaitFinished {
-    pub(in super::super) fn on_message(mut self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(in super::super) fn on_message(
+        mut self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let finished: Finished<'_> = expect(&message)?;
         let transcript = &mut self.keyed.transcript;
-        if !self.keyed.server_secret.verify_finished(&transcript.current(), finished.verify_data) {
+        if !self
+            .keyed
+            .server_secret
+            .verify_finished(&transcript.current(), finished.verify_data)
+        {
             return Err(Violation::FinishedMismatch.into());
         }
         transcript.add(message.raw());
 
-        let Self { keyed, parameters, wanted, peer, peer_scheme } = self;
+        let Self {
+            keyed,
+            parameters,
+            wanted,
+            peer,
+            peer_scheme,
+        } = self;
         // §7.1: the application's secrets cover everything up to the server's Finished.
         let hash = keyed.transcript.current();
-        let read_secret = keyed.master_secret.server_application_traffic_secret_0(&hash);
-        let write_secret = keyed.master_secret.client_application_traffic_secret_0(&hash);
+        let read_secret = keyed
+            .master_secret
+            .server_application_traffic_secret_0(&hash);
+        let write_secret = keyed
+            .master_secret
+            .client_application_traffic_secret_0(&hash);
         let exporter = keyed.master_secret.exporter_master_secret(&hash);
         let wanted_log = keyed.session.config.policy.key_log;
         let random = &keyed.session.client_random;
-        cx.log_secret(wanted_log, "CLIENT_TRAFFIC_SECRET_0", random, write_secret.as_bytes());
-        cx.log_secret(wanted_log, "SERVER_TRAFFIC_SECRET_0", random, read_secret.as_bytes());
+        cx.log_secret(
+            wanted_log,
+            "CLIENT_TRAFFIC_SECRET_0",
+            random,
+            write_secret.as_bytes(),
+        );
+        cx.log_secret(
+            wanted_log,
+            "SERVER_TRAFFIC_SECRET_0",
+            random,
+            read_secret.as_bytes(),
+        );
         cx.log_secret(wanted_log, "EXPORTER_SECRET", random, exporter.as_bytes());
         cx.incoming.install_read(read_secret)?;
         cx.incoming.allow_ccs(false);
@@ -49,7 +77,14 @@ impl WaitFinished {
         if keyed.send_change_cipher_spec {
             cx.outgoing.change_cipher_spec()?;
         }
-        let authenticated = Authenticated { keyed, parameters, peer, peer_scheme, write_secret, exporter };
+        let authenticated = Authenticated {
+            keyed,
+            parameters,
+            peer,
+            peer_scheme,
+            write_secret,
+            exporter,
+        };
         match wanted {
             None => authenticated.finish(Shown::default(), cx),
             Some(wanted) => authenticate(authenticated, wanted, cx),
@@ -80,7 +115,10 @@ impl Authenticated {
         let session = self.keyed.session;
         let policy = &session.config.policy;
         cx.outgoing.set_padding(policy.padding);
-        let server_name = session.config.indicated(&session.name).map(|name| name.to_ascii_lowercase().into());
+        let server_name = session
+            .config
+            .indicated(&session.name)
+            .map(|name| name.to_ascii_lowercase().into());
         let information = Information {
             is_server: false,
             cipher_suite: self.keyed.suite,

@@ -17,8 +17,8 @@ mod server_parameters;
 
 pub(crate) use client_authentication::{ChoosingIdentity, Signing};
 pub(crate) use finished::WaitFinished;
-pub(in super::super) use server_authentication::{check_signature, presented_chain, proving};
 pub(crate) use server_authentication::{VerifyingChain, WaitCertificate, WaitCertificateVerify};
+pub(in super::super) use server_authentication::{check_signature, presented_chain, proving};
 pub(crate) use server_parameters::{WaitCertificateOrRequest, WaitEncryptedExtensions};
 
 use super::hello::Session;

@@ -26,7 +26,11 @@ pub(crate) struct WaitCertificate {
 }
 
 impl WaitCertificate {
-    pub(in super::super) fn on_message(self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(in super::super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         on_certificate(self.keyed, self.parameters, Some(self.wanted), &message, cx)
     }
 }
@@ -63,14 +67,25 @@ pub(super) fn on_certificate(
             policy: policy.cloned(),
             now: cx.now,
         };
-        let paused = VerifyingChain { keyed, parameters, wanted, chain };
+        let paused = VerifyingChain {
+            keyed,
+            parameters,
+            wanted,
+            chain,
+        };
         return Ok(Next::ask(Question::VerifyChain(question), paused));
     }
     let peer = match policy {
         Some(policy) => purpose.verify(&chain, policy, cx.now)?,
         None => VerifiedChain::dangerous_accept_without_verification(chain.clone()),
     };
-    Ok(WaitCertificateVerify { keyed, parameters, wanted, peer }.into())
+    Ok(WaitCertificateVerify {
+        keyed,
+        parameters,
+        wanted,
+        peer,
+    }
+    .into())
 }
 
 /// The chain in a Certificate message; `None` if it is empty.
@@ -90,11 +105,16 @@ pub(in super::super::super) fn presented_chain(
 }
 
 /// An answer's proof must be about the chain of this connection.
-pub(in super::super::super) fn proving(proof: VerifiedChain, chain: &PresentedChain) -> Result<VerifiedChain, Misuse> {
+pub(in super::super::super) fn proving(
+    proof: VerifiedChain,
+    chain: &PresentedChain,
+) -> Result<VerifiedChain, Misuse> {
     if proof.proves(chain) {
         Ok(proof)
     } else {
-        Err(Misuse::new("the proof in the answer is about another chain than the one this peer showed"))
+        Err(Misuse::new(
+            "the proof in the answer is about another chain than the one this peer showed",
+        ))
     }
 }
 
@@ -107,13 +127,28 @@ pub(crate) struct VerifyingChain {
 }
 
 impl VerifyingChain {
-    pub(in super::super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        _: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let AnswerContent::Chain(verdict) = answer else {
             return Err(wrong_answer());
         };
         let peer = proving(verdict?, &self.chain)?;
-        let Self { keyed, parameters, wanted, .. } = self;
-        Ok(WaitCertificateVerify { keyed, parameters, wanted, peer }.into())
+        let Self {
+            keyed,
+            parameters,
+            wanted,
+            ..
+        } = self;
+        Ok(WaitCertificateVerify {
+            keyed,
+            parameters,
+            wanted,
+            peer,
+        }
+        .into())
     }
 }
 
@@ -125,14 +160,30 @@ pub(crate) struct WaitCertificateVerify {
 }
 
 impl WaitCertificateVerify {
-    pub(in super::super) fn on_message(mut self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(in super::super) fn on_message(
+        mut self,
+        message: HandshakeBytes,
+        _: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let verify: CertificateVerify<'_> = expect(&message)?;
         let peer_scheme = self.keyed.session.offer.check_scheme(verify.algorithm)?;
         let content = signed_content(Signer::Server, &self.keyed.transcript.current());
         check_signature(&self.peer, peer_scheme, &content, verify.signature)?;
         self.keyed.transcript.add(message.raw());
-        let Self { keyed, parameters, wanted, peer } = self;
-        Ok(WaitFinished { keyed, parameters, wanted, peer, peer_scheme }.into())
+        let Self {
+            keyed,
+            parameters,
+            wanted,
+            peer,
+        } = self;
+        Ok(WaitFinished {
+            keyed,
+            parameters,
+            wanted,
+            peer,
+            peer_scheme,
+        }
+        .into())
     }
 }
 

@@ -11,8 +11,8 @@ use crate::error::Abort;
 use crate::question::Wanted;
 use crate::record::HandshakeBytes;
 use crate::wire::extension::{
-    AlpnSelected, CertificateAuthorities, MaxFragmentLength, RecordSizeLimit, ServerNameAcknowledgement,
-    SignatureAlgorithms, SignatureAlgorithmsCert,
+    AlpnSelected, CertificateAuthorities, MaxFragmentLength, RecordSizeLimit,
+    ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
 };
 use crate::wire::extension::{Extension, Extensions};
 use crate::wire::{CertificateRequest, EncryptedExtensions, HandshakeType};
@@ -27,9 +27,16 @@ pub(crate) struct WaitEncryptedExtensions {
 }
 
 impl WaitEncryptedExtensions {
-    pub(in super::super) fn on_message(mut self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(in super::super) fn on_message(
+        mut self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let EncryptedExtensions { extensions } = expect(&message)?;
-        self.keyed.session.offer.check_extensions(&extensions, Place::EncryptedExtensions)?;
+        self.keyed
+            .session
+            .offer
+            .check_extensions(&extensions, Place::EncryptedExtensions)?;
         let alpn = match find::<AlpnSelected<'_>>(&extensions)? {
             None => None,
             Some(selected) => Some(self.keyed.session.offer.check_protocol(selected.protocol)?),
@@ -39,7 +46,11 @@ impl WaitEncryptedExtensions {
         }
         self.record_sizes(&extensions, cx)?;
         self.keyed.transcript.add(message.raw());
-        Ok(WaitCertificateOrRequest { keyed: self.keyed, parameters: Parameters { alpn } }.into())
+        Ok(WaitCertificateOrRequest {
+            keyed: self.keyed,
+            parameters: Parameters { alpn },
+        }
+        .into())
     }
 
     /// RFC 8449 and RFC 6066 §4: one limits each side by the other's word, the other both sides.
@@ -56,14 +67,16 @@ impl WaitEncryptedExtensions {
             }
             cx.outgoing.set_record_size_limit(limit);
             if let Some(ours) = config.policy.record_size_limit {
-                cx.incoming.set_plaintext_limit(ours);
+                cx.incoming.set_record_size_limit(ours);
             }
         }
         if let Some(echoed) = fragment {
-            let asked = config.max_fragment_length.filter(|length| MaxFragmentLength::from(*length) == echoed);
+            let asked = config
+                .max_fragment_length
+                .filter(|length| MaxFragmentLength::from(*length) == echoed);
             let length = asked.ok_or(Violation::MaxFragmentLengthChanged)?.bytes();
             cx.outgoing.set_max_fragment(length);
-            cx.incoming.set_plaintext_limit(length + 1);
+            cx.incoming.set_max_fragment(length);
         }
         Ok(())
     }
@@ -73,7 +86,10 @@ impl WaitEncryptedExtensions {
 pub(in super::super::super) fn find<'a, E: Extension<'a>>(
     extensions: &Extensions<'a>,
 ) -> Result<Option<E>, Violation> {
-    extensions.find::<E>().transpose().map_err(|_| Violation::MalformedExtension)
+    extensions
+        .find::<E>()
+        .transpose()
+        .map_err(|_| Violation::MalformedExtension)
 }
 
 pub(crate) struct WaitCertificateOrRequest {
@@ -82,13 +98,24 @@ pub(crate) struct WaitCertificateOrRequest {
 }
 
 impl WaitCertificateOrRequest {
-    pub(in super::super) fn on_message(mut self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(in super::super) fn on_message(
+        mut self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         match message.typ() {
-            HandshakeType::CERTIFICATE => on_certificate(self.keyed, self.parameters, None, &message, cx),
+            HandshakeType::CERTIFICATE => {
+                on_certificate(self.keyed, self.parameters, None, &message, cx)
+            }
             HandshakeType::CERTIFICATE_REQUEST => {
                 let wanted = wanted(&message)?;
                 self.keyed.transcript.add(message.raw());
-                Ok(WaitCertificate { keyed: self.keyed, parameters: self.parameters, wanted }.into())
+                Ok(WaitCertificate {
+                    keyed: self.keyed,
+                    parameters: self.parameters,
+                    wanted,
+                }
+                .into())
             }
             _ => Err(unexpected("certificate or certificate_request", &message)),
         }
@@ -113,7 +140,17 @@ fn wanted(message: &HandshakeBytes) -> Result<Wanted, Abort> {
         None => schemes.clone(),
     };
     let authorities = find::<CertificateAuthorities<'_>>(&request.extensions)?
-        .map(|list| list.authorities.iter().map(|name| name.0.to_vec()).collect())
+        .map(|list| {
+            list.authorities
+                .iter()
+                .map(|name| name.0.to_vec())
+                .collect()
+        })
         .unwrap_or_default();
-    Ok(Wanted { server_name: None, schemes, certificate_schemes, authorities })
+    Ok(Wanted {
+        server_name: None,
+        schemes,
+        certificate_schemes,
+        authorities,
+    })
 }

@@ -22,7 +22,11 @@ pub(crate) struct WaitCertificate {
 }
 
 impl WaitCertificate {
-    pub(in super::super) fn on_message(self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(in super::super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let Self { mut keyed, secrets } = self;
         let certificate: Certificate<'_> = expect(&message)?;
         if !certificate.certificate_request_context.is_empty() {
@@ -36,7 +40,12 @@ impl WaitCertificate {
             // §4.4.2.4: the client has none, or none that fits.
             return match authentication {
                 ClientAuthentication::Required(_) => Err(Violation::NoClientCertificate.into()),
-                _ => Ok(WaitFinished { keyed, secrets, peer: None }.into()),
+                _ => Ok(WaitFinished {
+                    keyed,
+                    secrets,
+                    peer: None,
+                }
+                .into()),
             };
         };
         let policy = match authentication {
@@ -51,13 +60,25 @@ impl WaitCertificate {
                 policy: policy.cloned(),
                 now: cx.now,
             };
-            return Ok(Next::ask(Question::VerifyChain(question), VerifyingChain { keyed, secrets, chain }));
+            return Ok(Next::ask(
+                Question::VerifyChain(question),
+                VerifyingChain {
+                    keyed,
+                    secrets,
+                    chain,
+                },
+            ));
         }
         let peer = match policy {
             Some(policy) => Purpose::Client.verify(&chain, policy, cx.now)?,
             None => VerifiedChain::dangerous_accept_without_verification(chain),
         };
-        Ok(WaitCertificateVerify { keyed, secrets, peer }.into())
+        Ok(WaitCertificateVerify {
+            keyed,
+            secrets,
+            peer,
+        }
+        .into())
     }
 }
 
@@ -69,12 +90,21 @@ pub(crate) struct VerifyingChain {
 }
 
 impl VerifyingChain {
-    pub(in super::super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        _: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let AnswerContent::Chain(verdict) = answer else {
             return Err(wrong_answer());
         };
         let peer = proving(verdict?, &self.chain)?;
-        Ok(WaitCertificateVerify { keyed: self.keyed, secrets: self.secrets, peer }.into())
+        Ok(WaitCertificateVerify {
+            keyed: self.keyed,
+            secrets: self.secrets,
+            peer,
+        }
+        .into())
     }
 }
 
@@ -85,13 +115,26 @@ pub(crate) struct WaitCertificateVerify {
 }
 
 impl WaitCertificateVerify {
-    pub(in super::super) fn on_message(mut self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(in super::super) fn on_message(
+        mut self,
+        message: HandshakeBytes,
+        _: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let verify: CertificateVerify<'_> = expect(&message)?;
         let scheme = check_scheme(&self.keyed.config.policy.schemes, verify.algorithm)?;
         let content = signed_content(Signer::Client, &self.keyed.transcript.current());
         check_signature(&self.peer, scheme, &content, verify.signature)?;
         self.keyed.transcript.add(message.raw());
-        let Self { keyed, secrets, peer } = self;
-        Ok(WaitFinished { keyed, secrets, peer: Some((peer, scheme)) }.into())
+        let Self {
+            keyed,
+            secrets,
+            peer,
+        } = self;
+        Ok(WaitFinished {
+            keyed,
+            secrets,
+            peer: Some((peer, scheme)),
+        }
+        .into())
     }
 }

@@ -18,10 +18,21 @@ pub(crate) struct WaitFinished {
 }
 
 impl WaitFinished {
-    pub(in super::super) fn on_message(self, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let Self { keyed, secrets, peer } = self;
+    pub(in super::super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let Self {
+            keyed,
+            secrets,
+            peer,
+        } = self;
         let finished: Finished<'_> = expect(&message)?;
-        if !keyed.client_secret.verify_finished(&keyed.transcript.current(), finished.verify_data) {
+        if !keyed
+            .client_secret
+            .verify_finished(&keyed.transcript.current(), finished.verify_data)
+        {
             return Err(Violation::FinishedMismatch.into());
         }
         cx.incoming.install_read(secrets.read)?;

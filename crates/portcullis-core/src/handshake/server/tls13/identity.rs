@@ -2,7 +2,6 @@
 //!
 //! RFC 8446 §4.4.2.2, RFC 6066 §3.
 
-use bytes::Bytes;
 use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::super::hello::find;
 use super::Negotiated;
@@ -11,8 +10,11 @@ use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, Ticket, Wanted};
 use crate::wire::ClientHello;
-use crate::wire::extension::{CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert};
+use crate::wire::extension::{
+    CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert,
+};
 use crate::{Misuse, Violation};
+use bytes::Bytes;
 
 /// Goes on from the hello: chooses an identity, or asks.
 pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
@@ -23,18 +25,28 @@ pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> R
         let question = ChooseIdentity {
             ticket: Ticket::next(),
             configured: config.identities.clone(),
-            hello: Some(ClientHelloView::new(Bytes::copy_from_slice(negotiated.hello.raw()))?),
+            hello: Some(ClientHelloView::new(Bytes::copy_from_slice(
+                negotiated.hello.raw(),
+            ))?),
             wanted: wanted.clone(),
         };
-        return Ok(Next::ask(Question::ChooseIdentity(question), ChoosingIdentity { negotiated, wanted }));
+        return Ok(Next::ask(
+            Question::ChooseIdentity(question),
+            ChoosingIdentity { negotiated, wanted },
+        ));
     }
     if let Some(name) = wanted.server_name.as_deref()
         && config.refuse_unknown_names
-        && !config.identities.iter().any(|identity| identity.has_name(name))
+        && !config
+            .identities
+            .iter()
+            .any(|identity| identity.has_name(name))
     {
         return Err(Violation::UnrecognizedName.into());
     }
-    let (identity, scheme) = wanted.choose(&config.identities).ok_or(Violation::NoSharedSignatureScheme)?;
+    let (identity, scheme) = wanted
+        .choose(&config.identities)
+        .ok_or(Violation::NoSharedSignatureScheme)?;
     send_flight(negotiated, wanted.server_name, identity, scheme, cx)
 }
 
@@ -54,16 +66,27 @@ fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
         None => schemes.clone(),
     };
     let authorities = find::<CertificateAuthorities<'_>>(hello)?
-        .map(|list| list.authorities.iter().map(|name| name.0.to_vec()).collect())
+        .map(|list| {
+            list.authorities
+                .iter()
+                .map(|name| name.0.to_vec())
+                .collect()
+        })
         .unwrap_or_default();
-    Ok(Wanted { server_name, schemes, certificate_schemes, authorities })
+    Ok(Wanted {
+        server_name,
+        schemes,
+        certificate_schemes,
+        authorities,
+    })
 }
 
 /// RFC 6066 §3: ASCII, no trailing dot; compared without case.
 fn host_name(name: &[u8]) -> Option<String> {
     let name = core::str::from_utf8(name).ok()?;
     let visible = name.bytes().all(|byte| byte.is_ascii_graphic());
-    (visible && !name.is_empty() && name.len() <= 255).then(|| name.trim_end_matches('.').to_ascii_lowercase())
+    (visible && !name.is_empty() && name.len() <= 255)
+        .then(|| name.trim_end_matches('.').to_ascii_lowercase())
 }
 
 /// Paused: the user chooses what to show.
@@ -73,7 +96,11 @@ pub(crate) struct ChoosingIdentity {
 }
 
 impl ChoosingIdentity {
-    pub(in super::super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let AnswerContent::Identity(identity, scheme) = answer else {
             return Err(wrong_answer());
         };
@@ -82,7 +109,17 @@ impl ChoosingIdentity {
         };
         let scheme = scheme
             .or_else(|| identity.scheme_for(&self.wanted.schemes))
-            .ok_or_else(|| Misuse::new("the chosen identity's key cannot sign with any scheme the client accepts"))?;
-        send_flight(self.negotiated, self.wanted.server_name, identity, scheme, cx)
+            .ok_or_else(|| {
+                Misuse::new(
+                    "the chosen identity's key cannot sign with any scheme the client accepts",
+                )
+            })?;
+        send_flight(
+            self.negotiated,
+            self.wanted.server_name,
+            identity,
+            scheme,
+            cx,
+        )
     }
 }

@@ -19,15 +19,17 @@ pub(crate) use flight::Signing;
 pub(crate) use identity::ChoosingIdentity;
 pub(super) use identity::negotiated;
 
+use std::sync::Arc;
+
 use crate::NamedGroup;
-use crate::config::ServerConfig;
+use crate::config::ServerOptions;
 use crate::key_schedule::Transcript;
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 
 /// What the hello settled.
 pub(super) struct Negotiated {
-    pub(super) config: ServerConfig,
+    pub(super) config: Arc<ServerOptions>,
     pub(super) hello: HandshakeBytes,
     pub(super) suite: CipherSuite,
     pub(super) group: NamedGroup,
