@@ -11,6 +11,8 @@ pub(crate) mod aead;
 pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;
+pub(crate) mod key_exchange;
+pub(crate) mod random;
 pub(crate) mod secret;
 
 /// An operation failed that cannot fail for the input given to it; says which.
