@@ -4,13 +4,12 @@
 //! the library can only refuse for input that is a defect of ours comes back as
 //! [`CryptoFailure`]; what a peer can provoke has an error type of its own without detail.
 
-// Until the handshake uses all of it.
-#![allow(dead_code)]
-
 pub(crate) mod aead;
 pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;
+pub(crate) mod key_exchange;
+pub(crate) mod random;
 pub(crate) mod secret;
 mod signature;
 

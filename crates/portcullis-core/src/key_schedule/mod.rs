@@ -9,9 +9,6 @@
 //!
 //! Each step consumes the secret before it, so the old one is wiped and none can be skipped.
 
-// Until the handshake uses all of it.
-#![allow(dead_code, unused_imports)]
-
 mod exporter;
 mod secrets;
 mod traffic;
