@@ -292,9 +292,10 @@ impl Handshake {
         Ok(true)
     }
 
-    /// §6: in TLS 1.3 every alert but these two ends the connection.
-    fn on_alert(&mut self, _: AlertLevel, description: AlertDescription) -> Result<(), Abort> {
-        if description != AlertDescription::USER_CANCELED {
+    /// §6.1: user_canceled as a warning announces a close_notify; any other alert, and what
+    /// calls itself fatal, ends the handshake.
+    fn on_alert(&mut self, level: AlertLevel, description: AlertDescription) -> Result<(), Abort> {
+        if description != AlertDescription::USER_CANCELED || level == AlertLevel::FATAL {
             return Err(Abort(Reason::AlertReceived(description)));
         }
         self.warnings += 1;

@@ -49,7 +49,7 @@ pub(crate) fn pki() -> &'static Pki {
             let der: CertificateDer<'static> =
                 params.signed_by(&key, &issuer).unwrap().der().clone();
             let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-            Identity::new(vec![der], key).unwrap()
+            Identity::from_der(vec![der], &key).unwrap()
         };
         let mut roots = Roots::empty();
         roots.add_der(root_der).unwrap();

@@ -11,6 +11,8 @@ mod parameters;
 pub(crate) mod server;
 mod signed_content;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
