@@ -70,7 +70,7 @@ pub struct Server {
 
 #[derive(Debug)]
 enum Running {
-    Program(Program),
+    Program(Box<Program>),
     Task(JoinHandle<()>),
 }
 
@@ -79,7 +79,7 @@ impl Server {
         Self {
             address,
             reverses: false,
-            running: Running::Program(program),
+            running: Running::Program(Box::new(program)),
         }
     }
 
