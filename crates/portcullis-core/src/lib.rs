@@ -44,6 +44,7 @@ pub use alert::{AlertDescription, AlertLevel};
 pub use client_hello_view::ClientHelloView;
 pub use error::{Direction, Error, Misuse, Reason, Refusal, Stage};
 pub use named_group::NamedGroup;
+pub use record::{Frame, Mailbox, Opened, PaddingPolicy, Reader, Sealed, Writer};
 pub use server_hello_view::ServerHelloView;
 pub use signature_scheme::SignatureScheme;
 pub use version::ProtocolVersion;
