@@ -18,10 +18,9 @@ pub(super) fn decode(content: &[u8]) -> Result<Alert, Violation> {
     }
 }
 
-/// The content of an alert record: close_notify is a warning, all others fatal. A cancelled
-/// handshake is over, so user_canceled is fatal when we send it.
+/// The content of an alert record: closure alerts are warnings, all others fatal.
 pub(super) fn encode(description: AlertDescription) -> [u8; 2] {
-    let level = if description == AlertDescription::CLOSE_NOTIFY {
+    let level = if is_closure(description) {
         AlertLevel::WARNING
     } else {
         AlertLevel::FATAL
