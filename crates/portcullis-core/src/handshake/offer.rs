@@ -26,7 +26,6 @@ pub(super) enum Place {
     ServerHello,
     HelloRetryRequest,
     EncryptedExtensions,
-    CertificateRequest,
     Certificate,
 }
 
@@ -50,15 +49,6 @@ impl Place {
                     | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION
                     | E::EARLY_DATA
                     | E::RECORD_SIZE_LIMIT
-            ),
-            Self::CertificateRequest => matches!(
-                typ,
-                E::STATUS_REQUEST
-                    | E::SIGNATURE_ALGORITHMS
-                    | E::SIGNED_CERTIFICATE_TIMESTAMP
-                    | E::CERTIFICATE_AUTHORITIES
-                    | E::OID_FILTERS
-                    | E::SIGNATURE_ALGORITHMS_CERT
             ),
             Self::Certificate => matches!(typ, E::STATUS_REQUEST | E::SIGNED_CERTIFICATE_TIMESTAMP),
         }
