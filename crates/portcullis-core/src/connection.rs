@@ -10,7 +10,7 @@ use crate::error::{Abort, Error, Misuse, Reason, Stage};
 use crate::handshake::{Cx, Next, Outcome, State};
 use crate::information::ConnectionInformation;
 use crate::question::{Answer, Question, Ticket};
-use crate::record::{Incoming, Message, Outgoing, Reader, Writer};
+use crate::record::{Incoming, Message, Outgoing, Reader, Role, Writer};
 use crate::step::{Event, Step};
 use crate::{AlertDescription, AlertLevel};
 
@@ -21,7 +21,6 @@ const MAX_WARNINGS: u8 = 4;
 ///
 /// It does no I/O and knows no clock: feed it with [`receive`](Self::receive), do what
 /// [`poll`](Self::poll) says.
-#[derive(Debug)]
 pub struct Handshake {
     state: Option<State>,
     incoming: Incoming,
@@ -37,6 +36,15 @@ pub struct Handshake {
     observe: bool,
 }
 
+impl core::fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Handshake")
+            .field("stage", &self.stage())
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a finished handshake leaves: two directions that share nothing but a mailbox.
 #[derive(Debug)]
 pub struct Connection {
@@ -48,6 +56,8 @@ pub struct Connection {
     pub information: ConnectionInformation,
     /// Bytes that were received and not read: the start of the reader's input.
     pub unread: Vec<u8>,
+    /// Bytes to transmit before any of the writer's; empty when every [`Step::Transmit`] was done.
+    pub transmit: Vec<u8>,
 }
 
 impl Handshake {
@@ -65,11 +75,12 @@ impl Handshake {
         random: Random,
     ) -> Result<Self, Error> {
         let mut this = Self::new(
-            config.policy.max_handshake_size,
-            config.policy.observe_messages,
+            Role::Client,
+            config.0.policy.max_handshake_size,
+            config.0.policy.observe_messages,
             random,
         );
-        let started = crate::handshake::client::start(config, name, &mut this.cx());
+        let started = crate::handshake::client::start(config.0, name, &mut this.cx());
         match started {
             Ok(state) => this.state = Some(state),
             Err(abort) => return Err(abort.into_error(Stage::Start)),
@@ -84,19 +95,20 @@ impl Handshake {
 
     pub(crate) fn server_with_random(config: ServerConfig, random: Random) -> Self {
         let mut this = Self::new(
-            config.policy.max_handshake_size,
-            config.policy.observe_messages,
+            Role::Server,
+            config.0.policy.max_handshake_size,
+            config.0.policy.observe_messages,
             random,
         );
-        this.state = Some(crate::handshake::server::start(config));
+        this.state = Some(crate::handshake::server::start(config.0));
         this
     }
 
-    fn new(max_handshake_size: usize, observe: bool, random: Random) -> Self {
+    fn new(role: Role, max_handshake_size: usize, observe: bool, random: Random) -> Self {
         Self {
             state: None,
-            incoming: Incoming::new(max_handshake_size),
-            outgoing: Outgoing::new(),
+            incoming: Incoming::new(role, max_handshake_size),
+            outgoing: Outgoing::new(role),
             random,
             events: VecDeque::new(),
             question: None,
@@ -160,7 +172,7 @@ impl Handshake {
             }
             if let Some(question) = self.question.take() {
                 // What is already said does not wait for the answer.
-                let bytes = self.outgoing.take();
+                let bytes = self.take_output();
                 if bytes.is_empty() {
                     return Ok(Step::Ask(question));
                 }
@@ -177,7 +189,7 @@ impl Handshake {
                     }
                 }
             }
-            let bytes = self.outgoing.take();
+            let bytes = self.take_output();
             if !bytes.is_empty() {
                 return Ok(Step::Transmit(bytes));
             }
@@ -205,7 +217,9 @@ impl Handshake {
             ));
         }
         let Some(state) = self.state.take() else {
-            return Err(Misuse::new("the handshake is over: there is nothing to answer"));
+            return Err(Misuse::new(
+                "the handshake is over: there is nothing to answer",
+            ));
         };
         self.waiting_for = None;
         self.question = None;
@@ -228,11 +242,16 @@ impl Handshake {
     /// Takes the connection once [`poll`](Self::poll) has said [`Step::Connected`].
     ///
     /// # Errors
-    /// Gives the handshake back when it is not over.
-    pub fn into_connection(mut self) -> Result<Connection, Box<Self>> {
+    /// When the handshake is not over.
+    pub fn into_connection(mut self) -> Result<Connection, Error> {
         match self.outcome.take() {
-            Some(outcome) => Ok(outcome.into_connection(self.incoming, self.outgoing)),
-            None => Err(Box::new(self)),
+            Some(outcome) => match outcome.into_connection(self.incoming, self.outgoing) {
+                Ok(connection) => Ok(connection),
+                Err(abort) => Err(abort.into_error(Stage::Connected)),
+            },
+            None => {
+                Err(Abort::from(Misuse::new("the handshake is not over")).into_error(self.stage()))
+            }
         }
     }
 
@@ -266,14 +285,17 @@ impl Handshake {
                 }
             }
             Message::Alert { level, description } => self.on_alert(level, description)?,
-            Message::ApplicationData => return Err(crate::Violation::ApplicationDataTooEarly.into()),
+            Message::ApplicationData => {
+                return Err(crate::Violation::ApplicationDataTooEarly.into());
+            }
         }
         Ok(true)
     }
 
-    /// §6: in TLS 1.3 every alert but these two ends the connection.
-    fn on_alert(&mut self, _: AlertLevel, description: AlertDescription) -> Result<(), Abort> {
-        if description != AlertDescription::USER_CANCELED {
+    /// §6.1: user_canceled as a warning announces a close_notify; any other alert, and what
+    /// calls itself fatal, ends the handshake.
+    fn on_alert(&mut self, level: AlertLevel, description: AlertDescription) -> Result<(), Abort> {
+        if description != AlertDescription::USER_CANCELED || level == AlertLevel::FATAL {
             return Err(Abort(Reason::AlertReceived(description)));
         }
         self.warnings += 1;
@@ -282,6 +304,19 @@ impl Handshake {
         }
         self.events.push_back(Event::Warning(description));
         Ok(())
+    }
+
+    fn take_output(&mut self) -> Vec<u8> {
+        match self.outgoing.take() {
+            Ok(bytes) => bytes,
+            Err(abort) => {
+                let stage = self.stage();
+                self.state = None;
+                self.outcome = None;
+                self.error.get_or_insert_with(|| abort.into_error(stage));
+                Vec::new()
+            }
+        }
     }
 
     fn enter(&mut self, next: Next) {
@@ -304,7 +339,8 @@ impl Handshake {
     #[cold]
     fn fail_at(&mut self, abort: Abort, stage: Stage) {
         if let Some(alert) = abort.alert() {
-            self.outgoing.alert(AlertLevel::FATAL, alert);
+            // A failure here leaves the peer without its alert; the error stays the first one.
+            let _ = self.outgoing.alert(alert);
         }
         self.state = None;
         self.question = None;

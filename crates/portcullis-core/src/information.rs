@@ -79,7 +79,10 @@ impl ConnectionInformation {
 
     /// The peer's chain as it was sent, its own certificate first; empty if it showed none (B20).
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
-        self.0.peer_chain.as_ref().map_or(&[], VerifiedChain::certificates)
+        self.0
+            .peer_chain
+            .as_ref()
+            .map_or(&[], |chain| chain.chain().certificates())
     }
 
     /// The scheme of the peer's CertificateVerify, if it showed a certificate.
@@ -103,11 +106,17 @@ impl ConnectionInformation {
     ///
     /// # Errors
     /// When the label is longer than 249 bytes or `out` longer than 255 hashes.
-    pub fn export_keying_material(&self, label: &[u8], context: &[u8], out: &mut [u8]) -> Result<(), Misuse> {
-        self.0
-            .exporter
-            .export(label, context, out)
-            .map_err(|_| Misuse::new("export_keying_material: the label may have 1 to 249 bytes, the output 255 hashes"))
+    pub fn export_keying_material(
+        &self,
+        label: &[u8],
+        context: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Misuse> {
+        self.0.exporter.export(label, context, out).map_err(|_| {
+            Misuse::new(
+                "export_keying_material: the label may have 1 to 249 bytes, the output 255 hashes",
+            )
+        })
     }
 
     /// The channel binding `tls-exporter` (RFC 9266).
@@ -136,7 +145,15 @@ impl core::fmt::Debug for ConnectionInformation {
             .field("cipher_suite", &self.0.cipher_suite)
             .field("group", &self.0.group)
             .field("hello_retried", &self.0.retried)
-            .field("alpn", &self.0.alpn.as_deref().map(<[u8]>::escape_ascii).map(|name| name.to_string()))
+            .field(
+                "alpn",
+                &self
+                    .0
+                    .alpn
+                    .as_deref()
+                    .map(<[u8]>::escape_ascii)
+                    .map(|name| name.to_string()),
+            )
             .field("server_name", &self.0.server_name)
             .finish_non_exhaustive()
     }

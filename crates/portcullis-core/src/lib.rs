@@ -1,10 +1,10 @@
 //! TLS as a state machine: no sockets, no clock, no callbacks.
 //!
-//! The contract in one sentence: after any call to `Handshake`, poll it until it says
-//! `Step::Wait`.
+//! The contract in one sentence: after any call to [`Handshake`], poll it until it says
+//! [`Step::Wait`].
 //!
 //! Time, randomness, trust, signatures and certificates enter as arguments or as answers to
-//! typed questions; the core never calls out. A pause is a state of the machine,
+//! typed [questions](question); the core never calls out. A pause is a state of the machine,
 //! so every decision can be made late, in another task, or never.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -19,27 +19,39 @@
 )]
 
 mod alert;
+mod client_hello_view;
 mod code_point;
-// pub mod config;
-// mod connection;
+pub mod config;
+mod connection;
 mod crypto;
+mod der;
 mod error;
-// mod handshake;
+mod fingerprint;
+mod handshake;
+mod information;
 mod key_schedule;
 mod named_group;
-// pub mod question;
+pub mod question;
 mod record;
+mod server_hello_view;
 mod signature_scheme;
-// mod step;
+mod step;
 pub mod suite;
+#[cfg(test)]
+mod testing;
 mod version;
 mod violation;
 pub mod wire;
 pub mod x509;
 
 pub use alert::{AlertDescription, AlertLevel};
+pub use client_hello_view::ClientHelloView;
+pub use connection::{Connection, Handshake};
 pub use error::{Direction, Error, Misuse, Reason, Refusal, Stage};
+pub use information::ConnectionInformation;
 pub use named_group::NamedGroup;
+pub use server_hello_view::ServerHelloView;
 pub use signature_scheme::SignatureScheme;
+pub use step::{Event, KeyLogLine, Step};
 pub use version::ProtocolVersion;
 pub use violation::Violation;

@@ -47,4 +47,12 @@ impl NamedGroup {
         Self::SECP384R1,
         Self::SECP521R1,
     ];
+
+    /// Whether this is a post-quantum hybrid.
+    pub const fn is_hybrid(self) -> bool {
+        matches!(
+            self,
+            Self::X25519_MLKEM768 | Self::SECP256R1_MLKEM768 | Self::SECP384R1_MLKEM1024
+        )
+    }
 }

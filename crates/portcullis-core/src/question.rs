@@ -4,16 +4,15 @@
 //! Each has a default answer. While one is open the handshake stands still; dropping it leaves
 //! the handshake paused, and the driver's timeout ends it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls_pki_types::{ServerName, UnixTime};
 
-use crate::client_hello_view::{ClientHelloView, ServerHelloView};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::error::Refusal;
 use crate::signature_scheme::SignatureScheme;
 use crate::x509::{self, CertificateError, ChainPolicy, Identity, PresentedChain, VerifiedChain};
+use crate::{ClientHelloView, ServerHelloView};
 
 /// Something the handshake wants to know before it goes on.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ pub(crate) enum AnswerContent {
     KeepConfiguration,
     Configuration(ServerConfig),
     Proceed,
-    ProceedWith(Box<ClientConfig>),
+    ProceedWith(ClientConfig),
     Identity(Option<Identity>, Option<SignatureScheme>),
     Signature(Vec<u8>),
     Chain(Result<VerifiedChain, CertificateError>),
@@ -85,7 +84,10 @@ impl Ticket {
     }
 
     fn answer(self, content: AnswerContent) -> Answer {
-        Answer { ticket: self, content }
+        Answer {
+            ticket: self,
+            content,
+        }
     }
 }
 
@@ -151,7 +153,7 @@ impl ReviewServerHello {
     /// Goes on with other trust anchors, identities and questions. What the ClientHello has
     /// offered stays as it was.
     pub fn proceed_with(self, config: ClientConfig) -> Answer {
-        self.ticket.answer(AnswerContent::ProceedWith(Box::new(config)))
+        self.ticket.answer(AnswerContent::ProceedWith(config))
     }
 
     /// Ends the handshake.
@@ -164,7 +166,7 @@ impl ReviewServerHello {
 #[derive(Debug)]
 pub struct ChooseIdentity {
     pub(crate) ticket: Ticket,
-    pub(crate) configured: Arc<[Identity]>,
+    pub(crate) configured: Vec<Identity>,
     pub(crate) hello: Option<ClientHelloView>,
     pub(crate) wanted: Wanted,
 }
@@ -180,13 +182,12 @@ pub struct Wanted {
 
 impl Wanted {
     pub(crate) fn choose(&self, identities: &[Identity]) -> Option<(Identity, SignatureScheme)> {
-        let authorities: Vec<&[u8]> = self.authorities.iter().map(Vec::as_slice).collect();
         x509::choose(
             identities,
             self.server_name.as_deref(),
             &self.schemes,
-            &self.certificate_schemes,
-            &authorities,
+            Some(&self.certificate_schemes),
+            &self.authorities,
         )
         .map(|(identity, scheme)| (identity.clone(), scheme))
     }
@@ -224,12 +225,14 @@ impl ChooseIdentity {
             Some((identity, scheme)) => (Some(identity), Some(scheme)),
             None => (None, None),
         };
-        self.ticket.answer(AnswerContent::Identity(identity, scheme))
+        self.ticket
+            .answer(AnswerContent::Identity(identity, scheme))
     }
 
     /// Shows this identity. Its key must be able to sign with a scheme the peer accepts.
     pub fn present(self, identity: Identity) -> Answer {
-        self.ticket.answer(AnswerContent::Identity(Some(identity), None))
+        self.ticket
+            .answer(AnswerContent::Identity(Some(identity), None))
     }
 
     /// Shows none: a client sends an empty list, a server ends the handshake.
@@ -354,7 +357,9 @@ impl VerifyChain {
     pub fn check(&self) -> Result<VerifiedChain, CertificateError> {
         match &self.policy {
             Some(policy) => self.purpose.verify(&self.chain, policy, self.now),
-            None => Ok(VerifiedChain::dangerous_without_verification(&self.chain)),
+            None => Ok(VerifiedChain::dangerous_accept_without_verification(
+                self.chain.clone(),
+            )),
         }
     }
 
@@ -365,7 +370,7 @@ impl VerifyChain {
 
     /// Accepts the peer without any proof.
     pub fn dangerous_accept_without_verification(self) -> Answer {
-        let proof = VerifiedChain::dangerous_without_verification(&self.chain);
+        let proof = VerifiedChain::dangerous_accept_without_verification(self.chain.clone());
         self.ticket.answer(AnswerContent::Chain(Ok(proof)))
     }
 

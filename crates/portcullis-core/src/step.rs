@@ -51,7 +51,11 @@ pub struct KeyLogLine {
 
 impl KeyLogLine {
     pub(crate) fn new(label: &'static str, client_random: [u8; 32], secret: &[u8]) -> Self {
-        Self { label, client_random, secret: secret.to_vec().into() }
+        Self {
+            label,
+            client_random,
+            secret: secret.to_vec().into(),
+        }
     }
 
     /// What the secret is, e.g. `CLIENT_TRAFFIC_SECRET_0`.

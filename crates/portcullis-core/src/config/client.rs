@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use rustls_pki_types::{DnsName, ServerName};
 
-use super::policy::{KeyShares, MaxFragmentLength, PaddingPolicy, Policy, common_options, distinct};
+use super::policy::{
+    KeyShares, MaxFragmentLength, PaddingPolicy, Policy, common_options, distinct,
+};
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
@@ -13,10 +15,10 @@ use crate::x509::{ChainPolicy, Identity, Roots};
 
 /// A client's configuration. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct ClientConfig(Arc<Client>);
+pub struct ClientConfig(pub(crate) Arc<ClientOptions>);
 
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
+pub(crate) struct ClientOptions {
     pub(crate) policy: Policy,
     pub(crate) key_shares: KeyShares,
     pub(crate) verification: Verification,
@@ -45,14 +47,6 @@ pub enum ServerNameIndication {
     Omit,
 }
 
-impl core::ops::Deref for ClientConfig {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        &self.0
-    }
-}
-
 impl ClientConfig {
     /// Starts from the defaults: verify the server against `roots`.
     pub fn builder(roots: Roots) -> ClientConfigBuilder {
@@ -68,18 +62,35 @@ impl ClientConfig {
 
     /// Starts from this configuration.
     pub fn to_builder(&self) -> ClientConfigBuilder {
-        ClientConfigBuilder { client: (*self.0).clone() }
+        ClientConfigBuilder {
+            client: (*self.0).clone(),
+        }
     }
 
     /// The application protocols that are offered.
     pub fn alpn_protocols(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.alpn_protocols()
+    }
+}
+
+impl ClientOptions {
+    pub(crate) fn alpn_protocols(&self) -> impl Iterator<Item = &[u8]> {
         self.policy.alpn.iter().map(|name| &**name)
+    }
+
+    pub(crate) fn chain_policy(&self) -> Option<&ChainPolicy> {
+        match &self.verification {
+            Verification::Chain(policy) => Some(policy),
+            Verification::DangerouslyNone => None,
+        }
     }
 
     /// The host name that goes into the ClientHello for a connection to `name`.
     pub(crate) fn indicated<'a>(&'a self, name: &'a ServerName<'static>) -> Option<&'a str> {
         match (&self.server_name_indication, name) {
-            (ServerNameIndication::Send, ServerName::DnsName(name)) => Some(name.as_ref().trim_end_matches('.')),
+            (ServerNameIndication::Send, ServerName::DnsName(name)) => {
+                Some(name.as_ref().trim_end_matches('.'))
+            }
             (ServerNameIndication::SendOther(name), _) => Some(name.as_ref().trim_end_matches('.')),
             _ => None,
         }
@@ -90,13 +101,13 @@ impl ClientConfig {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientConfigBuilder {
-    client: Client,
+    client: ClientOptions,
 }
 
 impl ClientConfigBuilder {
     fn new(verification: Verification) -> Self {
         Self {
-            client: Client {
+            client: ClientOptions {
                 policy: Policy::default(),
                 key_shares: KeyShares::Preferred,
                 verification,
@@ -143,8 +154,8 @@ impl ClientConfigBuilder {
     /// The most intermediates between the server's certificate and a trust anchor (C9).
     /// Default: 10; the path builder's own bound is 6.
     pub fn depth(mut self, intermediates: usize) -> Self {
-        if let Verification::Chain(policy) = &mut self.client.verification {
-            policy.depth = intermediates;
+        if let Verification::Chain(policy) = self.client.verification {
+            self.client.verification = Verification::Chain(policy.depth(intermediates));
         }
         self
     }
@@ -164,22 +175,30 @@ impl ClientConfigBuilder {
         self.client.policy.check()?;
         if let KeyShares::Groups(groups) = &self.client.key_shares {
             distinct("key_shares", groups)?;
-            if let Some(group) = groups.iter().find(|group| !self.client.policy.groups.contains(group)) {
-                return Err(Misuse::new(format!("key_shares: {group} is not among the groups")));
+            if let Some(group) = groups
+                .iter()
+                .find(|group| !self.client.policy.groups.contains(group))
+            {
+                return Err(Misuse::new(format!(
+                    "key_shares: {group} is not among the groups"
+                )));
             }
         }
-        if self.client.max_fragment_length.is_some() && self.client.policy.record_size_limit.is_some() {
+        if self.client.max_fragment_length.is_some()
+            && self.client.policy.record_size_limit.is_some()
+        {
             return Err(Misuse::new(
                 "max_fragment_length and record_size_limit exclude each other (RFC 8449 §5): leave one out",
             ));
         }
-        if let Verification::Chain(policy) = &mut self.client.verification {
-            if policy.roots.is_empty() && !self.client.policy.asked.verification {
+        if let Verification::Chain(policy) = self.client.verification {
+            if policy.roots().is_empty() && !self.client.policy.asked.verification {
                 return Err(Misuse::new(
                     "there is no trust anchor: every server would be refused; add a root certificate",
                 ));
             }
-            policy.schemes = self.client.policy.certificate_schemes().collect();
+            let schemes: Vec<_> = self.client.policy.certificate_schemes().collect();
+            self.client.verification = Verification::Chain(policy.schemes(&schemes));
         }
         Ok(ClientConfig(Arc::new(self.client)))
     }

@@ -5,7 +5,7 @@ mod policy;
 mod server;
 
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
+pub(crate) use client::{ClientOptions, Verification};
 pub use policy::{KeyShares, MaxFragmentLength, PaddingPolicy};
+pub(crate) use server::ServerOptions;
 pub use server::{ClientAuthentication, ServerConfig, ServerConfigBuilder};
-
-pub(crate) use policy::{Asked, Policy};

@@ -4,6 +4,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
+use crate::wire::extension as wire;
 
 pub use crate::record::PaddingPolicy;
 
@@ -41,25 +42,16 @@ impl MaxFragmentLength {
             Self::Bytes4096 => 4096,
         }
     }
+}
 
-    /// The value on the wire.
-    pub(crate) const fn code(self) -> u8 {
-        match self {
-            Self::Bytes512 => 1,
-            Self::Bytes1024 => 2,
-            Self::Bytes2048 => 3,
-            Self::Bytes4096 => 4,
+impl From<MaxFragmentLength> for wire::MaxFragmentLength {
+    fn from(length: MaxFragmentLength) -> Self {
+        match length {
+            MaxFragmentLength::Bytes512 => Self::TWO_TO_9,
+            MaxFragmentLength::Bytes1024 => Self::TWO_TO_10,
+            MaxFragmentLength::Bytes2048 => Self::TWO_TO_11,
+            MaxFragmentLength::Bytes4096 => Self::TWO_TO_12,
         }
-    }
-
-    pub(crate) const fn from_code(code: u8) -> Option<Self> {
-        Some(match code {
-            1 => Self::Bytes512,
-            2 => Self::Bytes1024,
-            3 => Self::Bytes2048,
-            4 => Self::Bytes4096,
-            _ => return None,
-        })
     }
 }
 
@@ -126,21 +118,33 @@ impl Policy {
     /// What can be wrong in what the user chose.
     pub(crate) fn check(&self) -> Result<(), Misuse> {
         distinct("cipher_suites", &self.cipher_suites)?;
-        if let Some(suite) = self.cipher_suites.iter().find(|suite| !CipherSuite::SUPPORTED.contains(suite)) {
+        if let Some(suite) = self
+            .cipher_suites
+            .iter()
+            .find(|suite| !CipherSuite::SUPPORTED.contains(suite))
+        {
             return Err(Misuse::new(format!(
                 "cipher_suites: {suite} is not implemented; choose from {:?}",
                 CipherSuite::SUPPORTED
             )));
         }
         distinct("groups", &self.groups)?;
-        if let Some(group) = self.groups.iter().find(|group| !NamedGroup::SUPPORTED.contains(group)) {
+        if let Some(group) = self
+            .groups
+            .iter()
+            .find(|group| !NamedGroup::SUPPORTED.contains(group))
+        {
             return Err(Misuse::new(format!(
                 "groups: {group} is not implemented; choose from {:?}",
                 NamedGroup::SUPPORTED
             )));
         }
         distinct("signature_schemes", &self.schemes)?;
-        if let Some(scheme) = self.schemes.iter().find(|scheme| !SignatureScheme::TLS13_DEFAULT.contains(scheme)) {
+        if let Some(scheme) = self
+            .schemes
+            .iter()
+            .find(|scheme| !SignatureScheme::TLS13_DEFAULT.contains(scheme))
+        {
             return Err(Misuse::new(format!(
                 "signature_schemes: {scheme} is not implemented for handshake signatures; choose from {:?}",
                 SignatureScheme::TLS13_DEFAULT
@@ -149,7 +153,8 @@ impl Policy {
         if let Some(list) = &self.certificate_schemes {
             distinct("certificate_signature_schemes", list)?;
             let known = |scheme: &SignatureScheme| {
-                SignatureScheme::TLS13_DEFAULT.contains(scheme) || SignatureScheme::CERTIFICATE_ONLY.contains(scheme)
+                SignatureScheme::TLS13_DEFAULT.contains(scheme)
+                    || SignatureScheme::CERTIFICATE_ONLY.contains(scheme)
             };
             if let Some(scheme) = list.iter().find(|scheme| !known(scheme)) {
                 return Err(Misuse::new(format!(
@@ -158,8 +163,15 @@ impl Policy {
             }
         }
         let alpn_bytes: usize = self.alpn.iter().map(|name| name.len() + 1).sum();
-        if self.alpn.iter().any(|name| name.is_empty() || name.len() > 255) || alpn_bytes > 0xffff {
-            return Err(Misuse::new("alpn: a protocol name must have 1 to 255 bytes, all together at most 65,535"));
+        if self
+            .alpn
+            .iter()
+            .any(|name| name.is_empty() || name.len() > 255)
+            || alpn_bytes > 0xffff
+        {
+            return Err(Misuse::new(
+                "alpn: a protocol name must have 1 to 255 bytes, all together at most 65,535",
+            ));
         }
         if let Some(limit) = self.record_size_limit
             && !(64..=16_385).contains(&limit)
@@ -182,9 +194,14 @@ impl Policy {
 }
 
 /// A list the peer is offered must not be empty, nor name anything twice.
-pub(super) fn distinct<T: PartialEq + core::fmt::Display>(option: &str, list: &[T]) -> Result<(), Misuse> {
+pub(super) fn distinct<T: PartialEq + core::fmt::Display>(
+    option: &str,
+    list: &[T],
+) -> Result<(), Misuse> {
     if list.is_empty() {
-        return Err(Misuse::new(format!("{option}: the list is empty; name at least one")));
+        return Err(Misuse::new(format!(
+            "{option}: the list is empty; name at least one"
+        )));
     }
     for (index, value) in list.iter().enumerate() {
         if list.iter().skip(index + 1).any(|other| other == value) {
@@ -219,14 +236,20 @@ macro_rules! common_options {
 
         /// The schemes accepted in the signatures of the peer's certificates (C7). Default: those
         /// of [`signature_schemes`](Self::signature_schemes) and PKCS#1 with SHA-256 and longer.
-        pub fn certificate_signature_schemes(mut self, schemes: impl Into<Vec<SignatureScheme>>) -> Self {
+        pub fn certificate_signature_schemes(
+            mut self,
+            schemes: impl Into<Vec<SignatureScheme>>,
+        ) -> Self {
             self.$role.policy.certificate_schemes = Some(schemes.into());
             self
         }
 
         /// The application protocols, in order of preference (D4, E4; RFC 7301).
         pub fn alpn<P: AsRef<[u8]>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
-            self.$role.policy.alpn = protocols.into_iter().map(|name| name.as_ref().into()).collect();
+            self.$role.policy.alpn = protocols
+                .into_iter()
+                .map(|name| name.as_ref().into())
+                .collect();
             self
         }
 

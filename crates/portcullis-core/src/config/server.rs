@@ -11,14 +11,15 @@ use crate::x509::{ChainPolicy, Identity, Roots};
 
 /// A server's configuration. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct ServerConfig(Arc<Server>);
+pub struct ServerConfig(pub(crate) Arc<ServerOptions>);
 
 #[derive(Clone, Debug)]
-pub(crate) struct Server {
+pub(crate) struct ServerOptions {
     pub(crate) policy: Policy,
     pub(crate) identities: Vec<Identity>,
     pub(crate) client_authentication: ClientAuthentication,
     pub(crate) client_chain: ChainPolicy,
+    depth: usize,
     pub(crate) send_certificate_authorities: bool,
     pub(crate) honor_cipher_order: bool,
     pub(crate) honor_group_order: bool,
@@ -47,23 +48,16 @@ impl ClientAuthentication {
     }
 }
 
-impl core::ops::Deref for ServerConfig {
-    type Target = Server;
-
-    fn deref(&self) -> &Server {
-        &self.0
-    }
-}
-
 impl ServerConfig {
     /// Starts from the defaults: no client authentication, the server's preferences.
     pub fn builder() -> ServerConfigBuilder {
         ServerConfigBuilder {
-            server: Server {
+            server: ServerOptions {
                 policy: Policy::default(),
                 identities: Vec::new(),
                 client_authentication: ClientAuthentication::None,
                 client_chain: ChainPolicy::new(Roots::empty()),
+                depth: 10,
                 send_certificate_authorities: true,
                 honor_cipher_order: true,
                 honor_group_order: true,
@@ -76,12 +70,14 @@ impl ServerConfig {
 
     /// Starts from this configuration.
     pub fn to_builder(&self) -> ServerConfigBuilder {
-        ServerConfigBuilder { server: (*self.0).clone() }
+        ServerConfigBuilder {
+            server: (*self.0).clone(),
+        }
     }
 
     /// The application protocols, in order of preference.
     pub fn alpn_protocols(&self) -> impl Iterator<Item = &[u8]> {
-        self.policy.alpn.iter().map(|name| &**name)
+        self.0.policy.alpn.iter().map(|name| &**name)
     }
 }
 
@@ -89,7 +85,7 @@ impl ServerConfig {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ServerConfigBuilder {
-    server: Server,
+    server: ServerOptions,
 }
 
 impl ServerConfigBuilder {
@@ -117,7 +113,7 @@ impl ServerConfigBuilder {
     /// The most intermediates between a client's certificate and a trust anchor (C9).
     /// Default: 10; the path builder's own bound is 6.
     pub fn depth(mut self, intermediates: usize) -> Self {
-        self.server.client_chain.depth = intermediates;
+        self.server.depth = intermediates;
         self
     }
 
@@ -173,7 +169,10 @@ impl ServerConfigBuilder {
     /// A sentence that names the option and what to do.
     pub fn build(mut self) -> Result<ServerConfig, Misuse> {
         self.server.policy.check()?;
-        if self.server.identities.is_empty() && !self.server.policy.asked.identity && !self.server.policy.asked.hello {
+        if self.server.identities.is_empty()
+            && !self.server.policy.asked.identity
+            && !self.server.policy.asked.hello
+        {
             return Err(Misuse::new(
                 "there is no identity: a server needs a certificate and its key; add one",
             ));
@@ -185,11 +184,13 @@ impl ServerConfigBuilder {
                         "client_authentication: there is no trust anchor: every client would be refused",
                     ));
                 }
-                self.server.client_chain.roots = roots.clone();
+                let schemes: Vec<_> = self.server.policy.certificate_schemes().collect();
+                self.server.client_chain = ChainPolicy::new(roots.clone())
+                    .depth(self.server.depth)
+                    .schemes(&schemes);
             }
             ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified => {}
         }
-        self.server.client_chain.schemes = self.server.policy.certificate_schemes().collect();
         Ok(ServerConfig(Arc::new(self.server)))
     }
 }

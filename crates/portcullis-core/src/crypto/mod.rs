@@ -1,1 +1,44 @@
 //! A thin face over aws-lc-rs.
+//!
+//! Secrets here are zeroized on drop, absent from `Debug`, and compared in constant time. What
+//! the library can only refuse for input that is a defect of ours comes back as
+//! [`CryptoFailure`]; what a peer can provoke has an error type of its own without detail.
+
+pub(crate) mod aead;
+pub(crate) mod hash;
+pub(crate) mod hkdf;
+pub(crate) mod hmac;
+pub(crate) mod key_exchange;
+pub(crate) mod random;
+pub(crate) mod secret;
+mod signature;
+
+pub(crate) use signature::{scheme_fits_key, verify_tls13};
+pub use signature::{PrivateKey, SignError};
+
+/// An operation failed that cannot fail for the input given to it; says which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CryptoFailure(pub(crate) &'static str);
+
+impl core::fmt::Display for CryptoFailure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "the crypto library failed at: {}", self.0)
+    }
+}
+
+impl core::error::Error for CryptoFailure {}
+
+/// Reads hex with white space in it, for test vectors.
+#[cfg(test)]
+pub(crate) fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .map(|c| u8::try_from(c.to_digit(16).unwrap()).unwrap())
+        .collect();
+    assert!(digits.len().is_multiple_of(2));
+    digits
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
+}

@@ -1,1 +1,33 @@
 //! The key schedule as a chain of types, after the figure of RFC 8446 §7.1.
+//!
+//! ```text
+//! EarlySecret --(EC)DHE--> HandshakeSecret ----> MasterSecret
+//!                            | c hs, s hs          | c ap, s ap     | exp master | res master
+//!                            v                     v                v            v
+//!                          TrafficSecret         TrafficSecret    ExporterSecret ResumptionSecret
+//! ```
+//!
+//! Each step consumes the secret before it, so the old one is wiped and none can be skipped.
+
+mod exporter;
+mod secrets;
+mod traffic;
+mod transcript;
+
+#[cfg(test)]
+mod rfc_8448;
+
+pub(crate) use exporter::{ExportError, ExporterSecret, ResumptionSecret};
+pub(crate) use secrets::{EarlySecret, HandshakeSecret, MasterSecret};
+pub(crate) use traffic::TrafficSecret;
+pub(crate) use transcript::{Transcript, TranscriptBuffer};
+
+use crate::crypto::aead::AeadAlgorithm;
+use crate::crypto::hash::HashAlgorithm;
+
+/// What the key schedule needs to know of the cipher suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SuiteParameters {
+    pub(crate) hash: HashAlgorithm,
+    pub(crate) aead: AeadAlgorithm,
+}

@@ -120,6 +120,20 @@ impl<'a> Cursor<'a> {
         self.take(usize::try_from(length).map_err(|_| DecodeError)?)
     }
 
+    /// Reads all of `bytes` with `read`.
+    ///
+    /// # Errors
+    /// When `read` fails or leaves bytes over.
+    pub fn whole<T>(
+        bytes: &'a [u8],
+        read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        let mut cursor = Self::new(bytes);
+        let value = read(&mut cursor)?;
+        cursor.end()?;
+        Ok(value)
+    }
+
     /// Says that everything must have been read.
     ///
     /// # Errors

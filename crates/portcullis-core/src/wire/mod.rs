@@ -1,5 +1,47 @@
 //! Bytes to values and back: no policy, no crypto, no panic.
 //!
-//! RFC 8446 §4 and Appendix B. Know one message file, know them all.
+//! RFC 8446 §4 and Appendix B. Know one message file, know them all: a message is a borrowed
+//! view that implements [`HandshakeMessage`], its `decode` checks the whole syntax and nothing
+//! else, and its `put` writes one from native values. Extensions are built likewise.
 
 pub mod codec;
+pub mod extension;
+pub mod list;
+
+mod alert;
+mod certificate;
+mod certificate_request;
+mod certificate_verify;
+mod client_hello;
+mod content_type;
+mod encrypted_extensions;
+mod end_of_early_data;
+mod extension_type;
+mod finished;
+mod grease;
+mod handshake;
+mod handshake_type;
+mod key_update;
+mod new_session_ticket;
+mod record_header;
+mod round_trip;
+mod server_hello;
+
+pub use alert::Alert;
+pub use certificate::{Certificate, CertificateEntry};
+pub use certificate_request::CertificateRequest;
+pub use certificate_verify::CertificateVerify;
+pub use client_hello::{ClientHello, CompressionMethod, MAX_SESSION_ID};
+pub use content_type::ContentType;
+pub use encrypted_extensions::EncryptedExtensions;
+pub use end_of_early_data::EndOfEarlyData;
+pub use extension_type::ExtensionType;
+pub use finished::Finished;
+pub use grease::is_grease;
+pub use handshake::{HandshakeHeader, HandshakeMessage, put_message};
+pub use handshake_type::HandshakeType;
+pub use key_update::{KeyUpdate, KeyUpdateRequest};
+pub use new_session_ticket::NewSessionTicket;
+pub use record_header::{MAX_CIPHERTEXT_TLS12, MAX_CIPHERTEXT_TLS13, MAX_PLAINTEXT, RecordHeader};
+pub use round_trip::round_trip;
+pub use server_hello::{HELLO_RETRY_REQUEST_RANDOM, ServerHello};

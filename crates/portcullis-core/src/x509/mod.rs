@@ -1,19 +1,32 @@
 //! Certificates: who the peer is and who we are.
+//!
+//! A [`PresentedChain`] is what a peer sent; only the verifier turns it into a
+//! [`VerifiedChain`]. An [`Identity`] is our own chain with its key; [`Roots`] are the
+//! authorities that are trusted.
 
-/// Why a certificate chain is not accepted.
-#[derive(Clone, Debug)]
-pub struct CertificateError;
+mod chain;
+mod error;
+mod explain;
+mod identity;
+mod names;
+mod pem;
+mod present;
+mod roots;
+mod select;
+mod signature_algorithm;
+mod verify;
 
-impl CertificateError {
-    pub(crate) fn alert(&self) -> crate::AlertDescription {
-        crate::AlertDescription::BAD_CERTIFICATE
-    }
-}
+#[cfg(test)]
+mod tests;
 
-impl core::fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("bad certificate")
-    }
-}
+pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
+pub use error::{CertificateError, CertificateErrorKind, Purpose};
+pub use identity::{Identity, IdentityKey};
+pub use names::{subject, subject_alt_names};
+pub use roots::Roots;
+pub use verify::{ChainPolicy, verify_client, verify_server};
 
-impl core::error::Error for CertificateError {}
+pub use crate::crypto::{PrivateKey, SignError};
+
+#[allow(unused_imports, reason = "what the handshake needs of it")]
+pub(crate) use {select::choose, signature_algorithm::server_end_point};

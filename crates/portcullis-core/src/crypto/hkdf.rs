@@ -1,0 +1,263 @@
+//! HKDF and HKDF-Expand-Label.
+//!
+//! RFC 5869; RFC 8446 §7.1.
+
+use core::iter;
+
+use super::CryptoFailure;
+use super::hash::{Digest, HashAlgorithm};
+use super::hmac::mac;
+use super::secret::Secret;
+
+/// HKDF-Extract (RFC 5869 §2.2).
+pub(crate) fn extract(algorithm: HashAlgorithm, salt: &[u8], ikm: &[u8]) -> Secret {
+    mac(algorithm, salt, iter::once(ikm))
+}
+
+/// HKDF-Expand (RFC 5869 §2.3); fills `out`. The parts of `info` are taken as one string.
+///
+/// # Errors
+/// When `out` is longer than 255 outputs of the hash; nothing is written then.
+pub(crate) fn expand(
+    algorithm: HashAlgorithm,
+    prk: &[u8],
+    info: &[&[u8]],
+    out: &mut [u8],
+) -> Result<(), CryptoFailure> {
+    if out.len() > 255 * algorithm.output_len() {
+        return Err(CryptoFailure("HKDF-Expand"));
+    }
+    let mut previous = Secret::empty();
+    for (chunk, counter) in out.chunks_mut(algorithm.output_len()).zip(1..=u8::MAX) {
+        previous = mac(
+            algorithm,
+            prk,
+            iter::once(previous.as_slice())
+                .chain(info.iter().copied())
+                .chain(iter::once([counter].as_slice())),
+        );
+        for (to, byte) in chunk.iter_mut().zip(previous.as_slice()) {
+            *to = *byte;
+        }
+    }
+    Ok(())
+}
+
+/// A label of RFC 8446, with its prefix; short enough by construction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Label(&'static [u8]);
+
+impl Label {
+    /// For use in constants: `label` starts with "tls13 ".
+    pub(crate) const fn new(label: &'static [u8]) -> Self {
+        assert!(label.len() > PREFIX.len() && label.len() <= 255);
+        Self(label)
+    }
+}
+
+const PREFIX: &[u8] = b"tls13 ";
+
+/// HKDF-Expand-Label (RFC 8446 §7.1) for labels known beforehand, a context that is a hash or
+/// empty, and at most as many bytes as the hash gives: one HMAC, which cannot fail.
+pub(crate) fn expand_label(
+    algorithm: HashAlgorithm,
+    secret: &Secret,
+    label: Label,
+    context: Option<&Digest>,
+    len: u8,
+) -> Secret {
+    debug_assert!(usize::from(len) <= algorithm.output_len());
+    #[allow(clippy::cast_possible_truncation, reason = "Label::new checks it")]
+    let label_len = label.0.len() as u8;
+    let context_len = context.map_or(0, Digest::len);
+    let info: [&[u8]; 5] = [
+        &[0, len, label_len],
+        label.0,
+        &[context_len],
+        context.map_or(&[], Digest::as_slice),
+        &[1], // the counter of HKDF-Expand
+    ];
+    let mut expanded = mac(algorithm, secret.as_slice(), info.into_iter());
+    expanded.truncate(len.into());
+    expanded
+}
+
+/// Derive-Secret (RFC 8446 §7.1), given the hash of the messages.
+pub(crate) fn derive_secret(
+    algorithm: HashAlgorithm,
+    secret: &Secret,
+    label: Label,
+    transcript_hash: &Digest,
+) -> Secret {
+    let len = algorithm.output_len_u8();
+    expand_label(algorithm, secret, label, Some(transcript_hash), len)
+}
+
+/// HKDF-Expand-Label (RFC 8446 §7.1) in general; fills `out`. `label` is without its prefix.
+///
+/// # Errors
+/// When `label` is empty or longer than 249 bytes, `context` longer than 255, or `out` longer
+/// than 255 outputs of the hash; nothing is written then.
+pub(crate) fn expand_any_label(
+    algorithm: HashAlgorithm,
+    secret: &Secret,
+    label: &[u8],
+    context: &[u8],
+    out: &mut [u8],
+) -> Result<(), CryptoFailure> {
+    const FAILURE: CryptoFailure = CryptoFailure("HKDF-Expand-Label");
+    if label.is_empty() {
+        return Err(FAILURE); // opaque label<7..255>
+    }
+    let length = u16::try_from(out.len()).map_err(|_| FAILURE)?.to_be_bytes();
+    let label_len = u8::try_from(PREFIX.len() + label.len()).map_err(|_| FAILURE)?;
+    let context_len = u8::try_from(context.len()).map_err(|_| FAILURE)?;
+    let info: [&[u8]; 6] = [
+        &length,
+        &[label_len],
+        PREFIX,
+        label,
+        &[context_len],
+        context,
+    ];
+    expand(algorithm, secret.as_slice(), &info, out)
+}
+
+/// Derive-Secret with any label, for exporters.
+///
+/// # Errors
+/// When `label` is empty or longer than 249 bytes.
+pub(crate) fn derive_any_secret(
+    algorithm: HashAlgorithm,
+    secret: &Secret,
+    label: &[u8],
+    transcript_hash: &Digest,
+) -> Result<Secret, CryptoFailure> {
+    let mut derived = Secret::zeros(algorithm.output_len());
+    let context = transcript_hash.as_slice();
+    expand_any_label(algorithm, secret, label, context, derived.as_mut_slice())?;
+    Ok(derived)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hex;
+    use super::*;
+
+    /// RFC 5869 Appendix A.1 to A.3.
+    #[test]
+    fn rfc_5869() {
+        let count = |from: u8, to: u8| (from..=to).collect::<Vec<u8>>();
+        for (ikm, salt, info, prk, okm) in [
+            (
+                vec![0x0b; 22],
+                count(0, 0x0c),
+                count(0xf0, 0xf9),
+                "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5",
+                "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b8871858
+                 65",
+            ),
+            (
+                count(0, 0x4f),
+                count(0x60, 0xaf),
+                count(0xb0, 0xff),
+                "06a6b88c5853361a06104c9ceb35b45cef760014904671014a193f40c15fc244",
+                "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c59045a99cac7827271
+                 cb41c65e590e09da3275600c2f09b8367793a9aca3db71cc30c58179ec3e87c14c01d5c1f3434f1d87",
+            ),
+            (
+                vec![0x0b; 22],
+                vec![],
+                vec![],
+                "19ef24a32c717b167f33a91d6f648bdf96596776afdb6377ac434c1c293ccb04",
+                "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96
+                 c8",
+            ),
+        ] {
+            let extracted = extract(HashAlgorithm::Sha256, &salt, &ikm);
+            assert_eq!(extracted.as_slice(), hex(prk));
+            let mut out = vec![0; hex(okm).len()];
+            expand(
+                HashAlgorithm::Sha256,
+                extracted.as_slice(),
+                &[&info],
+                &mut out,
+            )
+            .unwrap();
+            assert_eq!(out, hex(okm));
+        }
+    }
+
+    /// The library's HKDF is another implementation to compare with.
+    #[test]
+    fn expand_any_label_is_what_the_library_expands() {
+        use aws_lc_rs::hkdf;
+        struct Length(usize);
+        impl hkdf::KeyType for Length {
+            fn len(&self) -> usize {
+                self.0
+            }
+        }
+        for (algorithm, library) in [
+            (HashAlgorithm::Sha256, hkdf::HKDF_SHA256),
+            (HashAlgorithm::Sha384, hkdf::HKDF_SHA384),
+        ] {
+            let secret = vec![5; algorithm.output_len()];
+            for (label_len, context_len, len) in
+                [(1, 0, 12), (12, 48, 48), (249, 255, 100), (5, 32, 255 * 32)]
+            {
+                let (label, context) = (vec![b'x'; label_len], vec![3; context_len]);
+                let mut info = u16::try_from(len).unwrap().to_be_bytes().to_vec();
+                info.push(u8::try_from(6 + label_len).unwrap());
+                info.extend_from_slice(b"tls13 ");
+                info.extend_from_slice(&label);
+                info.push(u8::try_from(context_len).unwrap());
+                info.extend_from_slice(&context);
+                let mut expected = vec![0; len];
+                hkdf::Prk::new_less_safe(library, &secret)
+                    .expand(&[&info], Length(len))
+                    .unwrap()
+                    .fill(&mut expected)
+                    .unwrap();
+                let mut out = vec![0; len];
+                let secret = Secret::new(&secret).unwrap();
+                expand_any_label(algorithm, &secret, &label, &context, &mut out).unwrap();
+                assert_eq!(out, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_short_form_is_the_general_one() {
+        for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
+            let secret = Secret::zeros(algorithm.output_len());
+            let hash = algorithm.of_nothing();
+            for len in [0, 12, 32, algorithm.output_len_u8()] {
+                for context in [None, Some(&hash)] {
+                    let mut expected = vec![0; len.into()];
+                    let bytes = context.map_or(&[][..], Digest::as_slice);
+                    expand_any_label(algorithm, &secret, b"key", bytes, &mut expected).unwrap();
+                    let label = const { Label::new(b"tls13 key") };
+                    let short = expand_label(algorithm, &secret, label, context, len);
+                    assert_eq!(short.as_slice(), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bounds() {
+        let expand = |label_len, context_len, len| {
+            let mut out = vec![0; len];
+            let (label, context) = (vec![b'x'; label_len], vec![0; context_len]);
+            let secret = Secret::zeros(32);
+            expand_any_label(HashAlgorithm::Sha256, &secret, &label, &context, &mut out).is_ok()
+        };
+        assert!(expand(1, 0, 0));
+        assert!(expand(249, 255, 255 * 32));
+        assert!(!expand(0, 0, 1));
+        assert!(!expand(250, 0, 1));
+        assert!(!expand(1, 256, 1));
+        assert!(!expand(1, 0, 255 * 32 + 1));
+    }
+}

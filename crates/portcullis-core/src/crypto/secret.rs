@@ -1,0 +1,139 @@
+//! Bytes that nobody may see: wiped on drop, not in `Debug`, compared in constant time.
+
+use core::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::{ZeroizeOnDrop, optimization_barrier};
+
+use super::CryptoFailure;
+use super::hash::{Digest, HashAlgorithm};
+
+/// A secret of the key schedule; as long as the suite's hash, or shorter.
+pub(crate) type Secret = Inline<{ HashAlgorithm::MAX_OUTPUT_LEN }>;
+
+/// The result of a key exchange. The longest is that of SecP384r1MLKEM1024: 48 + 32 bytes.
+pub(crate) type SharedSecret = Inline<80>;
+
+/// At most `N` secret bytes, held inline.
+#[derive(Clone)]
+pub(crate) struct Inline<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Inline<N> {
+    pub(crate) const fn empty() -> Self {
+        Self {
+            bytes: [0; N],
+            len: 0,
+        }
+    }
+
+    /// Copies `from`.
+    ///
+    /// # Errors
+    /// When it is longer than `N` bytes.
+    pub(crate) fn new(from: &[u8]) -> Result<Self, CryptoFailure> {
+        let mut secret = Self::empty();
+        secret.push(from)?;
+        Ok(secret)
+    }
+
+    /// Appends `part`.
+    ///
+    /// # Errors
+    /// When more than `N` bytes would be held; nothing is changed then.
+    pub(crate) fn push(&mut self, part: &[u8]) -> Result<(), CryptoFailure> {
+        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
+        room.get_mut(..part.len())
+            .ok_or(CryptoFailure("holding a secret"))?
+            .copy_from_slice(part);
+        self.len += part.len();
+        Ok(())
+    }
+
+    /// Zero bytes to be overwritten: `len` of them, or `N` if that is less.
+    pub(crate) const fn zeros(len: usize) -> Self {
+        let mut secret = Self::empty();
+        secret.len = if len < N { len } else { N };
+        secret
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        let (used, _) = self.bytes.split_at_mut(self.len.min(N));
+        used
+    }
+
+    /// Drops what is behind the first `len` bytes.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+}
+
+impl From<Digest> for Secret {
+    fn from(digest: Digest) -> Self {
+        let mut secret = Self::zeros(digest.as_slice().len());
+        for (to, byte) in secret.as_mut_slice().iter_mut().zip(digest.as_slice()) {
+            *to = *byte;
+        }
+        secret
+    }
+}
+
+impl Secret {
+    /// For what is derived like a secret but is then sent: verify_data.
+    pub(crate) fn into_public(self) -> Digest {
+        Digest::truncating(self.as_slice())
+    }
+}
+
+impl<const N: usize> Drop for Inline<N> {
+    fn drop(&mut self) {
+        // Cheaper than `Zeroize`, whose volatile stores go byte by byte; the barrier keeps it.
+        self.bytes = [0; N];
+        optimization_barrier(&self.bytes);
+    }
+}
+
+impl<const N: usize> ZeroizeOnDrop for Inline<N> {}
+
+impl<const N: usize> ConstantTimeEq for Inline<N> {
+    fn ct_eq(&self, other: &Self) -> subtle::Choice {
+        self.as_slice().ct_eq(other.as_slice())
+    }
+}
+
+impl<const N: usize> PartialEq for Inline<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.ct_eq(other).into()
+    }
+}
+
+impl<const N: usize> Eq for Inline<N> {}
+
+impl<const N: usize> fmt::Debug for Inline<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_bounded_redacted_and_compared_by_content() {
+        let mut secret = Inline::<4>::new(&[1, 2, 3]).unwrap();
+        assert!(secret.push(&[4, 5]).is_err());
+        assert_eq!(secret.as_slice(), [1, 2, 3]);
+        secret.push(&[4]).unwrap();
+        assert_eq!(secret, Inline::new(&[1, 2, 3, 4]).unwrap());
+        assert_ne!(secret, Inline::new(&[1, 2, 3]).unwrap());
+        assert!(Inline::<4>::new(&[0; 5]).is_err());
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
+    }
+}

@@ -1,0 +1,434 @@
+//! Signatures of TLS 1.3: which scheme goes with which key, signing and verifying.
+//!
+//! RFC 8446 §4.2.3, §4.4.3; ML-DSA from FIPS 204 and draft-ietf-tls-mldsa.
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, PqdsaKeyPair, RsaEncoding, RsaKeyPair,
+};
+use rustls_pki_types::{
+    AlgorithmIdentifier, PrivateKeyDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer,
+    alg_id,
+};
+use webpki::{RawPublicKeyEntity, aws_lc_rs as verifying};
+
+use crate::SignatureScheme;
+use crate::der::{self, Reader};
+use crate::error::Misuse;
+
+/// The signature was not made by this key over this message, or the key is not fit for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadSignature;
+
+/// How a scheme is verified in CertificateVerify: §4.2.3 fixes the curve of an ECDSA scheme, and
+/// an `rsae` scheme needs an rsaEncryption key.
+fn verification_algorithm(
+    scheme: SignatureScheme,
+) -> Option<&'static dyn SignatureVerificationAlgorithm> {
+    Some(match scheme {
+        SignatureScheme::ECDSA_SECP256R1_SHA256 => verifying::ECDSA_P256_SHA256,
+        SignatureScheme::ECDSA_SECP384R1_SHA384 => verifying::ECDSA_P384_SHA384,
+        SignatureScheme::ECDSA_SECP521R1_SHA512 => verifying::ECDSA_P521_SHA512,
+        SignatureScheme::ED25519 => verifying::ED25519,
+        SignatureScheme::RSA_PSS_RSAE_SHA256 => verifying::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+        SignatureScheme::RSA_PSS_RSAE_SHA384 => verifying::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+        SignatureScheme::RSA_PSS_RSAE_SHA512 => verifying::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+        SignatureScheme::MLDSA44 => verifying::ML_DSA_44,
+        SignatureScheme::MLDSA65 => verifying::ML_DSA_65,
+        SignatureScheme::MLDSA87 => verifying::ML_DSA_87,
+        _ => return None,
+    })
+}
+
+/// Whether the scheme may be used with this SubjectPublicKeyInfo in TLS 1.3.
+///
+/// To be asked before [`verify_tls13`], because a scheme that does not fit is another violation
+/// (`illegal_parameter`) than a signature that does not verify (`decrypt_error`).
+pub(crate) fn scheme_fits_key(scheme: SignatureScheme, spki_der: &[u8]) -> bool {
+    match (
+        verification_algorithm(scheme),
+        der::public_key_info(spki_der),
+    ) {
+        (Some(verification), Some((algorithm, _))) => {
+            verification.public_key_alg_id().as_ref() == algorithm
+        }
+        _ => false,
+    }
+}
+
+/// Verifies the signature of a CertificateVerify; `message` is the whole signed content.
+///
+/// # Errors
+/// When the scheme is not one of TLS 1.3, does not fit the key, or the signature is wrong.
+pub(crate) fn verify_tls13(
+    scheme: SignatureScheme,
+    spki_der: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), BadSignature> {
+    let algorithm = verification_algorithm(scheme).ok_or(BadSignature)?;
+    let spki = SubjectPublicKeyInfoDer::from(spki_der);
+    RawPublicKeyEntity::try_from(&spki)
+        .and_then(|key| key.verify_signature(algorithm, message, signature))
+        .map_err(|_| BadSignature)
+}
+
+/// A private key in this process's memory.
+///
+/// Accepted are RSA (2048 to 8192 bits), ECDSA on P-256, P-384 and P-521, Ed25519 and ML-DSA.
+/// The key is never printed; its memory belongs to the crypto library, which clears it.
+pub struct PrivateKey {
+    key: Key,
+    algorithm: AlgorithmIdentifier,
+    schemes: &'static [SignatureScheme],
+}
+
+enum Key {
+    Rsa(RsaKeyPair),
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+    MlDsa(PqdsaKeyPair),
+}
+
+/// The kinds of key, by the algorithm of their PKCS#8 and SubjectPublicKeyInfo.
+#[derive(Clone, Copy)]
+enum KeyType {
+    Rsa,
+    Ecdsa(&'static signature::EcdsaSigningAlgorithm),
+    Ed25519,
+    MlDsa(&'static signature::PqdsaSigningAlgorithm),
+}
+
+struct KeyTypeRow {
+    algorithm: AlgorithmIdentifier,
+    key_type: KeyType,
+    schemes: &'static [SignatureScheme],
+}
+
+const KEY_TYPES: &[KeyTypeRow] = &[
+    KeyTypeRow {
+        algorithm: alg_id::ECDSA_P256,
+        key_type: KeyType::Ecdsa(&signature::ECDSA_P256_SHA256_ASN1_SIGNING),
+        schemes: &[SignatureScheme::ECDSA_SECP256R1_SHA256],
+    },
+    KeyTypeRow {
+        algorithm: alg_id::ECDSA_P384,
+        key_type: KeyType::Ecdsa(&signature::ECDSA_P384_SHA384_ASN1_SIGNING),
+        schemes: &[SignatureScheme::ECDSA_SECP384R1_SHA384],
+    },
+    KeyTypeRow {
+        algorithm: alg_id::ECDSA_P521,
+        key_type: KeyType::Ecdsa(&signature::ECDSA_P521_SHA512_ASN1_SIGNING),
+        schemes: &[SignatureScheme::ECDSA_SECP521R1_SHA512],
+    },
+    KeyTypeRow {
+        algorithm: alg_id::RSA_ENCRYPTION,
+        key_type: KeyType::Rsa,
+        // The modulus is the weak side of all three, so the fastest hash comes first.
+        schemes: &[
+            SignatureScheme::RSA_PSS_RSAE_SHA256,
+            SignatureScheme::RSA_PSS_RSAE_SHA384,
+            SignatureScheme::RSA_PSS_RSAE_SHA512,
+        ],
+    },
+    KeyTypeRow {
+        algorithm: alg_id::ED25519,
+        key_type: KeyType::Ed25519,
+        schemes: &[SignatureScheme::ED25519],
+    },
+    KeyTypeRow {
+        algorithm: alg_id::ML_DSA_44,
+        key_type: KeyType::MlDsa(&signature::ML_DSA_44_SIGNING),
+        schemes: &[SignatureScheme::MLDSA44],
+    },
+    KeyTypeRow {
+        algorithm: alg_id::ML_DSA_65,
+        key_type: KeyType::MlDsa(&signature::ML_DSA_65_SIGNING),
+        schemes: &[SignatureScheme::MLDSA65],
+    },
+    KeyTypeRow {
+        algorithm: alg_id::ML_DSA_87,
+        key_type: KeyType::MlDsa(&signature::ML_DSA_87_SIGNING),
+        schemes: &[SignatureScheme::MLDSA87],
+    },
+];
+
+const SUPPORTED: &str =
+    "RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, Ed25519 or ML-DSA";
+
+impl PrivateKey {
+    /// Reads a key from PKCS#8, PKCS#1 (RSA) or SEC1 (EC).
+    ///
+    /// # Errors
+    /// When the key is damaged, too small, or of a type that is not supported.
+    pub fn from_der(der: &PrivateKeyDer<'_>) -> Result<Self, Misuse> {
+        match der {
+            PrivateKeyDer::Pkcs8(der) => Self::from_pkcs8(der.secret_pkcs8_der()),
+            PrivateKeyDer::Pkcs1(der) => {
+                let key = RsaKeyPair::from_der(der.secret_pkcs1_der()).map_err(rejected)?;
+                Ok(Self::of_type(alg_id::RSA_ENCRYPTION, Key::Rsa(key)))
+            }
+            PrivateKeyDer::Sec1(der) => Self::from_sec1(der.secret_sec1_der()),
+            _ => Err(Misuse::new(
+                "the private key has an unknown format; convert it to PKCS#8 with \
+                 `openssl pkcs8 -topk8 -nocrypt`",
+            )),
+        }
+    }
+
+    fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, Misuse> {
+        let algorithm = pkcs8_algorithm(pkcs8)
+            .ok_or_else(|| Misuse::new("the private key is not valid PKCS#8: it is damaged"))?;
+        let row = KEY_TYPES
+            .iter()
+            .find(|row| row.algorithm.as_ref() == algorithm)
+            .ok_or_else(|| {
+                Misuse::new(format!(
+                    "the type of the private key is not supported; use {SUPPORTED}"
+                ))
+            })?;
+        let key = match row.key_type {
+            KeyType::Rsa => RsaKeyPair::from_pkcs8(pkcs8).map(Key::Rsa),
+            KeyType::Ecdsa(signing) => EcdsaKeyPair::from_pkcs8(signing, pkcs8).map(Key::Ecdsa),
+            KeyType::Ed25519 => Ed25519KeyPair::from_pkcs8(pkcs8).map(Key::Ed25519),
+            KeyType::MlDsa(signing) => PqdsaKeyPair::from_pkcs8(signing, pkcs8).map(Key::MlDsa),
+        };
+        Ok(Self::of_type(row.algorithm, key.map_err(rejected)?))
+    }
+
+    /// RFC 5915: the curve is optional, so each is tried.
+    fn from_sec1(sec1: &[u8]) -> Result<Self, Misuse> {
+        for row in KEY_TYPES {
+            if let KeyType::Ecdsa(signing) = row.key_type
+                && let Ok(key) = EcdsaKeyPair::from_private_key_der(signing, sec1)
+            {
+                return Ok(Self::of_type(row.algorithm, Key::Ecdsa(key)));
+            }
+        }
+        Err(Misuse::new(
+            "the EC private key is damaged or not on P-256, P-384 or P-521",
+        ))
+    }
+
+    fn of_type(algorithm: AlgorithmIdentifier, key: Key) -> Self {
+        let schemes = KEY_TYPES
+            .iter()
+            .find(|row| row.algorithm == algorithm)
+            .map(|row| row.schemes)
+            .unwrap_or_default();
+        Self {
+            key,
+            algorithm,
+            schemes,
+        }
+    }
+
+    /// The schemes of TLS 1.3 this key can sign with, best first.
+    pub fn schemes(&self) -> &'static [SignatureScheme] {
+        self.schemes
+    }
+
+    /// Signs a message, which the scheme hashes.
+    ///
+    /// # Errors
+    /// When the scheme is not one of [`schemes`](Self::schemes), or the crypto library fails.
+    pub fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        if !self.schemes.contains(&scheme) {
+            return Err(SignError::SchemeDoesNotFit);
+        }
+        match &self.key {
+            Key::Ecdsa(key) => key
+                .sign(&SystemRandom::new(), message)
+                .map(|signature| signature.as_ref().to_vec()),
+            Key::Ed25519(key) => key
+                .try_sign(message)
+                .map(|signature| signature.as_ref().to_vec()),
+            Key::Rsa(key) => {
+                let padding: &'static dyn RsaEncoding = match scheme {
+                    SignatureScheme::RSA_PSS_RSAE_SHA256 => &signature::RSA_PSS_SHA256,
+                    SignatureScheme::RSA_PSS_RSAE_SHA384 => &signature::RSA_PSS_SHA384,
+                    SignatureScheme::RSA_PSS_RSAE_SHA512 => &signature::RSA_PSS_SHA512,
+                    _ => return Err(SignError::SchemeDoesNotFit),
+                };
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(padding, &SystemRandom::new(), message, &mut signature)
+                    .map(|()| signature)
+            }
+            Key::MlDsa(key) => {
+                let mut signature = vec![0; key.algorithm().signature_len()];
+                key.sign(message, &mut signature).map(|len| {
+                    signature.truncate(len);
+                    signature
+                })
+            }
+        }
+        .map_err(|_| SignError::Failed)
+    }
+
+    /// Whether this is the private half of the key in a SubjectPublicKeyInfo.
+    pub(crate) fn is_key_of(&self, spki_der: &[u8]) -> bool {
+        let Some((algorithm, public)) = der::public_key_info(spki_der) else {
+            return false;
+        };
+        algorithm == self.algorithm.as_ref()
+            && match &self.key {
+                Key::Ecdsa(key) => same_point(key.public_key().as_ref(), public),
+                Key::Rsa(key) => key.public_key().as_ref() == public,
+                Key::Ed25519(key) => key.public_key().as_ref() == public,
+                Key::MlDsa(key) => key.public_key().as_ref() == public,
+            }
+    }
+}
+
+impl core::fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("PrivateKey")
+            .field("schemes", &self.schemes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why nothing was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignError {
+    /// The key cannot sign with this scheme.
+    SchemeDoesNotFit,
+    /// The crypto library failed.
+    Failed,
+}
+
+impl core::fmt::Display for SignError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::SchemeDoesNotFit => "the key cannot sign with this signature scheme",
+            Self::Failed => "the crypto library failed to sign",
+        })
+    }
+}
+
+impl core::error::Error for SignError {}
+
+fn rejected(why: aws_lc_rs::error::KeyRejected) -> Misuse {
+    Misuse::new(format!(
+        "the private key is not acceptable ({why}); use {SUPPORTED}"
+    ))
+}
+
+/// `privateKeyAlgorithm` of RFC 5958 §2.
+fn pkcs8_algorithm(pkcs8: &[u8]) -> Option<&[u8]> {
+    let mut fields = Reader::new(Reader::new(pkcs8).contents(der::SEQUENCE)?);
+    fields.contents(der::INTEGER)?;
+    fields.contents(der::SEQUENCE)
+}
+
+/// Compares an uncompressed point with one that may be compressed (SEC 1 §2.3.3).
+fn same_point(uncompressed: &[u8], other: &[u8]) -> bool {
+    if uncompressed == other {
+        return true;
+    }
+    let (Some((4, xy)), Some((sign @ (2 | 3), x))) =
+        (uncompressed.split_first(), other.split_first())
+    else {
+        return false;
+    };
+    xy.len() == 2 * x.len() && xy.starts_with(x) && xy.last().is_some_and(|y| y & 1 == sign & 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{PublicKeyData, RsaKeySize, SignatureAlgorithm};
+
+    use super::*;
+
+    const MESSAGE: &[u8] = b"TLS 1.3, server CertificateVerify";
+
+    fn pkcs8(key: &rcgen::KeyPair) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::Pkcs8(key.serialize_der().into())
+    }
+
+    #[test]
+    fn every_key_type_signs_and_verifies() {
+        let algorithms: &[(&SignatureAlgorithm, SignatureScheme)] = &[
+            (
+                &rcgen::PKCS_ECDSA_P256_SHA256,
+                SignatureScheme::ECDSA_SECP256R1_SHA256,
+            ),
+            (
+                &rcgen::PKCS_ECDSA_P384_SHA384,
+                SignatureScheme::ECDSA_SECP384R1_SHA384,
+            ),
+            (
+                &rcgen::PKCS_ECDSA_P521_SHA512,
+                SignatureScheme::ECDSA_SECP521R1_SHA512,
+            ),
+            (&rcgen::PKCS_ED25519, SignatureScheme::ED25519),
+            (&rcgen::PKCS_ML_DSA_44, SignatureScheme::MLDSA44),
+            (&rcgen::PKCS_ML_DSA_65, SignatureScheme::MLDSA65),
+            (&rcgen::PKCS_ML_DSA_87, SignatureScheme::MLDSA87),
+            (
+                &rcgen::PKCS_RSA_SHA256,
+                SignatureScheme::RSA_PSS_RSAE_SHA256,
+            ),
+        ];
+        for (algorithm, scheme) in algorithms {
+            let pair = if *algorithm == &rcgen::PKCS_RSA_SHA256 {
+                rcgen::KeyPair::generate_rsa_for(algorithm, RsaKeySize::_2048).unwrap()
+            } else {
+                rcgen::KeyPair::generate_for(algorithm).unwrap()
+            };
+            let spki = pair.subject_public_key_info();
+            let key = PrivateKey::from_der(&pkcs8(&pair)).unwrap();
+            assert_eq!(key.schemes().first(), Some(scheme));
+            assert!(key.is_key_of(&spki), "{scheme}");
+            for &scheme in key.schemes() {
+                let mut signature = key.sign(scheme, MESSAGE).unwrap();
+                assert_eq!(verify_tls13(scheme, &spki, MESSAGE, &signature), Ok(()));
+                assert!(verify_tls13(scheme, &spki, b"other", &signature).is_err());
+                *signature.last_mut().unwrap() ^= 1;
+                assert!(verify_tls13(scheme, &spki, MESSAGE, &signature).is_err());
+                assert!(verify_tls13(scheme, &spki, MESSAGE, &[]).is_err());
+            }
+            for &other in SignatureScheme::TLS13_DEFAULT {
+                let fits = key.schemes().contains(&other);
+                assert_eq!(scheme_fits_key(other, &spki), fits, "{other} on {scheme}");
+                assert_eq!(key.sign(other, MESSAGE).is_ok(), fits);
+            }
+            assert!(!scheme_fits_key(SignatureScheme::RSA_PKCS1_SHA256, &spki));
+            assert!(!format!("{key:?}").contains("key_pair"));
+        }
+    }
+
+    #[test]
+    fn another_key_is_not_the_key() {
+        let [one, two] = [(); 2].map(|()| rcgen::KeyPair::generate().unwrap());
+        let key = PrivateKey::from_der(&pkcs8(&one)).unwrap();
+        assert!(!key.is_key_of(&two.subject_public_key_info()));
+        assert!(!key.is_key_of(b""));
+    }
+
+    #[test]
+    fn compressed_points_are_recognised() {
+        let mut point = [9; 65];
+        point[0] = 4;
+        point[33..].fill(7);
+        let mut compressed = [9; 33];
+        compressed[0] = 3;
+        assert!(same_point(&point, &compressed));
+        compressed[0] = 2;
+        assert!(!same_point(&point, &compressed));
+        compressed[0] = 3;
+        compressed[1] = 0;
+        assert!(!same_point(&point, &compressed));
+    }
+
+    #[test]
+    fn damaged_keys_are_refused_in_a_sentence() {
+        let error = PrivateKey::from_der(&PrivateKeyDer::Pkcs8(vec![0x30, 3, 2, 1, 0].into()))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("PKCS#8"), "{error}");
+        assert!(PrivateKey::from_der(&PrivateKeyDer::Sec1(vec![1, 2].into())).is_err());
+        assert!(PrivateKey::from_der(&PrivateKeyDer::Pkcs1(vec![1, 2].into())).is_err());
+    }
+}

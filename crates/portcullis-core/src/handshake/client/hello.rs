@@ -1,0 +1,434 @@
+//! The client says hello, and learns what the server chose.
+//!
+//! RFC 8446 §4.1; the version is decided here.
+//!
+//! ```text
+//! start -ClientHello-> WaitServerHello -ServerHello-> [ReviewingServerHello] => WaitEncryptedExtensions
+//!                            ^   |
+//!                            +---+ HelloRetryRequest / second ClientHello
+//! ```
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustls_pki_types::ServerName;
+
+use super::super::offer::{Offer, Place};
+use super::super::{Cx, Next, State, expect, wrong_answer};
+use super::tls13::{Keyed, WaitEncryptedExtensions};
+use crate::ServerHelloView;
+use crate::config::{ClientConfig, ClientOptions, KeyShares};
+use crate::crypto::key_exchange::ActiveKeyExchange;
+use crate::error::Abort;
+use crate::key_schedule::{EarlySecret, Transcript, TranscriptBuffer};
+use crate::question::{AnswerContent, Question, ReviewServerHello, Ticket};
+use crate::record::HandshakeBytes;
+use crate::suite::CipherSuite;
+use crate::version::{DOWNGRADE_TO_TLS_1_1, DOWNGRADE_TO_TLS_1_2, ProtocolVersion};
+use crate::wire::extension::{
+    Alpn, CertificateAuthorities, Cookie, KeyShareClientHello, KeyShareEntry,
+    KeyShareHelloRetryRequest, KeyShareServerHello, MaxFragmentLength, RecordSizeLimit,
+    SelectedVersion, ServerName as ServerNameExtension, SignatureAlgorithms,
+    SignatureAlgorithmsCert, SupportedGroups, SupportedVersions,
+};
+use crate::wire::{ClientHello, CompressionMethod, HandshakeMessage, ServerHello};
+use crate::{NamedGroup, Violation};
+
+/// What stays the same over the client's whole handshake.
+pub(super) struct Session {
+    pub(super) config: Arc<ClientOptions>,
+    pub(super) offer: Offer,
+    pub(super) name: ServerName<'static>,
+    pub(super) client_random: [u8; 32],
+    /// `legacy_session_id`: 32 random bytes in middlebox compatibility mode, else none (D.4).
+    session_id: Option<[u8; 32]>,
+}
+
+/// Sends the ClientHello.
+pub(crate) fn start(
+    config: Arc<ClientOptions>,
+    name: ServerName<'static>,
+    cx: &mut Cx<'_>,
+) -> Result<State, Abort> {
+    let client_random = cx.random_bytes()?;
+    let session_id = if config.policy.middlebox_compatibility {
+        Some(cx.random_bytes()?)
+    } else {
+        None
+    };
+    let mut exchanges = Vec::with_capacity(2);
+    match &config.key_shares {
+        KeyShares::Preferred => exchanges.extend(config.policy.groups.first().copied()),
+        KeyShares::Groups(groups) => exchanges.extend(groups),
+    }
+    let exchanges = exchanges
+        .into_iter()
+        .map(|group| ActiveKeyExchange::start(group, cx.random))
+        .collect::<Result<Vec<_>, _>>()?;
+    let classical = config.key_shares == KeyShares::Preferred;
+    let mut session = Session {
+        offer: Offer::new(config.clone()),
+        config,
+        name,
+        client_random,
+        session_id,
+    };
+    let shares = Shares {
+        exchanges,
+        classical,
+    };
+    let mut transcript = TranscriptBuffer::new();
+    let hello = session.hello(&shares, None)?;
+    cx.incoming.allow_ccs(true);
+    transcript.add(&hello);
+    cx.send_unhashed(&hello);
+    Ok(WaitServerHello {
+        session,
+        shares,
+        transcript: Hashing::Buffered(transcript),
+        retry: None,
+    }
+    .into())
+}
+
+/// The private halves of the key shares in the hello.
+struct Shares {
+    exchanges: Vec<ActiveKeyExchange>,
+    /// Whether a hybrid's classical half stands for itself too, when its group is offered: that
+    /// share costs nothing more to make.
+    classical: bool,
+}
+
+impl Shares {
+    /// The shares as they stand in the hello.
+    fn entries<'a>(&'a self, config: &'a ClientOptions) -> impl Iterator<Item = KeyShareEntry<'a>> {
+        self.exchanges.iter().flat_map(move |exchange| {
+            let classical = exchange
+                .classical_share()
+                .filter(|_| self.classical)
+                .filter(|(group, _)| config.policy.groups.contains(group));
+            [Some((exchange.group(), exchange.public_key())), classical]
+                .into_iter()
+                .flatten()
+                .map(|(group, key_exchange)| KeyShareEntry {
+                    group,
+                    key_exchange,
+                })
+        })
+    }
+
+    fn contains(&self, config: &ClientOptions, group: NamedGroup) -> bool {
+        self.entries(config).any(|entry| entry.group == group)
+    }
+
+    /// The exchange that `group` belongs to, if the hello had a share of it.
+    fn take(self, config: &ClientOptions, group: NamedGroup) -> Option<ActiveKeyExchange> {
+        if !self.contains(config, group) {
+            return None;
+        }
+        self.exchanges.into_iter().find(|exchange| {
+            exchange.group() == group
+                || exchange
+                    .classical_share()
+                    .is_some_and(|(other, _)| other == group)
+        })
+    }
+}
+
+impl Session {
+    /// Encodes a ClientHello (§4.1.2) and notes what it offers.
+    fn hello(&mut self, shares: &Shares, cookie: Option<&[u8]>) -> Result<Vec<u8>, Abort> {
+        let config = &self.config;
+        let policy = &config.policy;
+        let extensions = |out: &mut Vec<u8>| {
+            if let Some(host) = config.indicated(&self.name) {
+                ServerNameExtension::put(out, host);
+            }
+            if let Some(length) = config.max_fragment_length {
+                MaxFragmentLength::put(out, length.into());
+            }
+            SupportedGroups::put(out, &policy.groups);
+            SignatureAlgorithms::put(out, &policy.schemes);
+            // §4.2.3: what may sign certificates differs from what may sign the handshake.
+            let certificate_schemes: Vec<_> = policy.certificate_schemes().collect();
+            if certificate_schemes != policy.schemes {
+                SignatureAlgorithmsCert::put(out, &certificate_schemes);
+            }
+            if !policy.alpn.is_empty() {
+                Alpn::put(out, config.alpn_protocols());
+            }
+            if let Some(limit) = policy.record_size_limit {
+                RecordSizeLimit::put(out, limit);
+            }
+            if let Some(cookie) = cookie {
+                Cookie::put(out, cookie);
+            }
+            SupportedVersions::put(out, [ProtocolVersion::TLS_1_3]);
+            if let (true, Some(chain)) =
+                (config.send_certificate_authorities, config.chain_policy())
+            {
+                CertificateAuthorities::put(out, chain.roots().subjects());
+            }
+            KeyShareClientHello::put(out, shares.entries(config));
+        };
+        // X25519MLKEM768's share alone has 1,216 bytes.
+        let mut hello = Vec::with_capacity(1_792);
+        let session_id = self.session_id.as_ref().map_or(&[][..], |id| id);
+        ClientHello::put(
+            &mut hello,
+            &self.client_random,
+            session_id,
+            &policy.cipher_suites,
+            extensions,
+        );
+        let parsed = ClientHello::decode(hello.get(4..).unwrap_or_default())?;
+        self.offer.set_extensions(&parsed.extensions)?;
+        Ok(hello)
+    }
+}
+
+/// The transcript, before and after the hash is known.
+enum Hashing {
+    Buffered(TranscriptBuffer),
+    Running(Transcript),
+}
+
+/// What a HelloRetryRequest has fixed.
+#[derive(Clone, Copy)]
+struct Retry {
+    suite: CipherSuite,
+    group: Option<NamedGroup>,
+}
+
+pub(crate) struct WaitServerHello {
+    session: Session,
+    shares: Shares,
+    transcript: Hashing,
+    retry: Option<Retry>,
+}
+
+impl WaitServerHello {
+    pub(super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let hello: ServerHello<'_> = expect(&message)?;
+        self.check_version(&hello)?;
+        let echoed = hello.legacy_session_id_echo
+            == self.session.session_id.as_ref().map_or(&[][..], |id| id);
+        if hello.is_hello_retry_request() {
+            if self.retry.is_some() {
+                return Err(Violation::SecondRetry.into());
+            }
+            self.session
+                .offer
+                .check_extensions(&hello.extensions, Place::HelloRetryRequest)?;
+        } else {
+            self.session
+                .offer
+                .check_extensions(&hello.extensions, Place::ServerHello)?;
+        }
+        if !echoed {
+            return Err(Violation::SessionIdNotEchoed.into());
+        }
+        if hello.legacy_compression_method != CompressionMethod::NULL {
+            return Err(Violation::CompressionSelected.into());
+        }
+        let suite = self.session.offer.check_suite(hello.cipher_suite)?;
+        if hello.is_hello_retry_request() {
+            self.on_hello_retry_request(suite, &hello, &message, cx)
+        } else {
+            self.on_server_hello(suite, &hello, &message, cx)
+        }
+    }
+
+    /// §4.1.3, §4.2.1: TLS 1.3 is selected in supported_versions and nowhere else.
+    fn check_version(&self, hello: &ServerHello<'_>) -> Result<(), Abort> {
+        let Some(selected) = hello.extensions.find::<SelectedVersion>() else {
+            let end = hello.random.last_chunk::<8>().copied().unwrap_or_default();
+            if end == DOWNGRADE_TO_TLS_1_2 || end == DOWNGRADE_TO_TLS_1_1 {
+                return Err(Violation::DowngradeDetected.into());
+            }
+            return Err(Violation::VersionNotOffered.into());
+        };
+        let SelectedVersion(selected) = selected.map_err(|_| Violation::MalformedExtension)?;
+        if hello.legacy_version != ProtocolVersion::TLS_1_2 {
+            return Err(Violation::LegacyVersionInServerHello.into());
+        }
+        if selected != ProtocolVersion::TLS_1_3 {
+            return Err(Violation::SelectedVersionTooLow.into());
+        }
+        Ok(())
+    }
+
+    /// §4.1.4: the server wants another key share, or its cookie back.
+    fn on_hello_retry_request(
+        mut self,
+        suite: CipherSuite,
+        hello: &ServerHello<'_>,
+        message: &HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let cookie = hello
+            .extensions
+            .find::<Cookie<'_>>()
+            .transpose()
+            .map_err(|_| Violation::MalformedExtension)?;
+        let group = hello
+            .extensions
+            .find::<KeyShareHelloRetryRequest>()
+            .transpose()
+            .map_err(|_| Violation::MalformedExtension)?
+            .map(|share| self.session.offer.check_retry_group(share.selected_group))
+            .transpose()?;
+        match group {
+            Some(group) if self.shares.contains(&self.session.config, group) => {
+                return Err(Violation::RetryGroupAlreadyShared.into());
+            }
+            None if cookie.is_none() => return Err(Violation::RetryWithoutChange.into()),
+            Some(group) => {
+                let exchange = ActiveKeyExchange::start(group, cx.random)?;
+                // Only the share that was asked for (§4.1.2).
+                self.shares = Shares {
+                    exchanges: vec![exchange],
+                    classical: false,
+                };
+            }
+            None => {}
+        }
+        // §4.4.1: the first hello goes into the transcript as its hash.
+        let Hashing::Buffered(buffered) = self.transcript else {
+            return Err(Violation::SecondRetry.into());
+        };
+        let mut transcript = buffered.start(suite.handshake_hash()?);
+        transcript.replace_with_message_hash();
+        transcript.add(message.raw());
+
+        let retry = Retry { suite, group };
+        let second = self
+            .session
+            .hello(&self.shares, cookie.map(|cookie| cookie.cookie))?;
+        if self.session.session_id.is_some() {
+            cx.outgoing.change_cipher_spec()?;
+        }
+        cx.send(&mut transcript, &second);
+        Ok(Self {
+            transcript: Hashing::Running(transcript),
+            retry: Some(retry),
+            ..self
+        }
+        .into())
+    }
+
+    /// §4.1.3: everything is chosen; the keys of the handshake follow.
+    fn on_server_hello(
+        self,
+        suite: CipherSuite,
+        hello: &ServerHello<'_>,
+        message: &HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let share = hello
+            .extensions
+            .find::<KeyShareServerHello<'_>>()
+            .ok_or(Violation::ServerKeyShareMissing)?
+            .map_err(|_| Violation::MalformedExtension)?
+            .server_share;
+        if let Some(retry) = self.retry {
+            if retry.suite != suite {
+                return Err(Violation::SuiteChangedAfterRetry.into());
+            }
+            if retry.group.is_some_and(|group| group != share.group) {
+                return Err(Violation::GroupChangedAfterRetry.into());
+            }
+        }
+        let config = &self.session.config;
+        let exchange = self
+            .shares
+            .take(config, share.group)
+            .ok_or(Violation::KeyShareGroupNotOffered)?;
+        let group = share.group;
+        let secret = if exchange.group() == group {
+            exchange.finish(share.key_exchange)
+        } else {
+            exchange.finish_classical(share.key_exchange)
+        }
+        .map_err(|_| Violation::BadKeyShare)?;
+
+        let parameters = suite.parameters()?;
+        let mut transcript = match self.transcript {
+            Hashing::Buffered(buffered) => buffered.start(parameters.hash),
+            Hashing::Running(transcript) => transcript,
+        };
+        transcript.add(message.raw());
+        let handshake_secret =
+            EarlySecret::without_psk(parameters.hash).into_handshake(parameters.aead, &secret);
+        let hash = transcript.current();
+        let client_secret = handshake_secret.client_handshake_traffic_secret(&hash);
+        let server_secret = handshake_secret.server_handshake_traffic_secret(&hash);
+        let wanted = config.policy.key_log;
+        let random = &self.session.client_random;
+        cx.log_secret(
+            wanted,
+            "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+            random,
+            client_secret.as_bytes(),
+        );
+        cx.log_secret(
+            wanted,
+            "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+            random,
+            server_secret.as_bytes(),
+        );
+        cx.incoming.install_read(server_secret.clone())?;
+        cx.outgoing.install_write(client_secret.clone())?;
+
+        let asked = config.policy.asked.hello;
+        let send_change_cipher_spec = self.session.session_id.is_some() && self.retry.is_none();
+        let keyed = Keyed {
+            suite,
+            group,
+            retried: self.retry.is_some(),
+            server_random: *hello.random,
+            transcript,
+            client_secret,
+            server_secret,
+            master_secret: handshake_secret.into_master(),
+            send_change_cipher_spec,
+            session: self.session,
+        };
+        if asked {
+            let question = ReviewServerHello {
+                ticket: Ticket::next(),
+                hello: ServerHelloView::new(Bytes::copy_from_slice(message.raw()))?,
+                config: ClientConfig(Arc::clone(&keyed.session.config)),
+            };
+            return Ok(Next::ask(
+                Question::ReviewServerHello(question),
+                ReviewingServerHello { keyed },
+            ));
+        }
+        Ok(WaitEncryptedExtensions { keyed }.into())
+    }
+}
+
+/// Paused: the user looks at what the server chose (B5).
+pub(crate) struct ReviewingServerHello {
+    keyed: Keyed,
+}
+
+impl ReviewingServerHello {
+    pub(super) fn on_answer(
+        mut self,
+        answer: AnswerContent,
+        _: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        match answer {
+            AnswerContent::Proceed => {}
+            AnswerContent::ProceedWith(config) => self.keyed.session.config = config.0,
+            _ => return Err(wrong_answer()),
+        }
+        Ok(WaitEncryptedExtensions { keyed: self.keyed }.into())
+    }
+}

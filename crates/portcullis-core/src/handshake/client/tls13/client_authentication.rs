@@ -1,0 +1,160 @@
+//! The client proves who it is, when the server asks: Certificate, then CertificateVerify.
+//!
+//! RFC 8446 §4.4.2, §4.4.3.
+
+use rustls_pki_types::CertificateDer;
+
+use super::super::super::signed_content::{Signer, signed_content};
+use super::super::super::{Cx, Next, wrong_answer};
+use super::finished::Authenticated;
+use crate::error::Abort;
+use crate::question::{AnswerContent, ChooseIdentity, Question, Sign, Ticket, Wanted};
+use crate::wire::{Certificate, CertificateVerify};
+use crate::x509::Identity;
+use crate::{Misuse, SignatureScheme};
+
+/// What this side has shown of itself.
+#[derive(Default)]
+pub(super) struct Shown {
+    pub(super) certificate: Option<CertificateDer<'static>>,
+    pub(super) scheme: Option<SignatureScheme>,
+}
+
+/// Answers a CertificateRequest.
+pub(super) fn authenticate(
+    authenticated: Authenticated,
+    wanted: Wanted,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let config = &authenticated.keyed.session.config;
+    if config.policy.asked.identity {
+        let question = ChooseIdentity {
+            ticket: Ticket::next(),
+            configured: config.identities.clone(),
+            hello: None,
+            wanted: wanted.clone(),
+        };
+        return Ok(Next::ask(
+            Question::ChooseIdentity(question),
+            ChoosingIdentity {
+                authenticated,
+                wanted,
+            },
+        ));
+    }
+    match wanted.choose(&config.identities) {
+        Some((identity, scheme)) => show(authenticated, identity, scheme, cx),
+        None => show_none(authenticated, cx),
+    }
+}
+
+/// Paused: the user chooses what to show.
+pub(crate) struct ChoosingIdentity {
+    authenticated: Authenticated,
+    wanted: Wanted,
+}
+
+impl ChoosingIdentity {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let AnswerContent::Identity(identity, scheme) = answer else {
+            return Err(wrong_answer());
+        };
+        let Some(identity) = identity else {
+            return show_none(self.authenticated, cx);
+        };
+        match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes)) {
+            Some(scheme) => show(self.authenticated, identity, scheme, cx),
+            None => Err(Misuse::new(
+                "the chosen identity's key cannot sign with any scheme the server accepts",
+            )
+            .into()),
+        }
+    }
+}
+
+/// §4.4.2.4: a client without a fitting certificate sends an empty list.
+fn show_none(mut authenticated: Authenticated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    let mut message = Vec::with_capacity(8);
+    Certificate::put(&mut message, &[], core::iter::empty::<([u8; 0], [u8; 0])>());
+    cx.send(&mut authenticated.keyed.transcript, &message);
+    authenticated.finish(Shown::default(), cx)
+}
+
+fn show(
+    mut authenticated: Authenticated,
+    identity: Identity,
+    scheme: SignatureScheme,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    cx.send(
+        &mut authenticated.keyed.transcript,
+        identity.certificate_message(),
+    );
+    let content = signed_content(Signer::Client, &authenticated.keyed.transcript.current());
+    if identity.is_external() || authenticated.keyed.session.config.policy.asked.signature {
+        let question = Sign {
+            ticket: Ticket::next(),
+            identity: identity.clone(),
+            scheme,
+            content,
+        };
+        return Ok(Next::ask(
+            Question::Sign(question),
+            Signing {
+                authenticated,
+                identity,
+                scheme,
+            },
+        ));
+    }
+    let signature = identity.sign(scheme, &content)?;
+    signed(authenticated, &identity, scheme, &signature, cx)
+}
+
+/// Paused: somebody holds the key.
+pub(crate) struct Signing {
+    authenticated: Authenticated,
+    identity: Identity,
+    scheme: SignatureScheme,
+}
+
+impl Signing {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let AnswerContent::Signature(signature) = answer else {
+            return Err(wrong_answer());
+        };
+        signed(
+            self.authenticated,
+            &self.identity,
+            self.scheme,
+            &signature,
+            cx,
+        )
+    }
+}
+
+fn signed(
+    mut authenticated: Authenticated,
+    identity: &Identity,
+    scheme: SignatureScheme,
+    signature: &[u8],
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let mut message = Vec::with_capacity(8 + signature.len());
+    super::super::super::check_signature_length(signature)?;
+    CertificateVerify::put(&mut message, scheme, signature);
+    cx.send(&mut authenticated.keyed.transcript, &message);
+    let shown = Shown {
+        certificate: identity.chain().first().cloned(),
+        scheme: Some(scheme),
+    };
+    authenticated.finish(shown, cx)
+}

@@ -1,0 +1,42 @@
+//! The client's handshake once the keys of the handshake are known.
+//!
+//! RFC 8446 §4.3, §4.4; states named as in Appendix A.1.
+//!
+//! ```text
+//! WaitEncryptedExtensions -EncryptedExtensions-> WaitCertificateOrRequest
+//! WaitCertificateOrRequest -CertificateRequest-> WaitCertificate
+//! WaitCertificateOrRequest, WaitCertificate -Certificate-> [VerifyingChain] => WaitCertificateVerify
+//! WaitCertificateVerify -CertificateVerify-> WaitFinished
+//! WaitFinished -Finished-> [ChoosingIdentity] => [Signing] => connected
+//! ```
+
+mod client_authentication;
+mod finished;
+mod server_authentication;
+mod server_parameters;
+
+pub(crate) use client_authentication::{ChoosingIdentity, Signing};
+pub(crate) use finished::WaitFinished;
+pub(crate) use server_authentication::{VerifyingChain, WaitCertificate, WaitCertificateVerify};
+pub(in super::super) use server_authentication::{check_signature, presented_chain, proving};
+pub(crate) use server_parameters::{WaitCertificateOrRequest, WaitEncryptedExtensions};
+
+use super::hello::Session;
+use crate::NamedGroup;
+use crate::key_schedule::{MasterSecret, TrafficSecret, Transcript};
+use crate::suite::CipherSuite;
+
+/// What is known from the ServerHello on.
+pub(super) struct Keyed {
+    pub(super) session: Session,
+    pub(super) suite: CipherSuite,
+    pub(super) group: NamedGroup,
+    pub(super) retried: bool,
+    pub(super) server_random: [u8; 32],
+    pub(super) transcript: Transcript,
+    pub(super) client_secret: TrafficSecret,
+    pub(super) server_secret: TrafficSecret,
+    pub(super) master_secret: MasterSecret,
+    /// D.4: before the second flight, unless one went out with a second hello.
+    pub(super) send_change_cipher_spec: bool,
+}

@@ -1,0 +1,202 @@
+//! The server proves who it is: Certificate, then CertificateVerify.
+//!
+//! RFC 8446 §4.4.2, §4.4.3.
+
+use rustls_pki_types::CertificateDer;
+
+use super::super::super::offer::{Place, check_extensions};
+use super::super::super::signed_content::{Signer, signed_content};
+use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::Keyed;
+use super::finished::WaitFinished;
+use super::server_parameters::Parameters;
+use crate::config::Verification;
+use crate::crypto::{scheme_fits_key, verify_tls13};
+use crate::error::Abort;
+use crate::question::{AnswerContent, Purpose, Question, Ticket, VerifyChain, Wanted};
+use crate::record::HandshakeBytes;
+use crate::wire::{Certificate, CertificateVerify, ExtensionType};
+use crate::x509::{PresentedChain, VerifiedChain};
+use crate::{Misuse, SignatureScheme, Violation};
+
+pub(crate) struct WaitCertificate {
+    pub(super) keyed: Keyed,
+    pub(super) parameters: Parameters,
+    pub(super) wanted: Wanted,
+}
+
+impl WaitCertificate {
+    pub(in super::super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        on_certificate(self.keyed, self.parameters, Some(self.wanted), &message, cx)
+    }
+}
+
+/// §4.4.2: takes the server's chain and has it verified.
+pub(super) fn on_certificate(
+    mut keyed: Keyed,
+    parameters: Parameters,
+    wanted: Option<Wanted>,
+    message: &HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let certificate: Certificate<'_> = expect(message)?;
+    // Only post-handshake requests carry a context to echo.
+    if !certificate.certificate_request_context.is_empty() {
+        return Err(Violation::CertificateContextMismatch.into());
+    }
+    let chain = presented_chain(&certificate, |typ| keyed.session.offer.has(typ))?
+        // §4.4.2.4: a client may send an empty list, a server may not.
+        .ok_or(Violation::NoServerCertificate)?;
+    keyed.transcript.add(message.raw());
+
+    let config = &keyed.session.config;
+    let purpose = Purpose::Server(keyed.session.name.clone());
+    let policy = match &config.verification {
+        Verification::Chain(policy) => Some(policy),
+        Verification::DangerouslyNone => None,
+    };
+    if config.policy.asked.verification {
+        let question = VerifyChain {
+            ticket: Ticket::next(),
+            chain: chain.clone(),
+            purpose,
+            policy: policy.cloned(),
+            now: cx.now,
+        };
+        let paused = VerifyingChain {
+            keyed,
+            parameters,
+            wanted,
+            chain,
+        };
+        return Ok(Next::ask(Question::VerifyChain(question), paused));
+    }
+    let peer = match policy {
+        Some(policy) => purpose.verify(&chain, policy, cx.now)?,
+        None => VerifiedChain::dangerous_accept_without_verification(chain.clone()),
+    };
+    Ok(WaitCertificateVerify {
+        keyed,
+        parameters,
+        wanted,
+        peer,
+    }
+    .into())
+}
+
+/// The chain in a Certificate message; `None` if it is empty.
+pub(in super::super::super) fn presented_chain(
+    certificate: &Certificate<'_>,
+    offered: impl Fn(ExtensionType) -> bool,
+) -> Result<Option<PresentedChain>, Abort> {
+    for entry in certificate.certificate_list {
+        check_extensions(&entry.extensions, Place::Certificate, &offered)?;
+    }
+    if certificate.certificate_list.is_empty() {
+        return Ok(None);
+    }
+    let entries = certificate.certificate_list.iter();
+    let entries = entries.map(|entry| (CertificateDer::from(entry.cert_data.to_vec()), None));
+    Ok(Some(PresentedChain::from_entries(entries)?))
+}
+
+/// An answer's proof must be about the chain of this connection.
+pub(in super::super::super) fn proving(
+    proof: VerifiedChain,
+    chain: &PresentedChain,
+) -> Result<VerifiedChain, Misuse> {
+    if proof.proves(chain) {
+        Ok(proof)
+    } else {
+        Err(Misuse::new(
+            "the proof in the answer is about another chain than the one this peer showed",
+        ))
+    }
+}
+
+/// Paused: takes a verdict, and has no way to take a message.
+pub(crate) struct VerifyingChain {
+    keyed: Keyed,
+    parameters: Parameters,
+    wanted: Option<Wanted>,
+    chain: PresentedChain,
+}
+
+impl VerifyingChain {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        _: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let AnswerContent::Chain(verdict) = answer else {
+            return Err(wrong_answer());
+        };
+        let peer = proving(verdict?, &self.chain)?;
+        let Self {
+            keyed,
+            parameters,
+            wanted,
+            ..
+        } = self;
+        Ok(WaitCertificateVerify {
+            keyed,
+            parameters,
+            wanted,
+            peer,
+        }
+        .into())
+    }
+}
+
+pub(crate) struct WaitCertificateVerify {
+    keyed: Keyed,
+    parameters: Parameters,
+    wanted: Option<Wanted>,
+    peer: VerifiedChain,
+}
+
+impl WaitCertificateVerify {
+    pub(in super::super) fn on_message(
+        mut self,
+        message: HandshakeBytes,
+        _: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let verify: CertificateVerify<'_> = expect(&message)?;
+        let peer_scheme = self.keyed.session.offer.check_scheme(verify.algorithm)?;
+        let content = signed_content(Signer::Server, &self.keyed.transcript.current());
+        check_signature(&self.peer, peer_scheme, &content, verify.signature)?;
+        self.keyed.transcript.add(message.raw());
+        let Self {
+            keyed,
+            parameters,
+            wanted,
+            peer,
+        } = self;
+        Ok(WaitFinished {
+            keyed,
+            parameters,
+            wanted,
+            peer,
+            peer_scheme,
+        }
+        .into())
+    }
+}
+
+/// §4.4.3: the key in the certificate made this signature.
+pub(in super::super::super) fn check_signature(
+    peer: &VerifiedChain,
+    scheme: SignatureScheme,
+    content: &[u8],
+    signature: &[u8],
+) -> Result<(), Violation> {
+    let key = peer.chain().end_entity_spki();
+    if !scheme_fits_key(scheme, key) {
+        return Err(Violation::SchemeDoesNotFitKey);
+    }
+    verify_tls13(scheme, key, content, signature).map_err(|_| Violation::BadSignature)
+}

@@ -1,0 +1,156 @@
+//! What the server adds under encryption: EncryptedExtensions and CertificateRequest.
+//!
+//! RFC 8446 §4.3; RFC 7301, RFC 6066 §4, RFC 8449 for the extensions.
+
+use super::super::super::offer::Place;
+use super::super::super::{Cx, Next, expect, unexpected};
+use super::Keyed;
+use super::server_authentication::{WaitCertificate, on_certificate};
+use crate::Violation;
+use crate::error::Abort;
+use crate::question::Wanted;
+use crate::record::HandshakeBytes;
+use crate::wire::extension::{
+    AlpnSelected, CertificateAuthorities, MaxFragmentLength, RecordSizeLimit,
+    ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
+};
+use crate::wire::extension::{Extension, Extensions};
+use crate::wire::{CertificateRequest, EncryptedExtensions, HandshakeType};
+
+/// What EncryptedExtensions settled.
+pub(super) struct Parameters {
+    pub(super) alpn: Option<Box<[u8]>>,
+}
+
+pub(crate) struct WaitEncryptedExtensions {
+    pub(in super::super) keyed: Keyed,
+}
+
+impl WaitEncryptedExtensions {
+    pub(in super::super) fn on_message(
+        mut self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let EncryptedExtensions { extensions } = expect(&message)?;
+        self.keyed
+            .session
+            .offer
+            .check_extensions(&extensions, Place::EncryptedExtensions)?;
+        let alpn = match find::<AlpnSelected<'_>>(&extensions)? {
+            None => None,
+            Some(selected) => Some(self.keyed.session.offer.check_protocol(selected.protocol)?),
+        };
+        if find::<ServerNameAcknowledgement>(&extensions).is_err() {
+            return Err(Violation::ServerNameAckNotEmpty.into());
+        }
+        self.record_sizes(&extensions, cx)?;
+        self.keyed.transcript.add(message.raw());
+        Ok(WaitCertificateOrRequest {
+            keyed: self.keyed,
+            parameters: Parameters { alpn },
+        }
+        .into())
+    }
+
+    /// RFC 8449 and RFC 6066 §4: one limits each side by the other's word, the other both sides.
+    fn record_sizes(&self, extensions: &Extensions<'_>, cx: &mut Cx<'_>) -> Result<(), Abort> {
+        let config = &self.keyed.session.config;
+        let limit = find::<RecordSizeLimit>(extensions)?;
+        let fragment = find::<MaxFragmentLength>(extensions)?;
+        if limit.is_some() && fragment.is_some() {
+            return Err(Violation::RecordSizeLimitWithMaxFragment.into());
+        }
+        if let Some(RecordSizeLimit(limit)) = limit {
+            if !(64..=16_385).contains(&limit) {
+                return Err(Violation::BadRecordSizeLimit.into());
+            }
+            cx.outgoing.set_record_size_limit(limit);
+            if let Some(ours) = config.policy.record_size_limit {
+                cx.incoming.set_record_size_limit(ours);
+            }
+        }
+        if let Some(echoed) = fragment {
+            let asked = config
+                .max_fragment_length
+                .filter(|length| MaxFragmentLength::from(*length) == echoed);
+            let length = asked.ok_or(Violation::MaxFragmentLengthChanged)?.bytes();
+            cx.outgoing.set_max_fragment(length);
+            cx.incoming.set_max_fragment(length);
+        }
+        Ok(())
+    }
+}
+
+/// The extension, if it is there, well-formed.
+pub(in super::super::super) fn find<'a, E: Extension<'a>>(
+    extensions: &Extensions<'a>,
+) -> Result<Option<E>, Violation> {
+    extensions
+        .find::<E>()
+        .transpose()
+        .map_err(|_| Violation::MalformedExtension)
+}
+
+pub(crate) struct WaitCertificateOrRequest {
+    keyed: Keyed,
+    parameters: Parameters,
+}
+
+impl WaitCertificateOrRequest {
+    pub(in super::super) fn on_message(
+        mut self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        match message.typ() {
+            HandshakeType::CERTIFICATE => {
+                on_certificate(self.keyed, self.parameters, None, &message, cx)
+            }
+            HandshakeType::CERTIFICATE_REQUEST => {
+                let wanted = wanted(&message)?;
+                self.keyed.transcript.add(message.raw());
+                Ok(WaitCertificate {
+                    keyed: self.keyed,
+                    parameters: self.parameters,
+                    wanted,
+                }
+                .into())
+            }
+            _ => Err(unexpected("certificate or certificate_request", &message)),
+        }
+    }
+}
+
+/// §4.3.2: what the server wants to see. Extensions that are unknown here are requests that
+/// need no answer.
+fn wanted(message: &HandshakeBytes) -> Result<Wanted, Abort> {
+    let request: CertificateRequest<'_> = expect(message)?;
+    if !request.certificate_request_context.is_empty() {
+        return Err(Violation::RequestContextNotEmpty.into());
+    }
+    if request.extensions.duplicate().is_some() {
+        return Err(Violation::DuplicateExtension.into());
+    }
+    let schemes = find::<SignatureAlgorithms<'_>>(&request.extensions)?
+        .ok_or(Violation::RequestWithoutSignatureAlgorithms)?;
+    let schemes: Vec<_> = schemes.schemes.iter().collect();
+    let certificate_schemes = match find::<SignatureAlgorithmsCert<'_>>(&request.extensions)? {
+        Some(list) => list.schemes.iter().collect(),
+        None => schemes.clone(),
+    };
+    let authorities = find::<CertificateAuthorities<'_>>(&request.extensions)?
+        .map(|list| {
+            list.authorities
+                .iter()
+                .map(|name| name.0.to_vec())
+                .collect()
+        })
+        .unwrap_or_default();
+    Ok(Wanted {
+        server_name: None,
+        schemes,
+        certificate_schemes,
+        authorities,
+    })
+}

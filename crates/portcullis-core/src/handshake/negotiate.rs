@@ -1,0 +1,83 @@
+//! Choices as pure functions: the server's pick from what both sides have.
+//!
+//! RFC 8446 §4.1.1.
+
+use crate::config::ServerOptions;
+use crate::named_group::NamedGroup;
+use crate::suite::CipherSuite;
+
+/// The cipher suite, by the order of the server or of the client.
+pub(super) fn cipher_suite(
+    config: &ServerOptions,
+    offered: impl Iterator<Item = CipherSuite> + Clone,
+) -> Option<CipherSuite> {
+    let ours = &config.policy.cipher_suites;
+    let chacha20 = CipherSuite::TLS_CHACHA20_POLY1305_SHA256;
+    let mut shared = offered.filter(|suite| ours.contains(suite));
+    if !config.honor_cipher_order
+        || (config.chacha20_for_mobile && shared.clone().next() == Some(chacha20))
+    {
+        return shared.next();
+    }
+    ours.iter()
+        .copied()
+        .find(|suite| shared.clone().any(|other| other == *suite))
+}
+
+/// The group, and whether the client sent a share for it.
+///
+/// The order decides among all shared groups, except that a post-quantum hybrid is never
+/// passed over for a classical group only because its share is missing: that costs one round
+/// trip and is worth it; among classical groups one with a share wins.
+pub(super) fn group(
+    config: &ServerOptions,
+    offered: impl Iterator<Item = NamedGroup> + Clone,
+    shares: impl Iterator<Item = NamedGroup> + Clone,
+) -> Option<Group> {
+    let ours = &config.policy.groups;
+    let pick = |usable: &dyn Fn(NamedGroup) -> bool| {
+        if config.honor_group_order {
+            ours.iter()
+                .copied()
+                .find(|group| usable(*group) && offered.clone().any(|other| other == *group))
+        } else {
+            offered
+                .clone()
+                .find(|group| usable(*group) && ours.contains(group))
+        }
+    };
+    let has_share = |group: NamedGroup| shares.clone().any(|other| other == group);
+    let best = pick(&|_| true)?;
+    if has_share(best) {
+        return Some(Group::Shared(best));
+    }
+    if best.is_hybrid() {
+        return Some(match pick(&|group| group.is_hybrid() && has_share(group)) {
+            Some(hybrid) => Group::Shared(hybrid),
+            None => Group::Retry(best),
+        });
+    }
+    Some(match pick(&has_share) {
+        Some(group) => Group::Shared(group),
+        None => Group::Retry(best),
+    })
+}
+
+/// The group that will be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    /// There is a share.
+    Shared(NamedGroup),
+    /// A HelloRetryRequest has to ask for it.
+    Retry(NamedGroup),
+}
+
+/// The application protocol, by the server's order.
+pub(super) fn protocol<'a>(
+    ours: &'a [Box<[u8]>],
+    offered: impl Iterator<Item = &'a [u8]> + Clone,
+) -> Option<&'a [u8]> {
+    ours.iter()
+        .map(|name| &**name)
+        .find(|name| offered.clone().any(|other| other == *name))
+}

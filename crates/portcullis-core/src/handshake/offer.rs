@@ -1,0 +1,195 @@
+//! Whatever the server selects must be in what the client offered: the one place that checks it.
+//!
+//! RFC 8446 §4.1.3, §4.2.
+
+use std::sync::Arc;
+
+use crate::config::ClientOptions;
+use crate::error::Abort;
+use crate::named_group::NamedGroup;
+use crate::signature_scheme::SignatureScheme;
+use crate::suite::CipherSuite;
+use crate::wire::ExtensionType;
+use crate::wire::extension::Extensions;
+use crate::{Misuse, Violation};
+
+/// What a ClientHello has offered.
+#[derive(Clone, Debug)]
+pub(super) struct Offer {
+    config: Arc<ClientOptions>,
+    extensions: Vec<ExtensionType>,
+}
+
+/// In which message an extension comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    ServerHello,
+    HelloRetryRequest,
+    EncryptedExtensions,
+    CertificateRequest,
+    Certificate,
+}
+
+impl Place {
+    /// §4.2's table: which of the extensions this build knows belong here.
+    fn admits(self, typ: ExtensionType) -> bool {
+        use ExtensionType as E;
+        match self {
+            Self::ServerHello => matches!(
+                typ,
+                E::KEY_SHARE | E::SUPPORTED_VERSIONS | E::PRE_SHARED_KEY
+            ),
+            Self::HelloRetryRequest => {
+                matches!(typ, E::KEY_SHARE | E::SUPPORTED_VERSIONS | E::COOKIE)
+            }
+            Self::EncryptedExtensions => matches!(
+                typ,
+                E::SERVER_NAME
+                    | E::MAX_FRAGMENT_LENGTH
+                    | E::SUPPORTED_GROUPS
+                    | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION
+                    | E::EARLY_DATA
+                    | E::RECORD_SIZE_LIMIT
+            ),
+            Self::CertificateRequest => matches!(
+                typ,
+                E::STATUS_REQUEST
+                    | E::SIGNATURE_ALGORITHMS
+                    | E::SIGNED_CERTIFICATE_TIMESTAMP
+                    | E::CERTIFICATE_AUTHORITIES
+                    | E::OID_FILTERS
+                    | E::SIGNATURE_ALGORITHMS_CERT
+            ),
+            Self::Certificate => matches!(typ, E::STATUS_REQUEST | E::SIGNED_CERTIFICATE_TIMESTAMP),
+        }
+    }
+
+    /// Whether `typ` stands in some other message of §4.2's table.
+    fn admits_elsewhere(typ: ExtensionType) -> bool {
+        use ExtensionType as E;
+        [
+            Self::ServerHello,
+            Self::HelloRetryRequest,
+            Self::EncryptedExtensions,
+            Self::CertificateRequest,
+            Self::Certificate,
+        ]
+        .into_iter()
+        .any(|place| place.admits(typ))
+            || matches!(
+                typ,
+                E::PSK_KEY_EXCHANGE_MODES | E::POST_HANDSHAKE_AUTH | E::PADDING
+            )
+    }
+}
+
+/// Checks the extensions of a message from the peer, which answer `offered`.
+///
+/// # Errors
+/// Twice the same, in the wrong message, or an answer to something that was not offered.
+pub(super) fn check_extensions(
+    extensions: &Extensions<'_>,
+    place: Place,
+    offered: impl Fn(ExtensionType) -> bool,
+) -> Result<(), Abort> {
+    if extensions.duplicate().is_some() {
+        return Err(Violation::DuplicateExtension.into());
+    }
+    for typ in extensions.iter().map(|extension| extension.extension_type) {
+        if place.admits(typ) {
+            // A cookie comes unasked, and only in a HelloRetryRequest (§4.2.2).
+            if !offered(typ) && !(place == Place::HelloRetryRequest && typ == ExtensionType::COOKIE)
+            {
+                return Err(Violation::ExtensionNotOffered.into());
+            }
+        } else if !offered(typ) {
+            return Err(Violation::ExtensionNotOffered.into());
+        } else if Place::admits_elsewhere(typ) {
+            return Err(Violation::ExtensionMisplaced.into());
+        } else {
+            return Err(Violation::ExtensionNotOffered.into());
+        }
+    }
+    Ok(())
+}
+
+impl Offer {
+    pub(super) fn new(config: Arc<ClientOptions>) -> Self {
+        Self {
+            config,
+            extensions: Vec::new(),
+        }
+    }
+
+    /// Notes what the hello that is being sent contains.
+    pub(super) fn set_extensions(&mut self, hello: &Extensions<'_>) -> Result<(), Abort> {
+        self.extensions.clear();
+        self.extensions
+            .extend(hello.iter().map(|extension| extension.extension_type));
+        if hello.duplicate().is_some() {
+            return Err(Misuse::new("the ClientHello would have an extension twice").into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_extensions(
+        &self,
+        extensions: &Extensions<'_>,
+        place: Place,
+    ) -> Result<(), Abort> {
+        check_extensions(extensions, place, |typ| self.has(typ))
+    }
+
+    pub(super) fn has(&self, typ: ExtensionType) -> bool {
+        self.extensions.contains(&typ)
+    }
+
+    pub(super) fn check_suite(&self, suite: CipherSuite) -> Result<CipherSuite, Violation> {
+        if self.config.policy.cipher_suites.contains(&suite) {
+            Ok(suite)
+        } else {
+            Err(Violation::SuiteNotOffered)
+        }
+    }
+
+    pub(super) fn check_retry_group(&self, group: NamedGroup) -> Result<NamedGroup, Violation> {
+        if self.config.policy.groups.contains(&group) {
+            Ok(group)
+        } else {
+            Err(Violation::RetryGroupNotOffered)
+        }
+    }
+
+    pub(super) fn check_protocol(&self, protocol: &[u8]) -> Result<Box<[u8]>, Violation> {
+        if self
+            .config
+            .policy
+            .alpn
+            .iter()
+            .any(|offered| **offered == *protocol)
+        {
+            Ok(protocol.into())
+        } else {
+            Err(Violation::ProtocolNotOffered)
+        }
+    }
+
+    pub(super) fn check_scheme(
+        &self,
+        scheme: SignatureScheme,
+    ) -> Result<SignatureScheme, Violation> {
+        check_scheme(&self.config.policy.schemes, scheme)
+    }
+}
+
+/// A signature's scheme must be one we said we accept, and one that TLS 1.3 allows there (§4.4.3).
+pub(super) fn check_scheme(
+    offered: &[SignatureScheme],
+    scheme: SignatureScheme,
+) -> Result<SignatureScheme, Violation> {
+    if offered.contains(&scheme) && scheme.allowed_in_tls13_certificate_verify() {
+        Ok(scheme)
+    } else {
+        Err(Violation::SchemeNotOffered)
+    }
+}

@@ -1,0 +1,340 @@
+//! The server reads a hello, chooses, and perhaps asks for a second one.
+//!
+//! RFC 8446 §4.1; the version is decided here.
+//!
+//! ```text
+//! WaitClientHello -ClientHello-> [ChoosingConfiguration] => negotiated
+//!                                                      |
+//!                                 HelloRetryRequest    v
+//!                    negotiated <-ClientHello- WaitSecondClientHello
+//! ```
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use subtle::ConstantTimeEq as _;
+
+use super::super::negotiate::{self, Group};
+use super::super::{Cx, Next, State, expect, wrong_answer};
+use super::tls13::{Negotiated, negotiated};
+use crate::client_hello_view::ClientHelloView;
+use crate::config::{ServerConfig, ServerOptions};
+use crate::error::Abort;
+use crate::key_schedule::{Transcript, TranscriptBuffer};
+use crate::question::{AnswerContent, ChooseConfiguration, Question, Ticket};
+use crate::record::HandshakeBytes;
+use crate::suite::CipherSuite;
+use crate::version::ProtocolVersion;
+use crate::wire::extension::{
+    Cookie, EarlyData, Extension, KeyShareClientHello, KeyShareHelloRetryRequest, SelectedVersion,
+    SignatureAlgorithms, SupportedGroups, SupportedVersions,
+};
+use crate::wire::{
+    ClientHello, CompressionMethod, ExtensionType, HELLO_RETRY_REQUEST_RANDOM, ServerHello,
+};
+use crate::{NamedGroup, Violation};
+
+/// Early data that is thrown away because 0-RTT is not accepted here, in bytes (A12).
+const MAX_SKIPPED_EARLY_DATA: usize = 16_384;
+
+/// Waits for a client.
+pub(crate) fn start(config: Arc<ServerOptions>) -> State {
+    WaitClientHello { config }.into()
+}
+
+pub(crate) struct WaitClientHello {
+    config: Arc<ServerOptions>,
+}
+
+impl WaitClientHello {
+    pub(super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let hello: ClientHello<'_> = expect(&message)?;
+        check_hello(&hello)?;
+        cx.incoming.allow_ccs(true);
+        if self.config.policy.asked.hello {
+            let question = ChooseConfiguration {
+                ticket: Ticket::next(),
+                hello: ClientHelloView::new(Bytes::copy_from_slice(message.raw()))?,
+                config: ServerConfig(Arc::clone(&self.config)),
+            };
+            let paused = ChoosingConfiguration {
+                config: self.config,
+                hello: message,
+            };
+            return Ok(Next::ask(Question::ChooseConfiguration(question), paused));
+        }
+        choose(self.config, message, cx)
+    }
+}
+
+/// Paused: the user looks at the hello and says which configuration serves it.
+pub(crate) struct ChoosingConfiguration {
+    config: Arc<ServerOptions>,
+    hello: HandshakeBytes,
+}
+
+impl ChoosingConfiguration {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let config = match answer {
+            AnswerContent::KeepConfiguration => self.config,
+            AnswerContent::Configuration(ServerConfig(config)) => {
+                cx.observe = config.policy.observe_messages;
+                config
+            }
+            _ => return Err(wrong_answer()),
+        };
+        choose(config, self.hello, cx)
+    }
+}
+
+/// §4.1.2: what must hold of every ClientHello, whatever the configuration.
+fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
+    if hello.extensions.duplicate().is_some() {
+        return Err(Violation::DuplicateExtension.into());
+    }
+    if hello.legacy_version < ProtocolVersion::TLS_1_0 {
+        return Err(Violation::LegacyVersionInClientHello.into());
+    }
+    let versions = find::<SupportedVersions<'_>>(hello)?;
+    if !versions.is_some_and(|offered| offered.versions.contains(ProtocolVersion::TLS_1_3)) {
+        return Err(Violation::UnsupportedVersion.into());
+    }
+    if !hello
+        .legacy_compression_methods
+        .iter()
+        .eq([CompressionMethod::NULL])
+    {
+        return Err(Violation::CompressionOffered.into());
+    }
+    // §4.2.11: binders cover everything before them.
+    let mut types = hello
+        .extensions
+        .iter()
+        .map(|extension| extension.extension_type);
+    if types.any(|typ| typ == ExtensionType::PRE_SHARED_KEY) {
+        if types.next().is_some() {
+            return Err(Violation::PskNotLast.into());
+        }
+        if !hello
+            .extensions
+            .contains(ExtensionType::PSK_KEY_EXCHANGE_MODES)
+        {
+            return Err(Violation::PskWithoutModes.into());
+        }
+    }
+    Ok(())
+}
+
+/// The extension, if it is there, well-formed.
+pub(super) fn find<'a, E: Extension<'a>>(hello: &ClientHello<'a>) -> Result<Option<E>, Violation> {
+    hello
+        .extensions
+        .find::<E>()
+        .transpose()
+        .map_err(|_| Violation::MalformedExtension)
+}
+
+/// §4.1.1: chooses suite and group; asks for a second hello when there is no share of the group.
+fn choose(
+    config: Arc<ServerOptions>,
+    message: HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let hello: ClientHello<'_> = expect(&message)?;
+    let suite = negotiate::cipher_suite(&config, hello.cipher_suites.iter())
+        .ok_or(Violation::NoSharedCipherSuite)?;
+    if find::<SignatureAlgorithms<'_>>(&hello)?.is_none() {
+        return Err(Violation::SignatureAlgorithmsMissing.into());
+    }
+    let groups = find::<SupportedGroups<'_>>(&hello)?.ok_or(Violation::SupportedGroupsMissing)?;
+    let shares = find::<KeyShareClientHello<'_>>(&hello)?.ok_or(Violation::KeyShareMissing)?;
+    check_shares(&groups, &shares)?;
+    let share_groups = shares.client_shares.iter().map(|entry| entry.group);
+    let group = negotiate::group(&config, groups.groups.iter(), share_groups)
+        .ok_or(Violation::NoSharedGroup)?;
+    let early_data = find::<EarlyData>(&hello)?.is_some();
+    if early_data {
+        cx.incoming.skip_early_data(MAX_SKIPPED_EARLY_DATA);
+    }
+
+    let mut transcript = TranscriptBuffer::new();
+    transcript.add(message.raw());
+    let mut transcript = transcript.start(suite.handshake_hash()?);
+    match group {
+        Group::Shared(group) => negotiated(
+            Negotiated {
+                config,
+                hello: message,
+                suite,
+                group,
+                transcript,
+                retried: false,
+            },
+            cx,
+        ),
+        Group::Retry(group) => {
+            // §4.4.1: the first hello goes into the transcript as its hash.
+            transcript.replace_with_message_hash();
+            let cookie = if config.cookie {
+                Some(cx.random_bytes::<32>()?)
+            } else {
+                None
+            };
+            let request = hello_retry_request(&hello, suite, group, cookie.as_ref());
+            cx.send(&mut transcript, &request);
+            if !hello.legacy_session_id.is_empty() {
+                cx.outgoing.change_cipher_spec()?;
+            }
+            Ok(WaitSecondClientHello {
+                config,
+                first: message,
+                suite,
+                group,
+                cookie,
+                transcript,
+            }
+            .into())
+        }
+    }
+}
+
+/// §4.2.8: each share is of a listed group, and there is one of a group at most.
+fn check_shares(
+    groups: &SupportedGroups<'_>,
+    shares: &KeyShareClientHello<'_>,
+) -> Result<(), Violation> {
+    // Both lists are short in honest hellos; bound the work that a dishonest one can cause.
+    let mut seen: Vec<NamedGroup> = Vec::with_capacity(4);
+    for entry in shares.client_shares {
+        if seen.contains(&entry.group) {
+            return Err(Violation::DuplicateKeyShare);
+        }
+        if seen.len() >= 32 || !groups.groups.contains(entry.group) {
+            return Err(Violation::KeyShareOutsideGroups);
+        }
+        seen.push(entry.group);
+    }
+    Ok(())
+}
+
+/// §4.1.4.
+fn hello_retry_request(
+    hello: &ClientHello<'_>,
+    suite: CipherSuite,
+    group: NamedGroup,
+    cookie: Option<&[u8; 32]>,
+) -> Vec<u8> {
+    let mut message = Vec::with_capacity(128);
+    ServerHello::put(
+        &mut message,
+        &HELLO_RETRY_REQUEST_RANDOM,
+        hello.legacy_session_id,
+        suite,
+        |out| {
+            SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
+            KeyShareHelloRetryRequest::put(out, group);
+            if let Some(cookie) = cookie {
+                Cookie::put(out, cookie);
+            }
+        },
+    );
+    message
+}
+
+pub(crate) struct WaitSecondClientHello {
+    config: Arc<ServerOptions>,
+    first: HandshakeBytes,
+    suite: CipherSuite,
+    group: NamedGroup,
+    cookie: Option<[u8; 32]>,
+    transcript: Transcript,
+}
+
+impl WaitSecondClientHello {
+    pub(super) fn on_message(
+        mut self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let hello: ClientHello<'_> = expect(&message)?;
+        check_hello(&hello)?;
+        let first: ClientHello<'_> = expect(&self.first)?;
+        if find::<EarlyData>(&hello)?.is_some() {
+            return Err(Violation::EarlyDataAfterRetry.into());
+        }
+        self.check_cookie(&hello)?;
+        let shares = find::<KeyShareClientHello<'_>>(&hello)?.ok_or(Violation::KeyShareMissing)?;
+        let mut entries = shares.client_shares.iter();
+        match (entries.next(), entries.next()) {
+            (Some(only), None) if only.group == self.group => {}
+            _ => return Err(Violation::RetryIgnored.into()),
+        }
+        check_unchanged(&first, &hello)?;
+        self.transcript.add(message.raw());
+        let Self {
+            config,
+            suite,
+            group,
+            transcript,
+            ..
+        } = self;
+        negotiated(
+            Negotiated {
+                config,
+                hello: message,
+                suite,
+                group,
+                transcript,
+                retried: true,
+            },
+            cx,
+        )
+    }
+
+    /// §4.2.2: our cookie comes back as it was.
+    fn check_cookie(&self, hello: &ClientHello<'_>) -> Result<(), Violation> {
+        let returned = find::<Cookie<'_>>(hello)?;
+        match (&self.cookie, returned) {
+            (None, None) => Ok(()),
+            (Some(ours), Some(cookie)) if bool::from(ours.ct_eq(cookie.cookie)) => Ok(()),
+            (Some(_), _) => Err(Violation::BadCookie),
+            (None, Some(_)) => Err(Violation::UnexpectedCookie),
+        }
+    }
+}
+
+/// §4.1.2: the second hello repeats the first, except for what the RFC lists.
+fn check_unchanged(first: &ClientHello<'_>, second: &ClientHello<'_>) -> Result<(), Violation> {
+    let may_change = |typ: ExtensionType| {
+        matches!(
+            typ,
+            ExtensionType::KEY_SHARE
+                | ExtensionType::EARLY_DATA
+                | ExtensionType::COOKIE
+                | ExtensionType::PRE_SHARED_KEY
+                | ExtensionType::PADDING
+        )
+    };
+    let same = first.legacy_version == second.legacy_version
+        && first.random == second.random
+        && first.legacy_session_id == second.legacy_session_id
+        && first.cipher_suites == second.cipher_suites
+        && first.legacy_compression_methods == second.legacy_compression_methods
+        && first
+            .extensions
+            .iter()
+            .filter(|extension| !may_change(extension.extension_type))
+            .eq(second
+                .extensions
+                .iter()
+                .filter(|extension| !may_change(extension.extension_type)));
+    if same {
+        Ok(())
+    } else {
+        Err(Violation::SecondHelloChanged)
+    }
+}

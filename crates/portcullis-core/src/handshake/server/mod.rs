@@ -1,0 +1,28 @@
+//! The server's handshake.
+//!
+//! RFC 8446 Appendix A.2; one row for each state, in the order of the figure.
+
+mod hello;
+mod tls13;
+
+pub(crate) use hello::start;
+
+use self::hello::{ChoosingConfiguration, WaitClientHello, WaitSecondClientHello};
+use self::tls13::{
+    ChoosingIdentity, Signing, VerifyingChain, WaitCertificate, WaitCertificateVerify, WaitFinished,
+};
+use super::table::states;
+
+// State                     kind      takes                                   goes to
+states! {
+    Server:
+    WaitClientHello          waits; // ClientHello                             ChoosingConfiguration, ChoosingIdentity, Signing, WaitSecondClientHello, WaitCertificate, WaitFinished
+    ChoosingConfiguration    pauses; // configuration                          the same but itself
+    WaitSecondClientHello    waits; // ClientHello                             ChoosingIdentity, Signing, WaitCertificate, WaitFinished
+    ChoosingIdentity         pauses; // identity                               Signing, WaitCertificate, WaitFinished
+    Signing                  pauses; // signature                              WaitCertificate, WaitFinished
+    WaitCertificate          waits; // Certificate                             VerifyingChain, WaitCertificateVerify, WaitFinished
+    VerifyingChain           pauses; // verdict                                WaitCertificateVerify
+    WaitCertificateVerify    waits; // CertificateVerify                       WaitFinished
+    WaitFinished             waits; // Finished                                connected
+}

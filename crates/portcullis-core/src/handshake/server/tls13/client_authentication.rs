@@ -1,0 +1,140 @@
+//! The client proves who it is: Certificate, then CertificateVerify.
+//!
+//! RFC 8446 §4.4.2, §4.4.3.
+
+use super::super::super::client::{check_signature, presented_chain, proving};
+use super::super::super::offer::check_scheme;
+use super::super::super::signed_content::{Signer, signed_content};
+use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::finished::WaitFinished;
+use super::flight::{ApplicationSecrets, Keyed};
+use crate::Violation;
+use crate::config::ClientAuthentication;
+use crate::error::Abort;
+use crate::question::{AnswerContent, Purpose, Question, Ticket, VerifyChain};
+use crate::record::HandshakeBytes;
+use crate::wire::{Certificate, CertificateVerify};
+use crate::x509::{PresentedChain, VerifiedChain};
+
+pub(crate) struct WaitCertificate {
+    pub(super) keyed: Keyed,
+    pub(super) secrets: ApplicationSecrets,
+}
+
+impl WaitCertificate {
+    pub(in super::super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let Self { mut keyed, secrets } = self;
+        let certificate: Certificate<'_> = expect(&message)?;
+        if !certificate.certificate_request_context.is_empty() {
+            return Err(Violation::CertificateContextMismatch.into());
+        }
+        // Our CertificateRequest asks for no certificate extensions.
+        let chain = presented_chain(&certificate, |_| false)?;
+        keyed.transcript.add(message.raw());
+        let authentication = &keyed.config.client_authentication;
+        let Some(chain) = chain else {
+            // §4.4.2.4: the client has none, or none that fits.
+            return match authentication {
+                ClientAuthentication::Required(_) => Err(Violation::NoClientCertificate.into()),
+                _ => Ok(WaitFinished {
+                    keyed,
+                    secrets,
+                    peer: None,
+                }
+                .into()),
+            };
+        };
+        let policy = match authentication {
+            ClientAuthentication::DangerouslyUnverified => None,
+            _ => Some(&keyed.config.client_chain),
+        };
+        if keyed.config.policy.asked.verification {
+            let question = VerifyChain {
+                ticket: Ticket::next(),
+                chain: chain.clone(),
+                purpose: Purpose::Client,
+                policy: policy.cloned(),
+                now: cx.now,
+            };
+            return Ok(Next::ask(
+                Question::VerifyChain(question),
+                VerifyingChain {
+                    keyed,
+                    secrets,
+                    chain,
+                },
+            ));
+        }
+        let peer = match policy {
+            Some(policy) => Purpose::Client.verify(&chain, policy, cx.now)?,
+            None => VerifiedChain::dangerous_accept_without_verification(chain),
+        };
+        Ok(WaitCertificateVerify {
+            keyed,
+            secrets,
+            peer,
+        }
+        .into())
+    }
+}
+
+/// Paused: takes a verdict, and has no way to take a message.
+pub(crate) struct VerifyingChain {
+    keyed: Keyed,
+    secrets: ApplicationSecrets,
+    chain: PresentedChain,
+}
+
+impl VerifyingChain {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        _: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let AnswerContent::Chain(verdict) = answer else {
+            return Err(wrong_answer());
+        };
+        let peer = proving(verdict?, &self.chain)?;
+        Ok(WaitCertificateVerify {
+            keyed: self.keyed,
+            secrets: self.secrets,
+            peer,
+        }
+        .into())
+    }
+}
+
+pub(crate) struct WaitCertificateVerify {
+    keyed: Keyed,
+    secrets: ApplicationSecrets,
+    peer: VerifiedChain,
+}
+
+impl WaitCertificateVerify {
+    pub(in super::super) fn on_message(
+        mut self,
+        message: HandshakeBytes,
+        _: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let verify: CertificateVerify<'_> = expect(&message)?;
+        let scheme = check_scheme(&self.keyed.config.policy.schemes, verify.algorithm)?;
+        let content = signed_content(Signer::Client, &self.keyed.transcript.current());
+        check_signature(&self.peer, scheme, &content, verify.signature)?;
+        self.keyed.transcript.add(message.raw());
+        let Self {
+            keyed,
+            secrets,
+            peer,
+        } = self;
+        Ok(WaitFinished {
+            keyed,
+            secrets,
+            peer: Some((peer, scheme)),
+        }
+        .into())
+    }
+}

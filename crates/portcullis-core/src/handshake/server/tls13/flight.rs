@@ -1,0 +1,357 @@
+//! The server's flight: ServerHello, EncryptedExtensions, CertificateRequest, Certificate,
+//! CertificateVerify, Finished.
+//!
+//! RFC 8446 §4.1.3, §4.3, §4.4.
+
+use std::sync::Arc;
+
+use super::super::super::negotiate;
+use super::super::super::signed_content::{Signer, signed_content};
+use super::super::super::{Cx, Next, check_signature_length, expect, wrong_answer};
+use super::super::hello::find;
+use super::Negotiated;
+use super::client_authentication::WaitCertificate;
+use super::finished::WaitFinished;
+use crate::config::ServerOptions;
+use crate::crypto::key_exchange;
+use crate::error::Abort;
+use crate::key_schedule::{EarlySecret, ExporterSecret, MasterSecret, TrafficSecret, Transcript};
+use crate::question::{AnswerContent, Question, Sign, Ticket};
+use crate::suite::CipherSuite;
+use crate::version::ProtocolVersion;
+use crate::wire::extension::{
+    Alpn, AlpnSelected, CertificateAuthorities, KeyShareClientHello, KeyShareServerHello,
+    MaxFragmentLength, RecordSizeLimit, SelectedVersion, ServerNameAcknowledgement,
+    SignatureAlgorithms, SignatureAlgorithmsCert,
+};
+use crate::wire::{
+    CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Finished, ServerHello,
+};
+use crate::x509::Identity;
+use crate::{NamedGroup, SignatureScheme, Violation};
+
+/// What is settled once ServerHello is out.
+pub(super) struct Keyed {
+    pub(super) config: Arc<ServerOptions>,
+    pub(super) suite: CipherSuite,
+    pub(super) group: NamedGroup,
+    pub(super) retried: bool,
+    pub(super) client_random: [u8; 32],
+    pub(super) server_random: [u8; 32],
+    pub(super) server_name: Option<String>,
+    pub(super) alpn: Option<Box<[u8]>>,
+    pub(super) transcript: Transcript,
+    pub(super) client_secret: TrafficSecret,
+    server_secret: TrafficSecret,
+    master_secret: MasterSecret,
+    pub(super) identity: Identity,
+    pub(super) scheme: SignatureScheme,
+}
+
+/// Sends ServerHello up to Certificate, and has the handshake signed.
+pub(super) fn send_flight(
+    negotiated: Negotiated,
+    server_name: Option<String>,
+    identity: Identity,
+    scheme: SignatureScheme,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let alpn = choose_protocol(&negotiated.config, &hello)?;
+    let acknowledged = server_name
+        .as_deref()
+        .is_some_and(|name| identity.has_name(name));
+    let sizes = RecordSizes::choose(&negotiated.config, &hello)?;
+    let server_random = cx.random_bytes()?;
+    let mut keyed = send_server_hello(
+        negotiated,
+        server_name,
+        alpn,
+        server_random,
+        identity,
+        scheme,
+        cx,
+    )?;
+    sizes.apply(cx);
+
+    let mut message = Vec::with_capacity(512);
+    EncryptedExtensions::put(&mut message, |out| {
+        if acknowledged {
+            ServerNameAcknowledgement::put(out);
+        }
+        if let Some(protocol) = &keyed.alpn {
+            AlpnSelected::put(out, protocol);
+        }
+        sizes.put(out);
+    });
+    cx.send(&mut keyed.transcript, &message);
+    if keyed.config.client_authentication.is_requested() {
+        message.clear();
+        put_certificate_request(&mut message, &keyed.config);
+        cx.send(&mut keyed.transcript, &message);
+    }
+    cx.send(&mut keyed.transcript, keyed.identity.certificate_message());
+
+    let content = signed_content(Signer::Server, &keyed.transcript.current());
+    if keyed.identity.is_external() || keyed.config.policy.asked.signature {
+        let question = Sign {
+            ticket: Ticket::next(),
+            identity: keyed.identity.clone(),
+            scheme,
+            content,
+        };
+        return Ok(Next::ask(Question::Sign(question), Signing { keyed }));
+    }
+    let signature = keyed.identity.sign(scheme, &content)?;
+    signed(keyed, &signature, cx)
+}
+
+/// §4.1.3, §7.1: the share, and the keys of the handshake.
+fn send_server_hello(
+    negotiated: Negotiated,
+    server_name: Option<String>,
+    alpn: Option<Box<[u8]>>,
+    server_random: [u8; 32],
+    identity: Identity,
+    scheme: SignatureScheme,
+    cx: &mut Cx<'_>,
+) -> Result<Keyed, Abort> {
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let Negotiated {
+        suite,
+        group,
+        mut transcript,
+        retried,
+        ..
+    } = negotiated;
+    let client_random = *hello.random;
+    let shares = find::<KeyShareClientHello<'_>>(&hello)?.ok_or(Violation::KeyShareMissing)?;
+    let share = shares
+        .client_shares
+        .iter()
+        .find(|entry| entry.group == group)
+        .ok_or(Violation::RetryIgnored)?;
+    let (public, secret) = key_exchange::respond(group, share.key_exchange, cx.random)?;
+
+    let mut message = Vec::with_capacity(public.len() + 128);
+    ServerHello::put(
+        &mut message,
+        &server_random,
+        hello.legacy_session_id,
+        suite,
+        |out| {
+            SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
+            KeyShareServerHello::put(out, group, &public);
+        },
+    );
+    cx.send(&mut transcript, &message);
+    // D.4: a client in compatibility mode sends a session id, and gets this once.
+    if !hello.legacy_session_id.is_empty() && !retried {
+        cx.outgoing.change_cipher_spec()?;
+    }
+
+    let parameters = suite.parameters()?;
+    let handshake_secret =
+        EarlySecret::without_psk(parameters.hash).into_handshake(parameters.aead, &secret);
+    let hash = transcript.current();
+    let client_secret = handshake_secret.client_handshake_traffic_secret(&hash);
+    let server_secret = handshake_secret.server_handshake_traffic_secret(&hash);
+    let config = negotiated.config;
+    let wanted = config.policy.key_log;
+    cx.log_secret(
+        wanted,
+        "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+        &client_random,
+        client_secret.as_bytes(),
+    );
+    cx.log_secret(
+        wanted,
+        "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+        &client_random,
+        server_secret.as_bytes(),
+    );
+    cx.outgoing.install_write(server_secret.clone())?;
+    cx.incoming.install_read(client_secret.clone())?;
+    Ok(Keyed {
+        suite,
+        group,
+        retried,
+        client_random,
+        server_random,
+        server_name,
+        alpn,
+        transcript,
+        client_secret,
+        server_secret,
+        master_secret: handshake_secret.into_master(),
+        config,
+        identity,
+        scheme,
+    })
+}
+
+/// RFC 7301 §3.2: a client that asks for protocols gets one of them, or no connection.
+fn choose_protocol(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+) -> Result<Option<Box<[u8]>>, Violation> {
+    let offered = find::<Alpn<'_>>(hello)?;
+    match offered {
+        Some(offered) if !config.policy.alpn.is_empty() => {
+            let protocol = negotiate::protocol(
+                &config.policy.alpn,
+                offered.protocols.iter().map(|name| name.0),
+            )
+            .ok_or(Violation::NoSharedProtocol)?;
+            Ok(Some(protocol.into()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What limits the records of either side: record_size_limit (theirs, ours), or
+/// max_fragment_length.
+#[derive(Clone, Copy)]
+enum RecordSizes {
+    Unlimited,
+    Limits { theirs: u16, ours: u16 },
+    Fragment(MaxFragmentLength, u16),
+}
+
+impl RecordSizes {
+    /// RFC 8449 §5: record_size_limit makes max_fragment_length (RFC 6066 §4) void.
+    fn choose(config: &ServerOptions, hello: &ClientHello<'_>) -> Result<Self, Violation> {
+        if let Some(RecordSizeLimit(theirs)) = find(hello)? {
+            if theirs < 64 {
+                return Err(Violation::BadRecordSizeLimit);
+            }
+            let ours = config.policy.record_size_limit.unwrap_or(16_385);
+            return Ok(Self::Limits { theirs, ours });
+        }
+        let Some(wish) = find::<MaxFragmentLength>(hello)? else {
+            return Ok(Self::Unlimited);
+        };
+        let bytes = wish.bytes().and_then(|bytes| u16::try_from(bytes).ok());
+        Ok(Self::Fragment(
+            wish,
+            bytes.ok_or(Violation::BadMaxFragmentLength)?,
+        ))
+    }
+
+    fn put(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Unlimited => {}
+            Self::Limits { ours, .. } => RecordSizeLimit::put(out, ours),
+            Self::Fragment(length, _) => MaxFragmentLength::put(out, length),
+        }
+    }
+
+    fn apply(self, cx: &mut Cx<'_>) {
+        match self {
+            Self::Unlimited => {}
+            Self::Limits { theirs, ours } => {
+                cx.outgoing.set_record_size_limit(theirs);
+                cx.incoming.set_record_size_limit(ours);
+            }
+            Self::Fragment(_, bytes) => {
+                cx.outgoing.set_max_fragment(bytes);
+                cx.incoming.set_max_fragment(bytes);
+            }
+        }
+    }
+}
+
+/// §4.3.2.
+fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
+    CertificateRequest::put(out, &[], |out| {
+        SignatureAlgorithms::put(out, &config.policy.schemes);
+        let certificate_schemes: Vec<_> = config.policy.certificate_schemes().collect();
+        if certificate_schemes != config.policy.schemes {
+            SignatureAlgorithmsCert::put(out, &certificate_schemes);
+        }
+        let roots = config.client_chain.roots();
+        if config.send_certificate_authorities && !roots.is_empty() {
+            CertificateAuthorities::put(out, roots.subjects());
+        }
+    });
+}
+
+/// Paused: somebody holds the key.
+pub(crate) struct Signing {
+    keyed: Keyed,
+}
+
+impl Signing {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let AnswerContent::Signature(signature) = answer else {
+            return Err(wrong_answer());
+        };
+        signed(self.keyed, &signature, cx)
+    }
+}
+
+/// What is derived when the server's Finished is out, and used when the client's is in (§7.1).
+pub(super) struct ApplicationSecrets {
+    pub(super) read: TrafficSecret,
+    pub(super) exporter: ExporterSecret,
+}
+
+/// Sends CertificateVerify and Finished.
+fn signed(mut keyed: Keyed, signature: &[u8], cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    check_signature_length(signature)?;
+    let mut message = Vec::with_capacity(8 + signature.len());
+    CertificateVerify::put(&mut message, keyed.scheme, signature);
+    cx.send(&mut keyed.transcript, &message);
+
+    let verify_data = keyed.server_secret.finished(&keyed.transcript.current());
+    message.clear();
+    Finished::put(&mut message, verify_data.as_slice());
+    cx.send(&mut keyed.transcript, &message);
+
+    let hash = keyed.transcript.current();
+    let write_secret = keyed
+        .master_secret
+        .server_application_traffic_secret_0(&hash);
+    let secrets = ApplicationSecrets {
+        read: keyed
+            .master_secret
+            .client_application_traffic_secret_0(&hash),
+        exporter: keyed.master_secret.exporter_master_secret(&hash),
+    };
+    let wanted = keyed.config.policy.key_log;
+    let random = &keyed.client_random;
+    cx.log_secret(
+        wanted,
+        "CLIENT_TRAFFIC_SECRET_0",
+        random,
+        secrets.read.as_bytes(),
+    );
+    cx.log_secret(
+        wanted,
+        "SERVER_TRAFFIC_SECRET_0",
+        random,
+        write_secret.as_bytes(),
+    );
+    cx.log_secret(
+        wanted,
+        "EXPORTER_SECRET",
+        random,
+        secrets.exporter.as_bytes(),
+    );
+    cx.outgoing.install_write(write_secret)?;
+    cx.outgoing.set_padding(keyed.config.policy.padding);
+    if keyed.config.client_authentication.is_requested() {
+        Ok(WaitCertificate { keyed, secrets }.into())
+    } else {
+        Ok(WaitFinished {
+            keyed,
+            secrets,
+            peer: None,
+        }
+        .into())
+    }
+}

@@ -1,0 +1,125 @@
+//! Which certificate this client gets.
+//!
+//! RFC 8446 §4.4.2.2, RFC 6066 §3.
+
+use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::super::hello::find;
+use super::Negotiated;
+use super::flight::send_flight;
+use crate::client_hello_view::ClientHelloView;
+use crate::error::Abort;
+use crate::question::{AnswerContent, ChooseIdentity, Question, Ticket, Wanted};
+use crate::wire::ClientHello;
+use crate::wire::extension::{
+    CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert,
+};
+use crate::{Misuse, Violation};
+use bytes::Bytes;
+
+/// Goes on from the hello: chooses an identity, or asks.
+pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let wanted = wanted(&hello)?;
+    let config = &negotiated.config;
+    if config.policy.asked.identity {
+        let question = ChooseIdentity {
+            ticket: Ticket::next(),
+            configured: config.identities.clone(),
+            hello: Some(ClientHelloView::new(Bytes::copy_from_slice(
+                negotiated.hello.raw(),
+            ))?),
+            wanted: wanted.clone(),
+        };
+        return Ok(Next::ask(
+            Question::ChooseIdentity(question),
+            ChoosingIdentity { negotiated, wanted },
+        ));
+    }
+    if let Some(name) = wanted.server_name.as_deref()
+        && config.refuse_unknown_names
+        && !config
+            .identities
+            .iter()
+            .any(|identity| identity.has_name(name))
+    {
+        return Err(Violation::UnrecognizedName.into());
+    }
+    let (identity, scheme) = wanted
+        .choose(&config.identities)
+        .ok_or(Violation::NoSharedSignatureScheme)?;
+    send_flight(negotiated, wanted.server_name, identity, scheme, cx)
+}
+
+/// What the client said about certificates.
+fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
+    let server_name = match find::<ServerName<'_>>(hello)? {
+        None => None,
+        Some(list) => Some(host_name(list.host_name).ok_or(Violation::BadServerName)?),
+    };
+    let schemes: Vec<_> = find::<SignatureAlgorithms<'_>>(hello)?
+        .ok_or(Violation::SignatureAlgorithmsMissing)?
+        .schemes
+        .iter()
+        .collect();
+    let certificate_schemes = match find::<SignatureAlgorithmsCert<'_>>(hello)? {
+        Some(list) => list.schemes.iter().collect(),
+        None => schemes.clone(),
+    };
+    let authorities = find::<CertificateAuthorities<'_>>(hello)?
+        .map(|list| {
+            list.authorities
+                .iter()
+                .map(|name| name.0.to_vec())
+                .collect()
+        })
+        .unwrap_or_default();
+    Ok(Wanted {
+        server_name,
+        schemes,
+        certificate_schemes,
+        authorities,
+    })
+}
+
+/// RFC 6066 §3: ASCII, no trailing dot; compared without case.
+fn host_name(name: &[u8]) -> Option<String> {
+    let name = core::str::from_utf8(name).ok()?;
+    let visible = name.bytes().all(|byte| byte.is_ascii_graphic());
+    (visible && !name.is_empty() && name.len() <= 255)
+        .then(|| name.trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// Paused: the user chooses what to show.
+pub(crate) struct ChoosingIdentity {
+    negotiated: Negotiated,
+    wanted: Wanted,
+}
+
+impl ChoosingIdentity {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let AnswerContent::Identity(identity, scheme) = answer else {
+            return Err(wrong_answer());
+        };
+        let Some(identity) = identity else {
+            return Err(Violation::NoSharedSignatureScheme.into());
+        };
+        let scheme = scheme
+            .or_else(|| identity.scheme_for(&self.wanted.schemes))
+            .ok_or_else(|| {
+                Misuse::new(
+                    "the chosen identity's key cannot sign with any scheme the client accepts",
+                )
+            })?;
+        send_flight(
+            self.negotiated,
+            self.wanted.server_name,
+            identity,
+            scheme,
+            cx,
+        )
+    }
+}

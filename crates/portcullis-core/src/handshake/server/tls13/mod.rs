@@ -1,0 +1,38 @@
+//! The server's handshake once suite and group are chosen.
+//!
+//! RFC 8446 §4.3, §4.4; states named as in Appendix A.2.
+//!
+//! ```text
+//! negotiated -> [ChoosingIdentity] => ServerHello .. Certificate -> [Signing] => CertificateVerify, Finished
+//!   -> WaitCertificate -Certificate-> [VerifyingChain] => WaitCertificateVerify -CertificateVerify-> WaitFinished
+//!   -> WaitFinished -Finished-> connected
+//! ```
+
+mod client_authentication;
+mod finished;
+mod flight;
+mod identity;
+
+pub(crate) use client_authentication::{VerifyingChain, WaitCertificate, WaitCertificateVerify};
+pub(crate) use finished::WaitFinished;
+pub(crate) use flight::Signing;
+pub(crate) use identity::ChoosingIdentity;
+pub(super) use identity::negotiated;
+
+use std::sync::Arc;
+
+use crate::NamedGroup;
+use crate::config::ServerOptions;
+use crate::key_schedule::Transcript;
+use crate::record::HandshakeBytes;
+use crate::suite::CipherSuite;
+
+/// What the hello settled.
+pub(super) struct Negotiated {
+    pub(super) config: Arc<ServerOptions>,
+    pub(super) hello: HandshakeBytes,
+    pub(super) suite: CipherSuite,
+    pub(super) group: NamedGroup,
+    pub(super) transcript: Transcript,
+    pub(super) retried: bool,
+}

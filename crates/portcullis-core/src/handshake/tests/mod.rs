@@ -1,0 +1,3 @@
+//! Whole handshakes between our own two ends.
+
+mod pair;

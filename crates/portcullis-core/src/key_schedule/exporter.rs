@@ -1,0 +1,84 @@
+//! What outlives the handshake beside the traffic secrets: exporter and resumption.
+//!
+//! RFC 8446 §7.5, §4.6.1.
+
+use crate::crypto::CryptoFailure;
+use crate::crypto::hash::{HashAlgorithm, hash};
+use crate::crypto::hkdf::{derive_any_secret, expand_any_label};
+use crate::crypto::secret::Secret;
+
+/// The exporter_master_secret.
+pub(crate) struct ExporterSecret {
+    hash: HashAlgorithm,
+    secret: Secret,
+}
+
+/// The label or the length asked for is outside what §7.1 can express.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExportError;
+
+impl ExporterSecret {
+    pub(super) const fn new(hash: HashAlgorithm, secret: Secret) -> Self {
+        Self { hash, secret }
+    }
+
+    /// Fills `out` with TLS-Exporter(label, context, length of `out`) (§7.5). No context and an
+    /// empty one are the same.
+    ///
+    /// # Errors
+    /// When `label` is empty or longer than 249 bytes, or `out` longer than 255 outputs of the
+    /// hash; nothing is written then.
+    pub(crate) fn export(
+        &self,
+        label: &[u8],
+        context: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), ExportError> {
+        let nothing = self.hash.of_nothing();
+        let derived =
+            derive_any_secret(self.hash, &self.secret, label, &nothing).map_err(|_| ExportError)?;
+        let context = hash(self.hash, context);
+        expand_any_label(self.hash, &derived, b"exporter", context.as_slice(), out)
+            .map_err(|_| ExportError)
+    }
+
+    /// For the key log, and nothing else.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.secret.as_slice()
+    }
+}
+
+impl core::fmt::Debug for ExporterSecret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ExporterSecret(..)")
+    }
+}
+
+/// The resumption_master_secret.
+pub(crate) struct ResumptionSecret {
+    hash: HashAlgorithm,
+    secret: Secret,
+}
+
+impl ResumptionSecret {
+    pub(super) const fn new(hash: HashAlgorithm, secret: Secret) -> Self {
+        Self { hash, secret }
+    }
+
+    /// The PSK that goes with a ticket (§4.6.1).
+    ///
+    /// # Errors
+    /// When `ticket_nonce` is longer than 255 bytes.
+    pub(crate) fn psk(&self, ticket_nonce: &[u8]) -> Result<Secret, CryptoFailure> {
+        let mut psk = Secret::zeros(self.hash.output_len());
+        let out = psk.as_mut_slice();
+        expand_any_label(self.hash, &self.secret, b"resumption", ticket_nonce, out)?;
+        Ok(psk)
+    }
+}
+
+impl core::fmt::Debug for ResumptionSecret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ResumptionSecret(..)")
+    }
+}

@@ -1,0 +1,174 @@
+//! Early, Handshake and Master Secret.
+//!
+//! RFC 8446 §7.1.
+
+use super::{ExporterSecret, ResumptionSecret, SuiteParameters, TrafficSecret};
+use crate::crypto::aead::AeadAlgorithm;
+use crate::crypto::hash::{Digest, HashAlgorithm};
+use crate::crypto::hkdf::{Label, derive_secret, extract};
+use crate::crypto::secret::{Secret, SharedSecret};
+
+const DERIVED: Label = Label::new(b"tls13 derived");
+const CLIENT_HANDSHAKE: Label = Label::new(b"tls13 c hs traffic");
+const SERVER_HANDSHAKE: Label = Label::new(b"tls13 s hs traffic");
+const CLIENT_APPLICATION: Label = Label::new(b"tls13 c ap traffic");
+const SERVER_APPLICATION: Label = Label::new(b"tls13 s ap traffic");
+const EXPORTER_MASTER: Label = Label::new(b"tls13 exp master");
+const RESUMPTION_MASTER: Label = Label::new(b"tls13 res master");
+
+/// The salt of the next extraction: Derive-Secret(., "derived", "").
+fn derived(hash: HashAlgorithm, secret: &Secret) -> Secret {
+    derive_secret(hash, secret, DERIVED, &hash.of_nothing())
+}
+
+/// An extraction whose input is as many zero bytes as the hash gives.
+fn extract_zeros(hash: HashAlgorithm, salt: &[u8]) -> Secret {
+    const ZEROS: [u8; HashAlgorithm::MAX_OUTPUT_LEN] = [0; HashAlgorithm::MAX_OUTPUT_LEN];
+    let zeros = ZEROS.get(..hash.output_len()).unwrap_or(&ZEROS);
+    extract(hash, salt, zeros)
+}
+
+/// The start of the chain.
+pub(crate) struct EarlySecret {
+    hash: HashAlgorithm,
+    /// Without a PSK nothing is derived from the early secret but the next salt, which is then
+    /// the same for all connections.
+    secret: Option<Secret>,
+}
+
+impl EarlySecret {
+    pub(crate) const fn without_psk(hash: HashAlgorithm) -> Self {
+        Self { hash, secret: None }
+    }
+
+    /// `hash` is the one the PSK is bound to (§4.2.11).
+    pub(crate) fn with_psk(hash: HashAlgorithm, psk: &[u8]) -> Self {
+        Self {
+            hash,
+            secret: Some(extract(hash, &[], psk)),
+        }
+    }
+
+    /// Adds the result of the key exchange; `aead` is the other half of the suite.
+    pub(crate) fn into_handshake(
+        self,
+        aead: AeadAlgorithm,
+        shared: &SharedSecret,
+    ) -> HandshakeSecret {
+        let hash = self.hash;
+        let secret = match self.secret {
+            Some(secret) => extract(hash, derived(hash, &secret).as_slice(), shared.as_slice()),
+            None => extract(hash, derived_without_psk(hash), shared.as_slice()),
+        };
+        HandshakeSecret {
+            suite: SuiteParameters { hash, aead },
+            secret,
+        }
+    }
+}
+
+/// Derive-Secret(HKDF-Extract(0, 0), "derived", ""): two constants instead of four hashes.
+const fn derived_without_psk(hash: HashAlgorithm) -> &'static [u8] {
+    match hash {
+        HashAlgorithm::Sha256 => &[
+            0x6f, 0x26, 0x15, 0xa1, 0x08, 0xc7, 0x02, 0xc5, 0x67, 0x8f, 0x54, 0xfc, 0x9d, 0xba,
+            0xb6, 0x97, 0x16, 0xc0, 0x76, 0x18, 0x9c, 0x48, 0x25, 0x0c, 0xeb, 0xea, 0xc3, 0x57,
+            0x6c, 0x36, 0x11, 0xba,
+        ],
+        HashAlgorithm::Sha384 => &[
+            0x15, 0x91, 0xda, 0xc5, 0xcb, 0xbf, 0x03, 0x30, 0xa4, 0xa8, 0x4d, 0xe9, 0xc7, 0x53,
+            0x33, 0x0e, 0x92, 0xd0, 0x1f, 0x0a, 0x88, 0x21, 0x4b, 0x44, 0x64, 0x97, 0x2f, 0xd6,
+            0x68, 0x04, 0x9e, 0x93, 0xe5, 0x2f, 0x2b, 0x16, 0xfa, 0xd9, 0x22, 0xfd, 0xc0, 0x58,
+            0x44, 0x78, 0x42, 0x8f, 0x28, 0x2b,
+        ],
+    }
+}
+
+/// Protects the rest of the handshake.
+pub(crate) struct HandshakeSecret {
+    suite: SuiteParameters,
+    secret: Secret,
+}
+
+impl HandshakeSecret {
+    /// `transcript` is the hash of ClientHello..ServerHello.
+    pub(crate) fn client_handshake_traffic_secret(&self, transcript: &Digest) -> TrafficSecret {
+        self.traffic_secret(CLIENT_HANDSHAKE, transcript)
+    }
+
+    /// `transcript` is the hash of ClientHello..ServerHello.
+    pub(crate) fn server_handshake_traffic_secret(&self, transcript: &Digest) -> TrafficSecret {
+        self.traffic_secret(SERVER_HANDSHAKE, transcript)
+    }
+
+    fn traffic_secret(&self, label: Label, transcript: &Digest) -> TrafficSecret {
+        let secret = derive_secret(self.suite.hash, &self.secret, label, transcript);
+        TrafficSecret::new(self.suite, secret)
+    }
+
+    pub(crate) fn into_master(self) -> MasterSecret {
+        let hash = self.suite.hash;
+        MasterSecret {
+            suite: self.suite,
+            secret: extract_zeros(hash, derived(hash, &self.secret).as_slice()),
+        }
+    }
+}
+
+/// The end of the chain.
+pub(crate) struct MasterSecret {
+    suite: SuiteParameters,
+    secret: Secret,
+}
+
+impl MasterSecret {
+    /// `transcript` is the hash of ClientHello..server Finished.
+    pub(crate) fn client_application_traffic_secret_0(&self, transcript: &Digest) -> TrafficSecret {
+        TrafficSecret::new(self.suite, self.derive(CLIENT_APPLICATION, transcript))
+    }
+
+    /// `transcript` is the hash of ClientHello..server Finished.
+    pub(crate) fn server_application_traffic_secret_0(&self, transcript: &Digest) -> TrafficSecret {
+        TrafficSecret::new(self.suite, self.derive(SERVER_APPLICATION, transcript))
+    }
+
+    /// `transcript` is the hash of ClientHello..server Finished.
+    pub(crate) fn exporter_master_secret(&self, transcript: &Digest) -> ExporterSecret {
+        ExporterSecret::new(self.suite.hash, self.derive(EXPORTER_MASTER, transcript))
+    }
+
+    /// `transcript` is the hash of ClientHello..client Finished.
+    pub(crate) fn resumption_master_secret(&self, transcript: &Digest) -> ResumptionSecret {
+        ResumptionSecret::new(self.suite.hash, self.derive(RESUMPTION_MASTER, transcript))
+    }
+
+    fn derive(&self, label: Label, transcript: &Digest) -> Secret {
+        derive_secret(self.suite.hash, &self.secret, label, transcript)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_constants_are_what_would_be_derived() {
+        for hash in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
+            let early = extract_zeros(hash, &[]);
+            assert_eq!(derived(hash, &early).as_slice(), derived_without_psk(hash));
+        }
+    }
+
+    /// §7.1: where there is no PSK, zeros stand in for it.
+    #[test]
+    fn no_psk_is_a_psk_of_zeros() {
+        let hash = HashAlgorithm::Sha384;
+        let shared = SharedSecret::new(&[1; 32]).unwrap();
+        let aead = AeadAlgorithm::Aes256Gcm;
+        let without = EarlySecret::without_psk(hash).into_handshake(aead, &shared);
+        let zeros = EarlySecret::with_psk(hash, &[0; 48]).into_handshake(aead, &shared);
+        let other = EarlySecret::with_psk(hash, &[1; 48]).into_handshake(aead, &shared);
+        assert_eq!(without.secret, zeros.secret);
+        assert_ne!(without.secret, other.secret);
+    }
+}

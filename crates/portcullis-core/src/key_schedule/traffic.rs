@@ -1,0 +1,94 @@
+//! Traffic secrets: record keys, Finished and KeyUpdate.
+//!
+//! RFC 8446 §4.4.4, §7.2, §7.3.
+
+use super::SuiteParameters;
+use crate::crypto::CryptoFailure;
+use crate::crypto::aead::{AeadKey, IV_LEN};
+use crate::crypto::hash::Digest;
+use crate::crypto::hkdf::{Label, expand_label};
+use crate::crypto::hmac;
+use crate::crypto::secret::Secret;
+
+const KEY: Label = Label::new(b"tls13 key");
+const IV: Label = Label::new(b"tls13 iv");
+const FINISHED: Label = Label::new(b"tls13 finished");
+const TRAFFIC_UPDATE: Label = Label::new(b"tls13 traffic upd");
+
+/// What one direction of an epoch is protected with.
+#[derive(Clone)]
+pub(crate) struct TrafficSecret {
+    suite: SuiteParameters,
+    secret: Secret,
+}
+
+impl TrafficSecret {
+    pub(super) const fn new(suite: SuiteParameters, secret: Secret) -> Self {
+        Self { suite, secret }
+    }
+
+    pub(crate) const fn suite_parameters(&self) -> SuiteParameters {
+        self.suite
+    }
+
+    /// The key and IV of the records (§7.3).
+    ///
+    /// # Errors
+    /// When the library cannot set up the key; not for any secret.
+    pub(crate) fn aead_key(&self) -> Result<AeadKey, CryptoFailure> {
+        let SuiteParameters { aead, .. } = self.suite;
+        let key = self.expand(KEY, aead.key_len());
+        let iv = self.expand(IV, IV_LEN);
+        let iv = iv.as_slice().first_chunk();
+        AeadKey::new(
+            aead,
+            key.as_slice(),
+            iv.ok_or(CryptoFailure("deriving an IV"))?,
+        )
+    }
+
+    /// The secret after a KeyUpdate (§7.2): application_traffic_secret_N+1.
+    pub(crate) fn next(&self) -> Self {
+        Self {
+            suite: self.suite,
+            secret: self.expand(TRAFFIC_UPDATE, self.suite.hash.output_len_u8()),
+        }
+    }
+
+    /// The verify_data of a Finished by the side that writes with this secret (§4.4.4);
+    /// `transcript` is the hash of all messages before it.
+    pub(crate) fn finished(&self, transcript: &Digest) -> Digest {
+        let message = core::iter::once(transcript.as_slice());
+        let mac = hmac::mac(self.suite.hash, self.finished_key().as_slice(), message);
+        mac.into_public()
+    }
+
+    /// Whether `received` is that verify_data, in constant time.
+    pub(crate) fn verify_finished(&self, transcript: &Digest, received: &[u8]) -> bool {
+        hmac::verify(
+            self.suite.hash,
+            self.finished_key().as_slice(),
+            transcript.as_slice(),
+            received,
+        )
+    }
+
+    /// For the key log, and nothing else.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.secret.as_slice()
+    }
+
+    fn finished_key(&self) -> Secret {
+        self.expand(FINISHED, self.suite.hash.output_len_u8())
+    }
+
+    fn expand(&self, label: Label, len: u8) -> Secret {
+        expand_label(self.suite.hash, &self.secret, label, None, len)
+    }
+}
+
+impl core::fmt::Debug for TrafficSecret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("TrafficSecret(..)")
+    }
+}

@@ -1,0 +1,113 @@
+//! The transcript hash.
+//!
+//! RFC 8446 §4.4.1.
+
+use aws_lc_rs::digest;
+
+use crate::crypto::hash::{Digest, HashAlgorithm};
+
+/// The messages before the hash is known: raw, as long as they are few.
+#[derive(Default)]
+pub(crate) struct TranscriptBuffer {
+    messages: Vec<u8>,
+}
+
+impl TranscriptBuffer {
+    pub(crate) const fn new() -> Self {
+        Self {
+            messages: Vec::new(),
+        }
+    }
+
+    /// Adds a handshake message with its header. The caller bounds how many and how long.
+    pub(crate) fn add(&mut self, message: &[u8]) {
+        self.messages.extend_from_slice(message);
+    }
+
+    /// The suite is known: goes on as a running hash.
+    pub(crate) fn start(self, hash: HashAlgorithm) -> Transcript {
+        let mut transcript = Transcript::new(hash);
+        transcript.add(&self.messages);
+        transcript
+    }
+}
+
+/// The running hash over all handshake messages, headers included.
+#[derive(Clone)]
+pub(crate) struct Transcript {
+    hash: HashAlgorithm,
+    context: digest::Context,
+}
+
+impl Transcript {
+    fn new(hash: HashAlgorithm) -> Self {
+        Self {
+            hash,
+            context: digest::Context::new(hash.digest_algorithm()),
+        }
+    }
+
+    pub(crate) const fn hash(&self) -> HashAlgorithm {
+        self.hash
+    }
+
+    /// Adds a handshake message with its header.
+    pub(crate) fn add(&mut self, message: &[u8]) {
+        self.context.update(message);
+    }
+
+    /// The hash of what has been added so far.
+    pub(crate) fn current(&self) -> Digest {
+        self.context.clone().finish().into()
+    }
+
+    /// Puts message_hash in the place of ClientHello1, which must be all that was added; called
+    /// before HelloRetryRequest is added.
+    pub(crate) fn replace_with_message_hash(&mut self) {
+        const MESSAGE_HASH: u8 = 254;
+        let hello = self.current();
+        *self = Self::new(self.hash);
+        self.add(&[MESSAGE_HASH, 0, 0, hello.len()]);
+        self.add(hello.as_slice());
+    }
+}
+
+impl core::fmt::Debug for Transcript {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Transcript").field(&self.hash).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::hash::hash;
+
+    #[test]
+    fn is_the_hash_of_the_concatenation() {
+        for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
+            let mut buffer = TranscriptBuffer::new();
+            buffer.add(b"one");
+            buffer.add(b"two");
+            let mut transcript = buffer.start(algorithm);
+            assert_eq!(transcript.current(), hash(algorithm, b"onetwo"));
+            transcript.add(b"three");
+            assert_eq!(transcript.current(), hash(algorithm, b"onetwothree"));
+            assert_eq!(transcript.current(), hash(algorithm, b"onetwothree"));
+        }
+    }
+
+    #[test]
+    fn message_hash_stands_for_the_first_hello() {
+        let algorithm = HashAlgorithm::Sha384;
+        let mut buffer = TranscriptBuffer::new();
+        buffer.add(b"hello 1");
+        let mut transcript = buffer.start(algorithm);
+        transcript.replace_with_message_hash();
+        transcript.add(b"retry");
+        let mut expected = vec![254, 0, 0, 48];
+        expected.extend_from_slice(hash(algorithm, b"hello 1").as_slice());
+        expected.extend_from_slice(b"retry");
+        assert_eq!(transcript.current(), hash(algorithm, &expected));
+    }
+}

@@ -1,0 +1,334 @@
+//! Cipher suites: what they are made of, what they are called, and lists of them.
+//!
+//! RFC 8446 §B.4, RFC 5246 §A.5.
+
+mod table;
+
+use core::str::FromStr;
+
+use crate::version::ProtocolVersion;
+
+/// A cipher suite in the IANA registry "TLS Cipher Suites".
+///
+/// Unknown values are kept, printed as hex and compared like any other.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CipherSuite(pub u16);
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SuiteInfo {
+    /// The code point.
+    pub suite: CipherSuite,
+    /// The name in the IANA registry, `TLS_…`.
+    pub name: &'static str,
+    /// What OpenSSL calls it.
+    pub openssl_name: &'static str,
+    /// How the keys are agreed on.
+    pub key_exchange: KeyExchange,
+    /// What proves who the server is.
+    pub authentication: Authentication,
+    /// What protects the records.
+    pub cipher: Cipher,
+    /// What protects them from change.
+    pub mac: Mac,
+    /// The hash of the key schedule; in TLS 1.2 that of the PRF. TLS 1.1 and older have their
+    /// own, whatever stands here.
+    pub hash: Hash,
+    /// The oldest version of TLS that has the suite.
+    pub since: ProtocolVersion,
+    /// Who is offered it.
+    pub offer: Offer,
+}
+
+/// How the keys are agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the names are those of the suites")]
+pub enum KeyExchange {
+    /// TLS 1.3, where the suite does not say.
+    Any,
+    Rsa,
+    Dhe,
+    Ecdh,
+    Ecdhe,
+    Psk,
+    DhePsk,
+    EcdhePsk,
+    RsaPsk,
+    Srp,
+}
+
+/// What proves who the server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the names are those of the suites")]
+pub enum Authentication {
+    /// TLS 1.3, where the suite does not say.
+    Any,
+    Rsa,
+    Dss,
+    Ecdsa,
+    Psk,
+    Srp,
+    /// Nothing does.
+    Anonymous,
+}
+
+/// What protects the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the names are those of the suites")]
+pub enum Cipher {
+    Aes128Gcm,
+    Aes256Gcm,
+    Chacha20Poly1305,
+    Aes128Ccm,
+    Aes256Ccm,
+    Aes128Ccm8,
+    Aes256Ccm8,
+    Aes128Cbc,
+    Aes256Cbc,
+    TripleDesEdeCbc,
+    DesCbc,
+    Rc4_128,
+}
+
+/// What protects records from change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the names are those of the suites")]
+pub enum Mac {
+    /// The cipher does.
+    Aead,
+    HmacMd5,
+    HmacSha1,
+    HmacSha256,
+    HmacSha384,
+}
+
+/// The hash of the key schedule, of the PRF and of the transcript.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are those of the suites")]
+pub enum Hash {
+    Sha256,
+    Sha384,
+}
+
+impl Hash {
+    /// The length of its output, in bytes.
+    pub const fn output_len(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+        }
+    }
+}
+
+/// Who is offered a suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Offer {
+    /// Everyone.
+    Default,
+    /// Those who name it: weak, or it needs more configuration.
+    Optional,
+    /// Those who name it: no certificate is involved.
+    Anonymous,
+}
+
+/// Which suites of a version, after the words of OTP's `cipher_suites/2` (B12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SuiteSet {
+    /// Those offered by default. For TLS 1.3 those of TLS 1.2 follow, for peers that cannot.
+    Default,
+    /// The same and the optional ones, but none of the anonymous.
+    All,
+    /// Those without a certificate.
+    Anonymous,
+    /// Those of [`Self::Default`] that came with the version.
+    Exclusive,
+    /// Those of [`Self::Anonymous`] that came with the version.
+    ExclusiveAnonymous,
+}
+
+impl CipherSuite {
+    /// The suites that this build can negotiate, strongest first; also the default offer.
+    pub const SUPPORTED: &'static [Self] = &[
+        Self::TLS_AES_256_GCM_SHA384,
+        Self::TLS_AES_128_GCM_SHA256,
+        Self::TLS_CHACHA20_POLY1305_SHA256,
+    ];
+
+    /// Not a suite: the client understands RFC 5746.
+    pub const TLS_EMPTY_RENEGOTIATION_INFO_SCSV: Self = Self(0x00ff);
+    /// Not a suite: the client tries again with a lower version (RFC 7507).
+    pub const TLS_FALLBACK_SCSV: Self = Self(0x5600);
+
+    /// The name in the IANA registry, or `None` for a value this build does not know.
+    pub const fn name(self) -> Option<&'static str> {
+        match (self, self.info()) {
+            (_, Some(info)) => Some(info.name),
+            (Self::TLS_EMPTY_RENEGOTIATION_INFO_SCSV, _) => {
+                Some("TLS_EMPTY_RENEGOTIATION_INFO_SCSV")
+            }
+            (Self::TLS_FALLBACK_SCSV, _) => Some("TLS_FALLBACK_SCSV"),
+            _ => None,
+        }
+    }
+
+    /// What OpenSSL calls it, or `None` for a value this build does not know.
+    pub const fn openssl_name(self) -> Option<&'static str> {
+        match self.info() {
+            Some(info) => Some(info.openssl_name),
+            None => None,
+        }
+    }
+
+    /// Whether this build can negotiate the suite.
+    pub fn is_supported(self) -> bool {
+        Self::SUPPORTED.contains(&self)
+    }
+
+    /// Hash and cipher of a TLS 1.3 suite; `None` for any other.
+    pub fn tls13(self) -> Option<(Hash, Cipher)> {
+        let info = self.info()?;
+        (info.since == ProtocolVersion::TLS_1_3).then_some((info.hash, info.cipher))
+    }
+}
+
+impl SuiteInfo {
+    /// Whether the suite exists in `version`, TLS or DTLS.
+    pub fn exists_in(&self, version: ProtocolVersion) -> bool {
+        if self.cipher == Cipher::Rc4_128 && is_datagram(version) {
+            // RFC 6347 §4.1.2.2: a stream cipher cannot lose records.
+            return false;
+        }
+        match as_tls(version) {
+            Some(ProtocolVersion::TLS_1_3) => self.since == ProtocolVersion::TLS_1_3,
+            Some(version) => self.since <= version,
+            None => false,
+        }
+    }
+}
+
+const fn is_datagram(version: ProtocolVersion) -> bool {
+    version.0 >> 8 == 0xfe
+}
+
+/// The version of TLS that a version of DTLS was made from.
+const fn as_tls(version: ProtocolVersion) -> Option<ProtocolVersion> {
+    match version {
+        ProtocolVersion::TLS_1_0
+        | ProtocolVersion::TLS_1_1
+        | ProtocolVersion::TLS_1_2
+        | ProtocolVersion::TLS_1_3 => Some(version),
+        ProtocolVersion::DTLS_1_0 => Some(ProtocolVersion::TLS_1_1),
+        ProtocolVersion::DTLS_1_2 => Some(ProtocolVersion::TLS_1_2),
+        ProtocolVersion::DTLS_1_3 => Some(ProtocolVersion::TLS_1_3),
+        _ => None,
+    }
+}
+
+/// The known suites of `version` that belong to `set`, strongest first. Whether this build can
+/// negotiate them is another question ([`CipherSuite::is_supported`]).
+pub fn suites(version: ProtocolVersion, set: SuiteSet) -> Vec<CipherSuite> {
+    let before = match version {
+        ProtocolVersion::TLS_1_3 => ProtocolVersion::TLS_1_2,
+        ProtocolVersion::DTLS_1_3 => ProtocolVersion::DTLS_1_2,
+        _ => version,
+    };
+    let belongs = |info: &SuiteInfo| {
+        let exists = info.exists_in(version);
+        let new = exists && Some(info.since) == as_tls(version);
+        let offered = exists || info.exists_in(before);
+        match set {
+            SuiteSet::Default => offered && info.offer == Offer::Default,
+            SuiteSet::All => offered && info.offer != Offer::Anonymous,
+            SuiteSet::Anonymous => exists && info.offer == Offer::Anonymous,
+            SuiteSet::Exclusive => new && info.offer == Offer::Default,
+            SuiteSet::ExclusiveAnonymous => new && info.offer == Offer::Anonymous,
+        }
+    };
+    filter(CipherSuite::KNOWN, belongs)
+}
+
+/// The suites that `keep` keeps, in their order; those not in the table go.
+pub fn filter(suites: &[CipherSuite], keep: impl Fn(&SuiteInfo) -> bool) -> Vec<CipherSuite> {
+    let kept = |suite: &CipherSuite| suite.info().is_some_and(&keep);
+    suites.iter().copied().filter(kept).collect()
+}
+
+/// `preferred` before the rest of `suites`, each once.
+pub fn prepend(preferred: &[CipherSuite], suites: &[CipherSuite]) -> Vec<CipherSuite> {
+    once(preferred.iter().chain(suites))
+}
+
+/// `deferred` after the rest of `suites`, each once.
+pub fn append(deferred: &[CipherSuite], suites: &[CipherSuite]) -> Vec<CipherSuite> {
+    let before = suites.iter().filter(|suite| !deferred.contains(suite));
+    once(before.chain(deferred))
+}
+
+fn once<'s>(suites: impl Iterator<Item = &'s CipherSuite>) -> Vec<CipherSuite> {
+    let mut unique = Vec::new();
+    for suite in suites {
+        if !unique.contains(suite) {
+            unique.push(*suite);
+        }
+    }
+    unique
+}
+
+/// A word that is not the name of a cipher suite in the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownSuite {
+    /// The word.
+    pub name: String,
+}
+
+impl core::fmt::Display for UnknownSuite {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "there is no cipher suite named {:?}", self.name)
+    }
+}
+
+impl core::error::Error for UnknownSuite {}
+
+impl FromStr for CipherSuite {
+    type Err = UnknownSuite;
+
+    /// Reads the RFC's or OpenSSL's name of a suite in the table, and the two names OTP spells
+    /// in its own way (`TLS_DHE_PSK_WITH_AES_…_CCM_8`).
+    fn from_str(name: &str) -> Result<Self, UnknownSuite> {
+        let rfc = match name {
+            "TLS_DHE_PSK_WITH_AES_128_CCM_8" => "TLS_PSK_DHE_WITH_AES_128_CCM_8",
+            "TLS_DHE_PSK_WITH_AES_256_CCM_8" => "TLS_PSK_DHE_WITH_AES_256_CCM_8",
+            _ => name,
+        };
+        Self::KNOWN
+            .iter()
+            .copied()
+            .find(|suite| suite.name() == Some(rfc) || suite.openssl_name() == Some(name))
+            .ok_or_else(|| UnknownSuite {
+                name: name.to_owned(),
+            })
+    }
+}
+
+impl core::fmt::Display for CipherSuite {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{:#06x}", self.0),
+        }
+    }
+}
+
+impl core::fmt::Debug for CipherSuite {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests;

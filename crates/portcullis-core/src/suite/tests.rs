@@ -1,0 +1,78 @@
+//! The table against OTP's counts, and names there and back.
+
+use super::*;
+
+#[test]
+fn as_many_as_otp_lists() {
+    use ProtocolVersion as V;
+    let count = |version, set| suites(version, set).len();
+    assert_eq!(count(V::TLS_1_3, SuiteSet::Default), 48);
+    assert_eq!(count(V::TLS_1_2, SuiteSet::Default), 43);
+    assert_eq!(count(V::DTLS_1_2, SuiteSet::Default), 43);
+    for old in [V::TLS_1_1, V::TLS_1_0, V::DTLS_1_0] {
+        assert_eq!(count(old, SuiteSet::Default), 12);
+    }
+    assert_eq!(count(V::TLS_1_3, SuiteSet::Anonymous), 0);
+    assert_eq!(count(V::TLS_1_3, SuiteSet::Exclusive), 5);
+    assert_eq!(count(V::TLS_1_2, SuiteSet::Exclusive), 31);
+    assert_eq!(count(V::TLS_1_1, SuiteSet::Exclusive), 0);
+    assert_eq!(count(V::TLS_1_0, SuiteSet::Exclusive), 12);
+    assert_eq!(count(V::SSL_3_0, SuiteSet::All), 0);
+    let datagram = suites(V::DTLS_1_2, SuiteSet::All);
+    assert_eq!(filter(&datagram, |info| info.cipher == Cipher::Rc4_128), []);
+}
+
+#[test]
+fn names_there_and_back() {
+    for suite in CipherSuite::KNOWN {
+        let info = suite.info().unwrap();
+        assert_eq!(info.suite, *suite);
+        assert_eq!(info.name.parse(), Ok(*suite));
+        assert_eq!(info.openssl_name.parse(), Ok(*suite));
+    }
+    let unknown = "TLS_NONSENSE".parse::<CipherSuite>().unwrap_err();
+    assert!(unknown.to_string().contains("TLS_NONSENSE"));
+    assert_eq!(CipherSuite(0x0a0a).to_string(), "0x0a0a");
+    assert_eq!(
+        CipherSuite::TLS_FALLBACK_SCSV.to_string(),
+        "TLS_FALLBACK_SCSV"
+    );
+}
+
+#[test]
+fn each_code_point_once() {
+    let mut codes = CipherSuite::KNOWN.to_vec();
+    codes.sort();
+    codes.dedup();
+    assert_eq!(codes.len(), CipherSuite::KNOWN.len());
+}
+
+#[test]
+fn lists() {
+    let [a, b, c] = [
+        CipherSuite(0x1301),
+        CipherSuite(0x1302),
+        CipherSuite(0x1303),
+    ];
+    assert_eq!(prepend(&[c], &[a, b, c]), [c, a, b]);
+    assert_eq!(append(&[a], &[a, b, c]), [b, c, a]);
+    assert_eq!(
+        filter(&[a, b, CipherSuite(9999)], |info| info.hash == Hash::Sha384),
+        [b]
+    );
+}
+
+#[test]
+fn tls13_parameters() {
+    let of = |suite: CipherSuite| suite.tls13();
+    assert_eq!(
+        of(CipherSuite::TLS_AES_256_GCM_SHA384),
+        Some((Hash::Sha384, Cipher::Aes256Gcm))
+    );
+    assert_eq!(of(CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA), None);
+    assert!(
+        CipherSuite::SUPPORTED
+            .iter()
+            .all(|suite| suite.tls13().is_some())
+    );
+}

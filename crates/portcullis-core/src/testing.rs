@@ -1,0 +1,165 @@
+//! Two ends in memory, for the tests of this crate.
+
+use core::time::Duration;
+use std::sync::OnceLock;
+
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+use crate::config::{ClientConfig, ServerConfig};
+use crate::connection::{Connection, Handshake};
+use crate::error::Error;
+use crate::question::Question;
+use crate::step::{Event, Step};
+use crate::x509::{Identity, Roots};
+
+/// 2026-07-01, inside the validity of every certificate made here.
+pub(crate) fn now() -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(1_782_864_000))
+}
+
+pub(crate) fn name() -> ServerName<'static> {
+    ServerName::try_from("localhost").unwrap()
+}
+
+/// A root and what it has signed.
+pub(crate) struct Pki {
+    pub(crate) roots: Roots,
+    pub(crate) server: Identity,
+    pub(crate) client: Identity,
+}
+
+pub(crate) fn pki() -> &'static Pki {
+    static PKI: OnceLock<Pki> = OnceLock::new();
+    PKI.get_or_init(|| {
+        use rcgen::{
+            BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+        };
+
+        let mut root = CertificateParams::default();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        root.distinguished_name
+            .push(rcgen::DnType::CommonName, "testing root");
+        let root_key = KeyPair::generate().unwrap();
+        let root_der = root.self_signed(&root_key).unwrap().der().clone();
+        let issuer = Issuer::new(root, root_key);
+        let leaf = |name: &str, purpose| {
+            let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+            params.extended_key_usages = vec![purpose];
+            let key = KeyPair::generate().unwrap();
+            let der: CertificateDer<'static> =
+                params.signed_by(&key, &issuer).unwrap().der().clone();
+            let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+            Identity::from_der(vec![der], &key).unwrap()
+        };
+        let mut roots = Roots::empty();
+        roots.add_der(root_der).unwrap();
+        Pki {
+            roots,
+            server: leaf("localhost", ExtendedKeyUsagePurpose::ServerAuth),
+            client: leaf("client.example", ExtendedKeyUsagePurpose::ClientAuth),
+        }
+    })
+}
+
+pub(crate) fn client_config() -> ClientConfig {
+    ClientConfig::builder(pki().roots.clone()).build().unwrap()
+}
+
+pub(crate) fn server_config() -> ServerConfig {
+    ServerConfig::builder()
+        .identity(pki().server.clone())
+        .build()
+        .unwrap()
+}
+
+/// A client and a server whose wires are two vectors.
+pub(crate) struct Pair {
+    pub(crate) client: Handshake,
+    pub(crate) server: Handshake,
+    pub(crate) events: Vec<Event>,
+    /// Everything each side has sent.
+    pub(crate) client_sent: Vec<u8>,
+    pub(crate) server_sent: Vec<u8>,
+}
+
+/// How a handshake ended for one side.
+pub(crate) type Ended = Result<Connection, Error>;
+
+impl Pair {
+    pub(crate) fn new(client: ClientConfig, server: ServerConfig) -> Self {
+        Self {
+            client: Handshake::client(client, name()).unwrap(),
+            server: Handshake::server(server),
+            events: Vec::new(),
+            client_sent: Vec::new(),
+            server_sent: Vec::new(),
+        }
+    }
+
+    /// Runs both ends until neither moves, answering questions by their defaults.
+    pub(crate) fn run(self) -> (Ended, Ended) {
+        self.run_answering(|_, question| Some(question.default_answer()))
+    }
+
+    /// Runs both ends; `answer` may leave a question open by giving `None`.
+    pub(crate) fn run_answering(
+        mut self,
+        mut answer: impl FnMut(bool, Question) -> Option<crate::question::Answer>,
+    ) -> (Ended, Ended) {
+        self.turn(&mut answer);
+        (Self::end(self.client), Self::end(self.server))
+    }
+
+    /// Lets both ends talk until neither has anything to say.
+    pub(crate) fn turn(
+        &mut self,
+        answer: &mut impl FnMut(bool, Question) -> Option<crate::question::Answer>,
+    ) {
+        loop {
+            let to_server = step(&mut self.client, false, &mut self.events, answer);
+            self.client_sent.extend_from_slice(&to_server);
+            if !to_server.is_empty() {
+                self.server.receive(&to_server, now());
+            }
+            let to_client = step(&mut self.server, true, &mut self.events, answer);
+            self.server_sent.extend_from_slice(&to_client);
+            if !to_client.is_empty() {
+                self.client.receive(&to_client, now());
+            }
+            if to_server.is_empty() && to_client.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn end(mut handshake: Handshake) -> Ended {
+        handshake.receive_eof();
+        match handshake.poll() {
+            Ok(Step::Connected) => handshake.into_connection(),
+            Ok(step) => panic!("still at {step:?}"),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Polls one end until it waits; gives what it sent.
+fn step(
+    handshake: &mut Handshake,
+    is_server: bool,
+    events: &mut Vec<Event>,
+    answer: &mut impl FnMut(bool, Question) -> Option<crate::question::Answer>,
+) -> Vec<u8> {
+    let mut sent = Vec::new();
+    loop {
+        match handshake.poll() {
+            Ok(Step::Transmit(bytes)) => sent.extend_from_slice(&bytes),
+            Ok(Step::Event(event)) => events.push(event),
+            Ok(Step::Ask(question)) => {
+                if let Some(answer) = answer(is_server, question) {
+                    handshake.answer(answer).unwrap();
+                }
+            }
+            Ok(Step::Connected | Step::Wait) | Err(_) => return sent,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Extensions: what every one has in common, and the block that holds them.
+//!
+//! RFC 8446 §4.2. A message whose extension has another form there has another type here:
+//! `KeyShareClientHello`, `KeyShareServerHello`, `KeyShareHelloRetryRequest`.
+
+mod alpn;
+mod block;
+mod certificate_authorities;
+mod cookie;
+mod early_data;
+mod ec_point_formats;
+mod key_share;
+mod max_fragment_length;
+mod oid_filters;
+mod padding;
+mod post_handshake_auth;
+mod pre_shared_key;
+mod psk_key_exchange_modes;
+mod record_size_limit;
+mod server_name;
+mod signature_algorithms;
+mod signed_certificate_timestamp;
+mod status_request;
+mod supported_groups;
+mod supported_versions;
+
+pub use alpn::{Alpn, AlpnSelected, ProtocolName};
+pub use block::{Extensions, RawExtension};
+pub use certificate_authorities::{CertificateAuthorities, DistinguishedName};
+pub use cookie::Cookie;
+pub use early_data::{EarlyData, MaxEarlyDataSize};
+pub use ec_point_formats::{EcPointFormat, EcPointFormats};
+pub use key_share::{
+    KeyShareClientHello, KeyShareEntry, KeyShareHelloRetryRequest, KeyShareServerHello,
+};
+pub use max_fragment_length::MaxFragmentLength;
+pub use oid_filters::{OidFilter, OidFilters};
+pub use padding::Padding;
+pub use post_handshake_auth::PostHandshakeAuth;
+pub use pre_shared_key::{OfferedPsks, PskBinder, PskIdentity, SelectedIdentity};
+pub use psk_key_exchange_modes::{PskKeyExchangeMode, PskKeyExchangeModes};
+pub use record_size_limit::RecordSizeLimit;
+pub use server_name::{ServerName, ServerNameAcknowledgement};
+pub use signature_algorithms::{SignatureAlgorithms, SignatureAlgorithmsCert};
+pub use signed_certificate_timestamp::SignedCertificateTimestamp;
+pub use status_request::{
+    CertificateStatus, ResponderId, StatusRequest, StatusRequestEmpty, StatusType,
+};
+pub use supported_groups::SupportedGroups;
+pub use supported_versions::{SelectedVersion, SupportedVersions};
+
+use super::codec::{DecodeError, put_u16, put_vec16};
+use super::extension_type::ExtensionType;
+
+/// The body of an extension: a borrowed view of it, and back.
+///
+/// What we send ourselves is written by each type's `put`, from native values.
+pub trait Extension<'a>: Sized {
+    /// The type before the body.
+    const TYPE: ExtensionType;
+
+    /// Reads a body to its end.
+    ///
+    /// # Errors
+    /// When `body` does not have the syntax of the extension, or bytes are left over.
+    fn decode_body(body: &'a [u8]) -> Result<Self, DecodeError>;
+
+    /// Writes the body.
+    fn encode_body(&self, out: &mut Vec<u8>);
+
+    /// Writes the extension: type, length and body.
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_extension(out, Self::TYPE, |out| self.encode_body(out));
+    }
+}
+
+/// Writes an extension of type `extension_type` with what `body` writes as its body.
+pub fn put_extension(
+    out: &mut Vec<u8>,
+    extension_type: ExtensionType,
+    body: impl FnOnce(&mut Vec<u8>),
+) {
+    put_u16(out, extension_type.0);
+    put_vec16(out, body);
+}
+
+/// Defines an extension that says what it says by being there.
+macro_rules! empty_extension {
+    ($(#[$meta:meta])* $name:ident = $extension_type:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name;
+
+        impl $name {
+            /// Writes the extension.
+            pub fn put(out: &mut Vec<u8>) {
+                $crate::wire::extension::Extension::encode(&Self, out);
+            }
+        }
+
+        impl $crate::wire::extension::Extension<'_> for $name {
+            const TYPE: $crate::wire::extension_type::ExtensionType =
+                $crate::wire::extension_type::ExtensionType::$extension_type;
+
+            fn decode_body(body: &[u8]) -> Result<Self, $crate::wire::codec::DecodeError> {
+                $crate::wire::codec::Cursor::new(body).end().map(|()| Self)
+            }
+
+            fn encode_body(&self, _: &mut Vec<u8>) {}
+        }
+    };
+}
+
+use empty_extension;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! A certificate chain as the peer sent it, and the proof that it was verified.
+//!
+//! RFC 8446 §4.4.2.
+
+use std::sync::Arc;
+
+use rustls_pki_types::CertificateDer;
+
+use super::error::{CertificateError, CertificateErrorKind as Kind};
+use crate::der::CertificateFields;
+
+/// Most certificates a peer may send in one chain.
+///
+/// The size of the handshake message bounds the bytes; this bounds the work.
+pub const MAX_CERTIFICATES: usize = 32;
+
+/// The certificates a peer sent, leaf first, not verified. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PresentedChain(Arc<Entries>);
+
+#[derive(PartialEq, Eq)]
+struct Entries {
+    /// Never empty.
+    certificates: Vec<CertificateDer<'static>>,
+    /// One for each certificate.
+    ocsp_responses: Vec<Option<Box<[u8]>>>,
+}
+
+impl PresentedChain {
+    /// Takes a chain without OCSP responses.
+    ///
+    /// # Errors
+    /// When it is empty, longer than [`MAX_CERTIFICATES`], or the leaf is not a certificate.
+    pub fn new(certificates: Vec<CertificateDer<'static>>) -> Result<Self, CertificateError> {
+        Self::from_entries(certificates.into_iter().map(|der| (der, None)))
+    }
+
+    /// Takes the entries of a Certificate message: each a certificate and, if one was stapled,
+    /// the DER of its OCSP response (§4.4.2.1).
+    ///
+    /// # Errors
+    /// When there are none, more than [`MAX_CERTIFICATES`], or the leaf is not a certificate.
+    pub fn from_entries(
+        entries: impl IntoIterator<Item = (CertificateDer<'static>, Option<Box<[u8]>>)>,
+    ) -> Result<Self, CertificateError> {
+        let (certificates, ocsp_responses): (Vec<_>, Vec<_>) =
+            entries.into_iter().take(MAX_CERTIFICATES + 1).unzip();
+        if certificates.len() > MAX_CERTIFICATES {
+            return Err(CertificateError::new(Kind::TooManyCertificates {
+                limit: MAX_CERTIFICATES,
+            }));
+        }
+        let Some(leaf) = certificates.first() else {
+            return Err(CertificateError::new(Kind::Malformed(
+                "there is no certificate in the chain",
+            )));
+        };
+        if CertificateFields::find(leaf).is_none() {
+            return Err(CertificateError::malformed_at(0));
+        }
+        Ok(Self(Arc::new(Entries {
+            certificates,
+            ocsp_responses,
+        })))
+    }
+
+    /// The leaf: the certificate of the peer itself.
+    pub fn end_entity(&self) -> &CertificateDer<'static> {
+        match self.0.certificates.first() {
+            Some(leaf) => leaf,
+            // The constructor refuses an empty chain.
+            None => const { &CertificateDer::from_slice(&[]) },
+        }
+    }
+
+    /// All certificates, leaf first, as sent.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.0.certificates
+    }
+
+    /// What came with the leaf, in any order.
+    pub fn intermediates(&self) -> &[CertificateDer<'static>] {
+        self.0.certificates.get(1..).unwrap_or_default()
+    }
+
+    /// The DER of the OCSP response stapled to the certificate at `index`, not verified.
+    pub fn ocsp_response(&self, index: usize) -> Option<&[u8]> {
+        self.0.ocsp_responses.get(index)?.as_deref()
+    }
+
+    /// The leaf's SubjectPublicKeyInfo, with its header.
+    pub fn end_entity_spki(&self) -> &[u8] {
+        CertificateFields::find(self.end_entity())
+            .map(|fields| fields.spki)
+            .unwrap_or_default()
+    }
+}
+
+impl core::fmt::Debug for PresentedChain {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("PresentedChain")
+            .field("certificates", &self.0.certificates.len())
+            .field("subject", &super::subject(self.end_entity()))
+            .finish()
+    }
+}
+
+/// Proof that a chain was verified: only the verifier makes one. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct VerifiedChain {
+    chain: PresentedChain,
+    verified: bool,
+}
+
+impl VerifiedChain {
+    /// For the verifier, at the end of a verification that succeeded.
+    pub(super) fn proven(chain: &PresentedChain) -> Self {
+        Self {
+            chain: chain.clone(),
+            verified: true,
+        }
+    }
+
+    /// Accepts a chain that **nobody verified**: anyone in the middle can impersonate the peer.
+    ///
+    /// For an application that verifies chains by rules of its own, and for tests.
+    pub fn dangerous_accept_without_verification(chain: PresentedChain) -> Self {
+        Self {
+            chain,
+            verified: false,
+        }
+    }
+
+    /// Whether the verifier of this library proved the chain; `false` for one that was
+    /// accepted without it.
+    pub fn is_verified(&self) -> bool {
+        self.verified
+    }
+
+    /// The peer's own certificate.
+    pub fn end_entity(&self) -> &CertificateDer<'static> {
+        self.chain.end_entity()
+    }
+
+    /// The chain as the peer sent it, including certificates that were not needed.
+    pub fn chain(&self) -> &PresentedChain {
+        &self.chain
+    }
+
+    /// Whether this is the proof of that chain and not of another connection's.
+    pub(crate) fn proves(&self, chain: &PresentedChain) -> bool {
+        Arc::ptr_eq(&self.chain.0, &chain.0) || self.chain == *chain
+    }
+}

@@ -1,0 +1,270 @@
+//! Who we are: a certificate chain and the key of its first certificate.
+//!
+//! RFC 8446 §4.4.2.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use webpki::EndEntityCert;
+
+use super::pem::{self, Contents};
+use super::signature_algorithm::SignatureAlgorithm;
+use crate::SignatureScheme;
+use crate::crypto::{PrivateKey, scheme_fits_key};
+use crate::der::CertificateFields;
+use crate::error::Misuse;
+
+/// A certificate chain with its key. Cheap to clone.
+///
+/// The chain is sent as it was given, leaf first.
+#[derive(Clone)]
+pub struct Identity(Arc<Inner>);
+
+struct Inner {
+    chain: Vec<CertificateDer<'static>>,
+    key: IdentityKey,
+    /// dNSName entries of the leaf in lower case.
+    names: Vec<Box<str>>,
+    /// DER-encoded Names of the issuers of all certificates.
+    issuers: Vec<Box<[u8]>>,
+    /// What signed each certificate that is not self-issued; `None` for an unknown algorithm.
+    chain_schemes: Vec<Option<SignatureScheme>>,
+    encoded_certificate: OnceLock<Box<[u8]>>,
+}
+
+/// Where the private key of an [`Identity`] is.
+#[derive(Debug)]
+pub enum IdentityKey {
+    /// In this process.
+    Local(PrivateKey),
+    /// Elsewhere (a hardware module, a key server): signatures are asked for.
+    External {
+        /// What it can sign with, best first.
+        schemes: Vec<SignatureScheme>,
+    },
+}
+
+impl IdentityKey {
+    /// What the key can sign with, best first.
+    pub fn schemes(&self) -> &[SignatureScheme] {
+        match self {
+            Self::Local(key) => key.schemes(),
+            Self::External { schemes } => schemes,
+        }
+    }
+}
+
+impl Identity {
+    /// Joins a chain, leaf first, with the key of the leaf.
+    ///
+    /// # Errors
+    /// When the chain is empty or damaged, or the key belongs to another certificate.
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKey) -> Result<Self, Misuse> {
+        let fields = all_fields(&chain)?;
+        let owner = fields.iter().position(|fields| key.is_key_of(fields.spki));
+        match owner {
+            Some(0) => Self::join(chain, IdentityKey::Local(key)),
+            Some(other) => Err(Misuse::new(format!(
+                "the private key belongs to certificate {} of the chain: put that one first",
+                other + 1
+            ))),
+            None => Err(Misuse::new(
+                "the private key does not belong to the certificate: their public keys differ; \
+                 give the key the certificate was requested with",
+            )),
+        }
+    }
+
+    /// Joins a chain, leaf first, with a key in DER.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and when the key is damaged or of an unsupported type.
+    pub fn from_der(
+        chain: Vec<CertificateDer<'static>>,
+        key: &PrivateKeyDer<'_>,
+    ) -> Result<Self, Misuse> {
+        Self::new(chain, PrivateKey::from_der(key)?)
+    }
+
+    /// Reads a chain and its key from one PEM text, or the chain from one and the key from
+    /// another. Of several keys the one that fits is taken.
+    ///
+    /// # Errors
+    /// As [`from_der`](Self::from_der), and when there is no certificate, no key, or the key is
+    /// encrypted.
+    pub fn from_pem(chain: &[u8], key: Option<&[u8]>) -> Result<Self, Misuse> {
+        let contents = Contents::read(chain)?;
+        if contents.certificates.is_empty() {
+            return Err(Misuse::new(match contents.keys.is_empty() {
+                true => "there is no certificate (expected -----BEGIN CERTIFICATE-----)",
+                false => "there is a private key and no certificate: are the two files swapped?",
+            }));
+        }
+        let (keys, unreadable_key) = match key {
+            None => (contents.keys, contents.unreadable_key),
+            Some(key) => {
+                let key = Contents::read(key)?;
+                (key.keys, key.unreadable_key)
+            }
+        };
+        let fitting = fitting_key(&contents.certificates, &keys);
+        match fitting.or(keys.first()) {
+            Some(key) => Self::from_der(contents.certificates, key),
+            None => Err(Misuse::new(unreadable_key.unwrap_or(
+                "there is no private key (expected -----BEGIN PRIVATE KEY-----, RSA PRIVATE KEY \
+                 or EC PRIVATE KEY)",
+            ))),
+        }
+    }
+
+    /// Reads a chain and its key from one PEM file, or from two.
+    ///
+    /// # Errors
+    /// As [`from_pem`](Self::from_pem), and when a file cannot be read.
+    pub fn from_pem_files(chain: impl AsRef<Path>, key: Option<&Path>) -> Result<Self, Misuse> {
+        let path = chain.as_ref();
+        let chain = pem::read_file(path)?;
+        let key_pem = key.map(pem::read_file).transpose()?;
+        Self::from_pem(&chain, key_pem.as_deref().map(Vec::as_slice)).map_err(|error| match key {
+            None => pem::in_file(path, &error),
+            Some(key) => Misuse::new(format!(
+                "{} with the key {}: {error}",
+                path.display(),
+                key.display()
+            )),
+        })
+    }
+
+    /// Joins a chain, leaf first, with a key that is elsewhere; `schemes` is what it can sign
+    /// with, best first. Signatures are then asked for during the handshake.
+    ///
+    /// # Errors
+    /// When the chain is empty or damaged, there is no scheme, or one does not fit the key in
+    /// the leaf.
+    pub fn with_external_key(
+        chain: Vec<CertificateDer<'static>>,
+        schemes: Vec<SignatureScheme>,
+    ) -> Result<Self, Misuse> {
+        let spki = all_fields(&chain)?.first().map(|fields| fields.spki);
+        let spki = spki.unwrap_or_default();
+        if let Some(scheme) = schemes
+            .iter()
+            .find(|scheme| !scheme_fits_key(**scheme, spki))
+        {
+            return Err(Misuse::new(format!(
+                "the signature scheme {scheme} does not fit the key in the certificate"
+            )));
+        }
+        if schemes.is_empty() {
+            return Err(Misuse::new(
+                "an external key needs at least one signature scheme",
+            ));
+        }
+        Self::join(chain, IdentityKey::External { schemes })
+    }
+
+    fn join(chain: Vec<CertificateDer<'static>>, key: IdentityKey) -> Result<Self, Misuse> {
+        let fields = all_fields(&chain)?;
+        let names = chain.first().map(dns_names).unwrap_or_default();
+        let issuers = fields.iter().map(|fields| fields.issuer.into()).collect();
+        let chain_schemes = fields
+            .iter()
+            .filter(|fields| fields.issuer != fields.subject)
+            .map(|fields| SignatureAlgorithm::find(fields.signature_algorithm)?.scheme)
+            .collect();
+        Ok(Self(Arc::new(Inner {
+            key,
+            names,
+            issuers,
+            chain_schemes,
+            chain,
+            encoded_certificate: OnceLock::new(),
+        })))
+    }
+
+    /// The certificates, leaf first.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.0.chain
+    }
+
+    /// Where the key is.
+    pub fn key(&self) -> &IdentityKey {
+        &self.0.key
+    }
+
+    /// The DNS names the leaf is valid for, in lower case, wildcards as `*.example.com`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.names.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether both are the same value, not only equal ones.
+    pub fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Room for the Certificate message that carries this chain, encoded once.
+    pub(crate) fn encoded_certificate(&self) -> &OnceLock<Box<[u8]>> {
+        &self.0.encoded_certificate
+    }
+
+    pub(super) fn issuers(&self) -> &[Box<[u8]>] {
+        &self.0.issuers
+    }
+
+    pub(super) fn chain_schemes(&self) -> &[Option<SignatureScheme>] {
+        &self.0.chain_schemes
+    }
+}
+
+impl core::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Identity")
+            .field("names", &self.0.names)
+            .field("certificates", &self.0.chain.len())
+            .field("key", &self.0.key)
+            .finish()
+    }
+}
+
+fn all_fields<'a>(
+    chain: &'a [CertificateDer<'static>],
+) -> Result<Vec<CertificateFields<'a>>, Misuse> {
+    if chain.is_empty() {
+        return Err(Misuse::new("the certificate chain is empty"));
+    }
+    let mut all = Vec::with_capacity(chain.len());
+    for (at, certificate) in chain.iter().enumerate() {
+        all.push(CertificateFields::find(certificate).ok_or_else(|| {
+            Misuse::new(format!(
+                "certificate {} of the chain is damaged: it is not DER-encoded X.509",
+                at + 1
+            ))
+        })?);
+    }
+    Ok(all)
+}
+
+fn fitting_key<'a>(
+    chain: &[CertificateDer<'static>],
+    keys: &'a [PrivateKeyDer<'static>],
+) -> Option<&'a PrivateKeyDer<'static>> {
+    if keys.len() < 2 {
+        return None;
+    }
+    let spki = CertificateFields::find(chain.first()?)?.spki;
+    keys.iter()
+        .find(|key| PrivateKey::from_der(key).is_ok_and(|key| key.is_key_of(spki)))
+}
+
+/// Only subjectAltName counts, as for every peer.
+fn dns_names(leaf: &CertificateDer<'static>) -> Vec<Box<str>> {
+    EndEntityCert::try_from(leaf)
+        .map(|certificate| {
+            certificate
+                .valid_dns_names()
+                .map(|name| name.to_ascii_lowercase().into_boxed_str())
+                .collect()
+        })
+        .unwrap_or_default()
+}

@@ -1,0 +1,60 @@
+//! Showing an identity: the Certificate message and the signature.
+//!
+//! RFC 8446 §4.4.2, §4.4.3.
+
+use super::identity::{Identity, IdentityKey};
+use super::select::{NameMatch, name_match};
+use crate::crypto::SignError;
+use crate::wire::Certificate;
+use crate::{Misuse, SignatureScheme};
+
+impl Identity {
+    /// Whether the leaf is valid for this name, in lower case, exactly or by wildcard.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        name_match(self, Some(name)) != NameMatch::None
+    }
+
+    /// The best scheme the key has among those the peer accepts.
+    pub(crate) fn scheme_for(&self, accepted: &[SignatureScheme]) -> Option<SignatureScheme> {
+        self.key()
+            .schemes()
+            .iter()
+            .copied()
+            .find(|scheme| accepted.contains(scheme))
+    }
+
+    /// Whether the key is somewhere else, so that a signature has to be asked for.
+    pub(crate) fn is_external(&self) -> bool {
+        matches!(self.key(), IdentityKey::External { .. })
+    }
+
+    /// Signs with the key, if it is here.
+    pub(crate) fn sign(&self, scheme: SignatureScheme, content: &[u8]) -> Result<Vec<u8>, Misuse> {
+        match self.key() {
+            IdentityKey::Local(key) => key
+                .sign(scheme, content)
+                .map_err(|error: SignError| Misuse::new(format!("signing with {scheme}: {error}"))),
+            IdentityKey::External { .. } => Err(Misuse::new(
+                "the identity's key is external: answer the question `Sign` with a signature",
+            )),
+        }
+    }
+
+    /// The Certificate message of the handshake, encoded once for all connections.
+    pub(crate) fn certificate_message(&self) -> &[u8] {
+        self.encoded_certificate().get_or_init(|| {
+            let size: usize = self
+                .chain()
+                .iter()
+                .map(|certificate| certificate.len() + 5)
+                .sum();
+            let mut message = Vec::with_capacity(size + 8);
+            Certificate::put(
+                &mut message,
+                &[],
+                self.chain().iter().map(|certificate| (certificate, [])),
+            );
+            message.into_boxed_slice()
+        })
+    }
+}
