@@ -76,6 +76,14 @@ impl Target<'_, '_> {
         }
     }
 
+    /// Whether a record with this much inner plaintext fits.
+    fn takes(&self, plaintext: usize) -> bool {
+        match self {
+            Self::Caller { buf, .. } => buf.remaining() >= plaintext,
+            Self::Kept { .. } | Self::Message { .. } => true,
+        }
+    }
+
     /// How much to read from the transport: what the target can take, at least a record.
     fn appetite(&self) -> usize {
         match self {
@@ -275,17 +283,14 @@ impl ReadHalfState {
         while self.end.is_none() && !target.is_satisfied() {
             let rest = &mut input[used..];
             let opened = match self.reader.frame(rest) {
-                Ok(Frame::NeedMore { .. }) => break,
-                Ok(Frame::Record { len }) => {
+                Ok(Frame::NeedMore { .. } | Frame::Closed) => break,
+                Ok(Frame::Record { len, plaintext }) => {
                     // The caller has something: a record that does not fit can wait.
-                    if let Target::Caller { buf, .. } = target
-                        && buf.remaining() < len.saturating_sub(OVERHEAD)
-                        && target.has_some()
-                    {
+                    if target.has_some() && !target.takes(plaintext) {
                         break;
                     }
                     used += len;
-                    self.open(&mut rest[..len], target)
+                    self.open(&mut rest[..len], plaintext, target)
                 }
                 Err(error) => Err(error),
             };
@@ -299,30 +304,39 @@ impl ReadHalfState {
     }
 
     /// Opens one record. Whether it was the last.
-    fn open(&mut self, record: &mut [u8], target: &mut Target<'_, '_>) -> Result<bool, portcullis_core::Error> {
-        let inner = record.len().saturating_sub(OVERHEAD);
+    fn open(
+        &mut self,
+        record: &mut [u8],
+        inner: usize,
+        target: &mut Target<'_, '_>,
+    ) -> Result<bool, portcullis_core::Error> {
         match target {
             Target::Caller { buf, .. } if buf.remaining() >= inner => {
                 let out = &mut buf.initialize_unfilled()[..inner];
                 match self.reader.open_into(record, out)? {
-                    Opened::Data(count) => buf.advance(count),
+                    Opened::Data(content) => {
+                        // Content comes first in the inner plaintext (RFC 8446 §5.2).
+                        debug_assert_eq!(content.start, 0);
+                        buf.advance(content.end);
+                    }
                     Opened::Nothing => {}
                     Opened::Closed => return Ok(true),
                 }
             }
             Target::Caller { buf, .. } => match self.reader.open_in_place(record)? {
-                Opened::Data(plaintext) => {
-                    let fits = plaintext.len().min(buf.remaining());
-                    buf.put_slice(&plaintext[..fits]);
-                    self.plain.extend(&plaintext[fits..]);
+                Opened::Data(content) => {
+                    let content = &record[content];
+                    let (now, later) = content.split_at(content.len().min(buf.remaining()));
+                    buf.put_slice(now);
+                    self.plain.extend(later);
                 }
                 Opened::Nothing => {}
                 Opened::Closed => return Ok(true),
             },
             Target::Kept { more } => match self.reader.open_in_place(record)? {
-                Opened::Data(plaintext) => {
-                    *more = !plaintext.is_empty();
-                    self.plain.extend(plaintext);
+                Opened::Data(content) => {
+                    *more = true;
+                    self.plain.extend(&record[content]);
                 }
                 Opened::Nothing => {}
                 Opened::Closed => return Ok(true),
@@ -330,11 +344,11 @@ impl ReadHalfState {
             Target::Message { message, .. } => {
                 let mut out = vec![0; inner];
                 match self.reader.open_into(record, &mut out)? {
-                    Opened::Data(0) | Opened::Nothing => {}
-                    Opened::Data(count) => {
-                        out.truncate(count);
+                    Opened::Data(content) => {
+                        out.truncate(content.end);
                         *message = Some(out.into());
                     }
+                    Opened::Nothing => {}
                     Opened::Closed => return Ok(true),
                 }
             }

@@ -82,14 +82,23 @@ impl WriteHalfState {
         if self.closing != Closing::Open {
             return Poll::Ready(Err(Error::closed()));
         }
-        ready!(self.poll_push_or_block(io, cx))?;
+        if data.iter().all(|slice| slice.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
         let mut scratch = Scratch::take();
-        let control = self.drain_mailbox(&mut scratch)?;
-        let sealed = self.writer.seal(data, &mut scratch[control..]).map_err(|error| self.break_off(error.into()))?;
-        let filled = control + sealed.written;
-        let written = self.write_some(io, cx, &scratch[..filled])?;
-        self.out.extend(&scratch[written..filled]);
-        Poll::Ready(Ok(sealed.consumed))
+        loop {
+            ready!(self.poll_push_or_block(io, cx))?;
+            let sealed = self
+                .writer
+                .seal_vectored(data, &mut scratch)
+                .map_err(|error| self.break_off(error.into()))?;
+            let written = self.write_some(io, cx, &scratch[..sealed.written])?;
+            self.out.extend(&scratch[written..sealed.written]);
+            // Nothing is taken when the reader's alert comes first; then the next round fails.
+            if sealed.consumed > 0 {
+                return Poll::Ready(Ok(sealed.consumed));
+            }
+        }
     }
 
     /// Sends what is there, and flushes the transport.
@@ -177,13 +186,13 @@ impl WriteHalfState {
         if self.closing != Closing::Open {
             return Err(Error::closed());
         }
+        self.answer_mail()?;
         let mut scratch = Scratch::take();
-        let control = self.drain_mailbox(&mut scratch)?;
-        let update = self
+        let count = self
             .writer
-            .key_update(request_peer, &mut scratch[control..])
+            .key_update(request_peer, &mut scratch)
             .map_err(|error| self.break_off(error.into()))?;
-        self.out.extend(&scratch[..control + update]);
+        self.out.extend(&scratch[..count]);
         Ok(())
     }
 
@@ -222,17 +231,13 @@ impl WriteHalfState {
     fn answer_mail(&mut self) -> Result<(), Error> {
         if self.writer.mailbox().has_work() {
             let mut scratch = Scratch::take();
-            let count = self.drain_mailbox(&mut scratch)?;
+            let count = self
+                .writer
+                .drain_mailbox(&mut scratch)
+                .map_err(|error| self.break_off(error.into()))?;
             self.out.extend(&scratch[..count]);
         }
         Ok(())
-    }
-
-    fn drain_mailbox(&mut self, out: &mut [u8]) -> Result<usize, Error> {
-        if !self.writer.mailbox().has_work() {
-            return Ok(0);
-        }
-        self.writer.drain_mailbox(out).map_err(|error| self.break_off(error.into()))
     }
 
     fn poll_push_or_block<W>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<Result<(), Error>>
