@@ -50,6 +50,7 @@ violations! {
         UnknownRecordType => UNEXPECTED_MESSAGE, "§5", "the peer sent a record of an unknown type";
         WrongRecordVersion => PROTOCOL_VERSION, "§5.1", "the peer sent a record with a version that is not TLS";
         RecordTooLong => RECORD_OVERFLOW, "§5.1, §5.2", "the peer sent a record longer than the protocol allows";
+        PlaintextTooLong => RECORD_OVERFLOW, "§5.1, §5.4", "the peer sent a record with more content than the protocol allows";
         RecordBeyondLimit => RECORD_OVERFLOW, "RFC 8449 §4", "the peer sent a record longer than the limit it was told";
         BadRecordMac => BAD_RECORD_MAC, "§5.2", "the peer sent a record that does not open under the current key";
         NoContentType => UNEXPECTED_MESSAGE, "§5.4", "the peer sent a protected record with nothing but padding";
@@ -150,6 +151,7 @@ violations! {
         BadKeyUpdate => ILLEGAL_PARAMETER, "§4.6.3", "the peer sent a KeyUpdate with an unknown request";
         TooManyKeyUpdates => UNEXPECTED_MESSAGE, "§4.6.3", "the peer sent too many KeyUpdates in a row";
         TooManyTickets => UNEXPECTED_MESSAGE, "§4.6.1", "the server sent too many tickets in a row";
+        TicketLifetimeTooLong => ILLEGAL_PARAMETER, "§4.6.1", "the server sent a ticket that lives longer than 7 days";
         UnexpectedPostHandshakeMessage => UNEXPECTED_MESSAGE, "§4.6", "the peer sent a handshake message that is not allowed after the handshake";
     }
 }

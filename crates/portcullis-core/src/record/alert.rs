@@ -1,0 +1,37 @@
+//! What an alert record may hold, and what a description means for the connection.
+//!
+//! RFC 8446 §6. An alert is neither split over records nor does it share one.
+
+use crate::alert::{AlertDescription, AlertLevel};
+use crate::violation::Violation;
+use crate::wire::Alert;
+
+/// Reads the content of an alert record.
+pub(super) fn decode(content: &[u8]) -> Result<Alert, Violation> {
+    if content.is_empty() {
+        return Err(Violation::EmptyRecord);
+    }
+    let alert = Alert::decode(content).map_err(|_| Violation::MalformedAlert)?;
+    match alert.level {
+        AlertLevel::WARNING | AlertLevel::FATAL => Ok(alert),
+        _ => Err(Violation::UnknownAlertLevel),
+    }
+}
+
+/// The content of an alert record: closure alerts are warnings, all others fatal.
+pub(super) fn encode(description: AlertDescription) -> [u8; 2] {
+    let level = if is_closure(description) {
+        AlertLevel::WARNING
+    } else {
+        AlertLevel::FATAL
+    };
+    Alert { level, description }.to_bytes()
+}
+
+/// Whether it ends in order rather than in failure (§6.1).
+pub(super) fn is_closure(description: AlertDescription) -> bool {
+    matches!(
+        description,
+        AlertDescription::CLOSE_NOTIFY | AlertDescription::USER_CANCELED
+    )
+}

@@ -1,0 +1,147 @@
+//! Handshake messages out of the records that carry them.
+//!
+//! RFC 8446 §4, §5.1: a message may be split over records, and a record may carry several.
+
+use crate::violation::Violation;
+use crate::wire::HandshakeType;
+
+/// Bytes of a handshake header: type and length.
+const MESSAGE_HEADER: usize = 4;
+
+/// One complete handshake message with its header, as it came.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct HandshakeBytes(Vec<u8>);
+
+impl HandshakeBytes {
+    /// The type; whether it is known is for the state machine to say.
+    pub(crate) fn typ(&self) -> HandshakeType {
+        HandshakeType(self.0.first().copied().unwrap_or_default())
+    }
+
+    /// The message without its header.
+    pub(crate) fn body(&self) -> &[u8] {
+        self.0.get(MESSAGE_HEADER..).unwrap_or_default()
+    }
+
+    /// Header and body: what goes into the transcript.
+    pub(crate) fn raw(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for HandshakeBytes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("HandshakeBytes")
+            .field("typ", &self.typ())
+            .field("body_len", &self.body().len())
+            .finish()
+    }
+}
+
+/// Collects fragments until a message is complete.
+///
+/// Holds at most the largest message allowed and one record, and nothing when idle. Each byte
+/// is moved a bounded number of times, however the peer cuts its records.
+#[derive(Default)]
+pub(super) struct Assembler {
+    buffer: Vec<u8>,
+    /// Where the first message that was not taken begins.
+    start: usize,
+}
+
+impl Assembler {
+    /// Whether no byte waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Adds the content of a record.
+    pub(super) fn push(&mut self, content: &[u8]) {
+        if self.start > 0 {
+            // What is left is less than a record, since complete messages are taken first.
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        self.buffer.extend_from_slice(content);
+    }
+
+    /// Takes the next complete message.
+    ///
+    /// # Errors
+    /// When its header announces more than `max_body` bytes, however few of them are there.
+    pub(super) fn pop(&mut self, max_body: usize) -> Result<Option<HandshakeBytes>, Violation> {
+        let Some(rest) = self.buffer.get(self.start..) else {
+            return Ok(None);
+        };
+        let Some(&[_, a, b, c]) = rest.first_chunk::<MESSAGE_HEADER>() else {
+            return Ok(None);
+        };
+        let body = u32::from_be_bytes([0, a, b, c]) as usize;
+        if body > max_body {
+            return Err(Violation::HandshakeMessageTooLong);
+        }
+        let length = MESSAGE_HEADER + body;
+        let Some(message) = rest.get(..length) else {
+            return Ok(None);
+        };
+        if rest.len() > length {
+            let message = message.to_vec();
+            self.start += length;
+            return Ok(Some(HandshakeBytes(message)));
+        }
+        let mut message = core::mem::take(&mut self.buffer);
+        message.drain(..self.start);
+        self.start = 0;
+        Ok(Some(HandshakeBytes(message)))
+    }
+}
+
+impl core::fmt::Debug for Assembler {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let waiting = self.buffer.len().saturating_sub(self.start);
+        f.debug_struct("Assembler")
+            .field("waiting", &waiting)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(typ: u8, body: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![typ, 0, (body.len() >> 8) as u8, body.len() as u8];
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    #[test]
+    fn any_cut_gives_the_same_messages() {
+        let stream = [message(1, b"first"), message(2, b""), message(3, &[7; 300])].concat();
+        for step in 1..=stream.len() {
+            let mut assembler = Assembler::default();
+            let mut seen = Vec::new();
+            for fragment in stream.chunks(step) {
+                assembler.push(fragment);
+                while let Some(message) = assembler.pop(300).unwrap() {
+                    seen.push((message.typ().0, message.body().to_vec()));
+                }
+            }
+            assert!(assembler.is_empty());
+            assert_eq!(
+                seen,
+                [(1, b"first".to_vec()), (2, vec![]), (3, vec![7; 300])],
+                "in steps of {step}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_too_long_is_refused_on_its_header() {
+        let mut assembler = Assembler::default();
+        assembler.push(&message(1, &[0; 10])[..3]);
+        assert_eq!(assembler.pop(9), Ok(None));
+        assembler.push(&[10]);
+        assert_eq!(assembler.pop(9), Err(Violation::HandshakeMessageTooLong));
+    }
+}

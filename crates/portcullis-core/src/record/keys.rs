@@ -1,0 +1,62 @@
+//! The state of one direction: traffic secret, key, sequence number, and how long they last.
+//!
+//! RFC 8446 §5.3, §5.5, §7.2.
+
+use crate::crypto::aead::AeadKey;
+use crate::error::{Abort, Reason};
+use crate::key_schedule::TrafficSecret;
+
+/// One direction's keys.
+pub(super) struct Keys {
+    pub(super) key: AeadKey,
+    pub(super) secret: TrafficSecret,
+    /// The sequence number of the next record (§5.3).
+    ///
+    /// It cannot wrap: `left` starts at no more than `u64::MAX` and counts down with it.
+    pub(super) seq: u64,
+    /// Records until the cipher's limit is reached (§5.5).
+    pub(super) left: u64,
+    /// How many times the secret was updated: the N of `application_traffic_secret_N`.
+    pub(super) generation: u64,
+}
+
+impl Keys {
+    pub(super) fn new(secret: TrafficSecret) -> Result<Self, Abort> {
+        let key = secret
+            .aead_key()
+            .map_err(|failure| Abort(Reason::Crypto(failure.0)))?;
+        Ok(Self {
+            left: secret.suite_parameters().aead.record_limit(),
+            key,
+            secret,
+            seq: 0,
+            generation: 0,
+        })
+    }
+
+    /// Goes on to the next secret (§7.2).
+    pub(super) fn update(&mut self) -> Result<(), Abort> {
+        let generation = self.generation.saturating_add(1);
+        *self = Self {
+            generation,
+            ..Self::new(self.secret.next())?
+        };
+        Ok(())
+    }
+
+    /// Counts a record.
+    #[inline]
+    pub(super) fn advance(&mut self) {
+        self.seq = self.seq.wrapping_add(1);
+        self.left = self.left.saturating_sub(1);
+    }
+}
+
+impl core::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Keys")
+            .field("seq", &self.seq)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}

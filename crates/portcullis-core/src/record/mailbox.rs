@@ -1,0 +1,103 @@
+//! What the reading half asks of the writing half: the only thing they share.
+//!
+//! RFC 8446 §4.6.3 (KeyUpdate is answered on the other direction), §6.2 (a fatal alert ends both).
+
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::sync::OnceLock;
+
+use crate::error::Error;
+
+/// The peer asked for a KeyUpdate.
+const ANSWER_KEY_UPDATE: u32 = 1;
+/// The peer has used its key for as long as it may.
+const REQUEST_KEY_UPDATE: u32 = 1 << 1;
+/// The reader has failed.
+const FAILED: u32 = 1 << 2;
+/// The peer has sent close_notify.
+const PEER_CLOSED: u32 = 1 << 3;
+
+const WORK: u32 = ANSWER_KEY_UPDATE | REQUEST_KEY_UPDATE | FAILED;
+
+/// A few flags between a [`Reader`](super::Reader) and its [`Writer`](super::Writer).
+///
+/// There is no lock: posting is one atomic operation, and looking is one relaxed load. What is
+/// asked twice before it is done is done once (§4.6.3 allows one answer to many requests).
+///
+/// The mailbox wakes nobody. A driver whose writer may be asleep looks at
+/// [`has_work`](Self::has_work) after each record that was not data and after each error, and
+/// then calls [`Writer::drain_mailbox`](super::Writer::drain_mailbox).
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    flags: AtomicU32,
+    failure: OnceLock<Error>,
+}
+
+impl Mailbox {
+    /// Whether the writer has something to do: answer a KeyUpdate, ask for one, or send the
+    /// reader's alert.
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & WORK != 0
+    }
+
+    /// Whether the peer has sent close_notify: it sends no more, and may still receive (§6.1).
+    pub fn peer_closed(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & PEER_CLOSED != 0
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & FAILED != 0
+    }
+
+    /// Why the reader failed, if it did.
+    pub fn failure(&self) -> Option<&Error> {
+        self.failure.get()
+    }
+
+    pub(super) fn answer_key_update(&self) {
+        self.flags.fetch_or(ANSWER_KEY_UPDATE, Ordering::Release);
+    }
+
+    pub(super) fn request_key_update(&self) {
+        self.flags.fetch_or(REQUEST_KEY_UPDATE, Ordering::Release);
+    }
+
+    pub(super) fn close(&self) {
+        self.flags.fetch_or(PEER_CLOSED, Ordering::Release);
+    }
+
+    pub(super) fn fail(&self, error: Error) {
+        // The first failure is the one that counts; a reader fails only once anyway.
+        let _ = self.failure.set(error);
+        self.flags.fetch_or(FAILED, Ordering::Release);
+    }
+
+    /// Takes what is to be done; the writer does it all, or puts it back.
+    pub(super) fn take(&self) -> Work {
+        Work(self.flags.fetch_and(!WORK, Ordering::Acquire) & WORK)
+    }
+
+    pub(super) fn put_back(&self, work: Work) {
+        self.flags.fetch_or(work.0, Ordering::Release);
+    }
+}
+
+/// What was in the mailbox.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work(u32);
+
+impl Work {
+    /// The KeyUpdate to send: `Some(true)` asks the peer for one.
+    ///
+    /// A request answers the peer's request as well.
+    pub(super) fn key_update(self) -> Option<bool> {
+        match self.0 & (ANSWER_KEY_UPDATE | REQUEST_KEY_UPDATE) {
+            0 => None,
+            bits => Some(bits & REQUEST_KEY_UPDATE != 0),
+        }
+    }
+
+    pub(super) fn failed(self) -> bool {
+        self.0 & FAILED != 0
+    }
+}

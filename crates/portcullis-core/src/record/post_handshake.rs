@@ -1,0 +1,107 @@
+//! Handshake messages after the handshake: KeyUpdate and NewSessionTicket.
+//!
+//! RFC 8446 §4.6.
+
+use super::assembler::{Assembler, HandshakeBytes};
+use super::{MAX_IDLE, Role};
+use crate::error::Abort;
+use crate::violation::Violation;
+use crate::wire::{HandshakeMessage, HandshakeType, KeyUpdate, KeyUpdateRequest, NewSessionTicket};
+
+/// The longest a ticket may live, in seconds: 7 days (§4.6.1).
+const MAX_TICKET_LIFETIME: u32 = 604_800;
+
+/// What came without application data in between; any data starts it anew.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Idle {
+    pub(super) empty_records: u8,
+    pub(super) warnings: u8,
+    pub(super) key_updates: u8,
+    pub(super) tickets: u8,
+}
+
+/// Counts to `limit`.
+pub(super) fn count(counter: &mut u8, limit: u8, beyond: Violation) -> Result<(), Violation> {
+    if *counter >= limit {
+        return Err(beyond);
+    }
+    *counter += 1;
+    Ok(())
+}
+
+/// Collects and judges the messages; it holds nothing between them.
+#[derive(Debug)]
+pub(super) struct PostHandshake {
+    role: Role,
+    assembler: Assembler,
+    max_handshake_size: usize,
+}
+
+impl PostHandshake {
+    pub(super) fn new(role: Role, max_handshake_size: usize) -> Self {
+        Self {
+            role,
+            assembler: Assembler::default(),
+            max_handshake_size,
+        }
+    }
+
+    /// Whether no message is incomplete.
+    #[inline]
+    pub(super) fn is_quiet(&self) -> bool {
+        self.assembler.is_empty()
+    }
+
+    /// Takes the content of a handshake record; gives the KeyUpdate it ends with, if it does.
+    pub(super) fn on_record(
+        &mut self,
+        content: &[u8],
+        idle: &mut Idle,
+    ) -> Result<Option<KeyUpdateRequest>, Abort> {
+        if content.is_empty() {
+            return Err(Violation::EmptyRecord.into());
+        }
+        self.assembler.push(content);
+        while let Some(message) = self.assembler.pop(self.max_handshake_size)? {
+            match message.typ() {
+                HandshakeType::KEY_UPDATE => {
+                    // §5.1: what follows would be under the new key.
+                    if !self.is_quiet() {
+                        return Err(Violation::MessageSpansKeyChange.into());
+                    }
+                    let beyond = Violation::TooManyKeyUpdates;
+                    count(&mut idle.key_updates, MAX_IDLE, beyond)?;
+                    return key_update(&message).map(Some);
+                }
+                HandshakeType::NEW_SESSION_TICKET if self.role == Role::Client => {
+                    count(&mut idle.tickets, MAX_IDLE, Violation::TooManyTickets)?;
+                    check_ticket(&message)?;
+                }
+                _ => return Err(Violation::UnexpectedPostHandshakeMessage.into()),
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn key_update(message: &HandshakeBytes) -> Result<KeyUpdateRequest, Abort> {
+    let KeyUpdate { request_update } = KeyUpdate::decode(message.body())?;
+    match request_update {
+        KeyUpdateRequest::UPDATE_NOT_REQUESTED | KeyUpdateRequest::UPDATE_REQUESTED => {
+            Ok(request_update)
+        }
+        _ => Err(Violation::BadKeyUpdate.into()),
+    }
+}
+
+/// Tickets are checked and dropped: no session is offered again.
+fn check_ticket(message: &HandshakeBytes) -> Result<(), Abort> {
+    let ticket = NewSessionTicket::decode(message.body())?;
+    if ticket.ticket_lifetime > MAX_TICKET_LIFETIME {
+        return Err(Violation::TicketLifetimeTooLong.into());
+    }
+    if ticket.extensions.duplicate().is_some() {
+        return Err(Violation::DuplicateExtension.into());
+    }
+    Ok(())
+}

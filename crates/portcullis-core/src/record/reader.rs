@@ -1,0 +1,427 @@
+//! What the peer sends on an established connection, opened where it is wanted.
+//!
+//! RFC 8446 §5.2, §5.4, §4.6, §6.
+
+use core::ops::Range;
+use std::sync::Arc;
+
+use super::header::{self, Header};
+use super::keys::Keys;
+use super::post_handshake::{Idle, PostHandshake, count};
+use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, TAG, alert};
+use crate::alert::AlertDescription;
+use crate::error::{Abort, Error, Misuse, Reason, Stage};
+use crate::violation::Violation;
+use crate::wire::{ContentType, KeyUpdateRequest};
+
+/// How many times its cipher's limit a key may open before it is refused.
+///
+/// The peer is asked for a KeyUpdate at the limit; what it had sent before it read that still
+/// has to open.
+const GRACE: u64 = 4;
+
+/// What stands at the front of received bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// No complete record: at least this many more bytes are needed.
+    NeedMore {
+        /// Bytes to read before asking again can give another answer.
+        at_least: usize,
+    },
+    /// A complete record.
+    Record {
+        /// Bytes of the record, its header included: what to give to `open_…`.
+        len: usize,
+        /// Bytes that [`Reader::open_into`] needs as output: one more than the content.
+        plaintext: usize,
+    },
+    /// The peer has closed before; these bytes are to be ignored (§6.1).
+    Closed,
+}
+
+/// What was in a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// Application data, never empty: where it stands in the buffer it was opened in.
+    Data(Range<usize>),
+    /// Something that was handled: a KeyUpdate, a ticket, an ignored warning, no data.
+    Nothing,
+    /// The peer's close_notify: it sends no more (§6.1).
+    Closed,
+}
+
+/// The reading half of an established connection.
+///
+/// It holds keys and counters and no buffer. The driver reads from the transport into memory of
+/// its own, finds records with [`frame`](Self::frame), and opens each either straight into the
+/// buffer of whoever reads ([`open_into`](Self::open_into)) or where it stands
+/// ([`open_in_place`](Self::open_in_place)).
+///
+/// Any rule the peer breaks ends the connection: the same [`Error`] comes from then on, and the
+/// alert is in the mailbox for the [`Writer`](super::Writer) to send. After an error, and after
+/// a batch of records, a driver whose writer may be asleep looks at
+/// [`writer_has_work`](Self::writer_has_work).
+#[derive(Debug)]
+pub struct Reader {
+    /// `keys.left` is 0 as well when no record may be opened any more: the one thing to look
+    /// at per record.
+    pub(super) keys: Keys,
+    inner_limit: usize,
+    idle: Idle,
+    post_handshake: PostHandshake,
+    /// Whether the peer was asked to update this key because it is worn out.
+    asked_for_update: bool,
+    state: State,
+    mailbox: Arc<Mailbox>,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    Closed,
+    Failed(Error),
+}
+
+impl Reader {
+    pub(super) fn new(
+        role: Role,
+        keys: Keys,
+        inner_limit: usize,
+        max_handshake_size: usize,
+        mailbox: Arc<Mailbox>,
+    ) -> Self {
+        Self {
+            keys,
+            inner_limit,
+            idle: Idle::default(),
+            post_handshake: PostHandshake::new(role, max_handshake_size),
+            asked_for_update: false,
+            state: State::Open,
+            mailbox,
+        }
+    }
+
+    /// Looks for a record at the front of `input` and checks its header.
+    ///
+    /// # Errors
+    /// When the header is none that may come now, or the connection has failed before.
+    #[inline]
+    pub fn frame(&mut self, input: &[u8]) -> Result<Frame, Error> {
+        if !matches!(self.state, State::Open) {
+            return self.refuse().map(|_| Frame::Closed);
+        }
+        let Some(head) = input.first_chunk() else {
+            return Ok(Frame::NeedMore {
+                at_least: HEADER - input.len(),
+            });
+        };
+        let inner = match self.inner_length(*head) {
+            Ok(inner) => inner,
+            Err(violation) => return Err(self.fail(violation.into())),
+        };
+        let len = HEADER + inner + TAG;
+        Ok(match len.checked_sub(input.len()) {
+            None | Some(0) => Frame::Record {
+                len,
+                plaintext: inner,
+            },
+            Some(at_least) => Frame::NeedMore { at_least },
+        })
+    }
+
+    /// Opens a record into `out`, without a copy.
+    ///
+    /// `record` is exactly the bytes that [`frame`](Self::frame) counted, and `out` has at
+    /// least the `plaintext` bytes it gave. These hold the content, its type and padding, so a
+    /// reader's buffer of exactly the content is one byte too short: then
+    /// [`open_in_place`](Self::open_in_place) and copy. On [`Opened::Data`] the data is
+    /// `out[range]`; what follows it up to `plaintext` bytes is overwritten. In every other
+    /// case these bytes of `out` are zero.
+    ///
+    /// # Errors
+    /// When the record does not open or breaks a rule, or the connection has failed before.
+    /// [`Reason::Misuse`] for wrong lengths leaves the connection as it was.
+    #[inline]
+    pub fn open_into(&mut self, record: &[u8], out: &mut [u8]) -> Result<Opened, Error> {
+        if self.keys.left == 0
+            && let Some(opened) = self.on_worn_out()?
+        {
+            return Ok(opened);
+        }
+        let inner_length = self.check(record)?;
+        let Some((head, sealed)) = record.split_first_chunk::<HEADER>() else {
+            return Err(wrong_length());
+        };
+        let Some((ciphertext, tag)) = sealed.split_at_checked(inner_length) else {
+            return Err(wrong_length());
+        };
+        let Some(inner) = out.get_mut(..inner_length) else {
+            return Err(wrong_length());
+        };
+        let seq = self.keys.seq;
+        if self
+            .keys
+            .key
+            .open_into(seq, head, ciphertext, tag, inner)
+            .is_err()
+        {
+            inner.fill(0);
+            return Err(self.fail(Violation::BadRecordMac.into()));
+        }
+        self.keys.advance();
+        self.sort(inner, 0)
+    }
+
+    /// Opens a record where it stands.
+    ///
+    /// `record` is exactly the bytes that [`frame`](Self::frame) counted. On [`Opened::Data`]
+    /// the data is `record[range]`; otherwise nothing that was protected is left there.
+    ///
+    /// # Errors
+    /// As [`open_into`](Self::open_into).
+    #[inline]
+    pub fn open_in_place(&mut self, record: &mut [u8]) -> Result<Opened, Error> {
+        if self.keys.left == 0
+            && let Some(opened) = self.on_worn_out()?
+        {
+            return Ok(opened);
+        }
+        self.check(record)?;
+        let Some((head, sealed)) = record.split_first_chunk_mut::<HEADER>() else {
+            return Err(wrong_length());
+        };
+        let seq = self.keys.seq;
+        let Ok(inner) = self.keys.key.open_in_place(seq, head, sealed) else {
+            sealed.fill(0);
+            return Err(self.fail(Violation::BadRecordMac.into()));
+        };
+        self.keys.advance();
+        self.sort(inner, HEADER)
+    }
+
+    /// The transport has ended.
+    ///
+    /// # Errors
+    /// [`Reason::Truncated`] when the peer has not sent close_notify (§6.1), or the error with
+    /// which the connection had failed before.
+    pub fn eof(&mut self) -> Result<(), Error> {
+        match &self.state {
+            State::Closed => Ok(()),
+            State::Failed(error) => Err(error.clone()),
+            State::Open => {
+                let error = Abort(Reason::Truncated).into_error(Stage::Connected);
+                // The writer is not told: this direction may be the only one that is cut.
+                self.stop(State::Failed(error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the peer has sent close_notify.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Whether the writer should be woken to look into its mailbox.
+    #[inline]
+    pub fn writer_has_work(&self) -> bool {
+        self.mailbox.has_work()
+    }
+
+    /// What this half shares with its writer.
+    pub fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
+    /// The current traffic secret of the peer's direction.
+    ///
+    /// Whoever has it can read and forge what the peer sends from here on: for key logs and
+    /// for handing the connection to a kernel.
+    pub fn traffic_secret(&self) -> &[u8] {
+        self.keys.secret.as_bytes()
+    }
+
+    /// How many KeyUpdates of the peer were seen: the N of `application_traffic_secret_N`.
+    pub fn key_generation(&self) -> u64 {
+        self.keys.generation
+    }
+
+    /// How many records were opened under the current key: the next sequence number.
+    pub fn sequence_number(&self) -> u64 {
+        self.keys.seq
+    }
+
+    /// Checks a header; gives the length of the inner plaintext.
+    #[inline]
+    fn inner_length(&self, head: [u8; HEADER]) -> Result<usize, Violation> {
+        let [typ, major, minor, high, low] = head;
+        let body = usize::from(u16::from_be_bytes([high, low]));
+        let inner = body.wrapping_sub(TAG);
+        if (typ, major, minor) == (ContentType::APPLICATION_DATA.0, 3, 3)
+            && inner <= self.inner_limit
+        {
+            return Ok(inner);
+        }
+        Err(wrong_header(head, self.inner_limit))
+    }
+
+    /// Checks that `record` is one record, no less and no more.
+    #[inline]
+    fn check(&mut self, record: &[u8]) -> Result<usize, Error> {
+        let Some(head) = record.first_chunk() else {
+            return Err(wrong_length());
+        };
+        match self.inner_length(*head) {
+            Ok(inner) if HEADER + inner + TAG == record.len() => Ok(inner),
+            Ok(_) => Err(wrong_length()),
+            Err(violation) => Err(self.fail(violation.into())),
+        }
+    }
+
+    /// Says what an inner plaintext is; it begins at `start` of the caller's buffer.
+    #[inline]
+    fn sort(&mut self, inner: &mut [u8], start: usize) -> Result<Opened, Error> {
+        match header::content(inner) {
+            Some((length @ 1.., ContentType::APPLICATION_DATA))
+                if self.post_handshake.is_quiet() =>
+            {
+                self.idle = Idle::default();
+                Ok(Opened::Data(start..start + length))
+            }
+            content => {
+                let opened = self.on_other(content, inner);
+                inner.fill(0);
+                opened.map_err(|abort| self.fail(abort))
+            }
+        }
+    }
+
+    #[cold]
+    fn on_other(
+        &mut self,
+        content: Option<(usize, ContentType)>,
+        inner: &[u8],
+    ) -> Result<Opened, Abort> {
+        let (length, typ) = content.ok_or(Violation::NoContentType)?;
+        let content = inner.get(..length).unwrap_or_default();
+        match typ {
+            ContentType::HANDSHAKE => {
+                let update = self.post_handshake.on_record(content, &mut self.idle)?;
+                if let Some(request) = update {
+                    self.on_key_update(request)?;
+                }
+                Ok(Opened::Nothing)
+            }
+            ContentType::ALERT => self.on_alert(content),
+            ContentType::APPLICATION_DATA if !self.post_handshake.is_quiet() => {
+                Err(Violation::InterleavedRecord.into())
+            }
+            ContentType::APPLICATION_DATA => {
+                let beyond = Violation::TooManyEmptyRecords;
+                count(&mut self.idle.empty_records, MAX_IDLE, beyond)?;
+                Ok(Opened::Nothing)
+            }
+            ContentType::CHANGE_CIPHER_SPEC => Err(Violation::UnexpectedChangeCipherSpec.into()),
+            _ => Err(Violation::UnknownRecordType.into()),
+        }
+    }
+
+    fn on_key_update(&mut self, request: KeyUpdateRequest) -> Result<(), Abort> {
+        self.keys.update()?;
+        self.asked_for_update = false;
+        if request == KeyUpdateRequest::UPDATE_REQUESTED {
+            self.mailbox.answer_key_update();
+        }
+        Ok(())
+    }
+
+    /// §6: the level says nothing; every alert but the two closures ends the connection.
+    fn on_alert(&mut self, content: &[u8]) -> Result<Opened, Abort> {
+        let description = alert::decode(content)?.description;
+        if !alert::is_closure(description) {
+            return Err(Abort(Reason::AlertReceived(description)));
+        }
+        if !self.post_handshake.is_quiet() {
+            return Err(Violation::InterleavedRecord.into());
+        }
+        if description == AlertDescription::CLOSE_NOTIFY {
+            self.mailbox.close();
+            self.stop(State::Closed);
+            return Ok(Opened::Closed);
+        }
+        let beyond = Violation::TooManyWarnings;
+        count(&mut self.idle.warnings, MAX_WARNINGS, beyond)?;
+        Ok(Opened::Nothing)
+    }
+
+    /// No record is left under this key: the connection is over, or the key is worn out
+    /// (§5.5).
+    #[cold]
+    fn on_worn_out(&mut self) -> Result<Option<Opened>, Error> {
+        if !matches!(self.state, State::Open) {
+            return self.refuse().map(Some);
+        }
+        let limit = self.keys.secret.suite_parameters().aead.record_limit();
+        let grace = limit
+            .saturating_mul(GRACE - 1)
+            .min(u64::MAX - self.keys.seq);
+        if self.asked_for_update || grace == 0 {
+            return Err(self.fail(Violation::AeadLimitReached.into()));
+        }
+        self.asked_for_update = true;
+        self.keys.left = grace;
+        self.mailbox.request_key_update();
+        Ok(None)
+    }
+
+    #[cold]
+    fn refuse(&self) -> Result<Opened, Error> {
+        match &self.state {
+            State::Failed(error) => Err(error.clone()),
+            State::Closed | State::Open => Ok(Opened::Closed),
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, abort: Abort) -> Error {
+        let error = abort.into_error(Stage::Connected);
+        self.mailbox.fail(error.clone());
+        self.stop(State::Failed(error.clone()));
+        error
+    }
+
+    fn stop(&mut self, state: State) {
+        self.keys.left = 0;
+        self.state = state;
+    }
+}
+
+/// Why a header is not that of a protected record within the limits.
+#[cold]
+fn wrong_header(head: [u8; HEADER], inner_limit: usize) -> Violation {
+    let header = match Header::check(head, true) {
+        Ok(header) => header,
+        Err(violation) => return violation,
+    };
+    match header.typ {
+        ContentType::CHANGE_CIPHER_SPEC => return Violation::UnexpectedChangeCipherSpec,
+        ContentType::APPLICATION_DATA => {}
+        _ => return Violation::UnprotectedRecord,
+    }
+    match header.body.checked_sub(TAG) {
+        // Too short to hold a tag, it cannot open.
+        None => Violation::BadRecordMac,
+        Some(inner) => header::check_inner(inner, inner_limit)
+            .err()
+            .unwrap_or(Violation::BadRecordMac),
+    }
+}
+
+#[cold]
+fn wrong_length() -> Error {
+    Abort::from(Misuse::new(
+        "open_into and open_in_place take exactly one record, as `frame` counted it, and an \
+         output of at least the `plaintext` bytes it gave",
+    ))
+    .into_error(Stage::Connected)
+}

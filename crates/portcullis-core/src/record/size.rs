@@ -1,0 +1,150 @@
+//! How much goes into a record, and how much padding: the one place that decides.
+//!
+//! RFC 8446 §5.1, §5.4; RFC 8449 §4 (`record_size_limit`); RFC 6066 §4 (`max_fragment_length`).
+
+use super::{HEADER, MAX_INNER_PLAINTEXT, TAG};
+use crate::wire::MAX_PLAINTEXT;
+
+/// How records are padded, to hide how long their content is (RFC 8446 §5.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PaddingPolicy {
+    /// No padding.
+    #[default]
+    None,
+    /// The content and its type are padded to a multiple of this many bytes, as far as the
+    /// record may be that long. 0 and 1 pad nothing.
+    Block(u16),
+}
+
+/// The limits on what this side sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RecordSize {
+    /// Bytes of content in a record, from `max_fragment_length` or this side's wish.
+    fragment: u16,
+    /// Bytes of inner plaintext (content, type, padding) in a protected record.
+    inner: u16,
+    padding: PaddingPolicy,
+}
+
+impl Default for RecordSize {
+    fn default() -> Self {
+        Self {
+            fragment: MAX_PLAINTEXT as u16,
+            inner: MAX_INNER_PLAINTEXT as u16,
+            padding: PaddingPolicy::None,
+        }
+    }
+}
+
+impl RecordSize {
+    /// Takes the peer's `record_size_limit`: it counts the content type and the padding, and
+    /// binds protected records only (RFC 8449 §4). Values below 64 were refused when decoded.
+    pub(super) fn set_record_size_limit(&mut self, limit: u16) {
+        self.inner = limit.clamp(2, MAX_INNER_PLAINTEXT as u16);
+    }
+
+    /// Bounds the content of every record, from `max_fragment_length` or configuration.
+    pub(super) fn set_max_fragment(&mut self, limit: u16) {
+        self.fragment = limit.clamp(1, MAX_PLAINTEXT as u16);
+    }
+
+    /// Sets how protected records are padded.
+    pub(super) fn set_padding(&mut self, padding: PaddingPolicy) {
+        self.padding = padding;
+    }
+
+    /// The most content in an unprotected record.
+    pub(super) fn unprotected(&self) -> usize {
+        self.fragment.into()
+    }
+
+    /// The most content in a protected record.
+    pub(super) fn protected(&self) -> usize {
+        self.fragment.min(self.inner - 1).into()
+    }
+
+    /// How many zeros follow `content` bytes and their type.
+    #[inline]
+    pub(super) fn padding(&self, content: usize) -> usize {
+        match self.padding {
+            PaddingPolicy::None | PaddingPolicy::Block(0 | 1) => 0,
+            PaddingPolicy::Block(block) => {
+                let inner = content + 1;
+                let padded = inner.next_multiple_of(block.into());
+                padded.min(self.inner.into()).saturating_sub(inner)
+            }
+        }
+    }
+
+    /// How long the record with `content` bytes becomes on the wire.
+    #[inline]
+    pub(super) fn record(&self, content: usize) -> usize {
+        HEADER + content + 1 + self.padding(content) + TAG
+    }
+
+    /// The most content whose record has at most `room` bytes.
+    pub(super) fn fitting(&self, room: usize) -> usize {
+        let inner = room.saturating_sub(HEADER + TAG).min(self.inner.into());
+        let inner = match self.padding {
+            PaddingPolicy::Block(block @ 2..) if inner < self.inner.into() => {
+                inner - inner % usize::from(block)
+            }
+            _ => inner,
+        };
+        self.protected().min(inner.saturating_sub(1))
+    }
+
+    /// How long `content` bytes become on the wire, in as few records as possible.
+    pub(super) fn sealed(&self, content: usize) -> usize {
+        let fragment = self.protected();
+        let tail = content % fragment;
+        let full = (content / fragment).saturating_mul(self.record(fragment));
+        full.saturating_add(if tail == 0 { 0 } else { self.record(tail) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strictest_limit_wins() {
+        let mut size = RecordSize::default();
+        assert_eq!((size.unprotected(), size.protected()), (16384, 16384));
+        size.set_record_size_limit(64);
+        assert_eq!((size.unprotected(), size.protected()), (16384, 63));
+        size.set_max_fragment(32);
+        assert_eq!((size.unprotected(), size.protected()), (32, 32));
+        size.set_record_size_limit(u16::MAX);
+        size.set_max_fragment(u16::MAX);
+        assert_eq!(size.protected(), 16384);
+    }
+
+    #[test]
+    fn padding_never_outgrows_the_record() {
+        let mut size = RecordSize::default();
+        size.set_padding(PaddingPolicy::Block(100));
+        assert_eq!(size.padding(1), 98);
+        assert_eq!(size.padding(99), 0);
+        assert_eq!(size.padding(100), 99);
+        assert_eq!(size.padding(16384), 0);
+        assert_eq!(size.padding(16383), 1);
+        size.set_record_size_limit(64);
+        assert_eq!(size.padding(10), 53);
+        assert_eq!(size.padding(63), 0);
+        assert_eq!(size.record(63), 64 + 21);
+        size.set_padding(PaddingPolicy::Block(0));
+        assert_eq!(size.padding(10), 0);
+    }
+
+    #[test]
+    fn sealed_length_counts_every_record() {
+        let mut size = RecordSize::default();
+        assert_eq!(size.sealed(0), 0);
+        assert_eq!(size.sealed(1), 23);
+        assert_eq!(size.sealed(16385), 16406 + 23);
+        size.set_padding(PaddingPolicy::Block(1000));
+        assert_eq!(size.sealed(16385), 16406 + 1021);
+    }
+}

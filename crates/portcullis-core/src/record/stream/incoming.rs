@@ -1,0 +1,221 @@
+//! From received bytes to handshake messages and alerts.
+//!
+//! RFC 8446 §5.1 (framing, interleaving), §5.2 (protection), §4.2.10 (skipping early data),
+//! D.4 (change_cipher_spec).
+
+use core::ops::Range;
+use std::sync::Arc;
+
+use super::super::alert;
+use super::super::assembler::{Assembler, HandshakeBytes};
+use super::super::header::{self, Header};
+use super::super::{HEADER, MAX_WARNINGS, Mailbox, Reader, Role};
+use super::opener::Opener;
+use crate::alert::{AlertDescription, AlertLevel};
+use crate::error::{Abort, Reason};
+use crate::key_schedule::TrafficSecret;
+use crate::violation::Violation;
+use crate::wire::ContentType;
+
+/// What the peer sent.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A complete handshake message.
+    Handshake(HandshakeBytes),
+    /// An alert of a known level; its description may be one nobody knows.
+    Alert {
+        level: AlertLevel,
+        description: AlertDescription,
+    },
+    /// A record of application data, which no state of the handshake wants.
+    ApplicationData,
+}
+
+/// The reading side during the handshake.
+///
+/// Holds what was fed and not yet consumed, which after [`next`](Self::next) has said `None` is
+/// less than one record, and the handshake message being assembled (at most
+/// `max_handshake_size` and one record). While the handshake is paused the driver must not
+/// feed without bound. Total work is linear in the bytes fed, in whatever pieces they come.
+///
+/// After an `Err` the connection is over; the value must not be used again.
+pub(crate) struct Incoming {
+    buffer: Vec<u8>,
+    /// How much of `buffer` is consumed.
+    start: usize,
+    first_record: bool,
+    opener: Opener,
+    assembler: Assembler,
+    max_handshake_size: usize,
+    /// Warning alerts since the last handshake record.
+    warnings: u8,
+}
+
+impl Incoming {
+    /// Starts without keys; handshake messages have at most `max_handshake_size` bytes of body.
+    pub(crate) fn new(role: Role, max_handshake_size: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            first_record: true,
+            opener: Opener::new(role),
+            assembler: Assembler::default(),
+            max_handshake_size,
+            warnings: 0,
+        }
+    }
+
+    /// Adds received bytes.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        // Moves no more than was consumed since the last move, so that the whole is linear.
+        if self.start > 0 && self.start >= self.buffer.len().saturating_sub(self.start) {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Gives the next message, or `None` until more is fed.
+    ///
+    /// Call it again after each message: keys may have to be installed in between.
+    pub(crate) fn next(&mut self) -> Result<Option<Message>, Abort> {
+        loop {
+            if let Some(message) = self.assembler.pop(self.max_handshake_size)? {
+                return Ok(Some(Message::Handshake(message)));
+            }
+            let Some((header, range)) = self.frame()? else {
+                return Ok(None);
+            };
+            self.start = range.end;
+            if let Some(message) = self.on_record(header, range)? {
+                return Ok(Some(message));
+            }
+        }
+    }
+
+    /// Installs the key under which the next record is protected.
+    ///
+    /// # Errors
+    /// When handshake bytes wait that came under the old key (§5.1).
+    pub(crate) fn install_read(&mut self, secret: TrafficSecret) -> Result<(), Abort> {
+        if !self.assembler.is_empty() {
+            return Err(Violation::MessageSpansKeyChange.into());
+        }
+        self.opener.install(secret)
+    }
+
+    /// Says what `record_size_limit` this side announced: the most inner plaintext (content,
+    /// type and padding) in a protected record (RFC 8449 §4).
+    pub(crate) fn set_record_size_limit(&mut self, limit: u16) {
+        self.opener.limit_inner(limit.into());
+    }
+
+    /// Says what `max_fragment_length` was negotiated: the most content in a record
+    /// (RFC 6066 §4), padding included (§5.4).
+    pub(crate) fn set_max_fragment(&mut self, limit: u16) {
+        self.opener.limit_inner(usize::from(limit) + 1);
+    }
+
+    /// Whether change_cipher_spec is let pass: from the first ClientHello to the peer's
+    /// Finished (§5).
+    pub(crate) fn allow_ccs(&mut self, allow: bool) {
+        self.opener.allow_ccs(allow);
+    }
+
+    /// Skips the early data of a client that is not granted any, up to `max_bytes` of records
+    /// (§4.2.10).
+    ///
+    /// Without read keys, that is after HelloRetryRequest, records of application_data are
+    /// skipped until the next handshake record. With read keys, records that do not open are
+    /// skipped until the first that does.
+    pub(crate) fn skip_early_data(&mut self, max_bytes: usize) {
+        self.opener.skip(max_bytes);
+    }
+
+    /// The bytes fed and not consumed, when the handshake is given up.
+    pub(crate) fn into_unread(mut self) -> Vec<u8> {
+        self.buffer.drain(..self.start);
+        self.buffer
+    }
+
+    /// Turns into the data path: the reader goes on with the installed keys, and the bytes are
+    /// those it must be given before any other.
+    ///
+    /// # Errors
+    /// When part of a handshake message waits, or when no keys are installed.
+    pub(crate) fn into_reader(mut self, mailbox: Arc<Mailbox>) -> Result<(Reader, Vec<u8>), Abort> {
+        if !self.assembler.is_empty() {
+            return Err(Violation::MessageSpansKeyChange.into());
+        }
+        self.buffer.drain(..self.start);
+        let reader = self.opener.into_reader(self.max_handshake_size, mailbox)?;
+        Ok((reader, self.buffer))
+    }
+
+    /// Finds the next complete record: its header, and where it stands in `buffer`.
+    fn frame(&mut self) -> Result<Option<(Header, Range<usize>)>, Abort> {
+        let rest = self.buffer.get(self.start..).unwrap_or_default();
+        let Some(&bytes) = rest.first_chunk::<HEADER>() else {
+            return Ok(None);
+        };
+        if self.first_record && !header::is_known(ContentType(bytes[0])) {
+            return Err(Abort(Reason::NotTls { first_bytes: bytes }));
+        }
+        let header = Header::check(bytes, self.opener.is_protected())?;
+        let length = HEADER + header.body;
+        if rest.len() < length {
+            return Ok(None);
+        }
+        self.first_record = false;
+        Ok(Some((header, self.start..self.start + length)))
+    }
+
+    /// Opens the record at `range` of the buffer and sorts its content.
+    fn on_record(&mut self, header: Header, range: Range<usize>) -> Result<Option<Message>, Abort> {
+        let mid_message = !self.assembler.is_empty();
+        let record = self.buffer.get_mut(range).unwrap_or_default();
+        let Some((typ, content)) = self.opener.open(header, record, mid_message)? else {
+            return Ok(None);
+        };
+        match typ {
+            ContentType::HANDSHAKE if content.is_empty() => Err(Violation::EmptyRecord.into()),
+            ContentType::HANDSHAKE => {
+                self.assembler.push(content);
+                self.warnings = 0;
+                Ok(None)
+            }
+            ContentType::ALERT => {
+                let alert = alert::decode(content)?;
+                if mid_message && alert::is_closure(alert.description) {
+                    return Err(Violation::InterleavedRecord.into());
+                }
+                if alert.level == AlertLevel::WARNING {
+                    if self.warnings == MAX_WARNINGS {
+                        return Err(Violation::TooManyWarnings.into());
+                    }
+                    self.warnings += 1;
+                }
+                Ok(Some(Message::Alert {
+                    level: alert.level,
+                    description: alert.description,
+                }))
+            }
+            ContentType::APPLICATION_DATA if mid_message => {
+                Err(Violation::InterleavedRecord.into())
+            }
+            ContentType::APPLICATION_DATA => Ok(Some(Message::ApplicationData)),
+            ContentType::CHANGE_CIPHER_SPEC => Err(Violation::UnexpectedChangeCipherSpec.into()),
+            _ => Err(Violation::UnknownRecordType.into()),
+        }
+    }
+}
+
+impl core::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Incoming")
+            .field("unread", &self.buffer.len().saturating_sub(self.start))
+            .field("assembler", &self.assembler)
+            .field("opener", &self.opener)
+            .finish_non_exhaustive()
+    }
+}

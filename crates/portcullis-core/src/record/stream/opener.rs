@@ -1,0 +1,154 @@
+//! One record at a time: which are let through, which are dropped, and what they hold.
+//!
+//! RFC 8446 §5 (change_cipher_spec), §5.2 (protection), §4.2.10 (skipping early data).
+
+use std::sync::Arc;
+
+use super::super::header::{self, Header};
+use super::super::keys::Keys;
+use super::super::{HEADER, MAX_IDLE, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role};
+use crate::error::{Abort, Reason};
+use crate::key_schedule::TrafficSecret;
+use crate::violation::Violation;
+use crate::wire::ContentType;
+
+/// Takes the protection off records, once there is any.
+#[derive(Debug)]
+pub(super) struct Opener {
+    role: Role,
+    keys: Option<Keys>,
+    inner_limit: usize,
+    allow_ccs: bool,
+    /// change_cipher_spec records dropped in all.
+    dropped: u8,
+    /// Bytes of early data that may still be skipped, while any may.
+    skip: Option<usize>,
+    opened_any: bool,
+}
+
+impl Opener {
+    pub(super) fn new(role: Role) -> Self {
+        Self {
+            role,
+            keys: None,
+            inner_limit: MAX_INNER_PLAINTEXT,
+            allow_ccs: false,
+            dropped: 0,
+            skip: None,
+            opened_any: false,
+        }
+    }
+
+    pub(super) fn install(&mut self, secret: TrafficSecret) -> Result<(), Abort> {
+        self.keys = Some(Keys::new(secret)?);
+        Ok(())
+    }
+
+    pub(super) fn is_protected(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Bounds the inner plaintext; of several bounds the strictest counts.
+    pub(super) fn limit_inner(&mut self, limit: usize) {
+        self.inner_limit = self.inner_limit.min(limit);
+    }
+
+    pub(super) fn allow_ccs(&mut self, allow: bool) {
+        self.allow_ccs = allow;
+    }
+
+    pub(super) fn skip(&mut self, max_bytes: usize) {
+        self.skip = Some(max_bytes);
+    }
+
+    pub(super) fn into_reader(
+        self,
+        max_handshake_size: usize,
+        mailbox: Arc<Mailbox>,
+    ) -> Result<Reader, Abort> {
+        let keys = self
+            .keys
+            .ok_or(Abort(Reason::Crypto("installing the reader's keys")))?;
+        Ok(Reader::new(
+            self.role,
+            keys,
+            self.inner_limit,
+            max_handshake_size,
+            mailbox,
+        ))
+    }
+
+    /// Gives the true type and the content of a record, or `None` when it is dropped.
+    pub(super) fn open<'a>(
+        &mut self,
+        header: Header,
+        record: &'a mut [u8],
+        mid_message: bool,
+    ) -> Result<Option<(ContentType, &'a [u8])>, Abort> {
+        let Some((head, body)) = record.split_first_chunk_mut::<HEADER>() else {
+            return Ok(None);
+        };
+        if header.typ == ContentType::CHANGE_CIPHER_SPEC {
+            return self.on_change_cipher_spec(body, mid_message).map(|()| None);
+        }
+        let Some(keys) = &mut self.keys else {
+            return match (header.typ, &mut self.skip) {
+                (ContentType::APPLICATION_DATA, Some(left)) => {
+                    discard(left, header.body).map(|()| None)
+                }
+                (ContentType::HANDSHAKE, skip) => {
+                    *skip = None;
+                    Ok(Some((header.typ, body)))
+                }
+                _ => Ok(Some((header.typ, body))),
+            };
+        };
+        if header.typ != ContentType::APPLICATION_DATA {
+            // A client that cannot derive the keys can only say so in the clear.
+            if header.typ == ContentType::ALERT && self.role == Role::Server && !self.opened_any {
+                return Ok(Some((header.typ, body)));
+            }
+            return Err(Violation::UnprotectedRecord.into());
+        }
+        if keys.left == 0 {
+            return Err(Violation::AeadLimitReached.into());
+        }
+        let Ok(inner) = keys.key.open_in_place(keys.seq, head, body) else {
+            return match &mut self.skip {
+                Some(left) => discard(left, header.body).map(|()| None),
+                None => Err(Violation::BadRecordMac.into()),
+            };
+        };
+        keys.advance();
+        self.skip = None;
+        self.opened_any = true;
+        header::check_inner(inner.len(), self.inner_limit)?;
+        let (length, typ) = header::content(inner).ok_or(Violation::NoContentType)?;
+        Ok(inner.get(..length).map(|content| (typ, content)))
+    }
+
+    fn on_change_cipher_spec(&mut self, body: &[u8], mid_message: bool) -> Result<(), Abort> {
+        if !self.allow_ccs {
+            return Err(Violation::UnexpectedChangeCipherSpec.into());
+        }
+        if body != [1] {
+            return Err(Violation::MalformedChangeCipherSpec.into());
+        }
+        if mid_message {
+            return Err(Violation::InterleavedRecord.into());
+        }
+        if self.dropped == MAX_IDLE {
+            return Err(Violation::TooManyChangeCipherSpecs.into());
+        }
+        self.dropped += 1;
+        Ok(())
+    }
+}
+
+/// Counts a record of early data that is thrown away.
+fn discard(left: &mut usize, body: usize) -> Result<(), Abort> {
+    *left = left
+        .checked_sub(HEADER + body)
+        .ok_or(Violation::TooMuchEarlyData)?;
+    Ok(())
+}

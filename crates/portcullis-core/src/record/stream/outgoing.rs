@@ -1,0 +1,199 @@
+//! From handshake messages and alerts to bytes to transmit.
+//!
+//! RFC 8446 §5.1 (fragmentation, legacy versions), §5.2, §5.4, D.4.
+
+use std::sync::Arc;
+
+use super::super::alert;
+use super::super::header;
+use super::super::keys::Keys;
+use super::super::size::RecordSize;
+use super::super::{HEADER, Mailbox, PaddingPolicy, Role, TAG, Writer};
+use crate::alert::AlertDescription;
+use crate::error::{Abort, Reason};
+use crate::key_schedule::TrafficSecret;
+use crate::wire::ContentType;
+
+/// The writing side during the handshake.
+///
+/// Handshake messages are collected and go out in as few records as the limits allow, when
+/// something else is queued, when the key changes, or when the bytes are taken.
+pub(crate) struct Outgoing {
+    /// Records, ready for the transport.
+    ready: Vec<u8>,
+    /// Handshake messages not yet in a record.
+    flight: Vec<u8>,
+    keys: Option<Keys>,
+    size: RecordSize,
+    /// The legacy version of the next unprotected handshake record.
+    hello_version: u16,
+}
+
+impl Outgoing {
+    /// Starts without keys and with the limits of the protocol.
+    pub(crate) fn new(role: Role) -> Self {
+        Self {
+            ready: Vec::new(),
+            flight: Vec::new(),
+            keys: None,
+            size: RecordSize::default(),
+            // §5.1: the initial ClientHello may carry 0x0301, for the sake of old servers.
+            hello_version: match role {
+                Role::Client => 0x0301,
+                Role::Server => 0x0303,
+            },
+        }
+    }
+
+    /// Queues handshake messages with their headers.
+    pub(crate) fn handshake(&mut self, messages: &[u8]) {
+        self.flight.extend_from_slice(messages);
+    }
+
+    /// Queues the dummy change_cipher_spec of middlebox compatibility mode (D.4); it is never
+    /// protected.
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub(crate) fn change_cipher_spec(&mut self) -> Result<(), Abort> {
+        self.flush()?;
+        self.unprotected(ContentType::CHANGE_CIPHER_SPEC, &[1], 0x0303);
+        Ok(())
+    }
+
+    /// Queues an alert; its level follows from its description (§6).
+    ///
+    /// `user_canceled` alone would be ignored by the peer, so close_notify follows it (§6.1).
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub(crate) fn alert(&mut self, description: AlertDescription) -> Result<(), Abort> {
+        self.flush()?;
+        self.record(ContentType::ALERT, &alert::encode(description), 0x0303)?;
+        if description == AlertDescription::USER_CANCELED {
+            let close = alert::encode(AlertDescription::CLOSE_NOTIFY);
+            self.record(ContentType::ALERT, &close, 0x0303)?;
+        }
+        Ok(())
+    }
+
+    /// Protects everything queued from now on with keys from `secret`; what is queued goes out
+    /// under the old ones.
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub(crate) fn install_write(&mut self, secret: TrafficSecret) -> Result<(), Abort> {
+        self.flush()?;
+        self.keys = Some(Keys::new(secret)?);
+        Ok(())
+    }
+
+    /// Takes the peer's `record_size_limit` (RFC 8449 §4), which binds protected records.
+    pub(crate) fn set_record_size_limit(&mut self, limit: u16) {
+        self.size.set_record_size_limit(limit);
+    }
+
+    /// Bounds the content of every record: `max_fragment_length` or this side's wish.
+    pub(crate) fn set_max_fragment(&mut self, limit: u16) {
+        self.size.set_max_fragment(limit);
+    }
+
+    /// Sets how protected records are padded.
+    pub(crate) fn set_padding(&mut self, padding: PaddingPolicy) {
+        self.size.set_padding(padding);
+    }
+
+    /// Whether [`take`](Self::take) would give anything.
+    pub(crate) fn has_bytes(&self) -> bool {
+        !self.ready.is_empty() || !self.flight.is_empty()
+    }
+
+    /// Takes the bytes to transmit.
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub(crate) fn take(&mut self) -> Result<Vec<u8>, Abort> {
+        self.flush()?;
+        Ok(core::mem::take(&mut self.ready))
+    }
+
+    /// Turns into the data path: the writer goes on with the installed keys, and the bytes are
+    /// to be transmitted before any of its own.
+    ///
+    /// `key_update_at` is how many bytes of content one key protects before it is updated.
+    ///
+    /// # Errors
+    /// When no keys are installed, or the crypto library fails.
+    pub(crate) fn into_writer(
+        mut self,
+        mailbox: Arc<Mailbox>,
+        key_update_at: u64,
+    ) -> Result<(Writer, Vec<u8>), Abort> {
+        let bytes = self.take()?;
+        let keys = self
+            .keys
+            .ok_or(Abort(Reason::Crypto("installing the writer's keys")))?;
+        let writer = Writer::new(keys, self.size, key_update_at, mailbox);
+        Ok((writer, bytes))
+    }
+
+    /// Cuts the flight into records.
+    fn flush(&mut self) -> Result<(), Abort> {
+        if self.flight.is_empty() {
+            return Ok(());
+        }
+        let flight = core::mem::take(&mut self.flight);
+        let limit = match self.keys {
+            Some(_) => self.size.protected(),
+            None => self.size.unprotected(),
+        };
+        let version = core::mem::replace(&mut self.hello_version, 0x0303);
+        for fragment in flight.chunks(limit) {
+            self.record(ContentType::HANDSHAKE, fragment, version)?;
+        }
+        Ok(())
+    }
+
+    fn unprotected(&mut self, typ: ContentType, content: &[u8], version: u16) {
+        self.ready
+            .extend_from_slice(&header::header(typ, version, content.len()));
+        self.ready.extend_from_slice(content);
+    }
+
+    fn record(&mut self, typ: ContentType, content: &[u8], version: u16) -> Result<(), Abort> {
+        let Some(keys) = &mut self.keys else {
+            self.unprotected(typ, content, version);
+            return Ok(());
+        };
+        let failed = || Abort(Reason::Crypto("sealing a record"));
+        if keys.left == 0 {
+            return Err(failed());
+        }
+        let at = self.ready.len();
+        let length = self.size.record(content.len());
+        let head = header::header(ContentType::APPLICATION_DATA, 0x0303, length - HEADER);
+        self.ready.extend_from_slice(&head);
+        self.ready.extend_from_slice(content);
+        self.ready.push(typ.0);
+        // Padding, and room for the tag.
+        self.ready.resize(at + length, 0);
+        let body = self.ready.get_mut(at + HEADER..).unwrap_or_default();
+        let (inner, tag) = body.split_last_chunk_mut::<TAG>().ok_or_else(failed)?;
+        keys.key
+            .seal_in_place(keys.seq, &head, inner, &[], tag)
+            .map_err(|_| failed())?;
+        keys.advance();
+        Ok(())
+    }
+}
+
+impl core::fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("ready", &self.ready.len())
+            .field("flight", &self.flight.len())
+            .field("keys", &self.keys)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,440 @@
+//! What this side sends on an established connection, sealed from where it stands.
+//!
+//! RFC 8446 §5.1, §5.2, §5.4, §5.5, §4.6.3, §6.1.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use super::gather::Gather;
+use super::header;
+use super::keys::Keys;
+use super::size::RecordSize;
+use super::{HEADER, Mailbox, TAG, alert};
+use crate::alert::AlertDescription;
+use crate::error::{Abort, Direction, Error, Misuse, Reason, Stage};
+use crate::wire::{ContentType, HandshakeType, KeyUpdateRequest};
+
+/// Bytes of a KeyUpdate message, the longest content that is not application data.
+const KEY_UPDATE: usize = 5;
+
+/// How far sealing came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sealed {
+    /// Bytes of the data that are in records now.
+    pub consumed: usize,
+    /// Bytes at the front of the output to transmit.
+    pub written: usize,
+}
+
+/// The writing half of an established connection.
+///
+/// It holds keys and counters and no buffer: data is sealed from the caller's slices straight
+/// into the output. Everything written must reach the transport, whole and in order.
+///
+/// Keys are updated here and nowhere else: before the cipher's limit (§5.5), after
+/// `key_update_at` bytes, when the peer asks for it, and on [`key_update`](Self::key_update).
+#[derive(Debug)]
+pub struct Writer {
+    pub(super) keys: Keys,
+    size: RecordSize,
+    /// The most content in a record; `size.protected()`.
+    fragment: usize,
+    key_update_at: u64,
+    /// Bytes of data sealed under this key.
+    bytes: u64,
+    state: State,
+    mailbox: Arc<Mailbox>,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    Closed,
+    Failed(Error),
+}
+
+impl Writer {
+    pub(super) fn new(
+        keys: Keys,
+        size: RecordSize,
+        key_update_at: u64,
+        mailbox: Arc<Mailbox>,
+    ) -> Self {
+        Self {
+            keys,
+            fragment: size.protected(),
+            size,
+            key_update_at,
+            bytes: 0,
+            state: State::Open,
+            mailbox,
+        }
+    }
+
+    /// Seals `data` into `out`; as [`seal_vectored`](Self::seal_vectored) with one slice.
+    ///
+    /// # Errors
+    /// As [`seal_vectored`](Self::seal_vectored).
+    #[inline]
+    pub fn seal(&mut self, data: &[u8], out: &mut [u8]) -> Result<Sealed, Error> {
+        self.seal_vectored(&[IoSlice::new(data)], out)
+    }
+
+    /// Seals as much of `data` into `out` as fits, in as few records as possible.
+    ///
+    /// What the mailbox asks for, and a KeyUpdate that is due, come first, so `consumed` may be
+    /// 0 while `written` is not. Both are 0 only when `data` is empty or `out` is shorter than
+    /// [`max_sealed_len(1)`](Self::max_sealed_len). A record is cut short to fit only when it
+    /// is the first in `out`.
+    ///
+    /// # Errors
+    /// [`Reason::Closed`] after [`close_notify`](Self::close_notify); the reader's error once
+    /// its alert is written.
+    pub fn seal_vectored(&mut self, data: &[IoSlice<'_>], out: &mut [u8]) -> Result<Sealed, Error> {
+        let mut sealed = Sealed::default();
+        if self.mailbox.has_work() || !matches!(self.state, State::Open) {
+            self.check_open()?;
+            sealed.written = self.drain_mailbox(out)?;
+            if !matches!(self.state, State::Open) {
+                return Ok(sealed);
+            }
+        }
+        let mut data = Gather::new(data);
+        while data.left() > 0 {
+            let rest = out.get_mut(sealed.written..).unwrap_or_default();
+            let mut fragment = self.fragment.min(data.left());
+            if self.size.record(fragment) > rest.len() {
+                if sealed.written > 0 {
+                    break;
+                }
+                fragment = self.size.fitting(rest.len()).min(fragment);
+                if fragment == 0 {
+                    break;
+                }
+            }
+            if self.is_update_due(fragment) {
+                match self.put_key_update(KeyUpdateRequest::UPDATE_NOT_REQUESTED, rest)? {
+                    0 => break,
+                    written => sealed.written += written,
+                }
+                continue;
+            }
+            sealed.written += self.put_data(&mut data, fragment, rest)?;
+            sealed.consumed += fragment;
+        }
+        Ok(sealed)
+    }
+
+    /// Does what the reader has asked for: answers KeyUpdates, or sends the alert with which
+    /// the reader has failed. Gives the bytes written to `out`; to be called when
+    /// [`Mailbox::has_work`] and there is no data to seal.
+    ///
+    /// What does not fit into `out` stays to be done; [`control_len`](Self::control_len) bytes
+    /// are enough.
+    ///
+    /// # Errors
+    /// The reader's error, once there is nothing left to send for it.
+    pub fn drain_mailbox(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+        let work = self.mailbox.take();
+        match &self.state {
+            State::Failed(error) => return Err(error.clone()),
+            // §6.1: nothing may follow close_notify.
+            State::Closed => return Ok(0),
+            State::Open => {}
+        }
+        if work.failed()
+            && let Some(error) = self.mailbox.failure().cloned()
+        {
+            let written = match error.alert() {
+                Some((Direction::Sent, description)) => {
+                    match self.put(ContentType::ALERT, &alert::encode(description), out)? {
+                        0 => {
+                            self.mailbox.put_back(work);
+                            return Ok(0);
+                        }
+                        written => written,
+                    }
+                }
+                _ => 0,
+            };
+            self.state = State::Failed(error.clone());
+            return if written > 0 { Ok(written) } else { Err(error) };
+        }
+        let request = match work.key_update() {
+            None => return Ok(0),
+            Some(false) => KeyUpdateRequest::UPDATE_NOT_REQUESTED,
+            Some(true) => KeyUpdateRequest::UPDATE_REQUESTED,
+        };
+        let written = self.put_key_update(request, out)?;
+        if written == 0 {
+            self.mailbox.put_back(work);
+        }
+        Ok(written)
+    }
+
+    /// Updates this side's key, and asks the peer to update its own if `request_peer`
+    /// (§4.6.3). Gives the bytes written to `out`.
+    ///
+    /// # Errors
+    /// [`Reason::Misuse`] when `out` is shorter than [`control_len`](Self::control_len), which
+    /// changes nothing; [`Reason::Closed`] after close_notify; the reader's error.
+    pub fn key_update(&mut self, request_peer: bool, out: &mut [u8]) -> Result<usize, Error> {
+        self.check_open()?;
+        let request = if request_peer {
+            KeyUpdateRequest::UPDATE_REQUESTED
+        } else {
+            KeyUpdateRequest::UPDATE_NOT_REQUESTED
+        };
+        self.put_key_update(request, out).and_then(enough_room)
+    }
+
+    /// Says that no more data comes (§6.1); the peer may go on sending. Gives the bytes written
+    /// to `out`, 0 when it was said before.
+    ///
+    /// When the reader has failed its alert is sent instead.
+    ///
+    /// # Errors
+    /// [`Reason::Misuse`] when `out` is shorter than [`control_len`](Self::control_len), which
+    /// changes nothing; the error with which the connection has failed.
+    pub fn close_notify(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+        if self.mailbox.has_failed() {
+            return self.drain_mailbox(out).and_then(enough_room);
+        }
+        match &self.state {
+            State::Failed(error) => return Err(error.clone()),
+            State::Closed => return Ok(0),
+            State::Open => {}
+        }
+        let content = alert::encode(AlertDescription::CLOSE_NOTIFY);
+        let written = self
+            .put(ContentType::ALERT, &content, out)
+            .and_then(enough_room)?;
+        self.state = State::Closed;
+        Ok(written)
+    }
+
+    /// Ends the connection with a fatal alert (§6.2). Gives the bytes written to `out`.
+    ///
+    /// `close_notify` is no failure and is sent as by [`close_notify`](Self::close_notify).
+    ///
+    /// # Errors
+    /// As [`key_update`](Self::key_update).
+    pub fn alert(&mut self, description: AlertDescription, out: &mut [u8]) -> Result<usize, Error> {
+        if description == AlertDescription::CLOSE_NOTIFY {
+            return self.close_notify(out);
+        }
+        self.check_open()?;
+        let written = self
+            .put(ContentType::ALERT, &alert::encode(description), out)
+            .and_then(enough_room)?;
+        let alert = Some((Direction::Sent, description));
+        self.state = State::Failed(Error::new(Stage::Connected, alert, Reason::Closed));
+        Ok(written)
+    }
+
+    /// An output of this length takes `n` bytes of data, and a KeyUpdate or an alert before
+    /// them.
+    ///
+    /// With a `key_update_at` below `n`, KeyUpdates between the records need
+    /// [`control_len`](Self::control_len) each; without that room sealing stops earlier.
+    pub fn max_sealed_len(&self, n: usize) -> usize {
+        self.size.sealed(n).saturating_add(self.control_len())
+    }
+
+    /// An output of this length takes any record that is not data.
+    pub fn control_len(&self) -> usize {
+        self.size.record(KEY_UPDATE)
+    }
+
+    /// The most data in one record: 16,384 bytes, or what the peer has asked for.
+    pub fn fragment_len(&self) -> usize {
+        self.fragment
+    }
+
+    /// Bytes a record of `n` bytes of data has more than these.
+    pub fn overhead(&self, n: usize) -> usize {
+        let n = n.min(self.fragment);
+        self.size.record(n) - n
+    }
+
+    /// What this half shares with its reader.
+    pub fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
+    /// Whether close_notify was sent.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// The current traffic secret of this side's direction.
+    ///
+    /// Whoever has it can read and forge what this side sends from here on: for key logs and
+    /// for handing the connection to a kernel.
+    pub fn traffic_secret(&self) -> &[u8] {
+        self.keys.secret.as_bytes()
+    }
+
+    /// How many times the key was updated: the N of `application_traffic_secret_N`.
+    pub fn key_generation(&self) -> u64 {
+        self.keys.generation
+    }
+
+    /// How many records were sealed under the current key: the next sequence number.
+    pub fn sequence_number(&self) -> u64 {
+        self.keys.seq
+    }
+
+    /// How many bytes of data were sealed under the current key.
+    pub fn bytes_under_key(&self) -> u64 {
+        self.bytes
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        match &self.state {
+            State::Open => Ok(()),
+            State::Closed => Err(Abort(Reason::Closed).into_error(Stage::Closed)),
+            State::Failed(error) => Err(error.clone()),
+        }
+    }
+
+    /// Whether this much data must wait for a new key. One record is kept for the KeyUpdate.
+    #[inline]
+    fn is_update_due(&self, fragment: usize) -> bool {
+        self.keys.left <= 1
+            || (self.bytes > 0 && self.bytes.saturating_add(fragment as u64) > self.key_update_at)
+    }
+
+    /// Seals one record of data, which fits into `out`.
+    #[inline]
+    fn put_data(
+        &mut self,
+        data: &mut Gather<'_>,
+        fragment: usize,
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        let typ = ContentType::APPLICATION_DATA;
+        let padding = self.size.padding(fragment);
+        let written = match data.take_whole(fragment) {
+            Some(slice) if padding == 0 => self.put_slice(slice, out)?,
+            Some(slice) => self.put(typ, slice, out)?,
+            None => self.put_with(typ, fragment, out, |content| data.copy_to(content))?,
+        };
+        self.bytes = self.bytes.saturating_add(fragment as u64);
+        Ok(written)
+    }
+
+    /// Seals one record of data without padding, straight from where the data stands.
+    #[inline]
+    fn put_slice(&mut self, slice: &[u8], out: &mut [u8]) -> Result<usize, Error> {
+        let typ = ContentType::APPLICATION_DATA;
+        let length = HEADER + slice.len() + 1 + TAG;
+        let Some((head, body)) = out
+            .get_mut(..length)
+            .and_then(|record| record.split_first_chunk_mut::<HEADER>())
+        else {
+            return Ok(0);
+        };
+        let Some((ciphertext, tail)) = body.split_at_mut_checked(slice.len()) else {
+            return Ok(0);
+        };
+        *head = header::header(typ, 0x0303, length - HEADER);
+        let keys = &mut self.keys;
+        let sealed = keys
+            .key
+            .seal_scatter(keys.seq, head, slice, &[typ.0], ciphertext, tail);
+        if sealed.is_err() {
+            return Err(self.broken());
+        }
+        self.keys.advance();
+        Ok(length)
+    }
+
+    fn put_key_update(
+        &mut self,
+        request: KeyUpdateRequest,
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        let message: [u8; KEY_UPDATE] = [HandshakeType::KEY_UPDATE.0, 0, 0, 1, request.0];
+        let written = self.put(ContentType::HANDSHAKE, &message, out)?;
+        if written > 0 {
+            if let Err(abort) = self.keys.update() {
+                return Err(self.fail(abort));
+            }
+            self.bytes = 0;
+        }
+        Ok(written)
+    }
+
+    /// Seals one record, or gives 0 when it does not fit into `out`.
+    fn put(&mut self, typ: ContentType, content: &[u8], out: &mut [u8]) -> Result<usize, Error> {
+        self.put_with(typ, content.len(), out, |place| {
+            place.copy_from_slice(content);
+        })
+    }
+
+    /// Seals one record in `out` after `fill` has written its content there.
+    fn put_with(
+        &mut self,
+        typ: ContentType,
+        content_len: usize,
+        out: &mut [u8],
+        fill: impl FnOnce(&mut [u8]),
+    ) -> Result<usize, Error> {
+        let length = self.size.record(content_len);
+        let Some((head, body)) = out
+            .get_mut(..length)
+            .and_then(|record| record.split_first_chunk_mut::<HEADER>())
+        else {
+            return Ok(0);
+        };
+        let Some((inner, tag)) = body.split_last_chunk_mut::<TAG>() else {
+            return Ok(0);
+        };
+        let Some((content, [inner_type, padding @ ..])) = inner.split_at_mut_checked(content_len)
+        else {
+            return Ok(0);
+        };
+        *head = header::header(ContentType::APPLICATION_DATA, 0x0303, length - HEADER);
+        fill(content);
+        *inner_type = typ.0;
+        padding.fill(0);
+        let keys = &mut self.keys;
+        // The last record under a key is kept for the KeyUpdate; an alert may take its place.
+        if keys.left == 0
+            || keys
+                .key
+                .seal_in_place(keys.seq, head, inner, &[], tag)
+                .is_err()
+        {
+            inner.fill(0);
+            return Err(self.broken());
+        }
+        self.keys.advance();
+        Ok(length)
+    }
+
+    #[cold]
+    fn broken(&mut self) -> Error {
+        self.fail(Abort(Reason::Crypto("sealing a record")))
+    }
+
+    /// Fails without an alert: there is nothing to protect one with.
+    #[cold]
+    fn fail(&mut self, abort: Abort) -> Error {
+        let error = Error::new(Stage::Connected, None, abort.0);
+        self.state = State::Failed(error.clone());
+        error
+    }
+}
+
+/// Nothing written means that the output was too short.
+fn enough_room(written: usize) -> Result<usize, Error> {
+    match written {
+        0 => Err(Abort::from(Misuse::new(
+            "the output is too short: a record that is not data takes `control_len()` bytes",
+        ))
+        .into_error(Stage::Connected)),
+        written => Ok(written),
+    }
+}

@@ -1,0 +1,8 @@
+//! What the tests of portcullis stand on: a PKI made at run time, and real TLS peers.
+//!
+//! Everything here is for tests: a precondition that does not hold (a missing program, a peer that
+//! does not start) panics with a sentence that says what to do.
+
+pub mod peers;
+pub mod pki;
+pub mod scratch;

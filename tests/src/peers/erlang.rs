@@ -1,0 +1,115 @@
+//! Erlang/OTP's `ssl` application, driven by the escripts in `tests/peers/erlang`.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use super::{Exchange, Program, Server, Settings, Version, ready_port, script, scripted_exchange};
+use crate::scratch;
+
+const PACKAGE: &str =
+    "erlang-base erlang-ssl erlang-crypto erlang-public-key erlang-asn1 erlang-inets";
+
+/// Starts the echo server on a free port of 127.0.0.1.
+///
+/// # Panics
+/// If Erlang is missing or does not listen in time.
+pub async fn server(settings: &Settings) -> Server {
+    let mut options = common(settings);
+    if let Some(root) = settings.root {
+        let _ = write!(options, ", {{cacertfile, {:?}}}", root.file);
+        options += ", {verify, verify_peer}, {fail_if_no_peer_cert, true}";
+    }
+    if !settings.alpn.is_empty() {
+        let _ = write!(
+            options,
+            ", {{alpn_preferred_protocols, [{}]}}",
+            binaries(&settings.alpn)
+        );
+    }
+    let mut program = start(
+        "server.escript",
+        &format!("[{{ssl, [{options}{}]}}].\n", extra(settings)),
+    );
+    let address = ready_port(&mut program).await;
+    Server::of_program(program, address)
+}
+
+/// One connection: see [`super::Peer::exchange`].
+///
+/// # Panics
+/// If Erlang is missing or the client hangs.
+pub async fn exchange(address: SocketAddr, settings: &Settings, line: &str) -> Exchange {
+    let mut options = common(settings);
+    if let Some(root) = settings.root {
+        let _ = write!(
+            options,
+            ", {{verify, verify_peer}}, {{cacertfile, {:?}}}",
+            root.file
+        );
+    }
+    let _ = write!(
+        options,
+        ", {{server_name_indication, {:?}}}",
+        settings.server_name
+    );
+    if !settings.alpn.is_empty() {
+        let _ = write!(
+            options,
+            ", {{alpn_advertised_protocols, [{}]}}",
+            binaries(&settings.alpn)
+        );
+    }
+    let config = format!(
+        "[{{port, {}}}, {{line, {line:?}}}, {{ssl, [{options}{}]}}].\n",
+        address.port(),
+        extra(settings)
+    );
+    let (_, output) = start("client.escript", &config).finish().await;
+    scripted_exchange(&output)
+}
+
+fn start(name: &str, config: &str) -> Program {
+    let config = scratch::file("erlang.config", config);
+    Program::start("escript", PACKAGE, [script("erlang").join(name), config])
+}
+
+/// The options that both roles have, as Erlang terms. Rust's and Erlang's string literals agree for
+/// the ASCII names and paths used here.
+fn common(settings: &Settings) -> String {
+    let mut options = String::from(match settings.version {
+        Version::Tls12 => "{versions, ['tlsv1.2']}",
+        Version::Tls13 => "{versions, ['tlsv1.3']}",
+    });
+    if let Some(identity) = settings.identity {
+        let _ = write!(
+            options,
+            ", {{certfile, {:?}}}, {{keyfile, {:?}}}",
+            identity.chain_file, identity.key_file
+        );
+    }
+    if !settings.groups.is_empty() {
+        let groups = settings.spell_groups(|group| group.name().to_owned(), ", ");
+        let _ = write!(options, ", {{supported_groups, [{groups}]}}");
+    }
+    if !settings.suites.is_empty() {
+        let suites = settings.spell_suites(|suite| format!("{:?}", suite.name()), ", ");
+        let _ = write!(options, ", {{ciphers, [{suites}]}}");
+    }
+    options
+}
+
+fn extra(settings: &Settings) -> String {
+    settings
+        .extra
+        .iter()
+        .map(|term| format!(", {term}"))
+        .collect()
+}
+
+fn binaries(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|name| format!("<<{name:?}>>"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

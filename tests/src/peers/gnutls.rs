@@ -1,0 +1,163 @@
+//! `gnutls-serv` and `gnutls-cli` (Debian package `gnutls-bin`).
+
+use std::net::SocketAddr;
+
+use super::{Exchange, Group, Program, Report, Server, Settings, Suite, Version, free_port};
+
+const PACKAGE: &str = "gnutls-bin";
+
+/// What `gnutls-serv` does with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Sends back what it receives.
+    Echo,
+    /// Answers an HTTP request with a page about the connection.
+    Http,
+}
+
+/// Starts `gnutls-serv` on a free port. It binds all addresses, it has no option for one.
+///
+/// # Panics
+/// If `gnutls-serv` is missing or does not listen in time.
+pub async fn server(mode: Mode, settings: &Settings) -> Server {
+    let identity = settings.server_identity();
+    let mut failure = String::new();
+    // It cannot choose a port itself, and another process may take the one that we found.
+    for _ in 0..5 {
+        let port = free_port();
+        let mut words = vec![
+            match mode {
+                Mode::Echo => "--echo".to_owned(),
+                Mode::Http => "--http".to_owned(),
+            },
+            format!("--port={port}"),
+            format!("--priority={}", priority(settings)),
+            format!("--x509certfile={}", identity.chain_file.display()),
+            format!("--x509keyfile={}", identity.key_file.display()),
+        ];
+        if let Some(root) = settings.root {
+            words.extend([
+                "--require-client-cert".to_owned(),
+                "--verify-client-cert".to_owned(),
+            ]);
+            words.push(format!("--x509cafile={}", root.file.display()));
+        } else {
+            words.push("--disable-client-cert".to_owned());
+        }
+        words.extend(
+            settings
+                .alpn
+                .iter()
+                .map(|protocol| format!("--alpn={protocol}")),
+        );
+        words.extend(settings.extra.iter().cloned());
+        let mut program = Program::start("gnutls-serv", PACKAGE, words);
+        match program
+            .try_wait_for_line(&format!("listening on IPv4 0.0.0.0 port {port}...done"))
+            .await
+        {
+            Ok(_) => return Server::of_program(program, SocketAddr::from(([127, 0, 0, 1], port))),
+            Err(output) => failure = output.to_string(),
+        }
+    }
+    panic!("gnutls-serv does not listen:\n{failure}")
+}
+
+/// Starts `gnutls-cli`; what it receives it prints, what it is sent with [`Program::send`] it sends.
+///
+/// # Panics
+/// If `gnutls-cli` is missing.
+pub fn client(address: SocketAddr, settings: &Settings) -> Program {
+    let mut words = vec![
+        format!("--port={}", address.port()),
+        format!("--priority={}", priority(settings)),
+        format!("--sni-hostname={}", settings.server_name),
+        format!("--verify-hostname={}", settings.server_name),
+    ];
+    if let Some(root) = settings.root {
+        words.push(format!("--x509cafile={}", root.file.display()));
+    }
+    if let Some(identity) = settings.identity {
+        words.push(format!("--x509certfile={}", identity.chain_file.display()));
+        words.push(format!("--x509keyfile={}", identity.key_file.display()));
+    }
+    words.extend(
+        settings
+            .alpn
+            .iter()
+            .map(|protocol| format!("--alpn={protocol}")),
+    );
+    words.extend(settings.extra.iter().cloned());
+    words.push(address.ip().to_string());
+    Program::start("gnutls-cli", PACKAGE, words)
+}
+
+/// One connection of `gnutls-cli`: see [`super::Peer::exchange`].
+///
+/// # Panics
+/// If `gnutls-cli` is missing or hangs.
+pub async fn exchange(address: SocketAddr, settings: &Settings, line: &str) -> Exchange {
+    let mut client = client(address, settings);
+    client.send(format!("{line}\n").as_bytes()).await;
+    let reply = super::program::reply(&mut client, line).await;
+    let (status, output) = client.finish().await;
+    // (TLS1.3-X.509)-(ECDHE-X25519)-(ECDSA-SECP256R1-SHA256)-(AES-256-GCM)
+    let description = output
+        .line("- Description: ")
+        .unwrap_or_default()
+        .to_owned();
+    let parts: Vec<&str> = description
+        .split(['(', ')'])
+        .filter(|part| part.len() > 1)
+        .collect();
+    let part = |prefix: &str| parts.iter().find_map(|part| part.strip_prefix(prefix));
+    let cipher = parts.last().copied().unwrap_or_default();
+    Exchange {
+        reply: match reply {
+            Some(reply) if status.success() => Ok(reply),
+            _ => Err(output.to_string()),
+        },
+        report: Report {
+            version: parts
+                .get(1)
+                .and_then(|part| part.split('-').next())
+                .and_then(Version::parse),
+            suite: Suite::ALL
+                .into_iter()
+                .find(|suite| self::suite(*suite) == cipher)
+                .map(|suite| suite.name().to_owned()),
+            group: part("ECDHE-").and_then(Group::parse),
+            alpn: output
+                .line("- Application protocol: ")
+                .and_then(|line| line.split(": ").nth(1))
+                .map(str::to_owned),
+        },
+    }
+}
+
+fn priority(settings: &Settings) -> String {
+    let mut priority = String::from(match settings.version {
+        Version::Tls12 => "NORMAL:-VERS-ALL:+VERS-TLS1.2",
+        Version::Tls13 => "NORMAL:-VERS-ALL:+VERS-TLS1.3",
+    });
+    if !settings.groups.is_empty() {
+        priority += ":-GROUP-ALL:";
+        priority += &settings.spell_groups(
+            |group| format!("+GROUP-{}", group.name().to_ascii_uppercase()),
+            ":",
+        );
+    }
+    if !settings.suites.is_empty() {
+        priority += ":-CIPHER-ALL:";
+        priority += &settings.spell_suites(|suite| format!("+{}", self::suite(suite)), ":");
+    }
+    priority
+}
+
+fn suite(suite: Suite) -> &'static str {
+    match suite {
+        Suite::Aes128Gcm => "AES-128-GCM",
+        Suite::Aes256Gcm => "AES-256-GCM",
+        Suite::Chacha20Poly1305 => "CHACHA20-POLY1305",
+    }
+}

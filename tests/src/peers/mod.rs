@@ -1,0 +1,234 @@
+//! Real TLS stacks as peers, on loopback: OpenSSL, GnuTLS, curl, Erlang and Python as child
+//! processes, rustls in this process.
+//!
+//! All echo servers and clients are driven through [`Peer`]: [`Peer::server`] starts one and returns
+//! when it listens, [`Peer::exchange`] makes one connection, sends a line and waits for the answer.
+//! curl speaks HTTP only and has its own [`curl::fetch`].
+
+pub mod curl;
+pub mod erlang;
+pub mod gnutls;
+pub mod openssl;
+pub mod program;
+pub mod python;
+pub mod rustls;
+pub mod settings;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::task::JoinHandle;
+
+pub use program::{Output, Program};
+pub use settings::{Group, Settings, Suite, Version};
+
+/// A TLS stack that can be both an echo server and its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// `openssl s_server -rev` and `openssl s_client`.
+    Openssl,
+    /// `gnutls-serv --echo` and `gnutls-cli`.
+    Gnutls,
+    /// Erlang/OTP `ssl`.
+    Erlang,
+    /// Python's `ssl`, which is OpenSSL behind other defaults.
+    Python,
+    /// rustls with aws-lc-rs, in this process.
+    Rustls,
+}
+
+/// What a client says about the connection it made; `None` where it does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The protocol version.
+    pub version: Option<Version>,
+    /// The cipher suite, as IANA spells it.
+    pub suite: Option<String>,
+    /// The group of the key exchange.
+    pub group: Option<Group>,
+    /// The protocol chosen by ALPN.
+    pub alpn: Option<String>,
+}
+
+/// What became of one [`Peer::exchange`].
+#[derive(Debug)]
+pub struct Exchange {
+    /// The answer to the line sent, or why there is none: what the client printed or returned.
+    pub reply: Result<String, String>,
+    /// What the client tells about the connection.
+    pub report: Report,
+}
+
+/// A running echo server; dropping it ends it.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    reverses: bool,
+    running: Running,
+}
+
+#[derive(Debug)]
+enum Running {
+    Program(Box<Program>),
+    Task(JoinHandle<()>),
+}
+
+impl Server {
+    fn of_program(program: Program, address: SocketAddr) -> Self {
+        Self {
+            address,
+            reverses: false,
+            running: Running::Program(Box::new(program)),
+        }
+    }
+
+    /// What the server answers to `line`: the same, or its characters in reverse order.
+    pub fn answer_to(&self, line: &str) -> String {
+        if self.reverses {
+            line.chars().rev().collect()
+        } else {
+            line.to_owned()
+        }
+    }
+
+    /// The server's process, unless it runs in this one.
+    pub fn program(&self) -> Option<&Program> {
+        match &self.running {
+            Running::Program(program) => Some(program),
+            Running::Task(_) => None,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        match &self.running {
+            Running::Program(_) => {} // kills its child itself
+            Running::Task(task) => task.abort(),
+        }
+    }
+}
+
+impl Peer {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Openssl,
+        Self::Gnutls,
+        Self::Erlang,
+        Self::Python,
+        Self::Rustls,
+    ];
+
+    /// The groups that the peer can be restricted to.
+    pub fn groups(self) -> &'static [Group] {
+        use Group::{Secp256r1, Secp256r1MlKem768, Secp384r1, Secp521r1, X25519, X25519MlKem768};
+        match self {
+            Self::Openssl | Self::Gnutls | Self::Erlang => {
+                &[X25519, Secp256r1, Secp384r1, Secp521r1]
+            }
+            Self::Python => &[],
+            Self::Rustls => &[
+                X25519,
+                Secp256r1,
+                Secp384r1,
+                X25519MlKem768,
+                Secp256r1MlKem768,
+            ],
+        }
+    }
+
+    /// The cipher suites of TLS 1.3 that the peer can be restricted to.
+    pub fn suites(self) -> &'static [Suite] {
+        match self {
+            Self::Openssl | Self::Gnutls | Self::Erlang | Self::Rustls => &Suite::ALL,
+            Self::Python => &[],
+        }
+    }
+
+    /// Starts an echo server on 127.0.0.1 and returns when it accepts connections.
+    ///
+    /// # Panics
+    /// If the program is missing, or does not listen within [`program::LIMIT`].
+    pub async fn server(self, settings: &Settings) -> Server {
+        match self {
+            Self::Openssl => openssl::server(openssl::Mode::Reverse, settings).await,
+            Self::Gnutls => gnutls::server(gnutls::Mode::Echo, settings).await,
+            Self::Erlang => erlang::server(settings).await,
+            Self::Python => python::server(settings).await,
+            Self::Rustls => rustls::server(settings).await,
+        }
+    }
+
+    /// Connects, sends `line` and a line feed, and waits for the answer: the line as it is or with
+    /// its characters in reverse order. It must be something that no program prints by itself.
+    ///
+    /// # Panics
+    /// If the program is missing, or neither answers nor ends within [`program::LIMIT`]; if `line`
+    /// has fewer than ten bytes or starts with one of `KkQR`, commands of `s_client`.
+    pub async fn exchange(self, address: SocketAddr, settings: &Settings, line: &str) -> Exchange {
+        assert!(
+            line.len() >= 10 && !line.starts_with(['K', 'k', 'Q', 'R']),
+            "{line:?} could be a command, or part of what a program prints by itself"
+        );
+        match self {
+            Self::Openssl => openssl::exchange(address, settings, line).await,
+            Self::Gnutls => gnutls::exchange(address, settings, line).await,
+            Self::Erlang => erlang::exchange(address, settings, line).await,
+            Self::Python => python::exchange(address, settings, line).await,
+            Self::Rustls => rustls::exchange(address, settings, line).await,
+        }
+    }
+}
+
+/// A port of 127.0.0.1 that was free a moment ago, for programs that cannot take port 0.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .unwrap_or_else(|error| panic!("no free port on 127.0.0.1: {error}"))
+        .port()
+}
+
+/// A file of `tests/peers`.
+fn script(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("peers")
+        .join(name)
+}
+
+/// The port in a line `READY <port>`, which our scripts print when they listen.
+async fn ready_port(program: &mut Program) -> SocketAddr {
+    let line = program.wait_for_line("READY ").await;
+    let port = line
+        .trim()
+        .rsplit(' ')
+        .next()
+        .and_then(|port| port.parse().ok());
+    SocketAddr::from((
+        [127, 0, 0, 1],
+        port.unwrap_or_else(|| panic!("no port in {line:?}")),
+    ))
+}
+
+/// Reads the one JSON object that our client scripts print: `reply` or `error`, and the report.
+fn scripted_exchange(output: &Output) -> Exchange {
+    let line = output.stdout.lines().find(|line| line.starts_with('{'));
+    let object: serde_json::Value = line
+        .and_then(|line| serde_json::from_str(line).ok())
+        .unwrap_or_default();
+    let text = |name: &str| {
+        object
+            .get(name)
+            .and_then(|value| value.as_str())
+            .map(str::to_owned)
+    };
+    Exchange {
+        reply: text("reply").ok_or_else(|| text("error").unwrap_or_else(|| output.to_string())),
+        report: Report {
+            version: text("version").as_deref().and_then(Version::parse),
+            suite: text("suite"),
+            group: None,
+            alpn: text("alpn"),
+        },
+    }
+}

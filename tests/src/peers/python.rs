@@ -1,0 +1,60 @@
+//! Python's `ssl` module, driven by the scripts in `tests/peers/python` (Debian package `python3`).
+
+use std::net::SocketAddr;
+
+use serde_json::json;
+
+use super::{Exchange, Program, Server, Settings, Version, ready_port, script, scripted_exchange};
+
+const PACKAGE: &str = "python3";
+
+/// Starts the echo server on a free port of 127.0.0.1.
+///
+/// # Panics
+/// If `python3` is missing, does not listen in time, or the settings limit groups or suites, which
+/// Python cannot.
+pub async fn server(settings: &Settings) -> Server {
+    let mut program = start("server.py", None, settings, None);
+    let address = ready_port(&mut program).await;
+    Server::of_program(program, address)
+}
+
+/// One connection: see [`super::Peer::exchange`].
+///
+/// # Panics
+/// As [`server`], or if the client hangs.
+pub async fn exchange(address: SocketAddr, settings: &Settings, line: &str) -> Exchange {
+    let (_, output) = start("client.py", Some(address), settings, Some(line))
+        .finish()
+        .await;
+    scripted_exchange(&output)
+}
+
+fn start(
+    name: &str,
+    address: Option<SocketAddr>,
+    settings: &Settings,
+    line: Option<&str>,
+) -> Program {
+    assert!(
+        settings.groups.is_empty() && settings.suites.is_empty(),
+        "Python's ssl can limit neither groups nor the suites of TLS 1.3"
+    );
+    let path = |path: &std::path::PathBuf| path.display().to_string();
+    let config = json!({
+        "host": address.map(|address| address.ip().to_string()),
+        "port": address.map(|address| address.port()),
+        "line": line,
+        "version": match settings.version {
+            Version::Tls12 => "TLSv1_2",
+            Version::Tls13 => "TLSv1_3",
+        },
+        "alpn": settings.alpn,
+        "chain": settings.identity.map(|identity| path(&identity.chain_file)),
+        "key": settings.identity.map(|identity| path(&identity.key_file)),
+        "root": settings.root.map(|root| path(&root.file)),
+        "server_name": settings.server_name,
+    });
+    let script = script("python").join(name).display().to_string();
+    Program::start("python3", PACKAGE, [script, config.to_string()])
+}

@@ -1,0 +1,226 @@
+//! What a peer is told to do, in terms common to all peers.
+
+use crate::pki::{Identity, Root, pki};
+
+/// A protocol version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// TLS 1.2
+    Tls12,
+    /// TLS 1.3
+    Tls13,
+}
+
+impl Version {
+    /// Reads any of the peers' spellings: `TLSv1.3`, `TLS1.3`, `tlsv1.3`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().replace('v', "").as_str() {
+            "tls1.2" => Some(Self::Tls12),
+            "tls1.3" => Some(Self::Tls13),
+            _ => None,
+        }
+    }
+}
+
+/// A group for the key exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// x25519
+    X25519,
+    /// secp256r1, P-256
+    Secp256r1,
+    /// secp384r1, P-384
+    Secp384r1,
+    /// secp521r1, P-521
+    Secp521r1,
+    /// X25519MLKEM768
+    X25519MlKem768,
+    /// SecP256r1MLKEM768
+    Secp256r1MlKem768,
+}
+
+impl Group {
+    /// The code point in the TLS Supported Groups registry.
+    pub fn code_point(self) -> u16 {
+        match self {
+            Self::X25519 => 0x001d,
+            Self::Secp256r1 => 0x0017,
+            Self::Secp384r1 => 0x0018,
+            Self::Secp521r1 => 0x0019,
+            Self::X25519MlKem768 => 0x11ec,
+            Self::Secp256r1MlKem768 => 0x11eb,
+        }
+    }
+
+    /// The name in the TLS Supported Groups registry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::X25519 => "x25519",
+            Self::Secp256r1 => "secp256r1",
+            Self::Secp384r1 => "secp384r1",
+            Self::Secp521r1 => "secp521r1",
+            Self::X25519MlKem768 => "X25519MLKEM768",
+            Self::Secp256r1MlKem768 => "SecP256r1MLKEM768",
+        }
+    }
+
+    /// The group whose registered name is `name`, in upper or lower case.
+    pub fn parse(name: &str) -> Option<Self> {
+        [
+            Self::X25519,
+            Self::Secp256r1,
+            Self::Secp384r1,
+            Self::Secp521r1,
+            Self::X25519MlKem768,
+            Self::Secp256r1MlKem768,
+        ]
+        .into_iter()
+        .find(|group| group.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// A cipher suite of TLS 1.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Suite {
+    /// TLS_AES_128_GCM_SHA256
+    Aes128Gcm,
+    /// TLS_AES_256_GCM_SHA384
+    Aes256Gcm,
+    /// TLS_CHACHA20_POLY1305_SHA256
+    Chacha20Poly1305,
+}
+
+impl Suite {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Aes128Gcm, Self::Aes256Gcm, Self::Chacha20Poly1305];
+
+    /// The name in the TLS Cipher Suites registry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aes128Gcm => "TLS_AES_128_GCM_SHA256",
+            Self::Aes256Gcm => "TLS_AES_256_GCM_SHA384",
+            Self::Chacha20Poly1305 => "TLS_CHACHA20_POLY1305_SHA256",
+        }
+    }
+}
+
+/// How a peer is to be configured, as client or server. An empty list leaves the peer's default.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The only version it may use.
+    pub version: Version,
+    /// The groups it may use, preferred first.
+    pub groups: Vec<Group>,
+    /// The cipher suites it may use (TLS 1.3), preferred first.
+    pub suites: Vec<Suite>,
+    /// Application protocols, preferred first.
+    pub alpn: Vec<&'static str>,
+    /// Its certificate; a server must have one.
+    pub identity: Option<&'static Identity>,
+    /// Client: the anchor to verify the server with, and it always verifies. Server: if there is
+    /// one, a client certificate issued under it is required.
+    pub root: Option<&'static Root>,
+    /// Client: the name sent as SNI and looked for in the certificate.
+    pub server_name: &'static str,
+    /// Further words for the program's command line; for Erlang, further terms of the option list.
+    /// rustls has no use for them.
+    pub extra: Vec<String>,
+}
+
+impl Settings {
+    /// A client of TLS 1.3 that trusts the test root and wants `localhost`.
+    pub fn client() -> Self {
+        Self {
+            version: Version::Tls13,
+            groups: Vec::new(),
+            suites: Vec::new(),
+            alpn: Vec::new(),
+            identity: None,
+            root: Some(&pki().root),
+            server_name: "localhost",
+            extra: Vec::new(),
+        }
+    }
+
+    /// A server of TLS 1.3 with `identity` that asks for no client certificate.
+    pub fn server(identity: &'static Identity) -> Self {
+        Self {
+            identity: Some(identity),
+            root: None,
+            ..Self::client()
+        }
+    }
+
+    /// Limits it to one group.
+    #[must_use]
+    pub fn group(mut self, group: Group) -> Self {
+        self.groups = vec![group];
+        self
+    }
+
+    /// Limits it to one cipher suite.
+    #[must_use]
+    pub fn suite(mut self, suite: Suite) -> Self {
+        self.suites = vec![suite];
+        self
+    }
+
+    /// Sets the application protocols.
+    #[must_use]
+    pub fn alpn(mut self, protocols: &[&'static str]) -> Self {
+        self.alpn = protocols.to_vec();
+        self
+    }
+
+    /// Gives a client its certificate.
+    #[must_use]
+    pub fn identity(mut self, identity: &'static Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Sets the anchor: of a client, to verify the server; of a server, to require a client's
+    /// certificate.
+    #[must_use]
+    pub fn root(mut self, root: &'static Root) -> Self {
+        self.root = Some(root);
+        self
+    }
+
+    /// Sets the only version.
+    #[must_use]
+    pub fn version(mut self, version: Version) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Adds words to the program's command line (Erlang: terms to its option list).
+    #[must_use]
+    pub fn extra(mut self, words: &[&str]) -> Self {
+        self.extra.extend(words.iter().map(ToString::to_string));
+        self
+    }
+
+    fn joined<T: Copy>(list: &[T], spell: impl Fn(T) -> String, separator: &str) -> String {
+        list.iter()
+            .map(|item| spell(*item))
+            .collect::<Vec<_>>()
+            .join(separator)
+    }
+
+    /// The groups, spelled by `spell` and joined by `separator`.
+    pub(super) fn spell_groups(&self, spell: impl Fn(Group) -> String, separator: &str) -> String {
+        Self::joined(&self.groups, spell, separator)
+    }
+
+    /// The suites, spelled by `spell` and joined by `separator`.
+    pub(super) fn spell_suites(&self, spell: impl Fn(Suite) -> String, separator: &str) -> String {
+        Self::joined(&self.suites, spell, separator)
+    }
+
+    /// The identity of a server.
+    pub(super) fn server_identity(&self) -> &'static Identity {
+        self.identity
+            .unwrap_or_else(|| panic!("a server needs an identity"))
+    }
+}
