@@ -26,7 +26,10 @@ pub struct TlsAcceptor {
 impl TlsAcceptor {
     /// An acceptor with a handshake timeout of 10 seconds and the answers of the configuration.
     pub fn new(config: ServerConfig) -> Self {
-        Self { config, conduct: Conduct::default() }
+        Self {
+            config,
+            conduct: Conduct::default(),
+        }
     }
 
     /// Who decides what the handshake asks.
@@ -75,7 +78,10 @@ impl TlsAcceptor {
     /// Another configuration, the rest as it is: e.g. for one handshake (B3).
     #[must_use]
     pub fn with_config(&self, config: ServerConfig) -> Self {
-        Self { config, conduct: self.conduct.clone() }
+        Self {
+            config,
+            conduct: self.conduct.clone(),
+        }
     }
 
     /// Shakes hands.
@@ -116,7 +122,11 @@ impl TlsAcceptor {
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub async fn upgrade_with_prefix<IO>(&self, io: IO, prefix: Bytes) -> Result<TlsStream<IO>, HandshakeError<IO>>
+    pub async fn upgrade_with_prefix<IO>(
+        &self,
+        io: IO,
+        prefix: Bytes,
+    ) -> Result<TlsStream<IO>, HandshakeError<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -124,7 +134,11 @@ impl TlsAcceptor {
         complete(driver, deadline(self.conduct.handshake_timeout)).await
     }
 
-    pub(crate) async fn accept_from<IO>(&self, io: IO, peer: SocketAddr) -> Result<TlsStream<IO>, HandshakeError<IO>>
+    pub(crate) async fn accept_from<IO>(
+        &self,
+        io: IO,
+        peer: SocketAddr,
+    ) -> Result<TlsStream<IO>, HandshakeError<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -184,9 +198,19 @@ impl TlsAcceptor {
         match self.conduct.server_config(&self.config, more) {
             Ok(config) => {
                 let handshake = Handshake::server(config);
-                Ok(Driver::new(io, handshake, prefix, self.conduct.clone(), span))
+                Ok(Driver::new(
+                    io,
+                    handshake,
+                    prefix,
+                    self.conduct.clone(),
+                    span,
+                ))
             }
-            Err(misuse) => Err(HandshakeError::new(Error::from(misuse), Some(io), prefix.to_vec())),
+            Err(misuse) => Err(HandshakeError::new(
+                Error::from(misuse),
+                Some(io),
+                prefix.to_vec(),
+            )),
         }
     }
 }

@@ -30,12 +30,18 @@ pub trait Answers: Send + Sync + 'static {
     }
 
     /// Server: the ClientHello is here; nothing has been negotiated.
-    fn choose_configuration(&self, question: ChooseConfiguration) -> impl Future<Output = Answer> + Send {
+    fn choose_configuration(
+        &self,
+        question: ChooseConfiguration,
+    ) -> impl Future<Output = Answer> + Send {
         async { question.keep() }
     }
 
     /// Client: the ServerHello is here; no certificate has been seen.
-    fn review_server_hello(&self, question: ReviewServerHello) -> impl Future<Output = Answer> + Send {
+    fn review_server_hello(
+        &self,
+        question: ReviewServerHello,
+    ) -> impl Future<Output = Answer> + Send {
         async { question.proceed() }
     }
 
@@ -67,12 +73,22 @@ pub struct Questions {
 impl Questions {
     /// No question but those that have no default answer: signatures of external keys.
     pub const fn none() -> Self {
-        Self { hello: false, identity: false, signature: false, chain: false }
+        Self {
+            hello: false,
+            identity: false,
+            signature: false,
+            chain: false,
+        }
     }
 
     /// Every question.
     pub const fn all() -> Self {
-        Self { hello: true, identity: true, signature: true, chain: true }
+        Self {
+            hello: true,
+            identity: true,
+            signature: true,
+            chain: true,
+        }
     }
 
     /// Also [`Answers::choose_configuration`] of a server, [`Answers::review_server_hello`] of a
@@ -171,7 +187,9 @@ impl<A: Answers> DynAnswers for A {
 
     fn answer<'a>(&'a self, question: Question) -> AnswerFuture<'a> {
         match question {
-            Question::ChooseConfiguration(question) => Box::pin(self.choose_configuration(question)),
+            Question::ChooseConfiguration(question) => {
+                Box::pin(self.choose_configuration(question))
+            }
             Question::ReviewServerHello(question) => Box::pin(self.review_server_hello(question)),
             Question::ChooseIdentity(question) => Box::pin(self.choose_identity(question)),
             Question::Sign(question) => Box::pin(self.sign(question)),
@@ -191,7 +209,9 @@ impl SharedAnswers {
     }
 
     pub(crate) fn questions(&self) -> Questions {
-        self.0.as_ref().map_or(Questions::none(), |answers| answers.questions())
+        self.0
+            .as_ref()
+            .map_or(Questions::none(), |answers| answers.questions())
     }
 
     pub(crate) async fn answer(&self, question: Question) -> Answer {
@@ -204,7 +224,9 @@ impl SharedAnswers {
 
 impl std::fmt::Debug for SharedAnswers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Answers").field(&self.0.as_ref().map(|answers| answers.questions())).finish()
+        f.debug_tuple("Answers")
+            .field(&self.0.as_ref().map(|answers| answers.questions()))
+            .finish()
     }
 }
 
@@ -270,7 +292,11 @@ where
     }
 
     fn sign(&self, question: Sign) -> impl Future<Output = Answer> + Send {
-        let signature = (self.0)(question.identity().clone(), question.scheme(), question.content().to_vec());
+        let signature = (self.0)(
+            question.identity().clone(),
+            question.scheme(),
+            question.content().to_vec(),
+        );
         async move {
             let refusal = match signature.await {
                 Ok(signature) => return question.signature(signature),

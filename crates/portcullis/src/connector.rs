@@ -27,7 +27,10 @@ pub struct TlsConnector {
 impl TlsConnector {
     /// A connector with a handshake timeout of 10 seconds and the answers of the configuration.
     pub fn new(config: ClientConfig) -> Self {
-        Self { config, conduct: Conduct::default() }
+        Self {
+            config,
+            conduct: Conduct::default(),
+        }
     }
 
     /// Who decides what the handshake asks.
@@ -68,7 +71,11 @@ impl TlsConnector {
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub async fn connect(&self, address: impl ToSocketAddrs, name: ServerName<'static>) -> Result<TlsStream<TcpStream>, Error> {
+    pub async fn connect(
+        &self,
+        address: impl ToSocketAddrs,
+        name: ServerName<'static>,
+    ) -> Result<TlsStream<TcpStream>, Error> {
         let deadline = deadline(self.conduct.handshake_timeout);
         let io = match tokio::time::timeout_at(deadline, TcpStream::connect(address)).await {
             Ok(connected) => connected.map_err(|error| Error::io(error, Stage::Start))?,
@@ -90,7 +97,11 @@ impl TlsConnector {
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub async fn upgrade<IO>(&self, io: IO, name: ServerName<'static>) -> Result<TlsStream<IO>, HandshakeError<IO>>
+    pub async fn upgrade<IO>(
+        &self,
+        io: IO,
+        name: ServerName<'static>,
+    ) -> Result<TlsStream<IO>, HandshakeError<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -124,7 +135,11 @@ impl TlsConnector {
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub async fn pause_at_hello<IO>(&self, io: IO, name: ServerName<'static>) -> Result<PausedClient<IO>, HandshakeError<IO>>
+    pub async fn pause_at_hello<IO>(
+        &self,
+        io: IO,
+        name: ServerName<'static>,
+    ) -> Result<PausedClient<IO>, HandshakeError<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -163,7 +178,13 @@ impl TlsConnector {
             .map_err(Error::from)
             .and_then(|config| Ok(Handshake::client(config, name)?));
         match started {
-            Ok(handshake) => Ok(Driver::new(io, handshake, prefix, self.conduct.clone(), span)),
+            Ok(handshake) => Ok(Driver::new(
+                io,
+                handshake,
+                prefix,
+                self.conduct.clone(),
+                span,
+            )),
             Err(error) => Err(HandshakeError::new(error, Some(io), prefix.to_vec())),
         }
     }

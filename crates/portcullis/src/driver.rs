@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::question::{Answer, Question};
-use portcullis_core::{AlertDescription, Connection, Event, Handshake, Misuse, Reason, Stage, Step};
+use portcullis_core::{
+    AlertDescription, Connection, Event, Handshake, Misuse, Reason, Stage, Step,
+};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -46,7 +48,11 @@ impl Default for Conduct {
 
 impl Conduct {
     /// Has a configuration ask what the answers want to be asked, and report what is logged.
-    pub(crate) fn client_config(&self, config: &ClientConfig, more: Questions) -> Result<ClientConfig, Misuse> {
+    pub(crate) fn client_config(
+        &self,
+        config: &ClientConfig,
+        more: Questions,
+    ) -> Result<ClientConfig, Misuse> {
         let config = self.answers.questions().with(more).ask_client(config)?;
         let (messages, secrets) = self.reports();
         if !messages && !secrets {
@@ -63,7 +69,11 @@ impl Conduct {
     }
 
     /// The same for a server's.
-    pub(crate) fn server_config(&self, config: &ServerConfig, more: Questions) -> Result<ServerConfig, Misuse> {
+    pub(crate) fn server_config(
+        &self,
+        config: &ServerConfig,
+        more: Questions,
+    ) -> Result<ServerConfig, Misuse> {
         let config = self.answers.questions().with(more).ask_server(config)?;
         let (messages, secrets) = self.reports();
         if !messages && !secrets {
@@ -80,7 +90,10 @@ impl Conduct {
     }
 
     fn reports(&self) -> (bool, bool) {
-        (tracing::enabled!(tracing::Level::DEBUG), self.key_log.is_some())
+        (
+            tracing::enabled!(tracing::Level::DEBUG),
+            self.key_log.is_some(),
+        )
     }
 }
 
@@ -96,13 +109,6 @@ impl std::fmt::Debug for Conduct {
     }
 }
 
-/// Where a handshake stopped.
-pub(crate) enum Stop {
-    Connected,
-    /// A question that the caller wanted for itself.
-    Asked(Question),
-}
-
 /// A handshake and the transport it runs over.
 ///
 /// Dropped before the end, it tells the peer `user_canceled` if that can be done at once.
@@ -114,7 +120,9 @@ pub(crate) struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for Driver<IO> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver").field("stage", &self.stage()).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("stage", &self.stage())
+            .finish_non_exhaustive()
     }
 }
 
@@ -138,7 +146,13 @@ pub(crate) struct Finished<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
-    pub(crate) fn new(io: IO, handshake: Handshake, prefix: &[u8], conduct: Conduct, span: tracing::Span) -> Self {
+    pub(crate) fn new(
+        io: IO,
+        handshake: Handshake,
+        prefix: &[u8],
+        conduct: Conduct,
+        span: tracing::Span,
+    ) -> Self {
         let mut handshake = handshake;
         if !prefix.is_empty() {
             handshake.receive(prefix, UnixTime::now());
@@ -152,7 +166,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             received: Flow::default(),
             sent: Flow::default(),
         };
-        Self { running: Some(running), conduct, span }
+        Self {
+            running: Some(running),
+            conduct,
+            span,
+        }
     }
 
     pub(crate) fn span(&self) -> &tracing::Span {
@@ -164,15 +182,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 
     pub(crate) fn stage(&self) -> Stage {
-        self.running.as_ref().map_or(Stage::Closed, |running| running.handshake.stage())
+        self.running
+            .as_ref()
+            .map_or(Stage::Closed, |running| running.handshake.stage())
     }
 
-    /// Runs until the end, or until a question comes that `wanted` names.
+    /// Runs until the end (`None`), or until a question comes that `wanted` names.
     ///
     /// # Cancel safety
     /// Dropped and called again it goes on where it was, unless a question was being answered:
     /// that answer is lost, and with it the handshake.
-    pub(crate) async fn run(&mut self, wanted: fn(&Question) -> bool) -> Result<Stop, Error> {
+    pub(crate) async fn run(
+        &mut self,
+        wanted: fn(&Question) -> bool,
+    ) -> Result<Option<Question>, Error> {
         let Some(running) = &mut self.running else {
             return Err(Error::closed());
         };
@@ -186,7 +209,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     }
                 }
                 Ok(Step::Event(event)) => observe(&event, &self.conduct),
-                Ok(Step::Ask(question)) if wanted(&question) => return Ok(Stop::Asked(question)),
+                Ok(Step::Ask(question)) if wanted(&question) => return Ok(Some(question)),
                 Ok(Step::Ask(question)) => {
                     poll_fn(|cx| running.poll_flush(cx)).await?;
                     let answer = self.conduct.answers.answer(question).await;
@@ -195,7 +218,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 Ok(Step::Connected) => {
                     poll_fn(|cx| running.poll_send(cx)).await?;
                     poll_fn(|cx| running.poll_flush(cx)).await?;
-                    return Ok(Stop::Connected);
+                    return Ok(None);
                 }
                 Ok(Step::Wait) => {
                     poll_fn(|cx| running.poll_send(cx)).await?;
@@ -220,13 +243,24 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         let Some(running) = self.running.take() else {
             return Err(HandshakeError::new(Error::closed(), None, Vec::new()));
         };
-        let Running { io, handshake, received, sent, .. } = running;
+        let Running {
+            io,
+            handshake,
+            received,
+            sent,
+            ..
+        } = running;
         match handshake.into_connection() {
             Ok(connection) => {
                 record(&self.span, &connection);
-                Ok(Finished { io, connection, received, sent })
+                Ok(Finished {
+                    io,
+                    connection,
+                    received,
+                    sent,
+                })
             }
-            Err(handshake) => Err(HandshakeError::new(Error::closed(), Some(io), handshake.into_unread())),
+            Err(error) => Err(HandshakeError::new(error.into(), Some(io), Vec::new())),
         }
     }
 
@@ -246,7 +280,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             let _ = tokio::time::timeout(self.conduct.alert_timeout, running.say_farewell()).await;
         }
         match self.running.take() {
-            Some(running) => HandshakeError::new(error, Some(running.io), running.handshake.into_unread()),
+            Some(running) => {
+                HandshakeError::new(error, Some(running.io), running.handshake.into_unread())
+            }
             None => HandshakeError::new(error, None, Vec::new()),
         }
     }
@@ -302,7 +338,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.unflushed {
-            ready!(Pin::new(&mut self.io).poll_flush(cx)).map_err(|error| Error::io(error, self.handshake.stage()))?;
+            ready!(Pin::new(&mut self.io).poll_flush(cx))
+                .map_err(|error| Error::io(error, self.handshake.stage()))?;
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
@@ -370,7 +407,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
 
 fn observe(event: &Event, conduct: &Conduct) {
     match event {
-        Event::Message { direction, typ, length } => {
+        Event::Message {
+            direction,
+            typ,
+            length,
+        } => {
             tracing::debug!(?direction, message = %typ, length, "handshake message");
         }
         Event::Warning(alert) => tracing::info!(%alert, "the peer sent a warning alert"),
@@ -385,14 +426,23 @@ fn observe(event: &Event, conduct: &Conduct) {
 
 fn record(span: &tracing::Span, connection: &Connection) {
     let information = &connection.information;
-    span.record("tls.protocol.version", tracing::field::display(information.version()));
-    span.record("tls.cipher", tracing::field::display(information.cipher_suite()));
+    span.record(
+        "tls.protocol.version",
+        tracing::field::display(information.version()),
+    );
+    span.record(
+        "tls.cipher",
+        tracing::field::display(information.cipher_suite()),
+    );
     span.record("tls.curve", tracing::field::display(information.group()));
     if let Some(name) = information.server_name() {
         span.record("tls.client.server_name", name);
     }
     if let Some(protocol) = information.alpn_protocol() {
-        span.record("tls.next_protocol", tracing::field::display(protocol.escape_ascii()));
+        span.record(
+            "tls.next_protocol",
+            tracing::field::display(protocol.escape_ascii()),
+        );
     }
     tracing::debug!(parent: span, "connected");
 }

@@ -35,7 +35,10 @@ impl Error {
             Ok(ours) => return ours,
             Err(error) => error,
         };
-        Self(Cause::Io { error: Arc::new(error), stage })
+        Self(Cause::Io {
+            error: Arc::new(error),
+            stage,
+        })
     }
 
     pub(crate) fn timeout(stage: Stage) -> Self {
@@ -169,7 +172,11 @@ pub struct HandshakeError<IO> {
 
 impl<IO> HandshakeError<IO> {
     pub(crate) fn new(error: Error, transport: Option<IO>, unread: Vec<u8>) -> Self {
-        Self { error, transport, unread }
+        Self {
+            error,
+            transport,
+            unread,
+        }
     }
 
     /// Why it failed.

@@ -11,18 +11,22 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::answers::Questions;
-use crate::driver::{Driver, Stop};
+use crate::driver::Driver;
 use crate::error::{Error, HandshakeError};
 use crate::stream::TlsStream;
 
 /// When something that may take `timeout` has to be over.
 pub(crate) fn deadline(timeout: Duration) -> Instant {
     let now = Instant::now();
-    now.checked_add(timeout).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365 * 30))
+    now.checked_add(timeout)
+        .unwrap_or_else(|| now + Duration::from_secs(86_400 * 365 * 30))
 }
 
 /// Runs a handshake to its end.
-pub(crate) async fn complete<IO>(driver: Driver<IO>, deadline: Instant) -> Result<TlsStream<IO>, HandshakeError<IO>>
+pub(crate) async fn complete<IO>(
+    driver: Driver<IO>,
+    deadline: Instant,
+) -> Result<TlsStream<IO>, HandshakeError<IO>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -51,8 +55,10 @@ where
     let span = driver.span().clone();
     async move {
         match within(deadline, driver.run(wanted)).await {
-            Some(Ok(Stop::Asked(question))) => Ok((driver, question)),
-            Some(Ok(Stop::Connected)) => Err(driver.fail(Error::limit("the handshake did not pause")).await),
+            Some(Ok(Some(question))) => Ok((driver, question)),
+            Some(Ok(None)) => Err(driver
+                .fail(Error::limit("the handshake did not pause"))
+                .await),
             Some(Err(error)) => Err(driver.fail(error).await),
             None => Err(driver.time_out()),
         }
@@ -78,9 +84,15 @@ pub struct PausedServer<IO: AsyncRead + AsyncWrite + Unpin> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
     pub(crate) async fn start(driver: Driver<IO>) -> Result<Self, HandshakeError<IO>> {
-        match pause(driver, |question| matches!(question, Question::ChooseConfiguration(_))).await? {
+        match pause(driver, |question| {
+            matches!(question, Question::ChooseConfiguration(_))
+        })
+        .await?
+        {
             (driver, Question::ChooseConfiguration(question)) => Ok(Self { driver, question }),
-            (driver, _) => Err(driver.fail(Error::limit("the handshake did not pause")).await),
+            (driver, _) => Err(driver
+                .fail(Error::limit("the handshake did not pause"))
+                .await),
         }
     }
 
@@ -107,8 +119,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
     ///
     /// # Cancel safety
     /// Dropped, the handshake is over.
-    pub async fn continue_with(self, config: ServerConfig) -> Result<TlsStream<IO>, HandshakeError<IO>> {
-        match self.driver.conduct().server_config(&config, Questions::none()) {
+    pub async fn continue_with(
+        self,
+        config: ServerConfig,
+    ) -> Result<TlsStream<IO>, HandshakeError<IO>> {
+        match self
+            .driver
+            .conduct()
+            .server_config(&config, Questions::none())
+        {
             Ok(config) => resume(self.driver, self.question.use_config(config)).await,
             Err(misuse) => Err(self.driver.fail(misuse.into()).await),
         }
@@ -144,9 +163,15 @@ pub struct PausedClient<IO: AsyncRead + AsyncWrite + Unpin> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
     pub(crate) async fn start(driver: Driver<IO>) -> Result<Self, HandshakeError<IO>> {
-        match pause(driver, |question| matches!(question, Question::ReviewServerHello(_))).await? {
+        match pause(driver, |question| {
+            matches!(question, Question::ReviewServerHello(_))
+        })
+        .await?
+        {
             (driver, Question::ReviewServerHello(question)) => Ok(Self { driver, question }),
-            (driver, _) => Err(driver.fail(Error::limit("the handshake did not pause")).await),
+            (driver, _) => Err(driver
+                .fail(Error::limit("the handshake did not pause"))
+                .await),
         }
     }
 
@@ -173,8 +198,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
     ///
     /// # Cancel safety
     /// Dropped, the handshake is over.
-    pub async fn continue_with(self, config: ClientConfig) -> Result<TlsStream<IO>, HandshakeError<IO>> {
-        match self.driver.conduct().client_config(&config, Questions::none()) {
+    pub async fn continue_with(
+        self,
+        config: ClientConfig,
+    ) -> Result<TlsStream<IO>, HandshakeError<IO>> {
+        match self
+            .driver
+            .conduct()
+            .client_config(&config, Questions::none())
+        {
             Ok(config) => resume(self.driver, self.question.proceed_with(config)).await,
             Err(misuse) => Err(self.driver.fail(misuse.into()).await),
         }
@@ -197,7 +229,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
     }
 }
 
-async fn resume<IO>(mut driver: Driver<IO>, answer: Answer) -> Result<TlsStream<IO>, HandshakeError<IO>>
+async fn resume<IO>(
+    mut driver: Driver<IO>,
+    answer: Answer,
+) -> Result<TlsStream<IO>, HandshakeError<IO>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {

@@ -42,3 +42,12 @@ pub use socket::ListenOptions;
 pub use split::{ReadHalf, ReuniteError, SplitIo, WriteHalf};
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
+
+pub use portcullis_core::config::{ClientAuthentication, ClientConfig, ServerConfig};
+pub use portcullis_core::x509::{Identity, Roots};
+pub use portcullis_core::{
+    AlertDescription, AlertLevel, ClientHelloView, ConnectionInformation, Direction, KeyLogLine,
+    Misuse, NamedGroup, ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage,
+    Violation, config, question, suite, x509,
+};
+pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};

@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
-use portcullis_core::Stage;
 use portcullis_core::config::ServerConfig;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::task::JoinSet;
@@ -51,11 +50,24 @@ impl TlsListener {
     ///
     /// # Cancel safety
     /// Dropped, nothing is bound.
-    pub async fn bind_with(address: impl ToSocketAddrs, acceptor: TlsAcceptor, options: &ListenOptions) -> io::Result<Self> {
-        let mut last = io::Error::new(io::ErrorKind::InvalidInput, "there is no address to bind to");
+    pub async fn bind_with(
+        address: impl ToSocketAddrs,
+        acceptor: TlsAcceptor,
+        options: &ListenOptions,
+    ) -> io::Result<Self> {
+        let mut last = io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "there is no address to bind to",
+        );
         for address in tokio::net::lookup_host(address).await? {
             match options.listen(address) {
-                Ok(listener) => return Ok(Self { listener, acceptor, nodelay: options.has_nodelay() }),
+                Ok(listener) => {
+                    return Ok(Self {
+                        listener,
+                        acceptor,
+                        nodelay: options.has_nodelay(),
+                    });
+                }
                 Err(error) => last = error,
             }
         }
@@ -68,12 +80,19 @@ impl TlsListener {
     /// When the socket cannot be made non-blocking.
     pub fn from_std(listener: std::net::TcpListener, acceptor: TlsAcceptor) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self::from_listener(TcpListener::from_std(listener)?, acceptor))
+        Ok(Self::from_listener(
+            TcpListener::from_std(listener)?,
+            acceptor,
+        ))
     }
 
     /// Takes over a listening socket.
     pub fn from_listener(listener: TcpListener, acceptor: TlsAcceptor) -> Self {
-        Self { listener, acceptor, nodelay: true }
+        Self {
+            listener,
+            acceptor,
+            nodelay: true,
+        }
     }
 
     /// The address it listens on.
@@ -124,10 +143,16 @@ impl TlsListener {
                         // A connection that is gone already fails in its handshake.
                         let _ = io.set_nodelay(true);
                     }
-                    return Poll::Ready(Ok(Incoming { io, peer, acceptor: self.acceptor.clone() }));
+                    return Poll::Ready(Ok(Incoming {
+                        io,
+                        peer,
+                        acceptor: self.acceptor.clone(),
+                    }));
                 }
                 Err(error) => match Fault::of(&error) {
-                    Fault::Connection => tracing::debug!(%error, "a connection broke before it was accepted"),
+                    Fault::Connection => {
+                        tracing::debug!(%error, "a connection broke before it was accepted")
+                    }
                     Fault::Exhaustion => {
                         tracing::warn!(%error, "accepting pauses");
                         retry.back_off();
@@ -145,7 +170,12 @@ impl TlsListener {
     /// wait in the system's backlog: give a limit well above what is to be withstood. Each
     /// handshake ends by its timeout at the latest.
     pub fn connections(self, limit: usize) -> Connections {
-        Connections { listener: self, limit: limit.max(1), handshakes: JoinSet::new(), retry: Retry::default() }
+        Connections {
+            listener: self,
+            limit: limit.max(1),
+            handshakes: JoinSet::new(),
+            retry: Retry::default(),
+        }
     }
 }
 
@@ -158,14 +188,19 @@ enum Fault {
 
 impl Fault {
     fn of(error: &io::Error) -> Self {
-        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, OutOfMemory, TimedOut};
+        use io::ErrorKind::{
+            ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, OutOfMemory,
+            TimedOut,
+        };
 
         match error.kind() {
             // Linux reports errors of the connection's network here (accept(2)).
-            ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut => Self::Connection,
-            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+            ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut => {
                 Self::Connection
             }
+            io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown => Self::Connection,
             io::ErrorKind::PermissionDenied => Self::Connection,
             OutOfMemory => Self::Exhaustion,
             _ => match error.raw_os_error() {
@@ -250,8 +285,14 @@ impl Incoming {
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub async fn handshake_with(self, config: ServerConfig) -> Result<TlsStream<TcpStream>, HandshakeError<TcpStream>> {
-        self.acceptor.with_config(config).accept_from(self.io, self.peer).await
+    pub async fn handshake_with(
+        self,
+        config: ServerConfig,
+    ) -> Result<TlsStream<TcpStream>, HandshakeError<TcpStream>> {
+        self.acceptor
+            .with_config(config)
+            .accept_from(self.io, self.peer)
+            .await
     }
 
     /// Reads the ClientHello and then stands still (B5).
@@ -261,8 +302,12 @@ impl Incoming {
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub async fn pause_at_hello(self) -> Result<PausedServer<TcpStream>, HandshakeError<TcpStream>> {
-        self.acceptor.pause_at_hello_from(self.io, Some(self.peer)).await
+    pub async fn pause_at_hello(
+        self,
+    ) -> Result<PausedServer<TcpStream>, HandshakeError<TcpStream>> {
+        self.acceptor
+            .pause_at_hello_from(self.io, Some(self.peer))
+            .await
     }
 }
 
@@ -372,6 +417,8 @@ impl Stream for Connections {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let (peer_addr, result) = ready!(self.get_mut().poll_finished(cx))?;
-        Poll::Ready(Some(Ok(result.map_err(|error| ConnectionError { peer_addr, error }))))
+        Poll::Ready(Some(Ok(
+            result.map_err(|error| ConnectionError { peer_addr, error })
+        )))
     }
 }

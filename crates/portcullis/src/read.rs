@@ -52,11 +52,17 @@ pub(crate) enum End {
 /// Where plaintext goes.
 enum Target<'a, 'b> {
     /// Into the caller's buffer, as many records as it holds.
-    Caller { buf: &'a mut ReadBuf<'b>, before: usize },
+    Caller {
+        buf: &'a mut ReadBuf<'b>,
+        before: usize,
+    },
     /// Behind the plaintext that is kept, one record.
     Kept { more: bool },
     /// Into memory that is given away, one record.
-    Message { appetite: usize, message: Option<Bytes> },
+    Message {
+        appetite: usize,
+        message: Option<Bytes>,
+    },
 }
 
 impl Target<'_, '_> {
@@ -149,13 +155,13 @@ impl ReadHalfState {
         self.end.as_ref()
     }
 
-    /// Ends reading because of an error elsewhere; what was read before stays.
-    pub(crate) fn fail(&mut self, error: Error) {
-        self.end.get_or_insert(End::Failed(error));
-    }
-
     /// Reads into the caller's buffer: 0 bytes stand for the peer's close_notify.
-    pub(crate) fn poll_read<R>(&mut self, io: &mut R, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<(), Error>>
+    pub(crate) fn poll_read<R>(
+        &mut self,
+        io: &mut R,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<Result<(), Error>>
     where
         R: AsyncRead + Unpin,
     {
@@ -178,7 +184,12 @@ impl ReadHalfState {
     }
 
     /// Opens until there is more plaintext than `have` bytes, or the end.
-    pub(crate) fn poll_fill<R>(&mut self, io: &mut R, cx: &mut Context<'_>, have: usize) -> Poll<Result<(), Error>>
+    pub(crate) fn poll_fill<R>(
+        &mut self,
+        io: &mut R,
+        cx: &mut Context<'_>,
+        have: usize,
+    ) -> Poll<Result<(), Error>>
     where
         R: AsyncRead + Unpin,
     {
@@ -208,9 +219,16 @@ impl ReadHalfState {
             return Poll::Ready(Ok(Some(self.plain.take(self.plain.len()))));
         }
         let appetite = records.saturating_mul(RECORD).min(BATCH);
-        let mut target = Target::Message { appetite, message: None };
+        let mut target = Target::Message {
+            appetite,
+            message: None,
+        };
         ready!(self.poll_open(io, cx, &mut target));
-        if let Target::Message { message: Some(message), .. } = target {
+        if let Target::Message {
+            message: Some(message),
+            ..
+        } = target
+        {
             return Poll::Ready(Ok(Some(message)));
         }
         Poll::Ready(self.ended().map(|()| None))
@@ -224,7 +242,12 @@ impl ReadHalfState {
     }
 
     /// Opens records until the target has something or reading has ended.
-    fn poll_open<R>(&mut self, io: &mut R, cx: &mut Context<'_>, target: &mut Target<'_, '_>) -> Poll<()>
+    fn poll_open<R>(
+        &mut self,
+        io: &mut R,
+        cx: &mut Context<'_>,
+        target: &mut Target<'_, '_>,
+    ) -> Poll<()>
     where
         R: AsyncRead + Unpin,
     {

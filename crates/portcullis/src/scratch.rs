@@ -28,7 +28,10 @@ pub(crate) struct Scratch(Box<[u8]>);
 
 impl Scratch {
     pub(crate) fn take() -> Self {
-        let kept = AREAS.try_with(|areas| areas.borrow_mut().pop()).ok().flatten();
+        let kept = AREAS
+            .try_with(|areas| areas.borrow_mut().pop())
+            .ok()
+            .flatten();
         Self(kept.unwrap_or_else(|| vec![0; AREA].into_boxed_slice()))
     }
 }

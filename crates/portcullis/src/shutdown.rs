@@ -69,7 +69,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 let drained = poll_fn(|cx| {
                     let mut scratch = Scratch::take();
                     let mut buf = ReadBuf::new(&mut scratch);
-                    parts.read.poll_read(&mut parts.io, cx, &mut buf).map_ok(|()| buf.filled().len())
+                    parts
+                        .read
+                        .poll_read(&mut parts.io, cx, &mut buf)
+                        .map_ok(|()| buf.filled().len())
                 });
                 if !matches!(drained.await, Ok(1..)) {
                     break;
@@ -91,7 +94,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub async fn downgrade(mut self, within: Duration) -> Result<Downgraded<IO>, DowngradeError<IO>> {
+    pub async fn downgrade(
+        mut self,
+        within: Duration,
+    ) -> Result<Downgraded<IO>, DowngradeError<IO>> {
         let parts = self.parts_mut();
         let exchange = async {
             poll_fn(|cx| parts.write.poll_close_notify(&mut parts.io, cx)).await?;
@@ -113,9 +119,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             Ok(()) => {
                 let parts = self.into_parts();
                 let (data, leftover) = parts.read.into_rest();
-                Ok(Downgraded { transport: parts.io, data, leftover })
+                Ok(Downgraded {
+                    transport: parts.io,
+                    data,
+                    leftover,
+                })
             }
-            Err(error) => Err(DowngradeError { error, stream: Box::new(self) }),
+            Err(error) => Err(DowngradeError {
+                error,
+                stream: Box::new(self),
+            }),
         }
     }
 }

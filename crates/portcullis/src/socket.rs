@@ -94,7 +94,8 @@ impl ListenOptions {
     /// Binds and listens.
     pub(crate) fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
         let domain = socket2::Domain::for_address(address);
-        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
+        let socket =
+            socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         if self.reuse_address {
             socket.set_reuse_address(true)?;

@@ -132,18 +132,35 @@ struct WriteParts<IO: SplitIo> {
 }
 
 /// Halves that are not of one connection.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("the halves are not of one connection")]
-pub struct ReuniteError<IO: SplitIo>(pub ReadHalf<IO>, pub WriteHalf<IO>);
+pub struct ReuniteError<IO: SplitIo>(pub Box<(ReadHalf<IO>, WriteHalf<IO>)>);
 
 impl<IO: SplitIo> TlsStream<IO> {
     /// Takes the connection apart into halves that can be used by two tasks.
     pub fn into_split(self) -> (ReadHalf<IO>, WriteHalf<IO>) {
-        let Parts { io, read, write, information } = self.into_parts();
+        let Parts {
+            io,
+            read,
+            write,
+            information,
+        } = self.into_parts();
         let (read_io, write_io) = io.split_io();
         let shared = Arc::new(Shared::default());
-        let reading = ReadHalf { io: read_io, read, information: information.clone(), shared: shared.clone() };
-        let writing = WriteHalf { parts: Some(WriteParts { io: write_io, write }), information, shared };
+        let reading = ReadHalf {
+            io: read_io,
+            read,
+            information: information.clone(),
+            shared: shared.clone(),
+        };
+        let writing = WriteHalf {
+            parts: Some(WriteParts {
+                io: write_io,
+                write,
+            }),
+            information,
+            shared,
+        };
         (reading, writing)
     }
 }
@@ -158,7 +175,7 @@ impl<IO: SplitIo> ReadHalf<IO> {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         if !Arc::ptr_eq(&self.shared, &other.shared) {
-            return Err(ReuniteError(self, other));
+            return Err(ReuniteError(Box::new((self, other))));
         }
         match other.parts.take() {
             Some(WriteParts { io, write }) => Ok(TlsStream::from_parts(Parts {
@@ -167,7 +184,7 @@ impl<IO: SplitIo> ReadHalf<IO> {
                 write,
                 information: self.information,
             })),
-            None => Err(ReuniteError(self, other)),
+            None => Err(ReuniteError(Box::new((self, other)))),
         }
     }
 
@@ -192,7 +209,10 @@ impl<IO: SplitIo> ReadHalf<IO> {
     }
 
     /// Polls the reading direction, and tells the other half when there is something for it.
-    pub(crate) fn poll_with<T>(&mut self, poll: impl FnOnce(&mut ReadHalfState, &mut IO::Read) -> Poll<T>) -> Poll<T> {
+    pub(crate) fn poll_with<T>(
+        &mut self,
+        poll: impl FnOnce(&mut ReadHalfState, &mut IO::Read) -> Poll<T>,
+    ) -> Poll<T> {
         let polled = poll(&mut self.read, &mut self.io);
         if self.read.mailbox().has_work() {
             self.shared.writer.wake();
@@ -215,7 +235,9 @@ impl<IO: SplitIo> WriteHalf<IO> {
 
     /// What went over the transport.
     pub fn sent(&self) -> Flow {
-        self.parts.as_ref().map_or(Flow::default(), |parts| parts.write.sent())
+        self.parts
+            .as_ref()
+            .map_or(Flow::default(), |parts| parts.write.sent())
     }
 
     /// As [`TlsStream::send`].
@@ -295,8 +317,14 @@ impl<IO: SplitIo> Unpin for ReadHalf<IO> {}
 impl<IO: SplitIo> Unpin for WriteHalf<IO> {}
 
 impl<IO: SplitIo> AsyncRead for ReadHalf<IO> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_with(|read, io| read.poll_read(io, cx, buf)).map_err(Into::into)
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.get_mut()
+            .poll_with(|read, io| read.poll_read(io, cx, buf))
+            .map_err(Into::into)
     }
 }
 
@@ -315,12 +343,22 @@ impl<IO: SplitIo> AsyncBufRead for ReadHalf<IO> {
 }
 
 impl<IO: SplitIo> AsyncWrite for WriteHalf<IO> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(data)])
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_with(|write, io| write.poll_write(io, cx, data)).map_err(Into::into)
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut()
+            .poll_with(|write, io| write.poll_write(io, cx, data))
+            .map_err(Into::into)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -328,17 +366,23 @@ impl<IO: SplitIo> AsyncWrite for WriteHalf<IO> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_with(|write, io| write.poll_flush(io, cx)).map_err(Into::into)
+        self.get_mut()
+            .poll_with(|write, io| write.poll_flush(io, cx))
+            .map_err(Into::into)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_with(|write, io| write.poll_shutdown(io, cx)).map_err(Into::into)
+        self.get_mut()
+            .poll_with(|write, io| write.poll_shutdown(io, cx))
+            .map_err(Into::into)
     }
 }
 
 impl<IO: SplitIo> std::fmt::Debug for ReadHalf<IO> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReadHalf").field("read", &self.read).finish_non_exhaustive()
+        f.debug_struct("ReadHalf")
+            .field("read", &self.read)
+            .finish_non_exhaustive()
     }
 }
 
@@ -347,5 +391,11 @@ impl<IO: SplitIo> std::fmt::Debug for WriteHalf<IO> {
         f.debug_struct("WriteHalf")
             .field("write", &self.parts.as_ref().map(|parts| &parts.write))
             .finish_non_exhaustive()
+    }
+}
+
+impl<IO: SplitIo> std::fmt::Debug for ReuniteError<IO> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ReuniteError").field(&self.0).finish()
     }
 }

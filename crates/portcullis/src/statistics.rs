@@ -69,7 +69,15 @@ mod tests {
         for bytes in [10, 20, 60] {
             flow.count(bytes);
         }
-        assert_eq!((flow.bytes(), flow.operations(), flow.largest(), flow.average()), (90, 3, 60, 30));
+        assert_eq!(
+            (
+                flow.bytes(),
+                flow.operations(),
+                flow.largest(),
+                flow.average()
+            ),
+            (90, 3, 60, 30)
+        );
         assert_eq!(flow.deviation(), 35 / 3);
     }
 }

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use portcullis_core::{CertificateDer, ConnectionInformation, Misuse};
+use portcullis_core::{ConnectionInformation, Misuse};
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::driver::Finished;
@@ -49,13 +50,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         Self::from_parts(Parts {
             io: finished.io,
             read: ReadHalfState::new(connection.reader, connection.unread, finished.received),
-            write: WriteHalfState::new(connection.writer, finished.sent),
+            write: WriteHalfState::new(connection.writer, connection.transmit, finished.sent),
             information: Arc::new(connection.information),
         })
     }
 
     pub(crate) fn from_parts(parts: Parts<IO>) -> Self {
-        Self { parts: Some(parts), farewell: |parts| parts.write.farewell(&mut parts.io) }
+        Self {
+            parts: Some(parts),
+            farewell: |parts| parts.write.farewell(&mut parts.io),
+        }
     }
 
     /// Changes this side's write key (B23; RFC 8446 §4.6.3), and has the peer change its own if
@@ -90,15 +94,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
 
 impl<IO> TlsStream<IO> {
     pub(crate) fn parts(&self) -> &Parts<IO> {
-        self.parts.as_ref().expect("parts are taken only by methods that consume the stream")
+        self.parts
+            .as_ref()
+            .expect("parts are taken only by methods that consume the stream")
     }
 
     pub(crate) fn parts_mut(&mut self) -> &mut Parts<IO> {
-        self.parts.as_mut().expect("parts are taken only by methods that consume the stream")
+        self.parts
+            .as_mut()
+            .expect("parts are taken only by methods that consume the stream")
     }
 
     pub(crate) fn into_parts(mut self) -> Parts<IO> {
-        self.parts.take().expect("parts are taken only by methods that consume the stream")
+        self.parts
+            .take()
+            .expect("parts are taken only by methods that consume the stream")
     }
 
     /// What was negotiated (B11).
@@ -130,8 +140,14 @@ impl<IO> TlsStream<IO> {
     ///
     /// # Errors
     /// When label or output are too long.
-    pub fn export_keying_material(&self, label: &[u8], context: &[u8], out: &mut [u8]) -> Result<(), Misuse> {
-        self.information().export_keying_material(label, context, out)
+    pub fn export_keying_material(
+        &self,
+        label: &[u8],
+        context: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Misuse> {
+        self.information()
+            .export_keying_material(label, context, out)
     }
 
     /// What the end of the transport without close_notify means. Default: an error.
@@ -181,7 +197,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
         self.write.serve(&mut self.io, cx);
     }
 
-    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>, have: usize) -> Poll<Result<(), Error>> {
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        have: usize,
+    ) -> Poll<Result<(), Error>> {
         let filled = self.read.poll_fill(&mut self.io, cx, have);
         self.serve(cx);
         filled
@@ -189,7 +209,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let parts = self.get_mut().parts_mut();
         let read = parts.read.poll_read(&mut parts.io, cx, buf);
         parts.serve(cx);
@@ -212,13 +236,24 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for TlsStream<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(data)])
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let parts = self.get_mut().parts_mut();
-        parts.write.poll_write(&mut parts.io, cx, data).map_err(Into::into)
+        parts
+            .write
+            .poll_write(&mut parts.io, cx, data)
+            .map_err(Into::into)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -227,12 +262,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let parts = self.get_mut().parts_mut();
-        parts.write.poll_flush(&mut parts.io, cx).map_err(Into::into)
+        parts
+            .write
+            .poll_flush(&mut parts.io, cx)
+            .map_err(Into::into)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let parts = self.get_mut().parts_mut();
-        parts.write.poll_shutdown(&mut parts.io, cx).map_err(Into::into)
+        parts
+            .write
+            .poll_shutdown(&mut parts.io, cx)
+            .map_err(Into::into)
     }
 }
 
@@ -264,7 +305,12 @@ impl<'a> Unsent<'a> {
         Self { buffers, offset: 0 }
     }
 
-    pub(crate) fn poll_send<W>(&mut self, write: &mut WriteHalfState, io: &mut W, cx: &mut Context<'_>) -> Poll<Result<(), Error>>
+    pub(crate) fn poll_send<W>(
+        &mut self,
+        write: &mut WriteHalfState,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>>
     where
         W: AsyncWrite + Unpin,
     {
@@ -280,7 +326,11 @@ impl<'a> Unsent<'a> {
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
             for (index, (slice, buffer)) in slices.iter_mut().zip(self.buffers).enumerate() {
-                *slice = IoSlice::new(if index == 0 { &buffer[self.offset..] } else { buffer });
+                *slice = IoSlice::new(if index == 0 {
+                    &buffer[self.offset..]
+                } else {
+                    buffer
+                });
             }
             let count = self.buffers.len().min(SLICES);
             let mut sent = ready!(write.poll_write(io, cx, &slices[..count]))?;

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use portcullis_core::{Mailbox, Stage, Writer};
+use portcullis_core::{Stage, Writer};
 use tokio::io::AsyncWrite;
 
 use crate::error::Error;
@@ -38,20 +38,16 @@ enum Closing {
 }
 
 impl WriteHalfState {
-    pub(crate) fn new(writer: Writer, sent: Flow) -> Self {
+    pub(crate) fn new(writer: Writer, transmit: Vec<u8>, sent: Flow) -> Self {
         Self {
             writer,
-            out: Backlog::default(),
+            out: transmit.into(),
             unflushed: false,
             closing: Closing::Open,
             failed: None,
             blocked: None,
             sent,
         }
-    }
-
-    pub(crate) fn mailbox(&self) -> &Mailbox {
-        self.writer.mailbox()
     }
 
     pub(crate) fn sent(&self) -> Flow {
@@ -66,15 +62,16 @@ impl WriteHalfState {
         self.failed.as_ref()
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        self.closing == Closing::Open && self.failed.is_none()
-    }
-
     /// Seals and writes from the start of `data`; returns how many bytes of it were taken.
     ///
     /// What was taken is on its way: what the transport refuses is kept and pushed by the next
     /// poll of any kind.
-    pub(crate) fn poll_write<W>(&mut self, io: &mut W, cx: &mut Context<'_>, data: &[IoSlice<'_>]) -> Poll<Result<usize, Error>>
+    pub(crate) fn poll_write<W>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<Result<usize, Error>>
     where
         W: AsyncWrite + Unpin,
     {
@@ -102,7 +99,11 @@ impl WriteHalfState {
     }
 
     /// Sends what is there, and flushes the transport.
-    pub(crate) fn poll_flush<W>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<Result<(), Error>>
+    pub(crate) fn poll_flush<W>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>>
     where
         W: AsyncWrite + Unpin,
     {
@@ -118,7 +119,11 @@ impl WriteHalfState {
     }
 
     /// Sends close_notify; the transport stays open.
-    pub(crate) fn poll_close_notify<W>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<Result<(), Error>>
+    pub(crate) fn poll_close_notify<W>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>>
     where
         W: AsyncWrite + Unpin,
     {
@@ -127,7 +132,11 @@ impl WriteHalfState {
     }
 
     /// Sends close_notify and shuts the transport's write side down.
-    pub(crate) fn poll_shutdown<W>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<Result<(), Error>>
+    pub(crate) fn poll_shutdown<W>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>>
     where
         W: AsyncWrite + Unpin,
     {
@@ -220,7 +229,10 @@ impl WriteHalfState {
         if self.closing == Closing::Open {
             self.answer_mail()?;
             let mut scratch = Scratch::take();
-            let count = self.writer.close_notify(&mut scratch).map_err(|error| self.break_off(error.into()))?;
+            let count = self
+                .writer
+                .close_notify(&mut scratch)
+                .map_err(|error| self.break_off(error.into()))?;
             self.out.extend(&scratch[..count]);
             self.closing = Closing::Notified;
         }
@@ -280,7 +292,12 @@ impl WriteHalfState {
     }
 
     /// Writes until the transport refuses; returns how many bytes it took.
-    fn write_some<W>(&mut self, io: &mut W, cx: &mut Context<'_>, bytes: &[u8]) -> Result<usize, Error>
+    fn write_some<W>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Result<usize, Error>
     where
         W: AsyncWrite + Unpin,
     {
@@ -288,14 +305,17 @@ impl WriteHalfState {
         while written < bytes.len() {
             match Pin::new(&mut *io).poll_write(cx, &bytes[written..]) {
                 Poll::Ready(Ok(0)) => {
-                    return Err(self.break_off(Error::io(io::ErrorKind::WriteZero.into(), Stage::Connected)));
+                    return Err(self
+                        .break_off(Error::io(io::ErrorKind::WriteZero.into(), Stage::Connected)));
                 }
                 Poll::Ready(Ok(count)) => {
                     self.sent.count(count);
                     self.unflushed = true;
                     written += count;
                 }
-                Poll::Ready(Err(error)) => return Err(self.break_off(Error::io(error, Stage::Connected))),
+                Poll::Ready(Err(error)) => {
+                    return Err(self.break_off(Error::io(error, Stage::Connected)));
+                }
                 Poll::Pending => break,
             }
         }

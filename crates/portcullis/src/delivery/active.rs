@@ -65,7 +65,13 @@ pub struct ActiveStream<S> {
 
 impl<S: Source> ActiveStream<S> {
     fn new(source: S, mode: Active) -> Self {
-        let mut this = Self { source, mode: Active::False, announcements: 0, ended: false, idle: None };
+        let mut this = Self {
+            source,
+            mode: Active::False,
+            announcements: 0,
+            ended: false,
+            idle: None,
+        };
         this.switch(mode);
         this
     }
@@ -183,11 +189,19 @@ impl<S: Source + Unpin> Stream for ActiveStream<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for ActiveStream<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().source).poll_write(cx, data)
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().source).poll_write_vectored(cx, data)
     }
 
@@ -209,7 +223,11 @@ pub trait Source: sealed::Sealed {
     /// The next record's content, `None` after close_notify. At most what `records` records may
     /// take is read from the transport.
     #[doc(hidden)]
-    fn poll_message(&mut self, cx: &mut Context<'_>, records: usize) -> Poll<Result<Option<Bytes>, Error>>;
+    fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Bytes>, Error>>;
 
     /// What is due although nothing may be read.
     #[doc(hidden)]
@@ -224,7 +242,11 @@ mod sealed {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
-    fn poll_message(&mut self, cx: &mut Context<'_>, records: usize) -> Poll<Result<Option<Bytes>, Error>> {
+    fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Bytes>, Error>> {
         let parts = self.parts_mut();
         let message = parts.read.poll_message(&mut parts.io, cx, records);
         parts.serve(cx);
@@ -240,7 +262,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
 }
 
 impl<IO: SplitIo> Source for ReadHalf<IO> {
-    fn poll_message(&mut self, cx: &mut Context<'_>, records: usize) -> Poll<Result<Option<Bytes>, Error>> {
+    fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Bytes>, Error>> {
         let message = self.poll_with(|read, io| read.poll_message(io, cx, records));
         match self.write_failure(cx) {
             Some(error) if message.is_pending() => Poll::Ready(Err(error)),

@@ -71,12 +71,19 @@ impl<IO: SplitIo> ReadHalf<IO> {
     }
 }
 
-fn poll_recv<R>(read: &mut ReadHalfState, io: &mut R, cx: &mut Context<'_>, count: usize) -> Poll<Result<Bytes, Error>>
+fn poll_recv<R>(
+    read: &mut ReadHalfState,
+    io: &mut R,
+    cx: &mut Context<'_>,
+    count: usize,
+) -> Poll<Result<Bytes, Error>>
 where
     R: AsyncRead + Unpin,
 {
     if count == 0 {
-        return read.poll_message(io, cx, 1).map(|message| message?.ok_or_else(Error::closed));
+        return read
+            .poll_message(io, cx, 1)
+            .map(|message| message?.ok_or_else(Error::closed));
     }
     loop {
         let have = read.plain().len();
@@ -90,7 +97,10 @@ where
     }
 }
 
-async fn or_timeout(within: Duration, recv: impl Future<Output = Result<Bytes, Error>>) -> Result<Bytes, Error> {
+async fn or_timeout(
+    within: Duration,
+    recv: impl Future<Output = Result<Bytes, Error>>,
+) -> Result<Bytes, Error> {
     tokio::time::timeout(within, recv)
         .await
         .unwrap_or_else(|_| Err(Error::timeout(Stage::Connected)))
