@@ -18,7 +18,7 @@ main([ConfigFile]) ->
                1 -> <<Line/binary, "\n">>;
                Count -> << <<Line/binary, (number(N))/binary>> || N <- lists:seq(0, Count - 1) >>
            end,
-    Options = [{active, false}, {mode, binary} | proplists:get_value(ssl, Config, [])],
+    Options = [{active, true}, {mode, binary} | proplists:get_value(ssl, Config, [])],
     {Fields, Code} =
         case ssl:connect({127, 0, 0, 1}, Port, Options, 10000) of
             {ok, Socket} -> exchange(Socket, Line, Data);
@@ -29,10 +29,11 @@ main([ConfigFile]) ->
 
 number(N) -> list_to_binary(io_lib:format(" ~7..0b~n", [N])).
 
+%% Active, because a passive socket loses an alert that comes while nobody receives.
 exchange(Socket, Line, Data) ->
     About = about(Socket),
-    ok = ssl:send(Socket, Data),
-    case ssl:recv(Socket, byte_size(Data), 15000) of
+    _ = ssl:send(Socket, Data),
+    case receive_all(Socket, byte_size(Data), []) of
         {ok, Data} ->
             ssl:close(Socket),
             {[{reply, Line} | About], 0};
@@ -43,14 +44,29 @@ exchange(Socket, Line, Data) ->
             {[{error, text(Reason)} | About], 1}
     end.
 
+receive_all(_, Size, Parts) when Size =< 0 ->
+    {ok, iolist_to_binary(lists:reverse(Parts))};
+receive_all(Socket, Size, Parts) ->
+    receive
+        {ssl, Socket, Part} -> receive_all(Socket, Size - byte_size(Part), [Part | Parts]);
+        {ssl_error, Socket, Reason} -> {error, Reason};
+        {ssl_closed, Socket} -> {error, closed}
+    after 15000 -> {error, timeout}
+    end.
+
 about(Socket) ->
-    {ok, Information} = ssl:connection_information(Socket, [protocol, selected_cipher_suite]),
-    Suite = proplists:get_value(selected_cipher_suite, Information),
-    Alpn = case ssl:negotiated_protocol(Socket) of
-               {ok, Protocol} -> [{alpn, Protocol}];
-               {error, protocol_not_negotiated} -> []
-           end,
-    [{version, text(proplists:get_value(protocol, Information))}, {suite, ssl:suite_to_str(Suite)} | Alpn].
+    case ssl:connection_information(Socket, [protocol, selected_cipher_suite]) of
+        {ok, Information} ->
+            Suite = proplists:get_value(selected_cipher_suite, Information),
+            Alpn = case ssl:negotiated_protocol(Socket) of
+                       {ok, Protocol} -> [{alpn, Protocol}];
+                       {error, _} -> []
+                   end,
+            [{version, text(proplists:get_value(protocol, Information))},
+             {suite, ssl:suite_to_str(Suite)} | Alpn];
+        {error, _} ->
+            []
+    end.
 
 text(Atom) when is_atom(Atom) -> atom_to_list(Atom);
 text(Term) -> io_lib:format("~0p", [Term]).

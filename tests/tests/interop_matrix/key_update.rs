@@ -18,7 +18,11 @@ async fn wait_for_key_updates(program: &Program, direction: &str, count: usize) 
         updates.count() >= count
     };
     let found = program.wait_until(|output| seen(&output.stdout)).await;
-    assert!(found.is_ok(), "{count} {direction}:\n{}", program.output());
+    if let Err(output) = found {
+        let lines = output.stdout.lines();
+        let text: Vec<_> = lines.filter(|line| !line.starts_with("    ")).collect();
+        panic!("not {count} {direction}:\n{}", text.join("\n"));
+    }
 }
 
 #[tokio::test]
@@ -58,10 +62,14 @@ async fn between_our_client_and_openssl() {
     wait_for_key_updates(program, "<<<", 2).await;
     stream.send(&[b"after two\n"]).await.expect("data");
     program.wait_for_line("after two").await;
+    // OpenSSL answers when it has something to send.
+    program.send(b"after theirs\n").await;
+    let received = ours::soon(stream.recv(13)).await.expect("a line");
+    assert_eq!(received, b"after theirs\n"[..]);
     wait_for_key_updates(program, ">>>", 1).await;
 
     // Theirs, the second with the wish for one of ours.
-    for (command, line, sent) in [("k", "after k\n", 2), ("K", "after K\n", 3)] {
+    for (command, line, sent) in [("k\n", "after k\n", 2), ("K\n", "after K\n", 3)] {
         program.send(command.as_bytes()).await;
         wait_for_key_updates(program, ">>>", sent).await;
         program.send(line.as_bytes()).await;
