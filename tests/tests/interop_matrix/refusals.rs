@@ -52,6 +52,31 @@ async fn our_client_refuses_bad_servers_and_says_why() {
 }
 
 #[tokio::test]
+async fn every_client_refuses_our_bad_servers_and_we_are_told() {
+    use AlertDescription as Alert;
+    for identity in [&pki().expired, &pki().wrong_name, &pki().unknown_ca] {
+        let mut server = ours::Server::echo(ours::server(identity)).await;
+        for peer in Peer::ALL {
+            let context = format!("{peer:?} to our server, {}", identity.name);
+            let exchange = peer
+                .transfer(server.address, &Settings::client(), NEVER)
+                .await;
+            assert!(exchange.reply.is_err(), "{context}");
+            let served = server.served().await;
+            let alert = served.error(&context).alert();
+            let expected = match (peer, identity.name) {
+                (Peer::Gnutls, _) => Alert::BAD_CERTIFICATE,
+                (Peer::Erlang, "wrong-name") => Alert::HANDSHAKE_FAILURE,
+                (_, "expired") => Alert::CERTIFICATE_EXPIRED,
+                (_, "unknown-ca") => Alert::UNKNOWN_CA,
+                _ => Alert::BAD_CERTIFICATE,
+            };
+            assert_eq!(alert, Some((Direction::Received, expected)), "{context}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_protocol_in_common_ends_the_handshake() {
     let config = ours::server(&pki().ecdsa_p256).alpn(["echo"]);
     let mut ours_server = ours::Server::echo(config).await;

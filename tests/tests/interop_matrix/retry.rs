@@ -64,3 +64,32 @@ async fn our_server_can_ask_every_client_for_another_share() {
         }
     }
 }
+
+#[tokio::test]
+async fn either_side_can_ask_for_a_share_of_a_hybrid() {
+    let hybrid = Group::Secp256r1MlKem768;
+    let settings = Settings::server(&pki().ecdsa_p256).group(hybrid);
+    let server = Peer::Rustls.server(&settings).await;
+    let mut stream = ours::connect(server.address, ours::client())
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(stream.information().hello_retried());
+    assert_eq!(stream.information().group(), ours::group(hybrid));
+    let answer = server.answer_to_message(&AGAIN);
+    ours::exchange(&mut stream, AGAIN, &answer, "our client to rustls").await;
+
+    let config = ours::server(&pki().ecdsa_p256).groups([ours::group(hybrid)]);
+    let mut server = ours::Server::echo(config).await;
+    let settings = Settings {
+        groups: vec![Group::X25519, hybrid],
+        ..Settings::client()
+    };
+    let exchange = Peer::Rustls
+        .transfer(server.address, &settings, AGAIN)
+        .await;
+    assert_eq!(exchange.reply.as_deref(), Ok(AGAIN.line));
+    let served = server.served().await;
+    let information = served.information("rustls to our server");
+    assert!(information.hello_retried());
+    ours::compare(information, &exchange.report, "rustls to our server");
+}

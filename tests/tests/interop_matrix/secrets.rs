@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use portcullis::{ConnectionInformation, KeyLogLine};
+use portcullis::{ConnectionInformation, KeyLogFile, KeyLogLine};
 use portcullis_tests::peers::{Output, Program, Settings, gnutls, openssl, rustls};
 use portcullis_tests::pki::pki;
 use portcullis_tests::scratch;
@@ -158,30 +158,36 @@ async fn openssl_and_we_log_the_same_keys() {
     // All that s_server does at its end is done when it has answered ours.
     assert!(ours::close(stream, "our client to s_server").await.is_ok());
     assert_eq!(lines.all(), lines_of(&path));
-    assert_eq!(lines.all().len(), 5, "{:?}", labels(&lines));
+    assert_eq!(labels(&lines.all()), LABELS);
 
-    let path = scratch::file("client.keylog", "");
-    let word = path.display().to_string();
-    let lines = Lines::default();
-    let acceptor = ours::acceptor(ours::server(&pki().ecdsa_p256)).key_log(lines.log());
+    let theirs = scratch::file("client.keylog", "");
+    let ours = theirs.with_extension("ours");
+    let word = theirs.display().to_string();
+    let key_log = KeyLogFile::open(&ours).expect("a key log");
+    let acceptor = ours::acceptor(ours::server(&pki().ecdsa_p256)).key_log(key_log);
     let mut server =
         ours::Server::run(
             acceptor,
             |stream| async move { stream.close(ours::LIMIT).await },
         )
         .await;
-    let client = openssl::client(
-        server.address,
-        &Settings::client().extra(&["-keylogfile", &word]),
-    );
-    client.finish().await;
+    let settings = Settings::client().extra(&["-keylogfile", &word]);
+    openssl::client(server.address, &settings).finish().await;
     assert!(server.served().await.handshake.is_ok());
-    assert_eq!(lines.all(), lines_of(&path));
-    assert_eq!(lines.all().len(), 5, "{:?}", labels(&lines));
+    assert_eq!(lines_of(&ours), lines_of(&theirs));
+    assert_eq!(labels(&lines_of(&ours)), LABELS);
 }
 
-fn labels(lines: &Lines) -> Vec<String> {
-    let lines = lines.all();
+/// In the order of the alphabet.
+const LABELS: [&str; 5] = [
+    "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+    "CLIENT_TRAFFIC_SECRET_0",
+    "EXPORTER_SECRET",
+    "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+    "SERVER_TRAFFIC_SECRET_0",
+];
+
+fn labels(lines: &BTreeSet<String>) -> Vec<&str> {
     let labels = lines.iter().filter_map(|line| line.split(' ').next());
-    labels.map(str::to_owned).collect()
+    labels.collect()
 }
