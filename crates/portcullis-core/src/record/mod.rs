@@ -21,8 +21,6 @@ mod post_handshake;
 mod reader;
 mod size;
 mod stream;
-#[cfg(test)]
-mod tests;
 mod writer;
 
 pub use mailbox::Mailbox;
