@@ -412,7 +412,7 @@ fn observe(event: &Event, conduct: &Conduct) {
             typ,
             length,
         } => {
-            tracing::debug!(?direction, message = %typ, length, "handshake message");
+            tracing::debug!(?direction, tls.handshake.message = %typ, length, "handshake message");
         }
         Event::Warning(alert) => tracing::info!(%alert, "the peer sent a warning alert"),
         Event::Secret(line) => {

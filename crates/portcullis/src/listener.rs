@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
+use portcullis_core::Stage;
 use portcullis_core::config::ServerConfig;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::task::JoinSet;
@@ -157,7 +158,11 @@ impl TlsListener {
                         tracing::warn!(%error, "accepting pauses");
                         retry.back_off();
                     }
-                    Fault::Listener => return Poll::Ready(Err(error)),
+                    Fault::Listener => {
+                        // Whoever tries again at once does not turn in circles.
+                        retry.back_off();
+                        return Poll::Ready(Err(error));
+                    }
                 },
             }
         }
@@ -311,12 +316,12 @@ impl Incoming {
     }
 }
 
-/// A handshake of [`Connections`] that failed.
+/// A connection that [`Connections`] could not make.
 #[derive(Debug, thiserror::Error)]
-#[error("{peer_addr}: {error}")]
+#[error("{}{error}", .peer_addr.map(|peer| format!("{peer}: ")).unwrap_or_default())]
 pub struct ConnectionError {
-    /// Whose it was.
-    pub peer_addr: SocketAddr,
+    /// Whose it was; `None` when the listening socket itself failed.
+    pub peer_addr: Option<SocketAddr>,
     /// Why it failed.
     #[source]
     pub error: Error,
@@ -325,10 +330,11 @@ pub struct ConnectionError {
 type Shaken = (SocketAddr, Result<TlsStream<TcpStream>, Error>);
 
 /// Connections whose handshake is over, in the order in which they finished: a stream of
-/// `io::Result<Result<TlsStream, ConnectionError>>`.
+/// `Result<TlsStream, ConnectionError>` that never ends.
 ///
-/// An inner error is one failed handshake and means nothing for the others. An outer error is
-/// the listening socket's; the stream goes on if it is polled again. It never ends.
+/// An error is one failed handshake and means nothing for the others; without a
+/// [`peer_addr`](ConnectionError::peer_addr) it is the listening socket's, which is tried again
+/// after a pause if the stream is polled again.
 ///
 /// Dropped, the handshakes under way are aborted.
 #[derive(Debug)]
@@ -382,7 +388,10 @@ impl Connections {
         drop(self.listener);
         while let Some(joined) = self.handshakes.join_next().await {
             if let Ok((peer_addr, result)) = joined {
-                finished.push(result.map_err(|error| ConnectionError { peer_addr, error }));
+                finished.push(result.map_err(|error| ConnectionError {
+                    peer_addr: Some(peer_addr),
+                    error,
+                }));
             }
         }
         finished
@@ -413,12 +422,21 @@ impl Connections {
 }
 
 impl Stream for Connections {
-    type Item = io::Result<Result<TlsStream<TcpStream>, ConnectionError>>;
+    type Item = Result<TlsStream<TcpStream>, ConnectionError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let (peer_addr, result) = ready!(self.get_mut().poll_finished(cx))?;
-        Poll::Ready(Some(Ok(
-            result.map_err(|error| ConnectionError { peer_addr, error })
-        )))
+        Poll::Ready(Some(match ready!(self.get_mut().poll_finished(cx)) {
+            Ok((peer_addr, result)) => result.map_err(|error| ConnectionError {
+                peer_addr: Some(peer_addr),
+                error,
+            }),
+            Err(error) => {
+                let error = Error::io(error, Stage::Start);
+                Err(ConnectionError {
+                    peer_addr: None,
+                    error,
+                })
+            }
+        }))
     }
 }
