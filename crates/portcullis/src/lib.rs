@@ -5,6 +5,36 @@
 //! [`TlsStream::into_active`]. Everything a handshake has to decide can be answered
 //! asynchronously: see [`Answers`].
 //!
+//! ```no_run
+//! use portcullis::{ClientConfig, Roots, ServerName, TlsConnector};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let connector = TlsConnector::new(ClientConfig::builder(Roots::os()?).build()?);
+//! let mut stream = connector.connect("example.org:443", ServerName::try_from("example.org")?).await?;
+//! stream.send(&[b"GET / HTTP/1.0\r\n", b"Host: example.org\r\n\r\n"]).await?;
+//! println!("{:?}", stream.recv(0).await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ```no_run
+//! use portcullis::{Identity, ServerConfig, TlsListener};
+//! use tokio::io;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let identity = Identity::from_pem_files("chain.pem", Some("key.pem".as_ref()))?;
+//! let listener = TlsListener::bind("0.0.0.0:443", ServerConfig::builder().identity(identity).build()?).await?;
+//! loop {
+//!     // Cheap: a client that stalls does so in its own task.
+//!     let incoming = listener.accept().await?;
+//!     tokio::spawn(async move {
+//!         let (mut reader, mut writer) = io::split(incoming.handshake().await?);
+//!         io::copy(&mut reader, &mut writer).await
+//!     });
+//! }
+//! # }
+//! ```
+//!
 //! The protocol itself is in `portcullis-core`, which does no I/O; what users need of it is
 //! re-exported here.
 
@@ -12,6 +42,8 @@
 
 mod acceptor;
 pub mod answers;
+mod conduct;
+mod connections;
 mod connector;
 mod delivery;
 mod driver;
@@ -24,22 +56,25 @@ mod scratch;
 mod shutdown;
 mod socket;
 mod split;
+mod split_io;
 mod statistics;
 mod stream;
 mod write;
 
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
+pub use connections::{ConnectionError, Connections};
 pub use connector::TlsConnector;
 pub use delivery::{Active, ActiveStream, Message, Source};
 pub use error::{Error, HandshakeError};
 pub use handshake::{PausedClient, PausedServer};
 pub use key_log::{KeyLog, KeyLogFile};
-pub use listener::{ConnectionError, Connections, Incoming, TlsListener};
+pub use listener::{Incoming, TlsListener};
 pub use read::EofPolicy;
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
-pub use split::{ReadHalf, ReuniteError, SplitIo, WriteHalf};
+pub use split::{ReadHalf, ReuniteError, WriteHalf};
+pub use split_io::SplitIo;
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
 
