@@ -9,7 +9,7 @@ use crate::wire::{ContentType, HandshakeType};
 pub(crate) enum Put {
     /// Handshake bytes, hashed as they are. Those that follow each other share records.
     Message(Vec<u8>),
-    /// Handshake bytes that are not hashed, in a record of their own.
+    /// Handshake bytes that are not hashed.
     Unhashed(Vec<u8>),
     /// Ends the record.
     Cut,
@@ -41,11 +41,7 @@ pub(crate) fn put(cx: &mut Cx<'_>, put: &Put, hash: &mut dyn FnMut(&[u8])) {
             hash(message);
             cx.queue(message);
         }
-        Put::Unhashed(message) => {
-            cx.outgoing.raw(&[]);
-            cx.queue(message);
-            cx.outgoing.raw(&[]);
-        }
+        Put::Unhashed(message) => cx.queue(message),
         Put::Cut => cx.outgoing.raw(&[]),
         Put::Raw(bytes) => cx.outgoing.raw(bytes),
         Put::Record(typ, content) => cx.outgoing.any_record(*typ, content),
