@@ -28,42 +28,73 @@ fn case(violation: V, by: By, stage: Stage, typ: T, change: fn(&[u8]) -> Vec<u8>
 /// CVE-2026-89422: a pre_shared_key nobody offered made a client skip the certificate.
 #[test]
 fn a_server_hello_with_a_psk_that_was_not_offered() {
-    case(V::ExtensionNotOffered, By::Server, Stage::WaitServerHello, T::SERVER_HELLO, |raw| {
-        server_hello(raw, |hello| hello.extensions.add(E::PRE_SHARED_KEY, [0, 0]))
-    });
+    case(
+        V::ExtensionNotOffered,
+        By::Server,
+        Stage::WaitServerHello,
+        T::SERVER_HELLO,
+        |raw| server_hello(raw, |hello| hello.extensions.add(E::PRE_SHARED_KEY, [0, 0])),
+    );
 }
 
 /// GHSA-c6cw-pr89-w882: an anonymous suite nobody offered made a client skip the certificate.
 #[test]
 fn a_suite_that_was_not_offered() {
     const DH_ANON_WITH_AES_128_CBC_SHA: u16 = 0x0034;
-    case(V::SuiteNotOffered, By::Server, Stage::WaitServerHello, T::SERVER_HELLO, |raw| {
-        server_hello(raw, |hello| hello.suite = DH_ANON_WITH_AES_128_CBC_SHA)
-    });
+    case(
+        V::SuiteNotOffered,
+        By::Server,
+        Stage::WaitServerHello,
+        T::SERVER_HELLO,
+        |raw| server_hello(raw, |hello| hello.suite = DH_ANON_WITH_AES_128_CBC_SHA),
+    );
     // Implemented here, and not offered by this client.
     let tamper = first(T::SERVER_HELLO, |raw| {
-        vec![Put::Message(server_hello(raw, |hello| hello.suite = 0x1302))]
+        vec![Put::Message(server_hello(raw, |hello| {
+            hello.suite = 0x1302
+        }))]
     });
-    Case::new(V::SuiteNotOffered, By::Server, Stage::WaitServerHello, tamper)
-        .client(client().cipher_suites([crate::suite::CipherSuite::TLS_AES_128_GCM_SHA256]))
-        .check();
+    Case::new(
+        V::SuiteNotOffered,
+        By::Server,
+        Stage::WaitServerHello,
+        tamper,
+    )
+    .client(client().cipher_suites([crate::suite::CipherSuite::TLS_AES_128_GCM_SHA256]))
+    .check();
 }
 
 #[test]
 fn a_version_that_was_not_offered() {
-    case(V::SelectedVersionTooLow, By::Server, Stage::WaitServerHello, T::SERVER_HELLO, |raw| {
-        server_hello(raw, |hello| hello.extensions.set(E::SUPPORTED_VERSIONS, [3, 5]))
-    });
-    case(V::VersionNotOffered, By::Server, Stage::WaitServerHello, T::SERVER_HELLO, |raw| {
-        server_hello(raw, |hello| hello.extensions.remove(E::SUPPORTED_VERSIONS))
-    });
+    case(
+        V::SelectedVersionTooLow,
+        By::Server,
+        Stage::WaitServerHello,
+        T::SERVER_HELLO,
+        |raw| {
+            server_hello(raw, |hello| {
+                hello.extensions.set(E::SUPPORTED_VERSIONS, [3, 5])
+            })
+        },
+    );
+    case(
+        V::VersionNotOffered,
+        By::Server,
+        Stage::WaitServerHello,
+        T::SERVER_HELLO,
+        |raw| server_hello(raw, |hello| hello.extensions.remove(E::SUPPORTED_VERSIONS)),
+    );
 }
 
 #[test]
 fn a_group_that_was_not_offered() {
-    case(V::KeyShareGroupNotOffered, By::Server, Stage::WaitServerHello, T::SERVER_HELLO, |raw| {
-        server_hello(raw, |hello| hello.extensions.body(E::KEY_SHARE)[1] = 30)
-    });
+    case(
+        V::KeyShareGroupNotOffered,
+        By::Server,
+        Stage::WaitServerHello,
+        T::SERVER_HELLO,
+        |raw| server_hello(raw, |hello| hello.extensions.body(E::KEY_SHARE)[1] = 30),
+    );
 }
 
 #[test]
@@ -74,8 +105,12 @@ fn a_scheme_that_was_not_offered() {
     let wants = client()
         .signature_schemes([S::ED25519, S::ECDSA_SECP256R1_SHA256])
         .certificate_signature_schemes([S::ECDSA_SECP256R1_SHA256]);
-    let mut honest =
-        pair(wants.build().unwrap(), server().build().unwrap(), By::Server, tamper);
+    let mut honest = pair(
+        wants.build().unwrap(),
+        server().build().unwrap(),
+        By::Server,
+        tamper,
+    );
     talk(&mut honest);
     assert_eq!(honest.client.stage(), Stage::Connected);
     let tamper = first(T::CLIENT_HELLO, |raw| {
@@ -87,9 +122,17 @@ fn a_scheme_that_was_not_offered() {
     let wants = client()
         .signature_schemes([S::ED25519])
         .certificate_signature_schemes([S::ECDSA_SECP256R1_SHA256]);
-    let mut pair = pair(wants.build().unwrap(), server().build().unwrap(), By::Client, tamper);
+    let mut pair = pair(
+        wants.build().unwrap(),
+        server().build().unwrap(),
+        By::Client,
+        tamper,
+    );
     talk(&mut pair);
-    assert_eq!(pair.client.poll().unwrap_err().violation(), Some(V::SchemeNotOffered));
+    assert_eq!(
+        pair.client.poll().unwrap_err().violation(),
+        Some(V::SchemeNotOffered)
+    );
 }
 
 #[test]
@@ -109,27 +152,35 @@ fn a_protocol_that_was_not_offered() {
     // Nor one to a client that speaks of none.
     let tamper = first(T::ENCRYPTED_EXTENSIONS, |raw| {
         vec![Put::Message(encrypted_extensions(raw, |parts| {
-            parts.add(E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION, [0, 3, 2, b'h', b'2']);
+            parts.add(
+                E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION,
+                [0, 3, 2, b'h', b'2'],
+            );
         }))]
     });
     let none: [&str; 0] = [];
-    Case::new(V::ExtensionNotOffered, By::Server, Stage::WaitEncryptedExtensions, tamper)
-        .client(client().alpn(none))
-        .check();
+    Case::new(
+        V::ExtensionNotOffered,
+        By::Server,
+        Stage::WaitEncryptedExtensions,
+        tamper,
+    )
+    .client(client().alpn(none))
+    .check();
 }
 
 /// CVE-2022-37026: client authentication passed by an unexpected order of messages.
 #[test]
 fn certificate_verify_if_and_only_if_there_is_a_certificate() {
-    let without = |authentication| {
-        let server = server().client_authentication(authentication);
-        let optional = ClientAuthentication::Optional(pki().roots.clone());
-        (server, optional)
-    };
     let required = || ClientAuthentication::Required(pki().roots.clone());
     let refuses = |tamper, client: crate::config::ClientConfigBuilder, authentication| {
-        let (server, _) = without(authentication);
-        let pair = pair(client.build().unwrap(), server.build().unwrap(), By::Client, tamper);
+        let server = server().client_authentication(authentication);
+        let pair = pair(
+            client.build().unwrap(),
+            server.build().unwrap(),
+            By::Client,
+            tamper,
+        );
         let error = refused(pair, By::Client);
         (error.violation().unwrap(), error.stage())
     };
@@ -152,7 +203,9 @@ fn certificate_verify_if_and_only_if_there_is_a_certificate() {
     // A proof, and no certificate; the server would do without.
     let empty = || {
         first(T::CERTIFICATE, |raw| {
-            vec![Put::Message(certificate(raw, |parts| parts.entries.clear()))]
+            vec![Put::Message(certificate(raw, |parts| {
+                parts.entries.clear()
+            }))]
         })
     };
     let optional = ClientAuthentication::Optional(pki().roots.clone());
@@ -179,9 +232,10 @@ fn certificate_verify_if_and_only_if_there_is_a_certificate() {
 
 #[test]
 fn two_certificates() {
-    for (by, stage) in
-        [(By::Client, Stage::WaitCertificateVerify), (By::Server, Stage::WaitCertificateVerify)]
-    {
+    for (by, stage) in [
+        (By::Client, Stage::WaitCertificateVerify),
+        (By::Server, Stage::WaitCertificateVerify),
+    ] {
         let tamper = first(T::CERTIFICATE, |raw| {
             vec![Put::Message(raw.to_vec()), Put::Message(raw.to_vec())]
         });
@@ -194,12 +248,20 @@ fn two_certificates() {
 
 #[test]
 fn change_cipher_spec_twice_is_let_pass() {
-    for (by, typ) in [(By::Server, T::ENCRYPTED_EXTENSIONS), (By::Client, T::FINISHED)] {
+    for (by, typ) in [
+        (By::Server, T::ENCRYPTED_EXTENSIONS),
+        (By::Client, T::FINISHED),
+    ] {
         let tamper = first(typ, |raw| {
             let twice = [20, 3, 3, 0, 1, 1].repeat(2);
             vec![Put::Raw(twice), Put::Message(raw.to_vec())]
         });
-        let mut pair = pair(client().build().unwrap(), server().build().unwrap(), by, tamper);
+        let mut pair = pair(
+            client().build().unwrap(),
+            server().build().unwrap(),
+            by,
+            tamper,
+        );
         talk(&mut pair);
         assert_eq!(pair.client.stage(), Stage::Connected);
         assert_eq!(pair.server.stage(), Stage::Connected);
@@ -208,12 +270,20 @@ fn change_cipher_spec_twice_is_let_pass() {
 
 #[test]
 fn an_extension_twice() {
-    case(V::DuplicateExtension, By::Client, Stage::WaitClientHello, T::CLIENT_HELLO, |raw| {
-        client_hello(raw, |hello| hello.extensions.add(E::SERVER_NAME, []))
-    });
-    case(V::DuplicateExtension, By::Server, Stage::WaitServerHello, T::SERVER_HELLO, |raw| {
-        server_hello(raw, |hello| hello.extensions.add(E::KEY_SHARE, []))
-    });
+    case(
+        V::DuplicateExtension,
+        By::Client,
+        Stage::WaitClientHello,
+        T::CLIENT_HELLO,
+        |raw| client_hello(raw, |hello| hello.extensions.add(E::SERVER_NAME, [])),
+    );
+    case(
+        V::DuplicateExtension,
+        By::Server,
+        Stage::WaitServerHello,
+        T::SERVER_HELLO,
+        |raw| server_hello(raw, |hello| hello.extensions.add(E::KEY_SHARE, [])),
+    );
 }
 
 /// The alert is in the clear as long as the other end cannot have a key, under the keys of the
@@ -231,13 +301,21 @@ fn alerts_are_under_the_right_key() {
             By::Client => (pair.server_sent, pair.client),
             By::Server => (pair.client_sent, pair.server),
         };
-        assert_eq!(alert_seen_by(other), Some(AlertDescription::UNEXPECTED_MESSAGE));
+        assert_eq!(
+            alert_seen_by(other),
+            Some(AlertDescription::UNEXPECTED_MESSAGE)
+        );
         let alert = sent.len() - if sent.ends_with(&[2, 10]) { 7 } else { 24 };
         ContentType(sent[alert])
     };
     assert_eq!(spoilt(By::Client, T::CLIENT_HELLO), ContentType::ALERT);
     assert_eq!(spoilt(By::Server, T::SERVER_HELLO), ContentType::ALERT);
-    for typ in [T::ENCRYPTED_EXTENSIONS, T::CERTIFICATE, T::CERTIFICATE_VERIFY, T::FINISHED] {
+    for typ in [
+        T::ENCRYPTED_EXTENSIONS,
+        T::CERTIFICATE,
+        T::CERTIFICATE_VERIFY,
+        T::FINISHED,
+    ] {
         assert_eq!(spoilt(By::Server, typ), ContentType::APPLICATION_DATA);
     }
     for typ in [T::CERTIFICATE, T::CERTIFICATE_VERIFY, T::FINISHED] {
@@ -266,7 +344,9 @@ fn close_notify_right_after_the_hello() {
         transmitted(&mut server);
         for _ in 0..3 {
             let error = server.poll().unwrap_err();
-            let Reason::AlertReceived(alert) = error.reason() else { panic!("{error}") };
+            let Reason::AlertReceived(alert) = error.reason() else {
+                panic!("{error}")
+            };
             assert_eq!(*alert, AlertDescription::CLOSE_NOTIFY);
         }
     }
@@ -300,7 +380,9 @@ fn ca() -> &'static Ca {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let mut roots = Roots::empty();
-        roots.add_der(params.self_signed(&key).unwrap().der().clone()).unwrap();
+        roots
+            .add_der(params.self_signed(&key).unwrap().der().clone())
+            .unwrap();
         Ca(Issuer::new(params, key), roots)
     })
 }
@@ -308,11 +390,17 @@ fn ca() -> &'static Ca {
 fn leaf(names: &[&str], purpose: ExtendedKeyUsagePurpose) -> Identity {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).unwrap();
-    params.distinguished_name.push(DnType::CommonName, "localhost");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "localhost");
     params.extended_key_usages = vec![purpose];
     let key = KeyPair::generate().unwrap();
     let der = params.signed_by(&key, &ca().0).unwrap().der().clone();
-    Identity::from_der(vec![der], &PrivateKeyDer::try_from(key.serialize_der()).unwrap()).unwrap()
+    Identity::from_der(
+        vec![der],
+        &PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+    )
+    .unwrap()
 }
 
 fn client_refuses(identity: Identity) -> (CertificateErrorKind, AlertDescription) {
@@ -320,7 +408,9 @@ fn client_refuses(identity: Identity) -> (CertificateErrorKind, AlertDescription
     let server = ServerConfig::builder().identity(identity).build().unwrap();
     let error = refused(Pair::new(client, server), By::Server);
     assert_eq!(error.stage(), Stage::WaitCertificateOrRequest);
-    let Reason::Certificate(reason) = error.reason() else { panic!("{error}") };
+    let Reason::Certificate(reason) = error.reason() else {
+        panic!("{error}")
+    };
     (reason.kind().clone(), reason.alert())
 }
 
@@ -336,7 +426,12 @@ fn the_common_name_is_no_name() {
 #[test]
 fn the_extended_key_usage_counts() {
     let (kind, alert) = client_refuses(leaf(&["localhost"], ExtendedKeyUsagePurpose::ClientAuth));
-    assert_eq!(kind, CertificateErrorKind::WrongPurpose { needed: Purpose::ServerAuth });
+    assert_eq!(
+        kind,
+        CertificateErrorKind::WrongPurpose {
+            needed: Purpose::ServerAuth
+        }
+    );
     assert_eq!(alert, AlertDescription::UNSUPPORTED_CERTIFICATE);
 
     let identity = leaf(&["client"], ExtendedKeyUsagePurpose::ServerAuth);
@@ -344,7 +439,11 @@ fn the_extended_key_usage_counts() {
     let server = server().client_authentication(ClientAuthentication::Required(roots));
     let client = client().identity(identity).build().unwrap();
     let error = refused(Pair::new(client, server.build().unwrap()), By::Client);
-    let Reason::Certificate(reason) = error.reason() else { panic!("{error}") };
-    let wrong = CertificateErrorKind::WrongPurpose { needed: Purpose::ClientAuth };
+    let Reason::Certificate(reason) = error.reason() else {
+        panic!("{error}")
+    };
+    let wrong = CertificateErrorKind::WrongPurpose {
+        needed: Purpose::ClientAuth,
+    };
     assert_eq!(reason.kind(), &wrong);
 }

@@ -13,7 +13,10 @@ use crate::connection::Connection;
 use crate::crypto::random::Random;
 use crate::testing::{Pair, name, now, pki};
 use crate::x509::Identity;
-use crate::{AlertDescription, Direction, Error, Handshake, NamedGroup, Opened, Reader, Stage, Step, Violation};
+use crate::{
+    AlertDescription, Direction, Error, Handshake, NamedGroup, Opened, Reader, Stage, Step,
+    Violation,
+};
 
 /// Which end breaks the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +98,10 @@ pub(super) fn refused(mut pair: Pair, by: By) -> Error {
     };
     let error = match victim.poll() {
         Err(error) => error,
-        Ok(step) => panic!("the victim did not object: it is at {step:?}, {:?}", victim.stage()),
+        Ok(step) => panic!(
+            "the victim did not object: it is at {step:?}, {:?}",
+            victim.stage()
+        ),
     };
     let Some((Direction::Sent, alert)) = error.alert() else {
         panic!("no alert was sent for: {error}");
@@ -205,7 +211,10 @@ pub(super) fn refused_after(by: By, puts: &[Put]) -> Error {
     };
     assert_eq!(alert_seen_by(attacker), Some(sent), "{error}");
     // From then on it is always the same.
-    assert_eq!(victim.reader.frame(&[]).unwrap_err().violation(), error.violation());
+    assert_eq!(
+        victim.reader.frame(&[]).unwrap_err().violation(),
+        error.violation()
+    );
     error
 }
 

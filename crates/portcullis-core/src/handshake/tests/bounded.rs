@@ -27,8 +27,7 @@ fn flood(prefix: &[u8], again: &[u8]) -> (Error, usize) {
 
 /// A hello that makes the server wait for more, and what the server sends for it.
 fn hello() -> Vec<u8> {
-    let mut client =
-        Handshake::client(client().build().unwrap(), crate::testing::name()).unwrap();
+    let mut client = Handshake::client(client().build().unwrap(), crate::testing::name()).unwrap();
     transmitted(&mut client)
 }
 
@@ -49,13 +48,19 @@ fn a_message_as_long_as_allowed_in_records_of_one_byte() {
     message.resize(4 + length as usize, 0);
     let mut most = 0;
     for bytes in message.chunks(1024) {
-        let records: Vec<u8> = bytes.iter().flat_map(|byte| [22, 3, 1, 0, 1, *byte]).collect();
+        let records: Vec<u8> = bytes
+            .iter()
+            .flat_map(|byte| [22, 3, 1, 0, 1, *byte])
+            .collect();
         victim.receive(&records, now());
         transmitted(&mut victim);
         most = most.max(victim.held());
     }
     // Nonsense, but all of it was needed to see that.
-    assert_eq!(victim.poll().unwrap_err().violation(), Some(Violation::MalformedMessage));
+    assert_eq!(
+        victim.poll().unwrap_err().violation(),
+        Some(Violation::MalformedMessage)
+    );
     assert!(most < 3 * length as usize, "{most}");
 }
 
@@ -89,7 +94,9 @@ fn warning_alerts() {
 fn early_data() {
     for server in [server(), super::attack::retrying_server()] {
         let tamper = first(T::CLIENT_HELLO, |raw| {
-            vec![Put::Message(client_hello(raw, |hello| hello.extensions.add(E::EARLY_DATA, [])))]
+            vec![Put::Message(client_hello(raw, |hello| {
+                hello.extensions.add(E::EARLY_DATA, [])
+            }))]
         });
         let client = client().build().unwrap();
         let mut pair = pair(client, server.build().unwrap(), By::Client, tamper);
@@ -112,7 +119,10 @@ fn early_data() {
 
 /// As many as fit: none is known, none is there twice.
 fn extensions() -> impl Iterator<Item = E> {
-    (0x4000..).map(E).filter(|typ| typ.name().is_none()).take(16_000)
+    (0x4000..)
+        .map(E)
+        .filter(|typ| typ.name().is_none())
+        .take(16_000)
 }
 
 #[test]
@@ -122,8 +132,12 @@ fn thousands_of_unknown_extensions_are_ignored_in_a_client_hello() {
             extensions().for_each(|typ| hello.extensions.add(typ, []));
         }))]
     });
-    let mut pair =
-        pair(client().build().unwrap(), server().build().unwrap(), By::Client, tamper);
+    let mut pair = pair(
+        client().build().unwrap(),
+        server().build().unwrap(),
+        By::Client,
+        tamper,
+    );
     super::attack::talk(&mut pair);
     assert_eq!(pair.server.stage(), Stage::Connected);
 }
@@ -136,7 +150,12 @@ fn thousands_of_extensions_with_one_of_them_twice() {
             hello.extensions.add(E(0x4000), []);
         }))]
     });
-    let pair = pair(client().build().unwrap(), server().build().unwrap(), By::Client, tamper);
+    let pair = pair(
+        client().build().unwrap(),
+        server().build().unwrap(),
+        By::Client,
+        tamper,
+    );
     let error = refused(pair, By::Client);
     assert_eq!(error.violation(), Some(Violation::DuplicateExtension));
 }
@@ -148,7 +167,12 @@ fn thousands_of_extensions_in_a_server_hello() {
             extensions().for_each(|typ| hello.extensions.add(typ, []));
         }))]
     });
-    let pair = pair(client().build().unwrap(), server().build().unwrap(), By::Server, tamper);
+    let pair = pair(
+        client().build().unwrap(),
+        server().build().unwrap(),
+        By::Server,
+        tamper,
+    );
     let error = refused(pair, By::Server);
     assert_eq!(error.violation(), Some(Violation::ExtensionNotOffered));
 }
@@ -159,14 +183,21 @@ fn thousands_of_key_shares() {
     let tamper = first(T::CLIENT_HELLO, |raw| {
         vec![Put::Message(client_hello(raw, |hello| {
             let groups: Vec<u8> = (0x4000..0x6710_u16).flat_map(u16::to_be_bytes).collect();
-            let shares: Vec<u8> =
-                groups.chunks(2).flat_map(|group| [group[0], group[1], 0, 1, 7]).collect();
+            let shares: Vec<u8> = groups
+                .chunks(2)
+                .flat_map(|group| [group[0], group[1], 0, 1, 7])
+                .collect();
             let list = |list: &[u8]| [&(list.len() as u16).to_be_bytes(), list].concat();
             hello.extensions.set(E::SUPPORTED_GROUPS, list(&groups));
             hello.extensions.set(E::KEY_SHARE, list(&shares[..40_000]));
         }))]
     });
-    let pair = pair(client().build().unwrap(), server().build().unwrap(), By::Client, tamper);
+    let pair = pair(
+        client().build().unwrap(),
+        server().build().unwrap(),
+        By::Client,
+        tamper,
+    );
     let error = refused(pair, By::Client);
     assert_eq!(error.violation(), Some(Violation::KeyShareOutsideGroups));
 }
@@ -179,8 +210,12 @@ fn thousands_of_suites() {
             hello.suites = (0x2000..0x9000).chain(ours).collect();
         }))]
     });
-    let mut pair =
-        pair(client().build().unwrap(), server().build().unwrap(), By::Client, tamper);
+    let mut pair = pair(
+        client().build().unwrap(),
+        server().build().unwrap(),
+        By::Client,
+        tamper,
+    );
     super::attack::talk(&mut pair);
     assert_eq!(pair.server.stage(), Stage::Connected);
 }

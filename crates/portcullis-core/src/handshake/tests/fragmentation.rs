@@ -1,8 +1,6 @@
 //! However the bytes are cut, the handshake is the same.
 
-use super::attack::{
-    authenticated_client, authenticating_server, client, retrying_server, server,
-};
+use super::attack::{authenticated_client, authenticating_server, client, retrying_server, server};
 use super::tamper::{Put, Tamper};
 use crate::config::{ClientConfigBuilder, MaxFragmentLength, ServerConfigBuilder};
 use crate::crypto::random::Random;
@@ -59,7 +57,10 @@ fn connect(mut client: Handshake, mut server: Handshake, step: usize) {
             to_server.extend(poll(&mut client));
         }
     }
-    assert_eq!((client.stage(), server.stage()), (Stage::Connected, Stage::Connected));
+    assert_eq!(
+        (client.stage(), server.stage()),
+        (Stage::Connected, Stage::Connected)
+    );
     let client = client.into_connection().unwrap();
     let server = server.into_connection().unwrap();
     assert!(client.unread.is_empty() && server.unread.is_empty());
@@ -98,7 +99,11 @@ fn cut_at(at: usize) -> Tamper {
     Box::new(move |raw| {
         let (front, back) = raw.split_at(at.saturating_sub(before).min(raw.len()));
         before += raw.len();
-        vec![Put::Message(front.to_vec()), Put::Cut, Put::Message(back.to_vec())]
+        vec![
+            Put::Message(front.to_vec()),
+            Put::Cut,
+            Put::Message(back.to_vec()),
+        ]
     })
 }
 
@@ -136,8 +141,9 @@ fn a_boundary_at_every_byte() {
         connect(client, server, usize::MAX);
     }
     for at in (1..1_500).step_by(7) {
-        let (client, server) =
-            ends(authenticated_client(), authenticating_server(), || cut_at(at));
+        let (client, server) = ends(authenticated_client(), authenticating_server(), || {
+            cut_at(at)
+        });
         connect(client, server, usize::MAX);
     }
 }
@@ -146,8 +152,11 @@ fn a_boundary_at_every_byte() {
 fn boundaries_by_negotiated_limits() {
     for limit in [64, 65, 100, 511] {
         let small = authenticated_client().record_size_limit(limit);
-        let (client, server) =
-            ends(small, authenticating_server().record_size_limit(limit), untouched);
+        let (client, server) = ends(
+            small,
+            authenticating_server().record_size_limit(limit),
+            untouched,
+        );
         connect(client, server, 1);
     }
     let small = authenticated_client().max_fragment_length(MaxFragmentLength::Bytes512);

@@ -49,7 +49,10 @@ fn until(pair: &mut Pair, of_server: bool, wanted: &str) -> Question {
             return None;
         }
         // The other end may have questions of its own meanwhile.
-        assert!(asked.is_none() || is_server != of_server, "one question at a time");
+        assert!(
+            asked.is_none() || is_server != of_server,
+            "one question at a time"
+        );
         Some(question.default_answer())
     });
     asked.unwrap()
@@ -65,7 +68,11 @@ fn ends(pair: Pair, of_server: bool) -> (crate::Handshake, crate::Handshake) {
 }
 
 fn asker(pair: &mut Pair, of_server: bool) -> &mut crate::Handshake {
-    if of_server { &mut pair.server } else { &mut pair.client }
+    if of_server {
+        &mut pair.server
+    } else {
+        &mut pair.client
+    }
 }
 
 /// Gives the answer and lets both ends talk; gives the error of the end that had asked.
@@ -124,8 +131,14 @@ fn no() {
         let question = until(&mut pair, of_server, kind);
         let error = ended_by(refuse(question), pair, of_server);
         assert_eq!(error.stage(), stage, "{error}");
-        assert_eq!(error.alert(), Some((Direction::Sent, AlertDescription::ACCESS_DENIED)));
-        assert!(matches!(error.reason(), Reason::Refused(_) | Reason::Certificate(_)));
+        assert_eq!(
+            error.alert(),
+            Some((Direction::Sent, AlertDescription::ACCESS_DENIED))
+        );
+        assert!(matches!(
+            error.reason(),
+            Reason::Refused(_) | Reason::Certificate(_)
+        ));
         assert!(error.to_string().contains("not today"), "{error}");
     }
 }
@@ -167,7 +180,10 @@ fn dropped() {
         let (mut asker, other) = ends(pair, of_server);
         let error = asker.poll().unwrap_err();
         assert!(matches!(error.reason(), Reason::Cancelled), "{error}");
-        assert_eq!(error.alert(), Some((Direction::Sent, AlertDescription::USER_CANCELED)));
+        assert_eq!(
+            error.alert(),
+            Some((Direction::Sent, AlertDescription::USER_CANCELED))
+        );
         assert_eq!(error.stage(), stage);
         told_of_the_cancellation(other);
     }
@@ -203,7 +219,10 @@ fn never_answered_and_the_transport_ends() {
         assert_eq!((error.stage(), error.alert()), (stage, None));
         // An answer that was on its way changes nothing.
         asking.answer(question.default_answer()).unwrap();
-        assert!(matches!(asking.poll().unwrap_err().reason(), Reason::Truncated));
+        assert!(matches!(
+            asking.poll().unwrap_err().reason(),
+            Reason::Truncated
+        ));
         assert!(transmitted(asking).is_empty());
     }
 }
@@ -216,7 +235,10 @@ fn another_connections_answer() {
         let theirs = until(&mut there, of_server, kind);
         let asking = asker(&mut here, of_server);
         let misuse = asking.answer(theirs.default_answer()).unwrap_err();
-        assert!(misuse.to_string().contains("another connection"), "{misuse}");
+        assert!(
+            misuse.to_string().contains("another connection"),
+            "{misuse}"
+        );
         assert_eq!(asking.stage(), stage);
         asking.answer(ours.default_answer()).unwrap();
         connects(here);
@@ -230,12 +252,19 @@ fn a_proof_about_another_chain() {
         let Question::VerifyChain(question) = until(&mut pair, of_server, "verdict") else {
             unreachable!()
         };
-        let other = if of_server { &pki().server } else { &pki().client };
+        let other = if of_server {
+            &pki().server
+        } else {
+            &pki().client
+        };
         let other = PresentedChain::new(other.chain().to_vec()).unwrap();
         let proof = VerifiedChain::dangerous_accept_without_verification(other);
         let error = ended_by(question.accept(proof), pair, of_server);
         assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
-        assert_eq!(error.alert(), Some((Direction::Sent, AlertDescription::INTERNAL_ERROR)));
+        assert_eq!(
+            error.alert(),
+            Some((Direction::Sent, AlertDescription::INTERNAL_ERROR))
+        );
     }
 }
 
@@ -272,7 +301,10 @@ fn no_identity() {
     pair.turn(&mut |_, question| Some(question.default_answer()));
     let error = pair.server.poll().unwrap_err();
     assert_eq!(error.violation(), Some(Violation::NoClientCertificate));
-    assert_eq!(alert_seen_by(pair.client), Some(AlertDescription::CERTIFICATE_REQUIRED));
+    assert_eq!(
+        alert_seen_by(pair.client),
+        Some(AlertDescription::CERTIFICATE_REQUIRED)
+    );
 }
 
 #[test]
@@ -283,10 +315,15 @@ fn a_wrong_signature_is_noticed_by_the_peer() {
             unreachable!()
         };
         assert!(question.content().starts_with(&[b' '; 64]));
-        asker(&mut pair, of_server).answer(question.signature(vec![7; 70])).unwrap();
+        asker(&mut pair, of_server)
+            .answer(question.signature(vec![7; 70]))
+            .unwrap();
         pair.turn(&mut |_, question| Some(question.default_answer()));
         let (asker, mut other) = ends(pair, of_server);
-        assert_eq!(other.poll().unwrap_err().violation(), Some(Violation::BadSignature));
+        assert_eq!(
+            other.poll().unwrap_err().violation(),
+            Some(Violation::BadSignature)
+        );
         assert_eq!(alert_seen_by(asker), Some(AlertDescription::DECRYPT_ERROR));
     }
 }
@@ -312,18 +349,28 @@ fn another_configuration() {
         unreachable!()
     };
     assert_eq!(question.client_hello().server_name(), Some("localhost"));
-    let other = question.config().to_builder().alpn(["http/1.1"]).build().unwrap();
+    let other = question
+        .config()
+        .to_builder()
+        .alpn(["http/1.1"])
+        .build()
+        .unwrap();
     pair.server.answer(question.use_config(other)).unwrap();
     pair.turn(&mut |_, question| Some(question.default_answer()));
     let connection = pair.client.into_connection().unwrap();
-    assert_eq!(connection.information.alpn_protocol(), Some(&b"http/1.1"[..]));
+    assert_eq!(
+        connection.information.alpn_protocol(),
+        Some(&b"http/1.1"[..])
+    );
 
     // One that cannot serve this client ends the handshake with an alert.
     let mut pair = asking();
     let Question::ChooseConfiguration(question) = until(&mut pair, true, "configuration") else {
         unreachable!()
     };
-    let other = ServerConfig::builder().identity(pki().server.clone()).alpn(["dot"]);
+    let other = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .alpn(["dot"]);
     let error = ended_by(question.use_config(other.build().unwrap()), pair, true);
     assert_eq!(error.violation(), Some(Violation::NoSharedProtocol));
 }
@@ -340,5 +387,8 @@ fn going_on_with_another_configuration() {
     let other = crate::config::ClientConfig::builder(roots).build().unwrap();
     let error = ended_by(question.proceed_with(other), pair, false);
     assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
-    assert_eq!(error.alert(), Some((Direction::Sent, AlertDescription::UNKNOWN_CA)));
+    assert_eq!(
+        error.alert(),
+        Some((Direction::Sent, AlertDescription::UNKNOWN_CA))
+    );
 }

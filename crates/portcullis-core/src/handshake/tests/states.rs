@@ -28,7 +28,10 @@ fn run(client: ClientConfigBuilder, server: ServerConfigBuilder) -> Scripts {
     server.tamper(one_message_per_record());
     let mut client =
         Handshake::client_tampering(client, name(), Random::system(), one_message_per_record());
-    let mut scripts = Scripts { client: Vec::new(), server: Vec::new() };
+    let mut scripts = Scripts {
+        client: Vec::new(),
+        server: Vec::new(),
+    };
     let mut to_server = feed(&mut client, &[], &mut scripts.client);
     loop {
         let to_client = feed(&mut server, &to_server, &mut scripts.server);
@@ -47,7 +50,11 @@ fn feed(end: &mut Handshake, mut bytes: &[u8], script: &mut Vec<String>) -> Vec<
         loop {
             match end.poll().unwrap() {
                 Step::Transmit(more) => sent.extend_from_slice(&more),
-                Step::Event(Event::Message { direction: Direction::Received, typ, .. }) => {
+                Step::Event(Event::Message {
+                    direction: Direction::Received,
+                    typ,
+                    ..
+                }) => {
                     script.push(format!("{before:?} -{typ}-> {:?}", end.stage()));
                 }
                 Step::Event(_) => {}
@@ -173,7 +180,8 @@ fn ways_in_between() {
     );
     // A client without a certificate sends an empty list and no CertificateVerify.
     let roots = crate::testing::pki().roots.clone();
-    let optional = server().client_authentication(crate::config::ClientAuthentication::Optional(roots));
+    let optional =
+        server().client_authentication(crate::config::ClientAuthentication::Optional(roots));
     assert_eq!(
         run(client(), optional).server,
         [
@@ -183,7 +191,10 @@ fn ways_in_between() {
         ]
     );
     let scripts = run(client(), retrying_server());
-    assert_eq!(scripts.client[0], "WaitServerHello -server_hello-> WaitServerHello");
+    assert_eq!(
+        scripts.client[0],
+        "WaitServerHello -server_hello-> WaitServerHello"
+    );
     assert_eq!(
         scripts.server,
         [
@@ -235,24 +246,55 @@ struct Due {
 }
 
 const fn due(by: By, stage: Stage, typ: T) -> Due {
-    Due { by, stage, typ, nth: 1, others: &[], retry: false }
+    Due {
+        by,
+        stage,
+        typ,
+        nth: 1,
+        others: &[],
+        retry: false,
+    }
 }
 
 const DUE: &[Due] = &[
     due(By::Server, Stage::WaitServerHello, T::SERVER_HELLO),
-    Due { nth: 2, retry: true, ..due(By::Server, Stage::WaitServerHello, T::SERVER_HELLO) },
-    due(By::Server, Stage::WaitEncryptedExtensions, T::ENCRYPTED_EXTENSIONS),
+    Due {
+        nth: 2,
+        retry: true,
+        ..due(By::Server, Stage::WaitServerHello, T::SERVER_HELLO)
+    },
+    due(
+        By::Server,
+        Stage::WaitEncryptedExtensions,
+        T::ENCRYPTED_EXTENSIONS,
+    ),
     Due {
         others: &[T::CERTIFICATE],
-        ..due(By::Server, Stage::WaitCertificateOrRequest, T::CERTIFICATE_REQUEST)
+        ..due(
+            By::Server,
+            Stage::WaitCertificateOrRequest,
+            T::CERTIFICATE_REQUEST,
+        )
     },
     due(By::Server, Stage::WaitCertificate, T::CERTIFICATE),
-    due(By::Server, Stage::WaitCertificateVerify, T::CERTIFICATE_VERIFY),
+    due(
+        By::Server,
+        Stage::WaitCertificateVerify,
+        T::CERTIFICATE_VERIFY,
+    ),
     due(By::Server, Stage::WaitFinished, T::FINISHED),
     due(By::Client, Stage::WaitClientHello, T::CLIENT_HELLO),
-    Due { nth: 2, retry: true, ..due(By::Client, Stage::WaitSecondClientHello, T::CLIENT_HELLO) },
+    Due {
+        nth: 2,
+        retry: true,
+        ..due(By::Client, Stage::WaitSecondClientHello, T::CLIENT_HELLO)
+    },
     due(By::Client, Stage::WaitCertificate, T::CERTIFICATE),
-    due(By::Client, Stage::WaitCertificateVerify, T::CERTIFICATE_VERIFY),
+    due(
+        By::Client,
+        Stage::WaitCertificateVerify,
+        T::CERTIFICATE_VERIFY,
+    ),
     due(By::Client, Stage::WaitFinished, T::FINISHED),
 ];
 
@@ -303,8 +345,13 @@ fn any_other_message_is_refused() {
                 false => authenticating_server(),
             };
             let message = instead.clone();
-            let tamper = nth(due.nth, due.typ, move |_| vec![Put::Message(message.clone())]);
-            let error = refused(pair(client, server.build().unwrap(), due.by, tamper), due.by);
+            let tamper = nth(due.nth, due.typ, move |_| {
+                vec![Put::Message(message.clone())]
+            });
+            let error = refused(
+                pair(client, server.build().unwrap(), due.by, tamper),
+                due.by,
+            );
             assert_eq!(error.stage(), due.stage, "{error}");
             match (error.reason(), typ.name()) {
                 (Reason::Unexpected { seen, .. }, Some(name)) => assert_eq!(*seen, name),
@@ -317,9 +364,10 @@ fn any_other_message_is_refused() {
 
 #[test]
 fn every_waiting_row_refuses() {
-    for (by, rows) in
-        [(By::Server, client_role::State::ROWS), (By::Client, server_role::State::ROWS)]
-    {
+    for (by, rows) in [
+        (By::Server, client_role::State::ROWS),
+        (By::Client, server_role::State::ROWS),
+    ] {
         for (stage, kind) in rows {
             let there = DUE.iter().any(|due| due.by == by && due.stage == *stage);
             assert_eq!(there, *kind == "waits", "{stage:?}");
@@ -331,41 +379,78 @@ fn every_waiting_row_refuses() {
 fn out_of_order(by: By, tamper: Tamper) -> Violation {
     let client = authenticated_client().build().unwrap();
     let server = authenticating_server().build().unwrap();
-    refused(pair(client, server, by, tamper), by).violation().unwrap()
+    refused(pair(client, server, by, tamper), by)
+        .violation()
+        .unwrap()
 }
 
 #[test]
 fn messages_that_come_twice() {
-    let twice = |typ| first(typ, |raw| vec![Put::Message(raw.to_vec()), Put::Unhashed(raw.to_vec())]);
+    let twice = |typ| {
+        first(typ, |raw| {
+            vec![Put::Message(raw.to_vec()), Put::Unhashed(raw.to_vec())]
+        })
+    };
     let again = |typ| {
         first(typ, |raw| {
-            vec![Put::Message(raw.to_vec()), Put::Cut, Put::Unhashed(raw.to_vec())]
+            vec![
+                Put::Message(raw.to_vec()),
+                Put::Cut,
+                Put::Unhashed(raw.to_vec()),
+            ]
         })
     };
     for (by, typ) in [(By::Client, T::CLIENT_HELLO), (By::Server, T::SERVER_HELLO)] {
         // The keys change after a hello: what follows it is in the clear where nothing may be.
-        assert_eq!(out_of_order(by, twice(typ)), Violation::MessageSpansKeyChange);
+        assert_eq!(
+            out_of_order(by, twice(typ)),
+            Violation::MessageSpansKeyChange
+        );
         assert_eq!(out_of_order(by, again(typ)), Violation::UnprotectedRecord);
     }
-    for typ in [T::ENCRYPTED_EXTENSIONS, T::CERTIFICATE_REQUEST, T::CERTIFICATE, T::CERTIFICATE_VERIFY] {
-        assert_eq!(out_of_order(By::Server, twice(typ)), Violation::UnexpectedMessage);
+    for typ in [
+        T::ENCRYPTED_EXTENSIONS,
+        T::CERTIFICATE_REQUEST,
+        T::CERTIFICATE,
+        T::CERTIFICATE_VERIFY,
+    ] {
+        assert_eq!(
+            out_of_order(By::Server, twice(typ)),
+            Violation::UnexpectedMessage
+        );
     }
     for typ in [T::CERTIFICATE, T::CERTIFICATE_VERIFY] {
-        assert_eq!(out_of_order(By::Client, twice(typ)), Violation::UnexpectedMessage);
+        assert_eq!(
+            out_of_order(By::Client, twice(typ)),
+            Violation::UnexpectedMessage
+        );
     }
     for by in [By::Client, By::Server] {
-        assert_eq!(out_of_order(by, twice(T::FINISHED)), Violation::MessageSpansKeyChange);
+        assert_eq!(
+            out_of_order(by, twice(T::FINISHED)),
+            Violation::MessageSpansKeyChange
+        );
     }
 }
 
 #[test]
 fn messages_that_are_skipped() {
     let skip = |typ| first(typ, |_| Vec::new());
-    for typ in [T::ENCRYPTED_EXTENSIONS, T::CERTIFICATE, T::CERTIFICATE_VERIFY] {
-        assert_eq!(out_of_order(By::Server, skip(typ)), Violation::UnexpectedMessage);
+    for typ in [
+        T::ENCRYPTED_EXTENSIONS,
+        T::CERTIFICATE,
+        T::CERTIFICATE_VERIFY,
+    ] {
+        assert_eq!(
+            out_of_order(By::Server, skip(typ)),
+            Violation::UnexpectedMessage
+        );
     }
     for typ in [T::CERTIFICATE, T::CERTIFICATE_VERIFY] {
-        assert_eq!(out_of_order(By::Client, skip(typ)), Violation::UnexpectedMessage);
+        assert_eq!(
+            out_of_order(By::Client, skip(typ)),
+            Violation::UnexpectedMessage
+        );
     }
     // Data in the place of Finished, under the keys of the handshake.
     let data = || Put::Record(ContentType::APPLICATION_DATA, b"data".to_vec());
@@ -385,7 +470,10 @@ fn data_without_finished_does_not_open() {
     super::attack::talk(&mut pair);
     assert_eq!(pair.client.stage(), Stage::Connected);
     assert_eq!(pair.server.stage(), Stage::WaitFinished);
-    pair.client.put(&Put::Record(ContentType::APPLICATION_DATA, b"data".to_vec()));
+    pair.client.put(&Put::Record(
+        ContentType::APPLICATION_DATA,
+        b"data".to_vec(),
+    ));
     let error = refused(pair, By::Client);
     assert_eq!(error.violation(), Some(Violation::BadRecordMac));
 }

@@ -11,6 +11,8 @@ pub(crate) enum Put {
     Message(Vec<u8>),
     /// Handshake bytes that are not hashed.
     Unhashed(Vec<u8>),
+    /// Handshake bytes that are hashed and not sent.
+    Hashed(Vec<u8>),
     /// Ends the record.
     Cut,
     /// Bytes on the wire, unprotected.
@@ -42,6 +44,7 @@ pub(crate) fn put(cx: &mut Cx<'_>, put: &Put, hash: &mut dyn FnMut(&[u8])) {
             cx.queue(message);
         }
         Put::Unhashed(message) => cx.queue(message),
+        Put::Hashed(message) => hash(message),
         Put::Cut => cx.outgoing.raw(&[]),
         Put::Raw(bytes) => cx.outgoing.raw(bytes),
         Put::Record(typ, content) => cx.outgoing.any_record(*typ, content),

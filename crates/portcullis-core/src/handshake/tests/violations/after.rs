@@ -10,19 +10,33 @@ use crate::{Direction, Stage, Violation as V};
 type Puts = fn() -> Vec<Put>;
 
 pub(super) const CASES: &[(V, By, Puts)] = &[
-    (V::BadKeyUpdate, By::Server, || handshake(T::KEY_UPDATE, &[2])),
-    (V::BadKeyUpdate, By::Client, || handshake(T::KEY_UPDATE, &[2])),
-    (V::TooManyKeyUpdates, By::Client, || times(33, &key_update())),
-    (V::TooManyTickets, By::Server, || times(33, &handshake(T::NEW_SESSION_TICKET, &ticket(1)))),
+    (V::BadKeyUpdate, By::Server, || {
+        handshake(T::KEY_UPDATE, &[2])
+    }),
+    (V::BadKeyUpdate, By::Client, || {
+        handshake(T::KEY_UPDATE, &[2])
+    }),
+    (V::TooManyKeyUpdates, By::Client, || {
+        times(33, &key_update())
+    }),
+    (V::TooManyTickets, By::Server, || {
+        times(33, &handshake(T::NEW_SESSION_TICKET, &ticket(1)))
+    }),
     (V::TicketLifetimeTooLong, By::Server, || {
         handshake(T::NEW_SESSION_TICKET, &ticket(604_801))
     }),
     (V::UnexpectedPostHandshakeMessage, By::Client, || {
         handshake(T::NEW_SESSION_TICKET, &ticket(1))
     }),
-    (V::UnexpectedPostHandshakeMessage, By::Server, || handshake(T::FINISHED, &[0; 48])),
-    (V::UnexpectedPostHandshakeMessage, By::Server, || handshake(T::HELLO_REQUEST, &[])),
-    (V::UnexpectedPostHandshakeMessage, By::Client, || handshake(T::CLIENT_HELLO, &[0; 40])),
+    (V::UnexpectedPostHandshakeMessage, By::Server, || {
+        handshake(T::FINISHED, &[0; 48])
+    }),
+    (V::UnexpectedPostHandshakeMessage, By::Server, || {
+        handshake(T::HELLO_REQUEST, &[])
+    }),
+    (V::UnexpectedPostHandshakeMessage, By::Client, || {
+        handshake(T::CLIENT_HELLO, &[0; 40])
+    }),
     // Post-handshake authentication is not offered.
     (V::UnexpectedPostHandshakeMessage, By::Server, || {
         handshake(T::CERTIFICATE_REQUEST, &[0, 0, 0])
@@ -30,12 +44,24 @@ pub(super) const CASES: &[(V, By, Puts)] = &[
     (V::TooManyEmptyRecords, By::Server, || {
         vec![Put::Record(ContentType::APPLICATION_DATA, vec![]); 33]
     }),
-    (V::TooManyWarnings, By::Server, || vec![Put::Record(ContentType::ALERT, vec![1, 90]); 5]),
-    (V::EmptyRecord, By::Server, || vec![Put::Record(ContentType::HANDSHAKE, vec![])]),
-    (V::NoContentType, By::Server, || vec![Put::Record(ContentType(0), vec![])]),
-    (V::UnknownRecordType, By::Server, || vec![Put::Record(ContentType(24), vec![1])]),
-    (V::UnexpectedChangeCipherSpec, By::Server, || vec![Put::Raw(vec![20, 3, 3, 0, 1, 1])]),
-    (V::UnprotectedRecord, By::Server, || vec![Put::Raw(vec![21, 3, 3, 0, 2, 1, 0])]),
+    (V::TooManyWarnings, By::Server, || {
+        vec![Put::Record(ContentType::ALERT, vec![1, 90]); 5]
+    }),
+    (V::EmptyRecord, By::Server, || {
+        vec![Put::Record(ContentType::HANDSHAKE, vec![])]
+    }),
+    (V::NoContentType, By::Server, || {
+        vec![Put::Record(ContentType(0), vec![])]
+    }),
+    (V::UnknownRecordType, By::Server, || {
+        vec![Put::Record(ContentType(24), vec![1])]
+    }),
+    (V::UnexpectedChangeCipherSpec, By::Server, || {
+        vec![Put::Raw(vec![20, 3, 3, 0, 1, 1])]
+    }),
+    (V::UnprotectedRecord, By::Server, || {
+        vec![Put::Raw(vec![21, 3, 3, 0, 2, 1, 0])]
+    }),
     (V::InterleavedRecord, By::Server, || {
         vec![
             Put::Unhashed(message(T::KEY_UPDATE, &[0])[..3].to_vec()),
@@ -46,9 +72,16 @@ pub(super) const CASES: &[(V, By, Puts)] = &[
         vec![Put::Unhashed(message(T::KEY_UPDATE, &[0]).repeat(2))]
     }),
     (V::HandshakeMessageTooLong, By::Server, || {
-        vec![Put::Unhashed(vec![T::NEW_SESSION_TICKET.0, 0xff, 0xff, 0xff])]
+        vec![Put::Unhashed(vec![
+            T::NEW_SESSION_TICKET.0,
+            0xff,
+            0xff,
+            0xff,
+        ])]
     }),
-    (V::MalformedMessage, By::Server, || handshake(T::KEY_UPDATE, &[])),
+    (V::MalformedMessage, By::Server, || {
+        handshake(T::KEY_UPDATE, &[])
+    }),
 ];
 
 fn handshake(typ: T, body: &[u8]) -> Vec<Put> {
@@ -56,7 +89,11 @@ fn handshake(typ: T, body: &[u8]) -> Vec<Put> {
 }
 
 fn times(count: usize, puts: &[Put]) -> Vec<Put> {
-    puts.iter().cycle().take(count * puts.len()).cloned().collect()
+    puts.iter()
+        .cycle()
+        .take(count * puts.len())
+        .cloned()
+        .collect()
 }
 
 fn key_update() -> Vec<Put> {

@@ -1,8 +1,6 @@
 //! Rules about how a client proves who it is (RFC 8446 §4.4).
 
-use super::super::attack::{
-    By, Case, authenticated_client, authenticating_server, client,
-};
+use super::super::attack::{By, Case, authenticated_client, authenticating_server, client};
 use super::super::parts::{CertificateParts, body, certificate};
 use super::super::tamper::{Put, first};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
@@ -27,19 +25,46 @@ fn proof(violation: V, typ: T, stage: Stage, change: fn(&mut Vec<u8>)) -> Case {
 pub(super) fn cases() -> Vec<Case> {
     let verify = Stage::WaitCertificateVerify;
     vec![
-        chain(V::CertificateContextMismatch, |certificate| certificate.context.push(7)),
-        chain(V::NoClientCertificate, |certificate| certificate.entries.clear()),
+        chain(V::CertificateContextMismatch, |certificate| {
+            certificate.context.push(7)
+        }),
+        chain(V::NoClientCertificate, |certificate| {
+            certificate.entries.clear()
+        }),
         chain(V::NoClientCertificate, |_| {}).client(client()),
-        chain(V::MalformedMessage, |certificate| certificate.entries[0].0.clear()),
+        chain(V::MalformedMessage, |certificate| {
+            certificate.entries[0].0.clear()
+        }),
         chain(V::ExtensionNotOffered, |certificate| {
-            certificate.entries[0].1.add(E::STATUS_REQUEST, [1, 0, 0, 1, 7]);
+            certificate.entries[0]
+                .1
+                .add(E::STATUS_REQUEST, [1, 0, 0, 1, 7]);
         }),
-        proof(V::SchemeNotOffered, T::CERTIFICATE_VERIFY, verify, |body| body[..2].fill(9)),
-        proof(V::SchemeDoesNotFitKey, T::CERTIFICATE_VERIFY, verify, |body| {
-            body[..2].copy_from_slice(&SignatureScheme::ED25519.0.to_be_bytes());
+        proof(V::SchemeNotOffered, T::CERTIFICATE_VERIFY, verify, |body| {
+            body[..2].fill(9)
         }),
-        proof(V::BadSignature, T::CERTIFICATE_VERIFY, verify, |body| body[12] ^= 1),
-        proof(V::FinishedMismatch, T::FINISHED, Stage::WaitFinished, |body| body[31] ^= 1),
-        proof(V::FinishedMismatch, T::FINISHED, Stage::WaitFinished, |body| body.push(0)),
+        proof(
+            V::SchemeDoesNotFitKey,
+            T::CERTIFICATE_VERIFY,
+            verify,
+            |body| {
+                body[..2].copy_from_slice(&SignatureScheme::ED25519.0.to_be_bytes());
+            },
+        ),
+        proof(V::BadSignature, T::CERTIFICATE_VERIFY, verify, |body| {
+            body[12] ^= 1
+        }),
+        proof(
+            V::FinishedMismatch,
+            T::FINISHED,
+            Stage::WaitFinished,
+            |body| body[31] ^= 1,
+        ),
+        proof(
+            V::FinishedMismatch,
+            T::FINISHED,
+            Stage::WaitFinished,
+            |body| body.push(0),
+        ),
     ]
 }

@@ -19,8 +19,7 @@ fn second(violation: V, change: fn(&mut ClientHelloParts)) -> Case {
     let tamper = nth(2, T::CLIENT_HELLO, move |raw| {
         vec![Put::Message(client_hello(raw, change))]
     });
-    Case::new(violation, By::Client, Stage::WaitSecondClientHello, tamper)
-        .server(retrying_server())
+    Case::new(violation, By::Client, Stage::WaitSecondClientHello, tamper).server(retrying_server())
 }
 
 const PSK: [u8; 46] = {
@@ -42,15 +41,25 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn fields() -> Vec<Case> {
     vec![
-        hello(V::LegacyVersionInClientHello, |hello| hello.legacy_version = 0x0300),
-        hello(V::UnsupportedVersion, |hello| hello.extensions.remove(E::SUPPORTED_VERSIONS)),
+        hello(V::LegacyVersionInClientHello, |hello| {
+            hello.legacy_version = 0x0300
+        }),
+        hello(V::UnsupportedVersion, |hello| {
+            hello.extensions.remove(E::SUPPORTED_VERSIONS)
+        }),
         hello(V::UnsupportedVersion, |hello| {
             hello.extensions.set(E::SUPPORTED_VERSIONS, [4, 3, 3, 3, 2]);
         }),
-        hello(V::MalformedExtension, |hello| hello.extensions.set(E::SUPPORTED_VERSIONS, [0])),
-        hello(V::CompressionOffered, |hello| hello.compression = vec![1, 0]),
+        hello(V::MalformedExtension, |hello| {
+            hello.extensions.set(E::SUPPORTED_VERSIONS, [0])
+        }),
+        hello(V::CompressionOffered, |hello| {
+            hello.compression = vec![1, 0]
+        }),
         hello(V::CompressionOffered, |hello| hello.compression = vec![1]),
-        hello(V::NoSharedCipherSuite, |hello| hello.suites = vec![0xc02f, 0x00ff, 0x1304]),
+        hello(V::NoSharedCipherSuite, |hello| {
+            hello.suites = vec![0xc02f, 0x00ff, 0x1304]
+        }),
         hello(V::MalformedMessage, |hello| hello.suites.clear()),
         hello(V::MalformedMessage, |hello| hello.compression.clear()),
         hello(V::MalformedMessage, |hello| hello.session_id = vec![7; 33]),
@@ -62,8 +71,12 @@ fn extensions() -> Vec<Case> {
         hello(V::SignatureAlgorithmsMissing, |hello| {
             hello.extensions.remove(E::SIGNATURE_ALGORITHMS);
         }),
-        hello(V::SupportedGroupsMissing, |hello| hello.extensions.remove(E::SUPPORTED_GROUPS)),
-        hello(V::KeyShareMissing, |hello| hello.extensions.remove(E::KEY_SHARE)),
+        hello(V::SupportedGroupsMissing, |hello| {
+            hello.extensions.remove(E::SUPPORTED_GROUPS)
+        }),
+        hello(V::KeyShareMissing, |hello| {
+            hello.extensions.remove(E::KEY_SHARE)
+        }),
         hello(V::NoSharedGroup, |hello| {
             hello.extensions.set(E::SUPPORTED_GROUPS, [0, 2, 0, 30]);
             hello.extensions.set(E::KEY_SHARE, [0, 0]);
@@ -77,24 +90,31 @@ fn extensions() -> Vec<Case> {
             shares.extend(again);
             shares[1] *= 2;
         }),
-        hello(V::BadKeyShare, |hello| hello.extensions.body(E::KEY_SHARE)[6..].fill(0)),
+        hello(V::BadKeyShare, |hello| {
+            hello.extensions.body(E::KEY_SHARE)[6..].fill(0)
+        }),
         hello(V::NoSharedSignatureScheme, |hello| {
             hello.extensions.set(E::SIGNATURE_ALGORITHMS, [0, 2, 8, 8]);
         }),
         hello(V::NoSharedProtocol, |hello| {
-            hello
-                .extensions
-                .set(E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION, [0, 3, 2, b'h', b'3']);
+            hello.extensions.set(
+                E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION,
+                [0, 3, 2, b'h', b'3'],
+            );
         }),
         hello(V::MalformedExtension, |hello| {
-            hello.extensions.set(E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION, [0, 1, 0]);
+            hello
+                .extensions
+                .set(E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION, [0, 1, 0]);
         }),
         hello(V::UnrecognizedName, |hello| {
             hello.extensions.set(E::SERVER_NAME, [0, 4, 0, 0, 1, b'x']);
         })
         .server(server().refuse_unknown_names(true)),
         hello(V::BadServerName, |hello| {
-            hello.extensions.set(E::SERVER_NAME, [0, 5, 0, 0, 2, 0xc3, 0xa4]);
+            hello
+                .extensions
+                .set(E::SERVER_NAME, [0, 5, 0, 0, 2, 0xc3, 0xa4]);
         }),
         hello(V::BadMaxFragmentLength, |hello| {
             hello.extensions.add(E::MAX_FRAGMENT_LENGTH, [5]);
@@ -104,9 +124,14 @@ fn extensions() -> Vec<Case> {
         }),
         hello(V::PskNotLast, |hello| {
             hello.extensions.add(E::PSK_KEY_EXCHANGE_MODES, [1, 1]);
-            hello.extensions.0.insert(0, (E::PRE_SHARED_KEY, PSK.to_vec()));
+            hello
+                .extensions
+                .0
+                .insert(0, (E::PRE_SHARED_KEY, PSK.to_vec()));
         }),
-        hello(V::PskWithoutModes, |hello| hello.extensions.add(E::PRE_SHARED_KEY, PSK)),
+        hello(V::PskWithoutModes, |hello| {
+            hello.extensions.add(E::PRE_SHARED_KEY, PSK)
+        }),
     ]
 }
 
@@ -115,24 +140,42 @@ fn second_hello() -> Vec<Case> {
         second(V::SecondHelloChanged, |hello| hello.random[0] ^= 1),
         second(V::SecondHelloChanged, |hello| hello.session_id[0] ^= 1),
         second(V::SecondHelloChanged, |hello| hello.suites.reverse()),
-        second(V::SecondHelloChanged, |hello| hello.extensions.remove(E::SERVER_NAME)),
-        second(V::SecondHelloChanged, |hello| hello.extensions.add(E(0x1234), [])),
+        second(V::SecondHelloChanged, |hello| {
+            hello.extensions.remove(E::SERVER_NAME)
+        }),
+        second(V::SecondHelloChanged, |hello| {
+            hello.extensions.add(E(0x1234), [])
+        }),
         second(V::SecondHelloChanged, |hello| {
             hello.extensions.set(E::SIGNATURE_ALGORITHMS, [0, 2, 4, 3]);
         }),
         second(V::UnsupportedVersion, |hello| {
             hello.extensions.set(E::SUPPORTED_VERSIONS, [2, 3, 3]);
         }),
-        second(V::RetryIgnored, |hello| hello.extensions.set(E::KEY_SHARE, [0, 0])),
-        second(V::RetryIgnored, |hello| hello.extensions.body(E::KEY_SHARE)[3] = 29),
-        second(V::KeyShareMissing, |hello| hello.extensions.remove(E::KEY_SHARE)),
-        second(V::EarlyDataAfterRetry, |hello| hello.extensions.add(E::EARLY_DATA, [])),
-        second(V::UnexpectedCookie, |hello| hello.extensions.add(E::COOKIE, [0, 1, 7])),
-        second(V::BadCookie, |hello| hello.extensions.body(E::COOKIE)[9] ^= 1)
-            .server(retrying_server().cookie(true)),
+        second(V::RetryIgnored, |hello| {
+            hello.extensions.set(E::KEY_SHARE, [0, 0])
+        }),
+        second(V::RetryIgnored, |hello| {
+            hello.extensions.body(E::KEY_SHARE)[3] = 29
+        }),
+        second(V::KeyShareMissing, |hello| {
+            hello.extensions.remove(E::KEY_SHARE)
+        }),
+        second(V::EarlyDataAfterRetry, |hello| {
+            hello.extensions.add(E::EARLY_DATA, [])
+        }),
+        second(V::UnexpectedCookie, |hello| {
+            hello.extensions.add(E::COOKIE, [0, 1, 7])
+        }),
+        second(V::BadCookie, |hello| {
+            hello.extensions.body(E::COOKIE)[9] ^= 1
+        })
+        .server(retrying_server().cookie(true)),
         second(V::BadCookie, |hello| hello.extensions.remove(E::COOKIE))
             .server(retrying_server().cookie(true)),
-        second(V::MalformedExtension, |hello| hello.extensions.set(E::COOKIE, [0, 0]))
-            .server(retrying_server().cookie(true)),
+        second(V::MalformedExtension, |hello| {
+            hello.extensions.set(E::COOKIE, [0, 0])
+        })
+        .server(retrying_server().cookie(true)),
     ]
 }

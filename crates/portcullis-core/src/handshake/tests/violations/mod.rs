@@ -2,8 +2,8 @@
 //! alert that arrives.
 
 mod after;
-mod client_hello;
 mod client_flight;
+mod client_hello;
 mod records;
 mod server_flight;
 mod server_hello;
@@ -75,7 +75,10 @@ fn none_is_without_a_case() {
     let apart = APART.iter().map(|(violation, _)| violation.name());
     let covered: BTreeSet<_> = during.chain(after).chain(apart).collect();
     for violation in UNREPORTED {
-        assert!(!covered.contains(violation.name()), "{violation:?} has a case");
+        assert!(
+            !covered.contains(violation.name()),
+            "{violation:?} has a case"
+        );
     }
     let missing: Vec<_> = Violation::ALL
         .iter()

@@ -27,8 +27,15 @@ fn plain(violation: V, bytes: &[u8]) -> Case {
 /// After the ServerHello, and not protected although it should be.
 fn bare(violation: V, bytes: &[u8]) -> Case {
     let bytes = bytes.to_vec();
-    let tamper = before(T::ENCRYPTED_EXTENSIONS, move |_| vec![Put::Raw(bytes.clone())]);
-    Case::new(violation, By::Server, Stage::WaitEncryptedExtensions, tamper)
+    let tamper = before(T::ENCRYPTED_EXTENSIONS, move |_| {
+        vec![Put::Raw(bytes.clone())]
+    });
+    Case::new(
+        violation,
+        By::Server,
+        Stage::WaitEncryptedExtensions,
+        tamper,
+    )
 }
 
 /// After the ServerHello, protected.
@@ -37,13 +44,25 @@ fn sealed(violation: V, typ: u8, content: &[u8]) -> Case {
     let tamper = before(T::ENCRYPTED_EXTENSIONS, move |_| {
         vec![Put::Record(ContentType(typ), content.clone())]
     });
-    Case::new(violation, By::Server, Stage::WaitEncryptedExtensions, tamper)
+    Case::new(
+        violation,
+        By::Server,
+        Stage::WaitEncryptedExtensions,
+        tamper,
+    )
 }
 
 /// In the place of EncryptedExtensions.
 fn instead(violation: V, change: fn(&[u8]) -> Vec<u8>) -> Case {
-    let tamper = first(T::ENCRYPTED_EXTENSIONS, move |raw| vec![Put::Message(change(raw))]);
-    Case::new(violation, By::Server, Stage::WaitEncryptedExtensions, tamper)
+    let tamper = first(T::ENCRYPTED_EXTENSIONS, move |raw| {
+        vec![Put::Message(change(raw))]
+    });
+    Case::new(
+        violation,
+        By::Server,
+        Stage::WaitEncryptedExtensions,
+        tamper,
+    )
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -70,13 +89,17 @@ fn unprotected() -> Vec<Case> {
             V::NotTls,
             By::Client,
             Stage::WaitClientHello,
-            before(T::CLIENT_HELLO, |_| vec![Put::Raw(b"GET / HTTP/1.1\r\n\r\n".to_vec())]),
+            before(T::CLIENT_HELLO, |_| {
+                vec![Put::Raw(b"GET / HTTP/1.1\r\n\r\n".to_vec())]
+            }),
         ),
         Case::new(
             V::UnexpectedChangeCipherSpec,
             By::Client,
             Stage::WaitClientHello,
-            before(T::CLIENT_HELLO, |_| vec![Put::Raw(CHANGE_CIPHER_SPEC.to_vec())]),
+            before(T::CLIENT_HELLO, |_| {
+                vec![Put::Raw(CHANGE_CIPHER_SPEC.to_vec())]
+            }),
         ),
         Case::new(
             V::InterleavedRecord,
@@ -109,7 +132,9 @@ fn unprotected() -> Vec<Case> {
             first(T::CLIENT_HELLO, |raw| {
                 let record = [&[23, 3, 3, 0x20, 0][..], &[0; 0x2000]].concat();
                 vec![
-                    Put::Message(client_hello(raw, |hello| hello.extensions.add(E::EARLY_DATA, []))),
+                    Put::Message(client_hello(raw, |hello| {
+                        hello.extensions.add(E::EARLY_DATA, [])
+                    })),
                     Put::Raw(record.repeat(2)),
                 ]
             }),
@@ -133,7 +158,10 @@ fn protected() -> Vec<Case> {
         bare(V::WrongRecordVersion, &[23, 3, 1, 0, 32]),
         bare(V::UnprotectedRecord, &[22, 3, 3, 0, 6, 8, 0, 0, 2, 0, 0]),
         bare(V::UnprotectedRecord, &[21, 3, 3, 0, 2, 2, 40]),
-        bare(V::BadRecordMac, &[&[23, 3, 3, 0, 32][..], &[0; 32]].concat()),
+        bare(
+            V::BadRecordMac,
+            &[&[23, 3, 3, 0, 32][..], &[0; 32]].concat(),
+        ),
         bare(V::BadRecordMac, &[23, 3, 3, 0, 1, 0]),
         sealed(V::UnknownRecordType, 99, b"?"),
         sealed(V::UnexpectedChangeCipherSpec, 20, &[1]),
@@ -160,7 +188,10 @@ fn protected() -> Vec<Case> {
             By::Server,
             Stage::WaitFinished,
             first(T::FINISHED, |raw| {
-                vec![Put::Message(raw.to_vec()), Put::Message(vec![T::KEY_UPDATE.0])]
+                vec![
+                    Put::Message(raw.to_vec()),
+                    Put::Message(vec![T::KEY_UPDATE.0]),
+                ]
             }),
         ),
         Case::new(
@@ -168,7 +199,10 @@ fn protected() -> Vec<Case> {
             By::Client,
             Stage::WaitFinished,
             first(T::FINISHED, |raw| {
-                vec![Put::Message(raw.to_vec()), Put::Message(vec![T::KEY_UPDATE.0])]
+                vec![
+                    Put::Message(raw.to_vec()),
+                    Put::Message(vec![T::KEY_UPDATE.0]),
+                ]
             }),
         ),
         Case::new(
@@ -203,7 +237,10 @@ fn messages() -> Vec<Case> {
         instead(V::MalformedMessage, |raw| body(raw, |body| body.push(0))),
         instead(V::MalformedExtension, |raw| {
             encrypted_extensions(raw, |parts| {
-                parts.set(E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION, [0, 3, 9, b'h', b'2']);
+                parts.set(
+                    E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION,
+                    [0, 3, 9, b'h', b'2'],
+                );
             })
         }),
         instead(V::DuplicateExtension, |raw| {

@@ -17,7 +17,12 @@ fn parameters(violation: V, change: fn(&mut Parts)) -> Case {
     let tamper = first(T::ENCRYPTED_EXTENSIONS, move |raw| {
         vec![Put::Message(encrypted_extensions(raw, change))]
     });
-    Case::new(violation, By::Server, Stage::WaitEncryptedExtensions, tamper)
+    Case::new(
+        violation,
+        By::Server,
+        Stage::WaitEncryptedExtensions,
+        tamper,
+    )
 }
 
 /// CertificateRequest, changed.
@@ -25,9 +30,14 @@ fn request(violation: V, change: fn(&mut RequestParts)) -> Case {
     let tamper = first(T::CERTIFICATE_REQUEST, move |raw| {
         vec![Put::Message(certificate_request(raw, change))]
     });
-    Case::new(violation, By::Server, Stage::WaitCertificateOrRequest, tamper)
-        .client(authenticated_client())
-        .server(authenticating_server())
+    Case::new(
+        violation,
+        By::Server,
+        Stage::WaitCertificateOrRequest,
+        tamper,
+    )
+    .client(authenticated_client())
+    .server(authenticating_server())
 }
 
 /// Certificate, changed.
@@ -35,7 +45,12 @@ fn chain(violation: V, change: fn(&mut CertificateParts)) -> Case {
     let tamper = first(T::CERTIFICATE, move |raw| {
         vec![Put::Message(certificate(raw, change))]
     });
-    Case::new(violation, By::Server, Stage::WaitCertificateOrRequest, tamper)
+    Case::new(
+        violation,
+        By::Server,
+        Stage::WaitCertificateOrRequest,
+        tamper,
+    )
 }
 
 /// CertificateVerify or Finished, with a changed body.
@@ -55,21 +70,36 @@ fn extensions() -> Vec<Case> {
     let fragmented = || client().max_fragment_length(MaxFragmentLength::Bytes512);
     vec![
         parameters(V::ProtocolNotOffered, |parts| {
-            parts.set(E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION, [0, 3, 2, b'h', b'3']);
+            parts.set(
+                E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION,
+                [0, 3, 2, b'h', b'3'],
+            );
         }),
         parameters(V::MalformedExtension, |parts| {
             let two = [0, 6, 2, b'h', b'2', 2, b'h', b'2'];
             parts.set(E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION, two);
         }),
-        parameters(V::ServerNameAckNotEmpty, |parts| parts.set(E::SERVER_NAME, [0])),
-        parameters(V::BadRecordSizeLimit, |parts| parts.set(E::RECORD_SIZE_LIMIT, [0, 63]))
-            .client(limited()),
-        parameters(V::BadRecordSizeLimit, |parts| parts.set(E::RECORD_SIZE_LIMIT, [0x40, 2]))
-            .client(limited()),
-        parameters(V::MaxFragmentLengthChanged, |parts| parts.set(E::MAX_FRAGMENT_LENGTH, [2]))
-            .client(fragmented()),
-        parameters(V::ExtensionNotOffered, |parts| parts.add(E::MAX_FRAGMENT_LENGTH, [1])),
-        parameters(V::ExtensionNotOffered, |parts| parts.add(E::RECORD_SIZE_LIMIT, [4, 0])),
+        parameters(V::ServerNameAckNotEmpty, |parts| {
+            parts.set(E::SERVER_NAME, [0])
+        }),
+        parameters(V::BadRecordSizeLimit, |parts| {
+            parts.set(E::RECORD_SIZE_LIMIT, [0, 63])
+        })
+        .client(limited()),
+        parameters(V::BadRecordSizeLimit, |parts| {
+            parts.set(E::RECORD_SIZE_LIMIT, [0x40, 2])
+        })
+        .client(limited()),
+        parameters(V::MaxFragmentLengthChanged, |parts| {
+            parts.set(E::MAX_FRAGMENT_LENGTH, [2])
+        })
+        .client(fragmented()),
+        parameters(V::ExtensionNotOffered, |parts| {
+            parts.add(E::MAX_FRAGMENT_LENGTH, [1])
+        }),
+        parameters(V::ExtensionNotOffered, |parts| {
+            parts.add(E::RECORD_SIZE_LIMIT, [4, 0])
+        }),
         parameters(V::RecordSizeLimitWithMaxFragment, |parts| {
             parts.add(E::MAX_FRAGMENT_LENGTH, [1]);
         })
@@ -91,16 +121,26 @@ fn authentication() -> Vec<Case> {
             request.extensions.remove(E::SIGNATURE_ALGORITHMS);
         }),
         request(V::DuplicateExtension, |request| {
-            request.extensions.add(E::SIGNATURE_ALGORITHMS, [0, 2, 4, 3]);
+            request
+                .extensions
+                .add(E::SIGNATURE_ALGORITHMS, [0, 2, 4, 3]);
         }),
         request(V::MalformedExtension, |request| {
             request.extensions.set(E::SIGNATURE_ALGORITHMS, [0, 0]);
         }),
-        chain(V::CertificateContextMismatch, |certificate| certificate.context.push(7)),
-        chain(V::NoServerCertificate, |certificate| certificate.entries.clear()),
-        chain(V::MalformedMessage, |certificate| certificate.entries[0].0.clear()),
+        chain(V::CertificateContextMismatch, |certificate| {
+            certificate.context.push(7)
+        }),
+        chain(V::NoServerCertificate, |certificate| {
+            certificate.entries.clear()
+        }),
+        chain(V::MalformedMessage, |certificate| {
+            certificate.entries[0].0.clear()
+        }),
         chain(V::ExtensionNotOffered, |certificate| {
-            certificate.entries[0].1.add(E::STATUS_REQUEST, [1, 0, 0, 1, 7]);
+            certificate.entries[0]
+                .1
+                .add(E::STATUS_REQUEST, [1, 0, 0, 1, 7]);
         }),
         chain(V::ExtensionMisplaced, |certificate| {
             certificate.entries[0].1.add(E::KEY_SHARE, []);
@@ -109,19 +149,33 @@ fn authentication() -> Vec<Case> {
             certificate.entries[0].1.add(E(0x1234), []);
             certificate.entries[0].1.add(E(0x1234), []);
         }),
-        proof(V::SchemeNotOffered, T::CERTIFICATE_VERIFY, verify, |body| body[..2].fill(9)),
+        proof(V::SchemeNotOffered, T::CERTIFICATE_VERIFY, verify, |body| {
+            body[..2].fill(9)
+        }),
         // PKCS#1 is offered for certificates, and never for this (§4.4.3).
         proof(V::SchemeNotOffered, T::CERTIFICATE_VERIFY, verify, |body| {
             body[..2].copy_from_slice(&SignatureScheme::RSA_PKCS1_SHA256.0.to_be_bytes());
         }),
-        proof(V::SchemeDoesNotFitKey, T::CERTIFICATE_VERIFY, verify, |body| {
-            body[..2].copy_from_slice(&SignatureScheme::ED25519.0.to_be_bytes());
-        }),
+        proof(
+            V::SchemeDoesNotFitKey,
+            T::CERTIFICATE_VERIFY,
+            verify,
+            |body| {
+                body[..2].copy_from_slice(&SignatureScheme::ED25519.0.to_be_bytes());
+            },
+        ),
         // An ECDSA scheme stands for one curve in TLS 1.3.
-        proof(V::SchemeDoesNotFitKey, T::CERTIFICATE_VERIFY, verify, |body| {
-            body[..2].copy_from_slice(&SignatureScheme::ECDSA_SECP384R1_SHA384.0.to_be_bytes());
+        proof(
+            V::SchemeDoesNotFitKey,
+            T::CERTIFICATE_VERIFY,
+            verify,
+            |body| {
+                body[..2].copy_from_slice(&SignatureScheme::ECDSA_SECP384R1_SHA384.0.to_be_bytes());
+            },
+        ),
+        proof(V::BadSignature, T::CERTIFICATE_VERIFY, verify, |body| {
+            body[12] ^= 1
         }),
-        proof(V::BadSignature, T::CERTIFICATE_VERIFY, verify, |body| body[12] ^= 1),
         // The key of another certificate has signed.
         Case::new(
             V::SchemeDoesNotFitKey,
@@ -134,11 +188,30 @@ fn authentication() -> Vec<Case> {
                 }))]
             }),
         )
-        .server(server().clear_identities().identity(ed25519_identity().clone())),
-        proof(V::FinishedMismatch, T::FINISHED, Stage::WaitFinished, |body| body[0] ^= 1),
-        proof(V::FinishedMismatch, T::FINISHED, Stage::WaitFinished, |body| {
-            body.pop();
-        }),
-        proof(V::FinishedMismatch, T::FINISHED, Stage::WaitFinished, |body| body.clear()),
+        .server(
+            server()
+                .clear_identities()
+                .identity(ed25519_identity().clone()),
+        ),
+        proof(
+            V::FinishedMismatch,
+            T::FINISHED,
+            Stage::WaitFinished,
+            |body| body[0] ^= 1,
+        ),
+        proof(
+            V::FinishedMismatch,
+            T::FINISHED,
+            Stage::WaitFinished,
+            |body| {
+                body.pop();
+            },
+        ),
+        proof(
+            V::FinishedMismatch,
+            T::FINISHED,
+            Stage::WaitFinished,
+            |body| body.clear(),
+        ),
     ]
 }

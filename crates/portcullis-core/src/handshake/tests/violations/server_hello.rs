@@ -36,7 +36,9 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn chosen() -> Vec<Case> {
     vec![
-        hello(V::VersionNotOffered, |hello| hello.extensions.remove(E::SUPPORTED_VERSIONS)),
+        hello(V::VersionNotOffered, |hello| {
+            hello.extensions.remove(E::SUPPORTED_VERSIONS)
+        }),
         hello(V::DowngradeDetected, |hello| {
             hello.extensions.remove(E::SUPPORTED_VERSIONS);
             hello.random[24..].copy_from_slice(&DOWNGRADE_TO_TLS_1_2);
@@ -46,7 +48,9 @@ fn chosen() -> Vec<Case> {
             hello.legacy_version = 0x0301;
             hello.random[24..].copy_from_slice(b"DOWNGRD\0");
         }),
-        hello(V::LegacyVersionInServerHello, |hello| hello.legacy_version = 0x0304),
+        hello(V::LegacyVersionInServerHello, |hello| {
+            hello.legacy_version = 0x0304
+        }),
         hello(V::SelectedVersionTooLow, |hello| {
             hello.extensions.set(E::SUPPORTED_VERSIONS, [3, 3]);
         }),
@@ -58,24 +62,37 @@ fn chosen() -> Vec<Case> {
         hello(V::SuiteNotOffered, |hello| hello.suite = 0x1304),
         hello(V::SuiteNotOffered, |hello| hello.suite = 0xc02f),
         hello(V::CompressionSelected, |hello| hello.compression = 1),
-        hello(V::ServerKeyShareMissing, |hello| hello.extensions.remove(E::KEY_SHARE)),
-        hello(V::KeyShareGroupNotOffered, |hello| hello.extensions.body(E::KEY_SHARE)[1] = 23),
-        hello(V::BadKeyShare, |hello| hello.extensions.body(E::KEY_SHARE)[4..].fill(0)),
+        hello(V::ServerKeyShareMissing, |hello| {
+            hello.extensions.remove(E::KEY_SHARE)
+        }),
+        hello(V::KeyShareGroupNotOffered, |hello| {
+            hello.extensions.body(E::KEY_SHARE)[1] = 23
+        }),
+        hello(V::BadKeyShare, |hello| {
+            hello.extensions.body(E::KEY_SHARE)[4..].fill(0)
+        }),
         hello(V::BadKeyShare, |hello| {
             let share = hello.extensions.body(E::KEY_SHARE);
             share.pop();
             share[3] -= 1;
         }),
-        hello(V::MalformedExtension, |hello| hello.extensions.body(E::KEY_SHARE).push(0)),
-        hello(V::MalformedExtension, |hello| hello.extensions.set(E::SUPPORTED_VERSIONS, [3])),
+        hello(V::MalformedExtension, |hello| {
+            hello.extensions.body(E::KEY_SHARE).push(0)
+        }),
+        hello(V::MalformedExtension, |hello| {
+            hello.extensions.set(E::SUPPORTED_VERSIONS, [3])
+        }),
         hello(V::ExtensionNotOffered, |hello| {
             hello.extensions.add(E::PRE_SHARED_KEY, [0, 0]);
         }),
-        hello(V::ExtensionNotOffered, |hello| hello.extensions.add(E::COOKIE, [0, 1, 7])),
+        hello(V::ExtensionNotOffered, |hello| {
+            hello.extensions.add(E::COOKIE, [0, 1, 7])
+        }),
         hello(V::ExtensionMisplaced, |hello| {
-            hello
-                .extensions
-                .add(E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION, [0, 3, 2, b'h', b'2']);
+            hello.extensions.add(
+                E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION,
+                [0, 3, 2, b'h', b'2'],
+            );
         }),
         hello(V::MalformedMessage, |hello| hello.session_id = vec![7; 33]),
     ]
@@ -83,14 +100,24 @@ fn chosen() -> Vec<Case> {
 
 fn retried() -> Vec<Case> {
     vec![
-        retry(V::RetryWithoutChange, |hello| hello.extensions.remove(E::KEY_SHARE)),
-        retry(V::RetryGroupNotOffered, |hello| hello.extensions.set(E::KEY_SHARE, [0, 24])),
-        retry(V::RetryGroupAlreadyShared, |hello| hello.extensions.set(E::KEY_SHARE, [0, 29])),
+        retry(V::RetryWithoutChange, |hello| {
+            hello.extensions.remove(E::KEY_SHARE)
+        }),
+        retry(V::RetryGroupNotOffered, |hello| {
+            hello.extensions.set(E::KEY_SHARE, [0, 24])
+        }),
+        retry(V::RetryGroupAlreadyShared, |hello| {
+            hello.extensions.set(E::KEY_SHARE, [0, 29])
+        }),
         retry(V::SuiteNotOffered, |hello| hello.suite = 0x1304),
         retry(V::SessionIdNotEchoed, |hello| hello.session_id[31] ^= 1),
-        retry(V::ExtensionNotOffered, |hello| hello.extensions.add(E::PRE_SHARED_KEY, [0, 0])),
+        retry(V::ExtensionNotOffered, |hello| {
+            hello.extensions.add(E::PRE_SHARED_KEY, [0, 0])
+        }),
         // An empty cookie does not have the syntax of one (§4.2.2).
-        retry(V::MalformedExtension, |hello| hello.extensions.add(E::COOKIE, [0, 0])),
+        retry(V::MalformedExtension, |hello| {
+            hello.extensions.add(E::COOKIE, [0, 0])
+        }),
         after_retry(V::SecondRetry, |hello| {
             hello.random = HELLO_RETRY_REQUEST_RANDOM;
             hello.extensions.set(E::KEY_SHARE, [0, 29]);
