@@ -4,6 +4,7 @@
 mod advisories;
 mod attack;
 mod bounded;
+mod flips;
 mod fragmentation;
 mod pair;
 mod parts;
