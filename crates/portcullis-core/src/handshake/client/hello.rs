@@ -80,8 +80,7 @@ pub(crate) fn start(
     let mut transcript = TranscriptBuffer::new();
     let hello = session.hello(&shares, None)?;
     cx.incoming.allow_ccs(true);
-    transcript.add(&hello);
-    cx.send_unhashed(&hello);
+    cx.send_first(&mut transcript, &hello);
     Ok(WaitServerHello {
         session,
         shares,

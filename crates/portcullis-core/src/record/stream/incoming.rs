@@ -219,3 +219,17 @@ impl core::fmt::Debug for Incoming {
             .finish_non_exhaustive()
     }
 }
+
+/// What only a test asks.
+#[cfg(test)]
+impl Incoming {
+    /// Makes the current key as old as its cipher lets it become.
+    pub(crate) fn wear_out(&mut self) {
+        self.opener.wear_out();
+    }
+
+    /// The memory held for what came, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.capacity() + self.assembler.held()
+    }
+}

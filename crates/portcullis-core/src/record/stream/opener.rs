@@ -127,6 +127,11 @@ impl Opener {
         Ok(inner.get(..length).map(|content| (typ, content)))
     }
 
+    #[cfg(test)]
+    pub(super) fn wear_out(&mut self) {
+        self.keys.as_mut().unwrap().left = 0;
+    }
+
     fn on_change_cipher_spec(&mut self, body: &[u8], mid_message: bool) -> Result<(), Abort> {
         if !self.allow_ccs {
             return Err(Violation::UnexpectedChangeCipherSpec.into());

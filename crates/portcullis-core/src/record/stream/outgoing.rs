@@ -192,3 +192,26 @@ impl core::fmt::Debug for Outgoing {
             .finish_non_exhaustive()
     }
 }
+
+/// What only a test sends.
+#[cfg(test)]
+impl Outgoing {
+    /// Queues bytes as they are.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.flush().unwrap();
+        self.ready.extend_from_slice(bytes);
+    }
+
+    /// Queues one record of any type and content under the current keys, without regard to
+    /// limits.
+    pub(crate) fn any_record(&mut self, typ: ContentType, content: &[u8]) {
+        self.flush().unwrap();
+        self.record(typ, content, 0x0303).unwrap();
+    }
+
+    /// Goes on with the next keys, as after a KeyUpdate.
+    pub(crate) fn update_keys(&mut self) {
+        self.flush().unwrap();
+        self.keys.as_mut().unwrap().update().unwrap();
+    }
+}
