@@ -9,6 +9,10 @@ use crate::wire::HandshakeType;
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a question is rare and moves once"
+)]
 pub enum Step {
     /// Send these bytes to the peer, then poll again.
     Transmit(Vec<u8>),

@@ -30,11 +30,6 @@ impl AeadAlgorithm {
         }
     }
 
-    /// The length of the tag, in bytes.
-    pub(crate) const fn tag_len(self) -> usize {
-        TAG_LEN
-    }
-
     /// How many records one key may protect (§5.5): 2^24.5 of full size for AES-GCM; for
     /// ChaCha20 the sequence number wraps first.
     pub(crate) const fn record_limit(self) -> u64 {
@@ -191,7 +186,7 @@ mod tests {
 
     fn key(algorithm: AeadAlgorithm) -> AeadKey {
         assert_eq!(algorithm.library().key_len(), algorithm.key_len().into());
-        assert_eq!(algorithm.library().tag_len(), algorithm.tag_len());
+        assert_eq!(algorithm.library().tag_len(), TAG_LEN);
         AeadKey::new(algorithm, &vec![7; algorithm.key_len().into()], &[9; 12]).unwrap()
     }
 

@@ -13,8 +13,8 @@ pub(crate) mod random;
 pub(crate) mod secret;
 mod signature;
 
-pub(crate) use signature::{scheme_fits_key, verify_tls13};
 pub use signature::{PrivateKey, SignError};
+pub(crate) use signature::{scheme_fits_key, verify_tls13};
 
 /// An operation failed that cannot fail for the input given to it; says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -69,6 +69,10 @@ impl State {
 }
 
 /// What follows a message or an answer.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a question is rare and moves once"
+)]
 pub(crate) enum Next {
     State(State),
     Ask(Question, State),

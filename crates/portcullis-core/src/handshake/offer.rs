@@ -26,7 +26,6 @@ pub(super) enum Place {
     ServerHello,
     HelloRetryRequest,
     EncryptedExtensions,
-    CertificateRequest,
     Certificate,
 }
 
@@ -51,35 +50,8 @@ impl Place {
                     | E::EARLY_DATA
                     | E::RECORD_SIZE_LIMIT
             ),
-            Self::CertificateRequest => matches!(
-                typ,
-                E::STATUS_REQUEST
-                    | E::SIGNATURE_ALGORITHMS
-                    | E::SIGNED_CERTIFICATE_TIMESTAMP
-                    | E::CERTIFICATE_AUTHORITIES
-                    | E::OID_FILTERS
-                    | E::SIGNATURE_ALGORITHMS_CERT
-            ),
             Self::Certificate => matches!(typ, E::STATUS_REQUEST | E::SIGNED_CERTIFICATE_TIMESTAMP),
         }
-    }
-
-    /// Whether `typ` stands in some other message of §4.2's table.
-    fn admits_elsewhere(typ: ExtensionType) -> bool {
-        use ExtensionType as E;
-        [
-            Self::ServerHello,
-            Self::HelloRetryRequest,
-            Self::EncryptedExtensions,
-            Self::CertificateRequest,
-            Self::Certificate,
-        ]
-        .into_iter()
-        .any(|place| place.admits(typ))
-            || matches!(
-                typ,
-                E::PSK_KEY_EXCHANGE_MODES | E::POST_HANDSHAKE_AUTH | E::PADDING
-            )
     }
 }
 
@@ -96,18 +68,13 @@ pub(super) fn check_extensions(
         return Err(Violation::DuplicateExtension.into());
     }
     for typ in extensions.iter().map(|extension| extension.extension_type) {
-        if place.admits(typ) {
-            // A cookie comes unasked, and only in a HelloRetryRequest (§4.2.2).
-            if !offered(typ) && !(place == Place::HelloRetryRequest && typ == ExtensionType::COOKIE)
-            {
-                return Err(Violation::ExtensionNotOffered.into());
-            }
-        } else if !offered(typ) {
+        // A cookie comes unasked, and only in a HelloRetryRequest (§4.2.2).
+        let unasked = place == Place::HelloRetryRequest && typ == ExtensionType::COOKIE;
+        if !offered(typ) && !unasked {
             return Err(Violation::ExtensionNotOffered.into());
-        } else if Place::admits_elsewhere(typ) {
+        }
+        if !place.admits(typ) {
             return Err(Violation::ExtensionMisplaced.into());
-        } else {
-            return Err(Violation::ExtensionNotOffered.into());
         }
     }
     Ok(())

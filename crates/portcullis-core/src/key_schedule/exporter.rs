@@ -1,8 +1,7 @@
-//! What outlives the handshake beside the traffic secrets: exporter and resumption.
+//! What outlives the handshake beside the traffic secrets: keying material for the application.
 //!
-//! RFC 8446 §7.5, §4.6.1.
+//! RFC 8446 §7.5.
 
-use crate::crypto::CryptoFailure;
 use crate::crypto::hash::{HashAlgorithm, hash};
 use crate::crypto::hkdf::{derive_any_secret, expand_any_label};
 use crate::crypto::secret::Secret;
@@ -51,34 +50,5 @@ impl ExporterSecret {
 impl core::fmt::Debug for ExporterSecret {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("ExporterSecret(..)")
-    }
-}
-
-/// The resumption_master_secret.
-pub(crate) struct ResumptionSecret {
-    hash: HashAlgorithm,
-    secret: Secret,
-}
-
-impl ResumptionSecret {
-    pub(super) const fn new(hash: HashAlgorithm, secret: Secret) -> Self {
-        Self { hash, secret }
-    }
-
-    /// The PSK that goes with a ticket (§4.6.1).
-    ///
-    /// # Errors
-    /// When `ticket_nonce` is longer than 255 bytes.
-    pub(crate) fn psk(&self, ticket_nonce: &[u8]) -> Result<Secret, CryptoFailure> {
-        let mut psk = Secret::zeros(self.hash.output_len());
-        let out = psk.as_mut_slice();
-        expand_any_label(self.hash, &self.secret, b"resumption", ticket_nonce, out)?;
-        Ok(psk)
-    }
-}
-
-impl core::fmt::Debug for ResumptionSecret {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("ResumptionSecret(..)")
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! EarlySecret --(EC)DHE--> HandshakeSecret ----> MasterSecret
-//!                            | c hs, s hs          | c ap, s ap     | exp master | res master
-//!                            v                     v                v            v
-//!                          TrafficSecret         TrafficSecret    ExporterSecret ResumptionSecret
+//!                            | c hs, s hs          | c ap, s ap     | exp master
+//!                            v                     v                v
+//!                          TrafficSecret         TrafficSecret    ExporterSecret
 //! ```
 //!
 //! Each step consumes the secret before it, so the old one is wiped and none can be skipped.
@@ -17,8 +17,8 @@ mod transcript;
 #[cfg(test)]
 mod rfc_8448;
 
-pub(crate) use exporter::{ExportError, ExporterSecret, ResumptionSecret};
-pub(crate) use secrets::{EarlySecret, HandshakeSecret, MasterSecret};
+pub(crate) use exporter::ExporterSecret;
+pub(crate) use secrets::{EarlySecret, MasterSecret};
 pub(crate) use traffic::TrafficSecret;
 pub(crate) use transcript::{Transcript, TranscriptBuffer};
 

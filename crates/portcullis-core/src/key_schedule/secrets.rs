@@ -2,7 +2,7 @@
 //!
 //! RFC 8446 §7.1.
 
-use super::{ExporterSecret, ResumptionSecret, SuiteParameters, TrafficSecret};
+use super::{ExporterSecret, SuiteParameters, TrafficSecret};
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::crypto::hkdf::{Label, derive_secret, extract};
@@ -14,7 +14,6 @@ const SERVER_HANDSHAKE: Label = Label::new(b"tls13 s hs traffic");
 const CLIENT_APPLICATION: Label = Label::new(b"tls13 c ap traffic");
 const SERVER_APPLICATION: Label = Label::new(b"tls13 s ap traffic");
 const EXPORTER_MASTER: Label = Label::new(b"tls13 exp master");
-const RESUMPTION_MASTER: Label = Label::new(b"tls13 res master");
 
 /// The salt of the next extraction: Derive-Secret(., "derived", "").
 fn derived(hash: HashAlgorithm, secret: &Secret) -> Secret {
@@ -28,25 +27,15 @@ fn extract_zeros(hash: HashAlgorithm, salt: &[u8]) -> Secret {
     extract(hash, salt, zeros)
 }
 
-/// The start of the chain.
+/// The start of the chain. There are no pre-shared keys yet, so nothing is derived from the
+/// early secret but the next salt, which is the same for all connections.
 pub(crate) struct EarlySecret {
     hash: HashAlgorithm,
-    /// Without a PSK nothing is derived from the early secret but the next salt, which is then
-    /// the same for all connections.
-    secret: Option<Secret>,
 }
 
 impl EarlySecret {
     pub(crate) const fn without_psk(hash: HashAlgorithm) -> Self {
-        Self { hash, secret: None }
-    }
-
-    /// `hash` is the one the PSK is bound to (§4.2.11).
-    pub(crate) fn with_psk(hash: HashAlgorithm, psk: &[u8]) -> Self {
-        Self {
-            hash,
-            secret: Some(extract(hash, &[], psk)),
-        }
+        Self { hash }
     }
 
     /// Adds the result of the key exchange; `aead` is the other half of the suite.
@@ -56,13 +45,9 @@ impl EarlySecret {
         shared: &SharedSecret,
     ) -> HandshakeSecret {
         let hash = self.hash;
-        let secret = match self.secret {
-            Some(secret) => extract(hash, derived(hash, &secret).as_slice(), shared.as_slice()),
-            None => extract(hash, derived_without_psk(hash), shared.as_slice()),
-        };
         HandshakeSecret {
             suite: SuiteParameters { hash, aead },
-            secret,
+            secret: extract(hash, derived_without_psk(hash), shared.as_slice()),
         }
     }
 }
@@ -137,11 +122,6 @@ impl MasterSecret {
         ExporterSecret::new(self.suite.hash, self.derive(EXPORTER_MASTER, transcript))
     }
 
-    /// `transcript` is the hash of ClientHello..client Finished.
-    pub(crate) fn resumption_master_secret(&self, transcript: &Digest) -> ResumptionSecret {
-        ResumptionSecret::new(self.suite.hash, self.derive(RESUMPTION_MASTER, transcript))
-    }
-
     fn derive(&self, label: Label, transcript: &Digest) -> Secret {
         derive_secret(self.suite.hash, &self.secret, label, transcript)
     }
@@ -157,18 +137,5 @@ mod tests {
             let early = extract_zeros(hash, &[]);
             assert_eq!(derived(hash, &early).as_slice(), derived_without_psk(hash));
         }
-    }
-
-    /// §7.1: where there is no PSK, zeros stand in for it.
-    #[test]
-    fn no_psk_is_a_psk_of_zeros() {
-        let hash = HashAlgorithm::Sha384;
-        let shared = SharedSecret::new(&[1; 32]).unwrap();
-        let aead = AeadAlgorithm::Aes256Gcm;
-        let without = EarlySecret::without_psk(hash).into_handshake(aead, &shared);
-        let zeros = EarlySecret::with_psk(hash, &[0; 48]).into_handshake(aead, &shared);
-        let other = EarlySecret::with_psk(hash, &[1; 48]).into_handshake(aead, &shared);
-        assert_eq!(without.secret, zeros.secret);
-        assert_ne!(without.secret, other.secret);
     }
 }

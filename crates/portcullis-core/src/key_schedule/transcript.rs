@@ -47,10 +47,6 @@ impl Transcript {
         }
     }
 
-    pub(crate) const fn hash(&self) -> HashAlgorithm {
-        self.hash
-    }
-
     /// Adds a handshake message with its header.
     pub(crate) fn add(&mut self, message: &[u8]) {
         self.context.update(message);

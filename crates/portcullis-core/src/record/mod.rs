@@ -1,15 +1,12 @@
 //! TLS 1.3 records: from bytes to content and back.
 //!
-//! RFC 8446 §5. Two forms over the same keys: [`Incoming`] and [`Outgoing`] serve the handshake, where records
-//! carry messages and keys change; [`Reader`] and [`Writer`] are the established connection,
-//! where nothing is copied that the cipher does not need to copy.
+//! RFC 8446 §5. Two forms over the same keys: [`Incoming`] and [`Outgoing`] serve the handshake,
+//! where records carry messages and keys change; [`Reader`] and [`Writer`] are the established
+//! connection, where nothing is copied that the cipher does not need to copy.
 //!
 //! ```text
 //! Incoming --into_reader--> Reader --Mailbox--> Writer <--into_writer-- Outgoing
 //! ```
-
-// Until the handshake uses all of it.
-#![allow(dead_code, unused_imports)]
 
 mod alert;
 mod assembler;

@@ -1,6 +1,8 @@
 //! What both ends agree on.
 
-use crate::config::{ClientAuthentication, ClientConfig, KeyShares, MaxFragmentLength, ServerConfig};
+use crate::config::{
+    ClientAuthentication, ClientConfig, KeyShares, MaxFragmentLength, ServerConfig,
+};
 use crate::question::Question;
 use crate::suite::CipherSuite;
 use crate::testing::{Pair, client_config, pki, server_config};
@@ -41,14 +43,22 @@ fn every_suite_with_every_group_by_share_and_by_retry() {
     for &suite in CipherSuite::SUPPORTED {
         for &group in NamedGroup::SUPPORTED {
             let server = || server().groups([group]).build();
-            let shared = client().cipher_suites([suite]).key_shares(KeyShares::Groups(vec![group]));
+            let shared = client()
+                .cipher_suites([suite])
+                .key_shares(KeyShares::Groups(vec![group]));
             let (connection, _) = connect(shared.build(), server());
             assert_eq!(connection.information.cipher_suite(), suite);
             assert_eq!(connection.information.group(), group);
             assert!(!connection.information.hello_retried());
 
-            let other = if group == NamedGroup::X25519 { NamedGroup::SECP256R1 } else { NamedGroup::X25519 };
-            let retried = client().cipher_suites([suite]).key_shares(KeyShares::Groups(vec![other]));
+            let other = if group == NamedGroup::X25519 {
+                NamedGroup::SECP256R1
+            } else {
+                NamedGroup::X25519
+            };
+            let retried = client()
+                .cipher_suites([suite])
+                .key_shares(KeyShares::Groups(vec![other]));
             let (connection, _) = connect(retried.build(), server());
             assert_eq!(connection.information.group(), group);
             assert!(connection.information.hello_retried());
@@ -60,36 +70,59 @@ fn every_suite_with_every_group_by_share_and_by_retry() {
 fn the_default_is_post_quantum_and_the_strongest_suite() {
     let (connection, _) = connect(client().build(), server().build());
     assert_eq!(connection.information.group(), NamedGroup::X25519_MLKEM768);
-    assert_eq!(connection.information.cipher_suite(), CipherSuite::TLS_AES_256_GCM_SHA384);
+    assert_eq!(
+        connection.information.cipher_suite(),
+        CipherSuite::TLS_AES_256_GCM_SHA384
+    );
     assert_eq!(connection.information.server_name(), Some("localhost"));
 }
 
 #[test]
 fn the_classical_half_of_the_hybrid_share_serves_a_classical_server() {
-    let (connection, _) = connect(client().build(), server().groups([NamedGroup::X25519]).build());
+    let (connection, _) = connect(
+        client().build(),
+        server().groups([NamedGroup::X25519]).build(),
+    );
     assert_eq!(connection.information.group(), NamedGroup::X25519);
     assert!(!connection.information.hello_retried());
 }
 
 #[test]
 fn a_retry_may_carry_a_cookie() {
-    let server = server().groups([NamedGroup::SECP384R1]).cookie(true).build();
+    let server = server()
+        .groups([NamedGroup::SECP384R1])
+        .cookie(true)
+        .build();
     let (connection, _) = connect(client().build(), server);
     assert!(connection.information.hello_retried());
 }
 
 #[test]
 fn alpn_by_the_servers_order_or_not_at_all() {
-    let (connection, _) =
-        connect(client().alpn(["http/1.1", "h2"]).build(), server().alpn(["h2", "http/1.1"]).build());
+    let (connection, _) = connect(
+        client().alpn(["http/1.1", "h2"]).build(),
+        server().alpn(["h2", "http/1.1"]).build(),
+    );
     assert_eq!(connection.information.alpn_protocol(), Some(&b"h2"[..]));
     let (connection, _) = connect(client().build(), server().alpn(["h2"]).build());
     assert_eq!(connection.information.alpn_protocol(), None);
-    let (client, server) =
-        Pair::new(client().alpn(["h2"]).build().unwrap(), server().alpn(["dot"]).build().unwrap()).run();
-    assert_eq!(server.unwrap_err().violation(), Some(Violation::NoSharedProtocol));
+    let (client, server) = Pair::new(
+        client().alpn(["h2"]).build().unwrap(),
+        server().alpn(["dot"]).build().unwrap(),
+    )
+    .run();
+    assert_eq!(
+        server.unwrap_err().violation(),
+        Some(Violation::NoSharedProtocol)
+    );
     let error = client.unwrap_err();
-    assert_eq!(error.alert(), Some((Direction::Received, AlertDescription::NO_APPLICATION_PROTOCOL)));
+    assert_eq!(
+        error.alert(),
+        Some((
+            Direction::Received,
+            AlertDescription::NO_APPLICATION_PROTOCOL
+        ))
+    );
 }
 
 #[test]
@@ -103,12 +136,25 @@ fn suites_by_the_order_of_either_side() {
     let both = [aes, chacha];
     assert_eq!(suite([chacha, aes], server().cipher_suites(both)), chacha);
     assert_eq!(
-        suite([chacha, aes], server().cipher_suites(both).chacha20_for_clients_without_aes(false)),
+        suite(
+            [chacha, aes],
+            server()
+                .cipher_suites(both)
+                .chacha20_for_clients_without_aes(false)
+        ),
         aes
     );
-    assert_eq!(suite([aes, chacha], server().cipher_suites([chacha, aes])), chacha);
     assert_eq!(
-        suite([aes, chacha], server().cipher_suites([chacha, aes]).honor_cipher_order(false)),
+        suite([aes, chacha], server().cipher_suites([chacha, aes])),
+        chacha
+    );
+    assert_eq!(
+        suite(
+            [aes, chacha],
+            server()
+                .cipher_suites([chacha, aes])
+                .honor_cipher_order(false)
+        ),
         aes
     );
 }
@@ -116,36 +162,57 @@ fn suites_by_the_order_of_either_side() {
 #[test]
 fn small_records_by_either_extension() {
     let (client_side, server_side) = connect(
-        client().max_fragment_length(MaxFragmentLength::Bytes512).build(),
+        client()
+            .max_fragment_length(MaxFragmentLength::Bytes512)
+            .build(),
         server().build(),
     );
     drop((client_side, server_side));
-    connect(client().record_size_limit(64).build(), server().record_size_limit(100).build());
+    connect(
+        client().record_size_limit(64).build(),
+        server().record_size_limit(100).build(),
+    );
 }
 
 #[test]
 fn no_middlebox_compatibility() {
-    connect(client().middlebox_compatibility(false).build(), server().build());
+    connect(
+        client().middlebox_compatibility(false).build(),
+        server().build(),
+    );
 }
 
 #[test]
 fn client_authentication() {
     let roots = || pki().roots.clone();
     let with_identity = || client().identity(pki().client.clone()).build();
-    for authentication in [ClientAuthentication::Optional(roots()), ClientAuthentication::Required(roots())] {
+    for authentication in [
+        ClientAuthentication::Optional(roots()),
+        ClientAuthentication::Required(roots()),
+    ] {
         let server = server().client_authentication(authentication).build();
         let (client, server) = connect(with_identity(), server);
-        assert_eq!(server.information.peer_certificates().first(), client.information.local_certificate());
+        assert_eq!(
+            server.information.peer_certificates().first(),
+            client.information.local_certificate()
+        );
         assert!(server.information.peer_signature_scheme().is_some());
     }
-    let optional = server().client_authentication(ClientAuthentication::Optional(roots())).build();
+    let optional = server()
+        .client_authentication(ClientAuthentication::Optional(roots()))
+        .build();
     let (_, server_side) = connect(client().build(), optional);
     assert!(server_side.information.peer_certificates().is_empty());
-    let required = server().client_authentication(ClientAuthentication::Required(roots())).build();
+    let required = server()
+        .client_authentication(ClientAuthentication::Required(roots()))
+        .build();
     let (_, server_side) = Pair::new(client().build().unwrap(), required.unwrap()).run();
     let error = server_side.unwrap_err();
     assert_eq!(error.violation(), Some(Violation::NoClientCertificate));
-    assert_eq!(error.alert(), Some((Direction::Sent, AlertDescription::CERTIFICATE_REQUIRED)));
+    assert_eq!(
+        error.alert(),
+        Some((Direction::Sent, AlertDescription::CERTIFICATE_REQUIRED))
+    );
 }
 
 #[test]
@@ -157,8 +224,13 @@ fn an_unknown_authority_is_named() {
     });
     let (client, server) = Pair::new(unknown.build().unwrap(), server_config()).run();
     let error = client.unwrap_err();
-    let Reason::Certificate(reason) = error.reason() else { panic!("{error}") };
-    assert!(matches!(reason.kind(), CertificateErrorKind::UnknownIssuer { .. }), "{error}");
+    let Reason::Certificate(reason) = error.reason() else {
+        panic!("{error}")
+    };
+    assert!(
+        matches!(reason.kind(), CertificateErrorKind::UnknownIssuer { .. }),
+        "{error}"
+    );
     assert_eq!(
         server.unwrap_err().alert(),
         Some((Direction::Received, AlertDescription::UNKNOWN_CA))
@@ -183,13 +255,16 @@ fn all_questions_by_default() {
     let mut asked = Vec::new();
     let pair = Pair::new(client.build().unwrap(), server.build().unwrap());
     let (client, server) = pair.run_answering(|is_server, question| {
-        asked.push((is_server, match &question {
-            Question::ChooseConfiguration(_) => "configuration",
-            Question::ReviewServerHello(_) => "server hello",
-            Question::ChooseIdentity(_) => "identity",
-            Question::Sign(_) => "sign",
-            Question::VerifyChain(_) => "verify",
-        }));
+        asked.push((
+            is_server,
+            match &question {
+                Question::ChooseConfiguration(_) => "configuration",
+                Question::ReviewServerHello(_) => "server hello",
+                Question::ChooseIdentity(_) => "identity",
+                Question::Sign(_) => "sign",
+                Question::VerifyChain(_) => "verify",
+            },
+        ));
         Some(question.default_answer())
     });
     client.unwrap();
@@ -224,11 +299,20 @@ fn plain_http_is_named() {
 
 #[test]
 fn a_cancelled_handshake_says_so() {
-    let mut pair = Pair::new(client_config(), server().pause_at_hello(true).build().unwrap());
+    let mut pair = Pair::new(
+        client_config(),
+        server().pause_at_hello(true).build().unwrap(),
+    );
     pair.turn(&mut |_, _| None);
     pair.server.cancel();
     pair.turn(&mut |_, _| None);
     let error = pair.client.poll().unwrap_err();
-    assert_eq!(error.alert(), Some((Direction::Received, AlertDescription::USER_CANCELED)));
-    assert!(matches!(pair.server.poll().unwrap_err().reason(), Reason::Cancelled));
+    assert_eq!(
+        error.alert(),
+        Some((Direction::Received, AlertDescription::USER_CANCELED))
+    );
+    assert!(matches!(
+        pair.server.poll().unwrap_err().reason(),
+        Reason::Cancelled
+    ));
 }

@@ -1,0 +1,133 @@
+//! Two ends over fixed secrets, no handshake.
+
+mod data_path;
+mod incoming;
+mod key_update;
+mod outgoing;
+mod reader;
+mod writer;
+
+use std::sync::Arc;
+
+use super::keys::Keys;
+use super::size::RecordSize;
+use super::{HEADER, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role, TAG, Writer, header};
+use crate::crypto::aead::AeadAlgorithm;
+use crate::crypto::hash::HashAlgorithm;
+use crate::crypto::secret::SharedSecret;
+use crate::error::Reason;
+use crate::key_schedule::{EarlySecret, TrafficSecret};
+use crate::violation::Violation;
+use crate::wire::ContentType;
+
+const ALGORITHMS: [AeadAlgorithm; 3] = [
+    AeadAlgorithm::Aes128Gcm,
+    AeadAlgorithm::Aes256Gcm,
+    AeadAlgorithm::ChaCha20Poly1305,
+];
+
+const HANDSHAKE: ContentType = ContentType::HANDSHAKE;
+const ALERT: ContentType = ContentType::ALERT;
+const DATA: ContentType = ContentType::APPLICATION_DATA;
+const CCS: ContentType = ContentType::CHANGE_CIPHER_SPEC;
+
+/// A secret made of one byte.
+fn secret_for(aead: AeadAlgorithm, seed: u8) -> TrafficSecret {
+    let hash = HashAlgorithm::Sha256;
+    EarlySecret::without_psk(hash)
+        .into_handshake(aead, &SharedSecret::new(&[seed; 32]).unwrap())
+        .client_handshake_traffic_secret(&hash.of_nothing())
+}
+
+fn secret(seed: u8) -> TrafficSecret {
+    secret_for(AeadAlgorithm::Aes128Gcm, seed)
+}
+
+/// Seals records as no honest peer would.
+struct Forge(Keys);
+
+impl Forge {
+    fn new(seed: u8) -> Self {
+        Self(Keys::new(secret(seed)).unwrap())
+    }
+
+    /// A record with any inner plaintext.
+    fn inner(&mut self, inner: &[u8]) -> Vec<u8> {
+        self.outer(DATA, 0x0303, inner)
+    }
+
+    /// A record with any header.
+    fn outer(&mut self, typ: ContentType, version: u16, inner: &[u8]) -> Vec<u8> {
+        let mut record = header::header(typ, version, inner.len() + TAG).to_vec();
+        record.extend_from_slice(inner);
+        record.extend_from_slice(&[0; TAG]);
+        let (head, body) = record.split_at_mut(HEADER);
+        let (inner, tag) = body.split_at_mut(inner.len());
+        let keys = &mut self.0;
+        keys.key
+            .seal_in_place(keys.seq, head, inner, &[], tag)
+            .unwrap();
+        keys.advance();
+        record
+    }
+
+    fn record(&mut self, typ: ContentType, content: &[u8]) -> Vec<u8> {
+        self.inner(&[content, &[typ.0]].concat())
+    }
+
+    fn padded(&mut self, typ: ContentType, content: &[u8], zeros: usize) -> Vec<u8> {
+        self.inner(&[content, &[typ.0], &vec![0; zeros]].concat())
+    }
+}
+
+fn plain(typ: ContentType, content: &[u8]) -> Vec<u8> {
+    plain_with_version(typ, 0x0303, content)
+}
+
+fn plain_with_version(typ: ContentType, version: u16, content: &[u8]) -> Vec<u8> {
+    let [major, minor] = version.to_be_bytes();
+    let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+    [&[typ.0, major, minor, high, low], content].concat()
+}
+
+fn message(typ: u8, body: &[u8]) -> Vec<u8> {
+    let [_, a, b, c] = u32::try_from(body.len()).unwrap().to_be_bytes();
+    [&[typ, a, b, c], body].concat()
+}
+
+fn reader_with(role: Role, seed: u8, limit: usize) -> Reader {
+    let keys = Keys::new(secret(seed)).unwrap();
+    Reader::new(role, keys, limit, 1 << 16, Arc::default())
+}
+
+fn reader(role: Role) -> Reader {
+    reader_with(role, 1, MAX_INNER_PLAINTEXT)
+}
+
+fn writer_with(size: RecordSize, key_update_at: u64, mailbox: Arc<Mailbox>) -> Writer {
+    Writer::new(Keys::new(secret(1)).unwrap(), size, key_update_at, mailbox)
+}
+
+fn writer() -> Writer {
+    writer_with(RecordSize::default(), u64::MAX, Arc::default())
+}
+
+/// Cuts bytes into records.
+fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    while !bytes.is_empty() {
+        let length = HEADER + usize::from(u16::from_be_bytes([bytes[3], bytes[4]]));
+        let (record, rest) = bytes.split_at(length);
+        records.push(record.to_vec());
+        bytes = rest;
+    }
+    records
+}
+
+/// The rule a reason stands for.
+fn violation(reason: &Reason) -> Violation {
+    match reason {
+        Reason::Violation(violation) => *violation,
+        other => panic!("no violation: {other:?}"),
+    }
+}

@@ -1,0 +1,343 @@
+//! The decisions of a handshake, one asynchronous method for each question.
+//!
+//! An answer is made by a future that runs inside the handshake's own: dropping the handshake
+//! drops it, and the handshake's timeout bounds it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use portcullis_core::config::{ClientConfig, ServerConfig};
+use portcullis_core::question::{
+    Answer, ChooseConfiguration, ChooseIdentity, Question, ReviewServerHello, Sign, VerifyChain,
+};
+use portcullis_core::x509::{Identity, PresentedChain};
+use portcullis_core::{AlertDescription, Misuse, Refusal, SignatureScheme};
+
+/// Answers to the questions of a handshake.
+///
+/// Each method consumes its question, and the question makes the answer. Implement those you
+/// need; the others answer as the core would by itself. Implementations may write
+/// `async fn choose_identity(&self, question: ChooseIdentity) -> Answer`.
+///
+/// # Cancel safety
+/// The futures are dropped when the handshake is dropped or times out.
+pub trait Answers: Send + Sync + 'static {
+    /// Which questions are asked of these answers; the others are decided at once, as
+    /// configured.
+    fn questions(&self) -> Questions {
+        Questions::all()
+    }
+
+    /// Server: the ClientHello is here; nothing has been negotiated.
+    fn choose_configuration(
+        &self,
+        question: ChooseConfiguration,
+    ) -> impl Future<Output = Answer> + Send {
+        async { question.keep() }
+    }
+
+    /// Client: the ServerHello is here; no certificate has been seen.
+    fn review_server_hello(
+        &self,
+        question: ReviewServerHello,
+    ) -> impl Future<Output = Answer> + Send {
+        async { question.proceed() }
+    }
+
+    /// The peer wants to see a certificate.
+    fn choose_identity(&self, question: ChooseIdentity) -> impl Future<Output = Answer> + Send {
+        async { question.choose_configured() }
+    }
+
+    /// The handshake has to be signed. Always asked for an identity with an external key.
+    fn sign(&self, question: Sign) -> impl Future<Output = Answer> + Send {
+        async { question.sign_with_local_key() }
+    }
+
+    /// The peer has shown a certificate chain.
+    fn verify_chain(&self, question: VerifyChain) -> impl Future<Output = Answer> + Send {
+        async { question.verify() }
+    }
+}
+
+/// A set of questions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Questions {
+    pub(crate) hello: bool,
+    pub(crate) identity: bool,
+    pub(crate) signature: bool,
+    pub(crate) chain: bool,
+}
+
+impl Questions {
+    /// No question but those that have no default answer: signatures of external keys.
+    pub const fn none() -> Self {
+        Self {
+            hello: false,
+            identity: false,
+            signature: false,
+            chain: false,
+        }
+    }
+
+    /// Every question.
+    pub const fn all() -> Self {
+        Self {
+            hello: true,
+            identity: true,
+            signature: true,
+            chain: true,
+        }
+    }
+
+    /// Also [`Answers::choose_configuration`] of a server, [`Answers::review_server_hello`] of a
+    /// client.
+    #[must_use]
+    pub const fn and_hello(mut self) -> Self {
+        self.hello = true;
+        self
+    }
+
+    /// Also [`Answers::choose_identity`].
+    #[must_use]
+    pub const fn and_identity(mut self) -> Self {
+        self.identity = true;
+        self
+    }
+
+    /// Also [`Answers::sign`], for local keys too.
+    #[must_use]
+    pub const fn and_signature(mut self) -> Self {
+        self.signature = true;
+        self
+    }
+
+    /// Also [`Answers::verify_chain`].
+    #[must_use]
+    pub const fn and_chain(mut self) -> Self {
+        self.chain = true;
+        self
+    }
+
+    pub(crate) fn with(self, more: Self) -> Self {
+        Self {
+            hello: self.hello || more.hello,
+            identity: self.identity || more.identity,
+            signature: self.signature || more.signature,
+            chain: self.chain || more.chain,
+        }
+    }
+
+    /// Has a configuration ask these questions.
+    pub(crate) fn ask_client(self, config: &ClientConfig) -> Result<ClientConfig, Misuse> {
+        if self == Self::none() {
+            return Ok(config.clone());
+        }
+        let mut builder = config.to_builder();
+        if self.hello {
+            builder = builder.pause_at_hello(true);
+        }
+        if self.identity {
+            builder = builder.ask_identity(true);
+        }
+        if self.signature {
+            builder = builder.ask_signature(true);
+        }
+        if self.chain {
+            builder = builder.ask_verification(true);
+        }
+        builder.build()
+    }
+
+    /// Has a configuration ask these questions.
+    pub(crate) fn ask_server(self, config: &ServerConfig) -> Result<ServerConfig, Misuse> {
+        if self == Self::none() {
+            return Ok(config.clone());
+        }
+        let mut builder = config.to_builder();
+        if self.hello {
+            builder = builder.pause_at_hello(true);
+        }
+        if self.identity {
+            builder = builder.ask_identity(true);
+        }
+        if self.signature {
+            builder = builder.ask_signature(true);
+        }
+        if self.chain {
+            builder = builder.ask_verification(true);
+        }
+        builder.build()
+    }
+}
+
+type AnswerFuture<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+/// [`Answers`] behind a pointer.
+pub(crate) trait DynAnswers: Send + Sync {
+    fn questions(&self) -> Questions;
+    fn answer<'a>(&'a self, question: Question) -> AnswerFuture<'a>;
+}
+
+impl<A: Answers> DynAnswers for A {
+    fn questions(&self) -> Questions {
+        Answers::questions(self)
+    }
+
+    fn answer<'a>(&'a self, question: Question) -> AnswerFuture<'a> {
+        match question {
+            Question::ChooseConfiguration(question) => {
+                Box::pin(self.choose_configuration(question))
+            }
+            Question::ReviewServerHello(question) => Box::pin(self.review_server_hello(question)),
+            Question::ChooseIdentity(question) => Box::pin(self.choose_identity(question)),
+            Question::Sign(question) => Box::pin(self.sign(question)),
+            Question::VerifyChain(question) => Box::pin(self.verify_chain(question)),
+            other => Box::pin(async { other.default_answer() }),
+        }
+    }
+}
+
+/// Answers shared by the handshakes of a connector or acceptor; `None` answers as the core does.
+#[derive(Clone, Default)]
+pub(crate) struct SharedAnswers(Option<Arc<dyn DynAnswers>>);
+
+impl SharedAnswers {
+    pub(crate) fn new(answers: impl Answers) -> Self {
+        Self(Some(Arc::new(answers)))
+    }
+
+    pub(crate) fn questions(&self) -> Questions {
+        self.0
+            .as_ref()
+            .map_or(Questions::none(), |answers| answers.questions())
+    }
+
+    pub(crate) async fn answer(&self, question: Question) -> Answer {
+        match &self.0 {
+            Some(answers) => answers.answer(question).await,
+            None => question.default_answer(),
+        }
+    }
+}
+
+impl std::fmt::Debug for SharedAnswers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Answers")
+            .field(&self.0.as_ref().map(|answers| answers.questions()))
+            .finish()
+    }
+}
+
+/// Chooses a server's identity by the name the client asked for; see [`identity_by_name`].
+#[derive(Clone, Debug)]
+pub struct IdentityByName<F>(F);
+
+/// Answers that look a server's identity up by the host name in the ClientHello (`sni_fun`).
+///
+/// The function gets the name in lower case, or `None` when the client sent none. `Ok(None)`
+/// stands for the configured identities; an error ends the handshake with its alert.
+pub fn identity_by_name<F, Fut>(find: F) -> IdentityByName<F>
+where
+    F: Fn(Option<String>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Option<Identity>, Refusal>> + Send + 'static,
+{
+    IdentityByName(find)
+}
+
+impl<F, Fut> Answers for IdentityByName<F>
+where
+    F: Fn(Option<String>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Option<Identity>, Refusal>> + Send + 'static,
+{
+    fn questions(&self) -> Questions {
+        Questions::none().and_identity()
+    }
+
+    async fn choose_identity(&self, question: ChooseIdentity) -> Answer {
+        match (self.0)(question.server_name().map(str::to_owned)).await {
+            Ok(Some(identity)) => question.present(identity),
+            Ok(None) => question.choose_configured(),
+            Err(refusal) => question.refuse(refusal),
+        }
+    }
+}
+
+/// Signs with keys that are elsewhere; see [`signer`].
+#[derive(Clone, Debug)]
+pub struct Signer<F>(F);
+
+/// Answers that sign with a key that is elsewhere: in a hardware module or a service.
+///
+/// The function gets the identity whose key is to sign, the scheme, and the bytes to sign, not
+/// hashed. An error ends the handshake with `internal_error`.
+pub fn signer<F, Fut, E>(sign: F) -> Signer<F>
+where
+    F: Fn(Identity, SignatureScheme, Vec<u8>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Vec<u8>, E>> + Send + 'static,
+    E: std::fmt::Display,
+{
+    Signer(sign)
+}
+
+impl<F, Fut, E> Answers for Signer<F>
+where
+    F: Fn(Identity, SignatureScheme, Vec<u8>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Vec<u8>, E>> + Send + 'static,
+    E: std::fmt::Display + 'static,
+{
+    fn questions(&self) -> Questions {
+        Questions::none().and_signature()
+    }
+
+    fn sign(&self, question: Sign) -> impl Future<Output = Answer> + Send {
+        let signature = (self.0)(
+            question.identity().clone(),
+            question.scheme(),
+            question.content().to_vec(),
+        );
+        async move {
+            let refusal = match signature.await {
+                Ok(signature) => return question.signature(signature),
+                Err(error) => format!("the signer failed: {error}"),
+            };
+            question.refuse(Refusal::new(AlertDescription::INTERNAL_ERROR, refusal))
+        }
+    }
+}
+
+/// Judges the peer's chain after it has been verified; see [`further_check`].
+#[derive(Clone, Debug)]
+pub struct FurtherCheck<F>(F);
+
+/// Answers that verify the peer's chain as configured and then ask once more, e.g. a policy
+/// service. An error ends the handshake with its alert.
+pub fn further_check<F, Fut>(check: F) -> FurtherCheck<F>
+where
+    F: Fn(PresentedChain) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), portcullis_core::x509::CertificateError>> + Send + 'static,
+{
+    FurtherCheck(check)
+}
+
+impl<F, Fut> Answers for FurtherCheck<F>
+where
+    F: Fn(PresentedChain) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), portcullis_core::x509::CertificateError>> + Send + 'static,
+{
+    fn questions(&self) -> Questions {
+        Questions::none().and_chain()
+    }
+
+    async fn verify_chain(&self, question: VerifyChain) -> Answer {
+        let proof = match question.check() {
+            Ok(proof) => proof,
+            Err(error) => return question.refuse(error),
+        };
+        match (self.0)(question.chain().clone()).await {
+            Ok(()) => question.accept(proof),
+            Err(error) => question.refuse(error),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Active delivery: a stream of messages with credits (F2 to F7).
+//!
+//! All data comes before exactly one terminal message; a stream without credit reads nothing.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::error::Error;
+use crate::split::{ReadHalf, SplitIo};
+use crate::stream::TlsStream;
+
+/// How much is delivered without being asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Active {
+    /// Nothing: the stream is passive.
+    False,
+    /// One message of data; then the stream is passive.
+    Once,
+    /// As many messages of data as there are credits. These are added to those that are there, or
+    /// taken off when negative; at 0 comes [`Message::Passive`]. At most 32,767.
+    N(i16),
+    /// Everything.
+    True,
+}
+
+/// What an [`ActiveStream`] delivers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Message {
+    /// The content of one record of the peer's, or what was read before and nobody took.
+    Data(Bytes),
+    /// The credits are used up: nothing comes before [`ActiveStream::set_active`].
+    Passive,
+    /// The peer has sent close_notify, after all of its data. Nothing follows.
+    Closed,
+    /// The connection failed, in either direction, after all of the data that came. Nothing
+    /// follows.
+    Error(Error),
+}
+
+/// A connection, or its reading half, that delivers messages.
+///
+/// As a stream it ends (`None`) after [`Message::Closed`] or [`Message::Error`], of which there
+/// is exactly one. While it is passive it is pending, reads nothing from the transport, and so
+/// lets the peer feel it; what was read before stays where it is and in order, for the next
+/// message or for a read from [`get_mut`](Self::get_mut).
+///
+/// It can be moved to another task at any time. To write from elsewhere, split the connection
+/// first: [`ReadHalf::into_active`](crate::ReadHalf::into_active).
+#[derive(Debug)]
+#[must_use = "messages come when the stream is polled"]
+pub struct ActiveStream<S> {
+    source: S,
+    mode: Active,
+    /// `Passive` messages that are due.
+    announcements: u32,
+    ended: bool,
+    idle: Option<Waker>,
+}
+
+impl<S: Source> ActiveStream<S> {
+    fn new(source: S, mode: Active) -> Self {
+        let mut this = Self {
+            source,
+            mode: Active::False,
+            announcements: 0,
+            ended: false,
+            idle: None,
+        };
+        this.switch(mode);
+        this
+    }
+
+    /// Changes how much is delivered. Nothing is lost, and the order stays.
+    ///
+    /// Credits that come to 0 or less make the stream passive, and a [`Message::Passive`] says so.
+    /// After the peer's close, a passive stream that is switched delivers what is left and then
+    /// [`Message::Closed`].
+    ///
+    /// # Errors
+    /// When the credits would exceed 32,767: then they stay as they are; and
+    /// [`Error::is_closed`] when the terminal message has been delivered.
+    pub fn set_active(&mut self, mode: Active) -> Result<(), Error> {
+        if self.ended {
+            return Err(Error::closed());
+        }
+        if let (Active::N(have), Active::N(more)) = (self.mode, mode)
+            && have.checked_add(more).is_none()
+        {
+            return Err(Error::limit("active: the credits would exceed 32,767"));
+        }
+        self.switch(mode);
+        if let Some(idle) = self.idle.take() {
+            idle.wake();
+        }
+        Ok(())
+    }
+
+    fn switch(&mut self, mode: Active) {
+        self.mode = match (self.mode, mode) {
+            (Active::N(have), Active::N(more)) => Active::N(have.saturating_add(more)),
+            (_, other) => other,
+        };
+        if let Active::N(..=0) = self.mode {
+            self.mode = Active::False;
+            self.announcements += 1;
+        }
+    }
+
+    /// How much is delivered: with `N`, the credits left.
+    pub fn active(&self) -> Active {
+        self.mode
+    }
+
+    /// Whether the terminal message has been delivered.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The connection.
+    pub fn get_ref(&self) -> &S {
+        &self.source
+    }
+
+    /// The connection. What is read from it is not delivered as a message.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.source
+    }
+
+    /// The connection, passive. Data that was not delivered is read from it.
+    pub fn into_passive(self) -> S {
+        self.source
+    }
+
+    fn deliver(&mut self, data: Bytes) -> Message {
+        match self.mode {
+            Active::Once => self.mode = Active::False,
+            Active::N(credits) => {
+                self.mode = Active::False;
+                self.switch(Active::N(credits - 1));
+            }
+            Active::True | Active::False => {}
+        }
+        Message::Data(data)
+    }
+
+    fn end(&mut self, message: Message) -> Message {
+        self.ended = true;
+        self.mode = Active::False;
+        message
+    }
+}
+
+impl<S: Source + Unpin> Stream for ActiveStream<S> {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let this = self.get_mut();
+        if this.announcements > 0 {
+            this.announcements -= 1;
+            return Poll::Ready(Some(Message::Passive));
+        }
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        let records = match this.mode {
+            Active::False => {
+                this.idle = Some(cx.waker().clone());
+                this.source.poll_idle(cx);
+                return Poll::Pending;
+            }
+            Active::Once => 1,
+            Active::N(credits) => usize::try_from(credits).unwrap_or(1),
+            Active::True => usize::MAX,
+        };
+        let message = match this.source.poll_message(cx, records) {
+            Poll::Ready(Ok(Some(data))) => this.deliver(data),
+            Poll::Ready(Ok(None)) => this.end(Message::Closed),
+            Poll::Ready(Err(error)) => this.end(Message::Error(error)),
+            Poll::Pending => return Poll::Pending,
+        };
+        Poll::Ready(Some(message))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ActiveStream<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().source).poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().source).poll_write_vectored(cx, data)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.source.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().source).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().source).poll_shutdown(cx)
+    }
+}
+
+/// What messages come from: [`TlsStream`] or [`ReadHalf`](crate::ReadHalf).
+pub trait Source: sealed::Sealed {
+    /// The next record's content, `None` after close_notify. At most what `records` records may
+    /// take is read from the transport.
+    #[doc(hidden)]
+    fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Bytes>, Error>>;
+
+    /// What is due although nothing may be read.
+    #[doc(hidden)]
+    fn poll_idle(&mut self, cx: &mut Context<'_>);
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl<IO> Sealed for super::TlsStream<IO> {}
+    impl<IO: super::SplitIo> Sealed for super::ReadHalf<IO> {}
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
+    fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Bytes>, Error>> {
+        let parts = self.parts_mut();
+        let message = parts.read.poll_message(&mut parts.io, cx, records);
+        parts.serve(cx);
+        match parts.write.failure() {
+            Some(error) if message.is_pending() => Poll::Ready(Err(error.clone())),
+            _ => message,
+        }
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) {
+        self.parts_mut().serve(cx);
+    }
+}
+
+impl<IO: SplitIo> Source for ReadHalf<IO> {
+    fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Bytes>, Error>> {
+        let message = self.poll_with(|read, io| read.poll_message(io, cx, records));
+        match self.write_failure(cx) {
+            Some(error) if message.is_pending() => Poll::Ready(Err(error)),
+            _ => message,
+        }
+    }
+
+    fn poll_idle(&mut self, _: &mut Context<'_>) {}
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
+    /// Delivers what the peer sends as a stream of messages.
+    pub fn into_active(self, mode: Active) -> ActiveStream<Self> {
+        ActiveStream::new(self, mode)
+    }
+}
+
+impl<IO: SplitIo> ReadHalf<IO> {
+    /// Delivers what the peer sends as a stream of messages, while the other half writes.
+    pub fn into_active(self, mode: Active) -> ActiveStream<Self> {
+        ActiveStream::new(self, mode)
+    }
+}

@@ -1,0 +1,460 @@
+//! Runs a handshake over a transport: the only caller of [`Handshake::poll`].
+//!
+//! What has been said is flushed before the peer is waited for, and before an error is reported.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use portcullis_core::config::{ClientConfig, ServerConfig};
+use portcullis_core::question::{Answer, Question};
+use portcullis_core::{
+    AlertDescription, Connection, Event, Handshake, Misuse, Reason, Stage, Step,
+};
+use rustls_pki_types::UnixTime;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::answers::{Questions, SharedAnswers};
+use crate::error::{Error, HandshakeError};
+use crate::key_log::KeyLog;
+use crate::scratch::{BATCH, Scratch};
+use crate::statistics::Flow;
+
+/// How the handshakes of a connector or acceptor are run.
+#[derive(Clone)]
+pub(crate) struct Conduct {
+    pub(crate) answers: SharedAnswers,
+    pub(crate) key_log: Option<Arc<dyn KeyLog>>,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) alert_timeout: Duration,
+    /// Whether a peer that does not speak TLS is sent nothing.
+    pub(crate) plaintext_fallback: bool,
+}
+
+impl Default for Conduct {
+    fn default() -> Self {
+        Self {
+            answers: SharedAnswers::default(),
+            key_log: None,
+            handshake_timeout: Duration::from_secs(10),
+            alert_timeout: Duration::from_secs(5),
+            plaintext_fallback: false,
+        }
+    }
+}
+
+impl Conduct {
+    /// Has a configuration ask what the answers want to be asked, and report what is logged.
+    pub(crate) fn client_config(
+        &self,
+        config: &ClientConfig,
+        more: Questions,
+    ) -> Result<ClientConfig, Misuse> {
+        let config = self.answers.questions().with(more).ask_client(config)?;
+        let (messages, secrets) = self.reports();
+        if !messages && !secrets {
+            return Ok(config);
+        }
+        let mut builder = config.to_builder();
+        if messages {
+            builder = builder.observe_messages(true);
+        }
+        if secrets {
+            builder = builder.key_log(true);
+        }
+        builder.build()
+    }
+
+    /// The same for a server's.
+    pub(crate) fn server_config(
+        &self,
+        config: &ServerConfig,
+        more: Questions,
+    ) -> Result<ServerConfig, Misuse> {
+        let config = self.answers.questions().with(more).ask_server(config)?;
+        let (messages, secrets) = self.reports();
+        if !messages && !secrets {
+            return Ok(config);
+        }
+        let mut builder = config.to_builder();
+        if messages {
+            builder = builder.observe_messages(true);
+        }
+        if secrets {
+            builder = builder.key_log(true);
+        }
+        builder.build()
+    }
+
+    fn reports(&self) -> (bool, bool) {
+        (
+            tracing::enabled!(tracing::Level::DEBUG),
+            self.key_log.is_some(),
+        )
+    }
+}
+
+impl std::fmt::Debug for Conduct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conduct")
+            .field("answers", &self.answers)
+            .field("key_log", &self.key_log.is_some())
+            .field("handshake_timeout", &self.handshake_timeout)
+            .field("alert_timeout", &self.alert_timeout)
+            .field("plaintext_fallback", &self.plaintext_fallback)
+            .finish()
+    }
+}
+
+/// A handshake and the transport it runs over.
+///
+/// Dropped before the end, it tells the peer `user_canceled` if that can be done at once.
+pub(crate) struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
+    running: Option<Running<IO>>,
+    conduct: Conduct,
+    span: tracing::Span,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for Driver<IO> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver")
+            .field("stage", &self.stage())
+            .finish_non_exhaustive()
+    }
+}
+
+struct Running<IO> {
+    io: IO,
+    handshake: Handshake,
+    /// What the transport has not taken yet.
+    out: Vec<u8>,
+    written: usize,
+    unflushed: bool,
+    received: Flow,
+    sent: Flow,
+}
+
+/// A finished handshake with what it leaves.
+pub(crate) struct Finished<IO> {
+    pub(crate) io: IO,
+    pub(crate) connection: Connection,
+    pub(crate) received: Flow,
+    pub(crate) sent: Flow,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
+    pub(crate) fn new(
+        io: IO,
+        handshake: Handshake,
+        prefix: &[u8],
+        conduct: Conduct,
+        span: tracing::Span,
+    ) -> Self {
+        let mut handshake = handshake;
+        if !prefix.is_empty() {
+            handshake.receive(prefix, UnixTime::now());
+        }
+        let running = Running {
+            io,
+            handshake,
+            out: Vec::new(),
+            written: 0,
+            unflushed: false,
+            received: Flow::default(),
+            sent: Flow::default(),
+        };
+        Self {
+            running: Some(running),
+            conduct,
+            span,
+        }
+    }
+
+    pub(crate) fn span(&self) -> &tracing::Span {
+        &self.span
+    }
+
+    pub(crate) fn conduct(&self) -> &Conduct {
+        &self.conduct
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.running
+            .as_ref()
+            .map_or(Stage::Closed, |running| running.handshake.stage())
+    }
+
+    /// Runs until the end (`None`), or until a question comes that `wanted` names.
+    ///
+    /// # Cancel safety
+    /// Dropped and called again it goes on where it was, unless a question was being answered:
+    /// that answer is lost, and with it the handshake.
+    pub(crate) async fn run(
+        &mut self,
+        wanted: fn(&Question) -> bool,
+    ) -> Result<Option<Question>, Error> {
+        let Some(running) = &mut self.running else {
+            return Err(Error::closed());
+        };
+        loop {
+            match running.handshake.poll() {
+                Ok(Step::Transmit(bytes)) => {
+                    running.out.extend(bytes);
+                    // An alert waits for its error, which says whether it is to be sent.
+                    if running.handshake.stage() != Stage::Closed {
+                        poll_fn(|cx| running.poll_send(cx)).await?;
+                    }
+                }
+                Ok(Step::Event(event)) => observe(&event, &self.conduct),
+                Ok(Step::Ask(question)) if wanted(&question) => return Ok(Some(question)),
+                Ok(Step::Ask(question)) => {
+                    poll_fn(|cx| running.poll_flush(cx)).await?;
+                    let answer = self.conduct.answers.answer(question).await;
+                    running.handshake.answer(answer)?;
+                }
+                Ok(Step::Connected) => {
+                    poll_fn(|cx| running.poll_send(cx)).await?;
+                    poll_fn(|cx| running.poll_flush(cx)).await?;
+                    return Ok(None);
+                }
+                Ok(Step::Wait) => {
+                    poll_fn(|cx| running.poll_send(cx)).await?;
+                    poll_fn(|cx| running.poll_flush(cx)).await?;
+                    poll_fn(|cx| running.poll_receive(cx)).await?;
+                }
+                Ok(_) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    pub(crate) fn answer(&mut self, answer: Answer) -> Result<(), Error> {
+        match &mut self.running {
+            Some(running) => Ok(running.handshake.answer(answer)?),
+            None => Err(Error::closed()),
+        }
+    }
+
+    /// Takes what a finished handshake leaves.
+    pub(crate) fn finish(mut self) -> Result<Finished<IO>, HandshakeError<IO>> {
+        let Some(running) = self.running.take() else {
+            return Err(HandshakeError::new(Error::closed(), None, Vec::new()));
+        };
+        let Running {
+            io,
+            handshake,
+            received,
+            sent,
+            ..
+        } = running;
+        match handshake.into_connection() {
+            Ok(connection) => {
+                record(&self.span, &connection);
+                Ok(Finished {
+                    io,
+                    connection,
+                    received,
+                    sent,
+                })
+            }
+            Err(error) => Err(HandshakeError::new(error.into(), Some(io), Vec::new())),
+        }
+    }
+
+    /// Ends a handshake that failed or is given up: the peer gets its alert and sees the end,
+    /// the caller gets the transport back.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is closed.
+    pub(crate) async fn fail(mut self, error: Error) -> HandshakeError<IO> {
+        report(&self.span, &error);
+        let Some(running) = &mut self.running else {
+            return HandshakeError::new(error, None, Vec::new());
+        };
+        let keep_quiet = self.conduct.plaintext_fallback && error.is_not_tls();
+        if !keep_quiet && error.transport().is_none() {
+            // An alert that cannot be delivered changes nothing in what is reported.
+            let _ = tokio::time::timeout(self.conduct.alert_timeout, running.say_farewell()).await;
+        }
+        match self.running.take() {
+            Some(running) => {
+                HandshakeError::new(error, Some(running.io), running.handshake.into_unread())
+            }
+            None => HandshakeError::new(error, None, Vec::new()),
+        }
+    }
+
+    /// Gives up: the peer is sent the fatal alert `user_canceled`.
+    pub(crate) async fn cancel(mut self) -> HandshakeError<IO> {
+        let error = match &mut self.running {
+            Some(running) => running.cancel(),
+            None => Error::closed(),
+        };
+        self.fail(error).await
+    }
+
+    /// Gives up because time has run out. Whatever can be said at once is said.
+    pub(crate) fn time_out(mut self) -> HandshakeError<IO> {
+        let error = Error::timeout(self.stage());
+        report(&self.span, &error);
+        match self.running.take() {
+            Some(mut running) => {
+                running.cancel_at_once();
+                HandshakeError::new(error, Some(running.io), running.handshake.into_unread())
+            }
+            None => HandshakeError::new(error, None, Vec::new()),
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Drop for Driver<IO> {
+    fn drop(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.cancel_at_once();
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while self.written < self.out.len() {
+            let rest = self.out.get(self.written..).unwrap_or_default();
+            let sent = match ready!(Pin::new(&mut self.io).poll_write(cx, rest)) {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                other => other,
+            };
+            let sent = sent.map_err(|error| Error::io(error, self.handshake.stage()))?;
+            self.sent.count(sent);
+            self.written += sent;
+            self.unflushed = true;
+        }
+        self.out = Vec::new();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.unflushed {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))
+                .map_err(|error| Error::io(error, self.handshake.stage()))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut scratch = Scratch::take();
+        let mut buf = ReadBuf::new(&mut scratch[..BATCH]);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))
+            .map_err(|error| Error::io(error, self.handshake.stage()))?;
+        match buf.filled() {
+            [] => self.handshake.receive_eof(),
+            bytes => {
+                self.received.count(bytes.len());
+                self.handshake.receive(bytes, UnixTime::now());
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn cancel(&mut self) -> Error {
+        self.handshake.cancel();
+        loop {
+            match self.handshake.poll() {
+                Ok(Step::Transmit(bytes)) => self.out.extend(bytes),
+                Ok(Step::Event(_) | Step::Ask(_)) => {}
+                Ok(_) => return Error::closed(),
+                Err(error) => return error.into(),
+            }
+        }
+    }
+
+    /// Writes what is left, ends the write side, and takes what the peer has sent so far: a
+    /// transport closed over unread bytes resets, and the peer may never see its alert.
+    async fn say_farewell(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_send(cx)).await?;
+        poll_fn(|cx| self.poll_flush(cx)).await?;
+        let stage = self.handshake.stage();
+        poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx))
+            .await
+            .map_err(|error| Error::io(error, stage))?;
+        let mut scratch = Scratch::take();
+        for _ in 0..4 {
+            let mut buf = ReadBuf::new(&mut scratch);
+            let mut cx = Context::from_waker(Waker::noop());
+            match Pin::new(&mut self.io).poll_read(&mut cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn cancel_at_once(&mut self) {
+        if matches!(self.handshake.stage(), Stage::Closed) || std::thread::panicking() {
+            return;
+        }
+        self.cancel();
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(Ok(())) = self.poll_send(&mut cx) {
+            let _ = self.poll_flush(&mut cx);
+        }
+    }
+}
+
+fn observe(event: &Event, conduct: &Conduct) {
+    match event {
+        Event::Message {
+            direction,
+            typ,
+            length,
+        } => {
+            tracing::debug!(?direction, message = %typ, length, "handshake message");
+        }
+        Event::Warning(alert) => tracing::info!(%alert, "the peer sent a warning alert"),
+        Event::Secret(line) => {
+            if let Some(key_log) = &conduct.key_log {
+                key_log.log(line);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn record(span: &tracing::Span, connection: &Connection) {
+    let information = &connection.information;
+    span.record(
+        "tls.protocol.version",
+        tracing::field::display(information.version()),
+    );
+    span.record(
+        "tls.cipher",
+        tracing::field::display(information.cipher_suite()),
+    );
+    span.record("tls.curve", tracing::field::display(information.group()));
+    if let Some(name) = information.server_name() {
+        span.record("tls.client.server_name", name);
+    }
+    if let Some(protocol) = information.alpn_protocol() {
+        span.record(
+            "tls.next_protocol",
+            tracing::field::display(protocol.escape_ascii()),
+        );
+    }
+    tracing::debug!(parent: span, "connected");
+}
+
+fn report(span: &tracing::Span, error: &Error) {
+    match (error.reason(), error.alert()) {
+        (Some(Reason::Crypto(_) | Reason::Misuse(_)), _) => {
+            tracing::warn!(parent: span, %error, "the handshake failed on this side");
+        }
+        (_, Some((direction, alert))) if alert != AlertDescription::USER_CANCELED => {
+            tracing::info!(parent: span, %error, ?direction, %alert, "the handshake failed");
+        }
+        _ => tracing::info!(parent: span, %error, "the handshake failed"),
+    }
+}

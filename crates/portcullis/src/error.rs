@@ -1,0 +1,228 @@
+//! What went wrong on a connection: the stage, the alert, and the facts.
+
+use std::io;
+use std::sync::Arc;
+
+use portcullis_core::{AlertDescription, Direction, Misuse, Reason, Stage, Violation};
+
+/// Why a handshake or a connection failed.
+///
+/// Cheap to clone; a connection that has failed gives the same error to everyone who asks.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(#[from] Cause);
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error(transparent)]
+    Protocol(#[from] portcullis_core::Error),
+    #[error("{error}, while {stage}")]
+    Io { error: Arc<io::Error>, stage: Stage },
+    #[error("timed out while {stage}")]
+    Timeout { stage: Stage },
+    #[error("the connection is closed")]
+    Closed,
+    #[error("{0}")]
+    Misuse(Misuse),
+    #[error("{0}")]
+    Limit(&'static str),
+}
+
+impl Error {
+    pub(crate) fn io(error: io::Error, stage: Stage) -> Self {
+        // An error of ours that went through an inner stream is ours again.
+        let error = match error.downcast::<Self>() {
+            Ok(ours) => return ours,
+            Err(error) => error,
+        };
+        Self(Cause::Io {
+            error: Arc::new(error),
+            stage,
+        })
+    }
+
+    pub(crate) fn timeout(stage: Stage) -> Self {
+        Self(Cause::Timeout { stage })
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self(Cause::Closed)
+    }
+
+    pub(crate) fn limit(sentence: &'static str) -> Self {
+        Self(Cause::Limit(sentence))
+    }
+
+    /// What the connection was doing.
+    pub fn stage(&self) -> Stage {
+        match &self.0 {
+            Cause::Protocol(error) => error.stage(),
+            Cause::Io { stage, .. } | Cause::Timeout { stage } => *stage,
+            Cause::Closed => Stage::Closed,
+            Cause::Misuse(_) => Stage::Start,
+            Cause::Limit(_) => Stage::Connected,
+        }
+    }
+
+    /// The fatal alert, and which side sent it; `None` when no alert was exchanged.
+    pub fn alert(&self) -> Option<(Direction, AlertDescription)> {
+        self.protocol()?.alert()
+    }
+
+    /// What happened in the protocol; `None` for a transport error, a timeout, and after close.
+    pub fn reason(&self) -> Option<&Reason> {
+        Some(self.protocol()?.reason())
+    }
+
+    /// The rule the peer broke, if that is the reason.
+    pub fn violation(&self) -> Option<Violation> {
+        self.protocol()?.violation()
+    }
+
+    /// The error of the protocol core, if it is one.
+    pub fn protocol(&self) -> Option<&portcullis_core::Error> {
+        match &self.0 {
+            Cause::Protocol(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The error of the transport, if it is one.
+    pub fn transport(&self) -> Option<&io::Error> {
+        match &self.0 {
+            Cause::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether time ran out.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.0, Cause::Timeout { .. })
+    }
+
+    /// Whether the connection was closed in good order: by the peer's close_notify, or here.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.0, Cause::Closed) || matches!(self.reason(), Some(Reason::Closed))
+    }
+
+    /// Whether the transport ended without close_notify, so that data may be missing
+    /// (RFC 8446 §6.1).
+    pub fn is_truncated(&self) -> bool {
+        matches!(self.reason(), Some(Reason::Truncated))
+    }
+
+    /// Whether the peer does not speak TLS.
+    pub fn is_not_tls(&self) -> bool {
+        matches!(self.reason(), Some(Reason::NotTls { .. }))
+    }
+
+    /// The kind that [`io::Error`] gets.
+    pub fn kind(&self) -> io::ErrorKind {
+        match &self.0 {
+            Cause::Io { error, .. } => error.kind(),
+            Cause::Timeout { .. } => io::ErrorKind::TimedOut,
+            Cause::Closed => io::ErrorKind::BrokenPipe,
+            Cause::Misuse(_) => io::ErrorKind::InvalidInput,
+            Cause::Limit(_) => io::ErrorKind::Other,
+            Cause::Protocol(error) => match error.reason() {
+                Reason::Truncated => io::ErrorKind::UnexpectedEof,
+                Reason::Closed => io::ErrorKind::BrokenPipe,
+                Reason::Cancelled => io::ErrorKind::ConnectionAborted,
+                Reason::AlertReceived(_) => io::ErrorKind::ConnectionAborted,
+                Reason::Refused(_) => io::ErrorKind::PermissionDenied,
+                Reason::Misuse(_) => io::ErrorKind::InvalidInput,
+                Reason::Crypto(_) => io::ErrorKind::Other,
+                _ => io::ErrorKind::InvalidData,
+            },
+        }
+    }
+
+    /// Finds this error in an [`io::Error`] that a stream gave.
+    pub fn from_io(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl From<portcullis_core::Error> for Error {
+    fn from(error: portcullis_core::Error) -> Self {
+        Self(Cause::Protocol(error))
+    }
+}
+
+impl From<Misuse> for Error {
+    fn from(misuse: Misuse) -> Self {
+        Self(Cause::Misuse(misuse))
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
+/// A handshake that failed on a transport of the caller's.
+///
+/// The transport comes back with what was read from it and not used.
+pub struct HandshakeError<IO> {
+    error: Error,
+    transport: Option<IO>,
+    unread: Vec<u8>,
+}
+
+impl<IO> HandshakeError<IO> {
+    pub(crate) fn new(error: Error, transport: Option<IO>, unread: Vec<u8>) -> Self {
+        Self {
+            error,
+            transport,
+            unread,
+        }
+    }
+
+    /// Why it failed.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// The error, the transport, and the bytes that were read from it and not used.
+    ///
+    /// Unless the acceptor was told to [hold back](crate::TlsAcceptor::plaintext_fallback) the
+    /// alert for a peer that does not speak TLS, the alert was sent and the transport's write
+    /// side was shut down.
+    pub fn into_parts(self) -> (Error, Option<IO>, Vec<u8>) {
+        (self.error, self.transport, self.unread)
+    }
+}
+
+impl<IO> std::fmt::Debug for HandshakeError<IO> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HandshakeError")
+            .field("error", &self.error)
+            .field("unread", &self.unread.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<IO> std::fmt::Display for HandshakeError<IO> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<IO> std::error::Error for HandshakeError<IO> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<IO> From<HandshakeError<IO>> for Error {
+    fn from(failed: HandshakeError<IO>) -> Self {
+        failed.error
+    }
+}
+
+impl<IO> From<HandshakeError<IO>> for io::Error {
+    fn from(failed: HandshakeError<IO>) -> Self {
+        failed.error.into()
+    }
+}

@@ -1,0 +1,67 @@
+//! Secrets for debugging with a packet analyser, only when asked for (C23, SSLKEYLOGFILE).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Mutex;
+
+use portcullis_core::KeyLogLine;
+
+/// Where the secrets of a connection go. Whoever gets them can read the connection.
+///
+/// Lines come while the handshake goes on, so they are there for failed handshakes too.
+pub trait KeyLog: Send + Sync + 'static {
+    /// Takes one secret. Must not block for long.
+    fn log(&self, line: &KeyLogLine);
+}
+
+impl<F: Fn(&KeyLogLine) + Send + Sync + 'static> KeyLog for F {
+    fn log(&self, line: &KeyLogLine) {
+        self(line);
+    }
+}
+
+/// A file in the format of SSLKEYLOGFILE, to which lines are added.
+#[derive(Debug)]
+pub struct KeyLogFile(Mutex<File>);
+
+impl KeyLogFile {
+    /// Opens or makes the file; only its owner may read a file that is made (Unix).
+    ///
+    /// # Errors
+    /// Those of opening a file.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(0o600);
+        }
+        Ok(Self(Mutex::new(options.open(path)?)))
+    }
+
+    /// Opens the file that the environment variable `SSLKEYLOGFILE` names; `None` if it is not
+    /// set. Nothing in this crate does so by itself.
+    ///
+    /// # Errors
+    /// Those of opening a file.
+    pub fn from_env() -> io::Result<Option<Self>> {
+        match std::env::var_os("SSLKEYLOGFILE") {
+            Some(path) if !path.is_empty() => Self::open(path).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl KeyLog for KeyLogFile {
+    fn log(&self, line: &KeyLogLine) {
+        let mut text = line.to_line();
+        text.push('\n');
+        let Ok(mut file) = self.0.lock() else { return };
+        // One write for a line, so that lines of several processes do not mix.
+        if let Err(error) = file.write_all(text.as_bytes()) {
+            tracing::warn!(%error, "the key log could not be written");
+        }
+    }
+}

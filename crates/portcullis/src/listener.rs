@@ -1,0 +1,424 @@
+//! Accepting connections: one at a time in two phases, or many at once.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_core::Stream;
+use portcullis_core::config::ServerConfig;
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::task::JoinSet;
+use tokio::time::Sleep;
+
+use crate::acceptor::TlsAcceptor;
+use crate::error::{Error, HandshakeError};
+use crate::handshake::PausedServer;
+use crate::socket::ListenOptions;
+use crate::stream::TlsStream;
+
+/// The first and the longest pause after the system has run out of descriptors or memory.
+const FIRST_BACK_OFF: Duration = Duration::from_millis(5);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
+
+/// Listens for TLS connections over TCP (B1).
+#[derive(Debug)]
+pub struct TlsListener {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    nodelay: bool,
+}
+
+impl TlsListener {
+    /// Listens on an address with the default options; the first that can be bound to.
+    ///
+    /// # Errors
+    /// Those of binding a socket.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is bound.
+    pub async fn bind(address: impl ToSocketAddrs, config: ServerConfig) -> io::Result<Self> {
+        Self::bind_with(address, TlsAcceptor::new(config), &ListenOptions::default()).await
+    }
+
+    /// Listens with options of the caller's.
+    ///
+    /// # Errors
+    /// Those of binding a socket.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is bound.
+    pub async fn bind_with(
+        address: impl ToSocketAddrs,
+        acceptor: TlsAcceptor,
+        options: &ListenOptions,
+    ) -> io::Result<Self> {
+        let mut last = io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "there is no address to bind to",
+        );
+        for address in tokio::net::lookup_host(address).await? {
+            match options.listen(address) {
+                Ok(listener) => {
+                    return Ok(Self {
+                        listener,
+                        acceptor,
+                        nodelay: options.has_nodelay(),
+                    });
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Takes over a listening socket, e.g. one that was inherited.
+    ///
+    /// # Errors
+    /// When the socket cannot be made non-blocking.
+    pub fn from_std(listener: std::net::TcpListener, acceptor: TlsAcceptor) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self::from_listener(
+            TcpListener::from_std(listener)?,
+            acceptor,
+        ))
+    }
+
+    /// Takes over a listening socket.
+    pub fn from_listener(listener: TcpListener, acceptor: TlsAcceptor) -> Self {
+        Self {
+            listener,
+            acceptor,
+            nodelay: true,
+        }
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The listening socket.
+    pub fn inner(&self) -> &TcpListener {
+        &self.listener
+    }
+
+    /// The acceptor of new connections.
+    pub fn acceptor(&self) -> &TlsAcceptor {
+        &self.acceptor
+    }
+
+    /// Another acceptor for the connections to come: e.g. with new certificates.
+    pub fn set_acceptor(&mut self, acceptor: TlsAcceptor) {
+        self.acceptor = acceptor;
+    }
+
+    /// Accepts a connection and does not shake hands (B2): a stalled client cannot stop this.
+    ///
+    /// Connections that broke while they waited are passed over. When the system has run out of
+    /// descriptors or memory, this waits and tries again, at most a second between tries.
+    ///
+    /// # Errors
+    /// Those that trying again does not cure.
+    ///
+    /// # Cancel safety
+    /// Dropped, no connection is lost.
+    pub async fn accept(&self) -> io::Result<Incoming> {
+        let mut retry = Retry::default();
+        std::future::poll_fn(|cx| self.poll_accept(cx, &mut retry)).await
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>, retry: &mut Retry) -> Poll<io::Result<Incoming>> {
+        loop {
+            ready!(retry.poll_ready(cx));
+            match ready!(self.listener.poll_accept(cx)) {
+                Ok((io, peer)) => {
+                    *retry = Retry::default();
+                    if self.nodelay {
+                        // A connection that is gone already fails in its handshake.
+                        let _ = io.set_nodelay(true);
+                    }
+                    return Poll::Ready(Ok(Incoming {
+                        io,
+                        peer,
+                        acceptor: self.acceptor.clone(),
+                    }));
+                }
+                Err(error) => match Fault::of(&error) {
+                    Fault::Connection => {
+                        tracing::debug!(%error, "a connection broke before it was accepted")
+                    }
+                    Fault::Exhaustion => {
+                        tracing::warn!(%error, "accepting pauses");
+                        retry.back_off();
+                    }
+                    Fault::Listener => return Poll::Ready(Err(error)),
+                },
+            }
+        }
+    }
+
+    /// Accepts connections and shakes hands with up to `limit` of them at once, each in a task
+    /// of its own.
+    ///
+    /// While `limit` handshakes are under way, or finished ones wait to be taken, connections
+    /// wait in the system's backlog: give a limit well above what is to be withstood. Each
+    /// handshake ends by its timeout at the latest.
+    pub fn connections(self, limit: usize) -> Connections {
+        Connections {
+            listener: self,
+            limit: limit.max(1),
+            handshakes: JoinSet::new(),
+            retry: Retry::default(),
+        }
+    }
+}
+
+/// Whose fault it is that a connection could not be accepted.
+enum Fault {
+    Connection,
+    Exhaustion,
+    Listener,
+}
+
+impl Fault {
+    fn of(error: &io::Error) -> Self {
+        use io::ErrorKind::{
+            ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, OutOfMemory,
+            TimedOut,
+        };
+
+        match error.kind() {
+            // Linux reports errors of the connection's network here (accept(2)).
+            ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut => {
+                Self::Connection
+            }
+            io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown => Self::Connection,
+            io::ErrorKind::PermissionDenied => Self::Connection,
+            OutOfMemory => Self::Exhaustion,
+            _ => match error.raw_os_error() {
+                Some(code) if EXHAUSTION.contains(&code) => Self::Exhaustion,
+                _ => Self::Listener,
+            },
+        }
+    }
+}
+
+/// EMFILE, ENFILE, ENOMEM, ENOBUFS.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const EXHAUSTION: [i32; 4] = [24, 23, 12, 105];
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+const EXHAUSTION: [i32; 4] = [24, 23, 12, 55];
+/// WSAEMFILE, WSAENOBUFS.
+#[cfg(not(unix))]
+const EXHAUSTION: [i32; 2] = [10024, 10055];
+
+/// When to try again.
+#[derive(Debug, Default)]
+struct Retry {
+    pause: Option<Pin<Box<Sleep>>>,
+    last: Duration,
+}
+
+impl Retry {
+    fn back_off(&mut self) {
+        self.last = (self.last * 2).clamp(FIRST_BACK_OFF, LONGEST_BACK_OFF);
+        self.pause = Some(Box::pin(tokio::time::sleep(self.last)));
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+/// A connection that was accepted; nothing has been read from it.
+#[derive(Debug)]
+#[must_use = "the client waits"]
+pub struct Incoming {
+    io: TcpStream,
+    peer: SocketAddr,
+    acceptor: TlsAcceptor,
+}
+
+impl Incoming {
+    /// The client's address.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The connection's socket.
+    pub fn inner(&self) -> &TcpStream {
+        &self.io
+    }
+
+    /// The connection without TLS.
+    pub fn into_inner(self) -> TcpStream {
+        self.io
+    }
+
+    /// Shakes hands, in any task.
+    ///
+    /// # Errors
+    /// When the handshake fails; the socket comes back.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub async fn handshake(self) -> Result<TlsStream<TcpStream>, HandshakeError<TcpStream>> {
+        self.acceptor.accept_from(self.io, self.peer).await
+    }
+
+    /// Shakes hands with another configuration than the listener's (B3).
+    ///
+    /// # Errors
+    /// When the handshake fails; the socket comes back.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub async fn handshake_with(
+        self,
+        config: ServerConfig,
+    ) -> Result<TlsStream<TcpStream>, HandshakeError<TcpStream>> {
+        self.acceptor
+            .with_config(config)
+            .accept_from(self.io, self.peer)
+            .await
+    }
+
+    /// Reads the ClientHello and then stands still (B5).
+    ///
+    /// # Errors
+    /// When the handshake fails before; the socket comes back.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub async fn pause_at_hello(
+        self,
+    ) -> Result<PausedServer<TcpStream>, HandshakeError<TcpStream>> {
+        self.acceptor
+            .pause_at_hello_from(self.io, Some(self.peer))
+            .await
+    }
+}
+
+/// A handshake of [`Connections`] that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{peer_addr}: {error}")]
+pub struct ConnectionError {
+    /// Whose it was.
+    pub peer_addr: SocketAddr,
+    /// Why it failed.
+    #[source]
+    pub error: Error,
+}
+
+type Shaken = (SocketAddr, Result<TlsStream<TcpStream>, Error>);
+
+/// Connections whose handshake is over, in the order in which they finished: a stream of
+/// `io::Result<Result<TlsStream, ConnectionError>>`.
+///
+/// An inner error is one failed handshake and means nothing for the others. An outer error is
+/// the listening socket's; the stream goes on if it is polled again. It never ends.
+///
+/// Dropped, the handshakes under way are aborted.
+#[derive(Debug)]
+#[must_use = "connections are accepted when the stream is polled"]
+pub struct Connections {
+    listener: TlsListener,
+    limit: usize,
+    handshakes: JoinSet<Shaken>,
+    retry: Retry,
+}
+
+impl Connections {
+    /// The listener.
+    pub fn listener(&self) -> &TlsListener {
+        &self.listener
+    }
+
+    /// The listener, e.g. to change its acceptor.
+    pub fn listener_mut(&mut self) -> &mut TlsListener {
+        &mut self.listener
+    }
+
+    /// Handshakes that are under way, or finished and not taken.
+    pub fn handshakes(&self) -> usize {
+        self.handshakes.len()
+    }
+
+    /// The next connection whose handshake succeeds; failed handshakes are logged and passed
+    /// over.
+    ///
+    /// # Errors
+    /// The listening socket's.
+    ///
+    /// # Cancel safety
+    /// Dropped, no connection is lost.
+    pub async fn accept(&mut self) -> io::Result<(TlsStream<TcpStream>, SocketAddr)> {
+        loop {
+            match std::future::poll_fn(|cx| self.poll_finished(cx)).await? {
+                (peer, Ok(stream)) => return Ok((stream, peer)),
+                (peer, Err(error)) => tracing::debug!(%peer, %error, "a handshake failed"),
+            }
+        }
+    }
+
+    /// Stops listening, and finishes the handshakes under way.
+    ///
+    /// # Cancel safety
+    /// Dropped, they are aborted.
+    pub async fn finish(mut self) -> Vec<Result<TlsStream<TcpStream>, ConnectionError>> {
+        let mut finished = Vec::with_capacity(self.handshakes.len());
+        drop(self.listener);
+        while let Some(joined) = self.handshakes.join_next().await {
+            if let Ok((peer_addr, result)) = joined {
+                finished.push(result.map_err(|error| ConnectionError { peer_addr, error }));
+            }
+        }
+        finished
+    }
+
+    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Shaken>> {
+        loop {
+            match self.handshakes.poll_join_next(cx) {
+                Poll::Ready(Some(Ok(shaken))) => return Poll::Ready(Ok(shaken)),
+                // An answer that panicked costs its own connection only.
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::error!(%error, "a handshake did not come to its end");
+                    continue;
+                }
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+            if self.handshakes.len() >= self.limit {
+                return Poll::Pending;
+            }
+            let incoming = ready!(self.listener.poll_accept(cx, &mut self.retry))?;
+            self.handshakes.spawn(async move {
+                let peer = incoming.peer_addr();
+                let mut handshake = pin!(incoming.handshake());
+                (peer, handshake.as_mut().await.map_err(Error::from))
+            });
+        }
+    }
+}
+
+impl Stream for Connections {
+    type Item = io::Result<Result<TlsStream<TcpStream>, ConnectionError>>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let (peer_addr, result) = ready!(self.get_mut().poll_finished(cx))?;
+        Poll::Ready(Some(Ok(
+            result.map_err(|error| ConnectionError { peer_addr, error })
+        )))
+    }
+}

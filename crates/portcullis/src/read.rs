@@ -1,0 +1,398 @@
+//! The reading direction: from the transport to plaintext.
+//!
+//! Ciphertext is read into the thread's scratch area and opened from there into the caller's
+//! buffer. The connection owns only an incomplete record and plaintext that did not fit.
+
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use portcullis_core::{Frame, Mailbox, Opened, Reader, Stage};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::error::Error;
+use crate::scratch::{BATCH, Backlog, RECORD, Scratch};
+use crate::statistics::Flow;
+
+/// Bytes of a record that are not inner plaintext: header and tag (RFC 8446 §5.2).
+const OVERHEAD: usize = 5 + 16;
+
+/// What the end of the transport without close_notify means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EofPolicy {
+    /// It is an error: someone may have cut the data short (RFC 8446 §6.1). The default.
+    #[default]
+    Strict,
+    /// It is a close. Safe only where the data says itself where it ends, as HTTP with
+    /// `Content-Length` does.
+    Lenient,
+}
+
+/// The reading half of a connection, without its transport.
+pub(crate) struct ReadHalfState {
+    reader: Reader,
+    /// Ciphertext: an incomplete record, or records that were not asked for yet.
+    sealed: Backlog,
+    /// Plaintext nobody has read.
+    plain: Backlog,
+    end: Option<End>,
+    eof_policy: EofPolicy,
+    received: Flow,
+}
+
+/// Why there is no more to read.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    Closed,
+    Failed(Error),
+}
+
+/// Where plaintext goes.
+enum Target<'a, 'b> {
+    /// Into the caller's buffer, as many records as it holds.
+    Caller {
+        buf: &'a mut ReadBuf<'b>,
+        before: usize,
+    },
+    /// Behind the plaintext that is kept, one record.
+    Kept { more: bool },
+    /// Into memory that is given away, one record.
+    Message {
+        appetite: usize,
+        message: Option<Bytes>,
+    },
+}
+
+impl Target<'_, '_> {
+    fn is_satisfied(&self) -> bool {
+        match self {
+            Self::Caller { buf, before } => buf.filled().len() > *before && buf.remaining() == 0,
+            Self::Kept { more } => *more,
+            Self::Message { message, .. } => message.is_some(),
+        }
+    }
+
+    fn has_some(&self) -> bool {
+        match self {
+            Self::Caller { buf, before } => buf.filled().len() > *before,
+            Self::Kept { more } => *more,
+            Self::Message { message, .. } => message.is_some(),
+        }
+    }
+
+    /// Whether a record with this much inner plaintext fits.
+    fn takes(&self, plaintext: usize) -> bool {
+        match self {
+            Self::Caller { buf, .. } => buf.remaining() >= plaintext,
+            Self::Kept { .. } | Self::Message { .. } => true,
+        }
+    }
+
+    /// How much to read from the transport: what the target can take, at least a record.
+    fn appetite(&self) -> usize {
+        match self {
+            Self::Caller { buf, .. } => {
+                let plaintext = buf.remaining();
+                (plaintext + (plaintext / (RECORD / 2) + 1) * OVERHEAD).clamp(RECORD, BATCH)
+            }
+            Self::Kept { .. } => RECORD,
+            Self::Message { appetite, .. } => *appetite,
+        }
+    }
+}
+
+impl ReadHalfState {
+    pub(crate) fn new(reader: Reader, unread: Vec<u8>, received: Flow) -> Self {
+        Self {
+            reader,
+            sealed: unread.into(),
+            plain: Backlog::default(),
+            end: None,
+            eof_policy: EofPolicy::Strict,
+            received,
+        }
+    }
+
+    pub(crate) fn set_eof_policy(&mut self, policy: EofPolicy) {
+        self.eof_policy = policy;
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        self.reader.mailbox()
+    }
+
+    pub(crate) fn received(&self) -> Flow {
+        self.received
+    }
+
+    /// Bytes received that nobody has read.
+    pub(crate) fn pending(&self) -> usize {
+        self.sealed.len() + self.plain.len()
+    }
+
+    /// Plaintext that is there.
+    pub(crate) fn plain(&self) -> &[u8] {
+        self.plain.as_slice()
+    }
+
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.plain.consume(count);
+    }
+
+    pub(crate) fn take_plain(&mut self, count: usize) -> Bytes {
+        self.plain.take(count)
+    }
+
+    /// What is left when the connection is taken apart: plaintext and bytes behind it.
+    pub(crate) fn into_rest(mut self) -> (Bytes, Bytes) {
+        let (plain, sealed) = (self.plain.len(), self.sealed.len());
+        (self.plain.take(plain), self.sealed.take(sealed))
+    }
+
+    pub(crate) fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// Reads into the caller's buffer: 0 bytes stand for the peer's close_notify.
+    pub(crate) fn poll_read<R>(
+        &mut self,
+        io: &mut R,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<Result<(), Error>>
+    where
+        R: AsyncRead + Unpin,
+    {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.plain.is_empty() {
+            let count = self.plain.len().min(buf.remaining());
+            buf.put_slice(&self.plain.as_slice()[..count]);
+            self.plain.consume(count);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let mut target = Target::Caller { buf, before };
+        ready!(self.poll_open(io, cx, &mut target));
+        if target.has_some() {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(self.ended())
+    }
+
+    /// Opens until there is more plaintext than `have` bytes, or the end.
+    pub(crate) fn poll_fill<R>(
+        &mut self,
+        io: &mut R,
+        cx: &mut Context<'_>,
+        have: usize,
+    ) -> Poll<Result<(), Error>>
+    where
+        R: AsyncRead + Unpin,
+    {
+        while self.plain.len() <= have {
+            let mut target = Target::Kept { more: false };
+            ready!(self.poll_open(io, cx, &mut target));
+            if !target.has_some() {
+                return Poll::Ready(self.ended());
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The next record's plaintext in memory of its own; `None` is the peer's close_notify.
+    ///
+    /// The transport is asked for at most what this many records may take.
+    pub(crate) fn poll_message<R>(
+        &mut self,
+        io: &mut R,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Bytes>, Error>>
+    where
+        R: AsyncRead + Unpin,
+    {
+        if !self.plain.is_empty() {
+            return Poll::Ready(Ok(Some(self.plain.take(self.plain.len()))));
+        }
+        let appetite = records.saturating_mul(RECORD).min(BATCH);
+        let mut target = Target::Message {
+            appetite,
+            message: None,
+        };
+        ready!(self.poll_open(io, cx, &mut target));
+        if let Target::Message {
+            message: Some(message),
+            ..
+        } = target
+        {
+            return Poll::Ready(Ok(Some(message)));
+        }
+        Poll::Ready(self.ended().map(|()| None))
+    }
+
+    fn ended(&self) -> Result<(), Error> {
+        match &self.end {
+            Some(End::Failed(error)) => Err(error.clone()),
+            Some(End::Closed) | None => Ok(()),
+        }
+    }
+
+    /// Opens records until the target has something or reading has ended.
+    fn poll_open<R>(
+        &mut self,
+        io: &mut R,
+        cx: &mut Context<'_>,
+        target: &mut Target<'_, '_>,
+    ) -> Poll<()>
+    where
+        R: AsyncRead + Unpin,
+    {
+        loop {
+            if self.end.is_some() {
+                return Poll::Ready(());
+            }
+            if !self.sealed.is_empty() {
+                let mut sealed = mem::take(&mut self.sealed);
+                let used = self.open_records(sealed.as_mut_slice(), target);
+                sealed.consume(used);
+                self.sealed = sealed;
+                if target.has_some() || self.end.is_some() {
+                    return Poll::Ready(());
+                }
+            }
+            let tail = self.sealed.len();
+            let mut scratch = Scratch::take();
+            let limit = (tail + target.appetite()).min(scratch.len());
+            let mut buf = ReadBuf::new(&mut scratch[tail..limit]);
+            let count = match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
+                Ok(()) => buf.filled().len(),
+                Err(error) => {
+                    self.end = Some(End::Failed(Error::io(error, Stage::Connected)));
+                    return Poll::Ready(());
+                }
+            };
+            if count == 0 {
+                self.on_eof();
+                return Poll::Ready(());
+            }
+            self.received.count(count);
+            if tail > 0 {
+                // A record that trickles in is not copied again and again.
+                if let Ok(Frame::NeedMore { at_least }) = self.reader.frame(self.sealed.as_slice())
+                    && at_least > count
+                {
+                    self.sealed.extend(&scratch[tail..tail + count]);
+                    continue;
+                }
+                scratch[..tail].copy_from_slice(self.sealed.as_slice());
+                self.sealed.consume(tail);
+            }
+            let filled = tail + count;
+            let used = self.open_records(&mut scratch[..filled], target);
+            self.sealed.extend(&scratch[used..filled]);
+            if target.has_some() {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// Opens the records at the start of `input`; returns how many bytes they were.
+    fn open_records(&mut self, input: &mut [u8], target: &mut Target<'_, '_>) -> usize {
+        let mut used = 0;
+        while self.end.is_none() && !target.is_satisfied() {
+            let rest = &mut input[used..];
+            let opened = match self.reader.frame(rest) {
+                Ok(Frame::NeedMore { .. } | Frame::Closed) => break,
+                Ok(Frame::Record { len, plaintext }) => {
+                    // The caller has something: a record that does not fit can wait.
+                    if target.has_some() && !target.takes(plaintext) {
+                        break;
+                    }
+                    used += len;
+                    self.open(&mut rest[..len], plaintext, target)
+                }
+                Err(error) => Err(error),
+            };
+            match opened {
+                Ok(false) => {}
+                Ok(true) => self.end = Some(End::Closed),
+                Err(error) => self.end = Some(End::Failed(error.into())),
+            }
+        }
+        used
+    }
+
+    /// Opens one record. Whether it was the last.
+    fn open(
+        &mut self,
+        record: &mut [u8],
+        inner: usize,
+        target: &mut Target<'_, '_>,
+    ) -> Result<bool, portcullis_core::Error> {
+        match target {
+            Target::Caller { buf, .. } if buf.remaining() >= inner => {
+                let out = &mut buf.initialize_unfilled()[..inner];
+                match self.reader.open_into(record, out)? {
+                    Opened::Data(content) => {
+                        // Content comes first in the inner plaintext (RFC 8446 §5.2).
+                        debug_assert_eq!(content.start, 0);
+                        buf.advance(content.end);
+                    }
+                    Opened::Nothing => {}
+                    Opened::Closed => return Ok(true),
+                }
+            }
+            Target::Caller { buf, .. } => match self.reader.open_in_place(record)? {
+                Opened::Data(content) => {
+                    let content = &record[content];
+                    let (now, later) = content.split_at(content.len().min(buf.remaining()));
+                    buf.put_slice(now);
+                    self.plain.extend(later);
+                }
+                Opened::Nothing => {}
+                Opened::Closed => return Ok(true),
+            },
+            Target::Kept { more } => match self.reader.open_in_place(record)? {
+                Opened::Data(content) => {
+                    *more = true;
+                    self.plain.extend(&record[content]);
+                }
+                Opened::Nothing => {}
+                Opened::Closed => return Ok(true),
+            },
+            Target::Message { message, .. } => {
+                let mut out = vec![0; inner];
+                match self.reader.open_into(record, &mut out)? {
+                    Opened::Data(content) => {
+                        out.truncate(content.end);
+                        *message = Some(out.into());
+                    }
+                    Opened::Nothing => {}
+                    Opened::Closed => return Ok(true),
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn on_eof(&mut self) {
+        self.end = Some(match (self.reader.eof(), self.eof_policy) {
+            (Ok(()), _) | (Err(_), EofPolicy::Lenient) => End::Closed,
+            (Err(error), EofPolicy::Strict) => End::Failed(error.into()),
+        });
+    }
+}
+
+impl std::fmt::Debug for ReadHalfState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReadHalfState")
+            .field("sealed", &self.sealed)
+            .field("plain", &self.plain)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}

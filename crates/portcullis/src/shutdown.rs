@@ -1,0 +1,134 @@
+//! The ways a connection ends: close, and back to plain text.
+//!
+//! RFC 8446 §6.1. Closing the write side alone is
+//! [`AsyncWriteExt::shutdown`](tokio::io::AsyncWriteExt::shutdown).
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use bytes::Bytes;
+use portcullis_core::Stage;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::error::Error;
+use crate::handshake::deadline;
+use crate::read::End;
+use crate::scratch::Scratch;
+use crate::stream::TlsStream;
+
+/// Data of the peer that [`TlsStream::downgrade`] keeps until its close_notify comes.
+const MAX_DATA_BEFORE_DOWNGRADE: usize = 1024 * 1024;
+
+/// A transport after TLS on it has ended in good order.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Downgraded<IO> {
+    /// The transport, open in both directions.
+    pub transport: IO,
+    /// What the peer sent over TLS and nobody has read.
+    pub data: Bytes,
+    /// What was read from the transport behind the peer's close_notify: its first plain text.
+    pub leftover: Bytes,
+}
+
+/// A connection that could not be taken apart.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct DowngradeError<IO> {
+    /// Why.
+    #[source]
+    pub error: Error,
+    /// The connection, its write side closed.
+    pub stream: Box<TlsStream<IO>>,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
+    /// Closes the connection: sends what is left and close_notify, shuts the write side down,
+    /// and reads and forgets what the peer still sends until its close_notify, for at most
+    /// `within`. Then the transport is closed.
+    ///
+    /// Reading to the end keeps the transport from resetting, which could cost the peer the last
+    /// data that was sent to it.
+    ///
+    /// # Errors
+    /// When what is left cannot be sent, or `within` is over before it is. A peer that does not
+    /// close, or closes badly, is no error.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is closed.
+    pub async fn close(mut self, within: Duration) -> Result<(), Error> {
+        let deadline = deadline(within);
+        let parts = self.parts_mut();
+        let shutdown = poll_fn(|cx| parts.write.poll_shutdown(&mut parts.io, cx));
+        match tokio::time::timeout_at(deadline, shutdown).await {
+            Ok(shut) => shut?,
+            Err(_) => return Err(Error::timeout(Stage::Closed)),
+        }
+        let drain = async {
+            loop {
+                let drained = poll_fn(|cx| {
+                    let mut scratch = Scratch::take();
+                    let mut buf = ReadBuf::new(&mut scratch);
+                    parts
+                        .read
+                        .poll_read(&mut parts.io, cx, &mut buf)
+                        .map_ok(|()| buf.filled().len())
+                });
+                if !matches!(drained.await, Ok(1..)) {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout_at(deadline, drain).await;
+        Ok(())
+    }
+
+    /// Ends TLS and keeps the transport (B8): close_notify goes both ways, within the given time.
+    ///
+    /// The peer has to know that this comes, and what follows. Both sides wait for each other's
+    /// close_notify before they write plain text.
+    ///
+    /// # Errors
+    /// When the peer does not close in good order or in time, or sends more than 1 MiB before it
+    /// does.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is closed.
+    pub async fn downgrade(
+        mut self,
+        within: Duration,
+    ) -> Result<Downgraded<IO>, DowngradeError<IO>> {
+        let parts = self.parts_mut();
+        let exchange = async {
+            poll_fn(|cx| parts.write.poll_close_notify(&mut parts.io, cx)).await?;
+            loop {
+                match parts.read.end() {
+                    Some(End::Closed) => return Ok(()),
+                    Some(End::Failed(error)) => return Err(error.clone()),
+                    None => {}
+                }
+                let have = parts.read.plain().len();
+                if have > MAX_DATA_BEFORE_DOWNGRADE {
+                    return Err(Error::limit("the peer sends data where it should close"));
+                }
+                poll_fn(|cx| parts.poll_fill(cx, have)).await?;
+            }
+        };
+        let exchanged = tokio::time::timeout_at(deadline(within), exchange).await;
+        match exchanged.unwrap_or_else(|_| Err(Error::timeout(Stage::Closed))) {
+            Ok(()) => {
+                let parts = self.into_parts();
+                let (data, leftover) = parts.read.into_rest();
+                Ok(Downgraded {
+                    transport: parts.io,
+                    data,
+                    leftover,
+                })
+            }
+            Err(error) => Err(DowngradeError {
+                error,
+                stream: Box::new(self),
+            }),
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! A connection as two halves that share no lock.
+//!
+//! The reading half leaves control work (the answer to a KeyUpdate, an alert) in the core's
+//! mailbox; the writing half does it with its next write or flush.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+
+use atomic_waker::AtomicWaker;
+use portcullis_core::ConnectionInformation;
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::error::Error;
+use crate::read::{EofPolicy, ReadHalfState};
+use crate::statistics::Flow;
+use crate::stream::{Parts, TlsStream, Unsent};
+use crate::write::WriteHalfState;
+
+/// A transport that comes apart into a reading and a writing half.
+///
+/// For TCP and Unix sockets and for [`TlsStream`]s over them the halves share no lock.
+pub trait SplitIo: Sized {
+    /// The reading half.
+    type Read: AsyncRead + Unpin;
+    /// The writing half.
+    type Write: AsyncWrite + Unpin;
+
+    /// Takes the transport apart.
+    fn split_io(self) -> (Self::Read, Self::Write);
+
+    /// Puts two halves of one transport together again.
+    fn reunite_io(read: Self::Read, write: Self::Write) -> Self;
+}
+
+/// Why a reunion of halves cannot fail: [`ReadHalf::reunite`] has compared them.
+const ONE_TRANSPORT: &str = "the halves are of one connection, hence of one transport";
+
+impl SplitIo for tokio::net::TcpStream {
+    type Read = tokio::net::tcp::OwnedReadHalf;
+    type Write = tokio::net::tcp::OwnedWriteHalf;
+
+    fn split_io(self) -> (Self::Read, Self::Write) {
+        self.into_split()
+    }
+
+    fn reunite_io(read: Self::Read, write: Self::Write) -> Self {
+        read.reunite(write).expect(ONE_TRANSPORT)
+    }
+}
+
+#[cfg(unix)]
+impl SplitIo for tokio::net::UnixStream {
+    type Read = tokio::net::unix::OwnedReadHalf;
+    type Write = tokio::net::unix::OwnedWriteHalf;
+
+    fn split_io(self) -> (Self::Read, Self::Write) {
+        self.into_split()
+    }
+
+    fn reunite_io(read: Self::Read, write: Self::Write) -> Self {
+        read.reunite(write).expect(ONE_TRANSPORT)
+    }
+}
+
+/// With a lock: an in-memory pipe has no other way.
+impl SplitIo for tokio::io::DuplexStream {
+    type Read = tokio::io::ReadHalf<Self>;
+    type Write = tokio::io::WriteHalf<Self>;
+
+    fn split_io(self) -> (Self::Read, Self::Write) {
+        tokio::io::split(self)
+    }
+
+    fn reunite_io(read: Self::Read, write: Self::Write) -> Self {
+        read.unsplit(write)
+    }
+}
+
+/// TLS inside TLS.
+impl<IO: SplitIo + AsyncRead + AsyncWrite + Unpin> SplitIo for TlsStream<IO> {
+    type Read = ReadHalf<IO>;
+    type Write = WriteHalf<IO>;
+
+    fn split_io(self) -> (Self::Read, Self::Write) {
+        self.into_split()
+    }
+
+    fn reunite_io(read: Self::Read, write: Self::Write) -> Self {
+        read.reunite(write).expect(ONE_TRANSPORT)
+    }
+}
+
+/// What the halves know of each other besides the core's mailbox.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Who waits in [`WriteHalf::serve`].
+    writer: AtomicWaker,
+    /// Who waits for messages, which a failed write ends.
+    reader: AtomicWaker,
+    write_failure: OnceLock<Error>,
+}
+
+/// The reading half of a [`TlsStream`].
+pub struct ReadHalf<IO: SplitIo> {
+    io: IO::Read,
+    read: ReadHalfState,
+    information: Arc<ConnectionInformation>,
+    shared: Arc<Shared>,
+}
+
+/// The writing half of a [`TlsStream`].
+///
+/// Answers to the peer's KeyUpdates, and the alert when the reading half has failed, go out with
+/// the next write, flush or shutdown; before the next data at the latest, which is all that
+/// RFC 8446 §4.6.3 asks for. [`serve`](Self::serve) sends them without delay.
+///
+/// Dropped, it sends what is left and close_notify as far as the transport takes it at once, but
+/// not while panicking.
+pub struct WriteHalf<IO: SplitIo> {
+    /// `None` only after a reunion.
+    parts: Option<WriteParts<IO>>,
+    information: Arc<ConnectionInformation>,
+    shared: Arc<Shared>,
+}
+
+struct WriteParts<IO: SplitIo> {
+    io: IO::Write,
+    write: WriteHalfState,
+}
+
+/// Halves that are not of one connection.
+#[derive(thiserror::Error)]
+#[error("the halves are not of one connection")]
+pub struct ReuniteError<IO: SplitIo>(pub Box<(ReadHalf<IO>, WriteHalf<IO>)>);
+
+impl<IO: SplitIo> TlsStream<IO> {
+    /// Takes the connection apart into halves that can be used by two tasks.
+    pub fn into_split(self) -> (ReadHalf<IO>, WriteHalf<IO>) {
+        let Parts {
+            io,
+            read,
+            write,
+            information,
+        } = self.into_parts();
+        let (read_io, write_io) = io.split_io();
+        let shared = Arc::new(Shared::default());
+        let reading = ReadHalf {
+            io: read_io,
+            read,
+            information: information.clone(),
+            shared: shared.clone(),
+        };
+        let writing = WriteHalf {
+            parts: Some(WriteParts {
+                io: write_io,
+                write,
+            }),
+            information,
+            shared,
+        };
+        (reading, writing)
+    }
+}
+
+impl<IO: SplitIo> ReadHalf<IO> {
+    /// Puts the halves together again.
+    ///
+    /// # Errors
+    /// Gives them back when they are not of one connection.
+    pub fn reunite(self, mut other: WriteHalf<IO>) -> Result<TlsStream<IO>, ReuniteError<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        if !Arc::ptr_eq(&self.shared, &other.shared) {
+            return Err(ReuniteError(Box::new((self, other))));
+        }
+        match other.parts.take() {
+            Some(WriteParts { io, write }) => Ok(TlsStream::from_parts(Parts {
+                io: IO::reunite_io(self.io, io),
+                read: self.read,
+                write,
+                information: self.information,
+            })),
+            None => Err(ReuniteError(Box::new((self, other)))),
+        }
+    }
+
+    /// What was negotiated.
+    pub fn information(&self) -> &ConnectionInformation {
+        &self.information
+    }
+
+    /// What the end of the transport without close_notify means. Default: an error.
+    pub fn set_eof_policy(&mut self, policy: EofPolicy) {
+        self.read.set_eof_policy(policy);
+    }
+
+    /// What came over the transport.
+    pub fn received(&self) -> Flow {
+        self.read.received()
+    }
+
+    /// The transport's reading half.
+    pub fn inner(&self) -> &IO::Read {
+        &self.io
+    }
+
+    /// Polls the reading direction, and tells the other half when there is something for it.
+    pub(crate) fn poll_with<T>(
+        &mut self,
+        poll: impl FnOnce(&mut ReadHalfState, &mut IO::Read) -> Poll<T>,
+    ) -> Poll<T> {
+        let polled = poll(&mut self.read, &mut self.io);
+        if self.read.mailbox().has_work() {
+            self.shared.writer.wake();
+        }
+        polled
+    }
+
+    /// Why the other half cannot write any more. If it can, the task is woken when that changes.
+    pub(crate) fn write_failure(&self, cx: &mut Context<'_>) -> Option<Error> {
+        self.shared.reader.register(cx.waker());
+        self.shared.write_failure.get().cloned()
+    }
+}
+
+impl<IO: SplitIo> WriteHalf<IO> {
+    /// What was negotiated.
+    pub fn information(&self) -> &ConnectionInformation {
+        &self.information
+    }
+
+    /// What went over the transport.
+    pub fn sent(&self) -> Flow {
+        self.parts
+            .as_ref()
+            .map_or(Flow::default(), |parts| parts.write.sent())
+    }
+
+    /// As [`TlsStream::send`].
+    ///
+    /// # Errors
+    /// When the connection cannot be written to; [`Error::is_closed`] after shutdown.
+    ///
+    /// # Cancel safety
+    /// Not cancel-safe: dropped, a part may have been sent.
+    pub async fn send(&mut self, buffers: &[&[u8]]) -> Result<(), Error> {
+        let mut rest = Unsent::new(buffers);
+        poll_fn(|cx| self.poll_with(|write, io| rest.poll_send(write, io, cx))).await
+    }
+
+    /// As [`TlsStream::update_keys`].
+    ///
+    /// # Errors
+    /// When the connection cannot be written to.
+    ///
+    /// # Cancel safety
+    /// Dropped, the KeyUpdate is sent by the next poll.
+    pub async fn update_keys(&mut self, request_peer: bool) -> Result<(), Error> {
+        let mut update = Some(request_peer);
+        poll_fn(|cx| {
+            self.poll_with(|write, io| {
+                if let Some(request_peer) = update.take() {
+                    write.update_keys(request_peer)?;
+                }
+                write.poll_flush(io, cx)
+            })
+        })
+        .await
+    }
+
+    /// Waits for what the reading half leaves to be sent, and sends it, until the connection
+    /// cannot be written to; for a task that has nothing to write for a while, in `select!`.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is lost.
+    pub async fn serve(&mut self) -> Error {
+        poll_fn(|cx| {
+            self.shared.writer.register(cx.waker());
+            match ready!(self.poll_with(|write, io| write.poll_flush(io, cx))) {
+                Ok(()) => Poll::Pending,
+                Err(error) => Poll::Ready(error),
+            }
+        })
+        .await
+    }
+
+    fn poll_with<T>(
+        &mut self,
+        poll: impl FnOnce(&mut WriteHalfState, &mut IO::Write) -> Poll<Result<T, Error>>,
+    ) -> Poll<Result<T, Error>> {
+        let Some(parts) = &mut self.parts else {
+            return Poll::Ready(Err(Error::closed()));
+        };
+        let polled = poll(&mut parts.write, &mut parts.io);
+        if let Some(error) = parts.write.failure()
+            && self.shared.write_failure.set(error.clone()).is_ok()
+        {
+            self.shared.reader.wake();
+        }
+        polled
+    }
+}
+
+impl<IO: SplitIo> Drop for WriteHalf<IO> {
+    fn drop(&mut self) {
+        if let Some(parts) = &mut self.parts {
+            parts.write.farewell(&mut parts.io);
+        }
+    }
+}
+
+impl<IO: SplitIo> Unpin for ReadHalf<IO> {}
+impl<IO: SplitIo> Unpin for WriteHalf<IO> {}
+
+impl<IO: SplitIo> AsyncRead for ReadHalf<IO> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.get_mut()
+            .poll_with(|read, io| read.poll_read(io, cx, buf))
+            .map_err(Into::into)
+    }
+}
+
+impl<IO: SplitIo> AsyncBufRead for ReadHalf<IO> {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        if this.read.plain().is_empty() {
+            ready!(this.poll_with(|read, io| read.poll_fill(io, cx, 0)))?;
+        }
+        Poll::Ready(Ok(this.read.plain()))
+    }
+
+    fn consume(self: Pin<&mut Self>, count: usize) {
+        self.get_mut().read.consume(count);
+    }
+}
+
+impl<IO: SplitIo> AsyncWrite for WriteHalf<IO> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(data)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut()
+            .poll_with(|write, io| write.poll_write(io, cx, data))
+            .map_err(Into::into)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut()
+            .poll_with(|write, io| write.poll_flush(io, cx))
+            .map_err(Into::into)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut()
+            .poll_with(|write, io| write.poll_shutdown(io, cx))
+            .map_err(Into::into)
+    }
+}
+
+impl<IO: SplitIo> std::fmt::Debug for ReadHalf<IO> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReadHalf")
+            .field("read", &self.read)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<IO: SplitIo> std::fmt::Debug for WriteHalf<IO> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteHalf")
+            .field("write", &self.parts.as_ref().map(|parts| &parts.write))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<IO: SplitIo> std::fmt::Debug for ReuniteError<IO> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ReuniteError").field(&self.0).finish()
+    }
+}

@@ -1,0 +1,349 @@
+//! An established connection: both directions over one transport.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use portcullis_core::{ConnectionInformation, Misuse};
+use rustls_pki_types::CertificateDer;
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::driver::Finished;
+use crate::error::Error;
+use crate::read::{EofPolicy, ReadHalfState};
+use crate::statistics::TransportStatistics;
+use crate::write::WriteHalfState;
+
+/// An established TLS connection over `IO`.
+///
+/// * Reading ends with 0 bytes after the peer's close_notify. A transport that ends without it
+///   is an [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) with an [`Error`] inside, unless
+///   [`set_eof_policy`](Self::set_eof_policy) says otherwise.
+/// * A write that is ready has been sealed and is on its way. What the transport did not take is
+///   pushed by the next poll of any kind; flush before you stop polling.
+/// * [`shutdown`](tokio::io::AsyncWriteExt::shutdown) closes the write side; reading goes on.
+///   See [`close`](Self::close) and [`downgrade`](Self::downgrade) for the other ways to end.
+/// * The peer's KeyUpdates are answered, and alerts sent, by any poll.
+/// * Dropped, it sends what is left and close_notify as far as the transport takes it at once,
+///   but not while panicking: a reply cut short must not look complete.
+///
+/// A passive stream reads from its transport when it is polled for reading, and then at most
+/// what the caller's buffer holds, or one record.
+pub struct TlsStream<IO> {
+    /// `None` only after [`into_inner`](Self::into_inner) and its like.
+    parts: Option<Parts<IO>>,
+    farewell: fn(&mut Parts<IO>),
+}
+
+pub(crate) struct Parts<IO> {
+    pub(crate) io: IO,
+    pub(crate) read: ReadHalfState,
+    pub(crate) write: WriteHalfState,
+    pub(crate) information: Arc<ConnectionInformation>,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
+    pub(crate) fn new(finished: Finished<IO>) -> Self {
+        let connection = finished.connection;
+        Self::from_parts(Parts {
+            io: finished.io,
+            read: ReadHalfState::new(connection.reader, connection.unread, finished.received),
+            write: WriteHalfState::new(connection.writer, connection.transmit, finished.sent),
+            information: Arc::new(connection.information),
+        })
+    }
+
+    pub(crate) fn from_parts(parts: Parts<IO>) -> Self {
+        Self {
+            parts: Some(parts),
+            farewell: |parts| parts.write.farewell(&mut parts.io),
+        }
+    }
+
+    /// Changes this side's write key (B23; RFC 8446 §4.6.3), and has the peer change its own if
+    /// `request_peer` says so.
+    ///
+    /// # Errors
+    /// When the connection cannot be written to.
+    ///
+    /// # Cancel safety
+    /// Dropped, the KeyUpdate is sent by the next poll.
+    pub async fn update_keys(&mut self, request_peer: bool) -> Result<(), Error> {
+        let parts = self.parts_mut();
+        parts.write.update_keys(request_peer)?;
+        poll_fn(|cx| parts.write.poll_flush(&mut parts.io, cx)).await
+    }
+
+    /// Sends all of these buffers, in order, and waits until the transport has taken them (B6).
+    ///
+    /// They are sealed together, as if they were one.
+    ///
+    /// # Errors
+    /// When the connection cannot be written to; [`Error::is_closed`] after shutdown.
+    ///
+    /// # Cancel safety
+    /// Not cancel-safe: dropped, a part may have been sent.
+    pub async fn send(&mut self, buffers: &[&[u8]]) -> Result<(), Error> {
+        let mut rest = Unsent::new(buffers);
+        let parts = self.parts_mut();
+        poll_fn(|cx| rest.poll_send(&mut parts.write, &mut parts.io, cx)).await
+    }
+}
+
+impl<IO> TlsStream<IO> {
+    pub(crate) fn parts(&self) -> &Parts<IO> {
+        self.parts
+            .as_ref()
+            .expect("parts are taken only by methods that consume the stream")
+    }
+
+    pub(crate) fn parts_mut(&mut self) -> &mut Parts<IO> {
+        self.parts
+            .as_mut()
+            .expect("parts are taken only by methods that consume the stream")
+    }
+
+    pub(crate) fn into_parts(mut self) -> Parts<IO> {
+        self.parts
+            .take()
+            .expect("parts are taken only by methods that consume the stream")
+    }
+
+    /// What was negotiated (B11).
+    pub fn information(&self) -> &ConnectionInformation {
+        &self.parts().information
+    }
+
+    /// What was negotiated, to be kept longer than the stream.
+    pub fn shared_information(&self) -> Arc<ConnectionInformation> {
+        self.parts().information.clone()
+    }
+
+    /// The application protocol (B19; RFC 7301).
+    pub fn alpn_protocol(&self) -> Option<&[u8]> {
+        self.information().alpn_protocol()
+    }
+
+    /// The host name the client asked for, in lower case.
+    pub fn server_name(&self) -> Option<&str> {
+        self.information().server_name()
+    }
+
+    /// The peer's chain, its own certificate first; empty if it showed none (B20).
+    pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
+        self.information().peer_certificates()
+    }
+
+    /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705).
+    ///
+    /// # Errors
+    /// When label or output are too long.
+    pub fn export_keying_material(
+        &self,
+        label: &[u8],
+        context: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Misuse> {
+        self.information()
+            .export_keying_material(label, context, out)
+    }
+
+    /// What the end of the transport without close_notify means. Default: an error.
+    pub fn set_eof_policy(&mut self, policy: EofPolicy) {
+        self.parts_mut().read.set_eof_policy(policy);
+    }
+
+    /// What went over the transport (B18).
+    pub fn statistics(&self) -> TransportStatistics {
+        let parts = self.parts();
+        TransportStatistics {
+            received: parts.read.received(),
+            sent: parts.write.sent(),
+            send_pending: parts.write.pending(),
+            receive_pending: parts.read.pending(),
+        }
+    }
+
+    /// The transport, e.g. for its options and addresses.
+    pub fn inner(&self) -> &IO {
+        &self.parts().io
+    }
+
+    /// The transport. Whoever reads from or writes to it breaks the connection.
+    pub fn inner_mut(&mut self) -> &mut IO {
+        &mut self.parts_mut().io
+    }
+
+    /// The transport, without a word to the peer: no close_notify, and what was read ahead is
+    /// lost. See [`downgrade`](Self::downgrade).
+    pub fn into_inner(self) -> IO {
+        self.into_parts().io
+    }
+}
+
+impl<IO> Drop for TlsStream<IO> {
+    fn drop(&mut self) {
+        if let Some(parts) = &mut self.parts {
+            (self.farewell)(parts);
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
+    /// After each poll for reading: what is due in the other direction.
+    pub(crate) fn serve(&mut self, cx: &mut Context<'_>) {
+        self.write.serve(&mut self.io, cx);
+    }
+
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        have: usize,
+    ) -> Poll<Result<(), Error>> {
+        let filled = self.read.poll_fill(&mut self.io, cx, have);
+        self.serve(cx);
+        filled
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let parts = self.get_mut().parts_mut();
+        let read = parts.read.poll_read(&mut parts.io, cx, buf);
+        parts.serve(cx);
+        read.map_err(Into::into)
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for TlsStream<IO> {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let parts = self.get_mut().parts_mut();
+        if parts.read.plain().is_empty() {
+            ready!(parts.poll_fill(cx, 0))?;
+        }
+        Poll::Ready(Ok(parts.read.plain()))
+    }
+
+    fn consume(self: Pin<&mut Self>, count: usize) {
+        self.get_mut().parts_mut().read.consume(count);
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(data)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let parts = self.get_mut().parts_mut();
+        parts
+            .write
+            .poll_write(&mut parts.io, cx, data)
+            .map_err(Into::into)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let parts = self.get_mut().parts_mut();
+        parts
+            .write
+            .poll_flush(&mut parts.io, cx)
+            .map_err(Into::into)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let parts = self.get_mut().parts_mut();
+        parts
+            .write
+            .poll_shutdown(&mut parts.io, cx)
+            .map_err(Into::into)
+    }
+}
+
+impl<IO> std::fmt::Debug for TlsStream<IO> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("TlsStream");
+        if let Some(parts) = &self.parts {
+            debug
+                .field("information", &parts.information)
+                .field("read", &parts.read)
+                .field("write", &parts.write);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// Slices passed on at once by [`Unsent`].
+const SLICES: usize = 32;
+
+/// Buffers that are being sent.
+pub(crate) struct Unsent<'a> {
+    buffers: &'a [&'a [u8]],
+    /// Bytes of the first buffer that are sent.
+    offset: usize,
+}
+
+impl<'a> Unsent<'a> {
+    pub(crate) fn new(buffers: &'a [&'a [u8]]) -> Self {
+        Self { buffers, offset: 0 }
+    }
+
+    pub(crate) fn poll_send<W>(
+        &mut self,
+        write: &mut WriteHalfState,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        loop {
+            while let [first, rest @ ..] = self.buffers
+                && first.len() == self.offset
+            {
+                self.buffers = rest;
+                self.offset = 0;
+            }
+            if self.buffers.is_empty() {
+                return write.poll_flush(io, cx);
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            for (index, (slice, buffer)) in slices.iter_mut().zip(self.buffers).enumerate() {
+                *slice = IoSlice::new(if index == 0 {
+                    &buffer[self.offset..]
+                } else {
+                    buffer
+                });
+            }
+            let count = self.buffers.len().min(SLICES);
+            let mut sent = ready!(write.poll_write(io, cx, &slices[..count]))?;
+            while let [first, rest @ ..] = self.buffers {
+                let left = first.len() - self.offset;
+                if sent < left {
+                    self.offset += sent;
+                    break;
+                }
+                sent -= left;
+                self.offset = 0;
+                self.buffers = rest;
+            }
+        }
+    }
+}

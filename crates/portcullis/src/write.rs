@@ -1,0 +1,343 @@
+//! The writing direction: from plaintext to the transport.
+//!
+//! The caller's slices are sealed into the thread's scratch area, many records for one write.
+//! The connection owns only what the transport refused.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use portcullis_core::{Stage, Writer};
+use tokio::io::AsyncWrite;
+
+use crate::error::Error;
+use crate::scratch::{Backlog, Scratch};
+use crate::statistics::Flow;
+
+/// The writing half of a connection, without its transport.
+pub(crate) struct WriteHalfState {
+    writer: Writer,
+    /// Ciphertext the transport has not taken.
+    out: Backlog,
+    unflushed: bool,
+    closing: Closing,
+    failed: Option<Error>,
+    /// Who waits for `out` to become empty, when someone else pushes it.
+    blocked: Option<Waker>,
+    sent: Flow,
+}
+
+/// How far the write side is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    Open,
+    /// close_notify is in `out`, or was sent.
+    Notified,
+    /// The transport's write side is shut down too.
+    ShutDown,
+}
+
+impl WriteHalfState {
+    pub(crate) fn new(writer: Writer, transmit: Vec<u8>, sent: Flow) -> Self {
+        Self {
+            writer,
+            out: transmit.into(),
+            unflushed: false,
+            closing: Closing::Open,
+            failed: None,
+            blocked: None,
+            sent,
+        }
+    }
+
+    pub(crate) fn sent(&self) -> Flow {
+        self.sent
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.out.len()
+    }
+
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        self.failed.as_ref()
+    }
+
+    /// Seals and writes from the start of `data`; returns how many bytes of it were taken.
+    ///
+    /// What was taken is on its way: what the transport refuses is kept and pushed by the next
+    /// poll of any kind.
+    pub(crate) fn poll_write<W>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<Result<usize, Error>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        self.check()?;
+        if self.closing != Closing::Open {
+            return Poll::Ready(Err(Error::closed()));
+        }
+        if data.iter().all(|slice| slice.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        let mut scratch = Scratch::take();
+        loop {
+            ready!(self.poll_push_or_block(io, cx))?;
+            let sealed = self
+                .writer
+                .seal_vectored(data, &mut scratch)
+                .map_err(|error| self.break_off(error.into()))?;
+            let written = self.write_some(io, cx, &scratch[..sealed.written])?;
+            self.out.extend(&scratch[written..sealed.written]);
+            // Nothing is taken when the reader's alert comes first; then the next round fails.
+            if sealed.consumed > 0 {
+                return Poll::Ready(Ok(sealed.consumed));
+            }
+        }
+    }
+
+    /// Sends what is there, and flushes the transport.
+    pub(crate) fn poll_flush<W>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        self.answer_mail()?;
+        ready!(self.poll_push_or_block(io, cx))?;
+        if self.unflushed {
+            if let Err(error) = ready!(Pin::new(io).poll_flush(cx)) {
+                return Poll::Ready(Err(self.break_off(Error::io(error, Stage::Connected))));
+            }
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends close_notify; the transport stays open.
+    pub(crate) fn poll_close_notify<W>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        self.notify_close()?;
+        self.poll_flush(io, cx)
+    }
+
+    /// Sends close_notify and shuts the transport's write side down.
+    pub(crate) fn poll_shutdown<W>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        if self.closing == Closing::ShutDown {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.poll_close_notify(io, cx))?;
+        if let Err(error) = ready!(Pin::new(io).poll_shutdown(cx)) {
+            // The peer may have gone first: what was sent, was sent.
+            if error.kind() != io::ErrorKind::NotConnected {
+                return Poll::Ready(Err(self.break_off(Error::io(error, Stage::Closed))));
+            }
+        }
+        self.closing = Closing::ShutDown;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Does what is due, because someone polls the other direction: answers the peer's
+    /// KeyUpdate, sends the reader's alert, pushes and flushes what was written.
+    ///
+    /// Errors are kept for the next write.
+    #[inline]
+    pub(crate) fn serve<W>(&mut self, io: &mut W, cx: &mut Context<'_>)
+    where
+        W: AsyncWrite + Unpin,
+    {
+        if self.unflushed || !self.out.is_empty() || self.writer.mailbox().has_work() {
+            self.serve_now(io, cx);
+        }
+    }
+
+    #[cold]
+    fn serve_now<W>(&mut self, io: &mut W, cx: &mut Context<'_>)
+    where
+        W: AsyncWrite + Unpin,
+    {
+        if self.answer_mail().is_err() && self.out.is_empty() {
+            return;
+        }
+        if let Poll::Ready(Ok(())) = self.poll_push(io, cx)
+            && self.unflushed
+        {
+            match Pin::new(io).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => {
+                    self.break_off(Error::io(error, Stage::Connected));
+                }
+                Poll::Pending => {}
+            }
+        }
+    }
+
+    /// Changes the write key, and asks the peer to change its own if told so.
+    pub(crate) fn update_keys(&mut self, request_peer: bool) -> Result<(), Error> {
+        self.check()?;
+        if self.closing != Closing::Open {
+            return Err(Error::closed());
+        }
+        self.answer_mail()?;
+        let mut scratch = Scratch::take();
+        let count = self
+            .writer
+            .key_update(request_peer, &mut scratch)
+            .map_err(|error| self.break_off(error.into()))?;
+        self.out.extend(&scratch[..count]);
+        Ok(())
+    }
+
+    /// Says good-bye as far as that is possible without waiting.
+    pub(crate) fn farewell<W>(&mut self, io: &mut W)
+    where
+        W: AsyncWrite + Unpin,
+    {
+        if self.closing == Closing::ShutDown || self.failed.is_some() || std::thread::panicking() {
+            return;
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = self.poll_close_notify(io, &mut cx);
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match &self.failed {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Seals close_notify, once.
+    fn notify_close(&mut self) -> Result<(), Error> {
+        if self.closing == Closing::Open {
+            self.answer_mail()?;
+            let mut scratch = Scratch::take();
+            let count = self
+                .writer
+                .close_notify(&mut scratch)
+                .map_err(|error| self.break_off(error.into()))?;
+            self.out.extend(&scratch[..count]);
+            self.closing = Closing::Notified;
+        }
+        Ok(())
+    }
+
+    /// Seals what the mailbox asks for.
+    fn answer_mail(&mut self) -> Result<(), Error> {
+        if self.writer.mailbox().has_work() {
+            let mut scratch = Scratch::take();
+            let count = self
+                .writer
+                .drain_mailbox(&mut scratch)
+                .map_err(|error| self.break_off(error.into()))?;
+            self.out.extend(&scratch[..count]);
+        }
+        Ok(())
+    }
+
+    fn poll_push_or_block<W>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<Result<(), Error>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let pushed = self.poll_push(io, cx);
+        if pushed.is_pending() {
+            match &mut self.blocked {
+                Some(waker) => waker.clone_from(cx.waker()),
+                blocked => *blocked = Some(cx.waker().clone()),
+            }
+        }
+        pushed
+    }
+
+    /// Writes what the transport has refused before.
+    fn poll_push<W>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<Result<(), Error>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        if !self.out.is_empty() {
+            let out = std::mem::take(&mut self.out);
+            let written = self.write_some(io, cx, out.as_slice());
+            self.out = out;
+            // A broken transport takes no more: nothing need be kept for it.
+            self.out.consume(*written.as_ref().unwrap_or(&usize::MAX));
+            written?;
+            if !self.out.is_empty() {
+                return Poll::Pending;
+            }
+        }
+        // Who was told to wait may have been waiting on a waker that another task replaced.
+        if let Some(waker) = self.blocked.take()
+            && !waker.will_wake(cx.waker())
+        {
+            waker.wake();
+        }
+        Poll::Ready(self.check())
+    }
+
+    /// Writes until the transport refuses; returns how many bytes it took.
+    fn write_some<W>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Result<usize, Error>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let mut written = 0;
+        while written < bytes.len() {
+            match Pin::new(&mut *io).poll_write(cx, &bytes[written..]) {
+                Poll::Ready(Ok(0)) => {
+                    return Err(self
+                        .break_off(Error::io(io::ErrorKind::WriteZero.into(), Stage::Connected)));
+                }
+                Poll::Ready(Ok(count)) => {
+                    self.sent.count(count);
+                    self.unflushed = true;
+                    written += count;
+                }
+                Poll::Ready(Err(error)) => {
+                    return Err(self.break_off(Error::io(error, Stage::Connected)));
+                }
+                Poll::Pending => break,
+            }
+        }
+        Ok(written)
+    }
+
+    /// Ends writing for good.
+    #[cold]
+    fn break_off(&mut self, error: Error) -> Error {
+        if let Some(waker) = self.blocked.take() {
+            waker.wake();
+        }
+        self.failed.get_or_insert(error).clone()
+    }
+}
+
+impl std::fmt::Debug for WriteHalfState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteHalfState")
+            .field("out", &self.out)
+            .field("closing", &self.closing)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,212 @@
+//! Certificates, configurations and pairs of streams for the tests.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::OnceLock;
+use std::task::{Context, Poll};
+
+use portcullis::pki_types::{CertificateDer, PrivateKeyDer};
+use portcullis::{
+    ClientConfig, Identity, Roots, ServerConfig, ServerName, TlsAcceptor, TlsConnector, TlsStream,
+};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
+
+pub struct Pki {
+    pub roots: Roots,
+    pub server: Identity,
+    /// The same chain, with a key that is elsewhere: here.
+    pub server_chain: Vec<CertificateDer<'static>>,
+    pub other: Identity,
+    pub client: Identity,
+}
+
+pub fn pki() -> &'static Pki {
+    static PKI: OnceLock<Pki> = OnceLock::new();
+    PKI.get_or_init(|| {
+        use rcgen::{
+            BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+        };
+
+        let mut root = CertificateParams::default();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        root.distinguished_name
+            .push(rcgen::DnType::CommonName, "testing root");
+        let root_key = KeyPair::generate().unwrap();
+        let root_der = root.self_signed(&root_key).unwrap().der().clone();
+        let issuer = Issuer::new(root, root_key);
+        let leaf = |name: &str, purpose| {
+            let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+            params.extended_key_usages = vec![purpose];
+            let key = KeyPair::generate().unwrap();
+            let der: CertificateDer<'static> =
+                params.signed_by(&key, &issuer).unwrap().der().clone();
+            let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+            (Identity::from_der(vec![der.clone()], &key).unwrap(), der)
+        };
+        let mut roots = Roots::empty();
+        roots.add_der(root_der).unwrap();
+        let (server, server_der) = leaf("localhost", ExtendedKeyUsagePurpose::ServerAuth);
+        Pki {
+            roots,
+            server,
+            server_chain: vec![server_der],
+            other: leaf("other.example", ExtendedKeyUsagePurpose::ServerAuth).0,
+            client: leaf("client.example", ExtendedKeyUsagePurpose::ClientAuth).0,
+        }
+    })
+}
+
+pub fn name() -> ServerName<'static> {
+    ServerName::try_from("localhost").unwrap()
+}
+
+pub fn client_config() -> ClientConfig {
+    ClientConfig::builder(pki().roots.clone())
+        .alpn(["h2", "echo"])
+        .build()
+        .unwrap()
+}
+
+pub fn server_config() -> ServerConfig {
+    ServerConfig::builder()
+        .identity(pki().server.clone())
+        .alpn(["echo"])
+        .build()
+        .unwrap()
+}
+
+pub fn connector() -> TlsConnector {
+    TlsConnector::new(client_config())
+}
+
+pub fn acceptor() -> TlsAcceptor {
+    TlsAcceptor::new(server_config())
+}
+
+pub async fn pair_over<A, B>(client: A, server: B) -> (TlsStream<A>, TlsStream<B>)
+where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    let (connector, acceptor) = (connector(), acceptor());
+    let (client, server) =
+        tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+    (client.unwrap(), server.unwrap())
+}
+
+pub async fn pair_with(capacity: usize) -> (TlsStream<DuplexStream>, TlsStream<DuplexStream>) {
+    let (client, server) = duplex(capacity);
+    pair_over(client, server).await
+}
+
+pub async fn pair() -> (TlsStream<DuplexStream>, TlsStream<DuplexStream>) {
+    pair_with(64 * 1024).await
+}
+
+pub async fn tcp_pair() -> (
+    TlsStream<tokio::net::TcpStream>,
+    TlsStream<tokio::net::TcpStream>,
+) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (client, server) = tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+    pair_over(client.unwrap(), server.unwrap().0).await
+}
+
+/// Bytes that repeat late, so that what is lost or doubled shows.
+pub fn pattern(length: usize) -> Vec<u8> {
+    (0..length as u32)
+        .flat_map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes())
+        .take(length)
+        .collect()
+}
+
+/// Polls a future at most `polls` times without an answer, then drops it.
+pub async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    let output = std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => {
+            left -= 1;
+            if left == 0 {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            }
+        }
+    })
+    .await;
+    if output.is_none() {
+        // Others go on before the next try.
+        tokio::task::yield_now().await;
+    }
+    output
+}
+
+/// Polls once; `None` when pending.
+pub async fn now<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx: &mut Context<'_>| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+/// A transport whose other end can be cut and spied on.
+pub struct Tap<IO> {
+    pub io: IO,
+    /// Everything that was read from it.
+    pub seen: std::sync::Arc<std::sync::Mutex<Vec<u8>>>,
+    /// Whether reads pretend that the peer has closed.
+    pub cut: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl<IO> Tap<IO> {
+    pub fn new(io: IO) -> Self {
+        Self {
+            io,
+            seen: Default::default(),
+            cut: Default::default(),
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Tap<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if self.cut.load(std::sync::atomic::Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        self.seen
+            .lock()
+            .unwrap()
+            .extend_from_slice(&buf.filled()[before..]);
+        polled
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Tap<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
