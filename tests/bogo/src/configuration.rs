@@ -114,6 +114,7 @@ fn asks_identity(options: &Options, credentials: &[Credential]) -> bool {
     options.asynchronous
         || options.fail_cert_callback
         || !options.credentials.is_empty()
+        || (!options.server && !credentials.is_empty())
         || identities(credentials).next().is_none()
         || options.expect.client_ca_list.is_some()
         || !options.expect.peer_verify_prefs.is_empty()
@@ -220,6 +221,7 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfig,
         .client_authentication(authentication)
         .ask_verification(true)
         .alpn(alpn)
+        .retry_for_better_group(true)
         .build()
         .map_err(|misuse| Stop::unimplemented(misuse.to_string()))
 }

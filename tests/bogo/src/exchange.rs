@@ -163,7 +163,8 @@ impl Exchange<'_> {
         self.transport.send(&sealed)
     }
 
-    /// Does what the reader asks of the writer, before waiting for the peer.
+    /// Does what the reader asks of the writer. A KeyUpdate is answered before the next data
+    /// instead (§4.6.3), so that many requests get one answer.
     fn drain_mailbox(&mut self) -> Result<(), Stop> {
         if !self.connection.reader.writer_has_work() {
             return Ok(());
@@ -205,9 +206,6 @@ impl Exchange<'_> {
         let frame = self.connection.reader.frame(&self.raw);
         match frame.map_err(|error| self.refuse(&error))? {
             Frame::NeedMore { .. } => {
-                if !self.transport.has_ready() {
-                    self.drain_mailbox()?;
-                }
                 let bytes = self.transport.receive()?;
                 if bytes.is_empty() {
                     // BoringSSL's shim takes the end of the stream as the end of the test.
@@ -272,7 +270,7 @@ impl Exchange<'_> {
 fn failed(error: &Error) -> Stop {
     let token = match error.reason() {
         Reason::Misuse(_) | Reason::Closed => None,
-        _ => token::of(error),
+        _ => token::of(error, false),
     };
     Stop::Failed {
         token,

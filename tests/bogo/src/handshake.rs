@@ -5,6 +5,7 @@ use std::time::Duration;
 use portcullis_core::question::{
     Answer, ChooseConfiguration, ChooseIdentity, Question, Sign, VerifyChain,
 };
+use portcullis_core::wire::HELLO_RETRY_REQUEST_RANDOM;
 use portcullis_core::x509::CertificateError;
 use portcullis_core::{
     AlertDescription, Connection, Error, Handshake, Reason, Refusal, SignatureScheme, Step,
@@ -239,7 +240,11 @@ impl<'a> Driver<'a> {
         // SSL_VERIFY_NONE: the verdict is kept, and the connection too.
         let counts = options.verify_peer || options.require_any_client_certificate;
         if refuses && counts {
-            let alert = AlertDescription::CERTIFICATE_UNKNOWN;
+            // The two callbacks of BoringSSL differ in nothing but the alert by default.
+            let alert = match options.use_custom_verify_callback {
+                true => AlertDescription::CERTIFICATE_UNKNOWN,
+                false => AlertDescription::HANDSHAKE_FAILURE,
+            };
             return question.refuse(CertificateError::rejected(alert, "-verify-fail"));
         }
         question.dangerous_accept_without_verification()
@@ -252,13 +257,20 @@ impl<'a> Driver<'a> {
         }
         let token = match error.reason() {
             Reason::Refused(_) => self.refused,
-            _ => token::of(error),
+            _ => token::of(error, was_retried(&transport.heard)),
         };
         Stop::Failed {
             token,
             message: format!("{error}"),
         }
     }
+}
+
+/// Whether there is a HelloRetryRequest in what the peer sent in the clear.
+fn was_retried(heard: &[u8]) -> bool {
+    heard
+        .windows(HELLO_RETRY_REQUEST_RANDOM.len())
+        .any(|window| window == HELLO_RETRY_REQUEST_RANDOM)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -24,7 +24,11 @@ pub(crate) fn is_the_reason(error: &Error, heard: &[u8], options: &Options) -> b
                 | Violation::SelectedVersionTooLow
                 | Violation::LegacyVersionInClientHello
         ),
-        Reason::AlertReceived(alert) => *alert == AlertDescription::PROTOCOL_VERSION,
+        // A server that wants an older version finds no suite of it in our hello.
+        Reason::AlertReceived(alert) => matches!(
+            *alert,
+            AlertDescription::PROTOCOL_VERSION | AlertDescription::HANDSHAKE_FAILURE
+        ),
         _ => false,
     };
     let older =

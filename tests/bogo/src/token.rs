@@ -4,9 +4,11 @@ use portcullis_core::x509::CertificateErrorKind;
 use portcullis_core::{AlertDescription, Error, Reason, Stage, Violation};
 
 /// BoringSSL's token for the reason; `None` where it has none.
-pub(crate) fn of(error: &Error) -> Option<&'static str> {
+/// Where BoringSSL reads a second ServerHello with another parser than the first, `after_retry`
+/// says which it was.
+pub(crate) fn of(error: &Error, after_retry: bool) -> Option<&'static str> {
     match error.reason() {
-        Reason::Violation(violation) => violation_token(*violation),
+        Reason::Violation(violation) => violation_token(*violation, error.stage(), after_retry),
         Reason::Unexpected { .. } => Some(":UNEXPECTED_MESSAGE:"),
         Reason::NotTls { first_bytes } => Some(not_tls(first_bytes)),
         Reason::AlertReceived(alert) => alert_token(*alert, error.stage()),
@@ -15,23 +17,26 @@ pub(crate) fn of(error: &Error) -> Option<&'static str> {
     }
 }
 
-fn violation_token(violation: Violation) -> Option<&'static str> {
+fn stage_of_client_hello(stage: Stage) -> bool {
+    matches!(stage, Stage::WaitClientHello | Stage::WaitSecondClientHello)
+}
+
+fn violation_token(violation: Violation, stage: Stage, after_retry: bool) -> Option<&'static str> {
     use Violation as V;
     Some(match violation {
-        V::UnknownRecordType | V::UnprotectedRecord | V::UnexpectedChangeCipherSpec => {
-            ":UNEXPECTED_RECORD:"
-        }
-        V::InterleavedRecord | V::ApplicationDataTooEarly | V::NoContentType => {
-            ":UNEXPECTED_RECORD:"
-        }
+        V::UnknownRecordType | V::UnexpectedChangeCipherSpec => ":UNEXPECTED_RECORD:",
+        V::InterleavedRecord | V::ApplicationDataTooEarly => ":UNEXPECTED_RECORD:",
         V::EmptyRecord | V::TooManyEmptyRecords => ":TOO_MANY_EMPTY_FRAGMENTS:",
         V::TooManyChangeCipherSpecs => ":TOO_MANY_EMPTY_FRAGMENTS:",
         V::MalformedChangeCipherSpec => ":BAD_CHANGE_CIPHER_SPEC:",
         V::WrongRecordVersion => ":WRONG_VERSION_NUMBER:",
         V::RecordTooLong => ":ENCRYPTED_LENGTH_TOO_LONG:",
         V::PlaintextTooLong | V::RecordBeyondLimit => ":DATA_LENGTH_TOO_LONG:",
-        V::BadRecordMac => ":DECRYPTION_FAILED_OR_BAD_RECORD_MAC:",
-        V::MessageSpansKeyChange => ":EXCESS_HANDSHAKE_DATA:",
+        V::WrongOuterType => ":INVALID_OUTER_RECORD_TYPE:",
+        V::BadRecordMac | V::UnprotectedRecord | V::NoContentType => {
+            ":DECRYPTION_FAILED_OR_BAD_RECORD_MAC:"
+        }
+        V::MessageSpansKeyChange | V::MessageAfterFlight => ":EXCESS_HANDSHAKE_DATA:",
         V::TooMuchEarlyData => ":TOO_MUCH_SKIPPED_EARLY_DATA:",
         V::MalformedAlert => ":BAD_ALERT:",
         V::UnknownAlertLevel => ":UNKNOWN_ALERT_TYPE:",
@@ -40,11 +45,13 @@ fn violation_token(violation: Violation) -> Option<&'static str> {
         V::UnexpectedMessage | V::UnknownHandshakeType | V::SecondRetry => ":UNEXPECTED_MESSAGE:",
         V::UnexpectedPostHandshakeMessage => ":UNEXPECTED_MESSAGE:",
         V::HandshakeMessageTooLong => ":EXCESSIVE_MESSAGE_SIZE:",
+        V::MalformedMessage if stage_of_client_hello(stage) => ":CLIENTHELLO_PARSE_FAILED:",
         V::MalformedMessage | V::EmptyCookie => ":DECODE_ERROR:",
         V::MalformedExtension => ":ERROR_PARSING_EXTENSION:",
-        V::DuplicateExtension => ":DUPLICATE_EXTENSION:",
+        V::DuplicateExtension | V::DuplicateNegotiation => ":DUPLICATE_EXTENSION:",
         V::ExtensionNotOffered | V::ExtensionMisplaced => ":UNEXPECTED_EXTENSION:",
         V::VersionNotOffered | V::UnsupportedVersion => ":UNSUPPORTED_PROTOCOL:",
+        V::LegacyVersionInServerHello if after_retry => ":DECODE_ERROR:",
         V::LegacyVersionInServerHello | V::LegacyVersionInClientHello => ":UNSUPPORTED_PROTOCOL:",
         V::SelectedVersionTooLow => ":UNSUPPORTED_PROTOCOL:",
         V::DowngradeDetected => ":TLS13_DOWNGRADE:",
@@ -52,7 +59,8 @@ fn violation_token(violation: Violation) -> Option<&'static str> {
         V::SuiteNotOffered | V::SuiteNotForVersion | V::SuiteChangedAfterRetry => {
             ":WRONG_CIPHER_RETURNED:"
         }
-        V::CompressionSelected => ":UNSUPPORTED_COMPRESSION_ALGORITHM:",
+        V::CompressionSelected => ":DECODE_ERROR:",
+        V::VersionChangedAfterRetry => ":SECOND_SERVERHELLO_VERSION_MISMATCH:",
         V::ServerKeyShareMissing | V::KeyShareMissing => ":MISSING_KEY_SHARE:",
         V::KeyShareGroupNotOffered | V::GroupChangedAfterRetry => ":WRONG_CURVE:",
         V::RetryGroupNotOffered | V::RetryGroupAlreadyShared | V::RetryIgnored => ":WRONG_CURVE:",
@@ -61,11 +69,13 @@ fn violation_token(violation: Violation) -> Option<&'static str> {
         V::ProtocolNotOffered => ":INVALID_ALPN_PROTOCOL:",
         V::ServerNameAckNotEmpty => ":ERROR_PARSING_EXTENSION:",
         V::RequestWithoutSignatureAlgorithms => ":MISSING_EXTENSION:",
-        V::SignatureAlgorithmsMissing | V::SupportedGroupsMissing => ":MISSING_EXTENSION:",
+        V::SignatureAlgorithmsMissing => ":NO_COMMON_SIGNATURE_ALGORITHMS:",
+        V::SupportedGroupsMissing => ":NO_SHARED_GROUP:",
         V::RequestContextNotEmpty | V::CertificateContextMismatch => ":DECODE_ERROR:",
-        V::NoServerCertificate | V::EmptyCertificateEntry => ":DECODE_ERROR:",
-        V::NoClientCertificate => ":PEER_DID_NOT_RETURN_A_CERTIFICATE:",
+        V::EmptyCertificateEntry => ":DECODE_ERROR:",
+        V::NoServerCertificate | V::NoClientCertificate => ":PEER_DID_NOT_RETURN_A_CERTIFICATE:",
         V::SchemeNotOffered | V::SchemeDoesNotFitKey => ":WRONG_SIGNATURE_TYPE:",
+        V::UnsupportedKey => ":UNSUPPORTED_ALGORITHM:",
         V::BadSignature => ":BAD_SIGNATURE:",
         V::FinishedMismatch => ":DIGEST_CHECK_FAILED:",
         V::InappropriateFallback => ":INAPPROPRIATE_FALLBACK:",
@@ -78,7 +88,6 @@ fn violation_token(violation: Violation) -> Option<&'static str> {
         V::DuplicateKeyShare => ":DUPLICATE_KEY_SHARE:",
         V::PskNotLast => ":PRE_SHARED_KEY_MUST_BE_LAST:",
         V::PskWithoutModes => ":MISSING_EXTENSION:",
-        V::EarlyDataAfterRetry => ":UNEXPECTED_EXTENSION_ON_EARLY_DATA:",
         V::BadKeyUpdate => ":DECODE_ERROR:",
         V::TooManyKeyUpdates => ":TOO_MANY_KEY_UPDATES:",
         V::TicketLifetimeTooLong => ":DECODE_ERROR:",
