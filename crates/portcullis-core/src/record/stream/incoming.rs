@@ -104,6 +104,18 @@ impl Incoming {
         self.opener.install(secret)
     }
 
+    /// Says that the peer has to wait for this side's answer now.
+    ///
+    /// # Errors
+    /// When more handshake bytes have come in the same record all the same.
+    pub(crate) fn end_of_flight(&self) -> Result<(), Violation> {
+        if self.assembler.is_empty() {
+            Ok(())
+        } else {
+            Err(Violation::MessageAfterFlight)
+        }
+    }
+
     /// Says what `record_size_limit` this side announced: the most inner plaintext (content,
     /// type and padding) in a protected record (RFC 8449 §4).
     pub(crate) fn set_record_size_limit(&mut self, limit: u16) {

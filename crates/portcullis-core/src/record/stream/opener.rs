@@ -108,7 +108,10 @@ impl Opener {
             if header.typ == ContentType::ALERT && self.role == Role::Server && !self.opened_any {
                 return Ok(Some((header.typ, body)));
             }
-            return Err(Violation::UnprotectedRecord.into());
+            return Err(match keys.key.open_in_place(keys.seq, head, body) {
+                Ok(_) => Violation::WrongOuterType.into(),
+                Err(_) => Violation::UnprotectedRecord.into(),
+            });
         }
         if keys.left == 0 {
             return Err(Violation::AeadLimitReached.into());
