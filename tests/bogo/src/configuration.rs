@@ -180,10 +180,9 @@ fn key_shares(options: &Options) -> KeyShares {
         curves => curves,
     };
     let first = groups.first().copied();
-    let second = groups
-        .iter()
-        .copied()
-        .find(|group| first.is_some_and(|first| first.is_hybrid() != group.is_hybrid()));
+    let second = groups.iter().copied().find(|group| {
+        first.is_some_and(|first| first.is_post_quantum() != group.is_post_quantum())
+    });
     KeyShares::Groups(first.into_iter().chain(second).collect())
 }
 

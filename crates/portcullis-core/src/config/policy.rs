@@ -88,7 +88,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             cipher_suites: CipherSuite::SUPPORTED.to_vec(),
-            groups: NamedGroup::SUPPORTED.to_vec(),
+            groups: NamedGroup::DEFAULT.to_vec(),
             schemes: SignatureScheme::TLS13_DEFAULT.to_vec(),
             certificate_schemes: None,
             alpn: Vec::new(),
@@ -222,7 +222,7 @@ macro_rules! common_options {
         }
 
         /// The groups for key exchange, in order of preference (C6). Default:
-        /// [`NamedGroup::SUPPORTED`], post-quantum hybrids first.
+        /// [`NamedGroup::DEFAULT`], post-quantum hybrids first.
         pub fn groups(mut self, groups: impl Into<Vec<NamedGroup>>) -> Self {
             self.$role.policy.groups = groups.into();
             self
