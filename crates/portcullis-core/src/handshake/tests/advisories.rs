@@ -67,7 +67,7 @@ fn a_suite_that_was_not_offered() {
 #[test]
 fn a_version_that_was_not_offered() {
     case(
-        V::SelectedVersionTooLow,
+        V::SelectedVersionNotOffered,
         By::Server,
         Stage::WaitServerHello,
         T::SERVER_HELLO,

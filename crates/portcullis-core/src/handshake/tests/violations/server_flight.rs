@@ -103,13 +103,7 @@ fn extensions() -> Vec<Case> {
         parameters(V::RecordSizeLimitWithMaxFragment, |parts| {
             parts.add(E::MAX_FRAGMENT_LENGTH, [1]);
         })
-        .client(limited())
-        .force(|config| {
-            // The builder does not let one client ask for both.
-            let mut options = (*config.0).clone();
-            options.max_fragment_length = Some(MaxFragmentLength::Bytes512);
-            config.0 = options.into();
-        }),
+        .client(limited().max_fragment_length(MaxFragmentLength::Bytes512)),
     ]
 }
 

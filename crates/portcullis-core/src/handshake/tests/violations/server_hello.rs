@@ -51,10 +51,10 @@ fn chosen() -> Vec<Case> {
         hello(V::LegacyVersionInServerHello, |hello| {
             hello.legacy_version = 0x0304
         }),
-        hello(V::SelectedVersionTooLow, |hello| {
+        hello(V::SelectedVersionNotOffered, |hello| {
             hello.extensions.set(E::SUPPORTED_VERSIONS, [3, 3]);
         }),
-        hello(V::SelectedVersionTooLow, |hello| {
+        hello(V::SelectedVersionNotOffered, |hello| {
             hello.extensions.set(E::SUPPORTED_VERSIONS, [0x7f, 28]);
         }),
         hello(V::SessionIdNotEchoed, |hello| hello.session_id[0] ^= 1),
