@@ -216,6 +216,9 @@ fn unprotected_records_under_keys() {
             Violation::UnprotectedRecord
         );
     }
+    let (mut client, mut forge) = protected(Role::Client);
+    let record = forge.outer(HANDSHAKE, 0x0303, &[&message(8, b"x")[..], &[22]].concat());
+    assert_eq!(refused(&mut client, &record), Violation::WrongOuterType);
     // A client that could not derive the keys can only complain in the clear ...
     let (mut server, _) = protected(Role::Server);
     assert_eq!(

@@ -8,7 +8,7 @@ use super::super::parts::{
     encrypted_extensions,
 };
 use super::super::tamper::{Put, first};
-use crate::config::MaxFragmentLength;
+use crate::config::{ClientConfig, MaxFragmentLength};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::{SignatureScheme, Stage, Violation as V};
 
@@ -187,6 +187,21 @@ fn authentication() -> Vec<Case> {
                 .clear_identities()
                 .identity(ed25519_identity().clone()),
         ),
+        // A key of a kind that does not exist: id-ecPublicKey with another last arc.
+        Case::new(
+            V::UnsupportedKey,
+            By::Server,
+            verify,
+            first(T::CERTIFICATE, |raw| {
+                vec![Put::Message(certificate(raw, |parts| {
+                    const EC_PUBLIC_KEY: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
+                    let leaf = &mut parts.entries[0].0;
+                    let at = leaf.windows(7).position(|arcs| arcs == EC_PUBLIC_KEY);
+                    leaf[at.unwrap() + 6] = 9;
+                }))]
+            }),
+        )
+        .client(ClientConfig::dangerous_builder_without_verification()),
         proof(
             V::FinishedMismatch,
             T::FINISHED,
