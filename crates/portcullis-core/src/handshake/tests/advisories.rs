@@ -271,7 +271,7 @@ fn change_cipher_spec_twice_is_let_pass() {
 #[test]
 fn an_extension_twice() {
     case(
-        V::DuplicateExtension,
+        V::DuplicateNegotiation,
         By::Client,
         Stage::WaitClientHello,
         T::CLIENT_HELLO,

@@ -56,7 +56,13 @@ fn aead_limit_reached() {
 }
 
 /// Covered by a test of its own.
-const APART: &[(Violation, &str)] = &[(Violation::AeadLimitReached, "aead_limit_reached")];
+const APART: &[(Violation, &str)] = &[
+    (Violation::AeadLimitReached, "aead_limit_reached"),
+    (
+        Violation::WrongOuterType,
+        "record::tests::incoming::protected_records_of_another_outer_type",
+    ),
+];
 
 #[test]
 fn none_is_without_a_case() {
