@@ -14,9 +14,6 @@ use crate::record::{Incoming, Message, Outgoing, Reader, Role, Writer};
 use crate::step::{Event, Step};
 use crate::{AlertDescription, AlertLevel};
 
-/// Warning alerts that are let pass in one handshake.
-const MAX_WARNINGS: u8 = 4;
-
 /// A TLS handshake under way, for either role.
 ///
 /// It does no I/O and knows no clock: feed it with [`receive`](Self::receive), do what
@@ -32,7 +29,6 @@ pub struct Handshake {
     outcome: Option<Box<Outcome>>,
     error: Option<Error>,
     now: UnixTime,
-    warnings: u8,
     observe: bool,
 }
 
@@ -116,7 +112,6 @@ impl Handshake {
             outcome: None,
             error: None,
             now: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
-            warnings: 0,
             observe,
         }
     }
@@ -297,10 +292,6 @@ impl Handshake {
     fn on_alert(&mut self, level: AlertLevel, description: AlertDescription) -> Result<(), Abort> {
         if description != AlertDescription::USER_CANCELED || level == AlertLevel::FATAL {
             return Err(Abort(Reason::AlertReceived(description)));
-        }
-        self.warnings += 1;
-        if self.warnings > MAX_WARNINGS {
-            return Err(crate::Violation::TooManyWarnings.into());
         }
         self.events.push_back(Event::Warning(description));
         Ok(())

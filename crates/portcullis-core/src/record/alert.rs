@@ -19,7 +19,8 @@ pub(super) fn decode(content: &[u8]) -> Result<Alert, Violation> {
 }
 
 /// The content of an alert record: close_notify is a warning, all others fatal. A cancelled
-/// handshake is over, so user_canceled is fatal when we send it.
+/// handshake is over, so user_canceled is fatal when we send it, and a close_notify follows for
+/// peers that pass over it (§6.1).
 pub(super) fn encode(description: AlertDescription) -> [u8; 2] {
     let level = if description == AlertDescription::CLOSE_NOTIFY {
         AlertLevel::WARNING

@@ -8,9 +8,6 @@
 //! Incoming --into_reader--> Reader --Mailbox--> Writer <--into_writer-- Outgoing
 //! ```
 
-// Until the handshake uses all of it.
-#![allow(dead_code, unused_imports)]
-
 mod alert;
 mod assembler;
 mod gather;

@@ -103,11 +103,6 @@ impl Outgoing {
         self.size.set_padding(padding);
     }
 
-    /// Whether [`take`](Self::take) would give anything.
-    pub(crate) fn has_bytes(&self) -> bool {
-        !self.ready.is_empty() || !self.flight.is_empty()
-    }
-
     /// Takes the bytes to transmit.
     ///
     /// # Errors
