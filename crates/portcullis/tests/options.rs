@@ -7,8 +7,8 @@ use futures_util::StreamExt as _;
 use portcullis::config::{KeyShares, MaxFragmentLength, ServerNameIndication};
 use portcullis::pki_types::DnsName;
 use portcullis::{
-    Active, ClientConfig, ClientHelloView, Message, NamedGroup, ProtocolVersion, ServerConfig,
-    TlsAcceptor, TlsConnector, Violation,
+    Active, AlertDescription, ClientConfig, ClientHelloView, Message, NamedGroup, ProtocolVersion,
+    ServerConfig, TlsAcceptor, TlsConnector, TlsListener, Violation,
 };
 use tokio::io::{AsyncWriteExt as _, duplex};
 
@@ -172,4 +172,47 @@ async fn a_server_is_verified_unless_told_otherwise() {
 
     let anyone = ClientConfig::dangerous_builder_without_verification();
     connect(anyone.build().unwrap(), server_config()).await;
+}
+
+#[tokio::test]
+async fn the_options_of_a_listening_socket() {
+    for on in [false, true] {
+        let options = portcullis::ListenOptions::new()
+            .reuse_address(on)
+            .nodelay(on)
+            .receive_buffer(70_000)
+            .send_buffer(80_000);
+        let listener = TlsListener::bind_with("127.0.0.1:0", server_config(), &options)
+            .await
+            .unwrap();
+        let listening = socket2::SockRef::from(listener.inner());
+        assert_eq!(listening.reuse_address().unwrap(), on);
+        let address = listener.local_addr().unwrap();
+        let (client, accepted) =
+            tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+        client.unwrap();
+        let accepted = accepted.unwrap();
+        assert_eq!(accepted.inner().nodelay().unwrap(), on);
+        // Linux doubles what it is asked for.
+        let accepted = socket2::SockRef::from(accepted.inner());
+        assert!((70_000..=140_000).contains(&accepted.recv_buffer_size().unwrap()));
+        assert!((80_000..=160_000).contains(&accepted.send_buffer_size().unwrap()));
+    }
+}
+
+#[test]
+fn every_alert_has_its_text() {
+    let texts: Vec<_> = (0..=255)
+        .map(AlertDescription)
+        .filter(|alert| alert.name().is_some())
+        .map(AlertDescription::sentence)
+        .collect();
+    assert_eq!(texts.len(), 34);
+    for (index, text) in texts.iter().enumerate() {
+        assert!(!text.is_empty() && !texts[..index].contains(text), "{text}");
+        assert_ne!(*text, AlertDescription(255).sentence());
+    }
+    for violation in Violation::ALL {
+        assert!(violation.alert().name().is_some());
+    }
 }
