@@ -54,12 +54,14 @@ violations! {
         RecordBeyondLimit => RECORD_OVERFLOW, "RFC 8449 §4", "the peer sent a record longer than the limit it was told";
         BadRecordMac => BAD_RECORD_MAC, "§5.2", "the peer sent a record that does not open under the current key";
         NoContentType => UNEXPECTED_MESSAGE, "§5.4", "the peer sent a protected record with nothing but padding";
-        UnprotectedRecord => UNEXPECTED_MESSAGE, "§5", "the peer sent an unprotected record where a protected one is due";
+        WrongOuterType => UNEXPECTED_MESSAGE, "§5.2", "the peer sent a protected record whose outer type is not application_data";
+        UnprotectedRecord => BAD_RECORD_MAC, "§5.2", "the peer sent an unprotected record where a protected one is due";
         EmptyRecord => UNEXPECTED_MESSAGE, "§5.1", "the peer sent an empty handshake or alert record";
         TooManyEmptyRecords => UNEXPECTED_MESSAGE, "§5.1", "the peer sent too many empty records in a row";
         MalformedChangeCipherSpec => UNEXPECTED_MESSAGE, "§5", "the peer sent a change_cipher_spec that is not the single byte 1";
         UnexpectedChangeCipherSpec => UNEXPECTED_MESSAGE, "§5", "the peer sent a change_cipher_spec where none is allowed";
         TooManyChangeCipherSpecs => UNEXPECTED_MESSAGE, "§5, D.4", "the peer sent more change_cipher_spec records than middlebox compatibility needs";
+        MessageAfterFlight => UNEXPECTED_MESSAGE, "§2.1, §5.1", "the peer sent handshake bytes before it had seen what they have to answer";
         InterleavedRecord => UNEXPECTED_MESSAGE, "§5.1", "the peer put another record between the fragments of a handshake message";
         MessageSpansKeyChange => UNEXPECTED_MESSAGE, "§5.1", "the peer sent handshake bytes beyond a message after which the keys change";
         ApplicationDataTooEarly => UNEXPECTED_MESSAGE, "§2", "the peer sent application data before the handshake was over";
@@ -79,6 +81,7 @@ violations! {
         MalformedMessage => DECODE_ERROR, "§6.2", "the peer sent a message that cannot be decoded";
         MalformedExtension => DECODE_ERROR, "§4.2", "the peer sent an extension that cannot be decoded";
         DuplicateExtension => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension twice in one message";
+        DuplicateNegotiation => DECODE_ERROR, "§4.2", "the peer sent an extension twice in its ClientHello or EncryptedExtensions";
         ExtensionNotOffered => UNSUPPORTED_EXTENSION, "§4.2", "the peer answered an extension that was not offered";
         ExtensionMisplaced => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension in a message it does not belong to";
     }
@@ -90,7 +93,7 @@ violations! {
         SessionIdNotEchoed => ILLEGAL_PARAMETER, "§4.1.3", "the server did not echo legacy_session_id";
         SuiteNotOffered => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a cipher suite that was not offered";
         SuiteNotForVersion => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a cipher suite of another protocol version";
-        CompressionSelected => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a compression method";
+        CompressionSelected => DECODE_ERROR, "§4.1.3", "the server selected a compression method";
         ServerKeyShareMissing => MISSING_EXTENSION, "§4.2.8", "the server sent no key share";
         KeyShareGroupNotOffered => ILLEGAL_PARAMETER, "§4.2.8", "the server sent a key share of a group for which there was none";
         BadKeyShare => ILLEGAL_PARAMETER, "§4.2.8", "the peer sent a key share that is not a valid public key of its group";
@@ -99,6 +102,7 @@ violations! {
         RetryGroupAlreadyShared => ILLEGAL_PARAMETER, "§4.2.8", "the server asked for a key share that the first hello already had";
         SecondRetry => UNEXPECTED_MESSAGE, "§4.1.4", "the server sent a second HelloRetryRequest";
         SuiteChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another cipher suite than in its HelloRetryRequest";
+        VersionChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another version than in its HelloRetryRequest";
         GroupChangedAfterRetry => ILLEGAL_PARAMETER, "§4.2.8", "the server selected another group than in its HelloRetryRequest";
         EmptyCookie => DECODE_ERROR, "§4.2.2", "the peer sent an empty cookie";
     }
@@ -119,6 +123,7 @@ violations! {
         EmptyCertificateEntry => DECODE_ERROR, "§4.4.2", "the peer sent an empty certificate in its list";
         SchemeNotOffered => ILLEGAL_PARAMETER, "§4.4.3", "the peer signed with a scheme that was not offered";
         SchemeDoesNotFitKey => ILLEGAL_PARAMETER, "§4.4.3", "the peer signed with a scheme that does not fit the key in its certificate";
+        UnsupportedKey => UNSUPPORTED_CERTIFICATE, "§4.4.2.2", "the peer's certificate has a key of a kind that is not supported";
         BadSignature => DECRYPT_ERROR, "§4.4.3", "the peer's CertificateVerify signature does not verify";
         FinishedMismatch => DECRYPT_ERROR, "§4.4.4", "the peer's Finished does not match the handshake";
     }
@@ -145,7 +150,6 @@ violations! {
         RetryIgnored => ILLEGAL_PARAMETER, "§4.1.2", "the client's second hello does not have just the key share it was asked for";
         BadCookie => ILLEGAL_PARAMETER, "§4.2.2", "the client did not send back the cookie it was given";
         UnexpectedCookie => ILLEGAL_PARAMETER, "§4.2.2", "the client sent a cookie that it was not given";
-        EarlyDataAfterRetry => ILLEGAL_PARAMETER, "§4.2.10", "the client offered early data in its second hello";
     }
     "after the handshake" {
         BadKeyUpdate => ILLEGAL_PARAMETER, "§4.6.3", "the peer sent a KeyUpdate with an unknown request";

@@ -67,6 +67,8 @@
 
 mod acceptor;
 pub mod answers;
+mod conduct;
+mod connections;
 mod connector;
 mod delivery;
 mod driver;
@@ -79,22 +81,25 @@ mod scratch;
 mod shutdown;
 mod socket;
 mod split;
+mod split_io;
 mod statistics;
 mod stream;
 mod write;
 
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
+pub use connections::{ConnectionError, Connections};
 pub use connector::TlsConnector;
 pub use delivery::{Active, ActiveStream, Message, Source};
 pub use error::{Error, HandshakeError};
 pub use handshake::{PausedClient, PausedServer};
 pub use key_log::{KeyLog, KeyLogFile};
-pub use listener::{ConnectionError, Connections, Incoming, TlsListener};
+pub use listener::{Incoming, TlsListener};
 pub use read::EofPolicy;
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
-pub use split::{ReadHalf, ReuniteError, SplitIo, WriteHalf};
+pub use split::{ReadHalf, ReuniteError, WriteHalf};
+pub use split_io::SplitIo;
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
 

@@ -224,12 +224,10 @@ async fn otp_3989_a_passive_stream_reads_at_most_a_record() {
         let waiting = async { flood.await.unwrap() };
         tokio::pin!(waiting);
         // Whatever it is polled for, a passive stream reads nothing.
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut waiting => break done,
-                message = server.next() => panic!("{message:?}"),
-            }
+        tokio::select! {
+            biased;
+            done = &mut waiting => done,
+            message = server.next() => panic!("{message:?}"),
         }
     };
     assert!(blocked, "the peer feels it");

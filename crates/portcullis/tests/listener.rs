@@ -111,7 +111,7 @@ async fn many_at_once_with_failures_between() {
     });
     let (mut good, mut bad) = (0, 0);
     while good + bad < 20 {
-        match connections.next().await.unwrap().unwrap() {
+        match connections.next().await.unwrap() {
             Ok(stream) => {
                 good += 1;
                 drop(stream);
@@ -156,7 +156,7 @@ async fn slow_loris() {
         let mut served = 0;
         let mut failed = 0;
         while failed < 1_000 {
-            match connections.next().await.unwrap().unwrap() {
+            match connections.next().await.unwrap() {
                 Ok(mut stream) => {
                     served += 1;
                     stream.send(&[b"served"]).await.unwrap();

@@ -73,7 +73,7 @@ async fn downgrade_gives_the_transport_and_what_was_read_ahead() {
 
 #[tokio::test]
 async fn plain_text_right_behind_close_notify_is_leftover() {
-    let (mut client, server) = pair().await;
+    let (client, server) = pair().await;
     // close_notify without closing the transport, then plain text, in one read.
     let sending = async {
         let down = client.downgrade(Duration::from_secs(5));

@@ -120,3 +120,14 @@ async fn nested_halves() {
     to_client.send(&[b"pong"]).await.unwrap();
     assert_eq!(&from_server.recv(4).await.unwrap()[..], b"pong");
 }
+
+#[tokio::test]
+#[cfg(unix)]
+async fn halves_over_unix_sockets() {
+    let (client, server) = tokio::net::UnixStream::pair().unwrap();
+    let (client, server) = pair_over(client, server).await;
+    let (_reader, mut writer) = client.into_split();
+    let (mut reader, _writer) = server.into_split();
+    writer.send(&[b"unix"]).await.unwrap();
+    assert_eq!(&reader.recv(4).await.unwrap()[..], b"unix");
+}

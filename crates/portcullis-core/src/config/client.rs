@@ -174,7 +174,9 @@ impl ClientConfigBuilder {
     pub fn build(mut self) -> Result<ClientConfig, Misuse> {
         self.client.policy.check()?;
         if let KeyShares::Groups(groups) = &self.client.key_shares {
-            distinct("key_shares", groups)?;
+            if !groups.is_empty() {
+                distinct("key_shares", groups)?;
+            }
             if let Some(group) = groups
                 .iter()
                 .find(|group| !self.client.policy.groups.contains(group))
