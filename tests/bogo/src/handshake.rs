@@ -58,10 +58,7 @@ impl<'a> Driver<'a> {
         mut handshake: Handshake,
         transport: &mut Transport,
     ) -> Result<Done, Stop> {
-        let result = self.drive(&mut handshake, transport);
-        if let Err(stop) = result {
-            return Err(stop);
-        }
+        self.drive(&mut handshake, transport)?;
         if self.options.handshake_never_done {
             return Err(Stop::failed("the handshake was completed"));
         }
