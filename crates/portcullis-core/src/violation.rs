@@ -72,7 +72,6 @@ violations! {
         MalformedAlert => DECODE_ERROR, "§6", "the peer sent an alert that is not two bytes";
         UnknownAlertLevel => ILLEGAL_PARAMETER, "§6", "the peer sent an alert of an unknown level";
         TooManyWarnings => UNEXPECTED_MESSAGE, "§6", "the peer sent too many warning alerts";
-        DataAfterClose => UNEXPECTED_MESSAGE, "§6.1", "the peer sent data after its close_notify";
     }
     "handshake messages" {
         UnexpectedMessage => UNEXPECTED_MESSAGE, "§4", "the peer sent a handshake message that does not belong here";
@@ -88,11 +87,10 @@ violations! {
     "ServerHello and HelloRetryRequest" {
         VersionNotOffered => PROTOCOL_VERSION, "§4.1.3", "the server selected a version that was not offered";
         LegacyVersionInServerHello => ILLEGAL_PARAMETER, "§4.1.3", "the server sent a legacy_version that is not TLS 1.2";
-        SelectedVersionTooLow => ILLEGAL_PARAMETER, "§4.2.1", "the server selected a version below TLS 1.3 in supported_versions";
+        SelectedVersionNotOffered => ILLEGAL_PARAMETER, "§4.2.1", "the server selected a version in supported_versions that was not offered";
         DowngradeDetected => ILLEGAL_PARAMETER, "§4.1.3", "the server says that it was talked down from TLS 1.3";
         SessionIdNotEchoed => ILLEGAL_PARAMETER, "§4.1.3", "the server did not echo legacy_session_id";
         SuiteNotOffered => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a cipher suite that was not offered";
-        SuiteNotForVersion => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a cipher suite of another protocol version";
         CompressionSelected => DECODE_ERROR, "§4.1.3", "the server selected a compression method";
         ServerKeyShareMissing => MISSING_EXTENSION, "§4.2.8", "the server sent no key share";
         KeyShareGroupNotOffered => ILLEGAL_PARAMETER, "§4.2.8", "the server sent a key share of a group for which there was none";
@@ -104,7 +102,6 @@ violations! {
         SuiteChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another cipher suite than in its HelloRetryRequest";
         VersionChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another version than in its HelloRetryRequest";
         GroupChangedAfterRetry => ILLEGAL_PARAMETER, "§4.2.8", "the server selected another group than in its HelloRetryRequest";
-        EmptyCookie => DECODE_ERROR, "§4.2.2", "the peer sent an empty cookie";
     }
     "EncryptedExtensions" {
         ProtocolNotOffered => ILLEGAL_PARAMETER, "RFC 7301 §3.1", "the server selected an application protocol that was not offered";
@@ -120,7 +117,6 @@ violations! {
         CertificateContextMismatch => ILLEGAL_PARAMETER, "§4.4.2", "the peer's Certificate does not carry the context of the request";
         NoServerCertificate => DECODE_ERROR, "§4.4.2.4", "the server sent an empty certificate list";
         NoClientCertificate => CERTIFICATE_REQUIRED, "§4.4.2.4", "the client sent no certificate although one is required";
-        EmptyCertificateEntry => DECODE_ERROR, "§4.4.2", "the peer sent an empty certificate in its list";
         SchemeNotOffered => ILLEGAL_PARAMETER, "§4.4.3", "the peer signed with a scheme that was not offered";
         SchemeDoesNotFitKey => ILLEGAL_PARAMETER, "§4.4.3", "the peer signed with a scheme that does not fit the key in its certificate";
         UnsupportedKey => UNSUPPORTED_CERTIFICATE, "§4.4.2.2", "the peer's certificate has a key of a kind that is not supported";
@@ -130,7 +126,6 @@ violations! {
     "ClientHello" {
         NotTls => UNEXPECTED_MESSAGE, "§5", "the peer does not speak TLS";
         UnsupportedVersion => PROTOCOL_VERSION, "§4.2.1", "the client offered no version that is enabled here";
-        InappropriateFallback => INAPPROPRIATE_FALLBACK, "RFC 7507 §3", "the client fell back although a better version is enabled here";
         LegacyVersionInClientHello => PROTOCOL_VERSION, "§4.1.2", "the client sent a legacy_version older than TLS 1.0";
         CompressionOffered => ILLEGAL_PARAMETER, "§4.1.2", "the client offered compression together with TLS 1.3";
         NoSharedCipherSuite => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no cipher suite that is enabled here";

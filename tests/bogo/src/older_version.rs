@@ -21,7 +21,7 @@ pub(crate) fn is_the_reason(error: &Error, heard: &[u8], options: &Options) -> b
             Violation::UnsupportedVersion
                 | Violation::VersionNotOffered
                 | Violation::DowngradeDetected
-                | Violation::SelectedVersionTooLow
+                | Violation::SelectedVersionNotOffered
                 | Violation::LegacyVersionInClientHello
         ),
         // A server that wants an older version finds no suite of it in our hello.

@@ -186,13 +186,6 @@ impl ClientConfigBuilder {
                 )));
             }
         }
-        if self.client.max_fragment_length.is_some()
-            && self.client.policy.record_size_limit.is_some()
-        {
-            return Err(Misuse::new(
-                "max_fragment_length and record_size_limit exclude each other (RFC 8449 §5): leave one out",
-            ));
-        }
         if let Verification::Chain(policy) = self.client.verification {
             if policy.roots().is_empty() && !self.client.policy.asked.verification {
                 return Err(Misuse::new(

@@ -215,7 +215,7 @@ impl WaitServerHello {
         let hello: ServerHello<'_> = expect(&message)?;
         check_version(&hello).map_err(|violation| match violation {
             // §4.1.4: what the HelloRetryRequest has selected stays.
-            Violation::VersionNotOffered | Violation::SelectedVersionTooLow
+            Violation::VersionNotOffered | Violation::SelectedVersionNotOffered
                 if self.retry.is_some() =>
             {
                 Violation::VersionChangedAfterRetry
@@ -418,7 +418,7 @@ fn check_version(hello: &ServerHello<'_>) -> Result<(), Violation> {
         return Err(Violation::LegacyVersionInServerHello);
     }
     if selected != ProtocolVersion::TLS_1_3 {
-        return Err(Violation::SelectedVersionTooLow);
+        return Err(Violation::SelectedVersionNotOffered);
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ fn a_suite_that_was_not_offered() {
 #[test]
 fn a_version_that_was_not_offered() {
     case(
-        V::SelectedVersionTooLow,
+        V::SelectedVersionNotOffered,
         By::Server,
         Stage::WaitServerHello,
         T::SERVER_HELLO,
@@ -271,7 +271,7 @@ fn change_cipher_spec_twice_is_let_pass() {
 #[test]
 fn an_extension_twice() {
     case(
-        V::DuplicateExtension,
+        V::DuplicateNegotiation,
         By::Client,
         Stage::WaitClientHello,
         T::CLIENT_HELLO,

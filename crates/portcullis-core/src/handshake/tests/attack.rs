@@ -151,8 +151,6 @@ pub(super) struct Case {
     tamper: Tamper,
     client: ClientConfigBuilder,
     server: ServerConfigBuilder,
-    /// What the configuration builder would refuse.
-    force: fn(&mut ClientConfig),
 }
 
 impl Case {
@@ -164,7 +162,6 @@ impl Case {
             tamper,
             client: client(),
             server: server(),
-            force: |_| {},
         }
     }
 
@@ -178,14 +175,8 @@ impl Case {
         self
     }
 
-    pub(super) fn force(mut self, force: fn(&mut ClientConfig)) -> Self {
-        self.force = force;
-        self
-    }
-
     pub(super) fn check(self) {
-        let mut client = self.client.build().unwrap();
-        (self.force)(&mut client);
+        let client = self.client.build().unwrap();
         let server = self.server.build().unwrap();
         let error = refused(pair(client, server, self.by, self.tamper), self.by);
         assert_eq!(error.violation(), Some(self.violation), "{error}");

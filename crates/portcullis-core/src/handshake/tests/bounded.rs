@@ -157,7 +157,7 @@ fn thousands_of_extensions_with_one_of_them_twice() {
         tamper,
     );
     let error = refused(pair, By::Client);
-    assert_eq!(error.violation(), Some(Violation::DuplicateExtension));
+    assert_eq!(error.violation(), Some(Violation::DuplicateNegotiation));
 }
 
 #[test]

@@ -161,9 +161,6 @@ fn second_hello() -> Vec<Case> {
         second(V::KeyShareMissing, |hello| {
             hello.extensions.remove(E::KEY_SHARE)
         }),
-        second(V::EarlyDataAfterRetry, |hello| {
-            hello.extensions.add(E::EARLY_DATA, [])
-        }),
         second(V::UnexpectedCookie, |hello| {
             hello.extensions.add(E::COOKIE, [0, 1, 7])
         }),

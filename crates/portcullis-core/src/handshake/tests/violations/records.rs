@@ -243,7 +243,7 @@ fn messages() -> Vec<Case> {
                 );
             })
         }),
-        instead(V::DuplicateExtension, |raw| {
+        instead(V::DuplicateNegotiation, |raw| {
             encrypted_extensions(raw, |parts| parts.add(E::SERVER_NAME, []))
         }),
         instead(V::ExtensionNotOffered, |raw| {
@@ -256,7 +256,7 @@ fn messages() -> Vec<Case> {
             encrypted_extensions(raw, |parts| parts.add(E::KEY_SHARE, [0, 29, 0, 1, 0]))
         }),
         Case::new(
-            V::DuplicateExtension,
+            V::DuplicateNegotiation,
             By::Client,
             Stage::WaitClientHello,
             first(T::CLIENT_HELLO, |raw| {

@@ -8,7 +8,7 @@ use super::super::parts::{
     encrypted_extensions,
 };
 use super::super::tamper::{Put, first};
-use crate::config::MaxFragmentLength;
+use crate::config::{ClientConfig, MaxFragmentLength};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::{SignatureScheme, Stage, Violation as V};
 
@@ -103,13 +103,7 @@ fn extensions() -> Vec<Case> {
         parameters(V::RecordSizeLimitWithMaxFragment, |parts| {
             parts.add(E::MAX_FRAGMENT_LENGTH, [1]);
         })
-        .client(limited())
-        .force(|config| {
-            // The builder does not let one client ask for both.
-            let mut options = (*config.0).clone();
-            options.max_fragment_length = Some(MaxFragmentLength::Bytes512);
-            config.0 = options.into();
-        }),
+        .client(limited().max_fragment_length(MaxFragmentLength::Bytes512)),
     ]
 }
 
@@ -145,6 +139,22 @@ fn authentication() -> Vec<Case> {
         chain(V::ExtensionMisplaced, |certificate| {
             certificate.entries[0].1.add(E::KEY_SHARE, []);
         }),
+        // The algorithm of the key is one that nobody knows.
+        Case::new(
+            V::UnsupportedKey,
+            By::Server,
+            Stage::WaitCertificateVerify,
+            first(T::CERTIFICATE, |raw| {
+                const EC_PUBLIC_KEY: [u8; 7] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+                let mut raw = raw.to_vec();
+                let at = raw
+                    .windows(EC_PUBLIC_KEY.len())
+                    .position(|window| window == EC_PUBLIC_KEY);
+                raw[at.unwrap() + 6] = 0x7f;
+                vec![Put::Message(raw)]
+            }),
+        )
+        .client(ClientConfig::dangerous_builder_without_verification()),
         chain(V::DuplicateExtension, |certificate| {
             certificate.entries[0].1.add(E(0x1234), []);
             certificate.entries[0].1.add(E(0x1234), []);

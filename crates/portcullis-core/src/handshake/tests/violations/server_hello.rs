@@ -51,10 +51,10 @@ fn chosen() -> Vec<Case> {
         hello(V::LegacyVersionInServerHello, |hello| {
             hello.legacy_version = 0x0304
         }),
-        hello(V::SelectedVersionTooLow, |hello| {
+        hello(V::SelectedVersionNotOffered, |hello| {
             hello.extensions.set(E::SUPPORTED_VERSIONS, [3, 3]);
         }),
-        hello(V::SelectedVersionTooLow, |hello| {
+        hello(V::SelectedVersionNotOffered, |hello| {
             hello.extensions.set(E::SUPPORTED_VERSIONS, [0x7f, 28]);
         }),
         hello(V::SessionIdNotEchoed, |hello| hello.session_id[0] ^= 1),
@@ -122,6 +122,22 @@ fn retried() -> Vec<Case> {
             hello.random = HELLO_RETRY_REQUEST_RANDOM;
             hello.extensions.set(E::KEY_SHARE, [0, 29]);
         }),
+        after_retry(V::VersionChangedAfterRetry, |hello| {
+            hello.extensions.set(E::SUPPORTED_VERSIONS, [3, 3]);
+        }),
+        after_retry(V::VersionChangedAfterRetry, |hello| {
+            hello.extensions.remove(E::SUPPORTED_VERSIONS);
+        }),
+        // Nothing may follow a HelloRetryRequest before it is answered.
+        Case::new(
+            V::MessageAfterFlight,
+            By::Server,
+            Stage::WaitServerHello,
+            first(T::SERVER_HELLO, |raw| {
+                vec![Put::Message([raw, &[8, 0, 0, 2, 0, 0]].concat())]
+            }),
+        )
+        .server(retrying_server()),
         after_retry(V::SuiteChangedAfterRetry, |hello| hello.suite = 0x1301),
         after_retry(V::GroupChangedAfterRetry, |hello| {
             hello.extensions.body(E::KEY_SHARE)[1] = 29;
