@@ -3,7 +3,7 @@
 //! * `cargo run --example client`: asks a server of its own.
 //! * `cargo run --example client -- example.com:443`: asks for `/` over HTTP, trusting the
 //!   system's roots.
-//! * `cargo run --example client -- localhost:4433 root.pem`: trusting what is in a file.
+//! * `cargo run --example client -- intranet.example:443 roots.pem`: trusting what is in a file.
 
 use std::env;
 
