@@ -59,7 +59,7 @@ pub(crate) struct CredentialOptions {
 }
 
 /// What one connection is to do, and what is to be expected of it.
-#[derive(Clone, Debug)]
+#[derive(Default, Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) port: u16,
     pub(crate) shim_id: u64,
@@ -139,48 +139,6 @@ pub(crate) struct Expectations {
     pub(crate) no_peer_cert: bool,
     pub(crate) selected_credential: Option<i32>,
     pub(crate) client_ca_list: Option<String>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            port: 0,
-            shim_id: 0,
-            is_handshaker_supported: false,
-            server: false,
-            asynchronous: false,
-            resume_count: 0,
-            min_version: None,
-            max_version: None,
-            excluded_versions: Vec::new(),
-            default_credential: CredentialOptions::default(),
-            credentials: Vec::new(),
-            curves: Vec::new(),
-            key_shares: None,
-            tls13_ciphers: Vec::new(),
-            verify_prefs: Vec::new(),
-            server_preference: false,
-            host_name: None,
-            max_cert_list: None,
-            advertise_alpn: Vec::new(),
-            select_alpn: Vec::new(),
-            decline_alpn: false,
-            reject_alpn: false,
-            verify_peer: false,
-            verify_fail: false,
-            use_custom_verify_callback: false,
-            require_any_client_certificate: false,
-            fail_early_callback: false,
-            fail_ddos_callback: false,
-            fail_cert_callback: false,
-            fail_cert_callback_alert: 0,
-            private_key_delay_ms: 0,
-            no_op_extra_handshake: false,
-            handshake_never_done: false,
-            body: BodyOptions::default(),
-            expect: Expectations::default(),
-        }
-    }
 }
 
 /// The options of the first connection, of the later ones, and after early data was rejected.
