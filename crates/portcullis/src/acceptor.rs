@@ -24,6 +24,12 @@ pub struct TlsAcceptor {
     conduct: Conduct,
 }
 
+impl From<ServerConfig> for TlsAcceptor {
+    fn from(config: ServerConfig) -> Self {
+        Self::new(config)
+    }
+}
+
 impl TlsAcceptor {
     /// An acceptor with a handshake timeout of 10 seconds and the answers of the configuration.
     pub fn new(config: ServerConfig) -> Self {

@@ -33,13 +33,18 @@ pub struct TlsListener {
 impl TlsListener {
     /// Listens on an address with the default options; the first that can be bound to.
     ///
+    /// Takes a [`ServerConfig`](crate::ServerConfig), or an acceptor with answers and timeouts.
+    ///
     /// # Errors
     /// Those of binding a socket.
     ///
     /// # Cancel safety
     /// Dropped, nothing is bound.
-    pub async fn bind(address: impl ToSocketAddrs, config: ServerConfig) -> io::Result<Self> {
-        Self::bind_with(address, TlsAcceptor::new(config), &ListenOptions::default()).await
+    pub async fn bind(
+        address: impl ToSocketAddrs,
+        acceptor: impl Into<TlsAcceptor>,
+    ) -> io::Result<Self> {
+        Self::bind_with(address, acceptor, &ListenOptions::default()).await
     }
 
     /// Listens with options of the caller's.
@@ -51,9 +56,10 @@ impl TlsListener {
     /// Dropped, nothing is bound.
     pub async fn bind_with(
         address: impl ToSocketAddrs,
-        acceptor: TlsAcceptor,
+        acceptor: impl Into<TlsAcceptor>,
         options: &ListenOptions,
     ) -> io::Result<Self> {
+        let acceptor = acceptor.into();
         let mut last = io::Error::new(
             io::ErrorKind::InvalidInput,
             "there is no address to bind to",

@@ -59,7 +59,7 @@ pub(crate) struct CredentialOptions {
 }
 
 /// What one connection is to do, and what is to be expected of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Default, Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) port: u16,
     pub(crate) shim_id: u64,

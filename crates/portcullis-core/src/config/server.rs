@@ -197,7 +197,8 @@ impl ServerConfigBuilder {
             && !self.server.policy.asked.hello
         {
             return Err(Misuse::new(
-                "there is no identity: a server needs a certificate and its key; add one",
+                "there is no identity: a server needs a certificate and its key; add one, or have it \
+                 asked for with ask_identity",
             ));
         }
         let authorities = self.server.certificate_authorities.iter().flatten();

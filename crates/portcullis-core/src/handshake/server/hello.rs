@@ -189,7 +189,7 @@ fn choose(
             };
             let request = hello_retry_request(&hello, suite, group, cookie.as_ref());
             cx.send(&mut transcript, &request);
-            if config.policy.middlebox_compatibility || !hello.legacy_session_id.is_empty() {
+            if !hello.legacy_session_id.is_empty() {
                 cx.outgoing.change_cipher_spec()?;
             }
             Ok(WaitSecondClientHello {

@@ -145,10 +145,8 @@ fn send_server_hello(
         },
     );
     cx.send(&mut transcript, &message);
-    // D.4: a client in compatibility mode sends a session id and must get this, once; there may
-    // be middleboxes in front of others as well.
-    let compatible = negotiated.config.policy.middlebox_compatibility;
-    if (compatible || !hello.legacy_session_id.is_empty()) && !retried {
+    // D.4: a client in compatibility mode sends a session id, and gets this once.
+    if !hello.legacy_session_id.is_empty() && !retried {
         cx.outgoing.change_cipher_spec()?;
     }
 

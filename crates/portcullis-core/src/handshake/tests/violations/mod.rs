@@ -79,7 +79,7 @@ const APART: &[(Violation, &str)] = &[
     (Violation::AeadLimitReached, "aead_limit_reached"),
     (
         Violation::WrongOuterType,
-        "record::tests::incoming::unprotected_records_under_keys",
+        "record::tests::incoming::protected_records_of_another_outer_type",
     ),
 ];
 

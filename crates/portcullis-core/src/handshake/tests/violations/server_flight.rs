@@ -139,6 +139,22 @@ fn authentication() -> Vec<Case> {
         chain(V::ExtensionMisplaced, |certificate| {
             certificate.entries[0].1.add(E::KEY_SHARE, []);
         }),
+        // The algorithm of the key is one that nobody knows.
+        Case::new(
+            V::UnsupportedKey,
+            By::Server,
+            Stage::WaitCertificateVerify,
+            first(T::CERTIFICATE, |raw| {
+                const EC_PUBLIC_KEY: [u8; 7] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+                let mut raw = raw.to_vec();
+                let at = raw
+                    .windows(EC_PUBLIC_KEY.len())
+                    .position(|window| window == EC_PUBLIC_KEY);
+                raw[at.unwrap() + 6] = 0x7f;
+                vec![Put::Message(raw)]
+            }),
+        )
+        .client(ClientConfig::dangerous_builder_without_verification()),
         chain(V::DuplicateExtension, |certificate| {
             certificate.entries[0].1.add(E(0x1234), []);
             certificate.entries[0].1.add(E(0x1234), []);
@@ -187,21 +203,6 @@ fn authentication() -> Vec<Case> {
                 .clear_identities()
                 .identity(ed25519_identity().clone()),
         ),
-        // A key of a kind that does not exist: id-ecPublicKey with another last arc.
-        Case::new(
-            V::UnsupportedKey,
-            By::Server,
-            verify,
-            first(T::CERTIFICATE, |raw| {
-                vec![Put::Message(certificate(raw, |parts| {
-                    const EC_PUBLIC_KEY: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
-                    let leaf = &mut parts.entries[0].0;
-                    let at = leaf.windows(7).position(|arcs| arcs == EC_PUBLIC_KEY);
-                    leaf[at.unwrap() + 6] = 9;
-                }))]
-            }),
-        )
-        .client(ClientConfig::dangerous_builder_without_verification()),
         proof(
             V::FinishedMismatch,
             T::FINISHED,

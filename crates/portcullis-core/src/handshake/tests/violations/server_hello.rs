@@ -123,18 +123,18 @@ fn retried() -> Vec<Case> {
             hello.extensions.set(E::KEY_SHARE, [0, 29]);
         }),
         after_retry(V::VersionChangedAfterRetry, |hello| {
-            hello.extensions.remove(E::SUPPORTED_VERSIONS);
-        }),
-        after_retry(V::VersionChangedAfterRetry, |hello| {
             hello.extensions.set(E::SUPPORTED_VERSIONS, [3, 3]);
         }),
-        // The ServerHello begins before there was a second ClientHello.
+        after_retry(V::VersionChangedAfterRetry, |hello| {
+            hello.extensions.remove(E::SUPPORTED_VERSIONS);
+        }),
+        // Nothing may follow a HelloRetryRequest before it is answered.
         Case::new(
             V::MessageAfterFlight,
             By::Server,
             Stage::WaitServerHello,
             first(T::SERVER_HELLO, |raw| {
-                vec![Put::Message(raw.to_vec()), Put::Unhashed(vec![2])]
+                vec![Put::Message([raw, &[8, 0, 0, 2, 0, 0]].concat())]
             }),
         )
         .server(retrying_server()),
