@@ -125,7 +125,6 @@ fn our_server() {
         .identity(identity)
         .groups([NamedGroup::X25519])
         .cipher_suites([CipherSuite::TLS_AES_128_GCM_SHA256])
-        .middlebox_compatibility(false)
         .build()
         .unwrap();
     let server_random = hex(SERVER_HELLO)[6..38].to_vec();
