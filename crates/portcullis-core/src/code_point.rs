@@ -22,6 +22,16 @@ macro_rules! code_points {
             }
         }
 
+        impl $name {
+            /// The value of this name, whatever its case, or `None` if this build does not know it.
+            $vis fn from_name(name: &str) -> Option<Self> {
+                $(if name.eq_ignore_ascii_case($text) {
+                    return Some(Self($value));
+                })+
+                None
+            }
+        }
+
         impl core::fmt::Display for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 match self.name() {

@@ -15,7 +15,8 @@ pub enum KeyShares {
     /// The first group; when that is a post-quantum hybrid, also the classical group inside it
     /// if it is offered, since that share costs nothing more to make.
     Preferred,
-    /// Just these, in this order. They must be among the groups.
+    /// Just these, in this order. They must be among the groups. With none the server chooses
+    /// by HelloRetryRequest, at the price of a round trip.
     Groups(Vec<NamedGroup>),
 }
 
@@ -280,7 +281,7 @@ macro_rules! common_options {
         }
 
         /// Whether the handshake looks like TLS 1.2 to middleboxes (C22; RFC 8446 D.4).
-        /// Default: yes. A server follows its client.
+        /// Default: yes. A server that does not follows its client.
         pub fn middlebox_compatibility(mut self, on: bool) -> Self {
             self.$role.policy.middlebox_compatibility = on;
             self

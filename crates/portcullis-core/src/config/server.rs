@@ -23,6 +23,7 @@ pub(crate) struct ServerOptions {
     pub(crate) send_certificate_authorities: bool,
     pub(crate) honor_cipher_order: bool,
     pub(crate) honor_group_order: bool,
+    pub(crate) retry_for_better_group: bool,
     pub(crate) chacha20_for_mobile: bool,
     pub(crate) refuse_unknown_names: bool,
     pub(crate) cookie: bool,
@@ -61,6 +62,7 @@ impl ServerConfig {
                 send_certificate_authorities: true,
                 honor_cipher_order: true,
                 honor_group_order: true,
+                retry_for_better_group: false,
                 chacha20_for_mobile: true,
                 refuse_unknown_names: false,
                 cookie: false,
@@ -135,6 +137,14 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// Whether a client is asked for another hello when the best group in common is one it has
+    /// sent no share for, although it has sent a share for another: one more round trip.
+    /// Default: no, except to reach a post-quantum hybrid.
+    pub fn retry_for_better_group(mut self, on: bool) -> Self {
+        self.server.retry_for_better_group = on;
+        self
+    }
+
     /// Whether a client that puts ChaCha20 first gets it although this server prefers AES: such
     /// a client has no AES hardware. Default: yes.
     pub fn chacha20_for_clients_without_aes(mut self, on: bool) -> Self {
@@ -174,7 +184,8 @@ impl ServerConfigBuilder {
             && !self.server.policy.asked.hello
         {
             return Err(Misuse::new(
-                "there is no identity: a server needs a certificate and its key; add one",
+                "there is no identity: a server needs a certificate and its key; add one, or have it \
+                 asked for with ask_identity",
             ));
         }
         match &self.server.client_authentication {

@@ -28,7 +28,8 @@ pub(super) fn cipher_suite(
 ///
 /// The order decides among all shared groups, except that a post-quantum hybrid is never
 /// passed over for a classical group only because its share is missing: that costs one round
-/// trip and is worth it; among classical groups one with a share wins.
+/// trip and is worth it; among classical groups one with a share wins, unless
+/// `retry_for_better_group` says otherwise.
 pub(super) fn group(
     config: &ServerOptions,
     offered: impl Iterator<Item = NamedGroup> + Clone,
@@ -58,8 +59,8 @@ pub(super) fn group(
         });
     }
     Some(match pick(&has_share) {
-        Some(group) => Group::Shared(group),
-        None => Group::Retry(best),
+        Some(group) if !config.retry_for_better_group => Group::Shared(group),
+        _ => Group::Retry(best),
     })
 }
 
