@@ -30,6 +30,8 @@ pub struct Handshake {
     error: Option<Error>,
     now: UnixTime,
     observe: bool,
+    #[cfg(test)]
+    tamper: Option<crate::handshake::tests::Tamper>,
 }
 
 impl core::fmt::Debug for Handshake {
@@ -65,23 +67,53 @@ impl Handshake {
         Self::client_with_random(config, name, Random::system())
     }
 
+    /// Starts as a client whose random bytes follow from `seed`: **for tests and fuzzing only**.
+    /// Keys of ML-KEM and signatures stay random.
+    ///
+    /// # Errors
+    /// When key generation fails.
+    #[cfg(feature = "deterministic")]
+    pub fn dangerous_client_from_seed(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        Self::client_with_random(config, name, Random::seeded(seed))
+    }
+
+    /// Starts as a server whose random bytes follow from `seed`: **for tests and fuzzing only**.
+    #[cfg(feature = "deterministic")]
+    pub fn dangerous_server_from_seed(config: ServerConfig, seed: u64) -> Self {
+        Self::server_with_random(config, Random::seeded(seed))
+    }
+
     pub(crate) fn client_with_random(
         config: ClientConfig,
         name: ServerName<'static>,
         random: Random,
     ) -> Result<Self, Error> {
-        let mut this = Self::new(
+        let mut this = Self::new_client(&config, random);
+        this.start_client(config, name)?;
+        Ok(this)
+    }
+
+    fn new_client(config: &ClientConfig, random: Random) -> Self {
+        Self::new(
             Role::Client,
             config.0.policy.max_handshake_size,
             config.0.policy.observe_messages,
             random,
-        );
-        let started = crate::handshake::client::start(config.0, name, &mut this.cx());
-        match started {
-            Ok(state) => this.state = Some(state),
-            Err(abort) => return Err(abort.into_error(Stage::Start)),
-        }
-        Ok(this)
+        )
+    }
+
+    fn start_client(
+        &mut self,
+        config: ClientConfig,
+        name: ServerName<'static>,
+    ) -> Result<(), Error> {
+        let started = crate::handshake::client::start(config.0, name, &mut self.cx());
+        self.state = Some(started.map_err(|abort| abort.into_error(Stage::Start))?);
+        Ok(())
     }
 
     /// Starts as a server.
@@ -113,6 +145,8 @@ impl Handshake {
             error: None,
             now: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
             observe,
+            #[cfg(test)]
+            tamper: None,
         }
     }
 
@@ -124,6 +158,8 @@ impl Handshake {
             events: &mut self.events,
             now: self.now,
             observe: self.observe,
+            #[cfg(test)]
+            tamper: &mut self.tamper,
         }
     }
 
@@ -337,5 +373,42 @@ impl Handshake {
         self.question = None;
         self.waiting_for = None;
         self.error = Some(abort.into_error(stage));
+    }
+}
+
+/// What a test does to make one end break the rules.
+#[cfg(test)]
+impl Handshake {
+    /// A client whose messages, from the first hello on, pass through `tamper`.
+    pub(crate) fn client_tampering(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        random: Random,
+        tamper: crate::handshake::tests::Tamper,
+    ) -> Self {
+        let mut this = Self::new_client(&config, random);
+        this.tamper = Some(tamper);
+        this.start_client(config, name).unwrap();
+        this
+    }
+
+    /// Has all further messages pass through `tamper`.
+    pub(crate) fn tamper(&mut self, tamper: crate::handshake::tests::Tamper) {
+        self.tamper = Some(tamper);
+    }
+
+    /// Puts something on the wire, whatever the state.
+    pub(crate) fn put(&mut self, put: &crate::handshake::tests::Put) {
+        crate::handshake::tests::put(&mut self.cx(), put, &mut |_| {});
+    }
+
+    /// Makes the current read key as old as its cipher lets it become.
+    pub(crate) fn wear_out_read_key(&mut self) {
+        self.incoming.wear_out();
+    }
+
+    /// Bytes that are held for the peer's messages.
+    pub(crate) fn held(&self) -> usize {
+        self.incoming.held()
     }
 }

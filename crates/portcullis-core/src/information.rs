@@ -114,7 +114,7 @@ impl ConnectionInformation {
     ) -> Result<(), Misuse> {
         self.0.exporter.export(label, context, out).map_err(|_| {
             Misuse::new(
-                "export_keying_material: the label may have 1 to 249 bytes, the output 255 hashes",
+                "export_keying_material: the label may have at most 249 bytes, the output 255 hashes",
             )
         })
     }

@@ -26,6 +26,11 @@ code_points! {
     }
 }
 
+impl ProtocolVersion {
+    /// The versions this build speaks, newest first (B24).
+    pub const SUPPORTED: &'static [Self] = &[Self::TLS_1_3];
+}
+
 /// The end of ServerHello.random when a TLS 1.3 server was talked down to TLS 1.2 (§4.1.3).
 pub(crate) const DOWNGRADE_TO_TLS_1_2: [u8; 8] = *b"DOWNGRD\x01";
 /// The same for TLS 1.1 and below.

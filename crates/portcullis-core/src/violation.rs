@@ -54,12 +54,14 @@ violations! {
         RecordBeyondLimit => RECORD_OVERFLOW, "RFC 8449 §4", "the peer sent a record longer than the limit it was told";
         BadRecordMac => BAD_RECORD_MAC, "§5.2", "the peer sent a record that does not open under the current key";
         NoContentType => UNEXPECTED_MESSAGE, "§5.4", "the peer sent a protected record with nothing but padding";
-        UnprotectedRecord => UNEXPECTED_MESSAGE, "§5", "the peer sent an unprotected record where a protected one is due";
+        WrongOuterType => UNEXPECTED_MESSAGE, "§5.2", "the peer sent a protected record whose outer type is not application_data";
+        UnprotectedRecord => BAD_RECORD_MAC, "§5.2", "the peer sent an unprotected record where a protected one is due";
         EmptyRecord => UNEXPECTED_MESSAGE, "§5.1", "the peer sent an empty handshake or alert record";
         TooManyEmptyRecords => UNEXPECTED_MESSAGE, "§5.1", "the peer sent too many empty records in a row";
         MalformedChangeCipherSpec => UNEXPECTED_MESSAGE, "§5", "the peer sent a change_cipher_spec that is not the single byte 1";
         UnexpectedChangeCipherSpec => UNEXPECTED_MESSAGE, "§5", "the peer sent a change_cipher_spec where none is allowed";
         TooManyChangeCipherSpecs => UNEXPECTED_MESSAGE, "§5, D.4", "the peer sent more change_cipher_spec records than middlebox compatibility needs";
+        MessageAfterFlight => UNEXPECTED_MESSAGE, "§2.1, §5.1", "the peer sent handshake bytes before it had seen what they have to answer";
         InterleavedRecord => UNEXPECTED_MESSAGE, "§5.1", "the peer put another record between the fragments of a handshake message";
         MessageSpansKeyChange => UNEXPECTED_MESSAGE, "§5.1", "the peer sent handshake bytes beyond a message after which the keys change";
         ApplicationDataTooEarly => UNEXPECTED_MESSAGE, "§2", "the peer sent application data before the handshake was over";
@@ -70,7 +72,6 @@ violations! {
         MalformedAlert => DECODE_ERROR, "§6", "the peer sent an alert that is not two bytes";
         UnknownAlertLevel => ILLEGAL_PARAMETER, "§6", "the peer sent an alert of an unknown level";
         TooManyWarnings => UNEXPECTED_MESSAGE, "§6", "the peer sent too many warning alerts";
-        DataAfterClose => UNEXPECTED_MESSAGE, "§6.1", "the peer sent data after its close_notify";
     }
     "handshake messages" {
         UnexpectedMessage => UNEXPECTED_MESSAGE, "§4", "the peer sent a handshake message that does not belong here";
@@ -79,18 +80,18 @@ violations! {
         MalformedMessage => DECODE_ERROR, "§6.2", "the peer sent a message that cannot be decoded";
         MalformedExtension => DECODE_ERROR, "§4.2", "the peer sent an extension that cannot be decoded";
         DuplicateExtension => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension twice in one message";
+        DuplicateNegotiation => DECODE_ERROR, "§4.2", "the peer sent an extension twice in its ClientHello or EncryptedExtensions";
         ExtensionNotOffered => UNSUPPORTED_EXTENSION, "§4.2", "the peer answered an extension that was not offered";
         ExtensionMisplaced => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension in a message it does not belong to";
     }
     "ServerHello and HelloRetryRequest" {
         VersionNotOffered => PROTOCOL_VERSION, "§4.1.3", "the server selected a version that was not offered";
         LegacyVersionInServerHello => ILLEGAL_PARAMETER, "§4.1.3", "the server sent a legacy_version that is not TLS 1.2";
-        SelectedVersionTooLow => ILLEGAL_PARAMETER, "§4.2.1", "the server selected a version below TLS 1.3 in supported_versions";
+        SelectedVersionNotOffered => ILLEGAL_PARAMETER, "§4.2.1", "the server selected a version in supported_versions that was not offered";
         DowngradeDetected => ILLEGAL_PARAMETER, "§4.1.3", "the server says that it was talked down from TLS 1.3";
         SessionIdNotEchoed => ILLEGAL_PARAMETER, "§4.1.3", "the server did not echo legacy_session_id";
         SuiteNotOffered => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a cipher suite that was not offered";
-        SuiteNotForVersion => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a cipher suite of another protocol version";
-        CompressionSelected => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a compression method";
+        CompressionSelected => DECODE_ERROR, "§4.1.3", "the server selected a compression method";
         ServerKeyShareMissing => MISSING_EXTENSION, "§4.2.8", "the server sent no key share";
         KeyShareGroupNotOffered => ILLEGAL_PARAMETER, "§4.2.8", "the server sent a key share of a group for which there was none";
         BadKeyShare => ILLEGAL_PARAMETER, "§4.2.8", "the peer sent a key share that is not a valid public key of its group";
@@ -99,8 +100,8 @@ violations! {
         RetryGroupAlreadyShared => ILLEGAL_PARAMETER, "§4.2.8", "the server asked for a key share that the first hello already had";
         SecondRetry => UNEXPECTED_MESSAGE, "§4.1.4", "the server sent a second HelloRetryRequest";
         SuiteChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another cipher suite than in its HelloRetryRequest";
+        VersionChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another version than in its HelloRetryRequest";
         GroupChangedAfterRetry => ILLEGAL_PARAMETER, "§4.2.8", "the server selected another group than in its HelloRetryRequest";
-        EmptyCookie => DECODE_ERROR, "§4.2.2", "the peer sent an empty cookie";
     }
     "EncryptedExtensions" {
         ProtocolNotOffered => ILLEGAL_PARAMETER, "RFC 7301 §3.1", "the server selected an application protocol that was not offered";
@@ -116,16 +117,15 @@ violations! {
         CertificateContextMismatch => ILLEGAL_PARAMETER, "§4.4.2", "the peer's Certificate does not carry the context of the request";
         NoServerCertificate => DECODE_ERROR, "§4.4.2.4", "the server sent an empty certificate list";
         NoClientCertificate => CERTIFICATE_REQUIRED, "§4.4.2.4", "the client sent no certificate although one is required";
-        EmptyCertificateEntry => DECODE_ERROR, "§4.4.2", "the peer sent an empty certificate in its list";
         SchemeNotOffered => ILLEGAL_PARAMETER, "§4.4.3", "the peer signed with a scheme that was not offered";
         SchemeDoesNotFitKey => ILLEGAL_PARAMETER, "§4.4.3", "the peer signed with a scheme that does not fit the key in its certificate";
+        UnsupportedKey => UNSUPPORTED_CERTIFICATE, "§4.4.2.2", "the peer's certificate has a key of a kind that is not supported";
         BadSignature => DECRYPT_ERROR, "§4.4.3", "the peer's CertificateVerify signature does not verify";
         FinishedMismatch => DECRYPT_ERROR, "§4.4.4", "the peer's Finished does not match the handshake";
     }
     "ClientHello" {
         NotTls => UNEXPECTED_MESSAGE, "§5", "the peer does not speak TLS";
         UnsupportedVersion => PROTOCOL_VERSION, "§4.2.1", "the client offered no version that is enabled here";
-        InappropriateFallback => INAPPROPRIATE_FALLBACK, "RFC 7507 §3", "the client fell back although a better version is enabled here";
         LegacyVersionInClientHello => PROTOCOL_VERSION, "§4.1.2", "the client sent a legacy_version older than TLS 1.0";
         CompressionOffered => ILLEGAL_PARAMETER, "§4.1.2", "the client offered compression together with TLS 1.3";
         NoSharedCipherSuite => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no cipher suite that is enabled here";
@@ -145,7 +145,6 @@ violations! {
         RetryIgnored => ILLEGAL_PARAMETER, "§4.1.2", "the client's second hello does not have just the key share it was asked for";
         BadCookie => ILLEGAL_PARAMETER, "§4.2.2", "the client did not send back the cookie it was given";
         UnexpectedCookie => ILLEGAL_PARAMETER, "§4.2.2", "the client sent a cookie that it was not given";
-        EarlyDataAfterRetry => ILLEGAL_PARAMETER, "§4.2.10", "the client offered early data in its second hello";
     }
     "after the handshake" {
         BadKeyUpdate => ILLEGAL_PARAMETER, "§4.6.3", "the peer sent a KeyUpdate with an unknown request";

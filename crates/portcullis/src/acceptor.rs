@@ -10,7 +10,8 @@ use portcullis_core::config::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::answers::{Answers, Questions, SharedAnswers};
-use crate::driver::{Conduct, Driver};
+use crate::conduct::Conduct;
+use crate::driver::Driver;
 use crate::error::{Error, HandshakeError};
 use crate::handshake::{PausedServer, complete, deadline};
 use crate::key_log::KeyLog;
@@ -21,6 +22,12 @@ use crate::stream::TlsStream;
 pub struct TlsAcceptor {
     config: ServerConfig,
     conduct: Conduct,
+}
+
+impl From<ServerConfig> for TlsAcceptor {
+    fn from(config: ServerConfig) -> Self {
+        Self::new(config)
+    }
 }
 
 impl TlsAcceptor {

@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
 
 use crate::answers::{Answers, Questions, SharedAnswers};
-use crate::driver::{Conduct, Driver};
+use crate::conduct::Conduct;
+use crate::driver::Driver;
 use crate::error::{Error, HandshakeError};
 use crate::handshake::{PausedClient, complete, deadline};
 use crate::key_log::KeyLog;

@@ -1,17 +1,74 @@
-//! TLS for Tokio.
+//! TLS for Tokio, on a protocol core that does no I/O (`portcullis-core`, re-exported here as far
+//! as users need it).
 //!
-//! [`TlsListener`], [`TlsAcceptor`] and [`TlsConnector`] make [`TlsStream`]s. A stream is read
-//! and written as any other (passive delivery), or turned into a stream of messages with
-//! [`TlsStream::into_active`]. Everything a handshake has to decide can be answered
-//! asynchronously: see [`Answers`].
+//! # A guided tour
 //!
-//! The protocol itself is in `portcullis-core`, which does no I/O; what users need of it is
-//! re-exported here.
+//! **Configure.** A [`ServerConfig`] has an [`Identity`], which is a certificate chain with its
+//! key; a [`ClientConfig`] has the [`Roots`] it trusts. Both are made by builders that refuse what
+//! cannot work, and are cheap to clone. What else can be set: [`config`], [`suite`], [`NamedGroup`].
+//!
+//! **Connect.** [`TlsConnector`] connects over TCP, or [upgrades](TlsConnector::upgrade) any
+//! transport. [`TlsListener`] accepts in two steps, so that a slow client stops nobody:
+//! [`accept`](TlsListener::accept) and then [`Incoming::handshake`] in any task; or it runs many
+//! handshakes at once, as [`Connections`]. [`TlsAcceptor`] is the server's side of a transport
+//! that is there already.
+//!
+//! **Decide.** Which configuration, which certificate, the signature, whether to trust the peer:
+//! each is a question, and [`Answers`] answers it in an `async fn`. For the frequent ones there
+//! are [`answers::identity_by_name`], [`answers::signer`] and [`answers::further_check`]. A
+//! handshake can also be stopped at the peer's hello and looked at: [`Incoming::pause_at_hello`],
+//! [`PausedServer`], [`PausedClient`].
+//!
+//! **Read and write.** [`TlsStream`] is an `AsyncRead`, `AsyncBufRead` and `AsyncWrite`, with
+//! [`recv`](TlsStream::recv) and [`send`](TlsStream::send) besides. It knows what was
+//! [negotiated](TlsStream::information), [splits](TlsStream::into_split) into halves for two
+//! tasks, and [turns](TlsStream::into_active) into an [`ActiveStream`] of [`Message`]s that come
+//! by themselves, as many as [`Active`] says.
+//!
+//! **End.** [`shutdown`](tokio::io::AsyncWriteExt::shutdown) closes the write side,
+//! [`close`](TlsStream::close) both, [`downgrade`](TlsStream::downgrade) gives the transport back
+//! for plain text. An [`Error`] says what happened, at which [`Stage`], and who sent which alert.
+//!
+//! ```
+//! use portcullis::{ClientConfig, Identity, Roots, ServerConfig, ServerName};
+//! use portcullis::{TlsConnector, TlsListener};
+//! use tokio::io::AsyncWriteExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A certificate made just now; see `Identity::from_pem_files` for one that is there.
+//! let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+//! let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+//! let config = ServerConfig::builder()
+//!     .identity(Identity::from_pem(pem.as_bytes(), None)?)
+//!     .build()?;
+//! let listener = TlsListener::bind("127.0.0.1:0", config).await?;
+//! let address = listener.local_addr()?;
+//! let server = tokio::spawn(async move {
+//!     let mut stream = listener.accept().await?.handshake().await?;
+//!     let word = stream.recv(5).await?;
+//!     stream.send(&[b"<", &word, b">"]).await?;
+//!     stream.shutdown().await
+//! });
+//!
+//! let config = ClientConfig::builder(Roots::from_pem(made.cert.pem().as_bytes())?).build()?;
+//! let name = ServerName::try_from("localhost")?;
+//! let mut stream = TlsConnector::new(config).connect(address, name).await?;
+//! stream.send(&[b"hello"]).await?;
+//! assert_eq!(&stream.recv(0).await?[..], b"<hello>");
+//! // Then the server closes.
+//! assert!(stream.recv(0).await.is_err_and(|error| error.is_closed()));
+//! # server.await??;
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 
 mod acceptor;
 pub mod answers;
+mod conduct;
+mod connections;
 mod connector;
 mod delivery;
 mod driver;
@@ -24,22 +81,25 @@ mod scratch;
 mod shutdown;
 mod socket;
 mod split;
+mod split_io;
 mod statistics;
 mod stream;
 mod write;
 
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
+pub use connections::{ConnectionError, Connections};
 pub use connector::TlsConnector;
 pub use delivery::{Active, ActiveStream, Message, Source};
 pub use error::{Error, HandshakeError};
 pub use handshake::{PausedClient, PausedServer};
 pub use key_log::{KeyLog, KeyLogFile};
-pub use listener::{ConnectionError, Connections, Incoming, TlsListener};
+pub use listener::{Incoming, TlsListener};
 pub use read::EofPolicy;
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
-pub use split::{ReadHalf, ReuniteError, SplitIo, WriteHalf};
+pub use split::{ReadHalf, ReuniteError, WriteHalf};
+pub use split_io::SplitIo;
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
 
@@ -51,3 +111,8 @@ pub use portcullis_core::{
     Violation, config, question, suite, x509,
 };
 pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};
+
+/// The README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

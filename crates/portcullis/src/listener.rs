@@ -3,18 +3,17 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_core::Stream;
 use portcullis_core::config::ServerConfig;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
-use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
 use crate::acceptor::TlsAcceptor;
-use crate::error::{Error, HandshakeError};
+use crate::connections::Connections;
+use crate::error::HandshakeError;
 use crate::handshake::PausedServer;
 use crate::socket::ListenOptions;
 use crate::stream::TlsStream;
@@ -34,13 +33,18 @@ pub struct TlsListener {
 impl TlsListener {
     /// Listens on an address with the default options; the first that can be bound to.
     ///
+    /// Takes a [`ServerConfig`](crate::ServerConfig), or an acceptor with answers and timeouts.
+    ///
     /// # Errors
     /// Those of binding a socket.
     ///
     /// # Cancel safety
     /// Dropped, nothing is bound.
-    pub async fn bind(address: impl ToSocketAddrs, config: ServerConfig) -> io::Result<Self> {
-        Self::bind_with(address, TlsAcceptor::new(config), &ListenOptions::default()).await
+    pub async fn bind(
+        address: impl ToSocketAddrs,
+        acceptor: impl Into<TlsAcceptor>,
+    ) -> io::Result<Self> {
+        Self::bind_with(address, acceptor, &ListenOptions::default()).await
     }
 
     /// Listens with options of the caller's.
@@ -52,9 +56,10 @@ impl TlsListener {
     /// Dropped, nothing is bound.
     pub async fn bind_with(
         address: impl ToSocketAddrs,
-        acceptor: TlsAcceptor,
+        acceptor: impl Into<TlsAcceptor>,
         options: &ListenOptions,
     ) -> io::Result<Self> {
+        let acceptor = acceptor.into();
         let mut last = io::Error::new(
             io::ErrorKind::InvalidInput,
             "there is no address to bind to",
@@ -133,7 +138,11 @@ impl TlsListener {
         std::future::poll_fn(|cx| self.poll_accept(cx, &mut retry)).await
     }
 
-    fn poll_accept(&self, cx: &mut Context<'_>, retry: &mut Retry) -> Poll<io::Result<Incoming>> {
+    pub(crate) fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+        retry: &mut Retry,
+    ) -> Poll<io::Result<Incoming>> {
         loop {
             ready!(retry.poll_ready(cx));
             match ready!(self.listener.poll_accept(cx)) {
@@ -157,7 +166,11 @@ impl TlsListener {
                         tracing::warn!(%error, "accepting pauses");
                         retry.back_off();
                     }
-                    Fault::Listener => return Poll::Ready(Err(error)),
+                    Fault::Listener => {
+                        // Whoever tries again at once does not turn in circles.
+                        retry.back_off();
+                        return Poll::Ready(Err(error));
+                    }
                 },
             }
         }
@@ -170,12 +183,7 @@ impl TlsListener {
     /// wait in the system's backlog: give a limit well above what is to be withstood. Each
     /// handshake ends by its timeout at the latest.
     pub fn connections(self, limit: usize) -> Connections {
-        Connections {
-            listener: self,
-            limit: limit.max(1),
-            handshakes: JoinSet::new(),
-            retry: Retry::default(),
-        }
+        Connections::new(self, limit)
     }
 }
 
@@ -222,7 +230,7 @@ const EXHAUSTION: [i32; 2] = [10024, 10055];
 
 /// When to try again.
 #[derive(Debug, Default)]
-struct Retry {
+pub(crate) struct Retry {
     pause: Option<Pin<Box<Sleep>>>,
     last: Duration,
 }
@@ -308,117 +316,5 @@ impl Incoming {
         self.acceptor
             .pause_at_hello_from(self.io, Some(self.peer))
             .await
-    }
-}
-
-/// A handshake of [`Connections`] that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{peer_addr}: {error}")]
-pub struct ConnectionError {
-    /// Whose it was.
-    pub peer_addr: SocketAddr,
-    /// Why it failed.
-    #[source]
-    pub error: Error,
-}
-
-type Shaken = (SocketAddr, Result<TlsStream<TcpStream>, Error>);
-
-/// Connections whose handshake is over, in the order in which they finished: a stream of
-/// `io::Result<Result<TlsStream, ConnectionError>>`.
-///
-/// An inner error is one failed handshake and means nothing for the others. An outer error is
-/// the listening socket's; the stream goes on if it is polled again. It never ends.
-///
-/// Dropped, the handshakes under way are aborted.
-#[derive(Debug)]
-#[must_use = "connections are accepted when the stream is polled"]
-pub struct Connections {
-    listener: TlsListener,
-    limit: usize,
-    handshakes: JoinSet<Shaken>,
-    retry: Retry,
-}
-
-impl Connections {
-    /// The listener.
-    pub fn listener(&self) -> &TlsListener {
-        &self.listener
-    }
-
-    /// The listener, e.g. to change its acceptor.
-    pub fn listener_mut(&mut self) -> &mut TlsListener {
-        &mut self.listener
-    }
-
-    /// Handshakes that are under way, or finished and not taken.
-    pub fn handshakes(&self) -> usize {
-        self.handshakes.len()
-    }
-
-    /// The next connection whose handshake succeeds; failed handshakes are logged and passed
-    /// over.
-    ///
-    /// # Errors
-    /// The listening socket's.
-    ///
-    /// # Cancel safety
-    /// Dropped, no connection is lost.
-    pub async fn accept(&mut self) -> io::Result<(TlsStream<TcpStream>, SocketAddr)> {
-        loop {
-            match std::future::poll_fn(|cx| self.poll_finished(cx)).await? {
-                (peer, Ok(stream)) => return Ok((stream, peer)),
-                (peer, Err(error)) => tracing::debug!(%peer, %error, "a handshake failed"),
-            }
-        }
-    }
-
-    /// Stops listening, and finishes the handshakes under way.
-    ///
-    /// # Cancel safety
-    /// Dropped, they are aborted.
-    pub async fn finish(mut self) -> Vec<Result<TlsStream<TcpStream>, ConnectionError>> {
-        let mut finished = Vec::with_capacity(self.handshakes.len());
-        drop(self.listener);
-        while let Some(joined) = self.handshakes.join_next().await {
-            if let Ok((peer_addr, result)) = joined {
-                finished.push(result.map_err(|error| ConnectionError { peer_addr, error }));
-            }
-        }
-        finished
-    }
-
-    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Shaken>> {
-        loop {
-            match self.handshakes.poll_join_next(cx) {
-                Poll::Ready(Some(Ok(shaken))) => return Poll::Ready(Ok(shaken)),
-                // An answer that panicked costs its own connection only.
-                Poll::Ready(Some(Err(error))) => {
-                    tracing::error!(%error, "a handshake did not come to its end");
-                    continue;
-                }
-                Poll::Ready(None) | Poll::Pending => {}
-            }
-            if self.handshakes.len() >= self.limit {
-                return Poll::Pending;
-            }
-            let incoming = ready!(self.listener.poll_accept(cx, &mut self.retry))?;
-            self.handshakes.spawn(async move {
-                let peer = incoming.peer_addr();
-                let mut handshake = pin!(incoming.handshake());
-                (peer, handshake.as_mut().await.map_err(Error::from))
-            });
-        }
-    }
-}
-
-impl Stream for Connections {
-    type Item = io::Result<Result<TlsStream<TcpStream>, ConnectionError>>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let (peer_addr, result) = ready!(self.get_mut().poll_finished(cx))?;
-        Poll::Ready(Some(Ok(
-            result.map_err(|error| ConnectionError { peer_addr, error })
-        )))
     }
 }

@@ -115,6 +115,12 @@ impl WriteHalfState {
             }
             self.unflushed = false;
         }
+        if self.closing == Closing::Open
+            && let Some(error) = self.writer.mailbox().failure().cloned()
+        {
+            // The reader's alert is out: this direction has ended with the other (RFC 8446 §6.2).
+            return Poll::Ready(Err(self.break_off(error.into())));
+        }
         Poll::Ready(Ok(()))
     }
 

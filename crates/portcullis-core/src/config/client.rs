@@ -174,7 +174,9 @@ impl ClientConfigBuilder {
     pub fn build(mut self) -> Result<ClientConfig, Misuse> {
         self.client.policy.check()?;
         if let KeyShares::Groups(groups) = &self.client.key_shares {
-            distinct("key_shares", groups)?;
+            if !groups.is_empty() {
+                distinct("key_shares", groups)?;
+            }
             if let Some(group) = groups
                 .iter()
                 .find(|group| !self.client.policy.groups.contains(group))
@@ -183,13 +185,6 @@ impl ClientConfigBuilder {
                     "key_shares: {group} is not among the groups"
                 )));
             }
-        }
-        if self.client.max_fragment_length.is_some()
-            && self.client.policy.record_size_limit.is_some()
-        {
-            return Err(Misuse::new(
-                "max_fragment_length and record_size_limit exclude each other (RFC 8449 §5): leave one out",
-            ));
         }
         if let Verification::Chain(policy) = self.client.verification {
             if policy.roots().is_empty() && !self.client.policy.asked.verification {

@@ -4,6 +4,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
+use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
 
 pub use crate::record::PaddingPolicy;
@@ -15,7 +16,8 @@ pub enum KeyShares {
     /// The first group; when that is a post-quantum hybrid, also the classical group inside it
     /// if it is offered, since that share costs nothing more to make.
     Preferred,
-    /// Just these, in this order. They must be among the groups.
+    /// Just these, in this order. They must be among the groups. With none the server chooses
+    /// by HelloRetryRequest, at the price of a round trip.
     Groups(Vec<NamedGroup>),
 }
 
@@ -74,6 +76,7 @@ pub(crate) struct Policy {
     pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
     pub(crate) alpn: Vec<Box<[u8]>>,
     pub(crate) record_size_limit: Option<u16>,
+    pub(crate) max_fragment_sent: u16,
     pub(crate) max_handshake_size: usize,
     pub(crate) key_update_at: u64,
     pub(crate) padding: PaddingPolicy,
@@ -87,11 +90,12 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             cipher_suites: CipherSuite::SUPPORTED.to_vec(),
-            groups: NamedGroup::SUPPORTED.to_vec(),
+            groups: NamedGroup::DEFAULT.to_vec(),
             schemes: SignatureScheme::TLS13_DEFAULT.to_vec(),
             certificate_schemes: None,
             alpn: Vec::new(),
             record_size_limit: None,
+            max_fragment_sent: MAX_PLAINTEXT as u16,
             // 256 KiB, as the seed system: room for post-quantum chains, no room for floods.
             max_handshake_size: 256 * 1024,
             // 353 TB, as the seed system; each AEAD's own limit (§5.5) comes first if it is lower.
@@ -180,6 +184,12 @@ impl Policy {
                 "record_size_limit: {limit} is outside of 64..=16385 (RFC 8449 §4)"
             )));
         }
+        if !(64..=MAX_PLAINTEXT).contains(&self.max_fragment_sent.into()) {
+            return Err(Misuse::new(format!(
+                "max_fragment_sent: {} is outside of 64..=16384",
+                self.max_fragment_sent
+            )));
+        }
         if !(1_024..=0xff_ffff).contains(&self.max_handshake_size) {
             return Err(Misuse::new(format!(
                 "max_handshake_size: {} is outside of 1024..=16777215",
@@ -221,7 +231,7 @@ macro_rules! common_options {
         }
 
         /// The groups for key exchange, in order of preference (C6). Default:
-        /// [`NamedGroup::SUPPORTED`], post-quantum hybrids first.
+        /// [`NamedGroup::DEFAULT`], post-quantum hybrids first.
         pub fn groups(mut self, groups: impl Into<Vec<NamedGroup>>) -> Self {
             self.$role.policy.groups = groups.into();
             self
@@ -260,6 +270,13 @@ macro_rules! common_options {
             self
         }
 
+        /// The most content in a record this side sends, in bytes: 64 to 16,384, the default.
+        /// Smaller records come sooner and cost more. What the peer asks for binds as well.
+        pub fn max_fragment_sent(mut self, bytes: u16) -> Self {
+            self.$role.policy.max_fragment_sent = bytes;
+            self
+        }
+
         /// The longest handshake message accepted, in bytes: 1,024 to 2^24-1 (C14). Default: 256 KiB.
         pub fn max_handshake_size(mut self, bytes: usize) -> Self {
             self.$role.policy.max_handshake_size = bytes;
@@ -280,7 +297,7 @@ macro_rules! common_options {
         }
 
         /// Whether the handshake looks like TLS 1.2 to middleboxes (C22; RFC 8446 D.4).
-        /// Default: yes. A server follows its client.
+        /// Default: yes. A server that does not follows its client.
         pub fn middlebox_compatibility(mut self, on: bool) -> Self {
             self.$role.policy.middlebox_compatibility = on;
             self

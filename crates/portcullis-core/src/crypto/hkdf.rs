@@ -93,10 +93,11 @@ pub(crate) fn derive_secret(
     expand_label(algorithm, secret, label, Some(transcript_hash), len)
 }
 
-/// HKDF-Expand-Label (RFC 8446 §7.1) in general; fills `out`. `label` is without its prefix.
+/// HKDF-Expand-Label (RFC 8446 §7.1) in general; fills `out`. `label` is without its prefix; an
+/// empty one is against the RFC's syntax and usual all the same.
 ///
 /// # Errors
-/// When `label` is empty or longer than 249 bytes, `context` longer than 255, or `out` longer
+/// When `label` is longer than 249 bytes, `context` longer than 255, or `out` longer
 /// than 255 outputs of the hash; nothing is written then.
 pub(crate) fn expand_any_label(
     algorithm: HashAlgorithm,
@@ -106,9 +107,6 @@ pub(crate) fn expand_any_label(
     out: &mut [u8],
 ) -> Result<(), CryptoFailure> {
     const FAILURE: CryptoFailure = CryptoFailure("HKDF-Expand-Label");
-    if label.is_empty() {
-        return Err(FAILURE); // opaque label<7..255>
-    }
     let length = u16::try_from(out.len()).map_err(|_| FAILURE)?.to_be_bytes();
     let label_len = u8::try_from(PREFIX.len() + label.len()).map_err(|_| FAILURE)?;
     let context_len = u8::try_from(context.len()).map_err(|_| FAILURE)?;
@@ -126,7 +124,7 @@ pub(crate) fn expand_any_label(
 /// Derive-Secret with any label, for exporters.
 ///
 /// # Errors
-/// When `label` is empty or longer than 249 bytes.
+/// When `label` is longer than 249 bytes.
 pub(crate) fn derive_any_secret(
     algorithm: HashAlgorithm,
     secret: &Secret,
@@ -255,7 +253,7 @@ mod tests {
         };
         assert!(expand(1, 0, 0));
         assert!(expand(249, 255, 255 * 32));
-        assert!(!expand(0, 0, 1));
+        assert!(expand(0, 0, 1));
         assert!(!expand(250, 0, 1));
         assert!(!expand(1, 256, 1));
         assert!(!expand(1, 0, 255 * 32 + 1));

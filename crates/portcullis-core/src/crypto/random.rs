@@ -11,7 +11,7 @@ pub(crate) struct Random(Source);
 
 enum Source {
     System,
-    #[cfg(any(test, feature = "deterministic"))]
+    #[cfg(test)]
     Script(std::collections::VecDeque<u8>),
     #[cfg(any(test, feature = "deterministic"))]
     Seeded {
@@ -37,7 +37,7 @@ impl Random {
     }
 
     /// Hands out `bytes` in their order, then fails. For tests only.
-    #[cfg(any(test, feature = "deterministic"))]
+    #[cfg(test)]
     pub(crate) fn script(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Source::Script(bytes.into().into()))
     }
@@ -60,7 +60,7 @@ impl Random {
     pub(crate) fn fill(&mut self, out: &mut [u8]) -> Result<(), Unavailable> {
         match &mut self.0 {
             Source::System => aws_lc_rs::rand::fill(out).map_err(|_| Unavailable),
-            #[cfg(any(test, feature = "deterministic"))]
+            #[cfg(test)]
             Source::Script(bytes) => {
                 for byte in out {
                     *byte = bytes.pop_front().ok_or(Unavailable)?;

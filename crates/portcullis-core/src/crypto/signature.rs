@@ -56,6 +56,13 @@ pub(crate) fn scheme_fits_key(scheme: SignatureScheme, spki_der: &[u8]) -> bool 
     }
 }
 
+/// Whether any scheme may be used with this SubjectPublicKeyInfo in TLS 1.3.
+pub(crate) fn is_known_key(spki_der: &[u8]) -> bool {
+    SignatureScheme::TLS13_DEFAULT
+        .iter()
+        .any(|scheme| scheme_fits_key(*scheme, spki_der))
+}
+
 /// Verifies the signature of a CertificateVerify; `message` is the whole signed content.
 ///
 /// # Errors

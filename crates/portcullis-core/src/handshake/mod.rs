@@ -12,7 +12,7 @@ pub(crate) mod server;
 mod signed_content;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::crypto::key_exchange::RespondError;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Reason, Stage};
 use crate::information::{ConnectionInformation, Information};
-use crate::key_schedule::Transcript;
+use crate::key_schedule::{Transcript, TranscriptBuffer};
 use crate::question::{AnswerContent, Question};
 use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing};
 use crate::step::{Event, KeyLogLine};
@@ -124,17 +124,31 @@ pub(crate) struct Cx<'a> {
     pub(crate) events: &'a mut VecDeque<Event>,
     pub(crate) now: UnixTime,
     pub(crate) observe: bool,
+    #[cfg(test)]
+    pub(crate) tamper: &'a mut Option<tests::Tamper>,
 }
 
 impl Cx<'_> {
     /// Sends one handshake message and adds it to the transcript.
     pub(crate) fn send(&mut self, transcript: &mut Transcript, raw: &[u8]) {
-        transcript.add(raw);
-        self.send_unhashed(raw);
+        self.send_hashed(raw, |message| transcript.add(message));
     }
 
-    /// Sends one handshake message before there is a transcript hash to add it to.
-    pub(crate) fn send_unhashed(&mut self, raw: &[u8]) {
+    /// Sends the first hello, when it is not known yet with what it will be hashed.
+    pub(crate) fn send_first(&mut self, transcript: &mut TranscriptBuffer, raw: &[u8]) {
+        self.send_hashed(raw, |message| transcript.add(message));
+    }
+
+    fn send_hashed(&mut self, raw: &[u8], mut hash: impl FnMut(&[u8])) {
+        #[cfg(test)]
+        if tests::tampered(self, raw, &mut hash) {
+            return;
+        }
+        hash(raw);
+        self.queue(raw);
+    }
+
+    fn queue(&mut self, raw: &[u8]) {
         if self.observe {
             let typ = HandshakeType(raw.first().copied().unwrap_or_default());
             self.events.push_back(Event::Message {

@@ -65,7 +65,11 @@ pub(super) fn check_extensions(
     offered: impl Fn(ExtensionType) -> bool,
 ) -> Result<(), Abort> {
     if extensions.duplicate().is_some() {
-        return Err(Violation::DuplicateExtension.into());
+        return Err(match place {
+            Place::EncryptedExtensions => Violation::DuplicateNegotiation,
+            _ => Violation::DuplicateExtension,
+        }
+        .into());
     }
     for typ in extensions.iter().map(|extension| extension.extension_type) {
         // A cookie comes unasked, and only in a HelloRetryRequest (§4.2.2).

@@ -17,6 +17,13 @@ macro_rules! states {
             }
         )+
 
+        #[cfg(test)]
+        impl State {
+            /// The rows, and whether each waits for a message or pauses for an answer.
+            pub(crate) const ROWS: &[($crate::Stage, &str)] =
+                &[$(($crate::Stage::$state, stringify!($kind)),)+];
+        }
+
         impl State {
             pub(crate) fn stage(&self) -> $crate::Stage {
                 match self {

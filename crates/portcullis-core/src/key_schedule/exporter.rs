@@ -25,7 +25,7 @@ impl ExporterSecret {
     /// empty one are the same.
     ///
     /// # Errors
-    /// When `label` is empty or longer than 249 bytes, or `out` longer than 255 outputs of the
+    /// When `label` is longer than 249 bytes, or `out` longer than 255 outputs of the
     /// hash; nothing is written then.
     pub(crate) fn export(
         &self,

@@ -15,7 +15,7 @@ mod traffic;
 mod transcript;
 
 #[cfg(test)]
-mod rfc_8448;
+pub(crate) mod rfc_8448;
 
 pub(crate) use exporter::ExporterSecret;
 pub(crate) use secrets::{EarlySecret, MasterSecret};

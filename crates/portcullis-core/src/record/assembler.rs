@@ -55,6 +55,12 @@ impl Assembler {
         self.buffer.is_empty()
     }
 
+    /// The memory held, in bytes.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Adds the content of a record.
     pub(super) fn push(&mut self, content: &[u8]) {
         if self.start > 0 {

@@ -12,7 +12,7 @@ use crate::der::CertificateFields;
 /// Most certificates a peer may send in one chain.
 ///
 /// The size of the handshake message bounds the bytes; this bounds the work.
-pub const MAX_CERTIFICATES: usize = 32;
+pub const MAX_CERTIFICATES: usize = 64;
 
 /// The certificates a peer sent, leaf first, not verified. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]

@@ -193,12 +193,12 @@ impl CertificateError {
             },
             // A violation of §4.4.2.2 by the peer, not of its CA.
             Kind::KeyUsage => AlertDescription::ILLEGAL_PARAMETER,
+            Kind::Malformed(_) => AlertDescription::DECODE_ERROR,
             Kind::Rejected { alert, .. } => *alert,
             Kind::NameMismatch { .. }
             | Kind::BadSignature
             | Kind::WrongBasicConstraints
             | Kind::NameConstraints
-            | Kind::Malformed(_)
             | Kind::TooManyCertificates { .. }
             | Kind::PathTooDeep { limit: None }
             | Kind::Other(_) => AlertDescription::BAD_CERTIFICATE,

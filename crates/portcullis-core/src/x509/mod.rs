@@ -24,6 +24,7 @@ pub use error::{CertificateError, CertificateErrorKind, Purpose};
 pub use identity::{Identity, IdentityKey};
 pub use names::{subject, subject_alt_names};
 pub use roots::Roots;
+pub(crate) use verify::check_key_usage;
 pub use verify::{ChainPolicy, verify_client, verify_server};
 
 pub use crate::crypto::{PrivateKey, SignError};

@@ -288,6 +288,13 @@ fn verify_pinned(
     }
 }
 
+/// Checks the key usage of a leaf that was accepted without verification (§4.4.2.2).
+pub(crate) fn check_key_usage(chain: &PresentedChain) -> Result<(), CertificateError> {
+    let leaf = chain.end_entity();
+    let fields = CertificateFields::find(leaf).ok_or_else(|| CertificateError::malformed_at(0))?;
+    verify_key_usage(leaf, &fields)
+}
+
 /// §4.4.2.2: "if the X.509 certificate contains the Key Usage extension, the digitalSignature
 /// bit MUST be set".
 fn verify_key_usage(

@@ -11,7 +11,8 @@ use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::Error;
-use crate::split::{ReadHalf, SplitIo};
+use crate::split::ReadHalf;
+use crate::split_io::SplitIo;
 use crate::stream::TlsStream;
 
 /// How much is delivered without being asked for.

@@ -12,16 +12,16 @@ use portcullis::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
 
-pub struct Pki {
-    pub roots: Roots,
-    pub server: Identity,
+pub(crate) struct Pki {
+    pub(crate) roots: Roots,
+    pub(crate) server: Identity,
     /// The same chain, with a key that is elsewhere: here.
-    pub server_chain: Vec<CertificateDer<'static>>,
-    pub other: Identity,
-    pub client: Identity,
+    pub(crate) server_chain: Vec<CertificateDer<'static>>,
+    pub(crate) other: Identity,
+    pub(crate) client: Identity,
 }
 
-pub fn pki() -> &'static Pki {
+pub(crate) fn pki() -> &'static Pki {
     static PKI: OnceLock<Pki> = OnceLock::new();
     PKI.get_or_init(|| {
         use rcgen::{
@@ -57,18 +57,18 @@ pub fn pki() -> &'static Pki {
     })
 }
 
-pub fn name() -> ServerName<'static> {
+pub(crate) fn name() -> ServerName<'static> {
     ServerName::try_from("localhost").unwrap()
 }
 
-pub fn client_config() -> ClientConfig {
+pub(crate) fn client_config() -> ClientConfig {
     ClientConfig::builder(pki().roots.clone())
         .alpn(["h2", "echo"])
         .build()
         .unwrap()
 }
 
-pub fn server_config() -> ServerConfig {
+pub(crate) fn server_config() -> ServerConfig {
     ServerConfig::builder()
         .identity(pki().server.clone())
         .alpn(["echo"])
@@ -76,15 +76,15 @@ pub fn server_config() -> ServerConfig {
         .unwrap()
 }
 
-pub fn connector() -> TlsConnector {
+pub(crate) fn connector() -> TlsConnector {
     TlsConnector::new(client_config())
 }
 
-pub fn acceptor() -> TlsAcceptor {
+pub(crate) fn acceptor() -> TlsAcceptor {
     TlsAcceptor::new(server_config())
 }
 
-pub async fn pair_over<A, B>(client: A, server: B) -> (TlsStream<A>, TlsStream<B>)
+pub(crate) async fn pair_over<A, B>(client: A, server: B) -> (TlsStream<A>, TlsStream<B>)
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
@@ -95,16 +95,18 @@ where
     (client.unwrap(), server.unwrap())
 }
 
-pub async fn pair_with(capacity: usize) -> (TlsStream<DuplexStream>, TlsStream<DuplexStream>) {
+pub(crate) async fn pair_with(
+    capacity: usize,
+) -> (TlsStream<DuplexStream>, TlsStream<DuplexStream>) {
     let (client, server) = duplex(capacity);
     pair_over(client, server).await
 }
 
-pub async fn pair() -> (TlsStream<DuplexStream>, TlsStream<DuplexStream>) {
+pub(crate) async fn pair() -> (TlsStream<DuplexStream>, TlsStream<DuplexStream>) {
     pair_with(64 * 1024).await
 }
 
-pub async fn tcp_pair() -> (
+pub(crate) async fn tcp_pair() -> (
     TlsStream<tokio::net::TcpStream>,
     TlsStream<tokio::net::TcpStream>,
 ) {
@@ -115,7 +117,7 @@ pub async fn tcp_pair() -> (
 }
 
 /// Bytes that repeat late, so that what is lost or doubled shows.
-pub fn pattern(length: usize) -> Vec<u8> {
+pub(crate) fn pattern(length: usize) -> Vec<u8> {
     (0..length as u32)
         .flat_map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes())
         .take(length)
@@ -123,7 +125,7 @@ pub fn pattern(length: usize) -> Vec<u8> {
 }
 
 /// Polls a future at most `polls` times without an answer, then drops it.
-pub async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+pub(crate) async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
     let output = std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
@@ -146,7 +148,7 @@ pub async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output>
 }
 
 /// Polls once; `None` when pending.
-pub async fn now<F: Future>(future: F) -> Option<F::Output> {
+pub(crate) async fn now<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     std::future::poll_fn(|cx: &mut Context<'_>| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -156,16 +158,16 @@ pub async fn now<F: Future>(future: F) -> Option<F::Output> {
 }
 
 /// A transport whose other end can be cut and spied on.
-pub struct Tap<IO> {
-    pub io: IO,
+pub(crate) struct Tap<IO> {
+    pub(crate) io: IO,
     /// Everything that was read from it.
-    pub seen: std::sync::Arc<std::sync::Mutex<Vec<u8>>>,
+    pub(crate) seen: std::sync::Arc<std::sync::Mutex<Vec<u8>>>,
     /// Whether reads pretend that the peer has closed.
-    pub cut: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    pub(crate) cut: std::sync::Arc<std::sync::atomic::AtomicBool>,
 }
 
 impl<IO> Tap<IO> {
-    pub fn new(io: IO) -> Self {
+    pub(crate) fn new(io: IO) -> Self {
         Self {
             io,
             seen: Default::default(),

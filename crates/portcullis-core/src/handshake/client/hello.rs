@@ -79,9 +79,10 @@ pub(crate) fn start(
     };
     let mut transcript = TranscriptBuffer::new();
     let hello = session.hello(&shares, None)?;
+    cx.outgoing
+        .set_max_fragment(session.config.policy.max_fragment_sent);
     cx.incoming.allow_ccs(true);
-    transcript.add(&hello);
-    cx.send_unhashed(&hello);
+    cx.send_first(&mut transcript, &hello);
     Ok(WaitServerHello {
         session,
         shares,
@@ -214,7 +215,15 @@ impl WaitServerHello {
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let hello: ServerHello<'_> = expect(&message)?;
-        self.check_version(&hello)?;
+        check_version(&hello).map_err(|violation| match violation {
+            // §4.1.4: what the HelloRetryRequest has selected stays.
+            Violation::VersionNotOffered | Violation::SelectedVersionNotOffered
+                if self.retry.is_some() =>
+            {
+                Violation::VersionChangedAfterRetry
+            }
+            other => other,
+        })?;
         let echoed = hello.legacy_session_id_echo
             == self.session.session_id.as_ref().map_or(&[][..], |id| id);
         if hello.is_hello_retry_request() {
@@ -243,25 +252,6 @@ impl WaitServerHello {
         }
     }
 
-    /// §4.1.3, §4.2.1: TLS 1.3 is selected in supported_versions and nowhere else.
-    fn check_version(&self, hello: &ServerHello<'_>) -> Result<(), Abort> {
-        let Some(selected) = hello.extensions.find::<SelectedVersion>() else {
-            let end = hello.random.last_chunk::<8>().copied().unwrap_or_default();
-            if end == DOWNGRADE_TO_TLS_1_2 || end == DOWNGRADE_TO_TLS_1_1 {
-                return Err(Violation::DowngradeDetected.into());
-            }
-            return Err(Violation::VersionNotOffered.into());
-        };
-        let SelectedVersion(selected) = selected.map_err(|_| Violation::MalformedExtension)?;
-        if hello.legacy_version != ProtocolVersion::TLS_1_2 {
-            return Err(Violation::LegacyVersionInServerHello.into());
-        }
-        if selected != ProtocolVersion::TLS_1_3 {
-            return Err(Violation::SelectedVersionTooLow.into());
-        }
-        Ok(())
-    }
-
     /// §4.1.4: the server wants another key share, or its cookie back.
     fn on_hello_retry_request(
         mut self,
@@ -270,6 +260,7 @@ impl WaitServerHello {
         message: &HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
+        cx.incoming.end_of_flight()?;
         let cookie = hello
             .extensions
             .find::<Cookie<'_>>()
@@ -383,9 +374,12 @@ impl WaitServerHello {
         );
         cx.incoming.install_read(server_secret.clone())?;
         cx.outgoing.install_write(client_secret.clone())?;
+        // D.4: before the second flight, unless one went out with a second hello.
+        if self.session.session_id.is_some() && self.retry.is_none() {
+            cx.outgoing.change_cipher_spec_before_protected();
+        }
 
         let asked = config.policy.asked.hello;
-        let send_change_cipher_spec = self.session.session_id.is_some() && self.retry.is_none();
         let keyed = Keyed {
             suite,
             group,
@@ -395,7 +389,6 @@ impl WaitServerHello {
             client_secret,
             server_secret,
             master_secret: handshake_secret.into_master(),
-            send_change_cipher_spec,
             session: self.session,
         };
         if asked {
@@ -411,6 +404,25 @@ impl WaitServerHello {
         }
         Ok(WaitEncryptedExtensions { keyed }.into())
     }
+}
+
+/// §4.1.3, §4.2.1: TLS 1.3 is selected in supported_versions and nowhere else.
+fn check_version(hello: &ServerHello<'_>) -> Result<(), Violation> {
+    let Some(selected) = hello.extensions.find::<SelectedVersion>() else {
+        let end = hello.random.last_chunk::<8>().copied().unwrap_or_default();
+        if end == DOWNGRADE_TO_TLS_1_2 || end == DOWNGRADE_TO_TLS_1_1 {
+            return Err(Violation::DowngradeDetected);
+        }
+        return Err(Violation::VersionNotOffered);
+    };
+    let SelectedVersion(selected) = selected.map_err(|_| Violation::MalformedExtension)?;
+    if hello.legacy_version != ProtocolVersion::TLS_1_2 {
+        return Err(Violation::LegacyVersionInServerHello);
+    }
+    if selected != ProtocolVersion::TLS_1_3 {
+        return Err(Violation::SelectedVersionNotOffered);
+    }
+    Ok(())
 }
 
 /// Paused: the user looks at what the server chose (B5).

@@ -94,7 +94,7 @@ impl ChoosingConfiguration {
 /// §4.1.2: what must hold of every ClientHello, whatever the configuration.
 fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
     if hello.extensions.duplicate().is_some() {
-        return Err(Violation::DuplicateExtension.into());
+        return Err(Violation::DuplicateNegotiation.into());
     }
     if hello.legacy_version < ProtocolVersion::TLS_1_0 {
         return Err(Violation::LegacyVersionInClientHello.into());
@@ -145,6 +145,8 @@ fn choose(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
+    cx.outgoing
+        .set_max_fragment(config.policy.max_fragment_sent);
     let suite = negotiate::cipher_suite(&config, hello.cipher_suites.iter())
         .ok_or(Violation::NoSharedCipherSuite)?;
     if find::<SignatureAlgorithms<'_>>(&hello)?.is_none() {
@@ -177,6 +179,7 @@ fn choose(
             cx,
         ),
         Group::Retry(group) => {
+            cx.incoming.end_of_flight()?;
             // §4.4.1: the first hello goes into the transcript as its hash.
             transcript.replace_with_message_hash();
             let cookie = if config.cookie {
@@ -263,9 +266,8 @@ impl WaitSecondClientHello {
         let hello: ClientHello<'_> = expect(&message)?;
         check_hello(&hello)?;
         let first: ClientHello<'_> = expect(&self.first)?;
-        if find::<EarlyData>(&hello)?.is_some() {
-            return Err(Violation::EarlyDataAfterRetry.into());
-        }
+        // Early data that is offered once more (§4.1.2 forbids it) is not accepted either, and
+        // does not open where it comes.
         self.check_cookie(&hello)?;
         let shares = find::<KeyShareClientHello<'_>>(&hello)?.ok_or(Violation::KeyShareMissing)?;
         let mut entries = shares.client_shares.iter();

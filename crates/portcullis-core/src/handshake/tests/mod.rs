@@ -1,3 +1,17 @@
-//! Whole handshakes between our own two ends.
+//! Whole handshakes between our own two ends: what must work, and what a peer that breaks the
+//! rules is told.
 
+mod advisories;
+mod attack;
+mod bounded;
+mod flips;
+mod fragmentation;
 mod pair;
+mod parts;
+mod questions;
+mod rfc_8448;
+mod states;
+mod tamper;
+mod violations;
+
+pub(crate) use tamper::{Put, Tamper, put, tampered};

@@ -104,6 +104,18 @@ impl Incoming {
         self.opener.install(secret)
     }
 
+    /// Says that the peer has to wait for this side's answer now.
+    ///
+    /// # Errors
+    /// When more handshake bytes have come in the same record all the same.
+    pub(crate) fn end_of_flight(&self) -> Result<(), Violation> {
+        if self.assembler.is_empty() {
+            Ok(())
+        } else {
+            Err(Violation::MessageAfterFlight)
+        }
+    }
+
     /// Says what `record_size_limit` this side announced: the most inner plaintext (content,
     /// type and padding) in a protected record (RFC 8449 §4).
     pub(crate) fn set_record_size_limit(&mut self, limit: u16) {
@@ -217,5 +229,19 @@ impl core::fmt::Debug for Incoming {
             .field("assembler", &self.assembler)
             .field("opener", &self.opener)
             .finish_non_exhaustive()
+    }
+}
+
+/// What only a test asks.
+#[cfg(test)]
+impl Incoming {
+    /// Makes the current key as old as its cipher lets it become.
+    pub(crate) fn wear_out(&mut self) {
+        self.opener.wear_out();
+    }
+
+    /// The memory held for what came, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.capacity() + self.assembler.held()
     }
 }

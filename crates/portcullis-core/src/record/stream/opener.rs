@@ -108,7 +108,10 @@ impl Opener {
             if header.typ == ContentType::ALERT && self.role == Role::Server && !self.opened_any {
                 return Ok(Some((header.typ, body)));
             }
-            return Err(Violation::UnprotectedRecord.into());
+            return Err(match keys.key.open_in_place(keys.seq, head, body) {
+                Ok(_) => Violation::WrongOuterType.into(),
+                Err(_) => Violation::UnprotectedRecord.into(),
+            });
         }
         if keys.left == 0 {
             return Err(Violation::AeadLimitReached.into());
@@ -125,6 +128,11 @@ impl Opener {
         header::check_inner(inner.len(), self.inner_limit)?;
         let (length, typ) = header::content(inner).ok_or(Violation::NoContentType)?;
         Ok(inner.get(..length).map(|content| (typ, content)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn wear_out(&mut self) {
+        self.keys.as_mut().unwrap().left = 0;
     }
 
     fn on_change_cipher_spec(&mut self, body: &[u8], mid_message: bool) -> Result<(), Abort> {

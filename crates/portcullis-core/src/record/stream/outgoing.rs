@@ -27,6 +27,8 @@ pub(crate) struct Outgoing {
     size: RecordSize,
     /// The legacy version of the next unprotected handshake record.
     hello_version: u16,
+    /// Whether a change_cipher_spec goes before the next protected record.
+    change_cipher_spec_due: bool,
 }
 
 impl Outgoing {
@@ -42,6 +44,7 @@ impl Outgoing {
                 Role::Client => 0x0301,
                 Role::Server => 0x0303,
             },
+            change_cipher_spec_due: false,
         }
     }
 
@@ -59,6 +62,12 @@ impl Outgoing {
         self.flush()?;
         self.unprotected(ContentType::CHANGE_CIPHER_SPEC, &[1], 0x0303);
         Ok(())
+    }
+
+    /// Has a dummy change_cipher_spec sent before the first record that is protected, be it an
+    /// alert: a middlebox that follows TLS 1.2 waits for it there (D.4).
+    pub(crate) fn change_cipher_spec_before_protected(&mut self) {
+        self.change_cipher_spec_due = true;
     }
 
     /// Queues an alert; its level follows from its description (§6).
@@ -164,6 +173,11 @@ impl Outgoing {
         if keys.left == 0 {
             return Err(failed());
         }
+        if core::mem::take(&mut self.change_cipher_spec_due) {
+            let head = header::header(ContentType::CHANGE_CIPHER_SPEC, 0x0303, 1);
+            self.ready.extend_from_slice(&head);
+            self.ready.push(1);
+        }
         let at = self.ready.len();
         let length = self.size.record(content.len());
         let head = header::header(ContentType::APPLICATION_DATA, 0x0303, length - HEADER);
@@ -190,5 +204,28 @@ impl core::fmt::Debug for Outgoing {
             .field("keys", &self.keys)
             .field("size", &self.size)
             .finish_non_exhaustive()
+    }
+}
+
+/// What only a test sends.
+#[cfg(test)]
+impl Outgoing {
+    /// Queues bytes as they are.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.flush().unwrap();
+        self.ready.extend_from_slice(bytes);
+    }
+
+    /// Queues one record of any type and content under the current keys, without regard to
+    /// limits.
+    pub(crate) fn any_record(&mut self, typ: ContentType, content: &[u8]) {
+        self.flush().unwrap();
+        self.record(typ, content, 0x0303).unwrap();
+    }
+
+    /// Goes on with the next keys, as after a KeyUpdate.
+    pub(crate) fn update_keys(&mut self) {
+        self.flush().unwrap();
+        self.keys.as_mut().unwrap().update().unwrap();
     }
 }

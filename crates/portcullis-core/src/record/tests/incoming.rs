@@ -232,6 +232,13 @@ fn unprotected_records_under_keys() {
 }
 
 #[test]
+fn protected_records_of_another_outer_type() {
+    let (mut client, mut forge) = protected(Role::Client);
+    let record = forge.outer(HANDSHAKE, 0x0303, &[8, 0, 0, 2, 0, 0, 22]);
+    assert_eq!(refused(&mut client, &record), Violation::WrongOuterType);
+}
+
+#[test]
 fn forgeries_do_not_open() {
     for at in [5, 8, 20, 29] {
         let (mut incoming, mut forge) = protected(Role::Server);

@@ -74,9 +74,6 @@ impl WaitFinished {
         cx.incoming.install_read(read_secret)?;
         cx.incoming.allow_ccs(false);
 
-        if keyed.send_change_cipher_spec {
-            cx.outgoing.change_cipher_spec()?;
-        }
         let authenticated = Authenticated {
             keyed,
             parameters,

@@ -37,6 +37,4 @@ pub(super) struct Keyed {
     pub(super) client_secret: TrafficSecret,
     pub(super) server_secret: TrafficSecret,
     pub(super) master_secret: MasterSecret,
-    /// D.4: before the second flight, unless one went out with a second hello.
-    pub(super) send_change_cipher_spec: bool,
 }

@@ -11,12 +11,12 @@ use super::Keyed;
 use super::finished::WaitFinished;
 use super::server_parameters::Parameters;
 use crate::config::Verification;
-use crate::crypto::{scheme_fits_key, verify_tls13};
+use crate::crypto::{is_known_key, scheme_fits_key, verify_tls13};
 use crate::error::Abort;
 use crate::question::{AnswerContent, Purpose, Question, Ticket, VerifyChain, Wanted};
 use crate::record::HandshakeBytes;
 use crate::wire::{Certificate, CertificateVerify, ExtensionType};
-use crate::x509::{PresentedChain, VerifiedChain};
+use crate::x509::{PresentedChain, VerifiedChain, check_key_usage};
 use crate::{Misuse, SignatureScheme, Violation};
 
 pub(crate) struct WaitCertificate {
@@ -187,16 +187,23 @@ impl WaitCertificateVerify {
     }
 }
 
-/// §4.4.3: the key in the certificate made this signature.
+/// §4.4.3: the key in the certificate made this signature, and may make any (§4.4.2.2): who
+/// accepts a chain without verifying it says nothing about that.
 pub(in super::super::super) fn check_signature(
     peer: &VerifiedChain,
     scheme: SignatureScheme,
     content: &[u8],
     signature: &[u8],
-) -> Result<(), Violation> {
+) -> Result<(), Abort> {
     let key = peer.chain().end_entity_spki();
-    if !scheme_fits_key(scheme, key) {
-        return Err(Violation::SchemeDoesNotFitKey);
+    if !is_known_key(key) {
+        return Err(Violation::UnsupportedKey.into());
     }
-    verify_tls13(scheme, key, content, signature).map_err(|_| Violation::BadSignature)
+    if !peer.is_verified() {
+        check_key_usage(peer.chain())?;
+    }
+    if !scheme_fits_key(scheme, key) {
+        return Err(Violation::SchemeDoesNotFitKey.into());
+    }
+    verify_tls13(scheme, key, content, signature).map_err(|_| Violation::BadSignature.into())
 }

@@ -1,0 +1,91 @@
+//! A bit changed on the wire: somebody notices, and nobody panics or waits for ever.
+
+use super::attack::{client, server, transmitted};
+use crate::testing::{Pair, now};
+use crate::{Stage, Step};
+
+fn flip(bytes: &mut [u8], at: usize) {
+    bytes[at] ^= 1 << (at % 8);
+}
+
+/// Ends both sides as when the transport is closed; whether both were connected.
+fn both_connected(mut pair: Pair) -> bool {
+    pair.turn(&mut |_, question| Some(question.default_answer()));
+    [pair.client, pair.server].map(|mut end| {
+        end.receive_eof();
+        match end.poll() {
+            Ok(Step::Connected) => true,
+            Ok(step) => panic!("{step:?}"),
+            Err(_) => {
+                assert_eq!(end.stage(), Stage::Closed);
+                false
+            }
+        }
+    }) == [true, true]
+}
+
+fn pair() -> Pair {
+    Pair::new(client().build().unwrap(), server().build().unwrap())
+}
+
+/// §5.1: the minor version of a hello's record is ignored. Once there are keys it has to be right,
+/// also that of change_cipher_spec.
+fn is_ignored(bytes: &[u8], at: usize) -> bool {
+    let mut start = 0;
+    while start + 5 <= at {
+        let length = 5 + usize::from(u16::from_be_bytes([bytes[start + 3], bytes[start + 4]]));
+        if at < start + length {
+            break;
+        }
+        start += length;
+    }
+    at == start + 2 && bytes[start] == 22
+}
+
+#[test]
+fn in_the_clients_hello() {
+    let length = transmitted(&mut pair().client).len();
+    for at in 0..length {
+        let mut pair = pair();
+        let mut hello = transmitted(&mut pair.client);
+        flip(&mut hello, at);
+        pair.server.receive(&hello, now());
+        assert_eq!(both_connected(pair), is_ignored(&hello, at), "byte {at}");
+    }
+}
+
+#[test]
+fn in_the_servers_flight() {
+    // ECDSA signatures differ in length: the end is not always reached.
+    for at in (0..800).chain((800..2_000).step_by(5)) {
+        let mut pair = pair();
+        let hello = transmitted(&mut pair.client);
+        pair.server.receive(&hello, now());
+        let mut flight = transmitted(&mut pair.server);
+        if at >= flight.len() {
+            break;
+        }
+        flip(&mut flight, at);
+        pair.client.receive(&flight, now());
+        let ignored = is_ignored(&flight, at);
+        assert_eq!(both_connected(pair), ignored, "byte {at}");
+    }
+}
+
+#[test]
+fn in_the_clients_finished() {
+    for at in 0..100 {
+        let mut pair = pair();
+        let hello = transmitted(&mut pair.client);
+        pair.server.receive(&hello, now());
+        let flight = transmitted(&mut pair.server);
+        pair.client.receive(&flight, now());
+        let mut finished = transmitted(&mut pair.client);
+        if at >= finished.len() {
+            break;
+        }
+        flip(&mut finished, at);
+        pair.server.receive(&finished, now());
+        assert_eq!(both_connected(pair), is_ignored(&finished, at), "byte {at}");
+    }
+}

@@ -1,0 +1,165 @@
+//! However the bytes are cut, the handshake is the same.
+
+use super::attack::{authenticated_client, authenticating_server, client, retrying_server, server};
+use super::tamper::{Put, Tamper};
+use crate::config::{ClientConfigBuilder, MaxFragmentLength, ServerConfigBuilder};
+use crate::crypto::random::Random;
+use crate::testing::{name, now};
+use crate::{Handshake, Stage, Step};
+
+fn variants() -> Vec<(ClientConfigBuilder, ServerConfigBuilder)> {
+    vec![
+        (client(), server()),
+        (client(), retrying_server().cookie(true)),
+        (authenticated_client(), authenticating_server()),
+        (
+            authenticated_client()
+                .pause_at_hello(true)
+                .ask_identity(true)
+                .ask_signature(true)
+                .ask_verification(true),
+            authenticating_server()
+                .groups([crate::NamedGroup::SECP256R1])
+                .pause_at_hello(true)
+                .ask_identity(true)
+                .ask_signature(true)
+                .ask_verification(true),
+        ),
+        (client().middlebox_compatibility(false), server()),
+    ]
+}
+
+/// Polls until it waits; gives what was sent.
+fn poll(end: &mut Handshake) -> Vec<u8> {
+    let mut sent = Vec::new();
+    loop {
+        match end.poll().unwrap() {
+            Step::Transmit(bytes) => sent.extend_from_slice(&bytes),
+            Step::Event(_) => {}
+            Step::Ask(question) => end.answer(question.default_answer()).unwrap(),
+            Step::Connected | Step::Wait => return sent,
+        }
+    }
+}
+
+/// Feeds both ends `step` bytes at a time, polling after each.
+fn connect(mut client: Handshake, mut server: Handshake, step: usize) {
+    let mut to_server = poll(&mut client);
+    while !to_server.is_empty() {
+        let mut to_client = Vec::new();
+        for bytes in to_server.chunks(step) {
+            server.receive(bytes, now());
+            to_client.extend(poll(&mut server));
+        }
+        to_server.clear();
+        for bytes in to_client.chunks(step) {
+            client.receive(bytes, now());
+            to_server.extend(poll(&mut client));
+        }
+    }
+    assert_eq!(
+        (client.stage(), server.stage()),
+        (Stage::Connected, Stage::Connected)
+    );
+    let client = client.into_connection().unwrap();
+    let server = server.into_connection().unwrap();
+    assert!(client.unread.is_empty() && server.unread.is_empty());
+    let secret = client.information.tls_exporter().unwrap();
+    assert_eq!(secret, server.information.tls_exporter().unwrap());
+}
+
+fn ends(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    tamper: impl Fn() -> Tamper,
+) -> (Handshake, Handshake) {
+    let mut server = Handshake::server(server.build().unwrap());
+    server.tamper(tamper());
+    let client = client.build().unwrap();
+    let client = Handshake::client_tampering(client, name(), Random::system(), tamper());
+    (client, server)
+}
+
+fn untouched() -> Tamper {
+    Box::new(|raw| vec![Put::Message(raw.to_vec())])
+}
+
+/// Every message in records of `length` bytes.
+fn records_of(length: usize) -> Tamper {
+    Box::new(move |raw| {
+        raw.chunks(length)
+            .flat_map(|part| [Put::Message(part.to_vec()), Put::Cut])
+            .collect()
+    })
+}
+
+/// All that one side sends, with one record boundary more, after `at` bytes.
+fn cut_at(at: usize) -> Tamper {
+    let mut before = 0;
+    Box::new(move |raw| {
+        let (front, back) = raw.split_at(at.saturating_sub(before).min(raw.len()));
+        before += raw.len();
+        vec![
+            Put::Message(front.to_vec()),
+            Put::Cut,
+            Put::Message(back.to_vec()),
+        ]
+    })
+}
+
+#[test]
+fn any_number_of_bytes_at_a_time() {
+    for step in [1, 2, 3, 5, 7, 64, 333] {
+        for (client, server) in variants() {
+            let (client, server) = ends(client, server, untouched);
+            connect(client, server, step);
+        }
+    }
+}
+
+#[test]
+fn records_of_one_byte_and_longer() {
+    for length in (1..=24).chain([100, 255, 256, 257, 511]) {
+        for (client, server) in variants() {
+            let (client, server) = ends(client, server, || records_of(length));
+            connect(client, server, usize::MAX);
+        }
+    }
+}
+
+#[test]
+fn records_of_one_byte_a_byte_at_a_time() {
+    let (client, server) = ends(client(), server(), || records_of(1));
+    connect(client, server, 1);
+}
+
+#[test]
+fn a_boundary_at_every_byte() {
+    // Further than either side sends.
+    for at in 1..900 {
+        let (client, server) = ends(client(), server(), || cut_at(at));
+        connect(client, server, usize::MAX);
+    }
+    for at in (1..1_500).step_by(7) {
+        let (client, server) = ends(authenticated_client(), authenticating_server(), || {
+            cut_at(at)
+        });
+        connect(client, server, usize::MAX);
+    }
+}
+
+#[test]
+fn boundaries_by_negotiated_limits() {
+    for limit in [64, 65, 100, 511] {
+        let small = authenticated_client().record_size_limit(limit);
+        let (client, server) = ends(
+            small,
+            authenticating_server().record_size_limit(limit),
+            untouched,
+        );
+        connect(client, server, 1);
+    }
+    let small = authenticated_client().max_fragment_length(MaxFragmentLength::Bytes512);
+    let (client, server) = ends(small, authenticating_server(), untouched);
+    connect(client, server, 1);
+}

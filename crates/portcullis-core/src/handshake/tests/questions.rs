@@ -1,0 +1,394 @@
+//! Each question: answered yes, no, late, never, or by somebody else.
+
+use super::attack::{
+    alert_seen_by, authenticated_client, authenticating_server, read_all, transmitted,
+};
+use super::states::kind;
+use crate::config::ServerConfig;
+use crate::question::{Answer, Question};
+use crate::testing::{Pair, now, pki};
+use crate::x509::{CertificateError, PresentedChain, VerifiedChain};
+use crate::{AlertDescription, Direction, Error, Reason, Refusal, Stage, Step, Violation};
+
+/// Who asks what, and in which state it waits for the answer.
+const QUESTIONS: &[(bool, &str, Stage)] = &[
+    (true, "configuration", Stage::ChoosingConfiguration),
+    (true, "identity", Stage::ChoosingIdentity),
+    (true, "signature", Stage::Signing),
+    (false, "go on", Stage::ReviewingServerHello),
+    (false, "verdict", Stage::VerifyingChain),
+    (false, "identity", Stage::ChoosingIdentity),
+    (false, "signature", Stage::Signing),
+    (true, "verdict", Stage::VerifyingChain),
+];
+
+/// What is no record.
+const JUNK: [u8; 7] = [99; 7];
+
+/// Both ends ask everything.
+fn asking() -> Pair {
+    let client = authenticated_client()
+        .pause_at_hello(true)
+        .ask_identity(true)
+        .ask_signature(true)
+        .ask_verification(true);
+    let server = authenticating_server()
+        .pause_at_hello(true)
+        .ask_identity(true)
+        .ask_signature(true)
+        .ask_verification(true);
+    Pair::new(client.build().unwrap(), server.build().unwrap())
+}
+
+/// Runs until this question is asked.
+fn until(pair: &mut Pair, of_server: bool, wanted: &str) -> Question {
+    let mut asked = None;
+    pair.turn(&mut |is_server, question| {
+        if asked.is_none() && is_server == of_server && kind(&question) == wanted {
+            asked = Some(question);
+            return None;
+        }
+        // The other end may have questions of its own meanwhile.
+        assert!(
+            asked.is_none() || is_server != of_server,
+            "one question at a time"
+        );
+        Some(question.default_answer())
+    });
+    asked.unwrap()
+}
+
+/// The end that asks, and the other one.
+fn ends(pair: Pair, of_server: bool) -> (crate::Handshake, crate::Handshake) {
+    if of_server {
+        (pair.server, pair.client)
+    } else {
+        (pair.client, pair.server)
+    }
+}
+
+fn asker(pair: &mut Pair, of_server: bool) -> &mut crate::Handshake {
+    if of_server {
+        &mut pair.server
+    } else {
+        &mut pair.client
+    }
+}
+
+/// Gives the answer and lets both ends talk; gives the error of the end that had asked.
+fn ended_by(answer: Answer, mut pair: Pair, of_server: bool) -> Error {
+    asker(&mut pair, of_server).answer(answer).unwrap();
+    pair.turn(&mut |_, question| Some(question.default_answer()));
+    let (mut asker, other) = ends(pair, of_server);
+    let error = asker.poll().unwrap_err();
+    let Some((Direction::Sent, alert)) = error.alert() else {
+        panic!("no alert was sent: {error}");
+    };
+    assert_eq!(alert_seen_by(other), Some(alert));
+    error
+}
+
+fn connects(mut pair: Pair) {
+    pair.turn(&mut |_, question| Some(question.default_answer()));
+    assert_eq!(pair.client.stage(), Stage::Connected);
+    assert_eq!(pair.server.stage(), Stage::Connected);
+}
+
+fn refuse(question: Question) -> Answer {
+    let refusal = Refusal::new(AlertDescription::ACCESS_DENIED, "not today");
+    match question {
+        Question::ChooseConfiguration(question) => question.refuse(refusal),
+        Question::ReviewServerHello(question) => question.refuse(refusal),
+        Question::ChooseIdentity(question) => question.refuse(refusal),
+        Question::Sign(question) => question.refuse(refusal),
+        Question::VerifyChain(question) => question.refuse(CertificateError::rejected(
+            AlertDescription::ACCESS_DENIED,
+            "not today",
+        )),
+    }
+}
+
+#[test]
+fn yes_at_once_or_late() {
+    for &(of_server, kind, stage) in QUESTIONS {
+        let mut pair = asking();
+        let question = until(&mut pair, of_server, kind);
+        let asker = asker(&mut pair, of_server);
+        // However often it is polled, it waits.
+        for _ in 0..3 {
+            assert!(matches!(asker.poll(), Ok(Step::Wait)));
+            assert_eq!(asker.stage(), stage);
+        }
+        asker.answer(question.default_answer()).unwrap();
+        connects(pair);
+    }
+}
+
+#[test]
+fn no() {
+    for &(of_server, kind, stage) in QUESTIONS {
+        let mut pair = asking();
+        let question = until(&mut pair, of_server, kind);
+        let error = ended_by(refuse(question), pair, of_server);
+        assert_eq!(error.stage(), stage, "{error}");
+        assert_eq!(
+            error.alert(),
+            Some((Direction::Sent, AlertDescription::ACCESS_DENIED))
+        );
+        assert!(matches!(
+            error.reason(),
+            Reason::Refused(_) | Reason::Certificate(_)
+        ));
+        assert!(error.to_string().contains("not today"), "{error}");
+    }
+}
+
+/// What comes while a question is open is judged when it is answered, and not before.
+#[test]
+fn bytes_wait_for_the_answer() {
+    for &(of_server, kind, stage) in QUESTIONS {
+        let mut pair = asking();
+        let question = until(&mut pair, of_server, kind);
+        let asking = asker(&mut pair, of_server);
+        asking.receive(&JUNK, now());
+        assert!(matches!(asking.poll(), Ok(Step::Wait)));
+        assert_eq!(asking.stage(), stage);
+        asking.answer(question.default_answer()).unwrap();
+        pair.turn(&mut |_, question| Some(question.default_answer()));
+        let (mut asker, _) = ends(pair, of_server);
+        // All that it still needed had come before.
+        if !of_server || kind == "verdict" {
+            assert!(matches!(asker.poll(), Ok(Step::Connected)));
+            assert_eq!(asker.into_connection().unwrap().unread, JUNK);
+        } else {
+            let error = asker.poll().unwrap_err();
+            assert_eq!(error.violation(), Some(Violation::UnknownRecordType));
+        }
+    }
+}
+
+#[test]
+fn dropped() {
+    for &(of_server, kind, stage) in QUESTIONS {
+        let mut pair = asking();
+        drop(until(&mut pair, of_server, kind));
+        let asking = asker(&mut pair, of_server);
+        assert!(matches!(asking.poll(), Ok(Step::Wait)));
+        assert_eq!(asking.stage(), stage);
+        asking.cancel();
+        pair.turn(&mut |_, _| None);
+        let (mut asker, other) = ends(pair, of_server);
+        let error = asker.poll().unwrap_err();
+        assert!(matches!(error.reason(), Reason::Cancelled), "{error}");
+        assert_eq!(
+            error.alert(),
+            Some((Direction::Sent, AlertDescription::USER_CANCELED))
+        );
+        assert_eq!(error.stage(), stage);
+        told_of_the_cancellation(other);
+    }
+}
+
+/// §6.1: user_canceled ends a handshake; for an end that is through with it, it announces the
+/// close_notify that follows.
+fn told_of_the_cancellation(mut end: crate::Handshake) {
+    match end.poll() {
+        Ok(Step::Connected) => {
+            let mut connection = end.into_connection().unwrap();
+            let unread = core::mem::take(&mut connection.unread);
+            assert_eq!(read_all(&mut connection.reader, unread).unwrap(), b"");
+            assert!(connection.reader.is_closed());
+        }
+        Ok(step) => panic!("{step:?}"),
+        Err(error) => {
+            let alert = (Direction::Received, AlertDescription::USER_CANCELED);
+            assert_eq!(error.alert(), Some(alert), "{error}");
+        }
+    }
+}
+
+#[test]
+fn never_answered_and_the_transport_ends() {
+    for &(of_server, kind, stage) in QUESTIONS {
+        let mut pair = asking();
+        let question = until(&mut pair, of_server, kind);
+        let asking = asker(&mut pair, of_server);
+        asking.receive_eof();
+        let error = asking.poll().unwrap_err();
+        assert!(matches!(error.reason(), Reason::Truncated));
+        assert_eq!((error.stage(), error.alert()), (stage, None));
+        // An answer that was on its way changes nothing.
+        asking.answer(question.default_answer()).unwrap();
+        assert!(matches!(
+            asking.poll().unwrap_err().reason(),
+            Reason::Truncated
+        ));
+        assert!(transmitted(asking).is_empty());
+    }
+}
+
+#[test]
+fn another_connections_answer() {
+    for &(of_server, kind, stage) in QUESTIONS {
+        let (mut here, mut there) = (asking(), asking());
+        let ours = until(&mut here, of_server, kind);
+        let theirs = until(&mut there, of_server, kind);
+        let asking = asker(&mut here, of_server);
+        let misuse = asking.answer(theirs.default_answer()).unwrap_err();
+        assert!(
+            misuse.to_string().contains("another connection"),
+            "{misuse}"
+        );
+        assert_eq!(asking.stage(), stage);
+        asking.answer(ours.default_answer()).unwrap();
+        connects(here);
+    }
+}
+
+#[test]
+fn a_proof_about_another_chain() {
+    for of_server in [false, true] {
+        let mut pair = asking();
+        let Question::VerifyChain(question) = until(&mut pair, of_server, "verdict") else {
+            unreachable!()
+        };
+        let other = if of_server {
+            &pki().server
+        } else {
+            &pki().client
+        };
+        let other = PresentedChain::new(other.chain().to_vec()).unwrap();
+        let proof = VerifiedChain::dangerous_accept_without_verification(other);
+        let error = ended_by(question.accept(proof), pair, of_server);
+        assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
+        assert_eq!(
+            error.alert(),
+            Some((Direction::Sent, AlertDescription::INTERNAL_ERROR))
+        );
+    }
+}
+
+#[test]
+fn a_proof_about_this_chain() {
+    let mut pair = asking();
+    let Question::VerifyChain(question) = until(&mut pair, false, "verdict") else {
+        unreachable!()
+    };
+    assert_eq!(question.chain().end_entity(), &pki().server.chain()[0]);
+    assert_eq!(question.server_name(), Some(&crate::testing::name()));
+    assert_eq!(question.now(), now());
+    let proof = question.check().unwrap();
+    assert!(proof.is_verified());
+    pair.client.answer(question.accept(proof)).unwrap();
+    connects(pair);
+}
+
+#[test]
+fn no_identity() {
+    let choose = |of_server| {
+        let mut pair = asking();
+        match until(&mut pair, of_server, "identity") {
+            Question::ChooseIdentity(question) => (pair, question),
+            question => panic!("{question:?}"),
+        }
+    };
+    let (pair, question) = choose(true);
+    let error = ended_by(question.present_none(), pair, true);
+    assert_eq!(error.violation(), Some(Violation::NoSharedSignatureScheme));
+
+    let (mut pair, question) = choose(false);
+    pair.client.answer(question.present_none()).unwrap();
+    pair.turn(&mut |_, question| Some(question.default_answer()));
+    let error = pair.server.poll().unwrap_err();
+    assert_eq!(error.violation(), Some(Violation::NoClientCertificate));
+    assert_eq!(
+        alert_seen_by(pair.client),
+        Some(AlertDescription::CERTIFICATE_REQUIRED)
+    );
+}
+
+#[test]
+fn a_wrong_signature_is_noticed_by_the_peer() {
+    for of_server in [false, true] {
+        let mut pair = asking();
+        let Question::Sign(question) = until(&mut pair, of_server, "signature") else {
+            unreachable!()
+        };
+        assert!(question.content().starts_with(&[b' '; 64]));
+        asker(&mut pair, of_server)
+            .answer(question.signature(vec![7; 70]))
+            .unwrap();
+        pair.turn(&mut |_, question| Some(question.default_answer()));
+        let (asker, mut other) = ends(pair, of_server);
+        assert_eq!(
+            other.poll().unwrap_err().violation(),
+            Some(Violation::BadSignature)
+        );
+        assert_eq!(alert_seen_by(asker), Some(AlertDescription::DECRYPT_ERROR));
+    }
+}
+
+#[test]
+fn a_signature_that_cannot_be_sent() {
+    for signature in [vec![], vec![0; 65_536]] {
+        for of_server in [false, true] {
+            let mut pair = asking();
+            let Question::Sign(question) = until(&mut pair, of_server, "signature") else {
+                unreachable!()
+            };
+            let error = ended_by(question.signature(signature.clone()), pair, of_server);
+            assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
+        }
+    }
+}
+
+#[test]
+fn another_configuration() {
+    let mut pair = asking();
+    let Question::ChooseConfiguration(question) = until(&mut pair, true, "configuration") else {
+        unreachable!()
+    };
+    assert_eq!(question.client_hello().server_name(), Some("localhost"));
+    let other = question
+        .config()
+        .to_builder()
+        .alpn(["http/1.1"])
+        .build()
+        .unwrap();
+    pair.server.answer(question.use_config(other)).unwrap();
+    pair.turn(&mut |_, question| Some(question.default_answer()));
+    let connection = pair.client.into_connection().unwrap();
+    assert_eq!(
+        connection.information.alpn_protocol(),
+        Some(&b"http/1.1"[..])
+    );
+
+    // One that cannot serve this client ends the handshake with an alert.
+    let mut pair = asking();
+    let Question::ChooseConfiguration(question) = until(&mut pair, true, "configuration") else {
+        unreachable!()
+    };
+    let other = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .alpn(["dot"]);
+    let error = ended_by(question.use_config(other.build().unwrap()), pair, true);
+    assert_eq!(error.violation(), Some(Violation::NoSharedProtocol));
+}
+
+#[test]
+fn going_on_with_another_configuration() {
+    let mut pair = asking();
+    let Question::ReviewServerHello(question) = until(&mut pair, false, "go on") else {
+        unreachable!()
+    };
+    // Other trust anchors: those the server's certificate does not lead to.
+    let mut roots = crate::x509::Roots::empty();
+    roots.add_der(pki().client.chain()[0].clone()).unwrap();
+    let other = crate::config::ClientConfig::builder(roots).build().unwrap();
+    let error = ended_by(question.proceed_with(other), pair, false);
+    assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
+    assert_eq!(
+        error.alert(),
+        Some((Direction::Sent, AlertDescription::UNKNOWN_CA))
+    );
+}

@@ -1,0 +1,479 @@
+//! Each row of both state tables: the messages and answers it takes, as scripts; and that it
+//! takes no other message.
+
+use std::collections::BTreeSet;
+
+use super::super::{client as client_role, server as server_role};
+use super::attack::{
+    By, authenticated_client, authenticating_server, client, pair, refused, retrying_server, server,
+};
+use super::parts::message;
+use super::tamper::{Put, Tamper, first, nth, one_message_per_record};
+use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
+use crate::crypto::random::Random;
+use crate::question::Question;
+use crate::testing::{name, now};
+use crate::wire::{ContentType, HandshakeType as T};
+use crate::{Direction, Event, Handshake, Reason, Stage, Step, Violation};
+
+/// Both ends, one record at a time, and what led each from which state to which.
+struct Scripts {
+    client: Vec<String>,
+    server: Vec<String>,
+}
+
+fn run(client: ClientConfigBuilder, server: ServerConfigBuilder) -> Scripts {
+    let client = client.observe_messages(true).build().unwrap();
+    let mut server = Handshake::server(server.observe_messages(true).build().unwrap());
+    server.tamper(one_message_per_record());
+    let mut client =
+        Handshake::client_tampering(client, name(), Random::system(), one_message_per_record());
+    let mut scripts = Scripts {
+        client: Vec::new(),
+        server: Vec::new(),
+    };
+    let mut to_server = feed(&mut client, &[], &mut scripts.client);
+    loop {
+        let to_client = feed(&mut server, &to_server, &mut scripts.server);
+        to_server = feed(&mut client, &to_client, &mut scripts.client);
+        if to_server.is_empty() {
+            return scripts;
+        }
+    }
+}
+
+/// Feeds the records one by one; gives what was sent meanwhile.
+fn feed(end: &mut Handshake, mut bytes: &[u8], script: &mut Vec<String>) -> Vec<u8> {
+    let mut sent = Vec::new();
+    loop {
+        let mut before = end.stage();
+        loop {
+            match end.poll().unwrap() {
+                Step::Transmit(more) => sent.extend_from_slice(&more),
+                Step::Event(Event::Message {
+                    direction: Direction::Received,
+                    typ,
+                    ..
+                }) => {
+                    script.push(format!("{before:?} -{typ}-> {:?}", end.stage()));
+                }
+                Step::Event(_) => {}
+                Step::Ask(question) => {
+                    let kind = kind(&question);
+                    before = end.stage();
+                    end.answer(question.default_answer()).unwrap();
+                    script.push(format!("{before:?} ={kind}=> {:?}", end.stage()));
+                }
+                Step::Connected | Step::Wait => break,
+            }
+        }
+        let Some(header) = bytes.first_chunk::<5>() else {
+            return sent;
+        };
+        let length = 5 + usize::from(u16::from_be_bytes([header[3], header[4]]));
+        let (record, rest) = bytes.split_at(length);
+        end.receive(record, now());
+        bytes = rest;
+    }
+}
+
+pub(super) fn kind(question: &Question) -> &'static str {
+    match question {
+        Question::ChooseConfiguration(_) => "configuration",
+        Question::ReviewServerHello(_) => "go on",
+        Question::ChooseIdentity(_) => "identity",
+        Question::Sign(_) => "signature",
+        Question::VerifyChain(_) => "verdict",
+    }
+}
+
+fn all_asking() -> (ClientConfigBuilder, ServerConfigBuilder) {
+    let client = authenticated_client()
+        .pause_at_hello(true)
+        .ask_identity(true)
+        .ask_signature(true)
+        .ask_verification(true);
+    let server = authenticating_server()
+        .groups([crate::NamedGroup::SECP256R1])
+        .pause_at_hello(true)
+        .ask_identity(true)
+        .ask_signature(true)
+        .ask_verification(true);
+    (client, server)
+}
+
+const PLAIN_CLIENT: &[&str] = &[
+    "WaitServerHello -server_hello-> WaitEncryptedExtensions",
+    "WaitEncryptedExtensions -encrypted_extensions-> WaitCertificateOrRequest",
+    "WaitCertificateOrRequest -certificate-> WaitCertificateVerify",
+    "WaitCertificateVerify -certificate_verify-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+const PLAIN_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+const ALL_CLIENT: &[&str] = &[
+    "WaitServerHello -server_hello-> WaitServerHello",
+    "WaitServerHello -server_hello-> ReviewingServerHello",
+    "ReviewingServerHello =go on=> WaitEncryptedExtensions",
+    "WaitEncryptedExtensions -encrypted_extensions-> WaitCertificateOrRequest",
+    "WaitCertificateOrRequest -certificate_request-> WaitCertificate",
+    "WaitCertificate -certificate-> VerifyingChain",
+    "VerifyingChain =verdict=> WaitCertificateVerify",
+    "WaitCertificateVerify -certificate_verify-> WaitFinished",
+    "WaitFinished -finished-> ChoosingIdentity",
+    "ChoosingIdentity =identity=> Signing",
+    "Signing =signature=> Connected",
+];
+
+const ALL_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> ChoosingConfiguration",
+    "ChoosingConfiguration =configuration=> WaitSecondClientHello",
+    "WaitSecondClientHello -client_hello-> ChoosingIdentity",
+    "ChoosingIdentity =identity=> Signing",
+    "Signing =signature=> WaitCertificate",
+    "WaitCertificate -certificate-> VerifyingChain",
+    "VerifyingChain =verdict=> WaitCertificateVerify",
+    "WaitCertificateVerify -certificate_verify-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+#[test]
+fn the_shortest_way() {
+    let scripts = run(client(), server());
+    assert_eq!(scripts.client, PLAIN_CLIENT);
+    assert_eq!(scripts.server, PLAIN_SERVER);
+}
+
+#[test]
+fn the_longest_way() {
+    let (client, server) = all_asking();
+    let scripts = run(client, server);
+    assert_eq!(scripts.client, ALL_CLIENT);
+    assert_eq!(scripts.server, ALL_SERVER);
+}
+
+#[test]
+fn ways_in_between() {
+    let scripts = run(authenticated_client(), authenticating_server());
+    assert_eq!(
+        scripts.client[1..],
+        [
+            "WaitEncryptedExtensions -encrypted_extensions-> WaitCertificateOrRequest",
+            "WaitCertificateOrRequest -certificate_request-> WaitCertificate",
+            "WaitCertificate -certificate-> WaitCertificateVerify",
+            "WaitCertificateVerify -certificate_verify-> WaitFinished",
+            "WaitFinished -finished-> Connected",
+        ]
+    );
+    assert_eq!(
+        scripts.server,
+        [
+            "WaitClientHello -client_hello-> WaitCertificate",
+            "WaitCertificate -certificate-> WaitCertificateVerify",
+            "WaitCertificateVerify -certificate_verify-> WaitFinished",
+            "WaitFinished -finished-> Connected",
+        ]
+    );
+    // A client without a certificate sends an empty list and no CertificateVerify.
+    let roots = crate::testing::pki().roots.clone();
+    let optional =
+        server().client_authentication(crate::config::ClientAuthentication::Optional(roots));
+    assert_eq!(
+        run(client(), optional).server,
+        [
+            "WaitClientHello -client_hello-> WaitCertificate",
+            "WaitCertificate -certificate-> WaitFinished",
+            "WaitFinished -finished-> Connected",
+        ]
+    );
+    let scripts = run(client(), retrying_server());
+    assert_eq!(
+        scripts.client[0],
+        "WaitServerHello -server_hello-> WaitServerHello"
+    );
+    assert_eq!(
+        scripts.server,
+        [
+            "WaitClientHello -client_hello-> WaitSecondClientHello",
+            "WaitSecondClientHello -client_hello-> WaitFinished",
+            "WaitFinished -finished-> Connected",
+        ]
+    );
+    let scripts = run(client().ask_verification(true), server().ask_identity(true));
+    assert_eq!(
+        scripts.client[2..4],
+        [
+            "WaitCertificateOrRequest -certificate-> VerifyingChain",
+            "VerifyingChain =verdict=> WaitCertificateVerify",
+        ]
+    );
+    assert_eq!(
+        scripts.server[..2],
+        [
+            "WaitClientHello -client_hello-> ChoosingIdentity",
+            "ChoosingIdentity =identity=> WaitFinished",
+        ]
+    );
+}
+
+#[test]
+fn every_row_is_in_a_script() {
+    let starts = |scripts: &[&str]| -> BTreeSet<String> {
+        let first = |line: &&str| line.split(' ').next().unwrap().to_owned();
+        scripts.iter().map(first).collect()
+    };
+    let rows = |rows: &[(Stage, &str)]| -> BTreeSet<String> {
+        rows.iter().map(|(stage, _)| format!("{stage:?}")).collect()
+    };
+    let client = starts(&[PLAIN_CLIENT, ALL_CLIENT].concat());
+    assert_eq!(client, rows(client_role::State::ROWS));
+    let server = starts(&[PLAIN_SERVER, ALL_SERVER].concat());
+    assert_eq!(server, rows(server_role::State::ROWS));
+}
+
+/// A state that waits, which message is due there, and which others are fine as well.
+struct Due {
+    by: By,
+    stage: Stage,
+    typ: T,
+    nth: u8,
+    others: &'static [T],
+    retry: bool,
+}
+
+const fn due(by: By, stage: Stage, typ: T) -> Due {
+    Due {
+        by,
+        stage,
+        typ,
+        nth: 1,
+        others: &[],
+        retry: false,
+    }
+}
+
+const DUE: &[Due] = &[
+    due(By::Server, Stage::WaitServerHello, T::SERVER_HELLO),
+    Due {
+        nth: 2,
+        retry: true,
+        ..due(By::Server, Stage::WaitServerHello, T::SERVER_HELLO)
+    },
+    due(
+        By::Server,
+        Stage::WaitEncryptedExtensions,
+        T::ENCRYPTED_EXTENSIONS,
+    ),
+    Due {
+        others: &[T::CERTIFICATE],
+        ..due(
+            By::Server,
+            Stage::WaitCertificateOrRequest,
+            T::CERTIFICATE_REQUEST,
+        )
+    },
+    due(By::Server, Stage::WaitCertificate, T::CERTIFICATE),
+    due(
+        By::Server,
+        Stage::WaitCertificateVerify,
+        T::CERTIFICATE_VERIFY,
+    ),
+    due(By::Server, Stage::WaitFinished, T::FINISHED),
+    due(By::Client, Stage::WaitClientHello, T::CLIENT_HELLO),
+    Due {
+        nth: 2,
+        retry: true,
+        ..due(By::Client, Stage::WaitSecondClientHello, T::CLIENT_HELLO)
+    },
+    due(By::Client, Stage::WaitCertificate, T::CERTIFICATE),
+    due(
+        By::Client,
+        Stage::WaitCertificateVerify,
+        T::CERTIFICATE_VERIFY,
+    ),
+    due(By::Client, Stage::WaitFinished, T::FINISHED),
+];
+
+/// A message of each type, well-formed: those of a handshake as they were there.
+fn well_formed() -> Vec<Vec<u8>> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let record = || -> Tamper {
+        let sender = sender.clone();
+        Box::new(move |raw| {
+            sender.send(raw.to_vec()).unwrap();
+            vec![Put::Message(raw.to_vec())]
+        })
+    };
+    let client = authenticated_client().build().unwrap();
+    let server = authenticating_server().build().unwrap();
+    let mut pair = pair(client, server, By::Client, record());
+    pair.server.tamper(record());
+    super::attack::talk(&mut pair);
+    drop(pair);
+    let mut messages: Vec<Vec<u8>> = receiver.try_iter().collect();
+    let crafted = |typ| match typ {
+        T::KEY_UPDATE => vec![0],
+        T::MESSAGE_HASH => vec![0; 32],
+        T::NEW_SESSION_TICKET => [&[0; 8][..], &[0, 0, 1, 7, 0, 0]].concat(),
+        _ => Vec::new(),
+    };
+    for typ in (0..=255).map(T) {
+        let unknown = matches!(typ.0, 7 | 99 | 200 | 255);
+        if (typ.name().is_some() || unknown) && messages.iter().all(|raw| raw[0] != typ.0) {
+            messages.push(message(typ, &crafted(typ)));
+        }
+    }
+    messages
+}
+
+#[test]
+fn any_other_message_is_refused() {
+    let messages = well_formed();
+    for due in DUE {
+        for instead in &messages {
+            let typ = T(instead[0]);
+            if typ == due.typ || due.others.contains(&typ) {
+                continue;
+            }
+            let client = authenticated_client().build().unwrap();
+            let server = match due.retry {
+                true => authenticating_server().groups([crate::NamedGroup::SECP256R1]),
+                false => authenticating_server(),
+            };
+            let message = instead.clone();
+            let tamper = nth(due.nth, due.typ, move |_| {
+                vec![Put::Message(message.clone())]
+            });
+            let error = refused(
+                pair(client, server.build().unwrap(), due.by, tamper),
+                due.by,
+            );
+            assert_eq!(error.stage(), due.stage, "{error}");
+            match (error.reason(), typ.name()) {
+                (Reason::Unexpected { seen, .. }, Some(name)) => assert_eq!(*seen, name),
+                (Reason::Violation(Violation::UnknownHandshakeType), None) => {}
+                _ => panic!("{typ} in {:?}: {error}", due.stage),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_waiting_row_refuses() {
+    for (by, rows) in [
+        (By::Server, client_role::State::ROWS),
+        (By::Client, server_role::State::ROWS),
+    ] {
+        for (stage, kind) in rows {
+            let there = DUE.iter().any(|due| due.by == by && due.stage == *stage);
+            assert_eq!(there, *kind == "waits", "{stage:?}");
+        }
+    }
+}
+
+/// Refused by the state, or already by the records because the keys have changed.
+fn out_of_order(by: By, tamper: Tamper) -> Violation {
+    let client = authenticated_client().build().unwrap();
+    let server = authenticating_server().build().unwrap();
+    refused(pair(client, server, by, tamper), by)
+        .violation()
+        .unwrap()
+}
+
+#[test]
+fn messages_that_come_twice() {
+    let twice = |typ| {
+        first(typ, |raw| {
+            vec![Put::Message(raw.to_vec()), Put::Unhashed(raw.to_vec())]
+        })
+    };
+    let again = |typ| {
+        first(typ, |raw| {
+            vec![
+                Put::Message(raw.to_vec()),
+                Put::Cut,
+                Put::Unhashed(raw.to_vec()),
+            ]
+        })
+    };
+    for (by, typ) in [(By::Client, T::CLIENT_HELLO), (By::Server, T::SERVER_HELLO)] {
+        // The keys change after a hello: what follows it is in the clear where nothing may be.
+        assert_eq!(
+            out_of_order(by, twice(typ)),
+            Violation::MessageSpansKeyChange
+        );
+        assert_eq!(out_of_order(by, again(typ)), Violation::UnprotectedRecord);
+    }
+    for typ in [
+        T::ENCRYPTED_EXTENSIONS,
+        T::CERTIFICATE_REQUEST,
+        T::CERTIFICATE,
+        T::CERTIFICATE_VERIFY,
+    ] {
+        assert_eq!(
+            out_of_order(By::Server, twice(typ)),
+            Violation::UnexpectedMessage
+        );
+    }
+    for typ in [T::CERTIFICATE, T::CERTIFICATE_VERIFY] {
+        assert_eq!(
+            out_of_order(By::Client, twice(typ)),
+            Violation::UnexpectedMessage
+        );
+    }
+    for by in [By::Client, By::Server] {
+        assert_eq!(
+            out_of_order(by, twice(T::FINISHED)),
+            Violation::MessageSpansKeyChange
+        );
+    }
+}
+
+#[test]
+fn messages_that_are_skipped() {
+    let skip = |typ| first(typ, |_| Vec::new());
+    for typ in [
+        T::ENCRYPTED_EXTENSIONS,
+        T::CERTIFICATE,
+        T::CERTIFICATE_VERIFY,
+    ] {
+        assert_eq!(
+            out_of_order(By::Server, skip(typ)),
+            Violation::UnexpectedMessage
+        );
+    }
+    for typ in [T::CERTIFICATE, T::CERTIFICATE_VERIFY] {
+        assert_eq!(
+            out_of_order(By::Client, skip(typ)),
+            Violation::UnexpectedMessage
+        );
+    }
+    // Data in the place of Finished, under the keys of the handshake.
+    let data = || Put::Record(ContentType::APPLICATION_DATA, b"data".to_vec());
+    for by in [By::Client, By::Server] {
+        let tamper = first(T::FINISHED, move |_| vec![data()]);
+        assert_eq!(out_of_order(by, tamper), Violation::ApplicationDataTooEarly);
+    }
+}
+
+/// Under the keys of the application, while the other end still waits for Finished.
+#[test]
+fn data_without_finished_does_not_open() {
+    let client = client().build().unwrap();
+    let server = server().build().unwrap();
+    let skip = first(T::FINISHED, |_| Vec::new());
+    let mut pair = pair(client, server, By::Client, skip);
+    super::attack::talk(&mut pair);
+    assert_eq!(pair.client.stage(), Stage::Connected);
+    assert_eq!(pair.server.stage(), Stage::WaitFinished);
+    pair.client.put(&Put::Record(
+        ContentType::APPLICATION_DATA,
+        b"data".to_vec(),
+    ));
+    let error = refused(pair, By::Client);
+    assert_eq!(error.violation(), Some(Violation::BadRecordMac));
+}

@@ -1,0 +1,98 @@
+//! Each line of `violation.rs`: a peer that breaks just that rule, what its victim says, and the
+//! alert that arrives.
+
+mod after;
+mod client_flight;
+mod client_hello;
+mod records;
+mod server_flight;
+mod server_hello;
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::attack::{By, Case, client, pair, refused, server, transmitted};
+use super::tamper::{Put, first};
+use crate::testing::{Pair, now};
+use crate::wire::HandshakeType as T;
+use crate::{Stage, Violation};
+
+/// All cases that happen during a handshake.
+fn cases() -> Vec<Case> {
+    let mut cases = records::cases();
+    cases.extend(server_hello::cases());
+    cases.extend(server_flight::cases());
+    cases.extend(client_hello::cases());
+    cases.extend(client_flight::cases());
+    cases
+}
+
+#[test]
+fn each_costs_its_alert() {
+    let mut failed = Vec::new();
+    for (at, case) in cases().into_iter().enumerate() {
+        let violation = case.violation;
+        // All that are wrong are told at once.
+        if catch_unwind(AssertUnwindSafe(|| case.check())).is_err() {
+            failed.push((at, violation));
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// D.4: a middlebox that takes this for TLS 1.2 waits for the change_cipher_spec, also before an
+/// alert.
+#[test]
+fn the_first_protected_record_of_a_client_comes_after_change_cipher_spec() {
+    let tamper = first(T::ENCRYPTED_EXTENSIONS, |_| {
+        vec![Put::Message(vec![8, 0, 0, 0])]
+    });
+    let (client, server) = (client().build().unwrap(), server().build().unwrap());
+    let mut pair = pair(client, server, By::Server, tamper);
+    let hello = transmitted(&mut pair.client);
+    pair.server.receive(&hello, now());
+    let flight = transmitted(&mut pair.server);
+    pair.client.receive(&flight, now());
+    let alert = transmitted(&mut pair.client);
+    assert_eq!(alert.get(..7), Some(&[20, 3, 3, 0, 1, 1, 23][..]));
+}
+
+/// A key that has opened as many records as its cipher may is used no more.
+#[test]
+fn aead_limit_reached() {
+    let mut pair = Pair::new(client().build().unwrap(), server().build().unwrap());
+    let hello = transmitted(&mut pair.client);
+    pair.server.receive(&hello, now());
+    let flight = transmitted(&mut pair.server);
+    let (server_hello, rest) = flight.split_at(5 + usize::from(flight[4]));
+    pair.client.receive(server_hello, now());
+    assert!(transmitted(&mut pair.client).is_empty());
+    pair.client.wear_out_read_key();
+    pair.client.receive(rest, now());
+    let error = refused(pair, By::Server);
+    assert_eq!(error.violation(), Some(Violation::AeadLimitReached));
+    assert_eq!(error.stage(), Stage::WaitEncryptedExtensions);
+}
+
+/// Covered by a test of its own.
+const APART: &[(Violation, &str)] = &[
+    (Violation::AeadLimitReached, "aead_limit_reached"),
+    (
+        Violation::WrongOuterType,
+        "record::tests::incoming::protected_records_of_another_outer_type",
+    ),
+];
+
+#[test]
+fn none_is_without_a_case() {
+    let during = cases().into_iter().map(|case| case.violation.name());
+    let after = after::CASES.iter().map(|(violation, ..)| violation.name());
+    let apart = APART.iter().map(|(violation, _)| violation.name());
+    let covered: BTreeSet<_> = during.chain(after).chain(apart).collect();
+    let missing: Vec<_> = Violation::ALL
+        .iter()
+        .map(|violation| violation.name())
+        .filter(|name| !covered.contains(name))
+        .collect();
+    assert!(missing.is_empty(), "no case for {missing:?}");
+}

@@ -1,0 +1,218 @@
+//! What is configured reaches the wire.
+
+mod common;
+
+use common::*;
+use futures_util::StreamExt as _;
+use portcullis::config::{KeyShares, MaxFragmentLength, ServerNameIndication};
+use portcullis::pki_types::DnsName;
+use portcullis::{
+    Active, AlertDescription, ClientConfig, ClientHelloView, Message, NamedGroup, ProtocolVersion,
+    ServerConfig, TlsAcceptor, TlsConnector, TlsListener, Violation,
+};
+use tokio::io::{AsyncWriteExt as _, duplex};
+
+fn client() -> portcullis::config::ClientConfigBuilder {
+    ClientConfig::builder(pki().roots.clone())
+}
+
+fn server() -> portcullis::config::ServerConfigBuilder {
+    ServerConfig::builder().identity(pki().server.clone())
+}
+
+type Stream = portcullis::TlsStream<tokio::io::DuplexStream>;
+
+async fn connect(client: ClientConfig, server: ServerConfig) -> (Stream, Stream) {
+    let (ours, theirs) = duplex(1024 * 1024);
+    let (connector, acceptor) = (TlsConnector::new(client), TlsAcceptor::new(server));
+    let (client, server) = tokio::join!(connector.upgrade(ours, name()), acceptor.upgrade(theirs));
+    (client.unwrap(), server.unwrap())
+}
+
+/// What a server sees of a client, whose handshake must then succeed.
+async fn hello(client: ClientConfig) -> ClientHelloView {
+    let (ours, theirs) = duplex(1024 * 1024);
+    let (connector, acceptor) = (TlsConnector::new(client), acceptor());
+    let serve = async {
+        let paused = acceptor.pause_at_hello(theirs).await.unwrap();
+        let hello = paused.client_hello().clone();
+        paused.proceed().await.unwrap();
+        hello
+    };
+    let (client, hello) = tokio::join!(connector.upgrade(ours, name()), serve);
+    client.unwrap();
+    hello
+}
+
+#[tokio::test]
+async fn the_name_that_is_sent() {
+    let other = DnsName::try_from("Front.example").unwrap();
+    for (indication, seen) in [
+        (ServerNameIndication::Send, Some("localhost")),
+        (
+            ServerNameIndication::SendOther(other),
+            Some("front.example"),
+        ),
+        (ServerNameIndication::Omit, None),
+    ] {
+        // In each case the certificate has the name given when connecting.
+        let config = client().server_name_indication(indication).build().unwrap();
+        assert_eq!(hello(config).await.server_name(), seen);
+    }
+}
+
+#[tokio::test]
+async fn a_client_names_its_authorities() {
+    for (on, count) in [(false, 0), (true, 1)] {
+        let config = client().send_certificate_authorities(on).build().unwrap();
+        let hello = hello(config).await;
+        assert_eq!(hello.certificate_authorities().count(), count);
+    }
+}
+
+#[tokio::test]
+async fn what_is_offered_and_in_which_order() {
+    let groups = [NamedGroup::SECP384R1, NamedGroup::X25519];
+    let config = client()
+        .groups(groups)
+        .key_shares(KeyShares::Groups(vec![NamedGroup::X25519]))
+        .alpn(["one", "echo"])
+        .build()
+        .unwrap();
+    let hello = hello(config).await;
+    assert!(hello.groups().eq(groups));
+    assert!(hello.key_share_groups().eq([NamedGroup::X25519]));
+    assert!(hello.alpn_protocols().eq([&b"one"[..], b"echo"]));
+    assert!(hello.supported_versions().eq([ProtocolVersion::TLS_1_3]));
+}
+
+#[tokio::test]
+async fn middlebox_compatibility_is_a_session_id() {
+    for (on, length) in [(true, 32), (false, 0)] {
+        let config = client().middlebox_compatibility(on).build().unwrap();
+        assert_eq!(hello(config).await.session_id().len(), length);
+    }
+}
+
+#[tokio::test]
+async fn groups_by_the_order_of_either_side() {
+    let (x25519, p256) = (NamedGroup::X25519, NamedGroup::SECP256R1);
+    for (servers, group) in [(true, p256), (false, x25519)] {
+        let client = client()
+            .groups([x25519, p256])
+            .key_shares(KeyShares::Groups(vec![x25519, p256]));
+        let server = server().groups([p256, x25519]).honor_group_order(servers);
+        let (client, _) = connect(client.build().unwrap(), server.build().unwrap()).await;
+        assert_eq!(client.information().group(), group);
+    }
+}
+
+/// Sends in both directions and gives the longest content of a record in each.
+async fn longest(mut client: Stream, mut server: Stream) -> (usize, usize) {
+    let data = pattern(5_000);
+    client.send(&[&data]).await.unwrap();
+    client.shutdown().await.unwrap();
+    server.send(&[&data]).await.unwrap();
+    server.shutdown().await.unwrap();
+    let mut longest = [0, 0];
+    for (stream, longest) in [server, client].into_iter().zip(&mut longest) {
+        let mut messages = stream.into_active(Active::True);
+        let mut all = Vec::new();
+        while let Some(Message::Data(message)) = messages.next().await {
+            *longest = message.len().max(*longest);
+            all.extend_from_slice(&message);
+        }
+        assert!(all == data);
+    }
+    longest.into()
+}
+
+#[tokio::test]
+async fn records_are_no_longer_than_asked_for() {
+    let (ours, theirs) = connect(client().build().unwrap(), server().build().unwrap()).await;
+    assert_eq!(longest(ours, theirs).await, (5_000, 5_000));
+
+    let small = client().max_fragment_length(MaxFragmentLength::Bytes512);
+    let (ours, theirs) = connect(small.build().unwrap(), server().build().unwrap()).await;
+    assert_eq!(longest(ours, theirs).await, (512, 512));
+
+    // Each side's limit is for what it receives, and counts the content type (RFC 8449 §4).
+    let small = client().record_size_limit(101);
+    let smaller = server().record_size_limit(65);
+    let (ours, theirs) = connect(small.build().unwrap(), smaller.build().unwrap()).await;
+    assert_eq!(longest(ours, theirs).await, (64, 100));
+}
+
+#[tokio::test]
+async fn handshake_messages_are_bounded() {
+    // A hello with a post-quantum share has more than 1,216 bytes.
+    let small = server().max_handshake_size(1_024).build().unwrap();
+    let (ours, theirs) = duplex(1024 * 1024);
+    let (connector, acceptor) = (connector(), TlsAcceptor::new(small));
+    let (client, server) = tokio::join!(connector.upgrade(ours, name()), acceptor.upgrade(theirs));
+    assert!(client.is_err());
+    assert_eq!(
+        server.unwrap_err().error().violation(),
+        Some(Violation::HandshakeMessageTooLong)
+    );
+}
+
+#[tokio::test]
+async fn a_server_is_verified_unless_told_otherwise() {
+    let mut roots = portcullis::Roots::empty();
+    roots.add_der(pki().client.chain()[0].clone()).unwrap();
+    let strangers = ClientConfig::builder(roots).build().unwrap();
+    let (ours, theirs) = duplex(1024 * 1024);
+    let (connector, acceptor) = (TlsConnector::new(strangers), acceptor());
+    let (client, _) = tokio::join!(connector.upgrade(ours, name()), acceptor.upgrade(theirs));
+    assert!(matches!(
+        client.unwrap_err().error().reason(),
+        Some(portcullis::Reason::Certificate(_))
+    ));
+
+    let anyone = ClientConfig::dangerous_builder_without_verification();
+    connect(anyone.build().unwrap(), server_config()).await;
+}
+
+#[tokio::test]
+async fn the_options_of_a_listening_socket() {
+    for on in [false, true] {
+        let options = portcullis::ListenOptions::new()
+            .reuse_address(on)
+            .nodelay(on)
+            .receive_buffer(70_000)
+            .send_buffer(80_000);
+        let listener = TlsListener::bind_with("127.0.0.1:0", server_config(), &options)
+            .await
+            .unwrap();
+        let listening = socket2::SockRef::from(listener.inner());
+        assert_eq!(listening.reuse_address().unwrap(), on);
+        let address = listener.local_addr().unwrap();
+        let (client, accepted) =
+            tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+        client.unwrap();
+        let accepted = accepted.unwrap();
+        assert_eq!(accepted.inner().nodelay().unwrap(), on);
+        // Linux doubles what it is asked for.
+        let accepted = socket2::SockRef::from(accepted.inner());
+        assert!((70_000..=140_000).contains(&accepted.recv_buffer_size().unwrap()));
+        assert!((80_000..=160_000).contains(&accepted.send_buffer_size().unwrap()));
+    }
+}
+
+#[test]
+fn every_alert_has_its_text() {
+    let texts: Vec<_> = (0..=255)
+        .map(AlertDescription)
+        .filter(|alert| alert.name().is_some())
+        .map(AlertDescription::sentence)
+        .collect();
+    assert_eq!(texts.len(), 34);
+    for (index, text) in texts.iter().enumerate() {
+        assert!(!text.is_empty() && !texts[..index].contains(text), "{text}");
+        assert_ne!(*text, AlertDescription(255).sentence());
+    }
+    for violation in Violation::ALL {
+        assert!(violation.alert().name().is_some());
+    }
+}

@@ -1,0 +1,133 @@
+//! Halves of a connection in two tasks.
+
+mod common;
+
+use std::time::Duration;
+
+use common::*;
+use portcullis::{AlertDescription, Direction};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn halves_run_in_parallel_with_key_updates_both_ways() {
+    let (client, server) = tcp_pair().await;
+    let data = pattern(2_000_000);
+    let side = |stream: portcullis::TlsStream<tokio::net::TcpStream>, data: Vec<u8>| async move {
+        let (mut reader, mut writer) = stream.into_split();
+        let expected = data.clone();
+        let writing = tokio::spawn(async move {
+            for (index, part) in data.chunks(50_000).enumerate() {
+                if index % 5 == 0 {
+                    writer.update_keys(index % 2 == 0).await.unwrap();
+                }
+                writer.send(&[part]).await.unwrap();
+            }
+            writer.shutdown().await.unwrap();
+            writer
+        });
+        let reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).await.unwrap();
+            (reader, all)
+        });
+        let (writer, (reader, all)) = (writing.await.unwrap(), reading.await.unwrap());
+        assert!(all == expected);
+        reader.reunite(writer).unwrap()
+    };
+    let (client, server) = tokio::join!(side(client, data.clone()), side(server, data));
+    assert_eq!(client.alpn_protocol(), server.alpn_protocol());
+}
+
+#[tokio::test]
+async fn a_key_update_is_answered_with_the_next_write_or_flush() {
+    let (mut client, server) = pair().await;
+    let (mut reader, mut writer) = server.into_split();
+    client.update_keys(true).await.unwrap();
+    assert!(now(reader.recv(1)).await.is_none());
+    let before = writer.sent().operations();
+    writer.flush().await.unwrap();
+    assert_eq!(writer.sent().operations(), before + 1);
+    writer.flush().await.unwrap();
+    assert_eq!(writer.sent().operations(), before + 1);
+    assert!(now(client.recv(1)).await.is_none());
+    // Under the new keys, both ways.
+    writer.send(&[b"x"]).await.unwrap();
+    assert_eq!(&client.recv(1).await.unwrap()[..], b"x");
+    client.send(&[b"y"]).await.unwrap();
+    assert_eq!(&reader.recv(1).await.unwrap()[..], b"y");
+}
+
+#[tokio::test]
+async fn serve_sends_what_the_reader_leaves() {
+    let (mut client, server) = pair().await;
+    let (mut reader, mut writer) = server.into_split();
+    let serving = tokio::spawn(async move { writer.serve().await });
+    let reading = tokio::spawn(async move { reader.recv(1).await });
+    tokio::task::yield_now().await;
+    // A record that does not open: the alert goes out although nobody writes.
+    client
+        .inner_mut()
+        .write_all(&[23, 3, 3, 0, 32])
+        .await
+        .unwrap();
+    client.inner_mut().write_all(&[0; 32]).await.unwrap();
+    assert_eq!(
+        reading.await.unwrap().unwrap_err().alert(),
+        Some((Direction::Sent, AlertDescription::BAD_RECORD_MAC))
+    );
+    let error = client.recv(1).await.unwrap_err();
+    assert_eq!(
+        error.alert(),
+        Some((Direction::Received, AlertDescription::BAD_RECORD_MAC))
+    );
+    assert!(serving.await.unwrap().violation().is_some());
+}
+
+#[tokio::test]
+async fn a_dropped_writer_closes_and_the_reader_goes_on() {
+    let (mut client, server) = tcp_pair().await;
+    let (mut reader, writer) = server.into_split();
+    drop(writer);
+    assert!(client.recv(1).await.unwrap_err().is_closed());
+    client.send(&[b"still there"]).await.unwrap();
+    assert_eq!(&reader.recv(11).await.unwrap()[..], b"still there");
+    client.close(Duration::from_secs(1)).await.unwrap();
+    assert!(reader.recv(1).await.unwrap_err().is_closed());
+}
+
+#[tokio::test]
+async fn only_halves_of_one_connection_are_reunited() {
+    let (client, server) = pair().await;
+    let (client_reader, client_writer) = client.into_split();
+    let (server_reader, server_writer) = server.into_split();
+    let halves = client_reader.reunite(server_writer).unwrap_err().0;
+    let (client_reader, server_writer) = *halves;
+    let mut client = client_reader.reunite(client_writer).unwrap();
+    let mut server = server_reader.reunite(server_writer).unwrap();
+    client.send(&[b"whole again"]).await.unwrap();
+    assert_eq!(&server.recv(11).await.unwrap()[..], b"whole again");
+}
+
+#[tokio::test]
+async fn nested_halves() {
+    let (outer_client, outer_server) = tcp_pair().await;
+    let (client, server) = pair_over(outer_client, outer_server).await;
+    let (mut from_server, mut to_server) = client.into_split();
+    let (mut from_client, mut to_client) = server.into_split();
+    let (a, b) = tokio::join!(to_server.send(&[b"ping"]), from_client.recv(4));
+    a.unwrap();
+    assert_eq!(&b.unwrap()[..], b"ping");
+    to_client.send(&[b"pong"]).await.unwrap();
+    assert_eq!(&from_server.recv(4).await.unwrap()[..], b"pong");
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn halves_over_unix_sockets() {
+    let (client, server) = tokio::net::UnixStream::pair().unwrap();
+    let (client, server) = pair_over(client, server).await;
+    let (_reader, mut writer) = client.into_split();
+    let (mut reader, _writer) = server.into_split();
+    writer.send(&[b"unix"]).await.unwrap();
+    assert_eq!(&reader.recv(4).await.unwrap()[..], b"unix");
+}

@@ -1,0 +1,73 @@
+//! Both sides show a certificate; a client without one is refused.
+//!
+//! `cargo run --example mutual_tls`
+
+use portcullis::{
+    AlertDescription, ClientAuthentication, ClientConfig, Direction, ServerConfig, ServerName,
+    TlsConnector, TlsListener, x509,
+};
+use portcullis_examples::{Authority, Result};
+use tokio::io::AsyncWriteExt as _;
+
+#[tokio::main]
+async fn main() -> Result {
+    // Servers and clients may well have authorities of their own.
+    let servers = Authority::new()?;
+    let clients = Authority::new()?;
+
+    let config = ServerConfig::builder()
+        .identity(servers.identity("localhost")?)
+        .client_authentication(ClientAuthentication::Required(clients.roots()?))
+        .build()?;
+    let listener = TlsListener::bind("127.0.0.1:0", config).await?;
+    let address = listener.local_addr()?;
+    let server = tokio::spawn(serve(listener));
+    let name = ServerName::try_from("localhost")?;
+
+    let config = ClientConfig::builder(servers.roots()?)
+        .identity(clients.identity("alice.example")?)
+        .build()?;
+    let mut stream = TlsConnector::new(config)
+        .connect(address, name.clone())
+        .await?;
+    assert_eq!(&stream.recv(0).await?[..], b"hello alice.example");
+    stream.shutdown().await?;
+
+    // In TLS 1.3 a client is done before the server has seen its certificate, so it learns of
+    // the refusal when it reads.
+    let config = ClientConfig::builder(servers.roots()?).build()?;
+    let mut stream = TlsConnector::new(config).connect(address, name).await?;
+    let error = stream
+        .recv(0)
+        .await
+        .err()
+        .ok_or("nobody asked for a certificate")?;
+    println!("client: {error}");
+    assert_eq!(
+        error.alert(),
+        Some((Direction::Received, AlertDescription::CERTIFICATE_REQUIRED))
+    );
+    server.await?
+}
+
+async fn serve(listener: TlsListener) -> Result {
+    let mut stream = listener.accept().await?.handshake().await?;
+    // The chain has been verified; who may do what is up to the application.
+    let certificate = stream.peer_certificates().first().ok_or("no certificate")?;
+    let names = x509::subject_alt_names(certificate);
+    println!("server: the client is {names:?}");
+    let name = names.first().ok_or("no name")?;
+    stream.send(&[b"hello ", name.as_bytes()]).await?;
+    stream.shutdown().await?;
+
+    let refused = listener.accept().await?.handshake().await;
+    let failed = refused
+        .err()
+        .ok_or("a client without a certificate came in")?;
+    println!("server: {failed}");
+    assert_eq!(
+        failed.error().alert(),
+        Some((Direction::Sent, AlertDescription::CERTIFICATE_REQUIRED))
+    );
+    Ok(())
+}

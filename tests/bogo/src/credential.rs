@@ -1,0 +1,146 @@
+//! The runner's credentials as identities of the core.
+
+use portcullis_core::SignatureScheme;
+use portcullis_core::question::ChooseIdentity;
+use portcullis_core::x509::{Identity, IdentityKey};
+
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::Stop;
+use crate::options::{CredentialOptions, Options};
+
+/// One credential, ready for use.
+pub(crate) struct Credential {
+    /// What the core shows: the key in it is external when the shim signs.
+    pub(crate) identity: Option<Identity>,
+    /// The same with its key.
+    signer: Identity,
+    must_match_issuer: bool,
+    /// DER-encoded Names of the issuers in the chain.
+    issuers: Vec<Vec<u8>>,
+    /// -1 is the default credential.
+    number: i32,
+}
+
+/// All credentials, best first: those with a number, then the default one.
+pub(crate) fn load(options: &Options) -> Result<Vec<Credential>, Stop> {
+    let numbered = options.credentials.iter().zip(0..);
+    let default = std::iter::once((&options.default_credential, -1));
+    numbered
+        .chain(default)
+        .filter_map(|(credential, number)| {
+            load_one(credential, number, options.asynchronous).transpose()
+        })
+        .collect()
+}
+
+fn load_one(
+    options: &CredentialOptions,
+    number: i32,
+    delayed: bool,
+) -> Result<Option<Credential>, Stop> {
+    let Some(cert_file) = &options.cert_file else {
+        return Ok(None);
+    };
+    let signer = Identity::from_pem_files(cert_file, options.key_file.as_deref())
+        .map_err(|error| Stop::unimplemented(format!("this credential: {error}")))?;
+    let identity = if options.signing_prefs.is_empty() && !delayed {
+        Some(signer.clone())
+    } else {
+        let external = |schemes: Vec<SignatureScheme>| {
+            Identity::with_external_key(signer.chain().to_vec(), schemes).ok()
+        };
+        let wanted = match options.signing_prefs.as_slice() {
+            [] => signer.key().schemes(),
+            prefs => prefs,
+        };
+        let fitting = wanted
+            .iter()
+            .copied()
+            .filter(|scheme| external(vec![*scheme]).is_some())
+            .collect();
+        external(fitting)
+    };
+    let issuers = signer.chain().iter().map(|certificate| {
+        X509Certificate::from_der(certificate)
+            .map(|(_, certificate)| certificate.issuer().as_raw().to_vec())
+            .unwrap_or_default()
+    });
+    Ok(Some(Credential {
+        identity,
+        issuers: issuers.collect(),
+        signer,
+        must_match_issuer: options.must_match_issuer,
+        number,
+    }))
+}
+
+impl Credential {
+    /// Signs as the scheme says.
+    pub(crate) fn sign(&self, scheme: SignatureScheme, content: &[u8]) -> Option<Vec<u8>> {
+        match self.signer.key() {
+            IdentityKey::Local(key) => key.sign(scheme, content).ok(),
+            IdentityKey::External { .. } => None,
+        }
+    }
+}
+
+/// The number of the credential that shows `identity`.
+pub(crate) fn number_of(credentials: &[Credential], identity: &Identity) -> Option<i32> {
+    find(credentials, identity).map(|credential| credential.number)
+}
+
+/// The credential that shows `identity`.
+pub(crate) fn find<'a>(
+    credentials: &'a [Credential],
+    identity: &Identity,
+) -> Option<&'a Credential> {
+    credentials.iter().find(|credential| {
+        credential
+            .identity
+            .as_ref()
+            .is_some_and(|own| own.same(identity))
+    })
+}
+
+/// Why no credential will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    NothingConfigured,
+    NoCommonScheme,
+    NoMatchingIssuer,
+}
+
+/// The first credential that the peer accepts, as BoringSSL's application interface has it: an
+/// issuer must match only where the credential says so.
+pub(crate) fn choose<'a>(
+    credentials: &'a [Credential],
+    question: &ChooseIdentity,
+) -> Result<&'a Identity, Unfit> {
+    let mut why = Unfit::NothingConfigured;
+    for credential in credentials {
+        let Some(identity) = &credential.identity else {
+            why = Unfit::NoCommonScheme;
+            continue;
+        };
+        let matches = question
+            .certificate_authorities()
+            .any(|name| credential.issuers.iter().any(|issuer| issuer == name));
+        if credential.must_match_issuer && !matches {
+            why = Unfit::NoMatchingIssuer;
+            continue;
+        }
+        let offered = question.signature_schemes();
+        if !identity
+            .key()
+            .schemes()
+            .iter()
+            .any(|scheme| offered.contains(scheme))
+        {
+            why = Unfit::NoCommonScheme;
+            continue;
+        }
+        return Ok(identity);
+    }
+    Err(why)
+}

@@ -1,0 +1,279 @@
+//! The connection after the handshake: what the flags ask for, then echo with every bit turned.
+
+use portcullis_core::{AlertDescription, Connection, Direction, Error, Frame, Opened, Reason};
+
+use crate::options::{BodyOptions, Options};
+use crate::transport::Transport;
+use crate::{Stop, token};
+
+/// Sizes that once upset record splitting.
+const SIZES: [usize; 11] = [
+    0, 1, 255, 256, 257, 16383, 16384, 16385, 32767, 32768, 32769,
+];
+
+/// Runs to the end of the connection.
+pub(crate) fn run(
+    options: &Options,
+    connection: &mut Connection,
+    transport: &mut Transport,
+) -> Result<(), Stop> {
+    let raw = std::mem::take(&mut connection.unread);
+    Exchange {
+        options: &options.body,
+        connection,
+        transport,
+        raw,
+        plain: Vec::new(),
+    }
+    .run()
+}
+
+struct Exchange<'a> {
+    options: &'a BodyOptions,
+    connection: &'a mut Connection,
+    transport: &'a mut Transport,
+    /// Received and not opened.
+    raw: Vec<u8>,
+    /// Opened and not read.
+    plain: Vec<u8>,
+}
+
+/// What a read gave.
+enum Read {
+    Data(Vec<u8>),
+    CloseNotify,
+    /// The transport ended without close_notify.
+    Eof,
+}
+
+impl Exchange<'_> {
+    fn run(mut self) -> Result<(), Stop> {
+        self.export()?;
+        let options = self.options;
+        if options.send_alert {
+            return self.send_alert();
+        }
+        if options.write_different_record_sizes {
+            for size in SIZES {
+                self.write(&vec![0x42; size])?;
+            }
+            return self.shut_down(None);
+        }
+        let initial = options.initial_write.as_deref().unwrap_or(b"hello");
+        if options.read_with_unfinished_write {
+            let sealed = self.seal(initial)?;
+            self.transport.send_one(&sealed)?;
+        } else if options.shim_writes_first {
+            for _ in 0..options.repeat_initial_write.unwrap_or(1) {
+                self.write(initial)?;
+            }
+        }
+        if options.shim_shuts_down {
+            return self.shut_down(None);
+        }
+        loop {
+            if options.key_update_before_read {
+                self.key_update()?;
+            }
+            let mut data = match self.read()? {
+                Read::Data(data) => data,
+                end => return self.shut_down(Some(end)),
+            };
+            self.transport.finish_write()?;
+            if options.key_update {
+                self.key_update()?;
+            }
+            for byte in &mut data {
+                *byte ^= 0xff;
+            }
+            self.write(&data)?;
+            if options.use_exporter_between_reads {
+                self.exported(20)?;
+            }
+        }
+    }
+
+    fn export(&mut self) -> Result<(), Stop> {
+        let options = self.options;
+        if options.export_keying_material > 0 {
+            let material = self.exported(options.export_keying_material)?;
+            self.write(&material)?;
+        }
+        if options.export_traffic_secrets {
+            let read = self.connection.reader.traffic_secret().to_vec();
+            let write = self.connection.writer.traffic_secret().to_vec();
+            let length = u16::try_from(read.len()).unwrap_or_default().to_le_bytes();
+            self.write(&length)?;
+            self.write(&read)?;
+            self.write(&write)?;
+        }
+        if options.tls_unique {
+            // RFC 8446 does not define it; ConnectionInformation has none.
+            return Err(Stop::failed("failed to get tls-unique"));
+        }
+        Ok(())
+    }
+
+    fn exported(&self, length: usize) -> Result<Vec<u8>, Stop> {
+        let mut material = vec![0; length];
+        let (label, context) = (&self.options.export_label, &self.options.export_context);
+        self.connection
+            .information
+            .export_keying_material(label, context, &mut material)
+            .map_err(|_| Stop::failed("failed to export keying material"))?;
+        Ok(material)
+    }
+
+    fn send_alert(&mut self) -> Result<(), Stop> {
+        let mut out = vec![0; self.connection.writer.control_len()];
+        let written = self
+            .connection
+            .writer
+            .alert(AlertDescription::DECOMPRESSION_FAILURE, &mut out)
+            .map_err(|error| failed(&error))?;
+        self.transport.send(out.get(..written).unwrap_or_default())
+    }
+
+    fn key_update(&mut self) -> Result<(), Stop> {
+        let mut out = vec![0; self.connection.writer.control_len()];
+        let written = self
+            .connection
+            .writer
+            .key_update(false, &mut out)
+            .map_err(|error| failed(&error))?;
+        self.transport.send(out.get(..written).unwrap_or_default())
+    }
+
+    fn seal(&mut self, mut data: &[u8]) -> Result<Vec<u8>, Stop> {
+        let writer = &mut self.connection.writer;
+        let mut all = Vec::new();
+        while !data.is_empty() {
+            let mut out = vec![0; writer.max_sealed_len(data.len())];
+            let sealed = writer
+                .seal(data, &mut out)
+                .map_err(|error| failed(&error))?;
+            all.extend_from_slice(out.get(..sealed.written).unwrap_or_default());
+            data = data.get(sealed.consumed..).unwrap_or_default();
+        }
+        Ok(all)
+    }
+
+    fn write(&mut self, data: &[u8]) -> Result<(), Stop> {
+        let sealed = self.seal(data)?;
+        self.transport.send(&sealed)
+    }
+
+    /// Does what the reader asks of the writer. A KeyUpdate is answered before the next data
+    /// instead (§4.6.3), so that many requests get one answer.
+    fn drain_mailbox(&mut self) -> Result<(), Stop> {
+        if !self.connection.reader.writer_has_work() {
+            return Ok(());
+        }
+        let mut out = vec![0; self.connection.writer.control_len()];
+        let written = self
+            .connection
+            .writer
+            .drain_mailbox(&mut out)
+            .map_err(|error| failed(&error))?;
+        self.transport.send(out.get(..written).unwrap_or_default())
+    }
+
+    /// Reads at most one record's data.
+    fn read(&mut self) -> Result<Read, Stop> {
+        let size = match self.options.read_size {
+            0 => 512,
+            size => size,
+        };
+        while self.plain.is_empty() {
+            if let Some(end) = self.open()? {
+                return Ok(end);
+            }
+        }
+        let size = size.min(self.plain.len());
+        if self.options.peek_then_read {
+            let peeked = self.plain.get(..size).map(<[u8]>::to_vec);
+            let data: Vec<u8> = self.plain.drain(..size).collect();
+            return match peeked.as_ref() == Some(&data) {
+                true => Ok(Read::Data(data)),
+                false => Err(Stop::failed("peeked and read data differ")),
+            };
+        }
+        Ok(Read::Data(self.plain.drain(..size).collect()))
+    }
+
+    /// Opens one record, or waits for more of it. Gives the end when it is there.
+    fn open(&mut self) -> Result<Option<Read>, Stop> {
+        let frame = self.connection.reader.frame(&self.raw);
+        match frame.map_err(|error| self.refuse(&error))? {
+            Frame::NeedMore { .. } => {
+                let bytes = self.transport.receive()?;
+                if bytes.is_empty() {
+                    // BoringSSL's shim takes the end of the stream as the end of the test.
+                    return Ok(Some(Read::Eof));
+                }
+                self.raw.extend_from_slice(&bytes);
+            }
+            Frame::Record { len, .. } => {
+                let record = self.raw.get_mut(..len).unwrap_or_default();
+                let opened = self.connection.reader.open_in_place(record);
+                match opened.map_err(|error| self.refuse(&error))? {
+                    Opened::Data(range) => {
+                        self.plain = self.raw.get(range).unwrap_or_default().to_vec();
+                    }
+                    Opened::Nothing => {}
+                    Opened::Closed => return Ok(Some(Read::CloseNotify)),
+                }
+                self.raw.drain(..len);
+            }
+            Frame::Closed => return Ok(Some(Read::CloseNotify)),
+        }
+        Ok(None)
+    }
+
+    /// Sends the alert that the reader's error calls for.
+    fn refuse(&mut self, error: &Error) -> Stop {
+        if matches!(error.alert(), Some((Direction::Sent, _))) {
+            let _ = self.drain_mailbox();
+        }
+        failed(error)
+    }
+
+    /// Ends the connection; `end` is how the peer has ended it, if it has.
+    fn shut_down(mut self, end: Option<Read>) -> Result<(), Stop> {
+        if !self.options.check_close_notify {
+            return Ok(());
+        }
+        let mut out = vec![0; self.connection.writer.control_len()];
+        let written = self
+            .connection
+            .writer
+            .close_notify(&mut out)
+            .map_err(|error| failed(&error))?;
+        self.transport
+            .send(out.get(..written).unwrap_or_default())?;
+        match end {
+            Some(Read::CloseNotify) => return Ok(()),
+            Some(Read::Eof) => return Err(Stop::failed("Unexpected SSL_shutdown result: 0 != 1")),
+            _ => {}
+        }
+        match self.read()? {
+            Read::CloseNotify => Ok(()),
+            Read::Eof => Err(Stop::failed("Unexpected SSL_shutdown result: -1 != 1")),
+            Read::Data(_) => Err(Stop::Failed {
+                token: Some(":APPLICATION_DATA_ON_SHUTDOWN:"),
+                message: "the peer sent data after our close_notify".into(),
+            }),
+        }
+    }
+}
+
+fn failed(error: &Error) -> Stop {
+    let token = match error.reason() {
+        Reason::Misuse(_) | Reason::Closed => None,
+        _ => token::of(error, false),
+    };
+    Stop::Failed {
+        token,
+        message: error.to_string(),
+    }
+}

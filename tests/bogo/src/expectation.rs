@@ -1,0 +1,93 @@
+//! What must hold once the handshake is over.
+
+use portcullis_core::ProtocolVersion;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use crate::Stop;
+use crate::handshake::Done;
+use crate::options::Options;
+
+/// Checks every `-expect-…` flag, and what must hold without one.
+pub(crate) fn check(options: &Options, done: &Done) -> Result<(), Stop> {
+    let information = &done.connection.information;
+    let expect = &options.expect;
+    let wrong = |what: &str| Err(Stop::failed(format!("not as expected: {what}")));
+
+    if information.is_server() != options.server {
+        return wrong("role");
+    }
+    if information.version() != expect.version.unwrap_or(ProtocolVersion::TLS_1_3) {
+        return wrong("version");
+    }
+    let alpn = match options.server {
+        true => &options.select_alpn,
+        false => &expect.alpn,
+    };
+    if information.alpn_protocol().unwrap_or_default() != alpn.as_slice() {
+        return wrong("application protocol");
+    }
+    if let Some(name) = &expect.server_name
+        && information.server_name() != Some(name.as_str())
+    {
+        return wrong("server name");
+    }
+    if expect.no_server_name && information.server_name().is_some() {
+        return wrong("server name");
+    }
+    if expect
+        .curve
+        .is_some_and(|group| group != information.group())
+    {
+        return wrong("group");
+    }
+    if expect
+        .cipher
+        .iter()
+        .any(|suite| *suite != information.cipher_suite())
+    {
+        return wrong("cipher suite");
+    }
+    if expect
+        .hrr
+        .is_some_and(|retried| retried != information.hello_retried())
+    {
+        return wrong("HelloRetryRequest");
+    }
+    if expect.verify_result && done.verified != Some(!options.verify_fail) {
+        return wrong("verification result");
+    }
+    if expect.peer_signature_algorithm.is_some()
+        && expect.peer_signature_algorithm != information.peer_signature_scheme()
+    {
+        return wrong("peer's signature scheme");
+    }
+    check_peer_certificates(options, done)?;
+    if expect
+        .selected_credential
+        .is_some_and(|number| number != done.credential.unwrap_or(-1))
+    {
+        return wrong("credential");
+    }
+    Ok(())
+}
+
+fn check_peer_certificates(options: &Options, done: &Done) -> Result<(), Stop> {
+    let shown = done.connection.information.peer_certificates();
+    let due = !options.server || options.require_any_client_certificate;
+    if options.expect.no_peer_cert && !shown.is_empty() {
+        return Err(Stop::failed("the peer showed a certificate"));
+    }
+    if !options.expect.no_peer_cert && due && shown.is_empty() {
+        return Err(Stop::failed("the peer showed no certificate"));
+    }
+    if let Some(file) = &options.expect.peer_cert_file {
+        let expected = CertificateDer::pem_file_iter(file)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| Stop::failed(format!("{}: {error}", file.display())))?;
+        if expected != shown {
+            return Err(Stop::failed("the peer showed another chain"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! Drives a handshake, and answers its questions as the flags say.
+
+use std::time::Duration;
+
+use portcullis_core::question::{
+    Answer, ChooseConfiguration, ChooseIdentity, Question, Sign, VerifyChain,
+};
+use portcullis_core::wire::HELLO_RETRY_REQUEST_RANDOM;
+use portcullis_core::x509::CertificateError;
+use portcullis_core::{
+    AlertDescription, Connection, Error, Handshake, Reason, Refusal, SignatureScheme, Step,
+};
+use rustls_pki_types::UnixTime;
+
+use crate::Stop;
+use crate::credential::{self, Credential, Unfit};
+use crate::options::Options;
+use crate::transport::Transport;
+use crate::{older_version, token};
+
+/// What a handshake left, and what the shim saw of it.
+pub(crate) struct Done {
+    pub(crate) connection: Connection,
+    /// The credential that signed; `None` if none was asked for or shown.
+    pub(crate) credential: Option<i32>,
+    /// The verdict about the peer's chain; `None` if there was none to be verified.
+    pub(crate) verified: Option<bool>,
+}
+
+pub(crate) struct Driver<'a> {
+    options: &'a Options,
+    credentials: &'a [Credential],
+    now: UnixTime,
+    credential: Option<i32>,
+    verified: Option<bool>,
+    /// BoringSSL's word for a refusal of the shim itself.
+    refused: Option<&'static str>,
+}
+
+/// How many times a delayed answer lets the handshake go round before it is given.
+const DELAY: usize = 2;
+
+impl<'a> Driver<'a> {
+    pub(crate) fn new(options: &'a Options, credentials: &'a [Credential], now: UnixTime) -> Self {
+        Self {
+            options,
+            credentials,
+            now,
+            credential: None,
+            verified: None,
+            refused: None,
+        }
+    }
+
+    /// Runs to the end.
+    pub(crate) fn run(
+        mut self,
+        mut handshake: Handshake,
+        transport: &mut Transport,
+    ) -> Result<Done, Stop> {
+        self.drive(&mut handshake, transport)?;
+        if self.options.handshake_never_done {
+            return Err(Stop::failed("the handshake was completed"));
+        }
+        if self.options.no_op_extra_handshake && !matches!(handshake.poll(), Ok(Step::Connected)) {
+            return Err(Stop::failed("polling again was not a no-op"));
+        }
+        let connection = handshake
+            .into_connection()
+            .map_err(|error| self.failed(&error, transport))?;
+        if !connection.transmit.is_empty() {
+            transport.send(&connection.transmit)?;
+        }
+        let credential = match connection.information.local_certificate() {
+            // Without a question the core chose; there was only the default credential then.
+            Some(_) => self.credential.or(Some(-1)),
+            None => None,
+        };
+        Ok(Done {
+            connection,
+            credential,
+            verified: self.verified,
+        })
+    }
+
+    fn drive(&mut self, handshake: &mut Handshake, transport: &mut Transport) -> Result<(), Stop> {
+        // A peer that has said why it stops may close before it reads what we send.
+        let mut deaf: Option<Stop> = None;
+        loop {
+            match handshake.poll() {
+                Ok(Step::Transmit(bytes)) => {
+                    if let Err(stop) = transport.send(&bytes) {
+                        deaf.get_or_insert(stop);
+                    }
+                }
+                Ok(Step::Event(_)) => {}
+                Ok(Step::Ask(question)) => {
+                    let answer = self.delayed(question, handshake, transport)?;
+                    handshake
+                        .answer(answer)
+                        .map_err(|misuse| Stop::failed(misuse.to_string()))?;
+                }
+                Ok(Step::Connected) => {
+                    return match deaf {
+                        Some(stop) => Err(stop),
+                        None => Ok(()),
+                    };
+                }
+                Ok(Step::Wait) => {
+                    let bytes = transport.receive()?;
+                    if bytes.is_empty() {
+                        handshake.receive_eof();
+                    } else {
+                        transport.heard.extend_from_slice(&bytes);
+                        handshake.receive(&bytes, self.now);
+                    }
+                }
+                Ok(_) => return Err(Stop::failed("a step that the shim does not know")),
+                Err(error) => return Err(self.failed(&error, transport)),
+            }
+        }
+    }
+
+    /// Answers; in asynchronous tests only after the handshake was polled and fed meanwhile.
+    fn delayed(
+        &mut self,
+        question: Question,
+        handshake: &mut Handshake,
+        transport: &mut Transport,
+    ) -> Result<Answer, Stop> {
+        if self.options.asynchronous {
+            for _ in 0..DELAY {
+                if transport.has_ready() {
+                    let bytes = transport.receive()?;
+                    transport.heard.extend_from_slice(&bytes);
+                    handshake.receive(&bytes, self.now);
+                }
+                match handshake.poll() {
+                    Ok(Step::Wait) => {}
+                    Ok(step) => {
+                        return Err(Stop::failed(format!("{step:?} while a question is open")));
+                    }
+                    Err(error) => return Err(self.failed(&error, transport)),
+                }
+            }
+        }
+        match question {
+            Question::ChooseConfiguration(question) => self.on_hello(question),
+            Question::ChooseIdentity(question) => self.on_identity(question),
+            Question::Sign(question) => self.on_sign(question),
+            Question::VerifyChain(question) => Ok(self.on_chain(question)),
+            question => Ok(question.default_answer()),
+        }
+    }
+
+    fn on_hello(&mut self, question: ChooseConfiguration) -> Result<Answer, Stop> {
+        let options = self.options;
+        let expected = &options.expect.advertised_alpn;
+        let offered: Vec<u8> = question
+            .client_hello()
+            .alpn_protocols()
+            .flat_map(|name| {
+                let length = u8::try_from(name.len()).unwrap_or_default();
+                std::iter::once(length).chain(name.iter().copied())
+            })
+            .collect();
+        if !expected.is_empty() && *expected != offered {
+            return Err(Stop::failed("the client advertised other protocols"));
+        }
+        if options.fail_early_callback {
+            self.refused = Some(":CONNECTION_REJECTED:");
+            let alert = AlertDescription::HANDSHAKE_FAILURE;
+            return Ok(question.refuse(Refusal::new(alert, "-fail-early-callback")));
+        }
+        if options.fail_ddos_callback {
+            self.refused = Some(":CONNECTION_REJECTED:");
+            let alert = AlertDescription::INTERNAL_ERROR;
+            return Ok(question.refuse(Refusal::new(alert, "-fail-ddos-callback")));
+        }
+        Ok(question.keep())
+    }
+
+    fn on_identity(&mut self, question: ChooseIdentity) -> Result<Answer, Stop> {
+        let options = self.options;
+        let prefs = &options.expect.peer_verify_prefs;
+        if !prefs.is_empty() && question.signature_schemes() != prefs {
+            return Err(Stop::failed("the peer accepts other signature schemes"));
+        }
+        if let Some(expected) = &options.expect.client_ca_list {
+            let names: Vec<String> = question.certificate_authorities().map(hex).collect();
+            if names.join(",") != *expected {
+                return Err(Stop::failed("the server named other authorities"));
+            }
+        }
+        if options.fail_cert_callback {
+            self.refused = Some(":CERT_CB_ERROR:");
+            let alert = match options.fail_cert_callback_alert {
+                0 => AlertDescription::INTERNAL_ERROR,
+                alert => AlertDescription(alert),
+            };
+            return Ok(question.refuse(Refusal::new(alert, "-fail-cert-callback")));
+        }
+        match credential::choose(self.credentials, &question) {
+            Ok(identity) => {
+                self.credential = credential::number_of(self.credentials, identity);
+                let identity = identity.clone();
+                Ok(question.present(identity))
+            }
+            Err(Unfit::NothingConfigured) => Ok(question.present_none()),
+            Err(unfit) => {
+                // As BoringSSL: who has credentials and none that fits does not go on without.
+                self.refused = Some(match unfit {
+                    Unfit::NoMatchingIssuer => ":NO_MATCHING_ISSUER:",
+                    _ => ":NO_COMMON_SIGNATURE_ALGORITHMS:",
+                });
+                let alert = AlertDescription::HANDSHAKE_FAILURE;
+                Ok(question.refuse(Refusal::new(alert, "no credential fits")))
+            }
+        }
+    }
+
+    fn on_sign(&mut self, question: Sign) -> Result<Answer, Stop> {
+        std::thread::sleep(Duration::from_millis(self.options.private_key_delay_ms));
+        let scheme: SignatureScheme = question.scheme();
+        let signature = credential::find(self.credentials, question.identity())
+            .and_then(|credential| credential.sign(scheme, question.content()));
+        match signature {
+            Some(signature) => Ok(question.signature(signature)),
+            None => Err(Stop::failed(format!("cannot sign with {scheme}"))),
+        }
+    }
+
+    fn on_chain(&mut self, question: VerifyChain) -> Answer {
+        let options = self.options;
+        let refuses = options.verify_fail;
+        self.verified = Some(!refuses);
+        // SSL_VERIFY_NONE: the verdict is kept, and the connection too.
+        let counts = options.verify_peer || options.require_any_client_certificate;
+        if refuses && counts {
+            // The two callbacks of BoringSSL differ in nothing but the alert by default.
+            let alert = match options.use_custom_verify_callback {
+                true => AlertDescription::CERTIFICATE_UNKNOWN,
+                false => AlertDescription::HANDSHAKE_FAILURE,
+            };
+            return question.refuse(CertificateError::rejected(alert, "-verify-fail"));
+        }
+        question.dangerous_accept_without_verification()
+    }
+
+    /// What a failed handshake means to the runner.
+    fn failed(&self, error: &Error, transport: &Transport) -> Stop {
+        if older_version::is_the_reason(error, &transport.heard, self.options) {
+            return Stop::unimplemented("a version older than TLS 1.3");
+        }
+        let token = match error.reason() {
+            Reason::Refused(_) => self.refused,
+            _ => token::of(error, was_retried(&transport.heard)),
+        };
+        Stop::Failed {
+            token,
+            message: format!("{error}"),
+        }
+    }
+}
+
+/// Whether there is a HelloRetryRequest in what the peer sent in the clear.
+fn was_retried(heard: &[u8]) -> bool {
+    heard
+        .windows(HELLO_RETRY_REQUEST_RANDOM.len())
+        .any(|window| window == HELLO_RETRY_REQUEST_RANDOM)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,114 @@
+//! The shim of BoringSSL's test runner over `portcullis-core`: blocking sockets, no runtime.
+//!
+//! Exit codes: 0 success, 89 not implemented, 90 a panic, 1 failure with one error token on
+//! stderr.
+
+mod configuration;
+mod credential;
+mod exchange;
+mod expectation;
+mod handshake;
+mod older_version;
+mod options;
+mod token;
+mod transport;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use rustls_pki_types::UnixTime;
+
+use options::{AllOptions, Options};
+use transport::Transport;
+
+/// Why a connection does not end well.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The test needs what is not here.
+    Unimplemented(String),
+    /// The connection failed, or was not as expected.
+    Failed {
+        /// In BoringSSL's words.
+        token: Option<&'static str>,
+        message: String,
+    },
+}
+
+impl Stop {
+    pub(crate) fn unimplemented(what: impl Into<String>) -> Self {
+        Self::Unimplemented(what.into())
+    }
+
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::Failed {
+            token: None,
+            message: message.into(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("panic: {panic}");
+        std::process::exit(90);
+    }));
+    let result = AllOptions::parse(std::env::args().skip(1)).and_then(|options| run(&options));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stop::Unimplemented(what)) => {
+            if let Ok(path) = std::env::var("BOGO_SHIM_REASONS") {
+                note(&path, &what);
+            }
+            ExitCode::from(89)
+        }
+        Err(Stop::Failed { token, message }) => {
+            if let Some(token) = token {
+                eprintln!("{token}");
+            }
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Adds a line to the file that says why tests were not run.
+fn note(path: &str, what: &str) {
+    let file = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path);
+    if let Ok(mut file) = file {
+        // Whoever asked for the file sees that a line is missing.
+        let _ = file.write_all(format!("{what}\n").as_bytes());
+    }
+}
+
+fn run(options: &AllOptions) -> Result<(), Stop> {
+    if options.initial.is_handshaker_supported {
+        println!("No");
+        return Ok(());
+    }
+    if options.initial.resume_count > 0 {
+        return Err(Stop::unimplemented("resumption"));
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = UnixTime::since_unix_epoch(now.unwrap_or(Duration::ZERO));
+    connect(&options.initial, now)
+}
+
+/// One connection from beginning to end.
+fn connect(options: &Options, now: UnixTime) -> Result<(), Stop> {
+    let credentials = credential::load(options)?;
+    let handshake = configuration::handshake(options, &credentials)?;
+    let mut transport = Transport::connect(options.port, options.shim_id, options.asynchronous)?;
+    let result = handshake::Driver::new(options, &credentials, now)
+        .run(handshake, &mut transport)
+        .and_then(|mut done| {
+            expectation::check(options, &done)?;
+            exchange::run(options, &mut done.connection, &mut transport)
+        });
+    // A runner that is still writing must not see a reset instead of our alert.
+    transport.close();
+    result
+}

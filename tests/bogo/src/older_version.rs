@@ -1,0 +1,101 @@
+//! Tells a test that needs TLS 1.2 or older from one that checks how such a peer is refused.
+//!
+//! The runner enables every version unless a flag says otherwise, and often lets its own
+//! choice of version decide. portcullis-core speaks TLS 1.3, so where both the flags and the
+//! peer's first message would have led to an older version the test is not implemented.
+
+use portcullis_core::wire::extension::{SelectedVersion, SupportedVersions};
+use portcullis_core::wire::{
+    ClientHello, ContentType, HandshakeHeader, HandshakeMessage, HandshakeType, ServerHello,
+};
+use portcullis_core::{AlertDescription, Error, ProtocolVersion, Reason, Violation};
+
+use crate::options::Options;
+
+/// Whether `error` means that the peer wanted a version that the flags allow and nobody here
+/// speaks; `heard` is what the peer sent.
+pub(crate) fn is_the_reason(error: &Error, heard: &[u8], options: &Options) -> bool {
+    let about_version = match error.reason() {
+        Reason::Violation(violation) => matches!(
+            violation,
+            Violation::UnsupportedVersion
+                | Violation::VersionNotOffered
+                | Violation::DowngradeDetected
+                | Violation::SelectedVersionNotOffered
+                | Violation::LegacyVersionInClientHello
+        ),
+        // A server that wants an older version finds no suite of it in our hello.
+        Reason::AlertReceived(alert) => matches!(
+            *alert,
+            AlertDescription::PROTOCOL_VERSION | AlertDescription::HANDSHAKE_FAILURE
+        ),
+        _ => false,
+    };
+    let older =
+        |version: &ProtocolVersion| *version < ProtocolVersion::TLS_1_3 && options.allows(*version);
+    if !about_version {
+        return false;
+    }
+    match first_message(heard).as_deref().map(HandshakeHeader::split) {
+        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => offered(body).iter().any(older),
+        Some(Ok((HandshakeType::SERVER_HELLO, body))) => selected(body).iter().any(older),
+        // The server had nothing to say to our hello but an alert.
+        _ => !options.server && every_version().iter().any(older),
+    }
+}
+
+fn every_version() -> [ProtocolVersion; 4] {
+    [
+        ProtocolVersion::TLS_1_0,
+        ProtocolVersion::TLS_1_1,
+        ProtocolVersion::TLS_1_2,
+        ProtocolVersion::TLS_1_3,
+    ]
+}
+
+/// RFC 8446 §4.2.1: supported_versions, or legacy_version and all below.
+fn offered(body: &[u8]) -> Vec<ProtocolVersion> {
+    let Ok(hello) = ClientHello::decode(body) else {
+        return Vec::new();
+    };
+    match hello.extensions.find::<SupportedVersions<'_>>() {
+        Some(Ok(offered)) => offered.versions.iter().collect(),
+        Some(Err(_)) => Vec::new(),
+        None => every_version()
+            .into_iter()
+            .filter(|version| *version <= hello.legacy_version)
+            .filter(|version| *version < ProtocolVersion::TLS_1_3)
+            .collect(),
+    }
+}
+
+fn selected(body: &[u8]) -> Option<ProtocolVersion> {
+    let hello = ServerHello::decode(body).ok()?;
+    match hello.extensions.find::<SelectedVersion>() {
+        Some(selected) => selected.ok().map(|SelectedVersion(version)| version),
+        None => Some(hello.legacy_version),
+    }
+}
+
+/// The first handshake message, put together from the plaintext records at the front.
+fn first_message(mut heard: &[u8]) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    loop {
+        let (&[typ, _, _, high, low], rest) = heard.split_first_chunk::<5>()?;
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let (content, rest) = rest.split_at_checked(length)?;
+        if ContentType(typ) != ContentType::HANDSHAKE {
+            return None;
+        }
+        message.extend_from_slice(content);
+        if let Some(head) = message.get(..HandshakeHeader::SIZE) {
+            let header = HandshakeHeader::decode(head).ok()?;
+            let whole = HandshakeHeader::SIZE + usize::try_from(header.length).ok()?;
+            if message.len() >= whole {
+                message.truncate(whole);
+                return Some(message);
+            }
+        }
+        heard = rest;
+    }
+}

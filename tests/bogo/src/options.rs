@@ -1,0 +1,436 @@
+//! The runner's flags: three configurations, generic prefixes, and 89 for whatever is not here.
+//!
+//! A flag that is accepted is either acted on or checked. Those that are accepted and have no
+//! effect are listed in [`NO_EFFECT`] with the reason.
+
+use std::path::PathBuf;
+
+use portcullis_core::{NamedGroup, ProtocolVersion, SignatureScheme, suite::CipherSuite};
+
+use crate::Stop;
+
+/// Flags that need nothing done, and why.
+const NO_EFFECT: &[(&str, &str)] = &[
+    ("ipv6", "both addresses are tried"),
+    (
+        "implicit-handshake",
+        "there is no other way to drive the core",
+    ),
+    (
+        "use-old-client-cert-callback",
+        "there is one way to be asked for an identity",
+    ),
+    (
+        "use-early-callback",
+        "there is one way to be asked for an identity",
+    ),
+    (
+        "install-ddos-callback",
+        "a hello that is not refused goes on",
+    ),
+    ("partial-write", "sealing is partial by its signature"),
+    ("no-ticket", "no tickets are issued"),
+    (
+        "expect-extended-master-secret",
+        "what it protects is part of TLS 1.3 (RFC 8446 D)",
+    ),
+    (
+        "expect-secure-renegotiation",
+        "TLS 1.3 has no renegotiation to secure",
+    ),
+];
+
+/// The same, with a value.
+const NO_EFFECT_VALUES: &[(&str, &str)] = &[
+    (
+        "trust-cert",
+        "verdicts come from the shim, as in BoringSSL's",
+    ),
+    ("cipher", "chooses suites of TLS 1.2 and older"),
+];
+
+/// One credential: the default one, or what follows `-new-x509-credential`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CredentialOptions {
+    pub(crate) cert_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) signing_prefs: Vec<SignatureScheme>,
+    pub(crate) must_match_issuer: bool,
+}
+
+/// What one connection is to do, and what is to be expected of it.
+#[derive(Default, Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) port: u16,
+    pub(crate) shim_id: u64,
+    pub(crate) is_handshaker_supported: bool,
+    pub(crate) server: bool,
+    pub(crate) asynchronous: bool,
+    pub(crate) resume_count: u32,
+    min_version: Option<ProtocolVersion>,
+    max_version: Option<ProtocolVersion>,
+    excluded_versions: Vec<ProtocolVersion>,
+    pub(crate) default_credential: CredentialOptions,
+    pub(crate) credentials: Vec<CredentialOptions>,
+    pub(crate) curves: Vec<NamedGroup>,
+    pub(crate) key_shares: Option<Vec<NamedGroup>>,
+    pub(crate) tls13_ciphers: Vec<CipherSuite>,
+    pub(crate) verify_prefs: Vec<SignatureScheme>,
+    pub(crate) server_preference: bool,
+    pub(crate) host_name: Option<String>,
+    pub(crate) max_cert_list: Option<usize>,
+    pub(crate) max_send_fragment: Option<u16>,
+    /// DER-encoded names.
+    pub(crate) client_ca_list: Option<Vec<Vec<u8>>>,
+    pub(crate) advertise_alpn: Vec<u8>,
+    pub(crate) select_alpn: Vec<u8>,
+    pub(crate) decline_alpn: bool,
+    pub(crate) reject_alpn: bool,
+    pub(crate) verify_peer: bool,
+    pub(crate) verify_fail: bool,
+    pub(crate) use_custom_verify_callback: bool,
+    pub(crate) require_any_client_certificate: bool,
+    pub(crate) fail_early_callback: bool,
+    pub(crate) fail_ddos_callback: bool,
+    pub(crate) fail_cert_callback: bool,
+    pub(crate) fail_cert_callback_alert: u8,
+    pub(crate) private_key_delay_ms: u64,
+    pub(crate) no_op_extra_handshake: bool,
+    pub(crate) handshake_never_done: bool,
+    pub(crate) body: BodyOptions,
+    pub(crate) expect: Expectations,
+}
+
+/// What happens after the handshake.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BodyOptions {
+    pub(crate) shim_writes_first: bool,
+    pub(crate) initial_write: Option<Vec<u8>>,
+    pub(crate) repeat_initial_write: Option<u32>,
+    pub(crate) shim_shuts_down: bool,
+    pub(crate) check_close_notify: bool,
+    pub(crate) read_size: usize,
+    pub(crate) export_keying_material: usize,
+    pub(crate) export_label: Vec<u8>,
+    pub(crate) export_context: Vec<u8>,
+    pub(crate) export_traffic_secrets: bool,
+    pub(crate) tls_unique: bool,
+    pub(crate) send_alert: bool,
+    pub(crate) key_update: bool,
+    pub(crate) key_update_before_read: bool,
+    pub(crate) peek_then_read: bool,
+    pub(crate) write_different_record_sizes: bool,
+    pub(crate) read_with_unfinished_write: bool,
+    pub(crate) use_exporter_between_reads: bool,
+}
+
+/// What must hold once the handshake is over.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Expectations {
+    pub(crate) version: Option<ProtocolVersion>,
+    pub(crate) alpn: Vec<u8>,
+    pub(crate) advertised_alpn: Vec<u8>,
+    pub(crate) server_name: Option<String>,
+    pub(crate) no_server_name: bool,
+    pub(crate) curve: Option<NamedGroup>,
+    pub(crate) cipher: Vec<CipherSuite>,
+    pub(crate) hrr: Option<bool>,
+    pub(crate) verify_result: bool,
+    pub(crate) peer_signature_algorithm: Option<SignatureScheme>,
+    pub(crate) peer_verify_prefs: Vec<SignatureScheme>,
+    pub(crate) peer_cert_file: Option<PathBuf>,
+    pub(crate) no_peer_cert: bool,
+    pub(crate) selected_credential: Option<i32>,
+    pub(crate) client_ca_list: Option<String>,
+}
+
+/// The options of the first connection, of the later ones, and after early data was rejected.
+#[derive(Debug, Default)]
+pub(crate) struct AllOptions {
+    pub(crate) initial: Options,
+    pub(crate) resume: Options,
+    pub(crate) retry: Options,
+}
+
+impl AllOptions {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// [`Stop::Unimplemented`] at the first flag or value that is not implemented.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, Stop> {
+        let mut all = Self::default();
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let flag = argument
+                .strip_prefix('-')
+                .ok_or_else(|| Stop::unimplemented(format!("argument {argument}")))?;
+            let flag = flag.strip_prefix("on-shim-").unwrap_or(flag);
+            let (ignored, flag) = match flag.strip_prefix("on-handshaker-") {
+                Some(rest) => (true, rest),
+                None => (false, flag),
+            };
+            let (targets, name): (Vec<&mut Options>, &str) =
+                if let Some(rest) = flag.strip_prefix("on-initial-") {
+                    (vec![&mut all.initial], rest)
+                } else if let Some(rest) = flag.strip_prefix("on-resume-") {
+                    (vec![&mut all.resume], rest)
+                } else if let Some(rest) = flag.strip_prefix("on-retry-") {
+                    (vec![&mut all.retry], rest)
+                } else {
+                    (
+                        vec![&mut all.initial, &mut all.resume, &mut all.retry],
+                        flag,
+                    )
+                };
+            let value = if Options::is_switch(name) {
+                String::new()
+            } else if Options::takes_value(name) {
+                arguments
+                    .next()
+                    .ok_or_else(|| Stop::failed(format!("-{name} needs a value")))?
+            } else {
+                return Err(Stop::unimplemented(format!("flag -{name}")));
+            };
+            if ignored {
+                continue;
+            }
+            for options in targets {
+                options.set(name, &value)?;
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Stop> {
+    value
+        .parse()
+        .map_err(|_| Stop::failed(format!("-{name}: {value} is not a number in range")))
+}
+
+impl Options {
+    fn is_switch(name: &str) -> bool {
+        NO_EFFECT.iter().any(|(flag, _)| *flag == name)
+            || Self::default().switch(name).is_some()
+            || matches!(
+                name,
+                "no-tls1"
+                    | "no-tls11"
+                    | "no-tls12"
+                    | "no-tls13"
+                    | "no-key-shares"
+                    | "expect-hrr"
+                    | "expect-no-hrr"
+                    | "new-x509-credential"
+                    | "must-match-issuer"
+                    | "use-export-context"
+            )
+    }
+
+    /// The switches that are fields.
+    fn switch(&mut self, name: &str) -> Option<&mut bool> {
+        let body = &mut self.body;
+        let expect = &mut self.expect;
+        Some(match name {
+            "is-handshaker-supported" => &mut self.is_handshaker_supported,
+            "server" => &mut self.server,
+            "async" => &mut self.asynchronous,
+            "server-preference" => &mut self.server_preference,
+            "decline-alpn" => &mut self.decline_alpn,
+            "reject-alpn" => &mut self.reject_alpn,
+            "verify-peer" => &mut self.verify_peer,
+            "verify-fail" => &mut self.verify_fail,
+            "use-custom-verify-callback" => &mut self.use_custom_verify_callback,
+            "require-any-client-certificate" => &mut self.require_any_client_certificate,
+            "fail-early-callback" => &mut self.fail_early_callback,
+            "fail-ddos-callback" => &mut self.fail_ddos_callback,
+            "fail-cert-callback" => &mut self.fail_cert_callback,
+            "no-op-extra-handshake" => &mut self.no_op_extra_handshake,
+            "handshake-never-done" => &mut self.handshake_never_done,
+            "shim-writes-first" => &mut body.shim_writes_first,
+            "shim-shuts-down" => &mut body.shim_shuts_down,
+            "check-close-notify" => &mut body.check_close_notify,
+            "export-traffic-secrets" => &mut body.export_traffic_secrets,
+            "tls-unique" => &mut body.tls_unique,
+            "send-alert" => &mut body.send_alert,
+            "key-update" => &mut body.key_update,
+            "key-update-before-read" => &mut body.key_update_before_read,
+            "peek-then-read" => &mut body.peek_then_read,
+            "write-different-record-sizes" => &mut body.write_different_record_sizes,
+            "read-with-unfinished-write" => &mut body.read_with_unfinished_write,
+            "use-exporter-between-reads" => &mut body.use_exporter_between_reads,
+            "expect-no-server-name" => &mut expect.no_server_name,
+            "expect-verify-result" => &mut expect.verify_result,
+            "expect-no-peer-cert" => &mut expect.no_peer_cert,
+            _ => return None,
+        })
+    }
+
+    fn takes_value(name: &str) -> bool {
+        NO_EFFECT_VALUES.iter().any(|(flag, _)| *flag == name)
+            || matches!(
+                name,
+                "port"
+                    | "shim-id"
+                    | "resume-count"
+                    | "min-version"
+                    | "max-version"
+                    | "cert-file"
+                    | "key-file"
+                    | "signing-prefs"
+                    | "curves"
+                    | "key-shares"
+                    | "tls13-ciphers"
+                    | "verify-prefs"
+                    | "host-name"
+                    | "max-cert-list"
+                    | "max-send-fragment"
+                    | "use-client-ca-list"
+                    | "advertise-alpn"
+                    | "select-alpn"
+                    | "fail-cert-callback-alert"
+                    | "private-key-delay-ms"
+                    | "shim-initial-write"
+                    | "repeat-shim-initial-write"
+                    | "read-size"
+                    | "export-keying-material"
+                    | "export-label"
+                    | "export-context"
+                    | "expect-version"
+                    | "expect-alpn"
+                    | "expect-advertised-alpn"
+                    | "expect-server-name"
+                    | "expect-curve-id"
+                    | "expect-cipher"
+                    | "expect-cipher-aes"
+                    | "expect-cipher-no-aes"
+                    | "expect-peer-signature-algorithm"
+                    | "expect-peer-verify-pref"
+                    | "expect-peer-cert-file"
+                    | "expect-selected-credential"
+                    | "expect-client-ca-list"
+            )
+    }
+
+    /// The credential that credential flags belong to.
+    fn credential(&mut self) -> &mut CredentialOptions {
+        self.credentials
+            .last_mut()
+            .unwrap_or(&mut self.default_credential)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), Stop> {
+        if let Some(switch) = self.switch(name) {
+            *switch = true;
+            return Ok(());
+        }
+        let aes = std::arch::is_x86_feature_detected!("aes");
+        match name {
+            "port" => self.port = number(name, value)?,
+            "shim-id" => self.shim_id = number(name, value)?,
+            "resume-count" => self.resume_count = number(name, value)?,
+            "no-tls1" => self.excluded_versions.push(ProtocolVersion::TLS_1_0),
+            "no-tls11" => self.excluded_versions.push(ProtocolVersion::TLS_1_1),
+            "no-tls12" => self.excluded_versions.push(ProtocolVersion::TLS_1_2),
+            "no-tls13" => self.excluded_versions.push(ProtocolVersion::TLS_1_3),
+            "min-version" => self.min_version = Some(ProtocolVersion(number(name, value)?)),
+            "max-version" => self.max_version = Some(ProtocolVersion(number(name, value)?)),
+            "new-x509-credential" => self.credentials.push(CredentialOptions::default()),
+            "must-match-issuer" => self.credential().must_match_issuer = true,
+            "cert-file" => self.credential().cert_file = Some(value.into()),
+            "key-file" => self.credential().key_file = Some(value.into()),
+            "signing-prefs" => {
+                let scheme = SignatureScheme(number(name, value)?);
+                self.credential().signing_prefs.push(scheme);
+            }
+            "curves" => self.curves.push(supported_group(name, value)?),
+            "key-shares" => {
+                let group = supported_group(name, value)?;
+                self.key_shares.get_or_insert_default().push(group);
+            }
+            "no-key-shares" => self.key_shares = Some(Vec::new()),
+            "tls13-ciphers" => self.tls13_ciphers.push(CipherSuite(number(name, value)?)),
+            "verify-prefs" => self
+                .verify_prefs
+                .push(SignatureScheme(number(name, value)?)),
+            "host-name" => self.host_name = Some(value.into()),
+            "max-cert-list" => self.max_cert_list = Some(number(name, value)?),
+            "max-send-fragment" => self.max_send_fragment = Some(number(name, value)?),
+            "use-client-ca-list" => {
+                self.client_ca_list = Some(match value {
+                    "<NULL>" | "<EMPTY>" => Vec::new(),
+                    names => names.split(',').map(from_hex).collect::<Result<_, _>>()?,
+                });
+            }
+            "advertise-alpn" => self.advertise_alpn = value.into(),
+            "select-alpn" => self.select_alpn = value.into(),
+            "fail-cert-callback-alert" => self.fail_cert_callback_alert = number(name, value)?,
+            "private-key-delay-ms" => self.private_key_delay_ms = number(name, value)?,
+            "shim-initial-write" => self.body.initial_write = Some(value.into()),
+            "repeat-shim-initial-write" => {
+                self.body.repeat_initial_write = Some(number(name, value)?);
+            }
+            "read-size" => self.body.read_size = number(name, value)?,
+            "export-keying-material" => self.body.export_keying_material = number(name, value)?,
+            "export-label" => self.body.export_label = value.into(),
+            "export-context" => self.body.export_context = value.into(),
+            // TLS 1.3 does not tell an empty context from none (§7.5).
+            "use-export-context" => {}
+            "expect-version" => self.expect.version = Some(ProtocolVersion(number(name, value)?)),
+            "expect-alpn" => self.expect.alpn = value.into(),
+            "expect-advertised-alpn" => self.expect.advertised_alpn = value.into(),
+            "expect-server-name" => self.expect.server_name = Some(value.into()),
+            "expect-curve-id" => self.expect.curve = Some(NamedGroup(number(name, value)?)),
+            "expect-cipher-aes" if !aes => {}
+            "expect-cipher-no-aes" if aes => {}
+            "expect-cipher" | "expect-cipher-aes" | "expect-cipher-no-aes" => {
+                self.expect.cipher.push(CipherSuite(number(name, value)?));
+            }
+            "expect-hrr" => self.expect.hrr = Some(true),
+            "expect-no-hrr" => self.expect.hrr = Some(false),
+            "expect-peer-signature-algorithm" => {
+                let scheme = SignatureScheme(number(name, value)?);
+                self.expect.peer_signature_algorithm = Some(scheme);
+            }
+            "expect-peer-verify-pref" => {
+                let scheme = SignatureScheme(number(name, value)?);
+                self.expect.peer_verify_prefs.push(scheme);
+            }
+            "expect-peer-cert-file" => self.expect.peer_cert_file = Some(value.into()),
+            "expect-selected-credential" => {
+                self.expect.selected_credential = Some(number(name, value)?);
+            }
+            "expect-client-ca-list" => self.expect.client_ca_list = Some(value.into()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the flags allow this version; all from TLS 1.0 on unless they say otherwise.
+    pub(crate) fn allows(&self, version: ProtocolVersion) -> bool {
+        (ProtocolVersion::TLS_1_0..=ProtocolVersion::TLS_1_3).contains(&version)
+            && self.min_version.is_none_or(|min| min <= version)
+            && self.max_version.is_none_or(|max| version <= max)
+            && !self.excluded_versions.contains(&version)
+    }
+}
+
+fn from_hex(text: &str) -> Result<Vec<u8>, Stop> {
+    let wrong = || Stop::failed(format!("{text} is not hexadecimal"));
+    (0..text.len())
+        .step_by(2)
+        .map(|at| {
+            let digits = text.get(at..at + 2).ok_or_else(wrong)?;
+            u8::from_str_radix(digits, 16).map_err(|_| wrong())
+        })
+        .collect()
+}
+
+fn supported_group(name: &str, value: &str) -> Result<NamedGroup, Stop> {
+    let group = NamedGroup(number(name, value)?);
+    if NamedGroup::SUPPORTED.contains(&group) {
+        Ok(group)
+    } else {
+        Err(Stop::unimplemented(format!("-{name} {group}")))
+    }
+}

@@ -1,0 +1,125 @@
+//! The one table from our reasons to BoringSSL's error tokens.
+
+use portcullis_core::x509::CertificateErrorKind;
+use portcullis_core::{AlertDescription, Error, Reason, Stage, Violation};
+
+/// BoringSSL's token for the reason; `None` where it has none.
+/// Where BoringSSL reads a second ServerHello with another parser than the first, `after_retry`
+/// says which it was.
+pub(crate) fn of(error: &Error, after_retry: bool) -> Option<&'static str> {
+    match error.reason() {
+        Reason::Violation(violation) => violation_token(*violation, error.stage(), after_retry),
+        Reason::Unexpected { .. } => Some(":UNEXPECTED_MESSAGE:"),
+        Reason::NotTls { first_bytes } => Some(not_tls(first_bytes)),
+        Reason::AlertReceived(alert) => alert_token(*alert, error.stage()),
+        Reason::Certificate(error) => certificate_token(error.kind()),
+        _ => None,
+    }
+}
+
+fn stage_of_client_hello(stage: Stage) -> bool {
+    matches!(stage, Stage::WaitClientHello | Stage::WaitSecondClientHello)
+}
+
+fn violation_token(violation: Violation, stage: Stage, after_retry: bool) -> Option<&'static str> {
+    use Violation as V;
+    Some(match violation {
+        V::UnknownRecordType | V::UnexpectedChangeCipherSpec => ":UNEXPECTED_RECORD:",
+        V::InterleavedRecord | V::ApplicationDataTooEarly => ":UNEXPECTED_RECORD:",
+        V::EmptyRecord | V::TooManyEmptyRecords => ":TOO_MANY_EMPTY_FRAGMENTS:",
+        V::TooManyChangeCipherSpecs => ":TOO_MANY_EMPTY_FRAGMENTS:",
+        V::MalformedChangeCipherSpec => ":BAD_CHANGE_CIPHER_SPEC:",
+        V::WrongRecordVersion => ":WRONG_VERSION_NUMBER:",
+        V::RecordTooLong => ":ENCRYPTED_LENGTH_TOO_LONG:",
+        V::PlaintextTooLong | V::RecordBeyondLimit => ":DATA_LENGTH_TOO_LONG:",
+        V::WrongOuterType => ":INVALID_OUTER_RECORD_TYPE:",
+        V::BadRecordMac | V::UnprotectedRecord | V::NoContentType => {
+            ":DECRYPTION_FAILED_OR_BAD_RECORD_MAC:"
+        }
+        V::MessageSpansKeyChange | V::MessageAfterFlight => ":EXCESS_HANDSHAKE_DATA:",
+        V::TooMuchEarlyData => ":TOO_MUCH_SKIPPED_EARLY_DATA:",
+        V::MalformedAlert => ":BAD_ALERT:",
+        V::UnknownAlertLevel => ":UNKNOWN_ALERT_TYPE:",
+        V::TooManyWarnings => ":TOO_MANY_WARNING_ALERTS:",
+        V::UnexpectedMessage | V::UnknownHandshakeType | V::SecondRetry => ":UNEXPECTED_MESSAGE:",
+        V::UnexpectedPostHandshakeMessage => ":UNEXPECTED_MESSAGE:",
+        V::HandshakeMessageTooLong => ":EXCESSIVE_MESSAGE_SIZE:",
+        V::MalformedMessage if stage_of_client_hello(stage) => ":CLIENTHELLO_PARSE_FAILED:",
+        V::MalformedMessage => ":DECODE_ERROR:",
+        V::MalformedExtension => ":ERROR_PARSING_EXTENSION:",
+        V::DuplicateExtension | V::DuplicateNegotiation => ":DUPLICATE_EXTENSION:",
+        V::ExtensionNotOffered | V::ExtensionMisplaced => ":UNEXPECTED_EXTENSION:",
+        V::VersionNotOffered | V::UnsupportedVersion => ":UNSUPPORTED_PROTOCOL:",
+        V::LegacyVersionInServerHello if after_retry => ":DECODE_ERROR:",
+        V::LegacyVersionInServerHello | V::LegacyVersionInClientHello => ":UNSUPPORTED_PROTOCOL:",
+        V::SelectedVersionNotOffered => ":UNSUPPORTED_PROTOCOL:",
+        V::DowngradeDetected => ":TLS13_DOWNGRADE:",
+        V::SessionIdNotEchoed => ":SERVER_ECHOED_INVALID_SESSION_ID:",
+        V::SuiteNotOffered | V::SuiteChangedAfterRetry => ":WRONG_CIPHER_RETURNED:",
+        V::CompressionSelected => ":DECODE_ERROR:",
+        V::VersionChangedAfterRetry => ":SECOND_SERVERHELLO_VERSION_MISMATCH:",
+        V::ServerKeyShareMissing | V::KeyShareMissing => ":MISSING_KEY_SHARE:",
+        V::KeyShareGroupNotOffered | V::GroupChangedAfterRetry => ":WRONG_CURVE:",
+        V::RetryGroupNotOffered | V::RetryGroupAlreadyShared | V::RetryIgnored => ":WRONG_CURVE:",
+        V::BadKeyShare => ":BAD_ECPOINT:",
+        V::RetryWithoutChange => ":EMPTY_HELLO_RETRY_REQUEST:",
+        V::ProtocolNotOffered => ":INVALID_ALPN_PROTOCOL:",
+        V::ServerNameAckNotEmpty => ":ERROR_PARSING_EXTENSION:",
+        V::RequestWithoutSignatureAlgorithms => ":MISSING_EXTENSION:",
+        V::SignatureAlgorithmsMissing => ":NO_COMMON_SIGNATURE_ALGORITHMS:",
+        V::SupportedGroupsMissing => ":NO_SHARED_GROUP:",
+        V::RequestContextNotEmpty | V::CertificateContextMismatch => ":DECODE_ERROR:",
+        V::NoServerCertificate | V::NoClientCertificate => ":PEER_DID_NOT_RETURN_A_CERTIFICATE:",
+        V::SchemeNotOffered | V::SchemeDoesNotFitKey => ":WRONG_SIGNATURE_TYPE:",
+        V::UnsupportedKey => ":UNSUPPORTED_ALGORITHM:",
+        V::BadSignature => ":BAD_SIGNATURE:",
+        V::FinishedMismatch => ":DIGEST_CHECK_FAILED:",
+        V::CompressionOffered => ":INVALID_COMPRESSION_LIST:",
+        V::NoSharedCipherSuite => ":NO_SHARED_CIPHER:",
+        V::NoSharedGroup => ":NO_SHARED_GROUP:",
+        V::NoSharedSignatureScheme => ":NO_COMMON_SIGNATURE_ALGORITHMS:",
+        V::NoSharedProtocol => ":NO_APPLICATION_PROTOCOL:",
+        V::BadServerName => ":CLIENTHELLO_PARSE_FAILED:",
+        V::DuplicateKeyShare => ":DUPLICATE_KEY_SHARE:",
+        V::PskNotLast => ":PRE_SHARED_KEY_MUST_BE_LAST:",
+        V::PskWithoutModes => ":MISSING_EXTENSION:",
+        V::BadKeyUpdate => ":DECODE_ERROR:",
+        V::TooManyKeyUpdates => ":TOO_MANY_KEY_UPDATES:",
+        V::TicketLifetimeTooLong => ":DECODE_ERROR:",
+        _ => return None,
+    })
+}
+
+fn not_tls(first_bytes: &[u8]) -> &'static str {
+    const HTTP: [&[u8]; 4] = [b"GET ", b"POST", b"HEAD", b"PUT "];
+    if HTTP.iter().any(|start| first_bytes.starts_with(start)) {
+        ":HTTP_REQUEST:"
+    } else if first_bytes.starts_with(b"CONNE") {
+        ":HTTPS_PROXY_REQUEST:"
+    } else {
+        ":WRONG_VERSION_NUMBER:"
+    }
+}
+
+fn alert_token(alert: AlertDescription, stage: Stage) -> Option<&'static str> {
+    use AlertDescription as A;
+    Some(match alert {
+        A::HANDSHAKE_FAILURE if stage == Stage::WaitServerHello => {
+            ":HANDSHAKE_FAILURE_ON_CLIENT_HELLO:"
+        }
+        A::HANDSHAKE_FAILURE => ":SSLV3_ALERT_HANDSHAKE_FAILURE:",
+        A::DECOMPRESSION_FAILURE => ":SSLV3_ALERT_DECOMPRESSION_FAILURE:",
+        A::RECORD_OVERFLOW => ":TLSV1_ALERT_RECORD_OVERFLOW:",
+        A::ACCESS_DENIED => ":TLSV1_ALERT_ACCESS_DENIED:",
+        _ => return None,
+    })
+}
+
+fn certificate_token(kind: &CertificateErrorKind) -> Option<&'static str> {
+    use CertificateErrorKind as K;
+    Some(match kind {
+        K::KeyUsage => ":KEY_USAGE_BIT_INCORRECT:",
+        K::Malformed(_) => ":CANNOT_PARSE_LEAF_CERT:",
+        _ => ":CERTIFICATE_VERIFY_FAILED:",
+    })
+}
