@@ -46,7 +46,8 @@ impl TlsAcceptor {
         self
     }
 
-    /// How long a handshake may take. Default: 10 seconds. There is no infinite one.
+    /// How long a handshake may take. Default: 10 seconds. Zero is over at once; there is no
+    /// infinite one, the longest are cut to 30 years.
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.conduct.handshake_timeout = timeout;

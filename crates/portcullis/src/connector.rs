@@ -41,8 +41,8 @@ impl TlsConnector {
         self
     }
 
-    /// How long connecting and shaking hands may take. Default: 10 seconds. There is no
-    /// infinite one.
+    /// How long connecting and shaking hands may take. Default: 10 seconds. Zero is
+    /// over at once; there is no infinite one, the longest are cut to 30 years.
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.conduct.handshake_timeout = timeout;

@@ -15,11 +15,12 @@ use crate::driver::Driver;
 use crate::error::{Error, HandshakeError};
 use crate::stream::TlsStream;
 
+/// Thirty years: a timeout that is longer is cut to this, so that clocks do not overflow.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(86_400 * 365 * 30);
+
 /// When something that may take `timeout` has to be over.
 pub(crate) fn deadline(timeout: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(timeout)
-        .unwrap_or_else(|| now + Duration::from_secs(86_400 * 365 * 30))
+    Instant::now() + timeout.min(LONGEST_TIMEOUT)
 }
 
 /// Runs a handshake to its end.

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use portcullis_core::{ConnectionInformation, Misuse};
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use crate::driver::Finished;
 use crate::error::Error;
@@ -180,6 +182,24 @@ impl<IO> TlsStream<IO> {
     /// lost. See [`downgrade`](Self::downgrade).
     pub fn into_inner(self) -> IO {
         self.into_parts().io
+    }
+}
+
+impl TlsStream<TcpStream> {
+    /// The peer's address (B20).
+    ///
+    /// # Errors
+    /// Those of the socket, e.g. when the connection was reset.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.inner().peer_addr()
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner().local_addr()
     }
 }
 

@@ -389,6 +389,78 @@ async fn a_silent_peer_times_out_in_both_roles() {
     assert!(failed.error().is_timeout());
 }
 
+#[tokio::test(start_paused = true)]
+async fn no_timeout_means_at_once_and_none_is_too_long() {
+    for timeout in [Duration::ZERO, Duration::MAX] {
+        let start = tokio::time::Instant::now();
+        let (_client, server) = duplex(1024);
+        let acceptor = acceptor().handshake_timeout(timeout).alert_timeout(timeout);
+        let failed = acceptor.upgrade(server).await.unwrap_err();
+        assert!(failed.error().is_timeout());
+        let elapsed = start.elapsed();
+        if timeout.is_zero() {
+            assert!(elapsed < Duration::from_millis(10), "{elapsed:?}");
+        } else {
+            assert!(elapsed > Duration::from_secs(86_400), "{elapsed:?}");
+        }
+    }
+    // What can be done at once does not time out, and the longest timeout does not overflow.
+    let (client, server) = duplex(64 * 1024);
+    let (connector, acceptor) = (
+        connector().handshake_timeout(Duration::MAX),
+        acceptor().handshake_timeout(Duration::MAX),
+    );
+    let (client, server) =
+        tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+    client.unwrap();
+    server.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_waits_for_its_reader_no_longer_than_told() {
+    for (timeout, seconds) in [(None, 5), (Some(2), 2), (Some(0), 0)] {
+        // The alert has 7 bytes, and nobody reads them.
+        let (mut client, server) = duplex(4);
+        let client = tokio::spawn(async move {
+            // Ends with the transport.
+            client.write_all(b"GET / HTTP/1.1\r\n\r\n").await
+        });
+        let acceptor = match timeout {
+            Some(seconds) => acceptor().alert_timeout(Duration::from_secs(seconds)),
+            None => acceptor(),
+        };
+        let start = tokio::time::Instant::now();
+        let failed = acceptor.upgrade(server).await.unwrap_err();
+        assert!(failed.error().is_not_tls());
+        assert_eq!(start.elapsed().as_secs(), seconds);
+        drop(failed);
+        assert!(client.await.unwrap().is_err());
+    }
+}
+
+/// Linux lets a connection wait without an answer when the backlog is full.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_timeout_covers_the_connection() {
+    let listener =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    listener.bind(&any.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100));
+    let waiting: Vec<_> = std::iter::from_fn(|| connect().ok()).take(100).collect();
+    assert!(waiting.len() < 100);
+
+    let start = std::time::Instant::now();
+    let connector = connector().handshake_timeout(Duration::from_millis(300));
+    let error = connector.connect(address, name()).await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!(error.stage(), Stage::Start);
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
 #[tokio::test]
 async fn a_peer_that_closes_at_once_is_a_truncation() {
     let (client, server) = duplex(1024);

@@ -5,10 +5,12 @@ mod common;
 use common::*;
 use futures_util::StreamExt as _;
 use portcullis::config::{KeyShares, MaxFragmentLength, ServerNameIndication};
-use portcullis::pki_types::DnsName;
+use portcullis::pki_types::{DnsName, PrivateKeyDer};
+use portcullis::x509::CertificateErrorKind;
 use portcullis::{
-    Active, AlertDescription, ClientConfig, ClientHelloView, Message, NamedGroup, ProtocolVersion,
-    ServerConfig, TlsAcceptor, TlsConnector, TlsListener, Violation,
+    Active, AlertDescription, ClientAuthentication, ClientConfig, ClientHelloView, Direction,
+    Identity, Message, NamedGroup, ProtocolVersion, Reason, Roots, ServerConfig, ServerName,
+    TlsAcceptor, TlsConnector, TlsListener, Violation,
 };
 use tokio::io::{AsyncWriteExt as _, duplex};
 
@@ -159,7 +161,7 @@ async fn handshake_messages_are_bounded() {
 
 #[tokio::test]
 async fn a_server_is_verified_unless_told_otherwise() {
-    let mut roots = portcullis::Roots::empty();
+    let mut roots = Roots::empty();
     roots.add_der(pki().client.chain()[0].clone()).unwrap();
     let strangers = ClientConfig::builder(roots).build().unwrap();
     let (ours, theirs) = duplex(1024 * 1024);
@@ -167,11 +169,117 @@ async fn a_server_is_verified_unless_told_otherwise() {
     let (client, _) = tokio::join!(connector.upgrade(ours, name()), acceptor.upgrade(theirs));
     assert!(matches!(
         client.unwrap_err().error().reason(),
-        Some(portcullis::Reason::Certificate(_))
+        Some(Reason::Certificate(_))
     ));
 
     let anyone = ClientConfig::dangerous_builder_without_verification();
     connect(anyone.build().unwrap(), server_config()).await;
+}
+
+/// A chain with one intermediate, and its root.
+fn longer_chain(name: &str, purpose: rcgen::ExtendedKeyUsagePurpose) -> (Roots, Identity) {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+    let authority = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        (params, KeyPair::generate().unwrap())
+    };
+    let (root, root_key) = authority("longer root");
+    let mut roots = Roots::empty();
+    roots
+        .add_der(root.self_signed(&root_key).unwrap().der().clone())
+        .unwrap();
+    let root = Issuer::new(root, root_key);
+    let (between, between_key) = authority("between");
+    let between_der = between.signed_by(&between_key, &root).unwrap();
+    let between = Issuer::new(between, between_key);
+    let mut leaf = CertificateParams::new([name.to_owned()]).unwrap();
+    leaf.extended_key_usages = vec![purpose];
+    let key = KeyPair::generate().unwrap();
+    let leaf = leaf.signed_by(&key, &between).unwrap();
+    let chain = vec![leaf.der().clone(), between_der.der().clone()];
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    (roots, Identity::from_der(chain, &key).unwrap())
+}
+
+#[tokio::test]
+async fn chains_are_no_longer_than_allowed() {
+    use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
+
+    let (client_roots, client_identity) = longer_chain("client.example", ClientAuth);
+    let (server_roots, server_identity) = longer_chain("localhost", ServerAuth);
+    let too_long = |error: &portcullis::Error| {
+        matches!(error.reason(), Some(Reason::Certificate(error))
+            if *error.kind() == CertificateErrorKind::PathTooDeep { limit: Some(0) })
+    };
+    for (server_depth, client_depth) in [(1, 1), (0, 1), (1, 0)] {
+        let client = ClientConfig::builder(server_roots.clone())
+            .identity(client_identity.clone())
+            .depth(client_depth)
+            .build()
+            .unwrap();
+        let server = ServerConfig::builder()
+            .identity(server_identity.clone())
+            .client_authentication(ClientAuthentication::Required(client_roots.clone()))
+            .depth(server_depth)
+            .build()
+            .unwrap();
+        let (ours, theirs) = duplex(64 * 1024);
+        let (connector, acceptor) = (TlsConnector::new(client), TlsAcceptor::new(server));
+        let (client, server) =
+            tokio::join!(connector.upgrade(ours, name()), acceptor.upgrade(theirs));
+        if client_depth == 0 {
+            assert!(too_long(client.unwrap_err().error()));
+        } else {
+            client.unwrap();
+            match server {
+                Ok(_) => assert_eq!(server_depth, 1),
+                Err(failed) => assert!(server_depth == 0 && too_long(failed.error()), "{failed}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_name_is_refused_or_not() {
+    for refuse in [false, true] {
+        let client = ClientConfig::dangerous_builder_without_verification();
+        let (connector, acceptor) = (
+            TlsConnector::new(client.build().unwrap()),
+            TlsAcceptor::new(server().refuse_unknown_names(refuse).build().unwrap()),
+        );
+        for (name, known) in [("localhost", true), ("unknown.example", false)] {
+            let (ours, theirs) = duplex(64 * 1024);
+            let name = ServerName::try_from(name).unwrap();
+            let (client, _) = tokio::join!(connector.upgrade(ours, name), acceptor.upgrade(theirs));
+            let alert = client.err().map(|failed| failed.error().alert().unwrap());
+            let refused = (Direction::Received, AlertDescription::UNRECOGNIZED_NAME);
+            assert_eq!(alert, (refuse && !known).then_some(refused));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_versions_that_are_there_are_offered() {
+    let hello = hello(client().build().unwrap()).await;
+    let supported = ProtocolVersion::SUPPORTED.iter().copied();
+    assert!(hello.supported_versions().eq(supported));
+    for version in ProtocolVersion::SUPPORTED {
+        let name = version.name().unwrap();
+        assert_eq!(ProtocolVersion::from_name(name), Some(*version));
+    }
+}
+
+#[tokio::test]
+async fn the_groups_that_are_there_are_offered() {
+    let hello = hello(client().build().unwrap()).await;
+    assert!(hello.groups().eq(NamedGroup::SUPPORTED.iter().copied()));
+    for group in NamedGroup::SUPPORTED {
+        assert_eq!(NamedGroup::from_name(group.name().unwrap()), Some(*group));
+    }
+    assert_eq!(NamedGroup::from_name("no such group"), None);
 }
 
 #[tokio::test]

@@ -369,3 +369,10 @@ async fn an_empty_write_sends_nothing() {
     client.flush().await.unwrap();
     assert_eq!(client.statistics(), before);
 }
+
+#[tokio::test]
+async fn a_stream_over_tcp_knows_its_addresses() {
+    let (client, server) = tcp_pair().await;
+    assert_eq!(client.peer_addr().unwrap(), server.local_addr().unwrap());
+    assert_eq!(client.local_addr().unwrap(), server.peer_addr().unwrap());
+}

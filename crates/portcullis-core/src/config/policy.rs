@@ -98,7 +98,8 @@ impl Default for Policy {
             max_fragment_sent: MAX_PLAINTEXT as u16,
             // 256 KiB, as the seed system: room for post-quantum chains, no room for floods.
             max_handshake_size: 256 * 1024,
-            // 353 TB, as the seed system; each AEAD's own limit (§5.5) comes first if it is lower.
+            // 2^24.5 full records, AES-GCM's limit (RFC 8446 §5.5), as the seed system; each AEAD's
+            // own limit comes first if it is lower.
             key_update_at: 388_736_063_997,
             padding: PaddingPolicy::None,
             middlebox_compatibility: true,
@@ -284,7 +285,7 @@ macro_rules! common_options {
         }
 
         /// Changes the write key after this many bytes (C21). The limits of each cipher
-        /// (RFC 8446 §5.5) are kept in any case. Default: 353 TB, as in Erlang.
+        /// (RFC 8446 §5.5) are kept in any case. Default: 388,736,063,997 (389 GB), as in Erlang.
         pub fn key_update_at(mut self, bytes: u64) -> Self {
             self.$role.policy.key_update_at = bytes;
             self
