@@ -77,6 +77,9 @@ fn what_was_not_asked_for_is_refused_however_well_it_is_signed() {
             NOBODY,
         );
     }
+    // record_size_limit, well formed and in its place.
+    let limit = change(What::ExtensionInsert, ENCRYPTED_EXTENSIONS, 0x4010, 28);
+    ends(repaired(limit), NOBODY);
     let twice = change(What::ExtensionDuplicate, ENCRYPTED_EXTENSIONS, 0, 0);
     ends(repaired(twice), NOBODY);
     let less = change(What::ExtensionDrop, ENCRYPTED_EXTENSIONS, 0, 0);
@@ -94,11 +97,6 @@ fn what_was_not_offered_is_refused_however_well_it_is_signed() {
     let mut protocol = change(What::ExtensionFlip, ENCRYPTED_EXTENSIONS, 0x0101, 1);
     protocol.settings = [0, 0, 0x0f, 0, 0, 0, 0, 0];
     ends(repaired(protocol), NOBODY);
-    // rsa_pss_rsae_sha256 in CertificateVerify.
-    ends(
-        repaired(change(What::Flip, CERTIFICATE_VERIFY, 5, 3)),
-        NOBODY,
-    );
 }
 
 #[test]
