@@ -25,6 +25,8 @@ pub mod config;
 mod connection;
 mod crypto;
 mod der;
+#[cfg(feature = "deterministic")]
+mod deterministic;
 mod error;
 mod fingerprint;
 mod handshake;

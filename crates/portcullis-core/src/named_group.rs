@@ -27,6 +27,10 @@ code_points! {
         FFDHE6144 = 0x0103, "ffdhe6144";
         /// RFC 7919.
         FFDHE8192 = 0x0104, "ffdhe8192";
+        /// ML-KEM-768 alone (draft-ietf-tls-mlkem).
+        MLKEM768 = 0x0201, "MLKEM768";
+        /// ML-KEM-1024 alone (draft-ietf-tls-mlkem).
+        MLKEM1024 = 0x0202, "MLKEM1024";
         /// P-256 with ML-KEM-768.
         SECP256R1_MLKEM768 = 0x11eb, "SecP256r1MLKEM768";
         /// X25519 with ML-KEM-768.
@@ -37,8 +41,8 @@ code_points! {
 }
 
 impl NamedGroup {
-    /// The groups this build can do, strongest first; the default offer (C6, P2).
-    pub const SUPPORTED: &'static [Self] = &[
+    /// The default offer, strongest first (C6, P2).
+    pub const DEFAULT: &'static [Self] = &[
         Self::X25519_MLKEM768,
         Self::SECP256R1_MLKEM768,
         Self::SECP384R1_MLKEM1024,
@@ -47,6 +51,25 @@ impl NamedGroup {
         Self::SECP384R1,
         Self::SECP521R1,
     ];
+
+    /// The groups this build can do: those of [`DEFAULT`](Self::DEFAULT), and ML-KEM without a
+    /// curve beside it for those who want it.
+    pub const SUPPORTED: &'static [Self] = &[
+        Self::X25519_MLKEM768,
+        Self::SECP256R1_MLKEM768,
+        Self::SECP384R1_MLKEM1024,
+        Self::X25519,
+        Self::SECP256R1,
+        Self::SECP384R1,
+        Self::SECP521R1,
+        Self::MLKEM1024,
+        Self::MLKEM768,
+    ];
+
+    /// Whether this withstands quantum computers: a hybrid, or ML-KEM alone.
+    pub const fn is_post_quantum(self) -> bool {
+        self.is_hybrid() || matches!(self, Self::MLKEM768 | Self::MLKEM1024)
+    }
 
     /// Whether this is a post-quantum hybrid.
     pub const fn is_hybrid(self) -> bool {

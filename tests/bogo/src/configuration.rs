@@ -71,6 +71,9 @@ macro_rules! common {
         if let Some(bytes) = options.max_cert_list {
             builder = builder.max_handshake_size(bytes);
         }
+        if let Some(bytes) = options.max_send_fragment {
+            builder = builder.max_fragment_sent(bytes);
+        }
         for identity in identities($credentials) {
             builder = builder.identity(identity);
         }
@@ -180,10 +183,9 @@ fn key_shares(options: &Options) -> KeyShares {
         curves => curves,
     };
     let first = groups.first().copied();
-    let second = groups
-        .iter()
-        .copied()
-        .find(|group| first.is_some_and(|first| first.is_hybrid() != group.is_hybrid()));
+    let second = groups.iter().copied().find(|group| {
+        first.is_some_and(|first| first.is_post_quantum() != group.is_post_quantum())
+    });
     KeyShares::Groups(first.into_iter().chain(second).collect())
 }
 
@@ -201,7 +203,10 @@ fn protocols(mut list: &[u8]) -> Result<Vec<Vec<u8>>, Stop> {
 }
 
 fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfig, Stop> {
-    let builder: ServerConfigBuilder = common!(ServerConfig::builder(), options, credentials);
+    let mut builder: ServerConfigBuilder = common!(ServerConfig::builder(), options, credentials);
+    if let Some(names) = &options.client_ca_list {
+        builder = builder.certificate_authorities(names);
+    }
     let authentication = if options.verify_peer {
         ClientAuthentication::Optional(Roots::empty())
     } else if options.require_any_client_certificate {

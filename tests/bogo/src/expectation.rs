@@ -27,15 +27,13 @@ pub(crate) fn check(options: &Options, done: &Done) -> Result<(), Stop> {
     if information.alpn_protocol().unwrap_or_default() != alpn.as_slice() {
         return wrong("application protocol");
     }
-    if options.server {
-        if let Some(name) = &expect.server_name
-            && information.server_name() != Some(name.as_str())
-        {
-            return wrong("server name");
-        }
-        if expect.no_server_name && information.server_name().is_some() {
-            return wrong("server name");
-        }
+    if let Some(name) = &expect.server_name
+        && information.server_name() != Some(name.as_str())
+    {
+        return wrong("server name");
+    }
+    if expect.no_server_name && information.server_name().is_some() {
+        return wrong("server name");
     }
     if expect
         .curve

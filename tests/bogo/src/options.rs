@@ -79,6 +79,9 @@ pub(crate) struct Options {
     pub(crate) server_preference: bool,
     pub(crate) host_name: Option<String>,
     pub(crate) max_cert_list: Option<usize>,
+    pub(crate) max_send_fragment: Option<u16>,
+    /// DER-encoded names.
+    pub(crate) client_ca_list: Option<Vec<Vec<u8>>>,
     pub(crate) advertise_alpn: Vec<u8>,
     pub(crate) select_alpn: Vec<u8>,
     pub(crate) decline_alpn: bool,
@@ -281,6 +284,8 @@ impl Options {
                     | "verify-prefs"
                     | "host-name"
                     | "max-cert-list"
+                    | "max-send-fragment"
+                    | "use-client-ca-list"
                     | "advertise-alpn"
                     | "select-alpn"
                     | "fail-cert-callback-alert"
@@ -350,6 +355,13 @@ impl Options {
                 .push(SignatureScheme(number(name, value)?)),
             "host-name" => self.host_name = Some(value.into()),
             "max-cert-list" => self.max_cert_list = Some(number(name, value)?),
+            "max-send-fragment" => self.max_send_fragment = Some(number(name, value)?),
+            "use-client-ca-list" => {
+                self.client_ca_list = Some(match value {
+                    "<NULL>" | "<EMPTY>" => Vec::new(),
+                    names => names.split(',').map(from_hex).collect::<Result<_, _>>()?,
+                });
+            }
             "advertise-alpn" => self.advertise_alpn = value.into(),
             "select-alpn" => self.select_alpn = value.into(),
             "fail-cert-callback-alert" => self.fail_cert_callback_alert = number(name, value)?,
@@ -401,6 +413,17 @@ impl Options {
             && self.max_version.is_none_or(|max| version <= max)
             && !self.excluded_versions.contains(&version)
     }
+}
+
+fn from_hex(text: &str) -> Result<Vec<u8>, Stop> {
+    let wrong = || Stop::failed(format!("{text} is not hexadecimal"));
+    (0..text.len())
+        .step_by(2)
+        .map(|at| {
+            let digits = text.get(at..at + 2).ok_or_else(wrong)?;
+            u8::from_str_radix(digits, 16).map_err(|_| wrong())
+        })
+        .collect()
 }
 
 fn supported_group(name: &str, value: &str) -> Result<NamedGroup, Stop> {

@@ -2,7 +2,8 @@
 %%! +sbtu +A1
 %% Echo server over Erlang's ssl. Argument: a file with one term, a list of
 %%   {ssl, Options}   options for ssl:listen/2
-%% Prints "READY <port>", then a JSON object for each handshake. Runs until it is killed.
+%% Prints "READY <port>", then a JSON object for each handshake: "version", "suite", "alpn", or
+%% "error". Runs until it is killed.
 -mode(compile).
 
 main([ConfigFile]) ->
@@ -36,13 +37,17 @@ accept(Listener) ->
 serve(Transport) ->
     case ssl:handshake(Transport, 10000) of
         {ok, Socket} ->
-            {ok, Information} = ssl:connection_information(Socket, [protocol]),
-            io:format("{\"handshake\":\"ok\",\"version\":\"~s\"}~n", [proplists:get_value(protocol, Information)]),
+            {ok, Information} = ssl:connection_information(Socket, [protocol, selected_cipher_suite]),
+            Suite = proplists:get_value(selected_cipher_suite, Information),
+            Alpn = case ssl:negotiated_protocol(Socket) of
+                       {ok, Protocol} -> io_lib:format(",\"alpn\":\"~s\"", [Protocol]);
+                       {error, protocol_not_negotiated} -> ""
+                   end,
+            io:format("{\"version\":\"~s\",\"suite\":\"~s\"~s}~n",
+                      [proplists:get_value(protocol, Information), ssl:suite_to_str(Suite), Alpn]),
             echo(Socket);
-        {error, {tls_alert, {Alert, _}}} ->
-            io:format("{\"handshake\":\"alert\",\"alert\":\"~s\"}~n", [Alert]);
         {error, Reason} ->
-            io:format("{\"handshake\":\"failed\",\"reason\":~s}~n", [quoted(Reason)])
+            io:format("{\"error\":~s}~n", [quoted(Reason)])
     end.
 
 echo(Socket) ->

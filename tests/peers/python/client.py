@@ -1,7 +1,8 @@
 """Client over Python's ssl. Argument: a JSON object, see tests/src/peers/python.rs.
 
-Sends a line, waits for one of the same length, and prints one JSON object: `reply` or `error`,
-`version`, `suite`, `alpn`.
+Sends `line`, or `count` numbered lines if that is more than 1, waits for as many bytes, and prints
+one JSON object: `reply` (the line if all came back as it was sent) or `error`, `version`, `suite`,
+`alpn`, and `close`: how the peer answered close_notify.
 """
 
 import json
@@ -32,22 +33,25 @@ def main() -> None:
 
 
 def exchange(context: ssl.SSLContext, config: dict, result: dict) -> None:
-    line = config["line"].encode() + b"\n"
+    line, count = config["line"], config["count"]
+    lines = [f"{line} {number:07}\n" for number in range(count)] if count > 1 else [line + "\n"]
+    data = "".join(lines).encode()
     connection = socket.create_connection((config["host"], config["port"]), timeout=15)
     with context.wrap_socket(connection, server_hostname=config["server_name"]) as tls:
         result.update(version=tls.version(), suite=tls.cipher()[0], alpn=tls.selected_alpn_protocol())
-        tls.sendall(line)
-        reply = b""
-        while len(reply) < len(line):
-            data = tls.recv(65536)
-            if not data:
+        tls.sendall(data)
+        reply = bytearray()
+        while len(reply) < len(data):
+            part = tls.recv(65536)
+            if not part:
                 raise ConnectionError(f"the connection was closed after {len(reply)} bytes")
-            reply += data
-        result["reply"] = reply.decode().rstrip("\n")
+            reply += part
+        result["reply"] = line if reply == data else reply.decode().rstrip("\n")
         try:
             tls.unwrap()
-        except OSError:
-            pass  # the peer may close the socket without its own close_notify
+            result["close"] = "ok"
+        except OSError as error:
+            result["close"] = str(error)  # the peer may close the socket without its close_notify
 
 
 main()

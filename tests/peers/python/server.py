@@ -1,6 +1,6 @@
 """Echo server over Python's ssl. Argument: a JSON object, see tests/src/peers/python.rs.
 
-Prints `READY <port>`, then one line for each handshake: `ok <version> <suite>` or `failed <error>`.
+Prints `READY <port>`, then for each handshake one JSON object: `version`, `suite`, `alpn`, or `error`.
 """
 
 import json
@@ -33,12 +33,16 @@ def serve(context: ssl.SSLContext, connection: socket.socket) -> None:
     connection.settimeout(20)
     try:
         with context.wrap_socket(connection, server_side=True) as tls:
-            print("ok", tls.version(), tls.cipher()[0], flush=True)
+            report(version=tls.version(), suite=tls.cipher()[0], alpn=tls.selected_alpn_protocol())
             while data := tls.recv(65536):
                 tls.sendall(data)
             tls.unwrap()
     except OSError as error:
-        print("failed", error, flush=True)
+        report(error=str(error))
+
+
+def report(**fields: str | None) -> None:
+    print(json.dumps(fields), flush=True)
 
 
 main()

@@ -3,7 +3,10 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use super::{Exchange, Program, Server, Settings, Version, ready_port, script, scripted_exchange};
+use super::{
+    Exchange, Message, Peer, Program, Server, Settings, Version, ready_port, script,
+    scripted_exchange,
+};
 use crate::scratch;
 
 const PACKAGE: &str =
@@ -31,41 +34,79 @@ pub async fn server(settings: &Settings) -> Server {
         &format!("[{{ssl, [{options}{}]}}].\n", extra(settings)),
     );
     let address = ready_port(&mut program).await;
-    Server::of_program(program, address)
+    Server::of_program(Peer::Erlang, program, address)
 }
 
-/// One connection: see [`super::Peer::exchange`].
+/// One connection: see [`super::Peer::exchange`] and [`super::Peer::transfer`].
 ///
 /// # Panics
 /// If Erlang is missing or the client hangs.
-pub async fn exchange(address: SocketAddr, settings: &Settings, line: &str) -> Exchange {
-    let mut options = common(settings);
-    if let Some(root) = settings.root {
-        let _ = write!(
-            options,
-            ", {{verify, verify_peer}}, {{cacertfile, {:?}}}",
-            root.file
-        );
-    }
-    let _ = write!(
-        options,
-        ", {{server_name_indication, {:?}}}",
-        settings.server_name
-    );
-    if !settings.alpn.is_empty() {
-        let _ = write!(
-            options,
-            ", {{alpn_advertised_protocols, [{}]}}",
-            binaries(&settings.alpn)
-        );
-    }
+pub(super) async fn exchange(
+    address: SocketAddr,
+    settings: &Settings,
+    message: Message<'_>,
+) -> Exchange {
+    let options = client(settings);
     let config = format!(
-        "[{{port, {}}}, {{line, {line:?}}}, {{ssl, [{options}{}]}}].\n",
+        "[{{port, {}}}, {{line, {:?}}}, {{count, {}}}, {{ssl, [{options}]}}].\n",
         address.port(),
-        extra(settings)
+        message.line,
+        message.count,
     );
     let (_, output) = start("client.escript", &config).finish().await;
     scripted_exchange(&output)
+}
+
+/// What an Erlang process does with one connection: Erlang terms, see `session.escript`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Session<'a> {
+    /// Steps in plain text, before the handshake.
+    pub plain: &'a str,
+    /// Steps over TLS.
+    pub steps: &'a str,
+}
+
+/// Starts a server of one connection on a free port of 127.0.0.1.
+///
+/// # Panics
+/// If Erlang is missing or does not listen in time.
+pub async fn server_session(settings: &Settings, session: Session<'_>) -> (Program, SocketAddr) {
+    let mut program = start(
+        "session.escript",
+        &session.config("", &(common(settings) + &extra(settings))),
+    );
+    let address = ready_port(&mut program).await;
+    (program, address)
+}
+
+/// Starts a client of one connection.
+///
+/// # Panics
+/// If Erlang is missing.
+pub fn client_session(address: SocketAddr, settings: &Settings, session: Session<'_>) -> Program {
+    let port = format!("{{port, {}}}, ", address.port());
+    start("session.escript", &session.config(&port, &client(settings)))
+}
+
+/// Waits until the session is over.
+///
+/// # Panics
+/// If a step of it failed.
+pub async fn finish_session(program: Program) {
+    let (status, output) = program.finish().await;
+    assert!(
+        status.success() && output.line("DONE").is_some(),
+        "the session failed:\n{output}"
+    );
+}
+
+impl Session<'_> {
+    fn config(&self, port: &str, options: &str) -> String {
+        format!(
+            "[{port}{{plain, [{}]}}, {{ssl, [{options}]}}, {{steps, [{}]}}].\n",
+            self.plain, self.steps
+        )
+    }
 }
 
 fn start(name: &str, config: &str) -> Program {
@@ -96,6 +137,31 @@ fn common(settings: &Settings) -> String {
         let _ = write!(options, ", {{ciphers, [{suites}]}}");
     }
     options
+}
+
+/// The options of a client.
+fn client(settings: &Settings) -> String {
+    let mut options = common(settings);
+    if let Some(root) = settings.root {
+        let _ = write!(
+            options,
+            ", {{verify, verify_peer}}, {{cacertfile, {:?}}}",
+            root.file
+        );
+    }
+    let _ = write!(
+        options,
+        ", {{server_name_indication, {:?}}}",
+        settings.server_name
+    );
+    if !settings.alpn.is_empty() {
+        let _ = write!(
+            options,
+            ", {{alpn_advertised_protocols, [{}]}}",
+            binaries(&settings.alpn)
+        );
+    }
+    options + &extra(settings)
 }
 
 fn extra(settings: &Settings) -> String {

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::{Exchange, Group, Program, Report, Server, Settings, Suite, Version, free_port};
+use super::{
+    Exchange, Group, Message, Peer, Program, Report, Server, Settings, Suite, Version, free_port,
+};
 
 const PACKAGE: &str = "gnutls-bin";
 
@@ -56,7 +58,13 @@ pub async fn server(mode: Mode, settings: &Settings) -> Server {
             .try_wait_for_line(&format!("listening on IPv4 0.0.0.0 port {port}...done"))
             .await
         {
-            Ok(_) => return Server::of_program(program, SocketAddr::from(([127, 0, 0, 1], port))),
+            Ok(_) => {
+                return Server::of_program(
+                    Peer::Gnutls,
+                    program,
+                    SocketAddr::from(([127, 0, 0, 1], port)),
+                );
+            }
             Err(output) => failure = output.to_string(),
         }
     }
@@ -92,46 +100,55 @@ pub fn client(address: SocketAddr, settings: &Settings) -> Program {
     Program::start("gnutls-cli", PACKAGE, words)
 }
 
-/// One connection of `gnutls-cli`: see [`super::Peer::exchange`].
+/// One connection of `gnutls-cli`: see [`super::Peer::exchange`] and [`super::Peer::transfer`].
 ///
 /// # Panics
 /// If `gnutls-cli` is missing or hangs.
-pub async fn exchange(address: SocketAddr, settings: &Settings, line: &str) -> Exchange {
+pub(super) async fn exchange(
+    address: SocketAddr,
+    settings: &Settings,
+    message: Message<'_>,
+) -> Exchange {
     let mut client = client(address, settings);
-    client.send(format!("{line}\n").as_bytes()).await;
-    let reply = super::program::reply(&mut client, line).await;
+    client.send(message.data().as_bytes()).await;
+    let reply = super::program::reply(&mut client, &message).await;
     let (status, output) = client.finish().await;
+    Exchange {
+        reply: match reply {
+            Some(reply) if status.success() => Ok(reply),
+            _ => Err(output.to_string()),
+        },
+        report: report(&output.stdout),
+        closed: None,
+    }
+}
+
+/// Reads what both programs print about a connection.
+pub(super) fn report(text: &str) -> Report {
+    let after = |marker: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(marker))
+            .map(str::to_owned)
+    };
     // (TLS1.3-X.509)-(ECDHE-X25519)-(ECDSA-SECP256R1-SHA256)-(AES-256-GCM)
-    let description = output
-        .line("- Description: ")
-        .unwrap_or_default()
-        .to_owned();
+    let description = after("- Description: ").unwrap_or_default();
     let parts: Vec<&str> = description
         .split(['(', ')'])
         .filter(|part| part.len() > 1)
         .collect();
     let part = |prefix: &str| parts.iter().find_map(|part| part.strip_prefix(prefix));
     let cipher = parts.last().copied().unwrap_or_default();
-    Exchange {
-        reply: match reply {
-            Some(reply) if status.success() => Ok(reply),
-            _ => Err(output.to_string()),
-        },
-        report: Report {
-            version: parts
-                .get(1)
-                .and_then(|part| part.split('-').next())
-                .and_then(Version::parse),
-            suite: Suite::ALL
-                .into_iter()
-                .find(|suite| self::suite(*suite) == cipher)
-                .map(|suite| suite.name().to_owned()),
-            group: part("ECDHE-").and_then(Group::parse),
-            alpn: output
-                .line("- Application protocol: ")
-                .and_then(|line| line.split(": ").nth(1))
-                .map(str::to_owned),
-        },
+    Report {
+        version: parts
+            .first()
+            .and_then(|part| part.split('-').next())
+            .and_then(Version::parse),
+        suite: Suite::ALL
+            .into_iter()
+            .find(|suite| self::suite(*suite) == cipher)
+            .map(|suite| suite.name().to_owned()),
+        group: part("ECDHE-").and_then(Group::parse),
+        alpn: after("- Application protocol: "),
     }
 }
 

@@ -8,17 +8,21 @@
 pub mod curl;
 pub mod erlang;
 pub mod gnutls;
+mod message;
 pub mod openssl;
 pub mod program;
 pub mod python;
+mod reports;
 pub mod rustls;
 pub mod settings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use message::Message;
 pub use program::{Output, Program};
 pub use settings::{Group, Settings, Suite, Version};
 
@@ -37,7 +41,7 @@ pub enum Peer {
     Rustls,
 }
 
-/// What a client says about the connection it made; `None` where it does not tell.
+/// What a peer says about a connection; `None` where it does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// The protocol version.
@@ -57,6 +61,8 @@ pub struct Exchange {
     pub reply: Result<String, String>,
     /// What the client tells about the connection.
     pub report: Report,
+    /// How the server answered close_notify, if the client waits for it and tells.
+    pub closed: Option<Result<(), String>>,
 }
 
 /// A running echo server; dropping it ends it.
@@ -64,6 +70,7 @@ pub struct Exchange {
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
+    peer: Peer,
     reverses: bool,
     running: Running,
 }
@@ -71,13 +78,17 @@ pub struct Server {
 #[derive(Debug)]
 enum Running {
     Program(Box<Program>),
-    Task(JoinHandle<()>),
+    Task(JoinHandle<()>, watch::Receiver<Vec<Handshake>>),
 }
 
+/// What a server says about one handshake: the connection, or why there is none.
+type Handshake = Result<Report, String>;
+
 impl Server {
-    fn of_program(program: Program, address: SocketAddr) -> Self {
+    fn of_program(peer: Peer, program: Program, address: SocketAddr) -> Self {
         Self {
             address,
+            peer,
             reverses: false,
             running: Running::Program(Box::new(program)),
         }
@@ -92,11 +103,28 @@ impl Server {
         }
     }
 
+    /// What the server answers to a whole message, likewise.
+    pub fn answer_to_message(&self, message: &Message<'_>) -> String {
+        if self.reverses {
+            message.reversed()
+        } else {
+            message.data()
+        }
+    }
+
     /// The server's process, unless it runs in this one.
     pub fn program(&self) -> Option<&Program> {
         match &self.running {
             Running::Program(program) => Some(program),
-            Running::Task(_) => None,
+            Running::Task(..) => None,
+        }
+    }
+
+    /// The same, to write to it.
+    pub fn program_mut(&mut self) -> Option<&mut Program> {
+        match &mut self.running {
+            Running::Program(program) => Some(program),
+            Running::Task(..) => None,
         }
     }
 }
@@ -105,7 +133,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         match &self.running {
             Running::Program(_) => {} // kills its child itself
-            Running::Task(task) => task.abort(),
+            Running::Task(task, _) => task.abort(),
         }
     }
 }
@@ -167,16 +195,32 @@ impl Peer {
     /// If the program is missing, or neither answers nor ends within [`program::LIMIT`]; if `line`
     /// has fewer than ten bytes or starts with one of `KkQR`, commands of `s_client`.
     pub async fn exchange(self, address: SocketAddr, settings: &Settings, line: &str) -> Exchange {
+        self.transfer(address, settings, Message { line, count: 1 })
+            .await
+    }
+
+    /// As [`Self::exchange`], with as many lines as the message has. The reply is its line, or
+    /// that in reverse order, when the answer to all lines is complete.
+    ///
+    /// # Panics
+    /// As [`Self::exchange`].
+    pub async fn transfer(
+        self,
+        address: SocketAddr,
+        settings: &Settings,
+        message: Message<'_>,
+    ) -> Exchange {
+        let line = message.line;
         assert!(
             line.len() >= 10 && !line.starts_with(['K', 'k', 'Q', 'R']),
             "{line:?} could be a command, or part of what a program prints by itself"
         );
         match self {
-            Self::Openssl => openssl::exchange(address, settings, line).await,
-            Self::Gnutls => gnutls::exchange(address, settings, line).await,
-            Self::Erlang => erlang::exchange(address, settings, line).await,
-            Self::Python => python::exchange(address, settings, line).await,
-            Self::Rustls => rustls::exchange(address, settings, line).await,
+            Self::Openssl => openssl::exchange(address, settings, message).await,
+            Self::Gnutls => gnutls::exchange(address, settings, message).await,
+            Self::Erlang => erlang::exchange(address, settings, message).await,
+            Self::Python => python::exchange(address, settings, message).await,
+            Self::Rustls => rustls::exchange(address, settings, message).await,
         }
     }
 }
@@ -224,11 +268,10 @@ fn scripted_exchange(output: &Output) -> Exchange {
     };
     Exchange {
         reply: text("reply").ok_or_else(|| text("error").unwrap_or_else(|| output.to_string())),
-        report: Report {
-            version: text("version").as_deref().and_then(Version::parse),
-            suite: text("suite"),
-            group: None,
-            alpn: text("alpn"),
-        },
+        report: reports::of_json(&object),
+        closed: text("close").map(|close| match close.as_str() {
+            "ok" => Ok(()),
+            _ => Err(close),
+        }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Exchange, Group, Program, Report, Server, Settings, Version};
+use super::{Exchange, Group, Message, Peer, Program, Report, Server, Settings, Version};
 use crate::pki::Identity;
 
 const PACKAGE: &str = "openssl";
@@ -44,7 +44,7 @@ pub async fn server(mode: Mode, settings: &Settings) -> Server {
     let line = program.wait_for_line("ACCEPT ").await;
     let address = line.trim_start_matches("ACCEPT ").trim().parse();
     let address = address.unwrap_or_else(|_| panic!("s_server printed no address: {line:?}"));
-    let mut server = Server::of_program(program, address);
+    let mut server = Server::of_program(Peer::Openssl, program, address);
     server.reverses = mode == Mode::Reverse;
     server
 }
@@ -76,14 +76,18 @@ pub fn client(address: SocketAddr, settings: &Settings) -> Program {
     Program::start("openssl", PACKAGE, words)
 }
 
-/// One connection of `s_client`: see [`super::Peer::exchange`].
+/// One connection of `s_client`: see [`super::Peer::exchange`] and [`super::Peer::transfer`].
 ///
 /// # Panics
 /// If `openssl` is missing or hangs.
-pub async fn exchange(address: SocketAddr, settings: &Settings, line: &str) -> Exchange {
+pub(super) async fn exchange(
+    address: SocketAddr,
+    settings: &Settings,
+    message: Message<'_>,
+) -> Exchange {
     let mut client = client(address, settings);
-    client.send(format!("{line}\n").as_bytes()).await;
-    let reply = super::program::reply(&mut client, line).await;
+    client.send(message.data().as_bytes()).await;
+    let reply = super::program::reply(&mut client, &message).await;
     let (status, output) = client.finish().await;
     let after = |marker: &str| {
         output
@@ -103,6 +107,7 @@ pub async fn exchange(address: SocketAddr, settings: &Settings, line: &str) -> E
             group: after("Server Temp Key: ").and_then(temporary_key),
             alpn: after("ALPN protocol: ").map(str::to_owned),
         },
+        closed: None,
     }
 }
 

@@ -12,6 +12,8 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::Message;
+
 /// How long any one wait may take; a machine under load needs seconds to start Erlang.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
@@ -136,6 +138,21 @@ impl Program {
         output.line(marker).map(str::to_owned).ok_or(output)
     }
 
+    /// Waits until what it has printed fulfils `condition`, and gives that.
+    ///
+    /// # Errors
+    /// What it has printed, if it ends or [`LIMIT`] passes before.
+    pub async fn wait_until(
+        &self,
+        mut condition: impl FnMut(&Output) -> bool,
+    ) -> Result<Output, Output> {
+        let mut output = self.output.clone();
+        match timeout(LIMIT, output.wait_for(|output| condition(output))).await {
+            Ok(Ok(output)) => Ok(output.clone()),
+            Ok(Err(_)) | Err(_) => Err(self.output()),
+        }
+    }
+
     /// Writes to its standard input. That it has ended already is not an error: its output and
     /// status tell why.
     pub async fn send(&mut self, bytes: &[u8]) {
@@ -189,16 +206,22 @@ fn capture(
     });
 }
 
-/// Waits until the program has printed `sent`, or its characters in reverse order, on standard
-/// output. It need not be on a line of its own: OpenSSL writes what it receives past the buffer of
-/// its own messages, into the middle of one. `None` if the program ends first.
-pub(super) async fn reply(program: &mut Program, sent: &str) -> Option<String> {
-    let reversed: String = sent.chars().rev().collect();
+/// Waits until the program has printed what was sent, or the characters of its lines in reverse
+/// order, on standard output; gives the line. It need not be on a line of its own: OpenSSL writes
+/// what it receives past the buffer of its own messages, into the middle of one. `None` if the
+/// program ends first.
+pub(super) async fn reply(program: &mut Program, sent: &Message<'_>) -> Option<String> {
+    let replies = [
+        (sent.data(), sent.line.to_owned()),
+        (sent.reversed(), sent.line.chars().rev().collect()),
+    ];
     let find = |output: &Output| {
-        [sent, &reversed]
-            .into_iter()
-            .find(|reply| output.stdout.contains(reply))
-            .map(str::to_owned)
+        // What follows the last line may be missing, and the length is quicker to compare.
+        let complete = |data: &str| {
+            output.stdout.len() >= data.trim_end().len() && output.stdout.contains(data.trim_end())
+        };
+        let mut replies = replies.iter();
+        Some(replies.find(|(data, _)| complete(data))?.1.clone())
     };
     let mut output = program.output.clone();
     match timeout(LIMIT, output.wait_for(|output| find(output).is_some())).await {

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
-use super::{Exchange, Program, Server, Settings, Version, ready_port, script, scripted_exchange};
+use super::{
+    Exchange, Message, Peer, Program, Server, Settings, Version, ready_port, script,
+    scripted_exchange,
+};
 
 const PACKAGE: &str = "python3";
 
@@ -16,15 +19,19 @@ const PACKAGE: &str = "python3";
 pub async fn server(settings: &Settings) -> Server {
     let mut program = start("server.py", None, settings, None);
     let address = ready_port(&mut program).await;
-    Server::of_program(program, address)
+    Server::of_program(Peer::Python, program, address)
 }
 
-/// One connection: see [`super::Peer::exchange`].
+/// One connection: see [`super::Peer::exchange`] and [`super::Peer::transfer`].
 ///
 /// # Panics
 /// As [`server`], or if the client hangs.
-pub async fn exchange(address: SocketAddr, settings: &Settings, line: &str) -> Exchange {
-    let (_, output) = start("client.py", Some(address), settings, Some(line))
+pub(super) async fn exchange(
+    address: SocketAddr,
+    settings: &Settings,
+    message: Message<'_>,
+) -> Exchange {
+    let (_, output) = start("client.py", Some(address), settings, Some(message))
         .finish()
         .await;
     scripted_exchange(&output)
@@ -34,7 +41,7 @@ fn start(
     name: &str,
     address: Option<SocketAddr>,
     settings: &Settings,
-    line: Option<&str>,
+    message: Option<Message<'_>>,
 ) -> Program {
     assert!(
         settings.groups.is_empty() && settings.suites.is_empty(),
@@ -44,7 +51,8 @@ fn start(
     let config = json!({
         "host": address.map(|address| address.ip().to_string()),
         "port": address.map(|address| address.port()),
-        "line": line,
+        "line": message.map(|message| message.line),
+        "count": message.map(|message| message.count),
         "version": match settings.version {
             Version::Tls12 => "TLSv1_2",
             Version::Tls13 => "TLSv1_3",

@@ -13,11 +13,12 @@ use ::rustls::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use super::program::LIMIT;
-use super::{Exchange, Group, Report, Running, Server, Settings, Version};
+use super::{Exchange, Group, Message, Peer, Report, Running, Server, Settings, Version};
 use crate::pki::Root;
 
 /// rustls' configuration of a client.
@@ -104,11 +105,21 @@ pub async fn server(settings: &Settings) -> Server {
         .expect("a free port on 127.0.0.1");
     let address = listener.local_addr().expect("the listener's address");
     let acceptor = TlsAcceptor::from(server_config(settings));
+    let (handshakes, reports) = watch::channel(Vec::new());
+    let handshakes = Arc::new(handshakes);
     let task = tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
+            let handshakes = handshakes.clone();
             tokio::spawn(timeout(LIMIT, async move {
-                let (mut read, mut write) = tokio::io::split(acceptor.accept(tcp).await?);
+                let accepted = acceptor.accept(tcp).await;
+                handshakes.send_modify(|all| {
+                    all.push(match &accepted {
+                        Ok(stream) => Ok(report(stream.get_ref().1)),
+                        Err(error) => Err(error.to_string()),
+                    });
+                });
+                let (mut read, mut write) = tokio::io::split(accepted?);
                 tokio::io::copy(&mut read, &mut write).await?;
                 write.shutdown().await
             }));
@@ -116,33 +127,56 @@ pub async fn server(settings: &Settings) -> Server {
     });
     Server {
         address,
+        peer: Peer::Rustls,
         reverses: false,
-        running: Running::Task(task),
+        running: Running::Task(task, reports),
     }
 }
 
-/// One connection: see [`super::Peer::exchange`].
+/// One connection: see [`super::Peer::exchange`] and [`super::Peer::transfer`].
 ///
 /// # Panics
 /// If the settings ask for what rustls does not have.
-pub async fn exchange(address: SocketAddr, settings: &Settings, line: &str) -> Exchange {
+pub(super) async fn exchange(
+    address: SocketAddr,
+    settings: &Settings,
+    message: Message<'_>,
+) -> Exchange {
     let mut report = Report::default();
+    let mut closed = None;
     let work = async {
-        let mut stream = connect(TcpStream::connect(address).await?, settings).await?;
+        let stream = connect(TcpStream::connect(address).await?, settings).await?;
         report = self::report(stream.get_ref().1);
-        stream.write_all(format!("{line}\n").as_bytes()).await?;
-        stream.flush().await?;
-        let mut reply = vec![0; line.len() + 1];
-        stream.read_exact(&mut reply).await?;
-        stream.shutdown().await?;
-        Ok::<_, std::io::Error>(String::from_utf8_lossy(&reply).trim_end().to_owned())
+        let data = message.data().into_bytes();
+        let (mut read, mut write) = tokio::io::split(stream);
+        let mut reply = vec![0; data.len()];
+        let send = async {
+            write.write_all(&data).await?;
+            write.flush().await
+        };
+        tokio::try_join!(send, read.read_exact(&mut reply))?;
+        write.shutdown().await?;
+        let end = read.read_to_end(&mut Vec::new()).await;
+        closed = Some(end.map(drop).map_err(|error| error.to_string()));
+        let reply = String::from_utf8_lossy(&reply).into_owned();
+        Ok::<_, std::io::Error>(if reply.as_bytes() == data {
+            message.line.to_owned()
+        } else if reply == message.reversed() {
+            message.line.chars().rev().collect()
+        } else {
+            reply
+        })
     };
     let reply = match timeout(LIMIT, work).await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {LIMIT:?}")),
     };
-    Exchange { reply, report }
+    Exchange {
+        reply,
+        report,
+        closed,
+    }
 }
 
 /// What rustls tells about a connection.

@@ -4,6 +4,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
+use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
 
 pub use crate::record::PaddingPolicy;
@@ -75,6 +76,7 @@ pub(crate) struct Policy {
     pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
     pub(crate) alpn: Vec<Box<[u8]>>,
     pub(crate) record_size_limit: Option<u16>,
+    pub(crate) max_fragment_sent: u16,
     pub(crate) max_handshake_size: usize,
     pub(crate) key_update_at: u64,
     pub(crate) padding: PaddingPolicy,
@@ -88,11 +90,12 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             cipher_suites: CipherSuite::SUPPORTED.to_vec(),
-            groups: NamedGroup::SUPPORTED.to_vec(),
+            groups: NamedGroup::DEFAULT.to_vec(),
             schemes: SignatureScheme::TLS13_DEFAULT.to_vec(),
             certificate_schemes: None,
             alpn: Vec::new(),
             record_size_limit: None,
+            max_fragment_sent: MAX_PLAINTEXT as u16,
             // 256 KiB, as the seed system: room for post-quantum chains, no room for floods.
             max_handshake_size: 256 * 1024,
             // 2^24.5 full records, AES-GCM's limit (RFC 8446 §5.5), as the seed system; each AEAD's
@@ -182,6 +185,12 @@ impl Policy {
                 "record_size_limit: {limit} is outside of 64..=16385 (RFC 8449 §4)"
             )));
         }
+        if !(64..=MAX_PLAINTEXT).contains(&self.max_fragment_sent.into()) {
+            return Err(Misuse::new(format!(
+                "max_fragment_sent: {} is outside of 64..=16384",
+                self.max_fragment_sent
+            )));
+        }
         if !(1_024..=0xff_ffff).contains(&self.max_handshake_size) {
             return Err(Misuse::new(format!(
                 "max_handshake_size: {} is outside of 1024..=16777215",
@@ -223,7 +232,7 @@ macro_rules! common_options {
         }
 
         /// The groups for key exchange, in order of preference (C6). Default:
-        /// [`NamedGroup::SUPPORTED`], post-quantum hybrids first.
+        /// [`NamedGroup::DEFAULT`], post-quantum hybrids first.
         pub fn groups(mut self, groups: impl Into<Vec<NamedGroup>>) -> Self {
             self.$role.policy.groups = groups.into();
             self
@@ -259,6 +268,13 @@ macro_rules! common_options {
         /// content type: 64 to 16,385 (RFC 8449).
         pub fn record_size_limit(mut self, limit: u16) -> Self {
             self.$role.policy.record_size_limit = Some(limit);
+            self
+        }
+
+        /// The most content in a record this side sends, in bytes: 64 to 16,384, the default.
+        /// Smaller records come sooner and cost more. What the peer asks for binds as well.
+        pub fn max_fragment_sent(mut self, bytes: u16) -> Self {
+            self.$role.policy.max_fragment_sent = bytes;
             self
         }
 

@@ -21,6 +21,7 @@ pub(crate) struct ServerOptions {
     pub(crate) client_chain: ChainPolicy,
     depth: usize,
     pub(crate) send_certificate_authorities: bool,
+    pub(crate) certificate_authorities: Option<Vec<Box<[u8]>>>,
     pub(crate) honor_cipher_order: bool,
     pub(crate) honor_group_order: bool,
     pub(crate) retry_for_better_group: bool,
@@ -60,6 +61,7 @@ impl ServerConfig {
                 client_chain: ChainPolicy::new(Roots::empty()),
                 depth: 10,
                 send_certificate_authorities: true,
+                certificate_authorities: None,
                 honor_cipher_order: true,
                 honor_group_order: true,
                 retry_for_better_group: false,
@@ -125,6 +127,17 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// The authorities that a request for a client certificate names, as DER-encoded Names,
+    /// instead of the trust anchors: fewer, or those of a verification that happens elsewhere.
+    pub fn certificate_authorities<N: AsRef<[u8]>>(
+        mut self,
+        names: impl IntoIterator<Item = N>,
+    ) -> Self {
+        let names = names.into_iter().map(|name| name.as_ref().into());
+        self.server.certificate_authorities = Some(names.collect());
+        self
+    }
+
     /// Whether the server's order of cipher suites decides, or the client's (E6). Default: the server's.
     pub fn honor_cipher_order(mut self, on: bool) -> Self {
         self.server.honor_cipher_order = on;
@@ -186,6 +199,13 @@ impl ServerConfigBuilder {
             return Err(Misuse::new(
                 "there is no identity: a server needs a certificate and its key; add one, or have it \
                  asked for with ask_identity",
+            ));
+        }
+        let authorities = self.server.certificate_authorities.iter().flatten();
+        let bytes: usize = authorities.clone().map(|name| name.len() + 2).sum();
+        if authorities.clone().any(|name| name.is_empty()) || bytes > 0xffff - 8 {
+            return Err(Misuse::new(
+                "certificate_authorities: a name must not be empty, and all together have at most 65,527 bytes",
             ));
         }
         match &self.server.client_authentication {

@@ -1,6 +1,6 @@
-//! Ephemeral key exchange: elliptic curves, and curves with ML-KEM.
+//! Ephemeral key exchange: elliptic curves, ML-KEM, and both together.
 //!
-//! RFC 8446 §4.2.8.2, §7.4.2; RFC 7748; draft-ietf-tls-ecdhe-mlkem.
+//! RFC 8446 §4.2.8.2, §7.4.2; RFC 7748; draft-ietf-tls-ecdhe-mlkem, draft-ietf-tls-mlkem.
 
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey};
 use aws_lc_rs::kem::{self, Ciphertext, DecapsulationKey, EncapsulationKey};
@@ -52,30 +52,34 @@ enum MlKem {
 
 /// What a group is made of.
 #[derive(Clone, Copy)]
-struct Method {
-    curve: Curve,
-    ml_kem: Option<MlKem>,
+enum Method {
+    Curve(Curve),
+    MlKem(MlKem),
+    Hybrid(Curve, MlKem),
 }
 
 impl Method {
     fn of(group: NamedGroup) -> Option<Self> {
-        let (curve, ml_kem) = match group {
-            NamedGroup::X25519_MLKEM768 => (Curve::X25519, Some(MlKem::MlKem768)),
-            NamedGroup::SECP256R1_MLKEM768 => (Curve::P256, Some(MlKem::MlKem768)),
-            NamedGroup::SECP384R1_MLKEM1024 => (Curve::P384, Some(MlKem::MlKem1024)),
-            NamedGroup::X25519 => (Curve::X25519, None),
-            NamedGroup::SECP256R1 => (Curve::P256, None),
-            NamedGroup::SECP384R1 => (Curve::P384, None),
-            NamedGroup::SECP521R1 => (Curve::P521, None),
+        Some(match group {
+            NamedGroup::X25519_MLKEM768 => Self::Hybrid(Curve::X25519, MlKem::MlKem768),
+            NamedGroup::SECP256R1_MLKEM768 => Self::Hybrid(Curve::P256, MlKem::MlKem768),
+            NamedGroup::SECP384R1_MLKEM1024 => Self::Hybrid(Curve::P384, MlKem::MlKem1024),
+            NamedGroup::MLKEM768 => Self::MlKem(MlKem::MlKem768),
+            NamedGroup::MLKEM1024 => Self::MlKem(MlKem::MlKem1024),
+            NamedGroup::X25519 => Self::Curve(Curve::X25519),
+            NamedGroup::SECP256R1 => Self::Curve(Curve::P256),
+            NamedGroup::SECP384R1 => Self::Curve(Curve::P384),
+            NamedGroup::SECP521R1 => Self::Curve(Curve::P521),
             _ => return None,
-        };
-        Some(Self { curve, ml_kem })
+        })
     }
+}
 
-    /// The order of the parts, in both shares and in the secret: ML-KEM stands first with
-    /// X25519 and second with the NIST curves.
+// A hybrid's curve: ML-KEM stands first with X25519 and second with the NIST curves, in both
+// shares and in the secret.
+impl Curve {
     const fn ml_kem_first(self) -> bool {
-        matches!(self.curve, Curve::X25519)
+        matches!(self, Self::X25519)
     }
 
     /// Splits a share into the curve's part and that of ML-KEM, `ml_kem_len` bytes long.
@@ -84,9 +88,7 @@ impl Method {
             let (ml_kem, point) = share.split_at_checked(ml_kem_len).ok_or(BadKeyShare)?;
             Ok((point, ml_kem))
         } else {
-            share
-                .split_at_checked(self.curve.share_len())
-                .ok_or(BadKeyShare)
+            share.split_at_checked(self.share_len()).ok_or(BadKeyShare)
         }
     }
 
@@ -101,15 +103,15 @@ impl Method {
     fn join_secrets(
         self,
         curve: &SharedSecret,
-        ml_kem: &[u8],
+        ml_kem: &SharedSecret,
     ) -> Result<SharedSecret, CryptoFailure> {
         let (first, second) = if self.ml_kem_first() {
-            (ml_kem, curve.as_slice())
+            (ml_kem, curve)
         } else {
-            (curve.as_slice(), ml_kem)
+            (curve, ml_kem)
         };
-        let mut joined = SharedSecret::new(first)?;
-        joined.push(second)?;
+        let mut joined = SharedSecret::new(first.as_slice())?;
+        joined.push(second.as_slice())?;
         Ok(joined)
     }
 }
@@ -207,6 +209,40 @@ impl MlKem {
             Self::MlKem1024 => 1568,
         }
     }
+
+    /// A fresh key, and the encapsulation key that is its share.
+    fn generate(self) -> Result<(DecapsulationKey, Vec<u8>), CryptoFailure> {
+        let failed = |_| CryptoFailure("generating an ML-KEM key");
+        let key = DecapsulationKey::generate(self.library()).map_err(failed)?;
+        let public = key.encapsulation_key().map_err(failed)?;
+        let share = public.key_bytes().map_err(failed)?.as_ref().to_vec();
+        Ok((key, share))
+    }
+
+    /// The server's part: a ciphertext and the secret in it. The modulus check of FIPS 203 §7.2
+    /// happens here.
+    fn encapsulate(self, share: &[u8]) -> Result<(Vec<u8>, SharedSecret), RespondError> {
+        let key = EncapsulationKey::new(self.library(), share).map_err(|_| BadKeyShare)?;
+        let (ciphertext, secret) = key.encapsulate().map_err(|_| BadKeyShare)?;
+        Ok((
+            ciphertext.as_ref().to_vec(),
+            SharedSecret::new(secret.as_ref())?,
+        ))
+    }
+
+    fn decapsulate(
+        self,
+        key: &DecapsulationKey,
+        ciphertext: &[u8],
+    ) -> Result<SharedSecret, BadKeyShare> {
+        if ciphertext.len() != self.ciphertext_len() {
+            return Err(BadKeyShare);
+        }
+        let secret = key
+            .decapsulate(Ciphertext::from(ciphertext))
+            .map_err(|_| BadKeyShare)?;
+        SharedSecret::new(secret.as_ref()).map_err(|_| BadKeyShare)
+    }
 }
 
 fn public_key(private: &PrivateKey) -> Result<agreement::PublicKey, CryptoFailure> {
@@ -222,10 +258,15 @@ fn method(group: NamedGroup) -> Result<Method, CryptoFailure> {
 /// The client's side, waiting for the server's share.
 pub(crate) struct ActiveKeyExchange {
     group: NamedGroup,
-    method: Method,
-    private: PrivateKey,
-    decapsulation_key: Option<DecapsulationKey>,
+    private: Private,
     share: Vec<u8>,
+}
+
+/// What the share is the public half of.
+enum Private {
+    Curve(Curve, PrivateKey),
+    MlKem(MlKem, DecapsulationKey),
+    Hybrid(Curve, PrivateKey, MlKem, DecapsulationKey),
 }
 
 impl ActiveKeyExchange {
@@ -234,25 +275,27 @@ impl ActiveKeyExchange {
     /// # Errors
     /// When the group is none of these, or there is no randomness.
     pub(crate) fn start(group: NamedGroup, random: &mut Random) -> Result<Self, CryptoFailure> {
-        let method = method(group)?;
-        let private = method.curve.generate(random)?;
-        let point = public_key(&private)?;
-        let (decapsulation_key, share) = match method.ml_kem {
-            None => (None, point.as_ref().to_vec()),
-            Some(ml_kem) => {
-                let failed = |_| CryptoFailure("generating an ML-KEM key");
-                let key = DecapsulationKey::generate(ml_kem.library()).map_err(failed)?;
-                let public = key.encapsulation_key().map_err(failed)?;
-                let public = public.key_bytes().map_err(failed)?;
-                let share = method.join_shares(point.as_ref(), public.as_ref());
-                (Some(key), share)
+        let (private, share) = match method(group)? {
+            Method::Curve(curve) => {
+                let private = curve.generate(random)?;
+                let share = public_key(&private)?.as_ref().to_vec();
+                (Private::Curve(curve, private), share)
+            }
+            Method::MlKem(ml_kem) => {
+                let (key, share) = ml_kem.generate()?;
+                (Private::MlKem(ml_kem, key), share)
+            }
+            Method::Hybrid(curve, ml_kem) => {
+                let private = curve.generate(random)?;
+                let (key, encapsulation_key) = ml_kem.generate()?;
+                let point = public_key(&private)?;
+                let share = curve.join_shares(point.as_ref(), &encapsulation_key);
+                (Private::Hybrid(curve, private, ml_kem, key), share)
             }
         };
         Ok(Self {
             group,
-            method,
             private,
-            decapsulation_key,
             share,
         })
     }
@@ -269,9 +312,13 @@ impl ActiveKeyExchange {
     /// The curve of a hybrid group and the share that may be offered for it too, with the same
     /// key (draft-ietf-tls-ecdhe-mlkem); a server can then choose the curve alone.
     pub(crate) fn classical_share(&self) -> Option<(NamedGroup, &[u8])> {
-        let ml_kem_len = self.method.ml_kem?.encapsulation_key_len();
-        let (point, _) = self.method.split(&self.share, ml_kem_len).ok()?;
-        Some((self.method.curve.group(), point))
+        let Private::Hybrid(curve, _, ml_kem, _) = &self.private else {
+            return None;
+        };
+        let (point, _) = curve
+            .split(&self.share, ml_kem.encapsulation_key_len())
+            .ok()?;
+        Some((curve.group(), point))
     }
 
     /// The server answered in [`Self::group`]: gives the shared secret.
@@ -279,23 +326,18 @@ impl ActiveKeyExchange {
     /// # Errors
     /// When the server's share is no good.
     pub(crate) fn finish(self, peer_public: &[u8]) -> Result<SharedSecret, BadKeyShare> {
-        let Self {
-            method, private, ..
-        } = &self;
-        let (Some(ml_kem), Some(key)) = (method.ml_kem, &self.decapsulation_key) else {
-            return method.curve.agree(private, peer_public);
-        };
-        let (point, ciphertext) = method.split(peer_public, ml_kem.ciphertext_len())?;
-        if ciphertext.len() != ml_kem.ciphertext_len() {
-            return Err(BadKeyShare);
+        match &self.private {
+            Private::Curve(curve, private) => curve.agree(private, peer_public),
+            Private::MlKem(ml_kem, key) => ml_kem.decapsulate(key, peer_public),
+            Private::Hybrid(curve, private, ml_kem, key) => {
+                let (point, ciphertext) = curve.split(peer_public, ml_kem.ciphertext_len())?;
+                let secret = curve.agree(private, point)?;
+                let ml_kem_secret = ml_kem.decapsulate(key, ciphertext)?;
+                curve
+                    .join_secrets(&secret, &ml_kem_secret)
+                    .map_err(|_| BadKeyShare)
+            }
         }
-        let curve_secret = method.curve.agree(private, point)?;
-        let ml_kem_secret = key
-            .decapsulate(Ciphertext::from(ciphertext))
-            .map_err(|_| BadKeyShare)?;
-        method
-            .join_secrets(&curve_secret, ml_kem_secret.as_ref())
-            .map_err(|_| BadKeyShare)
     }
 
     /// The server answered in the group of [`Self::classical_share`]: gives the shared secret.
@@ -303,7 +345,10 @@ impl ActiveKeyExchange {
     /// # Errors
     /// When the server's share is no good.
     pub(crate) fn finish_classical(self, peer_public: &[u8]) -> Result<SharedSecret, BadKeyShare> {
-        self.method.curve.agree(&self.private, peer_public)
+        match &self.private {
+            Private::Hybrid(curve, private, ..) => curve.agree(private, peer_public),
+            Private::Curve(..) | Private::MlKem(..) => Err(BadKeyShare),
+        }
     }
 }
 
@@ -325,23 +370,24 @@ pub(crate) fn respond(
     peer_public: &[u8],
     random: &mut Random,
 ) -> Result<(Vec<u8>, SharedSecret), RespondError> {
-    let method = method(group)?;
-    let Some(ml_kem) = method.ml_kem else {
-        let private = method.curve.generate(random)?;
-        let secret = method.curve.agree(&private, peer_public)?;
-        return Ok((public_key(&private)?.as_ref().to_vec(), secret));
-    };
-
-    let (point, encapsulation_key) = method.split(peer_public, ml_kem.encapsulation_key_len())?;
-    let encapsulation_key =
-        EncapsulationKey::new(ml_kem.library(), encapsulation_key).map_err(|_| BadKeyShare)?;
-    let private = method.curve.generate(random)?;
-    let curve_secret = method.curve.agree(&private, point)?;
-    // The modulus check of FIPS 203 §7.2 happens here.
-    let (ciphertext, ml_kem_secret) = encapsulation_key.encapsulate().map_err(|_| BadKeyShare)?;
-    let secret = method.join_secrets(&curve_secret, ml_kem_secret.as_ref())?;
-    let share = method.join_shares(public_key(&private)?.as_ref(), ciphertext.as_ref());
-    Ok((share, secret))
+    match method(group)? {
+        Method::Curve(curve) => {
+            let private = curve.generate(random)?;
+            let secret = curve.agree(&private, peer_public)?;
+            Ok((public_key(&private)?.as_ref().to_vec(), secret))
+        }
+        Method::MlKem(ml_kem) => ml_kem.encapsulate(peer_public),
+        Method::Hybrid(curve, ml_kem) => {
+            let (point, encapsulation_key) =
+                curve.split(peer_public, ml_kem.encapsulation_key_len())?;
+            let private = curve.generate(random)?;
+            let secret = curve.agree(&private, point)?;
+            let (ciphertext, ml_kem_secret) = ml_kem.encapsulate(encapsulation_key)?;
+            let secret = curve.join_secrets(&secret, &ml_kem_secret)?;
+            let share = curve.join_shares(public_key(&private)?.as_ref(), &ciphertext);
+            Ok((share, secret))
+        }
+    }
 }
 
 #[cfg(test)]

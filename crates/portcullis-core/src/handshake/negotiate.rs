@@ -26,7 +26,7 @@ pub(super) fn cipher_suite(
 
 /// The group, and whether the client sent a share for it.
 ///
-/// The order decides among all shared groups, except that a post-quantum hybrid is never
+/// The order decides among all shared groups, except that a post-quantum group is never
 /// passed over for a classical group only because its share is missing: that costs one round
 /// trip and is worth it; among classical groups one with a share wins, unless
 /// `retry_for_better_group` says otherwise.
@@ -52,11 +52,13 @@ pub(super) fn group(
     if has_share(best) {
         return Some(Group::Shared(best));
     }
-    if best.is_hybrid() {
-        return Some(match pick(&|group| group.is_hybrid() && has_share(group)) {
-            Some(hybrid) => Group::Shared(hybrid),
-            None => Group::Retry(best),
-        });
+    if best.is_post_quantum() {
+        return Some(
+            match pick(&|group| group.is_post_quantum() && has_share(group)) {
+                Some(other) => Group::Shared(other),
+                None => Group::Retry(best),
+            },
+        );
     }
     Some(match pick(&has_share) {
         Some(group) if !config.retry_for_better_group => Group::Shared(group),

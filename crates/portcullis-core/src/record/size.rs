@@ -61,7 +61,13 @@ impl RecordSize {
 
     /// The most content in a protected record.
     pub(super) fn protected(&self) -> usize {
-        self.fragment.min(self.inner - 1).into()
+        self.inner() - 1
+    }
+
+    /// The most inner plaintext in a protected record: with `max_fragment_length` the padding
+    /// counts as well (RFC 8446 §5.4).
+    fn inner(&self) -> usize {
+        usize::from(self.inner).min(usize::from(self.fragment) + 1)
     }
 
     /// How many zeros follow `content` bytes and their type.
@@ -72,7 +78,7 @@ impl RecordSize {
             PaddingPolicy::Block(block) => {
                 let inner = content + 1;
                 let padded = inner.next_multiple_of(block.into());
-                padded.min(self.inner.into()).saturating_sub(inner)
+                padded.min(self.inner()).saturating_sub(inner)
             }
         }
     }
@@ -85,9 +91,9 @@ impl RecordSize {
 
     /// The most content whose record has at most `room` bytes.
     pub(super) fn fitting(&self, room: usize) -> usize {
-        let inner = room.saturating_sub(HEADER + TAG).min(self.inner.into());
+        let inner = room.saturating_sub(HEADER + TAG).min(self.inner());
         let inner = match self.padding {
-            PaddingPolicy::Block(block @ 2..) if inner < self.inner.into() => {
+            PaddingPolicy::Block(block @ 2..) if inner < self.inner() => {
                 inner - inner % usize::from(block)
             }
             _ => inner,
@@ -136,6 +142,18 @@ mod tests {
         assert_eq!(size.record(63), 64 + 21);
         size.set_padding(PaddingPolicy::Block(0));
         assert_eq!(size.padding(10), 0);
+    }
+
+    /// The peer refused such records with record_overflow.
+    #[test]
+    fn padding_never_outgrows_max_fragment_length() {
+        let mut size = RecordSize::default();
+        size.set_max_fragment(512);
+        size.set_padding(PaddingPolicy::Block(1_000));
+        assert_eq!(size.padding(10), 502);
+        assert_eq!(size.padding(512), 0);
+        assert_eq!(size.record(10), size.record(512));
+        assert_eq!(size.fitting(size.record(512)), 512);
     }
 
     #[test]

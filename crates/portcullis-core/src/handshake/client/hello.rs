@@ -79,6 +79,8 @@ pub(crate) fn start(
     };
     let mut transcript = TranscriptBuffer::new();
     let hello = session.hello(&shares, None)?;
+    cx.outgoing
+        .set_max_fragment(session.config.policy.max_fragment_sent);
     cx.incoming.allow_ccs(true);
     cx.send_first(&mut transcript, &hello);
     Ok(WaitServerHello {

@@ -145,6 +145,8 @@ fn choose(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
+    cx.outgoing
+        .set_max_fragment(config.policy.max_fragment_sent);
     let suite = negotiate::cipher_suite(&config, hello.cipher_suites.iter())
         .ok_or(Violation::NoSharedCipherSuite)?;
     if find::<SignatureAlgorithms<'_>>(&hello)?.is_none() {

@@ -43,6 +43,7 @@ fn every_suite_with_every_group_by_share_and_by_retry() {
     for &suite in CipherSuite::SUPPORTED {
         for &group in NamedGroup::SUPPORTED {
             let server = || server().groups([group]).build();
+            let client = || client().groups(NamedGroup::SUPPORTED);
             let shared = client()
                 .cipher_suites([suite])
                 .key_shares(KeyShares::Groups(vec![group]));
@@ -64,6 +65,22 @@ fn every_suite_with_every_group_by_share_and_by_retry() {
             assert!(connection.information.hello_retried());
         }
     }
+}
+
+#[test]
+fn a_better_group_is_worth_a_retry_if_the_server_says_so() {
+    let groups = [NamedGroup::SECP256R1, NamedGroup::X25519];
+    for better in [false, true] {
+        let client = client()
+            .groups(groups)
+            .key_shares(KeyShares::Groups(vec![NamedGroup::X25519]));
+        let server = server().groups(groups).retry_for_better_group(better);
+        let (connection, _) = connect(client.build(), server.build());
+        assert_eq!(connection.information.hello_retried(), better);
+    }
+    let none = client().key_shares(KeyShares::Groups(Vec::new()));
+    let (connection, _) = connect(none.build(), server().build());
+    assert!(connection.information.hello_retried());
 }
 
 #[test]

@@ -75,7 +75,8 @@ impl WaitEncryptedExtensions {
                 .max_fragment_length
                 .filter(|length| MaxFragmentLength::from(*length) == echoed);
             let length = asked.ok_or(Violation::MaxFragmentLengthChanged)?.bytes();
-            cx.outgoing.set_max_fragment(length);
+            cx.outgoing
+                .set_max_fragment(length.min(config.policy.max_fragment_sent));
             cx.incoming.set_max_fragment(length);
         }
         Ok(())

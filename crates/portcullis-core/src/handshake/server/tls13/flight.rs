@@ -72,7 +72,7 @@ pub(super) fn send_flight(
         scheme,
         cx,
     )?;
-    sizes.apply(cx);
+    sizes.apply(keyed.config.policy.max_fragment_sent, cx);
 
     let mut message = Vec::with_capacity(512);
     EncryptedExtensions::put(&mut message, |out| {
@@ -246,7 +246,7 @@ impl RecordSizes {
         }
     }
 
-    fn apply(self, cx: &mut Cx<'_>) {
+    fn apply(self, own: u16, cx: &mut Cx<'_>) {
         match self {
             Self::Unlimited => {}
             Self::Limits { theirs, ours } => {
@@ -254,7 +254,7 @@ impl RecordSizes {
                 cx.incoming.set_record_size_limit(ours);
             }
             Self::Fragment(_, bytes) => {
-                cx.outgoing.set_max_fragment(bytes);
+                cx.outgoing.set_max_fragment(bytes.min(own));
                 cx.incoming.set_max_fragment(bytes);
             }
         }
@@ -270,8 +270,13 @@ fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
             SignatureAlgorithmsCert::put(out, &certificate_schemes);
         }
         let roots = config.client_chain.roots();
-        if config.send_certificate_authorities && !roots.is_empty() {
-            CertificateAuthorities::put(out, roots.subjects());
+        match &config.certificate_authorities {
+            _ if !config.send_certificate_authorities => {}
+            // §4.2.4: at least one name.
+            Some(names) if names.is_empty() => {}
+            Some(names) => CertificateAuthorities::put(out, names.iter().map(|name| &**name)),
+            None if roots.is_empty() => {}
+            None => CertificateAuthorities::put(out, roots.subjects()),
         }
     });
 }

@@ -11,8 +11,10 @@ mod server_hello;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::attack::{By, Case, client, refused, server, transmitted};
+use super::attack::{By, Case, client, pair, refused, server, transmitted};
+use super::tamper::{Put, first};
 use crate::testing::{Pair, now};
+use crate::wire::HandshakeType as T;
 use crate::{Stage, Violation};
 
 /// All cases that happen during a handshake.
@@ -36,6 +38,23 @@ fn each_costs_its_alert() {
         }
     }
     assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// D.4: a middlebox that takes this for TLS 1.2 waits for the change_cipher_spec, also before an
+/// alert.
+#[test]
+fn the_first_protected_record_of_a_client_comes_after_change_cipher_spec() {
+    let tamper = first(T::ENCRYPTED_EXTENSIONS, |_| {
+        vec![Put::Message(vec![8, 0, 0, 0])]
+    });
+    let (client, server) = (client().build().unwrap(), server().build().unwrap());
+    let mut pair = pair(client, server, By::Server, tamper);
+    let hello = transmitted(&mut pair.client);
+    pair.server.receive(&hello, now());
+    let flight = transmitted(&mut pair.server);
+    pair.client.receive(&flight, now());
+    let alert = transmitted(&mut pair.client);
+    assert_eq!(alert.get(..7), Some(&[20, 3, 3, 0, 1, 1, 23][..]));
 }
 
 /// A key that has opened as many records as its cipher may is used no more.

@@ -1,0 +1,42 @@
+//! Handshakes that repeat byte for byte, and views of hellos nobody sent: for fuzzing and tests.
+//!
+//! **Never for a real connection**: whoever knows the seed knows every key. ML-KEM key pairs,
+//! ECDSA and RSA-PSS signatures are random even here.
+
+use bytes::Bytes;
+use rustls_pki_types::ServerName;
+
+use crate::config::{ClientConfig, ServerConfig};
+use crate::crypto::random::Random;
+use crate::wire::codec::DecodeError;
+use crate::{ClientHelloView, Error, Handshake};
+
+impl Handshake {
+    /// As [`client`](Self::client), with random bytes that follow from `seed`.
+    ///
+    /// # Errors
+    /// As [`client`](Self::client).
+    pub fn client_seeded(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        Self::client_with_random(config, name, Random::seeded(seed))
+    }
+
+    /// As [`server`](Self::server), with random bytes that follow from `seed`.
+    pub fn server_seeded(config: ServerConfig, seed: u64) -> Self {
+        Self::server_with_random(config, Random::seeded(seed))
+    }
+}
+
+impl ClientHelloView {
+    /// The view of a whole ClientHello message, header included, without the checks that a
+    /// handshake makes first.
+    ///
+    /// # Errors
+    /// When it is not a ClientHello or does not have its syntax.
+    pub fn from_message(message: Bytes) -> Result<Self, DecodeError> {
+        Self::new(message)
+    }
+}

@@ -1,0 +1,264 @@
+//! Writes the committed seeds: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+
+use std::fs;
+use std::path::Path;
+
+use portcullis_core::wire::HandshakeType;
+use portcullis_fuzz::bridge::Bridge;
+use portcullis_fuzz::bytes_from_peer::{VARIANTS, recorded};
+use portcullis_fuzz::end::Ours;
+use portcullis_fuzz::pki::{Leaf, ROOT, pki};
+use portcullis_fuzz::plan::{Flags, Operation, Plan, What};
+use portcullis_fuzz::settings::Settings;
+
+fn write(target: &str, name: &str, bytes: &[u8]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
+    fs::create_dir_all(&folder).expect("the folder can be made");
+    fs::write(folder.join(name), bytes).expect("the seed can be written");
+}
+
+fn main() {
+    for (variant, (name, _)) in VARIANTS.into_iter().enumerate() {
+        let [to_server, to_client] = recorded(variant);
+        write("server", name, &to_server);
+        write("client", name, &to_client);
+    }
+    write(
+        "server",
+        "http",
+        b"\0\0GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    );
+    write(
+        "server",
+        "sslv2",
+        &[0, 0, 0x80, 0x2e, 1, 0, 2, 0, 21, 0, 0, 0, 16, 1, 0, 0x80],
+    );
+    write("client", "alert", &[0, 0, 21, 3, 3, 0, 2, 2, 40]);
+    messages();
+    plans();
+    records();
+    certificates();
+}
+
+/// Every message of a handshake with everything in it, and some that we do not send.
+fn messages() {
+    let rich = [0x00, 0x7f, 0x1f, 0x16, 0x77, 0, 0, 0];
+    let plain = [0, 0, 0, 0, 1, 0, 0, 0];
+    for (kind, settings) in [("rich", rich), ("plain", plain)] {
+        let settings = Settings::new(settings);
+        let plan = Plan {
+            flags: Flags {
+                key_updates: true,
+                ..Flags::default()
+            },
+            ..Plan::default()
+        };
+        let ends = (
+            Ours::client(&settings, &plan),
+            Ours::server(&settings, &plan),
+        );
+        let mut bridge = Bridge::new(ends.0, ends.1, &plan, settings.fragment());
+        bridge.run();
+        for (writer, who) in ["client", "server"].into_iter().enumerate() {
+            for (place, message) in bridge.sent(writer).messages.iter().enumerate() {
+                let typ = HandshakeType(message[0]).name().unwrap_or_default();
+                let input = [&message[..1], &message[4..]].concat();
+                write("codec", &format!("{kind}-{who}-{place}-{typ}"), &input);
+                if message[0] == 1 {
+                    write("hello_view", &format!("{kind}-{place}"), &message[4..]);
+                }
+            }
+        }
+    }
+    let ticket = [
+        4, 0, 0, 28, 32, 1, 2, 3, 4, 1, 0, 0, 2, 7, 7, 0, 8, 0, 42, 0, 4, 0, 0, 64, 0,
+    ];
+    write("codec", "NewSessionTicket", &ticket);
+    write("codec", "EndOfEarlyData", &[5]);
+    write("hello_view", "old", &OLD_HELLO);
+    write("hello_view", "grease", &grease_hello());
+}
+
+/// A hello of TLS 1.0 without extensions.
+const OLD_HELLO: [u8; 43] = {
+    let mut hello = [7; 43];
+    hello[0] = 3;
+    hello[1] = 1;
+    hello[34] = 0;
+    hello[35] = 0;
+    hello[36] = 4;
+    hello[37] = 0;
+    hello[38] = 47;
+    hello[39] = 0;
+    hello[40] = 53;
+    hello[41] = 1;
+    hello[42] = 0;
+    hello
+};
+
+/// As browsers send them: GREASE among suites, groups, versions and extensions.
+fn grease_hello() -> Vec<u8> {
+    let mut hello = vec![3, 3];
+    hello.extend([9; 32]);
+    hello.extend([0, 0, 6, 0x1a, 0x1a, 0x13, 1, 0x13, 2, 1, 0]);
+    let extensions = [
+        (0x2a2a, &[][..]),
+        (0, &[0, 7, 0, 0, 4, b'a', b'.', b'd', b'e']),
+        (10, &[0, 6, 0x3a, 0x3a, 0, 29, 0, 23]),
+        (11, &[1, 0]),
+        (13, &[0, 4, 4, 3, 8, 4]),
+        (16, &[0, 3, 2, b'h', b'2']),
+        (43, &[4, 0x4a, 0x4a, 3, 4]),
+        (51, &[0, 7, 0x3a, 0x3a, 0, 1, 0, 0, 29]),
+        (0x5a5a, &[0]),
+    ];
+    let mut block = Vec::new();
+    for (typ, body) in extensions {
+        block.extend(u16::to_be_bytes(typ));
+        block.extend((body.len() as u16).to_be_bytes());
+        block.extend(body);
+    }
+    hello.extend((block.len() as u16).to_be_bytes());
+    hello.extend(block);
+    hello
+}
+
+/// Each operation once on each writer, with and without repairing what it breaks.
+fn plans() {
+    let both = |name: &str, plan: &Plan| {
+        write("conversation", name, &plan.encode());
+        write("differential", name, &plan.encode());
+    };
+    for (name, settings) in VARIANTS {
+        let plan = Plan {
+            settings,
+            ..Plan::default()
+        };
+        both(&format!("settings-{name}"), &plan);
+    }
+    let answers = [
+        ("refuse", 0x10),
+        ("late", 0x20),
+        ("never", 0x30),
+        ("otherwise", 0x40),
+    ];
+    for (name, answers) in answers.into_iter().chain([("cancel", 0x50)]) {
+        for question in 0..4 {
+            for role in [0, 8] {
+                let plan = Plan {
+                    settings: [0, 0, 0x0f, 6, 0, 0, 0xff, 0],
+                    answers: answers | question | role,
+                    ..Plan::default()
+                };
+                let role = if role == 0 { "client" } else { "server" };
+                write(
+                    "conversation",
+                    &format!("{name}-{role}-{question}"),
+                    &plan.encode(),
+                );
+            }
+        }
+    }
+    for what in What::ALL {
+        for (writer, unit) in [(0, 0), (1, 3)] {
+            let operation = Operation {
+                what: *what,
+                writer,
+                unit,
+                position: 0x0107,
+                value: 1,
+            };
+            let plan = Plan {
+                settings: [0, 0, 0x0f, 6, 0, 0, 0, 0],
+                flags: Flags {
+                    repair: what.is_keyed() && !what.is_legal() && unit == 3,
+                    key_updates: unit == 3,
+                    piecewise: false,
+                },
+                answers: 0,
+                operations: vec![operation],
+            };
+            both(&format!("{what:?}-{writer}-{unit}"), &plan);
+        }
+    }
+}
+
+fn records() {
+    write(
+        "record",
+        "data",
+        b"\0\x01\x05hello\x01\x05world\x05\x40\x00",
+    );
+    write(
+        "record",
+        "key-updates",
+        b"\x05\x01\x01a\x02\0\x01\x01b\x02\x01\x01\x01c",
+    );
+    write("record", "ticket", b"\0\x03\x04tick\x09\x01\x04data");
+    write(
+        "record",
+        "close",
+        b"\x04\x01\x02hi\0\x15\0\x02\x01\0\x01\x01x",
+    );
+    write("record", "warnings", b"\x08\x07\x15\x06\x02\x01\x5a");
+    write("record", "empty", b"\0\x07\x17\x27\0");
+    write(
+        "record",
+        "padded",
+        b"\x01\0\x17\xff\x03abc\0\x17\x10\x10abcdefghijklmnop",
+    );
+    write(
+        "record",
+        "small-limit",
+        b"\x02\x01\x10abcdefghijklmnop\x05\x10\0",
+    );
+    write("record", "flipped", b"\0\x01\x01a\x06\x04data\x08\x01");
+    write("record", "raw", b"\0\x04\x08\x17\x03\x03\x00\x03abc");
+    write("record", "ccs", b"\x04\x04\x06\x14\x03\x03\x00\x01\x01");
+}
+
+fn certificates() {
+    for (name, leaf) in ["server", "server-p256", "client"]
+        .into_iter()
+        .zip(pki().leaves())
+    {
+        let Leaf {
+            certificate, key, ..
+        } = leaf;
+        let der = leaf.certificate_der();
+        write(
+            "certificate",
+            &format!("chain-{name}"),
+            &[&[0][..], &der].concat(),
+        );
+        let length = (der.len() as u16).to_be_bytes();
+        let twice = [&[1][..], &length, &der, &length, &der].concat();
+        write("certificate", &format!("chain-twice-{name}"), &twice);
+        write(
+            "certificate",
+            &format!("pkcs8-{name}"),
+            &[&[2][..], leaf.key_der().secret_der()].concat(),
+        );
+        write(
+            "certificate",
+            &format!("pem-{name}"),
+            &[&[4][..], certificate, key].concat(),
+        );
+        write(
+            "certificate",
+            &format!("key-pem-{name}"),
+            &[&[4][..], key].concat(),
+        );
+    }
+    write("certificate", "roots-pem", &[&[5][..], ROOT].concat());
+    // RFC 5915: a P-256 scalar with its public key, out of the PKCS#8 key of the same leaf.
+    let pkcs8 = pki().server_p256.key_der();
+    let at = pkcs8
+        .secret_der()
+        .windows(2)
+        .rposition(|two| two == [0x30, 0x6b]);
+    let sec1 = &pkcs8.secret_der()[at.expect("ECPrivateKey")..];
+    write("certificate", "sec1", &[&[3][..], sec1].concat());
+}

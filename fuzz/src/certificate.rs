@@ -1,0 +1,109 @@
+//! Certificates, chains and keys as anyone may send or configure them.
+
+use portcullis_core::x509::{
+    CertificateError, ChainPolicy, Identity, PresentedChain, PrivateKey, Roots, subject,
+    subject_alt_names, verify_client, verify_server,
+};
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
+};
+
+use crate::pki::{NOW, name, pki};
+
+/// Takes what to do, and the bytes to do it with.
+pub fn run(data: &[u8]) {
+    let Some((&what, data)) = data.split_first() else {
+        return;
+    };
+    match what % 6 {
+        0 => chain(vec![data]),
+        1 => chain(cut(data)),
+        2 => {
+            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(data));
+            private_key(&key);
+        }
+        3 => {
+            private_key(&PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(data)));
+            private_key(&PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(data)));
+        }
+        4 => {
+            let _ = Identity::from_pem(data, None);
+            let _ = Identity::from_pem(data, Some(pki().server.key));
+            let _ = Identity::from_pem(pki().server.certificate, Some(data));
+        }
+        _ => {
+            if let Ok(roots) = Roots::from_pem(data) {
+                assert!(!roots.is_empty());
+                let chain = pki().server.identity.chain().to_vec();
+                let chain = PresentedChain::new(chain).expect("our own chain");
+                // Trusted only if somebody put our root there.
+                let _ = verify_server(&chain, &name(), NOW, &ChainPolicy::new(roots));
+            }
+        }
+    }
+}
+
+/// Certificates, each after its length in two bytes.
+fn cut(mut data: &[u8]) -> Vec<&[u8]> {
+    let mut parts = Vec::new();
+    while let Some((length, rest)) = data.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_be_bytes(*length)).min(rest.len());
+        let (part, rest) = rest.split_at(length);
+        parts.push(part);
+        data = rest;
+    }
+    parts
+}
+
+fn chain(certificates: Vec<&[u8]>) {
+    let certificates: Vec<_> = certificates
+        .into_iter()
+        .map(|der| CertificateDer::from(der.to_vec()))
+        .collect();
+    for certificate in &certificates {
+        let _ = subject(certificate);
+        let _ = subject_alt_names(certificate);
+        let mut roots = Roots::empty();
+        if roots.add_der(certificate.clone()).is_ok() {
+            assert_eq!(roots.subjects().count(), 1);
+        }
+    }
+    let genuine = certificates.first().is_some_and(|leaf| {
+        pki()
+            .leaves()
+            .iter()
+            .any(|own| own.certificate_der() == *leaf)
+    });
+    let Ok(chain) = PresentedChain::new(certificates) else {
+        return;
+    };
+    assert!(!chain.end_entity().is_empty());
+    let _ = chain.end_entity_spki();
+    let policy = ChainPolicy::new(pki().roots.clone());
+    let both = [
+        verify_server(&chain, &name(), NOW, &policy),
+        verify_client(&chain, NOW, &policy),
+    ];
+    for verdict in both {
+        match verdict {
+            // Nobody has the root's key: whatever is accepted is what it has signed.
+            Ok(proof) => assert!(genuine && proof.is_verified()),
+            Err(error) => explain(&error),
+        }
+    }
+}
+
+fn explain(error: &CertificateError) {
+    assert!(!error.to_string().is_empty());
+    let _ = format!("{error:?}");
+}
+
+fn private_key(der: &PrivateKeyDer<'_>) {
+    if let Ok(key) = PrivateKey::from_der(der) {
+        // RSA keys of up to 8,192 bits take their time; every scheme of the key must sign.
+        if let Some(&scheme) = key.schemes().first() {
+            let _ = key.sign(scheme, b"content");
+        }
+        let _ = Identity::new(pki().server.identity.chain().to_vec(), key);
+    }
+}

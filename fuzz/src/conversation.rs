@@ -1,0 +1,119 @@
+//! Our client and our server, and somebody between them.
+
+use crate::bridge::Bridge;
+use crate::end::{End, Ours, answers_by_default};
+use crate::memory;
+use crate::plan::Plan;
+use crate::settings::Settings;
+use crate::verdict;
+
+/// How a conversation went.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ending {
+    pub client_connected: bool,
+    pub server_connected: bool,
+}
+
+/// Runs one conversation and judges it.
+pub fn run(plan: &Plan) -> Ending {
+    let settings = Settings::new(plan.settings);
+    let before = memory::held();
+    let client = Ours::client(&settings, plan);
+    let server = Ours::server(&settings, plan);
+    let mut bridge = Bridge::new(client, server, plan, settings.fragment());
+    bridge.run();
+    // Most of it is what the bridge remembers; an end that hoards would show.
+    let bound = (1 << 20) + 32 * bridge.given.concat().len();
+    assert!(
+        memory::held().saturating_sub(before) < bound,
+        "memory is bounded by what is fed"
+    );
+
+    verdict::check(0, &bridge.client, bridge.sent(0), bridge.got(1), &settings);
+    verdict::check(1, &bridge.server, bridge.sent(1), bridge.got(0), &settings);
+    own_configuration(&bridge.client, &bridge.server, &settings, plan);
+    together(&bridge, &settings, plan);
+    Ending {
+        client_connected: bridge.client.facts().is_some(),
+        server_connected: bridge.server.facts().is_some(),
+    }
+}
+
+/// What an end has agreed to is what it was configured to agree to.
+fn own_configuration(client: &Ours, server: &Ours, settings: &Settings, plan: &Plan) {
+    let sides = [
+        (
+            client,
+            &settings.client_suites,
+            &settings.client_groups,
+            &settings.client_protocols,
+        ),
+        (
+            server,
+            &settings.server_suites,
+            &settings.server_groups,
+            &settings.server_protocols,
+        ),
+    ];
+    for (end, suites, groups, protocols) in sides {
+        let Some(facts) = end.facts() else {
+            continue;
+        };
+        assert!(suites.iter().any(|suite| suite.0 == facts.suite));
+        assert!(groups.iter().any(|group| group.0 == facts.group));
+        if let Some(alpn) = &facts.alpn
+            && answers_by_default(plan)
+        {
+            assert!(protocols.iter().any(|name| name.as_bytes() == alpn));
+        }
+    }
+}
+
+fn together(bridge: &Bridge<'_, Ours, Ours>, settings: &Settings, plan: &Plan) {
+    let (client, server) = (&bridge.client, &bridge.server);
+    let facts = (client.facts(), server.facts());
+    if let (Some(ours), Some(theirs)) = &facts {
+        let same = (0..2).all(|writer| {
+            let sent = bridge.sent(writer).messages.iter();
+            // Tickets and KeyUpdates come after the handshake.
+            let handshake = sent.take_while(|message| ![4, 24].contains(&message[0]));
+            bridge
+                .got(writer)
+                .messages
+                .iter()
+                .zip(handshake)
+                .all(|(got, sent)| got == sent)
+        });
+        if same {
+            assert_eq!(ours, theirs);
+            let (ours, theirs) = (client.information(), server.information());
+            let (ours, theirs) = (ours.expect("connected"), theirs.expect("connected"));
+            assert_eq!(ours.client_random(), theirs.client_random());
+            assert_eq!(ours.server_random(), theirs.server_random());
+            assert_eq!(ours.server_name(), theirs.server_name());
+            assert_eq!(ours.tls_server_end_point(), theirs.tls_server_end_point());
+            assert_eq!(
+                theirs.peer_certificates().first(),
+                ours.local_certificate()
+                    .filter(|_| !theirs.peer_certificates().is_empty())
+            );
+        } else {
+            assert!(plan.flags.repair, "they agreed on different handshakes");
+            assert_ne!(ours.exporter, theirs.exporter);
+        }
+    }
+    if !plan.is_keyed() {
+        // Nobody has the keys: data arrives as it was said, or not at all.
+        assert!(server.said().starts_with(client.received()));
+        assert!(client.said().starts_with(server.received()));
+    }
+    if plan.is_legal() && answers_by_default(plan) {
+        assert_eq!(facts.0.is_some(), settings.fit(), "the client's end");
+        assert_eq!(facts.1.is_some(), settings.fit(), "the server's end");
+        assert_eq!(client.said(), server.received());
+        assert_eq!(server.said(), client.received());
+    }
+    if !settings.fit() && !plan.flags.repair && answers_by_default(plan) {
+        assert!(facts.0.is_none() || facts.1.is_none());
+    }
+}

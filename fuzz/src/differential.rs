@@ -1,0 +1,47 @@
+//! Our client against rustls' server and our server against rustls' client, with somebody
+//! between them.
+
+use crate::bridge::Bridge;
+use crate::end::{End, Ours, answers_by_default};
+use crate::plan::Plan;
+use crate::rustls_end::Theirs;
+use crate::settings::Settings;
+use crate::verdict;
+
+/// Runs the plan once with each of ours.
+pub fn run(plan: &Plan) {
+    let settings = Settings::new(plan.settings);
+
+    let ours = Ours::client(&settings, plan);
+    let theirs = Theirs::server(&settings, plan);
+    let mut bridge = Bridge::new(ours, theirs, plan, settings.fragment());
+    bridge.run();
+    verdict::check(0, &bridge.client, bridge.sent(0), bridge.got(1), &settings);
+    compare(&bridge.client, &bridge.server, plan, &settings);
+
+    let theirs = Theirs::client(&settings, plan);
+    let ours = Ours::server(&settings, plan);
+    let mut bridge = Bridge::new(theirs, ours, plan, settings.fragment());
+    bridge.run();
+    verdict::check(1, &bridge.server, bridge.sent(1), bridge.got(0), &settings);
+    compare(&bridge.server, &bridge.client, plan, &settings);
+}
+
+fn compare(ours: &Ours, theirs: &Theirs, plan: &Plan, settings: &Settings) {
+    let facts = (ours.facts(), theirs.facts());
+    if let (Some(one), Some(two)) = &facts
+        && !plan.flags.repair
+    {
+        assert_eq!(one, two);
+    }
+    if !plan.is_keyed() {
+        assert!(theirs.said().starts_with(ours.received()));
+        assert!(ours.said().starts_with(theirs.received()));
+    }
+    if plan.is_legal() && answers_by_default(plan) {
+        assert_eq!(facts.0.is_some(), settings.fit(), "our end");
+        assert_eq!(facts.1.is_some(), settings.fit(), "their end");
+        assert_eq!(ours.said(), theirs.received());
+        assert_eq!(theirs.said(), ours.received());
+    }
+}

@@ -1,0 +1,23 @@
+//! What the fuzz targets do, as functions of bytes, so that it can be tested as well.
+//!
+//! `docs/fuzzing.md` says what each target proves and how to run it.
+
+pub mod bridge;
+pub mod bytes_from_peer;
+pub mod certificate;
+pub mod codec;
+pub mod conversation;
+pub mod differential;
+pub mod end;
+pub mod hello_view;
+pub mod keys;
+pub mod memory;
+pub mod messages;
+pub mod mutation;
+pub mod observer;
+pub mod pki;
+pub mod plan;
+pub mod record;
+pub mod rustls_end;
+pub mod settings;
+pub mod verdict;

@@ -1,0 +1,79 @@
+//! Certificates that never change, so that recorded handshakes stay valid.
+//!
+//! Their keys are public: they are for fuzzing and nothing else.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use portcullis_core::x509::{Identity, Roots};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+/// 2030-01-01, inside the validity of every certificate here.
+pub const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_893_456_000));
+
+pub const ROOT: &[u8] = include_bytes!("../pki/root.pem");
+
+/// A certificate with its key.
+pub struct Leaf {
+    pub certificate: &'static [u8],
+    pub key: &'static [u8],
+    pub identity: Identity,
+}
+
+impl Leaf {
+    fn new(certificate: &'static [u8], key: &'static [u8]) -> Self {
+        let identity = Identity::from_pem(certificate, Some(key)).expect("the leaf is sound");
+        Self {
+            certificate,
+            key,
+            identity,
+        }
+    }
+
+    pub fn certificate_der(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(self.certificate).expect("a certificate")
+    }
+
+    pub fn key_der(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key).expect("a key")
+    }
+}
+
+/// Everything, parsed once.
+pub struct Pki {
+    pub roots: Roots,
+    pub server: Leaf,
+    pub server_p256: Leaf,
+    pub client: Leaf,
+}
+
+impl Pki {
+    pub fn leaves(&self) -> [&Leaf; 3] {
+        [&self.server, &self.server_p256, &self.client]
+    }
+}
+
+pub fn pki() -> &'static Pki {
+    static PKI: LazyLock<Pki> = LazyLock::new(|| Pki {
+        roots: Roots::from_pem(ROOT).expect("the root is sound"),
+        server: Leaf::new(
+            include_bytes!("../pki/server.pem"),
+            include_bytes!("../pki/server.key"),
+        ),
+        server_p256: Leaf::new(
+            include_bytes!("../pki/server-p256.pem"),
+            include_bytes!("../pki/server-p256.key"),
+        ),
+        client: Leaf::new(
+            include_bytes!("../pki/client.pem"),
+            include_bytes!("../pki/client.key"),
+        ),
+    });
+    &PKI
+}
+
+/// The name of the servers.
+pub fn name() -> ServerName<'static> {
+    ServerName::try_from("localhost").expect("a host name")
+}

@@ -1,0 +1,208 @@
+//! The reader of an established connection, fed by a peer that has the keys.
+
+use std::collections::VecDeque;
+
+use portcullis_core::{Connection, Frame, Handshake, Opened, Reader, Step};
+
+use crate::keys::{Keys, Suite};
+use crate::messages::{KEY_UPDATE, NEW_SESSION_TICKET, message};
+use crate::mutation::flip;
+use crate::observer::{DATA, HANDSHAKE};
+use crate::pki::{NOW, name};
+use crate::settings::Settings;
+
+/// Takes which end reads and what it was told, then one record after the other.
+pub fn run(data: &[u8]) {
+    let [head, script @ ..] = data else {
+        return;
+    };
+    let limits = if head & 2 == 0 { 0 } else { 0x26 };
+    let suites = 1 << (head >> 2 & 3);
+    let settings = Settings::new([suites, 0, 0, 0, limits, 0, 0, 0]);
+    let (client, server) = connect(&settings);
+    let connection = if head & 1 == 0 { client } else { server };
+    let suite = Suite::of(connection.information.cipher_suite().0).expect("a suite of TLS 1.3");
+    let mut keys = Keys::new(suite, connection.reader.traffic_secret());
+
+    let mut expected = VecDeque::new();
+    let mut wire = Vec::new();
+    let mut script = Script(script);
+    while let Some(what) = script.byte() {
+        match what % 8 {
+            0 => {
+                let (typ, padding) = (script.number() as u8, script.number() % 2_000);
+                let content = script.bytes();
+                wire.extend(keys.seal(typ, content, padding));
+                if typ == DATA {
+                    expected.push_back(content.to_vec());
+                }
+            }
+            1 => {
+                let content = script.bytes();
+                wire.extend(keys.seal(DATA, content, 0));
+                expected.push_back(content.to_vec());
+            }
+            2 => {
+                let request = script.number() as u8;
+                wire.extend(keys.seal(HANDSHAKE, &message(KEY_UPDATE, &[request]), 0));
+                keys.update();
+            }
+            3 => {
+                let mut ticket = vec![0, 9, 58, 128, 1, 2, 3, 4, 1, 9];
+                let bytes = script.bytes();
+                ticket.extend((bytes.len() as u16).to_be_bytes());
+                ticket.extend(bytes);
+                ticket.extend([0, 0]);
+                let ticket = message(NEW_SESSION_TICKET, &ticket);
+                let (one, two) = ticket.split_at(script.number() % ticket.len());
+                for part in [one, two] {
+                    if !part.is_empty() {
+                        wire.extend(keys.seal(HANDSHAKE, part, 0));
+                    }
+                }
+            }
+            4 => wire.extend(script.bytes()),
+            5 => {
+                let content = vec![7; (script.number() << 8 | script.number()) % 17_000];
+                wire.extend(keys.seal(DATA, &content, 0));
+                expected.push_back(content);
+            }
+            6 => {
+                let mut record = keys.seal(DATA, script.bytes(), 0);
+                flip(&mut record, script.number() as u16, script.number() as u8);
+                wire.extend(record);
+            }
+            _ => {
+                let typ = script.number() as u8;
+                let count = script.number() % 40;
+                let content = script.bytes();
+                for _ in 0..count {
+                    wire.extend(keys.seal(typ, content, 0));
+                    if typ == DATA {
+                        expected.push_back(content.to_vec());
+                    }
+                }
+            }
+        }
+    }
+    read(connection.reader, &mut wire, expected);
+}
+
+/// Reads everything: data comes whole and in order, and an error stays.
+fn read(mut reader: Reader, wire: &mut [u8], mut expected: VecDeque<Vec<u8>>) {
+    let mut at = 0;
+    let mut idle = 0;
+    for turn in 0.. {
+        let rest = &mut wire[at..];
+        let frame = match reader.frame(rest) {
+            Ok(frame) => frame,
+            Err(error) => return failed(reader, &error),
+        };
+        let (len, plaintext) = match frame {
+            Frame::Record { len, plaintext } => (len, plaintext),
+            Frame::NeedMore { at_least } => {
+                assert!((1..=5 + 16_384 + 256).contains(&at_least));
+                assert!(reader.eof().is_err());
+                return;
+            }
+            Frame::Closed => {
+                assert!(reader.is_closed());
+                return assert!(reader.eof().is_ok());
+            }
+        };
+        assert!(len <= rest.len() && plaintext < len);
+        let record = &mut rest[..len];
+        let (opened, buffer) = if turn % 2 == 0 {
+            let mut out = vec![0xee; plaintext + 3];
+            let opened = reader.open_into(record, &mut out);
+            assert_eq!(out[plaintext..], [0xee; 3], "written beyond what was said");
+            (opened, out)
+        } else {
+            let opened = reader.open_in_place(record);
+            (opened, record.to_vec())
+        };
+        match opened {
+            Ok(Opened::Data(range)) => {
+                idle = 0;
+                while expected.front().is_some_and(Vec::is_empty) {
+                    expected.pop_front();
+                }
+                assert_eq!(expected.pop_front().as_deref(), Some(&buffer[range]));
+            }
+            Ok(Opened::Nothing | Opened::Closed) => {
+                idle += 1;
+                // Of each kind of idleness there is a bound; a ticket may come in pieces.
+                assert!(idle < 4_000, "idleness without bound");
+            }
+            Err(error) => return failed(reader, &error),
+        }
+        at += len;
+    }
+}
+
+fn failed(mut reader: Reader, error: &portcullis_core::Error) {
+    let text = format!("{error:?}");
+    assert!(
+        !text.contains("Misuse(") && !text.contains("Crypto("),
+        "{text}"
+    );
+    for bytes in [&[][..], &[23, 3, 3, 0, 20]] {
+        let again = reader.frame(bytes).expect_err("an error stays");
+        assert_eq!(format!("{again:?}"), text);
+    }
+    let again = reader
+        .open_in_place(&mut [23; 40])
+        .expect_err("an error stays");
+    assert_eq!(format!("{again:?}"), text);
+    assert!(reader.eof().is_err() && reader.writer_has_work());
+}
+
+struct Script<'a>(&'a [u8]);
+
+impl<'a> Script<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(byte)
+    }
+
+    fn number(&mut self) -> usize {
+        self.byte().unwrap_or_default().into()
+    }
+
+    /// A length in one byte and so many bytes, or all there are.
+    fn bytes(&mut self) -> &'a [u8] {
+        let length = self.number().min(self.0.len());
+        let (bytes, rest) = self.0.split_at(length);
+        self.0 = rest;
+        bytes
+    }
+}
+
+fn connect(settings: &Settings) -> (Connection, Connection) {
+    let mut client = Handshake::client_seeded(settings.client(), name(), 1).expect("a client");
+    let mut server = Handshake::server_seeded(settings.server(), 2);
+    loop {
+        let (to_server, one) = said(&mut client);
+        server.receive(&to_server, NOW);
+        let (to_client, two) = said(&mut server);
+        client.receive(&to_client, NOW);
+        if one && two {
+            let connection = |end: Handshake| end.into_connection().expect("connected");
+            return (connection(client), connection(server));
+        }
+    }
+}
+
+/// What an end has to say, and whether it is connected.
+fn said(end: &mut Handshake) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    loop {
+        match end.poll().expect("both ends are ours") {
+            Step::Transmit(more) => bytes.extend(more),
+            Step::Connected => return (bytes, true),
+            Step::Wait => return (bytes, false),
+            _ => {}
+        }
+    }
+}

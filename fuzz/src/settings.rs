@@ -1,0 +1,243 @@
+//! Two configurations out of eight bytes: any bytes are some, and all zeros are the defaults of
+//! both ends but for the groups, which are the cheapest one.
+
+use portcullis_core::config::{
+    ClientAuthentication, ClientConfig, ClientConfigBuilder, KeyShares, MaxFragmentLength,
+    PaddingPolicy, ServerConfig, ServerNameIndication,
+};
+use portcullis_core::suite::CipherSuite;
+use portcullis_core::{NamedGroup, SignatureScheme};
+
+use crate::pki::{Leaf, pki};
+
+const SUITES: [CipherSuite; 3] = [
+    CipherSuite::TLS_AES_128_GCM_SHA256,
+    CipherSuite::TLS_AES_256_GCM_SHA384,
+    CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+];
+const GROUPS: [NamedGroup; 4] = [
+    NamedGroup::X25519,
+    NamedGroup::SECP256R1,
+    NamedGroup::X25519_MLKEM768,
+    NamedGroup::SECP384R1,
+];
+const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
+/// Those of the certificates here.
+pub const SCHEMES: [SignatureScheme; 2] = [
+    SignatureScheme::ED25519,
+    SignatureScheme::ECDSA_SECP256R1_SHA256,
+];
+
+/// What both ends want.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub client_suites: Vec<CipherSuite>,
+    pub server_suites: Vec<CipherSuite>,
+    pub client_groups: Vec<NamedGroup>,
+    pub server_groups: Vec<NamedGroup>,
+    pub client_protocols: Vec<&'static str>,
+    pub server_protocols: Vec<&'static str>,
+    pub client_identity: bool,
+    pub server_p256: bool,
+    /// 0: none, 1: optional, 2: required, 3: unverified.
+    pub client_authentication: u8,
+    pub verifies_server: bool,
+    raw: [u8; 8],
+}
+
+/// Those of `all` that the mask names; all of them if it names none.
+fn some<T: Copy>(all: &[T], mask: u8) -> Vec<T> {
+    let chosen: Vec<T> = (0..)
+        .zip(all)
+        .filter(|(bit, _)| mask >> bit & 1 != 0)
+        .map(|(_, item)| *item)
+        .collect();
+    if chosen.is_empty() {
+        all.to_vec()
+    } else {
+        chosen
+    }
+}
+
+fn bit(byte: u8, index: u8) -> bool {
+    byte >> index & 1 != 0
+}
+
+impl Settings {
+    pub fn new(raw: [u8; 8]) -> Self {
+        let [suites, groups, names, authentication, ..] = raw;
+        let protocols = |mask: u8| match mask & 3 {
+            0 => Vec::new(),
+            mask => some(&PROTOCOLS, mask),
+        };
+        let groups_of = |mask: u8| match mask & 15 {
+            0 => vec![NamedGroup::X25519],
+            mask => some(&GROUPS, mask),
+        };
+        Self {
+            client_suites: some(&SUITES, suites & 7),
+            server_suites: some(&SUITES, suites >> 3 & 7),
+            client_groups: groups_of(groups),
+            server_groups: groups_of(groups >> 4),
+            client_protocols: protocols(names),
+            server_protocols: protocols(names >> 2),
+            client_identity: bit(authentication, 2),
+            server_p256: bit(names, 7),
+            client_authentication: authentication & 3,
+            verifies_server: !bit(authentication, 5),
+            raw,
+        }
+    }
+
+    /// Whether these two ends have enough in common, if nobody disturbs them and questions get
+    /// their default answers.
+    pub fn fit(&self) -> bool {
+        fn meet<T: PartialEq>(one: &[T], two: &[T]) -> bool {
+            one.iter().any(|item| two.contains(item))
+        }
+        let (ours, theirs) = (&self.client_protocols, &self.server_protocols);
+        meet(&self.client_suites, &self.server_suites)
+            && meet(&self.client_groups, &self.server_groups)
+            && (ours.is_empty() || theirs.is_empty() || meet(ours, theirs))
+            && (self.client_authentication != 2 || self.client_identity)
+    }
+
+    pub fn server_leaf(&self) -> &'static Leaf {
+        if self.server_p256 {
+            &pki().server_p256
+        } else {
+            &pki().server
+        }
+    }
+
+    /// Bytes of content that every record may have, whatever was negotiated.
+    pub fn fragment(&self) -> usize {
+        let client = match self.max_fragment_length() {
+            Some(length) => usize::from(length.bytes()),
+            None => self
+                .client_limit()
+                .map_or(16_384, |limit| usize::from(limit) - 1),
+        };
+        let server = self
+            .server_limit()
+            .map_or(16_384, |limit| usize::from(limit) - 1);
+        client.min(server)
+    }
+
+    /// Whether an end is asked what to make of its peer's certificate.
+    pub fn asks_verification(&self, role: usize) -> bool {
+        bit(self.raw[6], if role == 0 { 3 } else { 7 })
+    }
+
+    fn max_fragment_length(&self) -> Option<MaxFragmentLength> {
+        match self.raw[4] & 15 {
+            1 => Some(MaxFragmentLength::Bytes512),
+            2 => Some(MaxFragmentLength::Bytes1024),
+            3 => Some(MaxFragmentLength::Bytes2048),
+            4 => Some(MaxFragmentLength::Bytes4096),
+            _ => None,
+        }
+    }
+
+    fn client_limit(&self) -> Option<u16> {
+        match self.raw[4] & 15 {
+            5 => Some(64),
+            6 => Some(1_000),
+            7 => Some(16_385),
+            _ => None,
+        }
+    }
+
+    fn server_limit(&self) -> Option<u16> {
+        match self.raw[4] >> 4 {
+            1 => Some(64),
+            2 => Some(500),
+            3 => Some(16_385),
+            _ => None,
+        }
+    }
+
+    fn padding(choice: u8) -> PaddingPolicy {
+        match choice & 3 {
+            1 => PaddingPolicy::Block(16),
+            2 => PaddingPolicy::Block(1_000),
+            3 => PaddingPolicy::Block(u16::MAX),
+            _ => PaddingPolicy::None,
+        }
+    }
+
+    pub fn client(&self) -> ClientConfig {
+        let [_, _, names, authentication, _, padding, asks, _] = self.raw;
+        let builder: ClientConfigBuilder = if self.verifies_server {
+            ClientConfig::builder(pki().roots.clone())
+        } else {
+            ClientConfig::dangerous_builder_without_verification()
+        };
+        let (first, last) = (self.client_groups[0], self.client_groups.last());
+        let mut builder = builder
+            .cipher_suites(self.client_suites.clone())
+            .groups(self.client_groups.clone())
+            .signature_schemes(SCHEMES)
+            .alpn(&self.client_protocols)
+            .key_shares(match names >> 4 & 3 {
+                0 => KeyShares::Preferred,
+                1 => KeyShares::Groups(vec![first]),
+                2 => KeyShares::Groups(last.into_iter().copied().collect()),
+                _ => KeyShares::Groups(Vec::new()),
+            })
+            .middlebox_compatibility(!bit(authentication, 3))
+            .padding(Self::padding(padding))
+            .pause_at_hello(bit(asks, 0))
+            .ask_identity(bit(asks, 1))
+            .ask_signature(bit(asks, 2))
+            .ask_verification(bit(asks, 3))
+            .observe_messages(bit(padding, 7))
+            .key_log(true);
+        if bit(authentication, 6) {
+            builder = builder.server_name_indication(ServerNameIndication::Omit);
+        }
+        if self.client_identity {
+            builder = builder.identity(pki().client.identity.clone());
+        }
+        if let Some(length) = self.max_fragment_length() {
+            builder = builder.max_fragment_length(length);
+        }
+        if let Some(limit) = self.client_limit() {
+            builder = builder.record_size_limit(limit);
+        }
+        builder.build().expect("the client's settings are sound")
+    }
+
+    pub fn server(&self) -> ServerConfig {
+        let [suites, _, names, authentication, _, padding, asks, _] = self.raw;
+        let roots = || pki().roots.clone();
+        let mut builder = ServerConfig::builder()
+            .identity(self.server_leaf().identity.clone())
+            .cipher_suites(self.server_suites.clone())
+            .groups(self.server_groups.clone())
+            .signature_schemes(SCHEMES)
+            .alpn(&self.server_protocols)
+            .client_authentication(match self.client_authentication {
+                1 => ClientAuthentication::Optional(roots()),
+                2 => ClientAuthentication::Required(roots()),
+                3 => ClientAuthentication::DangerouslyUnverified,
+                _ => ClientAuthentication::None,
+            })
+            .honor_cipher_order(!bit(suites, 6))
+            .chacha20_for_clients_without_aes(!bit(suites, 7))
+            .honor_group_order(!bit(names, 6))
+            .cookie(bit(authentication, 4))
+            .refuse_unknown_names(bit(authentication, 7))
+            .padding(Self::padding(padding >> 2))
+            .pause_at_hello(bit(asks, 4))
+            .ask_identity(bit(asks, 5))
+            .ask_signature(bit(asks, 6))
+            .ask_verification(bit(asks, 7))
+            .observe_messages(bit(padding, 7))
+            .key_log(true);
+        if let Some(limit) = self.server_limit() {
+            builder = builder.record_size_limit(limit);
+        }
+        builder.build().expect("the server's settings are sound")
+    }
+}

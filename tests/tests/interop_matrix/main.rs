@@ -1,0 +1,18 @@
+//! portcullis against real peers, in both roles: what is negotiated, transferred, refused, and how
+//! it ends, as both sides see it.
+//!
+//! A peer that is not installed is a failure that names its package. Every wait has a limit, and
+//! nothing sleeps.
+
+mod client_authentication;
+mod closing;
+mod curl;
+mod delivery;
+mod key_update;
+mod matrix;
+mod ours;
+mod record_size;
+mod refusals;
+mod retry;
+mod secrets;
+mod transfer;
