@@ -29,5 +29,4 @@ pub use verify::{ChainPolicy, verify_client, verify_server};
 
 pub use crate::crypto::{PrivateKey, SignError};
 
-#[allow(unused_imports, reason = "what the handshake needs of it")]
 pub(crate) use {select::choose, signature_algorithm::server_end_point};
