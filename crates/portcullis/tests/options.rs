@@ -370,9 +370,9 @@ async fn the_versions_that_are_there_are_offered() {
 }
 
 #[tokio::test]
-async fn the_groups_that_are_there_are_offered() {
+async fn the_groups_that_are_there_have_names_and_the_default_is_offered() {
     let hello = hello(client().build().unwrap()).await;
-    assert!(hello.groups().eq(NamedGroup::SUPPORTED.iter().copied()));
+    assert!(hello.groups().eq(NamedGroup::DEFAULT.iter().copied()));
     for group in NamedGroup::SUPPORTED {
         assert_eq!(NamedGroup::from_name(group.name().unwrap()), Some(*group));
     }
