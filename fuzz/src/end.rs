@@ -145,6 +145,11 @@ impl Ours {
         this
     }
 
+    /// 0: a client, 1: a server.
+    pub fn role(&self) -> usize {
+        self.role
+    }
+
     /// What was negotiated, for closer looks.
     pub fn information(&self) -> Option<&ConnectionInformation> {
         match &self.state {
@@ -296,6 +301,9 @@ impl Ours {
             }
         }
         connected.input.drain(..at);
+        if connected.reader.is_closed() {
+            connected.input.clear();
+        }
         assert!(self.error.is_some() || connected.input.len() < 5 + 16_384 + 256);
         while connected.reader.writer_has_work() {
             let mut out = vec![0; connected.writer.control_len()];

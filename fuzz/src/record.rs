@@ -33,9 +33,7 @@ pub fn run(data: &[u8]) {
                 let (typ, padding) = (script.number() as u8, script.number() % 2_000);
                 let content = script.bytes();
                 wire.extend(keys.seal(typ, content, padding));
-                if typ == DATA {
-                    expected.push_back(content.to_vec());
-                }
+                expected.extend(application_data(typ, content));
             }
             1 => {
                 let content = script.bytes();
@@ -78,14 +76,20 @@ pub fn run(data: &[u8]) {
                 let content = script.bytes();
                 for _ in 0..count {
                     wire.extend(keys.seal(typ, content, 0));
-                    if typ == DATA {
-                        expected.push_back(content.to_vec());
-                    }
+                    expected.extend(application_data(typ, content));
                 }
             }
         }
     }
     read(connection.reader, &mut wire, expected);
+}
+
+/// The application data in a record, if it is that: the type is the last byte that is not zero.
+fn application_data(typ: u8, content: &[u8]) -> Option<Vec<u8>> {
+    let mut inner = content.to_vec();
+    inner.push(typ);
+    let end = inner.iter().rposition(|byte| *byte != 0)?;
+    (inner[end] == DATA).then(|| inner[..end].to_vec())
 }
 
 /// Reads everything: data comes whole and in order, and an error stays.

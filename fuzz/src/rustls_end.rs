@@ -223,7 +223,9 @@ impl End for Theirs {
     }
 
     fn close(&mut self) {
-        self.connection.send_close_notify();
+        if !self.failed {
+            self.connection.send_close_notify();
+        }
     }
 
     fn take_sent(&mut self) -> Vec<u8> {

@@ -89,8 +89,8 @@ impl Settings {
         }
     }
 
-    /// Whether these two ends have enough in common, if nobody disturbs them and questions get
-    /// their default answers.
+    /// Whether these two ends have enough in common to agree on parameters, if nobody disturbs
+    /// them and questions get their default answers.
     pub fn fit(&self) -> bool {
         fn meet<T: PartialEq>(one: &[T], two: &[T]) -> bool {
             one.iter().any(|item| two.contains(item))
@@ -99,7 +99,12 @@ impl Settings {
         meet(&self.client_suites, &self.server_suites)
             && meet(&self.client_groups, &self.server_groups)
             && (ours.is_empty() || theirs.is_empty() || meet(ours, theirs))
-            && (self.client_authentication != 2 || self.client_identity)
+    }
+
+    /// Whether the client shows what the server requires. If not, the client is connected before
+    /// it hears so: its Finished is the last message.
+    pub fn satisfies(&self) -> bool {
+        self.client_authentication != 2 || self.client_identity
     }
 
     pub fn server_leaf(&self) -> &'static Leaf {
