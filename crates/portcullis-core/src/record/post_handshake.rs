@@ -5,6 +5,7 @@
 use super::assembler::{Assembler, HandshakeBytes};
 use super::{MAX_IDLE, Role};
 use crate::error::Abort;
+use crate::handshake::{Request, check_request};
 use crate::violation::Violation;
 use crate::wire::{HandshakeMessage, HandshakeType, KeyUpdate, KeyUpdateRequest, NewSessionTicket};
 
@@ -100,8 +101,6 @@ fn check_ticket(message: &HandshakeBytes) -> Result<(), Abort> {
     if ticket.ticket_lifetime > MAX_TICKET_LIFETIME {
         return Err(Violation::TicketLifetimeTooLong.into());
     }
-    if ticket.extensions.duplicate().is_some() {
-        return Err(Violation::DuplicateExtension.into());
-    }
+    check_request(&ticket.extensions, Request::NewSessionTicket)?;
     Ok(())
 }

@@ -19,6 +19,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use chain::check_length;
 pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
 pub use error::{CertificateError, CertificateErrorKind, Purpose};
 pub use identity::{Identity, IdentityKey};

@@ -82,7 +82,7 @@ impl ChoosingConfiguration {
         let config = match answer {
             AnswerContent::KeepConfiguration => self.config,
             AnswerContent::Configuration(ServerConfig(config)) => {
-                cx.observe = config.policy.observe_messages;
+                *cx.observe = config.policy.observe_messages;
                 config
             }
             _ => return Err(wrong_answer()),
