@@ -83,6 +83,8 @@ impl ChoosingConfiguration {
             AnswerContent::KeepConfiguration => self.config,
             AnswerContent::Configuration(ServerConfig(config)) => {
                 *cx.observe = config.policy.observe_messages;
+                cx.incoming
+                    .set_max_handshake_size(config.policy.max_handshake_size);
                 config
             }
             _ => return Err(wrong_answer()),
