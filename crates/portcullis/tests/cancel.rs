@@ -1,10 +1,10 @@
 //! Every future is dropped after k polls, for all k, and what follows still works.
 
-mod common;
+mod ends;
 
 use std::time::Duration;
 
-use common::*;
+use ends::*;
 use portcullis::Active;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 

@@ -1,10 +1,10 @@
 //! The futures of the two halves are dropped after k polls, and nothing is lost or reordered.
 
-mod common;
+mod ends;
 
 use std::time::Duration;
 
-use common::*;
+use ends::*;
 use portcullis::TlsStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
