@@ -1,12 +1,12 @@
 //! Every future of a handshake is dropped after k polls, for all k: its peer comes to an end, not
 //! to one that looks good, and the other connections do not notice.
 
-mod common;
+mod ends;
 
 use std::future::Future;
 use std::time::Duration;
 
-use common::*;
+use ends::*;
 use portcullis::{AlertDescription, Direction, Error, HandshakeError, Refusal, TlsListener};
 use portcullis::{PausedClient, PausedServer, TlsStream};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream, duplex};

@@ -1,8 +1,8 @@
 //! What is configured reaches the wire.
 
-mod common;
+mod ends;
 
-use common::*;
+use ends::*;
 use futures_util::StreamExt as _;
 use portcullis::answers::Answers;
 use portcullis::config::{KeyShares, MaxFragmentLength, PaddingPolicy, ServerNameIndication};

@@ -1,10 +1,10 @@
 //! Halves of a connection in two tasks.
 
-mod common;
+mod ends;
 
 use std::time::Duration;
 
-use common::*;
+use ends::*;
 use portcullis::{AlertDescription, Direction};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

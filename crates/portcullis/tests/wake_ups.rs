@@ -1,7 +1,7 @@
 //! A transport that is not ready when it could be, takes a few bytes, and wakes in another order
 //! than it was asked to.
 
-mod common;
+mod ends;
 
 use std::io;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use common::*;
+use ends::*;
 use portcullis::{Active, Message, TlsStream};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, duplex};
 

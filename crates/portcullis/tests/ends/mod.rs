@@ -124,6 +124,13 @@ pub(crate) fn pattern(length: usize) -> Vec<u8> {
         .collect()
 }
 
+/// What was sent of `data` by a future that was dropped, and `then` after it.
+pub(crate) fn assert_is_start(received: &[u8], data: &[u8], then: &[u8], whole: bool) {
+    let sent = received.strip_suffix(then).unwrap();
+    assert!(data.starts_with(sent), "in order, and once");
+    assert!(!whole || sent.len() == data.len());
+}
+
 /// Polls a future at most `polls` times without an answer, then drops it.
 pub(crate) async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let output = {
