@@ -73,6 +73,11 @@ impl WriteHalfState {
         self.out.len()
     }
 
+    /// Whether close_notify was said and everything before it has gone out.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closing != Closing::Open && self.out.is_empty()
+    }
+
     pub(crate) fn failure(&self) -> Option<&Error> {
         self.failed.as_ref()
     }

@@ -1,10 +1,10 @@
 //! What a reviewer with bad intentions has found: each test is a defect that was.
 
-mod common;
+mod ends;
 
 use std::time::Duration;
 
-use common::*;
+use ends::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The answers to KeyUpdates wait in one place, not in a queue.

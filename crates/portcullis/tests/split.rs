@@ -131,3 +131,12 @@ async fn halves_over_unix_sockets() {
     writer.send(&[b"unix"]).await.unwrap();
     assert_eq!(&reader.recv(4).await.unwrap()[..], b"unix");
 }
+
+#[tokio::test]
+async fn serving_ends_with_the_own_shutdown() {
+    let (client, _server) = tcp_pair().await;
+    let (_reader, mut writer) = client.into_split();
+    writer.shutdown().await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(5), writer.serve()).await;
+    assert!(ended.unwrap().is_closed());
+}
