@@ -46,6 +46,8 @@ pub struct Theirs {
     key_updates: bool,
     closes: bool,
     failed: bool,
+    /// Nothing is to be read after close_notify, so rustls is given no more.
+    peer_closed: bool,
     facts: Option<Facts>,
     received: Vec<u8>,
     said: Vec<u8>,
@@ -149,6 +151,7 @@ impl Theirs {
             key_updates: plan.flags.key_updates,
             closes: plan.is_legal(),
             failed: false,
+            peer_closed: false,
             facts: None,
             received: Vec::new(),
             said: Vec::new(),
@@ -156,8 +159,9 @@ impl Theirs {
     }
 
     fn advance(&mut self) {
-        if self.connection.process_new_packets().is_err() {
-            self.failed = true;
+        match self.connection.process_new_packets() {
+            Ok(state) => self.peer_closed |= state.peer_has_closed(),
+            Err(_) => self.failed = true,
         }
         self.secrets = self.log.0.lock().expect("one thread").clone();
         if !self.failed && self.facts.is_none() && !self.connection.is_handshaking() {
@@ -205,7 +209,7 @@ impl Theirs {
 
 impl End for Theirs {
     fn receive(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && !self.failed {
+        while !bytes.is_empty() && !self.failed && !self.peer_closed {
             match self.connection.read_tls(&mut bytes) {
                 Ok(0) | Err(_) => return,
                 Ok(_) => self.advance(),
@@ -214,7 +218,7 @@ impl End for Theirs {
     }
 
     fn eof(&mut self) {
-        if !self.failed {
+        if !self.failed && !self.peer_closed {
             let _ = self.connection.read_tls(&mut &[][..]);
             self.advance();
         }

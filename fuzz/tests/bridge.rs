@@ -8,84 +8,136 @@ use portcullis_fuzz::plan::{Flags, Operation, Plan, What};
 /// The heap is measured: one test at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// A change of the server's or the client's unit, with Finished and CertificateVerify made right
-/// again or not; whether the client and the server are connected then.
-fn ending(repair: bool, what: What, writer: usize, unit: usize, position: u16) -> (bool, bool) {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let plan = Plan {
-        flags: Flags {
-            repair,
-            ..Flags::default()
-        },
+// The units of the ends by default.
+const CLIENT_HELLO: (usize, usize) = (0, 0);
+const CLIENT_FINISHED: (usize, usize) = (0, 2);
+const SERVER_HELLO: (usize, usize) = (1, 0);
+const ENCRYPTED_EXTENSIONS: (usize, usize) = (1, 2);
+const CERTIFICATE: (usize, usize) = (1, 3);
+const CERTIFICATE_VERIFY: (usize, usize) = (1, 4);
+const SERVER_FINISHED: (usize, usize) = (1, 5);
+
+const NOBODY: Ending = Ending {
+    client_connected: false,
+    server_connected: false,
+};
+const BOTH: Ending = Ending {
+    client_connected: true,
+    server_connected: true,
+};
+/// The client is connected as soon as it has said its own Finished.
+const CLIENT: Ending = Ending {
+    client_connected: true,
+    server_connected: false,
+};
+
+/// One change of one unit.
+fn change(what: What, (writer, unit): (usize, usize), position: u16, value: u8) -> Plan {
+    Plan {
         operations: vec![Operation {
             what,
             writer,
             unit,
             position,
-            value: 1,
+            value,
         }],
         ..Plan::default()
+    }
+}
+
+/// The same with CertificateVerify and Finished made right again.
+fn repaired(plan: Plan) -> Plan {
+    let flags = Flags {
+        repair: true,
+        ..plan.flags
     };
-    let Ending {
-        client_connected,
-        server_connected,
-    } = run(&plan);
-    (client_connected, server_connected)
+    Plan { flags, ..plan }
+}
+
+#[track_caller]
+fn ends(plan: Plan, expected: Ending) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(run(&plan), expected, "{plan:?}");
 }
 
 #[test]
 fn who_has_all_keys_can_change_a_random_value() {
-    // Byte 6 is the first of the random value in either hello.
-    assert_eq!(ending(true, What::Flip, 0, 0, 6), (true, true));
-    assert_eq!(ending(true, What::Flip, 1, 0, 6), (true, true));
-    assert_eq!(ending(false, What::Flip, 0, 0, 6), (false, false));
-    assert_eq!(ending(false, What::Flip, 1, 0, 6), (false, false));
+    for hello in [CLIENT_HELLO, SERVER_HELLO] {
+        let flip = change(What::Flip, hello, 6, 1);
+        ends(flip.clone(), NOBODY);
+        ends(repaired(flip), BOTH);
+    }
 }
 
 #[test]
 fn what_was_not_asked_for_is_refused_however_well_it_is_signed() {
-    // Unit 2 of the server is EncryptedExtensions, after ServerHello and change_cipher_spec.
-    assert_eq!(ending(true, What::ExtensionInsert, 1, 2, 0), (false, false));
-    assert_eq!(
-        ending(true, What::ExtensionDuplicate, 1, 2, 0),
-        (false, false)
-    );
-    assert_eq!(ending(true, What::ExtensionDrop, 1, 2, 0), (true, true));
-    assert_eq!(ending(false, What::ExtensionDrop, 1, 2, 0), (false, false));
+    for hello in [SERVER_HELLO, ENCRYPTED_EXTENSIONS] {
+        ends(
+            repaired(change(What::ExtensionInsert, hello, 0, 77)),
+            NOBODY,
+        );
+    }
+    // record_size_limit, well formed and in its place.
+    let limit = change(What::ExtensionInsert, ENCRYPTED_EXTENSIONS, 0x4010, 28);
+    ends(repaired(limit), NOBODY);
+    let twice = change(What::ExtensionDuplicate, ENCRYPTED_EXTENSIONS, 0, 0);
+    ends(repaired(twice), NOBODY);
+    let less = change(What::ExtensionDrop, ENCRYPTED_EXTENSIONS, 0, 0);
+    ends(less.clone(), NOBODY);
+    ends(repaired(less), BOTH);
+}
+
+#[test]
+fn what_was_not_offered_is_refused_however_well_it_is_signed() {
+    // TLS_AES_256_GCM_SHA384 to a client that has offered TLS_AES_128_GCM_SHA256 alone.
+    let mut suite = change(What::Flip, SERVER_HELLO, 72, 3);
+    suite.settings = [0x09, 0, 0, 0, 0, 0, 0, 0];
+    ends(repaired(suite), NOBODY);
+    // The protocol `i2`.
+    let mut protocol = change(What::ExtensionFlip, ENCRYPTED_EXTENSIONS, 0x0101, 1);
+    protocol.settings = [0, 0, 0x0f, 0, 0, 0, 0, 0];
+    ends(repaired(protocol), NOBODY);
 }
 
 #[test]
 fn every_message_is_needed() {
-    for unit in 2..6 {
-        assert_eq!(
-            ending(true, What::Drop, 1, unit, 0),
-            (false, false),
-            "{unit}"
-        );
-        let (client, _) = ending(true, What::Duplicate, 1, unit, 0);
-        assert!(!client || unit == 5, "{unit}");
+    let flight = [
+        ENCRYPTED_EXTENSIONS,
+        CERTIFICATE,
+        CERTIFICATE_VERIFY,
+        SERVER_FINISHED,
+    ];
+    for message in flight {
+        ends(repaired(change(What::Drop, message, 0, 0)), NOBODY);
     }
-    // The client is connected as soon as it has said its own Finished.
-    assert_eq!(ending(true, What::Drop, 0, 2, 0), (true, false));
+    for message in [ENCRYPTED_EXTENSIONS, CERTIFICATE, CERTIFICATE_VERIFY] {
+        ends(repaired(change(What::Duplicate, message, 0, 0)), NOBODY);
+    }
+    ends(repaired(change(What::Drop, CLIENT_FINISHED, 0, 0)), CLIENT);
 }
 
 #[test]
-fn a_key_that_is_not_the_certificates_is_noticed() {
-    // CertificateVerify with one bit of its signature changed, then made right again; and
-    // without a right one.
-    assert_eq!(ending(true, What::Flip, 1, 4, 20), (true, true));
-    assert_eq!(ending(false, What::Flip, 1, 4, 20), (false, false));
+fn every_proof_is_checked() {
+    ends(change(What::Flip, CERTIFICATE_VERIFY, 20, 1), NOBODY);
+    ends(change(What::Flip, SERVER_FINISHED, 10, 1), NOBODY);
+    ends(change(What::Flip, CLIENT_FINISHED, 10, 1), CLIENT);
+    for proof in [CERTIFICATE_VERIFY, SERVER_FINISHED, CLIENT_FINISHED] {
+        ends(repaired(change(What::Flip, proof, 20, 1)), BOTH);
+    }
 }
 
 #[test]
 fn records_may_be_cut_joined_and_padded() {
     for what in [What::Fragment, What::Coalesce, What::Pad] {
-        for (writer, unit) in [(0, 0), (0, 2), (1, 0), (1, 2), (1, 3), (1, 5)] {
-            assert_eq!(
-                ending(false, what, writer, unit, 9),
-                (true, true),
-                "{what:?} {unit}"
-            );
+        for unit in [
+            CLIENT_HELLO,
+            CLIENT_FINISHED,
+            SERVER_HELLO,
+            ENCRYPTED_EXTENSIONS,
+            CERTIFICATE,
+            SERVER_FINISHED,
+        ] {
+            ends(change(what, unit, 9, 0), BOTH);
         }
     }
 }
