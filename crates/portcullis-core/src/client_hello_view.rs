@@ -176,7 +176,7 @@ impl core::fmt::Debug for ClientHelloView {
 }
 
 /// A host name that can be one, in lower case.
-fn host(name: &[u8]) -> Option<Arc<str>> {
+pub(crate) fn host(name: &[u8]) -> Option<Arc<str>> {
     let name = core::str::from_utf8(name.strip_suffix(b".").unwrap_or(name)).ok()?;
     let plausible = |label: &str| {
         (1..=63).contains(&label.len())

@@ -157,7 +157,7 @@ impl Handshake {
             random: &mut self.random,
             events: &mut self.events,
             now: self.now,
-            observe: self.observe,
+            observe: &mut self.observe,
             #[cfg(test)]
             tamper: &mut self.tamper,
         }

@@ -67,7 +67,10 @@ pub(crate) enum AnswerContent {
     Configuration(ServerConfig),
     Proceed,
     ProceedWith(ClientConfig),
-    Identity(Option<Identity>, Option<SignatureScheme>),
+    /// What somebody chose.
+    Identity(Option<Identity>),
+    /// What the core would choose by itself: the configuration's rules hold.
+    ConfiguredIdentity(Option<(Identity, SignatureScheme)>),
     Signature(Vec<u8>),
     Chain(Result<VerifiedChain, CertificateError>),
     Refused(Refusal),
@@ -219,25 +222,22 @@ impl ChooseIdentity {
         self.wanted.authorities.iter().map(Vec::as_slice)
     }
 
-    /// Shows the best of the configured identities. The default.
+    /// Shows the best of the configured identities. The default. A server with
+    /// `refuse_unknown_names` refuses a client that asks for a name none of them has.
     pub fn choose_configured(self) -> Answer {
-        let (identity, scheme) = match self.wanted.choose(&self.configured) {
-            Some((identity, scheme)) => (Some(identity), Some(scheme)),
-            None => (None, None),
-        };
+        let chosen = self.wanted.choose(&self.configured);
         self.ticket
-            .answer(AnswerContent::Identity(identity, scheme))
+            .answer(AnswerContent::ConfiguredIdentity(chosen))
     }
 
     /// Shows this identity. Its key must be able to sign with a scheme the peer accepts.
     pub fn present(self, identity: Identity) -> Answer {
-        self.ticket
-            .answer(AnswerContent::Identity(Some(identity), None))
+        self.ticket.answer(AnswerContent::Identity(Some(identity)))
     }
 
     /// Shows none: a client sends an empty list, a server ends the handshake.
     pub fn present_none(self) -> Answer {
-        self.ticket.answer(AnswerContent::Identity(None, None))
+        self.ticket.answer(AnswerContent::Identity(None))
     }
 
     /// Ends the handshake.

@@ -98,6 +98,7 @@ violations! {
         RetryWithoutChange => ILLEGAL_PARAMETER, "§4.1.4", "the server asked for a new hello that would be the same as the first";
         RetryGroupNotOffered => ILLEGAL_PARAMETER, "§4.2.8", "the server asked for a key share of a group that was not offered";
         RetryGroupAlreadyShared => ILLEGAL_PARAMETER, "§4.2.8", "the server asked for a key share that the first hello already had";
+        CookieTooLong => ILLEGAL_PARAMETER, "§4.2.2", "the server sent a cookie that does not fit into the second hello";
         SecondRetry => UNEXPECTED_MESSAGE, "§4.1.4", "the server sent a second HelloRetryRequest";
         SuiteChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another cipher suite than in its HelloRetryRequest";
         VersionChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another version than in its HelloRetryRequest";

@@ -1,20 +1,17 @@
 //! The server's side of a transport that is there.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::Handshake;
 use portcullis_core::config::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::answers::{Answers, Questions, SharedAnswers};
-use crate::conduct::Conduct;
+use crate::answers::Questions;
+use crate::conduct::{Conduct, conduct_options};
 use crate::driver::Driver;
 use crate::error::{Error, HandshakeError};
 use crate::handshake::{PausedServer, complete, deadline};
-use crate::key_log::KeyLog;
 use crate::stream::TlsStream;
 
 /// Shakes hands with clients. Cheap to clone.
@@ -39,28 +36,7 @@ impl TlsAcceptor {
         }
     }
 
-    /// Who decides what the handshake asks.
-    #[must_use]
-    pub fn answers(mut self, answers: impl Answers) -> Self {
-        self.conduct.answers = SharedAnswers::new(answers);
-        self
-    }
-
-    /// How long a handshake may take. Default: 10 seconds. Zero is over at once; there is no
-    /// infinite one, the longest are cut to 30 years.
-    #[must_use]
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.conduct.handshake_timeout = timeout;
-        self
-    }
-
-    /// How long the alert of a failed handshake may take to be written. Default: 5 seconds;
-    /// a transport that takes it at once costs no time.
-    #[must_use]
-    pub fn alert_timeout(mut self, timeout: Duration) -> Self {
-        self.conduct.alert_timeout = timeout;
-        self
-    }
+    conduct_options!();
 
     /// Whether a client that does not speak TLS is sent nothing, so that the transport can be
     /// used in plain text: [`HandshakeError::into_parts`] gives it back with all that was read.
@@ -68,13 +44,6 @@ impl TlsAcceptor {
     #[must_use]
     pub fn plaintext_fallback(mut self, on: bool) -> Self {
         self.conduct.plaintext_fallback = on;
-        self
-    }
-
-    /// Reports the secrets of every connection, for debugging. Whoever gets them can read it all.
-    #[must_use]
-    pub fn key_log(mut self, key_log: impl KeyLog) -> Self {
-        self.conduct.key_log = Some(Arc::new(key_log));
         self
     }
 

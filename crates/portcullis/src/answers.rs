@@ -7,12 +7,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::question::{
     Answer, ChooseConfiguration, ChooseIdentity, Question, ReviewServerHello, Sign, VerifyChain,
 };
 use portcullis_core::x509::{Identity, PresentedChain};
-use portcullis_core::{AlertDescription, Misuse, Refusal, SignatureScheme};
+use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
 
 /// Answers to the questions of a handshake.
 ///
@@ -127,48 +126,6 @@ impl Questions {
             signature: self.signature || more.signature,
             chain: self.chain || more.chain,
         }
-    }
-
-    /// Has a configuration ask these questions.
-    pub(crate) fn ask_client(self, config: &ClientConfig) -> Result<ClientConfig, Misuse> {
-        if self == Self::none() {
-            return Ok(config.clone());
-        }
-        let mut builder = config.to_builder();
-        if self.hello {
-            builder = builder.pause_at_hello(true);
-        }
-        if self.identity {
-            builder = builder.ask_identity(true);
-        }
-        if self.signature {
-            builder = builder.ask_signature(true);
-        }
-        if self.chain {
-            builder = builder.ask_verification(true);
-        }
-        builder.build()
-    }
-
-    /// Has a configuration ask these questions.
-    pub(crate) fn ask_server(self, config: &ServerConfig) -> Result<ServerConfig, Misuse> {
-        if self == Self::none() {
-            return Ok(config.clone());
-        }
-        let mut builder = config.to_builder();
-        if self.hello {
-            builder = builder.pause_at_hello(true);
-        }
-        if self.identity {
-            builder = builder.ask_identity(true);
-        }
-        if self.signature {
-            builder = builder.ask_signature(true);
-        }
-        if self.chain {
-            builder = builder.ask_verification(true);
-        }
-        builder.build()
     }
 }
 

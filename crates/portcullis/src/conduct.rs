@@ -32,19 +32,29 @@ impl Default for Conduct {
     }
 }
 
-impl Conduct {
-    /// Has a configuration ask what the answers want to be asked, and report what is logged.
-    pub(crate) fn client_config(
-        &self,
-        config: &ClientConfig,
-        more: Questions,
-    ) -> Result<ClientConfig, Misuse> {
-        let config = self.answers.questions().with(more).ask_client(config)?;
-        let (messages, secrets) = self.reports();
-        if !messages && !secrets {
-            return Ok(config);
+/// A configuration of either role with what a [`Conduct`] adds to it. What the caller has
+/// switched on stays on.
+macro_rules! instructed {
+    ($conduct:expr, $config:expr, $more:expr) => {{
+        let questions = $conduct.answers.questions().with($more);
+        let messages = tracing::enabled!(tracing::Level::DEBUG);
+        let secrets = $conduct.key_log.is_some();
+        if questions == Questions::none() && !messages && !secrets {
+            return Ok($config.clone());
         }
-        let mut builder = config.to_builder();
+        let mut builder = $config.to_builder();
+        if questions.hello {
+            builder = builder.pause_at_hello(true);
+        }
+        if questions.identity {
+            builder = builder.ask_identity(true);
+        }
+        if questions.signature {
+            builder = builder.ask_signature(true);
+        }
+        if questions.chain {
+            builder = builder.ask_verification(true);
+        }
         if messages {
             builder = builder.observe_messages(true);
         }
@@ -52,6 +62,18 @@ impl Conduct {
             builder = builder.key_log(true);
         }
         builder.build()
+    }};
+}
+
+impl Conduct {
+    /// Has a configuration ask what the answers want to be asked and `more`, and report what is
+    /// logged.
+    pub(crate) fn client_config(
+        &self,
+        config: &ClientConfig,
+        more: Questions,
+    ) -> Result<ClientConfig, Misuse> {
+        instructed!(self, config, more)
     }
 
     /// The same for a server's.
@@ -60,26 +82,7 @@ impl Conduct {
         config: &ServerConfig,
         more: Questions,
     ) -> Result<ServerConfig, Misuse> {
-        let config = self.answers.questions().with(more).ask_server(config)?;
-        let (messages, secrets) = self.reports();
-        if !messages && !secrets {
-            return Ok(config);
-        }
-        let mut builder = config.to_builder();
-        if messages {
-            builder = builder.observe_messages(true);
-        }
-        if secrets {
-            builder = builder.key_log(true);
-        }
-        builder.build()
-    }
-
-    fn reports(&self) -> (bool, bool) {
-        (
-            tracing::enabled!(tracing::Level::DEBUG),
-            self.key_log.is_some(),
-        )
+        instructed!(self, config, more)
     }
 }
 
@@ -94,3 +97,42 @@ impl std::fmt::Debug for Conduct {
             .finish()
     }
 }
+
+/// The builder methods that connector and acceptor share.
+macro_rules! conduct_options {
+    () => {
+        /// Who decides what the handshake asks.
+        #[must_use]
+        pub fn answers(mut self, answers: impl $crate::answers::Answers) -> Self {
+            self.conduct.answers = $crate::answers::SharedAnswers::new(answers);
+            self
+        }
+
+        /// How long a handshake may take, a connector's with the connecting before it. Default:
+        /// 10 seconds. Zero is over at once; there is no infinite one, the longest are cut to
+        /// 30 years.
+        #[must_use]
+        pub fn handshake_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.conduct.handshake_timeout = timeout;
+            self
+        }
+
+        /// How long the alert of a failed handshake may take to be written. Default: 5 seconds;
+        /// a transport that takes it at once costs no time.
+        #[must_use]
+        pub fn alert_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.conduct.alert_timeout = timeout;
+            self
+        }
+
+        /// Reports the secrets of every connection, for debugging. Whoever gets them can read it
+        /// all.
+        #[must_use]
+        pub fn key_log(mut self, key_log: impl $crate::key_log::KeyLog) -> Self {
+            self.conduct.key_log = Some(std::sync::Arc::new(key_log));
+            self
+        }
+    };
+}
+
+pub(crate) use conduct_options;

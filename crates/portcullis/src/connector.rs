@@ -1,8 +1,5 @@
 //! The client's side: TCP connect and handshake, or a handshake on a transport that is there.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
 use portcullis_core::config::ClientConfig;
 use portcullis_core::{Handshake, Stage};
@@ -10,12 +7,11 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
 
-use crate::answers::{Answers, Questions, SharedAnswers};
-use crate::conduct::Conduct;
+use crate::answers::Questions;
+use crate::conduct::{Conduct, conduct_options};
 use crate::driver::Driver;
 use crate::error::{Error, HandshakeError};
 use crate::handshake::{PausedClient, complete, deadline};
-use crate::key_log::KeyLog;
 use crate::stream::TlsStream;
 
 /// Connects to servers. Cheap to clone.
@@ -34,35 +30,7 @@ impl TlsConnector {
         }
     }
 
-    /// Who decides what the handshake asks.
-    #[must_use]
-    pub fn answers(mut self, answers: impl Answers) -> Self {
-        self.conduct.answers = SharedAnswers::new(answers);
-        self
-    }
-
-    /// How long connecting and shaking hands may take. Default: 10 seconds. Zero is
-    /// over at once; there is no infinite one, the longest are cut to 30 years.
-    #[must_use]
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.conduct.handshake_timeout = timeout;
-        self
-    }
-
-    /// How long the alert of a failed handshake may take to be written. Default: 5 seconds;
-    /// a transport that takes it at once costs no time.
-    #[must_use]
-    pub fn alert_timeout(mut self, timeout: Duration) -> Self {
-        self.conduct.alert_timeout = timeout;
-        self
-    }
-
-    /// Reports the secrets of every connection, for debugging. Whoever gets them can read it all.
-    #[must_use]
-    pub fn key_log(mut self, key_log: impl KeyLog) -> Self {
-        self.conduct.key_log = Some(Arc::new(key_log));
-        self
-    }
+    conduct_options!();
 
     /// Connects over TCP, with `TCP_NODELAY`, and shakes hands. The handshake's timeout covers
     /// both.

@@ -368,8 +368,14 @@ impl ReadHalfState {
                 let mut out = vec![0; inner];
                 match self.reader.open_into(record, &mut out)? {
                     Opened::Data(content) => {
-                        out.truncate(content.end);
-                        *message = Some(out.into());
+                        // Padding is not kept with the content: who queues messages counts
+                        // their lengths.
+                        *message = Some(if content.end < inner / 2 {
+                            Bytes::copy_from_slice(&out[content])
+                        } else {
+                            out.truncate(content.end);
+                            out.into()
+                        });
                     }
                     Opened::Nothing => {}
                     Opened::Closed => return Ok(true),

@@ -200,7 +200,8 @@ impl<IO: SplitIo> WriteHalf<IO> {
     }
 
     /// Waits for what the reading half leaves to be sent, and sends it, until the connection
-    /// cannot be written to; for a task that has nothing to write for a while, in `select!`.
+    /// cannot be written to, be it that this side was shut down; for a task that has nothing to
+    /// write for a while, in `select!`.
     ///
     /// # Cancel safety
     /// Dropped, nothing is lost.
@@ -208,6 +209,14 @@ impl<IO: SplitIo> WriteHalf<IO> {
         poll_fn(|cx| {
             self.shared.writer.register(cx.waker());
             match ready!(self.poll_with(|write, io| write.poll_flush(io, cx))) {
+                Ok(())
+                    if self
+                        .parts
+                        .as_ref()
+                        .is_some_and(|parts| parts.write.is_closed()) =>
+                {
+                    Poll::Ready(Error::closed())
+                }
                 Ok(()) => Poll::Pending,
                 Err(error) => Poll::Ready(error),
             }

@@ -5,7 +5,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use portcullis_core::{Stage, Writer};
 use tokio::io::AsyncWrite;
@@ -22,9 +23,23 @@ pub(crate) struct WriteHalfState {
     unflushed: bool,
     closing: Closing,
     failed: Option<Error>,
-    /// Who waits for `out` to become empty, when someone else pushes it.
+    /// Who waits for `out` to become empty or to be flushed, when someone else does that.
     blocked: Option<Waker>,
     sent: Flow,
+}
+
+/// Wakes two tasks: the one that pushes, and the one whose bytes these are.
+struct Both(Waker, Waker);
+
+impl Wake for Both {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake_by_ref();
+        self.1.wake_by_ref();
+    }
 }
 
 /// How far the write side is closed.
@@ -56,6 +71,11 @@ impl WriteHalfState {
 
     pub(crate) fn pending(&self) -> usize {
         self.out.len()
+    }
+
+    /// Whether close_notify was said and everything before it has gone out.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closing != Closing::Open && self.out.is_empty()
     }
 
     pub(crate) fn failure(&self) -> Option<&Error> {
@@ -107,13 +127,22 @@ impl WriteHalfState {
     where
         W: AsyncWrite + Unpin,
     {
-        self.answer_mail()?;
         ready!(self.poll_push_or_block(io, cx))?;
+        while self.writer.mailbox().has_work() {
+            self.answer_mail()?;
+            ready!(self.poll_push_or_block(io, cx))?;
+        }
         if self.unflushed {
-            if let Err(error) = ready!(Pin::new(io).poll_flush(cx)) {
-                return Poll::Ready(Err(self.break_off(Error::io(error, Stage::Connected))));
+            match Pin::new(io).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Err(self.break_off(Error::io(error, Stage::Connected))));
+                }
+                Poll::Pending => {
+                    self.block(cx);
+                    return Poll::Pending;
+                }
             }
-            self.unflushed = false;
         }
         if self.closing == Closing::Open
             && let Some(error) = self.writer.mailbox().failure().cloned()
@@ -179,12 +208,26 @@ impl WriteHalfState {
     where
         W: AsyncWrite + Unpin,
     {
-        if self.answer_mail().is_err() && self.out.is_empty() {
-            return;
+        // A transport remembers one waker for writing: it must not forget who waits to write.
+        let waker = match &self.blocked {
+            Some(blocked) if !blocked.will_wake(cx.waker()) => {
+                Waker::from(Arc::new(Both(blocked.clone(), cx.waker().clone())))
+            }
+            _ => cx.waker().clone(),
+        };
+        let cx = &mut Context::from_waker(&waker);
+        loop {
+            if !matches!(self.poll_push(io, cx), Poll::Ready(Ok(()))) {
+                return;
+            }
+            if !self.writer.mailbox().has_work() {
+                break;
+            }
+            if self.answer_mail().is_err() {
+                return;
+            }
         }
-        if let Poll::Ready(Ok(())) = self.poll_push(io, cx)
-            && self.unflushed
-        {
+        if self.unflushed {
             match Pin::new(io).poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.unflushed = false,
                 Poll::Ready(Err(error)) => {
@@ -246,6 +289,9 @@ impl WriteHalfState {
     }
 
     /// Seals what the mailbox asks for.
+    ///
+    /// Only behind an empty `out`, but once before a close: a peer that asks for KeyUpdates and
+    /// reads none of the answers would have them pile up here. In the mailbox they are one.
     fn answer_mail(&mut self) -> Result<(), Error> {
         if self.writer.mailbox().has_work() {
             let mut scratch = Scratch::take();
@@ -264,12 +310,17 @@ impl WriteHalfState {
     {
         let pushed = self.poll_push(io, cx);
         if pushed.is_pending() {
-            match &mut self.blocked {
-                Some(waker) => waker.clone_from(cx.waker()),
-                blocked => *blocked = Some(cx.waker().clone()),
-            }
+            self.block(cx);
         }
         pushed
+    }
+
+    /// Notes who waits.
+    fn block(&mut self, cx: &Context<'_>) {
+        match &mut self.blocked {
+            Some(waker) => waker.clone_from(cx.waker()),
+            blocked => *blocked = Some(cx.waker().clone()),
+        }
     }
 
     /// Writes what the transport has refused before.

@@ -1,12 +1,12 @@
 //! Active and passive delivery. Tests named after an issue of Erlang/OTP keep its bug out.
 
-mod common;
+mod ends;
 
 use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::*;
+use ends::*;
 use futures_util::StreamExt as _;
 use portcullis::{
     Active, ActiveStream, AlertDescription, ClientAuthentication, Direction, Message, ServerConfig,

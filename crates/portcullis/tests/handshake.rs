@@ -1,12 +1,12 @@
 //! Handshakes: answers, pauses, failures, timeouts.
 
-mod common;
+mod ends;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::*;
+use ends::*;
 use portcullis::answers::{self, Answers, Questions};
 use portcullis::question::{Answer, ChooseConfiguration, ReviewServerHello, Sign};
 use portcullis::x509::CertificateError;

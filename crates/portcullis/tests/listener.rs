@@ -1,12 +1,12 @@
 //! Accepting: two phases, many at once, and under attack.
 
-mod common;
+mod ends;
 
 use std::io::Read as _;
 use std::process::Command;
 use std::time::Duration;
 
-use common::*;
+use ends::*;
 use futures_util::StreamExt as _;
 use portcullis::{ListenOptions, ServerConfig, TlsAcceptor, TlsListener};
 use tokio::io::AsyncWriteExt;

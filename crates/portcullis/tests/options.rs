@@ -1,11 +1,13 @@
 //! What is configured reaches the wire.
 
-mod common;
+mod ends;
 
-use common::*;
+use ends::*;
 use futures_util::StreamExt as _;
-use portcullis::config::{KeyShares, MaxFragmentLength, ServerNameIndication};
+use portcullis::answers::Answers;
+use portcullis::config::{KeyShares, MaxFragmentLength, PaddingPolicy, ServerNameIndication};
 use portcullis::pki_types::{DnsName, PrivateKeyDer};
+use portcullis::question::{Answer, ChooseIdentity};
 use portcullis::x509::CertificateErrorKind;
 use portcullis::{
     Active, AlertDescription, ClientAuthentication, ClientConfig, ClientHelloView, Direction,
@@ -145,6 +147,101 @@ async fn records_are_no_longer_than_asked_for() {
     assert_eq!(longest(ours, theirs).await, (64, 100));
 }
 
+/// Sends `count` writes of `size` bytes, and gives the bytes that go over the transport for them.
+async fn cost(sender: &mut Stream, receiver: &mut Stream, count: usize, size: usize) -> u64 {
+    let before = sender.statistics().sent.bytes();
+    for _ in 0..count {
+        let data = pattern(size);
+        sender.send(&[&data]).await.unwrap();
+        assert!(receiver.recv(size).await.unwrap() == data);
+    }
+    sender.statistics().sent.bytes() - before
+}
+
+/// Header, content type and tag of a record.
+const OVERHEAD: u64 = 5 + 1 + 16;
+
+#[tokio::test]
+async fn records_are_padded() {
+    let block = PaddingPolicy::Block(256);
+    let (client, server) = (client().padding(block), server().padding(block));
+    let (mut client, mut server) = connect(client.build().unwrap(), server.build().unwrap()).await;
+    let padded = 10 * (255 + OVERHEAD);
+    assert_eq!(cost(&mut client, &mut server, 10, 1).await, padded);
+    assert_eq!(cost(&mut server, &mut client, 10, 1).await, padded);
+}
+
+#[tokio::test]
+async fn keys_are_updated_by_themselves() {
+    let (client, server) = (client().key_update_at(1_000), server().key_update_at(1_000));
+    let (mut client, mut server) = connect(client.build().unwrap(), server.build().unwrap()).await;
+    // Two records of 600 bytes are too many for one key: a KeyUpdate of 5 bytes before each other.
+    let updated = 10 * (600 + OVERHEAD) + 9 * (5 + OVERHEAD);
+    assert_eq!(cost(&mut client, &mut server, 10, 600).await, updated);
+    assert_eq!(cost(&mut server, &mut client, 10, 600).await, updated);
+}
+
+#[tokio::test]
+async fn a_cookie_comes_back() {
+    let retried = |cookie| async move {
+        let server = server().groups([NamedGroup::SECP521R1]).cookie(cookie);
+        let (client, _) = connect(client().build().unwrap(), server.build().unwrap()).await;
+        assert!(client.information().hello_retried());
+        client.statistics().sent.bytes()
+    };
+    // An extension with a cookie of 32 bytes (RFC 8446 §4.2.2).
+    assert_eq!(retried(true).await - retried(false).await, 4 + 2 + 32);
+}
+
+#[tokio::test]
+async fn a_better_group_may_be_worth_a_retry() {
+    let (x25519, p384) = (NamedGroup::X25519, NamedGroup::SECP384R1);
+    for (retry, group) in [(false, x25519), (true, p384)] {
+        let client = client()
+            .groups([x25519, p384])
+            .key_shares(KeyShares::Groups(vec![x25519]));
+        let server = server()
+            .groups([p384, x25519])
+            .retry_for_better_group(retry);
+        let (client, _) = connect(client.build().unwrap(), server.build().unwrap()).await;
+        assert_eq!(client.information().group(), group);
+        assert_eq!(client.information().hello_retried(), retry);
+    }
+}
+
+/// Reports how many authorities a server names.
+struct Authorities(tokio::sync::mpsc::UnboundedSender<usize>);
+
+impl Answers for Authorities {
+    async fn choose_identity(&self, question: ChooseIdentity) -> Answer {
+        self.0
+            .send(question.certificate_authorities().count())
+            .unwrap();
+        question.choose_configured()
+    }
+}
+
+#[tokio::test]
+async fn a_server_names_its_authorities() {
+    for (on, count) in [(false, 0), (true, 1)] {
+        let (report, mut reported) = tokio::sync::mpsc::unbounded_channel();
+        let client = client().identity(pki().client.clone()).build().unwrap();
+        let server = server()
+            .client_authentication(ClientAuthentication::Required(pki().roots.clone()))
+            .send_certificate_authorities(on)
+            .build()
+            .unwrap();
+        let (ours, theirs) = duplex(64 * 1024);
+        let connector = TlsConnector::new(client).answers(Authorities(report));
+        let acceptor = TlsAcceptor::new(server);
+        let (client, server) =
+            tokio::join!(connector.upgrade(ours, name()), acceptor.upgrade(theirs));
+        client.unwrap();
+        server.unwrap();
+        assert_eq!(reported.recv().await, Some(count));
+    }
+}
+
 #[tokio::test]
 async fn handshake_messages_are_bounded() {
     // A hello with a post-quantum share has more than 1,216 bytes.
@@ -273,9 +370,9 @@ async fn the_versions_that_are_there_are_offered() {
 }
 
 #[tokio::test]
-async fn the_groups_that_are_there_are_offered() {
+async fn the_groups_that_are_there_have_names_and_the_default_is_offered() {
     let hello = hello(client().build().unwrap()).await;
-    assert!(hello.groups().eq(NamedGroup::SUPPORTED.iter().copied()));
+    assert!(hello.groups().eq(NamedGroup::DEFAULT.iter().copied()));
     for group in NamedGroup::SUPPORTED {
         assert_eq!(NamedGroup::from_name(group.name().unwrap()), Some(*group));
     }

@@ -1,10 +1,10 @@
 //! Close, and back to plain text.
 
-mod common;
+mod ends;
 
 use std::time::Duration;
 
-use common::*;
+use ends::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! Halves of a connection in two tasks.
 
-mod common;
+mod ends;
 
 use std::time::Duration;
 
-use common::*;
+use ends::*;
 use portcullis::{AlertDescription, Direction};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -130,4 +130,13 @@ async fn halves_over_unix_sockets() {
     let (mut reader, _writer) = server.into_split();
     writer.send(&[b"unix"]).await.unwrap();
     assert_eq!(&reader.recv(4).await.unwrap()[..], b"unix");
+}
+
+#[tokio::test]
+async fn serving_ends_with_the_own_shutdown() {
+    let (client, _server) = tcp_pair().await;
+    let (_reader, mut writer) = client.into_split();
+    writer.shutdown().await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(5), writer.serve()).await;
+    assert!(ended.unwrap().is_closed());
 }

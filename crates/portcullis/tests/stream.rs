@@ -1,12 +1,12 @@
 //! A stream between its handshake and its end.
 
-mod common;
+mod ends;
 
 use std::io::{ErrorKind, IoSlice};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::*;
+use ends::*;
 use portcullis::{EofPolicy, Error, ProtocolVersion};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufWriter, duplex};
 

@@ -1,11 +1,11 @@
 //! What the log shows, and what it never shows.
 
-mod common;
+mod ends;
 
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use common::*;
+use ends::*;
 use tokio::io::duplex;
 use tracing_subscriber::fmt::MakeWriter;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rustls_pki_types::{DnsName, ServerName};
 
 use super::policy::{
-    KeyShares, MaxFragmentLength, PaddingPolicy, Policy, common_options, distinct,
+    KeyShares, MaxFragmentLength, PaddingPolicy, Policy, check_authorities, common_options,
+    distinct,
 };
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
@@ -191,6 +192,9 @@ impl ClientConfigBuilder {
                 return Err(Misuse::new(
                     "there is no trust anchor: every server would be refused; add a root certificate",
                 ));
+            }
+            if self.client.send_certificate_authorities {
+                check_authorities(policy.roots())?;
             }
             let schemes: Vec<_> = self.client.policy.certificate_schemes().collect();
             self.client.verification = Verification::Chain(policy.schemes(&schemes));

@@ -6,6 +6,7 @@ use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
+use crate::x509::Roots;
 
 pub use crate::record::PaddingPolicy;
 
@@ -172,10 +173,10 @@ impl Policy {
             .alpn
             .iter()
             .any(|name| name.is_empty() || name.len() > 255)
-            || alpn_bytes > 0xffff
+            || alpn_bytes > 0x3fff
         {
             return Err(Misuse::new(
-                "alpn: a protocol name must have 1 to 255 bytes, all together at most 65,535",
+                "alpn: a protocol name must have 1 to 255 bytes, all together at most 16,383",
             ));
         }
         if let Some(limit) = self.record_size_limit
@@ -205,6 +206,21 @@ impl Policy {
 }
 
 /// A list the peer is offered must not be empty, nor name anything twice.
+/// Refuses a list of authorities that no message could hold (RFC 8446 §4.2.4).
+pub(super) fn check_authorities(roots: &Roots) -> Result<(), Misuse> {
+    /// Half of what the block of extensions can hold (§4.2): other lists are in it too.
+    const MOST: usize = 0x7fff;
+    let bytes: usize = roots.subjects().map(|name| name.len() + 2).sum();
+    if bytes > MOST {
+        return Err(Misuse::new(format!(
+            "send_certificate_authorities: the names of the {} trust anchors have {bytes} bytes and \
+             may have {MOST}; do not send them",
+            roots.len()
+        )));
+    }
+    Ok(())
+}
+
 pub(super) fn distinct<T: PartialEq + core::fmt::Display>(
     option: &str,
     list: &[T],

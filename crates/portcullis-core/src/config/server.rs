@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::policy::{PaddingPolicy, Policy, common_options};
+use super::policy::{PaddingPolicy, Policy, check_authorities, common_options};
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
@@ -214,6 +214,9 @@ impl ServerConfigBuilder {
                     return Err(Misuse::new(
                         "client_authentication: there is no trust anchor: every client would be refused",
                     ));
+                }
+                if self.server.send_certificate_authorities {
+                    check_authorities(roots)?;
                 }
                 let schemes: Vec<_> = self.server.policy.certificate_schemes().collect();
                 self.server.client_chain = ChainPolicy::new(roots.clone())

@@ -14,6 +14,8 @@ mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use offer::{Request, check_request};
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -123,7 +125,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) random: &'a mut Random,
     pub(crate) events: &'a mut VecDeque<Event>,
     pub(crate) now: UnixTime,
-    pub(crate) observe: bool,
+    pub(crate) observe: &'a mut bool,
     #[cfg(test)]
     pub(crate) tamper: &'a mut Option<tests::Tamper>,
 }
@@ -149,7 +151,7 @@ impl Cx<'_> {
     }
 
     fn queue(&mut self, raw: &[u8]) {
-        if self.observe {
+        if *self.observe {
             let typ = HandshakeType(raw.first().copied().unwrap_or_default());
             self.events.push_back(Event::Message {
                 direction: Direction::Sent,

@@ -55,6 +55,49 @@ impl Place {
     }
 }
 
+/// §4.2: an extension that this build knows does not belong into a request of the peer's, while
+/// unknown ones are let pass.
+pub(crate) fn check_request(extensions: &Extensions<'_>, place: Request) -> Result<(), Violation> {
+    use ExtensionType as E;
+    if extensions.duplicate().is_some() {
+        return Err(Violation::DuplicateExtension);
+    }
+    let misplaced = |typ| match typ {
+        E::EARLY_DATA => place != Request::NewSessionTicket,
+        E::SIGNATURE_ALGORITHMS
+        | E::SIGNATURE_ALGORITHMS_CERT
+        | E::CERTIFICATE_AUTHORITIES
+        | E::OID_FILTERS
+        | E::STATUS_REQUEST
+        | E::SIGNED_CERTIFICATE_TIMESTAMP => place != Request::CertificateRequest,
+        E::SERVER_NAME
+        | E::MAX_FRAGMENT_LENGTH
+        | E::SUPPORTED_GROUPS
+        | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION
+        | E::PADDING
+        | E::RECORD_SIZE_LIMIT
+        | E::PRE_SHARED_KEY
+        | E::SUPPORTED_VERSIONS
+        | E::COOKIE
+        | E::PSK_KEY_EXCHANGE_MODES
+        | E::POST_HANDSHAKE_AUTH
+        | E::KEY_SHARE => true,
+        _ => false,
+    };
+    let mut types = extensions.iter().map(|extension| extension.extension_type);
+    match types.any(misplaced) {
+        true => Err(Violation::ExtensionMisplaced),
+        false => Ok(()),
+    }
+}
+
+/// A message whose extensions answer nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    CertificateRequest,
+    NewSessionTicket,
+}
+
 /// Checks the extensions of a message from the peer, which answer `offered`.
 ///
 /// # Errors
@@ -109,6 +152,11 @@ impl Offer {
         place: Place,
     ) -> Result<(), Abort> {
         check_extensions(extensions, place, |typ| self.has(typ))
+    }
+
+    /// The configuration the hello was made from.
+    pub(super) fn config(&self) -> &ClientOptions {
+        &self.config
     }
 
     pub(super) fn has(&self, typ: ExtensionType) -> bool {

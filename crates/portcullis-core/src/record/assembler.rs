@@ -71,6 +71,11 @@ impl Assembler {
         self.buffer.extend_from_slice(content);
     }
 
+    /// The type of the message that has begun.
+    pub(super) fn begun(&self) -> Option<HandshakeType> {
+        self.buffer.get(self.start).copied().map(HandshakeType)
+    }
+
     /// Takes the next complete message.
     ///
     /// # Errors

@@ -5,8 +5,13 @@
 use super::assembler::{Assembler, HandshakeBytes};
 use super::{MAX_IDLE, Role};
 use crate::error::Abort;
+use crate::handshake::{Request, check_request};
 use crate::violation::Violation;
 use crate::wire::{HandshakeMessage, HandshakeType, KeyUpdate, KeyUpdateRequest, NewSessionTicket};
+
+/// The longest KeyUpdate that is read to the end before it is refused, in bytes of body; a right
+/// one has 1 (§4.6.3).
+const MAX_KEY_UPDATE: usize = 255;
 
 /// The longest a ticket may live, in seconds: 7 days (§4.6.1).
 const MAX_TICKET_LIFETIME: u32 = 604_800;
@@ -62,7 +67,7 @@ impl PostHandshake {
             return Err(Violation::EmptyRecord.into());
         }
         self.assembler.push(content);
-        while let Some(message) = self.assembler.pop(self.max_handshake_size)? {
+        while let Some(message) = self.pop()? {
             match message.typ() {
                 HandshakeType::KEY_UPDATE => {
                     // §5.1: what follows would be under the new key.
@@ -82,6 +87,20 @@ impl PostHandshake {
         }
         Ok(None)
     }
+
+    /// Takes the next complete message. One that is not allowed is refused on its first byte,
+    /// and none may have more bytes than its kind can need: an idle connection holds no more.
+    fn pop(&mut self) -> Result<Option<HandshakeBytes>, Abort> {
+        let longest = match self.assembler.begun() {
+            None => return Ok(None),
+            Some(HandshakeType::KEY_UPDATE) => MAX_KEY_UPDATE,
+            Some(HandshakeType::NEW_SESSION_TICKET) if self.role == Role::Client => {
+                self.max_handshake_size
+            }
+            Some(_) => return Err(Violation::UnexpectedPostHandshakeMessage.into()),
+        };
+        Ok(self.assembler.pop(longest.min(self.max_handshake_size))?)
+    }
 }
 
 fn key_update(message: &HandshakeBytes) -> Result<KeyUpdateRequest, Abort> {
@@ -100,8 +119,6 @@ fn check_ticket(message: &HandshakeBytes) -> Result<(), Abort> {
     if ticket.ticket_lifetime > MAX_TICKET_LIFETIME {
         return Err(Violation::TicketLifetimeTooLong.into());
     }
-    if ticket.extensions.duplicate().is_some() {
-        return Err(Violation::DuplicateExtension.into());
-    }
+    check_request(&ticket.extensions, Request::NewSessionTicket)?;
     Ok(())
 }

@@ -14,6 +14,16 @@ use crate::der::CertificateFields;
 /// The size of the handshake message bounds the bytes; this bounds the work.
 pub const MAX_CERTIFICATES: usize = 64;
 
+/// Refuses a chain of more than [`MAX_CERTIFICATES`].
+pub(crate) fn check_length<T>(mut chain: impl Iterator<Item = T>) -> Result<(), CertificateError> {
+    match chain.nth(MAX_CERTIFICATES) {
+        None => Ok(()),
+        Some(_) => Err(CertificateError::new(Kind::TooManyCertificates {
+            limit: MAX_CERTIFICATES,
+        })),
+    }
+}
+
 /// The certificates a peer sent, leaf first, not verified. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PresentedChain(Arc<Entries>);
@@ -45,11 +55,7 @@ impl PresentedChain {
     ) -> Result<Self, CertificateError> {
         let (certificates, ocsp_responses): (Vec<_>, Vec<_>) =
             entries.into_iter().take(MAX_CERTIFICATES + 1).unzip();
-        if certificates.len() > MAX_CERTIFICATES {
-            return Err(CertificateError::new(Kind::TooManyCertificates {
-                limit: MAX_CERTIFICATES,
-            }));
-        }
+        check_length(certificates.iter())?;
         let Some(leaf) = certificates.first() else {
             return Err(CertificateError::new(Kind::Malformed(
                 "there is no certificate in the chain",

@@ -19,6 +19,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use chain::check_length;
 pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
 pub use error::{CertificateError, CertificateErrorKind, Purpose};
 pub use identity::{Identity, IdentityKey};
@@ -29,5 +30,4 @@ pub use verify::{ChainPolicy, verify_client, verify_server};
 
 pub use crate::crypto::{PrivateKey, SignError};
 
-#[allow(unused_imports, reason = "what the handshake needs of it")]
 pub(crate) use {select::choose, signature_algorithm::server_end_point};

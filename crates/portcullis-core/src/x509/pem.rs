@@ -14,7 +14,7 @@ use crate::error::Misuse;
 #[derive(Default)]
 pub(super) struct Contents {
     pub(super) certificates: Vec<CertificateDer<'static>>,
-    pub(super) keys: Vec<PrivateKeyDer<'static>>,
+    pub(super) keys: Zeroizing<Vec<PrivateKeyDer<'static>>>,
     /// A private key that is there and cannot be read.
     pub(super) unreadable_key: Option<&'static str>,
 }

@@ -137,6 +137,21 @@ impl Shares {
 }
 
 impl Session {
+    /// Encodes the second ClientHello (§4.1.4).
+    fn second_hello(&mut self, shares: &Shares, cookie: Option<&[u8]>) -> Result<Vec<u8>, Abort> {
+        let Some(cookie) = cookie else {
+            return self.hello(shares, None);
+        };
+        // The block of extensions has a length of two bytes, and the server can fill it.
+        let without = self.hello(shares, None)?;
+        let block = ClientHello::decode(without.get(4..).unwrap_or_default())?.extensions;
+        let length = block.as_bytes().len() + Cookie::OVERHEAD + cookie.len();
+        if length > usize::from(u16::MAX) {
+            return Err(Violation::CookieTooLong.into());
+        }
+        self.hello(shares, Some(cookie))
+    }
+
     /// Encodes a ClientHello (§4.1.2) and notes what it offers.
     fn hello(&mut self, shares: &Shares, cookie: Option<&[u8]>) -> Result<Vec<u8>, Abort> {
         let config = &self.config;
@@ -299,7 +314,7 @@ impl WaitServerHello {
         let retry = Retry { suite, group };
         let second = self
             .session
-            .hello(&self.shares, cookie.map(|cookie| cookie.cookie))?;
+            .second_hello(&self.shares, cookie.map(|cookie| cookie.cookie))?;
         if self.session.session_id.is_some() {
             cx.outgoing.change_cipher_spec()?;
         }

@@ -82,7 +82,9 @@ impl ChoosingConfiguration {
         let config = match answer {
             AnswerContent::KeepConfiguration => self.config,
             AnswerContent::Configuration(ServerConfig(config)) => {
-                cx.observe = config.policy.observe_messages;
+                *cx.observe = config.policy.observe_messages;
+                cx.incoming
+                    .set_max_handshake_size(config.policy.max_handshake_size);
                 config
             }
             _ => return Err(wrong_answer()),

@@ -6,6 +6,7 @@ mod attack;
 mod bounded;
 mod flips;
 mod fragmentation;
+mod hostile;
 mod pair;
 mod parts;
 mod questions;

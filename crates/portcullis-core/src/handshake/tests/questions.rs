@@ -1,12 +1,15 @@
 //! Each question: answered yes, no, late, never, or by somebody else.
 
 use super::attack::{
-    alert_seen_by, authenticated_client, authenticating_server, read_all, transmitted,
+    By, alert_seen_by, authenticated_client, authenticating_server, pair, read_all, transmitted,
 };
+use super::parts::message;
 use super::states::kind;
+use super::tamper::{Put, first};
 use crate::config::ServerConfig;
 use crate::question::{Answer, Question};
 use crate::testing::{Pair, now, pki};
+use crate::wire::HandshakeType as T;
 use crate::x509::{CertificateError, PresentedChain, VerifiedChain};
 use crate::{AlertDescription, Direction, Error, Reason, Refusal, Stage, Step, Violation};
 
@@ -391,4 +394,25 @@ fn going_on_with_another_configuration() {
         error.alert(),
         Some((Direction::Sent, AlertDescription::UNKNOWN_CA))
     );
+}
+
+#[test]
+fn another_configuration_bounds_messages_too() {
+    let tamper = first(T::CERTIFICATE, |_| {
+        vec![Put::Message(message(T::CERTIFICATE, &[0; 1_025]))]
+    });
+    let client = authenticated_client().build().unwrap();
+    let server = authenticating_server().pause_at_hello(true).build();
+    let mut pair = pair(client, server.unwrap(), By::Client, tamper);
+    pair.turn(&mut |_, question| {
+        Some(match question {
+            Question::ChooseConfiguration(question) => {
+                let other = authenticating_server().max_handshake_size(1_024);
+                question.use_config(other.build().unwrap())
+            }
+            other => other.default_answer(),
+        })
+    });
+    let error = pair.server.poll().unwrap_err();
+    assert_eq!(error.violation(), Some(Violation::HandshakeMessageTooLong));
 }

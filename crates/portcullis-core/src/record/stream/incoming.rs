@@ -65,6 +65,11 @@ impl Incoming {
         }
     }
 
+    /// Bounds the bodies of the messages that follow.
+    pub(crate) fn set_max_handshake_size(&mut self, bytes: usize) {
+        self.max_handshake_size = bytes;
+    }
+
     /// Adds received bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         // Moves no more than was consumed since the last move, so that the whole is linear.

@@ -184,6 +184,9 @@ fn refused_contents() {
         (&[24, 0, 0, 2, 0, 0, 22], Violation::MalformedMessage),
         (&[24, 0, 0, 1, 0, 24, 22], Violation::MessageSpansKeyChange),
         (&[1, 0, 0, 0, 22], Violation::UnexpectedPostHandshakeMessage),
+        // Refused on the first byte: the rest is not waited for.
+        (&[11, 22], Violation::UnexpectedPostHandshakeMessage),
+        (&[24, 0, 1, 0, 22], Violation::HandshakeMessageTooLong),
         (
             &[13, 0, 0, 0, 22],
             Violation::UnexpectedPostHandshakeMessage,

@@ -14,6 +14,9 @@ pub struct Cookie<'a> {
 }
 
 impl Cookie<'_> {
+    /// Bytes of the extension besides those of the cookie.
+    pub(crate) const OVERHEAD: usize = 6;
+
     /// Writes the extension. The cookie must have 1 to 65,533 bytes.
     pub fn put(out: &mut Vec<u8>, cookie: &[u8]) {
         Cookie { cookie }.encode(out);

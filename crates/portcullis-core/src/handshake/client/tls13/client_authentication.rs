@@ -60,8 +60,10 @@ impl ChoosingIdentity {
         answer: AnswerContent,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        let AnswerContent::Identity(identity, scheme) = answer else {
-            return Err(wrong_answer());
+        let (identity, scheme) = match answer {
+            AnswerContent::Identity(identity) => (identity, None),
+            AnswerContent::ConfiguredIdentity(chosen) => chosen.unzip(),
+            _ => return Err(wrong_answer()),
         };
         let Some(identity) = identity else {
             return show_none(self.authenticated, cx);

@@ -113,7 +113,8 @@ impl Authenticated {
         let policy = &session.config.policy;
         cx.outgoing.set_padding(policy.padding);
         let server_name = session
-            .config
+            .offer
+            .config()
             .indicated(&session.name)
             .map(|name| name.to_ascii_lowercase().into());
         let information = Information {

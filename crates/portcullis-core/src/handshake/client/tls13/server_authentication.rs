@@ -16,7 +16,7 @@ use crate::error::Abort;
 use crate::question::{AnswerContent, Purpose, Question, Ticket, VerifyChain, Wanted};
 use crate::record::HandshakeBytes;
 use crate::wire::{Certificate, CertificateVerify, ExtensionType};
-use crate::x509::{PresentedChain, VerifiedChain, check_key_usage};
+use crate::x509::{PresentedChain, VerifiedChain, check_key_usage, check_length};
 use crate::{Misuse, SignatureScheme, Violation};
 
 pub(crate) struct WaitCertificate {
@@ -93,6 +93,8 @@ pub(in super::super::super) fn presented_chain(
     certificate: &Certificate<'_>,
     offered: impl Fn(ExtensionType) -> bool,
 ) -> Result<Option<PresentedChain>, Abort> {
+    // Counted first: each is cheap to send, and looking at its extensions is not.
+    check_length(certificate.certificate_list.iter())?;
     for entry in certificate.certificate_list {
         check_extensions(&entry.extensions, Place::Certificate, &offered)?;
     }

@@ -2,7 +2,7 @@
 //!
 //! RFC 8446 §4.3; RFC 7301, RFC 6066 §4, RFC 8449 for the extensions.
 
-use super::super::super::offer::Place;
+use super::super::super::offer::{Place, Request, check_request};
 use super::super::super::{Cx, Next, expect, unexpected};
 use super::Keyed;
 use super::server_authentication::{WaitCertificate, on_certificate};
@@ -55,7 +55,8 @@ impl WaitEncryptedExtensions {
 
     /// RFC 8449 and RFC 6066 §4: one limits each side by the other's word, the other both sides.
     fn record_sizes(&self, extensions: &Extensions<'_>, cx: &mut Cx<'_>) -> Result<(), Abort> {
-        let config = &self.keyed.session.config;
+        // Not the configuration that a reviewer of the ServerHello has gone on with.
+        let config = self.keyed.session.offer.config();
         let limit = find::<RecordSizeLimit>(extensions)?;
         let fragment = find::<MaxFragmentLength>(extensions)?;
         if limit.is_some() && fragment.is_some() {
@@ -130,9 +131,7 @@ fn wanted(message: &HandshakeBytes) -> Result<Wanted, Abort> {
     if !request.certificate_request_context.is_empty() {
         return Err(Violation::RequestContextNotEmpty.into());
     }
-    if request.extensions.duplicate().is_some() {
-        return Err(Violation::DuplicateExtension.into());
-    }
+    check_request(&request.extensions, Request::CertificateRequest)?;
     let schemes = find::<SignatureAlgorithms<'_>>(&request.extensions)?
         .ok_or(Violation::RequestWithoutSignatureAlgorithms)?;
     let schemes: Vec<_> = schemes.schemes.iter().collect();

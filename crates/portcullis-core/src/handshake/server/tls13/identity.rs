@@ -2,11 +2,14 @@
 //!
 //! RFC 8446 §4.4.2.2, RFC 6066 §3.
 
+use core::net::Ipv6Addr;
+
 use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::super::hello::find;
 use super::Negotiated;
 use super::flight::send_flight;
-use crate::client_hello_view::ClientHelloView;
+use crate::client_hello_view::{ClientHelloView, host};
+use crate::config::ServerOptions;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, Ticket, Wanted};
 use crate::wire::ClientHello;
@@ -35,26 +38,34 @@ pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> R
             ChoosingIdentity { negotiated, wanted },
         ));
     }
-    if let Some(name) = wanted.server_name.as_deref()
-        && config.refuse_unknown_names
-        && !config
-            .identities
-            .iter()
-            .any(|identity| identity.has_name(name))
-    {
-        return Err(Violation::UnrecognizedName.into());
-    }
+    check_name(config, &wanted)?;
     let (identity, scheme) = wanted
         .choose(&config.identities)
         .ok_or(Violation::NoSharedSignatureScheme)?;
     send_flight(negotiated, wanted.server_name, identity, scheme, cx)
 }
 
+/// Refuses a name that no configured identity has, if that is wanted.
+fn check_name(config: &ServerOptions, wanted: &Wanted) -> Result<(), Violation> {
+    match wanted.server_name.as_deref() {
+        Some(name)
+            if config.refuse_unknown_names
+                && !config
+                    .identities
+                    .iter()
+                    .any(|identity| identity.has_name(name)) =>
+        {
+            Err(Violation::UnrecognizedName)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What the client said about certificates.
 fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
     let server_name = match find::<ServerName<'_>>(hello)? {
         None => None,
-        Some(list) => Some(host_name(list.host_name).ok_or(Violation::BadServerName)?),
+        Some(list) => host_name(list.host_name)?,
     };
     let schemes: Vec<_> = find::<SignatureAlgorithms<'_>>(hello)?
         .ok_or(Violation::SignatureAlgorithmsMissing)?
@@ -81,12 +92,17 @@ fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
     })
 }
 
-/// RFC 6066 §3: ASCII, no trailing dot; compared without case.
-fn host_name(name: &[u8]) -> Option<String> {
-    let name = core::str::from_utf8(name).ok()?;
-    let visible = name.bytes().all(|byte| byte.is_ascii_graphic());
-    (visible && !name.is_empty() && name.len() <= 255)
-        .then(|| name.trim_end_matches('.').to_ascii_lowercase())
+/// RFC 6066 §3: letters, digits, hyphens (and underscores) between dots; compared without case.
+/// Applications look for it in directories and databases, so nothing else is let pass. An IPv6
+/// address, which some clients send, is no name.
+fn host_name(name: &[u8]) -> Result<Option<String>, Violation> {
+    if let Some(host) = host(name) {
+        return Ok(Some(host.as_ref().to_owned()));
+    }
+    match core::str::from_utf8(name).map(str::parse::<Ipv6Addr>) {
+        Ok(Ok(_)) => Ok(None),
+        _ => Err(Violation::BadServerName),
+    }
 }
 
 /// Paused: the user chooses what to show.
@@ -101,8 +117,13 @@ impl ChoosingIdentity {
         answer: AnswerContent,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        let AnswerContent::Identity(identity, scheme) = answer else {
-            return Err(wrong_answer());
+        let (identity, scheme) = match answer {
+            AnswerContent::Identity(identity) => (identity, None),
+            AnswerContent::ConfiguredIdentity(chosen) => {
+                check_name(&self.negotiated.config, &self.wanted)?;
+                chosen.unzip()
+            }
+            _ => return Err(wrong_answer()),
         };
         let Some(identity) = identity else {
             return Err(Violation::NoSharedSignatureScheme.into());

@@ -25,6 +25,13 @@ pub(super) const CASES: &[(V, By, Puts)] = &[
     (V::TicketLifetimeTooLong, By::Server, || {
         handshake(T::NEW_SESSION_TICKET, &ticket(604_801))
     }),
+    // key_share does not belong here, whatever is in it (§4.2).
+    (V::ExtensionMisplaced, By::Server, || {
+        let mut body = ticket(1);
+        body.truncate(body.len() - 2);
+        body.extend([0, 4, 0, 51, 0, 0]);
+        handshake(T::NEW_SESSION_TICKET, &body)
+    }),
     (V::UnexpectedPostHandshakeMessage, By::Client, || {
         handshake(T::NEW_SESSION_TICKET, &ticket(1))
     }),

@@ -119,6 +119,9 @@ fn authentication() -> Vec<Case> {
                 .extensions
                 .add(E::SIGNATURE_ALGORITHMS, [0, 2, 4, 3]);
         }),
+        request(V::ExtensionMisplaced, |request| {
+            request.extensions.add(E::KEY_SHARE, [0, 29]);
+        }),
         request(V::MalformedExtension, |request| {
             request.extensions.set(E::SIGNATURE_ALGORITHMS, [0, 0]);
         }),

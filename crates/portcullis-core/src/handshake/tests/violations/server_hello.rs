@@ -118,6 +118,10 @@ fn retried() -> Vec<Case> {
         retry(V::MalformedExtension, |hello| {
             hello.extensions.add(E::COOKIE, [0, 0])
         }),
+        retry(V::CookieTooLong, |hello| {
+            let cookie = [&[0xff, 0x78][..], &[7; 65_400]].concat();
+            hello.extensions.add(E::COOKIE, cookie);
+        }),
         after_retry(V::SecondRetry, |hello| {
             hello.random = HELLO_RETRY_REQUEST_RANDOM;
             hello.extensions.set(E::KEY_SHARE, [0, 29]);

@@ -124,24 +124,33 @@ pub(crate) fn pattern(length: usize) -> Vec<u8> {
         .collect()
 }
 
+/// What was sent of `data` by a future that was dropped, and `then` after it.
+pub(crate) fn assert_is_start(received: &[u8], data: &[u8], then: &[u8], whole: bool) {
+    let sent = received.strip_suffix(then).unwrap();
+    assert!(data.starts_with(sent), "in order, and once");
+    assert!(!whole || sent.len() == data.len());
+}
+
 /// Polls a future at most `polls` times without an answer, then drops it.
 pub(crate) async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    let output = std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => {
-            left -= 1;
-            if left == 0 {
-                Poll::Ready(None)
-            } else {
-                Poll::Pending
+    let output = {
+        let mut future = pin!(future);
+        let mut left = polls;
+        std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => {
+                left -= 1;
+                if left == 0 {
+                    Poll::Ready(None)
+                } else {
+                    Poll::Pending
+                }
             }
-        }
-    })
-    .await;
+        })
+        .await
+    };
     if output.is_none() {
-        // Others go on before the next try.
+        // It is gone; others go on before the next try.
         tokio::task::yield_now().await;
     }
     output

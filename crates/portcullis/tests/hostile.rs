@@ -1,0 +1,116 @@
+//! What a reviewer with bad intentions has found: each test is a defect that was.
+
+mod ends;
+
+use std::time::Duration;
+
+use ends::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// The answers to KeyUpdates wait in one place, not in a queue.
+#[tokio::test]
+async fn key_updates_from_a_peer_that_never_reads_do_not_pile_up() {
+    let (mut client, mut server) = pair_with(1_000).await;
+    // The server has a tail that the transport refuses.
+    server.write_all(&[7; 4_000]).await.unwrap();
+    let before = server.statistics().send_pending;
+    assert!(before > 0);
+    for _ in 0..500 {
+        client.send(&[b"x"]).await.unwrap();
+        client.update_keys(true).await.unwrap();
+        assert_eq!(&server.recv(1).await.unwrap()[..], b"x");
+        assert!(now(server.recv(1)).await.is_none());
+        assert!(now(server.flush()).await.is_none());
+    }
+    let after = server.statistics().send_pending;
+    assert!(after < before + 64, "{before} bytes became {after}");
+    // And they are answered when it reads.
+    let (got, ()) = tokio::time::timeout(Duration::from_secs(5), async {
+        tokio::join!(client.recv(4_000), async {
+            server.flush().await.unwrap();
+            server.send(&[b"y"]).await.unwrap();
+        })
+    })
+    .await
+    .expect("no progress");
+    assert_eq!(&got.unwrap()[..], [7; 4_000]);
+    assert_eq!(&client.recv(1).await.unwrap()[..], b"y");
+}
+
+#[tokio::test]
+async fn key_updates_do_not_pile_up_in_halves() {
+    let (mut client, server) = pair_with(1_000).await;
+    let (mut reader, mut writer) = server.into_split();
+    writer.write_all(&[7; 4_000]).await.unwrap();
+    for _ in 0..100 {
+        client.send(&[b"x"]).await.unwrap();
+        client.update_keys(true).await.unwrap();
+        assert_eq!(&reader.recv(1).await.unwrap()[..], b"x");
+        assert!(now(reader.recv(1)).await.is_none());
+        assert!(now(writer.serve()).await.is_none());
+    }
+    let (got, _) = tokio::time::timeout(Duration::from_secs(5), async {
+        tokio::join!(client.recv(4_000), async {
+            writer.flush().await.unwrap();
+        })
+    })
+    .await
+    .expect("no progress");
+    assert_eq!(&got.unwrap()[..], [7; 4_000]);
+    assert!(writer.sent().operations() < 60, "{:?}", writer.sent());
+}
+
+/// Halves of `tokio::io::split` in two tasks: a reader that pushes the writer's bytes must not
+/// take the writer's wake-up with it when it goes.
+#[tokio::test]
+async fn a_writer_is_woken_although_the_reader_is_gone() {
+    let (client, mut server) = pair_with(64).await;
+    let (mut reader, mut writer) = tokio::io::split(client);
+    let writing = tokio::spawn(async move {
+        writer.write_all(&pattern(50_000)).await.unwrap();
+        writer.flush().await.unwrap();
+        writer
+    });
+    // The writer is blocked.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    let reading = tokio::spawn(async move {
+        let mut byte = [0];
+        let read = tokio::time::timeout(Duration::from_millis(10), reader.read(&mut byte)).await;
+        assert!(read.is_err());
+        reader
+    });
+    let _reader = reading.await.unwrap();
+    let all = tokio::time::timeout(Duration::from_secs(5), server.recv(50_000)).await;
+    assert_eq!(
+        &all.expect("the writer sleeps").unwrap()[..],
+        pattern(50_000)
+    );
+    drop(writing.await.unwrap());
+}
+
+/// A byte in a record of padding does not hold a record's memory.
+#[tokio::test]
+async fn a_message_is_as_large_as_its_content() {
+    use futures_util::StreamExt as _;
+    use portcullis::{Active, Message, TlsAcceptor};
+
+    let padded = server_config()
+        .to_builder()
+        .padding(portcullis::config::PaddingPolicy::Block(16_384))
+        .build()
+        .unwrap();
+    let (client, server) = tokio::io::duplex(64 * 1024);
+    let (connector, acceptor) = (connector(), TlsAcceptor::new(padded));
+    let (client, server) =
+        tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+    let mut server = server.unwrap();
+    server.send(&[b"x"]).await.unwrap();
+    let mut messages = client.unwrap().into_active(Active::True);
+    let Some(Message::Data(data)) = messages.next().await else {
+        panic!("no data");
+    };
+    let memory = data.try_into_mut().unwrap();
+    assert!(memory.capacity() < 1_024, "{} bytes", memory.capacity());
+}
