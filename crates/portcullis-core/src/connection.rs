@@ -67,26 +67,6 @@ impl Handshake {
         Self::client_with_random(config, name, Random::system())
     }
 
-    /// Starts as a client whose random bytes follow from `seed`: **for tests and fuzzing only**.
-    /// Keys of ML-KEM and signatures stay random.
-    ///
-    /// # Errors
-    /// When key generation fails.
-    #[cfg(feature = "deterministic")]
-    pub fn dangerous_client_from_seed(
-        config: ClientConfig,
-        name: ServerName<'static>,
-        seed: u64,
-    ) -> Result<Self, Error> {
-        Self::client_with_random(config, name, Random::seeded(seed))
-    }
-
-    /// Starts as a server whose random bytes follow from `seed`: **for tests and fuzzing only**.
-    #[cfg(feature = "deterministic")]
-    pub fn dangerous_server_from_seed(config: ServerConfig, seed: u64) -> Self {
-        Self::server_with_random(config, Random::seeded(seed))
-    }
-
     pub(crate) fn client_with_random(
         config: ClientConfig,
         name: ServerName<'static>,
