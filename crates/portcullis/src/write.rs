@@ -102,15 +102,17 @@ impl WriteHalfState {
         if data.iter().all(|slice| slice.is_empty()) {
             return Poll::Ready(Ok(0));
         }
-        let mut scratch = Scratch::take();
         loop {
             ready!(self.poll_push_or_block(io, cx))?;
+            let mut scratch = Scratch::take();
             let sealed = self
                 .writer
                 .seal_vectored(data, &mut scratch)
                 .map_err(|error| self.break_off(error.into()))?;
             let written = self.write_some(io, cx, &scratch[..sealed.written])?;
-            self.out.extend(&scratch[written..sealed.written]);
+            if written < sealed.written {
+                self.out.keep(scratch, written..sealed.written);
+            }
             // Nothing is taken when the reader's alert comes first; then the next round fails.
             if sealed.consumed > 0 {
                 return Poll::Ready(Ok(sealed.consumed));
@@ -266,6 +268,7 @@ impl WriteHalfState {
         let _ = self.poll_close_notify(io, &mut cx);
     }
 
+    #[inline]
     fn check(&self) -> Result<(), Error> {
         match &self.failed {
             Some(error) => Err(error.clone()),
@@ -304,10 +307,14 @@ impl WriteHalfState {
         Ok(())
     }
 
+    #[inline]
     fn poll_push_or_block<W>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<Result<(), Error>>
     where
         W: AsyncWrite + Unpin,
     {
+        if self.out.is_empty() && self.blocked.is_none() {
+            return Poll::Ready(self.check());
+        }
         let pushed = self.poll_push(io, cx);
         if pushed.is_pending() {
             self.block(cx);
