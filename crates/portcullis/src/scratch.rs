@@ -116,9 +116,10 @@ impl Backlog {
         &mut self.bytes[self.start..]
     }
 
-    /// Keeps a part of an area: most of it with the area itself, which costs no copy.
+    /// Keeps a part of an area: with the area itself if that is more than a record, which saves
+    /// the copy.
     pub(crate) fn keep(&mut self, mut scratch: Scratch, part: Range<usize>) {
-        if self.is_empty() && part.len() > AREA / 2 {
+        if self.is_empty() && part.len() > RECORD {
             self.bytes = std::mem::take(&mut scratch.0).into_vec();
             self.bytes.truncate(part.end);
             self.start = part.start;
