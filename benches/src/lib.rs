@@ -8,7 +8,9 @@
 pub mod cases;
 pub mod job;
 pub mod pki;
+pub mod programs;
 pub mod report;
+pub mod single;
 pub mod stack;
 pub mod stacks;
 pub mod timed;

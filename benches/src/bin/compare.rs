@@ -7,17 +7,14 @@
 //! * `CASES=text`: only cases whose name contains it
 //! * `WORKERS=folder:folder`: where to look for more workers, besides the folder of this program
 
-use std::ffi::OsStr;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use portcullis_benches::job::{Answer, Case, Choice, Cost, Group, Job, Leaf, Suite, Transport};
 use portcullis_benches::pki::Pki;
+use portcullis_benches::programs::{BASE, programs};
 use portcullis_benches::report::medians;
-
-/// To what the others are compared, and who is compared; then the floor.
-const BASE: &str = "rustls";
 
 struct Worker {
     name: String,
@@ -57,34 +54,6 @@ impl Worker {
         }
         Ok(serde_json::from_str(&line)?)
     }
-}
-
-/// All programs called `worker-NAME`, in the folders where they may be.
-fn programs() -> io::Result<Vec<(String, PathBuf)>> {
-    let mut folders = vec![
-        std::env::current_exe()?
-            .parent()
-            .map(Path::to_owned)
-            .unwrap_or_default(),
-    ];
-    if let Some(more) = std::env::var_os("WORKERS") {
-        folders.extend(std::env::split_paths(&more));
-    }
-    let mut found = Vec::new();
-    for folder in folders {
-        for entry in std::fs::read_dir(&folder)? {
-            let path = entry?.path();
-            let name = path.file_name().and_then(OsStr::to_str);
-            if let Some(name) = name.and_then(|name| name.strip_prefix("worker-"))
-                && !name.contains('.')
-            {
-                found.push((name.to_owned(), path.clone()));
-            }
-        }
-    }
-    // The base first, then by name.
-    found.sort_by_key(|(name, _)| (name != BASE, name.clone()));
-    Ok(found)
 }
 
 fn jobs() -> Vec<(String, Job)> {
@@ -193,7 +162,7 @@ fn main() -> io::Result<()> {
         .map_err(io::Error::other)?
         .store(folder.path())?;
     let mut workers = Vec::new();
-    for (name, program) in programs()? {
+    for (name, program) in programs("worker")? {
         workers.push(Worker::start(&program, &name, folder.path())?);
     }
     if !workers.iter().any(|worker| worker.name == BASE) {

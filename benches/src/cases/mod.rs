@@ -5,7 +5,7 @@ mod bulk;
 mod full_duplex;
 mod handshake;
 mod ping_pong;
-mod run;
+pub(crate) mod run;
 mod small_writes;
 
 use std::io;

@@ -27,7 +27,7 @@ pub(super) trait Ends: Sync {
     const CLOCK: Clock = Clock::Processor;
 }
 
-pub(super) fn runtime() -> io::Result<Runtime> {
+pub(crate) fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
@@ -54,7 +54,7 @@ pub(super) fn cost(client: Duration, server: Duration, wall: Duration, operation
     }
 }
 
-pub(super) async fn connected<S: Stack, IO: Io>(
+pub(crate) async fn connected<S: Stack, IO: Io>(
     stack: &S,
     client: IO,
     server: IO,
@@ -63,12 +63,12 @@ pub(super) async fn connected<S: Stack, IO: Io>(
     Ok((client?, server?))
 }
 
-pub(super) fn pipe() -> (DuplexStream, DuplexStream) {
+pub(crate) fn pipe() -> (DuplexStream, DuplexStream) {
     tokio::io::duplex(PIPE)
 }
 
 /// Two connected sockets, blocking, to be registered with a runtime each.
-pub(super) async fn sockets() -> io::Result<(TcpStream, TcpStream)> {
+pub(crate) async fn sockets() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let connect = TcpStream::connect(listener.local_addr()?);
     let (client, accepted) = tokio::join!(connect, listener.accept());
