@@ -7,6 +7,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
+use crate::version::ProtocolVersion;
 use crate::x509::{ChainPolicy, Identity, Roots};
 
 /// A server's configuration. Cheap to clone.
