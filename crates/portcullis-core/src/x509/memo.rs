@@ -110,6 +110,8 @@ impl Memory {
     /// Hashes parts so that no two lists of parts look alike.
     fn digest(&self, parts: [&[u8]; 5], scratch: &mut Vec<u8>) -> Digest {
         scratch.clear();
+        let bytes: usize = parts.iter().map(|part| 8 + part.len()).sum();
+        scratch.reserve(self.secret.len() + bytes);
         scratch.extend_from_slice(&self.secret);
         for part in parts {
             scratch.extend_from_slice(&(part.len() as u64).to_be_bytes());
