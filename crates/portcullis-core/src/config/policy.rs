@@ -275,7 +275,7 @@ macro_rules! common_options {
 
         /// How many signatures of the peers' certificates are remembered as good, so that they
         /// are not verified again when a chain comes back; 0 remembers none. Default: 1,024,
-        /// about 130 bytes each. Everything else about a chain is verified each time, and so is
+        /// about 200 bytes each. Everything else about a chain is verified each time, and so is
         /// the peer's CertificateVerify. Clones of the configuration share what they remember,
         /// and so does what is built from it by `to_builder` unless the trust anchors change.
         pub fn remembered_signatures(mut self, count: usize) -> Self {

@@ -45,7 +45,7 @@ struct Memory {
 }
 
 impl SignatureMemo {
-    /// Remembers at most `capacity` signatures, about 130 bytes each; 0 remembers nothing.
+    /// Remembers at most `capacity` signatures, about 200 bytes each; 0 remembers nothing.
     pub(crate) fn new(capacity: usize) -> Self {
         Self(Arc::new(Inner {
             capacity,

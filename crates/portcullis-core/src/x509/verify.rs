@@ -76,7 +76,7 @@ impl ChainPolicy {
     }
 
     /// Sets how many signatures of certificates are remembered as good, so that they are not
-    /// verified again when a chain comes back; 0 remembers none. Default: 1,024, about 130 bytes
+    /// verified again when a chain comes back; 0 remembers none. Default: 1,024, about 200 bytes
     /// each. Everything else about a chain is verified each time. Clones made from here on share
     /// what they remember.
     #[must_use]
