@@ -17,7 +17,7 @@ struct Counting(AtomicUsize);
 
 impl Counting {
     /// A policy that verifies by this alone.
-    fn policy(self: &'static Self, roots: Roots) -> ChainPolicy {
+    fn policy(&'static self, roots: Roots) -> ChainPolicy {
         let mut policy = ChainPolicy::new(roots);
         policy.algorithms = Arc::new([self]);
         policy
