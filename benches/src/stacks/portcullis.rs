@@ -51,7 +51,8 @@ impl Stack for Portcullis {
         };
         let mut client = ClientConfig::builder(roots(pki)?)
             .groups([group])
-            .cipher_suites([suite]);
+            .cipher_suites([suite])
+            .remembered_signatures(if choice.remember_chains { 1_024 } else { 0 });
         let mut server = ServerConfig::builder().identity(identity(pki.server(choice.leaf))?);
         if choice.mutual {
             client = client.identity(identity(&pki.client)?);

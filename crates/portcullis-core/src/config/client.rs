@@ -13,7 +13,7 @@ use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
-use crate::x509::{ChainPolicy, Identity, Roots};
+use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
 /// A client's configuration. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -218,7 +218,11 @@ impl ClientConfigBuilder {
                 check_authorities(policy.roots())?;
             }
             let schemes: Vec<_> = self.client.policy.certificate_schemes().collect();
-            self.client.verification = Verification::Chain(policy.schemes(&schemes));
+            self.client.verification = Verification::Chain(
+                policy
+                    .schemes(&schemes)
+                    .memo(self.client.policy.memo.clone()),
+            );
         }
         Ok(ClientConfig(Arc::new(self.client)))
     }

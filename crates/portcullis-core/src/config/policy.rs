@@ -7,7 +7,7 @@ use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
-use crate::x509::Roots;
+use crate::x509::{Roots, SignatureMemo};
 
 pub use crate::record::PaddingPolicy;
 
@@ -77,6 +77,7 @@ pub(crate) struct Policy {
     pub(crate) groups: Vec<NamedGroup>,
     pub(crate) schemes: Vec<SignatureScheme>,
     pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
+    pub(crate) memo: SignatureMemo,
     pub(crate) alpn: Vec<Box<[u8]>>,
     pub(crate) record_size_limit: Option<u16>,
     pub(crate) max_fragment_sent: u16,
@@ -98,6 +99,7 @@ impl Default for Policy {
             groups: NamedGroup::DEFAULT.to_vec(),
             schemes: SignatureScheme::TLS13_DEFAULT.to_vec(),
             certificate_schemes: None,
+            memo: SignatureMemo::default(),
             alpn: Vec::new(),
             record_size_limit: None,
             max_fragment_sent: MAX_PLAINTEXT as u16,
@@ -291,6 +293,16 @@ macro_rules! common_options {
             schemes: impl Into<Vec<SignatureScheme>>,
         ) -> Self {
             self.$role.policy.certificate_schemes = Some(schemes.into());
+            self
+        }
+
+        /// How many signatures of the peers' certificates are remembered as good, so that they
+        /// are not verified again when a chain comes back; 0 remembers none. Default: 1,024,
+        /// about 200 bytes each. Everything else about a chain is verified each time, and so is
+        /// the peer's CertificateVerify. Clones of the configuration share what they remember,
+        /// and so does what is built from it by `to_builder` unless the trust anchors change.
+        pub fn remembered_signatures(mut self, count: usize) -> Self {
+            self.$role.policy.memo = SignatureMemo::new(count);
             self
         }
 
