@@ -63,6 +63,7 @@ enum Target<'a, 'b> {
 }
 
 impl Target<'_, '_> {
+    #[inline]
     fn is_satisfied(&self) -> bool {
         match self {
             Self::Caller { buf, before } => buf.filled().len() > *before && buf.remaining() == 0,
@@ -71,6 +72,7 @@ impl Target<'_, '_> {
         }
     }
 
+    #[inline]
     fn has_some(&self) -> bool {
         match self {
             Self::Caller { buf, before } => buf.filled().len() > *before,
@@ -91,6 +93,7 @@ impl Target<'_, '_> {
     /// How much to have from the transport: the full records that the target can take, at least
     /// one. A peer with much to send fills its records, and then no incomplete one is read,
     /// which would have to be kept.
+    #[inline]
     fn appetite(&self) -> usize {
         let records = match self {
             Self::Caller { buf, .. } => buf.remaining() / PLAINTEXT,
@@ -355,7 +358,9 @@ impl ReadHalfState {
                     let content = &record[content];
                     let (now, later) = content.split_at(content.len().min(buf.remaining()));
                     buf.put_slice(now);
-                    self.plain.extend(later);
+                    if !later.is_empty() {
+                        self.plain.extend(later);
+                    }
                 }
                 Opened::Nothing => {}
                 Opened::Closed => return Ok(true),
