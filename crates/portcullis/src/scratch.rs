@@ -219,6 +219,37 @@ mod tests {
     }
 
     #[test]
+    fn a_large_part_keeps_its_area_until_it_is_consumed() {
+        let mut scratch = Scratch::take();
+        scratch[100] = 7;
+        scratch[100 + RECORD] = 8;
+        let place = scratch.as_ptr();
+        let mut backlog = Backlog::default();
+        backlog.keep(scratch, 100..101 + RECORD);
+        assert_eq!(backlog.as_slice()[0], 7);
+        assert_eq!(backlog.as_slice()[RECORD], 8);
+        assert_eq!(backlog.as_slice().as_ptr(), place.wrapping_add(100));
+        assert_ne!(Scratch::take().as_ptr(), place);
+        backlog.extend(b"more");
+        backlog.consume(RECORD + 1);
+        assert_eq!(backlog.as_slice(), b"more");
+        backlog.consume(4);
+        let area = Scratch::take();
+        assert!([area.as_ptr(), Scratch::take().as_ptr()].contains(&place));
+        assert_eq!(area.len(), AREA);
+    }
+
+    #[test]
+    fn a_small_part_leaves_its_area_to_the_thread() {
+        let scratch = Scratch::take();
+        let place = scratch.as_ptr();
+        let mut backlog = Backlog::default();
+        backlog.keep(scratch, 0..RECORD);
+        assert_eq!(backlog.len(), RECORD);
+        assert_eq!(Scratch::take().as_ptr(), place);
+    }
+
+    #[test]
     fn a_backlog_gives_its_memory_back() {
         let mut backlog = Backlog::default();
         backlog.extend(b"abc");

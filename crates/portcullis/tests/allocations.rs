@@ -28,9 +28,17 @@ async fn bulk(from: &mut Stream, to: &mut Stream, data: &[u8], buffer: &mut [u8]
         from.flush().await.unwrap();
     };
     let receive = async {
-        let mut left = WRITES * data.len();
-        while left > 0 {
-            left -= to.read(buffer).await.unwrap();
+        let mut received = 0;
+        while received < WRITES * data.len() {
+            let count = to.read(buffer).await.unwrap();
+            let mut got = &buffer[..count];
+            while !got.is_empty() {
+                let expected = &data[received % data.len()..];
+                let (part, rest) = got.split_at(got.len().min(expected.len()));
+                assert!(part == &expected[..part.len()], "byte {received} and on");
+                received += part.len();
+                got = rest;
+            }
         }
     };
     tokio::join!(send, receive);
