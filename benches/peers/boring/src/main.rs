@@ -59,10 +59,10 @@ fn choose(context: &mut SslContextBuilder, choice: Choice) -> Result<(), Box<dyn
 
 impl Boring {
     fn configured(pki: &Pki, choice: Choice) -> Result<Self, Box<dyn Error>> {
-        let mut client = SslConnector::builder(SslMethod::tls_client())?;
+        let mut client = SslConnector::builder(SslMethod::tls())?;
         choose(&mut client, choice)?;
         client.set_cert_store(roots(pki)?);
-        let mut server = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+        let mut server = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls())?;
         choose(&mut server, choice)?;
         identify(&mut server, pki.server(choice.leaf))?;
         if choice.mutual {

@@ -97,6 +97,7 @@ fn programs() -> io::Result<Vec<PathBuf>> {
             }
         }
     }
+    found.sort();
     Ok(found)
 }
 
