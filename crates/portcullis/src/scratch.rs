@@ -138,6 +138,15 @@ impl Backlog {
         self.bytes.extend_from_slice(more);
     }
 
+    /// Like [`extend`](Self::extend) where more will follow, up to about `room` bytes in all.
+    pub(crate) fn gather(&mut self, more: &[u8], room: usize) {
+        self.extend(more);
+        let missing = room.saturating_sub(self.bytes.len());
+        if self.bytes.capacity() < room {
+            self.bytes.reserve_exact(missing);
+        }
+    }
+
     /// Forgets the first `count` bytes; the memory too, when they were the last.
     pub(crate) fn consume(&mut self, count: usize) {
         self.start = self.start.saturating_add(count).min(self.bytes.len());
