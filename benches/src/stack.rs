@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use portcullis::{
-    ClientConfig, Identity, NamedGroup, Roots, ServerConfig, ServerName, TlsAcceptor, TlsConnector,
+    CertificateDer, ClientConfig, Identity, NamedGroup, Roots, ServerConfig, ServerName,
+    TlsAcceptor, TlsConnector,
 };
 use portcullis_tests::peers::{Settings, rustls as peer};
 use portcullis_tests::pki;
@@ -19,6 +20,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for T {}
 pub(crate) struct Choice {
     pub(crate) group: NamedGroup,
     pub(crate) suite: portcullis::suite::CipherSuite,
+    /// What the clients trust; another process may be the server.
+    pub(crate) root: &'static CertificateDer<'static>,
 }
 
 /// A TLS stack, configured.
@@ -45,7 +48,7 @@ impl Stack for Portcullis {
     fn new(choice: Choice) -> Self {
         let pki = pki::pki();
         let mut roots = Roots::empty();
-        roots.add_der(pki.root.certificate.clone()).expect("a root");
+        roots.add_der(choice.root.clone()).expect("a root");
         let client = ClientConfig::builder(roots)
             .groups([choice.group])
             .cipher_suites([choice.suite])
@@ -95,7 +98,7 @@ impl Stack for Rustls {
             .cipher_suites
             .retain(|suite| u16::from(suite.suite()) == choice.suite.0);
         let mut anchors = rustls::RootCertStore::empty();
-        anchors.add(pki.root.certificate.clone()).expect("a root");
+        anchors.add(choice.root.clone()).expect("a root");
         let mut client = rustls::ClientConfig::builder_with_provider(Arc::new(chosen))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("TLS 1.3")
