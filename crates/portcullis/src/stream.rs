@@ -34,8 +34,9 @@ use crate::write::WriteHalfState;
 /// A passive stream reads from its transport when it is polled for reading, and then at most
 /// what the caller's buffer holds, or one record.
 pub struct TlsStream<IO> {
-    /// `None` only after [`into_inner`](Self::into_inner) and its like.
-    parts: Option<Parts<IO>>,
+    /// `None` only after [`into_inner`](Self::into_inner) and its like. Boxed: a stream is moved
+    /// from hand to hand, and a task has room for it in every hand.
+    parts: Option<Box<Parts<IO>>>,
     farewell: fn(&mut Parts<IO>),
 }
 
@@ -59,7 +60,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
 
     pub(crate) fn from_parts(parts: Parts<IO>) -> Self {
         Self {
-            parts: Some(parts),
+            parts: Some(Box::new(parts)),
             farewell: |parts| parts.write.farewell(&mut parts.io),
         }
     }
@@ -108,7 +109,8 @@ impl<IO> TlsStream<IO> {
     }
 
     pub(crate) fn into_parts(mut self) -> Parts<IO> {
-        self.parts
+        *self
+            .parts
             .take()
             .expect("parts are taken only by methods that consume the stream")
     }

@@ -28,7 +28,8 @@ pub struct Sealed {
 
 /// The writing half of an established connection.
 ///
-/// It holds keys and counters and no buffer: data is sealed from the caller's slices straight
+/// It holds a secret and counters and no buffer, and from the first record to
+/// [`hibernate`](Self::hibernate) the cipher: data is sealed from the caller's slices straight
 /// into the output. Everything written must reach the transport, whole and in order.
 ///
 /// Keys are updated here and nowhere else: before the cipher's limit (§5.5), after
@@ -257,6 +258,12 @@ impl Writer {
         self.size.record(n) - n
     }
 
+    /// Gives the memory of the cipher back until the next record is sealed; setting it up again
+    /// costs two derivations from the traffic secret.
+    pub fn hibernate(&mut self) {
+        self.keys.hibernate();
+    }
+
     /// What this half shares with its reader.
     pub fn mailbox(&self) -> &Arc<Mailbox> {
         &self.mailbox
@@ -339,10 +346,11 @@ impl Writer {
             return Ok(0);
         };
         *head = header::header(typ, 0x0303, length - HEADER);
-        let keys = &mut self.keys;
-        let sealed = keys
-            .key
-            .seal_scatter(keys.seq, head, slice, &[typ.0], ciphertext, tail);
+        let (key, seq) = match self.keys.cipher() {
+            Ok(cipher) => cipher,
+            Err(abort) => return Err(self.fail(abort)),
+        };
+        let sealed = key.seal_scatter(seq, head, slice, &[typ.0], ciphertext, tail);
         if sealed.is_err() {
             return Err(self.broken());
         }
@@ -358,9 +366,7 @@ impl Writer {
         let message: [u8; KEY_UPDATE] = [HandshakeType::KEY_UPDATE.0, 0, 0, 1, request.0];
         let written = self.put(ContentType::HANDSHAKE, &message, out)?;
         if written > 0 {
-            if let Err(abort) = self.keys.update() {
-                return Err(self.fail(abort));
-            }
+            self.keys.update();
             self.bytes = 0;
         }
         Ok(written)
@@ -399,14 +405,13 @@ impl Writer {
         fill(content);
         *inner_type = typ.0;
         padding.fill(0);
-        let keys = &mut self.keys;
         // The last record under a key is kept for the KeyUpdate; an alert may take its place.
-        if keys.left == 0
-            || keys
-                .key
-                .seal_in_place(keys.seq, head, inner, &[], tag)
-                .is_err()
-        {
+        let sealed = self.keys.left > 0
+            && self
+                .keys
+                .cipher()
+                .is_ok_and(|(key, seq)| key.seal_in_place(seq, head, inner, &[], tag).is_ok());
+        if !sealed {
             inner.fill(0);
             return Err(self.broken());
         }
