@@ -210,6 +210,7 @@ fn main() {
             group,
             suite,
             root: &pki().root.certificate,
+            hibernate_after: None,
         };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..rounds {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::{
     CertificateDer, ClientConfig, Identity, NamedGroup, Roots, ServerConfig, ServerName,
@@ -22,6 +23,8 @@ pub(crate) struct Choice {
     pub(crate) suite: portcullis::suite::CipherSuite,
     /// What the clients trust; another process may be the server.
     pub(crate) root: &'static CertificateDer<'static>,
+    /// For the stacks that have it.
+    pub(crate) hibernate_after: Option<Duration>,
 }
 
 /// A TLS stack, configured.
@@ -56,9 +59,15 @@ impl Stack for Portcullis {
         let leaf = &pki.ecdsa_p256;
         let identity = Identity::from_der(leaf.chain.clone(), &leaf.key).expect("an identity");
         let server = ServerConfig::builder().identity(identity).build();
+        let mut connector = TlsConnector::new(client.expect("a client"));
+        let mut acceptor = TlsAcceptor::new(server.expect("a server"));
+        if let Some(after) = choice.hibernate_after {
+            connector = connector.hibernate_after(after);
+            acceptor = acceptor.hibernate_after(after);
+        }
         Self {
-            connector: TlsConnector::new(client.expect("a client")),
-            acceptor: TlsAcceptor::new(server.expect("a server")),
+            connector,
+            acceptor,
         }
     }
 

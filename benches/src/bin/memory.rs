@@ -39,6 +39,9 @@ const AT_A_TIME: usize = 16;
 /// What a transfer moves in each direction.
 const TRANSFER: usize = 1024 * 1024;
 
+/// How long connections have to be idle.
+const HIBERNATE_AFTER: Duration = Duration::from_secs(1);
+
 /// No TLS: what a connection costs anyhow.
 struct Plain;
 
@@ -67,6 +70,8 @@ enum State {
     Idle,
     /// After a transfer both ways.
     Moved,
+    /// After a transfer and `hibernate_after`; only where there is such a thing.
+    Hibernated,
     /// The client has connected and says nothing.
     Silent,
     /// The client has sent half of a ClientHello.
@@ -74,7 +79,22 @@ enum State {
 }
 
 impl State {
-    const ALL: [Self; 4] = [Self::Idle, Self::Moved, Self::Silent, Self::HalfHello];
+    const ALL: [Self; 5] = [
+        Self::Idle,
+        Self::Moved,
+        Self::Hibernated,
+        Self::Silent,
+        Self::HalfHello,
+    ];
+
+    /// Whether a stack has this state: without TLS half a hello is data.
+    fn is_of(self, stack: &str) -> bool {
+        match self {
+            Self::Hibernated => stack == Portcullis::NAME,
+            Self::HalfHello => stack != Plain::NAME,
+            _ => true,
+        }
+    }
 
     fn is_half_open(self) -> bool {
         matches!(self, Self::Silent | Self::HalfHello)
@@ -92,11 +112,12 @@ fn connections() -> usize {
     wanted.and_then(|text| text.parse().ok()).unwrap_or(5_000)
 }
 
-fn choice(root: &'static CertificateDer<'static>) -> Choice {
+fn choice(root: &'static CertificateDer<'static>, state: State) -> Choice {
     Choice {
         group: NamedGroup::X25519,
         suite: CipherSuite::TLS_AES_128_GCM_SHA256,
         root,
+        hibernate_after: (state == State::Hibernated).then_some(HIBERNATE_AFTER),
     }
 }
 
@@ -154,9 +175,9 @@ fn say(what: impl std::fmt::Display) {
     io::stdout().flush().expect("a reader");
 }
 
-async fn server<S: Stack + 'static>() -> io::Result<()> {
+async fn server<S: Stack + 'static>(state: State) -> io::Result<()> {
     let root = &pki().root;
-    let stack = Rc::new(S::new(choice(&root.certificate)));
+    let stack = Rc::new(S::new(choice(&root.certificate, state)));
     // More than are opened at once while the acceptor is busy.
     let socket = tokio::net::TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
@@ -204,7 +225,7 @@ async fn client<S: Stack + 'static>(
     root: &str,
 ) -> io::Result<()> {
     let root = CertificateDer::from_pem_file(root).expect("the server's root");
-    let choice = choice(Box::leak(Box::new(root)));
+    let choice = choice(Box::leak(Box::new(root)), state);
     let stack = Rc::new(S::new(choice));
     let mut hello = client_hello(choice).await;
     hello.truncate(hello.len() / 2);
@@ -225,7 +246,7 @@ async fn client<S: Stack + 'static>(
             let stack = Rc::clone(&stack);
             tokio::task::spawn_local(async move {
                 let mut stream = stack.connect(io).await.expect("connected");
-                if state == State::Moved {
+                if matches!(state, State::Moved | State::Hibernated) {
                     transfer(&mut stream).await.expect("moved");
                 }
                 drop(turn);
@@ -308,7 +329,7 @@ impl Drop for Role {
 
 /// Bytes for each connection of the server and of the client.
 fn measure(stack: &str, state: State) -> (f64, f64) {
-    let mut server = Role::start(&["server", stack]);
+    let mut server = Role::start(&["server", stack, &format!("{state:?}")]);
     let (address, root) = (server.line(), server.line());
     let mut client = Role::start(&["client", stack, &format!("{state:?}"), &address, &root]);
     let mut seen = Vec::new();
@@ -316,6 +337,9 @@ fn measure(stack: &str, state: State) -> (f64, f64) {
         assert_eq!(client.line(), "opened", "the client failed");
         // For the server to have taken what was sent last.
         std::thread::sleep(Duration::from_millis(500));
+        if state == State::Hibernated {
+            std::thread::sleep(HIBERNATE_AFTER * 2);
+        }
         server.tell();
         assert_eq!(server.number(), open, "the server lost connections");
         client.tell();
@@ -333,7 +357,7 @@ fn run<S: Stack + 'static>(arguments: &[&str]) {
         .expect("a runtime");
     let ran = LocalSet::new().block_on(&runtime, async {
         match arguments {
-            ["server"] => server::<S>().await,
+            ["server", state] => server::<S>(State::named(state).expect("a state")).await,
             ["client", state, address, root] => {
                 let state = State::named(state).expect("a state");
                 client::<S>(state, address.parse().expect("an address"), root).await
@@ -363,11 +387,7 @@ fn main() {
     };
     println!("| bytes of resident memory for each connection | server | client |\n|---|---|---|");
     for stack in stacks {
-        for state in State::ALL {
-            if *stack == Plain::NAME && state == State::HalfHello {
-                // Without TLS it is data.
-                continue;
-            }
+        for state in State::ALL.into_iter().filter(|state| state.is_of(stack)) {
             let (server, client) = measure(stack, state);
             match state.is_half_open() {
                 true => println!("| {stack}, {state:?} | {server:.0} | |"),

@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use portcullis_core::question::{Answer, Question};
 use portcullis_core::{AlertDescription, Connection, Event, Handshake, Reason, Stage, Step};
@@ -54,6 +55,7 @@ pub(crate) struct Finished<IO> {
     pub(crate) connection: Connection,
     pub(crate) received: Flow,
     pub(crate) sent: Flow,
+    pub(crate) hibernate_after: Option<Duration>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
@@ -153,6 +155,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     connection,
                     received,
                     sent,
+                    hibernate_after: self.conduct.hibernate_after,
                 })
             }
             Err(error) => Err(HandshakeError::new(error.into(), Some(io), Vec::new())),

@@ -51,6 +51,20 @@ impl Keys {
         self.key = None;
     }
 
+    /// Whether no cipher is set up.
+    pub(super) fn is_hibernating(&self) -> bool {
+        self.key.is_none()
+    }
+
+    /// Hands the cipher out; it comes back, or is set up again.
+    pub(super) fn take_cipher(&mut self) -> Option<AeadKey> {
+        self.key.take()
+    }
+
+    pub(super) fn put_cipher(&mut self, key: AeadKey) {
+        self.key = Some(key);
+    }
+
     /// Goes on to the next secret (§7.2).
     pub(super) fn update(&mut self) {
         let generation = self.generation.saturating_add(1);

@@ -225,6 +225,12 @@ impl Reader {
         self.keys.hibernate();
     }
 
+    /// Whether no cipher is set up: before the first record, and since
+    /// [`hibernate`](Self::hibernate).
+    pub fn is_hibernating(&self) -> bool {
+        self.keys.is_hibernating()
+    }
+
     /// Whether the peer has sent close_notify.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)

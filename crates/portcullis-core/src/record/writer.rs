@@ -11,6 +11,7 @@ use super::keys::Keys;
 use super::size::RecordSize;
 use super::{HEADER, Mailbox, TAG, alert};
 use crate::alert::AlertDescription;
+use crate::crypto::aead::AeadKey;
 use crate::error::{Abort, Direction, Error, Misuse, Reason, Stage};
 use crate::wire::{ContentType, HandshakeType, KeyUpdateRequest};
 
@@ -45,6 +46,19 @@ pub struct Writer {
     bytes: u64,
     state: State,
     mailbox: Arc<Mailbox>,
+}
+
+/// The cipher of a [`Writer`] while it is kept elsewhere.
+pub struct ParkedCipher {
+    key: AeadKey,
+    generation: u64,
+    owner: Arc<Mailbox>,
+}
+
+impl core::fmt::Debug for ParkedCipher {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ParkedCipher(..)")
+    }
 }
 
 #[derive(Debug)]
@@ -262,6 +276,30 @@ impl Writer {
     /// costs two derivations from the traffic secret.
     pub fn hibernate(&mut self) {
         self.keys.hibernate();
+    }
+
+    /// Whether no cipher is set up: before the first record, and since
+    /// [`hibernate`](Self::hibernate).
+    pub fn is_hibernating(&self) -> bool {
+        self.keys.is_hibernating()
+    }
+
+    /// Takes the cipher out, so that somebody else can drop it while this half is not used. Given
+    /// back or not, the writer goes on as before.
+    pub fn park(&mut self) -> Option<ParkedCipher> {
+        Some(ParkedCipher {
+            key: self.keys.take_cipher()?,
+            generation: self.keys.generation,
+            owner: Arc::clone(&self.mailbox),
+        })
+    }
+
+    /// Puts back what [`park`](Self::park) has taken out. The cipher of another connection, or of
+    /// a key that was updated since, is dropped.
+    pub fn unpark(&mut self, cipher: ParkedCipher) {
+        if Arc::ptr_eq(&cipher.owner, &self.mailbox) && cipher.generation == self.keys.generation {
+            self.keys.put_cipher(cipher.key);
+        }
     }
 
     /// What this half shares with its reader.

@@ -1,6 +1,7 @@
 //! Two ends over fixed secrets, no handshake.
 
 mod data_path;
+mod hibernation;
 mod incoming;
 mod key_update;
 mod outgoing;
