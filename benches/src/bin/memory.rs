@@ -132,19 +132,28 @@ fn resident() -> usize {
 async fn hold<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<()> {
     let mut first = [0; 16];
     loop {
-        let mut received = stream.read(&mut first).await?;
+        let received = stream.read(&mut first).await?;
         if received == 0 {
             return Ok(());
         }
-        let mut buffer = vec![0; 64 * 1024];
-        while received < TRANSFER {
-            received += stream.read(&mut buffer).await?;
-        }
-        for _ in 0..TRANSFER / buffer.len() {
-            stream.write_all(&buffer).await?;
-        }
-        stream.flush().await?;
+        // Boxed: the task is measured while it waits.
+        Box::pin(answer(stream, received)).await?;
     }
+}
+
+/// A transfer of which `received` bytes have come.
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    mut received: usize,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    while received < TRANSFER {
+        received += stream.read(&mut buffer).await?;
+    }
+    for _ in 0..TRANSFER / buffer.len() {
+        stream.write_all(&buffer).await?;
+    }
+    stream.flush().await
 }
 
 /// The other end of a transfer.
@@ -247,7 +256,7 @@ async fn client<S: Stack + 'static>(
             tokio::task::spawn_local(async move {
                 let mut stream = stack.connect(io).await.expect("connected");
                 if matches!(state, State::Moved | State::Hibernated) {
-                    transfer(&mut stream).await.expect("moved");
+                    Box::pin(transfer(&mut stream)).await.expect("moved");
                 }
                 drop(turn);
                 hold(&mut stream).await

@@ -46,7 +46,8 @@ pub(crate) struct ReadHalfState {
 #[derive(Clone, Debug)]
 pub(crate) enum End {
     Closed,
-    Failed(Error),
+    /// Boxed: hardly any connection has one.
+    Failed(Box<Error>),
 }
 
 /// Where plaintext goes.
@@ -249,7 +250,7 @@ impl ReadHalfState {
 
     fn ended(&self) -> Result<(), Error> {
         match &self.end {
-            Some(End::Failed(error)) => Err(error.clone()),
+            Some(End::Failed(error)) => Err((**error).clone()),
             Some(End::Closed) | None => Ok(()),
         }
     }
@@ -284,7 +285,7 @@ impl ReadHalfState {
             let count = match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
                 Ok(()) => buf.filled().len(),
                 Err(error) => {
-                    self.end = Some(End::Failed(Error::io(error, Stage::Connected)));
+                    self.end = Some(End::Failed(Box::new(Error::io(error, Stage::Connected))));
                     return Poll::Ready(());
                 }
             };
@@ -333,7 +334,7 @@ impl ReadHalfState {
             match opened {
                 Ok(false) => {}
                 Ok(true) => self.end = Some(End::Closed),
-                Err(error) => self.end = Some(End::Failed(error.into())),
+                Err(error) => self.end = Some(End::Failed(Box::new(error.into()))),
             }
         }
         used
@@ -401,7 +402,7 @@ impl ReadHalfState {
     fn on_eof(&mut self) {
         self.end = Some(match (self.reader.eof(), self.eof_policy) {
             (Ok(()), _) | (Err(_), EofPolicy::Lenient) => End::Closed,
-            (Err(error), EofPolicy::Strict) => End::Failed(error.into()),
+            (Err(error), EofPolicy::Strict) => End::Failed(Box::new(error.into())),
         });
     }
 }

@@ -22,7 +22,8 @@ pub(crate) struct WriteHalfState {
     out: Backlog,
     unflushed: bool,
     closing: Closing,
-    failed: Option<Error>,
+    /// Boxed: hardly any connection has one.
+    failed: Option<Box<Error>>,
     /// Who waits for `out` to become empty or to be flushed, when someone else does that.
     blocked: Option<Waker>,
     sent: Flow,
@@ -99,7 +100,7 @@ impl WriteHalfState {
     }
 
     pub(crate) fn failure(&self) -> Option<&Error> {
-        self.failed.as_ref()
+        self.failed.as_deref()
     }
 
     /// Seals and writes from the start of `data`; returns how many bytes of it were taken.
@@ -288,7 +289,7 @@ impl WriteHalfState {
 
     fn check(&self) -> Result<(), Error> {
         match &self.failed {
-            Some(error) => Err(error.clone()),
+            Some(error) => Err((**error).clone()),
             None => Ok(()),
         }
     }
@@ -405,7 +406,7 @@ impl WriteHalfState {
         if let Some(waker) = self.blocked.take() {
             waker.wake();
         }
-        self.failed.get_or_insert(error).clone()
+        (**self.failed.get_or_insert_with(|| Box::new(error))).clone()
     }
 }
 

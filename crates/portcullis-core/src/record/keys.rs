@@ -19,7 +19,7 @@ pub(super) struct Keys {
     /// Records until the cipher's limit is reached (§5.5).
     pub(super) left: u64,
     /// How many times the secret was updated: the N of `application_traffic_secret_N`.
-    pub(super) generation: u64,
+    pub(super) generation: u32,
 }
 
 impl Keys {

@@ -67,7 +67,7 @@ pub struct Reader {
     /// `keys.left` is 0 as well when no record may be opened any more: the one thing to look
     /// at per record.
     pub(super) keys: Keys,
-    inner_limit: usize,
+    inner_limit: u16,
     idle: Idle,
     post_handshake: PostHandshake,
     /// Whether the peer was asked to update this key because it is worn out.
@@ -93,7 +93,8 @@ impl Reader {
     ) -> Self {
         Self {
             keys,
-            inner_limit,
+            // No limit is above that of the protocol, 2^14 + 1.
+            inner_limit: u16::try_from(inner_limit).unwrap_or(u16::MAX),
             idle: Idle::default(),
             post_handshake: PostHandshake::new(role, max_handshake_size),
             asked_for_update: false,
@@ -257,7 +258,7 @@ impl Reader {
 
     /// How many KeyUpdates of the peer were seen: the N of `application_traffic_secret_N`.
     pub fn key_generation(&self) -> u64 {
-        self.keys.generation
+        self.keys.generation.into()
     }
 
     /// How many records were opened under the current key: the next sequence number.
@@ -272,11 +273,11 @@ impl Reader {
         let body = usize::from(u16::from_be_bytes([high, low]));
         let inner = body.wrapping_sub(TAG);
         if (typ, major, minor) == (ContentType::APPLICATION_DATA.0, 3, 3)
-            && inner <= self.inner_limit
+            && inner <= self.inner_limit.into()
         {
             return Ok(inner);
         }
-        Err(wrong_header(head, self.inner_limit))
+        Err(wrong_header(head, self.inner_limit.into()))
     }
 
     /// Checks that `record` is one record, no less and no more.

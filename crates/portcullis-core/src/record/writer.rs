@@ -51,7 +51,7 @@ pub struct Writer {
 /// The cipher of a [`Writer`] while it is kept elsewhere.
 pub struct ParkedCipher {
     key: AeadKey,
-    generation: u64,
+    generation: u32,
     owner: Arc<Mailbox>,
 }
 
@@ -322,7 +322,7 @@ impl Writer {
 
     /// How many times the key was updated: the N of `application_traffic_secret_N`.
     pub fn key_generation(&self) -> u64 {
-        self.keys.generation
+        self.keys.generation.into()
     }
 
     /// How many records were sealed under the current key: the next sequence number.
