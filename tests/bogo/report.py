@@ -4,8 +4,10 @@
     report.py RESULTS.json [--check] [--update]
 
 --check   fails when a test of baseline.tsv does not pass, when a test fails that is not in
-          known-failures.tsv, or when one that is there passes.
---update  writes baseline.tsv: the names of all tests that pass.
+          known-failures.tsv, when one of the core tests of TLS 1.3 does not pass and is not in
+          exceptions.tsv with a reason, or when one that is in either of these passes.
+--update  writes baseline.tsv, the names of all tests that pass, and exceptions.tsv, where the
+          reason of a new entry is left to be filled in.
 """
 
 import json
@@ -17,6 +19,8 @@ HERE = Path(__file__).parent
 OUTCOMES = ("pass", "fail", "unimplemented", "disabled")
 VERSIONS = {"3": "1.3", "2": "1.2", "1": "1.1", "0": "1.0", "s": "SSL 3", "m": "several", "-": "none"}
 TRANSPORTS = {"t": "TLS", "d": "DTLS", "q": "QUIC"}
+# The reason in exceptions.tsv that takes a test out of the set.
+OLDER = "older-version"
 # Not built yet; everything else of TLS 1.3 over TCP has to pass.
 LATER = {
     "Raw public keys",
@@ -79,14 +83,69 @@ def names_of(path):
 
 
 def due(fact):
-    """TLS 1.3 over TCP, core, outside what comes later."""
+    """Core, over TCP, of TLS 1.3 or of no version in particular, outside what comes later."""
     transport, version, theme, _, core = fact
-    if transport != "TLS" or not core or theme in LATER or version not in ("1.3", "several", "none"):
-        return None
-    return "due now, version 1.3" if version == "1.3" else "due now, several versions or none named"
+    return transport == "TLS" and core and theme not in LATER and version in ("1.3", "several", "none")
 
 
-def check(outcome):
+def read_exceptions():
+    """The text of each reason, and the reason of each test."""
+    reasons, tests = {}, {}
+    for line in (HERE / "exceptions.tsv").read_text().splitlines():
+        fields = line.split("\t")
+        if fields[0] == "reason":
+            reasons[fields[1]] = fields[2]
+        elif not line.startswith("#"):
+            tests[fields[0]] = fields[1]
+    return reasons, tests
+
+
+def core_set(outcome, tests):
+    """Prints how the core tests of TLS 1.3 ended, and why those that do not pass do not."""
+    reasons, exceptions = read_exceptions()
+    rows, why = {}, Counter()
+    for name, word in outcome.items():
+        if name not in tests or not due(tests[name]):
+            continue
+        reason = exceptions.get(name, "no reason given")
+        if word != "pass":
+            why[reason] += 1
+        if reason == OLDER:
+            label = "not of the set: needs a version below 1.3"
+        else:
+            label = "version 1.3" if tests[name][1] == "1.3" else "several versions or none, nothing below 1.3"
+            rows.setdefault("the set", Counter())[word] += 1
+        rows.setdefault("  " + label, Counter())[word] += 1
+    table("core TLS 1.3 over TCP", rows)
+    for reason, count in why.most_common():
+        print(f"{count:>6} {reason}: {reasons.get(reason, '')}")
+
+
+def check_exceptions(outcome, tests):
+    reasons, exceptions = read_exceptions()
+    for name, word in sorted(outcome.items()):
+        if name in exceptions and word == "pass":
+            yield f"{name}: passes; take it out of exceptions.tsv"
+        elif name not in exceptions and word != "pass" and name in tests and due(tests[name]):
+            yield f"{name}: is a core test of TLS 1.3, does not pass, and is not in exceptions.tsv"
+    for name, reason in exceptions.items():
+        if name not in tests or not due(tests[name]):
+            yield f"{name}: is in exceptions.tsv and no core test of TLS 1.3"
+        if reason not in reasons:
+            yield f"{name}: exceptions.tsv gives no reason ({reason})"
+
+
+def update_exceptions(outcome, tests):
+    path = HERE / "exceptions.tsv"
+    head = [line for line in path.read_text().splitlines() if line.startswith(("#", "reason\t"))]
+    _, exceptions = read_exceptions()
+    left = sorted(name for name, word in outcome.items() if word != "pass" and name in tests and due(tests[name]))
+    lines = [f"{name}\t{exceptions.get(name, '?')}" for name in left]
+    path.write_text("\n".join(head + lines) + "\n")
+    print(f"exceptions.tsv: {len(lines)} tests")
+
+
+def check(outcome, tests):
     baseline, known = names_of("baseline.tsv"), names_of("known-failures.tsv")
     bad = []
     for name, word in sorted(outcome.items()):
@@ -96,6 +155,7 @@ def check(outcome):
             bad.append(f"{name}: fails and is not in known-failures.tsv")
         elif word == "pass" and name in known:
             bad.append(f"{name}: passes; take it out of known-failures.tsv")
+    bad.extend(check_exceptions(outcome, tests))
     for line in bad:
         print(f"WORSE: {line}")
     print(f"\ncheck: {len(bad)} complaints, {len(baseline)} tests in the baseline, {len(known)} known failures")
@@ -108,7 +168,7 @@ def main():
     outcome = outcomes(path, tests)
     table("applicable, by theme", group(outcome, tests, lambda fact: fact[2] if fact[3] == "A" else None))
     table("applicable, by version", group(outcome, tests, lambda fact: f"{fact[0]} {fact[1]}" if fact[3] == "A" else None))
-    table("core TLS 1.3 over TCP", group(outcome, tests, due))
+    core_set(outcome, tests)
     labels = {"A": "applicable", "P": "private to BoringSSL", "O": "optional"}
     table("by class", group(outcome, tests, lambda fact: labels.get(fact[3], fact[2])))
     table("whole suite", group(outcome, tests, lambda fact: "all tests"))
@@ -123,7 +183,8 @@ def main():
         text = "# The tests that pass, one a line; written by tests/bogo/run.sh --update.\n"
         (HERE / "baseline.tsv").write_text(text + "\n".join(passed) + "\n")
         print(f"\nbaseline.tsv: {len(passed)} tests")
-    return 0 if "--check" not in options or check(outcome) else 1
+        update_exceptions(outcome, tests)
+    return 0 if "--check" not in options or check(outcome, tests) else 1
 
 
 sys.exit(main())

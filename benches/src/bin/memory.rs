@@ -10,27 +10,21 @@
 //! connections are open, so that what belongs to thread and process is not counted, and again
 //! with 5,000 more; the difference is divided by 5,000.
 
-#[allow(dead_code, reason = "the other program uses the rest")]
-#[path = "../stack.rs"]
-mod stack;
-
-use std::cell::Cell;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use portcullis::pki_types::pem::PemObject as _;
-use portcullis::suite::CipherSuite;
-use portcullis::{CertificateDer, NamedGroup};
-use portcullis_tests::pki::pki;
+use portcullis_benches::job::Choice;
+use portcullis_benches::pki::Pki;
+use portcullis_benches::stack::Stack;
+use portcullis_benches::stacks::{Plain, Portcullis, Rustls};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::LocalSet;
-
-use stack::{Choice, Portcullis, Rustls, Stack, Transport};
 
 /// Connections that are there before the first look.
 const WARM_UP: usize = 200;
@@ -41,27 +35,6 @@ const TRANSFER: usize = 1024 * 1024;
 
 /// How long connections have to be idle.
 const HIBERNATE_AFTER: Duration = Duration::from_secs(1);
-
-/// No TLS: what a connection costs anyhow.
-struct Plain;
-
-impl Stack for Plain {
-    type Client<IO: Transport> = IO;
-    type Server<IO: Transport> = IO;
-    const NAME: &'static str = "plain";
-
-    fn new(_: Choice) -> Self {
-        Self
-    }
-
-    async fn connect<IO: Transport>(&self, io: IO) -> io::Result<IO> {
-        Ok(io)
-    }
-
-    async fn accept<IO: Transport>(&self, io: IO) -> io::Result<IO> {
-        Ok(io)
-    }
-}
 
 /// In which state connections are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,13 +85,15 @@ fn connections() -> usize {
     wanted.and_then(|text| text.parse().ok()).unwrap_or(5_000)
 }
 
-fn choice(root: &'static CertificateDer<'static>, state: State) -> Choice {
-    Choice {
-        group: NamedGroup::X25519,
-        suite: CipherSuite::TLS_AES_128_GCM_SHA256,
-        root,
+/// A stack as it comes.
+fn stack<S: Stack>(folder: &str, state: State) -> S {
+    let pki = Pki::load(Path::new(folder)).expect("certificates");
+    let choice = Choice {
+        remember_chains: true,
         hibernate_after: (state == State::Hibernated).then_some(HIBERNATE_AFTER),
-    }
+        ..Choice::default()
+    };
+    S::new(&pki, choice).expect("a stack")
 }
 
 /// Bytes of this process in memory.
@@ -184,76 +159,69 @@ fn say(what: impl std::fmt::Display) {
     io::stdout().flush().expect("a reader");
 }
 
-async fn server<S: Stack + 'static>(state: State) -> io::Result<()> {
-    let root = &pki().root;
-    let stack = Rc::new(S::new(choice(&root.certificate, state)));
-    // More than are opened at once while the acceptor is busy.
-    let socket = tokio::net::TcpSocket::new_v4()?;
+async fn server<S: Stack>(stack: S) -> io::Result<()> {
+    let stack = Arc::new(stack);
+    let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    // Half-open connections come all at once.
     let listener: TcpListener = socket.listen(4096)?;
     say(listener.local_addr()?);
-    say(root.file.display());
-    let held = Rc::new(Cell::new(0_usize));
-    let count = Rc::clone(&held);
-    tokio::task::spawn_local(async move {
+    let held = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&held);
+    tokio::spawn(async move {
         while let Ok((io, _)) = listener.accept().await {
-            let (stack, count) = (Rc::clone(&stack), Rc::clone(&count));
-            tokio::task::spawn_local(async move {
-                count.set(count.get() + 1);
+            let (stack, count) = (Arc::clone(&stack), Arc::clone(&count));
+            tokio::spawn(async move {
+                count.fetch_add(1, Ordering::Relaxed);
                 if let Ok(mut stream) = stack.accept(io).await {
                     let _ = hold(&mut stream).await;
                 }
-                count.set(count.get() - 1);
+                count.fetch_sub(1, Ordering::Relaxed);
             });
         }
     });
-    loop {
-        if told().await.is_empty() {
-            return Ok(());
-        }
-        say(held.get());
+    while !told().await.is_empty() {
+        say(held.load(Ordering::Relaxed));
         say(resident());
     }
+    Ok(())
 }
 
-/// What a client sends first.
-async fn client_hello(choice: Choice) -> Vec<u8> {
-    let stack = Portcullis::new(choice);
+/// The first half of what a client sends first.
+async fn half_hello(folder: &str, state: State) -> Vec<u8> {
+    let stack: Portcullis = stack(folder, state);
     let (client, mut server) = tokio::io::duplex(64 * 1024);
     let mut hello = vec![0; 64 * 1024];
     tokio::select! {
-        length = server.read(&mut hello) => hello.truncate(length.expect("a hello")),
+        length = server.read(&mut hello) => hello.truncate(length.expect("a hello") / 2),
         _ = stack.connect(client) => unreachable!("there is no server"),
     }
     hello
 }
 
-async fn client<S: Stack + 'static>(
+async fn client<S: Stack>(
+    stack: S,
     state: State,
     server: SocketAddr,
-    root: &str,
+    half_hello: &[u8],
 ) -> io::Result<()> {
-    let root = CertificateDer::from_pem_file(root).expect("the server's root");
-    let choice = choice(Box::leak(Box::new(root)), state);
-    let stack = Rc::new(S::new(choice));
-    let mut hello = client_hello(choice).await;
-    hello.truncate(hello.len() / 2);
+    let stack = Arc::new(stack);
     let mut half_open = Vec::new();
     for count in [WARM_UP, connections()] {
-        let turns = Rc::new(Semaphore::new(AT_A_TIME));
+        let turns = Arc::new(Semaphore::new(AT_A_TIME));
         for _ in 0..count {
-            let turn = Rc::clone(&turns).acquire_owned_local().await;
+            let turn = Arc::clone(&turns).acquire_owned().await;
             let mut io = TcpStream::connect(server).await?;
             io.set_nodelay(true)?;
             if state.is_half_open() {
                 if state == State::HalfHello {
-                    io.write_all(&hello).await?;
+                    io.write_all(half_hello).await?;
                 }
                 half_open.push(io);
                 continue;
             }
-            let stack = Rc::clone(&stack);
-            tokio::task::spawn_local(async move {
+            let stack = Arc::clone(&stack);
+            tokio::spawn(async move {
                 let mut stream = stack.connect(io).await.expect("connected");
                 if matches!(state, State::Moved | State::Hibernated) {
                     Box::pin(transfer(&mut stream)).await.expect("moved");
@@ -269,26 +237,6 @@ async fn client<S: Stack + 'static>(
         told().await;
     }
     Ok(())
-}
-
-/// A turn of a semaphore in an `Rc`.
-struct Turn(Rc<Semaphore>);
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.0.add_permits(1);
-    }
-}
-
-trait AcquireLocal {
-    async fn acquire_owned_local(self) -> Turn;
-}
-
-impl AcquireLocal for Rc<Semaphore> {
-    async fn acquire_owned_local(self) -> Turn {
-        self.acquire().await.expect("it is not closed").forget();
-        Turn(self)
-    }
 }
 
 /// A process of this program, and its two ends.
@@ -337,10 +285,11 @@ impl Drop for Role {
 }
 
 /// Bytes for each connection of the server and of the client.
-fn measure(stack: &str, state: State) -> (f64, f64) {
-    let mut server = Role::start(&["server", stack, &format!("{state:?}")]);
-    let (address, root) = (server.line(), server.line());
-    let mut client = Role::start(&["client", stack, &format!("{state:?}"), &address, &root]);
+fn measure(stack: &str, state: State, folder: &str) -> (f64, f64) {
+    let state_name = format!("{state:?}");
+    let mut server = Role::start(&[folder, stack, &state_name]);
+    let address = server.line();
+    let mut client = Role::start(&[folder, stack, &state_name, &address]);
     let mut seen = Vec::new();
     for open in [WARM_UP, WARM_UP + connections()] {
         assert_eq!(client.line(), "opened", "the client failed");
@@ -359,49 +308,55 @@ fn measure(stack: &str, state: State) -> (f64, f64) {
     (each(seen[0].0, seen[1].0), each(seen[0].1, seen[1].1))
 }
 
-fn run<S: Stack + 'static>(arguments: &[&str]) {
+/// One role of a measurement: a server, or the client of a server at an address.
+fn run<S: Stack>(folder: &str, state: &str, server_address: Option<&&str>) -> io::Result<()> {
+    let state = State::named(state).expect("a state");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-        .expect("a runtime");
-    let ran = LocalSet::new().block_on(&runtime, async {
-        match arguments {
-            ["server", state] => server::<S>(State::named(state).expect("a state")).await,
-            ["client", state, address, root] => {
-                let state = State::named(state).expect("a state");
-                client::<S>(state, address.parse().expect("an address"), root).await
+        .build()?;
+    let stack: S = stack(folder, state);
+    runtime.block_on(async {
+        match server_address {
+            None => server(stack).await,
+            Some(address) => {
+                let half_hello = half_hello(folder, state).await;
+                let address = address.parse().expect("an address");
+                client(stack, state, address, &half_hello).await
             }
-            _ => unreachable!("only this program starts its roles"),
         }
-    });
-    ran.expect("the role ran");
+    })
 }
 
-fn main() {
+fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if let [role @ ("server" | "client"), stack, rest @ ..] = arguments.as_slice() {
-        let rest = [&[*role], rest].concat();
-        match *stack {
-            Plain::NAME => run::<Plain>(&rest),
-            Portcullis::NAME => run::<Portcullis>(&rest),
-            Rustls::NAME => run::<Rustls>(&rest),
-            other => panic!("there is no stack {other}"),
-        }
-        return;
+    if let [folder, stack, state, rest @ ..] = arguments.as_slice()
+        && State::named(state).is_some()
+    {
+        return match *stack {
+            Plain::NAME => run::<Plain>(folder, state, rest.first()),
+            Rustls::NAME => run::<Rustls>(folder, state, rest.first()),
+            _ => run::<Portcullis>(folder, state, rest.first()),
+        };
     }
     let stacks = match arguments.as_slice() {
         [] => &[Plain::NAME, Rustls::NAME, Portcullis::NAME],
         named => named,
     };
+    let folder = tempfile::tempdir()?;
+    Pki::generate()
+        .map_err(io::Error::other)?
+        .store(folder.path())?;
+    let folder = folder.path().to_str().expect("a path in UTF-8");
     println!("| bytes of resident memory for each connection | server | client |\n|---|---|---|");
     for stack in stacks {
         for state in State::ALL.into_iter().filter(|state| state.is_of(stack)) {
-            let (server, client) = measure(stack, state);
+            let (server, client) = measure(stack, state, folder);
             match state.is_half_open() {
                 true => println!("| {stack}, {state:?} | {server:.0} | |"),
                 false => println!("| {stack}, {state:?} | {server:.0} | {client:.0} |"),
             }
         }
     }
+    Ok(())
 }

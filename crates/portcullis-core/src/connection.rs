@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use rustls_pki_types::{ServerName, UnixTime};
 
-use crate::config::{ClientConfig, ServerConfig};
+use crate::config::{ClientConfig, Policy, ServerConfig};
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
 use crate::handshake::{Cx, Next, Outcome, State};
@@ -78,12 +78,7 @@ impl Handshake {
     }
 
     fn new_client(config: &ClientConfig, random: Random) -> Self {
-        Self::new(
-            Role::Client,
-            config.0.policy.max_handshake_size,
-            config.0.policy.observe_messages,
-            random,
-        )
+        Self::new(Role::Client, &config.0.policy, random)
     }
 
     fn start_client(
@@ -102,20 +97,17 @@ impl Handshake {
     }
 
     pub(crate) fn server_with_random(config: ServerConfig, random: Random) -> Self {
-        let mut this = Self::new(
-            Role::Server,
-            config.0.policy.max_handshake_size,
-            config.0.policy.observe_messages,
-            random,
-        );
+        let mut this = Self::new(Role::Server, &config.0.policy, random);
         this.state = Some(crate::handshake::server::start(config.0));
         this
     }
 
-    fn new(role: Role, max_handshake_size: usize, observe: bool, random: Random) -> Self {
+    fn new(role: Role, policy: &Policy, random: Random) -> Self {
+        let mut incoming = Incoming::new(role, policy.max_handshake_size);
+        incoming.set_strict_alert_levels(policy.strict_alert_levels);
         Self {
             state: None,
-            incoming: Incoming::new(role, max_handshake_size),
+            incoming,
             outgoing: Outgoing::new(role),
             random,
             events: VecDeque::new(),
@@ -124,7 +116,7 @@ impl Handshake {
             outcome: None,
             error: None,
             now: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
-            observe,
+            observe: policy.observe_messages,
             #[cfg(test)]
             tamper: None,
         }

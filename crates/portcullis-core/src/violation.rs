@@ -71,6 +71,7 @@ violations! {
     "alerts" {
         MalformedAlert => DECODE_ERROR, "§6", "the peer sent an alert that is not two bytes";
         UnknownAlertLevel => ILLEGAL_PARAMETER, "§6", "the peer sent an alert of an unknown level";
+        WrongAlertLevel => DECODE_ERROR, "§6", "the peer sent an alert that names an error at the level of a warning";
         TooManyWarnings => UNEXPECTED_MESSAGE, "§6", "the peer sent too many warning alerts";
     }
     "handshake messages" {
@@ -127,6 +128,7 @@ violations! {
     "ClientHello" {
         NotTls => UNEXPECTED_MESSAGE, "§5", "the peer does not speak TLS";
         UnsupportedVersion => PROTOCOL_VERSION, "§4.2.1", "the client offered no version that is enabled here";
+        InappropriateFallback => INAPPROPRIATE_FALLBACK, "RFC 7507 §3", "the client says that it fell back to fewer versions than it and this server can speak";
         LegacyVersionInClientHello => PROTOCOL_VERSION, "§4.1.2", "the client sent a legacy_version older than TLS 1.0";
         CompressionOffered => ILLEGAL_PARAMETER, "§4.1.2", "the client offered compression together with TLS 1.3";
         NoSharedCipherSuite => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no cipher suite that is enabled here";

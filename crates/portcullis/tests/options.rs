@@ -340,6 +340,34 @@ async fn chains_are_no_longer_than_allowed() {
 }
 
 #[tokio::test]
+async fn a_chain_seen_before_is_remembered_in_both_roles_unless_told_otherwise() {
+    // What is public of it: connections share the chain that is remembered.
+    let shared = |one: &Stream, other: &Stream| {
+        assert_eq!(one.peer_certificates(), other.peer_certificates());
+        std::ptr::eq(one.peer_certificates(), other.peer_certificates())
+    };
+    let (client_roots, identity) =
+        longer_chain("client.example", rcgen::ExtendedKeyUsagePurpose::ClientAuth);
+    let client = client().identity(identity);
+    let server = server().client_authentication(ClientAuthentication::Required(client_roots));
+    for (client, server, remembered) in [
+        (client.clone(), server.clone(), true),
+        (
+            client.remembered_signatures(0),
+            server.remembered_signatures(0),
+            false,
+        ),
+    ] {
+        let (client, server) = (client.build().unwrap(), server.build().unwrap());
+        let (client_one, server_one) = connect(client.clone(), server.clone()).await;
+        let rebuilt = client.to_builder().alpn(["x"]).build().unwrap();
+        let (client_two, server_two) = connect(rebuilt, server).await;
+        assert_eq!(shared(&client_one, &client_two), remembered);
+        assert_eq!(shared(&server_one, &server_two), remembered);
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_name_is_refused_or_not() {
     for refuse in [false, true] {
         let client = ClientConfig::dangerous_builder_without_verification();

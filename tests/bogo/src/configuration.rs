@@ -6,7 +6,7 @@ use portcullis_core::config::{
 };
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::x509::{Identity, Roots};
-use portcullis_core::{Handshake, NamedGroup, ProtocolVersion, SignatureScheme};
+use portcullis_core::{Handshake, Misuse, NamedGroup, ProtocolVersion, SignatureScheme};
 use rustls_pki_types::{DnsName, ServerName};
 
 use crate::Stop;
@@ -35,7 +35,7 @@ pub(crate) const NO_PROTOCOL: &[u8] = b"\x00none of yours";
 
 /// Builds the handshake.
 pub(crate) fn handshake(options: &Options, credentials: &[Credential]) -> Result<Handshake, Stop> {
-    if !options.allows(ProtocolVersion::TLS_1_3) {
+    if !options.allows(ProtocolVersion::TLS_1_3) && options.allows_any_version() {
         return Err(Stop::unimplemented("a test without TLS 1.3"));
     }
     if options.server {
@@ -51,6 +51,11 @@ macro_rules! common {
     ($builder:expr, $options:expr, $credentials:expr) => {{
         let options: &Options = $options;
         let mut builder = $builder
+            .versions(match options.allows(ProtocolVersion::TLS_1_3) {
+                true => ProtocolVersion::SUPPORTED,
+                false => &[],
+            })
+            .strict_alert_levels(true)
             .groups(match options.curves.as_slice() {
                 [] => GROUPS,
                 curves => curves,
@@ -62,7 +67,7 @@ macro_rules! common {
         builder = match options.verify_prefs.as_slice() {
             [] => builder.signature_schemes(VERIFY),
             prefs => {
-                let (schemes, certificate_schemes) = verify_prefs(prefs)?;
+                let (schemes, certificate_schemes) = verify_prefs(prefs);
                 builder
                     .signature_schemes(schemes)
                     .certificate_signature_schemes(certificate_schemes)
@@ -82,27 +87,40 @@ macro_rules! common {
 }
 
 /// Splits BoringSSL's one list into what may sign the handshake and what certificates.
-fn verify_prefs(
-    prefs: &[SignatureScheme],
-) -> Result<(Vec<SignatureScheme>, Vec<SignatureScheme>), Stop> {
-    let known = |list: &[SignatureScheme], scheme: &SignatureScheme| list.contains(scheme);
-    if let Some(scheme) = prefs.iter().find(|scheme| {
-        !known(SignatureScheme::TLS13_DEFAULT, scheme)
-            && !known(SignatureScheme::CERTIFICATE_ONLY, scheme)
-    }) {
-        return Err(Stop::unimplemented(format!("-verify-prefs {scheme}")));
+///
+/// SHA-1 is in neither, since no configuration of the core accepts it. PKCS#1 is for certificates
+/// alone (RFC 8446 §4.2.3). Where that leaves nothing for the handshake Ed25519 stands in: a
+/// configuration that could end no handshake cannot be built, and the runner avoids an empty list
+/// in the same way (`NoVerify-RSA_PKCS1_MD5_SHA1`).
+fn verify_prefs(prefs: &[SignatureScheme]) -> (Vec<SignatureScheme>, Vec<SignatureScheme>) {
+    let among = |lists: &[&[SignatureScheme]]| -> Vec<_> {
+        let wanted = prefs.iter().copied();
+        let mut all: Vec<_> = wanted
+            .filter(|scheme| lists.iter().any(|list| list.contains(scheme)))
+            .collect();
+        if all.is_empty() {
+            all.push(SignatureScheme::ED25519);
+        }
+        all
+    };
+    (
+        among(&[SignatureScheme::TLS13_DEFAULT]),
+        among(&[
+            SignatureScheme::TLS13_DEFAULT,
+            SignatureScheme::CERTIFICATE_ONLY,
+        ]),
+    )
+}
+
+/// What the core says against a configuration.
+fn misuse(options: &Options, misuse: &Misuse) -> Stop {
+    match options.allows_any_version() {
+        true => Stop::unimplemented(misuse.to_string()),
+        false => Stop::Failed {
+            token: Some(":NO_SUPPORTED_VERSIONS_ENABLED:"),
+            message: misuse.to_string(),
+        },
     }
-    let schemes: Vec<_> = prefs
-        .iter()
-        .copied()
-        .filter(|scheme| scheme.allowed_in_tls13_certificate_verify())
-        .collect();
-    if schemes.is_empty() {
-        return Err(Stop::unimplemented(
-            "-verify-prefs without a scheme of TLS 1.3",
-        ));
-    }
-    Ok((schemes, prefs.to_vec()))
 }
 
 fn identities(credentials: &[Credential]) -> impl Iterator<Item = Identity> + '_ {
@@ -127,6 +145,7 @@ fn asks_hello(options: &Options) -> bool {
     options.asynchronous
         || options.fail_early_callback
         || options.fail_ddos_callback
+        || options.select_empty_alpn
         || !options.expect.advertised_alpn.is_empty()
 }
 
@@ -147,6 +166,9 @@ fn cipher_suites(options: &Options) -> Result<Vec<CipherSuite>, Stop> {
 }
 
 fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig, Stop> {
+    if options.enable_ocsp_stapling {
+        return Err(Stop::unimplemented("-enable-ocsp-stapling of a client"));
+    }
     // The verdict comes from the shim, as from the callback of BoringSSL's.
     let builder = ClientConfig::dangerous_builder_without_verification();
     let builder: ClientConfigBuilder = common!(builder, options, credentials);
@@ -167,8 +189,10 @@ fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig,
         .server_name_indication(indication)
         .ask_verification(asks_verdict(options))
         .alpn(protocols(&options.advertise_alpn)?)
+        .accept_unoffered_alpn(options.allow_unknown_alpn_protos)
+        .fallback(options.fallback_scsv)
         .build()
-        .map_err(|misuse| Stop::unimplemented(misuse.to_string()))
+        .map_err(|error| misuse(options, &error))
 }
 
 fn asks_verdict(options: &Options) -> bool {
@@ -202,6 +226,16 @@ fn protocols(mut list: &[u8]) -> Result<Vec<Vec<u8>>, Stop> {
     Ok(protocols)
 }
 
+/// What an application gets that selects this protocol and no other.
+pub(crate) fn select_protocol(
+    config: &ServerConfig,
+    protocol: &[u8],
+) -> Result<ServerConfig, Misuse> {
+    config.to_builder().alpn([protocol]).build()
+}
+
+/// `-enable-ocsp-stapling` has no meaning here: it is clients that ask for a response, and the core
+/// does not ask clients for one (RFC 8446 §4.4.2.1 lets it).
 fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfig, Stop> {
     let mut builder: ServerConfigBuilder = common!(ServerConfig::builder(), options, credentials);
     if let Some(names) = &options.client_ca_list {
@@ -228,5 +262,5 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfig,
         .alpn(alpn)
         .retry_for_better_group(true)
         .build()
-        .map_err(|misuse| Stop::unimplemented(misuse.to_string()))
+        .map_err(|error| misuse(options, &error))
 }

@@ -4,6 +4,8 @@ use portcullis_core::SignatureScheme;
 use portcullis_core::question::ChooseIdentity;
 use portcullis_core::x509::{Identity, IdentityKey};
 
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::Stop;
@@ -13,8 +15,8 @@ use crate::options::{CredentialOptions, Options};
 pub(crate) struct Credential {
     /// What the core shows: the key in it is external when the shim signs.
     pub(crate) identity: Option<Identity>,
-    /// The same with its key.
-    signer: Identity,
+    /// The same with its key, if the key can be used.
+    signer: Result<Identity, String>,
     must_match_issuer: bool,
     /// DER-encoded Names of the issuers in the chain.
     issuers: Vec<Vec<u8>>,
@@ -42,26 +44,34 @@ fn load_one(
     let Some(cert_file) = &options.cert_file else {
         return Ok(None);
     };
-    let signer = Identity::from_pem_files(cert_file, options.key_file.as_deref())
-        .map_err(|error| Stop::unimplemented(format!("this credential: {error}")))?;
-    let identity = if options.signing_prefs.is_empty() && !delayed {
-        Some(signer.clone())
-    } else {
-        let external = |schemes: Vec<SignatureScheme>| {
-            Identity::with_external_key(signer.chain().to_vec(), schemes).ok()
-        };
-        let wanted = match options.signing_prefs.as_slice() {
-            [] => signer.key().schemes(),
-            prefs => prefs,
-        };
-        let fitting = wanted
-            .iter()
-            .copied()
-            .filter(|scheme| external(vec![*scheme]).is_some())
-            .collect();
-        external(fitting)
+    let signer = Identity::from_pem_files(cert_file, options.key_file.as_deref());
+    let chain = match &signer {
+        Ok(signer) => signer.chain().to_vec(),
+        // A key that cannot be used here may be used elsewhere: the core is told of an external
+        // one, and the test ends where it is asked for a signature.
+        Err(_) => CertificateDer::pem_file_iter(cert_file)
+            .and_then(Iterator::collect)
+            .map_err(|error| Stop::unimplemented(format!("this certificate: {error}")))?,
     };
-    let issuers = signer.chain().iter().map(|certificate| {
+    let external =
+        |schemes: Vec<SignatureScheme>| Identity::with_external_key(chain.clone(), schemes).ok();
+    let identity = match &signer {
+        Ok(signer) if options.signing_prefs.is_empty() && !delayed => Some(signer.clone()),
+        _ => {
+            let wanted = match (options.signing_prefs.as_slice(), &signer) {
+                ([], Ok(signer)) => signer.key().schemes(),
+                ([], Err(_)) => SignatureScheme::TLS13_DEFAULT,
+                (prefs, _) => prefs,
+            };
+            let fitting = wanted
+                .iter()
+                .copied()
+                .filter(|scheme| external(vec![*scheme]).is_some())
+                .collect();
+            external(fitting)
+        }
+    };
+    let issuers = chain.iter().map(|certificate| {
         X509Certificate::from_der(certificate)
             .map(|(_, certificate)| certificate.issuer().as_raw().to_vec())
             .unwrap_or_default()
@@ -69,16 +79,21 @@ fn load_one(
     Ok(Some(Credential {
         identity,
         issuers: issuers.collect(),
-        signer,
+        signer: signer.map_err(|misuse| misuse.to_string()),
         must_match_issuer: options.must_match_issuer,
         number,
     }))
 }
 
 impl Credential {
+    /// Why the key cannot be used, if it cannot.
+    pub(crate) fn unusable(&self) -> Option<&str> {
+        self.signer.as_ref().err().map(String::as_str)
+    }
+
     /// Signs as the scheme says.
     pub(crate) fn sign(&self, scheme: SignatureScheme, content: &[u8]) -> Option<Vec<u8>> {
-        match self.signer.key() {
+        match self.signer.as_ref().ok()?.key() {
             IdentityKey::Local(key) => key.sign(scheme, content).ok(),
             IdentityKey::External { .. } => None,
         }

@@ -16,7 +16,7 @@ use crate::Stop;
 use crate::credential::{self, Credential, Unfit};
 use crate::options::Options;
 use crate::transport::Transport;
-use crate::{older_version, token};
+use crate::{configuration, older_version, token};
 
 /// What a handshake left, and what the shim saw of it.
 pub(crate) struct Done {
@@ -172,6 +172,17 @@ impl<'a> Driver<'a> {
             let alert = AlertDescription::HANDSHAKE_FAILURE;
             return Ok(question.refuse(Refusal::new(alert, "-fail-early-callback")));
         }
+        if options.select_empty_alpn {
+            // The core does not take an empty name, so the application cannot go on.
+            return match configuration::select_protocol(question.config(), b"") {
+                Ok(_) => Err(Stop::failed("an empty protocol was selected")),
+                Err(misuse) => {
+                    self.refused = Some(":INVALID_ALPN_PROTOCOL:");
+                    let alert = AlertDescription::INTERNAL_ERROR;
+                    Ok(question.refuse(Refusal::new(alert, misuse.to_string())))
+                }
+            };
+        }
         if options.fail_ddos_callback {
             self.refused = Some(":CONNECTION_REJECTED:");
             let alert = AlertDescription::INTERNAL_ERROR;
@@ -222,8 +233,12 @@ impl<'a> Driver<'a> {
     fn on_sign(&mut self, question: Sign) -> Result<Answer, Stop> {
         std::thread::sleep(Duration::from_millis(self.options.private_key_delay_ms));
         let scheme: SignatureScheme = question.scheme();
-        let signature = credential::find(self.credentials, question.identity())
-            .and_then(|credential| credential.sign(scheme, question.content()));
+        let credential = credential::find(self.credentials, question.identity());
+        if let Some(why) = credential.and_then(Credential::unusable) {
+            return Err(Stop::unimplemented(format!("this credential: {why}")));
+        }
+        let signature =
+            credential.and_then(|credential| credential.sign(scheme, question.content()));
         match signature {
             Some(signature) => Ok(question.signature(signature)),
             None => Err(Stop::failed(format!("cannot sign with {scheme}"))),

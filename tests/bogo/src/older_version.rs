@@ -10,7 +10,7 @@ use portcullis_core::wire::{
 };
 use portcullis_core::{AlertDescription, Error, ProtocolVersion, Reason, Violation};
 
-use crate::options::Options;
+use crate::options::{EVERY_VERSION, Options};
 
 /// Whether `error` means that the peer wanted a version that the flags allow and nobody here
 /// speaks; `heard` is what the peer sent.
@@ -24,11 +24,12 @@ pub(crate) fn is_the_reason(error: &Error, heard: &[u8], options: &Options) -> b
                 | Violation::SelectedVersionNotOffered
                 | Violation::LegacyVersionInClientHello
         ),
-        // A server that wants an older version finds no suite of it in our hello.
-        Reason::AlertReceived(alert) => matches!(
-            *alert,
-            AlertDescription::PROTOCOL_VERSION | AlertDescription::HANDSHAKE_FAILURE
-        ),
+        // A server that wants an older version may also find no suite of it in our hello, as one
+        // of TLS 1.3 may: flags about versions say that the test is about those.
+        Reason::AlertReceived(alert) => {
+            *alert == AlertDescription::PROTOCOL_VERSION
+                || (*alert == AlertDescription::HANDSHAKE_FAILURE && options.limits_versions())
+        }
         _ => false,
     };
     let older =
@@ -40,17 +41,8 @@ pub(crate) fn is_the_reason(error: &Error, heard: &[u8], options: &Options) -> b
         Some(Ok((HandshakeType::CLIENT_HELLO, body))) => offered(body).iter().any(older),
         Some(Ok((HandshakeType::SERVER_HELLO, body))) => selected(body).iter().any(older),
         // The server had nothing to say to our hello but an alert.
-        _ => !options.server && every_version().iter().any(older),
+        _ => !options.server && EVERY_VERSION.iter().any(older),
     }
-}
-
-fn every_version() -> [ProtocolVersion; 4] {
-    [
-        ProtocolVersion::TLS_1_0,
-        ProtocolVersion::TLS_1_1,
-        ProtocolVersion::TLS_1_2,
-        ProtocolVersion::TLS_1_3,
-    ]
 }
 
 /// RFC 8446 §4.2.1: supported_versions, or legacy_version and all below.
@@ -61,7 +53,7 @@ fn offered(body: &[u8]) -> Vec<ProtocolVersion> {
     match hello.extensions.find::<SupportedVersions<'_>>() {
         Some(Ok(offered)) => offered.versions.iter().collect(),
         Some(Err(_)) => Vec::new(),
-        None => every_version()
+        None => EVERY_VERSION
             .into_iter()
             .filter(|version| *version <= hello.legacy_version)
             .filter(|version| *version < ProtocolVersion::TLS_1_3)

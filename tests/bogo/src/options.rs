@@ -9,6 +9,14 @@ use portcullis_core::{NamedGroup, ProtocolVersion, SignatureScheme, suite::Ciphe
 
 use crate::Stop;
 
+/// What BoringSSL speaks over TCP.
+pub(crate) const EVERY_VERSION: [ProtocolVersion; 4] = [
+    ProtocolVersion::TLS_1_0,
+    ProtocolVersion::TLS_1_1,
+    ProtocolVersion::TLS_1_2,
+    ProtocolVersion::TLS_1_3,
+];
+
 /// Flags that need nothing done, and why.
 const NO_EFFECT: &[(&str, &str)] = &[
     ("ipv6", "both addresses are tried"),
@@ -86,6 +94,10 @@ pub(crate) struct Options {
     pub(crate) select_alpn: Vec<u8>,
     pub(crate) decline_alpn: bool,
     pub(crate) reject_alpn: bool,
+    pub(crate) select_empty_alpn: bool,
+    pub(crate) allow_unknown_alpn_protos: bool,
+    pub(crate) fallback_scsv: bool,
+    pub(crate) enable_ocsp_stapling: bool,
     pub(crate) verify_peer: bool,
     pub(crate) verify_fail: bool,
     pub(crate) use_custom_verify_callback: bool,
@@ -238,6 +250,10 @@ impl Options {
             "server-preference" => &mut self.server_preference,
             "decline-alpn" => &mut self.decline_alpn,
             "reject-alpn" => &mut self.reject_alpn,
+            "select-empty-alpn" => &mut self.select_empty_alpn,
+            "allow-unknown-alpn-protos" => &mut self.allow_unknown_alpn_protos,
+            "fallback-scsv" => &mut self.fallback_scsv,
+            "enable-ocsp-stapling" => &mut self.enable_ocsp_stapling,
             "verify-peer" => &mut self.verify_peer,
             "verify-fail" => &mut self.verify_fail,
             "use-custom-verify-callback" => &mut self.use_custom_verify_callback,
@@ -406,9 +422,19 @@ impl Options {
         Ok(())
     }
 
+    /// Whether a flag says from which version on.
+    pub(crate) fn limits_versions(&self) -> bool {
+        self.min_version.is_some() || !self.excluded_versions.is_empty()
+    }
+
+    /// Whether the flags allow any version.
+    pub(crate) fn allows_any_version(&self) -> bool {
+        EVERY_VERSION.iter().any(|version| self.allows(*version))
+    }
+
     /// Whether the flags allow this version; all from TLS 1.0 on unless they say otherwise.
     pub(crate) fn allows(&self, version: ProtocolVersion) -> bool {
-        (ProtocolVersion::TLS_1_0..=ProtocolVersion::TLS_1_3).contains(&version)
+        EVERY_VERSION.contains(&version)
             && self.min_version.is_none_or(|min| min <= version)
             && self.max_version.is_none_or(|max| version <= max)
             && !self.excluded_versions.contains(&version)

@@ -38,7 +38,7 @@ fn violation_token(violation: Violation, stage: Stage, after_retry: bool) -> Opt
         }
         V::MessageSpansKeyChange | V::MessageAfterFlight => ":EXCESS_HANDSHAKE_DATA:",
         V::TooMuchEarlyData => ":TOO_MUCH_SKIPPED_EARLY_DATA:",
-        V::MalformedAlert => ":BAD_ALERT:",
+        V::MalformedAlert | V::WrongAlertLevel => ":BAD_ALERT:",
         V::UnknownAlertLevel => ":UNKNOWN_ALERT_TYPE:",
         V::TooManyWarnings => ":TOO_MANY_WARNING_ALERTS:",
         V::UnexpectedMessage | V::UnknownHandshakeType | V::SecondRetry => ":UNEXPECTED_MESSAGE:",
@@ -52,6 +52,7 @@ fn violation_token(violation: Violation, stage: Stage, after_retry: bool) -> Opt
         V::VersionNotOffered | V::UnsupportedVersion => ":UNSUPPORTED_PROTOCOL:",
         V::LegacyVersionInServerHello if after_retry => ":DECODE_ERROR:",
         V::LegacyVersionInServerHello | V::LegacyVersionInClientHello => ":UNSUPPORTED_PROTOCOL:",
+        V::InappropriateFallback => ":INAPPROPRIATE_FALLBACK:",
         V::SelectedVersionNotOffered => ":UNSUPPORTED_PROTOCOL:",
         V::DowngradeDetected => ":TLS13_DOWNGRADE:",
         V::SessionIdNotEchoed => ":SERVER_ECHOED_INVALID_SESSION_ID:",

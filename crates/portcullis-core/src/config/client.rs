@@ -12,7 +12,8 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::x509::{ChainPolicy, Identity, Roots};
+use crate::version::ProtocolVersion;
+use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
 /// A client's configuration. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct ClientOptions {
     pub(crate) server_name_indication: ServerNameIndication,
     pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     pub(crate) send_certificate_authorities: bool,
+    pub(crate) fallback: bool,
+    pub(crate) accept_unoffered_alpn: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -116,6 +119,8 @@ impl ClientConfigBuilder {
                 server_name_indication: ServerNameIndication::Send,
                 max_fragment_length: None,
                 send_certificate_authorities: false,
+                fallback: false,
+                accept_unoffered_alpn: false,
             },
         }
     }
@@ -149,6 +154,22 @@ impl ClientConfigBuilder {
     /// Tells the server the names of the trust anchors (D11; RFC 8446 §4.2.4). Default: no.
     pub fn send_certificate_authorities(mut self, on: bool) -> Self {
         self.client.send_certificate_authorities = on;
+        self
+    }
+
+    /// Says that this connection is another try with fewer versions than the client can speak,
+    /// by TLS_FALLBACK_SCSV: a server that could have had more refuses with
+    /// `inappropriate_fallback` (D10; RFC 7507). Default: no.
+    pub fn fallback(mut self, on: bool) -> Self {
+        self.client.fallback = on;
+        self
+    }
+
+    /// Whether a server may select an application protocol that was not offered, against
+    /// RFC 7301 §3.1. Default: no, that is refused with `illegal_parameter`. Whoever allows it
+    /// has to look at what was selected before using the connection.
+    pub fn accept_unoffered_alpn(mut self, on: bool) -> Self {
+        self.client.accept_unoffered_alpn = on;
         self
     }
 
@@ -197,7 +218,11 @@ impl ClientConfigBuilder {
                 check_authorities(policy.roots())?;
             }
             let schemes: Vec<_> = self.client.policy.certificate_schemes().collect();
-            self.client.verification = Verification::Chain(policy.schemes(&schemes));
+            self.client.verification = Verification::Chain(
+                policy
+                    .schemes(&schemes)
+                    .memo(self.client.policy.memo.clone()),
+            );
         }
         Ok(ClientConfig(Arc::new(self.client)))
     }

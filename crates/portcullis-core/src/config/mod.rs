@@ -6,6 +6,7 @@ mod server;
 
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
 pub(crate) use client::{ClientOptions, Verification};
+pub(crate) use policy::Policy;
 pub use policy::{KeyShares, MaxFragmentLength, PaddingPolicy};
 pub(crate) use server::ServerOptions;
 pub use server::{ClientAuthentication, ServerConfig, ServerConfigBuilder};

@@ -4,9 +4,10 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
+use crate::version::ProtocolVersion;
 use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
-use crate::x509::Roots;
+use crate::x509::{Roots, SignatureMemo};
 
 pub use crate::record::PaddingPolicy;
 
@@ -71,10 +72,12 @@ pub(crate) struct Asked {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
+    pub(crate) versions: Vec<ProtocolVersion>,
     pub(crate) cipher_suites: Vec<CipherSuite>,
     pub(crate) groups: Vec<NamedGroup>,
     pub(crate) schemes: Vec<SignatureScheme>,
     pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
+    pub(crate) memo: SignatureMemo,
     pub(crate) alpn: Vec<Box<[u8]>>,
     pub(crate) record_size_limit: Option<u16>,
     pub(crate) max_fragment_sent: u16,
@@ -82,6 +85,7 @@ pub(crate) struct Policy {
     pub(crate) key_update_at: u64,
     pub(crate) padding: PaddingPolicy,
     pub(crate) middlebox_compatibility: bool,
+    pub(crate) strict_alert_levels: bool,
     pub(crate) key_log: bool,
     pub(crate) observe_messages: bool,
     pub(crate) asked: Asked,
@@ -90,10 +94,12 @@ pub(crate) struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            versions: ProtocolVersion::SUPPORTED.to_vec(),
             cipher_suites: CipherSuite::SUPPORTED.to_vec(),
             groups: NamedGroup::DEFAULT.to_vec(),
             schemes: SignatureScheme::TLS13_DEFAULT.to_vec(),
             certificate_schemes: None,
+            memo: SignatureMemo::default(),
             alpn: Vec::new(),
             record_size_limit: None,
             max_fragment_sent: MAX_PLAINTEXT as u16,
@@ -104,6 +110,7 @@ impl Default for Policy {
             key_update_at: 388_736_063_997,
             padding: PaddingPolicy::None,
             middlebox_compatibility: true,
+            strict_alert_levels: false,
             key_log: false,
             observe_messages: false,
             asked: Asked::default(),
@@ -123,6 +130,17 @@ impl Policy {
 
     /// What can be wrong in what the user chose.
     pub(crate) fn check(&self) -> Result<(), Misuse> {
+        distinct("versions", &self.versions)?;
+        if let Some(version) = self
+            .versions
+            .iter()
+            .find(|version| !ProtocolVersion::SUPPORTED.contains(version))
+        {
+            return Err(Misuse::new(format!(
+                "versions: {version} is not implemented; choose from {:?}",
+                ProtocolVersion::SUPPORTED
+            )));
+        }
         distinct("cipher_suites", &self.cipher_suites)?;
         if let Some(suite) = self
             .cipher_suites
@@ -241,6 +259,13 @@ pub(super) fn distinct<T: PartialEq + core::fmt::Display>(
 /// The builder methods that client and server share.
 macro_rules! common_options {
     ($role:ident) => {
+        /// The protocol versions that may be negotiated (C15; RFC 8446 §4.2.1). Default:
+        /// [`ProtocolVersion::SUPPORTED`].
+        pub fn versions(mut self, versions: impl Into<Vec<ProtocolVersion>>) -> Self {
+            self.$role.policy.versions = versions.into();
+            self
+        }
+
         /// The cipher suites, in order of preference (C5). Default: [`CipherSuite::SUPPORTED`].
         pub fn cipher_suites(mut self, suites: impl Into<Vec<CipherSuite>>) -> Self {
             self.$role.policy.cipher_suites = suites.into();
@@ -268,6 +293,16 @@ macro_rules! common_options {
             schemes: impl Into<Vec<SignatureScheme>>,
         ) -> Self {
             self.$role.policy.certificate_schemes = Some(schemes.into());
+            self
+        }
+
+        /// How many signatures of the peers' certificates are remembered as good, so that they
+        /// are not verified again when a chain comes back; 0 remembers none. Default: 1,024,
+        /// about 200 bytes each. Everything else about a chain is verified each time, and so is
+        /// the peer's CertificateVerify. Clones of the configuration share what they remember,
+        /// and so does what is built from it by `to_builder` unless the trust anchors change.
+        pub fn remembered_signatures(mut self, count: usize) -> Self {
+            self.$role.policy.memo = SignatureMemo::new(count);
             self
         }
 
@@ -314,9 +349,19 @@ macro_rules! common_options {
         }
 
         /// Whether the handshake looks like TLS 1.2 to middleboxes (C22; RFC 8446 D.4).
-        /// Default: yes. A server that does not follows its client.
+        /// Default: yes. A server then sends the change_cipher_spec to every client; one that
+        /// does not want to still sends it to a client that asks with a session id.
         pub fn middlebox_compatibility(mut self, on: bool) -> Self {
             self.$role.policy.middlebox_compatibility = on;
+            self
+        }
+
+        /// Whether an alert that names an error at the level of a warning is an offence of its
+        /// own, answered with `decode_error`. Default: no; the connection ends with the error
+        /// that the peer named, since the level says nothing (RFC 8446 §6). `close_notify` and
+        /// `user_canceled` may be warnings in any case.
+        pub fn strict_alert_levels(mut self, on: bool) -> Self {
+            self.$role.policy.strict_alert_levels = on;
             self
         }
 

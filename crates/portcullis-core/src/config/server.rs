@@ -7,7 +7,8 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::x509::{ChainPolicy, Identity, Roots};
+use crate::version::ProtocolVersion;
+use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
 /// A server's configuration. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -111,6 +112,7 @@ impl ServerConfigBuilder {
     /// Whether clients show a certificate. Default: no.
     pub fn client_authentication(mut self, authentication: ClientAuthentication) -> Self {
         self.server.client_authentication = authentication;
+        self.server.policy.memo = self.server.policy.memo.emptied();
         self
     }
 
@@ -221,7 +223,8 @@ impl ServerConfigBuilder {
                 let schemes: Vec<_> = self.server.policy.certificate_schemes().collect();
                 self.server.client_chain = ChainPolicy::new(roots.clone())
                     .depth(self.server.depth)
-                    .schemes(&schemes);
+                    .schemes(&schemes)
+                    .memo(self.server.policy.memo.clone());
             }
             ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified => {}
         }

@@ -14,7 +14,7 @@ pub(crate) mod secret;
 mod signature;
 
 pub use signature::{PrivateKey, SignError};
-pub(crate) use signature::{is_known_key, scheme_fits_key, verify_tls13};
+pub(crate) use signature::{is_known_key, key_is_long_enough, scheme_fits_key, verify_tls13};
 
 /// An operation failed that cannot fail for the input given to it; says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

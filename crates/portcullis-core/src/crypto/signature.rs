@@ -56,6 +56,27 @@ pub(crate) fn scheme_fits_key(scheme: SignatureScheme, spki_der: &[u8]) -> bool 
     }
 }
 
+/// Whether an RSA key has room for what the scheme signs: two hashes and two bytes, in one bit
+/// less than the modulus has (RFC 8017 §9.1.1). Keys of other kinds always have.
+pub(crate) fn key_is_long_enough(scheme: SignatureScheme, spki_der: &[u8]) -> bool {
+    let hash = match scheme {
+        SignatureScheme::RSA_PSS_RSAE_SHA256 => 32,
+        SignatureScheme::RSA_PSS_RSAE_SHA384 => 48,
+        SignatureScheme::RSA_PSS_RSAE_SHA512 => 64,
+        _ => return true,
+    };
+    modulus_bits(spki_der).is_some_and(|bits| bits.saturating_sub(1).div_ceil(8) >= 2 * hash + 2)
+}
+
+/// The length of an RSA key (RFC 8017 A.1.1).
+fn modulus_bits(spki_der: &[u8]) -> Option<usize> {
+    let (_, key) = der::public_key_info(spki_der)?;
+    let modulus = Reader::new(Reader::new(key).contents(der::SEQUENCE)?).contents(der::INTEGER)?;
+    let first = modulus.iter().position(|&byte| byte != 0)?;
+    let zeros = usize::try_from(modulus.get(first)?.leading_zeros()).ok()?;
+    Some((modulus.len() - first) * 8 - zeros)
+}
+
 /// Whether any scheme may be used with this SubjectPublicKeyInfo in TLS 1.3.
 pub(crate) fn is_known_key(spki_der: &[u8]) -> bool {
     SignatureScheme::TLS13_DEFAULT

@@ -180,13 +180,8 @@ impl Offer {
     }
 
     pub(super) fn check_protocol(&self, protocol: &[u8]) -> Result<Box<[u8]>, Violation> {
-        if self
-            .config
-            .policy
-            .alpn
-            .iter()
-            .any(|offered| **offered == *protocol)
-        {
+        let mut offered = self.config.alpn_protocols();
+        if self.config.accept_unoffered_alpn || offered.any(|name| name == protocol) {
             Ok(protocol.into())
         } else {
             Err(Violation::ProtocolNotOffered)

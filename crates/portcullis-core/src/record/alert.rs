@@ -18,6 +18,11 @@ pub(super) fn decode(content: &[u8]) -> Result<Alert, Violation> {
     }
 }
 
+/// Whether an error is named at the level of a warning: all of them are to be sent as fatal (§6).
+pub(super) fn is_understated(alert: Alert) -> bool {
+    alert.level == AlertLevel::WARNING && !is_closure(alert.description)
+}
+
 /// The content of an alert record: close_notify is a warning, all others fatal. A cancelled
 /// handshake is over, so user_canceled is fatal when we send it, and a close_notify follows for
 /// peers that pass over it (§6.1).

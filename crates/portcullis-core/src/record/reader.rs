@@ -72,6 +72,8 @@ pub struct Reader {
     post_handshake: PostHandshake,
     /// Whether the peer was asked to update this key because it is worn out.
     asked_for_update: bool,
+    /// Whether an alert that names an error must be fatal.
+    pub(super) strict_alert_levels: bool,
     state: State,
     mailbox: Arc<Mailbox>,
 }
@@ -98,6 +100,7 @@ impl Reader {
             idle: Idle::default(),
             post_handshake: PostHandshake::new(role, max_handshake_size),
             asked_for_update: false,
+            strict_alert_levels: false,
             state: State::Open,
             mailbox,
         }
@@ -350,9 +353,14 @@ impl Reader {
         Ok(())
     }
 
-    /// §6: the level says nothing; every alert but the two closures ends the connection.
+    /// §6: the level says nothing, unless this end is strict; every alert but the two closures
+    /// ends the connection.
     fn on_alert(&mut self, content: &[u8]) -> Result<Opened, Abort> {
-        let description = alert::decode(content)?.description;
+        let alert = alert::decode(content)?;
+        if self.strict_alert_levels && alert::is_understated(alert) {
+            return Err(Violation::WrongAlertLevel.into());
+        }
+        let description = alert.description;
         if !alert::is_closure(description) {
             return Err(Abort(Reason::AlertReceived(description)));
         }

@@ -26,10 +26,10 @@ pub(crate) fn check_length<T>(mut chain: impl Iterator<Item = T>) -> Result<(), 
 
 /// The certificates a peer sent, leaf first, not verified. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PresentedChain(Arc<Entries>);
+pub struct PresentedChain(pub(super) Arc<Entries>);
 
-#[derive(PartialEq, Eq)]
-struct Entries {
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Entries {
     /// Never empty.
     certificates: Vec<CertificateDer<'static>>,
     /// One for each certificate.
@@ -120,9 +120,9 @@ pub struct VerifiedChain {
 
 impl VerifiedChain {
     /// For the verifier, at the end of a verification that succeeded.
-    pub(super) fn proven(chain: &PresentedChain) -> Self {
+    pub(super) fn proven(chain: PresentedChain) -> Self {
         Self {
-            chain: chain.clone(),
+            chain,
             verified: true,
         }
     }

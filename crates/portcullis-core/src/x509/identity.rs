@@ -11,7 +11,7 @@ use webpki::EndEntityCert;
 use super::pem::{self, Contents};
 use super::signature_algorithm::SignatureAlgorithm;
 use crate::SignatureScheme;
-use crate::crypto::{PrivateKey, scheme_fits_key};
+use crate::crypto::{PrivateKey, key_is_long_enough, scheme_fits_key};
 use crate::der::CertificateFields;
 use crate::error::Misuse;
 
@@ -141,7 +141,7 @@ impl Identity {
     ///
     /// # Errors
     /// When the chain is empty or damaged, there is no scheme, or one does not fit the key in
-    /// the leaf.
+    /// the leaf or is too long for it.
     pub fn with_external_key(
         chain: Vec<CertificateDer<'static>>,
         schemes: Vec<SignatureScheme>,
@@ -154,6 +154,14 @@ impl Identity {
         {
             return Err(Misuse::new(format!(
                 "the signature scheme {scheme} does not fit the key in the certificate"
+            )));
+        }
+        if let Some(scheme) = schemes
+            .iter()
+            .find(|scheme| !key_is_long_enough(**scheme, spki))
+        {
+            return Err(Misuse::new(format!(
+                "the key in the certificate is too short for the signature scheme {scheme}"
             )));
         }
         if schemes.is_empty() {

@@ -12,6 +12,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::chain::{PresentedChain, VerifiedChain};
 use super::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
 use super::explain::explain;
+use super::memo::{SignatureMemo, Walk};
 use super::roots::Roots;
 use crate::SignatureScheme;
 use crate::der::{self, CertificateFields, Reader};
@@ -28,8 +29,9 @@ const MAX_PER_SUBJECT: usize = 3;
 pub struct ChainPolicy {
     roots: Roots,
     depth: usize,
-    algorithms: Arc<[&'static dyn SignatureVerificationAlgorithm]>,
+    pub(super) algorithms: Arc<[&'static dyn SignatureVerificationAlgorithm]>,
     check_name: bool,
+    pub(super) memo: SignatureMemo,
 }
 
 impl ChainPolicy {
@@ -45,6 +47,7 @@ impl ChainPolicy {
             depth: 10,
             algorithms: algorithms_of(schemes.into_iter().flatten().copied()),
             check_name: true,
+            memo: SignatureMemo::default(),
         }
     }
 
@@ -69,6 +72,22 @@ impl ChainPolicy {
     #[must_use]
     pub fn dangerous_skip_name_check(mut self) -> Self {
         self.check_name = false;
+        self
+    }
+
+    /// Sets how many signatures of certificates are remembered as good, so that they are not
+    /// verified again when a chain comes back; 0 remembers none. Default: 1,024, about 200 bytes
+    /// each. Everything else about a chain is verified each time. Clones made from here on share
+    /// what they remember.
+    #[must_use]
+    pub fn remembered_signatures(self, count: usize) -> Self {
+        self.memo(SignatureMemo::new(count))
+    }
+
+    /// Remembers signatures together with others.
+    #[must_use]
+    pub(crate) fn memo(mut self, memo: SignatureMemo) -> Self {
+        self.memo = memo;
         self
     }
 
@@ -174,27 +193,35 @@ fn verify(
     let fields = CertificateFields::find(leaf).ok_or_else(|| CertificateError::malformed_at(0))?;
     let explained = |error| explain(error, chain, purpose, now, policy);
     let end_entity = EndEntityCert::try_from(leaf).map_err(explained)?;
-    if fields.subject == fields.issuer && policy.roots.contains(leaf) {
+    let walk = policy.memo.walk();
+    let signatures = if fields.subject == fields.issuer && policy.roots.contains(leaf) {
         verify_pinned(leaf, purpose, now)?;
+        walk.iter().for_each(|walk| walk.note_root(leaf));
+        1
     } else {
-        verify_path(&end_entity, chain, purpose, now, policy).map_err(explained)?;
-    }
+        verify_path(&end_entity, chain, purpose, now, policy, walk.as_ref()).map_err(explained)?
+    };
     if let Some(name) = name {
         end_entity
             .verify_is_valid_for_subject_name(name)
             .map_err(explained)?;
     }
     verify_key_usage(leaf, &fields)?;
-    Ok(VerifiedChain::proven(chain))
+    Ok(VerifiedChain::proven(match walk {
+        Some(walk) => walk.commit(chain, signatures),
+        None => chain.clone(),
+    }))
 }
 
+/// How many signatures lead from the anchor to the leaf.
 fn verify_path(
     end_entity: &EndEntityCert<'_>,
     chain: &PresentedChain,
     purpose: Purpose,
     now: UnixTime,
     policy: &ChainPolicy,
-) -> Result<(), webpki::Error> {
+    walk: Option<&Walk<'_>>,
+) -> Result<usize, webpki::Error> {
     let usage = match purpose {
         Purpose::ServerAuth => KeyUsage::server_auth(),
         Purpose::ClientAuth => KeyUsage::client_auth(),
@@ -212,17 +239,21 @@ fn verify_path(
         count if count > depth => Err(webpki::Error::MaximumPathDepthExceeded),
         _ => Ok(()),
     };
-    end_entity
-        .verify_for_usage(
-            &policy.algorithms,
-            policy.roots.anchors(),
-            intermediates,
-            now,
-            usage,
-            None,
-            Some(&not_too_deep),
-        )
-        .map(|_| ())
+    let remembering = walk.map_or_else(Vec::new, |walk| walk.remembering(&policy.algorithms));
+    let remembering: Vec<_> = remembering.iter().map(|one| one as _).collect();
+    let path = end_entity.verify_for_usage(
+        match walk {
+            Some(_) => &remembering,
+            None => &policy.algorithms,
+        },
+        policy.roots.anchors(),
+        intermediates,
+        now,
+        usage,
+        None,
+        Some(&not_too_deep),
+    )?;
+    Ok(path.intermediate_certificates().count() + 1)
 }
 
 /// The certificates worth trying, in their order. A path through them has at most

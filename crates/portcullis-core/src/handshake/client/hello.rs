@@ -179,7 +179,7 @@ impl Session {
             if let Some(cookie) = cookie {
                 Cookie::put(out, cookie);
             }
-            SupportedVersions::put(out, [ProtocolVersion::TLS_1_3]);
+            SupportedVersions::put(out, &policy.versions);
             if let (true, Some(chain)) =
                 (config.send_certificate_authorities, config.chain_policy())
             {
@@ -190,11 +190,13 @@ impl Session {
         // X25519MLKEM768's share alone has 1,216 bytes.
         let mut hello = Vec::with_capacity(1_792);
         let session_id = self.session_id.as_ref().map_or(&[][..], |id| id);
+        // RFC 7507 §4: after all suites.
+        let fallback = config.fallback.then_some(&CipherSuite::TLS_FALLBACK_SCSV);
         ClientHello::put(
             &mut hello,
             &self.client_random,
             session_id,
-            &policy.cipher_suites,
+            policy.cipher_suites.iter().chain(fallback),
             extensions,
         );
         let parsed = ClientHello::decode(hello.get(4..).unwrap_or_default())?;

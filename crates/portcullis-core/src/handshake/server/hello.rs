@@ -85,6 +85,8 @@ impl ChoosingConfiguration {
                 *cx.observe = config.policy.observe_messages;
                 cx.incoming
                     .set_max_handshake_size(config.policy.max_handshake_size);
+                cx.incoming
+                    .set_strict_alert_levels(config.policy.strict_alert_levels);
                 config
             }
             _ => return Err(wrong_answer()),
@@ -103,7 +105,13 @@ fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
     }
     let versions = find::<SupportedVersions<'_>>(hello)?;
     if !versions.is_some_and(|offered| offered.versions.contains(ProtocolVersion::TLS_1_3)) {
-        return Err(Violation::UnsupportedVersion.into());
+        return Err(
+            match hello.cipher_suites.contains(CipherSuite::TLS_FALLBACK_SCSV) {
+                true => Violation::InappropriateFallback,
+                false => Violation::UnsupportedVersion,
+            }
+            .into(),
+        );
     }
     if !hello
         .legacy_compression_methods
@@ -191,7 +199,7 @@ fn choose(
             };
             let request = hello_retry_request(&hello, suite, group, cookie.as_ref());
             cx.send(&mut transcript, &request);
-            if !hello.legacy_session_id.is_empty() {
+            if looks_like_tls12(&config, &hello) {
                 cx.outgoing.change_cipher_spec()?;
             }
             Ok(WaitSecondClientHello {
@@ -205,6 +213,11 @@ fn choose(
             .into())
         }
     }
+}
+
+/// D.4: a client that sends a session id must get a change_cipher_spec once; any may.
+pub(super) fn looks_like_tls12(config: &ServerOptions, hello: &ClientHello<'_>) -> bool {
+    config.policy.middlebox_compatibility || !hello.legacy_session_id.is_empty()
 }
 
 /// §4.2.8: each share is of a listed group, and there is one of a group at most.

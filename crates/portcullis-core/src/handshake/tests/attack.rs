@@ -211,7 +211,16 @@ pub(super) fn refused_after(by: By, puts: &[Put]) -> Error {
 
 /// The victim's connection and the attacker's handshake, which is over.
 pub(super) fn connected(by: By) -> (Connection, Handshake) {
-    let mut pair = Pair::new(client().build().unwrap(), server().build().unwrap());
+    connected_with(by, client(), server())
+}
+
+/// The same with these configurations.
+pub(super) fn connected_with(
+    by: By,
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+) -> (Connection, Handshake) {
+    let mut pair = Pair::new(client.build().unwrap(), server.build().unwrap());
     talk(&mut pair);
     let (victim, attacker) = match by {
         By::Client => (pair.server, pair.client),

@@ -4,6 +4,7 @@
 mod advisories;
 mod attack;
 mod bounded;
+mod choices;
 mod flips;
 mod fragmentation;
 mod hostile;

@@ -123,6 +123,8 @@ fn our_server() {
     let config = server()
         .clear_identities()
         .identity(identity)
+        // The trace has no change_cipher_spec, and its client does not ask for one.
+        .middlebox_compatibility(false)
         .groups([NamedGroup::X25519])
         .cipher_suites([CipherSuite::TLS_AES_128_GCM_SHA256])
         .build()
@@ -172,6 +174,15 @@ fn our_server() {
     let theirs = [hex(CLIENT_DATA_RECORD), hex(CLIENT_CLOSE_RECORD)].concat();
     assert_eq!(read_all(&mut connection.reader, theirs).unwrap(), payload());
     assert!(connection.reader.is_closed());
+}
+
+/// RFC 8017 §9.1.1: two hashes of 64 bytes and two more do not fit into 1,023 bits.
+#[test]
+fn its_key_is_too_short_for_sha_512() {
+    let external = |scheme| Identity::with_external_key(vec![certificate()], vec![scheme]);
+    assert!(external(SignatureScheme::RSA_PSS_RSAE_SHA384).is_ok());
+    let misuse = external(SignatureScheme::RSA_PSS_RSAE_SHA512).unwrap_err();
+    assert!(misuse.to_string().contains("too short"), "{misuse}");
 }
 
 fn next_bytes(end: &mut Handshake) -> Vec<u8> {

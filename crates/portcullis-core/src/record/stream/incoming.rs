@@ -47,6 +47,7 @@ pub(crate) struct Incoming {
     opener: Opener,
     assembler: Assembler,
     max_handshake_size: usize,
+    strict_alert_levels: bool,
     /// Warning alerts since the last handshake record.
     warnings: u8,
 }
@@ -61,6 +62,7 @@ impl Incoming {
             opener: Opener::new(role),
             assembler: Assembler::default(),
             max_handshake_size,
+            strict_alert_levels: false,
             warnings: 0,
         }
     }
@@ -68,6 +70,12 @@ impl Incoming {
     /// Bounds the bodies of the messages that follow.
     pub(crate) fn set_max_handshake_size(&mut self, bytes: usize) {
         self.max_handshake_size = bytes;
+    }
+
+    /// Says whether a protected alert that names an error must be fatal. One that is not
+    /// protected may be of an older version, which has warnings.
+    pub(crate) fn set_strict_alert_levels(&mut self, on: bool) {
+        self.strict_alert_levels = on;
     }
 
     /// Adds received bytes.
@@ -167,7 +175,8 @@ impl Incoming {
         }
         // Almost always nothing: the buffer of the handshake is not kept for it.
         let unread = self.buffer.get(self.start..).unwrap_or_default().to_vec();
-        let reader = self.opener.into_reader(self.max_handshake_size, mailbox)?;
+        let mut reader = self.opener.into_reader(self.max_handshake_size, mailbox)?;
+        reader.strict_alert_levels = self.strict_alert_levels;
         Ok((reader, unread))
     }
 
@@ -207,6 +216,12 @@ impl Incoming {
                 let alert = alert::decode(content)?;
                 if mid_message && alert::is_closure(alert.description) {
                     return Err(Violation::InterleavedRecord.into());
+                }
+                if self.strict_alert_levels
+                    && self.opener.is_protected()
+                    && alert::is_understated(alert)
+                {
+                    return Err(Violation::WrongAlertLevel.into());
                 }
                 if alert.level == AlertLevel::WARNING {
                     if self.warnings == MAX_WARNINGS {

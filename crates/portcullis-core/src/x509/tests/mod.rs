@@ -1,6 +1,7 @@
 //! A small PKI made on the spot, and what is promised about chains and identities.
 
 mod identities;
+mod memo;
 mod mutations;
 mod roots;
 mod verification;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::super::negotiate;
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, check_signature_length, expect, wrong_answer};
-use super::super::hello::find;
+use super::super::hello::{find, looks_like_tls12};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::finished::WaitFinished;
@@ -145,8 +145,8 @@ fn send_server_hello(
         },
     );
     cx.send(&mut transcript, &message);
-    // D.4: a client in compatibility mode sends a session id, and gets this once.
-    if !hello.legacy_session_id.is_empty() && !retried {
+    // After a HelloRetryRequest it has gone out already.
+    if !retried && looks_like_tls12(&negotiated.config, &hello) {
         cx.outgoing.change_cipher_spec()?;
     }
 

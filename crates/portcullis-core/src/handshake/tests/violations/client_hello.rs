@@ -50,6 +50,10 @@ fn fields() -> Vec<Case> {
         hello(V::UnsupportedVersion, |hello| {
             hello.extensions.set(E::SUPPORTED_VERSIONS, [4, 3, 3, 3, 2]);
         }),
+        hello(V::InappropriateFallback, |hello| {
+            hello.extensions.remove(E::SUPPORTED_VERSIONS);
+            hello.suites.push(0x5600);
+        }),
         hello(V::MalformedExtension, |hello| {
             hello.extensions.set(E::SUPPORTED_VERSIONS, [0])
         }),

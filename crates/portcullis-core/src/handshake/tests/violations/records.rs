@@ -226,6 +226,8 @@ fn alerts() -> Vec<Case> {
         plain(V::TooManyWarnings, &warning.repeat(5)),
         sealed(V::MalformedAlert, 21, &[2, 40, 2]),
         sealed(V::UnknownAlertLevel, 21, &[0, 40]),
+        sealed(V::WrongAlertLevel, 21, &[1, 40]).client(client().strict_alert_levels(true)),
+        sealed(V::WrongAlertLevel, 21, &[1, 0xee]).client(client().strict_alert_levels(true)),
     ]
 }
 

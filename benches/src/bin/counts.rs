@@ -1,0 +1,277 @@
+//! Instructions, allocations and system calls of one operation, for each side: counts, which are
+//! the same on a loaded machine. Prints lines of JSON and a Markdown table.
+//!
+//! `cargo build --release -p portcullis-benches && cargo run --release -p portcullis-benches --bin counts`
+//!
+//! * `--check FILE`: only portcullis, and fails when it takes more instructions or allocations than
+//!   FILE allows
+//! * `--write FILE`: writes that file
+//! * `WORKERS=folder:folder`: where to look for more `single-NAME` programs
+//!
+//! Needs valgrind, and strace for the system calls. Under valgrind the crypto library takes the
+//! code for processors without AVX-512, so instructions of it are more than in reality.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use portcullis_benches::pki::Pki;
+use portcullis_benches::programs::programs;
+use serde_json::json;
+
+/// How much more than the committed count is a failure, in percent.
+const TOLERANCE: u64 = 5;
+/// What is counted, with how many operations the longer run has more than the shorter.
+const WORK: [(&str, u64); 3] = [("handshake", 20), ("record", 64), ("ping-pong", 200)];
+const SIDES: [&str; 2] = ["client", "server"];
+/// What gives out memory, in the C library; a reallocation counts as an allocation.
+const ALLOCATORS: [&str; 5] = [
+    "malloc",
+    "calloc",
+    "realloc",
+    "posix_memalign",
+    "aligned_alloc",
+];
+
+/// What callgrind has seen.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    instructions: u64,
+    allocations: u64,
+}
+
+impl Count {
+    /// For one of `operations`, from a run that had so many more than `less`.
+    fn each(self, less: Self, operations: u64) -> [f64; 2] {
+        let each = |more: u64, less: u64| more.saturating_sub(less) as f64 / operations as f64;
+        [
+            each(self.instructions, less.instructions),
+            each(self.allocations, less.allocations),
+        ]
+    }
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "{command:?}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    )))
+}
+
+/// Runs `program` under callgrind, collecting in the function of one side.
+fn callgrind(
+    program: &Path,
+    folder: &Path,
+    work: &str,
+    side: &str,
+    operations: u64,
+) -> io::Result<Count> {
+    let out = folder.join("callgrind.out");
+    let mut out_option = OsString::from("--callgrind-out-file=");
+    out_option.push(&out);
+    run(Command::new("valgrind")
+        .args([
+            "--tool=callgrind",
+            "--collect-atstart=no",
+            "--dump-instr=yes",
+        ])
+        .args(["--compress-pos=no", "--compress-strings=no"])
+        .arg(format!("--toggle-collect=*{side}_side*"))
+        .arg(out_option)
+        .arg(program)
+        .arg(folder)
+        .args([work, "duplex", &operations.to_string()]))?;
+    Ok(parse(&std::fs::read_to_string(&out)?))
+}
+
+/// Reads callgrind's output: its total, and how often the allocators were entered.
+///
+/// <https://valgrind.org/docs/manual/cl-format.html>: below `fn=`, a line is an instruction's
+/// address, its source line and how often it ran; the line after `calls=` is the cost of a call.
+/// The counts of calls themselves do not heed what is to be collected, so an allocator was entered
+/// as often as its first instruction ran.
+fn parse(text: &str) -> Count {
+    let mut count = Count::default();
+    let mut entries: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    let mut function = "";
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(name) = line.strip_prefix("fn=") {
+            function = name;
+        } else if line.starts_with("calls=") {
+            lines.next();
+        } else if let Some(total) = line.strip_prefix("totals: ") {
+            count.instructions = total.trim().parse().unwrap_or(0);
+        } else if ALLOCATORS.contains(&function)
+            && let Some((address, times)) = instruction(line)
+        {
+            let entry = entries.entry(function).or_insert((address, times));
+            *entry = (*entry).min((address, times));
+        }
+    }
+    count.allocations = entries.values().map(|(_, times)| times).sum();
+    count
+}
+
+/// Address and executions of `0xaddress line times`.
+fn instruction(line: &str) -> Option<(u64, u64)> {
+    let mut fields = line.split(' ');
+    let address = fields.next()?.strip_prefix("0x")?;
+    let address = u64::from_str_radix(address, 16).ok()?;
+    Some((address, fields.nth(1)?.parse().ok()?))
+}
+
+/// System calls that read from a socket, that write to one, and all others, over TCP, both ends.
+///
+/// `read` and `write` are among the others: on sockets nobody here uses them, and the runtime
+/// wakes itself with a `write`.
+fn strace(program: &Path, folder: &Path, work: &str, operations: u64) -> io::Result<[u64; 3]> {
+    let out = folder.join("strace.out");
+    run(Command::new("strace")
+        .args(["-f", "-qq", "-o"])
+        .arg(&out)
+        .arg(program)
+        .arg(folder)
+        .args([work, "tcp", &operations.to_string()]))?;
+    let mut calls = [0; 3];
+    for line in std::fs::read_to_string(&out)?.lines() {
+        let name = line
+            .split_once(' ')
+            .map_or("", |(_, rest)| rest.trim_start());
+        let name = name.split('(').next().unwrap_or_default();
+        let [reads, writes, others] = &mut calls;
+        *match name {
+            "recvfrom" | "readv" | "recvmsg" => reads,
+            "sendto" | "writev" | "sendmsg" => writes,
+            _ => others,
+        } += 1;
+    }
+    Ok(calls)
+}
+
+fn counts(program: &Path, folder: &Path) -> io::Result<BTreeMap<String, [f64; 2]>> {
+    let mut counts = BTreeMap::new();
+    for (work, operations) in WORK {
+        for side in SIDES {
+            let less = callgrind(program, folder, work, side, operations)?;
+            let more = callgrind(program, folder, work, side, 2 * operations)?;
+            counts.insert(format!("{work} {side}"), more.each(less, operations));
+        }
+    }
+    Ok(counts)
+}
+
+fn check(counts: &BTreeMap<String, [f64; 2]>, allowed: &str) -> io::Result<()> {
+    let mut worse = Vec::new();
+    for line in allowed.lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [name, instructions, allocations] = fields.as_slice() else {
+            return Err(io::Error::other(format!("no line of counts: {line}")));
+        };
+        let now = counts
+            .get(*name)
+            .ok_or_else(|| io::Error::other(format!("nothing is counted as {name}")))?;
+        for (what, now, committed) in [
+            ("instructions", now[0], instructions),
+            ("allocations", now[1], allocations),
+        ] {
+            let committed: f64 = committed.parse().map_err(io::Error::other)?;
+            let bound = committed * (100 + TOLERANCE) as f64 / 100.0;
+            println!("{name}: {now:.1} {what}, committed {committed:.1}");
+            if now > bound + 0.5 {
+                worse.push(format!("{name}: {now:.1} {what}, more than {bound:.1}"));
+            }
+        }
+    }
+    if worse.is_empty() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "more work than before:\n{}",
+        worse.join("\n")
+    )))
+}
+
+fn table(programs: &[(String, PathBuf)], folder: &Path) -> io::Result<()> {
+    let mut table = String::from(
+        "| operation | stack | instructions client / server | allocations client / server | reads, writes, other system calls (TCP, both ends) |\n|---|---|---|---|---|\n",
+    );
+    for (name, program) in programs {
+        let counts = counts(program, folder)?;
+        for (work, operations) in WORK {
+            let less = strace(program, folder, work, operations)?;
+            let more = strace(program, folder, work, 2 * operations)?;
+            let calls: Vec<f64> = more
+                .iter()
+                .zip(less)
+                .map(|(more, less)| more.saturating_sub(less) as f64 / operations as f64)
+                .collect();
+            let of = |side: &str| {
+                counts
+                    .get(&format!("{work} {side}"))
+                    .copied()
+                    .unwrap_or_default()
+            };
+            let (client, server) = (of("client"), of("server"));
+            println!(
+                "{}",
+                json!({ "operation": work, "stack": name, "client": client, "server": server, "calls": calls })
+            );
+            table.push_str(&format!(
+                "| {work} | {name} | {:.0} / {:.0} | {:.1} / {:.1} | {} |\n",
+                client[0],
+                server[0],
+                client[1],
+                server[1],
+                calls
+                    .iter()
+                    .map(|calls| format!("{calls:.1}"))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            ));
+        }
+    }
+    println!("\n{table}");
+    Ok(())
+}
+
+fn main() -> io::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    Pki::generate().map_err(io::Error::other)?.store(folder)?;
+    let programs = programs("single")?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        [] => table(&programs, folder),
+        [option @ ("--check" | "--write"), file] => {
+            let ours = programs.iter().find(|(name, _)| name == "portcullis");
+            let (_, program) = ours.ok_or_else(|| {
+                io::Error::other("build it first: cargo build --release -p portcullis-benches")
+            })?;
+            let counts = counts(program, folder)?;
+            if *option == "--check" {
+                return check(&counts, &std::fs::read_to_string(file)?);
+            }
+            let mut text = String::from("# operation\tinstructions\tallocations\n");
+            for (name, [instructions, allocations]) in counts {
+                text.push_str(&format!("{name}\t{instructions:.0}\t{allocations:.1}\n"));
+            }
+            std::fs::write(file, text)
+        }
+        _ => Err(io::Error::other(
+            "usage: counts [--check FILE | --write FILE]",
+        )),
+    }
+}

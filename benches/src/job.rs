@@ -1,0 +1,123 @@
+//! What a worker is asked to measure, and what it answers: one line of JSON each.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// One measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// What is done.
+    pub case: Case,
+    /// Over what.
+    pub transport: Transport,
+    /// How the ends are configured.
+    pub choice: Choice,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Case {
+    /// A full handshake, until both ends have their stream.
+    Handshake,
+    /// One direction, client to server, in writes of this many bytes; the operation is one MiB.
+    Bulk {
+        /// Bytes in a write, and at most this many in a read, but at least 64 KiB.
+        write: usize,
+    },
+    /// Both directions of one connection at once, its halves on two threads; the operation is one
+    /// MiB in each direction.
+    FullDuplex {
+        /// Bytes in a write.
+        write: usize,
+    },
+    /// 64 bytes there and back.
+    PingPong,
+    /// Writes of this many bytes without a flush between them; the operation is 1,000 of them.
+    SmallWrites {
+        /// Bytes in a write.
+        write: usize,
+    },
+}
+
+/// Over what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transport {
+    /// A pipe in memory, both ends on one thread.
+    Duplex,
+    /// Loopback TCP, each end on a thread of its own.
+    Tcp,
+}
+
+/// How the ends are configured: the same for every stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The one key-exchange group.
+    pub group: Group,
+    /// The one cipher suite.
+    pub suite: Suite,
+    /// The key of the server's certificate.
+    pub leaf: Leaf,
+    /// Whether the client shows a certificate (ECDSA P-256) as well.
+    pub mutual: bool,
+    /// Whether an end may remember that it has verified a chain before.
+    pub remember_chains: bool,
+    /// After how long an idle connection gives its memory back, where there is such a thing.
+    pub hibernate_after: Option<Duration>,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self {
+            group: Group::X25519,
+            suite: Suite::Aes128Gcm,
+            leaf: Leaf::EcdsaP256,
+            mutual: false,
+            remember_chains: false,
+            hibernate_after: None,
+        }
+    }
+}
+
+/// A key-exchange group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Group {
+    /// x25519.
+    X25519,
+    /// X25519MLKEM768.
+    X25519Mlkem768,
+}
+
+/// A cipher suite of TLS 1.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Suite {
+    /// TLS_AES_128_GCM_SHA256.
+    Aes128Gcm,
+    /// TLS_AES_256_GCM_SHA384.
+    Aes256Gcm,
+    /// TLS_CHACHA20_POLY1305_SHA256.
+    ChaCha20Poly1305,
+}
+
+/// The key of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Leaf {
+    /// ECDSA with P-256.
+    EcdsaP256,
+    /// RSA with 2,048 bits.
+    Rsa2048,
+}
+
+/// What one operation cost, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// The client's processor time: the sender's, in bulk.
+    pub client: f64,
+    /// The server's processor time: the receiver's, in bulk.
+    pub server: f64,
+    /// Time on the clock.
+    pub wall: f64,
+}
+
+/// A worker's answer: a cost, or why there is none.
+pub type Answer = Result<Cost, String>;

@@ -1,0 +1,17 @@
+//! portcullis beside other TLS stacks: the same certificates, group, suite, runtime and buffer
+//! sizes, rounds alternating within one run.
+//!
+//! Each stack is a worker process of its own ([`worker`]), because the C libraries below some of
+//! them have the same symbols. `compare` starts the workers, gives each the same [`job`]s in
+//! turn, and prints a line of JSON for each case and stack, then a table of medians with ratios.
+
+pub mod cases;
+pub mod job;
+pub mod pki;
+pub mod programs;
+pub mod report;
+pub mod single;
+pub mod stack;
+pub mod stacks;
+pub mod timed;
+pub mod worker;

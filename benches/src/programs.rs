@@ -1,0 +1,36 @@
+//! Finding the programs of the stacks.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// To what the others are compared.
+pub const BASE: &str = "rustls";
+
+/// All programs called `KIND-NAME`, with their names, beside this program and in the folders of
+/// `WORKERS`; the base is the first.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn programs(kind: &str) -> io::Result<Vec<(String, PathBuf)>> {
+    let this = std::env::current_exe()?;
+    let mut folders: Vec<PathBuf> = this.parent().map(Path::to_owned).into_iter().collect();
+    if let Some(more) = std::env::var_os("WORKERS") {
+        folders.extend(std::env::split_paths(&more));
+    }
+    let mut found = Vec::new();
+    for folder in folders {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(OsStr::to_str);
+            let name = name
+                .and_then(|name| name.strip_prefix(kind))
+                .and_then(|name| name.strip_prefix('-'));
+            if let Some(name) = name.filter(|name| !name.contains('.')) {
+                found.push((name.to_owned(), path.clone()));
+            }
+        }
+    }
+    found.sort_by_key(|(name, _)| (name != BASE, name.clone()));
+    Ok(found)
+}

@@ -1,0 +1,19 @@
+//! Medians and the table of them.
+
+use crate::job::Cost;
+
+/// The middle of these values.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The medians of one stack in one case.
+pub fn medians(rounds: &[Cost]) -> Cost {
+    let of = |side: fn(&Cost) -> f64| median(rounds.iter().map(side).collect());
+    Cost {
+        client: of(|cost| cost.client),
+        server: of(|cost| cost.server),
+        wall: of(|cost| cost.wall),
+    }
+}

@@ -1,0 +1,40 @@
+//! No TLS at all: what the transport costs.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use crate::job::Choice;
+use crate::pki::Pki;
+use crate::stack::{Io, Stack};
+
+/// The transport alone.
+#[derive(Debug)]
+pub struct Plain;
+
+impl Stack for Plain {
+    type Stream<IO: Io> = IO;
+    const NAME: &'static str = "plain";
+
+    fn new(_: &Pki, _: Choice) -> Result<Self, String> {
+        Ok(Self)
+    }
+
+    async fn connect<IO: Io>(&self, io: IO) -> io::Result<IO> {
+        Ok(io)
+    }
+
+    async fn accept<IO: Io>(&self, io: IO) -> io::Result<IO> {
+        Ok(io)
+    }
+
+    fn split(
+        stream: TcpStream,
+    ) -> (
+        impl AsyncRead + Unpin + Send + 'static,
+        impl AsyncWrite + Unpin + Send + 'static,
+    ) {
+        stream.into_split()
+    }
+}

@@ -1,0 +1,266 @@
+//! Remembers signatures of certificates that verified before, so that they are not verified again.
+//!
+//! What is remembered is one fact: this algorithm found this signature of this key over these
+//! bytes good. That never changes, and nothing else is taken from it. The path to an anchor,
+//! names, dates, usages and constraints are examined for each chain anew, so what is
+//! remembered cannot outlive a change of any of them.
+
+use core::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use aws_lc_rs::digest;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter};
+use rustls_pki_types::{
+    AlgorithmIdentifier, FipsStatus, InvalidSignature, SignatureVerificationAlgorithm,
+};
+
+use super::chain::{Entries, PresentedChain};
+
+/// How many signatures are remembered unless something else is configured.
+const DEFAULT_REMEMBERED_SIGNATURES: usize = 1_024;
+
+/// Each has its own lock, which is held for one look-up.
+const SHARDS: usize = 8;
+
+type Digest = [u8; digest::SHA256_OUTPUT_LEN];
+
+/// Signatures that were found good. Cheap to clone; clones share what they remember.
+#[derive(Clone)]
+pub(crate) struct SignatureMemo(Arc<Inner>);
+
+struct Inner {
+    capacity: usize,
+    /// Made on first use: most servers never see a certificate. `None` if there are no random
+    /// bytes for it; then nothing is remembered.
+    memory: OnceLock<Option<Memory>>,
+}
+
+struct Memory {
+    /// Hashed first, so that nobody can look for collisions: SHA-256 then stands behind
+    /// signatures of any strength.
+    secret: Digest,
+    /// For the signature of a leaf also the chain it came with, as long as a connection has it.
+    seen: Cache<Digest, Weak<Entries>>,
+}
+
+impl SignatureMemo {
+    /// Remembers at most `capacity` signatures, about 200 bytes each; 0 remembers nothing.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self(Arc::new(Inner {
+            capacity,
+            memory: OnceLock::new(),
+        }))
+    }
+
+    /// The same size with nothing in it.
+    pub(crate) fn emptied(&self) -> Self {
+        Self::new(self.0.capacity)
+    }
+
+    /// Starts on one chain; `None` if nothing is to be remembered.
+    pub(super) fn walk(&self) -> Option<Walk<'_>> {
+        let memory = self.0.memory.get_or_init(|| Memory::new(self.0.capacity));
+        Some(Walk {
+            memory: memory.as_ref()?,
+            log: Mutex::default(),
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let memory = self.0.memory.get().and_then(Option::as_ref);
+        memory.map_or(0, |memory| memory.seen.len())
+    }
+}
+
+impl Default for SignatureMemo {
+    fn default() -> Self {
+        Self::new(DEFAULT_REMEMBERED_SIGNATURES)
+    }
+}
+
+impl Memory {
+    fn new(capacity: usize) -> Option<Self> {
+        if capacity == 0 {
+            return None;
+        }
+        let mut secret = Digest::default();
+        aws_lc_rs::rand::fill(&mut secret).ok()?;
+        // The cache has one shard for less than 64 and else rounds up to whole shards.
+        let capacity = match capacity {
+            0..64 => capacity,
+            _ => capacity - capacity % SHARDS,
+        };
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(capacity)
+            .weight_capacity(u64::try_from(capacity).ok()?)
+            .shards(SHARDS)
+            .build()
+            .ok()?;
+        let seen = Cache::with_options(
+            options,
+            UnitWeighter,
+            DefaultHashBuilder::default(),
+            DefaultLifecycle::default(),
+        );
+        Some(Self { secret, seen })
+    }
+
+    /// Hashes parts so that no two lists of parts look alike.
+    fn digest(&self, parts: [&[u8]; 5], scratch: &mut Vec<u8>) -> Digest {
+        scratch.clear();
+        let bytes: usize = parts.iter().map(|part| 8 + part.len()).sum();
+        scratch.reserve(self.secret.len() + bytes);
+        scratch.extend_from_slice(&self.secret);
+        for part in parts {
+            scratch.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            scratch.extend_from_slice(part);
+        }
+        let mut digest = Digest::default();
+        digest.copy_from_slice(digest::digest(&digest::SHA256, scratch).as_ref());
+        digest
+    }
+}
+
+/// The verification of one chain: collects what was found good, in the order of the walk, and
+/// leaves nothing behind unless it is told at the end that all was well.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    memory: &'a Memory,
+    /// Locked by one thread only: the algorithms' trait asks for `Sync`.
+    log: Mutex<Log>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    good: Vec<Good>,
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Good {
+    digest: Digest,
+    /// What is remembered about it; `None` if it had to be verified.
+    known: Option<Weak<Entries>>,
+}
+
+impl Walk<'_> {
+    fn log(&self) -> MutexGuard<'_, Log> {
+        // A log is whole after each line of code that changes it.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The algorithms, with this memory before each.
+    pub(super) fn remembering(
+        &self,
+        algorithms: &[&'static dyn SignatureVerificationAlgorithm],
+    ) -> Vec<Remembering<'_>> {
+        let remembering = |&algorithm| Remembering {
+            algorithm,
+            walk: self,
+        };
+        algorithms.iter().map(remembering).collect()
+    }
+
+    /// Notes a leaf that is a root itself. Its signature was not verified, so it is told apart
+    /// from one by having no algorithm; only the chain is shared.
+    pub(super) fn note_root(&self, leaf: &[u8]) {
+        let log = &mut *self.log();
+        let digest = self
+            .memory
+            .digest([&[], &[], &[], &[], leaf], &mut log.scratch);
+        let known = self.memory.seen.get(&digest);
+        log.good.push(Good { digest, known });
+    }
+
+    /// Everything about the chain was found good: remembers the `signatures` of the accepted
+    /// path, which were the last in the walk. Gives the chain back, shared with the connections
+    /// whose peer has shown the same.
+    pub(super) fn commit(self, chain: &PresentedChain, signatures: usize) -> PresentedChain {
+        let good = self
+            .log
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .good;
+        let path = good.get(good.len().saturating_sub(signatures)..);
+        // Anchor first.
+        let Some((leaf, issuers)) = path.and_then(<[Good]>::split_last) else {
+            return chain.clone();
+        };
+        let seen = &self.memory.seen;
+        for issuer in issuers.iter().filter(|issuer| issuer.known.is_none()) {
+            seen.insert(issuer.digest, Weak::new());
+        }
+        let shared = leaf.known.as_ref().and_then(Weak::upgrade);
+        if let Some(shared) = shared.filter(|shared| **shared == *chain.0) {
+            return PresentedChain(shared);
+        }
+        seen.insert(leaf.digest, Arc::downgrade(&chain.0));
+        chain.clone()
+    }
+}
+
+/// An algorithm that does not verify what it is known to have found good.
+#[derive(Debug)]
+pub(super) struct Remembering<'a> {
+    algorithm: &'static dyn SignatureVerificationAlgorithm,
+    walk: &'a Walk<'a>,
+}
+
+impl SignatureVerificationAlgorithm for Remembering<'_> {
+    // Nothing here is secret, so nothing has to take constant time.
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let parts = [
+            &*self.signature_alg_id(),
+            &*self.public_key_alg_id(),
+            public_key,
+            signature,
+            message,
+        ];
+        let memory = self.walk.memory;
+        let digest = memory.digest(parts, &mut self.walk.log().scratch);
+        let known = memory.seen.get(&digest);
+        if known.is_none() {
+            self.algorithm
+                .verify_signature(public_key, message, signature)?;
+        }
+        self.walk.log().good.push(Good { digest, known });
+        Ok(())
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.public_key_alg_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.signature_alg_id()
+    }
+
+    fn fips_status(&self) -> FipsStatus {
+        self.algorithm.fips_status()
+    }
+
+    fn fips(&self) -> bool {
+        self.algorithm.fips()
+    }
+}
+
+impl fmt::Debug for SignatureMemo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignatureMemo")
+            .field("capacity", &self.0.capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}
