@@ -32,6 +32,9 @@ use crate::write::WriteHalfState;
 /// * Dropped, it sends what is left and close_notify as far as the transport takes it at once,
 ///   but not while panicking: a reply cut short must not look complete.
 ///
+/// Idle, it holds about a kilobyte, and two ciphers of 0.6 KB each once it was used; see
+/// [`hibernate_after`](crate::TlsAcceptor::hibernate_after).
+///
 /// A passive stream reads from its transport when it is polled for reading, and then at most
 /// what the caller's buffer holds, or one record.
 pub struct TlsStream<IO> {
