@@ -1,5 +1,7 @@
 //! What a worker is asked to measure, and what it answers: one line of JSON each.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// One measurement.
@@ -60,6 +62,8 @@ pub struct Choice {
     pub mutual: bool,
     /// Whether an end may remember that it has verified a chain before.
     pub remember_chains: bool,
+    /// After how long an idle connection gives its memory back, where there is such a thing.
+    pub hibernate_after: Option<Duration>,
 }
 
 impl Default for Choice {
@@ -70,6 +74,7 @@ impl Default for Choice {
             leaf: Leaf::EcdsaP256,
             mutual: false,
             remember_chains: false,
+            hibernate_after: None,
         }
     }
 }

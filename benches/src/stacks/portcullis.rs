@@ -58,9 +58,15 @@ impl Stack for Portcullis {
             server = server
                 .client_authentication(portcullis::ClientAuthentication::Required(roots(pki)?));
         }
+        let mut connector = TlsConnector::new(client.build().map_err(|error| error.to_string())?);
+        let mut acceptor = TlsAcceptor::new(server.build().map_err(|error| error.to_string())?);
+        if let Some(after) = choice.hibernate_after {
+            connector = connector.hibernate_after(after);
+            acceptor = acceptor.hibernate_after(after);
+        }
         Ok(Self {
-            connector: TlsConnector::new(client.build().map_err(|error| error.to_string())?),
-            acceptor: TlsAcceptor::new(server.build().map_err(|error| error.to_string())?),
+            connector,
+            acceptor,
         })
     }
 

@@ -43,7 +43,8 @@ pub(crate) struct ReadHalfState {
 #[derive(Clone, Debug)]
 pub(crate) enum End {
     Closed,
-    Failed(Error),
+    /// Boxed: hardly any connection has one.
+    Failed(Box<Error>),
 }
 
 /// Where plaintext goes.
@@ -118,6 +119,19 @@ impl ReadHalfState {
 
     pub(crate) fn set_eof_policy(&mut self, policy: EofPolicy) {
         self.eof_policy = policy;
+    }
+
+    /// Whether there is memory that could be given back.
+    pub(crate) fn has_spare(&self) -> bool {
+        !self.reader.is_hibernating() || self.sealed.has_spare() || self.plain.has_spare()
+    }
+
+    /// Keeps what cannot be made again.
+    #[cold]
+    pub(crate) fn hibernate(&mut self) {
+        self.reader.hibernate();
+        self.sealed.shrink();
+        self.plain.shrink();
     }
 
     pub(crate) fn mailbox(&self) -> &Mailbox {
@@ -236,7 +250,7 @@ impl ReadHalfState {
 
     fn ended(&self) -> Result<(), Error> {
         match &self.end {
-            Some(End::Failed(error)) => Err(error.clone()),
+            Some(End::Failed(error)) => Err((**error).clone()),
             Some(End::Closed) | None => Ok(()),
         }
     }
@@ -278,7 +292,7 @@ impl ReadHalfState {
             let count = match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
                 Ok(()) => buf.filled().len(),
                 Err(error) => {
-                    self.end = Some(End::Failed(Error::io(error, Stage::Connected)));
+                    self.end = Some(End::Failed(Box::new(Error::io(error, Stage::Connected))));
                     return Poll::Ready(());
                 }
             };
@@ -327,7 +341,7 @@ impl ReadHalfState {
             match opened {
                 Ok(false) => {}
                 Ok(true) => self.end = Some(End::Closed),
-                Err(error) => self.end = Some(End::Failed(error.into())),
+                Err(error) => self.end = Some(End::Failed(Box::new(error.into()))),
             }
         }
         used
@@ -397,7 +411,7 @@ impl ReadHalfState {
     fn on_eof(&mut self) {
         self.end = Some(match (self.reader.eof(), self.eof_policy) {
             (Ok(()), _) | (Err(_), EofPolicy::Lenient) => End::Closed,
-            (Err(error), EofPolicy::Strict) => End::Failed(error.into()),
+            (Err(error), EofPolicy::Strict) => End::Failed(Box::new(error.into())),
         });
     }
 }

@@ -104,7 +104,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             loop {
                 match parts.read.end() {
                     Some(End::Closed) => return Ok(()),
-                    Some(End::Failed(error)) => return Err(error.clone()),
+                    Some(End::Failed(error)) => return Err((**error).clone()),
                     None => {}
                 }
                 let have = parts.read.plain().len();

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker, ready};
 
-use portcullis_core::{Stage, Writer};
+use portcullis_core::{ParkedCipher, Stage, Writer};
 use tokio::io::AsyncWrite;
 
 use crate::error::Error;
@@ -27,7 +27,8 @@ pub(crate) struct WriteHalfState {
     out: Backlog,
     unflushed: bool,
     closing: Closing,
-    failed: Option<Error>,
+    /// Boxed: hardly any connection has one.
+    failed: Option<Box<Error>>,
     /// Who waits for `out` to become empty or to be flushed, when someone else does that.
     blocked: Option<Waker>,
     sent: Flow,
@@ -74,6 +75,26 @@ impl WriteHalfState {
         self.sent
     }
 
+    /// Whether there is memory that could be given back.
+    pub(crate) fn has_spare(&self) -> bool {
+        !self.writer.is_hibernating() || self.out.has_spare()
+    }
+
+    /// Keeps what cannot be made again.
+    #[cold]
+    pub(crate) fn hibernate(&mut self) {
+        self.writer.hibernate();
+        self.out.shrink();
+    }
+
+    pub(crate) fn park(&mut self) -> Option<ParkedCipher> {
+        self.writer.park()
+    }
+
+    pub(crate) fn unpark(&mut self, cipher: ParkedCipher) {
+        self.writer.unpark(cipher);
+    }
+
     pub(crate) fn pending(&self) -> usize {
         self.out.len()
     }
@@ -84,7 +105,7 @@ impl WriteHalfState {
     }
 
     pub(crate) fn failure(&self) -> Option<&Error> {
-        self.failed.as_ref()
+        self.failed.as_deref()
     }
 
     /// Seals and writes from the start of `data`; returns how many bytes of it were taken.
@@ -298,7 +319,7 @@ impl WriteHalfState {
     #[inline]
     fn check(&self) -> Result<(), Error> {
         match &self.failed {
-            Some(error) => Err(error.clone()),
+            Some(error) => Err((**error).clone()),
             None => Ok(()),
         }
     }
@@ -419,7 +440,7 @@ impl WriteHalfState {
         if let Some(waker) = self.blocked.take() {
             waker.wake();
         }
-        self.failed.get_or_insert(error).clone()
+        (**self.failed.get_or_insert_with(|| Box::new(error))).clone()
     }
 }
 

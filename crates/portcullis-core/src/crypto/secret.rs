@@ -18,11 +18,13 @@ pub(crate) type SharedSecret = Inline<80>;
 #[derive(Clone)]
 pub(crate) struct Inline<const N: usize> {
     bytes: [u8; N],
-    len: usize,
+    /// At most `N`, which fits.
+    len: u16,
 }
 
 impl<const N: usize> Inline<N> {
     pub(crate) const fn empty() -> Self {
+        const { assert!(N <= u16::MAX as usize) };
         Self {
             bytes: [0; N],
             len: 0,
@@ -44,33 +46,36 @@ impl<const N: usize> Inline<N> {
     /// # Errors
     /// When more than `N` bytes would be held; nothing is changed then.
     pub(crate) fn push(&mut self, part: &[u8]) -> Result<(), CryptoFailure> {
-        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
+        const FAILURE: CryptoFailure = CryptoFailure("holding a secret");
+        let room = self.bytes.get_mut(self.len.into()..).unwrap_or_default();
         room.get_mut(..part.len())
-            .ok_or(CryptoFailure("holding a secret"))?
+            .ok_or(FAILURE)?
             .copy_from_slice(part);
-        self.len += part.len();
+        self.len += u16::try_from(part.len()).map_err(|_| FAILURE)?;
         Ok(())
     }
 
     /// Zero bytes to be overwritten: `len` of them, or `N` if that is less.
     pub(crate) const fn zeros(len: usize) -> Self {
         let mut secret = Self::empty();
-        secret.len = if len < N { len } else { N };
+        #[allow(clippy::cast_possible_truncation, reason = "N fits")]
+        let len = if len < N { len as u16 } else { N as u16 };
+        secret.len = len;
         secret
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+        self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
-        let (used, _) = self.bytes.split_at_mut(self.len.min(N));
+        let (used, _) = self.bytes.split_at_mut(N.min(self.len.into()));
         used
     }
 
     /// Drops what is behind the first `len` bytes.
     pub(super) fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
+        self.len = u16::try_from(len).map_or(self.len, |len| self.len.min(len));
     }
 }
 

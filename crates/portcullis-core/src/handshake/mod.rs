@@ -111,7 +111,7 @@ impl Outcome {
         Ok(Connection {
             reader,
             writer,
-            information: ConnectionInformation(Box::new(self.information)),
+            information: ConnectionInformation(self.information),
             unread,
             transmit,
         })

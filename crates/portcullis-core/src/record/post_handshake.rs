@@ -38,23 +38,25 @@ pub(super) fn count(counter: &mut u8, limit: u8, beyond: Violation) -> Result<()
 #[derive(Debug)]
 pub(super) struct PostHandshake {
     role: Role,
-    assembler: Assembler,
-    max_handshake_size: usize,
+    /// There while a message is incomplete.
+    assembler: Option<Box<Assembler>>,
+    max_handshake_size: u32,
 }
 
 impl PostHandshake {
     pub(super) fn new(role: Role, max_handshake_size: usize) -> Self {
         Self {
             role,
-            assembler: Assembler::default(),
-            max_handshake_size,
+            assembler: None,
+            // Lengths of messages have 24 bits.
+            max_handshake_size: u32::try_from(max_handshake_size).unwrap_or(u32::MAX),
         }
     }
 
     /// Whether no message is incomplete.
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {
-        self.assembler.is_empty()
+        self.assembler.is_none()
     }
 
     /// Takes the content of a handshake record; gives the KeyUpdate it ends with, if it does.
@@ -66,12 +68,16 @@ impl PostHandshake {
         if content.is_empty() {
             return Err(Violation::EmptyRecord.into());
         }
-        self.assembler.push(content);
-        while let Some(message) = self.pop()? {
+        let mut assembler = self
+            .assembler
+            .take()
+            .map_or_else(Assembler::default, |held| *held);
+        assembler.push(content);
+        while let Some(message) = self.pop(&mut assembler)? {
             match message.typ() {
                 HandshakeType::KEY_UPDATE => {
                     // §5.1: what follows would be under the new key.
-                    if !self.is_quiet() {
+                    if !assembler.is_empty() {
                         return Err(Violation::MessageSpansKeyChange.into());
                     }
                     let beyond = Violation::TooManyKeyUpdates;
@@ -85,21 +91,23 @@ impl PostHandshake {
                 _ => return Err(Violation::UnexpectedPostHandshakeMessage.into()),
             }
         }
+        if !assembler.is_empty() {
+            self.assembler = Some(Box::new(assembler));
+        }
         Ok(None)
     }
 
     /// Takes the next complete message. One that is not allowed is refused on its first byte,
     /// and none may have more bytes than its kind can need: an idle connection holds no more.
-    fn pop(&mut self) -> Result<Option<HandshakeBytes>, Abort> {
-        let longest = match self.assembler.begun() {
+    fn pop(&self, assembler: &mut Assembler) -> Result<Option<HandshakeBytes>, Abort> {
+        let longest = self.max_handshake_size as usize;
+        let longest = match assembler.begun() {
             None => return Ok(None),
-            Some(HandshakeType::KEY_UPDATE) => MAX_KEY_UPDATE,
-            Some(HandshakeType::NEW_SESSION_TICKET) if self.role == Role::Client => {
-                self.max_handshake_size
-            }
+            Some(HandshakeType::KEY_UPDATE) => MAX_KEY_UPDATE.min(longest),
+            Some(HandshakeType::NEW_SESSION_TICKET) if self.role == Role::Client => longest,
             Some(_) => return Err(Violation::UnexpectedPostHandshakeMessage.into()),
         };
-        Ok(self.assembler.pop(longest.min(self.max_handshake_size))?)
+        Ok(assembler.pop(longest)?)
     }
 }
 

@@ -52,7 +52,8 @@ pub enum Opened {
 
 /// The reading half of an established connection.
 ///
-/// It holds keys and counters and no buffer. The driver reads from the transport into memory of
+/// It holds a secret and counters and no buffer, and from the first record to
+/// [`hibernate`](Self::hibernate) the cipher. The driver reads from the transport into memory of
 /// its own, finds records with [`frame`](Self::frame), and opens each either straight into the
 /// buffer of whoever reads ([`open_into`](Self::open_into)) or where it stands
 /// ([`open_in_place`](Self::open_in_place)).
@@ -66,7 +67,7 @@ pub struct Reader {
     /// `keys.left` is 0 as well when no record may be opened any more: the one thing to look
     /// at per record.
     pub(super) keys: Keys,
-    inner_limit: usize,
+    inner_limit: u16,
     idle: Idle,
     post_handshake: PostHandshake,
     /// Whether the peer was asked to update this key because it is worn out.
@@ -94,7 +95,8 @@ impl Reader {
     ) -> Self {
         Self {
             keys,
-            inner_limit,
+            // No limit is above that of the protocol, 2^14 + 1.
+            inner_limit: u16::try_from(inner_limit).unwrap_or(u16::MAX),
             idle: Idle::default(),
             post_handshake: PostHandshake::new(role, max_handshake_size),
             asked_for_update: false,
@@ -161,13 +163,11 @@ impl Reader {
         let Some(inner) = out.get_mut(..inner_length) else {
             return Err(wrong_length());
         };
-        let seq = self.keys.seq;
-        if self
-            .keys
-            .key
-            .open_into(seq, head, ciphertext, tag, inner)
-            .is_err()
-        {
+        let (key, seq) = match self.keys.cipher() {
+            Ok(cipher) => cipher,
+            Err(abort) => return Err(self.fail(abort)),
+        };
+        if key.open_into(seq, head, ciphertext, tag, inner).is_err() {
             inner.fill(0);
             return Err(self.fail(Violation::BadRecordMac.into()));
         }
@@ -193,8 +193,11 @@ impl Reader {
         let Some((head, sealed)) = record.split_first_chunk_mut::<HEADER>() else {
             return Err(wrong_length());
         };
-        let seq = self.keys.seq;
-        let Ok(inner) = self.keys.key.open_in_place(seq, head, sealed) else {
+        let (key, seq) = match self.keys.cipher() {
+            Ok(cipher) => cipher,
+            Err(abort) => return Err(self.fail(abort)),
+        };
+        let Ok(inner) = key.open_in_place(seq, head, sealed) else {
             sealed.fill(0);
             return Err(self.fail(Violation::BadRecordMac.into()));
         };
@@ -218,6 +221,18 @@ impl Reader {
                 Err(error)
             }
         }
+    }
+
+    /// Gives the memory of the cipher back until the next record comes; setting it up again
+    /// costs two derivations from the traffic secret.
+    pub fn hibernate(&mut self) {
+        self.keys.hibernate();
+    }
+
+    /// Whether no cipher is set up: before the first record, and since
+    /// [`hibernate`](Self::hibernate).
+    pub fn is_hibernating(&self) -> bool {
+        self.keys.is_hibernating()
     }
 
     /// Whether the peer has sent close_notify.
@@ -246,7 +261,7 @@ impl Reader {
 
     /// How many KeyUpdates of the peer were seen: the N of `application_traffic_secret_N`.
     pub fn key_generation(&self) -> u64 {
-        self.keys.generation
+        self.keys.generation.into()
     }
 
     /// How many records were opened under the current key: the next sequence number.
@@ -261,11 +276,11 @@ impl Reader {
         let body = usize::from(u16::from_be_bytes([high, low]));
         let inner = body.wrapping_sub(TAG);
         if (typ, major, minor) == (ContentType::APPLICATION_DATA.0, 3, 3)
-            && inner <= self.inner_limit
+            && inner <= self.inner_limit.into()
         {
             return Ok(inner);
         }
-        Err(wrong_header(head, self.inner_limit))
+        Err(wrong_header(head, self.inner_limit.into()))
     }
 
     /// Checks that `record` is one record, no less and no more.
@@ -330,7 +345,7 @@ impl Reader {
     }
 
     fn on_key_update(&mut self, request: KeyUpdateRequest) -> Result<(), Abort> {
-        self.keys.update()?;
+        self.keys.update();
         self.asked_for_update = false;
         if request == KeyUpdateRequest::UPDATE_REQUESTED {
             self.mailbox.answer_key_update();

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
+use std::sync::Arc;
+
 use rustls_pki_types::CertificateDer;
 
 use super::super::super::signed_content::{Signer, signed_content};
@@ -16,7 +18,7 @@ use crate::{Misuse, SignatureScheme};
 /// What this side has shown of itself.
 #[derive(Default)]
 pub(super) struct Shown {
-    pub(super) certificate: Option<CertificateDer<'static>>,
+    pub(super) chain: Option<Arc<[CertificateDer<'static>]>>,
     pub(super) scheme: Option<SignatureScheme>,
 }
 
@@ -155,7 +157,7 @@ fn signed(
     CertificateVerify::put(&mut message, scheme, signature);
     cx.send(&mut authenticated.keyed.transcript, &message);
     let shown = Shown {
-        certificate: identity.chain().first().cloned(),
+        chain: Some(identity.shared_chain()),
         scheme: Some(scheme),
     };
     authenticated.finish(shown, cx)

@@ -128,7 +128,7 @@ impl Authenticated {
             server_random: self.keyed.server_random,
             peer_chain: Some(self.peer),
             peer_scheme: Some(self.peer_scheme),
-            local_certificate: shown.certificate,
+            local_chain: shown.chain,
             local_scheme: shown.scheme,
             exporter: self.exporter,
         };

@@ -49,7 +49,7 @@ impl WaitFinished {
             server_random: keyed.server_random,
             peer_chain,
             peer_scheme,
-            local_certificate: keyed.identity.chain().first().cloned(),
+            local_chain: Some(keyed.identity.shared_chain()),
             local_scheme: Some(keyed.scheme),
             exporter: secrets.exporter,
         };

@@ -1,0 +1,172 @@
+//! What a connection holds, in bytes of the Rust heap; ciphers are the crypto library's and are
+//! not counted, so they are seen to be absent.
+//!
+//! A gate: whoever makes a connection larger does so knowingly.
+
+mod ends;
+
+use std::alloc::System;
+use std::sync::Mutex;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+
+use portcullis::{TlsAcceptor, TlsConnector, TlsStream};
+
+use ends::{acceptor, connector, name, now};
+
+#[global_allocator]
+static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// One measurement at a time: the counters are those of the process.
+static TURN: Mutex<()> = Mutex::new(());
+
+const CONNECTIONS: usize = 50;
+
+/// Bytes that are held now and were not when `region` began.
+fn held(region: &Region<'_, System>) -> isize {
+    let change = region.change();
+    change.bytes_allocated as isize - change.bytes_deallocated as isize
+}
+
+/// What each of these connections has on the heap besides its transport.
+fn each(streams: Vec<TlsStream<TcpStream>>) -> isize {
+    let mut transports = Vec::with_capacity(CONNECTIONS);
+    let region = Region::new(HEAP);
+    for stream in streams {
+        transports.push(stream.into_inner());
+    }
+    // The vector of streams itself is gone too.
+    let vector = CONNECTIONS * size_of::<TlsStream<TcpStream>>();
+    (-held(&region) - vector as isize) / CONNECTIONS as isize
+}
+
+/// A connection over loopback; those of one connector share their peer's chain.
+async fn pair(
+    connector: &TlsConnector,
+    acceptor: &TlsAcceptor,
+) -> (TlsStream<TcpStream>, TlsStream<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (client, server) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let (client, server) = tokio::join!(
+        connector.upgrade(client.unwrap(), name()),
+        acceptor.accept(server.unwrap().0)
+    );
+    (client.unwrap(), server.unwrap())
+}
+
+fn block_on(test: impl Future<Output = ()>) {
+    let _turn = TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(test);
+}
+
+#[test]
+fn an_idle_connection_holds_less_than_a_kilobyte() {
+    block_on(async {
+        let (mut clients, mut servers) = (
+            Vec::with_capacity(CONNECTIONS),
+            Vec::with_capacity(CONNECTIONS),
+        );
+        let (connector, acceptor) = (connector(), acceptor());
+        for _ in 0..CONNECTIONS {
+            let (client, server) = pair(&connector, &acceptor).await;
+            assert!(client.is_hibernating() && server.is_hibernating());
+            clients.push(client);
+            servers.push(server);
+        }
+        let (client, server) = (each(clients), each(servers));
+        println!("client {client}, server {server}");
+        assert!(client <= 900, "a client holds {client} bytes");
+        assert!(server <= 900, "a server holds {server} bytes");
+    });
+}
+
+/// Moves 100,000 bytes.
+async fn pass(from: &mut TlsStream<TcpStream>, to: &mut TlsStream<TcpStream>) {
+    let data = vec![7; 100_000];
+    let send = async { from.send(&[&data]).await.unwrap() };
+    let receive = async {
+        let mut buffer = vec![0; 30_000];
+        let mut received = 0;
+        while received < data.len() {
+            received += to.read(&mut buffer).await.unwrap();
+        }
+    };
+    tokio::join!(send, receive);
+}
+
+/// Nothing is left of megabytes that went through.
+#[test]
+fn a_connection_keeps_no_buffer() {
+    block_on(async {
+        let (mut clients, mut servers) = (
+            Vec::with_capacity(CONNECTIONS),
+            Vec::with_capacity(CONNECTIONS),
+        );
+        let (connector, acceptor) = (connector(), acceptor());
+        for _ in 0..CONNECTIONS {
+            let (mut client, mut server) = pair(&connector, &acceptor).await;
+            pass(&mut client, &mut server).await;
+            pass(&mut server, &mut client).await;
+            for stream in [&mut client, &mut server] {
+                assert!(now(stream.read(&mut [0])).await.is_none());
+            }
+            clients.push(client);
+            servers.push(server);
+        }
+        let (client, server) = (each(clients), each(servers));
+        println!("client {client}, server {server}");
+        assert!(client <= 900, "a client holds {client} bytes");
+        assert!(server <= 900, "a server holds {server} bytes");
+    });
+}
+
+/// A handshake's memory is not in the caller's future: that of a task never shrinks.
+#[test]
+fn futures_of_handshakes_and_streams_are_small() {
+    assert!(size_of::<TlsStream<TcpStream>>() <= 16);
+    block_on(async {
+        let (near, far) = tokio::io::duplex(1);
+        let (connector, acceptor) = (connector(), acceptor());
+        let connect = connector.upgrade(near, name());
+        let accept = acceptor.accept(far);
+        assert!(size_of_val(&connect) <= 16, "{}", size_of_val(&connect));
+        assert!(size_of_val(&accept) <= 16, "{}", size_of_val(&accept));
+        let tcp = connector.connect("127.0.0.1:1", name());
+        assert!(size_of_val(&tcp) <= 16, "{}", size_of_val(&tcp));
+    });
+}
+
+/// A client that says nothing, or half a hello, costs a server this much.
+#[test]
+fn a_half_open_connection_is_small() {
+    block_on(async {
+        let acceptor = acceptor();
+        // What belongs to the thread is there.
+        let _ = pair(&connector(), &acceptor).await;
+        let mut ends = Vec::with_capacity(CONNECTIONS);
+        let mut handshakes = Vec::with_capacity(CONNECTIONS);
+        for _ in 0..CONNECTIONS {
+            let (mut near, far) = tokio::io::duplex(1024);
+            tokio::io::AsyncWriteExt::write_all(&mut near, &[22, 3, 1, 2, 0, 1])
+                .await
+                .unwrap();
+            ends.push((near, Some(far)));
+        }
+        let region = Region::new(HEAP);
+        for (_, far) in &mut ends {
+            let mut handshake = Box::pin(acceptor.accept(far.take().unwrap()));
+            assert!(now(&mut handshake).await.is_none());
+            handshakes.push(handshake);
+        }
+        let each = held(&region) / CONNECTIONS as isize;
+        println!("half open {each}");
+        assert!(each <= 2_500, "a half-open connection holds {each} bytes");
+    });
+}
