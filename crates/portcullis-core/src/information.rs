@@ -10,10 +10,10 @@ use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
-use crate::x509::{self, VerifiedChain};
+use crate::x509::{self, Identity, VerifiedChain};
 
 /// What was negotiated (B11, B19, B20). Secrets are not in here.
-pub struct ConnectionInformation(pub(crate) Box<Information>);
+pub struct ConnectionInformation(pub(crate) Information);
 
 pub(crate) struct Information {
     pub(crate) is_server: bool,
@@ -26,7 +26,7 @@ pub(crate) struct Information {
     pub(crate) server_random: [u8; 32],
     pub(crate) peer_chain: Option<VerifiedChain>,
     pub(crate) peer_scheme: Option<SignatureScheme>,
-    pub(crate) local_certificate: Option<CertificateDer<'static>>,
+    pub(crate) local_identity: Option<Identity>,
     pub(crate) local_scheme: Option<SignatureScheme>,
     pub(crate) exporter: ExporterSecret,
 }
@@ -92,7 +92,7 @@ impl ConnectionInformation {
 
     /// The certificate this side showed.
     pub fn local_certificate(&self) -> Option<&CertificateDer<'static>> {
-        self.0.local_certificate.as_ref()
+        self.0.local_identity.as_ref()?.chain().first()
     }
 
     /// The scheme of this side's CertificateVerify, if it showed a certificate.
