@@ -224,7 +224,7 @@ impl Session {
 /// The transcript, before and after the hash is known.
 enum Hashing {
     Buffered(TranscriptBuffer),
-    Running(Transcript),
+    Running(Box<Transcript>),
 }
 
 /// What a HelloRetryRequest has fixed.
@@ -350,7 +350,7 @@ impl Offered {
             cx.outgoing.change_cipher_spec()?;
         }
         cx.send(&mut transcript, |out| out.extend_from_slice(&second));
-        self.transcript = Hashing::Running(transcript);
+        self.transcript = Hashing::Running(Box::new(transcript));
         self.retry = Some(retry);
         Ok(WaitServerHello(self).into())
     }
@@ -398,7 +398,7 @@ impl Offered {
         let parameters = suite.parameters()?;
         let mut transcript = match transcript {
             Hashing::Buffered(buffered) => buffered.start(parameters.hash),
-            Hashing::Running(transcript) => transcript,
+            Hashing::Running(transcript) => *transcript,
         };
         transcript.add(message.raw());
         let handshake_secret =
