@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use portcullis::NamedGroup;
 use portcullis::suite::CipherSuite;
+use portcullis_tests::pki::pki;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use stack::{Choice, Portcullis, Rustls, Stack};
@@ -205,7 +206,12 @@ fn main() {
         "| case (in-memory duplex, one thread) | tokio-rustls client / server, µs | portcullis client / server, µs | ratio client | ratio server | ratio both |\n|---|---|---|---|---|---|\n",
     );
     for (name, case, group, suite) in cases {
-        let choice = Choice { group, suite };
+        let choice = Choice {
+            group,
+            suite,
+            root: &pki().root.certificate,
+            hibernate_after: None,
+        };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
             ours.push(runtime.block_on(measure::<Portcullis>(case, choice)));

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::{
-    ClientConfig, Identity, NamedGroup, Roots, ServerConfig, ServerName, TlsAcceptor, TlsConnector,
+    CertificateDer, ClientConfig, Identity, NamedGroup, Roots, ServerConfig, ServerName,
+    TlsAcceptor, TlsConnector,
 };
 use portcullis_tests::peers::{Settings, rustls as peer};
 use portcullis_tests::pki;
@@ -19,6 +21,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for T {}
 pub(crate) struct Choice {
     pub(crate) group: NamedGroup,
     pub(crate) suite: portcullis::suite::CipherSuite,
+    /// What the clients trust; another process may be the server.
+    pub(crate) root: &'static CertificateDer<'static>,
+    /// For the stacks that have it.
+    pub(crate) hibernate_after: Option<Duration>,
 }
 
 /// A TLS stack, configured.
@@ -45,7 +51,7 @@ impl Stack for Portcullis {
     fn new(choice: Choice) -> Self {
         let pki = pki::pki();
         let mut roots = Roots::empty();
-        roots.add_der(pki.root.certificate.clone()).expect("a root");
+        roots.add_der(choice.root.clone()).expect("a root");
         let client = ClientConfig::builder(roots)
             .groups([choice.group])
             .cipher_suites([choice.suite])
@@ -53,9 +59,15 @@ impl Stack for Portcullis {
         let leaf = &pki.ecdsa_p256;
         let identity = Identity::from_der(leaf.chain.clone(), &leaf.key).expect("an identity");
         let server = ServerConfig::builder().identity(identity).build();
+        let mut connector = TlsConnector::new(client.expect("a client"));
+        let mut acceptor = TlsAcceptor::new(server.expect("a server"));
+        if let Some(after) = choice.hibernate_after {
+            connector = connector.hibernate_after(after);
+            acceptor = acceptor.hibernate_after(after);
+        }
         Self {
-            connector: TlsConnector::new(client.expect("a client")),
-            acceptor: TlsAcceptor::new(server.expect("a server")),
+            connector,
+            acceptor,
         }
     }
 
@@ -95,7 +107,7 @@ impl Stack for Rustls {
             .cipher_suites
             .retain(|suite| u16::from(suite.suite()) == choice.suite.0);
         let mut anchors = rustls::RootCertStore::empty();
-        anchors.add(pki.root.certificate.clone()).expect("a root");
+        anchors.add(choice.root.clone()).expect("a root");
         let mut client = rustls::ClientConfig::builder_with_provider(Arc::new(chosen))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("TLS 1.3")

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §7.5 (exporters), RFC 9266 (tls-exporter), RFC 5929 (tls-server-end-point).
 
+use std::sync::Arc;
+
 use rustls_pki_types::CertificateDer;
 
 use crate::error::Misuse;
@@ -10,7 +12,7 @@ use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
-use crate::x509::{self, Identity, VerifiedChain};
+use crate::x509::{self, VerifiedChain};
 
 /// What was negotiated (B11, B19, B20). Secrets are not in here.
 pub struct ConnectionInformation(pub(crate) Information);
@@ -26,7 +28,8 @@ pub(crate) struct Information {
     pub(crate) server_random: [u8; 32],
     pub(crate) peer_chain: Option<VerifiedChain>,
     pub(crate) peer_scheme: Option<SignatureScheme>,
-    pub(crate) local_identity: Option<Identity>,
+    /// What this side showed, shared with its configuration.
+    pub(crate) local_chain: Option<Arc<[CertificateDer<'static>]>>,
     pub(crate) local_scheme: Option<SignatureScheme>,
     pub(crate) exporter: ExporterSecret,
 }
@@ -92,7 +95,7 @@ impl ConnectionInformation {
 
     /// The certificate this side showed.
     pub fn local_certificate(&self) -> Option<&CertificateDer<'static>> {
-        self.0.local_identity.as_ref()?.chain().first()
+        self.0.local_chain.as_ref()?.first()
     }
 
     /// The scheme of this side's CertificateVerify, if it showed a certificate.

@@ -52,7 +52,7 @@ pub use connection::{Connection, Handshake};
 pub use error::{Direction, Error, Misuse, Reason, Refusal, Stage};
 pub use information::ConnectionInformation;
 pub use named_group::NamedGroup;
-pub use record::{Frame, Mailbox, Opened, PaddingPolicy, Reader, Sealed, Writer};
+pub use record::{Frame, Mailbox, Opened, PaddingPolicy, ParkedCipher, Reader, Sealed, Writer};
 pub use server_hello_view::ServerHelloView;
 pub use signature_scheme::SignatureScheme;
 pub use step::{Event, KeyLogLine, Step};

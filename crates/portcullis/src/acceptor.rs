@@ -68,11 +68,14 @@ impl TlsAcceptor {
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub async fn accept<IO>(&self, io: IO) -> Result<TlsStream<IO>, HandshakeError<IO>>
+    pub fn accept<IO>(
+        &self,
+        io: IO,
+    ) -> impl Future<Output = Result<TlsStream<IO>, HandshakeError<IO>>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        self.upgrade_with_prefix(io, Bytes::new()).await
+        self.upgrade_with_prefix(io, Bytes::new())
     }
 
     /// Shakes hands on a transport that was used in plain text (STARTTLS); the same as
@@ -85,11 +88,14 @@ impl TlsAcceptor {
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub async fn upgrade<IO>(&self, io: IO) -> Result<TlsStream<IO>, HandshakeError<IO>>
+    pub fn upgrade<IO>(
+        &self,
+        io: IO,
+    ) -> impl Future<Output = Result<TlsStream<IO>, HandshakeError<IO>>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        self.accept(io).await
+        self.accept(io)
     }
 
     /// Shakes hands on a transport from which `prefix` was read already.
@@ -99,16 +105,19 @@ impl TlsAcceptor {
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub async fn upgrade_with_prefix<IO>(
+    pub fn upgrade_with_prefix<IO>(
         &self,
         io: IO,
         prefix: Bytes,
-    ) -> Result<TlsStream<IO>, HandshakeError<IO>>
+    ) -> impl Future<Output = Result<TlsStream<IO>, HandshakeError<IO>>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let driver = self.driver(io, &prefix, Questions::none(), None)?;
-        complete(driver, deadline(self.conduct.handshake_timeout)).await
+        // Boxed: the caller's task outlives the handshake, and this is given back after it.
+        Box::pin(async move {
+            let driver = self.driver(io, &prefix, Questions::none(), None)?;
+            complete(driver, deadline(self.conduct.handshake_timeout)).await
+        })
     }
 
     pub(crate) async fn accept_from<IO>(
@@ -155,7 +164,7 @@ impl TlsAcceptor {
         prefix: &[u8],
         more: Questions,
         peer: Option<SocketAddr>,
-    ) -> Result<Driver<IO>, HandshakeError<IO>>
+    ) -> Result<Box<Driver<IO>>, HandshakeError<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {

@@ -129,7 +129,7 @@ impl Questions {
     }
 }
 
-type AnswerFuture<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+pub(crate) type AnswerFuture<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
 /// [`Answers`] behind a pointer.
 pub(crate) trait DynAnswers: Send + Sync {
@@ -171,10 +171,11 @@ impl SharedAnswers {
             .map_or(Questions::none(), |answers| answers.questions())
     }
 
-    pub(crate) async fn answer(&self, question: Question) -> Answer {
+    /// The answer, or who makes it.
+    pub(crate) fn answer(&self, question: Question) -> Result<Answer, AnswerFuture<'_>> {
         match &self.0 {
-            Some(answers) => answers.answer(question).await,
-            None => question.default_answer(),
+            Some(answers) => Err(answers.answer(question)),
+            None => Ok(question.default_answer()),
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct Conduct {
     pub(crate) key_log: Option<Arc<dyn KeyLog>>,
     pub(crate) handshake_timeout: Duration,
     pub(crate) alert_timeout: Duration,
+    pub(crate) hibernate_after: Option<Duration>,
     /// Whether a peer that does not speak TLS is sent nothing.
     pub(crate) plaintext_fallback: bool,
 }
@@ -27,6 +28,7 @@ impl Default for Conduct {
             key_log: None,
             handshake_timeout: Duration::from_secs(10),
             alert_timeout: Duration::from_secs(5),
+            hibernate_after: None,
             plaintext_fallback: false,
         }
     }
@@ -93,6 +95,7 @@ impl std::fmt::Debug for Conduct {
             .field("key_log", &self.key_log.is_some())
             .field("handshake_timeout", &self.handshake_timeout)
             .field("alert_timeout", &self.alert_timeout)
+            .field("hibernate_after", &self.hibernate_after)
             .field("plaintext_fallback", &self.plaintext_fallback)
             .finish()
     }
@@ -122,6 +125,19 @@ macro_rules! conduct_options {
         #[must_use]
         pub fn alert_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.conduct.alert_timeout = timeout;
+            self
+        }
+
+        /// After how long without a byte in either direction a connection gives back what it can
+        /// set up again, its ciphers above all (C18). Default: never. Resolution: milliseconds;
+        /// the longest time is 49 days.
+        ///
+        /// Time is measured by whoever waits to read: a connection, or a reading half with its
+        /// writing half, hibernates while a task reads from it. The next record in a direction
+        /// sets its cipher up again, for about two microseconds.
+        #[must_use]
+        pub fn hibernate_after(mut self, idle: std::time::Duration) -> Self {
+            self.conduct.hibernate_after = Some(idle);
             self
         }
 

@@ -40,7 +40,16 @@ impl TlsConnector {
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub async fn connect(
+    pub fn connect(
+        &self,
+        address: impl ToSocketAddrs,
+        name: ServerName<'static>,
+    ) -> impl Future<Output = Result<TlsStream<TcpStream>, Error>> {
+        // Boxed: the caller's task outlives the handshake, and this is given back after it.
+        Box::pin(self.connect_now(address, name))
+    }
+
+    async fn connect_now(
         &self,
         address: impl ToSocketAddrs,
         name: ServerName<'static>,
@@ -66,15 +75,15 @@ impl TlsConnector {
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub async fn upgrade<IO>(
+    pub fn upgrade<IO>(
         &self,
         io: IO,
         name: ServerName<'static>,
-    ) -> Result<TlsStream<IO>, HandshakeError<IO>>
+    ) -> impl Future<Output = Result<TlsStream<IO>, HandshakeError<IO>>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        self.upgrade_with_prefix(io, name, Bytes::new()).await
+        self.upgrade_with_prefix(io, name, Bytes::new())
     }
 
     /// Shakes hands on a transport from which `prefix` was read already.
@@ -84,17 +93,20 @@ impl TlsConnector {
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub async fn upgrade_with_prefix<IO>(
+    pub fn upgrade_with_prefix<IO>(
         &self,
         io: IO,
         name: ServerName<'static>,
         prefix: Bytes,
-    ) -> Result<TlsStream<IO>, HandshakeError<IO>>
+    ) -> impl Future<Output = Result<TlsStream<IO>, HandshakeError<IO>>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let driver = self.driver(io, name, &prefix, Questions::none(), None)?;
-        complete(driver, deadline(self.conduct.handshake_timeout)).await
+        // As in `connect`.
+        Box::pin(async move {
+            let driver = self.driver(io, name, &prefix, Questions::none(), None)?;
+            complete(driver, deadline(self.conduct.handshake_timeout)).await
+        })
     }
 
     /// Shakes hands up to the ServerHello and then stands still (B5).
@@ -123,7 +135,7 @@ impl TlsConnector {
         prefix: &[u8],
         more: Questions,
         peer: Option<std::net::SocketAddr>,
-    ) -> Result<Driver<IO>, HandshakeError<IO>>
+    ) -> Result<Box<Driver<IO>>, HandshakeError<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {

@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use portcullis_core::question::{Answer, Question};
 use portcullis_core::{AlertDescription, Connection, Event, Handshake, Reason, Stage, Step};
@@ -18,6 +19,9 @@ use crate::scratch::{BATCH, Scratch};
 use crate::statistics::Flow;
 
 /// A handshake and the transport it runs over.
+///
+/// It is boxed wherever it stands: a future that holds it stays small, and so does the task that
+/// holds the connection afterwards, which is as large as the largest thing it ever held.
 ///
 /// Dropped before the end, it tells the peer `user_canceled` if that can be done at once.
 pub(crate) struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
@@ -51,6 +55,7 @@ pub(crate) struct Finished<IO> {
     pub(crate) connection: Connection,
     pub(crate) received: Flow,
     pub(crate) sent: Flow,
+    pub(crate) hibernate_after: Option<Duration>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
@@ -60,7 +65,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         prefix: &[u8],
         conduct: Conduct,
         span: tracing::Span,
-    ) -> Self {
+    ) -> Box<Self> {
         let mut handshake = handshake;
         if !prefix.is_empty() {
             handshake.receive(prefix, UnixTime::now());
@@ -74,11 +79,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             received: Flow::default(),
             sent: Flow::default(),
         };
-        Self {
+        Box::new(Self {
             running: Some(running),
             conduct,
             span,
-        }
+        })
     }
 
     pub(crate) fn span(&self) -> &tracing::Span {
@@ -108,34 +113,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             return Err(Error::closed());
         };
         loop {
-            match running.handshake.poll() {
-                Ok(Step::Transmit(bytes)) => {
-                    running.out.extend(bytes);
-                    // An alert waits for its error, which says whether it is to be sent.
-                    if running.handshake.stage() != Stage::Closed {
-                        poll_fn(|cx| running.poll_send(cx)).await?;
-                    }
-                }
-                Ok(Step::Event(event)) => observe(&event, &self.conduct),
-                Ok(Step::Ask(question)) if wanted(&question) => return Ok(Some(question)),
-                Ok(Step::Ask(question)) => {
-                    poll_fn(|cx| running.poll_flush(cx)).await?;
-                    let answer = self.conduct.answers.answer(question).await;
-                    running.handshake.answer(answer)?;
-                }
-                Ok(Step::Connected) => {
-                    poll_fn(|cx| running.poll_send(cx)).await?;
-                    poll_fn(|cx| running.poll_flush(cx)).await?;
-                    return Ok(None);
-                }
-                Ok(Step::Wait) => {
-                    poll_fn(|cx| running.poll_send(cx)).await?;
-                    poll_fn(|cx| running.poll_flush(cx)).await?;
-                    poll_fn(|cx| running.poll_receive(cx)).await?;
-                }
-                Ok(_) => {}
-                Err(error) => return Err(error.into()),
+            let Some(question) = poll_fn(|cx| running.poll_run(cx, &self.conduct)).await? else {
+                return Ok(None);
+            };
+            if wanted(&question) {
+                return Ok(Some(*question));
             }
+            poll_fn(|cx| running.poll_flush(cx)).await?;
+            let answer = match self.conduct.answers.answer(*question) {
+                Ok(answer) => answer,
+                Err(answering) => answering.await,
+            };
+            running.handshake.answer(answer)?;
         }
     }
 
@@ -166,6 +155,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     connection,
                     received,
                     sent,
+                    hibernate_after: self.conduct.hibernate_after,
                 })
             }
             Err(error) => Err(HandshakeError::new(error.into(), Some(io), Vec::new())),
@@ -177,7 +167,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub(crate) async fn fail(mut self, error: Error) -> HandshakeError<IO> {
+    pub(crate) async fn fail(mut self: Box<Self>, error: Error) -> HandshakeError<IO> {
         report(&self.span, &error);
         let Some(running) = &mut self.running else {
             return HandshakeError::new(error, None, Vec::new());
@@ -196,7 +186,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 
     /// Gives up: the peer is sent the fatal alert `user_canceled`.
-    pub(crate) async fn cancel(mut self) -> HandshakeError<IO> {
+    pub(crate) async fn cancel(mut self: Box<Self>) -> HandshakeError<IO> {
         let error = match &mut self.running {
             Some(running) => running.cancel(),
             None => Error::closed(),
@@ -227,6 +217,34 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Drop for Driver<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
+    /// Goes on until there is a question, or the end (`None`).
+    fn poll_run(
+        &mut self,
+        cx: &mut Context<'_>,
+        conduct: &Conduct,
+    ) -> Poll<Result<Option<Box<Question>>, Error>> {
+        loop {
+            // An alert waits for its error, which says whether it is to be sent.
+            if self.handshake.stage() != Stage::Closed {
+                ready!(self.poll_send(cx))?;
+            }
+            match self.handshake.poll()? {
+                Step::Transmit(bytes) => self.out.extend(bytes),
+                Step::Event(event) => observe(&event, conduct),
+                Step::Ask(question) => return Poll::Ready(Ok(Some(Box::new(question)))),
+                Step::Connected => {
+                    ready!(self.poll_flush(cx))?;
+                    return Poll::Ready(Ok(None));
+                }
+                Step::Wait => {
+                    ready!(self.poll_flush(cx))?;
+                    ready!(self.poll_receive(cx))?;
+                }
+                _ => {}
+            }
+        }
+    }
+
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.written < self.out.len() {
             let rest = self.out.get(self.written..).unwrap_or_default();

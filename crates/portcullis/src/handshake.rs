@@ -25,7 +25,7 @@ pub(crate) fn deadline(timeout: Duration) -> Instant {
 
 /// Runs a handshake to its end.
 pub(crate) async fn complete<IO>(
-    driver: Driver<IO>,
+    driver: Box<Driver<IO>>,
     deadline: Instant,
 ) -> Result<TlsStream<IO>, HandshakeError<IO>>
 where
@@ -46,9 +46,9 @@ where
 
 /// Runs a handshake up to the question about the peer's hello.
 async fn pause<IO>(
-    mut driver: Driver<IO>,
+    mut driver: Box<Driver<IO>>,
     wanted: fn(&Question) -> bool,
-) -> Result<(Driver<IO>, Question), HandshakeError<IO>>
+) -> Result<(Box<Driver<IO>>, Question), HandshakeError<IO>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -79,12 +79,12 @@ async fn within<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
 #[derive(Debug)]
 #[must_use = "the client waits"]
 pub struct PausedServer<IO: AsyncRead + AsyncWrite + Unpin> {
-    driver: Driver<IO>,
+    driver: Box<Driver<IO>>,
     question: ChooseConfiguration,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
-    pub(crate) async fn start(driver: Driver<IO>) -> Result<Self, HandshakeError<IO>> {
+    pub(crate) async fn start(driver: Box<Driver<IO>>) -> Result<Self, HandshakeError<IO>> {
         match pause(driver, |question| {
             matches!(question, Question::ChooseConfiguration(_))
         })
@@ -158,12 +158,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
 #[derive(Debug)]
 #[must_use = "the server waits"]
 pub struct PausedClient<IO: AsyncRead + AsyncWrite + Unpin> {
-    driver: Driver<IO>,
+    driver: Box<Driver<IO>>,
     question: ReviewServerHello,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
-    pub(crate) async fn start(driver: Driver<IO>) -> Result<Self, HandshakeError<IO>> {
+    pub(crate) async fn start(driver: Box<Driver<IO>>) -> Result<Self, HandshakeError<IO>> {
         match pause(driver, |question| {
             matches!(question, Question::ReviewServerHello(_))
         })
@@ -231,7 +231,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
 }
 
 async fn resume<IO>(
-    mut driver: Driver<IO>,
+    mut driver: Box<Driver<IO>>,
     answer: Answer,
 ) -> Result<TlsStream<IO>, HandshakeError<IO>>
 where
@@ -246,7 +246,7 @@ where
     }
 }
 
-async fn refused<IO>(driver: Driver<IO>, refusal: Answer) -> HandshakeError<IO>
+async fn refused<IO>(driver: Box<Driver<IO>>, refusal: Answer) -> HandshakeError<IO>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {

@@ -74,6 +74,7 @@ mod delivery;
 mod driver;
 mod error;
 mod handshake;
+mod hibernation;
 mod key_log;
 mod listener;
 mod read;

@@ -282,8 +282,11 @@ impl Incoming {
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub async fn handshake(self) -> Result<TlsStream<TcpStream>, HandshakeError<TcpStream>> {
-        self.acceptor.accept_from(self.io, self.peer).await
+    pub fn handshake(
+        self,
+    ) -> impl Future<Output = Result<TlsStream<TcpStream>, HandshakeError<TcpStream>>> {
+        // Boxed: the caller's task outlives the handshake, and this is given back after it.
+        Box::pin(async move { self.acceptor.accept_from(self.io, self.peer).await })
     }
 
     /// Shakes hands with another configuration than the listener's (B3).
@@ -293,14 +296,12 @@ impl Incoming {
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub async fn handshake_with(
-        self,
+    pub fn handshake_with(
+        mut self,
         config: ServerConfig,
-    ) -> Result<TlsStream<TcpStream>, HandshakeError<TcpStream>> {
-        self.acceptor
-            .with_config(config)
-            .accept_from(self.io, self.peer)
-            .await
+    ) -> impl Future<Output = Result<TlsStream<TcpStream>, HandshakeError<TcpStream>>> {
+        self.acceptor = self.acceptor.with_config(config);
+        self.handshake()
     }
 
     /// Reads the ClientHello and then stands still (B5).

@@ -119,6 +119,19 @@ impl ReadHalfState {
         self.eof_policy = policy;
     }
 
+    /// Whether there is memory that could be given back.
+    pub(crate) fn has_spare(&self) -> bool {
+        !self.reader.is_hibernating() || self.sealed.has_spare() || self.plain.has_spare()
+    }
+
+    /// Keeps what cannot be made again.
+    #[cold]
+    pub(crate) fn hibernate(&mut self) {
+        self.reader.hibernate();
+        self.sealed.shrink();
+        self.plain.shrink();
+    }
+
     pub(crate) fn mailbox(&self) -> &Mailbox {
         self.reader.mailbox()
     }

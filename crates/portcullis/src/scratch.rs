@@ -109,6 +109,18 @@ impl Backlog {
         }
     }
 
+    /// Whether there is more memory than bytes.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.bytes.capacity() > self.len()
+    }
+
+    /// Keeps no more memory than bytes.
+    pub(crate) fn shrink(&mut self) {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        self.bytes.shrink_to_fit();
+    }
+
     /// Takes the first `count` bytes.
     pub(crate) fn take(&mut self, count: usize) -> bytes::Bytes {
         let count = count.min(self.len());

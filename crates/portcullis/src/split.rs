@@ -12,8 +12,10 @@ use std::task::{Context, Poll, ready};
 use atomic_waker::AtomicWaker;
 use portcullis_core::ConnectionInformation;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::hibernation::{Hibernation, Parking};
 use crate::read::{EofPolicy, ReadHalfState};
 use crate::split_io::SplitIo;
 use crate::statistics::Flow;
@@ -28,6 +30,8 @@ struct Shared {
     /// Who waits for messages, which a failed write ends.
     reader: AtomicWaker,
     write_failure: OnceLock<Error>,
+    /// The writing half's cipher between two writes, if they hibernate.
+    parking: Option<Box<Parking>>,
 }
 
 /// The reading half of a [`TlsStream`].
@@ -35,6 +39,7 @@ pub struct ReadHalf<IO: SplitIo> {
     io: IO::Read,
     read: ReadHalfState,
     information: Arc<ConnectionInformation>,
+    hibernation: Hibernation,
     shared: Arc<Shared>,
 }
 
@@ -71,13 +76,18 @@ impl<IO: SplitIo> TlsStream<IO> {
             read,
             write,
             information,
+            hibernation,
         } = self.into_parts();
         let (read_io, write_io) = io.split_io();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            parking: hibernation.is_on().then(Box::default),
+            ..Shared::default()
+        });
         let reading = ReadHalf {
             io: read_io,
             read,
             information: information.clone(),
+            hibernation,
             shared: shared.clone(),
         };
         let writing = WriteHalf {
@@ -110,6 +120,7 @@ impl<IO: SplitIo> ReadHalf<IO> {
                 read: self.read,
                 write,
                 information: self.information,
+                hibernation: self.hibernation,
             })),
             None => Err(ReuniteError(Box::new((self, other)))),
         }
@@ -125,6 +136,11 @@ impl<IO: SplitIo> ReadHalf<IO> {
         self.read.set_eof_policy(policy);
     }
 
+    /// As [`TlsStream::is_hibernating`], of both halves.
+    pub fn is_hibernating(&self) -> bool {
+        !self.read.has_spare() && self.writing_half_used().is_none()
+    }
+
     /// What came over the transport.
     pub fn received(&self) -> Flow {
         self.read.received()
@@ -138,13 +154,42 @@ impl<IO: SplitIo> ReadHalf<IO> {
     /// Polls the reading direction, and tells the other half when there is something for it.
     pub(crate) fn poll_with<T>(
         &mut self,
-        poll: impl FnOnce(&mut ReadHalfState, &mut IO::Read) -> Poll<T>,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut ReadHalfState, &mut IO::Read, &mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let polled = poll(&mut self.read, &mut self.io);
+        let polled = poll(&mut self.read, &mut self.io, cx);
         if self.read.mailbox().has_work() {
             self.shared.writer.wake();
         }
+        if self.hibernation.is_on() && polled.is_pending() {
+            self.rest(cx);
+        }
         polled
+    }
+
+    /// Hibernates when it is time, and the writing half with it.
+    pub(crate) fn rest(&mut self, cx: &mut Context<'_>) {
+        if !self.hibernation.is_on() {
+            return;
+        }
+        // Told when the writing half sets its cipher up, which it may do from here on.
+        self.shared.reader.register(cx.waker());
+        let used = self.writing_half_used();
+        if !self.read.has_spare() && used.is_none() {
+            self.hibernation.rest();
+            return;
+        }
+        let moved = self.read.received().bytes();
+        if self.hibernation.is_due(cx, moved, used) {
+            self.read.hibernate();
+            if let Some(parking) = &self.shared.parking {
+                parking.clear();
+            }
+        }
+    }
+
+    fn writing_half_used(&self) -> Option<Instant> {
+        self.shared.parking.as_ref()?.used()
     }
 
     /// Why the other half cannot write any more. If it can, the task is woken when that changes.
@@ -231,7 +276,17 @@ impl<IO: SplitIo> WriteHalf<IO> {
         let Some(parts) = &mut self.parts else {
             return Poll::Ready(Err(Error::closed()));
         };
-        let polled = poll(&mut parts.write, &mut parts.io);
+        let WriteParts { io, write } = parts;
+        let polled = match &self.shared.parking {
+            None => poll(write, io),
+            Some(parking) => {
+                let (polled, is_new) = parking.lend(write, |write| poll(write, io));
+                if is_new {
+                    self.shared.reader.wake();
+                }
+                polled
+            }
+        };
         if let Some(error) = parts.write.failure()
             && self.shared.write_failure.set(error.clone()).is_ok()
         {
@@ -246,6 +301,9 @@ impl<IO: SplitIo> Drop for WriteHalf<IO> {
         if let Some(parts) = &mut self.parts {
             parts.write.farewell(&mut parts.io);
         }
+        if let Some(parking) = &self.shared.parking {
+            parking.clear();
+        }
     }
 }
 
@@ -259,7 +317,7 @@ impl<IO: SplitIo> AsyncRead for ReadHalf<IO> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.get_mut()
-            .poll_with(|read, io| read.poll_read(io, cx, buf))
+            .poll_with(cx, |read, io, cx| read.poll_read(io, cx, buf))
             .map_err(Into::into)
     }
 }
@@ -268,7 +326,7 @@ impl<IO: SplitIo> AsyncBufRead for ReadHalf<IO> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         if this.read.plain().is_empty() {
-            ready!(this.poll_with(|read, io| read.poll_fill(io, cx, 0)))?;
+            ready!(this.poll_with(cx, |read, io, cx| read.poll_fill(io, cx, 0)))?;
         }
         Poll::Ready(Ok(this.read.plain()))
     }

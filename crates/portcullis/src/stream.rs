@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::driver::Finished;
 use crate::error::Error;
+use crate::hibernation::Hibernation;
 use crate::read::{EofPolicy, ReadHalfState};
 use crate::statistics::TransportStatistics;
 use crate::write::WriteHalfState;
@@ -34,8 +35,9 @@ use crate::write::WriteHalfState;
 /// A passive stream reads from its transport when it is polled for reading, and then at most
 /// what the caller's buffer holds, or one record.
 pub struct TlsStream<IO> {
-    /// `None` only after [`into_inner`](Self::into_inner) and its like.
-    parts: Option<Parts<IO>>,
+    /// `None` only after [`into_inner`](Self::into_inner) and its like. Boxed: a stream is moved
+    /// from hand to hand, and a task has room for it in every hand.
+    parts: Option<Box<Parts<IO>>>,
     farewell: fn(&mut Parts<IO>),
 }
 
@@ -44,6 +46,7 @@ pub(crate) struct Parts<IO> {
     pub(crate) read: ReadHalfState,
     pub(crate) write: WriteHalfState,
     pub(crate) information: Arc<ConnectionInformation>,
+    pub(crate) hibernation: Hibernation,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
@@ -54,12 +57,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             read: ReadHalfState::new(connection.reader, connection.unread, finished.received),
             write: WriteHalfState::new(connection.writer, connection.transmit, finished.sent),
             information: connection.information,
+            hibernation: Hibernation::new(finished.hibernate_after),
         })
     }
 
     pub(crate) fn from_parts(parts: Parts<IO>) -> Self {
         Self {
-            parts: Some(parts),
+            parts: Some(Box::new(parts)),
             farewell: |parts| parts.write.farewell(&mut parts.io),
         }
     }
@@ -108,7 +112,8 @@ impl<IO> TlsStream<IO> {
     }
 
     pub(crate) fn into_parts(mut self) -> Parts<IO> {
-        self.parts
+        *self
+            .parts
             .take()
             .expect("parts are taken only by methods that consume the stream")
     }
@@ -168,6 +173,14 @@ impl<IO> TlsStream<IO> {
         }
     }
 
+    /// Whether it holds no memory that it could give back: with
+    /// [`hibernate_after`](crate::TlsConnector::hibernate_after), when that time has passed; and
+    /// until its first record.
+    pub fn is_hibernating(&self) -> bool {
+        let parts = self.parts();
+        !parts.read.has_spare() && !parts.write.has_spare()
+    }
+
     /// The transport, e.g. for its options and addresses.
     pub fn inner(&self) -> &IO {
         &self.parts().io
@@ -212,9 +225,25 @@ impl<IO> Drop for TlsStream<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
-    /// After each poll for reading: what is due in the other direction.
-    pub(crate) fn serve(&mut self, cx: &mut Context<'_>) {
+    /// After each poll for reading: what is due in the other direction, and whether to hibernate.
+    pub(crate) fn serve<T>(&mut self, cx: &mut Context<'_>, read: Poll<T>) -> Poll<T> {
         self.write.serve(&mut self.io, cx);
+        if self.hibernation.is_on() && read.is_pending() {
+            self.rest(cx);
+        }
+        read
+    }
+
+    fn rest(&mut self, cx: &mut Context<'_>) {
+        if !self.read.has_spare() && !self.write.has_spare() {
+            self.hibernation.rest();
+            return;
+        }
+        let moved = self.read.received().bytes() + self.write.sent().bytes();
+        if self.hibernation.is_due(cx, moved, None) {
+            self.read.hibernate();
+            self.write.hibernate();
+        }
     }
 
     pub(crate) fn poll_fill(
@@ -223,8 +252,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
         have: usize,
     ) -> Poll<Result<(), Error>> {
         let filled = self.read.poll_fill(&mut self.io, cx, have);
-        self.serve(cx);
-        filled
+        self.serve(cx, filled)
     }
 }
 
@@ -236,8 +264,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
     ) -> Poll<io::Result<()>> {
         let parts = self.get_mut().parts_mut();
         let read = parts.read.poll_read(&mut parts.io, cx, buf);
-        parts.serve(cx);
-        read.map_err(Into::into)
+        parts.serve(cx, read).map_err(Into::into)
     }
 }
 

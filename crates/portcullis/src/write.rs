@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker, ready};
 
-use portcullis_core::{Stage, Writer};
+use portcullis_core::{ParkedCipher, Stage, Writer};
 use tokio::io::AsyncWrite;
 
 use crate::error::Error;
@@ -67,6 +67,26 @@ impl WriteHalfState {
 
     pub(crate) fn sent(&self) -> Flow {
         self.sent
+    }
+
+    /// Whether there is memory that could be given back.
+    pub(crate) fn has_spare(&self) -> bool {
+        !self.writer.is_hibernating() || self.out.has_spare()
+    }
+
+    /// Keeps what cannot be made again.
+    #[cold]
+    pub(crate) fn hibernate(&mut self) {
+        self.writer.hibernate();
+        self.out.shrink();
+    }
+
+    pub(crate) fn park(&mut self) -> Option<ParkedCipher> {
+        self.writer.park()
+    }
+
+    pub(crate) fn unpark(&mut self, cipher: ParkedCipher) {
+        self.writer.unpark(cipher);
     }
 
     pub(crate) fn pending(&self) -> usize {

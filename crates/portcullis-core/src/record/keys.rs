@@ -1,6 +1,7 @@
 //! The state of one direction: traffic secret, key, sequence number, and how long they last.
 //!
-//! RFC 8446 §5.3, §5.5, §7.2.
+//! RFC 8446 §5.3, §5.5, §7.2. A cipher that is set up takes ten times the memory of its secret,
+//! so it is set up when the first record needs it, and can be given back in between.
 
 use crate::crypto::aead::AeadKey;
 use crate::error::{Abort, Reason};
@@ -8,7 +9,8 @@ use crate::key_schedule::TrafficSecret;
 
 /// One direction's keys.
 pub(super) struct Keys {
-    pub(super) key: AeadKey,
+    /// Key and IV, which follow from the secret; `None` while nothing is protected.
+    key: Option<AeadKey>,
     pub(super) secret: TrafficSecret,
     /// The sequence number of the next record (§5.3).
     ///
@@ -21,27 +23,55 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub(super) fn new(secret: TrafficSecret) -> Result<Self, Abort> {
-        let key = secret
-            .aead_key()
-            .map_err(|failure| Abort(Reason::Crypto(failure.0)))?;
-        Ok(Self {
+    pub(super) fn new(secret: TrafficSecret) -> Self {
+        Self {
             left: secret.suite_parameters().aead.record_limit(),
-            key,
+            key: None,
             secret,
             seq: 0,
             generation: 0,
-        })
+        }
+    }
+
+    /// The cipher, set up if it is not, and the sequence number.
+    ///
+    /// # Errors
+    /// When the crypto library cannot set up a key.
+    #[inline]
+    pub(super) fn cipher(&mut self) -> Result<(&AeadKey, u64), Abort> {
+        let key = match &mut self.key {
+            Some(key) => key,
+            empty => empty.insert(set_up(&self.secret)?),
+        };
+        Ok((key, self.seq))
+    }
+
+    /// Gives the cipher back until a record needs it.
+    pub(super) fn hibernate(&mut self) {
+        self.key = None;
+    }
+
+    /// Whether no cipher is set up.
+    pub(super) fn is_hibernating(&self) -> bool {
+        self.key.is_none()
+    }
+
+    /// Hands the cipher out; it comes back, or is set up again.
+    pub(super) fn take_cipher(&mut self) -> Option<AeadKey> {
+        self.key.take()
+    }
+
+    pub(super) fn put_cipher(&mut self, key: AeadKey) {
+        self.key = Some(key);
     }
 
     /// Goes on to the next secret (§7.2).
-    pub(super) fn update(&mut self) -> Result<(), Abort> {
+    pub(super) fn update(&mut self) {
         let generation = self.generation.saturating_add(1);
         *self = Self {
             generation,
-            ..Self::new(self.secret.next())?
+            ..Self::new(self.secret.next())
         };
-        Ok(())
     }
 
     /// Counts a record.
@@ -50,6 +80,14 @@ impl Keys {
         self.seq = self.seq.wrapping_add(1);
         self.left = self.left.saturating_sub(1);
     }
+}
+
+/// Derives key and IV (§7.3).
+#[cold]
+fn set_up(secret: &TrafficSecret) -> Result<AeadKey, Abort> {
+    secret
+        .aead_key()
+        .map_err(|failure| Abort(Reason::Crypto(failure.0)))
 }
 
 impl core::fmt::Debug for Keys {

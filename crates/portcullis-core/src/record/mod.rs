@@ -26,7 +26,7 @@ pub use mailbox::Mailbox;
 pub use reader::{Frame, Opened, Reader};
 pub use size::PaddingPolicy;
 pub(crate) use stream::{HandshakeBytes, Incoming, Message, Outgoing};
-pub use writer::{Sealed, Writer};
+pub use writer::{ParkedCipher, Sealed, Writer};
 
 use crate::crypto::aead::TAG_LEN;
 use crate::wire::{MAX_PLAINTEXT, RecordHeader};

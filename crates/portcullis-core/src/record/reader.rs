@@ -52,7 +52,8 @@ pub enum Opened {
 
 /// The reading half of an established connection.
 ///
-/// It holds keys and counters and no buffer. The driver reads from the transport into memory of
+/// It holds a secret and counters and no buffer, and from the first record to
+/// [`hibernate`](Self::hibernate) the cipher. The driver reads from the transport into memory of
 /// its own, finds records with [`frame`](Self::frame), and opens each either straight into the
 /// buffer of whoever reads ([`open_into`](Self::open_into)) or where it stands
 /// ([`open_in_place`](Self::open_in_place)).
@@ -158,13 +159,11 @@ impl Reader {
         let Some(inner) = out.get_mut(..inner_length) else {
             return Err(wrong_length());
         };
-        let seq = self.keys.seq;
-        if self
-            .keys
-            .key
-            .open_into(seq, head, ciphertext, tag, inner)
-            .is_err()
-        {
+        let (key, seq) = match self.keys.cipher() {
+            Ok(cipher) => cipher,
+            Err(abort) => return Err(self.fail(abort)),
+        };
+        if key.open_into(seq, head, ciphertext, tag, inner).is_err() {
             inner.fill(0);
             return Err(self.fail(Violation::BadRecordMac.into()));
         }
@@ -190,8 +189,11 @@ impl Reader {
         let Some((head, sealed)) = record.split_first_chunk_mut::<HEADER>() else {
             return Err(wrong_length());
         };
-        let seq = self.keys.seq;
-        let Ok(inner) = self.keys.key.open_in_place(seq, head, sealed) else {
+        let (key, seq) = match self.keys.cipher() {
+            Ok(cipher) => cipher,
+            Err(abort) => return Err(self.fail(abort)),
+        };
+        let Ok(inner) = key.open_in_place(seq, head, sealed) else {
             sealed.fill(0);
             return Err(self.fail(Violation::BadRecordMac.into()));
         };
@@ -215,6 +217,18 @@ impl Reader {
                 Err(error)
             }
         }
+    }
+
+    /// Gives the memory of the cipher back until the next record comes; setting it up again
+    /// costs two derivations from the traffic secret.
+    pub fn hibernate(&mut self) {
+        self.keys.hibernate();
+    }
+
+    /// Whether no cipher is set up: before the first record, and since
+    /// [`hibernate`](Self::hibernate).
+    pub fn is_hibernating(&self) -> bool {
+        self.keys.is_hibernating()
     }
 
     /// Whether the peer has sent close_notify.
@@ -327,7 +341,7 @@ impl Reader {
     }
 
     fn on_key_update(&mut self, request: KeyUpdateRequest) -> Result<(), Abort> {
-        self.keys.update()?;
+        self.keys.update();
         self.asked_for_update = false;
         if request == KeyUpdateRequest::UPDATE_REQUESTED {
             self.mailbox.answer_key_update();

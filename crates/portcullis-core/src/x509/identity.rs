@@ -22,7 +22,7 @@ use crate::error::Misuse;
 pub struct Identity(Arc<Inner>);
 
 struct Inner {
-    chain: Vec<CertificateDer<'static>>,
+    chain: Arc<[CertificateDer<'static>]>,
     key: IdentityKey,
     /// dNSName entries of the leaf in lower case.
     names: Vec<Box<str>>,
@@ -178,7 +178,7 @@ impl Identity {
             names,
             issuers,
             chain_schemes,
-            chain,
+            chain: chain.into(),
             encoded_certificate: OnceLock::new(),
         })))
     }
@@ -186,6 +186,11 @@ impl Identity {
     /// The certificates, leaf first.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.0.chain
+    }
+
+    /// The same, to be kept without the key.
+    pub(crate) fn shared_chain(&self) -> Arc<[CertificateDer<'static>]> {
+        Arc::clone(&self.0.chain)
     }
 
     /// Where the key is.

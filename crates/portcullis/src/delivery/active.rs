@@ -250,7 +250,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
     ) -> Poll<Result<Option<Bytes>, Error>> {
         let parts = self.parts_mut();
         let message = parts.read.poll_message(&mut parts.io, cx, records);
-        parts.serve(cx);
+        let message = parts.serve(cx, message);
         match parts.write.failure() {
             Some(error) if message.is_pending() => Poll::Ready(Err(error.clone())),
             _ => message,
@@ -258,7 +258,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) {
-        self.parts_mut().serve(cx);
+        let _ = self.parts_mut().serve(cx, Poll::<()>::Pending);
     }
 }
 
@@ -268,14 +268,16 @@ impl<IO: SplitIo> Source for ReadHalf<IO> {
         cx: &mut Context<'_>,
         records: usize,
     ) -> Poll<Result<Option<Bytes>, Error>> {
-        let message = self.poll_with(|read, io| read.poll_message(io, cx, records));
+        let message = self.poll_with(cx, |read, io, cx| read.poll_message(io, cx, records));
         match self.write_failure(cx) {
             Some(error) if message.is_pending() => Poll::Ready(Err(error)),
             _ => message,
         }
     }
 
-    fn poll_idle(&mut self, _: &mut Context<'_>) {}
+    fn poll_idle(&mut self, cx: &mut Context<'_>) {
+        self.rest(cx);
+    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {

@@ -30,8 +30,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         let parts = self.parts_mut();
         poll_fn(|cx| {
             let received = poll_recv(&mut parts.read, &mut parts.io, cx, count);
-            parts.serve(cx);
-            received
+            parts.serve(cx, received)
         })
         .await
     }
@@ -57,7 +56,7 @@ impl<IO: SplitIo> ReadHalf<IO> {
     /// # Cancel safety
     /// Dropped, nothing is lost: what came is there for the next read.
     pub async fn recv(&mut self, count: usize) -> Result<Bytes, Error> {
-        poll_fn(|cx| self.poll_with(|read, io| poll_recv(read, io, cx, count))).await
+        poll_fn(|cx| self.poll_with(cx, |read, io, cx| poll_recv(read, io, cx, count))).await
     }
 
     /// As [`TlsStream::recv_timeout`].

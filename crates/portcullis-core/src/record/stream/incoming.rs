@@ -106,7 +106,8 @@ impl Incoming {
         if !self.assembler.is_empty() {
             return Err(Violation::MessageSpansKeyChange.into());
         }
-        self.opener.install(secret)
+        self.opener.install(secret);
+        Ok(())
     }
 
     /// Says that the peer has to wait for this side's answer now.
@@ -160,13 +161,14 @@ impl Incoming {
     ///
     /// # Errors
     /// When part of a handshake message waits, or when no keys are installed.
-    pub(crate) fn into_reader(mut self, mailbox: Arc<Mailbox>) -> Result<(Reader, Vec<u8>), Abort> {
+    pub(crate) fn into_reader(self, mailbox: Arc<Mailbox>) -> Result<(Reader, Vec<u8>), Abort> {
         if !self.assembler.is_empty() {
             return Err(Violation::MessageSpansKeyChange.into());
         }
-        self.buffer.drain(..self.start);
+        // Almost always nothing: the buffer of the handshake is not kept for it.
+        let unread = self.buffer.get(self.start..).unwrap_or_default().to_vec();
         let reader = self.opener.into_reader(self.max_handshake_size, mailbox)?;
-        Ok((reader, self.buffer))
+        Ok((reader, unread))
     }
 
     /// Finds the next complete record: its header, and where it stands in `buffer`.

@@ -39,9 +39,8 @@ impl Opener {
         }
     }
 
-    pub(super) fn install(&mut self, secret: TrafficSecret) -> Result<(), Abort> {
-        self.keys = Some(Keys::new(secret)?);
-        Ok(())
+    pub(super) fn install(&mut self, secret: TrafficSecret) {
+        self.keys = Some(Keys::new(secret));
     }
 
     pub(super) fn is_protected(&self) -> bool {
@@ -108,7 +107,8 @@ impl Opener {
             if header.typ == ContentType::ALERT && self.role == Role::Server && !self.opened_any {
                 return Ok(Some((header.typ, body)));
             }
-            return Err(match keys.key.open_in_place(keys.seq, head, body) {
+            let (key, seq) = keys.cipher()?;
+            return Err(match key.open_in_place(seq, head, body) {
                 Ok(_) => Violation::WrongOuterType.into(),
                 Err(_) => Violation::UnprotectedRecord.into(),
             });
@@ -116,7 +116,8 @@ impl Opener {
         if keys.left == 0 {
             return Err(Violation::AeadLimitReached.into());
         }
-        let Ok(inner) = keys.key.open_in_place(keys.seq, head, body) else {
+        let (key, seq) = keys.cipher()?;
+        let Ok(inner) = key.open_in_place(seq, head, body) else {
             return match &mut self.skip {
                 Some(left) => discard(left, header.body).map(|()| None),
                 None => Err(Violation::BadRecordMac.into()),

@@ -101,7 +101,7 @@ impl Outgoing {
     /// When the crypto library fails.
     pub(crate) fn install_write(&mut self, secret: TrafficSecret) -> Result<(), Abort> {
         self.flush()?;
-        self.keys = Some(Keys::new(secret)?);
+        self.keys = Some(Keys::new(secret));
         Ok(())
     }
 
@@ -203,8 +203,8 @@ impl Outgoing {
         self.ready.resize(at + length, 0);
         let body = self.ready.get_mut(at + HEADER..).unwrap_or_default();
         let (inner, tag) = body.split_last_chunk_mut::<TAG>().ok_or_else(failed)?;
-        keys.key
-            .seal_in_place(keys.seq, &head, inner, &[], tag)
+        let (key, seq) = keys.cipher()?;
+        key.seal_in_place(seq, &head, inner, &[], tag)
             .map_err(|_| failed())?;
         keys.advance();
         Ok(())
@@ -246,6 +246,6 @@ impl Outgoing {
     /// Goes on with the next keys, as after a KeyUpdate.
     pub(crate) fn update_keys(&mut self) {
         self.flush().unwrap();
-        self.keys.as_mut().unwrap().update().unwrap();
+        self.keys.as_mut().unwrap().update();
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
+use std::sync::Arc;
+
+use rustls_pki_types::CertificateDer;
+
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
 use super::finished::Authenticated;
@@ -14,7 +18,7 @@ use crate::{Misuse, SignatureScheme};
 /// What this side has shown of itself.
 #[derive(Default)]
 pub(super) struct Shown {
-    pub(super) identity: Option<Identity>,
+    pub(super) chain: Option<Arc<[CertificateDer<'static>]>>,
     pub(super) scheme: Option<SignatureScheme>,
 }
 
@@ -111,7 +115,7 @@ fn show(
         ));
     }
     let signature = identity.sign(scheme, &content)?;
-    signed(authenticated, identity, scheme, &signature, cx)
+    signed(authenticated, &identity, scheme, &signature, cx)
 }
 
 /// Paused: somebody holds the key.
@@ -132,7 +136,7 @@ impl Signing {
         };
         signed(
             *self.authenticated,
-            self.identity,
+            &self.identity,
             self.scheme,
             &signature,
             cx,
@@ -142,7 +146,7 @@ impl Signing {
 
 fn signed(
     mut authenticated: Authenticated,
-    identity: Identity,
+    identity: &Identity,
     scheme: SignatureScheme,
     signature: &[u8],
     cx: &mut Cx<'_>,
@@ -152,7 +156,7 @@ fn signed(
         CertificateVerify::put(out, scheme, signature);
     });
     let shown = Shown {
-        identity: Some(identity),
+        chain: Some(identity.shared_chain()),
         scheme: Some(scheme),
     };
     authenticated.finish(shown, cx)

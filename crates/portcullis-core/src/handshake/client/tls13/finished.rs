@@ -150,7 +150,7 @@ impl Authenticated {
             server_random: self.server_random,
             peer_chain: Some(self.peer),
             peer_scheme: Some(self.peer_scheme),
-            local_identity: shown.identity,
+            local_chain: shown.chain,
             local_scheme: shown.scheme,
             exporter: self.exporter,
         };

@@ -48,7 +48,7 @@ impl WaitFinished {
             server_random: keyed.server_random,
             peer_chain,
             peer_scheme,
-            local_identity: Some(keyed.identity),
+            local_chain: Some(keyed.identity.shared_chain()),
             local_scheme: Some(keyed.scheme),
             exporter,
         };
