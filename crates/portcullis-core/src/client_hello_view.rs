@@ -53,7 +53,7 @@ impl ClientHelloView {
             session_id: message.slice_ref(hello.legacy_session_id),
             cipher_suites: message.slice_ref(hello.cipher_suites.as_bytes()),
             extensions: message.slice_ref(hello.extensions.as_bytes()),
-            server_name: name.and_then(|name| host(name.ok()?.host_name)),
+            server_name: name.and_then(|name| Some(host(name.ok()?.host_name)?.into())),
             message,
         })
     }
@@ -176,7 +176,7 @@ impl core::fmt::Debug for ClientHelloView {
 }
 
 /// A host name that can be one, in lower case.
-pub(crate) fn host(name: &[u8]) -> Option<Arc<str>> {
+pub(crate) fn host(name: &[u8]) -> Option<String> {
     let name = core::str::from_utf8(name.strip_suffix(b".").unwrap_or(name)).ok()?;
     let plausible = |label: &str| {
         (1..=63).contains(&label.len())
@@ -186,7 +186,7 @@ pub(crate) fn host(name: &[u8]) -> Option<Arc<str>> {
     };
     name.split('.')
         .all(plausible)
-        .then(|| name.to_ascii_lowercase().into())
+        .then(|| name.to_ascii_lowercase())
 }
 
 #[cfg(test)]

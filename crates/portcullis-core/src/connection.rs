@@ -1,6 +1,7 @@
 //! The contract: `receive`, `poll`, `answer`; after any call, poll until [`Step::Wait`].
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use rustls_pki_types::{ServerName, UnixTime};
 
@@ -24,9 +25,9 @@ pub struct Handshake {
     outgoing: Outgoing,
     random: Random,
     events: VecDeque<Event>,
-    question: Option<Question>,
+    question: Option<Box<Question>>,
     waiting_for: Option<Ticket>,
-    outcome: Option<Box<Outcome>>,
+    outcome: Option<Outcome>,
     error: Option<Error>,
     now: UnixTime,
     observe: bool,
@@ -51,7 +52,7 @@ pub struct Connection {
     /// Seals what is sent to the peer.
     pub writer: Writer,
     /// What was negotiated.
-    pub information: ConnectionInformation,
+    pub information: Arc<ConnectionInformation>,
     /// Bytes that were received and not read: the start of the reader's input.
     pub unread: Vec<u8>,
     /// Bytes to transmit before any of the writer's; empty when every [`Step::Transmit`] was done.
@@ -177,7 +178,7 @@ impl Handshake {
                 // What is already said does not wait for the answer.
                 let bytes = self.take_output();
                 if bytes.is_empty() {
-                    return Ok(Step::Ask(question));
+                    return Ok(Step::Ask(*question));
                 }
                 self.question = Some(question);
                 return Ok(Step::Transmit(bytes));

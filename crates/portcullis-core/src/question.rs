@@ -179,7 +179,8 @@ pub struct ChooseIdentity {
 pub struct Wanted {
     pub(crate) server_name: Option<String>,
     pub(crate) schemes: Vec<SignatureScheme>,
-    pub(crate) certificate_schemes: Vec<SignatureScheme>,
+    /// `None` is the same as `schemes`.
+    pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
     pub(crate) authorities: Vec<Vec<u8>>,
 }
 
@@ -189,7 +190,7 @@ impl Wanted {
             identities,
             self.server_name.as_deref(),
             &self.schemes,
-            Some(&self.certificate_schemes),
+            self.certificate_schemes.as_deref(),
             &self.authorities,
         )
         .map(|(identity, scheme)| (identity.clone(), scheme))
@@ -214,7 +215,8 @@ impl ChooseIdentity {
 
     /// The schemes the peer accepts in certificates.
     pub fn certificate_signature_schemes(&self) -> &[SignatureScheme] {
-        &self.wanted.certificate_schemes
+        let other = self.wanted.certificate_schemes.as_ref();
+        other.unwrap_or(&self.wanted.schemes)
     }
 
     /// The authorities the peer trusts, as DER-encoded names; empty if it did not say.

@@ -229,6 +229,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 ready!(self.poll_send(cx))?;
             }
             match self.handshake.poll()? {
+                // All that was there has been sent.
+                Step::Transmit(bytes) if self.out.is_empty() => self.out = bytes,
                 Step::Transmit(bytes) => self.out.extend(bytes),
                 Step::Event(event) => observe(&event, conduct),
                 Step::Ask(question) => return Poll::Ready(Ok(Some(Box::new(question)))),

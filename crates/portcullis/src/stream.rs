@@ -59,7 +59,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             io: finished.io,
             read: ReadHalfState::new(connection.reader, connection.unread, finished.received),
             write: WriteHalfState::new(connection.writer, connection.transmit, finished.sent),
-            information: Arc::new(connection.information),
+            information: connection.information,
             hibernation: Hibernation::new(finished.hibernate_after),
         })
     }

@@ -1,8 +1,12 @@
 //! The hash functions of the TLS 1.3 suites.
 //!
-//! RFC 8446 §B.4.
+//! RFC 8446 §B.4. A handshake copies hash states all the time: to look at the transcript, and to
+//! derive several secrets from one. The library's contexts live on the heap and are wiped at
+//! each step, so the hashes are those of RustCrypto, whose states are plain values; both take
+//! the same time for a block.
 
-use aws_lc_rs::digest;
+use sha2::{Digest as _, Sha256, Sha384};
+use zeroize::optimization_barrier;
 
 /// The hash of a suite: transcript, HMAC and HKDF all use this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,14 +37,6 @@ impl HashAlgorithm {
         match self {
             Self::Sha256 => 64,
             Self::Sha384 => 128,
-        }
-    }
-
-    /// The library's name for it.
-    pub(crate) fn digest_algorithm(self) -> &'static digest::Algorithm {
-        match self {
-            Self::Sha256 => &digest::SHA256,
-            Self::Sha384 => &digest::SHA384,
         }
     }
 
@@ -92,6 +88,11 @@ impl Digest {
         Self { bytes, len }
     }
 
+    /// The bytes with the zeros behind them, and how many the hash gives.
+    pub(super) const fn into_parts(self) -> ([u8; HashAlgorithm::MAX_OUTPUT_LEN], u8) {
+        (self.bytes, self.len)
+    }
+
     /// How many bytes the hash gives.
     pub(crate) const fn len(&self) -> u8 {
         self.len
@@ -106,12 +107,6 @@ impl Digest {
 impl AsRef<[u8]> for Digest {
     fn as_ref(&self) -> &[u8] {
         self.as_slice()
-    }
-}
-
-impl From<digest::Digest> for Digest {
-    fn from(digest: digest::Digest) -> Self {
-        Self::truncating(digest.as_ref())
     }
 }
 
@@ -133,9 +128,58 @@ impl core::fmt::Debug for Digest {
     }
 }
 
+/// A running hash; a copy of it goes on by itself.
+#[derive(Clone)]
+pub(crate) enum Hasher {
+    Sha256(Sha256),
+    Sha384(Sha384),
+}
+
+impl Hasher {
+    pub(crate) fn new(algorithm: HashAlgorithm) -> Self {
+        match algorithm {
+            HashAlgorithm::Sha256 => Self::Sha256(Sha256::new()),
+            HashAlgorithm::Sha384 => Self::Sha384(Sha384::new()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Sha384(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// The hash of what was put in; the state is as new.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> Digest {
+        match self {
+            Self::Sha256(hasher) => Digest::from_array(hasher.finalize_reset().as_ref()),
+            Self::Sha384(hasher) => Digest::from_array(hasher.finalize_reset().as_ref()),
+        }
+    }
+
+    /// Forgets what was put in, when that was secret.
+    pub(super) fn wipe(&mut self) {
+        match self {
+            Self::Sha256(hasher) => {
+                *hasher = Sha256::new();
+                optimization_barrier(hasher);
+            }
+            Self::Sha384(hasher) => {
+                *hasher = Sha384::new();
+                optimization_barrier(hasher);
+            }
+        }
+    }
+}
+
 /// Hashes `bytes`.
 pub(crate) fn hash(algorithm: HashAlgorithm, bytes: &[u8]) -> Digest {
-    digest::digest(algorithm.digest_algorithm(), bytes).into()
+    let mut hasher = Hasher::new(algorithm);
+    hasher.update(bytes);
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -143,13 +187,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn constants_are_what_the_library_says() {
-        for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
+    fn the_library_hashes_the_same() {
+        use aws_lc_rs::digest;
+        for (algorithm, library) in [
+            (HashAlgorithm::Sha256, &digest::SHA256),
+            (HashAlgorithm::Sha384, &digest::SHA384),
+        ] {
             assert_eq!(hash(algorithm, b""), algorithm.of_nothing());
-            let library = algorithm.digest_algorithm();
             assert_eq!(library.output_len(), algorithm.output_len());
             assert_eq!(library.block_len(), algorithm.block_len());
             assert!(algorithm.output_len() <= HashAlgorithm::MAX_OUTPUT_LEN);
+            let bytes: Vec<u8> = (0..=255).cycle().take(1_000).collect();
+            for len in 0..bytes.len() {
+                let expected = digest::digest(library, &bytes[..len]);
+                assert_eq!(hash(algorithm, &bytes[..len]).as_slice(), expected.as_ref());
+                let mut hasher = Hasher::new(algorithm);
+                bytes[..len].chunks(50).for_each(|part| hasher.update(part));
+                assert_eq!(hasher.clone().finish().as_slice(), expected.as_ref());
+                assert_eq!(hasher.finish().as_slice(), expected.as_ref());
+                assert_eq!(hasher.finish(), algorithm.of_nothing());
+            }
         }
     }
 }

@@ -6,41 +6,12 @@ use core::iter;
 
 use super::CryptoFailure;
 use super::hash::{Digest, HashAlgorithm};
-use super::hmac::mac;
+use super::hmac::HmacKey;
 use super::secret::Secret;
 
 /// HKDF-Extract (RFC 5869 §2.2).
 pub(crate) fn extract(algorithm: HashAlgorithm, salt: &[u8], ikm: &[u8]) -> Secret {
-    mac(algorithm, salt, iter::once(ikm))
-}
-
-/// HKDF-Expand (RFC 5869 §2.3); fills `out`. The parts of `info` are taken as one string.
-///
-/// # Errors
-/// When `out` is longer than 255 outputs of the hash; nothing is written then.
-pub(crate) fn expand(
-    algorithm: HashAlgorithm,
-    prk: &[u8],
-    info: &[&[u8]],
-    out: &mut [u8],
-) -> Result<(), CryptoFailure> {
-    if out.len() > 255 * algorithm.output_len() {
-        return Err(CryptoFailure("HKDF-Expand"));
-    }
-    let mut previous = Secret::empty();
-    for (chunk, counter) in out.chunks_mut(algorithm.output_len()).zip(1..=u8::MAX) {
-        previous = mac(
-            algorithm,
-            prk,
-            iter::once(previous.as_slice())
-                .chain(info.iter().copied())
-                .chain(iter::once([counter].as_slice())),
-        );
-        for (to, byte) in chunk.iter_mut().zip(previous.as_slice()) {
-            *to = *byte;
-        }
-    }
-    Ok(())
+    HmacKey::new(algorithm, salt).mac(iter::once(ikm))
 }
 
 /// A label of RFC 8446, with its prefix; short enough by construction.
@@ -57,84 +28,110 @@ impl Label {
 
 const PREFIX: &[u8] = b"tls13 ";
 
-/// HKDF-Expand-Label (RFC 8446 §7.1) for labels known beforehand, a context that is a hash or
-/// empty, and at most as many bytes as the hash gives: one HMAC, which cannot fail.
-pub(crate) fn expand_label(
+/// A secret that others are expanded from: the PRK of RFC 5869 §2.3.
+#[derive(Debug)]
+pub(crate) struct Prk {
     algorithm: HashAlgorithm,
-    secret: &Secret,
-    label: Label,
-    context: Option<&Digest>,
-    len: u8,
-) -> Secret {
-    debug_assert!(usize::from(len) <= algorithm.output_len());
-    #[allow(clippy::cast_possible_truncation, reason = "Label::new checks it")]
-    let label_len = label.0.len() as u8;
-    let context_len = context.map_or(0, Digest::len);
-    let info: [&[u8]; 5] = [
-        &[0, len, label_len],
-        label.0,
-        &[context_len],
-        context.map_or(&[], Digest::as_slice),
-        &[1], // the counter of HKDF-Expand
-    ];
-    let mut expanded = mac(algorithm, secret.as_slice(), info.into_iter());
-    expanded.truncate(len.into());
-    expanded
+    key: HmacKey,
 }
 
-/// Derive-Secret (RFC 8446 §7.1), given the hash of the messages.
-pub(crate) fn derive_secret(
-    algorithm: HashAlgorithm,
-    secret: &Secret,
-    label: Label,
-    transcript_hash: &Digest,
-) -> Secret {
-    let len = algorithm.output_len_u8();
-    expand_label(algorithm, secret, label, Some(transcript_hash), len)
-}
+impl Prk {
+    pub(crate) fn new(algorithm: HashAlgorithm, secret: &Secret) -> Self {
+        Self {
+            algorithm,
+            key: HmacKey::new(algorithm, secret.as_slice()),
+        }
+    }
 
-/// HKDF-Expand-Label (RFC 8446 §7.1) in general; fills `out`. `label` is without its prefix; an
-/// empty one is against the RFC's syntax and usual all the same.
-///
-/// # Errors
-/// When `label` is longer than 249 bytes, `context` longer than 255, or `out` longer
-/// than 255 outputs of the hash; nothing is written then.
-pub(crate) fn expand_any_label(
-    algorithm: HashAlgorithm,
-    secret: &Secret,
-    label: &[u8],
-    context: &[u8],
-    out: &mut [u8],
-) -> Result<(), CryptoFailure> {
-    const FAILURE: CryptoFailure = CryptoFailure("HKDF-Expand-Label");
-    let length = u16::try_from(out.len()).map_err(|_| FAILURE)?.to_be_bytes();
-    let label_len = u8::try_from(PREFIX.len() + label.len()).map_err(|_| FAILURE)?;
-    let context_len = u8::try_from(context.len()).map_err(|_| FAILURE)?;
-    let info: [&[u8]; 6] = [
-        &length,
-        &[label_len],
-        PREFIX,
-        label,
-        &[context_len],
-        context,
-    ];
-    expand(algorithm, secret.as_slice(), &info, out)
-}
+    /// HKDF-Expand (RFC 5869 §2.3); fills `out`. The parts of `info` are taken as one string.
+    ///
+    /// # Errors
+    /// When `out` is longer than 255 outputs of the hash; nothing is written then.
+    pub(crate) fn expand(&self, info: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoFailure> {
+        if out.len() > 255 * self.algorithm.output_len() {
+            return Err(CryptoFailure("HKDF-Expand"));
+        }
+        let mut previous = Secret::empty();
+        let chunks = out.chunks_mut(self.algorithm.output_len());
+        for (chunk, counter) in chunks.zip(1..=u8::MAX) {
+            previous = self.key.mac(
+                iter::once(previous.as_slice())
+                    .chain(info.iter().copied())
+                    .chain(iter::once([counter].as_slice())),
+            );
+            for (to, byte) in chunk.iter_mut().zip(previous.as_slice()) {
+                *to = *byte;
+            }
+        }
+        Ok(())
+    }
 
-/// Derive-Secret with any label, for exporters.
-///
-/// # Errors
-/// When `label` is longer than 249 bytes.
-pub(crate) fn derive_any_secret(
-    algorithm: HashAlgorithm,
-    secret: &Secret,
-    label: &[u8],
-    transcript_hash: &Digest,
-) -> Result<Secret, CryptoFailure> {
-    let mut derived = Secret::zeros(algorithm.output_len());
-    let context = transcript_hash.as_slice();
-    expand_any_label(algorithm, secret, label, context, derived.as_mut_slice())?;
-    Ok(derived)
+    /// HKDF-Expand-Label (RFC 8446 §7.1) for labels known beforehand, a context that is a hash
+    /// or empty, and at most as many bytes as the hash gives: one HMAC, which cannot fail.
+    pub(crate) fn expand_label(&self, label: Label, context: Option<&Digest>, len: u8) -> Secret {
+        debug_assert!(usize::from(len) <= self.algorithm.output_len());
+        #[allow(clippy::cast_possible_truncation, reason = "Label::new checks it")]
+        let label_len = label.0.len() as u8;
+        let context_len = context.map_or(0, Digest::len);
+        let info: [&[u8]; 5] = [
+            &[0, len, label_len],
+            label.0,
+            &[context_len],
+            context.map_or(&[], Digest::as_slice),
+            &[1], // the counter of HKDF-Expand
+        ];
+        let mut expanded = self.key.mac(info.into_iter());
+        expanded.truncate(len.into());
+        expanded
+    }
+
+    /// Derive-Secret (RFC 8446 §7.1), given the hash of the messages.
+    pub(crate) fn derive_secret(&self, label: Label, transcript_hash: &Digest) -> Secret {
+        let len = self.algorithm.output_len_u8();
+        self.expand_label(label, Some(transcript_hash), len)
+    }
+
+    /// HKDF-Expand-Label (RFC 8446 §7.1) in general; fills `out`. `label` is without its prefix;
+    /// an empty one is against the RFC's syntax and usual all the same.
+    ///
+    /// # Errors
+    /// When `label` is longer than 249 bytes, `context` longer than 255, or `out` longer
+    /// than 255 outputs of the hash; nothing is written then.
+    pub(crate) fn expand_any_label(
+        &self,
+        label: &[u8],
+        context: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
+        const FAILURE: CryptoFailure = CryptoFailure("HKDF-Expand-Label");
+        let length = u16::try_from(out.len()).map_err(|_| FAILURE)?.to_be_bytes();
+        let label_len = u8::try_from(PREFIX.len() + label.len()).map_err(|_| FAILURE)?;
+        let context_len = u8::try_from(context.len()).map_err(|_| FAILURE)?;
+        let info: [&[u8]; 6] = [
+            &length,
+            &[label_len],
+            PREFIX,
+            label,
+            &[context_len],
+            context,
+        ];
+        self.expand(&info, out)
+    }
+
+    /// Derive-Secret with any label, for exporters.
+    ///
+    /// # Errors
+    /// When `label` is longer than 249 bytes.
+    pub(crate) fn derive_any_secret(
+        &self,
+        label: &[u8],
+        transcript_hash: &Digest,
+    ) -> Result<Secret, CryptoFailure> {
+        let mut derived = Secret::zeros(self.algorithm.output_len());
+        let context = transcript_hash.as_slice();
+        self.expand_any_label(label, context, derived.as_mut_slice())?;
+        Ok(derived)
+    }
 }
 
 #[cfg(test)]
@@ -175,13 +172,9 @@ mod tests {
             let extracted = extract(HashAlgorithm::Sha256, &salt, &ikm);
             assert_eq!(extracted.as_slice(), hex(prk));
             let mut out = vec![0; hex(okm).len()];
-            expand(
-                HashAlgorithm::Sha256,
-                extracted.as_slice(),
-                &[&info],
-                &mut out,
-            )
-            .unwrap();
+            Prk::new(HashAlgorithm::Sha256, &extracted)
+                .expand(&[&info], &mut out)
+                .unwrap();
             assert_eq!(out, hex(okm));
         }
     }
@@ -219,7 +212,8 @@ mod tests {
                     .unwrap();
                 let mut out = vec![0; len];
                 let secret = Secret::new(&secret).unwrap();
-                expand_any_label(algorithm, &secret, &label, &context, &mut out).unwrap();
+                let prk = Prk::new(algorithm, &secret);
+                prk.expand_any_label(&label, &context, &mut out).unwrap();
                 assert_eq!(out, expected);
             }
         }
@@ -228,15 +222,15 @@ mod tests {
     #[test]
     fn the_short_form_is_the_general_one() {
         for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
-            let secret = Secret::zeros(algorithm.output_len());
+            let prk = Prk::new(algorithm, &Secret::zeros(algorithm.output_len()));
             let hash = algorithm.of_nothing();
             for len in [0, 12, 32, algorithm.output_len_u8()] {
                 for context in [None, Some(&hash)] {
                     let mut expected = vec![0; len.into()];
                     let bytes = context.map_or(&[][..], Digest::as_slice);
-                    expand_any_label(algorithm, &secret, b"key", bytes, &mut expected).unwrap();
+                    prk.expand_any_label(b"key", bytes, &mut expected).unwrap();
                     let label = const { Label::new(b"tls13 key") };
-                    let short = expand_label(algorithm, &secret, label, context, len);
+                    let short = prk.expand_label(label, context, len);
                     assert_eq!(short.as_slice(), expected);
                 }
             }
@@ -248,8 +242,9 @@ mod tests {
         let expand = |label_len, context_len, len| {
             let mut out = vec![0; len];
             let (label, context) = (vec![b'x'; label_len], vec![0; context_len]);
-            let secret = Secret::zeros(32);
-            expand_any_label(HashAlgorithm::Sha256, &secret, &label, &context, &mut out).is_ok()
+            Prk::new(HashAlgorithm::Sha256, &Secret::zeros(32))
+                .expand_any_label(&label, &context, &mut out)
+                .is_ok()
         };
         assert!(expand(1, 0, 0));
         assert!(expand(249, 255, 255 * 32));

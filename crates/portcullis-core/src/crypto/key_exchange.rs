@@ -3,7 +3,7 @@
 //! RFC 8446 §4.2.8.2, §7.4.2; RFC 7748; draft-ietf-tls-ecdhe-mlkem, draft-ietf-tls-mlkem.
 
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey};
-use aws_lc_rs::kem::{self, Ciphertext, DecapsulationKey, EncapsulationKey};
+use aws_lc_rs::kem::{self, Ciphertext, DecapsulationKey, EncapsulationKey, EncapsulationKeyBytes};
 
 use super::CryptoFailure;
 use super::random::Random;
@@ -211,23 +211,23 @@ impl MlKem {
     }
 
     /// A fresh key, and the encapsulation key that is its share.
-    fn generate(self) -> Result<(DecapsulationKey, Vec<u8>), CryptoFailure> {
+    fn generate(self) -> Result<(DecapsulationKey, EncapsulationKeyBytes<'static>), CryptoFailure> {
         let failed = |_| CryptoFailure("generating an ML-KEM key");
         let key = DecapsulationKey::generate(self.library()).map_err(failed)?;
         let public = key.encapsulation_key().map_err(failed)?;
-        let share = public.key_bytes().map_err(failed)?.as_ref().to_vec();
+        let share = public.key_bytes().map_err(failed)?;
         Ok((key, share))
     }
 
     /// The server's part: a ciphertext and the secret in it. The modulus check of FIPS 203 §7.2
     /// happens here.
-    fn encapsulate(self, share: &[u8]) -> Result<(Vec<u8>, SharedSecret), RespondError> {
+    fn encapsulate(
+        self,
+        share: &[u8],
+    ) -> Result<(Ciphertext<'static>, SharedSecret), RespondError> {
         let key = EncapsulationKey::new(self.library(), share).map_err(|_| BadKeyShare)?;
         let (ciphertext, secret) = key.encapsulate().map_err(|_| BadKeyShare)?;
-        Ok((
-            ciphertext.as_ref().to_vec(),
-            SharedSecret::new(secret.as_ref())?,
-        ))
+        Ok((ciphertext, SharedSecret::new(secret.as_ref())?))
     }
 
     fn decapsulate(
@@ -283,13 +283,13 @@ impl ActiveKeyExchange {
             }
             Method::MlKem(ml_kem) => {
                 let (key, share) = ml_kem.generate()?;
-                (Private::MlKem(ml_kem, key), share)
+                (Private::MlKem(ml_kem, key), share.as_ref().to_vec())
             }
             Method::Hybrid(curve, ml_kem) => {
                 let private = curve.generate(random)?;
                 let (key, encapsulation_key) = ml_kem.generate()?;
                 let point = public_key(&private)?;
-                let share = curve.join_shares(point.as_ref(), &encapsulation_key);
+                let share = curve.join_shares(point.as_ref(), encapsulation_key.as_ref());
                 (Private::Hybrid(curve, private, ml_kem, key), share)
             }
         };
@@ -376,7 +376,10 @@ pub(crate) fn respond(
             let secret = curve.agree(&private, peer_public)?;
             Ok((public_key(&private)?.as_ref().to_vec(), secret))
         }
-        Method::MlKem(ml_kem) => ml_kem.encapsulate(peer_public),
+        Method::MlKem(ml_kem) => {
+            let (ciphertext, secret) = ml_kem.encapsulate(peer_public)?;
+            Ok((ciphertext.as_ref().to_vec(), secret))
+        }
         Method::Hybrid(curve, ml_kem) => {
             let (point, encapsulation_key) =
                 curve.split(peer_public, ml_kem.encapsulation_key_len())?;
@@ -384,7 +387,7 @@ pub(crate) fn respond(
             let secret = curve.agree(&private, point)?;
             let (ciphertext, ml_kem_secret) = ml_kem.encapsulate(encapsulation_key)?;
             let secret = curve.join_secrets(&secret, &ml_kem_secret)?;
-            let share = curve.join_shares(public_key(&private)?.as_ref(), &ciphertext);
+            let share = curve.join_shares(public_key(&private)?.as_ref(), ciphertext.as_ref());
             Ok((share, secret))
         }
     }

@@ -69,14 +69,11 @@ impl Random {
             }
             #[cfg(any(test, feature = "deterministic"))]
             Source::Seeded { seed, counter } => {
-                use super::{hash::HashAlgorithm, hmac};
+                use super::{hash::HashAlgorithm, hmac::HmacKey};
+                let key = HmacKey::new(HashAlgorithm::Sha256, &seed.to_be_bytes());
                 for chunk in out.chunks_mut(32) {
                     *counter = counter.wrapping_add(1);
-                    let block = hmac::mac(
-                        HashAlgorithm::Sha256,
-                        &seed.to_be_bytes(),
-                        core::iter::once(counter.to_be_bytes().as_slice()),
-                    );
+                    let block = key.mac(core::iter::once(counter.to_be_bytes().as_slice()));
                     for (to, byte) in chunk.iter_mut().zip(block.as_slice()) {
                         *to = *byte;
                     }

@@ -81,11 +81,11 @@ impl<const N: usize> Inline<N> {
 
 impl From<Digest> for Secret {
     fn from(digest: Digest) -> Self {
-        let mut secret = Self::zeros(digest.as_slice().len());
-        for (to, byte) in secret.as_mut_slice().iter_mut().zip(digest.as_slice()) {
-            *to = *byte;
+        let (bytes, len) = digest.into_parts();
+        Self {
+            bytes,
+            len: len.into(),
         }
-        secret
     }
 }
 

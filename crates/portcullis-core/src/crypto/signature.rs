@@ -2,6 +2,7 @@
 //!
 //! RFC 8446 §4.2.3, §4.4.3; ML-DSA from FIPS 204 and draft-ietf-tls-mldsa.
 
+use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, PqdsaKeyPair, RsaEncoding, RsaKeyPair,
@@ -265,9 +266,17 @@ impl PrivateKey {
             return Err(SignError::SchemeDoesNotFit);
         }
         match &self.key {
-            Key::Ecdsa(key) => key
-                .sign(&SystemRandom::new(), message)
-                .map(|signature| signature.as_ref().to_vec()),
+            Key::Ecdsa(key) => {
+                let hash = match scheme {
+                    SignatureScheme::ECDSA_SECP256R1_SHA256 => &digest::SHA256,
+                    SignatureScheme::ECDSA_SECP384R1_SHA384 => &digest::SHA384,
+                    SignatureScheme::ECDSA_SECP521R1_SHA512 => &digest::SHA512,
+                    _ => return Err(SignError::SchemeDoesNotFit),
+                };
+                // Given the message, the library would set up two contexts only to hash it.
+                key.sign_digest(&digest::digest(hash, message))
+                    .map(|signature| signature.as_ref().to_vec())
+            }
             Key::Ed25519(key) => key
                 .try_sign(message)
                 .map(|signature| signature.as_ref().to_vec()),

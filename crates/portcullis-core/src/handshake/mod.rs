@@ -71,19 +71,15 @@ impl State {
 }
 
 /// What follows a message or an answer.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a question is rare and moves once"
-)]
 pub(crate) enum Next {
     State(State),
-    Ask(Question, State),
-    Connected(Box<Outcome>),
+    Ask(Box<Question>, State),
+    Connected(Outcome),
 }
 
 impl Next {
     pub(crate) fn ask(question: Question, state: impl Into<State>) -> Self {
-        Self::Ask(question, state.into())
+        Self::Ask(Box::new(question), state.into())
     }
 }
 
@@ -95,11 +91,18 @@ impl<S: Into<State>> From<S> for Next {
 
 /// What a finished handshake leaves.
 pub(crate) struct Outcome {
-    pub(crate) information: Information,
-    pub(crate) key_update_at: u64,
+    information: Arc<ConnectionInformation>,
+    key_update_at: u64,
 }
 
 impl Outcome {
+    pub(crate) fn new(information: Information, key_update_at: u64) -> Self {
+        Self {
+            information: Arc::new(ConnectionInformation(information)),
+            key_update_at,
+        }
+    }
+
     pub(crate) fn into_connection(
         self,
         incoming: Incoming,
@@ -111,7 +114,7 @@ impl Outcome {
         Ok(Connection {
             reader,
             writer,
-            information: ConnectionInformation(self.information),
+            information: self.information,
             unread,
             transmit,
         })
@@ -131,35 +134,46 @@ pub(crate) struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// Sends one handshake message and adds it to the transcript.
-    pub(crate) fn send(&mut self, transcript: &mut Transcript, raw: &[u8]) {
-        self.send_hashed(raw, |message| transcript.add(message));
+    /// Sends the handshake message that `put` writes and adds it to the transcript.
+    pub(crate) fn send(&mut self, transcript: &mut Transcript, put: impl FnOnce(&mut Vec<u8>)) {
+        self.send_hashed(put, |message| transcript.add(message));
     }
 
     /// Sends the first hello, when it is not known yet with what it will be hashed.
-    pub(crate) fn send_first(&mut self, transcript: &mut TranscriptBuffer, raw: &[u8]) {
-        self.send_hashed(raw, |message| transcript.add(message));
+    pub(crate) fn send_first(
+        &mut self,
+        transcript: &mut TranscriptBuffer,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.send_hashed(put, |message| transcript.add(message));
     }
 
-    fn send_hashed(&mut self, raw: &[u8], mut hash: impl FnMut(&[u8])) {
-        #[cfg(test)]
-        if tests::tampered(self, raw, &mut hash) {
-            return;
+    #[cfg(not(test))]
+    fn send_hashed(&mut self, put: impl FnOnce(&mut Vec<u8>), hash: impl FnMut(&[u8])) {
+        self.queue(put, hash);
+    }
+
+    #[cfg(test)]
+    fn send_hashed(&mut self, put: impl FnOnce(&mut Vec<u8>), mut hash: impl FnMut(&[u8])) {
+        let mut raw = Vec::new();
+        put(&mut raw);
+        if !tests::tampered(self, &raw, &mut hash) {
+            self.queue(|out| out.extend_from_slice(&raw), hash);
         }
-        hash(raw);
-        self.queue(raw);
     }
 
-    fn queue(&mut self, raw: &[u8]) {
+    /// Writes the message to where it goes out from, and has it hashed there.
+    fn queue(&mut self, put: impl FnOnce(&mut Vec<u8>), mut hash: impl FnMut(&[u8])) {
+        let message = self.outgoing.handshake(put);
+        hash(message);
         if *self.observe {
-            let typ = HandshakeType(raw.first().copied().unwrap_or_default());
+            let typ = HandshakeType(message.first().copied().unwrap_or_default());
             self.events.push_back(Event::Message {
                 direction: Direction::Sent,
                 typ,
-                length: raw.len(),
+                length: message.len(),
             });
         }
-        self.outgoing.handshake(raw);
     }
 
     /// Reports a secret, if the user wants to see secrets.
@@ -179,12 +193,13 @@ impl Cx<'_> {
         }
     }
 
-    pub(crate) fn random_bytes<const N: usize>(&mut self) -> Result<[u8; N], Abort> {
-        let mut bytes = [0; N];
+    /// As many values of 32 random bytes.
+    pub(crate) fn random_bytes<const N: usize>(&mut self) -> Result<[[u8; 32]; N], Abort> {
+        let mut values = [[0; 32]; N];
         self.random
-            .fill(&mut bytes)
+            .fill(values.as_flattened_mut())
             .map_err(|_| Abort(Reason::Crypto("random bytes")))?;
-        Ok(bytes)
+        Ok(values)
     }
 }
 

@@ -137,9 +137,10 @@ impl Offer {
 
     /// Notes what the hello that is being sent contains.
     pub(super) fn set_extensions(&mut self, hello: &Extensions<'_>) -> Result<(), Abort> {
+        let types = hello.iter().map(|extension| extension.extension_type);
         self.extensions.clear();
-        self.extensions
-            .extend(hello.iter().map(|extension| extension.extension_type));
+        self.extensions.reserve_exact(types.clone().count());
+        self.extensions.extend(types);
         if hello.duplicate().is_some() {
             return Err(Misuse::new("the ClientHello would have an extension twice").into());
         }

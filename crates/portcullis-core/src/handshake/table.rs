@@ -4,15 +4,15 @@
 /// Turns the table into the state type of a role, and into the only dispatch there is.
 macro_rules! states {
     ($role:ident: $($state:ident $kind:ident;)+) => {
-        /// A state of this role.
+        /// A state of this role. They move at every message: what is large in one is boxed there.
         pub(crate) enum State {
-            $($state(Box<$state>),)+
+            $($state($state),)+
         }
 
         $(
             impl From<$state> for $crate::handshake::State {
                 fn from(state: $state) -> Self {
-                    Self::$role(State::$state(Box::new(state)))
+                    Self::$role(State::$state(state))
                 }
             }
         )+
@@ -44,7 +44,7 @@ macro_rules! states {
             }
         }
     };
-    (@message waits $state:ident $message:ident $cx:ident) => { (*$state).on_message($message, $cx) };
+    (@message waits $state:ident $message:ident $cx:ident) => { $state.on_message($message, $cx) };
     (@message pauses $state:ident $message:ident $cx:ident) => {{
         let _ = ($state, $cx);
         Err($crate::handshake::unexpected("no message while a question is open", &$message))
@@ -53,7 +53,7 @@ macro_rules! states {
         let _ = ($state, $answer, $cx);
         Err($crate::handshake::wrong_answer())
     }};
-    (@answer pauses $state:ident $answer:ident $cx:ident) => { (*$state).on_answer($answer, $cx) };
+    (@answer pauses $state:ident $answer:ident $cx:ident) => { $state.on_answer($answer, $cx) };
 }
 
 pub(super) use states;

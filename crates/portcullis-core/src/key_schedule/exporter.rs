@@ -3,7 +3,7 @@
 //! RFC 8446 §7.5.
 
 use crate::crypto::hash::{HashAlgorithm, hash};
-use crate::crypto::hkdf::{derive_any_secret, expand_any_label};
+use crate::crypto::hkdf::Prk;
 use crate::crypto::secret::Secret;
 
 /// The exporter_master_secret.
@@ -34,10 +34,12 @@ impl ExporterSecret {
         out: &mut [u8],
     ) -> Result<(), ExportError> {
         let nothing = self.hash.of_nothing();
-        let derived =
-            derive_any_secret(self.hash, &self.secret, label, &nothing).map_err(|_| ExportError)?;
+        let derived = Prk::new(self.hash, &self.secret)
+            .derive_any_secret(label, &nothing)
+            .map_err(|_| ExportError)?;
         let context = hash(self.hash, context);
-        expand_any_label(self.hash, &derived, b"exporter", context.as_slice(), out)
+        Prk::new(self.hash, &derived)
+            .expand_any_label(b"exporter", context.as_slice(), out)
             .map_err(|_| ExportError)
     }
 

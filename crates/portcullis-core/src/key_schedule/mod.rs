@@ -18,6 +18,8 @@ mod transcript;
 pub(crate) mod rfc_8448;
 
 pub(crate) use exporter::ExporterSecret;
+#[cfg(test)]
+pub(crate) use secrets::ApplicationSecrets;
 pub(crate) use secrets::{EarlySecret, MasterSecret};
 pub(crate) use traffic::TrafficSecret;
 pub(crate) use transcript::{Transcript, TranscriptBuffer};

@@ -102,9 +102,13 @@ fn simple_1_rtt_handshake() {
     let to_server_finished = transcript.current();
     assert_finished(&client, &mut transcript, CLIENT_VERIFY_DATA);
 
-    let master = handshake.into_master();
-    let client = master.client_application_traffic_secret_0(&to_server_finished);
-    let server = master.server_application_traffic_secret_0(&to_server_finished);
+    let ApplicationSecrets {
+        client,
+        server,
+        exporter,
+    } = handshake
+        .into_master()
+        .into_application_secrets(&to_server_finished);
     assert_hex(
         client.as_bytes(),
         "9e40646ce79a7f9dc05af8889bce6552875afa0b06df0087f792ebb7c17504a5",
@@ -125,9 +129,7 @@ fn simple_1_rtt_handshake() {
     assert_aead_key(&server, key, iv);
 
     assert_hex(
-        master
-            .exporter_master_secret(&to_server_finished)
-            .as_bytes(),
+        exporter.as_bytes(),
         "fe22f881176eda18eb8f44529e6792c50c9a3f89452f68d8ae311b4309d3cf50",
     );
 }
@@ -152,7 +154,8 @@ fn exporter_is_two_expansions() {
     let master = EarlySecret::without_psk(SUITE.hash)
         .into_handshake(SUITE.aead, &SharedSecret::new(&[1; 32]).unwrap())
         .into_master();
-    let exporter = master.exporter_master_secret(&hash(SUITE.hash, b"transcript"));
+    let transcript = hash(SUITE.hash, b"transcript");
+    let exporter = master.into_application_secrets(&transcript).exporter;
 
     let expand = |secret: &[u8], info: &[u8]| {
         let mut out = [0; 32];
@@ -188,7 +191,7 @@ fn exporter_is_two_expansions() {
 /// §7.2 of RFC 8446: each secret gives the next, by a rule that needs nothing else.
 #[test]
 fn key_updates_form_a_chain() {
-    use crate::crypto::hkdf::expand_any_label;
+    use crate::crypto::hkdf::Prk;
     use crate::crypto::secret::Secret;
     for (hash, aead) in [
         (HashAlgorithm::Sha256, AeadAlgorithm::ChaCha20Poly1305),
@@ -199,7 +202,9 @@ fn key_updates_form_a_chain() {
         for _ in 0..3 {
             let before = Secret::new(secret.as_bytes()).unwrap();
             let mut expected = vec![0; hash.output_len()];
-            expand_any_label(hash, &before, b"traffic upd", b"", &mut expected).unwrap();
+            Prk::new(hash, &before)
+                .expand_any_label(b"traffic upd", b"", &mut expected)
+                .unwrap();
             secret = secret.next();
             assert_eq!(secret.as_bytes(), expected);
             assert_eq!(secret.suite_parameters(), suite);

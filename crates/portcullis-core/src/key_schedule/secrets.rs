@@ -5,7 +5,7 @@
 use super::{ExporterSecret, SuiteParameters, TrafficSecret};
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::{Digest, HashAlgorithm};
-use crate::crypto::hkdf::{Label, derive_secret, extract};
+use crate::crypto::hkdf::{Label, Prk, extract};
 use crate::crypto::secret::{Secret, SharedSecret};
 
 const DERIVED: Label = Label::new(b"tls13 derived");
@@ -16,8 +16,8 @@ const SERVER_APPLICATION: Label = Label::new(b"tls13 s ap traffic");
 const EXPORTER_MASTER: Label = Label::new(b"tls13 exp master");
 
 /// The salt of the next extraction: Derive-Secret(., "derived", "").
-fn derived(hash: HashAlgorithm, secret: &Secret) -> Secret {
-    derive_secret(hash, secret, DERIVED, &hash.of_nothing())
+fn derived(hash: HashAlgorithm, prk: &Prk) -> Secret {
+    prk.derive_secret(DERIVED, &hash.of_nothing())
 }
 
 /// An extraction whose input is as many zero bytes as the hash gives.
@@ -47,7 +47,10 @@ impl EarlySecret {
         let hash = self.hash;
         HandshakeSecret {
             suite: SuiteParameters { hash, aead },
-            secret: extract(hash, derived_without_psk(hash), shared.as_slice()),
+            prk: Prk::new(
+                hash,
+                &extract(hash, derived_without_psk(hash), shared.as_slice()),
+            ),
         }
     }
 }
@@ -72,7 +75,7 @@ const fn derived_without_psk(hash: HashAlgorithm) -> &'static [u8] {
 /// Protects the rest of the handshake.
 pub(crate) struct HandshakeSecret {
     suite: SuiteParameters,
-    secret: Secret,
+    prk: Prk,
 }
 
 impl HandshakeSecret {
@@ -87,15 +90,14 @@ impl HandshakeSecret {
     }
 
     fn traffic_secret(&self, label: Label, transcript: &Digest) -> TrafficSecret {
-        let secret = derive_secret(self.suite.hash, &self.secret, label, transcript);
-        TrafficSecret::new(self.suite, secret)
+        TrafficSecret::new(self.suite, self.prk.derive_secret(label, transcript))
     }
 
     pub(crate) fn into_master(self) -> MasterSecret {
         let hash = self.suite.hash;
         MasterSecret {
             suite: self.suite,
-            secret: extract_zeros(hash, derived(hash, &self.secret).as_slice()),
+            secret: extract_zeros(hash, derived(hash, &self.prk).as_slice()),
         }
     }
 }
@@ -107,24 +109,26 @@ pub(crate) struct MasterSecret {
 }
 
 impl MasterSecret {
-    /// `transcript` is the hash of ClientHello..server Finished.
-    pub(crate) fn client_application_traffic_secret_0(&self, transcript: &Digest) -> TrafficSecret {
-        TrafficSecret::new(self.suite, self.derive(CLIENT_APPLICATION, transcript))
+    /// What the connection lives on; `transcript` is the hash of ClientHello..server Finished.
+    pub(crate) fn into_application_secrets(self, transcript: &Digest) -> ApplicationSecrets {
+        let prk = Prk::new(self.suite.hash, &self.secret);
+        let derive = |label| prk.derive_secret(label, transcript);
+        ApplicationSecrets {
+            client: TrafficSecret::new(self.suite, derive(CLIENT_APPLICATION)),
+            server: TrafficSecret::new(self.suite, derive(SERVER_APPLICATION)),
+            exporter: ExporterSecret::new(self.suite.hash, derive(EXPORTER_MASTER)),
+        }
     }
+}
 
-    /// `transcript` is the hash of ClientHello..server Finished.
-    pub(crate) fn server_application_traffic_secret_0(&self, transcript: &Digest) -> TrafficSecret {
-        TrafficSecret::new(self.suite, self.derive(SERVER_APPLICATION, transcript))
-    }
-
-    /// `transcript` is the hash of ClientHello..server Finished.
-    pub(crate) fn exporter_master_secret(&self, transcript: &Digest) -> ExporterSecret {
-        ExporterSecret::new(self.suite.hash, self.derive(EXPORTER_MASTER, transcript))
-    }
-
-    fn derive(&self, label: Label, transcript: &Digest) -> Secret {
-        derive_secret(self.suite.hash, &self.secret, label, transcript)
-    }
+/// The last row of the figure.
+pub(crate) struct ApplicationSecrets {
+    /// client_application_traffic_secret_0
+    pub(crate) client: TrafficSecret,
+    /// server_application_traffic_secret_0
+    pub(crate) server: TrafficSecret,
+    /// exporter_master_secret
+    pub(crate) exporter: ExporterSecret,
 }
 
 #[cfg(test)]
@@ -135,7 +139,8 @@ mod tests {
     fn the_constants_are_what_would_be_derived() {
         for hash in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
             let early = extract_zeros(hash, &[]);
-            assert_eq!(derived(hash, &early).as_slice(), derived_without_psk(hash));
+            let prk = Prk::new(hash, &early);
+            assert_eq!(derived(hash, &prk).as_slice(), derived_without_psk(hash));
         }
     }
 }

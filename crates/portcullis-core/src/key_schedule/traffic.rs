@@ -6,8 +6,8 @@ use super::SuiteParameters;
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadKey, IV_LEN};
 use crate::crypto::hash::Digest;
-use crate::crypto::hkdf::{Label, expand_label};
-use crate::crypto::hmac;
+use crate::crypto::hkdf::{Label, Prk};
+use crate::crypto::hmac::HmacKey;
 use crate::crypto::secret::Secret;
 
 const KEY: Label = Label::new(b"tls13 key");
@@ -37,8 +37,9 @@ impl TrafficSecret {
     /// When the library cannot set up the key; not for any secret.
     pub(crate) fn aead_key(&self) -> Result<AeadKey, CryptoFailure> {
         let SuiteParameters { aead, .. } = self.suite;
-        let key = self.expand(KEY, aead.key_len());
-        let iv = self.expand(IV, IV_LEN);
+        let prk = self.prk();
+        let key = prk.expand_label(KEY, None, aead.key_len());
+        let iv = prk.expand_label(IV, None, IV_LEN);
         let iv = iv.as_slice().first_chunk();
         AeadKey::new(
             aead,
@@ -51,7 +52,7 @@ impl TrafficSecret {
     pub(crate) fn next(&self) -> Self {
         Self {
             suite: self.suite,
-            secret: self.expand(TRAFFIC_UPDATE, self.suite.hash.output_len_u8()),
+            secret: self.expand_one(TRAFFIC_UPDATE),
         }
     }
 
@@ -59,18 +60,12 @@ impl TrafficSecret {
     /// `transcript` is the hash of all messages before it.
     pub(crate) fn finished(&self, transcript: &Digest) -> Digest {
         let message = core::iter::once(transcript.as_slice());
-        let mac = hmac::mac(self.suite.hash, self.finished_key().as_slice(), message);
-        mac.into_public()
+        self.finished_key().mac(message).into_public()
     }
 
     /// Whether `received` is that verify_data, in constant time.
     pub(crate) fn verify_finished(&self, transcript: &Digest, received: &[u8]) -> bool {
-        hmac::verify(
-            self.suite.hash,
-            self.finished_key().as_slice(),
-            transcript.as_slice(),
-            received,
-        )
+        self.finished_key().verify(transcript.as_slice(), received)
     }
 
     /// For the key log, and nothing else.
@@ -78,12 +73,17 @@ impl TrafficSecret {
         self.secret.as_slice()
     }
 
-    fn finished_key(&self) -> Secret {
-        self.expand(FINISHED, self.suite.hash.output_len_u8())
+    fn finished_key(&self) -> HmacKey {
+        HmacKey::new(self.suite.hash, self.expand_one(FINISHED).as_slice())
     }
 
-    fn expand(&self, label: Label, len: u8) -> Secret {
-        expand_label(self.suite.hash, &self.secret, label, None, len)
+    fn expand_one(&self, label: Label) -> Secret {
+        let len = self.suite.hash.output_len_u8();
+        self.prk().expand_label(label, None, len)
+    }
+
+    fn prk(&self) -> Prk {
+        Prk::new(self.suite.hash, &self.secret)
     }
 }
 

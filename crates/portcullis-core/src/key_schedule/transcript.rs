@@ -2,9 +2,7 @@
 //!
 //! RFC 8446 §4.4.1.
 
-use aws_lc_rs::digest;
-
-use crate::crypto::hash::{Digest, HashAlgorithm};
+use crate::crypto::hash::{Digest, HashAlgorithm, Hasher};
 
 /// The messages before the hash is known: raw, as long as they are few.
 #[derive(Default)]
@@ -25,7 +23,7 @@ impl TranscriptBuffer {
     }
 
     /// The suite is known: goes on as a running hash.
-    pub(crate) fn start(self, hash: HashAlgorithm) -> Transcript {
+    pub(crate) fn start(&self, hash: HashAlgorithm) -> Transcript {
         let mut transcript = Transcript::new(hash);
         transcript.add(&self.messages);
         transcript
@@ -36,25 +34,26 @@ impl TranscriptBuffer {
 #[derive(Clone)]
 pub(crate) struct Transcript {
     hash: HashAlgorithm,
-    context: digest::Context,
+    running: Hasher,
 }
 
 impl Transcript {
-    fn new(hash: HashAlgorithm) -> Self {
+    /// Starts before the first message, for who knows the hash by then.
+    pub(crate) fn new(hash: HashAlgorithm) -> Self {
         Self {
             hash,
-            context: digest::Context::new(hash.digest_algorithm()),
+            running: Hasher::new(hash),
         }
     }
 
     /// Adds a handshake message with its header.
     pub(crate) fn add(&mut self, message: &[u8]) {
-        self.context.update(message);
+        self.running.update(message);
     }
 
     /// The hash of what has been added so far.
     pub(crate) fn current(&self) -> Digest {
-        self.context.clone().finish().into()
+        self.running.clone().finish()
     }
 
     /// Puts message_hash in the place of ClientHello1, which must be all that was added; called

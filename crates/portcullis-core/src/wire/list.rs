@@ -69,6 +69,13 @@ impl<'a, T: Element<'a>> List<'a, T> {
         }
     }
 
+    /// Copies the elements, which take as much memory there as on the wire.
+    pub(crate) fn to_vec(self) -> Vec<T> {
+        let mut elements = Vec::with_capacity(self.bytes.len() / size_of::<T>().max(1));
+        elements.extend(self.iter());
+        elements
+    }
+
     /// The first element.
     pub fn first(&self) -> Option<T> {
         self.iter().next()

@@ -50,22 +50,22 @@ pub(crate) fn start(
     name: ServerName<'static>,
     cx: &mut Cx<'_>,
 ) -> Result<State, Abort> {
-    let client_random = cx.random_bytes()?;
-    let session_id = if config.policy.middlebox_compatibility {
-        Some(cx.random_bytes()?)
+    let (client_random, session_id) = if config.policy.middlebox_compatibility {
+        // One call, because each has a price whatever it is asked for.
+        let [random, id] = cx.random_bytes::<2>()?;
+        (random, Some(id))
     } else {
-        None
+        let [random] = cx.random_bytes()?;
+        (random, None)
     };
-    let mut exchanges = Vec::with_capacity(2);
-    match &config.key_shares {
-        KeyShares::Preferred => exchanges.extend(config.policy.groups.first().copied()),
-        KeyShares::Groups(groups) => exchanges.extend(groups),
-    }
-    let exchanges = exchanges
-        .into_iter()
-        .map(|group| ActiveKeyExchange::start(group, cx.random))
+    let (groups, classical) = match &config.key_shares {
+        KeyShares::Preferred => (config.policy.groups.get(..1).unwrap_or_default(), true),
+        KeyShares::Groups(groups) => (groups.as_slice(), false),
+    };
+    let exchanges = groups
+        .iter()
+        .map(|group| ActiveKeyExchange::start(*group, cx.random))
         .collect::<Result<Vec<_>, _>>()?;
-    let classical = config.key_shares == KeyShares::Preferred;
     let mut session = Session {
         offer: Offer::new(config.clone()),
         config,
@@ -78,17 +78,20 @@ pub(crate) fn start(
         classical,
     };
     let mut transcript = TranscriptBuffer::new();
-    let hello = session.hello(&shares, None)?;
     cx.outgoing
         .set_max_fragment(session.config.policy.max_fragment_sent);
     cx.incoming.allow_ccs(true);
-    cx.send_first(&mut transcript, &hello);
-    Ok(WaitServerHello {
+    let mut offered = Ok(());
+    cx.send_first(&mut transcript, |out| {
+        offered = session.put_hello(out, &shares, None);
+    });
+    offered?;
+    Ok(WaitServerHello(Box::new(Offered {
         session,
         shares,
         transcript: Hashing::Buffered(transcript),
         retry: None,
-    }
+    }))
     .into())
 }
 
@@ -118,6 +121,12 @@ impl Shares {
         })
     }
 
+    /// Bytes of all shares, about.
+    fn len(&self) -> usize {
+        let lengths = self.exchanges.iter().map(|one| one.public_key().len());
+        lengths.sum()
+    }
+
     fn contains(&self, config: &ClientOptions, group: NamedGroup) -> bool {
         self.entries(config).any(|entry| entry.group == group)
     }
@@ -139,21 +148,28 @@ impl Shares {
 impl Session {
     /// Encodes the second ClientHello (§4.1.4).
     fn second_hello(&mut self, shares: &Shares, cookie: Option<&[u8]>) -> Result<Vec<u8>, Abort> {
-        let Some(cookie) = cookie else {
-            return self.hello(shares, None);
-        };
-        // The block of extensions has a length of two bytes, and the server can fill it.
-        let without = self.hello(shares, None)?;
-        let block = ClientHello::decode(without.get(4..).unwrap_or_default())?.extensions;
-        let length = block.as_bytes().len() + Cookie::OVERHEAD + cookie.len();
-        if length > usize::from(u16::MAX) {
-            return Err(Violation::CookieTooLong.into());
+        let mut hello = Vec::new();
+        self.put_hello(&mut hello, shares, None)?;
+        if let Some(cookie) = cookie {
+            // The block of extensions has a length of two bytes, and the server can fill it.
+            let block = ClientHello::decode(hello.get(4..).unwrap_or_default())?.extensions;
+            let length = block.as_bytes().len() + Cookie::OVERHEAD + cookie.len();
+            if length > usize::from(u16::MAX) {
+                return Err(Violation::CookieTooLong.into());
+            }
+            hello.clear();
+            self.put_hello(&mut hello, shares, Some(cookie))?;
         }
-        self.hello(shares, Some(cookie))
+        Ok(hello)
     }
 
     /// Encodes a ClientHello (§4.1.2) and notes what it offers.
-    fn hello(&mut self, shares: &Shares, cookie: Option<&[u8]>) -> Result<Vec<u8>, Abort> {
+    fn put_hello(
+        &mut self,
+        hello: &mut Vec<u8>,
+        shares: &Shares,
+        cookie: Option<&[u8]>,
+    ) -> Result<(), Abort> {
         let config = &self.config;
         let policy = &config.policy;
         let extensions = |out: &mut Vec<u8>| {
@@ -166,9 +182,11 @@ impl Session {
             SupportedGroups::put(out, &policy.groups);
             SignatureAlgorithms::put(out, &policy.schemes);
             // §4.2.3: what may sign certificates differs from what may sign the handshake.
-            let certificate_schemes: Vec<_> = policy.certificate_schemes().collect();
-            if certificate_schemes != policy.schemes {
-                SignatureAlgorithmsCert::put(out, &certificate_schemes);
+            if !policy
+                .certificate_schemes()
+                .eq(policy.schemes.iter().copied())
+            {
+                SignatureAlgorithmsCert::put(out, policy.certificate_schemes());
             }
             if !policy.alpn.is_empty() {
                 Alpn::put(out, config.alpn_protocols());
@@ -187,28 +205,28 @@ impl Session {
             }
             KeyShareClientHello::put(out, shares.entries(config));
         };
+        let at = hello.len();
         // X25519MLKEM768's share alone has 1,216 bytes.
-        let mut hello = Vec::with_capacity(1_792);
+        hello.reserve(512 + shares.len());
         let session_id = self.session_id.as_ref().map_or(&[][..], |id| id);
         // RFC 7507 §4: after all suites.
         let fallback = config.fallback.then_some(&CipherSuite::TLS_FALLBACK_SCSV);
         ClientHello::put(
-            &mut hello,
+            hello,
             &self.client_random,
             session_id,
             policy.cipher_suites.iter().chain(fallback),
             extensions,
         );
-        let parsed = ClientHello::decode(hello.get(4..).unwrap_or_default())?;
-        self.offer.set_extensions(&parsed.extensions)?;
-        Ok(hello)
+        let parsed = ClientHello::decode(hello.get(at + 4..).unwrap_or_default())?;
+        self.offer.set_extensions(&parsed.extensions)
     }
 }
 
 /// The transcript, before and after the hash is known.
 enum Hashing {
     Buffered(TranscriptBuffer),
-    Running(Transcript),
+    Running(Box<Transcript>),
 }
 
 /// What a HelloRetryRequest has fixed.
@@ -218,7 +236,10 @@ struct Retry {
     group: Option<NamedGroup>,
 }
 
-pub(crate) struct WaitServerHello {
+pub(crate) struct WaitServerHello(Box<Offered>);
+
+/// What the hello has said, and what only this side knows of it.
+struct Offered {
     session: Session,
     shares: Shares,
     transcript: Hashing,
@@ -231,7 +252,17 @@ impl WaitServerHello {
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        let hello: ServerHello<'_> = expect(&message)?;
+        self.0.on_server_hello_of_either_kind(&message, cx)
+    }
+}
+
+impl Offered {
+    fn on_server_hello_of_either_kind(
+        self: Box<Self>,
+        message: &HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let hello: ServerHello<'_> = expect(message)?;
         check_version(&hello).map_err(|violation| match violation {
             // §4.1.4: what the HelloRetryRequest has selected stays.
             Violation::VersionNotOffered | Violation::SelectedVersionNotOffered
@@ -263,15 +294,15 @@ impl WaitServerHello {
         }
         let suite = self.session.offer.check_suite(hello.cipher_suite)?;
         if hello.is_hello_retry_request() {
-            self.on_hello_retry_request(suite, &hello, &message, cx)
+            self.on_hello_retry_request(suite, &hello, message, cx)
         } else {
-            self.on_server_hello(suite, &hello, &message, cx)
+            self.on_server_hello(suite, &hello, message, cx)
         }
     }
 
     /// §4.1.4: the server wants another key share, or its cookie back.
     fn on_hello_retry_request(
-        mut self,
+        mut self: Box<Self>,
         suite: CipherSuite,
         hello: &ServerHello<'_>,
         message: &HandshakeBytes,
@@ -306,7 +337,7 @@ impl WaitServerHello {
             None => {}
         }
         // §4.4.1: the first hello goes into the transcript as its hash.
-        let Hashing::Buffered(buffered) = self.transcript else {
+        let Hashing::Buffered(buffered) = &self.transcript else {
             return Err(Violation::SecondRetry.into());
         };
         let mut transcript = buffered.start(suite.handshake_hash()?);
@@ -320,18 +351,15 @@ impl WaitServerHello {
         if self.session.session_id.is_some() {
             cx.outgoing.change_cipher_spec()?;
         }
-        cx.send(&mut transcript, &second);
-        Ok(Self {
-            transcript: Hashing::Running(transcript),
-            retry: Some(retry),
-            ..self
-        }
-        .into())
+        cx.send(&mut transcript, |out| out.extend_from_slice(&second));
+        self.transcript = Hashing::Running(Box::new(transcript));
+        self.retry = Some(retry);
+        Ok(WaitServerHello(self).into())
     }
 
     /// §4.1.3: everything is chosen; the keys of the handshake follow.
     fn on_server_hello(
-        self,
+        self: Box<Self>,
         suite: CipherSuite,
         hello: &ServerHello<'_>,
         message: &HandshakeBytes,
@@ -343,7 +371,13 @@ impl WaitServerHello {
             .ok_or(Violation::ServerKeyShareMissing)?
             .map_err(|_| Violation::MalformedExtension)?
             .server_share;
-        if let Some(retry) = self.retry {
+        let Self {
+            session,
+            shares,
+            transcript,
+            retry,
+        } = *self;
+        if let Some(retry) = retry {
             if retry.suite != suite {
                 return Err(Violation::SuiteChangedAfterRetry.into());
             }
@@ -351,9 +385,8 @@ impl WaitServerHello {
                 return Err(Violation::GroupChangedAfterRetry.into());
             }
         }
-        let config = &self.session.config;
-        let exchange = self
-            .shares
+        let config = &session.config;
+        let exchange = shares
             .take(config, share.group)
             .ok_or(Violation::KeyShareGroupNotOffered)?;
         let group = share.group;
@@ -365,9 +398,9 @@ impl WaitServerHello {
         .map_err(|_| Violation::BadKeyShare)?;
 
         let parameters = suite.parameters()?;
-        let mut transcript = match self.transcript {
+        let mut transcript = match transcript {
             Hashing::Buffered(buffered) => buffered.start(parameters.hash),
-            Hashing::Running(transcript) => transcript,
+            Hashing::Running(transcript) => *transcript,
         };
         transcript.add(message.raw());
         let handshake_secret =
@@ -376,7 +409,7 @@ impl WaitServerHello {
         let client_secret = handshake_secret.client_handshake_traffic_secret(&hash);
         let server_secret = handshake_secret.server_handshake_traffic_secret(&hash);
         let wanted = config.policy.key_log;
-        let random = &self.session.client_random;
+        let random = &session.client_random;
         cx.log_secret(
             wanted,
             "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
@@ -392,22 +425,22 @@ impl WaitServerHello {
         cx.incoming.install_read(server_secret.clone())?;
         cx.outgoing.install_write(client_secret.clone())?;
         // D.4: before the second flight, unless one went out with a second hello.
-        if self.session.session_id.is_some() && self.retry.is_none() {
+        if session.session_id.is_some() && retry.is_none() {
             cx.outgoing.change_cipher_spec_before_protected();
         }
 
         let asked = config.policy.asked.hello;
-        let keyed = Keyed {
+        let keyed = Box::new(Keyed {
             suite,
             group,
-            retried: self.retry.is_some(),
+            retried: retry.is_some(),
             server_random: *hello.random,
             transcript,
             client_secret,
             server_secret,
             master_secret: handshake_secret.into_master(),
-            session: self.session,
-        };
+            session,
+        });
         if asked {
             let question = ReviewServerHello {
                 ticket: Ticket::next(),
@@ -444,7 +477,7 @@ fn check_version(hello: &ServerHello<'_>) -> Result<(), Violation> {
 
 /// Paused: the user looks at what the server chose (B5).
 pub(crate) struct ReviewingServerHello {
-    keyed: Keyed,
+    keyed: Box<Keyed>,
 }
 
 impl ReviewingServerHello {

@@ -20,7 +20,7 @@ use super::tls13::{Negotiated, negotiated};
 use crate::client_hello_view::ClientHelloView;
 use crate::config::{ServerConfig, ServerOptions};
 use crate::error::Abort;
-use crate::key_schedule::{Transcript, TranscriptBuffer};
+use crate::key_schedule::Transcript;
 use crate::question::{AnswerContent, ChooseConfiguration, Question, Ticket};
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
@@ -173,9 +173,8 @@ fn choose(
         cx.incoming.skip_early_data(MAX_SKIPPED_EARLY_DATA);
     }
 
-    let mut transcript = TranscriptBuffer::new();
+    let mut transcript = Transcript::new(suite.handshake_hash()?);
     transcript.add(message.raw());
-    let mut transcript = transcript.start(suite.handshake_hash()?);
     match group {
         Group::Shared(group) => negotiated(
             Negotiated {
@@ -193,23 +192,24 @@ fn choose(
             // §4.4.1: the first hello goes into the transcript as its hash.
             transcript.replace_with_message_hash();
             let cookie = if config.cookie {
-                Some(cx.random_bytes::<32>()?)
+                let [cookie] = cx.random_bytes()?;
+                Some(cookie)
             } else {
                 None
             };
             let request = hello_retry_request(&hello, suite, group, cookie.as_ref());
-            cx.send(&mut transcript, &request);
+            cx.send(&mut transcript, |out| out.extend_from_slice(&request));
             if looks_like_tls12(&config, &hello) {
                 cx.outgoing.change_cipher_spec()?;
             }
-            Ok(WaitSecondClientHello {
+            Ok(WaitSecondClientHello(Box::new(Requested {
                 config,
                 first: message,
                 suite,
                 group,
                 cookie,
                 transcript,
-            }
+            }))
             .into())
         }
     }
@@ -225,16 +225,15 @@ fn check_shares(
     groups: &SupportedGroups<'_>,
     shares: &KeyShareClientHello<'_>,
 ) -> Result<(), Violation> {
-    // Both lists are short in honest hellos; bound the work that a dishonest one can cause.
-    let mut seen: Vec<NamedGroup> = Vec::with_capacity(4);
-    for entry in shares.client_shares {
-        if seen.contains(&entry.group) {
+    for (at, entry) in shares.client_shares.iter().enumerate() {
+        let mut before = shares.client_shares.iter().take(at);
+        if before.any(|other| other.group == entry.group) {
             return Err(Violation::DuplicateKeyShare);
         }
-        if seen.len() >= 32 || !groups.groups.contains(entry.group) {
+        // Both lists are short in honest hellos; bound the work that a dishonest one can cause.
+        if at >= 32 || !groups.groups.contains(entry.group) {
             return Err(Violation::KeyShareOutsideGroups);
         }
-        seen.push(entry.group);
     }
     Ok(())
 }
@@ -263,7 +262,10 @@ fn hello_retry_request(
     message
 }
 
-pub(crate) struct WaitSecondClientHello {
+pub(crate) struct WaitSecondClientHello(Box<Requested>);
+
+/// What the second hello is compared with.
+struct Requested {
     config: Arc<ServerOptions>,
     first: HandshakeBytes,
     suite: CipherSuite,
@@ -274,31 +276,32 @@ pub(crate) struct WaitSecondClientHello {
 
 impl WaitSecondClientHello {
     pub(super) fn on_message(
-        mut self,
+        self,
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
+        let mut requested = *self.0;
         let hello: ClientHello<'_> = expect(&message)?;
         check_hello(&hello)?;
-        let first: ClientHello<'_> = expect(&self.first)?;
+        let first: ClientHello<'_> = expect(&requested.first)?;
         // Early data that is offered once more (§4.1.2 forbids it) is not accepted either, and
         // does not open where it comes.
-        self.check_cookie(&hello)?;
+        requested.check_cookie(&hello)?;
         let shares = find::<KeyShareClientHello<'_>>(&hello)?.ok_or(Violation::KeyShareMissing)?;
         let mut entries = shares.client_shares.iter();
         match (entries.next(), entries.next()) {
-            (Some(only), None) if only.group == self.group => {}
+            (Some(only), None) if only.group == requested.group => {}
             _ => return Err(Violation::RetryIgnored.into()),
         }
         check_unchanged(&first, &hello)?;
-        self.transcript.add(message.raw());
-        let Self {
+        requested.transcript.add(message.raw());
+        let Requested {
             config,
             suite,
             group,
             transcript,
             ..
-        } = self;
+        } = requested;
         negotiated(
             Negotiated {
                 config,
@@ -311,7 +314,9 @@ impl WaitSecondClientHello {
             cx,
         )
     }
+}
 
+impl Requested {
     /// §4.2.2: our cookie comes back as it was.
     fn check_cookie(&self, hello: &ClientHello<'_>) -> Result<(), Violation> {
         let returned = find::<Cookie<'_>>(hello)?;

@@ -233,7 +233,7 @@ fn our_records() {
     let mut transcript = transcript.start(SUITE.hash);
     let mut incoming = Incoming::new(Role::Client, 4096);
     let mut outgoing = Outgoing::new(Role::Client);
-    outgoing.handshake(&hex(CLIENT_HELLO));
+    outgoing.queue(&hex(CLIENT_HELLO));
     assert_eq!(outgoing.take().unwrap(), record(1, CLIENT_HELLO));
 
     incoming.feed(&record(3, SERVER_HELLO));
@@ -267,17 +267,13 @@ fn our_records() {
     transcript.add(message.raw());
 
     let before = transcript.current();
-    let master = handshake.into_master();
-    incoming
-        .install_read(master.server_application_traffic_secret_0(&before))
-        .unwrap();
+    let application = handshake.into_master().into_application_secrets(&before);
+    incoming.install_read(application.server).unwrap();
     let mut ours = Vec::new();
     Finished::put(&mut ours, client_secret.finished(&before).as_slice());
     assert_eq!(ours, finished(CLIENT_VERIFY_DATA));
-    outgoing.handshake(&ours);
-    outgoing
-        .install_write(master.client_application_traffic_secret_0(&before))
-        .unwrap();
+    outgoing.queue(&ours);
+    outgoing.install_write(application.client).unwrap();
     let mailbox = Arc::new(Mailbox::default());
     let (mut writer, sent) = outgoing
         .into_writer(Arc::clone(&mailbox), u64::MAX)

@@ -39,11 +39,8 @@ pub(crate) fn tampered(cx: &mut Cx<'_>, raw: &[u8], hash: &mut dyn FnMut(&[u8]))
 
 pub(crate) fn put(cx: &mut Cx<'_>, put: &Put, hash: &mut dyn FnMut(&[u8])) {
     match put {
-        Put::Message(message) => {
-            hash(message);
-            cx.queue(message);
-        }
-        Put::Unhashed(message) => cx.queue(message),
+        Put::Message(message) => cx.queue(|out| out.extend_from_slice(message), hash),
+        Put::Unhashed(message) => cx.queue(|out| out.extend_from_slice(message), |_| {}),
         Put::Hashed(message) => hash(message),
         Put::Cut => cx.outgoing.raw(&[]),
         Put::Raw(bytes) => cx.outgoing.raw(bytes),

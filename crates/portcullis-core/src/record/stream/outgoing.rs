@@ -14,6 +14,9 @@ use crate::error::{Abort, Reason};
 use crate::key_schedule::TrafficSecret;
 use crate::wire::ContentType;
 
+/// Bytes to make room for at once: the messages of a server with a certificate or two.
+const USUAL_FLIGHT: usize = 1_024;
+
 /// The writing side during the handshake.
 ///
 /// Handshake messages are collected and go out in as few records as the limits allow, when
@@ -48,9 +51,14 @@ impl Outgoing {
         }
     }
 
-    /// Queues handshake messages with their headers.
-    pub(crate) fn handshake(&mut self, messages: &[u8]) {
-        self.flight.extend_from_slice(messages);
+    /// Queues the handshake message that `put` writes with its header; gives what it wrote.
+    pub(crate) fn handshake(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+        let at = self.flight.len();
+        if at == 0 {
+            self.flight.reserve(USUAL_FLIGHT);
+        }
+        put(&mut self.flight);
+        self.flight.get(at..).unwrap_or_default()
     }
 
     /// Queues the dummy change_cipher_spec of middlebox compatibility mode (D.4); it is never
@@ -118,6 +126,7 @@ impl Outgoing {
     /// When the crypto library fails.
     pub(crate) fn take(&mut self) -> Result<Vec<u8>, Abort> {
         self.flush()?;
+        self.flight = Vec::new();
         Ok(core::mem::take(&mut self.ready))
     }
 
@@ -146,7 +155,10 @@ impl Outgoing {
         if self.flight.is_empty() {
             return Ok(());
         }
-        let flight = core::mem::take(&mut self.flight);
+        let mut flight = core::mem::take(&mut self.flight);
+        if self.ready.is_empty() {
+            self.ready.reserve(flight.len() + USUAL_FLIGHT);
+        }
         let limit = match self.keys {
             Some(_) => self.size.protected(),
             None => self.size.unprotected(),
@@ -155,6 +167,9 @@ impl Outgoing {
         for fragment in flight.chunks(limit) {
             self.record(ContentType::HANDSHAKE, fragment, version)?;
         }
+        // Its memory serves the next flight.
+        flight.clear();
+        self.flight = flight;
         Ok(())
     }
 
@@ -210,6 +225,11 @@ impl core::fmt::Debug for Outgoing {
 /// What only a test sends.
 #[cfg(test)]
 impl Outgoing {
+    /// Queues a handshake message with its header.
+    pub(crate) fn queue(&mut self, message: &[u8]) {
+        self.handshake(|out| out.extend_from_slice(message));
+    }
+
     /// Queues bytes as they are.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.flush().unwrap();

@@ -14,24 +14,24 @@ fn types(bytes: &[u8]) -> Vec<(u8, u8, usize)> {
 #[test]
 fn only_the_first_hello_says_tls_1_0() {
     let mut outgoing = Outgoing::new(Role::Client);
-    outgoing.handshake(&message(1, &[0; 10]));
+    outgoing.queue(&message(1, &[0; 10]));
     assert_eq!(types(&outgoing.take().unwrap()), [(22, 1, 14)]);
     outgoing.change_cipher_spec().unwrap();
-    outgoing.handshake(&message(1, &[0; 10]));
+    outgoing.queue(&message(1, &[0; 10]));
     assert_eq!(types(&outgoing.take().unwrap()), [(20, 3, 1), (22, 3, 14)]);
     let mut outgoing = Outgoing::new(Role::Server);
-    outgoing.handshake(&message(2, &[0; 10]));
+    outgoing.queue(&message(2, &[0; 10]));
     assert_eq!(types(&outgoing.take().unwrap()), [(22, 3, 14)]);
 }
 
 #[test]
 fn a_flight_is_as_few_records_as_possible() {
     let mut outgoing = Outgoing::new(Role::Server);
-    outgoing.handshake(&message(2, &[0; 86]));
+    outgoing.queue(&message(2, &[0; 86]));
     outgoing.change_cipher_spec().unwrap();
     outgoing.install_write(secret(1)).unwrap();
     for typ in [8, 11, 15, 20] {
-        outgoing.handshake(&message(typ, &[typ; 1000]));
+        outgoing.queue(&message(typ, &[typ; 1000]));
     }
     let bytes = outgoing.take().unwrap();
     assert_eq!(
@@ -55,10 +55,10 @@ fn a_flight_is_as_few_records_as_possible() {
 fn limits_cut_messages() {
     let mut outgoing = Outgoing::new(Role::Server);
     outgoing.set_max_fragment(512);
-    outgoing.handshake(&message(2, &[0; 600]));
+    outgoing.queue(&message(2, &[0; 600]));
     outgoing.install_write(secret(1)).unwrap();
     outgoing.set_record_size_limit(64);
-    outgoing.handshake(&message(11, &[7; 122]));
+    outgoing.queue(&message(11, &[7; 122]));
     let bytes = outgoing.take().unwrap();
     assert_eq!(
         types(&bytes),
@@ -70,9 +70,9 @@ fn limits_cut_messages() {
 fn padding() {
     let mut outgoing = Outgoing::new(Role::Server);
     outgoing.set_padding(PaddingPolicy::Block(128));
-    outgoing.handshake(&message(2, b"in the clear"));
+    outgoing.queue(&message(2, b"in the clear"));
     outgoing.install_write(secret(1)).unwrap();
-    outgoing.handshake(&message(8, b""));
+    outgoing.queue(&message(8, b""));
     outgoing.alert(AlertDescription::INTERNAL_ERROR).unwrap();
     let bytes = outgoing.take().unwrap();
     assert_eq!(
@@ -90,7 +90,7 @@ fn padding() {
 #[test]
 fn alerts_follow_what_was_queued_and_have_their_level() {
     let mut outgoing = Outgoing::new(Role::Client);
-    outgoing.handshake(&message(1, b""));
+    outgoing.queue(&message(1, b""));
     outgoing.alert(AlertDescription::DECODE_ERROR).unwrap();
     outgoing.alert(AlertDescription::USER_CANCELED).unwrap();
     let seen: Vec<_> = records(&outgoing.take().unwrap())
@@ -113,7 +113,7 @@ fn the_data_path_takes_over_keys_and_queued_bytes() {
         "there are no keys"
     );
     outgoing.install_write(secret(1)).unwrap();
-    outgoing.handshake(&message(20, b"x"));
+    outgoing.queue(&message(20, b"x"));
     let (writer, bytes) = outgoing.into_writer(Arc::default(), u64::MAX).unwrap();
     assert_eq!(types(&bytes), [(23, 3, 5 + 17)]);
     assert_eq!(writer.sequence_number(), 1);

@@ -124,6 +124,22 @@ impl<'a> Extensions<'a> {
 
     /// The first type that occurs a second time. Linear in the size of the block.
     pub fn duplicate(&self) -> Option<ExtensionType> {
+        // Most registered types are below 64, and most blocks hold no others.
+        let mut seen = 0_u64;
+        for extension in self.iter() {
+            let ExtensionType(value) = extension.extension_type;
+            let Some(bit) = 1_u64.checked_shl(value.into()) else {
+                return self.duplicate_of_any();
+            };
+            if seen & bit != 0 {
+                return Some(extension.extension_type);
+            }
+            seen |= bit;
+        }
+        None
+    }
+
+    fn duplicate_of_any(&self) -> Option<ExtensionType> {
         // One bit for each of the 2^16 types: 8 KiB of stack, whatever the peer sends.
         let mut seen = [0_u64; 1024];
         for extension in self.iter() {

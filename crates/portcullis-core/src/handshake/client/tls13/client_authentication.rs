@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls_pki_types::CertificateDer;
 
 use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, wrong_answer};
+use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
 use super::finished::Authenticated;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, Sign, Ticket, Wanted};
@@ -25,21 +25,21 @@ pub(super) struct Shown {
 /// Answers a CertificateRequest.
 pub(super) fn authenticate(
     authenticated: Authenticated,
-    wanted: Wanted,
+    wanted: Box<Wanted>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let config = &authenticated.keyed.session.config;
+    let config = &authenticated.session.config;
     if config.policy.asked.identity {
         let question = ChooseIdentity {
             ticket: Ticket::next(),
             configured: config.identities.clone(),
             hello: None,
-            wanted: wanted.clone(),
+            wanted: (*wanted).clone(),
         };
         return Ok(Next::ask(
             Question::ChooseIdentity(question),
             ChoosingIdentity {
-                authenticated,
+                authenticated: Box::new(authenticated),
                 wanted,
             },
         ));
@@ -52,8 +52,8 @@ pub(super) fn authenticate(
 
 /// Paused: the user chooses what to show.
 pub(crate) struct ChoosingIdentity {
-    authenticated: Authenticated,
-    wanted: Wanted,
+    authenticated: Box<Authenticated>,
+    wanted: Box<Wanted>,
 }
 
 impl ChoosingIdentity {
@@ -68,10 +68,10 @@ impl ChoosingIdentity {
             _ => return Err(wrong_answer()),
         };
         let Some(identity) = identity else {
-            return show_none(self.authenticated, cx);
+            return show_none(*self.authenticated, cx);
         };
         match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes)) {
-            Some(scheme) => show(self.authenticated, identity, scheme, cx),
+            Some(scheme) => show(*self.authenticated, identity, scheme, cx),
             None => Err(Misuse::new(
                 "the chosen identity's key cannot sign with any scheme the server accepts",
             )
@@ -82,9 +82,9 @@ impl ChoosingIdentity {
 
 /// §4.4.2.4: a client without a fitting certificate sends an empty list.
 fn show_none(mut authenticated: Authenticated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-    let mut message = Vec::with_capacity(8);
-    Certificate::put(&mut message, &[], core::iter::empty::<([u8; 0], [u8; 0])>());
-    cx.send(&mut authenticated.keyed.transcript, &message);
+    cx.send(&mut authenticated.transcript, |out| {
+        Certificate::put(out, &[], core::iter::empty::<([u8; 0], [u8; 0])>());
+    });
     authenticated.finish(Shown::default(), cx)
 }
 
@@ -94,12 +94,11 @@ fn show(
     scheme: SignatureScheme,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    cx.send(
-        &mut authenticated.keyed.transcript,
-        identity.certificate_message(),
-    );
-    let content = signed_content(Signer::Client, &authenticated.keyed.transcript.current());
-    if identity.is_external() || authenticated.keyed.session.config.policy.asked.signature {
+    cx.send(&mut authenticated.transcript, |out| {
+        out.extend_from_slice(identity.certificate_message());
+    });
+    let content = signed_content(Signer::Client, &authenticated.transcript.current());
+    if identity.is_external() || authenticated.session.config.policy.asked.signature {
         let question = Sign {
             ticket: Ticket::next(),
             identity: identity.clone(),
@@ -109,7 +108,7 @@ fn show(
         return Ok(Next::ask(
             Question::Sign(question),
             Signing {
-                authenticated,
+                authenticated: Box::new(authenticated),
                 identity,
                 scheme,
             },
@@ -121,7 +120,7 @@ fn show(
 
 /// Paused: somebody holds the key.
 pub(crate) struct Signing {
-    authenticated: Authenticated,
+    authenticated: Box<Authenticated>,
     identity: Identity,
     scheme: SignatureScheme,
 }
@@ -136,7 +135,7 @@ impl Signing {
             return Err(wrong_answer());
         };
         signed(
-            self.authenticated,
+            *self.authenticated,
             &self.identity,
             self.scheme,
             &signature,
@@ -152,10 +151,10 @@ fn signed(
     signature: &[u8],
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let mut message = Vec::with_capacity(8 + signature.len());
-    super::super::super::check_signature_length(signature)?;
-    CertificateVerify::put(&mut message, scheme, signature);
-    cx.send(&mut authenticated.keyed.transcript, &message);
+    check_signature_length(signature)?;
+    cx.send(&mut authenticated.transcript, |out| {
+        CertificateVerify::put(out, scheme, signature);
+    });
     let shown = Shown {
         chain: Some(identity.shared_chain()),
         scheme: Some(scheme),

@@ -3,22 +3,24 @@
 //! RFC 8446 §4.4.4, §7.1.
 
 use super::super::super::{Cx, Next, Outcome, expect};
+use super::super::hello::Session;
 use super::Keyed;
 use super::client_authentication::{Shown, authenticate};
 use super::server_parameters::Parameters;
 use crate::error::Abort;
 use crate::information::Information;
-use crate::key_schedule::{ExporterSecret, TrafficSecret};
+use crate::key_schedule::{ExporterSecret, TrafficSecret, Transcript};
 use crate::question::Wanted;
 use crate::record::HandshakeBytes;
+use crate::suite::CipherSuite;
 use crate::wire::Finished;
 use crate::x509::VerifiedChain;
-use crate::{SignatureScheme, Violation};
+use crate::{NamedGroup, SignatureScheme, Violation};
 
 pub(crate) struct WaitFinished {
-    pub(super) keyed: Keyed,
+    pub(super) keyed: Box<Keyed>,
     pub(super) parameters: Parameters,
-    pub(super) wanted: Option<Wanted>,
+    pub(super) wanted: Option<Box<Wanted>>,
     pub(super) peer: VerifiedChain,
     pub(super) peer_scheme: SignatureScheme,
 }
@@ -47,40 +49,55 @@ impl WaitFinished {
             peer,
             peer_scheme,
         } = self;
+        let Keyed {
+            session,
+            suite,
+            group,
+            retried,
+            server_random,
+            transcript,
+            client_secret,
+            master_secret,
+            ..
+        } = *keyed;
         // §7.1: the application's secrets cover everything up to the server's Finished.
-        let hash = keyed.transcript.current();
-        let read_secret = keyed
-            .master_secret
-            .server_application_traffic_secret_0(&hash);
-        let write_secret = keyed
-            .master_secret
-            .client_application_traffic_secret_0(&hash);
-        let exporter = keyed.master_secret.exporter_master_secret(&hash);
-        let wanted_log = keyed.session.config.policy.key_log;
-        let random = &keyed.session.client_random;
+        let secrets = master_secret.into_application_secrets(&transcript.current());
+        let wanted_log = session.config.policy.key_log;
+        let random = &session.client_random;
         cx.log_secret(
             wanted_log,
             "CLIENT_TRAFFIC_SECRET_0",
             random,
-            write_secret.as_bytes(),
+            secrets.client.as_bytes(),
         );
         cx.log_secret(
             wanted_log,
             "SERVER_TRAFFIC_SECRET_0",
             random,
-            read_secret.as_bytes(),
+            secrets.server.as_bytes(),
         );
-        cx.log_secret(wanted_log, "EXPORTER_SECRET", random, exporter.as_bytes());
-        cx.incoming.install_read(read_secret)?;
+        cx.log_secret(
+            wanted_log,
+            "EXPORTER_SECRET",
+            random,
+            secrets.exporter.as_bytes(),
+        );
+        cx.incoming.install_read(secrets.server)?;
         cx.incoming.allow_ccs(false);
 
         let authenticated = Authenticated {
-            keyed,
+            session,
+            suite,
+            group,
+            retried,
+            server_random,
+            transcript,
+            client_secret,
             parameters,
             peer,
             peer_scheme,
-            write_secret,
-            exporter,
+            write_secret: secrets.client,
+            exporter: secrets.exporter,
         };
         match wanted {
             None => authenticated.finish(Shown::default(), cx),
@@ -91,7 +108,13 @@ impl WaitFinished {
 
 /// The server has proved everything; our own flight is left.
 pub(super) struct Authenticated {
-    pub(super) keyed: Keyed,
+    pub(super) session: Session,
+    suite: CipherSuite,
+    group: NamedGroup,
+    retried: bool,
+    server_random: [u8; 32],
+    pub(super) transcript: Transcript,
+    client_secret: TrafficSecret,
     parameters: Parameters,
     peer: VerifiedChain,
     peer_scheme: SignatureScheme,
@@ -102,14 +125,13 @@ pub(super) struct Authenticated {
 impl Authenticated {
     /// Sends Finished and is connected.
     pub(super) fn finish(mut self, shown: Shown, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let keyed = &mut self.keyed;
-        let verify_data = keyed.client_secret.finished(&keyed.transcript.current());
-        let mut message = Vec::with_capacity(4 + verify_data.as_slice().len());
-        Finished::put(&mut message, verify_data.as_slice());
-        cx.send(&mut keyed.transcript, &message);
+        let verify_data = self.client_secret.finished(&self.transcript.current());
+        cx.send(&mut self.transcript, |out| {
+            Finished::put(out, verify_data.as_slice());
+        });
         cx.outgoing.install_write(self.write_secret)?;
 
-        let session = self.keyed.session;
+        let session = self.session;
         let policy = &session.config.policy;
         cx.outgoing.set_padding(policy.padding);
         let server_name = session
@@ -119,22 +141,22 @@ impl Authenticated {
             .map(|name| name.to_ascii_lowercase().into());
         let information = Information {
             is_server: false,
-            cipher_suite: self.keyed.suite,
-            group: self.keyed.group,
-            retried: self.keyed.retried,
+            cipher_suite: self.suite,
+            group: self.group,
+            retried: self.retried,
             alpn: self.parameters.alpn,
             server_name,
             client_random: session.client_random,
-            server_random: self.keyed.server_random,
+            server_random: self.server_random,
             peer_chain: Some(self.peer),
             peer_scheme: Some(self.peer_scheme),
             local_chain: shown.chain,
             local_scheme: shown.scheme,
             exporter: self.exporter,
         };
-        Ok(Next::Connected(Box::new(Outcome {
+        Ok(Next::Connected(Outcome::new(
             information,
-            key_update_at: policy.key_update_at,
-        })))
+            policy.key_update_at,
+        )))
     }
 }

@@ -20,9 +20,9 @@ use crate::x509::{PresentedChain, VerifiedChain, check_key_usage, check_length};
 use crate::{Misuse, SignatureScheme, Violation};
 
 pub(crate) struct WaitCertificate {
-    pub(super) keyed: Keyed,
+    pub(super) keyed: Box<Keyed>,
     pub(super) parameters: Parameters,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: Box<Wanted>,
 }
 
 impl WaitCertificate {
@@ -37,9 +37,9 @@ impl WaitCertificate {
 
 /// §4.4.2: takes the server's chain and has it verified.
 pub(super) fn on_certificate(
-    mut keyed: Keyed,
+    mut keyed: Box<Keyed>,
     parameters: Parameters,
-    wanted: Option<Wanted>,
+    wanted: Option<Box<Wanted>>,
     message: &HandshakeBytes,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
@@ -122,9 +122,9 @@ pub(in super::super::super) fn proving(
 
 /// Paused: takes a verdict, and has no way to take a message.
 pub(crate) struct VerifyingChain {
-    keyed: Keyed,
+    keyed: Box<Keyed>,
     parameters: Parameters,
-    wanted: Option<Wanted>,
+    wanted: Option<Box<Wanted>>,
     chain: PresentedChain,
 }
 
@@ -155,9 +155,9 @@ impl VerifyingChain {
 }
 
 pub(crate) struct WaitCertificateVerify {
-    keyed: Keyed,
+    keyed: Box<Keyed>,
     parameters: Parameters,
-    wanted: Option<Wanted>,
+    wanted: Option<Box<Wanted>>,
     peer: VerifiedChain,
 }
 

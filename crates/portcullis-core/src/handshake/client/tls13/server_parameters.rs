@@ -23,7 +23,7 @@ pub(super) struct Parameters {
 }
 
 pub(crate) struct WaitEncryptedExtensions {
-    pub(in super::super) keyed: Keyed,
+    pub(in super::super) keyed: Box<Keyed>,
 }
 
 impl WaitEncryptedExtensions {
@@ -95,7 +95,7 @@ pub(in super::super::super) fn find<'a, E: Extension<'a>>(
 }
 
 pub(crate) struct WaitCertificateOrRequest {
-    keyed: Keyed,
+    keyed: Box<Keyed>,
     parameters: Parameters,
 }
 
@@ -126,7 +126,7 @@ impl WaitCertificateOrRequest {
 
 /// §4.3.2: what the server wants to see. Extensions that are unknown here are requests that
 /// need no answer.
-fn wanted(message: &HandshakeBytes) -> Result<Wanted, Abort> {
+fn wanted(message: &HandshakeBytes) -> Result<Box<Wanted>, Abort> {
     let request: CertificateRequest<'_> = expect(message)?;
     if !request.certificate_request_context.is_empty() {
         return Err(Violation::RequestContextNotEmpty.into());
@@ -134,11 +134,9 @@ fn wanted(message: &HandshakeBytes) -> Result<Wanted, Abort> {
     check_request(&request.extensions, Request::CertificateRequest)?;
     let schemes = find::<SignatureAlgorithms<'_>>(&request.extensions)?
         .ok_or(Violation::RequestWithoutSignatureAlgorithms)?;
-    let schemes: Vec<_> = schemes.schemes.iter().collect();
-    let certificate_schemes = match find::<SignatureAlgorithmsCert<'_>>(&request.extensions)? {
-        Some(list) => list.schemes.iter().collect(),
-        None => schemes.clone(),
-    };
+    let schemes = schemes.schemes.to_vec();
+    let certificate_schemes =
+        find::<SignatureAlgorithmsCert<'_>>(&request.extensions)?.map(|list| list.schemes.to_vec());
     let authorities = find::<CertificateAuthorities<'_>>(&request.extensions)?
         .map(|list| {
             list.authorities
@@ -147,10 +145,10 @@ fn wanted(message: &HandshakeBytes) -> Result<Wanted, Abort> {
                 .collect()
         })
         .unwrap_or_default();
-    Ok(Wanted {
+    Ok(Box::new(Wanted {
         server_name: None,
         schemes,
         certificate_schemes,
         authorities,
-    })
+    }))
 }

@@ -7,7 +7,7 @@ use super::super::super::offer::check_scheme;
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::finished::WaitFinished;
-use super::flight::{ApplicationSecrets, Keyed};
+use super::flight::Answered;
 use crate::Violation;
 use crate::config::ClientAuthentication;
 use crate::error::Abort;
@@ -17,8 +17,7 @@ use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::{PresentedChain, VerifiedChain};
 
 pub(crate) struct WaitCertificate {
-    pub(super) keyed: Keyed,
-    pub(super) secrets: ApplicationSecrets,
+    pub(super) answered: Box<Answered>,
 }
 
 impl WaitCertificate {
@@ -27,7 +26,8 @@ impl WaitCertificate {
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        let Self { mut keyed, secrets } = self;
+        let Self { mut answered } = self;
+        let keyed = &mut answered.keyed;
         let certificate: Certificate<'_> = expect(&message)?;
         if !certificate.certificate_request_context.is_empty() {
             return Err(Violation::CertificateContextMismatch.into());
@@ -41,8 +41,7 @@ impl WaitCertificate {
             return match authentication {
                 ClientAuthentication::Required(_) => Err(Violation::NoClientCertificate.into()),
                 _ => Ok(WaitFinished {
-                    keyed,
-                    secrets,
+                    answered,
                     peer: None,
                 }
                 .into()),
@@ -62,30 +61,20 @@ impl WaitCertificate {
             };
             return Ok(Next::ask(
                 Question::VerifyChain(question),
-                VerifyingChain {
-                    keyed,
-                    secrets,
-                    chain,
-                },
+                VerifyingChain { answered, chain },
             ));
         }
         let peer = match policy {
             Some(policy) => Purpose::Client.verify(&chain, policy, cx.now)?,
             None => VerifiedChain::dangerous_accept_without_verification(chain),
         };
-        Ok(WaitCertificateVerify {
-            keyed,
-            secrets,
-            peer,
-        }
-        .into())
+        Ok(WaitCertificateVerify { answered, peer }.into())
     }
 }
 
 /// Paused: takes a verdict, and has no way to take a message.
 pub(crate) struct VerifyingChain {
-    keyed: Keyed,
-    secrets: ApplicationSecrets,
+    answered: Box<Answered>,
     chain: PresentedChain,
 }
 
@@ -100,8 +89,7 @@ impl VerifyingChain {
         };
         let peer = proving(verdict?, &self.chain)?;
         Ok(WaitCertificateVerify {
-            keyed: self.keyed,
-            secrets: self.secrets,
+            answered: self.answered,
             peer,
         }
         .into())
@@ -109,8 +97,7 @@ impl VerifyingChain {
 }
 
 pub(crate) struct WaitCertificateVerify {
-    keyed: Keyed,
-    secrets: ApplicationSecrets,
+    answered: Box<Answered>,
     peer: VerifiedChain,
 }
 
@@ -121,18 +108,13 @@ impl WaitCertificateVerify {
         _: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let verify: CertificateVerify<'_> = expect(&message)?;
-        let scheme = check_scheme(&self.keyed.config.policy.schemes, verify.algorithm)?;
-        let content = signed_content(Signer::Client, &self.keyed.transcript.current());
+        let scheme = check_scheme(&self.answered.keyed.config.policy.schemes, verify.algorithm)?;
+        let content = signed_content(Signer::Client, &self.answered.keyed.transcript.current());
         check_signature(&self.peer, scheme, &content, verify.signature)?;
-        self.keyed.transcript.add(message.raw());
-        let Self {
-            keyed,
-            secrets,
-            peer,
-        } = self;
+        self.answered.keyed.transcript.add(message.raw());
+        let Self { answered, peer } = self;
         Ok(WaitFinished {
-            keyed,
-            secrets,
+            answered,
             peer: Some((peer, scheme)),
         }
         .into())

@@ -3,7 +3,7 @@
 //! RFC 8446 §4.4.4.
 
 use super::super::super::{Cx, Next, Outcome, expect};
-use super::flight::{ApplicationSecrets, Keyed};
+use super::flight::Answered;
 use crate::error::Abort;
 use crate::information::Information;
 use crate::record::HandshakeBytes;
@@ -12,8 +12,7 @@ use crate::x509::VerifiedChain;
 use crate::{SignatureScheme, Violation};
 
 pub(crate) struct WaitFinished {
-    pub(super) keyed: Keyed,
-    pub(super) secrets: ApplicationSecrets,
+    pub(super) answered: Box<Answered>,
     pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
 }
 
@@ -23,11 +22,11 @@ impl WaitFinished {
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        let Self {
+        let Answered {
             keyed,
-            secrets,
-            peer,
-        } = self;
+            read_secret,
+            exporter,
+        } = *self.answered;
         let finished: Finished<'_> = expect(&message)?;
         if !keyed
             .client_secret
@@ -35,9 +34,9 @@ impl WaitFinished {
         {
             return Err(Violation::FinishedMismatch.into());
         }
-        cx.incoming.install_read(secrets.read)?;
+        cx.incoming.install_read(read_secret)?;
         cx.incoming.allow_ccs(false);
-        let (peer_chain, peer_scheme) = peer.unzip();
+        let (peer_chain, peer_scheme) = self.peer.unzip();
         let information = Information {
             is_server: true,
             cipher_suite: keyed.suite,
@@ -51,11 +50,11 @@ impl WaitFinished {
             peer_scheme,
             local_chain: Some(keyed.identity.shared_chain()),
             local_scheme: Some(keyed.scheme),
-            exporter: secrets.exporter,
+            exporter,
         };
-        Ok(Next::Connected(Box::new(Outcome {
+        Ok(Next::Connected(Outcome::new(
             information,
-            key_update_at: keyed.config.policy.key_update_at,
-        })))
+            keyed.config.policy.key_update_at,
+        )))
     }
 }

@@ -42,10 +42,14 @@ pub(super) struct Keyed {
     pub(super) alpn: Option<Box<[u8]>>,
     pub(super) transcript: Transcript,
     pub(super) client_secret: TrafficSecret,
-    server_secret: TrafficSecret,
-    master_secret: MasterSecret,
     pub(super) identity: Identity,
     pub(super) scheme: SignatureScheme,
+}
+
+/// What the rest of the server's flight needs and nothing after it.
+struct FlightSecrets {
+    server: TrafficSecret,
+    master: MasterSecret,
 }
 
 /// Sends ServerHello up to Certificate, and has the handshake signed.
@@ -62,8 +66,8 @@ pub(super) fn send_flight(
         .as_deref()
         .is_some_and(|name| identity.has_name(name));
     let sizes = RecordSizes::choose(&negotiated.config, &hello)?;
-    let server_random = cx.random_bytes()?;
-    let mut keyed = send_server_hello(
+    let [server_random] = cx.random_bytes()?;
+    let (mut keyed, secrets) = send_server_hello(
         negotiated,
         server_name,
         alpn,
@@ -74,23 +78,25 @@ pub(super) fn send_flight(
     )?;
     sizes.apply(keyed.config.policy.max_fragment_sent, cx);
 
-    let mut message = Vec::with_capacity(512);
-    EncryptedExtensions::put(&mut message, |out| {
-        if acknowledged {
-            ServerNameAcknowledgement::put(out);
-        }
-        if let Some(protocol) = &keyed.alpn {
-            AlpnSelected::put(out, protocol);
-        }
-        sizes.put(out);
+    cx.send(&mut keyed.transcript, |out| {
+        EncryptedExtensions::put(out, |out| {
+            if acknowledged {
+                ServerNameAcknowledgement::put(out);
+            }
+            if let Some(protocol) = &keyed.alpn {
+                AlpnSelected::put(out, protocol);
+            }
+            sizes.put(out);
+        });
     });
-    cx.send(&mut keyed.transcript, &message);
     if keyed.config.client_authentication.is_requested() {
-        message.clear();
-        put_certificate_request(&mut message, &keyed.config);
-        cx.send(&mut keyed.transcript, &message);
+        cx.send(&mut keyed.transcript, |out| {
+            put_certificate_request(out, &keyed.config);
+        });
     }
-    cx.send(&mut keyed.transcript, keyed.identity.certificate_message());
+    cx.send(&mut keyed.transcript, |out| {
+        out.extend_from_slice(keyed.identity.certificate_message());
+    });
 
     let content = signed_content(Signer::Server, &keyed.transcript.current());
     if keyed.identity.is_external() || keyed.config.policy.asked.signature {
@@ -100,10 +106,11 @@ pub(super) fn send_flight(
             scheme,
             content,
         };
-        return Ok(Next::ask(Question::Sign(question), Signing { keyed }));
+        let paused = Signing(Box::new((keyed, secrets)));
+        return Ok(Next::ask(Question::Sign(question), paused));
     }
     let signature = keyed.identity.sign(scheme, &content)?;
-    signed(keyed, &signature, cx)
+    signed(keyed, secrets, &signature, cx)
 }
 
 /// §4.1.3, §7.1: the share, and the keys of the handshake.
@@ -115,7 +122,7 @@ fn send_server_hello(
     identity: Identity,
     scheme: SignatureScheme,
     cx: &mut Cx<'_>,
-) -> Result<Keyed, Abort> {
+) -> Result<(Keyed, FlightSecrets), Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let Negotiated {
         suite,
@@ -133,18 +140,13 @@ fn send_server_hello(
         .ok_or(Violation::RetryIgnored)?;
     let (public, secret) = key_exchange::respond(group, share.key_exchange, cx.random)?;
 
-    let mut message = Vec::with_capacity(public.len() + 128);
-    ServerHello::put(
-        &mut message,
-        &server_random,
-        hello.legacy_session_id,
-        suite,
-        |out| {
+    cx.send(&mut transcript, |out| {
+        let session_id = hello.legacy_session_id;
+        ServerHello::put(out, &server_random, session_id, suite, |out| {
             SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
             KeyShareServerHello::put(out, group, &public);
-        },
-    );
-    cx.send(&mut transcript, &message);
+        });
+    });
     // After a HelloRetryRequest it has gone out already.
     if !retried && looks_like_tls12(&negotiated.config, &hello) {
         cx.outgoing.change_cipher_spec()?;
@@ -172,7 +174,11 @@ fn send_server_hello(
     );
     cx.outgoing.install_write(server_secret.clone())?;
     cx.incoming.install_read(client_secret.clone())?;
-    Ok(Keyed {
+    let secrets = FlightSecrets {
+        server: server_secret,
+        master: handshake_secret.into_master(),
+    };
+    let keyed = Keyed {
         suite,
         group,
         retried,
@@ -182,12 +188,11 @@ fn send_server_hello(
         alpn,
         transcript,
         client_secret,
-        server_secret,
-        master_secret: handshake_secret.into_master(),
         config,
         identity,
         scheme,
-    })
+    };
+    Ok((keyed, secrets))
 }
 
 /// RFC 7301 §3.2: a client that asks for protocols gets one of them, or no connection.
@@ -265,9 +270,12 @@ impl RecordSizes {
 fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
     CertificateRequest::put(out, &[], |out| {
         SignatureAlgorithms::put(out, &config.policy.schemes);
-        let certificate_schemes: Vec<_> = config.policy.certificate_schemes().collect();
-        if certificate_schemes != config.policy.schemes {
-            SignatureAlgorithmsCert::put(out, &certificate_schemes);
+        let policy = &config.policy;
+        if !policy
+            .certificate_schemes()
+            .eq(policy.schemes.iter().copied())
+        {
+            SignatureAlgorithmsCert::put(out, policy.certificate_schemes());
         }
         let roots = config.client_chain.roots();
         match &config.certificate_authorities {
@@ -282,9 +290,7 @@ fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
 }
 
 /// Paused: somebody holds the key.
-pub(crate) struct Signing {
-    keyed: Keyed,
-}
+pub(crate) struct Signing(Box<(Keyed, FlightSecrets)>);
 
 impl Signing {
     pub(in super::super) fn on_answer(
@@ -295,51 +301,51 @@ impl Signing {
         let AnswerContent::Signature(signature) = answer else {
             return Err(wrong_answer());
         };
-        signed(self.keyed, &signature, cx)
+        let (keyed, secrets) = *self.0;
+        signed(keyed, secrets, &signature, cx)
     }
 }
 
-/// What is derived when the server's Finished is out, and used when the client's is in (§7.1).
-pub(super) struct ApplicationSecrets {
-    pub(super) read: TrafficSecret,
+/// What waits for the client's flight.
+pub(super) struct Answered {
+    pub(super) keyed: Keyed,
+    /// What the client will write with, and the exporter: derived when the server's Finished is
+    /// out, and used when the client's is in (§7.1).
+    pub(super) read_secret: TrafficSecret,
     pub(super) exporter: ExporterSecret,
 }
 
 /// Sends CertificateVerify and Finished.
-fn signed(mut keyed: Keyed, signature: &[u8], cx: &mut Cx<'_>) -> Result<Next, Abort> {
+fn signed(
+    mut keyed: Keyed,
+    secrets: FlightSecrets,
+    signature: &[u8],
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
     check_signature_length(signature)?;
-    let mut message = Vec::with_capacity(8 + signature.len());
-    CertificateVerify::put(&mut message, keyed.scheme, signature);
-    cx.send(&mut keyed.transcript, &message);
-
-    let verify_data = keyed.server_secret.finished(&keyed.transcript.current());
-    message.clear();
-    Finished::put(&mut message, verify_data.as_slice());
-    cx.send(&mut keyed.transcript, &message);
+    cx.send(&mut keyed.transcript, |out| {
+        CertificateVerify::put(out, keyed.scheme, signature);
+    });
+    let verify_data = secrets.server.finished(&keyed.transcript.current());
+    cx.send(&mut keyed.transcript, |out| {
+        Finished::put(out, verify_data.as_slice());
+    });
 
     let hash = keyed.transcript.current();
-    let write_secret = keyed
-        .master_secret
-        .server_application_traffic_secret_0(&hash);
-    let secrets = ApplicationSecrets {
-        read: keyed
-            .master_secret
-            .client_application_traffic_secret_0(&hash),
-        exporter: keyed.master_secret.exporter_master_secret(&hash),
-    };
+    let secrets = secrets.master.into_application_secrets(&hash);
     let wanted = keyed.config.policy.key_log;
     let random = &keyed.client_random;
     cx.log_secret(
         wanted,
         "CLIENT_TRAFFIC_SECRET_0",
         random,
-        secrets.read.as_bytes(),
+        secrets.client.as_bytes(),
     );
     cx.log_secret(
         wanted,
         "SERVER_TRAFFIC_SECRET_0",
         random,
-        write_secret.as_bytes(),
+        secrets.server.as_bytes(),
     );
     cx.log_secret(
         wanted,
@@ -347,16 +353,20 @@ fn signed(mut keyed: Keyed, signature: &[u8], cx: &mut Cx<'_>) -> Result<Next, A
         random,
         secrets.exporter.as_bytes(),
     );
-    cx.outgoing.install_write(write_secret)?;
+    cx.outgoing.install_write(secrets.server)?;
     cx.outgoing.set_padding(keyed.config.policy.padding);
-    if keyed.config.client_authentication.is_requested() {
-        Ok(WaitCertificate { keyed, secrets }.into())
-    } else {
-        Ok(WaitFinished {
-            keyed,
-            secrets,
-            peer: None,
-        }
-        .into())
+    let requested = keyed.config.client_authentication.is_requested();
+    let answered = Box::new(Answered {
+        keyed,
+        read_secret: secrets.client,
+        exporter: secrets.exporter,
+    });
+    if requested {
+        return Ok(WaitCertificate { answered }.into());
     }
+    Ok(WaitFinished {
+        answered,
+        peer: None,
+    }
+    .into())
 }

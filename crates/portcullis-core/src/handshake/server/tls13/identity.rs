@@ -33,10 +33,8 @@ pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> R
             ))?),
             wanted: wanted.clone(),
         };
-        return Ok(Next::ask(
-            Question::ChooseIdentity(question),
-            ChoosingIdentity { negotiated, wanted },
-        ));
+        let paused = ChoosingIdentity(Box::new(Undecided { negotiated, wanted }));
+        return Ok(Next::ask(Question::ChooseIdentity(question), paused));
     }
     check_name(config, &wanted)?;
     let (identity, scheme) = wanted
@@ -67,15 +65,12 @@ fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
         None => None,
         Some(list) => host_name(list.host_name)?,
     };
-    let schemes: Vec<_> = find::<SignatureAlgorithms<'_>>(hello)?
+    let schemes = find::<SignatureAlgorithms<'_>>(hello)?
         .ok_or(Violation::SignatureAlgorithmsMissing)?
         .schemes
-        .iter()
-        .collect();
-    let certificate_schemes = match find::<SignatureAlgorithmsCert<'_>>(hello)? {
-        Some(list) => list.schemes.iter().collect(),
-        None => schemes.clone(),
-    };
+        .to_vec();
+    let certificate_schemes =
+        find::<SignatureAlgorithmsCert<'_>>(hello)?.map(|list| list.schemes.to_vec());
     let authorities = find::<CertificateAuthorities<'_>>(hello)?
         .map(|list| {
             list.authorities
@@ -97,7 +92,7 @@ fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
 /// address, which some clients send, is no name.
 fn host_name(name: &[u8]) -> Result<Option<String>, Violation> {
     if let Some(host) = host(name) {
-        return Ok(Some(host.as_ref().to_owned()));
+        return Ok(Some(host));
     }
     match core::str::from_utf8(name).map(str::parse::<Ipv6Addr>) {
         Ok(Ok(_)) => Ok(None),
@@ -106,7 +101,9 @@ fn host_name(name: &[u8]) -> Result<Option<String>, Violation> {
 }
 
 /// Paused: the user chooses what to show.
-pub(crate) struct ChoosingIdentity {
+pub(crate) struct ChoosingIdentity(Box<Undecided>);
+
+struct Undecided {
     negotiated: Negotiated,
     wanted: Wanted,
 }
@@ -117,10 +114,11 @@ impl ChoosingIdentity {
         answer: AnswerContent,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
+        let Undecided { negotiated, wanted } = *self.0;
         let (identity, scheme) = match answer {
             AnswerContent::Identity(identity) => (identity, None),
             AnswerContent::ConfiguredIdentity(chosen) => {
-                check_name(&self.negotiated.config, &self.wanted)?;
+                check_name(&negotiated.config, &wanted)?;
                 chosen.unzip()
             }
             _ => return Err(wrong_answer()),
@@ -129,18 +127,12 @@ impl ChoosingIdentity {
             return Err(Violation::NoSharedSignatureScheme.into());
         };
         let scheme = scheme
-            .or_else(|| identity.scheme_for(&self.wanted.schemes))
+            .or_else(|| identity.scheme_for(&wanted.schemes))
             .ok_or_else(|| {
                 Misuse::new(
                     "the chosen identity's key cannot sign with any scheme the client accepts",
                 )
             })?;
-        send_flight(
-            self.negotiated,
-            self.wanted.server_name,
-            identity,
-            scheme,
-            cx,
-        )
+        send_flight(negotiated, wanted.server_name, identity, scheme, cx)
     }
 }
