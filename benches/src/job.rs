@@ -43,7 +43,7 @@ pub enum Case {
 /// Over what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transport {
-    /// A pipe in memory, both ends on one thread.
+    /// A pipe in memory, both ends on one thread; two threads for full duplex.
     Duplex,
     /// Loopback TCP, each end on a thread of its own.
     Tcp,

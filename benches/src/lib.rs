@@ -2,11 +2,14 @@
 //! sizes, rounds alternating within one run.
 //!
 //! Each stack is a worker process of its own ([`worker`]), because the C libraries below some of
-//! them have the same symbols. `compare` starts the workers, gives each the same [`job`]s in
-//! turn, and prints a line of JSON for each case and stack, then a table of medians with ratios.
+//! them have the same symbols; the workers of those are in `peers`, a workspace of its own.
+//! `compare` starts the workers, gives each the same [`job`]s in turn, and prints a line of JSON for
+//! each case and stack, then a table of medians and one of ratios.
 
 pub mod cases;
+pub mod floor;
 pub mod job;
+pub mod pipe;
 pub mod pki;
 pub mod programs;
 pub mod report;

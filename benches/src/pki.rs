@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, SignatureAlgorithm,
 };
 
 use crate::job::Leaf;
@@ -52,6 +52,7 @@ impl Pki {
     pub fn generate() -> Result<Self, rcgen::Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::default();
+        params.distinguished_name = name("root of the measurements");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let root = params.self_signed(&key)?.der().to_vec();
@@ -103,6 +104,12 @@ impl Pki {
     }
 }
 
+fn name(common: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common);
+    name
+}
+
 fn issue(
     issuer: &Issuer<'_, KeyPair>,
     algorithm: &'static SignatureAlgorithm,
@@ -110,6 +117,9 @@ fn issue(
 ) -> Result<Identity, rcgen::Error> {
     let key = KeyPair::generate_for(algorithm)?;
     let mut params = CertificateParams::new([SERVER_NAME.to_owned()])?;
+    // Not the issuer's, or OpenSSL takes the leaf for self-signed.
+    params.distinguished_name = name(SERVER_NAME);
+    params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![usage];
     Ok(Identity {

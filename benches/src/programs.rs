@@ -4,11 +4,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// To what the others are compared.
-pub const BASE: &str = "rustls";
-
 /// All programs called `KIND-NAME`, with their names, beside this program and in the folders of
-/// `WORKERS`; the base is the first.
+/// `WORKERS`, by name.
 ///
 /// # Errors
 /// When a folder cannot be read.
@@ -31,6 +28,6 @@ pub fn programs(kind: &str) -> io::Result<Vec<(String, PathBuf)>> {
             }
         }
     }
-    found.sort_by_key(|(name, _)| (name != BASE, name.clone()));
+    found.sort();
     Ok(found)
 }

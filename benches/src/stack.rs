@@ -2,8 +2,8 @@
 
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use portcullis::SplitIo;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
 
 use crate::job::Choice;
 use crate::pki::Pki;
@@ -11,6 +11,10 @@ use crate::pki::Pki;
 /// A transport, or a stream over one.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
+
+/// A transport whose directions need no common lock.
+pub trait TwoWay: Io + SplitIo<Read: Send + 'static, Write: Send + 'static> {}
+impl<T: Io + SplitIo<Read: Send + 'static, Write: Send + 'static>> TwoWay for T {}
 
 /// A TLS stack, configured.
 pub trait Stack: Sized + Send + Sync + 'static {
@@ -32,8 +36,8 @@ pub trait Stack: Sized + Send + Sync + 'static {
     fn accept<IO: Io>(&self, io: IO) -> impl Future<Output = io::Result<Self::Stream<IO>>> + Send;
 
     /// Takes an established stream apart, the way the stack's users do.
-    fn split(
-        stream: Self::Stream<TcpStream>,
+    fn split<IO: TwoWay>(
+        stream: Self::Stream<IO>,
     ) -> (
         impl AsyncRead + Unpin + Send + 'static,
         impl AsyncWrite + Unpin + Send + 'static,
@@ -41,3 +45,25 @@ pub trait Stack: Sized + Send + Sync + 'static {
         tokio::io::split(stream)
     }
 }
+
+/// A connection in memory: shows that the stack does what was chosen.
+///
+/// # Errors
+/// When a handshake fails.
+pub fn connection<S: Stack>(stack: &S) -> Result<Connection<S>, String> {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                let (client, server) = duplex(64 * 1024);
+                tokio::try_join!(stack.connect(client), stack.accept(server))
+            })
+        })
+        .map_err(|error| error.to_string())
+}
+
+/// A client's stream and a server's.
+pub type Connection<S> = (
+    <S as Stack>::Stream<DuplexStream>,
+    <S as Stack>::Stream<DuplexStream>,
+);

@@ -1,4 +1,4 @@
-//! One direction at full speed.
+//! One direction at full speed; a byte back says that all of it is there.
 
 use std::io;
 
@@ -24,6 +24,8 @@ impl Ends for Bulk {
             stream.write_all(&data).await?;
         }
         stream.flush().await?;
+        // Until all of it is there: what waits in a socket's buffers has not arrived.
+        stream.read_u8().await?;
         Ok(stream)
     }
 
@@ -36,6 +38,8 @@ impl Ends for Bulk {
                 count => received += count,
             }
         }
+        stream.write_u8(7).await?;
+        stream.flush().await?;
         Ok(stream)
     }
 }

@@ -21,7 +21,7 @@ pub fn measure<S: Stack>(stack: &S, job: Job) -> io::Result<Cost> {
     match job.case {
         Case::Handshake => handshake::measure(stack, job.transport),
         Case::Bulk { write } => bulk::measure(stack, job.transport, write),
-        Case::FullDuplex { write } => full_duplex::measure(stack, write),
+        Case::FullDuplex { write } => full_duplex::measure(stack, job.transport, write),
         Case::PingPong => ping_pong::measure(stack, job.transport),
         Case::SmallWrites { write } => small_writes::measure(stack, job.transport, write),
     }

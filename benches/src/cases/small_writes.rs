@@ -1,4 +1,4 @@
-//! Many small writes, none of them flushed.
+//! Many small writes, flushed after the last one; a byte back says that all of them are there.
 
 use std::io;
 
@@ -21,6 +21,7 @@ impl Ends for SmallWrites {
             stream.write_all(&data).await?;
         }
         stream.flush().await?;
+        stream.read_u8().await?;
         Ok(stream)
     }
 
@@ -33,6 +34,8 @@ impl Ends for SmallWrites {
                 count => received += count,
             }
         }
+        stream.write_u8(7).await?;
+        stream.flush().await?;
         Ok(stream)
     }
 }

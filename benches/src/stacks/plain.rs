@@ -3,11 +3,10 @@
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use crate::job::Choice;
 use crate::pki::Pki;
-use crate::stack::{Io, Stack};
+use crate::stack::{Io, Stack, TwoWay};
 
 /// The transport alone.
 #[derive(Debug)]
@@ -15,7 +14,7 @@ pub struct Plain;
 
 impl Stack for Plain {
     type Stream<IO: Io> = IO;
-    const NAME: &'static str = "plain";
+    const NAME: &'static str = "plain transport";
 
     fn new(_: &Pki, _: Choice) -> Result<Self, String> {
         Ok(Self)
@@ -29,12 +28,12 @@ impl Stack for Plain {
         Ok(io)
     }
 
-    fn split(
-        stream: TcpStream,
+    fn split<IO: TwoWay>(
+        io: IO,
     ) -> (
         impl AsyncRead + Unpin + Send + 'static,
         impl AsyncWrite + Unpin + Send + 'static,
     ) {
-        stream.into_split()
+        io.split_io()
     }
 }

@@ -8,11 +8,10 @@ use portcullis::{
     TlsStream,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use crate::job::{Choice, Group, Suite};
 use crate::pki::{self, Pki};
-use crate::stack::{Io, Stack};
+use crate::stack::{Io, Stack, TwoWay};
 
 /// This project.
 #[derive(Debug)]
@@ -82,8 +81,8 @@ impl Stack for Portcullis {
         accepted.map_err(|error| error.into_parts().0.into())
     }
 
-    fn split(
-        stream: TlsStream<TcpStream>,
+    fn split<IO: TwoWay>(
+        stream: TlsStream<IO>,
     ) -> (
         impl AsyncRead + Unpin + Send + 'static,
         impl AsyncWrite + Unpin + Send + 'static,

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::conduct::Conduct;
 use crate::error::{Error, HandshakeError};
-use crate::scratch::{BATCH, Scratch};
+use crate::scratch::Scratch;
 use crate::statistics::Flow;
 
 /// A handshake and the transport it runs over.
@@ -273,7 +273,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut scratch = Scratch::take();
-        let mut buf = ReadBuf::new(&mut scratch[..BATCH]);
+        let mut buf = ReadBuf::new(&mut scratch);
         ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))
             .map_err(|error| Error::io(error, self.handshake.stage()))?;
         match buf.filled() {

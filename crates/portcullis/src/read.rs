@@ -12,11 +12,8 @@ use portcullis_core::{Frame, Mailbox, Opened, Reader, Stage};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::error::Error;
-use crate::scratch::{BATCH, Backlog, RECORD, Scratch};
+use crate::scratch::{BATCH, Backlog, FULL_RECORD, PLAINTEXT, Scratch};
 use crate::statistics::Flow;
-
-/// Bytes of a record that are not inner plaintext: header and tag (RFC 8446 §5.2).
-const OVERHEAD: usize = 5 + 16;
 
 /// What the end of the transport without close_notify means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,12 +58,13 @@ enum Target<'a, 'b> {
     Kept { more: bool },
     /// Into memory that is given away, one record.
     Message {
-        appetite: usize,
+        records: usize,
         message: Option<Bytes>,
     },
 }
 
 impl Target<'_, '_> {
+    #[inline]
     fn is_satisfied(&self) -> bool {
         match self {
             Self::Caller { buf, before } => buf.filled().len() > *before && buf.remaining() == 0,
@@ -75,6 +73,7 @@ impl Target<'_, '_> {
         }
     }
 
+    #[inline]
     fn has_some(&self) -> bool {
         match self {
             Self::Caller { buf, before } => buf.filled().len() > *before,
@@ -83,24 +82,26 @@ impl Target<'_, '_> {
         }
     }
 
-    /// Whether a record with this much inner plaintext fits.
+    /// Whether the content of a record with this much inner plaintext fits.
     fn takes(&self, plaintext: usize) -> bool {
         match self {
-            Self::Caller { buf, .. } => buf.remaining() >= plaintext,
+            // One byte of the inner plaintext is its type.
+            Self::Caller { buf, .. } => buf.remaining() + 1 >= plaintext,
             Self::Kept { .. } | Self::Message { .. } => true,
         }
     }
 
-    /// How much to read from the transport: what the target can take, at least a record.
+    /// How much to have from the transport: the full records that the target can take, at least
+    /// one. A peer with much to send fills its records, and then no incomplete one is read,
+    /// which would have to be kept.
+    #[inline]
     fn appetite(&self) -> usize {
-        match self {
-            Self::Caller { buf, .. } => {
-                let plaintext = buf.remaining();
-                (plaintext + (plaintext / (RECORD / 2) + 1) * OVERHEAD).clamp(RECORD, BATCH)
-            }
-            Self::Kept { .. } => RECORD,
-            Self::Message { appetite, .. } => *appetite,
-        }
+        let records = match self {
+            Self::Caller { buf, .. } => buf.remaining() / PLAINTEXT,
+            Self::Kept { .. } => 1,
+            Self::Message { records, .. } => *records,
+        };
+        FULL_RECORD * records.clamp(1, BATCH)
     }
 }
 
@@ -232,9 +233,8 @@ impl ReadHalfState {
         if !self.plain.is_empty() {
             return Poll::Ready(Ok(Some(self.plain.take(self.plain.len()))));
         }
-        let appetite = records.saturating_mul(RECORD).min(BATCH);
         let mut target = Target::Message {
-            appetite,
+            records,
             message: None,
         };
         ready!(self.poll_open(io, cx, &mut target));
@@ -279,8 +279,15 @@ impl ReadHalfState {
                 }
             }
             let tail = self.sealed.len();
+            let needed = if tail > 0
+                && let Ok(Frame::NeedMore { at_least }) = self.reader.frame(self.sealed.as_slice())
+            {
+                at_least
+            } else {
+                1
+            };
             let mut scratch = Scratch::take();
-            let limit = (tail + target.appetite()).min(scratch.len());
+            let limit = target.appetite().max(tail + needed);
             let mut buf = ReadBuf::new(&mut scratch[tail..limit]);
             let count = match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
                 Ok(()) => buf.filled().len(),
@@ -296,9 +303,7 @@ impl ReadHalfState {
             self.received.count(count);
             if tail > 0 {
                 // A record that trickles in is not copied again and again.
-                if let Ok(Frame::NeedMore { at_least }) = self.reader.frame(self.sealed.as_slice())
-                    && at_least > count
-                {
+                if needed > count {
                     self.sealed.extend(&scratch[tail..tail + count]);
                     continue;
                 }
@@ -307,7 +312,9 @@ impl ReadHalfState {
             }
             let filled = tail + count;
             let used = self.open_records(&mut scratch[..filled], target);
-            self.sealed.extend(&scratch[used..filled]);
+            if used < filled {
+                self.sealed.keep(scratch, used..filled);
+            }
             if target.has_some() {
                 return Poll::Ready(());
             }
@@ -349,7 +356,7 @@ impl ReadHalfState {
     ) -> Result<bool, portcullis_core::Error> {
         match target {
             Target::Caller { buf, .. } if buf.remaining() >= inner => {
-                let out = &mut buf.initialize_unfilled()[..inner];
+                let out = buf.initialize_unfilled_to(inner);
                 match self.reader.open_into(record, out)? {
                     Opened::Data(content) => {
                         // Content comes first in the inner plaintext (RFC 8446 §5.2).
@@ -365,7 +372,9 @@ impl ReadHalfState {
                     let content = &record[content];
                     let (now, later) = content.split_at(content.len().min(buf.remaining()));
                     buf.put_slice(now);
-                    self.plain.extend(later);
+                    if !later.is_empty() {
+                        self.plain.extend(later);
+                    }
                 }
                 Opened::Nothing => {}
                 Opened::Closed => return Ok(true),

@@ -3,22 +3,29 @@
 //! A connection uses a scratch area while it is being polled and owns nothing while it is idle.
 //! An area is taken out of its slot while in use, so TLS inside TLS finds another one.
 
-use std::cell::RefCell;
-use std::ops::{Deref, DerefMut};
+use std::cell::{Cell, RefCell};
+use std::ops::{Deref, DerefMut, Range};
 
-/// The longest TLS 1.3 record: header, 2^14 bytes, 256 bytes of expansion (RFC 8446 §5.2).
-pub(crate) const RECORD: usize = 5 + (1 << 14) + 256;
-/// What one call reads from or writes to a socket at most, in bytes of plaintext.
-pub(crate) const BATCH: usize = 64 * 1024;
-/// The incomplete record from last time, and a batch with its expansion.
-const AREA: usize = RECORD + BATCH + RECORD;
-/// Areas that a thread keeps: one to read, one to write, and the same for TLS inside TLS.
-const KEPT_AREAS: usize = 4;
+/// The most content of a record (RFC 8446 §5.1).
+pub(crate) const PLAINTEXT: usize = 1 << 14;
+/// A record with as much content as may be and no padding: header, content, type, tag.
+pub(crate) const FULL_RECORD: usize = 5 + PLAINTEXT + 1 + 16;
+/// The longest record: header, content, 256 bytes of expansion (RFC 8446 §5.2).
+pub(crate) const RECORD: usize = 5 + PLAINTEXT + 256;
+/// How many full records one call reads from or writes to the transport at most.
+pub(crate) const BATCH: usize = 4;
+/// A batch, and a KeyUpdate or an alert before it.
+const AREA: usize = BATCH * FULL_RECORD + 64;
+/// Areas that a thread keeps besides the one in the slot: to read and to write, and the same for
+/// TLS inside TLS.
+const KEPT_AREAS: usize = 3;
 /// Backlogs that a thread keeps, and how long they may be.
 const KEPT_SPARES: usize = 8;
 const KEPT_SPARE_CAPACITY: usize = 2 * RECORD;
 
 thread_local! {
+    /// The area that is taken first and given back last.
+    static AREA_SLOT: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
     static AREAS: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
     static SPARES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
@@ -27,7 +34,16 @@ thread_local! {
 pub(crate) struct Scratch(Box<[u8]>);
 
 impl Scratch {
+    #[inline]
     pub(crate) fn take() -> Self {
+        match AREA_SLOT.try_with(Cell::take) {
+            Ok(Some(area)) => Self(area),
+            _ => Self::another(),
+        }
+    }
+
+    #[cold]
+    fn another() -> Self {
         let kept = AREAS
             .try_with(|areas| areas.borrow_mut().pop())
             .ok()
@@ -37,16 +53,27 @@ impl Scratch {
 }
 
 impl Drop for Scratch {
+    #[inline]
     fn drop(&mut self) {
         let area = std::mem::take(&mut self.0);
+        if area.is_empty() {
+            return;
+        }
         // A thread that is ending keeps nothing.
-        let _ = AREAS.try_with(|areas| {
-            let mut areas = areas.borrow_mut();
-            if areas.len() < KEPT_AREAS {
-                areas.push(area);
-            }
-        });
+        if let Ok(Some(other)) = AREA_SLOT.try_with(|slot| slot.replace(Some(area))) {
+            keep(other);
+        }
     }
+}
+
+#[cold]
+fn keep(area: Box<[u8]>) {
+    let _ = AREAS.try_with(|areas| {
+        let mut areas = areas.borrow_mut();
+        if areas.len() < KEPT_AREAS {
+            areas.push(area);
+        }
+    });
 }
 
 impl Deref for Scratch {
@@ -71,10 +98,12 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.start
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -87,10 +116,19 @@ impl Backlog {
         &mut self.bytes[self.start..]
     }
 
-    pub(crate) fn extend(&mut self, more: &[u8]) {
-        if more.is_empty() {
-            return;
+    /// Keeps a part of an area: with the area itself if that is more than a record, which saves
+    /// the copy.
+    pub(crate) fn keep(&mut self, mut scratch: Scratch, part: Range<usize>) {
+        if self.is_empty() && part.len() > RECORD {
+            self.bytes = std::mem::take(&mut scratch.0).into_vec();
+            self.bytes.truncate(part.end);
+            self.start = part.start;
+        } else {
+            self.extend(&scratch[part]);
         }
+    }
+
+    pub(crate) fn extend(&mut self, more: &[u8]) {
         if self.bytes.capacity() == 0 {
             self.bytes = spare();
         } else if self.start > 0 && self.bytes.capacity() - self.bytes.len() < more.len() {
@@ -98,6 +136,15 @@ impl Backlog {
             self.start = 0;
         }
         self.bytes.extend_from_slice(more);
+    }
+
+    /// Like [`extend`](Self::extend) where more will follow, up to about `room` bytes in all.
+    pub(crate) fn gather(&mut self, more: &[u8], room: usize) {
+        self.extend(more);
+        let missing = room.saturating_sub(self.bytes.len());
+        if self.bytes.capacity() < room {
+            self.bytes.reserve_exact(missing);
+        }
     }
 
     /// Forgets the first `count` bytes; the memory too, when they were the last.
@@ -160,6 +207,10 @@ fn spare() -> Vec<u8> {
 }
 
 fn recycle(mut bytes: Vec<u8>) {
+    if bytes.capacity() == AREA {
+        bytes.resize(AREA, 0);
+        return drop(Scratch(bytes.into_boxed_slice()));
+    }
     if bytes.capacity() == 0 || bytes.capacity() > KEPT_SPARE_CAPACITY {
         return;
     }
@@ -185,7 +236,38 @@ mod tests {
         assert_eq!(outer[0], 1);
         drop(outer);
         drop(inner);
-        assert!(Scratch::take().len() >= BATCH + RECORD);
+        assert!(Scratch::take().len() >= BATCH * FULL_RECORD);
+    }
+
+    #[test]
+    fn a_large_part_keeps_its_area_until_it_is_consumed() {
+        let mut scratch = Scratch::take();
+        scratch[100] = 7;
+        scratch[100 + RECORD] = 8;
+        let place = scratch.as_ptr();
+        let mut backlog = Backlog::default();
+        backlog.keep(scratch, 100..101 + RECORD);
+        assert_eq!(backlog.as_slice()[0], 7);
+        assert_eq!(backlog.as_slice()[RECORD], 8);
+        assert_eq!(backlog.as_slice().as_ptr(), place.wrapping_add(100));
+        assert_ne!(Scratch::take().as_ptr(), place);
+        backlog.extend(b"more");
+        backlog.consume(RECORD + 1);
+        assert_eq!(backlog.as_slice(), b"more");
+        backlog.consume(4);
+        let area = Scratch::take();
+        assert!([area.as_ptr(), Scratch::take().as_ptr()].contains(&place));
+        assert_eq!(area.len(), AREA);
+    }
+
+    #[test]
+    fn a_small_part_leaves_its_area_to_the_thread() {
+        let scratch = Scratch::take();
+        let place = scratch.as_ptr();
+        let mut backlog = Backlog::default();
+        backlog.keep(scratch, 0..RECORD);
+        assert_eq!(backlog.len(), RECORD);
+        assert_eq!(Scratch::take().as_ptr(), place);
     }
 
     #[test]

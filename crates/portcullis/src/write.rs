@@ -12,8 +12,13 @@ use portcullis_core::{ParkedCipher, Stage, Writer};
 use tokio::io::AsyncWrite;
 
 use crate::error::Error;
-use crate::scratch::{Backlog, Scratch};
+use crate::scratch::{Backlog, FULL_RECORD, PLAINTEXT, Scratch};
 use crate::statistics::Flow;
+
+/// How long a write may be to be taken while the transport is busy.
+const SMALL: usize = PLAINTEXT / 4;
+/// How much ciphertext may wait before a small write waits as well.
+const GATHERED: usize = 2 * FULL_RECORD;
 
 /// The writing half of a connection, without its transport.
 pub(crate) struct WriteHalfState {
@@ -106,7 +111,7 @@ impl WriteHalfState {
     /// Seals and writes from the start of `data`; returns how many bytes of it were taken.
     ///
     /// What was taken is on its way: what the transport refuses is kept and pushed by the next
-    /// poll of any kind.
+    /// poll of any kind. While the transport is busy, small writes are gathered behind that.
     pub(crate) fn poll_write<W>(
         &mut self,
         io: &mut W,
@@ -123,19 +128,43 @@ impl WriteHalfState {
         if data.iter().all(|slice| slice.is_empty()) {
             return Poll::Ready(Ok(0));
         }
-        let mut scratch = Scratch::take();
         loop {
-            ready!(self.poll_push_or_block(io, cx))?;
+            if self.poll_push_or_block(io, cx)?.is_pending() {
+                return self.gather(data);
+            }
+            let mut scratch = Scratch::take();
             let sealed = self
                 .writer
                 .seal_vectored(data, &mut scratch)
                 .map_err(|error| self.break_off(error.into()))?;
             let written = self.write_some(io, cx, &scratch[..sealed.written])?;
-            self.out.extend(&scratch[written..sealed.written]);
+            if written < sealed.written {
+                self.out.keep(scratch, written..sealed.written);
+            }
             // Nothing is taken when the reader's alert comes first; then the next round fails.
             if sealed.consumed > 0 {
                 return Poll::Ready(Ok(sealed.consumed));
             }
+        }
+    }
+
+    /// Takes a small write though the transport is busy, so that many go out together; a larger
+    /// one waits.
+    fn gather(&mut self, data: &[IoSlice<'_>]) -> Poll<Result<usize, Error>> {
+        let length: usize = data.iter().map(|slice| slice.len()).sum();
+        if length > SMALL || self.out.len() + length > GATHERED {
+            return Poll::Pending;
+        }
+        let mut scratch = Scratch::take();
+        let sealed = self
+            .writer
+            .seal_vectored(data, &mut scratch)
+            .map_err(|error| self.break_off(error.into()))?;
+        self.out.gather(&scratch[..sealed.written], GATHERED);
+        match sealed.consumed {
+            // The reader's alert came first: when it is out, writing fails.
+            0 => Poll::Pending,
+            consumed => Poll::Ready(Ok(consumed)),
         }
     }
 
@@ -287,6 +316,7 @@ impl WriteHalfState {
         let _ = self.poll_close_notify(io, &mut cx);
     }
 
+    #[inline]
     fn check(&self) -> Result<(), Error> {
         match &self.failed {
             Some(error) => Err((**error).clone()),
@@ -325,10 +355,14 @@ impl WriteHalfState {
         Ok(())
     }
 
+    #[inline]
     fn poll_push_or_block<W>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<Result<(), Error>>
     where
         W: AsyncWrite + Unpin,
     {
+        if self.out.is_empty() && self.blocked.is_none() {
+            return Poll::Ready(self.check());
+        }
         let pushed = self.poll_push(io, cx);
         if pushed.is_pending() {
             self.block(cx);

@@ -376,3 +376,32 @@ async fn a_stream_over_tcp_knows_its_addresses() {
     assert_eq!(client.peer_addr().unwrap(), server.local_addr().unwrap());
     assert_eq!(client.local_addr().unwrap(), server.peer_addr().unwrap());
 }
+
+/// While the transport is busy, small writes are taken up to a bound and a large one waits; all
+/// of them arrive, in order.
+#[tokio::test]
+async fn a_busy_transport_gathers_small_writes_within_bounds() {
+    const PIPE: usize = 3_000;
+    let (mut client, mut server) = pair_with(PIPE).await;
+    let data = pattern(100_000);
+    let mut taken = 0;
+    while let Some(written) = now(client.write(&data[taken..taken + 100])).await {
+        taken += written.unwrap();
+    }
+    let pending = client.statistics().send_pending;
+    assert!(pending > 20_000, "only {pending} bytes were gathered");
+    assert!(pending < 34_000, "{pending} bytes wait");
+
+    let mut received = vec![0; taken];
+    let (flushed, read) = tokio::join!(client.flush(), server.read_exact(&mut received));
+    flushed.unwrap();
+    read.unwrap();
+    assert_eq!(received, data[..taken]);
+
+    // Room for a small write is none for a large one.
+    while client.statistics().send_pending == 0 {
+        now(client.write(&data[..100])).await.unwrap().unwrap();
+    }
+    assert!(now(client.write(&data[..5_000])).await.is_none());
+    now(client.write(&data[..100])).await.unwrap().unwrap();
+}

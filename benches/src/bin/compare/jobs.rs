@@ -1,0 +1,101 @@
+//! The cases.
+
+use portcullis_benches::job::{Case, Choice, Group, Job, Leaf, Suite, Transport};
+
+/// Every case with its name.
+pub(crate) fn jobs() -> Vec<(String, Job)> {
+    let choice = Choice::default();
+    let mut jobs = Vec::new();
+    let mut add = |name: &str, case, transport, choice| {
+        jobs.push((
+            name.to_owned(),
+            Job {
+                case,
+                transport,
+                choice,
+            },
+        ));
+    };
+    let (duplex, tcp) = (Transport::Duplex, Transport::Tcp);
+    for (name, choice) in [
+        ("P-256, X25519", choice),
+        (
+            "P-256, X25519, chain seen before",
+            Choice {
+                remember_chains: true,
+                ..choice
+            },
+        ),
+        (
+            "P-256, X25519MLKEM768",
+            Choice {
+                group: Group::X25519Mlkem768,
+                ..choice
+            },
+        ),
+        (
+            "RSA-2048, X25519",
+            Choice {
+                leaf: Leaf::Rsa2048,
+                ..choice
+            },
+        ),
+        (
+            "P-256, X25519, mutual",
+            Choice {
+                mutual: true,
+                ..choice
+            },
+        ),
+    ] {
+        add(
+            &format!("handshake {name}"),
+            Case::Handshake,
+            duplex,
+            choice,
+        );
+    }
+    add("handshake P-256, X25519, TCP", Case::Handshake, tcp, choice);
+    let kib = 1024;
+    for (name, transport) in [("duplex", duplex), ("TCP", tcp)] {
+        for (size, write) in [
+            ("16 KiB", 16 * kib),
+            ("64 KiB", 64 * kib),
+            ("1 MiB", kib * kib),
+        ] {
+            for suite in [Suite::Aes128Gcm, Suite::Aes256Gcm, Suite::ChaCha20Poly1305] {
+                add(
+                    &format!("bulk {suite:?}, {size}, {name}"),
+                    Case::Bulk { write },
+                    transport,
+                    Choice { suite, ..choice },
+                );
+            }
+        }
+    }
+    let write = 64 * kib;
+    for (name, transport) in [("duplex", duplex), ("TCP", tcp)] {
+        add(
+            &format!("full duplex, 64 KiB, {name}"),
+            Case::FullDuplex { write },
+            transport,
+            choice,
+        );
+    }
+    add("ping-pong 64 B, duplex", Case::PingPong, duplex, choice);
+    add("ping-pong 64 B, TCP", Case::PingPong, tcp, choice);
+    let write = 100;
+    add(
+        "1,000 writes of 100 B, duplex",
+        Case::SmallWrites { write },
+        duplex,
+        choice,
+    );
+    add(
+        "1,000 writes of 100 B, TCP",
+        Case::SmallWrites { write },
+        tcp,
+        choice,
+    );
+    jobs
+}

@@ -1,0 +1,135 @@
+//! Starts a worker for each stack that is built, gives all of them the same jobs in turn, and
+//! prints lines of JSON, then a Markdown table of costs and one of ratios.
+//!
+//! `cargo build --release -p portcullis-benches && cargo run --release -p portcullis-benches`
+//!
+//! * `ROUNDS=n`: how often each stack does each case (default 7)
+//! * `CASES=text`: only cases whose name contains it
+//! * `WORKERS=folder:folder`: where to look for more workers, besides the folder of this program
+
+mod jobs;
+mod tables;
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use portcullis_benches::job::{Answer, Cost, Job};
+use portcullis_benches::pki::Pki;
+use portcullis_benches::programs::programs;
+use portcullis_benches::report::medians;
+
+use crate::tables::Row;
+
+struct Worker {
+    name: String,
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    fn start(program: &Path, certificates: &Path) -> io::Result<Self> {
+        let mut child = Command::new(program)
+            .arg(certificates)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (to, from) = (child.stdin.take(), child.stdout.take());
+        let (Some(to), Some(from)) = (to, from) else {
+            return Err(io::Error::other("a child without pipes"));
+        };
+        let mut worker = Self {
+            name: program.display().to_string(),
+            child,
+            to,
+            from: BufReader::new(from),
+        };
+        worker.name = serde_json::from_str(&worker.line()?)?;
+        Ok(worker)
+    }
+
+    fn ask(&mut self, job: Job) -> io::Result<Answer> {
+        let mut line = serde_json::to_string(&job)?;
+        line.push('\n');
+        self.to.write_all(line.as_bytes())?;
+        Ok(serde_json::from_str(&self.line()?)?)
+    }
+
+    /// Ends it, which it does by itself when nothing more can come.
+    fn end(self) -> io::Result<()> {
+        let Self { mut child, to, .. } = self;
+        drop(to);
+        child.wait().map(drop)
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        self.from.read_line(&mut line)?;
+        if line.is_empty() {
+            let status = self.child.wait()?;
+            return Err(io::Error::other(format!("{} ended: {status}", self.name)));
+        }
+        Ok(line)
+    }
+}
+
+fn main() -> io::Result<()> {
+    let rounds = std::env::var("ROUNDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(7);
+    let only = std::env::var("CASES").unwrap_or_default();
+    let folder = tempfile::tempdir()?;
+    Pki::generate()
+        .map_err(io::Error::other)?
+        .store(folder.path())?;
+    let mut workers = Vec::new();
+    for (_, program) in programs("worker")? {
+        workers.push(Worker::start(&program, folder.path())?);
+    }
+    workers.sort_by_key(|worker| tables::place(&worker.name));
+    if !workers.iter().any(|worker| worker.name == tables::BASE) {
+        return Err(io::Error::other(
+            "build the workers first: cargo build --release -p portcullis-benches",
+        ));
+    }
+    let mut rows = Vec::new();
+    for (case, job) in jobs::jobs() {
+        if !case.contains(&only) {
+            continue;
+        }
+        let costs = measure(&mut workers, job, rounds)?;
+        for (worker, cost) in workers.iter().zip(&costs) {
+            println!(
+                "{}",
+                serde_json::json!({ "case": case, "stack": worker.name, "cost_us": cost })
+            );
+        }
+        let costs = costs.into_iter().map(Result::ok).collect();
+        rows.push(Row { case, costs });
+    }
+    let stacks: Vec<_> = workers.iter().map(|worker| worker.name.as_str()).collect();
+    println!(
+        "\nMedians of {rounds} rounds.\n\n{}",
+        tables::tables(&stacks, &rows)
+    );
+    workers.into_iter().try_for_each(Worker::end)
+}
+
+/// The medians of every worker, all of them asked in turn.
+fn measure(workers: &mut [Worker], job: Job, rounds: usize) -> io::Result<Vec<Answer>> {
+    let mut costs: Vec<Result<Vec<Cost>, String>> = vec![Ok(Vec::new()); workers.len()];
+    for _ in 0..rounds {
+        for (worker, costs) in workers.iter_mut().zip(&mut costs) {
+            if let Ok(rounds) = costs {
+                match worker.ask(job)? {
+                    Ok(cost) => rounds.push(cost),
+                    Err(why) => *costs = Err(why),
+                }
+            }
+        }
+    }
+    let medians = |rounds: Vec<Cost>| medians(&rounds);
+    Ok(costs.into_iter().map(|costs| costs.map(medians)).collect())
+}
