@@ -135,6 +135,9 @@ macro_rules! conduct_options {
         /// Time is measured by whoever waits to read: a connection, or a reading half with its
         /// writing half, hibernates while a task reads from it. The next record in a direction
         /// sets its cipher up again, for about two microseconds.
+        ///
+        /// What is given back serves other connections. Whether the process becomes smaller is the
+        /// allocator's affair: glibc's keeps pages on which anything else lives.
         #[must_use]
         pub fn hibernate_after(mut self, idle: std::time::Duration) -> Self {
             self.conduct.hibernate_after = Some(idle);
