@@ -3,6 +3,8 @@
 mod data_path;
 mod incoming;
 mod key_update;
+#[cfg(portcullis_loom)]
+mod model;
 mod outgoing;
 mod reader;
 mod writer;
