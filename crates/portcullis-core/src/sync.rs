@@ -6,11 +6,13 @@ pub(crate) use core::sync::atomic::{AtomicU32, Ordering};
 pub(crate) use std::sync::OnceLock;
 
 #[cfg(portcullis_loom)]
-pub use model::{AtomicU32, OnceLock, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
+#[cfg(portcullis_loom)]
+pub use model::OnceLock;
 
 #[cfg(portcullis_loom)]
 mod model {
-    pub use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    use loom::sync::atomic::{AtomicBool, Ordering};
 
     /// [`std::sync::OnceLock`], whose every `get` and `set` loom interleaves with other threads.
     #[derive(Debug)]

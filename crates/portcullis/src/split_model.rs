@@ -17,7 +17,7 @@ use portcullis_core::{
     AlertDescription, Connection, Frame, Handshake, NamedGroup, Opened, Reason, Step,
 };
 use rustls_pki_types::{PrivateKeyDer, ServerName, UnixTime};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Join, ReadBuf, join};
 
 use crate::delivery::{Active, Message};
 use crate::read::ReadHalfState;
@@ -45,10 +45,7 @@ fn model(body: impl Fn() + Send + Sync + 'static) {
 
 /// A transport whose halves share nothing: neither can hide what the halves of TLS do not say to
 /// each other.
-struct Wire {
-    incoming: Incoming,
-    outgoing: Outgoing,
-}
+type Wire = Join<Incoming, Outgoing>;
 
 /// Gives these bytes, and then nothing for good.
 struct Incoming(Vec<u8>);
@@ -65,11 +62,11 @@ impl SplitIo for Wire {
     type Write = Outgoing;
 
     fn split_io(self) -> (Incoming, Outgoing) {
-        (self.incoming, self.outgoing)
+        self.into_inner()
     }
 
     fn reunite_io(incoming: Incoming, outgoing: Outgoing) -> Self {
-        Self { incoming, outgoing }
+        join(incoming, outgoing)
     }
 }
 
@@ -196,10 +193,10 @@ impl Peer {
             broken,
         };
         let stream = TlsStream::from_parts(Parts {
-            io: Wire {
-                incoming: Incoming(std::mem::take(&mut self.output)),
-                outgoing: outgoing.clone(),
-            },
+            io: join(
+                Incoming(std::mem::take(&mut self.output)),
+                outgoing.clone(),
+            ),
             read: ReadHalfState::new(server.reader, server.unread, Flow::default()),
             write: WriteHalfState::new(server.writer, server.transmit, Flow::default()),
             information: Arc::new(server.information),
@@ -296,7 +293,8 @@ fn a_write_and_a_flush_fail_only_after_the_readers_alert() {
         let sent = block_on(writing.send(&[b"data"]));
         let flushed = block_on(writing.flush());
         let (data, mut alert) = peer.read(&outgoing);
-        assert_eq!(data == b"data", sent.is_ok());
+        // Data may be out although `send`, which flushes, fails.
+        assert!(data == b"data" || data.is_empty() && sent.is_err());
         assert_eq!(flushed.is_err(), alert.is_some());
         reading.join().unwrap();
         if alert.is_none() {

@@ -5,7 +5,7 @@ use loom::thread::{Builder, JoinHandle};
 
 use super::*;
 use crate::alert::AlertDescription;
-use crate::error::Direction;
+use crate::error::Error;
 use crate::record::Opened;
 use crate::wire::KeyUpdateRequest;
 
@@ -25,7 +25,7 @@ fn model(body: impl Fn() + Send + Sync + 'static) {
     });
 }
 
-fn an_error() -> crate::error::Error {
+fn an_error() -> Error {
     reader(Role::Server).frame(&[99; 5]).unwrap_err()
 }
 
