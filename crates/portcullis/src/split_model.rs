@@ -193,10 +193,7 @@ impl Peer {
             broken,
         };
         let stream = TlsStream::from_parts(Parts {
-            io: join(
-                Incoming(std::mem::take(&mut self.output)),
-                outgoing.clone(),
-            ),
+            io: join(Incoming(std::mem::take(&mut self.output)), outgoing.clone()),
             read: ReadHalfState::new(server.reader, server.unread, Flow::default()),
             write: WriteHalfState::new(server.writer, server.transmit, Flow::default()),
             information: Arc::new(server.information),

@@ -7,6 +7,7 @@ mod key_update;
 mod model;
 mod outgoing;
 mod reader;
+mod unprotected;
 mod writer;
 
 use std::sync::Arc;
