@@ -8,7 +8,7 @@ use crate::record::Incoming;
 #[test]
 fn one_byte_feeds_move_each_byte_a_bounded_number_of_times() {
     // An interpreter is slow.
-    let length = if cfg!(miri) { 300 } else { 16000 };
+    let length = if cfg!(miri) { 50 } else { 16000 };
     let mut incoming = incoming(Role::Server);
     let stream = plain(HANDSHAKE, &message(1, &vec![7; length])).repeat(3);
     let mut seen = 0;
@@ -61,12 +61,12 @@ fn a_message_too_long_is_refused_on_its_header() {
 fn unprotected_messages_come_out_whole_however_they_are_cut() {
     let messages = [message(1, &[5; 70]), message(2, b""), message(3, &[6; 3])];
     let flight = messages.concat();
-    for fragment in [1, 3, 4, 5, 73, 74, 75, flight.len()] {
+    for fragment in [1, 4, 73, 74, 75, flight.len()] {
         let stream: Vec<u8> = flight
             .chunks(fragment)
             .flat_map(|content| plain(HANDSHAKE, content))
             .collect();
-        for step in [1, 5, 6, 64, stream.len()] {
+        for step in [1, 6, stream.len()] {
             let mut incoming = incoming(Role::Server);
             let mut seen = Vec::new();
             for piece in stream.chunks(step) {
