@@ -1,7 +1,8 @@
 //! Our client against rustls' server and our server against rustls' client, with somebody
-//! between them.
+//! between them; and each of ours beside rustls before the same peer.
 
 use crate::bridge::Bridge;
+use crate::difference;
 use crate::end::{End, Ours, answers_by_default};
 use crate::plan::Plan;
 use crate::rustls_end::Theirs;
@@ -25,6 +26,11 @@ pub fn run(plan: &Plan) {
     bridge.run();
     verdict::check(1, &bridge.server, bridge.sent(1), bridge.got(0), &settings);
     compare(&bridge.server, &bridge.client, plan, &settings);
+
+    if let Some(difference) = difference::find(plan) {
+        let explanation = difference.explanation();
+        assert!(explanation.is_some(), "nobody has explained {difference:?}");
+    }
 }
 
 fn compare(ours: &Ours, theirs: &Theirs, plan: &Plan, settings: &Settings) {

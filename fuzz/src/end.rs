@@ -3,7 +3,7 @@
 use portcullis_core::question::{Answer, Question};
 use portcullis_core::{
     AlertDescription, Connection, ConnectionInformation, Error, Event, Frame, Handshake, Opened,
-    Reader, Refusal, Step, Writer,
+    Reader, Reason, Refusal, Step, Writer,
 };
 
 use crate::observer::Secrets;
@@ -21,6 +21,17 @@ pub struct Facts {
     pub retried: bool,
 }
 
+/// What an end makes of what it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is connected, and nothing was wrong until the end.
+    Accepts,
+    /// The kind of its error.
+    Refuses(String),
+    /// It was still waiting for something when its peer refused or hung up.
+    Undecided,
+}
+
 /// A client or a server; nothing it does may take long or need a socket.
 pub trait End {
     /// Takes bytes of the peer and does all that follows.
@@ -36,6 +47,8 @@ pub trait End {
     fn secrets(&self) -> &Secrets;
     /// `None` before the end of the handshake.
     fn facts(&self) -> Option<Facts>;
+    /// What it makes of what it was given.
+    fn verdict(&self) -> Verdict;
     /// The application data it has read.
     fn received(&self) -> &[u8];
     /// The application data it has written.
@@ -407,12 +420,31 @@ impl End for Ours {
         })
     }
 
+    fn verdict(&self) -> Verdict {
+        match (self.error.as_ref().map(Error::reason), &self.state) {
+            (Some(Reason::AlertReceived(_) | Reason::Truncated), _) => Verdict::Undecided,
+            (Some(Reason::Violation(violation)), _) => Verdict::Refuses(violation.name().into()),
+            (Some(reason), _) => Verdict::Refuses(kind(&format!("{reason:?}"))),
+            (None, State::Connected(_)) => Verdict::Accepts,
+            (None, _) => Verdict::Undecided,
+        }
+    }
+
     fn received(&self) -> &[u8] {
         &self.received
     }
 
     fn said(&self) -> &[u8] {
         &self.said
+    }
+}
+
+/// An error without what differs from case to case: its first two names.
+pub fn kind(error: &str) -> String {
+    let mut names = error.split(|c: char| !c.is_alphanumeric());
+    match (names.next(), names.next()) {
+        (Some(name), Some(inner)) if !inner.is_empty() => format!("{name}({inner})"),
+        (name, _) => name.unwrap_or_default().to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod bytes_from_peer;
 pub mod certificate;
 pub mod codec;
 pub mod conversation;
+pub mod difference;
 pub mod differential;
 pub mod end;
 pub mod hello_view;

@@ -9,12 +9,12 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
 use rustls::time_provider::TimeProvider;
 use rustls::{
-    ClientConfig, ClientConnection, Connection, HandshakeKind, KeyLog, RootCertStore, ServerConfig,
-    ServerConnection, SupportedCipherSuite, version::TLS13,
+    ClientConfig, ClientConnection, Connection, Error, HandshakeKind, KeyLog, RootCertStore,
+    ServerConfig, ServerConnection, SupportedCipherSuite, version::TLS13,
 };
 use rustls_pki_types::UnixTime;
 
-use crate::end::{End, Facts};
+use crate::end::{End, Facts, Verdict, kind};
 use crate::observer::Secrets;
 use crate::pki::{NOW, name, pki};
 use crate::plan::Plan;
@@ -46,6 +46,7 @@ pub struct Theirs {
     key_updates: bool,
     closes: bool,
     failed: bool,
+    error: Option<Error>,
     /// Nothing is to be read after close_notify, so rustls is given no more.
     peer_closed: bool,
     facts: Option<Facts>,
@@ -151,6 +152,7 @@ impl Theirs {
             key_updates: plan.flags.key_updates,
             closes: plan.is_legal(),
             failed: false,
+            error: None,
             peer_closed: false,
             facts: None,
             received: Vec::new(),
@@ -161,7 +163,10 @@ impl Theirs {
     fn advance(&mut self) {
         match self.connection.process_new_packets() {
             Ok(state) => self.peer_closed |= state.peer_has_closed(),
-            Err(_) => self.failed = true,
+            Err(error) => {
+                self.failed = true;
+                self.error = Some(error);
+            }
         }
         self.secrets = self.log.0.lock().expect("one thread").clone();
         if !self.failed && self.facts.is_none() && !self.connection.is_handshaking() {
@@ -252,6 +257,21 @@ impl End for Theirs {
 
     fn facts(&self) -> Option<Facts> {
         self.facts.clone()
+    }
+
+    fn verdict(&self) -> Verdict {
+        match &self.error {
+            Some(Error::AlertReceived(_)) => Verdict::Undecided,
+            Some(Error::InappropriateMessage { got_type, .. }) => {
+                Verdict::Refuses(format!("InappropriateMessage({got_type:?})"))
+            }
+            Some(Error::InappropriateHandshakeMessage { got_type, .. }) => {
+                Verdict::Refuses(format!("InappropriateHandshakeMessage({got_type:?})"))
+            }
+            Some(error) => Verdict::Refuses(kind(&format!("{error:?}"))),
+            None if self.facts.is_some() => Verdict::Accepts,
+            None => Verdict::Undecided,
+        }
     }
 
     fn received(&self) -> &[u8] {

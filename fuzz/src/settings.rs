@@ -89,6 +89,25 @@ impl Settings {
         }
     }
 
+    /// The nearest settings that rustls can have as well.
+    pub fn of_both(raw: [u8; 8]) -> [u8; 8] {
+        let [suites, groups, names, authentication, _, padding, ..] = raw;
+        let authentication = match authentication & 3 {
+            3 => 2,
+            choice => choice,
+        } | authentication & 0b1_0100;
+        [
+            suites & 0x3f,
+            groups,
+            names & 0x8f,
+            authentication,
+            0,
+            padding & 0x0f,
+            0,
+            0,
+        ]
+    }
+
     /// Whether these two ends have enough in common to agree on parameters, if nobody disturbs
     /// them and questions get their default answers.
     pub fn fit(&self) -> bool {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use portcullis_fuzz::bytes_from_peer::{self, VARIANTS};
+use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{certificate, codec, conversation, differential, hello_view, record};
@@ -58,6 +59,28 @@ fn differentials() {
     each("differential", |data| {
         differential::run(&Plan::decode(data))
     });
+}
+
+/// The table in the code, the one in the documentation and the cases belong together.
+#[test]
+fn every_explained_difference_has_its_case() {
+    let _turn = turn();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/differential");
+    let documentation = include_str!("../../docs/fuzzing.md");
+    for explained in EXPLAINED {
+        let case = fs::read(folder.join(explained.case())).expect("the case can be read");
+        let found = difference::find(&Plan::decode(&case)).expect("there is a difference");
+        let seen = (found.receiver, found.refuses, &found.reason[..]);
+        assert_eq!(
+            seen,
+            (explained.receiver, explained.refuses, explained.reason)
+        );
+        let named = format!("`{}`", explained.reason);
+        assert!(
+            documentation.contains(&named),
+            "{named} is not in the table"
+        );
+    }
 }
 
 #[test]

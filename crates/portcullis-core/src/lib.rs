@@ -39,6 +39,10 @@ mod server_hello_view;
 mod signature_scheme;
 mod step;
 pub mod suite;
+#[cfg(not(portcullis_loom))]
+mod sync;
+#[cfg(portcullis_loom)]
+pub mod sync;
 #[cfg(test)]
 mod testing;
 mod version;

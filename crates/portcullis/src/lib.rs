@@ -83,8 +83,11 @@ mod shutdown;
 mod socket;
 mod split;
 mod split_io;
+#[cfg(all(test, portcullis_loom))]
+mod split_model;
 mod statistics;
 mod stream;
+mod sync;
 mod write;
 
 pub use acceptor::TlsAcceptor;

@@ -6,10 +6,9 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use atomic_waker::AtomicWaker;
 use portcullis_core::ConnectionInformation;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -20,6 +19,7 @@ use crate::read::{EofPolicy, ReadHalfState};
 use crate::split_io::SplitIo;
 use crate::statistics::Flow;
 use crate::stream::{Parts, TlsStream, Unsent};
+use crate::sync::{AtomicWaker, OnceLock};
 use crate::write::WriteHalfState;
 
 /// What the halves know of each other besides the core's mailbox.

@@ -195,7 +195,7 @@ impl WriteHalfState {
             }
         }
         if self.closing == Closing::Open
-            && let Some(error) = self.writer.mailbox().failure().cloned()
+            && let Some(error) = self.writer.failure().cloned()
         {
             // The reader's alert is out: this direction has ended with the other (RFC 8446 §6.2).
             return Poll::Ready(Err(self.break_off(error.into())));

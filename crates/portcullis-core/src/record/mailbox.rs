@@ -2,10 +2,8 @@
 //!
 //! RFC 8446 §4.6.3 (KeyUpdate is answered on the other direction), §6.2 (a fatal alert ends both).
 
-use core::sync::atomic::{AtomicU32, Ordering};
-use std::sync::OnceLock;
-
 use crate::error::Error;
+use crate::sync::{AtomicU32, OnceLock, Ordering};
 
 /// The peer asked for a KeyUpdate.
 const ANSWER_KEY_UPDATE: u32 = 1;

@@ -307,6 +307,16 @@ impl Writer {
         &self.mailbox
     }
 
+    /// Why nothing more can be sealed, once the alert that says so was.
+    ///
+    /// Unlike [`Mailbox::failure`], which may hold an error whose alert is still to be sent.
+    pub fn failure(&self) -> Option<&Error> {
+        match &self.state {
+            State::Failed(error) => Some(error),
+            State::Open | State::Closed => None,
+        }
+    }
+
     /// Whether close_notify was sent.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)

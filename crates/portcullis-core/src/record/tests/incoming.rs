@@ -5,12 +5,12 @@ use crate::alert::{AlertDescription, AlertLevel};
 use crate::error::Abort;
 use crate::record::{Incoming, Message};
 
-fn incoming(role: Role) -> Incoming {
+pub(super) fn incoming(role: Role) -> Incoming {
     Incoming::new(role, 1 << 16)
 }
 
 /// Everything that comes out, and how it ends.
-fn drain(incoming: &mut Incoming) -> (Vec<Vec<u8>>, Option<Violation>) {
+pub(super) fn drain(incoming: &mut Incoming) -> (Vec<Vec<u8>>, Option<Violation>) {
     let mut seen = Vec::new();
     loop {
         match incoming.next() {
@@ -25,12 +25,12 @@ fn drain(incoming: &mut Incoming) -> (Vec<Vec<u8>>, Option<Violation>) {
     }
 }
 
-fn refused(incoming: &mut Incoming, bytes: &[u8]) -> Violation {
+pub(super) fn refused(incoming: &mut Incoming, bytes: &[u8]) -> Violation {
     incoming.feed(bytes);
     drain(incoming).1.expect("refused")
 }
 
-fn accepted(incoming: &mut Incoming, bytes: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn accepted(incoming: &mut Incoming, bytes: &[u8]) -> Vec<Vec<u8>> {
     incoming.feed(bytes);
     let (seen, end) = drain(incoming);
     assert_eq!(end, None);
@@ -70,45 +70,6 @@ fn messages_come_out_whole_however_the_bytes_are_cut() {
             }
         }
     }
-}
-
-#[test]
-fn one_byte_feeds_move_each_byte_a_bounded_number_of_times() {
-    let mut incoming = incoming(Role::Server);
-    let stream = plain(HANDSHAKE, &message(1, &[7; 16000])).repeat(3);
-    let mut seen = 0;
-    for byte in &stream {
-        incoming.feed(core::slice::from_ref(byte));
-        seen += drain(&mut incoming).0.len();
-    }
-    assert_eq!(seen, 3);
-    assert!(incoming.into_unread().is_empty());
-}
-
-#[test]
-fn what_is_no_tls_is_named_by_its_first_bytes() {
-    let mut incoming = incoming(Role::Server);
-    incoming.feed(b"GET ");
-    assert!(incoming.next().unwrap().is_none());
-    incoming.feed(b"/ HTTP/1.1");
-    let Err(Abort(Reason::NotTls { first_bytes })) = incoming.next() else {
-        panic!("taken for TLS");
-    };
-    assert_eq!(&first_bytes, b"GET /");
-    assert_eq!(incoming.into_unread(), b"GET / HTTP/1.1");
-}
-
-#[test]
-fn only_the_first_record_can_be_no_tls() {
-    let mut incoming = incoming(Role::Server);
-    assert_eq!(
-        accepted(&mut incoming, &plain(HANDSHAKE, &message(1, b"x"))).len(),
-        1
-    );
-    assert_eq!(
-        refused(&mut incoming, b"GET / HTTP"),
-        Violation::UnknownRecordType
-    );
 }
 
 #[test]
@@ -160,17 +121,6 @@ fn lengths() {
     assert_eq!(accepted(&mut limited, &record).len(), 1);
     let record = forge.padded(HANDSHAKE, &message(1, b""), 60);
     assert_eq!(refused(&mut limited, &record), Violation::RecordBeyondLimit);
-}
-
-#[test]
-fn a_message_too_long_is_refused_on_its_header() {
-    let mut incoming = Incoming::new(Role::Server, 100);
-    let small = plain(HANDSHAKE, &message(1, &[0; 100]));
-    assert_eq!(accepted(&mut incoming, &small).len(), 1);
-    assert_eq!(
-        refused(&mut incoming, &plain(HANDSHAKE, &[1, 0, 0, 101])),
-        Violation::HandshakeMessageTooLong
-    );
 }
 
 #[test]

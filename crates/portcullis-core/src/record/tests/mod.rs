@@ -4,8 +4,11 @@ mod data_path;
 mod hibernation;
 mod incoming;
 mod key_update;
+#[cfg(portcullis_loom)]
+mod model;
 mod outgoing;
 mod reader;
+mod unprotected;
 mod writer;
 
 use std::sync::Arc;

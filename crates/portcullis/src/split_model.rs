@@ -1,0 +1,316 @@
+//! The two halves of a connection in every interleaving of two threads, by loom:
+//! `CONTRIBUTING.md` says how to run it. A wake-up that is lost is a deadlock of the model.
+
+use std::future::{Future as _, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use loom::future::block_on;
+use loom::thread::{Builder, JoinHandle};
+use portcullis_core::config::{ClientConfig, ServerConfig};
+use portcullis_core::x509::Identity;
+use portcullis_core::{
+    AlertDescription, Connection, Frame, Handshake, NamedGroup, Opened, Reason, Step,
+};
+use rustls_pki_types::{PrivateKeyDer, ServerName, UnixTime};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Join, ReadBuf, join};
+
+use crate::delivery::{Active, Message};
+use crate::read::ReadHalfState;
+use crate::split::{ReadHalf, WriteHalf};
+use crate::split_io::SplitIo;
+use crate::statistics::Flow;
+use crate::stream::{Parts, TlsStream};
+use crate::write::WriteHalfState;
+
+/// In words: loom's own stacks are too short for debug builds of AWS-LC's callers.
+const STACK: usize = 1 << 16;
+
+fn spawn<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    Builder::new().stack_size(STACK).spawn(body).unwrap()
+}
+
+/// Runs `body` once for every interleaving.
+fn model(body: impl Fn() + Send + Sync + 'static) {
+    let body = Arc::new(body);
+    loom::model(move || {
+        let body = Arc::clone(&body);
+        spawn(move || body()).join().unwrap();
+    });
+}
+
+/// A transport whose halves share nothing: neither can hide what the halves of TLS do not say to
+/// each other.
+type Wire = Join<Incoming, Outgoing>;
+
+/// Gives these bytes, and then nothing for good.
+struct Incoming(Vec<u8>);
+
+/// Keeps what is written, unless it is broken.
+#[derive(Clone)]
+struct Outgoing {
+    sent: Arc<Mutex<Vec<u8>>>,
+    broken: bool,
+}
+
+impl SplitIo for Wire {
+    type Read = Incoming;
+    type Write = Outgoing;
+
+    fn split_io(self) -> (Incoming, Outgoing) {
+        self.into_inner()
+    }
+
+    fn reunite_io(incoming: Incoming, outgoing: Outgoing) -> Self {
+        join(incoming, outgoing)
+    }
+}
+
+impl AsyncRead for Incoming {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.0.is_empty() {
+            return Poll::Pending;
+        }
+        let count = self.0.len().min(buf.remaining());
+        buf.put_slice(&self.0[..count]);
+        self.0.drain(..count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Outgoing {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.broken {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        self.sent.lock().unwrap().extend_from_slice(data);
+        Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Two ends after a handshake in memory.
+fn connected() -> (Connection, Connection) {
+    static SERVER: OnceLock<Identity> = OnceLock::new();
+    let identity = SERVER.get_or_init(|| {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        Identity::from_der(vec![made.cert.der().clone()], &key).unwrap()
+    });
+    let client = ClientConfig::dangerous_builder_without_verification()
+        .groups([NamedGroup::X25519])
+        .build()
+        .unwrap();
+    let server = ServerConfig::builder()
+        .identity(identity.clone())
+        .build()
+        .unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = Handshake::client(client, name).unwrap();
+    let mut server = Handshake::server(server);
+    for _ in 0..2 {
+        let sent = said(&mut client);
+        server.receive(&sent, now());
+        let sent = said(&mut server);
+        client.receive(&sent, now());
+    }
+    (
+        client.into_connection().unwrap(),
+        server.into_connection().unwrap(),
+    )
+}
+
+fn now() -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(1_782_864_000))
+}
+
+fn said(end: &mut Handshake) -> Vec<u8> {
+    let mut sent = Vec::new();
+    loop {
+        match end.poll().unwrap() {
+            Step::Transmit(bytes) => sent.extend(bytes),
+            Step::Wait | Step::Connected => return sent,
+            _ => {}
+        }
+    }
+}
+
+/// A client's connection, as bytes.
+struct Peer {
+    connection: Connection,
+    output: Vec<u8>,
+}
+
+impl Peer {
+    fn ask_for_a_key_update(mut self) -> Self {
+        let mut out = [0; 64];
+        let written = self.connection.writer.key_update(true, &mut out).unwrap();
+        self.output.extend_from_slice(&out[..written]);
+        self
+    }
+
+    fn say(mut self, data: &[u8]) -> Self {
+        let mut out = [0; 64];
+        let sealed = self.connection.writer.seal(data, &mut out).unwrap();
+        self.output.extend_from_slice(&out[..sealed.written]);
+        self
+    }
+
+    /// A record that does not open.
+    fn forge(mut self) -> Self {
+        self.output.extend([23, 3, 3, 0, 32]);
+        self.output.extend([0; 32]);
+        self
+    }
+
+    /// Halves of the server's connection, which receives what was said.
+    fn meet(
+        mut self,
+        server: Connection,
+        broken: bool,
+    ) -> (Self, ReadHalf<Wire>, WriteHalf<Wire>, Outgoing) {
+        let outgoing = Outgoing {
+            sent: Arc::default(),
+            broken,
+        };
+        let stream = TlsStream::from_parts(Parts {
+            io: join(Incoming(std::mem::take(&mut self.output)), outgoing.clone()),
+            read: ReadHalfState::new(server.reader, server.unread, Flow::default()),
+            write: WriteHalfState::new(server.writer, server.transmit, Flow::default()),
+            information: Arc::new(server.information),
+        });
+        let (reading, writing) = stream.into_split();
+        (self, reading, writing, outgoing)
+    }
+
+    /// Reads what the server has sent so far: data, and an alert, which nothing may follow.
+    fn read(&mut self, outgoing: &Outgoing) -> (Vec<u8>, Option<AlertDescription>) {
+        let mut bytes = std::mem::take(&mut *outgoing.sent.lock().unwrap());
+        let reader = &mut self.connection.reader;
+        let (mut data, mut alert, mut at) = (Vec::new(), None, 0);
+        while at < bytes.len() {
+            assert_eq!(alert, None, "a record after the alert");
+            let Ok(Frame::Record { len, .. }) = reader.frame(&bytes[at..]) else {
+                panic!("no whole record");
+            };
+            let record = &mut bytes[at..at + len];
+            at += len;
+            match reader.open_in_place(record) {
+                Ok(Opened::Data(range)) => data.extend_from_slice(&record[range]),
+                Ok(Opened::Nothing) => {}
+                Ok(Opened::Closed) => alert = Some(AlertDescription::CLOSE_NOTIFY),
+                Err(error) => match error.reason() {
+                    Reason::AlertReceived(description) => alert = Some(*description),
+                    reason => panic!("{reason:?}"),
+                },
+            }
+        }
+        (data, alert)
+    }
+
+    fn key_updates(&self) -> u64 {
+        self.connection.reader.key_generation()
+    }
+}
+
+fn peer() -> (Peer, Connection) {
+    let (connection, server) = connected();
+    let output = Vec::new();
+    (Peer { connection, output }, server)
+}
+
+const BAD_RECORD_MAC: Option<AlertDescription> = Some(AlertDescription::BAD_RECORD_MAC);
+
+#[test]
+fn a_writer_that_serves_hears_of_a_key_update() {
+    model(|| {
+        let (peer, server) = peer();
+        let peer = peer.ask_for_a_key_update().say(b"x");
+        let (mut peer, mut reading, mut writing, outgoing) = peer.meet(server, false);
+        let sent = outgoing.clone();
+        let serving = spawn(move || {
+            block_on(async {
+                let mut serve = pin!(writing.serve());
+                poll_fn(|cx| match serve.as_mut().poll(cx) {
+                    Poll::Ready(error) => panic!("{error}"),
+                    Poll::Pending if sent.sent.lock().unwrap().is_empty() => Poll::Pending,
+                    Poll::Pending => Poll::Ready(()),
+                })
+                .await;
+            });
+            writing
+        });
+        assert_eq!(&block_on(reading.recv(1)).unwrap()[..], b"x");
+        let writing = serving.join().unwrap();
+        assert_eq!(peer.read(&outgoing), (Vec::new(), None));
+        assert_eq!(peer.key_updates(), 1);
+        drop(writing);
+    });
+}
+
+#[test]
+fn a_writer_that_serves_sends_the_readers_alert() {
+    model(|| {
+        let (peer, server) = peer();
+        let peer = peer.ask_for_a_key_update().forge();
+        let (mut peer, mut reading, mut writing, outgoing) = peer.meet(server, false);
+        let serving = spawn(move || block_on(writing.serve()));
+        assert!(block_on(reading.recv(1)).unwrap_err().violation().is_some());
+        assert!(serving.join().unwrap().violation().is_some());
+        assert_eq!(peer.read(&outgoing), (Vec::new(), BAD_RECORD_MAC));
+        assert!(peer.key_updates() <= 1);
+    });
+}
+
+#[test]
+fn a_write_and_a_flush_fail_only_after_the_readers_alert() {
+    model(|| {
+        let (peer, server) = peer();
+        let (mut peer, mut reading, mut writing, outgoing) = peer.forge().meet(server, false);
+        let reading = spawn(move || block_on(reading.recv(1)).unwrap_err());
+        let sent = block_on(writing.send(&[b"data"]));
+        let flushed = block_on(writing.flush());
+        let (data, mut alert) = peer.read(&outgoing);
+        // Data may be out although `send`, which flushes, fails.
+        assert!(data == b"data" || data.is_empty() && sent.is_err());
+        assert_eq!(flushed.is_err(), alert.is_some());
+        reading.join().unwrap();
+        if alert.is_none() {
+            block_on(writing.flush()).unwrap_err();
+            alert = peer.read(&outgoing).1;
+        }
+        assert_eq!(alert, BAD_RECORD_MAC);
+    });
+}
+
+#[test]
+fn who_waits_for_messages_hears_of_a_failed_write() {
+    model(|| {
+        let (peer, server) = peer();
+        let (_peer, reading, mut writing, _) = peer.meet(server, true);
+        let writing = spawn(move || block_on(writing.send(&[b"data"])).unwrap_err());
+        let mut messages = reading.into_active(Active::True);
+        let message = block_on(messages.next());
+        assert!(matches!(message, Some(Message::Error(_))));
+        writing.join().unwrap();
+    });
+}
