@@ -1,5 +1,7 @@
 //! One end of a conversation, and ours in particular.
 
+use std::sync::Arc;
+
 use portcullis_core::question::{Answer, Question};
 use portcullis_core::{
     AlertDescription, Connection, ConnectionInformation, Error, Event, Frame, Handshake, Opened,
@@ -105,7 +107,7 @@ enum State {
 struct Connected {
     reader: Reader,
     writer: Writer,
-    information: ConnectionInformation,
+    information: Arc<ConnectionInformation>,
     input: Vec<u8>,
     /// Which way of opening comes next.
     in_place: bool,
