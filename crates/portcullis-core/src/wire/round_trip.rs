@@ -123,6 +123,9 @@ mod tests {
     use super::*;
     use crate::wire::extension_type::ExtensionType;
 
+    /// An interpreter is slow.
+    const EXTENSIONS: usize = if cfg!(miri) { 4 } else { 20 };
+
     /// Bytes that are small numbers more often than not, so that lengths add up by chance.
     fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![3 => 0_u8..6, 1 => any::<u8>()];
@@ -145,7 +148,7 @@ mod tests {
             random: [u8; 32],
             session_id in proptest::collection::vec(any::<u8>(), 0..=32),
             suites in proptest::collection::vec(any::<u16>(), 1..40),
-            bodies in proptest::collection::vec((any::<u16>(), bytes(40)), 0..20),
+            bodies in proptest::collection::vec((any::<u16>(), bytes(40)), 0..EXTENSIONS),
         ) {
             let suites: Vec<_> = suites.into_iter().map(crate::suite::CipherSuite).collect();
             let mut out = Vec::new();

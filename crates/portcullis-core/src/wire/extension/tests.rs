@@ -79,15 +79,17 @@ fn binders_are_put_last() {
 
 #[test]
 fn duplicates_are_found_wherever_they_are() {
+    // An interpreter is slow.
+    let count = if cfg!(miri) { 100 } else { 16000 };
     let mut bytes = Vec::new();
-    for value in 0..16000 {
+    for value in 0..count {
         put_extension(&mut bytes, ExtensionType(value), |_| {});
     }
     assert_eq!(Extensions::decode(&bytes).unwrap().duplicate(), None);
-    put_extension(&mut bytes, ExtensionType(15999), |_| {});
+    put_extension(&mut bytes, ExtensionType(count - 1), |_| {});
     put_extension(&mut bytes, ExtensionType(3), |_| {});
     let duplicate = Extensions::decode(&bytes).unwrap().duplicate();
-    assert_eq!(duplicate, Some(ExtensionType(15999)));
+    assert_eq!(duplicate, Some(ExtensionType(count - 1)));
 }
 
 #[test]
