@@ -73,6 +73,7 @@ const TYPE: &str = "§4.6: the type is refused before the rest of the message co
 explained! {
     client rustls "InappropriateMessage(ChangeCipherSpec)": CCS;
     client rustls "InvalidMessage(MessageTooShort)": UNUSED;
+    client rustls "InvalidMessage(MissingData)": UNUSED;
     client rustls "PeerMisbehaved(IllegalMiddleboxChangeCipherSpec)": CCS_COUNT;
     client we "EmptyRecord": EMPTY;
     client we "ExtensionMisplaced": "§4.2: a known extension in the wrong message is refused";
@@ -182,7 +183,11 @@ fn converse<C: End, S: End>(
     let messages = bridge.sent(writer).messages.iter();
     Outcome {
         said: messages
-            .map(|message| (message[0], message.len()))
+            .map(|message| match message[0] {
+                // An ECDSA signature is new in every run, and not always as long.
+                15 => (15, 0),
+                typ => (typ, message.len()),
+            })
             .collect(),
         verdict: match writer {
             0 => bridge.server.verdict(),

@@ -27,9 +27,16 @@ pub fn run(plan: &Plan) {
     verdict::check(1, &bridge.server, bridge.sent(1), bridge.got(0), &settings);
     compare(&bridge.server, &bridge.client, plan, &settings);
 
-    if let Some(difference) = difference::find(plan) {
-        let explanation = difference.explanation();
-        assert!(explanation.is_some(), "nobody has explained {difference:?}");
+    if let Some(difference) = difference::find(plan)
+        && difference.explanation().is_none()
+    {
+        // rustls draws its own random numbers, so that no seed makes this search repeatable: where
+        // a change is judged, a difference that was always there is told, and judges nobody.
+        if std::env::var_os("FUZZ_DIFFERENCES").is_some_and(|what| what == "tell") {
+            eprintln!("nobody has explained {difference:?}");
+        } else {
+            panic!("nobody has explained {difference:?}");
+        }
     }
 }
 
