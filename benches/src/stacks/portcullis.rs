@@ -48,11 +48,14 @@ impl Stack for Portcullis {
             Suite::Aes256Gcm => CipherSuite::TLS_AES_256_GCM_SHA384,
             Suite::ChaCha20Poly1305 => CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
         };
+        let remembered = if choice.remember_chains { 1_024 } else { 0 };
         let mut client = ClientConfig::builder(roots(pki)?)
             .groups([group])
             .cipher_suites([suite])
-            .remembered_signatures(if choice.remember_chains { 1_024 } else { 0 });
-        let mut server = ServerConfig::builder().identity(identity(pki.server(choice.leaf))?);
+            .remembered_signatures(remembered);
+        let mut server = ServerConfig::builder()
+            .identity(identity(pki.server(choice.leaf))?)
+            .remembered_signatures(remembered);
         if choice.mutual {
             client = client.identity(identity(&pki.client)?);
             server = server
