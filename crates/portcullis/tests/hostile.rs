@@ -176,3 +176,39 @@ async fn an_alert_behind_a_busy_transport_goes_out_when_it_is_free() {
         );
     }
 }
+
+/// Small answers to a peer that asks for KeyUpdates and reads nothing stay within the bound.
+#[tokio::test]
+async fn gathered_writes_and_key_updates_stay_within_bounds() {
+    let padded = server_config()
+        .to_builder()
+        .padding(portcullis::config::PaddingPolicy::Block(16_384))
+        .build()
+        .unwrap();
+    for acceptor in [acceptor(), portcullis::TlsAcceptor::new(padded)] {
+        let (near, far) = tokio::io::duplex(2_000);
+        let connector = connector();
+        let (client, server) = tokio::join!(connector.upgrade(near, name()), acceptor.upgrade(far));
+        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        server.write_all(&[7; 4_000]).await.unwrap();
+        let mut written = 4_000;
+        for round in 0..300 {
+            client.send(&[b"x"]).await.unwrap();
+            client.update_keys(true).await.unwrap();
+            assert_eq!(&server.recv(1).await.unwrap()[..], b"x");
+            assert!(now(server.recv(1)).await.is_none());
+            match now(server.write(b"y")).await {
+                Some(taken) => written += taken.unwrap(),
+                None => assert!(round > 0),
+            }
+        }
+        let pending = server.statistics().send_pending;
+        assert!(pending < 52_000, "{pending} bytes wait");
+        // A byte behind the last KeyUpdate, so that the peer reads that far.
+        let (got, sent) = tokio::join!(client.recv(written + 1), server.send(&[b"z"]));
+        sent.unwrap();
+        let got = got.unwrap();
+        let (last, small) = got[4_000..].split_last().unwrap();
+        assert!(*last == b'z' && small.iter().all(|byte| *byte == b'y'));
+    }
+}
