@@ -152,7 +152,8 @@ impl WriteHalfState {
     /// one waits.
     fn gather(&mut self, data: &[IoSlice<'_>]) -> Poll<Result<usize, Error>> {
         let length: usize = data.iter().map(|slice| slice.len()).sum();
-        if length > SMALL || self.out.len() + length > GATHERED {
+        // When the reader has failed, what was taken before goes out first, and then its alert.
+        if length > SMALL || self.out.len() + length > GATHERED || self.reader_has_failed() {
             return Poll::Pending;
         }
         let mut scratch = Scratch::take();
@@ -162,7 +163,7 @@ impl WriteHalfState {
             .map_err(|error| self.break_off(error.into()))?;
         self.out.gather(&scratch[..sealed.written], GATHERED);
         match sealed.consumed {
-            // The reader's alert came first: when it is out, writing fails.
+            // The reader has failed just now: when its alert is out, writing fails.
             0 => Poll::Pending,
             consumed => Poll::Ready(Ok(consumed)),
         }
@@ -288,13 +289,17 @@ impl WriteHalfState {
         }
     }
 
-    /// Changes the write key, and asks the peer to change its own if told so.
+    /// Changes the write key, and asks the peer to change its own if told so. To be flushed: if
+    /// the reader has failed, it is its alert that goes out, and flushing says so.
     pub(crate) fn update_keys(&mut self, request_peer: bool) -> Result<(), Error> {
         self.check()?;
         if self.closing != Closing::Open {
             return Err(Error::closed());
         }
         self.answer_mail()?;
+        if self.reader_has_failed() {
+            return Ok(());
+        }
         let mut scratch = Scratch::take();
         let count = self
             .writer
@@ -324,10 +329,18 @@ impl WriteHalfState {
         }
     }
 
-    /// Seals close_notify, once.
+    fn reader_has_failed(&self) -> bool {
+        self.writer.mailbox().failure().is_some()
+    }
+
+    /// Seals close_notify, once; if the reader has failed, its alert in place of it, and flushing
+    /// says so when that is out.
     fn notify_close(&mut self) -> Result<(), Error> {
         if self.closing == Closing::Open {
             self.answer_mail()?;
+            if self.reader_has_failed() {
+                return Ok(());
+            }
             let mut scratch = Scratch::take();
             let count = self
                 .writer

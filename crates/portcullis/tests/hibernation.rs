@@ -250,3 +250,26 @@ async fn active_and_passive_delivery_hibernate() {
         assert!(matches!(server.next().await, Some(Message::Data(data)) if data == "x"));
     }
 }
+
+/// What is owed to the peer outlives hibernation, and so do the sequence numbers on both sides.
+#[tokio::test(start_paused = true)]
+async fn a_key_update_that_is_owed_is_answered_after_hibernation() {
+    let (mut client, server) = pair().await;
+    let (mut read, mut write) = server.into_split();
+    for round in 0..3_u8 {
+        for byte in 0..5 {
+            write.send(&[&[byte]]).await.unwrap();
+            assert_eq!(client.recv(1).await.unwrap()[0], byte);
+        }
+        client.update_keys(true).await.unwrap();
+        assert!(now(read.recv(1)).await.is_none());
+        advance(IDLE + Duration::from_millis(1)).await;
+        assert!(now(read.recv(1)).await.is_none());
+        assert!(read.is_hibernating());
+        // The answer goes out first, under the key that slept; the byte under the next.
+        write.send(&[&[round]]).await.unwrap();
+        assert_eq!(client.recv(1).await.unwrap()[0], round);
+        client.send(&[&[round]]).await.unwrap();
+        assert_eq!(read.recv(1).await.unwrap()[0], round);
+    }
+}

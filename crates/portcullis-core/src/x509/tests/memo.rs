@@ -7,6 +7,7 @@ use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificat
 use webpki::aws_lc_rs::ECDSA_P256_SHA256;
 
 use super::*;
+use crate::SignatureScheme;
 use crate::x509::CertificateErrorKind as Kind;
 
 const HOST: &str = "www.example.com";
@@ -280,4 +281,26 @@ fn connections_to_the_same_peer_share_one_chain_and_the_memo_keeps_none() {
     let chain = [own.der().clone()];
     let one = server(&chain, HOST, &policy).unwrap();
     assert!(same(&one, &server(&chain, HOST, &policy).unwrap()));
+}
+
+/// An algorithm that is not allowed any more is not consulted, whatever is remembered of it.
+#[test]
+fn what_is_remembered_does_not_outlive_its_algorithm() {
+    let pki = Pki::new();
+    let policy = trusting(&pki.root);
+    server(&pki.chain, HOST, &policy).unwrap();
+    assert_eq!(policy.memo.len(), 2);
+    for schemes in [
+        &[SignatureScheme::ED25519][..],
+        // The same keys with another hash.
+        &[SignatureScheme::ECDSA_SECP384R1_SHA384],
+    ] {
+        let narrowed = policy.clone().schemes(schemes);
+        let error = server(&pki.chain, HOST, &narrowed).unwrap_err();
+        assert!(
+            matches!(error.kind(), Kind::UnsupportedSignature { .. }),
+            "{error:?}"
+        );
+    }
+    server(&pki.chain, HOST, &policy).unwrap();
 }
