@@ -148,6 +148,11 @@ impl Parking {
         }
     }
 
+    /// The writing half is gone, and with it its cipher, even if it panicked while using it.
+    pub(crate) fn abandon(&self) {
+        self.replace(Place::Empty);
+    }
+
     /// Gives the cipher back, unless it is in use.
     pub(crate) fn clear(&self) {
         let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -302,7 +302,7 @@ impl<IO: SplitIo> Drop for WriteHalf<IO> {
             parts.write.farewell(&mut parts.io);
         }
         if let Some(parking) = &self.shared.parking {
-            parking.clear();
+            parking.abandon();
         }
     }
 }
