@@ -1,7 +1,7 @@
 //! One stack doing one thing a given number of times, so that a tool around the process can count:
 //! callgrind the instructions and allocations of one side, strace the system calls.
 //!
-//! The sides run on one thread inside [`client_side`] and [`server_side`], the functions that a
+//! The sides run on one thread inside `client_side` and `server_side`, the functions that a
 //! tool is told to look at. What a count is for one operation follows from two runs of which one
 //! does more.
 
