@@ -20,6 +20,7 @@ use rustls_pki_types::{PrivateKeyDer, ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Join, ReadBuf, join};
 
 use crate::delivery::{Active, Message};
+use crate::hibernation::Hibernation;
 use crate::read::ReadHalfState;
 use crate::split::{ReadHalf, WriteHalf};
 use crate::split_io::SplitIo;
@@ -196,7 +197,8 @@ impl Peer {
             io: join(Incoming(std::mem::take(&mut self.output)), outgoing.clone()),
             read: ReadHalfState::new(server.reader, server.unread, Flow::default()),
             write: WriteHalfState::new(server.writer, server.transmit, Flow::default()),
-            information: Arc::new(server.information),
+            information: server.information,
+            hibernation: Hibernation::new(None),
         });
         let (reading, writing) = stream.into_split();
         (self, reading, writing, outgoing)
