@@ -134,7 +134,8 @@ macro_rules! conduct_options {
         ///
         /// Time is measured by whoever waits to read: a connection, or a reading half with its
         /// writing half, hibernates while a task reads from it. The next record in a direction
-        /// sets its cipher up again, for about two microseconds.
+        /// sets its cipher up again, for about two microseconds. That task has to be one of a
+        /// Tokio runtime with its timer enabled, or reading panics.
         ///
         /// What is given back serves other connections. Whether the process becomes smaller is the
         /// allocator's affair: glibc's keeps pages on which anything else lives.
