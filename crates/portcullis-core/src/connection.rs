@@ -10,8 +10,9 @@ use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
 use crate::handshake::{Cx, Next, Outcome, State};
 use crate::information::ConnectionInformation;
-use crate::question::{Answer, Question, Ticket};
+use crate::question::{Answer, Question, QuestionId};
 use crate::record::{Incoming, Message, Outgoing, Reader, Role, Writer};
+use crate::session::ClientSession;
 use crate::step::{Event, Step};
 use crate::{AlertDescription, AlertLevel};
 
@@ -26,7 +27,7 @@ pub struct Handshake {
     random: Random,
     events: VecDeque<Event>,
     question: Option<Box<Question>>,
-    waiting_for: Option<Ticket>,
+    waiting_for: Option<QuestionId>,
     outcome: Option<Outcome>,
     error: Option<Error>,
     now: UnixTime,
@@ -68,13 +69,32 @@ impl Handshake {
         Self::client_with_random(config, name, Random::system())
     }
 
+    /// Starts as a client of the server `name`, and offers to resume these sessions (RFC 8446
+    /// §2.2). A session that cannot be resumed at the time `now` is left out: it is expired,
+    /// with another server, or its server's chain would not be accepted any more.
+    ///
+    /// # Errors
+    /// When randomness or key generation fails; when a session is given and `session_tickets`
+    /// is off.
+    pub fn client_resuming(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        now: UnixTime,
+    ) -> Result<Self, Error> {
+        let mut this = Self::new_client(&config, Random::system());
+        this.now = now;
+        this.start_client(config, name, sessions)?;
+        Ok(this)
+    }
+
     pub(crate) fn client_with_random(
         config: ClientConfig,
         name: ServerName<'static>,
         random: Random,
     ) -> Result<Self, Error> {
         let mut this = Self::new_client(&config, random);
-        this.start_client(config, name)?;
+        this.start_client(config, name, Vec::new())?;
         Ok(this)
     }
 
@@ -86,8 +106,9 @@ impl Handshake {
         &mut self,
         config: ClientConfig,
         name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
     ) -> Result<(), Error> {
-        let started = crate::handshake::client::start(config.0, name, &mut self.cx());
+        let started = crate::handshake::client::start(config.0, name, sessions, &mut self.cx());
         self.state = Some(started.map_err(|abort| abort.into_error(Stage::Start))?);
         Ok(())
     }
@@ -215,7 +236,7 @@ impl Handshake {
             // The handshake ended while the answer was on its way: nothing is left to decide.
             return Ok(());
         }
-        if self.waiting_for != Some(answer.ticket) {
+        if self.waiting_for != Some(answer.id) {
             return Err(Misuse::new(
                 "this answer belongs to another connection, or its question was answered before",
             ));
@@ -323,7 +344,7 @@ impl Handshake {
         match next {
             Next::State(state) => self.state = Some(state),
             Next::Ask(question, state) => {
-                self.waiting_for = Some(question.ticket());
+                self.waiting_for = Some(question.id());
                 self.question = Some(question);
                 self.state = Some(state);
             }
@@ -361,7 +382,7 @@ impl Handshake {
     ) -> Self {
         let mut this = Self::new_client(&config, random);
         this.tamper = Some(tamper);
-        this.start_client(config, name).unwrap();
+        this.start_client(config, name, Vec::new()).unwrap();
         this
     }
 

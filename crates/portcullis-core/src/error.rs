@@ -107,6 +107,7 @@ pub enum Stage {
     Start,
     WaitClientHello,
     ChoosingConfiguration,
+    OpeningTickets,
     ChoosingIdentity,
     WaitSecondClientHello,
     WaitServerHello,
@@ -118,6 +119,7 @@ pub enum Stage {
     WaitCertificateVerify,
     Signing,
     WaitFinished,
+    IssuingTickets,
     Connected,
     Closed,
 }
@@ -128,6 +130,7 @@ impl core::fmt::Display for Stage {
             Self::Start => "starting the handshake",
             Self::WaitClientHello => "waiting for ClientHello",
             Self::ChoosingConfiguration => "choosing a configuration",
+            Self::OpeningTickets => "looking for the session of a ticket",
             Self::ChoosingIdentity => "choosing an identity",
             Self::WaitSecondClientHello => "waiting for the second ClientHello",
             Self::WaitServerHello => "waiting for ServerHello",
@@ -139,6 +142,7 @@ impl core::fmt::Display for Stage {
             Self::WaitCertificateVerify => "waiting for CertificateVerify",
             Self::Signing => "signing CertificateVerify",
             Self::WaitFinished => "waiting for Finished",
+            Self::IssuingTickets => "making tickets",
             Self::Connected => "connected",
             Self::Closed => "closed",
         })

@@ -30,6 +30,7 @@ pub(crate) struct ClientOptions {
     pub(crate) send_certificate_authorities: bool,
     pub(crate) fallback: bool,
     pub(crate) accept_unoffered_alpn: bool,
+    pub(crate) session_tickets: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -121,6 +122,7 @@ impl ClientConfigBuilder {
                 send_certificate_authorities: false,
                 fallback: false,
                 accept_unoffered_alpn: false,
+                session_tickets: false,
             },
         }
     }
@@ -170,6 +172,15 @@ impl ClientConfigBuilder {
     /// has to look at what was selected before using the connection.
     pub fn accept_unoffered_alpn(mut self, on: bool) -> Self {
         self.client.accept_unoffered_alpn = on;
+        self
+    }
+
+    /// Whether the server is told that this client can resume (C20; RFC 8446 §4.2.9): only then
+    /// does it send tickets, which the reader of the connection collects
+    /// ([`Reader::take_ticket`](crate::Reader::take_ticket)), and only then are sessions offered
+    /// ([`Handshake::client_resuming`](crate::Handshake::client_resuming)). Default: no.
+    pub fn session_tickets(mut self, on: bool) -> Self {
+        self.client.session_tickets = on;
         self
     }
 

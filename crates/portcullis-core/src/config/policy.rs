@@ -68,6 +68,8 @@ pub(crate) struct Asked {
     pub(crate) identity: bool,
     pub(crate) signature: bool,
     pub(crate) verification: bool,
+    /// Server: which session a ticket stands for, and what tickets stand for a session.
+    pub(crate) tickets: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -280,6 +280,8 @@ fn all_questions_by_default() {
                 Question::ChooseIdentity(_) => "identity",
                 Question::Sign(_) => "sign",
                 Question::VerifyChain(_) => "verify",
+                Question::OpenTickets(_) => "open tickets",
+                Question::IssueTickets(_) => "issue tickets",
             },
         ));
         Some(question.default_answer())

@@ -104,6 +104,8 @@ fn refuse(question: Question) -> Answer {
         Question::ReviewServerHello(question) => question.refuse(refusal),
         Question::ChooseIdentity(question) => question.refuse(refusal),
         Question::Sign(question) => question.refuse(refusal),
+        Question::OpenTickets(question) => question.refuse(refusal),
+        Question::IssueTickets(question) => question.refuse(refusal),
         Question::VerifyChain(question) => question.refuse(CertificateError::rejected(
             AlertDescription::ACCESS_DENIED,
             "not today",

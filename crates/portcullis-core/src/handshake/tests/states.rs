@@ -84,6 +84,8 @@ pub(super) fn kind(question: &Question) -> &'static str {
         Question::ChooseIdentity(_) => "identity",
         Question::Sign(_) => "signature",
         Question::VerifyChain(_) => "verdict",
+        Question::OpenTickets(_) => "session or none",
+        Question::IssueTickets(_) => "tickets",
     }
 }
 

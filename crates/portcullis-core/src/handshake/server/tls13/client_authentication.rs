@@ -11,7 +11,7 @@ use super::flight::Answered;
 use crate::Violation;
 use crate::config::ClientAuthentication;
 use crate::error::Abort;
-use crate::question::{AnswerContent, Purpose, Question, Ticket, VerifyChain};
+use crate::question::{AnswerContent, Purpose, Question, QuestionId, VerifyChain};
 use crate::record::HandshakeBytes;
 use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::{PresentedChain, VerifiedChain};
@@ -53,7 +53,7 @@ impl WaitCertificate {
         };
         if keyed.config.policy.asked.verification {
             let question = VerifyChain {
-                ticket: Ticket::next(),
+                id: QuestionId::next(),
                 chain: chain.clone(),
                 purpose: Purpose::Client,
                 policy: policy.cloned(),

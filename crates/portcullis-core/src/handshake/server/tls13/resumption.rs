@@ -1,0 +1,318 @@
+//! Whether this connection resumes another, and the tickets for the next ones.
+//!
+//! RFC 8446 §2.2, §4.2.11, §4.6.1.
+
+use std::sync::Arc;
+
+use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::super::hello::find;
+use super::Negotiated;
+use super::flight::{Authentication, send_flight};
+use super::identity::{choose_identity, host_name_of};
+use crate::config::{ClientAuthentication, ServerOptions};
+use crate::crypto::hash::Digest;
+use crate::error::{Abort, Reason};
+use crate::handshake::Outcome;
+use crate::key_schedule::{EarlySecret, ResumptionSecret};
+use crate::question::{AnswerContent, IssueTickets, OpenTickets, Purpose, Question, QuestionId};
+use crate::session::{Established, MAX_TICKET, Peer, ServerSession};
+use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
+use crate::wire::{ClientHello, NewSessionTicket};
+use crate::x509::VerifiedChain;
+use crate::{Misuse, SignatureScheme, Violation};
+
+/// How many of the offered tickets are looked at: opening one costs as much as a record.
+const MAX_OFFERED: usize = 4;
+
+/// A session that is resumed.
+pub(super) struct Resumption {
+    pub(super) index: u16,
+    pub(super) early: EarlySecret,
+    /// The client, and what it had signed with, if it had shown a certificate.
+    pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
+}
+
+/// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
+pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    let config = &negotiated.config;
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    if negotiated.binder_hash.is_none() || !may_resume(config, &hello)? {
+        return choose_identity(negotiated, cx);
+    }
+    if config.policy.asked.tickets {
+        let tickets = tickets(&hello)?.map(Box::from).collect();
+        let question = OpenTickets {
+            id: QuestionId::next(),
+            tickets,
+            now: cx.now,
+        };
+        let paused = OpeningTickets(Box::new(negotiated));
+        return Ok(Next::ask(Question::OpenTickets(question), paused));
+    }
+    let session = open_configured(config, &hello)?;
+    resume_or_choose(negotiated, session, cx)
+}
+
+/// Whether sessions are resumed here, and in the one way that has forward secrecy (§4.2.9).
+pub(super) fn may_resume(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+) -> Result<bool, Violation> {
+    if !config.resumes() {
+        return Ok(false);
+    }
+    let modes = find::<PskKeyExchangeModes<'_>>(hello)?;
+    Ok(modes.is_some_and(|modes| modes.ke_modes.contains(PskKeyExchangeMode::PSK_DHE_KE)))
+}
+
+/// The tickets that are looked at.
+fn tickets<'a>(hello: &ClientHello<'a>) -> Result<impl Iterator<Item = &'a [u8]>, Violation> {
+    let offered = find::<OfferedPsks<'_>>(hello)?.map(|offered| offered.identities);
+    let identities = offered.into_iter().flat_map(IntoIterator::into_iter);
+    Ok(identities
+        .take(MAX_OFFERED)
+        .map(|identity| identity.identity))
+}
+
+/// The first ticket that the configured keys open. What is in it was written by one of them.
+fn open_configured(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+) -> Result<Option<(usize, Box<ServerSession>)>, Abort> {
+    let Some(keys) = &config.ticket_keys else {
+        return Ok(None);
+    };
+    for (index, ticket) in tickets(hello)?.enumerate() {
+        let session = keys.open(ticket);
+        if let Some(Ok(session)) = session.map(|bytes| ServerSession::from_bytes(&bytes)) {
+            return Ok(Some((index, Box::new(session))));
+        }
+    }
+    Ok(None)
+}
+
+/// Paused: somebody looks for the session.
+pub(crate) struct OpeningTickets(Box<Negotiated>);
+
+impl OpeningTickets {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let negotiated = *self.0;
+        let session = match answer {
+            AnswerContent::ConfiguredTickets => {
+                open_configured(&negotiated.config, &expect(&negotiated.hello)?)?
+            }
+            AnswerContent::Session(session) => session,
+            _ => return Err(wrong_answer()),
+        };
+        resume_or_choose(negotiated, session, cx)
+    }
+}
+
+fn resume_or_choose(
+    negotiated: Negotiated,
+    session: Option<(usize, Box<ServerSession>)>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let Some((index, session)) = session else {
+        return choose_identity(negotiated, cx);
+    };
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let server_name = host_name_of(&hello)?;
+    let Some(peer) = acceptable(&negotiated, server_name.as_deref(), &session, cx) else {
+        return choose_identity(negotiated, cx);
+    };
+    let early = EarlySecret::with_psk(&session.established.psk);
+    check_binder(&hello, index, &early, negotiated.binder_hash.as_ref())?;
+    let resumption = Resumption {
+        index: u16::try_from(index).map_err(|_| unknown_ticket())?,
+        early,
+        peer,
+    };
+    let authentication = Authentication::Resumed(Box::new(resumption));
+    send_flight(negotiated, server_name, authentication, cx)
+}
+
+/// §4.2.11.2: the client has the key that its ticket stands for.
+fn check_binder(
+    hello: &ClientHello<'_>,
+    index: usize,
+    early: &EarlySecret,
+    binder_hash: Option<&Digest>,
+) -> Result<(), Abort> {
+    let offered = find::<OfferedPsks<'_>>(hello)?.ok_or_else(unknown_ticket)?;
+    let binder = offered.binders.into_iter().nth(index);
+    let binder = binder.ok_or_else(unknown_ticket)?;
+    let hash = binder_hash.ok_or_else(unknown_ticket)?;
+    if early.verify_binder(hash, binder.0) {
+        Ok(())
+    } else {
+        Err(Violation::BadPskBinder.into())
+    }
+}
+
+fn unknown_ticket() -> Abort {
+    Misuse::new("the answer names a ticket that the client has not offered").into()
+}
+
+/// Whether the session fits what this handshake has chosen and demands; gives the client that
+/// it was with. §4.2.11: the hash must be that of the suite; §4.6.1, B.3: nothing may be had
+/// by resuming that a full handshake would have refused, so the server name is the same, and a
+/// client's chain is verified again.
+#[allow(
+    clippy::option_option,
+    reason = "no session, or one without a certificate"
+)]
+fn acceptable(
+    negotiated: &Negotiated,
+    server_name: Option<&str>,
+    session: &ServerSession,
+    cx: &Cx<'_>,
+) -> Option<Option<(VerifiedChain, SignatureScheme)>> {
+    let Negotiated { config, suite, .. } = negotiated;
+    let Established { peer, .. } = &session.established;
+    if session.is_expired(cx.now)
+        || suite.handshake_hash() != Ok(session.established.hash())
+        || session.server_name.as_deref() != server_name
+        || !has_name(config, server_name)
+    {
+        return None;
+    }
+    let policy = match (&config.client_authentication, peer) {
+        (ClientAuthentication::None | ClientAuthentication::Optional(_), None)
+        | (ClientAuthentication::DangerouslyUnverified, None) => return Some(None),
+        (ClientAuthentication::Required(_), None) => return None,
+        // Whoever asks for no certificate is not told of one.
+        (ClientAuthentication::None, Some(_)) => return None,
+        (ClientAuthentication::DangerouslyUnverified, Some(_)) => None,
+        (_, Some(_)) => Some(&config.client_chain),
+    };
+    let Peer { chain, scheme } = peer.as_ref()?;
+    if config.policy.asked.verification {
+        // Who wants to be asked about every chain is asked in a full handshake.
+        return None;
+    }
+    let proof = match policy {
+        Some(policy) => Purpose::Client.verify(chain, policy, cx.now).ok()?,
+        None => VerifiedChain::dangerous_accept_without_verification(chain.clone()),
+    };
+    Some(Some((proof, *scheme)))
+}
+
+/// Whether a full handshake would serve this name.
+fn has_name(config: &ServerOptions, server_name: Option<&str>) -> bool {
+    let Some(name) = server_name.filter(|_| config.refuse_unknown_names) else {
+        return true;
+    };
+    let mut identities = config.identities.iter();
+    identities.any(|identity| identity.has_name(name))
+}
+
+/// Everything is over but the tickets.
+pub(super) struct Issuing {
+    pub(super) config: Arc<ServerOptions>,
+    pub(super) secret: ResumptionSecret,
+    pub(super) outcome: Outcome,
+}
+
+impl Issuing {
+    /// §4.6.1: makes the sessions, and sends the tickets or asks for them.
+    pub(super) fn issue(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let sessions = self.sessions(cx)?;
+        if self.config.policy.asked.tickets {
+            let question = IssueTickets {
+                id: QuestionId::next(),
+                sessions: sessions.clone(),
+            };
+            let paused = IssuingTickets(Box::new((sessions, self)));
+            return Ok(Next::ask(Question::IssueTickets(question), paused));
+        }
+        self.seal(&sessions, cx)
+    }
+
+    fn sessions(&self, cx: &mut Cx<'_>) -> Result<Vec<ServerSession>, Abort> {
+        let information = self.outcome.information();
+        let peer = information.peer_chain.as_ref().zip(information.peer_scheme);
+        let peer = peer.map(|(proof, scheme)| Peer {
+            chain: proof.chain().clone(),
+            scheme,
+        });
+        let mut sessions = Vec::with_capacity(self.config.ticket_count.into());
+        for nonce in 0..self.config.ticket_count {
+            let mut age_add = [0; 4];
+            let random = cx.random.fill(&mut age_add);
+            random.map_err(|_| Abort(Reason::Crypto("random bytes")))?;
+            sessions.push(ServerSession {
+                established: Established {
+                    suite: information.cipher_suite,
+                    psk: self.secret.psk(&[nonce])?,
+                    peer: peer.clone(),
+                },
+                server_name: information.server_name.clone(),
+                age_add: u32::from_be_bytes(age_add),
+                lifetime: self.config.ticket_lifetime,
+                issued_at: cx.now,
+            });
+        }
+        Ok(sessions)
+    }
+
+    fn seal(self, sessions: &[ServerSession], cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let mut tickets = Vec::with_capacity(sessions.len());
+        if let Some(keys) = &self.config.ticket_keys {
+            for session in sessions {
+                match keys.seal(&session.to_bytes(), cx.now, cx.random)? {
+                    Some(ticket) => tickets.push(ticket),
+                    // The client's chain is too long for any ticket.
+                    None => break,
+                }
+            }
+        }
+        Ok(self.send(sessions, &tickets, cx))
+    }
+
+    fn send(self, sessions: &[ServerSession], tickets: &[Vec<u8>], cx: &mut Cx<'_>) -> Next {
+        for (nonce, (session, ticket)) in (0..).zip(sessions.iter().zip(tickets)) {
+            cx.send_after(|out| {
+                let (lifetime, age_add) = (session.lifetime, session.age_add);
+                NewSessionTicket::put(out, lifetime, age_add, &[nonce], ticket, |_| {});
+            });
+        }
+        Next::Connected(self.outcome)
+    }
+}
+
+/// Paused: somebody keeps the sessions.
+pub(crate) struct IssuingTickets(Box<(Vec<ServerSession>, Issuing)>);
+
+impl IssuingTickets {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let (sessions, issuing) = *self.0;
+        let tickets = match answer {
+            AnswerContent::ConfiguredTickets => return issuing.seal(&sessions, cx),
+            AnswerContent::Tickets(tickets) => tickets,
+            _ => return Err(wrong_answer()),
+        };
+        if tickets.len() > sessions.len()
+            || tickets
+                .iter()
+                .any(|ticket| !(1..=MAX_TICKET).contains(&ticket.len()))
+        {
+            return Err(Misuse::new(format!(
+                "{} tickets of 1 to {MAX_TICKET} bytes were asked for; the answer has {}, or a \
+                 longer or empty one",
+                sessions.len(),
+                tickets.len(),
+            ))
+            .into());
+        }
+        Ok(issuing.send(&sessions, &tickets, cx))
+    }
+}
