@@ -393,6 +393,7 @@ pub struct VerifyChain {
     pub(crate) chain: PresentedChain,
     pub(crate) purpose: Purpose,
     pub(crate) policy: Option<ChainPolicy>,
+    pub(crate) resumed: bool,
     pub(crate) now: UnixTime,
 }
 
@@ -429,6 +430,12 @@ impl VerifyChain {
             Purpose::Server(name) => Some(name),
             Purpose::Client => None,
         }
+    }
+
+    /// Whether the peer had shown the chain when the session began that is being resumed: that
+    /// it has the key was proved then.
+    pub fn is_resumption(&self) -> bool {
+        self.resumed
     }
 
     /// The time of the handshake.

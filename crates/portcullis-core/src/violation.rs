@@ -146,6 +146,7 @@ violations! {
         DuplicateKeyShare => ILLEGAL_PARAMETER, "§4.2.8", "the client sent two key shares of one group";
         PskNotLast => ILLEGAL_PARAMETER, "§4.2.11", "the client's pre_shared_key is not its last extension";
         PskWithoutModes => MISSING_EXTENSION, "§4.2.9", "the client sent pre_shared_key without psk_key_exchange_modes";
+        PskOmittedAfterRetry => MISSING_EXTENSION, "§4.1.2", "the client's second hello leaves out a pre-shared key that goes with the selected suite";
         PskBinderCount => ILLEGAL_PARAMETER, "§4.2.11", "the client sent another number of binders than of pre-shared keys";
         BadPskBinder => DECRYPT_ERROR, "§4.2.11.2", "the client's binder does not prove that it has the pre-shared key";
         SecondHelloChanged => ILLEGAL_PARAMETER, "§4.1.2", "the client's second hello differs from the first where it may not";

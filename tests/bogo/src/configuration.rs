@@ -9,9 +9,9 @@ use portcullis_core::x509::{Identity, Roots};
 use portcullis_core::{Handshake, Misuse, NamedGroup, ProtocolVersion, SignatureScheme};
 use rustls_pki_types::{DnsName, ServerName};
 
-use crate::Stop;
 use crate::credential::Credential;
 use crate::options::Options;
+use crate::{Past, Stop};
 
 /// BoringSSL's default groups.
 const GROUPS: &[NamedGroup] = &[
@@ -34,15 +34,31 @@ const VERIFY: &[SignatureScheme] = &[
 pub(crate) const NO_PROTOCOL: &[u8] = b"\x00none of yours";
 
 /// Builds the handshake.
-pub(crate) fn handshake(options: &Options, credentials: &[Credential]) -> Result<Handshake, Stop> {
+pub(crate) fn handshake(
+    options: &Options,
+    credentials: &[Credential],
+    past: &Past,
+) -> Result<Handshake, Stop> {
     if !options.allows(ProtocolVersion::TLS_1_3) && options.allows_any_version() {
         return Err(Stop::unimplemented("a test without TLS 1.3"));
     }
     if options.server {
-        Ok(Handshake::server(server(options, credentials)?))
+        let mut builder = server(options, credentials)?;
+        if !options.no_ticket {
+            // BoringSSL sends two.
+            builder = builder
+                .ticket_keys(past.ticket_keys.clone())
+                .ticket_count(2);
+        }
+        let config = builder.build().map_err(|error| misuse(options, &error))?;
+        Ok(Handshake::server(config))
     } else {
         let name = ServerName::try_from("test").map_err(|_| Stop::failed("the name test"))?;
-        Handshake::client(client(options, credentials)?, name)
+        if past.is_resumed && past.session.is_none() {
+            return Err(Stop::failed("there is no session to offer"));
+        }
+        let sessions = past.session.iter().cloned().collect();
+        Handshake::client_resuming(client(options, credentials)?, name, sessions, past.now)
             .map_err(|error| Stop::failed(error.to_string()))
     }
 }
@@ -190,6 +206,7 @@ fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig,
         .ask_verification(asks_verdict(options))
         .alpn(protocols(&options.advertise_alpn)?)
         .accept_unoffered_alpn(options.allow_unknown_alpn_protos)
+        .session_tickets(true)
         .fallback(options.fallback_scsv)
         .build()
         .map_err(|error| misuse(options, &error))
@@ -236,7 +253,7 @@ pub(crate) fn select_protocol(
 
 /// `-enable-ocsp-stapling` has no meaning here: it is clients that ask for a response, and the core
 /// does not ask clients for one (RFC 8446 §4.4.2.1 lets it).
-fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfig, Stop> {
+fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigBuilder, Stop> {
     let mut builder: ServerConfigBuilder = common!(ServerConfig::builder(), options, credentials);
     if let Some(names) = &options.client_ca_list {
         builder = builder.certificate_authorities(names);
@@ -255,12 +272,11 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfig,
     } else {
         vec![&options.select_alpn]
     };
-    builder
+    Ok(builder
         .cipher_suites(cipher_suites(options)?)
         .client_authentication(authentication)
         .ask_verification(true)
         .alpn(alpn)
-        .retry_for_better_group(true)
-        .build()
-        .map_err(|error| misuse(options, &error))
+        .acknowledge_any_name(options.expect.server_name.is_some())
+        .retry_for_better_group(true))
 }

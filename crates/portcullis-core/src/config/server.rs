@@ -29,6 +29,7 @@ pub(crate) struct ServerOptions {
     pub(crate) retry_for_better_group: bool,
     pub(crate) chacha20_for_mobile: bool,
     pub(crate) refuse_unknown_names: bool,
+    pub(crate) acknowledge_any_name: bool,
     pub(crate) cookie: bool,
     pub(crate) ticket_keys: Option<TicketKeys>,
     pub(crate) ticket_count: u8,
@@ -36,6 +37,14 @@ pub(crate) struct ServerOptions {
 }
 
 impl ServerOptions {
+    /// How a client's chain is verified; `None` if it is not.
+    pub(crate) fn client_policy(&self) -> Option<&ChainPolicy> {
+        match self.client_authentication {
+            ClientAuthentication::DangerouslyUnverified => None,
+            _ => Some(&self.client_chain),
+        }
+    }
+
     /// Whether sessions are resumed at all.
     pub(crate) fn resumes(&self) -> bool {
         self.ticket_keys.is_some() || self.policy.asked.tickets
@@ -79,6 +88,7 @@ impl ServerConfig {
                 retry_for_better_group: false,
                 chacha20_for_mobile: true,
                 refuse_unknown_names: false,
+                acknowledge_any_name: false,
                 cookie: false,
                 ticket_keys: None,
                 ticket_count: 3,
@@ -185,6 +195,13 @@ impl ServerConfigBuilder {
     /// `unrecognized_name`. Default: no, it gets the first identity.
     pub fn refuse_unknown_names(mut self, on: bool) -> Self {
         self.server.refuse_unknown_names = on;
+        self
+    }
+
+    /// Whether a client is told that its server name was used although no identity has it
+    /// (RFC 6066 §3): right for an application that looks at the name itself. Default: no.
+    pub fn acknowledge_any_name(mut self, on: bool) -> Self {
+        self.server.acknowledge_any_name = on;
         self
     }
 

@@ -143,11 +143,10 @@ impl Shares {
         if !self.contains(config, group) {
             return None;
         }
+        let classical = self.classical;
         self.exchanges.into_iter().find(|exchange| {
-            exchange.group() == group
-                || exchange
-                    .classical_share()
-                    .is_some_and(|(other, _)| other == group)
+            let half = exchange.classical_share().filter(|_| classical);
+            exchange.group() == group || half.is_some_and(|(other, _)| other == group)
         })
     }
 }

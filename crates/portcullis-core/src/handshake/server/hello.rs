@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::super::negotiate::{self, Group};
 use super::super::{Cx, Next, State, expect, wrong_answer};
-use super::tls13::{Negotiated, negotiated};
+use super::tls13::{Negotiated, check_omitted, negotiated};
 use crate::client_hello_view::ClientHelloView;
 use crate::config::{ServerConfig, ServerOptions};
 use crate::crypto::hash::Digest;
@@ -324,6 +324,7 @@ impl WaitSecondClientHello {
             _ => return Err(Violation::RetryIgnored.into()),
         }
         check_unchanged(&first, &hello)?;
+        check_omitted(&requested.config, &first, &hello, requested.suite)?;
         let binder_hash = add_hello(&mut requested.transcript, &message)?;
         let Requested {
             config,

@@ -9,8 +9,8 @@ pub(crate) use hello::start;
 
 use self::hello::{ChoosingConfiguration, WaitClientHello, WaitSecondClientHello};
 use self::tls13::{
-    ChoosingIdentity, IssuingTickets, OpeningTickets, Signing, VerifyingChain, WaitCertificate,
-    WaitCertificateVerify, WaitFinished,
+    ChoosingIdentity, IssuingTickets, OpeningTickets, ReverifyingChain, Signing, VerifyingChain,
+    WaitCertificate, WaitCertificateVerify, WaitFinished,
 };
 use super::table::states;
 
@@ -20,7 +20,8 @@ states! {
     WaitClientHello          waits; // ClientHello                             ChoosingConfiguration, WaitSecondClientHello, OpeningTickets, ChoosingIdentity, Signing, WaitCertificate, WaitFinished
     ChoosingConfiguration    pauses; // configuration                          the same but itself
     WaitSecondClientHello    waits; // ClientHello                             OpeningTickets, ChoosingIdentity, Signing, WaitCertificate, WaitFinished
-    OpeningTickets           pauses; // session or none                        ChoosingIdentity, Signing, WaitCertificate, WaitFinished
+    OpeningTickets           pauses; // session or none                        ReverifyingChain, ChoosingIdentity, Signing, WaitCertificate, WaitFinished
+    ReverifyingChain         pauses; // verdict                                WaitFinished
     ChoosingIdentity         pauses; // identity                               Signing, WaitCertificate, WaitFinished
     Signing                  pauses; // signature                              WaitCertificate, WaitFinished
     WaitCertificate          waits; // Certificate                             VerifyingChain, WaitCertificateVerify, WaitFinished

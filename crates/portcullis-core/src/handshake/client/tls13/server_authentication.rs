@@ -56,7 +56,7 @@ pub(super) fn on_certificate(
 
     let config = &keyed.session.config;
     if config.policy.asked.verification {
-        let question = ask(&keyed, &chain, cx);
+        let question = ask(&keyed, &chain, false, cx);
         let paused = VerifyingChain {
             keyed,
             parameters,
@@ -89,7 +89,7 @@ pub(super) fn on_resumption(
     let peer = match resumed.proof {
         Some(proof) => proof,
         None if config.policy.asked.verification => {
-            let question = ask(&keyed, &chain, cx);
+            let question = ask(&keyed, &chain, true, cx);
             let paused = VerifyingChain {
                 keyed,
                 parameters,
@@ -113,13 +113,14 @@ pub(super) fn on_resumption(
 }
 
 /// Whether this chain is to be trusted.
-fn ask(keyed: &Keyed, chain: &PresentedChain, cx: &Cx<'_>) -> Question {
+fn ask(keyed: &Keyed, chain: &PresentedChain, resumed: bool, cx: &Cx<'_>) -> Question {
     let session = &keyed.session;
     Question::VerifyChain(VerifyChain {
         id: QuestionId::next(),
         chain: chain.clone(),
         purpose: Purpose::Server(session.name.clone()),
         policy: session.config.chain_policy().cloned(),
+        resumed,
         now: cx.now,
     })
 }

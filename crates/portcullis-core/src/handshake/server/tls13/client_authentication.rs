@@ -47,16 +47,14 @@ impl WaitCertificate {
                 .into()),
             };
         };
-        let policy = match authentication {
-            ClientAuthentication::DangerouslyUnverified => None,
-            _ => Some(&keyed.config.client_chain),
-        };
+        let policy = keyed.config.client_policy();
         if keyed.config.policy.asked.verification {
             let question = VerifyChain {
                 id: QuestionId::next(),
                 chain: chain.clone(),
                 purpose: Purpose::Client,
                 policy: policy.cloned(),
+                resumed: false,
                 now: cx.now,
             };
             return Ok(Next::ask(

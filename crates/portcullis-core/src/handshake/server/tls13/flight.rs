@@ -75,9 +75,11 @@ pub(super) fn send_flight(
     let acknowledged = server_name
         .as_deref()
         .is_some_and(|name| match &authentication {
-            Authentication::Certificate(identity, _) => identity.has_name(name),
-            // The session was made for this name.
-            Authentication::Resumed(_) => true,
+            Authentication::Certificate(identity, _) => {
+                negotiated.config.acknowledge_any_name || identity.has_name(name)
+            }
+            // RFC 6066 §3: not when a session is resumed.
+            Authentication::Resumed(_) => false,
         });
     let sizes = RecordSizes::choose(&negotiated.config, &hello)?;
     let [server_random] = cx.random_bytes()?;

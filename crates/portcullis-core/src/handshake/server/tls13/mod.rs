@@ -3,7 +3,7 @@
 //! RFC 8446 §4.3, §4.4; states named as in Appendix A.2.
 //!
 //! ```text
-//! negotiated -> [OpeningTickets] => ServerHello .. Finished, resumed -> WaitFinished
+//! negotiated -> [OpeningTickets] => [ReverifyingChain] => ServerHello .. Finished, resumed -> WaitFinished
 //! negotiated -> [ChoosingIdentity] => ServerHello .. Certificate -> [Signing] => CertificateVerify, Finished
 //!   -> WaitCertificate -Certificate-> [VerifyingChain] => WaitCertificateVerify -CertificateVerify-> WaitFinished
 //!   -> WaitFinished -Finished-> [IssuingTickets] => NewSessionTicket .., connected
@@ -19,8 +19,8 @@ pub(crate) use client_authentication::{VerifyingChain, WaitCertificate, WaitCert
 pub(crate) use finished::WaitFinished;
 pub(crate) use flight::Signing;
 pub(crate) use identity::ChoosingIdentity;
-pub(super) use resumption::negotiated;
-pub(crate) use resumption::{IssuingTickets, OpeningTickets};
+pub(crate) use resumption::{IssuingTickets, OpeningTickets, ReverifyingChain};
+pub(super) use resumption::{check_omitted, negotiated};
 
 use std::sync::Arc;
 

@@ -4,6 +4,9 @@
 
 use std::sync::Arc;
 
+use rustls_pki_types::UnixTime;
+
+use super::super::super::client::proving;
 use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::super::hello::find;
 use super::Negotiated;
@@ -14,11 +17,14 @@ use crate::crypto::hash::Digest;
 use crate::error::{Abort, Reason};
 use crate::handshake::Outcome;
 use crate::key_schedule::{EarlySecret, ResumptionSecret};
-use crate::question::{AnswerContent, IssueTickets, OpenTickets, Purpose, Question, QuestionId};
+use crate::question::{
+    AnswerContent, IssueTickets, OpenTickets, Purpose, Question, QuestionId, VerifyChain,
+};
 use crate::session::{Established, MAX_TICKET, Peer, ServerSession};
+use crate::suite::CipherSuite;
 use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
-use crate::wire::{ClientHello, NewSessionTicket};
-use crate::x509::VerifiedChain;
+use crate::wire::{ClientHello, ExtensionType, NewSessionTicket};
+use crate::x509::{PresentedChain, VerifiedChain};
 use crate::{Misuse, SignatureScheme, Violation};
 
 /// How many of the offered tickets are looked at: opening one costs as much as a record.
@@ -91,6 +97,27 @@ fn open_configured(
     Ok(None)
 }
 
+/// §4.1.2: the second hello may leave out a pre-shared key that does not go with the suite, and
+/// no other. What a ticket stands for is known here only if it was sealed with configured keys.
+pub(in super::super) fn check_omitted(
+    config: &ServerOptions,
+    first: &ClientHello<'_>,
+    second: &ClientHello<'_>,
+    suite: CipherSuite,
+) -> Result<(), Abort> {
+    let has_psk =
+        |hello: &ClientHello<'_>| hello.extensions.contains(ExtensionType::PRE_SHARED_KEY);
+    if !has_psk(first) || has_psk(second) || !may_resume(config, first)? {
+        return Ok(());
+    }
+    let omitted = open_configured(config, first)?;
+    let goes = |session: &ServerSession| suite.handshake_hash() == Ok(session.established.hash());
+    match omitted {
+        Some((_, session)) if goes(&session) => Err(Violation::PskOmittedAfterRetry.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Paused: somebody looks for the session.
 pub(crate) struct OpeningTickets(Box<Negotiated>);
 
@@ -112,6 +139,15 @@ impl OpeningTickets {
     }
 }
 
+/// A session whose key the client has proved to have.
+struct Bound {
+    index: u16,
+    early: EarlySecret,
+    server_name: Option<String>,
+    /// With what the client had signed.
+    scheme: Option<SignatureScheme>,
+}
+
 fn resume_or_choose(
     negotiated: Negotiated,
     session: Option<(usize, Box<ServerSession>)>,
@@ -122,18 +158,79 @@ fn resume_or_choose(
     };
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let server_name = host_name_of(&hello)?;
-    let Some(peer) = acceptable(&negotiated, server_name.as_deref(), &session, cx) else {
+    // Who has turned the suite of the session off since is not taken back to those days.
+    let suite_offered = hello.cipher_suites.contains(session.established.suite);
+    if !suite_offered || !fits(&negotiated, server_name.as_deref(), &session, cx.now) {
         return choose_identity(negotiated, cx);
-    };
-    let early = EarlySecret::with_psk(&session.established.psk);
+    }
+    let Established { psk, peer, .. } = session.established;
+    let early = EarlySecret::with_psk(&psk);
     check_binder(&hello, index, &early, negotiated.binder_hash.as_ref())?;
-    let resumption = Resumption {
+    let bound = Bound {
         index: u16::try_from(index).map_err(|_| unknown_ticket())?,
         early,
-        peer,
+        server_name,
+        scheme: peer.as_ref().map(|peer| peer.scheme),
+    };
+    let Some(Peer { chain, .. }) = peer else {
+        return resume(negotiated, bound, None, cx);
+    };
+    let config = &negotiated.config;
+    let policy = config.client_policy();
+    if config.policy.asked.verification {
+        let question = VerifyChain {
+            id: QuestionId::next(),
+            chain: chain.clone(),
+            purpose: Purpose::Client,
+            policy: policy.cloned(),
+            resumed: true,
+            now: cx.now,
+        };
+        let paused = ReverifyingChain(Box::new((negotiated, bound, chain)));
+        return Ok(Next::ask(Question::VerifyChain(question), paused));
+    }
+    let proof = match policy {
+        Some(policy) => Purpose::Client.verify(&chain, policy, cx.now),
+        None => Ok(VerifiedChain::dangerous_accept_without_verification(chain)),
+    };
+    match proof {
+        Ok(proof) => resume(negotiated, bound, Some(proof), cx),
+        // A full handshake will say what is wrong, or see another chain.
+        Err(_) => choose_identity(negotiated, cx),
+    }
+}
+
+/// Paused: somebody judges the chain that the client had shown when the session began.
+pub(crate) struct ReverifyingChain(Box<(Negotiated, Bound, PresentedChain)>);
+
+impl ReverifyingChain {
+    pub(in super::super) fn on_answer(
+        self,
+        answer: AnswerContent,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let AnswerContent::Chain(verdict) = answer else {
+            return Err(wrong_answer());
+        };
+        let (negotiated, bound, chain) = *self.0;
+        let proof = proving(verdict?, &chain)?;
+        resume(negotiated, bound, Some(proof), cx)
+    }
+}
+
+fn resume(
+    negotiated: Negotiated,
+    bound: Bound,
+    proof: Option<VerifiedChain>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let resumption = Resumption {
+        index: bound.index,
+        early: bound.early,
+        peer: proof.zip(bound.scheme),
     };
     let authentication = Authentication::Resumed(Box::new(resumption));
-    send_flight(negotiated, server_name, authentication, cx)
+    send_flight(negotiated, bound.server_name, authentication, cx)
 }
 
 /// §4.2.11.2: the client has the key that its ticket stands for.
@@ -158,48 +255,26 @@ fn unknown_ticket() -> Abort {
     Misuse::new("the answer names a ticket that the client has not offered").into()
 }
 
-/// Whether the session fits what this handshake has chosen and demands; gives the client that
-/// it was with. §4.2.11: the hash must be that of the suite; §4.6.1, B.3: nothing may be had
-/// by resuming that a full handshake would have refused, so the server name is the same, and a
-/// client's chain is verified again.
-#[allow(
-    clippy::option_option,
-    reason = "no session, or one without a certificate"
-)]
-fn acceptable(
+/// Whether the session fits what this handshake has chosen and demands. §4.2.11: the hash must
+/// be that of the suite; §4.6.1, B.3: nothing may be had by resuming that a full handshake
+/// would have refused, so the server name is the same, and a client's chain is verified again.
+fn fits(
     negotiated: &Negotiated,
     server_name: Option<&str>,
     session: &ServerSession,
-    cx: &Cx<'_>,
-) -> Option<Option<(VerifiedChain, SignatureScheme)>> {
+    now: UnixTime,
+) -> bool {
     let Negotiated { config, suite, .. } = negotiated;
-    let Established { peer, .. } = &session.established;
-    if session.is_expired(cx.now)
-        || suite.handshake_hash() != Ok(session.established.hash())
-        || session.server_name.as_deref() != server_name
-        || !has_name(config, server_name)
-    {
-        return None;
-    }
-    let policy = match (&config.client_authentication, peer) {
-        (ClientAuthentication::None | ClientAuthentication::Optional(_), None)
-        | (ClientAuthentication::DangerouslyUnverified, None) => return Some(None),
-        (ClientAuthentication::Required(_), None) => return None,
+    let client_fits = match (&session.established.peer, &config.client_authentication) {
+        (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
         // Whoever asks for no certificate is not told of one.
-        (ClientAuthentication::None, Some(_)) => return None,
-        (ClientAuthentication::DangerouslyUnverified, Some(_)) => None,
-        (_, Some(_)) => Some(&config.client_chain),
+        (Some(_), authentication) => authentication.is_requested(),
     };
-    let Peer { chain, scheme } = peer.as_ref()?;
-    if config.policy.asked.verification {
-        // Who wants to be asked about every chain is asked in a full handshake.
-        return None;
-    }
-    let proof = match policy {
-        Some(policy) => Purpose::Client.verify(chain, policy, cx.now).ok()?,
-        None => VerifiedChain::dangerous_accept_without_verification(chain.clone()),
-    };
-    Some(Some((proof, *scheme)))
+    client_fits
+        && !session.is_expired(now)
+        && suite.handshake_hash() == Ok(session.established.hash())
+        && session.server_name.as_deref() == server_name
+        && has_name(config, server_name)
 }
 
 /// Whether a full handshake would serve this name.
