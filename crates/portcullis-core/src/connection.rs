@@ -14,7 +14,7 @@ use crate::question::{Answer, Question, QuestionId};
 use crate::record::{Incoming, Message, Outgoing, Reader, Role, Writer};
 use crate::session::ClientSession;
 use crate::step::{Event, Step};
-use crate::{AlertDescription, AlertLevel};
+use crate::{AlertDescription, AlertLevel, Direction, Violation};
 
 /// A TLS handshake under way, for either role.
 ///
@@ -32,6 +32,7 @@ pub struct Handshake {
     error: Option<Error>,
     now: UnixTime,
     observe: bool,
+    alerts: Vec<(Violation, AlertDescription)>,
     #[cfg(test)]
     tamper: Option<crate::handshake::tests::Tamper>,
 }
@@ -139,6 +140,7 @@ impl Handshake {
             error: None,
             now: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
             observe: policy.observe_messages,
+            alerts: policy.alerts.clone(),
             #[cfg(test)]
             tamper: None,
         }
@@ -152,6 +154,7 @@ impl Handshake {
             events: &mut self.events,
             now: self.now,
             observe: &mut self.observe,
+            alerts: &mut self.alerts,
             #[cfg(test)]
             tamper: &mut self.tamper,
         }
@@ -298,7 +301,7 @@ impl Handshake {
                 };
                 if self.observe {
                     self.events.push_back(Event::Message {
-                        direction: crate::Direction::Received,
+                        direction: Direction::Received,
                         typ: message.typ(),
                         length: message.raw().len(),
                     });
@@ -311,7 +314,7 @@ impl Handshake {
             }
             Message::Alert { level, description } => self.on_alert(level, description)?,
             Message::ApplicationData => {
-                return Err(crate::Violation::ApplicationDataTooEarly.into());
+                return Err(Violation::ApplicationDataTooEarly.into());
             }
         }
         Ok(true)
@@ -359,14 +362,30 @@ impl Handshake {
 
     #[cold]
     fn fail_at(&mut self, abort: Abort, stage: Stage) {
-        if let Some(alert) = abort.alert() {
+        let error = match self.alert_instead(&abort.0) {
+            Some(alert) => Error::new(stage, Some((Direction::Sent, alert)), abort.0),
+            None => abort.into_error(stage),
+        };
+        if let Some((Direction::Sent, alert)) = error.alert() {
             // A failure here leaves the peer without its alert; the error stays the first one.
             let _ = self.outgoing.alert(alert);
         }
         self.state = None;
         self.question = None;
         self.waiting_for = None;
-        self.error = Some(abort.into_error(stage));
+        self.error = Some(error);
+    }
+}
+
+impl Handshake {
+    /// What the configuration has the peer told in the place of the RFC's alert.
+    fn alert_instead(&self, reason: &Reason) -> Option<AlertDescription> {
+        let Reason::Violation(violation) = reason else {
+            return None;
+        };
+        let mut alerts = self.alerts.iter();
+        let found = alerts.find(|(replaced, _)| replaced == violation);
+        found.map(|(_, alert)| *alert)
     }
 }
 

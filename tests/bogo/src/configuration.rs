@@ -1,12 +1,14 @@
 //! From the runner's flags to the core's configuration, with BoringSSL's defaults.
 
 use portcullis_core::config::{
-    ClientAuthentication, ClientConfig, ClientConfigBuilder, KeyShares, ServerConfig,
-    ServerConfigBuilder, ServerNameIndication,
+    AcknowledgeServerName, ClientAuthentication, ClientConfig, ClientConfigBuilder, KeyShares,
+    ServerConfig, ServerConfigBuilder, ServerNameIndication,
 };
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::x509::{Identity, Roots};
-use portcullis_core::{Handshake, Misuse, NamedGroup, ProtocolVersion, SignatureScheme};
+use portcullis_core::{
+    AlertDescription, Handshake, Misuse, NamedGroup, ProtocolVersion, SignatureScheme, Violation,
+};
 use rustls_pki_types::{DnsName, ServerName};
 
 use crate::credential::Credential;
@@ -182,9 +184,6 @@ fn cipher_suites(options: &Options) -> Result<Vec<CipherSuite>, Stop> {
 }
 
 fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig, Stop> {
-    if options.enable_ocsp_stapling {
-        return Err(Stop::unimplemented("-enable-ocsp-stapling of a client"));
-    }
     // The verdict comes from the shim, as from the callback of BoringSSL's.
     let builder = ClientConfig::dangerous_builder_without_verification();
     let builder: ClientConfigBuilder = common!(builder, options, credentials);
@@ -207,6 +206,12 @@ fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig,
         .alpn(protocols(&options.advertise_alpn)?)
         .accept_unoffered_alpn(options.allow_unknown_alpn_protos)
         .session_tickets(true)
+        .request_ocsp_response(options.enable_ocsp_stapling)
+        // RFC 8446 §4.3.1 wants illegal_parameter; BoringSSL has one word for all extensions.
+        .alert_instead(
+            Violation::ExtensionMisplaced,
+            AlertDescription::UNSUPPORTED_EXTENSION,
+        )
         .fallback(options.fallback_scsv)
         .build()
         .map_err(|error| misuse(options, &error))
@@ -251,8 +256,8 @@ pub(crate) fn select_protocol(
     config.to_builder().alpn([protocol]).build()
 }
 
-/// `-enable-ocsp-stapling` has no meaning here: it is clients that ask for a response, and the core
-/// does not ask clients for one (RFC 8446 §4.4.2.1 lets it).
+/// `-enable-ocsp-stapling` has no meaning here: the core does not ask clients for a response (RFC
+/// 8446 §4.4.2.1 lets it).
 fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigBuilder, Stop> {
     let mut builder: ServerConfigBuilder = common!(ServerConfig::builder(), options, credentials);
     if let Some(names) = &options.client_ca_list {
@@ -264,6 +269,11 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigB
         ClientAuthentication::Required(Roots::empty())
     } else {
         ClientAuthentication::None
+    };
+    let acknowledge = match (options.no_server_name_ack, &options.expect.server_name) {
+        (true, _) => AcknowledgeServerName::Never,
+        (false, Some(_)) => AcknowledgeServerName::Any,
+        (false, None) => AcknowledgeServerName::Known,
     };
     let alpn: Vec<&[u8]> = if options.reject_alpn {
         vec![NO_PROTOCOL]
@@ -277,6 +287,6 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigB
         .client_authentication(authentication)
         .ask_verification(true)
         .alpn(alpn)
-        .acknowledge_any_name(options.expect.server_name.is_some())
+        .acknowledge_server_name(acknowledge)
         .retry_for_better_group(true))
 }

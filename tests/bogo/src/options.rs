@@ -36,6 +36,10 @@ const NO_EFFECT: &[(&str, &str)] = &[
         "install-ddos-callback",
         "a hello that is not refused goes on",
     ),
+    (
+        "expect-no-session-id",
+        "sessions of TLS 1.3 have no id (RFC 8446 §4.1.2)",
+    ),
     ("partial-write", "sealing is partial by its signature"),
     (
         "expect-extended-master-secret",
@@ -78,6 +82,7 @@ pub(crate) struct Options {
     pub(crate) resumption_delay: u64,
     /// Of a server; tickets of a client's are another thing in TLS 1.2.
     pub(crate) no_ticket: bool,
+    pub(crate) no_server_name_ack: bool,
     pub(crate) reverify_on_resume: bool,
     min_version: Option<ProtocolVersion>,
     max_version: Option<ProtocolVersion>,
@@ -281,6 +286,7 @@ impl Options {
             "write-different-record-sizes" => &mut body.write_different_record_sizes,
             "read-with-unfinished-write" => &mut body.read_with_unfinished_write,
             "use-exporter-between-reads" => &mut body.use_exporter_between_reads,
+            "no-server-name-ack" => &mut self.no_server_name_ack,
             "no-ticket" => &mut self.no_ticket,
             "reverify-on-resume" => &mut self.reverify_on_resume,
             "expect-session-miss" => &mut expect.session_miss,
@@ -336,6 +342,7 @@ impl Options {
                     | "expect-peer-cert-file"
                     | "expect-selected-credential"
                     | "expect-client-ca-list"
+                    | "expect-early-data-reason"
             )
     }
 
@@ -427,6 +434,11 @@ impl Options {
             "expect-peer-cert-file" => self.expect.peer_cert_file = Some(value.into()),
             "expect-selected-credential" => {
                 self.expect.selected_credential = Some(number(name, value)?);
+            }
+            // No early data is sent, nor accepted.
+            "expect-early-data-reason" if value == "disabled" => {}
+            "expect-early-data-reason" => {
+                return Err(Stop::unimplemented(format!("-{name} {value}")));
             }
             "expect-client-ca-list" => self.expect.client_ca_list = Some(value.into()),
             _ => {}

@@ -8,11 +8,13 @@ use super::policy::{
     KeyShares, MaxFragmentLength, PaddingPolicy, Policy, check_authorities, common_options,
     distinct,
 };
+use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
+use crate::violation::Violation;
 use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
 /// A client's configuration. Cheap to clone.
@@ -31,6 +33,7 @@ pub(crate) struct ClientOptions {
     pub(crate) fallback: bool,
     pub(crate) accept_unoffered_alpn: bool,
     pub(crate) session_tickets: bool,
+    pub(crate) request_ocsp_response: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -123,6 +126,7 @@ impl ClientConfigBuilder {
                 fallback: false,
                 accept_unoffered_alpn: false,
                 session_tickets: false,
+                request_ocsp_response: false,
             },
         }
     }
@@ -181,6 +185,14 @@ impl ClientConfigBuilder {
     /// ([`Handshake::client_resuming`](crate::Handshake::client_resuming)). Default: no.
     pub fn session_tickets(mut self, on: bool) -> Self {
         self.client.session_tickets = on;
+        self
+    }
+
+    /// Asks the server for OCSP responses with its chain (D8; RFC 6066 §8, RFC 8446 §4.4.2.1).
+    /// They are not looked at here: with `ask_verification` they are in the
+    /// [`chain`](crate::question::VerifyChain::chain) that is to be verified. Default: no.
+    pub fn request_ocsp_response(mut self, on: bool) -> Self {
+        self.client.request_ocsp_response = on;
         self
     }
 

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::policy::{PaddingPolicy, Policy, check_authorities, common_options};
+use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::session::{MAX_TICKET_LIFETIME, TicketKeys};
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
+use crate::violation::Violation;
 use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
 /// A server's configuration. Cheap to clone.
@@ -29,7 +31,7 @@ pub(crate) struct ServerOptions {
     pub(crate) retry_for_better_group: bool,
     pub(crate) chacha20_for_mobile: bool,
     pub(crate) refuse_unknown_names: bool,
-    pub(crate) acknowledge_any_name: bool,
+    pub(crate) acknowledge_server_name: AcknowledgeServerName,
     pub(crate) cookie: bool,
     pub(crate) ticket_keys: Option<TicketKeys>,
     pub(crate) ticket_count: u8,
@@ -65,6 +67,19 @@ pub enum ClientAuthentication {
     DangerouslyUnverified,
 }
 
+/// When a server acknowledges the client's server name (RFC 6066 §3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcknowledgeServerName {
+    /// When the identity that it shows has the name.
+    #[default]
+    Known,
+    /// Whatever the name: for an application that looks at it itself.
+    Any,
+    /// Never.
+    Never,
+}
+
 impl ClientAuthentication {
     pub(crate) fn is_requested(&self) -> bool {
         !matches!(self, Self::None)
@@ -88,7 +103,7 @@ impl ServerConfig {
                 retry_for_better_group: false,
                 chacha20_for_mobile: true,
                 refuse_unknown_names: false,
-                acknowledge_any_name: false,
+                acknowledge_server_name: AcknowledgeServerName::Known,
                 cookie: false,
                 ticket_keys: None,
                 ticket_count: 3,
@@ -198,10 +213,10 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// Whether a client is told that its server name was used although no identity has it
-    /// (RFC 6066 §3): right for an application that looks at the name itself. Default: no.
-    pub fn acknowledge_any_name(mut self, on: bool) -> Self {
-        self.server.acknowledge_any_name = on;
+    /// When a client is told that its server name was used (RFC 6066 §3). Default:
+    /// [`AcknowledgeServerName::Known`].
+    pub fn acknowledge_server_name(mut self, when: AcknowledgeServerName) -> Self {
+        self.server.acknowledge_server_name = when;
         self
     }
 

@@ -33,7 +33,7 @@ use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing};
 use crate::session::Resumable;
 use crate::step::{Event, KeyLogLine};
 use crate::wire::{HandshakeMessage, HandshakeType};
-use crate::{Direction, Misuse, Violation};
+use crate::{AlertDescription, Direction, Misuse, Violation};
 
 /// The state of either role.
 pub(crate) enum State {
@@ -152,6 +152,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) events: &'a mut VecDeque<Event>,
     pub(crate) now: UnixTime,
     pub(crate) observe: &'a mut bool,
+    pub(crate) alerts: &'a mut Vec<(Violation, AlertDescription)>,
     #[cfg(test)]
     pub(crate) tamper: &'a mut Option<tests::Tamper>,
 }

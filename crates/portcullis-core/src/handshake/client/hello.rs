@@ -31,7 +31,7 @@ use crate::wire::extension::{
     Alpn, CertificateAuthorities, Cookie, KeyShareClientHello, KeyShareEntry,
     KeyShareHelloRetryRequest, KeyShareServerHello, MaxFragmentLength, RecordSizeLimit,
     SelectedIdentity, SelectedVersion, ServerName as ServerNameExtension, SignatureAlgorithms,
-    SignatureAlgorithmsCert, SupportedGroups, SupportedVersions,
+    SignatureAlgorithmsCert, StatusRequest, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{ClientHello, CompressionMethod, HandshakeMessage, ServerHello};
 use crate::{NamedGroup, Violation};
@@ -192,6 +192,9 @@ impl Session {
             }
             if let Some(length) = config.max_fragment_length {
                 MaxFragmentLength::put(out, length.into());
+            }
+            if config.request_ocsp_response {
+                StatusRequest::put(out);
             }
             SupportedGroups::put(out, &policy.groups);
             SignatureAlgorithms::put(out, &policy.schemes);

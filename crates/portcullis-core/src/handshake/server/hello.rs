@@ -84,6 +84,7 @@ impl ChoosingConfiguration {
             AnswerContent::KeepConfiguration => self.config,
             AnswerContent::Configuration(ServerConfig(config)) => {
                 *cx.observe = config.policy.observe_messages;
+                cx.alerts.clone_from(&config.policy.alerts);
                 cx.incoming
                     .set_max_handshake_size(config.policy.max_handshake_size);
                 cx.incoming

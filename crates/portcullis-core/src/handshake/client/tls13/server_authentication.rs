@@ -10,12 +10,13 @@ use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::super::resumption::{Resumed, verify};
 use super::Keyed;
 use super::finished::WaitFinished;
-use super::server_parameters::Parameters;
+use super::server_parameters::{Parameters, find};
 use crate::crypto::{is_known_key, scheme_fits_key, verify_tls13};
 use crate::error::Abort;
 use crate::question::{AnswerContent, Purpose, Question, QuestionId, VerifyChain, Wanted};
 use crate::record::HandshakeBytes;
 use crate::session::Peer;
+use crate::wire::extension::CertificateStatus;
 use crate::wire::{Certificate, CertificateVerify, ExtensionType};
 use crate::x509::{PresentedChain, VerifiedChain, check_key_usage, check_length};
 use crate::{Misuse, SignatureScheme, Violation};
@@ -138,8 +139,14 @@ pub(in super::super::super) fn presented_chain(
     if certificate.certificate_list.is_empty() {
         return Ok(None);
     }
-    let entries = certificate.certificate_list.iter();
-    let entries = entries.map(|entry| (CertificateDer::from(entry.cert_data.to_vec()), None));
+    let mut entries = Vec::with_capacity(certificate.certificate_list.iter().count());
+    for entry in certificate.certificate_list {
+        let status = find::<CertificateStatus<'_>>(&entry.extensions)?;
+        entries.push((
+            CertificateDer::from(entry.cert_data.to_vec()),
+            status.map(|status| status.ocsp_response.into()),
+        ));
+    }
     Ok(Some(PresentedChain::from_entries(entries)?))
 }
 

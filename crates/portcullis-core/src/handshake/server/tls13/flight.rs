@@ -13,7 +13,7 @@ use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::finished::WaitFinished;
 use super::resumption::{Resumption, may_resume};
-use crate::config::ServerOptions;
+use crate::config::{AcknowledgeServerName, ServerOptions};
 use crate::crypto::key_exchange;
 use crate::error::Abort;
 use crate::key_schedule::{
@@ -72,12 +72,15 @@ pub(super) fn send_flight(
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let alpn = choose_protocol(&negotiated.config, &hello)?;
+    let when = negotiated.config.acknowledge_server_name;
     let acknowledged = server_name
         .as_deref()
         .is_some_and(|name| match &authentication {
-            Authentication::Certificate(identity, _) => {
-                negotiated.config.acknowledge_any_name || identity.has_name(name)
-            }
+            Authentication::Certificate(identity, _) => match when {
+                AcknowledgeServerName::Known => identity.has_name(name),
+                AcknowledgeServerName::Any => true,
+                AcknowledgeServerName::Never => false,
+            },
             // RFC 6066 §3: not when a session is resumed.
             Authentication::Resumed(_) => false,
         });
