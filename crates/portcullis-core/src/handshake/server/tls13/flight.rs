@@ -76,8 +76,7 @@ pub(super) fn send_flight(
         .as_deref()
         .is_some_and(|name| match &authentication {
             Authentication::Certificate(identity, _) => identity.has_name(name),
-            // The session was made for this name.
-            Authentication::Resumed(_) => true,
+            Authentication::Resumed(resumption) => resumption.named,
         });
     let sizes = RecordSizes::choose(&negotiated.config, &hello)?;
     let [server_random] = cx.random_bytes()?;

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use rustls_pki_types::UnixTime;
+
 use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::super::hello::find;
 use super::Negotiated;
@@ -15,7 +17,7 @@ use crate::error::{Abort, Reason};
 use crate::handshake::Outcome;
 use crate::key_schedule::{EarlySecret, ResumptionSecret};
 use crate::question::{AnswerContent, IssueTickets, OpenTickets, Purpose, Question, QuestionId};
-use crate::session::{Established, MAX_TICKET, Peer, ServerSession};
+use crate::session::{Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, ServerSession, age};
 use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
 use crate::wire::{ClientHello, NewSessionTicket};
 use crate::x509::VerifiedChain;
@@ -30,6 +32,10 @@ pub(super) struct Resumption {
     pub(super) early: EarlySecret,
     /// The client, and what it had signed with, if it had shown a certificate.
     pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
+    /// When the handshake was that resumed none.
+    pub(super) authenticated_at: UnixTime,
+    /// Whether the certificate shown there has the name that the client asks for.
+    pub(super) named: bool,
 }
 
 /// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
@@ -49,7 +55,7 @@ pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> R
         let paused = OpeningTickets(Box::new(negotiated));
         return Ok(Next::ask(Question::OpenTickets(question), paused));
     }
-    let session = open_configured(config, &hello)?;
+    let session = open_configured(config, &hello, cx)?;
     resume_or_choose(negotiated, session, cx)
 }
 
@@ -78,12 +84,13 @@ fn tickets<'a>(hello: &ClientHello<'a>) -> Result<impl Iterator<Item = &'a [u8]>
 fn open_configured(
     config: &ServerOptions,
     hello: &ClientHello<'_>,
+    cx: &Cx<'_>,
 ) -> Result<Option<(usize, Box<ServerSession>)>, Abort> {
     let Some(keys) = &config.ticket_keys else {
         return Ok(None);
     };
     for (index, ticket) in tickets(hello)?.enumerate() {
-        let session = keys.open(ticket);
+        let session = keys.open(ticket, cx.now);
         if let Some(Ok(session)) = session.map(|bytes| ServerSession::from_bytes(&bytes)) {
             return Ok(Some((index, Box::new(session))));
         }
@@ -103,7 +110,7 @@ impl OpeningTickets {
         let negotiated = *self.0;
         let session = match answer {
             AnswerContent::ConfiguredTickets => {
-                open_configured(&negotiated.config, &expect(&negotiated.hello)?)?
+                open_configured(&negotiated.config, &expect(&negotiated.hello)?, cx)?
             }
             AnswerContent::Session(session) => session,
             _ => return Err(wrong_answer()),
@@ -122,15 +129,21 @@ fn resume_or_choose(
     };
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let server_name = host_name_of(&hello)?;
-    let Some(peer) = acceptable(&negotiated, server_name.as_deref(), &session, cx) else {
+    if !fits(&negotiated, server_name.as_deref(), &session, cx) {
+        return choose_identity(negotiated, cx);
+    }
+    let early = EarlySecret::with_psk(&session.established.psk);
+    // Before the client's chain: whoever has seen a ticket can send it, and verifying is work.
+    check_binder(&hello, index, &early, negotiated.binder_hash.as_ref())?;
+    let Some(peer) = accepted_peer(&negotiated.config, session.established.peer, cx) else {
         return choose_identity(negotiated, cx);
     };
-    let early = EarlySecret::with_psk(&session.established.psk);
-    check_binder(&hello, index, &early, negotiated.binder_hash.as_ref())?;
     let resumption = Resumption {
         index: u16::try_from(index).map_err(|_| unknown_ticket())?,
         early,
         peer,
+        authenticated_at: session.established.authenticated_at,
+        named: session.named,
     };
     let authentication = Authentication::Resumed(Box::new(resumption));
     send_flight(negotiated, server_name, authentication, cx)
@@ -158,63 +171,78 @@ fn unknown_ticket() -> Abort {
     Misuse::new("the answer names a ticket that the client has not offered").into()
 }
 
-/// Whether the session fits what this handshake has chosen and demands; gives the client that
-/// it was with. §4.2.11: the hash must be that of the suite; §4.6.1, B.3: nothing may be had
-/// by resuming that a full handshake would have refused, so the server name is the same, and a
-/// client's chain is verified again.
-#[allow(
-    clippy::option_option,
-    reason = "no session, or one without a certificate"
-)]
-fn acceptable(
+/// Whether the session fits what this handshake has chosen and demands. §4.2.11: the hash must
+/// be that of the suite; §4.6.1: nothing may be had by resuming that a full handshake would
+/// have refused, so the server name is the same and served here, and a client's chain is
+/// verified again.
+fn fits(
     negotiated: &Negotiated,
     server_name: Option<&str>,
     session: &ServerSession,
     cx: &Cx<'_>,
-) -> Option<Option<(VerifiedChain, SignatureScheme)>> {
+) -> bool {
     let Negotiated { config, suite, .. } = negotiated;
-    let Established { peer, .. } = &session.established;
-    if session.is_expired(cx.now)
-        || suite.handshake_hash() != Ok(session.established.hash())
-        || session.server_name.as_deref() != server_name
-        || !has_name(config, server_name)
-    {
-        return None;
-    }
-    let policy = match (&config.client_authentication, peer) {
-        (ClientAuthentication::None | ClientAuthentication::Optional(_), None)
-        | (ClientAuthentication::DangerouslyUnverified, None) => return Some(None),
-        (ClientAuthentication::Required(_), None) => return None,
+    let peer = session.established.peer.as_ref();
+    let client = match (&config.client_authentication, peer) {
+        (ClientAuthentication::Required(_), None) => false,
+        (_, None) => true,
         // Whoever asks for no certificate is not told of one.
-        (ClientAuthentication::None, Some(_)) => return None,
-        (ClientAuthentication::DangerouslyUnverified, Some(_)) => None,
-        (_, Some(_)) => Some(&config.client_chain),
-    };
-    let Peer { chain, scheme } = peer.as_ref()?;
-    if config.policy.asked.verification {
+        (ClientAuthentication::None, Some(_)) => false,
         // Who wants to be asked about every chain is asked in a full handshake.
-        return None;
-    }
-    let proof = match policy {
-        Some(policy) => Purpose::Client.verify(chain, policy, cx.now).ok()?,
-        None => VerifiedChain::dangerous_accept_without_verification(chain.clone()),
+        (_, Some(peer)) => {
+            !config.policy.asked.verification && config.policy.schemes.contains(&peer.scheme)
+        }
     };
-    Some(Some((proof, *scheme)))
+    client
+        && !session.is_expired(cx.now)
+        && suite.handshake_hash() == Ok(session.established.hash())
+        && session.server_name.as_deref() == server_name
+        && serves(config, server_name, session.named)
 }
 
-/// Whether a full handshake would serve this name.
-fn has_name(config: &ServerOptions, server_name: Option<&str>) -> bool {
-    let Some(name) = server_name.filter(|_| config.refuse_unknown_names) else {
+/// Whether a full handshake would serve this name, and if the first one had `named` it, with a
+/// certificate for it: else a client could be led from the server it means to another one with
+/// the same ticket keys, and would not see that from a certificate.
+fn serves(config: &ServerOptions, server_name: Option<&str>, named: bool) -> bool {
+    let must = config.refuse_unknown_names || (named && !config.policy.asked.identity);
+    let Some(name) = server_name.filter(|_| must) else {
         return true;
     };
     let mut identities = config.identities.iter();
     identities.any(|identity| identity.has_name(name))
 }
 
+/// The client that the session was with, if it is still accepted.
+#[allow(
+    clippy::option_option,
+    reason = "a client that is not accepted, or one without a certificate"
+)]
+fn accepted_peer(
+    config: &ServerOptions,
+    peer: Option<Peer>,
+    cx: &Cx<'_>,
+) -> Option<Option<(VerifiedChain, SignatureScheme)>> {
+    let Some(Peer { chain, scheme }) = peer else {
+        return Some(None);
+    };
+    let proof = match &config.client_authentication {
+        ClientAuthentication::DangerouslyUnverified => {
+            VerifiedChain::dangerous_accept_without_verification(chain)
+        }
+        _ => {
+            let policy = &config.client_chain;
+            Purpose::Client.verify(&chain, policy, cx.now).ok()?
+        }
+    };
+    Some(Some((proof, scheme)))
+}
+
 /// Everything is over but the tickets.
 pub(super) struct Issuing {
     pub(super) config: Arc<ServerOptions>,
     pub(super) secret: ResumptionSecret,
+    /// Whether the certificate that the client was shown has the name it asked for.
+    pub(super) named: bool,
     pub(super) outcome: Outcome,
 }
 
@@ -240,8 +268,17 @@ impl Issuing {
             chain: proof.chain().clone(),
             scheme,
         });
+        let age = age(information.authenticated_at, cx.now);
+        let left = u32::try_from(MAX_AUTHENTICATION.saturating_sub(age)).unwrap_or(u32::MAX);
+        let lifetime = self.config.ticket_lifetime.min(left);
         let mut sessions = Vec::with_capacity(self.config.ticket_count.into());
-        for nonce in 0..self.config.ticket_count {
+        // The clock may have gone on since the session was found to be fresh.
+        let count = if lifetime == 0 {
+            0
+        } else {
+            self.config.ticket_count
+        };
+        for nonce in 0..count {
             let mut age_add = [0; 4];
             let random = cx.random.fill(&mut age_add);
             random.map_err(|_| Abort(Reason::Crypto("random bytes")))?;
@@ -250,10 +287,12 @@ impl Issuing {
                     suite: information.cipher_suite,
                     psk: self.secret.psk(&[nonce])?,
                     peer: peer.clone(),
+                    authenticated_at: information.authenticated_at,
                 },
                 server_name: information.server_name.clone(),
+                named: self.named,
                 age_add: u32::from_be_bytes(age_add),
-                lifetime: self.config.ticket_lifetime,
+                lifetime,
                 issued_at: cx.now,
             });
         }
