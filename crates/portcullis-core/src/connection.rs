@@ -399,9 +399,21 @@ impl Handshake {
         random: Random,
         tamper: crate::handshake::tests::Tamper,
     ) -> Self {
+        Self::client_resuming_tampering(config, name, Vec::new(), random, tamper)
+    }
+
+    /// The same, offering these sessions.
+    pub(crate) fn client_resuming_tampering(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        random: Random,
+        tamper: crate::handshake::tests::Tamper,
+    ) -> Self {
         let mut this = Self::new_client(&config, random);
+        this.now = crate::testing::now();
         this.tamper = Some(tamper);
-        this.start_client(config, name, Vec::new()).unwrap();
+        this.start_client(config, name, sessions).unwrap();
         this
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::error::Misuse;
 use crate::key_schedule::ExporterSecret;
@@ -23,6 +23,8 @@ pub(crate) struct Information {
     pub(crate) group: NamedGroup,
     pub(crate) retried: bool,
     pub(crate) resumed: bool,
+    /// When the peer signed: in this handshake, or in the first of those it resumes.
+    pub(crate) authenticated_at: UnixTime,
     pub(crate) alpn: Option<Box<[u8]>>,
     pub(crate) server_name: Option<Box<str>>,
     pub(crate) client_random: [u8; 32],

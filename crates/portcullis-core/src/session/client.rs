@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls_pki_types::{ServerName, UnixTime};
 use zeroize::Zeroizing;
 
-use super::established::{Established, Peer, put_time, read_time};
+use super::established::{Established, OVERHEAD, Peer, put_time, read_time};
 use super::{MAX_TICKET, MAX_TICKET_LIFETIME, age};
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
@@ -53,15 +53,22 @@ impl ClientSession {
     }
 
     /// Whether the session can no longer be resumed. One that comes from the future cannot
-    /// either: the clock is wrong, or was.
+    /// either: the clock is wrong, or was. Nor can one that goes back, by resumptions, to a
+    /// full handshake of 7 days ago.
     pub fn is_expired(&self, now: UnixTime) -> bool {
-        self.received_at > now || age(self.received_at, now) >= self.lifetime.into()
+        self.received_at > now
+            || age(self.received_at, now) >= self.lifetime.into()
+            || self.established.is_outdated(now)
     }
 
     /// Writes the session down, for another process or a later day. Whoever has the bytes can
     /// take the place of either end of a connection that resumes it: keep them as a key.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut out = Zeroizing::new(Vec::with_capacity(4_096));
+        let size = self.established.size()
+            + self.server_name.to_str().len()
+            + self.ticket.len()
+            + OVERHEAD;
+        let mut out = Zeroizing::new(Vec::with_capacity(size));
         self.established.put(&mut out);
         put_vec16(&mut out, |out| {
             out.extend_from_slice(self.server_name.to_str().as_bytes());
@@ -70,6 +77,8 @@ impl ClientSession {
         out.extend_from_slice(&self.age_add.to_be_bytes());
         out.extend_from_slice(&self.lifetime.to_be_bytes());
         put_time(&mut out, self.received_at);
+        // What had grown would have left its beginning, and the key, in memory.
+        debug_assert!(out.len() <= size);
         out
     }
 
@@ -152,6 +161,7 @@ impl Resumable {
                     chain: chain.chain().clone(),
                     scheme,
                 }),
+                authenticated_at: information.authenticated_at,
             },
             server_name: self.server_name.clone(),
             ticket: ticket.ticket.into(),

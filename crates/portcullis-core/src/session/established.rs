@@ -2,6 +2,7 @@
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+use super::{MAX_AUTHENTICATION, age};
 use crate::crypto::hash::HashAlgorithm;
 use crate::key_schedule::ResumptionPsk;
 use crate::signature_scheme::SignatureScheme;
@@ -12,6 +13,9 @@ use crate::x509::PresentedChain;
 /// The form of what is written down; another one is refused.
 const FORMAT: u8 = 1;
 
+/// More than all that is written down besides certificates, names and tickets takes.
+pub(super) const OVERHEAD: usize = 128;
+
 /// The key of a session, and who the peer was.
 #[derive(Clone, Debug)]
 pub(crate) struct Established {
@@ -19,6 +23,8 @@ pub(crate) struct Established {
     pub(crate) psk: ResumptionPsk,
     /// `None` if the peer showed no certificate.
     pub(crate) peer: Option<Peer>,
+    /// When the handshake was that all this goes back to, and that resumed none.
+    pub(crate) authenticated_at: UnixTime,
 }
 
 /// How the peer proved who it is, in the first connection.
@@ -33,8 +39,21 @@ impl Established {
         self.psk.hash()
     }
 
+    /// How many bytes the certificates take.
+    pub(super) fn size(&self) -> usize {
+        let chain = self.peer.as_ref().map(|peer| peer.chain.certificates());
+        let certificates = chain.unwrap_or_default().iter();
+        certificates.map(|certificate| 3 + certificate.len()).sum()
+    }
+
+    /// Whether the peer would have to sign once more.
+    pub(super) fn is_outdated(&self, now: UnixTime) -> bool {
+        age(self.authenticated_at, now) >= MAX_AUTHENTICATION
+    }
+
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         out.push(FORMAT);
+        put_time(out, self.authenticated_at);
         put_u16(out, self.suite.0);
         put_vec8(out, |out| out.extend_from_slice(self.psk.as_bytes()));
         put_vec24(out, |out| {
@@ -50,6 +69,7 @@ impl Established {
         if cursor.u8()? != FORMAT {
             return Err(DecodeError);
         }
+        let authenticated_at = read_time(cursor)?;
         let suite = CipherSuite(cursor.u16()?);
         let hash = suite.handshake_hash().map_err(|_| DecodeError)?;
         let psk = ResumptionPsk::from_bytes(hash, cursor.vec8()?).map_err(|_| DecodeError)?;
@@ -58,7 +78,12 @@ impl Established {
             true => None,
             false => Some(Peer::read(&mut peer)?),
         };
-        Ok(Self { suite, psk, peer })
+        Ok(Self {
+            suite,
+            psk,
+            peer,
+            authenticated_at,
+        })
     }
 }
 

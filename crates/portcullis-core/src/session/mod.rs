@@ -31,7 +31,11 @@ pub(crate) const MAX_TICKET_LIFETIME: u32 = 604_800;
 /// The longest ticket a server makes or a client keeps, in bytes.
 pub(crate) const MAX_TICKET: usize = 16_384;
 
+/// For how long keys are used that go back to one signature of a peer's, in seconds: each
+/// resumption brings new tickets, and without this their line would never end (§4.6.1).
+pub(crate) const MAX_AUTHENTICATION: u64 = 604_800;
+
 /// How old something is, in seconds; nothing is younger than new.
-fn age(since: UnixTime, now: UnixTime) -> u64 {
+pub(crate) fn age(since: UnixTime, now: UnixTime) -> u64 {
     now.as_secs().saturating_sub(since.as_secs())
 }

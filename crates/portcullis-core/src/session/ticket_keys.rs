@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use rustls_pki_types::UnixTime;
 use zeroize::Zeroizing;
 
-use super::{MAX_TICKET, MAX_TICKET_LIFETIME, age};
+use super::{MAX_TICKET, MAX_TICKET_LIFETIME};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, IV_LEN, TAG_LEN};
 use crate::crypto::random::Random;
@@ -19,6 +19,10 @@ const KEY_LEN: usize = 32;
 const NONCE_LEN: usize = IV_LEN as usize;
 
 /// Keys that seal and open tickets (AES-256-GCM). Cheap to clone; clones are the same keys.
+///
+/// Servers with the same keys resume each other's sessions: give the same keys only to those
+/// that serve the same names. A server that has no certificate for a name does not resume the
+/// sessions that began with one; where clients connect by address nothing tells servers apart.
 ///
 /// Whoever gets a key while tickets sealed with it live can impersonate this server to the
 /// clients that resume with them, but cannot read connections: every resumption has its own
@@ -123,13 +127,16 @@ impl TicketKeys {
     }
 
     /// Opens a ticket; `None` if none of the keys has sealed it.
-    pub(crate) fn open(&self, ticket: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open(&self, ticket: &[u8], now: UnixTime) -> Option<Zeroizing<Vec<u8>>> {
         let (name, rest) = ticket.split_first_chunk::<NAME_LEN>()?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
         let (body, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG_LEN)?)?;
         let key = {
             let ring = self.ring();
             let key = ring.iter().find(|key| key.name == *name)?;
+            if !self.is_within(key, 2, now) {
+                return None;
+            }
             AeadKey::new(AeadAlgorithm::Aes256Gcm, &*key.key, nonce).ok()?
         };
         let mut session = Zeroizing::new(vec![0; body.len()]);
@@ -141,12 +148,17 @@ impl TicketKeys {
         self.0.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a key is at most so many periods old. One from as far in the future is not
+    /// used either: the clock was wrong, and the key would stay for as long as it was.
+    fn is_within(&self, key: &TicketKey, periods: u64, now: UnixTime) -> bool {
+        self.0.period.is_none_or(|period| {
+            key.since.as_secs().abs_diff(now.as_secs()) < periods * u64::from(period)
+        })
+    }
+
     /// The key that seals now.
     fn current(&self, now: UnixTime, random: &mut Random) -> Result<TicketKey, CryptoFailure> {
-        let is_current = |key: &&TicketKey| match self.0.period {
-            Some(period) => age(key.since, now) < period.into(),
-            None => true,
-        };
+        let is_current = |key: &&TicketKey| self.is_within(key, 1, now);
         if let Some(key) = self.ring().first().filter(is_current) {
             return Ok(key.clone());
         }

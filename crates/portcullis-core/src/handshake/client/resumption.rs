@@ -14,8 +14,12 @@ use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKe
 use crate::x509::{CertificateError, PresentedChain, VerifiedChain};
 use crate::{Misuse, Violation};
 
-/// The most bytes of tickets in one hello, whose extensions have 65,535 together.
-const MAX_TICKETS: usize = 2 * MAX_TICKET;
+/// The most bytes of sessions in one hello. Its extensions have 65,535 together, of which the
+/// names of authorities may take half.
+const MAX_OFFERED: usize = MAX_TICKET + 8_192;
+
+/// What a session takes besides ticket and binder: their lengths, and the age.
+const OVERHEAD: usize = 2 + 4 + 1;
 
 /// A session in the hello.
 pub(super) struct OfferedSession {
@@ -27,6 +31,7 @@ pub(super) struct OfferedSession {
 /// Who the server was when the session began.
 pub(super) struct Resumed {
     pub(super) peer: Peer,
+    pub(super) authenticated_at: UnixTime,
     /// That its chain is still to be trusted; `None` until somebody was asked.
     pub(super) proof: Option<VerifiedChain>,
 }
@@ -44,7 +49,7 @@ pub(super) fn usable(
         )
         .into());
     }
-    let mut room = MAX_TICKETS;
+    let mut room = MAX_OFFERED;
     let mut offered = Vec::with_capacity(sessions.len());
     for session in sessions {
         if session.server_name != *name || session.is_expired(now) {
@@ -61,36 +66,41 @@ pub(super) fn usable(
         let Some(peer) = session.established.peer.clone() else {
             continue;
         };
-        let Ok(resumed) = Resumed::new(config, name, peer, now) else {
+        if !config.policy.schemes.contains(&peer.scheme) {
+            continue;
+        }
+        let size = OVERHEAD + session.ticket.len() + hash.output_len();
+        let Some(left) = room.checked_sub(size) else {
+            break;
+        };
+        let Ok(proof) = proof(config, name, &peer, now) else {
             // A full handshake will say what is wrong, or find another chain.
             continue;
-        };
-        let Some(left) = room.checked_sub(session.ticket.len()) else {
-            break;
         };
         room = left;
         offered.push(OfferedSession {
             early: EarlySecret::with_psk(&session.established.psk),
+            resumed: Resumed {
+                peer,
+                authenticated_at: session.established.authenticated_at,
+                proof,
+            },
             session,
-            resumed,
         });
     }
     Ok(offered)
 }
 
-impl Resumed {
-    /// Verifies the chain once more, unless somebody wants to be asked.
-    fn new(
-        config: &ClientOptions,
-        name: &ServerName<'static>,
-        peer: Peer,
-        now: UnixTime,
-    ) -> Result<Self, CertificateError> {
-        let proof = match config.policy.asked.verification {
-            true => None,
-            false => Some(verify(config, name, &peer.chain, now)?),
-        };
-        Ok(Self { peer, proof })
+/// Verifies the chain once more, unless somebody wants to be asked.
+fn proof(
+    config: &ClientOptions,
+    name: &ServerName<'static>,
+    peer: &Peer,
+    now: UnixTime,
+) -> Result<Option<VerifiedChain>, CertificateError> {
+    match config.policy.asked.verification {
+        true => Ok(None),
+        false => verify(config, name, &peer.chain, now).map(Some),
     }
 }
 

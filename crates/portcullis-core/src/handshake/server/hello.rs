@@ -325,7 +325,7 @@ impl WaitSecondClientHello {
             _ => return Err(Violation::RetryIgnored.into()),
         }
         check_unchanged(&first, &hello)?;
-        check_omitted(&requested.config, &first, &hello, requested.suite)?;
+        check_omitted(&requested.config, &first, &hello, requested.suite, cx)?;
         let binder_hash = add_hello(&mut requested.transcript, &message)?;
         let Requested {
             config,

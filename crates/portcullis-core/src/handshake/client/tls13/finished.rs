@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.4.4, §7.1.
 
+use rustls_pki_types::UnixTime;
+
 use super::super::super::{Cx, Next, Outcome, expect};
 use super::super::hello::Session;
 use super::Keyed;
@@ -23,7 +25,8 @@ pub(crate) struct WaitFinished {
     pub(super) wanted: Option<Box<Wanted>>,
     pub(super) peer: VerifiedChain,
     pub(super) peer_scheme: SignatureScheme,
-    pub(super) resumed: bool,
+    /// If a session is resumed: when the server had signed.
+    pub(super) resumed: Option<UnixTime>,
 }
 
 impl WaitFinished {
@@ -125,7 +128,7 @@ pub(super) struct Authenticated {
     write_secret: TrafficSecret,
     exporter: ExporterSecret,
     resumption: ResumptionMaster,
-    resumed: bool,
+    resumed: Option<UnixTime>,
 }
 
 impl Authenticated {
@@ -150,7 +153,8 @@ impl Authenticated {
             cipher_suite: self.suite,
             group: self.group,
             retried: self.retried,
-            resumed: self.resumed,
+            resumed: self.resumed.is_some(),
+            authenticated_at: self.resumed.unwrap_or(cx.now),
             alpn: self.parameters.alpn,
             server_name,
             client_random: session.client_random,

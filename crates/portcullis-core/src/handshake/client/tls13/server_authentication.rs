@@ -2,7 +2,7 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::super::super::offer::{Place, check_extensions};
 use super::super::super::signed_content::{Signer, signed_content};
@@ -86,6 +86,7 @@ pub(super) fn on_resumption(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let config = &keyed.session.config;
+    let authenticated_at = resumed.authenticated_at;
     let Peer { chain, scheme } = resumed.peer;
     let peer = match resumed.proof {
         Some(proof) => proof,
@@ -96,7 +97,7 @@ pub(super) fn on_resumption(
                 parameters,
                 wanted: None,
                 chain,
-                resumed: Some(scheme),
+                resumed: Some((scheme, authenticated_at)),
             };
             return Ok(Next::ask(question, paused));
         }
@@ -108,7 +109,7 @@ pub(super) fn on_resumption(
         wanted: None,
         peer,
         peer_scheme: scheme,
-        resumed: true,
+        resumed: Some(authenticated_at),
     }
     .into())
 }
@@ -170,8 +171,8 @@ pub(crate) struct VerifyingChain {
     parameters: Parameters,
     wanted: Option<Box<Wanted>>,
     chain: PresentedChain,
-    /// With what the server had signed, if the chain is that of a session.
-    resumed: Option<SignatureScheme>,
+    /// With what the server had signed and when, if the chain is that of a session.
+    resumed: Option<(SignatureScheme, UnixTime)>,
 }
 
 impl VerifyingChain {
@@ -191,14 +192,14 @@ impl VerifyingChain {
             resumed,
             ..
         } = self;
-        if let Some(peer_scheme) = resumed {
+        if let Some((peer_scheme, authenticated_at)) = resumed {
             return Ok(WaitFinished {
                 keyed,
                 parameters,
                 wanted,
                 peer,
                 peer_scheme,
-                resumed: true,
+                resumed: Some(authenticated_at),
             }
             .into());
         }
@@ -242,7 +243,7 @@ impl WaitCertificateVerify {
             wanted,
             peer,
             peer_scheme,
-            resumed: false,
+            resumed: None,
         }
         .into())
     }

@@ -4,7 +4,7 @@
 
 use super::super::super::{Cx, Next, Outcome, expect};
 use super::flight::{Answered, Authentication};
-use super::resumption::Issuing;
+use super::resumption::{Issuing, Resumption};
 use crate::error::Abort;
 use crate::information::Information;
 use crate::record::HandshakeBytes;
@@ -43,18 +43,30 @@ impl WaitFinished {
             master.into_secret(&keyed.transcript.current())
         });
         let (peer_chain, peer_scheme) = self.peer.unzip();
-        let (local_chain, local_scheme, resumed) = match keyed.authentication {
+        let (local_chain, local_scheme, resumed, named) = match keyed.authentication {
             Authentication::Certificate(identity, scheme) => {
-                (Some(identity.shared_chain()), Some(scheme), false)
+                let named = keyed
+                    .server_name
+                    .as_deref()
+                    .is_some_and(|name| identity.has_name(name));
+                (Some(identity.shared_chain()), Some(scheme), None, named)
             }
-            Authentication::Resumed(_) => (None, None, true),
+            Authentication::Resumed(resumption) => {
+                let Resumption {
+                    authenticated_at,
+                    named,
+                    ..
+                } = *resumption;
+                (None, None, Some(authenticated_at), named)
+            }
         };
         let information = Information {
             is_server: true,
             cipher_suite: keyed.suite,
             group: keyed.group,
             retried: keyed.retried,
-            resumed,
+            resumed: resumed.is_some(),
+            authenticated_at: resumed.unwrap_or(cx.now),
             alpn: keyed.alpn,
             server_name: keyed.server_name.map(String::into_boxed_str),
             client_random: keyed.client_random,
@@ -72,6 +84,7 @@ impl WaitFinished {
         let issuing = Issuing {
             config: keyed.config,
             secret,
+            named,
             outcome,
         };
         issuing.issue(cx)

@@ -20,7 +20,7 @@ use crate::key_schedule::{EarlySecret, ResumptionSecret};
 use crate::question::{
     AnswerContent, IssueTickets, OpenTickets, Purpose, Question, QuestionId, VerifyChain,
 };
-use crate::session::{Established, MAX_TICKET, Peer, ServerSession};
+use crate::session::{Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, ServerSession, age};
 use crate::suite::CipherSuite;
 use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
 use crate::wire::{ClientHello, ExtensionType, NewSessionTicket};
@@ -36,6 +36,10 @@ pub(super) struct Resumption {
     pub(super) early: EarlySecret,
     /// The client, and what it had signed with, if it had shown a certificate.
     pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
+    /// When the handshake was that resumed none.
+    pub(super) authenticated_at: UnixTime,
+    /// Whether the certificate shown there has the name that the client asks for.
+    pub(super) named: bool,
 }
 
 /// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
@@ -55,7 +59,7 @@ pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> R
         let paused = OpeningTickets(Box::new(negotiated));
         return Ok(Next::ask(Question::OpenTickets(question), paused));
     }
-    let session = open_configured(config, &hello)?;
+    let session = open_configured(config, &hello, cx)?;
     resume_or_choose(negotiated, session, cx)
 }
 
@@ -84,12 +88,13 @@ fn tickets<'a>(hello: &ClientHello<'a>) -> Result<impl Iterator<Item = &'a [u8]>
 fn open_configured(
     config: &ServerOptions,
     hello: &ClientHello<'_>,
+    cx: &Cx<'_>,
 ) -> Result<Option<(usize, Box<ServerSession>)>, Abort> {
     let Some(keys) = &config.ticket_keys else {
         return Ok(None);
     };
     for (index, ticket) in tickets(hello)?.enumerate() {
-        let session = keys.open(ticket);
+        let session = keys.open(ticket, cx.now);
         if let Some(Ok(session)) = session.map(|bytes| ServerSession::from_bytes(&bytes)) {
             return Ok(Some((index, Box::new(session))));
         }
@@ -104,13 +109,14 @@ pub(in super::super) fn check_omitted(
     first: &ClientHello<'_>,
     second: &ClientHello<'_>,
     suite: CipherSuite,
+    cx: &Cx<'_>,
 ) -> Result<(), Abort> {
     let has_psk =
         |hello: &ClientHello<'_>| hello.extensions.contains(ExtensionType::PRE_SHARED_KEY);
     if !has_psk(first) || has_psk(second) || !may_resume(config, first)? {
         return Ok(());
     }
-    let omitted = open_configured(config, first)?;
+    let omitted = open_configured(config, first, cx)?;
     let goes = |session: &ServerSession| suite.handshake_hash() == Ok(session.established.hash());
     match omitted {
         Some((_, session)) if goes(&session) => Err(Violation::PskOmittedAfterRetry.into()),
@@ -130,7 +136,7 @@ impl OpeningTickets {
         let negotiated = *self.0;
         let session = match answer {
             AnswerContent::ConfiguredTickets => {
-                open_configured(&negotiated.config, &expect(&negotiated.hello)?)?
+                open_configured(&negotiated.config, &expect(&negotiated.hello)?, cx)?
             }
             AnswerContent::Session(session) => session,
             _ => return Err(wrong_answer()),
@@ -146,6 +152,8 @@ struct Bound {
     server_name: Option<String>,
     /// With what the client had signed.
     scheme: Option<SignatureScheme>,
+    authenticated_at: UnixTime,
+    named: bool,
 }
 
 fn resume_or_choose(
@@ -163,7 +171,12 @@ fn resume_or_choose(
     if !suite_offered || !fits(&negotiated, server_name.as_deref(), &session, cx.now) {
         return choose_identity(negotiated, cx);
     }
-    let Established { psk, peer, .. } = session.established;
+    let Established {
+        psk,
+        peer,
+        authenticated_at,
+        ..
+    } = session.established;
     let early = EarlySecret::with_psk(&psk);
     check_binder(&hello, index, &early, negotiated.binder_hash.as_ref())?;
     let bound = Bound {
@@ -171,6 +184,8 @@ fn resume_or_choose(
         early,
         server_name,
         scheme: peer.as_ref().map(|peer| peer.scheme),
+        authenticated_at,
+        named: session.named,
     };
     let Some(Peer { chain, .. }) = peer else {
         return resume(negotiated, bound, None, cx);
@@ -228,6 +243,8 @@ fn resume(
         index: bound.index,
         early: bound.early,
         peer: proof.zip(bound.scheme),
+        authenticated_at: bound.authenticated_at,
+        named: bound.named,
     };
     let authentication = Authentication::Resumed(Box::new(resumption));
     send_flight(negotiated, bound.server_name, authentication, cx)
@@ -256,8 +273,9 @@ fn unknown_ticket() -> Abort {
 }
 
 /// Whether the session fits what this handshake has chosen and demands. §4.2.11: the hash must
-/// be that of the suite; §4.6.1, B.3: nothing may be had by resuming that a full handshake
-/// would have refused, so the server name is the same, and a client's chain is verified again.
+/// be that of the suite; §4.6.1: nothing may be had by resuming that a full handshake would
+/// have refused, so the server name is the same and served here, and a client's chain is
+/// verified again.
 fn fits(
     negotiated: &Negotiated,
     server_name: Option<&str>,
@@ -268,18 +286,23 @@ fn fits(
     let client_fits = match (&session.established.peer, &config.client_authentication) {
         (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
         // Whoever asks for no certificate is not told of one.
-        (Some(_), authentication) => authentication.is_requested(),
+        (Some(peer), authentication) => {
+            authentication.is_requested() && config.policy.schemes.contains(&peer.scheme)
+        }
     };
     client_fits
         && !session.is_expired(now)
         && suite.handshake_hash() == Ok(session.established.hash())
         && session.server_name.as_deref() == server_name
-        && has_name(config, server_name)
+        && serves(config, server_name, session.named)
 }
 
-/// Whether a full handshake would serve this name.
-fn has_name(config: &ServerOptions, server_name: Option<&str>) -> bool {
-    let Some(name) = server_name.filter(|_| config.refuse_unknown_names) else {
+/// Whether a full handshake would serve this name, and if the first one had `named` it, with a
+/// certificate for it: else a client could be led from the server it means to another one with
+/// the same ticket keys, and would not see that from a certificate.
+fn serves(config: &ServerOptions, server_name: Option<&str>, named: bool) -> bool {
+    let must = config.refuse_unknown_names || (named && !config.policy.asked.identity);
+    let Some(name) = server_name.filter(|_| must) else {
         return true;
     };
     let mut identities = config.identities.iter();
@@ -290,6 +313,8 @@ fn has_name(config: &ServerOptions, server_name: Option<&str>) -> bool {
 pub(super) struct Issuing {
     pub(super) config: Arc<ServerOptions>,
     pub(super) secret: ResumptionSecret,
+    /// Whether the certificate that the client was shown has the name it asked for.
+    pub(super) named: bool,
     pub(super) outcome: Outcome,
 }
 
@@ -315,8 +340,17 @@ impl Issuing {
             chain: proof.chain().clone(),
             scheme,
         });
+        let age = age(information.authenticated_at, cx.now);
+        let left = u32::try_from(MAX_AUTHENTICATION.saturating_sub(age)).unwrap_or(u32::MAX);
+        let lifetime = self.config.ticket_lifetime.min(left);
         let mut sessions = Vec::with_capacity(self.config.ticket_count.into());
-        for nonce in 0..self.config.ticket_count {
+        // The clock may have gone on since the session was found to be fresh.
+        let count = if lifetime == 0 {
+            0
+        } else {
+            self.config.ticket_count
+        };
+        for nonce in 0..count {
             let mut age_add = [0; 4];
             let random = cx.random.fill(&mut age_add);
             random.map_err(|_| Abort(Reason::Crypto("random bytes")))?;
@@ -325,10 +359,12 @@ impl Issuing {
                     suite: information.cipher_suite,
                     psk: self.secret.psk(&[nonce])?,
                     peer: peer.clone(),
+                    authenticated_at: information.authenticated_at,
                 },
                 server_name: information.server_name.clone(),
+                named: self.named,
                 age_add: u32::from_be_bytes(age_add),
-                lifetime: self.config.ticket_lifetime,
+                lifetime,
                 issued_at: cx.now,
             });
         }
