@@ -326,14 +326,37 @@ fn the_client_of_a_session_is_verified_again() {
     let pair = resuming(with().build().unwrap(), distrusts, named.clone());
     let error = pair.run().1.unwrap_err();
     assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
-    // Who is asked about chains is asked about this one.
-    let mut asked = 0;
+    // Who is asked about chains is asked about this one, and a refusal is the end.
     let asking = asks(A::Required(roots())).ask_verification(true);
-    let (_, server) = connect_answering(with(), asking, named.clone(), |question| {
-        asked += u8::from(matches!(question, Question::VerifyChain(_)));
+    let mut asked = 0;
+    let (_, server) = connect_answering(with(), asking.clone(), named.clone(), |question| {
+        if let Question::VerifyChain(question) = &question {
+            assert!(question.is_resumption());
+            assert_eq!(question.chain().certificates(), pki().client.chain());
+            asked += 1;
+        }
         question.default_answer()
     });
     assert_eq!((asked, server.information.is_resumed()), (1, true));
+    let pair = resuming(
+        with().build().unwrap(),
+        asking.build().unwrap(),
+        named.clone(),
+    );
+    let (_, server) = pair.run_answering(|_, question| {
+        Some(match question {
+            Question::VerifyChain(question) => {
+                question.refuse(crate::x509::CertificateError::rejected(
+                    crate::AlertDescription::ACCESS_DENIED,
+                    "dismissed",
+                ))
+            }
+            other => other.default_answer(),
+        })
+    });
+    let error = server.unwrap_err();
+    assert!(error.to_string().contains("dismissed"), "{error}");
+    assert_eq!(error.stage(), crate::Stage::ReverifyingChain);
     // With a scheme that is accepted no more: the full handshake goes on without a certificate.
     let strict = asks(A::Optional(roots()))
         .signature_schemes([SignatureScheme::ED25519])

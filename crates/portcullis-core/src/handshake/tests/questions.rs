@@ -562,3 +562,39 @@ fn tickets_that_cannot_be_sent() {
         );
     }
 }
+
+/// The chain that a client had shown when its session began, judged again.
+#[test]
+fn a_proof_about_the_chain_of_a_session() {
+    let client = authenticated_client().session_tickets(true);
+    let server = authenticating_server()
+        .ticket_keys(super::attack::ticket_keys())
+        .ask_verification(true);
+    let (client, server) = (client.build().unwrap(), server.build().unwrap());
+    let session = crate::testing::sessions_of(client.clone(), server.clone());
+    let asked = || {
+        let mut pair = resuming(client.clone(), server.clone(), session.clone());
+        let question = until(&mut pair, true, "verdict");
+        assert_eq!(pair.server.stage(), Stage::ReverifyingChain);
+        let Question::VerifyChain(question) = question else {
+            unreachable!()
+        };
+        assert!(question.is_resumption());
+        (pair, question)
+    };
+    let (mut pair, question) = asked();
+    let proof = question.check().unwrap();
+    pair.server.answer(question.accept(proof)).unwrap();
+    connects(pair);
+
+    let other = PresentedChain::new(pki().server.chain().to_vec()).unwrap();
+    let proof = VerifiedChain::dangerous_accept_without_verification(other);
+    let (pair, question) = asked();
+    let error = ended_by(question.accept(proof), pair, true);
+    assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
+
+    let (pair, question) = asked();
+    let error = ended_by(refuse(Question::VerifyChain(question)), pair, true);
+    assert_eq!(error.stage(), Stage::ReverifyingChain);
+    assert!(error.to_string().contains("not today"), "{error}");
+}
