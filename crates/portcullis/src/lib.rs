@@ -79,6 +79,7 @@ mod key_log;
 mod listener;
 mod read;
 mod scratch;
+mod sessions;
 mod shutdown;
 mod socket;
 mod split;
@@ -112,8 +113,9 @@ pub use portcullis_core::x509::{Identity, Roots};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, ClientHelloView, ConnectionInformation, Direction, KeyLogLine,
     Misuse, NamedGroup, ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage,
-    Violation, config, question, suite, x509,
+    Violation, config, question, session, suite, x509,
 };
+pub use portcullis_session_cache::{MemorySessionStore, SessionStore, StoreFuture};
 pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};
 
 /// The README's code compiles.

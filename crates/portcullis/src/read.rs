@@ -5,14 +5,19 @@
 
 use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use portcullis_core::session::ClientSession;
 use portcullis_core::{Frame, Mailbox, Opened, Reader, Stage};
+use portcullis_session_cache::SessionStore;
+use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::error::Error;
 use crate::scratch::{BATCH, Backlog, FULL_RECORD, PLAINTEXT, Scratch};
+use crate::sessions::Received;
 use crate::statistics::Flow;
 
 /// What the end of the transport without close_notify means.
@@ -37,6 +42,8 @@ pub(crate) struct ReadHalfState {
     end: Option<End>,
     eof_policy: EofPolicy,
     received: Flow,
+    /// Boxed: most connections get no ticket.
+    sessions: Option<Box<Received>>,
 }
 
 /// Why there is no more to read.
@@ -106,7 +113,12 @@ impl Target<'_, '_> {
 }
 
 impl ReadHalfState {
-    pub(crate) fn new(reader: Reader, unread: Vec<u8>, received: Flow) -> Self {
+    pub(crate) fn new(
+        reader: Reader,
+        unread: Vec<u8>,
+        received: Flow,
+        store: Option<Arc<dyn SessionStore>>,
+    ) -> Self {
         Self {
             reader,
             sealed: unread.into(),
@@ -114,6 +126,7 @@ impl ReadHalfState {
             end: None,
             eof_policy: EofPolicy::Strict,
             received,
+            sessions: store.map(|store| Box::new(Received::stored(store))),
         }
     }
 
@@ -140,6 +153,20 @@ impl ReadHalfState {
 
     pub(crate) fn received(&self) -> Flow {
         self.received
+    }
+
+    /// The next session that a ticket has brought and nobody has taken.
+    pub(crate) fn take_session(&mut self) -> Option<ClientSession> {
+        self.sessions.as_mut()?.take()
+    }
+
+    /// A record without data may have been a ticket.
+    #[cold]
+    fn collect_tickets(&mut self) {
+        while let Some(ticket) = self.reader.take_ticket() {
+            let session = ticket.into_session(UnixTime::now());
+            self.sessions.get_or_insert_default().receive(session);
+        }
     }
 
     /// Bytes received that nobody has read.
@@ -363,7 +390,7 @@ impl ReadHalfState {
                         debug_assert_eq!(content.start, 0);
                         buf.advance(content.end);
                     }
-                    Opened::Nothing => {}
+                    Opened::Nothing => self.collect_tickets(),
                     Opened::Closed => return Ok(true),
                 }
             }
@@ -376,7 +403,7 @@ impl ReadHalfState {
                         self.plain.extend(later);
                     }
                 }
-                Opened::Nothing => {}
+                Opened::Nothing => self.collect_tickets(),
                 Opened::Closed => return Ok(true),
             },
             Target::Kept { more } => match self.reader.open_in_place(record)? {
@@ -384,7 +411,7 @@ impl ReadHalfState {
                     *more = true;
                     self.plain.extend(&record[content]);
                 }
-                Opened::Nothing => {}
+                Opened::Nothing => self.collect_tickets(),
                 Opened::Closed => return Ok(true),
             },
             Target::Message { message, .. } => {
@@ -400,7 +427,7 @@ impl ReadHalfState {
                             out.into()
                         });
                     }
-                    Opened::Nothing => {}
+                    Opened::Nothing => self.collect_tickets(),
                     Opened::Closed => return Ok(true),
                 }
             }

@@ -23,7 +23,10 @@ fn sessions(client: &mut Connection) -> Vec<ClientSession> {
     let mut rest = &mut bytes[..];
     while let Frame::Record { len, .. } = client.reader.frame(rest).unwrap() {
         let (record, behind) = rest.split_at_mut(len);
-        assert_eq!(client.reader.open_in_place(record).unwrap(), Opened::Nothing);
+        assert_eq!(
+            client.reader.open_in_place(record).unwrap(),
+            Opened::Nothing
+        );
         rest = behind;
     }
     assert!(rest.is_empty());
