@@ -19,6 +19,11 @@
 //! handshake can also be stopped at the peer's hello and looked at: [`Incoming::pause_at_hello`],
 //! [`PausedServer`], [`PausedClient`].
 //!
+//! **Resume.** A server with [`ticket_keys`](config::ServerConfigBuilder::ticket_keys) gives
+//! tickets. A connector with a [`session_store`](TlsConnector::session_store) keeps and offers
+//! them; without one a client [takes](TlsStream::take_session) sessions and
+//! [offers](TlsConnector::offering) them itself.
+//!
 //! **Read and write.** [`TlsStream`] is an `AsyncRead`, `AsyncBufRead` and `AsyncWrite`, with
 //! [`recv`](TlsStream::recv) and [`send`](TlsStream::send) besides. It knows what was
 //! [negotiated](TlsStream::information), [splits](TlsStream::into_split) into halves for two
