@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    ClientConfig, Error, Identity, NamedGroup, ReadHalf, Roots, ServerName, TlsConnector, WriteHalf,
+    ClientConfig, Error, Identity, MemorySessionStore, NamedGroup, ReadHalf, Roots, ServerName,
+    TlsConnector, WriteHalf,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Stdout};
 use tokio::net::TcpStream;
@@ -47,6 +49,10 @@ pub(crate) struct Client {
     /// Cipher suites in order of preference, separated by commas.
     #[arg(long, value_delimiter = ',', value_parser = algorithms::cipher, value_name = "NAMES")]
     ciphers: Vec<CipherSuite>,
+    /// Connect this many times more before, resuming, and say of each connection on standard error
+    /// whether it was resumed.
+    #[arg(long, default_value_t = 0, value_name = "TIMES")]
+    reconnect: u32,
     /// Append the connection's secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
@@ -66,8 +72,25 @@ impl Client {
         if let Some(log) = key_log(self.keylog.as_deref())? {
             connector = connector.key_log(log);
         }
-        let connected = connector.connect(&host, name).await;
-        let stream = connected.map_err(|error: Error| Failure::handshake(&error))?;
+        if self.reconnect > 0 {
+            connector = connector.session_store(Arc::<MemorySessionStore>::default());
+        }
+        let connect = async |number: u32| {
+            let connected = connector.connect(&host, name.clone()).await;
+            let stream = connected.map_err(|error: Error| Failure::handshake(&error))?;
+            if self.reconnect > 0 {
+                let resumed = stream.is_resumed();
+                let how = if resumed { "resumed" } else { "full handshake" };
+                eprintln!("connection {number}: {how}");
+            }
+            Ok(stream)
+        };
+        for number in 1..=self.reconnect {
+            // Until the server has closed, its tickets come.
+            let closed = connect(number).await?.close(CLOSE_WITHIN).await;
+            closed.map_err(|error| Failure::connection(&error.into()))?;
+        }
+        let stream = connect(self.reconnect.saturating_add(1)).await?;
         let mut stdout = tokio::io::stdout();
         if self.json {
             let line = format!("{}\n", report::json(stream.information()));

@@ -17,6 +17,7 @@ pub(crate) fn json(information: &ConnectionInformation) -> Value {
         "cipher_suite": information.cipher_suite().to_string(),
         "group": information.group().to_string(),
         "hello_retried": information.hello_retried(),
+        "resumed": information.is_resumed(),
         "alpn": information.alpn_protocol().map(String::from_utf8_lossy),
         "server_name": information.server_name(),
         "peer_signature_scheme": information.peer_signature_scheme().map(|scheme| scheme.to_string()),
@@ -43,10 +44,15 @@ pub(crate) fn text(information: &ConnectionInformation) -> String {
         .first()
         .map(|der| x509::subject_alt_names(der).join(", "));
     format!(
-        "version:       {}\ncipher suite:  {}\ngroup:         {}\nALPN:          {alpn}\nserver name:   {}\npeer's names:  {}\n",
+        "version:       {}\ncipher suite:  {}\ngroup:         {}\nresumed:       {}\nALPN:          {alpn}\nserver name:   {}\npeer's names:  {}\n",
         information.version(),
         information.cipher_suite(),
         information.group(),
+        if information.is_resumed() {
+            "yes"
+        } else {
+            "no"
+        },
         information.server_name().unwrap_or("none"),
         names.as_deref().unwrap_or("no certificate"),
     )

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use portcullis::session::TicketKeys;
 use portcullis::suite::CipherSuite;
 use portcullis::{
     ClientAuthentication, Identity, Incoming, NamedGroup, Roots, ServerConfig, TlsAcceptor,
@@ -20,6 +21,8 @@ use crate::{algorithms, cert, key_log, report};
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a client may take to send its request.
 const REQUEST_WITHIN: Duration = Duration::from_secs(30);
+/// How long a key seals tickets, in seconds; it opens them for as long again.
+const TICKET_KEYS_SEAL: u32 = 7_200;
 /// The longest request that is read, in bytes.
 const MAX_REQUEST: u64 = 64 * 1024;
 
@@ -52,6 +55,9 @@ pub(crate) struct Server {
     /// Cipher suites in order of preference, separated by commas.
     #[arg(long, value_delimiter = ',', value_parser = algorithms::cipher, value_name = "NAMES")]
     ciphers: Vec<CipherSuite>,
+    /// Give clients tickets, and resume their sessions.
+    #[arg(long)]
+    tickets: bool,
     /// Append the connections' secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
@@ -126,6 +132,9 @@ impl Server {
         }
         if !self.ciphers.is_empty() {
             builder = builder.cipher_suites(self.ciphers.clone());
+        }
+        if self.tickets {
+            builder = builder.ticket_keys(TicketKeys::rotating(TICKET_KEYS_SEAL).map_err(usage)?);
         }
         builder
             .alpn(&self.alpn)

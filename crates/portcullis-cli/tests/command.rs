@@ -16,7 +16,11 @@ fn portcullis(arguments: &[&str]) -> Command {
 /// A server that serves one connection, and where it listens.
 fn server(arguments: &[&str]) -> (Child, String) {
     let mut server = portcullis(&["server", "--listen", "127.0.0.1:0", "--once"]);
-    let mut server = server.args(arguments).spawn().unwrap();
+    listening(server.args(arguments).spawn().unwrap())
+}
+
+/// A server that has been started, and where it listens.
+fn listening(mut server: Child) -> (Child, String) {
     let mut line = String::new();
     BufReader::new(server.stdout.as_mut().unwrap())
         .read_line(&mut line)
@@ -176,4 +180,31 @@ fn mistakes_get_one_sentence_and_exit_code_2() {
 fn a_transport_that_is_not_there_is_exit_code_1() {
     let output = client(&["127.0.0.1:1", "--insecure"], b"");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
+fn a_client_reconnects_and_resumes() {
+    let folder = certificates();
+    let (cert, key, ca) = (
+        path(&folder, "cert.pem"),
+        path(&folder, "key.pem"),
+        path(&folder, "ca.pem"),
+    );
+    for (tickets, how) in [(true, "resumed"), (false, "full handshake")] {
+        let mut server = portcullis(&["server", "--listen", "127.0.0.1:0"]);
+        server.args(["--cert", &cert, "--key", &key]);
+        if tickets {
+            server.arg("--tickets");
+        }
+        let (mut server, address) = listening(server.spawn().unwrap());
+        let output = client(&[&address, "--cafile", &ca, "--reconnect", "2"], b"hello\n");
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(output.stdout, b"hello\n");
+        let told = String::from_utf8(output.stderr).unwrap();
+        let expected =
+            format!("connection 1: full handshake\nconnection 2: {how}\nconnection 3: {how}\n");
+        assert_eq!(told, expected);
+    }
 }

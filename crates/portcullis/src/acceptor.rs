@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
-use crate::driver::Driver;
+use crate::driver::{Driver, Role};
 use crate::error::{Error, HandshakeError};
 use crate::handshake::{PausedServer, complete, deadline};
 use crate::stream::TlsStream;
@@ -175,6 +175,7 @@ impl TlsAcceptor {
             tls.protocol.version = tracing::field::Empty,
             tls.cipher = tracing::field::Empty,
             tls.curve = tracing::field::Empty,
+            tls.resumed = tracing::field::Empty,
             tls.next_protocol = tracing::field::Empty,
             tls.client.server_name = tracing::field::Empty,
         );
@@ -185,6 +186,7 @@ impl TlsAcceptor {
             Ok(config) => {
                 let handshake = Handshake::server(config);
                 Ok(Driver::new(
+                    Role::Server,
                     io,
                     handshake,
                     prefix,

@@ -8,7 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use portcullis_core::question::{
-    Answer, ChooseConfiguration, ChooseIdentity, Question, ReviewServerHello, Sign, VerifyChain,
+    Answer, ChooseConfiguration, ChooseIdentity, IssueTickets, OpenTickets, Question,
+    ReviewServerHello, Sign, VerifyChain,
 };
 use portcullis_core::x509::{Identity, PresentedChain};
 use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
@@ -44,6 +45,19 @@ pub trait Answers: Send + Sync + 'static {
         async { question.proceed() }
     }
 
+    /// Server: a client offers tickets; which session do they stand for? For a store of sessions
+    /// that servers share, or that forgets a session once it was resumed.
+    fn open_tickets(&self, question: OpenTickets) -> impl Future<Output = Answer> + Send {
+        async { question.open_configured() }
+    }
+
+    /// Server: the client is authenticated and gets tickets for these sessions. The connection
+    /// waits for the answer: a store that takes its time is better told of the sessions by a
+    /// task of its own, and given up on in good time.
+    fn issue_tickets(&self, question: IssueTickets) -> impl Future<Output = Answer> + Send {
+        async { question.seal_configured() }
+    }
+
     /// The peer wants to see a certificate.
     fn choose_identity(&self, question: ChooseIdentity) -> impl Future<Output = Answer> + Send {
         async { question.choose_configured() }
@@ -64,6 +78,7 @@ pub trait Answers: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Questions {
     pub(crate) hello: bool,
+    pub(crate) tickets: bool,
     pub(crate) identity: bool,
     pub(crate) signature: bool,
     pub(crate) chain: bool,
@@ -74,6 +89,7 @@ impl Questions {
     pub const fn none() -> Self {
         Self {
             hello: false,
+            tickets: false,
             identity: false,
             signature: false,
             chain: false,
@@ -84,6 +100,7 @@ impl Questions {
     pub const fn all() -> Self {
         Self {
             hello: true,
+            tickets: true,
             identity: true,
             signature: true,
             chain: true,
@@ -95,6 +112,13 @@ impl Questions {
     #[must_use]
     pub const fn and_hello(mut self) -> Self {
         self.hello = true;
+        self
+    }
+
+    /// Also [`Answers::open_tickets`] and [`Answers::issue_tickets`].
+    #[must_use]
+    pub const fn and_tickets(mut self) -> Self {
+        self.tickets = true;
         self
     }
 
@@ -122,6 +146,7 @@ impl Questions {
     pub(crate) fn with(self, more: Self) -> Self {
         Self {
             hello: self.hello || more.hello,
+            tickets: self.tickets || more.tickets,
             identity: self.identity || more.identity,
             signature: self.signature || more.signature,
             chain: self.chain || more.chain,
@@ -148,6 +173,8 @@ impl<A: Answers> DynAnswers for A {
                 Box::pin(self.choose_configuration(question))
             }
             Question::ReviewServerHello(question) => Box::pin(self.review_server_hello(question)),
+            Question::OpenTickets(question) => Box::pin(self.open_tickets(question)),
+            Question::IssueTickets(question) => Box::pin(self.issue_tickets(question)),
             Question::ChooseIdentity(question) => Box::pin(self.choose_identity(question)),
             Question::Sign(question) => Box::pin(self.sign(question)),
             Question::VerifyChain(question) => Box::pin(self.verify_chain(question)),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::Misuse;
-use portcullis_core::config::{ClientConfig, ServerConfig};
+use portcullis_core::config::{ClientConfig, ServerConfig, ServerConfigBuilder};
+use portcullis_session_cache::SessionStore;
 
 use crate::answers::{Questions, SharedAnswers};
 use crate::key_log::KeyLog;
@@ -14,6 +15,8 @@ use crate::key_log::KeyLog;
 pub(crate) struct Conduct {
     pub(crate) answers: SharedAnswers,
     pub(crate) key_log: Option<Arc<dyn KeyLog>>,
+    /// Client: where sessions are kept.
+    pub(crate) session_store: Option<Arc<dyn SessionStore>>,
     pub(crate) handshake_timeout: Duration,
     pub(crate) alert_timeout: Duration,
     pub(crate) hibernate_after: Option<Duration>,
@@ -26,6 +29,7 @@ impl Default for Conduct {
         Self {
             answers: SharedAnswers::default(),
             key_log: None,
+            session_store: None,
             handshake_timeout: Duration::from_secs(10),
             alert_timeout: Duration::from_secs(5),
             hibernate_after: None,
@@ -37,7 +41,7 @@ impl Default for Conduct {
 /// A configuration of either role with what a [`Conduct`] adds to it. What the caller has
 /// switched on stays on.
 macro_rules! instructed {
-    ($conduct:expr, $config:expr, $more:expr) => {{
+    ($conduct:expr, $config:expr, $more:expr, $ask_tickets:expr) => {{
         let questions = $conduct.answers.questions().with($more);
         let messages = tracing::enabled!(tracing::Level::DEBUG);
         let secrets = $conduct.key_log.is_some();
@@ -47,6 +51,9 @@ macro_rules! instructed {
         let mut builder = $config.to_builder();
         if questions.hello {
             builder = builder.pause_at_hello(true);
+        }
+        if questions.tickets {
+            builder = $ask_tickets(builder);
         }
         if questions.identity {
             builder = builder.ask_identity(true);
@@ -75,7 +82,8 @@ impl Conduct {
         config: &ClientConfig,
         more: Questions,
     ) -> Result<ClientConfig, Misuse> {
-        instructed!(self, config, more)
+        // A client is not asked about tickets: it looks for sessions before it connects.
+        instructed!(self, config, more, |builder| builder)
     }
 
     /// The same for a server's.
@@ -84,7 +92,8 @@ impl Conduct {
         config: &ServerConfig,
         more: Questions,
     ) -> Result<ServerConfig, Misuse> {
-        instructed!(self, config, more)
+        instructed!(self, config, more, |builder: ServerConfigBuilder| builder
+            .ask_tickets(true))
     }
 }
 
@@ -93,6 +102,7 @@ impl std::fmt::Debug for Conduct {
         f.debug_struct("Conduct")
             .field("answers", &self.answers)
             .field("key_log", &self.key_log.is_some())
+            .field("session_store", &self.session_store.is_some())
             .field("handshake_timeout", &self.handshake_timeout)
             .field("alert_timeout", &self.alert_timeout)
             .field("hibernate_after", &self.hibernate_after)

@@ -1,15 +1,20 @@
 //! The client's side: TCP connect and handshake, or a handshake on a transport that is there.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
 use portcullis_core::config::ClientConfig;
+use portcullis_core::session::ClientSession;
 use portcullis_core::{Handshake, Stage};
-use rustls_pki_types::ServerName;
+use portcullis_session_cache::SessionStore;
+use rustls_pki_types::{ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio::time::Instant;
 
 use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
-use crate::driver::Driver;
+use crate::driver::{Driver, Role};
 use crate::error::{Error, HandshakeError};
 use crate::handshake::{PausedClient, complete, deadline};
 use crate::stream::TlsStream;
@@ -19,6 +24,8 @@ use crate::stream::TlsStream;
 pub struct TlsConnector {
     config: ClientConfig,
     conduct: Conduct,
+    /// For the next connection.
+    offered: Option<Arc<Mutex<Vec<ClientSession>>>>,
 }
 
 impl TlsConnector {
@@ -27,10 +34,66 @@ impl TlsConnector {
         Self {
             config,
             conduct: Conduct::default(),
+            offered: None,
         }
     }
 
     conduct_options!();
+
+    /// Resumes connections by the sessions in `store`, and keeps there those that servers give
+    /// (C20; RFC 8446 §2.2). Default: nothing is kept and nothing resumed.
+    ///
+    /// The store is asked before a handshake, in the time that this may take. It gets sessions
+    /// while connections are read from: at once if [`put`](SessionStore::put) is ready at once,
+    /// else in a Tokio task, at most one for a connection; 8 sessions wait for it, and the oldest
+    /// makes room.
+    ///
+    /// Share a store only among connectors with the same identity and the same roots: a server
+    /// takes whoever resumes a session for the client that began it.
+    #[must_use]
+    pub fn session_store(mut self, store: Arc<dyn SessionStore>) -> Self {
+        self.conduct.session_store = Some(store);
+        // Nothing that was checked depends on this option.
+        if let Ok(config) = self.config.to_builder().session_tickets(true).build() {
+            self.config = config;
+        }
+        self
+    }
+
+    /// A connector whose next connection offers these sessions, the best first, to whoever is
+    /// meant by them: what [`TlsStream::take_session`] has given, or was
+    /// [written down](ClientSession::to_bytes). They are used once: the connection after that
+    /// is without them, also one of a clone. A store is not asked when there is one of these.
+    ///
+    /// The configuration has to have
+    /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets). Whether the
+    /// server has agreed says [`TlsStream::is_resumed`].
+    #[must_use]
+    pub fn offering(&self, sessions: impl IntoIterator<Item = ClientSession>) -> Self {
+        let sessions = sessions.into_iter().collect();
+        Self {
+            offered: Some(Arc::new(Mutex::new(sessions))),
+            ..self.clone()
+        }
+    }
+
+    /// What to offer to `name`.
+    async fn sessions(&self, name: &ServerName<'static>, deadline: Instant) -> Vec<ClientSession> {
+        if let Some(offered) = &self.offered {
+            let offered =
+                std::mem::take(&mut *offered.lock().unwrap_or_else(PoisonError::into_inner));
+            if !offered.is_empty() {
+                return offered;
+            }
+        }
+        match &self.conduct.session_store {
+            Some(store) => {
+                let taken = tokio::time::timeout_at(deadline, store.take(name, UnixTime::now()));
+                taken.await.unwrap_or_default()
+            }
+            None => Vec::new(),
+        }
+    }
 
     /// Connects over TCP, with `TCP_NODELAY`, and shakes hands. The handshake's timeout covers
     /// both.
@@ -62,7 +125,8 @@ impl TlsConnector {
         // A handshake is a dialogue of small messages.
         let _ = io.set_nodelay(true);
         let peer = io.peer_addr().ok();
-        let driver = self.driver(io, name, &[], Questions::none(), peer)?;
+        let sessions = self.sessions(&name, deadline).await;
+        let driver = self.driver(io, name, sessions, &[], Questions::none(), peer)?;
         Ok(complete(driver, deadline).await?)
     }
 
@@ -104,8 +168,10 @@ impl TlsConnector {
     {
         // As in `connect`.
         Box::pin(async move {
-            let driver = self.driver(io, name, &prefix, Questions::none(), None)?;
-            complete(driver, deadline(self.conduct.handshake_timeout)).await
+            let deadline = deadline(self.conduct.handshake_timeout);
+            let sessions = self.sessions(&name, deadline).await;
+            let driver = self.driver(io, name, sessions, &prefix, Questions::none(), None)?;
+            complete(driver, deadline).await
         })
     }
 
@@ -124,14 +190,18 @@ impl TlsConnector {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let driver = self.driver(io, name, &[], Questions::none().and_hello(), None)?;
-        PausedClient::start(driver).await
+        let deadline = deadline(self.conduct.handshake_timeout);
+        let sessions = self.sessions(&name, deadline).await;
+        let asked = Questions::none().and_hello();
+        let driver = self.driver(io, name, sessions, &[], asked, None)?;
+        PausedClient::start(driver, deadline).await
     }
 
     fn driver<IO>(
         &self,
         io: IO,
         name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
         prefix: &[u8],
         more: Questions,
         peer: Option<std::net::SocketAddr>,
@@ -147,6 +217,7 @@ impl TlsConnector {
             tls.protocol.version = tracing::field::Empty,
             tls.cipher = tracing::field::Empty,
             tls.curve = tracing::field::Empty,
+            tls.resumed = tracing::field::Empty,
             tls.next_protocol = tracing::field::Empty,
             tls.client.server_name = tracing::field::Empty,
         );
@@ -157,9 +228,18 @@ impl TlsConnector {
             .conduct
             .client_config(&self.config, more)
             .map_err(Error::from)
-            .and_then(|config| Ok(Handshake::client(config, name)?));
+            .and_then(|config| match sessions.is_empty() {
+                true => Ok(Handshake::client(config, name)?),
+                false => Ok(Handshake::client_resuming(
+                    config,
+                    name,
+                    sessions,
+                    UnixTime::now(),
+                )?),
+            });
         match started {
             Ok(handshake) => Ok(Driver::new(
+                Role::Client,
                 io,
                 handshake,
                 prefix,

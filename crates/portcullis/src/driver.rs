@@ -5,11 +5,13 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use portcullis_core::question::{Answer, Question};
 use portcullis_core::{AlertDescription, Connection, Event, Handshake, Reason, Stage, Step};
+use portcullis_session_cache::SessionStore;
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -38,8 +40,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for Driver<IO> {
     }
 }
 
+/// Which end of the connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Client,
+    Server,
+}
+
 struct Running<IO> {
     io: IO,
+    role: Role,
     handshake: Handshake,
     /// What the transport has not taken yet.
     out: Vec<u8>,
@@ -55,11 +65,14 @@ pub(crate) struct Finished<IO> {
     pub(crate) connection: Connection,
     pub(crate) received: Flow,
     pub(crate) sent: Flow,
+    pub(crate) unflushed: bool,
+    pub(crate) session_store: Option<Arc<dyn SessionStore>>,
     pub(crate) hibernate_after: Option<Duration>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     pub(crate) fn new(
+        role: Role,
         io: IO,
         handshake: Handshake,
         prefix: &[u8],
@@ -72,6 +85,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         }
         let running = Running {
             io,
+            role,
             handshake,
             out: Vec::new(),
             written: 0,
@@ -143,18 +157,26 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         let Running {
             io,
             handshake,
+            mut out,
+            written,
+            unflushed,
             received,
             sent,
             ..
         } = running;
         match handshake.into_connection() {
-            Ok(connection) => {
+            Ok(mut connection) => {
+                let mut rest = out.split_off(written);
+                rest.append(&mut connection.transmit);
+                connection.transmit = rest;
                 record(&self.span, &connection);
                 Ok(Finished {
                     io,
                     connection,
                     received,
                     sent,
+                    unflushed,
+                    session_store: self.conduct.session_store.take(),
                     hibernate_after: self.conduct.hibernate_after,
                 })
             }
@@ -225,8 +247,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
     ) -> Poll<Result<Option<Box<Question>>, Error>> {
         loop {
             // An alert waits for its error, which says whether it is to be sent.
-            if self.handshake.stage() != Stage::Closed {
-                ready!(self.poll_send(cx))?;
+            match (self.handshake.stage(), self.role) {
+                (Stage::Closed, _) => {}
+                // These are tickets. The client is authenticated and may have sent data and gone:
+                // what the transport does not take now goes out with the stream, or fails there.
+                (Stage::Connected, Role::Server) => drop(self.poll_send(cx)),
+                _ => ready!(self.poll_send(cx))?,
             }
             match self.handshake.poll()? {
                 // All that was there has been sent.
@@ -235,7 +261,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 Step::Event(event) => observe(&event, conduct),
                 Step::Ask(question) => return Poll::Ready(Ok(Some(Box::new(question)))),
                 Step::Connected => {
-                    ready!(self.poll_flush(cx))?;
+                    match self.role {
+                        Role::Server => drop(self.poll_flush(cx)),
+                        Role::Client => ready!(self.poll_flush(cx))?,
+                    }
                     return Poll::Ready(Ok(None));
                 }
                 Step::Wait => {
@@ -363,6 +392,7 @@ fn record(span: &tracing::Span, connection: &Connection) {
         tracing::field::display(information.cipher_suite()),
     );
     span.record("tls.curve", tracing::field::display(information.group()));
+    span.record("tls.resumed", information.is_resumed());
     if let Some(name) = information.server_name() {
         span.record("tls.client.server_name", name);
     }

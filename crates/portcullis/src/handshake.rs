@@ -47,12 +47,12 @@ where
 /// Runs a handshake up to the question about the peer's hello.
 async fn pause<IO>(
     mut driver: Box<Driver<IO>>,
+    deadline: Instant,
     wanted: fn(&Question) -> bool,
 ) -> Result<(Box<Driver<IO>>, Question), HandshakeError<IO>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let deadline = deadline(driver.conduct().handshake_timeout);
     let span = driver.span().clone();
     async move {
         match within(deadline, driver.run(wanted)).await {
@@ -85,7 +85,8 @@ pub struct PausedServer<IO: AsyncRead + AsyncWrite + Unpin> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
     pub(crate) async fn start(driver: Box<Driver<IO>>) -> Result<Self, HandshakeError<IO>> {
-        match pause(driver, |question| {
+        let deadline = deadline(driver.conduct().handshake_timeout);
+        match pause(driver, deadline, |question| {
             matches!(question, Question::ChooseConfiguration(_))
         })
         .await?
@@ -163,8 +164,11 @@ pub struct PausedClient<IO: AsyncRead + AsyncWrite + Unpin> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
-    pub(crate) async fn start(driver: Box<Driver<IO>>) -> Result<Self, HandshakeError<IO>> {
-        match pause(driver, |question| {
+    pub(crate) async fn start(
+        driver: Box<Driver<IO>>,
+        deadline: Instant,
+    ) -> Result<Self, HandshakeError<IO>> {
+        match pause(driver, deadline, |question| {
             matches!(question, Question::ReviewServerHello(_))
         })
         .await?

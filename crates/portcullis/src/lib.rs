@@ -19,6 +19,11 @@
 //! handshake can also be stopped at the peer's hello and looked at: [`Incoming::pause_at_hello`],
 //! [`PausedServer`], [`PausedClient`].
 //!
+//! **Resume.** A server with [`ticket_keys`](config::ServerConfigBuilder::ticket_keys) gives
+//! tickets. A connector with a [`session_store`](TlsConnector::session_store) keeps and offers
+//! them; without one a client [takes](TlsStream::take_session) sessions and
+//! [offers](TlsConnector::offering) them itself.
+//!
 //! **Read and write.** [`TlsStream`] is an `AsyncRead`, `AsyncBufRead` and `AsyncWrite`, with
 //! [`recv`](TlsStream::recv) and [`send`](TlsStream::send) besides. It knows what was
 //! [negotiated](TlsStream::information), [splits](TlsStream::into_split) into halves for two
@@ -79,6 +84,7 @@ mod key_log;
 mod listener;
 mod read;
 mod scratch;
+mod sessions;
 mod shutdown;
 mod socket;
 mod split;
@@ -112,8 +118,9 @@ pub use portcullis_core::x509::{Identity, Roots};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, ClientHelloView, ConnectionInformation, Direction, KeyLogLine,
     Misuse, NamedGroup, ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage,
-    Violation, config, question, suite, x509,
+    Violation, config, question, session, suite, x509,
 };
+pub use portcullis_session_cache::{MemorySessionStore, SessionStore, StoreFuture};
 pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};
 
 /// The README's code compiles.

@@ -5,14 +5,19 @@
 
 use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use portcullis_core::session::ClientSession;
 use portcullis_core::{Frame, Mailbox, Opened, Reader, Stage};
+use portcullis_session_cache::SessionStore;
+use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::error::Error;
 use crate::scratch::{BATCH, Backlog, FULL_RECORD, PLAINTEXT, Scratch};
+use crate::sessions::Received;
 use crate::statistics::Flow;
 
 /// What the end of the transport without close_notify means.
@@ -34,14 +39,17 @@ pub(crate) struct ReadHalfState {
     sealed: Backlog,
     /// Plaintext nobody has read.
     plain: Backlog,
-    end: Option<End>,
-    eof_policy: EofPolicy,
+    end: End,
     received: Flow,
+    /// Boxed: most connections get no ticket.
+    sessions: Option<Box<Received>>,
 }
 
-/// Why there is no more to read.
+/// Whether there may be more to read, and if not, why.
 #[derive(Clone, Debug)]
 pub(crate) enum End {
+    /// There may. The end of the transport would mean this; kept here, it takes no room.
+    NotYet(EofPolicy),
     Closed,
     /// Boxed: hardly any connection has one.
     Failed(Box<Error>),
@@ -106,19 +114,26 @@ impl Target<'_, '_> {
 }
 
 impl ReadHalfState {
-    pub(crate) fn new(reader: Reader, unread: Vec<u8>, received: Flow) -> Self {
+    pub(crate) fn new(
+        reader: Reader,
+        unread: Vec<u8>,
+        received: Flow,
+        store: Option<Arc<dyn SessionStore>>,
+    ) -> Self {
         Self {
             reader,
             sealed: unread.into(),
             plain: Backlog::default(),
-            end: None,
-            eof_policy: EofPolicy::Strict,
+            end: End::NotYet(EofPolicy::Strict),
             received,
+            sessions: store.map(|store| Box::new(Received::stored(store))),
         }
     }
 
     pub(crate) fn set_eof_policy(&mut self, policy: EofPolicy) {
-        self.eof_policy = policy;
+        if let End::NotYet(set) = &mut self.end {
+            *set = policy;
+        }
     }
 
     /// Whether there is memory that could be given back.
@@ -140,6 +155,20 @@ impl ReadHalfState {
 
     pub(crate) fn received(&self) -> Flow {
         self.received
+    }
+
+    /// The next session that a ticket has brought and nobody has taken.
+    pub(crate) fn take_session(&mut self) -> Option<ClientSession> {
+        self.sessions.as_mut()?.take()
+    }
+
+    /// A record without data may have been a ticket.
+    #[cold]
+    fn collect_tickets(&mut self) {
+        while let Some(ticket) = self.reader.take_ticket() {
+            let session = ticket.into_session(UnixTime::now());
+            self.sessions.get_or_insert_default().receive(session);
+        }
     }
 
     /// Bytes received that nobody has read.
@@ -166,8 +195,13 @@ impl ReadHalfState {
         (self.plain.take(plain), self.sealed.take(sealed))
     }
 
-    pub(crate) fn end(&self) -> Option<&End> {
-        self.end.as_ref()
+    pub(crate) fn end(&self) -> &End {
+        &self.end
+    }
+
+    #[inline]
+    fn has_ended(&self) -> bool {
+        !matches!(self.end, End::NotYet(_))
     }
 
     /// Reads into the caller's buffer: 0 bytes stand for the peer's close_notify.
@@ -250,8 +284,8 @@ impl ReadHalfState {
 
     fn ended(&self) -> Result<(), Error> {
         match &self.end {
-            Some(End::Failed(error)) => Err((**error).clone()),
-            Some(End::Closed) | None => Ok(()),
+            End::Failed(error) => Err((**error).clone()),
+            End::Closed | End::NotYet(_) => Ok(()),
         }
     }
 
@@ -266,7 +300,7 @@ impl ReadHalfState {
         R: AsyncRead + Unpin,
     {
         loop {
-            if self.end.is_some() {
+            if self.has_ended() {
                 return Poll::Ready(());
             }
             if !self.sealed.is_empty() {
@@ -274,7 +308,7 @@ impl ReadHalfState {
                 let used = self.open_records(sealed.as_mut_slice(), target);
                 sealed.consume(used);
                 self.sealed = sealed;
-                if target.has_some() || self.end.is_some() {
+                if target.has_some() || self.has_ended() {
                     return Poll::Ready(());
                 }
             }
@@ -292,7 +326,7 @@ impl ReadHalfState {
             let count = match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
                 Ok(()) => buf.filled().len(),
                 Err(error) => {
-                    self.end = Some(End::Failed(Box::new(Error::io(error, Stage::Connected))));
+                    self.end = End::Failed(Box::new(Error::io(error, Stage::Connected)));
                     return Poll::Ready(());
                 }
             };
@@ -324,7 +358,7 @@ impl ReadHalfState {
     /// Opens the records at the start of `input`; returns how many bytes they were.
     fn open_records(&mut self, input: &mut [u8], target: &mut Target<'_, '_>) -> usize {
         let mut used = 0;
-        while self.end.is_none() && !target.is_satisfied() {
+        while !self.has_ended() && !target.is_satisfied() {
             let rest = &mut input[used..];
             let opened = match self.reader.frame(rest) {
                 Ok(Frame::NeedMore { .. } | Frame::Closed) => break,
@@ -340,8 +374,8 @@ impl ReadHalfState {
             };
             match opened {
                 Ok(false) => {}
-                Ok(true) => self.end = Some(End::Closed),
-                Err(error) => self.end = Some(End::Failed(Box::new(error.into()))),
+                Ok(true) => self.end = End::Closed,
+                Err(error) => self.end = End::Failed(Box::new(error.into())),
             }
         }
         used
@@ -363,7 +397,7 @@ impl ReadHalfState {
                         debug_assert_eq!(content.start, 0);
                         buf.advance(content.end);
                     }
-                    Opened::Nothing => {}
+                    Opened::Nothing => self.collect_tickets(),
                     Opened::Closed => return Ok(true),
                 }
             }
@@ -376,7 +410,7 @@ impl ReadHalfState {
                         self.plain.extend(later);
                     }
                 }
-                Opened::Nothing => {}
+                Opened::Nothing => self.collect_tickets(),
                 Opened::Closed => return Ok(true),
             },
             Target::Kept { more } => match self.reader.open_in_place(record)? {
@@ -384,7 +418,7 @@ impl ReadHalfState {
                     *more = true;
                     self.plain.extend(&record[content]);
                 }
-                Opened::Nothing => {}
+                Opened::Nothing => self.collect_tickets(),
                 Opened::Closed => return Ok(true),
             },
             Target::Message { message, .. } => {
@@ -400,7 +434,7 @@ impl ReadHalfState {
                             out.into()
                         });
                     }
-                    Opened::Nothing => {}
+                    Opened::Nothing => self.collect_tickets(),
                     Opened::Closed => return Ok(true),
                 }
             }
@@ -409,10 +443,10 @@ impl ReadHalfState {
     }
 
     fn on_eof(&mut self) {
-        self.end = Some(match (self.reader.eof(), self.eof_policy) {
-            (Ok(()), _) | (Err(_), EofPolicy::Lenient) => End::Closed,
-            (Err(error), EofPolicy::Strict) => End::Failed(Box::new(error.into())),
-        });
+        self.end = match (self.reader.eof(), &self.end) {
+            (Ok(()), _) | (Err(_), End::NotYet(EofPolicy::Lenient)) => End::Closed,
+            (Err(error), _) => End::Failed(Box::new(error.into())),
+        };
     }
 }
 

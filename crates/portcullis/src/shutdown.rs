@@ -103,9 +103,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             poll_fn(|cx| parts.write.poll_close_notify(&mut parts.io, cx)).await?;
             loop {
                 match parts.read.end() {
-                    Some(End::Closed) => return Ok(()),
-                    Some(End::Failed(error)) => return Err((**error).clone()),
-                    None => {}
+                    End::Closed => return Ok(()),
+                    End::Failed(error) => return Err((**error).clone()),
+                    End::NotYet(_) => {}
                 }
                 let have = parts.read.plain().len();
                 if have > MAX_DATA_BEFORE_DOWNGRADE {

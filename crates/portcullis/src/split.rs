@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use portcullis_core::ConnectionInformation;
+use portcullis_core::session::ClientSession;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -134,6 +135,11 @@ impl<IO: SplitIo> ReadHalf<IO> {
     /// What the end of the transport without close_notify means. Default: an error.
     pub fn set_eof_policy(&mut self, policy: EofPolicy) {
         self.read.set_eof_policy(policy);
+    }
+
+    /// As [`TlsStream::take_session`].
+    pub fn take_session(&mut self) -> Option<ClientSession> {
+        self.read.take_session()
     }
 
     /// As [`TlsStream::is_hibernating`], of both halves.

@@ -195,8 +195,8 @@ impl Peer {
         };
         let stream = TlsStream::from_parts(Parts {
             io: join(Incoming(std::mem::take(&mut self.output)), outgoing.clone()),
-            read: ReadHalfState::new(server.reader, server.unread, Flow::default()),
-            write: WriteHalfState::new(server.writer, server.transmit, Flow::default()),
+            read: ReadHalfState::new(server.reader, server.unread, Flow::default(), None),
+            write: WriteHalfState::new(server.writer, server.transmit, false, Flow::default()),
             information: server.information,
             hibernation: Hibernation::new(None),
         });

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use portcullis_core::session::ClientSession;
 use portcullis_core::{ConnectionInformation, Misuse};
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
@@ -57,8 +58,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         let connection = finished.connection;
         Self::from_parts(Parts {
             io: finished.io,
-            read: ReadHalfState::new(connection.reader, connection.unread, finished.received),
-            write: WriteHalfState::new(connection.writer, connection.transmit, finished.sent),
+            read: ReadHalfState::new(
+                connection.reader,
+                connection.unread,
+                finished.received,
+                finished.session_store,
+            ),
+            write: WriteHalfState::new(
+                connection.writer,
+                connection.transmit,
+                finished.unflushed,
+                finished.sent,
+            ),
             information: connection.information,
             hibernation: Hibernation::new(finished.hibernate_after),
         })
@@ -144,6 +155,22 @@ impl<IO> TlsStream<IO> {
     /// The peer's chain, its own certificate first; empty if it showed none (B20).
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         self.information().peer_certificates()
+    }
+
+    /// Whether this connection resumes another (B11; RFC 8446 §2.2).
+    pub fn is_resumed(&self) -> bool {
+        self.information().is_resumed()
+    }
+
+    /// Client with [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets): the
+    /// next session that the server has sent a ticket for, the oldest first (C20); see
+    /// [`TlsConnector::offering`](crate::TlsConnector::offering).
+    ///
+    /// Tickets come after the handshake, among the data: they are found by reading, be it that
+    /// no data comes. At most 8 are kept, and the oldest makes room. With a
+    /// [`session_store`](crate::TlsConnector::session_store) they go there.
+    pub fn take_session(&mut self) -> Option<ClientSession> {
+        self.parts_mut().read.take_session()
     }
 
     /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705).

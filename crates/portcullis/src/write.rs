@@ -59,11 +59,12 @@ enum Closing {
 }
 
 impl WriteHalfState {
-    pub(crate) fn new(writer: Writer, transmit: Vec<u8>, sent: Flow) -> Self {
+    /// `unflushed` says whether the transport has bytes that it may still hold back.
+    pub(crate) fn new(writer: Writer, transmit: Vec<u8>, unflushed: bool, sent: Flow) -> Self {
         Self {
             writer,
             out: transmit.into(),
-            unflushed: false,
+            unflushed,
             closing: Closing::Open,
             failed: None,
             blocked: None,

@@ -65,6 +65,7 @@ async fn a_span_names_messages_and_results_but_no_secret() {
         "tls.protocol.version=",
         "tls.cipher=TLS_",
         "tls.curve=",
+        "tls.resumed=false",
         "tls.next_protocol=echo",
         "direction=Sent tls.handshake.message=client_hello",
         "direction=Received tls.handshake.message=finished",

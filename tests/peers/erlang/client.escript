@@ -4,13 +4,14 @@
 %%   {port, Port}     on 127.0.0.1
 %%   {line, String}   sent with a line feed; an answer of the same length is awaited
 %%   {count, N}       if more than 1: N lines are sent, numbered, and as many bytes awaited
+%%   {before, N}      connections made and closed before, for their tickets
 %%   {ssl, Options}   options for ssl:connect/4
-%% Prints one JSON object: "reply" or "error", "version", "suite", "alpn". Exit code 0 or 1.
+%% Prints one JSON object: "reply" or "error", "version", "suite", "alpn", "resumed". Exit code 0 or 1.
 -mode(compile).
 
 main([ConfigFile]) ->
     {ok, [Config]} = file:consult(ConfigFile),
-    logger:set_primary_config(level, none),
+    logger:set_primary_config(level, debug),
     {ok, _} = application:ensure_all_started(ssl),
     Port = proplists:get_value(port, Config),
     Line = list_to_binary(proplists:get_value(line, Config)),
@@ -18,7 +19,8 @@ main([ConfigFile]) ->
                1 -> <<Line/binary, "\n">>;
                Count -> << <<Line/binary, (number(N))/binary>> || N <- lists:seq(0, Count - 1) >>
            end,
-    Options = [{active, true}, {mode, binary} | proplists:get_value(ssl, Config, [])],
+    Options = [{active, true}, {log_level, debug}, {mode, binary} | proplists:get_value(ssl, Config, [])],
+    [ticket(Port, Options) || _ <- lists:seq(1, proplists:get_value(before, Config, 0))],
     {Fields, Code} =
         case ssl:connect({127, 0, 0, 1}, Port, Options, 10000) of
             {ok, Socket} -> exchange(Socket, Line, Data);
@@ -26,6 +28,13 @@ main([ConfigFile]) ->
         end,
     io:format("{~s}~n", [lists:join($,, [[string(Name), $:, string(Value)] || {Name, Value} <- Fields])]),
     halt(Code).
+
+%% Tickets come after the handshake, before the answer.
+ticket(Port, Options) ->
+    {ok, Socket} = ssl:connect({127, 0, 0, 1}, Port, Options, 10000),
+    ok = ssl:send(Socket, <<"before\n">>),
+    receive {ssl, Socket, _} -> ok after 15000 -> ok end,
+    ssl:close(Socket).
 
 number(N) -> list_to_binary(io_lib:format(" ~7..0b~n", [N])).
 
@@ -55,7 +64,7 @@ receive_all(Socket, Size, Parts) ->
     end.
 
 about(Socket) ->
-    case ssl:connection_information(Socket, [protocol, selected_cipher_suite]) of
+    case ssl:connection_information(Socket, [protocol, selected_cipher_suite, session_resumption]) of
         {ok, Information} ->
             Suite = proplists:get_value(selected_cipher_suite, Information),
             Alpn = case ssl:negotiated_protocol(Socket) of
@@ -63,7 +72,8 @@ about(Socket) ->
                        {error, _} -> []
                    end,
             [{version, text(proplists:get_value(protocol, Information))},
-             {suite, ssl:suite_to_str(Suite)} | Alpn];
+             {suite, ssl:suite_to_str(Suite)},
+             {resumed, text(proplists:get_value(session_resumption, Information))} | Alpn];
         {error, _} ->
             []
     end.

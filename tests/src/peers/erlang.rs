@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use super::{
-    Exchange, Message, Peer, Program, Server, Settings, Version, ready_port, script,
+    Exchange, Message, Output, Peer, Program, Server, Settings, Version, ready_port, script,
     scripted_exchange,
 };
 use crate::scratch;
@@ -46,15 +46,40 @@ pub(super) async fn exchange(
     settings: &Settings,
     message: Message<'_>,
 ) -> Exchange {
+    let output = run_client(address, settings, message, 0).await;
+    scripted_exchange(&output)
+}
+
+/// The last of two connections of one client, which keeps the tickets of the first if the settings
+/// have `{session_tickets, auto}`. Also whether it says that it has resumed.
+///
+/// # Panics
+/// If Erlang is missing or the client hangs.
+pub async fn exchange_again(
+    address: SocketAddr,
+    settings: &Settings,
+    message: Message<'_>,
+) -> (Exchange, bool) {
+    let output = run_client(address, settings, message, 1).await;
+    println!("{}", output);
+    let resumed = output.stdout.contains("\"resumed\":\"true\"");
+    (scripted_exchange(&output), resumed)
+}
+
+async fn run_client(
+    address: SocketAddr,
+    settings: &Settings,
+    message: Message<'_>,
+    before: usize,
+) -> Output {
     let options = client(settings);
     let config = format!(
-        "[{{port, {}}}, {{line, {:?}}}, {{count, {}}}, {{ssl, [{options}]}}].\n",
+        "[{{port, {}}}, {{line, {:?}}}, {{count, {}}}, {{before, {before}}}, {{ssl, [{options}]}}].\n",
         address.port(),
         message.line,
         message.count,
     );
-    let (_, output) = start("client.escript", &config).finish().await;
-    scripted_exchange(&output)
+    start("client.escript", &config).finish().await.1
 }
 
 /// What an Erlang process does with one connection: Erlang terms, see `session.escript`.

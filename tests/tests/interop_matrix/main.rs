@@ -13,6 +13,7 @@ mod matrix;
 mod ours;
 mod record_size;
 mod refusals;
+mod resumption;
 mod retry;
 mod secrets;
 mod transfer;

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use portcullis_core::session::ClientSession;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::Error;
@@ -35,6 +36,10 @@ pub enum Active {
 pub enum Message {
     /// The content of one record of the peer's, or what was read before and nobody took.
     Data(Bytes),
+    /// Client with [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets): a
+    /// session that the server has sent a ticket for (C20). It costs no credit. With a
+    /// [`session_store`](crate::TlsConnector::session_store) it goes there instead.
+    Session(Box<ClientSession>),
     /// The credits are used up: nothing comes before [`ActiveStream::set_active`].
     Passive,
     /// The peer has sent close_notify, after all of its data. Nothing follows.
@@ -169,6 +174,9 @@ impl<S: Source + Unpin> Stream for ActiveStream<S> {
         if this.ended {
             return Poll::Ready(None);
         }
+        if let Some(session) = this.source.take_session() {
+            return Poll::Ready(Some(Message::Session(Box::new(session))));
+        }
         let records = match this.mode {
             Active::False => {
                 this.idle = Some(cx.waker().clone());
@@ -179,7 +187,14 @@ impl<S: Source + Unpin> Stream for ActiveStream<S> {
             Active::N(credits) => usize::try_from(credits).unwrap_or(1),
             Active::True => usize::MAX,
         };
-        let message = match this.source.poll_message(cx, records) {
+        let polled = this.source.poll_message(cx, records);
+        // The end waits for the sessions that came before it: it comes again.
+        if !matches!(polled, Poll::Ready(Ok(Some(_))))
+            && let Some(session) = this.source.take_session()
+        {
+            return Poll::Ready(Some(Message::Session(Box::new(session))));
+        }
+        let message = match polled {
             Poll::Ready(Ok(Some(data))) => this.deliver(data),
             Poll::Ready(Ok(None)) => this.end(Message::Closed),
             Poll::Ready(Err(error)) => this.end(Message::Error(error)),
@@ -230,6 +245,10 @@ pub trait Source: sealed::Sealed {
         records: usize,
     ) -> Poll<Result<Option<Bytes>, Error>>;
 
+    /// The next session that has come.
+    #[doc(hidden)]
+    fn take_session(&mut self) -> Option<ClientSession>;
+
     /// What is due although nothing may be read.
     #[doc(hidden)]
     fn poll_idle(&mut self, cx: &mut Context<'_>);
@@ -257,6 +276,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
         }
     }
 
+    fn take_session(&mut self) -> Option<ClientSession> {
+        Self::take_session(self)
+    }
+
     fn poll_idle(&mut self, cx: &mut Context<'_>) {
         let _ = self.parts_mut().serve(cx, Poll::<()>::Pending);
     }
@@ -273,6 +296,10 @@ impl<IO: SplitIo> Source for ReadHalf<IO> {
             Some(error) if message.is_pending() => Poll::Ready(Err(error)),
             _ => message,
         }
+    }
+
+    fn take_session(&mut self) -> Option<ClientSession> {
+        Self::take_session(self)
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) {

@@ -1,0 +1,121 @@
+//! What becomes of the tickets that a client is sent: sessions that somebody takes, or that go
+//! to a store.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use portcullis_core::session::ClientSession;
+use portcullis_session_cache::SessionStore;
+
+/// How many sessions one connection keeps until they are taken, or until a slow store has room.
+const MAX_KEPT: usize = 8;
+
+/// The sessions of one connection.
+pub(crate) enum Received {
+    Kept(VecDeque<ClientSession>),
+    Stored(Arc<Deposit>),
+}
+
+/// The way of sessions into a store, one after another.
+pub(crate) struct Deposit {
+    store: Arc<dyn SessionStore>,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<ClientSession>,
+    /// Whether somebody is giving the store what waits.
+    busy: bool,
+}
+
+impl Default for Received {
+    fn default() -> Self {
+        Self::Kept(VecDeque::new())
+    }
+}
+
+impl Received {
+    pub(crate) fn stored(store: Arc<dyn SessionStore>) -> Self {
+        Self::Stored(Arc::new(Deposit {
+            store,
+            queue: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn receive(&mut self, session: ClientSession) {
+        match self {
+            Self::Kept(kept) => push(kept, session),
+            Self::Stored(deposit) => deposit.put(session),
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<ClientSession> {
+        match self {
+            Self::Kept(kept) => kept.pop_front(),
+            Self::Stored(_) => None,
+        }
+    }
+}
+
+/// The oldest makes room.
+fn push(sessions: &mut VecDeque<ClientSession>, session: ClientSession) {
+    if sessions.len() >= MAX_KEPT {
+        sessions.pop_front();
+    }
+    sessions.push_back(session);
+}
+
+impl Deposit {
+    /// Gives a session to the store: at once, if the store is as fast as that; else in a task,
+    /// so that neither reading waits for it nor the end of the connection stops it. There is at
+    /// most one such task for a connection.
+    fn put(self: &Arc<Self>, session: ClientSession) {
+        {
+            let mut queue = self.queue();
+            push(&mut queue.waiting, session);
+            if queue.busy {
+                return;
+            }
+            queue.busy = true;
+        }
+        let mut storing = Box::pin(self.clone().store_all());
+        let mut cx = Context::from_waker(Waker::noop());
+        if storing.as_mut().poll(&mut cx).is_ready() {
+            return;
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(storing)),
+            // Nobody would go on with it.
+            Err(_) => *self.queue() = Queue::default(),
+        }
+    }
+
+    async fn store_all(self: Arc<Self>) {
+        while let Some(session) = self.next() {
+            self.store.put(session).await;
+        }
+    }
+
+    fn next(&self) -> Option<ClientSession> {
+        let mut queue = self.queue();
+        let next = queue.waiting.pop_front();
+        queue.busy = next.is_some();
+        next
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kept(kept) => f.debug_tuple("Kept").field(&kept.len()).finish(),
+            Self::Stored(_) => f.write_str("Stored"),
+        }
+    }
+}

@@ -1,0 +1,584 @@
+//! Sessions are resumed: from a store, by hand, by sealed tickets and by asked ones.
+
+mod ends;
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ends::*;
+use futures_util::StreamExt as _;
+use portcullis::answers::{Answers, Questions};
+use portcullis::pki_types::UnixTime;
+use portcullis::question::{Answer, IssueTickets, OpenTickets};
+use portcullis::session::{ClientSession, ServerSession, TicketKeys};
+use portcullis::{
+    Active, ClientAuthentication, ClientConfig, MemorySessionStore, Message, ServerConfig,
+    ServerName, SessionStore, StoreFuture, TlsAcceptor, TlsConnector, TlsStream,
+};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
+};
+
+fn resuming_server() -> ServerConfig {
+    server_config()
+        .to_builder()
+        .ticket_keys(TicketKeys::rotating(7_200).unwrap())
+        .build()
+        .unwrap()
+}
+
+/// A client that can resume, and keeps nothing.
+fn by_hand() -> TlsConnector {
+    let config = client_config().to_builder().session_tickets(true).build();
+    TlsConnector::new(config.unwrap())
+}
+
+fn with_store() -> (TlsConnector, Arc<MemorySessionStore>) {
+    let store = Arc::new(MemorySessionStore::default());
+    (connector().session_store(store.clone()), store)
+}
+
+type Pair = (TlsStream<DuplexStream>, TlsStream<DuplexStream>);
+
+/// Both ends of a connection, which agree on whether it is resumed, after the client has read
+/// the server's first words and with them its tickets.
+async fn connect_as(
+    connector: &TlsConnector,
+    acceptor: &TlsAcceptor,
+    name: ServerName<'static>,
+) -> Pair {
+    let (client, server) = duplex(64 * 1024);
+    let (client, server) = tokio::join!(connector.upgrade(client, name), acceptor.upgrade(server));
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    assert_eq!(client.is_resumed(), server.is_resumed());
+    server.send(&[b"hello"]).await.unwrap();
+    assert_eq!(&client.recv(5).await.unwrap()[..], b"hello");
+    (client, server)
+}
+
+async fn connect(connector: &TlsConnector, acceptor: &TlsAcceptor) -> Pair {
+    connect_as(connector, acceptor, name()).await
+}
+
+#[tokio::test]
+async fn a_store_resumes_the_second_connection() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    let (connector, store) = with_store();
+    let (first, _) = connect(&connector, &acceptor).await;
+    assert!(!first.is_resumed());
+    assert_eq!(store.len(), 3);
+    let (second, _) = connect(&connector, &acceptor).await;
+    assert!(second.is_resumed() && second.information().is_resumed());
+    assert_eq!(
+        first.peer_certificates(),
+        second.peer_certificates(),
+        "the server is still known"
+    );
+    assert_eq!(store.len(), 5, "one was used, three are new");
+}
+
+#[tokio::test]
+async fn a_ticket_is_used_once() {
+    let config = resuming_server().to_builder().ticket_count(1).build();
+    let acceptor = TlsAcceptor::new(config.unwrap());
+    let (connector, store) = with_store();
+    connect(&connector, &acceptor).await;
+    let taken = store.take(&name(), UnixTime::now()).await;
+    assert_eq!(taken.len(), 1);
+    assert!(store.is_empty());
+    assert!(!connect(&connector, &acceptor).await.0.is_resumed());
+
+    let offering = by_hand().offering(taken);
+    assert!(connect(&offering, &acceptor).await.0.is_resumed());
+    assert!(!connect(&offering.clone(), &acceptor).await.0.is_resumed());
+}
+
+#[tokio::test]
+async fn without_store_and_option_nothing_is_kept() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    let connector = connector();
+    for _ in 0..2 {
+        let (mut client, _server) = connect(&connector, &acceptor).await;
+        assert!(!client.is_resumed());
+        assert!(client.take_session().is_none());
+    }
+    let session = {
+        let (mut client, _server) = connect(&by_hand(), &acceptor).await;
+        client.take_session().unwrap()
+    };
+    let (near, _far) = duplex(1024);
+    let error = connector.offering([session]).upgrade(near, name()).await;
+    assert!(error.unwrap_err().to_string().contains("session_tickets"));
+}
+
+#[tokio::test]
+async fn sessions_are_taken_written_down_and_offered() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    let (mut client, _server) = connect(&by_hand(), &acceptor).await;
+    let sessions: Vec<_> = std::iter::from_fn(|| client.take_session()).collect();
+    assert_eq!(sessions.len(), 3);
+    for session in sessions {
+        assert_eq!(session.server_name(), &name());
+        assert!(!session.is_expired(UnixTime::now()));
+        let session = ClientSession::from_bytes(&session.to_bytes()).unwrap();
+        let (client, _server) = connect(&by_hand().offering([session]), &acceptor).await;
+        assert!(client.is_resumed());
+    }
+}
+
+/// Tickets are found however a connection is read.
+#[tokio::test]
+async fn every_way_of_reading_finds_sessions() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    let both = async || {
+        let (client, server) = duplex(64 * 1024);
+        let connector = by_hand();
+        let (client, server) =
+            tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+        (client.unwrap(), server.unwrap())
+    };
+
+    let (mut client, mut server) = both().await;
+    assert!(client.take_session().is_none(), "nothing was read");
+    assert!(now(client.recv(0)).await.is_none(), "no data came");
+    assert!(client.take_session().is_some());
+    server.send(&[b"hello"]).await.unwrap();
+    assert_eq!(&client.recv(1).await.unwrap()[..], b"h");
+
+    let (client, mut server) = both().await;
+    let (mut reader, writer) = client.into_split();
+    server.send(&[b"hello"]).await.unwrap();
+    reader.read_exact(&mut [0; 5]).await.unwrap();
+    assert!(reader.take_session().is_some());
+    let mut client = reader.reunite(writer).unwrap();
+    assert!(client.take_session().is_some());
+
+    let (mut client, _server) = both().await;
+    assert!(now(client.read(&mut [0; 3])).await.is_none());
+    assert!(client.take_session().is_some());
+}
+
+/// A client that only sends gets its tickets when it closes.
+#[tokio::test]
+async fn closing_finds_sessions() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    let (connector, store) = with_store();
+    let (client, server) = duplex(64 * 1024);
+    let (client, server) =
+        tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+    let limit = Duration::from_secs(5);
+    let (mut client, server) = (client.unwrap(), server.unwrap());
+    client.send(&[b"that is all"]).await.unwrap();
+    assert!(store.is_empty());
+    let (client, server) = tokio::join!(client.close(limit), server.close(limit));
+    client.unwrap();
+    server.unwrap();
+    assert_eq!(store.len(), 3);
+}
+
+/// OTP: `{ssl, session_ticket, …}`.
+#[tokio::test]
+async fn sessions_are_delivered_beside_data() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    for split in [false, true] {
+        let (client, server) = duplex(64 * 1024);
+        let connector = by_hand();
+        let (client, server) =
+            tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+        let (client, mut server) = (client.unwrap(), server.unwrap());
+        server.send(&[b"hello"]).await.unwrap();
+        server.shutdown().await.unwrap();
+        let messages: Vec<Message> = if split {
+            let (reader, _writer) = client.into_split();
+            reader.into_active(Active::True).collect().await
+        } else {
+            client.into_active(Active::True).collect().await
+        };
+        let sessions = messages
+            .iter()
+            .filter(|message| matches!(message, Message::Session(_)));
+        assert_eq!(sessions.count(), 3, "{messages:?}");
+        assert!(
+            messages
+                .iter()
+                .any(|message| matches!(message, Message::Data(data) if &data[..] == b"hello"))
+        );
+        assert!(matches!(messages.last(), Some(Message::Closed)));
+        assert_eq!(messages.len(), 5);
+    }
+}
+
+/// A session costs no credit, and comes although the one credit is used up.
+#[tokio::test]
+async fn sessions_need_no_credit() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    let (client, server) = duplex(64 * 1024);
+    let connector = by_hand();
+    let (client, server) =
+        tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+    let (client, mut server) = (client.unwrap(), server.unwrap());
+    server.send(&[b"hello"]).await.unwrap();
+    let mut client = client.into_active(Active::Once);
+    assert!(matches!(client.next().await, Some(Message::Data(_))));
+    for _ in 0..3 {
+        assert!(matches!(client.next().await, Some(Message::Session(_))));
+    }
+    assert!(now(client.next()).await.is_none());
+}
+
+/// A server's store of sessions, as one that several servers share.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<HashMap<Vec<u8>, Vec<u8>>>>, Arc<AtomicUsize>);
+
+impl Answers for Shared {
+    fn questions(&self) -> Questions {
+        Questions::none().and_tickets()
+    }
+
+    async fn open_tickets(&self, question: OpenTickets) -> Answer {
+        tokio::task::yield_now().await;
+        let mut found = None;
+        for (index, ticket) in question.tickets().enumerate() {
+            if let Some(bytes) = self.0.lock().unwrap().remove(ticket) {
+                found = Some((index, ServerSession::from_bytes(&bytes).unwrap()));
+                break;
+            }
+        }
+        match found {
+            Some((index, session)) => question.resume(index, session),
+            None => question.none(),
+        }
+    }
+
+    async fn issue_tickets(&self, question: IssueTickets) -> Answer {
+        tokio::task::yield_now().await;
+        let mut tickets = Vec::new();
+        for session in question.sessions() {
+            // A real one is random: whoever guesses it makes the store forget the session.
+            let number = self.1.fetch_add(1, Ordering::Relaxed);
+            let ticket = format!("ticket {number}").into_bytes();
+            let bytes = session.to_bytes().to_vec();
+            self.0.lock().unwrap().insert(ticket.clone(), bytes);
+            tickets.push(ticket);
+        }
+        question.send(tickets)
+    }
+}
+
+#[tokio::test]
+async fn a_server_asks_a_store_which_forgets_what_was_resumed() {
+    let shared = Shared::default();
+    let acceptor = acceptor().answers(shared.clone());
+    let (mut client, _server) = connect(&by_hand(), &acceptor).await;
+    let session = client.take_session();
+    assert_eq!(shared.0.lock().unwrap().len(), 3);
+    for resumed in [true, false] {
+        // Another server with the same store.
+        let acceptor = ends::acceptor().answers(shared.clone());
+        let connector = by_hand().offering(session.clone());
+        let (client, _server) = connect(&connector, &acceptor).await;
+        assert_eq!(client.is_resumed(), resumed, "a ticket opens once");
+    }
+}
+
+#[tokio::test]
+async fn other_keys_or_another_name_or_time_mean_a_full_handshake() {
+    let (connector, _) = with_store();
+    for _ in 0..2 {
+        // Each server has keys of its own, as after a restart.
+        let acceptor = TlsAcceptor::new(resuming_server());
+        assert!(!connect(&connector, &acceptor).await.0.is_resumed());
+    }
+    let secret = [7; TicketKeys::SECRET_LEN];
+    for resumed in [false, true] {
+        let keys = TicketKeys::shared([&secret]).unwrap();
+        let config = server_config().to_builder().ticket_keys(keys).build();
+        let acceptor = TlsAcceptor::new(config.unwrap());
+        assert_eq!(connect(&connector, &acceptor).await.0.is_resumed(), resumed);
+    }
+
+    let config = resuming_server().to_builder();
+    let config = config.identity(pki().other.clone()).build().unwrap();
+    let acceptor = TlsAcceptor::new(config);
+    let (connector, store) = with_store();
+    connect(&connector, &acceptor).await;
+    let other = ServerName::try_from("other.example").unwrap();
+    let (client, _server) = connect_as(&connector, &acceptor, other.clone()).await;
+    assert!(!client.is_resumed());
+    assert_eq!(store.len(), 6);
+    let sessions = store.take(&name(), UnixTime::now()).await;
+    let connector = by_hand().offering(sessions);
+    let (client, _server) = connect_as(&connector, &acceptor, other).await;
+    assert!(!client.is_resumed(), "it is of another server");
+}
+
+#[tokio::test]
+async fn the_store_in_memory_has_bounds() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    let (mut client, _server) = connect(&by_hand(), &acceptor).await;
+    let session = client.take_session().unwrap();
+    let now = session.received_at();
+    let later = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs() + 7_200));
+
+    let store = MemorySessionStore::new(2);
+    for _ in 0..3 {
+        store.put(session.clone()).await;
+    }
+    assert_eq!(store.len(), 2);
+    let unknown = ServerName::try_from("other.example").unwrap();
+    assert!(store.take(&unknown, now).await.is_empty());
+    assert_eq!(store.take(&name(), now).await.len(), 1);
+    assert!(store.take(&name(), later).await.is_empty());
+    assert!(store.is_empty(), "what is expired is dropped");
+
+    let store = MemorySessionStore::default();
+    for _ in 0..20 {
+        store.put(session.clone()).await;
+    }
+    assert_eq!(store.len(), 6, "of one server");
+    store.clear();
+    assert!(store.take(&name(), now).await.is_empty());
+    let none = MemorySessionStore::new(0);
+    none.put(session).await;
+    assert!(none.is_empty());
+}
+
+/// A store that takes its time, and says when it has kept something.
+struct Slow(MemorySessionStore, tokio::sync::Semaphore);
+
+impl SessionStore for Slow {
+    fn take<'a>(
+        &'a self,
+        name: &'a ServerName<'static>,
+        now: UnixTime,
+    ) -> StoreFuture<'a, Vec<ClientSession>> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            self.0.take(name, now).await
+        })
+    }
+
+    fn put(&self, session: ClientSession) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            self.0.put(session).await;
+            self.1.add_permits(1);
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_store_gets_sessions_also_of_a_connection_that_is_gone() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    let store = Arc::new(Slow(
+        MemorySessionStore::default(),
+        tokio::sync::Semaphore::new(0),
+    ));
+    let connector = connector().session_store(store.clone());
+    drop(connect(&connector, &acceptor).await);
+    let _ = store.1.acquire_many(3).await.unwrap();
+    assert_eq!(store.0.len(), 3);
+    assert!(connect(&connector, &acceptor).await.0.is_resumed());
+}
+
+struct Stuck;
+
+impl SessionStore for Stuck {
+    fn take<'a>(
+        &'a self,
+        _: &'a ServerName<'static>,
+        _: UnixTime,
+    ) -> StoreFuture<'a, Vec<ClientSession>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn put(&self, _: ClientSession) -> StoreFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_ends_with_the_timeout() {
+    let connector = connector()
+        .session_store(Arc::new(Stuck))
+        .handshake_timeout(Duration::from_secs(3));
+    let (near, _far) = duplex(1024);
+    let start = tokio::time::Instant::now();
+    let failed = connector.upgrade(near, name()).await.unwrap_err();
+    assert!(failed.error().is_timeout());
+    assert_eq!(start.elapsed().as_secs(), 3);
+}
+
+#[tokio::test]
+async fn a_client_stays_who_it_was() {
+    let server = resuming_server()
+        .to_builder()
+        .client_authentication(ClientAuthentication::Required(pki().roots.clone()))
+        .build()
+        .unwrap();
+    let acceptor = TlsAcceptor::new(server);
+    let config = ClientConfig::builder(pki().roots.clone())
+        .identity(pki().client.clone())
+        .build()
+        .unwrap();
+    let connector = TlsConnector::new(config).session_store(Arc::<MemorySessionStore>::default());
+    let (_, first) = connect(&connector, &acceptor).await;
+    let (_, second) = connect(&connector, &acceptor).await;
+    assert!(!first.is_resumed() && second.is_resumed());
+    assert_eq!(first.peer_certificates().len(), 1);
+    assert_eq!(first.peer_certificates(), second.peer_certificates());
+}
+
+#[tokio::test]
+async fn a_handshake_paused_at_the_hello_resumes() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    let (connector, _) = with_store();
+    connect(&connector, &acceptor).await;
+    let (client, server) = duplex(64 * 1024);
+    let client = async {
+        let paused = connector.pause_at_hello(client, name()).await.unwrap();
+        paused.proceed().await.unwrap()
+    };
+    let server = async {
+        let paused = acceptor.pause_at_hello(server).await.unwrap();
+        paused.proceed().await.unwrap()
+    };
+    let (client, server) = tokio::join!(client, server);
+    assert!(client.is_resumed() && server.is_resumed());
+}
+
+/// What a transport does with what is written after the server's flight.
+#[derive(Clone, Copy, PartialEq)]
+enum Then {
+    Refuses,
+    TakesNothing,
+}
+
+/// A transport that is well until it has been read from twice: the hello, and what follows.
+struct Failing {
+    io: DuplexStream,
+    reads: usize,
+    then: Then,
+}
+
+impl AsyncRead for Failing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        if polled.is_ready() {
+            self.reads += 1;
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Failing {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.then {
+            _ if self.reads < 2 => Pin::new(&mut self.io).poll_write(cx, data),
+            Then::Refuses => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Then::TakesNothing => Poll::Pending,
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// A client that sends and does not read: its data is there although its tickets are not.
+#[tokio::test]
+async fn tickets_that_cannot_be_sent_cost_no_data() {
+    for then in [Then::Refuses, Then::TakesNothing] {
+        for active in [false, true] {
+            let acceptor = TlsAcceptor::new(resuming_server());
+            let connector = by_hand();
+            let (client, server) = duplex(64 * 1024);
+            let server = Failing {
+                io: server,
+                reads: 0,
+                then,
+            };
+            let client = async {
+                let mut client = connector.upgrade(client, name()).await.unwrap();
+                client.send(&[b"and away"]).await.unwrap();
+                client.shutdown().await.unwrap();
+                client
+            };
+            let (_client, server) = tokio::join!(client, acceptor.accept(server));
+            let mut server = server.unwrap();
+            assert!(server.statistics().send_pending > 0, "the tickets");
+            if active {
+                let mut server = server.into_active(Active::True);
+                let data = server.next().await;
+                assert!(matches!(data, Some(Message::Data(data)) if &data[..] == b"and away"));
+                assert!(matches!(server.next().await, Some(Message::Closed)));
+            } else {
+                let mut received = Vec::new();
+                server.read_to_end(&mut received).await.unwrap();
+                assert_eq!(received, b"and away");
+            }
+        }
+    }
+}
+
+/// The same over TCP, where a peer that closes over unread tickets resets the connection.
+#[tokio::test]
+async fn a_client_that_sends_and_goes_is_heard() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    for _ in 0..10 {
+        let client = async {
+            let mut client = by_hand().connect(address, name()).await.unwrap();
+            client.send(&[b"and away"]).await.unwrap();
+            client.shutdown().await.unwrap();
+        };
+        let server = async {
+            let (io, _) = listener.accept().await.unwrap();
+            let mut server = acceptor.accept(io).await.unwrap();
+            assert_eq!(&server.recv(8).await.unwrap()[..], b"and away");
+        };
+        tokio::join!(client, server);
+    }
+}
+
+/// Neither waits for the other: the pipe holds less than a ticket.
+#[tokio::test]
+async fn tickets_larger_than_the_pipe_come_with_the_data() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    let (connector, store) = with_store();
+    for resumed in [false, true] {
+        let (client, server) = duplex(100);
+        let (client, server) =
+            tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        assert_eq!(client.is_resumed(), resumed);
+        let data = pattern(50_000);
+        let send = async {
+            server.send(&[&data]).await.unwrap();
+            server.shutdown().await.unwrap();
+        };
+        let mut received = Vec::new();
+        let (_, read) = tokio::join!(send, client.read_to_end(&mut received));
+        read.unwrap();
+        assert!(received == data);
+    }
+    assert_eq!(store.len(), 5);
+}
