@@ -28,7 +28,7 @@ const TOLERANCE: u64 = 5;
 const WORK: [(&str, u64); 5] = [
     ("handshake", 20),
     ("record", 64),
-    ("bulk", 4),
+    ("bulk", 16),
     ("ping-pong", 200),
     ("small-writes", 4),
 ];
