@@ -30,7 +30,7 @@ pub(crate) fn run<S: Stack>(pki: &Pki, work: &str, transport: &str, count: &str)
     let stack = S::new(pki, Choice::default()).map_err(io::Error::other)?;
     let transport = match transport {
         "duplex" => Transport::Duplex,
-        "tcp" => Transport::Tcp,
+        "tcp" => Transport::TcpOneThread,
         _ => return Err(io::Error::other("the transport is duplex or tcp")),
     };
     let count: usize = count.parse().map_err(io::Error::other)?;
@@ -123,7 +123,7 @@ async fn connected<S: Stack>(
             let (client, server) = both(stack.connect(client), stack.accept(server)).await?;
             Ok((Box::new(client), Box::new(server)))
         }
-        Transport::Tcp => {
+        Transport::Tcp | Transport::TcpOneThread => {
             let (client, server) = run::sockets().await?;
             let (client, server) = both(stack.connect(client), stack.accept(server)).await?;
             Ok((Box::new(client), Box::new(server)))

@@ -39,7 +39,8 @@ pub(super) fn measure<S: Stack, E: Ends>(
     operations: u32,
 ) -> io::Result<Cost> {
     let (client, server, wall) = match transport {
-        Transport::Duplex => on_one_thread(stack, ends)?,
+        Transport::Duplex => on_one_thread(stack, ends, async { Ok(pipe()) })?,
+        Transport::TcpOneThread => on_one_thread(stack, ends, sockets())?,
         Transport::Tcp => on_two_threads(stack, ends)?,
     };
     Ok(cost(client, server, wall, operations))
@@ -80,9 +81,13 @@ pub(crate) async fn sockets() -> io::Result<(TcpStream, TcpStream)> {
 
 type Times = (Duration, Duration, Duration);
 
-fn on_one_thread<S: Stack, E: Ends>(stack: &S, ends: &E) -> io::Result<Times> {
+fn on_one_thread<S: Stack, E: Ends, IO: Io>(
+    stack: &S,
+    ends: &E,
+    transports: impl Future<Output = io::Result<(IO, IO)>>,
+) -> io::Result<Times> {
     runtime()?.block_on(async {
-        let (client, server) = pipe();
+        let (client, server) = transports.await?;
         let (client, server) = connected(stack, client, server).await?;
         let (mut on_client, mut on_server) = (Duration::ZERO, Duration::ZERO);
         let start = Instant::now();
