@@ -47,7 +47,8 @@ pub enum Transport {
     Duplex,
     /// Loopback TCP, each end on a thread of its own; both on one thread for handshakes.
     Tcp,
-    /// Loopback TCP, both ends on one thread: nobody sleeps while there is work.
+    /// Loopback TCP, both ends on one thread: nobody sleeps while there is work, and the clock is
+    /// the thread's processor time.
     TcpOneThread,
 }
 

@@ -56,7 +56,7 @@ async fn on_one_thread<S: Stack>(stack: &S, write: usize) -> io::Result<Cost> {
     let (client_reads, client_writes) = S::split(client);
     let (server_reads, server_writes) = S::split(server);
     let (mut up, mut down) = (Duration::ZERO, Duration::ZERO);
-    let start = Instant::now();
+    let start = ThreadTime::now();
     let going_up = one_way(client_writes, server_reads, write);
     let going_down = one_way(server_writes, client_reads, write);
     tokio::try_join!(
