@@ -45,8 +45,11 @@ pub enum Case {
 pub enum Transport {
     /// A pipe in memory, both ends on one thread; two threads for full duplex.
     Duplex,
-    /// Loopback TCP, each end on a thread of its own.
+    /// Loopback TCP, each end on a thread of its own; both on one thread for handshakes.
     Tcp,
+    /// Loopback TCP, both ends on one thread: nobody sleeps while there is work, and the clock is
+    /// the thread's processor time.
+    TcpOneThread,
 }
 
 /// How the ends are configured: the same for every stack.

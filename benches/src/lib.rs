@@ -4,16 +4,18 @@
 //! Each stack is a worker process of its own ([`worker`]), because the C libraries below some of
 //! them have the same symbols; the workers of those are in `peers`, a workspace of its own.
 //! `compare` starts the workers, gives each the same [`job`]s in turn, and prints a line of JSON for
-//! each case and stack, then a table of medians and one of ratios.
+//! each case and stack, then a table of medians and one of ratios. `memory` and `counts` start the
+//! same programs.
 
 pub mod cases;
+pub mod counted;
 pub mod floor;
 pub mod job;
+pub mod memory;
 pub mod pipe;
 pub mod pki;
 pub mod programs;
 pub mod report;
-pub mod single;
 pub mod stack;
 pub mod stacks;
 pub mod timed;

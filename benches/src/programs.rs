@@ -4,12 +4,12 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// All programs called `KIND-NAME`, with their names, beside this program and in the folders of
+/// All programs called `worker-NAME`, with their names, beside this program and in the folders of
 /// `WORKERS`, by name.
 ///
 /// # Errors
 /// When a folder cannot be read.
-pub fn programs(kind: &str) -> io::Result<Vec<(String, PathBuf)>> {
+pub fn workers() -> io::Result<Vec<(String, PathBuf)>> {
     let this = std::env::current_exe()?;
     let mut folders: Vec<PathBuf> = this.parent().map(Path::to_owned).into_iter().collect();
     if let Some(more) = std::env::var_os("WORKERS") {
@@ -20,9 +20,7 @@ pub fn programs(kind: &str) -> io::Result<Vec<(String, PathBuf)>> {
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
             let name = path.file_name().and_then(OsStr::to_str);
-            let name = name
-                .and_then(|name| name.strip_prefix(kind))
-                .and_then(|name| name.strip_prefix('-'));
+            let name = name.and_then(|name| name.strip_prefix("worker-"));
             if let Some(name) = name.filter(|name| !name.contains('.')) {
                 found.push((name.to_owned(), path.clone()));
             }
@@ -30,4 +28,14 @@ pub fn programs(kind: &str) -> io::Result<Vec<(String, PathBuf)>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Those of them that are stacks.
+///
+/// # Errors
+/// As [`workers`].
+pub fn stacks() -> io::Result<Vec<(String, PathBuf)>> {
+    let mut stacks = workers()?;
+    stacks.retain(|(name, _)| name != "floor");
+    Ok(stacks)
 }

@@ -1,5 +1,12 @@
-//! A stack's process: says what the stack is called, then reads [`Job`]s from standard input, a line
-//! of JSON each, and answers each with a line.
+//! A stack's process, which does one of these:
+//!
+//! | arguments | |
+//! |---|---|
+//! | `FOLDER` | says what the stack is called, then reads [`Job`]s from standard input, a line of JSON each, and answers each with a line |
+//! | `FOLDER memory STATE [ADDRESS]` | is one end of many connections ([`memory`]) |
+//! | `FOLDER count WORK TRANSPORT COUNT` | does one thing so often, for a tool that counts ([`counted`]) |
+//!
+//! `FOLDER` is that of the certificates.
 
 use std::io::{self, BufRead as _, Write as _};
 use std::path::Path;
@@ -7,20 +14,35 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cases;
+use crate::counted;
 use crate::job::{Answer, Job};
+use crate::memory;
 use crate::pki::Pki;
 use crate::stack::Stack;
 
-/// Serves jobs for a stack until standard input ends. The first argument is the folder of the
-/// certificates.
+/// Does what the arguments say with a stack.
 ///
 /// # Errors
-/// When the certificates or a job cannot be read, or nobody reads the answers.
+/// When an argument is not understood, the certificates or a job cannot be read, the stack fails,
+/// or nobody reads the answers.
 pub fn run<S: Stack>() -> io::Result<()> {
-    serve(S::NAME, |pki, job| {
-        S::new(pki, job.choice)
-            .and_then(|stack| cases::measure(&stack, job).map_err(|error| error.to_string()))
-    })
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let pki = |folder: &str| Pki::load(Path::new(folder));
+    match *arguments.as_slice() {
+        [_] => serve(S::NAME, |pki, job| {
+            S::new(pki, job.choice)
+                .and_then(|stack| cases::measure(&stack, job).map_err(|error| error.to_string()))
+        }),
+        [folder, "memory", state] => memory::run::<S>(&pki(folder)?, state, None),
+        [folder, "memory", state, server] => memory::run::<S>(&pki(folder)?, state, Some(server)),
+        [folder, "count", work, transport, count] => {
+            counted::run::<S>(&pki(folder)?, work, transport, count)
+        }
+        _ => Err(io::Error::other(
+            "usage: worker FOLDER-OF-CERTIFICATES [memory STATE [ADDRESS] | count WORK TRANSPORT COUNT]",
+        )),
+    }
 }
 
 /// Serves jobs with `answer`, as [`run`] does with a stack.

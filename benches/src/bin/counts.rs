@@ -1,15 +1,15 @@
-//! Instructions, allocations and system calls of one operation, for each side: counts, which are
-//! the same on a loaded machine. Prints lines of JSON and a Markdown table.
+//! Instructions, allocations, copied bytes and system calls of one operation, for each side: counts,
+//! which are the same on a loaded machine. Prints lines of JSON and a Markdown table.
 //!
 //! `cargo build --release -p portcullis-benches && cargo run --release -p portcullis-benches --bin counts`
 //!
-//! * `--check FILE`: only portcullis, and fails when it takes more instructions or allocations than
-//!   FILE allows
+//! * `--check FILE`: only portcullis, and fails when it does more than FILE allows
 //! * `--write FILE`: writes that file
-//! * `WORKERS=folder:folder`: where to look for more `single-NAME` programs
+//! * `WORKERS=folder:folder`: where to look for more `worker-NAME` programs
 //!
 //! Needs valgrind, and strace for the system calls. Under valgrind the crypto library takes the
-//! code for processors without AVX-512, so instructions of it are more than in reality.
+//! code for processors without AVX-512, so instructions of it are more than in reality. Copied
+//! bytes are those of `memcpy`, `memmove` and their like, the transport's own copies among them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,13 +18,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use portcullis_benches::pki::Pki;
-use portcullis_benches::programs::programs;
+use portcullis_benches::programs::stacks;
+use serde::Deserialize;
 use serde_json::json;
 
 /// How much more than the committed count is a failure, in percent.
 const TOLERANCE: u64 = 5;
 /// What is counted, with how many operations the longer run has more than the shorter.
-const WORK: [(&str, u64); 3] = [("handshake", 20), ("record", 64), ("ping-pong", 200)];
+const WORK: [(&str, u64); 5] = [
+    ("handshake", 20),
+    ("record", 64),
+    ("bulk", 16),
+    ("ping-pong", 200),
+    ("small-writes", 4),
+];
 const SIDES: [&str; 2] = ["client", "server"];
 /// What gives out memory, in the C library; a reallocation counts as an allocation.
 const ALLOCATORS: [&str; 5] = [
@@ -35,20 +42,27 @@ const ALLOCATORS: [&str; 5] = [
     "aligned_alloc",
 ];
 
-/// What callgrind has seen.
+/// The columns of the committed file.
+const COLUMNS: [&str; 3] = ["instructions", "allocations", "copied"];
+/// Of one operation of one side.
+type Each = [f64; COLUMNS.len()];
+
+/// What callgrind and DHAT have seen.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     instructions: u64,
     allocations: u64,
+    copied: u64,
 }
 
 impl Count {
     /// For one of `operations`, from a run that had so many more than `less`.
-    fn each(self, less: Self, operations: u64) -> [f64; 2] {
+    fn each(self, less: Self, operations: u64) -> Each {
         let each = |more: u64, less: u64| more.saturating_sub(less) as f64 / operations as f64;
         [
             each(self.instructions, less.instructions),
             each(self.allocations, less.allocations),
+            each(self.copied, less.copied),
         ]
     }
 }
@@ -87,7 +101,7 @@ fn callgrind(
         .arg(out_option)
         .arg(program)
         .arg(folder)
-        .args([work, "duplex", &operations.to_string()]))?;
+        .args(["count", work, "duplex", &operations.to_string()]))?;
     Ok(parse(&std::fs::read_to_string(&out)?))
 }
 
@@ -128,6 +142,44 @@ fn instruction(line: &str) -> Option<(u64, u64)> {
     Some((address, fields.nth(1)?.parse().ok()?))
 }
 
+/// The bytes that each side copies.
+fn copied(program: &Path, folder: &Path, work: &str, operations: u64) -> io::Result<[u64; 2]> {
+    let out = folder.join("dhat.out");
+    let mut out_option = OsString::from("--dhat-out-file=");
+    out_option.push(&out);
+    // A side is known by its function, which is far above most copies.
+    run(Command::new("valgrind")
+        .args(["--tool=dhat", "--mode=copy", "--num-callers=200"])
+        .arg(out_option)
+        .arg(program)
+        .arg(folder)
+        .args(["count", work, "duplex", &operations.to_string()]))?;
+    let out: Copies = serde_json::from_str(&std::fs::read_to_string(&out)?)?;
+    Ok(SIDES.map(|side| {
+        let side = format!("{side}_side");
+        let is_of = |frame: &usize| out.ftbl[*frame].contains(&side);
+        let of_side = out.pps.iter().filter(|point| point.fs.iter().any(is_of));
+        of_side.map(|point| point.tb).sum()
+    }))
+}
+
+/// What DHAT writes, as far as it matters here.
+#[derive(Deserialize)]
+struct Copies {
+    pps: Vec<Place>,
+    /// All stack frames.
+    ftbl: Vec<String>,
+}
+
+/// Where something is copied.
+#[derive(Deserialize)]
+struct Place {
+    /// Bytes.
+    tb: u64,
+    /// The stack, as places in the table of frames.
+    fs: Vec<usize>,
+}
+
 /// System calls that read from a socket, that write to one, and all others, over TCP, both ends.
 ///
 /// `read` and `write` are among the others: on sockets nobody here uses them, and the runtime
@@ -139,7 +191,7 @@ fn strace(program: &Path, folder: &Path, work: &str, operations: u64) -> io::Res
         .arg(&out)
         .arg(program)
         .arg(folder)
-        .args([work, "tcp", &operations.to_string()]))?;
+        .args(["count", work, "tcp", &operations.to_string()]))?;
     let mut calls = [0; 3];
     for line in std::fs::read_to_string(&out)?.lines() {
         let name = line
@@ -156,36 +208,37 @@ fn strace(program: &Path, folder: &Path, work: &str, operations: u64) -> io::Res
     Ok(calls)
 }
 
-fn counts(program: &Path, folder: &Path) -> io::Result<BTreeMap<String, [f64; 2]>> {
+fn counts(program: &Path, folder: &Path) -> io::Result<BTreeMap<String, Each>> {
     let mut counts = BTreeMap::new();
     for (work, operations) in WORK {
-        for side in SIDES {
-            let less = callgrind(program, folder, work, side, operations)?;
-            let more = callgrind(program, folder, work, side, 2 * operations)?;
+        let copied_less = copied(program, folder, work, operations)?;
+        let copied_more = copied(program, folder, work, 2 * operations)?;
+        for (at, side) in SIDES.into_iter().enumerate() {
+            let mut less = callgrind(program, folder, work, side, operations)?;
+            let mut more = callgrind(program, folder, work, side, 2 * operations)?;
+            (less.copied, more.copied) = (copied_less[at], copied_more[at]);
             counts.insert(format!("{work} {side}"), more.each(less, operations));
         }
     }
     Ok(counts)
 }
 
-fn check(counts: &BTreeMap<String, [f64; 2]>, allowed: &str) -> io::Result<()> {
+fn check(counts: &BTreeMap<String, Each>, allowed: &str) -> io::Result<()> {
     let mut worse = Vec::new();
     for line in allowed.lines().filter(|line| !line.starts_with('#')) {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let [name, instructions, allocations] = fields.as_slice() else {
-            return Err(io::Error::other(format!("no line of counts: {line}")));
-        };
+        let mut fields = line.split('\t');
+        let name = fields.next().unwrap_or_default();
+        let committed: Vec<f64> = fields
+            .map(|field| field.parse().map_err(io::Error::other))
+            .collect::<io::Result<_>>()?;
         let now = counts
-            .get(*name)
-            .ok_or_else(|| io::Error::other(format!("nothing is counted as {name}")))?;
-        for (what, now, committed) in [
-            ("instructions", now[0], instructions),
-            ("allocations", now[1], allocations),
-        ] {
-            let committed: f64 = committed.parse().map_err(io::Error::other)?;
+            .get(name)
+            .filter(|_| committed.len() == COLUMNS.len())
+            .ok_or_else(|| io::Error::other(format!("nothing is counted like this: {line}")))?;
+        for ((what, now), committed) in COLUMNS.iter().zip(now).zip(committed) {
             let bound = committed * (100 + TOLERANCE) as f64 / 100.0;
             println!("{name}: {now:.1} {what}, committed {committed:.1}");
-            if now > bound + 0.5 {
+            if *now > bound + 0.5 {
                 worse.push(format!("{name}: {now:.1} {what}, more than {bound:.1}"));
             }
         }
@@ -199,42 +252,41 @@ fn check(counts: &BTreeMap<String, [f64; 2]>, allowed: &str) -> io::Result<()> {
     )))
 }
 
+/// Reads, writes and other system calls of one operation.
+fn calls(program: &Path, folder: &Path, work: &str, operations: u64) -> io::Result<[f64; 3]> {
+    let less = strace(program, folder, work, operations)?;
+    let more = strace(program, folder, work, 2 * operations)?;
+    let each = |at: usize| more[at].saturating_sub(less[at]) as f64 / operations as f64;
+    Ok([each(0), each(1), each(2)])
+}
+
 fn table(programs: &[(String, PathBuf)], folder: &Path) -> io::Result<()> {
     let mut table = String::from(
-        "| operation | stack | instructions client / server | allocations client / server | reads, writes, other system calls (TCP, both ends) |\n|---|---|---|---|---|\n",
+        "| operation | stack | instructions client / server | allocations client / server | bytes copied client / server | reads, writes, other system calls (TCP, both ends) |\n|---|---|---|---|---|---|\n",
     );
+    let mut all = BTreeMap::new();
     for (name, program) in programs {
-        let counts = counts(program, folder)?;
-        for (work, operations) in WORK {
-            let less = strace(program, folder, work, operations)?;
-            let more = strace(program, folder, work, 2 * operations)?;
-            let calls: Vec<f64> = more
-                .iter()
-                .zip(less)
-                .map(|(more, less)| more.saturating_sub(less) as f64 / operations as f64)
-                .collect();
-            let of = |side: &str| {
-                counts
-                    .get(&format!("{work} {side}"))
-                    .copied()
-                    .unwrap_or_default()
-            };
-            let (client, server) = (of("client"), of("server"));
+        all.insert(name, counts(program, folder)?);
+    }
+    for (work, operations) in WORK {
+        for (name, program) in programs {
+            let calls = calls(program, folder, work, operations)?;
+            let [client, server] = SIDES.map(|side| all[name][&format!("{work} {side}")]);
             println!(
                 "{}",
                 json!({ "operation": work, "stack": name, "client": client, "server": server, "calls": calls })
             );
             table.push_str(&format!(
-                "| {work} | {name} | {:.0} / {:.0} | {:.1} / {:.1} | {} |\n",
+                "| {work} | {name} | {:.0} / {:.0} | {:.1} / {:.1} | {:.0} / {:.0} | {:.1}, {:.1}, {:.1} |\n",
                 client[0],
                 server[0],
                 client[1],
                 server[1],
-                calls
-                    .iter()
-                    .map(|calls| format!("{calls:.1}"))
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                client[2],
+                server[2],
+                calls[0],
+                calls[1],
+                calls[2],
             ));
         }
     }
@@ -246,7 +298,7 @@ fn main() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     let folder = folder.path();
     Pki::generate().map_err(io::Error::other)?.store(folder)?;
-    let programs = programs("single")?;
+    let programs = stacks()?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments
         .iter()
@@ -264,9 +316,11 @@ fn main() -> io::Result<()> {
             if *option == "--check" {
                 return check(&counts, &std::fs::read_to_string(file)?);
             }
-            let mut text = String::from("# operation\tinstructions\tallocations\n");
-            for (name, [instructions, allocations]) in counts {
-                text.push_str(&format!("{name}\t{instructions:.0}\t{allocations:.1}\n"));
+            let mut text = format!("# operation\t{}\n", COLUMNS.join("\t"));
+            for (name, [instructions, allocations, copied]) in counts {
+                text.push_str(&format!(
+                    "{name}\t{instructions:.0}\t{allocations:.1}\t{copied:.0}\n"
+                ));
             }
             std::fs::write(file, text)
         }

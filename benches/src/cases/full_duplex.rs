@@ -2,7 +2,7 @@
 //! what that is with the other, so a stack whose halves share a lock waits for it.
 //!
 //! Over a pipe in memory the transport's directions share nothing, and only the stack's halves
-//! meet. Over TCP most of the time is the kernel's.
+//! meet. Over TCP most of the time is the kernel's. On one thread nothing waits for a lock.
 
 use std::io;
 use std::sync::Barrier;
@@ -19,12 +19,16 @@ use super::run;
 use crate::job::{Cost, Transport};
 use crate::pipe::pipe;
 use crate::stack::{Stack, TwoWay};
+use crate::timed::{Clock, Timed};
 
 const MIB: usize = 1024 * 1024;
 const TOTAL_MIB: u32 = 64;
 
 /// The client of the cost is the thread of what the client sends, the server the other.
 pub(super) fn measure<S: Stack>(stack: &S, transport: Transport, write: usize) -> io::Result<Cost> {
+    if transport == Transport::TcpOneThread {
+        return run::runtime()?.block_on(on_one_thread(stack, write));
+    }
     // Each thread drives a runtime of its own; of two sockets, each belongs to one of them.
     let (up, down) = (run::runtime()?, run::runtime()?);
     match transport {
@@ -32,7 +36,7 @@ pub(super) fn measure<S: Stack>(stack: &S, transport: Transport, write: usize) -
             let (client, server) = pipe(run::PIPE);
             both_ways(stack, &up, &down, client, server, write)
         }
-        Transport::Tcp => {
+        Transport::Tcp | Transport::TcpOneThread => {
             let (client, server) = up.block_on(async {
                 let (client, server) = run::sockets().await?;
                 io::Result::Ok((client, server.into_std()?))
@@ -44,6 +48,22 @@ pub(super) fn measure<S: Stack>(stack: &S, transport: Transport, write: usize) -
             both_ways(stack, &up, &down, client, server, write)
         }
     }
+}
+
+async fn on_one_thread<S: Stack>(stack: &S, write: usize) -> io::Result<Cost> {
+    let (client, server) = run::sockets().await?;
+    let (client, server) = run::connected(stack, client, server).await?;
+    let (client_reads, client_writes) = S::split(client);
+    let (server_reads, server_writes) = S::split(server);
+    let (mut up, mut down) = (Duration::ZERO, Duration::ZERO);
+    let start = ThreadTime::now();
+    let going_up = one_way(client_writes, server_reads, write);
+    let going_down = one_way(server_writes, client_reads, write);
+    tokio::try_join!(
+        Timed::new(Clock::Processor, &mut up, going_up),
+        Timed::new(Clock::Processor, &mut down, going_down),
+    )?;
+    Ok(run::cost(up, down, start.elapsed(), TOTAL_MIB))
 }
 
 fn both_ways<S: Stack, IO: TwoWay>(

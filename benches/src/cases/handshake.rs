@@ -27,7 +27,7 @@ pub(super) fn measure<S: Stack>(stack: &S, transport: Transport) -> io::Result<C
                     let (client, server) = run::pipe();
                     one(stack, client, server, &mut on_client, &mut on_server).await?
                 }
-                Transport::Tcp => {
+                Transport::Tcp | Transport::TcpOneThread => {
                     let (client, server) = run::sockets().await?;
                     one(stack, client, server, &mut on_client, &mut on_server).await?
                 }

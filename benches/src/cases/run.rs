@@ -23,7 +23,7 @@ pub(super) trait Ends: Sync {
     fn client<IO: Io>(&self, stream: IO) -> impl Future<Output = io::Result<IO>> + Send;
     fn server<IO: Io>(&self, stream: IO) -> impl Future<Output = io::Result<IO>> + Send;
 
-    /// The clock for ends on one thread.
+    /// The clock for ends that share a pipe and a thread.
     const CLOCK: Clock = Clock::Processor;
 }
 
@@ -39,7 +39,12 @@ pub(super) fn measure<S: Stack, E: Ends>(
     operations: u32,
 ) -> io::Result<Cost> {
     let (client, server, wall) = match transport {
-        Transport::Duplex => on_one_thread(stack, ends)?,
+        Transport::Duplex => on_one_thread(stack, ends, async { Ok(pipe()) }, E::CLOCK)?.0,
+        Transport::TcpOneThread => {
+            let ((client, server, _), thread) =
+                on_one_thread(stack, ends, sockets(), Clock::Processor)?;
+            (client, server, thread)
+        }
         Transport::Tcp => on_two_threads(stack, ends)?,
     };
     Ok(cost(client, server, wall, operations))
@@ -80,19 +85,25 @@ pub(crate) async fn sockets() -> io::Result<(TcpStream, TcpStream)> {
 
 type Times = (Duration, Duration, Duration);
 
-fn on_one_thread<S: Stack, E: Ends>(stack: &S, ends: &E) -> io::Result<Times> {
+/// The times, and the processor time of the thread with its runtime.
+fn on_one_thread<S: Stack, E: Ends, IO: Io>(
+    stack: &S,
+    ends: &E,
+    transports: impl Future<Output = io::Result<(IO, IO)>>,
+    clock: Clock,
+) -> io::Result<(Times, Duration)> {
     runtime()?.block_on(async {
-        let (client, server) = pipe();
+        let (client, server) = transports.await?;
         let (client, server) = connected(stack, client, server).await?;
         let (mut on_client, mut on_server) = (Duration::ZERO, Duration::ZERO);
-        let start = Instant::now();
+        let (start, thread) = (Instant::now(), ThreadTime::now());
         let (client, server) = tokio::join!(
-            Timed::new(E::CLOCK, &mut on_client, ends.client(client)),
-            Timed::new(E::CLOCK, &mut on_server, ends.server(server)),
+            Timed::new(clock, &mut on_client, ends.client(client)),
+            Timed::new(clock, &mut on_server, ends.server(server)),
         );
-        let wall = start.elapsed();
+        let (wall, thread) = (start.elapsed(), thread.elapsed());
         drop((client?, server?));
-        Ok((on_client, on_server, wall))
+        Ok(((on_client, on_server, wall), thread))
     })
 }
 

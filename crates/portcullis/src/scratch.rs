@@ -138,13 +138,17 @@ impl Backlog {
         self.bytes.extend_from_slice(more);
     }
 
-    /// Like [`extend`](Self::extend) where more will follow, up to about `room` bytes in all.
-    pub(crate) fn gather(&mut self, more: &[u8], room: usize) {
-        self.extend(more);
-        let missing = room.saturating_sub(self.bytes.len());
-        if self.bytes.capacity() < room {
-            self.bytes.reserve_exact(missing);
+    /// Like [`extend`](Self::extend) where more will follow: what is more than a record gets an
+    /// area of the thread.
+    pub(crate) fn gather(&mut self, more: &[u8]) {
+        if self.bytes.capacity() < AREA && self.len() + more.len() > RECORD {
+            let mut area = std::mem::take(&mut Scratch::take().0).into_vec();
+            area.clear();
+            area.extend_from_slice(self.as_slice());
+            recycle(std::mem::replace(&mut self.bytes, area));
+            self.start = 0;
         }
+        self.extend(more);
     }
 
     /// Forgets the first `count` bytes; the memory too, when they were the last.
@@ -267,6 +271,23 @@ mod tests {
         let mut backlog = Backlog::default();
         backlog.keep(scratch, 0..RECORD);
         assert_eq!(backlog.len(), RECORD);
+        assert_eq!(Scratch::take().as_ptr(), place);
+    }
+
+    #[test]
+    fn what_is_gathered_grows_into_an_area_and_gives_it_back() {
+        let place = Scratch::take().as_ptr();
+        let mut backlog = Backlog::default();
+        let mut expected = Vec::new();
+        for number in 0..200_u8 {
+            backlog.gather(&[number; 300]);
+            expected.extend([number; 300]);
+            assert_eq!(backlog.bytes.capacity() == AREA, expected.len() > RECORD);
+            backlog.consume(usize::from(number == 7));
+        }
+        assert_eq!(backlog.as_slice(), &expected[1..]);
+        backlog.consume(expected.len());
+        assert_eq!(backlog.bytes.capacity(), 0);
         assert_eq!(Scratch::take().as_ptr(), place);
     }
 

@@ -12,13 +12,15 @@ use portcullis_core::{ParkedCipher, Stage, Writer};
 use tokio::io::AsyncWrite;
 
 use crate::error::Error;
-use crate::scratch::{Backlog, FULL_RECORD, PLAINTEXT, Scratch};
+use crate::scratch::{BATCH, Backlog, FULL_RECORD, PLAINTEXT, Scratch};
 use crate::statistics::Flow;
 
 /// How long a write may be to be taken while the transport is busy.
 const SMALL: usize = PLAINTEXT / 4;
-/// How much ciphertext may wait before a small write waits as well.
-const GATHERED: usize = 2 * FULL_RECORD;
+/// What a record without padding adds to its content.
+const OVERHEAD: usize = FULL_RECORD - PLAINTEXT;
+/// How much ciphertext may wait before a small write waits as well: a batch, as of large ones.
+const GATHERED: usize = BATCH * FULL_RECORD;
 
 /// The writing half of a connection, without its transport.
 pub(crate) struct WriteHalfState {
@@ -154,7 +156,10 @@ impl WriteHalfState {
     fn gather(&mut self, data: &[IoSlice<'_>]) -> Poll<Result<usize, Error>> {
         let length: usize = data.iter().map(|slice| slice.len()).sum();
         // When the reader has failed, what was taken before goes out first, and then its alert.
-        if length > SMALL || self.out.len() + length > GATHERED || self.reader_has_failed() {
+        if length > SMALL
+            || self.out.len() + length + OVERHEAD > GATHERED
+            || self.reader_has_failed()
+        {
             return Poll::Pending;
         }
         let mut scratch = Scratch::take();
@@ -162,7 +167,7 @@ impl WriteHalfState {
             .writer
             .seal_vectored(data, &mut scratch)
             .map_err(|error| self.break_off(error.into()))?;
-        self.out.gather(&scratch[..sealed.written], GATHERED);
+        self.out.gather(&scratch[..sealed.written]);
         match sealed.consumed {
             // The reader has failed just now: when its alert is out, writing fails.
             0 => Poll::Pending,

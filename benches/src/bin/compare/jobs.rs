@@ -73,8 +73,21 @@ pub(crate) fn jobs() -> Vec<(String, Job)> {
             }
         }
     }
+    let one_thread = Transport::TcpOneThread;
+    for (size, write) in [("16 KiB", 16 * kib), ("64 KiB", 64 * kib)] {
+        add(
+            &format!("bulk Aes128Gcm, {size}, TCP, one thread"),
+            Case::Bulk { write },
+            one_thread,
+            choice,
+        );
+    }
     let write = 64 * kib;
-    for (name, transport) in [("duplex", duplex), ("TCP", tcp)] {
+    for (name, transport) in [
+        ("duplex", duplex),
+        ("TCP", tcp),
+        ("TCP, one thread", one_thread),
+    ] {
         add(
             &format!("full duplex, 64 KiB, {name}"),
             Case::FullDuplex { write },
@@ -82,20 +95,23 @@ pub(crate) fn jobs() -> Vec<(String, Job)> {
             choice,
         );
     }
-    add("ping-pong 64 B, duplex", Case::PingPong, duplex, choice);
-    add("ping-pong 64 B, TCP", Case::PingPong, tcp, choice);
-    let write = 100;
-    add(
-        "1,000 writes of 100 B, duplex",
-        Case::SmallWrites { write },
-        duplex,
-        choice,
-    );
-    add(
-        "1,000 writes of 100 B, TCP",
-        Case::SmallWrites { write },
-        tcp,
-        choice,
-    );
+    for (name, transport) in [
+        ("duplex", duplex),
+        ("TCP", tcp),
+        ("TCP, one thread", one_thread),
+    ] {
+        add(
+            &format!("ping-pong 64 B, {name}"),
+            Case::PingPong,
+            transport,
+            choice,
+        );
+        add(
+            &format!("1,000 writes of 100 B, {name}"),
+            Case::SmallWrites { write: 100 },
+            transport,
+            choice,
+        );
+    }
     jobs
 }

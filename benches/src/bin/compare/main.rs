@@ -16,7 +16,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use portcullis_benches::job::{Answer, Cost, Job};
 use portcullis_benches::pki::Pki;
-use portcullis_benches::programs::programs;
+use portcullis_benches::programs;
 use portcullis_benches::report::medians;
 
 use crate::tables::Row;
@@ -85,7 +85,7 @@ fn main() -> io::Result<()> {
         .map_err(io::Error::other)?
         .store(folder.path())?;
     let mut workers = Vec::new();
-    for (_, program) in programs("worker")? {
+    for (_, program) in programs::workers()? {
         workers.push(Worker::start(&program, folder.path())?);
     }
     workers.sort_by_key(|worker| tables::place(&worker.name));

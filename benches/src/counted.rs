@@ -1,5 +1,6 @@
-//! One stack doing one thing a given number of times, so that a tool around the process can count:
-//! callgrind the instructions and allocations of one side, strace the system calls.
+//! A stack that does one thing a given number of times, so that a tool around the process can count:
+//! callgrind the instructions and allocations of one side, DHAT the bytes it copies, strace the
+//! system calls.
 //!
 //! The sides run on one thread inside `client_side` and `server_side`, the functions that a
 //! tool is told to look at. What a count is for one operation follows from two runs of which one
@@ -7,7 +8,6 @@
 
 use std::hint::black_box;
 use std::io;
-use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -19,50 +19,54 @@ use crate::pki::Pki;
 use crate::stack::{Io, Stack};
 
 const RECORD: usize = 16 * 1024;
+const MIB: usize = 1024 * 1024;
 
-/// Does what the arguments say: FOLDER-OF-CERTIFICATES `handshake|record|ping-pong`
-/// `duplex|tcp` COUNT.
+/// Does some work `count` times: `handshake`; `record`, one of 16 KiB; `bulk`, a MiB in writes of
+/// 64 KiB; `ping-pong`, of 64 bytes; or `small-writes`, 1,000 of 100 bytes.
 ///
 /// # Errors
 /// When an argument is not understood, or the stack fails.
-pub fn run<S: Stack>() -> io::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, what, transport, count] = arguments.as_slice() else {
-        return Err(io::Error::other(
-            "usage: single FOLDER-OF-CERTIFICATES handshake|record|ping-pong duplex|tcp COUNT",
-        ));
-    };
-    let pki = Pki::load(Path::new(folder))?;
-    let stack = S::new(&pki, Choice::default()).map_err(io::Error::other)?;
-    let transport = match transport.as_str() {
+pub(crate) fn run<S: Stack>(pki: &Pki, work: &str, transport: &str, count: &str) -> io::Result<()> {
+    let stack = S::new(pki, Choice::default()).map_err(io::Error::other)?;
+    let transport = match transport {
         "duplex" => Transport::Duplex,
-        "tcp" => Transport::Tcp,
+        "tcp" => Transport::TcpOneThread,
         _ => return Err(io::Error::other("the transport is duplex or tcp")),
     };
-    let count = count.parse().map_err(io::Error::other)?;
+    let count: usize = count.parse().map_err(io::Error::other)?;
     run::runtime()?.block_on(async {
         // What is done once in a process is not what is to be counted: seeding random numbers
         // takes longer than a thousand handshakes.
         let (client, server) = run::pipe();
         drop(run::connected(&stack, client, server).await?);
-        match what.as_str() {
-            "handshake" => {
+        if work == "handshake" {
+            for _ in 0..count {
+                drop(connected(&stack, transport).await?);
+            }
+            return Ok(());
+        }
+        let (mut client, mut server) = connected(&stack, transport).await?;
+        let data = vec![7; 64 * 1024];
+        // Longer than what is in flight, so that no record fills it exactly.
+        let mut buffer = vec![0; 256 * 1024];
+        match work {
+            "record" => {
+                // One at a time: the next is written when this one has arrived.
                 for _ in 0..count {
-                    drop(connected(&stack, transport).await?);
+                    one_way(&mut client, &mut server, &data[..RECORD], &mut buffer, 1).await?;
                 }
                 Ok(())
             }
-            "record" => {
-                let (client, server) = connected(&stack, transport).await?;
-                records(client, server, count).await
+            "bulk" => {
+                let writes = count * MIB / data.len();
+                one_way(&mut client, &mut server, &data, &mut buffer, writes).await
             }
-            "ping-pong" => {
-                let (client, server) = connected(&stack, transport).await?;
-                ping_pong(client, server, count).await
+            "small-writes" => {
+                let writes = count * 1_000;
+                one_way(&mut client, &mut server, &data[..100], &mut buffer, writes).await
             }
-            _ => Err(io::Error::other(
-                "what to do is handshake, record or ping-pong",
-            )),
+            "ping-pong" => ping_pong(client, server, count).await,
+            _ => Err(io::Error::other("no such work")),
         }
     })
 }
@@ -119,7 +123,7 @@ async fn connected<S: Stack>(
             let (client, server) = both(stack.connect(client), stack.accept(server)).await?;
             Ok((Box::new(client), Box::new(server)))
         }
-        Transport::Tcp => {
+        Transport::Tcp | Transport::TcpOneThread => {
             let (client, server) = run::sockets().await?;
             let (client, server) = both(stack.connect(client), stack.accept(server)).await?;
             Ok((Box::new(client), Box::new(server)))
@@ -127,29 +131,33 @@ async fn connected<S: Stack>(
     }
 }
 
-/// Client to server, 16 KiB each, one at a time.
-async fn records(mut client: Box<dyn Io>, mut server: Box<dyn Io>, count: usize) -> io::Result<()> {
-    let data = vec![7; RECORD];
-    let mut buffer = vec![0; RECORD + 1];
-    for _ in 0..count {
-        both(
-            async {
-                client.write_all(&data).await?;
-                client.flush().await
-            },
-            async {
-                let mut received = 0;
-                while received < RECORD {
-                    match server.read(&mut buffer).await? {
-                        0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                        count => received += count,
-                    }
+/// Client to server, `writes` times `data`.
+async fn one_way(
+    client: &mut Box<dyn Io>,
+    server: &mut Box<dyn Io>,
+    data: &[u8],
+    buffer: &mut [u8],
+    writes: usize,
+) -> io::Result<()> {
+    both(
+        async {
+            for _ in 0..writes {
+                client.write_all(data).await?;
+            }
+            client.flush().await
+        },
+        async {
+            let mut received = 0;
+            while received < data.len() * writes {
+                match server.read(buffer).await? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    count => received += count,
                 }
-                Ok(())
-            },
-        )
-        .await?;
-    }
+            }
+            Ok(())
+        },
+    )
+    .await?;
     Ok(())
 }
 

@@ -1,5 +1,0 @@
-//! rustls, once for a tool that counts.
-
-fn main() -> std::io::Result<()> {
-    portcullis_benches::single::run::<portcullis_benches::stacks::Rustls>()
-}
