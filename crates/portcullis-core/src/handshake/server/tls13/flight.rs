@@ -104,7 +104,7 @@ pub(super) fn send_flight(
             ticket: Ticket::next(),
             identity: keyed.identity.clone(),
             scheme,
-            content,
+            content: content.to_vec(),
         };
         let paused = Signing(Box::new((keyed, secrets)));
         return Ok(Next::ask(Question::Sign(question), paused));
