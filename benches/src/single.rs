@@ -14,6 +14,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::cases::run;
+use crate::floor::Failed;
+use crate::floor::handshake::{Ends, Sides};
 use crate::job::{Choice, Transport};
 use crate::pki::Pki;
 use crate::stack::{Io, Stack};
@@ -26,20 +28,13 @@ const RECORD: usize = 16 * 1024;
 /// # Errors
 /// When an argument is not understood, or the stack fails.
 pub fn run<S: Stack>() -> io::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, what, transport, count] = arguments.as_slice() else {
-        return Err(io::Error::other(
-            "usage: single FOLDER-OF-CERTIFICATES handshake|record|ping-pong duplex|tcp COUNT",
-        ));
-    };
-    let pki = Pki::load(Path::new(folder))?;
+    let Asked {
+        pki,
+        what,
+        transport,
+        count,
+    } = Asked::for_this()?;
     let stack = S::new(&pki, Choice::default()).map_err(io::Error::other)?;
-    let transport = match transport.as_str() {
-        "duplex" => Transport::Duplex,
-        "tcp" => Transport::Tcp,
-        _ => return Err(io::Error::other("the transport is duplex or tcp")),
-    };
-    let count = count.parse().map_err(io::Error::other)?;
     run::runtime()?.block_on(async {
         // What is done once in a process is not what is to be counted: seeding random numbers
         // takes longer than a thousand handshakes.
@@ -65,6 +60,70 @@ pub fn run<S: Stack>() -> io::Result<()> {
             )),
         }
     })
+}
+
+/// Does the public-key operations of handshakes and nothing else. The arguments are those of
+/// [`run`], of which only `handshake` means anything here.
+///
+/// # Errors
+/// When an argument is not understood, or a primitive fails.
+pub fn run_primitives() -> io::Result<()> {
+    let Asked {
+        pki, what, count, ..
+    } = Asked::for_this()?;
+    if what != "handshake" {
+        return Err(io::Error::other("the primitives are those of a handshake"));
+    }
+    let work = || {
+        let ends = Ends::new(&pki, Choice::default())?;
+        for _ in 0..=count {
+            ends.shake_hands(&mut Counted)?;
+        }
+        Ok(())
+    };
+    work().map_err(|Failed(why)| io::Error::other(why))
+}
+
+/// What the arguments of this program ask for.
+struct Asked {
+    pki: Pki,
+    what: String,
+    transport: Transport,
+    count: usize,
+}
+
+impl Asked {
+    fn for_this() -> io::Result<Self> {
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        let [folder, what, transport, count] = arguments.as_slice() else {
+            return Err(io::Error::other(
+                "usage: single FOLDER-OF-CERTIFICATES handshake|record|ping-pong duplex|tcp COUNT",
+            ));
+        };
+        Ok(Self {
+            pki: Pki::load(Path::new(folder))?,
+            what: what.clone(),
+            transport: match transport.as_str() {
+                "duplex" => Transport::Duplex,
+                "tcp" => Transport::Tcp,
+                _ => return Err(io::Error::other("the transport is duplex or tcp")),
+            },
+            count: count.parse().map_err(io::Error::other)?,
+        })
+    }
+}
+
+/// Has each side's work done where a tool is told to look.
+struct Counted;
+
+impl Sides for Counted {
+    fn client<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        client_side(work)
+    }
+
+    fn server<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        server_side(work)
+    }
 }
 
 /// A client's work.

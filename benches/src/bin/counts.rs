@@ -23,6 +23,8 @@ use serde_json::json;
 
 /// How much more than the committed count is a failure, in percent.
 const TOLERANCE: u64 = 5;
+/// Does only handshakes, and has no system calls.
+const PRIMITIVES: &str = "primitives";
 /// What is counted, with how many operations the longer run has more than the shorter.
 const WORK: [(&str, u64); 3] = [("handshake", 20), ("record", 64), ("ping-pong", 200)];
 const SIDES: [&str; 2] = ["client", "server"];
@@ -156,9 +158,17 @@ fn strace(program: &Path, folder: &Path, work: &str, operations: u64) -> io::Res
     Ok(calls)
 }
 
-fn counts(program: &Path, folder: &Path) -> io::Result<BTreeMap<String, [f64; 2]>> {
+/// What a stack is counted doing.
+fn work(name: &str) -> &'static [(&'static str, u64)] {
+    match name {
+        PRIMITIVES => &WORK[..1],
+        _ => &WORK,
+    }
+}
+
+fn counts(name: &str, program: &Path, folder: &Path) -> io::Result<BTreeMap<String, [f64; 2]>> {
     let mut counts = BTreeMap::new();
-    for (work, operations) in WORK {
+    for &(work, operations) in work(name) {
         for side in SIDES {
             let less = callgrind(program, folder, work, side, operations)?;
             let more = callgrind(program, folder, work, side, 2 * operations)?;
@@ -204,15 +214,16 @@ fn table(programs: &[(String, PathBuf)], folder: &Path) -> io::Result<()> {
         "| operation | stack | instructions client / server | allocations client / server | reads, writes, other system calls (TCP, both ends) |\n|---|---|---|---|---|\n",
     );
     for (name, program) in programs {
-        let counts = counts(program, folder)?;
-        for (work, operations) in WORK {
-            let less = strace(program, folder, work, operations)?;
-            let more = strace(program, folder, work, 2 * operations)?;
-            let calls: Vec<f64> = more
-                .iter()
-                .zip(less)
-                .map(|(more, less)| more.saturating_sub(less) as f64 / operations as f64)
-                .collect();
+        let counts = counts(name, program, folder)?;
+        for &(work, operations) in work(name) {
+            let mut calls = Vec::new();
+            if name != PRIMITIVES {
+                let less = strace(program, folder, work, operations)?;
+                let more = strace(program, folder, work, 2 * operations)?;
+                let each =
+                    |(more, less): (u64, u64)| more.saturating_sub(less) as f64 / operations as f64;
+                calls.extend(more.into_iter().zip(less).map(each));
+            }
             let of = |side: &str| {
                 counts
                     .get(&format!("{work} {side}"))
@@ -260,7 +271,7 @@ fn main() -> io::Result<()> {
             let (_, program) = ours.ok_or_else(|| {
                 io::Error::other("build it first: cargo build --release -p portcullis-benches")
             })?;
-            let counts = counts(program, folder)?;
+            let counts = counts("portcullis", program, folder)?;
             if *option == "--check" {
                 return check(&counts, &std::fs::read_to_string(file)?);
             }

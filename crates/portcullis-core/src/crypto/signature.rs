@@ -79,9 +79,13 @@ fn modulus_bits(spki_der: &[u8]) -> Option<usize> {
 
 /// Whether any scheme may be used with this SubjectPublicKeyInfo in TLS 1.3.
 pub(crate) fn is_known_key(spki_der: &[u8]) -> bool {
+    let Some((key_algorithm, _)) = der::public_key_info(spki_der) else {
+        return false;
+    };
     SignatureScheme::TLS13_DEFAULT
         .iter()
-        .any(|scheme| scheme_fits_key(*scheme, spki_der))
+        .filter_map(|scheme| verification_algorithm(*scheme))
+        .any(|algorithm| *algorithm.public_key_alg_id() == *key_algorithm)
 }
 
 /// Verifies the signature of a CertificateVerify; `message` is the whole signed content.

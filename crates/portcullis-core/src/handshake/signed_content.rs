@@ -2,17 +2,17 @@
 //!
 //! RFC 8446 §4.4.3.
 
-use core::iter::repeat_n;
 use core::ops::Deref;
 
 use crate::crypto::hash::{Digest, HashAlgorithm};
 
 const SPACES: usize = 64;
 const CONTEXT: usize = 34;
+const MAX_LEN: usize = SPACES + CONTEXT + HashAlgorithm::MAX_OUTPUT_LEN;
 
 /// 64 spaces, a context string, a zero byte, and the transcript hash.
 pub(super) struct SignedContent {
-    bytes: [u8; SPACES + CONTEXT + HashAlgorithm::MAX_OUTPUT_LEN],
+    bytes: [u8; MAX_LEN],
     len: usize,
 }
 
@@ -22,15 +22,22 @@ pub(super) fn signed_content(signer: Signer, transcript: &Digest) -> SignedConte
         Signer::Server => b"TLS 1.3, server CertificateVerify\0",
         Signer::Client => b"TLS 1.3, client CertificateVerify\0",
     };
-    let hash = transcript.as_slice();
-    let mut bytes = [0; SPACES + CONTEXT + HashAlgorithm::MAX_OUTPUT_LEN];
-    let content = repeat_n(&b' ', SPACES).chain(context).chain(hash);
-    for (to, from) in bytes.iter_mut().zip(content) {
-        *to = *from;
-    }
-    SignedContent {
-        bytes,
-        len: SPACES + CONTEXT + hash.len(),
+    let mut content = SignedContent {
+        bytes: [b' '; MAX_LEN],
+        len: SPACES,
+    };
+    content.push(context);
+    content.push(transcript.as_slice());
+    content
+}
+
+impl SignedContent {
+    /// There is room for the context and the longest hash.
+    fn push(&mut self, part: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.len..self.len + part.len()) {
+            room.copy_from_slice(part);
+            self.len += part.len();
+        }
     }
 }
 

@@ -156,10 +156,10 @@ impl Set {
         let anchor = webpki::anchor_from_trusted_cert(&certificate)
             .ok()?
             .to_owned();
-        if let Some((_, key)) = der::public_key_info(spki) {
-            if let Err(at) = self.key_at(key) {
-                self.keys.insert(at, KeptKey::new(key));
-            }
+        if let Some((_, key)) = der::public_key_info(spki)
+            && let Err(at) = self.key_at(key)
+        {
+            self.keys.insert(at, KeptKey::new(key));
         }
         self.anchors.push(anchor);
         self.certificates.push(certificate);
