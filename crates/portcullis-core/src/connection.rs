@@ -10,10 +10,11 @@ use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
 use crate::handshake::{Cx, Next, Outcome, State};
 use crate::information::ConnectionInformation;
-use crate::question::{Answer, Question, Ticket};
+use crate::question::{Answer, Question, QuestionId};
 use crate::record::{Incoming, Message, Outgoing, Reader, Role, Writer};
+use crate::session::ClientSession;
 use crate::step::{Event, Step};
-use crate::{AlertDescription, AlertLevel};
+use crate::{AlertDescription, AlertLevel, Direction, Violation};
 
 /// A TLS handshake under way, for either role.
 ///
@@ -26,11 +27,12 @@ pub struct Handshake {
     random: Random,
     events: VecDeque<Event>,
     question: Option<Box<Question>>,
-    waiting_for: Option<Ticket>,
+    waiting_for: Option<QuestionId>,
     outcome: Option<Outcome>,
     error: Option<Error>,
     now: UnixTime,
     observe: bool,
+    alerts: Vec<(Violation, AlertDescription)>,
     #[cfg(test)]
     tamper: Option<crate::handshake::tests::Tamper>,
 }
@@ -68,13 +70,32 @@ impl Handshake {
         Self::client_with_random(config, name, Random::system())
     }
 
+    /// Starts as a client of the server `name`, and offers to resume these sessions (RFC 8446
+    /// §2.2). A session that cannot be resumed at the time `now` is left out: it is expired,
+    /// with another server, or its server's chain would not be accepted any more.
+    ///
+    /// # Errors
+    /// When randomness or key generation fails; when a session is given and `session_tickets`
+    /// is off.
+    pub fn client_resuming(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        now: UnixTime,
+    ) -> Result<Self, Error> {
+        let mut this = Self::new_client(&config, Random::system());
+        this.now = now;
+        this.start_client(config, name, sessions)?;
+        Ok(this)
+    }
+
     pub(crate) fn client_with_random(
         config: ClientConfig,
         name: ServerName<'static>,
         random: Random,
     ) -> Result<Self, Error> {
         let mut this = Self::new_client(&config, random);
-        this.start_client(config, name)?;
+        this.start_client(config, name, Vec::new())?;
         Ok(this)
     }
 
@@ -86,8 +107,9 @@ impl Handshake {
         &mut self,
         config: ClientConfig,
         name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
     ) -> Result<(), Error> {
-        let started = crate::handshake::client::start(config.0, name, &mut self.cx());
+        let started = crate::handshake::client::start(config.0, name, sessions, &mut self.cx());
         self.state = Some(started.map_err(|abort| abort.into_error(Stage::Start))?);
         Ok(())
     }
@@ -118,6 +140,7 @@ impl Handshake {
             error: None,
             now: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
             observe: policy.observe_messages,
+            alerts: policy.alerts.clone(),
             #[cfg(test)]
             tamper: None,
         }
@@ -131,6 +154,7 @@ impl Handshake {
             events: &mut self.events,
             now: self.now,
             observe: &mut self.observe,
+            alerts: &mut self.alerts,
             #[cfg(test)]
             tamper: &mut self.tamper,
         }
@@ -215,7 +239,7 @@ impl Handshake {
             // The handshake ended while the answer was on its way: nothing is left to decide.
             return Ok(());
         }
-        if self.waiting_for != Some(answer.ticket) {
+        if self.waiting_for != Some(answer.id) {
             return Err(Misuse::new(
                 "this answer belongs to another connection, or its question was answered before",
             ));
@@ -277,7 +301,7 @@ impl Handshake {
                 };
                 if self.observe {
                     self.events.push_back(Event::Message {
-                        direction: crate::Direction::Received,
+                        direction: Direction::Received,
                         typ: message.typ(),
                         length: message.raw().len(),
                     });
@@ -290,7 +314,7 @@ impl Handshake {
             }
             Message::Alert { level, description } => self.on_alert(level, description)?,
             Message::ApplicationData => {
-                return Err(crate::Violation::ApplicationDataTooEarly.into());
+                return Err(Violation::ApplicationDataTooEarly.into());
             }
         }
         Ok(true)
@@ -323,7 +347,7 @@ impl Handshake {
         match next {
             Next::State(state) => self.state = Some(state),
             Next::Ask(question, state) => {
-                self.waiting_for = Some(question.ticket());
+                self.waiting_for = Some(question.id());
                 self.question = Some(question);
                 self.state = Some(state);
             }
@@ -338,14 +362,30 @@ impl Handshake {
 
     #[cold]
     fn fail_at(&mut self, abort: Abort, stage: Stage) {
-        if let Some(alert) = abort.alert() {
+        let error = match self.alert_instead(&abort.0) {
+            Some(alert) => Error::new(stage, Some((Direction::Sent, alert)), abort.0),
+            None => abort.into_error(stage),
+        };
+        if let Some((Direction::Sent, alert)) = error.alert() {
             // A failure here leaves the peer without its alert; the error stays the first one.
             let _ = self.outgoing.alert(alert);
         }
         self.state = None;
         self.question = None;
         self.waiting_for = None;
-        self.error = Some(abort.into_error(stage));
+        self.error = Some(error);
+    }
+}
+
+impl Handshake {
+    /// What the configuration has the peer told in the place of the RFC's alert.
+    fn alert_instead(&self, reason: &Reason) -> Option<AlertDescription> {
+        let Reason::Violation(violation) = reason else {
+            return None;
+        };
+        let mut alerts = self.alerts.iter();
+        let found = alerts.find(|(replaced, _)| replaced == violation);
+        found.map(|(_, alert)| *alert)
     }
 }
 
@@ -359,9 +399,21 @@ impl Handshake {
         random: Random,
         tamper: crate::handshake::tests::Tamper,
     ) -> Self {
+        Self::client_resuming_tampering(config, name, Vec::new(), random, tamper)
+    }
+
+    /// The same, offering these sessions.
+    pub(crate) fn client_resuming_tampering(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        random: Random,
+        tamper: crate::handshake::tests::Tamper,
+    ) -> Self {
         let mut this = Self::new_client(&config, random);
+        this.now = crate::testing::now();
         this.tamper = Some(tamper);
-        this.start_client(config, name).unwrap();
+        this.start_client(config, name, sessions).unwrap();
         this
     }
 

@@ -107,6 +107,8 @@ pub enum Stage {
     Start,
     WaitClientHello,
     ChoosingConfiguration,
+    OpeningTickets,
+    ReverifyingChain,
     ChoosingIdentity,
     WaitSecondClientHello,
     WaitServerHello,
@@ -118,6 +120,7 @@ pub enum Stage {
     WaitCertificateVerify,
     Signing,
     WaitFinished,
+    IssuingTickets,
     Connected,
     Closed,
 }
@@ -128,6 +131,8 @@ impl core::fmt::Display for Stage {
             Self::Start => "starting the handshake",
             Self::WaitClientHello => "waiting for ClientHello",
             Self::ChoosingConfiguration => "choosing a configuration",
+            Self::OpeningTickets => "looking for the session of a ticket",
+            Self::ReverifyingChain => "verifying the client's chain of a session",
             Self::ChoosingIdentity => "choosing an identity",
             Self::WaitSecondClientHello => "waiting for the second ClientHello",
             Self::WaitServerHello => "waiting for ServerHello",
@@ -139,6 +144,7 @@ impl core::fmt::Display for Stage {
             Self::WaitCertificateVerify => "waiting for CertificateVerify",
             Self::Signing => "signing CertificateVerify",
             Self::WaitFinished => "waiting for Finished",
+            Self::IssuingTickets => "making tickets",
             Self::Connected => "connected",
             Self::Closed => "closed",
         })

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::error::Misuse;
 use crate::key_schedule::ExporterSecret;
@@ -22,6 +22,9 @@ pub(crate) struct Information {
     pub(crate) cipher_suite: CipherSuite,
     pub(crate) group: NamedGroup,
     pub(crate) retried: bool,
+    pub(crate) resumed: bool,
+    /// When the peer signed: in this handshake, or in the first of those it resumes.
+    pub(crate) authenticated_at: UnixTime,
     pub(crate) alpn: Option<Box<[u8]>>,
     pub(crate) server_name: Option<Box<str>>,
     pub(crate) client_random: [u8; 32],
@@ -58,6 +61,12 @@ impl ConnectionInformation {
     /// Whether the server asked for a second hello (RFC 8446 §4.1.4).
     pub fn hello_retried(&self) -> bool {
         self.0.retried
+    }
+
+    /// Whether this connection resumes another (B11; RFC 8446 §2.2). What is known of the peer
+    /// is then what that one had proved.
+    pub fn is_resumed(&self) -> bool {
+        self.0.resumed
     }
 
     /// The application protocol (B19; RFC 7301).
@@ -148,6 +157,7 @@ impl core::fmt::Debug for ConnectionInformation {
             .field("cipher_suite", &self.0.cipher_suite)
             .field("group", &self.0.group)
             .field("hello_retried", &self.0.retried)
+            .field("resumed", &self.0.resumed)
             .field(
                 "alpn",
                 &self

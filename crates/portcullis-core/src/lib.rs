@@ -36,6 +36,7 @@ mod named_group;
 pub mod question;
 mod record;
 mod server_hello_view;
+pub mod session;
 mod signature_scheme;
 mod step;
 pub mod suite;

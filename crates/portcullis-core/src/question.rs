@@ -10,6 +10,7 @@ use rustls_pki_types::{ServerName, UnixTime};
 
 use crate::config::{ClientConfig, ServerConfig};
 use crate::error::Refusal;
+use crate::session::ServerSession;
 use crate::signature_scheme::SignatureScheme;
 use crate::x509::{self, CertificateError, ChainPolicy, Identity, PresentedChain, VerifiedChain};
 use crate::{ClientHelloView, ServerHelloView};
@@ -22,6 +23,10 @@ pub enum Question {
     ChooseConfiguration(ChooseConfiguration),
     /// Client: go on with this server? Asked with `pause_at_hello`.
     ReviewServerHello(ReviewServerHello),
+    /// Server: which session do these tickets stand for? Asked with `ask_tickets`.
+    OpenTickets(OpenTickets),
+    /// Server: what tickets stand for these sessions? Asked with `ask_tickets`.
+    IssueTickets(IssueTickets),
     /// Which certificate is shown to the peer? Asked with `ask_identity`.
     ChooseIdentity(ChooseIdentity),
     /// A signature with the identity's key. Asked for external keys, and with `ask_signature`.
@@ -36,19 +41,23 @@ impl Question {
         match self {
             Self::ChooseConfiguration(question) => question.keep(),
             Self::ReviewServerHello(question) => question.proceed(),
+            Self::OpenTickets(question) => question.open_configured(),
+            Self::IssueTickets(question) => question.seal_configured(),
             Self::ChooseIdentity(question) => question.choose_configured(),
             Self::Sign(question) => question.sign_with_local_key(),
             Self::VerifyChain(question) => question.verify(),
         }
     }
 
-    pub(crate) fn ticket(&self) -> Ticket {
+    pub(crate) fn id(&self) -> QuestionId {
         match self {
-            Self::ChooseConfiguration(question) => question.ticket,
-            Self::ReviewServerHello(question) => question.ticket,
-            Self::ChooseIdentity(question) => question.ticket,
-            Self::Sign(question) => question.ticket,
-            Self::VerifyChain(question) => question.ticket,
+            Self::ChooseConfiguration(question) => question.id,
+            Self::ReviewServerHello(question) => question.id,
+            Self::OpenTickets(question) => question.id,
+            Self::IssueTickets(question) => question.id,
+            Self::ChooseIdentity(question) => question.id,
+            Self::Sign(question) => question.id,
+            Self::VerifyChain(question) => question.id,
         }
     }
 }
@@ -57,7 +66,7 @@ impl Question {
 #[derive(Debug)]
 #[must_use = "an answer does nothing until it is given to its handshake"]
 pub struct Answer {
-    pub(crate) ticket: Ticket,
+    pub(crate) id: QuestionId,
     pub(crate) content: AnswerContent,
 }
 
@@ -73,31 +82,32 @@ pub(crate) enum AnswerContent {
     ConfiguredIdentity(Option<(Identity, SignatureScheme)>),
     Signature(Vec<u8>),
     Chain(Result<VerifiedChain, CertificateError>),
+    /// With the keys of the configuration.
+    ConfiguredTickets,
+    Session(Option<(usize, Box<ServerSession>)>),
+    Tickets(Vec<Vec<u8>>),
     Refused(Refusal),
 }
 
 /// Says which question of which connection is meant, so that answers cannot be mixed up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct QuestionId(u64);
 
-impl Ticket {
+impl QuestionId {
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
     fn answer(self, content: AnswerContent) -> Answer {
-        Answer {
-            ticket: self,
-            content,
-        }
+        Answer { id: self, content }
     }
 }
 
 /// A ClientHello is here; nothing has been negotiated (B5, E7, P13).
 #[derive(Debug)]
 pub struct ChooseConfiguration {
-    pub(crate) ticket: Ticket,
+    pub(crate) id: QuestionId,
     pub(crate) hello: ClientHelloView,
     pub(crate) config: ServerConfig,
 }
@@ -115,24 +125,24 @@ impl ChooseConfiguration {
 
     /// Goes on with the configuration the connection started with. The default.
     pub fn keep(self) -> Answer {
-        self.ticket.answer(AnswerContent::KeepConfiguration)
+        self.id.answer(AnswerContent::KeepConfiguration)
     }
 
     /// Goes on with another configuration.
     pub fn use_config(self, config: ServerConfig) -> Answer {
-        self.ticket.answer(AnswerContent::Configuration(config))
+        self.id.answer(AnswerContent::Configuration(config))
     }
 
     /// Ends the handshake.
     pub fn refuse(self, refusal: Refusal) -> Answer {
-        self.ticket.answer(AnswerContent::Refused(refusal))
+        self.id.answer(AnswerContent::Refused(refusal))
     }
 }
 
 /// The ServerHello is here; no certificate has been seen (B5).
 #[derive(Debug)]
 pub struct ReviewServerHello {
-    pub(crate) ticket: Ticket,
+    pub(crate) id: QuestionId,
     pub(crate) hello: ServerHelloView,
     pub(crate) config: ClientConfig,
 }
@@ -150,25 +160,106 @@ impl ReviewServerHello {
 
     /// Goes on. The default.
     pub fn proceed(self) -> Answer {
-        self.ticket.answer(AnswerContent::Proceed)
+        self.id.answer(AnswerContent::Proceed)
     }
 
     /// Goes on with other trust anchors, identities and questions. What the ClientHello has
     /// offered stays as it was.
     pub fn proceed_with(self, config: ClientConfig) -> Answer {
-        self.ticket.answer(AnswerContent::ProceedWith(config))
+        self.id.answer(AnswerContent::ProceedWith(config))
     }
 
     /// Ends the handshake.
     pub fn refuse(self, refusal: Refusal) -> Answer {
-        self.ticket.answer(AnswerContent::Refused(refusal))
+        self.id.answer(AnswerContent::Refused(refusal))
+    }
+}
+
+/// A client offers tickets, to resume another connection (RFC 8446 §4.2.11).
+#[derive(Debug)]
+pub struct OpenTickets {
+    pub(crate) id: QuestionId,
+    pub(crate) tickets: Vec<Box<[u8]>>,
+    pub(crate) now: UnixTime,
+}
+
+impl OpenTickets {
+    /// The tickets, the one that the client likes best first: as it had got them, or whatever
+    /// else it has made up. At most 4; what a client offers beyond is not looked at.
+    pub fn tickets(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.tickets.iter().map(|ticket| &**ticket)
+    }
+
+    /// The time of the handshake.
+    pub fn now(&self) -> UnixTime {
+        self.now
+    }
+
+    /// Opens the tickets with the configured keys; without keys there is no session. The
+    /// default.
+    pub fn open_configured(self) -> Answer {
+        self.id.answer(AnswerContent::ConfiguredTickets)
+    }
+
+    /// The ticket at `index` stands for this session. It is resumed if it is not expired, was
+    /// made for the same server name and the hash of the suite, and if the client's chain in it
+    /// is one that this configuration accepts; else there is a full handshake.
+    pub fn resume(self, index: usize, session: ServerSession) -> Answer {
+        self.id
+            .answer(AnswerContent::Session(Some((index, Box::new(session)))))
+    }
+
+    /// No ticket is known: a full handshake.
+    pub fn none(self) -> Answer {
+        self.id.answer(AnswerContent::Session(None))
+    }
+
+    /// Ends the handshake.
+    pub fn refuse(self, refusal: Refusal) -> Answer {
+        self.id.answer(AnswerContent::Refused(refusal))
+    }
+}
+
+/// The handshake is over but for the tickets that the client gets (RFC 8446 §4.6.1).
+#[derive(Debug)]
+pub struct IssueTickets {
+    pub(crate) id: QuestionId,
+    pub(crate) sessions: Vec<ServerSession>,
+}
+
+impl IssueTickets {
+    /// The sessions, one for each ticket.
+    pub fn sessions(&self) -> &[ServerSession] {
+        &self.sessions
+    }
+
+    /// Seals the sessions into tickets with the configured keys; without keys there are none.
+    /// The default.
+    pub fn seal_configured(self) -> Answer {
+        self.id.answer(AnswerContent::ConfiguredTickets)
+    }
+
+    /// Sends these tickets, each for the session in its place: 1 to 16,384 bytes that nobody
+    /// can guess. With fewer tickets the sessions that are left are dropped.
+    pub fn send(self, tickets: Vec<Vec<u8>>) -> Answer {
+        self.id.answer(AnswerContent::Tickets(tickets))
+    }
+
+    /// Sends none.
+    pub fn none(self) -> Answer {
+        self.send(Vec::new())
+    }
+
+    /// Ends the handshake.
+    pub fn refuse(self, refusal: Refusal) -> Answer {
+        self.id.answer(AnswerContent::Refused(refusal))
     }
 }
 
 /// The peer wants to see a certificate.
 #[derive(Debug)]
 pub struct ChooseIdentity {
-    pub(crate) ticket: Ticket,
+    pub(crate) id: QuestionId,
     pub(crate) configured: Vec<Identity>,
     pub(crate) hello: Option<ClientHelloView>,
     pub(crate) wanted: Wanted,
@@ -228,30 +319,29 @@ impl ChooseIdentity {
     /// `refuse_unknown_names` refuses a client that asks for a name none of them has.
     pub fn choose_configured(self) -> Answer {
         let chosen = self.wanted.choose(&self.configured);
-        self.ticket
-            .answer(AnswerContent::ConfiguredIdentity(chosen))
+        self.id.answer(AnswerContent::ConfiguredIdentity(chosen))
     }
 
     /// Shows this identity. Its key must be able to sign with a scheme the peer accepts.
     pub fn present(self, identity: Identity) -> Answer {
-        self.ticket.answer(AnswerContent::Identity(Some(identity)))
+        self.id.answer(AnswerContent::Identity(Some(identity)))
     }
 
     /// Shows none: a client sends an empty list, a server ends the handshake.
     pub fn present_none(self) -> Answer {
-        self.ticket.answer(AnswerContent::Identity(None))
+        self.id.answer(AnswerContent::Identity(None))
     }
 
     /// Ends the handshake.
     pub fn refuse(self, refusal: Refusal) -> Answer {
-        self.ticket.answer(AnswerContent::Refused(refusal))
+        self.id.answer(AnswerContent::Refused(refusal))
     }
 }
 
 /// The handshake has to be signed (RFC 8446 §4.4.3).
 #[derive(Debug)]
 pub struct Sign {
-    pub(crate) ticket: Ticket,
+    pub(crate) id: QuestionId,
     pub(crate) identity: Identity,
     pub(crate) scheme: SignatureScheme,
     pub(crate) content: Vec<u8>,
@@ -282,27 +372,28 @@ impl Sign {
                 format!("signing with {}: {error}", self.scheme),
             )),
         };
-        self.ticket.answer(content)
+        self.id.answer(content)
     }
 
     /// The signature, encoded as the scheme says (ECDSA: DER; Ed25519 and RSA: raw).
     pub fn signature(self, signature: Vec<u8>) -> Answer {
-        self.ticket.answer(AnswerContent::Signature(signature))
+        self.id.answer(AnswerContent::Signature(signature))
     }
 
     /// Ends the handshake.
     pub fn refuse(self, refusal: Refusal) -> Answer {
-        self.ticket.answer(AnswerContent::Refused(refusal))
+        self.id.answer(AnswerContent::Refused(refusal))
     }
 }
 
 /// The peer has shown a certificate chain.
 #[derive(Debug)]
 pub struct VerifyChain {
-    pub(crate) ticket: Ticket,
+    pub(crate) id: QuestionId,
     pub(crate) chain: PresentedChain,
     pub(crate) purpose: Purpose,
     pub(crate) policy: Option<ChainPolicy>,
+    pub(crate) resumed: bool,
     pub(crate) now: UnixTime,
 }
 
@@ -341,6 +432,12 @@ impl VerifyChain {
         }
     }
 
+    /// Whether the peer had shown the chain when the session began that is being resumed: that
+    /// it has the key was proved then.
+    pub fn is_resumption(&self) -> bool {
+        self.resumed
+    }
+
     /// The time of the handshake.
     pub fn now(&self) -> UnixTime {
         self.now
@@ -349,7 +446,7 @@ impl VerifyChain {
     /// Verifies as configured. The default.
     pub fn verify(self) -> Answer {
         let verdict = self.check();
-        self.ticket.answer(AnswerContent::Chain(verdict))
+        self.id.answer(AnswerContent::Chain(verdict))
     }
 
     /// Verifies as configured without answering yet, so that further checks can follow.
@@ -367,17 +464,17 @@ impl VerifyChain {
 
     /// Accepts the peer with the proof that [`check`](Self::check) gave.
     pub fn accept(self, proof: VerifiedChain) -> Answer {
-        self.ticket.answer(AnswerContent::Chain(Ok(proof)))
+        self.id.answer(AnswerContent::Chain(Ok(proof)))
     }
 
     /// Accepts the peer without any proof.
     pub fn dangerous_accept_without_verification(self) -> Answer {
         let proof = VerifiedChain::dangerous_accept_without_verification(self.chain.clone());
-        self.ticket.answer(AnswerContent::Chain(Ok(proof)))
+        self.id.answer(AnswerContent::Chain(Ok(proof)))
     }
 
     /// Ends the handshake.
     pub fn refuse(self, error: CertificateError) -> Answer {
-        self.ticket.answer(AnswerContent::Chain(Err(error)))
+        self.id.answer(AnswerContent::Chain(Err(error)))
     }
 }

@@ -9,6 +9,8 @@ use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{Connection, Handshake};
 use crate::error::Error;
 use crate::question::Question;
+use crate::record::{Frame, Opened};
+use crate::session::ClientSession;
 use crate::step::{Event, Step};
 use crate::x509::{Identity, Roots};
 
@@ -80,6 +82,42 @@ pub(crate) struct Pair {
     /// Everything each side has sent.
     pub(crate) client_sent: Vec<u8>,
     pub(crate) server_sent: Vec<u8>,
+}
+
+/// A pair whose client offers these sessions.
+pub(crate) fn resuming(
+    client: ClientConfig,
+    server: ServerConfig,
+    sessions: Vec<ClientSession>,
+) -> Pair {
+    Pair {
+        client: Handshake::client_resuming(client, name(), sessions, now()).unwrap(),
+        ..Pair::new(client_config(), server)
+    }
+}
+
+/// What the server has sent after the handshake, as sessions.
+pub(crate) fn sessions(client: &mut Connection) -> Vec<ClientSession> {
+    let mut bytes = core::mem::take(&mut client.unread);
+    let mut rest = &mut bytes[..];
+    while let Frame::Record { len, .. } = client.reader.frame(rest).unwrap() {
+        let (record, behind) = rest.split_at_mut(len);
+        assert_eq!(
+            client.reader.open_in_place(record).unwrap(),
+            Opened::Nothing
+        );
+        rest = behind;
+    }
+    assert!(rest.is_empty());
+    core::iter::from_fn(|| client.reader.take_ticket())
+        .map(|ticket| ticket.into_session(now()))
+        .collect()
+}
+
+/// The sessions that a full handshake of these two leaves.
+pub(crate) fn sessions_of(client: ClientConfig, server: ServerConfig) -> Vec<ClientSession> {
+    let (client, _) = Pair::new(client, server).run();
+    sessions(&mut client.unwrap())
 }
 
 /// How a handshake ended for one side.

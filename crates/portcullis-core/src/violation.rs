@@ -86,6 +86,8 @@ violations! {
         ExtensionMisplaced => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension in a message it does not belong to";
     }
     "ServerHello and HelloRetryRequest" {
+        SelectedPskNotOffered => ILLEGAL_PARAMETER, "§4.2.11", "the server selected a pre-shared key that was not offered";
+        PskHashMismatch => ILLEGAL_PARAMETER, "§4.2.11", "the server selected a cipher suite with another hash than that of the pre-shared key it selected";
         VersionNotOffered => PROTOCOL_VERSION, "§4.1.3", "the server selected a version that was not offered";
         LegacyVersionInServerHello => ILLEGAL_PARAMETER, "§4.1.3", "the server sent a legacy_version that is not TLS 1.2";
         SelectedVersionNotOffered => ILLEGAL_PARAMETER, "§4.2.1", "the server selected a version in supported_versions that was not offered";
@@ -144,6 +146,9 @@ violations! {
         DuplicateKeyShare => ILLEGAL_PARAMETER, "§4.2.8", "the client sent two key shares of one group";
         PskNotLast => ILLEGAL_PARAMETER, "§4.2.11", "the client's pre_shared_key is not its last extension";
         PskWithoutModes => MISSING_EXTENSION, "§4.2.9", "the client sent pre_shared_key without psk_key_exchange_modes";
+        PskOmittedAfterRetry => MISSING_EXTENSION, "§4.1.2", "the client's second hello leaves out a pre-shared key that goes with the selected suite";
+        PskBinderCount => ILLEGAL_PARAMETER, "§4.2.11", "the client sent another number of binders than of pre-shared keys";
+        BadPskBinder => DECRYPT_ERROR, "§4.2.11.2", "the client's binder does not prove that it has the pre-shared key";
         SecondHelloChanged => ILLEGAL_PARAMETER, "§4.1.2", "the client's second hello differs from the first where it may not";
         RetryIgnored => ILLEGAL_PARAMETER, "§4.1.2", "the client's second hello does not have just the key share it was asked for";
         BadCookie => ILLEGAL_PARAMETER, "§4.2.2", "the client did not send back the cookie it was given";

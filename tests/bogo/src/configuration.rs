@@ -1,17 +1,19 @@
 //! From the runner's flags to the core's configuration, with BoringSSL's defaults.
 
 use portcullis_core::config::{
-    ClientAuthentication, ClientConfig, ClientConfigBuilder, KeyShares, ServerConfig,
-    ServerConfigBuilder, ServerNameIndication,
+    AcknowledgeServerName, ClientAuthentication, ClientConfig, ClientConfigBuilder, KeyShares,
+    ServerConfig, ServerConfigBuilder, ServerNameIndication,
 };
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::x509::{Identity, Roots};
-use portcullis_core::{Handshake, Misuse, NamedGroup, ProtocolVersion, SignatureScheme};
+use portcullis_core::{
+    AlertDescription, Handshake, Misuse, NamedGroup, ProtocolVersion, SignatureScheme, Violation,
+};
 use rustls_pki_types::{DnsName, ServerName};
 
-use crate::Stop;
 use crate::credential::Credential;
 use crate::options::Options;
+use crate::{Past, Stop};
 
 /// BoringSSL's default groups.
 const GROUPS: &[NamedGroup] = &[
@@ -34,15 +36,31 @@ const VERIFY: &[SignatureScheme] = &[
 pub(crate) const NO_PROTOCOL: &[u8] = b"\x00none of yours";
 
 /// Builds the handshake.
-pub(crate) fn handshake(options: &Options, credentials: &[Credential]) -> Result<Handshake, Stop> {
+pub(crate) fn handshake(
+    options: &Options,
+    credentials: &[Credential],
+    past: &Past,
+) -> Result<Handshake, Stop> {
     if !options.allows(ProtocolVersion::TLS_1_3) && options.allows_any_version() {
         return Err(Stop::unimplemented("a test without TLS 1.3"));
     }
     if options.server {
-        Ok(Handshake::server(server(options, credentials)?))
+        let mut builder = server(options, credentials)?;
+        if !options.no_ticket {
+            // BoringSSL sends two.
+            builder = builder
+                .ticket_keys(past.ticket_keys.clone())
+                .ticket_count(2);
+        }
+        let config = builder.build().map_err(|error| misuse(options, &error))?;
+        Ok(Handshake::server(config))
     } else {
         let name = ServerName::try_from("test").map_err(|_| Stop::failed("the name test"))?;
-        Handshake::client(client(options, credentials)?, name)
+        if past.is_resumed && past.session.is_none() {
+            return Err(Stop::failed("there is no session to offer"));
+        }
+        let sessions = past.session.iter().cloned().collect();
+        Handshake::client_resuming(client(options, credentials)?, name, sessions, past.now)
             .map_err(|error| Stop::failed(error.to_string()))
     }
 }
@@ -166,9 +184,6 @@ fn cipher_suites(options: &Options) -> Result<Vec<CipherSuite>, Stop> {
 }
 
 fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig, Stop> {
-    if options.enable_ocsp_stapling {
-        return Err(Stop::unimplemented("-enable-ocsp-stapling of a client"));
-    }
     // The verdict comes from the shim, as from the callback of BoringSSL's.
     let builder = ClientConfig::dangerous_builder_without_verification();
     let builder: ClientConfigBuilder = common!(builder, options, credentials);
@@ -190,6 +205,13 @@ fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig,
         .ask_verification(asks_verdict(options))
         .alpn(protocols(&options.advertise_alpn)?)
         .accept_unoffered_alpn(options.allow_unknown_alpn_protos)
+        .session_tickets(true)
+        .request_ocsp_response(options.enable_ocsp_stapling)
+        // RFC 8446 §4.3.1 wants illegal_parameter; BoringSSL has one word for all extensions.
+        .alert_instead(
+            Violation::ExtensionMisplaced,
+            AlertDescription::UNSUPPORTED_EXTENSION,
+        )
         .fallback(options.fallback_scsv)
         .build()
         .map_err(|error| misuse(options, &error))
@@ -234,9 +256,9 @@ pub(crate) fn select_protocol(
     config.to_builder().alpn([protocol]).build()
 }
 
-/// `-enable-ocsp-stapling` has no meaning here: it is clients that ask for a response, and the core
-/// does not ask clients for one (RFC 8446 §4.4.2.1 lets it).
-fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfig, Stop> {
+/// `-enable-ocsp-stapling` has no meaning here: the core does not ask clients for a response (RFC
+/// 8446 §4.4.2.1 lets it).
+fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigBuilder, Stop> {
     let mut builder: ServerConfigBuilder = common!(ServerConfig::builder(), options, credentials);
     if let Some(names) = &options.client_ca_list {
         builder = builder.certificate_authorities(names);
@@ -248,6 +270,11 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfig,
     } else {
         ClientAuthentication::None
     };
+    let acknowledge = match (options.no_server_name_ack, &options.expect.server_name) {
+        (true, _) => AcknowledgeServerName::Never,
+        (false, Some(_)) => AcknowledgeServerName::Any,
+        (false, None) => AcknowledgeServerName::Known,
+    };
     let alpn: Vec<&[u8]> = if options.reject_alpn {
         vec![NO_PROTOCOL]
     } else if options.select_alpn.is_empty() || options.decline_alpn {
@@ -255,12 +282,11 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfig,
     } else {
         vec![&options.select_alpn]
     };
-    builder
+    Ok(builder
         .cipher_suites(cipher_suites(options)?)
         .client_authentication(authentication)
         .ask_verification(true)
         .alpn(alpn)
-        .retry_for_better_group(true)
-        .build()
-        .map_err(|error| misuse(options, &error))
+        .acknowledge_server_name(acknowledge)
+        .retry_for_better_group(true))
 }

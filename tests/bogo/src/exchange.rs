@@ -2,6 +2,9 @@
 
 use portcullis_core::{AlertDescription, Connection, Direction, Error, Frame, Opened, Reason};
 
+use portcullis_core::session::{ClientSession, ReceivedTicket};
+use rustls_pki_types::UnixTime;
+
 use crate::options::{BodyOptions, Options};
 use crate::transport::Transport;
 use crate::{Stop, token};
@@ -11,21 +14,24 @@ const SIZES: [usize; 11] = [
     0, 1, 255, 256, 257, 16383, 16384, 16385, 32767, 32768, 32769,
 ];
 
-/// Runs to the end of the connection.
+/// Runs to the end of the connection; gives the last session that the peer has sent.
 pub(crate) fn run(
     options: &Options,
     connection: &mut Connection,
     transport: &mut Transport,
-) -> Result<(), Stop> {
+    now: UnixTime,
+) -> Result<Option<ClientSession>, Stop> {
     let raw = std::mem::take(&mut connection.unread);
-    Exchange {
+    let mut exchange = Exchange {
         options: &options.body,
         connection,
         transport,
         raw,
         plain: Vec::new(),
-    }
-    .run()
+        ticket: None,
+    };
+    exchange.run()?;
+    Ok(exchange.ticket.map(|ticket| ticket.into_session(now)))
 }
 
 struct Exchange<'a> {
@@ -36,6 +42,8 @@ struct Exchange<'a> {
     raw: Vec<u8>,
     /// Opened and not read.
     plain: Vec<u8>,
+    /// The last one that came.
+    ticket: Option<ReceivedTicket>,
 }
 
 /// What a read gave.
@@ -47,7 +55,7 @@ enum Read {
 }
 
 impl Exchange<'_> {
-    fn run(mut self) -> Result<(), Stop> {
+    fn run(&mut self) -> Result<(), Stop> {
         self.export()?;
         let options = self.options;
         if options.send_alert {
@@ -220,7 +228,11 @@ impl Exchange<'_> {
                     Opened::Data(range) => {
                         self.plain = self.raw.get(range).unwrap_or_default().to_vec();
                     }
-                    Opened::Nothing => {}
+                    Opened::Nothing => {
+                        while let Some(ticket) = self.connection.reader.take_ticket() {
+                            self.ticket = Some(ticket);
+                        }
+                    }
                     Opened::Closed => return Ok(Some(Read::CloseNotify)),
                 }
                 self.raw.drain(..len);
@@ -239,7 +251,7 @@ impl Exchange<'_> {
     }
 
     /// Ends the connection; `end` is how the peer has ended it, if it has.
-    fn shut_down(mut self, end: Option<Read>) -> Result<(), Stop> {
+    fn shut_down(&mut self, end: Option<Read>) -> Result<(), Stop> {
         if !self.options.check_close_notify {
             return Ok(());
         }

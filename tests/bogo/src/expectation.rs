@@ -9,7 +9,7 @@ use crate::handshake::Done;
 use crate::options::Options;
 
 /// Checks every `-expect-…` flag, and what must hold without one.
-pub(crate) fn check(options: &Options, done: &Done) -> Result<(), Stop> {
+pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result<(), Stop> {
     let information = &done.connection.information;
     let expect = &options.expect;
     let wrong = |what: &str| Err(Stop::failed(format!("not as expected: {what}")));
@@ -19,6 +19,9 @@ pub(crate) fn check(options: &Options, done: &Done) -> Result<(), Stop> {
     }
     if information.version() != expect.version.unwrap_or(ProtocolVersion::TLS_1_3) {
         return wrong("version");
+    }
+    if information.is_resumed() != (has_session && !expect.session_miss) {
+        return wrong("resumption");
     }
     let alpn = match options.server {
         true => &options.select_alpn,
@@ -54,7 +57,8 @@ pub(crate) fn check(options: &Options, done: &Done) -> Result<(), Stop> {
     {
         return wrong("HelloRetryRequest");
     }
-    if expect.verify_result && done.verified != Some(!options.verify_fail) {
+    // Where nothing was to be verified, nothing is wrong.
+    if expect.verify_result && done.verified.unwrap_or(true) == options.verify_fail {
         return wrong("verification result");
     }
     if expect.peer_signature_algorithm.is_some()
@@ -70,6 +74,16 @@ pub(crate) fn check(options: &Options, done: &Done) -> Result<(), Stop> {
         return wrong("credential");
     }
     Ok(())
+}
+
+/// A client gets a session unless a flag says otherwise.
+pub(crate) fn check_session(options: &Options, received: bool) -> Result<(), Stop> {
+    // Who shuts down at once may get one or not.
+    let any = options.server || options.body.shim_shuts_down;
+    match any || received == !options.expect.no_session {
+        true => Ok(()),
+        false => Err(Stop::failed("not as expected: a session from the server")),
+    }
 }
 
 fn check_peer_certificates(options: &Options, done: &Done) -> Result<(), Stop> {

@@ -10,12 +10,11 @@ use portcullis_core::x509::CertificateError;
 use portcullis_core::{
     AlertDescription, Connection, Error, Handshake, Reason, Refusal, SignatureScheme, Step,
 };
-use rustls_pki_types::UnixTime;
 
-use crate::Stop;
 use crate::credential::{self, Credential, Unfit};
 use crate::options::Options;
 use crate::transport::Transport;
+use crate::{Past, Stop};
 use crate::{configuration, older_version, token};
 
 /// What a handshake left, and what the shim saw of it.
@@ -30,7 +29,7 @@ pub(crate) struct Done {
 pub(crate) struct Driver<'a> {
     options: &'a Options,
     credentials: &'a [Credential],
-    now: UnixTime,
+    past: &'a Past,
     credential: Option<i32>,
     verified: Option<bool>,
     /// BoringSSL's word for a refusal of the shim itself.
@@ -41,11 +40,11 @@ pub(crate) struct Driver<'a> {
 const DELAY: usize = 2;
 
 impl<'a> Driver<'a> {
-    pub(crate) fn new(options: &'a Options, credentials: &'a [Credential], now: UnixTime) -> Self {
+    pub(crate) fn new(options: &'a Options, credentials: &'a [Credential], past: &'a Past) -> Self {
         Self {
             options,
             credentials,
-            now,
+            past,
             credential: None,
             verified: None,
             refused: None,
@@ -112,7 +111,7 @@ impl<'a> Driver<'a> {
                         handshake.receive_eof();
                     } else {
                         transport.heard.extend_from_slice(&bytes);
-                        handshake.receive(&bytes, self.now);
+                        handshake.receive(&bytes, self.past.now);
                     }
                 }
                 Ok(_) => return Err(Stop::failed("a step that the shim does not know")),
@@ -133,7 +132,7 @@ impl<'a> Driver<'a> {
                 if transport.has_ready() {
                     let bytes = transport.receive()?;
                     transport.heard.extend_from_slice(&bytes);
-                    handshake.receive(&bytes, self.now);
+                    handshake.receive(&bytes, self.past.now);
                 }
                 match handshake.poll() {
                     Ok(Step::Wait) => {}
@@ -247,6 +246,11 @@ impl<'a> Driver<'a> {
 
     fn on_chain(&mut self, question: VerifyChain) -> Answer {
         let options = self.options;
+        if question.is_resumption() && !options.reverify_on_resume {
+            // BoringSSL keeps the verdict with the session.
+            self.verified = self.past.verified;
+            return question.dangerous_accept_without_verification();
+        }
         let refuses = options.verify_fail;
         self.verified = Some(!refuses);
         // SSL_VERIFY_NONE: the verdict is kept, and the connection too.
@@ -267,6 +271,9 @@ impl<'a> Driver<'a> {
         if older_version::is_the_reason(error, &transport.heard, self.options) {
             return Stop::unimplemented("a version older than TLS 1.3");
         }
+        if is_inner_hello(&transport.heard) {
+            return Stop::unimplemented("Encrypted Client Hello");
+        }
         let token = match error.reason() {
             Reason::Refused(_) => self.refused,
             _ => token::of(error, was_retried(&transport.heard)),
@@ -276,6 +283,12 @@ impl<'a> Driver<'a> {
             message: format!("{error}"),
         }
     }
+}
+
+/// Whether the client wants it confirmed that its hello came out of another one (ECH).
+fn is_inner_hello(heard: &[u8]) -> bool {
+    const INNER: [u8; 5] = [0xfe, 0x0d, 0, 1, 1];
+    heard.windows(INNER.len()).any(|bytes| bytes == INNER)
 }
 
 /// Whether there is a HelloRetryRequest in what the peer sent in the clear.

@@ -19,6 +19,8 @@ use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::UnixTime;
 
+use portcullis_core::session::{ClientSession, TicketKeys};
+
 use options::{AllOptions, Options};
 use transport::Transport;
 
@@ -89,25 +91,60 @@ fn run(options: &AllOptions) -> Result<(), Stop> {
         println!("No");
         return Ok(());
     }
-    if options.initial.resume_count > 0 {
-        return Err(Stop::unimplemented("resumption"));
+    let mut past = Past::new()?;
+    connect(&options.initial, &mut past)?;
+    for _ in 0..options.initial.resume_count {
+        past.is_resumed = true;
+        connect(&options.resume, &mut past)?;
     }
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = UnixTime::since_unix_epoch(now.unwrap_or(Duration::ZERO));
-    connect(&options.initial, now)
+    Ok(())
+}
+
+/// What earlier connections leave for the next one.
+pub(crate) struct Past {
+    /// The clock, which stands still but for `-resumption-delay`.
+    pub(crate) now: UnixTime,
+    /// Whether there was a connection before.
+    pub(crate) is_resumed: bool,
+    /// Server: what seals tickets.
+    pub(crate) ticket_keys: TicketKeys,
+    /// Client: the last session that was received.
+    pub(crate) session: Option<ClientSession>,
+    /// The verdict about the peer's chain in the connection that the session is of.
+    pub(crate) verified: Option<bool>,
+}
+
+impl Past {
+    fn new() -> Result<Self, Stop> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Ok(Self {
+            now: UnixTime::since_unix_epoch(now.unwrap_or(Duration::ZERO)),
+            is_resumed: false,
+            ticket_keys: TicketKeys::rotating(604_800)
+                .map_err(|misuse| Stop::failed(misuse.to_string()))?,
+            session: None,
+            verified: None,
+        })
+    }
 }
 
 /// One connection from beginning to end.
-fn connect(options: &Options, now: UnixTime) -> Result<(), Stop> {
+fn connect(options: &Options, past: &mut Past) -> Result<(), Stop> {
     let credentials = credential::load(options)?;
-    let handshake = configuration::handshake(options, &credentials)?;
+    let handshake = configuration::handshake(options, &credentials, past)?;
     let mut transport = Transport::connect(options.port, options.shim_id, options.asynchronous)?;
-    let result = handshake::Driver::new(options, &credentials, now)
+    let result = handshake::Driver::new(options, &credentials, past)
         .run(handshake, &mut transport)
         .and_then(|mut done| {
-            expectation::check(options, &done)?;
-            exchange::run(options, &mut done.connection, &mut transport)
+            expectation::check(options, &done, past.is_resumed)?;
+            past.verified = done.verified;
+            let session = exchange::run(options, &mut done.connection, &mut transport, past.now)?;
+            expectation::check_session(options, session.is_some())?;
+            past.session = session;
+            Ok(())
         });
+    let delay = Duration::from_secs(options.resumption_delay);
+    past.now = UnixTime::since_unix_epoch(Duration::from_secs(past.now.as_secs()) + delay);
     // A runner that is still writing must not see a reset instead of our alert.
     transport.close();
     result

@@ -36,8 +36,11 @@ const NO_EFFECT: &[(&str, &str)] = &[
         "install-ddos-callback",
         "a hello that is not refused goes on",
     ),
+    (
+        "expect-no-session-id",
+        "sessions of TLS 1.3 have no id (RFC 8446 §4.1.2)",
+    ),
     ("partial-write", "sealing is partial by its signature"),
-    ("no-ticket", "no tickets are issued"),
     (
         "expect-extended-master-secret",
         "what it protects is part of TLS 1.3 (RFC 8446 D)",
@@ -75,6 +78,12 @@ pub(crate) struct Options {
     pub(crate) server: bool,
     pub(crate) asynchronous: bool,
     pub(crate) resume_count: u32,
+    /// In seconds.
+    pub(crate) resumption_delay: u64,
+    /// Of a server; tickets of a client's are another thing in TLS 1.2.
+    pub(crate) no_ticket: bool,
+    pub(crate) no_server_name_ack: bool,
+    pub(crate) reverify_on_resume: bool,
     min_version: Option<ProtocolVersion>,
     max_version: Option<ProtocolVersion>,
     excluded_versions: Vec<ProtocolVersion>,
@@ -154,6 +163,8 @@ pub(crate) struct Expectations {
     pub(crate) no_peer_cert: bool,
     pub(crate) selected_credential: Option<i32>,
     pub(crate) client_ca_list: Option<String>,
+    pub(crate) session_miss: bool,
+    pub(crate) no_session: bool,
 }
 
 /// The options of the first connection, of the later ones, and after early data was rejected.
@@ -275,6 +286,11 @@ impl Options {
             "write-different-record-sizes" => &mut body.write_different_record_sizes,
             "read-with-unfinished-write" => &mut body.read_with_unfinished_write,
             "use-exporter-between-reads" => &mut body.use_exporter_between_reads,
+            "no-server-name-ack" => &mut self.no_server_name_ack,
+            "no-ticket" => &mut self.no_ticket,
+            "reverify-on-resume" => &mut self.reverify_on_resume,
+            "expect-session-miss" => &mut expect.session_miss,
+            "expect-no-session" => &mut expect.no_session,
             "expect-no-server-name" => &mut expect.no_server_name,
             "expect-verify-result" => &mut expect.verify_result,
             "expect-no-peer-cert" => &mut expect.no_peer_cert,
@@ -289,6 +305,7 @@ impl Options {
                 "port"
                     | "shim-id"
                     | "resume-count"
+                    | "resumption-delay"
                     | "min-version"
                     | "max-version"
                     | "cert-file"
@@ -325,6 +342,7 @@ impl Options {
                     | "expect-peer-cert-file"
                     | "expect-selected-credential"
                     | "expect-client-ca-list"
+                    | "expect-early-data-reason"
             )
     }
 
@@ -345,6 +363,7 @@ impl Options {
             "port" => self.port = number(name, value)?,
             "shim-id" => self.shim_id = number(name, value)?,
             "resume-count" => self.resume_count = number(name, value)?,
+            "resumption-delay" => self.resumption_delay = number(name, value)?,
             "no-tls1" => self.excluded_versions.push(ProtocolVersion::TLS_1_0),
             "no-tls11" => self.excluded_versions.push(ProtocolVersion::TLS_1_1),
             "no-tls12" => self.excluded_versions.push(ProtocolVersion::TLS_1_2),
@@ -415,6 +434,11 @@ impl Options {
             "expect-peer-cert-file" => self.expect.peer_cert_file = Some(value.into()),
             "expect-selected-credential" => {
                 self.expect.selected_credential = Some(number(name, value)?);
+            }
+            // No early data is sent, nor accepted.
+            "expect-early-data-reason" if value == "disabled" => {}
+            "expect-early-data-reason" => {
+                return Err(Stop::unimplemented(format!("-{name} {value}")));
             }
             "expect-client-ca-list" => self.expect.client_ca_list = Some(value.into()),
             _ => {}

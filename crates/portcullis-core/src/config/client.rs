@@ -8,11 +8,13 @@ use super::policy::{
     KeyShares, MaxFragmentLength, PaddingPolicy, Policy, check_authorities, common_options,
     distinct,
 };
+use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
+use crate::violation::Violation;
 use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
 /// A client's configuration. Cheap to clone.
@@ -30,6 +32,8 @@ pub(crate) struct ClientOptions {
     pub(crate) send_certificate_authorities: bool,
     pub(crate) fallback: bool,
     pub(crate) accept_unoffered_alpn: bool,
+    pub(crate) session_tickets: bool,
+    pub(crate) request_ocsp_response: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -121,6 +125,8 @@ impl ClientConfigBuilder {
                 send_certificate_authorities: false,
                 fallback: false,
                 accept_unoffered_alpn: false,
+                session_tickets: false,
+                request_ocsp_response: false,
             },
         }
     }
@@ -170,6 +176,23 @@ impl ClientConfigBuilder {
     /// has to look at what was selected before using the connection.
     pub fn accept_unoffered_alpn(mut self, on: bool) -> Self {
         self.client.accept_unoffered_alpn = on;
+        self
+    }
+
+    /// Whether the server is told that this client can resume (C20; RFC 8446 §4.2.9): only then
+    /// does it send tickets, which the reader of the connection collects
+    /// ([`Reader::take_ticket`](crate::Reader::take_ticket)), and only then are sessions offered
+    /// ([`Handshake::client_resuming`](crate::Handshake::client_resuming)). Default: no.
+    pub fn session_tickets(mut self, on: bool) -> Self {
+        self.client.session_tickets = on;
+        self
+    }
+
+    /// Asks the server for OCSP responses with its chain (D8; RFC 6066 §8, RFC 8446 §4.4.2.1).
+    /// They are not looked at here: with `ask_verification` they are in the
+    /// [`chain`](crate::question::VerifyChain::chain) that is to be verified. Default: no.
+    pub fn request_ocsp_response(mut self, on: bool) -> Self {
+        self.client.request_ocsp_response = on;
         self
     }
 

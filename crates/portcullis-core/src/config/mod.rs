@@ -9,4 +9,4 @@ pub(crate) use client::{ClientOptions, Verification};
 pub(crate) use policy::Policy;
 pub use policy::{KeyShares, MaxFragmentLength, PaddingPolicy};
 pub(crate) use server::ServerOptions;
-pub use server::{ClientAuthentication, ServerConfig, ServerConfigBuilder};
+pub use server::{AcknowledgeServerName, ClientAuthentication, ServerConfig, ServerConfigBuilder};

@@ -1,10 +1,12 @@
 //! What client and server have in common: algorithms, limits, and their defaults with reasons.
 
+use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
+use crate::violation::Violation;
 use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
 use crate::x509::{Roots, SignatureMemo};
@@ -68,6 +70,8 @@ pub(crate) struct Asked {
     pub(crate) identity: bool,
     pub(crate) signature: bool,
     pub(crate) verification: bool,
+    /// Server: which session a ticket stands for, and what tickets stand for a session.
+    pub(crate) tickets: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -86,6 +90,8 @@ pub(crate) struct Policy {
     pub(crate) padding: PaddingPolicy,
     pub(crate) middlebox_compatibility: bool,
     pub(crate) strict_alert_levels: bool,
+    /// Few, or none.
+    pub(crate) alerts: Vec<(Violation, AlertDescription)>,
     pub(crate) key_log: bool,
     pub(crate) observe_messages: bool,
     pub(crate) asked: Asked,
@@ -111,6 +117,7 @@ impl Default for Policy {
             padding: PaddingPolicy::None,
             middlebox_compatibility: true,
             strict_alert_levels: false,
+            alerts: Vec::new(),
             key_log: false,
             observe_messages: false,
             asked: Asked::default(),
@@ -326,6 +333,13 @@ macro_rules! common_options {
         /// Smaller records come sooner and cost more. What the peer asks for binds as well.
         pub fn max_fragment_sent(mut self, bytes: u16) -> Self {
             self.$role.policy.max_fragment_sent = bytes;
+            self
+        }
+
+        /// Has the peer told of this violation with another alert than the RFC's, during the
+        /// handshake: for a peer that understands only what another implementation would say.
+        pub fn alert_instead(mut self, violation: Violation, alert: AlertDescription) -> Self {
+            self.$role.policy.alerts.push((violation, alert));
             self
         }
 

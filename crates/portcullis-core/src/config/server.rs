@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use super::policy::{PaddingPolicy, Policy, check_authorities, common_options};
+use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
+use crate::session::{MAX_TICKET_LIFETIME, TicketKeys};
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
+use crate::violation::Violation;
 use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
 /// A server's configuration. Cheap to clone.
@@ -28,7 +31,26 @@ pub(crate) struct ServerOptions {
     pub(crate) retry_for_better_group: bool,
     pub(crate) chacha20_for_mobile: bool,
     pub(crate) refuse_unknown_names: bool,
+    pub(crate) acknowledge_server_name: AcknowledgeServerName,
     pub(crate) cookie: bool,
+    pub(crate) ticket_keys: Option<TicketKeys>,
+    pub(crate) ticket_count: u8,
+    pub(crate) ticket_lifetime: u32,
+}
+
+impl ServerOptions {
+    /// How a client's chain is verified; `None` if it is not.
+    pub(crate) fn client_policy(&self) -> Option<&ChainPolicy> {
+        match self.client_authentication {
+            ClientAuthentication::DangerouslyUnverified => None,
+            _ => Some(&self.client_chain),
+        }
+    }
+
+    /// Whether sessions are resumed at all.
+    pub(crate) fn resumes(&self) -> bool {
+        self.ticket_keys.is_some() || self.policy.asked.tickets
+    }
 }
 
 /// Whether clients show a certificate (E1).
@@ -43,6 +65,19 @@ pub enum ClientAuthentication {
     Required(Roots),
     /// Asked for, not verified, may be missing: for applications that judge by other means.
     DangerouslyUnverified,
+}
+
+/// When a server acknowledges the client's server name (RFC 6066 §3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcknowledgeServerName {
+    /// When the identity that it shows has the name.
+    #[default]
+    Known,
+    /// Whatever the name: for an application that looks at it itself.
+    Any,
+    /// Never.
+    Never,
 }
 
 impl ClientAuthentication {
@@ -68,7 +103,11 @@ impl ServerConfig {
                 retry_for_better_group: false,
                 chacha20_for_mobile: true,
                 refuse_unknown_names: false,
+                acknowledge_server_name: AcknowledgeServerName::Known,
                 cookie: false,
+                ticket_keys: None,
+                ticket_count: 3,
+                ticket_lifetime: 7_200,
             },
         }
     }
@@ -174,10 +213,46 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// When a client is told that its server name was used (RFC 6066 §3). Default:
+    /// [`AcknowledgeServerName::Known`].
+    pub fn acknowledge_server_name(mut self, when: AcknowledgeServerName) -> Self {
+        self.server.acknowledge_server_name = when;
+        self
+    }
+
     /// Whether a HelloRetryRequest carries a cookie (E10; RFC 8446 §4.2.2). Default: no, since
     /// over a stream it proves nothing that the connection does not.
     pub fn cookie(mut self, on: bool) -> Self {
         self.server.cookie = on;
+        self
+    }
+
+    /// Resumes connections by tickets that hold the session, sealed with these keys (C20, E9;
+    /// RFC 8446 §4.6.1). Default: no connection is resumed.
+    pub fn ticket_keys(mut self, keys: TicketKeys) -> Self {
+        self.server.ticket_keys = Some(keys);
+        self
+    }
+
+    /// Asks [`OpenTickets`](crate::question::OpenTickets) when a client offers tickets, and
+    /// [`IssueTickets`](crate::question::IssueTickets) before it gets new ones: for sessions in
+    /// a store. Default: no.
+    pub fn ask_tickets(mut self, on: bool) -> Self {
+        self.server.policy.asked.tickets = on;
+        self
+    }
+
+    /// How many tickets a client gets at the end of a handshake (A9): 1 to 255. Default: 3, so
+    /// that a client can open as many connections at once.
+    pub fn ticket_count(mut self, count: u8) -> Self {
+        self.server.ticket_count = count;
+        self
+    }
+
+    /// How long a ticket lives, in seconds: 1 to 604,800, which are 7 days (A10; RFC 8446
+    /// §4.6.1). Default: 7,200.
+    pub fn ticket_lifetime(mut self, seconds: u32) -> Self {
+        self.server.ticket_lifetime = seconds;
         self
     }
 
@@ -194,6 +269,18 @@ impl ServerConfigBuilder {
     /// A sentence that names the option and what to do.
     pub fn build(mut self) -> Result<ServerConfig, Misuse> {
         self.server.policy.check()?;
+        if self.server.ticket_count == 0 {
+            return Err(Misuse::new(
+                "ticket_count: must be at least 1; to resume nothing leave ticket_keys and \
+                 ask_tickets out",
+            ));
+        }
+        if !(1..=MAX_TICKET_LIFETIME).contains(&self.server.ticket_lifetime) {
+            return Err(Misuse::new(format!(
+                "ticket_lifetime: {} is outside of 1..=604800 seconds",
+                self.server.ticket_lifetime
+            )));
+        }
         if self.server.identities.is_empty()
             && !self.server.policy.asked.identity
             && !self.server.policy.asked.hello

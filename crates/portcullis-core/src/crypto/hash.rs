@@ -78,7 +78,7 @@ impl Digest {
     }
 
     /// Keeps at most `MAX_OUTPUT_LEN` bytes, which no output of [`HashAlgorithm`] exceeds.
-    pub(super) fn truncating(from: &[u8]) -> Self {
+    pub(crate) fn truncating(from: &[u8]) -> Self {
         let mut bytes = [0; HashAlgorithm::MAX_OUTPUT_LEN];
         let mut len = 0;
         for (to, byte) in bytes.iter_mut().zip(from) {

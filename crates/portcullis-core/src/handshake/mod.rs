@@ -19,7 +19,7 @@ pub(crate) use offer::{Request, check_request};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{ServerName, UnixTime};
 
 use crate::connection::Connection;
 use crate::crypto::CryptoFailure;
@@ -27,12 +27,13 @@ use crate::crypto::key_exchange::RespondError;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Reason, Stage};
 use crate::information::{ConnectionInformation, Information};
-use crate::key_schedule::{Transcript, TranscriptBuffer};
+use crate::key_schedule::{ResumptionSecret, Transcript, TranscriptBuffer};
 use crate::question::{AnswerContent, Question};
 use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing};
+use crate::session::Resumable;
 use crate::step::{Event, KeyLogLine};
 use crate::wire::{HandshakeMessage, HandshakeType};
-use crate::{Direction, Misuse, Violation};
+use crate::{AlertDescription, Direction, Misuse, Violation};
 
 /// The state of either role.
 pub(crate) enum State {
@@ -93,6 +94,8 @@ impl<S: Into<State>> From<S> for Next {
 pub(crate) struct Outcome {
     information: Arc<ConnectionInformation>,
     key_update_at: u64,
+    /// Client: what makes sessions of the tickets that may come.
+    resumable: Option<Box<Resumable>>,
 }
 
 impl Outcome {
@@ -100,7 +103,26 @@ impl Outcome {
         Self {
             information: Arc::new(ConnectionInformation(information)),
             key_update_at,
+            resumable: None,
         }
+    }
+
+    pub(crate) fn information(&self) -> &Information {
+        &self.information.0
+    }
+
+    /// A client keeps what makes sessions of tickets.
+    pub(crate) fn resumable(
+        mut self,
+        secret: ResumptionSecret,
+        server_name: ServerName<'static>,
+    ) -> Self {
+        self.resumable = Some(Box::new(Resumable {
+            secret,
+            server_name,
+            information: Arc::clone(&self.information),
+        }));
+        self
     }
 
     pub(crate) fn into_connection(
@@ -109,7 +131,8 @@ impl Outcome {
         outgoing: Outgoing,
     ) -> Result<Connection, Abort> {
         let mailbox = Arc::new(Mailbox::default());
-        let (reader, unread) = incoming.into_reader(Arc::clone(&mailbox))?;
+        let (mut reader, unread) = incoming.into_reader(Arc::clone(&mailbox))?;
+        reader.collect_tickets(self.resumable);
         let (writer, transmit) = outgoing.into_writer(mailbox, self.key_update_at)?;
         Ok(Connection {
             reader,
@@ -129,6 +152,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) events: &'a mut VecDeque<Event>,
     pub(crate) now: UnixTime,
     pub(crate) observe: &'a mut bool,
+    pub(crate) alerts: &'a mut Vec<(Violation, AlertDescription)>,
     #[cfg(test)]
     pub(crate) tamper: &'a mut Option<tests::Tamper>,
 }
@@ -137,6 +161,11 @@ impl Cx<'_> {
     /// Sends the handshake message that `put` writes and adds it to the transcript.
     pub(crate) fn send(&mut self, transcript: &mut Transcript, put: impl FnOnce(&mut Vec<u8>)) {
         self.send_hashed(put, |message| transcript.add(message));
+    }
+
+    /// Sends a message that no transcript has: one after the handshake (§4.6).
+    pub(crate) fn send_after(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
+        self.send_hashed(put, |_| {});
     }
 
     /// Sends the first hello, when it is not known yet with what it will be hashed.

@@ -20,7 +20,9 @@ pub(crate) mod rfc_8448;
 pub(crate) use exporter::ExporterSecret;
 #[cfg(test)]
 pub(crate) use secrets::ApplicationSecrets;
-pub(crate) use secrets::{EarlySecret, MasterSecret};
+pub(crate) use secrets::{
+    EarlySecret, MasterSecret, ResumptionMaster, ResumptionPsk, ResumptionSecret,
+};
 pub(crate) use traffic::TrafficSecret;
 pub(crate) use transcript::{Transcript, TranscriptBuffer};
 

@@ -106,6 +106,7 @@ fn simple_1_rtt_handshake() {
         client,
         server,
         exporter,
+        resumption,
     } = handshake
         .into_master()
         .into_application_secrets(&to_server_finished);
@@ -131,6 +132,32 @@ fn simple_1_rtt_handshake() {
     assert_hex(
         exporter.as_bytes(),
         "fe22f881176eda18eb8f44529e6792c50c9a3f89452f68d8ae311b4309d3cf50",
+    );
+
+    let psk = resumption
+        .into_secret(&transcript.current())
+        .psk(&[0, 0])
+        .unwrap();
+    assert_hex(
+        psk.as_bytes(),
+        "4ecd0eb6ec3b4d87f5d6028f922ca4c5851a277fd41311c9e62d2c9492e1c4f3",
+    );
+    // §4 of RFC 8448 resumes with this key.
+    let early = EarlySecret::with_psk(&psk);
+    let truncated = Digest::truncating(&hex(
+        "63224b2e4573f2d3454ca84b9d009a04f6be9e05711a8396473aefa01e924a14",
+    ));
+    let binder = early.binder(&truncated).unwrap();
+    assert_hex(
+        binder.as_slice(),
+        "3add4fb2d8fdf822a0ca3cf7678ef5e88dae990141c5924d57bb6fa31b9e5f9d",
+    );
+    assert!(early.verify_binder(&truncated, binder.as_slice()));
+    assert!(!early.verify_binder(&truncated, &binder.as_slice()[..31]));
+    assert!(
+        EarlySecret::without_psk(SUITE.hash)
+            .binder(&truncated)
+            .is_none()
     );
 }
 

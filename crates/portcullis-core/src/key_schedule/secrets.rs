@@ -2,12 +2,17 @@
 //!
 //! RFC 8446 §7.1.
 
+use super::traffic::finished_key;
 use super::{ExporterSecret, SuiteParameters, TrafficSecret};
+use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::crypto::hkdf::{Label, Prk, extract};
+use crate::crypto::hmac::HmacKey;
 use crate::crypto::secret::{Secret, SharedSecret};
 
+const RESUMPTION_BINDER: Label = Label::new(b"tls13 res binder");
+const RESUMPTION_MASTER: Label = Label::new(b"tls13 res master");
 const DERIVED: Label = Label::new(b"tls13 derived");
 const CLIENT_HANDSHAKE: Label = Label::new(b"tls13 c hs traffic");
 const SERVER_HANDSHAKE: Label = Label::new(b"tls13 s hs traffic");
@@ -27,15 +32,61 @@ fn extract_zeros(hash: HashAlgorithm, salt: &[u8]) -> Secret {
     extract(hash, salt, zeros)
 }
 
-/// The start of the chain. There are no pre-shared keys yet, so nothing is derived from the
-/// early secret but the next salt, which is the same for all connections.
+/// The start of the chain.
 pub(crate) struct EarlySecret {
     hash: HashAlgorithm,
+    /// Without a pre-shared key nothing is derived from the early secret but the next salt,
+    /// which is then the same for all connections.
+    prk: Option<Prk>,
 }
 
 impl EarlySecret {
     pub(crate) const fn without_psk(hash: HashAlgorithm) -> Self {
-        Self { hash }
+        Self { hash, prk: None }
+    }
+
+    /// For a connection that resumes another.
+    pub(crate) fn with_psk(psk: &ResumptionPsk) -> Self {
+        let hash = psk.hash;
+        let secret = extract(hash, &[], psk.secret.as_slice());
+        Self {
+            hash,
+            prk: Some(Prk::new(hash, &secret)),
+        }
+    }
+
+    /// Takes the secret out; what stays is that of no key.
+    pub(crate) const fn take(&mut self) -> Self {
+        Self {
+            hash: self.hash,
+            prk: self.prk.take(),
+        }
+    }
+
+    pub(crate) const fn hash(&self) -> HashAlgorithm {
+        self.hash
+    }
+
+    /// The binder (§4.2.11.2); `transcript` is the hash of everything up to the truncated
+    /// ClientHello. `None` when there is no key to bind.
+    pub(crate) fn binder(&self, transcript: &Digest) -> Option<Digest> {
+        let message = core::iter::once(transcript.as_slice());
+        Some(self.binder_key()?.mac(message).into_public())
+    }
+
+    /// Whether `received` is that binder, in constant time.
+    pub(crate) fn verify_binder(&self, transcript: &Digest, received: &[u8]) -> bool {
+        self.binder_key()
+            .is_some_and(|key| key.verify(transcript.as_slice(), received))
+    }
+
+    fn binder_key(&self) -> Option<HmacKey> {
+        let hash = self.hash;
+        let binder_key = self
+            .prk
+            .as_ref()?
+            .derive_secret(RESUMPTION_BINDER, &hash.of_nothing());
+        Some(finished_key(hash, &binder_key))
     }
 
     /// Adds the result of the key exchange; `aead` is the other half of the suite.
@@ -45,12 +96,13 @@ impl EarlySecret {
         shared: &SharedSecret,
     ) -> HandshakeSecret {
         let hash = self.hash;
+        let secret = match &self.prk {
+            None => extract(hash, derived_without_psk(hash), shared.as_slice()),
+            Some(prk) => extract(hash, derived(hash, prk).as_slice(), shared.as_slice()),
+        };
         HandshakeSecret {
             suite: SuiteParameters { hash, aead },
-            prk: Prk::new(
-                hash,
-                &extract(hash, derived_without_psk(hash), shared.as_slice()),
-            ),
+            prk: Prk::new(hash, &secret),
         }
     }
 }
@@ -117,6 +169,10 @@ impl MasterSecret {
             client: TrafficSecret::new(self.suite, derive(CLIENT_APPLICATION)),
             server: TrafficSecret::new(self.suite, derive(SERVER_APPLICATION)),
             exporter: ExporterSecret::new(self.suite.hash, derive(EXPORTER_MASTER)),
+            resumption: ResumptionMaster {
+                hash: self.suite.hash,
+                prk,
+            },
         }
     }
 }
@@ -129,6 +185,91 @@ pub(crate) struct ApplicationSecrets {
     pub(crate) server: TrafficSecret,
     /// exporter_master_secret
     pub(crate) exporter: ExporterSecret,
+    /// The master secret once more, for who wants to be resumed.
+    pub(crate) resumption: ResumptionMaster,
+}
+
+/// The master secret, waiting for the client's Finished.
+pub(crate) struct ResumptionMaster {
+    hash: HashAlgorithm,
+    prk: Prk,
+}
+
+impl ResumptionMaster {
+    /// resumption_master_secret; `transcript` is the hash of ClientHello..client Finished.
+    pub(crate) fn into_secret(self, transcript: &Digest) -> ResumptionSecret {
+        ResumptionSecret {
+            hash: self.hash,
+            secret: self.prk.derive_secret(RESUMPTION_MASTER, transcript),
+        }
+    }
+}
+
+/// The resumption_master_secret, from which each ticket has its own key.
+pub(crate) struct ResumptionSecret {
+    hash: HashAlgorithm,
+    secret: Secret,
+}
+
+impl ResumptionSecret {
+    /// The key that a ticket stands for (§4.6.1).
+    ///
+    /// # Errors
+    /// Never for a nonce from the wire, which has 255 bytes at most.
+    pub(crate) fn psk(&self, nonce: &[u8]) -> Result<ResumptionPsk, CryptoFailure> {
+        let mut secret = Secret::zeros(self.hash.output_len());
+        Prk::new(self.hash, &self.secret).expand_any_label(
+            b"resumption",
+            nonce,
+            secret.as_mut_slice(),
+        )?;
+        Ok(ResumptionPsk {
+            hash: self.hash,
+            secret,
+        })
+    }
+}
+
+impl core::fmt::Debug for ResumptionSecret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ResumptionSecret(..)")
+    }
+}
+
+/// The key with which a connection is resumed.
+#[derive(Clone)]
+pub(crate) struct ResumptionPsk {
+    hash: HashAlgorithm,
+    secret: Secret,
+}
+
+impl ResumptionPsk {
+    /// Takes a key that was written down.
+    ///
+    /// # Errors
+    /// When it does not have the length of the hash's output.
+    pub(crate) fn from_bytes(hash: HashAlgorithm, bytes: &[u8]) -> Result<Self, CryptoFailure> {
+        if bytes.len() != hash.output_len() {
+            return Err(CryptoFailure("taking a resumption key of a wrong length"));
+        }
+        let secret = Secret::new(bytes)?;
+        Ok(Self { hash, secret })
+    }
+
+    /// For a ticket or a store, and nothing else.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.secret.as_slice()
+    }
+
+    pub(crate) const fn hash(&self) -> HashAlgorithm {
+        self.hash
+    }
+}
+
+impl core::fmt::Debug for ResumptionPsk {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ResumptionPsk(..)")
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use super::SuiteParameters;
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadKey, IV_LEN};
-use crate::crypto::hash::Digest;
+use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::crypto::hkdf::{Label, Prk};
 use crate::crypto::hmac::HmacKey;
 use crate::crypto::secret::Secret;
@@ -74,7 +74,7 @@ impl TrafficSecret {
     }
 
     fn finished_key(&self) -> HmacKey {
-        HmacKey::new(self.suite.hash, self.expand_one(FINISHED).as_slice())
+        finished_key(self.suite.hash, &self.secret)
     }
 
     fn expand_one(&self, label: Label) -> Secret {
@@ -85,6 +85,12 @@ impl TrafficSecret {
     fn prk(&self) -> Prk {
         Prk::new(self.suite.hash, &self.secret)
     }
+}
+
+/// The key that a Finished, or a binder (§4.2.11.2), is computed with.
+pub(super) fn finished_key(hash: HashAlgorithm, base: &Secret) -> HmacKey {
+    let key = Prk::new(hash, base).expand_label(FINISHED, None, hash.output_len_u8());
+    HmacKey::new(hash, key.as_slice())
 }
 
 impl core::fmt::Debug for TrafficSecret {

@@ -2,10 +2,13 @@
 //!
 //! RFC 8446 §4.6.
 
+use std::collections::VecDeque;
+
 use super::assembler::{Assembler, HandshakeBytes};
 use super::{MAX_IDLE, Role};
 use crate::error::Abort;
 use crate::handshake::{Request, check_request};
+use crate::session::{MAX_TICKET_LIFETIME, ReceivedTicket, Resumable};
 use crate::violation::Violation;
 use crate::wire::{HandshakeMessage, HandshakeType, KeyUpdate, KeyUpdateRequest, NewSessionTicket};
 
@@ -13,8 +16,8 @@ use crate::wire::{HandshakeMessage, HandshakeType, KeyUpdate, KeyUpdateRequest, 
 /// one has 1 (§4.6.3).
 const MAX_KEY_UPDATE: usize = 255;
 
-/// The longest a ticket may live, in seconds: 7 days (§4.6.1).
-const MAX_TICKET_LIFETIME: u32 = 604_800;
+/// How many tickets are kept until somebody takes them.
+const MAX_RECEIVED: usize = 8;
 
 /// What came without application data in between; any data starts it anew.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,6 +67,7 @@ impl PostHandshake {
         &mut self,
         content: &[u8],
         idle: &mut Idle,
+        mut tickets: Option<&mut Tickets>,
     ) -> Result<Option<KeyUpdateRequest>, Abort> {
         if content.is_empty() {
             return Err(Violation::EmptyRecord.into());
@@ -86,7 +90,7 @@ impl PostHandshake {
                 }
                 HandshakeType::NEW_SESSION_TICKET if self.role == Role::Client => {
                     count(&mut idle.tickets, MAX_IDLE, Violation::TooManyTickets)?;
-                    check_ticket(&message)?;
+                    on_ticket(&message, tickets.as_deref_mut())?;
                 }
                 _ => return Err(Violation::UnexpectedPostHandshakeMessage.into()),
             }
@@ -121,12 +125,37 @@ fn key_update(message: &HandshakeBytes) -> Result<KeyUpdateRequest, Abort> {
     }
 }
 
-/// Tickets are checked and dropped: no session is offered again.
-fn check_ticket(message: &HandshakeBytes) -> Result<(), Abort> {
+/// The tickets of a client that wants to resume.
+#[derive(Debug)]
+pub(super) struct Tickets {
+    resumable: Resumable,
+    pub(super) received: VecDeque<ReceivedTicket>,
+}
+
+impl Tickets {
+    pub(super) const fn new(resumable: Resumable) -> Self {
+        Self {
+            resumable,
+            received: VecDeque::new(),
+        }
+    }
+}
+
+/// Checks a ticket, and keeps it for a client that wants to resume.
+fn on_ticket(message: &HandshakeBytes, tickets: Option<&mut Tickets>) -> Result<(), Abort> {
     let ticket = NewSessionTicket::decode(message.body())?;
     if ticket.ticket_lifetime > MAX_TICKET_LIFETIME {
         return Err(Violation::TicketLifetimeTooLong.into());
     }
     check_request(&ticket.extensions, Request::NewSessionTicket)?;
+    let Some(tickets) = tickets else {
+        return Ok(());
+    };
+    if let Some(received) = tickets.resumable.on_ticket(&ticket)? {
+        if tickets.received.len() >= MAX_RECEIVED {
+            tickets.received.pop_front();
+        }
+        tickets.received.push_back(received);
+    }
     Ok(())
 }

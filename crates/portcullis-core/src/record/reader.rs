@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use super::header::{self, Header};
 use super::keys::Keys;
-use super::post_handshake::{Idle, PostHandshake, count};
+use super::post_handshake::{Idle, PostHandshake, Tickets, count};
 use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, TAG, alert};
 use crate::alert::AlertDescription;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
+use crate::session::{ReceivedTicket, Resumable};
 use crate::violation::Violation;
 use crate::wire::{ContentType, KeyUpdateRequest};
 
@@ -44,7 +45,7 @@ pub enum Frame {
 pub enum Opened {
     /// Application data, never empty: where it stands in the buffer it was opened in.
     Data(Range<usize>),
-    /// Something that was handled: a KeyUpdate, a ticket, an ignored warning, no data.
+    /// Something that was handled: a KeyUpdate, a ticket ([`Reader::take_ticket`]), an ignored warning, no data.
     Nothing,
     /// The peer's close_notify: it sends no more (§6.1).
     Closed,
@@ -70,6 +71,8 @@ pub struct Reader {
     inner_limit: u16,
     idle: Idle,
     post_handshake: PostHandshake,
+    /// Client: what tickets are made sessions with, and those that have come.
+    tickets: Option<Box<Tickets>>,
     /// Whether the peer was asked to update this key because it is worn out.
     asked_for_update: bool,
     /// Whether an alert that names an error must be fatal.
@@ -99,6 +102,7 @@ impl Reader {
             inner_limit: u16::try_from(inner_limit).unwrap_or(u16::MAX),
             idle: Idle::default(),
             post_handshake: PostHandshake::new(role, max_handshake_size),
+            tickets: None,
             asked_for_update: false,
             strict_alert_levels: false,
             state: State::Open,
@@ -203,6 +207,19 @@ impl Reader {
         };
         self.keys.advance();
         self.sort(inner, HEADER)
+    }
+
+    /// Has tickets kept from now on.
+    pub(crate) fn collect_tickets(&mut self, resumable: Option<Box<Resumable>>) {
+        self.tickets = resumable.map(|resumable| Box::new(Tickets::new(*resumable)));
+    }
+
+    /// The next ticket that has come (RFC 8446 §4.6.1): a session for
+    /// [`Handshake::client_resuming`](crate::Handshake::client_resuming). To be called when
+    /// [`Opened::Nothing`] was opened; at most 8 are kept, and the oldest makes room. A client
+    /// without `session_tickets` keeps none.
+    pub fn take_ticket(&mut self) -> Option<ReceivedTicket> {
+        self.tickets.as_deref_mut()?.received.pop_front()
     }
 
     /// The transport has ended.
@@ -324,7 +341,11 @@ impl Reader {
         let content = inner.get(..length).unwrap_or_default();
         match typ {
             ContentType::HANDSHAKE => {
-                let update = self.post_handshake.on_record(content, &mut self.idle)?;
+                let update = {
+                    let tickets = self.tickets.as_deref_mut();
+                    self.post_handshake
+                        .on_record(content, &mut self.idle, tickets)?
+                };
                 if let Some(request) = update {
                     self.on_key_update(request)?;
                 }

@@ -11,25 +11,27 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{ServerName, UnixTime};
 
 use super::super::offer::{Offer, Place};
 use super::super::{Cx, Next, State, expect, wrong_answer};
-use super::tls13::{Keyed, WaitEncryptedExtensions};
+use super::resumption::{self, OfferedSession, Resumed};
+use super::tls13::{Keyed, WaitEncryptedExtensions, find};
 use crate::ServerHelloView;
 use crate::config::{ClientConfig, ClientOptions, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, Transcript, TranscriptBuffer};
-use crate::question::{AnswerContent, Question, ReviewServerHello, Ticket};
+use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
 use crate::record::HandshakeBytes;
+use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::version::{DOWNGRADE_TO_TLS_1_1, DOWNGRADE_TO_TLS_1_2, ProtocolVersion};
 use crate::wire::extension::{
     Alpn, CertificateAuthorities, Cookie, KeyShareClientHello, KeyShareEntry,
     KeyShareHelloRetryRequest, KeyShareServerHello, MaxFragmentLength, RecordSizeLimit,
-    SelectedVersion, ServerName as ServerNameExtension, SignatureAlgorithms,
-    SignatureAlgorithmsCert, SupportedGroups, SupportedVersions,
+    SelectedIdentity, SelectedVersion, ServerName as ServerNameExtension, SignatureAlgorithms,
+    SignatureAlgorithmsCert, StatusRequest, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{ClientHello, CompressionMethod, HandshakeMessage, ServerHello};
 use crate::{NamedGroup, Violation};
@@ -48,8 +50,10 @@ pub(super) struct Session {
 pub(crate) fn start(
     config: Arc<ClientOptions>,
     name: ServerName<'static>,
+    sessions: Vec<ClientSession>,
     cx: &mut Cx<'_>,
 ) -> Result<State, Abort> {
+    let sessions = resumption::usable(&config, &name, sessions, cx.now)?;
     let (client_random, session_id) = if config.policy.middlebox_compatibility {
         // One call, because each has a price whatever it is asked for.
         let [random, id] = cx.random_bytes::<2>()?;
@@ -81,14 +85,17 @@ pub(crate) fn start(
     cx.outgoing
         .set_max_fragment(session.config.policy.max_fragment_sent);
     cx.incoming.allow_ccs(true);
-    let mut offered = Ok(());
+    let (mut offered, now) = (Ok(()), cx.now);
     cx.send_first(&mut transcript, |out| {
-        offered = session.put_hello(out, &shares, None);
+        let start = out.len();
+        offered = session.put_hello(out, &shares, &sessions, None, now);
+        resumption::bind(out, start, &sessions, None);
     });
     offered?;
     Ok(WaitServerHello(Box::new(Offered {
         session,
         shares,
+        sessions,
         transcript: Hashing::Buffered(transcript),
         retry: None,
     }))
@@ -136,20 +143,25 @@ impl Shares {
         if !self.contains(config, group) {
             return None;
         }
+        let classical = self.classical;
         self.exchanges.into_iter().find(|exchange| {
-            exchange.group() == group
-                || exchange
-                    .classical_share()
-                    .is_some_and(|(other, _)| other == group)
+            let half = exchange.classical_share().filter(|_| classical);
+            exchange.group() == group || half.is_some_and(|(other, _)| other == group)
         })
     }
 }
 
 impl Session {
     /// Encodes the second ClientHello (§4.1.4).
-    fn second_hello(&mut self, shares: &Shares, cookie: Option<&[u8]>) -> Result<Vec<u8>, Abort> {
+    fn second_hello(
+        &mut self,
+        shares: &Shares,
+        sessions: &[OfferedSession],
+        cookie: Option<&[u8]>,
+        now: UnixTime,
+    ) -> Result<Vec<u8>, Abort> {
         let mut hello = Vec::new();
-        self.put_hello(&mut hello, shares, None)?;
+        self.put_hello(&mut hello, shares, sessions, None, now)?;
         if let Some(cookie) = cookie {
             // The block of extensions has a length of two bytes, and the server can fill it.
             let block = ClientHello::decode(hello.get(4..).unwrap_or_default())?.extensions;
@@ -158,17 +170,19 @@ impl Session {
                 return Err(Violation::CookieTooLong.into());
             }
             hello.clear();
-            self.put_hello(&mut hello, shares, Some(cookie))?;
+            self.put_hello(&mut hello, shares, sessions, Some(cookie), now)?;
         }
         Ok(hello)
     }
 
-    /// Encodes a ClientHello (§4.1.2) and notes what it offers.
+    /// Encodes a ClientHello (§4.1.2), its binders excepted, and notes what it offers.
     fn put_hello(
         &mut self,
         hello: &mut Vec<u8>,
         shares: &Shares,
+        sessions: &[OfferedSession],
         cookie: Option<&[u8]>,
+        now: UnixTime,
     ) -> Result<(), Abort> {
         let config = &self.config;
         let policy = &config.policy;
@@ -178,6 +192,9 @@ impl Session {
             }
             if let Some(length) = config.max_fragment_length {
                 MaxFragmentLength::put(out, length.into());
+            }
+            if config.request_ocsp_response {
+                StatusRequest::put(out);
             }
             SupportedGroups::put(out, &policy.groups);
             SignatureAlgorithms::put(out, &policy.schemes);
@@ -204,6 +221,9 @@ impl Session {
                 CertificateAuthorities::put(out, chain.roots().subjects());
             }
             KeyShareClientHello::put(out, shares.entries(config));
+            if config.session_tickets {
+                resumption::put_psks(out, sessions, now);
+            }
         };
         let at = hello.len();
         // X25519MLKEM768's share alone has 1,216 bytes.
@@ -242,6 +262,7 @@ pub(crate) struct WaitServerHello(Box<Offered>);
 struct Offered {
     session: Session,
     shares: Shares,
+    sessions: Vec<OfferedSession>,
     transcript: Hashing,
     retry: Option<Retry>,
 }
@@ -309,16 +330,8 @@ impl Offered {
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         cx.incoming.end_of_flight()?;
-        let cookie = hello
-            .extensions
-            .find::<Cookie<'_>>()
-            .transpose()
-            .map_err(|_| Violation::MalformedExtension)?;
-        let group = hello
-            .extensions
-            .find::<KeyShareHelloRetryRequest>()
-            .transpose()
-            .map_err(|_| Violation::MalformedExtension)?
+        let cookie = find::<Cookie<'_>>(&hello.extensions)?;
+        let group = find::<KeyShareHelloRetryRequest>(&hello.extensions)?
             .map(|share| self.session.offer.check_retry_group(share.selected_group))
             .transpose()?;
         match group {
@@ -345,9 +358,12 @@ impl Offered {
         transcript.add(message.raw());
 
         let retry = Retry { suite, group };
-        let second = self
+        resumption::retain(&mut self.sessions, suite.handshake_hash()?);
+        let cookie = cookie.map(|cookie| cookie.cookie);
+        let mut second = self
             .session
-            .second_hello(&self.shares, cookie.map(|cookie| cookie.cookie))?;
+            .second_hello(&self.shares, &self.sessions, cookie, cx.now)?;
+        resumption::bind(&mut second, 0, &self.sessions, Some(&transcript));
         if self.session.session_id.is_some() {
             cx.outgoing.change_cipher_spec()?;
         }
@@ -374,6 +390,7 @@ impl Offered {
         let Self {
             session,
             shares,
+            sessions,
             transcript,
             retry,
         } = *self;
@@ -398,13 +415,20 @@ impl Offered {
         .map_err(|_| Violation::BadKeyShare)?;
 
         let parameters = suite.parameters()?;
+        let selected = find::<SelectedIdentity>(&hello.extensions)?;
+        let (early_secret, resumed) = match selected {
+            None => (EarlySecret::without_psk(parameters.hash), None),
+            Some(SelectedIdentity(index)) => {
+                let (early, resumed) = resumption::selected(sessions, index, parameters.hash)?;
+                (early, Some(Box::new(resumed)))
+            }
+        };
         let mut transcript = match transcript {
             Hashing::Buffered(buffered) => buffered.start(parameters.hash),
             Hashing::Running(transcript) => *transcript,
         };
         transcript.add(message.raw());
-        let handshake_secret =
-            EarlySecret::without_psk(parameters.hash).into_handshake(parameters.aead, &secret);
+        let handshake_secret = early_secret.into_handshake(parameters.aead, &secret);
         let hash = transcript.current();
         let client_secret = handshake_secret.client_handshake_traffic_secret(&hash);
         let server_secret = handshake_secret.server_handshake_traffic_secret(&hash);
@@ -440,10 +464,11 @@ impl Offered {
             server_secret,
             master_secret: handshake_secret.into_master(),
             session,
+            resumed,
         });
         if asked {
             let question = ReviewServerHello {
-                ticket: Ticket::next(),
+                id: QuestionId::next(),
                 hello: ServerHelloView::new(Bytes::copy_from_slice(message.raw()))?,
                 config: ClientConfig(Arc::clone(&keyed.session.config)),
             };
@@ -488,7 +513,13 @@ impl ReviewingServerHello {
     ) -> Result<Next, Abort> {
         match answer {
             AnswerContent::Proceed => {}
-            AnswerContent::ProceedWith(config) => self.keyed.session.config = config.0,
+            AnswerContent::ProceedWith(config) => {
+                self.keyed.session.config = config.0;
+                if let Some(Resumed { proof, .. }) = self.keyed.resumed.as_deref_mut() {
+                    // It was given by the rules of the other configuration.
+                    *proof = None;
+                }
+            }
             _ => return Err(wrong_answer()),
         }
         Ok(WaitEncryptedExtensions { keyed: self.keyed }.into())

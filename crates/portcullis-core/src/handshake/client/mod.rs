@@ -3,6 +3,7 @@
 //! RFC 8446 Appendix A.1; one row for each state, in the order of the figure.
 
 mod hello;
+mod resumption;
 mod tls13;
 
 pub(crate) use hello::start;
@@ -22,10 +23,11 @@ states! {
                                     // HelloRetryRequest                       WaitServerHello
     ReviewingServerHello     pauses; // go on                                  WaitEncryptedExtensions
     WaitEncryptedExtensions  waits; // EncryptedExtensions                     WaitCertificateOrRequest
+                                    // the same, resumed                       VerifyingChain, WaitFinished
     WaitCertificateOrRequest waits; // CertificateRequest                      WaitCertificate
                                     // Certificate                             VerifyingChain, WaitCertificateVerify
     WaitCertificate          waits; // Certificate                             VerifyingChain, WaitCertificateVerify
-    VerifyingChain           pauses; // verdict                                WaitCertificateVerify
+    VerifyingChain           pauses; // verdict                                WaitCertificateVerify, WaitFinished (resumed)
     WaitCertificateVerify    waits; // CertificateVerify                       WaitFinished
     WaitFinished             waits; // Finished                                ChoosingIdentity, Signing, connected
     ChoosingIdentity         pauses; // identity or none                       Signing, connected

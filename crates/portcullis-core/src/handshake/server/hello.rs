@@ -16,18 +16,19 @@ use subtle::ConstantTimeEq as _;
 
 use super::super::negotiate::{self, Group};
 use super::super::{Cx, Next, State, expect, wrong_answer};
-use super::tls13::{Negotiated, negotiated};
+use super::tls13::{Negotiated, check_omitted, negotiated};
 use crate::client_hello_view::ClientHelloView;
 use crate::config::{ServerConfig, ServerOptions};
+use crate::crypto::hash::Digest;
 use crate::error::Abort;
 use crate::key_schedule::Transcript;
-use crate::question::{AnswerContent, ChooseConfiguration, Question, Ticket};
+use crate::question::{AnswerContent, ChooseConfiguration, Question, QuestionId};
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::wire::extension::{
-    Cookie, EarlyData, Extension, KeyShareClientHello, KeyShareHelloRetryRequest, SelectedVersion,
-    SignatureAlgorithms, SupportedGroups, SupportedVersions,
+    Cookie, EarlyData, Extension, KeyShareClientHello, KeyShareHelloRetryRequest, OfferedPsks,
+    SelectedVersion, SignatureAlgorithms, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{
     ClientHello, CompressionMethod, ExtensionType, HELLO_RETRY_REQUEST_RANDOM, ServerHello,
@@ -57,7 +58,7 @@ impl WaitClientHello {
         cx.incoming.allow_ccs(true);
         if self.config.policy.asked.hello {
             let question = ChooseConfiguration {
-                ticket: Ticket::next(),
+                id: QuestionId::next(),
                 hello: ClientHelloView::new(Bytes::copy_from_slice(message.raw()))?,
                 config: ServerConfig(Arc::clone(&self.config)),
             };
@@ -83,6 +84,7 @@ impl ChoosingConfiguration {
             AnswerContent::KeepConfiguration => self.config,
             AnswerContent::Configuration(ServerConfig(config)) => {
                 *cx.observe = config.policy.observe_messages;
+                cx.alerts.clone_from(&config.policy.alerts);
                 cx.incoming
                     .set_max_handshake_size(config.policy.max_handshake_size);
                 cx.incoming
@@ -135,6 +137,11 @@ fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
         {
             return Err(Violation::PskWithoutModes.into());
         }
+        let offered = find::<OfferedPsks<'_>>(hello)?;
+        if offered.is_some_and(|psks| psks.identities.iter().count() != psks.binders.iter().count())
+        {
+            return Err(Violation::PskBinderCount.into());
+        }
     }
     Ok(())
 }
@@ -174,20 +181,24 @@ fn choose(
     }
 
     let mut transcript = Transcript::new(suite.handshake_hash()?);
-    transcript.add(message.raw());
     match group {
-        Group::Shared(group) => negotiated(
-            Negotiated {
-                config,
-                hello: message,
-                suite,
-                group,
-                transcript,
-                retried: false,
-            },
-            cx,
-        ),
+        Group::Shared(group) => {
+            let binder_hash = add_hello(&mut transcript, &message)?;
+            negotiated(
+                Negotiated {
+                    config,
+                    hello: message,
+                    suite,
+                    group,
+                    transcript,
+                    binder_hash,
+                    retried: false,
+                },
+                cx,
+            )
+        }
         Group::Retry(group) => {
+            transcript.add(message.raw());
             cx.incoming.end_of_flight()?;
             // §4.4.1: the first hello goes into the transcript as its hash.
             transcript.replace_with_message_hash();
@@ -213,6 +224,26 @@ fn choose(
             .into())
         }
     }
+}
+
+/// Adds the last hello to the transcript; gives what it was before the binders of pre-shared
+/// keys, if there are any (§4.2.11.2).
+fn add_hello(
+    transcript: &mut Transcript,
+    message: &HandshakeBytes,
+) -> Result<Option<Digest>, Abort> {
+    let hello: ClientHello<'_> = expect(message)?;
+    let Some(offered) = find::<OfferedPsks<'_>>(&hello)? else {
+        transcript.add(message.raw());
+        return Ok(None);
+    };
+    let raw = message.raw();
+    let truncated = raw.len().saturating_sub(offered.binders_size());
+    let (truncated, binders) = raw.split_at_checked(truncated).unwrap_or((raw, &[]));
+    transcript.add(truncated);
+    let hash = transcript.current();
+    transcript.add(binders);
+    Ok(Some(hash))
 }
 
 /// D.4: a client that sends a session id must get a change_cipher_spec once; any may.
@@ -294,7 +325,8 @@ impl WaitSecondClientHello {
             _ => return Err(Violation::RetryIgnored.into()),
         }
         check_unchanged(&first, &hello)?;
-        requested.transcript.add(message.raw());
+        check_omitted(&requested.config, &first, &hello, requested.suite, cx)?;
+        let binder_hash = add_hello(&mut requested.transcript, &message)?;
         let Requested {
             config,
             suite,
@@ -309,6 +341,7 @@ impl WaitSecondClientHello {
                 suite,
                 group,
                 transcript,
+                binder_hash,
                 retried: true,
             },
             cx,

@@ -9,20 +9,24 @@ pub(crate) use hello::start;
 
 use self::hello::{ChoosingConfiguration, WaitClientHello, WaitSecondClientHello};
 use self::tls13::{
-    ChoosingIdentity, Signing, VerifyingChain, WaitCertificate, WaitCertificateVerify, WaitFinished,
+    ChoosingIdentity, IssuingTickets, OpeningTickets, ReverifyingChain, Signing, VerifyingChain,
+    WaitCertificate, WaitCertificateVerify, WaitFinished,
 };
 use super::table::states;
 
 // State                     kind      takes                                   goes to
 states! {
     Server:
-    WaitClientHello          waits; // ClientHello                             ChoosingConfiguration, ChoosingIdentity, Signing, WaitSecondClientHello, WaitCertificate, WaitFinished
+    WaitClientHello          waits; // ClientHello                             ChoosingConfiguration, WaitSecondClientHello, OpeningTickets, ChoosingIdentity, Signing, WaitCertificate, WaitFinished
     ChoosingConfiguration    pauses; // configuration                          the same but itself
-    WaitSecondClientHello    waits; // ClientHello                             ChoosingIdentity, Signing, WaitCertificate, WaitFinished
+    WaitSecondClientHello    waits; // ClientHello                             OpeningTickets, ChoosingIdentity, Signing, WaitCertificate, WaitFinished
+    OpeningTickets           pauses; // session or none                        ReverifyingChain, ChoosingIdentity, Signing, WaitCertificate, WaitFinished
+    ReverifyingChain         pauses; // verdict                                WaitFinished
     ChoosingIdentity         pauses; // identity                               Signing, WaitCertificate, WaitFinished
     Signing                  pauses; // signature                              WaitCertificate, WaitFinished
     WaitCertificate          waits; // Certificate                             VerifyingChain, WaitCertificateVerify, WaitFinished
     VerifyingChain           pauses; // verdict                                WaitCertificateVerify
     WaitCertificateVerify    waits; // CertificateVerify                       WaitFinished
-    WaitFinished             waits; // Finished                                connected
+    WaitFinished             waits; // Finished                                IssuingTickets, connected
+    IssuingTickets           pauses; // tickets                                connected
 }

@@ -8,14 +8,15 @@ use rcgen::{
 use rustls_pki_types::PrivateKeyDer;
 
 use super::attack::{
-    By, Case, alert_seen_by, authenticated_client, authenticating_server, client, pair, refused,
-    server, talk, transmitted,
+    By, Case, alert_seen_by, authenticated_client, authenticating_server, client, pair,
+    pair_resuming, refused, resuming_client, server, talk, ticket_keys, transmitted,
 };
 use super::parts::{certificate, client_hello, encrypted_extensions, message, server_hello};
 use super::tamper::{Put, Tamper, first};
 use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::question::Question;
-use crate::testing::{Pair, name, now, pki};
+use crate::session::TicketKeys;
+use crate::testing::{Pair, name, now, pki, resuming, sessions_of};
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
 use crate::x509::{CertificateErrorKind, Identity, Purpose, Roots};
 use crate::{AlertDescription, Handshake, Reason, Stage, Step, Violation as V};
@@ -446,4 +447,114 @@ fn the_extended_key_usage_counts() {
         needed: Purpose::ClientAuth,
     };
     assert_eq!(reason.kind(), &wrong);
+}
+
+/// CVE-2020-13777: until the first rotation tickets were sealed with a key of zeros.
+#[test]
+fn tickets_are_sealed_with_a_key_from_the_first_on() {
+    let server = |keys: &TicketKeys| server().ticket_keys(keys.clone()).build().unwrap();
+    let (here, there) = (ticket_keys(), ticket_keys());
+    let zeros = TicketKeys::shared([&[0; 48]]).unwrap();
+    let client = resuming_client().build().unwrap();
+    let session = sessions_of(client, server(&here)).remove(0);
+    let (name, rest) = session.ticket.split_at(16);
+    assert_ne!(name, [0; 16]);
+    assert!(here.open(&session.ticket, now()).is_some());
+    assert!(there.open(&session.ticket, now()).is_none());
+    assert!(zeros.open(&session.ticket, now()).is_none());
+    let renamed = [&[0; 16], rest].concat();
+    assert!(zeros.open(&renamed, now()).is_none());
+    // Keys that have sealed nothing yet know none.
+    let fresh = ticket_keys();
+    for length in [0, 16, 28, 44, 300] {
+        assert!(fresh.open(&vec![0; length], now()).is_none());
+    }
+}
+
+/// CVE-2025-23419, CVE-2025-68121: a session with a virtual host, or a configuration, that
+/// authenticates clients otherwise or not at all was resumed with another.
+#[test]
+fn a_session_of_another_configuration() {
+    let required = |roots: &Roots| ClientAuthentication::Required(roots.clone());
+    let keys = ticket_keys();
+    let of_ca = leaf(&["client"], ExtendedKeyUsagePurpose::ClientAuth);
+    let client = |identity: Option<&Identity>| {
+        let client = resuming_client();
+        match identity {
+            Some(identity) => client.identity(identity.clone()),
+            None => client,
+        }
+        .build()
+        .unwrap()
+    };
+    let server = |authentication| {
+        let server = server().client_authentication(authentication);
+        server.ticket_keys(keys.clone()).build().unwrap()
+    };
+    for (authentication, identity) in [
+        (ClientAuthentication::None, None),
+        (ClientAuthentication::DangerouslyUnverified, Some(&of_ca)),
+        (required(&ca().1), Some(&of_ca)),
+    ] {
+        let sessions = sessions_of(client(identity), server(authentication));
+        // The server of this name goes on with a configuration that trusts another authority.
+        let front = super::attack::server()
+            .ticket_keys(keys.clone())
+            .pause_at_hello(true);
+        let strict = server(required(&pki().roots));
+        let mut pair = resuming(client(identity), front.build().unwrap(), sessions);
+        pair.turn(&mut |_, question| {
+            Some(match question {
+                Question::ChooseConfiguration(question) => question.use_config(strict.clone()),
+                other => other.default_answer(),
+            })
+        });
+        let error = pair.server.poll().unwrap_err();
+        assert_ne!(error.stage(), Stage::WaitFinished, "{error}");
+        assert!(
+            matches!(
+                error.reason(),
+                Reason::Certificate(_) | Reason::Violation(V::NoClientCertificate)
+            ),
+            "{error}"
+        );
+    }
+}
+
+/// CVE-2025-68121, the client's side: trust anchors that were taken away still counted.
+#[test]
+fn a_session_of_other_trust_anchors() {
+    let server = server().ticket_keys(ticket_keys()).build().unwrap();
+    let sessions = sessions_of(resuming_client().build().unwrap(), server.clone());
+    let distrusts = ClientConfig::builder(ca().1.clone()).session_tickets(true);
+    let error = refused(
+        resuming(distrusts.build().unwrap(), server, sessions),
+        By::Server,
+    );
+    assert_eq!(error.stage(), Stage::WaitCertificateOrRequest);
+    assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
+}
+
+/// The binder is looked at before anything is done with the session: whoever has only seen a
+/// ticket on the wire learns nothing, and has no chain verified.
+#[test]
+fn the_binder_comes_first() {
+    let client = authenticated_client().session_tickets(true);
+    let server = authenticating_server().ticket_keys(ticket_keys());
+    let (client, server) = (client.build().unwrap(), server.build().unwrap());
+    let mut sessions = sessions_of(client.clone(), server.clone());
+    sessions.truncate(1);
+    // This server would not accept the chain any more.
+    let distrusts = server
+        .to_builder()
+        .client_authentication(ClientAuthentication::Required(ca().1.clone()));
+    let tamper = first(T::CLIENT_HELLO, |raw| {
+        let mut raw = raw.to_vec();
+        *raw.last_mut().unwrap() ^= 1;
+        vec![Put::Message(raw)]
+    });
+    let distrusts = distrusts.build().unwrap();
+    let pair = pair_resuming(client, distrusts, sessions, By::Client, tamper);
+    let error = refused(pair, By::Client);
+    assert_eq!(error.violation(), Some(V::BadPskBinder));
 }

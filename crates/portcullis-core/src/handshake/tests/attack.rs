@@ -11,7 +11,8 @@ use crate::config::{
 };
 use crate::connection::Connection;
 use crate::crypto::random::Random;
-use crate::testing::{Pair, name, now, pki};
+use crate::session::{ClientSession, TicketKeys};
+use crate::testing::{Pair, name, now, pki, sessions_of};
 use crate::x509::Identity;
 use crate::{
     AlertDescription, Direction, Error, Handshake, NamedGroup, Opened, Reader, Stage, Step,
@@ -64,14 +65,47 @@ pub(super) fn ed25519_identity() -> &'static Identity {
     })
 }
 
+/// A client and a server that would resume; clones of the keys are the same keys.
+pub(super) fn resuming_client() -> ClientConfigBuilder {
+    client().session_tickets(true)
+}
+
+pub(super) fn ticket_keys() -> TicketKeys {
+    TicketKeys::rotating(7_200).unwrap()
+}
+
+/// A session that no server of a test knows: whoever offers it has a full handshake.
+pub(super) fn unknown_session() -> ClientSession {
+    static SESSION: OnceLock<ClientSession> = OnceLock::new();
+    let session = SESSION.get_or_init(|| {
+        let server = server().ticket_keys(ticket_keys()).build().unwrap();
+        sessions_of(resuming_client().build().unwrap(), server).remove(0)
+    });
+    session.clone()
+}
+
 /// Two ends, one of which sends what `tamper` makes of its messages.
 pub(super) fn pair(client: ClientConfig, server: ServerConfig, by: By, tamper: Tamper) -> Pair {
+    pair_resuming(client, server, Vec::new(), by, tamper)
+}
+
+/// The same with a client that offers sessions.
+pub(super) fn pair_resuming(
+    client: ClientConfig,
+    server: ServerConfig,
+    sessions: Vec<ClientSession>,
+    by: By,
+    tamper: Tamper,
+) -> Pair {
     let mut server = Handshake::server(server);
+    let random = Random::system();
     let client = match by {
-        By::Client => Handshake::client_tampering(client, name(), Random::system(), tamper),
+        By::Client => {
+            Handshake::client_resuming_tampering(client, name(), sessions, random, tamper)
+        }
         By::Server => {
             server.tamper(tamper);
-            Handshake::client(client, name()).unwrap()
+            Handshake::client_resuming(client, name(), sessions, now()).unwrap()
         }
     };
     Pair {
@@ -151,6 +185,7 @@ pub(super) struct Case {
     tamper: Tamper,
     client: ClientConfigBuilder,
     server: ServerConfigBuilder,
+    session_of: Option<ServerConfigBuilder>,
 }
 
 impl Case {
@@ -162,7 +197,22 @@ impl Case {
             tamper,
             client: client(),
             server: server(),
+            session_of: None,
         }
+    }
+
+    /// The client has a session of the server's, and the server would resume it.
+    pub(super) fn resuming(mut self) -> Self {
+        self.server = self.server.ticket_keys(ticket_keys());
+        let server = self.server.clone();
+        self.session_of(server)
+    }
+
+    /// The client has a session of this server's.
+    pub(super) fn session_of(mut self, server: ServerConfigBuilder) -> Self {
+        self.client = self.client.session_tickets(true);
+        self.session_of = Some(server);
+        self
     }
 
     pub(super) fn client(mut self, client: ClientConfigBuilder) -> Self {
@@ -178,7 +228,12 @@ impl Case {
     pub(super) fn check(self) {
         let client = self.client.build().unwrap();
         let server = self.server.build().unwrap();
-        let error = refused(pair(client, server, self.by, self.tamper), self.by);
+        let sessions = self.session_of.map_or_else(Vec::new, |from| {
+            let from = from.ticket_count(1).build().unwrap();
+            sessions_of(client.clone(), from)
+        });
+        let pair = pair_resuming(client, server, sessions, self.by, self.tamper);
+        let error = refused(pair, self.by);
         assert_eq!(error.violation(), Some(self.violation), "{error}");
         assert_eq!(error.stage(), self.stage, "{error}");
         let alert = (Direction::Sent, self.violation.alert());

@@ -14,6 +14,7 @@ mod questions;
 mod rfc_8448;
 mod states;
 mod tamper;
+mod tickets;
 mod violations;
 
 pub(crate) use tamper::{Put, Tamper, put, tampered};

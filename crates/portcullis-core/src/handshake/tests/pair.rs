@@ -105,6 +105,17 @@ fn the_classical_half_of_the_hybrid_share_serves_a_classical_server() {
 }
 
 #[test]
+fn a_share_of_its_own_is_not_the_hybrids_half() {
+    let both = vec![NamedGroup::X25519_MLKEM768, NamedGroup::X25519];
+    let (connection, _) = connect(
+        client().key_shares(KeyShares::Groups(both)).build(),
+        server().groups([NamedGroup::X25519]).build(),
+    );
+    assert_eq!(connection.information.group(), NamedGroup::X25519);
+    assert!(!connection.information.hello_retried());
+}
+
+#[test]
 fn a_retry_may_carry_a_cookie() {
     let server = server()
         .groups([NamedGroup::SECP384R1])
@@ -280,6 +291,8 @@ fn all_questions_by_default() {
                 Question::ChooseIdentity(_) => "identity",
                 Question::Sign(_) => "sign",
                 Question::VerifyChain(_) => "verify",
+                Question::OpenTickets(_) => "open tickets",
+                Question::IssueTickets(_) => "issue tickets",
             },
         ));
         Some(question.default_answer())

@@ -1,14 +1,16 @@
 //! Each question: answered yes, no, late, never, or by somebody else.
 
 use super::attack::{
-    By, alert_seen_by, authenticated_client, authenticating_server, pair, read_all, transmitted,
+    By, alert_seen_by, authenticated_client, authenticating_server, pair, read_all,
+    resuming_client, server, transmitted, unknown_session,
 };
 use super::parts::message;
 use super::states::kind;
 use super::tamper::{Put, first};
 use crate::config::ServerConfig;
 use crate::question::{Answer, Question};
-use crate::testing::{Pair, now, pki};
+use crate::session::{ClientSession, ServerSession};
+use crate::testing::{Pair, now, pki, resuming, sessions};
 use crate::wire::HandshakeType as T;
 use crate::x509::{CertificateError, PresentedChain, VerifiedChain};
 use crate::{AlertDescription, Direction, Error, Reason, Refusal, Stage, Step, Violation};
@@ -16,6 +18,7 @@ use crate::{AlertDescription, Direction, Error, Reason, Refusal, Stage, Step, Vi
 /// Who asks what, and in which state it waits for the answer.
 const QUESTIONS: &[(bool, &str, Stage)] = &[
     (true, "configuration", Stage::ChoosingConfiguration),
+    (true, "session or none", Stage::OpeningTickets),
     (true, "identity", Stage::ChoosingIdentity),
     (true, "signature", Stage::Signing),
     (false, "go on", Stage::ReviewingServerHello),
@@ -23,6 +26,7 @@ const QUESTIONS: &[(bool, &str, Stage)] = &[
     (false, "identity", Stage::ChoosingIdentity),
     (false, "signature", Stage::Signing),
     (true, "verdict", Stage::VerifyingChain),
+    (true, "tickets", Stage::IssuingTickets),
 ];
 
 /// What is no record.
@@ -31,16 +35,22 @@ const JUNK: [u8; 7] = [99; 7];
 /// Both ends ask everything.
 fn asking() -> Pair {
     let client = authenticated_client()
+        .session_tickets(true)
         .pause_at_hello(true)
         .ask_identity(true)
         .ask_signature(true)
         .ask_verification(true);
     let server = authenticating_server()
+        .ask_tickets(true)
         .pause_at_hello(true)
         .ask_identity(true)
         .ask_signature(true)
         .ask_verification(true);
-    Pair::new(client.build().unwrap(), server.build().unwrap())
+    resuming(
+        client.build().unwrap(),
+        server.build().unwrap(),
+        vec![unknown_session()],
+    )
 }
 
 /// Runs until this question is asked.
@@ -104,6 +114,8 @@ fn refuse(question: Question) -> Answer {
         Question::ReviewServerHello(question) => question.refuse(refusal),
         Question::ChooseIdentity(question) => question.refuse(refusal),
         Question::Sign(question) => question.refuse(refusal),
+        Question::OpenTickets(question) => question.refuse(refusal),
+        Question::IssueTickets(question) => question.refuse(refusal),
         Question::VerifyChain(question) => question.refuse(CertificateError::rejected(
             AlertDescription::ACCESS_DENIED,
             "not today",
@@ -160,7 +172,7 @@ fn bytes_wait_for_the_answer() {
         pair.turn(&mut |_, question| Some(question.default_answer()));
         let (mut asker, _) = ends(pair, of_server);
         // All that it still needed had come before.
-        if !of_server || kind == "verdict" {
+        if !of_server || matches!(kind, "verdict" | "tickets") {
             assert!(matches!(asker.poll(), Ok(Step::Connected)));
             assert_eq!(asker.into_connection().unwrap().unread, JUNK);
         } else {
@@ -415,4 +427,138 @@ fn another_configuration_bounds_messages_too() {
     });
     let error = pair.server.poll().unwrap_err();
     assert_eq!(error.violation(), Some(Violation::HandshakeMessageTooLong));
+}
+
+/// A server that keeps its sessions: what it was asked to keep, and the sessions of a client
+/// that got these tickets.
+fn stored(tickets: Vec<Vec<u8>>) -> (Vec<ServerSession>, Vec<ClientSession>) {
+    let (pair, question) = issuing();
+    let kept = question.sessions().to_vec();
+    let mut pair = pair;
+    pair.server.answer(question.send(tickets)).unwrap();
+    let (client, server) = pair.run();
+    server.unwrap();
+    (kept, sessions(&mut client.unwrap()))
+}
+
+/// A server that asks for the tickets it is to send.
+fn issuing() -> (Pair, crate::question::IssueTickets) {
+    let mut pair = Pair::new(
+        resuming_client().build().unwrap(),
+        server().ask_tickets(true).build().unwrap(),
+    );
+    match until(&mut pair, true, "tickets") {
+        Question::IssueTickets(question) => (pair, question),
+        question => panic!("{question:?}"),
+    }
+}
+
+/// A server that asks what these sessions are.
+fn opening(sessions: Vec<ClientSession>) -> (Pair, crate::question::OpenTickets) {
+    let mut pair = resuming(
+        resuming_client().build().unwrap(),
+        server().ask_tickets(true).build().unwrap(),
+        sessions,
+    );
+    match until(&mut pair, true, "session or none") {
+        Question::OpenTickets(question) => (pair, question),
+        question => panic!("{question:?}"),
+    }
+}
+
+fn names(count: u8) -> Vec<Vec<u8>> {
+    (0..count).map(|at| vec![at; 32]).collect()
+}
+
+#[test]
+fn sessions_in_a_store() {
+    let (kept, got) = stored(names(3));
+    assert_eq!((kept.len(), got.len()), (3, 3));
+    assert_eq!(kept[0].server_name(), Some("localhost"));
+    assert_eq!((kept[0].lifetime(), kept[0].issued_at()), (7_200, now()));
+    let (mut pair, question) = opening(got);
+    assert_eq!(question.now(), now());
+    assert!(question.tickets().eq(names(3)));
+    // The second one; what a store gives back is bytes.
+    let session = ServerSession::from_bytes(&kept[1].to_bytes()).unwrap();
+    pair.server.answer(question.resume(1, session)).unwrap();
+    let (client, server) = pair.run();
+    assert!(client.unwrap().information.is_resumed());
+    assert!(server.unwrap().information.is_resumed());
+}
+
+/// The ticket of one session, the key of another.
+#[test]
+fn another_session_than_that_of_the_ticket() {
+    let (kept, got) = stored(names(3));
+    let (pair, question) = opening(got);
+    let error = ended_by(question.resume(0, kept[1].clone()), pair, true);
+    assert_eq!(error.violation(), Some(Violation::BadPskBinder));
+}
+
+#[test]
+fn a_ticket_that_was_not_offered() {
+    let (kept, got) = stored(names(3));
+    for index in [3, 4, 65_536, usize::MAX] {
+        let (pair, question) = opening(got.clone());
+        let error = ended_by(question.resume(index, kept[0].clone()), pair, true);
+        assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
+        assert!(error.to_string().contains("not offered"), "{error}");
+        assert_eq!(
+            error.alert(),
+            Some((Direction::Sent, AlertDescription::INTERNAL_ERROR))
+        );
+    }
+}
+
+#[test]
+fn no_session_is_a_full_handshake() {
+    let (_, got) = stored(names(3));
+    let (mut pair, question) = opening(got);
+    pair.server.answer(question.none()).unwrap();
+    let (client, server) = pair.run_answering(|_, question| Some(question.default_answer()));
+    assert!(!client.unwrap().information.is_resumed());
+    assert!(!server.unwrap().information.is_resumed());
+}
+
+#[test]
+fn four_tickets_are_shown_at_most() {
+    let (_, got) = stored(names(3));
+    let many: Vec<_> = got.iter().cycle().take(9).cloned().collect();
+    let (_, question) = opening(many);
+    assert_eq!(question.tickets().len(), 4);
+}
+
+#[test]
+fn fewer_tickets_than_sessions() {
+    for count in 0..=3 {
+        let (_, got) = stored(names(count));
+        assert_eq!(got.len(), usize::from(count));
+    }
+    let (_, got) = stored(vec![vec![7; 16_384]]);
+    assert_eq!(got.len(), 1);
+    let (mut pair, question) = issuing();
+    pair.server.answer(question.none()).unwrap();
+    let (client, server) = pair.run();
+    server.unwrap();
+    assert!(sessions(&mut client.unwrap()).is_empty());
+}
+
+#[test]
+fn tickets_that_cannot_be_sent() {
+    for tickets in [
+        names(4),
+        vec![Vec::new()],
+        vec![vec![1], Vec::new()],
+        vec![vec![7; 16_385]],
+    ] {
+        let (pair, question) = issuing();
+        let error = ended_by(question.send(tickets), pair, true);
+        assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
+        assert_eq!(error.stage(), Stage::IssuingTickets);
+        assert_eq!(
+            error.alert(),
+            Some((Direction::Sent, AlertDescription::INTERNAL_ERROR))
+        );
+    }
 }

@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 
 use super::super::{client as client_role, server as server_role};
 use super::attack::{
-    By, authenticated_client, authenticating_server, client, pair, refused, retrying_server, server,
+    By, authenticated_client, authenticating_server, client, pair, pair_resuming, refused,
+    retrying_server, server, ticket_keys, unknown_session,
 };
-use super::parts::message;
+use super::parts::{message, server_hello};
 use super::tamper::{Put, Tamper, first, nth, one_message_per_record};
-use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
+use crate::config::{ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfigBuilder};
 use crate::crypto::random::Random;
 use crate::question::Question;
-use crate::testing::{name, now};
-use crate::wire::{ContentType, HandshakeType as T};
+use crate::session::ClientSession;
+use crate::testing::{name, now, sessions_of};
+use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
 use crate::{Direction, Event, Handshake, Reason, Stage, Step, Violation};
 
 /// Both ends, one record at a time, and what led each from which state to which.
@@ -23,11 +25,24 @@ struct Scripts {
 }
 
 fn run(client: ClientConfigBuilder, server: ServerConfigBuilder) -> Scripts {
+    run_resuming(client, server, Vec::new())
+}
+
+fn run_resuming(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    sessions: Vec<ClientSession>,
+) -> Scripts {
     let client = client.observe_messages(true).build().unwrap();
     let mut server = Handshake::server(server.observe_messages(true).build().unwrap());
     server.tamper(one_message_per_record());
-    let mut client =
-        Handshake::client_tampering(client, name(), Random::system(), one_message_per_record());
+    let mut client = Handshake::client_resuming_tampering(
+        client,
+        name(),
+        sessions,
+        Random::system(),
+        one_message_per_record(),
+    );
     let mut scripts = Scripts {
         client: Vec::new(),
         server: Vec::new(),
@@ -84,17 +99,22 @@ pub(super) fn kind(question: &Question) -> &'static str {
         Question::ChooseIdentity(_) => "identity",
         Question::Sign(_) => "signature",
         Question::VerifyChain(_) => "verdict",
+        Question::OpenTickets(_) => "session or none",
+        Question::IssueTickets(_) => "tickets",
     }
 }
 
 fn all_asking() -> (ClientConfigBuilder, ServerConfigBuilder) {
     let client = authenticated_client()
+        .session_tickets(true)
         .pause_at_hello(true)
         .ask_identity(true)
         .ask_signature(true)
         .ask_verification(true);
     let server = authenticating_server()
         .groups([crate::NamedGroup::SECP256R1])
+        .ticket_keys(ticket_keys())
+        .ask_tickets(true)
         .pause_at_hello(true)
         .ask_identity(true)
         .ask_signature(true)
@@ -132,13 +152,15 @@ const ALL_CLIENT: &[&str] = &[
 const ALL_SERVER: &[&str] = &[
     "WaitClientHello -client_hello-> ChoosingConfiguration",
     "ChoosingConfiguration =configuration=> WaitSecondClientHello",
-    "WaitSecondClientHello -client_hello-> ChoosingIdentity",
+    "WaitSecondClientHello -client_hello-> OpeningTickets",
+    "OpeningTickets =session or none=> ChoosingIdentity",
     "ChoosingIdentity =identity=> Signing",
     "Signing =signature=> WaitCertificate",
     "WaitCertificate -certificate-> VerifyingChain",
     "VerifyingChain =verdict=> WaitCertificateVerify",
     "WaitCertificateVerify -certificate_verify-> WaitFinished",
-    "WaitFinished -finished-> Connected",
+    "WaitFinished -finished-> IssuingTickets",
+    "IssuingTickets =tickets=> Connected",
 ];
 
 #[test]
@@ -151,9 +173,66 @@ fn the_shortest_way() {
 #[test]
 fn the_longest_way() {
     let (client, server) = all_asking();
-    let scripts = run(client, server);
+    let scripts = run_resuming(client, server, vec![unknown_session()]);
     assert_eq!(scripts.client, ALL_CLIENT);
     assert_eq!(scripts.server, ALL_SERVER);
+}
+
+#[test]
+fn the_resumed_way() {
+    let (client, server, session) = resumable();
+    let (client, server) = (client.to_builder(), server.to_builder());
+    let scripts = run_resuming(client.clone(), server.clone(), vec![session.clone()]);
+    assert_eq!(
+        scripts.client,
+        [
+            "WaitServerHello -server_hello-> WaitEncryptedExtensions",
+            "WaitEncryptedExtensions -encrypted_extensions-> WaitFinished",
+            "WaitFinished -finished-> Connected",
+        ]
+    );
+    assert_eq!(
+        scripts.server,
+        [
+            "WaitClientHello -client_hello-> WaitFinished",
+            "WaitFinished -finished-> Connected",
+        ]
+    );
+    let scripts = run_resuming(
+        client
+            .pause_at_hello(true)
+            .ask_verification(true)
+            .ask_identity(true),
+        server
+            .groups([crate::NamedGroup::SECP256R1])
+            .pause_at_hello(true)
+            .ask_identity(true)
+            .ask_signature(true)
+            .ask_tickets(true),
+        vec![session],
+    );
+    assert_eq!(
+        scripts.client,
+        [
+            "WaitServerHello -server_hello-> WaitServerHello",
+            "WaitServerHello -server_hello-> ReviewingServerHello",
+            "ReviewingServerHello =go on=> WaitEncryptedExtensions",
+            "WaitEncryptedExtensions -encrypted_extensions-> VerifyingChain",
+            "VerifyingChain =verdict=> WaitFinished",
+            "WaitFinished -finished-> Connected",
+        ]
+    );
+    assert_eq!(
+        scripts.server,
+        [
+            "WaitClientHello -client_hello-> ChoosingConfiguration",
+            "ChoosingConfiguration =configuration=> WaitSecondClientHello",
+            "WaitSecondClientHello -client_hello-> OpeningTickets",
+            "OpeningTickets =session or none=> WaitFinished",
+            "WaitFinished -finished-> IssuingTickets",
+            "IssuingTickets =tickets=> Connected",
+        ]
+    );
 }
 
 #[test]
@@ -220,6 +299,29 @@ fn ways_in_between() {
     );
 }
 
+/// The server looks for the session, and somebody judges the client's chain in it.
+const RESUMED_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> OpeningTickets",
+    "OpeningTickets =session or none=> ReverifyingChain",
+    "ReverifyingChain =verdict=> WaitFinished",
+    "WaitFinished -finished-> IssuingTickets",
+    "IssuingTickets =tickets=> Connected",
+];
+
+#[test]
+fn the_client_of_a_session_by_question() {
+    let client = || authenticated_client().session_tickets(true);
+    let server = authenticating_server()
+        .ticket_keys(ticket_keys())
+        .ask_tickets(true)
+        .ask_verification(true);
+    let sessions = sessions_of(client().build().unwrap(), server.clone().build().unwrap());
+    assert_eq!(
+        run_resuming(client(), server, sessions).server,
+        RESUMED_SERVER
+    );
+}
+
 #[test]
 fn every_row_is_in_a_script() {
     let starts = |scripts: &[&str]| -> BTreeSet<String> {
@@ -231,7 +333,7 @@ fn every_row_is_in_a_script() {
     };
     let client = starts(&[PLAIN_CLIENT, ALL_CLIENT].concat());
     assert_eq!(client, rows(client_role::State::ROWS));
-    let server = starts(&[PLAIN_SERVER, ALL_SERVER].concat());
+    let server = starts(&[PLAIN_SERVER, ALL_SERVER, RESUMED_SERVER].concat());
     assert_eq!(server, rows(server_role::State::ROWS));
 }
 
@@ -243,6 +345,7 @@ struct Due {
     nth: u8,
     others: &'static [T],
     retry: bool,
+    resumed: bool,
 }
 
 const fn due(by: By, stage: Stage, typ: T) -> Due {
@@ -253,6 +356,7 @@ const fn due(by: By, stage: Stage, typ: T) -> Due {
         nth: 1,
         others: &[],
         retry: false,
+        resumed: false,
     }
 }
 
@@ -296,7 +400,32 @@ const DUE: &[Due] = &[
         T::CERTIFICATE_VERIFY,
     ),
     due(By::Client, Stage::WaitFinished, T::FINISHED),
+    Due {
+        resumed: true,
+        ..due(
+            By::Server,
+            Stage::WaitEncryptedExtensions,
+            T::ENCRYPTED_EXTENSIONS,
+        )
+    },
+    Due {
+        resumed: true,
+        ..due(By::Server, Stage::WaitFinished, T::FINISHED)
+    },
+    Due {
+        resumed: true,
+        ..due(By::Client, Stage::WaitFinished, T::FINISHED)
+    },
 ];
+
+/// Two ends that authenticate each other and would resume, and a session of theirs.
+fn resumable() -> (ClientConfig, ServerConfig, ClientSession) {
+    let client = authenticated_client().session_tickets(true);
+    let server = authenticating_server().ticket_keys(ticket_keys());
+    let (client, server) = (client.build().unwrap(), server.build().unwrap());
+    let session = sessions_of(client.clone(), server.clone()).remove(0);
+    (client, server, session)
+}
 
 /// A message of each type, well-formed: those of a handshake as they were there.
 fn well_formed() -> Vec<Vec<u8>> {
@@ -333,25 +462,29 @@ fn well_formed() -> Vec<Vec<u8>> {
 #[test]
 fn any_other_message_is_refused() {
     let messages = well_formed();
+    let (resuming_client, resuming_server, session) = resumable();
     for due in DUE {
         for instead in &messages {
             let typ = T(instead[0]);
             if typ == due.typ || due.others.contains(&typ) {
                 continue;
             }
-            let client = authenticated_client().build().unwrap();
-            let server = match due.retry {
-                true => authenticating_server().groups([crate::NamedGroup::SECP256R1]),
-                false => authenticating_server(),
-            };
             let message = instead.clone();
             let tamper = nth(due.nth, due.typ, move |_| {
                 vec![Put::Message(message.clone())]
             });
-            let error = refused(
-                pair(client, server.build().unwrap(), due.by, tamper),
-                due.by,
-            );
+            let pair = if due.resumed {
+                let (client, server) = (resuming_client.clone(), resuming_server.clone());
+                pair_resuming(client, server, vec![session.clone()], due.by, tamper)
+            } else {
+                let client = authenticated_client().build().unwrap();
+                let server = match due.retry {
+                    true => authenticating_server().groups([crate::NamedGroup::SECP256R1]),
+                    false => authenticating_server(),
+                };
+                pair(client, server.build().unwrap(), due.by, tamper)
+            };
+            let error = refused(pair, due.by);
             assert_eq!(error.stage(), due.stage, "{error}");
             match (error.reason(), typ.name()) {
                 (Reason::Unexpected { seen, .. }, Some(name)) => assert_eq!(*seen, name),
@@ -457,6 +590,80 @@ fn messages_that_are_skipped() {
     for by in [By::Client, By::Server] {
         let tamper = first(T::FINISHED, move |_| vec![data()]);
         assert_eq!(out_of_order(by, tamper), Violation::ApplicationDataTooEarly);
+    }
+}
+
+/// §4.3.2, §4.4.2: who resumes has no certificates to show, to ask for, or to prove.
+#[test]
+fn messages_out_of_place_in_a_resumed_handshake() {
+    let (client, server, session) = resumable();
+    let refused = |by, tamper| {
+        let (client, server) = (client.clone(), server.clone());
+        let error = refused(
+            pair_resuming(client, server, vec![session.clone()], by, tamper),
+            by,
+        );
+        (error.violation().unwrap(), error.stage())
+    };
+    let before = |typ, raw: Vec<u8>| {
+        first(typ, move |due| {
+            vec![Put::Message(raw.clone()), Put::Message(due.to_vec())]
+        })
+    };
+    let messages = well_formed();
+    let of_type = |typ: T| messages.iter().find(|raw| raw[0] == typ.0).unwrap().clone();
+    for typ in [
+        T::CERTIFICATE_REQUEST,
+        T::CERTIFICATE,
+        T::CERTIFICATE_VERIFY,
+        T::END_OF_EARLY_DATA,
+        T::NEW_SESSION_TICKET,
+    ] {
+        let due = (Violation::UnexpectedMessage, Stage::WaitFinished);
+        for by in [By::Server, By::Client] {
+            assert_eq!(refused(by, before(T::FINISHED, of_type(typ))), due, "{typ}");
+        }
+        let due = (Violation::UnexpectedMessage, Stage::WaitEncryptedExtensions);
+        let tamper = before(T::ENCRYPTED_EXTENSIONS, of_type(typ));
+        assert_eq!(refused(By::Server, tamper), due, "{typ}");
+    }
+    assert_eq!(
+        refused(By::Server, first(T::ENCRYPTED_EXTENSIONS, |_| Vec::new())),
+        (Violation::UnexpectedMessage, Stage::WaitEncryptedExtensions)
+    );
+    for by in [By::Server, By::Client] {
+        let wrong = first(T::FINISHED, |raw| {
+            let mut raw = raw.to_vec();
+            *raw.last_mut().unwrap() ^= 1;
+            vec![Put::Message(raw)]
+        });
+        let due = (Violation::FinishedMismatch, Stage::WaitFinished);
+        assert_eq!(refused(by, wrong), due);
+    }
+}
+
+/// Whoever resumes without saying so, or says so and does not, has other keys than its peer.
+#[test]
+fn resumption_is_in_the_keys() {
+    let (client, server, session) = resumable();
+    let silent = first(T::SERVER_HELLO, |raw| {
+        vec![Put::Message(server_hello(raw, |hello| {
+            hello.extensions.remove(E::PRE_SHARED_KEY)
+        }))]
+    });
+    let other = authenticating_server().build().unwrap();
+    let pretends = first(T::SERVER_HELLO, |raw| {
+        vec![Put::Message(server_hello(raw, |hello| {
+            hello.extensions.add(E::PRE_SHARED_KEY, [0, 0])
+        }))]
+    });
+    for (server, tamper) in [(server, silent), (other, pretends)] {
+        let sessions = vec![session.clone()];
+        let mut pair = pair_resuming(client.clone(), server, sessions, By::Server, tamper);
+        super::attack::talk(&mut pair);
+        let error = pair.client.poll().unwrap_err();
+        assert_eq!(error.violation(), Some(Violation::BadRecordMac));
+        assert_eq!(error.stage(), Stage::WaitEncryptedExtensions);
     }
 }
 

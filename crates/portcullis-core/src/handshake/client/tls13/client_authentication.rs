@@ -10,7 +10,7 @@ use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
 use super::finished::Authenticated;
 use crate::error::Abort;
-use crate::question::{AnswerContent, ChooseIdentity, Question, Sign, Ticket, Wanted};
+use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, Wanted};
 use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::Identity;
 use crate::{Misuse, SignatureScheme};
@@ -31,7 +31,7 @@ pub(super) fn authenticate(
     let config = &authenticated.session.config;
     if config.policy.asked.identity {
         let question = ChooseIdentity {
-            ticket: Ticket::next(),
+            id: QuestionId::next(),
             configured: config.identities.clone(),
             hello: None,
             wanted: (*wanted).clone(),
@@ -100,7 +100,7 @@ fn show(
     let content = signed_content(Signer::Client, &authenticated.transcript.current());
     if identity.is_external() || authenticated.session.config.policy.asked.signature {
         let question = Sign {
-            ticket: Ticket::next(),
+            id: QuestionId::next(),
             identity: identity.clone(),
             scheme,
             content: content.to_vec(),

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.4.4, §7.1.
 
+use rustls_pki_types::UnixTime;
+
 use super::super::super::{Cx, Next, Outcome, expect};
 use super::super::hello::Session;
 use super::Keyed;
@@ -9,11 +11,11 @@ use super::client_authentication::{Shown, authenticate};
 use super::server_parameters::Parameters;
 use crate::error::Abort;
 use crate::information::Information;
-use crate::key_schedule::{ExporterSecret, TrafficSecret, Transcript};
+use crate::key_schedule::{ExporterSecret, ResumptionMaster, TrafficSecret, Transcript};
 use crate::question::Wanted;
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
-use crate::wire::Finished;
+use crate::wire::{ExtensionType, Finished};
 use crate::x509::VerifiedChain;
 use crate::{NamedGroup, SignatureScheme, Violation};
 
@@ -23,6 +25,8 @@ pub(crate) struct WaitFinished {
     pub(super) wanted: Option<Box<Wanted>>,
     pub(super) peer: VerifiedChain,
     pub(super) peer_scheme: SignatureScheme,
+    /// If a session is resumed: when the server had signed.
+    pub(super) resumed: Option<UnixTime>,
 }
 
 impl WaitFinished {
@@ -48,6 +52,7 @@ impl WaitFinished {
             wanted,
             peer,
             peer_scheme,
+            resumed,
         } = self;
         let Keyed {
             session,
@@ -98,6 +103,8 @@ impl WaitFinished {
             peer_scheme,
             write_secret: secrets.client,
             exporter: secrets.exporter,
+            resumption: secrets.resumption,
+            resumed,
         };
         match wanted {
             None => authenticated.finish(Shown::default(), cx),
@@ -120,6 +127,8 @@ pub(super) struct Authenticated {
     peer_scheme: SignatureScheme,
     write_secret: TrafficSecret,
     exporter: ExporterSecret,
+    resumption: ResumptionMaster,
+    resumed: Option<UnixTime>,
 }
 
 impl Authenticated {
@@ -144,6 +153,8 @@ impl Authenticated {
             cipher_suite: self.suite,
             group: self.group,
             retried: self.retried,
+            resumed: self.resumed.is_some(),
+            authenticated_at: self.resumed.unwrap_or(cx.now),
             alpn: self.parameters.alpn,
             server_name,
             client_random: session.client_random,
@@ -154,9 +165,12 @@ impl Authenticated {
             local_scheme: shown.scheme,
             exporter: self.exporter,
         };
-        Ok(Next::Connected(Outcome::new(
-            information,
-            policy.key_update_at,
-        )))
+        let key_update_at = policy.key_update_at;
+        let outcome = Outcome::new(information, key_update_at);
+        if !session.offer.has(ExtensionType::PSK_KEY_EXCHANGE_MODES) {
+            return Ok(Next::Connected(outcome));
+        }
+        let secret = self.resumption.into_secret(&self.transcript.current());
+        Ok(Next::Connected(outcome.resumable(secret, session.name)))
     }
 }

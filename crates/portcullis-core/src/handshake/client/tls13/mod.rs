@@ -5,6 +5,7 @@
 //! ```text
 //! WaitEncryptedExtensions -EncryptedExtensions-> WaitCertificateOrRequest
 //! WaitCertificateOrRequest -CertificateRequest-> WaitCertificate
+//! WaitEncryptedExtensions -EncryptedExtensions, resumed-> [VerifyingChain] => WaitFinished
 //! WaitCertificateOrRequest, WaitCertificate -Certificate-> [VerifyingChain] => WaitCertificateVerify
 //! WaitCertificateVerify -CertificateVerify-> WaitFinished
 //! WaitFinished -Finished-> [ChoosingIdentity] => [Signing] => connected
@@ -19,9 +20,11 @@ pub(crate) use client_authentication::{ChoosingIdentity, Signing};
 pub(crate) use finished::WaitFinished;
 pub(crate) use server_authentication::{VerifyingChain, WaitCertificate, WaitCertificateVerify};
 pub(in super::super) use server_authentication::{check_signature, presented_chain, proving};
+pub(super) use server_parameters::find;
 pub(crate) use server_parameters::{WaitCertificateOrRequest, WaitEncryptedExtensions};
 
 use super::hello::Session;
+use super::resumption::Resumed;
 use crate::NamedGroup;
 use crate::key_schedule::{MasterSecret, TrafficSecret, Transcript};
 use crate::suite::CipherSuite;
@@ -37,4 +40,6 @@ pub(super) struct Keyed {
     pub(super) client_secret: TrafficSecret,
     pub(super) server_secret: TrafficSecret,
     pub(super) master_secret: MasterSecret,
+    /// There if the server resumes a session.
+    pub(super) resumed: Option<Box<Resumed>>,
 }

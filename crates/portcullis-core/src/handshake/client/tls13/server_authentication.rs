@@ -2,19 +2,21 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::super::super::offer::{Place, check_extensions};
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::super::resumption::{Resumed, verify};
 use super::Keyed;
 use super::finished::WaitFinished;
-use super::server_parameters::Parameters;
-use crate::config::Verification;
+use super::server_parameters::{Parameters, find};
 use crate::crypto::{is_known_key, scheme_fits_key, verify_tls13};
 use crate::error::Abort;
-use crate::question::{AnswerContent, Purpose, Question, Ticket, VerifyChain, Wanted};
+use crate::question::{AnswerContent, Purpose, Question, QuestionId, VerifyChain, Wanted};
 use crate::record::HandshakeBytes;
+use crate::session::Peer;
+use crate::wire::extension::CertificateStatus;
 use crate::wire::{Certificate, CertificateVerify, ExtensionType};
 use crate::x509::{PresentedChain, VerifiedChain, check_key_usage, check_length};
 use crate::{Misuse, SignatureScheme, Violation};
@@ -54,31 +56,18 @@ pub(super) fn on_certificate(
     keyed.transcript.add(message.raw());
 
     let config = &keyed.session.config;
-    let purpose = Purpose::Server(keyed.session.name.clone());
-    let policy = match &config.verification {
-        Verification::Chain(policy) => Some(policy),
-        Verification::DangerouslyNone => None,
-    };
     if config.policy.asked.verification {
-        let question = VerifyChain {
-            ticket: Ticket::next(),
-            chain: chain.clone(),
-            purpose,
-            policy: policy.cloned(),
-            now: cx.now,
-        };
+        let question = ask(&keyed, &chain, false, cx);
         let paused = VerifyingChain {
             keyed,
             parameters,
             wanted,
             chain,
+            resumed: None,
         };
-        return Ok(Next::ask(Question::VerifyChain(question), paused));
+        return Ok(Next::ask(question, paused));
     }
-    let peer = match policy {
-        Some(policy) => purpose.verify(&chain, policy, cx.now)?,
-        None => VerifiedChain::dangerous_accept_without_verification(chain.clone()),
-    };
+    let peer = verify(config, &keyed.session.name, &chain, cx.now)?;
     Ok(WaitCertificateVerify {
         keyed,
         parameters,
@@ -86,6 +75,56 @@ pub(super) fn on_certificate(
         peer,
     }
     .into())
+}
+
+/// §2.2: the server has proved with the key of a session that it is who it was. Whether that
+/// one is still trusted was decided before the session was offered, or is asked now.
+pub(super) fn on_resumption(
+    keyed: Box<Keyed>,
+    parameters: Parameters,
+    resumed: Resumed,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let config = &keyed.session.config;
+    let authenticated_at = resumed.authenticated_at;
+    let Peer { chain, scheme } = resumed.peer;
+    let peer = match resumed.proof {
+        Some(proof) => proof,
+        None if config.policy.asked.verification => {
+            let question = ask(&keyed, &chain, true, cx);
+            let paused = VerifyingChain {
+                keyed,
+                parameters,
+                wanted: None,
+                chain,
+                resumed: Some((scheme, authenticated_at)),
+            };
+            return Ok(Next::ask(question, paused));
+        }
+        None => verify(config, &keyed.session.name, &chain, cx.now)?,
+    };
+    Ok(WaitFinished {
+        keyed,
+        parameters,
+        wanted: None,
+        peer,
+        peer_scheme: scheme,
+        resumed: Some(authenticated_at),
+    }
+    .into())
+}
+
+/// Whether this chain is to be trusted.
+fn ask(keyed: &Keyed, chain: &PresentedChain, resumed: bool, cx: &Cx<'_>) -> Question {
+    let session = &keyed.session;
+    Question::VerifyChain(VerifyChain {
+        id: QuestionId::next(),
+        chain: chain.clone(),
+        purpose: Purpose::Server(session.name.clone()),
+        policy: session.config.chain_policy().cloned(),
+        resumed,
+        now: cx.now,
+    })
 }
 
 /// The chain in a Certificate message; `None` if it is empty.
@@ -101,8 +140,14 @@ pub(in super::super::super) fn presented_chain(
     if certificate.certificate_list.is_empty() {
         return Ok(None);
     }
-    let entries = certificate.certificate_list.iter();
-    let entries = entries.map(|entry| (CertificateDer::from(entry.cert_data.to_vec()), None));
+    let mut entries = Vec::with_capacity(certificate.certificate_list.iter().count());
+    for entry in certificate.certificate_list {
+        let status = find::<CertificateStatus<'_>>(&entry.extensions)?;
+        entries.push((
+            CertificateDer::from(entry.cert_data.to_vec()),
+            status.map(|status| status.ocsp_response.into()),
+        ));
+    }
     Ok(Some(PresentedChain::from_entries(entries)?))
 }
 
@@ -126,6 +171,8 @@ pub(crate) struct VerifyingChain {
     parameters: Parameters,
     wanted: Option<Box<Wanted>>,
     chain: PresentedChain,
+    /// With what the server had signed and when, if the chain is that of a session.
+    resumed: Option<(SignatureScheme, UnixTime)>,
 }
 
 impl VerifyingChain {
@@ -142,8 +189,20 @@ impl VerifyingChain {
             keyed,
             parameters,
             wanted,
+            resumed,
             ..
         } = self;
+        if let Some((peer_scheme, authenticated_at)) = resumed {
+            return Ok(WaitFinished {
+                keyed,
+                parameters,
+                wanted,
+                peer,
+                peer_scheme,
+                resumed: Some(authenticated_at),
+            }
+            .into());
+        }
         Ok(WaitCertificateVerify {
             keyed,
             parameters,
@@ -184,6 +243,7 @@ impl WaitCertificateVerify {
             wanted,
             peer,
             peer_scheme,
+            resumed: None,
         }
         .into())
     }

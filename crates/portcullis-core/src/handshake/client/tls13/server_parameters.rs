@@ -5,7 +5,7 @@
 use super::super::super::offer::{Place, Request, check_request};
 use super::super::super::{Cx, Next, expect, unexpected};
 use super::Keyed;
-use super::server_authentication::{WaitCertificate, on_certificate};
+use super::server_authentication::{WaitCertificate, on_certificate, on_resumption};
 use crate::Violation;
 use crate::error::Abort;
 use crate::question::Wanted;
@@ -46,11 +46,12 @@ impl WaitEncryptedExtensions {
         }
         self.record_sizes(&extensions, cx)?;
         self.keyed.transcript.add(message.raw());
-        Ok(WaitCertificateOrRequest {
-            keyed: self.keyed,
-            parameters: Parameters { alpn },
+        let parameters = Parameters { alpn };
+        let Self { mut keyed } = self;
+        match keyed.resumed.take() {
+            None => Ok(WaitCertificateOrRequest { keyed, parameters }.into()),
+            Some(resumed) => on_resumption(keyed, parameters, *resumed, cx),
         }
-        .into())
     }
 
     /// RFC 8449 and RFC 6066 §4: one limits each side by the other's word, the other both sides.

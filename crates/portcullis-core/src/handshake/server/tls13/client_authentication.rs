@@ -11,7 +11,7 @@ use super::flight::Answered;
 use crate::Violation;
 use crate::config::ClientAuthentication;
 use crate::error::Abort;
-use crate::question::{AnswerContent, Purpose, Question, Ticket, VerifyChain};
+use crate::question::{AnswerContent, Purpose, Question, QuestionId, VerifyChain};
 use crate::record::HandshakeBytes;
 use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::{PresentedChain, VerifiedChain};
@@ -47,16 +47,14 @@ impl WaitCertificate {
                 .into()),
             };
         };
-        let policy = match authentication {
-            ClientAuthentication::DangerouslyUnverified => None,
-            _ => Some(&keyed.config.client_chain),
-        };
+        let policy = keyed.config.client_policy();
         if keyed.config.policy.asked.verification {
             let question = VerifyChain {
-                ticket: Ticket::next(),
+                id: QuestionId::next(),
                 chain: chain.clone(),
                 purpose: Purpose::Client,
                 policy: policy.cloned(),
+                resumed: false,
                 now: cx.now,
             };
             return Ok(Next::ask(

@@ -3,7 +3,8 @@
 //! RFC 8446 §4.4.4.
 
 use super::super::super::{Cx, Next, Outcome, expect};
-use super::flight::Answered;
+use super::flight::{Answered, Authentication};
+use super::resumption::{Issuing, Resumption};
 use crate::error::Abort;
 use crate::information::Information;
 use crate::record::HandshakeBytes;
@@ -23,9 +24,10 @@ impl WaitFinished {
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let Answered {
-            keyed,
+            mut keyed,
             read_secret,
             exporter,
+            resumption,
         } = *self.answered;
         let finished: Finished<'_> = expect(&message)?;
         if !keyed
@@ -36,25 +38,55 @@ impl WaitFinished {
         }
         cx.incoming.install_read(read_secret)?;
         cx.incoming.allow_ccs(false);
+        let resumption = resumption.map(|master| {
+            keyed.transcript.add(message.raw());
+            master.into_secret(&keyed.transcript.current())
+        });
         let (peer_chain, peer_scheme) = self.peer.unzip();
+        let (local_chain, local_scheme, resumed, named) = match keyed.authentication {
+            Authentication::Certificate(identity, scheme) => {
+                let named = keyed
+                    .server_name
+                    .as_deref()
+                    .is_some_and(|name| identity.has_name(name));
+                (Some(identity.shared_chain()), Some(scheme), None, named)
+            }
+            Authentication::Resumed(resumption) => {
+                let Resumption {
+                    authenticated_at,
+                    named,
+                    ..
+                } = *resumption;
+                (None, None, Some(authenticated_at), named)
+            }
+        };
         let information = Information {
             is_server: true,
             cipher_suite: keyed.suite,
             group: keyed.group,
             retried: keyed.retried,
+            resumed: resumed.is_some(),
+            authenticated_at: resumed.unwrap_or(cx.now),
             alpn: keyed.alpn,
             server_name: keyed.server_name.map(String::into_boxed_str),
             client_random: keyed.client_random,
             server_random: keyed.server_random,
             peer_chain,
             peer_scheme,
-            local_chain: Some(keyed.identity.shared_chain()),
-            local_scheme: Some(keyed.scheme),
+            local_chain,
+            local_scheme,
             exporter,
         };
-        Ok(Next::Connected(Outcome::new(
-            information,
-            keyed.config.policy.key_update_at,
-        )))
+        let outcome = Outcome::new(information, keyed.config.policy.key_update_at);
+        let Some(secret) = resumption else {
+            return Ok(Next::Connected(outcome));
+        };
+        let issuing = Issuing {
+            config: keyed.config,
+            secret,
+            named,
+            outcome,
+        };
+        issuing.issue(cx)
     }
 }

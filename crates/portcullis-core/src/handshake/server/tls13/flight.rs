@@ -12,17 +12,20 @@ use super::super::hello::{find, looks_like_tls12};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::finished::WaitFinished;
-use crate::config::ServerOptions;
+use super::resumption::{Resumption, may_resume};
+use crate::config::{AcknowledgeServerName, ServerOptions};
 use crate::crypto::key_exchange;
 use crate::error::Abort;
-use crate::key_schedule::{EarlySecret, ExporterSecret, MasterSecret, TrafficSecret, Transcript};
-use crate::question::{AnswerContent, Question, Sign, Ticket};
+use crate::key_schedule::{
+    EarlySecret, ExporterSecret, MasterSecret, ResumptionMaster, TrafficSecret, Transcript,
+};
+use crate::question::{AnswerContent, Question, QuestionId, Sign};
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::wire::extension::{
     Alpn, AlpnSelected, CertificateAuthorities, KeyShareClientHello, KeyShareServerHello,
-    MaxFragmentLength, RecordSizeLimit, SelectedVersion, ServerNameAcknowledgement,
-    SignatureAlgorithms, SignatureAlgorithmsCert,
+    MaxFragmentLength, RecordSizeLimit, SelectedIdentity, SelectedVersion,
+    ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
 };
 use crate::wire::{
     CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Finished, ServerHello,
@@ -42,8 +45,16 @@ pub(super) struct Keyed {
     pub(super) alpn: Option<Box<[u8]>>,
     pub(super) transcript: Transcript,
     pub(super) client_secret: TrafficSecret,
-    pub(super) identity: Identity,
-    pub(super) scheme: SignatureScheme,
+    pub(super) authentication: Authentication,
+    /// Whether the client wants tickets, and gets them.
+    pub(super) resumable: bool,
+}
+
+/// How the server proves who it is.
+pub(super) enum Authentication {
+    Certificate(Identity, SignatureScheme),
+    /// By the key of a session.
+    Resumed(Box<Resumption>),
 }
 
 /// What the rest of the server's flight needs and nothing after it.
@@ -56,15 +67,23 @@ struct FlightSecrets {
 pub(super) fn send_flight(
     negotiated: Negotiated,
     server_name: Option<String>,
-    identity: Identity,
-    scheme: SignatureScheme,
+    authentication: Authentication,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let alpn = choose_protocol(&negotiated.config, &hello)?;
+    let when = negotiated.config.acknowledge_server_name;
     let acknowledged = server_name
         .as_deref()
-        .is_some_and(|name| identity.has_name(name));
+        .is_some_and(|name| match &authentication {
+            Authentication::Certificate(identity, _) => match when {
+                AcknowledgeServerName::Known => identity.has_name(name),
+                AcknowledgeServerName::Any => true,
+                AcknowledgeServerName::Never => false,
+            },
+            // RFC 6066 §3: not when a session is resumed.
+            Authentication::Resumed(_) => false,
+        });
     let sizes = RecordSizes::choose(&negotiated.config, &hello)?;
     let [server_random] = cx.random_bytes()?;
     let (mut keyed, secrets) = send_server_hello(
@@ -72,8 +91,7 @@ pub(super) fn send_flight(
         server_name,
         alpn,
         server_random,
-        identity,
-        scheme,
+        authentication,
         cx,
     )?;
     sizes.apply(keyed.config.policy.max_fragment_sent, cx);
@@ -89,27 +107,32 @@ pub(super) fn send_flight(
             sizes.put(out);
         });
     });
+    let (identity, scheme) = match &keyed.authentication {
+        // §4.3.2: nobody is asked for a certificate again.
+        Authentication::Resumed(_) => return finished(keyed, secrets, cx),
+        Authentication::Certificate(identity, scheme) => (identity, *scheme),
+    };
     if keyed.config.client_authentication.is_requested() {
         cx.send(&mut keyed.transcript, |out| {
             put_certificate_request(out, &keyed.config);
         });
     }
     cx.send(&mut keyed.transcript, |out| {
-        out.extend_from_slice(keyed.identity.certificate_message());
+        out.extend_from_slice(identity.certificate_message());
     });
 
     let content = signed_content(Signer::Server, &keyed.transcript.current());
-    if keyed.identity.is_external() || keyed.config.policy.asked.signature {
+    if identity.is_external() || keyed.config.policy.asked.signature {
         let question = Sign {
-            ticket: Ticket::next(),
-            identity: keyed.identity.clone(),
+            id: QuestionId::next(),
+            identity: identity.clone(),
             scheme,
             content: content.to_vec(),
         };
         let paused = Signing(Box::new((keyed, secrets)));
         return Ok(Next::ask(Question::Sign(question), paused));
     }
-    let signature = keyed.identity.sign(scheme, &content)?;
+    let signature = identity.sign(scheme, &content)?;
     signed(keyed, secrets, &signature, cx)
 }
 
@@ -119,8 +142,7 @@ fn send_server_hello(
     server_name: Option<String>,
     alpn: Option<Box<[u8]>>,
     server_random: [u8; 32],
-    identity: Identity,
-    scheme: SignatureScheme,
+    mut authentication: Authentication,
     cx: &mut Cx<'_>,
 ) -> Result<(Keyed, FlightSecrets), Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
@@ -145,6 +167,9 @@ fn send_server_hello(
         ServerHello::put(out, &server_random, session_id, suite, |out| {
             SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
             KeyShareServerHello::put(out, group, &public);
+            if let Authentication::Resumed(resumption) = &authentication {
+                SelectedIdentity::put(out, resumption.index);
+            }
         });
     });
     // After a HelloRetryRequest it has gone out already.
@@ -153,12 +178,16 @@ fn send_server_hello(
     }
 
     let parameters = suite.parameters()?;
-    let handshake_secret =
-        EarlySecret::without_psk(parameters.hash).into_handshake(parameters.aead, &secret);
+    let early_secret = match &mut authentication {
+        Authentication::Certificate(..) => EarlySecret::without_psk(parameters.hash),
+        Authentication::Resumed(resumption) => resumption.early.take(),
+    };
+    let handshake_secret = early_secret.into_handshake(parameters.aead, &secret);
     let hash = transcript.current();
     let client_secret = handshake_secret.client_handshake_traffic_secret(&hash);
     let server_secret = handshake_secret.server_handshake_traffic_secret(&hash);
     let config = negotiated.config;
+    let resumable = may_resume(&config, &hello)?;
     let wanted = config.policy.key_log;
     cx.log_secret(
         wanted,
@@ -189,8 +218,8 @@ fn send_server_hello(
         transcript,
         client_secret,
         config,
-        identity,
-        scheme,
+        authentication,
+        resumable,
     };
     Ok((keyed, secrets))
 }
@@ -313,9 +342,11 @@ pub(super) struct Answered {
     /// out, and used when the client's is in (§7.1).
     pub(super) read_secret: TrafficSecret,
     pub(super) exporter: ExporterSecret,
+    /// There if the client gets tickets.
+    pub(super) resumption: Option<ResumptionMaster>,
 }
 
-/// Sends CertificateVerify and Finished.
+/// Sends CertificateVerify, then Finished.
 fn signed(
     mut keyed: Keyed,
     secrets: FlightSecrets,
@@ -323,9 +354,16 @@ fn signed(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     check_signature_length(signature)?;
-    cx.send(&mut keyed.transcript, |out| {
-        CertificateVerify::put(out, keyed.scheme, signature);
-    });
+    if let Authentication::Certificate(_, scheme) = keyed.authentication {
+        cx.send(&mut keyed.transcript, |out| {
+            CertificateVerify::put(out, scheme, signature);
+        });
+    }
+    finished(keyed, secrets, cx)
+}
+
+/// §4.4.4, §7.1: sends Finished; the keys of the application follow.
+fn finished(mut keyed: Keyed, secrets: FlightSecrets, cx: &mut Cx<'_>) -> Result<Next, Abort> {
     let verify_data = secrets.server.finished(&keyed.transcript.current());
     cx.send(&mut keyed.transcript, |out| {
         Finished::put(out, verify_data.as_slice());
@@ -356,17 +394,19 @@ fn signed(
     cx.outgoing.install_write(secrets.server)?;
     cx.outgoing.set_padding(keyed.config.policy.padding);
     let requested = keyed.config.client_authentication.is_requested();
-    let answered = Box::new(Answered {
+    let resumption = keyed.resumable.then_some(secrets.resumption);
+    let mut answered = Box::new(Answered {
         keyed,
         read_secret: secrets.client,
         exporter: secrets.exporter,
+        resumption,
     });
-    if requested {
-        return Ok(WaitCertificate { answered }.into());
-    }
-    Ok(WaitFinished {
-        answered,
-        peer: None,
-    }
-    .into())
+    let peer = match &mut answered.keyed.authentication {
+        Authentication::Resumed(resumption) => resumption.peer.take(),
+        Authentication::Certificate(..) if requested => {
+            return Ok(WaitCertificate { answered }.into());
+        }
+        Authentication::Certificate(..) => None,
+    };
+    Ok(WaitFinished { answered, peer }.into())
 }

@@ -7,11 +7,11 @@ use core::net::Ipv6Addr;
 use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::super::hello::find;
 use super::Negotiated;
-use super::flight::send_flight;
+use super::flight::{Authentication, send_flight};
 use crate::client_hello_view::{ClientHelloView, host};
 use crate::config::ServerOptions;
 use crate::error::Abort;
-use crate::question::{AnswerContent, ChooseIdentity, Question, Ticket, Wanted};
+use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Wanted};
 use crate::wire::ClientHello;
 use crate::wire::extension::{
     CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert,
@@ -19,14 +19,14 @@ use crate::wire::extension::{
 use crate::{Misuse, Violation};
 use bytes::Bytes;
 
-/// Goes on from the hello: chooses an identity, or asks.
-pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+/// Goes on without a session: chooses an identity, or asks.
+pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let wanted = wanted(&hello)?;
     let config = &negotiated.config;
     if config.policy.asked.identity {
         let question = ChooseIdentity {
-            ticket: Ticket::next(),
+            id: QuestionId::next(),
             configured: config.identities.clone(),
             hello: Some(ClientHelloView::new(Bytes::copy_from_slice(
                 negotiated.hello.raw(),
@@ -40,7 +40,8 @@ pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> R
     let (identity, scheme) = wanted
         .choose(&config.identities)
         .ok_or(Violation::NoSharedSignatureScheme)?;
-    send_flight(negotiated, wanted.server_name, identity, scheme, cx)
+    let authentication = Authentication::Certificate(identity, scheme);
+    send_flight(negotiated, wanted.server_name, authentication, cx)
 }
 
 /// Refuses a name that no configured identity has, if that is wanted.
@@ -61,10 +62,7 @@ fn check_name(config: &ServerOptions, wanted: &Wanted) -> Result<(), Violation> 
 
 /// What the client said about certificates.
 fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
-    let server_name = match find::<ServerName<'_>>(hello)? {
-        None => None,
-        Some(list) => host_name(list.host_name)?,
-    };
+    let server_name = host_name_of(hello)?;
     let schemes = find::<SignatureAlgorithms<'_>>(hello)?
         .ok_or(Violation::SignatureAlgorithmsMissing)?
         .schemes
@@ -85,6 +83,14 @@ fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
         certificate_schemes,
         authorities,
     })
+}
+
+/// The host name the client asks for.
+pub(super) fn host_name_of(hello: &ClientHello<'_>) -> Result<Option<String>, Violation> {
+    match find::<ServerName<'_>>(hello)? {
+        None => Ok(None),
+        Some(list) => host_name(list.host_name),
+    }
 }
 
 /// RFC 6066 §3: letters, digits, hyphens (and underscores) between dots; compared without case.
@@ -133,6 +139,7 @@ impl ChoosingIdentity {
                     "the chosen identity's key cannot sign with any scheme the client accepts",
                 )
             })?;
-        send_flight(negotiated, wanted.server_name, identity, scheme, cx)
+        let authentication = Authentication::Certificate(identity, scheme);
+        send_flight(negotiated, wanted.server_name, authentication, cx)
     }
 }

@@ -3,26 +3,30 @@
 //! RFC 8446 §4.3, §4.4; states named as in Appendix A.2.
 //!
 //! ```text
+//! negotiated -> [OpeningTickets] => [ReverifyingChain] => ServerHello .. Finished, resumed -> WaitFinished
 //! negotiated -> [ChoosingIdentity] => ServerHello .. Certificate -> [Signing] => CertificateVerify, Finished
 //!   -> WaitCertificate -Certificate-> [VerifyingChain] => WaitCertificateVerify -CertificateVerify-> WaitFinished
-//!   -> WaitFinished -Finished-> connected
+//!   -> WaitFinished -Finished-> [IssuingTickets] => NewSessionTicket .., connected
 //! ```
 
 mod client_authentication;
 mod finished;
 mod flight;
 mod identity;
+mod resumption;
 
 pub(crate) use client_authentication::{VerifyingChain, WaitCertificate, WaitCertificateVerify};
 pub(crate) use finished::WaitFinished;
 pub(crate) use flight::Signing;
 pub(crate) use identity::ChoosingIdentity;
-pub(super) use identity::negotiated;
+pub(crate) use resumption::{IssuingTickets, OpeningTickets, ReverifyingChain};
+pub(super) use resumption::{check_omitted, negotiated};
 
 use std::sync::Arc;
 
 use crate::NamedGroup;
 use crate::config::ServerOptions;
+use crate::crypto::hash::Digest;
 use crate::key_schedule::Transcript;
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
@@ -34,5 +38,7 @@ pub(super) struct Negotiated {
     pub(super) suite: CipherSuite,
     pub(super) group: NamedGroup,
     pub(super) transcript: Transcript,
+    /// The transcript without the binders, if the client offers pre-shared keys.
+    pub(super) binder_hash: Option<Digest>,
     pub(super) retried: bool,
 }

@@ -22,8 +22,8 @@ fn second(violation: V, change: fn(&mut ClientHelloParts)) -> Case {
     Case::new(violation, By::Client, Stage::WaitSecondClientHello, tamper).server(retrying_server())
 }
 
-const PSK: [u8; 46] = {
-    let mut psk = [0; 46];
+const PSK: [u8; 44] = {
+    let mut psk = [0; 44];
     // One identity of one byte with its age, one binder of 32 bytes.
     psk[1] = 7;
     psk[3] = 1;
@@ -36,6 +36,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = fields();
     cases.extend(extensions());
     cases.extend(second_hello());
+    cases.extend(resumed());
     cases
 }
 
@@ -136,7 +137,107 @@ fn extensions() -> Vec<Case> {
         hello(V::PskWithoutModes, |hello| {
             hello.extensions.add(E::PRE_SHARED_KEY, PSK)
         }),
+        hello(V::PskBinderCount, |hello| {
+            let mut two_binders = PSK;
+            two_binders[10] = 34;
+            two_binders[11] = 32;
+            hello.extensions.add(E::PSK_KEY_EXCHANGE_MODES, [1, 1]);
+            let psks = [&two_binders[..], &[0]].concat();
+            hello.extensions.add(E::PRE_SHARED_KEY, psks);
+        }),
+        hello(V::PskBinderCount, |hello| {
+            let psks = [&[0, 14][..], &PSK[2..9], &PSK[2..]].concat();
+            hello.extensions.add(E::PSK_KEY_EXCHANGE_MODES, [1, 1]);
+            hello.extensions.add(E::PRE_SHARED_KEY, psks);
+        }),
     ]
+}
+
+/// A change to the binder that ends the hello, or to what it covers.
+fn resumed() -> Vec<Case> {
+    let changes: [fn(&mut ClientHelloParts); 5] = [
+        |hello| *hello.extensions.body(E::PRE_SHARED_KEY).last_mut().unwrap() ^= 1,
+        |hello| hello.random[0] ^= 1,
+        |hello| hello.suites.push(0x1304),
+        // Shorter by a byte, longer by a byte: 48 bytes are those of SHA-384.
+        |hello| {
+            let psks = hello.extensions.body(E::PRE_SHARED_KEY);
+            psks.pop();
+            let at = psks.len() - 47;
+            assert_eq!(psks[at - 3..at], [0, 49, 48]);
+            psks[at - 2..at].copy_from_slice(&[48, 47]);
+        },
+        |hello| {
+            let psks = hello.extensions.body(E::PRE_SHARED_KEY);
+            psks.push(0);
+            let at = psks.len() - 49;
+            psks[at - 2..at].copy_from_slice(&[50, 49]);
+        },
+    ];
+    let mut cases: Vec<_> = changes
+        .into_iter()
+        .map(|change| hello(V::BadPskBinder, change).resuming())
+        .collect();
+    // No binder at all: as a list it does not decode; as an empty binder it does not verify.
+    cases.push(
+        hello(V::MalformedExtension, |hello| {
+            let psks = hello.extensions.body(E::PRE_SHARED_KEY);
+            psks.truncate(psks.len() - 51);
+            psks.extend([0, 0]);
+        })
+        .resuming(),
+    );
+    cases.push(
+        hello(V::BadPskBinder, |hello| {
+            let psks = hello.extensions.body(E::PRE_SHARED_KEY);
+            psks.truncate(psks.len() - 51);
+            psks.extend([0, 1, 0]);
+        })
+        .resuming(),
+    );
+    // The only key, which goes with the suite.
+    cases.push(
+        second(V::PskOmittedAfterRetry, |hello| {
+            hello.extensions.remove(E::PRE_SHARED_KEY)
+        })
+        .resuming(),
+    );
+    // No identity, and one of no bytes.
+    for psks in [&[0, 0, 0, 33][..], &[0, 6, 0, 0, 0, 0, 0, 0, 0, 33]] {
+        let tamper = first(T::CLIENT_HELLO, move |raw| {
+            vec![Put::Message(client_hello(raw, |hello| {
+                let psks = [psks, &PSK[11..]].concat();
+                hello.extensions.set(E::PRE_SHARED_KEY, psks);
+            }))]
+        });
+        let stage = Stage::WaitClientHello;
+        cases.push(Case::new(V::MalformedExtension, By::Client, stage, tamper).resuming());
+    }
+    // The second hello's binder is of the second hello.
+    cases.push(
+        second(V::BadPskBinder, |hello| {
+            *hello.extensions.body(E::PRE_SHARED_KEY).last_mut().unwrap() ^= 1;
+        })
+        .resuming(),
+    );
+    let mut first_binder = Vec::new();
+    let keeps_its_binder: crate::handshake::tests::Tamper = Box::new(move |raw| {
+        if raw[0] != T::CLIENT_HELLO.0 {
+            return vec![Put::Message(raw.to_vec())];
+        }
+        let (hello, binder) = raw.split_at(raw.len() - 48);
+        if first_binder.is_empty() {
+            first_binder = binder.to_vec();
+        }
+        vec![Put::Message([hello, &first_binder].concat())]
+    });
+    let stage = Stage::WaitSecondClientHello;
+    cases.push(
+        Case::new(V::BadPskBinder, By::Client, stage, keeps_its_binder)
+            .server(retrying_server())
+            .resuming(),
+    );
+    cases
 }
 
 fn second_hello() -> Vec<Case> {

@@ -1,8 +1,9 @@
 //! Rules about ServerHello and HelloRetryRequest (RFC 8446 §4.1.3, §4.1.4).
 
-use super::super::attack::{By, Case, retrying_server};
+use super::super::attack::{By, Case, retrying_server, server, ticket_keys};
 use super::super::parts::{ServerHelloParts, server_hello};
 use super::super::tamper::{Put, first, nth};
+use crate::suite::CipherSuite;
 use crate::version::DOWNGRADE_TO_TLS_1_2;
 use crate::wire::{ExtensionType as E, HELLO_RETRY_REQUEST_RANDOM, HandshakeType as T};
 use crate::{Stage, Violation as V};
@@ -31,6 +32,7 @@ fn after_retry(violation: V, change: fn(&mut ServerHelloParts)) -> Case {
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = chosen();
     cases.extend(retried());
+    cases.extend(resumed());
     cases
 }
 
@@ -95,6 +97,45 @@ fn chosen() -> Vec<Case> {
             );
         }),
         hello(V::MalformedMessage, |hello| hello.session_id = vec![7; 33]),
+    ]
+}
+
+/// §4.2.11: what was selected is one of those offered, and goes with the suite.
+fn resumed() -> Vec<Case> {
+    let misplaced = |hello: &mut ServerHelloParts| hello.extensions.add(E::PRE_SHARED_KEY, [0, 0]);
+    vec![
+        hello(V::SelectedPskNotOffered, |hello| {
+            hello.extensions.set(E::PRE_SHARED_KEY, [0, 1])
+        })
+        .resuming(),
+        hello(V::SelectedPskNotOffered, |hello| {
+            hello.extensions.set(E::PRE_SHARED_KEY, [0xff, 0xff])
+        })
+        .resuming(),
+        hello(V::PskHashMismatch, |hello| hello.suite = 0x1301).resuming(),
+        hello(V::MalformedExtension, |hello| {
+            hello.extensions.set(E::PRE_SHARED_KEY, [0])
+        })
+        .resuming(),
+        hello(V::MalformedExtension, |hello| {
+            hello.extensions.set(E::PRE_SHARED_KEY, [0, 0, 0])
+        })
+        .resuming(),
+        // Only psk_dhe_ke was offered (§4.2.9).
+        hello(V::ServerKeyShareMissing, |hello| {
+            hello.extensions.remove(E::KEY_SHARE)
+        })
+        .resuming(),
+        retry(V::ExtensionMisplaced, misplaced).resuming(),
+        after_retry(V::SelectedPskNotOffered, |hello| {
+            hello.extensions.set(E::PRE_SHARED_KEY, [0, 1])
+        })
+        .resuming(),
+        // The suite of the HelloRetryRequest has another hash: the session is not in the second
+        // hello.
+        after_retry(V::ExtensionNotOffered, misplaced)
+            .server(retrying_server().cipher_suites([CipherSuite::TLS_AES_128_GCM_SHA256]))
+            .session_of(server().ticket_keys(ticket_keys())),
     ]
 }
 

@@ -1,0 +1,187 @@
+//! The client offers the sessions it has.
+//!
+//! RFC 8446 §4.2.11.
+
+use rustls_pki_types::{ServerName, UnixTime};
+
+use crate::config::{ClientOptions, Verification};
+use crate::crypto::hash::{Digest, HashAlgorithm};
+use crate::error::Abort;
+use crate::key_schedule::{EarlySecret, Transcript};
+use crate::question::Purpose;
+use crate::session::{ClientSession, MAX_TICKET, Peer};
+use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
+use crate::x509::{CertificateError, PresentedChain, VerifiedChain};
+use crate::{Misuse, Violation};
+
+/// The most bytes of sessions in one hello. Its extensions have 65,535 together, of which the
+/// names of authorities may take half.
+const MAX_OFFERED: usize = MAX_TICKET + 8_192;
+
+/// What a session takes besides ticket and binder: their lengths, and the age.
+const OVERHEAD: usize = 2 + 4 + 1;
+
+/// A session in the hello.
+pub(super) struct OfferedSession {
+    session: ClientSession,
+    early: EarlySecret,
+    resumed: Resumed,
+}
+
+/// Who the server was when the session began.
+pub(super) struct Resumed {
+    pub(super) peer: Peer,
+    pub(super) authenticated_at: UnixTime,
+    /// That its chain is still to be trusted; `None` until somebody was asked.
+    pub(super) proof: Option<VerifiedChain>,
+}
+
+/// The sessions that can be offered now, in the order given.
+pub(super) fn usable(
+    config: &ClientOptions,
+    name: &ServerName<'static>,
+    sessions: Vec<ClientSession>,
+    now: UnixTime,
+) -> Result<Vec<OfferedSession>, Abort> {
+    if !config.session_tickets && !sessions.is_empty() {
+        return Err(Misuse::new(
+            "a session was given, but session_tickets is off in the client's configuration",
+        )
+        .into());
+    }
+    let mut room = MAX_OFFERED;
+    let mut offered = Vec::with_capacity(sessions.len());
+    for session in sessions {
+        if session.server_name != *name || session.is_expired(now) {
+            continue;
+        }
+        let suites = &config.policy.cipher_suites;
+        let hash = session.established.hash();
+        if !suites
+            .iter()
+            .any(|suite| suite.handshake_hash() == Ok(hash))
+        {
+            continue;
+        }
+        let Some(peer) = session.established.peer.clone() else {
+            continue;
+        };
+        if !config.policy.schemes.contains(&peer.scheme) {
+            continue;
+        }
+        let size = OVERHEAD + session.ticket.len() + hash.output_len();
+        let Some(left) = room.checked_sub(size) else {
+            break;
+        };
+        let Ok(proof) = proof(config, name, &peer, now) else {
+            // A full handshake will say what is wrong, or find another chain.
+            continue;
+        };
+        room = left;
+        offered.push(OfferedSession {
+            early: EarlySecret::with_psk(&session.established.psk),
+            resumed: Resumed {
+                peer,
+                authenticated_at: session.established.authenticated_at,
+                proof,
+            },
+            session,
+        });
+    }
+    Ok(offered)
+}
+
+/// Verifies the chain once more, unless somebody wants to be asked.
+fn proof(
+    config: &ClientOptions,
+    name: &ServerName<'static>,
+    peer: &Peer,
+    now: UnixTime,
+) -> Result<Option<VerifiedChain>, CertificateError> {
+    match config.policy.asked.verification {
+        true => Ok(None),
+        false => verify(config, name, &peer.chain, now).map(Some),
+    }
+}
+
+/// Verifies the chain that the server shows, or had shown when the session began.
+pub(super) fn verify(
+    config: &ClientOptions,
+    name: &ServerName<'static>,
+    chain: &PresentedChain,
+    now: UnixTime,
+) -> Result<VerifiedChain, CertificateError> {
+    match &config.verification {
+        Verification::Chain(policy) => Purpose::Server(name.clone()).verify(chain, policy, now),
+        Verification::DangerouslyNone => Ok(VerifiedChain::dangerous_accept_without_verification(
+            chain.clone(),
+        )),
+    }
+}
+
+/// Writes `psk_key_exchange_modes`, and as the last extension `pre_shared_key` with room for
+/// the binders.
+pub(super) fn put_psks(out: &mut Vec<u8>, offered: &[OfferedSession], now: UnixTime) {
+    PskKeyExchangeModes::put(out, [PskKeyExchangeMode::PSK_DHE_KE]);
+    if offered.is_empty() {
+        return;
+    }
+    let identities = offered.iter().map(|offered| PskIdentity {
+        identity: &offered.session.ticket,
+        obfuscated_ticket_age: offered.session.obfuscated_age(now),
+    });
+    OfferedPsks::put(out, identities, binder_lengths(offered));
+}
+
+fn binder_lengths(offered: &[OfferedSession]) -> impl Iterator<Item = u8> {
+    offered
+        .iter()
+        .map(|offered| offered.early.hash().output_len_u8())
+}
+
+/// §4.2.11.2: fills the room for the binders at the end of the hello, which is all of `out`
+/// from `start` on. `before` has the messages before it, if there are any.
+pub(super) fn bind(
+    out: &mut Vec<u8>,
+    start: usize,
+    offered: &[OfferedSession],
+    before: Option<&Transcript>,
+) {
+    if offered.is_empty() {
+        return;
+    }
+    let size = OfferedPsks::size_of_binders(binder_lengths(offered));
+    out.truncate(out.len().saturating_sub(size));
+    let truncated = out.get(start..).unwrap_or_default();
+    let binders: Vec<Digest> = offered
+        .iter()
+        .filter_map(|offered| {
+            let mut transcript =
+                before.map_or_else(|| Transcript::new(offered.early.hash()), Transcript::clone);
+            transcript.add(truncated);
+            offered.early.binder(&transcript.current())
+        })
+        .collect();
+    OfferedPsks::put_binders(out, binders.iter().map(Digest::as_slice));
+}
+
+/// §4.1.4: drops what cannot go with the suite that a HelloRetryRequest has chosen.
+pub(super) fn retain(offered: &mut Vec<OfferedSession>, hash: HashAlgorithm) {
+    offered.retain(|offered| offered.early.hash() == hash);
+}
+
+/// The session that the server has selected, with the suite that it has.
+pub(super) fn selected(
+    offered: Vec<OfferedSession>,
+    index: u16,
+    hash: HashAlgorithm,
+) -> Result<(EarlySecret, Resumed), Violation> {
+    let OfferedSession { early, resumed, .. } = offered
+        .into_iter()
+        .nth(index.into())
+        .ok_or(Violation::SelectedPskNotOffered)?;
+    if early.hash() != hash {
+        return Err(Violation::PskHashMismatch);
+    }
+    Ok((early, resumed))
+}

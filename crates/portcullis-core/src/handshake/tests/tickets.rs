@@ -1,0 +1,186 @@
+//! Tickets and pre-shared keys from a peer that does as it likes.
+
+use super::attack::{
+    By, connected_with, pair_resuming, resuming_client, server, talk, ticket_keys, transmitted,
+    unknown_session,
+};
+use super::parts::{ClientHelloParts, client_hello};
+use super::tamper::{Put, first};
+use crate::session::ClientSession;
+use crate::testing::{now, resuming, sessions, sessions_of};
+use crate::wire::codec::{put_vec8, put_vec16};
+use crate::wire::{ExtensionType as E, HandshakeType as T, NewSessionTicket};
+use crate::{Connection, Handshake, Stage};
+
+fn ticket(lifetime: u32, nonce: &[u8], ticket: &[u8]) -> Put {
+    let mut out = Vec::new();
+    NewSessionTicket::put(&mut out, lifetime, 7, nonce, ticket, |_| {});
+    Put::Message(out)
+}
+
+/// The sessions of a client whose server sends this after the handshake.
+fn received(puts: &[Put]) -> Vec<ClientSession> {
+    let (mut victim, mut attacker) = connected_with(By::Server, resuming_client(), server());
+    for put in puts {
+        attacker.put(put);
+    }
+    victim.unread = transmitted(&mut attacker);
+    sessions(&mut victim)
+}
+
+#[test]
+fn tickets_that_are_of_no_use() {
+    assert_eq!(received(&[ticket(1, &[], &[1])]).len(), 1);
+    // §4.6.1: to be thrown away at once.
+    assert!(received(&[ticket(0, &[], &[1])]).is_empty());
+    // Longer than any that would fit into the hello together with another.
+    assert_eq!(received(&[ticket(1, &[], &[1; 16_384])]).len(), 1);
+    assert!(received(&[ticket(1, &[], &[1; 16_385])]).is_empty());
+    assert!(received(&[ticket(1, &[], &[1; 65_535])]).is_empty());
+    let longest = received(&[ticket(604_800, &[7; 255], &[1])]);
+    assert_eq!(longest[0].lifetime(), 604_800);
+}
+
+#[test]
+fn the_last_eight_are_kept() {
+    let puts: Vec<_> = (0..30).map(|at| ticket(1, &[at], &[at])).collect();
+    let kept = received(&puts);
+    let tickets: Vec<_> = kept.iter().map(|session| session.ticket[0]).collect();
+    assert_eq!(tickets, (22..30).collect::<Vec<_>>());
+}
+
+/// §4.6.1: the nonce makes the key; one that comes twice makes the same, which hurts whoever
+/// sent it.
+#[test]
+fn the_nonce_makes_the_key() {
+    let kept = received(&[
+        ticket(1, &[], &[1]),
+        ticket(1, &[0], &[1]),
+        ticket(1, &[0], &[2]),
+    ]);
+    let psk = |at: usize| kept[at].established.psk.as_bytes();
+    assert_ne!(psk(0), psk(1));
+    assert_eq!(psk(1), psk(2));
+}
+
+/// Connects a client whose hello is changed to a server that would resume its session.
+fn changed(change: impl Fn(&mut ClientHelloParts) + Send + 'static) -> (Connection, Connection) {
+    let (client, server) = (
+        resuming_client().build().unwrap(),
+        server().ticket_keys(ticket_keys()).build().unwrap(),
+    );
+    let sessions = sessions_of(client.clone(), server.clone());
+    let tamper = first(T::CLIENT_HELLO, move |raw| {
+        vec![Put::Message(client_hello(raw, &change))]
+    });
+    let mut pair = pair_resuming(client, server, sessions, By::Client, tamper);
+    talk(&mut pair);
+    assert_eq!(pair.server.stage(), Stage::Connected);
+    (
+        pair.client.into_connection().unwrap(),
+        pair.server.into_connection().unwrap(),
+    )
+}
+
+/// §4.2.9: a server that does not do what the client can does not resume, and sends no tickets.
+#[test]
+fn a_client_that_has_no_forward_secrecy() {
+    for modes in [&[1, 0][..], &[1, 7], &[2, 0, 7]] {
+        let (mut client, server) = changed(move |hello| {
+            hello.extensions.set(E::PSK_KEY_EXCHANGE_MODES, modes);
+        });
+        assert!(!server.information.is_resumed());
+        assert!(sessions(&mut client).is_empty());
+    }
+    let (mut client, server) = changed(|hello| {
+        hello.extensions.remove(E::PRE_SHARED_KEY);
+        hello.extensions.remove(E::PSK_KEY_EXCHANGE_MODES);
+    });
+    assert!(!server.information.is_resumed());
+    assert!(sessions(&mut client).is_empty());
+}
+
+/// As many identities as fit into a hello: four are looked at, one binder is computed.
+#[test]
+fn thousands_of_identities() {
+    let (client, server) = changed(|hello| {
+        let mut psks = Vec::new();
+        put_vec16(&mut psks, |out| {
+            for at in 0..7_900_u16 {
+                out.extend([0, 1, at as u8, 0, 0, 0, 0]);
+            }
+        });
+        put_vec16(&mut psks, |out| out.resize(out.len() + 7_900, 0));
+        hello.extensions.set(E::PRE_SHARED_KEY, psks);
+    });
+    assert!(!client.information.is_resumed() && !server.information.is_resumed());
+    let (_, server) = changed(|hello| {
+        let mut psks = Vec::new();
+        put_vec16(&mut psks, |out| {
+            for _ in 0..3 {
+                put_vec16(out, |out| out.extend([7; 16_384]));
+                out.extend([0; 4]);
+            }
+        });
+        put_vec16(&mut psks, |out| {
+            for _ in 0..3 {
+                put_vec8(out, |out| out.extend([7; 255]));
+            }
+        });
+        hello.extensions.set(E::PRE_SHARED_KEY, psks);
+    });
+    assert!(!server.information.is_resumed());
+}
+
+/// A replay is answered, and gets nobody any further: the Finished is missing.
+#[test]
+fn a_hello_that_comes_again() {
+    let keys = ticket_keys();
+    let server = || server().ticket_keys(keys.clone());
+    let client = resuming_client().build().unwrap();
+    let sessions = sessions_of(client.clone(), server().build().unwrap());
+    let mut pair = resuming(client, server().build().unwrap(), sessions);
+    talk(&mut pair);
+    assert_eq!(pair.server.stage(), Stage::Connected);
+    let mut victim = Handshake::server(server().build().unwrap());
+    victim.receive(&pair.client_sent, now());
+    transmitted(&mut victim);
+    let error = victim.poll().unwrap_err();
+    assert_eq!(error.violation(), Some(crate::Violation::BadRecordMac));
+    assert_eq!(error.stage(), Stage::WaitFinished);
+}
+
+/// Early data of a client that resumes is thrown away, and the rest goes on.
+#[test]
+fn early_data_with_a_session() {
+    let (client, server) = (
+        resuming_client().build().unwrap(),
+        server().ticket_keys(ticket_keys()).build().unwrap(),
+    );
+    // What the tamperer adds is not under the binder: a ticket that the server does not know.
+    let sessions = vec![unknown_session()];
+    let tamper = first(T::CLIENT_HELLO, |raw| {
+        let hello = client_hello(raw, |hello| {
+            let psks = hello.extensions.0.pop().unwrap();
+            hello.extensions.add(E::EARLY_DATA, []);
+            hello.extensions.0.push(psks);
+        });
+        let early = [&[23, 3, 3, 0, 64][..], &[7; 64]].concat();
+        vec![Put::Message(hello), Put::Raw(early)]
+    });
+    let mut pair = pair_resuming(client, server, sessions, By::Client, tamper);
+    talk(&mut pair);
+    assert_eq!(pair.server.stage(), Stage::Connected);
+    assert_eq!(pair.client.stage(), Stage::Connected);
+}
+
+/// A ticket that comes between the data does not disturb it, also in small records.
+#[test]
+fn tickets_in_small_records() {
+    let client = resuming_client().record_size_limit(64).build().unwrap();
+    let server = server().ticket_keys(ticket_keys()).build().unwrap();
+    let sessions = sessions_of(client.clone(), server.clone());
+    assert_eq!(sessions.len(), 3);
+    let (client, _) = resuming(client, server, sessions).run();
+    assert!(client.unwrap().information.is_resumed());
+}

@@ -1,0 +1,173 @@
+//! What a client keeps of a connection to resume it.
+//!
+//! RFC 8446 §4.6.1, §4.2.11.1.
+
+use std::sync::Arc;
+
+use rustls_pki_types::{ServerName, UnixTime};
+use zeroize::Zeroizing;
+
+use super::established::{Established, OVERHEAD, Peer, put_time, read_time};
+use super::{MAX_TICKET, MAX_TICKET_LIFETIME, age};
+use crate::error::{Abort, Misuse};
+use crate::information::ConnectionInformation;
+use crate::key_schedule::ResumptionSecret;
+use crate::suite::CipherSuite;
+use crate::wire::NewSessionTicket;
+use crate::wire::codec::{Cursor, DecodeError, put_vec16};
+
+/// A session with a server: a ticket and the key it stands for.
+///
+/// It is to be used once: a ticket that is sent twice tells who watches that both connections
+/// are of the same client (RFC 8446 C.4). `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct ClientSession {
+    pub(crate) established: Established,
+    pub(crate) server_name: ServerName<'static>,
+    pub(crate) ticket: Box<[u8]>,
+    age_add: u32,
+    lifetime: u32,
+    received_at: UnixTime,
+}
+
+impl ClientSession {
+    /// The server the session is with.
+    pub fn server_name(&self) -> &ServerName<'static> {
+        &self.server_name
+    }
+
+    /// The cipher suite of the connection that the ticket came with.
+    pub fn cipher_suite(&self) -> CipherSuite {
+        self.established.suite
+    }
+
+    /// How long the server remembers the session, in seconds since it was received: at most
+    /// 604,800 (RFC 8446 §4.6.1).
+    pub fn lifetime(&self) -> u32 {
+        self.lifetime
+    }
+
+    /// When the ticket was received.
+    pub fn received_at(&self) -> UnixTime {
+        self.received_at
+    }
+
+    /// Whether the session can no longer be resumed. One that comes from the future cannot
+    /// either: the clock is wrong, or was. Nor can one that goes back, by resumptions, to a
+    /// full handshake of 7 days ago.
+    pub fn is_expired(&self, now: UnixTime) -> bool {
+        self.received_at > now
+            || age(self.received_at, now) >= self.lifetime.into()
+            || self.established.is_outdated(now)
+    }
+
+    /// Writes the session down, for another process or a later day. Whoever has the bytes can
+    /// take the place of either end of a connection that resumes it: keep them as a key.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let size = self.established.size()
+            + self.server_name.to_str().len()
+            + self.ticket.len()
+            + OVERHEAD;
+        let mut out = Zeroizing::new(Vec::with_capacity(size));
+        self.established.put(&mut out);
+        put_vec16(&mut out, |out| {
+            out.extend_from_slice(self.server_name.to_str().as_bytes());
+        });
+        put_vec16(&mut out, |out| out.extend_from_slice(&self.ticket));
+        out.extend_from_slice(&self.age_add.to_be_bytes());
+        out.extend_from_slice(&self.lifetime.to_be_bytes());
+        put_time(&mut out, self.received_at);
+        // What had grown would have left its beginning, and the key, in memory.
+        debug_assert!(out.len() <= size);
+        out
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) has written.
+    ///
+    /// # Errors
+    /// When it is something else, or of a version of this library that writes another form.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Misuse> {
+        Cursor::whole(bytes, Self::read).map_err(|_| {
+            Misuse::new("these bytes are no session of this version; connect without it")
+        })
+    }
+
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
+        let established = Established::read(cursor)?;
+        let name = core::str::from_utf8(cursor.vec16()?).map_err(|_| DecodeError)?;
+        let server_name = ServerName::try_from(name).map_err(|_| DecodeError)?;
+        let ticket = cursor.vec16()?;
+        if ticket.is_empty() || ticket.len() > MAX_TICKET {
+            return Err(DecodeError);
+        }
+        Ok(Self {
+            established,
+            server_name: server_name.to_owned(),
+            ticket: ticket.into(),
+            age_add: cursor.u32()?,
+            lifetime: cursor.u32()?.min(MAX_TICKET_LIFETIME),
+            received_at: read_time(cursor)?,
+        })
+    }
+
+    /// §4.2.11.1: the age in milliseconds, hidden from who has not seen the ticket come.
+    pub(crate) fn obfuscated_age(&self, now: UnixTime) -> u32 {
+        let age = age(self.received_at, now).wrapping_mul(1_000);
+        #[allow(clippy::cast_possible_truncation, reason = "modulo 2^32, says the RFC")]
+        let age = age as u32;
+        age.wrapping_add(self.age_add)
+    }
+}
+
+/// A ticket as it came, which does not know yet when that was.
+#[derive(Debug)]
+pub struct ReceivedTicket(Box<ClientSession>);
+
+impl ReceivedTicket {
+    /// The session that the ticket stands for, received at `now`.
+    pub fn into_session(self, now: UnixTime) -> ClientSession {
+        ClientSession {
+            received_at: now,
+            ..*self.0
+        }
+    }
+}
+
+/// What a client holds on to as long as tickets may come.
+#[derive(Debug)]
+pub(crate) struct Resumable {
+    pub(crate) secret: ResumptionSecret,
+    pub(crate) server_name: ServerName<'static>,
+    pub(crate) information: Arc<ConnectionInformation>,
+}
+
+impl Resumable {
+    /// `None` for a ticket that cannot be used: its lifetime is 0 (§4.6.1), or it is longer
+    /// than any that would be sent back.
+    pub(crate) fn on_ticket(
+        &self,
+        ticket: &NewSessionTicket<'_>,
+    ) -> Result<Option<ReceivedTicket>, Abort> {
+        if ticket.ticket_lifetime == 0 || ticket.ticket.len() > MAX_TICKET {
+            return Ok(None);
+        }
+        let information = &self.information.0;
+        let peer = information.peer_chain.as_ref().zip(information.peer_scheme);
+        Ok(Some(ReceivedTicket(Box::new(ClientSession {
+            established: Established {
+                suite: information.cipher_suite,
+                psk: self.secret.psk(ticket.ticket_nonce)?,
+                peer: peer.map(|(chain, scheme)| Peer {
+                    chain: chain.chain().clone(),
+                    scheme,
+                }),
+                authenticated_at: information.authenticated_at,
+            },
+            server_name: self.server_name.clone(),
+            ticket: ticket.ticket.into(),
+            age_add: ticket.ticket_age_add,
+            lifetime: ticket.ticket_lifetime,
+            received_at: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
+        }))))
+    }
+}

@@ -1,0 +1,41 @@
+//! What one connection leaves for the next: sessions, and the tickets that stand for them.
+//!
+//! RFC 8446 §2.2, §4.6.1. A client keeps a [`ClientSession`] for each ticket it was sent, and
+//! offers it when it connects again. A server has two ways: the ticket is the session itself,
+//! sealed with [`TicketKeys`] that only servers know, or a name under which a store has the
+//! session (the questions [`OpenTickets`](crate::question::OpenTickets) and
+//! [`IssueTickets`](crate::question::IssueTickets)).
+//!
+//! Every resumption makes a fresh key exchange (`psk_dhe_ke`), and a chain that the first
+//! connection has verified is verified again by the rules of the one that resumes it.
+
+mod client;
+mod established;
+mod server;
+#[cfg(test)]
+mod tests;
+mod ticket_keys;
+
+pub use client::{ClientSession, ReceivedTicket};
+pub use server::ServerSession;
+pub use ticket_keys::TicketKeys;
+
+pub(crate) use client::Resumable;
+pub(crate) use established::{Established, Peer};
+
+use rustls_pki_types::UnixTime;
+
+/// The longest a ticket may live, in seconds: 7 days (§4.6.1).
+pub(crate) const MAX_TICKET_LIFETIME: u32 = 604_800;
+
+/// The longest ticket a server makes or a client keeps, in bytes.
+pub(crate) const MAX_TICKET: usize = 16_384;
+
+/// For how long keys are used that go back to one signature of a peer's, in seconds: each
+/// resumption brings new tickets, and without this their line would never end (§4.6.1).
+pub(crate) const MAX_AUTHENTICATION: u64 = 604_800;
+
+/// How old something is, in seconds; nothing is younger than new.
+pub(crate) fn age(since: UnixTime, now: UnixTime) -> u64 {
+    now.as_secs().saturating_sub(since.as_secs())
+}

@@ -1,0 +1,92 @@
+//! What a server keeps of a connection to resume it, in a ticket or in a store.
+//!
+//! RFC 8446 §4.6.1.
+
+use rustls_pki_types::UnixTime;
+use zeroize::Zeroizing;
+
+use super::age;
+use super::established::{Established, OVERHEAD, put_time, read_time};
+use crate::error::Misuse;
+use crate::wire::codec::{Cursor, DecodeError, put_vec16};
+
+/// A session with a client. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct ServerSession {
+    pub(crate) established: Established,
+    pub(crate) server_name: Option<Box<str>>,
+    /// Whether the certificate that the client was shown has that name.
+    pub(crate) named: bool,
+    pub(crate) age_add: u32,
+    pub(crate) lifetime: u32,
+    pub(crate) issued_at: UnixTime,
+}
+
+impl ServerSession {
+    /// The host name the client asked for, in lower case. A client that asks for another gets
+    /// a full handshake.
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// How long the session can be resumed, in seconds since it was issued.
+    pub fn lifetime(&self) -> u32 {
+        self.lifetime
+    }
+
+    /// When the ticket was made.
+    pub fn issued_at(&self) -> UnixTime {
+        self.issued_at
+    }
+
+    /// Whether the session can no longer be resumed: it has lived its life, or goes back, by
+    /// resumptions, to a full handshake of 7 days ago.
+    pub fn is_expired(&self, now: UnixTime) -> bool {
+        age(self.issued_at, now) >= self.lifetime.into() || self.established.is_outdated(now)
+    }
+
+    /// Writes the session down, for a store. Whoever has the bytes can take the place of either
+    /// end of a connection that resumes it: keep them as a key.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let size = self.established.size() + self.server_name().map_or(0, str::len) + OVERHEAD;
+        let mut out = Zeroizing::new(Vec::with_capacity(size));
+        self.established.put(&mut out);
+        put_vec16(&mut out, |out| {
+            out.extend_from_slice(self.server_name.as_deref().unwrap_or_default().as_bytes());
+        });
+        out.push(self.named.into());
+        out.extend_from_slice(&self.age_add.to_be_bytes());
+        out.extend_from_slice(&self.lifetime.to_be_bytes());
+        put_time(&mut out, self.issued_at);
+        // What had grown would have left its beginning, and the key, in memory.
+        debug_assert!(out.len() <= size);
+        out
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) has written.
+    ///
+    /// # Errors
+    /// When it is something else, or of a version of this library that writes another form.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Misuse> {
+        Cursor::whole(bytes, Self::read).map_err(|_| {
+            Misuse::new("these bytes are no session of this version; answer with none")
+        })
+    }
+
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
+        let established = Established::read(cursor)?;
+        let name = core::str::from_utf8(cursor.vec16()?).map_err(|_| DecodeError)?;
+        Ok(Self {
+            established,
+            server_name: (!name.is_empty()).then(|| name.into()),
+            named: match cursor.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(DecodeError),
+            },
+            age_add: cursor.u32()?,
+            lifetime: cursor.u32()?,
+            issued_at: read_time(cursor)?,
+        })
+    }
+}

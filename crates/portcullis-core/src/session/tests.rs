@@ -1,0 +1,849 @@
+//! Which sessions are resumed, and which must not be.
+
+use core::time::Duration;
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls_pki_types::{PrivateKeyDer, ServerName, UnixTime};
+
+use super::ticket_keys::TicketKeys;
+use super::{ClientSession, MAX_TICKET, ServerSession};
+use crate::config::{
+    ClientAuthentication, ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfigBuilder,
+};
+use crate::crypto::random::Random;
+use crate::question::{Answer, Question};
+use crate::suite::CipherSuite as Suite;
+use crate::testing::{Pair, name, now, pki, resuming, sessions, sessions_of};
+use crate::wire::extension::OfferedPsks;
+use crate::wire::{ClientHello, HandshakeMessage};
+use crate::x509::{Identity, Roots};
+use crate::{Connection, Handshake, NamedGroup, Reason, SignatureScheme, Step};
+
+fn client() -> ClientConfigBuilder {
+    ClientConfig::builder(pki().roots.clone())
+        .groups([NamedGroup::X25519, NamedGroup::SECP256R1])
+        .session_tickets(true)
+}
+
+fn server(keys: &TicketKeys) -> ServerConfigBuilder {
+    ServerConfig::builder()
+        .identity(pki().server.clone())
+        .ticket_keys(keys.clone())
+}
+
+fn keys() -> TicketKeys {
+    TicketKeys::rotating(7_200).unwrap()
+}
+
+fn later(seconds: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(now().as_secs() + seconds))
+}
+
+fn earlier(seconds: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(now().as_secs() - seconds))
+}
+
+/// Sessions of these two.
+fn first(client: &ClientConfigBuilder, server: &ServerConfigBuilder) -> Vec<ClientSession> {
+    sessions_of(
+        client.clone().build().unwrap(),
+        server.clone().build().unwrap(),
+    )
+}
+
+/// Connects, with the sessions; both ends must agree.
+fn connect(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    sessions: Vec<ClientSession>,
+) -> (Connection, Connection) {
+    connect_answering(client, server, sessions, Question::default_answer)
+}
+
+fn connect_answering(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    sessions: Vec<ClientSession>,
+    mut answer: impl FnMut(Question) -> Answer,
+) -> (Connection, Connection) {
+    let pair = resuming(client.build().unwrap(), server.build().unwrap(), sessions);
+    let (client, server) = pair.run_answering(|_, question| Some(answer(question)));
+    let (client, server) = (client.unwrap(), server.unwrap());
+    let (ours, theirs) = (&client.information, &server.information);
+    assert_eq!(ours.is_resumed(), theirs.is_resumed());
+    assert_eq!(ours.cipher_suite(), theirs.cipher_suite());
+    assert_eq!(ours.server_name(), theirs.server_name());
+    assert_eq!(ours.tls_exporter().unwrap(), theirs.tls_exporter().unwrap());
+    (client, server)
+}
+
+fn is_resumed(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    sessions: Vec<ClientSession>,
+) -> bool {
+    connect(client, server, sessions).0.information.is_resumed()
+}
+
+/// How many sessions a client offers at that time, and whether it says that it can resume.
+fn offers(
+    client: ClientConfigBuilder,
+    name: ServerName<'static>,
+    sessions: Vec<ClientSession>,
+    now: UnixTime,
+) -> (usize, bool) {
+    let config = client.build().unwrap();
+    let mut client = Handshake::client_resuming(config, name, sessions, now).unwrap();
+    let Ok(Step::Transmit(mut rest)) = client.poll() else {
+        panic!("no hello");
+    };
+    let mut message = Vec::new();
+    while !rest.is_empty() {
+        let length = usize::from(u16::from_be_bytes([rest[3], rest[4]]));
+        message.extend(rest.drain(..5 + length).skip(5));
+    }
+    let hello = ClientHello::decode(&message[4..]).unwrap();
+    let offered = hello.extensions.find::<OfferedPsks<'_>>();
+    let offered = offered.map_or(0, |offered| offered.unwrap().identities.iter().count());
+    use crate::wire::ExtensionType as E;
+    let modes = hello.extensions.contains(E::PSK_KEY_EXCHANGE_MODES);
+    (offered, modes)
+}
+
+/// An identity with this name, which is its own authority.
+fn self_signed(name: &str) -> (Identity, Roots) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new([name.to_owned()]).unwrap();
+    let der = params.self_signed(&key).unwrap().der().clone();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let mut roots = Roots::empty();
+    roots.add_der(der.clone()).unwrap();
+    (Identity::from_der(vec![der], &key).unwrap(), roots)
+}
+
+#[test]
+fn a_ticket_resumes_and_brings_the_next() {
+    let keys = keys();
+    let (mut first, _) = connect(client(), server(&keys), Vec::new());
+    assert!(!first.information.is_resumed());
+    let mut of_first = sessions(&mut first);
+    assert_eq!(of_first.len(), 3);
+    let session = of_first.remove(0);
+    let (mut second, _) = connect(client(), server(&keys), vec![session]);
+    assert!(second.information.is_resumed());
+    assert_eq!(
+        second.information.peer_certificates(),
+        first.information.peer_certificates()
+    );
+    let of_second = sessions(&mut second);
+    // Each has a ticket and a key of its own.
+    let all: Vec<_> = of_first.iter().chain(&of_second).collect();
+    for (at, one) in all.iter().enumerate() {
+        for other in all.iter().skip(at + 1) {
+            assert_ne!(one.ticket, other.ticket);
+            let (one, other) = (&one.established.psk, &other.established.psk);
+            assert_ne!(one.as_bytes(), other.as_bytes());
+        }
+    }
+    let (third, _) = connect(client(), server(&keys), of_second);
+    assert!(third.information.is_resumed());
+}
+
+/// §4.1.4: the binders are of the second hello, and what does not go with the suite is dropped.
+#[test]
+fn after_a_hello_retry_request() {
+    let keys = keys();
+    let of = |suite| first(&client(), &server(&keys).cipher_suites([suite])).remove(0);
+    let (of_sha384, of_sha256) = (
+        of(Suite::TLS_AES_256_GCM_SHA384),
+        of(Suite::TLS_AES_128_GCM_SHA256),
+    );
+    let retrying = || {
+        server(&keys)
+            .groups([NamedGroup::SECP256R1])
+            .cipher_suites([Suite::TLS_CHACHA20_POLY1305_SHA256])
+    };
+    for (sessions, resumed) in [
+        (vec![of_sha256.clone()], true),
+        (vec![of_sha384.clone(), of_sha256.clone()], true),
+        (vec![of_sha256.clone(), of_sha384.clone()], true),
+        (vec![of_sha384.clone()], false),
+    ] {
+        for cookie in [false, true] {
+            let server = retrying().cookie(cookie);
+            let (client, _) = connect(client(), server, sessions.clone());
+            assert!(client.information.hello_retried());
+            assert_eq!(client.information.is_resumed(), resumed);
+        }
+    }
+    // A session that is still there when its hash is not.
+    assert!(!is_resumed(
+        client(),
+        server(&keys).cipher_suites([Suite::TLS_AES_128_GCM_SHA256]),
+        vec![of_sha384],
+    ));
+}
+
+/// §4.2.11: the hash must be the same, the cipher need not.
+#[test]
+fn another_suite_with_the_same_hash() {
+    let keys = keys();
+    let sessions = first(
+        &client(),
+        &server(&keys).cipher_suites([Suite::TLS_AES_128_GCM_SHA256]),
+    );
+    let chacha = server(&keys).cipher_suites([Suite::TLS_CHACHA20_POLY1305_SHA256]);
+    let (client, _) = connect(client(), chacha, sessions);
+    assert!(client.information.is_resumed());
+    assert_eq!(
+        client.information.cipher_suite(),
+        Suite::TLS_CHACHA20_POLY1305_SHA256
+    );
+}
+
+#[test]
+fn what_a_client_does_not_offer() {
+    let session = first(&client(), &server(&keys())).remove(0);
+    let offers = |client, name, now| offers(client, name, vec![session.clone()], now).0;
+    assert_eq!(session.lifetime(), 7_200);
+    assert_eq!(session.received_at(), now());
+    assert_eq!(session.server_name(), &name());
+    assert_eq!(offers(client(), name(), now()), 1);
+    assert_eq!(offers(client(), name(), later(7_199)), 1);
+    assert_eq!(offers(client(), name(), later(7_200)), 0, "too old");
+    assert_eq!(offers(client(), name(), earlier(1)), 0, "from the future");
+    for other in ["localhost.localdomain", "127.0.0.1", "ocalhost"] {
+        let other = ServerName::try_from(other).unwrap();
+        assert_eq!(offers(client(), other, now()), 0, "another server");
+    }
+    let sha256 = client().cipher_suites([Suite::TLS_AES_128_GCM_SHA256]);
+    assert_eq!(offers(sha256, name(), now()), 0, "another hash");
+    let ed25519 = client()
+        .signature_schemes([SignatureScheme::ED25519])
+        .certificate_signature_schemes([SignatureScheme::ECDSA_SECP256R1_SHA256]);
+    assert_eq!(offers(ed25519, name(), now()), 0, "another scheme");
+    let others = ClientConfig::builder(self_signed("localhost").1).session_tickets(true);
+    assert_eq!(offers(others.clone(), name(), now()), 0, "other anchors");
+    // Whoever is asked decides when the server has chosen.
+    assert_eq!(offers(others.ask_verification(true), name(), now()), 1);
+    // However fresh the ticket is: the server signed 7 days ago.
+    let mut old = session.clone();
+    old.established.authenticated_at = earlier(604_800);
+    assert!(old.is_expired(now()));
+    old.established.authenticated_at = earlier(604_799);
+    assert!(!old.is_expired(now()));
+}
+
+/// The hello has room for so much: those that are given first go first.
+#[test]
+fn more_sessions_than_fit() {
+    let session = first(&client(), &server(&keys())).remove(0);
+    for (length, most) in [(MAX_TICKET, 1), (8_000, 3), (1, 438)] {
+        let mut session = session.clone();
+        session.ticket = vec![7; length].into();
+        let (offered, _) = offers(client(), name(), vec![session; 2_000], now());
+        assert_eq!(offered, most, "of {length} bytes");
+    }
+}
+
+#[test]
+fn tickets_are_for_who_wants_them() {
+    let keys = keys();
+    let without = client().session_tickets(false);
+    assert_eq!(
+        offers(without.clone(), name(), Vec::new(), now()),
+        (0, false)
+    );
+    assert_eq!(offers(client(), name(), Vec::new(), now()), (0, true));
+    assert!(first(&without, &server(&keys)).is_empty());
+    let given = first(&client(), &server(&keys));
+    let config = without.build().unwrap();
+    let Err(error) = Handshake::client_resuming(config, name(), given.clone(), now()) else {
+        panic!("a session was taken");
+    };
+    assert!(error.to_string().contains("session_tickets"), "{error}");
+    // A server without keys sends none, and does not look at any.
+    let plain = ServerConfig::builder().identity(pki().server.clone());
+    assert!(first(&client(), &plain).is_empty());
+    assert!(!is_resumed(client(), plain, given));
+    for count in [1, 8] {
+        let sessions = first(&client(), &server(&keys).ticket_count(count));
+        assert_eq!(sessions.len(), usize::from(count));
+    }
+    // A client keeps the last 8.
+    let sessions = first(&client(), &server(&keys).ticket_count(30));
+    assert_eq!(sessions.len(), 8);
+    assert!(is_resumed(client(), server(&keys), sessions));
+}
+
+#[test]
+fn the_client_of_a_session_is_verified_again() {
+    use ClientAuthentication as A;
+    let keys = keys();
+    let roots = || pki().roots.clone();
+    let (stranger, other_roots) = self_signed("client.example");
+    let with = || client().identity(pki().client.clone());
+    let asks = |authentication| server(&keys).client_authentication(authentication);
+    let anonymous = first(&client(), &server(&keys));
+    let named = first(&with(), &asks(A::Required(roots())));
+    let unverified = first(
+        &client().identity(stranger.clone()),
+        &asks(A::DangerouslyUnverified),
+    );
+    for (sessions, authentication, resumed) in [
+        (&anonymous, A::None, true),
+        (&anonymous, A::Optional(roots()), true),
+        (&anonymous, A::Required(roots()), false),
+        (&anonymous, A::DangerouslyUnverified, true),
+        (&named, A::None, false),
+        (&named, A::Optional(roots()), true),
+        (&named, A::Required(roots()), true),
+        (&named, A::DangerouslyUnverified, true),
+        (&unverified, A::None, false),
+        (&unverified, A::Optional(roots()), false),
+        (&unverified, A::Required(roots()), false),
+        (&unverified, A::DangerouslyUnverified, true),
+    ] {
+        let server = asks(authentication.clone());
+        let (_, server) = connect(with(), server, sessions.clone());
+        let information = &server.information;
+        assert_eq!(information.is_resumed(), resumed, "{authentication:?}");
+        if resumed {
+            let shown = match sessions {
+                _ if core::ptr::eq(sessions, &anonymous) => None,
+                _ if core::ptr::eq(sessions, &unverified) => stranger.chain().first(),
+                _ => pki().client.chain().first(),
+            };
+            assert_eq!(information.peer_certificates().first(), shown);
+            assert_eq!(
+                information.peer_signature_scheme().is_some(),
+                shown.is_some()
+            );
+        }
+    }
+    // Trusted no more: the full handshake says so.
+    let distrusts = asks(A::Required(other_roots)).build().unwrap();
+    let pair = resuming(with().build().unwrap(), distrusts, named.clone());
+    let error = pair.run().1.unwrap_err();
+    assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
+    // Who is asked about chains is asked about this one.
+    let mut asked = 0;
+    let asking = asks(A::Required(roots())).ask_verification(true);
+    let (_, server) = connect_answering(with(), asking, named.clone(), |question| {
+        asked += u8::from(matches!(question, Question::VerifyChain(_)));
+        question.default_answer()
+    });
+    assert_eq!((asked, server.information.is_resumed()), (1, true));
+    // With a scheme that is accepted no more: the full handshake goes on without a certificate.
+    let strict = asks(A::Optional(roots()))
+        .signature_schemes([SignatureScheme::ED25519])
+        .certificate_signature_schemes([SignatureScheme::ECDSA_SECP256R1_SHA256]);
+    let (_, server) = connect(with(), strict, named);
+    assert!(!server.information.is_resumed());
+    assert!(server.information.peer_certificates().is_empty());
+}
+
+/// A client that is led to another server with the same keys must notice that.
+#[test]
+fn a_server_without_the_name_does_not_resume() {
+    let keys = keys();
+    let session = first(&client(), &server(&keys));
+    let elsewhere = |name| {
+        ServerConfig::builder()
+            .identity(self_signed(name).0)
+            .ticket_keys(keys.clone())
+    };
+    let led_astray = elsewhere("elsewhere.example").build().unwrap();
+    let (client_end, _) = resuming(client().build().unwrap(), led_astray, session.clone()).run();
+    let error = client_end.unwrap_err();
+    assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
+    // Another certificate for the same name is as good.
+    assert!(is_resumed(
+        client(),
+        elsewhere("localhost"),
+        session.clone()
+    ));
+    // Whoever chooses identities elsewhere knows what they serve.
+    let asking = elsewhere("elsewhere.example").ask_identity(true);
+    assert!(is_resumed(client(), asking.clone(), session.clone()));
+    let pair = resuming(
+        client().build().unwrap(),
+        asking.refuse_unknown_names(true).build().unwrap(),
+        session,
+    );
+    assert!(pair.run().1.is_err());
+
+    // A session that began with a certificate without the name: nothing is worse than it was.
+    let careless = || {
+        ClientConfig::dangerous_builder_without_verification()
+            .groups([NamedGroup::X25519])
+            .session_tickets(true)
+    };
+    let nameless = elsewhere("elsewhere.example");
+    let session = first(&careless(), &nameless);
+    assert!(is_resumed(careless(), nameless.clone(), session.clone()));
+    // Not so with a server that serves only what it knows.
+    let pair = resuming(
+        careless().build().unwrap(),
+        nameless.refuse_unknown_names(true).build().unwrap(),
+        session,
+    );
+    let error = pair.run().1.unwrap_err();
+    assert_eq!(error.violation(), Some(crate::Violation::UnrecognizedName));
+}
+
+/// The session was with another name than the client indicates now, or with none.
+#[test]
+fn another_indicated_name() {
+    use crate::config::ServerNameIndication as Indication;
+    let keys = keys();
+    let omits = || client().server_name_indication(Indication::Omit);
+    let other = rustls_pki_types::DnsName::try_from("other.example").unwrap();
+    let session = first(&client(), &server(&keys));
+    let without_name = first(&omits(), &server(&keys));
+    let sends_other = || client().server_name_indication(Indication::SendOther(other.clone()));
+    assert!(!is_resumed(omits(), server(&keys), session.clone()));
+    assert!(!is_resumed(sends_other(), server(&keys), session.clone()));
+    assert!(!is_resumed(client(), server(&keys), without_name.clone()));
+    assert!(is_resumed(omits(), server(&keys), without_name));
+    assert!(is_resumed(client(), server(&keys), session));
+}
+
+#[test]
+fn going_on_with_another_configuration() {
+    let keys = keys();
+    let session = first(&client(), &server(&keys));
+    let pauses = || client().pause_at_hello(true).build().unwrap();
+    let goes_on_with = |config: ClientConfig| {
+        let server = server(&keys).build().unwrap();
+        resuming(pauses(), server, session.clone()).run_answering(move |_, question| {
+            Some(match question {
+                Question::ReviewServerHello(question) => question.proceed_with(config.clone()),
+                other => other.default_answer(),
+            })
+        })
+    };
+    let others = ClientConfig::builder(self_signed("localhost").1);
+    let (client_end, _) = goes_on_with(others.clone().build().unwrap());
+    let error = client_end.unwrap_err();
+    assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
+    let (client_end, _) = goes_on_with(others.ask_verification(true).build().unwrap());
+    let error = client_end.unwrap_err();
+    assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
+    let (client_end, _) = goes_on_with(client().build().unwrap());
+    assert!(client_end.unwrap().information.is_resumed());
+}
+
+#[test]
+fn the_server_of_a_session_by_question() {
+    let keys = keys();
+    let session = first(&client(), &server(&keys));
+    let asks = || client().ask_verification(true);
+    let mut chains = Vec::new();
+    let (client_end, _) = connect_answering(asks(), server(&keys), session.clone(), |question| {
+        if let Question::VerifyChain(question) = &question {
+            assert_eq!(question.server_name(), Some(&name()));
+            chains.push(question.chain().end_entity().clone());
+        }
+        question.default_answer()
+    });
+    assert!(client_end.information.is_resumed());
+    assert_eq!(chains, pki().server.chain());
+    let pair = resuming(
+        asks().build().unwrap(),
+        server(&keys).build().unwrap(),
+        session,
+    );
+    let (client_end, _) = pair.run_answering(|_, question| {
+        Some(match question {
+            Question::VerifyChain(question) => {
+                question.refuse(crate::x509::CertificateError::rejected(
+                    crate::AlertDescription::BAD_CERTIFICATE,
+                    "revoked",
+                ))
+            }
+            other => other.default_answer(),
+        })
+    });
+    let error = client_end.unwrap_err();
+    assert!(error.to_string().contains("revoked"), "{error}");
+}
+
+/// A server with a store, whose sessions are changed on the way back.
+#[test]
+fn what_a_server_does_not_resume() {
+    let asks = || {
+        ServerConfig::builder()
+            .identity(pki().server.clone())
+            .ask_tickets(true)
+    };
+    let mut kept = Vec::new();
+    let (mut client_end, _) = connect_answering(client(), asks(), Vec::new(), |question| {
+        if let Question::IssueTickets(question) = question {
+            kept = question.sessions().to_vec();
+            return question.send(vec![b"ticket".to_vec()]);
+        }
+        question.default_answer()
+    });
+    let session = sessions(&mut client_end);
+    let resumes = |change: fn(&mut ServerSession)| {
+        let mut changed = kept[0].clone();
+        change(&mut changed);
+        let (client, _) =
+            connect_answering(
+                client(),
+                asks(),
+                session.clone(),
+                |question| match question {
+                    Question::OpenTickets(question) => question.resume(0, changed.clone()),
+                    other => other.default_answer(),
+                },
+            );
+        client.information.is_resumed()
+    };
+    assert!(resumes(|_| {}));
+    assert!(resumes(|session| session.issued_at = earlier(7_199)));
+    assert!(!resumes(|session| session.issued_at = earlier(7_200)));
+    assert!(!resumes(|session| session.lifetime = 0));
+    assert!(!resumes(
+        |session| session.established.authenticated_at = earlier(604_800)
+    ));
+    assert!(!resumes(|session| session.server_name = None));
+    assert!(!resumes(
+        |session| session.server_name = Some("other".into())
+    ));
+    assert!(resumes(|session| session.named = false));
+    // Without keys the default answer knows none.
+    let (client, _) = connect(client(), asks(), session);
+    assert!(!client.information.is_resumed());
+}
+
+/// §4.6.1: resuming again and again does not put off the day on which the peer has to sign.
+#[test]
+fn a_line_of_resumptions_ends() {
+    let keys = keys();
+    let mut session = first(&client(), &server(&keys)).remove(0);
+    session.established.authenticated_at = earlier(604_800 - 100);
+    let bytes = session.to_bytes();
+    let session = ClientSession::from_bytes(&bytes).unwrap();
+    let (mut client_end, _) = connect(client(), server(&keys), vec![session]);
+    assert!(client_end.information.is_resumed());
+    let next = sessions(&mut client_end).remove(0);
+    assert!(!next.is_expired(later(99)));
+    assert!(next.is_expired(later(100)));
+
+    // The server's side of it, whose clock is its own.
+    let asks = || server(&keys).ask_tickets(true);
+    let mut kept = Vec::new();
+    connect_answering(client(), asks(), vec![next], |question| match question {
+        Question::OpenTickets(question) => question.open_configured(),
+        Question::IssueTickets(question) => {
+            kept = question.sessions().to_vec();
+            question.none()
+        }
+        other => other.default_answer(),
+    });
+    assert_eq!(kept[0].lifetime(), 7_200);
+    let mut old = kept.remove(0);
+    old.established.authenticated_at = earlier(604_800 - 100);
+    let mut lifetimes = Vec::new();
+    let (mut first, _) = connect_answering(client(), asks(), Vec::new(), |question| {
+        if let Question::IssueTickets(question) = question {
+            old.established.psk = question.sessions()[0].established.psk.clone();
+            return question.send(vec![vec![1]]);
+        }
+        question.default_answer()
+    });
+    let session = sessions(&mut first);
+    connect_answering(client(), asks(), session, |question| match question {
+        Question::OpenTickets(question) => question.resume(0, old.clone()),
+        Question::IssueTickets(question) => {
+            let sessions = question.sessions().iter();
+            lifetimes.extend(sessions.map(ServerSession::lifetime));
+            question.none()
+        }
+        other => other.default_answer(),
+    });
+    assert_eq!(lifetimes, [100; 3]);
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    let keys = keys();
+    let session = first(&client(), &server(&keys)).remove(0);
+    let sealed = keys.open(&session.ticket, now()).unwrap();
+    let kept = ServerSession::from_bytes(&sealed).unwrap();
+    let psk = session.established.psk.as_bytes();
+    assert_eq!(psk, kept.established.psk.as_bytes());
+    let decimal = format!("{:?}", &psk[..4]);
+    let inner = decimal.trim_matches(['[', ']']);
+    let hex: String = psk[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let shown = [
+        format!("{session:?}"),
+        format!("{kept:?}"),
+        format!("{keys:?}"),
+        format!("{:?}", server(&keys)),
+    ];
+    for shown in &shown {
+        assert!(!shown.contains(inner), "{shown}");
+        assert!(!shown.to_lowercase().contains(&hex), "{shown}");
+    }
+    assert!(shown[0].contains("ResumptionPsk(..)"));
+    assert!(shown[3].contains("TicketKeys"));
+    let secret = [0xab; 48];
+    let shared = TicketKeys::shared([&secret]).unwrap();
+    assert!(!format!("{shared:?}").contains("171"));
+}
+
+#[test]
+fn sessions_as_bytes() {
+    let keys = keys();
+    let authenticates =
+        server(&keys).client_authentication(ClientAuthentication::Required(pki().roots.clone()));
+    let with = client().identity(pki().client.clone());
+    let mut of_client = Vec::new();
+    let mut of_server = Vec::new();
+    for session in [
+        first(&client(), &server(&keys)).remove(0),
+        first(&with, &authenticates).remove(0),
+    ] {
+        let sealed = keys.open(&session.ticket, now()).unwrap();
+        of_server.push(ServerSession::from_bytes(&sealed).unwrap());
+        of_client.push(session);
+    }
+    let mut by_address = of_client[0].clone();
+    by_address.server_name = ServerName::try_from("2001:db8::1").unwrap();
+    of_client.push(by_address);
+    let mut nameless = of_server[0].clone();
+    nameless.server_name = None;
+    of_server.push(nameless);
+    for session in of_client {
+        let bytes = session.to_bytes();
+        let again = ClientSession::from_bytes(&bytes).unwrap();
+        assert_eq!(again.to_bytes(), bytes);
+        assert_eq!(again.server_name(), session.server_name());
+        assert_eq!(again.received_at(), session.received_at());
+        spoilt(&bytes, |bytes| {
+            ClientSession::from_bytes(bytes).map(|session| session.to_bytes().to_vec())
+        });
+    }
+    for session in of_server {
+        let bytes = session.to_bytes();
+        let again = ServerSession::from_bytes(&bytes).unwrap();
+        assert_eq!(again.to_bytes(), bytes);
+        assert_eq!(again.server_name(), session.server_name());
+        spoilt(&bytes, |bytes| {
+            ServerSession::from_bytes(bytes).map(|session| session.to_bytes().to_vec())
+        });
+    }
+    for none in [&[][..], &[1], &[0; 64], &[255; 64]] {
+        assert!(ClientSession::from_bytes(none).is_err());
+        assert!(ServerSession::from_bytes(none).is_err());
+    }
+}
+
+/// Nothing that is too short or too long is a session; what is changed may be one, and then it
+/// can be written down again.
+fn spoilt(bytes: &[u8], read: impl Fn(&[u8]) -> Result<Vec<u8>, crate::Misuse>) {
+    for length in 0..bytes.len() {
+        assert!(read(&bytes[..length]).is_err());
+    }
+    assert!(read(&[bytes, &[0]].concat()).is_err());
+    let mut changed = bytes.to_vec();
+    for at in 0..bytes.len() {
+        for flip in [1, 0x80, 0xff] {
+            changed[at] ^= flip;
+            if let Ok(again) = read(&changed) {
+                // A lifetime that is too long is shortened, an address has more than one form.
+                assert!(again.len() <= changed.len());
+            }
+            changed[at] ^= flip;
+        }
+    }
+}
+
+/// Seals something at that time.
+fn seal(keys: &TicketKeys, now: UnixTime) -> Vec<u8> {
+    let sealed = keys.seal(b"session", now, &mut Random::system());
+    sealed.unwrap().unwrap()
+}
+
+fn opens(keys: &TicketKeys, ticket: &[u8], now: UnixTime) -> bool {
+    match keys.open(ticket, now) {
+        Some(session) => {
+            assert_eq!(*session, b"session");
+            true
+        }
+        None => false,
+    }
+}
+
+#[test]
+fn rotating_keys_open_one_period_more() {
+    let keys = TicketKeys::rotating(100).unwrap();
+    let first = seal(&keys, now());
+    let same = seal(&keys, later(99));
+    assert_eq!(first[..16], same[..16]);
+    assert_ne!(first[16..], same[16..]);
+    let second = seal(&keys, later(100));
+    assert_ne!(first[..16], second[..16]);
+    for ticket in [&first, &same, &second] {
+        assert!(opens(&keys, ticket, later(199)));
+    }
+    // Also if nothing has been sealed since.
+    assert!(!opens(&keys, &first, later(200)));
+    assert!(opens(&keys, &second, later(299)));
+    assert!(!opens(&keys, &second, later(300)));
+    let third = seal(&keys, later(250));
+    assert!(opens(&keys, &second, later(250)));
+    assert!(opens(&keys, &third, later(250)));
+    assert!(!opens(&keys, &first, later(0)), "it is gone");
+    // A clock that is put back does not keep a key for as long as it was wrong.
+    let future = seal(&keys, later(1_000_000));
+    assert!(opens(&keys, &future, later(1_000_000)));
+    let back = seal(&keys, later(300));
+    assert_ne!(future[..16], back[..16]);
+    assert!(!opens(&keys, &future, later(300)));
+    // A little does not matter.
+    let again = seal(&keys, later(299));
+    assert_eq!(back[..16], again[..16]);
+
+    for seconds in [0, 604_801] {
+        assert!(TicketKeys::rotating(seconds).is_err());
+    }
+    assert!(TicketKeys::rotating(604_800).is_ok());
+}
+
+#[test]
+fn forged_tickets_are_unknown() {
+    let keys = keys();
+    let ticket = seal(&keys, now());
+    assert!(opens(&keys, &ticket, now()));
+    for at in 0..ticket.len() {
+        for bit in 0..8 {
+            let mut flipped = ticket.clone();
+            flipped[at] ^= 1 << bit;
+            assert!(!opens(&keys, &flipped, now()));
+        }
+        assert!(!opens(&keys, &ticket[..at], now()));
+        assert!(!opens(&keys, &ticket[at + 1..], now()));
+    }
+    assert!(!opens(&keys, &[&ticket[..], &[0]].concat(), now()));
+    assert!(!opens(
+        &TicketKeys::rotating(7_200).unwrap(),
+        &ticket,
+        now()
+    ));
+
+    // In a handshake: forged is the same as unknown, and the next one may be good.
+    let good = first(&client(), &server(&keys));
+    let mut forged = good[0].clone();
+    *forged.ticket.last_mut().unwrap() ^= 1;
+    assert!(!is_resumed(client(), server(&keys), vec![forged.clone()]));
+    let mut offered = vec![forged; 3];
+    offered.extend_from_slice(&good[1..2]);
+    assert!(is_resumed(client(), server(&keys), offered.clone()));
+    // Only four are looked at.
+    offered.insert(0, offered[0].clone());
+    assert!(!is_resumed(client(), server(&keys), offered));
+}
+
+#[test]
+fn a_session_that_is_too_long_for_a_ticket() {
+    let mut random = Random::system();
+    let keys = keys();
+    let room = MAX_TICKET - 16 - 12 - 16;
+    let longest = keys.seal(&vec![0; room], now(), &mut random).unwrap();
+    assert_eq!(longest.unwrap().len(), MAX_TICKET);
+    let longer = keys.seal(&vec![0; room + 1], now(), &mut random).unwrap();
+    assert!(longer.is_none());
+}
+
+#[test]
+fn shared_keys() {
+    let secret = |name: u8, key: u8| {
+        let mut secret = [key; TicketKeys::SECRET_LEN];
+        secret[..16].fill(name);
+        secret
+    };
+    let (old, new) = (secret(1, 2), secret(3, 4));
+    let here = TicketKeys::shared([&old]).unwrap();
+    let there = TicketKeys::shared([&old]).unwrap();
+    let session = first(&client(), &server(&here));
+    assert!(is_resumed(client(), server(&there), session.clone()));
+    // The new key comes behind the old one, then before it, then alone.
+    let ticket = seal(&here, now());
+    there.replace([&old, &new]).unwrap();
+    here.replace([&new, &old]).unwrap();
+    let newer = seal(&here, now());
+    assert_eq!((ticket[0], newer[0]), (1, 3));
+    for keys in [&here, &there] {
+        assert!(opens(keys, &ticket, now()));
+        assert!(opens(keys, &newer, now()));
+        // They do not age by themselves.
+        assert!(opens(keys, &newer, later(10_000_000)));
+    }
+    here.replace([&new]).unwrap();
+    assert!(!opens(&here, &ticket, now()));
+    assert!(!is_resumed(client(), server(&here), session));
+    // The same name with another key is another key.
+    assert!(!opens(
+        &TicketKeys::shared([&secret(1, 9)]).unwrap(),
+        &ticket,
+        now()
+    ));
+
+    let same_name = [secret(1, 2), secret(1, 3)];
+    assert!(here.replace(&same_name).is_err());
+    assert!(here.replace([]).is_err());
+    let many: Vec<_> = (0..17).map(|name| secret(name, 0)).collect();
+    assert!(here.replace(&many).is_err());
+    // What is refused changes nothing.
+    assert!(opens(&here, &newer, now()));
+    assert!(here.replace(&many[..16]).is_ok());
+    assert!(keys().replace([&old]).is_err());
+}
+
+/// The bytes of a session are all that another process needs.
+#[test]
+fn a_session_of_another_day() {
+    let keys = TicketKeys::shared([&[7; 48]]).unwrap();
+    let bytes = first(&client(), &server(&keys)).remove(0).to_bytes();
+    let session = ClientSession::from_bytes(&bytes).unwrap();
+    assert!(is_resumed(client(), server(&keys), vec![session]));
+}
+
+/// Every suite and group resumes; both ends come to the same keys, which data shows.
+#[test]
+fn data_over_a_resumed_connection() {
+    for suite in Suite::SUPPORTED {
+        let keys = keys();
+        let server = || server(&keys).cipher_suites([*suite]);
+        let session = first(&client(), &server());
+        let (mut client_end, mut server_end) = connect(client(), server(), session);
+        assert!(client_end.information.is_resumed());
+        assert!(!sessions(&mut client_end).is_empty());
+        let mut wire = vec![0; client_end.writer.max_sealed_len(5)];
+        let sealed = client_end.writer.seal(b"hello", &mut wire).unwrap();
+        let opened = server_end.reader.open_in_place(&mut wire[..sealed.written]);
+        let crate::Opened::Data(range) = opened.unwrap() else {
+            panic!("no data");
+        };
+        assert_eq!(&wire[range], b"hello");
+    }
+}
+
+/// A pair that is not resumed says so by its certificates; one that is, by both.
+#[test]
+fn what_is_known_of_a_resumed_connection() {
+    let keys = keys();
+    let session = first(&client(), &server(&keys));
+    let (client_end, server_end) = connect(client(), server(&keys), session);
+    let (ours, theirs) = (&client_end.information, &server_end.information);
+    assert_eq!(ours.peer_certificates(), pki().server.chain());
+    assert!(ours.peer_signature_scheme().is_some());
+    assert!(theirs.local_certificate().is_none());
+    assert_eq!(theirs.server_name(), Some("localhost"));
+    let full = Pair::new(client().build().unwrap(), server(&keys).build().unwrap());
+    assert!(!full.run().0.unwrap().information.is_resumed());
+}

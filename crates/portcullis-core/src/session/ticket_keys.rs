@@ -1,0 +1,216 @@
+//! The keys with which a server seals sessions into tickets.
+//!
+//! RFC 8446 §4.6.1 ("self-encrypted and self-authenticated"), RFC 5077 §4 for the form: the
+//! key's name, then what it has sealed.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use rustls_pki_types::UnixTime;
+use zeroize::Zeroizing;
+
+use super::{MAX_TICKET, MAX_TICKET_LIFETIME};
+use crate::crypto::CryptoFailure;
+use crate::crypto::aead::{AeadAlgorithm, AeadKey, IV_LEN, TAG_LEN};
+use crate::crypto::random::Random;
+use crate::error::Misuse;
+
+const NAME_LEN: usize = 16;
+const KEY_LEN: usize = 32;
+const NONCE_LEN: usize = IV_LEN as usize;
+
+/// Keys that seal and open tickets (AES-256-GCM). Cheap to clone; clones are the same keys.
+///
+/// Servers with the same keys resume each other's sessions: give the same keys only to those
+/// that serve the same names. A server that has no certificate for a name does not resume the
+/// sessions that began with one; where clients connect by address nothing tells servers apart.
+///
+/// Whoever gets a key while tickets sealed with it live can impersonate this server to the
+/// clients that resume with them, but cannot read connections: every resumption has its own
+/// key exchange.
+#[derive(Clone)]
+pub struct TicketKeys(Arc<Keys>);
+
+struct Keys {
+    /// The first one seals, all open.
+    ring: RwLock<Vec<TicketKey>>,
+    /// After how many seconds a new key seals; `None` if only the user changes keys.
+    period: Option<u32>,
+}
+
+#[derive(Clone)]
+struct TicketKey {
+    name: [u8; NAME_LEN],
+    key: Zeroizing<[u8; KEY_LEN]>,
+    since: UnixTime,
+}
+
+impl TicketKeys {
+    /// The length of a secret that [`shared`](Self::shared) takes, in bytes.
+    pub const SECRET_LEN: usize = NAME_LEN + KEY_LEN;
+
+    /// Keys that nobody else knows, changed by themselves: each seals for `seconds` and opens
+    /// for as long again. 1 to 604,800 (7 days); tickets should not live longer than that.
+    ///
+    /// # Errors
+    /// When `seconds` is out of bounds.
+    pub fn rotating(seconds: u32) -> Result<Self, Misuse> {
+        if !(1..=MAX_TICKET_LIFETIME).contains(&seconds) {
+            return Err(Misuse::new(format!(
+                "ticket keys: {seconds} is outside of 1..=604800 seconds"
+            )));
+        }
+        Ok(Self(Arc::new(Keys {
+            ring: RwLock::new(Vec::new()),
+            period: Some(seconds),
+        })))
+    }
+
+    /// Keys that every server of a fleet has: the first one seals, all open. A secret is 48
+    /// random bytes, of which the first 16 are its public name. Change the first one with
+    /// [`replace`](Self::replace) at least once a day, and before it has sealed 2^32 tickets.
+    ///
+    /// # Errors
+    /// As [`replace`](Self::replace).
+    pub fn shared<'a>(
+        secrets: impl IntoIterator<Item = &'a [u8; Self::SECRET_LEN]>,
+    ) -> Result<Self, Misuse> {
+        Ok(Self(Arc::new(Keys {
+            ring: RwLock::new(ring(secrets)?),
+            period: None,
+        })))
+    }
+
+    /// Changes shared keys. To a running fleet a new key is given in two steps: first behind the
+    /// old one, so that every server opens what others will seal, then before it.
+    ///
+    /// # Errors
+    /// When there is no secret, more than 16, two have one name, or these keys change by
+    /// themselves.
+    pub fn replace<'a>(
+        &self,
+        secrets: impl IntoIterator<Item = &'a [u8; Self::SECRET_LEN]>,
+    ) -> Result<(), Misuse> {
+        if self.0.period.is_some() {
+            return Err(Misuse::new(
+                "ticket keys: these change by themselves; make shared ones",
+            ));
+        }
+        *self.0.ring.write().unwrap_or_else(PoisonError::into_inner) = ring(secrets)?;
+        Ok(())
+    }
+
+    /// Seals a session; `None` if it would make too long a ticket.
+    pub(crate) fn seal(
+        &self,
+        session: &[u8],
+        now: UnixTime,
+        random: &mut Random,
+    ) -> Result<Option<Vec<u8>>, CryptoFailure> {
+        const FAILURE: CryptoFailure = CryptoFailure("sealing a ticket");
+        const HEAD: usize = NAME_LEN + NONCE_LEN;
+        if HEAD + session.len() + TAG_LEN > MAX_TICKET {
+            return Ok(None);
+        }
+        let TicketKey { name, key, .. } = self.current(now, random)?;
+        let mut nonce = [0; NONCE_LEN];
+        random.fill(&mut nonce)?;
+        let mut ticket = Vec::with_capacity(HEAD + session.len() + TAG_LEN);
+        ticket.extend_from_slice(&name);
+        ticket.extend_from_slice(&nonce);
+        ticket.resize(HEAD + session.len() + TAG_LEN, 0);
+        let (_, sealed) = ticket.split_at_mut_checked(HEAD).ok_or(FAILURE)?;
+        let (body, tag) = sealed.split_at_mut_checked(session.len()).ok_or(FAILURE)?;
+        AeadKey::new(AeadAlgorithm::Aes256Gcm, &*key, &nonce)?
+            .seal_scatter(0, &name, session, &[], body, tag)
+            .map_err(|_| FAILURE)?;
+        Ok(Some(ticket))
+    }
+
+    /// Opens a ticket; `None` if none of the keys has sealed it.
+    pub(crate) fn open(&self, ticket: &[u8], now: UnixTime) -> Option<Zeroizing<Vec<u8>>> {
+        let (name, rest) = ticket.split_first_chunk::<NAME_LEN>()?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
+        let (body, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG_LEN)?)?;
+        let key = {
+            let ring = self.ring();
+            let key = ring.iter().find(|key| key.name == *name)?;
+            if !self.is_within(key, 2, now) {
+                return None;
+            }
+            AeadKey::new(AeadAlgorithm::Aes256Gcm, &*key.key, nonce).ok()?
+        };
+        let mut session = Zeroizing::new(vec![0; body.len()]);
+        key.open_into(0, name, body, tag, &mut session).ok()?;
+        Some(session)
+    }
+
+    fn ring(&self) -> RwLockReadGuard<'_, Vec<TicketKey>> {
+        self.0.ring.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a key is at most so many periods old. One from as far in the future is not
+    /// used either: the clock was wrong, and the key would stay for as long as it was.
+    fn is_within(&self, key: &TicketKey, periods: u64, now: UnixTime) -> bool {
+        self.0.period.is_none_or(|period| {
+            key.since.as_secs().abs_diff(now.as_secs()) < periods * u64::from(period)
+        })
+    }
+
+    /// The key that seals now.
+    fn current(&self, now: UnixTime, random: &mut Random) -> Result<TicketKey, CryptoFailure> {
+        let is_current = |key: &&TicketKey| self.is_within(key, 1, now);
+        if let Some(key) = self.ring().first().filter(is_current) {
+            return Ok(key.clone());
+        }
+        let mut name = [0; NAME_LEN];
+        let mut key = Zeroizing::new([0; KEY_LEN]);
+        random.fill(&mut name)?;
+        random.fill(&mut *key)?;
+        let new = TicketKey {
+            name,
+            key,
+            since: now,
+        };
+        let mut ring = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
+        // Another connection may have been first.
+        if let Some(key) = ring.first().filter(is_current) {
+            return Ok(key.clone());
+        }
+        ring.insert(0, new.clone());
+        ring.truncate(2);
+        Ok(new)
+    }
+}
+
+fn ring<'a>(
+    secrets: impl IntoIterator<Item = &'a [u8; TicketKeys::SECRET_LEN]>,
+) -> Result<Vec<TicketKey>, Misuse> {
+    const MOST: usize = 16;
+    let mut ring: Vec<TicketKey> = Vec::new();
+    for secret in secrets {
+        let (Some(name), Some(key)) = (secret.first_chunk(), secret.last_chunk()) else {
+            continue;
+        };
+        if ring.iter().any(|other| other.name == *name) {
+            return Err(Misuse::new("ticket keys: two secrets have the same name"));
+        }
+        ring.push(TicketKey {
+            name: *name,
+            key: Zeroizing::new(*key),
+            since: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
+        });
+    }
+    match ring.len() {
+        1..=MOST => Ok(ring),
+        0 => Err(Misuse::new("ticket keys: there is no secret")),
+        _ => Err(Misuse::new("ticket keys: at most 16 secrets")),
+    }
+}
+
+impl core::fmt::Debug for TicketKeys {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("TicketKeys")
+            .field("keys", &self.ring().len())
+            .finish_non_exhaustive()
+    }
+}
