@@ -14,6 +14,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::cases::run;
+use crate::floor::Failed;
+use crate::floor::handshake::{Ends, Sides};
 use crate::job::{Choice, Transport};
 use crate::pki::Pki;
 use crate::stack::{Io, Stack};
@@ -69,6 +71,38 @@ pub(crate) fn run<S: Stack>(pki: &Pki, work: &str, transport: &str, count: &str)
             _ => Err(io::Error::other("no such work")),
         }
     })
+}
+
+/// Does the public-key operations of `count` handshakes and nothing else.
+///
+/// # Errors
+/// When other work is asked for, or a primitive fails.
+pub(crate) fn run_primitives(pki: &Pki, work: &str, count: &str) -> io::Result<()> {
+    if work != "handshake" {
+        return Err(io::Error::other("the primitives are those of a handshake"));
+    }
+    let count: usize = count.parse().map_err(io::Error::other)?;
+    let handshakes = || {
+        let ends = Ends::new(pki, Choice::default())?;
+        for _ in 0..=count {
+            ends.shake_hands(&mut Counted)?;
+        }
+        Ok(())
+    };
+    handshakes().map_err(|Failed(why)| io::Error::other(why))
+}
+
+/// Has each side's work done where a tool is told to look.
+struct Counted;
+
+impl Sides for Counted {
+    fn client<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        client_side(work)
+    }
+
+    fn server<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        server_side(work)
+    }
 }
 
 /// A client's work.

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::floor;
+
 /// All programs called `worker-NAME`, with their names, beside this program and in the folders of
 /// `WORKERS`, by name.
 ///
@@ -36,6 +38,6 @@ pub fn workers() -> io::Result<Vec<(String, PathBuf)>> {
 /// As [`workers`].
 pub fn stacks() -> io::Result<Vec<(String, PathBuf)>> {
     let mut stacks = workers()?;
-    stacks.retain(|(name, _)| name != "floor");
+    stacks.retain(|(name, _)| name != floor::NAME);
     Ok(stacks)
 }

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::cases;
 use crate::counted;
+use crate::floor;
 use crate::job::{Answer, Job};
 use crate::memory;
 use crate::pki::Pki;
@@ -28,9 +29,8 @@ use crate::stack::Stack;
 pub fn run<S: Stack>() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let pki = |folder: &str| Pki::load(Path::new(folder));
     match *arguments.as_slice() {
-        [_] => serve(S::NAME, |pki, job| {
+        [folder] => serve(S::NAME, &pki(folder)?, |pki, job| {
             S::new(pki, job.choice)
                 .and_then(|stack| cases::measure(&stack, job).map_err(|error| error.to_string()))
         }),
@@ -45,18 +45,31 @@ pub fn run<S: Stack>() -> io::Result<()> {
     }
 }
 
-/// Serves jobs with `answer`, as [`run`] does with a stack.
+/// Does what the arguments say with the primitives alone, which have neither memory nor transport.
 ///
 /// # Errors
 /// As [`run`].
-pub fn serve(name: &str, answer: impl Fn(&Pki, Job) -> Answer) -> io::Result<()> {
-    let folder = std::env::args_os()
-        .nth(1)
-        .ok_or_else(|| io::Error::other("usage: worker FOLDER-OF-CERTIFICATES"))?;
-    let pki = Pki::load(Path::new(&folder))?;
+pub fn run_primitives() -> io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *arguments.as_slice() {
+        [folder] => serve(floor::NAME, &pki(folder)?, floor::measure),
+        [folder, "count", work, _, count] => counted::run_primitives(&pki(folder)?, work, count),
+        _ => Err(io::Error::other(
+            "usage: worker FOLDER-OF-CERTIFICATES [count WORK TRANSPORT COUNT]",
+        )),
+    }
+}
+
+fn pki(folder: &str) -> io::Result<Pki> {
+    Pki::load(Path::new(folder))
+}
+
+/// Serves jobs with `answer`.
+fn serve(name: &str, pki: &Pki, answer: impl Fn(&Pki, Job) -> Answer) -> io::Result<()> {
     say(name)?;
     for line in io::stdin().lock().lines() {
-        say(&answer(&pki, serde_json::from_str(&line?)?))?;
+        say(&answer(pki, serde_json::from_str(&line?)?))?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_lc_rs::agreement::{
     EphemeralPrivateKey, PublicKey, UnparsedPublicKey as UnparsedShare, X25519, agree_ephemeral,
 };
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::kem::{Ciphertext, DecapsulationKey, EncapsulationKey, ML_KEM_768};
 use aws_lc_rs::rand::SystemRandom;
@@ -38,6 +39,11 @@ struct Prover {
     seen_before: bool,
 }
 
+/// What is signed is hashed here: given the message, the library sets up contexts to do so.
+fn sha256(message: &[u8]) -> Digest {
+    digest(&SHA256, message)
+}
+
 impl Prover {
     fn new(identity: &Identity, leaf: Leaf, seen_before: bool) -> Result<Self, Failed> {
         let key = match leaf {
@@ -61,12 +67,16 @@ impl Prover {
     }
 
     fn prove(&self) -> Result<Vec<u8>, Failed> {
-        let random = SystemRandom::new();
         match &self.key {
-            Key::Ecdsa(key) => Ok(key.sign(&random, &SIGNED)?.as_ref().to_vec()),
+            Key::Ecdsa(key) => Ok(key.sign_digest(&sha256(&SIGNED))?.as_ref().to_vec()),
             Key::Rsa(key) => {
                 let mut signature = vec![0; key.public_modulus_len()];
-                key.sign(&RSA_PSS_SHA256, &random, &SIGNED, &mut signature)?;
+                key.sign(
+                    &RSA_PSS_SHA256,
+                    &SystemRandom::new(),
+                    &SIGNED,
+                    &mut signature,
+                )?;
                 Ok(signature)
             }
         }
@@ -74,13 +84,84 @@ impl Prover {
 
     fn verify(&self, signature: &[u8]) -> Result<(), Failed> {
         if !self.seen_before {
-            self.issuer.verify_sig(&self.certificate, &self.issued)?;
+            self.issuer
+                .verify_digest_sig(&sha256(&self.certificate), &self.issued)?;
         }
         let (algorithm, key): (&'static dyn VerificationAlgorithm, _) = match &self.key {
             Key::Ecdsa(key) => (&ECDSA_P256_SHA256_ASN1, key.public_key().as_ref()),
             Key::Rsa(key) => (&RSA_PSS_2048_8192_SHA256, key.public_key().as_ref()),
         };
-        Ok(UnparsedPublicKey::new(algorithm, key).verify(&SIGNED, signature)?)
+        Ok(UnparsedPublicKey::new(algorithm, key).verify_digest(&sha256(&SIGNED), signature)?)
+    }
+}
+
+/// Runs the work of each side, and may look at the clock.
+pub(crate) trait Sides {
+    fn client<T>(&mut self, work: impl FnOnce() -> T) -> T;
+    fn server<T>(&mut self, work: impl FnOnce() -> T) -> T;
+}
+
+/// Processor time.
+#[derive(Default)]
+struct Times {
+    client: Duration,
+    server: Duration,
+}
+
+impl Sides for Times {
+    fn client<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        timed(&mut self.client, work)
+    }
+
+    fn server<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        timed(&mut self.server, work)
+    }
+}
+
+fn timed<T>(time: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let start = ThreadTime::now();
+    let done = work();
+    *time += start.elapsed();
+    done
+}
+
+/// The ends of handshakes.
+pub(crate) struct Ends {
+    server: Prover,
+    client: Option<Prover>,
+    group: Group,
+}
+
+impl Ends {
+    pub(crate) fn new(pki: &Pki, choice: Choice) -> Result<Self, Failed> {
+        let remember = choice.remember_chains;
+        let client = choice
+            .mutual
+            .then(|| Prover::new(&pki.client, Leaf::EcdsaP256, remember))
+            .transpose()?;
+        Ok(Self {
+            server: Prover::new(pki.server(choice.leaf), choice.leaf, remember)?,
+            client,
+            group: choice.group,
+        })
+    }
+
+    /// One handshake.
+    pub(crate) fn shake_hands(&self, sides: &mut impl Sides) -> Result<(), Failed> {
+        let offered = sides.client(|| Share::generate(self.group))?;
+        let (answered, proof) = sides.server(|| {
+            let answered = Answered::to(&offered)?;
+            Ok::<_, Failed>((answered, self.server.prove()?))
+        })?;
+        let client_proof = sides.client(|| {
+            offered.agree(answered)?;
+            self.server.verify(&proof)?;
+            self.client.as_ref().map(Prover::prove).transpose()
+        })?;
+        if let (Some(client), Some(proof)) = (&self.client, &client_proof) {
+            sides.server(|| client.verify(proof))?;
+        }
+        Ok(())
     }
 }
 
@@ -90,40 +171,14 @@ pub(super) fn measure(
     choice: Choice,
     times: u32,
 ) -> Result<(Duration, Duration), Failed> {
-    let remember = choice.remember_chains;
-    let server = Prover::new(pki.server(choice.leaf), choice.leaf, remember)?;
-    let client = choice
-        .mutual
-        .then(|| Prover::new(&pki.client, Leaf::EcdsaP256, remember))
-        .transpose()?;
-    let (mut on_client, mut on_server) = (Duration::ZERO, Duration::ZERO);
+    let ends = Ends::new(pki, choice)?;
     // One more than is counted, as with a stack.
-    for count in 0..=times {
-        if count == 1 {
-            (on_client, on_server) = Default::default();
-        }
-        let start = ThreadTime::now();
-        let offered = Share::generate(choice.group)?;
-        on_client += start.elapsed();
-
-        let start = ThreadTime::now();
-        let answered = Answered::to(&offered)?;
-        let server_proof = server.prove()?;
-        on_server += start.elapsed();
-
-        let start = ThreadTime::now();
-        offered.agree(answered)?;
-        server.verify(&server_proof)?;
-        let client_proof = client.as_ref().map(Prover::prove).transpose()?;
-        on_client += start.elapsed();
-
-        let start = ThreadTime::now();
-        if let (Some(client), Some(proof)) = (&client, &client_proof) {
-            client.verify(proof)?;
-        }
-        on_server += start.elapsed();
+    ends.shake_hands(&mut Times::default())?;
+    let mut spent = Times::default();
+    for _ in 0..times {
+        ends.shake_hands(&mut spent)?;
     }
-    Ok((on_client, on_server))
+    Ok((spent.client, spent.server))
 }
 
 /// What the client offers.

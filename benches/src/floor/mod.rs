@@ -7,7 +7,7 @@
 //! * Everything else: each byte sealed once and opened once, in place and in as few records as
 //!   hold it. No transport: the cost of the plain transport comes on top.
 
-mod handshake;
+pub(crate) mod handshake;
 mod records;
 
 use std::time::Duration;
@@ -27,7 +27,7 @@ const RECORD: usize = 16 * 1024;
 const AHEAD: usize = 256 * 1024;
 
 /// Why a primitive failed.
-struct Failed(String);
+pub(crate) struct Failed(pub(crate) String);
 
 impl From<Unspecified> for Failed {
     fn from(why: Unspecified) -> Self {

@@ -27,7 +27,8 @@ thread_local! {
     /// The area that is taken first and given back last.
     static AREA_SLOT: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
     static AREAS: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
-    static SPARES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    #[allow(clippy::vec_box, reason = "they go to and fro in their boxes")]
+    static SPARES: RefCell<Vec<Box<Kept>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An area of the current thread, for the time of one poll.
@@ -90,9 +91,14 @@ impl DerefMut for Scratch {
     }
 }
 
-/// Bytes that a connection has to keep between polls. Empty, it owns no memory.
+/// Bytes that a connection has to keep between polls. Empty, it owns no memory, and as nearly
+/// every one is empty it is no larger than a pointer.
 #[derive(Default)]
-pub(crate) struct Backlog {
+pub(crate) struct Backlog(Option<Box<Kept>>);
+
+/// Never empty in a [`Backlog`].
+#[derive(Default)]
+struct Kept {
     bytes: Vec<u8>,
     start: usize,
 }
@@ -100,83 +106,104 @@ pub(crate) struct Backlog {
 impl Backlog {
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.start
+        match &self.0 {
+            Some(kept) => kept.bytes.len() - kept.start,
+            None => 0,
+        }
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.0.is_none()
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.bytes[self.start..]
+        match &self.0 {
+            Some(kept) => &kept.bytes[kept.start..],
+            None => &[],
+        }
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..]
+        match &mut self.0 {
+            Some(kept) => &mut kept.bytes[kept.start..],
+            None => &mut [],
+        }
     }
 
     /// Keeps a part of an area: with the area itself if that is more than a record, which saves
     /// the copy.
     pub(crate) fn keep(&mut self, mut scratch: Scratch, part: Range<usize>) {
         if self.is_empty() && part.len() > RECORD {
-            self.bytes = std::mem::take(&mut scratch.0).into_vec();
-            self.bytes.truncate(part.end);
-            self.start = part.start;
+            let kept = self.0.insert(spare(false));
+            kept.bytes = std::mem::take(&mut scratch.0).into_vec();
+            kept.bytes.truncate(part.end);
+            kept.start = part.start;
         } else {
             self.extend(&scratch[part]);
         }
     }
 
     pub(crate) fn extend(&mut self, more: &[u8]) {
-        if self.bytes.capacity() == 0 {
-            self.bytes = spare();
-        } else if self.start > 0 && self.bytes.capacity() - self.bytes.len() < more.len() {
-            self.bytes.drain(..self.start);
-            self.start = 0;
+        if more.is_empty() {
+            return;
         }
-        self.bytes.extend_from_slice(more);
+        let Kept { bytes, start } = &mut **self.0.get_or_insert_with(|| spare(true));
+        if *start > 0 && bytes.capacity() - bytes.len() < more.len() {
+            bytes.drain(..*start);
+            *start = 0;
+        }
+        bytes.extend_from_slice(more);
     }
 
     /// Like [`extend`](Self::extend) where more will follow: what is more than a record gets an
     /// area of the thread.
     pub(crate) fn gather(&mut self, more: &[u8]) {
-        if self.bytes.capacity() < AREA && self.len() + more.len() > RECORD {
-            let mut area = std::mem::take(&mut Scratch::take().0).into_vec();
-            area.clear();
-            area.extend_from_slice(self.as_slice());
-            recycle(std::mem::replace(&mut self.bytes, area));
-            self.start = 0;
+        let capacity = self.0.as_ref().map_or(0, |kept| kept.bytes.capacity());
+        if capacity < AREA && self.len() + more.len() > RECORD {
+            let mut larger = spare(false);
+            larger.bytes = std::mem::take(&mut Scratch::take().0).into_vec();
+            larger.bytes.clear();
+            larger.bytes.extend_from_slice(self.as_slice());
+            recycle(self.0.replace(larger));
         }
         self.extend(more);
     }
 
     /// Forgets the first `count` bytes; the memory too, when they were the last.
     pub(crate) fn consume(&mut self, count: usize) {
-        self.start = self.start.saturating_add(count).min(self.bytes.len());
-        if self.start == self.bytes.len() {
-            self.start = 0;
-            recycle(std::mem::take(&mut self.bytes));
+        let rest = self.len().saturating_sub(count);
+        if rest == 0 {
+            recycle(self.0.take());
+        } else if let Some(kept) = &mut self.0 {
+            kept.start = kept.bytes.len() - rest;
         }
     }
 
     /// Whether there is more memory than bytes.
     pub(crate) fn has_spare(&self) -> bool {
-        self.bytes.capacity() > self.len()
+        let capacity = self.0.as_ref().map_or(0, |kept| kept.bytes.capacity());
+        capacity > self.len()
     }
 
     /// Keeps no more memory than bytes.
     pub(crate) fn shrink(&mut self) {
-        self.bytes.drain(..self.start);
-        self.start = 0;
-        self.bytes.shrink_to_fit();
+        if let Some(kept) = &mut self.0 {
+            kept.bytes.drain(..kept.start);
+            kept.start = 0;
+            kept.bytes.shrink_to_fit();
+        }
     }
 
     /// Takes the first `count` bytes.
     pub(crate) fn take(&mut self, count: usize) -> bytes::Bytes {
         let count = count.min(self.len());
-        if count == self.len() && self.start == 0 && count > RECORD / 2 {
-            return std::mem::take(&mut self.bytes).into();
+        if count > RECORD / 2
+            && let Some(kept) = self
+                .0
+                .take_if(|kept| kept.start == 0 && kept.bytes.len() == count)
+        {
+            return kept.bytes.into();
         }
         let taken = bytes::Bytes::copy_from_slice(&self.as_slice()[..count]);
         self.consume(count);
@@ -186,13 +213,13 @@ impl Backlog {
 
 impl From<Vec<u8>> for Backlog {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, start: 0 }
+        Self((!bytes.is_empty()).then(|| Box::new(Kept { bytes, start: 0 })))
     }
 }
 
 impl Drop for Backlog {
     fn drop(&mut self) {
-        recycle(std::mem::take(&mut self.bytes));
+        recycle(self.0.take());
     }
 }
 
@@ -202,27 +229,39 @@ impl std::fmt::Debug for Backlog {
     }
 }
 
-fn spare() -> Vec<u8> {
-    SPARES
-        .try_with(|spares| spares.borrow_mut().pop())
-        .ok()
-        .flatten()
-        .unwrap_or_default()
+/// An empty one of the thread's. Memory is taken where there is some, unless it would only be
+/// in the way.
+fn spare(with_memory: bool) -> Box<Kept> {
+    let take = |spares: &RefCell<Vec<Box<Kept>>>| {
+        let mut spares = spares.borrow_mut();
+        let find = |memory| {
+            let mut all = spares.iter();
+            all.rposition(|kept| (kept.bytes.capacity() > 0) == memory)
+        };
+        let at = with_memory.then(|| find(true)).flatten();
+        let at = at.or_else(|| find(false))?;
+        Some(spares.swap_remove(at))
+    };
+    SPARES.try_with(take).ok().flatten().unwrap_or_default()
 }
 
-fn recycle(mut bytes: Vec<u8>) {
-    if bytes.capacity() == AREA {
-        bytes.resize(AREA, 0);
-        return drop(Scratch(bytes.into_boxed_slice()));
-    }
-    if bytes.capacity() == 0 || bytes.capacity() > KEPT_SPARE_CAPACITY {
+fn recycle(kept: Option<Box<Kept>>) {
+    let Some(mut kept) = kept else {
+        return;
+    };
+    kept.start = 0;
+    if kept.bytes.capacity() == AREA {
+        let mut area = std::mem::take(&mut kept.bytes);
+        area.resize(AREA, 0);
+        drop(Scratch(area.into_boxed_slice()));
+    } else if kept.bytes.capacity() > KEPT_SPARE_CAPACITY {
         return;
     }
-    bytes.clear();
+    kept.bytes.clear();
     let _ = SPARES.try_with(|spares| {
         let mut spares = spares.borrow_mut();
         if spares.len() < KEPT_SPARES {
-            spares.push(bytes);
+            spares.push(kept);
         }
     });
 }
@@ -282,12 +321,13 @@ mod tests {
         for number in 0..200_u8 {
             backlog.gather(&[number; 300]);
             expected.extend([number; 300]);
-            assert_eq!(backlog.bytes.capacity() == AREA, expected.len() > RECORD);
+            let capacity = backlog.0.as_ref().unwrap().bytes.capacity();
+            assert_eq!(capacity == AREA, expected.len() > RECORD);
             backlog.consume(usize::from(number == 7));
         }
         assert_eq!(backlog.as_slice(), &expected[1..]);
         backlog.consume(expected.len());
-        assert_eq!(backlog.bytes.capacity(), 0);
+        assert!(backlog.0.is_none());
         assert_eq!(Scratch::take().as_ptr(), place);
     }
 
@@ -301,6 +341,6 @@ mod tests {
         assert_eq!(&backlog.take(3)[..], b"cde");
         backlog.consume(1);
         assert!(backlog.is_empty());
-        assert_eq!(backlog.bytes.capacity(), 0);
+        assert!(!backlog.has_spare() && backlog.0.is_none());
     }
 }

@@ -21,12 +21,15 @@ pub(crate) struct Label(&'static [u8]);
 impl Label {
     /// For use in constants: `label` starts with "tls13 ".
     pub(crate) const fn new(label: &'static [u8]) -> Self {
-        assert!(label.len() > PREFIX.len() && label.len() <= 255);
+        assert!(label.len() > PREFIX.len() && label.len() <= MAX_LABEL_LEN);
         Self(label)
     }
 }
 
 const PREFIX: &[u8] = b"tls13 ";
+
+/// Longer than any label of RFC 8446.
+const MAX_LABEL_LEN: usize = 24;
 
 /// A secret that others are expanded from: the PRK of RFC 5869 §2.3.
 #[derive(Debug)]
@@ -73,14 +76,25 @@ impl Prk {
         #[allow(clippy::cast_possible_truncation, reason = "Label::new checks it")]
         let label_len = label.0.len() as u8;
         let context_len = context.map_or(0, Digest::len);
-        let info: [&[u8]; 5] = [
+        // In one piece: the hash has a price for each.
+        const MAX_LEN: usize = 3 + MAX_LABEL_LEN + 1 + HashAlgorithm::MAX_OUTPUT_LEN + 1;
+        let mut info = [0; MAX_LEN];
+        let mut used = 0;
+        let parts: [&[u8]; 5] = [
             &[0, len, label_len],
             label.0,
             &[context_len],
             context.map_or(&[], Digest::as_slice),
             &[1], // the counter of HKDF-Expand
         ];
-        let mut expanded = self.key.mac(info.into_iter());
+        for part in parts {
+            if let Some(room) = info.get_mut(used..used + part.len()) {
+                room.copy_from_slice(part);
+                used += part.len();
+            }
+        }
+        let info = info.get(..used).unwrap_or_default();
+        let mut expanded = self.key.mac(iter::once(info));
         expanded.truncate(len.into());
         expanded
     }

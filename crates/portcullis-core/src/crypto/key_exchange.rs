@@ -255,11 +255,34 @@ fn method(group: NamedGroup) -> Result<Method, CryptoFailure> {
     Method::of(group).ok_or(CryptoFailure("a group that is not supported"))
 }
 
+/// What goes to the peer: a key_exchange field.
+pub(crate) enum Share {
+    Point(agreement::PublicKey),
+    Bytes(Vec<u8>),
+}
+
+impl Share {
+    fn of(private: &PrivateKey) -> Result<Self, CryptoFailure> {
+        public_key(private).map(Self::Point)
+    }
+}
+
+impl core::ops::Deref for Share {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Point(point) => point.as_ref(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
 /// The client's side, waiting for the server's share.
 pub(crate) struct ActiveKeyExchange {
     group: NamedGroup,
     private: Private,
-    share: Vec<u8>,
+    share: Share,
 }
 
 /// What the share is the public half of.
@@ -278,19 +301,21 @@ impl ActiveKeyExchange {
         let (private, share) = match method(group)? {
             Method::Curve(curve) => {
                 let private = curve.generate(random)?;
-                let share = public_key(&private)?.as_ref().to_vec();
+                let share = Share::of(&private)?;
                 (Private::Curve(curve, private), share)
             }
             Method::MlKem(ml_kem) => {
                 let (key, share) = ml_kem.generate()?;
-                (Private::MlKem(ml_kem, key), share.as_ref().to_vec())
+                let share = Share::Bytes(share.as_ref().to_vec());
+                (Private::MlKem(ml_kem, key), share)
             }
             Method::Hybrid(curve, ml_kem) => {
                 let private = curve.generate(random)?;
                 let (key, encapsulation_key) = ml_kem.generate()?;
                 let point = public_key(&private)?;
                 let share = curve.join_shares(point.as_ref(), encapsulation_key.as_ref());
-                (Private::Hybrid(curve, private, ml_kem, key), share)
+                let private = Private::Hybrid(curve, private, ml_kem, key);
+                (private, Share::Bytes(share))
             }
         };
         Ok(Self {
@@ -369,16 +394,16 @@ pub(crate) fn respond(
     group: NamedGroup,
     peer_public: &[u8],
     random: &mut Random,
-) -> Result<(Vec<u8>, SharedSecret), RespondError> {
+) -> Result<(Share, SharedSecret), RespondError> {
     match method(group)? {
         Method::Curve(curve) => {
             let private = curve.generate(random)?;
             let secret = curve.agree(&private, peer_public)?;
-            Ok((public_key(&private)?.as_ref().to_vec(), secret))
+            Ok((Share::of(&private)?, secret))
         }
         Method::MlKem(ml_kem) => {
             let (ciphertext, secret) = ml_kem.encapsulate(peer_public)?;
-            Ok((ciphertext.as_ref().to_vec(), secret))
+            Ok((Share::Bytes(ciphertext.as_ref().to_vec()), secret))
         }
         Method::Hybrid(curve, ml_kem) => {
             let (point, encapsulation_key) =
@@ -388,7 +413,7 @@ pub(crate) fn respond(
             let (ciphertext, ml_kem_secret) = ml_kem.encapsulate(encapsulation_key)?;
             let secret = curve.join_secrets(&secret, &ml_kem_secret)?;
             let share = curve.join_shares(public_key(&private)?.as_ref(), ciphertext.as_ref());
-            Ok((share, secret))
+            Ok((Share::Bytes(share), secret))
         }
     }
 }

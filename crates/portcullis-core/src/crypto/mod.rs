@@ -12,6 +12,7 @@ pub(crate) mod key_exchange;
 pub(crate) mod random;
 pub(crate) mod secret;
 mod signature;
+pub(crate) mod verification;
 
 pub use signature::{PrivateKey, SignError};
 pub(crate) use signature::{is_known_key, key_is_long_enough, scheme_fits_key, verify_tls13};

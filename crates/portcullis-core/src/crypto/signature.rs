@@ -2,6 +2,7 @@
 //!
 //! RFC 8446 §4.2.3, §4.4.3; ML-DSA from FIPS 204 and draft-ietf-tls-mldsa.
 
+use super::verification::{self as verifying, Algorithm};
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -11,7 +12,7 @@ use rustls_pki_types::{
     AlgorithmIdentifier, PrivateKeyDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer,
     alg_id,
 };
-use webpki::{RawPublicKeyEntity, aws_lc_rs as verifying};
+use webpki::RawPublicKeyEntity;
 
 use crate::SignatureScheme;
 use crate::der::{self, Reader};
@@ -23,20 +24,18 @@ pub(crate) struct BadSignature;
 
 /// How a scheme is verified in CertificateVerify: §4.2.3 fixes the curve of an ECDSA scheme, and
 /// an `rsae` scheme needs an rsaEncryption key.
-fn verification_algorithm(
-    scheme: SignatureScheme,
-) -> Option<&'static dyn SignatureVerificationAlgorithm> {
+fn verification_algorithm(scheme: SignatureScheme) -> Option<&'static Algorithm> {
     Some(match scheme {
-        SignatureScheme::ECDSA_SECP256R1_SHA256 => verifying::ECDSA_P256_SHA256,
-        SignatureScheme::ECDSA_SECP384R1_SHA384 => verifying::ECDSA_P384_SHA384,
-        SignatureScheme::ECDSA_SECP521R1_SHA512 => verifying::ECDSA_P521_SHA512,
-        SignatureScheme::ED25519 => verifying::ED25519,
-        SignatureScheme::RSA_PSS_RSAE_SHA256 => verifying::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
-        SignatureScheme::RSA_PSS_RSAE_SHA384 => verifying::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
-        SignatureScheme::RSA_PSS_RSAE_SHA512 => verifying::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
-        SignatureScheme::MLDSA44 => verifying::ML_DSA_44,
-        SignatureScheme::MLDSA65 => verifying::ML_DSA_65,
-        SignatureScheme::MLDSA87 => verifying::ML_DSA_87,
+        SignatureScheme::ECDSA_SECP256R1_SHA256 => &verifying::ECDSA_P256_SHA256,
+        SignatureScheme::ECDSA_SECP384R1_SHA384 => &verifying::ECDSA_P384_SHA384,
+        SignatureScheme::ECDSA_SECP521R1_SHA512 => &verifying::ECDSA_P521_SHA512,
+        SignatureScheme::ED25519 => &verifying::ED25519,
+        SignatureScheme::RSA_PSS_RSAE_SHA256 => &verifying::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+        SignatureScheme::RSA_PSS_RSAE_SHA384 => &verifying::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+        SignatureScheme::RSA_PSS_RSAE_SHA512 => &verifying::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+        SignatureScheme::MLDSA44 => &verifying::ML_DSA_44,
+        SignatureScheme::MLDSA65 => &verifying::ML_DSA_65,
+        SignatureScheme::MLDSA87 => &verifying::ML_DSA_87,
         _ => return None,
     })
 }
@@ -80,9 +79,13 @@ fn modulus_bits(spki_der: &[u8]) -> Option<usize> {
 
 /// Whether any scheme may be used with this SubjectPublicKeyInfo in TLS 1.3.
 pub(crate) fn is_known_key(spki_der: &[u8]) -> bool {
+    let Some((key_algorithm, _)) = der::public_key_info(spki_der) else {
+        return false;
+    };
     SignatureScheme::TLS13_DEFAULT
         .iter()
-        .any(|scheme| scheme_fits_key(*scheme, spki_der))
+        .filter_map(|scheme| verification_algorithm(*scheme))
+        .any(|algorithm| *algorithm.public_key_alg_id() == *key_algorithm)
 }
 
 /// Verifies the signature of a CertificateVerify; `message` is the whole signed content.

@@ -2,21 +2,51 @@
 //!
 //! RFC 8446 §4.4.3.
 
-use crate::crypto::hash::Digest;
+use core::ops::Deref;
+
+use crate::crypto::hash::{Digest, HashAlgorithm};
+
+const SPACES: usize = 64;
+const CONTEXT: usize = 34;
+const MAX_LEN: usize = SPACES + CONTEXT + HashAlgorithm::MAX_OUTPUT_LEN;
 
 /// 64 spaces, a context string, a zero byte, and the transcript hash.
-pub(super) fn signed_content(signer: Signer, transcript: &Digest) -> Vec<u8> {
-    let context: &[u8] = match signer {
-        Signer::Server => b"TLS 1.3, server CertificateVerify",
-        Signer::Client => b"TLS 1.3, client CertificateVerify",
+pub(super) struct SignedContent {
+    bytes: [u8; MAX_LEN],
+    len: usize,
+}
+
+/// What `signer` signs.
+pub(super) fn signed_content(signer: Signer, transcript: &Digest) -> SignedContent {
+    let context: &[u8; CONTEXT] = match signer {
+        Signer::Server => b"TLS 1.3, server CertificateVerify\0",
+        Signer::Client => b"TLS 1.3, client CertificateVerify\0",
     };
-    let hash = transcript.as_slice();
-    let mut content = Vec::with_capacity(64 + context.len() + 1 + hash.len());
-    content.resize(64, b' ');
-    content.extend_from_slice(context);
-    content.push(0);
-    content.extend_from_slice(hash);
+    let mut content = SignedContent {
+        bytes: [b' '; MAX_LEN],
+        len: SPACES,
+    };
+    content.push(context);
+    content.push(transcript.as_slice());
     content
+}
+
+impl SignedContent {
+    /// There is room for the context and the longest hash.
+    fn push(&mut self, part: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.len..self.len + part.len()) {
+            room.copy_from_slice(part);
+            self.len += part.len();
+        }
+    }
+}
+
+impl Deref for SignedContent {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
 }
 
 /// Whose CertificateVerify it is.

@@ -2,15 +2,18 @@
 //!
 //! RFC 8446 §4, §5.1: a message may be split over records, and a record may carry several.
 
+use bytes::{Bytes, BytesMut};
+
 use crate::violation::Violation;
 use crate::wire::HandshakeType;
 
 /// Bytes of a handshake header: type and length.
 const MESSAGE_HEADER: usize = 4;
 
-/// One complete handshake message with its header, as it came.
+/// One complete handshake message with its header, as it came. Its memory is shared with the
+/// other messages of its record.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct HandshakeBytes(Vec<u8>);
+pub(crate) struct HandshakeBytes(Bytes);
 
 impl HandshakeBytes {
     /// The type; whether it is known is for the state machine to say.
@@ -44,9 +47,8 @@ impl core::fmt::Debug for HandshakeBytes {
 /// is moved a bounded number of times, however the peer cuts its records.
 #[derive(Default)]
 pub(super) struct Assembler {
-    buffer: Vec<u8>,
-    /// Where the first message that was not taken begins.
-    start: usize,
+    /// From the first message that was not taken.
+    buffer: BytesMut,
 }
 
 impl Assembler {
@@ -63,17 +65,12 @@ impl Assembler {
 
     /// Adds the content of a record.
     pub(super) fn push(&mut self, content: &[u8]) {
-        if self.start > 0 {
-            // What is left is less than a record, since complete messages are taken first.
-            self.buffer.drain(..self.start);
-            self.start = 0;
-        }
         self.buffer.extend_from_slice(content);
     }
 
     /// The type of the message that has begun.
     pub(super) fn begun(&self) -> Option<HandshakeType> {
-        self.buffer.get(self.start).copied().map(HandshakeType)
+        self.buffer.first().copied().map(HandshakeType)
     }
 
     /// Takes the next complete message.
@@ -81,10 +78,7 @@ impl Assembler {
     /// # Errors
     /// When its header announces more than `max_body` bytes, however few of them are there.
     pub(super) fn pop(&mut self, max_body: usize) -> Result<Option<HandshakeBytes>, Violation> {
-        let Some(rest) = self.buffer.get(self.start..) else {
-            return Ok(None);
-        };
-        let Some(&[_, a, b, c]) = rest.first_chunk::<MESSAGE_HEADER>() else {
+        let Some(&[_, a, b, c]) = self.buffer.first_chunk::<MESSAGE_HEADER>() else {
             return Ok(None);
         };
         let body = u32::from_be_bytes([0, a, b, c]) as usize;
@@ -92,26 +86,19 @@ impl Assembler {
             return Err(Violation::HandshakeMessageTooLong);
         }
         let length = MESSAGE_HEADER + body;
-        let Some(message) = rest.get(..length) else {
-            return Ok(None);
+        let message = match self.buffer.len() {
+            less if less < length => return Ok(None),
+            more if more > length => self.buffer.split_to(length),
+            _ => core::mem::take(&mut self.buffer),
         };
-        if rest.len() > length {
-            let message = message.to_vec();
-            self.start += length;
-            return Ok(Some(HandshakeBytes(message)));
-        }
-        let mut message = core::mem::take(&mut self.buffer);
-        message.drain(..self.start);
-        self.start = 0;
-        Ok(Some(HandshakeBytes(message)))
+        Ok(Some(HandshakeBytes(message.freeze())))
     }
 }
 
 impl core::fmt::Debug for Assembler {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let waiting = self.buffer.len().saturating_sub(self.start);
         f.debug_struct("Assembler")
-            .field("waiting", &waiting)
+            .field("waiting", &self.buffer.len())
             .finish()
     }
 }

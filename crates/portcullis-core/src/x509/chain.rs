@@ -32,7 +32,7 @@ pub struct PresentedChain(pub(super) Arc<Entries>);
 pub(super) struct Entries {
     /// Never empty.
     certificates: Vec<CertificateDer<'static>>,
-    /// One for each certificate.
+    /// One for each certificate, up to the last that has one.
     ocsp_responses: Vec<Option<Box<[u8]>>>,
 }
 
@@ -53,8 +53,17 @@ impl PresentedChain {
     pub fn from_entries(
         entries: impl IntoIterator<Item = (CertificateDer<'static>, Option<Box<[u8]>>)>,
     ) -> Result<Self, CertificateError> {
-        let (certificates, ocsp_responses): (Vec<_>, Vec<_>) =
-            entries.into_iter().take(MAX_CERTIFICATES + 1).unzip();
+        let entries = entries.into_iter().take(MAX_CERTIFICATES + 1);
+        // Kept as long as the connection, so no more than is needed.
+        let mut certificates = Vec::with_capacity(entries.size_hint().0.max(1));
+        let mut ocsp_responses = Vec::new();
+        for (at, (certificate, ocsp_response)) in entries.enumerate() {
+            certificates.push(certificate);
+            if ocsp_response.is_some() {
+                ocsp_responses.resize(at, None);
+                ocsp_responses.push(ocsp_response);
+            }
+        }
         check_length(certificates.iter())?;
         let Some(leaf) = certificates.first() else {
             return Err(CertificateError::new(Kind::Malformed(

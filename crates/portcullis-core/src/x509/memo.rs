@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use aws_lc_rs::digest;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter};
-use rustls_pki_types::{
-    AlgorithmIdentifier, FipsStatus, InvalidSignature, SignatureVerificationAlgorithm,
-};
+use rustls_pki_types::InvalidSignature;
 
 use super::chain::{Entries, PresentedChain};
 
@@ -151,16 +149,19 @@ impl Walk<'_> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The algorithms, with this memory before each.
-    pub(super) fn remembering(
+    /// Whether the signature that these parts describe is good: from memory, or by `verify`.
+    pub(super) fn verify(
         &self,
-        algorithms: &[&'static dyn SignatureVerificationAlgorithm],
-    ) -> Vec<Remembering<'_>> {
-        let remembering = |&algorithm| Remembering {
-            algorithm,
-            walk: self,
-        };
-        algorithms.iter().map(remembering).collect()
+        parts: [&[u8]; 5],
+        verify: impl FnOnce() -> Result<(), InvalidSignature>,
+    ) -> Result<(), InvalidSignature> {
+        let digest = self.memory.digest(parts, &mut self.log().scratch);
+        let known = self.memory.seen.get(&digest);
+        if known.is_none() {
+            verify()?;
+        }
+        self.log().good.push(Good { digest, known });
+        Ok(())
     }
 
     /// Notes a leaf that is a root itself. Its signature was not verified, so it is told apart
@@ -198,56 +199,6 @@ impl Walk<'_> {
         }
         seen.insert(leaf.digest, Arc::downgrade(&chain.0));
         chain.clone()
-    }
-}
-
-/// An algorithm that does not verify what it is known to have found good.
-#[derive(Debug)]
-pub(super) struct Remembering<'a> {
-    algorithm: &'static dyn SignatureVerificationAlgorithm,
-    walk: &'a Walk<'a>,
-}
-
-impl SignatureVerificationAlgorithm for Remembering<'_> {
-    // Nothing here is secret, so nothing has to take constant time.
-    fn verify_signature(
-        &self,
-        public_key: &[u8],
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), InvalidSignature> {
-        let parts = [
-            &*self.signature_alg_id(),
-            &*self.public_key_alg_id(),
-            public_key,
-            signature,
-            message,
-        ];
-        let memory = self.walk.memory;
-        let digest = memory.digest(parts, &mut self.walk.log().scratch);
-        let known = memory.seen.get(&digest);
-        if known.is_none() {
-            self.algorithm
-                .verify_signature(public_key, message, signature)?;
-        }
-        self.walk.log().good.push(Good { digest, known });
-        Ok(())
-    }
-
-    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-        self.algorithm.public_key_alg_id()
-    }
-
-    fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        self.algorithm.signature_alg_id()
-    }
-
-    fn fips_status(&self) -> FipsStatus {
-        self.algorithm.fips_status()
-    }
-
-    fn fips(&self) -> bool {
-        self.algorithm.fips()
     }
 }
 

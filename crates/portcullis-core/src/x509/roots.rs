@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 
 use super::pem::{self, Contents};
-use crate::der::CertificateFields;
+use crate::crypto::verification::KeptKey;
+use crate::der::{self, CertificateFields};
 use crate::error::Misuse;
 
 /// A set of trusted certificates. Cheap to clone; a clone that is added to becomes its own set.
@@ -23,6 +24,8 @@ pub struct Roots(Arc<Set>);
 struct Set {
     anchors: Vec<TrustAnchor<'static>>,
     certificates: Vec<CertificateDer<'static>>,
+    /// Those of the anchors, in the order of their encoding.
+    keys: Vec<KeptKey>,
     ignored: usize,
 }
 
@@ -132,6 +135,12 @@ impl Roots {
         &self.0.anchors
     }
 
+    /// The key of an anchor that is encoded so.
+    pub(super) fn key(&self, encoded: &[u8]) -> Option<&KeptKey> {
+        let at = self.0.key_at(encoded).ok()?;
+        self.0.keys.get(at)
+    }
+
     /// Whether exactly this certificate, to the last byte, was added.
     pub(super) fn contains(&self, certificate: &CertificateDer<'_>) -> bool {
         self.0.certificates.contains(certificate)
@@ -143,13 +152,23 @@ impl Set {
         if self.certificates.contains(&certificate) {
             return Some(());
         }
-        CertificateFields::find(&certificate)?;
+        let spki = CertificateFields::find(&certificate)?.spki;
         let anchor = webpki::anchor_from_trusted_cert(&certificate)
             .ok()?
             .to_owned();
+        if let Some((_, key)) = der::public_key_info(spki)
+            && let Err(at) = self.key_at(key)
+        {
+            self.keys.insert(at, KeptKey::new(key));
+        }
         self.anchors.push(anchor);
         self.certificates.push(certificate);
         Some(())
+    }
+
+    /// Where the key is, or where it belongs.
+    fn key_at(&self, encoded: &[u8]) -> Result<usize, usize> {
+        self.keys.binary_search_by(|key| key.encoded().cmp(encoded))
     }
 }
 

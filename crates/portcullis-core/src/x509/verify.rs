@@ -3,10 +3,14 @@
 //! RFC 5280 §6 by webpki, RFC 9525 for names, RFC 8446 §4.4.2.2 for the key usage.
 //! Pure: the same arguments give the same answer.
 
+use core::array::from_fn;
 use std::sync::Arc;
 
-use rustls_pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
-use webpki::{EndEntityCert, KeyUsage, VerifiedPath, aws_lc_rs as algorithms};
+use rustls_pki_types::{
+    AlgorithmIdentifier, CertificateDer, FipsStatus, InvalidSignature, ServerName,
+    SignatureVerificationAlgorithm, UnixTime,
+};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::chain::{PresentedChain, VerifiedChain};
@@ -15,6 +19,7 @@ use super::explain::explain;
 use super::memo::{SignatureMemo, Walk};
 use super::roots::Roots;
 use crate::SignatureScheme;
+use crate::crypto::verification::{self as algorithms, Algorithm};
 use crate::der::{self, CertificateFields, Reader};
 
 /// What webpki builds at most; a greater depth cannot be had.
@@ -24,12 +29,16 @@ pub(super) const WEBPKI_DEPTH: usize = 6;
 /// in circles cannot make path building expensive.
 const MAX_PER_SUBJECT: usize = 3;
 
+/// All that [`algorithms_of`] knows.
+const MAX_ALGORITHMS: usize = 22;
+
 /// What is required of a peer's chain. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ChainPolicy {
     roots: Roots,
     depth: usize,
-    pub(super) algorithms: Arc<[&'static dyn SignatureVerificationAlgorithm]>,
+    /// At most `MAX_ALGORITHMS`.
+    pub(super) algorithms: Arc<[Algorithm]>,
     check_name: bool,
     pub(super) memo: SignatureMemo,
 }
@@ -98,11 +107,14 @@ impl ChainPolicy {
 }
 
 /// What verifies the signatures of certificates that a scheme stands for.
-fn algorithms_of(
-    schemes: impl Iterator<Item = SignatureScheme>,
-) -> Arc<[&'static dyn SignatureVerificationAlgorithm]> {
-    let mut all: Vec<&'static dyn SignatureVerificationAlgorithm> = Vec::new();
+fn algorithms_of(schemes: impl Iterator<Item = SignatureScheme>) -> Arc<[Algorithm]> {
+    let mut all = Vec::new();
+    let mut seen = Vec::new();
     for scheme in schemes {
+        if seen.contains(&scheme) {
+            continue;
+        }
+        seen.push(scheme);
         match scheme {
             SignatureScheme::ECDSA_SECP256R1_SHA256 => all.extend([
                 algorithms::ECDSA_P256_SHA256,
@@ -119,18 +131,18 @@ fn algorithms_of(
                 algorithms::ECDSA_P384_SHA512,
                 algorithms::ECDSA_P256_SHA512,
             ]),
-            SignatureScheme::ED25519 => all.extend([algorithms::ED25519]),
-            SignatureScheme::MLDSA44 => all.extend([algorithms::ML_DSA_44]),
-            SignatureScheme::MLDSA65 => all.extend([algorithms::ML_DSA_65]),
-            SignatureScheme::MLDSA87 => all.extend([algorithms::ML_DSA_87]),
+            SignatureScheme::ED25519 => all.push(algorithms::ED25519),
+            SignatureScheme::MLDSA44 => all.push(algorithms::ML_DSA_44),
+            SignatureScheme::MLDSA65 => all.push(algorithms::ML_DSA_65),
+            SignatureScheme::MLDSA87 => all.push(algorithms::ML_DSA_87),
             SignatureScheme::RSA_PSS_RSAE_SHA256 => {
-                all.extend([algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY])
+                all.push(algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY)
             }
             SignatureScheme::RSA_PSS_RSAE_SHA384 => {
-                all.extend([algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY])
+                all.push(algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY)
             }
             SignatureScheme::RSA_PSS_RSAE_SHA512 => {
-                all.extend([algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY])
+                all.push(algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY)
             }
             SignatureScheme::RSA_PKCS1_SHA256 => all.extend([
                 algorithms::RSA_PKCS1_2048_8192_SHA256,
@@ -239,13 +251,19 @@ fn verify_path(
         count if count > depth => Err(webpki::Error::MaximumPathDepthExceeded),
         _ => Ok(()),
     };
-    let remembering = walk.map_or_else(Vec::new, |walk| walk.remembering(&policy.algorithms));
-    let remembering: Vec<_> = remembering.iter().map(|one| one as _).collect();
+    // On the stack: nearly all of them are in vain.
+    let verifying: [_; MAX_ALGORITHMS] = from_fn(|at| Verifying {
+        algorithm: policy.algorithms.get(at).unwrap_or(&algorithms::ED25519),
+        roots: &policy.roots,
+        walk,
+    });
+    let algorithms = verifying
+        .each_ref()
+        .map(|one| one as &dyn SignatureVerificationAlgorithm);
     let path = end_entity.verify_for_usage(
-        match walk {
-            Some(_) => &remembering,
-            None => &policy.algorithms,
-        },
+        algorithms
+            .get(..policy.algorithms.len())
+            .unwrap_or_default(),
         policy.roots.anchors(),
         intermediates,
         now,
@@ -254,6 +272,59 @@ fn verify_path(
         Some(&not_too_deep),
     )?;
     Ok(path.intermediate_certificates().count() + 1)
+}
+
+/// An algorithm on one walk from an anchor: it does not verify what it is known to have found
+/// good, and does not parse the keys of the anchors again.
+#[derive(Debug)]
+struct Verifying<'a> {
+    algorithm: &'a Algorithm,
+    roots: &'a Roots,
+    walk: Option<&'a Walk<'a>>,
+}
+
+impl SignatureVerificationAlgorithm for Verifying<'_> {
+    // Nothing here is secret, so nothing has to take constant time.
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let verify = || match self.roots.key(public_key) {
+            Some(key) => self.algorithm.verify_with(key, message, signature),
+            None => self
+                .algorithm
+                .verify_signature(public_key, message, signature),
+        };
+        let Some(walk) = self.walk else {
+            return verify();
+        };
+        let parts = [
+            &*self.signature_alg_id(),
+            &*self.public_key_alg_id(),
+            public_key,
+            signature,
+            message,
+        ];
+        walk.verify(parts, verify)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.public_key_alg_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.signature_alg_id()
+    }
+
+    fn fips_status(&self) -> FipsStatus {
+        self.algorithm.fips_status()
+    }
+
+    fn fips(&self) -> bool {
+        self.algorithm.fips()
+    }
 }
 
 /// The certificates worth trying, in their order. A path through them has at most

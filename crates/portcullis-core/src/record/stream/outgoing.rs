@@ -126,7 +126,9 @@ impl Outgoing {
     /// When the crypto library fails.
     pub(crate) fn take(&mut self) -> Result<Vec<u8>, Abort> {
         self.flush()?;
-        self.flight = Vec::new();
+        if self.flight.capacity() > 2 * USUAL_FLIGHT {
+            self.flight = Vec::new();
+        }
         Ok(core::mem::take(&mut self.ready))
     }
 

@@ -20,7 +20,8 @@ impl Counting {
     /// A policy that verifies by this alone.
     fn policy(&'static self, roots: Roots) -> ChainPolicy {
         let mut policy = ChainPolicy::new(roots);
-        policy.algorithms = Arc::new([self]);
+        let counted: &'static dyn SignatureVerificationAlgorithm = self;
+        policy.algorithms = Arc::new([counted.into()]);
         policy
     }
 

@@ -103,7 +103,7 @@ fn show(
             id: QuestionId::next(),
             identity: identity.clone(),
             scheme,
-            content,
+            content: content.to_vec(),
         };
         return Ok(Next::ask(
             Question::Sign(question),

@@ -127,7 +127,7 @@ pub(super) fn send_flight(
             id: QuestionId::next(),
             identity: identity.clone(),
             scheme,
-            content,
+            content: content.to_vec(),
         };
         let paused = Signing(Box::new((keyed, secrets)));
         return Ok(Next::ask(Question::Sign(question), paused));

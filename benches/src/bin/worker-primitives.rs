@@ -1,0 +1,5 @@
+//! The worker of the primitives alone.
+
+fn main() -> std::io::Result<()> {
+    portcullis_benches::worker::run_primitives()
+}

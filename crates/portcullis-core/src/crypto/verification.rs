@@ -1,0 +1,286 @@
+//! How signatures are verified: webpki's algorithms, on a shorter way through the library.
+//!
+//! Given a message, the library sets up two contexts only to hash it; given its digest, none.
+//! And a key that verifies often is parsed once ([`KeptKey`]).
+
+use std::sync::OnceLock;
+
+use aws_lc_rs::digest;
+use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
+use rustls_pki_types::{
+    AlgorithmIdentifier, FipsStatus, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
+};
+use webpki::aws_lc_rs as webpki;
+
+/// An algorithm of webpki, and what stands behind it in the library.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Algorithm {
+    webpki: &'static dyn SignatureVerificationAlgorithm,
+    /// `None` where the message is not hashed first.
+    hashed: Option<Hashed>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Hashed {
+    library: &'static dyn VerificationAlgorithm,
+    hash: &'static digest::Algorithm,
+}
+
+macro_rules! algorithms {
+    ($($name:ident $(= $library:ident, $hash:ident)?;)*) => {
+        $(
+            pub(crate) static $name: Algorithm = Algorithm {
+                webpki: webpki::$name,
+                hashed: algorithms!(@ $($library, $hash)?),
+            };
+        )*
+
+        #[cfg(test)]
+        static ALL: &[&Algorithm] = &[$(&$name),*];
+    };
+    (@ $library:ident, $hash:ident) => {
+        Some(Hashed { library: &signature::$library, hash: &digest::$hash })
+    };
+    (@) => { None };
+}
+
+algorithms! {
+    ECDSA_P256_SHA256 = ECDSA_P256_SHA256_ASN1, SHA256;
+    ECDSA_P256_SHA384 = ECDSA_P256_SHA384_ASN1, SHA384;
+    ECDSA_P256_SHA512 = ECDSA_P256_SHA512_ASN1, SHA512;
+    ECDSA_P384_SHA256 = ECDSA_P384_SHA256_ASN1, SHA256;
+    ECDSA_P384_SHA384 = ECDSA_P384_SHA384_ASN1, SHA384;
+    ECDSA_P384_SHA512 = ECDSA_P384_SHA512_ASN1, SHA512;
+    ECDSA_P521_SHA256 = ECDSA_P521_SHA256_ASN1, SHA256;
+    ECDSA_P521_SHA384 = ECDSA_P521_SHA384_ASN1, SHA384;
+    ECDSA_P521_SHA512 = ECDSA_P521_SHA512_ASN1, SHA512;
+    RSA_PSS_2048_8192_SHA256_LEGACY_KEY = RSA_PSS_2048_8192_SHA256, SHA256;
+    RSA_PSS_2048_8192_SHA384_LEGACY_KEY = RSA_PSS_2048_8192_SHA384, SHA384;
+    RSA_PSS_2048_8192_SHA512_LEGACY_KEY = RSA_PSS_2048_8192_SHA512, SHA512;
+    RSA_PKCS1_2048_8192_SHA256 = RSA_PKCS1_2048_8192_SHA256, SHA256;
+    RSA_PKCS1_2048_8192_SHA384 = RSA_PKCS1_2048_8192_SHA384, SHA384;
+    RSA_PKCS1_2048_8192_SHA512 = RSA_PKCS1_2048_8192_SHA512, SHA512;
+    RSA_PKCS1_2048_8192_SHA256_ABSENT_PARAMS = RSA_PKCS1_2048_8192_SHA256, SHA256;
+    RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS = RSA_PKCS1_2048_8192_SHA384, SHA384;
+    RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS = RSA_PKCS1_2048_8192_SHA512, SHA512;
+    ED25519;
+    ML_DSA_44;
+    ML_DSA_65;
+    ML_DSA_87;
+}
+
+impl Hashed {
+    fn digest(&self, message: &[u8]) -> digest::Digest {
+        digest::digest(self.hash, message)
+    }
+}
+
+impl Algorithm {
+    /// Verifies with a key that is kept.
+    pub(crate) fn verify_with(
+        &self,
+        key: &KeptKey,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        if let Some(hashed) = &self.hashed
+            && self.is_encoding(&key.encoded)
+            && let Some(parsed) = key.parsed(hashed.library)
+        {
+            return parsed
+                .verify_digest_sig(&hashed.digest(message), signature)
+                .map_err(|_| InvalidSignature);
+        }
+        self.verify_signature(&key.encoded, message, signature)
+    }
+
+    /// RFC 5480 §2.2: the forms of an EC point; the library would take more.
+    fn is_encoding(&self, public_key: &[u8]) -> bool {
+        match self.public_key_alg_id() {
+            alg_id::ECDSA_P256 | alg_id::ECDSA_P384 | alg_id::ECDSA_P521 => {
+                matches!(public_key.first(), Some(2..=4))
+            }
+            _ => true,
+        }
+    }
+}
+
+impl SignatureVerificationAlgorithm for Algorithm {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        match &self.hashed {
+            Some(hashed) if self.is_encoding(public_key) => hashed
+                .library
+                .verify_digest_sig(public_key, &hashed.digest(message), signature)
+                .map_err(|_| InvalidSignature),
+            _ => self.webpki.verify_signature(public_key, message, signature),
+        }
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.webpki.public_key_alg_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.webpki.signature_alg_id()
+    }
+
+    fn fips_status(&self) -> FipsStatus {
+        self.webpki.fips_status()
+    }
+
+    fn fips(&self) -> bool {
+        self.webpki.fips()
+    }
+}
+
+/// A public key that verifies again and again: parsed when it does so for the first time.
+#[derive(Clone)]
+pub(crate) struct KeptKey {
+    /// The contents of `subjectPublicKey`.
+    encoded: Box<[u8]>,
+    /// For the algorithm that came first; a key rarely has another.
+    parsed: OnceLock<Option<ParsedPublicKey>>,
+}
+
+impl KeptKey {
+    pub(crate) fn new(encoded: &[u8]) -> Self {
+        Self {
+            encoded: encoded.into(),
+            parsed: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.encoded
+    }
+
+    fn parsed(&self, library: &'static dyn VerificationAlgorithm) -> Option<&ParsedPublicKey> {
+        self.parsed
+            .get_or_init(|| ParsedPublicKey::new(library, &self.encoded).ok())
+            .as_ref()
+            .filter(|parsed| core::ptr::addr_eq(parsed.algorithm(), library))
+    }
+}
+
+#[cfg(test)]
+impl From<&'static dyn SignatureVerificationAlgorithm> for Algorithm {
+    fn from(webpki: &'static dyn SignatureVerificationAlgorithm) -> Self {
+        Self {
+            webpki,
+            hashed: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature::{EcdsaKeyPair, KeyPair, RsaKeyPair};
+
+    use super::*;
+
+    #[test]
+    fn each_is_what_webpki_uses() {
+        for algorithm in ALL {
+            let shown = format!("{:?}", algorithm.webpki);
+            let Some(hashed) = algorithm.hashed else {
+                // These have one algorithm for the key and for what it signs.
+                assert_eq!(algorithm.public_key_alg_id(), algorithm.signature_alg_id());
+                continue;
+            };
+            let library = format!("verification_alg: {:?}", hashed.library);
+            assert!(shown.contains(&library), "{library} in {shown}");
+        }
+    }
+
+    /// Good and bad signatures, with a key that is kept and with one that is not.
+    #[test]
+    fn a_kept_key_verifies_the_same() {
+        let random = SystemRandom::new();
+        let ecdsa = EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        let rsa = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let message = b"to be signed";
+        let by_ecdsa = ecdsa.sign(&random, message).unwrap();
+        let mut by_rsa = [[0; 256]; 2];
+        for (padding, signature) in [
+            &signature::RSA_PKCS1_SHA256 as &'static dyn signature::RsaEncoding,
+            &signature::RSA_PSS_SHA256,
+        ]
+        .into_iter()
+        .zip(&mut by_rsa)
+        {
+            rsa.sign(padding, &random, message, signature).unwrap();
+        }
+        let [pkcs1, pss] = &by_rsa;
+        let (point, modulus) = (ecdsa.public_key().as_ref(), rsa.public_key().as_ref());
+        for (key, signature, good) in [
+            (point, by_ecdsa.as_ref(), &[&ECDSA_P256_SHA256][..]),
+            (
+                modulus,
+                pkcs1,
+                &[
+                    &RSA_PKCS1_2048_8192_SHA256,
+                    &RSA_PKCS1_2048_8192_SHA256_ABSENT_PARAMS,
+                ],
+            ),
+            (modulus, pss, &[&RSA_PSS_2048_8192_SHA256_LEGACY_KEY]),
+        ] {
+            // Whichever algorithm comes first.
+            for first in 0..ALL.len() {
+                let kept = KeptKey::new(key);
+                for algorithm in ALL.iter().cycle().skip(first).take(ALL.len()) {
+                    let is_good = good.iter().any(|good| core::ptr::eq(*good, *algorithm));
+                    for (message, signature, expected) in [
+                        (&message[..], signature, is_good),
+                        (b"another", signature, false),
+                        (message, &signature[1..], false),
+                    ] {
+                        assert_eq!(
+                            algorithm.verify_with(&kept, message, signature).is_ok(),
+                            expected,
+                            "{algorithm:?}"
+                        );
+                        let verdict = algorithm.verify_signature(key, message, signature);
+                        assert_eq!(verdict.is_ok(), expected, "{algorithm:?}");
+                        let webpki = algorithm.webpki;
+                        let verdict = webpki.verify_signature(key, message, signature);
+                        assert_eq!(verdict.is_ok(), expected, "{algorithm:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The library takes a key with its header and hybrid points as well.
+    #[test]
+    fn other_encodings_of_a_point_are_refused() {
+        use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+        let key = EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        let message = b"to be signed";
+        let signed = key.sign(&SystemRandom::new(), message).unwrap();
+        let with_header: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
+        let point = key.public_key().as_ref();
+        let mut hybrid = point.to_vec();
+        hybrid[0] = 6 | point[64] & 1;
+        for (encoded, expected) in [
+            (point, true),
+            (with_header.as_ref(), false),
+            (&hybrid, false),
+            (&[], false),
+        ] {
+            let kept = KeptKey::new(encoded);
+            for _ in 0..2 {
+                let verdict = ECDSA_P256_SHA256.verify_with(&kept, message, signed.as_ref());
+                assert_eq!(verdict.is_ok(), expected);
+            }
+            let verdict = ECDSA_P256_SHA256.verify_signature(encoded, message, signed.as_ref());
+            assert_eq!(verdict.is_ok(), expected);
+        }
+    }
+}
