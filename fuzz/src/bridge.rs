@@ -5,8 +5,8 @@
 //! under the keys of the end that reads. An [`Observer`] with the reader's own secrets sees
 //! exactly what was delivered.
 
-use crate::end::End;
-use crate::keys::Suite;
+use crate::end::{End, Verdict};
+use crate::keys::{HEADER, Suite};
 use crate::messages::{
     Assembler, CERTIFICATE, CERTIFICATE_VERIFY, CLIENT_HELLO, FINISHED, SERVER_HELLO, extension,
     is_retry, is_whole, leaf, signed_content, suite, transcript,
@@ -72,6 +72,9 @@ pub struct Bridge<'p, C, S> {
     history: Vec<Vec<u8>>,
     /// What the readers were given: of the client's and of the server's bytes.
     pub given: [Vec<u8>; 2],
+    /// Of each record before they refused, its header and its length: what two runs can have in
+    /// common.
+    pub shapes: [Vec<(Vec<u8>, usize)>; 2],
 }
 
 impl<'p, C: End, S: End> Bridge<'p, C, S> {
@@ -86,6 +89,7 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
             directions: [Direction::new(0), Direction::new(1)],
             history: Vec::new(),
             given: [Vec::new(), Vec::new()],
+            shapes: [Vec::new(), Vec::new()],
         }
     }
 
@@ -463,6 +467,10 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
             return;
         }
         self.given[writer].extend_from_slice(bytes);
+        if !matches!(self.end_of(1 - writer).verdict(), Verdict::Refuses(_)) {
+            let header = bytes[..bytes.len().min(HEADER)].to_vec();
+            self.shapes[writer].push((header, bytes.len()));
+        }
         let piece = if self.plan.flags.piecewise {
             11
         } else {

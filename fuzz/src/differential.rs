@@ -31,11 +31,13 @@ pub fn run(plan: &Plan) {
         && difference.explanation().is_none()
     {
         // rustls draws its own random numbers, so that no seed makes this search repeatable: where
-        // a change is judged, a difference that was always there is told, and judges nobody.
+        // a change is judged, a difference that was always there is told with the plan that
+        // showed it, and judges nobody.
+        let input = String::from_iter(plan.encode().iter().map(|byte| format!("{byte:02x}")));
         if std::env::var_os("FUZZ_DIFFERENCES").is_some_and(|what| what == "tell") {
-            eprintln!("nobody has explained {difference:?}");
+            eprintln!("nobody has explained {difference:?}: {input}");
         } else {
-            panic!("nobody has explained {difference:?}");
+            panic!("nobody has explained {difference:?}: {input}");
         }
     }
 }

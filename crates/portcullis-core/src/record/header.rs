@@ -16,8 +16,10 @@ pub(super) struct Header {
 impl Header {
     /// Checks a header: type, version and length.
     ///
-    /// Unprotected records may carry any version 0x03xx (§5.1 has it ignored; a major version
-    /// that is not 3 is no TLS); protected ones are sent by TLS 1.3 only and carry 0x0303.
+    /// Unprotected records may carry any version 0x03xx. §5.1 has it ignored "for all purposes";
+    /// we deviate where its major is not 3: no TLS has such records, so a peer that speaks
+    /// something else is told at its first header, and BoGo (`GarbageInitialRecordVersion-TLS13`)
+    /// demands it. Protected ones carry 0x0303 (§5.2), which is part of their additional data.
     pub(super) fn check(bytes: [u8; HEADER], protected: bool) -> Result<Self, Violation> {
         let [typ, major, minor, high, low] = bytes;
         let typ = ContentType(typ);
