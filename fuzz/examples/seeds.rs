@@ -6,7 +6,8 @@ use std::path::Path;
 use portcullis_core::wire::HandshakeType;
 use portcullis_fuzz::bridge::Bridge;
 use portcullis_fuzz::bytes_from_peer::{VARIANTS, recorded};
-use portcullis_fuzz::end::Ours;
+use portcullis_fuzz::codec::{CLIENT_SESSION, SERVER_SESSION};
+use portcullis_fuzz::end::{Ours, sessions};
 use portcullis_fuzz::pki::{Leaf, ROOT, pki};
 use portcullis_fuzz::plan::{Flags, Operation, Plan, What};
 use portcullis_fuzz::settings::Settings;
@@ -77,6 +78,14 @@ fn messages() {
     ];
     write("codec", "NewSessionTicket", &ticket);
     write("codec", "EndOfEarlyData", &[5]);
+    for (kind, authentication) in [("anonymous", 0), ("authenticated", 6)] {
+        let settings = Settings::new([0, 0, 0, authentication, 0, 0, 0, 0x13]);
+        let (of_client, of_server) = sessions(&settings);
+        let of_client = [&[CLIENT_SESSION], &of_client[0].to_bytes()[..]].concat();
+        let of_server = [&[SERVER_SESSION], &of_server[0].to_bytes()[..]].concat();
+        write("codec", &format!("ClientSession-{kind}"), &of_client);
+        write("codec", &format!("ServerSession-{kind}"), &of_server);
+    }
     write("hello_view", "old", &OLD_HELLO);
     write("hello_view", "grease", &grease_hello());
 }

@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::settings::Settings;
 
 /// Settings whose handshakes repeat byte for byte: no ML-KEM, no ECDSA.
-pub const VARIANTS: [(&str, [u8; 8]); 7] = [
+pub const VARIANTS: [(&str, [u8; 8]); 10] = [
     ("default", [0; 8]),
     ("alpn", [0x12, 0, 0x0f, 0, 0, 0, 0, 0]),
     ("client-certificate", [0x24, 0, 0, 6, 0, 0, 0, 0]),
@@ -18,6 +18,12 @@ pub const VARIANTS: [(&str, [u8; 8]); 7] = [
     ("questions", [0, 0, 0, 6, 0, 0, 0xff, 0]),
     ("small-records", [0, 0, 0, 0, 0x15, 0, 0, 0]),
     ("padding", [0, 0, 0, 8, 1, 0x89, 0, 0]),
+    ("tickets", [0, 0, 0, 0, 0, 0, 0, 0x13]),
+    ("resumed", [0, 0, 0, 6, 0, 0, 0, 0x07]),
+    (
+        "resumed-with-questions",
+        [0, 0x23, 0x10, 6, 0, 0, 0xff, 0x17],
+    ),
 ];
 
 /// How much may be held before anything is fed: configuration, keys, states.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use portcullis_core::question::{Answer, Question};
+use portcullis_core::session::{ClientSession, ServerSession};
 use portcullis_core::{
     AlertDescription, Connection, ConnectionInformation, Error, Event, Frame, Handshake, Opened,
     Reader, Reason, Refusal, Step, Writer,
 };
 
+use crate::codec;
 use crate::observer::Secrets;
 use crate::pki::{NOW, name};
 use crate::plan::Plan;
@@ -125,6 +127,8 @@ pub struct Ours {
     secrets: Secrets,
     received: Vec<u8>,
     said: Vec<u8>,
+    sessions: Vec<ClientSession>,
+    kept: Vec<ServerSession>,
     error: Option<Error>,
     /// How often it may still be polled: grows with every byte it is fed.
     polls: usize,
@@ -132,8 +136,10 @@ pub struct Ours {
 
 impl Ours {
     pub fn client(settings: &Settings, plan: &Plan) -> Self {
-        let handshake = Handshake::client_seeded(settings.client(), name(), 1)
-            .expect("a client can always start");
+        let sessions = settings.sessions.clone();
+        let handshake =
+            Handshake::client_resuming_seeded(settings.client(), name(), sessions, NOW, 1)
+                .expect("a client can always start");
         Self::new(0, handshake, plan)
     }
 
@@ -153,6 +159,8 @@ impl Ours {
             secrets: Secrets::default(),
             received: Vec::new(),
             said: Vec::new(),
+            sessions: Vec::new(),
+            kept: Vec::new(),
             error: None,
             polls: 64,
         };
@@ -217,8 +225,12 @@ impl Ours {
     fn on_question(&mut self, question: Question) {
         let index = self.asked;
         self.asked += 1;
-        assert!(self.asked <= 4, "a role has at most four questions");
+        assert!(self.asked <= 6, "a role has at most six questions");
         self.polls += 8;
+        if let Question::IssueTickets(question) = &question {
+            question.sessions().iter().for_each(codec::server_session);
+            self.kept = question.sessions().to_vec();
+        }
         if self.behaviour.question != Some(index) {
             return self.answer(question.default_answer());
         }
@@ -314,6 +326,11 @@ impl Ours {
                     self.error = Some(error);
                 }
             }
+        }
+        while let Some(ticket) = connected.reader.take_ticket() {
+            let session = ticket.into_session(NOW);
+            codec::client_session(&session);
+            self.sessions.push(session);
         }
         connected.input.drain(..at);
         if connected.reader.is_closed() {
@@ -441,6 +458,18 @@ impl End for Ours {
     }
 }
 
+/// The sessions that a handshake which nobody disturbs leaves with the client, and with a server
+/// that is asked for tickets.
+pub fn sessions(settings: &Settings) -> (Vec<ClientSession>, Vec<ServerSession>) {
+    let plan = Plan::default();
+    let (mut client, mut server) = (Ours::client(settings, &plan), Ours::server(settings, &plan));
+    for _ in 0..8 {
+        server.receive(&client.take_sent());
+        client.receive(&server.take_sent());
+    }
+    (client.sessions, server.kept)
+}
+
 /// An error without what differs from case to case: its first two names.
 pub fn kind(error: &str) -> String {
     let mut names = error.split(|c: char| !c.is_alphanumeric());
@@ -469,6 +498,8 @@ fn refuse(question: Question) -> Answer {
         Question::ReviewServerHello(question) => question.refuse(refusal),
         Question::ChooseIdentity(question) => question.refuse(refusal),
         Question::Sign(question) => question.refuse(refusal),
+        Question::OpenTickets(question) => question.refuse(refusal),
+        Question::IssueTickets(question) => question.refuse(refusal),
         other => other.default_answer(),
     }
 }
@@ -486,6 +517,8 @@ fn otherwise(question: Question) -> Answer {
         }
         Question::ChooseIdentity(question) => question.present_none(),
         Question::Sign(question) => question.signature(vec![7; 64]),
+        Question::OpenTickets(question) => question.none(),
+        Question::IssueTickets(question) => question.send(vec![b"a name".to_vec()]),
         Question::VerifyChain(question) => question.dangerous_accept_without_verification(),
         other => other.default_answer(),
     }

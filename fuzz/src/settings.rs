@@ -1,13 +1,17 @@
 //! Two configurations out of eight bytes: any bytes are some, and all zeros are the defaults of
 //! both ends but for the groups, which are the cheapest one.
 
+use std::sync::LazyLock;
+
 use portcullis_core::config::{
     ClientAuthentication, ClientConfig, ClientConfigBuilder, KeyShares, MaxFragmentLength,
     PaddingPolicy, ServerConfig, ServerNameIndication,
 };
+use portcullis_core::session::{ClientSession, TicketKeys};
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::{NamedGroup, SignatureScheme};
 
+use crate::end;
 use crate::pki::{Leaf, pki};
 
 const SUITES: [CipherSuite; 3] = [
@@ -42,7 +46,24 @@ pub struct Settings {
     /// 0: none, 1: optional, 2: required, 3: unverified.
     pub client_authentication: u8,
     pub verifies_server: bool,
+    /// What the client offers to resume: the server's keys open it.
+    pub sessions: Vec<ClientSession>,
     raw: [u8; 8],
+}
+
+/// A session that the servers here know, of a full handshake of the same settings' identities.
+fn session(sha384: bool, client_identity: bool) -> ClientSession {
+    static SESSIONS: LazyLock<Vec<ClientSession>> = LazyLock::new(|| {
+        (0..4_u8)
+            .map(|choice| {
+                let suites = [9, 18][usize::from(choice & 1)];
+                let authentication = [0, 6][usize::from(choice >> 1)];
+                let settings = Settings::new([suites, 0, 0, authentication, 0, 0, 0, 3]);
+                end::sessions(&settings).0.swap_remove(0)
+            })
+            .collect()
+    });
+    SESSIONS[usize::from(sha384) + 2 * usize::from(client_identity)].clone()
 }
 
 /// Those of `all` that the mask names; all of them if it names none.
@@ -85,6 +106,10 @@ impl Settings {
             server_p256: bit(names, 7),
             client_authentication: authentication & 3,
             verifies_server: !bit(authentication, 5),
+            sessions: (raw[7] & 5 == 5)
+                .then(|| session(bit(raw[7], 3), bit(authentication, 2)))
+                .into_iter()
+                .collect(),
             raw,
         }
     }
@@ -191,7 +216,7 @@ impl Settings {
     }
 
     pub fn client(&self) -> ClientConfig {
-        let [_, _, names, authentication, _, padding, asks, _] = self.raw;
+        let [_, _, names, authentication, _, padding, asks, tickets] = self.raw;
         let builder: ClientConfigBuilder = if self.verifies_server {
             ClientConfig::builder(pki().roots.clone())
         } else {
@@ -215,6 +240,7 @@ impl Settings {
             .ask_identity(bit(asks, 1))
             .ask_signature(bit(asks, 2))
             .ask_verification(bit(asks, 3))
+            .session_tickets(bit(tickets, 0))
             .observe_messages(bit(padding, 7))
             .key_log(true);
         if bit(authentication, 6) {
@@ -233,7 +259,7 @@ impl Settings {
     }
 
     pub fn server(&self) -> ServerConfig {
-        let [suites, _, names, authentication, _, padding, asks, _] = self.raw;
+        let [suites, _, names, authentication, _, padding, asks, tickets] = self.raw;
         let roots = || pki().roots.clone();
         let mut builder = ServerConfig::builder()
             .identity(self.server_leaf().identity.clone())
@@ -257,10 +283,15 @@ impl Settings {
             .ask_identity(bit(asks, 5))
             .ask_signature(bit(asks, 6))
             .ask_verification(bit(asks, 7))
+            .ask_tickets(bit(tickets, 4))
             .observe_messages(bit(padding, 7))
             .key_log(true);
         if let Some(limit) = self.server_limit() {
             builder = builder.record_size_limit(limit);
+        }
+        if bit(tickets, 1) {
+            let keys = TicketKeys::shared([&[7; TicketKeys::SECRET_LEN]]);
+            builder = builder.ticket_keys(keys.expect("one key"));
         }
         builder.build().expect("the server's settings are sound")
     }

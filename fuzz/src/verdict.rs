@@ -2,6 +2,7 @@
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
 use portcullis_core::x509::PresentedChain;
+use rustls_pki_types::CertificateDer;
 
 use crate::end::{End, Facts, Ours};
 use crate::keys::Suite;
@@ -15,6 +16,7 @@ use crate::pki::pki;
 use crate::settings::Settings;
 
 const ALPN: u16 = 16;
+const PRE_SHARED_KEY: u16 = 41;
 const KEY_SHARE: u16 = 51;
 const COOKIE: u16 = 44;
 
@@ -38,7 +40,7 @@ pub fn check(role: usize, end: &Ours, own: &Observer, got: &Observer, settings: 
     // Up to either Finished: what comes after is not of the handshake.
     let client = up_to_finished(client, "client");
     let server = up_to_finished(server, "server");
-    in_order(client, server);
+    in_order(client, server, resumed(end, client, server));
     finished(role, end, &facts, client, server);
     certificate_verify(role, end, &facts, client, server, settings);
     offered(&facts, client, server, settings);
@@ -50,8 +52,23 @@ fn up_to_finished<'m>(messages: &'m [Vec<u8>], who: &str) -> &'m [Vec<u8>] {
     &messages[..=at]
 }
 
-/// RFC 8446 §2, figure 1, without resumption.
-fn in_order(client: &[Vec<u8>], server: &[Vec<u8>]) {
+/// Whether the end says that a session was resumed, and whether the hellos say so as well.
+fn resumed(end: &Ours, client: &[Vec<u8>], server: &[Vec<u8>]) -> bool {
+    let said = end.information().expect("it is connected").is_resumed();
+    let last = |messages: &[Vec<u8>], typ| {
+        let hello = messages.iter().rfind(|message| message[0] == typ);
+        extension(hello.expect("a hello"), PRE_SHARED_KEY).map(<[u8]>::to_vec)
+    };
+    let selected = last(server, SERVER_HELLO);
+    assert_eq!(selected.is_some(), said, "resumption is in the hello");
+    assert!(!said || last(client, CLIENT_HELLO).is_some());
+    // Only one is ever offered.
+    assert!(selected.is_none_or(|index| index == [0, 0]));
+    said
+}
+
+/// RFC 8446 §2, figures 1 and 3.
+fn in_order(client: &[Vec<u8>], server: &[Vec<u8>], resumed: bool) {
     let types = |messages: &[Vec<u8>]| messages.iter().map(|m| m[0]).collect::<Vec<_>>();
     let retried = is_retry(&server[0]);
     let authentication = server
@@ -60,8 +77,12 @@ fn in_order(client: &[Vec<u8>], server: &[Vec<u8>]) {
 
     let mut expected = vec![SERVER_HELLO; 1 + usize::from(retried)];
     expected.push(ENCRYPTED_EXTENSIONS);
+    assert!(!authentication || !resumed);
     expected.extend(authentication.then_some(CERTIFICATE_REQUEST));
-    expected.extend([CERTIFICATE, CERTIFICATE_VERIFY, FINISHED]);
+    if !resumed {
+        expected.extend([CERTIFICATE, CERTIFICATE_VERIFY]);
+    }
+    expected.push(FINISHED);
     assert_eq!(types(server), expected, "of the server");
 
     let mut expected = vec![CLIENT_HELLO; 1 + usize::from(retried)];
@@ -147,6 +168,11 @@ fn certificate_verify(
         );
         return;
     };
+    is_trusted(role, shown, settings);
+    if information.is_resumed() {
+        // It was proved when the session began.
+        return;
+    }
     let suite = Suite::of(facts.suite).expect("a suite of TLS 1.3");
     let (said, verify) = match role {
         0 => before_server(suite, client, server, CERTIFICATE_VERIFY),
@@ -165,6 +191,9 @@ fn certificate_verify(
         _ => panic!("a scheme that was not offered"),
     };
     verified.expect("the signature is that of the certificate's key");
+}
+
+fn is_trusted(role: usize, shown: &CertificateDer<'_>, settings: &Settings) {
     let ours = |leaf: &crate::pki::Leaf| leaf.identity.chain()[0] == *shown;
     let trusted = match role {
         0 => !settings.verifies_server || ours(&pki().server) || ours(&pki().server_p256),

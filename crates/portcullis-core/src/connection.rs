@@ -83,7 +83,17 @@ impl Handshake {
         sessions: Vec<ClientSession>,
         now: UnixTime,
     ) -> Result<Self, Error> {
-        let mut this = Self::new_client(&config, Random::system());
+        Self::client_resuming_with_random(config, name, sessions, now, Random::system())
+    }
+
+    pub(crate) fn client_resuming_with_random(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        now: UnixTime,
+        random: Random,
+    ) -> Result<Self, Error> {
+        let mut this = Self::new_client(&config, random);
         this.now = now;
         this.start_client(config, name, sessions)?;
         Ok(this)

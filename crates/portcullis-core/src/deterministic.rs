@@ -4,10 +4,11 @@
 //! ECDSA and RSA-PSS signatures are random even here.
 
 use bytes::Bytes;
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{ServerName, UnixTime};
 
 use crate::config::{ClientConfig, ServerConfig};
 use crate::crypto::random::Random;
+use crate::session::ClientSession;
 use crate::wire::codec::DecodeError;
 use crate::{ClientHelloView, Error, Handshake};
 
@@ -22,6 +23,20 @@ impl Handshake {
         seed: u64,
     ) -> Result<Self, Error> {
         Self::client_with_random(config, name, Random::seeded(seed))
+    }
+
+    /// As [`client_resuming`](Self::client_resuming), with random bytes that follow from `seed`.
+    ///
+    /// # Errors
+    /// As [`client_resuming`](Self::client_resuming).
+    pub fn client_resuming_seeded(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        now: UnixTime,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        Self::client_resuming_with_random(config, name, sessions, now, Random::seeded(seed))
     }
 
     /// As [`server`](Self::server), with random bytes that follow from `seed`.
