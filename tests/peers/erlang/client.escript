@@ -11,7 +11,7 @@
 
 main([ConfigFile]) ->
     {ok, [Config]} = file:consult(ConfigFile),
-    logger:set_primary_config(level, debug),
+    logger:set_primary_config(level, none),
     {ok, _} = application:ensure_all_started(ssl),
     Port = proplists:get_value(port, Config),
     Line = list_to_binary(proplists:get_value(line, Config)),
@@ -19,7 +19,7 @@ main([ConfigFile]) ->
                1 -> <<Line/binary, "\n">>;
                Count -> << <<Line/binary, (number(N))/binary>> || N <- lists:seq(0, Count - 1) >>
            end,
-    Options = [{active, true}, {log_level, debug}, {mode, binary} | proplists:get_value(ssl, Config, [])],
+    Options = [{active, true}, {mode, binary} | proplists:get_value(ssl, Config, [])],
     [ticket(Port, Options) || _ <- lists:seq(1, proplists:get_value(before, Config, 0))],
     {Fields, Code} =
         case ssl:connect({127, 0, 0, 1}, Port, Options, 10000) of

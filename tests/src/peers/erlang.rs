@@ -61,7 +61,6 @@ pub async fn exchange_again(
     message: Message<'_>,
 ) -> (Exchange, bool) {
     let output = run_client(address, settings, message, 1).await;
-    println!("{}", output);
     let resumed = output.stdout.contains("\"resumed\":\"true\"");
     (scripted_exchange(&output), resumed)
 }
