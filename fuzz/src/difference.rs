@@ -120,6 +120,8 @@ explained! {
     server we "MalformedExtension": DECODES;
     server we "PlaintextTooLong": LENGTH;
     server we "RecordTooLong": LENGTH;
+    server we "UnexpectedCookie": "§4.1.2, §4.2.2: a cookie is what a retry has given; rustls gives \
+        none and does not look";
     server we "SecondHelloChanged": "§4.1.2: but for what was asked for it is the first again";
     server we "UnexpectedPostHandshakeMessage": TYPE;
     server we "UnknownRecordType": ADDITIONAL_DATA;
