@@ -30,7 +30,7 @@ const AT_A_TIME: usize = 16;
 const TRANSFER: usize = 1024 * 1024;
 
 /// How long connections have to be idle.
-pub const HIBERNATE_AFTER: Duration = Duration::from_secs(1);
+pub const HIBERNATE_AFTER: Duration = Duration::from_millis(100);
 
 /// In which state connections are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
