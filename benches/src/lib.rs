@@ -4,7 +4,7 @@
 //! Each stack is a worker process of its own ([`worker`]), because the C libraries below some of
 //! them have the same symbols; the workers of those are in `peers`, a workspace of its own.
 //! `compare` starts the workers, gives each the same [`job`]s in turn, and prints a line of JSON for
-//! each case and stack, then a table of medians and one of ratios. `memory` and `counts` start the
+//! each case and stack, then a table of costs and one of ratios. `memory` and `counts` start the
 //! same programs.
 
 pub mod cases;

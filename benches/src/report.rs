@@ -1,4 +1,4 @@
-//! Medians and the table of them.
+//! Medians.
 
 use crate::job::Cost;
 
@@ -16,4 +16,19 @@ pub fn medians(rounds: &[Cost]) -> Cost {
         server: of(|cost| cost.server),
         wall: of(|cost| cost.wall),
     }
+}
+
+/// What each round of one stack cost, as a part of what it cost another: the two are measured
+/// right after each other, and what the machine does besides lasts longer than that.
+pub fn ratios(rounds: &[Cost], base: &[Cost]) -> Cost {
+    let ratios: Vec<_> = rounds
+        .iter()
+        .zip(base)
+        .map(|(cost, base)| Cost {
+            client: cost.client / base.client,
+            server: cost.server / base.server,
+            wall: cost.wall / base.wall,
+        })
+        .collect();
+    medians(&ratios)
 }

@@ -100,14 +100,15 @@ fn main() -> io::Result<()> {
             continue;
         }
         let costs = measure(&mut workers, job, rounds)?;
-        for (worker, cost) in workers.iter().zip(&costs) {
+        for (worker, rounds) in workers.iter().zip(&costs) {
+            let cost = rounds.as_ref().map(|rounds| medians(rounds));
             println!(
                 "{}",
                 serde_json::json!({ "case": case, "stack": worker.name, "cost_us": cost })
             );
         }
-        let costs = costs.into_iter().map(Result::ok).collect();
-        rows.push(Row { case, costs });
+        let rounds = costs.into_iter().map(Result::ok).collect();
+        rows.push(Row { case, rounds });
     }
     let stacks: Vec<_> = workers.iter().map(|worker| worker.name.as_str()).collect();
     println!(
@@ -117,9 +118,13 @@ fn main() -> io::Result<()> {
     workers.into_iter().try_for_each(Worker::end)
 }
 
-/// The medians of every worker, all of them asked in turn.
-fn measure(workers: &mut [Worker], job: Job, rounds: usize) -> io::Result<Vec<Answer>> {
-    let mut costs: Vec<Result<Vec<Cost>, String>> = vec![Ok(Vec::new()); workers.len()];
+/// What each round cost every worker, or why it cannot do that, all of them asked in turn.
+fn measure(
+    workers: &mut [Worker],
+    job: Job,
+    rounds: usize,
+) -> io::Result<Vec<Result<Vec<Cost>, String>>> {
+    let mut costs = vec![Ok(Vec::new()); workers.len()];
     for _ in 0..rounds {
         for (worker, costs) in workers.iter_mut().zip(&mut costs) {
             if let Ok(rounds) = costs {
@@ -130,6 +135,5 @@ fn measure(workers: &mut [Worker], job: Job, rounds: usize) -> io::Result<Vec<An
             }
         }
     }
-    let medians = |rounds: Vec<Cost>| medians(&rounds);
-    Ok(costs.into_iter().map(|costs| costs.map(medians)).collect())
+    Ok(costs)
 }

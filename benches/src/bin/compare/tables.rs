@@ -1,6 +1,7 @@
 //! The tables of a comparison.
 
 use portcullis_benches::job::Cost;
+use portcullis_benches::report::{medians, ratios};
 
 /// To what the others are compared.
 pub(crate) const BASE: &str = "tokio-rustls";
@@ -17,10 +18,10 @@ const FIRST: [&str; 5] = [
 /// No stacks: what none of them can do without.
 const FLOORS: [&str; 2] = [portcullis_benches::floor::NAME, "plain transport"];
 
-/// One case, with the medians of each stack.
+/// One case, with the rounds of each stack.
 pub(crate) struct Row {
     pub(crate) case: String,
-    pub(crate) costs: Vec<Option<Cost>>,
+    pub(crate) rounds: Vec<Option<Vec<Cost>>>,
 }
 
 /// By what stacks are sorted.
@@ -38,24 +39,18 @@ pub(crate) fn place(stack: &str) -> (usize, String) {
 pub(crate) fn tables(stacks: &[&str], rows: &[Row]) -> String {
     let base = stacks.iter().position(|stack| *stack == BASE);
     let all: Vec<_> = (0..stacks.len()).collect();
-    let compared: Vec<_> = all
-        .iter()
-        .copied()
-        .filter(|at| Some(*at) != base && !FLOORS.contains(&stacks[*at]))
-        .collect();
-    let costs = table(stacks, rows, &all, |row, at| row.costs[at]);
+    let compared: Vec<_> = all.iter().copied().filter(|at| Some(*at) != base).collect();
+    let costs = table(stacks, rows, &all, |row, at| {
+        Some(medians(row.rounds[at].as_ref()?))
+    });
     let ratios = table(stacks, rows, &compared, |row, at| {
-        let (cost, base) = (row.costs[at]?, row.costs[base?]?);
-        Some(Cost {
-            client: cost.client / base.client,
-            server: cost.server / base.server,
-            wall: cost.wall / base.wall,
-        })
+        let (rounds, base) = (&row.rounds[at], &row.rounds[base?]);
+        Some(ratios(rounds.as_ref()?, base.as_ref()?))
     });
     format!(
         "Costs, client / server / clock in µs: of a handshake, of a MiB, of a round trip, of \
-         1,000 writes.\n\n{costs}\nRatios to {BASE}, client / server / clock; below 1 is \
-         cheaper.\n\n{ratios}"
+         1,000 writes; medians of all rounds.\n\n{costs}\nRatios to {BASE} in the same round, \
+         client / server / clock; below 1 is cheaper; medians of all rounds.\n\n{ratios}"
     )
 }
 
