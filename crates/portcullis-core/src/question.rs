@@ -256,7 +256,8 @@ impl IssueTickets {
     }
 }
 
-/// The peer wants to see a certificate.
+/// The peer wants to see a certificate; or a client may resume a session, if the identity it would be
+/// shown otherwise still fits.
 #[derive(Debug)]
 pub struct ChooseIdentity {
     pub(crate) id: QuestionId,

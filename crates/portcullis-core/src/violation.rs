@@ -95,6 +95,7 @@ violations! {
         SessionIdNotEchoed => ILLEGAL_PARAMETER, "§4.1.3", "the server did not echo legacy_session_id";
         SuiteNotOffered => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a cipher suite that was not offered";
         CompressionSelected => DECODE_ERROR, "§4.1.3", "the server selected a compression method";
+        PskWithoutKeyShare => ILLEGAL_PARAMETER, "§4.2.11", "the server selected a pre-shared key without a key exchange, which was not offered";
         ServerKeyShareMissing => MISSING_EXTENSION, "§4.2.8", "the server sent no key share";
         KeyShareGroupNotOffered => ILLEGAL_PARAMETER, "§4.2.8", "the server sent a key share of a group for which there was none";
         BadKeyShare => ILLEGAL_PARAMETER, "§4.2.8", "the peer sent a key share that is not a valid public key of its group";

@@ -33,7 +33,10 @@ struct Sessions {
 
 impl MemorySessionStore {
     /// A store for at most `capacity` sessions; one of 0 keeps none. A session is some hundred
-    /// bytes and its ticket, which has a few thousand with a client's certificate in it.
+    /// bytes, its ticket, which has a few thousand with a client's certificate in it, and the
+    /// server's certificates, mostly some thousand and at most as long as a handshake message may
+    /// be ([`max_handshake_size`](portcullis_core::config::ClientConfigBuilder::max_handshake_size));
+    /// sessions with servers that show the same chain share it while the process lives.
     pub fn new(capacity: usize) -> Self {
         Self {
             sessions: Mutex::default(),
@@ -111,10 +114,11 @@ impl Sessions {
     }
 
     fn put(&mut self, session: ClientSession, capacity: usize) {
-        // It has just come, so its time is now.
+        // There is no clock here: it is at least as late as this session came.
         let now = session.received_at();
+        let is_old = |oldest: &ClientSession| oldest.received_at() <= now && oldest.is_expired(now);
         while let Some(oldest) = self.oldest()
-            && (self.by_age.len() >= capacity || oldest.is_expired(now))
+            && (self.by_age.len() >= capacity || is_old(oldest))
         {
             self.drop_oldest();
         }

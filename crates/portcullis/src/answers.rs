@@ -58,7 +58,8 @@ pub trait Answers: Send + Sync + 'static {
         async { question.seal_configured() }
     }
 
-    /// The peer wants to see a certificate.
+    /// The peer wants to see a certificate, or a client to resume a session, which it may if the
+    /// identity would still fit.
     fn choose_identity(&self, question: ChooseIdentity) -> impl Future<Output = Answer> + Send {
         async { question.choose_configured() }
     }

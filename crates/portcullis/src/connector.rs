@@ -45,8 +45,8 @@ impl TlsConnector {
     ///
     /// The store is asked before a handshake, in the time that this may take. It gets sessions
     /// while connections are read from: at once if [`put`](SessionStore::put) is ready at once,
-    /// else in a Tokio task, at most one for a connection; 8 sessions wait for it, and the oldest
-    /// makes room.
+    /// else in a Tokio task, at most one for a connection, that is given up after 30 seconds; 8
+    /// sessions wait for it, and the oldest makes room.
     ///
     /// Share a store only among connectors with the same identity and the same roots: a server
     /// takes whoever resumes a session for the client that began it.

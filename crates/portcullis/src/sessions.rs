@@ -5,12 +5,15 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use portcullis_core::session::ClientSession;
 use portcullis_session_cache::SessionStore;
 
 /// How many sessions one connection keeps until they are taken, or until a slow store has room.
 const MAX_KEPT: usize = 8;
+/// How long a store may take for the sessions of one connection that are there.
+const STORE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The sessions of one connection.
 pub(crate) enum Received {
@@ -86,17 +89,18 @@ impl Deposit {
         if storing.as_mut().poll(&mut cx).is_ready() {
             return;
         }
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(storing)),
-            // Nobody would go on with it.
-            Err(_) => *self.queue() = Queue::default(),
+        // Without a runtime nobody goes on with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { tokio::time::timeout(STORE_TIMEOUT, storing).await });
         }
     }
 
     async fn store_all(self: Arc<Self>) {
+        let mut unfinished = Unfinished(Some(&self));
         while let Some(session) = self.next() {
             self.store.put(session).await;
         }
+        unfinished.0 = None;
     }
 
     fn next(&self) -> Option<ClientSession> {
@@ -108,6 +112,18 @@ impl Deposit {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody gives the store what waits. Should that end early, by the timeout or with the
+/// runtime, what still waits is forgotten, and the next session finds somebody again.
+struct Unfinished<'a>(Option<&'a Deposit>);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(deposit) = self.0 {
+            *deposit.queue() = Queue::default();
+        }
     }
 }
 

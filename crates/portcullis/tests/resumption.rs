@@ -336,7 +336,17 @@ async fn the_store_in_memory_has_bounds() {
     assert!(store.take(&name(), later).await.is_empty());
     assert!(store.is_empty(), "what is expired is dropped");
 
+    // One that has come before, as when sessions are read from a disk, pushes nobody out.
+    let mut bytes = session.to_bytes();
+    let received_at = bytes.last_chunk_mut().unwrap();
+    *received_at = (now.as_secs() - 10).to_be_bytes();
+    let older = ClientSession::from_bytes(&bytes).unwrap();
+    assert_eq!(older.received_at().as_secs(), now.as_secs() - 10);
     let store = MemorySessionStore::default();
+    store.put(session.clone()).await;
+    store.put(older).await;
+    assert_eq!(store.len(), 2);
+    store.clear();
     for _ in 0..20 {
         store.put(session.clone()).await;
     }
@@ -412,6 +422,34 @@ async fn a_store_that_never_answers_ends_with_the_timeout() {
     let failed = connector.upgrade(near, name()).await.unwrap_err();
     assert!(failed.error().is_timeout());
     assert_eq!(start.elapsed().as_secs(), 3);
+}
+
+/// Has no session, and never keeps one.
+struct Lossy;
+
+impl SessionStore for Lossy {
+    fn take<'a>(
+        &'a self,
+        _: &'a ServerName<'static>,
+        _: UnixTime,
+    ) -> StoreFuture<'a, Vec<ClientSession>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    fn put(&self, _: ClientSession) -> StoreFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_keeps_holds_no_task_for_ever() {
+    let acceptor = TlsAcceptor::new(resuming_server());
+    let store = Arc::new(Lossy);
+    let connector = connector().session_store(store.clone());
+    drop(connect(&connector, &acceptor).await);
+    assert!(Arc::strong_count(&store) > 2, "somebody waits");
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(Arc::strong_count(&store), 2, "the test and the connector");
 }
 
 #[tokio::test]

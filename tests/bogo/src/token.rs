@@ -59,7 +59,9 @@ fn violation_token(violation: Violation, stage: Stage, after_retry: bool) -> Opt
         V::SuiteNotOffered | V::SuiteChangedAfterRetry => ":WRONG_CIPHER_RETURNED:",
         V::CompressionSelected => ":DECODE_ERROR:",
         V::VersionChangedAfterRetry => ":SECOND_SERVERHELLO_VERSION_MISMATCH:",
-        V::ServerKeyShareMissing | V::KeyShareMissing => ":MISSING_KEY_SHARE:",
+        V::ServerKeyShareMissing | V::PskWithoutKeyShare | V::KeyShareMissing => {
+            ":MISSING_KEY_SHARE:"
+        }
         V::KeyShareGroupNotOffered | V::GroupChangedAfterRetry => ":WRONG_CURVE:",
         V::RetryGroupNotOffered | V::RetryGroupAlreadyShared | V::RetryIgnored => ":WRONG_CURVE:",
         V::BadKeyShare => ":BAD_ECPOINT:",

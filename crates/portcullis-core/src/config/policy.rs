@@ -393,7 +393,8 @@ macro_rules! common_options {
         }
 
         /// Asks [`ChooseIdentity`](crate::question::ChooseIdentity) instead of choosing among the
-        /// configured identities.
+        /// configured identities. A server asks before it resumes a session, too: it does so only
+        /// if the identity has the name that the certificate of the first connection had.
         pub fn ask_identity(mut self, on: bool) -> Self {
             self.$role.policy.asked.identity = on;
             self

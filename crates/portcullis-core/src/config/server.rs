@@ -13,6 +13,9 @@ use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
+/// A client gives up on a server that sends too many.
+const MAX_TICKET_COUNT: u8 = 16;
+
 /// A server's configuration. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ServerConfig(pub(crate) Arc<ServerOptions>);
@@ -242,7 +245,7 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// How many tickets a client gets at the end of a handshake (A9): 1 to 255. Default: 3, so
+    /// How many tickets a client gets at the end of a handshake (A9): 1 to 16. Default: 3, so
     /// that a client can open as many connections at once.
     pub fn ticket_count(mut self, count: u8) -> Self {
         self.server.ticket_count = count;
@@ -250,7 +253,8 @@ impl ServerConfigBuilder {
     }
 
     /// How long a ticket lives, in seconds: 1 to 604,800, which are 7 days (A10; RFC 8446
-    /// §4.6.1). Default: 7,200.
+    /// §4.6.1). Default: 7,200. Tickets sealed with keys that change by themselves live no longer
+    /// than such a key seals.
     pub fn ticket_lifetime(mut self, seconds: u32) -> Self {
         self.server.ticket_lifetime = seconds;
         self
@@ -269,11 +273,12 @@ impl ServerConfigBuilder {
     /// A sentence that names the option and what to do.
     pub fn build(mut self) -> Result<ServerConfig, Misuse> {
         self.server.policy.check()?;
-        if self.server.ticket_count == 0 {
-            return Err(Misuse::new(
-                "ticket_count: must be at least 1; to resume nothing leave ticket_keys and \
-                 ask_tickets out",
-            ));
+        if !(1..=MAX_TICKET_COUNT).contains(&self.server.ticket_count) {
+            return Err(Misuse::new(format!(
+                "ticket_count: {} is outside of 1..={MAX_TICKET_COUNT}; to resume nothing leave \
+                 ticket_keys and ask_tickets out",
+                self.server.ticket_count
+            )));
         }
         if !(1..=MAX_TICKET_LIFETIME).contains(&self.server.ticket_lifetime) {
             return Err(Misuse::new(format!(

@@ -85,11 +85,27 @@ impl Algorithm {
     ) -> Result<(), InvalidSignature> {
         if let Some(hashed) = &self.hashed
             && self.is_encoding(&key.encoded)
-            && let Some(parsed) = key.parsed(hashed.library)
         {
-            return parsed
-                .verify_digest_sig(&hashed.digest(message), signature)
-                .map_err(|_| InvalidSignature);
+            let verify = |parsed: &ParsedPublicKey| {
+                let digest = hashed.digest(message);
+                let verified = parsed.verify_digest_sig(&digest, signature);
+                verified.map_err(|_| InvalidSignature)
+            };
+            let library = hashed.library;
+            match key.parsed.get() {
+                Some(parsed) if core::ptr::addr_eq(parsed.algorithm(), library) => {
+                    return verify(parsed);
+                }
+                Some(_) => {}
+                None => {
+                    if let Ok(parsed) = ParsedPublicKey::new(library, &key.encoded) {
+                        verify(&parsed)?;
+                        // Another connection may have been first.
+                        let _ = key.parsed.set(parsed);
+                        return Ok(());
+                    }
+                }
+            }
         }
         self.verify_signature(&key.encoded, message, signature)
     }
@@ -143,8 +159,8 @@ impl SignatureVerificationAlgorithm for Algorithm {
 pub(crate) struct KeptKey {
     /// The contents of `subjectPublicKey`.
     encoded: Box<[u8]>,
-    /// For the algorithm that came first; a key rarely has another.
-    parsed: OnceLock<Option<ParsedPublicKey>>,
+    /// For the algorithm that was the first to find a signature good; a key rarely has another.
+    parsed: OnceLock<ParsedPublicKey>,
 }
 
 impl KeptKey {
@@ -157,13 +173,6 @@ impl KeptKey {
 
     pub(crate) fn encoded(&self) -> &[u8] {
         &self.encoded
-    }
-
-    fn parsed(&self, library: &'static dyn VerificationAlgorithm) -> Option<&ParsedPublicKey> {
-        self.parsed
-            .get_or_init(|| ParsedPublicKey::new(library, &self.encoded).ok())
-            .as_ref()
-            .filter(|parsed| core::ptr::addr_eq(parsed.algorithm(), library))
     }
 }
 

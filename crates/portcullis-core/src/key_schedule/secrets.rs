@@ -225,7 +225,7 @@ impl ResumptionSecret {
         )?;
         Ok(ResumptionPsk {
             hash: self.hash,
-            secret,
+            secret: Box::new(secret),
         })
     }
 }
@@ -236,11 +236,12 @@ impl core::fmt::Debug for ResumptionSecret {
     }
 }
 
-/// The key with which a connection is resumed.
+/// The key with which a connection is resumed. Boxed: sessions are moved, and a moved secret
+/// would stay where it was.
 #[derive(Clone)]
 pub(crate) struct ResumptionPsk {
     hash: HashAlgorithm,
-    secret: Secret,
+    secret: Box<Secret>,
 }
 
 impl ResumptionPsk {
@@ -252,7 +253,7 @@ impl ResumptionPsk {
         if bytes.len() != hash.output_len() {
             return Err(CryptoFailure("taking a resumption key of a wrong length"));
         }
-        let secret = Secret::new(bytes)?;
+        let secret = Box::new(Secret::new(bytes)?);
         Ok(Self { hash, secret })
     }
 

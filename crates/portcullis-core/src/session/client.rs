@@ -62,7 +62,8 @@ impl ClientSession {
     }
 
     /// Writes the session down, for another process or a later day. Whoever has the bytes can
-    /// take the place of either end of a connection that resumes it: keep them as a key.
+    /// take the place of either end of a connection that resumes it: keep them as a key. Not
+    /// written down are OCSP responses that the server had stapled.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let size = self.established.size()
             + self.server_name.to_str().len()

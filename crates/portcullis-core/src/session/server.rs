@@ -10,6 +10,9 @@ use super::established::{Established, OVERHEAD, put_time, read_time};
 use crate::error::Misuse;
 use crate::wire::codec::{Cursor, DecodeError, put_vec16};
 
+/// How far the clocks of servers that share sessions may be apart, in seconds.
+const CLOCK_SKEW: u64 = 60;
+
 /// A session with a client. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct ServerSession {
@@ -40,9 +43,12 @@ impl ServerSession {
     }
 
     /// Whether the session can no longer be resumed: it has lived its life, or goes back, by
-    /// resumptions, to a full handshake of 7 days ago.
+    /// resumptions, to a full handshake of 7 days ago. One that comes from more than a minute in
+    /// the future cannot either: servers' clocks differ a little, and further off one was wrong.
     pub fn is_expired(&self, now: UnixTime) -> bool {
-        age(self.issued_at, now) >= self.lifetime.into() || self.established.is_outdated(now)
+        self.issued_at.as_secs() > now.as_secs().saturating_add(CLOCK_SKEW)
+            || age(self.issued_at, now) >= self.lifetime.into()
+            || self.established.is_outdated(now)
     }
 
     /// Writes the session down, for a store. Whoever has the bytes can take the place of either

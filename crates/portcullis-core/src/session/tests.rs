@@ -16,8 +16,8 @@ use crate::suite::CipherSuite as Suite;
 use crate::testing::{Pair, name, now, pki, resuming, sessions, sessions_of};
 use crate::wire::extension::OfferedPsks;
 use crate::wire::{ClientHello, HandshakeMessage};
-use crate::x509::{Identity, Roots};
-use crate::{Connection, Handshake, NamedGroup, Reason, SignatureScheme, Step};
+use crate::x509::{Identity, PresentedChain, Roots};
+use crate::{Connection, Handshake, NamedGroup, Reason, Refusal, SignatureScheme, Step};
 
 fn client() -> ClientConfigBuilder {
     ClientConfig::builder(pki().roots.clone())
@@ -119,6 +119,18 @@ fn self_signed(name: &str) -> (Identity, Roots) {
     let mut roots = Roots::empty();
     roots.add_der(der.clone()).unwrap();
     (Identity::from_der(vec![der], &key).unwrap(), roots)
+}
+
+/// A chain that was good until 2020.
+fn expired(name: &str) -> (PresentedChain, Roots) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2019, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let der = params.self_signed(&key).unwrap().der().clone();
+    let mut roots = Roots::empty();
+    roots.add_der(der.clone()).unwrap();
+    (PresentedChain::new(vec![der]).unwrap(), roots)
 }
 
 #[test]
@@ -226,6 +238,17 @@ fn what_a_client_does_not_offer() {
     assert_eq!(offers(others.clone(), name(), now()), 0, "other anchors");
     // Whoever is asked decides when the server has chosen.
     assert_eq!(offers(others.ask_verification(true), name(), now()), 1);
+    // But not for a chain that has expired since.
+    let (chain, anchors) = expired("localhost");
+    let mut stale = session.clone();
+    stale.established.peer.as_mut().unwrap().chain = chain;
+    let asking = ClientConfig::builder(anchors)
+        .session_tickets(true)
+        .ask_verification(true);
+    assert_eq!(
+        super::tests::offers(asking, name(), vec![stale], now()).0,
+        0
+    );
     // However fresh the ticket is: the server signed 7 days ago.
     let mut old = session.clone();
     old.established.authenticated_at = earlier(604_800);
@@ -271,7 +294,7 @@ fn tickets_are_for_who_wants_them() {
         assert_eq!(sessions.len(), usize::from(count));
     }
     // A client keeps the last 8.
-    let sessions = first(&client(), &server(&keys).ticket_count(30));
+    let sessions = first(&client(), &server(&keys).ticket_count(16));
     assert_eq!(sessions.len(), 8);
     assert!(is_resumed(client(), server(&keys), sessions));
 }
@@ -357,6 +380,40 @@ fn the_client_of_a_session_is_verified_again() {
     let error = server.unwrap_err();
     assert!(error.to_string().contains("dismissed"), "{error}");
     assert_eq!(error.stage(), crate::Stage::ReverifyingChain);
+    // Nobody is asked about one that has expired.
+    let (stale, anchors) = expired("client.example");
+    let asking = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .client_authentication(A::Optional(anchors))
+        .ask_verification(true)
+        .ask_tickets(true);
+    let mut kept = Vec::new();
+    let (mut client_end, _) = connect_answering(
+        with(),
+        asks(A::Required(roots())).ask_tickets(true),
+        Vec::new(),
+        |question| {
+            if let Question::IssueTickets(question) = question {
+                kept = question.sessions().to_vec();
+                return question.send(vec![b"ticket".to_vec()]);
+            }
+            question.default_answer()
+        },
+    );
+    let mut session = kept.remove(0);
+    session.established.peer.as_mut().unwrap().chain = stale;
+    let (_, server) =
+        connect_answering(
+            client(),
+            asking,
+            sessions(&mut client_end),
+            |question| match question {
+                Question::OpenTickets(question) => question.resume(0, session.clone()),
+                Question::VerifyChain(_) => panic!("somebody is asked"),
+                other => other.default_answer(),
+            },
+        );
+    assert!(!server.information.is_resumed());
     // With a scheme that is accepted no more: the full handshake goes on without a certificate.
     let strict = asks(A::Optional(roots()))
         .signature_schemes([SignatureScheme::ED25519])
@@ -386,15 +443,37 @@ fn a_server_without_the_name_does_not_resume() {
         elsewhere("localhost"),
         session.clone()
     ));
-    // Whoever chooses identities elsewhere knows what they serve.
+    // Whoever chooses identities is asked: one without the name means a full handshake, one with
+    // it that the session is resumed, none the end.
     let asking = elsewhere("elsewhere.example").ask_identity(true);
-    assert!(is_resumed(client(), asking.clone(), session.clone()));
-    let pair = resuming(
-        client().build().unwrap(),
-        asking.refuse_unknown_names(true).build().unwrap(),
-        session,
-    );
-    assert!(pair.run().1.is_err());
+    let asking = asking.build().unwrap();
+    let answering = |identity: Option<Identity>| {
+        let client = client().build().unwrap();
+        let pair = resuming(client, asking.clone(), session.clone());
+        pair.run_answering(move |_, question| {
+            Some(match (question, &identity) {
+                (Question::ChooseIdentity(question), Some(identity)) => {
+                    question.present(identity.clone())
+                }
+                (Question::ChooseIdentity(question), None) => question.refuse(Refusal::new(
+                    crate::AlertDescription::ACCESS_DENIED,
+                    "not here any more",
+                )),
+                (other, _) => other.default_answer(),
+            })
+        })
+    };
+    let (client_end, server_end) = answering(Some(pki().server.clone()));
+    assert!(client_end.unwrap().information.is_resumed());
+    assert!(server_end.unwrap().information.is_resumed());
+    let (client_end, _) = answering(Some(self_signed("elsewhere.example").0));
+    let error = client_end.unwrap_err();
+    assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
+    let error = answering(None).1.unwrap_err();
+    assert!(error.to_string().contains("not here any more"), "{error}");
+    let (client_end, _) = resuming(client().build().unwrap(), asking.clone(), session).run();
+    let error = client_end.unwrap_err();
+    assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
 
     // A session that began with a certificate without the name: nothing is worse than it was.
     let careless = || {
@@ -528,6 +607,9 @@ fn what_a_server_does_not_resume() {
     assert!(resumes(|session| session.issued_at = earlier(7_199)));
     assert!(!resumes(|session| session.issued_at = earlier(7_200)));
     assert!(!resumes(|session| session.lifetime = 0));
+    // Servers' clocks may differ by a minute.
+    assert!(resumes(|session| session.issued_at = later(60)));
+    assert!(!resumes(|session| session.issued_at = later(61)));
     assert!(!resumes(
         |session| session.established.authenticated_at = earlier(604_800)
     ));

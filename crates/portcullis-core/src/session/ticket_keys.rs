@@ -40,7 +40,8 @@ struct Keys {
 #[derive(Clone)]
 struct TicketKey {
     name: [u8; NAME_LEN],
-    key: Zeroizing<[u8; KEY_LEN]>,
+    /// Boxed: what is moved stays where it was.
+    key: Box<Zeroizing<[u8; KEY_LEN]>>,
     since: UnixTime,
 }
 
@@ -99,6 +100,12 @@ impl TicketKeys {
         Ok(())
     }
 
+    /// How long a ticket can be opened at least, in seconds; `None` if only the user changes
+    /// keys.
+    pub(crate) fn lifetime(&self) -> Option<u32> {
+        self.0.period
+    }
+
     /// Seals a session; `None` if it would make too long a ticket.
     pub(crate) fn seal(
         &self,
@@ -120,7 +127,7 @@ impl TicketKeys {
         ticket.resize(HEAD + session.len() + TAG_LEN, 0);
         let (_, sealed) = ticket.split_at_mut_checked(HEAD).ok_or(FAILURE)?;
         let (body, tag) = sealed.split_at_mut_checked(session.len()).ok_or(FAILURE)?;
-        AeadKey::new(AeadAlgorithm::Aes256Gcm, &*key, &nonce)?
+        AeadKey::new(AeadAlgorithm::Aes256Gcm, &**key, &nonce)?
             .seal_scatter(0, &name, session, &[], body, tag)
             .map_err(|_| FAILURE)?;
         Ok(Some(ticket))
@@ -137,7 +144,7 @@ impl TicketKeys {
             if !self.is_within(key, 2, now) {
                 return None;
             }
-            AeadKey::new(AeadAlgorithm::Aes256Gcm, &*key.key, nonce).ok()?
+            AeadKey::new(AeadAlgorithm::Aes256Gcm, &**key.key, nonce).ok()?
         };
         let mut session = Zeroizing::new(vec![0; body.len()]);
         key.open_into(0, name, body, tag, &mut session).ok()?;
@@ -163,9 +170,9 @@ impl TicketKeys {
             return Ok(key.clone());
         }
         let mut name = [0; NAME_LEN];
-        let mut key = Zeroizing::new([0; KEY_LEN]);
+        let mut key = Box::new(Zeroizing::new([0; KEY_LEN]));
         random.fill(&mut name)?;
-        random.fill(&mut *key)?;
+        random.fill(&mut **key)?;
         let new = TicketKey {
             name,
             key,
@@ -196,7 +203,7 @@ fn ring<'a>(
         }
         ring.push(TicketKey {
             name: *name,
-            key: Zeroizing::new(*key),
+            key: Box::new(Zeroizing::new(*key)),
             since: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
         });
     }

@@ -162,6 +162,11 @@ impl CertificateError {
         &self.0.kind
     }
 
+    /// Whether the chain may have been good once: its owner may have another by now.
+    pub(crate) fn is_expired(&self) -> bool {
+        matches!(self.0.kind, CertificateErrorKind::Expired { .. })
+    }
+
     /// Which certificate of the chain it is about, if one; 0 is the leaf.
     pub fn index(&self) -> Option<usize> {
         self.0.index

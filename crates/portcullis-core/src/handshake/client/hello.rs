@@ -28,12 +28,12 @@ use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::version::{DOWNGRADE_TO_TLS_1_1, DOWNGRADE_TO_TLS_1_2, ProtocolVersion};
 use crate::wire::extension::{
-    Alpn, CertificateAuthorities, Cookie, KeyShareClientHello, KeyShareEntry,
+    Alpn, CertificateAuthorities, Cookie, Extensions, KeyShareClientHello, KeyShareEntry,
     KeyShareHelloRetryRequest, KeyShareServerHello, MaxFragmentLength, RecordSizeLimit,
     SelectedIdentity, SelectedVersion, ServerName as ServerNameExtension, SignatureAlgorithms,
     SignatureAlgorithmsCert, StatusRequest, SupportedGroups, SupportedVersions,
 };
-use crate::wire::{ClientHello, CompressionMethod, HandshakeMessage, ServerHello};
+use crate::wire::{ClientHello, CompressionMethod, ExtensionType, HandshakeMessage, ServerHello};
 use crate::{NamedGroup, Violation};
 
 /// What stays the same over the client's whole handshake.
@@ -384,7 +384,7 @@ impl Offered {
         let share = hello
             .extensions
             .find::<KeyShareServerHello<'_>>()
-            .ok_or(Violation::ServerKeyShareMissing)?
+            .ok_or_else(|| missing_share(&hello.extensions))?
             .map_err(|_| Violation::MalformedExtension)?
             .server_share;
         let Self {
@@ -482,6 +482,15 @@ impl Offered {
 }
 
 /// §4.1.3, §4.2.1: TLS 1.3 is selected in supported_versions and nowhere else.
+/// §4.2.11: only keys with a key exchange are offered.
+fn missing_share(extensions: &Extensions<'_>) -> Violation {
+    if extensions.contains(ExtensionType::PRE_SHARED_KEY) {
+        Violation::PskWithoutKeyShare
+    } else {
+        Violation::ServerKeyShareMissing
+    }
+}
+
 fn check_version(hello: &ServerHello<'_>) -> Result<(), Violation> {
     let Some(selected) = hello.extensions.find::<SelectedVersion>() else {
         let end = hello.random.last_chunk::<8>().copied().unwrap_or_default();

@@ -91,16 +91,18 @@ pub(super) fn usable(
     Ok(offered)
 }
 
-/// Verifies the chain once more, unless somebody wants to be asked.
+/// Verifies the chain once more, unless somebody wants to be asked. Of a chain that has expired
+/// since nobody is asked: the server may have another by now.
 fn proof(
     config: &ClientOptions,
     name: &ServerName<'static>,
     peer: &Peer,
     now: UnixTime,
 ) -> Result<Option<VerifiedChain>, CertificateError> {
-    match config.policy.asked.verification {
-        true => Ok(None),
-        false => verify(config, name, &peer.chain, now).map(Some),
+    match verify(config, name, &peer.chain, now) {
+        Err(error) if error.is_expired() => Err(error),
+        _ if config.policy.asked.verification => Ok(None),
+        proof => proof.map(Some),
     }
 }
 

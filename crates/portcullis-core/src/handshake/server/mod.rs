@@ -21,7 +21,7 @@ states! {
     ChoosingConfiguration    pauses; // configuration                          the same but itself
     WaitSecondClientHello    waits; // ClientHello                             OpeningTickets, ChoosingIdentity, Signing, WaitCertificate, WaitFinished
     OpeningTickets           pauses; // session or none                        ReverifyingChain, ChoosingIdentity, Signing, WaitCertificate, WaitFinished
-    ReverifyingChain         pauses; // verdict                                WaitFinished
+    ReverifyingChain         pauses; // verdict                                ChoosingIdentity, WaitFinished
     ChoosingIdentity         pauses; // identity                               Signing, WaitCertificate, WaitFinished
     Signing                  pauses; // signature                              WaitCertificate, WaitFinished
     WaitCertificate          waits; // Certificate                             VerifyingChain, WaitCertificateVerify, WaitFinished

@@ -228,7 +228,8 @@ fn the_resumed_way() {
             "WaitClientHello -client_hello-> ChoosingConfiguration",
             "ChoosingConfiguration =configuration=> WaitSecondClientHello",
             "WaitSecondClientHello -client_hello-> OpeningTickets",
-            "OpeningTickets =session or none=> WaitFinished",
+            "OpeningTickets =session or none=> ChoosingIdentity",
+            "ChoosingIdentity =identity=> WaitFinished",
             "WaitFinished -finished-> IssuingTickets",
             "IssuingTickets =tickets=> Connected",
         ]

@@ -8,6 +8,7 @@ use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::super::hello::find;
 use super::Negotiated;
 use super::flight::{Authentication, send_flight};
+use super::resumption::Resumption;
 use crate::client_hello_view::{ClientHelloView, host};
 use crate::config::ServerOptions;
 use crate::error::Abort;
@@ -21,27 +22,40 @@ use bytes::Bytes;
 
 /// Goes on without a session: chooses an identity, or asks.
 pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
-    let wanted = wanted(&hello)?;
-    let config = &negotiated.config;
-    if config.policy.asked.identity {
-        let question = ChooseIdentity {
-            id: QuestionId::next(),
-            configured: config.identities.clone(),
-            hello: Some(ClientHelloView::new(Bytes::copy_from_slice(
-                negotiated.hello.raw(),
-            ))?),
-            wanted: wanted.clone(),
-        };
-        let paused = ChoosingIdentity(Box::new(Undecided { negotiated, wanted }));
-        return Ok(Next::ask(Question::ChooseIdentity(question), paused));
+    if negotiated.config.policy.asked.identity {
+        return ask_identity(negotiated, None);
     }
+    let wanted = wanted(&expect(&negotiated.hello)?)?;
+    let config = &negotiated.config;
     check_name(config, &wanted)?;
     let (identity, scheme) = wanted
         .choose(&config.identities)
         .ok_or(Violation::NoSharedSignatureScheme)?;
     let authentication = Authentication::Certificate(identity, scheme);
     send_flight(negotiated, wanted.server_name, authentication, cx)
+}
+
+/// Asks for an identity, also where a session could be resumed: whoever refuses to serve the
+/// client, or has no certificate with its name any more, does so with a session as well.
+pub(super) fn ask_identity(
+    negotiated: Negotiated,
+    session: Option<Box<Resumption>>,
+) -> Result<Next, Abort> {
+    let wanted = wanted(&expect(&negotiated.hello)?)?;
+    let question = ChooseIdentity {
+        id: QuestionId::next(),
+        configured: negotiated.config.identities.clone(),
+        hello: Some(ClientHelloView::new(Bytes::copy_from_slice(
+            negotiated.hello.raw(),
+        ))?),
+        wanted: wanted.clone(),
+    };
+    let paused = ChoosingIdentity(Box::new(Undecided {
+        negotiated,
+        wanted,
+        session,
+    }));
+    Ok(Next::ask(Question::ChooseIdentity(question), paused))
 }
 
 /// Refuses a name that no configured identity has, if that is wanted.
@@ -112,6 +126,8 @@ pub(crate) struct ChoosingIdentity(Box<Undecided>);
 struct Undecided {
     negotiated: Negotiated,
     wanted: Wanted,
+    /// What is resumed if the identity that would be shown fits.
+    session: Option<Box<Resumption>>,
 }
 
 impl ChoosingIdentity {
@@ -120,7 +136,11 @@ impl ChoosingIdentity {
         answer: AnswerContent,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        let Undecided { negotiated, wanted } = *self.0;
+        let Undecided {
+            negotiated,
+            wanted,
+            session,
+        } = *self.0;
         let (identity, scheme) = match answer {
             AnswerContent::Identity(identity) => (identity, None),
             AnswerContent::ConfiguredIdentity(chosen) => {
@@ -132,6 +152,13 @@ impl ChoosingIdentity {
         let Some(identity) = identity else {
             return Err(Violation::NoSharedSignatureScheme.into());
         };
+        let has_name = |name| identity.has_name(name);
+        if let Some(session) = session
+            && (!session.named || wanted.server_name.as_deref().is_none_or(has_name))
+        {
+            let authentication = Authentication::Resumed(session);
+            return send_flight(negotiated, wanted.server_name, authentication, cx);
+        }
         let scheme = scheme
             .or_else(|| identity.scheme_for(&wanted.schemes))
             .ok_or_else(|| {

@@ -3,7 +3,7 @@
 //! RFC 8446 §4.3, §4.4; states named as in Appendix A.2.
 //!
 //! ```text
-//! negotiated -> [OpeningTickets] => [ReverifyingChain] => ServerHello .. Finished, resumed -> WaitFinished
+//! negotiated -> [OpeningTickets] => [ReverifyingChain] => [ChoosingIdentity] => ServerHello .. Finished, resumed -> WaitFinished
 //! negotiated -> [ChoosingIdentity] => ServerHello .. Certificate -> [Signing] => CertificateVerify, Finished
 //!   -> WaitCertificate -Certificate-> [VerifyingChain] => WaitCertificateVerify -CertificateVerify-> WaitFinished
 //!   -> WaitFinished -Finished-> [IssuingTickets] => NewSessionTicket .., connected

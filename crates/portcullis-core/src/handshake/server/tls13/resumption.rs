@@ -11,7 +11,7 @@ use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::super::hello::find;
 use super::Negotiated;
 use super::flight::{Authentication, send_flight};
-use super::identity::{choose_identity, host_name_of};
+use super::identity::{ask_identity, choose_identity, host_name_of};
 use crate::config::{ClientAuthentication, ServerOptions};
 use crate::crypto::hash::Digest;
 use crate::error::{Abort, Reason};
@@ -20,7 +20,9 @@ use crate::key_schedule::{EarlySecret, ResumptionSecret};
 use crate::question::{
     AnswerContent, IssueTickets, OpenTickets, Purpose, Question, QuestionId, VerifyChain,
 };
-use crate::session::{Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, ServerSession, age};
+use crate::session::{
+    Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, ServerSession, TicketKeys, age,
+};
 use crate::suite::CipherSuite;
 use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
 use crate::wire::{ClientHello, ExtensionType, NewSessionTicket};
@@ -103,7 +105,7 @@ fn open_configured(
 }
 
 /// §4.1.2: the second hello may leave out a pre-shared key that does not go with the suite, and
-/// no other. What a ticket stands for is known here only if it was sealed with configured keys.
+/// no other, and brings none if the first had none. What a ticket stands for is known here only if it was sealed with configured keys.
 pub(in super::super) fn check_omitted(
     config: &ServerOptions,
     first: &ClientHello<'_>,
@@ -113,6 +115,9 @@ pub(in super::super) fn check_omitted(
 ) -> Result<(), Abort> {
     let has_psk =
         |hello: &ClientHello<'_>| hello.extensions.contains(ExtensionType::PRE_SHARED_KEY);
+    if has_psk(second) && !has_psk(first) {
+        return Err(Violation::SecondHelloChanged.into());
+    }
     if !has_psk(first) || has_psk(second) || !may_resume(config, first)? {
         return Ok(());
     }
@@ -192,7 +197,14 @@ fn resume_or_choose(
     };
     let config = &negotiated.config;
     let policy = config.client_policy();
-    if config.policy.asked.verification {
+    let proof = match policy {
+        Some(policy) => Purpose::Client.verify(&chain, policy, cx.now),
+        None => Ok(VerifiedChain::dangerous_accept_without_verification(
+            chain.clone(),
+        )),
+    };
+    let expired = matches!(&proof, Err(error) if error.is_expired());
+    if config.policy.asked.verification && !expired {
         let question = VerifyChain {
             id: QuestionId::next(),
             chain: chain.clone(),
@@ -204,10 +216,6 @@ fn resume_or_choose(
         let paused = ReverifyingChain(Box::new((negotiated, bound, chain)));
         return Ok(Next::ask(Question::VerifyChain(question), paused));
     }
-    let proof = match policy {
-        Some(policy) => Purpose::Client.verify(&chain, policy, cx.now),
-        None => Ok(VerifiedChain::dangerous_accept_without_verification(chain)),
-    };
     match proof {
         Ok(proof) => resume(negotiated, bound, Some(proof), cx),
         // A full handshake will say what is wrong, or see another chain.
@@ -246,7 +254,11 @@ fn resume(
         authenticated_at: bound.authenticated_at,
         named: bound.named,
     };
-    let authentication = Authentication::Resumed(Box::new(resumption));
+    let resumption = Box::new(resumption);
+    if negotiated.config.policy.asked.identity {
+        return ask_identity(negotiated, Some(resumption));
+    }
+    let authentication = Authentication::Resumed(resumption);
     send_flight(negotiated, bound.server_name, authentication, cx)
 }
 
@@ -299,9 +311,10 @@ fn fits(
 
 /// Whether a full handshake would serve this name, and if the first one had `named` it, with a
 /// certificate for it: else a client could be led from the server it means to another one with
-/// the same ticket keys, and would not see that from a certificate.
+/// the same ticket keys, and would not see that from a certificate. If somebody chooses
+/// identities, that is seen from the answer.
 fn serves(config: &ServerOptions, server_name: Option<&str>, named: bool) -> bool {
-    let must = config.refuse_unknown_names || (named && !config.policy.asked.identity);
+    let must = (config.refuse_unknown_names || named) && !config.policy.asked.identity;
     let Some(name) = server_name.filter(|_| must) else {
         return true;
     };
@@ -342,7 +355,9 @@ impl Issuing {
         });
         let age = age(information.authenticated_at, cx.now);
         let left = u32::try_from(MAX_AUTHENTICATION.saturating_sub(age)).unwrap_or(u32::MAX);
-        let lifetime = self.config.ticket_lifetime.min(left);
+        let keys = self.config.ticket_keys.as_ref();
+        let opened = keys.and_then(TicketKeys::lifetime).unwrap_or(u32::MAX);
+        let lifetime = self.config.ticket_lifetime.min(left).min(opened);
         let mut sessions = Vec::with_capacity(self.config.ticket_count.into());
         // The clock may have gone on since the session was found to be fresh.
         let count = if lifetime == 0 {

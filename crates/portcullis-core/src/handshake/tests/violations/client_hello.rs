@@ -3,6 +3,8 @@
 use super::super::attack::{By, Case, retrying_server, server};
 use super::super::parts::{ClientHelloParts, client_hello};
 use super::super::tamper::{Put, first, nth};
+use crate::config::ClientConfig;
+use crate::testing::pki;
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::{Stage, Violation as V};
 
@@ -254,6 +256,10 @@ fn second_hello() -> Vec<Case> {
         second(V::SecondHelloChanged, |hello| {
             hello.extensions.set(E::SIGNATURE_ALGORITHMS, [0, 2, 4, 3]);
         }),
+        second(V::SecondHelloChanged, |hello| {
+            hello.extensions.add(E::PRE_SHARED_KEY, PSK)
+        })
+        .client(ClientConfig::builder(pki().roots.clone()).session_tickets(true)),
         second(V::UnsupportedVersion, |hello| {
             hello.extensions.set(E::SUPPORTED_VERSIONS, [2, 3, 3]);
         }),

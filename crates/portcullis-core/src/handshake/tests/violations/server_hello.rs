@@ -122,7 +122,7 @@ fn resumed() -> Vec<Case> {
         })
         .resuming(),
         // Only psk_dhe_ke was offered (§4.2.9).
-        hello(V::ServerKeyShareMissing, |hello| {
+        hello(V::PskWithoutKeyShare, |hello| {
             hello.extensions.remove(E::KEY_SHARE)
         })
         .resuming(),
