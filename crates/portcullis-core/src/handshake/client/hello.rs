@@ -66,10 +66,10 @@ pub(crate) fn start(
         KeyShares::Preferred => (config.policy.groups.get(..1).unwrap_or_default(), true),
         KeyShares::Groups(groups) => (groups.as_slice(), false),
     };
-    let exchanges = groups
-        .iter()
-        .map(|group| ActiveKeyExchange::start(*group, cx.random))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut exchanges = Vec::with_capacity(groups.len());
+    for group in groups {
+        exchanges.push(ActiveKeyExchange::start(*group, cx.random)?);
+    }
     let mut session = Session {
         offer: Offer::new(config.clone()),
         config,
