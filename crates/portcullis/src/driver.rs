@@ -150,7 +150,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 
     /// Takes what a finished handshake leaves.
-    pub(crate) fn finish(mut self) -> Result<Finished<IO>, HandshakeError<IO>> {
+    pub(crate) fn finish(mut self: Box<Self>) -> Result<Finished<IO>, HandshakeError<IO>> {
         let Some(running) = self.running.take() else {
             return Err(HandshakeError::new(Error::closed(), None, Vec::new()));
         };
@@ -259,7 +259,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 Step::Transmit(bytes) if self.out.is_empty() => self.out = bytes,
                 Step::Transmit(bytes) => self.out.extend(bytes),
                 Step::Event(event) => observe(&event, conduct),
-                Step::Ask(question) => return Poll::Ready(Ok(Some(Box::new(question)))),
+                Step::Ask(question) => return Poll::Ready(Ok(Some(question))),
                 Step::Connected => {
                     match self.role {
                         Role::Server => drop(self.poll_flush(cx)),
