@@ -114,6 +114,7 @@ impl Target<'_, '_> {
 }
 
 impl ReadHalfState {
+    #[inline]
     pub(crate) fn new(
         reader: Reader,
         unread: Vec<u8>,
