@@ -140,7 +140,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 
     /// Makes a stream of a finished handshake.
-    pub(crate) fn finish(mut self: Box<Self>) -> Result<TlsStream<IO>, HandshakeError<IO>> {
+    pub(crate) fn finish(&mut self) -> Result<TlsStream<IO>, HandshakeError<IO>> {
         let Some(running) = self.running.take() else {
             return Err(HandshakeError::new(Error::closed(), None, Vec::new()));
         };

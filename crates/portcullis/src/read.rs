@@ -114,7 +114,6 @@ impl Target<'_, '_> {
 }
 
 impl ReadHalfState {
-    #[inline]
     pub(crate) fn new(
         reader: Reader,
         unread: Vec<u8>,

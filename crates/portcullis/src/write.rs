@@ -62,7 +62,6 @@ enum Closing {
 
 impl WriteHalfState {
     /// `unflushed` says whether the transport has bytes that it may still hold back.
-    #[inline]
     pub(crate) fn new(writer: Writer, transmit: Vec<u8>, unflushed: bool, sent: Flow) -> Self {
         Self {
             writer,

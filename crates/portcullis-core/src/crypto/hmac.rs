@@ -123,16 +123,15 @@ impl State {
                     break;
                 }
                 self.compress(block);
+                block.fill(0);
                 (used, part) = (0, later);
             }
         }
         // FIPS 180-4 §5.1: a bit, zeros, and the length in an eighth of a block.
-        let room = block.get_mut(used..).unwrap_or_default();
-        room.fill(0);
-        if let Some(first) = room.first_mut() {
+        if let Some(first) = block.get_mut(used) {
             *first = 0x80;
         }
-        if room.len() <= block.len() / 8 {
+        if block.len() - used <= block.len() / 8 {
             self.compress(block);
             block.fill(0);
         }
