@@ -194,7 +194,7 @@ mod tests {
                 let bytes = vec![7; key_len];
                 let key = HmacKey::new(algorithm, &bytes);
                 let library = hmac::Key::new(library, &bytes);
-                for message_len in [0, 1, 55, 64, 127, 128, 129, 192, 193, 400] {
+                for message_len in 0..=300 {
                     let message = vec![9; message_len];
                     let tag = key.mac(message.chunks(7));
                     let expected = hmac::sign(&library, &message);

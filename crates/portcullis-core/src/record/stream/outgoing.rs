@@ -266,6 +266,11 @@ impl Outgoing {
         self.record(typ, content, 0x0303).unwrap();
     }
 
+    /// Makes the current key as old as its cipher lets it become.
+    pub(crate) fn wear_out(&mut self) {
+        self.keys.as_mut().unwrap().left = 0;
+    }
+
     /// Goes on with the next keys, as after a KeyUpdate.
     pub(crate) fn update_keys(&mut self) {
         self.flush().unwrap();
