@@ -59,7 +59,8 @@ impl HmacKey {
     }
 }
 
-/// What a hash has come to after whole blocks: a quarter of what its buffer takes besides.
+/// What a hash has come to after whole blocks: a third of a [`Hasher`](super::hash::Hasher),
+/// which has room for an incomplete one.
 #[derive(Clone)]
 enum State {
     Sha256([u32; 8]),
