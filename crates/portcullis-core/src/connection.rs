@@ -212,7 +212,7 @@ impl Handshake {
                 // What is already said does not wait for the answer.
                 let bytes = self.take_output();
                 if bytes.is_empty() {
-                    return Ok(Step::Ask(*question));
+                    return Ok(Step::Ask(question));
                 }
                 self.question = Some(question);
                 return Ok(Step::Transmit(bytes));

@@ -9,17 +9,14 @@ use crate::wire::HandshakeType;
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a question is rare and moves once"
-)]
 pub enum Step {
     /// Send these bytes to the peer, then poll again.
     Transmit(Vec<u8>),
     /// Something happened; nothing need be done.
     Event(Event),
-    /// The handshake stands still until [`answer`](crate::Handshake::answer) is called.
-    Ask(Question),
+    /// The handshake stands still until [`answer`](crate::Handshake::answer) is called. Boxed:
+    /// most handshakes ask nothing, and a step moves often.
+    Ask(Box<Question>),
     /// The handshake is over: take the connection with
     /// [`into_connection`](crate::Handshake::into_connection).
     Connected,

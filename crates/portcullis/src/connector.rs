@@ -224,19 +224,17 @@ impl TlsConnector {
         if let Some(peer) = peer {
             span.record("network.peer.address", tracing::field::display(peer));
         }
-        let started = self
-            .conduct
-            .client_config(&self.config, more)
-            .map_err(Error::from)
-            .and_then(|config| match sessions.is_empty() {
-                true => Ok(Handshake::client(config, name)?),
-                false => Ok(Handshake::client_resuming(
-                    config,
-                    name,
-                    sessions,
-                    UnixTime::now(),
-                )?),
-            });
+        let config = match self.conduct.client_config(&self.config, more) {
+            Ok(config) => config,
+            Err(misuse) => {
+                let error = Error::from(misuse);
+                return Err(HandshakeError::new(error, Some(io), prefix.to_vec()));
+            }
+        };
+        let started = match sessions.is_empty() {
+            true => Handshake::client(config, name),
+            false => Handshake::client_resuming(config, name, sessions, UnixTime::now()),
+        };
         match started {
             Ok(handshake) => Ok(Driver::new(
                 Role::Client,
@@ -246,7 +244,7 @@ impl TlsConnector {
                 self.conduct.clone(),
                 span,
             )),
-            Err(error) => Err(HandshakeError::new(error, Some(io), prefix.to_vec())),
+            Err(error) => Err(HandshakeError::new(error.into(), Some(io), prefix.to_vec())),
         }
     }
 }

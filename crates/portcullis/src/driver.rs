@@ -5,20 +5,23 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use portcullis_core::question::{Answer, Question};
-use portcullis_core::{AlertDescription, Connection, Event, Handshake, Reason, Stage, Step};
-use portcullis_session_cache::SessionStore;
+use portcullis_core::{
+    AlertDescription, ConnectionInformation, Event, Handshake, Reason, Stage, Step,
+};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::conduct::Conduct;
 use crate::error::{Error, HandshakeError};
+use crate::hibernation::Hibernation;
+use crate::read::ReadHalfState;
 use crate::scratch::Scratch;
 use crate::statistics::Flow;
+use crate::stream::{Parts, TlsStream};
+use crate::write::WriteHalfState;
 
 /// A handshake and the transport it runs over.
 ///
@@ -59,42 +62,29 @@ struct Running<IO> {
     sent: Flow,
 }
 
-/// A finished handshake with what it leaves.
-pub(crate) struct Finished<IO> {
-    pub(crate) io: IO,
-    pub(crate) connection: Connection,
-    pub(crate) received: Flow,
-    pub(crate) sent: Flow,
-    pub(crate) unflushed: bool,
-    pub(crate) session_store: Option<Arc<dyn SessionStore>>,
-    pub(crate) hibernate_after: Option<Duration>,
-}
-
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     pub(crate) fn new(
         role: Role,
         io: IO,
-        handshake: Handshake,
+        mut handshake: Handshake,
         prefix: &[u8],
         conduct: Conduct,
         span: tracing::Span,
     ) -> Box<Self> {
-        let mut handshake = handshake;
         if !prefix.is_empty() {
             handshake.receive(prefix, UnixTime::now());
         }
-        let running = Running {
-            io,
-            role,
-            handshake,
-            out: Vec::new(),
-            written: 0,
-            unflushed: false,
-            received: Flow::default(),
-            sent: Flow::default(),
-        };
         Box::new(Self {
-            running: Some(running),
+            running: Some(Running {
+                io,
+                role,
+                handshake,
+                out: Vec::new(),
+                written: 0,
+                unflushed: false,
+                received: Flow::default(),
+                sent: Flow::default(),
+            }),
             conduct,
             span,
         })
@@ -122,7 +112,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     pub(crate) async fn run(
         &mut self,
         wanted: fn(&Question) -> bool,
-    ) -> Result<Option<Question>, Error> {
+    ) -> Result<Option<Box<Question>>, Error> {
         let Some(running) = &mut self.running else {
             return Err(Error::closed());
         };
@@ -131,7 +121,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 return Ok(None);
             };
             if wanted(&question) {
-                return Ok(Some(*question));
+                return Ok(Some(question));
             }
             poll_fn(|cx| running.poll_flush(cx)).await?;
             let answer = match self.conduct.answers.answer(*question) {
@@ -149,8 +139,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         }
     }
 
-    /// Takes what a finished handshake leaves.
-    pub(crate) fn finish(mut self) -> Result<Finished<IO>, HandshakeError<IO>> {
+    /// Makes a stream of a finished handshake.
+    pub(crate) fn finish(&mut self) -> Result<TlsStream<IO>, HandshakeError<IO>> {
         let Some(running) = self.running.take() else {
             return Err(HandshakeError::new(Error::closed(), None, Vec::new()));
         };
@@ -168,17 +158,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             Ok(mut connection) => {
                 let mut rest = out.split_off(written);
                 rest.append(&mut connection.transmit);
-                connection.transmit = rest;
-                record(&self.span, &connection);
-                Ok(Finished {
+                record(&self.span, &connection.information);
+                let session_store = self.conduct.session_store.take();
+                Ok(TlsStream::from_parts(Parts {
                     io,
-                    connection,
-                    received,
-                    sent,
-                    unflushed,
-                    session_store: self.conduct.session_store.take(),
-                    hibernate_after: self.conduct.hibernate_after,
-                })
+                    read: ReadHalfState::new(
+                        connection.reader,
+                        connection.unread,
+                        received,
+                        session_store,
+                    ),
+                    write: WriteHalfState::new(connection.writer, rest, unflushed, sent),
+                    information: connection.information,
+                    hibernation: Hibernation::new(self.conduct.hibernate_after),
+                }))
             }
             Err(error) => Err(HandshakeError::new(error.into(), Some(io), Vec::new())),
         }
@@ -259,7 +252,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 Step::Transmit(bytes) if self.out.is_empty() => self.out = bytes,
                 Step::Transmit(bytes) => self.out.extend(bytes),
                 Step::Event(event) => observe(&event, conduct),
-                Step::Ask(question) => return Poll::Ready(Ok(Some(Box::new(question)))),
+                Step::Ask(question) => return Poll::Ready(Ok(Some(question))),
                 Step::Connected => {
                     match self.role {
                         Role::Server => drop(self.poll_flush(cx)),
@@ -381,8 +374,7 @@ fn observe(event: &Event, conduct: &Conduct) {
     }
 }
 
-fn record(span: &tracing::Span, connection: &Connection) {
-    let information = &connection.information;
+fn record(span: &tracing::Span, information: &ConnectionInformation) {
     span.record(
         "tls.protocol.version",
         tracing::field::display(information.version()),

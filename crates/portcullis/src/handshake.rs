@@ -1,13 +1,12 @@
 //! A handshake from its first byte to its stream, its error, or its pause at the hello.
 
-use std::future::Future;
 use std::time::Duration;
 
 use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::question::{Answer, ChooseConfiguration, Question, ReviewServerHello};
 use portcullis_core::{ClientHelloView, ServerHelloView};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use crate::answers::Questions;
@@ -34,10 +33,10 @@ where
     let span = driver.span().clone();
     async move {
         let mut driver = driver;
-        match within(deadline, driver.run(|_| false)).await {
-            Some(Ok(_)) => driver.finish().map(TlsStream::new),
-            Some(Err(error)) => Err(driver.fail(error).await),
-            None => Err(driver.time_out()),
+        match timeout_at(deadline, driver.run(|_| false)).await {
+            Ok(Ok(_)) => driver.finish(),
+            Ok(Err(error)) => Err(driver.fail(error).await),
+            Err(_) => Err(driver.time_out()),
         }
     }
     .instrument(span)
@@ -55,21 +54,17 @@ where
 {
     let span = driver.span().clone();
     async move {
-        match within(deadline, driver.run(wanted)).await {
-            Some(Ok(Some(question))) => Ok((driver, question)),
-            Some(Ok(None)) => Err(driver
+        match timeout_at(deadline, driver.run(wanted)).await {
+            Ok(Ok(Some(question))) => Ok((driver, *question)),
+            Ok(Ok(None)) => Err(driver
                 .fail(Error::limit("the handshake did not pause"))
                 .await),
-            Some(Err(error)) => Err(driver.fail(error).await),
-            None => Err(driver.time_out()),
+            Ok(Err(error)) => Err(driver.fail(error).await),
+            Err(_) => Err(driver.time_out()),
         }
     }
     .instrument(span)
     .await
-}
-
-async fn within<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
-    tokio::time::timeout_at(deadline, future).await.ok()
 }
 
 /// A server's handshake that stands still because the ClientHello is here (B5).

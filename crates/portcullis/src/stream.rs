@@ -13,7 +13,6 @@ use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::driver::Finished;
 use crate::error::Error;
 use crate::hibernation::Hibernation;
 use crate::read::{EofPolicy, ReadHalfState};
@@ -54,27 +53,6 @@ pub(crate) struct Parts<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
-    pub(crate) fn new(finished: Finished<IO>) -> Self {
-        let connection = finished.connection;
-        Self::from_parts(Parts {
-            io: finished.io,
-            read: ReadHalfState::new(
-                connection.reader,
-                connection.unread,
-                finished.received,
-                finished.session_store,
-            ),
-            write: WriteHalfState::new(
-                connection.writer,
-                connection.transmit,
-                finished.unflushed,
-                finished.sent,
-            ),
-            information: connection.information,
-            hibernation: Hibernation::new(finished.hibernate_after),
-        })
-    }
-
     pub(crate) fn from_parts(parts: Parts<IO>) -> Self {
         Self {
             parts: Some(Box::new(parts)),

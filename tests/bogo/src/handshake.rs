@@ -94,7 +94,7 @@ impl<'a> Driver<'a> {
                 }
                 Ok(Step::Event(_)) => {}
                 Ok(Step::Ask(question)) => {
-                    let answer = self.delayed(question, handshake, transport)?;
+                    let answer = self.delayed(*question, handshake, transport)?;
                     handshake
                         .answer(answer)
                         .map_err(|misuse| Stop::failed(misuse.to_string()))?;

@@ -90,6 +90,7 @@ impl AeadKey {
     ///
     /// # Errors
     /// When an output does not have exactly that length.
+    #[inline]
     pub(crate) fn seal_scatter(
         &self,
         seq: u64,

@@ -350,7 +350,7 @@ impl ActiveKeyExchange {
     ///
     /// # Errors
     /// When the server's share is no good.
-    pub(crate) fn finish(self, peer_public: &[u8]) -> Result<SharedSecret, BadKeyShare> {
+    pub(crate) fn finish(&self, peer_public: &[u8]) -> Result<SharedSecret, BadKeyShare> {
         match &self.private {
             Private::Curve(curve, private) => curve.agree(private, peer_public),
             Private::MlKem(ml_kem, key) => ml_kem.decapsulate(key, peer_public),
@@ -369,7 +369,7 @@ impl ActiveKeyExchange {
     ///
     /// # Errors
     /// When the server's share is no good.
-    pub(crate) fn finish_classical(self, peer_public: &[u8]) -> Result<SharedSecret, BadKeyShare> {
+    pub(crate) fn finish_classical(&self, peer_public: &[u8]) -> Result<SharedSecret, BadKeyShare> {
         match &self.private {
             Private::Hybrid(curve, private, ..) => curve.agree(private, peer_public),
             Private::Curve(..) | Private::MlKem(..) => Err(BadKeyShare),

@@ -17,7 +17,8 @@ use crate::{Misuse, Violation};
 #[derive(Clone, Debug)]
 pub(super) struct Offer {
     config: Arc<ClientOptions>,
-    extensions: Vec<ExtensionType>,
+    /// A bit for each type.
+    extensions: u64,
 }
 
 /// In which message an extension comes.
@@ -127,20 +128,29 @@ pub(super) fn check_extensions(
     Ok(())
 }
 
+/// Where a type stands in the set of those that a hello of ours can have.
+const fn bit(typ: ExtensionType) -> u64 {
+    match typ.0 {
+        0..=63 => 1 << typ.0,
+        // None of ours.
+        _ => 0,
+    }
+}
+
 impl Offer {
     pub(super) fn new(config: Arc<ClientOptions>) -> Self {
         Self {
             config,
-            extensions: Vec::new(),
+            extensions: 0,
         }
     }
 
     /// Notes what the hello that is being sent contains.
     pub(super) fn set_extensions(&mut self, hello: &Extensions<'_>) -> Result<(), Abort> {
-        let types = hello.iter().map(|extension| extension.extension_type);
-        self.extensions.clear();
-        self.extensions.reserve_exact(types.clone().count());
-        self.extensions.extend(types);
+        self.extensions = 0;
+        for extension in hello.iter() {
+            self.extensions |= bit(extension.extension_type);
+        }
         if hello.duplicate().is_some() {
             return Err(Misuse::new("the ClientHello would have an extension twice").into());
         }
@@ -161,7 +171,7 @@ impl Offer {
     }
 
     pub(super) fn has(&self, typ: ExtensionType) -> bool {
-        self.extensions.contains(&typ)
+        self.extensions & bit(typ) != 0
     }
 
     pub(super) fn check_suite(&self, suite: CipherSuite) -> Result<CipherSuite, Violation> {

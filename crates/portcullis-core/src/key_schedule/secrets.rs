@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §7.1.
 
+use std::sync::LazyLock;
+
 use super::traffic::finished_key;
 use super::{ExporterSecret, SuiteParameters, TrafficSecret};
 use crate::crypto::CryptoFailure;
@@ -97,13 +99,26 @@ impl EarlySecret {
     ) -> HandshakeSecret {
         let hash = self.hash;
         let secret = match &self.prk {
-            None => extract(hash, derived_without_psk(hash), shared.as_slice()),
+            None => salt_without_psk(hash).mac(core::iter::once(shared.as_slice())),
             Some(prk) => extract(hash, derived(hash, prk).as_slice(), shared.as_slice()),
         };
         HandshakeSecret {
             suite: SuiteParameters { hash, aead },
             prk: Prk::new(hash, &secret),
         }
+    }
+}
+
+/// The salt of that extraction (RFC 5869 §2.2), the same for all connections.
+fn salt_without_psk(hash: HashAlgorithm) -> &'static HmacKey {
+    static SHA256: LazyLock<HmacKey> = LazyLock::new(|| salt(HashAlgorithm::Sha256));
+    static SHA384: LazyLock<HmacKey> = LazyLock::new(|| salt(HashAlgorithm::Sha384));
+    fn salt(hash: HashAlgorithm) -> HmacKey {
+        HmacKey::new(hash, derived_without_psk(hash))
+    }
+    match hash {
+        HashAlgorithm::Sha256 => &SHA256,
+        HashAlgorithm::Sha384 => &SHA384,
     }
 }
 

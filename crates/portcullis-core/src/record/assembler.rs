@@ -2,7 +2,7 @@
 //!
 //! RFC 8446 §4, §5.1: a message may be split over records, and a record may carry several.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use crate::violation::Violation;
 use crate::wire::HandshakeType;
@@ -10,10 +10,10 @@ use crate::wire::HandshakeType;
 /// Bytes of a handshake header: type and length.
 const MESSAGE_HEADER: usize = 4;
 
-/// One complete handshake message with its header, as it came. Its memory is shared with the
-/// other messages of its record.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct HandshakeBytes(Bytes);
+/// One complete handshake message with its header, as it came. Its memory is shared with what
+/// came with it.
+#[derive(PartialEq, Eq)]
+pub(crate) struct HandshakeBytes(BytesMut);
 
 impl HandshakeBytes {
     /// The type; whether it is known is for the state machine to say.
@@ -64,6 +64,15 @@ impl Assembler {
     }
 
     /// Adds the content of a record.
+    pub(super) fn put(&mut self, content: BytesMut) {
+        if self.buffer.is_empty() {
+            self.buffer = content;
+        } else {
+            self.buffer.extend_from_slice(&content);
+        }
+    }
+
+    /// Adds the content of a record that stands in memory of others.
     pub(super) fn push(&mut self, content: &[u8]) {
         self.buffer.extend_from_slice(content);
     }
@@ -86,12 +95,20 @@ impl Assembler {
             return Err(Violation::HandshakeMessageTooLong);
         }
         let length = MESSAGE_HEADER + body;
-        let message = match self.buffer.len() {
-            less if less < length => return Ok(None),
-            more if more > length => self.buffer.split_to(length),
-            _ => core::mem::take(&mut self.buffer),
-        };
-        Ok(Some(HandshakeBytes(message.freeze())))
+        if self.buffer.len() < length {
+            return Ok(None);
+        }
+        Ok(Some(HandshakeBytes(take(&mut self.buffer, length))))
+    }
+}
+
+/// Takes the first `length` bytes, of which there are so many; all of them with their memory,
+/// which need not be shared then.
+pub(super) fn take(buffer: &mut BytesMut, length: usize) -> BytesMut {
+    if buffer.len() == length {
+        core::mem::take(buffer)
+    } else {
+        buffer.split_to(length)
     }
 }
 

@@ -54,8 +54,17 @@ impl PresentedChain {
         entries: impl IntoIterator<Item = (CertificateDer<'static>, Option<Box<[u8]>>)>,
     ) -> Result<Self, CertificateError> {
         let entries = entries.into_iter().take(MAX_CERTIFICATES + 1);
+        let count = entries.size_hint().0.max(1);
+        Self::from_counted(entries, count)
+    }
+
+    /// The same, of entries of which there are `count`, not more than too many by one.
+    pub(crate) fn from_counted(
+        entries: impl Iterator<Item = (CertificateDer<'static>, Option<Box<[u8]>>)>,
+        count: usize,
+    ) -> Result<Self, CertificateError> {
         // Kept as long as the connection, so no more than is needed.
-        let mut certificates = Vec::with_capacity(entries.size_hint().0.max(1));
+        let mut certificates = Vec::with_capacity(count);
         let mut ocsp_responses = Vec::new();
         for (at, (certificate, ocsp_response)) in entries.enumerate() {
             certificates.push(certificate);

@@ -270,8 +270,12 @@ fn verify_path(
         usage,
         None,
         Some(&not_too_deep),
-    )?;
-    Ok(path.intermediate_certificates().count() + 1)
+    );
+    // By reference: a path is large.
+    match &path {
+        Ok(path) => Ok(path.intermediate_certificates().count() + 1),
+        Err(error) => Err(error.clone()),
+    }
 }
 
 /// An algorithm on one walk from an anchor: it does not verify what it is known to have found

@@ -20,6 +20,7 @@ use super::tls13::{Keyed, WaitEncryptedExtensions, find};
 use crate::ServerHelloView;
 use crate::config::{ClientConfig, ClientOptions, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;
+use crate::crypto::secret::SharedSecret;
 use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, Transcript, TranscriptBuffer};
 use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
@@ -66,10 +67,10 @@ pub(crate) fn start(
         KeyShares::Preferred => (config.policy.groups.get(..1).unwrap_or_default(), true),
         KeyShares::Groups(groups) => (groups.as_slice(), false),
     };
-    let exchanges = groups
-        .iter()
-        .map(|group| ActiveKeyExchange::start(*group, cx.random))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut exchanges = Vec::with_capacity(groups.len());
+    for group in groups {
+        exchanges.push(ActiveKeyExchange::start(*group, cx.random)?);
+    }
     let mut session = Session {
         offer: Offer::new(config.clone()),
         config,
@@ -138,16 +139,29 @@ impl Shares {
         self.entries(config).any(|entry| entry.group == group)
     }
 
-    /// The exchange that `group` belongs to, if the hello had a share of it.
-    fn take(self, config: &ClientOptions, group: NamedGroup) -> Option<ActiveKeyExchange> {
+    /// Ends the exchange that `group` belongs to, if the hello had a share of it, with the
+    /// server's share; the others are of no use then.
+    fn finish(
+        self,
+        config: &ClientOptions,
+        group: NamedGroup,
+        server_share: &[u8],
+    ) -> Result<SharedSecret, Violation> {
         if !self.contains(config, group) {
-            return None;
+            return Err(Violation::KeyShareGroupNotOffered);
         }
-        let classical = self.classical;
-        self.exchanges.into_iter().find(|exchange| {
-            let half = exchange.classical_share().filter(|_| classical);
-            exchange.group() == group || half.is_some_and(|(other, _)| other == group)
-        })
+        for exchange in &self.exchanges {
+            let half = exchange.classical_share().filter(|_| self.classical);
+            let secret = if exchange.group() == group {
+                exchange.finish(server_share)
+            } else if half.is_some_and(|(other, _)| other == group) {
+                exchange.finish_classical(server_share)
+            } else {
+                continue;
+            };
+            return secret.map_err(|_| Violation::BadKeyShare);
+        }
+        Err(Violation::KeyShareGroupNotOffered)
     }
 }
 
@@ -220,7 +234,7 @@ impl Session {
             {
                 CertificateAuthorities::put(out, chain.roots().subjects());
             }
-            KeyShareClientHello::put(out, shares.entries(config));
+            KeyShareClientHello::put(out, shares.entries(config).by_ref());
             if config.session_tickets {
                 resumption::put_psks(out, sessions, now);
             }
@@ -403,16 +417,8 @@ impl Offered {
             }
         }
         let config = &session.config;
-        let exchange = shares
-            .take(config, share.group)
-            .ok_or(Violation::KeyShareGroupNotOffered)?;
         let group = share.group;
-        let secret = if exchange.group() == group {
-            exchange.finish(share.key_exchange)
-        } else {
-            exchange.finish_classical(share.key_exchange)
-        }
-        .map_err(|_| Violation::BadKeyShare)?;
+        let secret = shares.finish(config, group, share.key_exchange)?;
 
         let parameters = suite.parameters()?;
         let selected = find::<SelectedIdentity>(&hello.extensions)?;

@@ -3,11 +3,12 @@
 //! RFC 8446 §5.1 (framing, interleaving), §5.2 (protection), §4.2.10 (skipping early data),
 //! D.4 (change_cipher_spec).
 
-use core::ops::Range;
 use std::sync::Arc;
 
+use bytes::{Buf as _, BytesMut};
+
 use super::super::alert;
-use super::super::assembler::{Assembler, HandshakeBytes};
+use super::super::assembler::{Assembler, HandshakeBytes, take};
 use super::super::header::{self, Header};
 use super::super::{HEADER, MAX_WARNINGS, Mailbox, Reader, Role};
 use super::opener::Opener;
@@ -40,9 +41,8 @@ pub(crate) enum Message {
 ///
 /// After an `Err` the connection is over; the value must not be used again.
 pub(crate) struct Incoming {
-    buffer: Vec<u8>,
-    /// How much of `buffer` is consumed.
-    start: usize,
+    /// From the first record that was not taken.
+    buffer: BytesMut,
     first_record: bool,
     opener: Opener,
     assembler: Assembler,
@@ -56,8 +56,7 @@ impl Incoming {
     /// Starts without keys; handshake messages have at most `max_handshake_size` bytes of body.
     pub(crate) fn new(role: Role, max_handshake_size: usize) -> Self {
         Self {
-            buffer: Vec::new(),
-            start: 0,
+            buffer: BytesMut::new(),
             first_record: true,
             opener: Opener::new(role),
             assembler: Assembler::default(),
@@ -80,11 +79,6 @@ impl Incoming {
 
     /// Adds received bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        // Moves no more than was consumed since the last move, so that the whole is linear.
-        if self.start > 0 && self.start >= self.buffer.len().saturating_sub(self.start) {
-            self.buffer.drain(..self.start);
-            self.start = 0;
-        }
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -96,11 +90,10 @@ impl Incoming {
             if let Some(message) = self.assembler.pop(self.max_handshake_size)? {
                 return Ok(Some(Message::Handshake(message)));
             }
-            let Some((header, range)) = self.frame()? else {
+            let Some(header) = self.frame()? else {
                 return Ok(None);
             };
-            self.start = range.end;
-            if let Some(message) = self.on_record(header, range)? {
+            if let Some(message) = self.on_record(header)? {
                 return Ok(Some(message));
             }
         }
@@ -159,9 +152,8 @@ impl Incoming {
     }
 
     /// The bytes fed and not consumed, when the handshake is given up.
-    pub(crate) fn into_unread(mut self) -> Vec<u8> {
-        self.buffer.drain(..self.start);
-        self.buffer
+    pub(crate) fn into_unread(self) -> Vec<u8> {
+        self.buffer.into()
     }
 
     /// Turns into the data path: the reader goes on with the installed keys, and the bytes are
@@ -174,43 +166,48 @@ impl Incoming {
             return Err(Violation::MessageSpansKeyChange.into());
         }
         // Almost always nothing: the buffer of the handshake is not kept for it.
-        let unread = self.buffer.get(self.start..).unwrap_or_default().to_vec();
+        let unread = self.buffer.to_vec();
         let mut reader = self.opener.into_reader(self.max_handshake_size, mailbox)?;
         reader.strict_alert_levels = self.strict_alert_levels;
         Ok((reader, unread))
     }
 
-    /// Finds the next complete record: its header, and where it stands in `buffer`.
-    fn frame(&mut self) -> Result<Option<(Header, Range<usize>)>, Abort> {
-        let rest = self.buffer.get(self.start..).unwrap_or_default();
-        let Some(&bytes) = rest.first_chunk::<HEADER>() else {
+    /// The header of the record at the start of `buffer`, once that is complete.
+    fn frame(&mut self) -> Result<Option<Header>, Abort> {
+        let Some(&bytes) = self.buffer.first_chunk::<HEADER>() else {
             return Ok(None);
         };
         if self.first_record && !header::is_known(ContentType(bytes[0])) {
             return Err(Abort(Reason::NotTls { first_bytes: bytes }));
         }
         let header = Header::check(bytes, self.opener.is_protected())?;
-        let length = HEADER + header.body;
-        if rest.len() < length {
+        if self.buffer.len() < HEADER + header.body {
             return Ok(None);
         }
         self.first_record = false;
-        Ok(Some((header, self.start..self.start + length)))
+        Ok(Some(header))
     }
 
-    /// Opens the record at `range` of the buffer and sorts its content.
-    fn on_record(&mut self, header: Header, range: Range<usize>) -> Result<Option<Message>, Abort> {
+    /// Opens the record at the start of `buffer`, sorts its content, and takes it out.
+    fn on_record(&mut self, header: Header) -> Result<Option<Message>, Abort> {
         let mid_message = !self.assembler.is_empty();
-        let record = self.buffer.get_mut(range).unwrap_or_default();
+        let length = HEADER + header.body;
+        let record = self.buffer.get_mut(..length).unwrap_or_default();
         let Some((typ, content)) = self.opener.open(header, record, mid_message)? else {
+            self.buffer.advance(length);
             return Ok(None);
         };
-        match typ {
+        let message = match typ {
             ContentType::HANDSHAKE if content.is_empty() => Err(Violation::EmptyRecord.into()),
             ContentType::HANDSHAKE => {
-                self.assembler.push(content);
                 self.warnings = 0;
-                Ok(None)
+                // It stands at the start of what was opened.
+                let content = content.len();
+                let mut record = take(&mut self.buffer, length);
+                record.advance(HEADER);
+                record.truncate(content);
+                self.assembler.put(record);
+                return Ok(None);
             }
             ContentType::ALERT => {
                 let alert = alert::decode(content)?;
@@ -240,14 +237,16 @@ impl Incoming {
             ContentType::APPLICATION_DATA => Ok(Some(Message::ApplicationData)),
             ContentType::CHANGE_CIPHER_SPEC => Err(Violation::UnexpectedChangeCipherSpec.into()),
             _ => Err(Violation::UnknownRecordType.into()),
-        }
+        };
+        self.buffer.advance(length);
+        message
     }
 }
 
 impl core::fmt::Debug for Incoming {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Incoming")
-            .field("unread", &self.buffer.len().saturating_sub(self.start))
+            .field("unread", &self.buffer.len())
             .field("assembler", &self.assembler)
             .field("opener", &self.opener)
             .finish_non_exhaustive()

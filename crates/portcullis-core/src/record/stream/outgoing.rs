@@ -22,10 +22,10 @@ const USUAL_FLIGHT: usize = 1_024;
 /// Handshake messages are collected and go out in as few records as the limits allow, when
 /// something else is queued, when the key changes, or when the bytes are taken.
 pub(crate) struct Outgoing {
-    /// Records, ready for the transport.
-    ready: Vec<u8>,
-    /// Handshake messages not yet in a record.
-    flight: Vec<u8>,
+    /// Records, ready for the transport; the last may be open.
+    out: Vec<u8>,
+    /// Where the open record begins: room for its header, and handshake messages in the clear.
+    open: Option<usize>,
     keys: Option<Keys>,
     size: RecordSize,
     /// The legacy version of the next unprotected handshake record.
@@ -38,8 +38,8 @@ impl Outgoing {
     /// Starts without keys and with the limits of the protocol.
     pub(crate) fn new(role: Role) -> Self {
         Self {
-            ready: Vec::new(),
-            flight: Vec::new(),
+            out: Vec::new(),
+            open: None,
             keys: None,
             size: RecordSize::default(),
             // §5.1: the initial ClientHello may carry 0x0301, for the sake of old servers.
@@ -53,12 +53,12 @@ impl Outgoing {
 
     /// Queues the handshake message that `put` writes with its header; gives what it wrote.
     pub(crate) fn handshake(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
-        let at = self.flight.len();
-        if at == 0 {
-            self.flight.reserve(USUAL_FLIGHT);
+        if self.open.is_none() {
+            self.open = Some(self.begin());
         }
-        put(&mut self.flight);
-        self.flight.get(at..).unwrap_or_default()
+        let at = self.out.len();
+        put(&mut self.out);
+        self.out.get(at..).unwrap_or_default()
     }
 
     /// Queues the dummy change_cipher_spec of middlebox compatibility mode (D.4); it is never
@@ -68,7 +68,7 @@ impl Outgoing {
     /// When the crypto library fails.
     pub(crate) fn change_cipher_spec(&mut self) -> Result<(), Abort> {
         self.flush()?;
-        self.unprotected(ContentType::CHANGE_CIPHER_SPEC, &[1], 0x0303);
+        self.put_change_cipher_spec();
         Ok(())
     }
 
@@ -126,10 +126,7 @@ impl Outgoing {
     /// When the crypto library fails.
     pub(crate) fn take(&mut self) -> Result<Vec<u8>, Abort> {
         self.flush()?;
-        if self.flight.capacity() > 2 * USUAL_FLIGHT {
-            self.flight = Vec::new();
-        }
-        Ok(core::mem::take(&mut self.ready))
+        Ok(core::mem::take(&mut self.out))
     }
 
     /// Turns into the data path: the writer goes on with the installed keys, and the bytes are
@@ -152,61 +149,85 @@ impl Outgoing {
         Ok((writer, bytes))
     }
 
-    /// Cuts the flight into records.
+    /// Closes the open record; what is too long for it goes into others.
     fn flush(&mut self) -> Result<(), Abort> {
-        if self.flight.is_empty() {
+        let Some(at) = self.open.take() else {
             return Ok(());
-        }
-        let mut flight = core::mem::take(&mut self.flight);
-        if self.ready.is_empty() {
-            self.ready.reserve(flight.len() + USUAL_FLIGHT);
+        };
+        if self.out.len() <= at + HEADER {
+            self.out.truncate(at);
+            return Ok(());
         }
         let limit = match self.keys {
             Some(_) => self.size.protected(),
             None => self.size.unprotected(),
         };
         let version = core::mem::replace(&mut self.hello_version, 0x0303);
-        for fragment in flight.chunks(limit) {
+        let end = self.out.len().min(at + HEADER + limit);
+        let rest = self.out.split_off(end);
+        self.close(at, ContentType::HANDSHAKE, version)?;
+        for fragment in rest.chunks(limit) {
             self.record(ContentType::HANDSHAKE, fragment, version)?;
         }
-        // Its memory serves the next flight.
-        flight.clear();
-        self.flight = flight;
         Ok(())
     }
 
-    fn unprotected(&mut self, typ: ContentType, content: &[u8], version: u16) {
-        self.ready
-            .extend_from_slice(&header::header(typ, version, content.len()));
-        self.ready.extend_from_slice(content);
+    fn put_change_cipher_spec(&mut self) {
+        let head = header::header(ContentType::CHANGE_CIPHER_SPEC, 0x0303, 1);
+        self.out.extend_from_slice(&head);
+        self.out.push(1);
     }
 
     fn record(&mut self, typ: ContentType, content: &[u8], version: u16) -> Result<(), Abort> {
-        let Some(keys) = &mut self.keys else {
-            self.unprotected(typ, content, version);
-            return Ok(());
-        };
+        let at = self.begin();
+        self.out.extend_from_slice(content);
+        self.close(at, typ, version)
+    }
+
+    /// Begins a record with room for its header; gives where.
+    fn begin(&mut self) -> usize {
+        if self.out.is_empty() {
+            self.out.reserve(USUAL_FLIGHT);
+        }
+        if self.keys.is_some() && core::mem::take(&mut self.change_cipher_spec_due) {
+            self.put_change_cipher_spec();
+        }
+        let at = self.out.len();
+        self.out.extend_from_slice(&[0; HEADER]);
+        at
+    }
+
+    /// Ends the record that begins at `at`: protects it, if there are keys.
+    ///
+    /// On failure it is gone: nothing goes out in the clear that should not.
+    fn close(&mut self, at: usize, typ: ContentType, version: u16) -> Result<(), Abort> {
+        if self.keys.is_some() {
+            let sealed = self.seal(at, typ);
+            return sealed.inspect_err(|_| self.out.truncate(at));
+        }
+        let content = self.out.len().saturating_sub(at + HEADER);
+        let record = self.out.get_mut(at..).unwrap_or_default();
+        if let Some(head) = record.first_chunk_mut() {
+            *head = header::header(typ, version, content);
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, at: usize, typ: ContentType) -> Result<(), Abort> {
         let failed = || Abort(Reason::Crypto("sealing a record"));
-        if keys.left == 0 {
-            return Err(failed());
-        }
-        if core::mem::take(&mut self.change_cipher_spec_due) {
-            let head = header::header(ContentType::CHANGE_CIPHER_SPEC, 0x0303, 1);
-            self.ready.extend_from_slice(&head);
-            self.ready.push(1);
-        }
-        let at = self.ready.len();
-        let length = self.size.record(content.len());
-        let head = header::header(ContentType::APPLICATION_DATA, 0x0303, length - HEADER);
-        self.ready.extend_from_slice(&head);
-        self.ready.extend_from_slice(content);
-        self.ready.push(typ.0);
+        let keys = self.keys.as_mut().filter(|keys| keys.left > 0);
+        let keys = keys.ok_or_else(failed)?;
+        let content = self.out.len().saturating_sub(at + HEADER);
+        let length = self.size.record(content);
+        self.out.push(typ.0);
         // Padding, and room for the tag.
-        self.ready.resize(at + length, 0);
-        let body = self.ready.get_mut(at + HEADER..).unwrap_or_default();
+        self.out.resize(at + length, 0);
+        let record = self.out.get_mut(at..).unwrap_or_default();
+        let (head, body) = record.split_first_chunk_mut().ok_or_else(failed)?;
+        *head = header::header(ContentType::APPLICATION_DATA, 0x0303, length - HEADER);
         let (inner, tag) = body.split_last_chunk_mut::<TAG>().ok_or_else(failed)?;
         let (key, seq) = keys.cipher()?;
-        key.seal_in_place(seq, &head, inner, &[], tag)
+        key.seal_in_place(seq, head, inner, &[], tag)
             .map_err(|_| failed())?;
         keys.advance();
         Ok(())
@@ -216,8 +237,8 @@ impl Outgoing {
 impl core::fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Outgoing")
-            .field("ready", &self.ready.len())
-            .field("flight", &self.flight.len())
+            .field("out", &self.out.len())
+            .field("open", &self.open)
             .field("keys", &self.keys)
             .field("size", &self.size)
             .finish_non_exhaustive()
@@ -235,7 +256,7 @@ impl Outgoing {
     /// Queues bytes as they are.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.flush().unwrap();
-        self.ready.extend_from_slice(bytes);
+        self.out.extend_from_slice(bytes);
     }
 
     /// Queues one record of any type and content under the current keys, without regard to
@@ -243,6 +264,11 @@ impl Outgoing {
     pub(crate) fn any_record(&mut self, typ: ContentType, content: &[u8]) {
         self.flush().unwrap();
         self.record(typ, content, 0x0303).unwrap();
+    }
+
+    /// Makes the current key as old as its cipher lets it become.
+    pub(crate) fn wear_out(&mut self) {
+        self.keys.as_mut().unwrap().left = 0;
     }
 
     /// Goes on with the next keys, as after a KeyUpdate.

@@ -118,3 +118,15 @@ fn the_data_path_takes_over_keys_and_queued_bytes() {
     assert_eq!(types(&bytes), [(23, 3, 5 + 17)]);
     assert_eq!(writer.sequence_number(), 1);
 }
+
+#[test]
+fn what_cannot_be_sealed_does_not_go_out() {
+    let mut outgoing = Outgoing::new(Role::Client);
+    outgoing.queue(&message(1, b"in the clear"));
+    outgoing.install_write(secret(1)).unwrap();
+    outgoing.wear_out();
+    outgoing.queue(&message(20, b"not in the clear"));
+    assert!(outgoing.take().is_err());
+    assert!(outgoing.alert(AlertDescription::INTERNAL_ERROR).is_err());
+    assert_eq!(types(&outgoing.take().unwrap()), [(22, 1, 16)]);
+}

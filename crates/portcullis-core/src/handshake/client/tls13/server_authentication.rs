@@ -136,19 +136,26 @@ pub(in super::super::super) fn presented_chain(
     check_length(certificate.certificate_list.iter())?;
     for entry in certificate.certificate_list {
         check_extensions(&entry.extensions, Place::Certificate, &offered)?;
+        find::<CertificateStatus<'_>>(&entry.extensions)?;
     }
     if certificate.certificate_list.is_empty() {
         return Ok(None);
     }
-    let mut entries = Vec::with_capacity(certificate.certificate_list.iter().count());
-    for entry in certificate.certificate_list {
-        let status = find::<CertificateStatus<'_>>(&entry.extensions)?;
-        entries.push((
+    let list = certificate.certificate_list;
+    let entries = list.iter().map(|entry| {
+        let status = find::<CertificateStatus<'_>>(&entry.extensions);
+        (
             CertificateDer::from(entry.cert_data.to_vec()),
-            status.map(|status| status.ocsp_response.into()),
-        ));
-    }
-    Ok(Some(PresentedChain::from_entries(entries)?))
+            status
+                .ok()
+                .flatten()
+                .map(|status| status.ocsp_response.into()),
+        )
+    });
+    Ok(Some(PresentedChain::from_counted(
+        entries,
+        list.iter().count(),
+    )?))
 }
 
 /// An answer's proof must be about the chain of this connection.

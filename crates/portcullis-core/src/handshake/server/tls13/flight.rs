@@ -133,7 +133,8 @@ pub(super) fn send_flight(
         return Ok(Next::ask(Question::Sign(question), paused));
     }
     let signature = identity.sign(scheme, &content)?;
-    signed(keyed, secrets, &signature, cx)
+    send_certificate_verify(&mut keyed, &signature, cx)?;
+    finished(keyed, secrets, cx)
 }
 
 /// §4.1.3, §7.1: the share, and the keys of the handshake.
@@ -330,8 +331,9 @@ impl Signing {
         let AnswerContent::Signature(signature) = answer else {
             return Err(wrong_answer());
         };
-        let (keyed, secrets) = *self.0;
-        signed(keyed, secrets, &signature, cx)
+        let (mut keyed, secrets) = *self.0;
+        send_certificate_verify(&mut keyed, &signature, cx)?;
+        finished(keyed, secrets, cx)
     }
 }
 
@@ -346,20 +348,19 @@ pub(super) struct Answered {
     pub(super) resumption: Option<ResumptionMaster>,
 }
 
-/// Sends CertificateVerify, then Finished.
-fn signed(
-    mut keyed: Keyed,
-    secrets: FlightSecrets,
+/// §4.4.3: sends what the key has signed.
+fn send_certificate_verify(
+    keyed: &mut Keyed,
     signature: &[u8],
     cx: &mut Cx<'_>,
-) -> Result<Next, Abort> {
+) -> Result<(), Abort> {
     check_signature_length(signature)?;
     if let Authentication::Certificate(_, scheme) = keyed.authentication {
         cx.send(&mut keyed.transcript, |out| {
             CertificateVerify::put(out, scheme, signature);
         });
     }
-    finished(keyed, secrets, cx)
+    Ok(())
 }
 
 /// §4.4.4, §7.1: sends Finished; the keys of the application follow.
