@@ -6,7 +6,6 @@
 //! the same time for a block.
 
 use sha2::{Digest as _, Sha256, Sha384};
-use zeroize::optimization_barrier;
 
 /// The hash of a suite: transcript, HMAC and HKDF all use this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -157,20 +156,6 @@ impl Hasher {
         match self {
             Self::Sha256(hasher) => Digest::from_array(hasher.finalize_reset().as_ref()),
             Self::Sha384(hasher) => Digest::from_array(hasher.finalize_reset().as_ref()),
-        }
-    }
-
-    /// Forgets what was put in, when that was secret.
-    pub(super) fn wipe(&mut self) {
-        match self {
-            Self::Sha256(hasher) => {
-                *hasher = Sha256::new();
-                optimization_barrier(hasher);
-            }
-            Self::Sha384(hasher) => {
-                *hasher = Sha384::new();
-                optimization_barrier(hasher);
-            }
         }
     }
 }
