@@ -5,9 +5,13 @@
 
 use core::iter;
 
-use sha2::block_api::{compress256, compress512};
+use sha2::block_api::{Sha256VarCore, Sha512VarCore};
+use sha2::digest::Output;
+use sha2::digest::array::Array;
+use sha2::digest::block_api::{Buffer, CtOutWrapper, FixedOutputCore, UpdateCore};
+use sha2::digest::consts::{U32, U48};
 use subtle::ConstantTimeEq;
-use zeroize::optimization_barrier;
+use zeroize::Zeroize as _;
 
 use super::hash::{HashAlgorithm, hash};
 use super::secret::{Inline, Secret};
@@ -36,9 +40,7 @@ impl HmacKey {
             for byte in block.as_mut_slice() {
                 *byte ^= pad;
             }
-            let mut state = State::new(algorithm);
-            state.compress(block.as_slice());
-            state
+            State::new(algorithm, block.as_slice())
         };
         Self {
             inner: padded(IPAD),
@@ -48,8 +50,8 @@ impl HmacKey {
 
     /// The HMAC of the message whose parts are given, as long as the hash's output.
     pub(crate) fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret {
-        let inner = self.inner.clone().finish(message);
-        self.outer.clone().finish(iter::once(inner.as_slice()))
+        let inner = self.inner.finish(message);
+        self.outer.finish(iter::once(inner.as_slice()))
     }
 
     /// Whether `received` is the HMAC of the message, in constant time.
@@ -63,114 +65,47 @@ impl HmacKey {
 /// which has room for an incomplete one.
 #[derive(Clone)]
 enum State {
-    Sha256([u32; 8]),
-    Sha384([u64; 8]),
+    Sha256(CtOutWrapper<Sha256VarCore, U32>),
+    Sha384(CtOutWrapper<Sha512VarCore, U48>),
 }
 
 impl State {
-    /// Before the first block (FIPS 180-4 §5.3.3, §5.3.4).
-    const fn new(algorithm: HashAlgorithm) -> Self {
+    /// After one block.
+    fn new(algorithm: HashAlgorithm, block: &[u8]) -> Self {
         match algorithm {
-            HashAlgorithm::Sha256 => Self::Sha256([
-                0x6a09_e667,
-                0xbb67_ae85,
-                0x3c6e_f372,
-                0xa54f_f53a,
-                0x510e_527f,
-                0x9b05_688c,
-                0x1f83_d9ab,
-                0x5be0_cd19,
-            ]),
-            HashAlgorithm::Sha384 => Self::Sha384([
-                0xcbbb_9d5d_c105_9ed8,
-                0x629a_292a_367c_d507,
-                0x9159_015a_3070_dd17,
-                0x152f_ecd8_f70e_5939,
-                0x6733_2667_ffc0_0b31,
-                0x8eb4_4a87_6858_1511,
-                0xdb0c_2e0d_64f9_8fa7,
-                0x47b5_481d_befa_4fa4,
-            ]),
+            HashAlgorithm::Sha256 => Self::Sha256(after(block)),
+            HashAlgorithm::Sha384 => Self::Sha384(after(block)),
         }
     }
 
-    /// Puts in a block.
-    fn compress(&mut self, block: &[u8]) {
+    /// The hash of that block and of these parts.
+    fn finish<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> Secret {
         match self {
-            Self::Sha256(state) => compress256(state, block.as_chunks().0),
-            Self::Sha384(state) => compress512(state, block.as_chunks().0),
+            Self::Sha256(core) => finish(core.clone(), parts),
+            Self::Sha384(core) => finish(core.clone(), parts),
         }
-    }
-
-    /// The hash of one block that was put in and of these parts.
-    fn finish<'a>(mut self, parts: impl Iterator<Item = &'a [u8]>) -> Secret {
-        let algorithm = match self {
-            Self::Sha256(_) => HashAlgorithm::Sha256,
-            Self::Sha384(_) => HashAlgorithm::Sha384,
-        };
-        let mut block = Inline::<MAX_BLOCK_LEN>::zeros(algorithm.block_len());
-        let block = block.as_mut_slice();
-        let (mut length, mut used) = (block.len(), 0);
-        for mut part in parts {
-            length += part.len();
-            loop {
-                let room = block.get_mut(used..).unwrap_or_default();
-                let (now, later) = part.split_at(part.len().min(room.len()));
-                for (to, byte) in room.iter_mut().zip(now) {
-                    *to = *byte;
-                }
-                used += now.len();
-                if used < block.len() {
-                    break;
-                }
-                self.compress(block);
-                block.fill(0);
-                (used, part) = (0, later);
-            }
-        }
-        // FIPS 180-4 §5.1: a bit, zeros, and the length in an eighth of a block.
-        if let Some(first) = block.get_mut(used) {
-            *first = 0x80;
-        }
-        if block.len() - used <= block.len() / 8 {
-            self.compress(block);
-            block.fill(0);
-        }
-        if let Some(last) = block.last_chunk_mut() {
-            *last = (8 * length as u64).to_be_bytes();
-        }
-        self.compress(block);
-
-        let mut hash = Secret::zeros(algorithm.output_len());
-        match &self {
-            Self::Sha256(state) => put(&mut hash, state.iter().map(|word| word.to_be_bytes())),
-            Self::Sha384(state) => put(&mut hash, state.iter().map(|word| word.to_be_bytes())),
-        }
-        hash
     }
 }
 
-/// Writes the words, as many as there is room for.
-fn put<const N: usize>(hash: &mut Secret, words: impl Iterator<Item = [u8; N]>) {
-    let (room, _) = hash.as_mut_slice().as_chunks_mut();
-    for (to, word) in room.iter_mut().zip(words) {
-        *to = word;
-    }
+fn after<C: UpdateCore + Default>(block: &[u8]) -> C {
+    let mut core = C::default();
+    core.update_blocks(Array::slice_as_chunks(block).0);
+    core
 }
 
-impl Drop for State {
-    fn drop(&mut self) {
-        match self {
-            Self::Sha256(state) => {
-                *state = [0; 8];
-                optimization_barrier(state);
-            }
-            Self::Sha384(state) => {
-                *state = [0; 8];
-                optimization_barrier(state);
-            }
-        }
+fn finish<'a, C: FixedOutputCore>(mut core: C, parts: impl Iterator<Item = &'a [u8]>) -> Secret {
+    let mut buffer = Buffer::<C>::default();
+    for part in parts {
+        buffer.digest_blocks(part, |blocks| core.update_blocks(blocks));
     }
+    let mut output = Output::<C>::default();
+    core.finalize_fixed_core(&mut buffer, &mut output);
+    let mut hash = Secret::zeros(output.len());
+    for (to, byte) in hash.as_mut_slice().iter_mut().zip(&output) {
+        *to = *byte;
+    }
+    output.as_mut_slice().zeroize();
+    hash
 }
 
 impl core::fmt::Debug for HmacKey {

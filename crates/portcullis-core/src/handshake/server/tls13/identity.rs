@@ -17,6 +17,7 @@ use crate::wire::ClientHello;
 use crate::wire::extension::{
     CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert,
 };
+use crate::x509::Identity;
 use crate::{Misuse, Violation};
 use bytes::Bytes;
 
@@ -141,24 +142,32 @@ impl ChoosingIdentity {
             wanted,
             session,
         } = *self.0;
-        let (identity, scheme) = match answer {
-            AnswerContent::Identity(identity) => (identity, None),
+        let has_name = |identity: &Identity| {
+            let name = wanted.server_name.as_deref();
+            name.is_none_or(|name| identity.has_name(name))
+        };
+        let named = session.as_ref().is_some_and(|session| session.named);
+        let (identity, scheme, may_resume) = match answer {
+            AnswerContent::Identity(identity) => {
+                let may_resume = identity.as_ref().is_some_and(|one| !named || has_name(one));
+                (identity, None, may_resume)
+            }
             AnswerContent::ConfiguredIdentity(chosen) => {
-                check_name(&negotiated.config, &wanted)?;
-                chosen.unzip()
+                let config = &negotiated.config;
+                check_name(config, &wanted)?;
+                let may_resume = !named || config.identities.iter().any(has_name);
+                let (identity, scheme) = chosen.unzip();
+                (identity, scheme, may_resume)
             }
             _ => return Err(wrong_answer()),
         };
-        let Some(identity) = identity else {
-            return Err(Violation::NoSharedSignatureScheme.into());
-        };
-        let has_name = |name| identity.has_name(name);
-        if let Some(session) = session
-            && (!session.named || wanted.server_name.as_deref().is_none_or(has_name))
-        {
+        if let Some(session) = session.filter(|_| may_resume) {
             let authentication = Authentication::Resumed(session);
             return send_flight(negotiated, wanted.server_name, authentication, cx);
         }
+        let Some(identity) = identity else {
+            return Err(Violation::NoSharedSignatureScheme.into());
+        };
         let scheme = scheme
             .or_else(|| identity.scheme_for(&wanted.schemes))
             .ok_or_else(|| {
