@@ -8,6 +8,7 @@
 //! same programs.
 
 pub mod cases;
+mod cores;
 pub mod counted;
 pub mod floor;
 pub mod job;

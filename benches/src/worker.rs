@@ -14,6 +14,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cases;
+use crate::cores::Side;
 use crate::counted;
 use crate::floor;
 use crate::job::{Answer, Job};
@@ -67,6 +68,7 @@ fn pki(folder: &str) -> io::Result<Pki> {
 
 /// Serves jobs with `answer`.
 fn serve(name: &str, pki: &Pki, answer: impl Fn(&Pki, Job) -> Answer) -> io::Result<()> {
+    Side::Client.settle();
     say(name)?;
     for line in io::stdin().lock().lines() {
         say(&answer(pki, serde_json::from_str(&line?)?))?;

@@ -65,7 +65,7 @@ const EMPTY: &str = "§5.1: there are no empty handshake or alert records";
 const CCS: &str = "§5: between the first hello and the peer's Finished it is dropped, whenever \
     it comes";
 const CCS_COUNT: &str = "§5 has no limit; ours is 32, rustls' is lower";
-const UNUSED: &str = "§4.1.2, §4.2: an extension that we do not know or do not use is ignored, \
+const UNUSED: &str = "§4.1.2, §4.2, §4.3.2: an extension that we do not know or do not use is ignored, \
     whatever is in it; rustls decodes it";
 const DECODES: &str = "§6.2: what cannot be decoded is refused; rustls does not look into it";
 const TYPE: &str = "§4.6: the type is refused before the rest of the message comes; rustls waits";
@@ -78,6 +78,7 @@ const PART: &str = "of a header the transport ended in: rustls judges each byte 
 
 explained! {
     client rustls "InappropriateMessage(ChangeCipherSpec)": CCS;
+    client rustls "InvalidMessage(IllegalEmptyList)": UNUSED;
     client rustls "InvalidMessage(InvalidContentType)": PART;
     client rustls "InvalidMessage(MessageTooShort)": UNUSED;
     client rustls "InvalidMessage(MissingData)": UNUSED;

@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use super::run;
+use crate::cores::Side;
 use crate::job::{Cost, Transport};
 use crate::pipe::pipe;
 use crate::stack::{Stack, TwoWay};
@@ -75,7 +76,10 @@ fn both_ways<S: Stack, IO: TwoWay>(
     write: usize,
 ) -> io::Result<Cost> {
     let (client, server) = thread::scope(|scope| {
-        let accepted = scope.spawn(|| down.block_on(stack.accept(server)));
+        let accepted = scope.spawn(|| {
+            Side::Server.settle();
+            down.block_on(stack.accept(server))
+        });
         let client = up.block_on(stack.connect(client));
         let server = accepted.join().expect("the thread does not panic");
         io::Result::Ok((client?, server?))
@@ -87,6 +91,7 @@ fn both_ways<S: Stack, IO: TwoWay>(
     let ready = Barrier::new(2);
     let (client, server, wall) = thread::scope(|scope| {
         let going_up = scope.spawn(|| {
+            Side::Server.settle();
             let work = one_way(client_writes, server_reads, write);
             up.block_on(with_the_other(&ready, work, tell_down, &mut from_down))
         });

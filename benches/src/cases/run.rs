@@ -11,6 +11,7 @@ use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::cores::Side;
 use crate::job::{Cost, Transport};
 use crate::stack::{Io, Stack};
 use crate::timed::{Clock, Timed};
@@ -115,6 +116,7 @@ fn on_two_threads<S: Stack, E: Ends>(stack: &S, ends: &E) -> io::Result<Times> {
     let ready = Barrier::new(2);
     thread::scope(|scope| {
         let serving = scope.spawn(|| {
+            Side::Server.settle();
             runtime()?.block_on(async {
                 let server = stack.accept(TcpStream::from_std(server)?).await;
                 ready.wait();
