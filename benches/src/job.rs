@@ -15,6 +15,17 @@ pub struct Job {
     pub choice: Choice,
 }
 
+impl Job {
+    /// Whether the ends work at the same time, each on a thread of its own.
+    pub fn ends_overlap(&self) -> bool {
+        match self.case {
+            Case::Handshake | Case::PingPong => false,
+            Case::Bulk { .. } | Case::SmallWrites { .. } => self.transport == Transport::Tcp,
+            Case::FullDuplex { .. } => self.transport != Transport::TcpOneThread,
+        }
+    }
+}
+
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Case {

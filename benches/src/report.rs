@@ -18,6 +18,24 @@ pub fn medians(rounds: &[Cost]) -> Cost {
     }
 }
 
+/// What each round would cost if a stack did nothing but the primitives and the transport. Ends that
+/// `overlap` take as long as the slower of them.
+pub fn limits(primitives: &[Cost], transport: &[Cost], overlap: bool) -> Vec<Cost> {
+    let limit = |(primitives, transport): (&Cost, &Cost)| {
+        let client = primitives.client + transport.client;
+        let server = primitives.server + transport.server;
+        Cost {
+            client,
+            server,
+            wall: match overlap {
+                true => transport.wall.max(client).max(server),
+                false => primitives.wall + transport.wall,
+            },
+        }
+    };
+    primitives.iter().zip(transport).map(limit).collect()
+}
+
 /// What each round of one stack cost, as a part of what it cost another: the two are measured
 /// right after each other, and what the machine does besides lasts longer than that.
 pub fn ratios(rounds: &[Cost], base: &[Cost]) -> Cost {

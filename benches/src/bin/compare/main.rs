@@ -108,7 +108,7 @@ fn main() -> io::Result<()> {
             );
         }
         let rounds = costs.into_iter().map(Result::ok).collect();
-        rows.push(Row { case, rounds });
+        rows.push(Row { case, job, rounds });
     }
     let stacks: Vec<_> = workers.iter().map(|worker| worker.name.as_str()).collect();
     println!(

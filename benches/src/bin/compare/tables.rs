@@ -1,7 +1,7 @@
 //! The tables of a comparison.
 
-use portcullis_benches::job::Cost;
-use portcullis_benches::report::{medians, ratios};
+use portcullis_benches::job::{Cost, Job};
+use portcullis_benches::report::{limits, medians, ratios};
 
 /// To what the others are compared.
 pub(crate) const BASE: &str = "tokio-rustls";
@@ -21,6 +21,7 @@ const FLOORS: [&str; 2] = [portcullis_benches::floor::NAME, "plain transport"];
 /// One case, with the rounds of each stack.
 pub(crate) struct Row {
     pub(crate) case: String,
+    pub(crate) job: Job,
     pub(crate) rounds: Vec<Option<Vec<Cost>>>,
 }
 
@@ -35,22 +36,38 @@ pub(crate) fn place(stack: &str) -> (usize, String) {
     (place, stack.to_owned())
 }
 
-/// Costs and ratios.
+/// Costs, and ratios to the base and to the limit.
 pub(crate) fn tables(stacks: &[&str], rows: &[Row]) -> String {
     let base = stacks.iter().position(|stack| *stack == BASE);
     let all: Vec<_> = (0..stacks.len()).collect();
     let compared: Vec<_> = all.iter().copied().filter(|at| Some(*at) != base).collect();
+    let floors = FLOORS.map(|floor| stacks.iter().position(|stack| *stack == floor));
+    let limit = |row: &Row| {
+        let [primitives, transport] = floors.map(|at| row.rounds[at?].as_deref());
+        Some(limits(primitives?, transport?, row.job.ends_overlap()))
+    };
+    let able: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|at| !floors.contains(&Some(*at)))
+        .collect();
     let costs = table(stacks, rows, &all, |row, at| {
         Some(medians(row.rounds[at].as_ref()?))
     });
-    let ratios = table(stacks, rows, &compared, |row, at| {
+    let to_base = table(stacks, rows, &compared, |row, at| {
         let (rounds, base) = (&row.rounds[at], &row.rounds[base?]);
         Some(ratios(rounds.as_ref()?, base.as_ref()?))
+    });
+    let to_limit = table(stacks, rows, &able, |row, at| {
+        Some(ratios(row.rounds[at].as_ref()?, &limit(row)?))
     });
     format!(
         "Costs, client / server / clock in µs: of a handshake, of a MiB, of a round trip, of \
          1,000 writes; medians of all rounds.\n\n{costs}\nRatios to {BASE} in the same round, \
-         client / server / clock; below 1 is cheaper; medians of all rounds.\n\n{ratios}"
+         client / server / clock; below 1 is cheaper; medians of all rounds.\n\n{to_base}\n\
+         Ratios to the limit, {} and {} together, in the same round; medians of all rounds.\n\n\
+         {to_limit}",
+        FLOORS[0], FLOORS[1],
     )
 }
 
