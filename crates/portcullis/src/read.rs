@@ -16,7 +16,7 @@ use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::error::Error;
-use crate::scratch::{BATCH, Backlog, FULL_RECORD, PLAINTEXT, Scratch};
+use crate::scratch::{Backlog, FULL_RECORD, PLAINTEXT, READ_BATCH, Scratch};
 use crate::sessions::Received;
 use crate::statistics::Flow;
 
@@ -109,7 +109,7 @@ impl Target<'_, '_> {
             Self::Kept { .. } => 1,
             Self::Message { records, .. } => *records,
         };
-        FULL_RECORD * records.clamp(1, BATCH)
+        FULL_RECORD * records.clamp(1, READ_BATCH)
     }
 }
 

@@ -12,10 +12,15 @@ pub(crate) const PLAINTEXT: usize = 1 << 14;
 pub(crate) const FULL_RECORD: usize = 5 + PLAINTEXT + 1 + 16;
 /// The longest record: header, content, 256 bytes of expansion (RFC 8446 §5.2).
 pub(crate) const RECORD: usize = 5 + PLAINTEXT + 256;
-/// How many full records one call reads from or writes to the transport at most.
-pub(crate) const BATCH: usize = 4;
-/// A batch, and a KeyUpdate or an alert before it.
-const AREA: usize = BATCH * FULL_RECORD + 64;
+/// How many full records one call reads from the transport at most.
+pub(crate) const READ_BATCH: usize = 6;
+/// What is sealed for one call that writes to the transport: four full records.
+pub(crate) const WRITE_BATCH: usize = 4 * FULL_RECORD + MESSAGES;
+/// How much ciphertext may wait for the transport before a small write waits as well.
+pub(crate) const GATHERED: usize = 8 * FULL_RECORD;
+const AREA: usize = GATHERED + MESSAGES;
+/// Room for a KeyUpdate or an alert before the records.
+const MESSAGES: usize = 64;
 /// Areas that a thread keeps besides the one in the slot: to read and to write, and the same for
 /// TLS inside TLS.
 const KEPT_AREAS: usize = 3;
@@ -99,15 +104,35 @@ pub(crate) struct Backlog(Option<Box<Kept>>);
 /// Never empty in a [`Backlog`].
 #[derive(Default)]
 struct Kept {
+    /// An area stays as long as it is: what is behind the end costs nothing.
     bytes: Vec<u8>,
     start: usize,
+    end: usize,
+}
+
+impl Kept {
+    fn extend(&mut self, more: &[u8]) {
+        if self.bytes.len() - self.end < more.len() && self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        match self.bytes.get_mut(self.end..self.end + more.len()) {
+            Some(room) => room.copy_from_slice(more),
+            None => {
+                self.bytes.truncate(self.end);
+                self.bytes.extend_from_slice(more);
+            }
+        }
+        self.end += more.len();
+    }
 }
 
 impl Backlog {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         match &self.0 {
-            Some(kept) => kept.bytes.len() - kept.start,
+            Some(kept) => kept.end - kept.start,
             None => 0,
         }
     }
@@ -119,14 +144,14 @@ impl Backlog {
 
     pub(crate) fn as_slice(&self) -> &[u8] {
         match &self.0 {
-            Some(kept) => &kept.bytes[kept.start..],
+            Some(kept) => &kept.bytes[kept.start..kept.end],
             None => &[],
         }
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         match &mut self.0 {
-            Some(kept) => &mut kept.bytes[kept.start..],
+            Some(kept) => &mut kept.bytes[kept.start..kept.end],
             None => &mut [],
         }
     }
@@ -137,8 +162,8 @@ impl Backlog {
         if self.is_empty() && part.len() > RECORD {
             let kept = self.0.insert(spare(false));
             kept.bytes = std::mem::take(&mut scratch.0).into_vec();
-            kept.bytes.truncate(part.end);
             kept.start = part.start;
+            kept.end = part.end;
         } else {
             self.extend(&scratch[part]);
         }
@@ -148,12 +173,7 @@ impl Backlog {
         if more.is_empty() {
             return;
         }
-        let Kept { bytes, start } = &mut **self.0.get_or_insert_with(|| spare(true));
-        if *start > 0 && bytes.capacity() - bytes.len() < more.len() {
-            bytes.drain(..*start);
-            *start = 0;
-        }
-        bytes.extend_from_slice(more);
+        self.0.get_or_insert_with(|| spare(true)).extend(more);
     }
 
     /// Like [`extend`](Self::extend) where more will follow: what is more than a record gets an
@@ -163,8 +183,7 @@ impl Backlog {
         if capacity < AREA && self.len() + more.len() > RECORD {
             let mut larger = spare(false);
             larger.bytes = std::mem::take(&mut Scratch::take().0).into_vec();
-            larger.bytes.clear();
-            larger.bytes.extend_from_slice(self.as_slice());
+            larger.extend(self.as_slice());
             recycle(self.0.replace(larger));
         }
         self.extend(more);
@@ -176,7 +195,7 @@ impl Backlog {
         if rest == 0 {
             recycle(self.0.take());
         } else if let Some(kept) = &mut self.0 {
-            kept.start = kept.bytes.len() - rest;
+            kept.start = kept.end - rest;
         }
     }
 
@@ -189,9 +208,11 @@ impl Backlog {
     /// Keeps no more memory than bytes.
     pub(crate) fn shrink(&mut self) {
         if let Some(kept) = &mut self.0 {
+            kept.bytes.truncate(kept.end);
             kept.bytes.drain(..kept.start);
-            kept.start = 0;
             kept.bytes.shrink_to_fit();
+            kept.start = 0;
+            kept.end = kept.bytes.len();
         }
     }
 
@@ -213,7 +234,8 @@ impl Backlog {
 
 impl From<Vec<u8>> for Backlog {
     fn from(bytes: Vec<u8>) -> Self {
-        Self((!bytes.is_empty()).then(|| Box::new(Kept { bytes, start: 0 })))
+        let (start, end) = (0, bytes.len());
+        Self((end > 0).then(|| Box::new(Kept { bytes, start, end })))
     }
 }
 
@@ -249,7 +271,7 @@ fn recycle(kept: Option<Box<Kept>>) {
     let Some(mut kept) = kept else {
         return;
     };
-    kept.start = 0;
+    (kept.start, kept.end) = (0, 0);
     if kept.bytes.capacity() == AREA {
         let mut area = std::mem::take(&mut kept.bytes);
         area.resize(AREA, 0);
@@ -279,7 +301,7 @@ mod tests {
         assert_eq!(outer[0], 1);
         drop(outer);
         drop(inner);
-        assert!(Scratch::take().len() >= BATCH * FULL_RECORD);
+        assert!(Scratch::take().len() >= WRITE_BATCH.max(READ_BATCH * FULL_RECORD));
     }
 
     #[test]

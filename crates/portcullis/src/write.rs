@@ -12,15 +12,13 @@ use portcullis_core::{ParkedCipher, Stage, Writer};
 use tokio::io::AsyncWrite;
 
 use crate::error::Error;
-use crate::scratch::{BATCH, Backlog, FULL_RECORD, PLAINTEXT, Scratch};
+use crate::scratch::{Backlog, FULL_RECORD, GATHERED, PLAINTEXT, Scratch, WRITE_BATCH};
 use crate::statistics::Flow;
 
 /// How long a write may be to be taken while the transport is busy.
 const SMALL: usize = PLAINTEXT / 4;
 /// What a record without padding adds to its content.
 const OVERHEAD: usize = FULL_RECORD - PLAINTEXT;
-/// How much ciphertext may wait before a small write waits as well: a batch, as of large ones.
-const GATHERED: usize = BATCH * FULL_RECORD;
 
 /// The writing half of a connection, without its transport.
 pub(crate) struct WriteHalfState {
@@ -138,7 +136,7 @@ impl WriteHalfState {
             let mut scratch = Scratch::take();
             let sealed = self
                 .writer
-                .seal_vectored(data, &mut scratch)
+                .seal_vectored(data, &mut scratch[..WRITE_BATCH])
                 .map_err(|error| self.break_off(error.into()))?;
             let written = self.write_some(io, cx, &scratch[..sealed.written])?;
             if written < sealed.written {

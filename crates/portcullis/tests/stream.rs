@@ -383,14 +383,14 @@ async fn a_stream_over_tcp_knows_its_addresses() {
 async fn a_busy_transport_gathers_small_writes_within_bounds() {
     const PIPE: usize = 3_000;
     let (mut client, mut server) = pair_with(PIPE).await;
-    let data = pattern(100_000);
+    let data = pattern(200_000);
     let mut taken = 0;
     while let Some(written) = now(client.write(&data[taken..taken + 100])).await {
         taken += written.unwrap();
     }
     let pending = client.statistics().send_pending;
-    assert!(pending > 60_000, "only {pending} bytes were gathered");
-    assert!(pending < 66_000, "{pending} bytes wait");
+    assert!(pending > 125_000, "only {pending} bytes were gathered");
+    assert!(pending < 132_000, "{pending} bytes wait");
 
     let mut received = vec![0; taken];
     let (flushed, read) = tokio::join!(client.flush(), server.read_exact(&mut received));
