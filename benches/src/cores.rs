@@ -1,5 +1,6 @@
 //! Threads that stay where they are: the scheduler would now and then put both ends of a
-//! connection on one core, and what a wake-up costs depends on it.
+//! connection on one core, and what a wake-up costs depends on it. With `UNPINNED` in the
+//! environment it decides.
 
 use std::sync::LazyLock;
 
@@ -21,8 +22,11 @@ impl Side {
     /// Keeps this thread on this side's core. The first call has to come before any other thread
     /// is started: a new one has only the cores of the one that starts it.
     pub(crate) fn settle(self) {
+        if std::env::var_os("UNPINNED").is_some() {
+            return;
+        }
         if let Some(core) = CORES.get(self as usize) {
-            // Where that is not possible, the scheduler goes on deciding.
+            // Where that is not possible, the scheduler decides too.
             core_affinity::set_for_current(*core);
         }
     }

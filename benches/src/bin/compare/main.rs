@@ -5,6 +5,7 @@
 //!
 //! * `ROUNDS=n`: how often each stack does each case (default 7)
 //! * `CASES=text`: only cases whose name contains it
+//! * `UNPINNED=1`: threads are not kept on a core each
 //! * `WORKERS=folder:folder`: where to look for more workers, besides the folder of this program
 
 mod jobs;
