@@ -4,6 +4,8 @@
 //! measures every stack named (all without names) in every state and prints a Markdown table.
 //!
 //! * `CONNECTIONS=n`: more or fewer than 5,000
+//! * `ROUNDS=n`: of how many measurements the median is taken (default 5): what the allocator keeps
+//!   changes from one to the next
 //! * `WORKERS=folder:folder`: where to look for more `worker-NAME` programs
 //!
 //! `portcullis_benches::memory` says what the processes do. The resident set is read when 200
@@ -18,6 +20,7 @@ use std::time::Duration;
 use portcullis_benches::memory::{HIBERNATE_AFTER, State, WARM_UP, connections};
 use portcullis_benches::pki::Pki;
 use portcullis_benches::programs::stacks;
+use portcullis_benches::report::median;
 
 /// A worker's process, and its two ends.
 struct Role {
@@ -100,6 +103,8 @@ fn has(stack: &str, state: State) -> bool {
 
 fn main() -> io::Result<()> {
     let named: Vec<String> = std::env::args().skip(1).collect();
+    let rounds = std::env::var("ROUNDS").ok();
+    let rounds = rounds.and_then(|text| text.parse().ok()).unwrap_or(5);
     let folder = tempfile::tempdir()?;
     let folder = folder.path();
     Pki::generate().map_err(io::Error::other)?.store(folder)?;
@@ -109,7 +114,10 @@ fn main() -> io::Result<()> {
             continue;
         }
         for state in State::ALL.into_iter().filter(|state| has(&stack, *state)) {
-            let (server, client) = measure(&program, state, folder);
+            let (server, client): (Vec<_>, Vec<_>) = (0..rounds)
+                .map(|_| measure(&program, state, folder))
+                .unzip();
+            let (server, client) = (median(server), median(client));
             match state.is_half_open() {
                 true => println!("| {stack}, {state:?} | {server:.0} | |"),
                 false => println!("| {stack}, {state:?} | {server:.0} | {client:.0} |"),
