@@ -35,6 +35,9 @@ impl TranscriptBuffer {
 pub(crate) struct Transcript {
     hash: HashAlgorithm,
     running: Hasher,
+    /// The hash of all that was added, once it has been asked for: keys and Finished of the next
+    /// flight often need the same.
+    current: Option<Digest>,
 }
 
 impl Transcript {
@@ -43,17 +46,21 @@ impl Transcript {
         Self {
             hash,
             running: Hasher::new(hash),
+            current: None,
         }
     }
 
     /// Adds a handshake message with its header.
     pub(crate) fn add(&mut self, message: &[u8]) {
         self.running.update(message);
+        self.current = None;
     }
 
     /// The hash of what has been added so far.
-    pub(crate) fn current(&self) -> Digest {
-        self.running.clone().finish()
+    pub(crate) fn current(&mut self) -> Digest {
+        *self
+            .current
+            .get_or_insert_with(|| self.running.clone().finish())
     }
 
     /// Puts message_hash in the place of ClientHello1, which must be all that was added; called

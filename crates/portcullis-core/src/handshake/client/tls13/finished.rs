@@ -60,7 +60,7 @@ impl WaitFinished {
             group,
             retried,
             server_random,
-            transcript,
+            mut transcript,
             client_secret,
             master_secret,
             ..
