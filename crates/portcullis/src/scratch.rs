@@ -290,6 +290,10 @@ fn recycle(kept: Option<Box<Kept>>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -351,6 +355,80 @@ mod tests {
         backlog.consume(expected.len());
         assert!(backlog.0.is_none());
         assert_eq!(Scratch::take().as_ptr(), place);
+    }
+
+    /// What is done with a backlog; numbers are of bytes.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Extend(usize),
+        Gather(usize),
+        /// A part of an area, from and to.
+        Keep(usize, usize),
+        Consume(usize),
+        Take(usize),
+        Shrink,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..40_000_usize).prop_map(Step::Extend),
+            (0..2_000_usize).prop_map(Step::Gather),
+            (0..2_000_usize, 2_000..AREA).prop_map(|(start, end)| Step::Keep(start, end)),
+            (0..50_000_usize).prop_map(Step::Consume),
+            (0..50_000_usize).prop_map(Step::Take),
+            Just(Step::Shrink),
+        ]
+    }
+
+    proptest! {
+        /// A backlog is a queue of bytes, whatever memory it has.
+        #[test]
+        fn a_backlog_is_a_queue(steps in proptest::collection::vec(step(), 1..40)) {
+            let mut backlog = Backlog::default();
+            let mut queue = VecDeque::new();
+            let mut next = 0_u8;
+            let mut pattern = |count: usize| -> Vec<u8> {
+                next = next.wrapping_add(1);
+                (0..count).map(|at| (at % 251) as u8 ^ next).collect()
+            };
+            for step in steps {
+                match step {
+                    Step::Extend(count) => {
+                        let bytes = pattern(count);
+                        backlog.extend(&bytes);
+                        queue.extend(bytes);
+                    }
+                    Step::Gather(count) if count > 0 => {
+                        let bytes = pattern(count);
+                        backlog.gather(&bytes);
+                        queue.extend(bytes);
+                    }
+                    Step::Keep(start, end) => {
+                        let mut scratch = Scratch::take();
+                        scratch[start..end].copy_from_slice(&pattern(end - start));
+                        queue.extend(&scratch[start..end]);
+                        backlog.keep(scratch, start..end);
+                    }
+                    Step::Consume(count) => {
+                        let count = count.min(queue.len());
+                        backlog.consume(count);
+                        queue.drain(..count);
+                    }
+                    Step::Take(count) => {
+                        let count = count.min(queue.len());
+                        prop_assert_eq!(backlog.take(count), queue.drain(..count).collect::<Vec<_>>());
+                    }
+                    Step::Shrink if !queue.is_empty() => {
+                        backlog.shrink();
+                        prop_assert!(!backlog.has_spare());
+                    }
+                    Step::Gather(_) | Step::Shrink => {}
+                }
+                prop_assert_eq!(backlog.len(), queue.len());
+                prop_assert_eq!(backlog.is_empty(), queue.is_empty());
+                prop_assert_eq!(backlog.as_slice(), &*queue.make_contiguous());
+            }
+        }
     }
 
     #[test]
