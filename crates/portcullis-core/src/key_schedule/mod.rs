@@ -23,7 +23,7 @@ pub(crate) use secrets::ApplicationSecrets;
 pub(crate) use secrets::{
     EarlySecret, MasterSecret, ResumptionMaster, ResumptionPsk, ResumptionSecret,
 };
-pub(crate) use traffic::TrafficSecret;
+pub(crate) use traffic::{FinishedKey, TrafficSecret};
 pub(crate) use transcript::{Transcript, TranscriptBuffer};
 
 use crate::crypto::aead::AeadAlgorithm;

@@ -164,13 +164,14 @@ fn simple_1_rtt_handshake() {
 fn assert_finished(writer: &TrafficSecret, transcript: &mut Transcript, verify_data: &str) {
     let before: Digest = transcript.current();
     let verify_data = hex(verify_data);
-    assert_eq!(writer.finished(&before).as_slice(), verify_data);
-    assert!(writer.verify_finished(&before, &verify_data));
-    assert!(!writer.verify_finished(&before, &verify_data[..31]));
-    assert!(!writer.verify_finished(&before, &[]));
+    let (_, key) = writer.handshake_keys().unwrap();
+    assert_eq!(key.verify_data(&before).as_slice(), verify_data);
+    assert!(key.verify(&before, &verify_data));
+    assert!(!key.verify(&before, &verify_data[..31]));
+    assert!(!key.verify(&before, &[]));
     let mut wrong = verify_data.clone();
     wrong[31] ^= 1;
-    assert!(!writer.verify_finished(&before, &wrong));
+    assert!(!key.verify(&before, &wrong));
     transcript.add(&[&[20, 0, 0, 32], verify_data.as_slice()].concat());
 }
 

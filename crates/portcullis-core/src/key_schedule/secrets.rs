@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use super::traffic::finished_key;
+use super::traffic::FinishedKey;
 use super::{ExporterSecret, SuiteParameters, TrafficSecret};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadAlgorithm;
@@ -72,23 +72,22 @@ impl EarlySecret {
     /// The binder (§4.2.11.2); `transcript` is the hash of everything up to the truncated
     /// ClientHello. `None` when there is no key to bind.
     pub(crate) fn binder(&self, transcript: &Digest) -> Option<Digest> {
-        let message = core::iter::once(transcript.as_slice());
-        Some(self.binder_key()?.mac(message).into_public())
+        Some(self.binder_key()?.verify_data(transcript))
     }
 
     /// Whether `received` is that binder, in constant time.
     pub(crate) fn verify_binder(&self, transcript: &Digest, received: &[u8]) -> bool {
         self.binder_key()
-            .is_some_and(|key| key.verify(transcript.as_slice(), received))
+            .is_some_and(|key| key.verify(transcript, received))
     }
 
-    fn binder_key(&self) -> Option<HmacKey> {
+    fn binder_key(&self) -> Option<FinishedKey> {
         let hash = self.hash;
         let binder_key = self
             .prk
             .as_ref()?
             .derive_secret(RESUMPTION_BINDER, &hash.of_nothing());
-        Some(finished_key(hash, &binder_key))
+        Some(FinishedKey::new(hash, &Prk::new(hash, &binder_key)))
     }
 
     /// Adds the result of the key exchange; `aead` is the other half of the suite.

@@ -16,7 +16,6 @@ const FINISHED: Label = Label::new(b"tls13 finished");
 const TRAFFIC_UPDATE: Label = Label::new(b"tls13 traffic upd");
 
 /// What one direction of an epoch is protected with.
-#[derive(Clone)]
 pub(crate) struct TrafficSecret {
     suite: SuiteParameters,
     secret: Secret,
@@ -36,8 +35,21 @@ impl TrafficSecret {
     /// # Errors
     /// When the library cannot set up the key; not for any secret.
     pub(crate) fn aead_key(&self) -> Result<AeadKey, CryptoFailure> {
-        let SuiteParameters { aead, .. } = self.suite;
+        self.aead_key_from(&self.prk())
+    }
+
+    /// The same, and the key of the side's Finished: the secrets of the handshake are for both.
+    ///
+    /// # Errors
+    /// As [`aead_key`](Self::aead_key).
+    pub(crate) fn handshake_keys(&self) -> Result<(AeadKey, FinishedKey), CryptoFailure> {
         let prk = self.prk();
+        let finished = FinishedKey::new(self.suite.hash, &prk);
+        Ok((self.aead_key_from(&prk)?, finished))
+    }
+
+    fn aead_key_from(&self, prk: &Prk) -> Result<AeadKey, CryptoFailure> {
+        let SuiteParameters { aead, .. } = self.suite;
         let key = prk.expand_label(KEY, None, aead.key_len());
         let iv = prk.expand_label(IV, None, IV_LEN);
         let iv = iv.as_slice().first_chunk();
@@ -56,25 +68,9 @@ impl TrafficSecret {
         }
     }
 
-    /// The verify_data of a Finished by the side that writes with this secret (§4.4.4);
-    /// `transcript` is the hash of all messages before it.
-    pub(crate) fn finished(&self, transcript: &Digest) -> Digest {
-        let message = core::iter::once(transcript.as_slice());
-        self.finished_key().mac(message).into_public()
-    }
-
-    /// Whether `received` is that verify_data, in constant time.
-    pub(crate) fn verify_finished(&self, transcript: &Digest, received: &[u8]) -> bool {
-        self.finished_key().verify(transcript.as_slice(), received)
-    }
-
     /// For the key log, and nothing else.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.secret.as_slice()
-    }
-
-    fn finished_key(&self) -> HmacKey {
-        finished_key(self.suite.hash, &self.secret)
     }
 
     fn expand_one(&self, label: Label) -> Secret {
@@ -87,10 +83,32 @@ impl TrafficSecret {
     }
 }
 
-/// The key that a Finished, or a binder (§4.2.11.2), is computed with.
-pub(super) fn finished_key(hash: HashAlgorithm, base: &Secret) -> HmacKey {
-    let key = Prk::new(hash, base).expand_label(FINISHED, None, hash.output_len_u8());
-    HmacKey::new(hash, key.as_slice())
+/// The key that a Finished (§4.4.4), or a binder (§4.2.11.2), is computed with.
+pub(crate) struct FinishedKey(HmacKey);
+
+impl FinishedKey {
+    /// Of the side that writes with the secret of which `prk` is made, or of a binder key.
+    pub(super) fn new(hash: HashAlgorithm, prk: &Prk) -> Self {
+        let key = prk.expand_label(FINISHED, None, hash.output_len_u8());
+        Self(HmacKey::new(hash, key.as_slice()))
+    }
+
+    /// The verify_data; `transcript` is the hash of all messages before it.
+    pub(crate) fn verify_data(&self, transcript: &Digest) -> Digest {
+        let message = core::iter::once(transcript.as_slice());
+        self.0.mac(message).into_public()
+    }
+
+    /// Whether `received` is the verify_data, in constant time.
+    pub(crate) fn verify(&self, transcript: &Digest, received: &[u8]) -> bool {
+        self.0.verify(transcript.as_slice(), received)
+    }
+}
+
+impl core::fmt::Debug for FinishedKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("FinishedKey(..)")
+    }
 }
 
 impl core::fmt::Debug for TrafficSecret {

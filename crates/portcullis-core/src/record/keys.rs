@@ -8,7 +8,7 @@ use crate::error::{Abort, Reason};
 use crate::key_schedule::TrafficSecret;
 
 /// One direction's keys.
-pub(super) struct Keys {
+pub(crate) struct Keys {
     /// Key and IV, which follow from the secret; `None` while nothing is protected.
     key: Option<AeadKey>,
     pub(super) secret: TrafficSecret,
@@ -30,6 +30,14 @@ impl Keys {
             secret,
             seq: 0,
             generation: 0,
+        }
+    }
+
+    /// With the cipher, which follows from the secret.
+    pub(crate) fn ready(secret: TrafficSecret, key: AeadKey) -> Self {
+        Self {
+            key: Some(key),
+            ..Self::new(secret)
         }
     }
 
@@ -79,6 +87,12 @@ impl Keys {
     pub(super) fn advance(&mut self) {
         self.seq = self.seq.wrapping_add(1);
         self.left = self.left.saturating_sub(1);
+    }
+}
+
+impl From<TrafficSecret> for Keys {
+    fn from(secret: TrafficSecret) -> Self {
+        Self::new(secret)
     }
 }
 

@@ -22,6 +22,7 @@ mod stream;
 mod tests;
 mod writer;
 
+pub(crate) use keys::Keys;
 pub use mailbox::Mailbox;
 pub use reader::{Frame, Opened, Reader};
 pub use size::PaddingPolicy;

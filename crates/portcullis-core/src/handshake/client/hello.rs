@@ -24,7 +24,7 @@ use crate::crypto::secret::SharedSecret;
 use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, Transcript, TranscriptBuffer};
 use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
-use crate::record::HandshakeBytes;
+use crate::record::{HandshakeBytes, Keys};
 use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::version::{DOWNGRADE_TO_TLS_1_1, DOWNGRADE_TO_TLS_1_2, ProtocolVersion};
@@ -452,8 +452,10 @@ impl Offered {
             random,
             server_secret.as_bytes(),
         );
-        cx.incoming.install_read(server_secret.clone())?;
-        cx.outgoing.install_write(client_secret.clone())?;
+        let (key, server_finished) = server_secret.handshake_keys()?;
+        cx.incoming.install_read(Keys::ready(server_secret, key))?;
+        let (key, client_finished) = client_secret.handshake_keys()?;
+        cx.outgoing.install_write(Keys::ready(client_secret, key))?;
         // D.4: before the second flight, unless one went out with a second hello.
         if session.session_id.is_some() && retry.is_none() {
             cx.outgoing.change_cipher_spec_before_protected();
@@ -466,8 +468,8 @@ impl Offered {
             retried: retry.is_some(),
             server_random: *hello.random,
             transcript,
-            client_secret,
-            server_secret,
+            client_finished,
+            server_finished,
             master_secret: handshake_secret.into_master(),
             session,
             resumed,

@@ -18,7 +18,7 @@ use crate::key_schedule::rfc_8448::{
 };
 use crate::key_schedule::{EarlySecret, TranscriptBuffer};
 use crate::question::Question;
-use crate::record::{Incoming, Mailbox, Message, Outgoing, Role};
+use crate::record::{Incoming, Keys, Mailbox, Message, Outgoing, Role};
 use crate::suite::CipherSuite;
 use crate::testing::now;
 use crate::wire::{
@@ -252,8 +252,14 @@ fn our_records() {
     let hellos = transcript.current();
     let server_secret = handshake.server_handshake_traffic_secret(&hellos);
     let client_secret = handshake.client_handshake_traffic_secret(&hellos);
-    incoming.install_read(server_secret.clone()).unwrap();
-    outgoing.install_write(client_secret.clone()).unwrap();
+    let (key, server_finished) = server_secret.handshake_keys().unwrap();
+    incoming
+        .install_read(Keys::ready(server_secret, key))
+        .unwrap();
+    let (key, client_finished) = client_secret.handshake_keys().unwrap();
+    outgoing
+        .install_write(Keys::ready(client_secret, key))
+        .unwrap();
 
     incoming.feed(&hex(SERVER_FLIGHT_RECORD));
     let message = next(&mut incoming);
@@ -269,14 +275,14 @@ fn our_records() {
     let message = next(&mut incoming);
     assert_eq!(message.raw(), finished(SERVER_VERIFY_DATA));
     let verify_data = Finished::decode(message.body()).unwrap().verify_data;
-    assert!(server_secret.verify_finished(&transcript.current(), verify_data));
+    assert!(server_finished.verify(&transcript.current(), verify_data));
     transcript.add(message.raw());
 
     let before = transcript.current();
     let application = handshake.into_master().into_application_secrets(&before);
     incoming.install_read(application.server).unwrap();
     let mut ours = Vec::new();
-    Finished::put(&mut ours, client_secret.finished(&before).as_slice());
+    Finished::put(&mut ours, client_finished.verify_data(&before).as_slice());
     assert_eq!(ours, finished(CLIENT_VERIFY_DATA));
     outgoing.queue(&ours);
     outgoing.install_write(application.client).unwrap();

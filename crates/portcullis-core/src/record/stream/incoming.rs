@@ -10,11 +10,11 @@ use bytes::{Buf as _, BytesMut};
 use super::super::alert;
 use super::super::assembler::{Assembler, HandshakeBytes, take};
 use super::super::header::{self, Header};
+use super::super::keys::Keys;
 use super::super::{HEADER, MAX_WARNINGS, Mailbox, Reader, Role};
 use super::opener::Opener;
 use crate::alert::{AlertDescription, AlertLevel};
 use crate::error::{Abort, Reason};
-use crate::key_schedule::TrafficSecret;
 use crate::violation::Violation;
 use crate::wire::ContentType;
 
@@ -103,11 +103,11 @@ impl Incoming {
     ///
     /// # Errors
     /// When handshake bytes wait that came under the old key (§5.1).
-    pub(crate) fn install_read(&mut self, secret: TrafficSecret) -> Result<(), Abort> {
+    pub(crate) fn install_read(&mut self, keys: impl Into<Keys>) -> Result<(), Abort> {
         if !self.assembler.is_empty() {
             return Err(Violation::MessageSpansKeyChange.into());
         }
-        self.opener.install(secret);
+        self.opener.install(keys.into());
         Ok(())
     }
 

@@ -8,7 +8,6 @@ use super::super::header::{self, Header};
 use super::super::keys::Keys;
 use super::super::{HEADER, MAX_IDLE, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role};
 use crate::error::{Abort, Reason};
-use crate::key_schedule::TrafficSecret;
 use crate::violation::Violation;
 use crate::wire::ContentType;
 
@@ -39,8 +38,8 @@ impl Opener {
         }
     }
 
-    pub(super) fn install(&mut self, secret: TrafficSecret) {
-        self.keys = Some(Keys::new(secret));
+    pub(super) fn install(&mut self, keys: Keys) {
+        self.keys = Some(keys);
     }
 
     pub(super) fn is_protected(&self) -> bool {

@@ -11,7 +11,6 @@ use super::super::size::RecordSize;
 use super::super::{HEADER, Mailbox, PaddingPolicy, Role, TAG, Writer};
 use crate::alert::AlertDescription;
 use crate::error::{Abort, Reason};
-use crate::key_schedule::TrafficSecret;
 use crate::wire::ContentType;
 
 /// Bytes to make room for at once: the messages of a server with a certificate or two.
@@ -94,14 +93,14 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Protects everything queued from now on with keys from `secret`; what is queued goes out
-    /// under the old ones.
+    /// Protects everything queued from now on with these keys; what is queued goes out under the
+    /// old ones.
     ///
     /// # Errors
     /// When the crypto library fails.
-    pub(crate) fn install_write(&mut self, secret: TrafficSecret) -> Result<(), Abort> {
+    pub(crate) fn install_write(&mut self, keys: impl Into<Keys>) -> Result<(), Abort> {
         self.flush()?;
-        self.keys = Some(Keys::new(secret));
+        self.keys = Some(keys.into());
         Ok(())
     }
 

@@ -11,7 +11,9 @@ use super::client_authentication::{Shown, authenticate};
 use super::server_parameters::Parameters;
 use crate::error::Abort;
 use crate::information::Information;
-use crate::key_schedule::{ExporterSecret, ResumptionMaster, TrafficSecret, Transcript};
+use crate::key_schedule::{
+    ExporterSecret, FinishedKey, ResumptionMaster, TrafficSecret, Transcript,
+};
 use crate::question::Wanted;
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
@@ -39,8 +41,8 @@ impl WaitFinished {
         let transcript = &mut self.keyed.transcript;
         if !self
             .keyed
-            .server_secret
-            .verify_finished(&transcript.current(), finished.verify_data)
+            .server_finished
+            .verify(&transcript.current(), finished.verify_data)
         {
             return Err(Violation::FinishedMismatch.into());
         }
@@ -61,7 +63,7 @@ impl WaitFinished {
             retried,
             server_random,
             mut transcript,
-            client_secret,
+            client_finished,
             master_secret,
             ..
         } = *keyed;
@@ -97,7 +99,7 @@ impl WaitFinished {
             retried,
             server_random,
             transcript,
-            client_secret,
+            client_finished,
             parameters,
             peer,
             peer_scheme,
@@ -121,7 +123,7 @@ pub(super) struct Authenticated {
     retried: bool,
     server_random: [u8; 32],
     pub(super) transcript: Transcript,
-    client_secret: TrafficSecret,
+    client_finished: FinishedKey,
     parameters: Parameters,
     peer: VerifiedChain,
     peer_scheme: SignatureScheme,
@@ -134,7 +136,7 @@ pub(super) struct Authenticated {
 impl Authenticated {
     /// Sends Finished and is connected.
     pub(super) fn finish(mut self, shown: Shown, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let verify_data = self.client_secret.finished(&self.transcript.current());
+        let verify_data = self.client_finished.verify_data(&self.transcript.current());
         cx.send(&mut self.transcript, |out| {
             Finished::put(out, verify_data.as_slice());
         });

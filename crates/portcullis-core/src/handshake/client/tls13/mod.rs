@@ -26,7 +26,7 @@ pub(crate) use server_parameters::{WaitCertificateOrRequest, WaitEncryptedExtens
 use super::hello::Session;
 use super::resumption::Resumed;
 use crate::NamedGroup;
-use crate::key_schedule::{MasterSecret, TrafficSecret, Transcript};
+use crate::key_schedule::{FinishedKey, MasterSecret, Transcript};
 use crate::suite::CipherSuite;
 
 /// What is known from the ServerHello on.
@@ -37,8 +37,8 @@ pub(super) struct Keyed {
     pub(super) retried: bool,
     pub(super) server_random: [u8; 32],
     pub(super) transcript: Transcript,
-    pub(super) client_secret: TrafficSecret,
-    pub(super) server_secret: TrafficSecret,
+    pub(super) client_finished: FinishedKey,
+    pub(super) server_finished: FinishedKey,
     pub(super) master_secret: MasterSecret,
     /// There if the server resumes a session.
     pub(super) resumed: Option<Box<Resumed>>,

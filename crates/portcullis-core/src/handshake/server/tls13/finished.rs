@@ -31,8 +31,8 @@ impl WaitFinished {
         } = *self.answered;
         let finished: Finished<'_> = expect(&message)?;
         if !keyed
-            .client_secret
-            .verify_finished(&keyed.transcript.current(), finished.verify_data)
+            .client_finished
+            .verify(&keyed.transcript.current(), finished.verify_data)
         {
             return Err(Violation::FinishedMismatch.into());
         }

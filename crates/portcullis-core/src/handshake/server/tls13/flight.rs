@@ -17,9 +17,11 @@ use crate::config::{AcknowledgeServerName, ServerOptions};
 use crate::crypto::key_exchange;
 use crate::error::Abort;
 use crate::key_schedule::{
-    EarlySecret, ExporterSecret, MasterSecret, ResumptionMaster, TrafficSecret, Transcript,
+    EarlySecret, ExporterSecret, FinishedKey, MasterSecret, ResumptionMaster, TrafficSecret,
+    Transcript,
 };
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
+use crate::record::Keys;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::wire::extension::{
@@ -44,7 +46,7 @@ pub(super) struct Keyed {
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Box<[u8]>>,
     pub(super) transcript: Transcript,
-    pub(super) client_secret: TrafficSecret,
+    pub(super) client_finished: FinishedKey,
     pub(super) authentication: Authentication,
     /// Whether the client wants tickets, and gets them.
     pub(super) resumable: bool,
@@ -59,7 +61,7 @@ pub(super) enum Authentication {
 
 /// What the rest of the server's flight needs and nothing after it.
 struct FlightSecrets {
-    server: TrafficSecret,
+    server: FinishedKey,
     master: MasterSecret,
 }
 
@@ -202,10 +204,12 @@ fn send_server_hello(
         &client_random,
         server_secret.as_bytes(),
     );
-    cx.outgoing.install_write(server_secret.clone())?;
-    cx.incoming.install_read(client_secret.clone())?;
+    let (key, server_finished) = server_secret.handshake_keys()?;
+    cx.outgoing.install_write(Keys::ready(server_secret, key))?;
+    let (key, client_finished) = client_secret.handshake_keys()?;
+    cx.incoming.install_read(Keys::ready(client_secret, key))?;
     let secrets = FlightSecrets {
-        server: server_secret,
+        server: server_finished,
         master: handshake_secret.into_master(),
     };
     let keyed = Keyed {
@@ -217,7 +221,7 @@ fn send_server_hello(
         server_name,
         alpn,
         transcript,
-        client_secret,
+        client_finished,
         config,
         authentication,
         resumable,
@@ -365,7 +369,7 @@ fn send_certificate_verify(
 
 /// §4.4.4, §7.1: sends Finished; the keys of the application follow.
 fn finished(mut keyed: Keyed, secrets: FlightSecrets, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-    let verify_data = secrets.server.finished(&keyed.transcript.current());
+    let verify_data = secrets.server.verify_data(&keyed.transcript.current());
     cx.send(&mut keyed.transcript, |out| {
         Finished::put(out, verify_data.as_slice());
     });
