@@ -1,57 +1,41 @@
 //! HMAC with a key that is set up once.
 //!
-//! RFC 2104. A handshake derives some twenty secrets from half as many others, from inputs of a
-//! block or two: what can be done once for a key is half of the work.
+//! RFC 2104, with the padding of FIPS 180-4. A handshake derives some twenty secrets from half as
+//! many others, from inputs of a block or two: what can be done once for a key is half of the
+//! work, and what a hash for inputs of any length does around its block function is felt.
 
 use core::iter;
 
-use sha2::block_api::{Sha256VarCore, Sha512VarCore};
-use sha2::digest::Output;
-use sha2::digest::array::Array;
-use sha2::digest::block_api::{Buffer, CtOutWrapper, FixedOutputCore, UpdateCore};
-use sha2::digest::consts::{U32, U48};
+use sha2::block_api::{compress256, compress512};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize as _;
+use zeroize::optimization_barrier;
 
 use super::hash::{HashAlgorithm, hash};
-use super::secret::{Inline, Secret};
-
-/// The longest block of any hash, in bytes.
-const MAX_BLOCK_LEN: usize = 128;
+use super::secret::Secret;
 
 /// A key, as the states of both hashes after their first block.
-pub(crate) struct HmacKey {
-    /// Of `H(K xor ipad, ..)`.
-    inner: State,
-    /// Of `H(K xor opad, ..)`.
-    outer: State,
+pub(crate) enum HmacKey {
+    Sha256(States<u32>),
+    Sha384(States<u64>),
 }
 
 impl HmacKey {
     pub(crate) fn new(algorithm: HashAlgorithm, key: &[u8]) -> Self {
-        const IPAD: u8 = 0x36;
-        const OPAD: u8 = 0x5c;
-        let mut block = Inline::<MAX_BLOCK_LEN>::zeros(algorithm.block_len());
-        match block.as_mut_slice().get_mut(..key.len()) {
-            Some(front) => front.copy_from_slice(key),
-            None => return Self::new(algorithm, hash(algorithm, key).as_slice()),
+        if key.len() > algorithm.block_len() {
+            return Self::new(algorithm, hash(algorithm, key).as_slice());
         }
-        let mut padded = |pad| {
-            for byte in block.as_mut_slice() {
-                *byte ^= pad;
-            }
-            State::new(algorithm, block.as_slice())
-        };
-        Self {
-            inner: padded(IPAD),
-            outer: padded(IPAD ^ OPAD),
+        match algorithm {
+            HashAlgorithm::Sha256 => Self::Sha256(States::new(key)),
+            HashAlgorithm::Sha384 => Self::Sha384(States::new(key)),
         }
     }
 
     /// The HMAC of the message whose parts are given, as long as the hash's output.
     pub(crate) fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret {
-        let inner = self.inner.finish(message);
-        self.outer.finish(iter::once(inner.as_slice()))
+        match self {
+            Self::Sha256(states) => states.mac(message),
+            Self::Sha384(states) => states.mac(message),
+        }
     }
 
     /// Whether `received` is the HMAC of the message, in constant time.
@@ -61,51 +45,179 @@ impl HmacKey {
     }
 }
 
-/// What a hash has come to after whole blocks: a third of a [`Hasher`](super::hash::Hasher),
-/// which has room for an incomplete one.
-#[derive(Clone)]
-enum State {
-    Sha256(CtOutWrapper<Sha256VarCore, U32>),
-    Sha384(CtOutWrapper<Sha512VarCore, U48>),
+/// Of a hash with words of this kind.
+pub(crate) struct States<W: Word> {
+    /// Of `H(K xor ipad, ..)`.
+    inner: State<W>,
+    /// Of `H(K xor opad, ..)`.
+    outer: State<W>,
 }
 
-impl State {
-    /// After one block.
-    fn new(algorithm: HashAlgorithm, block: &[u8]) -> Self {
-        match algorithm {
-            HashAlgorithm::Sha256 => Self::Sha256(after(block)),
-            HashAlgorithm::Sha384 => Self::Sha384(after(block)),
+impl<W: Word> States<W> {
+    /// The key has at most a block.
+    fn new(key: &[u8]) -> Self {
+        Self {
+            inner: State::new(key, 0x36),
+            outer: State::new(key, 0x5c),
         }
     }
 
-    /// The hash of that block and of these parts.
+    fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret {
+        let inner = self.inner.finish(message);
+        self.outer.finish(iter::once(inner.as_slice()))
+    }
+}
+
+/// What a hash has come to after whole blocks.
+struct State<W: Word>([W; 8]);
+
+impl<W: Word> State<W> {
+    /// After the key, with zeros behind it, xored with `pad`.
+    fn new(key: &[u8], pad: u8) -> Self {
+        let mut block = W::EMPTY;
+        block.as_mut().fill(pad);
+        for (byte, key) in block.as_mut().iter_mut().zip(key) {
+            *byte ^= *key;
+        }
+        let mut state = Self(W::START);
+        W::compress(&mut state.0, &block);
+        wipe(&mut block);
+        state
+    }
+
+    /// The hash of the one block that is in the state and of these parts.
     fn finish<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> Secret {
-        match self {
-            Self::Sha256(core) => finish(core.clone(), parts),
-            Self::Sha384(core) => finish(core.clone(), parts),
+        let mut state = Self(self.0);
+        let mut block = W::EMPTY;
+        let size = block.as_ref().len();
+        let (mut length, mut used) = (size, 0);
+        for mut part in parts {
+            length += part.len();
+            loop {
+                let room = block.as_mut().get_mut(used..).unwrap_or_default();
+                let (now, later) = part.split_at(part.len().min(room.len()));
+                for (to, byte) in room.iter_mut().zip(now) {
+                    *to = *byte;
+                }
+                used += now.len();
+                if used < size {
+                    break;
+                }
+                W::compress(&mut state.0, &block);
+                (used, part) = (0, later);
+            }
         }
+        // FIPS 180-4 §5.1: a bit, zeros, and the length in bits in an eighth of a block.
+        let room = block.as_mut().get_mut(used..).unwrap_or_default();
+        if let Some((first, rest)) = room.split_first_mut() {
+            *first = 0x80;
+            rest.fill(0);
+            if rest.len() < size / 8 {
+                W::compress(&mut state.0, &block);
+                block.as_mut().fill(0);
+            }
+        }
+        if let Some(last) = block.as_mut().last_chunk_mut() {
+            *last = (8 * length as u64).to_be_bytes();
+        }
+        W::compress(&mut state.0, &block);
+        wipe(&mut block);
+
+        let mut hash = Secret::zeros(W::OUTPUT_LEN);
+        let bytes = hash.as_mut_slice().chunks_exact_mut(size_of::<W>());
+        for (bytes, word) in bytes.zip(state.0) {
+            bytes.copy_from_slice(word.to_be().as_ref());
+        }
+        hash
     }
 }
 
-fn after<C: UpdateCore + Default>(block: &[u8]) -> C {
-    let mut core = C::default();
-    core.update_blocks(Array::slice_as_chunks(block).0);
-    core
+impl<W: Word> Drop for State<W> {
+    fn drop(&mut self) {
+        self.0 = W::START;
+        optimization_barrier(&self.0);
+    }
 }
 
-fn finish<'a, C: FixedOutputCore>(mut core: C, parts: impl Iterator<Item = &'a [u8]>) -> Secret {
-    let mut buffer = Buffer::<C>::default();
-    for part in parts {
-        buffer.digest_blocks(part, |blocks| core.update_blocks(blocks));
+/// As [`Inline`](super::secret::Inline) does it on drop.
+fn wipe<B: AsMut<[u8]>>(block: &mut B) {
+    block.as_mut().fill(0);
+    optimization_barrier(block);
+}
+
+/// A word of a state, and what differs between the hashes with words of either size.
+pub(crate) trait Word: Copy {
+    /// What is compressed at once.
+    type Block: AsRef<[u8]> + AsMut<[u8]>;
+
+    /// Zeros.
+    const EMPTY: Self::Block;
+
+    /// The state before the first block (FIPS 180-4 §5.3.3, §5.3.4).
+    const START: [Self; 8];
+
+    /// Bytes of the state that are given out.
+    const OUTPUT_LEN: usize;
+
+    fn compress(state: &mut [Self; 8], block: &Self::Block);
+
+    fn to_be(self) -> impl AsRef<[u8]>;
+}
+
+/// SHA-256.
+impl Word for u32 {
+    type Block = [u8; 64];
+
+    const EMPTY: Self::Block = [0; 64];
+
+    const START: [Self; 8] = [
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
+    ];
+
+    const OUTPUT_LEN: usize = HashAlgorithm::Sha256.output_len();
+
+    fn compress(state: &mut [Self; 8], block: &Self::Block) {
+        compress256(state, core::slice::from_ref(block));
     }
-    let mut output = Output::<C>::default();
-    core.finalize_fixed_core(&mut buffer, &mut output);
-    let mut hash = Secret::zeros(output.len());
-    for (to, byte) in hash.as_mut_slice().iter_mut().zip(&output) {
-        *to = *byte;
+
+    fn to_be(self) -> impl AsRef<[u8]> {
+        self.to_be_bytes()
     }
-    output.as_mut_slice().zeroize();
-    hash
+}
+
+/// SHA-384.
+impl Word for u64 {
+    type Block = [u8; 128];
+
+    const EMPTY: Self::Block = [0; 128];
+
+    const START: [Self; 8] = [
+        0xcbbb_9d5d_c105_9ed8,
+        0x629a_292a_367c_d507,
+        0x9159_015a_3070_dd17,
+        0x152f_ecd8_f70e_5939,
+        0x6733_2667_ffc0_0b31,
+        0x8eb4_4a87_6858_1511,
+        0xdb0c_2e0d_64f9_8fa7,
+        0x47b5_481d_befa_4fa4,
+    ];
+
+    const OUTPUT_LEN: usize = HashAlgorithm::Sha384.output_len();
+
+    fn compress(state: &mut [Self; 8], block: &Self::Block) {
+        compress512(state, core::slice::from_ref(block));
+    }
+
+    fn to_be(self) -> impl AsRef<[u8]> {
+        self.to_be_bytes()
+    }
 }
 
 impl core::fmt::Debug for HmacKey {

@@ -84,24 +84,32 @@ impl TrafficSecret {
 }
 
 /// The key that a Finished (§4.4.4), or a binder (§4.2.11.2), is computed with.
-pub(crate) struct FinishedKey(HmacKey);
+pub(crate) struct FinishedKey {
+    hash: HashAlgorithm,
+    secret: Secret,
+}
 
 impl FinishedKey {
     /// Of the side that writes with the secret of which `prk` is made, or of a binder key.
     pub(super) fn new(hash: HashAlgorithm, prk: &Prk) -> Self {
-        let key = prk.expand_label(FINISHED, None, hash.output_len_u8());
-        Self(HmacKey::new(hash, key.as_slice()))
+        let secret = prk.expand_label(FINISHED, None, hash.output_len_u8());
+        Self { hash, secret }
     }
 
     /// The verify_data; `transcript` is the hash of all messages before it.
     pub(crate) fn verify_data(&self, transcript: &Digest) -> Digest {
         let message = core::iter::once(transcript.as_slice());
-        self.0.mac(message).into_public()
+        self.set_up().mac(message).into_public()
     }
 
     /// Whether `received` is the verify_data, in constant time.
     pub(crate) fn verify(&self, transcript: &Digest, received: &[u8]) -> bool {
-        self.0.verify(transcript.as_slice(), received)
+        self.set_up().verify(transcript.as_slice(), received)
+    }
+
+    /// It is used once, and a third as large until then.
+    fn set_up(&self) -> HmacKey {
+        HmacKey::new(self.hash, self.secret.as_slice())
     }
 }
 
