@@ -82,6 +82,7 @@ explained! {
     client rustls "InvalidMessage(InvalidContentType)": PART;
     client rustls "InvalidMessage(MessageTooShort)": UNUSED;
     client rustls "InvalidMessage(MissingData)": UNUSED;
+    client rustls "InvalidMessage(TrailingData)": UNUSED;
     client rustls "InvalidMessage(UnknownProtocolVersion)": PART;
     client rustls "PeerMisbehaved(IllegalMiddleboxChangeCipherSpec)": CCS_COUNT;
     client we "BadRecordMac": SHORT;
