@@ -65,8 +65,8 @@ const EMPTY: &str = "§5.1: there are no empty handshake or alert records";
 const CCS: &str = "§5: between the first hello and the peer's Finished it is dropped, whenever \
     it comes";
 const CCS_COUNT: &str = "§5 has no limit; ours is 32, rustls' is lower";
-const UNUSED: &str = "§4.1.2, §4.2, §4.3.2: an extension that we do not know or do not use is ignored, \
-    whatever is in it; rustls decodes it";
+const UNUSED: &str = "§4.1.2, §4.2, §4.3.2: an extension that we do not know or do not use is \
+    ignored, whatever is in it; rustls decodes it";
 const DECODES: &str = "§6.2: what cannot be decoded is refused; rustls does not look into it";
 const TYPE: &str = "§4.6: the type is refused before the rest of the message comes; rustls waits";
 const LENGTH: &str = "§5.1, §5.2, §5.4: refused on its header; rustls waits for the rest of what is \

@@ -14,8 +14,10 @@ pub(crate) const FULL_RECORD: usize = 5 + PLAINTEXT + 1 + 16;
 pub(crate) const RECORD: usize = 5 + PLAINTEXT + 256;
 /// How many full records one call reads from the transport at most.
 pub(crate) const READ_BATCH: usize = 6;
-/// What is sealed for one call that writes to the transport: four full records.
-pub(crate) const WRITE_BATCH: usize = 4 * FULL_RECORD + MESSAGES;
+/// How many full records are sealed for one call that writes to the transport.
+const WRITE_BATCH: usize = 4;
+/// The part of an area that they take.
+pub(crate) const WRITE_AREA: usize = WRITE_BATCH * FULL_RECORD + MESSAGES;
 /// How much ciphertext may wait for the transport before a small write waits as well.
 pub(crate) const GATHERED: usize = 8 * FULL_RECORD;
 const AREA: usize = GATHERED + MESSAGES;
@@ -305,7 +307,7 @@ mod tests {
         assert_eq!(outer[0], 1);
         drop(outer);
         drop(inner);
-        assert!(Scratch::take().len() >= WRITE_BATCH.max(READ_BATCH * FULL_RECORD));
+        assert!(Scratch::take().len() >= WRITE_BATCH.max(READ_BATCH) * FULL_RECORD);
     }
 
     #[test]

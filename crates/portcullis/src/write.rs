@@ -12,7 +12,7 @@ use portcullis_core::{ParkedCipher, Stage, Writer};
 use tokio::io::AsyncWrite;
 
 use crate::error::Error;
-use crate::scratch::{Backlog, FULL_RECORD, GATHERED, PLAINTEXT, Scratch, WRITE_BATCH};
+use crate::scratch::{Backlog, FULL_RECORD, GATHERED, PLAINTEXT, Scratch, WRITE_AREA};
 use crate::statistics::Flow;
 
 /// How long a write may be to be taken while the transport is busy.
@@ -136,7 +136,7 @@ impl WriteHalfState {
             let mut scratch = Scratch::take();
             let sealed = self
                 .writer
-                .seal_vectored(data, &mut scratch[..WRITE_BATCH])
+                .seal_vectored(data, &mut scratch[..WRITE_AREA])
                 .map_err(|error| self.break_off(error.into()))?;
             let written = self.write_some(io, cx, &scratch[..sealed.written])?;
             if written < sealed.written {

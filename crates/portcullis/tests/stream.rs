@@ -361,6 +361,22 @@ async fn tls_inside_tls() {
     assert!(server.recv(0).await.unwrap_err().is_closed());
 }
 
+/// As many full records as are good for the processor's caches and for the kernel; what is longer
+/// takes several calls.
+#[tokio::test]
+async fn a_call_takes_some_records_and_no_more() {
+    const RECORD: usize = 1 << 14;
+    let (mut client, mut server) = pair_with(1 << 20).await;
+    let data = pattern(10 * RECORD);
+    assert_eq!(client.write(&data).await.unwrap(), 4 * RECORD);
+    client.write_all(&data[4 * RECORD..]).await.unwrap();
+    let mut received = vec![0; 1 << 20];
+    assert_eq!(server.read(&mut received).await.unwrap(), 6 * RECORD);
+    let rest = server.read(&mut received[6 * RECORD..]).await.unwrap();
+    assert_eq!(rest, 4 * RECORD);
+    assert_eq!(received[..10 * RECORD], data);
+}
+
 #[tokio::test]
 async fn an_empty_write_sends_nothing() {
     let (mut client, _server) = pair().await;

@@ -489,7 +489,6 @@ impl Offered {
     }
 }
 
-/// §4.1.3, §4.2.1: TLS 1.3 is selected in supported_versions and nowhere else.
 /// §4.2.11: only keys with a key exchange are offered.
 fn missing_share(extensions: &Extensions<'_>) -> Violation {
     if extensions.contains(ExtensionType::PRE_SHARED_KEY) {
@@ -499,6 +498,7 @@ fn missing_share(extensions: &Extensions<'_>) -> Violation {
     }
 }
 
+/// §4.1.3, §4.2.1: TLS 1.3 is selected in supported_versions and nowhere else.
 fn check_version(hello: &ServerHello<'_>) -> Result<(), Violation> {
     let Some(selected) = hello.extensions.find::<SelectedVersion>() else {
         let end = hello.random.last_chunk::<8>().copied().unwrap_or_default();

@@ -105,7 +105,8 @@ fn open_configured(
 }
 
 /// §4.1.2: the second hello may leave out a pre-shared key that does not go with the suite, and
-/// no other, and brings none if the first had none. What a ticket stands for is known here only if it was sealed with configured keys.
+/// no other, and brings none if the first had none. What a ticket stands for is known here only
+/// if it was sealed with configured keys.
 pub(in super::super) fn check_omitted(
     config: &ServerOptions,
     first: &ClientHello<'_>,

@@ -1,0 +1,145 @@
+//! The keys with which tickets are sealed.
+
+use super::*;
+
+/// Seals something at that time.
+fn seal(keys: &TicketKeys, now: UnixTime) -> Vec<u8> {
+    let sealed = keys.seal(b"session", now, &mut Random::system());
+    sealed.unwrap().unwrap()
+}
+
+fn opens(keys: &TicketKeys, ticket: &[u8], now: UnixTime) -> bool {
+    match keys.open(ticket, now) {
+        Some(session) => {
+            assert_eq!(*session, b"session");
+            true
+        }
+        None => false,
+    }
+}
+
+#[test]
+fn rotating_keys_open_one_period_more() {
+    let keys = TicketKeys::rotating(100).unwrap();
+    let first = seal(&keys, now());
+    let same = seal(&keys, later(99));
+    assert_eq!(first[..16], same[..16]);
+    assert_ne!(first[16..], same[16..]);
+    let second = seal(&keys, later(100));
+    assert_ne!(first[..16], second[..16]);
+    for ticket in [&first, &same, &second] {
+        assert!(opens(&keys, ticket, later(199)));
+    }
+    // Also if nothing has been sealed since.
+    assert!(!opens(&keys, &first, later(200)));
+    assert!(opens(&keys, &second, later(299)));
+    assert!(!opens(&keys, &second, later(300)));
+    let third = seal(&keys, later(250));
+    assert!(opens(&keys, &second, later(250)));
+    assert!(opens(&keys, &third, later(250)));
+    assert!(!opens(&keys, &first, later(0)), "it is gone");
+    // A clock that is put back does not keep a key for as long as it was wrong.
+    let future = seal(&keys, later(1_000_000));
+    assert!(opens(&keys, &future, later(1_000_000)));
+    let back = seal(&keys, later(300));
+    assert_ne!(future[..16], back[..16]);
+    assert!(!opens(&keys, &future, later(300)));
+    // A little does not matter.
+    let again = seal(&keys, later(299));
+    assert_eq!(back[..16], again[..16]);
+
+    for seconds in [0, 604_801] {
+        assert!(TicketKeys::rotating(seconds).is_err());
+    }
+    assert!(TicketKeys::rotating(604_800).is_ok());
+}
+
+#[test]
+fn forged_tickets_are_unknown() {
+    let keys = keys();
+    let ticket = seal(&keys, now());
+    assert!(opens(&keys, &ticket, now()));
+    for at in 0..ticket.len() {
+        for bit in 0..8 {
+            let mut flipped = ticket.clone();
+            flipped[at] ^= 1 << bit;
+            assert!(!opens(&keys, &flipped, now()));
+        }
+        assert!(!opens(&keys, &ticket[..at], now()));
+        assert!(!opens(&keys, &ticket[at + 1..], now()));
+    }
+    assert!(!opens(&keys, &[&ticket[..], &[0]].concat(), now()));
+    assert!(!opens(
+        &TicketKeys::rotating(7_200).unwrap(),
+        &ticket,
+        now()
+    ));
+
+    // In a handshake: forged is the same as unknown, and the next one may be good.
+    let good = first(&client(), &server(&keys));
+    let mut forged = good[0].clone();
+    *forged.ticket.last_mut().unwrap() ^= 1;
+    assert!(!is_resumed(client(), server(&keys), vec![forged.clone()]));
+    let mut offered = vec![forged; 3];
+    offered.extend_from_slice(&good[1..2]);
+    assert!(is_resumed(client(), server(&keys), offered.clone()));
+    // Only four are looked at.
+    offered.insert(0, offered[0].clone());
+    assert!(!is_resumed(client(), server(&keys), offered));
+}
+
+#[test]
+fn a_session_that_is_too_long_for_a_ticket() {
+    let mut random = Random::system();
+    let keys = keys();
+    let room = MAX_TICKET - 16 - 12 - 16;
+    let longest = keys.seal(&vec![0; room], now(), &mut random).unwrap();
+    assert_eq!(longest.unwrap().len(), MAX_TICKET);
+    let longer = keys.seal(&vec![0; room + 1], now(), &mut random).unwrap();
+    assert!(longer.is_none());
+}
+
+#[test]
+fn shared_keys() {
+    let secret = |name: u8, key: u8| {
+        let mut secret = [key; TicketKeys::SECRET_LEN];
+        secret[..16].fill(name);
+        secret
+    };
+    let (old, new) = (secret(1, 2), secret(3, 4));
+    let here = TicketKeys::shared([&old]).unwrap();
+    let there = TicketKeys::shared([&old]).unwrap();
+    let session = first(&client(), &server(&here));
+    assert!(is_resumed(client(), server(&there), session.clone()));
+    // The new key comes behind the old one, then before it, then alone.
+    let ticket = seal(&here, now());
+    there.replace([&old, &new]).unwrap();
+    here.replace([&new, &old]).unwrap();
+    let newer = seal(&here, now());
+    assert_eq!((ticket[0], newer[0]), (1, 3));
+    for keys in [&here, &there] {
+        assert!(opens(keys, &ticket, now()));
+        assert!(opens(keys, &newer, now()));
+        // They do not age by themselves.
+        assert!(opens(keys, &newer, later(10_000_000)));
+    }
+    here.replace([&new]).unwrap();
+    assert!(!opens(&here, &ticket, now()));
+    assert!(!is_resumed(client(), server(&here), session));
+    // The same name with another key is another key.
+    assert!(!opens(
+        &TicketKeys::shared([&secret(1, 9)]).unwrap(),
+        &ticket,
+        now()
+    ));
+
+    let same_name = [secret(1, 2), secret(1, 3)];
+    assert!(here.replace(&same_name).is_err());
+    assert!(here.replace([]).is_err());
+    let many: Vec<_> = (0..17).map(|name| secret(name, 0)).collect();
+    assert!(here.replace(&many).is_err());
+    // What is refused changes nothing.
+    assert!(opens(&here, &newer, now()));
+    assert!(here.replace(&many[..16]).is_ok());
+    assert!(keys().replace([&old]).is_err());
+}
