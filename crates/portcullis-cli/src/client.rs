@@ -182,7 +182,11 @@ async fn converse(
         received = &mut receive => received,
         sent = &mut send => match sent {
             Ok(()) => receive.await,
-            Err(error) => Err(error),
+            // The peer may have said why it takes nothing more.
+            Err(error) => match tokio::time::timeout(CLOSE_WITHIN, receive).await {
+                Ok(Err(reason)) => Err(reason),
+                _ => Err(error),
+            },
         },
     }
 }
