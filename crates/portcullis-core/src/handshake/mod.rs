@@ -7,7 +7,6 @@
 pub(crate) mod client;
 mod negotiate;
 mod offer;
-mod parameters;
 pub(crate) mod server;
 mod signed_content;
 mod table;
