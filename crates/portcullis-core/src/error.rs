@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::alert::AlertDescription;
+use crate::crypto::CryptoFailure;
 use crate::violation::Violation;
 use crate::wire::codec::DecodeError;
 use crate::x509::CertificateError;
@@ -175,7 +176,7 @@ pub enum Reason {
     /// The library was used in a way that cannot work.
     Misuse(Misuse),
     /// An operation of the crypto library failed that cannot fail for valid input.
-    Crypto(&'static str),
+    Crypto(CryptoFailure),
 }
 
 impl core::fmt::Display for Reason {
@@ -203,7 +204,7 @@ impl core::fmt::Display for Reason {
             ),
             Self::Closed => f.write_str("the connection is closed"),
             Self::Misuse(misuse) => write!(f, "{misuse}"),
-            Self::Crypto(what) => write!(f, "the crypto library failed at: {what}"),
+            Self::Crypto(what) => write!(f, "the crypto library failed at {what}"),
         }
     }
 }
@@ -338,6 +339,12 @@ impl From<CertificateError> for Abort {
 impl From<Refusal> for Abort {
     fn from(refusal: Refusal) -> Self {
         Self(Reason::Refused(refusal))
+    }
+}
+
+impl From<CryptoFailure> for Abort {
+    fn from(failure: CryptoFailure) -> Self {
+        Self(Reason::Crypto(failure))
     }
 }
 

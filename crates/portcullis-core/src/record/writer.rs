@@ -11,6 +11,7 @@ use super::keys::Keys;
 use super::size::RecordSize;
 use super::{HEADER, Mailbox, TAG, alert};
 use crate::alert::AlertDescription;
+use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadKey;
 use crate::error::{Abort, Direction, Error, Misuse, Reason, Stage};
 use crate::wire::{ContentType, HandshakeType, KeyUpdateRequest};
@@ -469,7 +470,7 @@ impl Writer {
 
     #[cold]
     fn broken(&mut self) -> Error {
-        self.fail(Abort(Reason::Crypto("sealing a record")))
+        self.fail(CryptoFailure::SealingRecord.into())
     }
 
     /// Fails without an alert: there is nothing to protect one with.
