@@ -49,8 +49,22 @@ code_points! {
 }
 
 impl SignatureScheme {
-    /// What we accept in a TLS 1.3 CertificateVerify by default, strongest first (C7).
-    pub const TLS13_DEFAULT: &'static [Self] = &[
+    /// What this build can verify in a handshake's signature, strongest first.
+    pub const SUPPORTED: &'static [Self] = &[
+        Self::MLDSA87,
+        Self::MLDSA65,
+        Self::MLDSA44,
+        Self::ED25519,
+        Self::ECDSA_SECP521R1_SHA512,
+        Self::ECDSA_SECP384R1_SHA384,
+        Self::ECDSA_SECP256R1_SHA256,
+        Self::RSA_PSS_RSAE_SHA512,
+        Self::RSA_PSS_RSAE_SHA384,
+        Self::RSA_PSS_RSAE_SHA256,
+    ];
+
+    /// What is accepted in the peer's CertificateVerify by default, strongest first (C7).
+    pub const DEFAULT: &'static [Self] = &[
         Self::MLDSA87,
         Self::MLDSA65,
         Self::MLDSA44,

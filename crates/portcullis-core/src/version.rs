@@ -27,8 +27,11 @@ code_points! {
 }
 
 impl ProtocolVersion {
-    /// The versions this build speaks, newest first (B24).
+    /// The versions this build can speak, newest first (B24).
     pub const SUPPORTED: &'static [Self] = &[Self::TLS_1_3];
+
+    /// The versions that are negotiated unless a configuration says otherwise, newest first.
+    pub const DEFAULT: &'static [Self] = &[Self::TLS_1_3];
 }
 
 /// The end of ServerHello.random when a TLS 1.3 server was talked down to TLS 1.2 (§4.1.3).

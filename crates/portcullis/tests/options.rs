@@ -387,10 +387,10 @@ async fn an_unknown_name_is_refused_or_not() {
 }
 
 #[tokio::test]
-async fn the_versions_that_are_there_are_offered() {
+async fn the_versions_that_are_there_have_names_and_the_default_is_offered() {
     let hello = hello(client().build().unwrap()).await;
-    let supported = ProtocolVersion::SUPPORTED.iter().copied();
-    assert!(hello.supported_versions().eq(supported));
+    let offered = ProtocolVersion::DEFAULT.iter().copied();
+    assert!(hello.supported_versions().eq(offered));
     for version in ProtocolVersion::SUPPORTED {
         let name = version.name().unwrap();
         assert_eq!(ProtocolVersion::from_name(name), Some(*version));

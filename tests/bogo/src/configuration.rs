@@ -122,11 +122,8 @@ fn verify_prefs(prefs: &[SignatureScheme]) -> (Vec<SignatureScheme>, Vec<Signatu
         all
     };
     (
-        among(&[SignatureScheme::TLS13_DEFAULT]),
-        among(&[
-            SignatureScheme::TLS13_DEFAULT,
-            SignatureScheme::CERTIFICATE_ONLY,
-        ]),
+        among(&[SignatureScheme::DEFAULT]),
+        among(&[SignatureScheme::DEFAULT, SignatureScheme::CERTIFICATE_ONLY]),
     )
 }
 

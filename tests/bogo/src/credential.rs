@@ -60,7 +60,7 @@ fn load_one(
         _ => {
             let wanted = match (options.signing_prefs.as_slice(), &signer) {
                 ([], Ok(signer)) => signer.key().schemes(),
-                ([], Err(_)) => SignatureScheme::TLS13_DEFAULT,
+                ([], Err(_)) => SignatureScheme::DEFAULT,
                 (prefs, _) => prefs,
             };
             let fitting = wanted

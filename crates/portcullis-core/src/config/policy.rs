@@ -100,10 +100,10 @@ pub(crate) struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            versions: ProtocolVersion::SUPPORTED.to_vec(),
-            cipher_suites: CipherSuite::SUPPORTED.to_vec(),
+            versions: ProtocolVersion::DEFAULT.to_vec(),
+            cipher_suites: CipherSuite::DEFAULT.to_vec(),
             groups: NamedGroup::DEFAULT.to_vec(),
-            schemes: SignatureScheme::TLS13_DEFAULT.to_vec(),
+            schemes: SignatureScheme::DEFAULT.to_vec(),
             certificate_schemes: None,
             memo: SignatureMemo::default(),
             alpn: Vec::new(),
@@ -174,17 +174,17 @@ impl Policy {
         if let Some(scheme) = self
             .schemes
             .iter()
-            .find(|scheme| !SignatureScheme::TLS13_DEFAULT.contains(scheme))
+            .find(|scheme| !SignatureScheme::SUPPORTED.contains(scheme))
         {
             return Err(Misuse::new(format!(
                 "signature_schemes: {scheme} is not implemented for handshake signatures; choose from {:?}",
-                SignatureScheme::TLS13_DEFAULT
+                SignatureScheme::SUPPORTED
             )));
         }
         if let Some(list) = &self.certificate_schemes {
             distinct("certificate_signature_schemes", list)?;
             let known = |scheme: &SignatureScheme| {
-                SignatureScheme::TLS13_DEFAULT.contains(scheme)
+                SignatureScheme::SUPPORTED.contains(scheme)
                     || SignatureScheme::CERTIFICATE_ONLY.contains(scheme)
             };
             if let Some(scheme) = list.iter().find(|scheme| !known(scheme)) {
@@ -267,13 +267,13 @@ pub(super) fn distinct<T: PartialEq + core::fmt::Display>(
 macro_rules! common_options {
     ($role:ident) => {
         /// The protocol versions that may be negotiated (C15; RFC 8446 §4.2.1). Default:
-        /// [`ProtocolVersion::SUPPORTED`].
+        /// [`ProtocolVersion::DEFAULT`].
         pub fn versions(mut self, versions: impl Into<Vec<ProtocolVersion>>) -> Self {
             self.$role.policy.versions = versions.into();
             self
         }
 
-        /// The cipher suites, in order of preference (C5). Default: [`CipherSuite::SUPPORTED`].
+        /// The cipher suites, in order of preference (C5). Default: [`CipherSuite::DEFAULT`].
         pub fn cipher_suites(mut self, suites: impl Into<Vec<CipherSuite>>) -> Self {
             self.$role.policy.cipher_suites = suites.into();
             self
@@ -287,7 +287,7 @@ macro_rules! common_options {
         }
 
         /// The schemes accepted in the peer's CertificateVerify (C7). Default:
-        /// [`SignatureScheme::TLS13_DEFAULT`].
+        /// [`SignatureScheme::DEFAULT`].
         pub fn signature_schemes(mut self, schemes: impl Into<Vec<SignatureScheme>>) -> Self {
             self.$role.policy.schemes = schemes.into();
             self

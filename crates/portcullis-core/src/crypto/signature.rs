@@ -82,7 +82,7 @@ pub(crate) fn is_known_key(spki_der: &[u8]) -> bool {
     let Some((key_algorithm, _)) = der::public_key_info(spki_der) else {
         return false;
     };
-    SignatureScheme::TLS13_DEFAULT
+    SignatureScheme::SUPPORTED
         .iter()
         .filter_map(|scheme| verification_algorithm(*scheme))
         .any(|algorithm| *algorithm.public_key_alg_id() == *key_algorithm)
@@ -429,7 +429,7 @@ mod tests {
                 assert!(verify_tls13(scheme, &spki, MESSAGE, &signature).is_err());
                 assert!(verify_tls13(scheme, &spki, MESSAGE, &[]).is_err());
             }
-            for &other in SignatureScheme::TLS13_DEFAULT {
+            for &other in SignatureScheme::SUPPORTED {
                 let fits = key.schemes().contains(&other);
                 assert_eq!(scheme_fits_key(other, &spki), fits, "{other} on {scheme}");
                 assert_eq!(key.sign(other, MESSAGE).is_ok(), fits);

@@ -138,8 +138,15 @@ pub enum SuiteSet {
 }
 
 impl CipherSuite {
-    /// The suites that this build can negotiate, strongest first; also the default offer.
+    /// The suites that this build can negotiate, strongest first.
     pub const SUPPORTED: &'static [Self] = &[
+        Self::TLS_AES_256_GCM_SHA384,
+        Self::TLS_AES_128_GCM_SHA256,
+        Self::TLS_CHACHA20_POLY1305_SHA256,
+    ];
+
+    /// The default offer, strongest first (C5).
+    pub const DEFAULT: &'static [Self] = &[
         Self::TLS_AES_256_GCM_SHA384,
         Self::TLS_AES_128_GCM_SHA256,
         Self::TLS_CHACHA20_POLY1305_SHA256,

@@ -47,10 +47,7 @@ impl ChainPolicy {
     /// Requires a path to one of the roots, signed with the default schemes of this library,
     /// with at most 10 intermediates, and that a server has the expected name.
     pub fn new(roots: Roots) -> Self {
-        let schemes = [
-            SignatureScheme::TLS13_DEFAULT,
-            SignatureScheme::CERTIFICATE_ONLY,
-        ];
+        let schemes = [SignatureScheme::DEFAULT, SignatureScheme::CERTIFICATE_ONLY];
         Self {
             roots,
             depth: 10,

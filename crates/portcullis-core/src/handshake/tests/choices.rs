@@ -8,7 +8,10 @@ use crate::config::ServerConfig;
 use crate::suite::CipherSuite;
 use crate::testing::{Pair, now};
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
-use crate::{AlertDescription, Direction, ProtocolVersion, Reason, Step, Violation};
+use crate::{
+    AlertDescription, Direction, NamedGroup, ProtocolVersion, Reason, SignatureScheme, Step,
+    Violation,
+};
 
 const CHANGE_CIPHER_SPEC: [u8; 6] = [20, 3, 3, 0, 1, 1];
 
@@ -128,6 +131,19 @@ fn an_error_at_the_level_of_a_warning() {
             assert!(answer.is_err());
         }
     }
+}
+
+#[test]
+fn what_is_offered_by_default_can_be_done() {
+    fn check<T: PartialEq + core::fmt::Debug>(default: &[T], supported: &[T]) {
+        for value in default {
+            assert!(supported.contains(value), "{value:?}");
+        }
+    }
+    check(ProtocolVersion::DEFAULT, ProtocolVersion::SUPPORTED);
+    check(CipherSuite::DEFAULT, CipherSuite::SUPPORTED);
+    check(NamedGroup::DEFAULT, NamedGroup::SUPPORTED);
+    check(SignatureScheme::DEFAULT, SignatureScheme::SUPPORTED);
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn choice_by_name_then_authority_then_order() {
         identity(&two, &["www.example.com"], ecdsa),
         identity(&one, &["www.example.com"], &rcgen::PKCS_ED25519),
     ];
-    let offered = SignatureScheme::TLS13_DEFAULT;
+    let offered = SignatureScheme::DEFAULT;
     let chosen = |name, schemes, authorities: &[Vec<u8>]| {
         let (identity, scheme) = choose(&all, name, schemes, None, authorities)?;
         let at = all.iter().position(|other| other.same(identity))?;
@@ -220,14 +220,7 @@ fn choice_by_what_signed_the_chain() {
 fn rsa_prefers_its_fastest_scheme() {
     let ca = Ca::root("root");
     let rsa = [identity(&ca, &[], &rcgen::PKCS_RSA_SHA256)];
-    let (_, scheme) = choose(
-        &rsa,
-        None,
-        SignatureScheme::TLS13_DEFAULT,
-        None,
-        NO_AUTHORITIES,
-    )
-    .unwrap();
+    let (_, scheme) = choose(&rsa, None, SignatureScheme::DEFAULT, None, NO_AUTHORITIES).unwrap();
     assert_eq!(scheme, SignatureScheme::RSA_PSS_RSAE_SHA256);
 }
 
