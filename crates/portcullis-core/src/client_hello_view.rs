@@ -197,7 +197,14 @@ mod tests {
     fn hello(extensions: impl FnOnce(&mut Vec<u8>)) -> ClientHelloView {
         let mut out = Vec::new();
         let suites = [CipherSuite(0x1a1a), CipherSuite::TLS_AES_128_GCM_SHA256];
-        ClientHello::put(&mut out, &[3; 32], &[4; 32], suites, extensions);
+        ClientHello::put(
+            &mut out,
+            ProtocolVersion::TLS_1_2,
+            &[3; 32],
+            &[4; 32],
+            suites,
+            extensions,
+        );
         ClientHelloView::new(out.into()).unwrap()
     }
 

@@ -156,7 +156,14 @@ mod tests {
     fn view(suites: &[u16], extensions: impl FnOnce(&mut Vec<u8>)) -> ClientHelloView {
         let suites: Vec<_> = suites.iter().copied().map(CipherSuite).collect();
         let mut out = Vec::new();
-        ClientHello::put(&mut out, &[0; 32], &[], &suites, extensions);
+        ClientHello::put(
+            &mut out,
+            ProtocolVersion::TLS_1_2,
+            &[0; 32],
+            &[],
+            &suites,
+            extensions,
+        );
         ClientHelloView::new(out.into()).unwrap()
     }
 

@@ -137,11 +137,18 @@ mod tests {
     fn what_was_selected() {
         let mut out = Vec::new();
         let suite = CipherSuite::TLS_AES_128_GCM_SHA256;
-        ServerHello::put(&mut out, &[1; 32], &[2], suite, |out| {
-            SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
-            KeyShareServerHello::put(out, NamedGroup::X25519, &[8; 32]);
-            SelectedIdentity::put(out, 1);
-        });
+        ServerHello::put(
+            &mut out,
+            ProtocolVersion::TLS_1_2,
+            &[1; 32],
+            &[2],
+            suite,
+            |out| {
+                SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
+                KeyShareServerHello::put(out, NamedGroup::X25519, &[8; 32]);
+                SelectedIdentity::put(out, 1);
+            },
+        );
         let view = ServerHelloView::new(out.into()).unwrap();
         assert_eq!(view.version(), ProtocolVersion::TLS_1_3);
         assert_eq!(view.legacy_version(), ProtocolVersion::TLS_1_2);

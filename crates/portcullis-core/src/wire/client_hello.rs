@@ -48,19 +48,26 @@ pub struct ClientHello<'a> {
 }
 
 impl ClientHello<'_> {
-    /// Writes a hello of TLS 1.2 or 1.3, header included; `extensions` writes the extensions.
+    /// Writes a hello, header included; `extensions` writes the extensions.
     ///
+    /// `legacy_version` is the newest version offered, and 0x0303 for TLS 1.3 (§4.1.2).
     /// The session id must have at most [`MAX_SESSION_ID`] bytes; there must be a suite.
     pub fn put(
         out: &mut Vec<u8>,
+        legacy_version: ProtocolVersion,
         random: &[u8; 32],
         legacy_session_id: &[u8],
         cipher_suites: impl IntoIterator<Item = impl Borrow<CipherSuite>>,
         extensions: impl FnOnce(&mut Vec<u8>),
     ) {
         put_message(out, Self::TYPE, |out| {
-            let version = ProtocolVersion::TLS_1_2;
-            put_fields(out, version, random, legacy_session_id, cipher_suites);
+            put_fields(
+                out,
+                legacy_version,
+                random,
+                legacy_session_id,
+                cipher_suites,
+            );
             put_list8::<CompressionMethod>(out, [CompressionMethod::NULL]);
             put_vec16(out, extensions);
         });
@@ -127,9 +134,16 @@ mod tests {
     fn put_is_what_decode_reads() {
         let mut out = Vec::new();
         let suites = [CipherSuite::TLS_AES_128_GCM_SHA256];
-        ClientHello::put(&mut out, &[7; 32], &[1, 2], suites, |out| {
-            ServerName::put(out, "example.com");
-        });
+        ClientHello::put(
+            &mut out,
+            ProtocolVersion::TLS_1_2,
+            &[7; 32],
+            &[1, 2],
+            suites,
+            |out| {
+                ServerName::put(out, "example.com");
+            },
+        );
         let hello = ClientHello::decode(&out[4..]).unwrap();
         assert_eq!(hello.random, &[7; 32]);
         assert_eq!(hello.legacy_session_id, [1, 2]);

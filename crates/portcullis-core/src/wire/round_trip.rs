@@ -152,7 +152,7 @@ mod tests {
         ) {
             let suites: Vec<_> = suites.into_iter().map(crate::suite::CipherSuite).collect();
             let mut out = Vec::new();
-            ClientHello::put(&mut out, &random, &session_id, &suites, |out| {
+            ClientHello::put(&mut out, crate::ProtocolVersion::TLS_1_2, &random, &session_id, &suites, |out| {
                 for (extension_type, body) in &bodies {
                     super::super::extension::put_extension(
                         out, ExtensionType(*extension_type), |out| out.extend_from_slice(body),

@@ -39,11 +39,13 @@ impl ServerHello<'_> {
         *self.random == HELLO_RETRY_REQUEST_RANDOM
     }
 
-    /// Writes a hello of TLS 1.2 or 1.3, header included; `extensions` writes the extensions.
+    /// Writes a hello, header included; `extensions` writes the extensions.
     ///
+    /// `legacy_version` is the version selected, and 0x0303 for TLS 1.3 (§4.1.3).
     /// With [`HELLO_RETRY_REQUEST_RANDOM`] it is a HelloRetryRequest.
     pub fn put(
         out: &mut Vec<u8>,
+        legacy_version: ProtocolVersion,
         random: &[u8; 32],
         legacy_session_id_echo: &[u8],
         cipher_suite: CipherSuite,
@@ -51,7 +53,7 @@ impl ServerHello<'_> {
     ) {
         put_message(out, Self::TYPE, |out| {
             let fields = ServerHello {
-                legacy_version: ProtocolVersion::TLS_1_2,
+                legacy_version,
                 random,
                 legacy_session_id_echo,
                 cipher_suite,
@@ -107,6 +109,7 @@ mod tests {
         let suite = CipherSuite::TLS_AES_256_GCM_SHA384;
         ServerHello::put(
             &mut out,
+            ProtocolVersion::TLS_1_2,
             &HELLO_RETRY_REQUEST_RANDOM,
             &[5; 32],
             suite,

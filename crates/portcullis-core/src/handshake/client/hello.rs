@@ -242,6 +242,7 @@ impl Session {
         let fallback = config.fallback.then_some(&CipherSuite::TLS_FALLBACK_SCSV);
         ClientHello::put(
             hello,
+            ProtocolVersion::TLS_1_2,
             &self.client_random,
             session_id,
             policy.cipher_suites.iter().chain(fallback),

@@ -272,6 +272,7 @@ fn hello_retry_request(
     let mut message = Vec::with_capacity(128);
     ServerHello::put(
         &mut message,
+        ProtocolVersion::TLS_1_2,
         &HELLO_RETRY_REQUEST_RANDOM,
         hello.legacy_session_id,
         suite,

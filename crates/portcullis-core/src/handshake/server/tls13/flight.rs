@@ -167,13 +167,20 @@ fn send_server_hello(
 
     cx.send(&mut transcript, |out| {
         let session_id = hello.legacy_session_id;
-        ServerHello::put(out, &server_random, session_id, suite, |out| {
-            SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
-            KeyShareServerHello::put(out, group, &public);
-            if let Authentication::Resumed(resumption) = &authentication {
-                SelectedIdentity::put(out, resumption.index);
-            }
-        });
+        ServerHello::put(
+            out,
+            ProtocolVersion::TLS_1_2,
+            &server_random,
+            session_id,
+            suite,
+            |out| {
+                SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
+                KeyShareServerHello::put(out, group, &public);
+                if let Authentication::Resumed(resumption) = &authentication {
+                    SelectedIdentity::put(out, resumption.index);
+                }
+            },
+        );
     });
     // After a HelloRetryRequest it has gone out already.
     if !retried && looks_like_tls12(&negotiated.config, &hello) {
