@@ -26,7 +26,7 @@ use crate::crypto::key_exchange::RespondError;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Reason, Stage};
 use crate::information::{ConnectionInformation, Information};
-use crate::key_schedule::{ResumptionSecret, Transcript, TranscriptBuffer};
+use crate::key_schedule::{AddMessage, ResumptionSecret};
 use crate::question::{AnswerContent, Question};
 use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing};
 use crate::session::Resumable;
@@ -157,44 +157,22 @@ pub(crate) struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// Sends the handshake message that `put` writes and adds it to the transcript.
-    pub(crate) fn send(&mut self, transcript: &mut Transcript, put: impl FnOnce(&mut Vec<u8>)) {
-        self.send_hashed(put, |message| transcript.add(message));
-    }
-
-    /// Sends a message that no transcript has: one after the handshake (§4.6).
-    pub(crate) fn send_after(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
-        self.send_hashed(put, |_| {});
-    }
-
-    /// Sends the first hello, when it is not known yet with what it will be hashed.
-    pub(crate) fn send_first(
-        &mut self,
-        transcript: &mut TranscriptBuffer,
-        put: impl FnOnce(&mut Vec<u8>),
-    ) {
-        self.send_hashed(put, |message| transcript.add(message));
-    }
-
-    #[cfg(not(test))]
-    fn send_hashed(&mut self, put: impl FnOnce(&mut Vec<u8>), hash: impl FnMut(&[u8])) {
-        self.queue(put, hash);
-    }
-
-    #[cfg(test)]
-    fn send_hashed(&mut self, put: impl FnOnce(&mut Vec<u8>), mut hash: impl FnMut(&[u8])) {
-        let mut raw = Vec::new();
-        put(&mut raw);
-        if !tests::tampered(self, &raw, &mut hash) {
-            self.queue(|out| out.extend_from_slice(&raw), hash);
-        }
+    /// Sends the handshake message that `put` writes, and adds it to `into`.
+    pub(crate) fn send(&mut self, into: &mut impl AddMessage, put: impl FnOnce(&mut Vec<u8>)) {
+        #[cfg(test)]
+        let put = match tests::tampered(self, put, into) {
+            Some(untouched) => untouched,
+            None => return,
+        };
+        self.queue(into, put);
     }
 
     /// Writes the message to where it goes out from, and has it hashed there.
-    fn queue(&mut self, put: impl FnOnce(&mut Vec<u8>), mut hash: impl FnMut(&[u8])) {
-        let message = self.outgoing.handshake(put);
-        hash(message);
+    fn queue(&mut self, into: &mut impl AddMessage, put: impl FnOnce(&mut Vec<u8>)) {
+        let hashed = self.outgoing.handshake(put);
+        into.add(hashed);
         if *self.observe {
+            let message = hashed.message;
             let typ = HandshakeType(message.first().copied().unwrap_or_default());
             self.events.push_back(Event::Message {
                 direction: Direction::Sent,

@@ -24,7 +24,7 @@ pub(crate) use secrets::{
     EarlySecret, MasterSecret, ResumptionMaster, ResumptionPsk, ResumptionSecret,
 };
 pub(crate) use traffic::{FinishedKey, TrafficSecret};
-pub(crate) use transcript::{Transcript, TranscriptBuffer};
+pub(crate) use transcript::{AddMessage, Hashed, Transcript, TranscriptBuffer, Unhashed};
 
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::HashAlgorithm;

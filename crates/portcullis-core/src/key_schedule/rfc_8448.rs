@@ -65,9 +65,11 @@ fn assert_aead_key(secret: &TrafficSecret, key: &str, iv: &str) {
 #[test]
 fn simple_1_rtt_handshake() {
     let mut buffer = TranscriptBuffer::new();
-    buffer.add(&hex(CLIENT_HELLO));
+    buffer.add(Hashed {
+        message: &hex(CLIENT_HELLO),
+    });
     let mut transcript = buffer.start(SUITE.hash);
-    transcript.add(&hex(SERVER_HELLO));
+    transcript.add_bytes(&hex(SERVER_HELLO));
     let hellos = transcript.current();
     assert_hex(
         hellos.as_slice(),
@@ -97,7 +99,7 @@ fn simple_1_rtt_handshake() {
     );
     assert_aead_key(&server, key, iv);
 
-    transcript.add(&hex(SERVER_FLIGHT));
+    transcript.add_bytes(&hex(SERVER_FLIGHT));
     assert_finished(&server, &mut transcript, SERVER_VERIFY_DATA);
     let to_server_finished = transcript.current();
     assert_finished(&client, &mut transcript, CLIENT_VERIFY_DATA);
@@ -172,7 +174,7 @@ fn assert_finished(writer: &TrafficSecret, transcript: &mut Transcript, verify_d
     let mut wrong = verify_data.clone();
     wrong[31] ^= 1;
     assert!(!key.verify(&before, &wrong));
-    transcript.add(&[&[20, 0, 0, 32], verify_data.as_slice()].concat());
+    transcript.add_bytes(&[&[20, 0, 0, 32], verify_data.as_slice()].concat());
 }
 
 #[test]

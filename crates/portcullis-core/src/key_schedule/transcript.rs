@@ -4,6 +4,25 @@
 
 use crate::crypto::hash::{Digest, HashAlgorithm, Hasher};
 
+/// A handshake message as a transcript takes it.
+#[derive(Clone, Copy)]
+pub(crate) struct Hashed<'a> {
+    /// Header and body, in one piece.
+    pub(crate) message: &'a [u8],
+}
+
+/// What handshake messages are added to, in the order of the wire.
+pub(crate) trait AddMessage {
+    fn add(&mut self, message: Hashed<'_>);
+}
+
+/// The place of messages that no transcript has: those after the handshake (§4.6).
+pub(crate) struct Unhashed;
+
+impl AddMessage for Unhashed {
+    fn add(&mut self, _: Hashed<'_>) {}
+}
+
 /// The messages before the hash is known: raw, as long as they are few.
 #[derive(Default)]
 pub(crate) struct TranscriptBuffer {
@@ -17,16 +36,18 @@ impl TranscriptBuffer {
         }
     }
 
-    /// Adds a handshake message with its header. The caller bounds how many and how long.
-    pub(crate) fn add(&mut self, message: &[u8]) {
-        self.messages.extend_from_slice(message);
-    }
-
     /// The suite is known: goes on as a running hash.
     pub(crate) fn start(&self, hash: HashAlgorithm) -> Transcript {
         let mut transcript = Transcript::new(hash);
-        transcript.add(&self.messages);
+        transcript.add_bytes(&self.messages);
         transcript
+    }
+}
+
+impl AddMessage for TranscriptBuffer {
+    /// The caller bounds how many and how long.
+    fn add(&mut self, Hashed { message }: Hashed<'_>) {
+        self.messages.extend_from_slice(message);
     }
 }
 
@@ -41,7 +62,7 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
-    /// Starts before the first message, for who knows the hash by then.
+    /// Starts before the first message, for callers that know the hash by then.
     pub(crate) fn new(hash: HashAlgorithm) -> Self {
         Self {
             hash,
@@ -50,9 +71,9 @@ impl Transcript {
         }
     }
 
-    /// Adds a handshake message with its header.
-    pub(crate) fn add(&mut self, message: &[u8]) {
-        self.running.update(message);
+    /// Adds a part of a message: a ClientHello is hashed up to its binders first (§4.2.11.2).
+    pub(crate) fn add_bytes(&mut self, part: &[u8]) {
+        self.running.update(part);
         self.current = None;
     }
 
@@ -69,8 +90,14 @@ impl Transcript {
         const MESSAGE_HASH: u8 = 254;
         let hello = self.current();
         *self = Self::new(self.hash);
-        self.add(&[MESSAGE_HASH, 0, 0, hello.len()]);
-        self.add(hello.as_slice());
+        self.add_bytes(&[MESSAGE_HASH, 0, 0, hello.len()]);
+        self.add_bytes(hello.as_slice());
+    }
+}
+
+impl AddMessage for Transcript {
+    fn add(&mut self, Hashed { message }: Hashed<'_>) {
+        self.add_bytes(message);
     }
 }
 
@@ -89,11 +116,11 @@ mod tests {
     fn is_the_hash_of_the_concatenation() {
         for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
             let mut buffer = TranscriptBuffer::new();
-            buffer.add(b"one");
-            buffer.add(b"two");
+            buffer.add(Hashed { message: b"one" });
+            buffer.add(Hashed { message: b"two" });
             let mut transcript = buffer.start(algorithm);
             assert_eq!(transcript.current(), hash(algorithm, b"onetwo"));
-            transcript.add(b"three");
+            transcript.add(Hashed { message: b"three" });
             assert_eq!(transcript.current(), hash(algorithm, b"onetwothree"));
             assert_eq!(transcript.current(), hash(algorithm, b"onetwothree"));
         }
@@ -103,10 +130,12 @@ mod tests {
     fn message_hash_stands_for_the_first_hello() {
         let algorithm = HashAlgorithm::Sha384;
         let mut buffer = TranscriptBuffer::new();
-        buffer.add(b"hello 1");
+        buffer.add(Hashed {
+            message: b"hello 1",
+        });
         let mut transcript = buffer.start(algorithm);
         transcript.replace_with_message_hash();
-        transcript.add(b"retry");
+        transcript.add_bytes(b"retry");
         let mut expected = vec![254, 0, 0, 48];
         expected.extend_from_slice(hash(algorithm, b"hello 1").as_slice());
         expected.extend_from_slice(b"retry");

@@ -4,6 +4,7 @@
 
 use bytes::BytesMut;
 
+use crate::key_schedule::Hashed;
 use crate::violation::Violation;
 use crate::wire::HandshakeType;
 
@@ -26,7 +27,14 @@ impl HandshakeBytes {
         self.0.get(MESSAGE_HEADER..).unwrap_or_default()
     }
 
-    /// Header and body: what goes into the transcript.
+    /// What goes into the transcript.
+    pub(crate) fn hashed(&self) -> Hashed<'_> {
+        Hashed {
+            message: self.raw(),
+        }
+    }
+
+    /// Header and body.
     pub(crate) fn raw(&self) -> &[u8] {
         &self.0
     }

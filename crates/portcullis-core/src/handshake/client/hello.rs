@@ -17,7 +17,7 @@ use crate::config::{ClientConfig, ClientOptions, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::crypto::secret::SharedSecret;
 use crate::error::Abort;
-use crate::key_schedule::{EarlySecret, Transcript, TranscriptBuffer};
+use crate::key_schedule::{AddMessage, EarlySecret, Transcript, TranscriptBuffer};
 use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
 use crate::record::{HandshakeBytes, Keys};
 use crate::session::ClientSession;
@@ -82,7 +82,7 @@ pub(crate) fn start(
         .set_max_fragment(session.config.policy.max_fragment_sent);
     cx.incoming.allow_ccs(true);
     let (mut offered, now) = (Ok(()), cx.now);
-    cx.send_first(&mut transcript, |out| {
+    cx.send(&mut transcript, |out| {
         let start = out.len();
         offered = session.put_hello(out, &shares, &sessions, None, now);
         resumption::bind(out, start, &sessions, None);
@@ -365,7 +365,7 @@ impl Offered {
         };
         let mut transcript = buffered.start(suite.handshake_hash()?);
         transcript.replace_with_message_hash();
-        transcript.add(message.raw());
+        transcript.add(message.hashed());
 
         let retry = Retry { suite, group };
         resumption::retain(&mut self.sessions, suite.handshake_hash()?);
@@ -429,7 +429,7 @@ impl Offered {
             Hashing::Buffered(buffered) => buffered.start(parameters.hash),
             Hashing::Running(transcript) => *transcript,
         };
-        transcript.add(message.raw());
+        transcript.add(message.hashed());
         let handshake_secret = early_secret.into_handshake(parameters.aead, &secret);
         let hash = transcript.current();
         let client_secret = handshake_secret.client_handshake_traffic_secret(&hash);

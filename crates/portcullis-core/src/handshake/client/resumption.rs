@@ -160,7 +160,7 @@ pub(super) fn bind(
         .filter_map(|offered| {
             let mut transcript =
                 before.map_or_else(|| Transcript::new(offered.early.hash()), Transcript::clone);
-            transcript.add(truncated);
+            transcript.add_bytes(truncated);
             offered.early.binder(&transcript.current())
         })
         .collect();

@@ -14,7 +14,7 @@ use crate::client_hello_view::ClientHelloView;
 use crate::config::{ServerConfig, ServerOptions};
 use crate::crypto::hash::Digest;
 use crate::error::Abort;
-use crate::key_schedule::Transcript;
+use crate::key_schedule::{AddMessage, Transcript};
 use crate::question::{AnswerContent, ChooseConfiguration, Question, QuestionId};
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
@@ -191,7 +191,7 @@ fn choose(
             )
         }
         Group::Retry(group) => {
-            transcript.add(message.raw());
+            transcript.add(message.hashed());
             cx.incoming.end_of_flight()?;
             // §4.4.1: the first hello goes into the transcript as its hash.
             transcript.replace_with_message_hash();
@@ -227,15 +227,15 @@ fn add_hello(
 ) -> Result<Option<Digest>, Abort> {
     let hello: ClientHello<'_> = expect(message)?;
     let Some(offered) = find::<OfferedPsks<'_>>(&hello)? else {
-        transcript.add(message.raw());
+        transcript.add(message.hashed());
         return Ok(None);
     };
     let raw = message.raw();
     let truncated = raw.len().saturating_sub(offered.binders_size());
     let (truncated, binders) = raw.split_at_checked(truncated).unwrap_or((raw, &[]));
-    transcript.add(truncated);
+    transcript.add_bytes(truncated);
     let hash = transcript.current();
-    transcript.add(binders);
+    transcript.add_bytes(binders);
     Ok(Some(hash))
 }
 

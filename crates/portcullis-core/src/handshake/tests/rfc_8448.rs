@@ -16,7 +16,7 @@ use crate::key_schedule::rfc_8448::{
     CLIENT_HELLO, CLIENT_VERIFY_DATA, SERVER_FLIGHT, SERVER_HELLO, SERVER_VERIFY_DATA, SHARED,
     SUITE,
 };
-use crate::key_schedule::{EarlySecret, TranscriptBuffer};
+use crate::key_schedule::{AddMessage, EarlySecret, Hashed, TranscriptBuffer};
 use crate::question::Question;
 use crate::record::{Incoming, Keys, Mailbox, Message, Outgoing, Role};
 use crate::suite::CipherSuite;
@@ -235,7 +235,9 @@ fn our_client() {
 #[test]
 fn our_records() {
     let mut transcript = TranscriptBuffer::new();
-    transcript.add(&hex(CLIENT_HELLO));
+    transcript.add(Hashed {
+        message: &hex(CLIENT_HELLO),
+    });
     let mut transcript = transcript.start(SUITE.hash);
     let mut incoming = Incoming::new(Role::Client, 4096);
     let mut outgoing = Outgoing::new(Role::Client);
@@ -246,7 +248,7 @@ fn our_records() {
     let message = next(&mut incoming);
     let hello = ServerHello::decode(message.body()).unwrap();
     assert_eq!(hello.cipher_suite, CipherSuite::TLS_AES_128_GCM_SHA256);
-    transcript.add(message.raw());
+    transcript.add(message.hashed());
     let shared = SharedSecret::new(&hex(SHARED)).unwrap();
     let handshake = EarlySecret::without_psk(SUITE.hash).into_handshake(SUITE.aead, &shared);
     let hellos = transcript.current();
@@ -265,18 +267,18 @@ fn our_records() {
     let message = next(&mut incoming);
     let parameters = EncryptedExtensions::decode(message.body()).unwrap();
     assert_eq!(parameters.extensions.iter().count(), 3);
-    transcript.add(message.raw());
+    transcript.add(message.hashed());
     let message = next(&mut incoming);
     Certificate::decode(message.body()).unwrap();
-    transcript.add(message.raw());
+    transcript.add(message.hashed());
     let message = next(&mut incoming);
     CertificateVerify::decode(message.body()).unwrap();
-    transcript.add(message.raw());
+    transcript.add(message.hashed());
     let message = next(&mut incoming);
     assert_eq!(message.raw(), finished(SERVER_VERIFY_DATA));
     let verify_data = Finished::decode(message.body()).unwrap().verify_data;
     assert!(server_finished.verify(&transcript.current(), verify_data));
-    transcript.add(message.raw());
+    transcript.add(message.hashed());
 
     let before = transcript.current();
     let application = handshake.into_master().into_application_secrets(&before);

@@ -2,6 +2,7 @@
 //! changed before it enters its own transcript and the wire.
 
 use super::super::Cx;
+use crate::key_schedule::{AddMessage, Hashed, Unhashed};
 use crate::wire::{ContentType, HandshakeType};
 
 /// One thing that goes out.
@@ -26,22 +27,29 @@ pub(crate) enum Put {
 /// Says for every handshake message what goes out instead.
 pub(crate) type Tamper = Box<dyn FnMut(&[u8]) -> Vec<Put> + Send>;
 
-/// Sends what the tamperer wants instead of `raw`; whether there is one.
-pub(crate) fn tampered(cx: &mut Cx<'_>, raw: &[u8], hash: &mut dyn FnMut(&[u8])) -> bool {
+/// Sends what the tamperer wants instead of what `put` writes; gives `put` back where there is no
+/// tamperer.
+pub(crate) fn tampered<P: FnOnce(&mut Vec<u8>)>(
+    cx: &mut Cx<'_>,
+    message: P,
+    into: &mut impl AddMessage,
+) -> Option<P> {
     let Some(tamper) = cx.tamper else {
-        return false;
+        return Some(message);
     };
-    for instead in tamper(raw) {
-        put(cx, &instead, hash);
+    let mut raw = Vec::new();
+    message(&mut raw);
+    for instead in tamper(&raw) {
+        put(cx, &instead, into);
     }
-    true
+    None
 }
 
-pub(crate) fn put(cx: &mut Cx<'_>, put: &Put, hash: &mut dyn FnMut(&[u8])) {
+pub(crate) fn put(cx: &mut Cx<'_>, put: &Put, into: &mut impl AddMessage) {
     match put {
-        Put::Message(message) => cx.queue(|out| out.extend_from_slice(message), hash),
-        Put::Unhashed(message) => cx.queue(|out| out.extend_from_slice(message), |_| {}),
-        Put::Hashed(message) => hash(message),
+        Put::Message(message) => cx.queue(into, |out| out.extend_from_slice(message)),
+        Put::Unhashed(message) => cx.queue(&mut Unhashed, |out| out.extend_from_slice(message)),
+        Put::Hashed(message) => into.add(Hashed { message }),
         Put::Cut => cx.outgoing.raw(&[]),
         Put::Raw(bytes) => cx.outgoing.raw(bytes),
         Put::Record(typ, content) => cx.outgoing.any_record(*typ, content),

@@ -12,6 +12,7 @@ use super::super::{HEADER, Mailbox, PaddingPolicy, Role, TAG, Writer};
 use crate::alert::AlertDescription;
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
+use crate::key_schedule::Hashed;
 use crate::wire::ContentType;
 
 /// Bytes to make room for at once: the messages of a server with a certificate or two.
@@ -52,13 +53,14 @@ impl Outgoing {
     }
 
     /// Queues the handshake message that `put` writes with its header; gives what it wrote.
-    pub(crate) fn handshake(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+    pub(crate) fn handshake(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> Hashed<'_> {
         if self.open.is_none() {
             self.open = Some(self.begin());
         }
         let at = self.out.len();
         put(&mut self.out);
-        self.out.get(at..).unwrap_or_default()
+        let message = self.out.get(at..).unwrap_or_default();
+        Hashed { message }
     }
 
     /// Queues the dummy change_cipher_spec of middlebox compatibility mode (D.4); it is never

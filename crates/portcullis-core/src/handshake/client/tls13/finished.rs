@@ -12,7 +12,7 @@ use super::server_parameters::Parameters;
 use crate::error::Abort;
 use crate::information::Information;
 use crate::key_schedule::{
-    ExporterSecret, FinishedKey, ResumptionMaster, TrafficSecret, Transcript,
+    AddMessage, ExporterSecret, FinishedKey, ResumptionMaster, TrafficSecret, Transcript,
 };
 use crate::question::Wanted;
 use crate::record::HandshakeBytes;
@@ -46,7 +46,7 @@ impl WaitFinished {
         {
             return Err(Violation::FinishedMismatch.into());
         }
-        transcript.add(message.raw());
+        transcript.add(message.hashed());
 
         let Self {
             keyed,

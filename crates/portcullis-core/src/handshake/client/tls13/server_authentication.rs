@@ -13,6 +13,7 @@ use super::finished::WaitFinished;
 use super::server_parameters::{Parameters, find};
 use crate::crypto::{is_known_key, scheme_fits_key, verify_tls13};
 use crate::error::Abort;
+use crate::key_schedule::AddMessage;
 use crate::question::{AnswerContent, Purpose, Question, QuestionId, VerifyChain, Wanted};
 use crate::record::HandshakeBytes;
 use crate::session::Peer;
@@ -53,7 +54,7 @@ pub(super) fn on_certificate(
     let chain = presented_chain(&certificate, |typ| keyed.session.offer.has(typ))?
         // §4.4.2.4: a client may send an empty list, a server may not.
         .ok_or(Violation::NoServerCertificate)?;
-    keyed.transcript.add(message.raw());
+    keyed.transcript.add(message.hashed());
 
     let config = &keyed.session.config;
     if config.policy.asked.verification {
@@ -237,7 +238,7 @@ impl WaitCertificateVerify {
         let peer_scheme = self.keyed.session.offer.check_scheme(verify.algorithm)?;
         let content = signed_content(Signer::Server, &self.keyed.transcript.current());
         check_signature(&self.peer, peer_scheme, &content, verify.signature)?;
-        self.keyed.transcript.add(message.raw());
+        self.keyed.transcript.add(message.hashed());
         let Self {
             keyed,
             parameters,

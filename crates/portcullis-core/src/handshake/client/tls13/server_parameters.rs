@@ -8,6 +8,7 @@ use super::Keyed;
 use super::server_authentication::{WaitCertificate, on_certificate, on_resumption};
 use crate::Violation;
 use crate::error::Abort;
+use crate::key_schedule::AddMessage;
 use crate::question::Wanted;
 use crate::record::HandshakeBytes;
 use crate::wire::extension::{
@@ -45,7 +46,7 @@ impl WaitEncryptedExtensions {
             return Err(Violation::ServerNameAckNotEmpty.into());
         }
         self.record_sizes(&extensions, cx)?;
-        self.keyed.transcript.add(message.raw());
+        self.keyed.transcript.add(message.hashed());
         let parameters = Parameters { alpn };
         let Self { mut keyed } = self;
         match keyed.resumed.take() {
@@ -112,7 +113,7 @@ impl WaitCertificateOrRequest {
             }
             HandshakeType::CERTIFICATE_REQUEST => {
                 let wanted = wanted(&message)?;
-                self.keyed.transcript.add(message.raw());
+                self.keyed.transcript.add(message.hashed());
                 Ok(WaitCertificate {
                     keyed: self.keyed,
                     parameters: self.parameters,

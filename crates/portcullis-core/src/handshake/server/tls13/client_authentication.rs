@@ -11,6 +11,7 @@ use super::flight::Answered;
 use crate::Violation;
 use crate::config::ClientAuthentication;
 use crate::error::Abort;
+use crate::key_schedule::AddMessage;
 use crate::question::{AnswerContent, Purpose, Question, QuestionId, VerifyChain};
 use crate::record::HandshakeBytes;
 use crate::wire::{Certificate, CertificateVerify};
@@ -34,7 +35,7 @@ impl WaitCertificate {
         }
         // Our CertificateRequest asks for no certificate extensions.
         let chain = presented_chain(&certificate, |_| false)?;
-        keyed.transcript.add(message.raw());
+        keyed.transcript.add(message.hashed());
         let authentication = &keyed.config.client_authentication;
         let Some(chain) = chain else {
             // §4.4.2.4: the client has none, or none that fits.
@@ -109,7 +110,7 @@ impl WaitCertificateVerify {
         let scheme = check_scheme(&self.answered.keyed.config.policy.schemes, verify.algorithm)?;
         let content = signed_content(Signer::Client, &self.answered.keyed.transcript.current());
         check_signature(&self.peer, scheme, &content, verify.signature)?;
-        self.answered.keyed.transcript.add(message.raw());
+        self.answered.keyed.transcript.add(message.hashed());
         let Self { answered, peer } = self;
         Ok(WaitFinished {
             answered,

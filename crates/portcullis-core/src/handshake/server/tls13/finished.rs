@@ -7,6 +7,7 @@ use super::flight::{Answered, Authentication};
 use super::resumption::{Issuing, Resumption};
 use crate::error::Abort;
 use crate::information::Information;
+use crate::key_schedule::AddMessage;
 use crate::record::HandshakeBytes;
 use crate::wire::Finished;
 use crate::x509::VerifiedChain;
@@ -39,7 +40,7 @@ impl WaitFinished {
         cx.incoming.install_read(read_secret)?;
         cx.incoming.allow_ccs(false);
         let resumption = resumption.map(|master| {
-            keyed.transcript.add(message.raw());
+            keyed.transcript.add(message.hashed());
             master.into_secret(&keyed.transcript.current())
         });
         let (peer_chain, peer_scheme) = self.peer.unzip();

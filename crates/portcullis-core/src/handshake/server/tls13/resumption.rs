@@ -16,7 +16,7 @@ use crate::config::{ClientAuthentication, ServerOptions};
 use crate::crypto::hash::Digest;
 use crate::error::Abort;
 use crate::handshake::Outcome;
-use crate::key_schedule::{EarlySecret, ResumptionSecret};
+use crate::key_schedule::{EarlySecret, ResumptionSecret, Unhashed};
 use crate::question::{
     AnswerContent, IssueTickets, OpenTickets, Purpose, Question, QuestionId, VerifyChain,
 };
@@ -403,7 +403,7 @@ impl Issuing {
 
     fn send(self, sessions: &[ServerSession], tickets: &[Vec<u8>], cx: &mut Cx<'_>) -> Next {
         for (nonce, (session, ticket)) in (0..).zip(sessions.iter().zip(tickets)) {
-            cx.send_after(|out| {
+            cx.send(&mut Unhashed, |out| {
                 let (lifetime, age_add) = (session.lifetime, session.age_add);
                 NewSessionTicket::put(out, lifetime, age_add, &[nonce], ticket, |_| {});
             });
