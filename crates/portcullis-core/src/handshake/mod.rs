@@ -3,6 +3,12 @@
 //! RFC 8446 §4 and Appendix A. A state's handler consumes it and gives what comes [`Next`]; a
 //! paused state has no way to take a message. What is to be sent goes out through [`Cx`] in the
 //! order of the calls, which is the order on the wire.
+//!
+//! Five words for results. A handler returns a [`Next`] (a state, a state with a question, or the
+//! end) or an [`Abort`], which has the reason and with it the alert. The end is an [`Outcome`]:
+//! what becomes a [`Connection`] together with the keys that were installed. The driver of the
+//! handshake sees none of these: `poll` gives it a [`Step`](crate::Step), which says what to do
+//! now, and on the way an [`Event`], which says what happened and asks for nothing.
 
 pub(crate) mod client;
 mod negotiate;

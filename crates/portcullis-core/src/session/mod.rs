@@ -8,6 +8,16 @@
 //!
 //! Every resumption makes a fresh key exchange (`psk_dhe_ke`), and a chain that the first
 //! connection has verified is verified again by the rules of the one that resumes it.
+//!
+//! Five words, in the order in which a session comes to be and is used:
+//!
+//! | word | what it is | where |
+//! |---|---|---|
+//! | `ResumptionMaster` | the master secret, kept until the client's Finished is in the transcript | `key_schedule` |
+//! | `ResumptionSecret` | `resumption_master_secret` (§7.1), from which each ticket gets a key of its own | `key_schedule` |
+//! | `Resumable` | what a connected client keeps, so that a ticket that comes becomes a session | `session` |
+//! | `Resumption` | server: the session that this handshake resumes, its binder checked | `handshake::server` |
+//! | `Resumed` | client: the session that the server has selected among those offered | `handshake::client` |
 
 mod client;
 mod established;
