@@ -51,6 +51,9 @@ pub(super) fn is_known(typ: ContentType) -> bool {
     )
 }
 
+/// What stands in the header of every record but the first ClientHello's (§5.1).
+pub(super) const LEGACY_VERSION: u16 = 0x0303;
+
 /// Writes a header.
 ///
 /// `body` is at most [`MAX_CIPHERTEXT`]: callers cut their fragments.

@@ -1,90 +1,157 @@
-//! The state of one direction: traffic secret, key, sequence number, and how long they last.
+//! The state of one direction: its protection, the next sequence number, and how long they last.
 //!
-//! RFC 8446 §5.3, §5.5, §7.2. A cipher that is set up takes ten times the memory of its secret,
-//! so it is set up when the first record needs it, and can be given back in between.
+//! RFC 8446 §5.3, §5.5, §7.2.
 
+use core::ops::Range;
+
+use super::protect::{Protection, Tls13, Unopened};
+use super::{HEADER, header};
+use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadKey;
-use crate::error::Abort;
 use crate::key_schedule::TrafficSecret;
+use crate::wire::ContentType;
 
 /// One direction's keys.
 pub(crate) struct Keys {
-    /// Key and IV, which follow from the secret; `None` while nothing is protected.
-    key: Option<AeadKey>,
-    pub(super) secret: TrafficSecret,
+    pub(super) protection: Protection,
     /// The sequence number of the next record (§5.3).
     ///
     /// It cannot wrap: `left` starts at no more than `u64::MAX` and counts down with it.
     pub(super) seq: u64,
     /// Records until the cipher's limit is reached (§5.5).
     pub(super) left: u64,
-    /// How many times the secret was updated: the N of `application_traffic_secret_N`.
-    pub(super) generation: u32,
 }
 
 impl Keys {
-    pub(super) fn new(secret: TrafficSecret) -> Self {
+    fn new(protection: Protection) -> Self {
         Self {
-            left: secret.suite_parameters().aead.record_limit(),
-            key: None,
-            secret,
+            left: protection.record_limit(),
+            protection,
             seq: 0,
-            generation: 0,
         }
     }
 
     /// With the cipher, which follows from the secret.
     pub(crate) fn ready(secret: TrafficSecret, key: AeadKey) -> Self {
-        Self {
-            key: Some(key),
-            ..Self::new(secret)
-        }
+        Self::new(Protection::Tls13(Tls13::ready(secret, key)))
     }
 
-    /// The cipher, set up if it is not, and the sequence number.
+    /// Opens the body of the next record where it stands; gives what its content is, and where.
     ///
     /// # Errors
-    /// When the crypto library cannot set up a key.
+    /// When it does not open; it is not counted then.
     #[inline]
-    pub(super) fn cipher(&mut self) -> Result<(&AeadKey, u64), Abort> {
-        let key = match &mut self.key {
-            Some(key) => key,
-            empty => empty.insert(set_up(&self.secret)?),
-        };
-        Ok((key, self.seq))
+    pub(super) fn open_in_place(
+        &mut self,
+        head: &[u8; HEADER],
+        body: &mut [u8],
+    ) -> Result<(ContentType, Range<usize>), Unopened> {
+        let opened = self.protection.open_in_place(self.seq, head, body)?;
+        self.advance();
+        Ok(opened)
     }
 
-    /// Gives the cipher back until a record needs it.
-    pub(super) fn hibernate(&mut self) {
-        self.key = None;
+    /// Opens the body of the next record to the front of `out`.
+    ///
+    /// # Errors
+    /// As [`open_in_place`](Self::open_in_place).
+    #[inline]
+    pub(super) fn open_into(
+        &mut self,
+        head: &[u8; HEADER],
+        body: &[u8],
+        out: &mut [u8],
+    ) -> Result<(ContentType, usize), Unopened> {
+        let opened = self.protection.open_into(self.seq, head, body, out)?;
+        self.advance();
+        Ok(opened)
     }
 
-    /// Whether no cipher is set up.
-    pub(super) fn is_hibernating(&self) -> bool {
-        self.key.is_none()
+    /// Seals `record`, in which the content stands behind the header: writes the header, the
+    /// padding and what protects it.
+    ///
+    /// # Errors
+    /// When no record is left under this key, or the crypto library fails; the record is wiped.
+    pub(super) fn seal_in_place(
+        &mut self,
+        typ: ContentType,
+        content_len: usize,
+        record: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
+        let sealed = self.try_seal_in_place(typ, content_len, record);
+        if sealed.is_err() {
+            record.fill(0);
+        }
+        sealed
+    }
+
+    fn try_seal_in_place(
+        &mut self,
+        typ: ContentType,
+        content_len: usize,
+        record: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
+        let (head, body) = self.headed(typ, record)?;
+        if self.left == 0 {
+            return Err(CryptoFailure::SealingRecord);
+        }
+        self.protection
+            .seal_in_place(self.seq, head, typ, content_len, body)?;
+        self.advance();
+        Ok(())
+    }
+
+    /// Seals content that stands elsewhere into `record`, without padding.
+    ///
+    /// # Errors
+    /// When the crypto library fails. The caller has seen to it that a record is left.
+    #[inline]
+    pub(super) fn seal_from(
+        &mut self,
+        typ: ContentType,
+        content: &[u8],
+        record: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
+        let (head, body) = self.headed(typ, record)?;
+        self.protection
+            .seal_from(self.seq, head, typ, content, body)?;
+        self.advance();
+        Ok(())
+    }
+
+    /// Writes the header of `record`.
+    #[inline]
+    fn headed<'r>(
+        &self,
+        typ: ContentType,
+        record: &'r mut [u8],
+    ) -> Result<(&'r [u8; HEADER], &'r mut [u8]), CryptoFailure> {
+        let split = record.split_first_chunk_mut::<HEADER>();
+        let (head, body) = split.ok_or(CryptoFailure::SealingRecord)?;
+        let outer = self.protection.outer_type(typ);
+        *head = header::header(outer, header::LEGACY_VERSION, body.len());
+        Ok((head, body))
     }
 
     /// Hands the cipher out; it comes back, or is set up again.
     pub(super) fn take_cipher(&mut self) -> Option<AeadKey> {
-        self.key.take()
+        let Protection::Tls13(protection) = &mut self.protection;
+        protection.take_cipher()
     }
 
     pub(super) fn put_cipher(&mut self, key: AeadKey) {
-        self.key = Some(key);
+        let Protection::Tls13(protection) = &mut self.protection;
+        protection.put_cipher(key);
     }
 
     /// Goes on to the next secret (§7.2).
     pub(super) fn update(&mut self) {
-        let generation = self.generation.saturating_add(1);
-        *self = Self {
-            generation,
-            ..Self::new(self.secret.next())
-        };
+        *self = Self::new(self.protection.next());
     }
 
     /// Counts a record.
     #[inline]
-    pub(super) fn advance(&mut self) {
+    fn advance(&mut self) {
         self.seq = self.seq.wrapping_add(1);
         self.left = self.left.saturating_sub(1);
     }
@@ -92,21 +159,15 @@ impl Keys {
 
 impl From<TrafficSecret> for Keys {
     fn from(secret: TrafficSecret) -> Self {
-        Self::new(secret)
+        Self::new(Protection::Tls13(Tls13::new(secret)))
     }
-}
-
-/// Derives key and IV (§7.3).
-#[cold]
-fn set_up(secret: &TrafficSecret) -> Result<AeadKey, Abort> {
-    Ok(secret.aead_key()?)
 }
 
 impl core::fmt::Debug for Keys {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Keys")
             .field("seq", &self.seq)
-            .field("generation", &self.generation)
+            .field("generation", &self.protection.generation())
             .finish_non_exhaustive()
     }
 }

@@ -15,6 +15,7 @@ mod header;
 mod keys;
 mod mailbox;
 mod post_handshake;
+mod protect;
 mod reader;
 mod size;
 mod stream;
@@ -29,7 +30,6 @@ pub use size::PaddingPolicy;
 pub(crate) use stream::{HandshakeBytes, Incoming, Message, Outgoing};
 pub use writer::{ParkedCipher, Sealed, Writer};
 
-use crate::crypto::aead::TAG_LEN;
 use crate::wire::{MAX_PLAINTEXT, RecordHeader};
 
 /// Which side of the connection this end is.
@@ -41,8 +41,6 @@ pub(crate) enum Role {
 
 /// Bytes of a record header (§5.1).
 const HEADER: usize = RecordHeader::SIZE;
-/// Bytes of the tag, the same for every cipher of TLS 1.3.
-const TAG: usize = TAG_LEN;
 /// The longest inner plaintext: content, its type and padding (§5.4).
 const MAX_INNER_PLAINTEXT: usize = MAX_PLAINTEXT + 1;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::header::{self, Header};
 use super::keys::Keys;
 use super::post_handshake::{Idle, PostHandshake, Tickets, count};
-use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, TAG, alert};
+use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, alert};
 use crate::alert::AlertDescription;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
 use crate::session::{ReceivedTicket, Resumable};
@@ -128,7 +128,7 @@ impl Reader {
             Ok(inner) => inner,
             Err(violation) => return Err(self.fail(violation.into())),
         };
-        let len = HEADER + inner + TAG;
+        let len = HEADER + inner + self.keys.protection.least_overhead();
         Ok(match len.checked_sub(input.len()) {
             None | Some(0) => Frame::Record {
                 len,
@@ -161,22 +161,16 @@ impl Reader {
         let Some((head, sealed)) = record.split_first_chunk::<HEADER>() else {
             return Err(wrong_length());
         };
-        let Some((ciphertext, tag)) = sealed.split_at_checked(inner_length) else {
-            return Err(wrong_length());
-        };
         let Some(inner) = out.get_mut(..inner_length) else {
             return Err(wrong_length());
         };
-        let (key, seq) = match self.keys.cipher() {
-            Ok(cipher) => cipher,
-            Err(abort) => return Err(self.fail(abort)),
-        };
-        if key.open_into(seq, head, ciphertext, tag, inner).is_err() {
-            inner.fill(0);
-            return Err(self.fail(Violation::BadRecordMac.into()));
+        match self.keys.open_into(head, sealed, inner) {
+            Ok((typ, length)) => self.sort(typ, 0..length, inner, 0),
+            Err(unopened) => {
+                inner.fill(0);
+                Err(self.fail(unopened.into()))
+            }
         }
-        self.keys.advance();
-        self.sort(inner, 0)
     }
 
     /// Opens a record where it stands.
@@ -197,16 +191,13 @@ impl Reader {
         let Some((head, sealed)) = record.split_first_chunk_mut::<HEADER>() else {
             return Err(wrong_length());
         };
-        let (key, seq) = match self.keys.cipher() {
-            Ok(cipher) => cipher,
-            Err(abort) => return Err(self.fail(abort)),
-        };
-        let Ok(inner) = key.open_in_place(seq, head, sealed) else {
-            sealed.fill(0);
-            return Err(self.fail(Violation::BadRecordMac.into()));
-        };
-        self.keys.advance();
-        self.sort(inner, HEADER)
+        match self.keys.open_in_place(head, sealed) {
+            Ok((typ, range)) => self.sort(typ, range, sealed, HEADER),
+            Err(unopened) => {
+                sealed.fill(0);
+                Err(self.fail(unopened.into()))
+            }
+        }
     }
 
     /// Has tickets kept from now on.
@@ -243,13 +234,13 @@ impl Reader {
     /// Gives the memory of the cipher back until the next record comes; setting it up again
     /// costs two derivations from the traffic secret.
     pub fn hibernate(&mut self) {
-        self.keys.hibernate();
+        self.keys.protection.hibernate();
     }
 
     /// Whether no cipher is set up: before the first record, and since
     /// [`hibernate`](Self::hibernate).
     pub fn is_hibernating(&self) -> bool {
-        self.keys.is_hibernating()
+        self.keys.protection.is_hibernating()
     }
 
     /// Whether the peer has sent close_notify.
@@ -274,12 +265,12 @@ impl Reader {
     /// for handing the connection to a kernel.
     /// `None` before TLS 1.3, which has none.
     pub fn traffic_secret(&self) -> Option<&[u8]> {
-        Some(self.keys.secret.as_bytes())
+        self.keys.protection.traffic_secret()
     }
 
     /// How many KeyUpdates of the peer were seen: the N of `application_traffic_secret_N`.
     pub fn key_generation(&self) -> u64 {
-        self.keys.generation.into()
+        self.keys.protection.generation().into()
     }
 
     /// How many records were opened under the current key: the next sequence number.
@@ -292,13 +283,14 @@ impl Reader {
     fn inner_length(&self, head: [u8; HEADER]) -> Result<usize, Violation> {
         let [typ, major, minor, high, low] = head;
         let body = usize::from(u16::from_be_bytes([high, low]));
-        let inner = body.wrapping_sub(TAG);
+        let overhead = self.keys.protection.least_overhead();
+        let inner = body.wrapping_sub(overhead);
         if (typ, major, minor) == (ContentType::APPLICATION_DATA.0, 3, 3)
             && inner <= self.inner_limit.into()
         {
             return Ok(inner);
         }
-        Err(wrong_header(head, self.inner_limit.into()))
+        Err(wrong_header(head, overhead, self.inner_limit.into()))
     }
 
     /// Checks that `record` is one record, no less and no more.
@@ -308,38 +300,42 @@ impl Reader {
             return Err(wrong_length());
         };
         match self.inner_length(*head) {
-            Ok(inner) if HEADER + inner + TAG == record.len() => Ok(inner),
-            Ok(_) => Err(wrong_length()),
+            Ok(inner) => {
+                let overhead = self.keys.protection.least_overhead();
+                match HEADER + inner + overhead == record.len() {
+                    true => Ok(inner),
+                    false => Err(wrong_length()),
+                }
+            }
             Err(violation) => Err(self.fail(violation.into())),
         }
     }
 
-    /// Says what an inner plaintext is; it begins at `start` of the caller's buffer.
+    /// Says what the content of a record is. It stands in `range` of `opened`, which begins at
+    /// `start` of the caller's buffer.
     #[inline]
-    fn sort(&mut self, inner: &mut [u8], start: usize) -> Result<Opened, Error> {
-        match header::content(inner) {
-            Some((length @ 1.., ContentType::APPLICATION_DATA))
-                if self.post_handshake.is_quiet() =>
-            {
-                self.idle = Idle::default();
-                Ok(Opened::Data(start..start + length))
-            }
-            content => {
-                let opened = self.on_other(content, inner);
-                inner.fill(0);
-                opened.map_err(|abort| self.fail(abort))
-            }
+    fn sort(
+        &mut self,
+        typ: ContentType,
+        range: Range<usize>,
+        opened: &mut [u8],
+        start: usize,
+    ) -> Result<Opened, Error> {
+        if typ == ContentType::APPLICATION_DATA
+            && !range.is_empty()
+            && self.post_handshake.is_quiet()
+        {
+            self.idle = Idle::default();
+            return Ok(Opened::Data(start + range.start..start + range.end));
         }
+        let content = opened.get(range).unwrap_or_default();
+        let outcome = self.on_other(typ, content);
+        opened.fill(0);
+        outcome.map_err(|abort| self.fail(abort))
     }
 
     #[cold]
-    fn on_other(
-        &mut self,
-        content: Option<(usize, ContentType)>,
-        inner: &[u8],
-    ) -> Result<Opened, Abort> {
-        let (length, typ) = content.ok_or(Violation::NoContentType)?;
-        let content = inner.get(..length).unwrap_or_default();
+    fn on_other(&mut self, typ: ContentType, content: &[u8]) -> Result<Opened, Abort> {
         match typ {
             ContentType::HANDSHAKE => {
                 let update = {
@@ -406,7 +402,7 @@ impl Reader {
         if !matches!(self.state, State::Open) {
             return self.refuse().map(Some);
         }
-        let limit = self.keys.secret.suite_parameters().aead.record_limit();
+        let limit = self.keys.protection.record_limit();
         let grace = limit
             .saturating_mul(GRACE - 1)
             .min(u64::MAX - self.keys.seq);
@@ -443,7 +439,7 @@ impl Reader {
 
 /// Why a header is not that of a protected record within the limits.
 #[cold]
-fn wrong_header(head: [u8; HEADER], inner_limit: usize) -> Violation {
+fn wrong_header(head: [u8; HEADER], overhead: usize, inner_limit: usize) -> Violation {
     let header = match Header::check(head, true) {
         Ok(header) => header,
         Err(violation) => return violation,
@@ -453,7 +449,7 @@ fn wrong_header(head: [u8; HEADER], inner_limit: usize) -> Violation {
         ContentType::APPLICATION_DATA => {}
         _ => return Violation::UnprotectedRecord,
     }
-    match header.body.checked_sub(TAG) {
+    match header.body.checked_sub(overhead) {
         // Too short to hold a tag, it cannot open.
         None => Violation::BadRecordMac,
         Some(inner) => header::check_inner(inner, inner_limit)

@@ -2,7 +2,7 @@
 //!
 //! RFC 8446 §5.1, §5.4; RFC 8449 §4 (`record_size_limit`); RFC 6066 §4 (`max_fragment_length`).
 
-use super::{HEADER, MAX_INNER_PLAINTEXT, TAG};
+use super::protect::Protection;
 use crate::wire::MAX_PLAINTEXT;
 
 /// How records are padded, to hide how long their content is (RFC 8446 §5.4).
@@ -22,8 +22,8 @@ pub enum PaddingPolicy {
 pub(super) struct RecordSize {
     /// Bytes of content in a record, from `max_fragment_length` or this side's wish.
     fragment: u16,
-    /// Bytes of inner plaintext (content, type, padding) in a protected record.
-    inner: u16,
+    /// Bytes of content and padding in a protected record, from `record_size_limit`.
+    limit: u16,
     padding: PaddingPolicy,
 }
 
@@ -31,17 +31,18 @@ impl Default for RecordSize {
     fn default() -> Self {
         Self {
             fragment: MAX_PLAINTEXT as u16,
-            inner: MAX_INNER_PLAINTEXT as u16,
+            limit: MAX_PLAINTEXT as u16,
             padding: PaddingPolicy::None,
         }
     }
 }
 
 impl RecordSize {
-    /// Takes the peer's `record_size_limit`: it counts the content type and the padding, and
-    /// binds protected records only (RFC 8449 §4). Values below 64 were refused when decoded.
+    /// Takes the peer's `record_size_limit` of TLS 1.3: it counts the content type and the
+    /// padding, and binds protected records only (RFC 8449 §4). Values below 64 were refused
+    /// when decoded.
     pub(super) fn set_record_size_limit(&mut self, limit: u16) {
-        self.inner = limit.clamp(2, MAX_INNER_PLAINTEXT as u16);
+        self.limit = limit.saturating_sub(1).clamp(1, MAX_PLAINTEXT as u16);
     }
 
     /// Bounds the content of every record, from `max_fragment_length` or configuration.
@@ -59,15 +60,10 @@ impl RecordSize {
         self.fragment.into()
     }
 
-    /// The most content in a protected record.
+    /// The most content in a protected record. Its padding counts as well, also with
+    /// `max_fragment_length` (RFC 8446 §5.4).
     pub(super) fn protected(&self) -> usize {
-        self.inner() - 1
-    }
-
-    /// The most inner plaintext in a protected record: with `max_fragment_length` the padding
-    /// counts as well (RFC 8446 §5.4).
-    fn inner(&self) -> usize {
-        usize::from(self.inner).min(usize::from(self.fragment) + 1)
+        self.limit.min(self.fragment).into()
     }
 
     /// How many zeros follow `content` bytes and their type.
@@ -76,42 +72,45 @@ impl RecordSize {
         match self.padding {
             PaddingPolicy::None | PaddingPolicy::Block(0 | 1) => 0,
             PaddingPolicy::Block(block) => {
-                let inner = content + 1;
-                let padded = inner.next_multiple_of(block.into());
-                padded.min(self.inner()).saturating_sub(inner)
+                let padded = (content + 1).next_multiple_of(block.into()) - 1;
+                padded.min(self.protected()).saturating_sub(content)
             }
         }
     }
 
     /// How long the record with `content` bytes becomes on the wire.
     #[inline]
-    pub(super) fn record(&self, content: usize) -> usize {
-        HEADER + content + 1 + self.padding(content) + TAG
+    pub(super) fn record(&self, protection: &Protection, content: usize) -> usize {
+        protection.record_len(content + self.padding(content))
     }
 
     /// The most content whose record has at most `room` bytes.
-    pub(super) fn fitting(&self, room: usize) -> usize {
-        let inner = room.saturating_sub(HEADER + TAG).min(self.inner());
-        let inner = match self.padding {
-            PaddingPolicy::Block(block @ 2..) if inner < self.inner() => {
-                inner - inner % usize::from(block)
+    pub(super) fn fitting(&self, protection: &Protection, room: usize) -> usize {
+        let fitting = protection.fitting(room).min(self.protected());
+        match self.padding {
+            PaddingPolicy::Block(block @ 2..) if fitting < self.protected() => {
+                let inner = fitting + 1;
+                (inner - inner % usize::from(block)).saturating_sub(1)
             }
-            _ => inner,
-        };
-        self.protected().min(inner.saturating_sub(1))
+            _ => fitting,
+        }
     }
 
     /// How long `content` bytes become on the wire, in as few records as possible.
-    pub(super) fn sealed(&self, content: usize) -> usize {
+    pub(super) fn sealed(&self, protection: &Protection, content: usize) -> usize {
         let fragment = self.protected();
         let tail = content % fragment;
-        let full = (content / fragment).saturating_mul(self.record(fragment));
-        full.saturating_add(if tail == 0 { 0 } else { self.record(tail) })
+        let full = (content / fragment).saturating_mul(self.record(protection, fragment));
+        full.saturating_add(match tail {
+            0 => 0,
+            tail => self.record(protection, tail),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::protection;
     use super::*;
 
     #[test]
@@ -139,7 +138,7 @@ mod tests {
         size.set_record_size_limit(64);
         assert_eq!(size.padding(10), 53);
         assert_eq!(size.padding(63), 0);
-        assert_eq!(size.record(63), 64 + 21);
+        assert_eq!(size.record(&protection(), 63), 64 + 21);
         size.set_padding(PaddingPolicy::Block(0));
         assert_eq!(size.padding(10), 0);
     }
@@ -152,17 +151,20 @@ mod tests {
         size.set_padding(PaddingPolicy::Block(1_000));
         assert_eq!(size.padding(10), 502);
         assert_eq!(size.padding(512), 0);
-        assert_eq!(size.record(10), size.record(512));
-        assert_eq!(size.fitting(size.record(512)), 512);
+        let protection = protection();
+        let longest = size.record(&protection, 512);
+        assert_eq!(size.record(&protection, 10), longest);
+        assert_eq!(size.fitting(&protection, longest), 512);
     }
 
     #[test]
     fn sealed_length_counts_every_record() {
         let mut size = RecordSize::default();
-        assert_eq!(size.sealed(0), 0);
-        assert_eq!(size.sealed(1), 23);
-        assert_eq!(size.sealed(16385), 16406 + 23);
+        let protection = protection();
+        assert_eq!(size.sealed(&protection, 0), 0);
+        assert_eq!(size.sealed(&protection, 1), 23);
+        assert_eq!(size.sealed(&protection, 16385), 16406 + 23);
         size.set_padding(PaddingPolicy::Block(1000));
-        assert_eq!(size.sealed(16385), 16406 + 1021);
+        assert_eq!(size.sealed(&protection, 16385), 16406 + 1021);
     }
 }

@@ -6,12 +6,10 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::gather::Gather;
-use super::header;
 use super::keys::Keys;
 use super::size::RecordSize;
-use super::{HEADER, Mailbox, TAG, alert};
+use super::{HEADER, Mailbox, alert};
 use crate::alert::AlertDescription;
-use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadKey;
 use crate::error::{Abort, Direction, Error, Misuse, Reason, Stage};
 use crate::wire::{ContentType, HandshakeType, KeyUpdateRequest};
@@ -119,11 +117,12 @@ impl Writer {
         while data.left() > 0 {
             let rest = out.get_mut(sealed.written..).unwrap_or_default();
             let mut fragment = self.fragment.min(data.left());
-            if self.size.record(fragment) > rest.len() {
+            if self.size.record(&self.keys.protection, fragment) > rest.len() {
                 if sealed.written > 0 {
                     break;
                 }
-                fragment = self.size.fitting(rest.len()).min(fragment);
+                let fitting = self.size.fitting(&self.keys.protection, rest.len());
+                fragment = fitting.min(fragment);
                 if fragment == 0 {
                     break;
                 }
@@ -254,12 +253,13 @@ impl Writer {
     /// With a `key_update_at` below `n`, KeyUpdates between the records need
     /// [`control_len`](Self::control_len) each; without that room sealing stops earlier.
     pub fn max_sealed_len(&self, n: usize) -> usize {
-        self.size.sealed(n).saturating_add(self.control_len())
+        let sealed = self.size.sealed(&self.keys.protection, n);
+        sealed.saturating_add(self.control_len())
     }
 
     /// An output of this length takes any record that is not data.
     pub fn control_len(&self) -> usize {
-        self.size.record(KEY_UPDATE)
+        self.size.record(&self.keys.protection, KEY_UPDATE)
     }
 
     /// The most data in one record: 16,384 bytes, or what the peer has asked for.
@@ -270,19 +270,19 @@ impl Writer {
     /// Bytes a record of `n` bytes of data has more than these.
     pub fn overhead(&self, n: usize) -> usize {
         let n = n.min(self.fragment);
-        self.size.record(n) - n
+        self.size.record(&self.keys.protection, n) - n
     }
 
     /// Gives the memory of the cipher back until the next record is sealed; setting it up again
     /// costs two derivations from the traffic secret.
     pub fn hibernate(&mut self) {
-        self.keys.hibernate();
+        self.keys.protection.hibernate();
     }
 
     /// Whether no cipher is set up: before the first record, and since
     /// [`hibernate`](Self::hibernate).
     pub fn is_hibernating(&self) -> bool {
-        self.keys.is_hibernating()
+        self.keys.protection.is_hibernating()
     }
 
     /// Takes the cipher out, so that somebody else can drop it while this half is not used. Given
@@ -290,7 +290,7 @@ impl Writer {
     pub fn park(&mut self) -> Option<ParkedCipher> {
         Some(ParkedCipher {
             key: self.keys.take_cipher()?,
-            generation: self.keys.generation,
+            generation: self.keys.protection.generation(),
             owner: Arc::clone(&self.mailbox),
         })
     }
@@ -298,7 +298,9 @@ impl Writer {
     /// Puts back what [`park`](Self::park) has taken out. The cipher of another connection, or of
     /// a key that was updated since, is dropped.
     pub fn unpark(&mut self, cipher: ParkedCipher) {
-        if Arc::ptr_eq(&cipher.owner, &self.mailbox) && cipher.generation == self.keys.generation {
+        if Arc::ptr_eq(&cipher.owner, &self.mailbox)
+            && cipher.generation == self.keys.protection.generation()
+        {
             self.keys.put_cipher(cipher.key);
         }
     }
@@ -329,12 +331,12 @@ impl Writer {
     /// for handing the connection to a kernel.
     /// `None` before TLS 1.3, which has none.
     pub fn traffic_secret(&self) -> Option<&[u8]> {
-        Some(self.keys.secret.as_bytes())
+        self.keys.protection.traffic_secret()
     }
 
     /// How many times the key was updated: the N of `application_traffic_secret_N`.
     pub fn key_generation(&self) -> u64 {
-        self.keys.generation.into()
+        self.keys.protection.generation().into()
     }
 
     /// How many records were sealed under the current key: the next sequence number.
@@ -384,28 +386,17 @@ impl Writer {
     /// Seals one record of data without padding, straight from where the data stands.
     #[inline]
     fn put_slice(&mut self, slice: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-        let typ = ContentType::APPLICATION_DATA;
-        let length = HEADER + slice.len() + 1 + TAG;
-        let Some((head, body)) = out
-            .get_mut(..length)
-            .and_then(|record| record.split_first_chunk_mut::<HEADER>())
-        else {
+        let length = self.keys.protection.record_len(slice.len());
+        let Some(record) = out.get_mut(..length) else {
             return Ok(0);
         };
-        let Some((ciphertext, tail)) = body.split_at_mut_checked(slice.len()) else {
-            return Ok(0);
-        };
-        *head = header::header(typ, 0x0303, length - HEADER);
-        let (key, seq) = match self.keys.cipher() {
-            Ok(cipher) => cipher,
-            Err(abort) => return Err(self.fail(abort)),
-        };
-        let sealed = key.seal_scatter(seq, head, slice, &[typ.0], ciphertext, tail);
-        if sealed.is_err() {
-            return Err(self.broken());
+        match self
+            .keys
+            .seal_from(ContentType::APPLICATION_DATA, slice, record)
+        {
+            Ok(()) => Ok(length),
+            Err(failure) => Err(self.fail(failure.into())),
         }
-        self.keys.advance();
-        Ok(length)
     }
 
     fn put_key_update(
@@ -437,41 +428,18 @@ impl Writer {
         out: &mut [u8],
         fill: impl FnOnce(&mut [u8]),
     ) -> Result<usize, Error> {
-        let length = self.size.record(content_len);
-        let Some((head, body)) = out
-            .get_mut(..length)
-            .and_then(|record| record.split_first_chunk_mut::<HEADER>())
-        else {
+        let length = self.size.record(&self.keys.protection, content_len);
+        let Some(record) = out.get_mut(..length) else {
             return Ok(0);
         };
-        let Some((inner, tag)) = body.split_last_chunk_mut::<TAG>() else {
-            return Ok(0);
-        };
-        let Some((content, [inner_type, padding @ ..])) = inner.split_at_mut_checked(content_len)
-        else {
-            return Ok(0);
-        };
-        *head = header::header(ContentType::APPLICATION_DATA, 0x0303, length - HEADER);
-        fill(content);
-        *inner_type = typ.0;
-        padding.fill(0);
-        // The last record under a key is kept for the KeyUpdate; an alert may take its place.
-        let sealed = self.keys.left > 0
-            && self
-                .keys
-                .cipher()
-                .is_ok_and(|(key, seq)| key.seal_in_place(seq, head, inner, &[], tag).is_ok());
-        if !sealed {
-            inner.fill(0);
-            return Err(self.broken());
+        if let Some(content) = record.get_mut(HEADER..HEADER + content_len) {
+            fill(content);
         }
-        self.keys.advance();
-        Ok(length)
-    }
-
-    #[cold]
-    fn broken(&mut self) -> Error {
-        self.fail(CryptoFailure::SealingRecord.into())
+        // The last record under a key is kept for the KeyUpdate; an alert may take its place.
+        match self.keys.seal_in_place(typ, content_len, record) {
+            Ok(()) => Ok(length),
+            Err(failure) => Err(self.fail(failure.into())),
+        }
     }
 
     /// Fails without an alert: there is nothing to protect one with.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::header::{self, Header};
 use super::super::keys::Keys;
+use super::super::protect::Unopened;
 use super::super::{HEADER, MAX_IDLE, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role};
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
@@ -105,28 +106,27 @@ impl Opener {
             if header.typ == ContentType::ALERT && self.role == Role::Server && !self.opened_any {
                 return Ok(Some((header.typ, body)));
             }
-            let (key, seq) = keys.cipher()?;
-            return Err(match key.open_in_place(seq, head, body) {
-                Ok(_) => Violation::WrongOuterType.into(),
-                Err(_) => Violation::UnprotectedRecord.into(),
+            return Err(match keys.open_in_place(head, body) {
+                Err(Unopened::Forged) => Violation::UnprotectedRecord.into(),
+                Err(Unopened::Crypto(failure)) => failure.into(),
+                Ok(_) | Err(Unopened::NoContentType) => Violation::WrongOuterType.into(),
             });
         }
         if keys.left == 0 {
             return Err(Violation::AeadLimitReached.into());
         }
-        let (key, seq) = keys.cipher()?;
-        let Ok(inner) = key.open_in_place(seq, head, body) else {
-            return match &mut self.skip {
-                Some(left) => discard(left, header.body).map(|()| None),
-                None => Err(Violation::BadRecordMac.into()),
-            };
+        let (typ, content) = match (keys.open_in_place(head, body), &mut self.skip) {
+            (Ok(opened), _) => opened,
+            (Err(Unopened::Forged), Some(left)) => {
+                return discard(left, header.body).map(|()| None);
+            }
+            (Err(unopened), _) => return Err(unopened.into()),
         };
-        keys.advance();
+        let inner = header.body.saturating_sub(keys.protection.least_overhead());
         self.skip = None;
         self.opened_any = true;
-        header::check_inner(inner.len(), self.inner_limit)?;
-        let (length, typ) = header::content(inner).ok_or(Violation::NoContentType)?;
-        Ok(inner.get(..length).map(|content| (typ, content)))
+        header::check_inner(inner, self.inner_limit)?;
+        Ok(body.get(content).map(|content| (typ, content)))
     }
 
     #[cfg(test)]

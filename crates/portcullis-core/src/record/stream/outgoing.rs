@@ -8,7 +8,7 @@ use super::super::alert;
 use super::super::header;
 use super::super::keys::Keys;
 use super::super::size::RecordSize;
-use super::super::{HEADER, Mailbox, PaddingPolicy, Role, TAG, Writer};
+use super::super::{HEADER, Mailbox, PaddingPolicy, Role, Writer};
 use crate::alert::AlertDescription;
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
@@ -46,7 +46,7 @@ impl Outgoing {
             // §5.1: the initial ClientHello may carry 0x0301, for the sake of old servers.
             hello_version: match role {
                 Role::Client => 0x0301,
-                Role::Server => 0x0303,
+                Role::Server => header::LEGACY_VERSION,
             },
             change_cipher_spec_due: false,
         }
@@ -88,10 +88,14 @@ impl Outgoing {
     /// When the crypto library fails.
     pub(crate) fn alert(&mut self, description: AlertDescription) -> Result<(), Abort> {
         self.flush()?;
-        self.record(ContentType::ALERT, &alert::encode(description), 0x0303)?;
+        self.record(
+            ContentType::ALERT,
+            &alert::encode(description),
+            header::LEGACY_VERSION,
+        )?;
         if description == AlertDescription::USER_CANCELED {
             let close = alert::encode(AlertDescription::CLOSE_NOTIFY);
-            self.record(ContentType::ALERT, &close, 0x0303)?;
+            self.record(ContentType::ALERT, &close, header::LEGACY_VERSION)?;
         }
         Ok(())
     }
@@ -162,7 +166,7 @@ impl Outgoing {
             Some(_) => self.size.protected(),
             None => self.size.unprotected(),
         };
-        let version = core::mem::replace(&mut self.hello_version, 0x0303);
+        let version = core::mem::replace(&mut self.hello_version, header::LEGACY_VERSION);
         let end = self.out.len().min(at + HEADER + limit);
         let rest = self.out.split_off(end);
         self.close(at, ContentType::HANDSHAKE, version)?;
@@ -173,7 +177,7 @@ impl Outgoing {
     }
 
     fn put_change_cipher_spec(&mut self) {
-        let head = header::header(ContentType::CHANGE_CIPHER_SPEC, 0x0303, 1);
+        let head = header::header(ContentType::CHANGE_CIPHER_SPEC, header::LEGACY_VERSION, 1);
         self.out.extend_from_slice(&head);
         self.out.push(1);
     }
@@ -214,23 +218,13 @@ impl Outgoing {
     }
 
     fn seal(&mut self, at: usize, typ: ContentType) -> Result<(), Abort> {
-        let failed = || Abort::from(CryptoFailure::SealingRecord);
-        let keys = self.keys.as_mut().filter(|keys| keys.left > 0);
-        let keys = keys.ok_or_else(failed)?;
+        let keys = self.keys.as_mut().ok_or(CryptoFailure::SealingRecord)?;
         let content = self.out.len().saturating_sub(at + HEADER);
-        let length = self.size.record(content);
-        self.out.push(typ.0);
-        // Padding, and room for the tag.
+        // Room for what comes behind the content.
+        let length = self.size.record(&keys.protection, content);
         self.out.resize(at + length, 0);
         let record = self.out.get_mut(at..).unwrap_or_default();
-        let (head, body) = record.split_first_chunk_mut().ok_or_else(failed)?;
-        *head = header::header(ContentType::APPLICATION_DATA, 0x0303, length - HEADER);
-        let (inner, tag) = body.split_last_chunk_mut::<TAG>().ok_or_else(failed)?;
-        let (key, seq) = keys.cipher()?;
-        key.seal_in_place(seq, head, inner, &[], tag)
-            .map_err(|_| failed())?;
-        keys.advance();
-        Ok(())
+        Ok(keys.seal_in_place(typ, content, record)?)
     }
 }
 
@@ -263,7 +257,7 @@ impl Outgoing {
     /// limits.
     pub(crate) fn any_record(&mut self, typ: ContentType, content: &[u8]) {
         self.flush().unwrap();
-        self.record(typ, content, 0x0303).unwrap();
+        self.record(typ, content, header::LEGACY_VERSION).unwrap();
     }
 
     /// Makes the current key as old as its cipher lets it become.

@@ -8,7 +8,7 @@ use super::*;
 use crate::record::{Frame, Opened, PaddingPolicy};
 
 fn ends(aead: usize, limit: u16, padding: u16) -> (Writer, Reader) {
-    let keys = || Keys::new(secret_for(ALGORITHMS[aead], 3));
+    let keys = || Keys::from(secret_for(ALGORITHMS[aead], 3));
     let mut size = RecordSize::default();
     size.set_record_size_limit(limit);
     size.set_padding(PaddingPolicy::Block(padding));

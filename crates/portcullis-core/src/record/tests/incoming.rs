@@ -197,7 +197,7 @@ fn forgeries_do_not_open() {
         assert_eq!(refused(&mut incoming, &record), Violation::BadRecordMac);
     }
     let (mut incoming, mut forge) = protected(Role::Server);
-    forge.0.seq = 1;
+    forge.seq = 1;
     let record = forge.record(HANDSHAKE, &message(1, b""));
     assert_eq!(refused(&mut incoming, &record), Violation::BadRecordMac);
     let (mut incoming, _) = protected(Role::Server);

@@ -12,7 +12,7 @@ struct End {
 fn pair(key_update_at: u64) -> (End, End) {
     let end = |role, read, write| {
         let mailbox = Arc::<Mailbox>::default();
-        let keys = |seed| Keys::new(secret(seed));
+        let keys = |seed| Keys::from(secret(seed));
         let reader = Reader::new(
             role,
             keys(read),
@@ -115,7 +115,7 @@ fn updates_cut_in_pieces() {
             let opened = reader.open_in_place(&mut record).unwrap();
             assert_eq!(opened, Opened::Nothing);
         }
-        forge.0.update();
+        forge.update();
         assert_eq!(reader.key_generation(), at as u64);
         assert_eq!(reader.sequence_number(), 0);
     }

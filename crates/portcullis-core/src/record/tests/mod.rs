@@ -14,9 +14,10 @@ mod writer;
 use std::sync::Arc;
 
 use super::keys::Keys;
+use super::protect::{Protection, Tls13};
 use super::size::RecordSize;
-use super::{HEADER, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role, TAG, Writer, header};
-use crate::crypto::aead::AeadAlgorithm;
+use super::{HEADER, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role, Writer, header};
+use crate::crypto::aead::{AeadAlgorithm, TAG_LEN as TAG};
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::secret::SharedSecret;
 use crate::error::Reason;
@@ -47,12 +48,29 @@ fn secret(seed: u8) -> TrafficSecret {
     secret_for(AeadAlgorithm::Aes128Gcm, seed)
 }
 
+/// Whatever protects; its lengths are those of every cipher of TLS 1.3.
+pub(super) fn protection() -> Protection {
+    Protection::Tls13(Tls13::new(secret(1)))
+}
+
 /// Seals records as no honest peer would.
-struct Forge(Keys);
+struct Forge {
+    secret: TrafficSecret,
+    seq: u64,
+}
 
 impl Forge {
     fn new(seed: u8) -> Self {
-        Self(Keys::new(secret(seed)))
+        Self {
+            secret: secret(seed),
+            seq: 0,
+        }
+    }
+
+    /// Goes on under the next key.
+    fn update(&mut self) {
+        self.secret = self.secret.next();
+        self.seq = 0;
     }
 
     /// A record with any inner plaintext.
@@ -67,10 +85,9 @@ impl Forge {
         record.extend_from_slice(&[0; TAG]);
         let (head, body) = record.split_at_mut(HEADER);
         let (inner, tag) = body.split_at_mut(inner.len());
-        let keys = &mut self.0;
-        let (key, seq) = keys.cipher().unwrap();
-        key.seal_in_place(seq, head, inner, &[], tag).unwrap();
-        keys.advance();
+        let key = self.secret.aead_key().unwrap();
+        key.seal_in_place(self.seq, head, inner, &[], tag).unwrap();
+        self.seq += 1;
         record
     }
 
@@ -99,7 +116,7 @@ fn message(typ: u8, body: &[u8]) -> Vec<u8> {
 }
 
 fn reader_with(role: Role, seed: u8, limit: usize) -> Reader {
-    let keys = Keys::new(secret(seed));
+    let keys = Keys::from(secret(seed));
     Reader::new(role, keys, limit, 1 << 16, Arc::default())
 }
 
@@ -108,7 +125,7 @@ fn reader(role: Role) -> Reader {
 }
 
 fn writer_with(size: RecordSize, key_update_at: u64, mailbox: Arc<Mailbox>) -> Writer {
-    Writer::new(Keys::new(secret(1)), size, key_update_at, mailbox)
+    Writer::new(Keys::from(secret(1)), size, key_update_at, mailbox)
 }
 
 fn writer() -> Writer {

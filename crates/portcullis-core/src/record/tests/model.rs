@@ -114,7 +114,7 @@ impl Peer {
 fn converse(incoming: impl FnOnce(&mut Forge) -> Vec<Vec<u8>>) -> Peer {
     let incoming = incoming(&mut Forge::new(1));
     let mailbox = Arc::<Mailbox>::default();
-    let keys = |seed| Keys::new(secret(seed));
+    let keys = |seed| Keys::from(secret(seed));
     let mut reader = Reader::new(
         Role::Server,
         keys(1),
@@ -147,7 +147,7 @@ fn converse(incoming: impl FnOnce(&mut Forge) -> Vec<Vec<u8>>) -> Peer {
 fn key_update(forge: &mut Forge) -> Vec<u8> {
     let request = message(24, &[KeyUpdateRequest::UPDATE_REQUESTED.0]);
     let record = forge.record(HANDSHAKE, &request);
-    forge.0.update();
+    forge.update();
     record
 }
 

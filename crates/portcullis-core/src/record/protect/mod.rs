@@ -1,0 +1,196 @@
+//! How records are protected: one face for every version's ciphers.
+//!
+//! RFC 8446 §5.2. A protection does not count: whoever calls it has the number of the record, which
+//! over TCP is its sequence number (§5.3), and the header that is authenticated with it.
+
+mod tls13;
+
+use core::ops::Range;
+
+pub(crate) use tls13::Tls13;
+
+use super::HEADER;
+use crate::crypto::CryptoFailure;
+use crate::error::Abort;
+use crate::violation::Violation;
+use crate::wire::ContentType;
+
+/// What protects the records of one direction until its key changes.
+pub(crate) enum Protection {
+    Tls13(Tls13),
+}
+
+/// Why a record did not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unopened {
+    /// It was not sealed with this key and this number.
+    Forged,
+    /// It opened, and holds nothing but padding (§5.4).
+    NoContentType,
+    Crypto(CryptoFailure),
+}
+
+impl From<Unopened> for Abort {
+    fn from(unopened: Unopened) -> Self {
+        match unopened {
+            Unopened::Forged => Violation::BadRecordMac.into(),
+            Unopened::NoContentType => Violation::NoContentType.into(),
+            Unopened::Crypto(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<CryptoFailure> for Unopened {
+    fn from(failure: CryptoFailure) -> Self {
+        Self::Crypto(failure)
+    }
+}
+
+impl Protection {
+    /// How much shorter than a record's body its plaintext is at least: what is left of the body
+    /// is the room that [`open_into`](Self::open_into) needs.
+    #[inline]
+    pub(super) fn least_overhead(&self) -> usize {
+        match self {
+            Self::Tls13(_) => Tls13::LEAST_OVERHEAD,
+        }
+    }
+
+    /// How long a record with this much content and padding becomes on the wire.
+    #[inline]
+    pub(super) fn record_len(&self, content_and_padding: usize) -> usize {
+        match self {
+            Self::Tls13(_) => HEADER + content_and_padding + Tls13::OVERHEAD,
+        }
+    }
+
+    /// The most content and padding whose record has at most `room` bytes.
+    pub(super) fn fitting(&self, room: usize) -> usize {
+        match self {
+            Self::Tls13(_) => room.saturating_sub(HEADER + Tls13::OVERHEAD),
+        }
+    }
+
+    /// The content type that the header of a record with content of type `typ` shows.
+    #[inline]
+    pub(super) fn outer_type(&self, _typ: ContentType) -> ContentType {
+        match self {
+            Self::Tls13(_) => ContentType::APPLICATION_DATA,
+        }
+    }
+
+    /// How many records one key may protect (§5.5).
+    pub(super) fn record_limit(&self) -> u64 {
+        match self {
+            Self::Tls13(protection) => protection.record_limit(),
+        }
+    }
+
+    /// Opens the body of a record where it stands; gives what its content is, and where.
+    ///
+    /// # Errors
+    /// The body is then not to be looked at.
+    #[inline]
+    pub(super) fn open_in_place(
+        &mut self,
+        number: u64,
+        head: &[u8],
+        body: &mut [u8],
+    ) -> Result<(ContentType, Range<usize>), Unopened> {
+        match self {
+            Self::Tls13(protection) => protection.open_in_place(number, head, body),
+        }
+    }
+
+    /// Opens the body of a record into `out`, which is shorter by
+    /// [`least_overhead`](Self::least_overhead); the content is at its front.
+    ///
+    /// # Errors
+    /// `out` is then not to be looked at.
+    #[inline]
+    pub(super) fn open_into(
+        &mut self,
+        number: u64,
+        head: &[u8],
+        body: &[u8],
+        out: &mut [u8],
+    ) -> Result<(ContentType, usize), Unopened> {
+        match self {
+            Self::Tls13(protection) => protection.open_into(number, head, body, out),
+        }
+    }
+
+    /// Seals the body of a record whose content stands at its front; what makes it longer than
+    /// such a record is padding.
+    ///
+    /// # Errors
+    /// When the lengths do not fit together; the body is then not to be looked at.
+    #[inline]
+    pub(super) fn seal_in_place(
+        &mut self,
+        number: u64,
+        head: &[u8],
+        typ: ContentType,
+        content_len: usize,
+        body: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
+        match self {
+            Self::Tls13(protection) => {
+                protection.seal_in_place(number, head, typ, content_len, body)
+            }
+        }
+    }
+
+    /// Seals content that stands elsewhere into the body of a record without padding.
+    ///
+    /// # Errors
+    /// As [`seal_in_place`](Self::seal_in_place).
+    #[inline]
+    pub(super) fn seal_from(
+        &mut self,
+        number: u64,
+        head: &[u8],
+        typ: ContentType,
+        content: &[u8],
+        body: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
+        match self {
+            Self::Tls13(protection) => protection.seal_from(number, head, typ, content, body),
+        }
+    }
+
+    /// What comes after a KeyUpdate (§7.2).
+    pub(super) fn next(&self) -> Self {
+        match self {
+            Self::Tls13(protection) => Self::Tls13(protection.next()),
+        }
+    }
+
+    /// How many KeyUpdates came before this: the N of `application_traffic_secret_N`.
+    pub(super) fn generation(&self) -> u32 {
+        match self {
+            Self::Tls13(protection) => protection.generation(),
+        }
+    }
+
+    /// The traffic secret, for the key log and for a kernel.
+    pub(super) fn traffic_secret(&self) -> Option<&[u8]> {
+        match self {
+            Self::Tls13(protection) => Some(protection.traffic_secret()),
+        }
+    }
+
+    /// Gives the cipher back until a record needs it.
+    pub(super) fn hibernate(&mut self) {
+        match self {
+            Self::Tls13(protection) => drop(protection.take_cipher()),
+        }
+    }
+
+    /// Whether no cipher is set up.
+    pub(super) fn is_hibernating(&self) -> bool {
+        match self {
+            Self::Tls13(protection) => protection.is_hibernating(),
+        }
+    }
+}
