@@ -13,11 +13,13 @@
 pub(crate) mod client;
 mod negotiate;
 mod offer;
+mod secret_log;
 pub(crate) mod server;
 mod signed_content;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
+mod versions;
 
 pub(crate) use offer::{Request, check_request};
 
@@ -36,7 +38,8 @@ use crate::key_schedule::{AddMessage, ResumptionSecret};
 use crate::question::{AnswerContent, Question};
 use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing};
 use crate::session::Resumable;
-use crate::step::{Event, KeyLogLine};
+use crate::step::Event;
+use crate::wire::extension::{Extension, Extensions};
 use crate::wire::{HandshakeMessage, HandshakeType};
 use crate::{AlertDescription, Direction, Misuse, Violation};
 
@@ -188,23 +191,6 @@ impl Cx<'_> {
         }
     }
 
-    /// Reports a secret, if the user wants to see secrets.
-    pub(crate) fn log_secret(
-        &mut self,
-        wanted: bool,
-        label: &'static str,
-        client_random: &[u8; 32],
-        secret: &[u8],
-    ) {
-        if wanted {
-            self.events.push_back(Event::Secret(KeyLogLine::new(
-                label,
-                *client_random,
-                secret,
-            )));
-        }
-    }
-
     /// As many values of 32 random bytes.
     pub(crate) fn random_bytes<const N: usize>(&mut self) -> Result<[[u8; 32]; N], Abort> {
         let mut values = [[0; 32]; N];
@@ -221,6 +207,16 @@ pub(crate) fn expect<'a, M: HandshakeMessage<'a>>(message: &'a HandshakeBytes) -
         return Err(unexpected(M::TYPE.name().unwrap_or_default(), message));
     }
     Ok(M::decode(message.body())?)
+}
+
+/// The extension, if it is there, well-formed.
+pub(crate) fn find<'a, E: Extension<'a>>(
+    extensions: &Extensions<'a>,
+) -> Result<Option<E>, Violation> {
+    extensions
+        .find::<E>()
+        .transpose()
+        .map_err(|_| Violation::MalformedExtension)
 }
 
 /// A message that does not belong here.

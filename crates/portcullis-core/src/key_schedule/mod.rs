@@ -18,10 +18,9 @@ mod transcript;
 pub(crate) mod rfc_8448;
 
 pub(crate) use exporter::ExporterSecret;
-#[cfg(test)]
-pub(crate) use secrets::ApplicationSecrets;
 pub(crate) use secrets::{
-    EarlySecret, MasterSecret, ResumptionMaster, ResumptionPsk, ResumptionSecret,
+    ApplicationSecrets, EarlySecret, HandshakeSecret, MasterSecret, ResumptionMaster,
+    ResumptionPsk, ResumptionSecret,
 };
 pub(crate) use traffic::{FinishedKey, TrafficSecret};
 pub(crate) use transcript::{AddMessage, Hashed, Transcript, TranscriptBuffer, Unhashed};

@@ -4,32 +4,27 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use rustls_pki_types::{ServerName, UnixTime};
 
-use super::super::offer::{Offer, Place};
-use super::super::{Cx, Next, State, expect, wrong_answer};
-use super::resumption::{self, OfferedSession, Resumed};
-use super::tls13::Keyed;
-use super::tls13::server_parameters::{WaitEncryptedExtensions, find};
-use crate::ServerHelloView;
-use crate::config::{ClientConfig, ClientOptions, KeyShares};
+use super::super::offer::Offer;
+use super::super::{Cx, Next, State, expect, versions};
+use super::resumption::{self, OfferedSession};
+use super::tls13::server_hello;
+use crate::config::{ClientOptions, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::crypto::secret::SharedSecret;
 use crate::error::Abort;
-use crate::key_schedule::{AddMessage, EarlySecret, Transcript, TranscriptBuffer};
-use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
-use crate::record::{HandshakeBytes, Keys};
+use crate::key_schedule::{Transcript, TranscriptBuffer};
+use crate::record::HandshakeBytes;
 use crate::session::ClientSession;
 use crate::suite::CipherSuite;
-use crate::version::{DOWNGRADE_TO_TLS_1_1, DOWNGRADE_TO_TLS_1_2, ProtocolVersion};
+use crate::version::ProtocolVersion;
 use crate::wire::extension::{
-    Alpn, CertificateAuthorities, Cookie, Extensions, KeyShareClientHello, KeyShareEntry,
-    KeyShareHelloRetryRequest, KeyShareServerHello, MaxFragmentLength, RecordSizeLimit,
-    SelectedIdentity, SelectedVersion, ServerName as ServerNameExtension, SignatureAlgorithms,
+    Alpn, CertificateAuthorities, Cookie, KeyShareClientHello, KeyShareEntry, MaxFragmentLength,
+    RecordSizeLimit, ServerName as ServerNameExtension, SignatureAlgorithms,
     SignatureAlgorithmsCert, StatusRequest, SupportedGroups, SupportedVersions,
 };
-use crate::wire::{ClientHello, CompressionMethod, ExtensionType, HandshakeMessage, ServerHello};
+use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{NamedGroup, Violation};
 
 /// What stays the same over the client's whole handshake.
@@ -99,7 +94,7 @@ pub(crate) fn start(
 }
 
 /// The private halves of the key shares in the hello.
-struct Shares {
+pub(super) struct Shares {
     exchanges: Vec<ActiveKeyExchange>,
     /// Whether a hybrid's classical half stands for itself too, when its group is offered: that
     /// share costs nothing more to make.
@@ -107,6 +102,14 @@ struct Shares {
 }
 
 impl Shares {
+    /// One share, and nothing else that its key pair could be used for.
+    pub(super) fn one(exchange: ActiveKeyExchange) -> Self {
+        Self {
+            exchanges: vec![exchange],
+            classical: false,
+        }
+    }
+
     /// The shares as they stand in the hello.
     fn entries<'a>(&'a self, config: &'a ClientOptions) -> impl Iterator<Item = KeyShareEntry<'a>> {
         self.exchanges.iter().flat_map(move |exchange| {
@@ -130,13 +133,13 @@ impl Shares {
         lengths.sum()
     }
 
-    fn contains(&self, config: &ClientOptions, group: NamedGroup) -> bool {
+    pub(super) fn contains(&self, config: &ClientOptions, group: NamedGroup) -> bool {
         self.entries(config).any(|entry| entry.group == group)
     }
 
     /// Ends the exchange that `group` belongs to, if the hello had a share of it, with the
     /// server's share; the others are of no use then.
-    fn finish(
+    pub(super) fn finish(
         self,
         config: &ClientOptions,
         group: NamedGroup,
@@ -161,27 +164,9 @@ impl Shares {
 }
 
 impl Session {
-    /// Encodes the second ClientHello (§4.1.4).
-    fn second_hello(
-        &mut self,
-        shares: &Shares,
-        sessions: &[OfferedSession],
-        cookie: Option<&[u8]>,
-        now: UnixTime,
-    ) -> Result<Vec<u8>, Abort> {
-        let mut hello = Vec::new();
-        self.put_hello(&mut hello, shares, sessions, None, now)?;
-        if let Some(cookie) = cookie {
-            // The block of extensions has a length of two bytes, and the server can fill it.
-            let block = ClientHello::decode(hello.get(4..).unwrap_or_default())?.extensions;
-            let length = block.as_bytes().len() + Cookie::OVERHEAD + cookie.len();
-            if length > usize::from(u16::MAX) {
-                return Err(Violation::CookieTooLong.into());
-            }
-            hello.clear();
-            self.put_hello(&mut hello, shares, sessions, Some(cookie), now)?;
-        }
-        Ok(hello)
+    /// Empty without middlebox compatibility mode.
+    pub(super) fn legacy_session_id(&self) -> &[u8] {
+        self.session_id.as_ref().map_or(&[], |id| id)
     }
 
     /// Encodes a ClientHello (§4.1.2), its binders excepted, and notes what it offers.
@@ -237,14 +222,13 @@ impl Session {
         let at = hello.len();
         // X25519MLKEM768's share alone has 1,216 bytes.
         hello.reserve(512 + shares.len());
-        let session_id = self.session_id.as_ref().map_or(&[][..], |id| id);
         // RFC 7507 §4: after all suites.
         let fallback = config.fallback.then_some(&CipherSuite::TLS_FALLBACK_SCSV);
         ClientHello::put(
             hello,
             ProtocolVersion::TLS_1_2,
             &self.client_random,
-            session_id,
+            self.legacy_session_id(),
             policy.cipher_suites.iter().chain(fallback),
             extensions,
         );
@@ -254,27 +238,53 @@ impl Session {
 }
 
 /// The transcript, before and after the hash is known.
-enum Hashing {
+pub(super) enum Hashing {
     Buffered(TranscriptBuffer),
     Running(Box<Transcript>),
 }
 
 /// What a HelloRetryRequest has fixed.
 #[derive(Clone, Copy)]
-struct Retry {
-    suite: CipherSuite,
-    group: Option<NamedGroup>,
+pub(super) struct Retry {
+    pub(super) suite: CipherSuite,
+    pub(super) group: Option<NamedGroup>,
 }
 
-pub(crate) struct WaitServerHello(Box<Offered>);
+pub(crate) struct WaitServerHello(pub(super) Box<Offered>);
 
 /// What the hello has said, and what only this side knows of it.
-struct Offered {
-    session: Session,
-    shares: Shares,
-    sessions: Vec<OfferedSession>,
-    transcript: Hashing,
-    retry: Option<Retry>,
+pub(super) struct Offered {
+    pub(super) session: Session,
+    pub(super) shares: Shares,
+    pub(super) sessions: Vec<OfferedSession>,
+    pub(super) transcript: Hashing,
+    pub(super) retry: Option<Retry>,
+}
+
+impl Offered {
+    /// Encodes the second ClientHello (§4.1.4).
+    pub(super) fn second_hello(
+        &mut self,
+        cookie: Option<&[u8]>,
+        now: UnixTime,
+    ) -> Result<Vec<u8>, Abort> {
+        let (shares, sessions) = (&self.shares, &self.sessions);
+        let mut hello = Vec::new();
+        self.session
+            .put_hello(&mut hello, shares, sessions, None, now)?;
+        if let Some(cookie) = cookie {
+            // The block of extensions has a length of two bytes, and the server can fill it.
+            let block = ClientHello::decode(hello.get(4..).unwrap_or_default())?.extensions;
+            let length = block.as_bytes().len() + Cookie::OVERHEAD + cookie.len();
+            if length > usize::from(u16::MAX) {
+                return Err(Violation::CookieTooLong.into());
+            }
+            hello.clear();
+            self.session
+                .put_hello(&mut hello, shares, sessions, Some(cookie), now)?;
+        }
+        Ok(hello)
+    }
 }
 
 impl WaitServerHello {
@@ -283,258 +293,9 @@ impl WaitServerHello {
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        self.0.on_server_hello_of_either_kind(&message, cx)
-    }
-}
-
-impl Offered {
-    fn on_server_hello_of_either_kind(
-        self: Box<Self>,
-        message: &HandshakeBytes,
-        cx: &mut Cx<'_>,
-    ) -> Result<Next, Abort> {
-        let hello: ServerHello<'_> = expect(message)?;
-        check_version(&hello).map_err(|violation| match violation {
-            // §4.1.4: what the HelloRetryRequest has selected stays.
-            Violation::VersionNotOffered | Violation::SelectedVersionNotOffered
-                if self.retry.is_some() =>
-            {
-                Violation::VersionChangedAfterRetry
-            }
-            other => other,
-        })?;
-        let echoed = hello.legacy_session_id_echo
-            == self.session.session_id.as_ref().map_or(&[][..], |id| id);
-        if hello.is_hello_retry_request() {
-            if self.retry.is_some() {
-                return Err(Violation::SecondRetry.into());
-            }
-            self.session
-                .offer
-                .check_extensions(&hello.extensions, Place::HelloRetryRequest)?;
-        } else {
-            self.session
-                .offer
-                .check_extensions(&hello.extensions, Place::ServerHello)?;
-        }
-        if !echoed {
-            return Err(Violation::SessionIdNotEchoed.into());
-        }
-        if hello.legacy_compression_method != CompressionMethod::NULL {
-            return Err(Violation::CompressionSelected.into());
-        }
-        let suite = self.session.offer.check_suite(hello.cipher_suite)?;
-        if hello.is_hello_retry_request() {
-            self.on_hello_retry_request(suite, &hello, message, cx)
-        } else {
-            self.on_server_hello(suite, &hello, message, cx)
-        }
-    }
-
-    /// §4.1.4: the server wants another key share, or its cookie back.
-    fn on_hello_retry_request(
-        mut self: Box<Self>,
-        suite: CipherSuite,
-        hello: &ServerHello<'_>,
-        message: &HandshakeBytes,
-        cx: &mut Cx<'_>,
-    ) -> Result<Next, Abort> {
-        cx.incoming.end_of_flight()?;
-        let cookie = find::<Cookie<'_>>(&hello.extensions)?;
-        let group = find::<KeyShareHelloRetryRequest>(&hello.extensions)?
-            .map(|share| self.session.offer.check_retry_group(share.selected_group))
-            .transpose()?;
-        match group {
-            Some(group) if self.shares.contains(&self.session.config, group) => {
-                return Err(Violation::RetryGroupAlreadyShared.into());
-            }
-            None if cookie.is_none() => return Err(Violation::RetryWithoutChange.into()),
-            Some(group) => {
-                let exchange = ActiveKeyExchange::start(group, cx.random)?;
-                // Only the share that was asked for (§4.1.2).
-                self.shares = Shares {
-                    exchanges: vec![exchange],
-                    classical: false,
-                };
-            }
-            None => {}
-        }
-        // §4.4.1: the first hello goes into the transcript as its hash.
-        let Hashing::Buffered(buffered) = &self.transcript else {
-            return Err(Violation::SecondRetry.into());
-        };
-        let mut transcript = buffered.start(suite.handshake_hash()?);
-        transcript.replace_with_message_hash();
-        transcript.add(message.hashed());
-
-        let retry = Retry { suite, group };
-        resumption::retain(&mut self.sessions, suite.handshake_hash()?);
-        let cookie = cookie.map(|cookie| cookie.cookie);
-        let mut second = self
-            .session
-            .second_hello(&self.shares, &self.sessions, cookie, cx.now)?;
-        resumption::bind(&mut second, 0, &self.sessions, Some(&transcript));
-        if self.session.session_id.is_some() {
-            cx.outgoing.change_cipher_spec()?;
-        }
-        cx.send(&mut transcript, |out| out.extend_from_slice(&second));
-        self.transcript = Hashing::Running(Box::new(transcript));
-        self.retry = Some(retry);
-        Ok(WaitServerHello(self).into())
-    }
-
-    /// §4.1.3: everything is chosen; the keys of the handshake follow.
-    fn on_server_hello(
-        self: Box<Self>,
-        suite: CipherSuite,
-        hello: &ServerHello<'_>,
-        message: &HandshakeBytes,
-        cx: &mut Cx<'_>,
-    ) -> Result<Next, Abort> {
-        let share = hello
-            .extensions
-            .find::<KeyShareServerHello<'_>>()
-            .ok_or_else(|| missing_share(&hello.extensions))?
-            .map_err(|_| Violation::MalformedExtension)?
-            .server_share;
-        let Self {
-            session,
-            shares,
-            sessions,
-            transcript,
-            retry,
-        } = *self;
-        if let Some(retry) = retry {
-            if retry.suite != suite {
-                return Err(Violation::SuiteChangedAfterRetry.into());
-            }
-            if retry.group.is_some_and(|group| group != share.group) {
-                return Err(Violation::GroupChangedAfterRetry.into());
-            }
-        }
-        let config = &session.config;
-        let group = share.group;
-        let secret = shares.finish(config, group, share.key_exchange)?;
-
-        let parameters = suite.parameters()?;
-        let selected = find::<SelectedIdentity>(&hello.extensions)?;
-        let (early_secret, resumed) = match selected {
-            None => (EarlySecret::without_psk(parameters.hash), None),
-            Some(SelectedIdentity(index)) => {
-                let (early, resumed) = resumption::selected(sessions, index, parameters.hash)?;
-                (early, Some(Box::new(resumed)))
-            }
-        };
-        let mut transcript = match transcript {
-            Hashing::Buffered(buffered) => buffered.start(parameters.hash),
-            Hashing::Running(transcript) => *transcript,
-        };
-        transcript.add(message.hashed());
-        let handshake_secret = early_secret.into_handshake(parameters.aead, &secret);
-        let hash = transcript.current();
-        let client_secret = handshake_secret.client_handshake_traffic_secret(&hash);
-        let server_secret = handshake_secret.server_handshake_traffic_secret(&hash);
-        let wanted = config.policy.key_log;
-        let random = &session.client_random;
-        cx.log_secret(
-            wanted,
-            "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
-            random,
-            client_secret.as_bytes(),
-        );
-        cx.log_secret(
-            wanted,
-            "SERVER_HANDSHAKE_TRAFFIC_SECRET",
-            random,
-            server_secret.as_bytes(),
-        );
-        let (key, server_finished) = server_secret.handshake_keys()?;
-        cx.incoming.install_read(Keys::ready(server_secret, key))?;
-        let (key, client_finished) = client_secret.handshake_keys()?;
-        cx.outgoing.install_write(Keys::ready(client_secret, key))?;
-        // D.4: before the second flight, unless one went out with a second hello.
-        if session.session_id.is_some() && retry.is_none() {
-            cx.outgoing.change_cipher_spec_before_protected();
-        }
-
-        let asked = config.policy.asked.hello;
-        let keyed = Box::new(Keyed {
-            suite,
-            group,
-            retried: retry.is_some(),
-            server_random: *hello.random,
-            transcript,
-            client_finished,
-            server_finished,
-            master_secret: handshake_secret.into_master(),
-            session,
-            resumed,
-        });
-        if asked {
-            let question = ReviewServerHello {
-                id: QuestionId::next(),
-                hello: ServerHelloView::new(Bytes::copy_from_slice(message.raw()))?,
-                config: ClientConfig(Arc::clone(&keyed.session.config)),
-            };
-            return Ok(Next::ask(
-                Question::ReviewServerHello(question),
-                ReviewingServerHello { keyed },
-            ));
-        }
-        Ok(WaitEncryptedExtensions { keyed }.into())
-    }
-}
-
-/// §4.2.11: only keys with a key exchange are offered.
-fn missing_share(extensions: &Extensions<'_>) -> Violation {
-    if extensions.contains(ExtensionType::PRE_SHARED_KEY) {
-        Violation::PskWithoutKeyShare
-    } else {
-        Violation::ServerKeyShareMissing
-    }
-}
-
-/// §4.1.3, §4.2.1: TLS 1.3 is selected in supported_versions and nowhere else.
-fn check_version(hello: &ServerHello<'_>) -> Result<(), Violation> {
-    let Some(selected) = hello.extensions.find::<SelectedVersion>() else {
-        let end = hello.random.last_chunk::<8>().copied().unwrap_or_default();
-        if end == DOWNGRADE_TO_TLS_1_2 || end == DOWNGRADE_TO_TLS_1_1 {
-            return Err(Violation::DowngradeDetected);
-        }
-        return Err(Violation::VersionNotOffered);
-    };
-    let SelectedVersion(selected) = selected.map_err(|_| Violation::MalformedExtension)?;
-    if hello.legacy_version != ProtocolVersion::TLS_1_2 {
-        return Err(Violation::LegacyVersionInServerHello);
-    }
-    if selected != ProtocolVersion::TLS_1_3 {
-        return Err(Violation::SelectedVersionNotOffered);
-    }
-    Ok(())
-}
-
-/// Paused: the user looks at what the server chose (B5).
-pub(crate) struct ReviewingServerHello {
-    keyed: Box<Keyed>,
-}
-
-impl ReviewingServerHello {
-    pub(super) fn on_answer(
-        mut self,
-        answer: AnswerContent,
-        _: &mut Cx<'_>,
-    ) -> Result<Next, Abort> {
-        match answer {
-            AnswerContent::Proceed => {}
-            AnswerContent::ProceedWith(config) => {
-                self.keyed.session.config = config.0;
-                if let Some(Resumed { proof, .. }) = self.keyed.resumed.as_deref_mut() {
-                    // It was given by the rules of the other configuration.
-                    *proof = None;
-                }
-            }
-            _ => return Err(wrong_answer()),
-        }
-        Ok(WaitEncryptedExtensions { keyed: self.keyed }.into())
+        let hello: ServerHello<'_> = expect(&message)?;
+        let offered = &self.0.session.offer.config().policy.versions;
+        versions::selected(offered, &hello, self.0.retry.is_some())?;
+        server_hello::on_hello(self.0, &hello, &message, cx)
     }
 }

@@ -15,7 +15,7 @@ states! {
     Client:
     // state                 in file                               takes                                => goes to
     WaitServerHello          in hello                        waits for ServerHello                      => WaitServerHello /* after HelloRetryRequest */ | ReviewingServerHello | WaitEncryptedExtensions;
-    ReviewingServerHello     in hello                       pauses for ReviewServerHello                => WaitEncryptedExtensions;
+    ReviewingServerHello     in tls13::server_hello         pauses for ReviewServerHello                => WaitEncryptedExtensions;
     WaitEncryptedExtensions  in tls13::server_parameters     waits for EncryptedExtensions              => WaitCertificateOrRequest | VerifyingChain /* resumed */ | WaitFinished /* resumed */;
     WaitCertificateOrRequest in tls13::server_parameters     waits for CertificateRequest | Certificate => WaitCertificate | VerifyingChain | WaitCertificateVerify;
     WaitCertificate          in tls13::server_authentication waits for Certificate                      => VerifyingChain | WaitCertificateVerify;

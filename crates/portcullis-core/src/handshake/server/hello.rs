@@ -8,7 +8,7 @@ use bytes::Bytes;
 use subtle::ConstantTimeEq as _;
 
 use super::super::negotiate::{self, Group};
-use super::super::{Cx, Next, State, expect, wrong_answer};
+use super::super::{Cx, Next, State, expect, find, wrong_answer};
 use super::tls13::{Negotiated, check_omitted, negotiated};
 use crate::client_hello_view::ClientHelloView;
 use crate::config::{ServerConfig, ServerOptions};
@@ -20,7 +20,7 @@ use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::wire::extension::{
-    Cookie, EarlyData, Extension, KeyShareClientHello, KeyShareHelloRetryRequest, OfferedPsks,
+    Cookie, EarlyData, KeyShareClientHello, KeyShareHelloRetryRequest, OfferedPsks,
     SelectedVersion, SignatureAlgorithms, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{
@@ -98,7 +98,7 @@ fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
     if hello.legacy_version < ProtocolVersion::TLS_1_0 {
         return Err(Violation::LegacyVersionInClientHello.into());
     }
-    let versions = find::<SupportedVersions<'_>>(hello)?;
+    let versions = find::<SupportedVersions<'_>>(&hello.extensions)?;
     if !versions.is_some_and(|offered| offered.versions.contains(ProtocolVersion::TLS_1_3)) {
         return Err(
             match hello.cipher_suites.contains(CipherSuite::TLS_FALLBACK_SCSV) {
@@ -130,22 +130,13 @@ fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
         {
             return Err(Violation::PskWithoutModes.into());
         }
-        let offered = find::<OfferedPsks<'_>>(hello)?;
+        let offered = find::<OfferedPsks<'_>>(&hello.extensions)?;
         if offered.is_some_and(|psks| psks.identities.iter().count() != psks.binders.iter().count())
         {
             return Err(Violation::PskBinderCount.into());
         }
     }
     Ok(())
-}
-
-/// The extension, if it is there, well-formed.
-pub(super) fn find<'a, E: Extension<'a>>(hello: &ClientHello<'a>) -> Result<Option<E>, Violation> {
-    hello
-        .extensions
-        .find::<E>()
-        .transpose()
-        .map_err(|_| Violation::MalformedExtension)
 }
 
 /// §4.1.1: chooses suite and group; asks for a second hello when there is no share of the group.
@@ -159,16 +150,18 @@ fn choose(
         .set_max_fragment(config.policy.max_fragment_sent);
     let suite = negotiate::cipher_suite(&config, hello.cipher_suites.iter())
         .ok_or(Violation::NoSharedCipherSuite)?;
-    if find::<SignatureAlgorithms<'_>>(&hello)?.is_none() {
+    if find::<SignatureAlgorithms<'_>>(&hello.extensions)?.is_none() {
         return Err(Violation::SignatureAlgorithmsMissing.into());
     }
-    let groups = find::<SupportedGroups<'_>>(&hello)?.ok_or(Violation::SupportedGroupsMissing)?;
-    let shares = find::<KeyShareClientHello<'_>>(&hello)?.ok_or(Violation::KeyShareMissing)?;
+    let groups =
+        find::<SupportedGroups<'_>>(&hello.extensions)?.ok_or(Violation::SupportedGroupsMissing)?;
+    let shares =
+        find::<KeyShareClientHello<'_>>(&hello.extensions)?.ok_or(Violation::KeyShareMissing)?;
     check_shares(&groups, &shares)?;
     let share_groups = shares.client_shares.iter().map(|entry| entry.group);
     let group = negotiate::group(&config, groups.groups.iter(), share_groups)
         .ok_or(Violation::NoSharedGroup)?;
-    let early_data = find::<EarlyData>(&hello)?.is_some();
+    let early_data = find::<EarlyData>(&hello.extensions)?.is_some();
     if early_data {
         cx.incoming.skip_early_data(MAX_SKIPPED_EARLY_DATA);
     }
@@ -226,7 +219,7 @@ fn add_hello(
     message: &HandshakeBytes,
 ) -> Result<Option<Digest>, Abort> {
     let hello: ClientHello<'_> = expect(message)?;
-    let Some(offered) = find::<OfferedPsks<'_>>(&hello)? else {
+    let Some(offered) = find::<OfferedPsks<'_>>(&hello.extensions)? else {
         transcript.add(message.hashed());
         return Ok(None);
     };
@@ -312,7 +305,8 @@ impl WaitSecondClientHello {
         // Early data that is offered once more (§4.1.2 forbids it) is not accepted either, and
         // does not open where it comes.
         requested.check_cookie(&hello)?;
-        let shares = find::<KeyShareClientHello<'_>>(&hello)?.ok_or(Violation::KeyShareMissing)?;
+        let shares = find::<KeyShareClientHello<'_>>(&hello.extensions)?
+            .ok_or(Violation::KeyShareMissing)?;
         let mut entries = shares.client_shares.iter();
         match (entries.next(), entries.next()) {
             (Some(only), None) if only.group == requested.group => {}
@@ -346,7 +340,7 @@ impl WaitSecondClientHello {
 impl Requested {
     /// §4.2.2: our cookie comes back as it was.
     fn check_cookie(&self, hello: &ClientHello<'_>) -> Result<(), Violation> {
-        let returned = find::<Cookie<'_>>(hello)?;
+        let returned = find::<Cookie<'_>>(&hello.extensions)?;
         match (&self.cookie, returned) {
             (None, None) => Ok(()),
             (Some(ours), Some(cookie)) if bool::from(ours.ct_eq(cookie.cookie)) => Ok(()),

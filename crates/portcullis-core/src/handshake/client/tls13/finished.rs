@@ -69,26 +69,8 @@ impl WaitFinished {
         } = *keyed;
         // §7.1: the application's secrets cover everything up to the server's Finished.
         let secrets = master_secret.into_application_secrets(&transcript.current());
-        let wanted_log = session.config.policy.key_log;
-        let random = &session.client_random;
-        cx.log_secret(
-            wanted_log,
-            "CLIENT_TRAFFIC_SECRET_0",
-            random,
-            secrets.client.as_bytes(),
-        );
-        cx.log_secret(
-            wanted_log,
-            "SERVER_TRAFFIC_SECRET_0",
-            random,
-            secrets.server.as_bytes(),
-        );
-        cx.log_secret(
-            wanted_log,
-            "EXPORTER_SECRET",
-            random,
-            secrets.exporter.as_bytes(),
-        );
+        cx.secret_log(&session.config.policy, &session.client_random)
+            .of_application(&secrets);
         cx.incoming.install_read(secrets.server)?;
         cx.incoming.allow_ccs(false);
 

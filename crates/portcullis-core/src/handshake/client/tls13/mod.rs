@@ -4,7 +4,9 @@
 
 pub(super) mod client_authentication;
 pub(super) mod finished;
+mod retry;
 pub(super) mod server_authentication;
+pub(super) mod server_hello;
 pub(super) mod server_parameters;
 
 pub(in super::super) use server_authentication::{check_signature, presented_chain, proving};

@@ -6,11 +6,11 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::super::super::offer::{Place, check_extensions};
 use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::super::super::{Cx, Next, expect, find, wrong_answer};
 use super::super::resumption::{Resumed, verify};
 use super::Keyed;
 use super::finished::WaitFinished;
-use super::server_parameters::{Parameters, find};
+use super::server_parameters::Parameters;
 use crate::crypto::{is_known_key, scheme_fits_key, verify_tls13};
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;

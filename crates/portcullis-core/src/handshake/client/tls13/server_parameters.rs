@@ -3,7 +3,7 @@
 //! RFC 8446 §4.3; RFC 7301, RFC 6066 §4, RFC 8449 for the extensions.
 
 use super::super::super::offer::{Place, Request, check_request};
-use super::super::super::{Cx, Next, expect, unexpected};
+use super::super::super::{Cx, Next, expect, find, unexpected};
 use super::Keyed;
 use super::server_authentication::{WaitCertificate, on_certificate, on_resumption};
 use crate::Violation;
@@ -11,11 +11,11 @@ use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::Wanted;
 use crate::record::HandshakeBytes;
+use crate::wire::extension::Extensions;
 use crate::wire::extension::{
     AlpnSelected, CertificateAuthorities, MaxFragmentLength, RecordSizeLimit,
     ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
 };
-use crate::wire::extension::{Extension, Extensions};
 use crate::wire::{CertificateRequest, EncryptedExtensions, HandshakeType};
 
 /// What EncryptedExtensions settled.
@@ -84,16 +84,6 @@ impl WaitEncryptedExtensions {
         }
         Ok(())
     }
-}
-
-/// The extension, if it is there, well-formed.
-pub(in super::super::super) fn find<'a, E: Extension<'a>>(
-    extensions: &Extensions<'a>,
-) -> Result<Option<E>, Violation> {
-    extensions
-        .find::<E>()
-        .transpose()
-        .map_err(|_| Violation::MalformedExtension)
 }
 
 pub(crate) struct WaitCertificateOrRequest {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::super::super::negotiate;
 use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, check_signature_length, expect, wrong_answer};
-use super::super::hello::{find, looks_like_tls12};
+use super::super::super::{Cx, Next, check_signature_length, expect, find, wrong_answer};
+use super::super::hello::looks_like_tls12;
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::finished::WaitFinished;
@@ -157,7 +157,8 @@ fn send_server_hello(
         ..
     } = negotiated;
     let client_random = *hello.random;
-    let shares = find::<KeyShareClientHello<'_>>(&hello)?.ok_or(Violation::KeyShareMissing)?;
+    let shares =
+        find::<KeyShareClientHello<'_>>(&hello.extensions)?.ok_or(Violation::KeyShareMissing)?;
     let share = shares
         .client_shares
         .iter()
@@ -198,19 +199,8 @@ fn send_server_hello(
     let server_secret = handshake_secret.server_handshake_traffic_secret(&hash);
     let config = negotiated.config;
     let resumable = may_resume(&config, &hello)?;
-    let wanted = config.policy.key_log;
-    cx.log_secret(
-        wanted,
-        "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
-        &client_random,
-        client_secret.as_bytes(),
-    );
-    cx.log_secret(
-        wanted,
-        "SERVER_HANDSHAKE_TRAFFIC_SECRET",
-        &client_random,
-        server_secret.as_bytes(),
-    );
+    cx.secret_log(&config.policy, &client_random)
+        .of_handshake(&client_secret, &server_secret);
     let (key, server_finished) = server_secret.handshake_keys()?;
     cx.outgoing.install_write(Keys::ready(server_secret, key))?;
     let (key, client_finished) = client_secret.handshake_keys()?;
@@ -241,7 +231,7 @@ fn choose_protocol(
     config: &ServerOptions,
     hello: &ClientHello<'_>,
 ) -> Result<Option<Box<[u8]>>, Violation> {
-    let offered = find::<Alpn<'_>>(hello)?;
+    let offered = find::<Alpn<'_>>(&hello.extensions)?;
     match offered {
         Some(offered) if !config.policy.alpn.is_empty() => {
             let protocol = negotiate::protocol(
@@ -267,14 +257,14 @@ enum RecordSizes {
 impl RecordSizes {
     /// RFC 8449 §5: record_size_limit makes max_fragment_length (RFC 6066 §4) void.
     fn choose(config: &ServerOptions, hello: &ClientHello<'_>) -> Result<Self, Violation> {
-        if let Some(RecordSizeLimit(theirs)) = find(hello)? {
+        if let Some(RecordSizeLimit(theirs)) = find(&hello.extensions)? {
             if theirs < 64 {
                 return Err(Violation::BadRecordSizeLimit);
             }
             let ours = config.policy.record_size_limit.unwrap_or(16_385);
             return Ok(Self::Limits { theirs, ours });
         }
-        let Some(wish) = find::<MaxFragmentLength>(hello)? else {
+        let Some(wish) = find::<MaxFragmentLength>(&hello.extensions)? else {
             return Ok(Self::Unlimited);
         };
         let bytes = wish.bytes().and_then(|bytes| u16::try_from(bytes).ok());
@@ -383,26 +373,8 @@ fn finished(mut keyed: Keyed, secrets: FlightSecrets, cx: &mut Cx<'_>) -> Result
 
     let hash = keyed.transcript.current();
     let secrets = secrets.master.into_application_secrets(&hash);
-    let wanted = keyed.config.policy.key_log;
-    let random = &keyed.client_random;
-    cx.log_secret(
-        wanted,
-        "CLIENT_TRAFFIC_SECRET_0",
-        random,
-        secrets.client.as_bytes(),
-    );
-    cx.log_secret(
-        wanted,
-        "SERVER_TRAFFIC_SECRET_0",
-        random,
-        secrets.server.as_bytes(),
-    );
-    cx.log_secret(
-        wanted,
-        "EXPORTER_SECRET",
-        random,
-        secrets.exporter.as_bytes(),
-    );
+    cx.secret_log(&keyed.config.policy, &keyed.client_random)
+        .of_application(&secrets);
     cx.outgoing.install_write(secrets.server)?;
     cx.outgoing.set_padding(keyed.config.policy.padding);
     let requested = keyed.config.client_authentication.is_requested();

@@ -4,8 +4,7 @@
 
 use core::net::Ipv6Addr;
 
-use super::super::super::{Cx, Next, expect, wrong_answer};
-use super::super::hello::find;
+use super::super::super::{Cx, Next, expect, find, wrong_answer};
 use super::Negotiated;
 use super::flight::{Authentication, send_flight};
 use super::resumption::Resumption;
@@ -78,13 +77,13 @@ fn check_name(config: &ServerOptions, wanted: &Wanted) -> Result<(), Violation> 
 /// What the client said about certificates.
 fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
     let server_name = host_name_of(hello)?;
-    let schemes = find::<SignatureAlgorithms<'_>>(hello)?
+    let schemes = find::<SignatureAlgorithms<'_>>(&hello.extensions)?
         .ok_or(Violation::SignatureAlgorithmsMissing)?
         .schemes
         .to_vec();
     let certificate_schemes =
-        find::<SignatureAlgorithmsCert<'_>>(hello)?.map(|list| list.schemes.to_vec());
-    let authorities = find::<CertificateAuthorities<'_>>(hello)?
+        find::<SignatureAlgorithmsCert<'_>>(&hello.extensions)?.map(|list| list.schemes.to_vec());
+    let authorities = find::<CertificateAuthorities<'_>>(&hello.extensions)?
         .map(|list| {
             list.authorities
                 .iter()
@@ -102,7 +101,7 @@ fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
 
 /// The host name the client asks for.
 pub(super) fn host_name_of(hello: &ClientHello<'_>) -> Result<Option<String>, Violation> {
-    match find::<ServerName<'_>>(hello)? {
+    match find::<ServerName<'_>>(&hello.extensions)? {
         None => Ok(None),
         Some(list) => host_name(list.host_name),
     }

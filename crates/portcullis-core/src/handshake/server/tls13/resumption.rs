@@ -7,8 +7,7 @@ use std::sync::Arc;
 use rustls_pki_types::UnixTime;
 
 use super::super::super::client::proving;
-use super::super::super::{Cx, Next, expect, wrong_answer};
-use super::super::hello::find;
+use super::super::super::{Cx, Next, expect, find, wrong_answer};
 use super::Negotiated;
 use super::flight::{Authentication, send_flight};
 use super::identity::{ask_identity, choose_identity, host_name_of};
@@ -73,13 +72,13 @@ pub(super) fn may_resume(
     if !config.resumes() {
         return Ok(false);
     }
-    let modes = find::<PskKeyExchangeModes<'_>>(hello)?;
+    let modes = find::<PskKeyExchangeModes<'_>>(&hello.extensions)?;
     Ok(modes.is_some_and(|modes| modes.ke_modes.contains(PskKeyExchangeMode::PSK_DHE_KE)))
 }
 
 /// The tickets that are looked at.
 fn tickets<'a>(hello: &ClientHello<'a>) -> Result<impl Iterator<Item = &'a [u8]>, Violation> {
-    let offered = find::<OfferedPsks<'_>>(hello)?.map(|offered| offered.identities);
+    let offered = find::<OfferedPsks<'_>>(&hello.extensions)?.map(|offered| offered.identities);
     let identities = offered.into_iter().flat_map(IntoIterator::into_iter);
     Ok(identities
         .take(MAX_OFFERED)
@@ -270,7 +269,7 @@ fn check_binder(
     early: &EarlySecret,
     binder_hash: Option<&Digest>,
 ) -> Result<(), Abort> {
-    let offered = find::<OfferedPsks<'_>>(hello)?.ok_or_else(unknown_ticket)?;
+    let offered = find::<OfferedPsks<'_>>(&hello.extensions)?.ok_or_else(unknown_ticket)?;
     let binder = offered.binders.into_iter().nth(index);
     let binder = binder.ok_or_else(unknown_ticket)?;
     let hash = binder_hash.ok_or_else(unknown_ticket)?;

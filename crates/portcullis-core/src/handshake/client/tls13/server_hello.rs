@@ -1,0 +1,210 @@
+//! ServerHello of TLS 1.3: everything is chosen, and the keys of the handshake follow.
+//!
+//! RFC 8446 §4.1.3, §7.1.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::super::offer::Place;
+use super::super::super::{Cx, Next, find, wrong_answer};
+use super::super::hello::{Hashing, Offered, Retry, Session};
+use super::super::resumption::{self, OfferedSession, Resumed};
+use super::Keyed;
+use super::retry::on_hello_retry_request;
+use super::server_parameters::WaitEncryptedExtensions;
+use crate::ServerHelloView;
+use crate::config::ClientConfig;
+use crate::crypto::hash::HashAlgorithm;
+use crate::error::Abort;
+use crate::key_schedule::{AddMessage, EarlySecret, FinishedKey, HandshakeSecret, Transcript};
+use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
+use crate::record::{HandshakeBytes, Keys};
+use crate::suite::CipherSuite;
+use crate::wire::extension::{Extensions, KeyShareEntry, KeyShareServerHello, SelectedIdentity};
+use crate::wire::{CompressionMethod, ExtensionType, ServerHello};
+use crate::{NamedGroup, Violation};
+
+/// A ServerHello has come, or a HelloRetryRequest, which differs from it by its random.
+pub(in super::super) fn on_hello(
+    offered: Box<Offered>,
+    hello: &ServerHello<'_>,
+    message: &HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let place = match hello.is_hello_retry_request() {
+        true if offered.retry.is_some() => return Err(Violation::SecondRetry.into()),
+        true => Place::HelloRetryRequest,
+        false => Place::ServerHello,
+    };
+    let session = &offered.session;
+    session.offer.check_extensions(&hello.extensions, place)?;
+    if hello.legacy_session_id_echo != session.legacy_session_id() {
+        return Err(Violation::SessionIdNotEchoed.into());
+    }
+    if hello.legacy_compression_method != CompressionMethod::NULL {
+        return Err(Violation::CompressionSelected.into());
+    }
+    let suite = session.offer.check_suite(hello.cipher_suite)?;
+    match place {
+        Place::HelloRetryRequest => on_hello_retry_request(offered, suite, hello, message, cx),
+        _ => on_server_hello(*offered, suite, hello, message, cx),
+    }
+}
+
+fn on_server_hello(
+    offered: Offered,
+    suite: CipherSuite,
+    hello: &ServerHello<'_>,
+    message: &HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let share = server_share(&hello.extensions)?;
+    let Offered {
+        session,
+        shares,
+        sessions,
+        transcript,
+        retry,
+    } = offered;
+    check_kept_after_retry(retry, suite, share.group)?;
+    let secret = shares.finish(&session.config, share.group, share.key_exchange)?;
+    let parameters = suite.parameters()?;
+    let (early_secret, resumed) = early_secret(hello, sessions, parameters.hash)?;
+    let mut transcript = match transcript {
+        Hashing::Buffered(buffered) => buffered.start(parameters.hash),
+        Hashing::Running(transcript) => *transcript,
+    };
+    transcript.add(message.hashed());
+
+    let handshake_secret = early_secret.into_handshake(parameters.aead, &secret);
+    let finished_keys = install_keys(&handshake_secret, &session, &mut transcript, cx)?;
+    // D.4: before the second flight, unless one went out with a second hello.
+    if !session.legacy_session_id().is_empty() && retry.is_none() {
+        cx.outgoing.change_cipher_spec_before_protected();
+    }
+    let keyed = Box::new(Keyed {
+        suite,
+        group: share.group,
+        retried: retry.is_some(),
+        server_random: *hello.random,
+        transcript,
+        client_finished: finished_keys.client,
+        server_finished: finished_keys.server,
+        master_secret: handshake_secret.into_master(),
+        session,
+        resumed,
+    });
+    go_on_or_ask(keyed, message)
+}
+
+/// §4.2.11: only keys with a key exchange are offered, so there must be a share.
+fn server_share<'a>(extensions: &Extensions<'a>) -> Result<KeyShareEntry<'a>, Violation> {
+    match find::<KeyShareServerHello<'_>>(extensions)? {
+        Some(share) => Ok(share.server_share),
+        None if extensions.contains(ExtensionType::PRE_SHARED_KEY) => {
+            Err(Violation::PskWithoutKeyShare)
+        }
+        None => Err(Violation::ServerKeyShareMissing),
+    }
+}
+
+/// §4.1.4: what a HelloRetryRequest has selected stays.
+fn check_kept_after_retry(
+    retry: Option<Retry>,
+    suite: CipherSuite,
+    group: NamedGroup,
+) -> Result<(), Violation> {
+    let Some(retry) = retry else { return Ok(()) };
+    if retry.suite != suite {
+        return Err(Violation::SuiteChangedAfterRetry);
+    }
+    if retry.group.is_some_and(|asked| asked != group) {
+        return Err(Violation::GroupChangedAfterRetry);
+    }
+    Ok(())
+}
+
+/// §4.2.11: the start of the key schedule, from the session that the server has selected, or
+/// from none.
+fn early_secret(
+    hello: &ServerHello<'_>,
+    sessions: Vec<OfferedSession>,
+    hash: HashAlgorithm,
+) -> Result<(EarlySecret, Option<Box<Resumed>>), Violation> {
+    match find::<SelectedIdentity>(&hello.extensions)? {
+        None => Ok((EarlySecret::without_psk(hash), None)),
+        Some(SelectedIdentity(index)) => {
+            let (early, resumed) = resumption::selected(sessions, index, hash)?;
+            Ok((early, Some(Box::new(resumed))))
+        }
+    }
+}
+
+/// What Finished is made with and checked with.
+struct FinishedKeys {
+    client: FinishedKey,
+    server: FinishedKey,
+}
+
+/// §7.1: the secrets of the handshake cover the messages up to ServerHello; from here on both
+/// sides protect what they send with them.
+fn install_keys(
+    secret: &HandshakeSecret,
+    session: &Session,
+    transcript: &mut Transcript,
+    cx: &mut Cx<'_>,
+) -> Result<FinishedKeys, Abort> {
+    let hash = transcript.current();
+    let client_secret = secret.client_handshake_traffic_secret(&hash);
+    let server_secret = secret.server_handshake_traffic_secret(&hash);
+    cx.secret_log(&session.config.policy, &session.client_random)
+        .of_handshake(&client_secret, &server_secret);
+    let (key, server) = server_secret.handshake_keys()?;
+    cx.incoming.install_read(Keys::ready(server_secret, key))?;
+    let (key, client) = client_secret.handshake_keys()?;
+    cx.outgoing.install_write(Keys::ready(client_secret, key))?;
+    Ok(FinishedKeys { client, server })
+}
+
+/// Lets the user look at the ServerHello, if that is wanted.
+fn go_on_or_ask(keyed: Box<Keyed>, message: &HandshakeBytes) -> Result<Next, Abort> {
+    if !keyed.session.config.policy.asked.hello {
+        return Ok(WaitEncryptedExtensions { keyed }.into());
+    }
+    let question = ReviewServerHello {
+        id: QuestionId::next(),
+        hello: ServerHelloView::new(Bytes::copy_from_slice(message.raw()))?,
+        config: ClientConfig(Arc::clone(&keyed.session.config)),
+    };
+    Ok(Next::ask(
+        Question::ReviewServerHello(question),
+        ReviewingServerHello { keyed },
+    ))
+}
+
+/// Paused: the user looks at what the server chose (B5).
+pub(crate) struct ReviewingServerHello {
+    keyed: Box<Keyed>,
+}
+
+impl ReviewingServerHello {
+    pub(in super::super) fn on_answer(
+        mut self,
+        answer: AnswerContent,
+        _: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        match answer {
+            AnswerContent::Proceed => {}
+            AnswerContent::ProceedWith(config) => {
+                self.keyed.session.config = config.0;
+                if let Some(Resumed { proof, .. }) = self.keyed.resumed.as_deref_mut() {
+                    // It was given by the rules of the other configuration.
+                    *proof = None;
+                }
+            }
+            _ => return Err(wrong_answer()),
+        }
+        Ok(WaitEncryptedExtensions { keyed: self.keyed }.into())
+    }
+}
