@@ -11,6 +11,7 @@
 //! now, and on the way an [`Event`], which says what happened and asks for nothing.
 
 pub(crate) mod client;
+mod handshake_keys;
 mod negotiate;
 mod offer;
 mod secret_log;

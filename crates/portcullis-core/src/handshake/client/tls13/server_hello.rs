@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::super::super::handshake_keys::HandshakeKeys;
 use super::super::super::offer::Place;
 use super::super::super::{Cx, Next, find, wrong_answer};
-use super::super::hello::{Hashing, Offered, Retry, Session};
+use super::super::hello::{Hashing, Offered, Retry};
 use super::super::resumption::{self, OfferedSession, Resumed};
 use super::Keyed;
 use super::retry::on_hello_retry_request;
@@ -17,9 +18,9 @@ use crate::ServerHelloView;
 use crate::config::ClientConfig;
 use crate::crypto::hash::HashAlgorithm;
 use crate::error::Abort;
-use crate::key_schedule::{AddMessage, EarlySecret, FinishedKey, HandshakeSecret, Transcript};
+use crate::key_schedule::{AddMessage, EarlySecret};
 use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
-use crate::record::{HandshakeBytes, Keys};
+use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::wire::extension::{Extensions, KeyShareEntry, KeyShareServerHello, SelectedIdentity};
 use crate::wire::{CompressionMethod, ExtensionType, ServerHello};
@@ -78,7 +79,10 @@ fn on_server_hello(
     transcript.add(message.hashed());
 
     let handshake_secret = early_secret.into_handshake(parameters.aead, &secret);
-    let finished_keys = install_keys(&handshake_secret, &session, &mut transcript, cx)?;
+    let log = cx.secret_log(&session.config.policy, &session.client_random);
+    let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
+    cx.incoming.install_read(keys.server)?;
+    cx.outgoing.install_write(keys.client)?;
     // D.4: before the second flight, unless one went out with a second hello.
     if !session.legacy_session_id().is_empty() && retry.is_none() {
         cx.outgoing.change_cipher_spec_before_protected();
@@ -89,8 +93,8 @@ fn on_server_hello(
         retried: retry.is_some(),
         server_random: *hello.random,
         transcript,
-        client_finished: finished_keys.client,
-        server_finished: finished_keys.server,
+        client_finished: keys.client_finished,
+        server_finished: keys.server_finished,
         master_secret: handshake_secret.into_master(),
         session,
         resumed,
@@ -139,32 +143,6 @@ fn early_secret(
             Ok((early, Some(Box::new(resumed))))
         }
     }
-}
-
-/// What Finished is made with and checked with.
-struct FinishedKeys {
-    client: FinishedKey,
-    server: FinishedKey,
-}
-
-/// §7.1: the secrets of the handshake cover the messages up to ServerHello; from here on both
-/// sides protect what they send with them.
-fn install_keys(
-    secret: &HandshakeSecret,
-    session: &Session,
-    transcript: &mut Transcript,
-    cx: &mut Cx<'_>,
-) -> Result<FinishedKeys, Abort> {
-    let hash = transcript.current();
-    let client_secret = secret.client_handshake_traffic_secret(&hash);
-    let server_secret = secret.server_handshake_traffic_secret(&hash);
-    cx.secret_log(&session.config.policy, &session.client_random)
-        .of_handshake(&client_secret, &server_secret);
-    let (key, server) = server_secret.handshake_keys()?;
-    cx.incoming.install_read(Keys::ready(server_secret, key))?;
-    let (key, client) = client_secret.handshake_keys()?;
-    cx.outgoing.install_write(Keys::ready(client_secret, key))?;
-    Ok(FinishedKeys { client, server })
 }
 
 /// Lets the user look at the ServerHello, if that is wanted.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::super::super::handshake_keys::HandshakeKeys;
 use super::super::super::negotiate;
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, check_signature_length, expect, find, wrong_answer};
@@ -12,22 +13,23 @@ use super::super::hello::looks_like_tls12;
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::finished::WaitFinished;
+use super::record_sizes::RecordSizes;
 use super::resumption::{Resumption, may_resume};
 use crate::config::{AcknowledgeServerName, ServerOptions};
-use crate::crypto::key_exchange;
+use crate::crypto::key_exchange::{self, Share};
+use crate::crypto::secret::SharedSecret;
 use crate::error::Abort;
 use crate::key_schedule::{
     EarlySecret, ExporterSecret, FinishedKey, MasterSecret, ResumptionMaster, TrafficSecret,
     Transcript,
 };
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
-use crate::record::Keys;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::wire::extension::{
     Alpn, AlpnSelected, CertificateAuthorities, KeyShareClientHello, KeyShareServerHello,
-    MaxFragmentLength, RecordSizeLimit, SelectedIdentity, SelectedVersion,
-    ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
+    SelectedIdentity, SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms,
+    SignatureAlgorithmsCert,
 };
 use crate::wire::{
     CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Finished, ServerHello,
@@ -87,15 +89,8 @@ pub(super) fn send_flight(
             Authentication::Resumed(_) => false,
         });
     let sizes = RecordSizes::choose(&negotiated.config, &hello)?;
-    let [server_random] = cx.random_bytes()?;
-    let (mut keyed, secrets) = send_server_hello(
-        negotiated,
-        server_name,
-        alpn,
-        server_random,
-        authentication,
-        cx,
-    )?;
+    let (mut keyed, secrets) =
+        send_server_hello(negotiated, server_name, alpn, authentication, cx)?;
     sizes.apply(keyed.config.policy.max_fragment_sent, cx);
 
     cx.send(&mut keyed.transcript, |out| {
@@ -139,38 +134,31 @@ pub(super) fn send_flight(
     finished(keyed, secrets, cx)
 }
 
-/// §4.1.3, §7.1: the share, and the keys of the handshake.
+/// §4.1.3: answers with a share of this side; the keys of the handshake follow.
 fn send_server_hello(
     negotiated: Negotiated,
     server_name: Option<String>,
     alpn: Option<Box<[u8]>>,
-    server_random: [u8; 32],
     mut authentication: Authentication,
     cx: &mut Cx<'_>,
 ) -> Result<(Keyed, FlightSecrets), Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let Negotiated {
+        config,
         suite,
         group,
         mut transcript,
         retried,
         ..
     } = negotiated;
-    let client_random = *hello.random;
-    let shares =
-        find::<KeyShareClientHello<'_>>(&hello.extensions)?.ok_or(Violation::KeyShareMissing)?;
-    let share = shares
-        .client_shares
-        .iter()
-        .find(|entry| entry.group == group)
-        .ok_or(Violation::RetryIgnored)?;
-    let (public, secret) = key_exchange::respond(group, share.key_exchange, cx.random)?;
-
+    let [server_random] = cx.random_bytes()?;
+    let (public, secret) = key_share(&hello, group, cx)?;
     cx.send(&mut transcript, |out| {
+        let legacy_version = ProtocolVersion::TLS_1_2;
         let session_id = hello.legacy_session_id;
         ServerHello::put(
             out,
-            ProtocolVersion::TLS_1_2,
+            legacy_version,
             &server_random,
             session_id,
             suite,
@@ -183,47 +171,55 @@ fn send_server_hello(
             },
         );
     });
-    // After a HelloRetryRequest it has gone out already.
-    if !retried && looks_like_tls12(&negotiated.config, &hello) {
+    // D.4: after the first message, which was the HelloRetryRequest if there was one.
+    if !retried && looks_like_tls12(&config, &hello) {
         cx.outgoing.change_cipher_spec()?;
     }
 
     let parameters = suite.parameters()?;
+    // §7.1: without a session the schedule starts from zeros.
     let early_secret = match &mut authentication {
         Authentication::Certificate(..) => EarlySecret::without_psk(parameters.hash),
         Authentication::Resumed(resumption) => resumption.early.take(),
     };
     let handshake_secret = early_secret.into_handshake(parameters.aead, &secret);
-    let hash = transcript.current();
-    let client_secret = handshake_secret.client_handshake_traffic_secret(&hash);
-    let server_secret = handshake_secret.server_handshake_traffic_secret(&hash);
-    let config = negotiated.config;
-    let resumable = may_resume(&config, &hello)?;
-    cx.secret_log(&config.policy, &client_random)
-        .of_handshake(&client_secret, &server_secret);
-    let (key, server_finished) = server_secret.handshake_keys()?;
-    cx.outgoing.install_write(Keys::ready(server_secret, key))?;
-    let (key, client_finished) = client_secret.handshake_keys()?;
-    cx.incoming.install_read(Keys::ready(client_secret, key))?;
+    let log = cx.secret_log(&config.policy, hello.random);
+    let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
+    cx.outgoing.install_write(keys.server)?;
+    cx.incoming.install_read(keys.client)?;
     let secrets = FlightSecrets {
-        server: server_finished,
+        server: keys.server_finished,
         master: handshake_secret.into_master(),
     };
     let keyed = Keyed {
         suite,
         group,
         retried,
-        client_random,
+        client_random: *hello.random,
         server_random,
         server_name,
         alpn,
         transcript,
-        client_finished,
+        client_finished: keys.client_finished,
+        resumable: may_resume(&config, &hello)?,
         config,
         authentication,
-        resumable,
     };
     Ok((keyed, secrets))
+}
+
+/// §4.2.8: a share of this side for the client's, and the secret that both give.
+fn key_share(
+    hello: &ClientHello<'_>,
+    group: NamedGroup,
+    cx: &mut Cx<'_>,
+) -> Result<(Share, SharedSecret), Abort> {
+    let shares = find::<KeyShareClientHello<'_>>(&hello.extensions)?;
+    let shares = shares.ok_or(Violation::KeyShareMissing)?.client_shares;
+    let share = shares.iter().find(|entry| entry.group == group);
+    // The client was asked for a share of this group, and has sent none.
+    let share = share.ok_or(Violation::RetryIgnored)?;
+    Ok(key_exchange::respond(group, share.key_exchange, cx.random)?)
 }
 
 /// RFC 7301 §3.2: a client that asks for protocols gets one of them, or no connection.
@@ -242,58 +238,6 @@ fn choose_protocol(
             Ok(Some(protocol.into()))
         }
         _ => Ok(None),
-    }
-}
-
-/// What limits the records of either side: record_size_limit (theirs, ours), or
-/// max_fragment_length.
-#[derive(Clone, Copy)]
-enum RecordSizes {
-    Unlimited,
-    Limits { theirs: u16, ours: u16 },
-    Fragment(MaxFragmentLength, u16),
-}
-
-impl RecordSizes {
-    /// RFC 8449 §5: record_size_limit makes max_fragment_length (RFC 6066 §4) void.
-    fn choose(config: &ServerOptions, hello: &ClientHello<'_>) -> Result<Self, Violation> {
-        if let Some(RecordSizeLimit(theirs)) = find(&hello.extensions)? {
-            if theirs < 64 {
-                return Err(Violation::BadRecordSizeLimit);
-            }
-            let ours = config.policy.record_size_limit.unwrap_or(16_385);
-            return Ok(Self::Limits { theirs, ours });
-        }
-        let Some(wish) = find::<MaxFragmentLength>(&hello.extensions)? else {
-            return Ok(Self::Unlimited);
-        };
-        let bytes = wish.bytes().and_then(|bytes| u16::try_from(bytes).ok());
-        Ok(Self::Fragment(
-            wish,
-            bytes.ok_or(Violation::BadMaxFragmentLength)?,
-        ))
-    }
-
-    fn put(self, out: &mut Vec<u8>) {
-        match self {
-            Self::Unlimited => {}
-            Self::Limits { ours, .. } => RecordSizeLimit::put(out, ours),
-            Self::Fragment(length, _) => MaxFragmentLength::put(out, length),
-        }
-    }
-
-    fn apply(self, own: u16, cx: &mut Cx<'_>) {
-        match self {
-            Self::Unlimited => {}
-            Self::Limits { theirs, ours } => {
-                cx.outgoing.set_record_size_limit(theirs);
-                cx.incoming.set_record_size_limit(ours);
-            }
-            Self::Fragment(_, bytes) => {
-                cx.outgoing.set_max_fragment(bytes.min(own));
-                cx.incoming.set_max_fragment(bytes);
-            }
-        }
     }
 }
 

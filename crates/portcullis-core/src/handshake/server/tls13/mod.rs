@@ -6,6 +6,7 @@ pub(super) mod client_authentication;
 pub(super) mod finished;
 pub(super) mod flight;
 pub(super) mod identity;
+mod record_sizes;
 pub(super) mod resumption;
 
 pub(super) use resumption::{check_omitted, negotiated};
