@@ -34,7 +34,53 @@ impl ProtocolVersion {
     pub const DEFAULT: &'static [Self] = &[Self::TLS_1_3];
 }
 
+/// A generation of the protocol, oldest first. TLS and DTLS have codes of their own for it, and
+/// those of DTLS count down: versions are compared as generations, never as codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Version {
+    V1_0,
+    /// DTLS 1.0 was made from it.
+    V1_1,
+    V1_2,
+    V1_3,
+}
+
+impl Version {
+    /// The generation that a code of TLS or DTLS stands for; `None` for SSL and for what this
+    /// build does not know.
+    pub(crate) const fn of(code: ProtocolVersion) -> Option<Self> {
+        match code {
+            ProtocolVersion::TLS_1_0 => Some(Self::V1_0),
+            ProtocolVersion::TLS_1_1 | ProtocolVersion::DTLS_1_0 => Some(Self::V1_1),
+            ProtocolVersion::TLS_1_2 | ProtocolVersion::DTLS_1_2 => Some(Self::V1_2),
+            ProtocolVersion::TLS_1_3 | ProtocolVersion::DTLS_1_3 => Some(Self::V1_3),
+            _ => None,
+        }
+    }
+}
+
 /// The end of ServerHello.random when a TLS 1.3 server was talked down to TLS 1.2 (§4.1.3).
 pub(crate) const DOWNGRADE_TO_TLS_1_2: [u8; 8] = *b"DOWNGRD\x01";
 /// The same for TLS 1.1 and below.
 pub(crate) const DOWNGRADE_TO_TLS_1_1: [u8; 8] = *b"DOWNGRD\x00";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generations_are_in_order_where_codes_are_not() {
+        use ProtocolVersion as P;
+        let of = |code| Version::of(code).unwrap();
+        assert!(of(P::TLS_1_0) < of(P::TLS_1_1));
+        assert!(of(P::TLS_1_1) < of(P::TLS_1_2));
+        assert!(of(P::TLS_1_2) < of(P::TLS_1_3));
+        assert!(of(P::DTLS_1_0) < of(P::DTLS_1_2));
+        assert!(of(P::DTLS_1_2) < of(P::DTLS_1_3));
+        assert!(P::DTLS_1_2.0 > P::DTLS_1_3.0);
+        assert_eq!(of(P::DTLS_1_0), of(P::TLS_1_1));
+        for code in [P::SSL_3_0, P(0x0002), P(0x0305), P(0xfefe)] {
+            assert_eq!(Version::of(code), None);
+        }
+    }
+}

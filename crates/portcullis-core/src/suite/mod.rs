@@ -10,7 +10,7 @@ use crate::Misuse;
 use crate::crypto::aead::AeadAlgorithm;
 pub use crate::crypto::hash::HashAlgorithm;
 use crate::key_schedule::SuiteParameters;
-use crate::version::ProtocolVersion;
+use crate::version::{ProtocolVersion, Version};
 
 /// A cipher suite in the IANA registry "TLS Cipher Suites".
 ///
@@ -218,30 +218,16 @@ impl SuiteInfo {
             // RFC 6347 §4.1.2.2: a stream cipher cannot lose records.
             return false;
         }
-        match as_tls(version) {
-            Some(ProtocolVersion::TLS_1_3) => self.since == ProtocolVersion::TLS_1_3,
-            Some(version) => self.since <= version,
-            None => false,
+        match (Version::of(version), Version::of(self.since)) {
+            (Some(Version::V1_3), since) => since == Some(Version::V1_3),
+            (Some(version), Some(since)) => since <= version,
+            _ => false,
         }
     }
 }
 
 const fn is_datagram(version: ProtocolVersion) -> bool {
     version.0 >> 8 == 0xfe
-}
-
-/// The version of TLS that a version of DTLS was made from.
-const fn as_tls(version: ProtocolVersion) -> Option<ProtocolVersion> {
-    match version {
-        ProtocolVersion::TLS_1_0
-        | ProtocolVersion::TLS_1_1
-        | ProtocolVersion::TLS_1_2
-        | ProtocolVersion::TLS_1_3 => Some(version),
-        ProtocolVersion::DTLS_1_0 => Some(ProtocolVersion::TLS_1_1),
-        ProtocolVersion::DTLS_1_2 => Some(ProtocolVersion::TLS_1_2),
-        ProtocolVersion::DTLS_1_3 => Some(ProtocolVersion::TLS_1_3),
-        _ => None,
-    }
 }
 
 /// The known suites of `version` that belong to `set`, strongest first. Whether this build can
@@ -254,7 +240,7 @@ pub fn suites(version: ProtocolVersion, set: SuiteSet) -> Vec<CipherSuite> {
     };
     let belongs = |info: &SuiteInfo| {
         let exists = info.exists_in(version);
-        let new = exists && Some(info.since) == as_tls(version);
+        let new = exists && Version::of(info.since) == Version::of(version);
         let offered = exists || info.exists_in(before);
         match set {
             SuiteSet::Default => offered && info.offer == OfferedTo::Default,
