@@ -9,6 +9,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use webpki::EndEntityCert;
 
 use super::pem::{self, Contents};
+use super::present::encoded_certificate;
 use super::signature_algorithm::SignatureAlgorithm;
 use crate::SignatureScheme;
 use crate::crypto::{PrivateKey, key_is_long_enough, scheme_fits_key};
@@ -30,7 +31,8 @@ struct Inner {
     issuers: Vec<Box<[u8]>>,
     /// What signed each certificate that is not self-issued; `None` for an unknown algorithm.
     chain_schemes: Vec<Option<SignatureScheme>>,
-    encoded_certificate: OnceLock<Box<[u8]>>,
+    /// The message that shows the chain, once it has been encoded.
+    certificate_message: OnceLock<Box<[u8]>>,
 }
 
 /// Where the private key of an [`Identity`] is.
@@ -187,7 +189,7 @@ impl Identity {
             issuers,
             chain_schemes,
             chain: chain.into(),
-            encoded_certificate: OnceLock::new(),
+            certificate_message: OnceLock::new(),
         })))
     }
 
@@ -216,9 +218,10 @@ impl Identity {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Room for the Certificate message that carries this chain, encoded once.
-    pub(crate) fn encoded_certificate(&self) -> &OnceLock<Box<[u8]>> {
-        &self.0.encoded_certificate
+    /// The Certificate message of the handshake (§4.4.2), encoded once for all connections.
+    pub(crate) fn certificate_message(&self) -> &[u8] {
+        let message = &self.0.certificate_message;
+        message.get_or_init(|| encoded_certificate(self.chain()))
     }
 
     pub(super) fn issuers(&self) -> &[Box<[u8]>] {

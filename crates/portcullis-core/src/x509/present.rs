@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
+use rustls_pki_types::CertificateDer;
+
 use super::identity::{Identity, IdentityKey};
 use super::select::{NameMatch, name_match};
 use crate::crypto::SignError;
@@ -39,22 +41,13 @@ impl Identity {
             )),
         }
     }
+}
 
-    /// The Certificate message of the handshake, encoded once for all connections.
-    pub(crate) fn certificate_message(&self) -> &[u8] {
-        self.encoded_certificate().get_or_init(|| {
-            let size: usize = self
-                .chain()
-                .iter()
-                .map(|certificate| certificate.len() + 5)
-                .sum();
-            let mut message = Vec::with_capacity(size + 8);
-            Certificate::put(
-                &mut message,
-                &[],
-                self.chain().iter().map(|certificate| (certificate, [])),
-            );
-            message.into_boxed_slice()
-        })
-    }
+/// Encodes the Certificate message that shows a chain.
+pub(super) fn encoded_certificate(chain: &[CertificateDer<'static>]) -> Box<[u8]> {
+    let size: usize = chain.iter().map(|certificate| certificate.len() + 5).sum();
+    let mut message = Vec::with_capacity(size + 8);
+    let entries = chain.iter().map(|certificate| (certificate, []));
+    Certificate::put(&mut message, &[], entries);
+    message.into_boxed_slice()
 }
