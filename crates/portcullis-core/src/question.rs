@@ -49,6 +49,19 @@ impl Question {
         }
     }
 
+    /// The answer in the place of whoever takes too long, to a question that somebody's store
+    /// answers: it is as if the store knew no session and kept none. `None` for the others, to
+    /// which the handshake cannot go on without an answer.
+    pub fn late_answer(&self) -> Option<Answer> {
+        match self {
+            Self::OpenTickets(question) => Some(question.id.answer(AnswerContent::Session(None))),
+            Self::IssueTickets(question) => {
+                Some(question.id.answer(AnswerContent::Tickets(Vec::new())))
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn id(&self) -> QuestionId {
         match self {
             Self::ChooseConfiguration(question) => question.id,
@@ -202,8 +215,9 @@ impl OpenTickets {
     }
 
     /// The ticket at `index` stands for this session. It is resumed if it is not expired, was
-    /// made for the same server name and the hash of the suite, and if the client's chain in it
-    /// is one that this configuration accepts; else there is a full handshake.
+    /// made for the same server name and the hash of the suite, if the client was shown the names
+    /// that it would be shown now, and if its chain is one that this configuration accepts; else
+    /// there is a full handshake.
     pub fn resume(self, index: usize, session: ServerSession) -> Answer {
         self.id
             .answer(AnswerContent::Session(Some((index, Box::new(session)))))

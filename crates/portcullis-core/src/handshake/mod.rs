@@ -32,6 +32,7 @@ use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing};
 use crate::session::Resumable;
 use crate::step::{Event, KeyLogLine};
 use crate::wire::{HandshakeMessage, HandshakeType};
+use crate::x509::Sha256Digest;
 use crate::{AlertDescription, Direction, Misuse, Violation};
 
 /// The state of either role.
@@ -115,11 +116,13 @@ impl Outcome {
         mut self,
         secret: ResumptionSecret,
         server_name: ServerName<'static>,
+        shown: Option<Arc<Sha256Digest>>,
     ) -> Self {
         self.resumable = Some(Box::new(Resumable {
             secret,
             server_name,
             information: Arc::clone(&self.information),
+            shown,
         }));
         self
     }

@@ -11,17 +11,19 @@
 
 mod client;
 mod established;
+mod key;
 mod server;
 #[cfg(test)]
 mod tests;
 mod ticket_keys;
 
 pub use client::{ClientSession, ReceivedTicket};
+pub use key::SessionKey;
 pub use server::ServerSession;
 pub use ticket_keys::TicketKeys;
 
 pub(crate) use client::Resumable;
-pub(crate) use established::{Established, Peer};
+pub(crate) use established::{Established, Peer, Protocol};
 
 use rustls_pki_types::UnixTime;
 

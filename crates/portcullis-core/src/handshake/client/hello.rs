@@ -30,7 +30,7 @@ use crate::wire::extension::{
     SignatureAlgorithmsCert, StatusRequest, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{ClientHello, CompressionMethod, ExtensionType, HandshakeMessage, ServerHello};
-use crate::{NamedGroup, Violation};
+use crate::{Misuse, NamedGroup, Violation};
 
 /// What stays the same over the client's whole handshake.
 pub(super) struct Session {
@@ -527,7 +527,15 @@ impl ReviewingServerHello {
             AnswerContent::Proceed => {}
             AnswerContent::ProceedWith(config) => {
                 self.keyed.session.config = config.0;
-                if let Some(Resumed { proof, .. }) = self.keyed.resumed.as_deref_mut() {
+                if let Some(Resumed { proof, origin, .. }) = self.keyed.resumed.as_deref_mut() {
+                    if !origin.belongs_to(&self.keyed.session.config) {
+                        return Err(Misuse::new(
+                            "the server resumes a session in which this side showed a \
+                             certificate, and the configuration to go on with has no identity \
+                             with its key; give it that one, or offer no session",
+                        )
+                        .into());
+                    }
                     // It was given by the rules of the other configuration.
                     *proof = None;
                 }
