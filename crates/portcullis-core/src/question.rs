@@ -76,14 +76,21 @@ impl Question {
 }
 
 /// The answer to one question of one connection.
-#[derive(Debug)]
 #[must_use = "an answer does nothing until it is given to its handshake"]
 pub struct Answer {
     pub(crate) id: QuestionId,
     pub(crate) content: AnswerContent,
 }
 
-#[derive(Debug)]
+/// Not what it says: tickets and signatures are nobody else's.
+impl core::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Answer")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
 pub(crate) enum AnswerContent {
     KeepConfiguration,
     Configuration(ServerConfig),
@@ -188,12 +195,22 @@ impl ReviewServerHello {
     }
 }
 
-/// A client offers tickets, to resume another connection (RFC 8446 §4.2.11).
-#[derive(Debug)]
+/// A client offers tickets, to resume another connection (RFC 8446 §4.2.11). `Debug` does not show
+/// them.
 pub struct OpenTickets {
     pub(crate) id: QuestionId,
     pub(crate) tickets: Vec<Box<[u8]>>,
     pub(crate) now: UnixTime,
+}
+
+impl core::fmt::Debug for OpenTickets {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("OpenTickets")
+            .field("id", &self.id)
+            .field("tickets", &self.tickets.len())
+            .field("now", &self.now)
+            .finish()
+    }
 }
 
 impl OpenTickets {

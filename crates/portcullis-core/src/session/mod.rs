@@ -7,7 +7,9 @@
 //! [`IssueTickets`](crate::question::IssueTickets)).
 //!
 //! Every resumption makes a fresh key exchange (`psk_dhe_ke`), and a chain that the first
-//! connection has verified is verified again by the rules of the one that resumes it.
+//! connection has verified is verified again by the rules of the one that resumes it. A server
+//! resumes only where a full handshake would show a certificate with the same names, a client
+//! only as who it was.
 
 mod client;
 mod established;

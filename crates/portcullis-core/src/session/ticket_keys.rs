@@ -29,9 +29,10 @@ const MOST_TICKETS: u64 = 1 << 32;
 
 /// Keys that seal and open tickets (AES-256-GCM). Cheap to clone; clones are the same keys.
 ///
-/// Servers with the same keys resume each other's sessions: give the same keys only to those
-/// that serve the same names. A server that has no certificate for a name does not resume the
-/// sessions that began with one; where clients connect by address nothing tells servers apart.
+/// Servers with the same keys resume each other's sessions, and only where the client would be
+/// shown a certificate with the same names as the one that it has seen. Keys are not in that: a
+/// renewed certificate keeps its sessions. Nor is what else a client may look at, so give the
+/// same keys only to servers that are one to their clients.
 ///
 /// Whoever gets a key while tickets sealed with it live can impersonate this server to the
 /// clients that resume with them, but cannot read connections: every resumption has its own

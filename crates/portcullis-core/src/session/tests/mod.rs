@@ -19,8 +19,8 @@ use crate::question::{Answer, Question};
 use crate::suite::CipherSuite as Suite;
 use crate::testing::{Pair, name, now, pki, resuming, sessions, sessions_of};
 use crate::version::ProtocolVersion;
-use crate::wire::extension::OfferedPsks;
-use crate::wire::{ClientHello, HandshakeMessage};
+use crate::wire::extension::{Extensions, OfferedPsks};
+use crate::wire::{ClientHello, HandshakeMessage, NewSessionTicket};
 use crate::x509::{Identity, PresentedChain, Roots};
 use crate::{Connection, Handshake, NamedGroup, Reason, Refusal, SignatureScheme, Step};
 
@@ -726,13 +726,33 @@ fn nothing_secret_is_shown() {
                 .collect(),
         );
     }
-    let shown = [
+    let mut shown = vec![
         format!("{session:?}"),
         format!("{kept:?}"),
         format!("{keys:?}"),
         format!("{:?}", server(&keys)),
         format!("{:?}", session.clone().established),
     ];
+    let asking = server(&keys).ask_tickets(true);
+    let offered = vec![session.clone()];
+    connect_answering(client(), asking, offered, |question| {
+        shown.push(format!("{question:?}"));
+        let answer = match question {
+            Question::IssueTickets(question) => question.send(vec![session.ticket.to_vec()]),
+            other => other.default_answer(),
+        };
+        shown.push(format!("{answer:?}"));
+        answer
+    });
+    assert_eq!(shown.len(), 9, "two questions");
+    let message = NewSessionTicket {
+        ticket_lifetime: 7_200,
+        ticket_age_add: kept.age_add,
+        ticket_nonce: &[0],
+        ticket: &session.ticket,
+        extensions: Extensions::decode(&[]).unwrap(),
+    };
+    shown.push(format!("{message:?}"));
     for shown in &shown {
         for secret in &secrets {
             assert!(!shown.to_lowercase().contains(secret), "{shown}");
