@@ -26,7 +26,7 @@ async fn main() -> Result {
     let server = tokio::spawn(serve(listener));
     let name = ServerName::try_from("localhost")?;
 
-    // The store in memory is for one process, and for connectors with the same identity.
+    // The store in memory is for one process, and for any connectors in it.
     let store = Arc::new(MemorySessionStore::default());
     let config = ClientConfig::builder(roots).session_tickets(true).build()?;
     let connector = TlsConnector::new(config.clone()).session_store(store.clone());

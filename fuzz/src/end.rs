@@ -250,7 +250,7 @@ impl Ours {
     fn answer(&mut self, answer: Answer) {
         if let State::Handshake(handshake) = &mut self.state {
             handshake
-                .answer(answer)
+                .answer(answer, NOW)
                 .expect("the answer is for this question");
         }
     }

@@ -239,12 +239,13 @@ impl Handshake {
         }
     }
 
-    /// Answers an open question.
+    /// Answers an open question, at the time `now`: it may have taken its time, and what follows
+    /// judges tickets and chains by it.
     ///
     /// # Errors
     /// When the answer belongs to another connection, or to no open question; the handshake is
     /// as it was.
-    pub fn answer(&mut self, answer: Answer) -> Result<(), Misuse> {
+    pub fn answer(&mut self, answer: Answer, now: UnixTime) -> Result<(), Misuse> {
         if self.error.is_some() {
             // The handshake ended while the answer was on its way: nothing is left to decide.
             return Ok(());
@@ -261,6 +262,7 @@ impl Handshake {
         };
         self.waiting_for = None;
         self.question = None;
+        self.now = now;
         let stage = state.stage();
         match state.on_answer(answer.content, &mut self.cx()) {
             Ok(next) => self.enter(next),

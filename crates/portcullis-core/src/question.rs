@@ -49,6 +49,19 @@ impl Question {
         }
     }
 
+    /// The answer in the place of whoever takes too long, to a question that somebody's store
+    /// answers: it is as if the store knew no session and kept none. `None` for the others, to
+    /// which the handshake cannot go on without an answer.
+    pub fn late_answer(&self) -> Option<Answer> {
+        match self {
+            Self::OpenTickets(question) => Some(question.id.answer(AnswerContent::Session(None))),
+            Self::IssueTickets(question) => {
+                Some(question.id.answer(AnswerContent::Tickets(Vec::new())))
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn id(&self) -> QuestionId {
         match self {
             Self::ChooseConfiguration(question) => question.id,
@@ -63,14 +76,21 @@ impl Question {
 }
 
 /// The answer to one question of one connection.
-#[derive(Debug)]
 #[must_use = "an answer does nothing until it is given to its handshake"]
 pub struct Answer {
     pub(crate) id: QuestionId,
     pub(crate) content: AnswerContent,
 }
 
-#[derive(Debug)]
+/// Not what it says: tickets and signatures are nobody else's.
+impl core::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Answer")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
 pub(crate) enum AnswerContent {
     KeepConfiguration,
     Configuration(ServerConfig),
@@ -175,12 +195,22 @@ impl ReviewServerHello {
     }
 }
 
-/// A client offers tickets, to resume another connection (RFC 8446 §4.2.11).
-#[derive(Debug)]
+/// A client offers tickets, to resume another connection (RFC 8446 §4.2.11). `Debug` does not show
+/// them.
 pub struct OpenTickets {
     pub(crate) id: QuestionId,
     pub(crate) tickets: Vec<Box<[u8]>>,
     pub(crate) now: UnixTime,
+}
+
+impl core::fmt::Debug for OpenTickets {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("OpenTickets")
+            .field("id", &self.id)
+            .field("tickets", &self.tickets.len())
+            .field("now", &self.now)
+            .finish()
+    }
 }
 
 impl OpenTickets {
@@ -202,8 +232,9 @@ impl OpenTickets {
     }
 
     /// The ticket at `index` stands for this session. It is resumed if it is not expired, was
-    /// made for the same server name and the hash of the suite, and if the client's chain in it
-    /// is one that this configuration accepts; else there is a full handshake.
+    /// made for the same server name and the hash of the suite, if the client was shown the names
+    /// that it would be shown now, and if its chain is one that this configuration accepts; else
+    /// there is a full handshake.
     pub fn resume(self, index: usize, session: ServerSession) -> Answer {
         self.id
             .answer(AnswerContent::Session(Some((index, Box::new(session)))))

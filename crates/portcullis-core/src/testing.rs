@@ -194,7 +194,7 @@ fn step(
             Ok(Step::Event(event)) => events.push(event),
             Ok(Step::Ask(question)) => {
                 if let Some(answer) = answer(is_server, *question) {
-                    handshake.answer(answer).unwrap();
+                    handshake.answer(answer, now()).unwrap();
                 }
             }
             Ok(Step::Connected | Step::Wait) | Err(_) => return sent,

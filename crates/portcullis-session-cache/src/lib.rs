@@ -13,34 +13,46 @@ pub use memory::MemorySessionStore;
 use std::future::Future;
 use std::pin::Pin;
 
-use portcullis_core::session::ClientSession;
-use rustls_pki_types::{ServerName, UnixTime};
+use portcullis_core::session::{ClientSession, SessionKey};
+use rustls_pki_types::UnixTime;
 
 /// What a [`SessionStore`] does, maybe later.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Keeps a client's sessions from one connection to the next.
 ///
-/// A store serves connectors that show the same identity and trust the same roots: whoever
-/// resumes a session is, to the server, the client that began it. It keeps secrets
+/// Any connectors may share a store: what must not be mixed is in the [`SessionKey`], above all
+/// who this side is. Sessions are kept apart by their whole key. A store keeps secrets
 /// ([`ClientSession::to_bytes`]).
 ///
 /// A store cannot fail: one that cannot do what is asked gives or keeps nothing, and the
-/// connection has a full handshake.
+/// connection has a full handshake. Nor can one be late: nobody waits for longer than a tenth of
+/// the time a handshake may take, and 1 second.
 pub trait SessionStore: Send + Sync + 'static {
-    /// Takes sessions with the server `name` that can be resumed at the time `now`, the best
+    /// Takes sessions under `key` that can be resumed at the time `now`, the best
     /// first. All of them are offered in one connection, of which the server selects one: give
     /// as few as make sense, mostly one, and none again, because a ticket that is sent twice
     /// tells who watches that both connections are of the same client (RFC 8446 C.4).
     ///
     /// # Cancel safety
-    /// Dropped when the connection is given up; what was taken by then may be lost.
+    /// Dropped when the connection is given up, or when it took too long; what was taken by then
+    /// may be lost.
     fn take<'a>(
         &'a self,
-        name: &'a ServerName<'static>,
+        key: &'a SessionKey,
         now: UnixTime,
     ) -> StoreFuture<'a, Vec<ClientSession>>;
 
-    /// Keeps a session.
-    fn put(&self, session: ClientSession) -> StoreFuture<'_, ()>;
+    /// Keeps a session under `key`.
+    ///
+    /// # Cancel safety
+    /// Dropped after 30 seconds, or with the runtime; the session may be kept or lost.
+    fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()>;
+
+    /// Forgets all sessions under `key`: a connection that offered one has failed, and the server
+    /// may be one that ends every connection with a ticket.
+    ///
+    /// # Cancel safety
+    /// Dropped after 30 seconds, or with the runtime; sessions may be there still.
+    fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()>;
 }

@@ -1,22 +1,22 @@
-//! A store in memory, with bounds for all sessions and for those of one server.
+//! A store in memory, with bounds for all sessions and for those of one key.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::future::ready;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use portcullis_core::session::ClientSession;
-use rustls_pki_types::{ServerName, UnixTime};
+use portcullis_core::session::{ClientSession, SessionKey};
+use rustls_pki_types::UnixTime;
 
 use crate::{SessionStore, StoreFuture};
 
-/// How many sessions with one server are kept: twice what a server of this library sends.
-const PER_SERVER: usize = 6;
+/// How many sessions of one key are kept: twice what a server of this library sends.
+const PER_KEY: usize = 6;
 
 /// Sessions in memory. Its futures are ready at once.
 ///
-/// It gives the newest session with a server first, and one for each connection. When it is
-/// full the oldest makes room, whichever server it is with; one server has at most 6.
+/// It gives the newest session of a key first, and one for each connection. When it is full the
+/// oldest makes room, whatever its key; one key has at most 6.
 pub struct MemorySessionStore {
     sessions: Mutex<Sessions>,
     capacity: usize,
@@ -24,10 +24,10 @@ pub struct MemorySessionStore {
 
 #[derive(Default)]
 struct Sessions {
-    /// Of each server, the oldest first, with the number of its coming. No list is empty.
-    by_name: HashMap<ServerName<'static>, VecDeque<(u64, ClientSession)>>,
+    /// Of each key, the oldest first, with the number of its coming. No list is empty.
+    by_key: HashMap<Arc<SessionKey>, VecDeque<(u64, ClientSession)>>,
     /// All of them, in the order of their coming.
-    by_age: BTreeMap<u64, ServerName<'static>>,
+    by_age: BTreeMap<u64, Arc<SessionKey>>,
     next: u64,
 }
 
@@ -57,7 +57,7 @@ impl MemorySessionStore {
     /// Forgets all of them.
     pub fn clear(&self) {
         let mut sessions = self.lock();
-        sessions.by_name.clear();
+        sessions.by_key.clear();
         sessions.by_age.clear();
     }
 
@@ -76,27 +76,30 @@ impl Default for MemorySessionStore {
 impl SessionStore for MemorySessionStore {
     fn take<'a>(
         &'a self,
-        name: &'a ServerName<'static>,
+        key: &'a SessionKey,
         now: UnixTime,
     ) -> StoreFuture<'a, Vec<ClientSession>> {
-        let taken = self.lock().take(name, now);
+        let taken = self.lock().take(key, now);
         Box::pin(ready(taken.into_iter().collect()))
     }
 
-    fn put(&self, session: ClientSession) -> StoreFuture<'_, ()> {
+    fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
         if self.capacity > 0 {
-            self.lock().put(session, self.capacity);
+            self.lock().put(key, session, self.capacity);
         }
+        Box::pin(ready(()))
+    }
+
+    fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
+        self.lock().forget(key);
         Box::pin(ready(()))
     }
 }
 
 impl Sessions {
-    fn take(&mut self, name: &ServerName<'static>, now: UnixTime) -> Option<ClientSession> {
-        let Self {
-            by_name, by_age, ..
-        } = self;
-        let list = by_name.get_mut(name)?;
+    fn take(&mut self, key: &SessionKey, now: UnixTime) -> Option<ClientSession> {
+        let Self { by_key, by_age, .. } = self;
+        let list = by_key.get_mut(key)?;
         list.retain(|(number, session)| {
             let keep = !session.is_expired(now);
             if !keep {
@@ -106,14 +109,14 @@ impl Sessions {
         });
         let newest = list.pop_back();
         if list.is_empty() {
-            by_name.remove(name);
+            by_key.remove(key);
         }
         let (number, session) = newest?;
         by_age.remove(&number);
         Some(session)
     }
 
-    fn put(&mut self, session: ClientSession, capacity: usize) {
+    fn put(&mut self, key: &SessionKey, session: ClientSession, capacity: usize) {
         // There is no clock here: it is at least as late as this session came.
         let now = session.received_at();
         let is_old = |oldest: &ClientSession| oldest.received_at() <= now && oldest.is_expired(now);
@@ -122,32 +125,41 @@ impl Sessions {
         {
             self.drop_oldest();
         }
-        let name = session.server_name().clone();
+        let key = match self.by_key.get_key_value(key) {
+            Some((key, _)) => Arc::clone(key),
+            None => Arc::new(key.clone()),
+        };
         let number = self.next;
         self.next += 1;
-        self.by_age.insert(number, name.clone());
-        let list = self.by_name.entry(name).or_default();
+        self.by_age.insert(number, Arc::clone(&key));
+        let list = self.by_key.entry(key).or_default();
         list.push_back((number, session));
-        if list.len() > PER_SERVER
+        if list.len() > PER_KEY
             && let Some((number, _)) = list.pop_front()
         {
             self.by_age.remove(&number);
         }
     }
 
+    fn forget(&mut self, key: &SessionKey) {
+        for (number, _) in self.by_key.remove(key).unwrap_or_default() {
+            self.by_age.remove(&number);
+        }
+    }
+
     fn oldest(&self) -> Option<&ClientSession> {
-        let (_, name) = self.by_age.first_key_value()?;
-        self.by_name.get(name)?.front().map(|(_, session)| session)
+        let (_, key) = self.by_age.first_key_value()?;
+        self.by_key.get(key)?.front().map(|(_, session)| session)
     }
 
     fn drop_oldest(&mut self) {
-        let Some((_, name)) = self.by_age.pop_first() else {
+        let Some((_, key)) = self.by_age.pop_first() else {
             return;
         };
-        if let Some(list) = self.by_name.get_mut(&name) {
+        if let Some(list) = self.by_key.get_mut(&key) {
             list.pop_front();
             if list.is_empty() {
-                self.by_name.remove(&name);
+                self.by_key.remove(&key);
             }
         }
     }

@@ -21,7 +21,10 @@ use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
 /// `async fn choose_identity(&self, question: ChooseIdentity) -> Answer`.
 ///
 /// # Cancel safety
-/// The futures are dropped when the handshake is dropped or times out.
+/// The futures are dropped when the handshake is dropped or times out. Those of
+/// [`open_tickets`](Self::open_tickets) and [`issue_tickets`](Self::issue_tickets) are dropped
+/// earlier, after a tenth of the handshake's timeout or 1 second: the handshake goes on as if
+/// there were no session, and without tickets.
 pub trait Answers: Send + Sync + 'static {
     /// Which questions are asked of these answers; the others are decided at once, as
     /// configured.
@@ -52,8 +55,8 @@ pub trait Answers: Send + Sync + 'static {
     }
 
     /// Server: the client is authenticated and gets tickets for these sessions. The connection
-    /// waits for the answer: a store that takes its time is better told of the sessions by a
-    /// task of its own, and given up on in good time.
+    /// waits for the answer: a store that takes its time is better told of the sessions by a task
+    /// of its own.
     fn issue_tickets(&self, question: IssueTickets) -> impl Future<Output = Answer> + Send {
         async { question.seal_configured() }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use portcullis_core::Misuse;
 use portcullis_core::config::{ClientConfig, ServerConfig, ServerConfigBuilder};
-use portcullis_session_cache::SessionStore;
 
 use crate::answers::{Questions, SharedAnswers};
 use crate::key_log::KeyLog;
@@ -15,8 +14,6 @@ use crate::key_log::KeyLog;
 pub(crate) struct Conduct {
     pub(crate) answers: SharedAnswers,
     pub(crate) key_log: Option<Arc<dyn KeyLog>>,
-    /// Client: where sessions are kept.
-    pub(crate) session_store: Option<Arc<dyn SessionStore>>,
     pub(crate) handshake_timeout: Duration,
     pub(crate) alert_timeout: Duration,
     pub(crate) hibernate_after: Option<Duration>,
@@ -29,7 +26,6 @@ impl Default for Conduct {
         Self {
             answers: SharedAnswers::default(),
             key_log: None,
-            session_store: None,
             handshake_timeout: Duration::from_secs(10),
             alert_timeout: Duration::from_secs(5),
             hibernate_after: None,
@@ -75,6 +71,12 @@ macro_rules! instructed {
 }
 
 impl Conduct {
+    /// How long a store may take that a handshake waits for: a dead one is to cost less than the
+    /// full handshake that comes instead.
+    pub(crate) fn store_timeout(&self) -> Duration {
+        (self.handshake_timeout / 10).min(Duration::from_secs(1))
+    }
+
     /// Has a configuration ask what the answers want to be asked and `more`, and report what is
     /// logged.
     pub(crate) fn client_config(
@@ -102,7 +104,6 @@ impl std::fmt::Debug for Conduct {
         f.debug_struct("Conduct")
             .field("answers", &self.answers)
             .field("key_log", &self.key_log.is_some())
-            .field("session_store", &self.session_store.is_some())
             .field("handshake_timeout", &self.handshake_timeout)
             .field("alert_timeout", &self.alert_timeout)
             .field("hibernate_after", &self.hibernate_after)

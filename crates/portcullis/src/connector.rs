@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use portcullis_core::config::ClientConfig;
-use portcullis_core::session::ClientSession;
-use portcullis_core::{Handshake, Stage};
+use portcullis_core::session::{ClientSession, SessionKey};
+use portcullis_core::{Handshake, Misuse, Stage};
 use portcullis_session_cache::SessionStore;
 use rustls_pki_types::{ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,6 +17,7 @@ use crate::conduct::{Conduct, conduct_options};
 use crate::driver::{Driver, Role};
 use crate::error::{Error, HandshakeError};
 use crate::handshake::{PausedClient, complete, deadline};
+use crate::sessions::Place;
 use crate::stream::TlsStream;
 
 /// Connects to servers. Cheap to clone.
@@ -24,6 +25,8 @@ use crate::stream::TlsStream;
 pub struct TlsConnector {
     config: ClientConfig,
     conduct: Conduct,
+    store: Option<Store>,
+    service: Option<Arc<str>>,
     /// For the next connection.
     offered: Option<Arc<Mutex<Vec<ClientSession>>>>,
 }
@@ -34,6 +37,8 @@ impl TlsConnector {
         Self {
             config,
             conduct: Conduct::default(),
+            store: None,
+            service: None,
             offered: None,
         }
     }
@@ -43,20 +48,37 @@ impl TlsConnector {
     /// Resumes connections by the sessions in `store`, and keeps there those that servers give
     /// (C20; RFC 8446 §2.2). Default: nothing is kept and nothing resumed.
     ///
-    /// The store is asked before a handshake, in the time that this may take. It gets sessions
-    /// while connections are read from: at once if [`put`](SessionStore::put) is ready at once,
-    /// else in a Tokio task, at most one for a connection, that is given up after 30 seconds; 8
-    /// sessions wait for it, and the oldest makes room.
+    /// The store is asked before a handshake. It has a tenth of the time that this may take and at
+    /// most 1 second; then the handshake is a full one. It gets sessions while connections are
+    /// read from: at once if [`put`](SessionStore::put) is ready at once, else in a Tokio task, at
+    /// most one for a connection, that is given up after 30 seconds; 8 sessions wait for it, and
+    /// the oldest makes room.
     ///
-    /// Share a store only among connectors with the same identity and the same roots: a server
-    /// takes whoever resumes a session for the client that began it.
+    /// Any connectors may share a store. A server takes whoever resumes a session for the client
+    /// that began it, so each finds only those of its own identities. Where
+    /// [identities are chosen](crate::answers::Answers::choose_identity) during the handshake that
+    /// cannot be known: sessions in which a certificate was shown are then kept only under a
+    /// [`service_name`](Self::service_name).
+    ///
+    /// When a handshake fails that has offered a session from the store, all sessions of this kind
+    /// with this server are forgotten there: some servers end every connection that offers one.
     #[must_use]
     pub fn session_store(mut self, store: Arc<dyn SessionStore>) -> Self {
-        self.conduct.session_store = Some(store);
+        self.store = Some(Store(store));
         // Nothing that was checked depends on this option.
         if let Ok(config) = self.config.to_builder().session_tickets(true).build() {
             self.config = config;
         }
+        self
+    }
+
+    /// Gives what is connected to a name of the caller's: connections by another name, or by none,
+    /// have other sessions in the [`session_store`](Self::session_store). For several services on
+    /// one host, and for connectors that choose their identity during the handshake, which are to
+    /// have one name for each identity. Default: none.
+    #[must_use]
+    pub fn service_name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.service = Some(name.into());
         self
     }
 
@@ -77,22 +99,34 @@ impl TlsConnector {
         }
     }
 
-    /// What to offer to `name`.
-    async fn sessions(&self, name: &ServerName<'static>, deadline: Instant) -> Vec<ClientSession> {
+    /// What to offer to `name`, with a configuration that asks what it has to.
+    async fn offer(
+        &self,
+        name: &ServerName<'static>,
+        more: Questions,
+        deadline: Instant,
+    ) -> Result<Offer, Misuse> {
+        let config = self.conduct.client_config(&self.config, more)?;
+        let place = self.store.as_ref().map(|Store(store)| {
+            let key = SessionKey::new(&config, name.clone(), self.service.as_deref());
+            Place::new(Arc::clone(store), key)
+        });
+        let mut offer = Offer {
+            config,
+            place,
+            sessions: Vec::new(),
+            from_store: false,
+        };
         if let Some(offered) = &self.offered {
-            let offered =
-                std::mem::take(&mut *offered.lock().unwrap_or_else(PoisonError::into_inner));
-            if !offered.is_empty() {
-                return offered;
-            }
+            let mut offered = offered.lock().unwrap_or_else(PoisonError::into_inner);
+            offer.sessions = std::mem::take(&mut *offered);
         }
-        match &self.conduct.session_store {
-            Some(store) => {
-                let taken = tokio::time::timeout_at(deadline, store.take(name, UnixTime::now()));
-                taken.await.unwrap_or_default()
-            }
-            None => Vec::new(),
+        if let (true, Some(place)) = (offer.sessions.is_empty(), &offer.place) {
+            let limit = Instant::now() + self.conduct.store_timeout();
+            offer.sessions = place.take(deadline.min(limit)).await;
+            offer.from_store = !offer.sessions.is_empty();
         }
+        Ok(offer)
     }
 
     /// Connects over TCP, with `TCP_NODELAY`, and shakes hands. The handshake's timeout covers
@@ -125,8 +159,8 @@ impl TlsConnector {
         // A handshake is a dialogue of small messages.
         let _ = io.set_nodelay(true);
         let peer = io.peer_addr().ok();
-        let sessions = self.sessions(&name, deadline).await;
-        let driver = self.driver(io, name, sessions, &[], Questions::none(), peer)?;
+        let offer = self.offer(&name, Questions::none(), deadline).await;
+        let driver = self.driver(io, name, offer, &[], peer)?;
         Ok(complete(driver, deadline).await?)
     }
 
@@ -169,8 +203,8 @@ impl TlsConnector {
         // As in `connect`.
         Box::pin(async move {
             let deadline = deadline(self.conduct.handshake_timeout);
-            let sessions = self.sessions(&name, deadline).await;
-            let driver = self.driver(io, name, sessions, &prefix, Questions::none(), None)?;
+            let offer = self.offer(&name, Questions::none(), deadline).await;
+            let driver = self.driver(io, name, offer, &prefix, None)?;
             complete(driver, deadline).await
         })
     }
@@ -191,9 +225,9 @@ impl TlsConnector {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let deadline = deadline(self.conduct.handshake_timeout);
-        let sessions = self.sessions(&name, deadline).await;
         let asked = Questions::none().and_hello();
-        let driver = self.driver(io, name, sessions, &[], asked, None)?;
+        let offer = self.offer(&name, asked, deadline).await;
+        let driver = self.driver(io, name, offer, &[], None)?;
         PausedClient::start(driver, deadline).await
     }
 
@@ -201,9 +235,8 @@ impl TlsConnector {
         &self,
         io: IO,
         name: ServerName<'static>,
-        sessions: Vec<ClientSession>,
+        offer: Result<Offer, Misuse>,
         prefix: &[u8],
-        more: Questions,
         peer: Option<std::net::SocketAddr>,
     ) -> Result<Box<Driver<IO>>, HandshakeError<IO>>
     where
@@ -224,27 +257,45 @@ impl TlsConnector {
         if let Some(peer) = peer {
             span.record("network.peer.address", tracing::field::display(peer));
         }
-        let config = match self.conduct.client_config(&self.config, more) {
-            Ok(config) => config,
+        let offer = match offer {
+            Ok(offer) => offer,
             Err(misuse) => {
                 let error = Error::from(misuse);
                 return Err(HandshakeError::new(error, Some(io), prefix.to_vec()));
             }
         };
-        let started = match sessions.is_empty() {
-            true => Handshake::client(config, name),
-            false => Handshake::client_resuming(config, name, sessions, UnixTime::now()),
+        let started = match offer.sessions.is_empty() {
+            true => Handshake::client(offer.config, name),
+            false => {
+                Handshake::client_resuming(offer.config, name, offer.sessions, UnixTime::now())
+            }
         };
         match started {
-            Ok(handshake) => Ok(Driver::new(
-                Role::Client,
-                io,
-                handshake,
-                prefix,
-                self.conduct.clone(),
-                span,
-            )),
+            Ok(handshake) => {
+                let conduct = self.conduct.clone();
+                let mut driver = Driver::new(Role::Client, io, handshake, prefix, conduct, span);
+                driver.keep_sessions(offer.place, offer.from_store);
+                Ok(driver)
+            }
             Err(error) => Err(HandshakeError::new(error.into(), Some(io), prefix.to_vec())),
         }
+    }
+}
+
+/// What a handshake starts with.
+struct Offer {
+    config: ClientConfig,
+    place: Option<Place>,
+    sessions: Vec<ClientSession>,
+    /// Whether they are from the store, not by hand.
+    from_store: bool,
+}
+
+#[derive(Clone)]
+struct Store(Arc<dyn SessionStore>);
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionStore")
     }
 }

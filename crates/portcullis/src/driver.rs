@@ -13,12 +13,14 @@ use portcullis_core::{
 };
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
 
 use crate::conduct::Conduct;
 use crate::error::{Error, HandshakeError};
 use crate::hibernation::Hibernation;
 use crate::read::ReadHalfState;
 use crate::scratch::Scratch;
+use crate::sessions::Place;
 use crate::statistics::Flow;
 use crate::stream::{Parts, TlsStream};
 use crate::write::WriteHalfState;
@@ -33,6 +35,10 @@ pub(crate) struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
     running: Option<Running<IO>>,
     conduct: Conduct,
     span: tracing::Span,
+    /// Client: where sessions go.
+    place: Option<Place>,
+    /// Whether sessions from there are in the hello.
+    offers: bool,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for Driver<IO> {
@@ -87,7 +93,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             }),
             conduct,
             span,
+            place: None,
+            offers: false,
         })
+    }
+
+    /// Has sessions kept in a place, some of which may have come from there.
+    pub(crate) fn keep_sessions(&mut self, place: Option<Place>, offers: bool) {
+        self.place = place;
+        self.offers = offers;
     }
 
     pub(crate) fn span(&self) -> &tracing::Span {
@@ -104,7 +118,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             .map_or(Stage::Closed, |running| running.handshake.stage())
     }
 
-    /// Runs until the end (`None`), or until a question comes that `wanted` names.
+    /// Runs until the end (`None`), or until a question comes that `wanted` names. Whoever answers
+    /// for a store has as much time as a store.
     ///
     /// # Cancel safety
     /// Dropped and called again it goes on where it was, unless a question was being answered:
@@ -124,17 +139,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 return Ok(Some(question));
             }
             poll_fn(|cx| running.poll_flush(cx)).await?;
-            let answer = match self.conduct.answers.answer(*question) {
-                Ok(answer) => answer,
-                Err(answering) => answering.await,
+            let late = question.late_answer();
+            let answer = match (self.conduct.answers.answer(*question), late) {
+                (Ok(answer), _) => answer,
+                (Err(answering), None) => answering.await,
+                (Err(answering), Some(late)) => timeout(self.conduct.store_timeout(), answering)
+                    .await
+                    .unwrap_or(late),
             };
-            running.handshake.answer(answer)?;
+            running.handshake.answer(answer, UnixTime::now())?;
         }
     }
 
     pub(crate) fn answer(&mut self, answer: Answer) -> Result<(), Error> {
         match &mut self.running {
-            Some(running) => Ok(running.handshake.answer(answer)?),
+            Some(running) => Ok(running.handshake.answer(answer, UnixTime::now())?),
             None => Err(Error::closed()),
         }
     }
@@ -159,14 +178,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 let mut rest = out.split_off(written);
                 rest.append(&mut connection.transmit);
                 record(&self.span, &connection.information);
-                let session_store = self.conduct.session_store.take();
                 Ok(TlsStream::from_parts(Parts {
                     io,
                     read: ReadHalfState::new(
                         connection.reader,
                         connection.unread,
                         received,
-                        session_store,
+                        self.place.take(),
                     ),
                     write: WriteHalfState::new(connection.writer, rest, unflushed, sent),
                     information: connection.information,
@@ -184,19 +202,30 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     /// Dropped, the transport is closed.
     pub(crate) async fn fail(mut self: Box<Self>, error: Error) -> HandshakeError<IO> {
         report(&self.span, &error);
+        self.blame_sessions(&error);
         let Some(running) = &mut self.running else {
             return HandshakeError::new(error, None, Vec::new());
         };
         let keep_quiet = self.conduct.plaintext_fallback && error.is_not_tls();
         if !keep_quiet && error.transport().is_none() {
             // An alert that cannot be delivered changes nothing in what is reported.
-            let _ = tokio::time::timeout(self.conduct.alert_timeout, running.say_farewell()).await;
+            let _ = timeout(self.conduct.alert_timeout, running.say_farewell()).await;
         }
         match self.running.take() {
             Some(running) => {
                 HandshakeError::new(error, Some(running.io), running.handshake.into_unread())
             }
             None => HandshakeError::new(error, None, Vec::new()),
+        }
+    }
+
+    /// There are servers that end every connection with a ticket in its hello. One has to fail to
+    /// know that, and no second one: the sessions of this server are forgotten, whatever it was
+    /// that the connection failed of, unless this side gave up by itself.
+    fn blame_sessions(&mut self, error: &Error) {
+        let by_us = matches!(error.reason(), Some(Reason::Cancelled | Reason::Refused(_)));
+        if let Some(place) = self.place.take().filter(|_| self.offers && !by_us) {
+            place.forget();
         }
     }
 
@@ -213,6 +242,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     pub(crate) fn time_out(mut self) -> HandshakeError<IO> {
         let error = Error::timeout(self.stage());
         report(&self.span, &error);
+        self.blame_sessions(&error);
         match self.running.take() {
             Some(mut running) => {
                 running.cancel_at_once();

@@ -5,19 +5,17 @@
 
 use std::mem;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use portcullis_core::session::ClientSession;
 use portcullis_core::{Frame, Mailbox, Opened, Reader, Stage};
-use portcullis_session_cache::SessionStore;
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::error::Error;
 use crate::scratch::{Backlog, FULL_RECORD, PLAINTEXT, READ_BATCH, Scratch};
-use crate::sessions::Received;
+use crate::sessions::{Place, Received};
 use crate::statistics::Flow;
 
 /// What the end of the transport without close_notify means.
@@ -118,7 +116,7 @@ impl ReadHalfState {
         reader: Reader,
         unread: Vec<u8>,
         received: Flow,
-        store: Option<Arc<dyn SessionStore>>,
+        place: Option<Place>,
     ) -> Self {
         Self {
             reader,
@@ -126,7 +124,7 @@ impl ReadHalfState {
             plain: Backlog::default(),
             end: End::NotYet(EofPolicy::Strict),
             received,
-            sessions: store.map(|store| Box::new(Received::stored(store))),
+            sessions: place.map(|place| Box::new(Received::stored(place))),
         }
     }
 

@@ -1,19 +1,62 @@
-//! What becomes of the tickets that a client is sent: sessions that somebody takes, or that go
-//! to a store.
+//! Where a client's sessions come from, and what becomes of the tickets that it is sent: sessions
+//! that somebody takes, or that go to a store.
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use portcullis_core::session::ClientSession;
+use portcullis_core::session::{ClientSession, SessionKey};
 use portcullis_session_cache::SessionStore;
+use rustls_pki_types::UnixTime;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How many sessions one connection keeps until they are taken, or until a slow store has room.
 const MAX_KEPT: usize = 8;
-/// How long a store may take for the sessions of one connection that are there.
+/// How long a store may take for what nobody waits for.
 const STORE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A store, and what the sessions of one connection are under there.
+#[derive(Clone)]
+pub(crate) struct Place {
+    store: Arc<dyn SessionStore>,
+    key: Arc<SessionKey>,
+}
+
+impl Place {
+    pub(crate) fn new(store: Arc<dyn SessionStore>, key: SessionKey) -> Self {
+        let key = Arc::new(key);
+        Self { store, key }
+    }
+
+    /// What the store gives in time; a store that is late has nothing.
+    pub(crate) async fn take(&self, deadline: Instant) -> Vec<ClientSession> {
+        let taking = self.store.take(&self.key, UnixTime::now());
+        let mut taken = timeout_at(deadline, taking).await.unwrap_or_default();
+        taken.retain(|session| self.key.admits(session));
+        taken
+    }
+
+    /// Has the store forget all sessions under the key. Nobody waits for that.
+    pub(crate) fn forget(self) {
+        in_background(async move { self.store.forget(&self.key).await });
+    }
+}
+
+/// Does it at once, if it is ready at once; else in a task, so that neither a connection waits for
+/// it nor its end stops it. Without a runtime nobody goes on with it.
+fn in_background(work: impl Future<Output = ()> + Send + 'static) {
+    let mut work = Box::pin(work);
+    let mut cx = Context::from_waker(Waker::noop());
+    if work.as_mut().poll(&mut cx).is_ready() {
+        return;
+    }
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move { timeout(STORE_TIMEOUT, work).await });
+    }
+}
 
 /// The sessions of one connection.
 pub(crate) enum Received {
@@ -23,7 +66,7 @@ pub(crate) enum Received {
 
 /// The way of sessions into a store, one after another.
 pub(crate) struct Deposit {
-    store: Arc<dyn SessionStore>,
+    place: Place,
     queue: Mutex<Queue>,
 }
 
@@ -41,9 +84,9 @@ impl Default for Received {
 }
 
 impl Received {
-    pub(crate) fn stored(store: Arc<dyn SessionStore>) -> Self {
+    pub(crate) fn stored(place: Place) -> Self {
         Self::Stored(Arc::new(Deposit {
-            store,
+            place,
             queue: Mutex::default(),
         }))
     }
@@ -72,10 +115,12 @@ fn push(sessions: &mut VecDeque<ClientSession>, session: ClientSession) {
 }
 
 impl Deposit {
-    /// Gives a session to the store: at once, if the store is as fast as that; else in a task,
-    /// so that neither reading waits for it nor the end of the connection stops it. There is at
-    /// most one such task for a connection.
+    /// Gives a session to the store, if it could ever be offered. There is at most one task for a
+    /// connection that does so.
     fn put(self: &Arc<Self>, session: ClientSession) {
+        if !self.place.key.admits(&session) {
+            return;
+        }
         {
             let mut queue = self.queue();
             push(&mut queue.waiting, session);
@@ -84,21 +129,14 @@ impl Deposit {
             }
             queue.busy = true;
         }
-        let mut storing = Box::pin(self.clone().store_all());
-        let mut cx = Context::from_waker(Waker::noop());
-        if storing.as_mut().poll(&mut cx).is_ready() {
-            return;
-        }
-        // Without a runtime nobody goes on with it.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { tokio::time::timeout(STORE_TIMEOUT, storing).await });
-        }
+        in_background(self.clone().store_all());
     }
 
     async fn store_all(self: Arc<Self>) {
         let mut unfinished = Unfinished(Some(&self));
         while let Some(session) = self.next() {
-            self.store.put(session).await;
+            let Place { store, key } = &self.place;
+            store.put(key, session).await;
         }
         unfinished.0 = None;
     }

@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use portcullis::answers::{Answers, Questions};
 use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, IssueTickets, OpenTickets};
-use portcullis::session::{ClientSession, ServerSession, TicketKeys};
+use portcullis::session::{ClientSession, ServerSession, SessionKey, TicketKeys};
 use portcullis::{
     Active, ClientAuthentication, ClientConfig, MemorySessionStore, Message, ServerConfig,
     ServerName, SessionStore, StoreFuture, TlsAcceptor, TlsConnector, TlsStream,
@@ -36,6 +36,11 @@ fn resuming_server() -> ServerConfig {
 fn by_hand() -> TlsConnector {
     let config = client_config().to_builder().session_tickets(true).build();
     TlsConnector::new(config.unwrap())
+}
+
+/// Under what the sessions of [`connector`] are kept.
+fn key() -> SessionKey {
+    SessionKey::new(&client_config(), name(), None)
 }
 
 fn with_store() -> (TlsConnector, Arc<MemorySessionStore>) {
@@ -88,7 +93,7 @@ async fn a_ticket_is_used_once() {
     let acceptor = TlsAcceptor::new(config.unwrap());
     let (connector, store) = with_store();
     connect(&connector, &acceptor).await;
-    let taken = store.take(&name(), UnixTime::now()).await;
+    let taken = store.take(&key(), UnixTime::now()).await;
     assert_eq!(taken.len(), 1);
     assert!(store.is_empty());
     assert!(!connect(&connector, &acceptor).await.0.is_resumed());
@@ -311,7 +316,7 @@ async fn other_keys_or_another_name_or_time_mean_a_full_handshake() {
     let (client, _server) = connect_as(&connector, &acceptor, other.clone()).await;
     assert!(!client.is_resumed());
     assert_eq!(store.len(), 6);
-    let sessions = store.take(&name(), UnixTime::now()).await;
+    let sessions = store.take(&key(), UnixTime::now()).await;
     let connector = by_hand().offering(sessions);
     let (client, _server) = connect_as(&connector, &acceptor, other).await;
     assert!(!client.is_resumed(), "it is of another server");
@@ -327,13 +332,14 @@ async fn the_store_in_memory_has_bounds() {
 
     let store = MemorySessionStore::new(2);
     for _ in 0..3 {
-        store.put(session.clone()).await;
+        store.put(&key(), session.clone()).await;
     }
     assert_eq!(store.len(), 2);
     let unknown = ServerName::try_from("other.example").unwrap();
+    let unknown = SessionKey::new(&client_config(), unknown, None);
     assert!(store.take(&unknown, now).await.is_empty());
-    assert_eq!(store.take(&name(), now).await.len(), 1);
-    assert!(store.take(&name(), later).await.is_empty());
+    assert_eq!(store.take(&key(), now).await.len(), 1);
+    assert!(store.take(&key(), later).await.is_empty());
     assert!(store.is_empty(), "what is expired is dropped");
 
     // One that has come before, as when sessions are read from a disk, pushes nobody out.
@@ -343,18 +349,18 @@ async fn the_store_in_memory_has_bounds() {
     let older = ClientSession::from_bytes(&bytes).unwrap();
     assert_eq!(older.received_at().as_secs(), now.as_secs() - 10);
     let store = MemorySessionStore::default();
-    store.put(session.clone()).await;
-    store.put(older).await;
+    store.put(&key(), session.clone()).await;
+    store.put(&key(), older).await;
     assert_eq!(store.len(), 2);
     store.clear();
     for _ in 0..20 {
-        store.put(session.clone()).await;
+        store.put(&key(), session.clone()).await;
     }
     assert_eq!(store.len(), 6, "of one server");
     store.clear();
-    assert!(store.take(&name(), now).await.is_empty());
+    assert!(store.take(&key(), now).await.is_empty());
     let none = MemorySessionStore::new(0);
-    none.put(session).await;
+    none.put(&key(), session).await;
     assert!(none.is_empty());
 }
 
@@ -364,21 +370,25 @@ struct Slow(MemorySessionStore, tokio::sync::Semaphore);
 impl SessionStore for Slow {
     fn take<'a>(
         &'a self,
-        name: &'a ServerName<'static>,
+        key: &'a SessionKey,
         now: UnixTime,
     ) -> StoreFuture<'a, Vec<ClientSession>> {
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            self.0.take(name, now).await
+            self.0.take(key, now).await
         })
     }
 
-    fn put(&self, session: ClientSession) -> StoreFuture<'_, ()> {
+    fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            self.0.put(session).await;
+            self.0.put(key, session).await;
             self.1.add_permits(1);
         })
+    }
+
+    fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
+        self.0.forget(key)
     }
 }
 
@@ -396,47 +406,19 @@ async fn a_slow_store_gets_sessions_also_of_a_connection_that_is_gone() {
     assert!(connect(&connector, &acceptor).await.0.is_resumed());
 }
 
-struct Stuck;
-
-impl SessionStore for Stuck {
-    fn take<'a>(
-        &'a self,
-        _: &'a ServerName<'static>,
-        _: UnixTime,
-    ) -> StoreFuture<'a, Vec<ClientSession>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn put(&self, _: ClientSession) -> StoreFuture<'_, ()> {
-        Box::pin(std::future::pending())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_store_that_never_answers_ends_with_the_timeout() {
-    let connector = connector()
-        .session_store(Arc::new(Stuck))
-        .handshake_timeout(Duration::from_secs(3));
-    let (near, _far) = duplex(1024);
-    let start = tokio::time::Instant::now();
-    let failed = connector.upgrade(near, name()).await.unwrap_err();
-    assert!(failed.error().is_timeout());
-    assert_eq!(start.elapsed().as_secs(), 3);
-}
-
 /// Has no session, and never keeps one.
 struct Lossy;
 
 impl SessionStore for Lossy {
-    fn take<'a>(
-        &'a self,
-        _: &'a ServerName<'static>,
-        _: UnixTime,
-    ) -> StoreFuture<'a, Vec<ClientSession>> {
+    fn take<'a>(&'a self, _: &'a SessionKey, _: UnixTime) -> StoreFuture<'a, Vec<ClientSession>> {
         Box::pin(std::future::ready(Vec::new()))
     }
 
-    fn put(&self, _: ClientSession) -> StoreFuture<'_, ()> {
+    fn put<'a>(&'a self, _: &'a SessionKey, _: ClientSession) -> StoreFuture<'a, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn forget<'a>(&'a self, _: &'a SessionKey) -> StoreFuture<'a, ()> {
         Box::pin(std::future::pending())
     }
 }

@@ -15,7 +15,7 @@ use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
-use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
+use crate::x509::{ChainPolicy, Identity, Roots, Sha256Digest, SignatureMemo};
 
 /// A client's configuration. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct ClientOptions {
     pub(crate) key_shares: KeyShares,
     pub(crate) verification: Verification,
     pub(crate) identities: Vec<Identity>,
+    /// Of their keys, in any order; for [`SessionKey`](crate::session::SessionKey).
+    pub(crate) identities_digest: Option<Sha256Digest>,
     pub(crate) server_name_indication: ServerNameIndication,
     pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     pub(crate) send_certificate_authorities: bool,
@@ -120,6 +122,7 @@ impl ClientConfigBuilder {
                 key_shares: KeyShares::Preferred,
                 verification,
                 identities: Vec::new(),
+                identities_digest: None,
                 server_name_indication: ServerNameIndication::Send,
                 max_fragment_length: None,
                 send_certificate_authorities: false,
@@ -247,6 +250,7 @@ impl ClientConfigBuilder {
                     .memo(self.client.policy.memo.clone()),
             );
         }
+        self.client.identities_digest = Identity::digest_of_keys(&self.client.identities);
         Ok(ClientConfig(Arc::new(self.client)))
     }
 }

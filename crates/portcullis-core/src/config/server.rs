@@ -231,7 +231,8 @@ impl ServerConfigBuilder {
     }
 
     /// Resumes connections by tickets that hold the session, sealed with these keys (C20, E9;
-    /// RFC 8446 §4.6.1). Default: no connection is resumed.
+    /// RFC 8446 §4.6.1). A session is resumed only where a full handshake would show a certificate
+    /// with the same names. Default: no connection is resumed.
     pub fn ticket_keys(mut self, keys: TicketKeys) -> Self {
         self.server.ticket_keys = Some(keys);
         self

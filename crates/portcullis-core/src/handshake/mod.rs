@@ -42,6 +42,7 @@ use crate::session::Resumable;
 use crate::step::Event;
 use crate::wire::extension::{Extension, Extensions};
 use crate::wire::{HandshakeMessage, HandshakeType};
+use crate::x509::Sha256Digest;
 use crate::{AlertDescription, Direction, Misuse, Violation};
 
 /// The state of either role.
@@ -125,11 +126,13 @@ impl Outcome {
         mut self,
         secret: ResumptionSecret,
         server_name: ServerName<'static>,
+        shown: Option<Arc<Sha256Digest>>,
     ) -> Self {
         self.resumable = Some(Box::new(Resumable {
             secret,
             server_name,
             information: Arc::clone(&self.information),
+            shown,
         }));
         self
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls_pki_types::{ServerName, UnixTime};
 use zeroize::Zeroizing;
 
-use super::established::{Established, OVERHEAD, Peer, put_time, read_time};
+use super::established::{Established, Names, OVERHEAD, Peer, Protocol, Role, put_time, read_time};
 use super::{MAX_TICKET, MAX_TICKET_LIFETIME, age};
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
@@ -15,12 +15,20 @@ use crate::key_schedule::ResumptionSecret;
 use crate::suite::CipherSuite;
 use crate::wire::NewSessionTicket;
 use crate::wire::codec::{Cursor, DecodeError, put_vec16};
+use crate::x509::Sha256Digest;
 
 /// A session with a server: a ticket and the key it stands for.
 ///
 /// It is to be used once: a ticket that is sent twice tells who watches that both connections
-/// are of the same client (RFC 8446 C.4). `Debug` shows no secret.
-#[derive(Clone, Debug)]
+/// are of the same client (RFC 8446 C.4).
+///
+/// It belongs to who made it: one in which this side showed a certificate is offered only by a
+/// configuration that has an identity with the same key, because the server takes whoever
+/// resumes it for the one who began it. Where `ask_identity` is on nobody can know that, and
+/// whoever gives the session answers for it.
+///
+/// `Debug` shows neither secrets nor the ticket.
+#[derive(Clone)]
 pub struct ClientSession {
     pub(crate) established: Established,
     pub(crate) server_name: ServerName<'static>,
@@ -58,7 +66,13 @@ impl ClientSession {
     pub fn is_expired(&self, now: UnixTime) -> bool {
         self.received_at > now
             || age(self.received_at, now) >= self.lifetime.into()
-            || self.established.is_outdated(now)
+            || self.established.is_outdated(now, 0)
+    }
+
+    /// Whether this side showed a certificate when the session began: to the server whoever
+    /// resumes it is the same client.
+    pub fn is_authenticated(&self) -> bool {
+        self.established.shown.is_some()
     }
 
     /// Writes the session down, for another process or a later day. Whoever has the bytes can
@@ -70,10 +84,11 @@ impl ClientSession {
             + self.ticket.len()
             + OVERHEAD;
         let mut out = Zeroizing::new(Vec::with_capacity(size));
-        self.established.put(&mut out);
-        put_vec16(&mut out, |out| {
-            out.extend_from_slice(self.server_name.to_str().as_bytes());
-        });
+        let names = Names {
+            server_name: &self.server_name.to_str(),
+            shown: None,
+        };
+        self.established.put(&mut out, &names, Role::Client);
         put_vec16(&mut out, |out| out.extend_from_slice(&self.ticket));
         out.extend_from_slice(&self.age_add.to_be_bytes());
         out.extend_from_slice(&self.lifetime.to_be_bytes());
@@ -94,9 +109,8 @@ impl ClientSession {
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
-        let established = Established::read(cursor)?;
-        let name = core::str::from_utf8(cursor.vec16()?).map_err(|_| DecodeError)?;
-        let server_name = ServerName::try_from(name).map_err(|_| DecodeError)?;
+        let (established, names) = Established::read(cursor, Role::Client)?;
+        let server_name = ServerName::try_from(names.server_name).map_err(|_| DecodeError)?;
         let ticket = cursor.vec16()?;
         if ticket.is_empty() || ticket.len() > MAX_TICKET {
             return Err(DecodeError);
@@ -120,6 +134,17 @@ impl ClientSession {
     }
 }
 
+impl core::fmt::Debug for ClientSession {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ClientSession")
+            .field("server_name", &self.server_name)
+            .field("cipher_suite", &self.established.suite)
+            .field("lifetime", &self.lifetime)
+            .field("received_at", &self.received_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A ticket as it came, which does not know yet when that was.
 #[derive(Debug)]
 pub struct ReceivedTicket(Box<ClientSession>);
@@ -140,6 +165,9 @@ pub(crate) struct Resumable {
     pub(crate) secret: ResumptionSecret,
     pub(crate) server_name: ServerName<'static>,
     pub(crate) information: Arc<ConnectionInformation>,
+    /// The key of the certificate that this side showed, here or where the connection that is
+    /// resumed began: a ticket is of who has it.
+    pub(crate) shown: Option<Arc<Sha256Digest>>,
 }
 
 impl Resumable {
@@ -156,6 +184,8 @@ impl Resumable {
         let peer = information.peer_chain.as_ref().zip(information.peer_scheme);
         Ok(Some(ReceivedTicket(Box::new(ClientSession {
             established: Established {
+                protocol: Protocol::Tls,
+                version: information.version,
                 suite: information.cipher_suite,
                 psk: self.secret.psk(ticket.ticket_nonce)?,
                 peer: peer.map(|(chain, scheme)| Peer {
@@ -163,6 +193,7 @@ impl Resumable {
                     scheme,
                 }),
                 authenticated_at: information.authenticated_at,
+                shown: self.shown.clone(),
             },
             server_name: self.server_name.clone(),
             ticket: ticket.ticket.into(),

@@ -1,4 +1,24 @@
 //! What both ends keep of a connection, and how it is written down.
+//!
+//! The record is that of every protocol and version, and its format is 2. Times are seconds
+//! since 1970, digests SHA-256; "vec" has its length before it, of so many bits.
+//!
+//! | what | as |
+//! |---|---|
+//! | format, protocol, version, suite | u8, u8, u16, u16; the version is that of TLS also in DTLS |
+//! | secret | u8, then vec8. 1: the key of a ticket of TLS 1.3; 2, before that: whether extended (u8), and the master secret |
+//! | when the last full handshake was | u64 |
+//! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16) and certificates (vec24 each); 2: a raw key; 3: a PSK's identity; 4: a user of SRP |
+//! | the key that this side showed | vec8 with its digest; empty if it showed none, or as a server |
+//! | server name | vec16; empty if there was none |
+//! | the names that a server showed | vec8 with their digest; empty in a client's |
+//! | ALPN, early-data limit | vec8, u32: empty and 0, since no early data is sent (§4.2.10) |
+//! | role | u8, then what that role has |
+//!
+//! What cannot be resumed here, such as a master secret of TLS 1.2, is not read: it is a ticket
+//! that nobody knows.
+
+use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
@@ -7,24 +27,41 @@ use crate::crypto::hash::HashAlgorithm;
 use crate::key_schedule::ResumptionPsk;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::wire::codec::{Cursor, DecodeError, put_u16, put_vec8, put_vec24};
-use crate::x509::PresentedChain;
+use crate::version::ProtocolVersion;
+use crate::wire::codec::{Cursor, DecodeError, put_u16, put_vec8, put_vec16, put_vec24};
+use crate::x509::{PresentedChain, Sha256Digest};
 
 /// The form of what is written down; another one is refused.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+
+/// The kinds of secret and of peer that are used so far.
+const SECRET_PSK: u8 = 1;
+const PEER_NONE: u8 = 0;
+const PEER_CHAIN: u8 = 1;
 
 /// More than all that is written down besides certificates, names and tickets takes.
-pub(super) const OVERHEAD: usize = 128;
+pub(super) const OVERHEAD: usize = 256;
 
-/// The key of a session, and who the peer was.
+/// What records a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Tls = 1,
+    Dtls = 2,
+}
+
+/// The key of a session, and who the ends were.
 #[derive(Clone, Debug)]
 pub(crate) struct Established {
+    pub(crate) protocol: Protocol,
+    pub(crate) version: ProtocolVersion,
     pub(crate) suite: CipherSuite,
     pub(crate) psk: ResumptionPsk,
-    /// `None` if the peer showed no certificate.
-    pub(crate) peer: Option<Peer>,
     /// When the handshake was that all this goes back to, and that resumed none.
     pub(crate) authenticated_at: UnixTime,
+    /// `None` if the peer showed no certificate.
+    pub(crate) peer: Option<Peer>,
+    /// Client: the key of the certificate that this side showed.
+    pub(crate) shown: Option<Arc<Sha256Digest>>,
 }
 
 /// How the peer proved who it is, in the first connection.
@@ -34,9 +71,30 @@ pub(crate) struct Peer {
     pub(crate) scheme: SignatureScheme,
 }
 
+/// The names in a record.
+pub(super) struct Names<'a> {
+    /// Empty if the client asked for none.
+    pub(super) server_name: &'a str,
+    /// Those of the certificate that a server showed.
+    pub(super) shown: Option<&'a Sha256Digest>,
+}
+
+/// The end that a record is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Client = 1,
+    Server = 2,
+}
+
 impl Established {
     pub(crate) const fn hash(&self) -> HashAlgorithm {
         self.psk.hash()
+    }
+
+    /// Whether a connection by this protocol and version can resume it. What it needs besides
+    /// that is the hash of its suite (§4.2.11).
+    pub(crate) fn is_of(&self, protocol: Protocol, version: ProtocolVersion) -> bool {
+        self.protocol == protocol && self.version == version
     }
 
     /// How many bytes the certificates take.
@@ -46,48 +104,101 @@ impl Established {
         certificates.map(|certificate| 3 + certificate.len()).sum()
     }
 
-    /// Whether the peer would have to sign once more.
-    pub(super) fn is_outdated(&self, now: UnixTime) -> bool {
-        age(self.authenticated_at, now) >= MAX_AUTHENTICATION
+    /// Whether the peer would have to sign once more. It has not signed in the future either,
+    /// further off than clocks may be apart by `skew` seconds: one of them was wrong.
+    pub(super) fn is_outdated(&self, now: UnixTime, skew: u64) -> bool {
+        self.authenticated_at.as_secs() > now.as_secs().saturating_add(skew)
+            || age(self.authenticated_at, now) >= MAX_AUTHENTICATION
     }
 
-    pub(super) fn put(&self, out: &mut Vec<u8>) {
-        out.push(FORMAT);
-        put_time(out, self.authenticated_at);
+    pub(super) fn put(&self, out: &mut Vec<u8>, names: &Names<'_>, role: Role) {
+        out.extend([FORMAT, self.protocol as u8]);
+        put_u16(out, self.version.0);
         put_u16(out, self.suite.0);
+        out.push(SECRET_PSK);
         put_vec8(out, |out| out.extend_from_slice(self.psk.as_bytes()));
-        put_vec24(out, |out| {
-            let Some(peer) = &self.peer else { return };
-            put_u16(out, peer.scheme.0);
-            for certificate in peer.chain.certificates() {
-                put_vec24(out, |out| out.extend_from_slice(certificate));
+        put_time(out, self.authenticated_at);
+        match &self.peer {
+            None => {
+                out.push(PEER_NONE);
+                put_vec24(out, |_| {});
             }
+            Some(peer) => {
+                out.push(PEER_CHAIN);
+                put_vec24(out, |out| peer.put(out));
+            }
+        }
+        put_digest(out, self.shown.as_deref());
+        put_vec16(out, |out| {
+            out.extend_from_slice(names.server_name.as_bytes());
         });
+        put_digest(out, names.shown);
+        put_vec8(out, |_| {});
+        out.extend(0_u32.to_be_bytes());
+        out.push(role as u8);
     }
 
-    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
+    /// Reads a record of this role up to what the role has. What may be known of early data is
+    /// passed over: none is sent.
+    pub(super) fn read<'a>(
+        cursor: &mut Cursor<'a>,
+        role: Role,
+    ) -> Result<(Self, Names<'a>), DecodeError> {
         if cursor.u8()? != FORMAT {
             return Err(DecodeError);
         }
-        let authenticated_at = read_time(cursor)?;
+        let protocol = match cursor.u8()? {
+            1 => Protocol::Tls,
+            2 => Protocol::Dtls,
+            _ => return Err(DecodeError),
+        };
+        let version = ProtocolVersion(cursor.u16()?);
         let suite = CipherSuite(cursor.u16()?);
         let hash = suite.handshake_hash().map_err(|_| DecodeError)?;
+        // Before TLS 1.3 the secret is of another kind.
+        if cursor.u8()? != SECRET_PSK || version != ProtocolVersion::TLS_1_3 {
+            return Err(DecodeError);
+        }
         let psk = ResumptionPsk::from_bytes(hash, cursor.vec8()?).map_err(|_| DecodeError)?;
+        let authenticated_at = read_time(cursor)?;
+        let kind = cursor.u8()?;
         let mut peer = Cursor::new(cursor.vec24()?);
-        let peer = match peer.is_empty() {
-            true => None,
-            false => Some(Peer::read(&mut peer)?),
+        let peer = match kind {
+            PEER_NONE if peer.is_empty() => None,
+            PEER_CHAIN => Some(Peer::read(&mut peer)?),
+            _ => return Err(DecodeError),
         };
-        Ok(Self {
+        let shown = read_digest(cursor)?.copied().map(Arc::new);
+        let names = Names {
+            server_name: core::str::from_utf8(cursor.vec16()?).map_err(|_| DecodeError)?,
+            shown: read_digest(cursor)?,
+        };
+        cursor.vec8()?; // ALPN
+        cursor.u32()?; // early-data limit
+        if cursor.u8()? != role as u8 {
+            return Err(DecodeError);
+        }
+        let established = Self {
+            protocol,
+            version,
             suite,
             psk,
-            peer,
             authenticated_at,
-        })
+            peer,
+            shown,
+        };
+        Ok((established, names))
     }
 }
 
 impl Peer {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_u16(out, self.scheme.0);
+        for certificate in self.chain.certificates() {
+            put_vec24(out, |out| out.extend_from_slice(certificate));
+        }
+    }
+
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
         let scheme = SignatureScheme(cursor.u16()?);
         let mut certificates = Vec::new();
@@ -96,6 +207,17 @@ impl Peer {
         }
         let chain = PresentedChain::new(certificates).map_err(|_| DecodeError)?;
         Ok(Self { chain, scheme })
+    }
+}
+
+fn put_digest(out: &mut Vec<u8>, digest: Option<&Sha256Digest>) {
+    put_vec8(out, |out| out.extend(digest.into_iter().flatten()));
+}
+
+fn read_digest<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a Sha256Digest>, DecodeError> {
+    match cursor.vec8()? {
+        [] => Ok(None),
+        bytes => bytes.try_into().map(Some).map_err(|_| DecodeError),
     }
 }
 

@@ -7,7 +7,9 @@
 //! [`IssueTickets`](crate::question::IssueTickets)).
 //!
 //! Every resumption makes a fresh key exchange (`psk_dhe_ke`), and a chain that the first
-//! connection has verified is verified again by the rules of the one that resumes it.
+//! connection has verified is verified again by the rules of the one that resumes it. A server
+//! resumes only where a full handshake would show a certificate with the same names, a client
+//! only as who it was.
 //!
 //! Five words, in the order in which a session comes to be and is used:
 //!
@@ -21,17 +23,19 @@
 
 mod client;
 mod established;
+mod key;
 mod server;
 #[cfg(test)]
 mod tests;
 mod ticket_keys;
 
 pub use client::{ClientSession, ReceivedTicket};
+pub use key::SessionKey;
 pub use server::ServerSession;
 pub use ticket_keys::TicketKeys;
 
 pub(crate) use client::Resumable;
-pub(crate) use established::{Established, Peer};
+pub(crate) use established::{Established, Peer, Protocol};
 
 use rustls_pki_types::UnixTime;
 

@@ -6,20 +6,21 @@ use rustls_pki_types::UnixTime;
 use zeroize::Zeroizing;
 
 use super::age;
-use super::established::{Established, OVERHEAD, put_time, read_time};
+use super::established::{Established, Names, OVERHEAD, Role, put_time, read_time};
 use crate::error::Misuse;
-use crate::wire::codec::{Cursor, DecodeError, put_vec16};
+use crate::wire::codec::{Cursor, DecodeError};
+use crate::x509::Sha256Digest;
 
 /// How far the clocks of servers that share sessions may be apart, in seconds.
 const CLOCK_SKEW: u64 = 60;
 
 /// A session with a client. `Debug` shows no secret.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerSession {
     pub(crate) established: Established,
     pub(crate) server_name: Option<Box<str>>,
-    /// Whether the certificate that the client was shown has that name.
-    pub(crate) named: bool,
+    /// Of the names of the certificate that the client was shown.
+    pub(crate) names: Sha256Digest,
     pub(crate) age_add: u32,
     pub(crate) lifetime: u32,
     pub(crate) issued_at: UnixTime,
@@ -48,7 +49,7 @@ impl ServerSession {
     pub fn is_expired(&self, now: UnixTime) -> bool {
         self.issued_at.as_secs() > now.as_secs().saturating_add(CLOCK_SKEW)
             || age(self.issued_at, now) >= self.lifetime.into()
-            || self.established.is_outdated(now)
+            || self.established.is_outdated(now, CLOCK_SKEW)
     }
 
     /// Writes the session down, for a store. Whoever has the bytes can take the place of either
@@ -56,11 +57,11 @@ impl ServerSession {
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let size = self.established.size() + self.server_name().map_or(0, str::len) + OVERHEAD;
         let mut out = Zeroizing::new(Vec::with_capacity(size));
-        self.established.put(&mut out);
-        put_vec16(&mut out, |out| {
-            out.extend_from_slice(self.server_name.as_deref().unwrap_or_default().as_bytes());
-        });
-        out.push(self.named.into());
+        let names = Names {
+            server_name: self.server_name().unwrap_or_default(),
+            shown: Some(&self.names),
+        };
+        self.established.put(&mut out, &names, Role::Server);
         out.extend_from_slice(&self.age_add.to_be_bytes());
         out.extend_from_slice(&self.lifetime.to_be_bytes());
         put_time(&mut out, self.issued_at);
@@ -80,19 +81,25 @@ impl ServerSession {
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
-        let established = Established::read(cursor)?;
-        let name = core::str::from_utf8(cursor.vec16()?).map_err(|_| DecodeError)?;
+        let (established, names) = Established::read(cursor, Role::Server)?;
         Ok(Self {
             established,
-            server_name: (!name.is_empty()).then(|| name.into()),
-            named: match cursor.u8()? {
-                0 => false,
-                1 => true,
-                _ => return Err(DecodeError),
-            },
+            server_name: (!names.server_name.is_empty()).then(|| names.server_name.into()),
+            names: *names.shown.ok_or(DecodeError)?,
             age_add: cursor.u32()?,
             lifetime: cursor.u32()?,
             issued_at: read_time(cursor)?,
         })
+    }
+}
+
+impl core::fmt::Debug for ServerSession {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ServerSession")
+            .field("server_name", &self.server_name)
+            .field("cipher_suite", &self.established.suite)
+            .field("lifetime", &self.lifetime)
+            .field("issued_at", &self.issued_at)
+            .finish_non_exhaustive()
     }
 }

@@ -3,9 +3,11 @@
 //! RFC 8446 §4.6.1 ("self-encrypted and self-authenticated"), RFC 5077 §4 for the form: the
 //! key's name, then what it has sealed.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use rustls_pki_types::UnixTime;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{MAX_TICKET, MAX_TICKET_LIFETIME};
@@ -18,11 +20,19 @@ const NAME_LEN: usize = 16;
 const KEY_LEN: usize = 32;
 const NONCE_LEN: usize = IV_LEN as usize;
 
+/// The most keys that are kept.
+const MOST_KEYS: usize = 16;
+
+/// How many tickets one key may seal: their nonces are random, and two must not be the same
+/// (NIST SP 800-38D §8.3).
+const MOST_TICKETS: u64 = 1 << 32;
+
 /// Keys that seal and open tickets (AES-256-GCM). Cheap to clone; clones are the same keys.
 ///
-/// Servers with the same keys resume each other's sessions: give the same keys only to those
-/// that serve the same names. A server that has no certificate for a name does not resume the
-/// sessions that began with one; where clients connect by address nothing tells servers apart.
+/// Servers with the same keys resume each other's sessions, and only where the client would be
+/// shown a certificate with the same names as the one that it has seen. Keys are not in that: a
+/// renewed certificate keeps its sessions. Nor is what else a client may look at, so give the
+/// same keys only to servers that are one to their clients.
 ///
 /// Whoever gets a key while tickets sealed with it live can impersonate this server to the
 /// clients that resume with them, but cannot read connections: every resumption has its own
@@ -32,25 +42,27 @@ pub struct TicketKeys(Arc<Keys>);
 
 struct Keys {
     /// The first one seals, all open.
-    ring: RwLock<Vec<TicketKey>>,
+    ring: RwLock<Vec<Arc<TicketKey>>>,
     /// After how many seconds a new key seals; `None` if only the user changes keys.
     period: Option<u32>,
 }
 
-#[derive(Clone)]
 struct TicketKey {
     name: [u8; NAME_LEN],
     /// Boxed: what is moved stays where it was.
     key: Box<Zeroizing<[u8; KEY_LEN]>>,
     since: UnixTime,
+    /// How many tickets it has sealed.
+    sealed: AtomicU64,
 }
 
 impl TicketKeys {
     /// The length of a secret that [`shared`](Self::shared) takes, in bytes.
     pub const SECRET_LEN: usize = NAME_LEN + KEY_LEN;
 
-    /// Keys that nobody else knows, changed by themselves: each seals for `seconds` and opens
-    /// for as long again. 1 to 604,800 (7 days); tickets should not live longer than that.
+    /// Keys that nobody else knows, changed by themselves: each seals for `seconds`, or 2^32
+    /// tickets if those come first, and opens for `seconds` more. 1 to 604,800 (7 days); tickets
+    /// should not live longer than that.
     ///
     /// # Errors
     /// When `seconds` is out of bounds.
@@ -85,8 +97,8 @@ impl TicketKeys {
     /// old one, so that every server opens what others will seal, then before it.
     ///
     /// # Errors
-    /// When there is no secret, more than 16, two have one name, or these keys change by
-    /// themselves.
+    /// When there is no secret, more than 16, two have one name, a key is nothing but zeros, or
+    /// these keys change by themselves.
     pub fn replace<'a>(
         &self,
         secrets: impl IntoIterator<Item = &'a [u8; Self::SECRET_LEN]>,
@@ -118,17 +130,18 @@ impl TicketKeys {
         if HEAD + session.len() + TAG_LEN > MAX_TICKET {
             return Ok(None);
         }
-        let TicketKey { name, key, .. } = self.current(now, random)?;
+        let current = self.current(now, random)?;
+        let TicketKey { name, key, .. } = &*current;
         let mut nonce = [0; NONCE_LEN];
         random.fill(&mut nonce)?;
         let mut ticket = Vec::with_capacity(HEAD + session.len() + TAG_LEN);
-        ticket.extend_from_slice(&name);
+        ticket.extend_from_slice(name);
         ticket.extend_from_slice(&nonce);
         ticket.resize(HEAD + session.len() + TAG_LEN, 0);
         let (_, sealed) = ticket.split_at_mut_checked(HEAD).ok_or(FAILURE)?;
         let (body, tag) = sealed.split_at_mut_checked(session.len()).ok_or(FAILURE)?;
-        AeadKey::new(AeadAlgorithm::Aes256Gcm, &**key, &nonce)?
-            .seal_scatter(0, &name, session, &[], body, tag)
+        AeadKey::new(AeadAlgorithm::Aes256Gcm, &***key, &nonce)?
+            .seal_scatter(0, name, session, &[], body, tag)
             .map_err(|_| FAILURE)?;
         Ok(Some(ticket))
     }
@@ -151,7 +164,7 @@ impl TicketKeys {
         Some(session)
     }
 
-    fn ring(&self) -> RwLockReadGuard<'_, Vec<TicketKey>> {
+    fn ring(&self) -> RwLockReadGuard<'_, Vec<Arc<TicketKey>>> {
         self.0.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -163,52 +176,80 @@ impl TicketKeys {
         })
     }
 
-    /// The key that seals now.
-    fn current(&self, now: UnixTime, random: &mut Random) -> Result<TicketKey, CryptoFailure> {
-        let is_current = |key: &&TicketKey| self.is_within(key, 1, now);
-        if let Some(key) = self.ring().first().filter(is_current) {
-            return Ok(key.clone());
+    /// The key that seals now; one ticket more is counted for it.
+    fn current(&self, now: UnixTime, random: &mut Random) -> Result<Arc<TicketKey>, CryptoFailure> {
+        if let Some(key) = self.first_to_seal(&self.ring(), now) {
+            return Ok(key);
         }
         let mut name = [0; NAME_LEN];
         let mut key = Box::new(Zeroizing::new([0; KEY_LEN]));
         random.fill(&mut name)?;
         random.fill(&mut **key)?;
-        let new = TicketKey {
+        let new = Arc::new(TicketKey {
             name,
             key,
             since: now,
-        };
+            sealed: AtomicU64::new(1),
+        });
         let mut ring = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
         // Another connection may have been first.
-        if let Some(key) = ring.first().filter(is_current) {
-            return Ok(key.clone());
+        if let Some(key) = self.first_to_seal(&ring, now) {
+            return Ok(key);
         }
-        ring.insert(0, new.clone());
-        ring.truncate(2);
+        ring.retain(|key| self.is_within(key, 2, now));
+        ring.insert(0, Arc::clone(&new));
+        ring.truncate(MOST_KEYS);
         Ok(new)
+    }
+
+    /// The first key, if it may seal one ticket more. Shared keys may: only the user changes
+    /// them.
+    fn first_to_seal(&self, ring: &[Arc<TicketKey>], now: UnixTime) -> Option<Arc<TicketKey>> {
+        let key = ring.first().filter(|key| self.is_within(key, 1, now))?;
+        let sealed = key.sealed.fetch_add(1, Ordering::Relaxed);
+        let may_seal = self.0.period.is_none() || sealed < MOST_TICKETS;
+        may_seal.then(|| Arc::clone(key))
+    }
+
+    /// Has the key that seals now sealed so many tickets.
+    #[cfg(test)]
+    pub(super) fn set_sealed(&self, tickets: u64) {
+        let ring = self.ring();
+        ring[0].sealed.store(tickets, Ordering::Relaxed);
     }
 }
 
 fn ring<'a>(
     secrets: impl IntoIterator<Item = &'a [u8; TicketKeys::SECRET_LEN]>,
-) -> Result<Vec<TicketKey>, Misuse> {
-    const MOST: usize = 16;
-    let mut ring: Vec<TicketKey> = Vec::new();
-    for secret in secrets {
-        let (Some(name), Some(key)) = (secret.first_chunk(), secret.last_chunk()) else {
+) -> Result<Vec<Arc<TicketKey>>, Misuse> {
+    let mut ring: Vec<Arc<TicketKey>> = Vec::new();
+    for (at, secret) in secrets.into_iter().enumerate() {
+        let (Some(name), Some(secret)) = (secret.first_chunk(), secret.last_chunk::<KEY_LEN>())
+        else {
             continue;
         };
         if ring.iter().any(|other| other.name == *name) {
             return Err(Misuse::new("ticket keys: two secrets have the same name"));
         }
-        ring.push(TicketKey {
+        // CVE-2020-13777: what was never filled.
+        if secret.ct_eq(&[0; KEY_LEN]).into() {
+            return Err(Misuse::new(format!(
+                "ticket keys: the last 32 bytes of secret {} are all zero; a secret is 48 random \
+                 bytes, such as those of `openssl rand 48`",
+                at + 1
+            )));
+        }
+        let mut key = Box::new(Zeroizing::new([0; KEY_LEN]));
+        key.copy_from_slice(secret);
+        ring.push(Arc::new(TicketKey {
             name: *name,
-            key: Box::new(Zeroizing::new(*key)),
+            key,
             since: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
-        });
+            sealed: AtomicU64::new(0),
+        }));
     }
     match ring.len() {
-        1..=MOST => Ok(ring),
+        1..=MOST_KEYS => Ok(ring),
         0 => Err(Misuse::new("ticket keys: there is no secret")),
         _ => Err(Misuse::new("ticket keys: at most 16 secrets")),
     }

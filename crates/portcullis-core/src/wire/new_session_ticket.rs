@@ -7,8 +7,8 @@ use super::extension::Extensions;
 use super::handshake::{HandshakeMessage, put_message};
 use super::handshake_type::HandshakeType;
 
-/// A ticket and what the client needs to use it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A ticket and what the client needs to use it. `Debug` shows neither.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NewSessionTicket<'a> {
     /// In seconds; at most 604,800, which is not checked here.
     pub ticket_lifetime: u32,
@@ -20,6 +20,16 @@ pub struct NewSessionTicket<'a> {
     pub ticket: &'a [u8],
     /// `early_data` is the only one defined.
     pub extensions: Extensions<'a>,
+}
+
+impl core::fmt::Debug for NewSessionTicket<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("NewSessionTicket")
+            .field("ticket_lifetime", &self.ticket_lifetime)
+            .field("length", &self.ticket.len())
+            .field("extensions", &self.extensions)
+            .finish_non_exhaustive()
+    }
 }
 
 impl NewSessionTicket<'_> {

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use webpki::EndEntityCert;
 
+use super::digests::{Sha256Digest, key_digest, names_digest};
 use super::pem::{self, Contents};
 use super::present::encoded_certificate;
 use super::signature_algorithm::SignatureAlgorithm;
@@ -27,6 +28,9 @@ struct Inner {
     key: IdentityKey,
     /// dNSName entries of the leaf in lower case.
     names: Vec<Box<str>>,
+    /// For sessions.
+    names_digest: Sha256Digest,
+    key_digest: Arc<Sha256Digest>,
     /// DER-encoded Names of the issuers of all certificates.
     issuers: Vec<Box<[u8]>>,
     /// What signed each certificate that is not self-issued; `None` for an unknown algorithm.
@@ -176,7 +180,12 @@ impl Identity {
 
     fn join(chain: Vec<CertificateDer<'static>>, key: IdentityKey) -> Result<Self, Misuse> {
         let fields = all_fields(&chain)?;
-        let names = chain.first().map(dns_names).unwrap_or_default();
+        let (Some(leaf), Some(of_leaf)) = (chain.first(), fields.first()) else {
+            return Err(Misuse::new("the certificate chain is empty"));
+        };
+        let names = dns_names(leaf);
+        let names_digest = names_digest(leaf, of_leaf);
+        let key_digest = Arc::new(key_digest(of_leaf.spki));
         let issuers = fields.iter().map(|fields| fields.issuer.into()).collect();
         let chain_schemes = fields
             .iter()
@@ -186,6 +195,8 @@ impl Identity {
         Ok(Self(Arc::new(Inner {
             key,
             names,
+            names_digest,
+            key_digest,
             issuers,
             chain_schemes,
             chain: chain.into(),
@@ -211,6 +222,16 @@ impl Identity {
     /// The DNS names the leaf is valid for, in lower case, wildcards as `*.example.com`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.names.iter().map(AsRef::as_ref)
+    }
+
+    /// The same for every certificate with these names, and for no other.
+    pub(crate) fn names_digest(&self) -> &Sha256Digest {
+        &self.0.names_digest
+    }
+
+    /// The same for every certificate with this key, and for no other.
+    pub(crate) fn key_digest(&self) -> &Arc<Sha256Digest> {
+        &self.0.key_digest
     }
 
     /// Whether both are the same value, not only equal ones.

@@ -5,6 +5,7 @@
 //! authorities that are trusted.
 
 mod chain;
+mod digests;
 mod error;
 mod explain;
 mod identity;
@@ -22,6 +23,7 @@ mod tests;
 
 pub(crate) use chain::check_length;
 pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
+pub(crate) use digests::Sha256Digest;
 pub use error::{CertificateError, CertificateErrorKind, Purpose};
 pub use identity::{Identity, IdentityKey};
 pub(crate) use memo::SignatureMemo;

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.2.11.
 
+use std::sync::Arc;
+
 use rustls_pki_types::{ServerName, UnixTime};
 
 use crate::config::{ClientOptions, Verification};
@@ -9,9 +11,10 @@ use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, Transcript};
 use crate::question::Purpose;
-use crate::session::{ClientSession, MAX_TICKET, Peer};
+use crate::session::{ClientSession, MAX_TICKET, Peer, Protocol};
+use crate::version::ProtocolVersion;
 use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
-use crate::x509::{CertificateError, PresentedChain, VerifiedChain};
+use crate::x509::{CertificateError, PresentedChain, Sha256Digest, VerifiedChain};
 use crate::{Misuse, Violation};
 
 /// The most bytes of sessions in one hello. Its extensions have 65,535 together, of which the
@@ -28,12 +31,32 @@ pub(super) struct OfferedSession {
     resumed: Resumed,
 }
 
-/// Who the server was when the session began.
+/// Who the ends were when the session began.
 pub(super) struct Resumed {
     pub(super) peer: Peer,
-    pub(super) authenticated_at: UnixTime,
+    pub(super) origin: Origin,
     /// That its chain is still to be trusted; `None` until somebody was asked.
     pub(super) proof: Option<VerifiedChain>,
+}
+
+/// What the sessions of a resumed connection take over from its own.
+pub(super) struct Origin {
+    /// When the server signed.
+    pub(super) authenticated_at: UnixTime,
+    /// The key of the certificate that this side showed then.
+    pub(super) shown: Option<Arc<Sha256Digest>>,
+}
+
+impl Origin {
+    /// Whether this side may be who it was then: to the server it is. Where identities are
+    /// chosen nobody can know, and whoever gave the session answers for it.
+    pub(super) fn belongs_to(&self, config: &ClientOptions) -> bool {
+        let Some(shown) = &self.shown else {
+            return true;
+        };
+        let mut identities = config.identities.iter();
+        config.policy.asked.identity || identities.any(|one| one.key_digest() == shown)
+    }
 }
 
 /// The sessions that can be offered now, in the order given.
@@ -52,18 +75,29 @@ pub(super) fn usable(
     let mut room = MAX_OFFERED;
     let mut offered = Vec::with_capacity(sessions.len());
     for session in sessions {
-        if session.server_name != *name || session.is_expired(now) {
+        let established = &session.established;
+        if !established.is_of(Protocol::Tls, ProtocolVersion::TLS_1_3)
+            || session.server_name != *name
+            || session.is_expired(now)
+        {
+            continue;
+        }
+        let origin = Origin {
+            authenticated_at: established.authenticated_at,
+            shown: established.shown.clone(),
+        };
+        if !origin.belongs_to(config) {
             continue;
         }
         let suites = &config.policy.cipher_suites;
-        let hash = session.established.hash();
+        let hash = established.hash();
         if !suites
             .iter()
             .any(|suite| suite.handshake_hash() == Ok(hash))
         {
             continue;
         }
-        let Some(peer) = session.established.peer.clone() else {
+        let Some(peer) = established.peer.clone() else {
             continue;
         };
         if !config.policy.schemes.contains(&peer.scheme) {
@@ -79,10 +113,10 @@ pub(super) fn usable(
         };
         room = left;
         offered.push(OfferedSession {
-            early: EarlySecret::with_psk(&session.established.psk),
+            early: EarlySecret::with_psk(&established.psk),
             resumed: Resumed {
                 peer,
-                authenticated_at: session.established.authenticated_at,
+                origin,
                 proof,
             },
             session,

@@ -36,7 +36,7 @@ fn poll(end: &mut Handshake) -> Vec<u8> {
         match end.poll().unwrap() {
             Step::Transmit(bytes) => sent.extend_from_slice(&bytes),
             Step::Event(_) => {}
-            Step::Ask(question) => end.answer(question.default_answer()).unwrap(),
+            Step::Ask(question) => end.answer(question.default_answer(), now()).unwrap(),
             Step::Connected | Step::Wait => return sent,
         }
     }

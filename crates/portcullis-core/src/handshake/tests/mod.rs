@@ -8,6 +8,7 @@ mod choices;
 mod flips;
 mod fragmentation;
 mod hostile;
+mod late_answers;
 mod pair;
 mod parts;
 mod questions;

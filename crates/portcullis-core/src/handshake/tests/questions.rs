@@ -16,7 +16,7 @@ use crate::x509::{CertificateError, PresentedChain, VerifiedChain};
 use crate::{AlertDescription, Direction, Error, Reason, Refusal, Stage, Step, Violation};
 
 /// Who asks what, and in which state it waits for the answer.
-const QUESTIONS: &[(bool, &str, Stage)] = &[
+pub(super) const QUESTIONS: &[(bool, &str, Stage)] = &[
     (true, "ChooseConfiguration", Stage::ChoosingConfiguration),
     (true, "OpenTickets", Stage::OpeningTickets),
     (true, "ChooseIdentity", Stage::ChoosingIdentity),
@@ -33,7 +33,7 @@ const QUESTIONS: &[(bool, &str, Stage)] = &[
 const JUNK: [u8; 7] = [99; 7];
 
 /// Both ends ask everything.
-fn asking() -> Pair {
+pub(super) fn asking() -> Pair {
     let client = authenticated_client()
         .session_tickets(true)
         .pause_at_hello(true)
@@ -54,7 +54,7 @@ fn asking() -> Pair {
 }
 
 /// Runs until this question is asked.
-fn until(pair: &mut Pair, of_server: bool, wanted: &str) -> Question {
+pub(super) fn until(pair: &mut Pair, of_server: bool, wanted: &str) -> Question {
     let mut asked = None;
     pair.turn(&mut |is_server, question| {
         if asked.is_none() && is_server == of_server && kind(&question) == wanted {
@@ -90,7 +90,7 @@ fn asker(pair: &mut Pair, of_server: bool) -> &mut crate::Handshake {
 
 /// Gives the answer and lets both ends talk; gives the error of the end that had asked.
 fn ended_by(answer: Answer, mut pair: Pair, of_server: bool) -> Error {
-    asker(&mut pair, of_server).answer(answer).unwrap();
+    asker(&mut pair, of_server).answer(answer, now()).unwrap();
     pair.turn(&mut |_, question| Some(question.default_answer()));
     let (mut asker, other) = ends(pair, of_server);
     let error = asker.poll().unwrap_err();
@@ -134,7 +134,7 @@ fn yes_at_once_or_late() {
             assert!(matches!(asker.poll(), Ok(Step::Wait)));
             assert_eq!(asker.stage(), stage);
         }
-        asker.answer(question.default_answer()).unwrap();
+        asker.answer(question.default_answer(), now()).unwrap();
         connects(pair);
     }
 }
@@ -168,7 +168,7 @@ fn bytes_wait_for_the_answer() {
         asking.receive(&JUNK, now());
         assert!(matches!(asking.poll(), Ok(Step::Wait)));
         assert_eq!(asking.stage(), stage);
-        asking.answer(question.default_answer()).unwrap();
+        asking.answer(question.default_answer(), now()).unwrap();
         pair.turn(&mut |_, question| Some(question.default_answer()));
         let (mut asker, _) = ends(pair, of_server);
         // All that it still needed had come before.
@@ -233,7 +233,7 @@ fn never_answered_and_the_transport_ends() {
         assert!(matches!(error.reason(), Reason::Truncated));
         assert_eq!((error.stage(), error.alert()), (stage, None));
         // An answer that was on its way changes nothing.
-        asking.answer(question.default_answer()).unwrap();
+        asking.answer(question.default_answer(), now()).unwrap();
         assert!(matches!(
             asking.poll().unwrap_err().reason(),
             Reason::Truncated
@@ -249,13 +249,13 @@ fn another_connections_answer() {
         let ours = until(&mut here, of_server, kind);
         let theirs = until(&mut there, of_server, kind);
         let asking = asker(&mut here, of_server);
-        let misuse = asking.answer(theirs.default_answer()).unwrap_err();
+        let misuse = asking.answer(theirs.default_answer(), now()).unwrap_err();
         assert!(
             misuse.to_string().contains("another connection"),
             "{misuse}"
         );
         assert_eq!(asking.stage(), stage);
-        asking.answer(ours.default_answer()).unwrap();
+        asking.answer(ours.default_answer(), now()).unwrap();
         connects(here);
     }
 }
@@ -294,7 +294,7 @@ fn a_proof_about_this_chain() {
     assert_eq!(question.now(), now());
     let proof = question.check().unwrap();
     assert!(proof.is_verified());
-    pair.client.answer(question.accept(proof)).unwrap();
+    pair.client.answer(question.accept(proof), now()).unwrap();
     connects(pair);
 }
 
@@ -312,7 +312,7 @@ fn no_identity() {
     assert_eq!(error.violation(), Some(Violation::NoSharedSignatureScheme));
 
     let (mut pair, question) = choose(false);
-    pair.client.answer(question.present_none()).unwrap();
+    pair.client.answer(question.present_none(), now()).unwrap();
     pair.turn(&mut |_, question| Some(question.default_answer()));
     let error = pair.server.poll().unwrap_err();
     assert_eq!(error.violation(), Some(Violation::NoClientCertificate));
@@ -331,7 +331,7 @@ fn a_wrong_signature_is_noticed_by_the_peer() {
         };
         assert!(question.content().starts_with(&[b' '; 64]));
         asker(&mut pair, of_server)
-            .answer(question.signature(vec![7; 70]))
+            .answer(question.signature(vec![7; 70]), now())
             .unwrap();
         pair.turn(&mut |_, question| Some(question.default_answer()));
         let (asker, mut other) = ends(pair, of_server);
@@ -371,7 +371,9 @@ fn another_configuration() {
         .alpn(["http/1.1"])
         .build()
         .unwrap();
-    pair.server.answer(question.use_config(other)).unwrap();
+    pair.server
+        .answer(question.use_config(other), now())
+        .unwrap();
     pair.turn(&mut |_, question| Some(question.default_answer()));
     let connection = pair.client.into_connection().unwrap();
     assert_eq!(
@@ -433,11 +435,11 @@ fn another_configuration_bounds_messages_too() {
 
 /// A server that keeps its sessions: what it was asked to keep, and the sessions of a client
 /// that got these tickets.
-fn stored(tickets: Vec<Vec<u8>>) -> (Vec<ServerSession>, Vec<ClientSession>) {
+pub(super) fn stored(tickets: Vec<Vec<u8>>) -> (Vec<ServerSession>, Vec<ClientSession>) {
     let (pair, question) = issuing();
     let kept = question.sessions().to_vec();
     let mut pair = pair;
-    pair.server.answer(question.send(tickets)).unwrap();
+    pair.server.answer(question.send(tickets), now()).unwrap();
     let (client, server) = pair.run();
     server.unwrap();
     (kept, sessions(&mut client.unwrap()))
@@ -456,7 +458,7 @@ fn issuing() -> (Pair, crate::question::IssueTickets) {
 }
 
 /// A server that asks what these sessions are.
-fn opening(sessions: Vec<ClientSession>) -> (Pair, crate::question::OpenTickets) {
+pub(super) fn opening(sessions: Vec<ClientSession>) -> (Pair, crate::question::OpenTickets) {
     let mut pair = resuming(
         resuming_client().build().unwrap(),
         server().ask_tickets(true).build().unwrap(),
@@ -468,7 +470,7 @@ fn opening(sessions: Vec<ClientSession>) -> (Pair, crate::question::OpenTickets)
     }
 }
 
-fn names(count: u8) -> Vec<Vec<u8>> {
+pub(super) fn names(count: u8) -> Vec<Vec<u8>> {
     (0..count).map(|at| vec![at; 32]).collect()
 }
 
@@ -483,7 +485,9 @@ fn sessions_in_a_store() {
     assert!(question.tickets().eq(names(3)));
     // The second one; what a store gives back is bytes.
     let session = ServerSession::from_bytes(&kept[1].to_bytes()).unwrap();
-    pair.server.answer(question.resume(1, session)).unwrap();
+    pair.server
+        .answer(question.resume(1, session), now())
+        .unwrap();
     let (client, server) = pair.run();
     assert!(client.unwrap().information.is_resumed());
     assert!(server.unwrap().information.is_resumed());
@@ -517,7 +521,7 @@ fn a_ticket_that_was_not_offered() {
 fn no_session_is_a_full_handshake() {
     let (_, got) = stored(names(3));
     let (mut pair, question) = opening(got);
-    pair.server.answer(question.none()).unwrap();
+    pair.server.answer(question.none(), now()).unwrap();
     let (client, server) = pair.run_answering(|_, question| Some(question.default_answer()));
     assert!(!client.unwrap().information.is_resumed());
     assert!(!server.unwrap().information.is_resumed());
@@ -540,7 +544,7 @@ fn fewer_tickets_than_sessions() {
     let (_, got) = stored(vec![vec![7; 16_384]]);
     assert_eq!(got.len(), 1);
     let (mut pair, question) = issuing();
-    pair.server.answer(question.none()).unwrap();
+    pair.server.answer(question.none(), now()).unwrap();
     let (client, server) = pair.run();
     server.unwrap();
     assert!(sessions(&mut client.unwrap()).is_empty());
@@ -586,7 +590,7 @@ fn a_proof_about_the_chain_of_a_session() {
     };
     let (mut pair, question) = asked();
     let proof = question.check().unwrap();
-    pair.server.answer(question.accept(proof)).unwrap();
+    pair.server.answer(question.accept(proof), now()).unwrap();
     connects(pair);
 
     let other = PresentedChain::new(pki().server.chain().to_vec()).unwrap();

@@ -160,7 +160,7 @@ fn our_server() {
     let verify = CertificateVerify::decode(&certificate_verify[4..]).unwrap();
     assert_eq!(question.scheme(), verify.algorithm);
     server
-        .answer(question.signature(verify.signature.to_vec()))
+        .answer(question.signature(verify.signature.to_vec()), now())
         .unwrap();
     assert_eq!(next_bytes(&mut server), hex(SERVER_FLIGHT_RECORD));
 
@@ -223,7 +223,7 @@ fn our_client() {
     };
     assert_eq!(question.chain().certificates(), [certificate()]);
     client
-        .answer(question.dangerous_accept_without_verification())
+        .answer(question.dangerous_accept_without_verification(), now())
         .unwrap();
     transmitted(&mut client);
     let error = client.poll().unwrap_err();

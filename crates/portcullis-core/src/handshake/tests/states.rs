@@ -77,7 +77,7 @@ fn feed(end: &mut Handshake, mut bytes: &[u8], script: &mut Vec<String>) -> Vec<
                 Step::Ask(question) => {
                     let kind = kind(&question);
                     before = end.stage();
-                    end.answer(question.default_answer()).unwrap();
+                    end.answer(question.default_answer(), now()).unwrap();
                     script.push(format!("{before:?} ={kind}=> {:?}", end.stage()));
                 }
                 Step::Connected | Step::Wait => break,

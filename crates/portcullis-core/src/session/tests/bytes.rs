@@ -69,6 +69,93 @@ fn spoilt(bytes: &[u8], read: impl Fn(&[u8]) -> Result<Vec<u8>, crate::Misuse>) 
     }
 }
 
+/// What later versions, and earlier ones of this library, have written: it is not read, and none
+/// of it is an alert. Where things stand is said in `established.rs`.
+#[test]
+fn records_that_cannot_be_used_here() {
+    const PSK: usize = 6;
+    let keys = keys();
+    let session = first(&client(), &server(&keys)).remove(0);
+    let of_client = session.to_bytes();
+    let of_server = keys.open(&session.ticket, now()).unwrap();
+    assert!(ServerSession::from_bytes(&of_client).is_err());
+    assert!(ClientSession::from_bytes(&of_server).is_err());
+    assert_eq!(
+        of_client[..8],
+        [2, 1, 3, 4, 0x13, of_client[5], 1, of_client[7]]
+    );
+    let peer = 8 + usize::from(of_client[PSK + 1]) + 8;
+    assert_eq!((of_client[peer], of_server[peer]), (1, 0));
+    let is_read = |changes: &[(usize, u8)]| {
+        let changed = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            for (at, value) in changes {
+                bytes[*at] = *value;
+            }
+            bytes
+        };
+        let of_client = ClientSession::from_bytes(&changed(&of_client)).is_ok();
+        (
+            of_client,
+            ServerSession::from_bytes(&changed(&of_server)).is_ok(),
+        )
+    };
+    assert_eq!(is_read(&[]), (true, true));
+    for format in [0, 1, 3] {
+        assert_eq!(is_read(&[(0, format)]), (false, false), "format {format}");
+    }
+    // DTLS 1.3 has the same keys; `fits` says that they are not for this connection.
+    assert_eq!(is_read(&[(1, 2)]), (true, true));
+    assert_eq!(is_read(&[(1, 0)]), (false, false));
+    assert_eq!(is_read(&[(1, 3)]), (false, false));
+    // TLS 1.2 has a master secret and no such key, and TLS 1.3 no master secret.
+    assert_eq!(is_read(&[(3, 3)]), (false, false));
+    assert_eq!(is_read(&[(PSK, 2)]), (false, false));
+    assert_eq!(is_read(&[(3, 3), (PSK, 2)]), (false, false));
+    // Raw keys, pre-shared keys, users, and what is not known at all.
+    for kind in [2, 3, 4, 5, 255] {
+        assert_eq!(is_read(&[(peer, kind)]), (false, false), "peer {kind}");
+    }
+    assert_eq!(is_read(&[(peer, 0)]), (false, true), "it has certificates");
+    assert_eq!(is_read(&[(peer, 1)]), (true, false), "it has none");
+
+    // The room for early data may be used by others: no early data is sent here.
+    let end = of_server.len() - 17;
+    assert_eq!(of_server[end - 5..=end], [0, 0, 0, 0, 0, 2]);
+    let with = [
+        &of_server[..end - 5],
+        b"\x02h2",
+        &[0, 0, 64, 0],
+        &of_server[end..],
+    ]
+    .concat();
+    let again = ServerSession::from_bytes(&with).unwrap().to_bytes();
+    assert_eq!(again, of_server);
+}
+
+/// A ticket of another protocol, of another version or of another day of this library is one
+/// that nobody knows: the next one may be good, and if none is there is a full handshake.
+#[test]
+fn tickets_with_another_record() {
+    let keys = keys();
+    let sessions = first(&client(), &server(&keys));
+    let sealed = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut session = sessions[0].clone();
+        let mut bytes = keys.open(&session.ticket, now()).unwrap();
+        change(&mut bytes);
+        let ticket = keys.seal(&bytes, now(), &mut Random::system()).unwrap();
+        session.ticket = ticket.unwrap().into();
+        session
+    };
+    let resumes = |sessions| is_resumed(client(), server(&keys), sessions);
+    assert!(resumes(vec![sealed(&|_| {})]));
+    for (at, value) in [(0, 1), (1, 2), (3, 3), (6, 2)] {
+        let other = sealed(&|bytes| bytes[at] = value);
+        assert!(!resumes(vec![other.clone()]), "{at}: {value}");
+        assert!(resumes(vec![other, sessions[1].clone()]));
+    }
+}
+
 /// The bytes of a session are all that another process needs.
 #[test]
 fn a_session_of_another_day() {

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod ticket_keys;
+mod whose;
 
 use core::time::Duration;
 
@@ -9,7 +10,7 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls_pki_types::{PrivateKeyDer, ServerName, UnixTime};
 
 use super::ticket_keys::TicketKeys;
-use super::{ClientSession, MAX_TICKET, ServerSession};
+use super::{ClientSession, MAX_TICKET, Protocol, ServerSession};
 use crate::config::{
     ClientAuthentication, ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfigBuilder,
 };
@@ -17,8 +18,9 @@ use crate::crypto::random::Random;
 use crate::question::{Answer, Question};
 use crate::suite::CipherSuite as Suite;
 use crate::testing::{Pair, name, now, pki, resuming, sessions, sessions_of};
-use crate::wire::extension::OfferedPsks;
-use crate::wire::{ClientHello, HandshakeMessage};
+use crate::version::ProtocolVersion;
+use crate::wire::extension::{Extensions, OfferedPsks};
+use crate::wire::{ClientHello, HandshakeMessage, NewSessionTicket};
 use crate::x509::{Identity, PresentedChain, Roots};
 use crate::{Connection, Handshake, NamedGroup, Reason, Refusal, SignatureScheme, Step};
 
@@ -258,6 +260,20 @@ fn what_a_client_does_not_offer() {
     assert!(old.is_expired(now()));
     old.established.authenticated_at = earlier(604_799);
     assert!(!old.is_expired(now()));
+    old.established.authenticated_at = later(1);
+    assert!(old.is_expired(now()), "it has not signed in the future");
+    let mut other = session.clone();
+    other.established.protocol = Protocol::Dtls;
+    assert_eq!(
+        super::tests::offers(client(), name(), vec![other], now()).0,
+        0
+    );
+    let mut other = session.clone();
+    other.established.version = ProtocolVersion::TLS_1_2;
+    assert_eq!(
+        super::tests::offers(client(), name(), vec![other], now()).0,
+        0
+    );
 }
 
 /// The hello has room for so much: those that are given first go first.
@@ -331,7 +347,9 @@ fn the_client_of_a_session_is_verified_again() {
         (&unverified, A::DangerouslyUnverified, true),
     ] {
         let server = asks(authentication.clone());
-        let (_, server) = connect(with(), server, sessions.clone());
+        // Sessions are offered by who can be who made them.
+        let either = with().identity(stranger.clone());
+        let (_, server) = connect(either, server, sessions.clone());
         let information = &server.information;
         assert_eq!(information.is_resumed(), resumed, "{authentication:?}");
         if resumed {
@@ -620,7 +638,21 @@ fn what_a_server_does_not_resume() {
     assert!(!resumes(
         |session| session.server_name = Some("other".into())
     ));
-    assert!(resumes(|session| session.named = false));
+    assert!(!resumes(|session| session.names[31] ^= 1));
+    // The same key, with other records: nobody is told of that.
+    assert!(!resumes(
+        |session| session.established.protocol = Protocol::Dtls
+    ));
+    assert!(!resumes(
+        |session| session.established.version = ProtocolVersion::TLS_1_2
+    ));
+    // Nobody has signed in the future.
+    assert!(resumes(
+        |session| session.established.authenticated_at = later(60)
+    ));
+    assert!(!resumes(
+        |session| session.established.authenticated_at = later(61)
+    ));
     // Without keys the default answer knows none.
     let (client, _) = connect(client(), asks(), session);
     assert!(!client.information.is_resumed());
@@ -683,20 +715,50 @@ fn nothing_secret_is_shown() {
     let kept = ServerSession::from_bytes(&sealed).unwrap();
     let psk = session.established.psk.as_bytes();
     assert_eq!(psk, kept.established.psk.as_bytes());
-    let decimal = format!("{:?}", &psk[..4]);
-    let inner = decimal.trim_matches(['[', ']']);
-    let hex: String = psk[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-    let shown = [
+    let age_add = u32::to_string(&kept.age_add);
+    let mut secrets = vec![age_add];
+    for secret in [psk, &session.ticket[28..]] {
+        secrets.push(format!("{:?}", &secret[..4]).replace(['[', ']'], ""));
+        secrets.push(
+            secret[..4]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        );
+    }
+    let mut shown = vec![
         format!("{session:?}"),
         format!("{kept:?}"),
         format!("{keys:?}"),
         format!("{:?}", server(&keys)),
+        format!("{:?}", session.clone().established),
     ];
+    let asking = server(&keys).ask_tickets(true);
+    let offered = vec![session.clone()];
+    connect_answering(client(), asking, offered, |question| {
+        shown.push(format!("{question:?}"));
+        let answer = match question {
+            Question::IssueTickets(question) => question.send(vec![session.ticket.to_vec()]),
+            other => other.default_answer(),
+        };
+        shown.push(format!("{answer:?}"));
+        answer
+    });
+    assert_eq!(shown.len(), 9, "two questions");
+    let message = NewSessionTicket {
+        ticket_lifetime: 7_200,
+        ticket_age_add: kept.age_add,
+        ticket_nonce: &[0],
+        ticket: &session.ticket,
+        extensions: Extensions::decode(&[]).unwrap(),
+    };
+    shown.push(format!("{message:?}"));
     for shown in &shown {
-        assert!(!shown.contains(inner), "{shown}");
-        assert!(!shown.to_lowercase().contains(&hex), "{shown}");
+        for secret in &secrets {
+            assert!(!shown.to_lowercase().contains(secret), "{shown}");
+        }
     }
-    assert!(shown[0].contains("ResumptionPsk(..)"));
+    assert!(shown[0].contains("localhost"));
     assert!(shown[3].contains("TicketKeys"));
     let secret = [0xab; 48];
     let shared = TicketKeys::shared([&secret]).unwrap();

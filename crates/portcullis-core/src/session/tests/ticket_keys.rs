@@ -54,6 +54,42 @@ fn rotating_keys_open_one_period_more() {
     assert!(TicketKeys::rotating(604_800).is_ok());
 }
 
+/// NIST SP 800-38D §8.3: nonces are random, so one key seals 2^32 tickets at most.
+#[test]
+fn rotating_keys_seal_so_many_tickets() {
+    const MOST: u64 = 1 << 32;
+    let keys = TicketKeys::rotating(100).unwrap();
+    let mut tickets = vec![seal(&keys, now())];
+    keys.set_sealed(MOST - 2);
+    for same in [true, true, false, true] {
+        let ticket = seal(&keys, now());
+        assert_eq!(ticket[..16] == tickets[tickets.len() - 1][..16], same);
+        tickets.push(ticket);
+    }
+    // Each goes on opening for its time, however many there are.
+    keys.set_sealed(MOST);
+    tickets.push(seal(&keys, later(99)));
+    for ticket in &tickets {
+        assert!(opens(&keys, ticket, later(199)));
+    }
+    assert!(!opens(&keys, &tickets[0], later(200)));
+    // But not beyond all bounds.
+    for _ in 0..20 {
+        keys.set_sealed(MOST);
+        tickets.push(seal(&keys, later(99)));
+    }
+    let open = tickets
+        .iter()
+        .filter(|ticket| opens(&keys, ticket, later(99)));
+    assert_eq!(open.count(), 16);
+
+    // Shared keys are the user's to change.
+    let shared = TicketKeys::shared([&[7; 48]]).unwrap();
+    let before = seal(&shared, now());
+    shared.set_sealed(MOST);
+    assert_eq!(seal(&shared, now())[..16], before[..16]);
+}
+
 #[test]
 fn forged_tickets_are_unknown() {
     let keys = keys();
@@ -136,8 +172,14 @@ fn shared_keys() {
     let same_name = [secret(1, 2), secret(1, 3)];
     assert!(here.replace(&same_name).is_err());
     assert!(here.replace([]).is_err());
-    let many: Vec<_> = (0..17).map(|name| secret(name, 0)).collect();
+    let many: Vec<_> = (0..17).map(|name| secret(name, 5)).collect();
     assert!(here.replace(&many).is_err());
+    // A secret that nobody has filled, with a name or without.
+    for name in [0, 9] {
+        let error = here.replace([&old, &secret(name, 0)]).unwrap_err();
+        assert!(error.to_string().contains("secret 2"), "{error}");
+        assert!(TicketKeys::shared([&secret(name, 0)]).is_err());
+    }
     // What is refused changes nothing.
     assert!(opens(&here, &newer, now()));
     assert!(here.replace(&many[..16]).is_ok());

@@ -12,7 +12,7 @@ use super::finished::Authenticated;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, Wanted};
 use crate::wire::{Certificate, CertificateVerify};
-use crate::x509::Identity;
+use crate::x509::{Identity, Sha256Digest};
 use crate::{Misuse, SignatureScheme};
 
 /// What this side has shown of itself.
@@ -20,6 +20,7 @@ use crate::{Misuse, SignatureScheme};
 pub(super) struct Shown {
     pub(super) chain: Option<Arc<[CertificateDer<'static>]>>,
     pub(super) scheme: Option<SignatureScheme>,
+    pub(super) key: Option<Arc<Sha256Digest>>,
 }
 
 /// Answers a CertificateRequest.
@@ -158,6 +159,7 @@ fn signed(
     let shown = Shown {
         chain: Some(identity.shared_chain()),
         scheme: Some(scheme),
+        key: Some(Arc::clone(identity.key_digest())),
     };
     authenticated.finish(shown, cx)
 }

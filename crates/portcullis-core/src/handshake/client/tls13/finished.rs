@@ -2,10 +2,9 @@
 //!
 //! RFC 8446 §4.4.4, §7.1.
 
-use rustls_pki_types::UnixTime;
-
 use super::super::super::{Cx, Next, Outcome, expect};
 use super::super::hello::Session;
+use super::super::resumption::Origin;
 use super::Keyed;
 use super::client_authentication::{Shown, authenticate};
 use super::server_parameters::Parameters;
@@ -27,8 +26,8 @@ pub(crate) struct WaitFinished {
     pub(super) wanted: Option<Box<Wanted>>,
     pub(super) peer: VerifiedChain,
     pub(super) peer_scheme: SignatureScheme,
-    /// If a session is resumed: when the server had signed.
-    pub(super) resumed: Option<UnixTime>,
+    /// If a session is resumed.
+    pub(super) resumed: Option<Origin>,
 }
 
 impl WaitFinished {
@@ -112,7 +111,7 @@ pub(super) struct Authenticated {
     write_secret: TrafficSecret,
     exporter: ExporterSecret,
     resumption: ResumptionMaster,
-    resumed: Option<UnixTime>,
+    resumed: Option<Origin>,
 }
 
 impl Authenticated {
@@ -139,7 +138,10 @@ impl Authenticated {
             group: Some(self.group),
             retried: self.retried,
             resumed: self.resumed.is_some(),
-            authenticated_at: self.resumed.unwrap_or(cx.now),
+            authenticated_at: self
+                .resumed
+                .as_ref()
+                .map_or(cx.now, |origin| origin.authenticated_at),
             alpn: self.parameters.alpn,
             server_name,
             client_random: session.client_random,
@@ -156,6 +158,11 @@ impl Authenticated {
             return Ok(Next::Connected(outcome));
         }
         let secret = self.resumption.into_secret(&self.transcript.current());
-        Ok(Next::Connected(outcome.resumable(secret, session.name)))
+        let shown = match self.resumed {
+            Some(origin) => origin.shown,
+            None => shown.key,
+        };
+        let outcome = outcome.resumable(secret, session.name, shown);
+        Ok(Next::Connected(outcome))
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::CertificateDer;
 
 use super::super::super::offer::{Place, check_extensions};
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, expect, find, wrong_answer};
-use super::super::resumption::{Resumed, verify};
+use super::super::resumption::{Origin, Resumed, verify};
 use super::Keyed;
 use super::finished::WaitFinished;
 use super::server_parameters::Parameters;
@@ -87,9 +87,13 @@ pub(super) fn on_resumption(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let config = &keyed.session.config;
-    let authenticated_at = resumed.authenticated_at;
-    let Peer { chain, scheme } = resumed.peer;
-    let peer = match resumed.proof {
+    let Resumed {
+        peer,
+        origin,
+        proof,
+    } = resumed;
+    let Peer { chain, scheme } = peer;
+    let peer = match proof {
         Some(proof) => proof,
         None if config.policy.asked.verification => {
             let question = ask(&keyed, &chain, true, cx);
@@ -98,7 +102,7 @@ pub(super) fn on_resumption(
                 parameters,
                 wanted: None,
                 chain,
-                resumed: Some((scheme, authenticated_at)),
+                resumed: Some((scheme, origin)),
             };
             return Ok(Next::ask(question, paused));
         }
@@ -110,7 +114,7 @@ pub(super) fn on_resumption(
         wanted: None,
         peer,
         peer_scheme: scheme,
-        resumed: Some(authenticated_at),
+        resumed: Some(origin),
     }
     .into())
 }
@@ -179,8 +183,8 @@ pub(crate) struct VerifyingChain {
     parameters: Parameters,
     wanted: Option<Box<Wanted>>,
     chain: PresentedChain,
-    /// With what the server had signed and when, if the chain is that of a session.
-    resumed: Option<(SignatureScheme, UnixTime)>,
+    /// If the chain is that of a session: with what the server had signed, and the rest.
+    resumed: Option<(SignatureScheme, Origin)>,
 }
 
 impl VerifyingChain {
@@ -200,14 +204,14 @@ impl VerifyingChain {
             resumed,
             ..
         } = self;
-        if let Some((peer_scheme, authenticated_at)) = resumed {
+        if let Some((peer_scheme, origin)) = resumed {
             return Ok(WaitFinished {
                 keyed,
                 parameters,
                 wanted,
                 peer,
                 peer_scheme,
-                resumed: Some(authenticated_at),
+                resumed: Some(origin),
             }
             .into());
         }

@@ -24,7 +24,7 @@ use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::wire::extension::{Extensions, KeyShareEntry, KeyShareServerHello, SelectedIdentity};
 use crate::wire::{CompressionMethod, ExtensionType, ServerHello};
-use crate::{NamedGroup, Violation};
+use crate::{Misuse, NamedGroup, Violation};
 
 /// A ServerHello has come, or a HelloRetryRequest, which differs from it by its random.
 pub(in super::super) fn on_hello(
@@ -176,7 +176,15 @@ impl ReviewingServerHello {
             AnswerContent::Proceed => {}
             AnswerContent::ProceedWith(config) => {
                 self.keyed.session.config = config.0;
-                if let Some(Resumed { proof, .. }) = self.keyed.resumed.as_deref_mut() {
+                if let Some(Resumed { proof, origin, .. }) = self.keyed.resumed.as_deref_mut() {
+                    if !origin.belongs_to(&self.keyed.session.config) {
+                        return Err(Misuse::new(
+                            "the server resumes a session in which this side showed a \
+                             certificate, and the configuration to go on with has no identity \
+                             with its key; give it that one, or offer no session",
+                        )
+                        .into());
+                    }
                     // It was given by the rules of the other configuration.
                     *proof = None;
                 }

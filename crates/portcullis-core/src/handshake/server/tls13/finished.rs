@@ -44,21 +44,18 @@ impl WaitFinished {
             master.into_secret(&keyed.transcript.current())
         });
         let (peer_chain, peer_scheme) = self.peer.unzip();
-        let (local_chain, local_scheme, resumed, named) = match keyed.authentication {
+        let (local_chain, local_scheme, resumed, names) = match keyed.authentication {
             Authentication::Certificate(identity, scheme) => {
-                let named = keyed
-                    .server_name
-                    .as_deref()
-                    .is_some_and(|name| identity.has_name(name));
-                (Some(identity.shared_chain()), Some(scheme), None, named)
+                let names = *identity.names_digest();
+                (Some(identity.shared_chain()), Some(scheme), None, names)
             }
             Authentication::Resumed(resumption) => {
                 let Resumption {
                     authenticated_at,
-                    named,
+                    names,
                     ..
                 } = *resumption;
-                (None, None, Some(authenticated_at), named)
+                (None, None, Some(authenticated_at), names)
             }
         };
         let information = Information {
@@ -86,7 +83,7 @@ impl WaitFinished {
         let issuing = Issuing {
             config: keyed.config,
             secret,
-            named,
+            names,
             outcome,
         };
         issuing.issue(cx)

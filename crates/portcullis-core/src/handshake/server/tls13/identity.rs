@@ -16,7 +16,7 @@ use crate::wire::ClientHello;
 use crate::wire::extension::{
     CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert,
 };
-use crate::x509::Identity;
+use crate::x509::{Identity, Sha256Digest};
 use crate::{Misuse, Violation};
 use bytes::Bytes;
 
@@ -27,7 +27,7 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     }
     let wanted = wanted(&expect(&negotiated.hello)?)?;
     let config = &negotiated.config;
-    check_name(config, &wanted)?;
+    check_name(config, wanted.server_name.as_deref())?;
     let (identity, scheme) = wanted
         .choose(&config.identities)
         .ok_or(Violation::NoSharedSignatureScheme)?;
@@ -59,8 +59,8 @@ pub(super) fn ask_identity(
 }
 
 /// Refuses a name that no configured identity has, if that is wanted.
-fn check_name(config: &ServerOptions, wanted: &Wanted) -> Result<(), Violation> {
-    match wanted.server_name.as_deref() {
+fn check_name(config: &ServerOptions, server_name: Option<&str>) -> Result<(), Violation> {
+    match server_name {
         Some(name)
             if config.refuse_unknown_names
                 && !config
@@ -72,6 +72,31 @@ fn check_name(config: &ServerOptions, wanted: &Wanted) -> Result<(), Violation> 
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a full handshake would show a certificate with the names of the one that a session
+/// began with. Else a client could be led from the server it means to another one with the same
+/// ticket keys, and would not see that from a certificate (§4.6.1).
+///
+/// Where identities are asked for, the answer decides that.
+pub(super) fn would_show(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+    server_name: Option<&str>,
+    names: &Sha256Digest,
+) -> Result<bool, Abort> {
+    if config.policy.asked.identity {
+        return Ok(true);
+    }
+    if check_name(config, server_name).is_err() {
+        return Ok(false);
+    }
+    // Whatever the client wants, it is this one or none.
+    if let [only] = config.identities.as_slice() {
+        return Ok(only.names_digest() == names);
+    }
+    let chosen = wanted(hello)?.choose(&config.identities);
+    Ok(chosen.is_some_and(|(identity, _)| identity.names_digest() == names))
 }
 
 /// What the client said about certificates.
@@ -141,26 +166,20 @@ impl ChoosingIdentity {
             wanted,
             session,
         } = *self.0;
-        let has_name = |identity: &Identity| {
-            let name = wanted.server_name.as_deref();
-            name.is_none_or(|name| identity.has_name(name))
-        };
-        let named = session.as_ref().is_some_and(|session| session.named);
-        let (identity, scheme, may_resume) = match answer {
-            AnswerContent::Identity(identity) => {
-                let may_resume = identity.as_ref().is_some_and(|one| !named || has_name(one));
-                (identity, None, may_resume)
-            }
+        let (identity, scheme) = match answer {
+            AnswerContent::Identity(identity) => (identity, None),
             AnswerContent::ConfiguredIdentity(chosen) => {
-                let config = &negotiated.config;
-                check_name(config, &wanted)?;
-                let may_resume = !named || config.identities.iter().any(has_name);
-                let (identity, scheme) = chosen.unzip();
-                (identity, scheme, may_resume)
+                check_name(&negotiated.config, wanted.server_name.as_deref())?;
+                chosen.unzip()
             }
             _ => return Err(wrong_answer()),
         };
-        if let Some(session) = session.filter(|_| may_resume) {
+        // As in `would_show`.
+        let goes_on = |session: &Box<Resumption>| {
+            let shown = identity.as_ref().map(Identity::names_digest);
+            shown == Some(&session.names)
+        };
+        if let Some(session) = session.filter(goes_on) {
             let authentication = Authentication::Resumed(session);
             return send_flight(negotiated, wanted.server_name, authentication, cx);
         }

@@ -10,7 +10,7 @@ use super::super::super::client::proving;
 use super::super::super::{Cx, Next, expect, find, wrong_answer};
 use super::Negotiated;
 use super::flight::{Authentication, send_flight};
-use super::identity::{ask_identity, choose_identity, host_name_of};
+use super::identity::{ask_identity, choose_identity, host_name_of, would_show};
 use crate::config::{ClientAuthentication, ServerOptions};
 use crate::crypto::hash::Digest;
 use crate::error::Abort;
@@ -20,12 +20,13 @@ use crate::question::{
     AnswerContent, IssueTickets, OpenTickets, Purpose, Question, QuestionId, VerifyChain,
 };
 use crate::session::{
-    Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, ServerSession, TicketKeys, age,
+    Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, Protocol, ServerSession, TicketKeys, age,
 };
 use crate::suite::CipherSuite;
+use crate::version::ProtocolVersion;
 use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
 use crate::wire::{ClientHello, ExtensionType, NewSessionTicket};
-use crate::x509::{PresentedChain, VerifiedChain};
+use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
 use crate::{CryptoFailure, Misuse, SignatureScheme, Violation};
 
 /// How many of the offered tickets are looked at: opening one costs as much as a record.
@@ -39,8 +40,8 @@ pub(super) struct Resumption {
     pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
     /// When the handshake was that resumed none.
     pub(super) authenticated_at: UnixTime,
-    /// Whether the certificate shown there has the name that the client asks for.
-    pub(super) named: bool,
+    /// Of the names of the certificate that was shown there.
+    pub(super) names: Sha256Digest,
 }
 
 /// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
@@ -85,7 +86,8 @@ fn tickets<'a>(hello: &ClientHello<'a>) -> Result<impl Iterator<Item = &'a [u8]>
         .map(|identity| identity.identity))
 }
 
-/// The first ticket that the configured keys open. What is in it was written by one of them.
+/// The first ticket that the configured keys open and that is of these records. What is in it was
+/// written by one of them.
 fn open_configured(
     config: &ServerOptions,
     hello: &ClientHello<'_>,
@@ -96,8 +98,11 @@ fn open_configured(
     };
     for (index, ticket) in tickets(hello)?.enumerate() {
         let session = keys.open(ticket, cx.now);
-        if let Some(Ok(session)) = session.map(|bytes| ServerSession::from_bytes(&bytes)) {
-            return Ok(Some((index, Box::new(session))));
+        match session.map(|bytes| ServerSession::from_bytes(&bytes)) {
+            Some(Ok(session)) if is_of_these_records(&session) => {
+                return Ok(Some((index, Box::new(session))));
+            }
+            _ => {}
         }
     }
     Ok(None)
@@ -158,7 +163,7 @@ struct Bound {
     /// With what the client had signed.
     scheme: Option<SignatureScheme>,
     authenticated_at: UnixTime,
-    named: bool,
+    names: Sha256Digest,
 }
 
 fn resume_or_choose(
@@ -171,9 +176,13 @@ fn resume_or_choose(
     };
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let server_name = host_name_of(&hello)?;
-    // Who has turned the suite of the session off since is not taken back to those days.
-    let suite_offered = hello.cipher_suites.contains(session.established.suite);
-    if !suite_offered || !fits(&negotiated, server_name.as_deref(), &session, cx.now) {
+    if !fits(
+        &negotiated,
+        &hello,
+        server_name.as_deref(),
+        &session,
+        cx.now,
+    )? {
         return choose_identity(negotiated, cx);
     }
     let Established {
@@ -190,7 +199,7 @@ fn resume_or_choose(
         server_name,
         scheme: peer.as_ref().map(|peer| peer.scheme),
         authenticated_at,
-        named: session.named,
+        names: session.names,
     };
     let Some(Peer { chain, .. }) = peer else {
         return resume(negotiated, bound, None, cx);
@@ -252,7 +261,7 @@ fn resume(
         early: bound.early,
         peer: proof.zip(bound.scheme),
         authenticated_at: bound.authenticated_at,
-        named: bound.named,
+        names: bound.names,
     };
     let resumption = Box::new(resumption);
     if negotiated.config.policy.asked.identity {
@@ -284,50 +293,48 @@ fn unknown_ticket() -> Abort {
     Misuse::new("the answer names a ticket that the client has not offered").into()
 }
 
-/// Whether the session fits what this handshake has chosen and demands. §4.2.11: the hash must
-/// be that of the suite; §4.6.1: nothing may be had by resuming that a full handshake would
-/// have refused, so the server name is the same and served here, and a client's chain is
-/// verified again.
+/// DTLS and other versions have sessions of their own, maybe sealed with the same keys.
+fn is_of_these_records(session: &ServerSession) -> bool {
+    let established = &session.established;
+    established.is_of(Protocol::Tls, ProtocolVersion::TLS_1_3)
+}
+
+/// Whether the session fits what this handshake has chosen and demands; what does not is as a
+/// ticket that nobody knows. §4.2.11: the hash must be that of the suite; §4.6.1: nothing may be
+/// had by resuming that a full handshake would have refused, so the server name is the same, the
+/// names that would be shown are, and a client's chain is verified again.
 fn fits(
     negotiated: &Negotiated,
+    hello: &ClientHello<'_>,
     server_name: Option<&str>,
     session: &ServerSession,
     now: UnixTime,
-) -> bool {
+) -> Result<bool, Abort> {
     let Negotiated { config, suite, .. } = negotiated;
-    let client_fits = match (&session.established.peer, &config.client_authentication) {
+    let established = &session.established;
+    let client_fits = match (&established.peer, &config.client_authentication) {
         (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
         // Whoever asks for no certificate is not told of one.
         (Some(peer), authentication) => {
             authentication.is_requested() && config.policy.schemes.contains(&peer.scheme)
         }
     };
-    client_fits
+    Ok(is_of_these_records(session)
+        && suite.handshake_hash() == Ok(established.hash())
+        // Who has turned the suite of the session off since is not taken back to those days.
+        && hello.cipher_suites.contains(established.suite)
+        && client_fits
         && !session.is_expired(now)
-        && suite.handshake_hash() == Ok(session.established.hash())
         && session.server_name.as_deref() == server_name
-        && serves(config, server_name, session.named)
-}
-
-/// Whether a full handshake would serve this name, and if the first one had `named` it, with a
-/// certificate for it: else a client could be led from the server it means to another one with
-/// the same ticket keys, and would not see that from a certificate. If somebody chooses
-/// identities, that is seen from the answer.
-fn serves(config: &ServerOptions, server_name: Option<&str>, named: bool) -> bool {
-    let must = (config.refuse_unknown_names || named) && !config.policy.asked.identity;
-    let Some(name) = server_name.filter(|_| must) else {
-        return true;
-    };
-    let mut identities = config.identities.iter();
-    identities.any(|identity| identity.has_name(name))
+        && would_show(config, hello, server_name, &session.names)?)
 }
 
 /// Everything is over but the tickets.
 pub(super) struct Issuing {
     pub(super) config: Arc<ServerOptions>,
     pub(super) secret: ResumptionSecret,
-    /// Whether the certificate that the client was shown has the name it asked for.
-    pub(super) named: bool,
+    /// Of the names of the certificate that the client was shown.
+    pub(super) names: Sha256Digest,
     pub(super) outcome: Outcome,
 }
 
@@ -371,13 +378,17 @@ impl Issuing {
             random.map_err(CryptoFailure::from)?;
             sessions.push(ServerSession {
                 established: Established {
+                    protocol: Protocol::Tls,
+                    version: information.version,
                     suite: information.cipher_suite,
                     psk: self.secret.psk(&[nonce])?,
                     peer: peer.clone(),
                     authenticated_at: information.authenticated_at,
+                    // A server's is bound to names: a renewed certificate may have another key.
+                    shown: None,
                 },
                 server_name: information.server_name.clone(),
-                named: self.named,
+                names: self.names,
                 age_add: u32::from_be_bytes(age_add),
                 lifetime,
                 issued_at: cx.now,

@@ -1,0 +1,68 @@
+//! Under what a client's store keeps its sessions.
+
+use rustls_pki_types::ServerName;
+
+use super::ClientSession;
+use crate::config::ClientConfig;
+use crate::x509::Sha256Digest;
+
+/// What has to be the same for a session to be offered: the server, the service there, and who
+/// this side is. A store may be shared by any connectors, because what must not be mixed is in
+/// the key.
+///
+/// Trust is not in it: the server's chain is verified again at each resumption, by the rules of
+/// the configuration that resumes. Nor is anything of this process: a key is the same after a
+/// restart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    server_name: ServerName<'static>,
+    service: Option<Box<str>>,
+    identities: Option<Sha256Digest>,
+    asks_identity: bool,
+}
+
+impl SessionKey {
+    /// The key for connections to `server_name` with this configuration. A `service` is a name of
+    /// the caller's: two of one host have different sessions.
+    pub fn new(
+        config: &ClientConfig,
+        server_name: ServerName<'static>,
+        service: Option<&str>,
+    ) -> Self {
+        Self {
+            server_name,
+            service: service.map(Box::from),
+            identities: config.0.identities_digest,
+            asks_identity: config.0.policy.asked.identity,
+        }
+    }
+
+    /// The server.
+    pub fn server_name(&self) -> &ServerName<'static> {
+        &self.server_name
+    }
+
+    /// The service, if it has a name.
+    pub fn service(&self) -> Option<&str> {
+        self.service.as_deref()
+    }
+
+    /// SHA-256 of the public keys of the configured identities; `None` if there are none.
+    pub fn identities(&self) -> Option<&[u8; 32]> {
+        self.identities.as_ref()
+    }
+
+    /// Whether identities are chosen during the handshake
+    /// ([`ask_identity`](crate::config::ClientConfigBuilder::ask_identity)).
+    pub fn asks_identity(&self) -> bool {
+        self.asks_identity
+    }
+
+    /// Whether the session may be kept and offered under this key. Where identities are chosen
+    /// nobody can know who this side will be next time, so one in which it showed a certificate
+    /// may not, unless the service's name says for whom it is.
+    pub fn admits(&self, session: &ClientSession) -> bool {
+        session.server_name == self.server_name
+            && (!self.asks_identity || self.service.is_some() || !session.is_authenticated())
+    }
+}
