@@ -198,7 +198,7 @@ impl Ours {
                 Ok(Step::Event(_)) => {}
                 Ok(Step::Ask(question)) => self.on_question(*question),
                 Ok(Step::Connected) => self.connect(),
-                Ok(Step::Wait) => return,
+                Ok(Step::Wait { .. }) => return,
                 Ok(step) => panic!("an unknown step: {step:?}"),
                 Err(error) => self.fail(&error),
             }

@@ -205,7 +205,7 @@ fn said(end: &mut Handshake) -> (Vec<u8>, bool) {
         match end.poll().expect("both ends are ours") {
             Step::Transmit(more) => bytes.extend(more),
             Step::Connected => return (bytes, true),
-            Step::Wait => return (bytes, false),
+            Step::Wait { .. } => return (bytes, false),
             _ => {}
         }
     }

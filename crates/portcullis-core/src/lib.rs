@@ -53,14 +53,15 @@ pub mod x509;
 
 pub use alert::{AlertDescription, AlertLevel};
 pub use client_hello_view::ClientHelloView;
-pub use connection::{Connection, Handshake};
+pub use connection::Connection;
 pub use crypto::CryptoFailure;
 pub use error::{Direction, Error, Misuse, Reason, Refusal, Stage};
+pub use handshake::Handshake;
 pub use information::ConnectionInformation;
 pub use named_group::NamedGroup;
 pub use record::{Frame, Mailbox, Opened, PaddingPolicy, ParkedCipher, Reader, Sealed, Writer};
 pub use server_hello_view::ServerHelloView;
 pub use signature_scheme::SignatureScheme;
-pub use step::{Event, KeyLogLine, Step};
+pub use step::{Event, KeyLogLine, Monotonic, Now, Step};
 pub use version::ProtocolVersion;
 pub use violation::Violation;

@@ -1,5 +1,9 @@
 //! What polling a handshake gives.
 
+use core::time::Duration;
+
+use rustls_pki_types::UnixTime;
+
 use crate::AlertDescription;
 use crate::error::Direction;
 use crate::question::Question;
@@ -21,7 +25,33 @@ pub enum Step {
     /// [`into_connection`](crate::Handshake::into_connection).
     Connected,
     /// Nothing can be done before the peer sends more, or an open question is answered.
-    Wait,
+    Wait {
+        /// When something is to be done all the same. Never over a stream, which repeats by
+        /// itself what is lost.
+        deadline: Option<Monotonic>,
+    },
+}
+
+/// The time at which something is given to the core, which has no clock of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// What certificates and tickets are judged by.
+    pub wall: UnixTime,
+    /// What deadlines are measured by. Streams have none, so their drivers read one clock only.
+    pub monotonic: Monotonic,
+}
+
+/// The time since an origin that the driver chooses; it never goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Monotonic(pub Duration);
+
+impl From<UnixTime> for Now {
+    fn from(wall: UnixTime) -> Self {
+        Self {
+            wall,
+            monotonic: Monotonic::default(),
+        }
+    }
 }
 
 /// A fact about a handshake under way.

@@ -6,8 +6,9 @@ use std::sync::OnceLock;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use crate::config::{ClientConfig, ServerConfig};
-use crate::connection::{Connection, Handshake};
+use crate::connection::Connection;
 use crate::error::Error;
+use crate::handshake::Handshake;
 use crate::question::Question;
 use crate::record::{Frame, Opened};
 use crate::session::ClientSession;
@@ -197,7 +198,7 @@ fn step(
                     handshake.answer(answer, now()).unwrap();
                 }
             }
-            Ok(Step::Connected | Step::Wait) | Err(_) => return sent,
+            Ok(Step::Connected | Step::Wait { .. }) | Err(_) => return sent,
         }
     }
 }

@@ -290,7 +290,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                     }
                     return Poll::Ready(Ok(None));
                 }
-                Step::Wait => {
+                Step::Wait { .. } => {
                     ready!(self.poll_flush(cx))?;
                     ready!(self.poll_receive(cx))?;
                 }

@@ -149,7 +149,7 @@ fn said(end: &mut Handshake) -> Vec<u8> {
     loop {
         match end.poll().unwrap() {
             Step::Transmit(bytes) => sent.extend(bytes),
-            Step::Wait | Step::Connected => return sent,
+            Step::Wait { .. } | Step::Connected => return sent,
             _ => {}
         }
     }

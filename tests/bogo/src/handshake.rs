@@ -105,7 +105,7 @@ impl<'a> Driver<'a> {
                         None => Ok(()),
                     };
                 }
-                Ok(Step::Wait) => {
+                Ok(Step::Wait { .. }) => {
                     let bytes = transport.receive()?;
                     if bytes.is_empty() {
                         handshake.receive_eof();
@@ -135,7 +135,7 @@ impl<'a> Driver<'a> {
                     handshake.receive(&bytes, self.past.now);
                 }
                 match handshake.poll() {
-                    Ok(Step::Wait) => {}
+                    Ok(Step::Wait { .. }) => {}
                     Ok(step) => {
                         return Err(Stop::failed(format!("{step:?} while a question is open")));
                     }

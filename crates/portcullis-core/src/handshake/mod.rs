@@ -11,6 +11,7 @@
 //! now, and on the way an [`Event`], which says what happened and asks for nothing.
 
 pub(crate) mod client;
+mod drive;
 mod handshake_keys;
 mod negotiate;
 mod offer;
@@ -22,6 +23,7 @@ mod table;
 pub(crate) mod tests;
 mod versions;
 
+pub use drive::Handshake;
 pub(crate) use offer::{Request, check_request};
 
 use std::collections::VecDeque;

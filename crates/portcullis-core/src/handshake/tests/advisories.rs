@@ -340,7 +340,7 @@ fn close_notify_right_after_the_hello() {
                 Step::Ask(question) => question,
                 step => panic!("{step:?}"),
             };
-            assert!(matches!(server.poll(), Ok(Step::Wait)));
+            assert!(matches!(server.poll(), Ok(Step::Wait { .. })));
             server.answer(question.default_answer(), now()).unwrap();
         }
         transmitted(&mut server);
@@ -363,7 +363,7 @@ fn a_hello_in_pieces_at_the_pause() {
     let (last, front) = hello[5..].split_last().unwrap();
     for byte in front {
         server.receive(&[22, 3, 1, 0, 1, *byte], now());
-        assert!(matches!(server.poll(), Ok(Step::Wait)));
+        assert!(matches!(server.poll(), Ok(Step::Wait { .. })));
     }
     server.receive(&[22, 3, 1, 0, 1, *last], now());
     let Ok(Step::Ask(question)) = server.poll() else {

@@ -37,7 +37,7 @@ fn poll(end: &mut Handshake) -> Vec<u8> {
             Step::Transmit(bytes) => sent.extend_from_slice(&bytes),
             Step::Event(_) => {}
             Step::Ask(question) => end.answer(question.default_answer(), now()).unwrap(),
-            Step::Connected | Step::Wait => return sent,
+            Step::Connected | Step::Wait { .. } => return sent,
         }
     }
 }

@@ -131,7 +131,7 @@ fn yes_at_once_or_late() {
         let asker = asker(&mut pair, of_server);
         // However often it is polled, it waits.
         for _ in 0..3 {
-            assert!(matches!(asker.poll(), Ok(Step::Wait)));
+            assert!(matches!(asker.poll(), Ok(Step::Wait { .. })));
             assert_eq!(asker.stage(), stage);
         }
         asker.answer(question.default_answer(), now()).unwrap();
@@ -166,7 +166,7 @@ fn bytes_wait_for_the_answer() {
         let question = until(&mut pair, of_server, kind);
         let asking = asker(&mut pair, of_server);
         asking.receive(&JUNK, now());
-        assert!(matches!(asking.poll(), Ok(Step::Wait)));
+        assert!(matches!(asking.poll(), Ok(Step::Wait { .. })));
         assert_eq!(asking.stage(), stage);
         asking.answer(question.default_answer(), now()).unwrap();
         pair.turn(&mut |_, question| Some(question.default_answer()));
@@ -188,7 +188,7 @@ fn dropped() {
         let mut pair = asking();
         drop(until(&mut pair, of_server, kind));
         let asking = asker(&mut pair, of_server);
-        assert!(matches!(asking.poll(), Ok(Step::Wait)));
+        assert!(matches!(asking.poll(), Ok(Step::Wait { .. })));
         assert_eq!(asking.stage(), stage);
         asking.cancel();
         pair.turn(&mut |_, _| None);

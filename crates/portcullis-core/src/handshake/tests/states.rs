@@ -80,7 +80,7 @@ fn feed(end: &mut Handshake, mut bytes: &[u8], script: &mut Vec<String>) -> Vec<
                     end.answer(question.default_answer(), now()).unwrap();
                     script.push(format!("{before:?} ={kind}=> {:?}", end.stage()));
                 }
-                Step::Connected | Step::Wait => break,
+                Step::Connected | Step::Wait { .. } => break,
             }
         }
         let Some(header) = bytes.first_chunk::<5>() else {

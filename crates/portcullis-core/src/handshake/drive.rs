@@ -1,0 +1,435 @@
+//! The contract: `receive`, `poll`, `answer`; after any call, poll until [`Step::Wait`].
+
+use std::collections::VecDeque;
+
+use rustls_pki_types::{ServerName, UnixTime};
+
+use super::{Cx, Next, Outcome, State};
+use crate::config::{ClientConfig, Policy, ServerConfig};
+use crate::connection::Connection;
+use crate::crypto::random::Random;
+use crate::error::{Abort, Error, Misuse, Reason, Stage};
+use crate::question::{Answer, Question, QuestionId};
+use crate::record::{Incoming, Message, Outgoing, Role};
+use crate::session::ClientSession;
+use crate::step::{Event, Now, Step};
+use crate::{AlertDescription, AlertLevel, Direction, Violation};
+
+/// A TLS handshake under way, for either role.
+///
+/// It does no I/O and knows no clock: feed it with [`receive`](Self::receive), do what
+/// [`poll`](Self::poll) says.
+pub struct Handshake {
+    state: Option<State>,
+    incoming: Incoming,
+    outgoing: Outgoing,
+    random: Random,
+    events: VecDeque<Event>,
+    question: Option<Box<Question>>,
+    waiting_for: Option<QuestionId>,
+    outcome: Option<Outcome>,
+    error: Option<Error>,
+    now: Now,
+    observe: bool,
+    alerts: Vec<(Violation, AlertDescription)>,
+    #[cfg(test)]
+    tamper: Option<super::tests::Tamper>,
+}
+
+impl core::fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Handshake")
+            .field("stage", &self.stage())
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Handshake {
+    /// Starts as a client of the server `name`.
+    ///
+    /// # Errors
+    /// When randomness or key generation fails.
+    pub fn client(config: ClientConfig, name: ServerName<'static>) -> Result<Self, Error> {
+        Self::client_with_random(config, name, Random::system())
+    }
+
+    /// Starts as a client of the server `name`, and offers to resume these sessions (RFC 8446
+    /// §2.2). A session that cannot be resumed at the time `now` is left out: it is expired,
+    /// with another server, or its server's chain would not be accepted any more.
+    ///
+    /// # Errors
+    /// When randomness or key generation fails; when a session is given and `session_tickets`
+    /// is off.
+    pub fn client_resuming(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        now: UnixTime,
+    ) -> Result<Self, Error> {
+        Self::client_resuming_with_random(config, name, sessions, now, Random::system())
+    }
+
+    pub(crate) fn client_resuming_with_random(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        now: UnixTime,
+        random: Random,
+    ) -> Result<Self, Error> {
+        let mut this = Self::new_client(&config, random);
+        this.now = now.into();
+        this.start_client(config, name, sessions)?;
+        Ok(this)
+    }
+
+    pub(crate) fn client_with_random(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        random: Random,
+    ) -> Result<Self, Error> {
+        let mut this = Self::new_client(&config, random);
+        this.start_client(config, name, Vec::new())?;
+        Ok(this)
+    }
+
+    fn new_client(config: &ClientConfig, random: Random) -> Self {
+        Self::new(Role::Client, &config.0.policy, random)
+    }
+
+    fn start_client(
+        &mut self,
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+    ) -> Result<(), Error> {
+        let started = super::client::start(config.0, name, sessions, &mut self.cx());
+        self.state = Some(started.map_err(|abort| abort.into_error(Stage::Start))?);
+        Ok(())
+    }
+
+    /// Starts as a server.
+    pub fn server(config: ServerConfig) -> Self {
+        Self::server_with_random(config, Random::system())
+    }
+
+    pub(crate) fn server_with_random(config: ServerConfig, random: Random) -> Self {
+        let mut this = Self::new(Role::Server, &config.0.policy, random);
+        this.state = Some(super::server::start(config.0));
+        this
+    }
+
+    fn new(role: Role, policy: &Policy, random: Random) -> Self {
+        let mut incoming = Incoming::new(role, policy.max_handshake_size);
+        incoming.set_strict_alert_levels(policy.strict_alert_levels);
+        Self {
+            state: None,
+            incoming,
+            outgoing: Outgoing::new(role),
+            random,
+            events: VecDeque::new(),
+            question: None,
+            waiting_for: None,
+            outcome: None,
+            error: None,
+            now: UnixTime::since_unix_epoch(core::time::Duration::ZERO).into(),
+            observe: policy.observe_messages,
+            alerts: policy.alerts.clone(),
+            #[cfg(test)]
+            tamper: None,
+        }
+    }
+
+    fn cx(&mut self) -> Cx<'_> {
+        Cx {
+            incoming: &mut self.incoming,
+            outgoing: &mut self.outgoing,
+            random: &mut self.random,
+            events: &mut self.events,
+            now: self.now.wall,
+            observe: &mut self.observe,
+            alerts: &mut self.alerts,
+            #[cfg(test)]
+            tamper: &mut self.tamper,
+        }
+    }
+
+    /// Takes bytes from the peer, and the time at which they came.
+    ///
+    /// They are kept until they are needed: feed no more while [`poll`](Self::poll) has
+    /// something else to say than [`Step::Wait`].
+    pub fn receive(&mut self, bytes: &[u8], now: impl Into<Now>) {
+        self.now = now.into();
+        if self.error.is_none() {
+            self.incoming.feed(bytes);
+        }
+    }
+
+    /// The peer has closed the transport. A handshake that is not over fails with
+    /// [`Reason::Truncated`].
+    pub fn receive_eof(&mut self) {
+        if self.outcome.is_none() && self.error.is_none() {
+            self.fail(Abort(Reason::Truncated));
+        }
+    }
+
+    /// What the handshake is waiting for, or doing.
+    pub fn stage(&self) -> Stage {
+        match (&self.state, &self.outcome) {
+            (Some(state), _) => state.stage(),
+            (None, Some(_)) => Stage::Connected,
+            (None, None) => Stage::Closed,
+        }
+    }
+
+    /// Goes on as far as possible.
+    ///
+    /// # Errors
+    /// When the handshake has failed: after the alert has been given out as
+    /// [`Step::Transmit`], and from then on always the same error.
+    pub fn poll(&mut self) -> Result<Step, Error> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Step::Event(event));
+            }
+            if let Some(question) = self.question.take() {
+                // What is already said does not wait for the answer.
+                let bytes = self.take_output();
+                if bytes.is_empty() {
+                    return Ok(Step::Ask(question));
+                }
+                self.question = Some(question);
+                return Ok(Step::Transmit(bytes));
+            }
+            if self.error.is_none() && self.outcome.is_none() && self.waiting_for.is_none() {
+                match self.advance() {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(abort) => {
+                        self.fail(abort);
+                        continue;
+                    }
+                }
+            }
+            let bytes = self.take_output();
+            if !bytes.is_empty() {
+                return Ok(Step::Transmit(bytes));
+            }
+            return match (&self.error, &self.outcome) {
+                (Some(error), _) => Err(error.clone()),
+                (None, Some(_)) => Ok(Step::Connected),
+                (None, None) => Ok(Step::Wait { deadline: None }),
+            };
+        }
+    }
+
+    /// Answers an open question, at the time `now`: it may have taken its time, and what follows
+    /// judges tickets and chains by it.
+    ///
+    /// # Errors
+    /// When the answer belongs to another connection, or to no open question; the handshake is
+    /// as it was.
+    pub fn answer(&mut self, answer: Answer, now: impl Into<Now>) -> Result<(), Misuse> {
+        if self.error.is_some() {
+            // The handshake ended while the answer was on its way: nothing is left to decide.
+            return Ok(());
+        }
+        if self.waiting_for != Some(answer.id) {
+            return Err(Misuse::new(
+                "this answer belongs to another connection, or its question was answered before",
+            ));
+        }
+        let Some(state) = self.state.take() else {
+            return Err(Misuse::new(
+                "the handshake is over: there is nothing to answer",
+            ));
+        };
+        self.waiting_for = None;
+        self.question = None;
+        self.now = now.into();
+        let stage = state.stage();
+        match state.on_answer(answer.content, &mut self.cx()) {
+            Ok(next) => self.enter(next),
+            Err(abort) => self.fail_at(abort, stage),
+        }
+        Ok(())
+    }
+
+    /// Gives up: the peer is sent the fatal alert `user_canceled`.
+    pub fn cancel(&mut self) {
+        if self.error.is_none() {
+            self.outcome = None;
+            self.fail(Abort(Reason::Cancelled));
+        }
+    }
+
+    /// Takes the connection once [`poll`](Self::poll) has said [`Step::Connected`].
+    ///
+    /// # Errors
+    /// When the handshake is not over.
+    pub fn into_connection(mut self) -> Result<Connection, Error> {
+        match self.outcome.take() {
+            Some(outcome) => match outcome.into_connection(self.incoming, self.outgoing) {
+                Ok(connection) => Ok(connection),
+                Err(abort) => Err(abort.into_error(Stage::Connected)),
+            },
+            None => {
+                Err(Abort::from(Misuse::new("the handshake is not over")).into_error(self.stage()))
+            }
+        }
+    }
+
+    /// The bytes received and not used, when a handshake has failed: for a driver that falls
+    /// back to plain text.
+    pub fn into_unread(self) -> Vec<u8> {
+        self.incoming.into_unread()
+    }
+
+    /// Takes the next message, if there is one. Whether anything happened.
+    fn advance(&mut self) -> Result<bool, Abort> {
+        let Some(message) = self.incoming.next()? else {
+            return Ok(false);
+        };
+        match message {
+            Message::Handshake(message) => {
+                let Some(state) = self.state.take() else {
+                    return Ok(false);
+                };
+                if self.observe {
+                    self.events.push_back(Event::Message {
+                        direction: Direction::Received,
+                        typ: message.typ(),
+                        length: message.raw().len(),
+                    });
+                }
+                let stage = state.stage();
+                match state.on_message(message, &mut self.cx()) {
+                    Ok(next) => self.enter(next),
+                    Err(abort) => self.fail_at(abort, stage),
+                }
+            }
+            Message::Alert { level, description } => self.on_alert(level, description)?,
+            Message::ApplicationData => {
+                return Err(Violation::ApplicationDataTooEarly.into());
+            }
+        }
+        Ok(true)
+    }
+
+    /// §6.1: user_canceled as a warning announces a close_notify; any other alert, and what
+    /// calls itself fatal, ends the handshake.
+    fn on_alert(&mut self, level: AlertLevel, description: AlertDescription) -> Result<(), Abort> {
+        if description != AlertDescription::USER_CANCELED || level == AlertLevel::FATAL {
+            return Err(Abort(Reason::AlertReceived(description)));
+        }
+        self.events.push_back(Event::Warning(description));
+        Ok(())
+    }
+
+    fn take_output(&mut self) -> Vec<u8> {
+        match self.outgoing.take() {
+            Ok(bytes) => bytes,
+            Err(abort) => {
+                let stage = self.stage();
+                self.state = None;
+                self.outcome = None;
+                self.error.get_or_insert_with(|| abort.into_error(stage));
+                Vec::new()
+            }
+        }
+    }
+
+    fn enter(&mut self, next: Next) {
+        match next {
+            Next::State(state) => self.state = Some(state),
+            Next::Ask(question, state) => {
+                self.waiting_for = Some(question.id());
+                self.question = Some(question);
+                self.state = Some(state);
+            }
+            Next::Connected(outcome) => self.outcome = Some(outcome),
+        }
+    }
+
+    fn fail(&mut self, abort: Abort) {
+        let stage = self.stage();
+        self.fail_at(abort, stage);
+    }
+
+    #[cold]
+    fn fail_at(&mut self, abort: Abort, stage: Stage) {
+        let error = match self.alert_instead(&abort.0) {
+            Some(alert) => Error::new(stage, Some((Direction::Sent, alert)), abort.0),
+            None => abort.into_error(stage),
+        };
+        if let Some((Direction::Sent, alert)) = error.alert() {
+            // A failure here leaves the peer without its alert; the error stays the first one.
+            let _ = self.outgoing.alert(alert);
+        }
+        self.state = None;
+        self.question = None;
+        self.waiting_for = None;
+        self.error = Some(error);
+    }
+}
+
+impl Handshake {
+    /// What the configuration has the peer told in the place of the RFC's alert.
+    fn alert_instead(&self, reason: &Reason) -> Option<AlertDescription> {
+        let Reason::Violation(violation) = reason else {
+            return None;
+        };
+        let mut alerts = self.alerts.iter();
+        let found = alerts.find(|(replaced, _)| replaced == violation);
+        found.map(|(_, alert)| *alert)
+    }
+}
+
+/// What a test does to make one end break the rules.
+#[cfg(test)]
+impl Handshake {
+    /// A client whose messages, from the first hello on, pass through `tamper`.
+    pub(crate) fn client_tampering(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        random: Random,
+        tamper: super::tests::Tamper,
+    ) -> Self {
+        Self::client_resuming_tampering(config, name, Vec::new(), random, tamper)
+    }
+
+    /// The same, offering these sessions.
+    pub(crate) fn client_resuming_tampering(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        random: Random,
+        tamper: super::tests::Tamper,
+    ) -> Self {
+        let mut this = Self::new_client(&config, random);
+        this.now = crate::testing::now().into();
+        this.tamper = Some(tamper);
+        this.start_client(config, name, sessions).unwrap();
+        this
+    }
+
+    /// Has all further messages pass through `tamper`.
+    pub(crate) fn tamper(&mut self, tamper: super::tests::Tamper) {
+        self.tamper = Some(tamper);
+    }
+
+    /// Puts something on the wire, whatever the state.
+    pub(crate) fn put(&mut self, put: &super::tests::Put) {
+        super::tests::put(&mut self.cx(), put, &mut crate::key_schedule::Unhashed);
+    }
+
+    /// Makes the current read key as old as its cipher lets it become.
+    pub(crate) fn wear_out_read_key(&mut self) {
+        self.incoming.wear_out();
+    }
+
+    /// Bytes that are held for the peer's messages.
+    pub(crate) fn held(&self) -> usize {
+        self.incoming.held()
+    }
+}
