@@ -96,7 +96,7 @@ impl<'a> Driver<'a> {
                 Ok(Step::Ask(question)) => {
                     let answer = self.delayed(*question, handshake, transport)?;
                     handshake
-                        .answer(answer, now)
+                        .answer(answer, self.past.now)
                         .map_err(|misuse| Stop::failed(misuse.to_string()))?;
                 }
                 Ok(Step::Connected) => {
