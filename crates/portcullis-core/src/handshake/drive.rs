@@ -56,7 +56,8 @@ impl Handshake {
 
     /// Starts as a client of the server `name`, and offers to resume these sessions (RFC 8446
     /// §2.2). A session that cannot be resumed at the time `now` is left out: it is expired,
-    /// with another server, or its server's chain would not be accepted any more.
+    /// with another server, its server's chain would not be accepted any more, or this side showed
+    /// a certificate in it and has no identity with that key, unless `ask_identity` is on.
     ///
     /// # Errors
     /// When randomness or key generation fails; when a session is given and `session_tickets`

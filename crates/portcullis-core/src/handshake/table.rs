@@ -7,7 +7,7 @@ pub(crate) struct Row {
     pub(crate) stage: crate::Stage,
     /// Waits for a message; else it pauses for an answer.
     pub(crate) waits: bool,
-    /// The messages, or the question, as the RFC and `question.rs` name them.
+    /// The messages, or the question, as the RFC and `question/` name them.
     pub(crate) takes: &'static [&'static str],
     pub(crate) goes_to: &'static [crate::Stage],
 }

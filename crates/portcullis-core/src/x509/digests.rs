@@ -75,3 +75,55 @@ fn labelled<'a>(label: &[u8], parts: impl IntoIterator<Item = &'a [u8]>) -> Sha2
     let digest = hasher.finish();
     digest.as_slice().first_chunk().copied().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, CustomExtension, KeyPair};
+
+    use super::*;
+
+    fn digest(extension: Option<&[u8]>, subject: &str) -> Sha256Digest {
+        let mut params = CertificateParams::default();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, subject);
+        if let Some(content) = extension {
+            let extension = CustomExtension::from_oid_content(&[2, 5, 29, 17], content.to_vec());
+            params.custom_extensions.push(extension);
+        }
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let fields = CertificateFields::find(certificate.der()).unwrap();
+        names_digest(certificate.der(), &fields)
+    }
+
+    #[test]
+    fn names_are_a_set() {
+        let of = |content: &[u8], subject| digest(Some(content), subject);
+        let both = of(&[0x30, 6, 0x82, 1, b'a', 0x82, 1, b'b'], "x");
+        assert_eq!(both, of(&[0x30, 6, 0x82, 1, b'B', 0x82, 1, b'a'], "y"));
+        let twice = [0x30, 9, 0x82, 1, b'a', 0x82, 1, b'b', 0x82, 1, b'a'];
+        assert_eq!(both, of(&twice, "x"));
+        for other in [
+            &[0x30, 3, 0x82, 1, b'a'][..],
+            &[0x30, 4, 0x82, 2, b'a', b'b'],
+            &[0x30, 6, 0x86, 1, b'a', 0x82, 1, b'b'],
+            &[0x30, 6, 0x87, 1, b'a', 0x82, 1, b'b'],
+        ] {
+            assert_ne!(both, of(other, "x"));
+        }
+        // Only DNS names are the same in capital letters.
+        let uri = |letter| of(&[0x30, 3, 0x86, 1, letter], "x");
+        assert_ne!(uri(b'a'), uri(b'A'));
+    }
+
+    #[test]
+    fn without_names_it_is_the_subject() {
+        assert_eq!(digest(None, "x"), digest(None, "x"));
+        assert_eq!(digest(None, "x"), digest(Some(&[0x30, 0]), "x"));
+        assert_ne!(digest(None, "x"), digest(None, "y"));
+        // What cannot be read is like nothing else, not even with the same bytes.
+        for broken in [&[0x30, 3, 0x82, 1][..], &[0x31, 0], &[0x30, 1, 0x82], &[]] {
+            assert_ne!(digest(Some(broken), "x"), digest(Some(broken), "x"));
+        }
+    }
+}

@@ -75,54 +75,55 @@ pub(super) fn usable(
     let mut room = MAX_OFFERED;
     let mut offered = Vec::with_capacity(sessions.len());
     for session in sessions {
+        let Some(mut resumed) = fitting(config, name, &session, now) else {
+            continue;
+        };
         let established = &session.established;
-        if !established.is_of(Protocol::Tls, ProtocolVersion::TLS_1_3)
-            || session.server_name != *name
-            || session.is_expired(now)
-        {
-            continue;
-        }
-        let origin = Origin {
-            authenticated_at: established.authenticated_at,
-            shown: established.shown.clone(),
-        };
-        if !origin.belongs_to(config) {
-            continue;
-        }
-        let suites = &config.policy.cipher_suites;
-        let hash = established.hash();
-        if !suites
-            .iter()
-            .any(|suite| suite.handshake_hash() == Ok(hash))
-        {
-            continue;
-        }
-        let Some(peer) = established.peer.clone() else {
-            continue;
-        };
-        if !config.policy.schemes.contains(&peer.scheme) {
-            continue;
-        }
-        let size = OVERHEAD + session.ticket.len() + hash.output_len();
+        let size = OVERHEAD + session.ticket.len() + established.hash().output_len();
         let Some(left) = room.checked_sub(size) else {
             break;
         };
-        let Ok(proof) = proof(config, name, &peer, now) else {
+        match proof(config, name, &resumed.peer, now) {
+            Ok(proof) => resumed.proof = proof,
             // A full handshake will say what is wrong, or find another chain.
-            continue;
-        };
+            Err(_) => continue,
+        }
         room = left;
         offered.push(OfferedSession {
             early: EarlySecret::with_psk(&established.psk),
-            resumed: Resumed {
-                peer,
-                origin,
-                proof,
-            },
+            resumed,
             session,
         });
     }
     Ok(offered)
+}
+
+/// Who the ends were in the session, if it fits this connection: its records and version, the hash
+/// of a suite (§4.2.11), the server and how it had signed, and who this side is.
+fn fitting(
+    config: &ClientOptions,
+    name: &ServerName<'static>,
+    session: &ClientSession,
+    now: UnixTime,
+) -> Option<Resumed> {
+    let established = &session.established;
+    let hash = established.hash();
+    let mut suites = config.policy.cipher_suites.iter();
+    let peer = established.peer.as_ref()?;
+    let fits = established.is_of(Protocol::Tls, ProtocolVersion::TLS_1_3)
+        && session.server_name == *name
+        && !session.is_expired(now)
+        && suites.any(|suite| suite.handshake_hash() == Ok(hash))
+        && config.policy.schemes.contains(&peer.scheme);
+    let origin = Origin {
+        authenticated_at: established.authenticated_at,
+        shown: established.shown.clone(),
+    };
+    (fits && origin.belongs_to(config)).then(|| Resumed {
+        peer: peer.clone(),
+        origin,
+        proof: None,
+    })
 }
 
 /// Verifies the chain once more, unless somebody wants to be asked. Of a chain that has expired

@@ -219,9 +219,8 @@ fn a_session_belongs_to_who_made_it() {
         assert_eq!(end.information.is_resumed(), resumed);
         let shown = end.information.peer_certificates().first();
         let expected = match resumed {
-            true => core::ptr::eq(session, &of_nobody)
-                .then(|| None)
-                .unwrap_or(alice.chain().first()),
+            true if core::ptr::eq(session, &of_nobody) => None,
+            true => alice.chain().first(),
             false => identities.first().and_then(|one| one.chain().first()),
         };
         assert_eq!(shown, expected);

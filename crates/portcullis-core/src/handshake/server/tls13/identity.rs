@@ -175,11 +175,8 @@ impl ChoosingIdentity {
             _ => return Err(wrong_answer()),
         };
         // As in `would_show`.
-        let goes_on = |session: &Box<Resumption>| {
-            let shown = identity.as_ref().map(Identity::names_digest);
-            shown == Some(&session.names)
-        };
-        if let Some(session) = session.filter(goes_on) {
+        let shown = identity.as_ref().map(Identity::names_digest);
+        if let Some(session) = session.filter(|session| shown == Some(&session.names)) {
             let authentication = Authentication::Resumed(session);
             return send_flight(negotiated, wanted.server_name, authentication, cx);
         }

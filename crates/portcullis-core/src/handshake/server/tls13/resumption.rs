@@ -204,6 +204,16 @@ fn resume_or_choose(
     let Some(Peer { chain, .. }) = peer else {
         return resume(negotiated, bound, None, cx);
     };
+    reverify(negotiated, bound, chain, cx)
+}
+
+/// Verifies the client's chain by the rules of today, or asks for that.
+fn reverify(
+    negotiated: Negotiated,
+    bound: Bound,
+    chain: PresentedChain,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
     let config = &negotiated.config;
     let policy = config.client_policy();
     let proof = match policy {
