@@ -42,7 +42,7 @@ impl WaitFinished {
             keyed.transcript.add(message.raw());
             master.into_secret(&keyed.transcript.current())
         });
-        let (peer_chain, peer_scheme) = self.peer.unzip();
+        let (peer, peer_scheme) = self.peer.unzip();
         let (local_chain, local_scheme, resumed, named) = match keyed.authentication {
             Authentication::Certificate(identity, scheme) => {
                 let named = keyed
@@ -71,7 +71,7 @@ impl WaitFinished {
             server_name: keyed.server_name.map(String::into_boxed_str),
             client_random: keyed.client_random,
             server_random: keyed.server_random,
-            peer_chain,
+            peer_chain: peer.map(VerifiedChain::into_chain),
             peer_scheme,
             local_chain,
             local_scheme,
