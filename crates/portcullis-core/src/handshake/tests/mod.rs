@@ -10,6 +10,7 @@ mod fragmentation;
 mod hostile;
 mod pair;
 mod parts;
+mod proofs;
 mod questions;
 mod rfc_8448;
 mod states;
