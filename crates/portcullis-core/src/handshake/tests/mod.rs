@@ -16,6 +16,7 @@ mod rfc_8448;
 mod states;
 mod tamper;
 mod tickets;
+mod transitions;
 mod violations;
 
 pub(crate) use tamper::{Put, Tamper, put, tampered};
