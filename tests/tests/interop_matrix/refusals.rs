@@ -34,7 +34,8 @@ async fn our_client_refuses_bad_servers_and_says_why() {
                     (true, AlertDescription::CERTIFICATE_EXPIRED)
                 }
                 ("wrong-name", CertificateErrorKind::NameMismatch { expected, seen }) => (
-                    expected == "localhost" && seen.contains(&SubjectAltName::DnsName("wrong.example".to_owned())),
+                    expected == "localhost"
+                        && seen.contains(&SubjectAltName::DnsName("wrong.example".to_owned())),
                     AlertDescription::BAD_CERTIFICATE,
                 ),
                 ("unknown-ca", CertificateErrorKind::UnknownIssuer { .. }) => {

@@ -92,13 +92,14 @@ fn is_below(kind: u8, name: &[u8], base: &[u8]) -> bool {
         return false;
     };
     let (front, end) = name.split_at_checked(start).unwrap_or_default();
-    end.eq_ignore_ascii_case(base)
-        && (base.is_empty() || front.is_empty() || front.ends_with(b"."))
+    end.eq_ignore_ascii_case(base) && (base.is_empty() || front.is_empty() || front.ends_with(b"."))
 }
 
 /// A network is an address and a mask of the same length.
 fn is_in_network(address: &[u8], network: &[u8]) -> bool {
-    let (base, mask) = network.split_at_checked(network.len() / 2).unwrap_or_default();
+    let (base, mask) = network
+        .split_at_checked(network.len() / 2)
+        .unwrap_or_default();
     address.len() == base.len()
         && base.len() == mask.len()
         && address
@@ -126,8 +127,14 @@ mod tests {
             let below = is_below(DNS_NAME, name.as_bytes(), base.as_bytes());
             assert_eq!(below, expected, "{name} below {base}");
         }
-        assert!(is_in_network(&[10, 1, 2, 3], &[10, 1, 0, 0, 255, 255, 0, 0]));
-        assert!(!is_in_network(&[10, 2, 2, 3], &[10, 1, 0, 0, 255, 255, 0, 0]));
+        assert!(is_in_network(
+            &[10, 1, 2, 3],
+            &[10, 1, 0, 0, 255, 255, 0, 0]
+        ));
+        assert!(!is_in_network(
+            &[10, 2, 2, 3],
+            &[10, 1, 0, 0, 255, 255, 0, 0]
+        ));
         assert!(!is_in_network(&[10, 1, 2, 3], &[10, 1]));
     }
 }

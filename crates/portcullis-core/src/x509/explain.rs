@@ -35,9 +35,9 @@ const EXTENDED_KEY_USAGE: &[u8] = b"\x55\x1d\x25";
 
 /// Says why there is no path.
 pub(super) fn explain(failure: Failure, wanted: Wanted<'_>) -> CertificateError {
-    let path = failure.path;
+    let Failure { path, why } = failure;
     let explained = Explained { wanted, path };
-    match failure.why {
+    match why {
         Why::Refused(error) => explained.refused(error),
         Why::BadSignature { issuer } => explained.wrong_issuer(issuer),
         Why::NotAnIssuer { issuer, kind } => explained.at(kind, Some(issuer)),
@@ -70,16 +70,14 @@ impl Explained<'_> {
         let now = self.wanted.now;
         let purpose = self.wanted.purpose;
         match error {
-            Error::CertExpired { not_after, .. } => {
-                self.first(Kind::Expired { not_after, now }, |certificate| {
+            Error::CertExpired { not_after, .. } => self
+                .first(Kind::Expired { not_after, now }, |certificate| {
                     is_second(certificate.validity().not_after.timestamp(), not_after)
-                })
-            }
-            Error::CertNotValidYet { not_before, .. } => {
-                self.first(Kind::NotYetValid { not_before, now }, |certificate| {
+                }),
+            Error::CertNotValidYet { not_before, .. } => self
+                .first(Kind::NotYetValid { not_before, now }, |certificate| {
                     is_second(certificate.validity().not_before.timestamp(), not_before)
-                })
-            }
+                }),
             Error::CertNotValidForName(context) => {
                 let mut seen = alt_names(self.wanted.chain.end_entity());
                 seen.truncate(MAX_NAMES);
@@ -87,11 +85,10 @@ impl Explained<'_> {
                 self.at(Kind::NameMismatch { expected, seen }, Some(0))
             }
             Error::InvalidSignatureForPublicKey => self.bad_signature(),
-            Error::RequiredEkuNotFoundContext(_) => {
-                self.first(Kind::WrongPurpose { needed: purpose }, |certificate| {
+            Error::RequiredEkuNotFoundContext(_) => self
+                .first(Kind::WrongPurpose { needed: purpose }, |certificate| {
                     lacks_purpose(certificate, purpose)
-                })
-            }
+                }),
             Error::CaUsedAsEndEntity => self.authority_as_peer(),
             Error::NameConstraintViolation => self.name_constraints(),
             Error::PathLenConstraintViolated => self.too_long_for_a_ca(),
@@ -140,10 +137,12 @@ impl Explained<'_> {
             Error::EmptyEkuExtension => {
                 matches!(fields.extension(EXTENDED_KEY_USAGE), Ok(Some([_, 0])))
             }
-            Error::InvalidCertValidity => X509Certificate::from_der(parsed).is_ok_and(|(_, own)| {
-                let validity = own.validity();
-                validity.not_after < validity.not_before
-            }),
+            Error::InvalidCertValidity => {
+                X509Certificate::from_der(parsed).is_ok_and(|(_, own)| {
+                    let validity = own.validity();
+                    validity.not_after < validity.not_before
+                })
+            }
             Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => {
                 constraints::of(fields).is_some()
             }
@@ -193,7 +192,9 @@ impl Explained<'_> {
             let mut extensions = fields.extensions().filter_map(Result::ok);
             extensions.find_map(|extension| match extension.oid {
                 [0x55, 0x1d, known] if PROCESSED.contains(known) => None,
-                oid => extension.critical.then(|| Oid::new(oid.into()).to_id_string()),
+                oid => extension
+                    .critical
+                    .then(|| Oid::new(oid.into()).to_id_string()),
             })
         };
         let mut places = self.path.places().iter();
@@ -214,7 +215,9 @@ impl Explained<'_> {
         let mut unsupported = None;
         // From the anchor down, as they are processed.
         let mut issuer = None;
-        let of_anchor = self.anchors().find_map(|anchor| anchor.name_constraints.as_deref());
+        let of_anchor = self
+            .anchors()
+            .find_map(|anchor| anchor.name_constraints.as_deref());
         let mut constraints = of_anchor;
         for (height, &place) in self.path.places().iter().enumerate().rev() {
             let below = self.path.places().get(..=height).unwrap_or_default();
@@ -390,12 +393,9 @@ impl Explained<'_> {
     }
 
     /// The first certificate for which the test holds, or none in particular.
-    fn first(
-        &self,
-        kind: Kind,
-        is_it: impl Fn(&X509Certificate<'_>) -> bool,
-    ) -> CertificateError {
-        let place = self.place(|_, der| X509Certificate::from_der(der).is_ok_and(|(_, own)| is_it(&own)));
+    fn first(&self, kind: Kind, is_it: impl Fn(&X509Certificate<'_>) -> bool) -> CertificateError {
+        let place =
+            self.place(|_, der| X509Certificate::from_der(der).is_ok_and(|(_, own)| is_it(&own)));
         self.at(kind, place)
     }
 

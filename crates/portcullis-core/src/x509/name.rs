@@ -56,7 +56,9 @@ fn words(text: &[u8]) -> impl Iterator<Item = u8> {
         .enumerate()
         .flat_map(|(at, word)| {
             let space = (at > 0).then_some(b' ');
-            space.into_iter().chain(word.iter().map(u8::to_ascii_lowercase))
+            space
+                .into_iter()
+                .chain(word.iter().map(u8::to_ascii_lowercase))
         })
 }
 
@@ -100,7 +102,10 @@ mod tests {
             vec![],
             b"not DER".to_vec(),
         ] {
-            assert!(!is_same(&one, &other) && !is_same(&other, &one), "{other:02x?}");
+            assert!(
+                !is_same(&one, &other) && !is_same(&other, &one),
+                "{other:02x?}"
+            );
         }
     }
 }

@@ -42,7 +42,10 @@ pub fn subject_alt_names(certificate: &[u8]) -> Vec<String> {
         SubjectAltName::IpAddress(address) => Some(address.to_string()),
         _ => None,
     };
-    alt_names(certificate).into_iter().filter_map(text).collect()
+    alt_names(certificate)
+        .into_iter()
+        .filter_map(text)
+        .collect()
 }
 
 /// A name in a subjectAltName, with its kind (RFC 5280 §4.2.1.6): a host is only found under a

@@ -97,9 +97,14 @@ pub(super) enum Why {
     /// webpki refuses a path that leads to an anchor.
     Refused(webpki::Error),
     /// Who could have issued the head by name has not signed it.
-    BadSignature { issuer: usize },
+    BadSignature {
+        issuer: usize,
+    },
     /// Who could have issued the head by name may not issue certificates.
-    NotAnIssuer { issuer: usize, kind: Kind },
+    NotAnIssuer {
+        issuer: usize,
+        kind: Kind,
+    },
     /// The path would be longer than is allowed.
     TooDeep,
     /// Nobody has the name of the head's issuer.
@@ -140,7 +145,7 @@ pub(super) fn find(
     wanted: Wanted<'_>,
     end_entity: &EndEntityCert<'_>,
     leaf: &CertificateFields<'_>,
-) -> Result<usize, Failure> {
+) -> Result<usize, Box<Failure>> {
     let mut search = Search {
         wanted,
         end_entity,
@@ -151,10 +156,13 @@ pub(super) fn find(
     };
     match search.go_on_from(leaf) {
         Next::Found(signatures) => Ok(signatures),
-        Next::GoOn | Next::Stop => Err(search.failure.unwrap_or(Failure {
-            path: Path::LEAF,
-            why: Why::NoIssuer,
-        })),
+        Next::GoOn | Next::Stop => {
+            let without_candidates = Failure {
+                path: Path::LEAF,
+                why: Why::NoIssuer,
+            };
+            Err(Box::new(search.failure.unwrap_or(without_candidates)))
+        }
     }
 }
 
@@ -194,7 +202,9 @@ impl Search<'_> {
     }
 
     fn try_each(&mut self, head: &CertificateFields<'_>, candidates: &mut Candidates) -> Next {
-        let Wanted { chain, signatures, .. } = self.wanted;
+        let Wanted {
+            chain, signatures, ..
+        } = self.wanted;
         if self.path.intermediates() >= self.wanted.policy.effective_depth() {
             self.failed(Why::TooDeep);
             return Next::GoOn;
@@ -280,7 +290,10 @@ impl Search<'_> {
                 (Some(_), Some(_)) => 2,
                 _ => 1,
             };
-            (fit, Reverse(fields.is_some_and(|fields| is_valid(&fields, now))))
+            (
+                fit,
+                Reverse(fields.is_some_and(|fields| is_valid(&fields, now))),
+            )
         });
     }
 
@@ -360,8 +373,13 @@ impl Search<'_> {
             names += length(SUBJECT_ALT_NAME);
             constraints += length(NAME_CONSTRAINTS);
         }
-        let of_anchor = |anchor: &TrustAnchor<'_>| anchor.name_constraints.as_ref().map(|own| own.len());
-        constraints += anchors.anchors().iter().filter_map(of_anchor).sum::<usize>();
+        let of_anchor =
+            |anchor: &TrustAnchor<'_>| anchor.name_constraints.as_ref().map(|own| own.len());
+        constraints += anchors
+            .anchors()
+            .iter()
+            .filter_map(of_anchor)
+            .sum::<usize>();
         1 + names.saturating_mul(constraints) / NAME_BYTES_PER_STEP
     }
 

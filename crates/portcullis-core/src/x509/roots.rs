@@ -71,7 +71,10 @@ impl<'a> Anchors<'a> {
     /// (RFC 5280 §6.1.4 (l): those that a CA issued to itself do not count).
     pub(super) fn allows(&self, path: &VerifiedPath<'_>) -> bool {
         let anchor = path.anchor();
-        let place = self.anchors.iter().position(|own| core::ptr::eq(own, anchor));
+        let place = self
+            .anchors
+            .iter()
+            .position(|own| core::ptr::eq(own, anchor));
         let limit = place.and_then(|place| self.path_lengths.get(place).copied().flatten());
         limit.is_none_or(|limit| {
             let below = path.intermediate_certificates();
@@ -200,27 +203,40 @@ impl Roots {
         let set = &*self.0;
         let subject =
             |certificate| CertificateFields::find(certificate).map(|fields| fields.subject);
-        let anchors = set.certificates.iter().map(AsRef::as_ref).filter_map(subject);
+        let anchors = set
+            .certificates
+            .iter()
+            .map(AsRef::as_ref)
+            .filter_map(subject);
         anchors.chain(set.pinned_issuers.iter().map(AsRef::as_ref))
     }
 
     /// The anchors that have this name, which is a Name with its header, byte by byte.
     pub(super) fn named(&self, name: &[u8]) -> Anchors<'_> {
         let set = &*self.0;
-        let name = Reader::new(name).contents(der::SEQUENCE).unwrap_or_default();
-        let start = set.anchors.partition_point(|anchor| *anchor.subject < *name);
+        let name = Reader::new(name)
+            .contents(der::SEQUENCE)
+            .unwrap_or_default();
+        let start = set
+            .anchors
+            .partition_point(|anchor| *anchor.subject < *name);
         let (_, from_start) = set.anchors.split_at_checked(start).unwrap_or_default();
         let count = from_start.partition_point(|anchor| *anchor.subject == *name);
         Anchors {
             anchors: from_start.get(..count).unwrap_or_default(),
-            path_lengths: set.path_lengths.get(start..start + count).unwrap_or_default(),
+            path_lengths: set
+                .path_lengths
+                .get(start..start + count)
+                .unwrap_or_default(),
         }
     }
 
     /// The anchors that have this name in another encoding, as if theirs were encoded so.
     pub(super) fn renamed<'a>(&'a self, name: &'a [u8]) -> Renamed<'a> {
         let set = &*self.0;
-        let contents = Reader::new(name).contents(der::SEQUENCE).unwrap_or_default();
+        let contents = Reader::new(name)
+            .contents(der::SEQUENCE)
+            .unwrap_or_default();
         let mut renamed = Renamed {
             anchors: Vec::new(),
             path_lengths: Vec::new(),
@@ -274,10 +290,15 @@ impl Set {
         let fields = CertificateFields::find(&certificate)?;
         if !authority::is_authority(&fields) {
             let issuer = fields.issuer;
-            if let Err(at) = self.pinned_issuers.binary_search_by(|own| (**own).cmp(issuer)) {
+            if let Err(at) = self
+                .pinned_issuers
+                .binary_search_by(|own| (**own).cmp(issuer))
+            {
                 self.pinned_issuers.insert(at, issuer.into());
             }
-            let at = self.pinned.partition_point(|own| own.as_ref() < certificate.as_ref());
+            let at = self
+                .pinned
+                .partition_point(|own| own.as_ref() < certificate.as_ref());
             self.pinned.insert(at, certificate);
             return Some(());
         }
@@ -289,7 +310,8 @@ impl Set {
         // Behind those of the same name: they are tried in the order they came.
         let before = |own: &TrustAnchor<'_>| *own.subject <= *anchor.subject;
         let at = self.anchors.partition_point(before);
-        self.path_lengths.insert(at, authority::path_length(&fields));
+        self.path_lengths
+            .insert(at, authority::path_length(&fields));
         self.anchors.insert(at, anchor);
         self.certificates.push(certificate);
         Some(())

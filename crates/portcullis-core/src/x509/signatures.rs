@@ -87,9 +87,10 @@ impl<'a> Signatures<'a> {
     /// Whether the key in `spki` has signed a certificate, by an algorithm that the policy has.
     pub(super) fn is_signed_by(&self, certificate: &CertificateFields<'_>, spki: &[u8]) -> bool {
         self.state().several_paths = true;
-        let (Some((key_algorithm, key)), Some((0, signature))) =
-            (der::public_key_info(spki), certificate.signature.split_first())
-        else {
+        let (Some((key_algorithm, key)), Some((0, signature))) = (
+            der::public_key_info(spki),
+            certificate.signature.split_first(),
+        ) else {
             return false;
         };
         let fits = |algorithm: &Verifying<'_>| {
@@ -133,8 +134,7 @@ impl<'a> Signatures<'a> {
             key: public_key.as_ptr().addr(),
         };
         let mut state = self.state();
-        let is_same =
-            |seen: &&Seen| seen.edge.message == edge.message && *seen.key == *public_key;
+        let is_same = |seen: &&Seen| seen.edge.message == edge.message && *seen.key == *public_key;
         if let Some(seen) = state.seen.iter().find(is_same) {
             let at = seen.good.ok_or(InvalidSignature)?;
             self.walk.iter().for_each(|walk| walk.repeat(at));

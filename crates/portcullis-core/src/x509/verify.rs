@@ -77,7 +77,7 @@ pub(crate) fn verify_chain(
             .for_each(|walk| walk.note_root(leaf));
         1
     } else {
-        path::find(wanted, &end_entity, &fields).map_err(|failure| explain(failure, wanted))?
+        path::find(wanted, &end_entity, &fields).map_err(|failure| explain(*failure, wanted))?
     };
     if let Some(name) = server_name.as_ref().filter(|_| policy.check_name) {
         end_entity

@@ -64,7 +64,10 @@ fn judge(asked: &dyn Fn() -> (Pair, Box<VerifyChain>), of_server: bool, proofs: 
             continue;
         }
         let error = ended_by(answer, pair, of_server);
-        assert!(matches!(error.reason(), Reason::Misuse(_)), "{made}: {error}");
+        assert!(
+            matches!(error.reason(), Reason::Misuse(_)),
+            "{made}: {error}"
+        );
         assert!(error.to_string().contains("another policy"), "{error}");
     }
 }
@@ -104,12 +107,18 @@ fn a_proof_of_a_server_is_for_its_name_and_policy() {
     let verifying = verifying.build().unwrap();
     let proofs: &[Proof<'_>] = &[
         ("check", true, &|question| question.check().unwrap()),
-        ("the same", true, &|question| for_this(question, policy(question))),
+        ("the same", true, &|question| {
+            for_this(question, policy(question))
+        }),
         ("clone", true, &|question| {
             for_this(question, &policy(question).clone().remembered_signatures(0))
         }),
-        ("name", false, &|question| for_other(question, policy(question))),
-        ("role", false, &|question| of_client(question, policy(question))),
+        ("name", false, &|question| {
+            for_other(question, policy(question))
+        }),
+        ("role", false, &|question| {
+            of_client(question, policy(question))
+        }),
         ("policy", false, &|question| for_this(question, &another)),
         ("depth", false, &|question| {
             for_this(question, &policy(question).clone().depth(3))
@@ -141,7 +150,10 @@ fn a_proof_of_a_client_is_for_its_role_and_policy() {
         let client = ClientConfig::builder(roots.clone())
             .identity(identity.clone())
             .session_tickets(true);
-        (client.build().unwrap(), server.ask_verification(true).build().unwrap())
+        (
+            client.build().unwrap(),
+            server.ask_verification(true).build().unwrap(),
+        )
     };
     let (client, server) = build();
     let sessions = sessions_of(client.clone(), server.clone());
@@ -224,8 +236,16 @@ fn short_keys() {
         };
     }
     for (bits, chain, roots) in [
-        (1_024, &pem!("rsa1024_leaf.chain")[..], &pem!("rsa1024_leaf.roots")[..]),
-        (2_047, pem!("rsa2047_leaf.chain"), pem!("rsa2047_leaf.roots")),
+        (
+            1_024,
+            &pem!("rsa1024_leaf.chain")[..],
+            &pem!("rsa1024_leaf.roots")[..],
+        ),
+        (
+            2_047,
+            pem!("rsa2047_leaf.chain"),
+            pem!("rsa2047_leaf.roots"),
+        ),
     ] {
         for (of_server, verified) in [(false, true), (false, false), (true, true), (true, false)] {
             let error = refused_for_its_key(chain, roots, of_server, verified);

@@ -231,7 +231,10 @@ fn our_client() {
     let Reason::Certificate(reason) = error.reason() else {
         panic!("{error}");
     };
-    assert_eq!(reason.kind(), &CertificateErrorKind::RsaKeyLength { bits: 1_024 });
+    assert_eq!(
+        reason.kind(),
+        &CertificateErrorKind::RsaKeyLength { bits: 1_024 }
+    );
     assert_eq!(error.stage(), Stage::WaitCertificateVerify);
 }
 

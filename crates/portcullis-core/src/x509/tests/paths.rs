@@ -28,7 +28,9 @@ fn with_key_identifiers(mut params: CertificateParams) -> CertificateParams {
 }
 
 /// Why a certificate of a CA cannot be on a path.
-fn faults() -> Vec<(&'static str, fn(&mut CertificateParams))> {
+type Fault = (&'static str, fn(&mut CertificateParams));
+
+fn faults() -> Vec<Fault> {
     vec![
         ("expired", |params| {
             params.not_after = date_time_ymd(2020, 1, 1);
@@ -60,7 +62,13 @@ fn the_one_good_path_is_found() {
     let leaf = cas[0].leaf(leaf_params(&[HOST]));
     let policy = trusting(&root);
     // Each from the leaf up; 3 is the bridge.
-    let ways: [&[usize]; 5] = [&[0, 3], &[0, 1, 3], &[0, 2, 3], &[0, 1, 2, 3], &[0, 2, 1, 3]];
+    let ways: [&[usize]; 5] = [
+        &[0, 3],
+        &[0, 1, 3],
+        &[0, 2, 3],
+        &[0, 1, 2, 3],
+        &[0, 2, 1, 3],
+    ];
     for (fault, break_it) in faults() {
         for way in ways {
             let mut chain = vec![leaf.clone(), bridge.der()];
@@ -132,12 +140,14 @@ fn key_identifiers_that_fit_come_first() {
 
 fn key_identifier(certificate: &[u8]) -> Vec<u8> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate).unwrap();
-    let found = certificate.extensions().iter().find_map(|extension| {
-        match extension.parsed_extension() {
-            ParsedExtension::SubjectKeyIdentifier(identifier) => Some(identifier.0.to_vec()),
-            _ => None,
-        }
-    });
+    let found =
+        certificate
+            .extensions()
+            .iter()
+            .find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::SubjectKeyIdentifier(identifier) => Some(identifier.0.to_vec()),
+                _ => None,
+            });
     found.unwrap()
 }
 
@@ -152,7 +162,10 @@ fn copies_cost_nothing() {
     assert_eq!(counting.verified(), 2);
     assert_eq!(policy.memo.len(), 2);
     let error = server(&chain, HOST, &trusting(&Ca::root("other"))).unwrap_err();
-    assert_eq!((error.index(), error.alert()), (Some(1), AlertDescription::UNKNOWN_CA));
+    assert_eq!(
+        (error.index(), error.alert()),
+        (Some(1), AlertDescription::UNKNOWN_CA)
+    );
 }
 
 /// RFC 5280 §6.1.4 (n): of every intermediate, wherever it is.
@@ -263,7 +276,10 @@ fn mesh(
         .iter()
         .enumerate()
         .flat_map(|(at, ca)| {
-            let others = cas.iter().enumerate().filter(move |(other, _)| *other != at);
+            let others = cas
+                .iter()
+                .enumerate()
+                .filter(move |(other, _)| *other != at);
             others.map(|(_, other)| ca.certified_by(other, params()))
         })
         .take(MAX_CERTIFICATES - 2)
@@ -371,7 +387,10 @@ fn no_chain_is_expensive() {
                 .collect();
             let mut chain = vec![leaf_of(&Ca::root_with("crowd", algorithm))];
             chain.extend(strangers);
-            cases.push((format!("63 strangers, {kind}, {named} key identifiers"), chain));
+            cases.push((
+                format!("63 strangers, {kind}, {named} key identifiers"),
+                chain,
+            ));
         }
         for (kind, algorithm) in [
             ("P-256", &rcgen::PKCS_ECDSA_P256_SHA256),
@@ -404,10 +423,12 @@ fn no_chain_is_expensive() {
             let elapsed = time() - started;
             println!("{elapsed:>10.1?} {case}: {error}");
             assert!(elapsed < Duration::from_millis(500), "{case}: {elapsed:?}");
+            let is_mesh = case.starts_with("a mesh");
             match error.kind() {
                 Kind::TooExpensive { limit, .. } => {
                     assert!([MAX_SIGNATURES, MAX_STEPS, 250_000].contains(limit));
                 }
+                kind if is_mesh => panic!("{case}: {kind:?}"),
                 Kind::WrongIssuer { .. }
                 | Kind::BadSignature
                 | Kind::UnknownIssuer { .. }

@@ -109,7 +109,11 @@ fn who_has_the_key_of_a_pinned_certificate_can_issue_nothing() {
 fn the_memo_does_not_make_a_pinned_certificate_an_authority() {
     let key = KeyPair::generate().unwrap();
     let authority = ca_params("leaf").self_signed(&key).unwrap().der().clone();
-    let pinned = leaf_params(&[HOST]).self_signed(&key).unwrap().der().clone();
+    let pinned = leaf_params(&[HOST])
+        .self_signed(&key)
+        .unwrap()
+        .der()
+        .clone();
     let issuer = Issuer::new(ca_params("leaf"), &key);
     let leaf_key = KeyPair::generate().unwrap();
     let leaf = leaf_params(&[HOST]).signed_by(&leaf_key, &issuer).unwrap();
@@ -120,7 +124,13 @@ fn the_memo_does_not_make_a_pinned_certificate_an_authority() {
     let pinning = pinning.memo(trusting.memo.clone());
     server(std::slice::from_ref(&pinned), HOST, &pinning).unwrap();
     let error = server(&chain, HOST, &pinning).unwrap_err();
-    assert!(matches!(error.kind(), Kind::SelfSigned { .. } | Kind::PinnedIssuer { .. }), "{error:?}");
+    assert!(
+        matches!(
+            error.kind(),
+            Kind::SelfSigned { .. } | Kind::PinnedIssuer { .. }
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]

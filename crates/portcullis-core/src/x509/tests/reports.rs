@@ -107,7 +107,9 @@ fn chains_are_accepted_or_truly_refused() {
         // The second time the memo knows what was good.
         for _ in 0..2 {
             let verdict = verify_server(&chain, &name(report.host.trim()), NOW, &policy);
-            let refused = verdict.err().map(|error| (error.alert(), error.to_string()));
+            let refused = verdict
+                .err()
+                .map(|error| (error.alert(), error.to_string()));
             let expected = report
                 .refused
                 .map(|(alert, sentence)| (alert, sentence.to_owned()));
@@ -197,7 +199,10 @@ fn refusals_name_the_certificate() {
                 _ => "certificate 2 of the peer's chain (CN=two)",
             };
             let sentence = error.to_string();
-            assert!(sentence.starts_with(&format!("{which}{expected}")), "{sentence}");
+            assert!(
+                sentence.starts_with(&format!("{which}{expected}")),
+                "{sentence}"
+            );
         };
         for (change, expected) in faults {
             check(change, expected);
@@ -227,8 +232,14 @@ fn a_bad_signature_is_found() {
         *der.last_mut().unwrap() ^= 1;
         chain[at] = der.into();
         let error = server(&chain, "a.example", &trusting(&root)).unwrap_err();
-        assert_eq!((error.index(), error.alert()), (Some(at), AlertDescription::BAD_CERTIFICATE));
-        assert!(error.to_string().starts_with("the signature of "), "{error}");
+        assert_eq!(
+            (error.index(), error.alert()),
+            (Some(at), AlertDescription::BAD_CERTIFICATE)
+        );
+        assert!(
+            error.to_string().starts_with("the signature of "),
+            "{error}"
+        );
     }
 }
 
@@ -248,13 +259,21 @@ fn constraints_name_who_breaks_them_or_who_set_them() {
     let mail = || GeneralSubtree::Rfc822Name("b.example".to_owned());
     let plain = Ca::root("root");
     for (permitted, expected) in [
-        (dns(), "the peer's certificate (CN=leaf) contains a name its CA is not allowed to certify"),
-        (mail(), "certificate 1 of the peer's chain (CN=bounded) limits which mail addresses"),
+        (
+            dns(),
+            "the peer's certificate (CN=leaf) contains a name its CA is not allowed to certify",
+        ),
+        (
+            mail(),
+            "certificate 1 of the peer's chain (CN=bounded) limits which mail addresses",
+        ),
     ] {
         let bounded = plain.intermediate_from(constrained("bounded", permitted));
         let mut params = leaf_params(&["a.example"]);
         let address = "me@c.example".to_owned().try_into().unwrap();
-        params.subject_alt_names.push(rcgen::SanType::Rfc822Name(address));
+        params
+            .subject_alt_names
+            .push(rcgen::SanType::Rfc822Name(address));
         let chain = [bounded.leaf(params), bounded.der()];
         let error = server(&chain, "a.example", &trusting(&plain)).unwrap_err();
         assert!(error.to_string().starts_with(expected), "{error}");
@@ -270,7 +289,11 @@ fn names_in_another_encoding() {
         params.distinguished_name.push(DnType::CommonName, name);
         params
     };
-    let printable = || named(rcgen::DnValue::PrintableString("Corp CA".try_into().unwrap()));
+    let printable = || {
+        named(rcgen::DnValue::PrintableString(
+            "Corp CA".try_into().unwrap(),
+        ))
+    };
     let utf8 = || named(rcgen::DnValue::Utf8String("corp  ca".to_owned()));
     let root = Ca::root("root");
     let key = KeyPair::generate().unwrap();
