@@ -13,7 +13,8 @@ pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const OID: u8 = 0x06;
 /// SEQUENCE.
 pub(crate) const SEQUENCE: u8 = 0x30;
-const BOOLEAN: u8 = 0x01;
+/// BOOLEAN.
+pub(crate) const BOOLEAN: u8 = 0x01;
 /// `[n]`, constructed.
 pub(crate) const fn context(n: u8) -> u8 {
     0xa0 | n
@@ -108,10 +109,18 @@ pub(crate) fn public_key_info(spki: &[u8]) -> Option<(&[u8], &[u8])> {
 /// The fields of a certificate that this library looks at itself (RFC 5280 §4.1).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CertificateFields<'a> {
+    /// What is signed: `tbsCertificate`, with its header.
+    pub(crate) tbs: &'a [u8],
     /// OID and parameters of `signatureAlgorithm`.
     pub(crate) signature_algorithm: &'a [u8],
+    /// The contents of `signatureValue`, a BIT STRING.
+    pub(crate) signature: &'a [u8],
+    /// 1, 2 or 3; 0 for what is none of them.
+    pub(crate) version: u8,
     /// A Name, with its header.
     pub(crate) issuer: &'a [u8],
+    /// With its header.
+    pub(crate) validity: &'a [u8],
     /// A Name, with its header.
     pub(crate) subject: &'a [u8],
     /// SubjectPublicKeyInfo, with its header.
@@ -124,17 +133,23 @@ impl<'a> CertificateFields<'a> {
     pub(crate) fn find(certificate: &'a [u8]) -> Option<Self> {
         let mut outer = Reader::new(certificate);
         let mut parts = Reader::new(outer.contents(SEQUENCE)?);
-        let mut tbs = Reader::new(parts.contents(SEQUENCE)?);
+        let signed = parts.element(SEQUENCE)?;
+        let mut tbs = Reader::new(signed.contents);
         let signature_algorithm = parts.contents(SEQUENCE)?;
-        parts.contents(BIT_STRING)?;
+        let signature = parts.contents(BIT_STRING)?;
         if !outer.is_empty() || !parts.is_empty() {
             return None;
         }
-        tbs.optional(context(0)); // version
+        let version = match tbs.optional(context(0)) {
+            // §4.1.2.1: v1 is the default, and v3 is 2.
+            None => 1,
+            Some([INTEGER, 1, version @ 0..=2]) => version + 1,
+            Some(_) => 0,
+        };
         tbs.contents(INTEGER)?; // serialNumber
         tbs.contents(SEQUENCE)?; // signature
         let issuer = tbs.element(SEQUENCE)?.whole;
-        tbs.contents(SEQUENCE)?; // validity
+        let validity = tbs.element(SEQUENCE)?.whole;
         let subject = tbs.element(SEQUENCE)?.whole;
         let spki = tbs.element(SEQUENCE)?.whole;
         let mut extensions: &[u8] = &[];
@@ -146,25 +161,72 @@ impl<'a> CertificateFields<'a> {
             }
         }
         Some(Self {
+            tbs: signed.whole,
             signature_algorithm,
+            signature,
+            version,
             issuer,
+            validity,
             subject,
             spki,
             extensions,
         })
     }
 
+    /// The extensions, in their order.
+    pub(crate) fn extensions(&self) -> Extensions<'a> {
+        Extensions(Reader::new(self.extensions))
+    }
+
     /// The extnValue of an extension by its encoded OID; `Err` when the list is not DER.
     pub(crate) fn extension(&self, oid: &[u8]) -> Result<Option<&'a [u8]>, NotDer> {
-        let mut extensions = Reader::new(self.extensions);
-        while !extensions.is_empty() {
-            let mut extension = Reader::new(extensions.contents(SEQUENCE).ok_or(NotDer)?);
-            if extension.contents(OID).ok_or(NotDer)? == oid {
-                extension.optional(BOOLEAN); // critical
-                return extension.contents(OCTET_STRING).ok_or(NotDer).map(Some);
+        for extension in self.extensions() {
+            let extension = extension?;
+            if extension.oid == oid {
+                return Ok(Some(extension.value));
             }
         }
         Ok(None)
+    }
+}
+
+/// One extension (RFC 5280 §4.2).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extension<'a> {
+    /// The contents of `extnID`.
+    pub(crate) oid: &'a [u8],
+    pub(crate) critical: bool,
+    /// The contents of `extnValue`.
+    pub(crate) value: &'a [u8],
+}
+
+/// The extensions of a certificate; the first error is the last item.
+#[derive(Clone, Debug)]
+pub(crate) struct Extensions<'a>(Reader<'a>);
+
+impl<'a> Iterator for Extensions<'a> {
+    type Item = Result<Extension<'a>, NotDer>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let extension = self.read();
+        if extension.is_none() {
+            self.0 = Reader::new(&[]);
+        }
+        Some(extension.ok_or(NotDer))
+    }
+}
+
+impl<'a> Extensions<'a> {
+    fn read(&mut self) -> Option<Extension<'a>> {
+        let mut fields = Reader::new(self.0.contents(SEQUENCE)?);
+        Some(Extension {
+            oid: fields.contents(OID)?,
+            critical: fields.optional(BOOLEAN).is_some_and(|value| value != [0]),
+            value: fields.contents(OCTET_STRING)?,
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
-use crate::x509::{self, VerifiedChain};
+use crate::x509::{self, PresentedChain};
 
 /// What was negotiated (B11, B19, B20). Secrets are not in here.
 pub struct ConnectionInformation(pub(crate) Information);
@@ -30,7 +30,7 @@ pub(crate) struct Information {
     pub(crate) server_name: Option<Box<str>>,
     pub(crate) client_random: [u8; 32],
     pub(crate) server_random: [u8; 32],
-    pub(crate) peer_chain: Option<VerifiedChain>,
+    pub(crate) peer_chain: Option<PresentedChain>,
     pub(crate) peer_scheme: Option<SignatureScheme>,
     /// What this side showed, shared with its configuration.
     pub(crate) local_chain: Option<Arc<[CertificateDer<'static>]>>,
@@ -96,7 +96,7 @@ impl ConnectionInformation {
         self.0
             .peer_chain
             .as_ref()
-            .map_or(&[], |chain| chain.chain().certificates())
+            .map_or(&[], |chain| chain.certificates())
     }
 
     /// The scheme of the peer's CertificateVerify, if it showed a certificate.

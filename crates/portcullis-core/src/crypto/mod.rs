@@ -15,7 +15,10 @@ mod signature;
 pub(crate) mod verification;
 
 pub use signature::{PrivateKey, SignError};
-pub(crate) use signature::{is_known_key, key_is_long_enough, scheme_fits_key, verify_tls13};
+pub(crate) use signature::{
+    RSA_BITS, is_known_key, key_is_long_enough, modulus_bits, modulus_bits_of_contents,
+    scheme_fits_key, verify_tls13,
+};
 
 /// An operation of the crypto library that failed, although it cannot for the input it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

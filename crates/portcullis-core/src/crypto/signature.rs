@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.2.3, §4.4.3; ML-DSA from FIPS 204 and draft-ietf-tls-mldsa.
 
+use core::ops::RangeInclusive;
+
 use super::verification::{self as verifying, Algorithm};
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
@@ -68,9 +70,23 @@ pub(crate) fn key_is_long_enough(scheme: SignatureScheme, spki_der: &[u8]) -> bo
     modulus_bits(spki_der).is_some_and(|bits| bits.saturating_sub(1).div_ceil(8) >= 2 * hash + 2)
 }
 
-/// The length of an RSA key (RFC 8017 A.1.1).
-fn modulus_bits(spki_der: &[u8]) -> Option<usize> {
-    let (_, key) = der::public_key_info(spki_der)?;
+/// The lengths of RSA keys whose signatures are verified, in bits.
+pub(crate) const RSA_BITS: RangeInclusive<usize> = 2_048..=8_192;
+
+/// The length of an RSA key (RFC 8017 A.1.1) in bits; `None` for other keys.
+pub(crate) fn modulus_bits(spki_der: &[u8]) -> Option<usize> {
+    modulus_bits_of_contents(Reader::new(spki_der).contents(der::SEQUENCE)?)
+}
+
+/// The same, of a SubjectPublicKeyInfo without its header.
+pub(crate) fn modulus_bits_of_contents(spki: &[u8]) -> Option<usize> {
+    let mut spki = Reader::new(spki);
+    if spki.contents(der::SEQUENCE)? != alg_id::RSA_ENCRYPTION.as_ref() {
+        return None;
+    }
+    let (0, key) = spki.contents(der::BIT_STRING)?.split_first()? else {
+        return None;
+    };
     let modulus = Reader::new(Reader::new(key).contents(der::SEQUENCE)?).contents(der::INTEGER)?;
     let first = modulus.iter().position(|&byte| byte != 0)?;
     let zeros = usize::try_from(modulus.get(first)?.leading_zeros()).ok()?;

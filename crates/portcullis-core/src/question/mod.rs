@@ -350,15 +350,16 @@ pub(crate) enum Purpose {
 
 impl Purpose {
     pub(crate) fn verify(
-        &self,
+        self,
         chain: &PresentedChain,
         policy: &ChainPolicy,
         now: UnixTime,
     ) -> Result<VerifiedChain, CertificateError> {
-        match self {
-            Self::Server(name) => x509::verify_server(chain, name, now, policy),
-            Self::Client => x509::verify_client(chain, now, policy),
-        }
+        let server_name = match self {
+            Self::Server(name) => Some(name),
+            Self::Client => None,
+        };
+        x509::verify_chain(chain, server_name, now, policy)
     }
 }
 
@@ -399,14 +400,15 @@ impl VerifyChain {
     /// Why the chain is not to be trusted.
     pub fn check(&self) -> Result<VerifiedChain, CertificateError> {
         match &self.policy {
-            Some(policy) => self.purpose.verify(&self.chain, policy, self.now),
+            Some(policy) => self.purpose.clone().verify(&self.chain, policy, self.now),
             None => Ok(VerifiedChain::dangerous_accept_without_verification(
                 self.chain.clone(),
             )),
         }
     }
 
-    /// Accepts the peer with the proof that [`check`](Self::check) gave.
+    /// Accepts the peer with the proof that [`check`](Self::check) gave. One of another chain,
+    /// for another name, or by another policy than the configuration's ends the handshake.
     pub fn accept(self, proof: VerifiedChain) -> Answer {
         self.id.answer(AnswerContent::Chain(Ok(proof)))
     }

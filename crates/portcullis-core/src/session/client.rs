@@ -189,7 +189,7 @@ impl Resumable {
                 suite: information.cipher_suite,
                 psk: self.secret.psk(ticket.ticket_nonce)?,
                 peer: peer.map(|(chain, scheme)| Peer {
-                    chain: chain.chain().clone(),
+                    chain: chain.clone(),
                     scheme,
                 }),
                 authenticated_at: information.authenticated_at,

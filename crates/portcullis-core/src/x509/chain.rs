@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::error::{CertificateError, CertificateErrorKind as Kind};
+use super::policy::{ChainPolicy, PolicyId};
 use crate::der::CertificateFields;
 
 /// Most certificates a peer may send in one chain.
@@ -129,19 +130,38 @@ impl core::fmt::Debug for PresentedChain {
     }
 }
 
-/// Proof that a chain was verified: only the verifier makes one. Cheap to clone.
+/// Proof that a chain was verified: only the verifier makes one. It holds for whom and by which
+/// policy the chain was verified, and is worth nothing elsewhere. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct VerifiedChain {
     chain: PresentedChain,
-    verified: bool,
+    /// `None` if nobody verified it.
+    verified: Option<Verified>,
+}
+
+/// For what a chain was verified.
+#[derive(Clone, Debug)]
+struct Verified {
+    /// `None` for a client.
+    server_name: Option<ServerName<'static>>,
+    policy: PolicyId,
 }
 
 impl VerifiedChain {
-    /// For the verifier, at the end of a verification that succeeded.
-    pub(super) fn proven(chain: PresentedChain) -> Self {
+    /// For the verifier, at the end of a verification that succeeded: as the chain of the server
+    /// of that name, or of a client.
+    pub(super) fn proven(
+        chain: PresentedChain,
+        server_name: Option<ServerName<'static>>,
+        policy: &ChainPolicy,
+    ) -> Self {
+        let policy = policy.id;
         Self {
             chain,
-            verified: true,
+            verified: Some(Verified {
+                server_name,
+                policy,
+            }),
         }
     }
 
@@ -151,14 +171,14 @@ impl VerifiedChain {
     pub fn dangerous_accept_without_verification(chain: PresentedChain) -> Self {
         Self {
             chain,
-            verified: false,
+            verified: None,
         }
     }
 
     /// Whether the verifier of this library proved the chain; `false` for one that was
     /// accepted without it.
     pub fn is_verified(&self) -> bool {
-        self.verified
+        self.verified.is_some()
     }
 
     /// The peer's own certificate.
@@ -171,8 +191,26 @@ impl VerifiedChain {
         &self.chain
     }
 
+    pub(crate) fn into_chain(self) -> PresentedChain {
+        self.chain
+    }
+
     /// Whether this is the proof of that chain and not of another connection's.
     pub(crate) fn proves(&self, chain: &PresentedChain) -> bool {
         Arc::ptr_eq(&self.chain.0, &chain.0) || self.chain == *chain
+    }
+
+    /// Whether the chain was verified as that of the server of this name, or of a client, and as
+    /// this policy demands. Where a configuration has no policy, every policy is more than it
+    /// demands. Who accepts a chain without verification answers for it.
+    pub(crate) fn is_for(
+        &self,
+        server_name: Option<&ServerName<'_>>,
+        policy: Option<&ChainPolicy>,
+    ) -> bool {
+        self.verified.as_ref().is_none_or(|verified| {
+            verified.server_name.as_ref() == server_name
+                && policy.is_none_or(|policy| policy.id == verified.policy)
+        })
     }
 }

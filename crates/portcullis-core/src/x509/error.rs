@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls_pki_types::UnixTime;
-use x509_parser::time::ASN1Time;
 
+use super::names::SubjectAltName;
 use crate::AlertDescription;
 
 /// Why a certificate chain is not accepted: which certificate, what was expected, what was seen.
@@ -61,10 +61,33 @@ pub enum CertificateErrorKind {
         /// The name that was asked for.
         expected: String,
         /// The subjectAltName entries of the certificate, at most 100.
-        seen: Vec<String>,
+        seen: Vec<SubjectAltName>,
     },
     /// A signature in the chain does not verify with the issuer's key.
     BadSignature,
+    /// The peer sent certificates that have the name of the issuer, and none of them has signed
+    /// the certificate.
+    WrongIssuer {
+        /// The distinguished name that was looked for.
+        issuer: String,
+    },
+    /// The issuer is trusted for itself alone, because it is not a CA.
+    PinnedIssuer {
+        /// Its distinguished name.
+        issuer: String,
+    },
+    /// The peer sent a certificate that has the name of the issuer in another encoding.
+    NameEncoding {
+        /// The distinguished name that was looked for.
+        issuer: String,
+        /// The place of that certificate in the peer's chain.
+        found: usize,
+    },
+    /// An RSA key is shorter or longer than is accepted.
+    RsaKeyLength {
+        /// Its length.
+        bits: usize,
+    },
     /// The extended key usage does not allow what the certificate is used for.
     WrongPurpose {
         /// What was needed.
@@ -72,10 +95,19 @@ pub enum CertificateErrorKind {
     },
     /// The key usage of the leaf does not include digitalSignature (RFC 8446 §4.4.2.2).
     KeyUsage,
+    /// The key usage of a certificate that issued another does not include keyCertSign (RFC 5280
+    /// §6.1.4 (n)).
+    IssuerKeyUsage,
     /// A CA certificate where the certificate of a peer belongs, or the other way round.
     WrongBasicConstraints,
     /// A CA is not allowed to certify this name.
     NameConstraints,
+    /// The name constraints of a CA are about names of a kind for which that is not supported
+    /// (RFC 5280 §4.2.1.10).
+    UnsupportedConstraint {
+        /// The kind of name.
+        names: &'static str,
+    },
     /// Not a certificate, or with fields that contradict each other.
     Malformed(&'static str),
     /// More certificates than will be looked at.
@@ -95,8 +127,28 @@ pub enum CertificateErrorKind {
         /// Whether it is refused because it uses MD5 or SHA-1.
         broken_hash: bool,
     },
-    /// Not X.509 version 3, or with a critical extension that is not known.
+    /// The signature algorithm has parameters that it must not have, or lacks some.
+    SignatureParameters {
+        /// The algorithm.
+        algorithm: &'static str,
+        /// What its parameters must be, and where that stands.
+        expected: &'static str,
+    },
+    /// Not X.509 version 3, or with something else that is not supported.
     Unsupported(&'static str),
+    /// A critical extension that is not processed, so that the certificate has to be refused
+    /// (RFC 5280 §4.2).
+    UnknownCriticalExtension {
+        /// Its OID in dotted decimals.
+        oid: String,
+    },
+    /// To verify it would take too much work.
+    TooExpensive {
+        /// What there would be more of.
+        what: &'static str,
+        /// The most there may be.
+        limit: usize,
+    },
     /// Refused by the application.
     Rejected {
         /// The alert it chose.
@@ -134,6 +186,15 @@ impl CertificateError {
         }))
     }
 
+    /// About the trust anchor of this name.
+    pub(super) fn at_anchor(kind: CertificateErrorKind, name: &str) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            index: None,
+            subject: Some(name.into()),
+        }))
+    }
+
     pub(super) fn malformed_at(index: usize) -> Self {
         Self(Arc::new(Inner {
             kind: CertificateErrorKind::Malformed("it is not DER-encoded X.509"),
@@ -167,7 +228,8 @@ impl CertificateError {
         matches!(self.0.kind, CertificateErrorKind::Expired { .. })
     }
 
-    /// Which certificate of the chain it is about, if one; 0 is the leaf.
+    /// Which certificate of the chain it is about, if one; 0 is the leaf. `None` with a
+    /// [`subject`](Self::subject) means a trust anchor.
     pub fn index(&self) -> Option<usize> {
         self.0.index
     }
@@ -187,10 +249,14 @@ impl CertificateError {
             Kind::UnknownIssuer { .. }
             | Kind::SelfSigned { .. }
             | Kind::NoTrustAnchors
+            | Kind::WrongIssuer { .. }
+            | Kind::PinnedIssuer { .. }
+            | Kind::NameEncoding { .. }
             | Kind::PathTooDeep { limit: Some(_) } => AlertDescription::UNKNOWN_CA,
-            Kind::WrongPurpose { .. } | Kind::Unsupported(_) => {
-                AlertDescription::UNSUPPORTED_CERTIFICATE
-            }
+            Kind::WrongPurpose { .. }
+            | Kind::Unsupported(_)
+            | Kind::UnknownCriticalExtension { .. }
+            | Kind::UnsupportedConstraint { .. } => AlertDescription::UNSUPPORTED_CERTIFICATE,
             // §4.4.2.4: bad_certificate for MD5 and SHA-1.
             Kind::UnsupportedSignature { broken_hash, .. } => match broken_hash {
                 true => AlertDescription::BAD_CERTIFICATE,
@@ -202,143 +268,16 @@ impl CertificateError {
             Kind::Rejected { alert, .. } => *alert,
             Kind::NameMismatch { .. }
             | Kind::BadSignature
+            | Kind::RsaKeyLength { .. }
+            | Kind::SignatureParameters { .. }
+            | Kind::TooExpensive { .. }
+            | Kind::IssuerKeyUsage
             | Kind::WrongBasicConstraints
             | Kind::NameConstraints
             | Kind::TooManyCertificates { .. }
             | Kind::PathTooDeep { limit: None }
             | Kind::Other(_) => AlertDescription::BAD_CERTIFICATE,
         }
-    }
-
-    fn which(&self) -> String {
-        let subject = match self.subject() {
-            Some(subject) if !subject.is_empty() => format!(" ({subject})"),
-            _ => String::new(),
-        };
-        match self.index() {
-            Some(0) => format!("the peer's certificate{subject}"),
-            Some(index) => format!("certificate {index} of the peer's chain{subject}"),
-            None => "the peer's certificate chain".to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use CertificateErrorKind as Kind;
-        let which = self.which();
-        match self.kind() {
-            Kind::Expired { not_after, now } => write!(
-                f,
-                "{which} expired on {} and the clock of this machine says {}: renew the \
-                 certificate or correct the clock",
-                Date(*not_after),
-                Date(*now)
-            ),
-            Kind::NotYetValid { not_before, now } => write!(
-                f,
-                "{which} is valid from {} on and the clock of this machine says {}: wait or \
-                 correct the clock",
-                Date(*not_before),
-                Date(*now)
-            ),
-            Kind::UnknownIssuer {
-                issuer,
-                trust_anchors,
-            } => write!(
-                f,
-                "{which} was issued by {issuer}, which is neither in the chain nor among the \
-                 {trust_anchors} trust anchors: the peer has to send its intermediate \
-                 certificates, or that CA has to be added to the roots"
-            ),
-            Kind::SelfSigned { trust_anchors } => write!(
-                f,
-                "{which} is self-signed and not among the {trust_anchors} trust anchors: add it \
-                 to the roots if it is to be trusted"
-            ),
-            Kind::NoTrustAnchors => write!(
-                f,
-                "{which} cannot be verified because there are no trust anchors: configure roots"
-            ),
-            Kind::NameMismatch { expected, seen } => {
-                write!(f, "{which} is not valid for {expected}: ")?;
-                write_names(f, seen)
-            }
-            Kind::BadSignature => write!(
-                f,
-                "a signature of {which} does not verify: it is corrupt, or a trusted CA has the \
-                 name of its issuer and another key"
-            ),
-            Kind::WrongPurpose { needed } => write!(
-                f,
-                "{which} may not be used by a {needed}: its extended key usage has to include \
-                 {}",
-                needed.name()
-            ),
-            Kind::KeyUsage => write!(
-                f,
-                "{which} may not sign in TLS: its key usage has to include digitalSignature"
-            ),
-            Kind::WrongBasicConstraints => write!(
-                f,
-                "{which} mixes up CAs and peers: the first certificate must not be of a CA, and \
-                 all others must be"
-            ),
-            Kind::NameConstraints => write!(
-                f,
-                "{which} contains a name its CA is not allowed to certify (name constraints)"
-            ),
-            Kind::Malformed(what) => write!(f, "{which} is malformed: {what}"),
-            Kind::TooManyCertificates { limit } => write!(
-                f,
-                "{which} has more than {limit} certificates: the peer has to send only those \
-                 that lead to its CA"
-            ),
-            Kind::PathTooDeep { limit: Some(limit) } => write!(
-                f,
-                "{which} needs more than {limit} intermediate certificates to reach a trust \
-                 anchor"
-            ),
-            Kind::PathTooDeep { limit: None } => write!(
-                f,
-                "{which} is longer than a CA in it allows (pathLenConstraint)"
-            ),
-            Kind::UnsupportedSignature {
-                algorithm,
-                broken_hash: true,
-            } => write!(
-                f,
-                "{which} is signed with {algorithm}, which is broken: reissue the certificate"
-            ),
-            Kind::UnsupportedSignature { algorithm, .. } => write!(
-                f,
-                "{which} is signed with {algorithm}, which is not supported for the issuer's key \
-                 or not allowed by the configured schemes"
-            ),
-            Kind::Unsupported(what) => write!(f, "{which} is not supported: {what}"),
-            Kind::Rejected { message, .. } => {
-                write!(f, "{which} was refused by the application: {message}")
-            }
-            Kind::Other(text) => write!(f, "{which} is not acceptable: {text}"),
-        }
-    }
-}
-
-/// The names a certificate is valid for, at most five of them.
-fn write_names(f: &mut fmt::Formatter<'_>, names: &[String]) -> fmt::Result {
-    const SHOWN: usize = 5;
-    if names.is_empty() {
-        return f.write_str(
-            "it has no subjectAltName, and the common name is not looked at: reissue it with one",
-        );
-    }
-    f.write_str("it is for ")?;
-    for (at, name) in names.iter().take(SHOWN).enumerate() {
-        write!(f, "{}{name}", if at == 0 { "" } else { ", " })?;
-    }
-    match names.len().checked_sub(SHOWN) {
-        None | Some(0) => f.write_str(" only"),
-        Some(more) => write!(f, " and {more} more names"),
     }
 }
 
@@ -370,19 +309,5 @@ impl fmt::Display for Purpose {
             Self::ServerAuth => "server",
             Self::ClientAuth => "client",
         })
-    }
-}
-
-struct Date(UnixTime);
-
-impl fmt::Display for Date {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let date = i64::try_from(self.0.as_secs())
-            .ok()
-            .and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
-        match date {
-            Some(date) => write!(f, "{date}"),
-            None => write!(f, "second {} after 1970", self.0.as_secs()),
-        }
     }
 }

@@ -1,136 +1,427 @@
-//! From one webpki error to the facts an operator needs: which certificate, and what to do.
+//! From a failed search, or one error of webpki, to the facts an operator needs: which
+//! certificate, and what to do.
 //!
-//! webpki gives the most specific error of all paths it tried, without a position; the position
-//! is looked for here, on the way to a refusal only.
+//! webpki does not say where it found an error; the place is looked for here, on the way to a
+//! refusal only. Only certificates of the path that failed come into question.
 
 use rustls_pki_types::UnixTime;
-use webpki::Error;
+use webpki::{EndEntityCert, Error};
+use x509_parser::der_parser::oid::Oid;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::authority;
 use super::chain::{MAX_CERTIFICATES, PresentedChain};
+use super::constraints::{self, Breach};
 use super::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
-use super::names::{distinguished_name, subject_alt_names};
+use super::name;
+use super::names::{alt_names, distinguished_name};
+use super::path::{Failure, MAX_STEPS, Path, Wanted, Why, fields_at};
 use super::signature_algorithm::SignatureAlgorithm;
-use super::verify::ChainPolicy;
-use crate::der::CertificateFields;
+use super::signatures::{Edge, MAX_SIGNATURES};
+use crate::crypto::{RSA_BITS, modulus_bits, modulus_bits_of_contents};
+use crate::der::{self, CertificateFields, Reader};
 
 /// Most subjectAltName entries kept in an error.
 const MAX_NAMES: usize = 100;
 
-pub(super) fn explain(
-    error: Error,
-    chain: &PresentedChain,
-    purpose: Purpose,
-    now: UnixTime,
-    policy: &ChainPolicy,
-) -> CertificateError {
-    let leaf = |kind| CertificateError::at(kind, 0, chain.end_entity());
-    let found = |kind, is_it: &dyn Fn(&X509Certificate<'_>) -> bool| locate(chain, kind, is_it);
-    match error {
-        Error::CertExpired { not_after, .. } => {
-            found(Kind::Expired { not_after, now }, &|certificate| {
-                same_second(certificate.validity().not_after.timestamp(), not_after)
-            })
-        }
-        Error::CertNotValidYet { not_before, .. } => {
-            found(Kind::NotYetValid { not_before, now }, &|certificate| {
-                same_second(certificate.validity().not_before.timestamp(), not_before)
-            })
-        }
-        Error::UnknownIssuer => unknown_issuer(chain, policy.roots().len()),
-        Error::CertNotValidForName(context) => {
-            let mut seen = subject_alt_names(chain.end_entity());
-            seen.truncate(MAX_NAMES);
-            leaf(Kind::NameMismatch {
-                expected: context.expected.to_str().into_owned(),
-                seen,
-            })
-        }
-        Error::InvalidSignatureForPublicKey => only_if_alone(chain, Kind::BadSignature),
-        Error::RequiredEkuNotFoundContext(_) => {
-            found(Kind::WrongPurpose { needed: purpose }, &|certificate| {
-                lacks_purpose(certificate, purpose)
-            })
-        }
-        Error::CaUsedAsEndEntity => leaf(Kind::WrongBasicConstraints),
-        Error::EndEntityUsedAsCa => only_if_alone(chain, Kind::WrongBasicConstraints),
-        Error::NameConstraintViolation => only_if_alone(chain, Kind::NameConstraints),
-        Error::PathLenConstraintViolated => {
-            CertificateError::new(Kind::PathTooDeep { limit: None })
-        }
-        Error::MaximumPathDepthExceeded => CertificateError::new(Kind::PathTooDeep {
-            limit: Some(policy.effective_depth()),
+/// What webpki compares at most before it gives up.
+const MAX_COMPARISONS: usize = 250_000;
+
+/// The largest certificate that webpki reads: its length has two bytes, its header four.
+const MAX_CERTIFICATE: usize = 4 + 0xffff;
+
+/// 2.5.29.37
+const EXTENDED_KEY_USAGE: &[u8] = b"\x55\x1d\x25";
+
+/// Says why there is no path.
+pub(super) fn explain(failure: Failure, wanted: Wanted<'_>) -> CertificateError {
+    let Failure { path, why } = failure;
+    let explained = Explained { wanted, path };
+    match why {
+        Why::Refused(error) => explained.refused(error),
+        Why::BadSignature { issuer } => explained.wrong_issuer(issuer),
+        Why::NotAnIssuer { issuer, kind } => explained.at(kind, Some(issuer)),
+        Why::TooDeep => explained.too_deep(),
+        Why::NoIssuer => explained.no_issuer(path.head()),
+        Why::TooManySignatures => CertificateError::new(Kind::TooExpensive {
+            what: "signatures",
+            limit: MAX_SIGNATURES,
         }),
-        Error::UnsupportedSignatureAlgorithmContext(context) => {
-            unsupported_signature(chain, &context.signature_algorithm_id)
-        }
-        Error::UnsupportedSignatureAlgorithmForPublicKeyContext(context) => {
-            unsupported_signature(chain, &context.signature_algorithm_id)
-        }
-        Error::UnsupportedCriticalExtension => only_if_alone(
-            chain,
-            Kind::Unsupported("it has a critical extension that is not known"),
-        ),
-        Error::UnsupportedCertVersion => {
-            only_if_alone(chain, Kind::Unsupported("it is not X.509 version 3"))
-        }
-        Error::UnsupportedNameType => {
-            only_if_alone(chain, Kind::Unsupported("it has names of an unknown type"))
-        }
-        Error::EmptyEkuExtension => {
-            only_if_alone(chain, Kind::Malformed("its extended key usage is empty"))
-        }
-        Error::BadDer | Error::BadDerTime | Error::TrailingData(_) => {
-            only_if_alone(chain, Kind::Malformed("it is not DER-encoded X.509"))
-        }
-        Error::InvalidCertValidity => {
-            only_if_alone(chain, Kind::Malformed("it ends before it begins"))
-        }
-        Error::ExtensionValueInvalid | Error::MalformedExtensions => {
-            only_if_alone(chain, Kind::Malformed("an extension of it"))
-        }
-        Error::InvalidSerialNumber => only_if_alone(chain, Kind::Malformed("its serial number")),
-        Error::SignatureAlgorithmMismatch => only_if_alone(
-            chain,
-            Kind::Malformed("it names two different signature algorithms"),
-        ),
-        Error::MalformedDnsIdentifier => only_if_alone(chain, Kind::Malformed("a DNS name in it")),
-        Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => {
-            only_if_alone(chain, Kind::Malformed("its name constraints"))
-        }
-        Error::CertDistrusted => CertificateError::new(Kind::Other(
-            "its CA was distrusted by the browsers for misissuing certificates".to_owned(),
-        )),
-        other => CertificateError::new(Kind::Other(other.to_string())),
+        Why::TooManySteps => CertificateError::new(Kind::TooExpensive {
+            what: "steps",
+            limit: MAX_STEPS,
+        }),
     }
 }
 
-/// The first certificate for which the test holds.
-fn locate(
-    chain: &PresentedChain,
-    kind: Kind,
-    is_it: &dyn Fn(&X509Certificate<'_>) -> bool,
-) -> CertificateError {
-    let found = chain.certificates().iter().position(|certificate| {
-        X509Certificate::from_der(certificate).is_ok_and(|(_, certificate)| is_it(&certificate))
-    });
-    at_position(chain, kind, found)
+/// Says what is wrong with the leaf.
+pub(super) fn explain_leaf(error: Error, wanted: Wanted<'_>) -> CertificateError {
+    let path = Path::LEAF;
+    Explained { wanted, path }.refused(error)
 }
 
-/// webpki does not say which one, which is clear when there is only one.
-fn only_if_alone(chain: &PresentedChain, kind: Kind) -> CertificateError {
-    let alone = chain.intermediates().is_empty().then_some(0);
-    at_position(chain, kind, alone)
+struct Explained<'a> {
+    wanted: Wanted<'a>,
+    path: Path,
 }
 
-fn at_position(chain: &PresentedChain, kind: Kind, position: Option<usize>) -> CertificateError {
-    match position.and_then(|at| Some((at, chain.certificates().get(at)?))) {
-        Some((at, certificate)) => CertificateError::at(kind, at, certificate),
-        None => CertificateError::new(kind),
+impl Explained<'_> {
+    fn refused(&self, error: Error) -> CertificateError {
+        let now = self.wanted.now;
+        let purpose = self.wanted.purpose;
+        match error {
+            Error::CertExpired { not_after, .. } => self
+                .first(Kind::Expired { not_after, now }, |certificate| {
+                    is_second(certificate.validity().not_after.timestamp(), not_after)
+                }),
+            Error::CertNotValidYet { not_before, .. } => self
+                .first(Kind::NotYetValid { not_before, now }, |certificate| {
+                    is_second(certificate.validity().not_before.timestamp(), not_before)
+                }),
+            Error::CertNotValidForName(context) => {
+                let mut seen = alt_names(self.wanted.chain.end_entity());
+                seen.truncate(MAX_NAMES);
+                let expected = context.expected.to_str().into_owned();
+                self.at(Kind::NameMismatch { expected, seen }, Some(0))
+            }
+            Error::InvalidSignatureForPublicKey => self.bad_signature(),
+            Error::RequiredEkuNotFoundContext(_) => self
+                .first(Kind::WrongPurpose { needed: purpose }, |certificate| {
+                    lacks_purpose(certificate, purpose)
+                }),
+            Error::CaUsedAsEndEntity => self.authority_as_peer(),
+            Error::NameConstraintViolation => self.name_constraints(),
+            Error::PathLenConstraintViolated => self.too_long_for_a_ca(),
+            Error::UnsupportedSignatureAlgorithmContext(context) => {
+                self.unsupported_signature(&context.signature_algorithm_id)
+            }
+            Error::UnsupportedSignatureAlgorithmForPublicKeyContext(context) => {
+                self.unsupported_signature(&context.signature_algorithm_id)
+            }
+            Error::UnsupportedCriticalExtension => self.critical_extension(),
+            Error::MaximumNameConstraintComparisonsExceeded => {
+                CertificateError::new(Kind::TooExpensive {
+                    what: "comparisons of names",
+                    limit: MAX_COMPARISONS,
+                })
+            }
+            Error::CertDistrusted => CertificateError::new(Kind::Other(
+                "its CA was distrusted by the browsers for misissuing certificates".to_owned(),
+            )),
+            Error::BadDer | Error::BadDerTime | Error::TrailingData(_) => self.malformed(error),
+            error => self.odd(error),
+        }
+    }
+
+    /// What is wrong with one certificate by itself.
+    fn odd(&self, error: Error) -> CertificateError {
+        let kind = match error {
+            Error::UnsupportedCertVersion => Kind::Unsupported("it is not X.509 version 3"),
+            Error::UnsupportedNameType => Kind::Unsupported("it has names of an unknown type"),
+            Error::EmptyEkuExtension => Kind::Malformed("its extended key usage is empty"),
+            Error::InvalidCertValidity => Kind::Malformed("it ends before it begins"),
+            Error::ExtensionValueInvalid | Error::MalformedExtensions => {
+                Kind::Malformed("an extension of it")
+            }
+            Error::InvalidSerialNumber => Kind::Malformed("its serial number"),
+            Error::SignatureAlgorithmMismatch => {
+                Kind::Malformed("it names two different signature algorithms")
+            }
+            Error::MalformedDnsIdentifier => Kind::Malformed("a DNS name in it"),
+            Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => {
+                Kind::Malformed("its name constraints")
+            }
+            ref other => Kind::Other(other.to_string()),
+        };
+        let place = self.place(|fields, parsed| match error {
+            Error::EmptyEkuExtension => {
+                matches!(fields.extension(EXTENDED_KEY_USAGE), Ok(Some([_, 0])))
+            }
+            Error::InvalidCertValidity => {
+                X509Certificate::from_der(parsed).is_ok_and(|(_, own)| {
+                    let validity = own.validity();
+                    validity.not_after < validity.not_before
+                })
+            }
+            Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => {
+                constraints::of(fields).is_some()
+            }
+            _ => read(parsed).is_err_and(|own| own == error),
+        });
+        self.at(kind, place)
+    }
+
+    fn malformed(&self, error: Error) -> CertificateError {
+        if let Some(place) = self.place(|_, der| der.len() > MAX_CERTIFICATE) {
+            return self.at(Kind::Unsupported("it is larger than 64 KiB"), Some(place));
+        }
+        let is_early = |own: &X509Certificate<'_>| {
+            let validity = own.validity();
+            validity.not_before.timestamp() < 0 || validity.not_after.timestamp() < 0
+        };
+        if error == Error::BadDerTime {
+            let place = self.place(|_, der| {
+                X509Certificate::from_der(der).is_ok_and(|(_, own)| is_early(&own))
+            });
+            return match place {
+                Some(_) => self.at(
+                    Kind::Unsupported("its validity begins or ends before 1970"),
+                    place,
+                ),
+                None => self.at(Kind::Malformed("a date in it"), self.only()),
+            };
+        }
+        let place = self.place(|_, der| read(der).is_err_and(|own| own == error));
+        let kind = Kind::Malformed("it is not DER-encoded X.509");
+        self.at(kind, place.or_else(|| self.only()))
+    }
+
+    fn authority_as_peer(&self) -> CertificateError {
+        let leaf = fields_at(self.wanted.chain, 0);
+        let kind = match leaf {
+            Some(leaf) if leaf.subject == leaf.issuer => self.self_signed(),
+            _ => Kind::WrongBasicConstraints,
+        };
+        self.at(kind, Some(0))
+    }
+
+    fn critical_extension(&self) -> CertificateError {
+        /// What webpki processes of 2.5.29.
+        const PROCESSED: [u8; 6] = [15, 17, 19, 30, 31, 37];
+        let unknown = |fields: &CertificateFields<'_>| {
+            let mut extensions = fields.extensions().filter_map(Result::ok);
+            extensions.find_map(|extension| match extension.oid {
+                [0x55, 0x1d, known] if PROCESSED.contains(known) => None,
+                oid => extension
+                    .critical
+                    .then(|| Oid::new(oid.into()).to_id_string()),
+            })
+        };
+        let mut places = self.path.places().iter();
+        let found = places.find_map(|&place| {
+            let oid = unknown(&fields_at(self.wanted.chain, place)?)?;
+            Some((place, Kind::UnknownCriticalExtension { oid }))
+        });
+        match found {
+            Some((place, kind)) => self.at(kind, Some(place)),
+            None => self.at(
+                Kind::Unsupported("it has a critical extension that is not supported"),
+                None,
+            ),
+        }
+    }
+
+    fn name_constraints(&self) -> CertificateError {
+        let mut unsupported = None;
+        // From the anchor down, as they are processed.
+        let mut issuer = None;
+        let of_anchor = self
+            .anchors()
+            .find_map(|anchor| anchor.name_constraints.as_deref());
+        let mut constraints = of_anchor;
+        for (height, &place) in self.path.places().iter().enumerate().rev() {
+            let below = self.path.places().get(..=height).unwrap_or_default();
+            for &lower in below.iter().rev() {
+                let fields = fields_at(self.wanted.chain, lower);
+                let breach = constraints
+                    .zip(fields)
+                    .and_then(|(constraints, fields)| constraints::breach(constraints, &fields));
+                match breach {
+                    Some(Breach::Forbidden) => return self.at(Kind::NameConstraints, Some(lower)),
+                    Some(Breach::Unsupported(names)) => {
+                        unsupported.get_or_insert((issuer, names));
+                    }
+                    None => {}
+                }
+            }
+            issuer = Some(place);
+            let fields = fields_at(self.wanted.chain, place);
+            constraints = fields.and_then(|fields| constraints::of(&fields));
+        }
+        match unsupported {
+            Some((Some(issuer), names)) => {
+                self.at(Kind::UnsupportedConstraint { names }, Some(issuer))
+            }
+            Some((None, names)) => self.at_anchor(Kind::UnsupportedConstraint { names }),
+            None => self.at(Kind::NameConstraints, self.only()),
+        }
+    }
+
+    fn too_long_for_a_ca(&self) -> CertificateError {
+        let kind = Kind::PathTooDeep { limit: None };
+        let too_long = |&(below, &place): &(usize, &usize)| {
+            let fields = fields_at(self.wanted.chain, place);
+            let limit = fields.and_then(|fields| authority::path_length(&fields));
+            limit.is_some_and(|limit| below > limit)
+        };
+        // Below the CA that issued the leaf there is none.
+        let mut issuers = self.path.places().iter().skip(1).enumerate();
+        match issuers.find(too_long) {
+            Some((_, &place)) => self.at(kind, Some(place)),
+            None => self.at_anchor(kind),
+        }
+    }
+
+    fn unsupported_signature(&self, algorithm: &[u8]) -> CertificateError {
+        let place = self.place(|fields, _| fields.signature_algorithm == algorithm);
+        let known = SignatureAlgorithm::find(algorithm);
+        let kind = match known.and_then(|known| Some((known, known.wrong_parameters(algorithm)?))) {
+            Some((known, expected)) => Kind::SignatureParameters {
+                algorithm: known.name,
+                expected,
+            },
+            None => Kind::UnsupportedSignature {
+                algorithm: known
+                    .map_or("an unknown algorithm", |known| known.name)
+                    .to_owned(),
+                broken_hash: known.is_some_and(|known| known.is_broken()),
+            },
+        };
+        self.at(kind, place)
+    }
+
+    /// webpki found a signature on the path bad: the last one there was.
+    fn bad_signature(&self) -> CertificateError {
+        let Some(Edge { message, key }) = self.wanted.signatures.last_bad() else {
+            return self.at(Kind::BadSignature, self.only());
+        };
+        let is_in = |bytes: &[u8], address: usize| {
+            let range = bytes.as_ptr_range();
+            (range.start.addr()..range.end.addr()).contains(&address)
+        };
+        if let Some(place) = self.place(|_, der| is_in(der, key)) {
+            if let Some(kind) = fields_at(self.wanted.chain, place)
+                .and_then(|fields| wrong_length(modulus_bits(fields.spki)))
+            {
+                return self.at(kind, Some(place));
+            }
+        } else if let Some(anchor) = self
+            .anchors()
+            .find(|anchor| is_in(&anchor.subject_public_key_info, key))
+        {
+            let bits = modulus_bits_of_contents(&anchor.subject_public_key_info);
+            if let Some(kind) = wrong_length(bits) {
+                return self.at_anchor(kind);
+            }
+        }
+        self.at(Kind::BadSignature, self.place(|_, der| is_in(der, message)))
+    }
+
+    /// There are several certificates with the name of the head's issuer, and none has signed it.
+    fn wrong_issuer(&self, first: usize) -> CertificateError {
+        let fields = fields_at(self.wanted.chain, first);
+        if let Some(kind) = fields.and_then(|fields| wrong_length(modulus_bits(fields.spki))) {
+            return self.at(kind, Some(first));
+        }
+        let head = self.path.head();
+        let issuer = fields.map(|fields| distinguished_name(fields.subject));
+        let issuer = issuer.unwrap_or_default();
+        self.at(Kind::WrongIssuer { issuer }, Some(head))
+    }
+
+    /// Whether the way would have led to an anchor is the more important fact.
+    fn too_deep(&self) -> CertificateError {
+        let top = follow(self.wanted.chain, self.path.head());
+        let Wanted { chain, policy, .. } = self.wanted;
+        match fields_at(chain, top) {
+            Some(fields) if policy.roots.named(fields.issuer).is_empty() => self.no_issuer(top),
+            _ => CertificateError::new(Kind::PathTooDeep {
+                limit: Some(policy.effective_depth()),
+            }),
+        }
+    }
+
+    /// Nobody has the name of the issuer of the certificate at this place.
+    fn no_issuer(&self, place: usize) -> CertificateError {
+        let Wanted {
+            chain,
+            policy,
+            signatures,
+            ..
+        } = self.wanted;
+        let Some(top) = fields_at(chain, place) else {
+            return CertificateError::malformed_at(place);
+        };
+        let issuer = || distinguished_name(top.issuer);
+        let is_pinned = policy.roots.has_pinned_name(top.issuer);
+        let has_own_name = top.issuer == top.subject;
+        // Who has the key of a pinned certificate may have given its name to another one.
+        let kind = if is_pinned && !(has_own_name && signatures.is_signed_by(&top, top.spki)) {
+            Kind::PinnedIssuer { issuer: issuer() }
+        } else if has_own_name {
+            self.self_signed()
+        } else if let Some(found) = encoded_otherwise(chain, top.issuer) {
+            Kind::NameEncoding {
+                issuer: issuer(),
+                found,
+            }
+        } else {
+            Kind::UnknownIssuer {
+                issuer: issuer(),
+                trust_anchors: policy.roots.len(),
+            }
+        };
+        self.at(kind, Some(place))
+    }
+
+    fn self_signed(&self) -> Kind {
+        Kind::SelfSigned {
+            trust_anchors: self.wanted.policy.roots.len(),
+        }
+    }
+
+    /// The anchors that the path leads to.
+    fn anchors(&self) -> impl Iterator<Item = &rustls_pki_types::TrustAnchor<'_>> {
+        let head = fields_at(self.wanted.chain, self.path.head());
+        let roots = &self.wanted.policy.roots;
+        head.into_iter()
+            .flat_map(|head| roots.named(head.issuer).anchors())
+    }
+
+    fn at_anchor(&self, kind: Kind) -> CertificateError {
+        let head = fields_at(self.wanted.chain, self.path.head());
+        let name = head.map(|head| distinguished_name(head.issuer));
+        CertificateError::at_anchor(kind, &name.unwrap_or_default())
+    }
+
+    fn at(&self, kind: Kind, place: Option<usize>) -> CertificateError {
+        let certificates = self.wanted.chain.certificates();
+        match place.and_then(|at| Some((at, certificates.get(at)?))) {
+            Some((at, certificate)) => CertificateError::at(kind, at, certificate),
+            None => CertificateError::new(kind),
+        }
+    }
+
+    /// The first certificate for which the test holds, or none in particular.
+    fn first(&self, kind: Kind, is_it: impl Fn(&X509Certificate<'_>) -> bool) -> CertificateError {
+        let place =
+            self.place(|_, der| X509Certificate::from_der(der).is_ok_and(|(_, own)| is_it(&own)));
+        self.at(kind, place)
+    }
+
+    /// The place of the first certificate of the path, from the leaf up, for which a test holds.
+    fn place(&self, is_it: impl Fn(&CertificateFields<'_>, &[u8]) -> bool) -> Option<usize> {
+        let chain = self.wanted.chain;
+        self.path.places().iter().copied().find(|&place| {
+            let der = chain.certificates().get(place);
+            der.is_some_and(|der| {
+                CertificateFields::find(der).is_some_and(|fields| is_it(&fields, der))
+            })
+        })
+    }
+
+    /// The leaf, if there is nothing else on the path.
+    fn only(&self) -> Option<usize> {
+        (self.path.places().len() == 1).then_some(0)
     }
 }
 
-fn same_second(timestamp: i64, time: UnixTime) -> bool {
+/// What webpki says of a certificate before it knows its role.
+fn read(der: &[u8]) -> Result<(), Error> {
+    EndEntityCert::try_from(&der.into()).map(|_| ())
+}
+
+fn is_second(timestamp: i64, time: UnixTime) -> bool {
     u64::try_from(timestamp).is_ok_and(|seconds| seconds == time.as_secs())
 }
 
@@ -144,48 +435,35 @@ fn lacks_purpose(certificate: &X509Certificate<'_>, purpose: Purpose) -> bool {
     }
 }
 
-fn unsupported_signature(chain: &PresentedChain, algorithm: &[u8]) -> CertificateError {
-    let position = chain.certificates().iter().position(|certificate| {
-        CertificateFields::find(certificate)
-            .is_some_and(|fields| fields.signature_algorithm == algorithm)
-    });
-    let known = SignatureAlgorithm::find(algorithm);
-    let kind = Kind::UnsupportedSignature {
-        algorithm: known
-            .map_or("an unknown algorithm", |known| known.name)
-            .to_owned(),
-        broken_hash: known.is_some_and(|known| known.is_broken()),
-    };
-    at_position(chain, kind, position)
+fn wrong_length(bits: Option<usize>) -> Option<Kind> {
+    bits.filter(|bits| !RSA_BITS.contains(bits))
+        .map(|bits| Kind::RsaKeyLength { bits })
 }
 
-/// Follows the issuers by name to where the chain breaks off.
-fn unknown_issuer(chain: &PresentedChain, trust_anchors: usize) -> CertificateError {
-    let fields: Vec<_> = chain
-        .certificates()
-        .iter()
-        .map(|certificate| CertificateFields::find(certificate))
-        .collect();
-    let mut last = 0;
-    let mut issuer = fields.first().copied().flatten();
+/// Follows the issuers by name, to the certificate whose issuer is not in the chain.
+fn follow(chain: &PresentedChain, from: usize) -> usize {
+    let mut last = from;
     for _ in 0..MAX_CERTIFICATES {
-        let Some(current) = issuer.filter(|current| current.issuer != current.subject) else {
+        let Some(current) = fields_at(chain, last).filter(|own| own.issuer != own.subject) else {
             break;
         };
-        let next = fields.iter().enumerate().find_map(|(at, fields)| {
-            let fields = (*fields)?;
-            (fields.subject == current.issuer).then_some((at, fields))
-        });
-        let Some((at, fields)) = next else { break };
-        (last, issuer) = (at, Some(fields));
+        let is_issuer = |&place: &usize| {
+            fields_at(chain, place).is_some_and(|own| own.subject == current.issuer)
+        };
+        let Some(next) = (1..chain.certificates().len()).find(is_issuer) else {
+            break;
+        };
+        last = next;
     }
-    let kind = match issuer {
-        Some(top) if top.issuer == top.subject => Kind::SelfSigned { trust_anchors },
-        Some(top) => Kind::UnknownIssuer {
-            issuer: distinguished_name(top.issuer),
-            trust_anchors,
-        },
-        None => Kind::Malformed("it is not DER-encoded X.509"),
-    };
-    at_position(chain, kind, Some(last))
+    last
+}
+
+/// Where a certificate is that has this name in another encoding.
+fn encoded_otherwise(chain: &PresentedChain, name: &[u8]) -> Option<usize> {
+    let name = Reader::new(name).contents(der::SEQUENCE)?;
+    (1..chain.certificates().len()).find(|&place| {
+        let subject = fields_at(chain, place).map(|own| own.subject);
+        let subject = subject.and_then(|own| Reader::new(own).contents(der::SEQUENCE));
+        subject.is_some_and(|subject| name::is_same(subject, name))
+    })
 }

@@ -136,7 +136,7 @@ struct Log {
     scratch: Vec<u8>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Good {
     digest: Digest,
     /// What is remembered about it; `None` if it had to be verified.
@@ -162,6 +162,19 @@ impl Walk<'_> {
         }
         self.log().good.push(Good { digest, known });
         Ok(())
+    }
+
+    /// How many good signatures are noted.
+    pub(super) fn len(&self) -> usize {
+        self.log().good.len()
+    }
+
+    /// Notes once more what was found good before, because it is on another path, too.
+    pub(super) fn repeat(&self, at: usize) {
+        let mut log = self.log();
+        if let Some(good) = log.good.get(at).cloned() {
+            log.good.push(good);
+        }
     }
 
     /// Notes a leaf that is a root itself. Its signature was not verified, so it is told apart

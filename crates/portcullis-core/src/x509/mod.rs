@@ -4,18 +4,25 @@
 //! [`VerifiedChain`]. An [`Identity`] is our own chain with its key; [`Roots`] are the
 //! authorities that are trusted.
 
+mod authority;
 mod chain;
+mod constraints;
 mod digests;
 mod error;
 mod explain;
 mod identity;
 mod memo;
+mod name;
 mod names;
+mod path;
 mod pem;
+mod policy;
 mod present;
 mod roots;
 mod select;
+mod sentence;
 mod signature_algorithm;
+mod signatures;
 mod verify;
 
 #[cfg(test)]
@@ -27,10 +34,11 @@ pub(crate) use digests::Sha256Digest;
 pub use error::{CertificateError, CertificateErrorKind, Purpose};
 pub use identity::{Identity, IdentityKey};
 pub(crate) use memo::SignatureMemo;
-pub use names::{subject, subject_alt_names};
+pub use names::{SubjectAltName, subject, subject_alt_names};
+pub use policy::ChainPolicy;
 pub use roots::Roots;
-pub(crate) use verify::check_key_usage;
-pub use verify::{ChainPolicy, verify_client, verify_server};
+pub(crate) use verify::{check_key_length, check_key_usage, verify_chain};
+pub use verify::{verify_client, verify_server};
 
 pub use crate::crypto::{PrivateKey, SignError};
 

@@ -2,7 +2,8 @@
 //!
 //! RFC 5280 §4.1.2.6, §4.2.1.6.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::fmt;
+use std::net::IpAddr;
 
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -34,29 +35,86 @@ pub(super) fn distinguished_name(name: &[u8]) -> String {
 /// The subjectAltName entries of a certificate as text: DNS names (`*.example.com`), IP
 /// addresses, mail addresses and URIs. Empty when there are none or it cannot be parsed.
 pub fn subject_alt_names(certificate: &[u8]) -> Vec<String> {
+    let text = |name| match name {
+        SubjectAltName::DnsName(name)
+        | SubjectAltName::MailAddress(name)
+        | SubjectAltName::Uri(name) => Some(name),
+        SubjectAltName::IpAddress(address) => Some(address.to_string()),
+        _ => None,
+    };
+    alt_names(certificate)
+        .into_iter()
+        .filter_map(text)
+        .collect()
+}
+
+/// A name in a subjectAltName, with its kind (RFC 5280 §4.2.1.6): a host is only found under a
+/// DNS name, an address only under an IP address (RFC 9525 §6). Text is safe for logs, and cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubjectAltName {
+    /// dNSName.
+    DnsName(String),
+    /// iPAddress.
+    IpAddress(IpAddr),
+    /// rfc822Name.
+    MailAddress(String),
+    /// uniformResourceIdentifier.
+    Uri(String),
+    /// directoryName.
+    DirectoryName(String),
+    /// Of another kind or damaged: what it is.
+    Other(&'static str),
+}
+
+impl fmt::Display for SubjectAltName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DnsName(name) => write!(f, "the DNS name \"{name}\""),
+            Self::IpAddress(address) => write!(f, "the IP address {address}"),
+            Self::MailAddress(name) => write!(f, "the mail address \"{name}\""),
+            Self::Uri(name) => write!(f, "the URI \"{name}\""),
+            Self::DirectoryName(name) => write!(f, "the directory name \"{name}\""),
+            Self::Other(kind) => f.write_str(kind),
+        }
+    }
+}
+
+/// The entries of the subjectAltName. Empty when there are none or it cannot be parsed.
+pub(super) fn alt_names(certificate: &[u8]) -> Vec<SubjectAltName> {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
         return Vec::new();
     };
     let Ok(Some(names)) = certificate.subject_alternative_name() else {
         return Vec::new();
     };
-    names.value.general_names.iter().filter_map(text).collect()
+    names.value.general_names.iter().map(alt_name).collect()
 }
 
-fn text(name: &GeneralName<'_>) -> Option<String> {
+fn alt_name(name: &GeneralName<'_>) -> SubjectAltName {
     match name {
-        GeneralName::DNSName(name) | GeneralName::RFC822Name(name) | GeneralName::URI(name) => {
-            Some(printable(name))
+        GeneralName::DNSName(name) => SubjectAltName::DnsName(printable(name)),
+        GeneralName::RFC822Name(name) => SubjectAltName::MailAddress(printable(name)),
+        GeneralName::URI(name) => SubjectAltName::Uri(printable(name)),
+        GeneralName::IPAddress(bytes) => match ip_address(bytes) {
+            Some(address) => SubjectAltName::IpAddress(address),
+            None => SubjectAltName::Other("an IP address of a wrong length"),
+        },
+        GeneralName::DirectoryName(name) => {
+            SubjectAltName::DirectoryName(printable(&name.to_string()))
         }
-        GeneralName::IPAddress(bytes) => ip_address(bytes),
-        _ => None,
+        GeneralName::OtherName(..) => SubjectAltName::Other("an otherName"),
+        GeneralName::X400Address(_) => SubjectAltName::Other("an x400Address"),
+        GeneralName::EDIPartyName(_) => SubjectAltName::Other("an ediPartyName"),
+        GeneralName::RegisteredID(_) => SubjectAltName::Other("a registeredID"),
+        GeneralName::Invalid(..) => SubjectAltName::Other("a name that cannot be parsed"),
     }
 }
 
-fn ip_address(bytes: &[u8]) -> Option<String> {
+pub(super) fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
     <[u8; 4]>::try_from(bytes)
-        .map(|v4| Ipv4Addr::from(v4).to_string())
-        .or_else(|_| <[u8; 16]>::try_from(bytes).map(|v6| Ipv6Addr::from(v6).to_string()))
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
         .ok()
 }
 
@@ -92,8 +150,8 @@ mod tests {
 
     #[test]
     fn addresses() {
-        assert_eq!(ip_address(&[127, 0, 0, 1]).as_deref(), Some("127.0.0.1"));
-        assert_eq!(ip_address(&[0; 16]).as_deref(), Some("::"));
+        assert_eq!(ip_address(&[127, 0, 0, 1]), "127.0.0.1".parse().ok());
+        assert_eq!(ip_address(&[0; 16]), "::".parse().ok());
         assert_eq!(ip_address(&[0; 5]), None);
     }
 }

@@ -5,28 +5,101 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls_pki_types::{CertificateDer, TrustAnchor};
+use rustls_pki_types::{CertificateDer, Der, TrustAnchor};
+use webpki::VerifiedPath;
 
+use super::authority;
+use super::name;
 use super::pem::{self, Contents};
 use crate::crypto::verification::KeptKey;
-use crate::der::{self, CertificateFields};
+use crate::der::{self, CertificateFields, Reader};
 use crate::error::Misuse;
 
 /// A set of trusted certificates. Cheap to clone; a clone that is added to becomes its own set.
 ///
-/// A root is trusted by its name and key; its own dates and extensions are not looked at, as
-/// with every store of roots, except for its name constraints. A self-signed certificate of a
-/// peer can be put here too and is then accepted itself.
+/// What each is trusted for follows from what it is:
+///
+/// * The certificate of an **authority** (basicConstraints with cA TRUE and, if there is a
+///   keyUsage, keyCertSign in it) is a trust anchor: what it has issued is trusted, directly or
+///   through intermediates. It need not be self-signed. Of an anchor its name, its key, its name
+///   constraints and its pathLenConstraint count; its own dates and other extensions do not, as
+///   with every store of roots. Certificates of version 1 cannot say that they are of an
+///   authority, and are anchors.
+/// * **Every other** certificate is pinned: exactly this one is accepted when a peer shows it as
+///   its own, within its dates and for the names and purposes it has. It never makes another one
+///   trusted, whoever signed it and whatever its key has signed.
+///
+/// A self-signed certificate of an authority is accepted from a peer itself, too: tools make
+/// such certificates for servers.
 #[derive(Clone, Default)]
 pub struct Roots(Arc<Set>);
 
 #[derive(Clone, Default)]
 struct Set {
+    /// In the order of their subjects, so that those of one name stand together.
     anchors: Vec<TrustAnchor<'static>>,
+    /// The pathLenConstraint of each anchor.
+    path_lengths: Vec<Option<usize>>,
+    /// Those of the anchors, as they were added.
     certificates: Vec<CertificateDer<'static>>,
+    /// In the order of their bytes.
+    pinned: Vec<CertificateDer<'static>>,
+    /// The names of who issued those, once each and sorted.
+    pinned_issuers: Vec<Box<[u8]>>,
     /// Those of the anchors, in the order of their encoding.
     keys: Vec<KeptKey>,
     ignored: usize,
+}
+
+/// Anchors that all have the same name.
+#[derive(Clone, Copy)]
+pub(super) struct Anchors<'a> {
+    anchors: &'a [TrustAnchor<'a>],
+    path_lengths: &'a [Option<usize>],
+}
+
+impl<'a> Anchors<'a> {
+    pub(super) fn anchors(&self) -> &'a [TrustAnchor<'a>] {
+        self.anchors
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.anchors.is_empty()
+    }
+
+    /// Whether the anchor at the end of a path allows as many intermediates as there are
+    /// (RFC 5280 §6.1.4 (l): those that a CA issued to itself do not count).
+    pub(super) fn allows(&self, path: &VerifiedPath<'_>) -> bool {
+        let anchor = path.anchor();
+        let place = self
+            .anchors
+            .iter()
+            .position(|own| core::ptr::eq(own, anchor));
+        let limit = place.and_then(|place| self.path_lengths.get(place).copied().flatten());
+        limit.is_none_or(|limit| {
+            let below = path.intermediate_certificates();
+            below.filter(|own| own.subject() != own.issuer()).count() <= limit
+        })
+    }
+}
+
+/// Anchors under another encoding of their name.
+pub(super) struct Renamed<'a> {
+    anchors: Vec<TrustAnchor<'a>>,
+    path_lengths: Vec<Option<usize>>,
+}
+
+impl Renamed<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.anchors.is_empty()
+    }
+
+    pub(super) fn as_anchors(&self) -> Anchors<'_> {
+        Anchors {
+            anchors: &self.anchors,
+            path_lengths: &self.path_lengths,
+        }
+    }
 }
 
 impl Roots {
@@ -97,7 +170,8 @@ impl Roots {
         Self::from_pem(&pem).map_err(|error| pem::in_file(path, &error))
     }
 
-    /// Trusts one more certificate; one that is there already is not added again.
+    /// Trusts one more certificate; one that is there already is not added again. What is not
+    /// of an authority is pinned and makes no other certificate trusted.
     ///
     /// # Errors
     /// When it is not a certificate.
@@ -107,14 +181,14 @@ impl Roots {
             .ok_or_else(|| not_a_certificate("the certificate"))
     }
 
-    /// How many certificates are trusted.
+    /// How many certificates are trusted, anchors and pinned ones.
     pub fn len(&self) -> usize {
-        self.0.anchors.len()
+        self.0.anchors.len() + self.0.pinned.len()
     }
 
     /// Whether nothing is trusted.
     pub fn is_empty(&self) -> bool {
-        self.0.anchors.is_empty()
+        self.len() == 0
     }
 
     /// How many certificates of the operating system could not be used.
@@ -122,17 +196,62 @@ impl Roots {
         self.0.ignored
     }
 
-    /// The subjects as DER-encoded Names, for the extension certificate_authorities
-    /// (RFC 8446 §4.2.4).
+    /// The names of the authorities as DER-encoded Names, for the extension
+    /// certificate_authorities (RFC 8446 §4.2.4): the subjects of the anchors and the issuers of
+    /// pinned certificates, by which a peer finds a certificate to show.
     pub fn subjects(&self) -> impl Iterator<Item = &[u8]> {
-        self.0
+        let set = &*self.0;
+        let subject =
+            |certificate| CertificateFields::find(certificate).map(|fields| fields.subject);
+        let anchors = set
             .certificates
             .iter()
-            .filter_map(|certificate| Some(CertificateFields::find(certificate)?.subject))
+            .map(AsRef::as_ref)
+            .filter_map(subject);
+        anchors.chain(set.pinned_issuers.iter().map(AsRef::as_ref))
     }
 
-    pub(super) fn anchors(&self) -> &[TrustAnchor<'static>] {
-        &self.0.anchors
+    /// The anchors that have this name, which is a Name with its header, byte by byte.
+    pub(super) fn named(&self, name: &[u8]) -> Anchors<'_> {
+        let set = &*self.0;
+        let name = Reader::new(name)
+            .contents(der::SEQUENCE)
+            .unwrap_or_default();
+        let start = set
+            .anchors
+            .partition_point(|anchor| *anchor.subject < *name);
+        let (_, from_start) = set.anchors.split_at_checked(start).unwrap_or_default();
+        let count = from_start.partition_point(|anchor| *anchor.subject == *name);
+        Anchors {
+            anchors: from_start.get(..count).unwrap_or_default(),
+            path_lengths: set
+                .path_lengths
+                .get(start..start + count)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The anchors that have this name in another encoding, as if theirs were encoded so.
+    pub(super) fn renamed<'a>(&'a self, name: &'a [u8]) -> Renamed<'a> {
+        let set = &*self.0;
+        let contents = Reader::new(name)
+            .contents(der::SEQUENCE)
+            .unwrap_or_default();
+        let mut renamed = Renamed {
+            anchors: Vec::new(),
+            path_lengths: Vec::new(),
+        };
+        for (anchor, path_length) in set.anchors.iter().zip(&set.path_lengths) {
+            if name::is_same(&anchor.subject, contents) {
+                renamed.anchors.push(TrustAnchor {
+                    subject: contents.into(),
+                    subject_public_key_info: Der::from_slice(&anchor.subject_public_key_info),
+                    name_constraints: anchor.name_constraints.as_deref().map(Der::from_slice),
+                });
+                renamed.path_lengths.push(*path_length);
+            }
+        }
+        renamed
     }
 
     /// The key of an anchor that is encoded so.
@@ -141,29 +260,66 @@ impl Roots {
         self.0.keys.get(at)
     }
 
-    /// Whether exactly this certificate, to the last byte, was added.
-    pub(super) fn contains(&self, certificate: &CertificateDer<'_>) -> bool {
-        self.0.certificates.contains(certificate)
+    /// Whether exactly this certificate, to the last byte, is trusted as that of a peer itself:
+    /// because it is pinned, or self-signed and an anchor.
+    pub(super) fn has_pinned(
+        &self,
+        certificate: &CertificateDer<'_>,
+        fields: &CertificateFields<'_>,
+    ) -> bool {
+        let set = &*self.0;
+        set.is_pinned(certificate)
+            || fields.subject == fields.issuer && set.certificates.contains(certificate)
+    }
+
+    /// Whether a certificate that is trusted for itself alone has this name.
+    pub(super) fn has_pinned_name(&self, name: &[u8]) -> bool {
+        let mut pinned = self.0.pinned.iter();
+        pinned.any(|own| CertificateFields::find(own).is_some_and(|own| own.subject == name))
     }
 }
 
 impl Set {
     fn add(&mut self, certificate: CertificateDer<'static>) -> Option<()> {
-        if self.certificates.contains(&certificate) {
+        if self.certificates.contains(&certificate) || self.is_pinned(&certificate) {
             return Some(());
         }
-        let spki = CertificateFields::find(&certificate)?.spki;
         let anchor = webpki::anchor_from_trusted_cert(&certificate)
             .ok()?
             .to_owned();
-        if let Some((_, key)) = der::public_key_info(spki)
+        let fields = CertificateFields::find(&certificate)?;
+        if !authority::is_authority(&fields) {
+            let issuer = fields.issuer;
+            if let Err(at) = self
+                .pinned_issuers
+                .binary_search_by(|own| (**own).cmp(issuer))
+            {
+                self.pinned_issuers.insert(at, issuer.into());
+            }
+            let at = self
+                .pinned
+                .partition_point(|own| own.as_ref() < certificate.as_ref());
+            self.pinned.insert(at, certificate);
+            return Some(());
+        }
+        if let Some((_, key)) = der::public_key_info(fields.spki)
             && let Err(at) = self.key_at(key)
         {
             self.keys.insert(at, KeptKey::new(key));
         }
-        self.anchors.push(anchor);
+        // Behind those of the same name: they are tried in the order they came.
+        let before = |own: &TrustAnchor<'_>| *own.subject <= *anchor.subject;
+        let at = self.anchors.partition_point(before);
+        self.path_lengths
+            .insert(at, authority::path_length(&fields));
+        self.anchors.insert(at, anchor);
         self.certificates.push(certificate);
         Some(())
+    }
+
+    fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
+        let order = |own: &CertificateDer<'_>| own.as_ref().cmp(certificate.as_ref());
+        self.pinned.binary_search_by(order).is_ok()
     }
 
     /// Where the key is, or where it belongs.

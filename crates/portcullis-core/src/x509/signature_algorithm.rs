@@ -96,6 +96,24 @@ impl SignatureAlgorithm {
         })
     }
 
+    /// What its parameters must be and are not, given the AlgorithmIdentifier it was found in.
+    pub(super) fn wrong_parameters(&self, algorithm: &[u8]) -> Option<&'static str> {
+        const NULL: &[u8] = &[0x05, 0x00];
+        let oid = Reader::new(algorithm).element(der::OID)?.whole;
+        let parameters = algorithm.get(oid.len()..)?;
+        let (expected, right) = match self.name {
+            name if name.starts_with("ecdsa-") => ("absent (RFC 5758 §3.2)", &[][..]),
+            name if name.starts_with("Ed") => ("absent (RFC 8410 §3)", &[][..]),
+            name if name.starts_with("ML-DSA-") => ("absent (RFC 9881 §2)", &[][..]),
+            // Without them it is accepted as well.
+            name if name.ends_with("WithRSAEncryption") && !parameters.is_empty() => {
+                ("NULL (RFC 4055 §5)", NULL)
+            }
+            _ => return None,
+        };
+        (parameters != right && !self.is_broken()).then_some(expected)
+    }
+
     /// Whether it rests on MD5 or SHA-1 (RFC 8446 §4.4.2.4).
     pub(super) fn is_broken(&self) -> bool {
         self.hash == Hash::Broken

@@ -11,6 +11,7 @@ mod hostile;
 mod late_answers;
 mod pair;
 mod parts;
+mod proofs;
 mod questions;
 mod rfc_8448;
 mod states;

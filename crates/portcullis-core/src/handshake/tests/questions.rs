@@ -89,7 +89,7 @@ fn asker(pair: &mut Pair, of_server: bool) -> &mut crate::Handshake {
 }
 
 /// Gives the answer and lets both ends talk; gives the error of the end that had asked.
-fn ended_by(answer: Answer, mut pair: Pair, of_server: bool) -> Error {
+pub(super) fn ended_by(answer: Answer, mut pair: Pair, of_server: bool) -> Error {
     asker(&mut pair, of_server).answer(answer, now()).unwrap();
     pair.turn(&mut |_, question| Some(question.default_answer()));
     let (mut asker, other) = ends(pair, of_server);
@@ -101,7 +101,7 @@ fn ended_by(answer: Answer, mut pair: Pair, of_server: bool) -> Error {
     error
 }
 
-fn connects(mut pair: Pair) {
+pub(super) fn connects(mut pair: Pair) {
     pair.turn(&mut |_, question| Some(question.default_answer()));
     assert_eq!(pair.client.stage(), Stage::Connected);
     assert_eq!(pair.server.stage(), Stage::Connected);

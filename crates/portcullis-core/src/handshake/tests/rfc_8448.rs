@@ -25,8 +25,8 @@ use crate::wire::{
     Certificate, CertificateVerify, EncryptedExtensions, Finished, HandshakeMessage,
     HandshakeType as T, ServerHello,
 };
-use crate::x509::Identity;
-use crate::{Handshake, NamedGroup, SignatureScheme, Stage, Step, Violation};
+use crate::x509::{CertificateErrorKind, Identity};
+use crate::{Handshake, NamedGroup, Reason, SignatureScheme, Stage, Step};
 
 const CLIENT_KEY: &str = "49af42ba7f7994852d713ef2784bcbcaa7911de26adc5642cb634540e7ea5005";
 const SERVER_KEY: &str = "b1580eeadf6dd589b8ef4f2d5652578cc810e9980191ec8d058308cea216a21e";
@@ -227,7 +227,14 @@ fn our_client() {
         .unwrap();
     transmitted(&mut client);
     let error = client.poll().unwrap_err();
-    assert_eq!(error.violation(), Some(Violation::BadSignature));
+    // The RFC's server has an RSA key that nobody should accept.
+    let Reason::Certificate(reason) = error.reason() else {
+        panic!("{error}");
+    };
+    assert_eq!(
+        reason.kind(),
+        &CertificateErrorKind::RsaKeyLength { bits: 1_024 }
+    );
     assert_eq!(error.stage(), Stage::WaitCertificateVerify);
 }
 

@@ -14,23 +14,23 @@ const HOST: &str = "www.example.com";
 
 /// Counts what is really verified.
 #[derive(Debug, Default)]
-struct Counting(AtomicUsize);
+pub(super) struct Counting(AtomicUsize);
 
 impl Counting {
     /// A policy that verifies by this alone.
-    fn policy(&'static self, roots: Roots) -> ChainPolicy {
+    pub(super) fn policy(&'static self, roots: Roots) -> ChainPolicy {
         let mut policy = ChainPolicy::new(roots);
         let counted: &'static dyn SignatureVerificationAlgorithm = self;
         policy.algorithms = Arc::new([counted.into()]);
         policy
     }
 
-    fn new() -> &'static Self {
+    pub(super) fn new() -> &'static Self {
         Box::leak(Box::default())
     }
 
     /// Since the last time.
-    fn verified(&self) -> usize {
+    pub(super) fn verified(&self) -> usize {
         self.0.swap(0, Ordering::Relaxed)
     }
 }

@@ -3,6 +3,9 @@
 mod identities;
 mod memo;
 mod mutations;
+mod paths;
+mod pinned;
+mod reports;
 mod roots;
 mod verification;
 

@@ -146,7 +146,7 @@ impl Authenticated {
             server_name,
             client_random: session.client_random,
             server_random: self.server_random,
-            peer_chain: Some(self.peer),
+            peer_chain: Some(self.peer.into_chain()),
             peer_scheme: Some(self.peer_scheme),
             local_chain: shown.chain,
             local_scheme: shown.scheme,

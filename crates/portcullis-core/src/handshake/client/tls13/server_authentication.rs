@@ -2,7 +2,7 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::super::super::offer::{Place, check_extensions};
 use super::super::super::signed_content::{Signer, signed_content};
@@ -19,7 +19,9 @@ use crate::record::HandshakeBytes;
 use crate::session::Peer;
 use crate::wire::extension::CertificateStatus;
 use crate::wire::{Certificate, CertificateVerify, ExtensionType};
-use crate::x509::{PresentedChain, VerifiedChain, check_key_usage, check_length};
+use crate::x509::{
+    ChainPolicy, PresentedChain, VerifiedChain, check_key_length, check_key_usage, check_length,
+};
 use crate::{Misuse, SignatureScheme, Violation};
 
 pub(crate) struct WaitCertificate {
@@ -163,18 +165,26 @@ pub(in super::super::super) fn presented_chain(
     )?))
 }
 
-/// An answer's proof must be about the chain of this connection.
+/// An answer's proof must be about the chain of this connection, and about nothing less than
+/// its configuration demands of the server of this name, or of a client.
 pub(in super::super::super) fn proving(
     proof: VerifiedChain,
     chain: &PresentedChain,
+    server_name: Option<&ServerName<'static>>,
+    policy: Option<&ChainPolicy>,
 ) -> Result<VerifiedChain, Misuse> {
-    if proof.proves(chain) {
-        Ok(proof)
-    } else {
-        Err(Misuse::new(
+    if !proof.proves(chain) {
+        return Err(Misuse::new(
             "the proof in the answer is about another chain than the one this peer showed",
-        ))
+        ));
     }
+    if !proof.is_for(server_name, policy) {
+        return Err(Misuse::new(
+            "the proof in the answer was made for another name, for the other role, or by another \
+             policy than this connection's: take the one that `check` of its question gives",
+        ));
+    }
+    Ok(proof)
 }
 
 /// Paused: takes a verdict, and has no way to take a message.
@@ -196,7 +206,9 @@ impl VerifyingChain {
         let AnswerContent::Chain(verdict) = answer else {
             return Err(wrong_answer());
         };
-        let peer = proving(verdict?, &self.chain)?;
+        let session = &self.keyed.session;
+        let policy = session.config.chain_policy();
+        let peer = proving(verdict?, &self.chain, Some(&session.name), policy)?;
         let Self {
             keyed,
             parameters,
@@ -279,5 +291,9 @@ pub(in super::super::super) fn check_signature(
     if !scheme_fits_key(scheme, key) {
         return Err(Violation::SchemeDoesNotFitKey.into());
     }
-    verify_tls13(scheme, key, content, signature).map_err(|_| Violation::BadSignature.into())
+    if verify_tls13(scheme, key, content, signature).is_err() {
+        check_key_length(peer.chain())?;
+        return Err(Violation::BadSignature.into());
+    }
+    Ok(())
 }

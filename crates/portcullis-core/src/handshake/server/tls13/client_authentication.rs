@@ -86,7 +86,8 @@ impl VerifyingChain {
         let AnswerContent::Chain(verdict) = answer else {
             return Err(wrong_answer());
         };
-        let peer = proving(verdict?, &self.chain)?;
+        let policy = self.answered.keyed.config.client_policy();
+        let peer = proving(verdict?, &self.chain, None, policy)?;
         Ok(WaitCertificateVerify {
             answered: self.answered,
             peer,

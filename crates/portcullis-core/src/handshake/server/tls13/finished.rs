@@ -43,7 +43,7 @@ impl WaitFinished {
             keyed.transcript.add(message.hashed());
             master.into_secret(&keyed.transcript.current())
         });
-        let (peer_chain, peer_scheme) = self.peer.unzip();
+        let (peer, peer_scheme) = self.peer.unzip();
         let (local_chain, local_scheme, resumed, names) = match keyed.authentication {
             Authentication::Certificate(identity, scheme) => {
                 let names = *identity.names_digest();
@@ -70,7 +70,7 @@ impl WaitFinished {
             server_name: keyed.server_name.map(String::into_boxed_str),
             client_random: keyed.client_random,
             server_random: keyed.server_random,
-            peer_chain,
+            peer_chain: peer.map(VerifiedChain::into_chain),
             peer_scheme,
             local_chain,
             local_scheme,

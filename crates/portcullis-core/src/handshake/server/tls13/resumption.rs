@@ -255,7 +255,8 @@ impl ReverifyingChain {
             return Err(wrong_answer());
         };
         let (negotiated, bound, chain) = *self.0;
-        let proof = proving(verdict?, &chain)?;
+        let policy = negotiated.config.client_policy();
+        let proof = proving(verdict?, &chain, None, policy)?;
         resume(negotiated, bound, Some(proof), cx)
     }
 }
@@ -366,8 +367,8 @@ impl Issuing {
     fn sessions(&self, cx: &mut Cx<'_>) -> Result<Vec<ServerSession>, Abort> {
         let information = self.outcome.information();
         let peer = information.peer_chain.as_ref().zip(information.peer_scheme);
-        let peer = peer.map(|(proof, scheme)| Peer {
-            chain: proof.chain().clone(),
+        let peer = peer.map(|(chain, scheme)| Peer {
+            chain: chain.clone(),
             scheme,
         });
         let age = age(information.authenticated_at, cx.now);

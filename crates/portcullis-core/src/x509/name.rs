@@ -1,0 +1,111 @@
+//! Whether two distinguished names are the same, however they are encoded.
+//!
+//! RFC 5280 §7.1. Only used to find an issuer where no name is equal byte by byte: the
+//! signature then decides.
+
+use crate::der::{self, Reader};
+
+/// UTF8String, NumericString, PrintableString, TeletexString, IA5String: one byte for a character
+/// of ASCII in each.
+const STRINGS: [u8; 5] = [0x0c, 0x12, 0x13, 0x14, 0x16];
+const SET: u8 = 0x31;
+
+/// Compares the contents of two Names: attribute by attribute, without regard to the type of
+/// string, the case of ASCII letters, and how many spaces there are.
+pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    compare(one, other).unwrap_or(false)
+}
+
+fn compare(one: &[u8], other: &[u8]) -> Option<bool> {
+    if one == other {
+        return Some(true);
+    }
+    let (mut one, mut other) = (Reader::new(one), Reader::new(other));
+    while !one.is_empty() && !other.is_empty() {
+        let mut attributes = Reader::new(one.contents(SET)?);
+        let mut others = Reader::new(other.contents(SET)?);
+        while !attributes.is_empty() && !others.is_empty() {
+            let mut attribute = Reader::new(attributes.contents(der::SEQUENCE)?);
+            let mut other = Reader::new(others.contents(der::SEQUENCE)?);
+            if attribute.contents(der::OID)? != other.contents(der::OID)?
+                || !is_same_value(attribute.any()?, other.any()?)
+            {
+                return Some(false);
+            }
+        }
+        if !attributes.is_empty() || !others.is_empty() {
+            return Some(false);
+        }
+    }
+    Some(one.is_empty() && other.is_empty())
+}
+
+fn is_same_value(one: der::Element<'_>, other: der::Element<'_>) -> bool {
+    if one.whole == other.whole {
+        return true;
+    }
+    STRINGS.contains(&one.tag)
+        && STRINGS.contains(&other.tag)
+        && words(one.contents).eq(words(other.contents))
+}
+
+/// The characters in lower case, with one space between words.
+fn words(text: &[u8]) -> impl Iterator<Item = u8> {
+    text.split(|&byte| byte == b' ')
+        .filter(|word| !word.is_empty())
+        .enumerate()
+        .flat_map(|(at, word)| {
+            let space = (at > 0).then_some(b' ');
+            space
+                .into_iter()
+                .chain(word.iter().map(u8::to_ascii_lowercase))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One RDN for each attribute of `2.5.4.x`.
+    fn name(attributes: &[(u8, u8, &str)]) -> Vec<u8> {
+        let wrap = |tag: u8, contents: &[u8]| {
+            let mut element = vec![tag, u8::try_from(contents.len()).unwrap()];
+            element.extend_from_slice(contents);
+            element
+        };
+        attributes
+            .iter()
+            .flat_map(|(kind, tag, value)| {
+                let value = wrap(*tag, value.as_bytes());
+                let attribute = [wrap(der::OID, &[0x55, 4, *kind]), value].concat();
+                wrap(SET, &wrap(der::SEQUENCE, &attribute))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn names_are_compared_as_they_are_meant() {
+        let one = name(&[(10, 0x0c, "Corp"), (3, 0x13, "Corp CA")]);
+        for same in [
+            name(&[(10, 0x13, "Corp"), (3, 0x0c, "Corp CA")]),
+            name(&[(10, 0x13, "CORP "), (3, 0x0c, " corp   ca")]),
+        ] {
+            assert!(is_same(&one, &same) && is_same(&same, &one));
+        }
+        for other in [
+            name(&[(10, 0x0c, "Corp")]),
+            name(&[(10, 0x0c, "Corp"), (11, 0x13, "Corp CA")]),
+            name(&[(10, 0x0c, "Corp"), (3, 0x13, "CorpCA")]),
+            name(&[(3, 0x13, "Corp CA"), (10, 0x0c, "Corp")]),
+            // BMPString has two bytes for a character, so equal bytes mean nothing.
+            name(&[(10, 0x0c, "Corp"), (3, 0x1e, "Corp CA")]),
+            vec![],
+            b"not DER".to_vec(),
+        ] {
+            assert!(
+                !is_same(&one, &other) && !is_same(&other, &one),
+                "{other:02x?}"
+            );
+        }
+    }
+}

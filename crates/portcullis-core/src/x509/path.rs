@@ -1,0 +1,455 @@
+//! Which of the certificates that a peer sent lead from its own to an anchor.
+//!
+//! RFC 4158, RFC 5280 §6. This looks for candidates, by name and key identifier; webpki judges
+//! each as a whole. Where one issuer comes into question, nothing but names is compared. Where
+//! there are several, their keys decide at once, so that the number of ways to go on does not
+//! multiply: a path only grows by certificates that have signed what is below.
+
+use core::array::from_fn;
+use core::cmp::Reverse;
+
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
+use x509_parser::certificate::Validity;
+use x509_parser::prelude::FromDer;
+
+use super::authority;
+use super::chain::{MAX_CERTIFICATES, PresentedChain};
+use super::error::{CertificateErrorKind as Kind, Purpose};
+use super::policy::{ChainPolicy, MAX_ALGORITHMS, WEBPKI_DEPTH};
+use super::roots::Anchors;
+use super::signatures::Signatures;
+use crate::der::{self, CertificateFields, Reader};
+
+/// How many steps a search may take: to a certificate, or the judgement of a path. One takes ten
+/// microseconds at most.
+pub(super) const MAX_STEPS: usize = 1_000;
+
+/// The comparison of names with constraints takes a step for this many pairs of bytes: a
+/// thousand comparisons of the shortest.
+const NAME_BYTES_PER_STEP: usize = 16_384;
+
+/// 2.5.29.14, 2.5.29.35, 2.5.29.17, 2.5.29.30
+const SUBJECT_KEY_IDENTIFIER: &[u8] = b"\x55\x1d\x0e";
+const AUTHORITY_KEY_IDENTIFIER: &[u8] = b"\x55\x1d\x23";
+const SUBJECT_ALT_NAME: &[u8] = b"\x55\x1d\x11";
+const NAME_CONSTRAINTS: &[u8] = b"\x55\x1d\x1e";
+
+/// What is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) chain: &'a PresentedChain,
+    pub(super) purpose: Purpose,
+    pub(super) now: UnixTime,
+    pub(super) policy: &'a ChainPolicy,
+    pub(super) signatures: &'a Signatures<'a>,
+}
+
+/// Places in the peer's chain, from the leaf up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path {
+    places: [usize; 1 + WEBPKI_DEPTH],
+    len: usize,
+}
+
+impl Path {
+    /// The leaf alone.
+    pub(super) const LEAF: Self = Self {
+        places: [0; 1 + WEBPKI_DEPTH],
+        len: 1,
+    };
+
+    pub(super) fn places(&self) -> &[usize] {
+        self.places.get(..self.len).unwrap_or_default()
+    }
+
+    /// Of the certificate whose issuer is looked for.
+    pub(super) fn head(&self) -> usize {
+        self.places().last().copied().unwrap_or_default()
+    }
+
+    fn intermediates(&self) -> usize {
+        self.places().len().saturating_sub(1)
+    }
+
+    /// There is room for as many as webpki takes.
+    fn push(&mut self, place: usize) {
+        if let Some(next) = self.places.get_mut(self.len) {
+            *next = place;
+            self.len += 1;
+        }
+    }
+
+    fn pop(&mut self) {
+        self.len = self.len.saturating_sub(1);
+    }
+}
+
+/// Why there is no path, or why not this one.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) path: Path,
+    pub(super) why: Why,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Why {
+    /// webpki refuses a path that leads to an anchor.
+    Refused(webpki::Error),
+    /// Who could have issued the head by name has not signed it.
+    BadSignature {
+        issuer: usize,
+    },
+    /// Who could have issued the head by name may not issue certificates.
+    NotAnIssuer {
+        issuer: usize,
+        kind: Kind,
+    },
+    /// The path would be longer than is allowed.
+    TooDeep,
+    /// Nobody has the name of the head's issuer.
+    NoIssuer,
+    TooManySignatures,
+    TooManySteps,
+}
+
+impl Failure {
+    /// Of several failures the one is told that got furthest; of equal ones the first, because
+    /// what fits best is tried first.
+    fn rank(&self) -> (u8, usize, u8) {
+        let (reached, of_equals) = match self.why {
+            Why::TooManySignatures | Why::TooManySteps => (2, 0),
+            // An anchor.
+            Why::Refused(_) => (1, 0),
+            Why::NotAnIssuer { .. } => (0, 3),
+            Why::BadSignature { .. } => (0, 2),
+            Why::TooDeep => (0, 1),
+            Why::NoIssuer => (0, 0),
+        };
+        (reached, self.path.len, of_equals)
+    }
+}
+
+/// How a search goes on.
+enum Next {
+    /// How many signatures lead from the anchor to the leaf.
+    Found(usize),
+    /// This way was in vain.
+    GoOn,
+    /// The search is too expensive.
+    Stop,
+}
+
+/// Finds a path. Gives how many signatures it has; they are the last that were verified.
+pub(super) fn find(
+    wanted: Wanted<'_>,
+    end_entity: &EndEntityCert<'_>,
+    leaf: &CertificateFields<'_>,
+) -> Result<usize, Box<Failure>> {
+    let mut search = Search {
+        wanted,
+        end_entity,
+        path: Path::LEAF,
+        steps: 0,
+        has_judged: false,
+        failure: None,
+    };
+    match search.go_on_from(leaf) {
+        Next::Found(signatures) => Ok(signatures),
+        Next::GoOn | Next::Stop => {
+            let without_candidates = Failure {
+                path: Path::LEAF,
+                why: Why::NoIssuer,
+            };
+            Err(Box::new(search.failure.unwrap_or(without_candidates)))
+        }
+    }
+}
+
+struct Search<'a> {
+    wanted: Wanted<'a>,
+    end_entity: &'a EndEntityCert<'a>,
+    path: Path,
+    steps: usize,
+    has_judged: bool,
+    failure: Option<Failure>,
+}
+
+impl Search<'_> {
+    /// Looks for an issuer of the certificate at the head of the path.
+    fn go_on_from(&mut self, head: &CertificateFields<'_>) -> Next {
+        let roots = &self.wanted.policy.roots;
+        let anchors = roots.named(head.issuer);
+        if !anchors.is_empty() {
+            match self.judge(anchors) {
+                Next::GoOn => {}
+                end => return end,
+            }
+        }
+        let mut candidates = self.candidates(head);
+        if !candidates.is_empty() {
+            return self.try_each(head, &mut candidates);
+        }
+        if anchors.is_empty() {
+            self.failed(Why::NoIssuer);
+            // §7.1: the same name may be encoded in more than one way.
+            let renamed = roots.renamed(head.issuer);
+            if !renamed.is_empty() {
+                return self.judge(renamed.as_anchors());
+            }
+        }
+        Next::GoOn
+    }
+
+    fn try_each(&mut self, head: &CertificateFields<'_>, candidates: &mut Candidates) -> Next {
+        let Wanted {
+            chain, signatures, ..
+        } = self.wanted;
+        if self.path.intermediates() >= self.wanted.policy.effective_depth() {
+            self.failed(Why::TooDeep);
+            return Next::GoOn;
+        }
+        let several = candidates.len > 1;
+        if several {
+            self.sort(head, candidates);
+        }
+        for &issuer in candidates.places() {
+            let Some(fields) = fields_at(chain, issuer) else {
+                continue;
+            };
+            if several && !signatures.is_signed_by(head, fields.spki) {
+                self.failed(Why::BadSignature { issuer });
+                if signatures.is_exhausted() {
+                    return self.stop(Why::TooManySignatures);
+                }
+                continue;
+            }
+            if !self.spend(1) {
+                return self.stop(Why::TooManySteps);
+            }
+            self.path.push(issuer);
+            let next = self.go_on_from(&fields);
+            if !matches!(next, Next::GoOn) {
+                return next;
+            }
+            self.path.pop();
+        }
+        Next::GoOn
+    }
+
+    /// Who may have issued the head, in the order of the chain.
+    fn candidates(&mut self, head: &CertificateFields<'_>) -> Candidates {
+        let chain = self.wanted.chain;
+        let certificates = chain.certificates();
+        let mut found = Candidates {
+            places: [0; MAX_CERTIFICATES],
+            len: 0,
+        };
+        for (place, certificate) in certificates.iter().enumerate().skip(1) {
+            let Some(fields) = CertificateFields::find(certificate) else {
+                continue;
+            };
+            if fields.subject != head.issuer || self.is_on_path(&fields) {
+                continue;
+            }
+            let is_copy = |&earlier: &usize| certificates.get(earlier) == Some(certificate);
+            if found.places().iter().any(is_copy) {
+                continue;
+            }
+            match authority::check_issuer(&fields) {
+                Ok(()) => found.push(place),
+                Err(kind) => self.failed(Why::NotAnIssuer {
+                    issuer: place,
+                    kind,
+                }),
+            }
+        }
+        found
+    }
+
+    /// RFC 4158 §5.2: a loop is the same name with the same key.
+    fn is_on_path(&self, fields: &CertificateFields<'_>) -> bool {
+        self.path.places().iter().any(|&place| {
+            fields_at(self.wanted.chain, place)
+                .is_some_and(|own| own.subject == fields.subject && own.spki == fields.spki)
+        })
+    }
+
+    /// RFC 4158 §3.5: what has the key that the head names, then what names none, then the
+    /// rest; of equal ones what is valid now. It is a hint, and excludes nothing.
+    fn sort(&self, head: &CertificateFields<'_>, candidates: &mut Candidates) {
+        let Wanted { chain, now, .. } = self.wanted;
+        let wanted = authority_key_identifier(head);
+        let len = candidates.len;
+        let places = candidates.places.get_mut(..len).unwrap_or_default();
+        places.sort_by_cached_key(|&place| {
+            let fields = fields_at(chain, place);
+            let own = fields.and_then(|fields| subject_key_identifier(&fields));
+            let fit = match (wanted, own) {
+                (Some(wanted), Some(own)) if wanted == own => 0,
+                (Some(_), Some(_)) => 2,
+                _ => 1,
+            };
+            (
+                fit,
+                Reverse(fields.is_some_and(|fields| is_valid(&fields, now))),
+            )
+        });
+    }
+
+    /// Has webpki judge the path to these anchors, which all have the name of the head's issuer.
+    fn judge(&mut self, anchors: Anchors<'_>) -> Next {
+        if !self.spend(self.steps_to_judge(anchors)) {
+            return self.stop(Why::TooManySteps);
+        }
+        self.has_judged = true;
+        match self.verify(anchors) {
+            Ok(signatures) => Next::Found(signatures),
+            Err(_) if self.wanted.signatures.is_exhausted() => self.stop(Why::TooManySignatures),
+            Err(error) => {
+                self.failed(Why::Refused(error));
+                Next::GoOn
+            }
+        }
+    }
+
+    fn verify(&self, anchors: Anchors<'_>) -> Result<usize, webpki::Error> {
+        let Wanted {
+            chain,
+            policy,
+            signatures,
+            ..
+        } = self.wanted;
+        let usage = match self.wanted.purpose {
+            Purpose::ServerAuth => KeyUsage::server_auth(),
+            Purpose::ClientAuth => KeyUsage::client_auth(),
+        };
+        let places = self.path.places();
+        let intermediates: [CertificateDer<'_>; WEBPKI_DEPTH] = from_fn(|at| {
+            let place = places.get(at + 1);
+            let certificate = place.and_then(|&place| chain.certificates().get(place));
+            CertificateDer::from(certificate.map_or(&[][..], |certificate| certificate.as_ref()))
+        });
+        // On the stack: nearly all of them are in vain.
+        let verifying: [_; MAX_ALGORITHMS] = from_fn(|at| signatures.algorithm(at));
+        let algorithms = verifying
+            .each_ref()
+            .map(|one| one as &dyn SignatureVerificationAlgorithm);
+        let is_allowed = |path: &VerifiedPath<'_>| match anchors.allows(path) {
+            true => Ok(()),
+            false => Err(webpki::Error::PathLenConstraintViolated),
+        };
+        let path = self.end_entity.verify_for_usage(
+            algorithms
+                .get(..policy.algorithms.len())
+                .unwrap_or_default(),
+            anchors.anchors(),
+            intermediates
+                .get(..self.path.intermediates())
+                .unwrap_or_default(),
+            self.wanted.now,
+            usage,
+            None,
+            Some(&is_allowed),
+        );
+        // By reference: a path is large.
+        match &path {
+            Ok(path) => Ok(path.intermediate_certificates().count() + 1),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// The first path is judged whatever it takes: webpki has limits of its own.
+    fn steps_to_judge(&self, anchors: Anchors<'_>) -> usize {
+        if !self.has_judged {
+            return 1;
+        }
+        let (mut names, mut constraints) = (0, 0);
+        for &place in self.path.places() {
+            let Some(fields) = fields_at(self.wanted.chain, place) else {
+                continue;
+            };
+            let length = |oid| fields.extension(oid).ok().flatten().map_or(0, <[u8]>::len);
+            names += length(SUBJECT_ALT_NAME);
+            constraints += length(NAME_CONSTRAINTS);
+        }
+        let of_anchor =
+            |anchor: &TrustAnchor<'_>| anchor.name_constraints.as_ref().map(|own| own.len());
+        constraints += anchors
+            .anchors()
+            .iter()
+            .filter_map(of_anchor)
+            .sum::<usize>();
+        1 + names.saturating_mul(constraints) / NAME_BYTES_PER_STEP
+    }
+
+    fn spend(&mut self, steps: usize) -> bool {
+        self.steps = self.steps.saturating_add(steps);
+        self.steps <= MAX_STEPS
+    }
+
+    fn stop(&mut self, why: Why) -> Next {
+        self.failed(why);
+        Next::Stop
+    }
+
+    fn failed(&mut self, why: Why) {
+        let failure = Failure {
+            path: self.path,
+            why,
+        };
+        let best = self.failure.as_ref().map(Failure::rank);
+        if best.is_none_or(|best| failure.rank() > best) {
+            self.failure = Some(failure);
+        }
+    }
+}
+
+/// Places in the peer's chain. Not a `Vec`, because nearly always there is one at most.
+struct Candidates {
+    places: [usize; MAX_CERTIFICATES],
+    len: usize,
+}
+
+impl Candidates {
+    fn places(&self) -> &[usize] {
+        self.places.get(..self.len).unwrap_or_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// A chain has no more certificates than there is room for.
+    fn push(&mut self, place: usize) {
+        if let Some(next) = self.places.get_mut(self.len) {
+            *next = place;
+            self.len += 1;
+        }
+    }
+}
+
+pub(super) fn fields_at(chain: &PresentedChain, place: usize) -> Option<CertificateFields<'_>> {
+    CertificateFields::find(chain.certificates().get(place)?)
+}
+
+/// §4.2.1.2.
+fn subject_key_identifier<'a>(fields: &CertificateFields<'a>) -> Option<&'a [u8]> {
+    let value = fields.extension(SUBJECT_KEY_IDENTIFIER).ok()??;
+    Reader::new(value).contents(der::OCTET_STRING)
+}
+
+/// §4.2.1.1: `keyIdentifier`, the first field, which may be missing.
+fn authority_key_identifier<'a>(fields: &CertificateFields<'a>) -> Option<&'a [u8]> {
+    /// `[0]`, primitive.
+    const KEY_IDENTIFIER: u8 = 0x80;
+    let value = fields.extension(AUTHORITY_KEY_IDENTIFIER).ok()??;
+    Reader::new(Reader::new(value).contents(der::SEQUENCE)?).optional(KEY_IDENTIFIER)
+}
+
+fn is_valid(fields: &CertificateFields<'_>, now: UnixTime) -> bool {
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    Validity::from_der(fields.validity).is_ok_and(|(_, validity)| {
+        validity.not_before.timestamp() <= now && now <= validity.not_after.timestamp()
+    })
+}

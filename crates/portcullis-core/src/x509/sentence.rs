@@ -1,0 +1,243 @@
+//! Why a certificate chain is refused, as one sentence for the operator.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use rustls_pki_types::UnixTime;
+use x509_parser::time::ASN1Time;
+
+use super::error::{CertificateError, CertificateErrorKind as Kind};
+use super::names::SubjectAltName;
+
+impl CertificateError {
+    fn which(&self) -> String {
+        let subject = match self.subject() {
+            Some(subject) if !subject.is_empty() => format!(" ({subject})"),
+            _ => String::new(),
+        };
+        match self.index() {
+            Some(0) => format!("the peer's certificate{subject}"),
+            Some(index) => format!("certificate {index} of the peer's chain{subject}"),
+            None if self.subject().is_some() => format!("the trust anchor{subject}"),
+            None => "the peer's certificate chain".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for CertificateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let which = self.which();
+        match self.kind() {
+            Kind::Expired { not_after, now } => write!(
+                f,
+                "{which} expired on {} and the clock of this machine says {}: renew the \
+                 certificate or correct the clock",
+                Date(*not_after),
+                Date(*now)
+            ),
+            Kind::NotYetValid { not_before, now } => write!(
+                f,
+                "{which} is valid from {} on and the clock of this machine says {}: wait or \
+                 correct the clock",
+                Date(*not_before),
+                Date(*now)
+            ),
+            Kind::UnknownIssuer {
+                issuer,
+                trust_anchors,
+            } => write!(
+                f,
+                "{which} was issued by {issuer}, which is neither in the chain nor among the \
+                 {trust_anchors} trust anchors: the peer has to send its intermediate \
+                 certificates, or that CA has to be added to the roots"
+            ),
+            Kind::SelfSigned { trust_anchors } => write!(
+                f,
+                "{which} is self-signed and not among the {trust_anchors} trust anchors: add it \
+                 to the roots if it is to be trusted"
+            ),
+            Kind::NoTrustAnchors => write!(
+                f,
+                "{which} cannot be verified because there are no trust anchors: configure roots"
+            ),
+            Kind::NameMismatch { expected, seen } => {
+                write!(f, "{which} is not valid for {expected}: ")?;
+                write_names(f, seen, expected)
+            }
+            Kind::BadSignature => write!(
+                f,
+                "the signature of {which} does not verify: it is corrupt, or the CA that has the \
+                 name of its issuer has another key"
+            ),
+            Kind::WrongIssuer { issuer } => write!(
+                f,
+                "{which} was issued by {issuer}, and none of the certificates of this name that \
+                 the peer sent has signed it: the peer has to send the one that did"
+            ),
+            Kind::PinnedIssuer { issuer } => write!(
+                f,
+                "{which} was issued by {issuer}, which is trusted for itself alone because it is \
+                 not a CA (basicConstraints, keyUsage): reissue that one as a CA, or add this one \
+                 to the roots"
+            ),
+            Kind::NameEncoding { issuer, found } => write!(
+                f,
+                "{which} was issued by {issuer}, and certificate {found} of the peer's chain has \
+                 this name in another encoding: reissue one of them so that the names are equal \
+                 byte by byte"
+            ),
+            Kind::RsaKeyLength { bits } => write!(
+                f,
+                "{which} has an RSA key of {bits} bits: 2048 to 8192 bits are accepted"
+            ),
+            Kind::WrongPurpose { needed } => write!(
+                f,
+                "{which} may not be used by a {needed}: its extended key usage has to include \
+                 {}",
+                needed.name()
+            ),
+            Kind::KeyUsage => write!(
+                f,
+                "{which} may not sign in TLS: its key usage has to include digitalSignature"
+            ),
+            Kind::IssuerKeyUsage => write!(
+                f,
+                "{which} may not issue certificates: its key usage has to include keyCertSign"
+            ),
+            Kind::WrongBasicConstraints if self.index() == Some(0) => write!(
+                f,
+                "{which} is that of a CA (basicConstraints): the peer has to send one of its own \
+                 first"
+            ),
+            Kind::WrongBasicConstraints => write!(
+                f,
+                "{which} may not issue certificates: it is not a CA (basicConstraints)"
+            ),
+            Kind::NameConstraints => write!(
+                f,
+                "{which} contains a name its CA is not allowed to certify (name constraints)"
+            ),
+            Kind::UnsupportedConstraint { names } => write!(
+                f,
+                "{which} limits which {names} may be certified (name constraints), and only \
+                 limits of DNS names and IP addresses are supported"
+            ),
+            Kind::Malformed(what) => write!(f, "{which} is malformed: {what}"),
+            Kind::TooManyCertificates { limit } => write!(
+                f,
+                "{which} has more than {limit} certificates: the peer has to send only those \
+                 that lead to its CA"
+            ),
+            Kind::PathTooDeep { limit: Some(limit) } => write!(
+                f,
+                "{which} needs more than {limit} intermediate certificates to reach a trust \
+                 anchor"
+            ),
+            Kind::PathTooDeep { limit: None } => write!(
+                f,
+                "{which} allows fewer intermediate certificates below it than there are \
+                 (pathLenConstraint)"
+            ),
+            Kind::UnsupportedSignature {
+                algorithm,
+                broken_hash: true,
+            } => write!(
+                f,
+                "{which} is signed with {algorithm}, which is broken: reissue the certificate"
+            ),
+            Kind::UnsupportedSignature { algorithm, .. } => write!(
+                f,
+                "{which} is signed with {algorithm}, which is not supported for the issuer's key \
+                 or not allowed by the configured schemes"
+            ),
+            Kind::SignatureParameters {
+                algorithm,
+                expected,
+            } => write!(
+                f,
+                "{which} is signed with {algorithm}, whose parameters must be {expected} and are \
+                 not: reissue the certificate"
+            ),
+            Kind::UnknownCriticalExtension { oid } => write!(
+                f,
+                "{which} has a critical extension that is not supported: {}",
+                Extension(oid)
+            ),
+            Kind::TooExpensive { what, limit } => write!(
+                f,
+                "{which} is too expensive to verify, it takes more than {limit} {what}: the peer \
+                 has to send only the certificates that lead to its CA"
+            ),
+            Kind::Unsupported(what) => write!(f, "{which} is not supported: {what}"),
+            Kind::Rejected { message, .. } => {
+                write!(f, "{which} was refused by the application: {message}")
+            }
+            Kind::Other(text) => write!(f, "{which} is not acceptable: {text}"),
+        }
+    }
+}
+
+/// The names a certificate is valid for, at most five of them, where another was expected.
+fn write_names(
+    f: &mut fmt::Formatter<'_>,
+    names: &[SubjectAltName],
+    expected: &str,
+) -> fmt::Result {
+    const SHOWN: usize = 5;
+    if names.is_empty() {
+        return f.write_str(
+            "it has no subjectAltName, and the common name is not looked at: reissue it with one",
+        );
+    }
+    f.write_str("it is for ")?;
+    for (at, name) in names.iter().take(SHOWN).enumerate() {
+        write!(f, "{}{name}", if at == 0 { "" } else { ", " })?;
+    }
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => f.write_str(" only")?,
+        Some(more) => write!(f, " and {more} more names")?,
+    }
+    let address = expected.parse::<IpAddr>().is_ok();
+    let is_of_kind = |name: &SubjectAltName| match name {
+        SubjectAltName::DnsName(_) => !address,
+        SubjectAltName::IpAddress(_) => address,
+        _ => false,
+    };
+    match (names.iter().any(is_of_kind), address) {
+        (true, _) => Ok(()),
+        (false, true) => f.write_str(", not for an IP address"),
+        (false, false) => f.write_str(", not for a DNS name"),
+    }
+}
+
+/// An extension by its OID, and by its name if it is one that certificates of CAs have.
+struct Extension<'a>(&'a str);
+
+impl fmt::Display for Extension<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(oid) = self;
+        let name = match *oid {
+            "2.5.29.18" => "issuerAltName",
+            "2.5.29.32" => "certificatePolicies",
+            "2.5.29.33" => "policyMappings",
+            "2.5.29.36" => "policyConstraints",
+            "2.5.29.54" => "inhibitAnyPolicy",
+            _ => return f.write_str(oid),
+        };
+        write!(f, "{name} ({oid})")
+    }
+}
+
+struct Date(UnixTime);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let date = i64::try_from(self.0.as_secs())
+            .ok()
+            .and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
+        match date {
+            Some(date) => write!(f, "{date}"),
+            None => write!(f, "second {} after 1970", self.0.as_secs()),
+        }
+    }
+}
