@@ -376,6 +376,12 @@ impl Handshake {
             Some(alert) => Error::new(stage, Some((Direction::Sent, alert)), abort.0),
             None => abort.into_error(stage),
         };
+        let refused = Some((Direction::Received, AlertDescription::PROTOCOL_VERSION));
+        let offered = self.state.as_ref().and_then(State::offered_versions);
+        let error = match offered.filter(|_| error.alert() == refused) {
+            Some(versions) => error.offering(versions),
+            None => error,
+        };
         if let Some((Direction::Sent, alert)) = error.alert() {
             // A failure here leaves the peer without its alert; the error stays the first one.
             let _ = self.outgoing.alert(alert);
@@ -390,11 +396,9 @@ impl Handshake {
 impl Handshake {
     /// What the configuration has the peer told in the place of the RFC's alert.
     fn alert_instead(&self, reason: &Reason) -> Option<AlertDescription> {
-        let Reason::Violation(violation) = reason else {
-            return None;
-        };
+        let violation = reason.violation()?;
         let mut alerts = self.alerts.iter();
-        let found = alerts.find(|(replaced, _)| replaced == violation);
+        let found = alerts.find(|(replaced, _)| *replaced == violation);
         found.map(|(_, alert)| *alert)
     }
 }

@@ -32,6 +32,7 @@ use crate::question::{AnswerContent, Question};
 use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing};
 use crate::session::Resumable;
 use crate::step::{Event, KeyLogLine};
+use crate::version::ProtocolVersion;
 use crate::wire::{HandshakeMessage, HandshakeType};
 use crate::{AlertDescription, Direction, Misuse, Violation};
 
@@ -46,6 +47,14 @@ impl State {
         match self {
             Self::Client(state) => state.stage(),
             Self::Server(state) => state.stage(),
+        }
+    }
+
+    /// The versions of a hello that has not been answered.
+    pub(crate) fn offered_versions(&self) -> Option<&[ProtocolVersion]> {
+        match self {
+            Self::Client(client::State::WaitServerHello(state)) => Some(state.offered_versions()),
+            _ => None,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::ServerHelloView;
 use crate::config::{ClientConfig, ClientOptions, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::crypto::secret::SharedSecret;
-use crate::error::Abort;
+use crate::error::{Abort, list};
 use crate::key_schedule::{EarlySecret, Transcript, TranscriptBuffer};
 use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
 use crate::record::{HandshakeBytes, Keys};
@@ -282,6 +282,10 @@ struct Offered {
 }
 
 impl WaitServerHello {
+    pub(in super::super) fn offered_versions(&self) -> &[ProtocolVersion] {
+        &self.0.session.config.policy.versions
+    }
+
     pub(super) fn on_message(
         self,
         message: HandshakeBytes,
@@ -303,9 +307,14 @@ impl Offered {
             Violation::VersionNotOffered | Violation::SelectedVersionNotOffered
                 if self.retry.is_some() =>
             {
-                Violation::VersionChangedAfterRetry
+                Violation::VersionChangedAfterRetry.into()
             }
-            other => other,
+            Violation::VersionNotOffered | Violation::SelectedVersionNotOffered => {
+                let offered = list(&self.session.config.policy.versions);
+                let selected = selected_version(&hello);
+                violation.explained(format!("it selected {selected}; offered: {offered}"))
+            }
+            other => other.into(),
         })?;
         let echoed = hello.legacy_session_id_echo
             == self.session.session_id.as_ref().map_or(&[][..], |id| id);
@@ -495,6 +504,14 @@ fn missing_share(extensions: &Extensions<'_>) -> Violation {
         Violation::PskWithoutKeyShare
     } else {
         Violation::ServerKeyShareMissing
+    }
+}
+
+/// §4.2.1: before TLS 1.3 it stands in legacy_version.
+fn selected_version(hello: &ServerHello<'_>) -> ProtocolVersion {
+    match hello.extensions.find::<SelectedVersion>() {
+        Some(Ok(SelectedVersion(selected))) => selected,
+        _ => hello.legacy_version,
     }
 }
 
