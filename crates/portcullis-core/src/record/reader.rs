@@ -70,7 +70,7 @@ pub struct Reader {
     pub(super) keys: Keys,
     inner_limit: u16,
     idle: Idle,
-    post_handshake: PostHandshake,
+    pub(super) post_handshake: PostHandshake,
     /// Client: what tickets are made sessions with, and those that have come.
     tickets: Option<Box<Tickets>>,
     /// Whether the peer was asked to update this key because it is worn out.
@@ -366,6 +366,7 @@ impl Reader {
     }
 
     fn on_key_update(&mut self, request: KeyUpdateRequest) -> Result<(), Abort> {
+        self.post_handshake.count_key(self.keys.seq)?;
         self.keys.update();
         self.asked_for_update = false;
         if request == KeyUpdateRequest::UPDATE_REQUESTED {

@@ -8,6 +8,7 @@ mod choices;
 mod flips;
 mod fragmentation;
 mod hostile;
+mod messages;
 mod pair;
 mod parts;
 mod questions;
@@ -15,6 +16,7 @@ mod rfc_8448;
 mod states;
 mod tamper;
 mod tickets;
+mod tolerance;
 mod violations;
 
 pub(crate) use tamper::{Put, Tamper, put, tampered};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::header::{self, Header};
 use super::super::keys::Keys;
-use super::super::{HEADER, MAX_IDLE, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role};
+use super::super::{HEADER, MAX_IDLE, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role, TAG};
 use crate::error::{Abort, Reason};
 use crate::violation::Violation;
 use crate::wire::ContentType;
@@ -20,8 +20,8 @@ pub(super) struct Opener {
     allow_ccs: bool,
     /// change_cipher_spec records dropped in all.
     dropped: u8,
-    /// Bytes of early data that may still be skipped, while any may.
-    skip: Option<usize>,
+    /// The early data that may still be skipped, while any may.
+    skip: Option<EarlyData>,
     opened_any: bool,
 }
 
@@ -56,7 +56,10 @@ impl Opener {
     }
 
     pub(super) fn skip(&mut self, max_bytes: usize) {
-        self.skip = Some(max_bytes);
+        self.skip = Some(EarlyData {
+            bytes: max_bytes,
+            records: max_bytes,
+        });
     }
 
     pub(super) fn into_reader(
@@ -92,7 +95,7 @@ impl Opener {
         let Some(keys) = &mut self.keys else {
             return match (header.typ, &mut self.skip) {
                 (ContentType::APPLICATION_DATA, Some(left)) => {
-                    discard(left, header.body).map(|()| None)
+                    left.discard(header.body).map(|()| None)
                 }
                 (ContentType::HANDSHAKE, skip) => {
                     *skip = None;
@@ -118,7 +121,7 @@ impl Opener {
         let (key, seq) = keys.cipher()?;
         let Ok(inner) = key.open_in_place(seq, head, body) else {
             return match &mut self.skip {
-                Some(left) => discard(left, header.body).map(|()| None),
+                Some(left) => left.discard(header.body).map(|()| None),
                 None => Err(Violation::BadRecordMac.into()),
             };
         };
@@ -153,10 +156,22 @@ impl Opener {
     }
 }
 
-/// Counts a record of early data that is thrown away.
-fn discard(left: &mut usize, body: usize) -> Result<(), Abort> {
-    *left = left
-        .checked_sub(HEADER + body)
-        .ok_or(Violation::TooMuchEarlyData)?;
-    Ok(())
+/// How much early data may still be thrown away.
+#[derive(Debug)]
+struct EarlyData {
+    bytes: usize,
+    records: usize,
+}
+
+impl EarlyData {
+    /// Counts a record as §4.6.1 does: neither header, content type nor tag. Padding cannot be
+    /// told from content here. A record with content has a byte of it at least, so there may be
+    /// as many records as bytes, and records without content cost as much.
+    fn discard(&mut self, body: usize) -> Result<(), Abort> {
+        let content = body.saturating_sub(TAG + 1);
+        let beyond = Violation::TooMuchEarlyData;
+        self.bytes = self.bytes.checked_sub(content).ok_or(beyond)?;
+        self.records = self.records.checked_sub(1).ok_or(beyond)?;
+        Ok(())
+    }
 }

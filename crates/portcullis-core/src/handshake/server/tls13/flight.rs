@@ -369,6 +369,8 @@ fn send_certificate_verify(
 
 /// §4.4.4, §7.1: sends Finished; the keys of the application follow.
 fn finished(mut keyed: Keyed, secrets: FlightSecrets, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    cx.incoming
+        .hello_answered(keyed.config.policy.max_handshake_size);
     let verify_data = secrets.server.verify_data(&keyed.transcript.current());
     cx.send(&mut keyed.transcript, |out| {
         Finished::put(out, verify_data.as_slice());

@@ -11,7 +11,7 @@ use super::flight::{Authentication, send_flight};
 use super::resumption::Resumption;
 use crate::client_hello_view::{ClientHelloView, host};
 use crate::config::ServerOptions;
-use crate::error::Abort;
+use crate::error::{Abort, quote};
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Wanted};
 use crate::wire::ClientHello;
 use crate::wire::extension::{
@@ -19,7 +19,6 @@ use crate::wire::extension::{
 };
 use crate::x509::Identity;
 use crate::{Misuse, Violation};
-use bytes::Bytes;
 
 /// Goes on without a session: chooses an identity, or asks.
 pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
@@ -28,6 +27,7 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     }
     let wanted = wanted(&expect(&negotiated.hello)?)?;
     let config = &negotiated.config;
+    check_schemes(&wanted)?;
     check_name(config, &wanted)?;
     let (identity, scheme) = wanted
         .choose(&config.identities)
@@ -39,16 +39,17 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
 /// Asks for an identity, also where a session could be resumed: whoever refuses to serve the
 /// client, or has no certificate with its name any more, does so with a session as well.
 pub(super) fn ask_identity(
-    negotiated: Negotiated,
+    mut negotiated: Negotiated,
     session: Option<Box<Resumption>>,
 ) -> Result<Next, Abort> {
     let wanted = wanted(&expect(&negotiated.hello)?)?;
+    if session.is_none() {
+        check_schemes(&wanted)?;
+    }
     let question = ChooseIdentity {
         id: QuestionId::next(),
         configured: negotiated.config.identities.clone(),
-        hello: Some(ClientHelloView::new(Bytes::copy_from_slice(
-            negotiated.hello.raw(),
-        ))?),
+        hello: Some(ClientHelloView::new(negotiated.hello.share())?),
         wanted: wanted.clone(),
     };
     let paused = ChoosingIdentity(Box::new(Undecided {
@@ -60,7 +61,7 @@ pub(super) fn ask_identity(
 }
 
 /// Refuses a name that no configured identity has, if that is wanted.
-fn check_name(config: &ServerOptions, wanted: &Wanted) -> Result<(), Violation> {
+fn check_name(config: &ServerOptions, wanted: &Wanted) -> Result<(), Abort> {
     match wanted.server_name.as_deref() {
         Some(name)
             if config.refuse_unknown_names
@@ -69,9 +70,18 @@ fn check_name(config: &ServerOptions, wanted: &Wanted) -> Result<(), Violation> 
                     .iter()
                     .any(|identity| identity.has_name(name)) =>
         {
-            Err(Violation::UnrecognizedName)
+            Err(Violation::UnrecognizedName.explained(quote(name.as_bytes())))
         }
         _ => Ok(()),
+    }
+}
+
+/// §9.2: a certificate is shown only to a client that says what may sign. The list is never
+/// empty (§4.2.3).
+fn check_schemes(wanted: &Wanted) -> Result<(), Violation> {
+    match wanted.schemes.is_empty() {
+        true => Err(Violation::SignatureAlgorithmsMissing),
+        false => Ok(()),
     }
 }
 
@@ -79,9 +89,8 @@ fn check_name(config: &ServerOptions, wanted: &Wanted) -> Result<(), Violation> 
 fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
     let server_name = host_name_of(hello)?;
     let schemes = find::<SignatureAlgorithms<'_>>(hello)?
-        .ok_or(Violation::SignatureAlgorithmsMissing)?
-        .schemes
-        .to_vec();
+        .map(|list| list.schemes.to_vec())
+        .unwrap_or_default();
     let certificate_schemes =
         find::<SignatureAlgorithmsCert<'_>>(hello)?.map(|list| list.schemes.to_vec());
     let authorities = find::<CertificateAuthorities<'_>>(hello)?
@@ -101,7 +110,7 @@ fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
 }
 
 /// The host name the client asks for.
-pub(super) fn host_name_of(hello: &ClientHello<'_>) -> Result<Option<String>, Violation> {
+pub(super) fn host_name_of(hello: &ClientHello<'_>) -> Result<Option<String>, Abort> {
     match find::<ServerName<'_>>(hello)? {
         None => Ok(None),
         Some(list) => host_name(list.host_name),
@@ -111,13 +120,13 @@ pub(super) fn host_name_of(hello: &ClientHello<'_>) -> Result<Option<String>, Vi
 /// RFC 6066 §3: letters, digits, hyphens (and underscores) between dots; compared without case.
 /// Applications look for it in directories and databases, so nothing else is let pass. An IPv6
 /// address, which some clients send, is no name.
-fn host_name(name: &[u8]) -> Result<Option<String>, Violation> {
+fn host_name(name: &[u8]) -> Result<Option<String>, Abort> {
     if let Some(host) = host(name) {
         return Ok(Some(host));
     }
     match core::str::from_utf8(name).map(str::parse::<Ipv6Addr>) {
         Ok(Ok(_)) => Ok(None),
-        _ => Err(Violation::BadServerName),
+        _ => Err(Violation::BadServerName.explained(quote(name))),
     }
 }
 
@@ -165,6 +174,7 @@ impl ChoosingIdentity {
             let authentication = Authentication::Resumed(session);
             return send_flight(negotiated, wanted.server_name, authentication, cx);
         }
+        check_schemes(&wanted)?;
         let Some(identity) = identity else {
             return Err(Violation::NoSharedSignatureScheme.into());
         };
