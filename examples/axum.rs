@@ -55,7 +55,11 @@ impl Connected<IncomingStream<'_, Https>> for Client {
     fn connect_info(stream: IncomingStream<'_, Https>) -> Self {
         Self {
             address: *stream.remote_addr(),
-            group: stream.io().information().group().to_string(),
+            group: stream
+                .io()
+                .information()
+                .group()
+                .map_or("no group".to_owned(), |group| group.to_string()),
         }
     }
 }

@@ -39,7 +39,9 @@ async fn ask(address: &str, roots: Roots) -> Result<String> {
         "{} with {} and {}",
         agreed.version(),
         agreed.cipher_suite(),
-        agreed.group()
+        agreed
+            .group()
+            .map_or("none".to_owned(), |group| group.to_string())
     );
     let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;

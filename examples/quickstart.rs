@@ -29,7 +29,9 @@ async fn main() -> Result {
     println!("connected to {address}");
     println!("version      {}", agreed.version());
     println!("suite        {}", agreed.cipher_suite());
-    println!("group        {}", agreed.group());
+    if let Some(group) = agreed.group() {
+        println!("group        {group}");
+    }
     let alpn = agreed.alpn_protocol().unwrap_or_default();
     println!("ALPN         {}", alpn.escape_ascii());
     assert_eq!(alpn, b"countdown");

@@ -432,7 +432,7 @@ impl End for Ours {
         let information = self.information()?;
         Some(Facts {
             suite: information.cipher_suite().0,
-            group: information.group().0,
+            group: information.group().map_or(0, |group| group.0),
             alpn: information.alpn_protocol().map(<[u8]>::to_vec),
             exporter: information.tls_exporter().expect("the label is short"),
             retried: information.hello_retried(),

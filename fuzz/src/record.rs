@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
     let (client, server) = connect(&settings);
     let connection = if head & 1 == 0 { client } else { server };
     let suite = Suite::of(connection.information.cipher_suite().0).expect("a suite of TLS 1.3");
-    let mut keys = Keys::new(suite, connection.reader.traffic_secret());
+    let mut keys = Keys::new(suite, connection.reader.traffic_secret().expect("TLS 1.3"));
 
     let mut expected = VecDeque::new();
     let mut wire = Vec::new();

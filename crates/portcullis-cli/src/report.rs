@@ -15,7 +15,7 @@ pub(crate) fn json(information: &ConnectionInformation) -> Value {
     json!({
         "version": information.version().to_string(),
         "cipher_suite": information.cipher_suite().to_string(),
-        "group": information.group().to_string(),
+        "group": information.group().map(|group| group.to_string()),
         "hello_retried": information.hello_retried(),
         "resumed": information.is_resumed(),
         "alpn": information.alpn_protocol().map(String::from_utf8_lossy),
@@ -43,11 +43,13 @@ pub(crate) fn text(information: &ConnectionInformation) -> String {
         .peer_certificates()
         .first()
         .map(|der| x509::subject_alt_names(der).join(", "));
+    let group = information
+        .group()
+        .map_or("none".into(), |group| group.to_string());
     format!(
-        "version:       {}\ncipher suite:  {}\ngroup:         {}\nresumed:       {}\nALPN:          {alpn}\nserver name:   {}\npeer's names:  {}\n",
+        "version:       {}\ncipher suite:  {}\ngroup:         {group}\nresumed:       {}\nALPN:          {alpn}\nserver name:   {}\npeer's names:  {}\n",
         information.version(),
         information.cipher_suite(),
-        information.group(),
         if information.is_resumed() {
             "yes"
         } else {

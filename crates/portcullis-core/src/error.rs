@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::alert::AlertDescription;
+use crate::crypto::CryptoFailure;
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::codec::DecodeError;
@@ -110,57 +111,48 @@ pub enum Direction {
     Received,
 }
 
-/// What the connection was doing when it failed: the state of RFC 8446 Appendix A, or what
-/// comes after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "the names are those of RFC 8446 Appendix A")]
-pub enum Stage {
-    Start,
-    WaitClientHello,
-    ChoosingConfiguration,
-    OpeningTickets,
-    ReverifyingChain,
-    ChoosingIdentity,
-    WaitSecondClientHello,
-    WaitServerHello,
-    ReviewingServerHello,
-    WaitEncryptedExtensions,
-    WaitCertificateOrRequest,
-    WaitCertificate,
-    VerifyingChain,
-    WaitCertificateVerify,
-    Signing,
-    WaitFinished,
-    IssuingTickets,
-    Connected,
-    Closed,
+/// The stages, each with what is said of it in an error.
+macro_rules! stages {
+    ($($stage:ident = $sentence:literal,)+) => {
+        /// What the connection was doing when it failed: the state of RFC 8446 Appendix A, or
+        /// what comes after it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        #[allow(missing_docs, reason = "the names are those of RFC 8446 Appendix A")]
+        pub enum Stage {
+            $($stage,)+
+        }
+
+        impl core::fmt::Display for Stage {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(match self {
+                    $(Self::$stage => $sentence,)+
+                })
+            }
+        }
+    };
 }
 
-impl core::fmt::Display for Stage {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Start => "starting the handshake",
-            Self::WaitClientHello => "waiting for ClientHello",
-            Self::ChoosingConfiguration => "choosing a configuration",
-            Self::OpeningTickets => "looking for the session of a ticket",
-            Self::ReverifyingChain => "verifying the client's chain of a session",
-            Self::ChoosingIdentity => "choosing an identity",
-            Self::WaitSecondClientHello => "waiting for the second ClientHello",
-            Self::WaitServerHello => "waiting for ServerHello",
-            Self::ReviewingServerHello => "reviewing ServerHello",
-            Self::WaitEncryptedExtensions => "waiting for EncryptedExtensions",
-            Self::WaitCertificateOrRequest => "waiting for Certificate or CertificateRequest",
-            Self::WaitCertificate => "waiting for Certificate",
-            Self::VerifyingChain => "verifying the peer's certificate chain",
-            Self::WaitCertificateVerify => "waiting for CertificateVerify",
-            Self::Signing => "signing CertificateVerify",
-            Self::WaitFinished => "waiting for Finished",
-            Self::IssuingTickets => "making tickets",
-            Self::Connected => "connected",
-            Self::Closed => "closed",
-        })
-    }
+stages! {
+    Start = "starting the handshake",
+    WaitClientHello = "waiting for ClientHello",
+    ChoosingConfiguration = "choosing a configuration",
+    OpeningTickets = "looking for the session of a ticket",
+    ReverifyingChain = "verifying the client's chain of a session",
+    ChoosingIdentity = "choosing an identity",
+    WaitSecondClientHello = "waiting for the second ClientHello",
+    WaitServerHello = "waiting for ServerHello",
+    ReviewingServerHello = "reviewing ServerHello",
+    WaitEncryptedExtensions = "waiting for EncryptedExtensions",
+    WaitCertificateOrRequest = "waiting for Certificate or CertificateRequest",
+    WaitCertificate = "waiting for Certificate",
+    VerifyingChain = "verifying the peer's certificate chain",
+    WaitCertificateVerify = "waiting for CertificateVerify",
+    Signing = "signing CertificateVerify",
+    WaitFinished = "waiting for Finished",
+    IssuingTickets = "making tickets",
+    Connected = "connected",
+    Closed = "closed",
 }
 
 /// What happened.
@@ -204,7 +196,7 @@ pub enum Reason {
     /// The library was used in a way that cannot work.
     Misuse(Misuse),
     /// An operation of the crypto library failed that cannot fail for valid input.
-    Crypto(&'static str),
+    Crypto(CryptoFailure),
 }
 
 impl Reason {
@@ -248,7 +240,7 @@ impl core::fmt::Display for Reason {
             ),
             Self::Closed => f.write_str("the connection is closed"),
             Self::Misuse(misuse) => write!(f, "{misuse}"),
-            Self::Crypto(what) => write!(f, "the crypto library failed at: {what}"),
+            Self::Crypto(what) => write!(f, "the crypto library failed at {what}"),
         }
     }
 }
@@ -430,6 +422,12 @@ impl From<CertificateError> for Abort {
 impl From<Refusal> for Abort {
     fn from(refusal: Refusal) -> Self {
         Self(Reason::Refused(refusal))
+    }
+}
+
+impl From<CryptoFailure> for Abort {
+    fn from(failure: CryptoFailure) -> Self {
+        Self(Reason::Crypto(failure))
     }
 }
 

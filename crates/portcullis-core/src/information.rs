@@ -18,9 +18,10 @@ use crate::x509::{self, VerifiedChain};
 pub struct ConnectionInformation(pub(crate) Information);
 
 pub(crate) struct Information {
+    pub(crate) version: ProtocolVersion,
     pub(crate) is_server: bool,
     pub(crate) cipher_suite: CipherSuite,
-    pub(crate) group: NamedGroup,
+    pub(crate) group: Option<NamedGroup>,
     pub(crate) retried: bool,
     pub(crate) resumed: bool,
     /// When the peer signed: in this handshake, or in the first of those it resumes.
@@ -40,7 +41,7 @@ pub(crate) struct Information {
 impl ConnectionInformation {
     /// The protocol version.
     pub fn version(&self) -> ProtocolVersion {
-        ProtocolVersion::TLS_1_3
+        self.0.version
     }
 
     /// Whether this side is the server.
@@ -53,8 +54,9 @@ impl ConnectionInformation {
         self.0.cipher_suite
     }
 
-    /// The group of the key exchange.
-    pub fn group(&self) -> NamedGroup {
+    /// The group of the key exchange; `None` where there was none, which TLS 1.3 does not have
+    /// here.
+    pub fn group(&self) -> Option<NamedGroup> {
         self.0.group
     }
 
@@ -114,16 +116,18 @@ impl ConnectionInformation {
 
     /// Derives keying material for the application (P5; RFC 8446 §7.5, RFC 5705).
     ///
-    /// Both sides get the same bytes for the same label, context and length.
+    /// Both sides get the same bytes for the same label, context and length. In TLS 1.3 no
+    /// context and an empty one are the same; before it they differ (RFC 5705 §4).
     ///
     /// # Errors
     /// When the label is longer than 249 bytes or `out` longer than 255 hashes.
     pub fn export_keying_material(
         &self,
         label: &[u8],
-        context: &[u8],
+        context: Option<&[u8]>,
         out: &mut [u8],
     ) -> Result<(), Misuse> {
+        let context = context.unwrap_or_default();
         self.0.exporter.export(label, context, out).map_err(|_| {
             Misuse::new(
                 "export_keying_material: the label may have at most 249 bytes, the output 255 hashes",
@@ -134,7 +138,7 @@ impl ConnectionInformation {
     /// The channel binding `tls-exporter` (RFC 9266).
     pub fn tls_exporter(&self) -> Result<[u8; 32], Misuse> {
         let mut binding = [0; 32];
-        self.export_keying_material(b"EXPORTER-Channel-Binding", b"", &mut binding)?;
+        self.export_keying_material(b"EXPORTER-Channel-Binding", None, &mut binding)?;
         Ok(binding)
     }
 

@@ -54,6 +54,7 @@ pub mod x509;
 pub use alert::{AlertDescription, AlertLevel};
 pub use client_hello_view::ClientHelloView;
 pub use connection::{Connection, Handshake};
+pub use crypto::CryptoFailure;
 pub use error::{Direction, Error, Misuse, Reason, Refusal, Stage};
 pub use information::ConnectionInformation;
 pub use named_group::NamedGroup;

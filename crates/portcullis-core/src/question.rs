@@ -256,8 +256,8 @@ impl IssueTickets {
     }
 }
 
-/// The peer wants to see a certificate; or a client may resume a session, if the identity it would be
-/// shown otherwise still fits.
+/// Which identity to show (RFC 8446 §4.4.2). A server is also asked before it resumes a session:
+/// the identity decides whether it may.
 #[derive(Debug)]
 pub struct ChooseIdentity {
     pub(crate) id: QuestionId,

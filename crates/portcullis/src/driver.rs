@@ -383,7 +383,9 @@ fn record(span: &tracing::Span, information: &ConnectionInformation) {
         "tls.cipher",
         tracing::field::display(information.cipher_suite()),
     );
-    span.record("tls.curve", tracing::field::display(information.group()));
+    if let Some(group) = information.group() {
+        span.record("tls.curve", tracing::field::display(group));
+    }
     span.record("tls.resumed", information.is_resumed());
     if let Some(name) = information.server_name() {
         span.record("tls.client.server_name", name);

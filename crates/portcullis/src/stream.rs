@@ -151,14 +151,15 @@ impl<IO> TlsStream<IO> {
         self.parts_mut().read.take_session()
     }
 
-    /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705).
+    /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705). In TLS 1.3 no
+    /// context and an empty one are the same.
     ///
     /// # Errors
     /// When label or output are too long.
     pub fn export_keying_material(
         &self,
         label: &[u8],
-        context: &[u8],
+        context: Option<&[u8]>,
         out: &mut [u8],
     ) -> Result<(), Misuse> {
         self.information()

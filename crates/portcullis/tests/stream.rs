@@ -31,10 +31,10 @@ async fn data_goes_both_ways_and_information_agrees() {
     assert_eq!(client.peer_certificates(), &pki().server_chain[..]);
     let (mut ours, mut theirs) = ([0; 32], [0; 32]);
     client
-        .export_keying_material(b"label", b"context", &mut ours)
+        .export_keying_material(b"label", Some(b"context"), &mut ours)
         .unwrap();
     server
-        .export_keying_material(b"label", b"context", &mut theirs)
+        .export_keying_material(b"label", Some(b"context"), &mut theirs)
         .unwrap();
     assert_eq!(ours, theirs);
     assert!(client.shared_information().client_random() == server.information().client_random());

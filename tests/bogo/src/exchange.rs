@@ -108,8 +108,12 @@ impl Exchange<'_> {
             self.write(&material)?;
         }
         if options.export_traffic_secrets {
-            let read = self.connection.reader.traffic_secret().to_vec();
-            let write = self.connection.writer.traffic_secret().to_vec();
+            let Connection { reader, writer, .. } = &self.connection;
+            let (Some(read), Some(write)) = (reader.traffic_secret(), writer.traffic_secret())
+            else {
+                return Err(Stop::failed("there are no traffic secrets before TLS 1.3"));
+            };
+            let (read, write) = (read.to_vec(), write.to_vec());
             let length = u16::try_from(read.len()).unwrap_or_default().to_le_bytes();
             self.write(&length)?;
             self.write(&read)?;
@@ -124,7 +128,11 @@ impl Exchange<'_> {
 
     fn exported(&self, length: usize) -> Result<Vec<u8>, Stop> {
         let mut material = vec![0; length];
-        let (label, context) = (&self.options.export_label, &self.options.export_context);
+        let label = &self.options.export_label;
+        let context = self
+            .options
+            .use_export_context
+            .then_some(&*self.options.export_context);
         self.connection
             .information
             .export_keying_material(label, context, &mut material)

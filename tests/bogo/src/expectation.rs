@@ -40,7 +40,7 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
     }
     if expect
         .curve
-        .is_some_and(|group| group != information.group())
+        .is_some_and(|group| information.group() != Some(group))
     {
         return wrong("group");
     }

@@ -134,6 +134,7 @@ pub(crate) struct BodyOptions {
     pub(crate) export_keying_material: usize,
     pub(crate) export_label: Vec<u8>,
     pub(crate) export_context: Vec<u8>,
+    pub(crate) use_export_context: bool,
     pub(crate) export_traffic_secrets: bool,
     pub(crate) tls_unique: bool,
     pub(crate) send_alert: bool,
@@ -409,8 +410,7 @@ impl Options {
             "export-keying-material" => self.body.export_keying_material = number(name, value)?,
             "export-label" => self.body.export_label = value.into(),
             "export-context" => self.body.export_context = value.into(),
-            // TLS 1.3 does not tell an empty context from none (§7.5).
-            "use-export-context" => {}
+            "use-export-context" => self.body.use_export_context = true,
             "expect-version" => self.expect.version = Some(ProtocolVersion(number(name, value)?)),
             "expect-alpn" => self.expect.alpn = value.into(),
             "expect-advertised-alpn" => self.expect.advertised_alpn = value.into(),

@@ -38,7 +38,7 @@ async fn our_client(peer: Peer) {
                 .await
                 .unwrap_or_else(|error| panic!("{context}: {error}"));
             let information = stream.shared_information();
-            assert_eq!(information.group(), ours::group(*group), "{context}");
+            assert_eq!(information.group(), Some(ours::group(*group)), "{context}");
             assert_eq!(information.cipher_suite(), ours::suite(suite), "{context}");
             assert_eq!(information.alpn_protocol(), Some(&b"echo"[..]), "{context}");
             assert!(!information.hello_retried(), "{context}");
@@ -78,7 +78,7 @@ async fn our_server(peer: Peer) {
             assert_eq!(exchange.reply.as_deref(), Ok(HELLO.line), "{context}");
             let served = server.served().await;
             let information = served.information(&context);
-            assert_eq!(information.group(), ours::group(*group), "{context}");
+            assert_eq!(information.group(), Some(ours::group(*group)), "{context}");
             assert_eq!(information.cipher_suite(), ours::suite(suite), "{context}");
             assert_eq!(information.alpn_protocol(), Some(&b"echo"[..]), "{context}");
             assert_eq!(information.server_name(), Some("localhost"), "{context}");

@@ -120,7 +120,10 @@ pub(crate) fn report(information: &ConnectionInformation) -> Report {
     Report {
         version: Version::parse(&information.version().to_string()),
         suite: information.cipher_suite().name().map(str::to_owned),
-        group: information.group().name().and_then(Group::parse),
+        group: information
+            .group()
+            .and_then(|group| group.name())
+            .and_then(Group::parse),
         alpn: information
             .alpn_protocol()
             .map(|name| String::from_utf8_lossy(name).into_owned()),

@@ -22,7 +22,7 @@ const GNUTLS: [&str; 2] = [
 fn exported(information: &ConnectionInformation, context: &[u8]) -> String {
     let mut key = [0; 48];
     information
-        .export_keying_material(LABEL.as_bytes(), context, &mut key)
+        .export_keying_material(LABEL.as_bytes(), Some(context), &mut key)
         .expect("an exported key");
     hex(&key)
 }

@@ -230,7 +230,6 @@ impl Policy {
     }
 }
 
-/// A list the peer is offered must not be empty, nor name anything twice.
 /// Refuses a list of authorities that no message could hold (RFC 8446 §4.2.4).
 pub(super) fn check_authorities(roots: &Roots) -> Result<(), Misuse> {
     /// Half of what the block of extensions can hold (§4.2): other lists are in it too.
@@ -246,6 +245,7 @@ pub(super) fn check_authorities(roots: &Roots) -> Result<(), Misuse> {
     Ok(())
 }
 
+/// A list the peer is offered must not be empty, nor name anything twice.
 pub(super) fn distinct<T: PartialEq + core::fmt::Display>(
     option: &str,
     list: &[T],

@@ -68,8 +68,8 @@ impl AeadKey {
         key: &[u8],
         iv: &[u8; IV_LEN as usize],
     ) -> Result<Self, CryptoFailure> {
-        let key = UnboundKey::new(algorithm.library(), key)
-            .map_err(|_| CryptoFailure("setting up an AEAD key"))?;
+        let key =
+            UnboundKey::new(algorithm.library(), key).map_err(|_| CryptoFailure::RecordKeys)?;
         Ok(Self {
             key: LessSafeKey::new(key),
             iv: Zeroizing::new(*iv),

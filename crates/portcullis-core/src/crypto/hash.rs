@@ -7,9 +7,10 @@
 
 use sha2::{Digest as _, Sha256, Sha384};
 
-/// The hash of a suite: transcript, HMAC and HKDF all use this one.
+/// The hash of a suite: transcript, HMAC, HKDF and the PRF all use this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum HashAlgorithm {
+#[allow(missing_docs, reason = "the names are those of the suites")]
+pub enum HashAlgorithm {
     Sha256,
     Sha384,
 }
@@ -19,7 +20,7 @@ impl HashAlgorithm {
     pub(crate) const MAX_OUTPUT_LEN: usize = 48;
 
     /// The length of the output, in bytes; `Hash.length` in the RFC.
-    pub(crate) const fn output_len(self) -> usize {
+    pub const fn output_len(self) -> usize {
         self.output_len_u8() as usize
     }
 

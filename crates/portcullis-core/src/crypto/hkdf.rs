@@ -52,7 +52,7 @@ impl Prk {
     /// When `out` is longer than 255 outputs of the hash; nothing is written then.
     pub(crate) fn expand(&self, info: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoFailure> {
         if out.len() > 255 * self.algorithm.output_len() {
-            return Err(CryptoFailure("HKDF-Expand"));
+            return Err(CryptoFailure::KeyDerivation);
         }
         let mut previous = Secret::empty();
         let chunks = out.chunks_mut(self.algorithm.output_len());
@@ -117,7 +117,7 @@ impl Prk {
         context: &[u8],
         out: &mut [u8],
     ) -> Result<(), CryptoFailure> {
-        const FAILURE: CryptoFailure = CryptoFailure("HKDF-Expand-Label");
+        const FAILURE: CryptoFailure = CryptoFailure::KeyDerivation;
         let length = u16::try_from(out.len()).map_err(|_| FAILURE)?.to_be_bytes();
         let label_len = u8::try_from(PREFIX.len() + label.len()).map_err(|_| FAILURE)?;
         let context_len = u8::try_from(context.len()).map_err(|_| FAILURE)?;

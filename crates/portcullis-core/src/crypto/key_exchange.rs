@@ -153,8 +153,7 @@ impl Curve {
 
     fn generate(self, random: &mut Random) -> Result<PrivateKey, CryptoFailure> {
         if random.is_system() {
-            return PrivateKey::generate(self.library())
-                .map_err(|_| CryptoFailure("generating a key share"));
+            return PrivateKey::generate(self.library()).map_err(|_| CryptoFailure::KeyShare);
         }
         // More than one attempt is needed only if the scalar is not below the order.
         for _ in 0..32 {
@@ -167,7 +166,7 @@ impl Curve {
                 return Ok(key);
             }
         }
-        Err(CryptoFailure("finding a private scalar"))
+        Err(CryptoFailure::KeyShare)
     }
 
     fn agree(self, private: &PrivateKey, share: &[u8]) -> Result<SharedSecret, BadKeyShare> {
@@ -212,7 +211,7 @@ impl MlKem {
 
     /// A fresh key, and the encapsulation key that is its share.
     fn generate(self) -> Result<(DecapsulationKey, EncapsulationKeyBytes<'static>), CryptoFailure> {
-        let failed = |_| CryptoFailure("generating an ML-KEM key");
+        let failed = |_| CryptoFailure::KeyShare;
         let key = DecapsulationKey::generate(self.library()).map_err(failed)?;
         let public = key.encapsulation_key().map_err(failed)?;
         let share = public.key_bytes().map_err(failed)?;
@@ -248,11 +247,11 @@ impl MlKem {
 fn public_key(private: &PrivateKey) -> Result<agreement::PublicKey, CryptoFailure> {
     private
         .compute_public_key()
-        .map_err(|_| CryptoFailure("computing a key share"))
+        .map_err(|_| CryptoFailure::KeyShare)
 }
 
 fn method(group: NamedGroup) -> Result<Method, CryptoFailure> {
-    Method::of(group).ok_or(CryptoFailure("a group that is not supported"))
+    Method::of(group).ok_or(CryptoFailure::KeyShare)
 }
 
 /// What goes to the peer: a key_exchange field.

@@ -17,13 +17,37 @@ pub(crate) mod verification;
 pub use signature::{PrivateKey, SignError};
 pub(crate) use signature::{is_known_key, key_is_long_enough, scheme_fits_key, verify_tls13};
 
-/// An operation failed that cannot fail for the input given to it; says which.
+/// An operation of the crypto library that failed, although it cannot for the input it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CryptoFailure(pub(crate) &'static str);
+#[non_exhaustive]
+pub enum CryptoFailure {
+    /// The generator of random bytes has none.
+    RandomBytes,
+    /// A key share was to be made, or its public half.
+    KeyShare,
+    /// A secret or a key was to be derived from another (RFC 5869).
+    KeyDerivation,
+    /// A secret was longer than the place for it.
+    HoldingSecret,
+    /// The keys of records were to be set up.
+    RecordKeys,
+    /// A record was to be sealed.
+    SealingRecord,
+    /// A ticket was to be sealed.
+    SealingTicket,
+}
 
 impl core::fmt::Display for CryptoFailure {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "the crypto library failed at: {}", self.0)
+        f.write_str(match self {
+            Self::RandomBytes => "getting random bytes",
+            Self::KeyShare => "making a key share",
+            Self::KeyDerivation => "deriving a key",
+            Self::HoldingSecret => "holding a secret",
+            Self::RecordKeys => "setting up the keys of records",
+            Self::SealingRecord => "sealing a record",
+            Self::SealingTicket => "sealing a ticket",
+        })
     }
 }
 

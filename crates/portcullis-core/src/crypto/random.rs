@@ -26,7 +26,7 @@ pub(crate) struct Unavailable;
 
 impl From<Unavailable> for CryptoFailure {
     fn from(Unavailable: Unavailable) -> Self {
-        Self("getting random bytes")
+        Self::RandomBytes
     }
 }
 

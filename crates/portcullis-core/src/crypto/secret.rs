@@ -46,7 +46,7 @@ impl<const N: usize> Inline<N> {
     /// # Errors
     /// When more than `N` bytes would be held; nothing is changed then.
     pub(crate) fn push(&mut self, part: &[u8]) -> Result<(), CryptoFailure> {
-        const FAILURE: CryptoFailure = CryptoFailure("holding a secret");
+        const FAILURE: CryptoFailure = CryptoFailure::HoldingSecret;
         let room = self.bytes.get_mut(self.len.into()..).unwrap_or_default();
         room.get_mut(..part.len())
             .ok_or(FAILURE)?

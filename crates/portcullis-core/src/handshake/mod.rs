@@ -7,7 +7,6 @@
 pub(crate) mod client;
 mod negotiate;
 mod offer;
-mod parameters;
 pub(crate) mod server;
 mod signed_content;
 mod table;
@@ -236,7 +235,7 @@ impl Cx<'_> {
         let mut values = [[0; 32]; N];
         self.random
             .fill(values.as_flattened_mut())
-            .map_err(|_| Abort(Reason::Crypto("random bytes")))?;
+            .map_err(CryptoFailure::from)?;
         Ok(values)
     }
 }
@@ -271,12 +270,6 @@ pub(crate) fn check_signature_length(signature: &[u8]) -> Result<(), Misuse> {
         )));
     }
     Ok(())
-}
-
-impl From<CryptoFailure> for Abort {
-    fn from(failure: CryptoFailure) -> Self {
-        Self(Reason::Crypto(failure.0))
-    }
 }
 
 impl From<RespondError> for Abort {

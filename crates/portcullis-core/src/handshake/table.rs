@@ -1,9 +1,26 @@
-//! One table for each role: which states there are, and whether they wait for a message or
-//! pause for an answer.
+//! One table for each role: which states there are, in which file each stands, what it takes and
+//! where it goes.
+
+/// A row of a table, for the tests: they see every transition of it happen, and no other.
+#[cfg(test)]
+pub(crate) struct Row {
+    pub(crate) stage: crate::Stage,
+    /// Waits for a message; else it pauses for an answer.
+    pub(crate) waits: bool,
+    /// The messages, or the question, as the RFC and `question.rs` name them.
+    pub(crate) takes: &'static [&'static str],
+    pub(crate) goes_to: &'static [crate::Stage],
+}
 
 /// Turns the table into the state type of a role, and into the only dispatch there is.
+///
+/// A row's file is the module that its state is taken from, so it cannot be wrong.
 macro_rules! states {
-    ($role:ident: $($state:ident $kind:ident;)+) => {
+    ($role:ident: $(
+        $state:ident in $($file:ident)::+ $kind:ident for $($takes:ident)|+ => $($next:ident)|+;
+    )+) => {
+        $(use self::$($file)::+::$state;)+
+
         /// A state of this role. They move at every message: what is large in one is boxed there.
         pub(crate) enum State {
             $($state($state),)+
@@ -19,9 +36,14 @@ macro_rules! states {
 
         #[cfg(test)]
         impl State {
-            /// The rows, and whether each waits for a message or pauses for an answer.
-            pub(crate) const ROWS: &[($crate::Stage, &str)] =
-                &[$(($crate::Stage::$state, stringify!($kind)),)+];
+            pub(crate) const ROWS: &[$crate::handshake::table::Row] = &[$(
+                $crate::handshake::table::Row {
+                    stage: $crate::Stage::$state,
+                    waits: states!(@waits $kind),
+                    takes: &[$(stringify!($takes)),+],
+                    goes_to: &[$($crate::Stage::$next),+],
+                },
+            )+];
         }
 
         impl State {
@@ -44,6 +66,8 @@ macro_rules! states {
             }
         }
     };
+    (@waits waits) => { true };
+    (@waits pauses) => { false };
     (@message waits $state:ident $message:ident $cx:ident) => { $state.on_message($message, $cx) };
     (@message pauses $state:ident $message:ident $cx:ident) => {{
         let _ = ($state, $cx);

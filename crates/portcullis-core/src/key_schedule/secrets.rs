@@ -265,7 +265,7 @@ impl ResumptionPsk {
     /// When it does not have the length of the hash's output.
     pub(crate) fn from_bytes(hash: HashAlgorithm, bytes: &[u8]) -> Result<Self, CryptoFailure> {
         if bytes.len() != hash.output_len() {
-            return Err(CryptoFailure("taking a resumption key of a wrong length"));
+            return Err(CryptoFailure::KeyDerivation);
         }
         let secret = Box::new(Secret::new(bytes)?);
         Ok(Self { hash, secret })

@@ -56,7 +56,7 @@ impl TrafficSecret {
         AeadKey::new(
             aead,
             key.as_slice(),
-            iv.ok_or(CryptoFailure("deriving an IV"))?,
+            iv.ok_or(CryptoFailure::KeyDerivation)?,
         )
     }
 

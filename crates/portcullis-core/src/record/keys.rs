@@ -4,7 +4,7 @@
 //! so it is set up when the first record needs it, and can be given back in between.
 
 use crate::crypto::aead::AeadKey;
-use crate::error::{Abort, Reason};
+use crate::error::Abort;
 use crate::key_schedule::TrafficSecret;
 
 /// One direction's keys.
@@ -99,9 +99,7 @@ impl From<TrafficSecret> for Keys {
 /// Derives key and IV (§7.3).
 #[cold]
 fn set_up(secret: &TrafficSecret) -> Result<AeadKey, Abort> {
-    secret
-        .aead_key()
-        .map_err(|failure| Abort(Reason::Crypto(failure.0)))
+    Ok(secret.aead_key()?)
 }
 
 impl core::fmt::Debug for Keys {

@@ -272,8 +272,9 @@ impl Reader {
     ///
     /// Whoever has it can read and forge what the peer sends from here on: for key logs and
     /// for handing the connection to a kernel.
-    pub fn traffic_secret(&self) -> &[u8] {
-        self.keys.secret.as_bytes()
+    /// `None` before TLS 1.3, which has none.
+    pub fn traffic_secret(&self) -> Option<&[u8]> {
+        Some(self.keys.secret.as_bytes())
     }
 
     /// How many KeyUpdates of the peer were seen: the N of `application_traffic_secret_N`.

@@ -11,6 +11,7 @@ use super::keys::Keys;
 use super::size::RecordSize;
 use super::{HEADER, Mailbox, TAG, alert};
 use crate::alert::AlertDescription;
+use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadKey;
 use crate::error::{Abort, Direction, Error, Misuse, Reason, Stage};
 use crate::wire::{ContentType, HandshakeType, KeyUpdateRequest};
@@ -326,8 +327,9 @@ impl Writer {
     ///
     /// Whoever has it can read and forge what this side sends from here on: for key logs and
     /// for handing the connection to a kernel.
-    pub fn traffic_secret(&self) -> &[u8] {
-        self.keys.secret.as_bytes()
+    /// `None` before TLS 1.3, which has none.
+    pub fn traffic_secret(&self) -> Option<&[u8]> {
+        Some(self.keys.secret.as_bytes())
     }
 
     /// How many times the key was updated: the N of `application_traffic_secret_N`.
@@ -469,7 +471,7 @@ impl Writer {
 
     #[cold]
     fn broken(&mut self) -> Error {
-        self.fail(Abort(Reason::Crypto("sealing a record")))
+        self.fail(CryptoFailure::SealingRecord.into())
     }
 
     /// Fails without an alert: there is nothing to protect one with.

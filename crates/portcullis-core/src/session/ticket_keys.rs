@@ -113,7 +113,7 @@ impl TicketKeys {
         now: UnixTime,
         random: &mut Random,
     ) -> Result<Option<Vec<u8>>, CryptoFailure> {
-        const FAILURE: CryptoFailure = CryptoFailure("sealing a ticket");
+        const FAILURE: CryptoFailure = CryptoFailure::SealingTicket;
         const HEAD: usize = NAME_LEN + NONCE_LEN;
         if HEAD + session.len() + TAG_LEN > MAX_TICKET {
             return Ok(None);

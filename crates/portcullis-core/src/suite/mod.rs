@@ -6,6 +6,10 @@ mod table;
 
 use core::str::FromStr;
 
+use crate::Misuse;
+use crate::crypto::aead::AeadAlgorithm;
+pub use crate::crypto::hash::HashAlgorithm;
+use crate::key_schedule::SuiteParameters;
 use crate::version::ProtocolVersion;
 
 /// A cipher suite in the IANA registry "TLS Cipher Suites".
@@ -34,11 +38,11 @@ pub struct SuiteInfo {
     pub mac: Mac,
     /// The hash of the key schedule; in TLS 1.2 that of the PRF. TLS 1.1 and older have their
     /// own, whatever stands here.
-    pub hash: Hash,
+    pub hash: HashAlgorithm,
     /// The oldest version of TLS that has the suite.
     pub since: ProtocolVersion,
     /// Who is offered it.
-    pub offer: Offer,
+    pub offer: OfferedTo,
 }
 
 /// How the keys are agreed on.
@@ -107,27 +111,9 @@ pub enum Mac {
     HmacSha384,
 }
 
-/// The hash of the key schedule, of the PRF and of the transcript.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the names are those of the suites")]
-pub enum Hash {
-    Sha256,
-    Sha384,
-}
-
-impl Hash {
-    /// The length of its output, in bytes.
-    pub const fn output_len(self) -> usize {
-        match self {
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-        }
-    }
-}
-
 /// Who is offered a suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Offer {
+pub enum OfferedTo {
     /// Everyone.
     Default,
     /// Those who name it: weak, or it needs more configuration.
@@ -189,14 +175,36 @@ impl CipherSuite {
         Self::SUPPORTED.contains(&self)
     }
 
-    /// Hash and cipher of a TLS 1.3 suite; `None` for any other.
-    pub fn tls13(self) -> Option<(Hash, Cipher)> {
-        let info = self.info()?;
-        (info.since == ProtocolVersion::TLS_1_3).then_some((info.hash, info.cipher))
+    /// What the suite means to the key schedule of TLS 1.3.
+    pub(crate) fn parameters(self) -> Result<SuiteParameters, Misuse> {
+        let info = self
+            .info()
+            .filter(|info| info.since == ProtocolVersion::TLS_1_3);
+        info.and_then(SuiteInfo::parameters)
+            .ok_or_else(|| Misuse::new(format!("{self} is not implemented")))
+    }
+
+    /// The hash of the handshake.
+    pub(crate) fn handshake_hash(self) -> Result<HashAlgorithm, Misuse> {
+        self.parameters().map(|parameters| parameters.hash)
     }
 }
 
 impl SuiteInfo {
+    /// Hash and cipher in terms of what is implemented.
+    fn parameters(&self) -> Option<SuiteParameters> {
+        let aead = match self.cipher {
+            Cipher::Aes128Gcm => AeadAlgorithm::Aes128Gcm,
+            Cipher::Aes256Gcm => AeadAlgorithm::Aes256Gcm,
+            Cipher::Chacha20Poly1305 => AeadAlgorithm::ChaCha20Poly1305,
+            _ => return None,
+        };
+        Some(SuiteParameters {
+            hash: self.hash,
+            aead,
+        })
+    }
+
     /// Whether the suite exists in `version`, TLS or DTLS.
     pub fn exists_in(&self, version: ProtocolVersion) -> bool {
         if self.cipher == Cipher::Rc4_128 && is_datagram(version) {
@@ -242,11 +250,11 @@ pub fn suites(version: ProtocolVersion, set: SuiteSet) -> Vec<CipherSuite> {
         let new = exists && Some(info.since) == as_tls(version);
         let offered = exists || info.exists_in(before);
         match set {
-            SuiteSet::Default => offered && info.offer == Offer::Default,
-            SuiteSet::All => offered && info.offer != Offer::Anonymous,
-            SuiteSet::Anonymous => exists && info.offer == Offer::Anonymous,
-            SuiteSet::Exclusive => new && info.offer == Offer::Default,
-            SuiteSet::ExclusiveAnonymous => new && info.offer == Offer::Anonymous,
+            SuiteSet::Default => offered && info.offer == OfferedTo::Default,
+            SuiteSet::All => offered && info.offer != OfferedTo::Anonymous,
+            SuiteSet::Anonymous => exists && info.offer == OfferedTo::Anonymous,
+            SuiteSet::Exclusive => new && info.offer == OfferedTo::Default,
+            SuiteSet::ExclusiveAnonymous => new && info.offer == OfferedTo::Anonymous,
         }
     };
     filter(CipherSuite::KNOWN, belongs)

@@ -3,7 +3,9 @@
 //! RFC 8446 B.4, RFC 5246 A.5, RFC 4492 and 8422, 4279, 5054, 5289, 5469, 5487, 5489, 6655, 7251,
 //! 7905, 8442; names as the IANA registry has them.
 
-use super::{Authentication, Cipher, CipherSuite, Hash, KeyExchange, Mac, Offer, SuiteInfo};
+use super::{
+    Authentication, Cipher, CipherSuite, HashAlgorithm, KeyExchange, Mac, OfferedTo, SuiteInfo,
+};
 use crate::version::ProtocolVersion;
 
 macro_rules! suites {
@@ -26,9 +28,9 @@ macro_rules! suites {
                         authentication: Authentication::$auth,
                         cipher: Cipher::$cipher,
                         mac: Mac::$mac,
-                        hash: Hash::$hash,
+                        hash: HashAlgorithm::$hash,
                         since: ProtocolVersion::$since,
-                        offer: Offer::$offer,
+                        offer: OfferedTo::$offer,
                     }),)+
                     _ => None,
                 }

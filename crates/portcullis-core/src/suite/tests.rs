@@ -57,22 +57,21 @@ fn lists() {
     assert_eq!(prepend(&[c], &[a, b, c]), [c, a, b]);
     assert_eq!(append(&[a], &[a, b, c]), [b, c, a]);
     assert_eq!(
-        filter(&[a, b, CipherSuite(9999)], |info| info.hash == Hash::Sha384),
+        filter(&[a, b, CipherSuite(9999)], |info| info.hash
+            == HashAlgorithm::Sha384),
         [b]
     );
 }
 
 #[test]
-fn tls13_parameters() {
-    let of = |suite: CipherSuite| suite.tls13();
+fn what_can_be_negotiated_is_what_is_implemented() {
+    let implemented = |suite: &&CipherSuite| suite.parameters().is_ok();
+    let implemented: Vec<_> = CipherSuite::KNOWN.iter().filter(implemented).collect();
     assert_eq!(
-        of(CipherSuite::TLS_AES_256_GCM_SHA384),
-        Some((Hash::Sha384, Cipher::Aes256Gcm))
+        implemented,
+        CipherSuite::SUPPORTED.iter().collect::<Vec<_>>()
     );
-    assert_eq!(of(CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA), None);
-    assert!(
-        CipherSuite::SUPPORTED
-            .iter()
-            .all(|suite| suite.tls13().is_some())
-    );
+    let parameters = CipherSuite::TLS_AES_256_GCM_SHA384.parameters().unwrap();
+    assert_eq!(parameters.hash, HashAlgorithm::Sha384);
+    assert_eq!(parameters.aead, AeadAlgorithm::Aes256Gcm);
 }

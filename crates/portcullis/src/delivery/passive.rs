@@ -18,7 +18,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Receives `count` bytes exactly; with 0, whatever is there, or comes next.
     ///
     /// When the peer closes before `count` bytes are there, those that came are kept:
-    /// `receive(0)` or a read gives them.
+    /// `recv(0)` or a read gives them.
     ///
     /// # Errors
     /// [`Error::is_closed`] after the peer's close_notify, [`Error::is_truncated`] when the

@@ -1,12 +1,6 @@
 //! The client says hello, and learns what the server chose.
 //!
 //! RFC 8446 §4.1; the version is decided here.
-//!
-//! ```text
-//! start -ClientHello-> WaitServerHello -ServerHello-> [ReviewingServerHello] => WaitEncryptedExtensions
-//!                            ^   |
-//!                            +---+ HelloRetryRequest / second ClientHello
-//! ```
 
 use std::sync::Arc;
 
@@ -16,7 +10,8 @@ use rustls_pki_types::{ServerName, UnixTime};
 use super::super::offer::{Offer, Place};
 use super::super::{Cx, Next, State, expect, wrong_answer};
 use super::resumption::{self, OfferedSession, Resumed};
-use super::tls13::{Keyed, WaitEncryptedExtensions, find};
+use super::tls13::Keyed;
+use super::tls13::server_parameters::{WaitEncryptedExtensions, find};
 use crate::ServerHelloView;
 use crate::config::{ClientConfig, ClientOptions, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;

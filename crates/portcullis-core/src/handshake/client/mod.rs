@@ -9,27 +9,19 @@ mod tls13;
 pub(crate) use hello::start;
 pub(super) use tls13::{check_signature, presented_chain, proving};
 
-use self::hello::{ReviewingServerHello, WaitServerHello};
-use self::tls13::{
-    ChoosingIdentity, Signing, VerifyingChain, WaitCertificate, WaitCertificateOrRequest,
-    WaitCertificateVerify, WaitEncryptedExtensions, WaitFinished,
-};
 use super::table::states;
 
-// State                     kind      takes                                   goes to
 states! {
     Client:
-    WaitServerHello          waits; // ServerHello                             ReviewingServerHello, WaitEncryptedExtensions
-                                    // HelloRetryRequest                       WaitServerHello
-    ReviewingServerHello     pauses; // go on                                  WaitEncryptedExtensions
-    WaitEncryptedExtensions  waits; // EncryptedExtensions                     WaitCertificateOrRequest
-                                    // the same, resumed                       VerifyingChain, WaitFinished
-    WaitCertificateOrRequest waits; // CertificateRequest                      WaitCertificate
-                                    // Certificate                             VerifyingChain, WaitCertificateVerify
-    WaitCertificate          waits; // Certificate                             VerifyingChain, WaitCertificateVerify
-    VerifyingChain           pauses; // verdict                                WaitCertificateVerify, WaitFinished (resumed)
-    WaitCertificateVerify    waits; // CertificateVerify                       WaitFinished
-    WaitFinished             waits; // Finished                                ChoosingIdentity, Signing, connected
-    ChoosingIdentity         pauses; // identity or none                       Signing, connected
-    Signing                  pauses; // signature                              connected
+    // state                 in file                               takes                                => goes to
+    WaitServerHello          in hello                        waits for ServerHello                      => WaitServerHello /* after HelloRetryRequest */ | ReviewingServerHello | WaitEncryptedExtensions;
+    ReviewingServerHello     in hello                       pauses for ReviewServerHello                => WaitEncryptedExtensions;
+    WaitEncryptedExtensions  in tls13::server_parameters     waits for EncryptedExtensions              => WaitCertificateOrRequest | VerifyingChain /* resumed */ | WaitFinished /* resumed */;
+    WaitCertificateOrRequest in tls13::server_parameters     waits for CertificateRequest | Certificate => WaitCertificate | VerifyingChain | WaitCertificateVerify;
+    WaitCertificate          in tls13::server_authentication waits for Certificate                      => VerifyingChain | WaitCertificateVerify;
+    VerifyingChain           in tls13::server_authentication pauses for VerifyChain                     => WaitCertificateVerify | WaitFinished /* resumed */;
+    WaitCertificateVerify    in tls13::server_authentication waits for CertificateVerify                => WaitFinished;
+    WaitFinished             in tls13::finished              waits for Finished                         => ChoosingIdentity | Signing | Connected;
+    ChoosingIdentity         in tls13::client_authentication pauses for ChooseIdentity                  => Signing | Connected;
+    Signing                  in tls13::client_authentication pauses for Sign                            => Connected;
 }

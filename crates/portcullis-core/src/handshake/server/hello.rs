@@ -1,13 +1,6 @@
 //! The server reads a hello, chooses, and perhaps asks for a second one.
 //!
 //! RFC 8446 §4.1; the version is decided here.
-//!
-//! ```text
-//! WaitClientHello -ClientHello-> [ChoosingConfiguration] => negotiated
-//!                                                      |
-//!                                 HelloRetryRequest    v
-//!                    negotiated <-ClientHello- WaitSecondClientHello
-//! ```
 
 use std::sync::Arc;
 

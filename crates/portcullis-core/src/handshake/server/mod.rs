@@ -7,26 +7,22 @@ mod tls13;
 
 pub(crate) use hello::start;
 
-use self::hello::{ChoosingConfiguration, WaitClientHello, WaitSecondClientHello};
-use self::tls13::{
-    ChoosingIdentity, IssuingTickets, OpeningTickets, ReverifyingChain, Signing, VerifyingChain,
-    WaitCertificate, WaitCertificateVerify, WaitFinished,
-};
 use super::table::states;
 
-// State                     kind      takes                                   goes to
 states! {
     Server:
-    WaitClientHello          waits; // ClientHello                             ChoosingConfiguration, WaitSecondClientHello, OpeningTickets, ChoosingIdentity, Signing, WaitCertificate, WaitFinished
-    ChoosingConfiguration    pauses; // configuration                          the same but itself
-    WaitSecondClientHello    waits; // ClientHello                             OpeningTickets, ChoosingIdentity, Signing, WaitCertificate, WaitFinished
-    OpeningTickets           pauses; // session or none                        ReverifyingChain, ChoosingIdentity, Signing, WaitCertificate, WaitFinished
-    ReverifyingChain         pauses; // verdict                                ChoosingIdentity, WaitFinished
-    ChoosingIdentity         pauses; // identity                               Signing, WaitCertificate, WaitFinished
-    Signing                  pauses; // signature                              WaitCertificate, WaitFinished
-    WaitCertificate          waits; // Certificate                             VerifyingChain, WaitCertificateVerify, WaitFinished
-    VerifyingChain           pauses; // verdict                                WaitCertificateVerify
-    WaitCertificateVerify    waits; // CertificateVerify                       WaitFinished
-    WaitFinished             waits; // Finished                                IssuingTickets, connected
-    IssuingTickets           pauses; // tickets                                connected
+    // state              in file                               takes                  => goes to
+    WaitClientHello       in hello                        waits for ClientHello         => ChoosingConfiguration | WaitSecondClientHello | OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    ChoosingConfiguration in hello                       pauses for ChooseConfiguration => WaitSecondClientHello | OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    WaitSecondClientHello in hello                        waits for ClientHello         => OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    OpeningTickets        in tls13::resumption           pauses for OpenTickets         => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    // The chain of a session: its verdict decides whether to resume, not whether to go on.
+    ReverifyingChain      in tls13::resumption           pauses for VerifyChain         => ChoosingIdentity | WaitFinished;
+    ChoosingIdentity      in tls13::identity             pauses for ChooseIdentity      => Signing | WaitCertificate | WaitFinished;
+    Signing               in tls13::flight               pauses for Sign                => WaitCertificate | WaitFinished;
+    WaitCertificate       in tls13::client_authentication waits for Certificate         => VerifyingChain | WaitCertificateVerify | WaitFinished;
+    VerifyingChain        in tls13::client_authentication pauses for VerifyChain        => WaitCertificateVerify;
+    WaitCertificateVerify in tls13::client_authentication waits for CertificateVerify   => WaitFinished;
+    WaitFinished          in tls13::finished              waits for Finished            => IssuingTickets | Connected;
+    IssuingTickets        in tls13::resumption           pauses for IssueTickets        => Connected;
 }

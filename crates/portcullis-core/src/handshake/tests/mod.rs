@@ -17,6 +17,7 @@ mod states;
 mod tamper;
 mod tickets;
 mod tolerance;
+mod transitions;
 mod violations;
 
 pub(crate) use tamper::{Put, Tamper, put, tampered};

@@ -49,7 +49,7 @@ fn every_suite_with_every_group_by_share_and_by_retry() {
                 .key_shares(KeyShares::Groups(vec![group]));
             let (connection, _) = connect(shared.build(), server());
             assert_eq!(connection.information.cipher_suite(), suite);
-            assert_eq!(connection.information.group(), group);
+            assert_eq!(connection.information.group(), Some(group));
             assert!(!connection.information.hello_retried());
 
             let other = if group == NamedGroup::X25519 {
@@ -61,7 +61,7 @@ fn every_suite_with_every_group_by_share_and_by_retry() {
                 .cipher_suites([suite])
                 .key_shares(KeyShares::Groups(vec![other]));
             let (connection, _) = connect(retried.build(), server());
-            assert_eq!(connection.information.group(), group);
+            assert_eq!(connection.information.group(), Some(group));
             assert!(connection.information.hello_retried());
         }
     }
@@ -86,7 +86,10 @@ fn a_better_group_is_worth_a_retry_if_the_server_says_so() {
 #[test]
 fn the_default_is_post_quantum_and_the_strongest_suite() {
     let (connection, _) = connect(client().build(), server().build());
-    assert_eq!(connection.information.group(), NamedGroup::X25519_MLKEM768);
+    assert_eq!(
+        connection.information.group(),
+        Some(NamedGroup::X25519_MLKEM768)
+    );
     assert_eq!(
         connection.information.cipher_suite(),
         CipherSuite::TLS_AES_256_GCM_SHA384
@@ -100,7 +103,7 @@ fn the_classical_half_of_the_hybrid_share_serves_a_classical_server() {
         client().build(),
         server().groups([NamedGroup::X25519]).build(),
     );
-    assert_eq!(connection.information.group(), NamedGroup::X25519);
+    assert_eq!(connection.information.group(), Some(NamedGroup::X25519));
     assert!(!connection.information.hello_retried());
 }
 
@@ -111,7 +114,7 @@ fn a_share_of_its_own_is_not_the_hybrids_half() {
         client().key_shares(KeyShares::Groups(both)).build(),
         server().groups([NamedGroup::X25519]).build(),
     );
-    assert_eq!(connection.information.group(), NamedGroup::X25519);
+    assert_eq!(connection.information.group(), Some(NamedGroup::X25519));
     assert!(!connection.information.hello_retried());
 }
 

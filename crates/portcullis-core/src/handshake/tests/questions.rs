@@ -17,16 +17,16 @@ use crate::{AlertDescription, Direction, Error, Reason, Refusal, Stage, Step, Vi
 
 /// Who asks what, and in which state it waits for the answer.
 const QUESTIONS: &[(bool, &str, Stage)] = &[
-    (true, "configuration", Stage::ChoosingConfiguration),
-    (true, "session or none", Stage::OpeningTickets),
-    (true, "identity", Stage::ChoosingIdentity),
-    (true, "signature", Stage::Signing),
-    (false, "go on", Stage::ReviewingServerHello),
-    (false, "verdict", Stage::VerifyingChain),
-    (false, "identity", Stage::ChoosingIdentity),
-    (false, "signature", Stage::Signing),
-    (true, "verdict", Stage::VerifyingChain),
-    (true, "tickets", Stage::IssuingTickets),
+    (true, "ChooseConfiguration", Stage::ChoosingConfiguration),
+    (true, "OpenTickets", Stage::OpeningTickets),
+    (true, "ChooseIdentity", Stage::ChoosingIdentity),
+    (true, "Sign", Stage::Signing),
+    (false, "ReviewServerHello", Stage::ReviewingServerHello),
+    (false, "VerifyChain", Stage::VerifyingChain),
+    (false, "ChooseIdentity", Stage::ChoosingIdentity),
+    (false, "Sign", Stage::Signing),
+    (true, "VerifyChain", Stage::VerifyingChain),
+    (true, "IssueTickets", Stage::IssuingTickets),
 ];
 
 /// What is no record.
@@ -172,7 +172,7 @@ fn bytes_wait_for_the_answer() {
         pair.turn(&mut |_, question| Some(question.default_answer()));
         let (mut asker, _) = ends(pair, of_server);
         // All that it still needed had come before.
-        if !of_server || matches!(kind, "verdict" | "tickets") {
+        if !of_server || matches!(kind, "VerifyChain" | "IssueTickets") {
             assert!(matches!(asker.poll(), Ok(Step::Connected)));
             assert_eq!(asker.into_connection().unwrap().unread, JUNK);
         } else {
@@ -264,7 +264,7 @@ fn another_connections_answer() {
 fn a_proof_about_another_chain() {
     for of_server in [false, true] {
         let mut pair = asking();
-        let Question::VerifyChain(question) = until(&mut pair, of_server, "verdict") else {
+        let Question::VerifyChain(question) = until(&mut pair, of_server, "VerifyChain") else {
             unreachable!()
         };
         let other = if of_server {
@@ -286,7 +286,7 @@ fn a_proof_about_another_chain() {
 #[test]
 fn a_proof_about_this_chain() {
     let mut pair = asking();
-    let Question::VerifyChain(question) = until(&mut pair, false, "verdict") else {
+    let Question::VerifyChain(question) = until(&mut pair, false, "VerifyChain") else {
         unreachable!()
     };
     assert_eq!(question.chain().end_entity(), &pki().server.chain()[0]);
@@ -302,7 +302,7 @@ fn a_proof_about_this_chain() {
 fn no_identity() {
     let choose = |of_server| {
         let mut pair = asking();
-        match until(&mut pair, of_server, "identity") {
+        match until(&mut pair, of_server, "ChooseIdentity") {
             Question::ChooseIdentity(question) => (pair, question),
             question => panic!("{question:?}"),
         }
@@ -326,7 +326,7 @@ fn no_identity() {
 fn a_wrong_signature_is_noticed_by_the_peer() {
     for of_server in [false, true] {
         let mut pair = asking();
-        let Question::Sign(question) = until(&mut pair, of_server, "signature") else {
+        let Question::Sign(question) = until(&mut pair, of_server, "Sign") else {
             unreachable!()
         };
         assert!(question.content().starts_with(&[b' '; 64]));
@@ -348,7 +348,7 @@ fn a_signature_that_cannot_be_sent() {
     for signature in [vec![], vec![0; 65_536]] {
         for of_server in [false, true] {
             let mut pair = asking();
-            let Question::Sign(question) = until(&mut pair, of_server, "signature") else {
+            let Question::Sign(question) = until(&mut pair, of_server, "Sign") else {
                 unreachable!()
             };
             let error = ended_by(question.signature(signature.clone()), pair, of_server);
@@ -360,7 +360,8 @@ fn a_signature_that_cannot_be_sent() {
 #[test]
 fn another_configuration() {
     let mut pair = asking();
-    let Question::ChooseConfiguration(question) = until(&mut pair, true, "configuration") else {
+    let Question::ChooseConfiguration(question) = until(&mut pair, true, "ChooseConfiguration")
+    else {
         unreachable!()
     };
     assert_eq!(question.client_hello().server_name(), Some("localhost"));
@@ -380,7 +381,8 @@ fn another_configuration() {
 
     // One that cannot serve this client ends the handshake with an alert.
     let mut pair = asking();
-    let Question::ChooseConfiguration(question) = until(&mut pair, true, "configuration") else {
+    let Question::ChooseConfiguration(question) = until(&mut pair, true, "ChooseConfiguration")
+    else {
         unreachable!()
     };
     let other = ServerConfig::builder()
@@ -393,7 +395,7 @@ fn another_configuration() {
 #[test]
 fn going_on_with_another_configuration() {
     let mut pair = asking();
-    let Question::ReviewServerHello(question) = until(&mut pair, false, "go on") else {
+    let Question::ReviewServerHello(question) = until(&mut pair, false, "ReviewServerHello") else {
         unreachable!()
     };
     // Other trust anchors: those the server's certificate does not lead to.
@@ -447,7 +449,7 @@ fn issuing() -> (Pair, crate::question::IssueTickets) {
         resuming_client().build().unwrap(),
         server().ask_tickets(true).build().unwrap(),
     );
-    match until(&mut pair, true, "tickets") {
+    match until(&mut pair, true, "IssueTickets") {
         Question::IssueTickets(question) => (pair, question),
         question => panic!("{question:?}"),
     }
@@ -460,7 +462,7 @@ fn opening(sessions: Vec<ClientSession>) -> (Pair, crate::question::OpenTickets)
         server().ask_tickets(true).build().unwrap(),
         sessions,
     );
-    match until(&mut pair, true, "session or none") {
+    match until(&mut pair, true, "OpenTickets") {
         Question::OpenTickets(question) => (pair, question),
         question => panic!("{question:?}"),
     }
@@ -574,7 +576,7 @@ fn a_proof_about_the_chain_of_a_session() {
     let session = crate::testing::sessions_of(client.clone(), server.clone());
     let asked = || {
         let mut pair = resuming(client.clone(), server.clone(), session.clone());
-        let question = until(&mut pair, true, "verdict");
+        let question = until(&mut pair, true, "VerifyChain");
         assert_eq!(pair.server.stage(), Stage::ReverifyingChain);
         let Question::VerifyChain(question) = question else {
             unreachable!()

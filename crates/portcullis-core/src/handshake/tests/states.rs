@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::table::Row;
 use super::super::{client as client_role, server as server_role};
 use super::attack::{
     By, authenticated_client, authenticating_server, client, pair, pair_resuming, refused,
@@ -19,16 +20,16 @@ use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
 use crate::{Direction, Event, Handshake, Reason, Stage, Step, Violation};
 
 /// Both ends, one record at a time, and what led each from which state to which.
-struct Scripts {
-    client: Vec<String>,
-    server: Vec<String>,
+pub(super) struct Scripts {
+    pub(super) client: Vec<String>,
+    pub(super) server: Vec<String>,
 }
 
 fn run(client: ClientConfigBuilder, server: ServerConfigBuilder) -> Scripts {
     run_resuming(client, server, Vec::new())
 }
 
-fn run_resuming(
+pub(super) fn run_resuming(
     client: ClientConfigBuilder,
     server: ServerConfigBuilder,
     sessions: Vec<ClientSession>,
@@ -94,13 +95,13 @@ fn feed(end: &mut Handshake, mut bytes: &[u8], script: &mut Vec<String>) -> Vec<
 
 pub(super) fn kind(question: &Question) -> &'static str {
     match question {
-        Question::ChooseConfiguration(_) => "configuration",
-        Question::ReviewServerHello(_) => "go on",
-        Question::ChooseIdentity(_) => "identity",
-        Question::Sign(_) => "signature",
-        Question::VerifyChain(_) => "verdict",
-        Question::OpenTickets(_) => "session or none",
-        Question::IssueTickets(_) => "tickets",
+        Question::ChooseConfiguration(_) => "ChooseConfiguration",
+        Question::ReviewServerHello(_) => "ReviewServerHello",
+        Question::ChooseIdentity(_) => "ChooseIdentity",
+        Question::Sign(_) => "Sign",
+        Question::VerifyChain(_) => "VerifyChain",
+        Question::OpenTickets(_) => "OpenTickets",
+        Question::IssueTickets(_) => "IssueTickets",
     }
 }
 
@@ -138,29 +139,29 @@ const PLAIN_SERVER: &[&str] = &[
 const ALL_CLIENT: &[&str] = &[
     "WaitServerHello -server_hello-> WaitServerHello",
     "WaitServerHello -server_hello-> ReviewingServerHello",
-    "ReviewingServerHello =go on=> WaitEncryptedExtensions",
+    "ReviewingServerHello =ReviewServerHello=> WaitEncryptedExtensions",
     "WaitEncryptedExtensions -encrypted_extensions-> WaitCertificateOrRequest",
     "WaitCertificateOrRequest -certificate_request-> WaitCertificate",
     "WaitCertificate -certificate-> VerifyingChain",
-    "VerifyingChain =verdict=> WaitCertificateVerify",
+    "VerifyingChain =VerifyChain=> WaitCertificateVerify",
     "WaitCertificateVerify -certificate_verify-> WaitFinished",
     "WaitFinished -finished-> ChoosingIdentity",
-    "ChoosingIdentity =identity=> Signing",
-    "Signing =signature=> Connected",
+    "ChoosingIdentity =ChooseIdentity=> Signing",
+    "Signing =Sign=> Connected",
 ];
 
 const ALL_SERVER: &[&str] = &[
     "WaitClientHello -client_hello-> ChoosingConfiguration",
-    "ChoosingConfiguration =configuration=> WaitSecondClientHello",
+    "ChoosingConfiguration =ChooseConfiguration=> WaitSecondClientHello",
     "WaitSecondClientHello -client_hello-> OpeningTickets",
-    "OpeningTickets =session or none=> ChoosingIdentity",
-    "ChoosingIdentity =identity=> Signing",
-    "Signing =signature=> WaitCertificate",
+    "OpeningTickets =OpenTickets=> ChoosingIdentity",
+    "ChoosingIdentity =ChooseIdentity=> Signing",
+    "Signing =Sign=> WaitCertificate",
     "WaitCertificate -certificate-> VerifyingChain",
-    "VerifyingChain =verdict=> WaitCertificateVerify",
+    "VerifyingChain =VerifyChain=> WaitCertificateVerify",
     "WaitCertificateVerify -certificate_verify-> WaitFinished",
     "WaitFinished -finished-> IssuingTickets",
-    "IssuingTickets =tickets=> Connected",
+    "IssuingTickets =IssueTickets=> Connected",
 ];
 
 #[test]
@@ -216,9 +217,9 @@ fn the_resumed_way() {
         [
             "WaitServerHello -server_hello-> WaitServerHello",
             "WaitServerHello -server_hello-> ReviewingServerHello",
-            "ReviewingServerHello =go on=> WaitEncryptedExtensions",
+            "ReviewingServerHello =ReviewServerHello=> WaitEncryptedExtensions",
             "WaitEncryptedExtensions -encrypted_extensions-> VerifyingChain",
-            "VerifyingChain =verdict=> WaitFinished",
+            "VerifyingChain =VerifyChain=> WaitFinished",
             "WaitFinished -finished-> Connected",
         ]
     );
@@ -226,12 +227,12 @@ fn the_resumed_way() {
         scripts.server,
         [
             "WaitClientHello -client_hello-> ChoosingConfiguration",
-            "ChoosingConfiguration =configuration=> WaitSecondClientHello",
+            "ChoosingConfiguration =ChooseConfiguration=> WaitSecondClientHello",
             "WaitSecondClientHello -client_hello-> OpeningTickets",
-            "OpeningTickets =session or none=> ChoosingIdentity",
-            "ChoosingIdentity =identity=> WaitFinished",
+            "OpeningTickets =OpenTickets=> ChoosingIdentity",
+            "ChoosingIdentity =ChooseIdentity=> WaitFinished",
             "WaitFinished -finished-> IssuingTickets",
-            "IssuingTickets =tickets=> Connected",
+            "IssuingTickets =IssueTickets=> Connected",
         ]
     );
 }
@@ -288,14 +289,14 @@ fn ways_in_between() {
         scripts.client[2..4],
         [
             "WaitCertificateOrRequest -certificate-> VerifyingChain",
-            "VerifyingChain =verdict=> WaitCertificateVerify",
+            "VerifyingChain =VerifyChain=> WaitCertificateVerify",
         ]
     );
     assert_eq!(
         scripts.server[..2],
         [
             "WaitClientHello -client_hello-> ChoosingIdentity",
-            "ChoosingIdentity =identity=> WaitFinished",
+            "ChoosingIdentity =ChooseIdentity=> WaitFinished",
         ]
     );
 }
@@ -303,10 +304,10 @@ fn ways_in_between() {
 /// The server looks for the session, and somebody judges the client's chain in it.
 const RESUMED_SERVER: &[&str] = &[
     "WaitClientHello -client_hello-> OpeningTickets",
-    "OpeningTickets =session or none=> ReverifyingChain",
-    "ReverifyingChain =verdict=> WaitFinished",
+    "OpeningTickets =OpenTickets=> ReverifyingChain",
+    "ReverifyingChain =VerifyChain=> WaitFinished",
     "WaitFinished -finished-> IssuingTickets",
-    "IssuingTickets =tickets=> Connected",
+    "IssuingTickets =IssueTickets=> Connected",
 ];
 
 #[test]
@@ -329,8 +330,8 @@ fn every_row_is_in_a_script() {
         let first = |line: &&str| line.split(' ').next().unwrap().to_owned();
         scripts.iter().map(first).collect()
     };
-    let rows = |rows: &[(Stage, &str)]| -> BTreeSet<String> {
-        rows.iter().map(|(stage, _)| format!("{stage:?}")).collect()
+    let rows = |rows: &[Row]| -> BTreeSet<String> {
+        rows.iter().map(|row| format!("{:?}", row.stage)).collect()
     };
     let client = starts(&[PLAIN_CLIENT, ALL_CLIENT].concat());
     assert_eq!(client, rows(client_role::State::ROWS));
@@ -502,9 +503,9 @@ fn every_waiting_row_refuses() {
         (By::Server, client_role::State::ROWS),
         (By::Client, server_role::State::ROWS),
     ] {
-        for (stage, kind) in rows {
-            let there = DUE.iter().any(|due| due.by == by && due.stage == *stage);
-            assert_eq!(there, *kind == "waits", "{stage:?}");
+        for row in rows {
+            let there = DUE.iter().any(|due| due.by == by && due.stage == row.stage);
+            assert_eq!(there, row.waits, "{:?}", row.stage);
         }
     }
 }

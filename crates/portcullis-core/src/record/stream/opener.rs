@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::super::header::{self, Header};
 use super::super::keys::Keys;
 use super::super::{HEADER, MAX_IDLE, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role, TAG};
-use crate::error::{Abort, Reason};
+use crate::crypto::CryptoFailure;
+use crate::error::Abort;
 use crate::violation::Violation;
 use crate::wire::ContentType;
 
@@ -67,9 +68,7 @@ impl Opener {
         max_handshake_size: usize,
         mailbox: Arc<Mailbox>,
     ) -> Result<Reader, Abort> {
-        let keys = self
-            .keys
-            .ok_or(Abort(Reason::Crypto("installing the reader's keys")))?;
+        let keys = self.keys.ok_or(CryptoFailure::RecordKeys)?;
         Ok(Reader::new(
             self.role,
             keys,

@@ -10,7 +10,8 @@ use super::super::keys::Keys;
 use super::super::size::RecordSize;
 use super::super::{HEADER, Mailbox, PaddingPolicy, Role, TAG, Writer};
 use crate::alert::AlertDescription;
-use crate::error::{Abort, Reason};
+use crate::crypto::CryptoFailure;
+use crate::error::Abort;
 use crate::wire::ContentType;
 
 /// Bytes to make room for at once: the messages of a server with a certificate or two.
@@ -141,9 +142,7 @@ impl Outgoing {
         key_update_at: u64,
     ) -> Result<(Writer, Vec<u8>), Abort> {
         let bytes = self.take()?;
-        let keys = self
-            .keys
-            .ok_or(Abort(Reason::Crypto("installing the writer's keys")))?;
+        let keys = self.keys.ok_or(CryptoFailure::RecordKeys)?;
         let writer = Writer::new(keys, self.size, key_update_at, mailbox);
         Ok((writer, bytes))
     }
@@ -213,7 +212,7 @@ impl Outgoing {
     }
 
     fn seal(&mut self, at: usize, typ: ContentType) -> Result<(), Abort> {
-        let failed = || Abort(Reason::Crypto("sealing a record"));
+        let failed = || Abort::from(CryptoFailure::SealingRecord);
         let keys = self.keys.as_mut().filter(|keys| keys.left > 0);
         let keys = keys.ok_or_else(failed)?;
         let content = self.out.len().saturating_sub(at + HEADER);

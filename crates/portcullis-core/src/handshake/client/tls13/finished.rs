@@ -19,7 +19,7 @@ use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::wire::{ExtensionType, Finished};
 use crate::x509::VerifiedChain;
-use crate::{NamedGroup, SignatureScheme, Violation};
+use crate::{NamedGroup, ProtocolVersion, SignatureScheme, Violation};
 
 pub(crate) struct WaitFinished {
     pub(super) keyed: Box<Keyed>,
@@ -151,9 +151,10 @@ impl Authenticated {
             .indicated(&session.name)
             .map(|name| name.to_ascii_lowercase().into());
         let information = Information {
+            version: ProtocolVersion::TLS_1_3,
             is_server: false,
             cipher_suite: self.suite,
-            group: self.group,
+            group: Some(self.group),
             retried: self.retried,
             resumed: self.resumed.is_some(),
             authenticated_at: self.resumed.unwrap_or(cx.now),

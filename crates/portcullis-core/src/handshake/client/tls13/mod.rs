@@ -1,27 +1,13 @@
 //! The client's handshake once the keys of the handshake are known.
 //!
 //! RFC 8446 §4.3, §4.4; states named as in Appendix A.1.
-//!
-//! ```text
-//! WaitEncryptedExtensions -EncryptedExtensions-> WaitCertificateOrRequest
-//! WaitCertificateOrRequest -CertificateRequest-> WaitCertificate
-//! WaitEncryptedExtensions -EncryptedExtensions, resumed-> [VerifyingChain] => WaitFinished
-//! WaitCertificateOrRequest, WaitCertificate -Certificate-> [VerifyingChain] => WaitCertificateVerify
-//! WaitCertificateVerify -CertificateVerify-> WaitFinished
-//! WaitFinished -Finished-> [ChoosingIdentity] => [Signing] => connected
-//! ```
 
-mod client_authentication;
-mod finished;
-mod server_authentication;
-mod server_parameters;
+pub(super) mod client_authentication;
+pub(super) mod finished;
+pub(super) mod server_authentication;
+pub(super) mod server_parameters;
 
-pub(crate) use client_authentication::{ChoosingIdentity, Signing};
-pub(crate) use finished::WaitFinished;
-pub(crate) use server_authentication::{VerifyingChain, WaitCertificate, WaitCertificateVerify};
 pub(in super::super) use server_authentication::{check_signature, presented_chain, proving};
-pub(super) use server_parameters::find;
-pub(crate) use server_parameters::{WaitCertificateOrRequest, WaitEncryptedExtensions};
 
 use super::hello::Session;
 use super::resumption::Resumed;

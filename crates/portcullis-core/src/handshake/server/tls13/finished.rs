@@ -10,7 +10,7 @@ use crate::information::Information;
 use crate::record::HandshakeBytes;
 use crate::wire::Finished;
 use crate::x509::VerifiedChain;
-use crate::{SignatureScheme, Violation};
+use crate::{ProtocolVersion, SignatureScheme, Violation};
 
 pub(crate) struct WaitFinished {
     pub(super) answered: Box<Answered>,
@@ -61,9 +61,10 @@ impl WaitFinished {
             }
         };
         let information = Information {
+            version: ProtocolVersion::TLS_1_3,
             is_server: true,
             cipher_suite: keyed.suite,
-            group: keyed.group,
+            group: Some(keyed.group),
             retried: keyed.retried,
             resumed: resumed.is_some(),
             authenticated_at: resumed.unwrap_or(cx.now),

@@ -1,25 +1,13 @@
 //! The server's handshake once suite and group are chosen.
 //!
 //! RFC 8446 §4.3, §4.4; states named as in Appendix A.2.
-//!
-//! ```text
-//! negotiated -> [OpeningTickets] => [ReverifyingChain] => [ChoosingIdentity] => ServerHello .. Finished, resumed -> WaitFinished
-//! negotiated -> [ChoosingIdentity] => ServerHello .. Certificate -> [Signing] => CertificateVerify, Finished
-//!   -> WaitCertificate -Certificate-> [VerifyingChain] => WaitCertificateVerify -CertificateVerify-> WaitFinished
-//!   -> WaitFinished -Finished-> [IssuingTickets] => NewSessionTicket .., connected
-//! ```
 
-mod client_authentication;
-mod finished;
-mod flight;
-mod identity;
-mod resumption;
+pub(super) mod client_authentication;
+pub(super) mod finished;
+pub(super) mod flight;
+pub(super) mod identity;
+pub(super) mod resumption;
 
-pub(crate) use client_authentication::{VerifyingChain, WaitCertificate, WaitCertificateVerify};
-pub(crate) use finished::WaitFinished;
-pub(crate) use flight::Signing;
-pub(crate) use identity::ChoosingIdentity;
-pub(crate) use resumption::{IssuingTickets, OpeningTickets, ReverifyingChain};
 pub(super) use resumption::{check_omitted, negotiated};
 
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use super::flight::{Authentication, send_flight};
 use super::identity::{ask_identity, choose_identity, host_name_of};
 use crate::config::{ClientAuthentication, ServerOptions};
 use crate::crypto::hash::Digest;
-use crate::error::{Abort, Reason};
+use crate::error::Abort;
 use crate::handshake::Outcome;
 use crate::key_schedule::{EarlySecret, ResumptionSecret};
 use crate::question::{
@@ -27,7 +27,7 @@ use crate::suite::CipherSuite;
 use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
 use crate::wire::{ClientHello, ExtensionType, NewSessionTicket};
 use crate::x509::{PresentedChain, VerifiedChain};
-use crate::{Misuse, SignatureScheme, Violation};
+use crate::{CryptoFailure, Misuse, SignatureScheme, Violation};
 
 /// How many of the offered tickets are looked at: opening one costs as much as a record.
 const MAX_OFFERED: usize = 4;
@@ -369,7 +369,7 @@ impl Issuing {
         for nonce in 0..count {
             let mut age_add = [0; 4];
             let random = cx.random.fill(&mut age_add);
-            random.map_err(|_| Abort(Reason::Crypto("random bytes")))?;
+            random.map_err(CryptoFailure::from)?;
             sessions.push(ServerSession {
                 established: Established {
                     suite: information.cipher_suite,
