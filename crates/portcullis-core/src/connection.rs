@@ -282,11 +282,22 @@ impl Handshake {
     /// # Errors
     /// When the handshake is not over.
     pub fn into_connection(mut self) -> Result<Connection, Error> {
+        self.take_connection()
+    }
+
+    /// The same where the handshake stands. One that is moved, out of a box for example, leaves a
+    /// copy of the connection's secrets behind, which nobody wipes.
+    ///
+    /// # Errors
+    /// When the handshake is not over, or its connection was taken before.
+    pub fn take_connection(&mut self) -> Result<Connection, Error> {
         match self.outcome.take() {
-            Some(outcome) => match outcome.into_connection(self.incoming, self.outgoing) {
-                Ok(connection) => Ok(connection),
-                Err(abort) => Err(abort.into_error(Stage::Connected)),
-            },
+            Some(outcome) => {
+                match outcome.into_connection(&mut self.incoming, &mut self.outgoing) {
+                    Ok(connection) => Ok(connection),
+                    Err(abort) => Err(abort.into_error(Stage::Connected)),
+                }
+            }
             None => {
                 Err(Abort::from(Misuse::new("the handshake is not over")).into_error(self.stage()))
             }

@@ -28,7 +28,7 @@ use crate::error::{Abort, Reason, Stage};
 use crate::information::{ConnectionInformation, Information};
 use crate::key_schedule::{ResumptionSecret, Transcript, TranscriptBuffer};
 use crate::question::{AnswerContent, Question};
-use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing};
+use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing, Tickets};
 use crate::session::Resumable;
 use crate::step::{Event, KeyLogLine};
 use crate::version::ProtocolVersion;
@@ -103,7 +103,7 @@ pub(crate) struct Outcome {
     information: Arc<ConnectionInformation>,
     key_update_at: u64,
     /// Client: what makes sessions of the tickets that may come.
-    resumable: Option<Box<Resumable>>,
+    tickets: Option<Box<Tickets>>,
 }
 
 impl Outcome {
@@ -111,7 +111,7 @@ impl Outcome {
         Self {
             information: Arc::new(ConnectionInformation(information)),
             key_update_at,
-            resumable: None,
+            tickets: None,
         }
     }
 
@@ -125,23 +125,23 @@ impl Outcome {
         secret: ResumptionSecret,
         server_name: ServerName<'static>,
     ) -> Self {
-        self.resumable = Some(Box::new(Resumable {
+        self.tickets = Some(Box::new(Tickets::new(Resumable {
             secret,
             server_name,
             information: Arc::clone(&self.information),
-        }));
+        })));
         self
     }
 
     pub(crate) fn into_connection(
         self,
-        incoming: Incoming,
-        outgoing: Outgoing,
+        incoming: &mut Incoming,
+        outgoing: &mut Outgoing,
     ) -> Result<Connection, Abort> {
         let mailbox = Arc::new(Mailbox::default());
-        let (mut reader, unread) = incoming.into_reader(Arc::clone(&mailbox))?;
-        reader.collect_tickets(self.resumable);
-        let (writer, transmit) = outgoing.into_writer(mailbox, self.key_update_at)?;
+        let (mut reader, unread) = incoming.take_reader(Arc::clone(&mailbox))?;
+        reader.collect_tickets(self.tickets);
+        let (writer, transmit) = outgoing.take_writer(mailbox, self.key_update_at)?;
         Ok(Connection {
             reader,
             writer,

@@ -41,6 +41,15 @@ impl Keys {
         }
     }
 
+    /// Moves the keys; the secret that stays is none.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            key: self.key.take(),
+            secret: self.secret.take(),
+            ..*self
+        }
+    }
+
     /// The cipher, set up if it is not, and the sequence number.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //! connection, where nothing is copied that the cipher does not need to copy.
 //!
 //! ```text
-//! Incoming --into_reader--> Reader --Mailbox--> Writer <--into_writer-- Outgoing
+//! Incoming --take_reader--> Reader --Mailbox--> Writer <--take_writer-- Outgoing
 //! ```
 
 mod alert;
@@ -24,6 +24,7 @@ mod writer;
 
 pub(crate) use keys::Keys;
 pub use mailbox::Mailbox;
+pub(crate) use post_handshake::Tickets;
 pub use reader::{Frame, Opened, Reader};
 pub use size::PaddingPolicy;
 pub(crate) use stream::{HandshakeBytes, Incoming, Message, Outgoing};

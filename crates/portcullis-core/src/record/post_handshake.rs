@@ -145,13 +145,13 @@ fn key_update(message: &HandshakeBytes) -> Result<KeyUpdateRequest, Abort> {
 
 /// The tickets of a client that wants to resume.
 #[derive(Debug)]
-pub(super) struct Tickets {
+pub(crate) struct Tickets {
     resumable: Resumable,
     pub(super) received: VecDeque<ReceivedTicket>,
 }
 
 impl Tickets {
-    pub(super) const fn new(resumable: Resumable) -> Self {
+    pub(crate) const fn new(resumable: Resumable) -> Self {
         Self {
             resumable,
             received: VecDeque::new(),

@@ -11,7 +11,7 @@ use super::post_handshake::{Idle, PostHandshake, Tickets, count};
 use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, TAG, alert};
 use crate::alert::AlertDescription;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
-use crate::session::{ReceivedTicket, Resumable};
+use crate::session::ReceivedTicket;
 use crate::violation::Violation;
 use crate::wire::{ContentType, KeyUpdateRequest};
 
@@ -210,8 +210,8 @@ impl Reader {
     }
 
     /// Has tickets kept from now on.
-    pub(crate) fn collect_tickets(&mut self, resumable: Option<Box<Resumable>>) {
-        self.tickets = resumable.map(|resumable| Box::new(Tickets::new(*resumable)));
+    pub(crate) fn collect_tickets(&mut self, tickets: Option<Box<Tickets>>) {
+        self.tickets = tickets;
     }
 
     /// The next ticket that has come (RFC 8446 §4.6.1): a session for

@@ -9,6 +9,8 @@ mod flips;
 mod fragmentation;
 mod hostile;
 mod messages;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod moved_secrets;
 mod pair;
 mod parts;
 mod questions;

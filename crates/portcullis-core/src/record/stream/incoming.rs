@@ -184,13 +184,16 @@ impl Incoming {
     ///
     /// # Errors
     /// When part of a handshake message waits, or when no keys are installed.
-    pub(crate) fn into_reader(self, mailbox: Arc<Mailbox>) -> Result<(Reader, Vec<u8>), Abort> {
+    pub(crate) fn take_reader(
+        &mut self,
+        mailbox: Arc<Mailbox>,
+    ) -> Result<(Reader, Vec<u8>), Abort> {
         if !self.assembler.is_empty() {
             return Err(Violation::MessageSpansKeyChange.into());
         }
         // Almost always nothing: the buffer of the handshake is not kept for it.
         let unread = self.buffer.to_vec();
-        let mut reader = self.opener.into_reader(self.max_handshake_size, mailbox)?;
+        let mut reader = self.opener.take_reader(self.max_handshake_size, mailbox)?;
         reader.strict_alert_levels = self.strict_alert_levels;
         Ok((reader, unread))
     }

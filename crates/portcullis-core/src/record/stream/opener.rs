@@ -63,12 +63,13 @@ impl Opener {
         });
     }
 
-    pub(super) fn into_reader(
-        self,
+    pub(super) fn take_reader(
+        &mut self,
         max_handshake_size: usize,
         mailbox: Arc<Mailbox>,
     ) -> Result<Reader, Abort> {
-        let keys = self.keys.ok_or(CryptoFailure::RecordKeys)?;
+        let keys = self.keys.as_mut().map(Keys::take);
+        let keys = keys.ok_or(CryptoFailure::RecordKeys)?;
         Ok(Reader::new(
             self.role,
             keys,

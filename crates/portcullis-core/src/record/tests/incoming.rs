@@ -374,7 +374,7 @@ fn the_data_path_takes_over_keys_and_unread_bytes() {
     let data = forge.record(DATA, b"early bird");
     incoming.feed(&[finished, data.clone()].concat());
     assert!(incoming.next().unwrap().is_some());
-    let (mut reader, mut unread) = incoming.into_reader(Arc::default()).unwrap();
+    let (mut reader, mut unread) = incoming.take_reader(Arc::default()).unwrap();
     assert_eq!(unread, data);
     assert_eq!(reader.sequence_number(), 1);
     let opened = reader.open_in_place(&mut unread).unwrap();

@@ -65,6 +65,15 @@ struct FlightSecrets {
     master: MasterSecret,
 }
 
+impl FlightSecrets {
+    fn take(&mut self) -> Self {
+        Self {
+            server: self.server.take(),
+            master: self.master.take(),
+        }
+    }
+}
+
 /// Sends ServerHello up to Certificate, and has the handshake signed.
 pub(super) fn send_flight(
     negotiated: Negotiated,
@@ -328,14 +337,19 @@ pub(crate) struct Signing(Box<(Keyed, FlightSecrets)>);
 
 impl Signing {
     pub(in super::super) fn on_answer(
-        self,
+        mut self,
         answer: AnswerContent,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let AnswerContent::Signature(signature) = answer else {
             return Err(wrong_answer());
         };
-        let (mut keyed, secrets) = *self.0;
+        let (keyed, secrets) = &mut *self.0;
+        let (client_finished, secrets) = (keyed.client_finished.take(), secrets.take());
+        let mut keyed = Keyed {
+            client_finished,
+            ..self.0.0
+        };
         send_certificate_verify(&mut keyed, &signature, cx)?;
         finished(keyed, secrets, cx)
     }
