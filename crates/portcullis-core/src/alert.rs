@@ -90,7 +90,10 @@ impl AlertDescription {
             Self::DECOMPRESSION_FAILURE => "a record could not be decompressed",
             Self::HANDSHAKE_FAILURE => "no acceptable set of security parameters was found",
             Self::NO_CERTIFICATE => "there is no certificate",
-            Self::BAD_CERTIFICATE => "a certificate was corrupt or its signature did not verify",
+            Self::BAD_CERTIFICATE => {
+                "a certificate was corrupt, its signature did not verify, or it is not for the host name \
+                 that the peer wanted"
+            }
             Self::UNSUPPORTED_CERTIFICATE => "a certificate was of an unsupported type",
             Self::CERTIFICATE_REVOKED => "a certificate was revoked by its issuer",
             Self::CERTIFICATE_EXPIRED => "a certificate has expired or is not yet valid",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::alert::AlertDescription;
 use crate::crypto::CryptoFailure;
+use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::codec::DecodeError;
 use crate::x509::CertificateError;
@@ -18,6 +19,8 @@ struct Inner {
     stage: Stage,
     alert: Option<(Direction, AlertDescription)>,
     reason: Reason,
+    /// The versions of the hello, where the server refused them all.
+    offered: Box<[ProtocolVersion]>,
 }
 
 impl Error {
@@ -30,6 +33,7 @@ impl Error {
             stage,
             alert,
             reason,
+            offered: Box::default(),
         }))
     }
 
@@ -50,18 +54,26 @@ impl Error {
 
     /// The rule the peer broke, if that is the reason.
     pub fn violation(&self) -> Option<Violation> {
-        match &self.0.reason {
-            Reason::Violation(violation) => Some(*violation),
-            Reason::Unexpected { .. } => Some(Violation::UnexpectedMessage),
-            Reason::NotTls { .. } => Some(Violation::NotTls),
-            _ => None,
-        }
+        self.0.reason.violation()
+    }
+
+    /// The same, with what this side had offered.
+    pub(crate) fn offering(self, versions: &[ProtocolVersion]) -> Self {
+        Self(Arc::new(Inner {
+            stage: self.0.stage,
+            alert: self.0.alert,
+            reason: self.0.reason.clone(),
+            offered: versions.into(),
+        }))
     }
 }
 
 impl core::fmt::Display for Error {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{}", self.0.reason)?;
+        if !self.0.offered.is_empty() {
+            write!(f, "; this side offered {}", list(&self.0.offered))?;
+        }
         write!(f, ", while {}", self.0.stage)?;
         match self.0.alert {
             Some((Direction::Sent, alert)) => write!(f, "; the peer was sent the alert {alert}"),
@@ -149,6 +161,14 @@ stages! {
 pub enum Reason {
     /// The peer broke a rule.
     Violation(Violation),
+    /// The peer broke a rule, and this is what it sent.
+    Explained {
+        /// The rule.
+        violation: Violation,
+        /// What was seen and what was expected, in words; of what the peer sent only printable
+        /// ASCII, the rest is escaped.
+        facts: Box<str>,
+    },
     /// The peer sent a message that does not belong here.
     Unexpected {
         /// What was due.
@@ -179,10 +199,26 @@ pub enum Reason {
     Crypto(CryptoFailure),
 }
 
+impl Reason {
+    /// The rule the peer broke, if that is the reason.
+    pub(crate) fn violation(&self) -> Option<Violation> {
+        match self {
+            Self::Violation(violation) | Self::Explained { violation, .. } => Some(*violation),
+            Self::Unexpected { .. } => Some(Violation::UnexpectedMessage),
+            Self::NotTls { .. } => Some(Violation::NotTls),
+            _ => None,
+        }
+    }
+}
+
 impl core::fmt::Display for Reason {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Violation(violation) => write!(f, "{violation}"),
+            Self::Explained { violation, facts } => {
+                let (sentence, section) = (violation.sentence(), violation.section());
+                write!(f, "{sentence}: {facts} ({section})")
+            }
             Self::Unexpected { expected, seen } => {
                 write!(f, "expected {expected}, the peer sent {seen}")
             }
@@ -209,7 +245,7 @@ impl core::fmt::Display for Reason {
     }
 }
 
-/// Names the plain-text protocol that starts with these bytes.
+/// Names the protocol that starts with these bytes.
 fn protocol_of(first_bytes: &[u8; 5]) -> Option<&'static str> {
     const STARTS: &[(&[u8], &str)] = &[
         (b"GET ", "plain HTTP"),
@@ -230,11 +266,29 @@ fn protocol_of(first_bytes: &[u8; 5]) -> Option<&'static str> {
         (b"EHLO ", "plain SMTP"),
         (b"* OK", "plain IMAP"),
         (b"+OK", "plain POP3"),
+        (b"AMQP", "AMQP"),
+        (b"PING", "Redis"),
+        (b"-ERR ", "Redis"),
     ];
-    STARTS
+    let text = STARTS
         .iter()
         .find(|(start, _)| first_bytes.starts_with(start))
-        .map(|(_, name)| *name)
+        .map(|(_, name)| *name);
+    text.or(match first_bytes {
+        // CONNECT, its length in one byte or two, and the length of "MQTT" or "MQIsdp".
+        [0x10, _, 0, 4 | 6, b'M'] | [0x10, 0x80..=0xff, _, 0, 4 | 6] => Some("MQTT"),
+        // A length, then the code of SSLRequest, GSSENCRequest and CancelRequest, or version 3.
+        [0, 0, 0, 8 | 16, 4] | [0, 0, _, 8..=0xff, 0] => Some("PostgreSQL"),
+        // An array of so many words.
+        [b'*', b'1'..=b'9', b'\r', b'\n', b'$']
+        | [b'*', b'1'..=b'9', b'0'..=b'9', b'\r', b'\n'] => Some("Redis"),
+        // BER: a SEQUENCE, its length in short or long form, and the INTEGER of a message.
+        [0x30, 0..=0x7f, 2, 1, _] | [0x30, 0x81, _, 2, 1] | [0x30, 0x82, _, _, 2] => Some("LDAP"),
+        [0x30, 0x84, 0, 0, _] => Some("LDAP"),
+        // The greeting: a length of three bytes, packet 0, protocol version 10.
+        [_, _, 0, 0, 10] => Some("MySQL"),
+        _ => None,
+    })
 }
 
 /// Who refused, and the alert that says so.
@@ -297,7 +351,9 @@ impl Abort {
     /// The alert this side sends, if it sends one.
     pub(crate) fn alert(&self) -> Option<AlertDescription> {
         match &self.0 {
-            Reason::Violation(violation) => Some(violation.alert()),
+            Reason::Violation(violation) | Reason::Explained { violation, .. } => {
+                Some(violation.alert())
+            }
             Reason::Unexpected { .. } => Some(Violation::UnexpectedMessage.alert()),
             Reason::NotTls { .. } => Some(Violation::NotTls.alert()),
             Reason::Certificate(error) => Some(error.alert()),
@@ -315,6 +371,33 @@ impl Abort {
             _ => self.alert().map(|alert| (Direction::Sent, alert)),
         };
         Error::new(stage, alert, self.0)
+    }
+}
+
+impl Violation {
+    /// With what the peer sent, and what was expected instead.
+    pub(crate) fn explained(self, facts: impl Into<Box<str>>) -> Abort {
+        Abort(Reason::Explained {
+            violation: self,
+            facts: facts.into(),
+        })
+    }
+}
+
+/// Versions for a sentence.
+pub(crate) fn list(versions: &[ProtocolVersion]) -> String {
+    let names: Vec<_> = versions.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
+/// What a peer sent, for a sentence: no control character of it, and not more than a line.
+pub(crate) fn quote(bytes: &[u8]) -> String {
+    const LONGEST: usize = 100;
+    match bytes.get(..LONGEST) {
+        Some(start) if bytes.len() > LONGEST => {
+            format!("\"{}\"... ({} bytes)", start.escape_ascii(), bytes.len())
+        }
+        _ => format!("\"{}\"", bytes.escape_ascii()),
     }
 }
 

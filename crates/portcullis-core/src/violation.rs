@@ -55,7 +55,7 @@ violations! {
         BadRecordMac => BAD_RECORD_MAC, "§5.2", "the peer sent a record that does not open under the current key";
         NoContentType => UNEXPECTED_MESSAGE, "§5.4", "the peer sent a protected record with nothing but padding";
         WrongOuterType => UNEXPECTED_MESSAGE, "§5.2", "the peer sent a protected record whose outer type is not application_data";
-        UnprotectedRecord => BAD_RECORD_MAC, "§5.2", "the peer sent an unprotected record where a protected one is due";
+        UnprotectedRecord => UNEXPECTED_MESSAGE, "§5", "the peer sent an unprotected record where a protected one is due";
         EmptyRecord => UNEXPECTED_MESSAGE, "§5.1", "the peer sent an empty handshake or alert record";
         TooManyEmptyRecords => UNEXPECTED_MESSAGE, "§5.1", "the peer sent too many empty records in a row";
         MalformedChangeCipherSpec => UNEXPECTED_MESSAGE, "§5", "the peer sent a change_cipher_spec that is not the single byte 1";
@@ -77,7 +77,7 @@ violations! {
     "handshake messages" {
         UnexpectedMessage => UNEXPECTED_MESSAGE, "§4", "the peer sent a handshake message that does not belong here";
         UnknownHandshakeType => UNEXPECTED_MESSAGE, "§4", "the peer sent a handshake message of an unknown type";
-        HandshakeMessageTooLong => ILLEGAL_PARAMETER, "§4", "the peer sent a handshake message longer than `max_handshake_size`";
+        HandshakeMessageTooLong => ILLEGAL_PARAMETER, "§4", "the peer sent a handshake message longer than this side accepts (`max_handshake_size`; a ClientHello at most 47 KiB)";
         MalformedMessage => DECODE_ERROR, "§6.2", "the peer sent a message that cannot be decoded";
         MalformedExtension => DECODE_ERROR, "§4.2", "the peer sent an extension that cannot be decoded";
         DuplicateExtension => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension twice in one message";
@@ -157,7 +157,7 @@ violations! {
     }
     "after the handshake" {
         BadKeyUpdate => ILLEGAL_PARAMETER, "§4.6.3", "the peer sent a KeyUpdate with an unknown request";
-        TooManyKeyUpdates => UNEXPECTED_MESSAGE, "§4.6.3", "the peer sent too many KeyUpdates in a row";
+        TooManyKeyUpdates => UNEXPECTED_MESSAGE, "§4.6.3", "the peer sent too many KeyUpdates for the little that they protect";
         TooManyTickets => UNEXPECTED_MESSAGE, "§4.6.1", "the server sent too many tickets in a row";
         TicketLifetimeTooLong => ILLEGAL_PARAMETER, "§4.6.1", "the server sent a ticket that lives longer than 7 days";
         UnexpectedPostHandshakeMessage => UNEXPECTED_MESSAGE, "§4.6", "the peer sent a handshake message that is not allowed after the handshake";

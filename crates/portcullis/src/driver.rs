@@ -160,12 +160,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 
     /// Makes a stream of a finished handshake.
     pub(crate) fn finish(&mut self) -> Result<TlsStream<IO>, HandshakeError<IO>> {
-        let Some(running) = self.running.take() else {
+        // Where the handshake stands: what is moved leaves copies of secrets behind.
+        let running = self.running.as_mut();
+        let connected = running.map(|running| running.handshake.take_connection());
+        let (Some(running), Some(connected)) = (self.running.take(), connected) else {
             return Err(HandshakeError::new(Error::closed(), None, Vec::new()));
         };
         let Running {
             io,
-            handshake,
             mut out,
             written,
             unflushed,
@@ -173,7 +175,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             sent,
             ..
         } = running;
-        match handshake.into_connection() {
+        match connected {
             Ok(mut connection) => {
                 let mut rest = out.split_off(written);
                 rest.append(&mut connection.transmit);

@@ -16,7 +16,7 @@ use crate::options::{EVERY_VERSION, Options};
 /// speaks; `heard` is what the peer sent.
 pub(crate) fn is_the_reason(error: &Error, heard: &[u8], options: &Options) -> bool {
     let about_version = match error.reason() {
-        Reason::Violation(violation) => matches!(
+        Reason::Violation(violation) | Reason::Explained { violation, .. } => matches!(
             violation,
             Violation::UnsupportedVersion
                 | Violation::VersionNotOffered

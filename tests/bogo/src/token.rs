@@ -8,7 +8,9 @@ use portcullis_core::{AlertDescription, Error, Reason, Stage, Violation};
 /// says which it was.
 pub(crate) fn of(error: &Error, after_retry: bool) -> Option<&'static str> {
     match error.reason() {
-        Reason::Violation(violation) => violation_token(*violation, error.stage(), after_retry),
+        Reason::Violation(violation) | Reason::Explained { violation, .. } => {
+            violation_token(*violation, error.stage(), after_retry)
+        }
         Reason::Unexpected { .. } => Some(":UNEXPECTED_MESSAGE:"),
         Reason::NotTls { first_bytes } => Some(not_tls(first_bytes)),
         Reason::AlertReceived(alert) => alert_token(*alert, error.stage()),

@@ -46,6 +46,14 @@ impl Prk {
         }
     }
 
+    /// Moves the secret and leaves none, as [`Secret::take`].
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            algorithm: self.algorithm,
+            key: self.key.take(),
+        }
+    }
+
     /// HKDF-Expand (RFC 5869 §2.3); fills `out`. The parts of `info` are taken as one string.
     ///
     /// # Errors

@@ -30,6 +30,14 @@ impl HmacKey {
         }
     }
 
+    /// Moves the key and leaves none, as [`Secret::take`].
+    pub(super) fn take(&mut self) -> Self {
+        match self {
+            Self::Sha256(states) => Self::Sha256(states.take()),
+            Self::Sha384(states) => Self::Sha384(states.take()),
+        }
+    }
+
     /// The HMAC of the message whose parts are given, as long as the hash's output.
     pub(crate) fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret {
         match self {
@@ -62,6 +70,13 @@ impl<W: Word> States<W> {
         }
     }
 
+    fn take(&mut self) -> Self {
+        Self {
+            inner: self.inner.take(),
+            outer: self.outer.take(),
+        }
+    }
+
     fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret {
         let inner = self.inner.finish(message);
         self.outer.finish(iter::once(inner.as_slice()))
@@ -83,6 +98,10 @@ impl<W: Word> State<W> {
         W::compress(&mut state.0, &block);
         wipe(&mut block);
         state
+    }
+
+    fn take(&mut self) -> Self {
+        core::mem::replace(self, Self(W::START))
     }
 
     /// The hash of the one block that is in the state and of these parts.
@@ -125,7 +144,8 @@ impl<W: Word> State<W> {
 
         let mut hash = Secret::zeros(W::OUTPUT_LEN);
         let bytes = hash.as_mut_slice().chunks_exact_mut(size_of::<W>());
-        for (bytes, word) in bytes.zip(state.0) {
+        // By reference: the words are the output, and a copy of them would not be wiped.
+        for (bytes, word) in bytes.zip(&state.0) {
             bytes.copy_from_slice(word.to_be().as_ref());
         }
         hash

@@ -64,6 +64,12 @@ impl<const N: usize> Inline<N> {
         secret
     }
 
+    /// Moves the secret and leaves zeros. A plain move leaves a copy, which nobody wipes where it
+    /// is a move out of a box: that memory is freed as it is.
+    pub(crate) fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::empty())
+    }
+
     pub(crate) fn as_slice(&self) -> &[u8] {
         self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
     }

@@ -269,11 +269,22 @@ impl Handshake {
     /// # Errors
     /// When the handshake is not over.
     pub fn into_connection(mut self) -> Result<Connection, Error> {
+        self.take_connection()
+    }
+
+    /// The same where the handshake stands. One that is moved, out of a box for example, leaves a
+    /// copy of the connection's secrets behind, which nobody wipes.
+    ///
+    /// # Errors
+    /// When the handshake is not over, or its connection was taken before.
+    pub fn take_connection(&mut self) -> Result<Connection, Error> {
         match self.outcome.take() {
-            Some(outcome) => match outcome.into_connection(self.incoming, self.outgoing) {
-                Ok(connection) => Ok(connection),
-                Err(abort) => Err(abort.into_error(Stage::Connected)),
-            },
+            Some(outcome) => {
+                match outcome.into_connection(&mut self.incoming, &mut self.outgoing) {
+                    Ok(connection) => Ok(connection),
+                    Err(abort) => Err(abort.into_error(Stage::Connected)),
+                }
+            }
             None => {
                 Err(Abort::from(Misuse::new("the handshake is not over")).into_error(self.stage()))
             }
@@ -363,6 +374,12 @@ impl Handshake {
             Some(alert) => Error::new(stage, Some((Direction::Sent, alert)), abort.0),
             None => abort.into_error(stage),
         };
+        let refused = Some((Direction::Received, AlertDescription::PROTOCOL_VERSION));
+        let offered = self.state.as_ref().and_then(State::offered_versions);
+        let error = match offered.filter(|_| error.alert() == refused) {
+            Some(versions) => error.offering(versions),
+            None => error,
+        };
         if let Some((Direction::Sent, alert)) = error.alert() {
             // A failure here leaves the peer without its alert; the error stays the first one.
             let _ = self.outgoing.alert(alert);
@@ -377,11 +394,9 @@ impl Handshake {
 impl Handshake {
     /// What the configuration has the peer told in the place of the RFC's alert.
     fn alert_instead(&self, reason: &Reason) -> Option<AlertDescription> {
-        let Reason::Violation(violation) = reason else {
-            return None;
-        };
+        let violation = reason.violation()?;
         let mut alerts = self.alerts.iter();
-        let found = alerts.find(|(replaced, _)| replaced == violation);
+        let found = alerts.find(|(replaced, _)| *replaced == violation);
         found.map(|(_, alert)| *alert)
     }
 }

@@ -39,9 +39,10 @@ use crate::error::{Abort, Reason, Stage};
 use crate::information::{ConnectionInformation, Information};
 use crate::key_schedule::{AddMessage, ResumptionSecret};
 use crate::question::{AnswerContent, Question};
-use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing};
+use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing, Tickets};
 use crate::session::Resumable;
 use crate::step::Event;
+use crate::version::ProtocolVersion;
 use crate::wire::extension::{Extension, Extensions};
 use crate::wire::{HandshakeMessage, HandshakeType};
 use crate::x509::Sha256Digest;
@@ -58,6 +59,14 @@ impl State {
         match self {
             Self::Client(state) => state.stage(),
             Self::Server(state) => state.stage(),
+        }
+    }
+
+    /// The versions of a hello that has not been answered.
+    pub(crate) fn offered_versions(&self) -> Option<&[ProtocolVersion]> {
+        match self {
+            Self::Client(client::State::WaitServerHello(state)) => Some(state.offered_versions()),
+            _ => None,
         }
     }
 
@@ -107,7 +116,7 @@ pub(crate) struct Outcome {
     information: Arc<ConnectionInformation>,
     key_update_at: u64,
     /// Client: what makes sessions of the tickets that may come.
-    resumable: Option<Box<Resumable>>,
+    tickets: Option<Box<Tickets>>,
 }
 
 impl Outcome {
@@ -115,7 +124,7 @@ impl Outcome {
         Self {
             information: Arc::new(ConnectionInformation(information)),
             key_update_at,
-            resumable: None,
+            tickets: None,
         }
     }
 
@@ -130,24 +139,24 @@ impl Outcome {
         server_name: ServerName<'static>,
         shown: Option<Arc<Sha256Digest>>,
     ) -> Self {
-        self.resumable = Some(Box::new(Resumable {
+        self.tickets = Some(Box::new(Tickets::new(Resumable {
             secret,
             server_name,
             information: Arc::clone(&self.information),
             shown,
-        }));
+        })));
         self
     }
 
     pub(crate) fn into_connection(
         self,
-        incoming: Incoming,
-        outgoing: Outgoing,
+        incoming: &mut Incoming,
+        outgoing: &mut Outgoing,
     ) -> Result<Connection, Abort> {
         let mailbox = Arc::new(Mailbox::default());
-        let (mut reader, unread) = incoming.into_reader(Arc::clone(&mailbox))?;
-        reader.collect_tickets(self.resumable);
-        let (writer, transmit) = outgoing.into_writer(mailbox, self.key_update_at)?;
+        let (mut reader, unread) = incoming.take_reader(Arc::clone(&mailbox))?;
+        reader.collect_tickets(self.tickets);
+        let (writer, transmit) = outgoing.take_writer(mailbox, self.key_update_at)?;
         Ok(Connection {
             reader,
             writer,

@@ -21,6 +21,14 @@ impl ExporterSecret {
         Self { hash, secret }
     }
 
+    /// Moves the secret and leaves none, as [`Secret::take`].
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            hash: self.hash,
+            secret: self.secret.take(),
+        }
+    }
+
     /// Fills `out` with TLS-Exporter(label, context, length of `out`) (§7.5). No context and an
     /// empty one are the same.
     ///

@@ -175,6 +175,14 @@ pub(crate) struct MasterSecret {
 }
 
 impl MasterSecret {
+    /// Moves the secret and leaves none, as [`Secret::take`].
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            suite: self.suite,
+            secret: self.secret.take(),
+        }
+    }
+
     /// What the connection lives on; `transcript` is the hash of ClientHello..server Finished.
     pub(crate) fn into_application_secrets(self, transcript: &Digest) -> ApplicationSecrets {
         let prk = Prk::new(self.suite.hash, &self.secret);
@@ -210,6 +218,14 @@ pub(crate) struct ResumptionMaster {
 }
 
 impl ResumptionMaster {
+    /// Moves the secret and leaves none, as [`Secret::take`].
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            hash: self.hash,
+            prk: self.prk.take(),
+        }
+    }
+
     /// resumption_master_secret; `transcript` is the hash of ClientHello..client Finished.
     pub(crate) fn into_secret(self, transcript: &Digest) -> ResumptionSecret {
         ResumptionSecret {

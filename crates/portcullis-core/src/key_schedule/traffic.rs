@@ -26,6 +26,14 @@ impl TrafficSecret {
         Self { suite, secret }
     }
 
+    /// Moves the secret and leaves none, as [`Secret::take`].
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            suite: self.suite,
+            secret: self.secret.take(),
+        }
+    }
+
     pub(crate) const fn suite_parameters(&self) -> SuiteParameters {
         self.suite
     }
@@ -94,6 +102,14 @@ impl FinishedKey {
     pub(super) fn new(hash: HashAlgorithm, prk: &Prk) -> Self {
         let secret = prk.expand_label(FINISHED, None, hash.output_len_u8());
         Self { hash, secret }
+    }
+
+    /// Moves the secret and leaves none, as [`Secret::take`].
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            hash: self.hash,
+            secret: self.secret.take(),
+        }
     }
 
     /// The verify_data; `transcript` is the hash of all messages before it.

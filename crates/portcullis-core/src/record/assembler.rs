@@ -2,7 +2,7 @@
 //!
 //! RFC 8446 §4, §5.1: a message may be split over records, and a record may carry several.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::key_schedule::Hashed;
 use crate::violation::Violation;
@@ -14,17 +14,23 @@ const MESSAGE_HEADER: usize = 4;
 /// One complete handshake message with its header, as it came. Its memory is shared with what
 /// came with it.
 #[derive(PartialEq, Eq)]
-pub(crate) struct HandshakeBytes(BytesMut);
+pub(crate) struct HandshakeBytes(Memory);
+
+#[derive(PartialEq, Eq)]
+enum Memory {
+    Own(BytesMut),
+    Shared(Bytes),
+}
 
 impl HandshakeBytes {
     /// The type; whether it is known is for the state machine to say.
     pub(crate) fn typ(&self) -> HandshakeType {
-        HandshakeType(self.0.first().copied().unwrap_or_default())
+        HandshakeType(self.raw().first().copied().unwrap_or_default())
     }
 
     /// The message without its header.
     pub(crate) fn body(&self) -> &[u8] {
-        self.0.get(MESSAGE_HEADER..).unwrap_or_default()
+        self.raw().get(MESSAGE_HEADER..).unwrap_or_default()
     }
 
     /// What goes into the transcript.
@@ -36,7 +42,20 @@ impl HandshakeBytes {
 
     /// Header and body.
     pub(crate) fn raw(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Memory::Own(bytes) => bytes,
+            Memory::Shared(bytes) => bytes,
+        }
+    }
+
+    /// The same for a question, without a copy.
+    pub(crate) fn share(&mut self) -> Bytes {
+        let bytes = match &mut self.0 {
+            Memory::Own(bytes) => core::mem::take(bytes).freeze(),
+            Memory::Shared(bytes) => bytes.clone(),
+        };
+        self.0 = Memory::Shared(bytes.clone());
+        bytes
     }
 }
 
@@ -76,13 +95,21 @@ impl Assembler {
         if self.buffer.is_empty() {
             self.buffer = content;
         } else {
-            self.buffer.extend_from_slice(&content);
+            self.push(&content);
         }
     }
 
     /// Adds the content of a record that stands in memory of others.
     pub(super) fn push(&mut self, content: &[u8]) {
+        let message = self.announced().unwrap_or_default();
+        grow(&mut self.buffer, content.len(), message);
         self.buffer.extend_from_slice(content);
+    }
+
+    /// The length of the message that has begun, with its header.
+    fn announced(&self) -> Option<usize> {
+        let &[_, a, b, c] = self.buffer.first_chunk::<MESSAGE_HEADER>()?;
+        Some(MESSAGE_HEADER + u32::from_be_bytes([0, a, b, c]) as usize)
     }
 
     /// The type of the message that has begun.
@@ -95,18 +122,31 @@ impl Assembler {
     /// # Errors
     /// When its header announces more than `max_body` bytes, however few of them are there.
     pub(super) fn pop(&mut self, max_body: usize) -> Result<Option<HandshakeBytes>, Violation> {
-        let Some(&[_, a, b, c]) = self.buffer.first_chunk::<MESSAGE_HEADER>() else {
+        let Some(length) = self.announced() else {
             return Ok(None);
         };
-        let body = u32::from_be_bytes([0, a, b, c]) as usize;
-        if body > max_body {
+        if length > MESSAGE_HEADER + max_body {
             return Err(Violation::HandshakeMessageTooLong);
         }
-        let length = MESSAGE_HEADER + body;
         if self.buffer.len() < length {
             return Ok(None);
         }
-        Ok(Some(HandshakeBytes(take(&mut self.buffer, length))))
+        Ok(Some(HandshakeBytes(Memory::Own(take(
+            &mut self.buffer,
+            length,
+        )))))
+    }
+}
+
+/// Makes room as a vector does, by doubling, but for no more than `most` bytes in all unless
+/// there are more.
+pub(super) fn grow(buffer: &mut BytesMut, additional: usize, most: usize) {
+    let needed = buffer.len() + additional;
+    if buffer.capacity() < needed {
+        let room = (2 * buffer.len()).clamp(needed, most.max(needed));
+        let mut grown = BytesMut::with_capacity(room);
+        grown.extend_from_slice(buffer);
+        *buffer = grown;
     }
 }
 

@@ -36,6 +36,14 @@ impl Keys {
         Self::new(Protection::Tls13(Tls13::ready(secret, key)))
     }
 
+    /// Moves the keys; the secret that stays is none.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            protection: self.protection.take(),
+            ..*self
+        }
+    }
+
     /// Opens the body of the next record where it stands; gives what its content is, and where.
     ///
     /// # Errors

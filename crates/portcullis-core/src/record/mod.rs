@@ -5,7 +5,7 @@
 //! connection, where nothing is copied that the cipher does not need to copy.
 //!
 //! ```text
-//! Incoming --into_reader--> Reader --Mailbox--> Writer <--into_writer-- Outgoing
+//! Incoming --take_reader--> Reader --Mailbox--> Writer <--take_writer-- Outgoing
 //! ```
 
 mod alert;
@@ -25,12 +25,13 @@ mod writer;
 
 pub(crate) use keys::Keys;
 pub use mailbox::Mailbox;
+pub(crate) use post_handshake::Tickets;
 pub use reader::{Frame, Opened, Reader};
 pub use size::PaddingPolicy;
 pub(crate) use stream::{HandshakeBytes, Incoming, Message, Outgoing};
 pub use writer::{ParkedCipher, Sealed, Writer};
 
-use crate::wire::{MAX_PLAINTEXT, RecordHeader};
+use crate::wire::{MAX_CIPHERTEXT_TLS13, MAX_PLAINTEXT, RecordHeader};
 
 /// Which side of the connection this end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +44,25 @@ pub(crate) enum Role {
 const HEADER: usize = RecordHeader::SIZE;
 /// The longest inner plaintext: content, its type and padding (§5.4).
 const MAX_INNER_PLAINTEXT: usize = MAX_PLAINTEXT + 1;
+/// The longest record, its header included (§5.2).
+const MAX_RECORD: usize = HEADER + MAX_CIPHERTEXT_TLS13;
 
+/// The longest ClientHello a server reads, in bytes of body: with a record that is incomplete, a
+/// client it knows nothing of costs 64 KiB at most. BoringSSL reads 16 KiB and Go 64; what makes
+/// hellos long is several tickets with a chain in each.
+const MAX_CLIENT_HELLO: usize = 47 * 1024;
 /// Empty records, change_cipher_spec records or KeyUpdates that may come without progress
 /// between them.
 const MAX_IDLE: u8 = 32;
+/// Tickets that may come without data between them: as many as a client can ask for at once
+/// (RFC 9149 §3). OpenSSL and Go do not count them, if each has a record of its own; here nothing
+/// of them is kept beyond a few, so the bound only ends what has no end.
+const MAX_TICKETS: u8 = u8::MAX;
+/// Records under a key that make up for the work of replacing it.
+const RECORDS_FOR_A_KEY: u64 = 8;
+/// KeyUpdates that may come after fewer records than that, over the whole connection. A peer that
+/// updates once a minute beside a heartbeat needs three weeks for them, and keys that protect
+/// something earn them back.
+const MAX_WASTED_KEYS: u16 = 1 << 15;
 /// Warning alerts that may come without progress between them.
 const MAX_WARNINGS: u8 = 4;

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use super::assembler::{Assembler, HandshakeBytes};
-use super::{MAX_IDLE, Role};
+use super::{MAX_IDLE, MAX_TICKETS, MAX_WASTED_KEYS, RECORDS_FOR_A_KEY, Role};
 use crate::error::Abort;
 use crate::handshake::{Request, check_request};
 use crate::session::{MAX_TICKET_LIFETIME, ReceivedTicket, Resumable};
@@ -44,6 +44,8 @@ pub(super) struct PostHandshake {
     /// There while a message is incomplete.
     assembler: Option<Box<Assembler>>,
     max_handshake_size: u32,
+    /// KeyUpdates after which hardly a record had come, less those that were earned back.
+    wasted_keys: u16,
 }
 
 impl PostHandshake {
@@ -53,7 +55,23 @@ impl PostHandshake {
             assembler: None,
             // Lengths of messages have 24 bits.
             max_handshake_size: u32::try_from(max_handshake_size).unwrap_or(u32::MAX),
+            wasted_keys: 0,
         }
+    }
+
+    /// Counts a KeyUpdate over the whole connection, by what came under the old key: `records`,
+    /// its own included. Nothing else bounds them: a byte of data between two of them is progress.
+    pub(super) fn count_key(&mut self, records: u64) -> Result<(), Violation> {
+        let earned = records.saturating_sub(1) / RECORDS_FOR_A_KEY;
+        let earned = u16::try_from(earned).unwrap_or(u16::MAX);
+        if earned == 0 && self.wasted_keys == MAX_WASTED_KEYS {
+            return Err(Violation::TooManyKeyUpdates);
+        }
+        self.wasted_keys = match earned {
+            0 => self.wasted_keys + 1,
+            _ => self.wasted_keys.saturating_sub(earned),
+        };
+        Ok(())
     }
 
     /// Whether no message is incomplete.
@@ -89,7 +107,7 @@ impl PostHandshake {
                     return key_update(&message).map(Some);
                 }
                 HandshakeType::NEW_SESSION_TICKET if self.role == Role::Client => {
-                    count(&mut idle.tickets, MAX_IDLE, Violation::TooManyTickets)?;
+                    count(&mut idle.tickets, MAX_TICKETS, Violation::TooManyTickets)?;
                     on_ticket(&message, tickets.as_deref_mut())?;
                 }
                 _ => return Err(Violation::UnexpectedPostHandshakeMessage.into()),
@@ -127,13 +145,13 @@ fn key_update(message: &HandshakeBytes) -> Result<KeyUpdateRequest, Abort> {
 
 /// The tickets of a client that wants to resume.
 #[derive(Debug)]
-pub(super) struct Tickets {
+pub(crate) struct Tickets {
     resumable: Resumable,
     pub(super) received: VecDeque<ReceivedTicket>,
 }
 
 impl Tickets {
-    pub(super) const fn new(resumable: Resumable) -> Self {
+    pub(crate) const fn new(resumable: Resumable) -> Self {
         Self {
             resumable,
             received: VecDeque::new(),

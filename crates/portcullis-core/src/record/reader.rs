@@ -11,7 +11,7 @@ use super::post_handshake::{Idle, PostHandshake, Tickets, count};
 use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, alert};
 use crate::alert::AlertDescription;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
-use crate::session::{ReceivedTicket, Resumable};
+use crate::session::ReceivedTicket;
 use crate::violation::Violation;
 use crate::wire::{ContentType, KeyUpdateRequest};
 
@@ -70,7 +70,7 @@ pub struct Reader {
     pub(super) keys: Keys,
     inner_limit: u16,
     idle: Idle,
-    post_handshake: PostHandshake,
+    pub(super) post_handshake: PostHandshake,
     /// Client: what tickets are made sessions with, and those that have come.
     tickets: Option<Box<Tickets>>,
     /// Whether the peer was asked to update this key because it is worn out.
@@ -201,8 +201,8 @@ impl Reader {
     }
 
     /// Has tickets kept from now on.
-    pub(crate) fn collect_tickets(&mut self, resumable: Option<Box<Resumable>>) {
-        self.tickets = resumable.map(|resumable| Box::new(Tickets::new(*resumable)));
+    pub(crate) fn collect_tickets(&mut self, tickets: Option<Box<Tickets>>) {
+        self.tickets = tickets;
     }
 
     /// The next ticket that has come (RFC 8446 §4.6.1): a session for
@@ -363,6 +363,7 @@ impl Reader {
     }
 
     fn on_key_update(&mut self, request: KeyUpdateRequest) -> Result<(), Abort> {
+        self.post_handshake.count_key(self.keys.seq)?;
         self.keys.update();
         self.asked_for_update = false;
         if request == KeyUpdateRequest::UPDATE_REQUESTED {

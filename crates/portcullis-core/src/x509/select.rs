@@ -1,6 +1,10 @@
 //! Which of several identities to present.
 //!
-//! RFC 8446 §4.4.2.2, §4.4.2.3; RFC 6066 §3 for the name.
+//! RFC 8446 §4.4.2.2, §4.4.2.3; RFC 6066 §3 for the name. A server may have thousands of
+//! identities, and a peer decides how long its lists are: the work is linear in both together, and
+//! no product of them.
+
+use std::collections::HashSet;
 
 use super::identity::Identity;
 use crate::SignatureScheme;
@@ -20,27 +24,85 @@ pub(crate) fn choose<'a, N: AsRef<[u8]>>(
     certificate_schemes: Option<&[SignatureScheme]>,
     authorities: &[N],
 ) -> Option<(&'a Identity, SignatureScheme)> {
-    let certificate_schemes = certificate_schemes.unwrap_or(schemes);
-    let mut best: Option<((NameMatch, bool, bool), &Identity, SignatureScheme)> = None;
-    for identity in identities {
-        let Some(&scheme) = identity
-            .key()
-            .schemes()
-            .iter()
-            .find(|scheme| schemes.contains(scheme))
-        else {
-            continue;
-        };
-        let rank = (
-            name_match(identity, server_name),
-            leads_to(identity, authorities),
-            signed_with(identity, certificate_schemes),
-        );
-        if best.is_none_or(|(best, ..)| rank > best) {
-            best = Some((rank, identity, scheme));
+    let accepted = SchemeSet::new(schemes);
+    let usable = |identity: &'a Identity| {
+        let scheme = accepted.first_of(identity.key().schemes())?;
+        Some((name_match(identity, server_name), (identity, scheme)))
+    };
+    // The name counts most, and settles the matter nearly always.
+    let mut best = None;
+    let mut is_tied = false;
+    for (name, chosen) in identities.iter().filter_map(usable) {
+        match best {
+            Some((before, _)) if name < before => {}
+            Some((before, _)) if name == before => is_tied = true,
+            _ => (best, is_tied) = (Some((name, chosen)), false),
         }
     }
-    best.map(|(_, identity, scheme)| (identity, scheme))
+    let (name, first) = best?;
+    if !is_tied {
+        return Some(first);
+    }
+    let authorities = authority_set(authorities);
+    let certificates = certificate_schemes.map(SchemeSet::new);
+    let certificates = certificates.as_ref().unwrap_or(&accepted);
+    let tied = identities.iter().filter_map(usable);
+    tied.filter(|(other, _)| *other == name)
+        .map(|(_, chosen)| chosen)
+        // Of equals the first: `max_by_key` takes the last.
+        .rev()
+        .max_by_key(|(identity, _)| {
+            let leads = leads_to(identity, &authorities);
+            (leads, signed_with(identity, certificates))
+        })
+}
+
+/// Signature schemes as bits: a row for each upper byte, where those that there are keys for have
+/// small values. Others are never looked for.
+struct SchemeSet([u32; 16]);
+
+impl SchemeSet {
+    fn new(schemes: &[SignatureScheme]) -> Self {
+        let mut set = Self([0; 16]);
+        for scheme in schemes {
+            compared();
+            if let Some((row, bit)) = Self::place(*scheme)
+                && let Some(row) = set.0.get_mut(row)
+            {
+                *row |= bit;
+            }
+        }
+        set
+    }
+
+    fn place(SignatureScheme(code): SignatureScheme) -> Option<(usize, u32)> {
+        let [row, column] = code.to_be_bytes();
+        Some((row.into(), 1_u32.checked_shl(column.into())?))
+    }
+
+    fn contains(&self, scheme: SignatureScheme) -> bool {
+        compared();
+        Self::place(scheme)
+            .is_some_and(|(row, bit)| self.0.get(row).is_some_and(|row| row & bit != 0))
+    }
+
+    fn first_of(&self, schemes: &[SignatureScheme]) -> Option<SignatureScheme> {
+        schemes
+            .iter()
+            .copied()
+            .find(|scheme| self.contains(*scheme))
+    }
+}
+
+fn authority_set<N: AsRef<[u8]>>(authorities: &[N]) -> HashSet<&[u8]> {
+    // The hash is keyed anew in each process, so a peer cannot choose names that collide.
+    authorities
+        .iter()
+        .map(|name| {
+            compared();
+            name.as_ref()
+        })
+        .collect()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,10 +118,13 @@ pub(super) fn name_match(identity: &Identity, server_name: Option<&str>) -> Name
     };
     identity
         .names()
-        .map(|name| match name.strip_prefix('*') {
-            None if name.eq_ignore_ascii_case(server_name) => NameMatch::Exact,
-            Some(parent) if is_child(server_name, parent) => NameMatch::Wildcard,
-            _ => NameMatch::None,
+        .map(|name| {
+            compared();
+            match name.strip_prefix('*') {
+                None if name.eq_ignore_ascii_case(server_name) => NameMatch::Exact,
+                Some(parent) if is_child(server_name, parent) => NameMatch::Wildcard,
+                _ => NameMatch::None,
+            }
         })
         .max()
         .unwrap_or(NameMatch::None)
@@ -75,18 +140,28 @@ fn is_child(server_name: &str, parent: &str) -> bool {
     }
 }
 
-fn leads_to<N: AsRef<[u8]>>(identity: &Identity, authorities: &[N]) -> bool {
-    authorities.iter().any(|authority| {
-        identity
-            .issuers()
-            .iter()
-            .any(|issuer| **issuer == *authority.as_ref())
+fn leads_to(identity: &Identity, authorities: &HashSet<&[u8]>) -> bool {
+    identity.issuers().iter().any(|issuer| {
+        compared();
+        authorities.contains(&**issuer)
     })
 }
 
-fn signed_with(identity: &Identity, schemes: &[SignatureScheme]) -> bool {
+fn signed_with(identity: &Identity, schemes: &SchemeSet) -> bool {
     identity
         .chain_schemes()
         .iter()
-        .all(|scheme| scheme.is_some_and(|scheme| schemes.contains(&scheme)))
+        .all(|scheme| scheme.is_some_and(|scheme| schemes.contains(scheme)))
+}
+
+/// Counts a look at one entry of a list, for the test that there are not too many.
+#[inline]
+fn compared() {
+    #[cfg(test)]
+    COMPARED.with(|count| count.set(count.get() + 1));
+}
+
+#[cfg(test)]
+thread_local! {
+    pub(super) static COMPARED: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
 }

@@ -288,6 +288,10 @@ impl Offered {
 }
 
 impl WaitServerHello {
+    pub(in super::super) fn offered_versions(&self) -> &[ProtocolVersion] {
+        &self.0.session.config.policy.versions
+    }
+
     pub(super) fn on_message(
         self,
         message: HandshakeBytes,

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use subtle::ConstantTimeEq as _;
 
 use super::super::negotiate::{self, Group};
@@ -13,14 +12,14 @@ use super::tls13::{Negotiated, check_omitted, negotiated};
 use crate::client_hello_view::ClientHelloView;
 use crate::config::{ServerConfig, ServerOptions};
 use crate::crypto::hash::Digest;
-use crate::error::Abort;
+use crate::error::{Abort, list};
 use crate::key_schedule::{AddMessage, Transcript};
 use crate::question::{AnswerContent, ChooseConfiguration, Question, QuestionId};
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::wire::extension::{
-    Cookie, EarlyData, KeyShareClientHello, KeyShareHelloRetryRequest, OfferedPsks,
+    Cookie, EarlyData, KeyShareClientHello, KeyShareHelloRetryRequest, OfferedPsks, RawExtension,
     SelectedVersion, SignatureAlgorithms, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{
@@ -28,8 +27,13 @@ use crate::wire::{
 };
 use crate::{NamedGroup, Violation};
 
-/// Early data that is thrown away because 0-RTT is not accepted here, in bytes (A12).
+/// Early data that is thrown away because 0-RTT is not accepted here, in bytes of content (A12):
+/// what servers of OpenSSL and GnuTLS allow with their tickets unless told otherwise, and a client
+/// may come here with a ticket of theirs.
 const MAX_SKIPPED_EARLY_DATA: usize = 16_384;
+
+/// Key shares that are looked at; those behind them are ignored. Clients have one to three.
+const MAX_SHARES: usize = 32;
 
 /// Waits for a client.
 pub(crate) fn start(config: Arc<ServerOptions>) -> State {
@@ -43,16 +47,16 @@ pub(crate) struct WaitClientHello {
 impl WaitClientHello {
     pub(super) fn on_message(
         self,
-        message: HandshakeBytes,
+        mut message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let hello: ClientHello<'_> = expect(&message)?;
-        check_hello(&hello)?;
+        check_hello(&hello, &self.config.policy.versions)?;
         cx.incoming.allow_ccs(true);
         if self.config.policy.asked.hello {
             let question = ChooseConfiguration {
                 id: QuestionId::next(),
-                hello: ClientHelloView::new(Bytes::copy_from_slice(message.raw()))?,
+                hello: ClientHelloView::new(message.share())?,
                 config: ServerConfig(Arc::clone(&self.config)),
             };
             let paused = ChoosingConfiguration {
@@ -79,8 +83,6 @@ impl ChoosingConfiguration {
                 *cx.observe = config.policy.observe_messages;
                 cx.alerts.clone_from(&config.policy.alerts);
                 cx.incoming
-                    .set_max_handshake_size(config.policy.max_handshake_size);
-                cx.incoming
                     .set_strict_alert_levels(config.policy.strict_alert_levels);
                 config
             }
@@ -90,23 +92,32 @@ impl ChoosingConfiguration {
     }
 }
 
-/// §4.1.2: what must hold of every ClientHello, whatever the configuration.
-fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
+/// §4.1.2: what must hold of every ClientHello, whatever the configuration; `enabled` versions
+/// are for the error.
+fn check_hello(hello: &ClientHello<'_>, enabled: &[ProtocolVersion]) -> Result<(), Abort> {
     if hello.extensions.duplicate().is_some() {
         return Err(Violation::DuplicateNegotiation.into());
     }
     if hello.legacy_version < ProtocolVersion::TLS_1_0 {
-        return Err(Violation::LegacyVersionInClientHello.into());
+        return Err(unsupported(
+            Violation::LegacyVersionInClientHello,
+            &hello.legacy_version.to_string(),
+            enabled,
+        ));
     }
     let versions = find::<SupportedVersions<'_>>(&hello.extensions)?;
-    if !versions.is_some_and(|offered| offered.versions.contains(ProtocolVersion::TLS_1_3)) {
-        return Err(
-            match hello.cipher_suites.contains(CipherSuite::TLS_FALLBACK_SCSV) {
-                true => Violation::InappropriateFallback,
-                false => Violation::UnsupportedVersion,
-            }
-            .into(),
-        );
+    let has_1_3 = |offered: &SupportedVersions<'_>| {
+        let mut versions = offered.versions.iter();
+        versions.any(|version| version == ProtocolVersion::TLS_1_3)
+    };
+    if !versions.as_ref().is_some_and(has_1_3) {
+        let fell_back = hello.cipher_suites.contains(CipherSuite::TLS_FALLBACK_SCSV);
+        let violation = match fell_back {
+            true => Violation::InappropriateFallback,
+            false => Violation::UnsupportedVersion,
+        };
+        let offered = offered_versions(hello.legacy_version, versions.as_ref());
+        return Err(unsupported(violation, &offered, enabled));
     }
     if !hello
         .legacy_compression_methods
@@ -139,6 +150,31 @@ fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
     Ok(())
 }
 
+/// Says what the client offered, and what is enabled here.
+#[cold]
+fn unsupported(violation: Violation, offered: &str, enabled: &[ProtocolVersion]) -> Abort {
+    let enabled = list(enabled);
+    violation.explained(format!("it offered {offered}; enabled here: {enabled}"))
+}
+
+/// The versions of a hello that have a name; without supported_versions those up to
+/// legacy_version (§4.2.1).
+#[cold]
+fn offered_versions(
+    legacy_version: ProtocolVersion,
+    versions: Option<&SupportedVersions<'_>>,
+) -> String {
+    let Some(offered) = versions else {
+        return format!("{legacy_version} and older");
+    };
+    let named = offered.versions.iter().filter(|one| one.name().is_some());
+    // A list may have 127; there are not so many names, but they may be repeated.
+    match list(&named.take(8).collect::<Vec<_>>()) {
+        names if names.is_empty() => "none that is known".to_owned(),
+        names => names,
+    }
+}
+
 /// §4.1.1: chooses suite and group; asks for a second hello when there is no share of the group.
 fn choose(
     config: Arc<ServerOptions>,
@@ -150,7 +186,10 @@ fn choose(
         .set_max_fragment(config.policy.max_fragment_sent);
     let suite = negotiate::cipher_suite(&config, hello.cipher_suites.iter())
         .ok_or(Violation::NoSharedCipherSuite)?;
-    if find::<SignatureAlgorithms<'_>>(&hello.extensions)?.is_none() {
+    // §9.2: only a session can do without; whether there is one turns out later.
+    if find::<SignatureAlgorithms<'_>>(&hello.extensions)?.is_none()
+        && !hello.extensions.contains(ExtensionType::PRE_SHARED_KEY)
+    {
         return Err(Violation::SignatureAlgorithmsMissing.into());
     }
     let groups =
@@ -158,7 +197,11 @@ fn choose(
     let shares =
         find::<KeyShareClientHello<'_>>(&hello.extensions)?.ok_or(Violation::KeyShareMissing)?;
     check_shares(&groups, &shares)?;
-    let share_groups = shares.client_shares.iter().map(|entry| entry.group);
+    let share_groups = shares
+        .client_shares
+        .iter()
+        .take(MAX_SHARES)
+        .map(|entry| entry.group);
     let group = negotiate::group(&config, groups.groups.iter(), share_groups)
         .ok_or(Violation::NoSharedGroup)?;
     let early_data = find::<EarlyData>(&hello.extensions)?.is_some();
@@ -242,13 +285,13 @@ fn check_shares(
     groups: &SupportedGroups<'_>,
     shares: &KeyShareClientHello<'_>,
 ) -> Result<(), Violation> {
-    for (at, entry) in shares.client_shares.iter().enumerate() {
+    // A bound on the work: each share is looked for in the list of groups.
+    for (at, entry) in shares.client_shares.iter().take(MAX_SHARES).enumerate() {
         let mut before = shares.client_shares.iter().take(at);
         if before.any(|other| other.group == entry.group) {
             return Err(Violation::DuplicateKeyShare);
         }
-        // Both lists are short in honest hellos; bound the work that a dishonest one can cause.
-        if at >= 32 || !groups.groups.contains(entry.group) {
+        if !groups.groups.contains(entry.group) {
             return Err(Violation::KeyShareOutsideGroups);
         }
     }
@@ -300,7 +343,7 @@ impl WaitSecondClientHello {
     ) -> Result<Next, Abort> {
         let mut requested = *self.0;
         let hello: ClientHello<'_> = expect(&message)?;
-        check_hello(&hello)?;
+        check_hello(&hello, &requested.config.policy.versions)?;
         let first: ClientHello<'_> = expect(&requested.first)?;
         // Early data that is offered once more (§4.1.2 forbids it) is not accepted either, and
         // does not open where it comes.
@@ -350,34 +393,40 @@ impl Requested {
     }
 }
 
-/// §4.1.2: the second hello repeats the first, except for what the RFC lists.
+/// §4.1.2: the second hello repeats the first, except for what the RFC lists. It says nothing of
+/// the order of extensions, which means nothing (§4.2), and wolfSSL 5.5 has another one.
 fn check_unchanged(first: &ClientHello<'_>, second: &ClientHello<'_>) -> Result<(), Violation> {
-    let may_change = |typ: ExtensionType| {
-        matches!(
-            typ,
+    let same = first.legacy_version == second.legacy_version
+        && first.random == second.random
+        && first.legacy_session_id == second.legacy_session_id
+        && first.cipher_suites == second.cipher_suites
+        && first.legacy_compression_methods == second.legacy_compression_methods
+        && (unchanging(first).eq(unchanging(second))
+            || sorted_by_type(unchanging(first)) == sorted_by_type(unchanging(second)));
+    if same {
+        Ok(())
+    } else {
+        Err(Violation::SecondHelloChanged)
+    }
+}
+
+/// The extensions that a second hello has to repeat.
+fn unchanging<'a>(hello: &ClientHello<'a>) -> impl Iterator<Item = RawExtension<'a>> {
+    hello.extensions.iter().filter(|extension| {
+        !matches!(
+            extension.extension_type,
             ExtensionType::KEY_SHARE
                 | ExtensionType::EARLY_DATA
                 | ExtensionType::COOKIE
                 | ExtensionType::PRE_SHARED_KEY
                 | ExtensionType::PADDING
         )
-    };
-    let same = first.legacy_version == second.legacy_version
-        && first.random == second.random
-        && first.legacy_session_id == second.legacy_session_id
-        && first.cipher_suites == second.cipher_suites
-        && first.legacy_compression_methods == second.legacy_compression_methods
-        && first
-            .extensions
-            .iter()
-            .filter(|extension| !may_change(extension.extension_type))
-            .eq(second
-                .extensions
-                .iter()
-                .filter(|extension| !may_change(extension.extension_type)));
-    if same {
-        Ok(())
-    } else {
-        Err(Violation::SecondHelloChanged)
-    }
+    })
+}
+
+/// As a set, because no type comes twice.
+fn sorted_by_type<'a>(extensions: impl Iterator<Item = RawExtension<'a>>) -> Vec<RawExtension<'a>> {
+    let mut all: Vec<_> = extensions.collect();
+    all.sort_unstable_by_key(|extension| extension.extension_type.0);
+    all
 }

@@ -9,6 +9,9 @@ mod flips;
 mod fragmentation;
 mod hostile;
 mod late_answers;
+mod messages;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod moved_secrets;
 mod pair;
 mod parts;
 mod proofs;
@@ -17,6 +20,7 @@ mod rfc_8448;
 mod states;
 mod tamper;
 mod tickets;
+mod tolerance;
 mod transitions;
 mod violations;
 

@@ -297,7 +297,7 @@ fn our_records() {
     outgoing.install_write(application.client).unwrap();
     let mailbox = Arc::new(Mailbox::default());
     let (mut writer, sent) = outgoing
-        .into_writer(Arc::clone(&mailbox), u64::MAX)
+        .take_writer(Arc::clone(&mailbox), u64::MAX)
         .unwrap();
     assert_eq!(sent, hex(CLIENT_FINISHED_RECORD));
     let mut out = [0; 128];
@@ -306,7 +306,7 @@ fn our_records() {
     let written = writer.close_notify(&mut out).unwrap();
     assert_eq!(out[..written], hex(CLIENT_CLOSE_RECORD));
 
-    let (mut reader, unread) = incoming.into_reader(mailbox).unwrap();
+    let (mut reader, unread) = incoming.take_reader(mailbox).unwrap();
     assert!(unread.is_empty());
     let theirs = [TICKET_RECORD, SERVER_DATA_RECORD, SERVER_CLOSE_RECORD]
         .map(hex)

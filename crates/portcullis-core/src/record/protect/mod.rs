@@ -47,6 +47,13 @@ impl From<CryptoFailure> for Unopened {
 }
 
 impl Protection {
+    /// Moves the secrets; what stays protects nothing.
+    pub(super) fn take(&mut self) -> Self {
+        match self {
+            Self::Tls13(protection) => Self::Tls13(protection.take()),
+        }
+    }
+
     /// How much shorter than a record's body its plaintext is at least: what is left of the body
     /// is the room that [`open_into`](Self::open_into) needs.
     #[inline]

@@ -22,7 +22,7 @@ pub(crate) struct Tls13 {
 
 impl Tls13 {
     /// What a record has besides header, content and padding: the content's type and the tag.
-    pub(super) const OVERHEAD: usize = 1 + TAG_LEN;
+    pub(in super::super) const OVERHEAD: usize = 1 + TAG_LEN;
     /// The type is read with the content.
     pub(super) const LEAST_OVERHEAD: usize = TAG_LEN;
 
@@ -39,6 +39,15 @@ impl Tls13 {
         Self {
             key: Some(key),
             ..Self::new(secret)
+        }
+    }
+
+    /// Moves the secret; what stays is none.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            key: self.key.take(),
+            secret: self.secret.take(),
+            generation: self.generation,
         }
     }
 

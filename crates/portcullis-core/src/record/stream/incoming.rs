@@ -8,10 +8,10 @@ use std::sync::Arc;
 use bytes::{Buf as _, BytesMut};
 
 use super::super::alert;
-use super::super::assembler::{Assembler, HandshakeBytes, take};
+use super::super::assembler::{Assembler, HandshakeBytes, grow, take};
 use super::super::header::{self, Header};
 use super::super::keys::Keys;
-use super::super::{HEADER, MAX_WARNINGS, Mailbox, Reader, Role};
+use super::super::{HEADER, MAX_CLIENT_HELLO, MAX_RECORD, MAX_WARNINGS, Mailbox, Reader, Role};
 use super::opener::Opener;
 use crate::alert::{AlertDescription, AlertLevel};
 use crate::error::{Abort, Reason};
@@ -47,28 +47,42 @@ pub(crate) struct Incoming {
     opener: Opener,
     assembler: Assembler,
     max_handshake_size: usize,
+    /// A server that has not answered a hello yet.
+    is_unanswered: bool,
+    /// Whether there is more memory behind `buffer` than for a record, until it is answered.
+    has_grown: bool,
     strict_alert_levels: bool,
     /// Warning alerts since the last handshake record.
     warnings: u8,
 }
 
 impl Incoming {
-    /// Starts without keys; handshake messages have at most `max_handshake_size` bytes of body.
+    /// Starts without keys; handshake messages have at most `max_handshake_size` bytes of body,
+    /// and a ClientHello no more than [`MAX_CLIENT_HELLO`].
     pub(crate) fn new(role: Role, max_handshake_size: usize) -> Self {
+        let is_unanswered = role == Role::Server;
+        let max_handshake_size = match is_unanswered {
+            true => max_handshake_size.min(MAX_CLIENT_HELLO),
+            false => max_handshake_size,
+        };
         Self {
             buffer: BytesMut::new(),
             first_record: true,
             opener: Opener::new(role),
             assembler: Assembler::default(),
             max_handshake_size,
+            is_unanswered,
+            has_grown: false,
             strict_alert_levels: false,
             warnings: 0,
         }
     }
 
-    /// Bounds the bodies of the messages that follow.
-    pub(crate) fn set_max_handshake_size(&mut self, bytes: usize) {
-        self.max_handshake_size = bytes;
+    /// The server's flight is out: the bodies of the messages that follow have at most
+    /// `max_handshake_size` bytes.
+    pub(crate) fn hello_answered(&mut self, max_handshake_size: usize) {
+        self.is_unanswered = false;
+        self.max_handshake_size = max_handshake_size;
     }
 
     /// Says whether a protected alert that names an error must be fatal. One that is not
@@ -79,6 +93,10 @@ impl Incoming {
 
     /// Adds received bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        if self.is_unanswered {
+            grow(&mut self.buffer, bytes.len(), MAX_RECORD);
+            self.has_grown |= self.buffer.len() + bytes.len() > MAX_RECORD;
+        }
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -91,6 +109,11 @@ impl Incoming {
                 return Ok(Some(Message::Handshake(message)));
             }
             let Some(header) = self.frame()? else {
+                if self.has_grown && self.is_unanswered {
+                    // The start of a record would keep the memory of all that came with it.
+                    self.buffer = BytesMut::from(&self.buffer[..]);
+                    self.has_grown = false;
+                }
                 return Ok(None);
             };
             if let Some(message) = self.on_record(header)? {
@@ -141,8 +164,8 @@ impl Incoming {
         self.opener.allow_ccs(allow);
     }
 
-    /// Skips the early data of a client that is not granted any, up to `max_bytes` of records
-    /// (§4.2.10).
+    /// Skips the early data of a client that is not granted any, up to `max_bytes` of content,
+    /// and as many records (§4.2.10).
     ///
     /// Without read keys, that is after HelloRetryRequest, records of application_data are
     /// skipped until the next handshake record. With read keys, records that do not open are
@@ -161,13 +184,16 @@ impl Incoming {
     ///
     /// # Errors
     /// When part of a handshake message waits, or when no keys are installed.
-    pub(crate) fn into_reader(self, mailbox: Arc<Mailbox>) -> Result<(Reader, Vec<u8>), Abort> {
+    pub(crate) fn take_reader(
+        &mut self,
+        mailbox: Arc<Mailbox>,
+    ) -> Result<(Reader, Vec<u8>), Abort> {
         if !self.assembler.is_empty() {
             return Err(Violation::MessageSpansKeyChange.into());
         }
         // Almost always nothing: the buffer of the handshake is not kept for it.
         let unread = self.buffer.to_vec();
-        let mut reader = self.opener.into_reader(self.max_handshake_size, mailbox)?;
+        let mut reader = self.opener.take_reader(self.max_handshake_size, mailbox)?;
         reader.strict_alert_levels = self.strict_alert_levels;
         Ok((reader, unread))
     }
@@ -263,6 +289,7 @@ impl Incoming {
 
     /// The memory held for what came, in bytes.
     pub(crate) fn held(&self) -> usize {
-        self.buffer.capacity() + self.assembler.held()
+        let hidden = if self.has_grown { usize::MAX / 2 } else { 0 };
+        hidden + self.buffer.capacity() + self.assembler.held()
     }
 }

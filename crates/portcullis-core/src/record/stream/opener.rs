@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::header::{self, Header};
 use super::super::keys::Keys;
-use super::super::protect::Unopened;
+use super::super::protect::{Tls13, Unopened};
 use super::super::{HEADER, MAX_IDLE, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role};
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
@@ -22,8 +22,8 @@ pub(super) struct Opener {
     allow_ccs: bool,
     /// change_cipher_spec records dropped in all.
     dropped: u8,
-    /// Bytes of early data that may still be skipped, while any may.
-    skip: Option<usize>,
+    /// The early data that may still be skipped, while any may.
+    skip: Option<EarlyData>,
     opened_any: bool,
 }
 
@@ -58,15 +58,19 @@ impl Opener {
     }
 
     pub(super) fn skip(&mut self, max_bytes: usize) {
-        self.skip = Some(max_bytes);
+        self.skip = Some(EarlyData {
+            bytes: max_bytes,
+            records: max_bytes,
+        });
     }
 
-    pub(super) fn into_reader(
-        self,
+    pub(super) fn take_reader(
+        &mut self,
         max_handshake_size: usize,
         mailbox: Arc<Mailbox>,
     ) -> Result<Reader, Abort> {
-        let keys = self.keys.ok_or(CryptoFailure::RecordKeys)?;
+        let keys = self.keys.as_mut().map(Keys::take);
+        let keys = keys.ok_or(CryptoFailure::RecordKeys)?;
         Ok(Reader::new(
             self.role,
             keys,
@@ -92,7 +96,7 @@ impl Opener {
         let Some(keys) = &mut self.keys else {
             return match (header.typ, &mut self.skip) {
                 (ContentType::APPLICATION_DATA, Some(left)) => {
-                    discard(left, header.body).map(|()| None)
+                    left.discard(header.body).map(|()| None)
                 }
                 (ContentType::HANDSHAKE, skip) => {
                     *skip = None;
@@ -118,7 +122,7 @@ impl Opener {
         let (typ, content) = match (keys.open_in_place(head, body), &mut self.skip) {
             (Ok(opened), _) => opened,
             (Err(Unopened::Forged), Some(left)) => {
-                return discard(left, header.body).map(|()| None);
+                return left.discard(header.body).map(|()| None);
             }
             (Err(unopened), _) => return Err(unopened.into()),
         };
@@ -152,10 +156,22 @@ impl Opener {
     }
 }
 
-/// Counts a record of early data that is thrown away.
-fn discard(left: &mut usize, body: usize) -> Result<(), Abort> {
-    *left = left
-        .checked_sub(HEADER + body)
-        .ok_or(Violation::TooMuchEarlyData)?;
-    Ok(())
+/// How much early data may still be thrown away.
+#[derive(Debug)]
+struct EarlyData {
+    bytes: usize,
+    records: usize,
+}
+
+impl EarlyData {
+    /// Counts a record as §4.6.1 does: neither header, content type nor tag. Padding cannot be
+    /// told from content here. A record with content has a byte of it at least, so there may be
+    /// as many records as bytes, and records without content cost as much.
+    fn discard(&mut self, body: usize) -> Result<(), Abort> {
+        let content = body.saturating_sub(Tls13::OVERHEAD);
+        let beyond = Violation::TooMuchEarlyData;
+        self.bytes = self.bytes.checked_sub(content).ok_or(beyond)?;
+        self.records = self.records.checked_sub(1).ok_or(beyond)?;
+        Ok(())
+    }
 }

@@ -142,13 +142,14 @@ impl Outgoing {
     ///
     /// # Errors
     /// When no keys are installed, or the crypto library fails.
-    pub(crate) fn into_writer(
-        mut self,
+    pub(crate) fn take_writer(
+        &mut self,
         mailbox: Arc<Mailbox>,
         key_update_at: u64,
     ) -> Result<(Writer, Vec<u8>), Abort> {
         let bytes = self.take()?;
-        let keys = self.keys.ok_or(CryptoFailure::RecordKeys)?;
+        let keys = self.keys.as_mut().map(Keys::take);
+        let keys = keys.ok_or(CryptoFailure::RecordKeys)?;
         let writer = Writer::new(keys, self.size, key_update_at, mailbox);
         Ok((writer, bytes))
     }

@@ -310,8 +310,8 @@ fn records_of_two_epochs_in_one_read() {
 fn early_data_is_skipped_until_a_record_opens() {
     let mut early = Forge::new(9);
     let skipped: Vec<u8> = (0..3).flat_map(|_| early.record(DATA, &[1; 100])).collect();
-    let length = skipped.len();
-    for (budget, fits) in [(length, true), (length - 1, false)] {
+    // The content counts, and not header, type and tag.
+    for (budget, fits) in [(300, true), (299, false)] {
         let (mut server, mut forge) = protected(Role::Server);
         server.allow_ccs(true);
         server.skip_early_data(budget);
@@ -339,7 +339,7 @@ fn early_data_after_a_retry_is_skipped_until_the_second_hello() {
     let mut early = Forge::new(9);
     let skipped = early.record(DATA, &[1; 100]);
     let mut server = incoming(Role::Server);
-    server.skip_early_data(2 * skipped.len());
+    server.skip_early_data(200);
     let bytes = [
         skipped.repeat(2),
         plain(HANDSHAKE, &message(1, b"second")),
@@ -352,16 +352,17 @@ fn early_data_after_a_retry_is_skipped_until_the_second_hello() {
         "application data after the second hello is not skipped"
     );
     let mut server = incoming(Role::Server);
-    server.skip_early_data(2 * skipped.len() - 1);
+    server.skip_early_data(199);
     assert_eq!(
         refused(&mut server, &skipped.repeat(2)),
         Violation::TooMuchEarlyData
     );
-    // Empty records cost as well.
+    // Of empty records there may be as many as of records with a byte.
     let mut server = incoming(Role::Server);
     server.skip_early_data(50);
+    assert!(accepted(&mut server, &plain(DATA, &[]).repeat(50)).is_empty());
     assert_eq!(
-        refused(&mut server, &plain(DATA, &[]).repeat(11)),
+        refused(&mut server, &plain(DATA, &[])),
         Violation::TooMuchEarlyData
     );
 }
@@ -373,7 +374,7 @@ fn the_data_path_takes_over_keys_and_unread_bytes() {
     let data = forge.record(DATA, b"early bird");
     incoming.feed(&[finished, data.clone()].concat());
     assert!(incoming.next().unwrap().is_some());
-    let (mut reader, mut unread) = incoming.into_reader(Arc::default()).unwrap();
+    let (mut reader, mut unread) = incoming.take_reader(Arc::default()).unwrap();
     assert_eq!(unread, data);
     assert_eq!(reader.sequence_number(), 1);
     let opened = reader.open_in_place(&mut unread).unwrap();

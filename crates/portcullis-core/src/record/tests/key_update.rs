@@ -41,7 +41,7 @@ impl End {
     }
 
     fn send(&mut self, data: &[u8]) -> Vec<u8> {
-        let mut out = vec![0; 100_000];
+        let mut out = vec![0; 200_000];
         let sealed = self.writer.seal(data, &mut out).unwrap();
         assert_eq!(sealed.consumed, data.len());
         out.truncate(sealed.written);
@@ -215,4 +215,48 @@ fn a_request_and_an_answer_are_one_update() {
     mailbox.request_key_update();
     assert_eq!(mailbox.take().key_update(), Some(true));
     assert_eq!(mailbox.take().key_update(), None);
+}
+
+/// A few bytes of data between the KeyUpdates, again and again: each of them costs this side two
+/// keys, so there is an end to it.
+#[test]
+fn updates_that_protect_next_to_nothing_are_counted_over_the_connection() {
+    let (mut client, mut server) = pair(u64::MAX);
+    // Once a minute beside a heartbeat this is more than three weeks.
+    for _ in 0..32_768 - 5 {
+        server.reader.post_handshake.count_key(2).unwrap();
+    }
+    let mut round = || {
+        assert_eq!(server.receive(&client.send(b"x")), b"x");
+        let mut update = client.key_update(false);
+        server.reader.open_in_place(&mut update)
+    };
+    for _ in 0..5 {
+        round().unwrap();
+    }
+    let error = round().unwrap_err();
+    assert_eq!(error.violation(), Some(Violation::TooManyKeyUpdates));
+}
+
+/// Who protects a few records with each key may go on for ever, and keys that protect many earn
+/// back those that protected none.
+#[test]
+fn updates_that_protect_something_are_not_counted() {
+    let (mut client, mut server) = pair(u64::MAX);
+    let wasted = |server: &mut End| {
+        let mut spare = 0;
+        while server.reader.post_handshake.count_key(1).is_ok() {
+            spare += 1;
+        }
+        spare
+    };
+    assert_eq!(wasted(&mut server), 32_768);
+    for _ in 0..100 {
+        server.receive(&client.send(&[1; 8 * 16_384]));
+        server.receive(&client.key_update(false));
+    }
+    assert_eq!(wasted(&mut server), 100);
+    // As many records as a key may protect.
+    server.reader.post_handshake.count_key(u64::MAX).unwrap();
+    assert_eq!(wasted(&mut server), 32_768);
 }

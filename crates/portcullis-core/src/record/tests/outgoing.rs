@@ -108,13 +108,13 @@ fn the_data_path_takes_over_keys_and_queued_bytes() {
     let mut outgoing = Outgoing::new(Role::Client);
     assert!(
         Outgoing::new(Role::Client)
-            .into_writer(Arc::default(), 1)
+            .take_writer(Arc::default(), 1)
             .is_err(),
         "there are no keys"
     );
     outgoing.install_write(secret(1)).unwrap();
     outgoing.queue(&message(20, b"x"));
-    let (writer, bytes) = outgoing.into_writer(Arc::default(), u64::MAX).unwrap();
+    let (writer, bytes) = outgoing.take_writer(Arc::default(), u64::MAX).unwrap();
     assert_eq!(types(&bytes), [(23, 3, 5 + 17)]);
     assert_eq!(writer.sequence_number(), 1);
 }

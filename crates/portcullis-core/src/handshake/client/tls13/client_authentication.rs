@@ -69,10 +69,10 @@ impl ChoosingIdentity {
             _ => return Err(wrong_answer()),
         };
         let Some(identity) = identity else {
-            return show_none(*self.authenticated, cx);
+            return show_none(self.authenticated.unbox(), cx);
         };
         match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes)) {
-            Some(scheme) => show(*self.authenticated, identity, scheme, cx),
+            Some(scheme) => show(self.authenticated.unbox(), identity, scheme, cx),
             None => Err(Misuse::new(
                 "the chosen identity's key cannot sign with any scheme the server accepts",
             )
@@ -136,7 +136,7 @@ impl Signing {
             return Err(wrong_answer());
         };
         signed(
-            *self.authenticated,
+            self.authenticated.unbox(),
             &self.identity,
             self.scheme,
             &signature,

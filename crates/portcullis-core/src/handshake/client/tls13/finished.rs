@@ -48,13 +48,15 @@ impl WaitFinished {
         transcript.add(message.hashed());
 
         let Self {
-            keyed,
+            mut keyed,
             parameters,
             wanted,
             peer,
             peer_scheme,
             resumed,
         } = self;
+        let client_finished = keyed.client_finished.take();
+        let master_secret = keyed.master_secret.take();
         let Keyed {
             session,
             suite,
@@ -62,8 +64,6 @@ impl WaitFinished {
             retried,
             server_random,
             mut transcript,
-            client_finished,
-            master_secret,
             ..
         } = *keyed;
         // §7.1: the application's secrets cover everything up to the server's Finished.
@@ -115,6 +115,17 @@ pub(super) struct Authenticated {
 }
 
 impl Authenticated {
+    /// Out of the box of a pause, where none of its secrets may stay.
+    pub(super) fn unbox(mut self: Box<Self>) -> Self {
+        Self {
+            client_finished: self.client_finished.take(),
+            write_secret: self.write_secret.take(),
+            exporter: self.exporter.take(),
+            resumption: self.resumption.take(),
+            ..*self
+        }
+    }
+
     /// Sends Finished and is connected.
     pub(super) fn finish(mut self, shown: Shown, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let verify_data = self.client_finished.verify_data(&self.transcript.current());

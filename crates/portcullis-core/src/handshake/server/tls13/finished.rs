@@ -7,7 +7,7 @@ use super::flight::{Answered, Authentication};
 use super::resumption::{Issuing, Resumption};
 use crate::error::Abort;
 use crate::information::Information;
-use crate::key_schedule::AddMessage;
+use crate::key_schedule::{AddMessage, ResumptionMaster};
 use crate::record::HandshakeBytes;
 use crate::wire::Finished;
 use crate::x509::VerifiedChain;
@@ -24,21 +24,19 @@ impl WaitFinished {
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        let Answered {
-            mut keyed,
-            read_secret,
-            exporter,
-            resumption,
-        } = *self.answered;
+        let mut answered = self.answered;
         let finished: Finished<'_> = expect(&message)?;
-        if !keyed
-            .client_finished
-            .verify(&keyed.transcript.current(), finished.verify_data)
-        {
+        // The key is used once, so it is gone when the box is.
+        let client_finished = answered.keyed.client_finished.take();
+        let hash = answered.keyed.transcript.current();
+        if !client_finished.verify(&hash, finished.verify_data) {
             return Err(Violation::FinishedMismatch.into());
         }
-        cx.incoming.install_read(read_secret)?;
+        cx.incoming.install_read(answered.read_secret.take())?;
         cx.incoming.allow_ccs(false);
+        let exporter = answered.exporter.take();
+        let resumption = answered.resumption.as_mut().map(ResumptionMaster::take);
+        let Answered { mut keyed, .. } = *answered;
         let resumption = resumption.map(|master| {
             keyed.transcript.add(message.hashed());
             master.into_secret(&keyed.transcript.current())

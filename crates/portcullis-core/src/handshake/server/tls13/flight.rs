@@ -67,6 +67,15 @@ struct FlightSecrets {
     master: MasterSecret,
 }
 
+impl FlightSecrets {
+    fn take(&mut self) -> Self {
+        Self {
+            server: self.server.take(),
+            master: self.master.take(),
+        }
+    }
+}
+
 /// Sends ServerHello up to Certificate, and has the handshake signed.
 pub(super) fn send_flight(
     negotiated: Negotiated,
@@ -269,14 +278,19 @@ pub(crate) struct Signing(Box<(Keyed, FlightSecrets)>);
 
 impl Signing {
     pub(in super::super) fn on_answer(
-        self,
+        mut self,
         answer: AnswerContent,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let AnswerContent::Signature(signature) = answer else {
             return Err(wrong_answer());
         };
-        let (mut keyed, secrets) = *self.0;
+        let (keyed, secrets) = &mut *self.0;
+        let (client_finished, secrets) = (keyed.client_finished.take(), secrets.take());
+        let mut keyed = Keyed {
+            client_finished,
+            ..self.0.0
+        };
         send_certificate_verify(&mut keyed, &signature, cx)?;
         finished(keyed, secrets, cx)
     }
@@ -310,6 +324,8 @@ fn send_certificate_verify(
 
 /// §4.4.4, §7.1: sends Finished; the keys of the application follow.
 fn finished(mut keyed: Keyed, secrets: FlightSecrets, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    cx.incoming
+        .hello_answered(keyed.config.policy.max_handshake_size);
     let verify_data = secrets.server.verify_data(&keyed.transcript.current());
     cx.send(&mut keyed.transcript, |out| {
         Finished::put(out, verify_data.as_slice());

@@ -10,7 +10,7 @@ use super::flight::{Authentication, send_flight};
 use super::resumption::Resumption;
 use crate::client_hello_view::{ClientHelloView, host};
 use crate::config::ServerOptions;
-use crate::error::Abort;
+use crate::error::{Abort, quote};
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Wanted};
 use crate::wire::ClientHello;
 use crate::wire::extension::{
@@ -18,7 +18,6 @@ use crate::wire::extension::{
 };
 use crate::x509::{Identity, Sha256Digest};
 use crate::{Misuse, Violation};
-use bytes::Bytes;
 
 /// Goes on without a session: chooses an identity, or asks.
 pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
@@ -27,6 +26,7 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     }
     let wanted = wanted(&expect(&negotiated.hello)?)?;
     let config = &negotiated.config;
+    check_schemes(&wanted)?;
     check_name(config, wanted.server_name.as_deref())?;
     let (identity, scheme) = wanted
         .choose(&config.identities)
@@ -38,16 +38,17 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
 /// Asks for an identity, also where a session could be resumed: whoever refuses to serve the
 /// client, or has no certificate with its name any more, does so with a session as well.
 pub(super) fn ask_identity(
-    negotiated: Negotiated,
+    mut negotiated: Negotiated,
     session: Option<Box<Resumption>>,
 ) -> Result<Next, Abort> {
     let wanted = wanted(&expect(&negotiated.hello)?)?;
+    if session.is_none() {
+        check_schemes(&wanted)?;
+    }
     let question = ChooseIdentity {
         id: QuestionId::next(),
         configured: negotiated.config.identities.clone(),
-        hello: Some(ClientHelloView::new(Bytes::copy_from_slice(
-            negotiated.hello.raw(),
-        ))?),
+        hello: Some(ClientHelloView::new(negotiated.hello.share())?),
         wanted: wanted.clone(),
     };
     let paused = ChoosingIdentity(Box::new(Undecided {
@@ -59,7 +60,7 @@ pub(super) fn ask_identity(
 }
 
 /// Refuses a name that no configured identity has, if that is wanted.
-fn check_name(config: &ServerOptions, server_name: Option<&str>) -> Result<(), Violation> {
+fn check_name(config: &ServerOptions, server_name: Option<&str>) -> Result<(), Abort> {
     match server_name {
         Some(name)
             if config.refuse_unknown_names
@@ -68,7 +69,7 @@ fn check_name(config: &ServerOptions, server_name: Option<&str>) -> Result<(), V
                     .iter()
                     .any(|identity| identity.has_name(name)) =>
         {
-            Err(Violation::UnrecognizedName)
+            Err(Violation::UnrecognizedName.explained(quote(name.as_bytes())))
         }
         _ => Ok(()),
     }
@@ -99,13 +100,21 @@ pub(super) fn would_show(
     Ok(chosen.is_some_and(|(identity, _)| identity.names_digest() == names))
 }
 
+/// §9.2: a certificate is shown only to a client that says what may sign. The list is never
+/// empty (§4.2.3).
+fn check_schemes(wanted: &Wanted) -> Result<(), Violation> {
+    match wanted.schemes.is_empty() {
+        true => Err(Violation::SignatureAlgorithmsMissing),
+        false => Ok(()),
+    }
+}
+
 /// What the client said about certificates.
 fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
     let server_name = host_name_of(hello)?;
     let schemes = find::<SignatureAlgorithms<'_>>(&hello.extensions)?
-        .ok_or(Violation::SignatureAlgorithmsMissing)?
-        .schemes
-        .to_vec();
+        .map(|list| list.schemes.to_vec())
+        .unwrap_or_default();
     let certificate_schemes =
         find::<SignatureAlgorithmsCert<'_>>(&hello.extensions)?.map(|list| list.schemes.to_vec());
     let authorities = find::<CertificateAuthorities<'_>>(&hello.extensions)?
@@ -125,7 +134,7 @@ fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
 }
 
 /// The host name the client asks for.
-pub(super) fn host_name_of(hello: &ClientHello<'_>) -> Result<Option<String>, Violation> {
+pub(super) fn host_name_of(hello: &ClientHello<'_>) -> Result<Option<String>, Abort> {
     match find::<ServerName<'_>>(&hello.extensions)? {
         None => Ok(None),
         Some(list) => host_name(list.host_name),
@@ -135,13 +144,13 @@ pub(super) fn host_name_of(hello: &ClientHello<'_>) -> Result<Option<String>, Vi
 /// RFC 6066 §3: letters, digits, hyphens (and underscores) between dots; compared without case.
 /// Applications look for it in directories and databases, so nothing else is let pass. An IPv6
 /// address, which some clients send, is no name.
-fn host_name(name: &[u8]) -> Result<Option<String>, Violation> {
+fn host_name(name: &[u8]) -> Result<Option<String>, Abort> {
     if let Some(host) = host(name) {
         return Ok(Some(host));
     }
     match core::str::from_utf8(name).map(str::parse::<Ipv6Addr>) {
         Ok(Ok(_)) => Ok(None),
-        _ => Err(Violation::BadServerName),
+        _ => Err(Violation::BadServerName.explained(quote(name))),
     }
 }
 
@@ -180,6 +189,7 @@ impl ChoosingIdentity {
             let authentication = Authentication::Resumed(session);
             return send_flight(negotiated, wanted.server_name, authentication, cx);
         }
+        check_schemes(&wanted)?;
         let Some(identity) = identity else {
             return Err(Violation::NoSharedSignatureScheme.into());
         };

@@ -20,7 +20,7 @@ pub(super) const CASES: &[(V, By, Puts)] = &[
         times(33, &key_update())
     }),
     (V::TooManyTickets, By::Server, || {
-        times(33, &handshake(T::NEW_SESSION_TICKET, &ticket(1)))
+        times(256, &handshake(T::NEW_SESSION_TICKET, &ticket(1)))
     }),
     (V::TicketLifetimeTooLong, By::Server, || {
         handshake(T::NEW_SESSION_TICKET, &ticket(604_801))
@@ -132,7 +132,7 @@ fn each_costs_its_alert() {
 fn the_most_that_is_allowed() {
     let allowed: [Vec<Put>; 4] = [
         times(32, &key_update()),
-        times(32, &handshake(T::NEW_SESSION_TICKET, &ticket(604_800))),
+        times(255, &handshake(T::NEW_SESSION_TICKET, &ticket(604_800))),
         vec![Put::Record(ContentType::APPLICATION_DATA, vec![]); 32],
         vec![Put::Record(ContentType::ALERT, vec![1, 90]); 4],
     ];

@@ -135,7 +135,7 @@ fn unprotected() -> Vec<Case> {
                     Put::Message(client_hello(raw, |hello| {
                         hello.extensions.add(E::EARLY_DATA, [])
                     })),
-                    Put::Raw(record.repeat(2)),
+                    Put::Raw(record.repeat(3)),
                 ]
             }),
         ),

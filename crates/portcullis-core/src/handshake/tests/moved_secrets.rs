@@ -1,0 +1,148 @@
+//! A secret that is moved out of a box stays in the memory of the box, where nobody wipes it. This
+//! looks through the process's own memory for what a handshake has left behind.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+
+use super::attack::{
+    authenticated_client, authenticating_server, client, resuming_client, server, ticket_keys,
+};
+use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
+use crate::crypto::hash::HashAlgorithm;
+use crate::crypto::hkdf::{Label, Prk};
+use crate::crypto::secret::Secret;
+use crate::testing::Pair;
+use crate::{Connection, Event};
+
+/// Kept so that it is not found itself.
+struct Masked(Vec<u8>);
+
+impl Masked {
+    fn new(secret: &[u8]) -> Self {
+        Self(secret.iter().map(|byte| !byte).collect())
+    }
+
+    fn is_at_start_of(&self, bytes: &[u8]) -> bool {
+        bytes.len() >= self.0.len() && bytes.iter().zip(&self.0).all(|(a, b)| *a == !*b)
+    }
+}
+
+/// How often each is in the memory of the heap, freed or not.
+fn copies(secrets: &[(String, Masked)]) -> Vec<usize> {
+    const OVERLAP: usize = 64;
+    let memory = File::open("/proc/self/mem").unwrap();
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let mut buffer = vec![0; (1 << 20) + OVERLAP];
+    let own = buffer.as_ptr() as usize..buffer.as_ptr() as usize + buffer.len();
+    let stack = &raw const maps as usize;
+    let mut found = vec![0; secrets.len()];
+    for line in maps.lines() {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let is_heap = fields.len() == 5 || fields.get(5) == Some(&"[heap]");
+        let range = fields[0].split_once('-').unwrap();
+        let address = |text| usize::from_str_radix(text, 16).unwrap();
+        let (start, end) = (address(range.0), address(range.1));
+        if !is_heap || !fields[1].starts_with("rw") || (start..end).contains(&stack) {
+            continue;
+        }
+        for at in (start..end).step_by(1 << 20) {
+            let wanted = (end - at).min(buffer.len());
+            let Ok(read) = memory.read_at(&mut buffer[..wanted], at as u64) else {
+                continue;
+            };
+            for offset in 0..read.min(1 << 20) {
+                if own.contains(&(at + offset)) {
+                    continue;
+                }
+                for (count, (_, secret)) in found.iter_mut().zip(secrets) {
+                    *count += usize::from(secret.is_at_start_of(&buffer[offset..read]));
+                }
+            }
+        }
+        buffer.fill(0);
+    }
+    found
+}
+
+/// The secrets of the log, and the keys of Finished that follow from them.
+fn secrets(events: Vec<Event>) -> Vec<(String, Masked)> {
+    let mut secrets = Vec::new();
+    for event in events {
+        let Event::Secret(line) = event else { continue };
+        let text = line.to_line();
+        let hex = text.rsplit(' ').next().unwrap();
+        let bytes: zeroize::Zeroizing<Vec<u8>> = (0..hex.len() / 2)
+            .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
+            .collect::<Vec<_>>()
+            .into();
+        secrets.push((line.label().to_owned(), Masked::new(&bytes)));
+        if line.label().ends_with("HANDSHAKE_TRAFFIC_SECRET") {
+            let (hash, len) = match bytes.len() {
+                32 => (HashAlgorithm::Sha256, 32),
+                _ => (HashAlgorithm::Sha384, 48),
+            };
+            let prk = Prk::new(hash, &Secret::new(&bytes).unwrap());
+            let key = prk.expand_label(Label::new(b"tls13 finished"), None, len);
+            let name = format!("finished_key of {}", line.label());
+            secrets.push((name, Masked::new(key.as_slice())));
+        }
+    }
+    secrets
+}
+
+fn leaves_nothing(context: &str, client: ClientConfigBuilder, server: ServerConfigBuilder) {
+    let client = client.key_log(true).build().unwrap();
+    let server = server.build().unwrap();
+    let mut pair = Pair::new(client, server);
+    super::attack::talk(&mut pair);
+    let secrets = secrets(core::mem::take(&mut pair.events));
+    // As a driver has them.
+    let (mut client, mut server) = (Box::new(pair.client), Box::new(pair.server));
+    let connections: [Connection; 2] = [
+        client.take_connection().unwrap(),
+        server.take_connection().unwrap(),
+    ];
+    assert!(secrets.len() >= 7, "{}", secrets.len());
+    let found = copies(&secrets);
+    for ((name, _), count) in secrets.iter().zip(found) {
+        // The connections are on this stack, and what they share behind a pointer.
+        let living = match name.as_str() {
+            "EXPORTER_SECRET" => connections.len(),
+            _ => 0,
+        };
+        assert_eq!(count, living, "{context}: copies of {name}");
+    }
+}
+
+#[test]
+fn a_handshake_leaves_no_copies_of_its_secrets() {
+    leaves_nothing("plain", client(), server());
+    leaves_nothing(
+        "with tickets",
+        resuming_client(),
+        server().ticket_keys(ticket_keys()),
+    );
+    leaves_nothing(
+        "with a client's certificate",
+        authenticated_client(),
+        authenticating_server(),
+    );
+    leaves_nothing(
+        "with every question",
+        authenticated_client()
+            .ask_identity(true)
+            .ask_signature(true)
+            .ask_verification(true),
+        authenticating_server()
+            .ask_identity(true)
+            .ask_signature(true)
+            .ask_verification(true),
+    );
+    leaves_nothing(
+        "with a question and no certificate",
+        client().ask_identity(true),
+        authenticating_server().client_authentication(
+            crate::config::ClientAuthentication::Optional(crate::testing::pki().roots.clone()),
+        ),
+    );
+}
