@@ -72,7 +72,7 @@ fn judge(asked: &dyn Fn() -> (Pair, Box<VerifyChain>), of_server: bool, proofs: 
     }
 }
 
-fn verdict(pair: &mut Pair, of_server: bool) -> Box<VerifyChain> {
+fn asked_about_chain(pair: &mut Pair, of_server: bool) -> Box<VerifyChain> {
     match until(pair, of_server, "VerifyChain") {
         Question::VerifyChain(question) => Box::new(question),
         _ => unreachable!(),
@@ -91,7 +91,7 @@ fn a_proof_of_a_server_is_for_its_name_and_policy() {
     let nameless = another.clone().dangerous_skip_name_check();
     let asked = |client: ClientConfig| {
         let mut pair = Pair::new(client, server.clone());
-        let question = verdict(&mut pair, false);
+        let question = asked_about_chain(&mut pair, false);
         (pair, question)
     };
     let for_other = |question: &VerifyChain, policy: &ChainPolicy| {
@@ -159,13 +159,13 @@ fn a_proof_of_a_client_is_for_its_role_and_policy() {
     let sessions = sessions_of(client.clone(), server.clone());
     let full = || {
         let mut pair = Pair::new(client.clone(), server.clone());
-        let question = verdict(&mut pair, true);
+        let question = asked_about_chain(&mut pair, true);
         assert!(!question.is_resumption());
         (pair, question)
     };
     let resumed = || {
         let mut pair = resuming(client.clone(), server.clone(), sessions.clone());
-        let question = verdict(&mut pair, true);
+        let question = asked_about_chain(&mut pair, true);
         assert!(question.is_resumption());
         (pair, question)
     };

@@ -166,6 +166,21 @@ fn copies_cost_nothing() {
         (error.index(), error.alert()),
         (Some(1), AlertDescription::UNKNOWN_CA)
     );
+
+    // Nor do they multiply the ways to an issuer that is not there.
+    let mut cas = vec![root.intermediate("3")];
+    cas.push(cas[0].intermediate("2"));
+    cas.push(cas[1].intermediate("1"));
+    let mut chain = vec![cas[2].leaf(leaf_params(&[HOST]))];
+    for _ in 0..21 {
+        chain.extend(cas.iter().map(Ca::der));
+    }
+    server(&chain, HOST, &trusting(&root)).unwrap();
+    let error = server(&chain, HOST, &trusting(&Ca::root("other"))).unwrap_err();
+    assert!(
+        matches!(error.kind(), Kind::UnknownIssuer { .. }),
+        "{error}"
+    );
 }
 
 /// RFC 5280 §6.1.4 (n): of every intermediate, wherever it is.
