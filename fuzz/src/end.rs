@@ -441,7 +441,14 @@ impl End for Ours {
 
     fn verdict(&self) -> Verdict {
         match (self.error.as_ref().map(Error::reason), &self.state) {
-            (Some(Reason::AlertReceived(_) | Reason::Truncated), _) => Verdict::Undecided,
+            (
+                Some(
+                    Reason::AlertReceived(_)
+                    | Reason::ClosedInHandshake { .. }
+                    | Reason::Truncated,
+                ),
+                _,
+            ) => Verdict::Undecided,
             (Some(Reason::Violation(violation) | Reason::Explained { violation, .. }), _) => {
                 Verdict::Refuses(violation.name().into())
             }

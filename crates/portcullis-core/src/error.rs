@@ -189,7 +189,17 @@ pub enum Reason {
     Refused(Refusal),
     /// The handshake was cancelled on this side.
     Cancelled,
-    /// The transport ended in the middle: no close_notify was received (RFC 8446 §6.1).
+    /// The peer closed the transport before the handshake was over; the error's stage says what
+    /// was due.
+    ClosedInHandshake {
+        /// Who closed it: `client` or `server`.
+        peer: &'static str,
+        /// How many bytes it had sent. 0: nothing, as a port scan or a health check does.
+        received: u64,
+        /// The last handshake message of it that came whole.
+        after: Option<&'static str>,
+    },
+    /// The transport of a connection ended without close_notify (RFC 8446 §6.1).
     Truncated,
     /// The connection is closed.
     Closed,
@@ -235,6 +245,19 @@ impl core::fmt::Display for Reason {
             Self::Certificate(error) => write!(f, "{error}"),
             Self::Refused(refusal) => write!(f, "{refusal}"),
             Self::Cancelled => f.write_str("the handshake was cancelled on this side"),
+            Self::ClosedInHandshake {
+                peer,
+                received,
+                after,
+            } => {
+                write!(f, "the {peer} closed the connection ")?;
+                match (received, after) {
+                    (0, _) => f.write_str("without sending anything"),
+                    (1, None) => f.write_str("after 1 byte, within its first message"),
+                    (count, None) => write!(f, "after {count} bytes, within its first message"),
+                    (_, Some(message)) => write!(f, "in the handshake, after its {message}"),
+                }
+            }
             Self::Truncated => f.write_str(
                 "the transport ended without close_notify: data may be missing at the end",
             ),
@@ -360,7 +383,10 @@ impl Abort {
             Reason::Refused(refusal) => Some(refusal.alert),
             Reason::Cancelled => Some(AlertDescription::USER_CANCELED),
             Reason::Misuse(_) | Reason::Crypto(_) => Some(AlertDescription::INTERNAL_ERROR),
-            Reason::AlertReceived(_) | Reason::Truncated | Reason::Closed => None,
+            Reason::AlertReceived(_)
+            | Reason::ClosedInHandshake { .. }
+            | Reason::Truncated
+            | Reason::Closed => None,
         }
     }
 

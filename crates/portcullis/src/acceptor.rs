@@ -6,12 +6,13 @@ use bytes::Bytes;
 use portcullis_core::Handshake;
 use portcullis_core::config::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
 use crate::driver::{Driver, Role};
 use crate::error::{Error, HandshakeError};
-use crate::handshake::{PausedServer, complete, deadline};
+use crate::handshake::{PausedServer, complete, deadline, within_bounds};
 use crate::stream::TlsStream;
 
 /// Shakes hands with clients. Cheap to clone.
@@ -28,7 +29,7 @@ impl From<ServerConfig> for TlsAcceptor {
 }
 
 impl TlsAcceptor {
-    /// An acceptor with a handshake timeout of 10 seconds and the answers of the configuration.
+    /// An acceptor with timeouts of 3 seconds for the first byte and 10 for the handshake, and the answers of the configuration.
     pub fn new(config: ServerConfig) -> Self {
         Self {
             config,
@@ -38,7 +39,26 @@ impl TlsAcceptor {
 
     conduct_options!();
 
-    /// Whether a client that does not speak TLS is sent nothing, so that the transport can be
+    /// How long a client may be silent before its first byte. Default: 3 seconds; no longer than
+    /// the [`handshake_timeout`](Self::handshake_timeout), which `Duration::MAX` leaves as the
+    /// only limit.
+    ///
+    /// A client of TLS speaks first and does so at once (RFC 8446 §2), so that who is silent must
+    /// not hold a place for as long as a slow handshake may. Time runs from where TCP has accepted
+    /// the connection ([`TlsListener`](crate::TlsListener)), or from the call, for transports that
+    /// are there: after STARTTLS, let it cover the round trip to the client. A prefix, and
+    /// [`pause_at_hello`](Self::pause_at_hello) once it has paused, have passed it.
+    ///
+    /// A client that exceeds it costs an error with
+    /// [`is_timeout`](crate::Error::is_timeout) and
+    /// [`is_silent_peer`](crate::Error::is_silent_peer).
+    #[must_use]
+    pub fn first_byte_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.conduct.first_byte_timeout = timeout;
+        self
+    }
+
+    /// Whether a client that does not speak TLS, or nothing, is sent nothing, so that the transport can be
     /// used in plain text: [`HandshakeError::into_parts`] gives it back with all that was read.
     /// Default: no, it is sent an alert.
     #[must_use]
@@ -115,7 +135,7 @@ impl TlsAcceptor {
     {
         // Boxed: the caller's task outlives the handshake, and this is given back after it.
         Box::pin(async move {
-            let driver = self.driver(io, &prefix, Questions::none(), None)?;
+            let driver = self.driver(io, &prefix, Questions::none(), Instant::now(), None)?;
             complete(driver, deadline(self.conduct.handshake_timeout)).await
         })
     }
@@ -123,12 +143,13 @@ impl TlsAcceptor {
     pub(crate) async fn accept_from<IO>(
         &self,
         io: IO,
+        since: Instant,
         peer: SocketAddr,
     ) -> Result<TlsStream<IO>, HandshakeError<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let driver = self.driver(io, &[], Questions::none(), Some(peer))?;
+        let driver = self.driver(io, &[], Questions::none(), since, Some(peer))?;
         complete(driver, deadline(self.conduct.handshake_timeout)).await
     }
 
@@ -143,18 +164,19 @@ impl TlsAcceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        self.pause_at_hello_from(io, None).await
+        self.pause_at_hello_from(io, Instant::now(), None).await
     }
 
     pub(crate) async fn pause_at_hello_from<IO>(
         &self,
         io: IO,
+        since: Instant,
         peer: Option<SocketAddr>,
     ) -> Result<PausedServer<IO>, HandshakeError<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let driver = self.driver(io, &[], Questions::none().and_hello(), peer)?;
+        let driver = self.driver(io, &[], Questions::none().and_hello(), since, peer)?;
         PausedServer::start(driver).await
     }
 
@@ -163,6 +185,7 @@ impl TlsAcceptor {
         io: IO,
         prefix: &[u8],
         more: Questions,
+        since: Instant,
         peer: Option<SocketAddr>,
     ) -> Result<Box<Driver<IO>>, HandshakeError<IO>>
     where
@@ -185,14 +208,11 @@ impl TlsAcceptor {
         match self.conduct.server_config(&self.config, more) {
             Ok(config) => {
                 let handshake = Handshake::server(config);
-                Ok(Driver::new(
-                    Role::Server,
-                    io,
-                    handshake,
-                    prefix,
-                    self.conduct.clone(),
-                    span,
-                ))
+                let role = Role::Server {
+                    first_byte_by: since + within_bounds(self.conduct.first_byte_timeout),
+                };
+                let conduct = self.conduct.clone();
+                Ok(Driver::new(role, io, handshake, prefix, conduct, span))
             }
             Err(misuse) => Err(HandshakeError::new(
                 Error::from(misuse),

@@ -15,6 +15,8 @@ pub(crate) struct Conduct {
     pub(crate) answers: SharedAnswers,
     pub(crate) key_log: Option<Arc<dyn KeyLog>>,
     pub(crate) handshake_timeout: Duration,
+    /// Server: how long a client may be silent at first.
+    pub(crate) first_byte_timeout: Duration,
     pub(crate) alert_timeout: Duration,
     pub(crate) hibernate_after: Option<Duration>,
     /// Whether a peer that does not speak TLS is sent nothing.
@@ -27,6 +29,7 @@ impl Default for Conduct {
             answers: SharedAnswers::default(),
             key_log: None,
             handshake_timeout: Duration::from_secs(10),
+            first_byte_timeout: Duration::from_secs(3),
             alert_timeout: Duration::from_secs(5),
             hibernate_after: None,
             plaintext_fallback: false,
@@ -105,6 +108,7 @@ impl std::fmt::Debug for Conduct {
             .field("answers", &self.answers)
             .field("key_log", &self.key_log.is_some())
             .field("handshake_timeout", &self.handshake_timeout)
+            .field("first_byte_timeout", &self.first_byte_timeout)
             .field("alert_timeout", &self.alert_timeout)
             .field("hibernate_after", &self.hibernate_after)
             .field("plaintext_fallback", &self.plaintext_fallback)
@@ -131,8 +135,13 @@ macro_rules! conduct_options {
             self
         }
 
-        /// How long the alert of a failed handshake may take to be written. Default: 5 seconds;
-        /// a transport that takes it at once costs no time.
+        /// How long a failed handshake takes at most for its alert to arrive. Default: 5 seconds.
+        ///
+        /// The alert is written and the transport's write side shut down. Then what the peer still
+        /// sends is read and forgotten until it closes too, up to 64 KiB: a transport that is
+        /// closed over unread bytes resets, and a peer may then never see its alert. A peer that
+        /// closes when it gets the alert costs a round trip. No time is taken when no alert was
+        /// sent, or the handshake has timed out.
         #[must_use]
         pub fn alert_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.conduct.alert_timeout = timeout;

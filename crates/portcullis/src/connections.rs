@@ -9,9 +9,10 @@ use futures_core::Stream;
 use portcullis_core::Stage;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::Sleep;
 
 use crate::error::Error;
-use crate::listener::{Retry, TlsListener};
+use crate::listener::TlsListener;
 use crate::stream::TlsStream;
 
 /// A connection that [`Connections`] could not make.
@@ -41,7 +42,8 @@ pub struct Connections {
     listener: TlsListener,
     limit: usize,
     handshakes: JoinSet<Shaken>,
-    retry: Retry,
+    /// While the listener recovers from an error.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connections {
@@ -50,7 +52,7 @@ impl Connections {
             listener,
             limit: limit.max(1),
             handshakes: JoinSet::new(),
-            retry: Retry::default(),
+            pause: None,
         }
     }
 
@@ -118,7 +120,7 @@ impl Connections {
             if self.handshakes.len() >= self.limit {
                 return Poll::Pending;
             }
-            let incoming = ready!(self.listener.poll_accept(cx, &mut self.retry))?;
+            let incoming = ready!(self.listener.poll_accept(cx, &mut self.pause))?;
             self.handshakes.spawn(async move {
                 let peer = incoming.peer_addr();
                 (peer, incoming.handshake().await.map_err(Error::from))

@@ -13,11 +13,12 @@ use portcullis_core::{
 };
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::conduct::Conduct;
 use crate::error::{Error, HandshakeError};
 use crate::hibernation::Hibernation;
+use crate::last_words::{READ_AWAY, poll_read_away, read_away_at_once};
 use crate::read::ReadHalfState;
 use crate::scratch::Scratch;
 use crate::sessions::Place;
@@ -53,13 +54,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for Driver<IO> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Client,
-    Server,
+    Server {
+        /// When the client has to have said something.
+        first_byte_by: Instant,
+    },
 }
 
 struct Running<IO> {
     io: IO,
     role: Role,
     handshake: Handshake,
+    /// Whether the peer has said nothing yet, by TLS or before.
+    is_silent: bool,
     /// What the transport has not taken yet.
     out: Vec<u8>,
     written: usize,
@@ -85,6 +91,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 io,
                 role,
                 handshake,
+                is_silent: prefix.is_empty(),
                 out: Vec::new(),
                 written: 0,
                 unflushed: false,
@@ -118,8 +125,31 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             .map_or(Stage::Closed, |running| running.handshake.stage())
     }
 
-    /// Runs until the end (`None`), or until a question comes that `wanted` names. Whoever answers
-    /// for a store has as much time as a store.
+    /// When a client that has said nothing so far is given up.
+    pub(crate) fn first_byte_by(&self) -> Option<Instant> {
+        match self.running.as_ref()? {
+            Running {
+                role: Role::Server { first_byte_by },
+                is_silent: true,
+                ..
+            } => Some(*first_byte_by),
+            _ => None,
+        }
+    }
+
+    /// Waits for the first bytes; a server has nothing to say before them.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is lost.
+    pub(crate) async fn hear(&mut self) -> Result<(), Error> {
+        match &mut self.running {
+            Some(running) => poll_fn(|cx| running.poll_receive(cx)).await,
+            None => Err(Error::closed()),
+        }
+    }
+
+    /// Runs until the end (`None`), or until a question comes that `wanted` names. Answers that
+    /// come from a store have as much time as a store.
     ///
     /// # Cancel safety
     /// Dropped and called again it goes on where it was, unless a question was being answered:
@@ -211,7 +241,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         let keep_quiet = self.conduct.plaintext_fallback && error.is_not_tls();
         if !keep_quiet && error.transport().is_none() {
             // An alert that cannot be delivered changes nothing in what is reported.
-            let _ = timeout(self.conduct.alert_timeout, running.say_farewell()).await;
+            let farewell = running.say_farewell(error.is_refusal());
+            let _ = timeout(self.conduct.alert_timeout, farewell).await;
         }
         match self.running.take() {
             Some(running) => {
@@ -241,13 +272,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 
     /// Gives up because time has run out. Whatever can be said at once is said.
-    pub(crate) fn time_out(mut self) -> HandshakeError<IO> {
-        let error = Error::timeout(self.stage());
+    pub(crate) fn time_out(mut self, error: Error) -> HandshakeError<IO> {
         report(&self.span, &error);
         self.blame_sessions(&error);
+        // A client that says nothing may not speak TLS either.
+        let keep_quiet = self.conduct.plaintext_fallback && error.is_silent_peer();
         match self.running.take() {
             Some(mut running) => {
-                running.cancel_at_once();
+                if !keep_quiet {
+                    running.cancel_at_once();
+                }
                 HandshakeError::new(error, Some(running.io), running.handshake.into_unread())
             }
             None => HandshakeError::new(error, None, Vec::new()),
@@ -276,8 +310,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 (Stage::Closed, _) => {}
                 // These are tickets. The client is authenticated and may have sent data and gone:
                 // what the transport does not take now goes out with the stream, or fails there.
-                (Stage::Connected, Role::Server) => drop(self.poll_send(cx)),
-                _ => ready!(self.poll_send(cx))?,
+                (Stage::Connected, Role::Server { .. }) => drop(self.poll_send(cx)),
+                _ => {
+                    if let Err(error) = ready!(self.poll_send(cx)) {
+                        return Poll::Ready(Err(self.explain(cx, error)));
+                    }
+                }
             }
             match self.handshake.poll()? {
                 // All that was there has been sent.
@@ -287,7 +325,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 Step::Ask(question) => return Poll::Ready(Ok(Some(question))),
                 Step::Connected => {
                     match self.role {
-                        Role::Server => drop(self.poll_flush(cx)),
+                        Role::Server { .. } => drop(self.poll_flush(cx)),
                         Role::Client => ready!(self.poll_flush(cx))?,
                     }
                     return Poll::Ready(Ok(None));
@@ -330,16 +368,53 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut scratch = Scratch::take();
         let mut buf = ReadBuf::new(&mut scratch);
-        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))
-            .map_err(|error| Error::io(error, self.handshake.stage()))?;
+        match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
+            Ok(()) => {}
+            // A health check that resets instead of closing.
+            Err(error)
+                if error.kind() == io::ErrorKind::ConnectionReset
+                    && self.is_silent
+                    && self.role != Role::Client => {}
+            Err(error) => return Poll::Ready(Err(Error::io(error, self.handshake.stage()))),
+        }
         match buf.filled() {
             [] => self.handshake.receive_eof(),
             bytes => {
+                self.is_silent = false;
                 self.received.count(bytes.len());
                 self.handshake.receive(bytes, UnixTime::now());
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// The transport takes no more: if the peer's alert has come before that, it is the reason.
+    #[cold]
+    fn explain(&mut self, cx: &mut Context<'_>, broken: Error) -> Error {
+        self.out = Vec::new();
+        self.written = 0;
+        let limit = self.received.bytes() + READ_AWAY as u64;
+        while self.received.bytes() < limit {
+            if !matches!(self.poll_receive(cx), Poll::Ready(Ok(()))) {
+                break;
+            }
+            loop {
+                match self.handshake.poll() {
+                    Ok(Step::Transmit(_) | Step::Event(_)) => {}
+                    Ok(Step::Wait { .. }) => break,
+                    Ok(_) => return broken,
+                    Err(error) => {
+                        let error = Error::from(error);
+                        return if error.is_received_alert() {
+                            error
+                        } else {
+                            broken
+                        };
+                    }
+                }
+            }
+        }
+        broken
     }
 
     fn cancel(&mut self) -> Error {
@@ -354,23 +429,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
         }
     }
 
-    /// Writes what is left, ends the write side, and takes what the peer has sent so far: a
-    /// transport closed over unread bytes resets, and the peer may never see its alert.
-    async fn say_farewell(&mut self) -> Result<(), Error> {
+    /// Writes what is left and ends the write side. From a peer that was refused, reads until it
+    /// closes too: a transport closed over unread bytes resets, also when they come later, and
+    /// the peer may then never see its alert.
+    async fn say_farewell(&mut self, is_refused: bool) -> Result<(), Error> {
         poll_fn(|cx| self.poll_send(cx)).await?;
         poll_fn(|cx| self.poll_flush(cx)).await?;
         let stage = self.handshake.stage();
         poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx))
             .await
             .map_err(|error| Error::io(error, stage))?;
-        let mut scratch = Scratch::take();
-        for _ in 0..4 {
-            let mut buf = ReadBuf::new(&mut scratch);
-            let mut cx = Context::from_waker(Waker::noop());
-            match Pin::new(&mut self.io).poll_read(&mut cx, &mut buf) {
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
-                _ => break,
-            }
+        if is_refused {
+            let mut left = READ_AWAY;
+            poll_fn(|cx| poll_read_away(&mut self.io, cx, &mut left)).await;
+        } else {
+            read_away_at_once(&mut self.io);
         }
         Ok(())
     }
@@ -381,8 +454,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
         }
         self.cancel();
         let mut cx = Context::from_waker(Waker::noop());
-        if let Poll::Ready(Ok(())) = self.poll_send(&mut cx) {
-            let _ = self.poll_flush(&mut cx);
+        if let Poll::Ready(Ok(())) = self.poll_send(&mut cx)
+            && let Poll::Ready(Ok(())) = self.poll_flush(&mut cx)
+        {
+            let _ = Pin::new(&mut self.io).poll_shutdown(&mut cx);
+            read_away_at_once(&mut self.io);
         }
     }
 }
@@ -433,6 +509,9 @@ fn record(span: &tracing::Span, information: &ConnectionInformation) {
 
 fn report(span: &tracing::Span, error: &Error) {
     match (error.reason(), error.alert()) {
+        _ if error.is_silent_peer() => {
+            tracing::debug!(parent: span, %error, "the handshake failed");
+        }
         (Some(Reason::Crypto(_) | Reason::Misuse(_)), _) => {
             tracing::warn!(parent: span, %error, "the handshake failed on this side");
         }

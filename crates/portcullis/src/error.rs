@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_core::{AlertDescription, Direction, Misuse, Reason, Stage, Violation};
 
@@ -20,6 +21,8 @@ pub(crate) enum Cause {
     Io { error: Arc<io::Error>, stage: Stage },
     #[error("timed out while {stage}")]
     Timeout { stage: Stage },
+    #[error("timed out: the client sent nothing within {0:?} (`first_byte_timeout`)")]
+    Silence(Duration),
     #[error("the connection is closed")]
     Closed,
     #[error("{0}")]
@@ -45,6 +48,10 @@ impl Error {
         Self(Cause::Timeout { stage })
     }
 
+    pub(crate) fn silence(limit: Duration) -> Self {
+        Self(Cause::Silence(limit))
+    }
+
     pub(crate) fn closed() -> Self {
         Self(Cause::Closed)
     }
@@ -58,6 +65,7 @@ impl Error {
         match &self.0 {
             Cause::Protocol(error) => error.stage(),
             Cause::Io { stage, .. } | Cause::Timeout { stage } => *stage,
+            Cause::Silence(_) => Stage::WaitClientHello,
             Cause::Closed => Stage::Closed,
             Cause::Misuse(_) => Stage::Start,
             Cause::Limit(_) => Stage::Connected,
@@ -97,7 +105,7 @@ impl Error {
 
     /// Whether time ran out.
     pub fn is_timeout(&self) -> bool {
-        matches!(self.0, Cause::Timeout { .. })
+        matches!(self.0, Cause::Timeout { .. } | Cause::Silence(_))
     }
 
     /// Whether the connection was closed in good order: by the peer's close_notify, or here.
@@ -105,10 +113,37 @@ impl Error {
         matches!(self.0, Cause::Closed) || matches!(self.reason(), Some(Reason::Closed))
     }
 
-    /// Whether the transport ended without close_notify, so that data may be missing
-    /// (RFC 8446 §6.1).
+    /// Whether the transport of an established connection ended without close_notify, so that
+    /// data may be missing (RFC 8446 §6.1).
     pub fn is_truncated(&self) -> bool {
         matches!(self.reason(), Some(Reason::Truncated))
+    }
+
+    /// Whether the peer closed the transport before the handshake was over.
+    pub fn is_closed_in_handshake(&self) -> bool {
+        matches!(self.reason(), Some(Reason::ClosedInHandshake { .. }))
+    }
+
+    /// Whether the handshake ended without a byte of the peer's: it closed, or was silent for
+    /// longer than the [`first_byte_timeout`](crate::TlsAcceptor::first_byte_timeout). For a
+    /// server these are port scans, health checks and connections made in advance, and no
+    /// broken handshakes.
+    pub fn is_silent_peer(&self) -> bool {
+        matches!(self.0, Cause::Silence(_))
+            || matches!(
+                self.reason(),
+                Some(Reason::ClosedInHandshake { received: 0, .. })
+            )
+    }
+
+    /// Whether the peer is sent a fatal alert for it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self.alert(), Some((Direction::Sent, _)))
+    }
+
+    /// Whether the peer's fatal alert is the reason.
+    pub(crate) fn is_received_alert(&self) -> bool {
+        matches!(self.reason(), Some(Reason::AlertReceived(_)))
     }
 
     /// Whether the peer does not speak TLS.
@@ -120,12 +155,14 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         match &self.0 {
             Cause::Io { error, .. } => error.kind(),
-            Cause::Timeout { .. } => io::ErrorKind::TimedOut,
+            Cause::Timeout { .. } | Cause::Silence(_) => io::ErrorKind::TimedOut,
             Cause::Closed => io::ErrorKind::BrokenPipe,
             Cause::Misuse(_) => io::ErrorKind::InvalidInput,
             Cause::Limit(_) => io::ErrorKind::Other,
             Cause::Protocol(error) => match error.reason() {
-                Reason::Truncated => io::ErrorKind::UnexpectedEof,
+                Reason::ClosedInHandshake { .. } | Reason::Truncated => {
+                    io::ErrorKind::UnexpectedEof
+                }
                 Reason::Closed => io::ErrorKind::BrokenPipe,
                 Reason::Cancelled => io::ErrorKind::ConnectionAborted,
                 Reason::AlertReceived(_) => io::ErrorKind::ConnectionAborted,
@@ -187,8 +224,8 @@ impl<IO> HandshakeError<IO> {
     /// The error, the transport, and the bytes that were read from it and not used.
     ///
     /// Unless the acceptor was told to [hold back](crate::TlsAcceptor::plaintext_fallback) the
-    /// alert for a peer that does not speak TLS, the alert was sent and the transport's write
-    /// side was shut down.
+    /// alert for a peer that does not speak TLS, the alert was sent, the transport's write side
+    /// was shut down, and what the peer went on sending was read and forgotten.
     pub fn into_parts(self) -> (Error, Option<IO>, Vec<u8>) {
         (self.error, self.transport, self.unread)
     }

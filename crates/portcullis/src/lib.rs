@@ -81,6 +81,7 @@ mod error;
 mod handshake;
 mod hibernation;
 mod key_log;
+mod last_words;
 mod listener;
 mod read;
 mod scratch;
@@ -94,6 +95,7 @@ mod split_model;
 mod statistics;
 mod stream;
 mod sync;
+mod wakers;
 mod write;
 
 pub use acceptor::TlsAcceptor;

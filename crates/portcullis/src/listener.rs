@@ -4,12 +4,13 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use portcullis_core::config::ServerConfig;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::acceptor::TlsAcceptor;
 use crate::connections::Connections;
@@ -28,6 +29,7 @@ pub struct TlsListener {
     listener: TcpListener,
     acceptor: TlsAcceptor,
     nodelay: bool,
+    faults: Mutex<Faults>,
 }
 
 impl TlsListener {
@@ -71,6 +73,7 @@ impl TlsListener {
                         listener,
                         acceptor,
                         nodelay: options.has_nodelay(),
+                        faults: Mutex::default(),
                     });
                 }
                 Err(error) => last = error,
@@ -97,6 +100,7 @@ impl TlsListener {
             listener,
             acceptor,
             nodelay: true,
+            faults: Mutex::default(),
         }
     }
 
@@ -126,7 +130,11 @@ impl TlsListener {
     /// Accepts a connection and does not shake hands (B2): a stalled client cannot stop this.
     ///
     /// Connections that broke while they waited are passed over. When the system has run out of
-    /// descriptors or memory, this waits and tries again, at most a second between tries.
+    /// descriptors or memory, this waits and tries again, at most a second between tries. After
+    /// any other error the next call waits as well, 5 ms at first and up to a second: whoever
+    /// tries again at once does not turn in circles.
+    ///
+    /// Several tasks may accept from one listener.
     ///
     /// # Errors
     /// Those that trying again does not cure.
@@ -134,44 +142,79 @@ impl TlsListener {
     /// # Cancel safety
     /// Dropped, no connection is lost.
     pub async fn accept(&self) -> io::Result<Incoming> {
-        let mut retry = Retry::default();
-        std::future::poll_fn(|cx| self.poll_accept(cx, &mut retry)).await
+        loop {
+            if let Some(until) = self.pause() {
+                sleep_until(until).await;
+            }
+            if let Some(accepted) = self.sort(self.listener.accept().await) {
+                return accepted;
+            }
+        }
     }
 
+    /// The same for one task; `pause` is its own and kept between polls.
     pub(crate) fn poll_accept(
         &self,
         cx: &mut Context<'_>,
-        retry: &mut Retry,
+        pause: &mut Option<Pin<Box<Sleep>>>,
     ) -> Poll<io::Result<Incoming>> {
         loop {
-            ready!(retry.poll_ready(cx));
-            match ready!(self.listener.poll_accept(cx)) {
-                Ok((io, peer)) => {
-                    *retry = Retry::default();
-                    if self.nodelay {
-                        // A connection that is gone already fails in its handshake.
-                        let _ = io.set_nodelay(true);
-                    }
-                    return Poll::Ready(Ok(Incoming {
-                        io,
-                        peer,
-                        acceptor: self.acceptor.clone(),
-                    }));
+            if pause.is_none() {
+                *pause = self.pause().map(|until| Box::pin(sleep_until(until)));
+            }
+            if let Some(running) = pause {
+                ready!(running.as_mut().poll(cx));
+                *pause = None;
+            }
+            if let Some(accepted) = self.sort(ready!(self.listener.poll_accept(cx))) {
+                return Poll::Ready(accepted);
+            }
+        }
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when nothing is to be accepted.
+    fn pause(&self) -> Option<Instant> {
+        let until = self.faults().until?;
+        (until > Instant::now()).then_some(until)
+    }
+
+    /// What the caller gets; `None` to try again.
+    fn sort(&self, accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<io::Result<Incoming>> {
+        let mut faults = self.faults();
+        let error = match accepted {
+            Ok((io, peer)) => {
+                *faults = Faults::default();
+                if self.nodelay {
+                    // A connection that is gone already fails in its handshake.
+                    let _ = io.set_nodelay(true);
                 }
-                Err(error) => match Fault::of(&error) {
-                    Fault::Connection => {
-                        tracing::debug!(%error, "a connection broke before it was accepted")
-                    }
-                    Fault::Exhaustion => {
-                        tracing::warn!(%error, "accepting pauses");
-                        retry.back_off();
-                    }
-                    Fault::Listener => {
-                        // Whoever tries again at once does not turn in circles.
-                        retry.back_off();
-                        return Poll::Ready(Err(error));
-                    }
-                },
+                return Some(Ok(Incoming {
+                    io,
+                    peer,
+                    since: Instant::now(),
+                    acceptor: self.acceptor.clone(),
+                }));
+            }
+            Err(error) => error,
+        };
+        match Fault::of(&error) {
+            Fault::Connection => {
+                tracing::debug!(%error, "a connection broke before it was accepted");
+                faults.pass_over();
+                None
+            }
+            Fault::Exhaustion => {
+                tracing::warn!(%error, "accepting pauses");
+                faults.back_off();
+                None
+            }
+            Fault::Listener => {
+                faults.back_off();
+                Some(Err(error))
             }
         }
     }
@@ -181,7 +224,8 @@ impl TlsListener {
     ///
     /// While `limit` handshakes are under way, or finished ones wait to be taken, connections
     /// wait in the system's backlog: give a limit well above what is to be withstood. Each
-    /// handshake ends by its timeout at the latest.
+    /// handshake ends by its timeout at the latest, and that of a client that says nothing by the
+    /// [`first_byte_timeout`](TlsAcceptor::first_byte_timeout), 3 seconds.
     pub fn connections(self, limit: usize) -> Connections {
         Connections::new(self, limit)
     }
@@ -209,10 +253,12 @@ impl Fault {
             io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NetworkDown => Self::Connection,
-            io::ErrorKind::PermissionDenied => Self::Connection,
+            // A firewall's rule against the peer, and EOPNOTSUPP.
+            io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => Self::Connection,
             OutOfMemory => Self::Exhaustion,
             _ => match error.raw_os_error() {
                 Some(code) if EXHAUSTION.contains(&code) => Self::Exhaustion,
+                Some(code) if NETWORK.contains(&code) => Self::Connection,
                 _ => Self::Listener,
             },
         }
@@ -228,25 +274,36 @@ const EXHAUSTION: [i32; 4] = [24, 23, 12, 55];
 #[cfg(not(unix))]
 const EXHAUSTION: [i32; 2] = [10024, 10055];
 
-/// When to try again.
+/// Errors of a connection's network that have no kind of their own: ENONET, EPROTO, ENOPROTOOPT,
+/// EHOSTDOWN. accept(2) of Linux has them tried again like EAGAIN.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NETWORK: [i32; 4] = [64, 71, 92, 112];
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const NETWORK: [i32; 0] = [];
+
+/// After this many connections in a row that broke before they were accepted, it may not be them.
+const MANY: u32 = 128;
+
+/// What has gone wrong since a connection was accepted, and when to try again.
 #[derive(Debug, Default)]
-pub(crate) struct Retry {
-    pause: Option<Pin<Box<Sleep>>>,
+struct Faults {
+    until: Option<Instant>,
     last: Duration,
+    passed_over: u32,
 }
 
-impl Retry {
+impl Faults {
     fn back_off(&mut self) {
         self.last = (self.last * 2).clamp(FIRST_BACK_OFF, LONGEST_BACK_OFF);
-        self.pause = Some(Box::pin(tokio::time::sleep(self.last)));
+        self.until = Some(Instant::now() + self.last);
     }
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(pause) = &mut self.pause {
-            ready!(pause.as_mut().poll(cx));
-            self.pause = None;
+    fn pass_over(&mut self) {
+        self.passed_over += 1;
+        if self.passed_over >= MANY {
+            self.passed_over = 0;
+            self.back_off();
         }
-        Poll::Ready(())
     }
 }
 
@@ -256,6 +313,8 @@ impl Retry {
 pub struct Incoming {
     io: TcpStream,
     peer: SocketAddr,
+    /// When it was accepted.
+    since: Instant,
     acceptor: TlsAcceptor,
 }
 
@@ -286,7 +345,10 @@ impl Incoming {
         self,
     ) -> impl Future<Output = Result<TlsStream<TcpStream>, HandshakeError<TcpStream>>> {
         // Boxed: the caller's task outlives the handshake, and this is given back after it.
-        Box::pin(async move { self.acceptor.accept_from(self.io, self.peer).await })
+        Box::pin(async move {
+            let acceptor = self.acceptor;
+            acceptor.accept_from(self.io, self.since, self.peer).await
+        })
     }
 
     /// Shakes hands with another configuration than the listener's (B3).
@@ -315,7 +377,40 @@ impl Incoming {
         self,
     ) -> Result<PausedServer<TcpStream>, HandshakeError<TcpStream>> {
         self.acceptor
-            .pause_at_hello_from(self.io, Some(self.peer))
+            .pause_at_hello_from(self.io, self.since, Some(self.peer))
             .await
+    }
+}
+
+#[cfg(all(test, not(portcullis_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn errors_of_a_connections_network_are_not_the_listeners() {
+        // EPERM, EINTR, ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, ENETDOWN, ENETUNREACH,
+        // ECONNABORTED, ECONNRESET, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH (accept(2)).
+        for code in [1, 4, 64, 71, 92, 95, 100, 101, 103, 104, 110, 112, 113] {
+            let error = io::Error::from_raw_os_error(code);
+            assert!(matches!(Fault::of(&error), Fault::Connection), "{error:?}");
+        }
+        // EBADF, EINVAL, ENOTSOCK.
+        for code in [9, 22, 88] {
+            let error = io::Error::from_raw_os_error(code);
+            assert!(matches!(Fault::of(&error), Fault::Listener), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn connections_that_break_without_end_are_no_busy_loop() {
+        let mut faults = Faults::default();
+        let mut paused = 0;
+        for _ in 0..10 * MANY {
+            faults.pass_over();
+            paused += usize::from(faults.until.take().is_some());
+        }
+        assert_eq!(paused, 10);
+        assert_eq!(faults.last, LONGEST_BACK_OFF);
     }
 }

@@ -12,6 +12,7 @@ use portcullis_core::session::ClientSession;
 use portcullis_core::{Frame, Mailbox, Opened, Reader, Stage};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::coop::poll_proceed;
 
 use crate::error::Error;
 use crate::scratch::{Backlog, FULL_RECORD, PLAINTEXT, READ_BATCH, Scratch};
@@ -197,8 +198,21 @@ impl ReadHalfState {
         &self.end
     }
 
+    /// The peer's fatal alert, if it has ended reading.
+    pub(crate) fn alert(&self) -> Option<&Error> {
+        match &self.end {
+            End::Failed(error) if error.is_received_alert() => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether the peer was or is to be told of a fault of its own.
+    pub(crate) fn has_refused(&self) -> bool {
+        matches!(&self.end, End::Failed(error) if error.is_refusal())
+    }
+
     #[inline]
-    fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         !matches!(self.end, End::NotYet(_))
     }
 
@@ -216,6 +230,7 @@ impl ReadHalfState {
             return Poll::Ready(Ok(()));
         }
         if !self.plain.is_empty() {
+            ready!(self.poll_budget(cx));
             let count = self.plain.len().min(buf.remaining());
             buf.put_slice(&self.plain.as_slice()[..count]);
             self.plain.consume(count);
@@ -263,6 +278,7 @@ impl ReadHalfState {
         R: AsyncRead + Unpin,
     {
         if !self.plain.is_empty() {
+            ready!(self.poll_budget(cx));
             return Poll::Ready(Ok(Some(self.plain.take(self.plain.len()))));
         }
         let mut target = Target::Message {
@@ -278,6 +294,13 @@ impl ReadHalfState {
             return Poll::Ready(Ok(Some(message)));
         }
         Poll::Ready(self.ended().map(|()| None))
+    }
+
+    /// What is given without asking the transport counts towards the budget that Tokio gives a
+    /// task as well: a peer of many small records must not hold the thread.
+    #[inline]
+    pub(crate) fn poll_budget(&self, cx: &mut Context<'_>) -> Poll<()> {
+        poll_proceed(cx).map(|budget| budget.made_progress())
     }
 
     fn ended(&self) -> Result<(), Error> {
@@ -302,11 +325,14 @@ impl ReadHalfState {
                 return Poll::Ready(());
             }
             if !self.sealed.is_empty() {
+                // Given back when nothing comes of it.
+                let budget = ready!(poll_proceed(cx));
                 let mut sealed = mem::take(&mut self.sealed);
                 let used = self.open_records(sealed.as_mut_slice(), target);
                 sealed.consume(used);
                 self.sealed = sealed;
                 if target.has_some() || self.has_ended() {
+                    budget.made_progress();
                     return Poll::Ready(());
                 }
             }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::Error;
 use crate::handshake::deadline;
+use crate::last_words::{READ_AWAY, poll_read_away};
 use crate::read::End;
 use crate::scratch::Scratch;
 use crate::stream::TlsStream;
@@ -48,10 +49,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// `within`. Then the transport is closed.
     ///
     /// Reading to the end keeps the transport from resetting, which could cost the peer the last
-    /// data that was sent to it.
+    /// data that was sent to it. When this side has refused what the peer sent, it is the alert
+    /// that shall arrive: then at most 64 KiB are read.
     ///
     /// # Errors
-    /// When what is left cannot be sent, or `within` is over before it is. A peer that does not
+    /// When the connection has failed, what is left cannot be sent, or `within` is over before it
+    /// is. A peer that does not
     /// close, or closes badly, is no error.
     ///
     /// # Cancel safety
@@ -59,9 +62,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     pub async fn close(mut self, within: Duration) -> Result<(), Error> {
         let deadline = deadline(within);
         let parts = self.parts_mut();
-        let shutdown = poll_fn(|cx| parts.write.poll_shutdown(&mut parts.io, cx));
+        let shutdown = poll_fn(|cx| {
+            let polled = parts.write.poll_shutdown(&mut parts.io, cx);
+            parts.explained(cx, polled)
+        });
         match tokio::time::timeout_at(deadline, shutdown).await {
-            Ok(shut) => shut?,
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                if error.is_refusal() {
+                    let mut left = READ_AWAY;
+                    let drain = poll_fn(|cx| poll_read_away(&mut parts.io, cx, &mut left));
+                    let _ = tokio::time::timeout_at(deadline, drain).await;
+                }
+                return Err(error);
+            }
             Err(_) => return Err(Error::timeout(Stage::Closed)),
         }
         let drain = async {
@@ -100,7 +114,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     ) -> Result<Downgraded<IO>, DowngradeError<IO>> {
         let parts = self.parts_mut();
         let exchange = async {
-            poll_fn(|cx| parts.write.poll_close_notify(&mut parts.io, cx)).await?;
+            poll_fn(|cx| {
+                let polled = parts.write.poll_close_notify(&mut parts.io, cx);
+                parts.explained(cx, polled)
+            })
+            .await?;
             loop {
                 match parts.read.end() {
                     End::Closed => return Ok(()),

@@ -21,6 +21,7 @@ use crate::split_io::SplitIo;
 use crate::statistics::Flow;
 use crate::stream::{Parts, TlsStream, Unsent};
 use crate::sync::{AtomicWaker, OnceLock};
+use crate::wakers::Task;
 use crate::write::WriteHalfState;
 
 /// What the halves know of each other besides the core's mailbox.
@@ -31,6 +32,8 @@ struct Shared {
     /// Who waits for messages, which a failed write ends.
     reader: AtomicWaker,
     write_failure: OnceLock<Error>,
+    /// Set when nothing more is read.
+    read_end: OnceLock<()>,
     /// The writing half's cipher between two writes, if they hibernate.
     parking: Option<Box<Parking>>,
 }
@@ -49,6 +52,9 @@ pub struct ReadHalf<IO: SplitIo> {
 /// Answers to the peer's KeyUpdates, and the alert when the reading half has failed, go out with
 /// the next write, flush or shutdown; before the next data at the latest, which is all that
 /// RFC 8446 §4.6.3 asks for. [`serve`](Self::serve) sends them without delay.
+///
+/// When the transport is broken, writing waits up to 100 ms for the reading half to find the peer's
+/// alert, and then says that; it does so only while a task reads.
 ///
 /// Dropped, it sends what is left and close_notify as far as the transport takes it at once, but
 /// not while panicking.
@@ -75,10 +81,11 @@ impl<IO: SplitIo> TlsStream<IO> {
         let Parts {
             io,
             read,
-            write,
+            mut write,
             information,
             hibernation,
         } = self.into_parts();
+        write.reader = Task::NONE;
         let (read_io, write_io) = io.split_io();
         let shared = Arc::new(Shared {
             parking: hibernation.is_on().then(Box::default),
@@ -164,7 +171,9 @@ impl<IO: SplitIo> ReadHalf<IO> {
         poll: impl FnOnce(&mut ReadHalfState, &mut IO::Read, &mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         let polled = poll(&mut self.read, &mut self.io, cx);
-        if self.read.mailbox().has_work() {
+        if self.read.mailbox().has_work()
+            || (self.read.has_ended() && self.shared.read_end.set(()).is_ok())
+        {
             self.shared.writer.wake();
         }
         if self.hibernation.is_on() && polled.is_pending() {
@@ -227,7 +236,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
     /// Not cancel-safe: dropped, a part may have been sent.
     pub async fn send(&mut self, buffers: &[&[u8]]) -> Result<(), Error> {
         let mut rest = Unsent::new(buffers);
-        poll_fn(|cx| self.poll_with(|write, io| rest.poll_send(write, io, cx))).await
+        poll_fn(|cx| self.poll_with(cx, |write, io, cx| rest.poll_send(write, io, cx))).await
     }
 
     /// As [`TlsStream::update_keys`].
@@ -240,7 +249,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
     pub async fn update_keys(&mut self, request_peer: bool) -> Result<(), Error> {
         let mut update = Some(request_peer);
         poll_fn(|cx| {
-            self.poll_with(|write, io| {
+            self.poll_with(cx, |write, io, cx| {
                 if let Some(request_peer) = update.take() {
                     write.update_keys(request_peer)?;
                 }
@@ -259,7 +268,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
     pub async fn serve(&mut self) -> Error {
         poll_fn(|cx| {
             self.shared.writer.register(cx.waker());
-            match ready!(self.poll_with(|write, io| write.poll_flush(io, cx))) {
+            match ready!(self.poll_with(cx, |write, io, cx| write.poll_flush(io, cx))) {
                 Ok(())
                     if self
                         .parts
@@ -277,21 +286,32 @@ impl<IO: SplitIo> WriteHalf<IO> {
 
     fn poll_with<T>(
         &mut self,
-        poll: impl FnOnce(&mut WriteHalfState, &mut IO::Write) -> Poll<Result<T, Error>>,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(
+            &mut WriteHalfState,
+            &mut IO::Write,
+            &mut Context<'_>,
+        ) -> Poll<Result<T, Error>>,
     ) -> Poll<Result<T, Error>> {
         let Some(parts) = &mut self.parts else {
             return Poll::Ready(Err(Error::closed()));
         };
         let WriteParts { io, write } = parts;
         let polled = match &self.shared.parking {
-            None => poll(write, io),
+            None => poll(write, io, cx),
             Some(parking) => {
-                let (polled, is_new) = parking.lend(write, |write| poll(write, io));
+                let (polled, is_new) = parking.lend(write, |write| poll(write, io, cx));
                 if is_new {
                     self.shared.reader.wake();
                 }
                 polled
             }
+        };
+        let polled = match polled {
+            Poll::Ready(Err(error)) if error.transport().is_some() => {
+                explain(write, &self.shared, cx, error).map(Err)
+            }
+            polled => polled,
         };
         if let Some(error) = parts.write.failure()
             && self.shared.write_failure.set(error.clone()).is_ok()
@@ -302,10 +322,42 @@ impl<IO: SplitIo> WriteHalf<IO> {
     }
 }
 
+/// The transport is broken: if the reading half finds the peer's alert, that is the reason. Only
+/// the reading half can look for it.
+#[cold]
+fn explain(
+    write: &mut WriteHalfState,
+    shared: &Arc<Shared>,
+    cx: &mut Context<'_>,
+    broken: Error,
+) -> Poll<Error> {
+    shared.writer.register(cx.waker());
+    // In this order: who has ended has left its alert before.
+    let is_over = shared.read_end.get().is_some() || Arc::strong_count(shared) == 1;
+    let alert = write.received_alert();
+    let Some(failure) = write.open_failure() else {
+        return Poll::Ready(broken);
+    };
+    if let Some(alert) = alert {
+        return Poll::Ready(failure.explain(alert));
+    }
+    if is_over {
+        failure.give_up();
+    }
+    ready!(failure.poll_search(cx));
+    Poll::Ready(broken)
+}
+
 impl<IO: SplitIo> Drop for WriteHalf<IO> {
     fn drop(&mut self) {
         if let Some(parts) = &mut self.parts {
             parts.write.farewell(&mut parts.io);
+            // Also what was not told because the reason was still being looked for.
+            if let Some(error) = parts.write.broken()
+                && self.shared.write_failure.set(error.clone()).is_ok()
+            {
+                self.shared.reader.wake();
+            }
         }
         if let Some(parking) = &self.shared.parking {
             parking.abandon();
@@ -331,8 +383,9 @@ impl<IO: SplitIo> AsyncRead for ReadHalf<IO> {
 impl<IO: SplitIo> AsyncBufRead for ReadHalf<IO> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
-        if this.read.plain().is_empty() {
-            ready!(this.poll_with(cx, |read, io, cx| read.poll_fill(io, cx, 0)))?;
+        match this.read.plain() {
+            [] => ready!(this.poll_with(cx, |read, io, cx| read.poll_fill(io, cx, 0)))?,
+            _ => ready!(this.read.poll_budget(cx)),
         }
         Poll::Ready(Ok(this.read.plain()))
     }
@@ -357,7 +410,7 @@ impl<IO: SplitIo> AsyncWrite for WriteHalf<IO> {
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.get_mut()
-            .poll_with(|write, io| write.poll_write(io, cx, data))
+            .poll_with(cx, |write, io, cx| write.poll_write(io, cx, data))
             .map_err(Into::into)
     }
 
@@ -367,13 +420,13 @@ impl<IO: SplitIo> AsyncWrite for WriteHalf<IO> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut()
-            .poll_with(|write, io| write.poll_flush(io, cx))
+            .poll_with(cx, |write, io, cx| write.poll_flush(io, cx))
             .map_err(Into::into)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut()
-            .poll_with(|write, io| write.poll_shutdown(io, cx))
+            .poll_with(cx, |write, io, cx| write.poll_shutdown(io, cx))
             .map_err(Into::into)
     }
 }

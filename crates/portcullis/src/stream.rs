@@ -15,8 +15,10 @@ use tokio::net::TcpStream;
 
 use crate::error::Error;
 use crate::hibernation::Hibernation;
+use crate::last_words::read_away_at_once;
 use crate::read::{EofPolicy, ReadHalfState};
 use crate::statistics::TransportStatistics;
+use crate::wakers::Task;
 use crate::write::WriteHalfState;
 
 /// An established TLS connection over `IO`.
@@ -28,7 +30,12 @@ use crate::write::WriteHalfState;
 ///   pushed by the next poll of any kind; flush before you stop polling.
 /// * [`shutdown`](tokio::io::AsyncWriteExt::shutdown) closes the write side; reading goes on.
 ///   See [`close`](Self::close) and [`downgrade`](Self::downgrade) for the other ways to end.
-/// * The peer's KeyUpdates are answered, and alerts sent, by any poll.
+/// * The peer's KeyUpdates are answered, and alerts sent, by any poll. After a fatal alert the
+///   transport's write side is shut down, and what the peer has sent by then is read and forgotten
+///   before it is closed; [`close`](Self::close) waits for more, so that the peer gets the alert.
+/// * A write, flush or shutdown that fails because the transport is broken says why the peer
+///   refused, if its alert came before. For that it may read up to 64 KiB, which are kept, and
+///   wait up to 100 ms.
 /// * Dropped, it sends what is left and close_notify as far as the transport takes it at once,
 ///   but not while panicking: a reply cut short must not look complete.
 ///
@@ -56,7 +63,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     pub(crate) fn from_parts(parts: Parts<IO>) -> Self {
         Self {
             parts: Some(Box::new(parts)),
-            farewell: |parts| parts.write.farewell(&mut parts.io),
+            farewell: |parts| {
+                parts.write.farewell(&mut parts.io);
+                if parts.read.has_refused() {
+                    read_away_at_once(&mut parts.io);
+                }
+            },
         }
     }
 
@@ -70,8 +82,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Dropped, the KeyUpdate is sent by the next poll.
     pub async fn update_keys(&mut self, request_peer: bool) -> Result<(), Error> {
         let parts = self.parts_mut();
-        parts.write.update_keys(request_peer)?;
-        poll_fn(|cx| parts.write.poll_flush(&mut parts.io, cx)).await
+        let mut update = Some(request_peer);
+        poll_fn(|cx| {
+            let updated = match update.take() {
+                Some(request_peer) => parts.write.update_keys(request_peer),
+                None => Ok(()),
+            };
+            let polled = match updated {
+                Ok(()) => parts.write.poll_flush(&mut parts.io, cx),
+                Err(error) => Poll::Ready(Err(error)),
+            };
+            parts.explained(cx, polled)
+        })
+        .await
     }
 
     /// Sends all of these buffers, in order, and waits until the transport has taken them (B6).
@@ -86,7 +109,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     pub async fn send(&mut self, buffers: &[&[u8]]) -> Result<(), Error> {
         let mut rest = Unsent::new(buffers);
         let parts = self.parts_mut();
-        poll_fn(|cx| rest.poll_send(&mut parts.write, &mut parts.io, cx)).await
+        poll_fn(|cx| {
+            let polled = rest.poll_send(&mut parts.write, &mut parts.io, cx);
+            parts.explained(cx, polled)
+        })
+        .await
     }
 }
 
@@ -235,12 +262,24 @@ impl<IO> Drop for TlsStream<IO> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
     /// After each poll for reading: what is due in the other direction, and whether to hibernate.
+    #[inline]
     pub(crate) fn serve<T>(&mut self, cx: &mut Context<'_>, read: Poll<T>) -> Poll<T> {
-        self.write.serve(&mut self.io, cx);
-        if self.hibernation.is_on() && read.is_pending() {
-            self.rest(cx);
+        if read.is_pending() {
+            self.write.reader = Task::of(cx.waker());
+            self.idle(cx);
+        } else {
+            self.write.reader = Task::NONE;
+            self.write.serve(&mut self.io, cx);
         }
         read
+    }
+
+    /// The same when nothing could be read, or may be.
+    pub(crate) fn idle(&mut self, cx: &mut Context<'_>) {
+        self.write.serve(&mut self.io, cx);
+        if self.hibernation.is_on() {
+            self.rest(cx);
+        }
     }
 
     fn rest(&mut self, cx: &mut Context<'_>) {
@@ -280,8 +319,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for TlsStream<IO> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let parts = self.get_mut().parts_mut();
-        if parts.read.plain().is_empty() {
-            ready!(parts.poll_fill(cx, 0))?;
+        match parts.read.plain() {
+            [] => ready!(parts.poll_fill(cx, 0))?,
+            _ => ready!(parts.read.poll_budget(cx)),
         }
         Poll::Ready(Ok(parts.read.plain()))
     }
@@ -306,10 +346,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let parts = self.get_mut().parts_mut();
-        parts
-            .write
-            .poll_write(&mut parts.io, cx, data)
-            .map_err(Into::into)
+        let polled = parts.write.poll_write(&mut parts.io, cx, data);
+        parts.explained(cx, polled).map_err(Into::into)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -318,18 +356,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let parts = self.get_mut().parts_mut();
-        parts
-            .write
-            .poll_flush(&mut parts.io, cx)
-            .map_err(Into::into)
+        let polled = parts.write.poll_flush(&mut parts.io, cx);
+        parts.explained(cx, polled).map_err(Into::into)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let parts = self.get_mut().parts_mut();
-        parts
-            .write
-            .poll_shutdown(&mut parts.io, cx)
-            .map_err(Into::into)
+        let polled = parts.write.poll_shutdown(&mut parts.io, cx);
+        parts.explained(cx, polled).map_err(Into::into)
     }
 }
 

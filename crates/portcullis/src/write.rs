@@ -6,14 +6,16 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use portcullis_core::{ParkedCipher, Stage, Writer};
 use tokio::io::AsyncWrite;
 
 use crate::error::Error;
+use crate::last_words::Failure;
 use crate::scratch::{Backlog, FULL_RECORD, GATHERED, PLAINTEXT, Scratch, WRITE_AREA};
 use crate::statistics::Flow;
+use crate::wakers::{Both, Task};
 
 /// How long a write may be to be taken while the transport is busy.
 const SMALL: usize = PLAINTEXT / 4;
@@ -28,24 +30,12 @@ pub(crate) struct WriteHalfState {
     unflushed: bool,
     closing: Closing,
     /// Boxed: hardly any connection has one.
-    failed: Option<Box<Error>>,
+    pub(crate) failed: Option<Box<Failure>>,
     /// Who waits for `out` to become empty or to be flushed, when someone else does that.
     blocked: Option<Waker>,
+    /// Who waits to read from the same transport; not of halves.
+    pub(crate) reader: Task,
     sent: Flow,
-}
-
-/// Wakes two tasks: the one that pushes, and the one whose bytes these are.
-struct Both(Waker, Waker);
-
-impl Wake for Both {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.wake_by_ref();
-        self.1.wake_by_ref();
-    }
 }
 
 /// How far the write side is closed.
@@ -68,6 +58,7 @@ impl WriteHalfState {
             closing: Closing::Open,
             failed: None,
             blocked: None,
+            reader: Task::NONE,
             sent,
         }
     }
@@ -105,8 +96,10 @@ impl WriteHalfState {
         self.closing != Closing::Open && self.out.is_empty()
     }
 
-    pub(crate) fn failure(&self) -> Option<&Error> {
-        self.failed.as_deref()
+    /// The peer's fatal alert, if the other half has read one.
+    pub(crate) fn received_alert(&self) -> Option<Error> {
+        let error = Error::from(self.writer.mailbox().failure()?.clone());
+        error.is_received_alert().then_some(error)
     }
 
     /// Seals and writes from the start of `data`; returns how many bytes of it were taken.
@@ -188,24 +181,19 @@ impl WriteHalfState {
             ready!(self.poll_push_or_block(io, cx))?;
         }
         if self.unflushed {
-            match Pin::new(io).poll_flush(cx) {
+            match Pin::new(&mut *io).poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.unflushed = false,
-                Poll::Ready(Err(error)) => {
-                    return Poll::Ready(Err(self.break_off(Error::io(error, Stage::Connected))));
-                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.lose(error))),
                 Poll::Pending => {
                     self.block(cx);
                     return Poll::Pending;
                 }
             }
         }
-        if self.closing == Closing::Open
-            && let Some(error) = self.writer.failure().cloned()
-        {
-            // The reader's alert is out: this direction has ended with the other (RFC 8446 §6.2).
-            return Poll::Ready(Err(self.break_off(error.into())));
-        }
-        Poll::Ready(Ok(()))
+        Poll::Ready(match self.end_after_alert(io, cx) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        })
     }
 
     /// Sends close_notify; the transport stays open.
@@ -231,9 +219,16 @@ impl WriteHalfState {
         W: AsyncWrite + Unpin,
     {
         if self.closing == Closing::ShutDown {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(self.check());
         }
-        ready!(self.poll_close_notify(io, cx))?;
+        if let Err(error) = ready!(self.poll_close_notify(io, cx)) {
+            // The reader's alert went out instead, and the transport was not ready then.
+            if error.is_refusal() && self.closing != Closing::ShutDown {
+                let _ = ready!(Pin::new(io).poll_shutdown(cx));
+                self.closing = Closing::ShutDown;
+            }
+            return Poll::Ready(Err(error));
+        }
         if let Err(error) = ready!(Pin::new(io).poll_shutdown(cx)) {
             // The peer may have gone first: what was sent, was sent.
             if error.kind() != io::ErrorKind::NotConnected {
@@ -263,6 +258,11 @@ impl WriteHalfState {
     where
         W: AsyncWrite + Unpin,
     {
+        if let Some(failure) = &self.failed {
+            // The reader may have found the reason.
+            failure.wake();
+            return;
+        }
         // A transport remembers one waker for writing: it must not forget who waits to write.
         let waker = match &self.blocked {
             Some(blocked) if !blocked.will_wake(cx.waker()) => {
@@ -283,14 +283,29 @@ impl WriteHalfState {
             }
         }
         if self.unflushed {
-            match Pin::new(io).poll_flush(cx) {
+            match Pin::new(&mut *io).poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.unflushed = false,
                 Poll::Ready(Err(error)) => {
-                    self.break_off(Error::io(error, Stage::Connected));
+                    self.lose(error);
+                    return;
                 }
-                Poll::Pending => {}
+                Poll::Pending => return,
             }
         }
+        self.end_after_alert(io, cx);
+    }
+
+    /// When the reader's alert is out, this direction has ended with the other, and nothing
+    /// follows (RFC 8446 §6.2).
+    fn end_after_alert<W>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Option<Error>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let error = self.writer.failure()?.clone();
+        if self.closing == Closing::Open && Pin::new(io).poll_shutdown(cx).is_ready() {
+            self.closing = Closing::ShutDown;
+        }
+        Some(self.break_off(error.into()))
     }
 
     /// Changes the write key, and asks the peer to change its own if told so. To be flushed: if
@@ -328,7 +343,7 @@ impl WriteHalfState {
     #[inline]
     fn check(&self) -> Result<(), Error> {
         match &self.failed {
-            Some(error) => Err((**error).clone()),
+            Some(failure) => Err(failure.error().clone()),
             None => Ok(()),
         }
     }
@@ -433,22 +448,23 @@ impl WriteHalfState {
         let mut written = 0;
         while written < bytes.len() {
             match Pin::new(&mut *io).poll_write(cx, &bytes[written..]) {
-                Poll::Ready(Ok(0)) => {
-                    return Err(self
-                        .break_off(Error::io(io::ErrorKind::WriteZero.into(), Stage::Connected)));
-                }
+                Poll::Ready(Ok(0)) => return Err(self.lose(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => {
                     self.sent.count(count);
                     self.unflushed = true;
                     written += count;
                 }
-                Poll::Ready(Err(error)) => {
-                    return Err(self.break_off(Error::io(error, Stage::Connected)));
-                }
+                Poll::Ready(Err(error)) => return Err(self.lose(error)),
                 Poll::Pending => break,
             }
         }
         Ok(written)
+    }
+
+    /// The transport is broken.
+    #[cold]
+    fn lose(&mut self, error: io::Error) -> Error {
+        self.break_off(Error::io(error, Stage::Connected))
     }
 
     /// Ends writing for good.
@@ -457,7 +473,10 @@ impl WriteHalfState {
         if let Some(waker) = self.blocked.take() {
             waker.wake();
         }
-        (**self.failed.get_or_insert_with(|| Box::new(error))).clone()
+        self.failed
+            .get_or_insert_with(|| Box::new(Failure::new(error)))
+            .error()
+            .clone()
     }
 }
 

@@ -468,7 +468,7 @@ async fn otp_19806_key_updates_are_no_messages() {
 }
 
 /// In TLS 1.3 a client may learn after its handshake that the server refuses it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn otp_19236_a_late_alert_of_the_server_surfaces() {
     let config = ServerConfig::builder()
         .identity(pki().server.clone())

@@ -302,7 +302,7 @@ async fn bytes_read_before_are_the_start_of_the_handshake() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn plain_http_is_named_and_answered_or_handed_back() {
     for fallback in [false, true] {
         let acceptor = acceptor().plaintext_fallback(fallback);
@@ -365,9 +365,10 @@ async fn the_alert_of_a_failed_handshake_arrives_over_tcp() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_times_out_in_both_roles() {
     let start = tokio::time::Instant::now();
-    let (_client, server) = duplex(1024);
+    let (mut client, server) = duplex(1024);
+    client.write_all(&[22]).await.unwrap();
     let failed = acceptor().upgrade(server).await.unwrap_err();
-    assert!(failed.error().is_timeout());
+    assert!(failed.error().is_timeout() && !failed.error().is_silent_peer());
     assert_eq!(
         std::io::Error::from(failed).kind(),
         std::io::ErrorKind::TimedOut
@@ -394,7 +395,10 @@ async fn no_timeout_means_at_once_and_none_is_too_long() {
     for timeout in [Duration::ZERO, Duration::MAX] {
         let start = tokio::time::Instant::now();
         let (_client, server) = duplex(1024);
-        let acceptor = acceptor().handshake_timeout(timeout).alert_timeout(timeout);
+        let acceptor = acceptor()
+            .handshake_timeout(timeout)
+            .first_byte_timeout(timeout)
+            .alert_timeout(timeout);
         let failed = acceptor.upgrade(server).await.unwrap_err();
         assert!(failed.error().is_timeout());
         let elapsed = start.elapsed();
@@ -461,19 +465,147 @@ async fn the_timeout_covers_the_connection() {
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
-#[tokio::test]
-async fn a_peer_that_closes_at_once_is_a_truncation() {
+/// Who says nothing has less time than who says something, unless it has said it before.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_says_nothing_has_three_seconds() {
+    for (limit, seconds) in [(None, 3), (Some(1), 1), (Some(60), 10)] {
+        let acceptor = match limit {
+            Some(limit) => acceptor().first_byte_timeout(Duration::from_secs(limit)),
+            None => acceptor(),
+        };
+        let start = tokio::time::Instant::now();
+        let (mut client, server) = duplex(1024);
+        let error = acceptor.upgrade(server).await.unwrap_err().into_parts().0;
+        assert_eq!(start.elapsed().as_secs(), seconds);
+        assert!(error.is_timeout(), "{error}");
+        assert_eq!(error.is_silent_peer(), limit != Some(60));
+        assert_eq!(error.stage(), Stage::WaitClientHello);
+        if limit.is_none() {
+            assert_eq!(
+                error.to_string(),
+                "timed out: the client sent nothing within 3s (`first_byte_timeout`)"
+            );
+        }
+        let mut alert = [0; 7];
+        client.read_exact(&mut alert).await.unwrap();
+        assert_eq!(alert[6], 90, "user_canceled");
+
+        let start = tokio::time::Instant::now();
+        let (_client, server) = duplex(1024);
+        let prefix = Bytes::from_static(&[22]);
+        let failed = acceptor.upgrade_with_prefix(server, prefix).await;
+        assert!(!failed.unwrap_err().error().is_silent_peer());
+        assert_eq!(start.elapsed().as_secs(), 10);
+
+        let start = tokio::time::Instant::now();
+        let (_client, server) = duplex(1024);
+        acceptor.pause_at_hello(server).await.unwrap_err();
+        assert_eq!(start.elapsed().as_secs(), seconds);
+    }
+    // Who may not speak TLS is sent nothing.
     let (client, server) = duplex(1024);
-    drop(client);
-    let failed = acceptor().upgrade(server).await.unwrap_err();
-    assert!(failed.error().is_truncated(), "{failed}");
+    let acceptor = acceptor().plaintext_fallback(true);
+    let (error, transport, _) = acceptor.upgrade(server).await.unwrap_err().into_parts();
+    assert!(error.is_silent_peer());
+    transport.unwrap().write_all(b"220 hello").await.unwrap();
+    let mut greeting = [0; 9];
+    let mut client = client;
+    client.read_exact(&mut greeting).await.unwrap();
+    assert_eq!(&greeting, b"220 hello");
+    // A slow handshake is not cut short, nor is a pause.
+    let connector = connector();
     let (client, server) = duplex(64 * 1024);
-    drop(server);
-    let failed = connector().upgrade(client, name()).await.unwrap_err();
-    assert!(
-        failed.error().transport().is_some() || failed.error().is_truncated(),
-        "{failed}"
+    let serve = async {
+        let paused = acceptor.pause_at_hello(server).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        paused.proceed().await
+    };
+    let patient = connector.handshake_timeout(Duration::from_secs(100));
+    let (client, server) = tokio::join!(patient.upgrade(client, name()), serve);
+    client.unwrap();
+    server.unwrap();
+}
+
+/// As the sequence `scan` of the reports.
+#[tokio::test]
+async fn a_peer_that_closes_in_the_handshake_is_told_apart() {
+    for (sent, text) in [
+        (
+            0,
+            "the client closed the connection without sending anything",
+        ),
+        (
+            1,
+            "the client closed the connection after 1 byte, within its first message",
+        ),
+        (
+            8,
+            "the client closed the connection after 8 bytes, within its first message",
+        ),
+    ] {
+        let (mut client, server) = duplex(1024);
+        let start = [22, 3, 1, 2, 0, 1, 0, 1];
+        client.write_all(&start[..sent]).await.unwrap();
+        drop(client);
+        let failed = acceptor().upgrade(server).await.unwrap_err();
+        let error = failed.error();
+        assert_eq!(
+            error.to_string(),
+            format!("{text}, while waiting for ClientHello")
+        );
+        assert!(error.is_closed_in_handshake() && !error.is_truncated());
+        assert_eq!(error.is_silent_peer(), sent == 0);
+        assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+    }
+    // After the server's flight.
+    let (client, mut relayed) = duplex(64 * 1024);
+    let (mut relay, server) = duplex(64 * 1024);
+    let (connector, acceptor) = (connector(), acceptor());
+    let relaying = async {
+        let mut hello = vec![0; 4_096];
+        let count = relayed.read(&mut hello).await.unwrap();
+        relay.write_all(&hello[..count]).await.unwrap();
+        assert!(relay.read(&mut hello).await.unwrap() > 0);
+        drop((relay, relayed));
+    };
+    let (_, server, ()) = tokio::join!(
+        connector.upgrade(client, name()),
+        acceptor.upgrade(server),
+        relaying
     );
+    let error = server.unwrap_err().into_parts().0;
+    assert_eq!(
+        error.to_string(),
+        "the client closed the connection in the handshake, after its client_hello, while waiting \
+         for Finished"
+    );
+    assert!(error.is_closed_in_handshake() && !error.is_silent_peer());
+
+    // A server that takes the hello and goes.
+    let (client, mut server) = duplex(64 * 1024);
+    let taken = async {
+        assert!(server.read(&mut [0; 4_096]).await.unwrap() > 0);
+        drop(server);
+    };
+    let (client, ()) = tokio::join!(connector.upgrade(client, name()), taken);
+    let error = client.unwrap_err().into_parts().0;
+    assert_eq!(
+        error.to_string(),
+        "the server closed the connection without sending anything, while waiting for ServerHello"
+    );
+}
+
+/// Some health checks reset.
+#[tokio::test]
+async fn a_client_that_resets_at_once_has_said_nothing() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let client = socket2::Socket::from(client);
+    client.set_linger(Some(Duration::ZERO)).unwrap();
+    let (io, _) = listener.accept().await.unwrap();
+    drop(client);
+    let failed = acceptor().accept(io).await.unwrap_err();
+    assert!(failed.error().is_silent_peer(), "{failed}");
 }
 
 #[tokio::test]

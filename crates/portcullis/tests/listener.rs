@@ -200,6 +200,84 @@ async fn slow_loris() {
     assert_eq!(alert[6], 90, "user_canceled");
 }
 
+/// Clients that say nothing give their places to those that do.
+#[tokio::test]
+async fn silent_clients_do_not_hold_the_places() {
+    let acceptor = acceptor().first_byte_timeout(Duration::from_millis(200));
+    let mut connections = TlsListener::bind("127.0.0.1:0", acceptor)
+        .await
+        .unwrap()
+        .connections(2);
+    let address = connections.listener().local_addr().unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let connector = connector();
+    let served = tokio::time::timeout(Duration::from_secs(5), async {
+        tokio::join!(connector.connect(address, name()), connections.accept())
+    });
+    let (client, server) = served.await.expect("the places are held");
+    client.unwrap();
+    server.unwrap();
+}
+
+/// Time runs from where TCP has accepted, also for a connection that waits for its task.
+#[tokio::test]
+async fn the_first_byte_is_due_from_accept_on() {
+    let acceptor = acceptor().first_byte_timeout(Duration::from_millis(300));
+    let listener = TlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let _silent = TcpStream::connect(address).await.unwrap();
+    let incoming = listener.accept().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let start = std::time::Instant::now();
+    let failed = incoming.handshake().await.unwrap_err();
+    assert!(failed.error().is_silent_peer(), "{failed}");
+    assert!(start.elapsed() < Duration::from_millis(200));
+    // What it has said by then counts.
+    let connector = connector();
+    let serve = async {
+        let incoming = listener.accept().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        incoming.handshake().await
+    };
+    let (client, server) = tokio::join!(connector.connect(address, name()), serve);
+    client.unwrap();
+    server.unwrap();
+}
+
+/// A listening socket that was shut down gives an error each time, at once.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a_broken_listener_is_asked_less_and_less() {
+    let listener = TlsListener::bind("127.0.0.1:0", server_config())
+        .await
+        .unwrap();
+    socket2::SockRef::from(listener.inner())
+        .shutdown(std::net::Shutdown::Both)
+        .unwrap();
+    let start = tokio::time::Instant::now();
+    for error in 0..12 {
+        if error > 0 {
+            // Who gives up waiting does not begin anew.
+            assert!(now(listener.accept()).await.is_none(), "{error}");
+        }
+        listener.accept().await.unwrap_err();
+    }
+    // 5 + 10 + … + 640 ms, then a second each.
+    let elapsed = start.elapsed().as_millis();
+    assert!((4_275..4_400).contains(&elapsed), "{elapsed} ms");
+    // The same for many at once.
+    let mut connections = listener.connections(2);
+    assert!(now(connections.accept()).await.is_none());
+    let start = tokio::time::Instant::now();
+    for _ in 0..3 {
+        connections.accept().await.unwrap_err();
+    }
+    assert!(start.elapsed().as_millis() >= 2_990);
+}
+
 #[test]
 #[cfg(unix)]
 fn running_out_of_descriptors_is_survived() {

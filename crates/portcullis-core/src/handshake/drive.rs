@@ -13,6 +13,7 @@ use crate::question::{Answer, Question, QuestionId};
 use crate::record::{Incoming, Message, Outgoing, Role};
 use crate::session::ClientSession;
 use crate::step::{Event, Now, Step};
+use crate::wire::HandshakeType;
 use crate::{AlertDescription, AlertLevel, Direction, Violation};
 
 /// A TLS handshake under way, for either role.
@@ -30,6 +31,10 @@ pub struct Handshake {
     outcome: Option<Outcome>,
     error: Option<Error>,
     now: Now,
+    /// Bytes of the peer's.
+    received: u64,
+    /// Its last handshake message that was whole.
+    last_message: Option<HandshakeType>,
     observe: bool,
     alerts: Vec<(Violation, AlertDescription)>,
     #[cfg(test)]
@@ -134,6 +139,8 @@ impl Handshake {
             outcome: None,
             error: None,
             now: UnixTime::since_unix_epoch(core::time::Duration::ZERO).into(),
+            received: 0,
+            last_message: None,
             observe: policy.observe_messages,
             alerts: policy.alerts.clone(),
             #[cfg(test)]
@@ -161,16 +168,25 @@ impl Handshake {
     /// something else to say than [`Step::Wait`].
     pub fn receive(&mut self, bytes: &[u8], now: impl Into<Now>) {
         self.now = now.into();
+        self.received = self.received.saturating_add(bytes.len() as u64);
         if self.error.is_none() {
             self.incoming.feed(bytes);
         }
     }
 
     /// The peer has closed the transport. A handshake that is not over fails with
-    /// [`Reason::Truncated`].
+    /// [`Reason::ClosedInHandshake`].
     pub fn receive_eof(&mut self) {
         if self.outcome.is_none() && self.error.is_none() {
-            self.fail(Abort(Reason::Truncated));
+            let peer = match &self.state {
+                Some(State::Client(_)) => "server",
+                Some(State::Server(_)) | None => "client",
+            };
+            self.fail(Abort(Reason::ClosedInHandshake {
+                peer,
+                received: self.received,
+                after: self.last_message.and_then(HandshakeType::name),
+            }));
         }
     }
 
@@ -307,6 +323,7 @@ impl Handshake {
                 let Some(state) = self.state.take() else {
                     return Ok(false);
                 };
+                self.last_message = Some(message.typ());
                 if self.observe {
                     self.events.push_back(Event::Message {
                         direction: Direction::Received,

@@ -270,10 +270,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
         let parts = self.parts_mut();
         let message = parts.read.poll_message(&mut parts.io, cx, records);
         let message = parts.serve(cx, message);
-        match parts.write.failure() {
-            Some(error) if message.is_pending() => Poll::Ready(Err(error.clone())),
-            _ => message,
+        let Some(error) = parts.write.broken().filter(|_| message.is_pending()) else {
+            return message;
+        };
+        let broken = Poll::Ready(Err(error.clone()));
+        let explained = parts.explained(cx, broken);
+        if parts.read.plain().is_empty() {
+            return explained;
         }
+        // Data that came before.
+        parts.read.poll_message(&mut parts.io, cx, records)
     }
 
     fn take_session(&mut self) -> Option<ClientSession> {
@@ -281,7 +287,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) {
-        let _ = self.parts_mut().serve(cx, Poll::<()>::Pending);
+        self.parts_mut().idle(cx);
     }
 }
 

@@ -85,6 +85,9 @@ where
             .poll_message(io, cx, 1)
             .map(|message| message?.ok_or_else(Error::closed));
     }
+    if read.plain().len() >= count {
+        ready!(read.poll_budget(cx));
+    }
     loop {
         let have = read.plain().len();
         if have >= count {

@@ -230,13 +230,13 @@ fn never_answered_and_the_transport_ends() {
         let asking = asker(&mut pair, of_server);
         asking.receive_eof();
         let error = asking.poll().unwrap_err();
-        assert!(matches!(error.reason(), Reason::Truncated));
+        assert!(matches!(error.reason(), Reason::ClosedInHandshake { .. }));
         assert_eq!((error.stage(), error.alert()), (stage, None));
         // An answer that was on its way changes nothing.
         asking.answer(question.default_answer(), now()).unwrap();
         assert!(matches!(
             asking.poll().unwrap_err().reason(),
-            Reason::Truncated
+            Reason::ClosedInHandshake { .. }
         ));
         assert!(transmitted(asking).is_empty());
     }

@@ -1,0 +1,182 @@
+//! Alerts at the end of a transport: that ours arrives, and that the peer's is seen.
+//!
+//! RFC 8446 §6.2. A peer that refuses sends its alert and closes. Whoever is writing then meets a
+//! broken transport first; the alert is what came before that and was not read yet.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use crate::error::Error;
+use crate::scratch::Scratch;
+use crate::stream::Parts;
+use crate::wakers::Task;
+use crate::write::WriteHalfState;
+
+/// How much of a refused peer's is read and forgotten, and how much data is read to come to the
+/// alert of one that refuses.
+pub(crate) const READ_AWAY: usize = 64 * 1024;
+/// How long a write on a broken transport waits for the alert to be found.
+const SEARCH: Duration = Duration::from_millis(100);
+
+/// Reads and forgets until the peer has closed, the transport fails, or none are `left` of the
+/// bytes that may be read.
+pub(crate) fn poll_read_away<R>(io: &mut R, cx: &mut Context<'_>, left: &mut usize) -> Poll<()>
+where
+    R: AsyncRead + Unpin,
+{
+    let mut scratch = Scratch::take();
+    while *left > 0 {
+        let limit = scratch.len().min(*left);
+        let mut buf = ReadBuf::new(&mut scratch[..limit]);
+        match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
+            Ok(()) if !buf.filled().is_empty() => *left -= buf.filled().len(),
+            _ => break,
+        }
+    }
+    Poll::Ready(())
+}
+
+/// The same with what has come so far.
+pub(crate) fn read_away_at_once<R: AsyncRead + Unpin>(io: &mut R) {
+    let mut cx = Context::from_waker(Waker::noop());
+    let _ = poll_read_away(io, &mut cx, &mut { READ_AWAY });
+}
+
+/// Why writing has ended.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    error: Error,
+    search: Search,
+}
+
+/// Whether the peer's alert may still be found, which is then the better reason.
+#[derive(Debug)]
+enum Search {
+    Due,
+    Until(Pin<Box<Sleep>>, Waker),
+    Over,
+}
+
+impl Failure {
+    pub(crate) fn new(error: Error) -> Self {
+        let search = match error.transport() {
+            Some(_) => Search::Due,
+            None => Search::Over,
+        };
+        Self { error, search }
+    }
+
+    pub(crate) fn error(&self) -> &Error {
+        &self.error
+    }
+
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self.search, Search::Over)
+    }
+
+    /// The peer's alert is the reason.
+    pub(crate) fn explain(&mut self, alert: Error) -> Error {
+        self.error = alert;
+        self.search = Search::Over;
+        self.error.clone()
+    }
+
+    /// There is no alert.
+    pub(crate) fn give_up(&mut self) {
+        self.search = Search::Over;
+    }
+
+    /// Whoever waits for the alert looks again.
+    pub(crate) fn wake(&self) {
+        if let Search::Until(_, waker) = &self.search {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Waits for as long as an alert may take to be found; without a runtime, not at all.
+    pub(crate) fn poll_search(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Search::Due = self.search
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
+            let timer = Box::pin(tokio::time::sleep(SEARCH));
+            self.search = Search::Until(timer, cx.waker().clone());
+        }
+        if let Search::Until(timer, waker) = &mut self.search {
+            waker.clone_from(cx.waker());
+            ready!(timer.as_mut().poll(cx));
+        }
+        self.give_up();
+        Poll::Ready(())
+    }
+}
+
+impl WriteHalfState {
+    /// Why nothing can be written any more, when it is known: on a broken transport after the
+    /// peer's alert was looked for.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        self.failed.as_ref().filter(|failure| failure.is_final())?;
+        self.broken()
+    }
+
+    /// The same before that.
+    pub(crate) fn broken(&self) -> Option<&Error> {
+        self.failed.as_deref().map(Failure::error)
+    }
+
+    /// A failure whose reason may be the peer's alert.
+    pub(crate) fn open_failure(&mut self) -> Option<&mut Failure> {
+        let failure = self.failed.as_deref_mut()?;
+        (!failure.is_final()).then_some(failure)
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
+    /// After each poll for writing: if the transport is broken, the peer may have said why.
+    #[inline]
+    pub(crate) fn explained<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<Result<T, Error>>,
+    ) -> Poll<Result<T, Error>> {
+        match polled {
+            Poll::Ready(Err(error)) if error.transport().is_some() => {
+                self.explain(cx, error).map(Err)
+            }
+            polled => polled,
+        }
+    }
+
+    #[cold]
+    fn explain(&mut self, cx: &mut Context<'_>, broken: Error) -> Poll<Error> {
+        let reader = self.write.reader;
+        let Some(failure) = self.write.open_failure() else {
+            return Poll::Ready(broken);
+        };
+        // A transport remembers one waker for reading. Another task that waits there must not be
+        // forgotten; it is woken when there is something, and finds the alert itself.
+        if reader == Task::NONE || reader == Task::of(cx.waker()) {
+            while self.read.plain().len() < READ_AWAY {
+                let have = self.read.plain().len();
+                if !matches!(
+                    self.read.poll_fill(&mut self.io, cx, have),
+                    Poll::Ready(Ok(()))
+                ) || self.read.plain().len() == have
+                {
+                    break;
+                }
+            }
+        }
+        if let Some(alert) = self.read.alert() {
+            return Poll::Ready(failure.explain(alert.clone()));
+        }
+        if self.read.has_ended() || self.read.plain().len() >= READ_AWAY {
+            failure.give_up();
+        }
+        ready!(failure.poll_search(cx));
+        Poll::Ready(broken)
+    }
+}

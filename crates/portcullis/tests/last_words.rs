@@ -1,0 +1,338 @@
+//! Alerts at the end of a transport: ours arrives, and the peer's is seen by whoever writes.
+
+mod ends;
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ends::*;
+use futures_util::StreamExt as _;
+use portcullis::{
+    Active, AlertDescription, ClientAuthentication, Direction, Error, Message, ServerConfig,
+    TlsAcceptor, TlsStream,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, duplex};
+use tokio::net::{TcpListener, TcpStream};
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// A server that wants a certificate.
+fn demanding() -> TlsAcceptor {
+    let config = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .client_authentication(ClientAuthentication::Required(pki().roots.clone()))
+        .build()
+        .unwrap();
+    TlsAcceptor::new(config)
+}
+
+/// A client without a certificate, through with its handshake, and the server that refuses it
+/// and is gone afterwards.
+async fn refused() -> (TlsStream<TcpStream>, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        let (io, _) = listener.accept().await.unwrap();
+        let failed = demanding().accept(io).await.unwrap_err();
+        assert_alert(failed.error(), Direction::Sent);
+    });
+    let client = connector().connect(address, name()).await.unwrap();
+    (client, server)
+}
+
+fn assert_alert(error: &Error, direction: Direction) {
+    let alert = AlertDescription::CERTIFICATE_REQUIRED;
+    assert_eq!(error.alert(), Some((direction, alert)), "{error}");
+}
+
+fn assert_said(error: io::Error) {
+    match Error::from_io(&error) {
+        Some(error) => assert_alert(error, Direction::Received),
+        None => panic!("{error}"),
+    }
+}
+
+/// As the sequence `write` of the reports: who uploads is told why it is refused.
+#[tokio::test]
+async fn an_upload_that_is_refused_says_why() {
+    for _ in 0..20 {
+        let (mut client, _server) = refused().await;
+        let data = vec![0; 8 * 1024 * 1024];
+        assert_said(client.write_all(&data).await.unwrap_err());
+        // And whatever comes next says the same.
+        assert_said(client.flush().await.unwrap_err());
+        assert_said(client.write_all(b"x").await.unwrap_err());
+        assert_said(client.shutdown().await.unwrap_err());
+        assert_alert(&client.recv(1).await.unwrap_err(), Direction::Received);
+    }
+}
+
+#[tokio::test]
+async fn whatever_finds_the_transport_broken_says_why() {
+    for how in ["write", "send", "flush", "update", "shutdown", "close"] {
+        let (mut client, server) = refused().await;
+        // It has read what it wants to and is gone; then its system resets.
+        while !server.is_finished() && client.inner_mut().write_all(&[0; 4_096]).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        while client.inner_mut().write_all(&[0; 4_096]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let error = match how {
+            "write" => client.write_all(b"x").await.unwrap_err(),
+            "send" => client.send(&[b"x"]).await.unwrap_err().into(),
+            "flush" => {
+                let _ = now(client.write(b"x")).await;
+                client.flush().await.unwrap_err()
+            }
+            "update" => client.update_keys(true).await.unwrap_err().into(),
+            "shutdown" => client.shutdown().await.unwrap_err(),
+            _ => client.close(SOON).await.unwrap_err().into(),
+        };
+        assert_said(error);
+    }
+}
+
+#[tokio::test]
+async fn halves_say_why_while_a_task_reads() {
+    for how in ["halves", "tokio"] {
+        for _ in 0..5 {
+            let (client, _server) = refused().await;
+            let data = vec![0; 8 * 1024 * 1024];
+            let (read, written) = if how == "halves" {
+                let (mut reader, mut writer) = client.into_split();
+                let reading = tokio::spawn(async move { reader.recv(1).await.unwrap_err() });
+                let written = writer.write_all(&data).await.unwrap_err();
+                assert_alert(
+                    &writer.send(&[b"x"]).await.unwrap_err(),
+                    Direction::Received,
+                );
+                (reading.await.unwrap(), written)
+            } else {
+                let (mut reader, mut writer) = tokio::io::split(client);
+                let reading = tokio::spawn(async move { reader.read_u8().await.unwrap_err() });
+                let written = writer.write_all(&data).await.unwrap_err();
+                let read = reading.await.unwrap();
+                (Error::from_io(&read).unwrap().clone(), written)
+            };
+            assert_alert(&read, Direction::Received);
+            assert_said(written);
+        }
+    }
+}
+
+/// Nobody can look for the alert: the transport's error is given, and soon.
+#[tokio::test]
+async fn a_half_whose_reader_does_not_read_waits_no_longer_than_told() {
+    let (client, _server) = refused().await;
+    let (mut reader, mut writer) = client.into_split();
+    let data = vec![0; 8 * 1024 * 1024];
+    let written = tokio::time::timeout(SOON, writer.write_all(&data)).await;
+    let written = written.expect("it ends").unwrap_err();
+    assert!(Error::from_io(&written).unwrap().transport().is_some());
+    assert_alert(&reader.recv(1).await.unwrap_err(), Direction::Received);
+    // A reader that is gone is not waited for.
+    let (client, _server) = refused().await;
+    let (reader, mut writer) = client.into_split();
+    drop(reader);
+    assert!(writer.write_all(&data).await.is_err());
+}
+
+/// A record that does not open.
+async fn send_garbage<IO: AsyncWrite + Unpin>(io: &mut IO) {
+    io.write_all(&[23, 3, 3, 0, 32]).await.unwrap();
+    io.write_all(&[0; 32]).await.unwrap();
+}
+
+/// A client and what its server has sent: data, and an alert after it.
+async fn data_and_alert() -> TlsStream<tokio::io::DuplexStream> {
+    let (mut client, mut server) = pair().await;
+    server.send(&[b"data"]).await.unwrap();
+    send_garbage(client.inner_mut()).await;
+    let error = server.recv(1).await.unwrap_err();
+    let alert = AlertDescription::BAD_RECORD_MAC;
+    assert_eq!(error.alert(), Some((Direction::Sent, alert)));
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_that_came_before_the_alert_is_kept() {
+    let alert = Some((Direction::Received, AlertDescription::BAD_RECORD_MAC));
+    let mut client = data_and_alert().await;
+    let error = client.send(&[b"x"]).await.unwrap_err();
+    assert_eq!(error.alert(), alert, "{error}");
+    assert_eq!(&client.recv(4).await.unwrap()[..], b"data");
+    assert_eq!(client.recv(1).await.unwrap_err().alert(), alert);
+
+    let mut client = data_and_alert().await.into_active(Active::True);
+    client.write_all(b"x").await.unwrap_err();
+    assert!(matches!(client.next().await, Some(Message::Data(data)) if data == "data"));
+    match client.next().await {
+        Some(Message::Error(error)) => assert_eq!(error.alert(), alert),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Takes nothing, once it is told so.
+struct Breakable<W>(W, std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Breakable<W> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.1.load(std::sync::atomic::Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        Pin::new(&mut self.0).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// A pair of pipes of which one breaks: the other goes on, and who waits there is not forgotten.
+#[tokio::test(start_paused = true)]
+async fn a_reader_in_another_task_is_still_woken() {
+    let (client, server) = duplex(64 * 1024);
+    let (input, output) = tokio::io::split(client);
+    let broken = std::sync::Arc::default();
+    let output = Breakable(output, std::sync::Arc::clone(&broken));
+    let (client, mut server) = pair_over(tokio::io::join(input, output), server).await;
+    let (mut reader, mut writer) = tokio::io::split(client);
+    let reading = tokio::spawn(async move { reader.read_u8().await });
+    tokio::task::yield_now().await;
+    broken.store(true, std::sync::atomic::Ordering::Relaxed);
+    let start = tokio::time::Instant::now();
+    let error = writer.write_all(b"x").await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!(start.elapsed().as_millis(), 100, "as documented");
+    server.send(&[b"y"]).await.unwrap();
+    let read = tokio::time::timeout(SOON, reading).await;
+    assert_eq!(read.expect("it is woken").unwrap().unwrap(), b'y');
+    // Nobody else waits for a reason that was not found.
+    assert!(writer.write_all(b"x").await.is_err());
+    assert_eq!(start.elapsed().as_millis(), 100);
+}
+
+/// What the peer has said before it closed is the reason, also while the first flight is written.
+#[tokio::test]
+async fn a_handshake_that_cannot_be_written_says_why() {
+    let (client, mut server) = duplex(1_024);
+    server.write_all(&[21, 3, 3, 0, 2, 2, 40]).await.unwrap();
+    drop(server);
+    let failed = connector().upgrade(client, name()).await.unwrap_err();
+    let alert = AlertDescription::HANDSHAKE_FAILURE;
+    assert_eq!(
+        failed.error().alert(),
+        Some((Direction::Received, alert)),
+        "{failed}"
+    );
+}
+
+/// A client of HTTP/2 that goes on writing before it reads (curl): nothing resets.
+#[tokio::test]
+async fn a_refused_client_that_still_writes_gets_the_alert() {
+    let (mut client, server) = refused().await;
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        client.inner_mut().write_all(&[7; 1_000]).await.unwrap();
+    }
+    assert!(!server.is_finished(), "it waits for the client to close");
+    assert_alert(&client.recv(1).await.unwrap_err(), Direction::Received);
+    let mut rest = [0];
+    assert_eq!(client.inner_mut().read(&mut rest).await.unwrap(), 0);
+    drop(client);
+    tokio::time::timeout(Duration::from_secs(2), server)
+        .await
+        .expect("it waits no longer")
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_client_is_read_from_within_bounds() {
+    // It does not close.
+    for seconds in [5, 2, 0] {
+        let (mut client, server) = duplex(64);
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let acceptor = acceptor().alert_timeout(Duration::from_secs(seconds));
+        let start = tokio::time::Instant::now();
+        assert!(acceptor.upgrade(server).await.is_err());
+        assert_eq!(start.elapsed().as_secs(), seconds);
+    }
+    // It does not stop.
+    let (mut client, server) = duplex(64 * 1024);
+    let flood = tokio::spawn(async move {
+        let mut sent = 0;
+        while client.write_all(&[b'x'; 1_024]).await.is_ok() {
+            sent += 1_024;
+        }
+        sent
+    });
+    let start = tokio::time::Instant::now();
+    let failed = acceptor().upgrade(server).await.unwrap_err();
+    assert!(failed.error().is_not_tls());
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    drop(failed);
+    let sent = flood.await.unwrap();
+    assert!(sent <= 5 * 64 * 1024, "{sent} bytes");
+}
+
+/// After the handshake: the transport's write side ends with the alert, and what the peer still
+/// sends does not reset the transport.
+#[tokio::test]
+async fn an_alert_of_an_established_connection_arrives() {
+    for how in ["close", "drop"] {
+        let (mut client, mut server) = tcp_pair().await;
+        send_garbage(client.inner_mut()).await;
+        server.recv(1).await.unwrap_err();
+        client.inner_mut().write_all(&[7; 5_000]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let closing = tokio::spawn(async move {
+            if how == "close" {
+                server.close(SOON).await.unwrap_err();
+            }
+        });
+        if how == "close" {
+            // It waits for us.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            client.inner_mut().write_all(&[7; 5_000]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            client.inner_mut().write_all(&[7; 5_000]).await.unwrap();
+            assert!(!closing.is_finished());
+        } else {
+            closing.await.unwrap();
+        }
+        let error = client.recv(1).await.unwrap_err();
+        let alert = AlertDescription::BAD_RECORD_MAC;
+        assert_eq!(
+            error.alert(),
+            Some((Direction::Received, alert)),
+            "{how}: {error}"
+        );
+        // The end, and no reset.
+        assert_eq!(client.inner_mut().read(&mut [0]).await.unwrap(), 0, "{how}");
+    }
+}
+
+#[tokio::test]
+async fn the_write_side_ends_with_the_alert() {
+    let (mut client, mut server) = pair().await;
+    send_garbage(client.inner_mut()).await;
+    let failed = server.recv(1).await.unwrap_err();
+    client.recv(1).await.unwrap_err();
+    assert_eq!(client.inner_mut().read(&mut [0]).await.unwrap(), 0);
+    // Writing goes on to say why.
+    let error = server.send(&[b"x"]).await.unwrap_err();
+    assert_eq!(error.to_string(), failed.to_string());
+    let error = server.shutdown().await.unwrap_err();
+    assert_eq!(error.to_string(), failed.to_string());
+}
