@@ -209,6 +209,12 @@ fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig,
             Violation::ExtensionMisplaced,
             AlertDescription::UNSUPPORTED_EXTENSION,
         )
+        // RFC 8446 §5 has unexpected_message for records of a type that is not due; BoringSSL tries
+        // to open them first.
+        .alert_instead(
+            Violation::UnprotectedRecord,
+            AlertDescription::BAD_RECORD_MAC,
+        )
         .fallback(options.fallback_scsv)
         .build()
         .map_err(|error| misuse(options, &error))

@@ -1,5 +1,5 @@
-//! Real TLS stacks as peers, on loopback: OpenSSL, GnuTLS, curl, Erlang and Python as child
-//! processes, rustls in this process.
+//! Real TLS stacks as peers, on loopback: OpenSSL, GnuTLS, curl, Erlang, Python and wolfSSL as
+//! child processes, rustls in this process.
 //!
 //! All echo servers and clients are driven through [`Peer`]: [`Peer::server`] starts one and returns
 //! when it listens, [`Peer::exchange`] makes one connection, sends a line and waits for the answer.
@@ -15,6 +15,7 @@ pub mod python;
 mod reports;
 pub mod rustls;
 pub mod settings;
+pub mod wolfssl;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -17,3 +17,4 @@ mod resumption;
 mod retry;
 mod secrets;
 mod transfer;
+mod wolfssl;

@@ -344,6 +344,8 @@ macro_rules! common_options {
         }
 
         /// The longest handshake message accepted, in bytes: 1,024 to 2^24-1 (C14). Default: 256 KiB.
+        /// A server accepts 47 KiB of ClientHello and no more, whatever this says: until it has
+        /// answered, a client costs it 64 KiB at most.
         pub fn max_handshake_size(mut self, bytes: usize) -> Self {
             self.$role.policy.max_handshake_size = bytes;
             self

@@ -301,9 +301,10 @@ impl Handshake {
                     Err(abort) => Err(abort.into_error(Stage::Connected)),
                 }
             }
-            None => {
-                Err(Abort::from(Misuse::new("the handshake is not over")).into_error(self.stage()))
-            }
+            None => Err(Abort::from(Misuse::new(
+                "the handshake is not over, or its connection was taken before",
+            ))
+            .into_error(self.stage())),
         }
     }
 

@@ -105,6 +105,15 @@ fn a_version_that_is_refused_is_shown_with_those_that_are_accepted() {
          offered: TLSv1.3 (§4.1.3), while waiting for ServerHello; \
          the peer was sent the alert protocol_version"
     );
+    // A record of SSL 2.
+    let mut server = Handshake::server(super::attack::server().build().unwrap());
+    server.receive(&[22, 2, 0, 0, 1, 0], now());
+    super::attack::transmitted(&mut server);
+    let says = server.poll().unwrap_err().to_string();
+    assert!(
+        says.contains("not TLS: its version is 2.0 (§5.1)"),
+        "{says}"
+    );
     // Or says so.
     let says = received(AlertDescription::PROTOCOL_VERSION);
     assert!(

@@ -206,7 +206,15 @@ impl Incoming {
         if self.first_record && !header::is_known(ContentType(bytes[0])) {
             return Err(Abort(Reason::NotTls { first_bytes: bytes }));
         }
-        let header = Header::check(bytes, self.opener.is_protected())?;
+        let header = Header::check(bytes, self.opener.is_protected()).map_err(|violation| {
+            let [_, major, minor, ..] = bytes;
+            match violation {
+                Violation::WrongRecordVersion => {
+                    violation.explained(format!("its version is {major}.{minor}"))
+                }
+                other => other.into(),
+            }
+        })?;
         if self.buffer.len() < HEADER + header.body {
             return Ok(None);
         }

@@ -147,7 +147,7 @@ fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
 /// The rule a reason stands for.
 fn violation(reason: &Reason) -> Violation {
     match reason {
-        Reason::Violation(violation) => *violation,
+        Reason::Violation(violation) | Reason::Explained { violation, .. } => *violation,
         other => panic!("no violation: {other:?}"),
     }
 }

@@ -15,7 +15,7 @@ use super::attack::{By, Case, client, pair, refused, server, transmitted};
 use super::tamper::{Put, first};
 use crate::testing::{Pair, now};
 use crate::wire::HandshakeType as T;
-use crate::{Stage, Violation};
+use crate::{AlertDescription, Direction, Stage, Violation};
 
 /// All cases that happen during a handshake.
 fn cases() -> Vec<Case> {
@@ -72,6 +72,24 @@ fn aead_limit_reached() {
     let error = refused(pair, By::Server);
     assert_eq!(error.violation(), Some(Violation::AeadLimitReached));
     assert_eq!(error.stage(), Stage::WaitEncryptedExtensions);
+}
+
+/// §5: not bad_record_mac, as if it were a forgery; a middlebox that answers in the clear is told
+/// apart by it.
+#[test]
+fn an_unprotected_record_where_a_protected_one_is_due_is_unexpected() {
+    for bytes in [
+        &[22, 3, 3, 0, 6, 8, 0, 0, 2, 0, 0][..],
+        &[21, 3, 3, 0, 2, 2, 40],
+    ] {
+        let tamper = first(T::ENCRYPTED_EXTENSIONS, move |raw| {
+            vec![Put::Raw(bytes.to_vec()), Put::Message(raw.to_vec())]
+        });
+        let (client, server) = (client().build().unwrap(), server().build().unwrap());
+        let error = refused(pair(client, server, By::Server, tamper), By::Server);
+        let alert = (Direction::Sent, AlertDescription::UNEXPECTED_MESSAGE);
+        assert_eq!(error.alert(), Some(alert), "{error}");
+    }
 }
 
 /// Covered by a test of its own.
