@@ -15,6 +15,7 @@ mod drive;
 mod handshake_keys;
 mod negotiate;
 mod offer;
+mod peer;
 mod secret_log;
 pub(crate) mod server;
 mod signed_content;

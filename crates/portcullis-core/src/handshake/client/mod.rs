@@ -7,7 +7,6 @@ mod resumption;
 mod tls13;
 
 pub(crate) use hello::start;
-pub(super) use tls13::{check_signature, presented_chain, proving};
 
 use super::table::states;
 

@@ -14,15 +14,15 @@ states! {
     // state              in file                               takes                  => goes to
     WaitClientHello       in hello                        waits for ClientHello         => ChoosingConfiguration | WaitSecondClientHello | OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
     ChoosingConfiguration in hello                       pauses for ChooseConfiguration => WaitSecondClientHello | OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
-    WaitSecondClientHello in hello                        waits for ClientHello         => OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
-    OpeningTickets        in tls13::resumption           pauses for OpenTickets         => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    WaitSecondClientHello in tls13::retry                 waits for ClientHello         => OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    OpeningTickets        in tls13::psk                  pauses for OpenTickets         => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
     // The chain of a session: its verdict decides whether to resume, not whether to go on.
-    ReverifyingChain      in tls13::resumption           pauses for VerifyChain         => ChoosingIdentity | WaitFinished;
+    ReverifyingChain      in tls13::psk                  pauses for VerifyChain         => ChoosingIdentity | WaitFinished;
     ChoosingIdentity      in tls13::identity             pauses for ChooseIdentity      => Signing | WaitCertificate | WaitFinished;
     Signing               in tls13::flight               pauses for Sign                => WaitCertificate | WaitFinished;
     WaitCertificate       in tls13::client_authentication waits for Certificate         => VerifyingChain | WaitCertificateVerify | WaitFinished;
     VerifyingChain        in tls13::client_authentication pauses for VerifyChain        => WaitCertificateVerify;
     WaitCertificateVerify in tls13::client_authentication waits for CertificateVerify   => WaitFinished;
     WaitFinished          in tls13::finished              waits for Finished            => IssuingTickets | Connected;
-    IssuingTickets        in tls13::resumption           pauses for IssueTickets        => Connected;
+    IssuingTickets        in tls13::tickets              pauses for IssueTickets        => Connected;
 }

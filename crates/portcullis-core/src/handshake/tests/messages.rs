@@ -106,7 +106,7 @@ fn a_version_that_is_refused_is_shown_with_those_that_are_accepted() {
          the peer was sent the alert protocol_version"
     );
     // A record of SSL 2.
-    let mut server = Handshake::server(super::attack::server().build().unwrap());
+    let mut server = Handshake::server(server().build().unwrap());
     server.receive(&[22, 2, 0, 0, 1, 0], now());
     super::attack::transmitted(&mut server);
     let says = server.poll().unwrap_err().to_string();

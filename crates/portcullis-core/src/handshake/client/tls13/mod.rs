@@ -9,8 +9,6 @@ pub(super) mod server_authentication;
 pub(super) mod server_hello;
 pub(super) mod server_parameters;
 
-pub(in super::super) use server_authentication::{check_signature, presented_chain, proving};
-
 use super::hello::Session;
 use super::resumption::Resumed;
 use crate::NamedGroup;

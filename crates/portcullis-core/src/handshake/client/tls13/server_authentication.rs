@@ -2,27 +2,21 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use rustls_pki_types::{CertificateDer, ServerName};
-
-use super::super::super::offer::{Place, check_extensions};
+use super::super::super::peer::{check_signature, presented_chain, proving};
 use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, expect, find, wrong_answer};
+use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::super::resumption::{Origin, Resumed, verify};
 use super::Keyed;
 use super::finished::WaitFinished;
 use super::server_parameters::Parameters;
-use crate::crypto::{is_known_key, scheme_fits_key, verify_tls13};
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::{AnswerContent, Purpose, Question, QuestionId, VerifyChain, Wanted};
 use crate::record::HandshakeBytes;
 use crate::session::Peer;
-use crate::wire::extension::CertificateStatus;
-use crate::wire::{Certificate, CertificateVerify, ExtensionType};
-use crate::x509::{
-    ChainPolicy, PresentedChain, VerifiedChain, check_key_length, check_key_usage, check_length,
-};
-use crate::{Misuse, SignatureScheme, Violation};
+use crate::wire::{Certificate, CertificateVerify};
+use crate::x509::{PresentedChain, VerifiedChain};
+use crate::{SignatureScheme, Violation};
 
 pub(crate) struct WaitCertificate {
     pub(super) keyed: Box<Keyed>,
@@ -134,59 +128,6 @@ fn ask(keyed: &Keyed, chain: &PresentedChain, resumed: bool, cx: &Cx<'_>) -> Que
     })
 }
 
-/// The chain in a Certificate message; `None` if it is empty.
-pub(in super::super::super) fn presented_chain(
-    certificate: &Certificate<'_>,
-    offered: impl Fn(ExtensionType) -> bool,
-) -> Result<Option<PresentedChain>, Abort> {
-    // Counted first: each is cheap to send, and looking at its extensions is not.
-    check_length(certificate.certificate_list.iter())?;
-    for entry in certificate.certificate_list {
-        check_extensions(&entry.extensions, Place::Certificate, &offered)?;
-        find::<CertificateStatus<'_>>(&entry.extensions)?;
-    }
-    if certificate.certificate_list.is_empty() {
-        return Ok(None);
-    }
-    let list = certificate.certificate_list;
-    let entries = list.iter().map(|entry| {
-        let status = find::<CertificateStatus<'_>>(&entry.extensions);
-        (
-            CertificateDer::from(entry.cert_data.to_vec()),
-            status
-                .ok()
-                .flatten()
-                .map(|status| status.ocsp_response.into()),
-        )
-    });
-    Ok(Some(PresentedChain::from_counted(
-        entries,
-        list.iter().count(),
-    )?))
-}
-
-/// An answer's proof must be about the chain of this connection, and about nothing less than
-/// its configuration demands of the server of this name, or of a client.
-pub(in super::super::super) fn proving(
-    proof: VerifiedChain,
-    chain: &PresentedChain,
-    server_name: Option<&ServerName<'static>>,
-    policy: Option<&ChainPolicy>,
-) -> Result<VerifiedChain, Misuse> {
-    if !proof.proves(chain) {
-        return Err(Misuse::new(
-            "the proof in the answer is about another chain than the one this peer showed",
-        ));
-    }
-    if !proof.is_for(server_name, policy) {
-        return Err(Misuse::new(
-            "the proof in the answer was made for another name, for the other role, or by another \
-             policy than this connection's: take the one that `check` of its question gives",
-        ));
-    }
-    Ok(proof)
-}
-
 /// Paused: takes a verdict, and has no way to take a message.
 pub(crate) struct VerifyingChain {
     keyed: Box<Keyed>,
@@ -271,29 +212,4 @@ impl WaitCertificateVerify {
         }
         .into())
     }
-}
-
-/// §4.4.3: the key in the certificate made this signature, and may make any (§4.4.2.2): who
-/// accepts a chain without verifying it says nothing about that.
-pub(in super::super::super) fn check_signature(
-    peer: &VerifiedChain,
-    scheme: SignatureScheme,
-    content: &[u8],
-    signature: &[u8],
-) -> Result<(), Abort> {
-    let key = peer.chain().end_entity_spki();
-    if !is_known_key(key) {
-        return Err(Violation::UnsupportedKey.into());
-    }
-    if !peer.is_verified() {
-        check_key_usage(peer.chain())?;
-    }
-    if !scheme_fits_key(scheme, key) {
-        return Err(Violation::SchemeDoesNotFitKey.into());
-    }
-    if verify_tls13(scheme, key, content, signature).is_err() {
-        check_key_length(peer.chain())?;
-        return Err(Violation::BadSignature.into());
-    }
-    Ok(())
 }

@@ -2,8 +2,8 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use super::super::super::client::{check_signature, presented_chain, proving};
 use super::super::super::offer::check_scheme;
+use super::super::super::peer::{check_signature, presented_chain, proving};
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::finished::WaitFinished;

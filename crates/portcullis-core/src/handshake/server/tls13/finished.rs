@@ -4,7 +4,8 @@
 
 use super::super::super::{Cx, Next, Outcome, expect};
 use super::flight::{Answered, Authentication};
-use super::resumption::{Issuing, Resumption};
+use super::psk::Resumption;
+use super::tickets::Issuing;
 use crate::error::Abort;
 use crate::information::Information;
 use crate::key_schedule::{AddMessage, ResumptionMaster};

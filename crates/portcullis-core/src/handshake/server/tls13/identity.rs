@@ -7,7 +7,7 @@ use core::net::Ipv6Addr;
 use super::super::super::{Cx, Next, expect, find, wrong_answer};
 use super::Negotiated;
 use super::flight::{Authentication, send_flight};
-use super::resumption::Resumption;
+use super::psk::Resumption;
 use crate::client_hello_view::{ClientHelloView, host};
 use crate::config::ServerOptions;
 use crate::error::{Abort, quote};

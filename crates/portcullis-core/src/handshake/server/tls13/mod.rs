@@ -3,13 +3,14 @@
 //! RFC 8446 §4.3, §4.4; states named as in Appendix A.2.
 
 pub(super) mod client_authentication;
+pub(super) mod client_hello;
 pub(super) mod finished;
 pub(super) mod flight;
 pub(super) mod identity;
+pub(super) mod psk;
 mod record_sizes;
-pub(super) mod resumption;
-
-pub(super) use resumption::{check_omitted, negotiated};
+pub(super) mod retry;
+pub(super) mod tickets;
 
 use std::sync::Arc;
 

@@ -1,0 +1,161 @@
+//! ClientHello of TLS 1.3: suite and group are chosen, or another hello is asked for.
+//!
+//! RFC 8446 §4.1.1, §4.1.2.
+
+use std::sync::Arc;
+
+use super::super::super::negotiate::{self, Group};
+use super::super::super::{Cx, Next, expect, find};
+use super::Negotiated;
+use super::psk::negotiated;
+use super::retry::ask_for_another;
+use crate::Violation;
+use crate::config::ServerOptions;
+use crate::crypto::hash::Digest;
+use crate::error::Abort;
+use crate::key_schedule::{AddMessage, Transcript};
+use crate::record::HandshakeBytes;
+use crate::wire::extension::{
+    EarlyData, KeyShareClientHello, OfferedPsks, SignatureAlgorithms, SupportedGroups,
+};
+use crate::wire::{ClientHello, CompressionMethod, ExtensionType};
+
+/// Early data that is thrown away because 0-RTT is not accepted here, in bytes of content (A12):
+/// what servers of OpenSSL and GnuTLS allow with their tickets unless told otherwise, and a client
+/// may come here with a ticket of theirs.
+const MAX_SKIPPED_EARLY_DATA: usize = 16_384;
+
+/// Key shares that are looked at; those behind them are ignored. Clients have one to three.
+const MAX_SHARES: usize = 32;
+
+/// §4.1.1: chooses suite and group; asks for a second hello when there is no share of the group.
+pub(in super::super) fn choose(
+    config: Arc<ServerOptions>,
+    message: HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let hello: ClientHello<'_> = expect(&message)?;
+    check_hello(&hello)?;
+    cx.outgoing
+        .set_max_fragment(config.policy.max_fragment_sent);
+    let suite = negotiate::cipher_suite(&config, hello.cipher_suites.iter())
+        .ok_or(Violation::NoSharedCipherSuite)?;
+    // §9.2: only a session can do without; whether there is one turns out later.
+    if find::<SignatureAlgorithms<'_>>(&hello.extensions)?.is_none()
+        && !hello.extensions.contains(ExtensionType::PRE_SHARED_KEY)
+    {
+        return Err(Violation::SignatureAlgorithmsMissing.into());
+    }
+    let groups =
+        find::<SupportedGroups<'_>>(&hello.extensions)?.ok_or(Violation::SupportedGroupsMissing)?;
+    let shares =
+        find::<KeyShareClientHello<'_>>(&hello.extensions)?.ok_or(Violation::KeyShareMissing)?;
+    check_shares(&groups, &shares)?;
+    let share_groups = shares
+        .client_shares
+        .iter()
+        .take(MAX_SHARES)
+        .map(|entry| entry.group);
+    let group = negotiate::group(&config, groups.groups.iter(), share_groups)
+        .ok_or(Violation::NoSharedGroup)?;
+    let early_data = find::<EarlyData>(&hello.extensions)?.is_some();
+    if early_data {
+        cx.incoming.skip_early_data(MAX_SKIPPED_EARLY_DATA);
+    }
+
+    let mut transcript = Transcript::new(suite.handshake_hash()?);
+    match group {
+        Group::Shared(group) => {
+            let binder_hash = add_hello(&mut transcript, &message)?;
+            negotiated(
+                Negotiated {
+                    config,
+                    hello: message,
+                    suite,
+                    group,
+                    transcript,
+                    binder_hash,
+                    retried: false,
+                },
+                cx,
+            )
+        }
+        Group::Retry(group) => ask_for_another(config, message, suite, group, transcript, cx),
+    }
+}
+
+/// §4.1.2, §4.2.11: what must hold of a hello of TLS 1.3, the first and the second.
+pub(super) fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
+    if !hello
+        .legacy_compression_methods
+        .iter()
+        .eq([CompressionMethod::NULL])
+    {
+        return Err(Violation::CompressionOffered.into());
+    }
+    // §4.2.11: binders cover everything before them.
+    let mut types = hello
+        .extensions
+        .iter()
+        .map(|extension| extension.extension_type);
+    if types.any(|typ| typ == ExtensionType::PRE_SHARED_KEY) {
+        if types.next().is_some() {
+            return Err(Violation::PskNotLast.into());
+        }
+        if !hello
+            .extensions
+            .contains(ExtensionType::PSK_KEY_EXCHANGE_MODES)
+        {
+            return Err(Violation::PskWithoutModes.into());
+        }
+        let offered = find::<OfferedPsks<'_>>(&hello.extensions)?;
+        if offered.is_some_and(|psks| psks.identities.iter().count() != psks.binders.iter().count())
+        {
+            return Err(Violation::PskBinderCount.into());
+        }
+    }
+    Ok(())
+}
+
+/// Adds the last hello to the transcript; gives what it was before the binders of pre-shared
+/// keys, if there are any (§4.2.11.2).
+pub(super) fn add_hello(
+    transcript: &mut Transcript,
+    message: &HandshakeBytes,
+) -> Result<Option<Digest>, Abort> {
+    let hello: ClientHello<'_> = expect(message)?;
+    let Some(offered) = find::<OfferedPsks<'_>>(&hello.extensions)? else {
+        transcript.add(message.hashed());
+        return Ok(None);
+    };
+    let raw = message.raw();
+    let truncated = raw.len().saturating_sub(offered.binders_size());
+    let (truncated, binders) = raw.split_at_checked(truncated).unwrap_or((raw, &[]));
+    transcript.add_bytes(truncated);
+    let hash = transcript.current();
+    transcript.add_bytes(binders);
+    Ok(Some(hash))
+}
+
+/// D.4: a client that sends a session id must get a change_cipher_spec once; any may.
+pub(super) fn looks_like_tls12(config: &ServerOptions, hello: &ClientHello<'_>) -> bool {
+    config.policy.middlebox_compatibility || !hello.legacy_session_id.is_empty()
+}
+
+/// §4.2.8: each share is of a listed group, and there is one of a group at most.
+fn check_shares(
+    groups: &SupportedGroups<'_>,
+    shares: &KeyShareClientHello<'_>,
+) -> Result<(), Violation> {
+    // A bound on the work: each share is looked for in the list of groups.
+    for (at, entry) in shares.client_shares.iter().take(MAX_SHARES).enumerate() {
+        let mut before = shares.client_shares.iter().take(at);
+        if before.any(|other| other.group == entry.group) {
+            return Err(Violation::DuplicateKeyShare);
+        }
+        if !groups.groups.contains(entry.group) {
+            return Err(Violation::KeyShareOutsideGroups);
+        }
+    }
+    Ok(())
+}
