@@ -43,7 +43,7 @@ async fn main() -> Result {
     let mut stream = connector.connect(address, name.clone()).await?;
     assert_eq!(&stream.recv(5).await?[..], b"hello");
     let session = stream.take_session().ok_or("the server gave no ticket")?;
-    // Whoever has these bytes can resume the session: keep them as a key.
+    // With these bytes one can resume the session: keep them as a key.
     let written = session.to_bytes();
 
     let session = ClientSession::from_bytes(&written)?;

@@ -92,7 +92,7 @@ pub(crate) fn run_primitives(pki: &Pki, work: &str, count: &str) -> io::Result<(
     handshakes().map_err(|Failed(why)| io::Error::other(why))
 }
 
-/// Has each side's work done where a tool is told to look.
+/// Does each side's work where a tool is told to look.
 struct Counted;
 
 impl Sides for Counted {

@@ -1,4 +1,4 @@
-//! Whoever sits between two ends, and knows the secrets of both.
+//! The man in the middle, who knows the secrets of both ends.
 //!
 //! What one end writes is read with that end's secrets, cut into units, changed as the plan says,
 //! and delivered unit by unit: as the record it was, or, if the plan needs the keys, sealed anew

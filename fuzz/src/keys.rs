@@ -1,5 +1,5 @@
 //! The key schedule and record protection of TLS 1.3, written once more and on its own, so that
-//! whoever sits between two ends can read, change and check everything.
+//! someone between two ends can read, change and check everything.
 //!
 //! RFC 8446 §5.2, §7.1, §7.3, §4.4.4.
 
@@ -49,7 +49,7 @@ impl Suite {
         block
     }
 
-    /// verify_data of whoever writes under `secret`.
+    /// verify_data of the side that writes under `secret`.
     pub fn finished(self, secret: &[u8], transcript: &[u8]) -> Vec<u8> {
         let key = self.expand_label(secret, "finished", self.hash.output_len());
         self.mac(&key, &self.hash(transcript))

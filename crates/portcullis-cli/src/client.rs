@@ -28,7 +28,7 @@ pub(crate) struct Client {
     /// Trust the certificates in this PEM file instead of those of the operating system.
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     cafile: Option<PathBuf>,
-    /// DANGEROUS: accept any server. Whoever sits on the path can read and change everything.
+    /// DANGEROUS: accept any server. Anyone on the path can read and change everything.
     #[arg(long)]
     insecure: bool,
     /// The name the server must have, if it is not HOST.

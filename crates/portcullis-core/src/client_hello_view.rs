@@ -1,4 +1,4 @@
-//! What a client said in its ClientHello, for whoever decides what to do with it.
+//! What a client said in its ClientHello, for those who decide what to do with it.
 //!
 //! RFC 8446 §4.1.2, §4.2.
 

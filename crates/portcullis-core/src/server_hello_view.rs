@@ -1,4 +1,4 @@
-//! What the server said in its ServerHello, for whoever reviews it.
+//! What the server said in its ServerHello, for its review.
 //!
 //! RFC 8446 §4.1.3.
 

@@ -95,7 +95,7 @@ impl KeyLogLine {
     }
 
     /// The line, without a line break: label, client random and secret in hexadecimal.
-    /// Whoever has it can read the connection.
+    /// With it one can read the connection.
     pub fn to_line(&self) -> zeroize::Zeroizing<String> {
         use core::fmt::Write as _;
 

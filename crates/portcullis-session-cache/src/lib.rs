@@ -32,7 +32,7 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Takes sessions under `key` that can be resumed at the time `now`, the best
     /// first. All of them are offered in one connection, of which the server selects one: give
     /// as few as make sense, mostly one, and none again, because a ticket that is sent twice
-    /// tells who watches that both connections are of the same client (RFC 8446 C.4).
+    /// tells an observer that both connections are of the same client (RFC 8446 C.4).
     ///
     /// # Cancel safety
     /// Dropped when the connection is given up, or when it took too long; what was taken by then

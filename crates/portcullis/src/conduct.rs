@@ -80,7 +80,7 @@ impl Conduct {
         (self.handshake_timeout / 10).min(Duration::from_secs(1))
     }
 
-    /// Has a configuration ask what the answers want to be asked and `more`, and report what is
+    /// Makes a configuration ask what the answers want to be asked and `more`, and report what is
     /// logged.
     pub(crate) fn client_config(
         &self,
@@ -152,7 +152,7 @@ macro_rules! conduct_options {
         /// set up again, its ciphers above all (C18). Default: never. Resolution: milliseconds;
         /// the longest time is 49 days.
         ///
-        /// Time is measured by whoever waits to read: a connection, or a reading half with its
+        /// Time is measured by the task that waits to read: a connection, or a reading half with its
         /// writing half, hibernates while a task reads from it. The next record in a direction
         /// sets its cipher up again, for about two microseconds. That task has to be one of a
         /// Tokio runtime with its timer enabled, or reading panics.
@@ -165,8 +165,7 @@ macro_rules! conduct_options {
             self
         }
 
-        /// Reports the secrets of every connection, for debugging. Whoever gets them can read it
-        /// all.
+        /// Reports the secrets of every connection, for debugging. With them one can read it all.
         #[must_use]
         pub fn key_log(mut self, key_log: impl $crate::key_log::KeyLog) -> Self {
             self.conduct.key_log = Some(std::sync::Arc::new(key_log));

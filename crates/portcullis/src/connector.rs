@@ -54,8 +54,8 @@ impl TlsConnector {
     /// most one for a connection, that is given up after 30 seconds; 8 sessions wait for it, and
     /// the oldest makes room.
     ///
-    /// Any connectors may share a store. A server takes whoever resumes a session for the client
-    /// that began it, so each finds only those of its own identities. Where
+    /// Any connectors may share a store. To a server the client that resumes a session is the client
+    /// that began it, so each connector finds only those of its own identities. Where
     /// [identities are chosen](crate::answers::Answers::choose_identity) during the handshake that
     /// cannot be known: sessions in which a certificate was shown are then kept only under a
     /// [`service_name`](Self::service_name).

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use portcullis_core::KeyLogLine;
 
-/// Where the secrets of a connection go. Whoever gets them can read the connection.
+/// Where the secrets of a connection go. With them one can read the connection.
 ///
 /// Lines come while the handshake goes on, so they are there for failed handshakes too.
 pub trait KeyLog: Send + Sync + 'static {

@@ -27,9 +27,9 @@ use crate::write::WriteHalfState;
 /// What the halves know of each other besides the core's mailbox.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Who waits in [`WriteHalf::serve`].
+    /// The task that waits in [`WriteHalf::serve`].
     writer: AtomicWaker,
-    /// Who waits for messages, which a failed write ends.
+    /// The task that waits for messages; a failed write ends its wait.
     reader: AtomicWaker,
     write_failure: OnceLock<Error>,
     /// Set when nothing more is read.
@@ -260,8 +260,8 @@ impl<IO: SplitIo> WriteHalf<IO> {
     }
 
     /// Waits for what the reading half leaves to be sent, and sends it, until the connection
-    /// cannot be written to, be it that this side was shut down; for a task that has nothing to
-    /// write for a while, in `select!`.
+    /// can no longer be written to, for example because this side was shut down; for a task that
+    /// has nothing to write for a while, in `select!`.
     ///
     /// # Cancel safety
     /// Dropped, nothing is lost.

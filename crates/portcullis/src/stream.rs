@@ -171,7 +171,7 @@ impl<IO> TlsStream<IO> {
     /// next session that the server has sent a ticket for, the oldest first (C20); see
     /// [`TlsConnector::offering`](crate::TlsConnector::offering).
     ///
-    /// Tickets come after the handshake, among the data: they are found by reading, be it that
+    /// Tickets come after the handshake, among the data: they are found by reading, even if
     /// no data comes. At most 8 are kept, and the oldest makes room. With a
     /// [`session_store`](crate::TlsConnector::session_store) they go there.
     pub fn take_session(&mut self) -> Option<ClientSession> {
@@ -222,7 +222,7 @@ impl<IO> TlsStream<IO> {
         &self.parts().io
     }
 
-    /// The transport. Whoever reads from or writes to it breaks the connection.
+    /// The transport. Reading from it or writing to it breaks the connection.
     pub fn inner_mut(&mut self) -> &mut IO {
         &mut self.parts_mut().io
     }

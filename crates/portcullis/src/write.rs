@@ -31,7 +31,7 @@ pub(crate) struct WriteHalfState {
     closing: Closing,
     /// Boxed: hardly any connection has one.
     pub(crate) failed: Option<Box<Failure>>,
-    /// Who waits for `out` to become empty or to be flushed, when someone else does that.
+    /// The task that waits for `out` to become empty or flushed, when another task does that.
     blocked: Option<Waker>,
     /// Who waits to read from the same transport; not of halves.
     pub(crate) reader: Task,
@@ -426,7 +426,7 @@ impl WriteHalfState {
                 return Poll::Pending;
             }
         }
-        // Who was told to wait may have been waiting on a waker that another task replaced.
+        // A task that was told to wait may have been waiting on a waker that another task replaced.
         if let Some(waker) = self.blocked.take()
             && !waker.will_wake(cx.waker())
         {

@@ -65,7 +65,7 @@ impl ClientConfig {
 
     /// Starts a configuration that accepts any server whatsoever (`verify_none`).
     ///
-    /// Whoever sits on the path can read and change everything.
+    /// Anyone on the path can read and change everything.
     pub fn dangerous_builder_without_verification() -> ClientConfigBuilder {
         ClientConfigBuilder::new(Verification::DangerouslyNone)
     }
@@ -175,8 +175,8 @@ impl ClientConfigBuilder {
     }
 
     /// Whether a server may select an application protocol that was not offered, against
-    /// RFC 7301 §3.1. Default: no, that is refused with `illegal_parameter`. Whoever allows it
-    /// has to look at what was selected before using the connection.
+    /// RFC 7301 §3.1. Default: no, that is refused with `illegal_parameter`. If this is
+    /// on, look at what was selected before using the connection.
     pub fn accept_unoffered_alpn(mut self, on: bool) -> Self {
         self.client.accept_unoffered_alpn = on;
         self

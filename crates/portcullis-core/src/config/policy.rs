@@ -336,8 +336,8 @@ macro_rules! common_options {
             self
         }
 
-        /// Has the peer told of this violation with another alert than the RFC's, during the
-        /// handshake: for a peer that understands only what another implementation would say.
+        /// Sends `alert` instead of the RFC's alert for this violation, during the handshake: for
+        /// a peer that understands only what another implementation would say.
         pub fn alert_instead(mut self, violation: Violation, alert: AlertDescription) -> Self {
             self.$role.policy.alerts.push((violation, alert));
             self
@@ -382,7 +382,7 @@ macro_rules! common_options {
         }
 
         /// Reports secrets as [`Event::Secret`](crate::Event::Secret), for debugging (C23).
-        /// Whoever has them can read the connection. Default: no.
+        /// With them one can read the connection. Default: no.
         pub fn key_log(mut self, on: bool) -> Self {
             self.$role.policy.key_log = on;
             self

@@ -207,7 +207,7 @@ pub(crate) struct ApplicationSecrets {
     pub(crate) server: TrafficSecret,
     /// exporter_master_secret
     pub(crate) exporter: ExporterSecret,
-    /// The master secret once more, for who wants to be resumed.
+    /// The master secret once more, for a connection that gives or takes tickets.
     pub(crate) resumption: ResumptionMaster,
 }
 

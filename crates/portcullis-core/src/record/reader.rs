@@ -56,7 +56,7 @@ pub enum Opened {
 /// It holds a secret and counters and no buffer, and from the first record to
 /// [`hibernate`](Self::hibernate) the cipher. The driver reads from the transport into memory of
 /// its own, finds records with [`frame`](Self::frame), and opens each either straight into the
-/// buffer of whoever reads ([`open_into`](Self::open_into)) or where it stands
+/// caller's buffer ([`open_into`](Self::open_into)) or where it stands
 /// ([`open_in_place`](Self::open_in_place)).
 ///
 /// Any rule the peer breaks ends the connection: the same [`Error`] comes from then on, and the
@@ -200,7 +200,7 @@ impl Reader {
         }
     }
 
-    /// Has tickets kept from now on.
+    /// Starts keeping tickets.
     pub(crate) fn collect_tickets(&mut self, tickets: Option<Box<Tickets>>) {
         self.tickets = tickets;
     }
@@ -261,7 +261,7 @@ impl Reader {
 
     /// The current traffic secret of the peer's direction.
     ///
-    /// Whoever has it can read and forge what the peer sends from here on: for key logs and
+    /// With it one can read and forge what the peer sends from here on: for key logs and
     /// for handing the connection to a kernel.
     /// `None` before TLS 1.3, which has none.
     pub fn traffic_secret(&self) -> Option<&[u8]> {

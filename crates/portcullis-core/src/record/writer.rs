@@ -327,7 +327,7 @@ impl Writer {
 
     /// The current traffic secret of this side's direction.
     ///
-    /// Whoever has it can read and forge what this side sends from here on: for key logs and
+    /// With it one can read and forge what this side sends from here on: for key logs and
     /// for handing the connection to a kernel.
     /// `None` before TLS 1.3, which has none.
     pub fn traffic_secret(&self) -> Option<&[u8]> {

@@ -19,13 +19,13 @@ use crate::x509::Sha256Digest;
 
 /// A session with a server: a ticket and the key it stands for.
 ///
-/// It is to be used once: a ticket that is sent twice tells who watches that both connections
+/// It is to be used once: a ticket that is sent twice tells an observer that both connections
 /// are of the same client (RFC 8446 C.4).
 ///
-/// It belongs to who made it: one in which this side showed a certificate is offered only by a
-/// configuration that has an identity with the same key, because the server takes whoever
-/// resumes it for the one who began it. Where `ask_identity` is on nobody can know that, and
-/// whoever gives the session answers for it.
+/// It belongs to the identity it was made with: a session in which this side showed a certificate
+/// is offered only by a configuration that has an identity with the same key, because to the
+/// server the client that resumes is the client that began. With `ask_identity` this cannot be
+/// checked: the caller that gives the session answers for it.
 ///
 /// `Debug` shows neither secrets nor the ticket.
 #[derive(Clone)]
@@ -69,14 +69,14 @@ impl ClientSession {
             || self.established.is_outdated(now, 0)
     }
 
-    /// Whether this side showed a certificate when the session began: to the server whoever
-    /// resumes it is the same client.
+    /// Whether this side showed a certificate when the session began: to the server, the
+    /// client that resumes it is the same client.
     pub fn is_authenticated(&self) -> bool {
         self.established.shown.is_some()
     }
 
-    /// Writes the session down, for another process or a later day. Whoever has the bytes can
-    /// take the place of either end of a connection that resumes it: keep them as a key. Not
+    /// Writes the session down, for another process or a later day. With these bytes
+    /// one can take the place of either end of a connection that resumes it: keep them as a key. Not
     /// written down are OCSP responses that the server had stapled.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let size = self.established.size()
@@ -125,7 +125,7 @@ impl ClientSession {
         })
     }
 
-    /// §4.2.11.1: the age in milliseconds, hidden from who has not seen the ticket come.
+    /// §4.2.11.1: the age in milliseconds, hidden from anyone who has not seen the ticket come.
     pub(crate) fn obfuscated_age(&self, now: UnixTime) -> u32 {
         let age = age(self.received_at, now).wrapping_mul(1_000);
         #[allow(clippy::cast_possible_truncation, reason = "modulo 2^32, says the RFC")]

@@ -52,8 +52,8 @@ impl ServerSession {
             || self.established.is_outdated(now, CLOCK_SKEW)
     }
 
-    /// Writes the session down, for a store. Whoever has the bytes can take the place of either
-    /// end of a connection that resumes it: keep them as a key.
+    /// Writes the session down, for a store. With these bytes one can take the place of
+    /// either end of a connection that resumes it: keep them as a key.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let size = self.established.size() + self.server_name().map_or(0, str::len) + OVERHEAD;
         let mut out = Zeroizing::new(Vec::with_capacity(size));

@@ -34,7 +34,7 @@ const MOST_TICKETS: u64 = 1 << 32;
 /// renewed certificate keeps its sessions. Nor is what else a client may look at, so give the
 /// same keys only to servers that are one to their clients.
 ///
-/// Whoever gets a key while tickets sealed with it live can impersonate this server to the
+/// Anyone who gets a key while tickets sealed with it live can impersonate this server to the
 /// clients that resume with them, but cannot read connections: every resumption has its own
 /// key exchange.
 #[derive(Clone)]

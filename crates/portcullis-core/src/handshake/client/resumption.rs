@@ -126,8 +126,8 @@ fn fitting(
     })
 }
 
-/// Verifies the chain once more, unless somebody wants to be asked. Of a chain that has expired
-/// since nobody is asked: the server may have another by now.
+/// Verifies the chain again, unless `ask_verification` is on. If it has expired meanwhile, nobody
+/// is asked: the server may have another by now.
 fn proof(
     config: &ClientOptions,
     name: &ServerName<'static>,

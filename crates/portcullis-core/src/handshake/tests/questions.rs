@@ -4,14 +4,14 @@ use super::attack::{
     By, alert_seen_by, authenticated_client, authenticating_server, pair, read_all,
     resuming_client, server, transmitted, unknown_session,
 };
-use super::parts::message;
+use super::parts::{client_hello, message};
 use super::states::kind;
 use super::tamper::{Put, first};
 use crate::config::ServerConfig;
 use crate::question::{Answer, Question};
 use crate::session::{ClientSession, ServerSession};
 use crate::testing::{Pair, now, pki, resuming, sessions};
-use crate::wire::HandshakeType as T;
+use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::x509::{CertificateError, PresentedChain, VerifiedChain};
 use crate::{AlertDescription, Direction, Error, Reason, Refusal, Stage, Step, Violation};
 
@@ -392,6 +392,27 @@ fn another_configuration() {
         .alpn(["dot"]);
     let error = ended_by(question.use_config(other.build().unwrap()), pair, true);
     assert_eq!(error.violation(), Some(Violation::NoSharedProtocol));
+}
+
+/// Which versions there are is part of the configuration that the answer may replace.
+#[test]
+fn the_version_is_decided_when_the_configuration_is_known() {
+    let tamper = first(T::CLIENT_HELLO, |raw| {
+        vec![Put::Message(client_hello(raw, |hello| {
+            hello.extensions.remove(E::SUPPORTED_VERSIONS);
+        }))]
+    });
+    let client = authenticated_client().build().unwrap();
+    let server = server().pause_at_hello(true).build().unwrap();
+    let mut pair = pair(client, server, By::Client, tamper);
+    let Question::ChooseConfiguration(question) = until(&mut pair, true, "ChooseConfiguration")
+    else {
+        unreachable!()
+    };
+    assert_eq!(question.client_hello().supported_versions().count(), 0);
+    let error = ended_by(question.keep(), pair, true);
+    assert_eq!(error.violation(), Some(Violation::UnsupportedVersion));
+    assert_eq!(error.stage(), Stage::ChoosingConfiguration);
 }
 
 #[test]

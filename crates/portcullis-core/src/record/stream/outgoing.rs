@@ -74,7 +74,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Has a dummy change_cipher_spec sent before the first record that is protected, be it an
+    /// Sends a dummy change_cipher_spec before the first protected record, even if that is an
     /// alert: a middlebox that follows TLS 1.2 waits for it there (D.4).
     pub(crate) fn change_cipher_spec_before_protected(&mut self) {
         self.change_cipher_spec_due = true;

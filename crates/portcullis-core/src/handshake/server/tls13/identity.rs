@@ -35,8 +35,8 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     send_flight(negotiated, wanted.server_name, authentication, cx)
 }
 
-/// Asks for an identity, also where a session could be resumed: whoever refuses to serve the
-/// client, or has no certificate with its name any more, does so with a session as well.
+/// Asks for an identity, also where a session could be resumed: an application that refuses the
+/// client, or has no certificate with its name any more, must be able to do so here too.
 pub(super) fn ask_identity(
     mut negotiated: Negotiated,
     session: Option<Box<Resumption>>,

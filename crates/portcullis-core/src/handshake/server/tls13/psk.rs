@@ -318,14 +318,14 @@ fn fits(
     let established = &session.established;
     let client_fits = match (&established.peer, &config.client_authentication) {
         (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
-        // Whoever asks for no certificate is not told of one.
+        // A server that asks for no certificate does not resume a session that carries one.
         (Some(peer), authentication) => {
             authentication.is_requested() && config.policy.schemes.contains(&peer.scheme)
         }
     };
     Ok(is_of_these_records(session)
         && suite.handshake_hash() == Ok(established.hash())
-        // Who has turned the suite of the session off since is not taken back to those days.
+        // A session does not bring back a suite that the client no longer offers.
         && hello.cipher_suites.contains(established.suite)
         && client_fits
         && !session.is_expired(now)

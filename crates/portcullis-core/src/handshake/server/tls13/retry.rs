@@ -110,8 +110,8 @@ impl WaitSecondClientHello {
         versions::choose(&requested.config.policy.versions, &hello)?;
         check_hello(&hello)?;
         let first: ClientHello<'_> = expect(&requested.first)?;
-        // Early data that is offered once more (§4.1.2 forbids it) is not accepted either, and
-        // does not open where it comes.
+        // Early data offered again (§4.1.2 forbids it) is not accepted either: its records fail
+        // to decrypt.
         requested.check_cookie(&hello)?;
         let shares = find::<KeyShareClientHello<'_>>(&hello.extensions)?
             .ok_or(Violation::KeyShareMissing)?;
