@@ -82,8 +82,8 @@ impl TlsConnector {
         self
     }
 
-    /// A connector whose next connection offers these sessions, the best first, to whoever is
-    /// meant by them: what [`TlsStream::take_session`] has given, or was
+    /// A connector whose next connection offers these sessions, the best first, to the
+    /// servers that they are of: what [`TlsStream::take_session`] has given, or was
     /// [written down](ClientSession::to_bytes). They are used once: the connection after that
     /// is without them, also one of a clone. A store is not asked when there is one of these.
     ///

@@ -105,7 +105,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         })
     }
 
-    /// Has sessions kept in a place, some of which may have come from there.
+    /// Keeps sessions in `place`; with `offers` the hello has some that came from there.
     pub(crate) fn keep_sessions(&mut self, place: Option<Place>, offers: bool) {
         self.place = place;
         self.offers = offers;

@@ -1,6 +1,6 @@
 //! Alerts at the end of a transport: that ours arrives, and that the peer's is seen.
 //!
-//! RFC 8446 §6.2. A peer that refuses sends its alert and closes. Whoever is writing then meets a
+//! RFC 8446 §6.2. A peer that refuses sends its alert and closes. A task that is writing meets a
 //! broken transport first; the alert is what came before that and was not read yet.
 
 use std::pin::Pin;
@@ -90,7 +90,7 @@ impl Failure {
         self.search = Search::Over;
     }
 
-    /// Whoever waits for the alert looks again.
+    /// Wakes the task that waits for the alert, so that it looks again.
     pub(crate) fn wake(&self) {
         if let Search::Until(_, waker) = &self.search {
             waker.wake_by_ref();

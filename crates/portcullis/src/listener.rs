@@ -131,8 +131,8 @@ impl TlsListener {
     ///
     /// Connections that broke while they waited are passed over. When the system has run out of
     /// descriptors or memory, this waits and tries again, at most a second between tries. After
-    /// any other error the next call waits as well, 5 ms at first and up to a second: whoever
-    /// tries again at once does not turn in circles.
+    /// any other error the next call waits as well, 5 ms at first and up to a second: a
+    /// caller that retries at once does not spin.
     ///
     /// Several tasks may accept from one listener.
     ///

@@ -39,7 +39,7 @@ impl Place {
         taken
     }
 
-    /// Has the store forget all sessions under the key. Nobody waits for that.
+    /// Makes the store forget all sessions under the key. Nobody waits for that.
     pub(crate) fn forget(self) {
         in_background(async move { self.store.forget(&self.key).await });
     }

@@ -65,7 +65,7 @@ fn certificate(identity: &Identity) -> Option<Vec<u8>> {
     Some(identity.chain()[0].to_vec())
 }
 
-/// Whoever resumes a session is, to the server, the client that began it: bob is not alice.
+/// To the server the client that resumes a session is the client that began it: bob is not alice.
 #[tokio::test]
 async fn one_store_for_all_identities() {
     let (alice, bob) = (&pki().client, &other_client());

@@ -53,8 +53,8 @@ impl Question {
         }
     }
 
-    /// The answer in the place of whoever takes too long, to a question that somebody's store
-    /// answers: it is as if the store knew no session and kept none. `None` for the others, to
+    /// The answer for a store that takes too long, to a question that a store answers: it is as
+    /// if the store knew no session and kept none. `None` for the others, to
     /// which the handshake cannot go on without an answer.
     pub fn late_answer(&self) -> Option<Answer> {
         match self {

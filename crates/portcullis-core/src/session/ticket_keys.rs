@@ -211,7 +211,7 @@ impl TicketKeys {
         may_seal.then(|| Arc::clone(key))
     }
 
-    /// Has the key that seals now sealed so many tickets.
+    /// As if the key that seals now had sealed so many tickets.
     #[cfg(test)]
     pub(super) fn set_sealed(&self, tickets: u64) {
         let ring = self.ring();

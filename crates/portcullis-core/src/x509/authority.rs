@@ -1,7 +1,7 @@
 //! Whether a certificate may issue others.
 //!
 //! RFC 5280 §4.2.1.3, §4.2.1.9, §6.1.4 (k) to (n). Each question is about one certificate, so
-//! that whoever walks a path asks it of each.
+//! that a walk along a path asks it of each.
 
 use super::error::CertificateErrorKind as Kind;
 use crate::der::{self, CertificateFields, NotDer, Reader};

@@ -297,7 +297,7 @@ impl Search<'_> {
         });
     }
 
-    /// Has webpki judge the path to these anchors, which all have the name of the head's issuer.
+    /// Lets webpki judge the path to these anchors, which all have the name of the head's issuer.
     fn judge(&mut self, anchors: Anchors<'_>) -> Next {
         if !self.spend(self.steps_to_judge(anchors)) {
             return self.stop(Why::TooManySteps);

@@ -27,7 +27,7 @@ use crate::error::Misuse;
 ///   authority, and are anchors.
 /// * **Every other** certificate is pinned: exactly this one is accepted when a peer shows it as
 ///   its own, within its dates and for the names and purposes it has. It never makes another one
-///   trusted, whoever signed it and whatever its key has signed.
+///   trusted, neither the one that signed it nor those that its key has signed.
 ///
 /// A self-signed certificate of an authority is accepted from a peer itself, too: tools make
 /// such certificates for servers.

@@ -48,8 +48,8 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Whether this side may be who it was then: to the server it is. Where identities are
-    /// chosen nobody can know, and whoever gave the session answers for it.
+    /// Whether this side may be who it was then: to the server it is. With `ask_identity` this
+    /// cannot be checked: the caller that gave the session answers for it.
     pub(super) fn belongs_to(&self, config: &ClientOptions) -> bool {
         let Some(shown) = &self.shown else {
             return true;

@@ -644,7 +644,7 @@ fn messages_out_of_place_in_a_resumed_handshake() {
     }
 }
 
-/// Whoever resumes without saying so, or says so and does not, has other keys than its peer.
+/// A server that resumes without saying so, or says so and does not, has other keys than its peer.
 #[test]
 fn resumption_is_in_the_keys() {
     let (client, server, session) = resumable();
