@@ -1,7 +1,7 @@
 //! `portcullis cert`: certificates for development, never for the world.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -50,29 +50,41 @@ impl Cert {
 }
 
 /// Writes a file that only its owner may read.
+///
+/// What is replaced is replaced whole, by rename: an old file keeps neither its mode nor a reader
+/// that has it open, and a symbolic link is not followed.
 fn write(path: &Path, text: &str, replace: bool) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    if replace {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists if !replace => Failure::usage(format!(
+            "{} is there already; use --force to replace it",
+            path.display()
+        )),
+        _ => Failure::usage(format!("{}: {error}", path.display())),
+    };
+    if !replace {
+        return create(path, text).map_err(failed);
     }
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(format!(".{}", std::process::id()));
+    let fresh = PathBuf::from(fresh);
+    create(&fresh, text).map_err(failed)?;
+    fs::rename(&fresh, path).map_err(|error| {
+        // The failure to rename is what is told.
+        let _ = fs::remove_file(&fresh);
+        failed(error)
+    })
+}
+
+/// Makes a file that was not there; a symbolic link counts as there.
+fn create(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::usage(format!(
-            "{} is there already; use --force to replace it",
-            path.display()
-        )),
-        _ => Failure::usage(format!("{}: {error}", path.display())),
-    })
+    options.open(path)?.write_all(text.as_bytes())
 }
 
 /// An authority and a leaf, as PEM. The authority's key is thrown away.

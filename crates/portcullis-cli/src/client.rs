@@ -120,9 +120,14 @@ impl Client {
         let (host, port) = self.target.rsplit_once(':').ok_or_else(usage)?;
         port.parse::<u16>().map_err(|_| usage())?;
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let name = self.name.as_deref().unwrap_or(bare).to_owned();
-        let name = ServerName::try_from(name).map_err(|_| {
-            Failure::usage(format!("{host:?} is neither a host name nor an IP address"))
+        let (option, name) = match &self.name {
+            Some(name) => ("--name ", name.as_str()),
+            None => ("", bare),
+        };
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| {
+            Failure::usage(format!(
+                "{option}{name:?} is neither a host name nor an IP address"
+            ))
         })?;
         Ok((self.target.clone(), name))
     }

@@ -208,3 +208,42 @@ fn a_client_reconnects_and_resumes() {
         assert_eq!(told, expected);
     }
 }
+
+#[test]
+fn a_wrong_name_is_blamed_and_not_the_host() {
+    let output = client(&["localhost:1", "--insecure", "--name", "not a name"], b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("--name \"not a name\""), "{said}");
+    assert!(!said.contains("localhost"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_replaced_whole_and_only_their_owner_may_read_them() {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    let folder = certificates();
+    let key = folder.path().join("key.pem");
+    let elsewhere = folder.path().join("elsewhere");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let open = fs::File::open(&key).unwrap();
+    let before = fs::read(&key).unwrap();
+    fs::write(&elsewhere, "mine").unwrap();
+    fs::remove_file(folder.path().join("cert.pem")).unwrap();
+    symlink(&elsewhere, folder.path().join("cert.pem")).unwrap();
+
+    let out = folder.path().to_str().unwrap();
+    let made = portcullis(&["cert", "dev", "--force", "--out", out])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    for name in ["ca.pem", "cert.pem", "key.pem"] {
+        let metadata = fs::symlink_metadata(folder.path().join(name)).unwrap();
+        assert!(metadata.is_file(), "{name}");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "mine");
+    assert_eq!(std::io::read_to_string(open).unwrap().as_bytes(), before);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
+}

@@ -201,6 +201,9 @@ const KEY_TYPES: &[KeyTypeRow] = &[
     },
 ];
 
+/// id-ecPublicKey, and parameters that are a SEQUENCE instead of the name of a curve.
+const EXPLICIT_CURVE: &[u8] = &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, der::SEQUENCE];
+
 const SUPPORTED: &str =
     "RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, Ed25519 or ML-DSA";
 
@@ -227,6 +230,11 @@ impl PrivateKey {
     fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, Misuse> {
         let algorithm = pkcs8_algorithm(pkcs8)
             .ok_or_else(|| Misuse::new("the private key is not valid PKCS#8: it is damaged"))?;
+        // RFC 5480 §2.1.1 wants a named curve; explicit parameters of a known one are read, as in
+        // the format of RFC 5915.
+        if algorithm.starts_with(EXPLICIT_CURVE) {
+            return Self::from_sec1(pkcs8);
+        }
         let row = KEY_TYPES
             .iter()
             .find(|row| row.algorithm.as_ref() == algorithm)

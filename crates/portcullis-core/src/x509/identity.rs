@@ -14,8 +14,11 @@ use super::present::encoded_certificate;
 use super::signature_algorithm::SignatureAlgorithm;
 use crate::SignatureScheme;
 use crate::crypto::{PrivateKey, key_is_long_enough, scheme_fits_key};
-use crate::der::CertificateFields;
+use crate::der::{CertificateFields, INTEGER, Reader, SEQUENCE, context};
 use crate::error::Misuse;
+
+/// The longest leaf whose names can be read, in bytes.
+const LONGEST_LEAF: usize = 65_535;
 
 /// A certificate chain with its key. Cheap to clone.
 ///
@@ -65,7 +68,8 @@ impl Identity {
     /// Joins a chain, leaf first, with the key of the leaf.
     ///
     /// # Errors
-    /// When the chain is empty or damaged, or the key belongs to another certificate.
+    /// When the chain is empty or damaged, the leaf is not of version 3 or has more than 65,535
+    /// bytes, or the key belongs to another certificate.
     pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKey) -> Result<Self, Misuse> {
         let fields = all_fields(&chain)?;
         let owner = fields.iter().position(|fields| key.is_key_of(fields.spki));
@@ -97,31 +101,19 @@ impl Identity {
     /// another. Of several keys the one that fits is taken.
     ///
     /// # Errors
-    /// As [`from_der`](Self::from_der), and when there is no certificate, no key, or the key is
-    /// encrypted.
+    /// As [`from_der`](Self::from_der), and when there is no certificate, no key, the key is
+    /// encrypted, or something looks like a section and cannot be read.
     pub fn from_pem(chain: &[u8], key: Option<&[u8]>) -> Result<Self, Misuse> {
         let contents = Contents::read(chain)?;
         if contents.certificates.is_empty() {
-            return Err(Misuse::new(match contents.keys.is_empty() {
-                true => "there is no certificate (expected -----BEGIN CERTIFICATE-----)",
-                false => "there is a private key and no certificate: are the two files swapped?",
-            }));
+            return Err(contents.no_certificate());
         }
-        let (keys, unreadable_key) = match key {
-            None => (contents.keys, contents.unreadable_key),
-            Some(key) => {
-                let key = Contents::read(key)?;
-                (key.keys, key.unreadable_key)
-            }
-        };
-        let fitting = fitting_key(&contents.certificates, &keys);
-        match fitting.or(keys.first()) {
-            Some(key) => Self::from_der(contents.certificates, key),
-            None => Err(Misuse::new(unreadable_key.unwrap_or(
-                "there is no private key (expected -----BEGIN PRIVATE KEY-----, RSA PRIVATE KEY \
-                 or EC PRIVATE KEY)",
-            ))),
-        }
+        let apart = key.map(Contents::read).transpose()?;
+        let source = apart.as_ref().unwrap_or(&contents);
+        let fitting = fitting_key(&contents.certificates, &source.keys);
+        let key = fitting.or(source.keys.first());
+        let key = PrivateKey::from_der(key.ok_or_else(|| source.no_key())?)?;
+        Self::new(contents.certificates, key)
     }
 
     /// Reads a chain and its key from one PEM file, or from two.
@@ -136,8 +128,8 @@ impl Identity {
             None => pem::in_file(path, &error),
             Some(key) => Misuse::new(format!(
                 "{} with the key {}: {error}",
-                path.display(),
-                key.display()
+                pem::shown(path),
+                pem::shown(key)
             )),
         })
     }
@@ -183,6 +175,7 @@ impl Identity {
         let (Some(leaf), Some(of_leaf)) = (chain.first(), fields.first()) else {
             return Err(Misuse::new("the certificate chain is empty"));
         };
+        is_fit_to_show(leaf)?;
         let names = dns_names(leaf);
         let names_digest = names_digest(leaf, of_leaf);
         let key_digest = Arc::new(key_digest(of_leaf.spki));
@@ -280,6 +273,36 @@ fn all_fields<'a>(
         })?);
     }
     Ok(all)
+}
+
+/// Refuses a leaf that peers refuse, whatever else is right.
+fn is_fit_to_show(leaf: &[u8]) -> Result<(), Misuse> {
+    // RFC 8446 §4.4.2.2.
+    if !is_version_3(leaf) {
+        return Err(Misuse::new(
+            "certificate 1 of the chain is not of X.509 version 3, which TLS 1.3 requires: have it \
+             issued again, with a subjectAltName",
+        ));
+    }
+    // What webpki reads.
+    if leaf.len() > LONGEST_LEAF {
+        return Err(Misuse::new(format!(
+            "certificate 1 of the chain has {} bytes; more than {LONGEST_LEAF} are not supported: \
+             have it issued for fewer names",
+            leaf.len()
+        )));
+    }
+    Ok(())
+}
+
+/// RFC 5280 §4.1.2.1: version 3 is written as 2.
+fn is_version_3(certificate: &[u8]) -> bool {
+    let tbs = Reader::new(certificate)
+        .contents(SEQUENCE)
+        .and_then(|parts| Reader::new(parts).contents(SEQUENCE));
+    tbs.and_then(|tbs| Reader::new(tbs).optional(context(0)))
+        .and_then(|version| Reader::new(version).contents(INTEGER))
+        == Some([2].as_slice())
 }
 
 fn fitting_key<'a>(

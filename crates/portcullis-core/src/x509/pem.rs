@@ -1,6 +1,9 @@
 //! PEM files: certificates and keys, and clear words about what is in them otherwise.
 //!
-//! RFC 7468.
+//! RFC 7468. The scanner here decides what a section is; only the base64 of one section is given
+//! to the decoder. What looks like a section is read, skipped because it is on the list of
+//! harmless kinds, or an error with its line. No error contains text of the file, because that
+//! may be a key: labels are printed only when they are known ones.
 
 use std::path::Path;
 
@@ -8,7 +11,83 @@ use rustls_pki_types::pem::{PemObject, SectionKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
+use crate::der::{self, CertificateFields, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE};
 use crate::error::Misuse;
+
+const DASHES: &[u8] = b"-----";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const ENCRYPTED: &str = "the private key is encrypted, which is not supported: decrypt it \
+                         with `openssl pkey -in key.pem -out plain.pem`";
+
+/// What is done with a section.
+#[derive(Clone, Copy)]
+enum Kind {
+    Certificate,
+    Key,
+    /// Says why this key cannot be read, if no other key is there.
+    UnreadableKey(&'static str),
+    /// Has its place beside certificates and keys; the sentence is for a file with nothing else.
+    Skipped(&'static str),
+    /// Contains certificates that would be missed: says what to do.
+    Refused(&'static str),
+}
+
+const PARAMETERS: &str = "contains only parameters";
+const REQUEST: &str = "is a request for a certificate: an authority makes a certificate from it";
+const PUBLIC: &str = "is a public key: a certificate and its private key are needed";
+const PKCS7: &str =
+    "is PKCS#7: convert it with `openssl pkcs7 -print_certs -in FILE -out chain.pem`";
+
+const LABELS: &[(&str, Kind)] = &[
+    ("CERTIFICATE", Kind::Certificate),
+    ("PRIVATE KEY", Kind::Key),
+    ("RSA PRIVATE KEY", Kind::Key),
+    ("EC PRIVATE KEY", Kind::Key),
+    ("ENCRYPTED PRIVATE KEY", Kind::UnreadableKey(ENCRYPTED)),
+    (
+        "OPENSSH PRIVATE KEY",
+        Kind::UnreadableKey(
+            "the private key is in OpenSSH's format: convert it with `ssh-keygen -p -m PKCS8`",
+        ),
+    ),
+    (
+        "DSA PRIVATE KEY",
+        Kind::UnreadableKey(
+            "the private key is for DSA, which TLS 1.3 does not have: use ECDSA, RSA or Ed25519",
+        ),
+    ),
+    ("EC PARAMETERS", Kind::Skipped(PARAMETERS)),
+    ("DH PARAMETERS", Kind::Skipped(PARAMETERS)),
+    ("X9.42 DH PARAMETERS", Kind::Skipped(PARAMETERS)),
+    ("DSA PARAMETERS", Kind::Skipped(PARAMETERS)),
+    ("X509 CRL", Kind::Skipped("is a revocation list")),
+    (
+        "ECHCONFIG",
+        Kind::Skipped("is a configuration for Encrypted Client Hello"),
+    ),
+    ("CERTIFICATE REQUEST", Kind::Skipped(REQUEST)),
+    ("NEW CERTIFICATE REQUEST", Kind::Skipped(REQUEST)),
+    ("PUBLIC KEY", Kind::Skipped(PUBLIC)),
+    ("RSA PUBLIC KEY", Kind::Skipped(PUBLIC)),
+    (
+        "TRUSTED CERTIFICATE",
+        Kind::Refused(
+            "is OpenSSL's own format: convert it with `openssl x509 -in FILE -out certificate.pem`",
+        ),
+    ),
+    (
+        "X509 CERTIFICATE",
+        Kind::Refused("is an old label: write CERTIFICATE instead, in both lines (RFC 7468 §5.1)"),
+    ),
+    ("PKCS7", Kind::Refused(PKCS7)),
+    ("PKCS #7 SIGNED DATA", Kind::Refused(PKCS7)),
+    (
+        "CMS",
+        Kind::Refused(
+            "is CMS: convert it with `openssl pkcs7 -print_certs -in FILE -out chain.pem`",
+        ),
+    ),
+];
 
 /// What a PEM text contains, in its order.
 #[derive(Default)]
@@ -17,71 +96,366 @@ pub(super) struct Contents {
     pub(super) keys: Zeroizing<Vec<PrivateKeyDer<'static>>>,
     /// A private key that is there and cannot be read.
     pub(super) unreadable_key: Option<&'static str>,
+    /// The first section that was skipped, for a file with nothing else.
+    skipped: Option<String>,
 }
 
 impl Contents {
-    /// Reads all sections; those of other kinds are passed over.
+    /// Reads all sections, in one pass.
     ///
     /// # Errors
-    /// When a section has no end or is not base64.
+    /// When the text is no PEM, or a section is damaged, of an unknown kind, or not where it can
+    /// be read.
     pub(super) fn read(pem: &[u8]) -> Result<Self, Misuse> {
-        let mut contents = Self {
-            unreadable_key: unreadable_key(pem),
-            ..Self::default()
+        if let Some(sentence) = other_format(pem) {
+            return Err(Misuse::new(sentence));
+        }
+        let mut contents = Self::default();
+        let mut lines = Lines {
+            rest: pem,
+            number: 0,
         };
-        for (at, section) in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem).enumerate() {
-            let (kind, der) = match section {
-                Ok(section) => section,
-                // Its header lines are not base64.
-                Err(_) if contents.unreadable_key.is_some() => continue,
-                Err(error) => {
-                    return Err(Misuse::new(format!(
-                        "section {} of the PEM is damaged: {error}",
-                        at + 1
-                    )));
-                }
-            };
-            match kind {
-                SectionKind::Certificate => contents.certificates.push(der.into()),
-                SectionKind::PrivateKey => contents.keys.push(PrivateKeyDer::Pkcs8(der.into())),
-                SectionKind::RsaPrivateKey => contents.keys.push(PrivateKeyDer::Pkcs1(der.into())),
-                SectionKind::EcPrivateKey => contents.keys.push(PrivateKeyDer::Sec1(der.into())),
-                _ => {}
+        while let Some(line) = lines.next() {
+            let mut line = trim(line);
+            // A section may begin right where another one ends.
+            while let Some(label) = beginning(line, lines.number)? {
+                line = contents.section(&mut lines, label)?;
             }
         }
         Ok(contents)
     }
+
+    /// Reads one section and answers what follows on its last line.
+    fn section<'a>(
+        &mut self,
+        lines: &mut Lines<'a>,
+        (label, kind): (&'static str, Kind),
+    ) -> Result<&'a [u8], Misuse> {
+        let at = lines.number;
+        let (body, rest) = Body::read(lines, label)?;
+        let damaged = |why: &str| {
+            Misuse::new(format!(
+                "the {label} that begins on line {at} is damaged: {why}"
+            ))
+        };
+        match kind {
+            Kind::Refused(sentence) => {
+                return Err(Misuse::new(format!("the {label} on line {at} {sentence}")));
+            }
+            Kind::UnreadableKey(sentence) => self.unreadable_key = Some(sentence),
+            Kind::Key if body.encrypted => self.unreadable_key = Some(ENCRYPTED),
+            _ if body.headers => return Err(damaged("it has header lines")),
+            Kind::Skipped(sentence) => {
+                self.skipped
+                    .get_or_insert_with(|| format!("; the {label} on line {at} {sentence}"));
+            }
+            Kind::Certificate => {
+                let der = decode(&body.base64, SectionKind::Certificate);
+                let der = der.ok_or_else(|| damaged("it is not base64"))?;
+                self.certificates.push(der.into());
+            }
+            Kind::Key => {
+                let der = decode(&body.base64, SectionKind::PrivateKey);
+                let der = der.ok_or_else(|| damaged("it is not base64"))?;
+                self.keys
+                    .push(key(der).ok_or_else(|| damaged("it is not a private key in DER"))?);
+            }
+        }
+        Ok(rest)
+    }
+
+    /// Says that there is no certificate, and what is there instead.
+    pub(super) fn no_certificate(&self) -> Misuse {
+        if !self.keys.is_empty() {
+            return Misuse::new(
+                "there is a private key and no certificate: are the two files swapped?",
+            );
+        }
+        let skipped = self.skipped.as_deref().unwrap_or_default();
+        Misuse::new(format!(
+            "there is no certificate (expected -----BEGIN CERTIFICATE-----){skipped}"
+        ))
+    }
+
+    /// Says that there is no private key, and what is there instead.
+    pub(super) fn no_key(&self) -> Misuse {
+        if let Some(sentence) = self.unreadable_key {
+            return Misuse::new(sentence);
+        }
+        let skipped = self.skipped.as_deref().unwrap_or_default();
+        Misuse::new(format!(
+            "there is no private key (expected -----BEGIN PRIVATE KEY-----, RSA PRIVATE KEY \
+             or EC PRIVATE KEY){skipped}"
+        ))
+    }
 }
 
-fn unreadable_key(pem: &[u8]) -> Option<&'static str> {
-    const ENCRYPTED: &str = "the private key is encrypted, which is not supported: decrypt it \
-                             with `openssl pkey -in key.pem -out plain.pem`";
-    const MARKS: &[(&[u8], &str)] = &[
-        (b"-----BEGIN ENCRYPTED PRIVATE KEY-----", ENCRYPTED),
-        (b"Proc-Type: 4,ENCRYPTED", ENCRYPTED),
-        (
-            b"-----BEGIN OPENSSH PRIVATE KEY-----",
-            "the private key is in OpenSSH's format: convert it with `ssh-keygen -p -m PKCS8`",
-        ),
-        (
-            b"-----BEGIN DSA PRIVATE KEY-----",
-            "the private key is for DSA, which TLS 1.3 does not have: use ECDSA, RSA or Ed25519",
-        ),
+/// The lines of a text, which end with LF, CR or both.
+struct Lines<'a> {
+    rest: &'a [u8],
+    /// Of the line that was given last, from 1.
+    number: usize,
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        self.number += 1;
+        let end = self
+            .rest
+            .iter()
+            .position(|byte| matches!(byte, b'\n' | b'\r'));
+        let (line, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+        self.rest = rest
+            .strip_prefix(b"\r\n")
+            .or(rest.get(1..))
+            .unwrap_or_default();
+        Some(line)
+    }
+}
+
+/// Without blanks around it, nor the mark that editors put at the start of a file, which comes
+/// into the middle when files are joined.
+fn trim(line: &[u8]) -> &[u8] {
+    let line = line.trim_ascii();
+    line.strip_prefix(BYTE_ORDER_MARK)
+        .unwrap_or(line)
+        .trim_ascii()
+}
+
+/// The label of the section that begins on this line, if one does.
+fn beginning(line: &[u8], number: usize) -> Result<Option<(&'static str, Kind)>, Misuse> {
+    let wrong = |why: &str| Err(Misuse::new(format!("line {number} of the PEM {why}")));
+    if !seems_to_begin(line) {
+        return match position(line, b"-----END ") {
+            Some(_) => wrong("ends a section that has no -----BEGIN line"),
+            None => Ok(None),
+        };
+    }
+    let Some(after) = line.strip_prefix(b"-----BEGIN ") else {
+        return wrong(
+            "contains the beginning of a section, which is not read: write it with five hyphens \
+             and in capital letters, as in -----BEGIN CERTIFICATE-----, and alone on its line",
+        );
+    };
+    let Some(end) = position(after, DASHES) else {
+        return wrong("begins a section and does not end with five hyphens");
+    };
+    let (name, rest) = after.split_at(end);
+    let rest = rest.get(DASHES.len()..).unwrap_or_default();
+    if rest.starts_with(b"\\n") || rest.starts_with(b"\\r") {
+        return wrong(
+            "has a whole section on it, with newlines written as \\n: put real newlines there, \
+             e.g. with `printf '%b'`",
+        );
+    }
+    if !rest.is_empty() {
+        return wrong("has more on it than the beginning of a section: start a new line after it");
+    }
+    match LABELS.iter().find(|(label, _)| name == label.as_bytes()) {
+        Some(known) => Ok(Some(*known)),
+        None => wrong("begins a section of a kind that is not known: remove it, or convert it"),
+    }
+}
+
+/// Whether a section seems to begin on this line: BEGIN after hyphens, or after dashes a word
+/// processor made of them. In small letters or with other hyphens it may be prose, so the rest of
+/// the line decides.
+fn seems_to_begin(line: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"BEGIN";
+    const DASH: [&[u8]; 6] = [
+        b"\xe2\x80\x90",
+        b"\xe2\x80\x91",
+        b"\xe2\x80\x92",
+        b"\xe2\x80\x93",
+        b"\xe2\x80\x94",
+        b"\xe2\x88\x92",
     ];
-    MARKS
-        .iter()
-        .find(|(mark, _)| pem.windows(mark.len()).any(|window| window == *mark))
-        .map(|(_, sentence)| *sentence)
+    let mut rest = line;
+    let mut hyphens = 0;
+    while let Some((&byte, after)) = rest.split_first() {
+        if let Some(after) = DASH.iter().find_map(|dash| rest.strip_prefix(*dash)) {
+            hyphens = 2;
+            rest = after;
+            continue;
+        }
+        let word = rest.get(..BEGIN.len());
+        if hyphens >= 2 && word.is_some_and(|word| word.eq_ignore_ascii_case(BEGIN)) {
+            return position(line, b"-----BEGIN ").is_some() || is_of_a_label(rest);
+        }
+        match byte {
+            b'-' => hyphens += 1,
+            b' ' | b'\t' => {}
+            _ => hyphens = 0,
+        }
+        rest = after;
+    }
+    false
+}
+
+fn is_of_a_label(text: &[u8]) -> bool {
+    const WORDS: [&[u8]; 5] = [b"CERTIFICATE", b"KEY", b"PKCS", b"CMS", b"CRL"];
+    let at = |word: &[u8]| {
+        text.windows(word.len())
+            .any(|window| window.eq_ignore_ascii_case(word))
+    };
+    WORDS.into_iter().any(at)
+}
+
+fn position(text: &[u8], word: &[u8]) -> Option<usize> {
+    text.windows(word.len()).position(|window| window == word)
+}
+
+/// What is between the two lines of a section.
+struct Body {
+    base64: Zeroizing<Vec<u8>>,
+    /// RFC 1421 §4.4; RFC 7468 has none.
+    headers: bool,
+    encrypted: bool,
+}
+
+impl Body {
+    /// Reads up to the end, and answers what follows it on its line.
+    fn read<'a>(lines: &mut Lines<'a>, label: &str) -> Result<(Self, &'a [u8]), Misuse> {
+        let began = lines.number;
+        let mut body = Self {
+            // Room for the rest of the text: a buffer that grows leaves copies of the key behind.
+            base64: Zeroizing::new(Vec::with_capacity(section_length(lines.rest))),
+            headers: false,
+            encrypted: false,
+        };
+        while let Some(line) = lines.next() {
+            let line = trim(line);
+            if let Some(rest) = line
+                .strip_prefix(b"-----END ")
+                .and_then(|rest| rest.strip_prefix(label.as_bytes()))
+                .and_then(|rest| rest.strip_prefix(DASHES))
+            {
+                return Ok((body, rest.trim_ascii()));
+            }
+            if position(line, DASHES).is_some() {
+                return Err(Misuse::new(format!(
+                    "the {label} that begins on line {began} is damaged: line {} should be a line \
+                     of base64 or -----END {label}-----",
+                    lines.number
+                )));
+            }
+            body.encrypted |= line.starts_with(b"Proc-Type:") && line.ends_with(b"ENCRYPTED");
+            if line.contains(&b':') {
+                body.headers = true;
+            } else {
+                let kept = line.iter().filter(|byte| !byte.is_ascii_whitespace());
+                body.base64.extend(kept);
+            }
+        }
+        Err(Misuse::new(format!(
+            "the {label} that begins on line {began} is damaged: it has no -----END {label}----- line"
+        )))
+    }
+}
+
+/// At most how long the section is at whose first line the text starts.
+fn section_length(rest: &[u8]) -> usize {
+    position(rest, DASHES).unwrap_or(rest.len())
+}
+
+/// Decodes base64 without blanks. The library's error is dropped, because it quotes its input.
+fn decode(base64: &[u8], kind: SectionKind) -> Option<Vec<u8>> {
+    let label = match kind {
+        SectionKind::Certificate => "CERTIFICATE",
+        _ => "PRIVATE KEY",
+    };
+    let mut clean = Zeroizing::new(Vec::with_capacity(base64.len() + 2 * label.len() + 40));
+    clean.extend_from_slice(format!("-----BEGIN {label}-----\n").as_bytes());
+    clean.extend_from_slice(base64);
+    clean.extend_from_slice(format!("\n-----END {label}-----\n").as_bytes());
+    let (_, der) = <(SectionKind, Vec<u8>)>::from_pem_slice(&clean).ok()?;
+    Some(der)
+}
+
+/// The format of a key follows from what it is, as in OpenSSL: labels are often wrong.
+fn key(der: Vec<u8>) -> Option<PrivateKeyDer<'static>> {
+    let second = Reader::new(&der).contents(SEQUENCE).and_then(|fields| {
+        let mut fields = Reader::new(fields);
+        fields.contents(INTEGER)?;
+        Some(fields.any()?.tag)
+    });
+    match second {
+        Some(SEQUENCE) => Some(PrivateKeyDer::Pkcs8(der.into())), // RFC 5958 §2
+        Some(INTEGER) => Some(PrivateKeyDer::Pkcs1(der.into())),  // RFC 8017 A.1.2
+        Some(OCTET_STRING) => Some(PrivateKeyDer::Sec1(der.into())), // RFC 5915 §3
+        _ => {
+            drop(Zeroizing::new(der));
+            None
+        }
+    }
+}
+
+/// Says what a file is that is not PEM at all.
+fn other_format(text: &[u8]) -> Option<&'static str> {
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        return Some(
+            "this is UTF-16 and not PEM: save it as ASCII or UTF-8, e.g. with `iconv -f UTF-16 -t UTF-8`",
+        );
+    }
+    if text.starts_with(b"-\0-\0") || text.starts_with(b"\0-\0-") {
+        return Some(
+            "this is UTF-16 and not PEM: save it as ASCII or UTF-8, e.g. with `iconv -f UTF-16LE -t UTF-8`, or UTF-16BE",
+        );
+    }
+    let mut outer = Reader::new(text);
+    let Some(contents) = outer.contents(SEQUENCE) else {
+        // BER of PKCS#12 and PKCS#7 may leave its length open.
+        let open = text.starts_with(&[SEQUENCE, 0x80]);
+        return open.then_some(
+            "this is BER and not PEM: convert it with `openssl pkcs12` or `openssl pkcs7`",
+        );
+    };
+    if CertificateFields::find(text).is_some() {
+        return Some(
+            "this is a certificate in DER and not PEM: convert it with `openssl x509 -inform DER -in FILE -out certificate.pem`",
+        );
+    }
+    let mut fields = Reader::new(contents);
+    let first = fields.any()?;
+    let second = fields.any();
+    match (first.tag, first.contents, second.map(|second| second.tag)) {
+        (INTEGER, [3], Some(SEQUENCE)) => Some(
+            "this is PKCS#12 and not PEM: convert it with `openssl pkcs12 -in FILE -out both.pem -nodes`",
+        ),
+        (INTEGER, _, Some(SEQUENCE | INTEGER | OCTET_STRING)) => Some(
+            "this is a private key in DER and not PEM: convert it with `openssl pkey -inform DER -in FILE -out key.pem`",
+        ),
+        (OID, _, Some(tag)) if tag == der::context(0) => Some(
+            "this is PKCS#7 and not PEM: convert it with `openssl pkcs7 -inform DER -print_certs -in FILE -out chain.pem`",
+        ),
+        _ => outer.is_empty().then_some(
+            "this is DER and not PEM: convert it with `openssl`, e.g. `openssl pkey -inform DER`",
+        ),
+    }
 }
 
 /// Reads a file that may contain a key.
 pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Misuse> {
     std::fs::read(path)
         .map(Zeroizing::new)
-        .map_err(|error| Misuse::new(format!("cannot read {}: {error}", path.display())))
+        .map_err(|error| Misuse::new(format!("cannot read {}: {error}", shown(path))))
 }
 
 /// Puts the file's name before what is wrong with its contents.
 pub(super) fn in_file(path: &Path, error: &Misuse) -> Misuse {
-    Misuse::new(format!("{}: {error}", path.display()))
+    Misuse::new(format!("{}: {error}", shown(path)))
+}
+
+/// A path for an error. The text of a key is easily given where its path is due.
+pub(super) fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.contains(['\n', '\r']) || text.contains("-----") || text.contains("\\n") {
+        return "what was given as a path (it looks like the text of a PEM file)".to_owned();
+    }
+    text
 }

@@ -4,6 +4,7 @@ mod identities;
 mod memo;
 mod mutations;
 mod paths;
+mod pem;
 mod pinned;
 mod reports;
 mod roots;
