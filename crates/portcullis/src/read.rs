@@ -217,6 +217,7 @@ impl ReadHalfState {
     }
 
     /// Reads into the caller's buffer: 0 bytes stand for the peer's close_notify.
+    #[inline]
     pub(crate) fn poll_read<R>(
         &mut self,
         io: &mut R,
@@ -298,7 +299,7 @@ impl ReadHalfState {
 
     /// What is given without asking the transport counts towards the budget that Tokio gives a
     /// task as well: a peer of many small records must not hold the thread.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn poll_budget(&self, cx: &mut Context<'_>) -> Poll<()> {
         poll_proceed(cx).map(|budget| budget.made_progress())
     }
@@ -310,7 +311,9 @@ impl ReadHalfState {
         }
     }
 
-    /// Opens records until the target has something or reading has ended.
+    /// Opens records until the target has something or reading has ended. Always inlined: the
+    /// target is a known one then, which is worth 70 instructions of each read.
+    #[inline(always)]
     fn poll_open<R>(
         &mut self,
         io: &mut R,
@@ -325,14 +328,8 @@ impl ReadHalfState {
                 return Poll::Ready(());
             }
             if !self.sealed.is_empty() {
-                // Given back when nothing comes of it.
-                let budget = ready!(poll_proceed(cx));
-                let mut sealed = mem::take(&mut self.sealed);
-                let used = self.open_records(sealed.as_mut_slice(), target);
-                sealed.consume(used);
-                self.sealed = sealed;
+                ready!(self.poll_open_kept(cx, target));
                 if target.has_some() || self.has_ended() {
-                    budget.made_progress();
                     return Poll::Ready(());
                 }
             }
@@ -377,6 +374,21 @@ impl ReadHalfState {
                 return Poll::Ready(());
             }
         }
+    }
+
+    /// Opens records that came with others before. Out of the way of those that come alone.
+    #[inline(never)]
+    fn poll_open_kept(&mut self, cx: &mut Context<'_>, target: &mut Target<'_, '_>) -> Poll<()> {
+        // Given back when nothing comes of it.
+        let budget = ready!(poll_proceed(cx));
+        let mut sealed = mem::take(&mut self.sealed);
+        let used = self.open_records(sealed.as_mut_slice(), target);
+        sealed.consume(used);
+        self.sealed = sealed;
+        if target.has_some() || self.has_ended() {
+            budget.made_progress();
+        }
+        Poll::Ready(())
     }
 
     /// Opens the records at the start of `input`; returns how many bytes they were.
