@@ -306,11 +306,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
     ) -> Poll<Result<Option<Box<Question>>, Error>> {
         loop {
             // An alert waits for its error, which says whether it is to be sent.
-            match (self.handshake.stage(), self.role) {
-                (Stage::Closed, _) => {}
-                // These are tickets. The client is authenticated and may have sent data and gone:
-                // what the transport does not take now goes out with the stream, or fails there.
-                (Stage::Connected, Role::Server { .. }) => drop(self.poll_send(cx)),
+            match self.handshake.stage() {
+                Stage::Closed => {}
+                // The client may have sent data and gone: what the transport does not take now goes
+                // out with the stream, or fails there.
+                _ if self.handshake.remainder_is_optional() => drop(self.poll_send(cx)),
                 _ => {
                     if let Err(error) = ready!(self.poll_send(cx)) {
                         return Poll::Ready(Err(self.explain(cx, error)));

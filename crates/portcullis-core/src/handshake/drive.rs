@@ -190,6 +190,14 @@ impl Handshake {
         }
     }
 
+    /// Whether the peer can go on without what is still to be transmitted: a server's tickets,
+    /// which follow a handshake that is over for both (RFC 8446 §4.6.1). A transport that does not
+    /// take them need not be waited for, and one that has failed has not failed the handshake.
+    pub fn remainder_is_optional(&self) -> bool {
+        let outcome = self.outcome.as_ref();
+        outcome.is_some_and(|outcome| outcome.information().is_server)
+    }
+
     /// What the handshake is waiting for, or doing.
     pub fn stage(&self) -> Stage {
         match (&self.state, &self.outcome) {
