@@ -137,73 +137,42 @@ impl Policy {
 
     /// What can be wrong in what the user chose.
     pub(crate) fn check(&self) -> Result<(), Misuse> {
-        distinct("versions", &self.versions)?;
-        if let Some(version) = self
-            .versions
-            .iter()
-            .find(|version| !ProtocolVersion::SUPPORTED.contains(version))
-        {
-            return Err(Misuse::new(format!(
-                "versions: {version} is not implemented; choose from {:?}",
-                ProtocolVersion::SUPPORTED
-            )));
-        }
-        distinct("cipher_suites", &self.cipher_suites)?;
-        if let Some(suite) = self
-            .cipher_suites
-            .iter()
-            .find(|suite| !CipherSuite::SUPPORTED.contains(suite))
-        {
-            return Err(Misuse::new(format!(
-                "cipher_suites: {suite} is not implemented; choose from {:?}",
-                CipherSuite::SUPPORTED
-            )));
-        }
-        distinct("groups", &self.groups)?;
-        if let Some(group) = self
-            .groups
-            .iter()
-            .find(|group| !NamedGroup::SUPPORTED.contains(group))
-        {
-            return Err(Misuse::new(format!(
-                "groups: {group} is not implemented; choose from {:?}",
-                NamedGroup::SUPPORTED
-            )));
-        }
-        distinct("signature_schemes", &self.schemes)?;
-        if let Some(scheme) = self
-            .schemes
-            .iter()
-            .find(|scheme| !SignatureScheme::SUPPORTED.contains(scheme))
-        {
-            return Err(Misuse::new(format!(
-                "signature_schemes: {scheme} is not implemented for handshake signatures; choose from {:?}",
-                SignatureScheme::SUPPORTED
-            )));
-        }
+        implemented("versions", &self.versions, ProtocolVersion::SUPPORTED)?;
+        implemented("cipher_suites", &self.cipher_suites, CipherSuite::SUPPORTED)?;
+        implemented("groups", &self.groups, NamedGroup::SUPPORTED)?;
+        implemented(
+            "signature_schemes",
+            &self.schemes,
+            SignatureScheme::SUPPORTED,
+        )?;
         if let Some(list) = &self.certificate_schemes {
-            distinct("certificate_signature_schemes", list)?;
-            let known = |scheme: &SignatureScheme| {
-                SignatureScheme::SUPPORTED.contains(scheme)
-                    || SignatureScheme::CERTIFICATE_ONLY.contains(scheme)
-            };
-            if let Some(scheme) = list.iter().find(|scheme| !known(scheme)) {
-                return Err(Misuse::new(format!(
-                    "certificate_signature_schemes: {scheme} is not implemented for certificates"
-                )));
-            }
+            let certificates = [
+                SignatureScheme::SUPPORTED,
+                SignatureScheme::CERTIFICATE_ONLY,
+            ];
+            implemented(
+                "certificate_signature_schemes",
+                list,
+                &certificates.concat(),
+            )?;
         }
-        let alpn_bytes: usize = self.alpn.iter().map(|name| name.len() + 1).sum();
-        if self
-            .alpn
-            .iter()
-            .any(|name| name.is_empty() || name.len() > 255)
-            || alpn_bytes > 0x3fff
-        {
+        self.check_alpn()?;
+        self.check_sizes()
+    }
+
+    /// RFC 7301 §3.1; half of what the block of extensions can hold is enough.
+    fn check_alpn(&self) -> Result<(), Misuse> {
+        let mut lengths = self.alpn.iter().map(|name| name.len());
+        let bytes: usize = lengths.clone().map(|length| length + 1).sum();
+        if lengths.any(|length| length == 0 || length > 255) || bytes > 0x3fff {
             return Err(Misuse::new(
                 "alpn: a protocol name must have 1 to 255 bytes, all together at most 16,383",
             ));
         }
+        Ok(())
+    }
+
+    fn check_sizes(&self) -> Result<(), Misuse> {
         if let Some(limit) = self.record_size_limit
             && !(64..=16_385).contains(&limit)
         {
@@ -243,6 +212,21 @@ pub(super) fn check_authorities(roots: &Roots) -> Result<(), Misuse> {
         )));
     }
     Ok(())
+}
+
+/// A list the peer is offered names what there is, and is as [`distinct`] wants it.
+fn implemented<T: PartialEq + core::fmt::Display + core::fmt::Debug>(
+    option: &str,
+    list: &[T],
+    supported: &[T],
+) -> Result<(), Misuse> {
+    distinct(option, list)?;
+    match list.iter().find(|value| !supported.contains(value)) {
+        None => Ok(()),
+        Some(value) => Err(Misuse::new(format!(
+            "{option}: {value} is not implemented here; choose from {supported:?}"
+        ))),
+    }
 }
 
 /// A list the peer is offered must not be empty, nor name anything twice.
