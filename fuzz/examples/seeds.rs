@@ -255,12 +255,24 @@ fn certificates() {
             &format!("pem-{name}"),
             &[&[4][..], certificate, key].concat(),
         );
+        write("pem", name, &[*certificate, key].concat());
         write(
             "certificate",
             &format!("key-pem-{name}"),
             &[&[4][..], key].concat(),
         );
     }
+    write("pem", "root", ROOT);
+    write(
+        "pem",
+        "key-on-one-line",
+        b"-----BEGIN PRIVATE KEY-----\\n\x01\\n-----END PRIVATE KEY-----",
+    );
+    write(
+        "pem",
+        "unknown-label",
+        b"-----BEGIN \x01-----\n\x01\n-----END \x01-----\n",
+    );
     write("certificate", "roots-pem", &[&[5][..], ROOT].concat());
     // RFC 5915: a P-256 scalar with its public key, out of the PKCS#8 key of the same leaf.
     let pkcs8 = pki().server_p256.key_der();

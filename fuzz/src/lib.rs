@@ -16,6 +16,7 @@ pub mod memory;
 pub mod messages;
 pub mod mutation;
 pub mod observer;
+pub mod pem;
 pub mod pki;
 pub mod plan;
 pub mod record;
