@@ -443,9 +443,7 @@ impl End for Ours {
         match (self.error.as_ref().map(Error::reason), &self.state) {
             (
                 Some(
-                    Reason::AlertReceived(_)
-                    | Reason::ClosedInHandshake { .. }
-                    | Reason::Truncated,
+                    Reason::AlertReceived(_) | Reason::ClosedInHandshake { .. } | Reason::Truncated,
                 ),
                 _,
             ) => Verdict::Undecided,

@@ -230,6 +230,10 @@ fn trim(line: &[u8]) -> &[u8] {
 /// The label of the section that begins on this line, if one does.
 fn beginning(line: &[u8], number: usize) -> Result<Option<(&'static str, Kind)>, Misuse> {
     let wrong = |why: &str| Err(Misuse::new(format!("line {number} of the PEM {why}")));
+    // Taken out on purpose.
+    if line.starts_with(b"#") {
+        return Ok(None);
+    }
     if !seems_to_begin(line) {
         return match position(line, b"-----END ") {
             Some(_) => wrong("ends a section that has no -----BEGIN line"),

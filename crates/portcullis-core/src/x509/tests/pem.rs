@@ -188,7 +188,7 @@ fn whatever_looks_like_a_section_is_read_or_named() {
         ("\u{2014}BEGIN CERTIFICATE\u{2014}", "five hyphens"),
         ("\"-----BEGIN CERTIFICATE-----", "alone on its line"),
         ("\0-----BEGIN CERTIFICATE-----", "alone on its line"),
-        ("# -----BEGIN CERTIFICATE-----", "alone on its line"),
+        ("x -----BEGIN CERTIFICATE-----", "alone on its line"),
         ("-----BEGIN SOMETHING ELSE-----", "not known"),
         (
             "-----BEGIN CERTIFICATE-----",
@@ -231,6 +231,17 @@ fn harmless_sections_are_skipped_and_named_where_nothing_else_is() {
         let error = said(Roots::from_pem(other.as_bytes()));
         assert!(error.contains(&format!("the {label} on line 1")), "{error}");
     }
+}
+
+/// OpenSSL and Go pass over it too.
+#[test]
+fn a_section_behind_comment_signs_is_none() {
+    let good = String::from_utf8(file("pem/root.pem")).unwrap();
+    let hidden: String = good.lines().map(|line| format!("# {line}\n")).collect();
+    let both = format!("{hidden}{good}");
+    assert_eq!(Roots::from_pem(both.as_bytes()).unwrap().len(), 1);
+    let error = said(Roots::from_pem(hidden.as_bytes()));
+    assert!(error.contains("there is no certificate"), "{error}");
 }
 
 #[test]
