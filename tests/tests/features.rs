@@ -1,4 +1,4 @@
-//! `docs/features.md` names tests that exist.
+//! `docs/features.md` and `docs/attacks.md` name tests that exist.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,52 +9,71 @@ const FOLDERS: [(&str, &str); 3] = [
     ("cli/", "crates/portcullis-cli/tests/"),
 ];
 
+fn read(path: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Each of `proofs`, a cell of a table, is an example that runs or a test.
+fn check(row: &str, proofs: &str) {
+    for proof in proofs.split(", ") {
+        let name = proof.trim_matches('`');
+        if let Some(example) = name.strip_prefix("examples/") {
+            let path = format!("path = \"{example}.rs\"");
+            assert!(read("examples/Cargo.toml").contains(&path), "{row}: {name}");
+            continue;
+        }
+        let (file, test) = name
+            .split_once("::")
+            .unwrap_or_else(|| panic!("{row}: {name}"));
+        let (prefix, folder) = FOLDERS
+            .iter()
+            .find(|(prefix, _)| file.starts_with(prefix))
+            .unwrap_or_else(|| panic!("{row}: {name}"));
+        let source = read(&format!("{folder}{}.rs", &file[prefix.len()..]));
+        let function = source
+            .find(&format!("fn {test}("))
+            .unwrap_or_else(|| panic!("{row}: there is no {name}"));
+        let before = source[..function].trim_end_matches("async ");
+        let attribute = before.trim_end().lines().next_back().unwrap_or_default();
+        assert!(attribute.contains("test"), "{row}: {name} is no test");
+    }
+}
+
+/// The rows of all tables with three columns, without their heads.
+fn rows(page: &str) -> impl Iterator<Item = [&str; 3]> {
+    page.lines().filter_map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let ["", first, second, third, ""] = cells[..] else {
+            return None;
+        };
+        let is_head = matches!(first, "id" | "attack") || first.starts_with('-');
+        (!is_head).then_some([first, second, third])
+    })
+}
+
 #[test]
 fn every_feature_has_its_proof() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let read = |path: &str| {
-        fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-    };
-    let manifest = read("examples/Cargo.toml");
     let features = read("docs/features.md");
     let mut identifiers = Vec::new();
-    for row in features.lines() {
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let ["", id, _, proofs, ""] = cells[..] else {
-            continue;
-        };
-        if id == "id" || id.starts_with('-') {
-            continue;
-        }
+    for [id, _, proofs] in rows(&features) {
         assert!(!identifiers.contains(&id), "{id} is there twice");
         identifiers.push(id);
-        if proofs.starts_with("section") {
-            continue;
-        }
-        for proof in proofs.split(", ") {
-            let name = proof.trim_matches('`');
-            if let Some(example) = name.strip_prefix("examples/") {
-                assert!(
-                    manifest.contains(&format!("path = \"{example}.rs\"")),
-                    "{id}: {name}"
-                );
-                continue;
-            }
-            let (file, test) = name
-                .split_once("::")
-                .unwrap_or_else(|| panic!("{id}: {name}"));
-            let (prefix, folder) = FOLDERS
-                .iter()
-                .find(|(prefix, _)| file.starts_with(prefix))
-                .unwrap_or_else(|| panic!("{id}: {name}"));
-            let source = read(&format!("{folder}{}.rs", &file[prefix.len()..]));
-            let function = source
-                .find(&format!("fn {test}("))
-                .unwrap_or_else(|| panic!("{id}: there is no {name}"));
-            let before = source[..function].trim_end_matches("async ");
-            let attribute = before.trim_end().lines().next_back().unwrap_or_default();
-            assert!(attribute.contains("test"), "{id}: {name} is no test");
+        if !proofs.starts_with("section") {
+            check(id, proofs);
         }
     }
     assert!(identifiers.len() > 50, "{}", identifiers.len());
+}
+
+#[test]
+fn every_attack_is_tried() {
+    let attacks = read("docs/attacks.md");
+    let mut count = 0;
+    for [attack, defence, proofs] in rows(&attacks) {
+        assert!(!defence.is_empty(), "{attack}");
+        check(attack, proofs);
+        count += 1;
+    }
+    assert!(count > 40, "{count}");
 }
