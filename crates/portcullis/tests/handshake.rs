@@ -421,10 +421,7 @@ async fn a_silent_peer_times_out_in_both_roles() {
     client.write_all(&[22]).await.unwrap();
     let failed = acceptor().upgrade(server).await.unwrap_err();
     assert!(failed.error().is_timeout() && !failed.error().is_silent_peer());
-    assert_eq!(
-        std::io::Error::from(failed).kind(),
-        std::io::ErrorKind::TimedOut
-    );
+    assert_eq!(io::Error::from(failed).kind(), io::ErrorKind::TimedOut);
     assert_eq!(start.elapsed().as_secs(), 10, "the default");
 
     let (client, _server) = duplex(64 * 1024);
@@ -607,7 +604,7 @@ async fn a_peer_that_closes_in_the_handshake_is_told_apart() {
         );
         assert!(error.is_closed_in_handshake() && !error.is_truncated());
         assert_eq!(error.is_silent_peer(), sent == 0);
-        assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
     // After the server's flight.
     let (client, mut relayed) = duplex(64 * 1024);
