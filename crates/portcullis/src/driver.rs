@@ -20,7 +20,7 @@ use crate::error::{Error, HandshakeError};
 use crate::hibernation::Hibernation;
 use crate::last_words::{READ_AWAY, poll_read_away, read_away_at_once};
 use crate::read::ReadHalfState;
-use crate::scratch::Scratch;
+use crate::scratch::{RECORD, Scratch};
 use crate::sessions::Place;
 use crate::statistics::Flow;
 use crate::stream::{Parts, TlsStream};
@@ -367,7 +367,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut scratch = Scratch::take();
-        let mut buf = ReadBuf::new(&mut scratch);
+        // What comes at once is held while a question is open. A client nobody knows yet gets
+        // room for a record; what it says in a handshake seldom has more.
+        let room = match self.role {
+            Role::Client => scratch.len(),
+            Role::Server { .. } => RECORD,
+        };
+        let mut buf = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
         match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
             Ok(()) => {}
             // A health check that resets instead of closing.

@@ -2,7 +2,11 @@
 
 mod ends;
 
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +18,7 @@ use portcullis::{
     AlertDescription, ClientAuthentication, ClientConfig, Direction, Identity, Reason, Refusal,
     ServerConfig, ServerName, Stage, TlsAcceptor, TlsConnector,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf, duplex};
 
 fn other_name() -> ServerName<'static> {
     ServerName::try_from("other.example").unwrap()
@@ -248,6 +252,54 @@ async fn a_server_pauses_at_the_hello_and_goes_on_or_not() {
     }
 }
 
+/// A transport that has everything at once, and tells how much of it was taken.
+struct Eager<'a> {
+    bytes: &'a [u8],
+    taken: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Eager<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (taken, rest) = self.bytes.split_at(self.bytes.len().min(buf.remaining()));
+        buf.put_slice(taken);
+        self.taken.fetch_add(taken.len(), Ordering::Relaxed);
+        self.bytes = rest;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// While somebody thinks about a hello, whatever the client had sent behind it would be held.
+#[tokio::test]
+async fn a_server_holds_a_record_at_most_behind_a_hello_that_is_not_answered() {
+    let (client, mut hello_end) = duplex(64 * 1024);
+    let mut bytes = vec![0; 64 * 1024];
+    let length = {
+        let connector = connector();
+        let connecting = connector.upgrade(client, name());
+        let reading = hello_end.read(&mut bytes);
+        tokio::select! {
+            _ = connecting => panic!("nobody answers"),
+            length = reading => length.unwrap(),
+        }
+    };
+    bytes.truncate(length);
+    bytes.resize(length + 256 * 1024, 0x17);
+    let taken = Arc::new(AtomicUsize::new(0));
+    let eager = Eager {
+        bytes: &bytes,
+        taken: taken.clone(),
+    };
+    let transport = tokio::io::join(eager, tokio::io::sink());
+    let paused = acceptor().pause_at_hello(transport).await.unwrap();
+    assert_eq!(paused.client_hello().server_name(), Some("localhost"));
+    let taken = taken.load(Ordering::Relaxed);
+    assert!(taken <= 5 + 16_384 + 256, "{taken}");
+}
+
 #[tokio::test]
 async fn a_client_pauses_at_the_hello_and_goes_on_or_not() {
     let (connector, acceptor) = (connector(), acceptor());
@@ -369,10 +421,7 @@ async fn a_silent_peer_times_out_in_both_roles() {
     client.write_all(&[22]).await.unwrap();
     let failed = acceptor().upgrade(server).await.unwrap_err();
     assert!(failed.error().is_timeout() && !failed.error().is_silent_peer());
-    assert_eq!(
-        std::io::Error::from(failed).kind(),
-        std::io::ErrorKind::TimedOut
-    );
+    assert_eq!(io::Error::from(failed).kind(), io::ErrorKind::TimedOut);
     assert_eq!(start.elapsed().as_secs(), 10, "the default");
 
     let (client, _server) = duplex(64 * 1024);
@@ -555,7 +604,7 @@ async fn a_peer_that_closes_in_the_handshake_is_told_apart() {
         );
         assert!(error.is_closed_in_handshake() && !error.is_truncated());
         assert_eq!(error.is_silent_peer(), sent == 0);
-        assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
     // After the server's flight.
     let (client, mut relayed) = duplex(64 * 1024);

@@ -57,11 +57,11 @@ impl EarlySecret {
         }
     }
 
-    /// Takes the secret out; what stays is that of no key.
-    pub(crate) const fn take(&mut self) -> Self {
+    /// Moves the secret and leaves none, as [`Secret::take`]: `Option::take` would leave its bytes.
+    pub(crate) fn take(&mut self) -> Self {
         Self {
             hash: self.hash,
-            prk: self.prk.take(),
+            prk: self.prk.as_mut().map(Prk::take),
         }
     }
 
@@ -242,6 +242,14 @@ pub(crate) struct ResumptionSecret {
 }
 
 impl ResumptionSecret {
+    /// Moves the secret and leaves none, as [`Secret::take`].
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            hash: self.hash,
+            secret: self.secret.take(),
+        }
+    }
+
     /// The key that a ticket stands for (§4.6.1).
     ///
     /// # Errors

@@ -209,16 +209,18 @@ pub(super) fn retain(offered: &mut Vec<OfferedSession>, hash: HashAlgorithm) {
 
 /// The session that the server has selected, with the suite that it has.
 pub(super) fn selected(
-    offered: Vec<OfferedSession>,
+    mut offered: Vec<OfferedSession>,
     index: u16,
     hash: HashAlgorithm,
 ) -> Result<(EarlySecret, Resumed), Violation> {
-    let OfferedSession { early, resumed, .. } = offered
-        .into_iter()
-        .nth(index.into())
+    let selected = offered
+        .get_mut(usize::from(index))
         .ok_or(Violation::SelectedPskNotOffered)?;
+    // Out of the memory of the list, which nobody wipes.
+    let early = selected.early.take();
     if early.hash() != hash {
         return Err(Violation::PskHashMismatch);
     }
+    let OfferedSession { resumed, .. } = offered.swap_remove(index.into());
     Ok((early, resumed))
 }

@@ -11,8 +11,11 @@ use super::attack::{
 };
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
 use crate::crypto::hash::HashAlgorithm;
-use crate::crypto::hkdf::{Label, Prk};
+use crate::crypto::hkdf::{Label, Prk, extract};
+use crate::crypto::hmac::Word;
 use crate::crypto::secret::Secret;
+use crate::key_schedule::{EarlySecret, ResumptionPsk};
+use crate::question::Question;
 use crate::testing::Pair;
 use crate::{Connection, Event};
 
@@ -139,7 +142,108 @@ fn a_handshake_leaves_no_copies_of_its_secrets() {
     );
 }
 
+/// The early secret is not in the log. What is kept of it are the states of the two hashes of
+/// HMAC after their first block (RFC 2104), as words of this machine.
+fn early_states(psk: &ResumptionPsk) -> [(String, Masked); 2] {
+    let early = extract(psk.hash(), &[], psk.as_bytes());
+    ["inner", "outer"].map(|which| {
+        let pad = if which == "inner" { 0x36 } else { 0x5c };
+        let state = match psk.hash() {
+            HashAlgorithm::Sha256 => {
+                let mut state = <u32 as Word>::START;
+                let mut block = [pad; 64];
+                xor(&mut block, early.as_slice());
+                <u32 as Word>::compress(&mut state, &block);
+                block.fill(0);
+                let masked = Masked::new(&state.map(u32::to_ne_bytes).concat());
+                state.fill(0);
+                masked
+            }
+            HashAlgorithm::Sha384 => {
+                let mut state = <u64 as Word>::START;
+                let mut block = [pad; 128];
+                xor(&mut block, early.as_slice());
+                <u64 as Word>::compress(&mut state, &block);
+                block.fill(0);
+                let masked = Masked::new(&state.map(u64::to_ne_bytes).concat());
+                state.fill(0);
+                masked
+            }
+        };
+        (format!("{which} state of the early secret"), state)
+    })
+}
+
+fn xor(block: &mut [u8], key: &[u8]) {
+    block.iter_mut().zip(key).for_each(|(to, key)| *to ^= key);
+}
+
+fn resumption_leaves_nothing(
+    context: &str,
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+) {
+    let client = client.key_log(true).session_tickets(true).build().unwrap();
+    let server = server.ticket_keys(ticket_keys()).build().unwrap();
+    let sessions = crate::testing::sessions_of(client.clone(), server.clone());
+    let early = early_states(&sessions[0].established.psk);
+    // It is found where it is, and not where it was: this stack is not looked at.
+    let mut boxed = Box::new(EarlySecret::with_psk(&sessions[0].established.psk));
+    assert_eq!(copies(&early), [1, 1], "{context}: before the move");
+    let taken = boxed.take();
+    assert_eq!(copies(&early), [0, 0], "{context}: after the move");
+    drop(taken);
+    let mut pair = crate::testing::resuming(client, server, sessions);
+    // Freed memory is soon written again, so this looks as soon as the secret was moved.
+    pair.turn(&mut |is_server, question| {
+        let expected = match &question {
+            // In the client's list, and in what the server resumes.
+            Question::ChooseIdentity(_) if is_server => Some([2, 2]),
+            // Both have used it.
+            Question::ReviewServerHello(_) => Some([0, 0]),
+            _ => None,
+        };
+        if let Some(expected) = expected {
+            let found = copies(&early);
+            assert_eq!(
+                found, expected,
+                "{context}: the early secret at {question:?}"
+            );
+        }
+        Some(question.default_answer())
+    });
+    let mut secrets = secrets(core::mem::take(&mut pair.events));
+    assert!(secrets.len() >= 7, "{}", secrets.len());
+    secrets.extend(early);
+    let (mut client, mut server) = (Box::new(pair.client), Box::new(pair.server));
+    let connections = [
+        client.take_connection().unwrap(),
+        server.take_connection().unwrap(),
+    ];
+    assert!(connections.iter().all(|one| one.information.is_resumed()));
+    for ((name, _), count) in secrets.iter().zip(copies(&secrets)) {
+        let living = match name.as_str() {
+            "EXPORTER_SECRET" => connections.len(),
+            _ => 0,
+        };
+        assert_eq!(count, living, "{context}: copies of {name}");
+    }
+}
+
 fn all_handshakes() {
+    resumption_leaves_nothing("resumed", client().pause_at_hello(true), server());
+    resumption_leaves_nothing(
+        "resumed, with certificates of both and questions",
+        authenticated_client()
+            .pause_at_hello(true)
+            .ask_identity(true)
+            .ask_signature(true)
+            .ask_verification(true),
+        authenticating_server()
+            .ask_identity(true)
+            .ask_signature(true)
+            .ask_verification(true),
+    );
     leaves_nothing("plain", client(), server());
     leaves_nothing(
         "with tickets",

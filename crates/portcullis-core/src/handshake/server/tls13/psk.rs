@@ -240,14 +240,16 @@ pub(crate) struct ReverifyingChain(Box<(Negotiated, Bound, PresentedChain)>);
 
 impl ReverifyingChain {
     pub(in super::super) fn on_answer(
-        self,
+        mut self,
         answer: AnswerContent,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let AnswerContent::Chain(verdict) = answer else {
             return Err(wrong_answer());
         };
+        let early = self.0.1.early.take();
         let (negotiated, bound, chain) = *self.0;
+        let bound = Bound { early, ..bound };
         let policy = negotiated.config.client_policy();
         let proof = proving(verdict?, &chain, None, policy)?;
         resume(negotiated, bound, Some(proof), cx)

@@ -115,11 +115,13 @@ pub(crate) struct IssuingTickets(Box<(Vec<ServerSession>, Issuing)>);
 
 impl IssuingTickets {
     pub(in super::super) fn on_answer(
-        self,
+        mut self,
         answer: AnswerContent,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
+        let secret = self.0.1.secret.take();
         let (sessions, issuing) = *self.0;
+        let issuing = Issuing { secret, ..issuing };
         let tickets = match answer {
             AnswerContent::ConfiguredTickets => return issuing.seal(&sessions, cx),
             AnswerContent::Tickets(tickets) => tickets,
