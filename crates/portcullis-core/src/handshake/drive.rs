@@ -1,4 +1,5 @@
-//! The contract: `receive`, `poll`, `answer`; after any call, poll until [`Step::Wait`].
+//! The contract: `receive`, `poll`, `answer`; after any call, poll until [`Step::Wait`],
+//! [`Step::Connected`] or an error.
 
 use std::collections::VecDeque;
 
@@ -31,7 +32,7 @@ pub struct Handshake {
     outcome: Option<Outcome>,
     error: Option<Error>,
     now: Now,
-    /// Bytes of the peer's.
+    /// Bytes received, in all.
     received: u64,
     /// Its last handshake message that was whole.
     last_message: Option<HandshakeType>,

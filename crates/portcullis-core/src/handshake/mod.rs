@@ -6,8 +6,8 @@
 //!
 //! Five words for results. A handler returns a [`Next`] (a state, a state with a question, or the
 //! end) or an [`Abort`], which has the reason and with it the alert. The end is an [`Outcome`]:
-//! what becomes a [`Connection`] together with the keys that were installed. The driver of the
-//! handshake sees none of these: `poll` gives it a [`Step`](crate::Step), which says what to do
+//! what becomes a [`Connection`] together with the keys that were installed. The caller of a
+//! `Handshake` sees none of these: `poll` gives it a [`Step`](crate::Step), which says what to do
 //! now, and on the way an [`Event`], which says what happened and asks for nothing.
 
 pub(crate) mod client;

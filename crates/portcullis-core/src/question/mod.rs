@@ -206,12 +206,12 @@ pub struct ChooseIdentity {
     pub(crate) id: QuestionId,
     pub(crate) configured: Vec<Identity>,
     pub(crate) hello: Option<ClientHelloView>,
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: WantedIdentity,
 }
 
 /// What the peer said about certificates it would accept.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct WantedIdentity {
     pub(crate) server_name: Option<String>,
     pub(crate) schemes: Vec<SignatureScheme>,
     /// `None` is the same as `schemes`.
@@ -219,7 +219,7 @@ pub struct Wanted {
     pub(crate) authorities: Vec<Vec<u8>>,
 }
 
-impl Wanted {
+impl WantedIdentity {
     pub(crate) fn choose(&self, identities: &[Identity]) -> Option<(Identity, SignatureScheme)> {
         x509::choose(
             identities,
@@ -335,20 +335,20 @@ impl Sign {
 pub struct VerifyChain {
     pub(crate) id: QuestionId,
     pub(crate) chain: PresentedChain,
-    pub(crate) purpose: Purpose,
+    pub(crate) purpose: ExpectedPeer,
     pub(crate) policy: Option<ChainPolicy>,
     pub(crate) resumed: bool,
     pub(crate) now: UnixTime,
 }
 
-/// As what the peer wants to be accepted.
+/// Who the peer must prove to be.
 #[derive(Clone, Debug)]
-pub(crate) enum Purpose {
+pub(crate) enum ExpectedPeer {
     Server(ServerName<'static>),
     Client,
 }
 
-impl Purpose {
+impl ExpectedPeer {
     pub(crate) fn verify(
         self,
         chain: &PresentedChain,
@@ -372,8 +372,8 @@ impl VerifyChain {
     /// The name the server must have; `None` when the peer is a client.
     pub fn server_name(&self) -> Option<&ServerName<'static>> {
         match &self.purpose {
-            Purpose::Server(name) => Some(name),
-            Purpose::Client => None,
+            ExpectedPeer::Server(name) => Some(name),
+            ExpectedPeer::Client => None,
         }
     }
 

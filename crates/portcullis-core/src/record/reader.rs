@@ -263,7 +263,7 @@ impl Reader {
     ///
     /// With it one can read and forge what the peer sends from here on: for key logs and
     /// for handing the connection to a kernel.
-    /// `None` before TLS 1.3, which has none.
+    /// `None` for versions before TLS 1.3, which have no traffic secrets.
     pub fn traffic_secret(&self) -> Option<&[u8]> {
         self.keys.protection.traffic_secret()
     }

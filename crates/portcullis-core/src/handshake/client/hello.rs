@@ -1,4 +1,4 @@
-//! The client says hello, and learns what the server chose.
+//! The client says hello, and learns with which version the server goes on.
 //!
 //! RFC 8446 §4.1; the version is decided here.
 
@@ -27,8 +27,9 @@ use crate::wire::extension::{
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{NamedGroup, Violation};
 
-/// What stays the same over the client's whole handshake.
-pub(super) struct Session {
+/// What every state of the client carries. A review of the ServerHello may replace `config`; `offer`
+/// keeps the one that the hello was made from.
+pub(super) struct Client {
     pub(super) config: Arc<ClientOptions>,
     pub(super) offer: Offer,
     pub(super) name: ServerName<'static>,
@@ -61,7 +62,7 @@ pub(crate) fn start(
     for group in groups {
         exchanges.push(ActiveKeyExchange::start(*group, cx.random)?);
     }
-    let mut session = Session {
+    let mut client = Client {
         offer: Offer::new(config.clone()),
         config,
         name,
@@ -74,17 +75,17 @@ pub(crate) fn start(
     };
     let mut transcript = TranscriptBuffer::new();
     cx.outgoing
-        .set_max_fragment(session.config.policy.max_fragment_sent);
+        .set_max_fragment(client.config.policy.max_fragment_sent);
     cx.incoming.allow_ccs(true);
     let (mut offered, now) = (Ok(()), cx.now);
     cx.send(&mut transcript, |out| {
         let start = out.len();
-        offered = session.put_hello(out, &shares, &sessions, None, now);
+        offered = client.put_hello(out, &shares, &sessions, None, now);
         resumption::bind(out, start, &sessions, None);
     });
     offered?;
     Ok(WaitServerHello(Box::new(Offered {
-        session,
+        client,
         shares,
         sessions,
         transcript: Hashing::Buffered(transcript),
@@ -163,7 +164,7 @@ impl Shares {
     }
 }
 
-impl Session {
+impl Client {
     /// Empty without middlebox compatibility mode.
     pub(super) fn legacy_session_id(&self) -> &[u8] {
         self.session_id.as_ref().map_or(&[], |id| id)
@@ -254,7 +255,7 @@ pub(crate) struct WaitServerHello(pub(super) Box<Offered>);
 
 /// What the hello has said, and what only this side knows of it.
 pub(super) struct Offered {
-    pub(super) session: Session,
+    pub(super) client: Client,
     pub(super) shares: Shares,
     pub(super) sessions: Vec<OfferedSession>,
     pub(super) transcript: Hashing,
@@ -270,7 +271,7 @@ impl Offered {
     ) -> Result<Vec<u8>, Abort> {
         let (shares, sessions) = (&self.shares, &self.sessions);
         let mut hello = Vec::new();
-        self.session
+        self.client
             .put_hello(&mut hello, shares, sessions, None, now)?;
         if let Some(cookie) = cookie {
             // The block of extensions has a length of two bytes, and the server can fill it.
@@ -280,7 +281,7 @@ impl Offered {
                 return Err(Violation::CookieTooLong.into());
             }
             hello.clear();
-            self.session
+            self.client
                 .put_hello(&mut hello, shares, sessions, Some(cookie), now)?;
         }
         Ok(hello)
@@ -289,7 +290,7 @@ impl Offered {
 
 impl WaitServerHello {
     pub(in super::super) fn offered_versions(&self) -> &[ProtocolVersion] {
-        &self.0.session.config.policy.versions
+        &self.0.client.config.policy.versions
     }
 
     pub(super) fn on_message(
@@ -298,7 +299,7 @@ impl WaitServerHello {
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let hello: ServerHello<'_> = expect(&message)?;
-        let offered = &self.0.session.offer.config().policy.versions;
+        let offered = &self.0.client.offer.config().policy.versions;
         versions::selected(offered, &hello, self.0.retry.is_some())?;
         server_hello::on_hello(self.0, &hello, &message, cx)
     }

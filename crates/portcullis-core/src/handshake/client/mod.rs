@@ -1,6 +1,8 @@
 //! The client's handshake.
 //!
-//! RFC 8446 Appendix A.1; one row for each state, in the order of the figure.
+//! RFC 8446 Appendix A.1; a row for each state that waits or pauses, in the order of the
+//! figure. START is `start`, CONNECTED is `Next::Connected`. A ServerHello is handled in
+//! `tls13/server_hello.rs`, a HelloRetryRequest in `tls13/retry.rs`.
 
 mod hello;
 mod resumption;

@@ -10,7 +10,7 @@ use crate::config::{ClientOptions, Verification};
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, Transcript};
-use crate::question::Purpose;
+use crate::question::ExpectedPeer;
 use crate::session::{ClientSession, MAX_TICKET, Peer, Protocol};
 use crate::version::ProtocolVersion;
 use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
@@ -149,7 +149,9 @@ pub(super) fn verify(
     now: UnixTime,
 ) -> Result<VerifiedChain, CertificateError> {
     match &config.verification {
-        Verification::Chain(policy) => Purpose::Server(name.clone()).verify(chain, policy, now),
+        Verification::Chain(policy) => {
+            ExpectedPeer::Server(name.clone()).verify(chain, policy, now)
+        }
         Verification::DangerouslyNone => Ok(VerifiedChain::dangerous_accept_without_verification(
             chain.clone(),
         )),

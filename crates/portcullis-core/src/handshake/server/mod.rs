@@ -1,6 +1,9 @@
 //! The server's handshake.
 //!
-//! RFC 8446 Appendix A.2; one row for each state, in the order of the figure.
+//! RFC 8446 Appendix A.2; a row for each state that waits or pauses, in the order of the
+//! figure. START is `WaitClientHello`. Nothing waits in RECVD_CH (`tls13/client_hello.rs`), NEGOTIATED
+//! (`tls13/{psk,identity,flight}.rs`) and WAIT_FLIGHT2 (the end of `flight.rs`). There is no WAIT_EOED:
+//! early data is not accepted.
 
 mod hello;
 mod tls13;
@@ -16,7 +19,7 @@ states! {
     ChoosingConfiguration in hello                       pauses for ChooseConfiguration => WaitSecondClientHello | OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
     WaitSecondClientHello in tls13::retry                 waits for ClientHello         => OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
     OpeningTickets        in tls13::psk                  pauses for OpenTickets         => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
-    // The chain of a session: its verdict decides whether to resume, not whether to go on.
+    // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
     ReverifyingChain      in tls13::psk                  pauses for VerifyChain         => ChoosingIdentity | WaitFinished;
     ChoosingIdentity      in tls13::identity             pauses for ChooseIdentity      => Signing | WaitCertificate | WaitFinished;
     Signing               in tls13::flight               pauses for Sign                => WaitCertificate | WaitFinished;

@@ -1,6 +1,6 @@
 //! How records are protected: one face for every version's ciphers.
 //!
-//! RFC 8446 §5.2. A protection does not count: its caller has the number of the record, which over TCP
+//! RFC 8446 §5.2. A protection keeps no count of records: its caller has the number of the record, which over TCP
 //! is its sequence number (§5.3), and the header that is authenticated with it.
 
 mod tls13;

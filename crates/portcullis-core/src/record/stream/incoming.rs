@@ -47,7 +47,7 @@ pub(crate) struct Incoming {
     opener: Opener,
     assembler: Assembler,
     max_handshake_size: usize,
-    /// A server that has not answered a hello yet.
+    /// A server whose flight is not out yet; a HelloRetryRequest is no flight.
     is_unanswered: bool,
     /// Whether there is more memory behind `buffer` than for a record, until it is answered.
     has_grown: bool,

@@ -10,14 +10,14 @@ use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
 use super::finished::Authenticated;
 use crate::error::Abort;
-use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, Wanted};
+use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::{Identity, Sha256Digest};
 use crate::{Misuse, SignatureScheme};
 
 /// What this side has shown of itself.
 #[derive(Default)]
-pub(super) struct Shown {
+pub(super) struct ShownIdentity {
     pub(super) chain: Option<Arc<[CertificateDer<'static>]>>,
     pub(super) scheme: Option<SignatureScheme>,
     pub(super) key: Option<Arc<Sha256Digest>>,
@@ -26,10 +26,10 @@ pub(super) struct Shown {
 /// Answers a CertificateRequest.
 pub(super) fn authenticate(
     authenticated: Authenticated,
-    wanted: Box<Wanted>,
+    wanted: Box<WantedIdentity>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let config = &authenticated.session.config;
+    let config = &authenticated.client.config;
     if config.policy.asked.identity {
         let question = ChooseIdentity {
             id: QuestionId::next(),
@@ -54,7 +54,7 @@ pub(super) fn authenticate(
 /// Paused: the user chooses what to show.
 pub(crate) struct ChoosingIdentity {
     authenticated: Box<Authenticated>,
-    wanted: Box<Wanted>,
+    wanted: Box<WantedIdentity>,
 }
 
 impl ChoosingIdentity {
@@ -81,12 +81,12 @@ impl ChoosingIdentity {
     }
 }
 
-/// §4.4.2.4: a client without a fitting certificate sends an empty list.
+/// §4.4.2: a client without a fitting certificate sends an empty list.
 fn show_none(mut authenticated: Authenticated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
     cx.send(&mut authenticated.transcript, |out| {
         Certificate::put(out, &[], core::iter::empty::<([u8; 0], [u8; 0])>());
     });
-    authenticated.finish(Shown::default(), cx)
+    authenticated.finish(ShownIdentity::default(), cx)
 }
 
 fn show(
@@ -99,7 +99,7 @@ fn show(
         out.extend_from_slice(identity.certificate_message());
     });
     let content = signed_content(Signer::Client, &authenticated.transcript.current());
-    if identity.is_external() || authenticated.session.config.policy.asked.signature {
+    if identity.is_external() || authenticated.client.config.policy.asked.signature {
         let question = Sign {
             id: QuestionId::next(),
             identity: identity.clone(),
@@ -156,7 +156,7 @@ fn signed(
     cx.send(&mut authenticated.transcript, |out| {
         CertificateVerify::put(out, scheme, signature);
     });
-    let shown = Shown {
+    let shown = ShownIdentity {
         chain: Some(identity.shared_chain()),
         scheme: Some(scheme),
         key: Some(Arc::clone(identity.key_digest())),

@@ -3,17 +3,17 @@
 //! RFC 8446 §4.4.4, §7.1.
 
 use super::super::super::{Cx, Next, Outcome, expect};
-use super::super::hello::Session;
+use super::super::hello::Client;
 use super::super::resumption::Origin;
 use super::Keyed;
-use super::client_authentication::{Shown, authenticate};
+use super::client_authentication::{ShownIdentity, authenticate};
 use super::server_parameters::Parameters;
 use crate::error::Abort;
 use crate::information::Information;
 use crate::key_schedule::{
     AddMessage, ExporterSecret, FinishedKey, ResumptionMaster, TrafficSecret, Transcript,
 };
-use crate::question::Wanted;
+use crate::question::WantedIdentity;
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::wire::{ExtensionType, Finished};
@@ -23,7 +23,7 @@ use crate::{NamedGroup, ProtocolVersion, SignatureScheme, Violation};
 pub(crate) struct WaitFinished {
     pub(super) keyed: Box<Keyed>,
     pub(super) parameters: Parameters,
-    pub(super) wanted: Option<Box<Wanted>>,
+    pub(super) wanted: Option<Box<WantedIdentity>>,
     pub(super) peer: VerifiedChain,
     pub(super) peer_scheme: SignatureScheme,
     /// If a session is resumed.
@@ -58,7 +58,7 @@ impl WaitFinished {
         let client_finished = keyed.client_finished.take();
         let master_secret = keyed.master_secret.take();
         let Keyed {
-            session,
+            client,
             suite,
             group,
             retried,
@@ -68,13 +68,13 @@ impl WaitFinished {
         } = *keyed;
         // §7.1: the application's secrets cover everything up to the server's Finished.
         let secrets = master_secret.into_application_secrets(&transcript.current());
-        cx.secret_log(&session.config.policy, &session.client_random)
+        cx.secret_log(&client.config.policy, &client.client_random)
             .of_application(&secrets);
         cx.incoming.install_read(secrets.server)?;
         cx.incoming.allow_ccs(false);
 
         let authenticated = Authenticated {
-            session,
+            client,
             suite,
             group,
             retried,
@@ -90,7 +90,7 @@ impl WaitFinished {
             resumed,
         };
         match wanted {
-            None => authenticated.finish(Shown::default(), cx),
+            None => authenticated.finish(ShownIdentity::default(), cx),
             Some(wanted) => authenticate(authenticated, wanted, cx),
         }
     }
@@ -98,7 +98,7 @@ impl WaitFinished {
 
 /// The server has proved everything; our own flight is left.
 pub(super) struct Authenticated {
-    pub(super) session: Session,
+    pub(super) client: Client,
     suite: CipherSuite,
     group: NamedGroup,
     retried: bool,
@@ -127,20 +127,20 @@ impl Authenticated {
     }
 
     /// Sends Finished and is connected.
-    pub(super) fn finish(mut self, shown: Shown, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    pub(super) fn finish(mut self, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let verify_data = self.client_finished.verify_data(&self.transcript.current());
         cx.send(&mut self.transcript, |out| {
             Finished::put(out, verify_data.as_slice());
         });
         cx.outgoing.install_write(self.write_secret)?;
 
-        let session = self.session;
-        let policy = &session.config.policy;
+        let client = self.client;
+        let policy = &client.config.policy;
         cx.outgoing.set_padding(policy.padding);
-        let server_name = session
+        let server_name = client
             .offer
             .config()
-            .indicated(&session.name)
+            .indicated(&client.name)
             .map(|name| name.to_ascii_lowercase().into());
         let information = Information {
             version: ProtocolVersion::TLS_1_3,
@@ -155,7 +155,7 @@ impl Authenticated {
                 .map_or(cx.now, |origin| origin.authenticated_at),
             alpn: self.parameters.alpn,
             server_name,
-            client_random: session.client_random,
+            client_random: client.client_random,
             server_random: self.server_random,
             peer_chain: Some(self.peer.into_chain()),
             peer_scheme: Some(self.peer_scheme),
@@ -165,7 +165,7 @@ impl Authenticated {
         };
         let key_update_at = policy.key_update_at;
         let outcome = Outcome::new(information, key_update_at);
-        if !session.offer.has(ExtensionType::PSK_KEY_EXCHANGE_MODES) {
+        if !client.offer.has(ExtensionType::PSK_KEY_EXCHANGE_MODES) {
             return Ok(Next::Connected(outcome));
         }
         let secret = self.resumption.into_secret(&self.transcript.current());
@@ -173,7 +173,7 @@ impl Authenticated {
             Some(origin) => origin.shown,
             None => shown.key,
         };
-        let outcome = outcome.resumable(secret, session.name, shown);
+        let outcome = outcome.resumable(secret, client.name, shown);
         Ok(Next::Connected(outcome))
     }
 }

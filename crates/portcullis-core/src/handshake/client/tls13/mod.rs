@@ -1,4 +1,4 @@
-//! The client's handshake once the keys of the handshake are known.
+//! The client's handshake in TLS 1.3, from the ServerHello on.
 //!
 //! RFC 8446 §4.3, §4.4; states named as in Appendix A.1.
 
@@ -9,7 +9,7 @@ pub(super) mod server_authentication;
 pub(super) mod server_hello;
 pub(super) mod server_parameters;
 
-use super::hello::Session;
+use super::hello::Client;
 use super::resumption::Resumed;
 use crate::NamedGroup;
 use crate::key_schedule::{FinishedKey, MasterSecret, Transcript};
@@ -17,7 +17,7 @@ use crate::suite::CipherSuite;
 
 /// What is known from the ServerHello on.
 pub(super) struct Keyed {
-    pub(super) session: Session,
+    pub(super) client: Client,
     pub(super) suite: CipherSuite,
     pub(super) group: NamedGroup,
     pub(super) retried: bool,

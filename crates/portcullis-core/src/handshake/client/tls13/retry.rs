@@ -26,15 +26,10 @@ pub(super) fn on_hello_retry_request(
     cx.incoming.end_of_flight()?;
     let cookie = find::<Cookie<'_>>(&hello.extensions)?.map(|cookie| cookie.cookie);
     let group = find::<KeyShareHelloRetryRequest>(&hello.extensions)?
-        .map(|share| {
-            offered
-                .session
-                .offer
-                .check_retry_group(share.selected_group)
-        })
+        .map(|share| offered.client.offer.check_retry_group(share.selected_group))
         .transpose()?;
     match group {
-        Some(group) if offered.shares.contains(&offered.session.config, group) => {
+        Some(group) if offered.shares.contains(&offered.client.config, group) => {
             return Err(Violation::RetryGroupAlreadyShared.into());
         }
         // The second hello would be the first one.
@@ -50,7 +45,7 @@ pub(super) fn on_hello_retry_request(
     resumption::retain(&mut offered.sessions, suite.handshake_hash()?);
     let mut second = offered.second_hello(cookie, cx.now)?;
     resumption::bind(&mut second, 0, &offered.sessions, Some(&transcript));
-    if !offered.session.legacy_session_id().is_empty() {
+    if !offered.client.legacy_session_id().is_empty() {
         cx.outgoing.change_cipher_spec()?;
     }
     cx.send(&mut transcript, |out| out.extend_from_slice(&second));

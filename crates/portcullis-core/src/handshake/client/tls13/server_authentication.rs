@@ -11,7 +11,9 @@ use super::finished::WaitFinished;
 use super::server_parameters::Parameters;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
-use crate::question::{AnswerContent, Purpose, Question, QuestionId, VerifyChain, Wanted};
+use crate::question::{
+    AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain, WantedIdentity,
+};
 use crate::record::HandshakeBytes;
 use crate::session::Peer;
 use crate::wire::{Certificate, CertificateVerify};
@@ -21,7 +23,7 @@ use crate::{SignatureScheme, Violation};
 pub(crate) struct WaitCertificate {
     pub(super) keyed: Box<Keyed>,
     pub(super) parameters: Parameters,
-    pub(super) wanted: Box<Wanted>,
+    pub(super) wanted: Box<WantedIdentity>,
 }
 
 impl WaitCertificate {
@@ -38,7 +40,7 @@ impl WaitCertificate {
 pub(super) fn on_certificate(
     mut keyed: Box<Keyed>,
     parameters: Parameters,
-    wanted: Option<Box<Wanted>>,
+    wanted: Option<Box<WantedIdentity>>,
     message: &HandshakeBytes,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
@@ -47,12 +49,12 @@ pub(super) fn on_certificate(
     if !certificate.certificate_request_context.is_empty() {
         return Err(Violation::CertificateContextMismatch.into());
     }
-    let chain = presented_chain(&certificate, |typ| keyed.session.offer.has(typ))?
+    let chain = presented_chain(&certificate, |typ| keyed.client.offer.has(typ))?
         // §4.4.2.4: a client may send an empty list, a server may not.
         .ok_or(Violation::NoServerCertificate)?;
     keyed.transcript.add(message.hashed());
 
-    let config = &keyed.session.config;
+    let config = &keyed.client.config;
     if config.policy.asked.verification {
         let question = ask(&keyed, &chain, false, cx);
         let paused = VerifyingChain {
@@ -64,7 +66,7 @@ pub(super) fn on_certificate(
         };
         return Ok(Next::ask(question, paused));
     }
-    let peer = verify(config, &keyed.session.name, &chain, cx.now)?;
+    let peer = verify(config, &keyed.client.name, &chain, cx.now)?;
     Ok(WaitCertificateVerify {
         keyed,
         parameters,
@@ -82,7 +84,7 @@ pub(super) fn on_resumption(
     resumed: Resumed,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let config = &keyed.session.config;
+    let config = &keyed.client.config;
     let Resumed {
         peer,
         origin,
@@ -102,7 +104,7 @@ pub(super) fn on_resumption(
             };
             return Ok(Next::ask(question, paused));
         }
-        None => verify(config, &keyed.session.name, &chain, cx.now)?,
+        None => verify(config, &keyed.client.name, &chain, cx.now)?,
     };
     Ok(WaitFinished {
         keyed,
@@ -117,12 +119,12 @@ pub(super) fn on_resumption(
 
 /// Whether this chain is to be trusted.
 fn ask(keyed: &Keyed, chain: &PresentedChain, resumed: bool, cx: &Cx<'_>) -> Question {
-    let session = &keyed.session;
+    let client = &keyed.client;
     Question::VerifyChain(VerifyChain {
         id: QuestionId::next(),
         chain: chain.clone(),
-        purpose: Purpose::Server(session.name.clone()),
-        policy: session.config.chain_policy().cloned(),
+        purpose: ExpectedPeer::Server(client.name.clone()),
+        policy: client.config.chain_policy().cloned(),
         resumed,
         now: cx.now,
     })
@@ -132,7 +134,7 @@ fn ask(keyed: &Keyed, chain: &PresentedChain, resumed: bool, cx: &Cx<'_>) -> Que
 pub(crate) struct VerifyingChain {
     keyed: Box<Keyed>,
     parameters: Parameters,
-    wanted: Option<Box<Wanted>>,
+    wanted: Option<Box<WantedIdentity>>,
     chain: PresentedChain,
     /// If the chain is that of a session: with what the server had signed, and the rest.
     resumed: Option<(SignatureScheme, Origin)>,
@@ -147,9 +149,9 @@ impl VerifyingChain {
         let AnswerContent::Chain(verdict) = answer else {
             return Err(wrong_answer());
         };
-        let session = &self.keyed.session;
-        let policy = session.config.chain_policy();
-        let peer = proving(verdict?, &self.chain, Some(&session.name), policy)?;
+        let client = &self.keyed.client;
+        let policy = client.config.chain_policy();
+        let peer = proving(verdict?, &self.chain, Some(&client.name), policy)?;
         let Self {
             keyed,
             parameters,
@@ -181,7 +183,7 @@ impl VerifyingChain {
 pub(crate) struct WaitCertificateVerify {
     keyed: Box<Keyed>,
     parameters: Parameters,
-    wanted: Option<Box<Wanted>>,
+    wanted: Option<Box<WantedIdentity>>,
     peer: VerifiedChain,
 }
 
@@ -192,7 +194,7 @@ impl WaitCertificateVerify {
         _: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let verify: CertificateVerify<'_> = expect(&message)?;
-        let peer_scheme = self.keyed.session.offer.check_scheme(verify.algorithm)?;
+        let peer_scheme = self.keyed.client.offer.check_scheme(verify.algorithm)?;
         let content = signed_content(Signer::Server, &self.keyed.transcript.current());
         check_signature(&self.peer, peer_scheme, &content, verify.signature)?;
         self.keyed.transcript.add(message.hashed());

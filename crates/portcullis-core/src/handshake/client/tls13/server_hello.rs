@@ -38,15 +38,15 @@ pub(in super::super) fn on_hello(
         true => Place::HelloRetryRequest,
         false => Place::ServerHello,
     };
-    let session = &offered.session;
-    session.offer.check_extensions(&hello.extensions, place)?;
-    if hello.legacy_session_id_echo != session.legacy_session_id() {
+    let client = &offered.client;
+    client.offer.check_extensions(&hello.extensions, place)?;
+    if hello.legacy_session_id_echo != client.legacy_session_id() {
         return Err(Violation::SessionIdNotEchoed.into());
     }
     if hello.legacy_compression_method != CompressionMethod::NULL {
         return Err(Violation::CompressionSelected.into());
     }
-    let suite = session.offer.check_suite(hello.cipher_suite)?;
+    let suite = client.offer.check_suite(hello.cipher_suite)?;
     match place {
         Place::HelloRetryRequest => on_hello_retry_request(offered, suite, hello, message, cx),
         _ => on_server_hello(*offered, suite, hello, message, cx),
@@ -62,14 +62,14 @@ fn on_server_hello(
 ) -> Result<Next, Abort> {
     let share = server_share(&hello.extensions)?;
     let Offered {
-        session,
+        client,
         shares,
         sessions,
         transcript,
         retry,
     } = offered;
     check_kept_after_retry(retry, suite, share.group)?;
-    let secret = shares.finish(&session.config, share.group, share.key_exchange)?;
+    let secret = shares.finish(&client.config, share.group, share.key_exchange)?;
     let parameters = suite.parameters()?;
     let (early_secret, resumed) = early_secret(hello, sessions, parameters.hash)?;
     let mut transcript = match transcript {
@@ -79,12 +79,12 @@ fn on_server_hello(
     transcript.add(message.hashed());
 
     let handshake_secret = early_secret.into_handshake(parameters.aead, &secret);
-    let log = cx.secret_log(&session.config.policy, &session.client_random);
+    let log = cx.secret_log(&client.config.policy, &client.client_random);
     let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
     cx.incoming.install_read(keys.server)?;
     cx.outgoing.install_write(keys.client)?;
     // D.4: before the second flight, unless one went out with a second hello.
-    if !session.legacy_session_id().is_empty() && retry.is_none() {
+    if !client.legacy_session_id().is_empty() && retry.is_none() {
         cx.outgoing.change_cipher_spec_before_protected();
     }
     let keyed = Box::new(Keyed {
@@ -96,13 +96,13 @@ fn on_server_hello(
         client_finished: keys.client_finished,
         server_finished: keys.server_finished,
         master_secret: handshake_secret.into_master(),
-        session,
+        client,
         resumed,
     });
     go_on_or_ask(keyed, message)
 }
 
-/// §4.2.11: only keys with a key exchange are offered, so there must be a share.
+/// §4.2.9: pre-shared keys are offered with psk_dhe_ke only, so there must be a share.
 fn server_share<'a>(extensions: &Extensions<'a>) -> Result<KeyShareEntry<'a>, Violation> {
     match find::<KeyShareServerHello<'_>>(extensions)? {
         Some(share) => Ok(share.server_share),
@@ -147,13 +147,13 @@ fn early_secret(
 
 /// Lets the user look at the ServerHello, if that is wanted.
 fn go_on_or_ask(keyed: Box<Keyed>, message: &HandshakeBytes) -> Result<Next, Abort> {
-    if !keyed.session.config.policy.asked.hello {
+    if !keyed.client.config.policy.asked.hello {
         return Ok(WaitEncryptedExtensions { keyed }.into());
     }
     let question = ReviewServerHello {
         id: QuestionId::next(),
         hello: ServerHelloView::new(Bytes::copy_from_slice(message.raw()))?,
-        config: ClientConfig(Arc::clone(&keyed.session.config)),
+        config: ClientConfig(Arc::clone(&keyed.client.config)),
     };
     Ok(Next::ask(
         Question::ReviewServerHello(question),
@@ -175,13 +175,13 @@ impl ReviewingServerHello {
         match answer {
             AnswerContent::Proceed => {}
             AnswerContent::ProceedWith(config) => {
-                self.keyed.session.config = config.0;
+                self.keyed.client.config = config.0;
                 if let Some(Resumed { proof, origin, .. }) = self.keyed.resumed.as_deref_mut() {
-                    if !origin.belongs_to(&self.keyed.session.config) {
+                    if !origin.belongs_to(&self.keyed.client.config) {
                         return Err(Misuse::new(
-                            "the server resumes a session in which this side showed a \
+                            "the server resumes a client in which this side showed a \
                              certificate, and the configuration to go on with has no identity \
-                             with its key; give it that one, or offer no session",
+                             with its key; give it that one, or offer no client",
                         )
                         .into());
                     }

@@ -9,7 +9,7 @@ use super::server_authentication::{WaitCertificate, on_certificate, on_resumptio
 use crate::Violation;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
-use crate::question::Wanted;
+use crate::question::WantedIdentity;
 use crate::record::HandshakeBytes;
 use crate::wire::extension::Extensions;
 use crate::wire::extension::{
@@ -35,12 +35,12 @@ impl WaitEncryptedExtensions {
     ) -> Result<Next, Abort> {
         let EncryptedExtensions { extensions } = expect(&message)?;
         self.keyed
-            .session
+            .client
             .offer
             .check_extensions(&extensions, Place::EncryptedExtensions)?;
         let alpn = match find::<AlpnSelected<'_>>(&extensions)? {
             None => None,
-            Some(selected) => Some(self.keyed.session.offer.check_protocol(selected.protocol)?),
+            Some(selected) => Some(self.keyed.client.offer.check_protocol(selected.protocol)?),
         };
         if find::<ServerNameAcknowledgement>(&extensions).is_err() {
             return Err(Violation::ServerNameAckNotEmpty.into());
@@ -55,10 +55,11 @@ impl WaitEncryptedExtensions {
         }
     }
 
-    /// RFC 8449 and RFC 6066 §4: one limits each side by the other's word, the other both sides.
+    /// record_size_limit (RFC 8449): each side obeys the limit that the other announced.
+    /// max_fragment_length (RFC 6066 §4): one limit for both.
     fn record_sizes(&self, extensions: &Extensions<'_>, cx: &mut Cx<'_>) -> Result<(), Abort> {
         // Not the configuration that a reviewer of the ServerHello has gone on with.
-        let config = self.keyed.session.offer.config();
+        let config = self.keyed.client.offer.config();
         let limit = find::<RecordSizeLimit>(extensions)?;
         let fragment = find::<MaxFragmentLength>(extensions)?;
         if limit.is_some() && fragment.is_some() {
@@ -118,7 +119,7 @@ impl WaitCertificateOrRequest {
 
 /// §4.3.2: what the server wants to see. Extensions that are unknown here are requests that
 /// need no answer.
-fn wanted(message: &HandshakeBytes) -> Result<Box<Wanted>, Abort> {
+fn wanted(message: &HandshakeBytes) -> Result<Box<WantedIdentity>, Abort> {
     let request: CertificateRequest<'_> = expect(message)?;
     if !request.certificate_request_context.is_empty() {
         return Err(Violation::RequestContextNotEmpty.into());
@@ -137,7 +138,7 @@ fn wanted(message: &HandshakeBytes) -> Result<Box<Wanted>, Abort> {
                 .collect()
         })
         .unwrap_or_default();
-    Ok(Box::new(Wanted {
+    Ok(Box::new(WantedIdentity {
         server_name: None,
         schemes,
         certificate_schemes,

@@ -38,7 +38,7 @@ use crate::x509::Identity;
 use crate::{NamedGroup, SignatureScheme, Violation};
 
 /// What is settled once ServerHello is out.
-pub(super) struct Keyed {
+pub(super) struct Answering {
     pub(super) config: Arc<ServerOptions>,
     pub(super) suite: CipherSuite,
     pub(super) group: NamedGroup,
@@ -98,49 +98,49 @@ pub(super) fn send_flight(
             Authentication::Resumed(_) => false,
         });
     let sizes = RecordSizes::choose(&negotiated.config, &hello)?;
-    let (mut keyed, secrets) =
+    let (mut answering, secrets) =
         send_server_hello(negotiated, server_name, alpn, authentication, cx)?;
-    sizes.apply(keyed.config.policy.max_fragment_sent, cx);
+    sizes.apply(answering.config.policy.max_fragment_sent, cx);
 
-    cx.send(&mut keyed.transcript, |out| {
+    cx.send(&mut answering.transcript, |out| {
         EncryptedExtensions::put(out, |out| {
             if acknowledged {
                 ServerNameAcknowledgement::put(out);
             }
-            if let Some(protocol) = &keyed.alpn {
+            if let Some(protocol) = &answering.alpn {
                 AlpnSelected::put(out, protocol);
             }
             sizes.put(out);
         });
     });
-    let (identity, scheme) = match &keyed.authentication {
+    let (identity, scheme) = match &answering.authentication {
         // §4.3.2: nobody is asked for a certificate again.
-        Authentication::Resumed(_) => return finished(keyed, secrets, cx),
+        Authentication::Resumed(_) => return finished(answering, secrets, cx),
         Authentication::Certificate(identity, scheme) => (identity, *scheme),
     };
-    if keyed.config.client_authentication.is_requested() {
-        cx.send(&mut keyed.transcript, |out| {
-            put_certificate_request(out, &keyed.config);
+    if answering.config.client_authentication.is_requested() {
+        cx.send(&mut answering.transcript, |out| {
+            put_certificate_request(out, &answering.config);
         });
     }
-    cx.send(&mut keyed.transcript, |out| {
+    cx.send(&mut answering.transcript, |out| {
         out.extend_from_slice(identity.certificate_message());
     });
 
-    let content = signed_content(Signer::Server, &keyed.transcript.current());
-    if identity.is_external() || keyed.config.policy.asked.signature {
+    let content = signed_content(Signer::Server, &answering.transcript.current());
+    if identity.is_external() || answering.config.policy.asked.signature {
         let question = Sign {
             id: QuestionId::next(),
             identity: identity.clone(),
             scheme,
             content: content.to_vec(),
         };
-        let paused = Signing(Box::new((keyed, secrets)));
+        let paused = Signing(Box::new((answering, secrets)));
         return Ok(Next::ask(Question::Sign(question), paused));
     }
     let signature = identity.sign(scheme, &content)?;
-    send_certificate_verify(&mut keyed, &signature, cx)?;
-    finished(keyed, secrets, cx)
+    send_certificate_verify(&mut answering, &signature, cx)?;
+    finished(answering, secrets, cx)
 }
 
 /// §4.1.3: answers with a share of this side; the keys of the handshake follow.
@@ -150,7 +150,7 @@ fn send_server_hello(
     alpn: Option<Box<[u8]>>,
     mut authentication: Authentication,
     cx: &mut Cx<'_>,
-) -> Result<(Keyed, FlightSecrets), Abort> {
+) -> Result<(Answering, FlightSecrets), Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let Negotiated {
         config,
@@ -200,7 +200,7 @@ fn send_server_hello(
         server: keys.server_finished,
         master: handshake_secret.into_master(),
     };
-    let keyed = Keyed {
+    let answering = Answering {
         suite,
         group,
         retried,
@@ -214,7 +214,7 @@ fn send_server_hello(
         config,
         authentication,
     };
-    Ok((keyed, secrets))
+    Ok((answering, secrets))
 }
 
 /// §4.2.8: a share of this side for the client's, and the secret that both give.
@@ -274,7 +274,7 @@ fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
 }
 
 /// Paused: somebody holds the key.
-pub(crate) struct Signing(Box<(Keyed, FlightSecrets)>);
+pub(crate) struct Signing(Box<(Answering, FlightSecrets)>);
 
 impl Signing {
     pub(in super::super) fn on_answer(
@@ -285,20 +285,20 @@ impl Signing {
         let AnswerContent::Signature(signature) = answer else {
             return Err(wrong_answer());
         };
-        let (keyed, secrets) = &mut *self.0;
-        let (client_finished, secrets) = (keyed.client_finished.take(), secrets.take());
-        let mut keyed = Keyed {
+        let (answering, secrets) = &mut *self.0;
+        let (client_finished, secrets) = (answering.client_finished.take(), secrets.take());
+        let mut answering = Answering {
             client_finished,
             ..self.0.0
         };
-        send_certificate_verify(&mut keyed, &signature, cx)?;
-        finished(keyed, secrets, cx)
+        send_certificate_verify(&mut answering, &signature, cx)?;
+        finished(answering, secrets, cx)
     }
 }
 
 /// What waits for the client's flight.
-pub(super) struct Answered {
-    pub(super) keyed: Keyed,
+pub(super) struct FlightSent {
+    pub(super) answering: Answering,
     /// What the client will write with, and the exporter: derived when the server's Finished is
     /// out, and used when the client's is in (§7.1).
     pub(super) read_secret: TrafficSecret,
@@ -309,13 +309,13 @@ pub(super) struct Answered {
 
 /// §4.4.3: sends what the key has signed.
 fn send_certificate_verify(
-    keyed: &mut Keyed,
+    answering: &mut Answering,
     signature: &[u8],
     cx: &mut Cx<'_>,
 ) -> Result<(), Abort> {
     check_signature_length(signature)?;
-    if let Authentication::Certificate(_, scheme) = keyed.authentication {
-        cx.send(&mut keyed.transcript, |out| {
+    if let Authentication::Certificate(_, scheme) = answering.authentication {
+        cx.send(&mut answering.transcript, |out| {
             CertificateVerify::put(out, scheme, signature);
         });
     }
@@ -323,34 +323,38 @@ fn send_certificate_verify(
 }
 
 /// §4.4.4, §7.1: sends Finished; the keys of the application follow.
-fn finished(mut keyed: Keyed, secrets: FlightSecrets, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+fn finished(
+    mut answering: Answering,
+    secrets: FlightSecrets,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
     cx.incoming
-        .hello_answered(keyed.config.policy.max_handshake_size);
-    let verify_data = secrets.server.verify_data(&keyed.transcript.current());
-    cx.send(&mut keyed.transcript, |out| {
+        .hello_answered(answering.config.policy.max_handshake_size);
+    let verify_data = secrets.server.verify_data(&answering.transcript.current());
+    cx.send(&mut answering.transcript, |out| {
         Finished::put(out, verify_data.as_slice());
     });
 
-    let hash = keyed.transcript.current();
+    let hash = answering.transcript.current();
     let secrets = secrets.master.into_application_secrets(&hash);
-    cx.secret_log(&keyed.config.policy, &keyed.client_random)
+    cx.secret_log(&answering.config.policy, &answering.client_random)
         .of_application(&secrets);
     cx.outgoing.install_write(secrets.server)?;
-    cx.outgoing.set_padding(keyed.config.policy.padding);
-    let requested = keyed.config.client_authentication.is_requested();
-    let resumption = keyed.resumable.then_some(secrets.resumption);
-    let mut answered = Box::new(Answered {
-        keyed,
+    cx.outgoing.set_padding(answering.config.policy.padding);
+    let requested = answering.config.client_authentication.is_requested();
+    let resumption = answering.resumable.then_some(secrets.resumption);
+    let mut sent = Box::new(FlightSent {
+        answering,
         read_secret: secrets.client,
         exporter: secrets.exporter,
         resumption,
     });
-    let peer = match &mut answered.keyed.authentication {
+    let peer = match &mut sent.answering.authentication {
         Authentication::Resumed(resumption) => resumption.peer.take(),
         Authentication::Certificate(..) if requested => {
-            return Ok(WaitCertificate { answered }.into());
+            return Ok(WaitCertificate { sent }.into());
         }
         Authentication::Certificate(..) => None,
     };
-    Ok(WaitFinished { answered, peer }.into())
+    Ok(WaitFinished { sent, peer }.into())
 }

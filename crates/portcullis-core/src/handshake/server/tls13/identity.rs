@@ -11,7 +11,7 @@ use super::psk::Resumption;
 use crate::client_hello_view::{ClientHelloView, host};
 use crate::config::ServerOptions;
 use crate::error::{Abort, quote};
-use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Wanted};
+use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
 use crate::wire::ClientHello;
 use crate::wire::extension::{
     CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert,
@@ -51,7 +51,7 @@ pub(super) fn ask_identity(
         hello: Some(ClientHelloView::new(negotiated.hello.share())?),
         wanted: wanted.clone(),
     };
-    let paused = ChoosingIdentity(Box::new(Undecided {
+    let paused = ChoosingIdentity(Box::new(UndecidedIdentity {
         negotiated,
         wanted,
         session,
@@ -102,7 +102,7 @@ pub(super) fn would_show(
 
 /// §9.2: a certificate is shown only to a client that says what may sign. The list is never
 /// empty (§4.2.3).
-fn check_schemes(wanted: &Wanted) -> Result<(), Violation> {
+fn check_schemes(wanted: &WantedIdentity) -> Result<(), Violation> {
     match wanted.schemes.is_empty() {
         true => Err(Violation::SignatureAlgorithmsMissing),
         false => Ok(()),
@@ -110,7 +110,7 @@ fn check_schemes(wanted: &Wanted) -> Result<(), Violation> {
 }
 
 /// What the client said about certificates.
-fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
+fn wanted(hello: &ClientHello<'_>) -> Result<WantedIdentity, Abort> {
     let server_name = host_name_of(hello)?;
     let schemes = find::<SignatureAlgorithms<'_>>(&hello.extensions)?
         .map(|list| list.schemes.to_vec())
@@ -125,7 +125,7 @@ fn wanted(hello: &ClientHello<'_>) -> Result<Wanted, Abort> {
                 .collect()
         })
         .unwrap_or_default();
-    Ok(Wanted {
+    Ok(WantedIdentity {
         server_name,
         schemes,
         certificate_schemes,
@@ -155,11 +155,11 @@ fn host_name(name: &[u8]) -> Result<Option<String>, Abort> {
 }
 
 /// Paused: the user chooses what to show.
-pub(crate) struct ChoosingIdentity(Box<Undecided>);
+pub(crate) struct ChoosingIdentity(Box<UndecidedIdentity>);
 
-struct Undecided {
+struct UndecidedIdentity {
     negotiated: Negotiated,
-    wanted: Wanted,
+    wanted: WantedIdentity,
     /// What is resumed if the identity that would be shown fits.
     session: Option<Box<Resumption>>,
 }
@@ -170,7 +170,7 @@ impl ChoosingIdentity {
         answer: AnswerContent,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        let Undecided {
+        let UndecidedIdentity {
             negotiated,
             wanted,
             session,

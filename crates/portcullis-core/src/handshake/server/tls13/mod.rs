@@ -1,4 +1,4 @@
-//! The server's handshake once suite and group are chosen.
+//! The server's handshake in TLS 1.3, once the version is decided.
 //!
 //! RFC 8446 §4.3, §4.4; states named as in Appendix A.2.
 

@@ -13,7 +13,9 @@ use crate::config::{ClientAuthentication, ServerOptions};
 use crate::crypto::hash::Digest;
 use crate::error::Abort;
 use crate::key_schedule::EarlySecret;
-use crate::question::{AnswerContent, OpenTickets, Purpose, Question, QuestionId, VerifyChain};
+use crate::question::{
+    AnswerContent, ExpectedPeer, OpenTickets, Question, QuestionId, VerifyChain,
+};
 use crate::session::{Established, Peer, Protocol, ServerSession};
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
@@ -149,7 +151,7 @@ impl OpeningTickets {
 }
 
 /// A session whose key the client has proved to have.
-struct Bound {
+struct ProvedSession {
     index: u16,
     early: EarlySecret,
     server_name: Option<String>,
@@ -186,7 +188,7 @@ fn resume_or_choose(
     } = session.established;
     let early = EarlySecret::with_psk(&psk);
     check_binder(&hello, index, &early, negotiated.binder_hash.as_ref())?;
-    let bound = Bound {
+    let proved = ProvedSession {
         index: u16::try_from(index).map_err(|_| unknown_ticket())?,
         early,
         server_name,
@@ -195,22 +197,22 @@ fn resume_or_choose(
         names: session.names,
     };
     let Some(Peer { chain, .. }) = peer else {
-        return resume(negotiated, bound, None, cx);
+        return resume(negotiated, proved, None, cx);
     };
-    reverify(negotiated, bound, chain, cx)
+    reverify(negotiated, proved, chain, cx)
 }
 
 /// Verifies the client's chain by the rules of today, or asks for that.
 fn reverify(
     negotiated: Negotiated,
-    bound: Bound,
+    proved: ProvedSession,
     chain: PresentedChain,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let config = &negotiated.config;
     let policy = config.client_policy();
     let proof = match policy {
-        Some(policy) => Purpose::Client.verify(&chain, policy, cx.now),
+        Some(policy) => ExpectedPeer::Client.verify(&chain, policy, cx.now),
         None => Ok(VerifiedChain::dangerous_accept_without_verification(
             chain.clone(),
         )),
@@ -220,23 +222,23 @@ fn reverify(
         let question = VerifyChain {
             id: QuestionId::next(),
             chain: chain.clone(),
-            purpose: Purpose::Client,
+            purpose: ExpectedPeer::Client,
             policy: policy.cloned(),
             resumed: true,
             now: cx.now,
         };
-        let paused = ReverifyingChain(Box::new((negotiated, bound, chain)));
+        let paused = ReverifyingChain(Box::new((negotiated, proved, chain)));
         return Ok(Next::ask(Question::VerifyChain(question), paused));
     }
     match proof {
-        Ok(proof) => resume(negotiated, bound, Some(proof), cx),
+        Ok(proof) => resume(negotiated, proved, Some(proof), cx),
         // A full handshake will say what is wrong, or see another chain.
         Err(_) => choose_identity(negotiated, cx),
     }
 }
 
 /// Paused: somebody judges the chain that the client had shown when the session began.
-pub(crate) struct ReverifyingChain(Box<(Negotiated, Bound, PresentedChain)>);
+pub(crate) struct ReverifyingChain(Box<(Negotiated, ProvedSession, PresentedChain)>);
 
 impl ReverifyingChain {
     pub(in super::super) fn on_answer(
@@ -248,33 +250,33 @@ impl ReverifyingChain {
             return Err(wrong_answer());
         };
         let early = self.0.1.early.take();
-        let (negotiated, bound, chain) = *self.0;
-        let bound = Bound { early, ..bound };
+        let (negotiated, proved, chain) = *self.0;
+        let proved = ProvedSession { early, ..proved };
         let policy = negotiated.config.client_policy();
         let proof = proving(verdict?, &chain, None, policy)?;
-        resume(negotiated, bound, Some(proof), cx)
+        resume(negotiated, proved, Some(proof), cx)
     }
 }
 
 fn resume(
     negotiated: Negotiated,
-    bound: Bound,
+    proved: ProvedSession,
     proof: Option<VerifiedChain>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let resumption = Resumption {
-        index: bound.index,
-        early: bound.early,
-        peer: proof.zip(bound.scheme),
-        authenticated_at: bound.authenticated_at,
-        names: bound.names,
+        index: proved.index,
+        early: proved.early,
+        peer: proof.zip(proved.scheme),
+        authenticated_at: proved.authenticated_at,
+        names: proved.names,
     };
     let resumption = Box::new(resumption);
     if negotiated.config.policy.asked.identity {
         return ask_identity(negotiated, Some(resumption));
     }
     let authentication = Authentication::Resumed(resumption);
-    send_flight(negotiated, bound.server_name, authentication, cx)
+    send_flight(negotiated, proved.server_name, authentication, cx)
 }
 
 /// §4.2.11.2: the client has the key that its ticket stands for.

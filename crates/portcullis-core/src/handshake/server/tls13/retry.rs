@@ -48,7 +48,7 @@ pub(super) fn ask_for_another(
     if looks_like_tls12(&config, &hello) {
         cx.outgoing.change_cipher_spec()?;
     }
-    Ok(WaitSecondClientHello(Box::new(Requested {
+    Ok(WaitSecondClientHello(Box::new(RetryRequested {
         config,
         first: message,
         suite,
@@ -84,10 +84,10 @@ fn hello_retry_request(
     message
 }
 
-pub(crate) struct WaitSecondClientHello(Box<Requested>);
+pub(crate) struct WaitSecondClientHello(Box<RetryRequested>);
 
 /// What the second hello is compared with.
-struct Requested {
+struct RetryRequested {
     config: Arc<ServerOptions>,
     first: HandshakeBytes,
     suite: CipherSuite,
@@ -123,7 +123,7 @@ impl WaitSecondClientHello {
         check_unchanged(&first, &hello)?;
         check_psk_kept_after_retry(&requested.config, &first, &hello, requested.suite, cx)?;
         let binder_hash = add_hello(&mut requested.transcript, &message)?;
-        let Requested {
+        let RetryRequested {
             config,
             suite,
             group,
@@ -145,7 +145,7 @@ impl WaitSecondClientHello {
     }
 }
 
-impl Requested {
+impl RetryRequested {
     /// §4.2.2: our cookie comes back as it was.
     fn check_cookie(&self, hello: &ClientHello<'_>) -> Result<(), Violation> {
         let returned = find::<Cookie<'_>>(&hello.extensions)?;
