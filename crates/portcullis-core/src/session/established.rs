@@ -138,8 +138,7 @@ impl Established {
         out.push(role as u8);
     }
 
-    /// Reads a record of this role up to what the role has. What may be known of early data is
-    /// passed over: none is sent.
+    /// Reads a record of this role up to what the role has.
     pub(super) fn read<'a>(
         cursor: &mut Cursor<'a>,
         role: Role,
@@ -173,8 +172,10 @@ impl Established {
             server_name: core::str::from_utf8(cursor.vec16()?).map_err(|_| DecodeError)?,
             shown: read_digest(cursor)?,
         };
-        cursor.vec8()?; // ALPN
-        cursor.u32()?; // early-data limit
+        // ALPN and early-data limit: a session that has them cannot be used as it was meant.
+        if !cursor.vec8()?.is_empty() || cursor.u32()? != 0 {
+            return Err(DecodeError);
+        }
         if cursor.u8()? != role as u8 {
             return Err(DecodeError);
         }
