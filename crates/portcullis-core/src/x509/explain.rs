@@ -13,7 +13,7 @@ use super::authority;
 use super::chain::{MAX_CERTIFICATES, PresentedChain};
 use super::constraints::{self, Breach};
 use super::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
-use super::name;
+use super::name::CanonicalName;
 use super::names::{alt_names, distinguished_name};
 use super::path::{Failure, MAX_STEPS, Path, Wanted, Why, fields_at};
 use super::signature_algorithm::SignatureAlgorithm;
@@ -460,10 +460,11 @@ fn follow(chain: &PresentedChain, from: usize) -> usize {
 
 /// Where a certificate is that has this name in another encoding.
 fn encoded_otherwise(chain: &PresentedChain, name: &[u8]) -> Option<usize> {
-    let name = Reader::new(name).contents(der::SEQUENCE)?;
+    let canonical = |name| CanonicalName::new(Reader::new(name).contents(der::SEQUENCE)?);
+    let name = canonical(name)?;
     (1..chain.certificates().len()).find(|&place| {
-        let subject = fields_at(chain, place).map(|own| own.subject);
-        let subject = subject.and_then(|own| Reader::new(own).contents(der::SEQUENCE));
-        subject.is_some_and(|subject| name::is_same(subject, name))
+        fields_at(chain, place)
+            .and_then(|own| canonical(own.subject))
+            .is_some_and(|subject| subject == name)
     })
 }

@@ -29,6 +29,11 @@ pub(super) const MAX_STEPS: usize = 1_000;
 /// thousand comparisons of the shortest.
 const NAME_BYTES_PER_STEP: usize = 16_384;
 
+/// The search for an anchor whose name is encoded otherwise takes a step for this many bytes of
+/// the name, and for this many anchors.
+const RENAMED_BYTES_PER_STEP: usize = 2_048;
+const RENAMED_ANCHORS_PER_STEP: usize = 1_000;
+
 /// 2.5.29.14, 2.5.29.35, 2.5.29.17, 2.5.29.30
 const SUBJECT_KEY_IDENTIFIER: &[u8] = b"\x55\x1d\x0e";
 const AUTHORITY_KEY_IDENTIFIER: &[u8] = b"\x55\x1d\x23";
@@ -193,6 +198,10 @@ impl Search<'_> {
         if anchors.is_empty() {
             self.failed(Why::NoIssuer);
             // §7.1: the same name may be encoded in more than one way.
+            let work = head.issuer.len() / RENAMED_BYTES_PER_STEP;
+            if !self.spend(work + roots.len() / RENAMED_ANCHORS_PER_STEP) {
+                return self.stop(Why::TooManySteps);
+            }
             let renamed = roots.renamed(head.issuer);
             if !renamed.is_empty() {
                 return self.judge(renamed.as_anchors());

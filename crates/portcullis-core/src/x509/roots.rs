@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, Der, TrustAnchor};
 use webpki::VerifiedPath;
 
 use super::authority;
-use super::name;
+use super::name::CanonicalName;
 use super::pem::{self, Contents};
 use crate::crypto::verification::KeptKey;
 use crate::der::{self, CertificateFields, Reader};
@@ -42,6 +42,8 @@ struct Set {
     anchors: Vec<TrustAnchor<'static>>,
     /// The pathLenConstraint of each anchor.
     path_lengths: Vec<Option<usize>>,
+    /// The name of each anchor.
+    canonical_names: Vec<Option<CanonicalName>>,
     /// Those of the anchors, as they were added.
     certificates: Vec<CertificateDer<'static>>,
     /// In the order of their bytes.
@@ -255,8 +257,12 @@ impl Roots {
             anchors: Vec::new(),
             path_lengths: Vec::new(),
         };
-        for (anchor, path_length) in set.anchors.iter().zip(&set.path_lengths) {
-            if name::is_same(&anchor.subject, contents) {
+        let Some(name) = CanonicalName::new(contents) else {
+            return renamed;
+        };
+        let anchors = set.anchors.iter().zip(&set.path_lengths);
+        for ((anchor, path_length), own) in anchors.zip(&set.canonical_names) {
+            if own.as_ref() == Some(&name) {
                 renamed.anchors.push(TrustAnchor {
                     subject: contents.into(),
                     subject_public_key_info: Der::from_slice(&anchor.subject_public_key_info),
@@ -389,6 +395,8 @@ impl Set {
         let at = self.anchors.partition_point(before);
         self.path_lengths
             .insert(at, authority::path_length(&fields));
+        self.canonical_names
+            .insert(at, CanonicalName::new(&anchor.subject));
         self.anchors.insert(at, anchor);
         self.certificates.push(certificate);
         Some(())

@@ -427,10 +427,26 @@ fn no_chain_is_expensive() {
         layers.push(next.intermediate(&(at % 10).to_string()).der());
     }
     cases.push(("ten names of six keys".to_owned(), layers));
+    // A mesh whose every key leads to a name, too, that nobody has and that is long to compare.
+    let nobody = Ca::root(&(" ".repeat(20_000) + "nobody"));
+    let (cas, certificates) = mesh(8, &rcgen::PKCS_ECDSA_P256_SHA256, || ca_params("crowd"));
+    let mut chain = vec![cas[0].leaf(leaf_params(&[HOST]))];
+    chain.extend(
+        certificates
+            .into_iter()
+            .take(MAX_CERTIFICATES - 1 - cas.len()),
+    );
+    chain.extend(
+        cas.iter()
+            .map(|ca| ca.certified_by(&nobody, ca_params("crowd"))),
+    );
+    cases.push(("a mesh of 8 keys, dead ends".to_owned(), chain));
+    let of_a_system: Vec<_> = (0..150).map(|at| Ca::root(&at.to_string()).der()).collect();
     for (case, chain) in cases {
         for roots in [
             roots(&[trusted.der()]),
             roots(&[trusted.der(), impostor.der(), limited.der()]),
+            roots(&of_a_system),
         ] {
             let policy = ChainPolicy::new(roots);
             let started = time();
