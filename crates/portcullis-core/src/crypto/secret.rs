@@ -70,6 +70,14 @@ impl<const N: usize> Inline<N> {
         core::mem::replace(self, Self::empty())
     }
 
+    /// As [`take`](Self::take), straight to where it stays: nothing passes over the stack, whose
+    /// bytes get into the memory of a later box with the unused part of what is moved there.
+    pub(crate) fn take_from(&mut self, other: &mut Self) {
+        self.bytes.copy_from_slice(&other.bytes);
+        self.len = other.len;
+        *other = Self::empty();
+    }
+
     pub(crate) fn as_slice(&self) -> &[u8] {
         self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
     }

@@ -38,7 +38,7 @@ use crate::crypto::key_exchange::RespondError;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Reason, Stage};
 use crate::information::{ConnectionInformation, Information};
-use crate::key_schedule::{AddMessage, ResumptionSecret};
+use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionSecret};
 use crate::question::{AnswerContent, Question};
 use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing, Tickets};
 use crate::session::Resumable;
@@ -121,9 +121,18 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn new(information: Information, key_update_at: u64) -> Self {
+    /// The exporter goes from where it stands to where it stays.
+    pub(crate) fn new(
+        information: Information,
+        exporter: &mut ExporterSecret,
+        key_update_at: u64,
+    ) -> Self {
+        let mut information = Arc::new(ConnectionInformation(information));
+        if let Some(information) = Arc::get_mut(&mut information) {
+            information.0.exporter.take_from(exporter);
+        }
         Self {
-            information: Arc::new(ConnectionInformation(information)),
+            information,
             key_update_at,
             tickets: None,
         }

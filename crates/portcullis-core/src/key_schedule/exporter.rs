@@ -21,6 +21,20 @@ impl ExporterSecret {
         Self { hash, secret }
     }
 
+    /// None yet.
+    pub(crate) const fn pending() -> Self {
+        Self {
+            hash: HashAlgorithm::Sha256,
+            secret: Secret::empty(),
+        }
+    }
+
+    /// As [`Secret::take_from`].
+    pub(crate) fn take_from(&mut self, other: &mut Self) {
+        self.hash = other.hash;
+        self.secret.take_from(&mut other.secret);
+    }
+
     /// Moves the secret and leaves none, as [`Secret::take`].
     pub(crate) fn take(&mut self) -> Self {
         Self {

@@ -251,6 +251,11 @@ fn all_handshakes() {
         server().ticket_keys(ticket_keys()),
     );
     leaves_nothing(
+        "with tickets that are asked for",
+        resuming_client(),
+        server().ticket_keys(ticket_keys()).ask_tickets(true),
+    );
+    leaves_nothing(
         "with a client's certificate",
         authenticated_client(),
         authenticating_server(),

@@ -161,10 +161,10 @@ impl Authenticated {
             peer_scheme: Some(self.peer_scheme),
             local_chain: shown.chain,
             local_scheme: shown.scheme,
-            exporter: self.exporter,
+            exporter: ExporterSecret::pending(),
         };
         let key_update_at = policy.key_update_at;
-        let outcome = Outcome::new(information, key_update_at);
+        let outcome = Outcome::new(information, &mut self.exporter, key_update_at);
         if !client.offer.has(ExtensionType::PSK_KEY_EXCHANGE_MODES) {
             return Ok(Next::Connected(outcome));
         }

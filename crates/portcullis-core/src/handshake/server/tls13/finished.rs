@@ -8,7 +8,7 @@ use super::psk::Resumption;
 use super::tickets::Issuing;
 use crate::error::Abort;
 use crate::information::Information;
-use crate::key_schedule::{AddMessage, ResumptionMaster};
+use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionMaster};
 use crate::record::HandshakeBytes;
 use crate::wire::Finished;
 use crate::x509::VerifiedChain;
@@ -35,9 +35,8 @@ impl WaitFinished {
         }
         cx.incoming.install_read(sent.read_secret.take())?;
         cx.incoming.allow_ccs(false);
-        let exporter = sent.exporter.take();
         let resumption = sent.resumption.as_mut().map(ResumptionMaster::take);
-        let FlightSent { mut answering, .. } = *sent;
+        let mut answering = sent.answering;
         let resumption = resumption.map(|master| {
             answering.transcript.add(message.hashed());
             master.into_secret(&answering.transcript.current())
@@ -73,9 +72,13 @@ impl WaitFinished {
             peer_scheme,
             local_chain,
             local_scheme,
-            exporter,
+            exporter: ExporterSecret::pending(),
         };
-        let outcome = Outcome::new(information, answering.config.policy.key_update_at);
+        let outcome = Outcome::new(
+            information,
+            &mut sent.exporter,
+            answering.config.policy.key_update_at,
+        );
         let Some(secret) = resumption else {
             return Ok(Next::Connected(outcome));
         };
