@@ -75,6 +75,8 @@ code_points! {
         CERTIFICATE_REQUIRED = 116, "certificate_required";
         /// No application protocol in common (RFC 7301).
         NO_APPLICATION_PROTOCOL = 120, "no_application_protocol";
+        /// The server did not accept the encrypted ClientHello (RFC 9849).
+        ECH_REQUIRED = 121, "ech_required";
     }
 }
 
@@ -121,6 +123,7 @@ impl AlertDescription {
             Self::UNKNOWN_PSK_IDENTITY => "the pre-shared key identity is unknown",
             Self::CERTIFICATE_REQUIRED => "a client certificate is required",
             Self::NO_APPLICATION_PROTOCOL => "there is no application protocol in common",
+            Self::ECH_REQUIRED => "the encrypted ClientHello could not be decrypted",
             _ => "an alert this version does not know",
         }
     }

@@ -25,7 +25,6 @@ pub(crate) mod tests;
 mod versions;
 
 pub use drive::Handshake;
-pub(crate) use offer::{Request, check_request};
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::wire::ExtensionType;
-use crate::wire::extension::Extensions;
+use crate::wire::extension::{Extensions, Place};
 use crate::{Misuse, Violation};
 
 /// What a ClientHello has offered.
@@ -18,85 +18,7 @@ use crate::{Misuse, Violation};
 pub(super) struct Offer {
     config: Arc<ClientOptions>,
     /// A bit for each type.
-    extensions: u64,
-}
-
-/// In which message an extension comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    ServerHello,
-    HelloRetryRequest,
-    EncryptedExtensions,
-    Certificate,
-}
-
-impl Place {
-    /// §4.2's table: which of the extensions this build knows belong here.
-    fn admits(self, typ: ExtensionType) -> bool {
-        use ExtensionType as E;
-        match self {
-            Self::ServerHello => matches!(
-                typ,
-                E::KEY_SHARE | E::SUPPORTED_VERSIONS | E::PRE_SHARED_KEY
-            ),
-            Self::HelloRetryRequest => {
-                matches!(typ, E::KEY_SHARE | E::SUPPORTED_VERSIONS | E::COOKIE)
-            }
-            Self::EncryptedExtensions => matches!(
-                typ,
-                E::SERVER_NAME
-                    | E::MAX_FRAGMENT_LENGTH
-                    | E::SUPPORTED_GROUPS
-                    | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION
-                    | E::EARLY_DATA
-                    | E::RECORD_SIZE_LIMIT
-            ),
-            Self::Certificate => matches!(typ, E::STATUS_REQUEST | E::SIGNED_CERTIFICATE_TIMESTAMP),
-        }
-    }
-}
-
-/// §4.2: an extension that this build knows does not belong into a request of the peer's, while
-/// unknown ones are let pass.
-pub(crate) fn check_request(extensions: &Extensions<'_>, place: Request) -> Result<(), Violation> {
-    use ExtensionType as E;
-    if extensions.duplicate().is_some() {
-        return Err(Violation::DuplicateExtension);
-    }
-    let misplaced = |typ| match typ {
-        E::EARLY_DATA => place != Request::NewSessionTicket,
-        E::SIGNATURE_ALGORITHMS
-        | E::SIGNATURE_ALGORITHMS_CERT
-        | E::CERTIFICATE_AUTHORITIES
-        | E::OID_FILTERS
-        | E::STATUS_REQUEST
-        | E::SIGNED_CERTIFICATE_TIMESTAMP => place != Request::CertificateRequest,
-        E::SERVER_NAME
-        | E::MAX_FRAGMENT_LENGTH
-        | E::SUPPORTED_GROUPS
-        | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION
-        | E::PADDING
-        | E::RECORD_SIZE_LIMIT
-        | E::PRE_SHARED_KEY
-        | E::SUPPORTED_VERSIONS
-        | E::COOKIE
-        | E::PSK_KEY_EXCHANGE_MODES
-        | E::POST_HANDSHAKE_AUTH
-        | E::KEY_SHARE => true,
-        _ => false,
-    };
-    let mut types = extensions.iter().map(|extension| extension.extension_type);
-    match types.any(misplaced) {
-        true => Err(Violation::ExtensionMisplaced),
-        false => Ok(()),
-    }
-}
-
-/// A message whose extensions answer nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Request {
-    CertificateRequest,
-    NewSessionTicket,
+    extensions: u128,
 }
 
 /// Checks the extensions of a message from the peer, which answer `offered`.
@@ -128,10 +50,14 @@ pub(super) fn check_extensions(
     Ok(())
 }
 
-/// Where a type stands in the set of those that a hello of ours can have.
-const fn bit(typ: ExtensionType) -> u64 {
-    match typ.0 {
-        0..=63 => 1 << typ.0,
+/// Where a type stands in the set of those that a hello of ours can have: at its number, or
+/// behind 63 where that is large.
+const fn bit(typ: ExtensionType) -> u128 {
+    match typ {
+        ExtensionType(number @ 0..=63) => 1 << number,
+        ExtensionType::RENEGOTIATION_INFO => 1 << 64,
+        ExtensionType::NEXT_PROTOCOL_NEGOTIATION => 1 << 65,
+        ExtensionType::ENCRYPTED_CLIENT_HELLO => 1 << 66,
         // None of ours.
         _ => 0,
     }

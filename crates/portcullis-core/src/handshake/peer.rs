@@ -5,10 +5,10 @@
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::find;
-use super::offer::{Place, check_extensions};
+use super::offer::check_extensions;
 use crate::crypto::{is_known_key, scheme_fits_key, verify_tls13};
 use crate::error::Abort;
-use crate::wire::extension::CertificateStatus;
+use crate::wire::extension::{CertificateStatus, Place};
 use crate::wire::{Certificate, ExtensionType};
 use crate::x509::{
     ChainPolicy, PresentedChain, VerifiedChain, check_key_length, check_key_usage, check_length,

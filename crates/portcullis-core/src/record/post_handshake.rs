@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use super::assembler::{Assembler, HandshakeBytes};
 use super::{MAX_IDLE, MAX_TICKETS, MAX_WASTED_KEYS, RECORDS_FOR_A_KEY, Role};
 use crate::error::Abort;
-use crate::handshake::{Request, check_request};
 use crate::session::{MAX_TICKET_LIFETIME, ReceivedTicket, Resumable};
 use crate::violation::Violation;
+use crate::wire::extension::{Request, check_request};
 use crate::wire::{HandshakeMessage, HandshakeType, KeyUpdate, KeyUpdateRequest, NewSessionTicket};
 
 /// The longest KeyUpdate that is read to the end before it is refused, in bytes of body; a right

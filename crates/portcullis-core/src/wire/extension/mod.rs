@@ -13,6 +13,7 @@ mod key_share;
 mod max_fragment_length;
 mod oid_filters;
 mod padding;
+mod placement;
 mod post_handshake_auth;
 mod pre_shared_key;
 mod psk_key_exchange_modes;
@@ -36,6 +37,7 @@ pub use key_share::{
 pub use max_fragment_length::MaxFragmentLength;
 pub use oid_filters::{OidFilter, OidFilters};
 pub use padding::Padding;
+pub(crate) use placement::{Place, Request, check_request};
 pub use post_handshake_auth::PostHandshakeAuth;
 pub use pre_shared_key::{OfferedPsks, PskBinder, PskIdentity, SelectedIdentity};
 pub use psk_key_exchange_modes::{PskKeyExchangeMode, PskKeyExchangeModes};

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::super::handshake_keys::HandshakeKeys;
-use super::super::super::offer::Place;
 use super::super::super::{Cx, Next, find, wrong_answer};
 use super::super::hello::{Hashing, Offered, Retry};
 use super::super::resumption::{self, OfferedSession, Resumed};
@@ -22,7 +21,9 @@ use crate::key_schedule::{AddMessage, EarlySecret};
 use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
-use crate::wire::extension::{Extensions, KeyShareEntry, KeyShareServerHello, SelectedIdentity};
+use crate::wire::extension::{
+    Extensions, KeyShareEntry, KeyShareServerHello, Place, SelectedIdentity,
+};
 use crate::wire::{CompressionMethod, ExtensionType, ServerHello};
 use crate::{Misuse, NamedGroup, Violation};
 

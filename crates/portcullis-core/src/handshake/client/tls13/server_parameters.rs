@@ -2,7 +2,6 @@
 //!
 //! RFC 8446 §4.3; RFC 7301, RFC 6066 §4, RFC 8449 for the extensions.
 
-use super::super::super::offer::{Place, Request, check_request};
 use super::super::super::{Cx, Next, expect, find, unexpected};
 use super::Keyed;
 use super::server_authentication::{WaitCertificate, on_certificate, on_resumption};
@@ -11,10 +10,10 @@ use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::WantedIdentity;
 use crate::record::HandshakeBytes;
-use crate::wire::extension::Extensions;
 use crate::wire::extension::{
-    AlpnSelected, CertificateAuthorities, MaxFragmentLength, RecordSizeLimit,
-    ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
+    AlpnSelected, CertificateAuthorities, Extensions, MaxFragmentLength, Place, RecordSizeLimit,
+    Request, ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
+    check_request,
 };
 use crate::wire::{CertificateRequest, EncryptedExtensions, HandshakeType};
 
