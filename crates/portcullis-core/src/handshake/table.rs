@@ -1,5 +1,5 @@
-//! One table for each role: which states there are, in which file each stands, what it takes and
-//! where it goes.
+//! One table for each role, and one for each version of it: which states there are, in which file
+//! each stands, what it takes and where it goes.
 
 /// A row of a table, for the tests: they see every transition of it happen, and no other.
 #[cfg(test)]
@@ -12,11 +12,13 @@ pub(crate) struct Row {
     pub(crate) goes_to: &'static [crate::Stage],
 }
 
-/// Turns the table into the state type of a role, and into the only dispatch there is.
+/// Turns a table into the state type of a role, or of a version of a role, and into the only
+/// dispatch there is. `with Tls13 in tls13` takes in the table of a version, which begins with
+/// `Client of Tls13:`.
 ///
 /// A row's file is the module that its state is taken from, so it cannot be wrong.
 macro_rules! states {
-    ($role:ident: $(
+    ($role:ident $(of $version:ident)? $(with $nested:ident in $module:ident)*: $(
         $state:ident in $($file:ident)::+ $kind:ident for $($takes:ident)|+ => $($next:ident)|+;
     )+) => {
         $(use self::$($file)::+::$state;)+
@@ -24,48 +26,68 @@ macro_rules! states {
         /// A state of this role. They move at every message: what is large in one is boxed there.
         pub(crate) enum State {
             $($state($state),)+
+            $($nested($module::State),)*
+        }
+
+        impl From<State> for $crate::handshake::State {
+            fn from(state: State) -> Self {
+                Self::$role(states!(@within $($version)?, state))
+            }
         }
 
         $(
             impl From<$state> for $crate::handshake::State {
                 fn from(state: $state) -> Self {
-                    Self::$role(State::$state(state))
+                    State::$state(state).into()
                 }
             }
         )+
 
         #[cfg(test)]
         impl State {
-            pub(crate) const ROWS: &[$crate::handshake::table::Row] = &[$(
-                $crate::handshake::table::Row {
-                    stage: $crate::Stage::$state,
-                    waits: states!(@waits $kind),
-                    takes: &[$(stringify!($takes)),+],
-                    goes_to: &[$($crate::Stage::$next),+],
-                },
-            )+];
+            pub(crate) fn rows() -> Vec<$crate::handshake::table::Row> {
+                [
+                    vec![$(
+                        $crate::handshake::table::Row {
+                            stage: $crate::Stage::$state,
+                            waits: states!(@waits $kind),
+                            takes: &[$(stringify!($takes)),+],
+                            goes_to: &[$($crate::Stage::$next),+],
+                        },
+                    )+],
+                    $($module::State::rows(),)*
+                ]
+                .into_iter()
+                .flatten()
+                .collect()
+            }
         }
 
         impl State {
             pub(crate) fn stage(&self) -> $crate::Stage {
                 match self {
                     $(Self::$state(_) => $crate::Stage::$state,)+
+                    $(Self::$nested(state) => state.stage(),)*
                 }
             }
 
             pub(crate) fn on_message(self, message: $crate::record::HandshakeBytes, cx: &mut $crate::handshake::Cx<'_>) -> Result<$crate::handshake::Next, $crate::error::Abort> {
                 match self {
                     $(Self::$state(state) => states!(@message $kind state message cx),)+
+                    $(Self::$nested(state) => state.on_message(message, cx),)*
                 }
             }
 
             pub(crate) fn on_answer(self, answer: $crate::question::AnswerContent, cx: &mut $crate::handshake::Cx<'_>) -> Result<$crate::handshake::Next, $crate::error::Abort> {
                 match self {
                     $(Self::$state(state) => states!(@answer $kind state answer cx),)+
+                    $(Self::$nested(state) => state.on_answer(answer, cx),)*
                 }
             }
         }
     };
+    (@within , $state:ident) => { $state };
+    (@within $version:ident, $state:ident) => { super::State::$version($state) };
     (@waits waits) => { true };
     (@waits pauses) => { false };
     (@message waits $state:ident $message:ident $cx:ident) => { $state.on_message($message, $cx) };

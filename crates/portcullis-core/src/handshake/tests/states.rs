@@ -334,9 +334,9 @@ fn every_row_is_in_a_script() {
         rows.iter().map(|row| format!("{:?}", row.stage)).collect()
     };
     let client = starts(&[PLAIN_CLIENT, ALL_CLIENT].concat());
-    assert_eq!(client, rows(client_role::State::ROWS));
+    assert_eq!(client, rows(&client_role::State::rows()));
     let server = starts(&[PLAIN_SERVER, ALL_SERVER, RESUMED_SERVER].concat());
-    assert_eq!(server, rows(server_role::State::ROWS));
+    assert_eq!(server, rows(&server_role::State::rows()));
 }
 
 /// A state that waits, which message is due there, and which others are fine as well.
@@ -500,8 +500,8 @@ fn any_other_message_is_refused() {
 #[test]
 fn every_waiting_row_refuses() {
     for (by, rows) in [
-        (By::Server, client_role::State::ROWS),
-        (By::Client, server_role::State::ROWS),
+        (By::Server, client_role::State::rows()),
+        (By::Client, server_role::State::rows()),
     ] {
         for row in rows {
             let there = DUE.iter().any(|due| due.by == by && due.stage == row.stage);

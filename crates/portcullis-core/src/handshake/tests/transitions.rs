@@ -121,10 +121,10 @@ fn the_tables_say_what_happens() {
     // HelloRetryRequest is a ServerHello on the wire (§4.1.4).
     assert_eq!(HandshakeType::SERVER_HELLO.name(), Some("server_hello"));
     for (seen, rows) in [
-        (of_client, client::State::ROWS),
-        (of_server, server::State::ROWS),
+        (of_client, client::State::rows()),
+        (of_server, server::State::rows()),
     ] {
-        let table = in_table(rows);
+        let table = in_table(&rows);
         let missing: Vec<_> = seen.difference(&table).collect();
         let never: Vec<_> = table.difference(&seen).collect();
         assert!(missing.is_empty(), "not in the table: {missing:?}");

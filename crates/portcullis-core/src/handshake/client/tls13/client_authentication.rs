@@ -58,11 +58,7 @@ pub(crate) struct ChoosingIdentity {
 }
 
 impl ChoosingIdentity {
-    pub(in super::super) fn on_answer(
-        self,
-        answer: AnswerContent,
-        cx: &mut Cx<'_>,
-    ) -> Result<Next, Abort> {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let (identity, scheme) = match answer {
             AnswerContent::Identity(identity) => (identity, None),
             AnswerContent::ConfiguredIdentity(chosen) => chosen.unzip(),
@@ -127,11 +123,7 @@ pub(crate) struct Signing {
 }
 
 impl Signing {
-    pub(in super::super) fn on_answer(
-        self,
-        answer: AnswerContent,
-        cx: &mut Cx<'_>,
-    ) -> Result<Next, Abort> {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let AnswerContent::Signature(signature) = answer else {
             return Err(wrong_answer());
         };

@@ -31,7 +31,7 @@ pub(crate) struct WaitFinished {
 }
 
 impl WaitFinished {
-    pub(in super::super) fn on_message(
+    pub(super) fn on_message(
         mut self,
         message: HandshakeBytes,
         cx: &mut Cx<'_>,

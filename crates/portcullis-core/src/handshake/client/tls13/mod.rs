@@ -1,14 +1,16 @@
 //! The client's handshake in TLS 1.3, from the ServerHello on.
 //!
-//! RFC 8446 §4.3, §4.4; states named as in Appendix A.1.
+//! RFC 8446 §4.3, §4.4; states named as in Appendix A.1. CONNECTED is `Next::Connected`. A
+//! ServerHello is handled in `server_hello.rs`, a HelloRetryRequest in `retry.rs`.
 
-pub(super) mod client_authentication;
-pub(super) mod finished;
+mod client_authentication;
+mod finished;
 mod retry;
-pub(super) mod server_authentication;
+mod server_authentication;
 pub(super) mod server_hello;
-pub(super) mod server_parameters;
+mod server_parameters;
 
+use super::super::table::states;
 use super::hello::Client;
 use super::resumption::Resumed;
 use crate::NamedGroup;
@@ -28,4 +30,18 @@ pub(super) struct Keyed {
     pub(super) master_secret: MasterSecret,
     /// There if the server resumes a session.
     pub(super) resumed: Option<Box<Resumed>>,
+}
+
+states! {
+    Client of Tls13:
+    // state                 in file                        takes                               => goes to
+    ReviewingServerHello     in server_hello         pauses for ReviewServerHello                => WaitEncryptedExtensions;
+    WaitEncryptedExtensions  in server_parameters     waits for EncryptedExtensions              => WaitCertificateOrRequest | VerifyingChain /* resumed */ | WaitFinished /* resumed */;
+    WaitCertificateOrRequest in server_parameters     waits for CertificateRequest | Certificate => WaitCertificate | VerifyingChain | WaitCertificateVerify;
+    WaitCertificate          in server_authentication waits for Certificate                      => VerifyingChain | WaitCertificateVerify;
+    VerifyingChain           in server_authentication pauses for VerifyChain                     => WaitCertificateVerify | WaitFinished /* resumed */;
+    WaitCertificateVerify    in server_authentication waits for CertificateVerify                => WaitFinished;
+    WaitFinished             in finished              waits for Finished                         => ChoosingIdentity | Signing | Connected;
+    ChoosingIdentity         in client_authentication pauses for ChooseIdentity                  => Signing | Connected;
+    Signing                  in client_authentication pauses for Sign                            => Connected;
 }

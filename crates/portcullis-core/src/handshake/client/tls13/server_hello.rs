@@ -168,7 +168,7 @@ pub(crate) struct ReviewingServerHello {
 }
 
 impl ReviewingServerHello {
-    pub(in super::super) fn on_answer(
+    pub(super) fn on_answer(
         mut self,
         answer: AnswerContent,
         _: &mut Cx<'_>,

@@ -27,7 +27,7 @@ pub(crate) struct WaitEncryptedExtensions {
 }
 
 impl WaitEncryptedExtensions {
-    pub(in super::super) fn on_message(
+    pub(super) fn on_message(
         mut self,
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
@@ -92,7 +92,7 @@ pub(crate) struct WaitCertificateOrRequest {
 }
 
 impl WaitCertificateOrRequest {
-    pub(in super::super) fn on_message(
+    pub(super) fn on_message(
         mut self,
         message: HandshakeBytes,
         cx: &mut Cx<'_>,

@@ -22,7 +22,7 @@ pub(crate) struct WaitCertificate {
 }
 
 impl WaitCertificate {
-    pub(in super::super) fn on_message(
+    pub(super) fn on_message(
         self,
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
@@ -74,11 +74,7 @@ pub(crate) struct VerifyingChain {
 }
 
 impl VerifyingChain {
-    pub(in super::super) fn on_answer(
-        self,
-        answer: AnswerContent,
-        _: &mut Cx<'_>,
-    ) -> Result<Next, Abort> {
+    pub(super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
         let AnswerContent::Chain(verdict) = answer else {
             return Err(wrong_answer());
         };
@@ -98,7 +94,7 @@ pub(crate) struct WaitCertificateVerify {
 }
 
 impl WaitCertificateVerify {
-    pub(in super::super) fn on_message(
+    pub(super) fn on_message(
         mut self,
         message: HandshakeBytes,
         _: &mut Cx<'_>,

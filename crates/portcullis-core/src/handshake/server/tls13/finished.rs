@@ -20,7 +20,7 @@ pub(crate) struct WaitFinished {
 }
 
 impl WaitFinished {
-    pub(in super::super) fn on_message(
+    pub(super) fn on_message(
         self,
         message: HandshakeBytes,
         cx: &mut Cx<'_>,

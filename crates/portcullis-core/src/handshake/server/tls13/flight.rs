@@ -277,7 +277,7 @@ fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
 pub(crate) struct Signing(Box<(Answering, FlightSecrets)>);
 
 impl Signing {
-    pub(in super::super) fn on_answer(
+    pub(super) fn on_answer(
         mut self,
         answer: AnswerContent,
         cx: &mut Cx<'_>,

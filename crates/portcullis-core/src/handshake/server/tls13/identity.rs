@@ -165,11 +165,7 @@ struct UndecidedIdentity {
 }
 
 impl ChoosingIdentity {
-    pub(in super::super) fn on_answer(
-        self,
-        answer: AnswerContent,
-        cx: &mut Cx<'_>,
-    ) -> Result<Next, Abort> {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let UndecidedIdentity {
             negotiated,
             wanted,

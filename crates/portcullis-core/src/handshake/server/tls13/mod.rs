@@ -1,19 +1,22 @@
 //! The server's handshake in TLS 1.3, once the version is decided.
 //!
-//! RFC 8446 §4.3, §4.4; states named as in Appendix A.2.
+//! RFC 8446 §4.3, §4.4; states named as in Appendix A.2. Nothing waits in RECVD_CH
+//! (`client_hello.rs`), NEGOTIATED (`psk.rs`, `identity.rs`, `flight.rs`) and WAIT_FLIGHT2 (the end
+//! of `flight.rs`). There is no WAIT_EOED: early data is not accepted.
 
-pub(super) mod client_authentication;
+mod client_authentication;
 pub(super) mod client_hello;
-pub(super) mod finished;
-pub(super) mod flight;
-pub(super) mod identity;
-pub(super) mod psk;
+mod finished;
+mod flight;
+mod identity;
+mod psk;
 mod record_sizes;
-pub(super) mod retry;
-pub(super) mod tickets;
+mod retry;
+mod tickets;
 
 use std::sync::Arc;
 
+use super::super::table::states;
 use crate::NamedGroup;
 use crate::config::ServerOptions;
 use crate::crypto::hash::Digest;
@@ -31,4 +34,20 @@ pub(super) struct Negotiated {
     /// The transcript without the binders, if the client offers pre-shared keys.
     pub(super) binder_hash: Option<Digest>,
     pub(super) retried: bool,
+}
+
+states! {
+    Server of Tls13:
+    // state              in file                       takes                 => goes to
+    WaitSecondClientHello in retry                 waits for ClientHello       => OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    OpeningTickets        in psk                   pauses for OpenTickets      => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
+    ReverifyingChain      in psk                   pauses for VerifyChain      => ChoosingIdentity | WaitFinished;
+    ChoosingIdentity      in identity              pauses for ChooseIdentity   => Signing | WaitCertificate | WaitFinished;
+    Signing               in flight                pauses for Sign             => WaitCertificate | WaitFinished;
+    WaitCertificate       in client_authentication waits for Certificate       => VerifyingChain | WaitCertificateVerify | WaitFinished;
+    VerifyingChain        in client_authentication pauses for VerifyChain      => WaitCertificateVerify;
+    WaitCertificateVerify in client_authentication waits for CertificateVerify => WaitFinished;
+    WaitFinished          in finished              waits for Finished          => IssuingTickets | Connected;
+    IssuingTickets        in tickets               pauses for IssueTickets     => Connected;
 }

@@ -133,11 +133,7 @@ pub(in super::super) fn check_psk_kept_after_retry(
 pub(crate) struct OpeningTickets(Box<Negotiated>);
 
 impl OpeningTickets {
-    pub(in super::super) fn on_answer(
-        self,
-        answer: AnswerContent,
-        cx: &mut Cx<'_>,
-    ) -> Result<Next, Abort> {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let negotiated = *self.0;
         let session = match answer {
             AnswerContent::ConfiguredTickets => {
@@ -241,7 +237,7 @@ fn reverify(
 pub(crate) struct ReverifyingChain(Box<(Negotiated, ProvedSession, PresentedChain)>);
 
 impl ReverifyingChain {
-    pub(in super::super) fn on_answer(
+    pub(super) fn on_answer(
         mut self,
         answer: AnswerContent,
         cx: &mut Cx<'_>,

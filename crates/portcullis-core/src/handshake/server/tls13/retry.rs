@@ -97,7 +97,7 @@ struct RetryRequested {
 }
 
 impl WaitSecondClientHello {
-    pub(in super::super) fn on_message(
+    pub(super) fn on_message(
         self,
         message: HandshakeBytes,
         cx: &mut Cx<'_>,

@@ -114,7 +114,7 @@ impl Issuing {
 pub(crate) struct IssuingTickets(Box<(Vec<ServerSession>, Issuing)>);
 
 impl IssuingTickets {
-    pub(in super::super) fn on_answer(
+    pub(super) fn on_answer(
         mut self,
         answer: AnswerContent,
         cx: &mut Cx<'_>,
