@@ -103,29 +103,36 @@ fn open_configured(
     Ok(None)
 }
 
-/// §4.1.2: the second hello may leave out a pre-shared key that does not go with the suite, and
-/// no other, and brings none if the first had none. What a ticket stands for is known here only
-/// if it was sealed with configured keys.
-pub(in super::super) fn check_psk_kept_after_retry(
-    config: &ServerOptions,
-    first: &ClientHello<'_>,
-    second: &ClientHello<'_>,
-    suite: CipherSuite,
-    cx: &Cx<'_>,
-) -> Result<(), Abort> {
-    let has_psk =
-        |hello: &ClientHello<'_>| hello.extensions.contains(ExtensionType::PRE_SHARED_KEY);
-    if has_psk(second) && !has_psk(first) {
-        return Err(Violation::SecondHelloChanged.into());
-    }
-    if !has_psk(first) || has_psk(second) || !may_resume(config, first)? {
-        return Ok(());
-    }
-    let omitted = open_configured(config, first, cx)?;
-    let goes = |session: &ServerSession| suite.handshake_hash() == Ok(session.established.hash());
-    match omitted {
-        Some((_, session)) if goes(&session) => Err(Violation::PskOmittedAfterRetry.into()),
-        _ => Ok(()),
+/// The pre-shared keys of a hello that is answered by a HelloRetryRequest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FirstPsks {
+    None,
+    /// The server could resume with one. What a ticket stands for is known here only if it was
+    /// sealed with configured keys.
+    GoesWithSuite,
+    /// None goes with the suite, or nobody knows.
+    Unknown,
+}
+
+impl FirstPsks {
+    pub(super) fn of(
+        config: &ServerOptions,
+        hello: &ClientHello<'_>,
+        suite: CipherSuite,
+        cx: &Cx<'_>,
+    ) -> Result<Self, Abort> {
+        if !hello.extensions.contains(ExtensionType::PRE_SHARED_KEY) {
+            return Ok(Self::None);
+        }
+        if !may_resume(config, hello)? {
+            return Ok(Self::Unknown);
+        }
+        let goes =
+            |session: &ServerSession| suite.handshake_hash() == Ok(session.established.hash());
+        Ok(match open_configured(config, hello, cx)? {
+            Some((_, session)) if goes(&session) => Self::GoesWithSuite,
+            _ => Self::Unknown,
+        })
     }
 }
 

@@ -9,8 +9,9 @@ use subtle::ConstantTimeEq as _;
 use super::super::super::{Cx, Next, expect, find, versions};
 use super::Negotiated;
 use super::client_hello::{add_hello, check_hello, looks_like_tls12};
-use super::psk::{check_psk_kept_after_retry, negotiated};
+use super::psk::{FirstPsks, negotiated};
 use crate::config::ServerOptions;
+use crate::crypto::hash::{Digest, HashAlgorithm, hash};
 use crate::error::Abort;
 use crate::key_schedule::{AddMessage, Transcript};
 use crate::record::HandshakeBytes;
@@ -19,6 +20,7 @@ use crate::version::ProtocolVersion;
 use crate::wire::extension::{
     Cookie, KeyShareClientHello, KeyShareHelloRetryRequest, RawExtension, SelectedVersion,
 };
+use crate::wire::list::Element as _;
 use crate::wire::{ClientHello, ExtensionType, HELLO_RETRY_REQUEST_RANDOM, ServerHello};
 use crate::{NamedGroup, Violation};
 
@@ -32,6 +34,10 @@ pub(super) fn ask_for_another(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
+    let first = FirstHello {
+        unchanging: unchanging(&hello),
+        psks: FirstPsks::of(&config, &hello, suite, cx)?,
+    };
     // §4.4.1: the first hello goes into the transcript as its hash.
     transcript.add(message.hashed());
     transcript.replace_with_message_hash();
@@ -50,7 +56,7 @@ pub(super) fn ask_for_another(
     }
     Ok(WaitSecondClientHello(Box::new(RetryRequested {
         config,
-        first: message,
+        first,
         suite,
         group,
         cookie,
@@ -86,10 +92,10 @@ fn hello_retry_request(
 
 pub(crate) struct WaitSecondClientHello(Box<RetryRequested>);
 
-/// What the second hello is compared with.
+/// What the second hello is held against.
 struct RetryRequested {
     config: Arc<ServerOptions>,
-    first: HandshakeBytes,
+    first: FirstHello,
     suite: CipherSuite,
     group: NamedGroup,
     cookie: Option<[u8; 32]>,
@@ -109,7 +115,6 @@ impl WaitSecondClientHello {
         }
         versions::choose(&requested.config.policy.versions, &hello)?;
         check_hello(&hello)?;
-        let first: ClientHello<'_> = expect(&requested.first)?;
         // Early data offered again (§4.1.2 forbids it) is not accepted either: its records fail
         // to decrypt.
         requested.check_cookie(&hello)?;
@@ -120,8 +125,7 @@ impl WaitSecondClientHello {
             (Some(only), None) if only.group == requested.group => {}
             _ => return Err(Violation::RetryIgnored.into()),
         }
-        check_unchanged(&first, &hello)?;
-        check_psk_kept_after_retry(&requested.config, &first, &hello, requested.suite, cx)?;
+        requested.first.check(&hello)?;
         let binder_hash = add_hello(&mut requested.transcript, &message)?;
         let RetryRequested {
             config,
@@ -158,40 +162,58 @@ impl RetryRequested {
     }
 }
 
-/// §4.1.2: the second hello repeats the first, except for what the RFC lists. It says nothing of
-/// the order of extensions, which means nothing (§4.2), and wolfSSL 5.5 has another one.
-fn check_unchanged(first: &ClientHello<'_>, second: &ClientHello<'_>) -> Result<(), Violation> {
-    let same = first.legacy_version == second.legacy_version
-        && first.random == second.random
-        && first.legacy_session_id == second.legacy_session_id
-        && first.cipher_suites == second.cipher_suites
-        && first.legacy_compression_methods == second.legacy_compression_methods
-        && (unchanging(first).eq(unchanging(second))
-            || sorted_by_type(unchanging(first)) == sorted_by_type(unchanging(second)));
-    if same {
-        Ok(())
-    } else {
-        Err(Violation::SecondHelloChanged)
+/// What is kept of the first hello: a client may say 47 KiB and then nothing for long.
+struct FirstHello {
+    unchanging: Digest,
+    psks: FirstPsks,
+}
+
+impl FirstHello {
+    /// §4.1.2: the second hello repeats the first, except for what the RFC lists. It may leave out
+    /// a pre-shared key that does not go with the suite, and no other, and brings none if the first
+    /// had none.
+    fn check(&self, second: &ClientHello<'_>) -> Result<(), Violation> {
+        if unchanging(second) != self.unchanging {
+            return Err(Violation::SecondHelloChanged);
+        }
+        let has_psk = second.extensions.contains(ExtensionType::PRE_SHARED_KEY);
+        match self.psks {
+            FirstPsks::None if has_psk => Err(Violation::SecondHelloChanged),
+            FirstPsks::GoesWithSuite if !has_psk => Err(Violation::PskOmittedAfterRetry),
+            _ => Ok(()),
+        }
     }
 }
 
-/// The extensions that a second hello has to repeat.
-fn unchanging<'a>(hello: &ClientHello<'a>) -> impl Iterator<Item = RawExtension<'a>> {
-    hello.extensions.iter().filter(|extension| {
-        !matches!(
-            extension.extension_type,
-            ExtensionType::KEY_SHARE
-                | ExtensionType::EARLY_DATA
-                | ExtensionType::COOKIE
-                | ExtensionType::PRE_SHARED_KEY
-                | ExtensionType::PADDING
-        )
-    })
+/// A digest of what a second hello has to repeat. The order of extensions is not in it: it means
+/// nothing (§4.2), and wolfSSL 5.5 has another one in its second hello.
+fn unchanging(hello: &ClientHello<'_>) -> Digest {
+    let mut extensions: Vec<_> = hello.extensions.iter().filter(is_unchanging).collect();
+    // No type comes twice.
+    extensions.sort_unstable_by_key(|extension| extension.extension_type.0);
+    let mut bytes = Vec::with_capacity(hello.extensions.as_bytes().len());
+    ClientHello::put(
+        &mut bytes,
+        hello.legacy_version,
+        hello.random,
+        hello.legacy_session_id,
+        hello.cipher_suites.iter(),
+        |out| {
+            for extension in extensions {
+                extension.put(out);
+            }
+        },
+    );
+    hash(HashAlgorithm::Sha256, &bytes)
 }
 
-/// As a set, because no type comes twice.
-fn sorted_by_type<'a>(extensions: impl Iterator<Item = RawExtension<'a>>) -> Vec<RawExtension<'a>> {
-    let mut all: Vec<_> = extensions.collect();
-    all.sort_unstable_by_key(|extension| extension.extension_type.0);
-    all
+fn is_unchanging(extension: &RawExtension<'_>) -> bool {
+    !matches!(
+        extension.extension_type,
+        ExtensionType::KEY_SHARE
+            | ExtensionType::EARLY_DATA
+            | ExtensionType::COOKIE
+            | ExtensionType::PRE_SHARED_KEY
+            | ExtensionType::PADDING
+    )
 }

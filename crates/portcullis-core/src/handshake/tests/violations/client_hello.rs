@@ -245,6 +245,7 @@ fn resumed() -> Vec<Case> {
 fn second_hello() -> Vec<Case> {
     vec![
         second(V::SecondHelloChanged, |hello| hello.random[0] ^= 1),
+        second(V::SecondHelloChanged, |hello| hello.legacy_version -= 1),
         second(V::SecondHelloChanged, |hello| hello.session_id[0] ^= 1),
         second(V::SecondHelloChanged, |hello| hello.suites.reverse()),
         second(V::SecondHelloChanged, |hello| {
