@@ -6,19 +6,21 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+use crate::dialect::Dialect;
 use crate::error::Misuse;
 use crate::key_schedule::ExporterSecret;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::{ProtocolVersion, Version};
 use crate::x509::{self, PresentedChain};
 
 /// What was negotiated (B11, B19, B20). Secrets are not in here.
 pub struct ConnectionInformation(pub(crate) Information);
 
 pub(crate) struct Information {
-    pub(crate) version: ProtocolVersion,
+    pub(crate) dialect: Dialect,
+    pub(crate) version: Version,
     pub(crate) is_server: bool,
     pub(crate) cipher_suite: CipherSuite,
     pub(crate) group: Option<NamedGroup>,
@@ -41,7 +43,7 @@ pub(crate) struct Information {
 impl ConnectionInformation {
     /// The protocol version.
     pub fn version(&self) -> ProtocolVersion {
-        self.0.version
+        self.0.dialect.code(self.0.version)
     }
 
     /// Whether this side is the server.

@@ -27,6 +27,7 @@ mod crypto;
 mod der;
 #[cfg(feature = "deterministic")]
 mod deterministic;
+mod dialect;
 mod error;
 mod fingerprint;
 mod handshake;

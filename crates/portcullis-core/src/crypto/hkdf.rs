@@ -14,42 +14,67 @@ pub(crate) fn extract(algorithm: HashAlgorithm, salt: &[u8], ikm: &[u8]) -> Secr
     HmacKey::new(algorithm, salt).mac(iter::once(ikm))
 }
 
-/// A label of RFC 8446, with its prefix; short enough by construction.
+/// A label of RFC 8446, without its prefix; short enough by construction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Label(&'static [u8]);
 
 impl Label {
-    /// For use in constants: `label` starts with "tls13 ".
+    /// For use in constants.
     pub(crate) const fn new(label: &'static [u8]) -> Self {
-        assert!(label.len() > PREFIX.len() && label.len() <= MAX_LABEL_LEN);
+        assert!(!label.is_empty() && label.len() <= MAX_LABEL_LEN);
         Self(label)
     }
 }
 
-const PREFIX: &[u8] = b"tls13 ";
-
 /// Longer than any label of RFC 8446.
-const MAX_LABEL_LEN: usize = 24;
+const MAX_LABEL_LEN: usize = 18;
+
+/// What stands before every label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabelPrefix {
+    /// RFC 8446 §7.1.
+    Tls13,
+    /// RFC 9147 §5.9.
+    Dtls13,
+}
+
+const PREFIX_LEN: usize = 6;
+
+impl LabelPrefix {
+    const fn as_bytes(self) -> &'static [u8; PREFIX_LEN] {
+        match self {
+            Self::Tls13 => b"tls13 ",
+            Self::Dtls13 => b"dtls13",
+        }
+    }
+}
 
 /// A secret that others are expanded from: the PRK of RFC 5869 §2.3.
 #[derive(Debug)]
 pub(crate) struct Prk {
     algorithm: HashAlgorithm,
+    prefix: LabelPrefix,
     key: HmacKey,
 }
 
 impl Prk {
-    pub(crate) fn new(algorithm: HashAlgorithm, secret: &Secret) -> Self {
+    pub(crate) fn new(algorithm: HashAlgorithm, prefix: LabelPrefix, secret: &Secret) -> Self {
         Self {
             algorithm,
+            prefix,
             key: HmacKey::new(algorithm, secret.as_slice()),
         }
+    }
+
+    pub(crate) const fn prefix(&self) -> LabelPrefix {
+        self.prefix
     }
 
     /// Moves the secret and leaves none, as [`Secret::take`].
     pub(crate) fn take(&mut self) -> Self {
         Self {
             algorithm: self.algorithm,
+            prefix: self.prefix,
             key: self.key.take(),
         }
     }
@@ -82,14 +107,16 @@ impl Prk {
     pub(crate) fn expand_label(&self, label: Label, context: Option<&Digest>, len: u8) -> Secret {
         debug_assert!(usize::from(len) <= self.algorithm.output_len());
         #[allow(clippy::cast_possible_truncation, reason = "Label::new checks it")]
-        let label_len = label.0.len() as u8;
+        let label_len = (PREFIX_LEN + label.0.len()) as u8;
         let context_len = context.map_or(0, Digest::len);
         // In one piece: the hash has a price for each.
-        const MAX_LEN: usize = 3 + MAX_LABEL_LEN + 1 + HashAlgorithm::MAX_OUTPUT_LEN + 1;
+        const MAX_LEN: usize =
+            3 + PREFIX_LEN + MAX_LABEL_LEN + 1 + HashAlgorithm::MAX_OUTPUT_LEN + 1;
         let mut info = [0; MAX_LEN];
         let mut used = 0;
-        let parts: [&[u8]; 5] = [
+        let parts: [&[u8]; 6] = [
             &[0, len, label_len],
+            self.prefix.as_bytes(),
             label.0,
             &[context_len],
             context.map_or(&[], Digest::as_slice),
@@ -127,12 +154,12 @@ impl Prk {
     ) -> Result<(), CryptoFailure> {
         const FAILURE: CryptoFailure = CryptoFailure::KeyDerivation;
         let length = u16::try_from(out.len()).map_err(|_| FAILURE)?.to_be_bytes();
-        let label_len = u8::try_from(PREFIX.len() + label.len()).map_err(|_| FAILURE)?;
+        let label_len = u8::try_from(PREFIX_LEN + label.len()).map_err(|_| FAILURE)?;
         let context_len = u8::try_from(context.len()).map_err(|_| FAILURE)?;
         let info: [&[u8]; 6] = [
             &length,
             &[label_len],
-            PREFIX,
+            self.prefix.as_bytes(),
             label,
             &[context_len],
             context,
@@ -194,7 +221,7 @@ mod tests {
             let extracted = extract(HashAlgorithm::Sha256, &salt, &ikm);
             assert_eq!(extracted.as_slice(), hex(prk));
             let mut out = vec![0; hex(okm).len()];
-            Prk::new(HashAlgorithm::Sha256, &extracted)
+            Prk::new(HashAlgorithm::Sha256, LabelPrefix::Tls13, &extracted)
                 .expand(&[&info], &mut out)
                 .unwrap();
             assert_eq!(out, hex(okm));
@@ -234,7 +261,7 @@ mod tests {
                     .unwrap();
                 let mut out = vec![0; len];
                 let secret = Secret::new(&secret).unwrap();
-                let prk = Prk::new(algorithm, &secret);
+                let prk = Prk::new(algorithm, LabelPrefix::Tls13, &secret);
                 prk.expand_any_label(&label, &context, &mut out).unwrap();
                 assert_eq!(out, expected);
             }
@@ -244,14 +271,18 @@ mod tests {
     #[test]
     fn the_short_form_is_the_general_one() {
         for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
-            let prk = Prk::new(algorithm, &Secret::zeros(algorithm.output_len()));
+            let prk = Prk::new(
+                algorithm,
+                LabelPrefix::Tls13,
+                &Secret::zeros(algorithm.output_len()),
+            );
             let hash = algorithm.of_nothing();
             for len in [0, 12, 32, algorithm.output_len_u8()] {
                 for context in [None, Some(&hash)] {
                     let mut expected = vec![0; len.into()];
                     let bytes = context.map_or(&[][..], Digest::as_slice);
                     prk.expand_any_label(b"key", bytes, &mut expected).unwrap();
-                    let label = const { Label::new(b"tls13 key") };
+                    let label = const { Label::new(b"key") };
                     let short = prk.expand_label(label, context, len);
                     assert_eq!(short.as_slice(), expected);
                 }
@@ -264,9 +295,13 @@ mod tests {
         let expand = |label_len, context_len, len| {
             let mut out = vec![0; len];
             let (label, context) = (vec![b'x'; label_len], vec![0; context_len]);
-            Prk::new(HashAlgorithm::Sha256, &Secret::zeros(32))
-                .expand_any_label(&label, &context, &mut out)
-                .is_ok()
+            Prk::new(
+                HashAlgorithm::Sha256,
+                LabelPrefix::Tls13,
+                &Secret::zeros(32),
+            )
+            .expand_any_label(&label, &context, &mut out)
+            .is_ok()
         };
         assert!(expand(1, 0, 0));
         assert!(expand(249, 255, 255 * 32));

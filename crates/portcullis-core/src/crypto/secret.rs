@@ -19,12 +19,12 @@ pub(crate) type SharedSecret = Inline<80>;
 pub(crate) struct Inline<const N: usize> {
     bytes: [u8; N],
     /// At most `N`, which fits.
-    len: u16,
+    len: u8,
 }
 
 impl<const N: usize> Inline<N> {
     pub(crate) const fn empty() -> Self {
-        const { assert!(N <= u16::MAX as usize) };
+        const { assert!(N <= u8::MAX as usize) };
         Self {
             bytes: [0; N],
             len: 0,
@@ -51,7 +51,7 @@ impl<const N: usize> Inline<N> {
         room.get_mut(..part.len())
             .ok_or(FAILURE)?
             .copy_from_slice(part);
-        self.len += u16::try_from(part.len()).map_err(|_| FAILURE)?;
+        self.len += u8::try_from(part.len()).map_err(|_| FAILURE)?;
         Ok(())
     }
 
@@ -59,7 +59,7 @@ impl<const N: usize> Inline<N> {
     pub(crate) const fn zeros(len: usize) -> Self {
         let mut secret = Self::empty();
         #[allow(clippy::cast_possible_truncation, reason = "N fits")]
-        let len = if len < N { len as u16 } else { N as u16 };
+        let len = if len < N { len as u8 } else { N as u8 };
         secret.len = len;
         secret
     }
@@ -89,17 +89,14 @@ impl<const N: usize> Inline<N> {
 
     /// Drops what is behind the first `len` bytes.
     pub(super) fn truncate(&mut self, len: usize) {
-        self.len = u16::try_from(len).map_or(self.len, |len| self.len.min(len));
+        self.len = u8::try_from(len).map_or(self.len, |len| self.len.min(len));
     }
 }
 
 impl From<Digest> for Secret {
     fn from(digest: Digest) -> Self {
         let (bytes, len) = digest.into_parts();
-        Self {
-            bytes,
-            len: len.into(),
-        }
+        Self { bytes, len }
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Cx, Next, Outcome, State};
 use crate::config::{ClientConfig, Policy, ServerConfig};
 use crate::connection::Connection;
 use crate::crypto::random::Random;
+use crate::dialect::Dialect;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
 use crate::question::{Answer, Question, QuestionId};
 use crate::record::{Incoming, Message, Outgoing, Role};
@@ -156,6 +157,7 @@ impl Handshake {
             random: &mut self.random,
             events: &mut self.events,
             now: self.now.wall,
+            dialect: Dialect::Tls,
             observe: &mut self.observe,
             alerts: &mut self.alerts,
             #[cfg(test)]

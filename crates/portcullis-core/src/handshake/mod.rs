@@ -35,6 +35,7 @@ use crate::connection::Connection;
 use crate::crypto::CryptoFailure;
 use crate::crypto::key_exchange::RespondError;
 use crate::crypto::random::Random;
+use crate::dialect::Dialect;
 use crate::error::{Abort, Reason, Stage};
 use crate::information::{ConnectionInformation, Information};
 use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionSecret};
@@ -183,6 +184,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) random: &'a mut Random,
     pub(crate) events: &'a mut VecDeque<Event>,
     pub(crate) now: UnixTime,
+    pub(crate) dialect: Dialect,
     pub(crate) observe: &'a mut bool,
     pub(crate) alerts: &'a mut Vec<(Violation, AlertDescription)>,
     #[cfg(test)]

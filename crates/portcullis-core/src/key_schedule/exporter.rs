@@ -3,12 +3,13 @@
 //! RFC 8446 §7.5.
 
 use crate::crypto::hash::{HashAlgorithm, hash};
-use crate::crypto::hkdf::Prk;
+use crate::crypto::hkdf::{LabelPrefix, Prk};
 use crate::crypto::secret::Secret;
 
 /// The exporter_master_secret.
 pub(crate) struct ExporterSecret {
     hash: HashAlgorithm,
+    prefix: LabelPrefix,
     secret: Secret,
 }
 
@@ -17,30 +18,29 @@ pub(crate) struct ExporterSecret {
 pub(crate) struct ExportError;
 
 impl ExporterSecret {
-    pub(super) const fn new(hash: HashAlgorithm, secret: Secret) -> Self {
-        Self { hash, secret }
+    pub(super) const fn new(hash: HashAlgorithm, prefix: LabelPrefix, secret: Secret) -> Self {
+        Self {
+            hash,
+            prefix,
+            secret,
+        }
     }
 
     /// None yet.
     pub(crate) const fn pending() -> Self {
-        Self {
-            hash: HashAlgorithm::Sha256,
-            secret: Secret::empty(),
-        }
+        Self::new(HashAlgorithm::Sha256, LabelPrefix::Tls13, Secret::empty())
     }
 
     /// As [`Secret::take_from`].
     pub(crate) fn take_from(&mut self, other: &mut Self) {
         self.hash = other.hash;
+        self.prefix = other.prefix;
         self.secret.take_from(&mut other.secret);
     }
 
     /// Moves the secret and leaves none, as [`Secret::take`].
     pub(crate) fn take(&mut self) -> Self {
-        Self {
-            hash: self.hash,
-            secret: self.secret.take(),
-        }
+        Self::new(self.hash, self.prefix, self.secret.take())
     }
 
     /// Fills `out` with TLS-Exporter(label, context, length of `out`) (§7.5). No context and an
@@ -56,11 +56,11 @@ impl ExporterSecret {
         out: &mut [u8],
     ) -> Result<(), ExportError> {
         let nothing = self.hash.of_nothing();
-        let derived = Prk::new(self.hash, &self.secret)
+        let derived = Prk::new(self.hash, self.prefix, &self.secret)
             .derive_any_secret(label, &nothing)
             .map_err(|_| ExportError)?;
         let context = hash(self.hash, context);
-        Prk::new(self.hash, &derived)
+        Prk::new(self.hash, self.prefix, &derived)
             .expand_any_label(b"exporter", context.as_slice(), out)
             .map_err(|_| ExportError)
     }

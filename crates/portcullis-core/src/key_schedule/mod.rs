@@ -16,6 +16,8 @@ mod transcript;
 
 #[cfg(test)]
 pub(crate) mod rfc_8448;
+#[cfg(test)]
+mod rfc_9147;
 
 pub(crate) use exporter::ExporterSecret;
 pub(crate) use secrets::{

@@ -6,6 +6,7 @@ use super::*;
 use crate::crypto::aead::TAG_LEN;
 use crate::crypto::hash::Digest;
 use crate::crypto::hex;
+use crate::crypto::hkdf::LabelPrefix;
 use crate::crypto::secret::SharedSecret;
 
 pub(crate) const SHARED: &str = "8bd4054fb55b9d63fdfbacf9f04b9f0d35e6d63f537563efd46272900f89492d";
@@ -77,7 +78,8 @@ fn simple_1_rtt_handshake() {
     );
 
     let shared = SharedSecret::new(&hex(SHARED)).unwrap();
-    let handshake = EarlySecret::without_psk(SUITE.hash).into_handshake(SUITE.aead, &shared);
+    let handshake = EarlySecret::without_psk(SUITE.hash, LabelPrefix::Tls13)
+        .into_handshake(SUITE.aead, &shared);
     let client = handshake.client_handshake_traffic_secret(&hellos);
     let server = handshake.server_handshake_traffic_secret(&hellos);
     assert_hex(
@@ -145,7 +147,7 @@ fn simple_1_rtt_handshake() {
         "4ecd0eb6ec3b4d87f5d6028f922ca4c5851a277fd41311c9e62d2c9492e1c4f3",
     );
     // §4 of RFC 8448 resumes with this key.
-    let early = EarlySecret::with_psk(&psk);
+    let early = EarlySecret::with_psk(&psk, LabelPrefix::Tls13);
     let truncated = Digest::truncating(&hex(
         "63224b2e4573f2d3454ca84b9d009a04f6be9e05711a8396473aefa01e924a14",
     ));
@@ -157,7 +159,7 @@ fn simple_1_rtt_handshake() {
     assert!(early.verify_binder(&truncated, binder.as_slice()));
     assert!(!early.verify_binder(&truncated, &binder.as_slice()[..31]));
     assert!(
-        EarlySecret::without_psk(SUITE.hash)
+        EarlySecret::without_psk(SUITE.hash, LabelPrefix::Tls13)
             .binder(&truncated)
             .is_none()
     );
@@ -181,7 +183,7 @@ fn assert_finished(writer: &TrafficSecret, transcript: &mut Transcript, verify_d
 fn exporter_is_two_expansions() {
     use crate::crypto::hash::hash;
     use aws_lc_rs::{hkdf, hmac};
-    let master = EarlySecret::without_psk(SUITE.hash)
+    let master = EarlySecret::without_psk(SUITE.hash, LabelPrefix::Tls13)
         .into_handshake(SUITE.aead, &SharedSecret::new(&[1; 32]).unwrap())
         .into_master();
     let transcript = hash(SUITE.hash, b"transcript");
@@ -228,11 +230,12 @@ fn key_updates_form_a_chain() {
         (HashAlgorithm::Sha384, AeadAlgorithm::Aes256Gcm),
     ] {
         let suite = SuiteParameters { hash, aead };
-        let mut secret = TrafficSecret::new(suite, Secret::zeros(hash.output_len()));
+        let mut secret =
+            TrafficSecret::new(suite, LabelPrefix::Tls13, Secret::zeros(hash.output_len()));
         for _ in 0..3 {
             let before = Secret::new(secret.as_bytes()).unwrap();
             let mut expected = vec![0; hash.output_len()];
-            Prk::new(hash, &before)
+            Prk::new(hash, LabelPrefix::Tls13, &before)
                 .expand_any_label(b"traffic upd", b"", &mut expected)
                 .unwrap();
             secret = secret.next();

@@ -9,18 +9,18 @@ use super::{ExporterSecret, SuiteParameters, TrafficSecret};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::{Digest, HashAlgorithm};
-use crate::crypto::hkdf::{Label, Prk, extract};
+use crate::crypto::hkdf::{Label, LabelPrefix, Prk, extract};
 use crate::crypto::hmac::HmacKey;
 use crate::crypto::secret::{Secret, SharedSecret};
 
-const RESUMPTION_BINDER: Label = Label::new(b"tls13 res binder");
-const RESUMPTION_MASTER: Label = Label::new(b"tls13 res master");
-const DERIVED: Label = Label::new(b"tls13 derived");
-const CLIENT_HANDSHAKE: Label = Label::new(b"tls13 c hs traffic");
-const SERVER_HANDSHAKE: Label = Label::new(b"tls13 s hs traffic");
-const CLIENT_APPLICATION: Label = Label::new(b"tls13 c ap traffic");
-const SERVER_APPLICATION: Label = Label::new(b"tls13 s ap traffic");
-const EXPORTER_MASTER: Label = Label::new(b"tls13 exp master");
+const RESUMPTION_BINDER: Label = Label::new(b"res binder");
+const RESUMPTION_MASTER: Label = Label::new(b"res master");
+const DERIVED: Label = Label::new(b"derived");
+const CLIENT_HANDSHAKE: Label = Label::new(b"c hs traffic");
+const SERVER_HANDSHAKE: Label = Label::new(b"s hs traffic");
+const CLIENT_APPLICATION: Label = Label::new(b"c ap traffic");
+const SERVER_APPLICATION: Label = Label::new(b"s ap traffic");
+const EXPORTER_MASTER: Label = Label::new(b"exp master");
 
 /// The salt of the next extraction: Derive-Secret(., "derived", "").
 fn derived(hash: HashAlgorithm, prk: &Prk) -> Secret {
@@ -37,23 +37,29 @@ fn extract_zeros(hash: HashAlgorithm, salt: &[u8]) -> Secret {
 /// The start of the chain.
 pub(crate) struct EarlySecret {
     hash: HashAlgorithm,
+    prefix: LabelPrefix,
     /// Without a pre-shared key nothing is derived from the early secret but the next salt,
     /// which is then the same for all connections.
     prk: Option<Prk>,
 }
 
 impl EarlySecret {
-    pub(crate) const fn without_psk(hash: HashAlgorithm) -> Self {
-        Self { hash, prk: None }
+    pub(crate) const fn without_psk(hash: HashAlgorithm, prefix: LabelPrefix) -> Self {
+        Self {
+            hash,
+            prefix,
+            prk: None,
+        }
     }
 
     /// For a connection that resumes another.
-    pub(crate) fn with_psk(psk: &ResumptionPsk) -> Self {
+    pub(crate) fn with_psk(psk: &ResumptionPsk, prefix: LabelPrefix) -> Self {
         let hash = psk.hash;
         let secret = extract(hash, &[], psk.secret.as_slice());
         Self {
             hash,
-            prk: Some(Prk::new(hash, &secret)),
+            prefix,
+            prk: Some(Prk::new(hash, prefix, &secret)),
         }
     }
 
@@ -61,6 +67,7 @@ impl EarlySecret {
     pub(crate) fn take(&mut self) -> Self {
         Self {
             hash: self.hash,
+            prefix: self.prefix,
             prk: self.prk.as_mut().map(Prk::take),
         }
     }
@@ -87,7 +94,10 @@ impl EarlySecret {
             .prk
             .as_ref()?
             .derive_secret(RESUMPTION_BINDER, &hash.of_nothing());
-        Some(FinishedKey::new(hash, &Prk::new(hash, &binder_key)))
+        Some(FinishedKey::new(
+            hash,
+            &Prk::new(hash, self.prefix, &binder_key),
+        ))
     }
 
     /// Adds the result of the key exchange; `aead` is the other half of the suite.
@@ -96,40 +106,57 @@ impl EarlySecret {
         aead: AeadAlgorithm,
         shared: &SharedSecret,
     ) -> HandshakeSecret {
-        let hash = self.hash;
+        let Self { hash, prefix, .. } = self;
         let secret = match &self.prk {
-            None => salt_without_psk(hash).mac(core::iter::once(shared.as_slice())),
+            None => salt_without_psk(hash, prefix).mac(core::iter::once(shared.as_slice())),
             Some(prk) => extract(hash, derived(hash, prk).as_slice(), shared.as_slice()),
         };
         HandshakeSecret {
             suite: SuiteParameters { hash, aead },
-            prk: Prk::new(hash, &secret),
+            prk: Prk::new(hash, prefix, &secret),
         }
     }
 }
 
 /// The salt of that extraction (RFC 5869 §2.2), the same for all connections.
-fn salt_without_psk(hash: HashAlgorithm) -> &'static HmacKey {
-    static SHA256: LazyLock<HmacKey> = LazyLock::new(|| salt(HashAlgorithm::Sha256));
-    static SHA384: LazyLock<HmacKey> = LazyLock::new(|| salt(HashAlgorithm::Sha384));
-    fn salt(hash: HashAlgorithm) -> HmacKey {
-        HmacKey::new(hash, derived_without_psk(hash))
+fn salt_without_psk(hash: HashAlgorithm, prefix: LabelPrefix) -> &'static HmacKey {
+    use HashAlgorithm::{Sha256, Sha384};
+    use LabelPrefix::{Dtls13, Tls13};
+    static TLS_SHA256: LazyLock<HmacKey> = LazyLock::new(|| salt(Sha256, Tls13));
+    static TLS_SHA384: LazyLock<HmacKey> = LazyLock::new(|| salt(Sha384, Tls13));
+    static DTLS_SHA256: LazyLock<HmacKey> = LazyLock::new(|| salt(Sha256, Dtls13));
+    static DTLS_SHA384: LazyLock<HmacKey> = LazyLock::new(|| salt(Sha384, Dtls13));
+    fn salt(hash: HashAlgorithm, prefix: LabelPrefix) -> HmacKey {
+        HmacKey::new(hash, derived_without_psk(hash, prefix))
     }
-    match hash {
-        HashAlgorithm::Sha256 => &SHA256,
-        HashAlgorithm::Sha384 => &SHA384,
+    match (hash, prefix) {
+        (Sha256, Tls13) => &TLS_SHA256,
+        (Sha384, Tls13) => &TLS_SHA384,
+        (Sha256, Dtls13) => &DTLS_SHA256,
+        (Sha384, Dtls13) => &DTLS_SHA384,
     }
 }
 
-/// Derive-Secret(HKDF-Extract(0, 0), "derived", ""): two constants instead of four hashes.
-const fn derived_without_psk(hash: HashAlgorithm) -> &'static [u8] {
-    match hash {
-        HashAlgorithm::Sha256 => &[
+/// Derive-Secret(HKDF-Extract(0, 0), "derived", ""): constants instead of four hashes.
+const fn derived_without_psk(hash: HashAlgorithm, prefix: LabelPrefix) -> &'static [u8] {
+    match (hash, prefix) {
+        (HashAlgorithm::Sha256, LabelPrefix::Tls13) => &[
             0x6f, 0x26, 0x15, 0xa1, 0x08, 0xc7, 0x02, 0xc5, 0x67, 0x8f, 0x54, 0xfc, 0x9d, 0xba,
             0xb6, 0x97, 0x16, 0xc0, 0x76, 0x18, 0x9c, 0x48, 0x25, 0x0c, 0xeb, 0xea, 0xc3, 0x57,
             0x6c, 0x36, 0x11, 0xba,
         ],
-        HashAlgorithm::Sha384 => &[
+        (HashAlgorithm::Sha256, LabelPrefix::Dtls13) => &[
+            0xb1, 0x7b, 0xce, 0x94, 0x51, 0xee, 0x8b, 0xc6, 0xe8, 0xae, 0xbc, 0x0a, 0xa9, 0xe9,
+            0x82, 0x95, 0x67, 0x7a, 0x4a, 0x6a, 0x91, 0xf7, 0x84, 0x40, 0x83, 0x31, 0x46, 0xe4,
+            0x65, 0xf2, 0xff, 0x95,
+        ],
+        (HashAlgorithm::Sha384, LabelPrefix::Dtls13) => &[
+            0x27, 0x00, 0x86, 0x05, 0xd3, 0x39, 0x6f, 0x88, 0x44, 0x19, 0x75, 0x65, 0xca, 0xec,
+            0xc5, 0x92, 0xb3, 0xe5, 0x8f, 0x2e, 0xae, 0x55, 0xf8, 0x41, 0xb5, 0x77, 0xcf, 0xbc,
+            0xab, 0xb4, 0x7e, 0x22, 0x1f, 0x67, 0x4e, 0xd3, 0xa6, 0x8a, 0xa8, 0x93, 0x43, 0x9c,
+            0xf5, 0x57, 0xf1, 0x11, 0xc0, 0xfc,
+        ],
+        (HashAlgorithm::Sha384, LabelPrefix::Tls13) => &[
             0x15, 0x91, 0xda, 0xc5, 0xcb, 0xbf, 0x03, 0x30, 0xa4, 0xa8, 0x4d, 0xe9, 0xc7, 0x53,
             0x33, 0x0e, 0x92, 0xd0, 0x1f, 0x0a, 0x88, 0x21, 0x4b, 0x44, 0x64, 0x97, 0x2f, 0xd6,
             0x68, 0x04, 0x9e, 0x93, 0xe5, 0x2f, 0x2b, 0x16, 0xfa, 0xd9, 0x22, 0xfd, 0xc0, 0x58,
@@ -156,13 +183,18 @@ impl HandshakeSecret {
     }
 
     fn traffic_secret(&self, label: Label, transcript: &Digest) -> TrafficSecret {
-        TrafficSecret::new(self.suite, self.prk.derive_secret(label, transcript))
+        TrafficSecret::new(
+            self.suite,
+            self.prk.prefix(),
+            self.prk.derive_secret(label, transcript),
+        )
     }
 
     pub(crate) fn into_master(self) -> MasterSecret {
         let hash = self.suite.hash;
         MasterSecret {
             suite: self.suite,
+            prefix: self.prk.prefix(),
             secret: extract_zeros(hash, derived(hash, &self.prk).as_slice()),
         }
     }
@@ -171,6 +203,7 @@ impl HandshakeSecret {
 /// The end of the chain.
 pub(crate) struct MasterSecret {
     suite: SuiteParameters,
+    prefix: LabelPrefix,
     secret: Secret,
 }
 
@@ -179,20 +212,22 @@ impl MasterSecret {
     pub(crate) fn take(&mut self) -> Self {
         Self {
             suite: self.suite,
+            prefix: self.prefix,
             secret: self.secret.take(),
         }
     }
 
     /// What the connection lives on; `transcript` is the hash of ClientHello..server Finished.
     pub(crate) fn into_application_secrets(self, transcript: &Digest) -> ApplicationSecrets {
-        let prk = Prk::new(self.suite.hash, &self.secret);
+        let Self { suite, prefix, .. } = self;
+        let prk = Prk::new(suite.hash, prefix, &self.secret);
         let derive = |label| prk.derive_secret(label, transcript);
         ApplicationSecrets {
-            client: TrafficSecret::new(self.suite, derive(CLIENT_APPLICATION)),
-            server: TrafficSecret::new(self.suite, derive(SERVER_APPLICATION)),
-            exporter: ExporterSecret::new(self.suite.hash, derive(EXPORTER_MASTER)),
+            client: TrafficSecret::new(suite, prefix, derive(CLIENT_APPLICATION)),
+            server: TrafficSecret::new(suite, prefix, derive(SERVER_APPLICATION)),
+            exporter: ExporterSecret::new(suite.hash, prefix, derive(EXPORTER_MASTER)),
             resumption: ResumptionMaster {
-                hash: self.suite.hash,
+                hash: suite.hash,
                 prk,
             },
         }
@@ -230,6 +265,7 @@ impl ResumptionMaster {
     pub(crate) fn into_secret(self, transcript: &Digest) -> ResumptionSecret {
         ResumptionSecret {
             hash: self.hash,
+            prefix: self.prk.prefix(),
             secret: self.prk.derive_secret(RESUMPTION_MASTER, transcript),
         }
     }
@@ -238,6 +274,7 @@ impl ResumptionMaster {
 /// The resumption_master_secret, from which each ticket has its own key.
 pub(crate) struct ResumptionSecret {
     hash: HashAlgorithm,
+    prefix: LabelPrefix,
     secret: Secret,
 }
 
@@ -246,6 +283,7 @@ impl ResumptionSecret {
     pub(crate) fn take(&mut self) -> Self {
         Self {
             hash: self.hash,
+            prefix: self.prefix,
             secret: self.secret.take(),
         }
     }
@@ -256,7 +294,7 @@ impl ResumptionSecret {
     /// Never for a nonce from the wire, which has 255 bytes at most.
     pub(crate) fn psk(&self, nonce: &[u8]) -> Result<ResumptionPsk, CryptoFailure> {
         let mut secret = Secret::zeros(self.hash.output_len());
-        Prk::new(self.hash, &self.secret).expand_any_label(
+        Prk::new(self.hash, self.prefix, &self.secret).expand_any_label(
             b"resumption",
             nonce,
             secret.as_mut_slice(),
@@ -318,9 +356,11 @@ mod tests {
     #[test]
     fn the_constants_are_what_would_be_derived() {
         for hash in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
-            let early = extract_zeros(hash, &[]);
-            let prk = Prk::new(hash, &early);
-            assert_eq!(derived(hash, &prk).as_slice(), derived_without_psk(hash));
+            for prefix in [LabelPrefix::Tls13, LabelPrefix::Dtls13] {
+                let prk = Prk::new(hash, prefix, &extract_zeros(hash, &[]));
+                let derived = derived(hash, &prk);
+                assert_eq!(derived.as_slice(), derived_without_psk(hash, prefix));
+            }
         }
     }
 }

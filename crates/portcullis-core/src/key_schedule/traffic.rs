@@ -6,30 +6,36 @@ use super::SuiteParameters;
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadKey, IV_LEN};
 use crate::crypto::hash::{Digest, HashAlgorithm};
-use crate::crypto::hkdf::{Label, Prk};
+use crate::crypto::hkdf::{Label, LabelPrefix, Prk};
 use crate::crypto::hmac::HmacKey;
 use crate::crypto::secret::Secret;
 
-const KEY: Label = Label::new(b"tls13 key");
-const IV: Label = Label::new(b"tls13 iv");
-const FINISHED: Label = Label::new(b"tls13 finished");
-const TRAFFIC_UPDATE: Label = Label::new(b"tls13 traffic upd");
+const KEY: Label = Label::new(b"key");
+const IV: Label = Label::new(b"iv");
+const FINISHED: Label = Label::new(b"finished");
+const TRAFFIC_UPDATE: Label = Label::new(b"traffic upd");
 
 /// What one direction of an epoch is protected with.
 pub(crate) struct TrafficSecret {
     suite: SuiteParameters,
+    prefix: LabelPrefix,
     secret: Secret,
 }
 
 impl TrafficSecret {
-    pub(super) const fn new(suite: SuiteParameters, secret: Secret) -> Self {
-        Self { suite, secret }
+    pub(super) const fn new(suite: SuiteParameters, prefix: LabelPrefix, secret: Secret) -> Self {
+        Self {
+            suite,
+            prefix,
+            secret,
+        }
     }
 
     /// Moves the secret and leaves none, as [`Secret::take`].
     pub(crate) fn take(&mut self) -> Self {
         Self {
             suite: self.suite,
+            prefix: self.prefix,
             secret: self.secret.take(),
         }
     }
@@ -72,6 +78,7 @@ impl TrafficSecret {
     pub(crate) fn next(&self) -> Self {
         Self {
             suite: self.suite,
+            prefix: self.prefix,
             secret: self.expand_one(TRAFFIC_UPDATE),
         }
     }
@@ -87,7 +94,7 @@ impl TrafficSecret {
     }
 
     fn prk(&self) -> Prk {
-        Prk::new(self.suite.hash, &self.secret)
+        Prk::new(self.suite.hash, self.prefix, &self.secret)
     }
 }
 

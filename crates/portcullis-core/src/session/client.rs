@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls_pki_types::{ServerName, UnixTime};
 use zeroize::Zeroizing;
 
-use super::established::{Established, Names, OVERHEAD, Peer, Protocol, Role, put_time, read_time};
+use super::established::{Established, Names, OVERHEAD, Peer, Role, put_time, read_time};
 use super::{MAX_TICKET, MAX_TICKET_LIFETIME, age};
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
@@ -184,7 +184,7 @@ impl Resumable {
         let peer = information.peer_chain.as_ref().zip(information.peer_scheme);
         Ok(Some(ReceivedTicket(Box::new(ClientSession {
             established: Established {
-                protocol: Protocol::Tls,
+                dialect: information.dialect,
                 version: information.version,
                 suite: information.cipher_suite,
                 psk: self.secret.psk(ticket.ticket_nonce)?,

@@ -24,10 +24,11 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::{MAX_AUTHENTICATION, age};
 use crate::crypto::hash::HashAlgorithm;
+use crate::dialect::Dialect;
 use crate::key_schedule::ResumptionPsk;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::{ProtocolVersion, Version};
 use crate::wire::codec::{Cursor, DecodeError, put_u16, put_vec8, put_vec16, put_vec24};
 use crate::x509::{PresentedChain, Sha256Digest};
 
@@ -42,18 +43,11 @@ const PEER_CHAIN: u8 = 1;
 /// More than all that is written down besides certificates, names and tickets takes.
 pub(super) const OVERHEAD: usize = 256;
 
-/// What records a session is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Tls = 1,
-    Dtls = 2,
-}
-
 /// The key of a session, and who the ends were.
 #[derive(Clone, Debug)]
 pub(crate) struct Established {
-    pub(crate) protocol: Protocol,
-    pub(crate) version: ProtocolVersion,
+    pub(crate) dialect: Dialect,
+    pub(crate) version: Version,
     pub(crate) suite: CipherSuite,
     pub(crate) psk: ResumptionPsk,
     /// When the handshake was that all this goes back to, and that resumed none.
@@ -91,10 +85,10 @@ impl Established {
         self.psk.hash()
     }
 
-    /// Whether a connection by this protocol and version can resume it. What it needs besides
+    /// Whether a connection by this transport and version can resume it. What it needs besides
     /// that is the hash of its suite (§4.2.11).
-    pub(crate) fn is_of(&self, protocol: Protocol, version: ProtocolVersion) -> bool {
-        self.protocol == protocol && self.version == version
+    pub(crate) fn is_of(&self, dialect: Dialect, version: Version) -> bool {
+        self.dialect == dialect && self.version == version
     }
 
     /// How many bytes the certificates take.
@@ -112,8 +106,8 @@ impl Established {
     }
 
     pub(super) fn put(&self, out: &mut Vec<u8>, names: &Names<'_>, role: Role) {
-        out.extend([FORMAT, self.protocol as u8]);
-        put_u16(out, self.version.0);
+        out.extend([FORMAT, self.dialect as u8]);
+        put_u16(out, Dialect::Tls.code(self.version).0);
         put_u16(out, self.suite.0);
         out.push(SECRET_PSK);
         put_vec8(out, |out| out.extend_from_slice(self.psk.as_bytes()));
@@ -146,18 +140,19 @@ impl Established {
         if cursor.u8()? != FORMAT {
             return Err(DecodeError);
         }
-        let protocol = match cursor.u8()? {
-            1 => Protocol::Tls,
-            2 => Protocol::Dtls,
+        let dialect = match cursor.u8()? {
+            1 => Dialect::Tls,
+            2 => Dialect::Dtls,
             _ => return Err(DecodeError),
         };
         let version = ProtocolVersion(cursor.u16()?);
         let suite = CipherSuite(cursor.u16()?);
         let hash = suite.handshake_hash().map_err(|_| DecodeError)?;
         // Before TLS 1.3 the secret is of another kind.
-        if cursor.u8()? != SECRET_PSK || version != ProtocolVersion::TLS_1_3 {
-            return Err(DecodeError);
-        }
+        let version = match (version, cursor.u8()?) {
+            (ProtocolVersion::TLS_1_3, SECRET_PSK) => Version::V1_3,
+            _ => return Err(DecodeError),
+        };
         let psk = ResumptionPsk::from_bytes(hash, cursor.vec8()?).map_err(|_| DecodeError)?;
         let authenticated_at = read_time(cursor)?;
         let kind = cursor.u8()?;
@@ -180,7 +175,7 @@ impl Established {
             return Err(DecodeError);
         }
         let established = Self {
-            protocol,
+            dialect,
             version,
             suite,
             psk,

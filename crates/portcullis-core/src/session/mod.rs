@@ -35,7 +35,7 @@ pub use server::ServerSession;
 pub use ticket_keys::TicketKeys;
 
 pub(crate) use client::Resumable;
-pub(crate) use established::{Established, Peer, Protocol};
+pub(crate) use established::{Established, Peer};
 
 use rustls_pki_types::UnixTime;
 

@@ -13,6 +13,7 @@ use super::tls13::server_hello;
 use crate::config::{ClientOptions, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::crypto::secret::SharedSecret;
+use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::{Transcript, TranscriptBuffer};
 use crate::record::HandshakeBytes;
@@ -36,6 +37,7 @@ pub(super) struct Client {
     pub(super) client_random: [u8; 32],
     /// `legacy_session_id`: 32 random bytes in middlebox compatibility mode, else none (D.4).
     session_id: Option<[u8; 32]>,
+    dialect: Dialect,
 }
 
 /// Sends the ClientHello.
@@ -45,7 +47,7 @@ pub(crate) fn start(
     sessions: Vec<ClientSession>,
     cx: &mut Cx<'_>,
 ) -> Result<State, Abort> {
-    let sessions = resumption::usable(&config, &name, sessions, cx.now)?;
+    let sessions = resumption::usable(&config, &name, sessions, cx)?;
     let (client_random, session_id) = if config.policy.middlebox_compatibility {
         // One call, because each has a price whatever it is asked for.
         let [random, id] = cx.random_bytes::<2>()?;
@@ -68,6 +70,7 @@ pub(crate) fn start(
         name,
         client_random,
         session_id,
+        dialect: cx.dialect,
     };
     let shares = Shares {
         exchanges,
@@ -227,7 +230,7 @@ impl Client {
         let fallback = config.fallback.then_some(&CipherSuite::TLS_FALLBACK_SCSV);
         ClientHello::put(
             hello,
-            ProtocolVersion::TLS_1_2,
+            self.dialect.legacy_version(),
             &self.client_random,
             self.legacy_session_id(),
             policy.cipher_suites.iter().chain(fallback),

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use rustls_pki_types::{ServerName, UnixTime};
 
+use super::super::Cx;
 use crate::config::{ClientOptions, Verification};
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, Transcript};
 use crate::question::ExpectedPeer;
-use crate::session::{ClientSession, MAX_TICKET, Peer, Protocol};
-use crate::version::ProtocolVersion;
+use crate::session::{ClientSession, MAX_TICKET, Peer};
+use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
 use crate::x509::{CertificateError, PresentedChain, Sha256Digest, VerifiedChain};
 use crate::{Misuse, Violation};
@@ -64,7 +65,7 @@ pub(super) fn usable(
     config: &ClientOptions,
     name: &ServerName<'static>,
     sessions: Vec<ClientSession>,
-    now: UnixTime,
+    cx: &Cx<'_>,
 ) -> Result<Vec<OfferedSession>, Abort> {
     if !config.session_tickets && !sessions.is_empty() {
         return Err(Misuse::new(
@@ -75,7 +76,7 @@ pub(super) fn usable(
     let mut room = MAX_OFFERED;
     let mut offered = Vec::with_capacity(sessions.len());
     for session in sessions {
-        let Some(mut resumed) = fitting(config, name, &session, now) else {
+        let Some(mut resumed) = fitting(config, name, &session, cx) else {
             continue;
         };
         let established = &session.established;
@@ -83,14 +84,14 @@ pub(super) fn usable(
         let Some(left) = room.checked_sub(size) else {
             break;
         };
-        match proof(config, name, &resumed.peer, now) {
+        match proof(config, name, &resumed.peer, cx.now) {
             Ok(proof) => resumed.proof = proof,
             // A full handshake will say what is wrong, or find another chain.
             Err(_) => continue,
         }
         room = left;
         offered.push(OfferedSession {
-            early: EarlySecret::with_psk(&established.psk),
+            early: EarlySecret::with_psk(&established.psk, cx.dialect.label_prefix()),
             resumed,
             session,
         });
@@ -104,15 +105,15 @@ fn fitting(
     config: &ClientOptions,
     name: &ServerName<'static>,
     session: &ClientSession,
-    now: UnixTime,
+    cx: &Cx<'_>,
 ) -> Option<Resumed> {
     let established = &session.established;
     let hash = established.hash();
     let mut suites = config.policy.cipher_suites.iter();
     let peer = established.peer.as_ref()?;
-    let fits = established.is_of(Protocol::Tls, ProtocolVersion::TLS_1_3)
+    let fits = established.is_of(cx.dialect, Version::V1_3)
         && session.server_name == *name
-        && !session.is_expired(now)
+        && !session.is_expired(cx.now)
         && suites.any(|suite| suite.handshake_hash() == Ok(hash))
         && config.policy.schemes.contains(&peer.scheme);
     let origin = Origin {

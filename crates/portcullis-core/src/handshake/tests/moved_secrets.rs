@@ -11,7 +11,7 @@ use super::attack::{
 };
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
 use crate::crypto::hash::HashAlgorithm;
-use crate::crypto::hkdf::{Label, Prk, extract};
+use crate::crypto::hkdf::{Label, LabelPrefix, Prk, extract};
 use crate::crypto::hmac::Word;
 use crate::crypto::secret::Secret;
 use crate::key_schedule::{EarlySecret, ResumptionPsk};
@@ -59,8 +59,7 @@ fn copies(secrets: &[(String, Masked)]) -> Vec<usize> {
             let Ok(read) = memory.read_at(&mut buffer[..wanted], at as u64) else {
                 continue;
             };
-            // Secrets are aligned to two bytes at least.
-            for offset in (0..read.min(1 << 20)).step_by(2) {
+            for offset in 0..read.min(1 << 20) {
                 if !starts[usize::from(buffer[offset])] || own.contains(&(at + offset)) {
                     continue;
                 }
@@ -91,8 +90,8 @@ fn secrets(events: Vec<Event>) -> Vec<(String, Masked)> {
                 32 => (HashAlgorithm::Sha256, 32),
                 _ => (HashAlgorithm::Sha384, 48),
             };
-            let prk = Prk::new(hash, &Secret::new(&bytes).unwrap());
-            let key = prk.expand_label(Label::new(b"tls13 finished"), None, len);
+            let prk = Prk::new(hash, LabelPrefix::Tls13, &Secret::new(&bytes).unwrap());
+            let key = prk.expand_label(Label::new(b"finished"), None, len);
             let name = format!("finished_key of {}", line.label());
             secrets.push((name, Masked::new(key.as_slice())));
         }
@@ -188,7 +187,10 @@ fn resumption_leaves_nothing(
     let sessions = crate::testing::sessions_of(client.clone(), server.clone());
     let early = early_states(&sessions[0].established.psk);
     // It is found where it is, and not where it was: this stack is not looked at.
-    let mut boxed = Box::new(EarlySecret::with_psk(&sessions[0].established.psk));
+    let mut boxed = Box::new(EarlySecret::with_psk(
+        &sessions[0].established.psk,
+        LabelPrefix::Tls13,
+    ));
     assert_eq!(copies(&early), [1, 1], "{context}: before the move");
     let taken = boxed.take();
     assert_eq!(copies(&early), [0, 0], "{context}: after the move");

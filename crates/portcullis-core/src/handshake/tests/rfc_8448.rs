@@ -10,6 +10,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use super::attack::{client, read_all, server, transmitted};
 use super::tamper::{Put, first};
 use crate::crypto::hex;
+use crate::crypto::hkdf::LabelPrefix;
 use crate::crypto::random::Random;
 use crate::crypto::secret::SharedSecret;
 use crate::key_schedule::rfc_8448::{
@@ -257,7 +258,8 @@ fn our_records() {
     assert_eq!(hello.cipher_suite, CipherSuite::TLS_AES_128_GCM_SHA256);
     transcript.add(message.hashed());
     let shared = SharedSecret::new(&hex(SHARED)).unwrap();
-    let handshake = EarlySecret::without_psk(SUITE.hash).into_handshake(SUITE.aead, &shared);
+    let handshake = EarlySecret::without_psk(SUITE.hash, LabelPrefix::Tls13)
+        .into_handshake(SUITE.aead, &shared);
     let hellos = transcript.current();
     let server_secret = handshake.server_handshake_traffic_secret(&hellos);
     let client_secret = handshake.client_handshake_traffic_secret(&hellos);

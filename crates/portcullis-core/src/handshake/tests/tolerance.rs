@@ -7,6 +7,7 @@ use super::attack::{
 use super::parts::{ClientHelloParts, client_hello};
 use super::tamper::{Put, Tamper, first, nth};
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
+use crate::crypto::hkdf::LabelPrefix;
 use crate::key_schedule::{EarlySecret, Transcript};
 use crate::session::ClientSession;
 use crate::testing::{Pair, sessions_of};
@@ -145,7 +146,7 @@ fn key_shares_beyond_the_first_32_are_ignored() {
 
 /// Takes signature_algorithms out of the hello, and makes the binder anew, which covers the hello.
 fn without_signature_algorithms(session: &ClientSession) -> Tamper {
-    let early = EarlySecret::with_psk(&session.established.psk);
+    let early = EarlySecret::with_psk(&session.established.psk, LabelPrefix::Tls13);
     first(T::CLIENT_HELLO, move |raw| {
         let mut hello = client_hello(raw, |hello| {
             hello.extensions.remove(E::SIGNATURE_ALGORITHMS);

@@ -19,6 +19,7 @@ use super::size::RecordSize;
 use super::{HEADER, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role, Writer, header};
 use crate::crypto::aead::{AeadAlgorithm, TAG_LEN as TAG};
 use crate::crypto::hash::HashAlgorithm;
+use crate::crypto::hkdf::LabelPrefix;
 use crate::crypto::secret::SharedSecret;
 use crate::error::Reason;
 use crate::key_schedule::{EarlySecret, TrafficSecret};
@@ -39,7 +40,7 @@ const CCS: ContentType = ContentType::CHANGE_CIPHER_SPEC;
 /// A secret made of one byte.
 fn secret_for(aead: AeadAlgorithm, seed: u8) -> TrafficSecret {
     let hash = HashAlgorithm::Sha256;
-    EarlySecret::without_psk(hash)
+    EarlySecret::without_psk(hash, LabelPrefix::Tls13)
         .into_handshake(aead, &SharedSecret::new(&[seed; 32]).unwrap())
         .client_handshake_traffic_secret(&hash.of_nothing())
 }

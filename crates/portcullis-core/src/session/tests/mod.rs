@@ -10,15 +10,16 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls_pki_types::{PrivateKeyDer, ServerName, UnixTime};
 
 use super::ticket_keys::TicketKeys;
-use super::{ClientSession, MAX_TICKET, Protocol, ServerSession};
+use super::{ClientSession, MAX_TICKET, ServerSession};
 use crate::config::{
     ClientAuthentication, ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfigBuilder,
 };
 use crate::crypto::random::Random;
+use crate::dialect::Dialect;
 use crate::question::{Answer, Question};
 use crate::suite::CipherSuite as Suite;
 use crate::testing::{Pair, name, now, pki, resuming, sessions, sessions_of};
-use crate::version::ProtocolVersion;
+use crate::version::Version;
 use crate::wire::extension::{Extensions, OfferedPsks};
 use crate::wire::{ClientHello, HandshakeMessage, NewSessionTicket};
 use crate::x509::{Identity, PresentedChain, Roots};
@@ -263,13 +264,13 @@ fn what_a_client_does_not_offer() {
     old.established.authenticated_at = later(1);
     assert!(old.is_expired(now()), "it has not signed in the future");
     let mut other = session.clone();
-    other.established.protocol = Protocol::Dtls;
+    other.established.dialect = Dialect::Dtls;
     assert_eq!(
         super::tests::offers(client(), name(), vec![other], now()).0,
         0
     );
     let mut other = session.clone();
-    other.established.version = ProtocolVersion::TLS_1_2;
+    other.established.version = Version::V1_2;
     assert_eq!(
         super::tests::offers(client(), name(), vec![other], now()).0,
         0
@@ -641,10 +642,10 @@ fn what_a_server_does_not_resume() {
     assert!(!resumes(|session| session.names[31] ^= 1));
     // The same key, with other records: nobody is told of that.
     assert!(!resumes(
-        |session| session.established.protocol = Protocol::Dtls
+        |session| session.established.dialect = Dialect::Dtls
     ));
     assert!(!resumes(
-        |session| session.established.version = ProtocolVersion::TLS_1_2
+        |session| session.established.version = Version::V1_2
     ));
     // Nobody has signed in the future.
     assert!(resumes(

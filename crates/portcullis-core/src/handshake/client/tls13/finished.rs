@@ -16,9 +16,10 @@ use crate::key_schedule::{
 use crate::question::WantedIdentity;
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
+use crate::version::Version;
 use crate::wire::{ExtensionType, Finished};
 use crate::x509::VerifiedChain;
-use crate::{NamedGroup, ProtocolVersion, SignatureScheme, Violation};
+use crate::{NamedGroup, SignatureScheme, Violation};
 
 pub(crate) struct WaitFinished {
     pub(super) keyed: Box<Keyed>,
@@ -143,7 +144,8 @@ impl Authenticated {
             .indicated(&client.name)
             .map(|name| name.to_ascii_lowercase().into());
         let information = Information {
-            version: ProtocolVersion::TLS_1_3,
+            dialect: cx.dialect,
+            version: Version::V1_3,
             is_server: false,
             cipher_suite: self.suite,
             group: Some(self.group),

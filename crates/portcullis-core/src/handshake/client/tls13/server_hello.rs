@@ -16,6 +16,7 @@ use super::server_parameters::WaitEncryptedExtensions;
 use crate::ServerHelloView;
 use crate::config::ClientConfig;
 use crate::crypto::hash::HashAlgorithm;
+use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::{AddMessage, EarlySecret};
 use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
@@ -72,7 +73,7 @@ fn on_server_hello(
     check_kept_after_retry(retry, suite, share.group)?;
     let secret = shares.finish(&client.config, share.group, share.key_exchange)?;
     let parameters = suite.parameters()?;
-    let (early_secret, resumed) = early_secret(hello, sessions, parameters.hash)?;
+    let (early_secret, resumed) = early_secret(hello, sessions, parameters.hash, cx.dialect)?;
     let mut transcript = match transcript {
         Hashing::Buffered(buffered) => buffered.start(parameters.hash),
         Hashing::Running(transcript) => *transcript,
@@ -136,9 +137,10 @@ fn early_secret(
     hello: &ServerHello<'_>,
     sessions: Vec<OfferedSession>,
     hash: HashAlgorithm,
+    dialect: Dialect,
 ) -> Result<(EarlySecret, Option<Box<Resumed>>), Violation> {
     match find::<SelectedIdentity>(&hello.extensions)? {
-        None => Ok((EarlySecret::without_psk(hash), None)),
+        None => Ok((EarlySecret::without_psk(hash, dialect.label_prefix()), None)),
         Some(SelectedIdentity(index)) => {
             let (early, resumed) = resumption::selected(sessions, index, hash)?;
             Ok((early, Some(Box::new(resumed))))

@@ -10,9 +10,10 @@ use crate::error::Abort;
 use crate::information::Information;
 use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionMaster};
 use crate::record::HandshakeBytes;
+use crate::version::Version;
 use crate::wire::Finished;
 use crate::x509::VerifiedChain;
-use crate::{ProtocolVersion, SignatureScheme, Violation};
+use crate::{SignatureScheme, Violation};
 
 pub(crate) struct WaitFinished {
     pub(super) sent: Box<FlightSent>,
@@ -57,7 +58,8 @@ impl WaitFinished {
             }
         };
         let information = Information {
-            version: ProtocolVersion::TLS_1_3,
+            dialect: cx.dialect,
+            version: Version::V1_3,
             is_server: true,
             cipher_suite: answering.suite,
             group: Some(answering.group),

@@ -25,7 +25,7 @@ use crate::key_schedule::{
 };
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::Version;
 use crate::wire::extension::{
     Alpn, AlpnSelected, CertificateAuthorities, KeyShareClientHello, KeyShareServerHello,
     SelectedIdentity, SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms,
@@ -162,8 +162,9 @@ fn send_server_hello(
     } = negotiated;
     let [server_random] = cx.random_bytes()?;
     let (public, secret) = key_share(&hello, group, cx)?;
+    let dialect = cx.dialect;
     cx.send(&mut transcript, |out| {
-        let legacy_version = ProtocolVersion::TLS_1_2;
+        let legacy_version = dialect.legacy_version();
         let session_id = hello.legacy_session_id;
         ServerHello::put(
             out,
@@ -172,7 +173,7 @@ fn send_server_hello(
             session_id,
             suite,
             |out| {
-                SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
+                SelectedVersion::put(out, dialect.code(Version::V1_3));
                 KeyShareServerHello::put(out, group, &public);
                 if let Authentication::Resumed(resumption) = &authentication {
                     SelectedIdentity::put(out, resumption.index);
@@ -188,7 +189,9 @@ fn send_server_hello(
     let parameters = suite.parameters()?;
     // §7.1: without a session the schedule starts from zeros.
     let early_secret = match &mut authentication {
-        Authentication::Certificate(..) => EarlySecret::without_psk(parameters.hash),
+        Authentication::Certificate(..) => {
+            EarlySecret::without_psk(parameters.hash, dialect.label_prefix())
+        }
         Authentication::Resumed(resumption) => resumption.early.take(),
     };
     let handshake_secret = early_secret.into_handshake(parameters.aead, &secret);

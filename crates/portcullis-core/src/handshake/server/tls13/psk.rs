@@ -11,14 +11,15 @@ use super::flight::{Authentication, send_flight};
 use super::identity::{ask_identity, choose_identity, host_name_of, would_show};
 use crate::config::{ClientAuthentication, ServerOptions};
 use crate::crypto::hash::Digest;
+use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::EarlySecret;
 use crate::question::{
     AnswerContent, ExpectedPeer, OpenTickets, Question, QuestionId, VerifyChain,
 };
-use crate::session::{Established, Peer, Protocol, ServerSession};
+use crate::session::{Established, Peer, ServerSession};
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
 use crate::wire::{ClientHello, ExtensionType};
 use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
@@ -94,7 +95,7 @@ fn open_configured(
     for (index, ticket) in tickets(hello)?.enumerate() {
         let session = keys.open(ticket, cx.now);
         match session.map(|bytes| ServerSession::from_bytes(&bytes)) {
-            Some(Ok(session)) if is_of_these_records(&session) => {
+            Some(Ok(session)) if is_of_these_records(&session, cx.dialect) => {
                 return Ok(Some((index, Box::new(session))));
             }
             _ => {}
@@ -174,13 +175,7 @@ fn resume_or_choose(
     };
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let server_name = host_name_of(&hello)?;
-    if !fits(
-        &negotiated,
-        &hello,
-        server_name.as_deref(),
-        &session,
-        cx.now,
-    )? {
+    if !fits(&negotiated, &hello, server_name.as_deref(), &session, cx)? {
         return choose_identity(negotiated, cx);
     }
     let Established {
@@ -189,7 +184,7 @@ fn resume_or_choose(
         authenticated_at,
         ..
     } = session.established;
-    let early = EarlySecret::with_psk(&psk);
+    let early = EarlySecret::with_psk(&psk, cx.dialect.label_prefix());
     check_binder(&hello, index, &early, negotiated.binder_hash.as_ref())?;
     let proved = ProvedSession {
         index: u16::try_from(index).map_err(|_| unknown_ticket())?,
@@ -305,9 +300,8 @@ fn unknown_ticket() -> Abort {
 }
 
 /// DTLS and other versions have sessions of their own, maybe sealed with the same keys.
-fn is_of_these_records(session: &ServerSession) -> bool {
-    let established = &session.established;
-    established.is_of(Protocol::Tls, ProtocolVersion::TLS_1_3)
+fn is_of_these_records(session: &ServerSession, dialect: Dialect) -> bool {
+    session.established.is_of(dialect, Version::V1_3)
 }
 
 /// Whether the session fits what this handshake has chosen and demands; what does not is as a
@@ -319,7 +313,7 @@ fn fits(
     hello: &ClientHello<'_>,
     server_name: Option<&str>,
     session: &ServerSession,
-    now: UnixTime,
+    cx: &Cx<'_>,
 ) -> Result<bool, Abort> {
     let Negotiated { config, suite, .. } = negotiated;
     let established = &session.established;
@@ -330,12 +324,12 @@ fn fits(
             authentication.is_requested() && config.policy.schemes.contains(&peer.scheme)
         }
     };
-    Ok(is_of_these_records(session)
+    Ok(is_of_these_records(session, cx.dialect)
         && suite.handshake_hash() == Ok(established.hash())
         // A session does not bring back a suite that the client no longer offers.
         && hello.cipher_suites.contains(established.suite)
         && client_fits
-        && !session.is_expired(now)
+        && !session.is_expired(cx.now)
         && session.server_name.as_deref() == server_name
         && would_show(config, hello, server_name, &session.names)?)
 }

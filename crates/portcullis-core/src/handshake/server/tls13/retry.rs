@@ -12,11 +12,12 @@ use super::client_hello::{add_hello, check_hello, looks_like_tls12};
 use super::psk::{FirstPsks, negotiated};
 use crate::config::ServerOptions;
 use crate::crypto::hash::{Digest, HashAlgorithm, hash};
+use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::{AddMessage, Transcript};
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::Version;
 use crate::wire::extension::{
     Cookie, KeyShareClientHello, KeyShareHelloRetryRequest, RawExtension, SelectedVersion,
 };
@@ -49,7 +50,7 @@ pub(super) fn ask_for_another(
     } else {
         None
     };
-    let request = hello_retry_request(&hello, suite, group, cookie.as_ref());
+    let request = hello_retry_request(cx.dialect, &hello, suite, group, cookie.as_ref());
     cx.send(&mut transcript, |out| out.extend_from_slice(&request));
     if looks_like_tls12(&config, &hello) {
         cx.outgoing.change_cipher_spec()?;
@@ -67,6 +68,7 @@ pub(super) fn ask_for_another(
 
 /// §4.1.4.
 fn hello_retry_request(
+    dialect: Dialect,
     hello: &ClientHello<'_>,
     suite: CipherSuite,
     group: NamedGroup,
@@ -75,12 +77,12 @@ fn hello_retry_request(
     let mut message = Vec::with_capacity(128);
     ServerHello::put(
         &mut message,
-        ProtocolVersion::TLS_1_2,
+        dialect.legacy_version(),
         &HELLO_RETRY_REQUEST_RANDOM,
         hello.legacy_session_id,
         suite,
         |out| {
-            SelectedVersion::put(out, ProtocolVersion::TLS_1_3);
+            SelectedVersion::put(out, dialect.code(Version::V1_3));
             KeyShareHelloRetryRequest::put(out, group);
             if let Some(cookie) = cookie {
                 Cookie::put(out, cookie);

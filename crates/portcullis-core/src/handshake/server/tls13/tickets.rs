@@ -11,7 +11,7 @@ use crate::handshake::Outcome;
 use crate::key_schedule::{ResumptionSecret, Unhashed};
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
 use crate::session::{
-    Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, Protocol, ServerSession, TicketKeys, age,
+    Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, ServerSession, TicketKeys, age,
 };
 use crate::wire::NewSessionTicket;
 use crate::x509::Sha256Digest;
@@ -66,7 +66,7 @@ impl Issuing {
             random.map_err(CryptoFailure::from)?;
             sessions.push(ServerSession {
                 established: Established {
-                    protocol: Protocol::Tls,
+                    dialect: information.dialect,
                     version: information.version,
                     suite: information.cipher_suite,
                     psk: self.secret.psk(&[nonce])?,

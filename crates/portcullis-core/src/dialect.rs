@@ -1,0 +1,64 @@
+//! What the transport changes in the handshake: the codes of versions, and the prefix of labels.
+//!
+//! RFC 8446 over streams, RFC 9147 over datagrams. What a version changes is another matter.
+
+use crate::crypto::hkdf::LabelPrefix;
+use crate::version::{ProtocolVersion, Version};
+
+/// TLS or DTLS. The numbers are those in the record of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Tls = 1,
+    Dtls = 2,
+}
+
+impl Dialect {
+    /// What the version is called on the wire. DTLS began with the second of them.
+    pub(crate) const fn code(self, version: Version) -> ProtocolVersion {
+        match (self, version) {
+            (Self::Tls, Version::V1_0) => ProtocolVersion::TLS_1_0,
+            (Self::Tls, Version::V1_1) => ProtocolVersion::TLS_1_1,
+            (Self::Tls, Version::V1_2) => ProtocolVersion::TLS_1_2,
+            (Self::Tls, Version::V1_3) => ProtocolVersion::TLS_1_3,
+            (Self::Dtls, Version::V1_0 | Version::V1_1) => ProtocolVersion::DTLS_1_0,
+            (Self::Dtls, Version::V1_2) => ProtocolVersion::DTLS_1_2,
+            (Self::Dtls, Version::V1_3) => ProtocolVersion::DTLS_1_3,
+        }
+    }
+
+    /// What hellos of TLS 1.3 say in legacy_version (RFC 8446 §4.1.2, RFC 9147 §5.3).
+    pub(crate) const fn legacy_version(self) -> ProtocolVersion {
+        self.code(Version::V1_2)
+    }
+
+    /// RFC 8446 §7.1, RFC 9147 §5.9.
+    pub(crate) const fn label_prefix(self) -> LabelPrefix {
+        match self {
+            Self::Tls => LabelPrefix::Tls13,
+            Self::Dtls => LabelPrefix::Dtls13,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_of_the_generation_and_of_the_transport() {
+        for dialect in [Dialect::Tls, Dialect::Dtls] {
+            for version in [Version::V1_1, Version::V1_2, Version::V1_3] {
+                let code = dialect.code(version);
+                assert_eq!(Version::of(code), Some(version));
+                assert_eq!(
+                    code.name().unwrap().starts_with('D'),
+                    dialect == Dialect::Dtls
+                );
+            }
+        }
+        assert_eq!(
+            Version::of(Dialect::Tls.code(Version::V1_0)),
+            Some(Version::V1_0)
+        );
+    }
+}
