@@ -15,7 +15,7 @@ use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::x509::{self, PresentedChain};
 
-/// What was negotiated (B11, B19, B20). Secrets are not in here.
+/// What was negotiated. Secrets are not in here.
 pub struct ConnectionInformation(pub(crate) Information);
 
 pub(crate) struct Information {
@@ -67,13 +67,13 @@ impl ConnectionInformation {
         self.0.retried
     }
 
-    /// Whether this connection resumes another (B11; RFC 8446 §2.2). What is known of the peer
+    /// Whether this connection resumes another (RFC 8446 §2.2). What is known of the peer
     /// is then what that one had proved.
     pub fn is_resumed(&self) -> bool {
         self.0.resumed
     }
 
-    /// The application protocol (B19; RFC 7301).
+    /// The application protocol (RFC 7301).
     pub fn alpn_protocol(&self) -> Option<&[u8]> {
         self.0.alpn.as_deref()
     }
@@ -93,7 +93,7 @@ impl ConnectionInformation {
         &self.0.server_random
     }
 
-    /// The peer's chain as it was sent, its own certificate first; empty if it showed none (B20).
+    /// The peer's chain as it was sent, its own certificate first; empty if it showed none.
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         self.0
             .peer_chain
@@ -116,7 +116,7 @@ impl ConnectionInformation {
         self.0.local_scheme
     }
 
-    /// Derives keying material for the application (P5; RFC 8446 §7.5, RFC 5705).
+    /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705).
     ///
     /// Both sides get the same bytes for the same label, context and length. In TLS 1.3 no
     /// context and an empty one are the same; before it they differ (RFC 5705 §4).

@@ -41,7 +41,7 @@ code_points! {
 }
 
 impl NamedGroup {
-    /// The default offer, strongest first (C6, P2).
+    /// The default offer, strongest first.
     pub const DEFAULT: &'static [Self] = &[
         Self::X25519_MLKEM768,
         Self::SECP256R1_MLKEM768,

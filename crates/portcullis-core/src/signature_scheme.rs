@@ -63,7 +63,7 @@ impl SignatureScheme {
         Self::RSA_PSS_RSAE_SHA256,
     ];
 
-    /// What is accepted in the peer's CertificateVerify by default, strongest first (C7).
+    /// What is accepted in the peer's CertificateVerify by default, strongest first.
     pub const DEFAULT: &'static [Self] = &[
         Self::MLDSA87,
         Self::MLDSA65,

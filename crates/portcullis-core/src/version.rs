@@ -27,7 +27,7 @@ code_points! {
 }
 
 impl ProtocolVersion {
-    /// The versions this build can speak, newest first (B24).
+    /// The versions this build can speak, newest first.
     pub const SUPPORTED: &'static [Self] = &[Self::TLS_1_3];
 
     /// The versions that are negotiated unless a configuration says otherwise, newest first.

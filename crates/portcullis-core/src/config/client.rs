@@ -44,7 +44,7 @@ pub(crate) enum Verification {
     DangerouslyNone,
 }
 
-/// What the client says about the name it connects to (D7; RFC 6066 §3).
+/// What the client says about the name it connects to (RFC 6066 §3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerNameIndication {
@@ -148,19 +148,19 @@ impl ClientConfigBuilder {
         self
     }
 
-    /// What is said about the server's name (D7).
+    /// What is said about the server's name.
     pub fn server_name_indication(mut self, indication: ServerNameIndication) -> Self {
         self.client.server_name_indication = indication;
         self
     }
 
-    /// Asks the server for small records (D9).
+    /// Asks the server for small records.
     pub fn max_fragment_length(mut self, length: MaxFragmentLength) -> Self {
         self.client.max_fragment_length = Some(length);
         self
     }
 
-    /// Tells the server the names of the trust anchors (D11; RFC 8446 §4.2.4). Default: no.
+    /// Tells the server the names of the trust anchors (RFC 8446 §4.2.4). Default: no.
     pub fn send_certificate_authorities(mut self, on: bool) -> Self {
         self.client.send_certificate_authorities = on;
         self
@@ -168,7 +168,7 @@ impl ClientConfigBuilder {
 
     /// Says that this connection is another try with fewer versions than the client can speak,
     /// by TLS_FALLBACK_SCSV: a server that could have had more refuses with
-    /// `inappropriate_fallback` (D10; RFC 7507). Default: no.
+    /// `inappropriate_fallback` (RFC 7507). Default: no.
     pub fn fallback(mut self, on: bool) -> Self {
         self.client.fallback = on;
         self
@@ -182,7 +182,7 @@ impl ClientConfigBuilder {
         self
     }
 
-    /// Whether the server is told that this client can resume (C20; RFC 8446 §4.2.9): only then
+    /// Whether the server is told that this client can resume (RFC 8446 §4.2.9): only then
     /// does it send tickets, which the reader of the connection collects
     /// ([`Reader::take_ticket`](crate::Reader::take_ticket)), and only then are sessions offered
     /// ([`Handshake::client_resuming`](crate::Handshake::client_resuming)). Default: no.
@@ -191,7 +191,7 @@ impl ClientConfigBuilder {
         self
     }
 
-    /// Asks the server for OCSP responses with its chain (D8; RFC 6066 §8, RFC 8446 §4.4.2.1).
+    /// Asks the server for OCSP responses with its chain (RFC 6066 §8, RFC 8446 §4.4.2.1).
     /// They are not looked at here: with `ask_verification` they are in the
     /// [`chain`](crate::question::VerifyChain::chain) that is to be verified. Default: no.
     pub fn request_ocsp_response(mut self, on: bool) -> Self {
@@ -199,7 +199,7 @@ impl ClientConfigBuilder {
         self
     }
 
-    /// The most intermediates between the server's certificate and a trust anchor (C9).
+    /// The most intermediates between the server's certificate and a trust anchor.
     /// Default: 10; the path builder's own bound is 6.
     pub fn depth(mut self, intermediates: usize) -> Self {
         if let Verification::Chain(policy) = self.client.verification {
@@ -209,7 +209,7 @@ impl ClientConfigBuilder {
     }
 
     /// Pauses after the ServerHello with the question
-    /// [`ReviewServerHello`](crate::question::ReviewServerHello) (B5).
+    /// [`ReviewServerHello`](crate::question::ReviewServerHello).
     pub fn pause_at_hello(mut self, on: bool) -> Self {
         self.client.policy.asked.hello = on;
         self

@@ -250,34 +250,34 @@ pub(super) fn distinct<T: PartialEq + core::fmt::Display>(
 /// The builder methods that client and server share.
 macro_rules! common_options {
     ($role:ident) => {
-        /// The protocol versions that may be negotiated (C15; RFC 8446 §4.2.1). Default:
+        /// The protocol versions that may be negotiated (RFC 8446 §4.2.1). Default:
         /// [`ProtocolVersion::DEFAULT`].
         pub fn versions(mut self, versions: impl Into<Vec<ProtocolVersion>>) -> Self {
             self.$role.policy.versions = versions.into();
             self
         }
 
-        /// The cipher suites, in order of preference (C5). Default: [`CipherSuite::DEFAULT`].
+        /// The cipher suites, in order of preference. Default: [`CipherSuite::DEFAULT`].
         pub fn cipher_suites(mut self, suites: impl Into<Vec<CipherSuite>>) -> Self {
             self.$role.policy.cipher_suites = suites.into();
             self
         }
 
-        /// The groups for key exchange, in order of preference (C6). Default:
+        /// The groups for key exchange, in order of preference. Default:
         /// [`NamedGroup::DEFAULT`], post-quantum hybrids first.
         pub fn groups(mut self, groups: impl Into<Vec<NamedGroup>>) -> Self {
             self.$role.policy.groups = groups.into();
             self
         }
 
-        /// The schemes accepted in the peer's CertificateVerify (C7). Default:
+        /// The schemes accepted in the peer's CertificateVerify. Default:
         /// [`SignatureScheme::DEFAULT`].
         pub fn signature_schemes(mut self, schemes: impl Into<Vec<SignatureScheme>>) -> Self {
             self.$role.policy.schemes = schemes.into();
             self
         }
 
-        /// The schemes accepted in the signatures of the peer's certificates (C7). Default: those
+        /// The schemes accepted in the signatures of the peer's certificates. Default: those
         /// of [`signature_schemes`](Self::signature_schemes) and PKCS#1 with SHA-256 and longer.
         pub fn certificate_signature_schemes(
             mut self,
@@ -297,7 +297,7 @@ macro_rules! common_options {
             self
         }
 
-        /// The application protocols, in order of preference (D4, E4; RFC 7301).
+        /// The application protocols, in order of preference (RFC 7301).
         pub fn alpn<P: AsRef<[u8]>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
             self.$role.policy.alpn = protocols
                 .into_iter()
@@ -327,7 +327,7 @@ macro_rules! common_options {
             self
         }
 
-        /// The longest handshake message accepted, in bytes: 1,024 to 2^24-1 (C14). Default: 256 KiB.
+        /// The longest handshake message accepted, in bytes: 1,024 to 2^24-1. Default: 256 KiB.
         /// A server accepts 47 KiB of ClientHello and no more, whatever this says: until it has
         /// answered, a client costs it 64 KiB at most.
         pub fn max_handshake_size(mut self, bytes: usize) -> Self {
@@ -335,7 +335,7 @@ macro_rules! common_options {
             self
         }
 
-        /// Changes the write key after this many bytes (C21). The limits of each cipher
+        /// Changes the write key after this many bytes. The limits of each cipher
         /// (RFC 8446 §5.5) are kept in any case. Default: 388,736,063,997 (389 GB), as in Erlang.
         pub fn key_update_at(mut self, bytes: u64) -> Self {
             self.$role.policy.key_update_at = bytes;
@@ -348,7 +348,7 @@ macro_rules! common_options {
             self
         }
 
-        /// Whether the handshake looks like TLS 1.2 to middleboxes (C22; RFC 8446 D.4).
+        /// Whether the handshake looks like TLS 1.2 to middleboxes (RFC 8446 D.4).
         /// Default: yes. A server then sends the change_cipher_spec to every client; one that
         /// does not want to still sends it to a client that asks with a session id.
         pub fn middlebox_compatibility(mut self, on: bool) -> Self {
@@ -365,7 +365,7 @@ macro_rules! common_options {
             self
         }
 
-        /// Reports secrets as [`Event::Secret`](crate::Event::Secret), for debugging (C23).
+        /// Reports secrets as [`Event::Secret`](crate::Event::Secret), for debugging.
         /// With them one can read the connection. Default: no.
         pub fn key_log(mut self, on: bool) -> Self {
             self.$role.policy.key_log = on;

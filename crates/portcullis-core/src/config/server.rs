@@ -56,7 +56,7 @@ impl ServerOptions {
     }
 }
 
-/// Whether clients show a certificate (E1).
+/// Whether clients show a certificate.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
@@ -158,7 +158,7 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// The most intermediates between a client's certificate and a trust anchor (C9).
+    /// The most intermediates between a client's certificate and a trust anchor.
     /// Default: 10; the path builder's own bound is 6.
     pub fn depth(mut self, intermediates: usize) -> Self {
         self.server.depth = intermediates;
@@ -182,13 +182,13 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// Whether the server's order of cipher suites decides, or the client's (E6). Default: the server's.
+    /// Whether the server's order of cipher suites decides, or the client's. Default: the server's.
     pub fn honor_cipher_order(mut self, on: bool) -> Self {
         self.server.honor_cipher_order = on;
         self
     }
 
-    /// Whether the server's order of groups decides, or the client's (E6). Default: the server's.
+    /// Whether the server's order of groups decides, or the client's. Default: the server's.
     pub fn honor_group_order(mut self, on: bool) -> Self {
         self.server.honor_group_order = on;
         self
@@ -223,15 +223,15 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// Whether a HelloRetryRequest carries a cookie (E10; RFC 8446 §4.2.2). Default: no, since
+    /// Whether a HelloRetryRequest carries a cookie (RFC 8446 §4.2.2). Default: no, since
     /// over a stream it proves nothing that the connection does not.
     pub fn cookie(mut self, on: bool) -> Self {
         self.server.cookie = on;
         self
     }
 
-    /// Resumes connections by tickets that hold the session, sealed with these keys (C20, E9;
-    /// RFC 8446 §4.6.1). A session is resumed only where a full handshake would show a certificate
+    /// Resumes connections by tickets that hold the session, sealed with these keys
+    /// (RFC 8446 §4.6.1). A session is resumed only where a full handshake would show a certificate
     /// with the same names. Default: no connection is resumed.
     pub fn ticket_keys(mut self, keys: TicketKeys) -> Self {
         self.server.ticket_keys = Some(keys);
@@ -246,14 +246,14 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// How many tickets a client gets at the end of a handshake (A9): 1 to 16. Default: 3, so
+    /// How many tickets a client gets at the end of a handshake: 1 to 16. Default: 3, so
     /// that a client can open as many connections at once.
     pub fn ticket_count(mut self, count: u8) -> Self {
         self.server.ticket_count = count;
         self
     }
 
-    /// How long a ticket lives, in seconds: 1 to 604,800, which are 7 days (A10; RFC 8446
+    /// How long a ticket lives, in seconds: 1 to 604,800, which are 7 days (RFC 8446
     /// §4.6.1). Default: 7,200. Tickets sealed with keys that change by themselves live no longer
     /// than such a key seals.
     pub fn ticket_lifetime(mut self, seconds: u32) -> Self {
@@ -262,7 +262,7 @@ impl ServerConfigBuilder {
     }
 
     /// Pauses after the ClientHello with the question
-    /// [`ChooseConfiguration`](crate::question::ChooseConfiguration) (B5, E7).
+    /// [`ChooseConfiguration`](crate::question::ChooseConfiguration).
     pub fn pause_at_hello(mut self, on: bool) -> Self {
         self.server.policy.asked.hello = on;
         self

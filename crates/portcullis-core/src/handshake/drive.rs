@@ -403,6 +403,7 @@ impl Handshake {
             Some(alert) => Error::new(stage, Some((Direction::Sent, alert)), abort.0),
             None => abort.into_error(stage),
         };
+        // A server of another version says no more than protocol_version: what it was offered helps.
         let refused = Some((Direction::Received, AlertDescription::PROTOCOL_VERSION));
         let offered = self.state.as_ref().and_then(State::offered_versions);
         let error = match offered.filter(|_| error.alert() == refused) {

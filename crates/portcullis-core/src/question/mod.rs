@@ -128,7 +128,7 @@ impl QuestionId {
     }
 }
 
-/// A ClientHello is here; nothing has been negotiated (B5, E7, P13).
+/// A ClientHello is here; nothing has been negotiated.
 #[derive(Debug)]
 pub struct ChooseConfiguration {
     pub(crate) id: QuestionId,
@@ -163,7 +163,7 @@ impl ChooseConfiguration {
     }
 }
 
-/// The ServerHello is here; no certificate has been seen (B5).
+/// The ServerHello is here; no certificate has been seen.
 #[derive(Debug)]
 pub struct ReviewServerHello {
     pub(crate) id: QuestionId,

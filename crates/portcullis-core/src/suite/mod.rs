@@ -122,7 +122,7 @@ pub enum OfferedTo {
     Anonymous,
 }
 
-/// Which suites of a version, after the words of OTP's `cipher_suites/2` (B12).
+/// Which suites of a version, after the words of OTP's `cipher_suites/2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SuiteSet {
     /// Those offered by default. For TLS 1.3 those of TLS 1.2 follow, for peers that cannot.
@@ -145,7 +145,7 @@ impl CipherSuite {
         Self::TLS_CHACHA20_POLY1305_SHA256,
     ];
 
-    /// The default offer, strongest first (C5).
+    /// The default offer, strongest first.
     pub const DEFAULT: &'static [Self] = &[
         Self::TLS_AES_256_GCM_SHA384,
         Self::TLS_AES_128_GCM_SHA256,

@@ -31,6 +31,7 @@ impl WaitClientHello {
     ) -> Result<Next, Abort> {
         let hello: ClientHello<'_> = expect(&message)?;
         check_syntax(&hello)?;
+        // §5: from the first hello on, whatever the client may have been told by a middlebox.
         cx.incoming.allow_ccs(true);
         if self.config.policy.asked.hello {
             let question = ChooseConfiguration {
@@ -72,7 +73,7 @@ impl ChoosingConfiguration {
 }
 
 /// §4.2: what must hold of the hello of every version, so that somebody can look at it.
-fn check_syntax(hello: &ClientHello<'_>) -> Result<(), Violation> {
+pub(super) fn check_syntax(hello: &ClientHello<'_>) -> Result<(), Violation> {
     match hello.extensions.duplicate() {
         Some(_) => Err(Violation::DuplicateNegotiation),
         None => Ok(()),
@@ -87,5 +88,5 @@ fn decide(
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
     versions::choose(&config.policy.versions, &hello)?;
-    client_hello::choose(config, message, cx)
+    client_hello::choose_suite_and_group(config, message, cx)
 }

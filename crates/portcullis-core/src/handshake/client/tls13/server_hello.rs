@@ -164,7 +164,7 @@ fn go_on_or_ask(keyed: Box<Keyed>, message: &HandshakeBytes) -> Result<Next, Abo
     ))
 }
 
-/// Paused: the user looks at what the server chose (B5).
+/// Paused: the user looks at what the server chose.
 pub(crate) struct ReviewingServerHello {
     keyed: Box<Keyed>,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::super::super::negotiate::{self, Group};
 use super::super::super::{Cx, Next, expect, find};
 use super::Negotiated;
-use super::psk::negotiated;
+use super::psk::resume_or_authenticate;
 use super::retry::ask_for_another;
 use crate::Violation;
 use crate::config::ServerOptions;
@@ -20,7 +20,7 @@ use crate::wire::extension::{
 };
 use crate::wire::{ClientHello, CompressionMethod, ExtensionType};
 
-/// Early data that is thrown away because 0-RTT is not accepted here, in bytes of content (A12):
+/// Early data that is thrown away because 0-RTT is not accepted here, in bytes of content:
 /// what servers of OpenSSL and GnuTLS allow with their tickets unless told otherwise, and a client
 /// may come here with a ticket of theirs.
 const MAX_SKIPPED_EARLY_DATA: usize = 16_384;
@@ -29,7 +29,7 @@ const MAX_SKIPPED_EARLY_DATA: usize = 16_384;
 const MAX_SHARES: usize = 32;
 
 /// §4.1.1: chooses suite and group; asks for a second hello when there is no share of the group.
-pub(in super::super) fn choose(
+pub(in super::super) fn choose_suite_and_group(
     config: Arc<ServerOptions>,
     message: HandshakeBytes,
     cx: &mut Cx<'_>,
@@ -67,7 +67,7 @@ pub(in super::super) fn choose(
     match group {
         Group::Shared(group) => {
             let binder_hash = add_hello(&mut transcript, &message)?;
-            negotiated(
+            resume_or_authenticate(
                 Negotiated {
                     config,
                     hello: message,

@@ -115,7 +115,7 @@ pub(super) fn send_flight(
     });
     let (identity, scheme) = match &answering.authentication {
         // §4.3.2: nobody is asked for a certificate again.
-        Authentication::Resumed(_) => return finished(answering, secrets, cx),
+        Authentication::Resumed(_) => return send_finished(answering, secrets, cx),
         Authentication::Certificate(identity, scheme) => (identity, *scheme),
     };
     if answering.config.client_authentication.is_requested() {
@@ -140,7 +140,7 @@ pub(super) fn send_flight(
     }
     let signature = identity.sign(scheme, &content)?;
     send_certificate_verify(&mut answering, &signature, cx)?;
-    finished(answering, secrets, cx)
+    send_finished(answering, secrets, cx)
 }
 
 /// §4.1.3: answers with a share of this side; the keys of the handshake follow.
@@ -295,7 +295,7 @@ impl Signing {
             ..self.0.0
         };
         send_certificate_verify(&mut answering, &signature, cx)?;
-        finished(answering, secrets, cx)
+        send_finished(answering, secrets, cx)
     }
 }
 
@@ -326,11 +326,12 @@ fn send_certificate_verify(
 }
 
 /// §4.4.4, §7.1: sends Finished; the keys of the application follow.
-fn finished(
+fn send_finished(
     mut answering: Answering,
     secrets: FlightSecrets,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
+    // The client has been answered, so it may say as much as the configuration allows.
     cx.incoming
         .hello_answered(answering.config.policy.max_handshake_size);
     let verify_data = secrets.server.verify_data(&answering.transcript.current());

@@ -41,7 +41,10 @@ pub(super) struct Resumption {
 }
 
 /// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
-pub(in super::super) fn negotiated(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+pub(in super::super) fn resume_or_authenticate(
+    negotiated: Negotiated,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
     let config = &negotiated.config;
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     if negotiated.binder_hash.is_none() || !may_resume(config, &hello)? {

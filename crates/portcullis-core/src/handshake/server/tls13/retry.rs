@@ -7,9 +7,10 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
 use super::super::super::{Cx, Next, expect, find, versions};
+use super::super::hello::check_syntax;
 use super::Negotiated;
 use super::client_hello::{add_hello, check_hello, looks_like_tls12};
-use super::psk::{FirstPsks, negotiated};
+use super::psk::{FirstPsks, resume_or_authenticate};
 use crate::config::ServerOptions;
 use crate::crypto::hash::{Digest, HashAlgorithm, hash};
 use crate::dialect::Dialect;
@@ -112,9 +113,7 @@ impl WaitSecondClientHello {
     ) -> Result<Next, Abort> {
         let mut requested = *self.0;
         let hello: ClientHello<'_> = expect(&message)?;
-        if hello.extensions.duplicate().is_some() {
-            return Err(Violation::DuplicateNegotiation.into());
-        }
+        check_syntax(&hello)?;
         versions::choose(&requested.config.policy.versions, &hello)?;
         check_hello(&hello)?;
         // Early data offered again (§4.1.2 forbids it) is not accepted either: its records fail
@@ -136,7 +135,7 @@ impl WaitSecondClientHello {
             transcript,
             ..
         } = requested;
-        negotiated(
+        resume_or_authenticate(
             Negotiated {
                 config,
                 hello: message,
