@@ -1,5 +1,6 @@
 //! What client and server have in common: algorithms, limits, and their defaults with reasons.
 
+use super::negotiable::Named;
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
@@ -76,6 +77,8 @@ pub(crate) struct Asked {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
+    pub(super) named: Named,
+    /// The newest first.
     pub(crate) versions: Vec<ProtocolVersion>,
     pub(crate) cipher_suites: Vec<CipherSuite>,
     pub(crate) groups: Vec<NamedGroup>,
@@ -100,10 +103,11 @@ pub(crate) struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            versions: ProtocolVersion::DEFAULT.to_vec(),
-            cipher_suites: CipherSuite::DEFAULT.to_vec(),
-            groups: NamedGroup::DEFAULT.to_vec(),
-            schemes: SignatureScheme::DEFAULT.to_vec(),
+            named: Named::default(),
+            versions: Vec::new(),
+            cipher_suites: Vec::new(),
+            groups: Vec::new(),
+            schemes: Vec::new(),
             certificate_schemes: None,
             memo: SignatureMemo::default(),
             alpn: Vec::new(),
@@ -132,28 +136,18 @@ impl Policy {
             Some(list) => (list, &[]),
             None => (&self.schemes, SignatureScheme::CERTIFICATE_ONLY),
         };
+        let more = more.iter().filter(|one| !list.contains(one));
         list.iter().chain(more).copied()
     }
 
-    /// What can be wrong in what the user chose.
-    pub(crate) fn check(&self) -> Result<(), Misuse> {
-        implemented("versions", &self.versions, ProtocolVersion::SUPPORTED)?;
-        implemented("cipher_suites", &self.cipher_suites, CipherSuite::SUPPORTED)?;
-        implemented("groups", &self.groups, NamedGroup::SUPPORTED)?;
-        implemented(
-            "signature_schemes",
-            &self.schemes,
-            SignatureScheme::SUPPORTED,
-        )?;
+    /// What can be wrong in what the user chose; fills in the rest.
+    pub(crate) fn check(&mut self) -> Result<(), Misuse> {
+        self.settle()?;
         if let Some(list) = &self.certificate_schemes {
-            let certificates = [
-                SignatureScheme::SUPPORTED,
-                SignatureScheme::CERTIFICATE_ONLY,
-            ];
             implemented(
                 "certificate_signature_schemes",
                 list,
-                &certificates.concat(),
+                SignatureScheme::SUPPORTED,
             )?;
         }
         self.check_alpn()?;
@@ -215,7 +209,7 @@ pub(super) fn check_authorities(roots: &Roots) -> Result<(), Misuse> {
 }
 
 /// A list the peer is offered names what there is, and is as [`distinct`] wants it.
-fn implemented<T: PartialEq + core::fmt::Display + core::fmt::Debug>(
+pub(super) fn implemented<T: PartialEq + core::fmt::Display + core::fmt::Debug>(
     option: &str,
     list: &[T],
     supported: &[T],
@@ -254,12 +248,14 @@ macro_rules! common_options {
         /// [`ProtocolVersion::DEFAULT`].
         pub fn versions(mut self, versions: impl Into<Vec<ProtocolVersion>>) -> Self {
             self.$role.policy.versions = versions.into();
+            self.$role.policy.named.versions = true;
             self
         }
 
         /// The cipher suites, in order of preference. Default: [`CipherSuite::DEFAULT`].
         pub fn cipher_suites(mut self, suites: impl Into<Vec<CipherSuite>>) -> Self {
             self.$role.policy.cipher_suites = suites.into();
+            self.$role.policy.named.cipher_suites = true;
             self
         }
 
@@ -267,6 +263,7 @@ macro_rules! common_options {
         /// [`NamedGroup::DEFAULT`], post-quantum hybrids first.
         pub fn groups(mut self, groups: impl Into<Vec<NamedGroup>>) -> Self {
             self.$role.policy.groups = groups.into();
+            self.$role.policy.named.groups = true;
             self
         }
 
@@ -274,6 +271,7 @@ macro_rules! common_options {
         /// [`SignatureScheme::DEFAULT`].
         pub fn signature_schemes(mut self, schemes: impl Into<Vec<SignatureScheme>>) -> Self {
             self.$role.policy.schemes = schemes.into();
+            self.$role.policy.named.schemes = true;
             self
         }
 

@@ -143,14 +143,16 @@ impl CipherSuite {
         Self::TLS_AES_256_GCM_SHA384,
         Self::TLS_AES_128_GCM_SHA256,
         Self::TLS_CHACHA20_POLY1305_SHA256,
+        Self::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        Self::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        Self::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        Self::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
     ];
 
     /// The default offer, strongest first.
-    pub const DEFAULT: &'static [Self] = &[
-        Self::TLS_AES_256_GCM_SHA384,
-        Self::TLS_AES_128_GCM_SHA256,
-        Self::TLS_CHACHA20_POLY1305_SHA256,
-    ];
+    pub const DEFAULT: &'static [Self] = Self::SUPPORTED;
 
     /// Not a suite: the client understands RFC 5746.
     pub const TLS_EMPTY_RENEGOTIATION_INFO_SCSV: Self = Self(0x00ff);
@@ -180,6 +182,11 @@ impl CipherSuite {
     /// Whether this build can negotiate the suite.
     pub fn is_supported(self) -> bool {
         Self::SUPPORTED.contains(&self)
+    }
+
+    /// Whether a connection of this version can have the suite.
+    pub(crate) fn is_usable_in(self, version: ProtocolVersion) -> bool {
+        self.info().is_some_and(|info| info.exists_in(version))
     }
 
     /// What the suite means to the key schedule of TLS 1.3.

@@ -303,7 +303,7 @@ impl WaitServerHello {
     ) -> Result<Next, Abort> {
         let hello: ServerHello<'_> = expect(&message)?;
         let offered = &self.0.client.offer.config().policy.versions;
-        versions::selected(offered, &hello, self.0.retry.is_some())?;
+        versions::selected(cx.dialect, offered, &hello, self.0.retry.is_some())?;
         server_hello::on_hello(self.0, &hello, &message, cx)
     }
 }

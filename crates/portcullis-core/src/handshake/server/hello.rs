@@ -87,6 +87,6 @@ fn decide(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
-    versions::choose(&config.policy.versions, &hello)?;
+    versions::choose(cx.dialect, &config.policy.versions, &hello)?;
     client_hello::choose_suite_and_group(config, message, cx)
 }

@@ -114,7 +114,7 @@ impl WaitSecondClientHello {
         let mut requested = *self.0;
         let hello: ClientHello<'_> = expect(&message)?;
         check_syntax(&hello)?;
-        versions::choose(&requested.config.policy.versions, &hello)?;
+        versions::choose(cx.dialect, &requested.config.policy.versions, &hello)?;
         check_hello(&hello)?;
         // Early data offered again (§4.1.2 forbids it) is not accepted either: its records fail
         // to decrypt.
