@@ -114,8 +114,8 @@ pub enum Direction {
 /// The stages, each with what is said of it in an error.
 macro_rules! stages {
     ($($stage:ident = $sentence:literal,)+) => {
-        /// What the connection was doing when it failed: the state of RFC 8446 Appendix A, or
-        /// what comes after it.
+        /// What the connection was doing when it failed: the state of RFC 8446 Appendix A, the message
+        /// of RFC 5246 §7.3 that is due, or what comes after it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[allow(missing_docs, reason = "the names are those of RFC 8446 Appendix A")]
@@ -150,6 +150,13 @@ stages! {
     WaitCertificateVerify = "waiting for CertificateVerify",
     Signing = "signing CertificateVerify",
     WaitFinished = "waiting for Finished",
+    WaitCertificateStatus = "waiting for CertificateStatus",
+    WaitServerKeyExchange = "waiting for ServerKeyExchange",
+    WaitCertificateRequest = "waiting for CertificateRequest or ServerHelloDone",
+    WaitServerHelloDone = "waiting for ServerHelloDone",
+    WaitClientKeyExchange = "waiting for ClientKeyExchange",
+    WaitNewSessionTicket = "waiting for NewSessionTicket",
+    WaitChangeCipherSpec = "waiting for change_cipher_spec",
     IssuingTickets = "making tickets",
     Connected = "connected",
     Closed = "closed",

@@ -83,8 +83,29 @@ impl SignatureScheme {
     pub(crate) fn is_usable_in(self, version: ProtocolVersion) -> bool {
         match Version::of(version) {
             Some(Version::V1_3) => self.allowed_in_tls13_certificate_verify(),
-            _ => !matches!(self, Self::MLDSA44 | Self::MLDSA65 | Self::MLDSA87),
+            _ => self.is_usable_before_tls13(),
         }
+    }
+
+    pub(crate) const fn is_usable_before_tls13(self) -> bool {
+        !matches!(self, Self::MLDSA44 | Self::MLDSA65 | Self::MLDSA87)
+    }
+
+    /// Whether the key is an RSA key.
+    pub(crate) const fn is_rsa(self) -> bool {
+        matches!(
+            self,
+            Self::RSA_PKCS1_SHA1
+                | Self::RSA_PKCS1_SHA256
+                | Self::RSA_PKCS1_SHA384
+                | Self::RSA_PKCS1_SHA512
+                | Self::RSA_PSS_RSAE_SHA256
+                | Self::RSA_PSS_RSAE_SHA384
+                | Self::RSA_PSS_RSAE_SHA512
+                | Self::RSA_PSS_PSS_SHA256
+                | Self::RSA_PSS_PSS_SHA384
+                | Self::RSA_PSS_PSS_SHA512
+        )
     }
 
     /// Whether TLS 1.3 allows the scheme in CertificateVerify (§4.4.3): no PKCS#1, no SHA-1.

@@ -6,7 +6,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
@@ -75,6 +75,20 @@ pub(crate) struct Asked {
     pub(crate) tickets: bool,
 }
 
+/// Whether the master secret of TLS 1.2 and older depends on the whole handshake (RFC 7627). Without
+/// it a server in the middle can make two connections with one master secret (§1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExtendedMasterSecret {
+    /// If the peer has it, too.
+    #[default]
+    IfOffered,
+    /// A peer without it is refused with `handshake_failure`.
+    Required,
+    /// Never, for peers that fail over it.
+    Off,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(super) named: Named,
@@ -91,6 +105,7 @@ pub(crate) struct Policy {
     pub(crate) max_handshake_size: usize,
     pub(crate) key_update_at: u64,
     pub(crate) padding: PaddingPolicy,
+    pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) middlebox_compatibility: bool,
     pub(crate) strict_alert_levels: bool,
     /// Few, or none.
@@ -119,6 +134,7 @@ impl Default for Policy {
             // own limit comes first if it is lower.
             key_update_at: 388_736_063_997,
             padding: PaddingPolicy::None,
+            extended_master_secret: ExtendedMasterSecret::IfOffered,
             middlebox_compatibility: true,
             strict_alert_levels: false,
             alerts: Vec::new(),
@@ -130,6 +146,28 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Whether this version may be negotiated.
+    pub(crate) fn speaks(&self, version: Version) -> bool {
+        self.versions
+            .iter()
+            .any(|one| Version::of(*one) == Some(version))
+    }
+
+    /// The newest version that may be negotiated. There always is one.
+    pub(crate) fn newest(&self) -> Version {
+        self.versions
+            .first()
+            .copied()
+            .and_then(Version::of)
+            .unwrap_or(Version::V1_3)
+    }
+
+    /// Whether a version before TLS 1.3 may be negotiated.
+    pub(crate) fn speaks_older(&self) -> bool {
+        let oldest = self.versions.last().copied().and_then(Version::of);
+        oldest.is_some_and(|oldest| oldest < Version::V1_3)
+    }
+
     /// The schemes accepted in the signatures of certificates (§4.2.3).
     pub(crate) fn certificate_schemes(&self) -> impl Iterator<Item = SignatureScheme> + '_ {
         let (list, more): (&[_], &[_]) = match &self.certificate_schemes {
@@ -343,6 +381,17 @@ macro_rules! common_options {
         /// How records are padded (RFC 8446 §5.4). Default: not at all.
         pub fn padding(mut self, padding: PaddingPolicy) -> Self {
             self.$role.policy.padding = padding;
+            self
+        }
+
+        /// Whether the master secret of TLS 1.2 depends on the whole handshake (RFC 7627). Default:
+        /// [`ExtendedMasterSecret::IfOffered`](crate::config::ExtendedMasterSecret::IfOffered). TLS
+        /// 1.3 always has this.
+        pub fn extended_master_secret(
+            mut self,
+            when: $crate::config::ExtendedMasterSecret,
+        ) -> Self {
+            self.$role.policy.extended_master_secret = when;
             self
         }
 

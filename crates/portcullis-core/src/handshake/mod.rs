@@ -37,7 +37,7 @@ use crate::crypto::key_exchange::RespondError;
 use crate::crypto::random::Random;
 use crate::dialect::Dialect;
 use crate::error::{Abort, Reason, Stage};
-use crate::information::{ConnectionInformation, Information};
+use crate::information::{ConnectionInformation, Exporter, Information};
 use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionSecret};
 use crate::question::{AnswerContent, Question};
 use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing, Tickets};
@@ -82,6 +82,14 @@ impl State {
         }
     }
 
+    /// The peer changes its keys.
+    pub(crate) fn on_change_cipher_spec(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        match self {
+            Self::Client(state) => state.on_change_cipher_spec(cx),
+            Self::Server(state) => state.on_change_cipher_spec(cx),
+        }
+    }
+
     pub(crate) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         if let AnswerContent::Refused(refusal) = answer {
             return Err(refusal.into());
@@ -121,21 +129,21 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// The exporter goes from where it stands to where it stays.
-    pub(crate) fn new(
-        information: Information,
-        exporter: &mut ExporterSecret,
-        key_update_at: u64,
-    ) -> Self {
-        let mut information = Arc::new(ConnectionInformation(information));
-        if let Some(information) = Arc::get_mut(&mut information) {
-            information.0.exporter.take_from(exporter);
-        }
+    pub(crate) fn new(information: Information, key_update_at: u64) -> Self {
         Self {
-            information,
+            information: Arc::new(ConnectionInformation(information)),
             key_update_at,
             tickets: None,
         }
+    }
+
+    /// The exporter goes from where it stands to where it stays.
+    pub(crate) fn exporting(mut self, exporter: &mut ExporterSecret) -> Self {
+        let information = Arc::get_mut(&mut self.information);
+        if let Some(Exporter::Tls13(secret)) = information.map(|own| &mut own.0.exporter) {
+            secret.take_from(exporter);
+        }
+        self
     }
 
     pub(crate) fn information(&self) -> &Information {
@@ -243,6 +251,11 @@ pub(crate) fn find<'a, E: Extension<'a>>(
         .find::<E>()
         .transpose()
         .map_err(|_| Violation::MalformedExtension)
+}
+
+/// A change_cipher_spec that does not belong here.
+pub(crate) fn unexpected_change_cipher_spec() -> Abort {
+    Violation::UnexpectedChangeCipherSpec.into()
 }
 
 /// A message that does not belong here.

@@ -1,6 +1,6 @@
-//! What a CertificateVerify signs.
+//! What a CertificateVerify signs, and a ServerKeyExchange.
 //!
-//! RFC 8446 §4.4.3.
+//! RFC 8446 §4.4.3, RFC 5246 §7.4.3.
 
 use core::ops::Deref;
 
@@ -9,6 +9,17 @@ use crate::crypto::hash::{Digest, HashAlgorithm};
 const SPACES: usize = 64;
 const CONTEXT: usize = 34;
 const MAX_LEN: usize = SPACES + CONTEXT + HashAlgorithm::MAX_OUTPUT_LEN;
+
+/// What a server signs before TLS 1.3: the randoms and its share (RFC 5246 §7.4.3).
+pub(super) fn server_key_exchange_content(
+    client_random: &[u8; 32],
+    server_random: &[u8; 32],
+    params: &[u8],
+) -> Box<[u8]> {
+    [client_random, server_random, params]
+        .concat()
+        .into_boxed_slice()
+}
 
 /// 64 spaces, a context string, a zero byte, and the transcript hash.
 pub(super) struct SignedContent {

@@ -10,6 +10,7 @@ use crate::Misuse;
 use crate::crypto::aead::AeadAlgorithm;
 pub use crate::crypto::hash::HashAlgorithm;
 use crate::key_schedule::SuiteParameters;
+use crate::signature_scheme::SignatureScheme;
 use crate::version::{ProtocolVersion, Version};
 
 /// A cipher suite in the IANA registry "TLS Cipher Suites".
@@ -187,6 +188,17 @@ impl CipherSuite {
     /// Whether a connection of this version can have the suite.
     pub(crate) fn is_usable_in(self, version: ProtocolVersion) -> bool {
         self.info().is_some_and(|info| info.exists_in(version))
+    }
+
+    /// Whether a key that signs so is of the kind that the suite says, before TLS 1.3 (RFC 5246
+    /// §7.4.2, RFC 8422 §5.3).
+    pub(crate) fn goes_with(self, scheme: SignatureScheme) -> bool {
+        let authentication = self.info().map(|info| info.authentication);
+        match authentication {
+            Some(Authentication::Rsa) => scheme.is_rsa(),
+            Some(Authentication::Ecdsa) => scheme.is_usable_before_tls13() && !scheme.is_rsa(),
+            _ => false,
+        }
     }
 
     /// What the suite means to the key schedule of TLS 1.3.

@@ -9,7 +9,7 @@ use rustls_pki_types::{ServerName, UnixTime};
 use super::super::offer::Offer;
 use super::super::{Cx, Next, State, expect, versions};
 use super::resumption::{self, OfferedSession};
-use super::tls13::server_hello;
+use super::{tls12, tls13};
 use crate::config::{ClientOptions, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::crypto::secret::SharedSecret;
@@ -19,7 +19,7 @@ use crate::key_schedule::{Transcript, TranscriptBuffer};
 use crate::record::HandshakeBytes;
 use crate::session::ClientSession;
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::{ProtocolVersion, Version};
 use crate::wire::extension::{
     Alpn, CertificateAuthorities, Cookie, KeyShareClientHello, KeyShareEntry, MaxFragmentLength,
     RecordSizeLimit, ServerName as ServerNameExtension, SignatureAlgorithms,
@@ -35,7 +35,8 @@ pub(super) struct Client {
     pub(super) offer: Offer,
     pub(super) name: ServerName<'static>,
     pub(super) client_random: [u8; 32],
-    /// `legacy_session_id`: 32 random bytes in middlebox compatibility mode, else none (D.4).
+    /// `legacy_session_id`: 32 random bytes in middlebox compatibility mode of TLS 1.3, else none
+    /// (D.4).
     session_id: Option<[u8; 32]>,
     dialect: Dialect,
 }
@@ -48,7 +49,8 @@ pub(crate) fn start(
     cx: &mut Cx<'_>,
 ) -> Result<State, Abort> {
     let sessions = resumption::usable(&config, &name, sessions, cx)?;
-    let (client_random, session_id) = if config.policy.middlebox_compatibility {
+    let speaks_tls13 = config.policy.speaks(Version::V1_3);
+    let (client_random, session_id) = if config.policy.middlebox_compatibility && speaks_tls13 {
         // One call, because each has a price whatever it is asked for.
         let [random, id] = cx.random_bytes::<2>()?;
         (random, Some(id))
@@ -57,6 +59,7 @@ pub(crate) fn start(
         (random, None)
     };
     let (groups, classical) = match &config.key_shares {
+        _ if !speaks_tls13 => (&[][..], false),
         KeyShares::Preferred => (config.policy.groups.get(..1).unwrap_or_default(), true),
         KeyShares::Groups(groups) => (groups.as_slice(), false),
     };
@@ -184,6 +187,7 @@ impl Client {
     ) -> Result<(), Abort> {
         let config = &self.config;
         let policy = &config.policy;
+        let speaks_tls13 = policy.speaks(Version::V1_3);
         let extensions = |out: &mut Vec<u8>| {
             if let Some(host) = config.indicated(&self.name) {
                 ServerNameExtension::put(out, host);
@@ -212,11 +216,19 @@ impl Client {
             if let Some(cookie) = cookie {
                 Cookie::put(out, cookie);
             }
-            SupportedVersions::put(out, &policy.versions);
+            if speaks_tls13 {
+                SupportedVersions::put(out, &policy.versions);
+            }
+            if policy.speaks_older() {
+                put_before_tls13(out, config);
+            }
             if let (true, Some(chain)) =
                 (config.send_certificate_authorities, config.chain_policy())
             {
                 CertificateAuthorities::put(out, chain.roots().subjects());
+            }
+            if !speaks_tls13 {
+                return;
             }
             KeyShareClientHello::put(out, shares.entries(config).by_ref());
             if config.session_tickets {
@@ -230,7 +242,8 @@ impl Client {
         let fallback = config.fallback.then_some(&CipherSuite::TLS_FALLBACK_SCSV);
         ClientHello::put(
             hello,
-            self.dialect.legacy_version(),
+            // §4.1.2: what is newer is in supported_versions alone.
+            self.dialect.code(policy.newest().min(Version::V1_2)),
             &self.client_random,
             self.legacy_session_id(),
             policy.cipher_suites.iter().chain(fallback),
@@ -238,6 +251,21 @@ impl Client {
         );
         let parsed = ClientHello::decode(hello.get(at + 4..).unwrap_or_default())?;
         self.offer.set_extensions(&parsed.extensions)
+    }
+}
+
+/// What only a server that goes on before TLS 1.3 looks at.
+fn put_before_tls13(out: &mut Vec<u8>, config: &ClientOptions) {
+    if config.policy.extended_master_secret != ExtendedMasterSecret::Off {
+        wire::ExtendedMasterSecret::put(out);
+    }
+    // RFC 5746 §3.4: in the first hello it is empty.
+    RenegotiationInfo::put(out, &[]);
+    // RFC 8422 §5.1.2: some servers want to see it.
+    EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
+    if config.session_tickets {
+        // RFC 5077 §3.2: without a session it asks for one.
+        SessionTicket::put(out, &[]);
     }
 }
 
@@ -303,7 +331,9 @@ impl WaitServerHello {
     ) -> Result<Next, Abort> {
         let hello: ServerHello<'_> = expect(&message)?;
         let offered = &self.0.client.offer.config().policy.versions;
-        versions::selected(cx.dialect, offered, &hello, self.0.retry.is_some())?;
-        server_hello::on_hello(self.0, &hello, &message, cx)
+        match versions::selected(cx.dialect, offered, &hello, self.0.retry.is_some())? {
+            Version::V1_3 => tls13::server_hello::on_hello(self.0, &hello, &message, cx),
+            version => tls12::server_hello::on_hello(*self.0, version, &hello, &message, cx),
+        }
     }
 }

@@ -2,26 +2,15 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use std::sync::Arc;
-
-use rustls_pki_types::CertificateDer;
-
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
+use super::super::shown_identity::ShownIdentity;
 use super::finished::Authenticated;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::wire::{Certificate, CertificateVerify};
-use crate::x509::{Identity, Sha256Digest};
+use crate::x509::Identity;
 use crate::{Misuse, SignatureScheme};
-
-/// What this side has shown of itself.
-#[derive(Default)]
-pub(super) struct ShownIdentity {
-    pub(super) chain: Option<Arc<[CertificateDer<'static>]>>,
-    pub(super) scheme: Option<SignatureScheme>,
-    pub(super) key: Option<Arc<Sha256Digest>>,
-}
 
 /// Answers a CertificateRequest.
 pub(super) fn authenticate(
@@ -148,10 +137,5 @@ fn signed(
     cx.send(&mut authenticated.transcript, |out| {
         CertificateVerify::put(out, scheme, signature);
     });
-    let shown = ShownIdentity {
-        chain: Some(identity.shared_chain()),
-        scheme: Some(scheme),
-        key: Some(Arc::clone(identity.key_digest())),
-    };
-    authenticated.finish(shown, cx)
+    authenticated.finish(ShownIdentity::new(identity, scheme), cx)
 }

@@ -22,6 +22,7 @@ use crate::key_schedule::{AddMessage, EarlySecret};
 use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
+use crate::version::Version;
 use crate::wire::extension::{
     Extensions, KeyShareEntry, KeyShareServerHello, Place, SelectedIdentity,
 };
@@ -48,7 +49,9 @@ pub(in super::super) fn on_hello(
     if hello.legacy_compression_method != CompressionMethod::NULL {
         return Err(Violation::CompressionSelected.into());
     }
-    let suite = client.offer.check_suite(hello.cipher_suite)?;
+    let suite = client
+        .offer
+        .check_suite(hello.cipher_suite, cx.dialect.code(Version::V1_3))?;
     match place {
         Place::HelloRetryRequest => on_hello_retry_request(offered, suite, hello, message, cx),
         _ => on_server_hello(*offered, suite, hello, message, cx),

@@ -6,9 +6,10 @@ use rustls_pki_types::UnixTime;
 
 use super::super::super::peer::proving;
 use super::super::super::{Cx, Next, expect, find, wrong_answer};
+use super::super::wishes::{host_name_of, would_show};
 use super::Negotiated;
 use super::flight::{Authentication, send_flight};
-use super::identity::{ask_identity, choose_identity, host_name_of, would_show};
+use super::identity::{ask_identity, choose_identity};
 use crate::config::{ClientAuthentication, ServerOptions};
 use crate::crypto::hash::Digest;
 use crate::dialect::Dialect;

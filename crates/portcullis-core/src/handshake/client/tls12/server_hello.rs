@@ -1,0 +1,138 @@
+//! ServerHello before TLS 1.3: the suite is chosen, and what the connection may have.
+//!
+//! RFC 5246 §7.4.1.3; RFC 5746 §3.4, RFC 7627 §5.2, RFC 8422 §5.2 for the extensions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::super::{Cx, Next, find, wrong_answer};
+use super::super::hello::{Hashing, Offered};
+use super::super::parameters;
+use super::Negotiated;
+use super::certificate::WaitCertificate;
+use crate::config::{ClientConfig, ExtendedMasterSecret};
+use crate::error::Abort;
+use crate::key_schedule::AddMessage;
+use crate::key_schedule::tls12::Transcript;
+use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
+use crate::record::HandshakeBytes;
+use crate::version::Version;
+use crate::wire::extension::{
+    self, EcPointFormat, EcPointFormats, Extensions, Place, RenegotiationInfo,
+};
+use crate::wire::{CompressionMethod, ExtensionType, ServerHello};
+use crate::{ServerHelloView, Violation};
+
+/// The server goes on with `version`, which was offered.
+pub(in super::super) fn on_hello(
+    offered: Offered,
+    version: Version,
+    hello: &ServerHello<'_>,
+    message: &HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let Offered {
+        client, transcript, ..
+    } = offered;
+    cx.incoming.decided_before_tls13(version)?;
+    client
+        .offer
+        .check_extensions(&hello.extensions, Place::ServerHelloBefore13)?;
+    if hello.legacy_compression_method != CompressionMethod::NULL {
+        return Err(Violation::CompressionSelected.into());
+    }
+    let suite = client
+        .offer
+        .check_suite(hello.cipher_suite, cx.dialect.code(version))?;
+    // §7.4.1.3: an id that comes back means a session, and the one in this hello has none (D.4).
+    if !client.legacy_session_id().is_empty()
+        && hello.legacy_session_id_echo == client.legacy_session_id()
+    {
+        return Err(Violation::CompatibilitySessionIdEchoed.into());
+    }
+    let extended = check_protections(
+        &hello.extensions,
+        client.config.policy.extended_master_secret,
+    )?;
+    let parameters = parameters::take(&client, &hello.extensions, cx)?;
+    let keys = suite.legacy_parameters()?;
+    let Hashing::Buffered(buffered) = transcript else {
+        return Err(Violation::VersionChangedAfterRetry.into());
+    };
+    let mut transcript = Transcript::of(&buffered, keys.hash);
+    transcript.add(message.hashed());
+    let negotiated = Box::new(Negotiated {
+        version,
+        suite,
+        keys,
+        server_random: *hello.random,
+        transcript,
+        parameters,
+        extended,
+        staples: hello.extensions.contains(ExtensionType::STATUS_REQUEST),
+        ticket: hello.extensions.contains(ExtensionType::SESSION_TICKET),
+        client,
+    });
+    go_on_or_ask(negotiated, message)
+}
+
+/// What the extensions say about the protection of the handshake itself; whether the master secret
+/// is the extended one.
+fn check_protections(
+    extensions: &Extensions<'_>,
+    wanted: ExtendedMasterSecret,
+) -> Result<bool, Violation> {
+    // RFC 5746 §3.4: there was no handshake before.
+    if find::<RenegotiationInfo<'_>>(extensions)?.is_some_and(|info| !info.is_initial()) {
+        return Err(Violation::RenegotiationInfoMismatch);
+    }
+    // RFC 8422 §5.2: whatever else the server can read.
+    if find::<EcPointFormats<'_>>(extensions)?
+        .is_some_and(|list| !list.formats.contains(EcPointFormat::UNCOMPRESSED))
+    {
+        return Err(Violation::UncompressedPointsMissing);
+    }
+    let extended = find::<extension::ExtendedMasterSecret>(extensions)?.is_some();
+    if !extended && wanted == ExtendedMasterSecret::Required {
+        return Err(Violation::ExtendedMasterSecretMissing);
+    }
+    Ok(extended)
+}
+
+/// Lets the user look at the ServerHello, if that is wanted.
+fn go_on_or_ask(negotiated: Box<Negotiated>, message: &HandshakeBytes) -> Result<Next, Abort> {
+    if !negotiated.client.config.policy.asked.hello {
+        return Ok(WaitCertificate { negotiated }.into());
+    }
+    let question = ReviewServerHello {
+        id: QuestionId::next(),
+        hello: ServerHelloView::new(Bytes::copy_from_slice(message.raw()))?,
+        config: ClientConfig(Arc::clone(&negotiated.client.config)),
+    };
+    let paused = ReviewingServerHello { negotiated };
+    Ok(Next::ask(Question::ReviewServerHello(question), paused))
+}
+
+/// Paused: the user looks at what the server chose.
+pub(crate) struct ReviewingServerHello {
+    negotiated: Box<Negotiated>,
+}
+
+impl ReviewingServerHello {
+    pub(super) fn on_answer(
+        mut self,
+        answer: AnswerContent,
+        _: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        match answer {
+            AnswerContent::Proceed => {}
+            AnswerContent::ProceedWith(config) => self.negotiated.client.config = config.0,
+            _ => return Err(wrong_answer()),
+        }
+        Ok(WaitCertificate {
+            negotiated: self.negotiated,
+        }
+        .into())
+    }
+}
