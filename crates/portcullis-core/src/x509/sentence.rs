@@ -3,11 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use rustls_pki_types::UnixTime;
-use x509_parser::time::ASN1Time;
-
 use super::error::{CertificateError, CertificateErrorKind as Kind};
 use super::names::SubjectAltName;
+use super::time::Date;
 
 impl CertificateError {
     fn which(&self) -> String {
@@ -225,19 +223,5 @@ impl fmt::Display for Extension<'_> {
             _ => return f.write_str(oid),
         };
         write!(f, "{name} ({oid})")
-    }
-}
-
-struct Date(UnixTime);
-
-impl fmt::Display for Date {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let date = i64::try_from(self.0.as_secs())
-            .ok()
-            .and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
-        match date {
-            Some(date) => write!(f, "{date}"),
-            None => write!(f, "second {} after 1970", self.0.as_secs()),
-        }
     }
 }
