@@ -64,18 +64,7 @@ impl SignatureScheme {
     ];
 
     /// What is accepted in the peer's CertificateVerify by default, strongest first.
-    pub const DEFAULT: &'static [Self] = &[
-        Self::MLDSA87,
-        Self::MLDSA65,
-        Self::MLDSA44,
-        Self::ED25519,
-        Self::ECDSA_SECP521R1_SHA512,
-        Self::ECDSA_SECP384R1_SHA384,
-        Self::ECDSA_SECP256R1_SHA256,
-        Self::RSA_PSS_RSAE_SHA512,
-        Self::RSA_PSS_RSAE_SHA384,
-        Self::RSA_PSS_RSAE_SHA256,
-    ];
+    pub const DEFAULT: &'static [Self] = Self::SUPPORTED;
 
     /// What may additionally sign a certificate in the peer's chain (RFC 8446 §4.2.3).
     pub const CERTIFICATE_ONLY: &'static [Self] = &[

@@ -5,7 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustls_pki_types::{
-    AlgorithmIdentifier, FipsStatus, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
+    AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
 
 use super::certificate::Certificate;
@@ -204,13 +204,5 @@ impl SignatureVerificationAlgorithm for Verifying<'_> {
 
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
         self.algorithm.signature_alg_id()
-    }
-
-    fn fips_status(&self) -> FipsStatus {
-        self.algorithm.fips_status()
-    }
-
-    fn fips(&self) -> bool {
-        self.algorithm.fips()
     }
 }
