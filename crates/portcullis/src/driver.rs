@@ -217,6 +217,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                         connection.unread,
                         received,
                         self.place.take(),
+                        self.conduct.alert_timeout,
                     ),
                     write: WriteHalfState::new(connection.writer, rest, unflushed, sent),
                     information: connection.information,

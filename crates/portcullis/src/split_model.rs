@@ -195,7 +195,13 @@ impl Peer {
         };
         let stream = TlsStream::from_parts(Parts {
             io: join(Incoming(std::mem::take(&mut self.output)), outgoing.clone()),
-            read: ReadHalfState::new(server.reader, server.unread, Flow::default(), None),
+            read: ReadHalfState::new(
+                server.reader,
+                server.unread,
+                Flow::default(),
+                None,
+                Duration::ZERO,
+            ),
             write: WriteHalfState::new(server.writer, server.transmit, false, Flow::default()),
             information: server.information,
             hibernation: Hibernation::new(None),
