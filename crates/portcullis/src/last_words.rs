@@ -19,7 +19,7 @@ use crate::handshake::within_bounds;
 use crate::scratch::Scratch;
 use crate::stream::Parts;
 use crate::wakers::Task;
-use crate::write::WriteHalfState;
+use crate::write::Sending;
 
 /// How much of a refused peer's is read and forgotten, and how much data is read to come to the
 /// alert of one that refuses.
@@ -255,7 +255,7 @@ impl Failure {
     }
 }
 
-impl WriteHalfState {
+impl Sending {
     /// Why nothing can be written any more, when it is known: on a broken transport after the
     /// peer's alert was looked for.
     pub(crate) fn failure(&self) -> Option<&Error> {

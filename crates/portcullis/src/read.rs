@@ -34,7 +34,7 @@ pub enum EofPolicy {
 }
 
 /// The reading half of a connection, without its transport.
-pub(crate) struct ReadHalfState {
+pub(crate) struct Receiving {
     reader: Reader,
     /// Ciphertext: an incomplete record, or records that were not asked for yet.
     sealed: Backlog,
@@ -123,7 +123,7 @@ impl Target<'_, '_> {
     }
 }
 
-impl ReadHalfState {
+impl Receiving {
     pub(crate) fn new(
         reader: Reader,
         unread: Vec<u8>,
@@ -515,9 +515,9 @@ impl ReadHalfState {
     }
 }
 
-impl std::fmt::Debug for ReadHalfState {
+impl std::fmt::Debug for Receiving {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReadHalfState")
+        f.debug_struct("Receiving")
             .field("sealed", &self.sealed)
             .field("plain", &self.plain)
             .field("end", &self.end)

@@ -17,13 +17,13 @@ use tokio::time::Instant;
 use crate::error::Error;
 use crate::hibernation::{Hibernation, Parking};
 use crate::last_words::Bequest;
-use crate::read::{EofPolicy, ReadHalfState};
+use crate::read::{EofPolicy, Receiving};
 use crate::split_io::SplitIo;
 use crate::statistics::Flow;
 use crate::stream::{Parts, TlsStream, Unsent};
 use crate::sync::{AtomicWaker, OnceLock};
 use crate::wakers::Task;
-use crate::write::WriteHalfState;
+use crate::write::Sending;
 
 /// What the halves know of each other besides the core's mailbox.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ pub struct ReadHalf<IO: SplitIo> {
 
 struct ReadParts<IO: SplitIo> {
     io: IO::Read,
-    read: ReadHalfState,
+    read: Receiving,
     hibernation: Hibernation,
 }
 
@@ -80,7 +80,7 @@ pub struct WriteHalf<IO: SplitIo> {
 
 struct WriteParts<IO: SplitIo> {
     io: IO::Write,
-    write: WriteHalfState,
+    write: Sending,
 }
 
 /// Why a half has its parts: `reunite` consumes it.
@@ -198,7 +198,7 @@ impl<IO: SplitIo> ReadHalf<IO> {
     pub(crate) fn poll_with<T>(
         &mut self,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut ReadHalfState, &mut IO::Read, &mut Context<'_>) -> Poll<T>,
+        poll: impl FnOnce(&mut Receiving, &mut IO::Read, &mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         let ReadParts {
             io,
@@ -323,11 +323,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
     fn poll_with<T>(
         &mut self,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(
-            &mut WriteHalfState,
-            &mut IO::Write,
-            &mut Context<'_>,
-        ) -> Poll<Result<T, Error>>,
+        poll: impl FnOnce(&mut Sending, &mut IO::Write, &mut Context<'_>) -> Poll<Result<T, Error>>,
     ) -> Poll<Result<T, Error>> {
         let Some(parts) = &mut self.parts else {
             return Poll::Ready(Err(Error::closed()));
@@ -362,7 +358,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
 /// the reading half can look for it.
 #[cold]
 fn explain(
-    write: &mut WriteHalfState,
+    write: &mut Sending,
     shared: &Arc<Shared>,
     cx: &mut Context<'_>,
     broken: Error,

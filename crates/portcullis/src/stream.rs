@@ -16,10 +16,10 @@ use tokio::net::TcpStream;
 use crate::error::Error;
 use crate::hibernation::Hibernation;
 use crate::last_words::read_away_at_once;
-use crate::read::{EofPolicy, ReadHalfState};
+use crate::read::{EofPolicy, Receiving};
 use crate::statistics::TransportStatistics;
 use crate::wakers::Task;
-use crate::write::WriteHalfState;
+use crate::write::Sending;
 
 /// An established TLS connection over `IO`.
 ///
@@ -56,8 +56,8 @@ pub struct TlsStream<IO> {
 
 pub(crate) struct Parts<IO> {
     pub(crate) io: IO,
-    pub(crate) read: ReadHalfState,
-    pub(crate) write: WriteHalfState,
+    pub(crate) read: Receiving,
+    pub(crate) write: Sending,
     pub(crate) information: Arc<ConnectionInformation>,
     pub(crate) hibernation: Hibernation,
 }
@@ -407,7 +407,7 @@ impl<'a> Unsent<'a> {
 
     pub(crate) fn poll_send<W>(
         &mut self,
-        write: &mut WriteHalfState,
+        write: &mut Sending,
         io: &mut W,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>>
