@@ -2,14 +2,14 @@
 
 use std::future::poll_fn;
 
-use portcullis_core::question::{Answer, Question};
+use portcullis_core::question::Answer;
 use portcullis_core::{Handshake, Reason, Stage};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 
 use super::running::Running;
-use super::span;
+use super::{Reached, Until, span};
 use crate::conduct::Conduct;
 use crate::error::{Error, HandshakeError};
 use crate::hibernation::Hibernation;
@@ -97,26 +97,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         }
     }
 
-    /// Runs until the end (`None`), or until a question comes that `wanted` names. Answers that
-    /// come from a store have as much time as a store.
+    /// Runs that far. Questions on the way are answered; answers that come from a store have as
+    /// much time as a store.
     ///
     /// # Cancel safety
     /// Dropped and called again it goes on where it was, unless a question was being answered:
     /// that answer is lost, and with it the handshake.
-    pub(crate) async fn run(
-        &mut self,
-        wanted: fn(&Question) -> bool,
-    ) -> Result<Option<Box<Question>>, Error> {
+    pub(super) async fn run(&mut self, until: Until) -> Result<Reached, Error> {
         let Some(running) = &mut self.running else {
             return Err(Error::closed());
         };
         loop {
-            let Some(question) = poll_fn(|cx| running.poll_run(cx, &self.conduct)).await? else {
-                return Ok(None);
+            let question = match poll_fn(|cx| running.poll_run(cx, &self.conduct)).await? {
+                Reached::Question(question) if !until.is_at(&question) => question,
+                reached => return Ok(reached),
             };
-            if wanted(&question) {
-                return Ok(Some(question));
-            }
             poll_fn(|cx| running.poll_flush(cx)).await?;
             let late = question.late_answer();
             let answer = match (self.conduct.answers.answer(*question), late) {

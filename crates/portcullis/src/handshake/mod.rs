@@ -35,6 +35,32 @@ pub(crate) fn within_bounds(timeout: Duration) -> Duration {
     timeout.min(LONGEST_TIMEOUT)
 }
 
+/// How far a handshake is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// A server's: up to the question for a configuration.
+    ClientHello,
+    /// A client's: up to the review of what the server has selected.
+    ServerHello,
+    End,
+}
+
+/// How far a handshake has come.
+enum Reached {
+    Question(Box<Question>),
+    End,
+}
+
+impl Until {
+    fn is_at(self, question: &Question) -> bool {
+        match self {
+            Self::ClientHello => matches!(question, Question::ChooseConfiguration(_)),
+            Self::ServerHello => matches!(question, Question::ReviewServerHello(_)),
+            Self::End => false,
+        }
+    }
+}
+
 /// What a handshake may fail with before its work does.
 enum Late {
     /// The client has said nothing.
@@ -55,8 +81,8 @@ impl Late {
 async fn run_in_time<IO>(
     driver: &mut Driver<IO>,
     deadline: Instant,
-    wanted: fn(&Question) -> bool,
-) -> Result<Result<Option<Box<Question>>, Error>, Late>
+    until: Until,
+) -> Result<Result<Reached, Error>, Late>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -70,7 +96,7 @@ where
         }
         timer.as_mut().reset(deadline);
     }
-    let run = before(timer, driver.run(wanted)).await;
+    let run = before(timer, driver.run(until)).await;
     run.ok_or(Late::Handshake)
 }
 
@@ -99,7 +125,7 @@ where
     let span = driver.span().clone();
     async move {
         let mut driver = driver;
-        match run_in_time(&mut driver, deadline, |_| false).await {
+        match run_in_time(&mut driver, deadline, Until::End).await {
             Ok(Ok(_)) => driver.finish(),
             Ok(Err(error)) => Err(driver.fail(error).await),
             Err(late) => {
@@ -116,16 +142,16 @@ where
 async fn pause<IO>(
     mut driver: Box<Driver<IO>>,
     deadline: Instant,
-    wanted: fn(&Question) -> bool,
+    until: Until,
 ) -> Result<(Box<Driver<IO>>, Question), HandshakeError<IO>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let span = driver.span().clone();
     async move {
-        match run_in_time(&mut driver, deadline, wanted).await {
-            Ok(Ok(Some(question))) => Ok((driver, *question)),
-            Ok(Ok(None)) => Err(driver
+        match run_in_time(&mut driver, deadline, until).await {
+            Ok(Ok(Reached::Question(question))) => Ok((driver, *question)),
+            Ok(Ok(Reached::End)) => Err(driver
                 .fail(Error::limit("the handshake did not pause"))
                 .await),
             Ok(Err(error)) => Err(driver.fail(error).await),

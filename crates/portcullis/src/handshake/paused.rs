@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::driver::Driver;
-use super::{complete, deadline, pause};
+use super::{Until, complete, deadline, pause};
 use crate::answers::Questions;
 use crate::error::{Error, HandshakeError};
 use crate::stream::TlsStream;
@@ -26,11 +26,7 @@ pub struct PausedServer<IO: AsyncRead + AsyncWrite + Unpin> {
 impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
     pub(crate) async fn start(driver: Box<Driver<IO>>) -> Result<Self, HandshakeError<IO>> {
         let deadline = deadline(driver.conduct().handshake_timeout);
-        match pause(driver, deadline, |question| {
-            matches!(question, Question::ChooseConfiguration(_))
-        })
-        .await?
-        {
+        match pause(driver, deadline, Until::ClientHello).await? {
             (driver, Question::ChooseConfiguration(question)) => Ok(Self { driver, question }),
             (driver, _) => Err(driver
                 .fail(Error::limit("the handshake did not pause"))
@@ -108,11 +104,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
         driver: Box<Driver<IO>>,
         deadline: Instant,
     ) -> Result<Self, HandshakeError<IO>> {
-        match pause(driver, deadline, |question| {
-            matches!(question, Question::ReviewServerHello(_))
-        })
-        .await?
-        {
+        match pause(driver, deadline, Until::ServerHello).await? {
             (driver, Question::ReviewServerHello(question)) => Ok(Self { driver, question }),
             (driver, _) => Err(driver
                 .fail(Error::limit("the handshake did not pause"))

@@ -7,12 +7,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use portcullis_core::question::Question;
 use portcullis_core::{Event, Handshake, Stage, Step};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::Reached;
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::last_words::{READ_AWAY, poll_read_away, read_away_at_once};
@@ -67,12 +67,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
         self.first_byte_by.filter(|_| self.is_silent)
     }
 
-    /// Goes on until there is a question, or the end (`None`).
+    /// Goes on until there is a question, or to the end.
     pub(super) fn poll_run(
         &mut self,
         cx: &mut Context<'_>,
         conduct: &Conduct,
-    ) -> Poll<Result<Option<Box<Question>>, Error>> {
+    ) -> Poll<Result<Reached, Error>> {
         loop {
             // An alert waits for its error, which says whether it is to be sent.
             match self.handshake.stage() {
@@ -91,13 +91,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 Step::Transmit(bytes) if self.out.is_empty() => self.out = bytes,
                 Step::Transmit(bytes) => self.out.extend(bytes),
                 Step::Event(event) => observe(&event, conduct),
-                Step::Ask(question) => return Poll::Ready(Ok(Some(question))),
+                Step::Ask(question) => return Poll::Ready(Ok(Reached::Question(question))),
                 Step::Connected => {
                     match self.is_server() {
                         true => drop(self.poll_flush(cx)),
                         false => ready!(self.poll_flush(cx))?,
                     }
-                    return Poll::Ready(Ok(None));
+                    return Poll::Ready(Ok(Reached::End));
                 }
                 Step::Wait { .. } => {
                     ready!(self.poll_flush(cx))?;
