@@ -1,5 +1,7 @@
 //! Certificates, chains and keys as anyone may send or configure them.
 
+use std::net::IpAddr;
+
 use portcullis_core::x509::{
     CertificateError, ChainPolicy, Identity, PresentedChain, PrivateKey, Roots, subject,
     subject_alt_names, verify_client, verify_server,
@@ -7,6 +9,8 @@ use portcullis_core::x509::{
 use rustls_pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
 };
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::pki::{NOW, name, pki};
 
@@ -60,14 +64,7 @@ fn chain(certificates: Vec<&[u8]>) {
         .into_iter()
         .map(|der| CertificateDer::from(der.to_vec()))
         .collect();
-    for certificate in &certificates {
-        let _ = subject(certificate);
-        let _ = subject_alt_names(certificate);
-        let mut roots = Roots::empty();
-        if roots.add_der(certificate.clone()).is_ok() {
-            assert_eq!(roots.subjects().count(), 1);
-        }
-    }
+    certificates.iter().for_each(one);
     let genuine = certificates.first().is_some_and(|leaf| {
         pki()
             .leaves()
@@ -90,6 +87,64 @@ fn chain(certificates: Vec<&[u8]>) {
             Ok(proof) => assert!(genuine && proof.is_verified()),
             Err(error) => explain(&error),
         }
+    }
+}
+
+/// A certificate by itself: what is printed of it, and how it fares when it is trusted.
+fn one(certificate: &CertificateDer<'static>) {
+    let subject = subject(certificate);
+    // Cut after 256 characters, each of them escaped at most.
+    assert!(subject.is_none_or(|subject| subject.len() <= 256 * 10 + 3));
+    same_names(certificate);
+    let mut roots = Roots::empty();
+    if roots.add_der(certificate.clone()).is_err() {
+        return;
+    }
+    assert_eq!(roots.subjects().count(), 1);
+    let Ok(chain) = PresentedChain::new(vec![certificate.clone()]) else {
+        return;
+    };
+    let policy = ChainPolicy::new(roots);
+    for verdict in [
+        verify_server(&chain, &name(), NOW, &policy),
+        verify_client(&chain, NOW, &policy),
+    ] {
+        match verdict {
+            Ok(proof) => assert!(proof.is_verified()),
+            Err(error) => explain(&error),
+        }
+    }
+}
+
+/// Another reader finds the same names, if both find some.
+fn same_names(certificate: &[u8]) {
+    let ours = subject_alt_names(certificate);
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
+        return;
+    };
+    let Ok(Some(theirs)) = parsed.subject_alternative_name() else {
+        return;
+    };
+    let names = theirs.value.general_names.iter();
+    let theirs: Vec<_> = names
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) | GeneralName::RFC822Name(name) | GeneralName::URI(name) => {
+                Some((*name).to_owned())
+            }
+            _ => None,
+        })
+        .collect();
+    let ours: Vec<_> = ours
+        .into_iter()
+        .filter(|name| name.parse::<IpAddr>().is_err())
+        .collect();
+    let is_plain = |name: &String| {
+        name.len() <= 256
+            && name.bytes().all(|byte| byte.is_ascii_graphic())
+            && name.parse::<IpAddr>().is_err()
+    };
+    if ours.len() == theirs.len() && theirs.iter().all(is_plain) {
+        assert_eq!(ours, theirs);
     }
 }
 

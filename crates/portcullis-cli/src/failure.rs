@@ -1,15 +1,28 @@
-//! What can go wrong, as one sentence and an exit code for each class.
+//! What can go wrong, as one sentence, the facts behind it, and an exit code for each class.
 
 use std::fmt;
 use std::io;
 
-use portcullis::Reason;
+use portcullis::{AlertDescription, Direction, Reason};
+use serde_json::{Value, json};
 
 /// Why the command ends badly.
 #[derive(Debug)]
 pub(crate) struct Failure {
     class: Class,
     sentence: String,
+    facts: Facts,
+    /// Whether the user has been told already.
+    told: bool,
+}
+
+/// What is known besides the sentence.
+#[derive(Debug, Default)]
+struct Facts {
+    stage: Option<String>,
+    alert: Option<(Direction, AlertDescription)>,
+    /// The sentence without stage and alert, if it has them.
+    reason: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,21 +35,52 @@ enum Class {
     Timeout = 6,
 }
 
+impl Class {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Transport => "transport",
+            Self::Usage => "usage",
+            Self::Certificate => "certificate",
+            Self::Handshake => "handshake",
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
 impl Failure {
+    fn new(class: Class, sentence: impl Into<String>) -> Self {
+        Self {
+            class,
+            sentence: sentence.into(),
+            facts: Facts::default(),
+            told: false,
+        }
+    }
+
     /// Bad arguments or bad files.
     pub(crate) fn usage(sentence: impl Into<String>) -> Self {
-        Self {
-            class: Class::Usage,
-            sentence: sentence.into(),
-        }
+        Self::new(Class::Usage, sentence)
     }
 
     /// The transport could not be had.
     pub(crate) fn transport(what: &str, error: &io::Error) -> Self {
-        Self {
-            class: Class::Transport,
-            sentence: format!("{what}: {error}"),
-        }
+        Self::new(Class::Transport, format!("{what}: {error}"))
+    }
+
+    /// Time ran out before TLS began.
+    pub(crate) fn timeout(sentence: impl Into<String>) -> Self {
+        Self::new(Class::Timeout, sentence)
+    }
+
+    /// The peer did not agree to begin TLS, or not in good order.
+    pub(crate) fn starttls(sentence: impl Into<String>) -> Self {
+        Self::new(Class::Handshake, sentence)
+    }
+
+    /// A certificate that is not as wanted.
+    pub(crate) fn certificate(sentence: impl Into<String>) -> Self {
+        Self::new(Class::Certificate, sentence)
     }
 
     /// A failed handshake.
@@ -50,23 +94,65 @@ impl Failure {
         } else {
             Class::Handshake
         };
-        Self {
-            class,
-            sentence: error.to_string(),
-        }
+        Self::of(class, error)
     }
 
     /// A connection that broke.
     pub(crate) fn connection(error: &io::Error) -> Self {
-        Self {
-            class: Class::Connection,
-            sentence: error.to_string(),
+        match portcullis::Error::from_io(error) {
+            Some(error) => Self::of(Class::Connection, error),
+            None => Self::new(Class::Connection, error.to_string()),
         }
+    }
+
+    fn of(class: Class, error: &portcullis::Error) -> Self {
+        let mut failure = Self::new(class, error.to_string());
+        failure.facts = Facts {
+            stage: Some(format!("{:?}", error.stage())),
+            alert: error.alert(),
+            reason: error.reason().map(ToString::to_string),
+        };
+        failure
+    }
+
+    /// With the step that failed, where it is one before TLS.
+    pub(crate) fn at(mut self, stage: &str) -> Self {
+        self.facts.stage.get_or_insert_with(|| stage.to_owned());
+        self
+    }
+
+    /// Notes that the user has been told.
+    pub(crate) fn told(mut self) -> Self {
+        self.told = true;
+        self
+    }
+
+    /// Whether the user has still to be told.
+    pub(crate) fn is_news(&self) -> bool {
+        !self.told
     }
 
     /// What the process exits with.
     pub(crate) fn exit_code(&self) -> i32 {
         self.class as i32
+    }
+
+    /// Class, stage, alert and reason for programs.
+    pub(crate) fn json(&self) -> Value {
+        let facts = &self.facts;
+        json!({
+            "class": self.class.name(),
+            "exit_code": self.exit_code(),
+            "stage": facts.stage,
+            "alert": facts.alert.map(|(direction, alert)| json!({
+                "name": alert.to_string(),
+                "direction": match direction {
+                    Direction::Sent => "sent",
+                    Direction::Received => "received",
+                },
+            })),
+            "reason": facts.reason.as_deref().unwrap_or(&self.sentence),
+        })
     }
 }
 

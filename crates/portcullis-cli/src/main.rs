@@ -4,26 +4,31 @@
 
 mod algorithms;
 mod cert;
+mod certificate;
 mod client;
+mod connect;
+mod connecting;
 mod failure;
+mod files;
+mod manual;
 mod report;
 mod server;
+mod starttls;
+mod target;
+mod text;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use failure::Failure;
 
 /// TLS on the command line.
 ///
 /// Exit codes: 0 all went well; 1 the transport failed; 2 bad usage or bad files; 3 the peer's
-/// certificate was refused; 4 the handshake failed otherwise; 5 the connection broke after the
-/// handshake; 6 time ran out.
+/// certificate was refused, or expires too soon; 4 the handshake failed otherwise; 5 the
+/// connection broke after the handshake; 6 time ran out.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version)]
 struct Command {
-    /// Say more on standard error: handshake messages, alerts.
-    #[arg(short, long, global = true)]
-    verbose: bool,
     #[command(subcommand)]
     action: Action,
 }
@@ -31,34 +36,71 @@ struct Command {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Connect, send standard input, print what comes back.
-    Client(client::Client),
-    /// Listen, and echo or show a page.
-    Server(server::Server),
-    /// Make certificates for development.
+    Client(Box<client::Client>),
+    /// Listen, and echo, show a page or give files out.
+    Server(Box<server::Server>),
+    /// Make certificates for development; show what is in certificates.
     #[command(subcommand)]
     Cert(cert::Cert),
+    /// Print what completes this command in a shell.
+    Completions(manual::Completions),
+    /// Print the manual page, or write one for each command to a folder.
+    Man(manual::Man),
+}
+
+/// How much is said on standard error.
+#[derive(Clone, Copy, Debug, Args)]
+struct Verbosity {
+    /// Say what was negotiated on standard error, which a client does without it on a terminal;
+    /// twice, also say each handshake message and alert.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+impl Verbosity {
+    fn is_verbose(self) -> bool {
+        self.verbose > 0
+    }
+
+    fn filter(self) -> &'static str {
+        match self.verbose {
+            0 | 1 => "portcullis=error",
+            _ => "portcullis=debug",
+        }
+    }
+}
+
+impl Action {
+    fn verbosity(&self) -> Verbosity {
+        match self {
+            Self::Client(client) => client.verbosity,
+            Self::Server(server) => server.verbosity,
+            _ => Verbosity { verbose: 0 },
+        }
+    }
 }
 
 #[tokio::main]
 async fn main() {
-    let command = Command::parse();
-    let level = if command.verbose {
-        "portcullis=debug"
-    } else {
-        "portcullis=error"
-    };
+    let action = Command::parse().action;
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_env_filter(tracing_subscriber::EnvFilter::new(
+            action.verbosity().filter(),
+        ))
         .with_writer(std::io::stderr)
         .without_time()
         .init();
-    let result = match command.action {
+    let result = match action {
         Action::Client(client) => client.run().await,
         Action::Server(server) => server.run().await,
-        Action::Cert(cert) => cert.run(),
+        Action::Cert(cert) => cert.run().await,
+        Action::Completions(completions) => completions.run(),
+        Action::Man(man) => man.run(),
     };
     if let Err(failure) = result {
-        eprintln!("portcullis: {failure}");
+        if failure.is_news() {
+            eprintln!("portcullis: {failure}");
+        }
         // Standard input may still be waited for in a thread that cannot be stopped.
         std::process::exit(failure.exit_code());
     }

@@ -1,61 +1,181 @@
 //! What is known of a connection, as JSON or as text.
 
-use portcullis::ConnectionInformation;
-use portcullis::x509;
-use serde_json::{Value, json};
+use std::net::SocketAddr;
+
+use portcullis::{CertificateDer, ConnectionInformation, x509};
+use serde_json::{Map, Value, json};
+
+use crate::certificate;
+use crate::text::{hex, printable};
+
+/// What was found about the peer's chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It was verified against these roots.
+    Verified(String),
+    /// Nobody asked; this is what verification would have said.
+    Skipped(Result<String, String>),
+    /// It was refused.
+    Refused(String),
+}
+
+impl Verdict {
+    fn text(&self) -> String {
+        match self {
+            Self::Verified(roots) => format!("verified against {roots}"),
+            Self::Skipped(Ok(roots)) => {
+                format!("NOT VERIFIED; it would have been accepted by {roots}")
+            }
+            Self::Skipped(Err(why)) => format!("NOT VERIFIED; it would have been refused: {why}"),
+            Self::Refused(why) => format!("REFUSED: {why}"),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let (verified, would, reason) = match self {
+            Self::Verified(_) => (true, true, None),
+            Self::Skipped(Ok(_)) => (false, true, None),
+            Self::Skipped(Err(why)) => (false, false, Some(why)),
+            Self::Refused(why) => (false, false, Some(why)),
+        };
+        json!({ "verified": verified, "acceptable": would, "reason": reason })
+    }
+}
+
+/// A client's connection, or as far as it came.
+#[derive(Debug, Default)]
+pub(crate) struct Report<'a> {
+    pub(crate) target: String,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) server_name: String,
+    pub(crate) starttls: Option<&'static str>,
+    pub(crate) information: Option<&'a ConnectionInformation>,
+    /// What the server showed.
+    pub(crate) chain: &'a [CertificateDer<'static>],
+    pub(crate) verdict: Option<Verdict>,
+}
+
+impl Report<'_> {
+    /// For programs; with the certificates themselves, if they are wanted.
+    pub(crate) fn json(&self, with_pem: bool) -> Value {
+        let mut report = Map::new();
+        report.insert("schema".to_owned(), "portcullis.client/1".into());
+        report.insert("target".to_owned(), self.target.clone().into());
+        let address = self.address.map(|address| address.to_string());
+        report.insert("address".to_owned(), address.into());
+        report.insert("server_name".to_owned(), self.server_name.clone().into());
+        report.insert("starttls".to_owned(), self.starttls.into());
+        if let Some(information) = self.information {
+            report.append(&mut negotiated(information));
+        }
+        let chain = self.chain.iter();
+        let chain: Vec<_> = chain.map(|der| certificate::json(der, with_pem)).collect();
+        report.insert("peer_certificates".to_owned(), chain.into());
+        let verdict = self.verdict.as_ref().map(Verdict::json);
+        report.insert("verdict".to_owned(), verdict.into());
+        report.into()
+    }
+
+    /// For people: one line for each fact, then the chain.
+    pub(crate) fn text(&self) -> String {
+        let mut lines = vec![("server", self.target.clone())];
+        if let Some(address) = self.address {
+            lines.push(("address", address.to_string()));
+        }
+        if let Some(protocol) = self.starttls {
+            lines.push(("STARTTLS", protocol.to_owned()));
+        }
+        if let Some(information) = self.information {
+            lines.extend(facts(information));
+            lines.push(("own certificate", own(information)));
+        }
+        lines.push(("server's name", self.server_name.clone()));
+        if let Some(verdict) = &self.verdict {
+            lines.push(("verdict", verdict.text()));
+        }
+        listed(lines) + &chain(self.chain)
+    }
+}
+
+/// What a server knows of a connection: one line for each fact, then the client's chain.
+pub(crate) fn text(information: &ConnectionInformation) -> String {
+    let mut lines = facts(information);
+    let name = information.server_name().unwrap_or("none");
+    lines.push(("server's name", name.to_owned()));
+    let own = information.peer_certificates();
+    let names = own
+        .first()
+        .map(|der| x509::subject_alt_names(der).join(", "));
+    lines.push((
+        "client's names",
+        names.unwrap_or("no certificate".to_owned()),
+    ));
+    listed(lines) + &chain(own)
+}
+
+fn facts(information: &ConnectionInformation) -> Vec<(&'static str, String)> {
+    let group = information.group();
+    let resumed = match information.is_resumed() {
+        true => "yes",
+        false => "no",
+    };
+    vec![
+        ("version", information.version().to_string()),
+        ("cipher suite", information.cipher_suite().to_string()),
+        (
+            "group",
+            group.map_or("none".to_owned(), |group| group.to_string()),
+        ),
+        ("resumed", resumed.to_owned()),
+        ("ALPN", alpn(information).unwrap_or("none".to_owned())),
+    ]
+}
+
+fn alpn(information: &ConnectionInformation) -> Option<String> {
+    let protocol = information.alpn_protocol()?;
+    Some(printable(&String::from_utf8_lossy(protocol)))
+}
+
+/// What this side showed.
+fn own(information: &ConnectionInformation) -> String {
+    match information.local_certificate() {
+        Some(der) => x509::subject(der).unwrap_or_default(),
+        None => "not shown".to_owned(),
+    }
+}
+
+fn listed(lines: Vec<(&'static str, String)>) -> String {
+    let lines = lines.into_iter();
+    lines
+        .map(|(name, value)| format!("{:<17}{value}\n", format!("{name}:")))
+        .collect()
+}
+
+/// The certificates of a chain, one block of text for each.
+fn chain(chain: &[CertificateDer<'_>]) -> String {
+    let chain = chain.iter().enumerate();
+    chain
+        .map(|(number, der)| certificate::text(number, der))
+        .collect()
+}
 
 /// Everything but secrets.
-pub(crate) fn json(information: &ConnectionInformation) -> Value {
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    json!({
+fn negotiated(information: &ConnectionInformation) -> Map<String, Value> {
+    let scheme = information.peer_signature_scheme();
+    let facts = json!({
         "version": information.version().to_string(),
         "cipher_suite": information.cipher_suite().to_string(),
         "group": information.group().map(|group| group.to_string()),
         "hello_retried": information.hello_retried(),
         "resumed": information.is_resumed(),
         "alpn": information.alpn_protocol().map(String::from_utf8_lossy),
-        "server_name": information.server_name(),
-        "peer_signature_scheme": information.peer_signature_scheme().map(|scheme| scheme.to_string()),
-        "peer_certificates": information
-            .peer_certificates()
-            .iter()
-            .map(|der| json!({
-                "subject": x509::subject(der),
-                "names": x509::subject_alt_names(der),
-            }))
-            .collect::<Vec<_>>(),
-        "client_random": hex(information.client_random()),
-        "server_random": hex(information.server_random()),
-    })
-}
-
-/// One line for each fact.
-pub(crate) fn text(information: &ConnectionInformation) -> String {
-    let alpn = information
-        .alpn_protocol()
-        .map_or("none".into(), String::from_utf8_lossy);
-    let names = information
-        .peer_certificates()
-        .first()
-        .map(|der| x509::subject_alt_names(der).join(", "));
-    let group = information
-        .group()
-        .map_or("none".into(), |group| group.to_string());
-    format!(
-        "version:       {}\ncipher suite:  {}\ngroup:         {group}\nresumed:       {}\nALPN:          {alpn}\nserver name:   {}\npeer's names:  {}\n",
-        information.version(),
-        information.cipher_suite(),
-        if information.is_resumed() {
-            "yes"
-        } else {
-            "no"
-        },
-        information.server_name().unwrap_or("none"),
-        names.as_deref().unwrap_or("no certificate"),
-    )
+        "peer_signature_scheme": scheme.map(|scheme| scheme.to_string()),
+        "local_certificate": information.local_certificate().map(|der| x509::subject(der)),
+        "client_random": hex(information.client_random(), ""),
+        "server_random": hex(information.server_random(), ""),
+    });
+    match facts {
+        Value::Object(facts) => facts,
+        _ => Map::new(),
+    }
 }

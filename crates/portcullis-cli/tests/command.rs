@@ -1,73 +1,18 @@
 //! The command as a person uses it: its own client against its own server, and its mistakes.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Command, Output, Stdio};
+mod support;
 
-fn portcullis(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
+use std::fs;
 
-/// A server that serves one connection, and where it listens.
-fn server(arguments: &[&str]) -> (Child, String) {
-    let mut server = portcullis(&["server", "--listen", "127.0.0.1:0", "--once"]);
-    listening(server.args(arguments).spawn().unwrap())
-}
-
-/// A server that has been started, and where it listens.
-fn listening(mut server: Child) -> (Child, String) {
-    let mut line = String::new();
-    BufReader::new(server.stdout.as_mut().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let address = line
-        .strip_prefix("READY ")
-        .expect("READY first")
-        .trim()
-        .to_owned();
-    (server, address)
-}
-
-fn client(arguments: &[&str], input: &[u8]) -> Output {
-    let mut client = portcullis(&["client"]).args(arguments).spawn().unwrap();
-    // A client that fails closes its input early.
-    let _ = client.stdin.take().unwrap().write_all(input);
-    client.wait_with_output().unwrap()
-}
-
-/// A folder with `ca.pem`, `cert.pem` and `key.pem`.
-fn certificates() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let made = portcullis(&["cert", "dev", "--out", folder.path().to_str().unwrap()])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    folder
-}
-
-fn path(folder: &tempfile::TempDir, name: &str) -> String {
-    folder.path().join(name).to_str().unwrap().to_owned()
-}
+use serde_json::Value;
+use support::{Certificates, Server, client, printed, run, sentence};
 
 #[test]
 fn echo_with_verification_and_json() {
-    let folder = certificates();
-    let (cert, key, ca) = (
-        path(&folder, "cert.pem"),
-        path(&folder, "key.pem"),
-        path(&folder, "ca.pem"),
-    );
-    let log = path(&folder, "keys.log");
-    let (mut server, address) = server(&[
-        "--cert",
-        &cert,
-        "--key",
-        &key,
+    let made = Certificates::make();
+    let log = made.path("keys.log");
+    let mut arguments = made.server().to_vec();
+    arguments.extend([
         "--alpn",
         "echo,other",
         "--groups",
@@ -75,20 +20,41 @@ fn echo_with_verification_and_json() {
         "--keylog",
         &log,
     ]);
+    let mut server = Server::once(&arguments);
     let output = client(
-        &[&address, "--cafile", &ca, "--json", "--alpn", "echo"],
+        &[
+            &server.address,
+            "--cafile",
+            &made.ca,
+            "--json",
+            "--alpn",
+            "echo",
+        ],
         b"hello over there\n",
     );
     assert!(output.status.success(), "{output:?}");
-    assert!(server.wait().unwrap().success());
+    assert_eq!(server.exit_code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
     let (json, echo) = text.split_once('\n').unwrap();
     assert_eq!(echo, "hello over there\n");
-    let facts: serde_json::Value = serde_json::from_str(json).unwrap();
+    // Standard error is no terminal.
+    assert!(output.stderr.is_empty());
+    let facts: Value = serde_json::from_str(json).unwrap();
+    assert_eq!(facts["schema"], "portcullis.client/1");
+    assert_eq!(facts["ok"], true);
+    assert_eq!(facts["target"], server.address);
+    assert_eq!(facts["address"], server.address);
     assert_eq!(facts["version"], "TLSv1.3");
     assert_eq!(facts["group"], "x25519");
     assert_eq!(facts["alpn"], "echo");
-    let log = std::fs::read_to_string(log).unwrap();
+    assert_eq!(facts["resumed"], false);
+    assert_eq!(facts["verdict"]["verified"], true);
+    let leaf = &facts["peer_certificates"][0];
+    assert_eq!(leaf["subject"], "CN=localhost");
+    assert_eq!(leaf["key"], "ECDSA P-256");
+    assert_eq!(leaf["days_left"], 396);
+    assert!(leaf.get("pem").is_none());
+    let log = fs::read_to_string(log).unwrap();
     for label in [
         "CLIENT_HANDSHAKE_TRAFFIC_SECRET ",
         "SERVER_TRAFFIC_SECRET_0 ",
@@ -99,151 +65,360 @@ fn echo_with_verification_and_json() {
 }
 
 #[test]
-fn mutual_authentication_is_required_and_given() {
-    let folder = certificates();
-    let (cert, key, ca) = (
-        path(&folder, "cert.pem"),
-        path(&folder, "key.pem"),
-        path(&folder, "ca.pem"),
+fn the_summary_says_what_was_negotiated_and_who_answered() {
+    let made = Certificates::make();
+    let server = Server::start(&made.server());
+    let localhost = format!("localhost:{}", server.port());
+    let route = [localhost.as_str(), "--resolve", "127.0.0.1"];
+    let said = |more: &[&str]| {
+        let output = client(&[&route, more].concat(), b"x");
+        assert_eq!(output.stdout, b"x");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(said(&["--cafile", &made.ca]), "");
+    let summary = said(&["--cafile", &made.ca, "-v"]);
+    for line in [
+        format!("server:          {localhost}"),
+        format!("address:         {}", server.address),
+        "version:         TLSv1.3".to_owned(),
+        "group:           X25519MLKEM768".to_owned(),
+        "resumed:         no".to_owned(),
+        "ALPN:            none".to_owned(),
+        format!("verdict:         verified against {} (1 trusted)", made.ca),
+        "certificate 0".to_owned(),
+        "  subject:   CN=localhost".to_owned(),
+        "  names:     localhost, 127.0.0.1, ::1".to_owned(),
+        "  key:       ECDSA P-256".to_owned(),
+    ] {
+        assert!(
+            summary.lines().any(|seen| seen == line),
+            "{line}: {summary}"
+        );
+    }
+    for beginning in [
+        "  issuer:    CN=portcullis ",
+        "  valid:     2",
+        "  SHA-256:   ",
+        "  pin:       sha256//",
+    ] {
+        assert!(
+            summary.lines().any(|line| line.starts_with(beginning)),
+            "{summary}"
+        );
+    }
+    // Handshake messages are for those who ask twice.
+    assert!(!summary.contains("DEBUG"), "{summary}");
+    assert!(said(&["--cafile", &made.ca, "-vv"]).contains("DEBUG"));
+
+    let unverified = said(&["--insecure", "-v"]);
+    assert!(
+        unverified.contains("NOT VERIFIED; it would have been refused: "),
+        "{unverified}"
     );
-    let arguments = [
-        "--cert",
-        &cert,
-        "--key",
-        &key,
+}
+
+#[test]
+fn a_failure_in_json_has_stage_alert_and_reason() {
+    let made = Certificates::make();
+    let server = Server::start(&made.server());
+    let failed = |arguments: &[&str], code: i32| -> Value {
+        let output = client(arguments, b"");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let line = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(line.lines().count(), 1, "{line}");
+        let facts: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(facts["ok"], false);
+        assert_eq!(facts["error"]["exit_code"], code);
+        facts
+    };
+    // The roots of the system know nothing of this authority.
+    let facts = failed(&[&server.address, "--json"], 3);
+    let error = &facts["error"];
+    assert_eq!(error["class"], "certificate");
+    assert_eq!(error["stage"], "VerifyingChain");
+    assert_eq!(error["alert"]["name"], "unknown_ca");
+    assert_eq!(error["alert"]["direction"], "sent");
+    let reason = error["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("portcullis development authority"),
+        "{reason}"
+    );
+    assert_eq!(facts["verdict"]["verified"], false);
+    assert_eq!(facts["peer_certificates"][0]["subject"], "CN=localhost");
+    assert_eq!(facts["address"], server.address);
+
+    let facts = failed(
+        &[
+            &server.address,
+            "--json",
+            "--cafile",
+            &made.ca,
+            "--name",
+            "a.test",
+        ],
+        3,
+    );
+    assert_eq!(facts["server_name"], "a.test");
+    let reason = facts["error"]["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("a.test") && reason.contains("localhost"),
+        "{reason}"
+    );
+
+    let facts = failed(&["127.0.0.1:1", "--json", "--insecure"], 1);
+    assert_eq!(facts["error"]["stage"], "Connect");
+    assert_eq!(facts["error"]["alert"], Value::Null);
+    let facts = failed(&["http://a.test", "--json"], 2);
+    assert_eq!(facts["error"]["class"], "usage");
+    assert_eq!(facts["target"], "http://a.test");
+}
+
+#[test]
+fn what_fails_behind_the_line_of_json_is_a_line_on_standard_error() {
+    let made = Certificates::make();
+    let mut arguments = made.server().to_vec();
+    arguments.extend(["--client-auth", "required", "--cafile", &made.ca]);
+    let server = Server::start(&arguments);
+    let output = client(&[&server.address, "--cafile", &made.ca, "--json"], b"x");
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(facts["ok"], true);
+    let failure: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(failure["error"]["class"], "connection");
+    assert_eq!(failure["error"]["stage"], "Connected");
+    assert_eq!(failure["error"]["alert"]["name"], "certificate_required");
+    assert_eq!(failure["error"]["alert"]["direction"], "received");
+}
+
+#[test]
+fn a_chain_is_shown_and_saved_also_when_it_is_refused() {
+    let made = Certificates::make();
+    let server = Server::start(&made.server());
+    let leaf = fs::read_to_string(&made.cert).unwrap();
+    let saved = made.path("saved.pem");
+    let arguments = [&server.address, "--showcerts", "--save-cert", &saved];
+    let output = client(&arguments, b"");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), leaf);
+    assert_eq!(fs::read_to_string(&saved).unwrap(), leaf);
+    // What is there may be a key.
+    let again = client(&arguments, b"");
+    assert!(sentence(again, 2).contains("is there already"));
+
+    // A certificate that was saved can be trusted by itself.
+    let output = client(
+        &[&server.address, "--showcerts", "--cafile", &saved],
+        b"hello",
+    );
+    assert_eq!(printed(output), leaf.clone() + "hello");
+    let output = client(
+        &[&server.address, "--showcerts", "--json", "--cafile", &saved],
+        b"",
+    );
+    let facts: Value = serde_json::from_str(&printed(output)).unwrap();
+    assert_eq!(facts["peer_certificates"][0]["pem"], leaf);
+}
+
+#[test]
+fn mutual_authentication_is_required_and_given() {
+    let made = Certificates::make();
+    let mut arguments = made.server().to_vec();
+    arguments.extend([
         "--client-auth",
         "required",
         "--cafile",
-        &ca,
-    ];
-    let (mut with, address) = server(&arguments);
+        &made.ca,
+        "--www",
+        "-v",
+    ]);
+    let mut with = Server::once(&arguments);
     let output = client(
-        &[&address, "--cafile", &ca, "--cert", &cert, "--key", &key],
-        b"x",
+        &[
+            &with.address,
+            "--cafile",
+            &made.ca,
+            "--cert",
+            &made.client_cert,
+            "--key",
+            &made.client_key,
+            "-v",
+        ],
+        b"GET / HTTP/1.0\r\n\r\n",
     );
-    assert_eq!(
-        (output.status.code(), &output.stdout[..]),
-        (Some(0), &b"x"[..]),
-        "{output:?}"
-    );
-    assert!(with.wait().unwrap().success());
+    let own = String::from_utf8_lossy(&output.stderr);
+    assert!(own.contains("own certificate: CN=alice@a.test"), "{own}");
+    let page = printed(output.clone());
+    assert!(page.contains("client's names:  alice@a.test\n"), "{page}");
+    assert_eq!(with.exit_code(), Some(0));
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut with.child.stderr.take().unwrap(), &mut said).unwrap();
+    assert!(said.starts_with("client:          127.0.0.1:"), "{said}");
 
-    let (mut without, address) = server(&arguments);
-    let output = client(&[&address, "--cafile", &ca], b"x");
+    let mut without = Server::once(&arguments);
+    let output = client(&[&without.address, "--cafile", &made.ca], b"x");
     assert_eq!(output.status.code(), Some(5), "{output:?}");
     assert!(
         String::from_utf8_lossy(&output.stderr).contains("certificate_required"),
         "{output:?}"
     );
-    assert_eq!(without.wait().unwrap().code(), Some(4));
+    assert_eq!(without.exit_code(), Some(4));
 }
 
 #[test]
 fn an_unknown_server_is_refused_unless_that_is_wanted() {
-    let (mut refused, address) = server(&[]);
-    let folder = certificates();
-    let ca = path(&folder, "ca.pem");
-    let output = client(&[&address, "--cafile", &ca], b"");
+    let mut refused = Server::once(&[]);
+    let made = Certificates::make();
+    let output = client(&[&refused.address, "--cafile", &made.ca], b"");
     assert_eq!(output.status.code(), Some(3), "{output:?}");
-    assert_eq!(refused.wait().unwrap().code(), Some(4));
+    assert_eq!(refused.exit_code(), Some(4));
 
-    let (mut accepted, address) = server(&["--www"]);
-    let output = client(&[&address, "--insecure"], b"GET / HTTP/1.0\r\n\r\n");
-    let page = String::from_utf8_lossy(&output.stdout);
+    let mut accepted = Server::once(&["--www"]);
+    let output = client(
+        &[&accepted.address, "--insecure"],
+        b"GET / HTTP/1.0\r\n\r\n",
+    );
+    let page = printed(output);
     assert!(
         page.starts_with("HTTP/1.0 200 OK\r\n") && page.contains("X25519MLKEM768"),
-        "{output:?}"
+        "{page}"
     );
-    assert!(accepted.wait().unwrap().success());
+    assert_eq!(accepted.exit_code(), Some(0));
 }
 
 #[test]
 fn mistakes_get_one_sentence_and_exit_code_2() {
-    let sentence = |output: Output| {
-        assert_eq!(output.status.code(), Some(2), "{output:?}");
-        String::from_utf8(output.stderr).unwrap()
-    };
-    let output = client(&["nowhere"], b"");
-    assert_eq!(sentence(output).lines().count(), 1);
+    let output = client(&["http://localhost"], b"");
+    assert!(sentence(output, 2).contains("it has no TLS"));
     let output = client(&["localhost:1", "--cafile", "/does/not/exist.pem"], b"");
-    assert!(sentence(output).contains("/does/not/exist.pem"));
+    assert!(sentence(output, 2).contains("/does/not/exist.pem"));
     let output = client(&["localhost:1", "--groups", "x25519,brainpool"], b"");
-    assert!(sentence(output).contains("choose from X25519MLKEM768"));
-    let folder = certificates();
-    let again = portcullis(&["cert", "dev", "--out", folder.path().to_str().unwrap()])
-        .output()
-        .unwrap();
-    assert!(sentence(again).contains("--force"));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("choose from X25519MLKEM768"), "{said}");
+}
+
+#[test]
+fn an_option_without_effect_is_refused() {
+    let made = Certificates::make();
+    for (arguments, expected) in [
+        (
+            vec!["server", "--cafile", &made.ca],
+            "--cafile has no effect",
+        ),
+        (
+            vec!["server", "--client-auth", "none", "--cafile", &made.ca],
+            "--cafile has no effect",
+        ),
+        (
+            vec!["server", "--www", "--alpn", "h2,http/1.1"],
+            "--alpn h2",
+        ),
+        (vec!["server", "--dir", ".", "--alpn", "h2"], "--alpn h2"),
+        (
+            vec!["client", "imap://a.test", "--starttls", "smtp"],
+            "contradict",
+        ),
+        (vec!["client", "https://a.test/x"], "leave \"/x\" away"),
+        (
+            vec!["cert", "show", &made.ca, "--starttls", "smtp"],
+            "--starttls has no effect",
+        ),
+        (
+            vec!["cert", "show", &made.ca, "--cafile", &made.ca],
+            "--cafile has no effect",
+        ),
+    ] {
+        let said = sentence(run(&arguments), 2);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    // By clap, with its usage.
+    for arguments in [
+        &["server", "--www", "--dir", "."][..],
+        &["server", "--key", "x"],
+        &["client", "a.test", "--key", "x"],
+        &["client", "a.test", "--insecure", "--cafile", "x"],
+        &["cert", "dev", "--client"],
+        &["cert", "dev", "-v"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
 }
 
 #[test]
 fn a_transport_that_is_not_there_is_exit_code_1() {
-    let output = client(&["127.0.0.1:1", "--insecure"], b"");
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = sentence(client(&["127.0.0.1:1", "--insecure"], b""), 1);
+    assert!(said.contains("connecting to 127.0.0.1:1"), "{said}");
+    let said = sentence(client(&["nowhere.invalid", "--insecure"], b""), 1);
+    assert!(said.contains("the address of nowhere.invalid"), "{said}");
+}
+
+#[test]
+fn the_next_address_is_tried_if_one_does_not_answer() {
+    let made = Certificates::make();
+    let server = Server::start(&made.server());
+    let localhost = format!("localhost:{}", server.port());
+    // Nobody listens at the first.
+    let route = [
+        &localhost,
+        "--resolve",
+        "127.0.0.9,127.0.0.1",
+        "--cafile",
+        &made.ca,
+    ];
+    assert_eq!(printed(client(&route, b"hello")), "hello");
 }
 
 #[test]
 fn a_client_reconnects_and_resumes() {
-    let folder = certificates();
-    let (cert, key, ca) = (
-        path(&folder, "cert.pem"),
-        path(&folder, "key.pem"),
-        path(&folder, "ca.pem"),
-    );
+    let made = Certificates::make();
     for (tickets, how) in [(true, "resumed"), (false, "full handshake")] {
-        let mut server = portcullis(&["server", "--listen", "127.0.0.1:0"]);
-        server.args(["--cert", &cert, "--key", &key]);
+        let mut arguments = made.server().to_vec();
         if tickets {
-            server.arg("--tickets");
+            arguments.push("--tickets");
         }
-        let (mut server, address) = listening(server.spawn().unwrap());
-        let output = client(&[&address, "--cafile", &ca, "--reconnect", "2"], b"hello\n");
-        server.kill().unwrap();
-        server.wait().unwrap();
+        let server = Server::start(&arguments);
+        let client_arguments = [&server.address, "--cafile", &made.ca, "--reconnect", "2"];
+        let output = client(&client_arguments, b"hello\n");
         assert!(output.status.success(), "{output:?}");
         assert_eq!(output.stdout, b"hello\n");
         let told = String::from_utf8(output.stderr).unwrap();
         let expected =
             format!("connection 1: full handshake\nconnection 2: {how}\nconnection 3: {how}\n");
         assert_eq!(told, expected);
+        // The summary is of the last.
+        let output = client(&[&client_arguments[..], &["--json"]].concat(), b"");
+        let facts: Value = serde_json::from_str(&printed(output)).unwrap();
+        assert_eq!(facts["resumed"], tickets);
     }
 }
 
 #[test]
 fn a_wrong_name_is_blamed_and_not_the_host() {
     let output = client(&["localhost:1", "--insecure", "--name", "not a name"], b"");
-    let said = String::from_utf8(output.stderr).unwrap();
+    let said = sentence(output, 2);
     assert!(said.contains("--name \"not a name\""), "{said}");
     assert!(!said.contains("localhost"), "{said}");
 }
 
-#[cfg(unix)]
 #[test]
-fn files_are_replaced_whole_and_only_their_owner_may_read_them() {
-    use std::fs;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-
-    let folder = certificates();
-    let key = folder.path().join("key.pem");
-    let elsewhere = folder.path().join("elsewhere");
-    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    let open = fs::File::open(&key).unwrap();
-    let before = fs::read(&key).unwrap();
-    fs::write(&elsewhere, "mine").unwrap();
-    fs::remove_file(folder.path().join("cert.pem")).unwrap();
-    symlink(&elsewhere, folder.path().join("cert.pem")).unwrap();
-
-    let out = folder.path().to_str().unwrap();
-    let made = portcullis(&["cert", "dev", "--force", "--out", out])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    for name in ["ca.pem", "cert.pem", "key.pem"] {
-        let metadata = fs::symlink_metadata(folder.path().join(name)).unwrap();
-        assert!(metadata.is_file(), "{name}");
-        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
+fn completions_and_manual_pages_have_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = printed(run(&["completions", shell]));
+        assert!(
+            script.contains("--starttls") || script.contains("starttls"),
+            "{shell}"
+        );
     }
-    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "mine");
-    assert_eq!(std::io::read_to_string(open).unwrap().as_bytes(), before);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
+    let page = printed(run(&["man"]));
+    assert!(
+        page.contains(".TH portcullis 1") && page.contains("Exit codes"),
+        "{page}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    printed(run(&["man", "--out", out]));
+    for name in ["", "-client", "-server", "-cert", "-cert-dev", "-cert-show"] {
+        let page = fs::read_to_string(support::path(folder.path(), &format!("portcullis{name}.1")));
+        assert!(page.unwrap().contains(".TH"), "{name}");
+    }
 }

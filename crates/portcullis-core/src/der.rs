@@ -1,7 +1,9 @@
 //! Just enough DER to find the fields of a certificate or key without copying them.
 //!
-//! ITU-T X.690; RFC 5280 §4.1 for the certificate. What is found here is validated elsewhere:
-//! certificates of a peer by webpki, keys by the crypto library.
+//! ITU-T X.690. Nothing here allocates or calls itself, and every length is checked against what
+//! is there, so the cost of reading is at most that of looking at each byte.
+
+use core::fmt::Write as _;
 
 /// INTEGER.
 pub(crate) const INTEGER: u8 = 0x02;
@@ -13,6 +15,8 @@ pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const OID: u8 = 0x06;
 /// SEQUENCE.
 pub(crate) const SEQUENCE: u8 = 0x30;
+/// SET.
+pub(crate) const SET: u8 = 0x31;
 /// BOOLEAN.
 pub(crate) const BOOLEAN: u8 = 0x01;
 /// `[n]`, constructed.
@@ -96,142 +100,88 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The algorithm (OID and parameters) and the key of a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
-pub(crate) fn public_key_info(spki: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut spki = Reader::new(Reader::new(spki).contents(SEQUENCE)?);
-    let algorithm = spki.contents(SEQUENCE)?;
-    match spki.contents(BIT_STRING)?.split_first()? {
-        (0, key) => Some((algorithm, key)),
+/// The contents of the one element that these bytes are, which has to have this tag.
+pub(crate) fn only(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    let mut reader = Reader::new(bytes);
+    let contents = reader.contents(tag)?;
+    reader.is_empty().then_some(contents)
+}
+
+/// The value of a BOOLEAN (X.690 §11.1). FALSE is the default wherever certificates have one, so
+/// DER leaves it out; but many write it, and there is only one way to take it.
+pub(crate) const fn boolean(contents: &[u8]) -> Option<bool> {
+    match contents {
+        [0xff] => Some(true),
+        [0x00] => Some(false),
         _ => None,
     }
 }
 
-/// The fields of a certificate that this library looks at itself (RFC 5280 §4.1).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CertificateFields<'a> {
-    /// What is signed: `tbsCertificate`, with its header.
-    pub(crate) tbs: &'a [u8],
-    /// OID and parameters of `signatureAlgorithm`.
-    pub(crate) signature_algorithm: &'a [u8],
-    /// The contents of `signatureValue`, a BIT STRING.
-    pub(crate) signature: &'a [u8],
-    /// 1, 2 or 3; 0 for what is none of them.
-    pub(crate) version: u8,
-    /// A Name, with its header.
-    pub(crate) issuer: &'a [u8],
-    /// With its header.
-    pub(crate) validity: &'a [u8],
-    /// A Name, with its header.
-    pub(crate) subject: &'a [u8],
-    /// SubjectPublicKeyInfo, with its header.
-    pub(crate) spki: &'a [u8],
-    extensions: &'a [u8],
+/// The value of an INTEGER (X.690 §8.3) that must not be negative; what is too large for the type
+/// is its largest value.
+pub(crate) fn unsigned(contents: &[u8]) -> Option<usize> {
+    match contents {
+        [] | [0x80..=0xff, ..] | [0, 0..=0x7f, ..] => None,
+        digits => Some(digits.iter().fold(0, |value: usize, &digit| {
+            let shifted = value.checked_mul(0x100);
+            shifted.map_or(usize::MAX, |value| value | usize::from(digit))
+        })),
+    }
 }
 
-impl<'a> CertificateFields<'a> {
-    /// Walks over a certificate of any version.
-    pub(crate) fn find(certificate: &'a [u8]) -> Option<Self> {
-        let mut outer = Reader::new(certificate);
-        let mut parts = Reader::new(outer.contents(SEQUENCE)?);
-        let signed = parts.element(SEQUENCE)?;
-        let mut tbs = Reader::new(signed.contents);
-        let signature_algorithm = parts.contents(SEQUENCE)?;
-        let signature = parts.contents(BIT_STRING)?;
-        if !outer.is_empty() || !parts.is_empty() {
+/// The bits of a BIT STRING, from the highest bit of the first byte on (X.690 §8.6, §11.2.1: what
+/// is left of the last byte is zero, so that no bit is set that is not there).
+pub(crate) fn bits(contents: &[u8]) -> Option<&[u8]> {
+    let (&unused, bits) = contents.split_first()?;
+    let padding = match (unused, bits.last()) {
+        (0, None) => 0,
+        (0..=7, Some(last)) => last & ((1 << unused) - 1),
+        _ => return None,
+    };
+    (padding == 0).then_some(bits)
+}
+
+/// An OBJECT IDENTIFIER in digits and dots (X.690 §8.19); `None` for what is none, or has a
+/// number of more than 63 bits.
+pub(crate) fn dotted(contents: &[u8]) -> Option<String> {
+    let mut text = String::new();
+    let mut number: u64 = 0;
+    let mut is_complete = false;
+    for &byte in contents {
+        // §8.19.2: the shortest form only.
+        if number == 0 && byte == 0x80 || number >> 56 != 0 {
             return None;
         }
-        let version = match tbs.optional(context(0)) {
-            // §4.1.2.1: v1 is the default, and v3 is 2.
-            None => 1,
-            Some([INTEGER, 1, version @ 0..=2]) => version + 1,
-            Some(_) => 0,
-        };
-        tbs.contents(INTEGER)?; // serialNumber
-        tbs.contents(SEQUENCE)?; // signature
-        let issuer = tbs.element(SEQUENCE)?.whole;
-        let validity = tbs.element(SEQUENCE)?.whole;
-        let subject = tbs.element(SEQUENCE)?.whole;
-        let spki = tbs.element(SEQUENCE)?.whole;
-        let mut extensions: &[u8] = &[];
-        while !tbs.is_empty() {
-            // issuerUniqueID and subjectUniqueID may come before.
-            let element = tbs.any()?;
-            if element.tag == context(3) {
-                extensions = Reader::new(element.contents).contents(SEQUENCE)?;
-            }
+        number = number << 7 | u64::from(byte & 0x7f);
+        is_complete = byte & 0x80 == 0;
+        if !is_complete {
+            continue;
         }
-        Some(Self {
-            tbs: signed.whole,
-            signature_algorithm,
-            signature,
-            version,
-            issuer,
-            validity,
-            subject,
-            spki,
-            extensions,
-        })
-    }
-
-    /// The extensions, in their order.
-    pub(crate) fn extensions(&self) -> Extensions<'a> {
-        Extensions(Reader::new(self.extensions))
-    }
-
-    /// The extnValue of an extension by its encoded OID; `Err` when the list is not DER.
-    pub(crate) fn extension(&self, oid: &[u8]) -> Result<Option<&'a [u8]>, NotDer> {
-        for extension in self.extensions() {
-            let extension = extension?;
-            if extension.oid == oid {
-                return Ok(Some(extension.value));
-            }
+        if text.is_empty() {
+            // §8.19.4: the first two are in one number.
+            let first = (number / 40).min(2);
+            text = first.to_string();
+            number -= first * 40;
         }
-        Ok(None)
+        // Writing to a string does not fail.
+        let _ = write!(text, ".{number}");
+        number = 0;
+    }
+    is_complete.then_some(text)
+}
+
+/// The algorithm (OID and parameters) and the key of a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
+pub(crate) fn public_key_info(spki: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut spki = Reader::new(only(spki, SEQUENCE)?);
+    let algorithm = spki.contents(SEQUENCE)?;
+    match (spki.contents(BIT_STRING)?.split_first()?, spki.is_empty()) {
+        ((0, key), true) => Some((algorithm, key)),
+        _ => None,
     }
 }
 
-/// One extension (RFC 5280 §4.2).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Extension<'a> {
-    /// The contents of `extnID`.
-    pub(crate) oid: &'a [u8],
-    pub(crate) critical: bool,
-    /// The contents of `extnValue`.
-    pub(crate) value: &'a [u8],
-}
-
-/// The extensions of a certificate; the first error is the last item.
-#[derive(Clone, Debug)]
-pub(crate) struct Extensions<'a>(Reader<'a>);
-
-impl<'a> Iterator for Extensions<'a> {
-    type Item = Result<Extension<'a>, NotDer>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let extension = self.read();
-        if extension.is_none() {
-            self.0 = Reader::new(&[]);
-        }
-        Some(extension.ok_or(NotDer))
-    }
-}
-
-impl<'a> Extensions<'a> {
-    fn read(&mut self) -> Option<Extension<'a>> {
-        let mut fields = Reader::new(self.0.contents(SEQUENCE)?);
-        Some(Extension {
-            oid: fields.contents(OID)?,
-            critical: fields.optional(BOOLEAN).is_some_and(|value| value != [0]),
-            value: fields.contents(OCTET_STRING)?,
-        })
-    }
-}
-
-/// The bytes are not DER.
-#[derive(Clone, Copy, Debug)]
+/// The bytes are not DER, or not what they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotDer;
 
 #[cfg(test)]
@@ -259,6 +209,58 @@ mod tests {
             &[0x1f, 0x01, 0],
         ] {
             assert!(Reader::new(bad).any().is_none(), "{bad:02x?}");
+        }
+    }
+
+    #[test]
+    fn values() {
+        assert_eq!(boolean(&[0xff]), Some(true));
+        assert_eq!(boolean(&[0]), Some(false));
+        for bad in [&[][..], &[1], &[0xff, 0xff]] {
+            assert_eq!(boolean(bad), None, "{bad:02x?}");
+        }
+
+        assert_eq!(unsigned(&[0]), Some(0));
+        assert_eq!(unsigned(&[0, 0x80]), Some(0x80));
+        assert_eq!(unsigned(&[1, 0, 0]), Some(0x1_0000));
+        assert_eq!(unsigned(&[0x7f; 9]), Some(usize::MAX));
+        for bad in [&[][..], &[0xff], &[0, 0x7f], &[0, 0]] {
+            assert_eq!(unsigned(bad), None, "{bad:02x?}");
+        }
+
+        assert_eq!(bits(&[0]), Some(&[][..]));
+        assert_eq!(bits(&[7, 0x80]), Some(&[0x80][..]));
+        assert_eq!(bits(&[0, 0xff, 1]), Some(&[0xff, 1][..]));
+        for bad in [&[][..], &[1], &[8, 0], &[7, 0x84], &[1, 0, 1]] {
+            assert_eq!(bits(bad), None, "{bad:02x?}");
+        }
+
+        assert_eq!(only(&[INTEGER, 1, 7], INTEGER), Some(&[7][..]));
+        for bad in [&[][..], &[INTEGER, 1, 7, 0], &[OID, 1, 7]] {
+            assert_eq!(only(bad, INTEGER), None, "{bad:02x?}");
+        }
+    }
+
+    #[test]
+    fn object_identifiers() {
+        for (contents, expected) in [
+            (&b"\x55\x1d\x36"[..], "2.5.29.54"),
+            (
+                b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01",
+                "1.2.840.113549.1.9.1",
+            ),
+            (
+                b"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x19",
+                "0.9.2342.19200300.100.1.25",
+            ),
+            (b"\x88\x37\x03", "2.999.3"),
+            (b"\x00", "0.0"),
+        ] {
+            assert_eq!(dotted(contents).as_deref(), Some(expected));
+        }
+        let too_large = [&[0x55][..], &[0xff; 9], &[0x7f]].concat();
+        for bad in [&[][..], &[0x55, 0x80, 1], &[0x55, 0x81], &too_large] {
+            assert_eq!(dotted(bad), None, "{bad:02x?}");
         }
     }
 }

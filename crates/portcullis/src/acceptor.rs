@@ -10,9 +10,8 @@ use tokio::time::Instant;
 
 use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
-use crate::driver::{Driver, Role};
 use crate::error::{Error, HandshakeError};
-use crate::handshake::{PausedServer, complete, deadline, within_bounds};
+use crate::handshake::{Driver, PausedServer, complete, deadline, span, within_bounds};
 use crate::stream::TlsStream;
 
 /// Shakes hands with clients. Cheap to clone.
@@ -191,28 +190,20 @@ impl TlsAcceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let span = tracing::info_span!(
-            "tls.handshake",
-            role = "server",
-            network.peer.address = tracing::field::Empty,
-            tls.protocol.version = tracing::field::Empty,
-            tls.cipher = tracing::field::Empty,
-            tls.curve = tracing::field::Empty,
-            tls.resumed = tracing::field::Empty,
-            tls.next_protocol = tracing::field::Empty,
-            tls.client.server_name = tracing::field::Empty,
-        );
-        if let Some(peer) = peer {
-            span.record("network.peer.address", tracing::field::display(peer));
-        }
+        let span = span::server(peer);
         match self.conduct.server_config(&self.config, more) {
             Ok(config) => {
                 let handshake = Handshake::server(config);
-                let role = Role::Server {
-                    first_byte_by: since + within_bounds(self.conduct.first_byte_timeout),
-                };
+                let first_byte_by = since + within_bounds(self.conduct.first_byte_timeout);
                 let conduct = self.conduct.clone();
-                Ok(Driver::new(role, io, handshake, prefix, conduct, span))
+                Ok(Driver::new(
+                    Some(first_byte_by),
+                    io,
+                    handshake,
+                    prefix,
+                    conduct,
+                    span,
+                ))
             }
             Err(misuse) => Err(HandshakeError::new(
                 Error::from(misuse),

@@ -135,7 +135,8 @@ macro_rules! conduct_options {
             self
         }
 
-        /// How long a failed handshake takes at most for its alert to arrive. Default: 5 seconds.
+        /// How long a handshake, or a read, that fails because of what the peer sent takes at
+        /// most for its alert to arrive. Default: 5 seconds; the longest is 49 days.
         ///
         /// The alert is written and the transport's write side shut down. Then what the peer still
         /// sends is read and forgotten until it closes too, up to 64 KiB: a transport that is

@@ -14,9 +14,8 @@ use tokio::time::Instant;
 
 use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
-use crate::driver::{Driver, Role};
 use crate::error::{Error, HandshakeError};
-use crate::handshake::{PausedClient, complete, deadline};
+use crate::handshake::{Driver, PausedClient, complete, deadline, span};
 use crate::sessions::Place;
 use crate::stream::TlsStream;
 
@@ -242,21 +241,7 @@ impl TlsConnector {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let span = tracing::info_span!(
-            "tls.handshake",
-            role = "client",
-            server.address = %name.to_str(),
-            network.peer.address = tracing::field::Empty,
-            tls.protocol.version = tracing::field::Empty,
-            tls.cipher = tracing::field::Empty,
-            tls.curve = tracing::field::Empty,
-            tls.resumed = tracing::field::Empty,
-            tls.next_protocol = tracing::field::Empty,
-            tls.client.server_name = tracing::field::Empty,
-        );
-        if let Some(peer) = peer {
-            span.record("network.peer.address", tracing::field::display(peer));
-        }
+        let span = span::client(&name, peer);
         let offer = match offer {
             Ok(offer) => offer,
             Err(misuse) => {
@@ -273,7 +258,7 @@ impl TlsConnector {
         match started {
             Ok(handshake) => {
                 let conduct = self.conduct.clone();
-                let mut driver = Driver::new(Role::Client, io, handshake, prefix, conduct, span);
+                let mut driver = Driver::new(None, io, handshake, prefix, conduct, span);
                 driver.keep_sessions(offer.place, offer.from_store);
                 Ok(driver)
             }

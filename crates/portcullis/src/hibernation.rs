@@ -12,7 +12,7 @@ use std::time::Duration;
 use portcullis_core::ParkedCipher;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::write::WriteHalfState;
+use crate::write::Sending;
 
 /// No time is long enough.
 const OFF: u32 = u32::MAX;
@@ -121,8 +121,8 @@ impl Parking {
     /// the reading half, which may be asleep, has to be told.
     pub(crate) fn lend<T>(
         &self,
-        write: &mut WriteHalfState,
-        using: impl FnOnce(&mut WriteHalfState) -> T,
+        write: &mut Sending,
+        using: impl FnOnce(&mut Sending) -> T,
     ) -> (T, bool) {
         let was_empty = match self.replace(Place::InUse) {
             Place::Taken(cipher, _) => {

@@ -2,19 +2,24 @@
 //!
 //! RFC 8446 §6.2. A peer that refuses sends its alert and closes. A task that is writing meets a
 //! broken transport first; the alert is what came before that and was not read yet.
+//!
+//! A transport that is closed over unread bytes resets, and what the peer has not read by then is
+//! lost. So whoever refuses reads on until the peer has closed too.
 
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::error::Error;
+use crate::handshake::within_bounds;
 use crate::scratch::Scratch;
 use crate::stream::Parts;
 use crate::wakers::Task;
-use crate::write::WriteHalfState;
+use crate::write::Sending;
 
 /// How much of a refused peer's is read and forgotten, and how much data is read to come to the
 /// alert of one that refuses.
@@ -44,6 +49,142 @@ where
 pub(crate) fn read_away_at_once<R: AsyncRead + Unpin>(io: &mut R) {
     let mut cx = Context::from_waker(Waker::noop());
     let _ = poll_read_away(io, &mut cx, &mut { READ_AWAY });
+}
+
+/// Why reading has ended, and if that is a refusal, whether the peer has its alert by now.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    error: Error,
+    arrival: Arrival,
+}
+
+#[derive(Debug)]
+enum Arrival {
+    /// To be waited for, for this long.
+    Due(Duration),
+    Until {
+        timer: Pin<Box<Sleep>>,
+        left: usize,
+    },
+    Over,
+}
+
+impl Refusal {
+    /// Why reading has ended. If the peer is told, that takes at most `alert_timeout`.
+    pub(crate) fn new(error: Error, alert_timeout: Duration) -> Self {
+        let arrival = match error.is_refusal() {
+            true => Arrival::Due(alert_timeout),
+            false => Arrival::Over,
+        };
+        Self { error, arrival }
+    }
+
+    pub(crate) fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// How long the peer may still take.
+    fn limit(&self) -> Option<Duration> {
+        match &self.arrival {
+            Arrival::Due(limit) => Some(*limit),
+            Arrival::Until { timer, .. } => Some(timer.deadline() - Instant::now()),
+            Arrival::Over => None,
+        }
+    }
+
+    /// Reads away until the peer has closed, which says that it has the alert, or for as long as
+    /// it may take; without a runtime, not at all.
+    fn poll_arrival<R>(&mut self, io: &mut R, cx: &mut Context<'_>) -> Poll<()>
+    where
+        R: AsyncRead + Unpin,
+    {
+        if let Arrival::Due(limit) = self.arrival
+            && !limit.is_zero()
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
+            self.arrival = Arrival::Until {
+                timer: Box::pin(sleep(within_bounds(limit))),
+                left: READ_AWAY,
+            };
+        }
+        if let Arrival::Until { timer, left } = &mut self.arrival
+            && poll_read_away(io, cx, left).is_pending()
+        {
+            ready!(timer.as_mut().poll(cx));
+        }
+        self.arrival = Arrival::Over;
+        Poll::Ready(())
+    }
+}
+
+/// Reads away from a transport that nobody has any more: at once, or in a task if the peer may
+/// take longer.
+fn read_away_in_background<R>(mut io: R, limit: Duration)
+where
+    R: AsyncRead + Unpin + Send + 'static,
+{
+    let mut left = READ_AWAY;
+    let mut cx = Context::from_waker(Waker::noop());
+    if poll_read_away(&mut io, &mut cx, &mut left).is_pending()
+        && let Ok(runtime) = tokio::runtime::Handle::try_current()
+    {
+        runtime.spawn(async move {
+            let reading = std::future::poll_fn(|cx| poll_read_away(&mut io, cx, &mut left));
+            let _ = timeout(limit, reading).await;
+        });
+    }
+}
+
+impl std::fmt::Debug for Bequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Alone => "Alone",
+            Self::Task(_) => "Task",
+        })
+    }
+}
+
+/// What one half of a connection leaves to the other when it is dropped: the alert is written by
+/// the writing half, and its arrival is seen by the reading half's transport.
+#[derive(Default)]
+pub(crate) enum Bequest {
+    #[default]
+    None,
+    /// The other half is gone, with nothing left to do.
+    Alone,
+    /// The other half is gone, and this is to be done when this one is gone too.
+    Task(Box<dyn FnOnce() + Send>),
+}
+
+impl Bequest {
+    /// The writing half is dropped, its alert written.
+    pub(crate) fn writer_gone(bequest: &Mutex<Self>) {
+        let mut bequest = bequest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Self::Task(task) = std::mem::replace(&mut *bequest, Self::Alone) {
+            drop(bequest);
+            task();
+        }
+    }
+
+    /// The reading half is dropped, after it has refused what the peer sent.
+    pub(crate) fn reader_gone<R>(bequest: &Mutex<Self>, io: R, refusal: &Refusal)
+    where
+        R: AsyncRead + Unpin + Send + 'static,
+    {
+        let Some(limit) = refusal.limit() else {
+            return;
+        };
+        let task = move || read_away_in_background(io, limit);
+        let mut bequest = bequest.lock().unwrap_or_else(PoisonError::into_inner);
+        match *bequest {
+            Self::Alone => {
+                drop(bequest);
+                task();
+            }
+            _ => *bequest = Self::Task(Box::new(task)),
+        }
+    }
 }
 
 /// Why writing has ended.
@@ -102,7 +243,7 @@ impl Failure {
         if let Search::Due = self.search
             && tokio::runtime::Handle::try_current().is_ok()
         {
-            let timer = Box::pin(tokio::time::sleep(SEARCH));
+            let timer = Box::pin(sleep(SEARCH));
             self.search = Search::Until(timer, cx.waker().clone());
         }
         if let Search::Until(timer, waker) = &mut self.search {
@@ -114,7 +255,7 @@ impl Failure {
     }
 }
 
-impl WriteHalfState {
+impl Sending {
     /// Why nothing can be written any more, when it is known: on a broken transport after the
     /// peer's alert was looked for.
     pub(crate) fn failure(&self) -> Option<&Error> {
@@ -148,6 +289,24 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
             }
             polled => polled,
         }
+    }
+
+    /// After each poll for reading that has failed: if this side refuses, its alert is to arrive
+    /// before that is told.
+    #[cold]
+    pub(crate) fn refuse(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_broken = self
+            .write
+            .broken()
+            .is_some_and(|error| error.transport().is_some());
+        let Some(refusal) = self.read.refusal().filter(|_| !is_broken) else {
+            return Poll::Ready(());
+        };
+        let arrived = refusal.poll_arrival(&mut self.io, cx);
+        if arrived.is_pending() {
+            self.write.reader = Task::of(cx.waker());
+        }
+        arrived
     }
 
     #[cold]

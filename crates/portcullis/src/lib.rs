@@ -76,7 +76,6 @@ mod conduct;
 mod connections;
 mod connector;
 mod delivery;
-mod driver;
 mod error;
 mod handshake;
 mod hibernation;

@@ -6,6 +6,7 @@
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::session::ClientSession;
@@ -15,6 +16,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
 use crate::error::Error;
+use crate::last_words::Refusal;
 use crate::scratch::{Backlog, FULL_RECORD, PLAINTEXT, READ_BATCH, Scratch};
 use crate::sessions::{Place, Received};
 use crate::statistics::Flow;
@@ -32,7 +34,7 @@ pub enum EofPolicy {
 }
 
 /// The reading half of a connection, without its transport.
-pub(crate) struct ReadHalfState {
+pub(crate) struct Receiving {
     reader: Reader,
     /// Ciphertext: an incomplete record, or records that were not asked for yet.
     sealed: Backlog,
@@ -45,13 +47,22 @@ pub(crate) struct ReadHalfState {
 }
 
 /// Whether there may be more to read, and if not, why.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum End {
-    /// There may. The end of the transport would mean this; kept here, it takes no room.
-    NotYet(EofPolicy),
+    /// There may. What the end would mean is kept here, where it takes no room.
+    NotYet(Manners),
     Closed,
     /// Boxed: hardly any connection has one.
-    Failed(Box<Error>),
+    Failed(Box<Refusal>),
+}
+
+/// How a connection behaves at its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manners {
+    /// What the end of the transport means.
+    eof: EofPolicy,
+    /// How long this side's alert may take to arrive, in milliseconds.
+    alert_timeout: u32,
 }
 
 /// Where plaintext goes.
@@ -112,26 +123,31 @@ impl Target<'_, '_> {
     }
 }
 
-impl ReadHalfState {
+impl Receiving {
     pub(crate) fn new(
         reader: Reader,
         unread: Vec<u8>,
         received: Flow,
         place: Option<Place>,
+        alert_timeout: Duration,
     ) -> Self {
+        let manners = Manners {
+            eof: EofPolicy::Strict,
+            alert_timeout: u32::try_from(alert_timeout.as_millis()).unwrap_or(u32::MAX),
+        };
         Self {
             reader,
             sealed: unread.into(),
             plain: Backlog::default(),
-            end: End::NotYet(EofPolicy::Strict),
+            end: End::NotYet(manners),
             received,
             sessions: place.map(|place| Box::new(Received::stored(place))),
         }
     }
 
     pub(crate) fn set_eof_policy(&mut self, policy: EofPolicy) {
-        if let End::NotYet(set) = &mut self.end {
-            *set = policy;
+        if let End::NotYet(manners) = &mut self.end {
+            manners.eof = policy;
         }
     }
 
@@ -201,14 +217,25 @@ impl ReadHalfState {
     /// The peer's fatal alert, if it has ended reading.
     pub(crate) fn alert(&self) -> Option<&Error> {
         match &self.end {
-            End::Failed(error) if error.is_received_alert() => Some(error),
+            End::Failed(failed) if failed.error().is_received_alert() => Some(failed.error()),
             _ => None,
         }
     }
 
-    /// Whether the peer was or is to be told of a fault of its own.
-    pub(crate) fn has_refused(&self) -> bool {
-        matches!(&self.end, End::Failed(error) if error.is_refusal())
+    /// Why reading has failed, if the peer was or is to be told of a fault of its own.
+    pub(crate) fn refusal(&mut self) -> Option<&mut Refusal> {
+        match &mut self.end {
+            End::Failed(failed) if failed.error().is_refusal() => Some(failed),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, error: Error) {
+        if let End::NotYet(manners) = &self.end {
+            let limit = Duration::from_millis(manners.alert_timeout.into());
+            self.end = End::Failed(Box::new(Refusal::new(error, limit)));
+        }
     }
 
     #[inline]
@@ -306,7 +333,7 @@ impl ReadHalfState {
 
     fn ended(&self) -> Result<(), Error> {
         match &self.end {
-            End::Failed(error) => Err((**error).clone()),
+            End::Failed(failed) => Err(failed.error().clone()),
             End::Closed | End::NotYet(_) => Ok(()),
         }
     }
@@ -347,7 +374,7 @@ impl ReadHalfState {
             let count = match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
                 Ok(()) => buf.filled().len(),
                 Err(error) => {
-                    self.end = End::Failed(Box::new(Error::io(error, Stage::Connected)));
+                    self.fail(Error::io(error, Stage::Connected));
                     return Poll::Ready(());
                 }
             };
@@ -411,7 +438,7 @@ impl ReadHalfState {
             match opened {
                 Ok(false) => {}
                 Ok(true) => self.end = End::Closed,
-                Err(error) => self.end = End::Failed(Box::new(error.into())),
+                Err(error) => self.fail(error.into()),
             }
         }
         used
@@ -479,16 +506,18 @@ impl ReadHalfState {
     }
 
     fn on_eof(&mut self) {
-        self.end = match (self.reader.eof(), &self.end) {
-            (Ok(()), _) | (Err(_), End::NotYet(EofPolicy::Lenient)) => End::Closed,
-            (Err(error), _) => End::Failed(Box::new(error.into())),
-        };
+        match (self.reader.eof(), &self.end) {
+            (Err(error), End::NotYet(manners)) if manners.eof == EofPolicy::Strict => {
+                self.fail(error.into());
+            }
+            _ => self.end = End::Closed,
+        }
     }
 }
 
-impl std::fmt::Debug for ReadHalfState {
+impl std::fmt::Debug for Receiving {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReadHalfState")
+        f.debug_struct("Receiving")
             .field("sealed", &self.sealed)
             .field("plain", &self.plain)
             .field("end", &self.end)

@@ -122,7 +122,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             loop {
                 match parts.read.end() {
                     End::Closed => return Ok(()),
-                    End::Failed(error) => return Err((**error).clone()),
+                    End::Failed(failed) => return Err(failed.error().clone()),
                     End::NotYet(_) => {}
                 }
                 let have = parts.read.plain().len();

@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use portcullis_core::ConnectionInformation;
@@ -16,13 +16,14 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::hibernation::{Hibernation, Parking};
-use crate::read::{EofPolicy, ReadHalfState};
+use crate::last_words::Bequest;
+use crate::read::{EofPolicy, Receiving};
 use crate::split_io::SplitIo;
 use crate::statistics::Flow;
 use crate::stream::{Parts, TlsStream, Unsent};
 use crate::sync::{AtomicWaker, OnceLock};
 use crate::wakers::Task;
-use crate::write::WriteHalfState;
+use crate::write::Sending;
 
 /// What the halves know of each other besides the core's mailbox.
 #[derive(Debug, Default)]
@@ -36,15 +37,27 @@ struct Shared {
     read_end: OnceLock<()>,
     /// The writing half's cipher between two writes, if they hibernate.
     parking: Option<Box<Parking>>,
+    /// Touched only when a half is dropped.
+    bequest: Mutex<Bequest>,
 }
 
 /// The reading half of a [`TlsStream`].
+///
+/// When it fails because of what the peer sent, the alert is the writing half's to send. After both
+/// halves are dropped, what the peer still sends is read away until it closes, which says that the
+/// alert has arrived: in a Tokio task, for 64 KiB or the
+/// [`alert_timeout`](crate::TlsConnector::alert_timeout) at most.
 pub struct ReadHalf<IO: SplitIo> {
-    io: IO::Read,
-    read: ReadHalfState,
+    /// `None` only after a reunion.
+    parts: Option<ReadParts<IO>>,
     information: Arc<ConnectionInformation>,
-    hibernation: Hibernation,
     shared: Arc<Shared>,
+}
+
+struct ReadParts<IO: SplitIo> {
+    io: IO::Read,
+    read: Receiving,
+    hibernation: Hibernation,
 }
 
 /// The writing half of a [`TlsStream`].
@@ -67,8 +80,11 @@ pub struct WriteHalf<IO: SplitIo> {
 
 struct WriteParts<IO: SplitIo> {
     io: IO::Write,
-    write: WriteHalfState,
+    write: Sending,
 }
+
+/// Why a half has its parts: `reunite` consumes it.
+const REUNITED: &str = "parts are taken only by a reunion, which consumes the half";
 
 /// Halves that are not of one connection.
 #[derive(thiserror::Error)]
@@ -92,10 +108,12 @@ impl<IO: SplitIo> TlsStream<IO> {
             ..Shared::default()
         });
         let reading = ReadHalf {
-            io: read_io,
-            read,
+            parts: Some(ReadParts {
+                io: read_io,
+                read,
+                hibernation,
+            }),
             information: information.clone(),
-            hibernation,
             shared: shared.clone(),
         };
         let writing = WriteHalf {
@@ -115,23 +133,35 @@ impl<IO: SplitIo> ReadHalf<IO> {
     ///
     /// # Errors
     /// Gives them back when they are not of one connection.
-    pub fn reunite(self, mut other: WriteHalf<IO>) -> Result<TlsStream<IO>, ReuniteError<IO>>
+    pub fn reunite(mut self, mut other: WriteHalf<IO>) -> Result<TlsStream<IO>, ReuniteError<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         if !Arc::ptr_eq(&self.shared, &other.shared) {
             return Err(ReuniteError(Box::new((self, other))));
         }
-        match other.parts.take() {
-            Some(WriteParts { io, write }) => Ok(TlsStream::from_parts(Parts {
-                io: IO::reunite_io(self.io, io),
-                read: self.read,
-                write,
-                information: self.information,
-                hibernation: self.hibernation,
+        match (self.parts.take(), other.parts.take()) {
+            (Some(reading), Some(writing)) => Ok(TlsStream::from_parts(Parts {
+                io: IO::reunite_io(reading.io, writing.io),
+                read: reading.read,
+                write: writing.write,
+                information: self.information.clone(),
+                hibernation: reading.hibernation,
             })),
-            None => Err(ReuniteError(Box::new((self, other)))),
+            (reading, writing) => {
+                self.parts = reading;
+                other.parts = writing;
+                Err(ReuniteError(Box::new((self, other))))
+            }
         }
+    }
+
+    fn parts(&self) -> &ReadParts<IO> {
+        self.parts.as_ref().expect(REUNITED)
+    }
+
+    fn parts_mut(&mut self) -> &mut ReadParts<IO> {
+        self.parts.as_mut().expect(REUNITED)
     }
 
     /// What was negotiated.
@@ -141,42 +171,45 @@ impl<IO: SplitIo> ReadHalf<IO> {
 
     /// What the end of the transport without close_notify means. Default: an error.
     pub fn set_eof_policy(&mut self, policy: EofPolicy) {
-        self.read.set_eof_policy(policy);
+        self.parts_mut().read.set_eof_policy(policy);
     }
 
     /// As [`TlsStream::take_session`].
     pub fn take_session(&mut self) -> Option<ClientSession> {
-        self.read.take_session()
+        self.parts_mut().read.take_session()
     }
 
     /// As [`TlsStream::is_hibernating`], of both halves.
     pub fn is_hibernating(&self) -> bool {
-        !self.read.has_spare() && self.writing_half_used().is_none()
+        !self.parts().read.has_spare() && self.writing_half_used().is_none()
     }
 
     /// What came over the transport.
     pub fn received(&self) -> Flow {
-        self.read.received()
+        self.parts().read.received()
     }
 
     /// The transport's reading half.
     pub fn inner(&self) -> &IO::Read {
-        &self.io
+        &self.parts().io
     }
 
     /// Polls the reading direction, and tells the other half when there is something for it.
     pub(crate) fn poll_with<T>(
         &mut self,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut ReadHalfState, &mut IO::Read, &mut Context<'_>) -> Poll<T>,
+        poll: impl FnOnce(&mut Receiving, &mut IO::Read, &mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let polled = poll(&mut self.read, &mut self.io, cx);
-        if self.read.mailbox().has_work()
-            || (self.read.has_ended() && self.shared.read_end.set(()).is_ok())
-        {
+        let ReadParts {
+            io,
+            read,
+            hibernation,
+        } = self.parts.as_mut().expect(REUNITED);
+        let polled = poll(read, io, cx);
+        if read.mailbox().has_work() || (read.has_ended() && self.shared.read_end.set(()).is_ok()) {
             self.shared.writer.wake();
         }
-        if self.hibernation.is_on() && polled.is_pending() {
+        if hibernation.is_on() && polled.is_pending() {
             self.rest(cx);
         }
         polled
@@ -184,19 +217,22 @@ impl<IO: SplitIo> ReadHalf<IO> {
 
     /// Hibernates when it is time, and the writing half with it.
     pub(crate) fn rest(&mut self, cx: &mut Context<'_>) {
-        if !self.hibernation.is_on() {
+        if !self.parts().hibernation.is_on() {
             return;
         }
         // Told when the writing half sets its cipher up, which it may do from here on.
         self.shared.reader.register(cx.waker());
         let used = self.writing_half_used();
-        if !self.read.has_spare() && used.is_none() {
-            self.hibernation.rest();
+        let ReadParts {
+            read, hibernation, ..
+        } = self.parts_mut();
+        if !read.has_spare() && used.is_none() {
+            hibernation.rest();
             return;
         }
-        let moved = self.read.received().bytes();
-        if self.hibernation.is_due(cx, moved, used) {
-            self.read.hibernate();
+        let moved = read.received().bytes();
+        if hibernation.is_due(cx, moved, used) {
+            read.hibernate();
             if let Some(parking) = &self.shared.parking {
                 parking.clear();
             }
@@ -287,11 +323,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
     fn poll_with<T>(
         &mut self,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(
-            &mut WriteHalfState,
-            &mut IO::Write,
-            &mut Context<'_>,
-        ) -> Poll<Result<T, Error>>,
+        poll: impl FnOnce(&mut Sending, &mut IO::Write, &mut Context<'_>) -> Poll<Result<T, Error>>,
     ) -> Poll<Result<T, Error>> {
         let Some(parts) = &mut self.parts else {
             return Poll::Ready(Err(Error::closed()));
@@ -326,7 +358,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
 /// the reading half can look for it.
 #[cold]
 fn explain(
-    write: &mut WriteHalfState,
+    write: &mut Sending,
     shared: &Arc<Shared>,
     cx: &mut Context<'_>,
     broken: Error,
@@ -348,10 +380,21 @@ fn explain(
     Poll::Ready(broken)
 }
 
+impl<IO: SplitIo> Drop for ReadHalf<IO> {
+    fn drop(&mut self) {
+        if let Some(ReadParts { io, mut read, .. }) = self.parts.take()
+            && let Some(refusal) = read.refusal()
+        {
+            Bequest::reader_gone(&self.shared.bequest, io, refusal);
+        }
+    }
+}
+
 impl<IO: SplitIo> Drop for WriteHalf<IO> {
     fn drop(&mut self) {
         if let Some(parts) = &mut self.parts {
             parts.write.farewell(&mut parts.io);
+            Bequest::writer_gone(&self.shared.bequest);
             // Also what was not told because the reason was still being looked for.
             if let Some(error) = parts.write.broken()
                 && self.shared.write_failure.set(error.clone()).is_ok()
@@ -383,15 +426,16 @@ impl<IO: SplitIo> AsyncRead for ReadHalf<IO> {
 impl<IO: SplitIo> AsyncBufRead for ReadHalf<IO> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
-        match this.read.plain() {
+        let read = &this.parts().read;
+        match read.plain() {
             [] => ready!(this.poll_with(cx, |read, io, cx| read.poll_fill(io, cx, 0)))?,
-            _ => ready!(this.read.poll_budget(cx)),
+            _ => ready!(read.poll_budget(cx)),
         }
-        Poll::Ready(Ok(this.read.plain()))
+        Poll::Ready(Ok(this.parts().read.plain()))
     }
 
     fn consume(self: Pin<&mut Self>, count: usize) {
-        self.get_mut().read.consume(count);
+        self.get_mut().parts_mut().read.consume(count);
     }
 }
 
@@ -434,7 +478,7 @@ impl<IO: SplitIo> AsyncWrite for WriteHalf<IO> {
 impl<IO: SplitIo> std::fmt::Debug for ReadHalf<IO> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ReadHalf")
-            .field("read", &self.read)
+            .field("read", &self.parts.as_ref().map(|parts| &parts.read))
             .finish_non_exhaustive()
     }
 }

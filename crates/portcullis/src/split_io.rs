@@ -8,9 +8,10 @@ use crate::stream::TlsStream;
 /// A transport that comes apart into a reading and a writing half.
 ///
 /// For TCP and Unix sockets and for [`TlsStream`]s over them the halves share no lock.
-pub trait SplitIo: Sized {
-    /// The reading half.
-    type Read: AsyncRead + Unpin;
+pub trait SplitIo: Sized + 'static {
+    /// The reading half. It may outlive the connection, in a task that sees to it that an alert
+    /// arrives.
+    type Read: AsyncRead + Unpin + Send + 'static;
     /// The writing half.
     type Write: AsyncWrite + Unpin;
 

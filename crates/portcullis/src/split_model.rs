@@ -21,12 +21,12 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Join, ReadBuf, join};
 
 use crate::delivery::{Active, Message};
 use crate::hibernation::Hibernation;
-use crate::read::ReadHalfState;
+use crate::read::Receiving;
 use crate::split::{ReadHalf, WriteHalf};
 use crate::split_io::SplitIo;
 use crate::statistics::Flow;
 use crate::stream::{Parts, TlsStream};
-use crate::write::WriteHalfState;
+use crate::write::Sending;
 
 /// In words: loom's own stacks are too short for debug builds of AWS-LC's callers.
 const STACK: usize = 1 << 16;
@@ -195,8 +195,14 @@ impl Peer {
         };
         let stream = TlsStream::from_parts(Parts {
             io: join(Incoming(std::mem::take(&mut self.output)), outgoing.clone()),
-            read: ReadHalfState::new(server.reader, server.unread, Flow::default(), None),
-            write: WriteHalfState::new(server.writer, server.transmit, false, Flow::default()),
+            read: Receiving::new(
+                server.reader,
+                server.unread,
+                Flow::default(),
+                None,
+                Duration::ZERO,
+            ),
+            write: Sending::new(server.writer, server.transmit, false, Flow::default()),
             information: server.information,
             hibernation: Hibernation::new(None),
         });

@@ -16,10 +16,10 @@ use tokio::net::TcpStream;
 use crate::error::Error;
 use crate::hibernation::Hibernation;
 use crate::last_words::read_away_at_once;
-use crate::read::{EofPolicy, ReadHalfState};
+use crate::read::{EofPolicy, Receiving};
 use crate::statistics::TransportStatistics;
 use crate::wakers::Task;
-use crate::write::WriteHalfState;
+use crate::write::Sending;
 
 /// An established TLS connection over `IO`.
 ///
@@ -30,9 +30,12 @@ use crate::write::WriteHalfState;
 ///   pushed by the next poll of any kind; flush before you stop polling.
 /// * [`shutdown`](tokio::io::AsyncWriteExt::shutdown) closes the write side; reading goes on.
 ///   See [`close`](Self::close) and [`downgrade`](Self::downgrade) for the other ways to end.
-/// * The peer's KeyUpdates are answered, and alerts sent, by any poll. After a fatal alert the
-///   transport's write side is shut down, and what the peer has sent by then is read and forgotten
-///   before it is closed; [`close`](Self::close) waits for more, so that the peer gets the alert.
+/// * The peer's KeyUpdates are answered, and alerts sent, by any poll. A read that fails because of
+///   what the peer sent sends its alert and shuts the transport's write side down; then it reads
+///   away what the peer still sends until the peer has closed, which says that the alert has
+///   arrived, and only then says why it failed. That takes a round trip, 64 KiB, or the
+///   [`alert_timeout`](crate::TlsConnector::alert_timeout) at most; dropped on the way, the next
+///   read goes on with it, and a write says why at once.
 /// * A write, flush or shutdown that fails because the transport is broken says why the peer
 ///   refused, if its alert came before. For that it may read up to 64 KiB, which are kept, and
 ///   wait up to 100 ms.
@@ -53,8 +56,8 @@ pub struct TlsStream<IO> {
 
 pub(crate) struct Parts<IO> {
     pub(crate) io: IO,
-    pub(crate) read: ReadHalfState,
-    pub(crate) write: WriteHalfState,
+    pub(crate) read: Receiving,
+    pub(crate) write: Sending,
     pub(crate) information: Arc<ConnectionInformation>,
     pub(crate) hibernation: Hibernation,
 }
@@ -65,7 +68,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             parts: Some(Box::new(parts)),
             farewell: |parts| {
                 parts.write.farewell(&mut parts.io);
-                if parts.read.has_refused() {
+                if parts.read.refusal().is_some() {
                     read_away_at_once(&mut parts.io);
                 }
             },
@@ -263,13 +266,20 @@ impl<IO> Drop for TlsStream<IO> {
 impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
     /// After each poll for reading: what is due in the other direction, and whether to hibernate.
     #[inline]
-    pub(crate) fn serve<T>(&mut self, cx: &mut Context<'_>, read: Poll<T>) -> Poll<T> {
+    pub(crate) fn serve<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: Poll<Result<T, Error>>,
+    ) -> Poll<Result<T, Error>> {
         if read.is_pending() {
             self.write.reader = Task::of(cx.waker());
             self.idle(cx);
         } else {
             self.write.reader = Task::NONE;
             self.write.serve(&mut self.io, cx);
+            if let Poll::Ready(Err(_)) = &read {
+                ready!(self.refuse(cx));
+            }
         }
         read
     }
@@ -397,7 +407,7 @@ impl<'a> Unsent<'a> {
 
     pub(crate) fn poll_send<W>(
         &mut self,
-        write: &mut WriteHalfState,
+        write: &mut Sending,
         io: &mut W,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>>

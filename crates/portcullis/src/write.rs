@@ -23,7 +23,7 @@ const SMALL: usize = PLAINTEXT / 4;
 const OVERHEAD: usize = FULL_RECORD - PLAINTEXT;
 
 /// The writing half of a connection, without its transport.
-pub(crate) struct WriteHalfState {
+pub(crate) struct Sending {
     writer: Writer,
     /// Ciphertext the transport has not taken.
     out: Backlog,
@@ -48,7 +48,7 @@ enum Closing {
     ShutDown,
 }
 
-impl WriteHalfState {
+impl Sending {
     /// `unflushed` says whether the transport has bytes that it may still hold back.
     pub(crate) fn new(writer: Writer, transmit: Vec<u8>, unflushed: bool, sent: Flow) -> Self {
         Self {
@@ -480,9 +480,9 @@ impl WriteHalfState {
     }
 }
 
-impl std::fmt::Debug for WriteHalfState {
+impl std::fmt::Debug for Sending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WriteHalfState")
+        f.debug_struct("Sending")
             .field("out", &self.out)
             .field("closing", &self.closing)
             .field("failed", &self.failed)

@@ -13,7 +13,7 @@ use portcullis::{
     Active, AlertDescription, ClientAuthentication, Direction, Error, Message, ServerConfig,
     TlsAcceptor, TlsStream,
 };
-use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, duplex};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, duplex};
 use tokio::net::{TcpListener, TcpStream};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -286,51 +286,175 @@ async fn a_refused_client_is_read_from_within_bounds() {
     assert!(sent <= 5 * 64 * 1024, "{sent} bytes");
 }
 
+const BAD_RECORD_MAC: AlertDescription = AlertDescription::BAD_RECORD_MAC;
+
+/// A client that was refused after the handshake and goes on sending for a while before it reads:
+/// it gets the alert and then the end, no reset.
+async fn keep_sending(mut client: TlsStream<TcpStream>) {
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        client.inner_mut().write_all(&[7; 5_000]).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let error = client.recv(1).await.unwrap_err();
+    let alert = Some((Direction::Received, BAD_RECORD_MAC));
+    assert_eq!(error.alert(), alert, "{error}");
+    assert_eq!(client.inner_mut().read(&mut [0]).await.unwrap(), 0);
+}
+
+/// A connection whose server is sent what does not open.
+async fn with_garbage() -> (TlsStream<TcpStream>, TlsStream<TcpStream>) {
+    let (mut client, server) = tcp_pair().await;
+    client.inner().set_nodelay(true).unwrap();
+    send_garbage(client.inner_mut()).await;
+    (client, server)
+}
+
 /// After the handshake: the transport's write side ends with the alert, and what the peer still
 /// sends does not reset the transport.
 #[tokio::test]
 async fn an_alert_of_an_established_connection_arrives() {
-    for how in ["close", "drop"] {
-        let (mut client, mut server) = tcp_pair().await;
-        send_garbage(client.inner_mut()).await;
-        server.recv(1).await.unwrap_err();
-        client.inner_mut().write_all(&[7; 5_000]).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let closing = tokio::spawn(async move {
-            if how == "close" {
-                server.close(SOON).await.unwrap_err();
+    for how in [
+        "read", "recv", "fill_buf", "active", "cancel", "halves", "tokio",
+    ] {
+        let (client, mut server) = with_garbage().await;
+        let sending = tokio::spawn(keep_sending(client));
+        let start = tokio::time::Instant::now();
+        match how {
+            "read" => drop(server.read_u8().await.unwrap_err()),
+            "recv" => drop(server.recv(1).await.unwrap_err()),
+            "fill_buf" => drop(server.fill_buf().await.unwrap_err()),
+            "active" => {
+                let mut server = server.into_active(Active::True);
+                assert!(matches!(server.next().await, Some(Message::Error(_))));
             }
-        });
-        if how == "close" {
-            // It waits for us.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            client.inner_mut().write_all(&[7; 5_000]).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            client.inner_mut().write_all(&[7; 5_000]).await.unwrap();
-            assert!(!closing.is_finished());
-        } else {
-            closing.await.unwrap();
+            "cancel" => {
+                // The error is not lost with the read that found it, and no write waits for it.
+                let short = Duration::from_millis(30);
+                assert!(
+                    server
+                        .recv_timeout(1, short)
+                        .await
+                        .unwrap_err()
+                        .is_timeout()
+                );
+                let written = server.send(&[b"x"]).await.unwrap_err();
+                assert_eq!(written.alert(), Some((Direction::Sent, BAD_RECORD_MAC)));
+                assert!(!sending.is_finished());
+                let read = server.recv(1).await.unwrap_err();
+                assert_eq!(read.to_string(), written.to_string());
+            }
+            "halves" => {
+                let (mut reader, writer) = server.into_split();
+                reader.recv(1).await.unwrap_err();
+                drop(writer);
+                assert!(!sending.is_finished(), "nobody waits");
+                drop(reader);
+            }
+            _ => {
+                let (mut reader, _writer) = tokio::io::split(server);
+                reader.read_u8().await.unwrap_err();
+            }
         }
-        let error = client.recv(1).await.unwrap_err();
-        let alert = AlertDescription::BAD_RECORD_MAC;
-        assert_eq!(
-            error.alert(),
-            Some((Direction::Received, alert)),
-            "{how}: {error}"
-        );
-        // The end, and no reset.
-        assert_eq!(client.inner_mut().read(&mut [0]).await.unwrap(), 0, "{how}");
+        if let Err(error) = sending.await {
+            panic!("{how}: {error}");
+        }
+        assert!(start.elapsed() < SOON, "{how}: it waits no longer");
     }
+}
+
+/// Halves in the other order, and what a reading half alone leaves behind.
+#[tokio::test]
+async fn the_half_that_is_dropped_last_sees_to_the_alert() {
+    let (client, server) = with_garbage().await;
+    let sending = tokio::spawn(keep_sending(client));
+    let (mut reader, mut writer) = server.into_split();
+    reader.recv(1).await.unwrap_err();
+    drop(reader);
+    let error = writer.send(&[b"x"]).await.unwrap_err();
+    assert_eq!(error.alert(), Some((Direction::Sent, BAD_RECORD_MAC)));
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    drop(writer);
+    sending.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_that_refused_and_is_closed_waits_for_its_peer() {
+    let (client, mut server) = with_garbage().await;
+    let sending = tokio::spawn(keep_sending(client));
+    let short = Duration::from_millis(30);
+    server.recv_timeout(1, short).await.unwrap_err();
+    server.close(SOON).await.unwrap_err();
+    sending.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_refused_after_the_handshake_is_read_from_within_bounds() {
+    // It does not close.
+    for seconds in [5, 2, 0] {
+        let (client, server) = duplex(64 * 1024);
+        let acceptor = acceptor().alert_timeout(Duration::from_secs(seconds));
+        let connector = connector();
+        let (client, server) =
+            tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        send_garbage(client.inner_mut()).await;
+        let start = tokio::time::Instant::now();
+        let error = server.recv(1).await.unwrap_err();
+        assert_eq!(error.alert(), Some((Direction::Sent, BAD_RECORD_MAC)));
+        assert_eq!(start.elapsed().as_secs(), seconds);
+        // Once.
+        server.recv(1).await.unwrap_err();
+        assert_eq!(start.elapsed().as_secs(), seconds);
+    }
+    // It does not stop.
+    let (mut client, mut server) = pair_with(1_024).await;
+    send_garbage(client.inner_mut()).await;
+    let flood = tokio::spawn(async move {
+        let mut sent = 0;
+        while client.inner_mut().write_all(&[b'x'; 1_024]).await.is_ok() {
+            sent += 1_024;
+        }
+        sent
+    });
+    let start = tokio::time::Instant::now();
+    server.recv(1).await.unwrap_err();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let (mut reader, writer) = server.into_split();
+    reader.recv(1).await.unwrap_err();
+    drop((reader, writer));
+    let sent = flood.await.unwrap();
+    assert!(sent <= 3 * 64 * 1024, "{sent} bytes");
+}
+
+/// Halves that are gone: the task that reads away ends too.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_reads_away_ends() {
+    let (mut client, server) = pair().await;
+    send_garbage(client.inner_mut()).await;
+    let (mut reader, writer) = server.into_split();
+    reader.recv(1).await.unwrap_err();
+    drop((reader, writer));
+    let start = tokio::time::Instant::now();
+    while client.inner_mut().write_all(b"x").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let elapsed = start.elapsed().as_secs_f32();
+    assert!((4.5..=6.0).contains(&elapsed), "{elapsed}");
 }
 
 #[tokio::test]
 async fn the_write_side_ends_with_the_alert() {
     let (mut client, mut server) = pair().await;
     send_garbage(client.inner_mut()).await;
-    let failed = server.recv(1).await.unwrap_err();
-    client.recv(1).await.unwrap_err();
-    let end = now(client.inner_mut().read(&mut [0])).await;
-    assert_eq!(end.expect("the end of the transport").unwrap(), 0);
+    let reading = async { server.recv(1).await.unwrap_err() };
+    let closing = async {
+        client.recv(1).await.unwrap_err();
+        let end = now(client.inner_mut().read(&mut [0])).await;
+        assert_eq!(end.expect("the end of the transport").unwrap(), 0);
+        client.inner_mut().shutdown().await.unwrap();
+    };
+    let (failed, ()) = tokio::join!(reading, closing);
     // Writing goes on to say why.
     let error = server.send(&[b"x"]).await.unwrap_err();
     assert_eq!(error.to_string(), failed.to_string());

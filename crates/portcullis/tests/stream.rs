@@ -297,9 +297,14 @@ async fn a_forged_record_ends_both_sides_with_an_alert() {
         .await
         .unwrap();
     client.inner_mut().write_all(&[0; 32]).await.unwrap();
-    let error = server.recv(1).await.unwrap_err();
-    assert_eq!(error.violation(), Some(portcullis::Violation::BadRecordMac));
-    let error = client.recv(1).await.unwrap_err();
+    let closing = async {
+        let error = client.recv(1).await.unwrap_err();
+        client.inner_mut().shutdown().await.unwrap();
+        error
+    };
+    let (refused, error) = tokio::join!(server.recv(1), closing);
+    let violation = refused.unwrap_err().violation();
+    assert_eq!(violation, Some(portcullis::Violation::BadRecordMac));
     assert_eq!(
         error.alert().unwrap(),
         (

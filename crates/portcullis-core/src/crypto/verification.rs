@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use rustls_pki_types::{
-    AlgorithmIdentifier, FipsStatus, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
+    AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
 use webpki::aws_lc_rs as webpki;
 
@@ -143,14 +143,6 @@ impl SignatureVerificationAlgorithm for Algorithm {
 
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
         self.webpki.signature_alg_id()
-    }
-
-    fn fips_status(&self) -> FipsStatus {
-        self.webpki.fips_status()
-    }
-
-    fn fips(&self) -> bool {
-        self.webpki.fips()
     }
 }
 

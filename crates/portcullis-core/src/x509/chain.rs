@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, ServerName};
 
+use super::certificate::Certificate;
 use super::error::{CertificateError, CertificateErrorKind as Kind};
 use super::policy::{ChainPolicy, PolicyId};
-use crate::der::CertificateFields;
 
 /// Most certificates a peer may send in one chain.
 ///
@@ -80,7 +80,7 @@ impl PresentedChain {
                 "there is no certificate in the chain",
             )));
         };
-        if CertificateFields::find(leaf).is_none() {
+        if Certificate::read(leaf).is_none() {
             return Err(CertificateError::malformed_at(0));
         }
         Ok(Self(Arc::new(Entries {
@@ -124,7 +124,7 @@ impl PresentedChain {
 
     /// The leaf's SubjectPublicKeyInfo, with its header.
     pub fn end_entity_spki(&self) -> &[u8] {
-        CertificateFields::find(self.end_entity())
+        Certificate::read(self.end_entity())
             .map(|fields| fields.spki)
             .unwrap_or_default()
     }

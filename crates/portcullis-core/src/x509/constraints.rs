@@ -3,16 +3,13 @@
 //! RFC 5280 §4.2.1.10. webpki compares DNS names and IP addresses, and refuses every name of
 //! another kind that a CA constrains. Nothing is decided here: this tells the two apart.
 
-use crate::der::{self, CertificateFields, Element, Reader};
-
-const SUBJECT_ALT_NAME: &[u8] = b"\x55\x1d\x11";
-const NAME_CONSTRAINTS: &[u8] = b"\x55\x1d\x1e";
-
-/// `[n]` of GeneralName, without the bit for what is constructed.
-const DNS_NAME: u8 = 0x82;
-const DIRECTORY_NAME: u8 = 0x84;
-const IP_ADDRESS: u8 = 0x87;
-const CONSTRUCTED: u8 = 0x20;
+use super::certificate::Certificate;
+use super::extension::alt_name::{
+    DIRECTORY_NAME, DNS_NAME, GeneralNames, IP_ADDRESS, MAIL_ADDRESS, OTHER_NAME, REGISTERED_ID,
+    URI,
+};
+use super::extension::name_constraints::NameConstraints;
+use crate::der::Element;
 
 /// What a name below a CA does to the constraints of the CA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,62 +20,40 @@ pub(super) enum Breach {
     Unsupported(&'static str),
 }
 
-/// The contents of a certificate's NameConstraints.
-pub(super) fn of<'a>(fields: &CertificateFields<'a>) -> Option<&'a [u8]> {
-    let value = fields.extension(NAME_CONSTRAINTS).ok()??;
-    Reader::new(value).contents(der::SEQUENCE)
-}
-
 /// Whether the names of a certificate break these constraints, and how.
-pub(super) fn breach(constraints: &[u8], below: &CertificateFields<'_>) -> Option<Breach> {
-    let mut constraints = Reader::new(constraints);
-    let permitted = constraints.optional(der::context(0)).unwrap_or_default();
-    let excluded = constraints.optional(der::context(1)).unwrap_or_default();
-    let names = below.extension(SUBJECT_ALT_NAME).ok().flatten();
-    let names = names.and_then(|value| Reader::new(value).contents(der::SEQUENCE));
+pub(super) fn breach(constraints: NameConstraints<'_>, below: &Certificate<'_>) -> Option<Breach> {
     let mut unsupported = None;
-    for name in elements(names.unwrap_or_default()) {
-        let kind = name.tag & !CONSTRUCTED;
-        match kind {
-            DNS_NAME | IP_ADDRESS => {
+    for name in GeneralNames::of_subject(below).unwrap_or_default().iter() {
+        match name.tag {
+            kind @ (DNS_NAME | IP_ADDRESS) => {
                 let matches = |base: &Element<'_>| is_below(kind, name.contents, base.contents);
-                let mut allowed = bases(permitted, kind).peekable();
+                let mut allowed = constraints.permitted(kind).peekable();
                 let is_permitted = allowed.peek().is_none() || allowed.any(|base| matches(&base));
-                if !is_permitted || bases(excluded, kind).any(|base| matches(&base)) {
+                if !is_permitted || constraints.excluded(kind).any(|base| matches(&base)) {
                     return Some(Breach::Forbidden);
                 }
             }
-            other => unsupported = unsupported.or_else(|| constrained(permitted, excluded, other)),
+            other => unsupported = unsupported.or_else(|| constrained(constraints, other)),
         }
     }
     // The subject is a directory name.
     unsupported
-        .or_else(|| constrained(permitted, excluded, DIRECTORY_NAME))
+        .or_else(|| constrained(constraints, DIRECTORY_NAME))
         .map(Breach::Unsupported)
 }
 
-fn constrained(permitted: &[u8], excluded: &[u8], kind: u8) -> Option<&'static str> {
-    let mut all = bases(permitted, kind).chain(bases(excluded, kind));
-    all.next().map(|_| match kind & 0x1f {
-        0 => "otherNames",
-        1 => "mail addresses",
-        4 => "directory names",
-        6 => "URIs",
-        8 => "registered IDs",
+fn constrained(constraints: NameConstraints<'_>, kind: u8) -> Option<&'static str> {
+    let mut all = constraints
+        .permitted(kind)
+        .chain(constraints.excluded(kind));
+    all.next().map(|_| match kind {
+        OTHER_NAME => "otherNames",
+        MAIL_ADDRESS => "mail addresses",
+        DIRECTORY_NAME => "directory names",
+        URI => "URIs",
+        REGISTERED_ID => "registered IDs",
         _ => "names of a rare kind",
     })
-}
-
-/// The bases of the subtrees that are of this kind.
-fn bases(subtrees: &[u8], kind: u8) -> impl Iterator<Item = Element<'_>> {
-    elements(subtrees)
-        .filter_map(|subtree| Reader::new(subtree.contents).any())
-        .filter(move |base| base.tag & !CONSTRUCTED == kind)
-}
-
-fn elements(contents: &[u8]) -> impl Iterator<Item = Element<'_>> {
-    let mut reader = Reader::new(contents);
-    core::iter::from_fn(move || reader.any())
 }
 
 fn is_below(kind: u8, name: &[u8], base: &[u8]) -> bool {

@@ -3,17 +3,13 @@
 //! RFC 8446 §4.6.1; RFC 5280 §4.1.2.6, §4.2.1.6. Nothing of a process is in a digest: it is the
 //! same after a restart, and on every server that shares sessions.
 
+use super::certificate::Certificate;
+use super::extension::alt_name::{DNS_NAME, GeneralNames};
 use super::identity::Identity;
 use crate::crypto::hash::{HashAlgorithm, Hasher};
-use crate::der::{CertificateFields, Reader, SEQUENCE};
 
 /// SHA-256.
 pub(crate) type Sha256Digest = [u8; 32];
-
-/// id-ce-subjectAltName, 2.5.29.17.
-const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
-/// `[2]` of GeneralName.
-const DNS_NAME: u8 = 0x82;
 
 /// Of a SubjectPublicKeyInfo: a renewed certificate with the same key is the same peer.
 pub(super) fn key_digest(spki: &[u8]) -> Sha256Digest {
@@ -23,7 +19,7 @@ pub(super) fn key_digest(spki: &[u8]) -> Sha256Digest {
 /// Of the names that a certificate is for: a renewed one with other keys has the same. Their
 /// order does not count, nor the case of DNS names. All kinds of name count, because a client may
 /// look for any; without subjectAltName it is the subject.
-pub(super) fn names_digest(leaf: &[u8], fields: &CertificateFields<'_>) -> Sha256Digest {
+pub(super) fn names_digest(leaf: &[u8], fields: &Certificate<'_>) -> Sha256Digest {
     match subject_alt_names(fields) {
         Some(names) if !names.is_empty() => {
             let names = names.iter().map(Vec::as_slice);
@@ -36,20 +32,17 @@ pub(super) fn names_digest(leaf: &[u8], fields: &CertificateFields<'_>) -> Sha25
 }
 
 /// Each GeneralName with its header, sorted; none without the extension; `None` if it is no DER.
-fn subject_alt_names(fields: &CertificateFields<'_>) -> Option<Vec<Vec<u8>>> {
-    let Some(extension) = fields.extension(SUBJECT_ALT_NAME).ok()? else {
-        return Some(Vec::new());
-    };
-    let mut entries = Reader::new(Reader::new(extension).contents(SEQUENCE)?);
-    let mut names = Vec::new();
-    while !entries.is_empty() {
-        let entry = entries.any()?;
-        let mut name = entry.whole.to_vec();
-        if entry.tag == DNS_NAME {
-            name.make_ascii_lowercase();
-        }
-        names.push(name);
-    }
+fn subject_alt_names(certificate: &Certificate<'_>) -> Option<Vec<Vec<u8>>> {
+    let names = GeneralNames::of_subject(certificate).ok()?.iter();
+    let mut names: Vec<_> = names
+        .map(|entry| {
+            let mut name = entry.whole.to_vec();
+            if entry.tag == DNS_NAME {
+                name.make_ascii_lowercase();
+            }
+            name
+        })
+        .collect();
     names.sort_unstable();
     names.dedup();
     Some(names)
@@ -92,7 +85,7 @@ mod tests {
             params.custom_extensions.push(extension);
         }
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        let fields = CertificateFields::find(certificate.der()).unwrap();
+        let fields = Certificate::read(certificate.der()).unwrap();
         names_digest(certificate.der(), &fields)
     }
 

@@ -6,20 +6,22 @@
 
 use rustls_pki_types::UnixTime;
 use webpki::{EndEntityCert, Error};
-use x509_parser::der_parser::oid::Oid;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::authority;
+use super::certificate::Certificate;
 use super::chain::{MAX_CERTIFICATES, PresentedChain};
-use super::constraints::{self, Breach};
-use super::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
+use super::constraints::{Breach, breach};
+use super::error::{CertificateError, CertificateErrorKind as Kind};
+use super::extension::ExtendedKeyUsage;
+use super::extension::name_constraints::NameConstraints;
 use super::name::CanonicalName;
 use super::names::{alt_names, distinguished_name};
 use super::path::{Failure, MAX_STEPS, Path, Wanted, Why, fields_at};
 use super::signature_algorithm::SignatureAlgorithm;
 use super::signatures::{Edge, MAX_SIGNATURES};
+use super::time::Validity;
 use crate::crypto::{RSA_BITS, modulus_bits, modulus_bits_of_contents};
-use crate::der::{self, CertificateFields, Reader};
+use crate::der::{self, Reader};
 
 /// Most subjectAltName entries kept in an error.
 const MAX_NAMES: usize = 100;
@@ -29,9 +31,6 @@ const MAX_COMPARISONS: usize = 250_000;
 
 /// The largest certificate that webpki reads: its length has two bytes, its header four.
 const MAX_CERTIFICATE: usize = 4 + 0xffff;
-
-/// 2.5.29.37
-const EXTENDED_KEY_USAGE: &[u8] = b"\x55\x1d\x25";
 
 /// Says why there is no path.
 pub(super) fn explain(failure: Failure, wanted: Wanted<'_>) -> CertificateError {
@@ -71,24 +70,25 @@ impl Explained<'_> {
         let purpose = self.wanted.purpose;
         match error {
             Error::CertExpired { not_after, .. } => self
-                .first(Kind::Expired { not_after, now }, |certificate| {
-                    is_second(certificate.validity().not_after.timestamp(), not_after)
+                .first(Kind::Expired { not_after, now }, |validity| {
+                    is_second(validity.not_after, not_after)
                 }),
             Error::CertNotValidYet { not_before, .. } => self
-                .first(Kind::NotYetValid { not_before, now }, |certificate| {
-                    is_second(certificate.validity().not_before.timestamp(), not_before)
+                .first(Kind::NotYetValid { not_before, now }, |validity| {
+                    is_second(validity.not_before, not_before)
                 }),
             Error::CertNotValidForName(context) => {
-                let mut seen = alt_names(self.wanted.chain.end_entity());
-                seen.truncate(MAX_NAMES);
+                let seen = alt_names(self.wanted.chain.end_entity(), MAX_NAMES);
                 let expected = context.expected.to_str().into_owned();
                 self.at(Kind::NameMismatch { expected, seen }, Some(0))
             }
             Error::InvalidSignatureForPublicKey => self.bad_signature(),
-            Error::RequiredEkuNotFoundContext(_) => self
-                .first(Kind::WrongPurpose { needed: purpose }, |certificate| {
-                    lacks_purpose(certificate, purpose)
-                }),
+            Error::RequiredEkuNotFoundContext(_) => {
+                let place = self.place(|own, _| {
+                    extended_key_usage(own).is_some_and(|usage| !usage.allows(purpose))
+                });
+                self.at(Kind::WrongPurpose { needed: purpose }, place)
+            }
             Error::CaUsedAsEndEntity => self.authority_as_peer(),
             Error::NameConstraintViolation => self.name_constraints(),
             Error::PathLenConstraintViolated => self.too_long_for_a_ca(),
@@ -135,16 +135,14 @@ impl Explained<'_> {
         };
         let place = self.place(|fields, parsed| match error {
             Error::EmptyEkuExtension => {
-                matches!(fields.extension(EXTENDED_KEY_USAGE), Ok(Some([_, 0])))
+                extended_key_usage(fields).is_some_and(|usage| usage.is_empty())
             }
             Error::InvalidCertValidity => {
-                X509Certificate::from_der(parsed).is_ok_and(|(_, own)| {
-                    let validity = own.validity();
-                    validity.not_after < validity.not_before
-                })
+                let validity = fields.validity();
+                validity.is_some_and(|own| own.not_after < own.not_before)
             }
             Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => {
-                constraints::of(fields).is_some()
+                NameConstraints::of(fields).is_some()
             }
             _ => read(parsed).is_err_and(|own| own == error),
         });
@@ -155,14 +153,9 @@ impl Explained<'_> {
         if let Some(place) = self.place(|_, der| der.len() > MAX_CERTIFICATE) {
             return self.at(Kind::Unsupported("it is larger than 64 KiB"), Some(place));
         }
-        let is_early = |own: &X509Certificate<'_>| {
-            let validity = own.validity();
-            validity.not_before.timestamp() < 0 || validity.not_after.timestamp() < 0
-        };
         if error == Error::BadDerTime {
-            let place = self.place(|_, der| {
-                X509Certificate::from_der(der).is_ok_and(|(_, own)| is_early(&own))
-            });
+            let is_early = |own: Validity| own.not_before < 0 || own.not_after < 0;
+            let place = self.place(|own, _| own.validity().is_some_and(is_early));
             return match place {
                 Some(_) => self.at(
                     Kind::Unsupported("its validity begins or ends before 1970"),
@@ -188,13 +181,14 @@ impl Explained<'_> {
     fn critical_extension(&self) -> CertificateError {
         /// What webpki processes of 2.5.29.
         const PROCESSED: [u8; 6] = [15, 17, 19, 30, 31, 37];
-        let unknown = |fields: &CertificateFields<'_>| {
+        let unknown = |fields: &Certificate<'_>| {
             let mut extensions = fields.extensions().filter_map(Result::ok);
             extensions.find_map(|extension| match extension.oid {
                 [0x55, 0x1d, known] if PROCESSED.contains(known) => None,
-                oid => extension
-                    .critical
-                    .then(|| Oid::new(oid.into()).to_id_string()),
+                oid if extension.critical => {
+                    Some(der::dotted(oid).unwrap_or_else(|| "its name is no OID".to_owned()))
+                }
+                _ => None,
             })
         };
         let mut places = self.path.places().iter();
@@ -218,14 +212,14 @@ impl Explained<'_> {
         let of_anchor = self
             .anchors()
             .find_map(|anchor| anchor.name_constraints.as_deref());
-        let mut constraints = of_anchor;
+        let mut constraints = of_anchor.map(NameConstraints::from_contents);
         for (height, &place) in self.path.places().iter().enumerate().rev() {
             let below = self.path.places().get(..=height).unwrap_or_default();
             for &lower in below.iter().rev() {
                 let fields = fields_at(self.wanted.chain, lower);
                 let breach = constraints
                     .zip(fields)
-                    .and_then(|(constraints, fields)| constraints::breach(constraints, &fields));
+                    .and_then(|(constraints, fields)| breach(constraints, &fields));
                 match breach {
                     Some(Breach::Forbidden) => return self.at(Kind::NameConstraints, Some(lower)),
                     Some(Breach::Unsupported(names)) => {
@@ -236,7 +230,7 @@ impl Explained<'_> {
             }
             issuer = Some(place);
             let fields = fields_at(self.wanted.chain, place);
-            constraints = fields.and_then(|fields| constraints::of(&fields));
+            constraints = fields.and_then(|fields| NameConstraints::of(&fields));
         }
         match unsupported {
             Some((Some(issuer), names)) => {
@@ -392,21 +386,18 @@ impl Explained<'_> {
         }
     }
 
-    /// The first certificate for which the test holds, or none in particular.
-    fn first(&self, kind: Kind, is_it: impl Fn(&X509Certificate<'_>) -> bool) -> CertificateError {
-        let place =
-            self.place(|_, der| X509Certificate::from_der(der).is_ok_and(|(_, own)| is_it(&own)));
+    /// The first certificate whose dates are so, or none in particular.
+    fn first(&self, kind: Kind, is_it: impl Fn(Validity) -> bool) -> CertificateError {
+        let place = self.place(|own, _| own.validity().is_some_and(&is_it));
         self.at(kind, place)
     }
 
     /// The place of the first certificate of the path, from the leaf up, for which a test holds.
-    fn place(&self, is_it: impl Fn(&CertificateFields<'_>, &[u8]) -> bool) -> Option<usize> {
+    fn place(&self, is_it: impl Fn(&Certificate<'_>, &[u8]) -> bool) -> Option<usize> {
         let chain = self.wanted.chain;
         self.path.places().iter().copied().find(|&place| {
             let der = chain.certificates().get(place);
-            der.is_some_and(|der| {
-                CertificateFields::find(der).is_some_and(|fields| is_it(&fields, der))
-            })
+            der.is_some_and(|der| Certificate::read(der).is_some_and(|fields| is_it(&fields, der)))
         })
     }
 
@@ -425,14 +416,8 @@ fn is_second(timestamp: i64, time: UnixTime) -> bool {
     u64::try_from(timestamp).is_ok_and(|seconds| seconds == time.as_secs())
 }
 
-fn lacks_purpose(certificate: &X509Certificate<'_>, purpose: Purpose) -> bool {
-    match certificate.extended_key_usage() {
-        Ok(Some(usage)) => match purpose {
-            Purpose::ServerAuth => !usage.value.server_auth,
-            Purpose::ClientAuth => !usage.value.client_auth,
-        },
-        _ => false,
-    }
+fn extended_key_usage<'a>(certificate: &Certificate<'a>) -> Option<ExtendedKeyUsage<'a>> {
+    ExtendedKeyUsage::of(certificate).ok().flatten()
 }
 
 fn wrong_length(bits: Option<usize>) -> Option<Kind> {

@@ -8,13 +8,13 @@ use std::sync::{Arc, OnceLock};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use webpki::EndEntityCert;
 
+use super::certificate::Certificate;
 use super::digests::{Sha256Digest, key_digest, names_digest};
 use super::pem::{self, Contents};
 use super::present::encoded_certificate;
 use super::signature_algorithm::SignatureAlgorithm;
 use crate::SignatureScheme;
 use crate::crypto::{PrivateKey, key_is_long_enough, scheme_fits_key};
-use crate::der::{CertificateFields, INTEGER, Reader, SEQUENCE, context};
 use crate::error::Misuse;
 
 /// The longest leaf whose names can be read, in bytes.
@@ -175,7 +175,7 @@ impl Identity {
         let (Some(leaf), Some(of_leaf)) = (chain.first(), fields.first()) else {
             return Err(Misuse::new("the certificate chain is empty"));
         };
-        is_fit_to_show(leaf)?;
+        is_fit_to_show(leaf, of_leaf)?;
         let names = dns_names(leaf);
         let names_digest = names_digest(leaf, of_leaf);
         let key_digest = Arc::new(key_digest(of_leaf.spki));
@@ -257,15 +257,13 @@ impl core::fmt::Debug for Identity {
     }
 }
 
-fn all_fields<'a>(
-    chain: &'a [CertificateDer<'static>],
-) -> Result<Vec<CertificateFields<'a>>, Misuse> {
+fn all_fields<'a>(chain: &'a [CertificateDer<'static>]) -> Result<Vec<Certificate<'a>>, Misuse> {
     if chain.is_empty() {
         return Err(Misuse::new("the certificate chain is empty"));
     }
     let mut all = Vec::with_capacity(chain.len());
     for (at, certificate) in chain.iter().enumerate() {
-        all.push(CertificateFields::find(certificate).ok_or_else(|| {
+        all.push(Certificate::read(certificate).ok_or_else(|| {
             Misuse::new(format!(
                 "certificate {} of the chain is damaged: it is not DER-encoded X.509",
                 at + 1
@@ -276,9 +274,9 @@ fn all_fields<'a>(
 }
 
 /// Refuses a leaf that peers refuse, whatever else is right.
-fn is_fit_to_show(leaf: &[u8]) -> Result<(), Misuse> {
+fn is_fit_to_show(leaf: &[u8], fields: &Certificate<'_>) -> Result<(), Misuse> {
     // RFC 8446 §4.4.2.2.
-    if !is_version_3(leaf) {
+    if fields.version != 3 {
         return Err(Misuse::new(
             "certificate 1 of the chain is not of X.509 version 3, which TLS 1.3 requires: have it \
              issued again, with a subjectAltName",
@@ -295,16 +293,6 @@ fn is_fit_to_show(leaf: &[u8]) -> Result<(), Misuse> {
     Ok(())
 }
 
-/// RFC 5280 §4.1.2.1: version 3 is written as 2.
-fn is_version_3(certificate: &[u8]) -> bool {
-    let tbs = Reader::new(certificate)
-        .contents(SEQUENCE)
-        .and_then(|parts| Reader::new(parts).contents(SEQUENCE));
-    tbs.and_then(|tbs| Reader::new(tbs).optional(context(0)))
-        .and_then(|version| Reader::new(version).contents(INTEGER))
-        == Some([2].as_slice())
-}
-
 fn fitting_key<'a>(
     chain: &[CertificateDer<'static>],
     keys: &'a [PrivateKeyDer<'static>],
@@ -312,7 +300,7 @@ fn fitting_key<'a>(
     if keys.len() < 2 {
         return None;
     }
-    let spki = CertificateFields::find(chain.first()?)?.spki;
+    let spki = Certificate::read(chain.first()?)?.spki;
     keys.iter()
         .find(|key| PrivateKey::from_der(key).is_ok_and(|key| key.is_key_of(spki)))
 }

@@ -5,11 +5,13 @@
 //! authorities that are trusted.
 
 mod authority;
+pub(crate) mod certificate;
 mod chain;
 mod constraints;
 mod digests;
 mod error;
 mod explain;
+mod extension;
 mod identity;
 mod memo;
 mod name;
@@ -23,6 +25,7 @@ mod select;
 mod sentence;
 mod signature_algorithm;
 mod signatures;
+mod time;
 mod verify;
 
 #[cfg(test)]

@@ -1,14 +1,52 @@
-//! Whether two distinguished names are the same, however they are encoded.
+//! Distinguished names: what is in them, and whether two are the same however they are encoded.
 //!
-//! RFC 5280 §7.1. Only used to find an issuer where no name is equal byte by byte: the
-//! signature then decides.
+//! RFC 5280 §4.1.2.4, §7.1. They are only compared to find an issuer where no name is equal byte
+//! by byte: the signature then decides.
 
-use crate::der::{self, Reader};
+use crate::der::{self, Element, NotDer, Reader, SET};
+
+/// One AttributeTypeAndValue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attribute<'a> {
+    /// Whether it begins a RelativeDistinguishedName; else it belongs to the one before.
+    pub(super) is_first: bool,
+    /// The OID.
+    pub(super) kind: Element<'a>,
+    pub(super) value: Element<'a>,
+}
+
+/// The attributes in the contents of a Name; the first error is the last item.
+pub(super) fn attributes(name: &[u8]) -> impl Iterator<Item = Result<Attribute<'_>, NotDer>> {
+    let mut names = Reader::new(name);
+    let mut name = Reader::new(&[]);
+    core::iter::from_fn(move || {
+        let is_first = name.is_empty();
+        if is_first && names.is_empty() {
+            return None;
+        }
+        let mut read = || {
+            if is_first {
+                name = Reader::new(names.contents(SET)?);
+            }
+            let mut fields = Reader::new(name.contents(der::SEQUENCE)?);
+            let (kind, value) = (fields.element(der::OID)?, fields.any()?);
+            fields.is_empty().then_some(Attribute {
+                is_first,
+                kind,
+                value,
+            })
+        };
+        let attribute = read();
+        if attribute.is_none() {
+            (names, name) = (Reader::new(&[]), Reader::new(&[]));
+        }
+        Some(attribute.ok_or(NotDer))
+    })
+}
 
 /// UTF8String, NumericString, PrintableString, TeletexString, IA5String: one byte for a character
 /// of ASCII in each.
 const STRINGS: [u8; 5] = [0x0c, 0x12, 0x13, 0x14, 0x16];
-const SET: u8 = 0x31;
 
 /// A Name written in one way only: names that are the same attribute by attribute, without regard
 /// to the type of string, the case of ASCII letters, and how many spaces there are, are equal
@@ -19,22 +57,23 @@ pub(super) struct CanonicalName(Box<[u8]>);
 impl CanonicalName {
     /// From the contents of a Name; `None` for what is none.
     pub(super) fn new(name: &[u8]) -> Option<Self> {
-        let mut names = Reader::new(name);
         let mut canonical = Vec::with_capacity(name.len());
-        while !names.is_empty() {
-            let mut attributes = Reader::new(names.contents(SET)?);
-            canonical.push(SET);
-            while !attributes.is_empty() {
-                let mut attribute = Reader::new(attributes.contents(der::SEQUENCE)?);
-                canonical.extend_from_slice(attribute.element(der::OID)?.whole);
-                let value = attribute.any()?;
-                if STRINGS.contains(&value.tag) {
-                    let len = words(value.contents).count();
-                    canonical.extend_from_slice(&len.to_be_bytes());
-                    canonical.extend(words(value.contents));
-                } else {
-                    canonical.extend_from_slice(value.whole);
-                }
+        for attribute in attributes(name) {
+            let Attribute {
+                is_first,
+                kind,
+                value,
+            } = attribute.ok()?;
+            if is_first {
+                canonical.push(SET);
+            }
+            canonical.extend_from_slice(kind.whole);
+            if STRINGS.contains(&value.tag) {
+                let len = words(value.contents).count();
+                canonical.extend_from_slice(&len.to_be_bytes());
+                canonical.extend(words(value.contents));
+            } else {
+                canonical.extend_from_slice(value.whole);
             }
         }
         Some(Self(canonical.into_boxed_slice()))

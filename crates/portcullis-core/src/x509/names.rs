@@ -5,9 +5,13 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
-use x509_parser::x509::X509Name;
+use super::certificate::Certificate;
+use super::extension::alt_name::{
+    DIRECTORY_NAME, DNS_NAME, EDI_PARTY_NAME, GeneralNames, IP_ADDRESS, MAIL_ADDRESS, OTHER_NAME,
+    REGISTERED_ID, URI, X400_ADDRESS,
+};
+use super::name::attributes;
+use crate::der::{self, Element, NotDer};
 
 /// Longest printed name, in characters; a peer chooses what is in it.
 const MAX_PRINTED: usize = 256;
@@ -17,18 +21,116 @@ const MAX_PRINTED: usize = 256;
 /// Control characters are escaped and long names are cut. `None` when the certificate cannot be
 /// parsed; an empty subject is an empty string.
 pub fn subject(certificate: &[u8]) -> Option<String> {
-    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    Some(printable(&certificate.subject().to_string()))
+    text_of(Certificate::read(certificate)?.subject)
 }
 
 /// A DER-encoded Name in words.
 pub(super) fn distinguished_name(name: &[u8]) -> String {
-    match X509Name::from_der(name) {
-        Ok((_, name)) => match printable(&name.to_string()) {
-            name if name.is_empty() => "an empty name".to_owned(),
-            name => name,
+    match text_of(name) {
+        Some(text) if text.is_empty() => "an empty name".to_owned(),
+        Some(text) => text,
+        None => "a name that cannot be parsed".to_owned(),
+    }
+}
+
+/// What stands in a Name, in its order; `None` if it is none.
+fn text_of(name: &[u8]) -> Option<String> {
+    let mut text = Printed::default();
+    for attribute in attributes(der::only(name, der::SEQUENCE)?) {
+        let attribute = attribute.ok()?;
+        text.add(match (text.is_empty(), attribute.is_first) {
+            (true, _) => "",
+            (false, true) => ", ",
+            (false, false) => " + ",
+        });
+        add_type(&mut text, attribute.kind.contents);
+        text.add("=");
+        add_value(&mut text, attribute.value);
+    }
+    Some(text.finish())
+}
+
+/// The type of an attribute: by the name that people use, or as the OID it is.
+fn add_type(text: &mut Printed, oid: &[u8]) {
+    let name = match oid {
+        [0x55, 4, of_x520] => match of_x520 {
+            3 => "CN",
+            4 => "surname",
+            5 => "serialNumber",
+            6 => "C",
+            7 => "L",
+            8 => "ST",
+            9 => "streetAddress",
+            10 => "O",
+            11 => "OU",
+            12 => "title",
+            13 => "description",
+            15 => "businessCategory",
+            16 => "postalAddress",
+            17 => "postalCode",
+            41 => "name",
+            42 => "givenName",
+            43 => "initials",
+            44 => "generationQualifier",
+            45 => "uniqueIdentifier",
+            46 => "dnQualifier",
+            65 => "pseudonym",
+            97 => "organizationIdentifier",
+            _ => "",
         },
-        Err(_) => "a name that cannot be parsed".to_owned(),
+        b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01" => "Email",
+        b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x02" => "unstructuredName",
+        b"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x01" => "uid",
+        b"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x19" => "DC",
+        _ => "",
+    };
+    match (name, der::dotted(oid)) {
+        ("", Some(oid)) => text.add(&oid),
+        ("", None) => text.add("?"),
+        (name, _) => text.add(name),
+    }
+}
+
+/// The strings of ASN.1 (X.680 §41); in hexadecimal what is none.
+fn add_value(text: &mut Printed, value: Element<'_>) {
+    /// TeletexString, which is used as if it were Latin-1.
+    const TELETEX_STRING: u8 = 0x14;
+    const UNIVERSAL_STRING: u8 = 0x1c;
+    const BMP_STRING: u8 = 0x1e;
+    match value.tag {
+        TELETEX_STRING if core::str::from_utf8(value.contents).is_err() => {
+            text.extend(value.contents.iter().copied().map(char::from));
+        }
+        // ObjectDescriptor, UTF8String, NumericString, PrintableString, VideotexString, IA5String,
+        // GraphicString, VisibleString, GeneralString
+        0x07 | 0x0c | 0x12..=0x16 | 0x19..=0x1b => {
+            for chunk in value.contents.utf8_chunks() {
+                text.add(chunk.valid());
+                if !chunk.invalid().is_empty() {
+                    text.extend([char::REPLACEMENT_CHARACTER]);
+                }
+            }
+        }
+        BMP_STRING => {
+            let (units, _) = value.contents.as_chunks();
+            let units = units.iter().copied().map(u16::from_be_bytes);
+            text.extend(
+                char::decode_utf16(units)
+                    .map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER)),
+            );
+        }
+        UNIVERSAL_STRING => {
+            let (units, _) = value.contents.as_chunks();
+            let units = units.iter().copied().map(u32::from_be_bytes);
+            text.extend(
+                units.map(|unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)),
+            );
+        }
+        _ => text.extend(value.contents.iter().flat_map(|byte| {
+            [byte >> 4, byte & 0xf]
+                .map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default())
+                .map(|digit| digit.to_ascii_uppercase())
+        })),
     }
 }
 
@@ -42,7 +144,7 @@ pub fn subject_alt_names(certificate: &[u8]) -> Vec<String> {
         SubjectAltName::IpAddress(address) => Some(address.to_string()),
         _ => None,
     };
-    alt_names(certificate)
+    alt_names(certificate, usize::MAX)
         .into_iter()
         .filter_map(text)
         .collect()
@@ -80,35 +182,41 @@ impl fmt::Display for SubjectAltName {
     }
 }
 
-/// The entries of the subjectAltName. Empty when there are none or it cannot be parsed.
-pub(super) fn alt_names(certificate: &[u8]) -> Vec<SubjectAltName> {
-    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
-        return Vec::new();
-    };
-    let Ok(Some(names)) = certificate.subject_alternative_name() else {
-        return Vec::new();
-    };
-    names.value.general_names.iter().map(alt_name).collect()
+/// The entries of the subjectAltName, at most so many. Empty when there are none or it cannot be
+/// parsed.
+pub(super) fn alt_names(certificate: &[u8], limit: usize) -> Vec<SubjectAltName> {
+    let names = Certificate::read(certificate)
+        .ok_or(NotDer)
+        .and_then(|certificate| GeneralNames::of_subject(&certificate));
+    let names = names.unwrap_or_default();
+    names.iter().take(limit).map(alt_name).collect()
 }
 
-fn alt_name(name: &GeneralName<'_>) -> SubjectAltName {
-    match name {
-        GeneralName::DNSName(name) => SubjectAltName::DnsName(printable(name)),
-        GeneralName::RFC822Name(name) => SubjectAltName::MailAddress(printable(name)),
-        GeneralName::URI(name) => SubjectAltName::Uri(printable(name)),
-        GeneralName::IPAddress(bytes) => match ip_address(bytes) {
+fn alt_name(name: Element<'_>) -> SubjectAltName {
+    const DAMAGED: SubjectAltName = SubjectAltName::Other("a name that cannot be parsed");
+    // §4.2.1.6: these are IA5Strings.
+    let text = || {
+        core::str::from_utf8(name.contents)
+            .ok()
+            .filter(|text| text.is_ascii())
+    };
+    let of_text = |kind: fn(String) -> SubjectAltName| text().map(|text| kind(printable(text)));
+    let named = match name.tag {
+        DNS_NAME => of_text(SubjectAltName::DnsName),
+        MAIL_ADDRESS => of_text(SubjectAltName::MailAddress),
+        URI => of_text(SubjectAltName::Uri),
+        IP_ADDRESS => Some(match ip_address(name.contents) {
             Some(address) => SubjectAltName::IpAddress(address),
             None => SubjectAltName::Other("an IP address of a wrong length"),
-        },
-        GeneralName::DirectoryName(name) => {
-            SubjectAltName::DirectoryName(printable(&name.to_string()))
-        }
-        GeneralName::OtherName(..) => SubjectAltName::Other("an otherName"),
-        GeneralName::X400Address(_) => SubjectAltName::Other("an x400Address"),
-        GeneralName::EDIPartyName(_) => SubjectAltName::Other("an ediPartyName"),
-        GeneralName::RegisteredID(_) => SubjectAltName::Other("a registeredID"),
-        GeneralName::Invalid(..) => SubjectAltName::Other("a name that cannot be parsed"),
-    }
+        }),
+        DIRECTORY_NAME => text_of(name.contents).map(SubjectAltName::DirectoryName),
+        OTHER_NAME => Some(SubjectAltName::Other("an otherName")),
+        X400_ADDRESS => Some(SubjectAltName::Other("an x400Address")),
+        EDI_PARTY_NAME => Some(SubjectAltName::Other("an ediPartyName")),
+        REGISTERED_ID => Some(SubjectAltName::Other("a registeredID")),
+        _ => None,
+    };
+    named.unwrap_or(DAMAGED)
 }
 
 pub(super) fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
@@ -120,22 +228,52 @@ pub(super) fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
 
 /// Makes text of a peer safe for logs and terminals.
 fn printable(text: &str) -> String {
-    let mut printed = String::new();
-    for (at, character) in text.chars().enumerate() {
-        if at == MAX_PRINTED {
-            printed.push('…');
-            break;
-        }
-        // The second range changes the direction of writing.
-        if character.is_control()
-            || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
-            printed.extend(character.escape_unicode());
-        } else {
-            printed.push(character);
+    let mut printed = Printed::default();
+    printed.add(text);
+    printed.finish()
+}
+
+/// Text of a peer that is safe for logs and terminals, and not longer than is read.
+#[derive(Default)]
+struct Printed {
+    text: String,
+    /// Characters in it, before they are escaped.
+    length: usize,
+}
+
+impl Printed {
+    fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    fn add(&mut self, text: &str) {
+        self.extend(text.chars());
+    }
+
+    fn extend(&mut self, characters: impl IntoIterator<Item = char>) {
+        // One more than are printed, so that the end is seen to be missing.
+        let room = (MAX_PRINTED + 1).saturating_sub(self.length);
+        for character in characters.into_iter().take(room) {
+            self.length += 1;
+            if self.length > MAX_PRINTED {
+                self.text.push('…');
+            } else if is_unsafe(character) {
+                self.text.extend(character.escape_unicode());
+            } else {
+                self.text.push(character);
+            }
         }
     }
-    printed
+
+    fn finish(self) -> String {
+        self.text
+    }
+}
+
+fn is_unsafe(character: char) -> bool {
+    // The others change the direction of writing.
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -153,5 +291,109 @@ mod tests {
         assert_eq!(ip_address(&[127, 0, 0, 1]), "127.0.0.1".parse().ok());
         assert_eq!(ip_address(&[0; 16]), "::".parse().ok());
         assert_eq!(ip_address(&[0; 5]), None);
+    }
+
+    /// Type, and tag and contents of the value.
+    type Attribute<'a> = (&'a [u8], u8, &'a [u8]);
+
+    /// A Name with an RDN for each list.
+    fn name(rdns: &[&[Attribute<'_>]]) -> Vec<u8> {
+        let wrap = |tag: u8, parts: &[Vec<u8>]| {
+            let contents = parts.concat();
+            let mut element = vec![tag, 0x82];
+            element.extend(u16::try_from(contents.len()).unwrap().to_be_bytes());
+            if contents.len() < 0x80 {
+                element = vec![tag, u8::try_from(contents.len()).unwrap()];
+            } else if contents.len() < 0x100 {
+                element = vec![tag, 0x81, u8::try_from(contents.len()).unwrap()];
+            }
+            element.extend(contents);
+            element
+        };
+        let attribute = |(oid, tag, value): &Attribute<'_>| {
+            let parts = [
+                wrap(der::OID, &[oid.to_vec()]),
+                wrap(*tag, &[value.to_vec()]),
+            ];
+            wrap(der::SEQUENCE, &parts)
+        };
+        let rdns: Vec<_> = rdns
+            .iter()
+            .map(|rdn| wrap(der::SET, &rdn.iter().map(attribute).collect::<Vec<_>>()))
+            .collect();
+        wrap(der::SEQUENCE, &rdns)
+    }
+
+    const CN: &[u8] = b"\x55\x04\x03";
+    const UTF8: u8 = 0x0c;
+
+    #[test]
+    fn names_for_people() {
+        let shown = |rdns: &[&[Attribute<'_>]]| distinguished_name(&name(rdns));
+        let organization = b"\x55\x04\x0a";
+        assert_eq!(
+            shown(&[
+                &[(CN, UTF8, b"a"), (organization, UTF8, b"b")],
+                &[(CN, UTF8, b"c")]
+            ]),
+            "CN=a + O=b, CN=c"
+        );
+        for (oid, tag, value, expected) in [
+            (CN, UTF8, &b"Stra\xc3\x9fe"[..], "CN=Straße"),
+            (CN, UTF8, b"Stra\xdfe", "CN=Stra\u{fffd}e"),
+            (CN, 0x14, b"Stra\xdfe", "CN=Straße"),
+            (CN, 0x14, b"Stra\xc3\x9fe", "CN=Straße"),
+            (CN, 0x1e, b"\0\xdf\xd8\0", "CN=ß\u{fffd}"),
+            (CN, 0x1c, b"\0\0\0\xdf\0\x11\0\0", "CN=ß\u{fffd}"),
+            (CN, der::OCTET_STRING, b"\xab\x01", "CN=AB01"),
+            (CN, UTF8, b"a\nb", "CN=a\\u{a}b"),
+            (
+                b"\x55\x04\x61",
+                UTF8,
+                b"VATDE-1",
+                "organizationIdentifier=VATDE-1",
+            ),
+            (b"\x2a\x03", UTF8, b"a", "1.2.3=a"),
+            (b"\x80\x01", UTF8, b"a", "?=a"),
+        ] {
+            assert_eq!(shown(&[&[(oid, tag, value)]]), expected);
+        }
+        assert_eq!(shown(&[]), "an empty name");
+        let long = shown(&[&[(CN, UTF8, &[b'x'; 1000])], &[(CN, UTF8, b"y")]]);
+        assert_eq!(long, format!("CN={}…", "x".repeat(253)));
+        for bad in [
+            &[][..],
+            &[0x31, 0],
+            &[0x30, 2, 0x31, 0],
+            &[0x30, 3, 0x31, 1, 0],
+        ] {
+            assert_eq!(distinguished_name(bad), "a name that cannot be parsed");
+        }
+    }
+
+    #[test]
+    fn alternative_names_for_people() {
+        let shown = |tag, contents: &[u8]| {
+            alt_name(Element {
+                tag,
+                contents,
+                whole: contents,
+            })
+            .to_string()
+        };
+        assert_eq!(shown(DNS_NAME, b"a\0b"), "the DNS name \"a\\u{0}b\"");
+        assert_eq!(
+            shown(DNS_NAME, "ä".as_bytes()),
+            "a name that cannot be parsed"
+        );
+        assert_eq!(shown(URI, b"a:b"), "the URI \"a:b\"");
+        assert_eq!(shown(IP_ADDRESS, &[1]), "an IP address of a wrong length");
+        let directory = name(&[&[(CN, UTF8, b"a")]]);
+        assert_eq!(
+            shown(DIRECTORY_NAME, &directory),
+            "the directory name \"CN=a\""
+        );
+        assert_eq!(shown(DIRECTORY_NAME, &[0]), "a name that cannot be parsed");
+        assert_eq!(shown(0x89, b""), "a name that cannot be parsed");
     }
 }

@@ -10,16 +10,17 @@ use core::cmp::Reverse;
 
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
-use x509_parser::certificate::Validity;
-use x509_parser::prelude::FromDer;
 
 use super::authority;
+use super::certificate::Certificate;
 use super::chain::{MAX_CERTIFICATES, PresentedChain};
 use super::error::{CertificateErrorKind as Kind, Purpose};
+use super::extension::alt_name::SUBJECT_ALT_NAME;
+use super::extension::name_constraints::NAME_CONSTRAINTS;
+use super::extension::{authority_key_identifier, subject_key_identifier};
 use super::policy::{ChainPolicy, MAX_ALGORITHMS, WEBPKI_DEPTH};
 use super::roots::Anchors;
 use super::signatures::Signatures;
-use crate::der::{self, CertificateFields, Reader};
 
 /// How many steps a search may take: to a certificate, or the judgement of a path. One takes ten
 /// microseconds at most.
@@ -33,12 +34,6 @@ const NAME_BYTES_PER_STEP: usize = 16_384;
 /// the name, and for this many anchors.
 const RENAMED_BYTES_PER_STEP: usize = 2_048;
 const RENAMED_ANCHORS_PER_STEP: usize = 1_000;
-
-/// 2.5.29.14, 2.5.29.35, 2.5.29.17, 2.5.29.30
-const SUBJECT_KEY_IDENTIFIER: &[u8] = b"\x55\x1d\x0e";
-const AUTHORITY_KEY_IDENTIFIER: &[u8] = b"\x55\x1d\x23";
-const SUBJECT_ALT_NAME: &[u8] = b"\x55\x1d\x11";
-const NAME_CONSTRAINTS: &[u8] = b"\x55\x1d\x1e";
 
 /// What is looked for.
 #[derive(Clone, Copy)]
@@ -149,7 +144,7 @@ enum Next {
 pub(super) fn find(
     wanted: Wanted<'_>,
     end_entity: &EndEntityCert<'_>,
-    leaf: &CertificateFields<'_>,
+    leaf: &Certificate<'_>,
 ) -> Result<usize, Box<Failure>> {
     let mut search = Search {
         wanted,
@@ -182,7 +177,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Looks for an issuer of the certificate at the head of the path.
-    fn go_on_from(&mut self, head: &CertificateFields<'_>) -> Next {
+    fn go_on_from(&mut self, head: &Certificate<'_>) -> Next {
         let roots = &self.wanted.policy.roots;
         let anchors = roots.named(head.issuer);
         if !anchors.is_empty() {
@@ -210,7 +205,7 @@ impl Search<'_> {
         Next::GoOn
     }
 
-    fn try_each(&mut self, head: &CertificateFields<'_>, candidates: &mut Candidates) -> Next {
+    fn try_each(&mut self, head: &Certificate<'_>, candidates: &mut Candidates) -> Next {
         let Wanted {
             chain, signatures, ..
         } = self.wanted;
@@ -247,7 +242,7 @@ impl Search<'_> {
     }
 
     /// Who may have issued the head, in the order of the chain.
-    fn candidates(&mut self, head: &CertificateFields<'_>) -> Candidates {
+    fn candidates(&mut self, head: &Certificate<'_>) -> Candidates {
         let chain = self.wanted.chain;
         let certificates = chain.certificates();
         let mut found = Candidates {
@@ -255,7 +250,7 @@ impl Search<'_> {
             len: 0,
         };
         for (place, certificate) in certificates.iter().enumerate().skip(1) {
-            let Some(fields) = CertificateFields::find(certificate) else {
+            let Some(fields) = Certificate::read(certificate) else {
                 continue;
             };
             if fields.subject != head.issuer || self.is_on_path(&fields) {
@@ -277,7 +272,7 @@ impl Search<'_> {
     }
 
     /// RFC 4158 §5.2: a loop is the same name with the same key.
-    fn is_on_path(&self, fields: &CertificateFields<'_>) -> bool {
+    fn is_on_path(&self, fields: &Certificate<'_>) -> bool {
         self.path.places().iter().any(|&place| {
             fields_at(self.wanted.chain, place)
                 .is_some_and(|own| own.subject == fields.subject && own.spki == fields.spki)
@@ -286,7 +281,7 @@ impl Search<'_> {
 
     /// RFC 4158 §3.5: what has the key that the head names, then what names none, then the
     /// rest; of equal ones what is valid now. It is a hint, and excludes nothing.
-    fn sort(&self, head: &CertificateFields<'_>, candidates: &mut Candidates) {
+    fn sort(&self, head: &Certificate<'_>, candidates: &mut Candidates) {
         let Wanted { chain, now, .. } = self.wanted;
         let wanted = authority_key_identifier(head);
         let len = candidates.len;
@@ -294,6 +289,7 @@ impl Search<'_> {
         places.sort_by_cached_key(|&place| {
             let fields = fields_at(chain, place);
             let own = fields.and_then(|fields| subject_key_identifier(&fields));
+            let validity = fields.and_then(|fields| fields.validity());
             let fit = match (wanted, own) {
                 (Some(wanted), Some(own)) if wanted == own => 0,
                 (Some(_), Some(_)) => 2,
@@ -301,7 +297,7 @@ impl Search<'_> {
             };
             (
                 fit,
-                Reverse(fields.is_some_and(|fields| is_valid(&fields, now))),
+                Reverse(validity.is_some_and(|validity| validity.contains(now))),
             )
         });
     }
@@ -438,27 +434,6 @@ impl Candidates {
     }
 }
 
-pub(super) fn fields_at(chain: &PresentedChain, place: usize) -> Option<CertificateFields<'_>> {
-    CertificateFields::find(chain.certificates().get(place)?)
-}
-
-/// §4.2.1.2.
-fn subject_key_identifier<'a>(fields: &CertificateFields<'a>) -> Option<&'a [u8]> {
-    let value = fields.extension(SUBJECT_KEY_IDENTIFIER).ok()??;
-    Reader::new(value).contents(der::OCTET_STRING)
-}
-
-/// §4.2.1.1: `keyIdentifier`, the first field, which may be missing.
-fn authority_key_identifier<'a>(fields: &CertificateFields<'a>) -> Option<&'a [u8]> {
-    /// `[0]`, primitive.
-    const KEY_IDENTIFIER: u8 = 0x80;
-    let value = fields.extension(AUTHORITY_KEY_IDENTIFIER).ok()??;
-    Reader::new(Reader::new(value).contents(der::SEQUENCE)?).optional(KEY_IDENTIFIER)
-}
-
-fn is_valid(fields: &CertificateFields<'_>, now: UnixTime) -> bool {
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    Validity::from_der(fields.validity).is_ok_and(|(_, validity)| {
-        validity.not_before.timestamp() <= now && now <= validity.not_after.timestamp()
-    })
+pub(super) fn fields_at(chain: &PresentedChain, place: usize) -> Option<Certificate<'_>> {
+    Certificate::read(chain.certificates().get(place)?)
 }

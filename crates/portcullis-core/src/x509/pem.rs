@@ -11,7 +11,8 @@ use rustls_pki_types::pem::{PemObject, SectionKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use crate::der::{self, CertificateFields, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE};
+use super::certificate::Certificate;
+use crate::der::{self, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE};
 use crate::error::Misuse;
 
 const DASHES: &[u8] = b"-----";
@@ -419,7 +420,7 @@ fn other_format(text: &[u8]) -> Option<&'static str> {
             "this is BER and not PEM: convert it with `openssl pkcs12` or `openssl pkcs7`",
         );
     };
-    if CertificateFields::find(text).is_some() {
+    if Certificate::read(text).is_some() {
         return Some(
             "this is a certificate in DER and not PEM: convert it with `openssl x509 -inform DER -in FILE -out certificate.pem`",
         );

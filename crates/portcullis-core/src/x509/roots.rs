@@ -11,10 +11,11 @@ use rustls_pki_types::{CertificateDer, Der, TrustAnchor};
 use webpki::VerifiedPath;
 
 use super::authority;
+use super::certificate::Certificate;
 use super::name::CanonicalName;
 use super::pem::{self, Contents};
 use crate::crypto::verification::KeptKey;
-use crate::der::{self, CertificateFields, Reader};
+use crate::der::{self, Reader};
 use crate::error::Misuse;
 
 /// A set of trusted certificates. Cheap to clone; a clone that is added to becomes its own set.
@@ -217,8 +218,7 @@ impl Roots {
     /// pinned certificates, by which a peer finds a certificate to show.
     pub fn subjects(&self) -> impl Iterator<Item = &[u8]> {
         let set = &*self.0;
-        let subject =
-            |certificate| CertificateFields::find(certificate).map(|fields| fields.subject);
+        let subject = |certificate| Certificate::read(certificate).map(|fields| fields.subject);
         let anchors = set
             .certificates
             .iter()
@@ -285,7 +285,7 @@ impl Roots {
     pub(super) fn has_pinned(
         &self,
         certificate: &CertificateDer<'_>,
-        fields: &CertificateFields<'_>,
+        fields: &Certificate<'_>,
     ) -> bool {
         let set = &*self.0;
         set.is_pinned(certificate)
@@ -295,7 +295,7 @@ impl Roots {
     /// Whether a certificate that is trusted for itself alone has this name.
     pub(super) fn has_pinned_name(&self, name: &[u8]) -> bool {
         let mut pinned = self.0.pinned.iter();
-        pinned.any(|own| CertificateFields::find(own).is_some_and(|own| own.subject == name))
+        pinned.any(|own| Certificate::read(own).is_some_and(|own| own.subject == name))
     }
 }
 
@@ -370,7 +370,7 @@ impl Set {
         let anchor = webpki::anchor_from_trusted_cert(&certificate)
             .ok()?
             .to_owned();
-        let fields = CertificateFields::find(&certificate)?;
+        let fields = Certificate::read(&certificate)?;
         if !authority::is_authority(&fields) {
             let issuer = fields.issuer;
             if let Err(at) = self

@@ -3,11 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use rustls_pki_types::UnixTime;
-use x509_parser::time::ASN1Time;
-
 use super::error::{CertificateError, CertificateErrorKind as Kind};
 use super::names::SubjectAltName;
+use super::time::Date;
 
 impl CertificateError {
     fn which(&self) -> String {
@@ -42,6 +40,45 @@ impl fmt::Display for CertificateError {
                 Date(*not_before),
                 Date(*now)
             ),
+            Kind::NameMismatch { expected, seen } => {
+                write!(f, "{which} is not valid for {expected}: ")?;
+                write_names(f, seen, expected)
+            }
+            Kind::Malformed(what) => write!(f, "{which} is malformed: {what}"),
+            Kind::TooManyCertificates { limit } => write!(
+                f,
+                "{which} has more than {limit} certificates: the peer has to send only those \
+                 that lead to its CA"
+            ),
+            Kind::PathTooDeep { limit: Some(limit) } => write!(
+                f,
+                "{which} needs more than {limit} intermediate certificates to reach a trust \
+                 anchor"
+            ),
+            Kind::PathTooDeep { limit: None } => write!(
+                f,
+                "{which} allows fewer intermediate certificates below it than there are \
+                 (pathLenConstraint)"
+            ),
+            Kind::TooExpensive { what, limit } => write!(
+                f,
+                "{which} is too expensive to verify, it takes more than {limit} {what}: the peer \
+                 has to send only the certificates that lead to its CA"
+            ),
+            Kind::Unsupported(what) => write!(f, "{which} is not supported: {what}"),
+            Kind::Rejected { message, .. } => {
+                write!(f, "{which} was refused by the application: {message}")
+            }
+            Kind::Other(text) => write!(f, "{which} is not acceptable: {text}"),
+            _ => self.write_issuer(f, &which),
+        }
+    }
+}
+
+impl CertificateError {
+    /// That it does not lead to an anchor.
+    fn write_issuer(&self, f: &mut fmt::Formatter<'_>, which: &str) -> fmt::Result {
+        match self.kind() {
             Kind::UnknownIssuer {
                 issuer,
                 trust_anchors,
@@ -60,10 +97,6 @@ impl fmt::Display for CertificateError {
                 f,
                 "{which} cannot be verified because there are no trust anchors: configure roots"
             ),
-            Kind::NameMismatch { expected, seen } => {
-                write!(f, "{which} is not valid for {expected}: ")?;
-                write_names(f, seen, expected)
-            }
             Kind::BadSignature => write!(
                 f,
                 "the signature of {which} does not verify: it is corrupt, or the CA that has the \
@@ -86,10 +119,13 @@ impl fmt::Display for CertificateError {
                  this name in another encoding: reissue one of them so that the names are equal \
                  byte by byte"
             ),
-            Kind::RsaKeyLength { bits } => write!(
-                f,
-                "{which} has an RSA key of {bits} bits: 2048 to 8192 bits are accepted"
-            ),
+            _ => self.write_fitness(f, which),
+        }
+    }
+
+    /// That it is not fit for what it is used for.
+    fn write_fitness(&self, f: &mut fmt::Formatter<'_>, which: &str) -> fmt::Result {
+        match self.kind() {
             Kind::WrongPurpose { needed } => write!(
                 f,
                 "{which} may not be used by a {needed}: its extended key usage has to include \
@@ -122,21 +158,16 @@ impl fmt::Display for CertificateError {
                 "{which} limits which {names} may be certified (name constraints), and only \
                  limits of DNS names and IP addresses are supported"
             ),
-            Kind::Malformed(what) => write!(f, "{which} is malformed: {what}"),
-            Kind::TooManyCertificates { limit } => write!(
+            _ => self.write_unsupported(f, which),
+        }
+    }
+
+    /// That something in it is not supported.
+    fn write_unsupported(&self, f: &mut fmt::Formatter<'_>, which: &str) -> fmt::Result {
+        match self.kind() {
+            Kind::RsaKeyLength { bits } => write!(
                 f,
-                "{which} has more than {limit} certificates: the peer has to send only those \
-                 that lead to its CA"
-            ),
-            Kind::PathTooDeep { limit: Some(limit) } => write!(
-                f,
-                "{which} needs more than {limit} intermediate certificates to reach a trust \
-                 anchor"
-            ),
-            Kind::PathTooDeep { limit: None } => write!(
-                f,
-                "{which} allows fewer intermediate certificates below it than there are \
-                 (pathLenConstraint)"
+                "{which} has an RSA key of {bits} bits: 2048 to 8192 bits are accepted"
             ),
             Kind::UnsupportedSignature {
                 algorithm,
@@ -163,16 +194,30 @@ impl fmt::Display for CertificateError {
                 "{which} has a critical extension that is not supported: {}",
                 Extension(oid)
             ),
-            Kind::TooExpensive { what, limit } => write!(
-                f,
-                "{which} is too expensive to verify, it takes more than {limit} {what}: the peer \
-                 has to send only the certificates that lead to its CA"
-            ),
-            Kind::Unsupported(what) => write!(f, "{which} is not supported: {what}"),
-            Kind::Rejected { message, .. } => {
-                write!(f, "{which} was refused by the application: {message}")
-            }
-            Kind::Other(text) => write!(f, "{which} is not acceptable: {text}"),
+            // Said by those who ask here.
+            Kind::Expired { .. }
+            | Kind::NotYetValid { .. }
+            | Kind::NameMismatch { .. }
+            | Kind::Malformed(_)
+            | Kind::Unsupported(_)
+            | Kind::Rejected { .. }
+            | Kind::Other(_)
+            | Kind::TooManyCertificates { .. }
+            | Kind::PathTooDeep { .. }
+            | Kind::TooExpensive { .. }
+            | Kind::UnknownIssuer { .. }
+            | Kind::SelfSigned { .. }
+            | Kind::NoTrustAnchors
+            | Kind::WrongIssuer { .. }
+            | Kind::PinnedIssuer { .. }
+            | Kind::NameEncoding { .. }
+            | Kind::BadSignature
+            | Kind::WrongPurpose { .. }
+            | Kind::KeyUsage
+            | Kind::IssuerKeyUsage
+            | Kind::WrongBasicConstraints
+            | Kind::NameConstraints
+            | Kind::UnsupportedConstraint { .. } => Ok(()),
         }
     }
 }
@@ -225,19 +270,5 @@ impl fmt::Display for Extension<'_> {
             _ => return f.write_str(oid),
         };
         write!(f, "{name} ({oid})")
-    }
-}
-
-struct Date(UnixTime);
-
-impl fmt::Display for Date {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let date = i64::try_from(self.0.as_secs())
-            .ok()
-            .and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
-        match date {
-            Some(date) => write!(f, "{date}"),
-            None => write!(f, "second {} after 1970", self.0.as_secs()),
-        }
     }
 }

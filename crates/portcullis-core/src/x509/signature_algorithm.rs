@@ -4,8 +4,9 @@
 
 use aws_lc_rs::digest;
 
+use super::certificate::Certificate;
 use crate::SignatureScheme;
-use crate::der::{self, CertificateFields, Reader};
+use crate::der::{self, Reader};
 
 /// What is known of a `signatureAlgorithm`.
 #[derive(Clone, Copy)]
@@ -132,7 +133,7 @@ fn pss_hash(mut parameters: Reader<'_>) -> Option<&[u8]> {
 ///
 /// `None` where the RFC leaves it undefined: for Ed25519, ML-DSA and what is not known.
 pub(crate) fn server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
-    let algorithm = CertificateFields::find(certificate)?.signature_algorithm;
+    let algorithm = Certificate::read(certificate)?.signature_algorithm;
     let hash = match SignatureAlgorithm::find(algorithm)?.hash {
         Hash::Broken | Hash::Sha256 => &digest::SHA256,
         Hash::Sha224 => &digest::SHA224,

@@ -5,13 +5,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustls_pki_types::{
-    AlgorithmIdentifier, FipsStatus, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
+    AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
 
+use super::certificate::Certificate;
 use super::memo::Walk;
 use super::policy::ChainPolicy;
 use crate::crypto::verification::Algorithm;
-use crate::der::{self, CertificateFields};
+use crate::der::{self};
 
 /// The most signatures that one chain may cost: enough for a leaf whose issuer is the last of as
 /// many as a chain can have, all of one name.
@@ -85,7 +86,7 @@ impl<'a> Signatures<'a> {
     }
 
     /// Whether the key in `spki` has signed a certificate, by an algorithm that the policy has.
-    pub(super) fn is_signed_by(&self, certificate: &CertificateFields<'_>, spki: &[u8]) -> bool {
+    pub(super) fn is_signed_by(&self, certificate: &Certificate<'_>, spki: &[u8]) -> bool {
         self.state().several_paths = true;
         let (Some((key_algorithm, key)), Some((0, signature))) = (
             der::public_key_info(spki),
@@ -203,13 +204,5 @@ impl SignatureVerificationAlgorithm for Verifying<'_> {
 
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
         self.algorithm.signature_alg_id()
-    }
-
-    fn fips_status(&self) -> FipsStatus {
-        self.algorithm.fips_status()
-    }
-
-    fn fips(&self) -> bool {
-        self.algorithm.fips()
     }
 }

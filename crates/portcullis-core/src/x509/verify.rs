@@ -3,19 +3,22 @@
 //! RFC 5280 §6 by webpki, RFC 9525 for names, RFC 8446 §4.4.2.2 for the key usage.
 //! Pure: the same arguments give the same answer.
 
+use core::time::Duration;
+
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::EndEntityCert;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::authority::{self, DIGITAL_SIGNATURE};
+use super::authority;
+use super::certificate::Certificate;
 use super::chain::{PresentedChain, VerifiedChain};
 use super::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
 use super::explain::{explain, explain_leaf};
+use super::extension::ExtendedKeyUsage;
 use super::path::{self, Wanted};
 use super::policy::ChainPolicy;
 use super::signatures::Signatures;
 use crate::crypto::{RSA_BITS, modulus_bits};
-use crate::der::CertificateFields;
+use crate::der::NotDer;
 
 /// Verifies the chain of a server that is expected to have this name.
 ///
@@ -67,10 +70,10 @@ pub(crate) fn verify_chain(
         signatures: &signatures,
     };
     let leaf = chain.end_entity();
-    let fields = CertificateFields::find(leaf).ok_or_else(|| CertificateError::malformed_at(0))?;
+    let fields = Certificate::read(leaf).ok_or_else(|| CertificateError::malformed_at(0))?;
     let end_entity = EndEntityCert::try_from(leaf).map_err(|error| explain_leaf(error, wanted))?;
     let verified = if policy.roots.has_pinned(leaf, &fields) {
-        verify_pinned(leaf, wanted.purpose, now)?;
+        verify_pinned(leaf, &fields, wanted.purpose, now)?;
         signatures
             .walk()
             .iter()
@@ -97,47 +100,36 @@ pub(crate) fn verify_chain(
 /// here. Its dates and purpose count all the same.
 fn verify_pinned(
     leaf: &CertificateDer<'_>,
+    certificate: &Certificate<'_>,
     purpose: Purpose,
     now: UnixTime,
 ) -> Result<(), CertificateError> {
     let at = |kind| CertificateError::at(kind, 0, leaf);
-    let (_, certificate) =
-        X509Certificate::from_der(leaf).map_err(|_| CertificateError::malformed_at(0))?;
-    let validity = certificate.validity();
-    let seconds = |time: x509_parser::time::ASN1Time| {
-        // Before 1970 is before everything here.
-        UnixTime::since_unix_epoch(core::time::Duration::from_secs(
-            u64::try_from(time.timestamp()).unwrap_or(0),
-        ))
-    };
-    let not_before = seconds(validity.not_before);
-    let not_after = seconds(validity.not_after);
+    let validity = certificate
+        .validity()
+        .ok_or_else(|| at(Kind::Malformed("a date in it")))?;
+    // Before 1970 is before everything here.
+    let seconds = |time| Duration::from_secs(u64::try_from(time).unwrap_or(0));
+    let not_before = UnixTime::since_unix_epoch(seconds(validity.not_before));
+    let not_after = UnixTime::since_unix_epoch(seconds(validity.not_after));
     if now < not_before {
         return Err(at(Kind::NotYetValid { not_before, now }));
     }
     if now > not_after {
         return Err(at(Kind::Expired { not_after, now }));
     }
-    match certificate.extended_key_usage() {
-        Ok(None) => Ok(()),
-        Ok(Some(usage)) => {
-            let allowed = match purpose {
-                Purpose::ServerAuth => usage.value.server_auth,
-                Purpose::ClientAuth => usage.value.client_auth,
-            };
-            match allowed {
-                true => Ok(()),
-                false => Err(at(Kind::WrongPurpose { needed: purpose })),
-            }
-        }
-        Err(_) => Err(at(Kind::Malformed("its extended key usage"))),
+    let usage = ExtendedKeyUsage::of(certificate)
+        .map_err(|NotDer| at(Kind::Malformed("its extended key usage")))?;
+    match usage {
+        Some(usage) if !usage.allows(purpose) => Err(at(Kind::WrongPurpose { needed: purpose })),
+        _ => Ok(()),
     }
 }
 
 /// Checks the key usage of a leaf that was accepted without verification (§4.4.2.2).
 pub(crate) fn check_key_usage(chain: &PresentedChain) -> Result<(), CertificateError> {
     let leaf = chain.end_entity();
-    let fields = CertificateFields::find(leaf).ok_or_else(|| CertificateError::malformed_at(0))?;
+    let fields = Certificate::read(leaf).ok_or_else(|| CertificateError::malformed_at(0))?;
     verify_key_usage(leaf, &fields)
 }
 
@@ -145,11 +137,11 @@ pub(crate) fn check_key_usage(chain: &PresentedChain) -> Result<(), CertificateE
 /// bit MUST be set".
 fn verify_key_usage(
     leaf: &CertificateDer<'_>,
-    fields: &CertificateFields<'_>,
+    fields: &Certificate<'_>,
 ) -> Result<(), CertificateError> {
     let at = |kind| CertificateError::at(kind, 0, leaf);
     match authority::key_usage(fields).map_err(at)? {
-        Some(usage) if usage & DIGITAL_SIGNATURE == 0 => Err(at(Kind::KeyUsage)),
+        Some(usage) if !usage.digital_signature() => Err(at(Kind::KeyUsage)),
         _ => Ok(()),
     }
 }

@@ -270,7 +270,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
         let parts = self.parts_mut();
         let message = parts.read.poll_message(&mut parts.io, cx, records);
         let message = parts.serve(cx, message);
-        let Some(error) = parts.write.broken().filter(|_| message.is_pending()) else {
+        // What has ended reading is told by reading, when our alert has arrived.
+        if message.is_ready() || parts.read.has_ended() {
+            return message;
+        }
+        let Some(error) = parts.write.broken() else {
             return message;
         };
         let broken = Poll::Ready(Err(error.clone()));

@@ -9,7 +9,7 @@ use portcullis_core::Stage;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::Error;
-use crate::read::ReadHalfState;
+use crate::read::Receiving;
 use crate::split::ReadHalf;
 use crate::split_io::SplitIo;
 use crate::stream::TlsStream;
@@ -72,7 +72,7 @@ impl<IO: SplitIo> ReadHalf<IO> {
 }
 
 fn poll_recv<R>(
-    read: &mut ReadHalfState,
+    read: &mut Receiving,
     io: &mut R,
     cx: &mut Context<'_>,
     count: usize,

@@ -61,6 +61,10 @@ pub(crate) fn name() -> ServerName<'static> {
     ServerName::try_from("localhost").unwrap()
 }
 
+pub(crate) fn other_name() -> ServerName<'static> {
+    ServerName::try_from("other.example").unwrap()
+}
+
 pub(crate) fn client_config() -> ClientConfig {
     ClientConfig::builder(pki().roots.clone())
         .alpn(["h2", "echo"])

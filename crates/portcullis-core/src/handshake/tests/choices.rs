@@ -8,10 +8,7 @@ use crate::config::ServerConfig;
 use crate::suite::CipherSuite;
 use crate::testing::{Pair, now};
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
-use crate::{
-    AlertDescription, Direction, NamedGroup, ProtocolVersion, Reason, SignatureScheme, Step,
-    Violation,
-};
+use crate::{AlertDescription, Direction, NamedGroup, ProtocolVersion, Reason, Step, Violation};
 
 const CHANGE_CIPHER_SPEC: [u8; 6] = [20, 3, 3, 0, 1, 1];
 
@@ -143,7 +140,6 @@ fn what_is_offered_by_default_can_be_done() {
     check(ProtocolVersion::DEFAULT, ProtocolVersion::SUPPORTED);
     check(CipherSuite::DEFAULT, CipherSuite::SUPPORTED);
     check(NamedGroup::DEFAULT, NamedGroup::SUPPORTED);
-    check(SignatureScheme::DEFAULT, SignatureScheme::SUPPORTED);
 }
 
 #[test]

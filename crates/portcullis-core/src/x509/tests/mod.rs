@@ -6,6 +6,7 @@ mod mutations;
 mod paths;
 mod pem;
 mod pinned;
+mod reader;
 mod reports;
 mod roots;
 mod verification;

@@ -1,7 +1,11 @@
-//! `portcullis server`: echo, or a page with what was negotiated.
+//! `portcullis server`: echo, a page with what was negotiated, or the files of a folder.
+
+mod folder;
+mod http;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -11,20 +15,22 @@ use portcullis::{
     ClientAuthentication, Identity, Incoming, NamedGroup, Roots, ServerConfig, TlsAcceptor,
     TlsListener, TlsStream,
 };
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
-use crate::{algorithms, cert, key_log, report};
+use crate::{Verbosity, algorithms, cert, key_log, report};
+use folder::Folder;
 
 /// How long a client may take to close after we have.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
-/// How long a client may take to send its request.
-const REQUEST_WITHIN: Duration = Duration::from_secs(30);
 /// How long a key seals tickets, in seconds; it opens them for as long again.
 const TICKET_KEYS_SEAL: u32 = 7_200;
-/// The longest request that is read, in bytes.
-const MAX_REQUEST: u64 = 64 * 1024;
+/// The most connections at a time; others wait to be accepted.
+const MAX_CONNECTIONS: usize = 1_024;
+/// What HTTP is spoken here, as ALPN calls it (RFC 7301 §6).
+const HTTP: [&str; 2] = ["http/1.1", "http/1.0"];
 
 #[derive(Debug, Args)]
 pub(crate) struct Server {
@@ -40,6 +46,9 @@ pub(crate) struct Server {
     /// Answer HTTP with a page that shows what was negotiated, instead of echoing.
     #[arg(long)]
     www: bool,
+    /// Answer HTTP with the files of this folder; links do not lead out of it.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "www")]
+    dir: Option<PathBuf>,
     /// Whether clients show a certificate.
     #[arg(long, value_enum, default_value_t = ClientAuth::None, requires_ifs = [("optional", "cafile"), ("required", "cafile")])]
     client_auth: ClientAuth,
@@ -64,6 +73,8 @@ pub(crate) struct Server {
     /// Serve one connection and exit; the exit code says how it went.
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,6 +86,7 @@ enum ClientAuth {
 
 impl Server {
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        let service = self.service()?;
         let mut acceptor = TlsAcceptor::new(self.config()?);
         if let Some(log) = key_log(self.keylog.as_deref())? {
             acceptor = acceptor.key_log(log);
@@ -83,7 +95,10 @@ impl Server {
         let socket = TcpListener::bind(self.listen).await.map_err(listen)?;
         let listener = TlsListener::from_listener(socket, acceptor);
         println!("READY {}", listener.local_addr().map_err(listen)?);
+        let is_verbose = self.verbosity.is_verbose();
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
+            let place = Arc::clone(&places).acquire_owned().await;
             let incoming = match listener.accept().await {
                 Ok(incoming) => incoming,
                 Err(error) if self.once => return Err(Failure::transport("accepting", &error)),
@@ -92,16 +107,38 @@ impl Server {
                     continue;
                 }
             };
-            let www = self.www;
             if self.once {
-                return serve(incoming, www).await;
+                return service.serve(incoming, is_verbose).await;
             }
+            let service = service.clone();
             tokio::spawn(async move {
                 let peer = incoming.peer_addr();
-                if let Err(failure) = serve(incoming, www).await {
+                if let Err(failure) = service.serve(incoming, is_verbose).await {
                     eprintln!("portcullis: {peer}: {failure}");
                 }
+                drop(place);
             });
+        }
+    }
+
+    /// What to do, if the options go together.
+    fn service(&self) -> Result<Service, Failure> {
+        if self.cafile.is_some() && self.client_auth == ClientAuth::None {
+            return Err(Failure::usage(
+                "--cafile has no effect without --client-auth optional or required",
+            ));
+        }
+        let service = match (&self.dir, self.www) {
+            (Some(folder), _) => Service::Files(Folder::open(folder)?),
+            (None, true) => Service::Page,
+            (None, false) => return Ok(Service::Echo),
+        };
+        match self.alpn.iter().find(|name| !HTTP.contains(&name.as_str())) {
+            Some(other) => Err(Failure::usage(format!(
+                "--alpn {other}: --www and --dir speak {} alone",
+                HTTP.join(" and ")
+            ))),
+            None => Ok(service),
         }
     }
 
@@ -110,12 +147,8 @@ impl Server {
         let identity = match &self.cert {
             Some(cert) => Identity::from_pem_files(cert, self.key.as_deref()).map_err(usage)?,
             None => {
-                let made = cert::Development::new(&[
-                    "localhost".into(),
-                    "127.0.0.1".into(),
-                    "::1".into(),
-                ])?;
-                Identity::from_pem(made.leaf.as_bytes(), Some(made.key.as_bytes()))
+                let made = cert::Leaf::for_localhost()?;
+                Identity::from_pem(made.certificate.as_bytes(), Some(made.key.as_bytes()))
                     .map_err(usage)?
             }
         };
@@ -136,26 +169,52 @@ impl Server {
         if self.tickets {
             builder = builder.ticket_keys(TicketKeys::rotating(TICKET_KEYS_SEAL).map_err(usage)?);
         }
+        // A client that speaks HTTP/2 alone is to hear so in the handshake, not in its midst.
+        let speaks_http = self.www || self.dir.is_some();
+        builder = match self.alpn.is_empty() && speaks_http {
+            true => builder.alpn(HTTP),
+            false => builder.alpn(&self.alpn),
+        };
         builder
-            .alpn(&self.alpn)
             .key_log(self.keylog.is_some())
             .build()
             .map_err(usage)
     }
 }
 
-/// One connection from handshake to close.
-async fn serve(incoming: Incoming, www: bool) -> Result<(), Failure> {
-    let stream = incoming
-        .handshake()
-        .await
-        .map_err(|error| Failure::handshake(error.error()))?;
-    let served = if www {
-        page(stream).await
-    } else {
-        echo(stream).await
-    };
-    served.map_err(|error| Failure::connection(&error))
+/// What is done with a connection.
+#[derive(Clone, Debug)]
+enum Service {
+    /// What comes goes back.
+    Echo,
+    /// A page with what was negotiated.
+    Page,
+    /// The files of a folder.
+    Files(Folder),
+}
+
+impl Service {
+    /// One connection from handshake to close.
+    async fn serve(&self, incoming: Incoming, is_verbose: bool) -> Result<(), Failure> {
+        let peer = incoming.peer_addr();
+        let stream = incoming
+            .handshake()
+            .await
+            .map_err(|error| Failure::handshake(error.error()))?;
+        if is_verbose {
+            eprint!(
+                "{:<17}{peer}\n{}",
+                "client:",
+                report::text(stream.information())
+            );
+        }
+        let served = match self {
+            Self::Echo => echo(stream).await,
+            Self::Page => http::page(stream).await,
+            Self::Files(folder) => http::file(stream, folder).await,
+        };
+        served.map_err(|error| Failure::connection(&error))
+    }
 }
 
 /// Gives back what comes.
@@ -169,37 +228,5 @@ async fn echo(mut stream: TlsStream<TcpStream>) -> std::io::Result<()> {
         stream.write_all(data).await?;
         stream.flush().await?;
     }
-    Ok(stream.close(CLOSE_WITHIN).await?)
-}
-
-/// Answers one HTTP request with what was negotiated.
-async fn page(mut stream: TlsStream<TcpStream>) -> std::io::Result<()> {
-    let request = async {
-        let mut head = (&mut stream).take(MAX_REQUEST);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let count = head.read_until(b'\n', &mut line).await?;
-            if count == 0 || line == b"\r\n" || line == b"\n" {
-                return std::io::Result::Ok(());
-            }
-        }
-    };
-    match tokio::time::timeout(REQUEST_WITHIN, request).await {
-        Ok(read) => read?,
-        Err(_) => {
-            return Err(std::io::Error::new(
-                std::io::ErrorKind::TimedOut,
-                "the client sent no request",
-            ));
-        }
-    }
-    let body = report::text(stream.information());
-    let head = format!(
-        "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await?;
     Ok(stream.close(CLOSE_WITHIN).await?)
 }

@@ -1,0 +1,148 @@
+//! Names that a certificate can be for.
+//!
+//! RFC 5280 §4.2.1.6, RFC 9525 §6.3.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use portcullis::pki_types::DnsName;
+use rcgen::SanType;
+
+/// A name in a subjectAltName, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    /// In lower case; `*.` may stand before it.
+    Dns(String),
+    Ip(IpAddr),
+    Mail(String),
+}
+
+impl Name {
+    /// Reads a name as a person writes it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| Err(format!("{text:?} is no name for a certificate: {why}"));
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Ip(address));
+        }
+        if text.contains("://") {
+            return wrong("write the host of the URL alone");
+        }
+        if !text.is_ascii() {
+            return wrong("write an international name in its ASCII form (xn--…)");
+        }
+        if let Some((mailbox, domain)) = text.split_once('@') {
+            return match is_mailbox(mailbox) && is_host(domain) {
+                true => Ok(Self::Mail(text.to_owned())),
+                false => wrong("it is not an e-mail address such as alice@example.com"),
+            };
+        }
+        let lower = text.to_ascii_lowercase();
+        match lower.strip_prefix("*.") {
+            None if is_host(&lower) => Ok(Self::Dns(lower)),
+            Some(below) if is_host(below) => match below.contains('.') {
+                true => Ok(Self::Dns(lower)),
+                // OpenSSL and browsers.
+                false => wrong("clients take no wildcard above a single label"),
+            },
+            _ if lower.contains('*') => {
+                wrong("a wildcard is the whole first label, as in *.a.test")
+            }
+            _ if lower.contains(':') => wrong("write the host without a port"),
+            _ => wrong("it is not a host name, an IP address or an e-mail address"),
+        }
+    }
+
+    pub(super) fn is_mail(&self) -> bool {
+        matches!(self, Self::Mail(_))
+    }
+
+    pub(super) fn to_san(&self) -> Result<SanType, rcgen::Error> {
+        Ok(match self {
+            Self::Dns(name) => SanType::DnsName(name.as_str().try_into()?),
+            Self::Ip(address) => SanType::IpAddress(*address),
+            Self::Mail(address) => SanType::Rfc822Name(address.as_str().try_into()?),
+        })
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) | Self::Mail(name) => f.write_str(name),
+            Self::Ip(address) => address.fmt(f),
+        }
+    }
+}
+
+/// What clients of this library would ask for. The last label is not a number, or the name would
+/// be a damaged address (RFC 3696 §2).
+fn is_host(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit());
+    !is_number && !name.ends_with('.') && DnsName::try_from(name).is_ok()
+}
+
+/// A dot-atom (RFC 5322 §3.2.3); quoted ones are not for certificates of development.
+fn is_mailbox(mailbox: &str) -> bool {
+    let is_atom = |atom: &str| {
+        let mut bytes = atom.bytes();
+        !atom.is_empty()
+            && bytes
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
+    };
+    mailbox.len() <= 64 && mailbox.split('.').all(is_atom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_can_be_in_a_certificate() {
+        for (text, expected) in [
+            ("localhost", Name::Dns("localhost".into())),
+            ("A.Test", Name::Dns("a.test".into())),
+            ("*.a.test", Name::Dns("*.a.test".into())),
+            ("xn--bcher-kva.test", Name::Dns("xn--bcher-kva.test".into())),
+            ("::1", Name::Ip("::1".parse().unwrap())),
+            ("alice.b+c@a.test", Name::Mail("alice.b+c@a.test".into())),
+        ] {
+            assert_eq!(Name::parse(text), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn names_that_cannot() {
+        for text in [
+            "",
+            ".",
+            "*",
+            "*.",
+            "*.test",
+            "a*.b.test",
+            "*.*.test",
+            "a b",
+            "a..b",
+            "-a.test",
+            "a.test.",
+            "localhost:443",
+            "https://a.test",
+            "bücher.test",
+            "256.1.1.1",
+            "1.2.3",
+            "@a.test",
+            "a@",
+            "a@b@c",
+            "a b@a.test",
+            "a..b@a.test",
+            "\"a\"@a.test",
+            "a\n.test",
+            "a,b",
+            "[::1]",
+        ] {
+            assert!(Name::parse(text).is_err(), "{text:?}");
+        }
+        let long = format!("{}.test", "a".repeat(64));
+        assert!(Name::parse(&long).is_err());
+    }
+}

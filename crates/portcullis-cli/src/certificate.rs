@@ -1,0 +1,265 @@
+//! What a certificate says, for people and for programs. Nothing is decided by it.
+//!
+//! RFC 5280 §4.1, §4.2.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use portcullis::CertificateDer;
+use portcullis::x509;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use x509_parser::der_parser::oid::Oid;
+use x509_parser::objects::{oid_registry, oid2sn};
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use crate::text::{hex, printable};
+
+/// What is printed of a certificate. All text is safe for a terminal.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    subject: String,
+    issuer: String,
+    serial: String,
+    names: Vec<String>,
+    not_before: OffsetDateTime,
+    not_after: OffsetDateTime,
+    key: String,
+    signature: String,
+    is_authority: bool,
+    purposes: Vec<String>,
+    sha256: [u8; 32],
+    /// SHA-256 of the SubjectPublicKeyInfo: a pin holds as long as the key (RFC 7469 §2.4).
+    spki_sha256: [u8; 32],
+}
+
+impl Certificate {
+    /// Reads a certificate; `None` if it is none.
+    pub(crate) fn read(der: &CertificateDer<'_>) -> Option<Self> {
+        let (_, read) = X509Certificate::from_der(der).ok()?;
+        let authority = read.basic_constraints().ok().flatten();
+        Some(Self {
+            subject: printable(&read.subject().to_string()),
+            issuer: printable(&read.issuer().to_string()),
+            serial: hex(read.raw_serial(), ":"),
+            names: x509::subject_alt_names(der),
+            not_before: read.validity().not_before.to_datetime(),
+            not_after: read.validity().not_after.to_datetime(),
+            key: key(read.public_key()),
+            signature: name(&read.signature_algorithm.algorithm),
+            is_authority: authority.is_some_and(|constraints| constraints.value.ca),
+            purposes: purposes(&read),
+            sha256: Sha256::digest(der).into(),
+            spki_sha256: Sha256::digest(read.public_key().raw).into(),
+        })
+    }
+
+    /// How many whole days are left; negative when it has expired.
+    pub(crate) fn days_left(&self) -> i64 {
+        let left = self.not_after - OffsetDateTime::now_utc();
+        left.whole_seconds().div_euclid(24 * 60 * 60)
+    }
+
+    pub(crate) fn subject(&self) -> &str {
+        match self.subject.is_empty() {
+            true => "(empty)",
+            false => &self.subject,
+        }
+    }
+
+    /// The pin in the form of curl's `--pinnedpubkey`.
+    fn pin(&self) -> String {
+        format!("sha256//{}", STANDARD.encode(self.spki_sha256))
+    }
+
+    fn validity(&self) -> String {
+        let days = self.days_left();
+        let how = match days {
+            _ if self.not_before > OffsetDateTime::now_utc() => "NOT YET VALID".to_owned(),
+            ..0 => "EXPIRED".to_owned(),
+            0 => "less than a day left".to_owned(),
+            1 => "1 day left".to_owned(),
+            _ => format!("{days} days left"),
+        };
+        format!(
+            "{} to {} ({how})",
+            date(self.not_before),
+            date(self.not_after)
+        )
+    }
+
+    /// One line for each fact.
+    pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
+        let listed = |list: &[String]| match list.is_empty() {
+            true => "none".to_owned(),
+            false => list.join(", "),
+        };
+        let mut lines = vec![
+            ("subject", self.subject().to_owned()),
+            ("names", listed(&self.names)),
+            ("issuer", self.issuer.clone()),
+            ("serial", self.serial.clone()),
+            ("valid", self.validity()),
+            ("key", self.key.clone()),
+            ("signature", self.signature.clone()),
+        ];
+        if self.is_authority {
+            lines.push(("authority", "yes".to_owned()));
+        }
+        if !self.purposes.is_empty() {
+            lines.push(("purposes", listed(&self.purposes)));
+        }
+        lines.push(("SHA-256", hex(&self.sha256, ":")));
+        lines.push(("pin", self.pin()));
+        lines
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "serial": self.serial,
+            "names": self.names,
+            "not_before": date(self.not_before),
+            "not_after": date(self.not_after),
+            "days_left": self.days_left(),
+            "key": self.key,
+            "signature": self.signature,
+            "authority": self.is_authority,
+            "purposes": self.purposes,
+            "sha256": hex(&self.sha256, ""),
+            "spki_pin": self.pin(),
+        })
+    }
+}
+
+/// Certificates as PEM, in their order.
+pub(crate) fn pem<'a>(chain: impl IntoIterator<Item = &'a CertificateDer<'a>>) -> String {
+    chain
+        .into_iter()
+        .map(|der| {
+            let section = pem::Pem::new("CERTIFICATE", der.as_ref());
+            let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+            pem::encode_config(&section, config)
+        })
+        .collect()
+}
+
+/// A certificate of a chain as one block of text.
+pub(crate) fn text(number: usize, der: &CertificateDer<'_>) -> String {
+    let mut text = format!("certificate {number}\n");
+    let lines = match Certificate::read(der) {
+        Some(certificate) => certificate.lines(),
+        None => vec![(
+            "unreadable",
+            format!("{} bytes that are no certificate", der.len()),
+        )],
+    };
+    for (name, value) in lines {
+        text.push_str(&format!("  {:<11}{value}\n", format!("{name}:")));
+    }
+    text
+}
+
+/// A certificate of a chain for programs; with its PEM, if that is wanted.
+pub(crate) fn json(der: &CertificateDer<'_>, with_pem: bool) -> Value {
+    let mut value = match Certificate::read(der) {
+        Some(certificate) => certificate.json(),
+        None => json!({ "unreadable": true }),
+    };
+    if let (true, Some(object)) = (with_pem, value.as_object_mut()) {
+        object.insert("pem".to_owned(), pem([der]).into());
+    }
+    value
+}
+
+fn date(time: OffsetDateTime) -> String {
+    // Years have four digits in a certificate, which RFC 3339 can write.
+    time.format(&Rfc3339).unwrap_or_default()
+}
+
+/// A key in words: what it is for, and how strong.
+fn key(spki: &SubjectPublicKeyInfo<'_>) -> String {
+    let algorithm = spki.algorithm.algorithm.to_id_string();
+    let curve = || {
+        let parameters = spki.algorithm.parameters.as_ref()?;
+        Some(parameters.as_oid().ok()?.to_id_string())
+    };
+    let known = match &*algorithm {
+        "1.2.840.10045.2.1" => match curve().as_deref() {
+            Some("1.2.840.10045.3.1.7") => "ECDSA P-256",
+            Some("1.3.132.0.34") => "ECDSA P-384",
+            Some("1.3.132.0.35") => "ECDSA P-521",
+            Some(other) => return format!("ECDSA on the curve {other}"),
+            None => "ECDSA on a curve without a name",
+        },
+        "1.3.101.112" => "Ed25519",
+        "1.3.101.113" => "Ed448",
+        "2.16.840.1.101.3.4.3.17" => "ML-DSA-44",
+        "2.16.840.1.101.3.4.3.18" => "ML-DSA-65",
+        "2.16.840.1.101.3.4.3.19" => "ML-DSA-87",
+        _ => match spki.parsed() {
+            Ok(PublicKey::RSA(rsa)) => return format!("RSA {} bits", bits(rsa.modulus)),
+            _ => return name(&spki.algorithm.algorithm),
+        },
+    };
+    known.to_owned()
+}
+
+/// The length of a positive number.
+fn bits(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    let rest = number.get(zeros..).unwrap_or_default();
+    let first = rest.first().map_or(0, |byte| byte.leading_zeros() as usize);
+    (rest.len() * 8).saturating_sub(first)
+}
+
+/// What an object identifier is called, or its numbers.
+fn name(oid: &Oid<'_>) -> String {
+    let known = match &*oid.to_id_string() {
+        "1.3.101.112" => Some("Ed25519"),
+        "1.3.101.113" => Some("Ed448"),
+        "2.16.840.1.101.3.4.3.17" => Some("ML-DSA-44"),
+        "2.16.840.1.101.3.4.3.18" => Some("ML-DSA-65"),
+        "2.16.840.1.101.3.4.3.19" => Some("ML-DSA-87"),
+        _ => oid2sn(oid, oid_registry()).ok(),
+    };
+    known.map_or_else(|| oid.to_id_string(), str::to_owned)
+}
+
+/// The extended key usages (RFC 5280 §4.2.1.12).
+fn purposes(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(usage)) = certificate.extended_key_usage() else {
+        return Vec::new();
+    };
+    let usage = usage.value;
+    let named = [
+        (usage.any, "any"),
+        (usage.server_auth, "serverAuth"),
+        (usage.client_auth, "clientAuth"),
+        (usage.code_signing, "codeSigning"),
+        (usage.email_protection, "emailProtection"),
+        (usage.time_stamping, "timeStamping"),
+        (usage.ocsp_signing, "OCSPSigning"),
+    ];
+    let named = named.into_iter().filter(|(on, _)| *on);
+    named
+        .map(|(_, name)| name.to_owned())
+        .chain(usage.other.iter().map(Oid::to_id_string))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_of_an_rsa_key_does_not_count_its_leading_zeros() {
+        assert_eq!(bits(&[0, 0x80, 0]), 16);
+        assert_eq!(bits(&[0, 0x7f, 0xff]), 15);
+        assert_eq!(bits(&[0]), 0);
+    }
+}

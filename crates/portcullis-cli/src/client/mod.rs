@@ -1,0 +1,262 @@
+//! `portcullis client`: verification on, standard input out, answers in, and a summary of what
+//! was negotiated.
+
+mod conversation;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use portcullis::suite::CipherSuite;
+use portcullis::{
+    CertificateDer, ClientConfig, ConnectionInformation, Identity, MemorySessionStore, NamedGroup,
+    TlsStream,
+};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use crate::connect::Route;
+use crate::connecting::{Connecting, Trust};
+use crate::failure::Failure;
+use crate::report::Report;
+use crate::{Verbosity, algorithms, certificate, files, key_log};
+use conversation::{CLOSE_WITHIN, converse};
+
+#[derive(Debug, Args)]
+pub(crate) struct Client {
+    /// Where to connect: HOST, HOST:PORT or a URL; the port is 443, or that of the protocol.
+    #[arg(value_name = "TARGET")]
+    target: String,
+    #[command(flatten)]
+    route: Route,
+    /// Trust the certificates in this PEM file instead of those of the operating system.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    cafile: Option<PathBuf>,
+    /// DANGEROUS: accept any server. Anyone on the path can read and change everything.
+    #[arg(long)]
+    insecure: bool,
+    /// Our own certificate chain (PEM), for servers that ask for one.
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+    /// The key of --cert (PEM), if it is in a file of its own.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// Application protocols in order of preference, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    alpn: Vec<String>,
+    /// Groups in order of preference, separated by commas.
+    #[arg(long, value_delimiter = ',', value_parser = algorithms::group, value_name = "NAMES")]
+    groups: Vec<NamedGroup>,
+    /// Cipher suites in order of preference, separated by commas.
+    #[arg(long, value_delimiter = ',', value_parser = algorithms::cipher, value_name = "NAMES")]
+    ciphers: Vec<CipherSuite>,
+    /// Connect this many times more before, resuming, and say of each connection on standard error
+    /// whether it was resumed.
+    #[arg(long, default_value_t = 0, value_name = "TIMES")]
+    reconnect: u32,
+    /// Append the connection's secrets to this file (SSLKEYLOGFILE format).
+    #[arg(long, value_name = "FILE")]
+    keylog: Option<PathBuf>,
+    /// Print what was negotiated, or what failed, as one line of JSON before anything else. What
+    /// fails after that line is a line of JSON on standard error.
+    #[arg(long)]
+    json: bool,
+    /// Print the server's chain as PEM before anything else; with --json, in its line.
+    #[arg(long)]
+    showcerts: bool,
+    /// Write the server's chain as PEM to a new file, also if it is refused.
+    #[arg(long, value_name = "FILE")]
+    save_cert: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+}
+
+impl Client {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let mut connecting = match self.connecting() {
+            Ok(connecting) => connecting,
+            Err(failure) => {
+                let report = Report {
+                    target: self.target.clone(),
+                    ..Report::default()
+                };
+                return Err(self.failed(&report, failure));
+            }
+        };
+        let stream = match self.connect(&mut connecting).await {
+            Ok(stream) => stream,
+            Err(failure) => {
+                let chain = connecting.chain();
+                self.save(&chain)?;
+                return Err(self.failed(&connecting.report(None, &chain), failure));
+            }
+        };
+        self.save(stream.information().peer_certificates())?;
+        self.summarize(&connecting, stream.information())?;
+        converse(stream).await.map_err(|error| {
+            let failure = Failure::connection(&error);
+            if !self.json {
+                return failure;
+            }
+            eprintln!(
+                "{}",
+                failure_json(json!({ "target": self.target }), &failure)
+            );
+            failure.told()
+        })
+    }
+
+    /// Everything that can be known before the first packet.
+    fn connecting(&self) -> Result<Connecting, Failure> {
+        let destination = self.route.to(&self.target)?;
+        if let Some(file) = self.save_cert.as_ref().filter(|file| file.exists()) {
+            let file = file.display();
+            return Err(Failure::usage(format!(
+                "--save-cert {file}: is there already"
+            )));
+        }
+        let misuse = |error: portcullis::Misuse| Failure::usage(error.to_string());
+        let trust = match self.insecure {
+            true => None,
+            false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
+        };
+        let config = self.config(trust.as_ref()).map_err(misuse)?;
+        let log = key_log(self.keylog.as_deref())?;
+        Ok(
+            Connecting::new(destination, config, trust).with(|connector| {
+                let connector = match log {
+                    Some(log) => connector.key_log(log),
+                    None => connector,
+                };
+                match self.reconnect {
+                    0 => connector,
+                    _ => connector.session_store(Arc::<MemorySessionStore>::default()),
+                }
+            }),
+        )
+    }
+
+    fn config(&self, trust: Option<&Trust>) -> Result<ClientConfig, portcullis::Misuse> {
+        let mut builder = match trust {
+            None => ClientConfig::dangerous_builder_without_verification(),
+            Some(trust) => ClientConfig::builder(trust.roots.clone()),
+        };
+        if let Some(cert) = &self.cert {
+            builder = builder.identity(Identity::from_pem_files(cert, self.key.as_deref())?);
+        }
+        if !self.groups.is_empty() {
+            builder = builder.groups(self.groups.clone());
+        }
+        if !self.ciphers.is_empty() {
+            builder = builder.cipher_suites(self.ciphers.clone());
+        }
+        builder
+            .alpn(&self.alpn)
+            .key_log(self.keylog.is_some())
+            .build()
+    }
+
+    /// The connection that is spoken on, after those before it.
+    async fn connect(&self, connecting: &mut Connecting) -> Result<TlsStream<TcpStream>, Failure> {
+        for number in 1..=self.reconnect {
+            let stream = connecting.connect().await?;
+            say_how(number, &stream);
+            // Until the server has closed, its tickets come.
+            let closed = stream.close(CLOSE_WITHIN).await;
+            closed.map_err(|error| Failure::connection(&error.into()))?;
+        }
+        let stream = connecting.connect().await?;
+        if self.reconnect > 0 {
+            say_how(self.reconnect.saturating_add(1), &stream);
+        }
+        Ok(stream)
+    }
+
+    /// Says what was negotiated, wherever that is wanted.
+    fn summarize(
+        &self,
+        connecting: &Connecting,
+        information: &ConnectionInformation,
+    ) -> Result<(), Failure> {
+        let chain = information.peer_certificates();
+        let report =
+            (self.json || self.wants_text()).then(|| connecting.report(Some(information), chain));
+        if let (Some(report), true) = (&report, self.wants_text()) {
+            eprint!("{}", report.text());
+        }
+        let mut before = String::new();
+        if let (Some(report), true) = (&report, self.json) {
+            let mut line = report.json(self.showcerts);
+            insert(&mut line, "ok", true.into());
+            before = format!("{line}\n");
+        } else if self.showcerts {
+            before = certificate::pem(chain);
+        }
+        print(&before)
+    }
+
+    /// Says how far it came; what remains to be said of the failure is in the result.
+    fn failed(&self, report: &Report<'_>, failure: Failure) -> Failure {
+        if self.wants_text() && report.address.is_some() {
+            eprint!("{}", report.text());
+        }
+        let printed = if self.json {
+            print(&format!(
+                "{}\n",
+                failure_json(report.json(self.showcerts), &failure)
+            ))
+        } else if self.showcerts {
+            print(&certificate::pem(report.chain))
+        } else {
+            Ok(())
+        };
+        printed.err().unwrap_or(failure)
+    }
+
+    /// Whether the summary is for a person.
+    fn wants_text(&self) -> bool {
+        self.verbosity.is_verbose() || !self.json && std::io::stderr().is_terminal()
+    }
+
+    fn save(&self, chain: &[CertificateDer<'_>]) -> Result<(), Failure> {
+        match &self.save_cert {
+            Some(file) if !chain.is_empty() => files::create(
+                file,
+                certificate::pem(chain).as_bytes(),
+                files::Readers::Everyone,
+            )
+            .map_err(|error| Failure::usage(format!("--save-cert {}: {error}", file.display()))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn say_how(number: u32, stream: &TlsStream<TcpStream>) {
+    let how = match stream.is_resumed() {
+        true => "resumed",
+        false => "full handshake",
+    };
+    eprintln!("connection {number}: {how}");
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::transport("standard output", &error))
+}
+
+/// What is known, and why it is not more.
+fn failure_json(mut report: Value, failure: &Failure) -> Value {
+    insert(&mut report, "ok", false.into());
+    insert(&mut report, "error", failure.json());
+    report
+}
+
+fn insert(object: &mut Value, name: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(name.to_owned(), value);
+    }
+}

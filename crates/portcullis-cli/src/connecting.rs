@@ -1,0 +1,171 @@
+//! A client's handshake, and what was seen on the way to it or to its failure.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use portcullis::answers::{Answers, Questions};
+use portcullis::pki_types::UnixTime;
+use portcullis::question::{Answer, VerifyChain};
+use portcullis::x509::{ChainPolicy, PresentedChain, verify_server};
+use portcullis::{
+    CertificateDer, ClientConfig, ConnectionInformation, Misuse, Roots, TlsConnector, TlsStream,
+};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::connect::Destination;
+use crate::failure::Failure;
+use crate::report::{Report, Verdict};
+
+/// Whom a client trusts.
+#[derive(Clone, Debug)]
+pub(crate) struct Trust {
+    pub(crate) roots: Roots,
+    /// Where they are from.
+    pub(crate) origin: String,
+}
+
+impl Trust {
+    /// The certificates in a file, or else those of the operating system.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Self, Misuse> {
+        let roots = match file {
+            Some(file) => Roots::from_pem_file(file),
+            None => Roots::os(),
+        }?;
+        let count = roots.len();
+        let origin = match file {
+            Some(file) => format!("{} ({count} trusted)", file.display()),
+            None => format!("the {count} roots of this system"),
+        };
+        Ok(Self { roots, origin })
+    }
+}
+
+/// Connects to one server, as often as is wanted.
+#[derive(Debug)]
+pub(crate) struct Connecting {
+    destination: Destination,
+    connector: TlsConnector,
+    /// `None`: whoever answers is accepted.
+    trust: Option<Trust>,
+    witness: Witness,
+    address: Option<SocketAddr>,
+}
+
+impl Connecting {
+    pub(crate) fn new(
+        destination: Destination,
+        config: ClientConfig,
+        trust: Option<Trust>,
+    ) -> Self {
+        let witness = Witness::default();
+        Self {
+            destination,
+            connector: TlsConnector::new(config).answers(witness.clone()),
+            trust,
+            witness,
+            address: None,
+        }
+    }
+
+    /// Changes how connections are made.
+    pub(crate) fn with(mut self, change: impl FnOnce(TlsConnector) -> TlsConnector) -> Self {
+        self.connector = change(self.connector);
+        self
+    }
+
+    /// Connects and shakes hands.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub(crate) async fn connect(&mut self) -> Result<TlsStream<TcpStream>, Failure> {
+        let deadline = self.destination.deadline();
+        self.address = None;
+        self.witness.forget();
+        let io = self.destination.connect(deadline).await?;
+        self.address = io.peer_addr().ok();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let connector = self.connector.clone().handshake_timeout(left);
+        let connected = connector.upgrade(io, self.destination.name.clone()).await;
+        connected.map_err(|error| Failure::handshake(error.error()))
+    }
+
+    /// What the server has shown, also if it was refused.
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        let chain = self.witness.chain();
+        chain.map_or_else(Vec::new, |chain| chain.certificates().to_vec())
+    }
+
+    /// What there is to say of the connection, or of the attempt.
+    pub(crate) fn report<'a>(
+        &self,
+        information: Option<&'a ConnectionInformation>,
+        chain: &'a [CertificateDer<'static>],
+    ) -> Report<'a> {
+        let destination = &self.destination;
+        Report {
+            target: destination.target.to_string(),
+            address: self.address,
+            server_name: destination.name.to_str().into_owned(),
+            starttls: destination.target.starttls.map(|protocol| protocol.name()),
+            information,
+            chain,
+            verdict: self.verdict(),
+        }
+    }
+
+    /// What is to be thought of the chain that the server has shown.
+    fn verdict(&self) -> Option<Verdict> {
+        let chain = self.witness.chain()?;
+        let check = |trust: &Trust| {
+            let policy = ChainPolicy::new(trust.roots.clone());
+            let name = &self.destination.name;
+            verify_server(&chain, name, UnixTime::now(), &policy)
+                .map(|_| trust.origin.clone())
+                .map_err(|error| error.to_string())
+        };
+        Some(match &self.trust {
+            Some(trust) => match check(trust) {
+                Ok(origin) => Verdict::Verified(origin),
+                Err(why) => Verdict::Refused(why),
+            },
+            None => Verdict::Skipped(
+                Trust::load(None)
+                    .map_err(|misuse| misuse.to_string())
+                    .and_then(|trust| check(&trust)),
+            ),
+        })
+    }
+}
+
+/// Decides as configured, and keeps the chain that it was asked about: the error of a handshake
+/// has none.
+#[derive(Clone, Debug, Default)]
+struct Witness(Arc<Mutex<Option<PresentedChain>>>);
+
+impl Witness {
+    fn chain(&self) -> Option<PresentedChain> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clone()
+    }
+
+    fn forget(&self) {
+        self.keep(None);
+    }
+
+    fn keep(&self, chain: Option<PresentedChain>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+    }
+}
+
+impl Answers for Witness {
+    fn questions(&self) -> Questions {
+        Questions::none().and_chain()
+    }
+
+    async fn verify_chain(&self, question: VerifyChain) -> Answer {
+        self.keep(Some(question.chain().clone()));
+        question.verify()
+    }
+}

@@ -1,0 +1,19 @@
+//! What stands in the extensions that are looked at here, a file for each.
+//!
+//! RFC 5280 §4.2. All of it is borrowed from the certificate. An extension that is not there is
+//! told apart from one that cannot be read: the second never counts as the first.
+
+pub(super) mod alt_name;
+mod basic_constraints;
+mod extended_key_usage;
+mod key_identifiers;
+mod key_usage;
+pub(super) mod name_constraints;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use basic_constraints::BasicConstraints;
+pub(super) use extended_key_usage::ExtendedKeyUsage;
+pub(super) use key_identifiers::{authority_key_identifier, subject_key_identifier};
+pub(super) use key_usage::KeyUsage;

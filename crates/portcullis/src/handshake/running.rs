@@ -1,0 +1,258 @@
+//! A handshake over its transport, poll by poll: the only caller of [`Handshake::poll`].
+//!
+//! What has been said is flushed before the peer is waited for, and before an error is reported.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use portcullis_core::{Event, Handshake, Stage, Step};
+use rustls_pki_types::UnixTime;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::Reached;
+use crate::conduct::Conduct;
+use crate::error::Error;
+use crate::last_words::{READ_AWAY, poll_read_away, read_away_at_once};
+use crate::scratch::{RECORD, Scratch};
+use crate::statistics::Flow;
+
+/// A handshake that is under way, on its transport.
+pub(super) struct Running<IO> {
+    pub(super) io: IO,
+    /// A server's: when the client has to have said something. A client speaks first.
+    first_byte_by: Option<Instant>,
+    pub(super) handshake: Handshake,
+    /// Whether the peer has said nothing yet, by TLS or before.
+    is_silent: bool,
+    /// What the transport has not taken yet.
+    pub(super) out: Vec<u8>,
+    pub(super) written: usize,
+    pub(super) unflushed: bool,
+    pub(super) received: Flow,
+    pub(super) sent: Flow,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
+    pub(super) fn new(
+        io: IO,
+        mut handshake: Handshake,
+        prefix: &[u8],
+        first_byte_by: Option<Instant>,
+    ) -> Self {
+        if !prefix.is_empty() {
+            handshake.receive(prefix, UnixTime::now());
+        }
+        Self {
+            io,
+            first_byte_by,
+            handshake,
+            is_silent: prefix.is_empty(),
+            out: Vec::new(),
+            written: 0,
+            unflushed: false,
+            received: Flow::default(),
+            sent: Flow::default(),
+        }
+    }
+
+    fn is_server(&self) -> bool {
+        self.first_byte_by.is_some()
+    }
+
+    /// When a client that has said nothing so far is given up.
+    pub(super) fn first_byte_by(&self) -> Option<Instant> {
+        self.first_byte_by.filter(|_| self.is_silent)
+    }
+
+    /// Goes on until there is a question, or to the end.
+    pub(super) fn poll_run(
+        &mut self,
+        cx: &mut Context<'_>,
+        conduct: &Conduct,
+    ) -> Poll<Result<Reached, Error>> {
+        loop {
+            // An alert waits for its error, which says whether it is to be sent.
+            match self.handshake.stage() {
+                Stage::Closed => {}
+                // The client may have sent data and gone: what the transport does not take now goes
+                // out with the stream, or fails there.
+                _ if self.handshake.remainder_is_optional() => drop(self.poll_send(cx)),
+                _ => {
+                    if let Err(error) = ready!(self.poll_send(cx)) {
+                        return Poll::Ready(Err(self.explain(cx, error)));
+                    }
+                }
+            }
+            match self.handshake.poll()? {
+                // All that was there has been sent.
+                Step::Transmit(bytes) if self.out.is_empty() => self.out = bytes,
+                Step::Transmit(bytes) => self.out.extend(bytes),
+                Step::Event(event) => observe(&event, conduct),
+                Step::Ask(question) => return Poll::Ready(Ok(Reached::Question(question))),
+                Step::Connected => {
+                    match self.is_server() {
+                        true => drop(self.poll_flush(cx)),
+                        false => ready!(self.poll_flush(cx))?,
+                    }
+                    return Poll::Ready(Ok(Reached::End));
+                }
+                Step::Wait { .. } => {
+                    ready!(self.poll_flush(cx))?;
+                    ready!(self.poll_receive(cx))?;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while self.written < self.out.len() {
+            let rest = self.out.get(self.written..).unwrap_or_default();
+            let sent = match ready!(Pin::new(&mut self.io).poll_write(cx, rest)) {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                other => other,
+            };
+            let sent = sent.map_err(|error| Error::io(error, self.handshake.stage()))?;
+            self.sent.count(sent);
+            self.written += sent;
+            self.unflushed = true;
+        }
+        self.out = Vec::new();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.unflushed {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))
+                .map_err(|error| Error::io(error, self.handshake.stage()))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut scratch = Scratch::take();
+        // What comes at once is held while a question is open. A client nobody knows yet gets
+        // room for a record; what it says in a handshake seldom has more.
+        let room = match self.is_server() {
+            true => RECORD,
+            false => scratch.len(),
+        };
+        let mut buf = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
+        match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
+            Ok(()) => {}
+            // A health check that resets instead of closing.
+            Err(error)
+                if error.kind() == io::ErrorKind::ConnectionReset
+                    && self.is_silent
+                    && self.is_server() => {}
+            Err(error) => return Poll::Ready(Err(Error::io(error, self.handshake.stage()))),
+        }
+        match buf.filled() {
+            [] => self.handshake.receive_eof(),
+            bytes => {
+                self.is_silent = false;
+                self.received.count(bytes.len());
+                self.handshake.receive(bytes, UnixTime::now());
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The transport takes no more: if the peer's alert has come before that, it is the reason.
+    #[cold]
+    fn explain(&mut self, cx: &mut Context<'_>, broken: Error) -> Error {
+        self.out = Vec::new();
+        self.written = 0;
+        let limit = self.received.bytes() + READ_AWAY as u64;
+        while self.received.bytes() < limit {
+            if !matches!(self.poll_receive(cx), Poll::Ready(Ok(()))) {
+                break;
+            }
+            loop {
+                match self.handshake.poll() {
+                    Ok(Step::Transmit(_) | Step::Event(_)) => {}
+                    Ok(Step::Wait { .. }) => break,
+                    Ok(_) => return broken,
+                    Err(error) => {
+                        let error = Error::from(error);
+                        return if error.is_received_alert() {
+                            error
+                        } else {
+                            broken
+                        };
+                    }
+                }
+            }
+        }
+        broken
+    }
+
+    pub(super) fn cancel(&mut self) -> Error {
+        self.handshake.cancel();
+        loop {
+            match self.handshake.poll() {
+                Ok(Step::Transmit(bytes)) => self.out.extend(bytes),
+                Ok(Step::Event(_) | Step::Ask(_)) => {}
+                Ok(_) => return Error::closed(),
+                Err(error) => return error.into(),
+            }
+        }
+    }
+
+    /// Writes what is left and ends the write side. From a peer that was refused, reads until it
+    /// closes too: a transport closed over unread bytes resets, also when they come later, and
+    /// the peer may then never see its alert.
+    pub(super) async fn say_farewell(&mut self, is_refused: bool) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_send(cx)).await?;
+        poll_fn(|cx| self.poll_flush(cx)).await?;
+        let stage = self.handshake.stage();
+        poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx))
+            .await
+            .map_err(|error| Error::io(error, stage))?;
+        if is_refused {
+            let mut left = READ_AWAY;
+            poll_fn(|cx| poll_read_away(&mut self.io, cx, &mut left)).await;
+        } else {
+            read_away_at_once(&mut self.io);
+        }
+        Ok(())
+    }
+
+    pub(super) fn cancel_at_once(&mut self) {
+        if matches!(self.handshake.stage(), Stage::Closed) || std::thread::panicking() {
+            return;
+        }
+        self.cancel();
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(Ok(())) = self.poll_send(&mut cx)
+            && let Poll::Ready(Ok(())) = self.poll_flush(&mut cx)
+        {
+            let _ = Pin::new(&mut self.io).poll_shutdown(&mut cx);
+            read_away_at_once(&mut self.io);
+        }
+    }
+}
+
+fn observe(event: &Event, conduct: &Conduct) {
+    match event {
+        Event::Message {
+            direction,
+            typ,
+            length,
+        } => {
+            tracing::debug!(?direction, tls.handshake.message = %typ, length, "handshake message");
+        }
+        Event::Warning(alert) => tracing::info!(%alert, "the peer sent a warning alert"),
+        Event::Secret(line) => {
+            if let Some(key_log) = &conduct.key_log {
+                key_log.log(line);
+            }
+        }
+        _ => {}
+    }
+}

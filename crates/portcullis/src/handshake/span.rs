@@ -1,0 +1,81 @@
+//! What `tracing` is told of a handshake: a span with the names of OpenTelemetry, and its end.
+
+use std::net::SocketAddr;
+
+use portcullis_core::{AlertDescription, ConnectionInformation, Reason};
+use rustls_pki_types::ServerName;
+use tracing::Span;
+use tracing::field::{Empty, display};
+
+use crate::error::Error;
+
+pub(crate) fn client(name: &ServerName<'_>, peer: Option<SocketAddr>) -> Span {
+    let span = tracing::info_span!(
+        "tls.handshake",
+        role = "client",
+        server.address = %name.to_str(),
+        network.peer.address = Empty,
+        tls.protocol.version = Empty,
+        tls.cipher = Empty,
+        tls.curve = Empty,
+        tls.resumed = Empty,
+        tls.next_protocol = Empty,
+        tls.client.server_name = Empty,
+    );
+    from(span, peer)
+}
+
+pub(crate) fn server(peer: Option<SocketAddr>) -> Span {
+    let span = tracing::info_span!(
+        "tls.handshake",
+        role = "server",
+        network.peer.address = Empty,
+        tls.protocol.version = Empty,
+        tls.cipher = Empty,
+        tls.curve = Empty,
+        tls.resumed = Empty,
+        tls.next_protocol = Empty,
+        tls.client.server_name = Empty,
+    );
+    from(span, peer)
+}
+
+fn from(span: Span, peer: Option<SocketAddr>) -> Span {
+    if let Some(peer) = peer {
+        span.record("network.peer.address", display(peer));
+    }
+    span
+}
+
+/// The handshake is over.
+pub(super) fn record(span: &Span, information: &ConnectionInformation) {
+    span.record("tls.protocol.version", display(information.version()));
+    span.record("tls.cipher", display(information.cipher_suite()));
+    if let Some(group) = information.group() {
+        span.record("tls.curve", display(group));
+    }
+    span.record("tls.resumed", information.is_resumed());
+    if let Some(name) = information.server_name() {
+        span.record("tls.client.server_name", name);
+    }
+    if let Some(protocol) = information.alpn_protocol() {
+        span.record("tls.next_protocol", display(protocol.escape_ascii()));
+    }
+    tracing::debug!(parent: span, "connected");
+}
+
+/// The handshake has failed.
+pub(super) fn report(span: &Span, error: &Error) {
+    match (error.reason(), error.alert()) {
+        _ if error.is_silent_peer() => {
+            tracing::debug!(parent: span, %error, "the handshake failed");
+        }
+        (Some(Reason::Crypto(_) | Reason::Misuse(_)), _) => {
+            tracing::warn!(parent: span, %error, "the handshake failed on this side");
+        }
+        (_, Some((direction, alert))) if alert != AlertDescription::USER_CANCELED => {
+            tracing::info!(parent: span, %error, ?direction, %alert, "the handshake failed");
+        }
+        _ => tracing::info!(parent: span, %error, "the handshake failed"),
+    }
+}

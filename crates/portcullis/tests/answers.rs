@@ -1,0 +1,189 @@
+//! Questions of a handshake and who answers them: late, in time, or never.
+
+mod ends;
+
+use std::time::Duration;
+
+use ends::*;
+use portcullis::answers::{self, Answers, Questions};
+use portcullis::question::{Answer, ChooseConfiguration, ReviewServerHello, Sign};
+use portcullis::x509::CertificateError;
+use portcullis::{
+    AlertDescription, ClientAuthentication, ClientConfig, Direction, Identity, Reason, Refusal,
+    ServerConfig, ServerName, Stage, TlsAcceptor, TlsConnector,
+};
+use tokio::io::duplex;
+
+#[tokio::test]
+async fn an_identity_is_looked_up_by_name() {
+    let acceptor = acceptor().answers(answers::identity_by_name(|name| async move {
+        tokio::task::yield_now().await;
+        match name.as_deref() {
+            Some("other.example") => Ok(Some(pki().other.clone())),
+            Some("localhost") => Ok(None),
+            _ => Err(Refusal::new(
+                AlertDescription::UNRECOGNIZED_NAME,
+                "nobody of that name",
+            )),
+        }
+    }));
+    let connector = connector();
+    for name in [name(), other_name()] {
+        let (client, server) = duplex(64 * 1024);
+        let (client, server) =
+            tokio::join!(connector.upgrade(client, name), acceptor.upgrade(server));
+        client.unwrap();
+        server.unwrap();
+    }
+    let (client, server) = duplex(64 * 1024);
+    let unknown = ServerName::try_from("unknown.example").unwrap();
+    let (client, server) =
+        tokio::join!(connector.upgrade(client, unknown), acceptor.upgrade(server));
+    let alert = client.unwrap_err().error().alert();
+    assert_eq!(
+        alert,
+        Some((Direction::Received, AlertDescription::UNRECOGNIZED_NAME))
+    );
+    assert!(matches!(
+        server.unwrap_err().error().reason(),
+        Some(Reason::Refused(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_signer_elsewhere_signs_late_or_fails() {
+    let external = Identity::with_external_key(
+        pki().server_chain.clone(),
+        pki().server.key().schemes().to_vec(),
+    )
+    .unwrap();
+    let config = ServerConfig::builder().identity(external).build().unwrap();
+    for works in [true, false] {
+        let acceptor = TlsAcceptor::new(config.clone()).answers(answers::signer(
+            move |_, scheme, content: Vec<u8>| async move {
+                tokio::task::yield_now().await;
+                match pki().server.key() {
+                    portcullis::x509::IdentityKey::Local(key) if works => key
+                        .sign(scheme, &content)
+                        .map_err(|error| error.to_string()),
+                    _ => Err("the module is locked".to_owned()),
+                }
+            },
+        ));
+        let (client, server) = duplex(64 * 1024);
+        let connector = connector();
+        let (client, server) =
+            tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+        assert_eq!(client.is_ok(), works);
+        match server {
+            Ok(_) => assert!(works),
+            Err(failed) => {
+                assert!(
+                    failed.to_string().contains("the module is locked"),
+                    "{failed}"
+                );
+                assert_eq!(
+                    failed.error().alert(),
+                    Some((Direction::Sent, AlertDescription::INTERNAL_ERROR))
+                );
+            }
+        }
+    }
+}
+
+struct Never;
+
+impl Answers for Never {
+    fn questions(&self) -> Questions {
+        Questions::none().and_signature()
+    }
+
+    async fn sign(&self, _: Sign) -> Answer {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_never_comes_ends_with_the_timeout() {
+    let acceptor = acceptor()
+        .answers(Never)
+        .handshake_timeout(Duration::from_secs(3));
+    let connector = connector();
+    let (client, server) = duplex(64 * 1024);
+    let start = tokio::time::Instant::now();
+    let (client, server) =
+        tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+    assert_eq!(start.elapsed().as_secs(), 3);
+    let server = server.unwrap_err();
+    assert!(server.error().is_timeout());
+    assert_eq!(server.error().stage(), Stage::Signing);
+    assert_eq!(
+        client.unwrap_err().error().alert(),
+        Some((Direction::Received, AlertDescription::USER_CANCELED))
+    );
+}
+
+struct Policy;
+
+impl Answers for Policy {
+    async fn choose_configuration(&self, question: ChooseConfiguration) -> Answer {
+        tokio::task::yield_now().await;
+        assert_eq!(question.client_hello().server_name(), Some("localhost"));
+        question.keep()
+    }
+
+    async fn review_server_hello(&self, question: ReviewServerHello) -> Answer {
+        tokio::task::yield_now().await;
+        question.proceed()
+    }
+}
+
+#[tokio::test]
+async fn every_question_can_be_asked_with_the_defaults() {
+    let server = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .client_authentication(ClientAuthentication::Required(pki().roots.clone()))
+        .build()
+        .unwrap();
+    let client = ClientConfig::builder(pki().roots.clone())
+        .identity(pki().client.clone())
+        .build()
+        .unwrap();
+    let (connector, acceptor) = (
+        TlsConnector::new(client).answers(Policy),
+        TlsAcceptor::new(server).answers(Policy),
+    );
+    let (client, server) = duplex(64 * 1024);
+    let (client, server) =
+        tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+    client.unwrap();
+    assert_eq!(server.unwrap().peer_certificates().len(), 1);
+}
+
+#[tokio::test]
+async fn a_further_check_refuses() {
+    let connector = connector().answers(answers::further_check(|chain| async move {
+        assert_eq!(chain.certificates(), &pki().server_chain[..]);
+        Err(CertificateError::rejected(
+            AlertDescription::CERTIFICATE_REVOKED,
+            "the policy service says no",
+        ))
+    }));
+    let acceptor = acceptor();
+    let (client, server) = duplex(64 * 1024);
+    let (client, server) = tokio::join!(connector.upgrade(client, name()), async {
+        let mut server = acceptor.upgrade(server).await?;
+        // The server of TLS 1.3 is done before the client is: the alert comes with the next read.
+        server.recv(1).await.map(|_| ())
+    });
+    assert!(
+        client
+            .unwrap_err()
+            .to_string()
+            .contains("the policy service says no")
+    );
+    assert_eq!(
+        server.unwrap_err().alert(),
+        Some((Direction::Received, AlertDescription::CERTIFICATE_REVOKED))
+    );
+}
