@@ -49,9 +49,9 @@ pub(crate) enum Exporter {
 }
 
 impl Exporter {
-    pub(crate) fn before_tls13(extended: bool, master: tls12::MasterSecret) -> Self {
+    pub(crate) fn before_tls13(extended: bool, master: Box<tls12::MasterSecret>) -> Self {
         match extended {
-            true => Self::Older(Box::new(master)),
+            true => Self::Older(master),
             false => Self::Refused,
         }
     }

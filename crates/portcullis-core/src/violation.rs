@@ -113,6 +113,10 @@ violations! {
         CompatibilitySessionIdEchoed => ILLEGAL_PARAMETER, "§D.4", "the server says that it resumes a session, and none was offered";
         ExtendedMasterSecretMissing => HANDSHAKE_FAILURE, "RFC 7627 §5.2", "the peer does not use the extended master secret, which is required here";
         RenegotiationInfoMismatch => HANDSHAKE_FAILURE, "RFC 5746 §3.4", "the peer's renegotiation_info is not that of this connection's first handshake";
+        ResumedWithAnotherVersion => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server resumes the session with another version";
+        ResumedWithAnotherSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server resumes the session with another cipher suite";
+        ResumedWithoutExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the peer resumes a session that has the extended master secret as if it had not";
+        ResumedWithExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the server resumes a session that does not have the extended master secret as if it had";
         UncompressedPointsMissing => ILLEGAL_PARAMETER, "RFC 8422 §5.1.2", "the peer's ec_point_formats has no uncompressed";
     }
     "the flight before TLS 1.3" {

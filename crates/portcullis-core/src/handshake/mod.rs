@@ -41,7 +41,7 @@ use crate::information::{ConnectionInformation, Exporter, Information};
 use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionSecret};
 use crate::question::{AnswerContent, Question};
 use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing, Tickets};
-use crate::session::Resumable;
+use crate::session::{ReceivedTicket, Resumable};
 use crate::step::Event;
 use crate::version::ProtocolVersion;
 use crate::wire::extension::{Extension, Extensions};
@@ -163,6 +163,12 @@ impl Outcome {
             information: Arc::clone(&self.information),
             shown,
         })));
+        self
+    }
+
+    /// A client of before TLS 1.3 has its session by now.
+    pub(crate) fn with_session(mut self, session: ReceivedTicket) -> Self {
+        self.tickets = Some(Box::new(Tickets::of(session)));
         self
     }
 

@@ -5,6 +5,7 @@
 use core::ops::Deref;
 
 use crate::crypto::hash::{Digest, HashAlgorithm};
+use crate::wire::tls12::ServerEcdhParams;
 
 const SPACES: usize = 64;
 const CONTEXT: usize = 34;
@@ -14,11 +15,11 @@ const MAX_LEN: usize = SPACES + CONTEXT + HashAlgorithm::MAX_OUTPUT_LEN;
 pub(super) fn server_key_exchange_content(
     client_random: &[u8; 32],
     server_random: &[u8; 32],
-    params: &[u8],
+    params: &ServerEcdhParams<'_>,
 ) -> Box<[u8]> {
-    [client_random, server_random, params]
-        .concat()
-        .into_boxed_slice()
+    let mut content = [*client_random, *server_random].concat();
+    params.put(&mut content);
+    content.into_boxed_slice()
 }
 
 /// 64 spaces, a context string, a zero byte, and the transcript hash.

@@ -146,15 +146,24 @@ fn key_update(message: &HandshakeBytes) -> Result<KeyUpdateRequest, Abort> {
 /// The tickets of a client that wants to resume.
 #[derive(Debug)]
 pub(crate) struct Tickets {
-    resumable: Resumable,
+    /// `None` before TLS 1.3, where no tickets come after the handshake.
+    resumable: Option<Resumable>,
     pub(super) received: VecDeque<ReceivedTicket>,
 }
 
 impl Tickets {
     pub(crate) const fn new(resumable: Resumable) -> Self {
         Self {
-            resumable,
+            resumable: Some(resumable),
             received: VecDeque::new(),
+        }
+    }
+
+    /// What has come already.
+    pub(crate) fn of(session: ReceivedTicket) -> Self {
+        Self {
+            resumable: None,
+            received: VecDeque::from([session]),
         }
     }
 }
@@ -169,7 +178,10 @@ fn on_ticket(message: &HandshakeBytes, tickets: Option<&mut Tickets>) -> Result<
     let Some(tickets) = tickets else {
         return Ok(());
     };
-    if let Some(received) = tickets.resumable.on_ticket(&ticket)? {
+    let Some(resumable) = &tickets.resumable else {
+        return Ok(());
+    };
+    if let Some(received) = resumable.on_ticket(&ticket)? {
         if tickets.received.len() >= MAX_RECEIVED {
             tickets.received.pop_front();
         }

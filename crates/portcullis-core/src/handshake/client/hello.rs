@@ -8,9 +8,9 @@ use rustls_pki_types::{ServerName, UnixTime};
 
 use super::super::offer::Offer;
 use super::super::{Cx, Next, State, expect, versions};
-use super::resumption::{self, OfferedSession};
+use super::resumption::{self, OfferedSession, OlderSession};
 use super::{tls12, tls13};
-use crate::config::{ClientOptions, KeyShares};
+use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::crypto::secret::SharedSecret;
 use crate::dialect::Dialect;
@@ -21,9 +21,10 @@ use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::extension::{
-    Alpn, CertificateAuthorities, Cookie, KeyShareClientHello, KeyShareEntry, MaxFragmentLength,
-    RecordSizeLimit, ServerName as ServerNameExtension, SignatureAlgorithms,
-    SignatureAlgorithmsCert, StatusRequest, SupportedGroups, SupportedVersions,
+    self as extension, Alpn, CertificateAuthorities, Cookie, EcPointFormat, EcPointFormats,
+    KeyShareClientHello, KeyShareEntry, MaxFragmentLength, RecordSizeLimit, RenegotiationInfo,
+    ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
+    StatusRequest, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{NamedGroup, Violation};
@@ -35,9 +36,11 @@ pub(super) struct Client {
     pub(super) offer: Offer,
     pub(super) name: ServerName<'static>,
     pub(super) client_random: [u8; 32],
-    /// `legacy_session_id`: 32 random bytes in middlebox compatibility mode of TLS 1.3, else none
-    /// (D.4).
+    /// `legacy_session_id`, unless a session is offered by its id: 32 random bytes in middlebox
+    /// compatibility mode of TLS 1.3 (D.4) and with a ticket of before (RFC 5077 §3.4), else none.
     session_id: Option<[u8; 32]>,
+    /// Offered to a server of before TLS 1.3.
+    pub(super) older: Option<Box<OlderSession>>,
     dialect: Dialect,
 }
 
@@ -48,9 +51,11 @@ pub(crate) fn start(
     sessions: Vec<ClientSession>,
     cx: &mut Cx<'_>,
 ) -> Result<State, Abort> {
+    let older = resumption::older(&config, &name, &sessions, cx);
     let sessions = resumption::usable(&config, &name, sessions, cx)?;
     let speaks_tls13 = config.policy.speaks(Version::V1_3);
-    let (client_random, session_id) = if config.policy.middlebox_compatibility && speaks_tls13 {
+    let has_id = config.policy.middlebox_compatibility && speaks_tls13 || older.is_some();
+    let (client_random, session_id) = if has_id {
         // One call, because each has a price whatever it is asked for.
         let [random, id] = cx.random_bytes::<2>()?;
         (random, Some(id))
@@ -73,6 +78,7 @@ pub(crate) fn start(
         name,
         client_random,
         session_id,
+        older,
         dialect: cx.dialect,
     };
     let shares = Shares {
@@ -171,9 +177,11 @@ impl Shares {
 }
 
 impl Client {
-    /// Empty without middlebox compatibility mode.
     pub(super) fn legacy_session_id(&self) -> &[u8] {
-        self.session_id.as_ref().map_or(&[], |id| id)
+        match &self.older {
+            Some(session) if session.is_id => &session.ticket,
+            _ => self.session_id.as_ref().map_or(&[], |id| id),
+        }
     }
 
     /// Encodes a ClientHello (§4.1.2), its binders excepted, and notes what it offers.
@@ -188,6 +196,7 @@ impl Client {
         let config = &self.config;
         let policy = &config.policy;
         let speaks_tls13 = policy.speaks(Version::V1_3);
+        let older = self.older.as_deref();
         let extensions = |out: &mut Vec<u8>| {
             if let Some(host) = config.indicated(&self.name) {
                 ServerNameExtension::put(out, host);
@@ -220,7 +229,7 @@ impl Client {
                 SupportedVersions::put(out, &policy.versions);
             }
             if policy.speaks_older() {
-                put_before_tls13(out, config);
+                put_before_tls13(out, config, older);
             }
             if let (true, Some(chain)) =
                 (config.send_certificate_authorities, config.chain_policy())
@@ -255,17 +264,18 @@ impl Client {
 }
 
 /// What only a server that goes on before TLS 1.3 looks at.
-fn put_before_tls13(out: &mut Vec<u8>, config: &ClientOptions) {
+fn put_before_tls13(out: &mut Vec<u8>, config: &ClientOptions, session: Option<&OlderSession>) {
     if config.policy.extended_master_secret != ExtendedMasterSecret::Off {
-        wire::ExtendedMasterSecret::put(out);
+        extension::ExtendedMasterSecret::put(out);
     }
     // RFC 5746 §3.4: in the first hello it is empty.
     RenegotiationInfo::put(out, &[]);
     // RFC 8422 §5.1.2: some servers want to see it.
     EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
     if config.session_tickets {
-        // RFC 5077 §3.2: without a session it asks for one.
-        SessionTicket::put(out, &[]);
+        // RFC 5077 §3.2: without a ticket it asks for one.
+        let ticket = session.filter(|session| !session.is_id);
+        SessionTicket::put(out, ticket.map_or(&[], |session| &session.ticket));
     }
 }
 

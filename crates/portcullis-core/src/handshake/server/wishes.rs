@@ -10,6 +10,7 @@ use crate::client_hello_view::host;
 use crate::config::{AcknowledgeServerName, ServerOptions};
 use crate::error::{Abort, quote};
 use crate::question::WantedIdentity;
+use crate::version::Version;
 use crate::wire::ClientHello;
 use crate::wire::extension::{
     Alpn, CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert,
@@ -17,7 +18,10 @@ use crate::wire::extension::{
 use crate::x509::{Identity, Sha256Digest};
 
 /// What the client said about certificates.
-pub(super) fn wanted(hello: &ClientHello<'_>) -> Result<WantedIdentity, Abort> {
+pub(super) fn wanted(
+    hello: &ClientHello<'_>,
+    version: Version,
+) -> Result<WantedIdentity, Abort> {
     let server_name = host_name_of(hello)?;
     let schemes = find::<SignatureAlgorithms<'_>>(&hello.extensions)?
         .map(|list| list.schemes.to_vec())
@@ -33,6 +37,7 @@ pub(super) fn wanted(hello: &ClientHello<'_>) -> Result<WantedIdentity, Abort> {
         })
         .unwrap_or_default();
     Ok(WantedIdentity {
+        version,
         server_name,
         schemes,
         certificate_schemes,
@@ -100,6 +105,7 @@ pub(super) fn would_show(
     hello: &ClientHello<'_>,
     server_name: Option<&str>,
     names: &Sha256Digest,
+    version: Version,
 ) -> Result<bool, Abort> {
     if config.policy.asked.identity {
         return Ok(true);
@@ -111,7 +117,7 @@ pub(super) fn would_show(
     if let [only] = config.identities.as_slice() {
         return Ok(only.names_digest() == names);
     }
-    let chosen = wanted(hello)?.choose(&config.identities);
+    let chosen = wanted(hello, version)?.choose(&config.identities);
     Ok(chosen.is_some_and(|(identity, _)| identity.names_digest() == names))
 }
 

@@ -46,7 +46,7 @@ impl WaitCertificateStatus {
         let Self(mut shown) = self;
         match message.typ() {
             HandshakeType::CERTIFICATE_STATUS => {
-                let status: CertificateStatus<'_> = expect(&message)?;
+                let CertificateStatus(status) = expect(&message)?;
                 shown.chain = shown.chain.with_ocsp_response(status.ocsp_response);
                 shown.negotiated.transcript.add(message.hashed());
                 Ok(WaitServerKeyExchange(shown).into())

@@ -11,8 +11,8 @@ use crate::error::Abort;
 use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret, Side};
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::record::Keys;
-use crate::wire::Finished;
-use crate::wire::tls12::{Certificate, CertificateVerify, ClientKeyExchange};
+use crate::wire::tls12::{Certificate, ClientKeyExchange};
+use crate::wire::{CertificateVerify, Finished};
 use crate::x509::{Form, Identity, VerifiedChain};
 use crate::{Misuse, NamedGroup, SignatureScheme};
 
@@ -209,12 +209,14 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
     let ticket = negotiated.ticket;
     let flight = Box::new(Flight {
         negotiated,
-        peer,
+        peer: Some(peer),
         peer_scheme,
-        group,
+        group: Some(group),
         shown,
-        master,
+        master: Box::new(master),
         read: block.server,
+        write: None,
+        resumed: None,
     });
     Ok(match ticket {
         true => WaitNewSessionTicket(flight).into(),

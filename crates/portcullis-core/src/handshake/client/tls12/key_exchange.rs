@@ -56,16 +56,16 @@ pub(super) fn on_server_key_exchange(
     } = shown;
     let exchange: ServerKeyExchange<'_> = expect(message)?;
     let offer = &negotiated.client.offer;
-    let group = offer.check_curve(exchange.group)?;
-    let scheme = offer.check_scheme_before_tls13(exchange.scheme)?;
+    let group = offer.check_curve(exchange.params.group)?;
+    let scheme = offer.check_scheme_before_tls13(exchange.algorithm)?;
     let share = Share {
         group,
-        public: exchange.public.into(),
+        public: exchange.params.public.into(),
         scheme,
         signed: server_key_exchange_content(
             &negotiated.client.client_random,
             &negotiated.server_random,
-            exchange.params,
+            &exchange.params,
         ),
         signature: exchange.signature.into(),
     };
@@ -105,13 +105,13 @@ impl WaitCertificateRequest {
 /// §7.4.4. The kinds of certificates say less than the schemes.
 fn wanted(request: &CertificateRequest<'_>) -> Box<WantedIdentity> {
     let usable = |scheme: &SignatureScheme| scheme.is_usable_before_tls13();
-    let schemes = request.schemes.iter();
+    let schemes = request.supported_signature_algorithms.iter();
     Box::new(WantedIdentity {
         server_name: None,
         schemes: schemes.clone().filter(usable).collect(),
         certificate_schemes: Some(schemes.collect()),
         authorities: request
-            .authorities
+            .certificate_authorities
             .iter()
             .map(|name| name.0.to_vec())
             .collect(),

@@ -7,11 +7,13 @@ mod certificate;
 mod client_flight;
 mod finished;
 mod key_exchange;
+mod resumption;
 pub(super) mod server_hello;
 
 use super::super::table::states;
 use super::hello::Client;
 use super::parameters::Parameters;
+use finished::Ticket;
 use crate::key_schedule::tls12::Transcript;
 use crate::suite::{CipherSuite, LegacyParameters};
 use crate::version::Version;
@@ -31,12 +33,16 @@ pub(super) struct Negotiated {
     pub(super) staples: bool,
     /// Whether the server sends a NewSessionTicket (RFC 5077 §3.2).
     pub(super) ticket: bool,
+    /// What came in it.
+    pub(super) new_ticket: Option<Ticket>,
+    /// Under what the server keeps the session; empty if it does not.
+    pub(super) session_id: Box<[u8]>,
 }
 
 states! {
     Client of Tls12:
     // state               in file               takes                                        => goes to
-    ReviewingServerHello   in server_hello  pauses   for ReviewServerHello                        => WaitCertificate;
+    ReviewingServerHello   in server_hello  pauses   for ReviewServerHello                        => WaitCertificate | ReverifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitCertificate        in certificate   waits    for Certificate                              => WaitCertificateStatus | WaitServerKeyExchange;
     // The server may leave it out (RFC 6066 §8).
     WaitCertificateStatus  in certificate   waits    for CertificateStatus | ServerKeyExchange    => WaitServerKeyExchange | WaitCertificateRequest;
@@ -46,6 +52,8 @@ states! {
     VerifyingChain         in key_exchange  pauses   for VerifyChain                              => ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
     ChoosingIdentity       in client_flight pauses   for ChooseIdentity                           => Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
     Signing                in client_flight pauses   for Sign                                     => WaitNewSessionTicket | WaitChangeCipherSpec;
+    // The session that is resumed begins here.
+    ReverifyingChain       in resumption    pauses   for VerifyChain                              => WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitNewSessionTicket   in finished      waits    for NewSessionTicket                         => WaitChangeCipherSpec;
     WaitChangeCipherSpec   in finished      switches for ChangeCipherSpec                         => WaitFinished;
     WaitFinished           in finished      waits    for Finished                                 => Connected;

@@ -10,7 +10,9 @@ use super::super::super::{Cx, Next, find, wrong_answer};
 use super::super::hello::{Hashing, Offered};
 use super::super::parameters;
 use super::Negotiated;
+use super::super::resumption::OlderSession;
 use super::certificate::WaitCertificate;
+use super::resumption::resume;
 use crate::config::{ClientConfig, ExtendedMasterSecret};
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
@@ -33,7 +35,9 @@ pub(in super::super) fn on_hello(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let Offered {
-        client, transcript, ..
+        mut client,
+        transcript,
+        ..
     } = offered;
     cx.incoming.decided_before_tls13(version)?;
     client
@@ -45,12 +49,14 @@ pub(in super::super) fn on_hello(
     let suite = client
         .offer
         .check_suite(hello.cipher_suite, cx.dialect.code(version))?;
-    // §7.4.1.3: an id that comes back means a session, and the one in this hello has none (D.4).
-    if !client.legacy_session_id().is_empty()
-        && hello.legacy_session_id_echo == client.legacy_session_id()
-    {
-        return Err(Violation::CompatibilitySessionIdEchoed.into());
-    }
+    // §7.4.1.3: an id that comes back means that the session is resumed.
+    let id = client.legacy_session_id();
+    let resumed = match !id.is_empty() && hello.legacy_session_id_echo == id {
+        true if client.older.is_none() => {
+            return Err(Violation::CompatibilitySessionIdEchoed.into());
+        }
+        resumed => resumed,
+    };
     let extended = check_protections(
         &hello.extensions,
         client.config.policy.extended_master_secret,
@@ -62,6 +68,7 @@ pub(in super::super) fn on_hello(
     };
     let mut transcript = Transcript::of(&buffered, keys.hash);
     transcript.add(message.hashed());
+    let session = client.older.take().filter(|_| resumed);
     let negotiated = Box::new(Negotiated {
         version,
         suite,
@@ -72,9 +79,11 @@ pub(in super::super) fn on_hello(
         extended,
         staples: hello.extensions.contains(ExtensionType::STATUS_REQUEST),
         ticket: hello.extensions.contains(ExtensionType::SESSION_TICKET),
+        new_ticket: None,
+        session_id: hello.legacy_session_id_echo.into(),
         client,
     });
-    go_on_or_ask(negotiated, message)
+    go_on_or_ask(negotiated, session, message, cx)
 }
 
 /// What the extensions say about the protection of the handshake itself; whether the master secret
@@ -84,7 +93,9 @@ fn check_protections(
     wanted: ExtendedMasterSecret,
 ) -> Result<bool, Violation> {
     // RFC 5746 §3.4: there was no handshake before.
-    if find::<RenegotiationInfo<'_>>(extensions)?.is_some_and(|info| !info.is_initial()) {
+    if find::<RenegotiationInfo<'_>>(extensions)?
+        .is_some_and(|info| !info.renegotiated_connection.is_empty())
+    {
         return Err(Violation::RenegotiationInfoMismatch);
     }
     // RFC 8422 §5.2: whatever else the server can read.
@@ -101,38 +112,61 @@ fn check_protections(
 }
 
 /// Lets the user look at the ServerHello, if that is wanted.
-fn go_on_or_ask(negotiated: Box<Negotiated>, message: &HandshakeBytes) -> Result<Next, Abort> {
+fn go_on_or_ask(
+    negotiated: Box<Negotiated>,
+    session: Option<Box<OlderSession>>,
+    message: &HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
     if !negotiated.client.config.policy.asked.hello {
-        return Ok(WaitCertificate { negotiated }.into());
+        return go_on(negotiated, session, cx);
     }
     let question = ReviewServerHello {
         id: QuestionId::next(),
         hello: ServerHelloView::new(Bytes::copy_from_slice(message.raw()))?,
         config: ClientConfig(Arc::clone(&negotiated.client.config)),
     };
-    let paused = ReviewingServerHello { negotiated };
+    let paused = ReviewingServerHello {
+        negotiated,
+        session,
+    };
     Ok(Next::ask(Question::ReviewServerHello(question), paused))
+}
+
+fn go_on(
+    negotiated: Box<Negotiated>,
+    session: Option<Box<OlderSession>>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    match session {
+        Some(session) => resume(negotiated, *session, cx),
+        None => Ok(WaitCertificate { negotiated }.into()),
+    }
 }
 
 /// Paused: the user looks at what the server chose.
 pub(crate) struct ReviewingServerHello {
     negotiated: Box<Negotiated>,
+    /// If the server resumes it.
+    session: Option<Box<OlderSession>>,
 }
 
 impl ReviewingServerHello {
     pub(super) fn on_answer(
         mut self,
         answer: AnswerContent,
-        _: &mut Cx<'_>,
+        cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         match answer {
             AnswerContent::Proceed => {}
-            AnswerContent::ProceedWith(config) => self.negotiated.client.config = config.0,
+            AnswerContent::ProceedWith(config) => {
+                if let Some(session) = &mut self.session {
+                    session.resumed.review(&config.0)?;
+                }
+                self.negotiated.client.config = config.0;
+            }
             _ => return Err(wrong_answer()),
         }
-        Ok(WaitCertificate {
-            negotiated: self.negotiated,
-        }
-        .into())
+        go_on(self.negotiated, self.session, cx)
     }
 }

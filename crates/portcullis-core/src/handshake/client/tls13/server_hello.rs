@@ -27,7 +27,7 @@ use crate::wire::extension::{
     Extensions, KeyShareEntry, KeyShareServerHello, Place, SelectedIdentity,
 };
 use crate::wire::{CompressionMethod, ExtensionType, ServerHello};
-use crate::{Misuse, NamedGroup, Violation};
+use crate::{NamedGroup, Violation};
 
 /// A ServerHello has come, or a HelloRetryRequest, which differs from it by its random.
 pub(in super::super) fn on_hello(
@@ -181,19 +181,10 @@ impl ReviewingServerHello {
         match answer {
             AnswerContent::Proceed => {}
             AnswerContent::ProceedWith(config) => {
-                self.keyed.client.config = config.0;
-                if let Some(Resumed { proof, origin, .. }) = self.keyed.resumed.as_deref_mut() {
-                    if !origin.belongs_to(&self.keyed.client.config) {
-                        return Err(Misuse::new(
-                            "the server resumes a client in which this side showed a \
-                             certificate, and the configuration to go on with has no identity \
-                             with its key; give it that one, or offer no client",
-                        )
-                        .into());
-                    }
-                    // It was given by the rules of the other configuration.
-                    *proof = None;
+                if let Some(resumed) = self.keyed.resumed.as_deref_mut() {
+                    resumed.review(&config.0)?;
                 }
+                self.keyed.client.config = config.0;
             }
             _ => return Err(wrong_answer()),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::super::{Cx, Next, expect, find, negotiate};
 use super::Negotiated;
-use super::identity::choose_identity;
+use super::resumption::resume_or_authenticate;
 use crate::Violation;
 use crate::config::{ExtendedMasterSecret, ServerOptions};
 use crate::error::Abort;
@@ -16,7 +16,7 @@ use crate::version::Version;
 use crate::wire::extension::{
     self, EcPointFormat, EcPointFormats, RenegotiationInfo, SupportedGroups,
 };
-use crate::wire::{ClientHello, CompressionMethod};
+use crate::wire::{ClientHello, CompressionMethod, ExtensionType};
 
 /// Goes on with `version`, which the client has offered.
 pub(in super::super) fn on_hello(
@@ -35,6 +35,8 @@ pub(in super::super) fn on_hello(
     let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
     let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()))
         .ok_or(Violation::NoSharedGroup)?;
+    let wants_ticket =
+        config.resumes() && hello.extensions.contains(ExtensionType::SESSION_TICKET);
     let negotiated = Negotiated {
         config,
         version,
@@ -42,8 +44,9 @@ pub(in super::super) fn on_hello(
         group,
         extended,
         secure_renegotiation,
+        wants_ticket,
     };
-    choose_identity(negotiated, cx)
+    resume_or_authenticate(negotiated, cx)
 }
 
 /// What every hello must have.
@@ -81,7 +84,7 @@ fn extended_master_secret(
 /// is none.
 fn knows_rfc_5746(hello: &ClientHello<'_>) -> Result<bool, Violation> {
     match find::<RenegotiationInfo<'_>>(&hello.extensions)? {
-        Some(info) if info.is_initial() => Ok(true),
+        Some(info) if info.renegotiated_connection.is_empty() => Ok(true),
         Some(_) => Err(Violation::RenegotiationInfoMismatch),
         None => Ok(hello
             .cipher_suites

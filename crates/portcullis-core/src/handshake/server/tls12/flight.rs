@@ -9,34 +9,45 @@ use super::super::record_sizes::RecordSizes;
 use super::super::wishes::{acknowledges, choose_protocol};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
+use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::identity::Chosen;
 use super::key_exchange::WaitClientKeyExchange;
+use super::resumption::Resumption;
 use crate::config::ServerOptions;
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::Transcript;
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
-use crate::suite::LegacyParameters;
+use crate::suite::{CipherSuite, LegacyParameters};
 use crate::wire::extension::{
     self, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo, ServerNameAcknowledgement,
+    SessionTicket,
 };
 use crate::wire::tls12::{
-    CertificateRequest, ClientCertificateType, ServerHelloDone, ServerKeyExchange,
+    CertificateRequest, ClientCertificateType, ServerEcdhParams, ServerHelloDone, ServerKeyExchange,
 };
 use crate::wire::{ClientHello, ExtensionType, ServerHello};
-use crate::x509::Form;
+use crate::SignatureScheme;
+use crate::x509::{Form, Identity};
 
 /// What is settled once ServerHello is out.
 pub(super) struct Answering {
     pub(super) negotiated: Negotiated,
-    pub(super) chosen: Chosen,
+    pub(super) suite: CipherSuite,
     pub(super) keys: LegacyParameters,
     pub(super) client_random: [u8; 32],
     pub(super) server_random: [u8; 32],
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Box<[u8]>>,
     pub(super) transcript: Transcript,
+}
+
+/// The same, and whose key signs which share: a full handshake.
+pub(super) struct Showing {
+    pub(super) answering: Answering,
+    pub(super) identity: Identity,
+    pub(super) scheme: SignatureScheme,
     pub(super) exchange: ActiveKeyExchange,
 }
 
@@ -47,23 +58,100 @@ pub(super) fn send_flight(
     server_name: Option<String>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
+    let Chosen {
+        identity,
+        scheme,
+        suite,
+    } = chosen;
+    let acknowledged = acknowledges(&negotiated.config, &identity, server_name.as_deref());
+    let exchange = ActiveKeyExchange::start(negotiated.group, cx.random)?;
+    let hello = Hello {
+        suite,
+        server_name,
+        acknowledged,
+        resumes: false,
+    };
+    let mut answering = send_server_hello(negotiated, hello, cx)?;
+    cx.send(&mut answering.transcript, |out| {
+        out.extend_from_slice(identity.certificate_message(Form::Before13));
+    });
+    let showing = Showing {
+        answering,
+        identity,
+        scheme,
+        exchange,
+    };
+    sign(showing, cx)
+}
+
+/// Sends ServerHello and, because both sides have the keys of the session, Finished.
+pub(super) fn send_abbreviated_flight(
+    negotiated: Negotiated,
+    resumption: Resumption,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let Resumption {
+        master,
+        suite,
+        server_name,
+        peer,
+        authenticated_at,
+        names,
+    } = resumption;
+    let hello = Hello {
+        suite,
+        server_name,
+        // RFC 6066 §3: not when a session is resumed.
+        acknowledged: false,
+        resumes: true,
+    };
+    let mut answering = send_server_hello(negotiated, hello, cx)?;
+    answering.transcript.forget_messages();
+    cx.incoming
+        .hello_answered(answering.negotiated.config.policy.max_handshake_size);
+    let mut keyed = Keyed::new(answering, None, master, names, cx)?;
+    keyed.peer = peer;
+    keyed.resumed = Some(authenticated_at);
+    keyed.send_finished(cx)?;
+    Ok(WaitChangeCipherSpec(Box::new(keyed)).into())
+}
+
+/// What ServerHello says.
+struct Hello {
+    suite: CipherSuite,
+    server_name: Option<String>,
+    acknowledged: bool,
+    resumes: bool,
+}
+
+fn send_server_hello(
+    negotiated: Negotiated,
+    say: Hello,
+    cx: &mut Cx<'_>,
+) -> Result<Answering, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let config = &negotiated.config;
     let alpn = choose_protocol(config, &hello)?;
     let sizes = RecordSizes::choose(config, &hello)?;
-    let keys = chosen.suite.legacy_parameters()?;
+    let keys = say.suite.legacy_parameters()?;
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
     let [mut server_random] = cx.random_bytes()?;
+    // §4.1.3 of RFC 8446: that this side could have had more.
     if let Some(sentinel) = versions::sentinel(&config.policy.versions, negotiated.version)
         && let Some(end) = server_random.last_chunk_mut()
     {
         *end = sentinel;
     }
     let version = cx.dialect.code(negotiated.version);
+    // RFC 5077 §3.4: the client sees by its id that the session of its ticket is resumed.
+    let session_id = match say.resumes {
+        true => hello.legacy_session_id,
+        false => &[],
+    };
     cx.send(&mut transcript, |out| {
-        ServerHello::put(out, version, &server_random, &[], chosen.suite, |out| {
-            if acknowledges(config, &chosen.identity, server_name.as_deref()) {
+        ServerHello::put(out, version, &server_random, session_id, say.suite, |out| {
+            if say.acknowledged {
                 ServerNameAcknowledgement::put(out);
             }
             if negotiated.secure_renegotiation {
@@ -72,9 +160,12 @@ pub(super) fn send_flight(
             if negotiated.extended {
                 extension::ExtendedMasterSecret::put(out);
             }
-            // RFC 8422 §5.2: only to a client that has sent it.
-            if hello.extensions.contains(ExtensionType::EC_POINT_FORMATS) {
+            // RFC 8422 §5.2: only where there is a key exchange, and the client has sent it.
+            if !say.resumes && hello.extensions.contains(ExtensionType::EC_POINT_FORMATS) {
                 EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
+            }
+            if !say.resumes && negotiated.wants_ticket {
+                SessionTicket::put(out, &[]);
             }
             if let Some(protocol) = &alpn {
                 AlpnSelected::put(out, protocol);
@@ -83,52 +174,56 @@ pub(super) fn send_flight(
         });
     });
     sizes.apply(config.policy.max_fragment_sent, cx);
-    cx.send(&mut transcript, |out| {
-        out.extend_from_slice(chosen.identity.certificate_message(Form::Before13));
-    });
-    let exchange = ActiveKeyExchange::start(negotiated.group, cx.random)?;
     let client_random = *hello.random;
-    let answering = Answering {
+    Ok(Answering {
         negotiated,
-        chosen,
+        suite: say.suite,
         keys,
         client_random,
         server_random,
-        server_name,
+        server_name: say.server_name,
         alpn,
         transcript,
-        exchange,
-    };
-    sign(answering, cx)
+    })
 }
 
 /// §7.4.3: the share is signed with the randoms before it.
-fn sign(answering: Answering, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-    let Answering {
-        client_random,
-        server_random,
+fn sign(showing: Showing, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    let Showing {
+        answering,
+        identity,
+        scheme,
         exchange,
-        chosen,
-        ..
-    } = &answering;
-    let params = ServerKeyExchange::params(exchange.group(), exchange.public_key());
-    let content = server_key_exchange_content(client_random, server_random, &params);
-    if chosen.identity.is_external() || answering.negotiated.config.policy.asked.signature {
+    } = &showing;
+    let content = server_key_exchange_content(
+        &answering.client_random,
+        &answering.server_random,
+        &params(exchange),
+    );
+    if identity.is_external() || answering.negotiated.config.policy.asked.signature {
         let question = Sign {
             id: QuestionId::next(),
-            identity: chosen.identity.clone(),
-            scheme: chosen.scheme,
+            identity: identity.clone(),
+            scheme: *scheme,
             content: content.into_vec(),
         };
-        let paused = Signing(Box::new(answering));
+        let paused = Signing(Box::new(showing));
         return Ok(Next::ask(Question::Sign(question), paused));
     }
-    let signature = chosen.identity.sign(chosen.scheme, &content)?;
-    finish(answering, &signature, cx)
+    let signature = identity.sign(*scheme, &content)?;
+    finish(showing, &signature, cx)
+}
+
+/// What the client will answer.
+fn params(exchange: &ActiveKeyExchange) -> ServerEcdhParams<'_> {
+    ServerEcdhParams {
+        group: exchange.group(),
+        public: exchange.public_key(),
+    }
 }
 
 /// Paused: somebody holds the key.
-pub(crate) struct Signing(Box<Answering>);
+pub(crate) struct Signing(Box<Showing>);
 
 impl Signing {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
@@ -140,30 +235,31 @@ impl Signing {
 }
 
 /// Sends the share and the rest of the flight.
-fn finish(mut answering: Answering, signature: &[u8], cx: &mut Cx<'_>) -> Result<Next, Abort> {
+fn finish(mut showing: Showing, signature: &[u8], cx: &mut Cx<'_>) -> Result<Next, Abort> {
     check_signature_length(signature)?;
+    let (exchange, scheme) = (&showing.exchange, showing.scheme);
     let Answering {
-        chosen, exchange, ..
-    } = &answering;
-    cx.send(&mut answering.transcript, |out| {
-        let params = ServerKeyExchange::params(exchange.group(), exchange.public_key());
-        ServerKeyExchange::put(out, &params, chosen.scheme, signature);
+        negotiated,
+        transcript,
+        ..
+    } = &mut showing.answering;
+    cx.send(transcript, |out| {
+        ServerKeyExchange::put(out, params(exchange), scheme, signature);
     });
-    let config = &answering.negotiated.config;
+    let config = &negotiated.config;
     let requested = config.client_authentication.is_requested();
     if requested {
-        cx.send(&mut answering.transcript, |out| {
-            put_certificate_request(out, config);
-        });
+        cx.send(transcript, |out| put_certificate_request(out, config));
     }
-    cx.send(&mut answering.transcript, ServerHelloDone::put);
+    cx.send(transcript, ServerHelloDone::put);
     // The client has been answered, so it may say as much as the configuration allows.
-    cx.incoming.hello_answered(config.policy.max_handshake_size);
-    let answering = Box::new(answering);
+    cx.incoming
+        .hello_answered(config.policy.max_handshake_size);
+    let showing = Box::new(showing);
     if requested {
-        return Ok(WaitCertificate { answering }.into());
+        return Ok(WaitCertificate { showing }.into());
     }
-    Ok(WaitClientKeyExchange::without_certificate(answering).into())
+    Ok(WaitClientKeyExchange::without_certificate(showing).into())
 }
 
 /// §7.4.4.
@@ -172,7 +268,7 @@ fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
         ClientCertificateType::ECDSA_SIGN,
         ClientCertificateType::RSA_SIGN,
     ];
-    let schemes = &config.policy.schemes;
-    let schemes = schemes.iter().filter(|one| one.is_usable_before_tls13());
+    let schemes = config.policy.schemes.iter();
+    let schemes = schemes.filter(|one| one.is_usable_before_tls13());
     CertificateRequest::put(out, types, schemes, config.requested_authorities());
 }

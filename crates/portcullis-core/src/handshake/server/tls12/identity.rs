@@ -7,7 +7,8 @@ use super::super::super::negotiate;
 use super::super::super::{Cx, Next, expect, wrong_answer};
 use super::super::wishes::{check_name, wanted};
 use super::Negotiated;
-use super::flight::send_flight;
+use super::flight::{send_abbreviated_flight, send_flight};
+use super::resumption::Resumption;
 use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
@@ -25,30 +26,13 @@ pub(super) struct Chosen {
 
 /// Chooses an identity and the suite that goes with it, or asks.
 pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let config = &negotiated.config;
-    let mut wanted = wanted(&hello, negotiated.version)?;
-    let suites = suites(&negotiated, &hello, cx);
+    if config.policy.asked.identity {
+        return ask_identity(negotiated, None, cx);
+    }
+    let (wanted, suites) = wanted_with_suites(&negotiated, cx)?;
     if suites.is_empty() {
         return Err(Violation::NoSharedCipherSuite.into());
-    }
-    // Only schemes whose keys a suite can have.
-    wanted
-        .schemes
-        .retain(|scheme| suites.iter().any(|suite| suite.goes_with(*scheme)));
-    if config.policy.asked.identity {
-        let question = ChooseIdentity {
-            id: QuestionId::next(),
-            configured: config.identities.clone(),
-            hello: Some(ClientHelloView::new(negotiated.hello.share())?),
-            wanted: wanted.clone(),
-        };
-        let paused = ChoosingIdentity(Box::new(Undecided {
-            negotiated,
-            wanted,
-            suites,
-        }));
-        return Ok(Next::ask(Question::ChooseIdentity(question), paused));
     }
     check_name(config, wanted.server_name.as_deref())?;
     let (identity, scheme) = wanted
@@ -62,6 +46,48 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
         wanted.server_name,
         cx,
     )
+}
+
+/// Asks for an identity, also where a session could be resumed: an application that refuses the
+/// client, or has no certificate with its name any more, must be able to do so here too.
+pub(super) fn ask_identity(
+    negotiated: Negotiated,
+    session: Option<Box<Resumption>>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let (wanted, suites) = wanted_with_suites(&negotiated, cx)?;
+    if session.is_none() && suites.is_empty() {
+        return Err(Violation::NoSharedCipherSuite.into());
+    }
+    let question = ChooseIdentity {
+        id: QuestionId::next(),
+        configured: negotiated.config.identities.clone(),
+        hello: Some(ClientHelloView::new(negotiated.hello.share())?),
+        wanted: wanted.clone(),
+    };
+    let paused = ChoosingIdentity(Box::new(Undecided {
+        negotiated,
+        wanted,
+        suites,
+        session,
+    }));
+    Ok(Next::ask(Question::ChooseIdentity(question), paused))
+}
+
+/// What the client said about certificates, of which only what a suite can have.
+fn wanted_with_suites(
+    negotiated: &Negotiated,
+    cx: &Cx<'_>,
+) -> Result<(WantedIdentity, Vec<CipherSuite>), Abort> {
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let mut wanted = wanted(&hello, negotiated.version)?;
+    let suites = suites(negotiated, &hello, cx);
+    let all = wanted.schemes.clone();
+    wanted
+        .schemes
+        .retain(|scheme| suites.iter().any(|suite| suite.goes_with(*scheme)));
+    wanted.certificate_schemes.get_or_insert(all);
+    Ok((wanted, suites))
 }
 
 /// The suites that both sides have, by the order that counts.
@@ -97,6 +123,8 @@ struct Undecided {
     negotiated: Negotiated,
     wanted: WantedIdentity,
     suites: Vec<CipherSuite>,
+    /// What is resumed if the identity that would be shown fits.
+    session: Option<Box<Resumption>>,
 }
 
 impl ChoosingIdentity {
@@ -105,6 +133,7 @@ impl ChoosingIdentity {
             negotiated,
             wanted,
             suites,
+            session,
         } = *self.0;
         let (identity, scheme) = match answer {
             AnswerContent::Identity(identity) => (identity, None),
@@ -114,6 +143,11 @@ impl ChoosingIdentity {
             }
             _ => return Err(wrong_answer()),
         };
+        // As in `would_show`.
+        let shown = identity.as_ref().map(Identity::names_digest);
+        if let Some(session) = session.filter(|session| shown == Some(&session.names)) {
+            return send_abbreviated_flight(negotiated, *session, cx);
+        }
         let identity = identity.ok_or(Violation::NoSharedSignatureScheme)?;
         let scheme = scheme
             .or_else(|| identity.scheme_for(&wanted.schemes, negotiated.version))

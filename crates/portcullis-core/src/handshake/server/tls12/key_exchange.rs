@@ -4,35 +4,35 @@
 
 use super::super::super::{Cx, Next, expect};
 use super::client_authentication::WaitCertificateVerify;
-use super::finished::WaitChangeCipherSpec;
-use super::flight::Answering;
+use super::finished::{Keyed, WaitChangeCipherSpec};
+use super::flight::Showing;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
-use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret};
+use crate::key_schedule::tls12::{MasterSeed, PremasterSecret};
 use crate::record::HandshakeBytes;
 use crate::wire::tls12::ClientKeyExchange;
 use crate::x509::VerifiedChain;
-use crate::{SignatureScheme, Violation};
+use crate::Violation;
 
 pub(crate) struct WaitClientKeyExchange {
-    answering: Box<Answering>,
+    showing: Box<Showing>,
     /// If it has shown a chain, which it will have to prove is its own.
     peer: Option<VerifiedChain>,
 }
 
 impl WaitClientKeyExchange {
-    pub(super) fn without_certificate(mut answering: Box<Answering>) -> Self {
+    pub(super) fn without_certificate(mut showing: Box<Showing>) -> Self {
         // Nobody will sign them.
-        answering.transcript.forget_messages();
+        showing.answering.transcript.forget_messages();
         Self {
-            answering,
+            showing,
             peer: None,
         }
     }
 
-    pub(super) fn with_certificate(answering: Box<Answering>, peer: VerifiedChain) -> Self {
+    pub(super) fn with_certificate(showing: Box<Showing>, peer: VerifiedChain) -> Self {
         Self {
-            answering,
+            showing,
             peer: Some(peer),
         }
     }
@@ -42,14 +42,16 @@ impl WaitClientKeyExchange {
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        let Self {
+        let Self { showing, peer } = self;
+        let Showing {
             mut answering,
-            peer,
-        } = self;
-        let exchange: ClientKeyExchange<'_> = expect(&message)?;
-        let shared = answering
-            .exchange
-            .finish(exchange.public)
+            identity,
+            scheme,
+            exchange,
+        } = *showing;
+        let share: ClientKeyExchange<'_> = expect(&message)?;
+        let shared = exchange
+            .finish(share.public)
             .map_err(|_| Violation::BadKeyShare)?;
         answering.transcript.add(message.hashed());
         let session_hash;
@@ -63,27 +65,13 @@ impl WaitClientKeyExchange {
             }
         };
         let master = PremasterSecret::from(shared).into_master(answering.keys.hash, seed);
-        cx.secret_log(
-            &answering.negotiated.config.policy,
-            &answering.client_random,
-        )
-        .of_session(&master);
-        let keyed = Box::new(Keyed {
-            answering,
-            master,
-            peer: None,
-        });
+        let names = *identity.names_digest();
+        let shown = Some((identity.shared_chain(), scheme));
+        let keyed = Keyed::new(answering, shown, Box::new(master), names, cx)?;
+        let keyed = Box::new(keyed);
         Ok(match peer {
             Some(peer) => WaitCertificateVerify { keyed, peer }.into(),
             None => WaitChangeCipherSpec(keyed).into(),
         })
     }
-}
-
-/// The master secret is known.
-pub(super) struct Keyed {
-    pub(super) answering: Box<Answering>,
-    pub(super) master: MasterSecret,
-    /// The client, if it has proved who it is, and with what it has signed.
-    pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
 }

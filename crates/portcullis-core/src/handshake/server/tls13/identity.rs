@@ -10,6 +10,7 @@ use super::psk::Resumption;
 use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
+use crate::version::Version;
 use crate::x509::Identity;
 use crate::{Misuse, Violation};
 
@@ -18,7 +19,7 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     if negotiated.config.policy.asked.identity {
         return ask_identity(negotiated, None);
     }
-    let wanted = wanted(&expect(&negotiated.hello)?)?;
+    let wanted = wanted(&expect(&negotiated.hello)?, Version::V1_3)?;
     let config = &negotiated.config;
     check_schemes(&wanted)?;
     check_name(config, wanted.server_name.as_deref())?;
@@ -35,7 +36,7 @@ pub(super) fn ask_identity(
     mut negotiated: Negotiated,
     session: Option<Box<Resumption>>,
 ) -> Result<Next, Abort> {
-    let wanted = wanted(&expect(&negotiated.hello)?)?;
+    let wanted = wanted(&expect(&negotiated.hello)?, Version::V1_3)?;
     if session.is_none() {
         check_schemes(&wanted)?;
     }
@@ -98,7 +99,7 @@ impl ChoosingIdentity {
             return Err(Violation::NoSharedSignatureScheme.into());
         };
         let scheme = scheme
-            .or_else(|| identity.scheme_for(&wanted.schemes))
+            .or_else(|| identity.scheme_for(&wanted.schemes, Version::V1_3))
             .ok_or_else(|| {
                 Misuse::new(
                     "the chosen identity's key cannot sign with any scheme the client accepts",

@@ -14,11 +14,11 @@ use crate::config::{ClientAuthentication, ServerOptions};
 use crate::crypto::hash::Digest;
 use crate::dialect::Dialect;
 use crate::error::Abort;
-use crate::key_schedule::EarlySecret;
+use crate::key_schedule::{EarlySecret, ResumptionPsk};
 use crate::question::{
     AnswerContent, ExpectedPeer, OpenTickets, Question, QuestionId, VerifyChain,
 };
-use crate::session::{Established, Peer, ServerSession};
+use crate::session::{Established, Peer, Secret, ServerSession};
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
@@ -133,7 +133,7 @@ impl FirstPsks {
             return Ok(Self::Unknown);
         }
         let goes =
-            |session: &ServerSession| suite.handshake_hash() == Ok(session.established.hash());
+            |session: &ServerSession| suite_fits(suite, &session.established);
         Ok(match open_configured(config, hello, cx)? {
             Some((_, session)) if goes(&session) => Self::GoesWithSuite,
             _ => Self::Unknown,
@@ -183,11 +183,14 @@ fn resume_or_choose(
         return choose_identity(negotiated, cx);
     }
     let Established {
-        psk,
+        secret: Secret::Psk(psk),
         peer,
         authenticated_at,
         ..
-    } = session.established;
+    } = session.established
+    else {
+        return choose_identity(negotiated, cx);
+    };
     let early = EarlySecret::with_psk(&psk, cx.dialect.label_prefix());
     check_binder(&hello, index, &early, negotiated.binder_hash.as_ref())?;
     let proved = ProvedSession {
@@ -308,6 +311,12 @@ fn is_of_these_records(session: &ServerSession, dialect: Dialect) -> bool {
     session.established.is_of(dialect, Version::V1_3)
 }
 
+/// §4.2.11: the hash of the session's key must be that of the suite.
+fn suite_fits(suite: CipherSuite, session: &Established) -> bool {
+    let hash = session.psk().map(ResumptionPsk::hash);
+    hash.is_some_and(|hash| suite.handshake_hash() == Ok(hash))
+}
+
 /// Whether the session fits what this handshake has chosen and demands; what does not is as a
 /// ticket that nobody knows. §4.2.11: the hash must be that of the suite; §4.6.1: nothing may be
 /// had by resuming that a full handshake would have refused, so the server name is the same, the
@@ -329,11 +338,11 @@ fn fits(
         }
     };
     Ok(is_of_these_records(session, cx.dialect)
-        && suite.handshake_hash() == Ok(established.hash())
+        && suite_fits(*suite, established)
         // A session does not bring back a suite that the client no longer offers.
         && hello.cipher_suites.contains(established.suite)
         && client_fits
         && !session.is_expired(cx.now)
         && session.server_name.as_deref() == server_name
-        && would_show(config, hello, server_name, &session.names)?)
+        && would_show(config, hello, server_name, &session.names, Version::V1_3)?)
 }
