@@ -9,6 +9,7 @@ pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;
 pub(crate) mod key_exchange;
+pub(crate) mod prf;
 pub(crate) mod random;
 pub(crate) mod secret;
 mod signature;

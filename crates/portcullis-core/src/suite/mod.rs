@@ -11,6 +11,7 @@ use crate::crypto::aead::AeadAlgorithm;
 pub use crate::crypto::hash::HashAlgorithm;
 use crate::key_schedule::SuiteParameters;
 use crate::signature_scheme::SignatureScheme;
+use crate::key_schedule::tls12::LegacyParameters;
 use crate::version::{ProtocolVersion, Version};
 
 /// A cipher suite in the IANA registry "TLS Cipher Suites".
@@ -210,6 +211,22 @@ impl CipherSuite {
             .ok_or_else(|| Misuse::new(format!("{self} is not implemented")))
     }
 
+    /// What the suite means to the key schedule and the records of TLS 1.2.
+    #[allow(dead_code, reason = "until the states of TLS 1.2 use it")]
+    pub(crate) fn legacy_parameters(self) -> Result<LegacyParameters, Misuse> {
+        let info = self.info().filter(|info| {
+            info.since == ProtocolVersion::TLS_1_2
+                && info.key_exchange == KeyExchange::Ecdhe
+                && matches!(
+                    info.authentication,
+                    Authentication::Ecdsa | Authentication::Rsa
+                )
+        });
+        let aead = info.and_then(|info| Some((info.hash, info.aead()?)));
+        aead.map(|(hash, aead)| LegacyParameters { hash, aead })
+            .ok_or_else(|| Misuse::new(format!("{self} is not implemented")))
+    }
+
     /// The hash of the handshake.
     pub(crate) fn handshake_hash(self) -> Result<HashAlgorithm, Misuse> {
         self.parameters().map(|parameters| parameters.hash)
@@ -219,16 +236,18 @@ impl CipherSuite {
 impl SuiteInfo {
     /// Hash and cipher in terms of what is implemented.
     fn parameters(&self) -> Option<SuiteParameters> {
-        let aead = match self.cipher {
-            Cipher::Aes128Gcm => AeadAlgorithm::Aes128Gcm,
-            Cipher::Aes256Gcm => AeadAlgorithm::Aes256Gcm,
-            Cipher::Chacha20Poly1305 => AeadAlgorithm::ChaCha20Poly1305,
-            _ => return None,
-        };
-        Some(SuiteParameters {
-            hash: self.hash,
-            aead,
-        })
+        let (hash, aead) = (self.hash, self.aead()?);
+        Some(SuiteParameters { hash, aead })
+    }
+
+    /// The cipher, if it is implemented.
+    fn aead(&self) -> Option<AeadAlgorithm> {
+        match self.cipher {
+            Cipher::Aes128Gcm => Some(AeadAlgorithm::Aes128Gcm),
+            Cipher::Aes256Gcm => Some(AeadAlgorithm::Aes256Gcm),
+            Cipher::Chacha20Poly1305 => Some(AeadAlgorithm::ChaCha20Poly1305),
+            _ => None,
+        }
     }
 
     /// Whether the suite exists in `version`, TLS or DTLS.
