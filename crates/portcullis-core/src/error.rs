@@ -208,6 +208,9 @@ pub enum Reason {
     },
     /// The transport of a connection ended without close_notify (RFC 8446 §6.1).
     Truncated,
+    /// Before TLS 1.3: this side's key has protected as many records as its cipher may (RFC 8446 §5.5
+    /// for TLS 1.3, whose limits are those of the ciphers), and cannot be updated.
+    KeyWornOut,
     /// The connection is closed.
     Closed,
     /// The library was used in a way that cannot work.
@@ -267,6 +270,10 @@ impl core::fmt::Display for Reason {
             }
             Self::Truncated => f.write_str(
                 "the transport ended without close_notify: data may be missing at the end",
+            ),
+            Self::KeyWornOut => f.write_str(
+                "this side's key has protected as many records as its cipher may, and TLS 1.2 and \
+                 older cannot change it: open a new connection",
             ),
             Self::Closed => f.write_str("the connection is closed"),
             Self::Misuse(misuse) => write!(f, "{misuse}"),

@@ -43,15 +43,19 @@ pub(crate) struct Information {
 /// What keying material for the application is derived from.
 pub(crate) enum Exporter {
     Tls13(ExporterSecret),
-    Older(Box<tls12::MasterSecret>),
+    Older(Box<tls12::ExporterSecret>),
     /// RFC 7627 §5.4: without the extended master secret two connections may have the same.
     Refused,
 }
 
 impl Exporter {
-    pub(crate) fn before_tls13(extended: bool, master: Box<tls12::MasterSecret>) -> Self {
+    pub(crate) fn before_tls13(
+        extended: bool,
+        master: tls12::MasterSecret,
+        (client_random, server_random): (&[u8; 32], &[u8; 32]),
+    ) -> Self {
         match extended {
-            true => Self::Older(master),
+            true => Self::Older(Box::new(master.into_exporter(client_random, server_random))),
             false => Self::Refused,
         }
     }
@@ -150,25 +154,27 @@ impl ConnectionInformation {
     ) -> Result<(), Misuse> {
         let information = &self.0;
         let exported = match &information.exporter {
-            Exporter::Tls13(secret) => secret.export(label, context.unwrap_or_default(), out),
-            Exporter::Older(master) => {
-                let randoms = (&information.client_random, &information.server_random);
-                master.export(label, context, randoms, out)
+            Exporter::Tls13(secret) => secret
+                .export(label, context.unwrap_or_default(), out)
+                .map_err(|_| "the label may have at most 249 bytes, the output 255 hashes"),
+            Exporter::Older(secret) => {
+                secret
+                    .export(label, context, out)
+                    .map_err(|error| match error {
+                        tls12::ExportError::ReservedLabel => {
+                            "the label is one that TLS itself derives keys with; use another"
+                        }
+                        tls12::ExportError::LongContext => {
+                            "the context may have at most 65,535 bytes"
+                        }
+                    })
             }
-            Exporter::Refused => {
-                return Err(Misuse::new(
-                    "export_keying_material: the peer does not have the extended master secret, \
-                     without which another connection can have the same keying material (RFC 7627 \
-                     §5.4)",
-                ));
-            }
+            Exporter::Refused => Err(
+                "the peer does not have the extended master secret, without which another connection \
+                 can have the same keying material (RFC 7627 §5.4)",
+            ),
         };
-        exported.map_err(|_| {
-            Misuse::new(
-                "export_keying_material: the label may have at most 249 bytes and must not be one of \
-                 TLS itself, the context at most 65,535 bytes, the output 255 hashes",
-            )
-        })
+        exported.map_err(|why| Misuse::new(format!("export_keying_material: {why}")))
     }
 
     /// The channel binding `tls-exporter` (RFC 9266).

@@ -374,13 +374,27 @@ impl Handshake {
     }
 
     /// §6.1: user_canceled as a warning announces a close_notify; any other alert, and what
-    /// calls itself fatal, ends the handshake.
+    /// calls itself fatal, ends the handshake. Before TLS 1.3 a warning is one (RFC 5246 §7.2.2), and
+    /// a server may send it before it says what it speaks.
     fn on_alert(&mut self, level: AlertLevel, description: AlertDescription) -> Result<(), Abort> {
-        if description != AlertDescription::USER_CANCELED || level == AlertLevel::FATAL {
+        let is_harmless = match description {
+            AlertDescription::USER_CANCELED => true,
+            AlertDescription::CLOSE_NOTIFY => false,
+            _ => self.takes_warnings(),
+        };
+        if level == AlertLevel::FATAL || !is_harmless {
             return Err(Abort(Reason::AlertReceived(description)));
         }
         self.events.push_back(Event::Warning(description));
         Ok(())
+    }
+
+    /// Whether a warning leaves the handshake as it is.
+    fn takes_warnings(&self) -> bool {
+        let offered = self.state.as_ref().and_then(State::offered_versions);
+        let offered = offered.unwrap_or_default().iter();
+        self.incoming.is_before_tls13()
+            || offered.filter_map(|one| Version::of(*one)).any(|one| one < Version::V1_3)
     }
 
     fn take_output(&mut self) -> Vec<u8> {

@@ -231,6 +231,14 @@ impl Cx<'_> {
         }
     }
 
+    /// Takes the peer's record_size_limit. It counts content and type, and before TLS 1.3, which has
+    /// no type there, content alone (RFC 8449 §4).
+    pub(crate) fn limit_records(&mut self, theirs: u16) {
+        let type_byte = u16::from(self.incoming.is_before_tls13());
+        self.outgoing
+            .set_record_size_limit(theirs.saturating_add(type_byte));
+    }
+
     /// As many values of 32 random bytes.
     pub(crate) fn random_bytes<const N: usize>(&mut self) -> Result<[[u8; 32]; N], Abort> {
         let mut values = [[0; 32]; N];

@@ -60,7 +60,7 @@ pub(super) fn presented_before_tls13(
     }
     let entries = list
         .iter()
-        .map(|entry| (CertificateDer::from(entry.cert_data.to_vec()), None));
+        .map(|entry| (CertificateDer::from(entry.0.to_vec()), None));
     Ok(Some(PresentedChain::from_counted(
         entries,
         list.iter().count(),

@@ -60,7 +60,7 @@ pub(crate) struct Established {
 }
 
 /// What a connection that resumes the session starts from.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Secret {
     /// TLS 1.3: each ticket has its own.
     Psk(ResumptionPsk),
@@ -72,11 +72,25 @@ pub(crate) enum Secret {
     },
 }
 
+impl Clone for Secret {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Psk(psk) => Self::Psk(psk.clone()),
+            Self::Master { secret, extended } => Self::Master {
+                secret: secret.copy(),
+                extended: *extended,
+            },
+        }
+    }
+}
+
 impl Secret {
     const fn kind(&self) -> u8 {
         match self {
             Self::Psk(_) => SECRET_PSK,
-            Self::Master { extended: false, .. } => SECRET_MASTER,
+            Self::Master {
+                extended: false, ..
+            } => SECRET_MASTER,
             Self::Master { extended: true, .. } => SECRET_EXTENDED_MASTER,
         }
     }
@@ -98,7 +112,9 @@ impl Secret {
         if version == Version::V1_3 {
             let hash = suite.handshake_hash().map_err(|_| DecodeError)?;
             let psk = ResumptionPsk::from_bytes(hash, bytes).map_err(|_| DecodeError)?;
-            return (kind == SECRET_PSK).then_some(Self::Psk(psk)).ok_or(DecodeError);
+            return (kind == SECRET_PSK)
+                .then_some(Self::Psk(psk))
+                .ok_or(DecodeError);
         }
         let keys = suite.legacy_parameters().map_err(|_| DecodeError)?;
         let extended = match kind {

@@ -10,8 +10,8 @@ use crate::Misuse;
 use crate::crypto::aead::AeadAlgorithm;
 pub use crate::crypto::hash::HashAlgorithm;
 use crate::key_schedule::SuiteParameters;
-use crate::signature_scheme::SignatureScheme;
 use crate::key_schedule::tls12::LegacyParameters;
+use crate::signature_scheme::SignatureScheme;
 use crate::version::{ProtocolVersion, Version};
 
 /// A cipher suite in the IANA registry "TLS Cipher Suites".

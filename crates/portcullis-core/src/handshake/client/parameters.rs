@@ -51,7 +51,7 @@ fn record_sizes(
         if !(64..=16_385).contains(&limit) {
             return Err(Violation::BadRecordSizeLimit.into());
         }
-        cx.outgoing.set_record_size_limit(limit);
+        cx.limit_records(limit);
         if let Some(ours) = config.policy.record_size_limit {
             cx.incoming.set_record_size_limit(ours);
         }

@@ -140,7 +140,7 @@ pub(super) fn older(
         Some(Box::new(OlderSession {
             version: session.established.version,
             suite: session.established.suite,
-            master: secret.clone(),
+            master: secret.copy(),
             extended: *extended,
             ticket: session.ticket.clone(),
             is_id: session.is_id,

@@ -54,7 +54,7 @@ impl RecordSizes {
         match self {
             Self::Unlimited => {}
             Self::Limits { theirs, ours } => {
-                cx.outgoing.set_record_size_limit(theirs);
+                cx.limit_records(theirs);
                 cx.incoming.set_record_size_limit(ours);
             }
             Self::Fragment(_, bytes) => {

@@ -18,10 +18,7 @@ use crate::wire::extension::{
 use crate::x509::{Identity, Sha256Digest};
 
 /// What the client said about certificates.
-pub(super) fn wanted(
-    hello: &ClientHello<'_>,
-    version: Version,
-) -> Result<WantedIdentity, Abort> {
+pub(super) fn wanted(hello: &ClientHello<'_>, version: Version) -> Result<WantedIdentity, Abort> {
     let server_name = host_name_of(hello)?;
     let schemes = find::<SignatureAlgorithms<'_>>(&hello.extensions)?
         .map(|list| list.schemes.to_vec())

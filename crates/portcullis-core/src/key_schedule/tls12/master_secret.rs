@@ -99,6 +99,11 @@ impl MasterSecret {
         Ok(Self::new(hash, Secret::new(bytes)?))
     }
 
+    /// For a session.
+    pub(crate) fn copy(&self) -> Box<Self> {
+        Box::new(Self::new(self.hash, self.secret.clone()))
+    }
+
     /// Moves the secret and leaves none, as [`Secret::take`].
     pub(crate) fn take(&mut self) -> Self {
         Self {

@@ -97,6 +97,7 @@ fn show(
     let keyed = exchange_keys(proved, cx)?;
     // §7.4.8: everything so far, not its hash.
     let content = keyed.proved.negotiated.transcript.messages();
+    let content = content.unwrap_or_default();
     if identity.is_external() || keyed.proved.negotiated.client.config.policy.asked.signature {
         let question = Sign {
             id: QuestionId::next(),
@@ -200,8 +201,7 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         &negotiated.client.client_random,
         &negotiated.server_random,
     )?;
-    cx.outgoing
-        .switch_keys(Keys::older(negotiated.version, block.client))?;
+    cx.outgoing.switch_keys(Keys::older(block.client))?;
     let verify_data = master.verify_data(Side::Client, &negotiated.transcript.current());
     cx.send(&mut negotiated.transcript, |out| {
         Finished::put(out, &verify_data)

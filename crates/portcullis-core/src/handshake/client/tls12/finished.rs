@@ -38,11 +38,7 @@ pub(super) struct Flight {
 pub(crate) struct WaitNewSessionTicket(pub(super) Box<Flight>);
 
 impl WaitNewSessionTicket {
-    pub(super) fn on_message(
-        self,
-        message: HandshakeBytes,
-        _: &mut Cx<'_>,
-    ) -> Result<Next, Abort> {
+    pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
         let Self(mut flight) = self;
         let ticket: NewSessionTicket<'_> = expect(&message)?;
         // RFC 5077 §3.3: an empty one means that there is none after all.
@@ -72,8 +68,7 @@ impl WaitChangeCipherSpec {
         let Self(mut flight) = self;
         let version = flight.negotiated.version;
         // No part of a message may have come under the old keys.
-        cx.incoming
-            .install_read(Keys::older(version, flight.read.take()))?;
+        cx.incoming.install_read(Keys::older(flight.read.take()))?;
         Ok(WaitFinished(flight).into())
     }
 }
@@ -89,11 +84,10 @@ impl WaitFinished {
         let Self(mut flight) = self;
         let finished: Finished<'_> = expect(&message)?;
         let transcript = &mut flight.negotiated.transcript;
-        if !flight.master.verify_finished(
-            Side::Server,
-            &transcript.current(),
-            finished.verify_data,
-        ) {
+        if !flight
+            .master
+            .verify_finished(Side::Server, &transcript.current(), finished.verify_data)
+        {
             return Err(Violation::FinishedMismatch.into());
         }
         transcript.add(message.hashed());
@@ -101,7 +95,7 @@ impl WaitFinished {
             // The server waits now, so nothing may follow.
             cx.incoming.end_of_flight()?;
             let version = flight.negotiated.version;
-            cx.outgoing.switch_keys(Keys::older(version, write.take()))?;
+            cx.outgoing.switch_keys(Keys::older(write.take()))?;
             let verify_data = flight
                 .master
                 .verify_data(Side::Client, &transcript.current());
@@ -149,7 +143,10 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         .map_or(cx.now, |origin| origin.authenticated_at);
     let known_by = match new_ticket {
         // RFC 5077 §3.3: 0 leaves it to the client.
-        Some(Ticket { ticket, lifetime: 0 }) => Some((ticket, false, MAX_SESSION_LIFETIME)),
+        Some(Ticket {
+            ticket,
+            lifetime: 0,
+        }) => Some((ticket, false, MAX_SESSION_LIFETIME)),
         Some(Ticket { ticket, lifetime }) => {
             Some((ticket, false, lifetime.min(MAX_SESSION_LIFETIME)))
         }
@@ -163,7 +160,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
             version,
             suite,
             secret: Secret::Master {
-                secret: master.clone(),
+                secret: master.copy(),
                 extended,
             },
             authenticated_at,
@@ -176,6 +173,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         let name = client.name.clone();
         ReceivedTicket::before_tls13(established, name, ticket, is_id, lifetime)
     });
+    let randoms = (&client.client_random, &server_random);
     let information = Information {
         dialect: cx.dialect,
         version,
@@ -193,7 +191,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         peer_scheme: Some(peer_scheme),
         local_chain: shown.chain,
         local_scheme: shown.scheme,
-        exporter: Exporter::before_tls13(extended, master),
+        exporter: Exporter::before_tls13(extended, *master, randoms),
     };
     let outcome = Outcome::new(information, client.config.policy.key_update_at);
     Ok(match session.filter(|_| client.config.session_tickets) {

@@ -13,10 +13,10 @@ pub(super) mod server_hello;
 use super::super::table::states;
 use super::hello::Client;
 use super::parameters::Parameters;
-use finished::Ticket;
-use crate::key_schedule::tls12::Transcript;
-use crate::suite::{CipherSuite, LegacyParameters};
+use crate::key_schedule::tls12::{LegacyParameters, Transcript};
+use crate::suite::CipherSuite;
 use crate::version::Version;
+use finished::Ticket;
 
 /// What is known from the ServerHello on.
 pub(super) struct Negotiated {

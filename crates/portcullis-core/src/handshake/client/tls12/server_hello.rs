@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::super::super::{Cx, Next, find, wrong_answer};
 use super::super::hello::{Hashing, Offered};
 use super::super::parameters;
-use super::Negotiated;
 use super::super::resumption::OlderSession;
+use super::Negotiated;
 use super::certificate::WaitCertificate;
 use super::resumption::resume;
 use crate::config::{ClientConfig, ExtendedMasterSecret};
@@ -39,7 +39,7 @@ pub(in super::super) fn on_hello(
         transcript,
         ..
     } = offered;
-    cx.incoming.decided_before_tls13(version)?;
+    cx.incoming.decided_before_tls13()?;
     client
         .offer
         .check_extensions(&hello.extensions, Place::ServerHelloBefore13)?;
@@ -66,7 +66,7 @@ pub(in super::super) fn on_hello(
     let Hashing::Buffered(buffered) = transcript else {
         return Err(Violation::VersionChangedAfterRetry.into());
     };
-    let mut transcript = Transcript::of(&buffered, keys.hash);
+    let mut transcript = Transcript::after(buffered, keys.hash);
     transcript.add(message.hashed());
     let session = client.older.take().filter(|_| resumed);
     let negotiated = Box::new(Negotiated {

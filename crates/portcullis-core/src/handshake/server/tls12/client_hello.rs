@@ -26,7 +26,7 @@ pub(in super::super) fn on_hello(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
-    cx.incoming.decided_before_tls13(version)?;
+    cx.incoming.decided_before_tls13()?;
     cx.outgoing
         .set_max_fragment(config.policy.max_fragment_sent);
     check_hello(&hello)?;
@@ -35,8 +35,7 @@ pub(in super::super) fn on_hello(
     let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
     let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()))
         .ok_or(Violation::NoSharedGroup)?;
-    let wants_ticket =
-        config.resumes() && hello.extensions.contains(ExtensionType::SESSION_TICKET);
+    let wants_ticket = config.resumes() && hello.extensions.contains(ExtensionType::SESSION_TICKET);
     let negotiated = Negotiated {
         config,
         version,

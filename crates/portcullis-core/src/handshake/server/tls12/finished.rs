@@ -100,8 +100,7 @@ impl Keyed {
         let Some(mut write) = self.write.take() else {
             return Ok(());
         };
-        cx.outgoing
-            .switch_keys(Keys::older(self.version, write.take()))?;
+        cx.outgoing.switch_keys(Keys::older(write.take()))?;
         let verify_data = self
             .master
             .verify_data(Side::Server, &self.transcript.current());
@@ -115,6 +114,7 @@ impl Keyed {
     pub(super) fn connected(self, cx: &Cx<'_>) -> Outcome {
         let (peer, peer_scheme) = self.peer.unzip();
         let (local_chain, local_scheme) = self.shown.unzip();
+        let randoms = (&self.client_random, &self.server_random);
         let information = Information {
             dialect: cx.dialect,
             version: self.version,
@@ -132,7 +132,7 @@ impl Keyed {
             peer_scheme,
             local_chain,
             local_scheme,
-            exporter: Exporter::before_tls13(self.extended, self.master),
+            exporter: Exporter::before_tls13(self.extended, *self.master, randoms),
         };
         Outcome::new(information, self.config.policy.key_update_at)
     }
@@ -145,7 +145,7 @@ impl WaitChangeCipherSpec {
     pub(super) fn on_change_cipher_spec(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let Self(mut keyed) = self;
         // No part of a message may have come under the old keys.
-        let keys = Keys::older(keyed.version, keyed.read.take());
+        let keys = Keys::older(keyed.read.take());
         cx.incoming.install_read(keys)?;
         Ok(WaitFinished(keyed).into())
     }

@@ -13,22 +13,22 @@ use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::identity::Chosen;
 use super::key_exchange::WaitClientKeyExchange;
 use super::resumption::Resumption;
+use crate::SignatureScheme;
 use crate::config::ServerOptions;
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
-use crate::key_schedule::tls12::Transcript;
+use crate::key_schedule::tls12::{LegacyParameters, Transcript};
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
-use crate::suite::{CipherSuite, LegacyParameters};
+use crate::suite::CipherSuite;
 use crate::wire::extension::{
-    self, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo, ServerNameAcknowledgement,
-    SessionTicket,
+    self, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo,
+    ServerNameAcknowledgement, SessionTicket,
 };
 use crate::wire::tls12::{
     CertificateRequest, ClientCertificateType, ServerEcdhParams, ServerHelloDone, ServerKeyExchange,
 };
 use crate::wire::{ClientHello, ExtensionType, ServerHello};
-use crate::SignatureScheme;
 use crate::x509::{Form, Identity};
 
 /// What is settled once ServerHello is out.
@@ -253,8 +253,7 @@ fn finish(mut showing: Showing, signature: &[u8], cx: &mut Cx<'_>) -> Result<Nex
     }
     cx.send(transcript, ServerHelloDone::put);
     // The client has been answered, so it may say as much as the configuration allows.
-    cx.incoming
-        .hello_answered(config.policy.max_handshake_size);
+    cx.incoming.hello_answered(config.policy.max_handshake_size);
     let showing = Box::new(showing);
     if requested {
         return Ok(WaitCertificate { showing }.into());

@@ -6,13 +6,13 @@ use super::super::super::{Cx, Next, expect};
 use super::client_authentication::WaitCertificateVerify;
 use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::flight::Showing;
+use crate::Violation;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{MasterSeed, PremasterSecret};
 use crate::record::HandshakeBytes;
 use crate::wire::tls12::ClientKeyExchange;
 use crate::x509::VerifiedChain;
-use crate::Violation;
 
 pub(crate) struct WaitClientKeyExchange {
     showing: Box<Showing>,

@@ -43,7 +43,7 @@ pub(super) fn resume_or_authenticate(
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let ticket = match find::<SessionTicket<'_>>(&hello.extensions)? {
-        Some(SessionTicket { ticket }) if negotiated.config.resumes() && !ticket.is_empty() => {
+        Some(SessionTicket(ticket)) if negotiated.config.resumes() && !ticket.is_empty() => {
             ticket
         }
         _ => return choose_identity(negotiated, cx),
@@ -82,7 +82,7 @@ impl OpeningTickets {
             AnswerContent::ConfiguredTickets => {
                 let hello: ClientHello<'_> = expect(&negotiated.hello)?;
                 let ticket = find::<SessionTicket<'_>>(&hello.extensions)?;
-                ticket.and_then(|ticket| open_configured(&negotiated, ticket.ticket, cx))
+                ticket.and_then(|ticket| open_configured(&negotiated, ticket.0, cx))
             }
             AnswerContent::Session(session) => session.map(|(_, session)| session),
             _ => return Err(wrong_answer()),
@@ -150,7 +150,13 @@ fn fits(
         && client_fits
         && !session.is_expired(cx.now)
         && session.server_name.as_deref() == server_name
-        && would_show(config, hello, server_name, &session.names, negotiated.version)?;
+        && would_show(
+            config,
+            hello,
+            server_name,
+            &session.names,
+            negotiated.version,
+        )?;
     match (extended, negotiated.extended) {
         // RFC 7627 §5.3.
         (true, false) if fits => Err(Violation::ExtendedMasterSecretMissing.into()),

@@ -7,9 +7,7 @@ use super::finished::Keyed;
 use crate::Misuse;
 use crate::error::Abort;
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
-use crate::session::{
-    Established, MAX_TICKET, Peer, Secret, ServerSession, TicketKeys,
-};
+use crate::session::{Established, MAX_TICKET, Peer, Secret, ServerSession, TicketKeys};
 use crate::wire::tls12::NewSessionTicket;
 
 /// Makes the session, and sends the ticket or asks for it. The client's Finished is in.
@@ -39,7 +37,7 @@ fn session(keyed: &Keyed, cx: &Cx<'_>) -> ServerSession {
             version: keyed.version,
             suite: keyed.suite,
             secret: Secret::Master {
-                secret: keyed.master.clone(),
+                secret: keyed.master.copy(),
                 extended: keyed.extended,
             },
             authenticated_at: cx.now,

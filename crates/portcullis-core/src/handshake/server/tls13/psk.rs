@@ -132,8 +132,7 @@ impl FirstPsks {
         if !may_resume(config, hello)? {
             return Ok(Self::Unknown);
         }
-        let goes =
-            |session: &ServerSession| suite_fits(suite, &session.established);
+        let goes = |session: &ServerSession| suite_fits(suite, &session.established);
         Ok(match open_configured(config, hello, cx)? {
             Some((_, session)) if goes(&session) => Self::GoesWithSuite,
             _ => Self::Unknown,
