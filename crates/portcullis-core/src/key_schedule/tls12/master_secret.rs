@@ -4,7 +4,7 @@
 
 use subtle::ConstantTimeEq;
 
-use super::{ExporterSecret, KeyBlock, LegacyParameters};
+use super::{KeyBlock, LegacyParameters};
 use crate::crypto::CryptoFailure;
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::crypto::hmac::HmacKey;
@@ -137,12 +137,7 @@ impl MasterSecret {
         }
         KeyBlock::new(suite, |out| {
             // The server's random comes first here, and only here.
-            prf(
-                &self.key,
-                b"key expansion",
-                &[server_random, client_random],
-                out,
-            );
+            self.prf(b"key expansion", &[server_random, client_random], out);
         })
     }
 
@@ -151,7 +146,7 @@ impl MasterSecret {
     pub(crate) fn verify_data(&self, side: Side, transcript: &Digest) -> [u8; VERIFY_DATA_LEN] {
         let mut verify_data = [0; VERIFY_DATA_LEN];
         let seed = [transcript.as_slice()];
-        prf(&self.key, side.finished_label(), &seed, &mut verify_data);
+        self.prf(side.finished_label(), &seed, &mut verify_data);
         verify_data
     }
 
@@ -161,17 +156,9 @@ impl MasterSecret {
         expected.as_slice().ct_eq(received).into()
     }
 
-    /// What a connection keeps of it for [`ExporterSecret::export`].
-    pub(crate) fn into_exporter(
-        mut self,
-        client_random: &[u8; 32],
-        server_random: &[u8; 32],
-    ) -> ExporterSecret {
-        ExporterSecret::new(
-            self.hash,
-            self.secret.take(),
-            [*client_random, *server_random],
-        )
+    /// Fills `out` with what the PRF gives for this secret.
+    pub(super) fn prf(&self, label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
+        prf(&self.key, label, seed, out);
     }
 }
 

@@ -5,7 +5,7 @@
 //! ```text
 //! PremasterSecret --hash of the messages, or randoms--> MasterSecret --randoms--> KeyBlock
 //!                                                         |   |
-//!                                          verify_data <--+   +--randoms--> ExporterSecret
+//!                                          verify_data <--+   +--randoms--> keying material
 //! ```
 
 // Until the states use it.
@@ -19,7 +19,6 @@ mod transcript;
 #[cfg(test)]
 mod recorded;
 
-pub(crate) use exporter::{ExportError, ExporterSecret};
 pub(crate) use key_block::{DirectionKeys, KeyBlock};
 pub(crate) use master_secret::{MasterSecret, MasterSeed, PremasterSecret, Side};
 pub(crate) use transcript::Transcript;

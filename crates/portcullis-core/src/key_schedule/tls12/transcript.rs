@@ -9,8 +9,9 @@ use crate::key_schedule::{AddMessage, Hashed, TranscriptBuffer};
 /// may sign them with another hash than that of the suite, so they are kept until it cannot.
 pub(crate) struct Transcript {
     running: Hasher,
-    /// `None`: no CertificateVerify can come any more.
-    messages: Option<Vec<u8>>,
+    messages: Vec<u8>,
+    /// Whether a CertificateVerify can still come.
+    keeps_messages: bool,
 }
 
 impl Transcript {
@@ -26,7 +27,8 @@ impl Transcript {
         running.update(&messages);
         Self {
             running,
-            messages: Some(messages),
+            messages,
+            keeps_messages: true,
         }
     }
 
@@ -35,16 +37,17 @@ impl Transcript {
         self.running.clone().finish()
     }
 
-    /// What a CertificateVerify signs (RFC 5246 §7.4.8): all that was added, unless it was
-    /// [forgotten](Self::forget_messages).
-    pub(crate) fn messages(&self) -> Option<&[u8]> {
-        self.messages.as_deref()
+    /// What a CertificateVerify signs (RFC 5246 §7.4.8): all that was added. Nothing once it was
+    /// [forgotten](Self::forget_messages), which is what no signature is over.
+    pub(crate) fn messages(&self) -> &[u8] {
+        &self.messages
     }
 
     /// To be called as soon as it is known that no CertificateVerify will come, or it has come: a
     /// peer's chain is long.
     pub(crate) fn forget_messages(&mut self) {
-        self.messages = None;
+        self.messages = Vec::new();
+        self.keeps_messages = false;
     }
 }
 
@@ -52,16 +55,17 @@ impl AddMessage for Transcript {
     /// The caller bounds how many and how long.
     fn add(&mut self, Hashed { message }: Hashed<'_>) {
         self.running.update(message);
-        if let Some(messages) = &mut self.messages {
-            messages.extend_from_slice(message);
+        if self.keeps_messages {
+            self.messages.extend_from_slice(message);
         }
     }
 }
 
 impl core::fmt::Debug for Transcript {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let kept = self.messages.as_ref().map(Vec::len);
-        f.debug_struct("Transcript").field("kept", &kept).finish()
+        f.debug_struct("Transcript")
+            .field("kept", &self.messages.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,14 +82,14 @@ mod tests {
             let mut transcript = Transcript::after(buffer, algorithm);
             transcript.add(Hashed { message: b"two" });
             assert_eq!(transcript.current(), hash(algorithm, b"onetwo"));
-            assert_eq!(transcript.messages(), Some(&b"onetwo"[..]));
+            assert_eq!(transcript.messages(), b"onetwo");
             transcript.forget_messages();
             transcript.add(Hashed { message: b"three" });
-            assert_eq!(transcript.messages(), None);
+            assert_eq!(transcript.messages(), b"");
             assert_eq!(transcript.current(), hash(algorithm, b"onetwothree"));
             let empty = Transcript::new(algorithm);
             assert_eq!(empty.current(), algorithm.of_nothing());
-            assert_eq!(empty.messages(), Some(&b""[..]));
+            assert_eq!(empty.messages(), b"");
         }
     }
 }
