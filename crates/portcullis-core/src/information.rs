@@ -43,19 +43,15 @@ pub(crate) struct Information {
 /// What keying material for the application is derived from.
 pub(crate) enum Exporter {
     Tls13(ExporterSecret),
-    Older(Box<tls12::ExporterSecret>),
+    Older(Box<tls12::MasterSecret>),
     /// RFC 7627 §5.4: without the extended master secret two connections may have the same.
     Refused,
 }
 
 impl Exporter {
-    pub(crate) fn before_tls13(
-        extended: bool,
-        master: tls12::MasterSecret,
-        (client_random, server_random): (&[u8; 32], &[u8; 32]),
-    ) -> Self {
+    pub(crate) fn before_tls13(extended: bool, master: Box<tls12::MasterSecret>) -> Self {
         match extended {
-            true => Self::Older(Box::new(master.into_exporter(client_random, server_random))),
+            true => Self::Older(master),
             false => Self::Refused,
         }
     }
@@ -153,28 +149,25 @@ impl ConnectionInformation {
         out: &mut [u8],
     ) -> Result<(), Misuse> {
         let information = &self.0;
-        let exported = match &information.exporter {
-            Exporter::Tls13(secret) => secret
-                .export(label, context.unwrap_or_default(), out)
-                .map_err(|_| "the label may have at most 249 bytes, the output 255 hashes"),
-            Exporter::Older(secret) => {
-                secret
-                    .export(label, context, out)
-                    .map_err(|error| match error {
-                        tls12::ExportError::ReservedLabel => {
-                            "the label is one that TLS itself derives keys with; use another"
-                        }
-                        tls12::ExportError::LongContext => {
-                            "the context may have at most 65,535 bytes"
-                        }
-                    })
-            }
-            Exporter::Refused => Err(
+        let randoms = (&information.client_random, &information.server_random);
+        let refused = match &information.exporter {
+            Exporter::Tls13(secret) => match secret.export(label, context.unwrap_or_default(), out) {
+                Ok(()) => return Ok(()),
+                Err(_) => "the label may have at most 249 bytes, the output 255 hashes",
+            },
+            Exporter::Older(secret) => match secret.export(label, context, randoms, out) {
+                Ok(()) => return Ok(()),
+                Err(_) => {
+                    "the label must not be one that TLS itself derives keys with, and the context may \
+                     have at most 65,535 bytes"
+                }
+            },
+            Exporter::Refused => {
                 "the peer does not have the extended master secret, without which another connection \
-                 can have the same keying material (RFC 7627 §5.4)",
-            ),
+                 can have the same keying material (RFC 7627 §5.4)"
+            }
         };
-        exported.map_err(|why| Misuse::new(format!("export_keying_material: {why}")))
+        Err(Misuse::new(format!("export_keying_material: {refused}")))
     }
 
     /// The channel binding `tls-exporter` (RFC 9266).

@@ -173,7 +173,6 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         let name = client.name.clone();
         ReceivedTicket::before_tls13(established, name, ticket, is_id, lifetime)
     });
-    let randoms = (&client.client_random, &server_random);
     let information = Information {
         dialect: cx.dialect,
         version,
@@ -191,7 +190,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         peer_scheme: Some(peer_scheme),
         local_chain: shown.chain,
         local_scheme: shown.scheme,
-        exporter: Exporter::before_tls13(extended, *master, randoms),
+        exporter: Exporter::before_tls13(extended, master),
     };
     let outcome = Outcome::new(information, client.config.policy.key_update_at);
     Ok(match session.filter(|_| client.config.session_tickets) {

@@ -114,7 +114,6 @@ impl Keyed {
     pub(super) fn connected(self, cx: &Cx<'_>) -> Outcome {
         let (peer, peer_scheme) = self.peer.unzip();
         let (local_chain, local_scheme) = self.shown.unzip();
-        let randoms = (&self.client_random, &self.server_random);
         let information = Information {
             dialect: cx.dialect,
             version: self.version,
@@ -132,7 +131,7 @@ impl Keyed {
             peer_scheme,
             local_chain,
             local_scheme,
-            exporter: Exporter::before_tls13(self.extended, *self.master, randoms),
+            exporter: Exporter::before_tls13(self.extended, self.master),
         };
         Outcome::new(information, self.config.policy.key_update_at)
     }
