@@ -95,4 +95,9 @@ impl SignatureScheme {
                 | Self::RSA_PKCS1_SHA512
         )
     }
+
+    /// Whether TLS 1.2 has the scheme: ML-DSA came with TLS 1.3 (draft-ietf-tls-mldsa).
+    pub(crate) const fn is_usable_before_tls13(self) -> bool {
+        !matches!(self, Self::MLDSA44 | Self::MLDSA65 | Self::MLDSA87)
+    }
 }

@@ -12,6 +12,7 @@ use crate::client_hello_view::{ClientHelloView, host};
 use crate::config::ServerOptions;
 use crate::error::{Abort, quote};
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
+use crate::version::Version;
 use crate::wire::ClientHello;
 use crate::wire::extension::{
     CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert,
@@ -126,6 +127,7 @@ fn wanted(hello: &ClientHello<'_>) -> Result<WantedIdentity, Abort> {
         })
         .unwrap_or_default();
     Ok(WantedIdentity {
+        version: Version::V1_3,
         server_name,
         schemes,
         certificate_schemes,
@@ -190,7 +192,7 @@ impl ChoosingIdentity {
             return Err(Violation::NoSharedSignatureScheme.into());
         };
         let scheme = scheme
-            .or_else(|| identity.scheme_for(&wanted.schemes))
+            .or_else(|| identity.scheme_for(&wanted.schemes, wanted.version))
             .ok_or_else(|| {
                 Misuse::new(
                     "the chosen identity's key cannot sign with any scheme the client accepts",
