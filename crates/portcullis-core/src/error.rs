@@ -400,6 +400,7 @@ impl Abort {
             Reason::AlertReceived(_)
             | Reason::ClosedInHandshake { .. }
             | Reason::Truncated
+            | Reason::KeyWornOut
             | Reason::Closed => None,
         }
     }

@@ -14,8 +14,11 @@ use super::pem::{self, Contents};
 use super::present::encoded_certificate;
 use super::signature_algorithm::SignatureAlgorithm;
 use crate::SignatureScheme;
-use crate::crypto::{PrivateKey, key_is_long_enough, scheme_fits_key};
+use crate::crypto::{
+    PrivateKey, key_is_long_enough, scheme_fits_key, scheme_fits_key_before_tls13,
+};
 use crate::error::Misuse;
+use crate::version::Version;
 
 /// The longest leaf whose names can be read, in bytes.
 const LONGEST_LEAF: usize = 65_535;
@@ -55,12 +58,21 @@ pub enum IdentityKey {
 }
 
 impl IdentityKey {
-    /// What the key can sign with, best first.
+    /// What the key can sign with, best first; not every version of TLS has all of them.
     pub fn schemes(&self) -> &[SignatureScheme] {
         match self {
             Self::Local(key) => key.schemes(),
             Self::External { schemes } => schemes,
         }
+    }
+
+    /// Those that `version` has.
+    pub(crate) fn schemes_for(&self, version: Version) -> impl Iterator<Item = SignatureScheme> {
+        let is_usable = move |scheme: &SignatureScheme| match version {
+            Version::V1_3 => scheme.allowed_in_tls13_certificate_verify(),
+            _ => scheme.is_usable_before_tls13(),
+        };
+        self.schemes().iter().copied().filter(is_usable)
     }
 }
 
@@ -135,7 +147,7 @@ impl Identity {
     }
 
     /// Joins a chain, leaf first, with a key that is elsewhere; `schemes` is what it can sign
-    /// with, best first. Signatures are then asked for during the handshake.
+    /// with, best first, in any version of TLS. Signatures are then asked for during the handshake.
     ///
     /// # Errors
     /// When the chain is empty or damaged, there is no scheme, or one does not fit the key in
@@ -146,10 +158,7 @@ impl Identity {
     ) -> Result<Self, Misuse> {
         let spki = all_fields(&chain)?.first().map(|fields| fields.spki);
         let spki = spki.unwrap_or_default();
-        if let Some(scheme) = schemes
-            .iter()
-            .find(|scheme| !scheme_fits_key(**scheme, spki))
-        {
+        if let Some(scheme) = schemes.iter().find(|scheme| !fits_key(**scheme, spki)) {
             return Err(Misuse::new(format!(
                 "the signature scheme {scheme} does not fit the key in the certificate"
             )));
@@ -254,6 +263,14 @@ impl core::fmt::Debug for Identity {
             .field("certificates", &self.0.chain.len())
             .field("key", &self.0.key)
             .finish()
+    }
+}
+
+/// In every version that has the scheme.
+fn fits_key(scheme: SignatureScheme, spki: &[u8]) -> bool {
+    match scheme.allowed_in_tls13_certificate_verify() {
+        true => scheme_fits_key(scheme, spki),
+        false => scheme_fits_key_before_tls13(scheme, spki),
     }
 }
 

@@ -7,6 +7,7 @@ use rustls_pki_types::CertificateDer;
 use super::identity::{Identity, IdentityKey};
 use super::select::{NameMatch, name_match};
 use crate::crypto::SignError;
+use crate::version::Version;
 use crate::wire::Certificate;
 use crate::{Misuse, SignatureScheme};
 
@@ -16,12 +17,14 @@ impl Identity {
         name_match(self, Some(name)) != NameMatch::None
     }
 
-    /// The best scheme the key has among those the peer accepts.
-    pub(crate) fn scheme_for(&self, accepted: &[SignatureScheme]) -> Option<SignatureScheme> {
+    /// The best scheme the key has among those the peer accepts, in this version.
+    pub(crate) fn scheme_for(
+        &self,
+        accepted: &[SignatureScheme],
+        version: Version,
+    ) -> Option<SignatureScheme> {
         self.key()
-            .schemes()
-            .iter()
-            .copied()
+            .schemes_for(version)
             .find(|scheme| accepted.contains(scheme))
     }
 

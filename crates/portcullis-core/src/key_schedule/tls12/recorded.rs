@@ -2,16 +2,17 @@
 //! is derived here.
 
 use super::*;
+use crate::SignatureScheme;
 use crate::crypto::aead::TAG_LEN;
 use crate::crypto::hash::Digest;
-use crate::crypto::hex;
 use crate::crypto::secret::SharedSecret;
+use crate::crypto::{hex, scheme_fits_key_before_tls13, verify_before_tls13};
 use crate::key_schedule::{AddMessage, Hashed};
 use crate::suite::CipherSuite;
 use crate::wire::extension::ExtendedMasterSecret;
 use crate::wire::{
     CertificateVerify, ClientHello, ContentType, Finished, HandshakeHeader, HandshakeMessage,
-    HandshakeType, RecordHeader, ServerHello, round_trip,
+    HandshakeType, RecordHeader, ServerHello, round_trip, tls12,
 };
 
 macro_rules! recordings {
@@ -263,10 +264,60 @@ fn both_finished() {
     });
 }
 
+/// What the servers sign (RFC 8422 §5.4), and what the clients do: all messages before, with
+/// a hash that need not be the suite's (RFC 5246 §7.4.8).
+#[test]
+fn signatures_of_servers_and_clients() {
+    let mut seen = Vec::new();
+    each(|recording| {
+        let find = |messages: &[Vec<u8>], typ: HandshakeType| {
+            messages.iter().find(|one| one[0] == typ.0).cloned()
+        };
+        let leaf = |messages: &[Vec<u8>]| {
+            let message = find(messages, HandshakeType::CERTIFICATE)?;
+            let certificate = tls12::Certificate::decode(&message[4..]).unwrap();
+            let leaf = certificate.certificate_list.first()?.0;
+            let leaf = crate::x509::PresentedChain::new(vec![leaf.to_vec().into()]).unwrap();
+            Some(leaf.end_entity_spki().to_vec())
+        };
+        let mut check = |scheme, key: &[u8], message: &[u8], signature: &[u8]| {
+            assert!(scheme_fits_key_before_tls13(scheme, key), "{scheme}");
+            let verdict = verify_before_tls13(scheme, key, message, signature);
+            assert_eq!(verdict, Ok(()), "{scheme}");
+            assert!(verify_before_tls13(scheme, key, &message[1..], signature).is_err());
+            seen.push(scheme);
+        };
+        let server = &recording.server.clear;
+        if let Some(message) = find(server, HandshakeType::SERVER_KEY_EXCHANGE) {
+            let exchange = tls12::ServerKeyExchange::decode(&message[4..]).unwrap();
+            let mut signed = recording.randoms.concat();
+            exchange.params.put(&mut signed);
+            let key = leaf(server).unwrap();
+            check(exchange.algorithm, &key, &signed, exchange.signature);
+        }
+        let client = &recording.client.clear;
+        if let Some(message) = find(client, HandshakeType::CERTIFICATE_VERIFY) {
+            let verify = CertificateVerify::decode(&message[4..]).unwrap();
+            let transcript = recording.transcript(HandshakeType::CLIENT_KEY_EXCHANGE);
+            let key = leaf(client).unwrap();
+            check(
+                verify.algorithm,
+                &key,
+                transcript.messages(),
+                verify.signature,
+            );
+        }
+    });
+    assert_eq!(seen.len(), 7, "{seen:?}");
+    assert!(
+        seen.contains(&SignatureScheme::RSA_PKCS1_SHA512),
+        "{seen:?}"
+    );
+}
+
 /// What other implementations send has the syntax that is read here.
 #[test]
 fn every_message_round_trips() {
-    use crate::wire::tls12;
     let mut types = Vec::new();
     each(|recording| {
         for message in recording.client.clear.iter().chain(&recording.server.clear) {

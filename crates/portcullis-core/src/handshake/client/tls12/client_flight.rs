@@ -66,7 +66,7 @@ impl ChoosingIdentity {
         let Some(identity) = identity else {
             return show_none(proved, cx);
         };
-        match scheme.or_else(|| identity.scheme_for(&wanted.schemes)) {
+        match scheme.or_else(|| identity.scheme_for(&wanted.schemes, wanted.version)) {
             Some(scheme) => show(proved, identity, scheme, cx),
             None => Err(Misuse::new(
                 "the chosen identity's key cannot sign with any scheme the server accepts",
@@ -97,7 +97,6 @@ fn show(
     let keyed = exchange_keys(proved, cx)?;
     // §7.4.8: everything so far, not its hash.
     let content = keyed.proved.negotiated.transcript.messages();
-    let content = content.unwrap_or_default();
     if identity.is_external() || keyed.proved.negotiated.client.config.policy.asked.signature {
         let question = Sign {
             id: QuestionId::next(),

@@ -89,7 +89,7 @@ impl WaitCertificateRequest {
         let Self(mut said) = self;
         match message.typ() {
             HandshakeType::CERTIFICATE_REQUEST => {
-                let wanted = wanted(&expect(&message)?);
+                let wanted = wanted(&expect(&message)?, said.negotiated.version);
                 said.negotiated.transcript.add(message.hashed());
                 Ok(WaitServerHelloDone { said, wanted }.into())
             }
@@ -103,10 +103,11 @@ impl WaitCertificateRequest {
 }
 
 /// §7.4.4. The kinds of certificates say less than the schemes.
-fn wanted(request: &CertificateRequest<'_>) -> Box<WantedIdentity> {
+fn wanted(request: &CertificateRequest<'_>, version: Version) -> Box<WantedIdentity> {
     let usable = |scheme: &SignatureScheme| scheme.is_usable_before_tls13();
     let schemes = request.supported_signature_algorithms.iter();
     Box::new(WantedIdentity {
+        version,
         server_name: None,
         schemes: schemes.clone().filter(usable).collect(),
         certificate_schemes: Some(schemes.collect()),

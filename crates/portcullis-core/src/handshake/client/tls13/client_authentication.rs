@@ -56,7 +56,7 @@ impl ChoosingIdentity {
         let Some(identity) = identity else {
             return show_none(self.authenticated.unbox(), cx);
         };
-        match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes)) {
+        match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes, self.wanted.version)) {
             Some(scheme) => show(self.authenticated.unbox(), identity, scheme, cx),
             None => Err(Misuse::new(
                 "the chosen identity's key cannot sign with any scheme the server accepts",

@@ -11,6 +11,7 @@ use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::WantedIdentity;
 use crate::record::HandshakeBytes;
+use crate::version::Version;
 use crate::wire::extension::{
     CertificateAuthorities, Place, Request, SignatureAlgorithms, SignatureAlgorithmsCert,
     check_request,
@@ -94,6 +95,7 @@ fn wanted(message: &HandshakeBytes) -> Result<Box<WantedIdentity>, Abort> {
         })
         .unwrap_or_default();
     Ok(Box::new(WantedIdentity {
+        version: Version::V1_3,
         server_name: None,
         schemes,
         certificate_schemes,

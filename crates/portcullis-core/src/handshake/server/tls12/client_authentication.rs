@@ -93,7 +93,7 @@ impl WaitCertificateVerify {
         let verify: CertificateVerify<'_> = expect(&message)?;
         let scheme = check_scheme_before_tls13(&keyed.config.policy.schemes, verify.algorithm)?;
         // §7.4.8: everything so far, not its hash.
-        let content = keyed.transcript.messages().unwrap_or_default();
+        let content = keyed.transcript.messages();
         check_signature_before_tls13(&peer, None, scheme, content, verify.signature)?;
         keyed.transcript.forget_messages();
         keyed.transcript.add(message.hashed());

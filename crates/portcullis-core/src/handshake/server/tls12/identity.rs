@@ -51,7 +51,7 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
 /// Asks for an identity, also where a session could be resumed: an application that refuses the
 /// client, or has no certificate with its name any more, must be able to do so here too.
 pub(super) fn ask_identity(
-    negotiated: Negotiated,
+    mut negotiated: Negotiated,
     session: Option<Box<Resumption>>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
