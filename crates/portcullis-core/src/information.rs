@@ -151,7 +151,8 @@ impl ConnectionInformation {
         let information = &self.0;
         let randoms = (&information.client_random, &information.server_random);
         let refused = match &information.exporter {
-            Exporter::Tls13(secret) => match secret.export(label, context.unwrap_or_default(), out) {
+            Exporter::Tls13(secret) => match secret.export(label, context.unwrap_or_default(), out)
+            {
                 Ok(()) => return Ok(()),
                 Err(_) => "the label may have at most 249 bytes, the output 255 hashes",
             },

@@ -394,7 +394,9 @@ impl Handshake {
         let offered = self.state.as_ref().and_then(State::offered_versions);
         let offered = offered.unwrap_or_default().iter();
         self.incoming.is_before_tls13()
-            || offered.filter_map(|one| Version::of(*one)).any(|one| one < Version::V1_3)
+            || offered
+                .filter_map(|one| Version::of(*one))
+                .any(|one| one < Version::V1_3)
     }
 
     fn take_output(&mut self) -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! Handshakes before TLS 1.3, both ends ours: what is negotiated, and that data goes through.
 
-use super::attack::{authenticated_client, authenticating_server, client, read_all, server, ticket_keys};
+use super::attack::{
+    authenticated_client, authenticating_server, client, read_all, server, ticket_keys,
+};
 use crate::config::{ClientConfigBuilder, ExtendedMasterSecret, ServerConfigBuilder};
 use crate::connection::Connection;
 use crate::suite::{Authentication, CipherSuite};
@@ -96,14 +98,8 @@ fn both_ends_prove_who_they_are() {
     let client = authenticated_client().versions(V1_2);
     let server = authenticating_server().versions(V1_2);
     let (client, server) = connect(client, server);
-    assert_eq!(
-        server.information.peer_certificates(),
-        pki().client.chain()
-    );
-    assert_eq!(
-        client.information.peer_certificates(),
-        pki().server.chain()
-    );
+    assert_eq!(server.information.peer_certificates(), pki().client.chain());
+    assert_eq!(client.information.peer_certificates(), pki().server.chain());
     assert_eq!(
         server.information.peer_signature_scheme(),
         Some(SignatureScheme::ECDSA_SECP256R1_SHA256)
@@ -152,9 +148,6 @@ fn a_ticket_resumes_the_session() {
             assert!(connection.information.is_resumed());
             assert_eq!(connection.information.group(), None);
         }
-        assert_eq!(
-            client.information.peer_certificates(),
-            pki().server.chain()
-        );
+        assert_eq!(client.information.peer_certificates(), pki().server.chain());
     }
 }

@@ -43,9 +43,7 @@ pub(super) fn resume_or_authenticate(
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let ticket = match find::<SessionTicket<'_>>(&hello.extensions)? {
-        Some(SessionTicket(ticket)) if negotiated.config.resumes() && !ticket.is_empty() => {
-            ticket
-        }
+        Some(SessionTicket(ticket)) if negotiated.config.resumes() && !ticket.is_empty() => ticket,
         _ => return choose_identity(negotiated, cx),
     };
     if negotiated.config.policy.asked.tickets {
