@@ -5,6 +5,7 @@
 //! authorities that are trusted.
 
 mod authority;
+mod cache;
 pub(crate) mod certificate;
 mod chain;
 mod constraints;
