@@ -26,6 +26,8 @@ mod select;
 mod sentence;
 mod signature_algorithm;
 mod signatures;
+#[cfg(feature = "os-roots")]
+mod system_roots;
 mod time;
 mod verify;
 
