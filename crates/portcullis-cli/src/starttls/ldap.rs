@@ -25,16 +25,17 @@ where
     const NOT_LDAP: &str = "the server's answer is no LDAPMessage";
     wire.send(REQUEST).await?;
     let message = loop {
+        // Said at once, rather than when what looks like a length has come.
+        if wire.unread().first().is_some_and(|tag| *tag != SEQUENCE) {
+            return Err(wire.failure(NOT_LDAP));
+        }
         match element(wire.unread()) {
-            Ok(Some((SEQUENCE, contents, size))) => {
+            Ok(Some((_, contents, size))) => {
                 let contents = contents.to_vec();
                 wire.take(size);
                 break contents;
             }
-            Ok(Some(_)) | Err(NotBer) => return Err(wire.failure(NOT_LDAP)),
-            Ok(None) if wire.unread().len() > MAX_ANSWER => {
-                return Err(wire.failure("the server's answer is too long"));
-            }
+            Err(NotBer) => return Err(wire.failure(NOT_LDAP)),
             Ok(None) => wire.fill().await?,
         }
     };
