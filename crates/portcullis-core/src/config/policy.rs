@@ -413,7 +413,8 @@ macro_rules! common_options {
         }
 
         /// Reports secrets as [`Event::Secret`](crate::Event::Secret), for debugging.
-        /// With them one can read the connection. Default: no.
+        /// With them one can read the connection. Default: no. With feature `key-log`.
+        #[cfg(any(feature = "key-log", test))]
         pub fn key_log(mut self, on: bool) -> Self {
             self.$role.policy.key_log = on;
             self

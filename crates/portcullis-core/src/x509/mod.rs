@@ -5,6 +5,7 @@
 //! authorities that are trusted.
 
 mod authority;
+mod cache;
 pub(crate) mod certificate;
 mod chain;
 mod constraints;
@@ -25,6 +26,8 @@ mod select;
 mod sentence;
 mod signature_algorithm;
 mod signatures;
+#[cfg(feature = "os-roots")]
+mod system_roots;
 mod time;
 mod verify;
 
