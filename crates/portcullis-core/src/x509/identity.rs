@@ -3,14 +3,14 @@
 //! RFC 8446 §4.4.2.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use webpki::EndEntityCert;
 
 use super::digests::{Sha256Digest, key_digest, names_digest};
 use super::pem::{self, Contents};
-use super::present::encoded_certificate;
+use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
 use crate::SignatureScheme;
 use crate::crypto::{
@@ -41,8 +41,8 @@ struct Inner {
     issuers: Vec<Box<[u8]>>,
     /// What signed each certificate that is not self-issued; `None` for an unknown algorithm.
     chain_schemes: Vec<Option<SignatureScheme>>,
-    /// The message that shows the chain, once it has been encoded.
-    certificate_message: OnceLock<Box<[u8]>>,
+    /// The messages that show the chain, once they have been encoded.
+    certificate_messages: CertificateMessages,
 }
 
 /// Where the private key of an [`Identity`] is.
@@ -202,7 +202,7 @@ impl Identity {
             issuers,
             chain_schemes,
             chain: chain.into(),
-            certificate_message: OnceLock::new(),
+            certificate_messages: CertificateMessages::default(),
         })))
     }
 
@@ -241,10 +241,11 @@ impl Identity {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The Certificate message of the handshake (§4.4.2), encoded once for all connections.
-    pub(crate) fn certificate_message(&self) -> &[u8] {
-        let message = &self.0.certificate_message;
-        message.get_or_init(|| encoded_certificate(self.chain()))
+    /// The Certificate message of the handshake, encoded once for all connections.
+    pub(crate) fn certificate_message(&self, form: Form) -> &[u8] {
+        self.0
+            .certificate_messages
+            .get_or_encode(form, self.chain())
     }
 
     pub(super) fn issuers(&self) -> &[Box<[u8]>] {

@@ -36,6 +36,7 @@ pub use identity::{Identity, IdentityKey};
 pub(crate) use memo::SignatureMemo;
 pub use names::{SubjectAltName, subject, subject_alt_names};
 pub use policy::ChainPolicy;
+pub(crate) use present::Form;
 pub use roots::Roots;
 pub(crate) use verify::{check_key_length, check_key_usage, verify_chain};
 pub use verify::{verify_client, verify_server};

@@ -6,7 +6,7 @@ use crate::der::{INTEGER, OCTET_STRING, Reader, SEQUENCE};
 use crate::version::Version;
 use crate::x509::select::COMPARED;
 use crate::x509::signature_algorithm::server_end_point;
-use crate::x509::{Identity, IdentityKey, PrivateKey, choose};
+use crate::x509::{Form, Identity, IdentityKey, PrivateKey, choose};
 
 const NO_AUTHORITIES: &[&[u8]] = &[];
 
@@ -187,6 +187,42 @@ fn a_version_has_the_schemes_of_its_own() {
     let scheme = [SignatureScheme::MLDSA65];
     assert_eq!(ml_dsa.scheme_for(&scheme, Version::V1_3), Some(scheme[0]));
     assert_eq!(ml_dsa.scheme_for(&scheme, Version::V1_2), None);
+}
+
+#[test]
+fn the_chain_is_shown_in_either_form_and_encoded_once() {
+    use crate::wire::{Certificate, HandshakeHeader, HandshakeMessage, tls12};
+    let ca = Ca::root("root");
+    let key = key_for(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let chain = vec![
+        ca.leaf_with_key(leaf_params(&["a.example"]), &key),
+        ca.der(),
+    ];
+    let identity = Identity::from_der(chain.clone(), &pkcs8(&key)).unwrap();
+    let message = identity.certificate_message(Form::Tls13);
+    let (_, body) = HandshakeHeader::split(message).unwrap();
+    let certificate = Certificate::decode(body).unwrap();
+    let entries = certificate.certificate_list.iter();
+    assert!(
+        entries
+            .map(|entry| entry.cert_data)
+            .eq(chain.iter().map(|der| &**der))
+    );
+    assert!(tls12::Certificate::decode(body).is_err());
+    let before = identity.certificate_message(Form::Before13);
+    let (_, body) = HandshakeHeader::split(before).unwrap();
+    let certificate = tls12::Certificate::decode(body).unwrap();
+    let certificates = certificate.certificate_list.iter();
+    assert!(
+        certificates
+            .map(|certificate| certificate.0)
+            .eq(chain.iter().map(|der| &**der))
+    );
+    // Of clones too it is the same one.
+    for (form, seen) in [(Form::Tls13, message), (Form::Before13, before)] {
+        let again = identity.clone();
+        assert!(core::ptr::eq(again.certificate_message(form), seen));
+    }
 }
 
 #[test]

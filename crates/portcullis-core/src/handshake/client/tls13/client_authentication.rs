@@ -12,7 +12,7 @@ use super::finished::Authenticated;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::wire::{Certificate, CertificateVerify};
-use crate::x509::{Identity, Sha256Digest};
+use crate::x509::{Form, Identity, Sha256Digest};
 use crate::{Misuse, SignatureScheme};
 
 /// What this side has shown of itself.
@@ -92,7 +92,7 @@ fn show(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     cx.send(&mut authenticated.transcript, |out| {
-        out.extend_from_slice(identity.certificate_message());
+        out.extend_from_slice(identity.certificate_message(Form::Tls13));
     });
     let content = signed_content(Signer::Client, &authenticated.transcript.current());
     if identity.is_external() || authenticated.client.config.policy.asked.signature {

@@ -34,7 +34,7 @@ use crate::wire::extension::{
 use crate::wire::{
     CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Finished, ServerHello,
 };
-use crate::x509::Identity;
+use crate::x509::{Form, Identity};
 use crate::{NamedGroup, SignatureScheme, Violation};
 
 /// What is settled once ServerHello is out.
@@ -124,7 +124,7 @@ pub(super) fn send_flight(
         });
     }
     cx.send(&mut answering.transcript, |out| {
-        out.extend_from_slice(identity.certificate_message());
+        out.extend_from_slice(identity.certificate_message(Form::Tls13));
     });
 
     let content = signed_content(Signer::Server, &answering.transcript.current());
