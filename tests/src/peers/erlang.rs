@@ -154,7 +154,11 @@ fn common(settings: &Settings) -> String {
     }
     if !settings.groups.is_empty() {
         let groups = settings.spell_groups(|group| group.name().to_owned(), ", ");
-        let _ = write!(options, ", {{supported_groups, [{groups}]}}");
+        let option = match settings.version {
+            Version::Tls12 => "eccs",
+            Version::Tls13 => "supported_groups",
+        };
+        let _ = write!(options, ", {{{option}, [{groups}]}}");
     }
     if !settings.suites.is_empty() {
         let suites = settings.spell_suites(|suite| format!("{:?}", suite.name()), ", ");
