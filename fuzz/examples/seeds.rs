@@ -78,6 +78,7 @@ fn messages() {
     ];
     write("codec", "NewSessionTicket", &ticket);
     write("codec", "EndOfEarlyData", &[5]);
+    older_messages();
     for (kind, authentication) in [("anonymous", 0), ("authenticated", 6)] {
         let settings = Settings::new([0, 0, 0, authentication, 0, 0, 0, 0x13]);
         let (of_client, of_server) = sessions(&settings);
@@ -88,6 +89,42 @@ fn messages() {
     }
     write("hello_view", "old", &OLD_HELLO);
     write("hello_view", "grease", &grease_hello());
+}
+
+/// The messages of TLS 1.2.
+fn older_messages() {
+    let share = [&[32][..], &[9; 32]].concat();
+    let signed = [&[3, 0, 29][..], &share, &[4, 3, 0, 4, 1, 2, 3, 4]].concat();
+    let messages: [(&str, u8, &[u8]); 9] = [
+        ("HelloRequest", 0, &[]),
+        ("ServerHelloDone", 14, &[]),
+        ("Certificate", 11, b"\0\0\x0e\0\0\x04leaf\0\0\x04root"),
+        ("CertificateStatus", 22, b"\x01\0\0\x04ocsp"),
+        (
+            "CertificateRequest",
+            13,
+            b"\x02\x40\x01\0\x04\x04\x03\x04\x01\0\x06\0\x04name",
+        ),
+        ("ServerKeyExchange", 12, &signed),
+        ("ClientKeyExchange", 16, &share),
+        ("NewSessionTicket", 4, b"\0\0\x1c\x20\0\x06ticket"),
+        ("ServerHello", 2, &old_server_hello()),
+    ];
+    for (name, typ, body) in messages {
+        let input = [&[typ][..], body].concat();
+        write("codec", &format!("tls12-{name}"), &input);
+    }
+}
+
+/// A hello of TLS 1.2 with the extensions that TLS 1.3 does not have.
+fn old_server_hello() -> Vec<u8> {
+    let mut hello = vec![3, 3];
+    hello.extend([9; 32]);
+    hello.extend([0, 0xc0, 0x2b, 0]);
+    let extensions = b"\0\x17\0\0\0\x16\0\0\0\x05\0\0\xff\x01\0\x01\0\0\x0b\0\x02\x01\0\0\x23\0\0";
+    hello.extend((extensions.len() as u16).to_be_bytes());
+    hello.extend(extensions);
+    hello
 }
 
 /// A hello of TLS 1.0 without extensions.

@@ -1,1 +1,437 @@
-fn main() {}
+//! The command beside the programs that it has to get along with: OpenSSL, curl, Python,
+//! PostgreSQL, bash and man. `apt-get install openssl curl python3 postgresql man-db`
+
+mod support;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use support::plain::{self, Plain, Step};
+use support::{Certificates, Server, client, path, printed, run};
+
+fn program<A: AsRef<OsStr>>(name: &str, arguments: &[A]) -> Command {
+    let mut command = Command::new(name);
+    command
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn ran(mut command: Command) -> Output {
+    let output = command.output();
+    output.unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()))
+}
+
+fn with_input(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn strict_verifiers_of_openssl_accept_what_is_made() {
+    let made = Certificates::make();
+    let verified = |purpose: &str, more: &[&str], file: &str| {
+        let fixed = [
+            "verify",
+            "-x509_strict",
+            "-policy_check",
+            "-check_ss_sig",
+            "-CAfile",
+        ];
+        let arguments = [&fixed[..], &[&made.ca, "-purpose", purpose], more, &[file]].concat();
+        let output = ran(program("openssl", &arguments));
+        output.status.success()
+    };
+    for more in [
+        &["-verify_hostname", "localhost"],
+        &["-verify_ip", "127.0.0.1"],
+        &["-verify_ip", "::1"],
+    ] {
+        assert!(verified("sslserver", more, &made.cert), "{more:?}");
+    }
+    assert!(verified(
+        "sslclient",
+        &["-verify_email", "alice@a.test"],
+        &made.client_cert
+    ));
+    assert!(verified("any", &[], &made.ca));
+    // What it is not for is not accepted: the checks above can fail.
+    assert!(!verified(
+        "sslserver",
+        &["-verify_hostname", "other.test"],
+        &made.cert
+    ));
+    assert!(!verified("sslclient", &[], &made.cert));
+    assert!(!verified("sslserver", &[], &made.client_cert));
+
+    // A name that is too long for the subject leaves it empty; the names are critical then.
+    let folder = tempfile::tempdir().unwrap();
+    let long = format!("{0}.{0}.test", "a".repeat(40));
+    let out = folder.path().to_str().unwrap();
+    printed(run(&["cert", "dev", "--out", out, &long]));
+    let (ca, cert) = (
+        path(folder.path(), "ca.pem"),
+        path(folder.path(), "cert.pem"),
+    );
+    let strict = [
+        "verify",
+        "-x509_strict",
+        "-CAfile",
+        &ca,
+        "-verify_hostname",
+        &long,
+        &cert,
+    ];
+    assert!(ran(program("openssl", &strict)).status.success());
+}
+
+#[test]
+fn fingerprints_and_pins_are_those_of_openssl() {
+    let made = Certificates::make();
+    let text = printed(run(&["cert", "show", &made.cert]));
+    let x509 = [
+        "x509",
+        "-in",
+        &made.cert,
+        "-noout",
+        "-fingerprint",
+        "-sha256",
+    ];
+    let printed_by_openssl = printed(ran(program("openssl", &x509)));
+    let (_, fingerprint) = printed_by_openssl.trim().split_once('=').unwrap();
+    assert!(text.contains(&fingerprint.to_lowercase()), "{text}");
+    let serial = printed(ran(program(
+        "openssl",
+        &["x509", "-in", &made.cert, "-noout", "-serial"],
+    )));
+    let serial = serial.trim().trim_start_matches("serial=").to_lowercase();
+    assert!(text.replace(':', "").contains(&serial), "{text}");
+}
+
+/// Verifies as Python 3.13 does by default.
+const PYTHON: &str = r#"
+import socket, ssl, sys
+host, port, ca, cert, key = sys.argv[1:]
+context = ssl.create_default_context(cafile=ca)
+context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+context.load_cert_chain(cert, key)
+with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as plain:
+    with context.wrap_socket(plain, server_hostname=host) as tls:
+        tls.sendall(b"hello")
+        assert tls.recv(5) == b"hello"
+        print(tls.version(), tls.getpeercert()["subject"])
+"#;
+
+#[test]
+fn python_accepts_what_is_made_and_shows_what_is_made_for_a_client() {
+    let made = Certificates::make();
+    let mut arguments = made.server().to_vec();
+    arguments.extend(["--client-auth", "required", "--cafile", &made.ca]);
+    let server = Server::start(&arguments);
+    for (host, accepted) in [
+        ("localhost", true),
+        ("127.0.0.1", true),
+        ("other.test", false),
+    ] {
+        let arguments = [
+            "-c",
+            PYTHON,
+            host,
+            server.port(),
+            &made.ca,
+            &made.client_cert,
+            &made.client_key,
+        ];
+        let output = ran(program("python3", &arguments));
+        assert_eq!(output.status.success(), accepted, "{host}: {output:?}");
+        if accepted {
+            assert_eq!(
+                printed(output),
+                "TLSv1.3 ((('commonName', 'localhost'),),)\n"
+            );
+        }
+    }
+}
+
+#[test]
+fn curl_gets_pages_and_files() {
+    let made = Certificates::make();
+    let site = tempfile::tempdir().unwrap();
+    let large = vec![b'x'; 300_000];
+    fs::write(site.path().join("large"), &large).unwrap();
+    let mut arguments = made.server().to_vec();
+    arguments.extend(["--dir", site.path().to_str().unwrap()]);
+    let files = Server::start(&arguments);
+    let mut arguments = made.server().to_vec();
+    arguments.push("--www");
+    let www = Server::start(&arguments);
+
+    // curl offers HTTP/2 by itself.
+    let curl = |more: &[&str]| {
+        let fixed = ["-sS", "--max-time", "20", "--cacert", &made.ca];
+        ran(program("curl", &[&fixed[..], more].concat()))
+    };
+    let page = printed(curl(&[&format!("https://{}/", www.address)]));
+    assert!(page.contains("ALPN:            http/1.1\n"), "{page}");
+    let large_url = format!("https://{}/large", files.address);
+    assert!(printed(curl(&[&large_url])).as_bytes() == large);
+    let traversal = format!("https://{}/../../etc/passwd", files.address);
+    let output = curl(&[
+        "--path-as-is",
+        "-w",
+        "%{http_code}",
+        "-o",
+        "/dev/null",
+        &traversal,
+    ]);
+    assert_eq!(printed(output), "404");
+
+    // The pin that is shown is one that curl takes.
+    let shown = printed(run(&["cert", "show", &made.cert, "--json"]));
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let pin = shown["certificates"][0]["spki_pin"].as_str().unwrap();
+    printed(curl(&["--pinnedpubkey", pin, &large_url]));
+    let output = curl(&["--pinnedpubkey", &pin.replace("//", "//A"), &large_url]);
+    assert_eq!(output.status.code(), Some(90), "{output:?}");
+}
+
+#[test]
+fn the_client_shows_what_openssl_serves() {
+    let made = Certificates::make();
+    let folder = &made.folder;
+    // A chain of three, by OpenSSL, with an RSA key.
+    let script = r#"
+set -e
+openssl req -x509 -newkey rsa:2048 -nodes -keyout r.key -out r.pem -days 30 -subj '/CN=root/O=Ä test' -utf8
+openssl req -newkey ed25519 -nodes -keyout l.key -out l.csr -subj /CN=leaf
+printf 'subjectAltName=DNS:leaf.test\nauthorityKeyIdentifier=keyid' > l.ext
+openssl x509 -req -in l.csr -CA r.pem -CAkey r.key -out l.pem -days 10 -extfile l.ext
+"#;
+    let mut made_by_openssl = program("sh", &["-c", script]);
+    made_by_openssl.current_dir(folder.path());
+    printed(ran(made_by_openssl));
+    let text = printed(run(&["cert", "show", &made.path("r.pem")]));
+    assert!(text.contains("subject:   CN=root, O=Ä test\n"), "{text}");
+    assert!(text.contains("key:       RSA 2048 bits\n"), "{text}");
+    assert!(
+        text.contains("signature: sha256WithRSAEncryption\n"),
+        "{text}"
+    );
+    let der = made.path("l.der");
+    let arguments = [
+        "x509",
+        "-in",
+        &made.path("l.pem"),
+        "-outform",
+        "der",
+        "-out",
+        &der,
+    ];
+    printed(ran(program("openssl", &arguments)));
+    let text = printed(run(&["cert", "show", &der]));
+    assert!(
+        text.contains("key:       Ed25519\n") && text.contains("names:     leaf.test\n"),
+        "{text}"
+    );
+}
+
+/// The servers of the tests of STARTTLS speak as OpenSSL's client expects it, so that what is
+/// proved with them holds for servers.
+#[test]
+fn openssl_comes_to_tls_with_the_servers_of_these_tests() {
+    let made = Certificates::make();
+    for (protocol, mut script) in plain::honest() {
+        script.push(Step::Tls);
+        let server = Plain::start(&made, script, false);
+        let address = format!("127.0.0.1:{}", server.port);
+        let arguments = [
+            "s_client",
+            "-connect",
+            &address,
+            "-starttls",
+            protocol,
+            "-CAfile",
+            &made.ca,
+            "-verify_return_error",
+            "-verify_hostname",
+            "localhost",
+            "-quiet",
+            "-no_ign_eof",
+        ];
+        let output = with_input(program("openssl", &arguments), b"hello\n");
+        let outcome = server.outcome();
+        assert_eq!(outcome, plain::Outcome::Done, "{protocol}: {output:?}");
+    }
+}
+
+/// A real PostgreSQL, as the user `nobody`, which it wants not to be root.
+#[test]
+fn postgresql_comes_to_tls() {
+    let made = Certificates::make();
+    let programs = fs::read_dir("/usr/lib/postgresql").expect("apt-get install postgresql");
+    let newest = programs.map(|entry| entry.unwrap().path()).max().unwrap();
+    let program_of = |name: &str| -> PathBuf { newest.join("bin").join(name) };
+    let data = tempfile::Builder::new()
+        .prefix("pg")
+        .tempdir_in("/tmp")
+        .unwrap();
+    let folder = data.path().to_str().unwrap();
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port().to_string()
+    };
+    let script = format!(
+        r#"
+set -e
+cd {folder}
+{initdb} -D data -A trust -U tester > /dev/null
+cat >> data/postgresql.conf <<END
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = ''
+ssl = on
+ssl_cert_file = '{folder}/cert.pem'
+ssl_key_file = '{folder}/key.pem'
+END
+{pg_ctl} -D data -w -l log start > /dev/null
+"#,
+        initdb = program_of("initdb").display(),
+        pg_ctl = program_of("pg_ctl").display(),
+    );
+    for (from, to) in [(&made.cert, "cert.pem"), (&made.key, "key.pem")] {
+        fs::copy(from, data.path().join(to)).unwrap();
+    }
+    let is_root = printed(ran(program("id", &["-u"]))).trim() == "0";
+    let as_user = |script: &str| match is_root {
+        true => {
+            let all = ["-u", "nobody", "--", "sh", "-c", script];
+            ran(program("runuser", &all))
+        }
+        false => ran(program("sh", &["-c", script])),
+    };
+    if is_root {
+        let owned = ran(program("chown", &["-R", "nobody", folder]));
+        assert!(owned.status.success(), "{owned:?}");
+    }
+    printed(as_user(&script));
+    let url = format!("postgres://localhost:{port}");
+    let route = [
+        &url,
+        "--resolve",
+        "127.0.0.1",
+        "--cafile",
+        &made.ca,
+        "--json",
+    ];
+    let on = client(&route, b"");
+    printed(as_user(&format!(
+        "cd {folder} && echo 'ssl = off' >> data/postgresql.conf && {0} -D data -w -l log restart \
+         > /dev/null",
+        program_of("pg_ctl").display()
+    )));
+    let off = client(&route, b"");
+    let stopped = as_user(&format!(
+        "cd {folder} && {} -D data -m immediate stop",
+        program_of("pg_ctl").display()
+    ));
+    assert!(stopped.status.success(), "{stopped:?}");
+
+    let facts: serde_json::Value = serde_json::from_str(&printed(on)).unwrap();
+    assert_eq!(facts["version"], "TLSv1.3");
+    assert_eq!(facts["verdict"]["verified"], true);
+    assert_eq!(off.status.code(), Some(4), "{off:?}");
+    assert!(
+        String::from_utf8_lossy(&off.stderr).contains("its option `ssl` is off"),
+        "{off:?}"
+    );
+}
+
+/// Runs a command on a terminal, and prints what it said there.
+const TERMINAL: &str = r#"
+import os, pty, sys
+said = b""
+def keep(descriptor):
+    global said
+    part = os.read(descriptor, 4096)
+    said += part
+    return part
+quiet = ["sh", "-c", 'exec "$0" "$@" < /dev/null']
+status = pty.spawn(quiet + sys.argv[1:], keep, lambda descriptor: b"")
+sys.exit(os.waitstatus_to_exitcode(status))
+"#;
+
+#[test]
+fn on_a_terminal_the_summary_is_there_by_itself() {
+    let made = Certificates::make();
+    let server = Server::start(&made.server());
+    let on_terminal = |more: &[&str]| {
+        let binary = env!("CARGO_BIN_EXE_portcullis");
+        let fixed = [
+            "-c",
+            TERMINAL,
+            binary,
+            "client",
+            &server.address,
+            "--cafile",
+            &made.ca,
+        ];
+        printed(ran(program("python3", &[&fixed[..], more].concat())))
+    };
+    let said = on_terminal(&[]);
+    assert!(
+        said.contains("verdict:         verified") && said.contains("subject:   CN=localhost"),
+        "{said}"
+    );
+    // Who asks for JSON is a program.
+    let said = on_terminal(&["--json"]);
+    assert!(
+        said.starts_with('{') && !said.contains("verdict:   "),
+        "{said}"
+    );
+}
+
+#[test]
+fn bash_completes_and_man_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = path(folder.path(), "complete");
+    fs::write(&script, printed(run(&["completions", "bash"]))).unwrap();
+    let ask = r#"
+set -e
+. "$1"
+COMP_WORDS=(portcullis client --starttls x); COMP_CWORD=3; COMP_WORDS[3]=
+_portcullis portcullis '' --starttls
+echo "${COMPREPLY[@]}"
+COMP_WORDS=(portcullis cert ''); COMP_CWORD=2
+_portcullis portcullis '' cert
+echo "${COMPREPLY[@]}"
+"#;
+    let completed = printed(ran(program("bash", &["-c", ask, "ask", &script])));
+    let lines: Vec<_> = completed.lines().collect();
+    assert_eq!(lines[0], "smtp imap pop3 ftp ldap xmpp postgres mysql");
+    assert!(
+        lines[1].contains("dev") && lines[1].contains("show"),
+        "{completed}"
+    );
+
+    let out = folder.path().to_str().unwrap();
+    printed(run(&["man", "--out", out]));
+    for name in [
+        "portcullis",
+        "portcullis-client",
+        "portcullis-server",
+        "portcullis-cert-show",
+    ] {
+        let page = path(folder.path(), &format!("{name}.1"));
+        let shown = ran(program("man", &["--warnings", "-l", &page]));
+        let complaints = String::from_utf8_lossy(&shown.stderr).into_owned();
+        assert!(printed(shown).contains("SYNOPSIS"), "{name}");
+        assert_eq!(complaints, "", "{name}");
+    }
+}

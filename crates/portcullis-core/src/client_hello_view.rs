@@ -6,16 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::fingerprint;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::wire::codec::DecodeError;
 use crate::wire::extension::{
-    Alpn, CertificateAuthorities, EcPointFormat, EcPointFormats, Extension, Extensions,
-    KeyShareClientHello, RawExtension, ServerName, SignatureAlgorithms, SupportedGroups,
-    SupportedVersions,
+    Alpn, CertificateAuthorities, Extension, Extensions, KeyShareClientHello, RawExtension,
+    ServerName, SignatureAlgorithms, SupportedGroups, SupportedVersions,
 };
 use crate::wire::list::{Element, List};
 use crate::wire::{ClientHello, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType};
@@ -134,27 +132,12 @@ impl ClientHelloView {
             .map(|name| name.0)
     }
 
-    /// The forms of points on curves; of use in TLS 1.2 and older only.
-    pub(crate) fn ec_point_formats(&self) -> impl Iterator<Item = EcPointFormat> + '_ {
-        self.list(|formats: EcPointFormats<'_>| formats.formats)
-    }
-
-    /// The JA3 string of the client and the MD5 of it in hex, which is the JA3 fingerprint.
-    pub fn ja3(&self) -> (String, String) {
-        fingerprint::ja3(self)
-    }
-
-    /// The JA4 fingerprint of the client (TLS over TCP).
-    pub fn ja4(&self) -> String {
-        fingerprint::ja4(self)
-    }
-
     fn block(&self) -> Extensions<'_> {
         Extensions::checked(&self.extensions)
     }
 
     /// The elements of an extension that is a list.
-    fn list<'v, E: Extension<'v>, T: Element<'v> + 'v>(
+    pub(crate) fn list<'v, E: Extension<'v>, T: Element<'v> + 'v>(
         &'v self,
         elements: impl FnOnce(E) -> List<'v, T>,
     ) -> impl Iterator<Item = T> + 'v {

@@ -26,6 +26,20 @@ impl Dialect {
         }
     }
 
+    /// The newest version up to TLS 1.2 that a client has which says `legacy` and nothing else: what
+    /// is newer than that is said elsewhere (RFC 8446 §4.2.1). `None` for SSL.
+    pub(crate) const fn up_to(self, legacy: ProtocolVersion) -> Option<Version> {
+        match (self, legacy.0) {
+            (Self::Tls, 0x0301) => Some(Version::V1_0),
+            (Self::Tls, 0x0302) => Some(Version::V1_1),
+            (Self::Tls, 0x0303..) => Some(Version::V1_2),
+            // The codes of DTLS count down.
+            (Self::Dtls, 0xfefe..=0xfeff) => Some(Version::V1_1),
+            (Self::Dtls, 0xfe00..=0xfefd) => Some(Version::V1_2),
+            _ => None,
+        }
+    }
+
     /// What hellos of TLS 1.3 say in legacy_version (RFC 8446 §4.1.2, RFC 9147 §5.3).
     pub(crate) const fn legacy_version(self) -> ProtocolVersion {
         self.code(Version::V1_2)

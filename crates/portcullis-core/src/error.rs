@@ -114,8 +114,8 @@ pub enum Direction {
 /// The stages, each with what is said of it in an error.
 macro_rules! stages {
     ($($stage:ident = $sentence:literal,)+) => {
-        /// What the connection was doing when it failed: the state of RFC 8446 Appendix A, or
-        /// what comes after it.
+        /// What the connection was doing when it failed: the state of RFC 8446 Appendix A, the message
+        /// of RFC 5246 §7.3 that is due, or what comes after it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[allow(missing_docs, reason = "the names are those of RFC 8446 Appendix A")]
@@ -150,6 +150,13 @@ stages! {
     WaitCertificateVerify = "waiting for CertificateVerify",
     Signing = "signing CertificateVerify",
     WaitFinished = "waiting for Finished",
+    WaitCertificateStatus = "waiting for CertificateStatus",
+    WaitServerKeyExchange = "waiting for ServerKeyExchange",
+    WaitCertificateRequest = "waiting for CertificateRequest or ServerHelloDone",
+    WaitServerHelloDone = "waiting for ServerHelloDone",
+    WaitClientKeyExchange = "waiting for ClientKeyExchange",
+    WaitNewSessionTicket = "waiting for NewSessionTicket",
+    WaitChangeCipherSpec = "waiting for change_cipher_spec",
     IssuingTickets = "making tickets",
     Connected = "connected",
     Closed = "closed",
@@ -201,6 +208,9 @@ pub enum Reason {
     },
     /// The transport of a connection ended without close_notify (RFC 8446 §6.1).
     Truncated,
+    /// Before TLS 1.3: this side's key has protected as many records as its cipher may (RFC 8446 §5.5
+    /// for TLS 1.3, whose limits are those of the ciphers), and cannot be updated.
+    KeyWornOut,
     /// The connection is closed.
     Closed,
     /// The library was used in a way that cannot work.
@@ -260,6 +270,10 @@ impl core::fmt::Display for Reason {
             }
             Self::Truncated => f.write_str(
                 "the transport ended without close_notify: data may be missing at the end",
+            ),
+            Self::KeyWornOut => f.write_str(
+                "this side's key has protected as many records as its cipher may, and TLS 1.2 and \
+                 older cannot change it: open a new connection",
             ),
             Self::Closed => f.write_str("the connection is closed"),
             Self::Misuse(misuse) => write!(f, "{misuse}"),
@@ -386,6 +400,7 @@ impl Abort {
             Reason::AlertReceived(_)
             | Reason::ClosedInHandshake { .. }
             | Reason::Truncated
+            | Reason::KeyWornOut
             | Reason::Closed => None,
         }
     }

@@ -1,7 +1,8 @@
 //! Fingerprints of clients: JA3 and JA4.
 //!
 //! JA3: salesforce/ja3. JA4: FoxIO's specification of the TLS client fingerprint. Neither proves
-//! anything about a client; both group clients that were built alike.
+//! anything about a client; both group clients that were built alike. With feature `fingerprint`:
+//! JA3 needs MD5, which nothing else here does.
 
 use core::fmt::Write;
 
@@ -10,10 +11,29 @@ use md5::{Digest, Md5};
 
 use crate::client_hello_view::ClientHelloView;
 use crate::version::ProtocolVersion;
+use crate::wire::extension::{EcPointFormat, EcPointFormats};
 use crate::wire::{ExtensionType, is_grease};
 
+impl ClientHelloView {
+    /// The JA3 string of the client and the MD5 of it in hex, which is the JA3 fingerprint.
+    /// With feature `fingerprint`.
+    pub fn ja3(&self) -> (String, String) {
+        ja3(self)
+    }
+
+    /// The JA4 fingerprint of the client (TLS over TCP). With feature `fingerprint`.
+    pub fn ja4(&self) -> String {
+        ja4(self)
+    }
+
+    /// The forms of points on curves; of use in TLS 1.2 and older only.
+    fn ec_point_formats(&self) -> impl Iterator<Item = EcPointFormat> + '_ {
+        self.list(|formats: EcPointFormats<'_>| formats.formats)
+    }
+}
+
 /// The JA3 string and its MD5 in hex.
-pub(crate) fn ja3(hello: &ClientHelloView) -> (String, String) {
+fn ja3(hello: &ClientHelloView) -> (String, String) {
     let string = [
         hello.legacy_version().0.to_string(),
         decimal(hello.cipher_suites().map(|suite| suite.0)),
@@ -27,7 +47,7 @@ pub(crate) fn ja3(hello: &ClientHelloView) -> (String, String) {
 }
 
 /// The JA4 fingerprint of a hello that came over TCP.
-pub(crate) fn ja4(hello: &ClientHelloView) -> String {
+fn ja4(hello: &ClientHelloView) -> String {
     let parts = Ja4::of(hello);
     let (ciphers, extensions) = (short_hash(&parts.ciphers), short_hash(&parts.extensions));
     format!("{}_{ciphers}_{extensions}", parts.head)
@@ -148,8 +168,7 @@ mod tests {
     use crate::signature_scheme::SignatureScheme;
     use crate::suite::CipherSuite;
     use crate::wire::extension::{
-        Alpn, EcPointFormat, EcPointFormats, ServerName, SignatureAlgorithms, SupportedGroups,
-        SupportedVersions, put_extension,
+        Alpn, ServerName, SignatureAlgorithms, SupportedGroups, SupportedVersions, put_extension,
     };
     use crate::wire::{ClientHello, HandshakeMessage, HandshakeType};
 

@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::dialect::Dialect;
 use crate::error::Misuse;
-use crate::key_schedule::ExporterSecret;
+use crate::key_schedule::{ExporterSecret, tls12};
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
@@ -37,7 +37,24 @@ pub(crate) struct Information {
     /// What this side showed, shared with its configuration.
     pub(crate) local_chain: Option<Arc<[CertificateDer<'static>]>>,
     pub(crate) local_scheme: Option<SignatureScheme>,
-    pub(crate) exporter: ExporterSecret,
+    pub(crate) exporter: Exporter,
+}
+
+/// What keying material for the application is derived from.
+pub(crate) enum Exporter {
+    Tls13(ExporterSecret),
+    Older(Box<tls12::MasterSecret>),
+    /// RFC 7627 §5.4: without the extended master secret two connections may have the same.
+    Refused,
+}
+
+impl Exporter {
+    pub(crate) fn before_tls13(extended: bool, master: Box<tls12::MasterSecret>) -> Self {
+        match extended {
+            true => Self::Older(master),
+            false => Self::Refused,
+        }
+    }
 }
 
 impl ConnectionInformation {
@@ -122,19 +139,36 @@ impl ConnectionInformation {
     /// context and an empty one are the same; before it they differ (RFC 5705 §4).
     ///
     /// # Errors
-    /// When the label is longer than 249 bytes or `out` longer than 255 hashes.
+    /// When the label is longer than 249 bytes or `out` longer than 255 hashes. Before TLS 1.3 also
+    /// when the label is one of the protocol's own, the context longer than 65,535 bytes, or the
+    /// connection has no extended master secret (RFC 7627 §5.4).
     pub fn export_keying_material(
         &self,
         label: &[u8],
         context: Option<&[u8]>,
         out: &mut [u8],
     ) -> Result<(), Misuse> {
-        let context = context.unwrap_or_default();
-        self.0.exporter.export(label, context, out).map_err(|_| {
-            Misuse::new(
-                "export_keying_material: the label may have at most 249 bytes, the output 255 hashes",
-            )
-        })
+        let information = &self.0;
+        let randoms = (&information.client_random, &information.server_random);
+        let refused = match &information.exporter {
+            Exporter::Tls13(secret) => match secret.export(label, context.unwrap_or_default(), out)
+            {
+                Ok(()) => return Ok(()),
+                Err(_) => "the label may have at most 249 bytes, the output 255 hashes",
+            },
+            Exporter::Older(secret) => match secret.export(label, context, randoms, out) {
+                Ok(()) => return Ok(()),
+                Err(_) => {
+                    "the label must not be one that TLS itself derives keys with, and the context may \
+                     have at most 65,535 bytes"
+                }
+            },
+            Exporter::Refused => {
+                "the peer does not have the extended master secret, without which another connection \
+                 can have the same keying material (RFC 7627 §5.4)"
+            }
+        };
+        Err(Misuse::new(format!("export_keying_material: {refused}")))
     }
 
     /// The channel binding `tls-exporter` (RFC 9266).

@@ -29,6 +29,7 @@ mod der;
 mod deterministic;
 mod dialect;
 mod error;
+#[cfg(feature = "fingerprint")]
 mod fingerprint;
 mod handshake;
 mod information;

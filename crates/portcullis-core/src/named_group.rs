@@ -3,6 +3,7 @@
 //! RFC 8446 §4.2.7, RFC 7919, RFC 8422, draft-ietf-tls-ecdhe-mlkem.
 
 use crate::code_point::code_points;
+use crate::version::{ProtocolVersion, Version};
 
 code_points! {
     /// A group in the IANA registry "TLS Supported Groups".
@@ -65,6 +66,12 @@ impl NamedGroup {
         Self::MLKEM1024,
         Self::MLKEM768,
     ];
+
+    /// Whether a connection of this version can have the group: those against quantum computers are
+    /// of TLS 1.3.
+    pub(crate) fn is_usable_in(self, version: ProtocolVersion) -> bool {
+        !self.is_post_quantum() || Version::of(version) >= Some(Version::V1_3)
+    }
 
     /// Whether this withstands quantum computers: a hybrid, or ML-KEM alone.
     pub const fn is_post_quantum(self) -> bool {

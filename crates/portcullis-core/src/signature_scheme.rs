@@ -3,6 +3,7 @@
 //! RFC 8446 §4.2.3; ML-DSA from draft-ietf-tls-mldsa.
 
 use crate::code_point::code_points;
+use crate::version::{ProtocolVersion, Version};
 
 code_points! {
     /// A scheme in the IANA registry "TLS SignatureScheme".
@@ -61,9 +62,13 @@ impl SignatureScheme {
         Self::RSA_PSS_RSAE_SHA512,
         Self::RSA_PSS_RSAE_SHA384,
         Self::RSA_PSS_RSAE_SHA256,
+        Self::RSA_PKCS1_SHA512,
+        Self::RSA_PKCS1_SHA384,
+        Self::RSA_PKCS1_SHA256,
     ];
 
-    /// What is accepted in the peer's CertificateVerify by default, strongest first.
+    /// What is accepted in the peer's signatures by default, strongest first; of these, what a
+    /// version allows.
     pub const DEFAULT: &'static [Self] = Self::SUPPORTED;
 
     /// What may additionally sign a certificate in the peer's chain (RFC 8446 §4.2.3).
@@ -72,6 +77,36 @@ impl SignatureScheme {
         Self::RSA_PKCS1_SHA384,
         Self::RSA_PKCS1_SHA256,
     ];
+
+    /// Whether a handshake of this version can be signed so: PKCS#1 before TLS 1.3 only (§4.4.3),
+    /// ML-DSA from it on (draft-ietf-tls-mldsa).
+    pub(crate) fn is_usable_in(self, version: ProtocolVersion) -> bool {
+        match Version::of(version) {
+            Some(Version::V1_3) => self.allowed_in_tls13_certificate_verify(),
+            _ => self.is_usable_before_tls13(),
+        }
+    }
+
+    pub(crate) const fn is_usable_before_tls13(self) -> bool {
+        !matches!(self, Self::MLDSA44 | Self::MLDSA65 | Self::MLDSA87)
+    }
+
+    /// Whether the key is an RSA key.
+    pub(crate) const fn is_rsa(self) -> bool {
+        matches!(
+            self,
+            Self::RSA_PKCS1_SHA1
+                | Self::RSA_PKCS1_SHA256
+                | Self::RSA_PKCS1_SHA384
+                | Self::RSA_PKCS1_SHA512
+                | Self::RSA_PSS_RSAE_SHA256
+                | Self::RSA_PSS_RSAE_SHA384
+                | Self::RSA_PSS_RSAE_SHA512
+                | Self::RSA_PSS_PSS_SHA256
+                | Self::RSA_PSS_PSS_SHA384
+                | Self::RSA_PSS_PSS_SHA512
+        )
+    }
 
     /// Whether TLS 1.3 allows the scheme in CertificateVerify (§4.4.3): no PKCS#1, no SHA-1.
     pub const fn allowed_in_tls13_certificate_verify(self) -> bool {

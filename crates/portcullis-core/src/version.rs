@@ -28,7 +28,7 @@ code_points! {
 
 impl ProtocolVersion {
     /// The versions this build can speak, newest first.
-    pub const SUPPORTED: &'static [Self] = &[Self::TLS_1_3];
+    pub const SUPPORTED: &'static [Self] = &[Self::TLS_1_3, Self::TLS_1_2];
 
     /// The versions that are negotiated unless a configuration says otherwise, newest first.
     pub const DEFAULT: &'static [Self] = &[Self::TLS_1_3];
@@ -46,6 +46,8 @@ pub(crate) enum Version {
 }
 
 impl Version {
+    pub(crate) const ALL: [Self; 4] = [Self::V1_0, Self::V1_1, Self::V1_2, Self::V1_3];
+
     /// The generation that a code of TLS or DTLS stands for; `None` for SSL and for what this
     /// build does not know.
     pub(crate) const fn of(code: ProtocolVersion) -> Option<Self> {

@@ -108,6 +108,23 @@ violations! {
         VersionChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another version than in its HelloRetryRequest";
         GroupChangedAfterRetry => ILLEGAL_PARAMETER, "§4.2.8", "the server selected another group than in its HelloRetryRequest";
     }
+    "ServerHello before TLS 1.3" {
+        SuiteOfAnotherVersion => ILLEGAL_PARAMETER, "RFC 5246 §A.5", "the server selected a cipher suite that does not exist in the version it selected";
+        CompatibilitySessionIdEchoed => ILLEGAL_PARAMETER, "§D.4", "the server says that it resumes a session, and none was offered";
+        ExtendedMasterSecretMissing => HANDSHAKE_FAILURE, "RFC 7627 §5.2", "the peer does not use the extended master secret, which is required here";
+        RenegotiationInfoMismatch => HANDSHAKE_FAILURE, "RFC 5746 §3.4", "the peer's renegotiation_info is not that of this connection's first handshake";
+        ResumedWithAnotherVersion => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server resumes the session with another version";
+        ResumedWithAnotherSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server resumes the session with another cipher suite";
+        ResumedWithoutExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the peer resumes a session that has the extended master secret as if it had not";
+        ResumedWithExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the server resumes a session that does not have the extended master secret as if it had";
+        UncompressedPointsMissing => ILLEGAL_PARAMETER, "RFC 8422 §5.1.2", "the peer's ec_point_formats has no uncompressed";
+    }
+    "the flight before TLS 1.3" {
+        CurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.4", "the server chose a curve that was not offered";
+        KeyDoesNotFitSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.2", "the key in the server's certificate is of another kind than the cipher suite says";
+        NoClientCertificateBefore13 => HANDSHAKE_FAILURE, "RFC 5246 §7.4.6", "the client sent no certificate although one is required";
+        NullCompressionMissing => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.2", "the client's compression methods have no null";
+    }
     "EncryptedExtensions" {
         ProtocolNotOffered => ILLEGAL_PARAMETER, "RFC 7301 §3.1", "the server selected an application protocol that was not offered";
         ServerNameAckNotEmpty => DECODE_ERROR, "RFC 6066 §3", "the server answered server_name with something";
@@ -159,6 +176,7 @@ violations! {
         BadKeyUpdate => ILLEGAL_PARAMETER, "§4.6.3", "the peer sent a KeyUpdate with an unknown request";
         TooManyKeyUpdates => UNEXPECTED_MESSAGE, "§4.6.3", "the peer sent too many KeyUpdates for the little that they protect";
         TooManyTickets => UNEXPECTED_MESSAGE, "§4.6.1", "the server sent too many tickets in a row";
+        TooManyRenegotiations => UNEXPECTED_MESSAGE, "RFC 5246 §7.4.1", "the peer asks again and again for a renegotiation, which was declined";
         TicketLifetimeTooLong => ILLEGAL_PARAMETER, "§4.6.1", "the server sent a ticket that lives longer than 7 days";
         UnexpectedPostHandshakeMessage => UNEXPECTED_MESSAGE, "§4.6", "the peer sent a handshake message that is not allowed after the handshake";
     }

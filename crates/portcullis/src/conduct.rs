@@ -1,19 +1,20 @@
 //! How the handshakes of a connector or acceptor are run.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_core::Misuse;
 use portcullis_core::config::{ClientConfig, ServerConfig, ServerConfigBuilder};
+use portcullis_core::{KeyLogLine, Misuse};
 
 use crate::answers::{Questions, SharedAnswers};
+#[cfg(feature = "key-log")]
 use crate::key_log::KeyLog;
 
 /// How the handshakes of a connector or acceptor are run.
 #[derive(Clone)]
 pub(crate) struct Conduct {
     pub(crate) answers: SharedAnswers,
-    pub(crate) key_log: Option<Arc<dyn KeyLog>>,
+    #[cfg(feature = "key-log")]
+    pub(crate) key_log: Option<std::sync::Arc<dyn KeyLog>>,
     pub(crate) handshake_timeout: Duration,
     /// Server: how long a client may be silent at first.
     pub(crate) first_byte_timeout: Duration,
@@ -27,6 +28,7 @@ impl Default for Conduct {
     fn default() -> Self {
         Self {
             answers: SharedAnswers::default(),
+            #[cfg(feature = "key-log")]
             key_log: None,
             handshake_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_secs(3),
@@ -43,7 +45,7 @@ macro_rules! instructed {
     ($conduct:expr, $config:expr, $more:expr, $ask_tickets:expr) => {{
         let questions = $conduct.answers.questions().with($more);
         let messages = tracing::enabled!(tracing::Level::DEBUG);
-        let secrets = $conduct.key_log.is_some();
+        let secrets = $conduct.wants_secrets();
         if questions == Questions::none() && !messages && !secrets {
             return Ok($config.clone());
         }
@@ -66,6 +68,7 @@ macro_rules! instructed {
         if messages {
             builder = builder.observe_messages(true);
         }
+        #[cfg(feature = "key-log")]
         if secrets {
             builder = builder.key_log(true);
         }
@@ -74,6 +77,27 @@ macro_rules! instructed {
 }
 
 impl Conduct {
+    #[cfg(feature = "key-log")]
+    fn wants_secrets(&self) -> bool {
+        self.key_log.is_some()
+    }
+
+    #[cfg(feature = "key-log")]
+    pub(crate) fn log_secret(&self, line: &KeyLogLine) {
+        if let Some(key_log) = &self.key_log {
+            key_log.log(line);
+        }
+    }
+
+    #[cfg(not(feature = "key-log"))]
+    const fn wants_secrets(&self) -> bool {
+        false
+    }
+
+    /// The core tells none.
+    #[cfg(not(feature = "key-log"))]
+    pub(crate) const fn log_secret(&self, _: &KeyLogLine) {}
+
     /// How long a store may take that a handshake waits for: a dead one is to cost less than the
     /// full handshake that comes instead.
     pub(crate) fn store_timeout(&self) -> Duration {
@@ -106,7 +130,7 @@ impl std::fmt::Debug for Conduct {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Conduct")
             .field("answers", &self.answers)
-            .field("key_log", &self.key_log.is_some())
+            .field("key_log", &self.wants_secrets())
             .field("handshake_timeout", &self.handshake_timeout)
             .field("first_byte_timeout", &self.first_byte_timeout)
             .field("alert_timeout", &self.alert_timeout)
@@ -167,6 +191,8 @@ macro_rules! conduct_options {
         }
 
         /// Reports the secrets of every connection, for debugging. With them one can read it all.
+        /// With feature `key-log`.
+        #[cfg(feature = "key-log")]
         #[must_use]
         pub fn key_log(mut self, key_log: impl $crate::key_log::KeyLog) -> Self {
             self.conduct.key_log = Some(std::sync::Arc::new(key_log));

@@ -1,9 +1,9 @@
 //! Many handshakes at once, each in a task of its own.
 
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::{fmt, io};
 
 use futures_core::Stream;
 use portcullis_core::Stage;
@@ -16,14 +16,27 @@ use crate::listener::TlsListener;
 use crate::stream::TlsStream;
 
 /// A connection that [`Connections`] could not make.
-#[derive(Debug, thiserror::Error)]
-#[error("{}{error}", .peer_addr.map(|peer| format!("{peer}: ")).unwrap_or_default())]
+#[derive(Debug)]
 pub struct ConnectionError {
     /// Whose it was; `None` when the listening socket itself failed.
     pub peer_addr: Option<SocketAddr>,
     /// Why it failed.
-    #[source]
     pub error: Error,
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(peer) = self.peer_addr {
+            write!(f, "{peer}: ")?;
+        }
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for ConnectionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
 }
 
 type Shaken = (SocketAddr, Result<TlsStream<TcpStream>, Error>);

@@ -1,34 +1,52 @@
 //! What went wrong on a connection: the stage, the alert, and the facts.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use portcullis_core::{AlertDescription, Direction, Misuse, Reason, Stage, Violation};
 
 /// Why a handshake or a connection failed.
 ///
 /// Cheap to clone; a connection that has failed gives the same error to everyone who asks.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct Error(#[from] Cause);
+#[derive(Clone, Debug)]
+pub struct Error(Cause);
 
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum Cause {
-    #[error(transparent)]
-    Protocol(#[from] portcullis_core::Error),
-    #[error("{error}, while {stage}")]
+#[derive(Clone, Debug)]
+enum Cause {
+    Protocol(portcullis_core::Error),
     Io { error: Arc<io::Error>, stage: Stage },
-    #[error("timed out while {stage}")]
     Timeout { stage: Stage },
-    #[error("timed out: the client sent nothing within {0:?} (`first_byte_timeout`)")]
     Silence(Duration),
-    #[error("the connection is closed")]
     Closed,
-    #[error("{0}")]
     Misuse(Misuse),
-    #[error("{0}")]
     Limit(&'static str),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Protocol(error) => error.fmt(f),
+            Cause::Io { error, stage } => write!(f, "{error}, while {stage}"),
+            Cause::Timeout { stage } => write!(f, "timed out while {stage}"),
+            Cause::Silence(limit) => write!(
+                f,
+                "timed out: the client sent nothing within {limit:?} (`first_byte_timeout`)"
+            ),
+            Cause::Closed => f.write_str("the connection is closed"),
+            Cause::Misuse(misuse) => misuse.fmt(f),
+            Cause::Limit(sentence) => f.write_str(sentence),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Cause::Protocol(error) => error.source(),
+            _ => None,
+        }
+    }
 }
 
 impl Error {
@@ -231,8 +249,8 @@ impl<IO> HandshakeError<IO> {
     }
 }
 
-impl<IO> std::fmt::Debug for HandshakeError<IO> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<IO> fmt::Debug for HandshakeError<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandshakeError")
             .field("error", &self.error)
             .field("unread", &self.unread.len())
@@ -240,8 +258,8 @@ impl<IO> std::fmt::Debug for HandshakeError<IO> {
     }
 }
 
-impl<IO> std::fmt::Display for HandshakeError<IO> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<IO> fmt::Display for HandshakeError<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }

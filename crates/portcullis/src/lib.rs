@@ -79,6 +79,7 @@ mod delivery;
 mod error;
 mod handshake;
 mod hibernation;
+#[cfg(feature = "key-log")]
 mod key_log;
 mod last_words;
 mod listener;
@@ -104,6 +105,7 @@ pub use connector::TlsConnector;
 pub use delivery::{Active, ActiveStream, Message, Source};
 pub use error::{Error, HandshakeError};
 pub use handshake::{PausedClient, PausedServer};
+#[cfg(feature = "key-log")]
 pub use key_log::{KeyLog, KeyLogFile};
 pub use listener::{Incoming, TlsListener};
 pub use read::EofPolicy;

@@ -3,6 +3,7 @@
 //! RFC 8446 §6.1. Closing the write side alone is
 //! [`AsyncWriteExt::shutdown`](tokio::io::AsyncWriteExt::shutdown).
 
+use std::fmt;
 use std::future::poll_fn;
 use std::time::Duration;
 
@@ -33,14 +34,24 @@ pub struct Downgraded<IO> {
 }
 
 /// A connection that could not be taken apart.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
+#[derive(Debug)]
 pub struct DowngradeError<IO> {
     /// Why.
-    #[source]
     pub error: Error,
     /// The connection, its write side closed.
     pub stream: Box<TlsStream<IO>>,
+}
+
+impl<IO> fmt::Display for DowngradeError<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<IO: fmt::Debug> std::error::Error for DowngradeError<IO> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {

@@ -87,9 +87,15 @@ struct WriteParts<IO: SplitIo> {
 const REUNITED: &str = "parts are taken only by a reunion, which consumes the half";
 
 /// Halves that are not of one connection.
-#[derive(thiserror::Error)]
-#[error("the halves are not of one connection")]
 pub struct ReuniteError<IO: SplitIo>(pub Box<(ReadHalf<IO>, WriteHalf<IO>)>);
+
+impl<IO: SplitIo> std::fmt::Display for ReuniteError<IO> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the halves are not of one connection")
+    }
+}
+
+impl<IO: SplitIo> std::error::Error for ReuniteError<IO> {}
 
 impl<IO: SplitIo> TlsStream<IO> {
     /// Takes the connection apart into halves that can be used by two tasks.

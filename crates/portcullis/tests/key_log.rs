@@ -1,4 +1,5 @@
 //! Secrets of a handshake in a log, for debugging.
+#![cfg(feature = "key-log")]
 
 mod ends;
 

@@ -1,4 +1,5 @@
-//! What the log shows, and what it never shows.
+//! What the log shows, and what it never shows: secrets, which the key log shows.
+#![cfg(feature = "key-log")]
 
 mod ends;
 

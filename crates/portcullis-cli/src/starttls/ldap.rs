@@ -25,16 +25,17 @@ where
     const NOT_LDAP: &str = "the server's answer is no LDAPMessage";
     wire.send(REQUEST).await?;
     let message = loop {
+        // Said at once, rather than when what looks like a length has come.
+        if wire.unread().first().is_some_and(|tag| *tag != SEQUENCE) {
+            return Err(wire.failure(NOT_LDAP));
+        }
         match element(wire.unread()) {
-            Ok(Some((SEQUENCE, contents, size))) => {
-                let contents = contents.to_vec();
+            Ok(Some(message)) => {
+                let (contents, size) = (message.contents.to_vec(), message.size);
                 wire.take(size);
                 break contents;
             }
-            Ok(Some(_)) | Err(NotBer) => return Err(wire.failure(NOT_LDAP)),
-            Ok(None) if wire.unread().len() > MAX_ANSWER => {
-                return Err(wire.failure("the server's answer is too long"));
-            }
+            Err(NotBer) => return Err(wire.failure(NOT_LDAP)),
             Ok(None) => wire.fill().await?,
         }
     };
@@ -50,16 +51,19 @@ where
 
 /// The result code of the ExtendedResponse to message 1.
 fn result_code(message: &[u8]) -> Option<u8> {
-    let (INTEGER, [1], size) = element(message).ok()?? else {
-        return None;
-    };
-    let (EXTENDED_RESPONSE, response, _) = element(message.get(size..)?).ok()?? else {
-        return None;
-    };
-    let (ENUMERATED, [code], _) = element(response).ok()?? else {
-        return None;
-    };
-    Some(*code)
+    let number = element(message).ok()??;
+    let response = element(message.get(number.size..)?).ok()??;
+    let code = element(response.contents).ok()??;
+    match (
+        number.tag,
+        number.contents,
+        response.tag,
+        code.tag,
+        code.contents,
+    ) {
+        (INTEGER, [1], EXTENDED_RESPONSE, ENUMERATED, [code]) => Some(*code),
+        _ => None,
+    }
 }
 
 /// RFC 4511 §4.1.9, those that StartTLS gives.
@@ -78,9 +82,15 @@ fn code_name(code: u8) -> &'static str {
 
 struct NotBer;
 
-/// The tag and contents of the first element and its size with its head; `None` if it has not
-/// come whole. Lengths are definite (§5.1), and need not be the shortest.
-fn element(bytes: &[u8]) -> std::result::Result<Option<(u8, &[u8], usize)>, NotBer> {
+struct Element<'a> {
+    tag: u8,
+    contents: &'a [u8],
+    /// With its head.
+    size: usize,
+}
+
+/// The first element; `None` if it has not come whole. Lengths are definite (§5.1), and need not be the shortest.
+fn element(bytes: &[u8]) -> std::result::Result<Option<Element<'_>>, NotBer> {
     let (Some(&tag), Some(&first)) = (bytes.first(), bytes.get(1)) else {
         return Ok(None);
     };
@@ -102,5 +112,9 @@ fn element(bytes: &[u8]) -> std::result::Result<Option<(u8, &[u8], usize)>, NotB
         return Err(NotBer);
     }
     let end = head + length;
-    Ok(bytes.get(head..end).map(|contents| (tag, contents, end)))
+    Ok(bytes.get(head..end).map(|contents| Element {
+        tag,
+        contents,
+        size: end,
+    }))
 }

@@ -1,11 +1,12 @@
 //! What client and server have in common: algorithms, limits, and their defaults with reasons.
 
+use super::negotiable::Named;
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
@@ -74,8 +75,24 @@ pub(crate) struct Asked {
     pub(crate) tickets: bool,
 }
 
+/// Whether the master secret of TLS 1.2 and older depends on the whole handshake (RFC 7627). Without
+/// it a server in the middle can make two connections with one master secret (§1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExtendedMasterSecret {
+    /// If the peer has it, too.
+    #[default]
+    IfOffered,
+    /// A peer without it is refused with `handshake_failure`.
+    Required,
+    /// Never, for peers that fail over it.
+    Off,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
+    pub(super) named: Named,
+    /// The newest first.
     pub(crate) versions: Vec<ProtocolVersion>,
     pub(crate) cipher_suites: Vec<CipherSuite>,
     pub(crate) groups: Vec<NamedGroup>,
@@ -88,6 +105,7 @@ pub(crate) struct Policy {
     pub(crate) max_handshake_size: usize,
     pub(crate) key_update_at: u64,
     pub(crate) padding: PaddingPolicy,
+    pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) middlebox_compatibility: bool,
     pub(crate) strict_alert_levels: bool,
     /// Few, or none.
@@ -100,10 +118,11 @@ pub(crate) struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            versions: ProtocolVersion::DEFAULT.to_vec(),
-            cipher_suites: CipherSuite::DEFAULT.to_vec(),
-            groups: NamedGroup::DEFAULT.to_vec(),
-            schemes: SignatureScheme::DEFAULT.to_vec(),
+            named: Named::default(),
+            versions: Vec::new(),
+            cipher_suites: Vec::new(),
+            groups: Vec::new(),
+            schemes: Vec::new(),
             certificate_schemes: None,
             memo: SignatureMemo::default(),
             alpn: Vec::new(),
@@ -115,6 +134,7 @@ impl Default for Policy {
             // own limit comes first if it is lower.
             key_update_at: 388_736_063_997,
             padding: PaddingPolicy::None,
+            extended_master_secret: ExtendedMasterSecret::IfOffered,
             middlebox_compatibility: true,
             strict_alert_levels: false,
             alerts: Vec::new(),
@@ -126,34 +146,46 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Whether this version may be negotiated.
+    pub(crate) fn speaks(&self, version: Version) -> bool {
+        self.versions
+            .iter()
+            .any(|one| Version::of(*one) == Some(version))
+    }
+
+    /// The newest version that may be negotiated. There always is one.
+    pub(crate) fn newest(&self) -> Version {
+        self.versions
+            .first()
+            .copied()
+            .and_then(Version::of)
+            .unwrap_or(Version::V1_3)
+    }
+
+    /// Whether a version before TLS 1.3 may be negotiated.
+    pub(crate) fn speaks_older(&self) -> bool {
+        let oldest = self.versions.last().copied().and_then(Version::of);
+        oldest.is_some_and(|oldest| oldest < Version::V1_3)
+    }
+
     /// The schemes accepted in the signatures of certificates (§4.2.3).
     pub(crate) fn certificate_schemes(&self) -> impl Iterator<Item = SignatureScheme> + '_ {
         let (list, more): (&[_], &[_]) = match &self.certificate_schemes {
             Some(list) => (list, &[]),
             None => (&self.schemes, SignatureScheme::CERTIFICATE_ONLY),
         };
+        let more = more.iter().filter(|one| !list.contains(one));
         list.iter().chain(more).copied()
     }
 
-    /// What can be wrong in what the user chose.
-    pub(crate) fn check(&self) -> Result<(), Misuse> {
-        implemented("versions", &self.versions, ProtocolVersion::SUPPORTED)?;
-        implemented("cipher_suites", &self.cipher_suites, CipherSuite::SUPPORTED)?;
-        implemented("groups", &self.groups, NamedGroup::SUPPORTED)?;
-        implemented(
-            "signature_schemes",
-            &self.schemes,
-            SignatureScheme::SUPPORTED,
-        )?;
+    /// What can be wrong in what the user chose; fills in the rest.
+    pub(crate) fn check(&mut self) -> Result<(), Misuse> {
+        self.settle()?;
         if let Some(list) = &self.certificate_schemes {
-            let certificates = [
-                SignatureScheme::SUPPORTED,
-                SignatureScheme::CERTIFICATE_ONLY,
-            ];
             implemented(
                 "certificate_signature_schemes",
                 list,
-                &certificates.concat(),
+                SignatureScheme::SUPPORTED,
             )?;
         }
         self.check_alpn()?;
@@ -215,7 +247,7 @@ pub(super) fn check_authorities(roots: &Roots) -> Result<(), Misuse> {
 }
 
 /// A list the peer is offered names what there is, and is as [`distinct`] wants it.
-fn implemented<T: PartialEq + core::fmt::Display + core::fmt::Debug>(
+pub(super) fn implemented<T: PartialEq + core::fmt::Display + core::fmt::Debug>(
     option: &str,
     list: &[T],
     supported: &[T],
@@ -254,12 +286,14 @@ macro_rules! common_options {
         /// [`ProtocolVersion::DEFAULT`].
         pub fn versions(mut self, versions: impl Into<Vec<ProtocolVersion>>) -> Self {
             self.$role.policy.versions = versions.into();
+            self.$role.policy.named.versions = true;
             self
         }
 
         /// The cipher suites, in order of preference. Default: [`CipherSuite::DEFAULT`].
         pub fn cipher_suites(mut self, suites: impl Into<Vec<CipherSuite>>) -> Self {
             self.$role.policy.cipher_suites = suites.into();
+            self.$role.policy.named.cipher_suites = true;
             self
         }
 
@@ -267,6 +301,7 @@ macro_rules! common_options {
         /// [`NamedGroup::DEFAULT`], post-quantum hybrids first.
         pub fn groups(mut self, groups: impl Into<Vec<NamedGroup>>) -> Self {
             self.$role.policy.groups = groups.into();
+            self.$role.policy.named.groups = true;
             self
         }
 
@@ -274,6 +309,7 @@ macro_rules! common_options {
         /// [`SignatureScheme::DEFAULT`].
         pub fn signature_schemes(mut self, schemes: impl Into<Vec<SignatureScheme>>) -> Self {
             self.$role.policy.schemes = schemes.into();
+            self.$role.policy.named.schemes = true;
             self
         }
 
@@ -348,6 +384,17 @@ macro_rules! common_options {
             self
         }
 
+        /// Whether the master secret of TLS 1.2 depends on the whole handshake (RFC 7627). Default:
+        /// [`ExtendedMasterSecret::IfOffered`](crate::config::ExtendedMasterSecret::IfOffered). TLS
+        /// 1.3 always has this.
+        pub fn extended_master_secret(
+            mut self,
+            when: $crate::config::ExtendedMasterSecret,
+        ) -> Self {
+            self.$role.policy.extended_master_secret = when;
+            self
+        }
+
         /// Whether the handshake looks like TLS 1.2 to middleboxes (RFC 8446 D.4).
         /// Default: yes. A server then sends the change_cipher_spec to every client; one that
         /// does not want to still sends it to a client that asks with a session id.
@@ -366,7 +413,8 @@ macro_rules! common_options {
         }
 
         /// Reports secrets as [`Event::Secret`](crate::Event::Secret), for debugging.
-        /// With them one can read the connection. Default: no.
+        /// With them one can read the connection. Default: no. With feature `key-log`.
+        #[cfg(any(feature = "key-log", test))]
         pub fn key_log(mut self, on: bool) -> Self {
             self.$role.policy.key_log = on;
             self

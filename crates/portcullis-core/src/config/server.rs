@@ -50,6 +50,17 @@ impl ServerOptions {
         }
     }
 
+    /// The authorities that a request for a client's certificate names.
+    pub(crate) fn requested_authorities(&self) -> impl Iterator<Item = &[u8]> {
+        let (named, roots) = match &self.certificate_authorities {
+            _ if !self.send_certificate_authorities => (None, None),
+            Some(names) => (Some(names), None),
+            None => (None, Some(self.client_chain.roots())),
+        };
+        let named = named.into_iter().flatten().map(|name| &**name);
+        named.chain(roots.into_iter().flat_map(Roots::subjects))
+    }
+
     /// Whether sessions are resumed at all.
     pub(crate) fn resumes(&self) -> bool {
         self.ticket_keys.is_some() || self.policy.asked.tickets

@@ -31,7 +31,7 @@ impl HmacKey {
     }
 
     /// Moves the key and leaves none, as [`Secret::take`].
-    pub(super) fn take(&mut self) -> Self {
+    pub(crate) fn take(&mut self) -> Self {
         match self {
             Self::Sha256(states) => Self::Sha256(states.take()),
             Self::Sha384(states) => Self::Sha384(states.take()),

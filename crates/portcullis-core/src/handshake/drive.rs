@@ -15,6 +15,7 @@ use crate::question::{Answer, Question, QuestionId};
 use crate::record::{Incoming, Message, Outgoing, Role};
 use crate::session::ClientSession;
 use crate::step::{Event, Now, Step};
+use crate::version::Version;
 use crate::wire::HandshakeType;
 use crate::{AlertDescription, AlertLevel, Direction, Violation};
 
@@ -198,7 +199,12 @@ impl Handshake {
     /// take them need not be waited for, and one that has failed has not failed the handshake.
     pub fn remainder_is_optional(&self) -> bool {
         let outcome = self.outcome.as_ref();
-        outcome.is_some_and(|outcome| outcome.information().is_server)
+        outcome
+            .map(Outcome::information)
+            .is_some_and(|information| {
+                // Before TLS 1.3 it is the server's Finished, which the client waits for.
+                information.is_server && information.version == Version::V1_3
+            })
     }
 
     /// What the handshake is waiting for, or doing.
@@ -350,6 +356,16 @@ impl Handshake {
                 }
             }
             Message::Alert { level, description } => self.on_alert(level, description)?,
+            Message::ChangeCipherSpec => {
+                let Some(state) = self.state.take() else {
+                    return Ok(false);
+                };
+                let stage = state.stage();
+                match state.on_change_cipher_spec(&mut self.cx()) {
+                    Ok(next) => self.enter(next),
+                    Err(abort) => self.fail_at(abort, stage),
+                }
+            }
             Message::ApplicationData => {
                 return Err(Violation::ApplicationDataTooEarly.into());
             }
@@ -358,13 +374,29 @@ impl Handshake {
     }
 
     /// §6.1: user_canceled as a warning announces a close_notify; any other alert, and what
-    /// calls itself fatal, ends the handshake.
+    /// calls itself fatal, ends the handshake. Before TLS 1.3 a warning is one (RFC 5246 §7.2.2), and
+    /// a server may send it before it says what it speaks.
     fn on_alert(&mut self, level: AlertLevel, description: AlertDescription) -> Result<(), Abort> {
-        if description != AlertDescription::USER_CANCELED || level == AlertLevel::FATAL {
+        let is_harmless = match description {
+            AlertDescription::USER_CANCELED => true,
+            AlertDescription::CLOSE_NOTIFY => false,
+            _ => self.takes_warnings(),
+        };
+        if level == AlertLevel::FATAL || !is_harmless {
             return Err(Abort(Reason::AlertReceived(description)));
         }
         self.events.push_back(Event::Warning(description));
         Ok(())
+    }
+
+    /// Whether a warning leaves the handshake as it is.
+    fn takes_warnings(&self) -> bool {
+        let offered = self.state.as_ref().and_then(State::offered_versions);
+        let offered = offered.unwrap_or_default().iter();
+        self.incoming.is_before_tls13()
+            || offered
+                .filter_map(|one| Version::of(*one))
+                .any(|one| one < Version::V1_3)
     }
 
     fn take_output(&mut self) -> Vec<u8> {

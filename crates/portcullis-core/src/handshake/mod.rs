@@ -37,11 +37,11 @@ use crate::crypto::key_exchange::RespondError;
 use crate::crypto::random::Random;
 use crate::dialect::Dialect;
 use crate::error::{Abort, Reason, Stage};
-use crate::information::{ConnectionInformation, Information};
+use crate::information::{ConnectionInformation, Exporter, Information};
 use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionSecret};
 use crate::question::{AnswerContent, Question};
 use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing, Tickets};
-use crate::session::Resumable;
+use crate::session::{ReceivedTicket, Resumable};
 use crate::step::Event;
 use crate::version::ProtocolVersion;
 use crate::wire::extension::{Extension, Extensions};
@@ -79,6 +79,14 @@ impl State {
         match self {
             Self::Client(state) => state.on_message(message, cx),
             Self::Server(state) => state.on_message(message, cx),
+        }
+    }
+
+    /// The peer changes its keys.
+    pub(crate) fn on_change_cipher_spec(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        match self {
+            Self::Client(state) => state.on_change_cipher_spec(cx),
+            Self::Server(state) => state.on_change_cipher_spec(cx),
         }
     }
 
@@ -121,21 +129,21 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// The exporter goes from where it stands to where it stays.
-    pub(crate) fn new(
-        information: Information,
-        exporter: &mut ExporterSecret,
-        key_update_at: u64,
-    ) -> Self {
-        let mut information = Arc::new(ConnectionInformation(information));
-        if let Some(information) = Arc::get_mut(&mut information) {
-            information.0.exporter.take_from(exporter);
-        }
+    pub(crate) fn new(information: Information, key_update_at: u64) -> Self {
         Self {
-            information,
+            information: Arc::new(ConnectionInformation(information)),
             key_update_at,
             tickets: None,
         }
+    }
+
+    /// The exporter goes from where it stands to where it stays.
+    pub(crate) fn exporting(mut self, exporter: &mut ExporterSecret) -> Self {
+        let information = Arc::get_mut(&mut self.information);
+        if let Some(Exporter::Tls13(secret)) = information.map(|own| &mut own.0.exporter) {
+            secret.take_from(exporter);
+        }
+        self
     }
 
     pub(crate) fn information(&self) -> &Information {
@@ -155,6 +163,12 @@ impl Outcome {
             information: Arc::clone(&self.information),
             shown,
         })));
+        self
+    }
+
+    /// A client of before TLS 1.3 has its session by now.
+    pub(crate) fn with_session(mut self, session: ReceivedTicket) -> Self {
+        self.tickets = Some(Box::new(Tickets::of(session)));
         self
     }
 
@@ -217,6 +231,14 @@ impl Cx<'_> {
         }
     }
 
+    /// Takes the peer's record_size_limit. It counts content and type, and before TLS 1.3, which has
+    /// no type there, content alone (RFC 8449 §4).
+    pub(crate) fn limit_records(&mut self, theirs: u16) {
+        let type_byte = u16::from(self.incoming.is_before_tls13());
+        self.outgoing
+            .set_record_size_limit(theirs.saturating_add(type_byte));
+    }
+
     /// As many values of 32 random bytes.
     pub(crate) fn random_bytes<const N: usize>(&mut self) -> Result<[[u8; 32]; N], Abort> {
         let mut values = [[0; 32]; N];
@@ -243,6 +265,11 @@ pub(crate) fn find<'a, E: Extension<'a>>(
         .find::<E>()
         .transpose()
         .map_err(|_| Violation::MalformedExtension)
+}
+
+/// A change_cipher_spec that does not belong here.
+pub(crate) fn unexpected_change_cipher_spec() -> Abort {
+    Violation::UnexpectedChangeCipherSpec.into()
 }
 
 /// A message that does not belong here.

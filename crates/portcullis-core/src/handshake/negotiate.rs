@@ -4,7 +4,7 @@
 
 use crate::config::ServerOptions;
 use crate::named_group::NamedGroup;
-use crate::suite::CipherSuite;
+use crate::suite::{Cipher, CipherSuite};
 
 /// The cipher suite, by the order of the server or of the client.
 pub(super) fn cipher_suite(
@@ -22,6 +22,49 @@ pub(super) fn cipher_suite(
     ours.iter()
         .copied()
         .find(|suite| shared.clone().any(|other| other == *suite))
+}
+
+/// All cipher suites that both sides have, by the same order.
+pub(super) fn cipher_suites(
+    config: &ServerOptions,
+    offered: impl Iterator<Item = CipherSuite> + Clone,
+) -> Vec<CipherSuite> {
+    let ours = &config.policy.cipher_suites;
+    let shared = offered.filter(|suite| ours.contains(suite));
+    let prefers_chacha20 = |suite: &CipherSuite| {
+        suite
+            .info()
+            .is_some_and(|info| info.cipher == Cipher::Chacha20Poly1305)
+    };
+    if !config.honor_cipher_order
+        || (config.chacha20_for_mobile
+            && shared.clone().next().as_ref().is_some_and(prefers_chacha20))
+    {
+        return shared.collect();
+    }
+    let is_shared = |suite: &&CipherSuite| shared.clone().any(|other| other == **suite);
+    ours.iter().filter(is_shared).copied().collect()
+}
+
+/// The curve before TLS 1.3, where there are no shares; a client that lists none takes any (RFC
+/// 8422 §4).
+pub(super) fn curve(
+    config: &ServerOptions,
+    offered: Option<impl Iterator<Item = NamedGroup> + Clone>,
+) -> Option<NamedGroup> {
+    let ours = &config.policy.groups;
+    let is_usable = |group: &NamedGroup| !group.is_post_quantum() && ours.contains(group);
+    match offered {
+        None if is_usable(&NamedGroup::SECP256R1) => Some(NamedGroup::SECP256R1),
+        None => ours.iter().copied().find(is_usable),
+        Some(mut offered) if !config.honor_group_order => offered.find(is_usable),
+        Some(offered) => {
+            let is_offered = |group: &NamedGroup| offered.clone().any(|other| other == *group);
+            ours.iter()
+                .copied()
+                .find(|group| is_usable(group) && is_offered(group))
+        }
+    }
 }
 
 /// The group, and whether the client sent a share for it.

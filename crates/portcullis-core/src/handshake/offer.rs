@@ -9,6 +9,7 @@ use crate::error::Abort;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
+use crate::version::ProtocolVersion;
 use crate::wire::ExtensionType;
 use crate::wire::extension::{Extensions, Place};
 use crate::{Misuse, Violation};
@@ -100,11 +101,27 @@ impl Offer {
         self.extensions & bit(typ) != 0
     }
 
-    pub(super) fn check_suite(&self, suite: CipherSuite) -> Result<CipherSuite, Violation> {
-        if self.config.policy.cipher_suites.contains(&suite) {
-            Ok(suite)
-        } else {
+    /// The suite was offered, and is one of the version that was selected.
+    pub(super) fn check_suite(
+        &self,
+        suite: CipherSuite,
+        version: ProtocolVersion,
+    ) -> Result<CipherSuite, Violation> {
+        if !self.config.policy.cipher_suites.contains(&suite) {
             Err(Violation::SuiteNotOffered)
+        } else if !suite.is_usable_in(version) {
+            Err(Violation::SuiteOfAnotherVersion)
+        } else {
+            Ok(suite)
+        }
+    }
+
+    /// RFC 8422 §5.4: the curve was offered, and is one.
+    pub(super) fn check_curve(&self, group: NamedGroup) -> Result<NamedGroup, Violation> {
+        if self.config.policy.groups.contains(&group) && !group.is_post_quantum() {
+            Ok(group)
+        } else {
+            Err(Violation::CurveNotOffered)
         }
     }
 
@@ -130,6 +147,25 @@ impl Offer {
         scheme: SignatureScheme,
     ) -> Result<SignatureScheme, Violation> {
         check_scheme(&self.config.policy.schemes, scheme)
+    }
+
+    pub(super) fn check_scheme_before_tls13(
+        &self,
+        scheme: SignatureScheme,
+    ) -> Result<SignatureScheme, Violation> {
+        check_scheme_before_tls13(&self.config.policy.schemes, scheme)
+    }
+}
+
+/// RFC 5246 §7.4.1.4.1: the same before TLS 1.3.
+pub(super) fn check_scheme_before_tls13(
+    offered: &[SignatureScheme],
+    scheme: SignatureScheme,
+) -> Result<SignatureScheme, Violation> {
+    if offered.contains(&scheme) && scheme.is_usable_before_tls13() {
+        Ok(scheme)
+    } else {
+        Err(Violation::SchemeNotOffered)
     }
 }
 

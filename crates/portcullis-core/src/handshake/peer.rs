@@ -6,10 +6,13 @@ use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::find;
 use super::offer::check_extensions;
-use crate::crypto::{is_known_key, scheme_fits_key, verify_tls13};
+use crate::crypto::{
+    is_known_key, scheme_fits_key, scheme_fits_key_before_tls13, verify_before_tls13, verify_tls13,
+};
 use crate::error::Abort;
+use crate::suite::CipherSuite;
 use crate::wire::extension::{CertificateStatus, Place};
-use crate::wire::{Certificate, ExtensionType};
+use crate::wire::{Certificate, ExtensionType, tls12};
 use crate::x509::{
     ChainPolicy, PresentedChain, VerifiedChain, check_key_length, check_key_usage, check_length,
 };
@@ -40,6 +43,24 @@ pub(super) fn presented_chain(
                 .map(|status| status.ocsp_response.into()),
         )
     });
+    Ok(Some(PresentedChain::from_counted(
+        entries,
+        list.iter().count(),
+    )?))
+}
+
+/// The chain in a Certificate of before TLS 1.3; `None` if it is empty.
+pub(super) fn presented_before_tls13(
+    certificate: &tls12::Certificate<'_>,
+) -> Result<Option<PresentedChain>, Abort> {
+    let list = certificate.certificate_list;
+    check_length(list.iter())?;
+    if list.is_empty() {
+        return Ok(None);
+    }
+    let entries = list
+        .iter()
+        .map(|entry| (CertificateDer::from(entry.0.to_vec()), None));
     Ok(Some(PresentedChain::from_counted(
         entries,
         list.iter().count(),
@@ -87,6 +108,35 @@ pub(super) fn check_signature(
         return Err(Violation::SchemeDoesNotFitKey.into());
     }
     if verify_tls13(scheme, key, content, signature).is_err() {
+        check_key_length(peer.chain())?;
+        return Err(Violation::BadSignature.into());
+    }
+    Ok(())
+}
+
+/// The same before TLS 1.3 (RFC 5246 §7.4.3, §7.4.8); a server's key has to be of the kind that
+/// its suite says.
+pub(super) fn check_signature_before_tls13(
+    peer: &VerifiedChain,
+    suite: Option<CipherSuite>,
+    scheme: SignatureScheme,
+    content: &[u8],
+    signature: &[u8],
+) -> Result<(), Abort> {
+    let key = peer.chain().end_entity_spki();
+    if !is_known_key(key) {
+        return Err(Violation::UnsupportedKey.into());
+    }
+    if !peer.is_verified() {
+        check_key_usage(peer.chain())?;
+    }
+    if suite.is_some_and(|suite| !suite.goes_with(scheme)) {
+        return Err(Violation::KeyDoesNotFitSuite.into());
+    }
+    if !scheme_fits_key_before_tls13(scheme, key) {
+        return Err(Violation::SchemeDoesNotFitKey.into());
+    }
+    if verify_before_tls13(scheme, key, content, signature).is_err() {
         check_key_length(peer.chain())?;
         return Err(Violation::BadSignature.into());
     }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use super::Cx;
 use crate::config::Policy;
-use crate::key_schedule::{ApplicationSecrets, TrafficSecret};
+use crate::key_schedule::{ApplicationSecrets, TrafficSecret, tls12};
 use crate::step::{Event, KeyLogLine};
 
 /// Takes the secrets of one connection, and forgets them unless `key_log` is on.
@@ -40,6 +40,11 @@ impl SecretLog<'_> {
         self.line("CLIENT_TRAFFIC_SECRET_0", secrets.client.as_bytes());
         self.line("SERVER_TRAFFIC_SECRET_0", secrets.server.as_bytes());
         self.line("EXPORTER_SECRET", secrets.exporter.as_bytes());
+    }
+
+    /// Before TLS 1.3 all keys follow from one secret.
+    pub(crate) fn of_session(&mut self, master: &tls12::MasterSecret) {
+        self.line("CLIENT_RANDOM", master.as_bytes());
     }
 
     fn line(&mut self, label: &'static str, secret: &[u8]) {

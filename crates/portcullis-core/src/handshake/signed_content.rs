@@ -1,14 +1,26 @@
-//! What a CertificateVerify signs.
+//! What a CertificateVerify signs, and a ServerKeyExchange.
 //!
-//! RFC 8446 §4.4.3.
+//! RFC 8446 §4.4.3, RFC 5246 §7.4.3.
 
 use core::ops::Deref;
 
 use crate::crypto::hash::{Digest, HashAlgorithm};
+use crate::wire::tls12::ServerEcdhParams;
 
 const SPACES: usize = 64;
 const CONTEXT: usize = 34;
 const MAX_LEN: usize = SPACES + CONTEXT + HashAlgorithm::MAX_OUTPUT_LEN;
+
+/// What a server signs before TLS 1.3: the randoms and its share (RFC 5246 §7.4.3).
+pub(super) fn server_key_exchange_content(
+    client_random: &[u8; 32],
+    server_random: &[u8; 32],
+    params: &ServerEcdhParams<'_>,
+) -> Box<[u8]> {
+    let mut content = [*client_random, *server_random].concat();
+    params.put(&mut content);
+    content.into_boxed_slice()
+}
 
 /// 64 spaces, a context string, a zero byte, and the transcript hash.
 pub(super) struct SignedContent {

@@ -5,11 +5,22 @@
 #[cfg(test)]
 pub(crate) struct Row {
     pub(crate) stage: crate::Stage,
-    /// Waits for a message; else it pauses for an answer.
-    pub(crate) waits: bool,
+    pub(crate) kind: Kind,
     /// The messages, or the question, as the RFC and `question/` name them.
     pub(crate) takes: &'static [&'static str],
     pub(crate) goes_to: &'static [crate::Stage],
+}
+
+/// What a state does until something comes.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// For a message.
+    Waits,
+    /// For an answer.
+    Pauses,
+    /// For a change_cipher_spec, before TLS 1.3 (RFC 5246 §7.1).
+    Switches,
 }
 
 /// Turns a table into the state type of a role, or of a version of a role, and into the only
@@ -50,7 +61,7 @@ macro_rules! states {
                     vec![$(
                         $crate::handshake::table::Row {
                             stage: $crate::Stage::$state,
-                            waits: states!(@waits $kind),
+                            kind: states!(@kind $kind),
                             takes: &[$(stringify!($takes)),+],
                             goes_to: &[$($crate::Stage::$next),+],
                         },
@@ -78,6 +89,13 @@ macro_rules! states {
                 }
             }
 
+            pub(crate) fn on_change_cipher_spec(self, cx: &mut $crate::handshake::Cx<'_>) -> Result<$crate::handshake::Next, $crate::error::Abort> {
+                match self {
+                    $(Self::$state(state) => states!(@switch $kind state cx),)+
+                    $(Self::$nested(state) => state.on_change_cipher_spec(cx),)*
+                }
+            }
+
             pub(crate) fn on_answer(self, answer: $crate::question::AnswerContent, cx: &mut $crate::handshake::Cx<'_>) -> Result<$crate::handshake::Next, $crate::error::Abort> {
                 match self {
                     $(Self::$state(state) => states!(@answer $kind state answer cx),)+
@@ -88,13 +106,24 @@ macro_rules! states {
     };
     (@within , $state:ident) => { $state };
     (@within $version:ident, $state:ident) => { super::State::$version($state) };
-    (@waits waits) => { true };
-    (@waits pauses) => { false };
+    (@kind waits) => { $crate::handshake::table::Kind::Waits };
+    (@kind pauses) => { $crate::handshake::table::Kind::Pauses };
+    (@kind switches) => { $crate::handshake::table::Kind::Switches };
     (@message waits $state:ident $message:ident $cx:ident) => { $state.on_message($message, $cx) };
     (@message pauses $state:ident $message:ident $cx:ident) => {{
         let _ = ($state, $cx);
         Err($crate::handshake::unexpected("no message while a question is open", &$message))
     }};
+    (@message switches $state:ident $message:ident $cx:ident) => {{
+        let _ = ($state, $cx);
+        Err($crate::handshake::unexpected("change_cipher_spec", &$message))
+    }};
+    (@switch switches $state:ident $cx:ident) => { $state.on_change_cipher_spec($cx) };
+    (@switch $kind:ident $state:ident $cx:ident) => {{
+        let _ = ($state, $cx);
+        Err($crate::handshake::unexpected_change_cipher_spec())
+    }};
+    (@answer switches $state:ident $answer:ident $cx:ident) => { states!(@answer waits $state $answer $cx) };
     (@answer waits $state:ident $answer:ident $cx:ident) => {{
         let _ = ($state, $answer, $cx);
         Err($crate::handshake::wrong_answer())

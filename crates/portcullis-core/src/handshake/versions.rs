@@ -1,44 +1,61 @@
 //! Which version is spoken: decided once, from the hellos and the configuration alone.
 //!
-//! RFC 8446 §4.1.3, §4.2.1.
+//! RFC 8446 §4.1.3, §4.2.1; RFC 7507.
 
 use super::find;
 use crate::Violation;
+use crate::dialect::Dialect;
 use crate::error::{Abort, list};
 use crate::suite::CipherSuite;
-use crate::version::{DOWNGRADE_TO_TLS_1_1, DOWNGRADE_TO_TLS_1_2, ProtocolVersion};
+use crate::version::{DOWNGRADE_TO_TLS_1_1, DOWNGRADE_TO_TLS_1_2, ProtocolVersion, Version};
 use crate::wire::extension::{SelectedVersion, SupportedVersions};
 use crate::wire::{ClientHello, ServerHello};
 
-/// Server: the version of this hello, the newest that both sides have. With supported_versions
-/// that alone counts.
+/// Server: the version of this hello, the newest that both sides have; `enabled` has the newest
+/// first. With supported_versions that alone counts.
 pub(super) fn choose(
+    dialect: Dialect,
     enabled: &[ProtocolVersion],
     hello: &ClientHello<'_>,
-) -> Result<ProtocolVersion, Abort> {
-    if hello.legacy_version < ProtocolVersion::TLS_1_0 {
+) -> Result<Version, Abort> {
+    let Some(legacy) = dialect.up_to(hello.legacy_version) else {
         let violation = Violation::LegacyVersionInClientHello;
-        return Err(unsupported(
-            violation,
-            &hello.legacy_version.to_string(),
-            enabled,
-        ));
-    }
-    let offered = find::<SupportedVersions<'_>>(&hello.extensions)?;
-    let is_offered = |version: &&ProtocolVersion| {
-        let versions = offered.as_ref().map(|offered| offered.versions);
-        versions.is_some_and(|versions| versions.iter().any(|one| one == **version))
+        let offered = hello.legacy_version.to_string();
+        return Err(unsupported(violation, &offered, enabled));
     };
-    if let Some(version) = enabled.iter().find(is_offered) {
-        return Ok(*version);
-    }
+    let offered = find::<SupportedVersions<'_>>(&hello.extensions)?;
+    let is_offered = |version: Version| match &offered {
+        Some(offered) => offered.versions.contains(dialect.code(version)),
+        // §4.2.1: a client without the extension speaks what is older, too.
+        None => version <= legacy,
+    };
+    let newest = generations(enabled).next();
     // RFC 7507 §3: the client could have had more, but its first hello did not get through.
-    let violation = match hello.cipher_suites.contains(CipherSuite::TLS_FALLBACK_SCSV) {
-        true => Violation::InappropriateFallback,
-        false => Violation::UnsupportedVersion,
+    let is_fallback = hello.cipher_suites.contains(CipherSuite::TLS_FALLBACK_SCSV);
+    let violation = if is_fallback && !newest.is_some_and(is_offered) {
+        Violation::InappropriateFallback
+    } else if let Some(version) = generations(enabled).find(|version| is_offered(*version)) {
+        return Ok(version);
+    } else {
+        Violation::UnsupportedVersion
     };
     let offered = offered_versions(hello.legacy_version, offered.as_ref());
     Err(unsupported(violation, &offered, enabled))
+}
+
+/// §4.1.3: what a server that could have had a newer version than `chosen` writes into the end of
+/// its random, for a client that could have had it, too.
+pub(super) fn sentinel(enabled: &[ProtocolVersion], chosen: Version) -> Option<[u8; 8]> {
+    let newest = generations(enabled).next()?;
+    match chosen {
+        _ if newest <= chosen => None,
+        Version::V1_2 => Some(DOWNGRADE_TO_TLS_1_2),
+        _ => Some(DOWNGRADE_TO_TLS_1_1),
+    }
+}
+
+fn generations(versions: &[ProtocolVersion]) -> impl Iterator<Item = Version> {
+    versions.iter().copied().filter_map(Version::of)
 }
 
 /// Says what the client offered, and what is enabled here.
@@ -67,12 +84,13 @@ fn offered_versions(
 }
 
 /// Client: checks what a ServerHello, or a HelloRetryRequest, has selected among the versions
-/// offered. TLS 1.3 is selected in supported_versions and nowhere else.
+/// offered, the newest first. TLS 1.3 is selected in supported_versions and nowhere else.
 pub(super) fn selected(
+    dialect: Dialect,
     offered: &[ProtocolVersion],
     hello: &ServerHello<'_>,
     retried: bool,
-) -> Result<ProtocolVersion, Abort> {
+) -> Result<Version, Abort> {
     let not_offered = |violation: Violation, selected: ProtocolVersion| match retried {
         // §4.1.4: what the HelloRetryRequest has selected stays.
         true => Violation::VersionChangedAfterRetry.into(),
@@ -82,19 +100,40 @@ pub(super) fn selected(
         )),
     };
     let Some(selected) = hello.extensions.find::<SelectedVersion>() else {
-        let end = hello.random.last_chunk::<8>().copied().unwrap_or_default();
-        if end == DOWNGRADE_TO_TLS_1_2 || end == DOWNGRADE_TO_TLS_1_1 {
+        let selected = hello.legacy_version;
+        let version = generations(offered).find(|one| dialect.code(*one) == selected);
+        if was_talked_down(offered, version, hello.random) {
             return Err(Violation::DowngradeDetected.into());
         }
-        let selected = hello.legacy_version;
-        return Err(not_offered(Violation::VersionNotOffered, selected));
+        return match version {
+            Some(version) if version < Version::V1_3 && !retried => Ok(version),
+            _ => Err(not_offered(Violation::VersionNotOffered, selected)),
+        };
     };
     let SelectedVersion(selected) = selected.map_err(|_| Violation::MalformedExtension)?;
-    if hello.legacy_version != ProtocolVersion::TLS_1_2 {
+    if hello.legacy_version != dialect.legacy_version() {
         return Err(Violation::LegacyVersionInServerHello.into());
     }
-    if selected != ProtocolVersion::TLS_1_3 || !offered.contains(&selected) {
+    if selected != dialect.code(Version::V1_3) || !offered.contains(&selected) {
         return Err(not_offered(Violation::SelectedVersionNotOffered, selected));
     }
-    Ok(selected)
+    Ok(Version::V1_3)
+}
+
+/// §4.1.3: the server says in its random that it could have had more, and so could this side.
+/// `selected` is older than TLS 1.3, or was not even offered.
+fn was_talked_down(
+    offered: &[ProtocolVersion],
+    selected: Option<Version>,
+    random: &[u8; 32],
+) -> bool {
+    let newest = generations(offered).next();
+    match random.last_chunk::<8>() {
+        Some(&DOWNGRADE_TO_TLS_1_2) => newest == Some(Version::V1_3),
+        Some(&DOWNGRADE_TO_TLS_1_1) => {
+            newest >= Some(Version::V1_2) && selected < Some(Version::V1_2)
+                || newest == Some(Version::V1_3)
+        }
+        _ => false,
+    }
 }

@@ -13,7 +13,8 @@ pub(crate) struct ExporterSecret {
     secret: Secret,
 }
 
-/// The label or the length asked for is outside what §7.1 can express.
+/// The label, the context or the length asked for is outside what the version can express, or the
+/// label is one of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ExportError;
 

@@ -8,9 +8,11 @@
 //! ```
 //!
 //! Each step consumes the secret before it, so the old one is wiped and none can be skipped.
+//! That of TLS 1.2 is beside it, in [`tls12`].
 
 mod exporter;
 mod secrets;
+pub(crate) mod tls12;
 mod traffic;
 mod transcript;
 

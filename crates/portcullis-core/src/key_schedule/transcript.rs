@@ -42,6 +42,10 @@ impl TranscriptBuffer {
         transcript.add_bytes(&self.messages);
         transcript
     }
+
+    pub(super) fn into_messages(self) -> Vec<u8> {
+        self.messages
+    }
 }
 
 impl AddMessage for TranscriptBuffer {

@@ -16,6 +16,7 @@ use crate::config::{ClientConfig, ServerConfig};
 use crate::error::Refusal;
 use crate::session::ServerSession;
 use crate::signature_scheme::SignatureScheme;
+use crate::version::Version;
 use crate::x509::{self, CertificateError, ChainPolicy, Identity, PresentedChain, VerifiedChain};
 use crate::{ClientHelloView, ServerHelloView};
 
@@ -210,8 +211,9 @@ pub struct ChooseIdentity {
 }
 
 /// What the peer said about certificates it would accept.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct WantedIdentity {
+    pub(crate) version: Version,
     pub(crate) server_name: Option<String>,
     pub(crate) schemes: Vec<SignatureScheme>,
     /// `None` is the same as `schemes`.
@@ -227,6 +229,7 @@ impl WantedIdentity {
             &self.schemes,
             self.certificate_schemes.as_deref(),
             &self.authorities,
+            self.version,
         )
         .map(|(identity, scheme)| (identity.clone(), scheme))
     }

@@ -35,6 +35,12 @@ pub(super) fn encode(description: AlertDescription) -> [u8; 2] {
     Alert { level, description }.to_bytes()
 }
 
+/// The content of an alert that a connection of before TLS 1.3 outlives (RFC 5246 §7.2.2).
+pub(super) fn encode_warning(description: AlertDescription) -> [u8; 2] {
+    let level = AlertLevel::WARNING;
+    Alert { level, description }.to_bytes()
+}
+
 /// Whether it ends in order rather than in failure (§6.1).
 pub(super) fn is_closure(description: AlertDescription) -> bool {
     matches!(

@@ -73,6 +73,18 @@ pub(super) fn content(inner: &[u8]) -> Option<(usize, ContentType)> {
     inner.get(at).map(|&typ| (at, ContentType(typ)))
 }
 
+/// Checks the length of content before TLS 1.3 (RFC 5246 §6.2.1) against the protocol and the limit
+/// this side announced.
+pub(super) fn check_content(length: usize, limit: usize) -> Result<(), Violation> {
+    if length <= limit {
+        Ok(())
+    } else if length > MAX_PLAINTEXT {
+        Err(Violation::PlaintextTooLong)
+    } else {
+        Err(Violation::RecordBeyondLimit)
+    }
+}
+
 /// Checks the length of an inner plaintext against the protocol (§5.4: content, type and
 /// padding together) and the limit this side announced (RFC 8449 §4).
 #[inline]

@@ -4,11 +4,12 @@
 
 use core::ops::Range;
 
-use super::protect::{Protection, Tls13, Unopened};
+use super::protect::{Older, Protection, Tls13, Unopened};
 use super::{HEADER, header};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadKey;
 use crate::key_schedule::TrafficSecret;
+use crate::key_schedule::tls12::DirectionKeys;
 use crate::wire::ContentType;
 
 /// One direction's keys.
@@ -34,6 +35,11 @@ impl Keys {
     /// With the cipher, which follows from the secret.
     pub(crate) fn ready(secret: TrafficSecret, key: AeadKey) -> Self {
         Self::new(Protection::Tls13(Tls13::ready(secret, key)))
+    }
+
+    /// Those of before TLS 1.3.
+    pub(crate) fn older(keys: DirectionKeys) -> Self {
+        Self::new(Protection::Older(Box::new(Older::new(keys))))
     }
 
     /// Moves the keys; the secret that stays is none.
@@ -143,18 +149,24 @@ impl Keys {
 
     /// Hands the cipher out; it comes back, or is set up again.
     pub(super) fn take_cipher(&mut self) -> Option<AeadKey> {
-        let Protection::Tls13(protection) = &mut self.protection;
-        protection.take_cipher()
+        match &mut self.protection {
+            Protection::Tls13(protection) => protection.take_cipher(),
+            Protection::Older(protection) => protection.take_cipher(),
+        }
     }
 
     pub(super) fn put_cipher(&mut self, key: AeadKey) {
-        let Protection::Tls13(protection) = &mut self.protection;
-        protection.put_cipher(key);
+        match &mut self.protection {
+            Protection::Tls13(protection) => protection.put_cipher(key),
+            Protection::Older(protection) => protection.put_cipher(key),
+        }
     }
 
-    /// Goes on to the next secret (§7.2).
+    /// Goes on to the next secret (§7.2). Before TLS 1.3 nobody asks for that.
     pub(super) fn update(&mut self) {
-        *self = Self::new(self.protection.next());
+        if let Some(next) = self.protection.next() {
+            *self = Self::new(next);
+        }
     }
 
     /// Counts a record.

@@ -13,8 +13,10 @@ const REQUEST_KEY_UPDATE: u32 = 1 << 1;
 const FAILED: u32 = 1 << 2;
 /// The peer has sent close_notify.
 const PEER_CLOSED: u32 = 1 << 3;
+/// The peer has asked for a renegotiation, before TLS 1.3.
+const DECLINE_RENEGOTIATION: u32 = 1 << 4;
 
-const WORK: u32 = ANSWER_KEY_UPDATE | REQUEST_KEY_UPDATE | FAILED;
+const WORK: u32 = ANSWER_KEY_UPDATE | REQUEST_KEY_UPDATE | FAILED | DECLINE_RENEGOTIATION;
 
 /// A few flags between a [`Reader`](super::Reader) and its [`Writer`](super::Writer).
 ///
@@ -60,6 +62,11 @@ impl Mailbox {
         self.flags.fetch_or(REQUEST_KEY_UPDATE, Ordering::Release);
     }
 
+    pub(super) fn decline_renegotiation(&self) {
+        self.flags
+            .fetch_or(DECLINE_RENEGOTIATION, Ordering::Release);
+    }
+
     pub(super) fn close(&self) {
         self.flags.fetch_or(PEER_CLOSED, Ordering::Release);
     }
@@ -93,6 +100,11 @@ impl Work {
             0 => None,
             bits => Some(bits & REQUEST_KEY_UPDATE != 0),
         }
+    }
+
+    /// Whether the peer is to be told that there is no renegotiation.
+    pub(super) fn declines_renegotiation(self) -> bool {
+        self.0 & DECLINE_RENEGOTIATION != 0
     }
 
     pub(super) fn failed(self) -> bool {

@@ -5,7 +5,9 @@
 use std::collections::VecDeque;
 
 use super::assembler::{Assembler, HandshakeBytes};
-use super::{MAX_IDLE, MAX_TICKETS, MAX_WASTED_KEYS, RECORDS_FOR_A_KEY, Role};
+use super::{
+    MAX_CLIENT_HELLO, MAX_IDLE, MAX_TICKETS, MAX_WARNINGS, MAX_WASTED_KEYS, RECORDS_FOR_A_KEY, Role,
+};
 use crate::error::Abort;
 use crate::session::{MAX_TICKET_LIFETIME, ReceivedTicket, Resumable};
 use crate::violation::Violation;
@@ -119,6 +121,41 @@ impl PostHandshake {
         Ok(None)
     }
 
+    /// The same before TLS 1.3: nothing comes but the wish for another handshake, by HelloRequest or
+    /// by ClientHello (RFC 5246 §7.4.1). Whether it has come.
+    pub(super) fn on_older_record(
+        &mut self,
+        content: &[u8],
+        idle: &mut Idle,
+    ) -> Result<bool, Abort> {
+        if content.is_empty() {
+            return Err(Violation::EmptyRecord.into());
+        }
+        let mut assembler = self
+            .assembler
+            .take()
+            .map_or_else(Assembler::default, |held| *held);
+        assembler.push(content);
+        let (due, longest) = match self.role {
+            Role::Client => (HandshakeType::HELLO_REQUEST, 0),
+            Role::Server => (HandshakeType::CLIENT_HELLO, MAX_CLIENT_HELLO),
+        };
+        if assembler.begun().is_some_and(|typ| typ != due) {
+            return Err(Violation::UnexpectedPostHandshakeMessage.into());
+        }
+        let Some(_) = assembler.pop(longest.min(self.max_handshake_size as usize))? else {
+            self.assembler = Some(Box::new(assembler));
+            return Ok(false);
+        };
+        // The peer waits for the answer now.
+        if !assembler.is_empty() {
+            return Err(Violation::MessageAfterFlight.into());
+        }
+        let beyond = Violation::TooManyRenegotiations;
+        count(&mut idle.key_updates, MAX_WARNINGS, beyond)?;
+        Ok(true)
+    }
+
     /// Takes the next complete message. One that is not allowed is refused on its first byte,
     /// and none may have more bytes than its kind can need: an idle connection holds no more.
     fn pop(&self, assembler: &mut Assembler) -> Result<Option<HandshakeBytes>, Abort> {
@@ -146,15 +183,24 @@ fn key_update(message: &HandshakeBytes) -> Result<KeyUpdateRequest, Abort> {
 /// The tickets of a client that wants to resume.
 #[derive(Debug)]
 pub(crate) struct Tickets {
-    resumable: Resumable,
+    /// `None` before TLS 1.3, where no tickets come after the handshake.
+    resumable: Option<Resumable>,
     pub(super) received: VecDeque<ReceivedTicket>,
 }
 
 impl Tickets {
     pub(crate) const fn new(resumable: Resumable) -> Self {
         Self {
-            resumable,
+            resumable: Some(resumable),
             received: VecDeque::new(),
+        }
+    }
+
+    /// What has come already.
+    pub(crate) fn of(session: ReceivedTicket) -> Self {
+        Self {
+            resumable: None,
+            received: VecDeque::from([session]),
         }
     }
 }
@@ -169,7 +215,10 @@ fn on_ticket(message: &HandshakeBytes, tickets: Option<&mut Tickets>) -> Result<
     let Some(tickets) = tickets else {
         return Ok(());
     };
-    if let Some(received) = tickets.resumable.on_ticket(&ticket)? {
+    let Some(resumable) = &tickets.resumable else {
+        return Ok(());
+    };
+    if let Some(received) = resumable.on_ticket(&ticket)? {
         if tickets.received.len() >= MAX_RECEIVED {
             tickets.received.pop_front();
         }

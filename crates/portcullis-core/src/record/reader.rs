@@ -9,7 +9,7 @@ use super::header::{self, Header};
 use super::keys::Keys;
 use super::post_handshake::{Idle, PostHandshake, Tickets, count};
 use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, alert};
-use crate::alert::AlertDescription;
+use crate::alert::{AlertDescription, AlertLevel};
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
 use crate::session::ReceivedTicket;
 use crate::violation::Violation;
@@ -290,7 +290,24 @@ impl Reader {
         {
             return Ok(inner);
         }
-        Err(wrong_header(head, overhead, self.inner_limit.into()))
+        self.other_header(head, inner)
+    }
+
+    /// Before TLS 1.3 a header says what the record holds; else it is wrong.
+    #[cold]
+    fn other_header(&self, head: [u8; HEADER], inner: usize) -> Result<usize, Violation> {
+        let (overhead, limit) = (
+            self.keys.protection.least_overhead(),
+            self.inner_limit.into(),
+        );
+        if !self.keys.protection.is_older() {
+            return Err(wrong_header(head, overhead, limit));
+        }
+        let header = Header::check(head, true)?;
+        match header.body.checked_sub(overhead) {
+            None => Err(Violation::BadRecordMac),
+            Some(_) => header::check_content(inner, limit).map(|()| inner),
+        }
     }
 
     /// Checks that `record` is one record, no less and no more.
@@ -337,6 +354,15 @@ impl Reader {
     #[cold]
     fn on_other(&mut self, typ: ContentType, content: &[u8]) -> Result<Opened, Abort> {
         match typ {
+            ContentType::HANDSHAKE if self.keys.protection.is_older() => {
+                if self
+                    .post_handshake
+                    .on_older_record(content, &mut self.idle)?
+                {
+                    self.mailbox.decline_renegotiation();
+                }
+                Ok(Opened::Nothing)
+            }
             ContentType::HANDSHAKE => {
                 let update = {
                     let tickets = self.tickets.as_deref_mut();
@@ -376,10 +402,20 @@ impl Reader {
     /// ends the connection.
     fn on_alert(&mut self, content: &[u8]) -> Result<Opened, Abort> {
         let alert = alert::decode(content)?;
-        if self.strict_alert_levels && alert::is_understated(alert) {
+        if self.strict_alert_levels
+            && !self.keys.protection.is_older()
+            && alert::is_understated(alert)
+        {
             return Err(Violation::WrongAlertLevel.into());
         }
         let description = alert.description;
+        // RFC 5246 §7.2.2: before TLS 1.3 the level counts.
+        let is_warning = self.keys.protection.is_older() && alert.level == AlertLevel::WARNING;
+        if is_warning && !alert::is_closure(description) {
+            let beyond = Violation::TooManyWarnings;
+            count(&mut self.idle.warnings, MAX_WARNINGS, beyond)?;
+            return Ok(Opened::Nothing);
+        }
         if !alert::is_closure(description) {
             return Err(Abort(Reason::AlertReceived(description)));
         }
@@ -407,7 +443,7 @@ impl Reader {
         let grace = limit
             .saturating_mul(GRACE - 1)
             .min(u64::MAX - self.keys.seq);
-        if self.asked_for_update || grace == 0 {
+        if self.asked_for_update || grace == 0 || self.keys.protection.is_older() {
             return Err(self.fail(Violation::AeadLimitReached.into()));
         }
         self.asked_for_update = true;

@@ -74,11 +74,16 @@ impl Writer {
         key_update_at: u64,
         mailbox: Arc<Mailbox>,
     ) -> Self {
+        let keys_last = keys.protection.is_older();
         Self {
             keys,
             fragment: size.protected(),
             size,
-            key_update_at,
+            // Before TLS 1.3 a key lasts as long as the connection.
+            key_update_at: match keys_last {
+                true => u64::MAX,
+                false => key_update_at,
+            },
             bytes: 0,
             state: State::Open,
             mailbox,
@@ -175,6 +180,14 @@ impl Writer {
             self.state = State::Failed(error.clone());
             return if written > 0 { Ok(written) } else { Err(error) };
         }
+        if work.declines_renegotiation() {
+            let warning = alert::encode_warning(AlertDescription::NO_RENEGOTIATION);
+            let written = self.put(ContentType::ALERT, &warning, out)?;
+            if written == 0 {
+                self.mailbox.put_back(work);
+            }
+            return Ok(written);
+        }
         let request = match work.key_update() {
             None => return Ok(0),
             Some(false) => KeyUpdateRequest::UPDATE_NOT_REQUESTED,
@@ -195,6 +208,12 @@ impl Writer {
     /// changes nothing; [`Reason::Closed`] after close_notify; the reader's error.
     pub fn key_update(&mut self, request_peer: bool, out: &mut [u8]) -> Result<usize, Error> {
         self.check_open()?;
+        if self.keys.protection.is_older() {
+            return Err(Abort::from(Misuse::new(
+                "key_update: keys of TLS 1.2 and older are not updated; open a new connection",
+            ))
+            .into_error(Stage::Connected));
+        }
         let request = if request_peer {
             KeyUpdateRequest::UPDATE_REQUESTED
         } else {
@@ -404,6 +423,10 @@ impl Writer {
         request: KeyUpdateRequest,
         out: &mut [u8],
     ) -> Result<usize, Error> {
+        if self.keys.protection.is_older() {
+            // RFC 5246 knows no way to go on but another handshake.
+            return Err(self.fail(Abort(Reason::KeyWornOut)));
+        }
         let message: [u8; KEY_UPDATE] = [HandshakeType::KEY_UPDATE.0, 0, 0, 1, request.0];
         let written = self.put(ContentType::HANDSHAKE, &message, out)?;
         if written > 0 {

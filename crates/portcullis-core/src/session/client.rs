@@ -7,20 +7,22 @@ use std::sync::Arc;
 use rustls_pki_types::{ServerName, UnixTime};
 use zeroize::Zeroizing;
 
-use super::established::{Established, Names, OVERHEAD, Peer, Role, put_time, read_time};
+use super::established::{Established, Names, OVERHEAD, Peer, Role, Secret, put_time, read_time};
 use super::{MAX_TICKET, MAX_TICKET_LIFETIME, age};
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
 use crate::key_schedule::ResumptionSecret;
 use crate::suite::CipherSuite;
+use crate::version::{ProtocolVersion, Version};
 use crate::wire::NewSessionTicket;
 use crate::wire::codec::{Cursor, DecodeError, put_vec16};
 use crate::x509::Sha256Digest;
 
 /// A session with a server: a ticket and the key it stands for.
 ///
-/// It is to be used once: a ticket that is sent twice tells an observer that both connections
-/// are of the same client (RFC 8446 C.4).
+/// One of TLS 1.3 is to be used once: a ticket that is sent twice tells an observer that both
+/// connections are of the same client (RFC 8446 C.4). Before TLS 1.3 a session may be used as long as
+/// it lives: whoever observes both connections sees that they belong together anyway.
 ///
 /// It belongs to the identity it was made with: a session in which this side showed a certificate
 /// is offered only by a configuration that has an identity with the same key, because to the
@@ -32,7 +34,10 @@ use crate::x509::Sha256Digest;
 pub struct ClientSession {
     pub(crate) established: Established,
     pub(crate) server_name: ServerName<'static>,
+    /// What the server knows it by.
     pub(crate) ticket: Box<[u8]>,
+    /// Whether that is a session id of before TLS 1.3, and no ticket.
+    pub(crate) is_id: bool,
     age_add: u32,
     lifetime: u32,
     received_at: UnixTime,
@@ -47,6 +52,17 @@ impl ClientSession {
     /// The cipher suite of the connection that the ticket came with.
     pub fn cipher_suite(&self) -> CipherSuite {
         self.established.suite
+    }
+
+    /// The version of the connection that the session comes from, which is that of every connection
+    /// that resumes it.
+    pub fn version(&self) -> ProtocolVersion {
+        self.established.dialect.code(self.established.version)
+    }
+
+    /// Whether the session is to be offered once.
+    pub fn is_single_use(&self) -> bool {
+        self.established.version == Version::V1_3
     }
 
     /// How long the server remembers the session, in seconds since it was received: at most
@@ -89,6 +105,7 @@ impl ClientSession {
             shown: None,
         };
         self.established.put(&mut out, &names, Role::Client);
+        out.push(self.is_id.into());
         put_vec16(&mut out, |out| out.extend_from_slice(&self.ticket));
         out.extend_from_slice(&self.age_add.to_be_bytes());
         out.extend_from_slice(&self.lifetime.to_be_bytes());
@@ -111,6 +128,11 @@ impl ClientSession {
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
         let (established, names) = Established::read(cursor, Role::Client)?;
         let server_name = ServerName::try_from(names.server_name).map_err(|_| DecodeError)?;
+        let is_id = match cursor.u8()? {
+            0 => false,
+            1 if established.version < Version::V1_3 => true,
+            _ => return Err(DecodeError),
+        };
         let ticket = cursor.vec16()?;
         if ticket.is_empty() || ticket.len() > MAX_TICKET {
             return Err(DecodeError);
@@ -119,6 +141,7 @@ impl ClientSession {
             established,
             server_name: server_name.to_owned(),
             ticket: ticket.into(),
+            is_id,
             age_add: cursor.u32()?,
             lifetime: cursor.u32()?.min(MAX_TICKET_LIFETIME),
             received_at: read_time(cursor)?,
@@ -150,6 +173,25 @@ impl core::fmt::Debug for ClientSession {
 pub struct ReceivedTicket(Box<ClientSession>);
 
 impl ReceivedTicket {
+    /// A session of before TLS 1.3, known to the server by `ticket`, for `lifetime` seconds.
+    pub(crate) fn before_tls13(
+        established: Established,
+        server_name: ServerName<'static>,
+        ticket: Box<[u8]>,
+        is_id: bool,
+        lifetime: u32,
+    ) -> Self {
+        Self(Box::new(ClientSession {
+            established,
+            server_name,
+            ticket,
+            is_id,
+            age_add: 0,
+            lifetime,
+            received_at: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
+        }))
+    }
+
     /// The session that the ticket stands for, received at `now`.
     pub fn into_session(self, now: UnixTime) -> ClientSession {
         ClientSession {
@@ -187,7 +229,7 @@ impl Resumable {
                 dialect: information.dialect,
                 version: information.version,
                 suite: information.cipher_suite,
-                psk: self.secret.psk(ticket.ticket_nonce)?,
+                secret: Secret::Psk(self.secret.psk(ticket.ticket_nonce)?),
                 peer: peer.map(|(chain, scheme)| Peer {
                     chain: chain.clone(),
                     scheme,
@@ -197,6 +239,7 @@ impl Resumable {
             },
             server_name: self.server_name.clone(),
             ticket: ticket.ticket.into(),
+            is_id: false,
             age_add: ticket.ticket_age_add,
             lifetime: ticket.ticket_lifetime,
             received_at: UnixTime::since_unix_epoch(core::time::Duration::ZERO),

@@ -6,7 +6,7 @@
 //! | what | as |
 //! |---|---|
 //! | format, protocol, version, suite | u8, u8, u16, u16; the version is that of TLS also in DTLS |
-//! | secret | u8, then vec8. 1: the key of a ticket of TLS 1.3; 2, before that: whether extended (u8), and the master secret |
+//! | secret | u8, then vec8. 1: the key of a ticket of TLS 1.3; before that the master secret, 2: as of RFC 5246, 3: extended |
 //! | when the last full handshake was | u64 |
 //! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16) and certificates (vec24 each); 2: a raw key; 3: a PSK's identity; 4: a user of SRP |
 //! | the key that this side showed | vec8 with its digest; empty if it showed none, or as a server |
@@ -15,17 +15,16 @@
 //! | ALPN, early-data limit | vec8, u32: empty and 0, since no early data is sent (§4.2.10) |
 //! | role | u8, then what that role has |
 //!
-//! What cannot be resumed here, such as a master secret of TLS 1.2, is not read: it is a ticket
-//! that nobody knows.
+//! What cannot be resumed here is not read: it is a ticket that nobody knows.
 
 use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::{MAX_AUTHENTICATION, age};
-use crate::crypto::hash::HashAlgorithm;
 use crate::dialect::Dialect;
 use crate::key_schedule::ResumptionPsk;
+use crate::key_schedule::tls12::MasterSecret;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -37,6 +36,8 @@ const FORMAT: u8 = 2;
 
 /// The kinds of secret and of peer that are used so far.
 const SECRET_PSK: u8 = 1;
+const SECRET_MASTER: u8 = 2;
+const SECRET_EXTENDED_MASTER: u8 = 3;
 const PEER_NONE: u8 = 0;
 const PEER_CHAIN: u8 = 1;
 
@@ -49,13 +50,82 @@ pub(crate) struct Established {
     pub(crate) dialect: Dialect,
     pub(crate) version: Version,
     pub(crate) suite: CipherSuite,
-    pub(crate) psk: ResumptionPsk,
+    pub(crate) secret: Secret,
     /// When the handshake was that all this goes back to, and that resumed none.
     pub(crate) authenticated_at: UnixTime,
     /// `None` if the peer showed no certificate.
     pub(crate) peer: Option<Peer>,
     /// Client: the key of the certificate that this side showed.
     pub(crate) shown: Option<Arc<Sha256Digest>>,
+}
+
+/// What a connection that resumes the session starts from.
+#[derive(Debug)]
+pub(crate) enum Secret {
+    /// TLS 1.3: each ticket has its own.
+    Psk(ResumptionPsk),
+    /// Before: the secret of the connection itself, and whether it is the extended one (RFC 7627).
+    /// Boxed, as is the other: sessions are moved.
+    Master {
+        secret: Box<MasterSecret>,
+        extended: bool,
+    },
+}
+
+impl Clone for Secret {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Psk(psk) => Self::Psk(psk.clone()),
+            Self::Master { secret, extended } => Self::Master {
+                secret: secret.copy(),
+                extended: *extended,
+            },
+        }
+    }
+}
+
+impl Secret {
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Psk(_) => SECRET_PSK,
+            Self::Master {
+                extended: false, ..
+            } => SECRET_MASTER,
+            Self::Master { extended: true, .. } => SECRET_EXTENDED_MASTER,
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Psk(psk) => psk.as_bytes(),
+            Self::Master { secret, .. } => secret.as_bytes(),
+        }
+    }
+
+    fn read(
+        cursor: &mut Cursor<'_>,
+        version: Version,
+        suite: CipherSuite,
+    ) -> Result<Self, DecodeError> {
+        let kind = cursor.u8()?;
+        let bytes = cursor.vec8()?;
+        if version == Version::V1_3 {
+            let hash = suite.handshake_hash().map_err(|_| DecodeError)?;
+            let psk = ResumptionPsk::from_bytes(hash, bytes).map_err(|_| DecodeError)?;
+            return (kind == SECRET_PSK)
+                .then_some(Self::Psk(psk))
+                .ok_or(DecodeError);
+        }
+        let keys = suite.legacy_parameters().map_err(|_| DecodeError)?;
+        let extended = match kind {
+            SECRET_MASTER => false,
+            SECRET_EXTENDED_MASTER => true,
+            _ => return Err(DecodeError),
+        };
+        let secret = MasterSecret::from_bytes(keys.hash, bytes).map_err(|_| DecodeError)?;
+        let secret = Box::new(secret);
+        Ok(Self::Master { secret, extended })
+    }
 }
 
 /// How the peer proved who it is, in the first connection.
@@ -81,8 +151,12 @@ pub(super) enum Role {
 }
 
 impl Established {
-    pub(crate) const fn hash(&self) -> HashAlgorithm {
-        self.psk.hash()
+    /// The key of a session of TLS 1.3.
+    pub(crate) const fn psk(&self) -> Option<&ResumptionPsk> {
+        match &self.secret {
+            Secret::Psk(psk) => Some(psk),
+            Secret::Master { .. } => None,
+        }
     }
 
     /// Whether a connection by this transport and version can resume it. What it needs besides
@@ -109,8 +183,8 @@ impl Established {
         out.extend([FORMAT, self.dialect as u8]);
         put_u16(out, Dialect::Tls.code(self.version).0);
         put_u16(out, self.suite.0);
-        out.push(SECRET_PSK);
-        put_vec8(out, |out| out.extend_from_slice(self.psk.as_bytes()));
+        out.push(self.secret.kind());
+        put_vec8(out, |out| out.extend_from_slice(self.secret.as_bytes()));
         put_time(out, self.authenticated_at);
         match &self.peer {
             None => {
@@ -145,15 +219,14 @@ impl Established {
             2 => Dialect::Dtls,
             _ => return Err(DecodeError),
         };
-        let version = ProtocolVersion(cursor.u16()?);
+        let code = ProtocolVersion(cursor.u16()?);
+        let version = Version::of(code).ok_or(DecodeError)?;
         let suite = CipherSuite(cursor.u16()?);
-        let hash = suite.handshake_hash().map_err(|_| DecodeError)?;
-        // Before TLS 1.3 the secret is of another kind.
-        let version = match (version, cursor.u8()?) {
-            (ProtocolVersion::TLS_1_3, SECRET_PSK) => Version::V1_3,
-            _ => return Err(DecodeError),
-        };
-        let psk = ResumptionPsk::from_bytes(hash, cursor.vec8()?).map_err(|_| DecodeError)?;
+        // The version stands there as TLS calls it, and has the suite.
+        if Dialect::Tls.code(version) != code || !suite.is_usable_in(code) {
+            return Err(DecodeError);
+        }
+        let secret = Secret::read(cursor, version, suite)?;
         let authenticated_at = read_time(cursor)?;
         let kind = cursor.u8()?;
         let mut peer = Cursor::new(cursor.vec24()?);
@@ -178,7 +251,7 @@ impl Established {
             dialect,
             version,
             suite,
-            psk,
+            secret,
             authenticated_at,
             peer,
             shown,

@@ -35,12 +35,16 @@ pub use server::ServerSession;
 pub use ticket_keys::TicketKeys;
 
 pub(crate) use client::Resumable;
-pub(crate) use established::{Established, Peer};
+pub(crate) use established::{Established, Peer, Secret};
 
 use rustls_pki_types::UnixTime;
 
 /// The longest a ticket may live, in seconds: 7 days (§4.6.1).
 pub(crate) const MAX_TICKET_LIFETIME: u32 = 604_800;
+
+/// The longest a session of before TLS 1.3 may be offered where its server says nothing of it, in
+/// seconds: a day (RFC 5246 §F.1.4).
+pub(crate) const MAX_SESSION_LIFETIME: u32 = 86_400;
 
 /// The longest ticket a server makes or a client keeps, in bytes.
 pub(crate) const MAX_TICKET: usize = 16_384;

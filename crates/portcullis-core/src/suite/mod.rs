@@ -10,6 +10,8 @@ use crate::Misuse;
 use crate::crypto::aead::AeadAlgorithm;
 pub use crate::crypto::hash::HashAlgorithm;
 use crate::key_schedule::SuiteParameters;
+use crate::key_schedule::tls12::LegacyParameters;
+use crate::signature_scheme::SignatureScheme;
 use crate::version::{ProtocolVersion, Version};
 
 /// A cipher suite in the IANA registry "TLS Cipher Suites".
@@ -143,14 +145,16 @@ impl CipherSuite {
         Self::TLS_AES_256_GCM_SHA384,
         Self::TLS_AES_128_GCM_SHA256,
         Self::TLS_CHACHA20_POLY1305_SHA256,
+        Self::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        Self::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        Self::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        Self::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
     ];
 
     /// The default offer, strongest first.
-    pub const DEFAULT: &'static [Self] = &[
-        Self::TLS_AES_256_GCM_SHA384,
-        Self::TLS_AES_128_GCM_SHA256,
-        Self::TLS_CHACHA20_POLY1305_SHA256,
-    ];
+    pub const DEFAULT: &'static [Self] = Self::SUPPORTED;
 
     /// Not a suite: the client understands RFC 5746.
     pub const TLS_EMPTY_RENEGOTIATION_INFO_SCSV: Self = Self(0x00ff);
@@ -182,12 +186,44 @@ impl CipherSuite {
         Self::SUPPORTED.contains(&self)
     }
 
+    /// Whether a connection of this version can have the suite.
+    pub(crate) fn is_usable_in(self, version: ProtocolVersion) -> bool {
+        self.info().is_some_and(|info| info.exists_in(version))
+    }
+
+    /// Whether a key that signs so is of the kind that the suite says, before TLS 1.3 (RFC 5246
+    /// §7.4.2, RFC 8422 §5.3).
+    pub(crate) fn goes_with(self, scheme: SignatureScheme) -> bool {
+        let authentication = self.info().map(|info| info.authentication);
+        match authentication {
+            Some(Authentication::Rsa) => scheme.is_rsa(),
+            Some(Authentication::Ecdsa) => scheme.is_usable_before_tls13() && !scheme.is_rsa(),
+            _ => false,
+        }
+    }
+
     /// What the suite means to the key schedule of TLS 1.3.
     pub(crate) fn parameters(self) -> Result<SuiteParameters, Misuse> {
         let info = self
             .info()
             .filter(|info| info.since == ProtocolVersion::TLS_1_3);
         info.and_then(SuiteInfo::parameters)
+            .ok_or_else(|| Misuse::new(format!("{self} is not implemented")))
+    }
+
+    /// What the suite means to the key schedule and the records of TLS 1.2.
+    #[allow(dead_code, reason = "until the states of TLS 1.2 use it")]
+    pub(crate) fn legacy_parameters(self) -> Result<LegacyParameters, Misuse> {
+        let info = self.info().filter(|info| {
+            info.since == ProtocolVersion::TLS_1_2
+                && info.key_exchange == KeyExchange::Ecdhe
+                && matches!(
+                    info.authentication,
+                    Authentication::Ecdsa | Authentication::Rsa
+                )
+        });
+        let aead = info.and_then(|info| Some((info.hash, info.aead()?)));
+        aead.map(|(hash, aead)| LegacyParameters { hash, aead })
             .ok_or_else(|| Misuse::new(format!("{self} is not implemented")))
     }
 
@@ -200,16 +236,18 @@ impl CipherSuite {
 impl SuiteInfo {
     /// Hash and cipher in terms of what is implemented.
     fn parameters(&self) -> Option<SuiteParameters> {
-        let aead = match self.cipher {
-            Cipher::Aes128Gcm => AeadAlgorithm::Aes128Gcm,
-            Cipher::Aes256Gcm => AeadAlgorithm::Aes256Gcm,
-            Cipher::Chacha20Poly1305 => AeadAlgorithm::ChaCha20Poly1305,
-            _ => return None,
-        };
-        Some(SuiteParameters {
-            hash: self.hash,
-            aead,
-        })
+        let (hash, aead) = (self.hash, self.aead()?);
+        Some(SuiteParameters { hash, aead })
+    }
+
+    /// The cipher, if it is implemented.
+    fn aead(&self) -> Option<AeadAlgorithm> {
+        match self.cipher {
+            Cipher::Aes128Gcm => Some(AeadAlgorithm::Aes128Gcm),
+            Cipher::Aes256Gcm => Some(AeadAlgorithm::Aes256Gcm),
+            Cipher::Chacha20Poly1305 => Some(AeadAlgorithm::ChaCha20Poly1305),
+            _ => None,
+        }
     }
 
     /// Whether the suite exists in `version`, TLS or DTLS.

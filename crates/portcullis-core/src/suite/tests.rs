@@ -64,6 +64,37 @@ fn lists() {
 }
 
 #[test]
+fn of_tls_1_2_ecdhe_with_an_aead_is_implemented() {
+    let implemented = |suite: &CipherSuite| suite.legacy_parameters().is_ok();
+    let known = CipherSuite::KNOWN.iter().copied();
+    let implemented: Vec<_> = known.filter(implemented).collect();
+    let expected = [
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    ];
+    assert_eq!(implemented, expected);
+    let parameters = expected.map(|suite| suite.legacy_parameters().unwrap());
+    use AeadAlgorithm::{Aes128Gcm, Aes256Gcm, ChaCha20Poly1305};
+    let aeads = [Aes256Gcm, ChaCha20Poly1305, Aes128Gcm];
+    for (at, parameters) in parameters.into_iter().enumerate() {
+        assert_eq!(parameters.aead, aeads[at / 2]);
+        let is_long = parameters.aead == Aes256Gcm;
+        assert_eq!(parameters.hash == HashAlgorithm::Sha384, is_long);
+    }
+    let refused = CipherSuite::TLS_AES_128_GCM_SHA256.legacy_parameters();
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("TLS_AES_128_GCM_SHA256")
+    );
+}
+
+#[test]
 fn what_can_be_negotiated_is_what_is_implemented() {
     let implemented = |suite: &&CipherSuite| suite.parameters().is_ok();
     let implemented: Vec<_> = CipherSuite::KNOWN.iter().filter(implemented).collect();

@@ -32,6 +32,35 @@ pub fn put_message(out: &mut Vec<u8>, msg_type: HandshakeType, body: impl FnOnce
     put_vec24(out, body);
 }
 
+/// Defines a message without a body.
+macro_rules! empty_message {
+    ($(#[$meta:meta])* $name:ident = $msg_type:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name;
+
+        impl $name {
+            /// Writes the message.
+            pub fn put(out: &mut Vec<u8>) {
+                $crate::wire::handshake::HandshakeMessage::encode(&Self, out);
+            }
+        }
+
+        impl $crate::wire::handshake::HandshakeMessage<'_> for $name {
+            const TYPE: $crate::wire::handshake_type::HandshakeType =
+                $crate::wire::handshake_type::HandshakeType::$msg_type;
+
+            fn decode(body: &[u8]) -> Result<Self, $crate::wire::codec::DecodeError> {
+                $crate::wire::codec::Cursor::new(body).end().map(|()| Self)
+            }
+
+            fn encode_body(&self, _: &mut Vec<u8>) {}
+        }
+    };
+}
+
+pub(super) use empty_message;
+
 /// The four bytes before every handshake message (over TLS; DTLS adds eight).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandshakeHeader {

@@ -2,10 +2,11 @@
 
 use super::extension::{
     Alpn, AlpnSelected, CertificateAuthorities, CertificateStatus, Cookie, EarlyData,
-    EcPointFormats, Extension, Extensions, KeyShareClientHello, KeyShareHelloRetryRequest,
-    KeyShareServerHello, MaxEarlyDataSize, MaxFragmentLength, OfferedPsks, OidFilters, Padding,
-    PostHandshakeAuth, PskKeyExchangeModes, RecordSizeLimit, SelectedIdentity, SelectedVersion,
-    ServerName, ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
+    EcPointFormats, EncryptThenMac, ExtendedMasterSecret, Extension, Extensions,
+    KeyShareClientHello, KeyShareHelloRetryRequest, KeyShareServerHello, MaxEarlyDataSize,
+    MaxFragmentLength, OfferedPsks, OidFilters, Padding, PostHandshakeAuth, PskKeyExchangeModes,
+    RecordSizeLimit, RenegotiationInfo, SelectedIdentity, SelectedVersion, ServerName,
+    ServerNameAcknowledgement, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
     SignedCertificateTimestamp, StatusRequest, StatusRequestEmpty, SupportedGroups,
     SupportedVersions,
 };
@@ -13,11 +14,12 @@ use super::handshake::HandshakeMessage;
 use super::handshake_type::HandshakeType;
 use super::{
     Certificate, CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions,
-    EndOfEarlyData, Finished, KeyUpdate, NewSessionTicket, ServerHello,
+    EndOfEarlyData, Finished, KeyUpdate, NewSessionTicket, ServerHello, tls12,
 };
 
 /// Decodes `body` as a message of type `msg_type` with all its extensions, encodes what was
-/// understood and compares.
+/// understood and compares. A message that has one form in TLS 1.3 and another before it is tried
+/// as both.
 ///
 /// `false` is a defect of this crate: something decoded and came back as other bytes. Types
 /// without a codec and bytes that do not decode are `true`.
@@ -34,18 +36,33 @@ pub fn round_trip(msg_type: HandshakeType, body: &[u8]) -> bool {
         }
         HandshakeType::CERTIFICATE_REQUEST => {
             message::<CertificateRequest<'_>>(body, |m| extensions(m.extensions))
+                && message::<tls12::CertificateRequest<'_>>(body, |_| true)
         }
-        HandshakeType::CERTIFICATE => message::<Certificate<'_>>(body, |m| {
-            m.certificate_list
-                .iter()
-                .all(|entry| extensions(entry.extensions))
-        }),
+        HandshakeType::CERTIFICATE => {
+            message::<Certificate<'_>>(body, |m| {
+                m.certificate_list
+                    .iter()
+                    .all(|entry| extensions(entry.extensions))
+            }) && message::<tls12::Certificate<'_>>(body, |_| true)
+        }
         HandshakeType::NEW_SESSION_TICKET => {
             message::<NewSessionTicket<'_>>(body, |m| extensions(m.extensions))
+                && message::<tls12::NewSessionTicket<'_>>(body, |_| true)
         }
         HandshakeType::CERTIFICATE_VERIFY => message::<CertificateVerify<'_>>(body, |_| true),
         HandshakeType::FINISHED => message::<Finished<'_>>(body, |_| true),
         HandshakeType::KEY_UPDATE => message::<KeyUpdate>(body, |_| true),
+        HandshakeType::HELLO_REQUEST => message::<tls12::HelloRequest>(body, |_| true),
+        HandshakeType::SERVER_KEY_EXCHANGE => {
+            message::<tls12::ServerKeyExchange<'_>>(body, |_| true)
+        }
+        HandshakeType::SERVER_HELLO_DONE => message::<tls12::ServerHelloDone>(body, |_| true),
+        HandshakeType::CLIENT_KEY_EXCHANGE => {
+            message::<tls12::ClientKeyExchange<'_>>(body, |_| true)
+        }
+        HandshakeType::CERTIFICATE_STATUS => {
+            message::<tls12::CertificateStatus<'_>>(body, |_| true)
+        }
         HandshakeType::END_OF_EARLY_DATA => message::<EndOfEarlyData>(body, |_| true),
         _ => true,
     }
@@ -82,6 +99,8 @@ fn extension(body: &[u8]) -> bool {
         Cookie<'_>,
         EarlyData,
         EcPointFormats<'_>,
+        EncryptThenMac,
+        ExtendedMasterSecret,
         KeyShareClientHello<'_>,
         KeyShareHelloRetryRequest,
         KeyShareServerHello<'_>,
@@ -93,10 +112,12 @@ fn extension(body: &[u8]) -> bool {
         PostHandshakeAuth,
         PskKeyExchangeModes<'_>,
         RecordSizeLimit,
+        RenegotiationInfo<'_>,
         SelectedIdentity,
         SelectedVersion,
         ServerName<'_>,
         ServerNameAcknowledgement,
+        SessionTicket<'_>,
         SignatureAlgorithms<'_>,
         SignatureAlgorithmsCert<'_>,
         SignedCertificateTimestamp<'_>,

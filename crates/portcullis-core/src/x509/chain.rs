@@ -108,6 +108,15 @@ impl PresentedChain {
         self.0.certificates.get(1..).unwrap_or_default()
     }
 
+    /// Adds the response that came for the peer's own certificate, in a message of its own (RFC 6066
+    /// §8).
+    pub(crate) fn with_ocsp_response(mut self, response: &[u8]) -> Self {
+        if let Some(entries) = Arc::get_mut(&mut self.0) {
+            entries.ocsp_responses = vec![Some(response.into())];
+        }
+        self
+    }
+
     /// The DER of the OCSP response stapled to the certificate at `index`, not verified.
     pub fn ocsp_response(&self, index: usize) -> Option<&[u8]> {
         self.0.ocsp_responses.get(index)?.as_deref()

@@ -3,7 +3,7 @@
 //! RFC 8446 §4.4.2.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use webpki::EndEntityCert;
@@ -11,11 +11,14 @@ use webpki::EndEntityCert;
 use super::certificate::Certificate;
 use super::digests::{Sha256Digest, key_digest, names_digest};
 use super::pem::{self, Contents};
-use super::present::encoded_certificate;
+use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
 use crate::SignatureScheme;
-use crate::crypto::{PrivateKey, key_is_long_enough, scheme_fits_key};
+use crate::crypto::{
+    PrivateKey, key_is_long_enough, scheme_fits_key, scheme_fits_key_before_tls13,
+};
 use crate::error::Misuse;
+use crate::version::Version;
 
 /// The longest leaf whose names can be read, in bytes.
 const LONGEST_LEAF: usize = 65_535;
@@ -38,8 +41,8 @@ struct Inner {
     issuers: Vec<Box<[u8]>>,
     /// What signed each certificate that is not self-issued; `None` for an unknown algorithm.
     chain_schemes: Vec<Option<SignatureScheme>>,
-    /// The message that shows the chain, once it has been encoded.
-    certificate_message: OnceLock<Box<[u8]>>,
+    /// The messages that show the chain, once they have been encoded.
+    certificate_messages: CertificateMessages,
 }
 
 /// Where the private key of an [`Identity`] is.
@@ -55,12 +58,21 @@ pub enum IdentityKey {
 }
 
 impl IdentityKey {
-    /// What the key can sign with, best first.
+    /// What the key can sign with, best first; not every version of TLS has all of them.
     pub fn schemes(&self) -> &[SignatureScheme] {
         match self {
             Self::Local(key) => key.schemes(),
             Self::External { schemes } => schemes,
         }
+    }
+
+    /// Those that `version` has.
+    pub(crate) fn schemes_for(&self, version: Version) -> impl Iterator<Item = SignatureScheme> {
+        let is_usable = move |scheme: &SignatureScheme| match version {
+            Version::V1_3 => scheme.allowed_in_tls13_certificate_verify(),
+            _ => scheme.is_usable_before_tls13(),
+        };
+        self.schemes().iter().copied().filter(is_usable)
     }
 }
 
@@ -135,7 +147,7 @@ impl Identity {
     }
 
     /// Joins a chain, leaf first, with a key that is elsewhere; `schemes` is what it can sign
-    /// with, best first. Signatures are then asked for during the handshake.
+    /// with, best first, in any version of TLS. Signatures are then asked for during the handshake.
     ///
     /// # Errors
     /// When the chain is empty or damaged, there is no scheme, or one does not fit the key in
@@ -146,10 +158,7 @@ impl Identity {
     ) -> Result<Self, Misuse> {
         let spki = all_fields(&chain)?.first().map(|fields| fields.spki);
         let spki = spki.unwrap_or_default();
-        if let Some(scheme) = schemes
-            .iter()
-            .find(|scheme| !scheme_fits_key(**scheme, spki))
-        {
+        if let Some(scheme) = schemes.iter().find(|scheme| !fits_key(**scheme, spki)) {
             return Err(Misuse::new(format!(
                 "the signature scheme {scheme} does not fit the key in the certificate"
             )));
@@ -193,7 +202,7 @@ impl Identity {
             issuers,
             chain_schemes,
             chain: chain.into(),
-            certificate_message: OnceLock::new(),
+            certificate_messages: CertificateMessages::default(),
         })))
     }
 
@@ -232,10 +241,11 @@ impl Identity {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The Certificate message of the handshake (§4.4.2), encoded once for all connections.
-    pub(crate) fn certificate_message(&self) -> &[u8] {
-        let message = &self.0.certificate_message;
-        message.get_or_init(|| encoded_certificate(self.chain()))
+    /// The Certificate message of the handshake, encoded once for all connections.
+    pub(crate) fn certificate_message(&self, form: Form) -> &[u8] {
+        self.0
+            .certificate_messages
+            .get_or_encode(form, self.chain())
     }
 
     pub(super) fn issuers(&self) -> &[Box<[u8]>] {
@@ -254,6 +264,14 @@ impl core::fmt::Debug for Identity {
             .field("certificates", &self.0.chain.len())
             .field("key", &self.0.key)
             .finish()
+    }
+}
+
+/// In every version that has the scheme.
+fn fits_key(scheme: SignatureScheme, spki: &[u8]) -> bool {
+    match scheme.allowed_in_tls13_certificate_verify() {
+        true => scheme_fits_key(scheme, spki),
+        false => scheme_fits_key_before_tls13(scheme, spki),
     }
 }
 

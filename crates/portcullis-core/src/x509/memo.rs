@@ -9,19 +9,14 @@ use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use aws_lc_rs::digest;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter};
 use rustls_pki_types::InvalidSignature;
 
+use super::cache::Cache;
 use super::chain::{Entries, PresentedChain};
+use super::digests::Sha256Digest as Digest;
 
 /// How many signatures are remembered unless something else is configured.
 const DEFAULT_REMEMBERED_SIGNATURES: usize = 1_024;
-
-/// Each has its own lock, which is held for one look-up.
-const SHARDS: usize = 8;
-
-type Digest = [u8; digest::SHA256_OUTPUT_LEN];
 
 /// Signatures that were found good. Cheap to clone; clones share what they remember.
 #[derive(Clone)]
@@ -39,7 +34,7 @@ struct Memory {
     /// signatures of any strength.
     secret: Digest,
     /// For the signature of a leaf also the chain it came with, as long as a connection has it.
-    seen: Cache<Digest, Weak<Entries>>,
+    seen: Cache<Weak<Entries>>,
 }
 
 impl SignatureMemo {
@@ -85,23 +80,7 @@ impl Memory {
         }
         let mut secret = Digest::default();
         aws_lc_rs::rand::fill(&mut secret).ok()?;
-        // The cache has one shard for less than 64 and else rounds up to whole shards.
-        let capacity = match capacity {
-            0..64 => capacity,
-            _ => capacity - capacity % SHARDS,
-        };
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(capacity)
-            .weight_capacity(u64::try_from(capacity).ok()?)
-            .shards(SHARDS)
-            .build()
-            .ok()?;
-        let seen = Cache::with_options(
-            options,
-            UnitWeighter,
-            DefaultHashBuilder::default(),
-            DefaultLifecycle::default(),
-        );
+        let seen = Cache::new(capacity);
         Some(Self { secret, seen })
     }
 

@@ -5,6 +5,7 @@
 //! authorities that are trusted.
 
 mod authority;
+mod cache;
 pub(crate) mod certificate;
 mod chain;
 mod constraints;
@@ -25,6 +26,8 @@ mod select;
 mod sentence;
 mod signature_algorithm;
 mod signatures;
+#[cfg(feature = "os-roots")]
+mod system_roots;
 mod time;
 mod verify;
 
@@ -39,6 +42,7 @@ pub use identity::{Identity, IdentityKey};
 pub(crate) use memo::SignatureMemo;
 pub use names::{SubjectAltName, subject, subject_alt_names};
 pub use policy::ChainPolicy;
+pub(crate) use present::Form;
 pub use roots::Roots;
 pub(crate) use verify::{check_key_length, check_key_usage, verify_chain};
 pub use verify::{verify_client, verify_server};

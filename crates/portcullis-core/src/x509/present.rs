@@ -2,12 +2,15 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
+use std::sync::OnceLock;
+
 use rustls_pki_types::CertificateDer;
 
 use super::identity::{Identity, IdentityKey};
 use super::select::{NameMatch, name_match};
 use crate::crypto::SignError;
-use crate::wire::Certificate;
+use crate::version::Version;
+use crate::wire::{Certificate, tls12};
 use crate::{Misuse, SignatureScheme};
 
 impl Identity {
@@ -16,12 +19,14 @@ impl Identity {
         name_match(self, Some(name)) != NameMatch::None
     }
 
-    /// The best scheme the key has among those the peer accepts.
-    pub(crate) fn scheme_for(&self, accepted: &[SignatureScheme]) -> Option<SignatureScheme> {
+    /// The best scheme the key has among those the peer accepts, in this version.
+    pub(crate) fn scheme_for(
+        &self,
+        accepted: &[SignatureScheme],
+        version: Version,
+    ) -> Option<SignatureScheme> {
         self.key()
-            .schemes()
-            .iter()
-            .copied()
+            .schemes_for(version)
             .find(|scheme| accepted.contains(scheme))
     }
 
@@ -43,11 +48,43 @@ impl Identity {
     }
 }
 
-/// Encodes the Certificate message that shows a chain.
-pub(super) fn encoded_certificate(chain: &[CertificateDer<'static>]) -> Box<[u8]> {
+/// A form of the Certificate message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// With a context and extensions (§4.4.2).
+    Tls13,
+    /// Certificates alone (RFC 5246 §7.4.2).
+    #[allow(dead_code, reason = "until the states of TLS 1.2 use it")]
+    Before13,
+}
+
+/// The messages that show one chain, each encoded when it is first needed.
+#[derive(Default)]
+pub(super) struct CertificateMessages {
+    tls13: OnceLock<Box<[u8]>>,
+    before_tls13: OnceLock<Box<[u8]>>,
+}
+
+impl CertificateMessages {
+    /// `chain` is the same each time.
+    pub(super) fn get_or_encode(&self, form: Form, chain: &[CertificateDer<'static>]) -> &[u8] {
+        let message = match form {
+            Form::Tls13 => &self.tls13,
+            Form::Before13 => &self.before_tls13,
+        };
+        message.get_or_init(|| encoded(form, chain))
+    }
+}
+
+fn encoded(form: Form, chain: &[CertificateDer<'static>]) -> Box<[u8]> {
     let size: usize = chain.iter().map(|certificate| certificate.len() + 5).sum();
     let mut message = Vec::with_capacity(size + 8);
-    let entries = chain.iter().map(|certificate| (certificate, []));
-    Certificate::put(&mut message, &[], entries);
+    match form {
+        Form::Tls13 => {
+            let entries = chain.iter().map(|certificate| (certificate, []));
+            Certificate::put(&mut message, &[], entries);
+        }
+        Form::Before13 => tls12::Certificate::put(&mut message, chain),
+    }
     message.into_boxed_slice()
 }

@@ -2,11 +2,9 @@
 //!
 //! RFC 5280 §6.1.1.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls_native_certs::{CertificateResult, ErrorKind, load_certs_from_paths};
 use rustls_pki_types::{CertificateDer, Der, TrustAnchor};
 use webpki::VerifiedPath;
 
@@ -113,51 +111,6 @@ impl Roots {
         Self::default()
     }
 
-    /// The roots of the operating system, or those in the environment variables `SSL_CERT_FILE`
-    /// and `SSL_CERT_DIR` if one is set; an empty one counts as not set.
-    ///
-    /// Reads and parses files or asks the system: a few milliseconds on Linux, hundreds on
-    /// macOS. Load once and clone. What cannot be read or parsed is passed over and counted in
-    /// [`ignored`](Self::ignored).
-    ///
-    /// # Errors
-    /// When not a single root was found.
-    pub fn os() -> Result<Self, Misuse> {
-        Self::of_system(&Variables {
-            file: std::env::var_os(FILE).unwrap_or_default(),
-            folders: std::env::var_os(FOLDERS).unwrap_or_default(),
-        })
-    }
-
-    fn of_system(variables: &Variables) -> Result<Self, Misuse> {
-        let loaded = variables.load();
-        let mut roots = Self::empty();
-        let set = Arc::make_mut(&mut roots.0);
-        set.ignored = loaded.errors.len();
-        for certificate in loaded.certs {
-            if set.add(certificate).is_none() {
-                set.ignored += 1;
-            }
-        }
-        if !roots.is_empty() {
-            return Ok(roots);
-        }
-        let why = loaded
-            .errors
-            .first()
-            .map_or_else(|| "there is no certificate".to_owned(), system_error);
-        Err(Misuse::new(match variables.named() {
-            Some(named) => format!(
-                "no trusted roots were found where {named} leads ({why}): correct the variable or \
-                 unset it, or give roots explicitly"
-            ),
-            None => format!(
-                "no trusted roots were found on this system ({why}): install its CA certificates \
-                 package, set SSL_CERT_FILE, or give roots explicitly"
-            ),
-        }))
-    }
-
     /// The certificates in a PEM text.
     ///
     /// # Errors
@@ -203,12 +156,27 @@ impl Roots {
         self.0.anchors.len() + self.0.pinned.len()
     }
 
+    /// Trusts those that are certificates, and counts the others with those that were ignored.
+    #[cfg(feature = "os-roots")]
+    pub(super) fn of_all(certificates: Vec<CertificateDer<'static>>, ignored: usize) -> Self {
+        let mut set = Set {
+            ignored,
+            ..Set::default()
+        };
+        for certificate in certificates {
+            if set.add(certificate).is_none() {
+                set.ignored += 1;
+            }
+        }
+        Self(Arc::new(set))
+    }
+
     /// Whether nothing is trusted.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many certificates of the operating system could not be used.
+    /// How many certificates of the operating system could not be used, or files not read.
     pub fn ignored(&self) -> usize {
         self.0.ignored
     }
@@ -299,69 +267,6 @@ impl Roots {
     }
 }
 
-const FILE: &str = "SSL_CERT_FILE";
-const FOLDERS: &str = "SSL_CERT_DIR";
-
-/// The environment variables that replace the roots of the system; empty is unset.
-struct Variables {
-    file: OsString,
-    folders: OsString,
-}
-
-impl Variables {
-    /// Those that are set, for a sentence.
-    fn named(&self) -> Option<String> {
-        let set = [(FILE, &self.file), (FOLDERS, &self.folders)]
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!("{name}={}", pem::shown(Path::new(value))))
-            .collect::<Vec<_>>();
-        (!set.is_empty()).then(|| set.join(" and "))
-    }
-
-    fn load(&self) -> CertificateResult {
-        let folders: Vec<PathBuf> = std::env::split_paths(&self.folders)
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .collect();
-        let file = (!self.file.is_empty()).then(|| Path::new(&self.file));
-        if file.is_none() && folders.is_empty() {
-            return system_store();
-        }
-        load(file, &folders)
-    }
-}
-
-fn load(file: Option<&Path>, folders: &[PathBuf]) -> CertificateResult {
-    let mut loaded = load_certs_from_paths(file, None);
-    for folder in folders {
-        let more = load_certs_from_paths(None, Some(folder));
-        loaded.certs.extend(more.certs);
-        loaded.errors.extend(more.errors);
-    }
-    loaded
-}
-
-/// Not `load_native_certs`, which takes an empty variable for a path.
-#[cfg(all(unix, not(target_os = "macos")))]
-fn system_store() -> CertificateResult {
-    let found = openssl_probe::probe();
-    load(found.cert_file.as_deref(), &found.cert_dir)
-}
-
-#[cfg(not(all(unix, not(target_os = "macos"))))]
-fn system_store() -> CertificateResult {
-    rustls_native_certs::load_native_certs()
-}
-
-/// The library's text about a damaged file quotes the file, in which a key may be.
-fn system_error(error: &rustls_native_certs::Error) -> String {
-    match &error.kind {
-        ErrorKind::Pem(_) => "a section of a PEM file is damaged".to_owned(),
-        ErrorKind::Io { inner, path } => format!("{}: {inner}", pem::shown(path)),
-        _ => error.to_string(),
-    }
-}
-
 impl Set {
     fn add(&mut self, certificate: CertificateDer<'static>) -> Option<()> {
         if self.certificates.contains(&certificate) || self.is_pinned(&certificate) {
@@ -423,38 +328,5 @@ impl core::fmt::Debug for Roots {
             .field("len", &self.len())
             .field("ignored", &self.ignored())
             .finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(file: &str, folders: &str) -> Result<Roots, Misuse> {
-        Roots::of_system(&Variables {
-            file: file.into(),
-            folders: folders.into(),
-        })
-    }
-
-    /// A machine may have no roots; then both say so in the same words.
-    #[test]
-    fn an_empty_variable_is_unset() {
-        match of("", "") {
-            Ok(roots) => assert!(!roots.is_empty()),
-            Err(error) => assert!(error.to_string().contains("on this system"), "{error}"),
-        }
-    }
-
-    #[test]
-    fn a_variable_that_leads_nowhere_is_the_reason() {
-        for (file, folders) in [("/no/such/file", ""), ("", "/no/such/folder")] {
-            let error = of(file, folders).unwrap_err().to_string();
-            let set = format!(
-                "SSL_CERT_{}",
-                if folders.is_empty() { "FILE" } else { "DIR" }
-            );
-            assert!(error.contains(&format!("{set}={file}{folders}")), "{error}");
-        }
     }
 }

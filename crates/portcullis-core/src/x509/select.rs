@@ -8,9 +8,10 @@ use std::collections::HashSet;
 
 use super::identity::Identity;
 use crate::SignatureScheme;
+use crate::version::Version;
 
 /// Chooses an identity and the scheme to sign with, or `None` when no key can sign with what
-/// the peer offers.
+/// the peer offers in this version.
 ///
 /// Counts in this order: an exact match of `server_name`, then one by wildcard; a chain that
 /// leads to one of `authorities` (DER-encoded Names), if there are any; a chain signed with
@@ -23,10 +24,11 @@ pub(crate) fn choose<'a, N: AsRef<[u8]>>(
     schemes: &[SignatureScheme],
     certificate_schemes: Option<&[SignatureScheme]>,
     authorities: &[N],
+    version: Version,
 ) -> Option<(&'a Identity, SignatureScheme)> {
     let accepted = SchemeSet::new(schemes);
     let usable = |identity: &'a Identity| {
-        let scheme = accepted.first_of(identity.key().schemes())?;
+        let scheme = accepted.first_of(identity.key().schemes_for(version))?;
         Some((name_match(identity, server_name), (identity, scheme)))
     };
     // The name counts most, and settles the matter nearly always.
@@ -86,11 +88,11 @@ impl SchemeSet {
             .is_some_and(|(row, bit)| self.0.get(row).is_some_and(|row| row & bit != 0))
     }
 
-    fn first_of(&self, schemes: &[SignatureScheme]) -> Option<SignatureScheme> {
-        schemes
-            .iter()
-            .copied()
-            .find(|scheme| self.contains(*scheme))
+    fn first_of(
+        &self,
+        mut schemes: impl Iterator<Item = SignatureScheme>,
+    ) -> Option<SignatureScheme> {
+        schemes.find(|scheme| self.contains(*scheme))
     }
 }
 

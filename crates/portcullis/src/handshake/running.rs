@@ -248,11 +248,7 @@ fn observe(event: &Event, conduct: &Conduct) {
             tracing::debug!(?direction, tls.handshake.message = %typ, length, "handshake message");
         }
         Event::Warning(alert) => tracing::info!(%alert, "the peer sent a warning alert"),
-        Event::Secret(line) => {
-            if let Some(key_log) = &conduct.key_log {
-                key_log.log(line);
-            }
-        }
+        Event::Secret(line) => conduct.log_secret(line),
         _ => {}
     }
 }

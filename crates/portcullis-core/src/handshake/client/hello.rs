@@ -8,9 +8,9 @@ use rustls_pki_types::{ServerName, UnixTime};
 
 use super::super::offer::Offer;
 use super::super::{Cx, Next, State, expect, versions};
-use super::resumption::{self, OfferedSession};
-use super::tls13::server_hello;
-use crate::config::{ClientOptions, KeyShares};
+use super::resumption::{self, OfferedSession, OlderSession};
+use super::{tls12, tls13};
+use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::crypto::secret::SharedSecret;
 use crate::dialect::Dialect;
@@ -19,11 +19,12 @@ use crate::key_schedule::{Transcript, TranscriptBuffer};
 use crate::record::HandshakeBytes;
 use crate::session::ClientSession;
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::{ProtocolVersion, Version};
 use crate::wire::extension::{
-    Alpn, CertificateAuthorities, Cookie, KeyShareClientHello, KeyShareEntry, MaxFragmentLength,
-    RecordSizeLimit, ServerName as ServerNameExtension, SignatureAlgorithms,
-    SignatureAlgorithmsCert, StatusRequest, SupportedGroups, SupportedVersions,
+    self as extension, Alpn, CertificateAuthorities, Cookie, EcPointFormat, EcPointFormats,
+    KeyShareClientHello, KeyShareEntry, MaxFragmentLength, RecordSizeLimit, RenegotiationInfo,
+    ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
+    StatusRequest, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{NamedGroup, Violation};
@@ -35,8 +36,11 @@ pub(super) struct Client {
     pub(super) offer: Offer,
     pub(super) name: ServerName<'static>,
     pub(super) client_random: [u8; 32],
-    /// `legacy_session_id`: 32 random bytes in middlebox compatibility mode, else none (D.4).
+    /// `legacy_session_id`, unless a session is offered by its id: 32 random bytes in middlebox
+    /// compatibility mode of TLS 1.3 (D.4) and with a ticket of before (RFC 5077 §3.4), else none.
     session_id: Option<[u8; 32]>,
+    /// Offered to a server of before TLS 1.3.
+    pub(super) older: Option<Box<OlderSession>>,
     dialect: Dialect,
 }
 
@@ -47,8 +51,11 @@ pub(crate) fn start(
     sessions: Vec<ClientSession>,
     cx: &mut Cx<'_>,
 ) -> Result<State, Abort> {
+    let older = resumption::older(&config, &name, &sessions, cx);
     let sessions = resumption::usable(&config, &name, sessions, cx)?;
-    let (client_random, session_id) = if config.policy.middlebox_compatibility {
+    let speaks_tls13 = config.policy.speaks(Version::V1_3);
+    let has_id = config.policy.middlebox_compatibility && speaks_tls13 || older.is_some();
+    let (client_random, session_id) = if has_id {
         // One call, because each has a price whatever it is asked for.
         let [random, id] = cx.random_bytes::<2>()?;
         (random, Some(id))
@@ -57,6 +64,7 @@ pub(crate) fn start(
         (random, None)
     };
     let (groups, classical) = match &config.key_shares {
+        _ if !speaks_tls13 => (&[][..], false),
         KeyShares::Preferred => (config.policy.groups.get(..1).unwrap_or_default(), true),
         KeyShares::Groups(groups) => (groups.as_slice(), false),
     };
@@ -70,6 +78,7 @@ pub(crate) fn start(
         name,
         client_random,
         session_id,
+        older,
         dialect: cx.dialect,
     };
     let shares = Shares {
@@ -168,9 +177,11 @@ impl Shares {
 }
 
 impl Client {
-    /// Empty without middlebox compatibility mode.
     pub(super) fn legacy_session_id(&self) -> &[u8] {
-        self.session_id.as_ref().map_or(&[], |id| id)
+        match &self.older {
+            Some(session) if session.is_id => &session.ticket,
+            _ => self.session_id.as_ref().map_or(&[], |id| id),
+        }
     }
 
     /// Encodes a ClientHello (§4.1.2), its binders excepted, and notes what it offers.
@@ -184,6 +195,8 @@ impl Client {
     ) -> Result<(), Abort> {
         let config = &self.config;
         let policy = &config.policy;
+        let speaks_tls13 = policy.speaks(Version::V1_3);
+        let older = self.older.as_deref();
         let extensions = |out: &mut Vec<u8>| {
             if let Some(host) = config.indicated(&self.name) {
                 ServerNameExtension::put(out, host);
@@ -212,11 +225,19 @@ impl Client {
             if let Some(cookie) = cookie {
                 Cookie::put(out, cookie);
             }
-            SupportedVersions::put(out, &policy.versions);
+            if speaks_tls13 {
+                SupportedVersions::put(out, &policy.versions);
+            }
+            if policy.speaks_older() {
+                put_before_tls13(out, config, older);
+            }
             if let (true, Some(chain)) =
                 (config.send_certificate_authorities, config.chain_policy())
             {
                 CertificateAuthorities::put(out, chain.roots().subjects());
+            }
+            if !speaks_tls13 {
+                return;
             }
             KeyShareClientHello::put(out, shares.entries(config).by_ref());
             if config.session_tickets {
@@ -230,7 +251,8 @@ impl Client {
         let fallback = config.fallback.then_some(&CipherSuite::TLS_FALLBACK_SCSV);
         ClientHello::put(
             hello,
-            self.dialect.legacy_version(),
+            // §4.1.2: what is newer is in supported_versions alone.
+            self.dialect.code(policy.newest().min(Version::V1_2)),
             &self.client_random,
             self.legacy_session_id(),
             policy.cipher_suites.iter().chain(fallback),
@@ -238,6 +260,22 @@ impl Client {
         );
         let parsed = ClientHello::decode(hello.get(at + 4..).unwrap_or_default())?;
         self.offer.set_extensions(&parsed.extensions)
+    }
+}
+
+/// What only a server that goes on before TLS 1.3 looks at.
+fn put_before_tls13(out: &mut Vec<u8>, config: &ClientOptions, session: Option<&OlderSession>) {
+    if config.policy.extended_master_secret != ExtendedMasterSecret::Off {
+        extension::ExtendedMasterSecret::put(out);
+    }
+    // RFC 5746 §3.4: in the first hello it is empty.
+    RenegotiationInfo::put(out, &[]);
+    // RFC 8422 §5.1.2: some servers want to see it.
+    EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
+    if config.session_tickets {
+        // RFC 5077 §3.2: without a ticket it asks for one.
+        let ticket = session.filter(|session| !session.is_id);
+        SessionTicket::put(out, ticket.map_or(&[], |session| &session.ticket));
     }
 }
 
@@ -303,7 +341,9 @@ impl WaitServerHello {
     ) -> Result<Next, Abort> {
         let hello: ServerHello<'_> = expect(&message)?;
         let offered = &self.0.client.offer.config().policy.versions;
-        versions::selected(offered, &hello, self.0.retry.is_some())?;
-        server_hello::on_hello(self.0, &hello, &message, cx)
+        match versions::selected(cx.dialect, offered, &hello, self.0.retry.is_some())? {
+            Version::V1_3 => tls13::server_hello::on_hello(self.0, &hello, &message, cx),
+            version => tls12::server_hello::on_hello(*self.0, version, &hello, &message, cx),
+        }
     }
 }

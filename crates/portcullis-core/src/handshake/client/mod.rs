@@ -5,7 +5,10 @@
 //! of that version.
 
 mod hello;
+mod parameters;
 mod resumption;
+mod shown_identity;
+mod tls12;
 mod tls13;
 
 pub(crate) use hello::start;
@@ -13,7 +16,7 @@ pub(crate) use hello::start;
 use super::table::states;
 
 states! {
-    Client with Tls13 in tls13:
+    Client with Tls13 in tls13 with Tls12 in tls12:
     // state        in file  takes                => goes to
-    WaitServerHello in hello waits for ServerHello => WaitServerHello /* after HelloRetryRequest */ | ReviewingServerHello | WaitEncryptedExtensions;
+    WaitServerHello in hello waits for ServerHello => WaitServerHello /* after HelloRetryRequest */ | ReviewingServerHello | WaitEncryptedExtensions /* TLS 1.3 */ | WaitCertificate /* before */;
 }

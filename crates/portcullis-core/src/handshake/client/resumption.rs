@@ -10,9 +10,11 @@ use super::super::Cx;
 use crate::config::{ClientOptions, Verification};
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::error::Abort;
+use crate::key_schedule::tls12::MasterSecret;
 use crate::key_schedule::{EarlySecret, Transcript};
 use crate::question::ExpectedPeer;
-use crate::session::{ClientSession, MAX_TICKET, Peer};
+use crate::session::{ClientSession, MAX_TICKET, Peer, Secret};
+use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
 use crate::x509::{CertificateError, PresentedChain, Sha256Digest, VerifiedChain};
@@ -32,12 +34,38 @@ pub(super) struct OfferedSession {
     resumed: Resumed,
 }
 
+/// A session of before TLS 1.3 in the hello.
+pub(super) struct OlderSession {
+    pub(super) version: Version,
+    pub(super) suite: CipherSuite,
+    pub(super) master: Box<MasterSecret>,
+    pub(super) extended: bool,
+    pub(super) ticket: Box<[u8]>,
+    pub(super) is_id: bool,
+    pub(super) resumed: Resumed,
+}
+
 /// Who the ends were when the session began.
 pub(super) struct Resumed {
     pub(super) peer: Peer,
     pub(super) origin: Origin,
     /// That its chain is still to be trusted; `None` until somebody was asked.
     pub(super) proof: Option<VerifiedChain>,
+}
+
+impl Resumed {
+    /// The user goes on with another configuration, whose rules have not been asked.
+    pub(super) fn review(&mut self, config: &ClientOptions) -> Result<(), Misuse> {
+        if !self.origin.belongs_to(config) {
+            return Err(Misuse::new(
+                "the server resumes a client in which this side showed a certificate, and the \
+                 configuration to go on with has no identity with its key; give it that one, or \
+                 offer no client",
+            ));
+        }
+        self.proof = None;
+        Ok(())
+    }
 }
 
 /// What the sessions of a resumed connection take over from its own.
@@ -76,22 +104,19 @@ pub(super) fn usable(
     let mut room = MAX_OFFERED;
     let mut offered = Vec::with_capacity(sessions.len());
     for session in sessions {
-        let Some(mut resumed) = fitting(config, name, &session, cx) else {
+        let Some(psk) = session.established.psk() else {
             continue;
         };
-        let established = &session.established;
-        let size = OVERHEAD + session.ticket.len() + established.hash().output_len();
+        let size = OVERHEAD + session.ticket.len() + psk.hash().output_len();
         let Some(left) = room.checked_sub(size) else {
-            break;
+            continue;
         };
-        match proof(config, name, &resumed.peer, cx.now) {
-            Ok(proof) => resumed.proof = proof,
-            // A full handshake will say what is wrong, or find another chain.
-            Err(_) => continue,
-        }
+        let Some(resumed) = resumable(config, name, &session, cx) else {
+            continue;
+        };
         room = left;
         offered.push(OfferedSession {
-            early: EarlySecret::with_psk(&established.psk, cx.dialect.label_prefix()),
+            early: EarlySecret::with_psk(psk, cx.dialect.label_prefix()),
             resumed,
             session,
         });
@@ -99,8 +124,46 @@ pub(super) fn usable(
     Ok(offered)
 }
 
-/// Who the ends were in the session, if it fits this connection: its records and version, the hash
-/// of a suite (§4.2.11), the server and how it had signed, and who this side is.
+/// The first session of before TLS 1.3 that can be offered now: the hello has room for one.
+pub(super) fn older(
+    config: &ClientOptions,
+    name: &ServerName<'static>,
+    sessions: &[ClientSession],
+    cx: &Cx<'_>,
+) -> Option<Box<OlderSession>> {
+    let mut sessions = sessions.iter();
+    sessions.find_map(|session| {
+        let Secret::Master { secret, extended } = &session.established.secret else {
+            return None;
+        };
+        let resumed = resumable(config, name, session, cx)?;
+        Some(Box::new(OlderSession {
+            version: session.established.version,
+            suite: session.established.suite,
+            master: secret.copy(),
+            extended: *extended,
+            ticket: session.ticket.clone(),
+            is_id: session.is_id,
+            resumed,
+        }))
+    })
+}
+
+/// Who the ends were in the session, if it can be offered now.
+fn resumable(
+    config: &ClientOptions,
+    name: &ServerName<'static>,
+    session: &ClientSession,
+    cx: &Cx<'_>,
+) -> Option<Resumed> {
+    let mut resumed = fitting(config, name, session, cx)?;
+    // A full handshake will say what is wrong, or find another chain.
+    resumed.proof = proof(config, name, &resumed.peer, cx.now).ok()?;
+    Some(resumed)
+}
+
+/// Who the ends were in the session, if it fits this connection: its records and version, a suite,
+/// the server and how it had signed, and who this side is.
 fn fitting(
     config: &ClientOptions,
     name: &ServerName<'static>,
@@ -108,13 +171,19 @@ fn fitting(
     cx: &Cx<'_>,
 ) -> Option<Resumed> {
     let established = &session.established;
-    let hash = established.hash();
+    let version = established.version;
+    let code = cx.dialect.code(version);
     let mut suites = config.policy.cipher_suites.iter();
     let peer = established.peer.as_ref()?;
-    let fits = established.is_of(cx.dialect, Version::V1_3)
+    let fits = established.is_of(cx.dialect, version)
+        && config.policy.versions.contains(&code)
         && session.server_name == *name
         && !session.is_expired(cx.now)
-        && suites.any(|suite| suite.handshake_hash() == Ok(hash))
+        && suites.any(|suite| match established.psk() {
+            // §4.2.11: another suite with the same hash will do.
+            Some(psk) => suite.handshake_hash() == Ok(psk.hash()),
+            None => *suite == established.suite,
+        })
         && config.policy.schemes.contains(&peer.scheme);
     let origin = Origin {
         authenticated_at: established.authenticated_at,

@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use super::super::{Cx, Next, State, expect, versions, wrong_answer};
-use super::tls13::client_hello;
+use super::{tls12, tls13};
 use crate::Violation;
 use crate::client_hello_view::ClientHelloView;
 use crate::config::{ServerConfig, ServerOptions};
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseConfiguration, Question, QuestionId};
 use crate::record::HandshakeBytes;
+use crate::version::Version;
 use crate::wire::ClientHello;
 
 /// Waits for a client.
@@ -87,6 +88,8 @@ fn decide(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
-    versions::choose(&config.policy.versions, &hello)?;
-    client_hello::choose_suite_and_group(config, message, cx)
+    match versions::choose(cx.dialect, &config.policy.versions, &hello)? {
+        Version::V1_3 => tls13::client_hello::choose_suite_and_group(config, message, cx),
+        version => tls12::client_hello::on_hello(config, version, message, cx),
+    }
 }

@@ -5,14 +5,17 @@
 //! the table of that version.
 
 mod hello;
+mod record_sizes;
+mod tls12;
 mod tls13;
+mod wishes;
 
 pub(crate) use hello::start;
 
 use super::table::states;
 
 states! {
-    Server with Tls13 in tls13:
+    Server with Tls13 in tls13 with Tls12 in tls12:
     // state              in file  takes                       => goes to
     WaitClientHello       in hello waits for ClientHello         => ChoosingConfiguration | WaitSecondClientHello | OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
     ChoosingConfiguration in hello pauses for ChooseConfiguration => WaitSecondClientHello | OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;

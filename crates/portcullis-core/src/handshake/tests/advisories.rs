@@ -19,7 +19,7 @@ use crate::question::Question;
 use crate::session::TicketKeys;
 use crate::testing::{Pair, name, now, pki, resuming, sessions_of};
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
-use crate::x509::{CertificateErrorKind, Identity, Purpose, Roots};
+use crate::x509::{CertificateErrorKind, Form, Identity, Purpose, Roots};
 use crate::{AlertDescription, Handshake, Reason, Stage, Step, Violation as V};
 
 fn case(violation: V, by: By, stage: Stage, typ: T, change: fn(&[u8]) -> Vec<u8>) {
@@ -222,7 +222,7 @@ fn certificate_verify_if_and_only_if_there_is_a_certificate() {
     // A certificate nobody asked for.
     let unasked = first(T::FINISHED, |raw| {
         vec![
-            Put::Message(pki().client.certificate_message().to_vec()),
+            Put::Message(pki().client.certificate_message(Form::Tls13).to_vec()),
             Put::Message(raw.to_vec()),
         ]
     });

@@ -12,6 +12,7 @@ mod late_answers;
 mod messages;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod moved_secrets;
+mod older;
 mod pair;
 mod parts;
 mod proofs;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::table::Row;
+use super::super::table::{Kind, Row};
 use super::super::{client as client_role, server as server_role};
 use super::attack::{
     By, authenticated_client, authenticating_server, client, pair, pair_resuming, refused,
@@ -505,7 +505,7 @@ fn every_waiting_row_refuses() {
     ] {
         for row in rows {
             let there = DUE.iter().any(|due| due.by == by && due.stage == row.stage);
-            assert_eq!(there, row.waits, "{:?}", row.stage);
+            assert_eq!(there, row.kind == Kind::Waits, "{:?}", row.stage);
         }
     }
 }

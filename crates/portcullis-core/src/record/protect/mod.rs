@@ -3,10 +3,12 @@
 //! RFC 8446 §5.2. A protection keeps no count of records: its caller has the number of the record, which over TCP
 //! is its sequence number (§5.3), and the header that is authenticated with it.
 
+mod older;
 mod tls13;
 
 use core::ops::Range;
 
+pub(crate) use older::Older;
 pub(crate) use tls13::Tls13;
 
 use super::HEADER;
@@ -18,6 +20,7 @@ use crate::wire::ContentType;
 /// What protects the records of one direction until its key changes.
 pub(crate) enum Protection {
     Tls13(Tls13),
+    Older(Box<Older>),
 }
 
 /// Why a record did not open.
@@ -51,6 +54,7 @@ impl Protection {
     pub(super) fn take(&mut self) -> Self {
         match self {
             Self::Tls13(protection) => Self::Tls13(protection.take()),
+            Self::Older(protection) => Self::Older(Box::new(protection.take())),
         }
     }
 
@@ -60,6 +64,7 @@ impl Protection {
     pub(super) fn least_overhead(&self) -> usize {
         match self {
             Self::Tls13(_) => Tls13::LEAST_OVERHEAD,
+            Self::Older(protection) => protection.overhead(),
         }
     }
 
@@ -68,6 +73,7 @@ impl Protection {
     pub(super) fn record_len(&self, content_and_padding: usize) -> usize {
         match self {
             Self::Tls13(_) => HEADER + content_and_padding + Tls13::OVERHEAD,
+            Self::Older(protection) => HEADER + content_and_padding + protection.overhead(),
         }
     }
 
@@ -75,14 +81,16 @@ impl Protection {
     pub(super) fn fitting(&self, room: usize) -> usize {
         match self {
             Self::Tls13(_) => room.saturating_sub(HEADER + Tls13::OVERHEAD),
+            Self::Older(protection) => room.saturating_sub(HEADER + protection.overhead()),
         }
     }
 
     /// The content type that the header of a record with content of type `typ` shows.
     #[inline]
-    pub(super) fn outer_type(&self, _typ: ContentType) -> ContentType {
+    pub(super) fn outer_type(&self, typ: ContentType) -> ContentType {
         match self {
             Self::Tls13(_) => ContentType::APPLICATION_DATA,
+            Self::Older(_) => typ,
         }
     }
 
@@ -90,6 +98,7 @@ impl Protection {
     pub(super) fn record_limit(&self) -> u64 {
         match self {
             Self::Tls13(protection) => protection.record_limit(),
+            Self::Older(protection) => protection.record_limit(),
         }
     }
 
@@ -106,6 +115,7 @@ impl Protection {
     ) -> Result<(ContentType, Range<usize>), Unopened> {
         match self {
             Self::Tls13(protection) => protection.open_in_place(number, head, body),
+            Self::Older(protection) => protection.open_in_place(number, head, body),
         }
     }
 
@@ -124,6 +134,7 @@ impl Protection {
     ) -> Result<(ContentType, usize), Unopened> {
         match self {
             Self::Tls13(protection) => protection.open_into(number, head, body, out),
+            Self::Older(protection) => protection.open_into(number, head, body, out),
         }
     }
 
@@ -145,6 +156,7 @@ impl Protection {
             Self::Tls13(protection) => {
                 protection.seal_in_place(number, head, typ, content_len, body)
             }
+            Self::Older(protection) => protection.seal_in_place(number, head, content_len, body),
         }
     }
 
@@ -163,20 +175,30 @@ impl Protection {
     ) -> Result<(), CryptoFailure> {
         match self {
             Self::Tls13(protection) => protection.seal_from(number, head, typ, content, body),
+            Self::Older(protection) => protection.seal_from(number, head, content, body),
         }
     }
 
-    /// What comes after a KeyUpdate (§7.2).
-    pub(super) fn next(&self) -> Self {
+    /// What comes after a KeyUpdate (§7.2); before TLS 1.3 there is none.
+    pub(super) fn next(&self) -> Option<Self> {
         match self {
-            Self::Tls13(protection) => Self::Tls13(protection.next()),
+            Self::Tls13(protection) => Some(Self::Tls13(protection.next())),
+            Self::Older(_) => None,
         }
+    }
+
+    /// Whether the records are those of before TLS 1.3: their headers say what they hold, and their
+    /// keys do not change.
+    #[inline]
+    pub(super) const fn is_older(&self) -> bool {
+        matches!(self, Self::Older(_))
     }
 
     /// How many KeyUpdates came before this: the N of `application_traffic_secret_N`.
     pub(super) fn generation(&self) -> u32 {
         match self {
             Self::Tls13(protection) => protection.generation(),
+            Self::Older(_) => 0,
         }
     }
 
@@ -184,6 +206,7 @@ impl Protection {
     pub(super) fn traffic_secret(&self) -> Option<&[u8]> {
         match self {
             Self::Tls13(protection) => Some(protection.traffic_secret()),
+            Self::Older(_) => None,
         }
     }
 
@@ -191,6 +214,7 @@ impl Protection {
     pub(super) fn hibernate(&mut self) {
         match self {
             Self::Tls13(protection) => drop(protection.take_cipher()),
+            Self::Older(protection) => drop(protection.take_cipher()),
         }
     }
 
@@ -198,6 +222,7 @@ impl Protection {
     pub(super) fn is_hibernating(&self) -> bool {
         match self {
             Self::Tls13(protection) => protection.is_hibernating(),
+            Self::Older(protection) => protection.is_hibernating(),
         }
     }
 }

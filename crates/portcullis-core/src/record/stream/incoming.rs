@@ -28,6 +28,8 @@ pub(crate) enum Message {
         level: AlertLevel,
         description: AlertDescription,
     },
+    /// Before TLS 1.3: the peer's next record is under its new keys.
+    ChangeCipherSpec,
     /// A record of application data, which no state of the handshake wants.
     ApplicationData,
 }
@@ -146,8 +148,22 @@ impl Incoming {
         }
     }
 
+    /// The version is decided, and is older than TLS 1.3: a change_cipher_spec is a
+    /// [message](Message::ChangeCipherSpec) from here on, and records are of the version.
+    ///
+    /// # Errors
+    /// When a change_cipher_spec came before.
+    pub(crate) fn decided_before_tls13(&mut self) -> Result<(), Violation> {
+        self.opener.decided_before_tls13()
+    }
+
+    /// Whether that is so.
+    pub(crate) fn is_before_tls13(&self) -> bool {
+        self.opener.is_older()
+    }
+
     /// Says what `record_size_limit` this side announced: the most inner plaintext (content,
-    /// type and padding) in a protected record (RFC 8449 §4).
+    /// type and padding) in a protected record, and before TLS 1.3 the most content (RFC 8449 §4).
     pub(crate) fn set_record_size_limit(&mut self, limit: u16) {
         self.opener.limit_inner(limit.into());
     }
@@ -155,7 +171,8 @@ impl Incoming {
     /// Says what `max_fragment_length` was negotiated: the most content in a record
     /// (RFC 6066 §4), padding included (§5.4).
     pub(crate) fn set_max_fragment(&mut self, limit: u16) {
-        self.opener.limit_inner(usize::from(limit) + 1);
+        let more = usize::from(!self.opener.is_older());
+        self.opener.limit_inner(usize::from(limit) + more);
     }
 
     /// Whether change_cipher_spec is let pass: from the first ClientHello to the peer's
@@ -206,7 +223,8 @@ impl Incoming {
         if self.first_record && !header::is_known(ContentType(bytes[0])) {
             return Err(Abort(Reason::NotTls { first_bytes: bytes }));
         }
-        let header = Header::check(bytes, self.opener.is_protected()).map_err(|violation| {
+        let strict = self.opener.is_protected() || self.opener.is_older();
+        let header = Header::check(bytes, strict).map_err(|violation| {
             let [_, major, minor, ..] = bytes;
             match violation {
                 Violation::WrongRecordVersion => {
@@ -250,6 +268,7 @@ impl Incoming {
                 }
                 if self.strict_alert_levels
                     && self.opener.is_protected()
+                    && !self.opener.is_older()
                     && alert::is_understated(alert)
                 {
                     return Err(Violation::WrongAlertLevel.into());
@@ -269,7 +288,7 @@ impl Incoming {
                 Err(Violation::InterleavedRecord.into())
             }
             ContentType::APPLICATION_DATA => Ok(Some(Message::ApplicationData)),
-            ContentType::CHANGE_CIPHER_SPEC => Err(Violation::UnexpectedChangeCipherSpec.into()),
+            ContentType::CHANGE_CIPHER_SPEC => Ok(Some(Message::ChangeCipherSpec)),
             _ => Err(Violation::UnknownRecordType.into()),
         };
         self.buffer.advance(length);

@@ -11,7 +11,7 @@ use super::super::{HEADER, MAX_IDLE, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role}
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
 use crate::violation::Violation;
-use crate::wire::ContentType;
+use crate::wire::{ContentType, MAX_PLAINTEXT};
 
 /// Takes the protection off records, once there is any.
 #[derive(Debug)]
@@ -25,6 +25,9 @@ pub(super) struct Opener {
     /// The early data that may still be skipped, while any may.
     skip: Option<EarlyData>,
     opened_any: bool,
+    /// Whether the version is decided, and is none that has other records: before TLS 1.3 a
+    /// change_cipher_spec means something.
+    older: bool,
 }
 
 impl Opener {
@@ -37,7 +40,25 @@ impl Opener {
             dropped: 0,
             skip: None,
             opened_any: false,
+            older: false,
         }
+    }
+
+    /// The records are those of before TLS 1.3 from here on.
+    ///
+    /// # Errors
+    /// When a change_cipher_spec came before, which meant nothing (RFC 5246 §7.1).
+    pub(super) fn decided_before_tls13(&mut self) -> Result<(), Violation> {
+        if self.dropped > 0 {
+            return Err(Violation::UnexpectedChangeCipherSpec);
+        }
+        self.older = true;
+        self.inner_limit = self.inner_limit.min(MAX_PLAINTEXT);
+        Ok(())
+    }
+
+    pub(super) fn is_older(&self) -> bool {
+        self.older
     }
 
     pub(super) fn install(&mut self, keys: Keys) {
@@ -90,6 +111,9 @@ impl Opener {
         let Some((head, body)) = record.split_first_chunk_mut::<HEADER>() else {
             return Ok(None);
         };
+        if self.older {
+            return self.open_older(header, head, body, mid_message).map(Some);
+        }
         if header.typ == ContentType::CHANGE_CIPHER_SPEC {
             return self.on_change_cipher_spec(body, mid_message).map(|()| None);
         }
@@ -131,6 +155,41 @@ impl Opener {
         self.opened_any = true;
         header::check_inner(inner, self.inner_limit)?;
         Ok(body.get(content).map(|content| (typ, content)))
+    }
+
+    /// The same before TLS 1.3, where the header says what a record is, and what is due under keys
+    /// is under them.
+    fn open_older<'a>(
+        &mut self,
+        header: Header,
+        head: &[u8; HEADER],
+        body: &'a mut [u8],
+        mid_message: bool,
+    ) -> Result<(ContentType, &'a [u8]), Abort> {
+        let typ = header.typ;
+        let content = match &mut self.keys {
+            None => &*body,
+            Some(keys) if keys.left == 0 => return Err(Violation::AeadLimitReached.into()),
+            Some(keys) => {
+                let (_, content) = keys.open_in_place(head, body)?;
+                let content = body.get(content).unwrap_or_default();
+                header::check_content(content.len(), self.inner_limit)?;
+                content
+            }
+        };
+        match typ {
+            // RFC 5246 §7.1: once, and not inside of a message.
+            ContentType::CHANGE_CIPHER_SPEC if self.keys.is_some() => {
+                Err(Violation::UnexpectedChangeCipherSpec.into())
+            }
+            ContentType::CHANGE_CIPHER_SPEC if content != [1] => {
+                Err(Violation::MalformedChangeCipherSpec.into())
+            }
+            ContentType::CHANGE_CIPHER_SPEC if mid_message => {
+                Err(Violation::InterleavedRecord.into())
+            }
+            _ => Ok((typ, content)),
+        }
     }
 
     #[cfg(test)]

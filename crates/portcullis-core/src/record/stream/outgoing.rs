@@ -111,6 +111,16 @@ impl Outgoing {
         Ok(())
     }
 
+    /// Says change_cipher_spec, and changes to these keys of before TLS 1.3 (RFC 5246 §7.1).
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub(crate) fn switch_keys(&mut self, keys: Keys) -> Result<(), Abort> {
+        self.change_cipher_spec()?;
+        self.keys = Some(keys);
+        Ok(())
+    }
+
     /// Takes the peer's `record_size_limit` (RFC 8449 §4), which binds protected records.
     pub(crate) fn set_record_size_limit(&mut self, limit: u16) {
         self.size.set_record_size_limit(limit);

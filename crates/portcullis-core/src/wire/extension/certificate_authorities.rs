@@ -60,7 +60,11 @@ impl<'a> Extension<'a> for CertificateAuthorities<'a> {
     }
 }
 
-fn put_names(out: &mut Vec<u8>, authorities: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+/// Writes names behind the length of them all.
+pub(in crate::wire) fn put_names(
+    out: &mut Vec<u8>,
+    authorities: impl IntoIterator<Item = impl AsRef<[u8]>>,
+) {
     put_vec16(out, |out| {
         for name in authorities {
             DistinguishedName(name.as_ref()).put(out);

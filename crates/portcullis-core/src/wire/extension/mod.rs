@@ -9,6 +9,8 @@ mod certificate_authorities;
 mod cookie;
 mod early_data;
 mod ec_point_formats;
+mod encrypt_then_mac;
+mod extended_master_secret;
 mod key_share;
 mod max_fragment_length;
 mod oid_filters;
@@ -18,7 +20,9 @@ mod post_handshake_auth;
 mod pre_shared_key;
 mod psk_key_exchange_modes;
 mod record_size_limit;
+mod renegotiation_info;
 mod server_name;
+mod session_ticket;
 mod signature_algorithms;
 mod signed_certificate_timestamp;
 mod status_request;
@@ -27,10 +31,13 @@ mod supported_versions;
 
 pub use alpn::{Alpn, AlpnSelected, ProtocolName};
 pub use block::{Extensions, RawExtension};
+pub(super) use certificate_authorities::put_names;
 pub use certificate_authorities::{CertificateAuthorities, DistinguishedName};
 pub use cookie::Cookie;
 pub use early_data::{EarlyData, MaxEarlyDataSize};
 pub use ec_point_formats::{EcPointFormat, EcPointFormats};
+pub use encrypt_then_mac::EncryptThenMac;
+pub use extended_master_secret::ExtendedMasterSecret;
 pub use key_share::{
     KeyShareClientHello, KeyShareEntry, KeyShareHelloRetryRequest, KeyShareServerHello,
 };
@@ -42,7 +49,9 @@ pub use post_handshake_auth::PostHandshakeAuth;
 pub use pre_shared_key::{OfferedPsks, PskBinder, PskIdentity, SelectedIdentity};
 pub use psk_key_exchange_modes::{PskKeyExchangeMode, PskKeyExchangeModes};
 pub use record_size_limit::RecordSizeLimit;
+pub use renegotiation_info::RenegotiationInfo;
 pub use server_name::{ServerName, ServerNameAcknowledgement};
+pub use session_ticket::SessionTicket;
 pub use signature_algorithms::{SignatureAlgorithms, SignatureAlgorithmsCert};
 pub use signed_certificate_timestamp::SignedCertificateTimestamp;
 pub use status_request::{

@@ -13,6 +13,8 @@ pub(crate) enum Place {
     HelloRetryRequest,
     EncryptedExtensions,
     Certificate,
+    /// That of TLS 1.2 and older, which answers everything itself.
+    ServerHelloBefore13,
 }
 
 impl Place {
@@ -35,6 +37,20 @@ impl Place {
                     | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION
                     | E::EARLY_DATA
                     | E::RECORD_SIZE_LIMIT
+            ),
+            // supported_groups has no place there; some servers send it all the same.
+            Self::ServerHelloBefore13 => matches!(
+                typ,
+                E::SERVER_NAME
+                    | E::MAX_FRAGMENT_LENGTH
+                    | E::STATUS_REQUEST
+                    | E::SUPPORTED_GROUPS
+                    | E::EC_POINT_FORMATS
+                    | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION
+                    | E::EXTENDED_MASTER_SECRET
+                    | E::RECORD_SIZE_LIMIT
+                    | E::SESSION_TICKET
+                    | E::RENEGOTIATION_INFO
             ),
             Self::Certificate => matches!(typ, E::STATUS_REQUEST | E::SIGNED_CERTIFICATE_TIMESTAMP),
         }

@@ -3,9 +3,10 @@
 use super::*;
 use crate::SignatureScheme;
 use crate::der::{INTEGER, OCTET_STRING, Reader, SEQUENCE};
+use crate::version::Version;
 use crate::x509::select::COMPARED;
 use crate::x509::signature_algorithm::server_end_point;
-use crate::x509::{Identity, IdentityKey, PrivateKey, choose};
+use crate::x509::{Form, Identity, IdentityKey, PrivateKey, choose};
 
 const NO_AUTHORITIES: &[&[u8]] = &[];
 
@@ -146,6 +147,85 @@ fn external_keys_have_to_fit_as_well() {
 }
 
 #[test]
+fn external_keys_may_sign_as_they_could_before_tls_1_3() {
+    let ca = Ca::root("root");
+    let leaf = vec![ca.leaf_with_key(
+        leaf_params(&["a.example"]),
+        &key_for(&rcgen::PKCS_RSA_SHA256),
+    )];
+    let [pss, pkcs1] = [
+        SignatureScheme::RSA_PSS_RSAE_SHA256,
+        SignatureScheme::RSA_PKCS1_SHA256,
+    ];
+    let identity = Identity::with_external_key(leaf, vec![pkcs1, pss]).unwrap();
+    let both = [pkcs1, pss];
+    for (version, accepted, expected) in [
+        (Version::V1_3, &both[..], Some(pss)),
+        (Version::V1_3, &both[..1], None),
+        (Version::V1_2, &both[..], Some(pkcs1)),
+        (Version::V1_2, &both[1..], Some(pss)),
+    ] {
+        assert_eq!(identity.scheme_for(accepted, version), expected);
+        let all = [identity.clone()];
+        let chosen = choose(&all, None, accepted, None, NO_AUTHORITIES, version);
+        assert_eq!(chosen.map(|(_, scheme)| scheme), expected);
+    }
+    // A curve counts in TLS 1.3, so a scheme of another is refused for both.
+    let leaf = vec![ca.leaf(leaf_params(&["a.example"]))];
+    let p384 = SignatureScheme::ECDSA_SECP384R1_SHA384;
+    assert!(Identity::with_external_key(leaf, vec![p384]).is_err());
+}
+
+#[test]
+fn a_version_has_the_schemes_of_its_own() {
+    let ca = Ca::root("root");
+    let rsa = identity(&ca, &["a.example"], &rcgen::PKCS_RSA_SHA256);
+    let pkcs1 = [SignatureScheme::RSA_PKCS1_SHA512];
+    assert_eq!(rsa.scheme_for(&pkcs1, Version::V1_3), None);
+    assert_eq!(rsa.scheme_for(&pkcs1, Version::V1_2), Some(pkcs1[0]));
+    let ml_dsa = identity(&ca, &["a.example"], &rcgen::PKCS_ML_DSA_65);
+    let scheme = [SignatureScheme::MLDSA65];
+    assert_eq!(ml_dsa.scheme_for(&scheme, Version::V1_3), Some(scheme[0]));
+    assert_eq!(ml_dsa.scheme_for(&scheme, Version::V1_2), None);
+}
+
+#[test]
+fn the_chain_is_shown_in_either_form_and_encoded_once() {
+    use crate::wire::{Certificate, HandshakeHeader, HandshakeMessage, tls12};
+    let ca = Ca::root("root");
+    let key = key_for(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let chain = vec![
+        ca.leaf_with_key(leaf_params(&["a.example"]), &key),
+        ca.der(),
+    ];
+    let identity = Identity::from_der(chain.clone(), &pkcs8(&key)).unwrap();
+    let message = identity.certificate_message(Form::Tls13);
+    let (_, body) = HandshakeHeader::split(message).unwrap();
+    let certificate = Certificate::decode(body).unwrap();
+    let entries = certificate.certificate_list.iter();
+    assert!(
+        entries
+            .map(|entry| entry.cert_data)
+            .eq(chain.iter().map(|der| &**der))
+    );
+    assert!(tls12::Certificate::decode(body).is_err());
+    let before = identity.certificate_message(Form::Before13);
+    let (_, body) = HandshakeHeader::split(before).unwrap();
+    let certificate = tls12::Certificate::decode(body).unwrap();
+    let certificates = certificate.certificate_list.iter();
+    assert!(
+        certificates
+            .map(|certificate| certificate.0)
+            .eq(chain.iter().map(|der| &**der))
+    );
+    // Of clones too it is the same one.
+    for (form, seen) in [(Form::Tls13, message), (Form::Before13, before)] {
+        let again = identity.clone();
+        assert!(core::ptr::eq(again.certificate_message(form), seen));
+    }
+}
+
+#[test]
 fn choice_by_name_then_authority_then_order() {
     let (one, two) = (Ca::root("one"), Ca::root("two"));
     let ecdsa = &rcgen::PKCS_ECDSA_P256_SHA256;
@@ -158,7 +238,7 @@ fn choice_by_name_then_authority_then_order() {
     ];
     let offered = SignatureScheme::DEFAULT;
     let chosen = |name, schemes, authorities: &[Vec<u8>]| {
-        let (identity, scheme) = choose(&all, name, schemes, None, authorities)?;
+        let (identity, scheme) = choose(&all, name, schemes, None, authorities, Version::V1_3)?;
         let at = all.iter().position(|other| other.same(identity))?;
         Some((at, scheme))
     };
@@ -208,8 +288,15 @@ fn choice_by_what_signed_the_chain() {
     ];
     let schemes = &[SignatureScheme::ECDSA_SECP256R1_SHA256];
     let chosen = |certificate_schemes| {
-        let (identity, _) =
-            choose(&all, None, schemes, certificate_schemes, NO_AUTHORITIES).unwrap();
+        let (identity, _) = choose(
+            &all,
+            None,
+            schemes,
+            certificate_schemes,
+            NO_AUTHORITIES,
+            Version::V1_3,
+        )
+        .unwrap();
         all.iter().position(|other| other.same(identity))
     };
     assert_eq!(chosen(None), Some(0));
@@ -240,7 +327,14 @@ fn the_work_of_a_choice_is_linear_in_all_lists_together() {
         for accepted in [&schemes, &none_fits] {
             for in_certificates in [None, Some(&none_fits[..])] {
                 COMPARED.set(0);
-                let chosen = choose(&many, name, accepted, in_certificates, &authorities);
+                let chosen = choose(
+                    &many,
+                    name,
+                    accepted,
+                    in_certificates,
+                    &authorities,
+                    Version::V1_3,
+                );
                 assert_eq!(chosen.is_some(), accepted.len() == schemes.len());
                 assert!(COMPARED.get() >= many.len(), "nothing is counted");
                 assert!(COMPARED.get() <= entries, "{} of {entries}", COMPARED.get());
@@ -253,7 +347,15 @@ fn the_work_of_a_choice_is_linear_in_all_lists_together() {
 fn rsa_prefers_its_fastest_scheme() {
     let ca = Ca::root("root");
     let rsa = [identity(&ca, &[], &rcgen::PKCS_RSA_SHA256)];
-    let (_, scheme) = choose(&rsa, None, SignatureScheme::DEFAULT, None, NO_AUTHORITIES).unwrap();
+    let (_, scheme) = choose(
+        &rsa,
+        None,
+        SignatureScheme::DEFAULT,
+        None,
+        NO_AUTHORITIES,
+        Version::V1_3,
+    )
+    .unwrap();
     assert_eq!(scheme, SignatureScheme::RSA_PSS_RSAE_SHA256);
 }
 

@@ -32,6 +32,7 @@ fn roots_that_are_none() {
 }
 
 /// A machine may have none, which is an error and not an empty set.
+#[cfg(feature = "os-roots")]
 #[test]
 fn roots_of_the_system() {
     match Roots::os() {

@@ -2,26 +2,15 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use std::sync::Arc;
-
-use rustls_pki_types::CertificateDer;
-
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
+use super::super::shown_identity::ShownIdentity;
 use super::finished::Authenticated;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::wire::{Certificate, CertificateVerify};
-use crate::x509::{Identity, Sha256Digest};
+use crate::x509::{Form, Identity};
 use crate::{Misuse, SignatureScheme};
-
-/// What this side has shown of itself.
-#[derive(Default)]
-pub(super) struct ShownIdentity {
-    pub(super) chain: Option<Arc<[CertificateDer<'static>]>>,
-    pub(super) scheme: Option<SignatureScheme>,
-    pub(super) key: Option<Arc<Sha256Digest>>,
-}
 
 /// Answers a CertificateRequest.
 pub(super) fn authenticate(
@@ -67,7 +56,7 @@ impl ChoosingIdentity {
         let Some(identity) = identity else {
             return show_none(self.authenticated.unbox(), cx);
         };
-        match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes)) {
+        match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes, self.wanted.version)) {
             Some(scheme) => show(self.authenticated.unbox(), identity, scheme, cx),
             None => Err(Misuse::new(
                 "the chosen identity's key cannot sign with any scheme the server accepts",
@@ -92,7 +81,7 @@ fn show(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     cx.send(&mut authenticated.transcript, |out| {
-        out.extend_from_slice(identity.certificate_message());
+        out.extend_from_slice(identity.certificate_message(Form::Tls13));
     });
     let content = signed_content(Signer::Client, &authenticated.transcript.current());
     if identity.is_external() || authenticated.client.config.policy.asked.signature {
@@ -148,10 +137,5 @@ fn signed(
     cx.send(&mut authenticated.transcript, |out| {
         CertificateVerify::put(out, scheme, signature);
     });
-    let shown = ShownIdentity {
-        chain: Some(identity.shared_chain()),
-        scheme: Some(scheme),
-        key: Some(Arc::clone(identity.key_digest())),
-    };
-    authenticated.finish(shown, cx)
+    authenticated.finish(ShownIdentity::new(identity, scheme), cx)
 }

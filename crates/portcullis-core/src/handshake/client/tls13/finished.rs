@@ -4,12 +4,13 @@
 
 use super::super::super::{Cx, Next, Outcome, expect};
 use super::super::hello::Client;
+use super::super::parameters::Parameters;
 use super::super::resumption::Origin;
+use super::super::shown_identity::ShownIdentity;
 use super::Keyed;
-use super::client_authentication::{ShownIdentity, authenticate};
-use super::server_parameters::Parameters;
+use super::client_authentication::authenticate;
 use crate::error::Abort;
-use crate::information::Information;
+use crate::information::{Exporter, Information};
 use crate::key_schedule::{
     AddMessage, ExporterSecret, FinishedKey, ResumptionMaster, TrafficSecret, Transcript,
 };
@@ -163,10 +164,10 @@ impl Authenticated {
             peer_scheme: Some(self.peer_scheme),
             local_chain: shown.chain,
             local_scheme: shown.scheme,
-            exporter: ExporterSecret::pending(),
+            exporter: Exporter::Tls13(ExporterSecret::pending()),
         };
         let key_update_at = policy.key_update_at;
-        let outcome = Outcome::new(information, &mut self.exporter, key_update_at);
+        let outcome = Outcome::new(information, key_update_at).exporting(&mut self.exporter);
         if !client.offer.has(ExtensionType::PSK_KEY_EXCHANGE_MODES) {
             return Ok(Next::Connected(outcome));
         }

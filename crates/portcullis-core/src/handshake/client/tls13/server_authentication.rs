@@ -5,10 +5,10 @@
 use super::super::super::peer::{check_signature, presented_chain, proving};
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::super::parameters::Parameters;
 use super::super::resumption::{Origin, Resumed, verify};
 use super::Keyed;
 use super::finished::WaitFinished;
-use super::server_parameters::Parameters;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::{

@@ -22,11 +22,12 @@ use crate::key_schedule::{AddMessage, EarlySecret};
 use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
+use crate::version::Version;
 use crate::wire::extension::{
     Extensions, KeyShareEntry, KeyShareServerHello, Place, SelectedIdentity,
 };
 use crate::wire::{CompressionMethod, ExtensionType, ServerHello};
-use crate::{Misuse, NamedGroup, Violation};
+use crate::{NamedGroup, Violation};
 
 /// A ServerHello has come, or a HelloRetryRequest, which differs from it by its random.
 pub(in super::super) fn on_hello(
@@ -48,7 +49,9 @@ pub(in super::super) fn on_hello(
     if hello.legacy_compression_method != CompressionMethod::NULL {
         return Err(Violation::CompressionSelected.into());
     }
-    let suite = client.offer.check_suite(hello.cipher_suite)?;
+    let suite = client
+        .offer
+        .check_suite(hello.cipher_suite, cx.dialect.code(Version::V1_3))?;
     match place {
         Place::HelloRetryRequest => on_hello_retry_request(offered, suite, hello, message, cx),
         _ => on_server_hello(*offered, suite, hello, message, cx),
@@ -178,19 +181,10 @@ impl ReviewingServerHello {
         match answer {
             AnswerContent::Proceed => {}
             AnswerContent::ProceedWith(config) => {
-                self.keyed.client.config = config.0;
-                if let Some(Resumed { proof, origin, .. }) = self.keyed.resumed.as_deref_mut() {
-                    if !origin.belongs_to(&self.keyed.client.config) {
-                        return Err(Misuse::new(
-                            "the server resumes a client in which this side showed a \
-                             certificate, and the configuration to go on with has no identity \
-                             with its key; give it that one, or offer no client",
-                        )
-                        .into());
-                    }
-                    // It was given by the rules of the other configuration.
-                    *proof = None;
+                if let Some(resumed) = self.keyed.resumed.as_deref_mut() {
+                    resumed.review(&config.0)?;
                 }
+                self.keyed.client.config = config.0;
             }
             _ => return Err(wrong_answer()),
         }

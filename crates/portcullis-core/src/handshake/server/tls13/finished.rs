@@ -7,7 +7,7 @@ use super::flight::{Authentication, FlightSent};
 use super::psk::Resumption;
 use super::tickets::Issuing;
 use crate::error::Abort;
-use crate::information::Information;
+use crate::information::{Exporter, Information};
 use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionMaster};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
@@ -74,13 +74,10 @@ impl WaitFinished {
             peer_scheme,
             local_chain,
             local_scheme,
-            exporter: ExporterSecret::pending(),
+            exporter: Exporter::Tls13(ExporterSecret::pending()),
         };
-        let outcome = Outcome::new(
-            information,
-            &mut sent.exporter,
-            answering.config.policy.key_update_at,
-        );
+        let key_update_at = answering.config.policy.key_update_at;
+        let outcome = Outcome::new(information, key_update_at).exporting(&mut sent.exporter);
         let Some(secret) = resumption else {
             return Ok(Next::Connected(outcome));
         };

@@ -6,16 +6,16 @@
 use std::sync::Arc;
 
 use super::super::super::handshake_keys::HandshakeKeys;
-use super::super::super::negotiate;
 use super::super::super::signed_content::{Signer, signed_content};
 use super::super::super::{Cx, Next, check_signature_length, expect, find, wrong_answer};
+use super::super::record_sizes::RecordSizes;
+use super::super::wishes::{acknowledges, choose_protocol};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::client_hello::looks_like_tls12;
 use super::finished::WaitFinished;
 use super::psk::{Resumption, may_resume};
-use super::record_sizes::RecordSizes;
-use crate::config::{AcknowledgeServerName, ServerOptions};
+use crate::config::ServerOptions;
 use crate::crypto::key_exchange::{self, Share};
 use crate::crypto::secret::SharedSecret;
 use crate::error::Abort;
@@ -27,14 +27,14 @@ use crate::question::{AnswerContent, Question, QuestionId, Sign};
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
-    Alpn, AlpnSelected, CertificateAuthorities, KeyShareClientHello, KeyShareServerHello,
+    AlpnSelected, CertificateAuthorities, KeyShareClientHello, KeyShareServerHello,
     SelectedIdentity, SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms,
     SignatureAlgorithmsCert,
 };
 use crate::wire::{
     CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Finished, ServerHello,
 };
-use crate::x509::Identity;
+use crate::x509::{Form, Identity};
 use crate::{NamedGroup, SignatureScheme, Violation};
 
 /// What is settled once ServerHello is out.
@@ -85,18 +85,13 @@ pub(super) fn send_flight(
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let alpn = choose_protocol(&negotiated.config, &hello)?;
-    let when = negotiated.config.acknowledge_server_name;
-    let acknowledged = server_name
-        .as_deref()
-        .is_some_and(|name| match &authentication {
-            Authentication::Certificate(identity, _) => match when {
-                AcknowledgeServerName::Known => identity.has_name(name),
-                AcknowledgeServerName::Any => true,
-                AcknowledgeServerName::Never => false,
-            },
-            // RFC 6066 §3: not when a session is resumed.
-            Authentication::Resumed(_) => false,
-        });
+    let acknowledged = match &authentication {
+        Authentication::Certificate(identity, _) => {
+            acknowledges(&negotiated.config, identity, server_name.as_deref())
+        }
+        // RFC 6066 §3: not when a session is resumed.
+        Authentication::Resumed(_) => false,
+    };
     let sizes = RecordSizes::choose(&negotiated.config, &hello)?;
     let (mut answering, secrets) =
         send_server_hello(negotiated, server_name, alpn, authentication, cx)?;
@@ -124,7 +119,7 @@ pub(super) fn send_flight(
         });
     }
     cx.send(&mut answering.transcript, |out| {
-        out.extend_from_slice(identity.certificate_message());
+        out.extend_from_slice(identity.certificate_message(Form::Tls13));
     });
 
     let content = signed_content(Signer::Server, &answering.transcript.current());
@@ -232,25 +227,6 @@ fn key_share(
     // The client was asked for a share of this group, and has sent none.
     let share = share.ok_or(Violation::RetryIgnored)?;
     Ok(key_exchange::respond(group, share.key_exchange, cx.random)?)
-}
-
-/// RFC 7301 §3.2: a client that asks for protocols gets one of them, or no connection.
-fn choose_protocol(
-    config: &ServerOptions,
-    hello: &ClientHello<'_>,
-) -> Result<Option<Box<[u8]>>, Violation> {
-    let offered = find::<Alpn<'_>>(&hello.extensions)?;
-    match offered {
-        Some(offered) if !config.policy.alpn.is_empty() => {
-            let protocol = negotiate::protocol(
-                &config.policy.alpn,
-                offered.protocols.iter().map(|name| name.0),
-            )
-            .ok_or(Violation::NoSharedProtocol)?;
-            Ok(Some(protocol.into()))
-        }
-        _ => Ok(None),
-    }
 }
 
 /// §4.3.2.

@@ -10,7 +10,6 @@ mod finished;
 mod flight;
 mod identity;
 mod psk;
-mod record_sizes;
 mod retry;
 mod tickets;
 

@@ -6,18 +6,19 @@ use rustls_pki_types::UnixTime;
 
 use super::super::super::peer::proving;
 use super::super::super::{Cx, Next, expect, find, wrong_answer};
+use super::super::wishes::{host_name_of, would_show};
 use super::Negotiated;
 use super::flight::{Authentication, send_flight};
-use super::identity::{ask_identity, choose_identity, host_name_of, would_show};
+use super::identity::{ask_identity, choose_identity};
 use crate::config::{ClientAuthentication, ServerOptions};
 use crate::crypto::hash::Digest;
 use crate::dialect::Dialect;
 use crate::error::Abort;
-use crate::key_schedule::EarlySecret;
+use crate::key_schedule::{EarlySecret, ResumptionPsk};
 use crate::question::{
     AnswerContent, ExpectedPeer, OpenTickets, Question, QuestionId, VerifyChain,
 };
-use crate::session::{Established, Peer, ServerSession};
+use crate::session::{Established, Peer, Secret, ServerSession};
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
@@ -131,8 +132,7 @@ impl FirstPsks {
         if !may_resume(config, hello)? {
             return Ok(Self::Unknown);
         }
-        let goes =
-            |session: &ServerSession| suite.handshake_hash() == Ok(session.established.hash());
+        let goes = |session: &ServerSession| suite_fits(suite, &session.established);
         Ok(match open_configured(config, hello, cx)? {
             Some((_, session)) if goes(&session) => Self::GoesWithSuite,
             _ => Self::Unknown,
@@ -182,11 +182,14 @@ fn resume_or_choose(
         return choose_identity(negotiated, cx);
     }
     let Established {
-        psk,
+        secret: Secret::Psk(psk),
         peer,
         authenticated_at,
         ..
-    } = session.established;
+    } = session.established
+    else {
+        return choose_identity(negotiated, cx);
+    };
     let early = EarlySecret::with_psk(&psk, cx.dialect.label_prefix());
     check_binder(&hello, index, &early, negotiated.binder_hash.as_ref())?;
     let proved = ProvedSession {
@@ -307,6 +310,12 @@ fn is_of_these_records(session: &ServerSession, dialect: Dialect) -> bool {
     session.established.is_of(dialect, Version::V1_3)
 }
 
+/// §4.2.11: the hash of the session's key must be that of the suite.
+fn suite_fits(suite: CipherSuite, session: &Established) -> bool {
+    let hash = session.psk().map(ResumptionPsk::hash);
+    hash.is_some_and(|hash| suite.handshake_hash() == Ok(hash))
+}
+
 /// Whether the session fits what this handshake has chosen and demands; what does not is as a
 /// ticket that nobody knows. §4.2.11: the hash must be that of the suite; §4.6.1: nothing may be
 /// had by resuming that a full handshake would have refused, so the server name is the same, the
@@ -328,11 +337,11 @@ fn fits(
         }
     };
     Ok(is_of_these_records(session, cx.dialect)
-        && suite.handshake_hash() == Ok(established.hash())
+        && suite_fits(*suite, established)
         // A session does not bring back a suite that the client no longer offers.
         && hello.cipher_suites.contains(established.suite)
         && client_fits
         && !session.is_expired(cx.now)
         && session.server_name.as_deref() == server_name
-        && would_show(config, hello, server_name, &session.names)?)
+        && would_show(config, hello, server_name, &session.names, Version::V1_3)?)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq as _;
 
-use super::super::super::{Cx, Next, expect, find, versions};
+use super::super::super::{Cx, Next, expect, find};
 use super::super::hello::check_syntax;
 use super::Negotiated;
 use super::client_hello::{add_hello, check_hello, looks_like_tls12};
@@ -114,7 +114,6 @@ impl WaitSecondClientHello {
         let mut requested = *self.0;
         let hello: ClientHello<'_> = expect(&message)?;
         check_syntax(&hello)?;
-        versions::choose(&requested.config.policy.versions, &hello)?;
         check_hello(&hello)?;
         // Early data offered again (§4.1.2 forbids it) is not accepted either: its records fail
         // to decrypt.

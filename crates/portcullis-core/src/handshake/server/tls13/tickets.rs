@@ -11,7 +11,7 @@ use crate::handshake::Outcome;
 use crate::key_schedule::{ResumptionSecret, Unhashed};
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
 use crate::session::{
-    Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, ServerSession, TicketKeys, age,
+    Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, Secret, ServerSession, TicketKeys, age,
 };
 use crate::wire::NewSessionTicket;
 use crate::x509::Sha256Digest;
@@ -69,7 +69,7 @@ impl Issuing {
                     dialect: information.dialect,
                     version: information.version,
                     suite: information.cipher_suite,
-                    psk: self.secret.psk(&[nonce])?,
+                    secret: Secret::Psk(self.secret.psk(&[nonce])?),
                     peer: peer.clone(),
                     authenticated_at: information.authenticated_at,
                     // A server's is bound to names: a renewed certificate may have another key.

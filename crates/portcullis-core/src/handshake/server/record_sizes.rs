@@ -2,7 +2,7 @@
 //!
 //! RFC 8449 (`record_size_limit`), RFC 6066 §4 (`max_fragment_length`).
 
-use super::super::super::{Cx, find};
+use super::super::{Cx, find};
 use crate::Violation;
 use crate::config::ServerOptions;
 use crate::wire::ClientHello;
@@ -40,7 +40,7 @@ impl RecordSizes {
         ))
     }
 
-    /// What EncryptedExtensions says of it.
+    /// What the server answers of it.
     pub(super) fn put(self, out: &mut Vec<u8>) {
         match self {
             Self::Unlimited => {}
@@ -54,7 +54,7 @@ impl RecordSizes {
         match self {
             Self::Unlimited => {}
             Self::Limits { theirs, ours } => {
-                cx.outgoing.set_record_size_limit(theirs);
+                cx.limit_records(theirs);
                 cx.incoming.set_record_size_limit(ours);
             }
             Self::Fragment(_, bytes) => {

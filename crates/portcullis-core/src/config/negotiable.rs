@@ -1,0 +1,223 @@
+//! What can be negotiated: versions, and the algorithms that go with them.
+
+use core::cmp::Reverse;
+use core::fmt::{Debug, Display};
+
+use super::policy::{Policy, implemented};
+use crate::error::{Misuse, list};
+use crate::named_group::NamedGroup;
+use crate::signature_scheme::SignatureScheme;
+use crate::suite::CipherSuite;
+use crate::version::{ProtocolVersion, Version};
+
+/// Which lists the user has named. The others follow from the versions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Named {
+    pub(super) versions: bool,
+    pub(super) cipher_suites: bool,
+    pub(super) groups: bool,
+    pub(super) schemes: bool,
+}
+
+impl Policy {
+    /// Fills in the lists that were not named, with what the versions can use of the defaults, and
+    /// refuses what could never be used: an algorithm of no version, and a version without any.
+    pub(super) fn settle(&mut self) -> Result<(), Misuse> {
+        let named = self.named;
+        if !named.versions {
+            self.versions = ProtocolVersion::DEFAULT.to_vec();
+        }
+        implemented("versions", &self.versions, ProtocolVersion::SUPPORTED)?;
+        self.versions.sort_by_key(|one| Reverse(Version::of(*one)));
+        check_contiguous(&self.versions)?;
+        if !named.versions {
+            self.leave_usable_versions();
+        }
+        let versions = &self.versions;
+        self.cipher_suites = settled(
+            "cipher_suites",
+            named.cipher_suites.then_some(&self.cipher_suites),
+            [CipherSuite::DEFAULT, CipherSuite::SUPPORTED],
+            versions,
+            CipherSuite::is_usable_in,
+        )?;
+        self.groups = settled(
+            "groups",
+            named.groups.then_some(&self.groups),
+            [NamedGroup::DEFAULT, NamedGroup::SUPPORTED],
+            versions,
+            NamedGroup::is_usable_in,
+        )?;
+        self.schemes = settled(
+            "signature_schemes",
+            named.schemes.then_some(&self.schemes),
+            [SignatureScheme::DEFAULT, SignatureScheme::SUPPORTED],
+            versions,
+            SignatureScheme::is_usable_in,
+        )?;
+        Ok(())
+    }
+
+    /// Of the default versions those that can use the lists that were named.
+    fn leave_usable_versions(&mut self) {
+        let is_usable = |version: &ProtocolVersion| {
+            let (named, version) = (self.named, *version);
+            let mut suites = self.cipher_suites.iter();
+            let mut groups = self.groups.iter();
+            let mut schemes = self.schemes.iter();
+            (!named.cipher_suites || suites.any(|one| one.is_usable_in(version)))
+                && (!named.groups || groups.any(|one| one.is_usable_in(version)))
+                && (!named.schemes || schemes.any(|one| one.is_usable_in(version)))
+        };
+        let usable: Vec<_> = self.versions.iter().copied().filter(is_usable).collect();
+        if !usable.is_empty() {
+            self.versions = usable;
+        }
+    }
+}
+
+/// Without TLS 1.3, whose hello lists its versions, a client can only say which is the newest
+/// (RFC 5246 §E.1): none may be missing in between.
+fn check_contiguous(versions: &[ProtocolVersion]) -> Result<(), Misuse> {
+    let generations = versions.iter().filter_map(|one| Version::of(*one));
+    let (Some(newest), Some(oldest)) = (generations.clone().max(), generations.clone().min())
+    else {
+        return Ok(());
+    };
+    let between = Version::ALL
+        .iter()
+        .filter(|one| (oldest..=newest).contains(*one));
+    if newest < Version::V1_3 && between.count() != versions.len() {
+        return Err(Misuse::new(format!(
+            "versions: {} leaves a gap; without TLSv1.3 a client can only say which version is the \
+             newest, so name those between too",
+            list(versions)
+        )));
+    }
+    Ok(())
+}
+
+/// The list that was named, or what is usable of the default; every version can use something of
+/// it, and everything in it can be used.
+fn settled<T: Copy + PartialEq + Display + Debug>(
+    option: &str,
+    named: Option<&Vec<T>>,
+    [default, supported]: [&[T]; 2],
+    versions: &[ProtocolVersion],
+    is_usable_in: impl Fn(T, ProtocolVersion) -> bool,
+) -> Result<Vec<T>, Misuse> {
+    let is_usable = |one: T| versions.iter().any(|version| is_usable_in(one, *version));
+    let Some(chosen) = named else {
+        return Ok(default
+            .iter()
+            .copied()
+            .filter(|one| is_usable(*one))
+            .collect());
+    };
+    implemented(option, chosen, supported)?;
+    if let Some(useless) = chosen.iter().find(|one| !is_usable(**one)) {
+        return Err(Misuse::new(format!(
+            "{option}: {useless} cannot be used in {}; leave it out, or name its version",
+            list(versions)
+        )));
+    }
+    let lacks =
+        |version: &&ProtocolVersion| !chosen.iter().any(|one| is_usable_in(*one, **version));
+    if let Some(version) = versions.iter().find(lacks) {
+        return Err(Misuse::new(format!(
+            "{option}: there is none for {version}; add one, or leave that version out"
+        )));
+    }
+    Ok(chosen.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(change: impl FnOnce(&mut Policy)) -> Result<Policy, String> {
+        let mut policy = Policy::default();
+        change(&mut policy);
+        policy.settle().map_err(|misuse| misuse.to_string())?;
+        Ok(policy)
+    }
+
+    fn with_versions(versions: &[ProtocolVersion]) -> Result<Policy, String> {
+        settled(|policy| {
+            policy.versions = versions.to_vec();
+            policy.named.versions = true;
+        })
+    }
+
+    #[test]
+    fn lists_follow_the_versions() {
+        use ProtocolVersion as V;
+        let modern = with_versions(&[V::TLS_1_3]).unwrap();
+        assert_eq!(modern.cipher_suites.len(), 3);
+        assert!(modern.groups.contains(&NamedGroup::X25519_MLKEM768));
+        assert!(!modern.schemes.contains(&SignatureScheme::RSA_PKCS1_SHA256));
+        let older = with_versions(&[V::TLS_1_2]).unwrap();
+        assert_eq!(older.cipher_suites.len(), 6);
+        assert!(!older.groups.iter().any(|group| group.is_post_quantum()));
+        assert!(older.schemes.contains(&SignatureScheme::RSA_PKCS1_SHA256));
+        assert!(!older.schemes.contains(&SignatureScheme::MLDSA65));
+        let both = with_versions(&[V::TLS_1_2, V::TLS_1_3]).unwrap();
+        assert_eq!(both.versions, [V::TLS_1_3, V::TLS_1_2]);
+        assert_eq!(both.cipher_suites, CipherSuite::DEFAULT);
+        assert_eq!(both.groups, NamedGroup::DEFAULT);
+        assert_eq!(both.schemes, SignatureScheme::DEFAULT);
+    }
+
+    #[test]
+    fn what_can_never_be_used_is_refused() {
+        use ProtocolVersion as V;
+        for (versions, error) in [
+            (vec![], "versions: the list is empty"),
+            (vec![V::SSL_3_0], "versions: SSLv3 is not implemented here"),
+            (
+                vec![V::TLS_1_2, V::TLS_1_2],
+                "versions: TLSv1.2 is there twice",
+            ),
+        ] {
+            let seen = with_versions(&versions).unwrap_err();
+            assert!(seen.starts_with(error), "{seen}");
+        }
+        let suite = CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256;
+        let seen = settled(|policy| {
+            policy.versions = vec![V::TLS_1_3];
+            policy.named.versions = true;
+            policy.cipher_suites = vec![CipherSuite::TLS_AES_128_GCM_SHA256, suite];
+            policy.named.cipher_suites = true;
+        });
+        assert_eq!(
+            seen.unwrap_err(),
+            "cipher_suites: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 cannot be used in TLSv1.3; leave it \
+             out, or name its version"
+        );
+        let seen = settled(|policy| {
+            policy.versions = vec![V::TLS_1_3, V::TLS_1_2];
+            policy.named.versions = true;
+            policy.groups = vec![NamedGroup::X25519_MLKEM768];
+            policy.named.groups = true;
+        });
+        assert_eq!(
+            seen.unwrap_err(),
+            "groups: there is none for TLSv1.2; add one, or leave that version out"
+        );
+        // The versions follow the suites where only these were named.
+        let only_older = settled(|policy| {
+            policy.cipher_suites = vec![CipherSuite::TLS_AES_128_GCM_SHA256];
+            policy.named.cipher_suites = true;
+        });
+        assert_eq!(only_older.unwrap().versions, [V::TLS_1_3]);
+    }
+
+    #[test]
+    fn a_gap_is_refused_without_tls_1_3() {
+        use ProtocolVersion as V;
+        assert!(check_contiguous(&[V::TLS_1_3, V::TLS_1_1]).is_ok());
+        assert!(check_contiguous(&[V::TLS_1_2, V::TLS_1_1, V::TLS_1_0]).is_ok());
+        let error = check_contiguous(&[V::TLS_1_2, V::TLS_1_0]).unwrap_err();
+        assert!(error.to_string().contains("leaves a gap"), "{error}");
+    }
+}

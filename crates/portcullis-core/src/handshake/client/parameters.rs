@@ -1,0 +1,69 @@
+//! What the server answers to the hello besides the cryptography: in EncryptedExtensions, and before
+//! TLS 1.3 in its own hello.
+//!
+//! RFC 7301, RFC 6066 §3 and §4, RFC 8449.
+
+use super::super::{Cx, find};
+use super::hello::Client;
+use crate::Violation;
+use crate::error::Abort;
+use crate::wire::extension::{
+    AlpnSelected, Extensions, MaxFragmentLength, RecordSizeLimit, ServerNameAcknowledgement,
+};
+
+/// What was settled.
+pub(super) struct Parameters {
+    pub(super) alpn: Option<Box<[u8]>>,
+}
+
+/// Takes the answers in `extensions`, which are among those that were offered.
+pub(super) fn take(
+    client: &Client,
+    extensions: &Extensions<'_>,
+    cx: &mut Cx<'_>,
+) -> Result<Parameters, Abort> {
+    let alpn = match find::<AlpnSelected<'_>>(extensions)? {
+        None => None,
+        Some(selected) => Some(client.offer.check_protocol(selected.protocol)?),
+    };
+    if find::<ServerNameAcknowledgement>(extensions).is_err() {
+        return Err(Violation::ServerNameAckNotEmpty.into());
+    }
+    record_sizes(client, extensions, cx)?;
+    Ok(Parameters { alpn })
+}
+
+/// record_size_limit (RFC 8449): each side obeys the limit that the other announced.
+/// max_fragment_length (RFC 6066 §4): one limit for both.
+fn record_sizes(
+    client: &Client,
+    extensions: &Extensions<'_>,
+    cx: &mut Cx<'_>,
+) -> Result<(), Abort> {
+    // Not the configuration that a reviewer of the ServerHello has gone on with.
+    let config = client.offer.config();
+    let limit = find::<RecordSizeLimit>(extensions)?;
+    let fragment = find::<MaxFragmentLength>(extensions)?;
+    if limit.is_some() && fragment.is_some() {
+        return Err(Violation::RecordSizeLimitWithMaxFragment.into());
+    }
+    if let Some(RecordSizeLimit(limit)) = limit {
+        if !(64..=16_385).contains(&limit) {
+            return Err(Violation::BadRecordSizeLimit.into());
+        }
+        cx.limit_records(limit);
+        if let Some(ours) = config.policy.record_size_limit {
+            cx.incoming.set_record_size_limit(ours);
+        }
+    }
+    if let Some(echoed) = fragment {
+        let asked = config
+            .max_fragment_length
+            .filter(|length| MaxFragmentLength::from(*length) == echoed);
+        let length = asked.ok_or(Violation::MaxFragmentLengthChanged)?.bytes();
+        cx.outgoing
+            .set_max_fragment(length.min(config.policy.max_fragment_sent));
+        cx.incoming.set_max_fragment(length);
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! The client's flight: Certificate, ClientKeyExchange, CertificateVerify, Finished.
+//!
+//! RFC 5246 §7.4.6 to §7.4.9, RFC 7627 §4, RFC 8422 §5.7.
+
+use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
+use super::super::shown_identity::ShownIdentity;
+use super::Negotiated;
+use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
+use crate::crypto::key_exchange::respond;
+use crate::error::Abort;
+use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret, Side};
+use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
+use crate::record::Keys;
+use crate::wire::tls12::{Certificate, ClientKeyExchange};
+use crate::wire::{CertificateVerify, Finished};
+use crate::x509::{Form, Identity, VerifiedChain};
+use crate::{Misuse, NamedGroup, SignatureScheme};
+
+/// The server is who it says: its chain is verified, and its key has signed the share.
+pub(super) struct ServerProved {
+    pub(super) negotiated: Box<Negotiated>,
+    pub(super) peer: VerifiedChain,
+    pub(super) peer_scheme: SignatureScheme,
+    pub(super) group: NamedGroup,
+    pub(super) public: Box<[u8]>,
+}
+
+/// Answers a CertificateRequest, if there was one.
+pub(super) fn authenticate(
+    proved: ServerProved,
+    wanted: Option<Box<WantedIdentity>>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let config = &proved.negotiated.client.config;
+    let Some(wanted) = wanted else {
+        let keyed = exchange_keys(proved, cx)?;
+        return finish(keyed, ShownIdentity::default(), cx);
+    };
+    if config.policy.asked.identity {
+        let question = ChooseIdentity {
+            id: QuestionId::next(),
+            configured: config.identities.clone(),
+            hello: None,
+            wanted: (*wanted).clone(),
+        };
+        let paused = ChoosingIdentity(Box::new((proved, wanted)));
+        return Ok(Next::ask(Question::ChooseIdentity(question), paused));
+    }
+    match wanted.choose(&config.identities) {
+        Some((identity, scheme)) => show(proved, identity, scheme, cx),
+        None => show_none(proved, cx),
+    }
+}
+
+/// Paused: the user chooses what to show.
+pub(crate) struct ChoosingIdentity(Box<(ServerProved, Box<WantedIdentity>)>);
+
+impl ChoosingIdentity {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let (proved, wanted) = *self.0;
+        let (identity, scheme) = match answer {
+            AnswerContent::Identity(identity) => (identity, None),
+            AnswerContent::ConfiguredIdentity(chosen) => chosen.unzip(),
+            _ => return Err(wrong_answer()),
+        };
+        let Some(identity) = identity else {
+            return show_none(proved, cx);
+        };
+        match scheme.or_else(|| identity.scheme_for(&wanted.schemes, wanted.version)) {
+            Some(scheme) => show(proved, identity, scheme, cx),
+            None => Err(Misuse::new(
+                "the chosen identity's key cannot sign with any scheme the server accepts",
+            )
+            .into()),
+        }
+    }
+}
+
+/// §7.4.6: a client without a fitting certificate sends an empty list.
+fn show_none(mut proved: ServerProved, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    cx.send(&mut proved.negotiated.transcript, |out| {
+        Certificate::put(out, core::iter::empty::<[u8; 0]>());
+    });
+    let keyed = exchange_keys(proved, cx)?;
+    finish(keyed, ShownIdentity::default(), cx)
+}
+
+fn show(
+    mut proved: ServerProved,
+    identity: Identity,
+    scheme: SignatureScheme,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    cx.send(&mut proved.negotiated.transcript, |out| {
+        out.extend_from_slice(identity.certificate_message(Form::Before13));
+    });
+    let keyed = exchange_keys(proved, cx)?;
+    // §7.4.8: everything so far, not its hash.
+    let content = keyed.proved.negotiated.transcript.messages();
+    if identity.is_external() || keyed.proved.negotiated.client.config.policy.asked.signature {
+        let question = Sign {
+            id: QuestionId::next(),
+            identity: identity.clone(),
+            scheme,
+            content: content.to_vec(),
+        };
+        let paused = Signing {
+            keyed: Box::new(keyed),
+            identity,
+            scheme,
+        };
+        return Ok(Next::ask(Question::Sign(question), paused));
+    }
+    let signature = identity.sign(scheme, content)?;
+    signed(keyed, &identity, scheme, &signature, cx)
+}
+
+/// ClientKeyExchange is out.
+struct Keyed {
+    proved: ServerProved,
+    master: MasterSecret,
+}
+
+/// §7.4.7.2, RFC 8422 §5.7: sends the share of this side; the master secret follows.
+fn exchange_keys(mut proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> {
+    let (public, shared) = respond(proved.group, &proved.public, cx.random)?;
+    let negotiated = &mut *proved.negotiated;
+    cx.send(&mut negotiated.transcript, |out| {
+        ClientKeyExchange::put(out, &public);
+    });
+    let session_hash;
+    let seed = if negotiated.extended {
+        session_hash = negotiated.transcript.current();
+        MasterSeed::Extended(&session_hash)
+    } else {
+        MasterSeed::Randoms {
+            client: &negotiated.client.client_random,
+            server: &negotiated.server_random,
+        }
+    };
+    let master = PremasterSecret::from(shared).into_master(negotiated.keys.hash, seed);
+    cx.secret_log(
+        &negotiated.client.config.policy,
+        &negotiated.client.client_random,
+    )
+    .of_session(&master);
+    Ok(Keyed { proved, master })
+}
+
+/// Paused: somebody holds the key.
+pub(crate) struct Signing {
+    keyed: Box<Keyed>,
+    identity: Identity,
+    scheme: SignatureScheme,
+}
+
+impl Signing {
+    pub(super) fn on_answer(
+        mut self,
+        answer: AnswerContent,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let AnswerContent::Signature(signature) = answer else {
+            return Err(wrong_answer());
+        };
+        let master = self.keyed.master.take();
+        let Keyed { proved, .. } = *self.keyed;
+        let keyed = Keyed { proved, master };
+        signed(keyed, &self.identity, self.scheme, &signature, cx)
+    }
+}
+
+fn signed(
+    mut keyed: Keyed,
+    identity: &Identity,
+    scheme: SignatureScheme,
+    signature: &[u8],
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    check_signature_length(signature)?;
+    cx.send(&mut keyed.proved.negotiated.transcript, |out| {
+        CertificateVerify::put(out, scheme, signature);
+    });
+    finish(keyed, ShownIdentity::new(identity, scheme), cx)
+}
+
+/// §7.4.9: changes the keys, and sends Finished.
+fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    let Keyed { proved, master } = keyed;
+    let ServerProved {
+        mut negotiated,
+        peer,
+        peer_scheme,
+        group,
+        ..
+    } = proved;
+    negotiated.transcript.forget_messages();
+    let block = master.key_block(
+        negotiated.keys,
+        &negotiated.client.client_random,
+        &negotiated.server_random,
+    )?;
+    cx.outgoing.switch_keys(Keys::older(block.client))?;
+    let verify_data = master.verify_data(Side::Client, &negotiated.transcript.current());
+    cx.send(&mut negotiated.transcript, |out| {
+        Finished::put(out, &verify_data)
+    });
+    let ticket = negotiated.ticket;
+    let flight = Box::new(Flight {
+        negotiated,
+        peer: Some(peer),
+        peer_scheme,
+        group: Some(group),
+        shown,
+        master: Box::new(master),
+        read: block.server,
+        write: None,
+        resumed: None,
+    });
+    Ok(match ticket {
+        true => WaitNewSessionTicket(flight).into(),
+        false => WaitChangeCipherSpec(flight).into(),
+    })
+}

@@ -1,0 +1,200 @@
+//! The server changes its keys and sends Finished. In a full handshake that is the end; where a
+//! session is resumed, this side does the same.
+//!
+//! RFC 5246 §7.1, §7.3, §7.4.9; RFC 5077 §3.3.
+
+use super::super::super::{Cx, Next, Outcome, expect};
+use super::super::resumption::Origin;
+use super::super::shown_identity::ShownIdentity;
+use super::Negotiated;
+use crate::error::{Abort, Misuse};
+use crate::information::{Exporter, Information};
+use crate::key_schedule::AddMessage;
+use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side};
+use crate::record::{HandshakeBytes, Keys};
+use crate::session::{Established, MAX_SESSION_LIFETIME, MAX_TICKET, Peer, ReceivedTicket, Secret};
+use crate::wire::Finished;
+use crate::wire::tls12::NewSessionTicket;
+use crate::x509::VerifiedChain;
+use crate::{NamedGroup, SignatureScheme, Violation};
+
+/// The server's Finished is awaited.
+pub(super) struct Flight {
+    pub(super) negotiated: Box<Negotiated>,
+    /// There once the chain is verified.
+    pub(super) peer: Option<VerifiedChain>,
+    pub(super) peer_scheme: SignatureScheme,
+    pub(super) group: Option<NamedGroup>,
+    pub(super) shown: ShownIdentity,
+    pub(super) master: Box<MasterSecret>,
+    /// What the server writes with, once it says so.
+    pub(super) read: DirectionKeys,
+    /// What this side writes with from its Finished on, if that follows the server's.
+    pub(super) write: Option<DirectionKeys>,
+    /// If a session is resumed.
+    pub(super) resumed: Option<Origin>,
+}
+
+pub(crate) struct WaitNewSessionTicket(pub(super) Box<Flight>);
+
+impl WaitNewSessionTicket {
+    pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
+        let Self(mut flight) = self;
+        let ticket: NewSessionTicket<'_> = expect(&message)?;
+        // RFC 5077 §3.3: an empty one means that there is none after all.
+        if (1..=MAX_TICKET).contains(&ticket.ticket.len()) {
+            flight.negotiated.new_ticket = Some(Ticket {
+                ticket: ticket.ticket.into(),
+                lifetime: ticket.ticket_lifetime_hint,
+            });
+        }
+        flight.negotiated.transcript.add(message.hashed());
+        Ok(WaitChangeCipherSpec(flight).into())
+    }
+}
+
+/// What came in a NewSessionTicket.
+pub(super) struct Ticket {
+    ticket: Box<[u8]>,
+    /// In seconds; 0 says nothing.
+    lifetime: u32,
+}
+
+/// The server must change its keys now.
+pub(crate) struct WaitChangeCipherSpec(pub(super) Box<Flight>);
+
+impl WaitChangeCipherSpec {
+    pub(super) fn on_change_cipher_spec(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let Self(mut flight) = self;
+        let version = flight.negotiated.version;
+        // No part of a message may have come under the old keys.
+        cx.incoming.install_read(Keys::older(flight.read.take()))?;
+        Ok(WaitFinished(flight).into())
+    }
+}
+
+pub(crate) struct WaitFinished(Box<Flight>);
+
+impl WaitFinished {
+    pub(super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let Self(mut flight) = self;
+        let finished: Finished<'_> = expect(&message)?;
+        let transcript = &mut flight.negotiated.transcript;
+        if !flight
+            .master
+            .verify_finished(Side::Server, &transcript.current(), finished.verify_data)
+        {
+            return Err(Violation::FinishedMismatch.into());
+        }
+        transcript.add(message.hashed());
+        if let Some(mut write) = flight.write.take() {
+            // The server waits now, so nothing may follow.
+            cx.incoming.end_of_flight()?;
+            let version = flight.negotiated.version;
+            cx.outgoing.switch_keys(Keys::older(write.take()))?;
+            let verify_data = flight
+                .master
+                .verify_data(Side::Client, &transcript.current());
+            cx.send(transcript, |out| Finished::put(out, &verify_data));
+        }
+        Ok(Next::Connected(connected(*flight, cx)?))
+    }
+}
+
+fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
+    let Flight {
+        negotiated,
+        peer,
+        peer_scheme,
+        group,
+        shown,
+        master,
+        resumed,
+        ..
+    } = flight;
+    let Negotiated {
+        client,
+        version,
+        suite,
+        server_random,
+        parameters,
+        extended,
+        new_ticket,
+        session_id,
+        ..
+    } = *negotiated;
+    let peer = peer.ok_or_else(|| Misuse::new("nobody has verified the server's chain"))?;
+    let server_name = client
+        .offer
+        .config()
+        .indicated(&client.name)
+        .map(|name| name.to_ascii_lowercase().into());
+    let chain = peer.into_chain();
+    let shown_key = match &resumed {
+        Some(origin) => origin.shown.clone(),
+        None => shown.key,
+    };
+    let authenticated_at = resumed
+        .as_ref()
+        .map_or(cx.now, |origin| origin.authenticated_at);
+    let known_by = match new_ticket {
+        // RFC 5077 §3.3: 0 leaves it to the client.
+        Some(Ticket {
+            ticket,
+            lifetime: 0,
+        }) => Some((ticket, false, MAX_SESSION_LIFETIME)),
+        Some(Ticket { ticket, lifetime }) => {
+            Some((ticket, false, lifetime.min(MAX_SESSION_LIFETIME)))
+        }
+        // A session that is resumed is known as before.
+        None if resumed.is_some() || session_id.is_empty() => None,
+        None => Some((session_id, true, MAX_SESSION_LIFETIME)),
+    };
+    let session = known_by.map(|(ticket, is_id, lifetime)| {
+        let established = Established {
+            dialect: cx.dialect,
+            version,
+            suite,
+            secret: Secret::Master {
+                secret: master.copy(),
+                extended,
+            },
+            authenticated_at,
+            peer: Some(Peer {
+                chain: chain.clone(),
+                scheme: peer_scheme,
+            }),
+            shown: shown_key,
+        };
+        let name = client.name.clone();
+        ReceivedTicket::before_tls13(established, name, ticket, is_id, lifetime)
+    });
+    let information = Information {
+        dialect: cx.dialect,
+        version,
+        is_server: false,
+        cipher_suite: suite,
+        group,
+        retried: false,
+        resumed: resumed.is_some(),
+        authenticated_at,
+        alpn: parameters.alpn,
+        server_name,
+        client_random: client.client_random,
+        server_random,
+        peer_chain: Some(chain),
+        peer_scheme: Some(peer_scheme),
+        local_chain: shown.chain,
+        local_scheme: shown.scheme,
+        exporter: Exporter::before_tls13(extended, master),
+    };
+    let outcome = Outcome::new(information, client.config.policy.key_update_at);
+    Ok(match session.filter(|_| client.config.session_tickets) {
+        Some(session) => outcome.with_session(session),
+        None => outcome,
+    })
+}

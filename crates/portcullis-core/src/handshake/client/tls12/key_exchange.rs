@@ -1,0 +1,209 @@
+//! The server's share, its wishes, and the end of its flight, where it is judged.
+//!
+//! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.4.
+
+use super::super::super::peer::{check_signature_before_tls13, proving};
+use super::super::super::signed_content::server_key_exchange_content;
+use super::super::super::{Cx, Next, expect, unexpected, wrong_answer};
+use super::super::resumption::verify;
+use super::Negotiated;
+use super::certificate::Shown;
+use super::client_flight::{ServerProved, authenticate};
+use crate::error::Abort;
+use crate::key_schedule::AddMessage;
+use crate::question::{
+    AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain, WantedIdentity,
+};
+use crate::record::HandshakeBytes;
+use crate::version::Version;
+use crate::wire::HandshakeType;
+use crate::wire::tls12::{CertificateRequest, ServerHelloDone, ServerKeyExchange};
+use crate::x509::{PresentedChain, VerifiedChain};
+use crate::{NamedGroup, SignatureScheme, Violation};
+
+pub(crate) struct WaitServerKeyExchange(pub(super) Shown);
+
+impl WaitServerKeyExchange {
+    pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
+        on_server_key_exchange(self.0, &message)
+    }
+}
+
+/// The server's share as it came. Whose it is turns out when the chain is verified.
+pub(super) struct Share {
+    pub(super) group: NamedGroup,
+    pub(super) public: Box<[u8]>,
+    scheme: SignatureScheme,
+    signed: Box<[u8]>,
+    signature: Box<[u8]>,
+}
+
+/// Everything that the server has said, up to its wishes.
+pub(super) struct Said {
+    pub(super) negotiated: Box<Negotiated>,
+    pub(super) chain: PresentedChain,
+    pub(super) share: Share,
+}
+
+/// §7.4.3.
+pub(super) fn on_server_key_exchange(
+    shown: Shown,
+    message: &HandshakeBytes,
+) -> Result<Next, Abort> {
+    let Shown {
+        mut negotiated,
+        chain,
+    } = shown;
+    let exchange: ServerKeyExchange<'_> = expect(message)?;
+    let offer = &negotiated.client.offer;
+    let group = offer.check_curve(exchange.params.group)?;
+    let scheme = offer.check_scheme_before_tls13(exchange.algorithm)?;
+    let share = Share {
+        group,
+        public: exchange.params.public.into(),
+        scheme,
+        signed: server_key_exchange_content(
+            &negotiated.client.client_random,
+            &negotiated.server_random,
+            &exchange.params,
+        ),
+        signature: exchange.signature.into(),
+    };
+    negotiated.transcript.add(message.hashed());
+    Ok(WaitCertificateRequest(Said {
+        negotiated,
+        chain,
+        share,
+    })
+    .into())
+}
+
+pub(crate) struct WaitCertificateRequest(Said);
+
+impl WaitCertificateRequest {
+    pub(super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let Self(mut said) = self;
+        match message.typ() {
+            HandshakeType::CERTIFICATE_REQUEST => {
+                let wanted = wanted(&expect(&message)?, said.negotiated.version);
+                said.negotiated.transcript.add(message.hashed());
+                Ok(WaitServerHelloDone { said, wanted }.into())
+            }
+            HandshakeType::SERVER_HELLO_DONE => on_server_hello_done(said, None, &message, cx),
+            _ => Err(unexpected(
+                "certificate_request or server_hello_done",
+                &message,
+            )),
+        }
+    }
+}
+
+/// §7.4.4. The kinds of certificates say less than the schemes.
+fn wanted(request: &CertificateRequest<'_>, version: Version) -> Box<WantedIdentity> {
+    let usable = |scheme: &SignatureScheme| scheme.is_usable_before_tls13();
+    let schemes = request.supported_signature_algorithms.iter();
+    Box::new(WantedIdentity {
+        version,
+        server_name: None,
+        schemes: schemes.clone().filter(usable).collect(),
+        certificate_schemes: Some(schemes.collect()),
+        authorities: request
+            .certificate_authorities
+            .iter()
+            .map(|name| name.0.to_vec())
+            .collect(),
+    })
+}
+
+pub(crate) struct WaitServerHelloDone {
+    said: Said,
+    wanted: Box<WantedIdentity>,
+}
+
+impl WaitServerHelloDone {
+    pub(super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        on_server_hello_done(self.said, Some(self.wanted), &message, cx)
+    }
+}
+
+/// §7.4.5: the server has said everything, and is judged.
+fn on_server_hello_done(
+    mut said: Said,
+    wanted: Option<Box<WantedIdentity>>,
+    message: &HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let ServerHelloDone = expect(message)?;
+    // The server waits now, so nothing may follow.
+    cx.incoming.end_of_flight()?;
+    said.negotiated.transcript.add(message.hashed());
+    let client = &said.negotiated.client;
+    if client.config.policy.asked.verification {
+        let question = VerifyChain {
+            id: QuestionId::next(),
+            chain: said.chain.clone(),
+            purpose: ExpectedPeer::Server(client.name.clone()),
+            policy: client.config.chain_policy().cloned(),
+            resumed: false,
+            now: cx.now,
+        };
+        let paused = VerifyingChain { said, wanted };
+        return Ok(Next::ask(Question::VerifyChain(question), paused));
+    }
+    let peer = verify(&client.config, &client.name, &said.chain, cx.now)?;
+    on_verified(said, wanted, peer, cx)
+}
+
+/// Paused: takes a verdict, and has no way to take a message.
+pub(crate) struct VerifyingChain {
+    said: Said,
+    wanted: Option<Box<WantedIdentity>>,
+}
+
+impl VerifyingChain {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let AnswerContent::Chain(verdict) = answer else {
+            return Err(wrong_answer());
+        };
+        let Self { said, wanted } = self;
+        let client = &said.negotiated.client;
+        let policy = client.config.chain_policy();
+        let peer = proving(verdict?, &said.chain, Some(&client.name), policy)?;
+        on_verified(said, wanted, peer, cx)
+    }
+}
+
+/// The chain is to be trusted; its key has to have signed the share (§7.4.3).
+fn on_verified(
+    said: Said,
+    wanted: Option<Box<WantedIdentity>>,
+    peer: VerifiedChain,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let Said {
+        negotiated, share, ..
+    } = said;
+    check_signature_before_tls13(
+        &peer,
+        Some(negotiated.suite),
+        share.scheme,
+        &share.signed,
+        &share.signature,
+    )?;
+    let proved = ServerProved {
+        negotiated,
+        peer,
+        peer_scheme: share.scheme,
+        group: share.group,
+        public: share.public,
+    };
+    authenticate(proved, wanted, cx)
+}

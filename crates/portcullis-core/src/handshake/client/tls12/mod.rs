@@ -1,0 +1,60 @@
+//! The client's handshake before TLS 1.3, from the ServerHello on.
+//!
+//! RFC 5246 §7.3; states named after what they wait for. The session is proved at ServerHelloDone,
+//! when all facts are there and nothing has been sent since the hello.
+
+mod certificate;
+mod client_flight;
+mod finished;
+mod key_exchange;
+mod resumption;
+pub(super) mod server_hello;
+
+use super::super::table::states;
+use super::hello::Client;
+use super::parameters::Parameters;
+use crate::key_schedule::tls12::{LegacyParameters, Transcript};
+use crate::suite::CipherSuite;
+use crate::version::Version;
+use finished::Ticket;
+
+/// What is known from the ServerHello on.
+pub(super) struct Negotiated {
+    pub(super) client: Client,
+    pub(super) version: Version,
+    pub(super) suite: CipherSuite,
+    pub(super) keys: LegacyParameters,
+    pub(super) server_random: [u8; 32],
+    pub(super) transcript: Transcript,
+    pub(super) parameters: Parameters,
+    /// Whether the master secret depends on the whole handshake (RFC 7627).
+    pub(super) extended: bool,
+    /// Whether the server may send a CertificateStatus (RFC 6066 §8).
+    pub(super) staples: bool,
+    /// Whether the server sends a NewSessionTicket (RFC 5077 §3.2).
+    pub(super) ticket: bool,
+    /// What came in it.
+    pub(super) new_ticket: Option<Ticket>,
+    /// Under what the server keeps the session; empty if it does not.
+    pub(super) session_id: Box<[u8]>,
+}
+
+states! {
+    Client of Tls12:
+    // state               in file               takes                                        => goes to
+    ReviewingServerHello   in server_hello  pauses   for ReviewServerHello                        => WaitCertificate | ReverifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitCertificate        in certificate   waits    for Certificate                              => WaitCertificateStatus | WaitServerKeyExchange;
+    // The server may leave it out (RFC 6066 §8).
+    WaitCertificateStatus  in certificate   waits    for CertificateStatus | ServerKeyExchange    => WaitServerKeyExchange | WaitCertificateRequest;
+    WaitServerKeyExchange  in key_exchange  waits    for ServerKeyExchange                        => WaitCertificateRequest;
+    WaitCertificateRequest in key_exchange  waits    for CertificateRequest | ServerHelloDone     => WaitServerHelloDone | VerifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitServerHelloDone    in key_exchange  waits    for ServerHelloDone                          => VerifyingChain | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
+    VerifyingChain         in key_exchange  pauses   for VerifyChain                              => ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
+    ChoosingIdentity       in client_flight pauses   for ChooseIdentity                           => Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
+    Signing                in client_flight pauses   for Sign                                     => WaitNewSessionTicket | WaitChangeCipherSpec;
+    // The session that is resumed begins here.
+    ReverifyingChain       in resumption    pauses   for VerifyChain                              => WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitNewSessionTicket   in finished      waits    for NewSessionTicket                         => WaitChangeCipherSpec;
+    WaitChangeCipherSpec   in finished      switches for ChangeCipherSpec                         => WaitFinished;
+    WaitFinished           in finished      waits    for Finished                                 => Connected;
+}

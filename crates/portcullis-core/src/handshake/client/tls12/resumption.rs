@@ -1,0 +1,122 @@
+//! The server resumes the session of before TLS 1.3 that was offered.
+//!
+//! RFC 5246 §7.3 (figure 2), RFC 5077 §3.4, RFC 7627 §5.3.
+
+use super::super::super::peer::proving;
+use super::super::super::{Cx, Next, wrong_answer};
+use super::super::resumption::{OlderSession, Resumed, verify};
+use super::super::shown_identity::ShownIdentity;
+use super::Negotiated;
+use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
+use crate::Violation;
+use crate::error::Abort;
+use crate::question::{AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain};
+use crate::session::Peer;
+use crate::x509::VerifiedChain;
+
+/// Goes on from the ServerHello with the keys of the session.
+pub(super) fn resume(
+    mut negotiated: Box<Negotiated>,
+    session: OlderSession,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    check(&negotiated, &session)?;
+    negotiated.transcript.forget_messages();
+    let OlderSession {
+        master, resumed, ..
+    } = session;
+    let Resumed {
+        peer: Peer { chain, scheme },
+        origin,
+        proof,
+    } = resumed;
+    let keys = master.key_block(
+        negotiated.keys,
+        &negotiated.client.client_random,
+        &negotiated.server_random,
+    )?;
+    cx.secret_log(
+        &negotiated.client.config.policy,
+        &negotiated.client.client_random,
+    )
+    .of_session(&master);
+    let resuming = Resuming(Box::new(Flight {
+        negotiated,
+        peer: None,
+        peer_scheme: scheme,
+        group: None,
+        shown: ShownIdentity::default(),
+        master,
+        read: keys.server,
+        write: Some(keys.client),
+        resumed: Some(origin),
+    }));
+    let client = &resuming.0.negotiated.client;
+    match proof {
+        Some(proof) => Ok(resuming.go_on(proof)),
+        None if client.config.policy.asked.verification => {
+            let question = VerifyChain {
+                id: QuestionId::next(),
+                chain: chain.clone(),
+                purpose: ExpectedPeer::Server(client.name.clone()),
+                policy: client.config.chain_policy().cloned(),
+                resumed: true,
+                now: cx.now,
+            };
+            let paused = ReverifyingChain { resuming, chain };
+            Ok(Next::ask(Question::VerifyChain(question), paused))
+        }
+        None => {
+            let proof = verify(&client.config, &client.name, &chain, cx.now)?;
+            Ok(resuming.go_on(proof))
+        }
+    }
+}
+
+/// §7.4.1.3, RFC 7627 §5.3: what the session has, the connection has.
+fn check(negotiated: &Negotiated, session: &OlderSession) -> Result<(), Violation> {
+    if negotiated.version != session.version {
+        return Err(Violation::ResumedWithAnotherVersion);
+    }
+    if negotiated.suite != session.suite {
+        return Err(Violation::ResumedWithAnotherSuite);
+    }
+    match (session.extended, negotiated.extended) {
+        (true, false) => Err(Violation::ResumedWithoutExtendedMasterSecret),
+        (false, true) => Err(Violation::ResumedWithExtendedMasterSecret),
+        _ => Ok(()),
+    }
+}
+
+/// The server has not proved anything yet: its Finished will.
+struct Resuming(Box<Flight>);
+
+impl Resuming {
+    /// Its chain is still to be trusted.
+    fn go_on(self, proof: VerifiedChain) -> Next {
+        let Self(mut flight) = self;
+        flight.peer = Some(proof);
+        match flight.negotiated.ticket {
+            true => WaitNewSessionTicket(flight).into(),
+            false => WaitChangeCipherSpec(flight).into(),
+        }
+    }
+}
+
+/// Paused: somebody judges the chain that the server had shown when the session began.
+pub(crate) struct ReverifyingChain {
+    resuming: Resuming,
+    chain: crate::x509::PresentedChain,
+}
+
+impl ReverifyingChain {
+    pub(super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
+        let AnswerContent::Chain(verdict) = answer else {
+            return Err(wrong_answer());
+        };
+        let client = &self.resuming.0.negotiated.client;
+        let policy = client.config.chain_policy();
+        let proof = proving(verdict?, &self.chain, Some(&client.name), policy)?;
+        Ok(self.resuming.go_on(proof))
+    }
+}

@@ -1,0 +1,172 @@
+//! ServerHello before TLS 1.3: the suite is chosen, and what the connection may have.
+//!
+//! RFC 5246 §7.4.1.3; RFC 5746 §3.4, RFC 7627 §5.2, RFC 8422 §5.2 for the extensions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::super::{Cx, Next, find, wrong_answer};
+use super::super::hello::{Hashing, Offered};
+use super::super::parameters;
+use super::super::resumption::OlderSession;
+use super::Negotiated;
+use super::certificate::WaitCertificate;
+use super::resumption::resume;
+use crate::config::{ClientConfig, ExtendedMasterSecret};
+use crate::error::Abort;
+use crate::key_schedule::AddMessage;
+use crate::key_schedule::tls12::Transcript;
+use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
+use crate::record::HandshakeBytes;
+use crate::version::Version;
+use crate::wire::extension::{
+    self, EcPointFormat, EcPointFormats, Extensions, Place, RenegotiationInfo,
+};
+use crate::wire::{CompressionMethod, ExtensionType, ServerHello};
+use crate::{ServerHelloView, Violation};
+
+/// The server goes on with `version`, which was offered.
+pub(in super::super) fn on_hello(
+    offered: Offered,
+    version: Version,
+    hello: &ServerHello<'_>,
+    message: &HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let Offered {
+        mut client,
+        transcript,
+        ..
+    } = offered;
+    cx.incoming.decided_before_tls13()?;
+    client
+        .offer
+        .check_extensions(&hello.extensions, Place::ServerHelloBefore13)?;
+    if hello.legacy_compression_method != CompressionMethod::NULL {
+        return Err(Violation::CompressionSelected.into());
+    }
+    let suite = client
+        .offer
+        .check_suite(hello.cipher_suite, cx.dialect.code(version))?;
+    // §7.4.1.3: an id that comes back means that the session is resumed.
+    let id = client.legacy_session_id();
+    let resumed = match !id.is_empty() && hello.legacy_session_id_echo == id {
+        true if client.older.is_none() => {
+            return Err(Violation::CompatibilitySessionIdEchoed.into());
+        }
+        resumed => resumed,
+    };
+    let extended = check_protections(
+        &hello.extensions,
+        client.config.policy.extended_master_secret,
+    )?;
+    let parameters = parameters::take(&client, &hello.extensions, cx)?;
+    let keys = suite.legacy_parameters()?;
+    let Hashing::Buffered(buffered) = transcript else {
+        return Err(Violation::VersionChangedAfterRetry.into());
+    };
+    let mut transcript = Transcript::after(buffered, keys.hash);
+    transcript.add(message.hashed());
+    let session = client.older.take().filter(|_| resumed);
+    let negotiated = Box::new(Negotiated {
+        version,
+        suite,
+        keys,
+        server_random: *hello.random,
+        transcript,
+        parameters,
+        extended,
+        staples: hello.extensions.contains(ExtensionType::STATUS_REQUEST),
+        ticket: hello.extensions.contains(ExtensionType::SESSION_TICKET),
+        new_ticket: None,
+        session_id: hello.legacy_session_id_echo.into(),
+        client,
+    });
+    go_on_or_ask(negotiated, session, message, cx)
+}
+
+/// What the extensions say about the protection of the handshake itself; whether the master secret
+/// is the extended one.
+fn check_protections(
+    extensions: &Extensions<'_>,
+    wanted: ExtendedMasterSecret,
+) -> Result<bool, Violation> {
+    // RFC 5746 §3.4: there was no handshake before.
+    if find::<RenegotiationInfo<'_>>(extensions)?
+        .is_some_and(|info| !info.renegotiated_connection.is_empty())
+    {
+        return Err(Violation::RenegotiationInfoMismatch);
+    }
+    // RFC 8422 §5.2: whatever else the server can read.
+    if find::<EcPointFormats<'_>>(extensions)?
+        .is_some_and(|list| !list.formats.contains(EcPointFormat::UNCOMPRESSED))
+    {
+        return Err(Violation::UncompressedPointsMissing);
+    }
+    let extended = find::<extension::ExtendedMasterSecret>(extensions)?.is_some();
+    if !extended && wanted == ExtendedMasterSecret::Required {
+        return Err(Violation::ExtendedMasterSecretMissing);
+    }
+    Ok(extended)
+}
+
+/// Lets the user look at the ServerHello, if that is wanted.
+fn go_on_or_ask(
+    negotiated: Box<Negotiated>,
+    session: Option<Box<OlderSession>>,
+    message: &HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    if !negotiated.client.config.policy.asked.hello {
+        return go_on(negotiated, session, cx);
+    }
+    let question = ReviewServerHello {
+        id: QuestionId::next(),
+        hello: ServerHelloView::new(Bytes::copy_from_slice(message.raw()))?,
+        config: ClientConfig(Arc::clone(&negotiated.client.config)),
+    };
+    let paused = ReviewingServerHello {
+        negotiated,
+        session,
+    };
+    Ok(Next::ask(Question::ReviewServerHello(question), paused))
+}
+
+fn go_on(
+    negotiated: Box<Negotiated>,
+    session: Option<Box<OlderSession>>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    match session {
+        Some(session) => resume(negotiated, *session, cx),
+        None => Ok(WaitCertificate { negotiated }.into()),
+    }
+}
+
+/// Paused: the user looks at what the server chose.
+pub(crate) struct ReviewingServerHello {
+    negotiated: Box<Negotiated>,
+    /// If the server resumes it.
+    session: Option<Box<OlderSession>>,
+}
+
+impl ReviewingServerHello {
+    pub(super) fn on_answer(
+        mut self,
+        answer: AnswerContent,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        match answer {
+            AnswerContent::Proceed => {}
+            AnswerContent::ProceedWith(config) => {
+                if let Some(session) = &mut self.session {
+                    session.resumed.review(&config.0)?;
+                }
+                self.negotiated.client.config = config.0;
+            }
+            _ => return Err(wrong_answer()),
+        }
+        go_on(self.negotiated, self.session, cx)
+    }
+}

@@ -1,0 +1,103 @@
+//! The client proves who it is: Certificate, and after ClientKeyExchange CertificateVerify.
+//!
+//! RFC 5246 §7.4.6, §7.4.8.
+
+use super::super::super::offer::check_scheme_before_tls13;
+use super::super::super::peer::{check_signature_before_tls13, presented_before_tls13, proving};
+use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::finished::{Keyed, WaitChangeCipherSpec};
+use super::flight::Showing;
+use super::key_exchange::WaitClientKeyExchange;
+use crate::Violation;
+use crate::config::ClientAuthentication;
+use crate::error::Abort;
+use crate::key_schedule::AddMessage;
+use crate::question::{AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain};
+use crate::record::HandshakeBytes;
+use crate::wire::CertificateVerify;
+use crate::wire::tls12::Certificate;
+use crate::x509::{PresentedChain, VerifiedChain};
+
+pub(crate) struct WaitCertificate {
+    pub(super) showing: Box<Showing>,
+}
+
+impl WaitCertificate {
+    pub(super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let Self { mut showing } = self;
+        let certificate: Certificate<'_> = expect(&message)?;
+        let chain = presented_before_tls13(&certificate)?;
+        showing.answering.transcript.add(message.hashed());
+        let config = &showing.answering.negotiated.config;
+        let Some(chain) = chain else {
+            // §7.4.6: the client has none, or none that fits.
+            return match &config.client_authentication {
+                ClientAuthentication::Required(_) => {
+                    Err(Violation::NoClientCertificateBefore13.into())
+                }
+                _ => Ok(WaitClientKeyExchange::without_certificate(showing).into()),
+            };
+        };
+        let policy = config.client_policy();
+        if config.policy.asked.verification {
+            let question = VerifyChain {
+                id: QuestionId::next(),
+                chain: chain.clone(),
+                purpose: ExpectedPeer::Client,
+                policy: policy.cloned(),
+                resumed: false,
+                now: cx.now,
+            };
+            let paused = VerifyingChain { showing, chain };
+            return Ok(Next::ask(Question::VerifyChain(question), paused));
+        }
+        let peer = match policy {
+            Some(policy) => ExpectedPeer::Client.verify(&chain, policy, cx.now)?,
+            None => VerifiedChain::dangerous_accept_without_verification(chain),
+        };
+        Ok(WaitClientKeyExchange::with_certificate(showing, peer).into())
+    }
+}
+
+/// Paused: takes a verdict, and has no way to take a message.
+pub(crate) struct VerifyingChain {
+    showing: Box<Showing>,
+    chain: PresentedChain,
+}
+
+impl VerifyingChain {
+    pub(super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
+        let AnswerContent::Chain(verdict) = answer else {
+            return Err(wrong_answer());
+        };
+        let Self { showing, chain } = self;
+        let policy = showing.answering.negotiated.config.client_policy();
+        let peer = proving(verdict?, &chain, None, policy)?;
+        Ok(WaitClientKeyExchange::with_certificate(showing, peer).into())
+    }
+}
+
+/// The client has shown a chain and sent its share; now it has to sign.
+pub(crate) struct WaitCertificateVerify {
+    pub(super) keyed: Box<Keyed>,
+    pub(super) peer: VerifiedChain,
+}
+
+impl WaitCertificateVerify {
+    pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
+        let Self { mut keyed, peer } = self;
+        let verify: CertificateVerify<'_> = expect(&message)?;
+        let scheme = check_scheme_before_tls13(&keyed.config.policy.schemes, verify.algorithm)?;
+        // §7.4.8: everything so far, not its hash.
+        let content = keyed.transcript.messages();
+        check_signature_before_tls13(&peer, None, scheme, content, verify.signature)?;
+        keyed.transcript.forget_messages();
+        keyed.transcript.add(message.hashed());
+        keyed.peer = Some((peer, scheme));
+        Ok(WaitChangeCipherSpec(keyed).into())
+    }
+}

@@ -1,0 +1,92 @@
+//! ClientHello before TLS 1.3: what the connection may have.
+//!
+//! RFC 5246 §7.4.1.2; RFC 5746 §3.6, RFC 7627 §5.2, RFC 8422 §5.1 for the extensions.
+
+use std::sync::Arc;
+
+use super::super::super::{Cx, Next, expect, find, negotiate};
+use super::Negotiated;
+use super::resumption::resume_or_authenticate;
+use crate::Violation;
+use crate::config::{ExtendedMasterSecret, ServerOptions};
+use crate::error::Abort;
+use crate::record::HandshakeBytes;
+use crate::suite::CipherSuite;
+use crate::version::Version;
+use crate::wire::extension::{
+    self, EcPointFormat, EcPointFormats, RenegotiationInfo, SupportedGroups,
+};
+use crate::wire::{ClientHello, CompressionMethod, ExtensionType};
+
+/// Goes on with `version`, which the client has offered.
+pub(in super::super) fn on_hello(
+    config: Arc<ServerOptions>,
+    version: Version,
+    message: HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let hello: ClientHello<'_> = expect(&message)?;
+    cx.incoming.decided_before_tls13()?;
+    cx.outgoing
+        .set_max_fragment(config.policy.max_fragment_sent);
+    check_hello(&hello)?;
+    let extended = extended_master_secret(&config, &hello)?;
+    let secure_renegotiation = knows_rfc_5746(&hello)?;
+    let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
+    let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()))
+        .ok_or(Violation::NoSharedGroup)?;
+    let wants_ticket = config.resumes() && hello.extensions.contains(ExtensionType::SESSION_TICKET);
+    let negotiated = Negotiated {
+        config,
+        version,
+        hello: message,
+        group,
+        extended,
+        secure_renegotiation,
+        wants_ticket,
+    };
+    resume_or_authenticate(negotiated, cx)
+}
+
+/// What every hello must have.
+fn check_hello(hello: &ClientHello<'_>) -> Result<(), Violation> {
+    // §7.4.1.2: null must be there, whatever else is.
+    if !hello
+        .legacy_compression_methods
+        .contains(CompressionMethod::NULL)
+    {
+        return Err(Violation::NullCompressionMissing);
+    }
+    // RFC 8422 §5.1.2.
+    if find::<EcPointFormats<'_>>(&hello.extensions)?
+        .is_some_and(|list| !list.formats.contains(EcPointFormat::UNCOMPRESSED))
+    {
+        return Err(Violation::UncompressedPointsMissing);
+    }
+    Ok(())
+}
+
+/// RFC 7627 §5.2.
+fn extended_master_secret(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+) -> Result<bool, Violation> {
+    let offered = find::<extension::ExtendedMasterSecret>(&hello.extensions)?.is_some();
+    match config.policy.extended_master_secret {
+        ExtendedMasterSecret::Required if !offered => Err(Violation::ExtendedMasterSecretMissing),
+        ExtendedMasterSecret::Off => Ok(false),
+        _ => Ok(offered),
+    }
+}
+
+/// RFC 5746 §3.6: says so by an extension, which is empty in a first handshake, or by a suite that
+/// is none.
+fn knows_rfc_5746(hello: &ClientHello<'_>) -> Result<bool, Violation> {
+    match find::<RenegotiationInfo<'_>>(&hello.extensions)? {
+        Some(info) if info.renegotiated_connection.is_empty() => Ok(true),
+        Some(_) => Err(Violation::RenegotiationInfoMismatch),
+        None => Ok(hello
+            .cipher_suites
+            .contains(CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV)),
+    }
+}

@@ -1,0 +1,182 @@
+//! The client changes its keys and sends Finished. In a full handshake the server does the same
+//! after it, in an abbreviated one it has done so before.
+//!
+//! RFC 5246 §7.1, §7.3, §7.4.9.
+
+use std::sync::Arc;
+
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use super::super::super::{Cx, Next, Outcome, expect};
+use super::flight::Answering;
+use super::tickets::issue;
+use crate::config::ServerOptions;
+use crate::error::Abort;
+use crate::information::{Exporter, Information};
+use crate::key_schedule::AddMessage;
+use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side, Transcript};
+use crate::record::{HandshakeBytes, Keys};
+use crate::suite::CipherSuite;
+use crate::version::Version;
+use crate::wire::Finished;
+use crate::x509::{Sha256Digest, VerifiedChain};
+use crate::{NamedGroup, SignatureScheme, Violation};
+
+/// The master secret is known, and with it all keys.
+pub(super) struct Keyed {
+    pub(super) config: Arc<ServerOptions>,
+    pub(super) version: Version,
+    pub(super) suite: CipherSuite,
+    /// `None` where a session is resumed.
+    group: Option<NamedGroup>,
+    pub(super) extended: bool,
+    /// Whether the client gets a ticket.
+    wants_ticket: bool,
+    client_random: [u8; 32],
+    server_random: [u8; 32],
+    pub(super) server_name: Option<String>,
+    alpn: Option<Box<[u8]>>,
+    pub(super) transcript: Transcript,
+    /// What this side has shown.
+    shown: Option<(Arc<[CertificateDer<'static>]>, SignatureScheme)>,
+    /// Of the names of the certificate that the client was shown, here or when the session began.
+    pub(super) names: Sha256Digest,
+    pub(super) master: Box<MasterSecret>,
+    /// The client, if it has proved who it is, and with what it has signed.
+    pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
+    /// If a session is resumed: when its first handshake was.
+    pub(super) resumed: Option<UnixTime>,
+    /// What the client writes with, once it says so.
+    read: DirectionKeys,
+    /// What this side writes with, until it does.
+    write: Option<DirectionKeys>,
+}
+
+impl Keyed {
+    pub(super) fn new(
+        answering: Answering,
+        shown: Option<(Arc<[CertificateDer<'static>]>, SignatureScheme)>,
+        master: Box<MasterSecret>,
+        names: Sha256Digest,
+        cx: &mut Cx<'_>,
+    ) -> Result<Self, Abort> {
+        let Answering {
+            negotiated,
+            suite,
+            keys,
+            client_random,
+            server_random,
+            server_name,
+            alpn,
+            transcript,
+        } = answering;
+        cx.secret_log(&negotiated.config.policy, &client_random)
+            .of_session(&master);
+        let block = master.key_block(keys, &client_random, &server_random)?;
+        Ok(Self {
+            version: negotiated.version,
+            suite,
+            group: shown.is_some().then_some(negotiated.group),
+            extended: negotiated.extended,
+            wants_ticket: negotiated.wants_ticket,
+            config: negotiated.config,
+            client_random,
+            server_random,
+            server_name,
+            alpn,
+            transcript,
+            shown,
+            names,
+            master,
+            peer: None,
+            resumed: None,
+            read: block.client,
+            write: Some(block.server),
+        })
+    }
+
+    /// Changes the keys of this side, and sends Finished.
+    pub(super) fn send_finished(&mut self, cx: &mut Cx<'_>) -> Result<(), Abort> {
+        let Some(mut write) = self.write.take() else {
+            return Ok(());
+        };
+        cx.outgoing.switch_keys(Keys::older(write.take()))?;
+        let verify_data = self
+            .master
+            .verify_data(Side::Server, &self.transcript.current());
+        cx.send(&mut self.transcript, |out| {
+            Finished::put(out, &verify_data);
+        });
+        Ok(())
+    }
+
+    /// The handshake is over.
+    pub(super) fn connected(self, cx: &Cx<'_>) -> Outcome {
+        let (peer, peer_scheme) = self.peer.unzip();
+        let (local_chain, local_scheme) = self.shown.unzip();
+        let information = Information {
+            dialect: cx.dialect,
+            version: self.version,
+            is_server: true,
+            cipher_suite: self.suite,
+            group: self.group,
+            retried: false,
+            resumed: self.resumed.is_some(),
+            authenticated_at: self.resumed.unwrap_or(cx.now),
+            alpn: self.alpn,
+            server_name: self.server_name.map(String::into_boxed_str),
+            client_random: self.client_random,
+            server_random: self.server_random,
+            peer_chain: peer.map(VerifiedChain::into_chain),
+            peer_scheme,
+            local_chain,
+            local_scheme,
+            exporter: Exporter::before_tls13(self.extended, self.master),
+        };
+        Outcome::new(information, self.config.policy.key_update_at)
+    }
+}
+
+/// The client must change its keys now.
+pub(crate) struct WaitChangeCipherSpec(pub(super) Box<Keyed>);
+
+impl WaitChangeCipherSpec {
+    pub(super) fn on_change_cipher_spec(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let Self(mut keyed) = self;
+        // No part of a message may have come under the old keys.
+        let keys = Keys::older(keyed.read.take());
+        cx.incoming.install_read(keys)?;
+        Ok(WaitFinished(keyed).into())
+    }
+}
+
+pub(crate) struct WaitFinished(Box<Keyed>);
+
+impl WaitFinished {
+    pub(super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let Self(mut keyed) = self;
+        let finished: Finished<'_> = expect(&message)?;
+        let hash = keyed.transcript.current();
+        if !keyed
+            .master
+            .verify_finished(Side::Client, &hash, finished.verify_data)
+        {
+            return Err(Violation::FinishedMismatch.into());
+        }
+        if keyed.write.is_none() {
+            return Ok(Next::Connected(keyed.connected(cx)));
+        }
+        keyed.transcript.add(message.hashed());
+        // The client waits now, so nothing may follow.
+        cx.incoming.end_of_flight()?;
+        if keyed.wants_ticket {
+            return issue(keyed, cx);
+        }
+        keyed.send_finished(cx)?;
+        Ok(Next::Connected(keyed.connected(cx)))
+    }
+}

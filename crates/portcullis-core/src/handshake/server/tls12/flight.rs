@@ -1,0 +1,273 @@
+//! The server's flight: ServerHello, Certificate, ServerKeyExchange, CertificateRequest,
+//! ServerHelloDone.
+//!
+//! RFC 5246 §7.4.1.3 to §7.4.5, RFC 8422 §5.4.
+
+use super::super::super::signed_content::server_key_exchange_content;
+use super::super::super::{Cx, Next, check_signature_length, expect, versions, wrong_answer};
+use super::super::record_sizes::RecordSizes;
+use super::super::wishes::{acknowledges, choose_protocol};
+use super::Negotiated;
+use super::client_authentication::WaitCertificate;
+use super::finished::{Keyed, WaitChangeCipherSpec};
+use super::identity::Chosen;
+use super::key_exchange::WaitClientKeyExchange;
+use super::resumption::Resumption;
+use crate::SignatureScheme;
+use crate::config::ServerOptions;
+use crate::crypto::key_exchange::ActiveKeyExchange;
+use crate::error::Abort;
+use crate::key_schedule::AddMessage;
+use crate::key_schedule::tls12::{LegacyParameters, Transcript};
+use crate::question::{AnswerContent, Question, QuestionId, Sign};
+use crate::suite::CipherSuite;
+use crate::wire::extension::{
+    self, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo,
+    ServerNameAcknowledgement, SessionTicket,
+};
+use crate::wire::tls12::{
+    CertificateRequest, ClientCertificateType, ServerEcdhParams, ServerHelloDone, ServerKeyExchange,
+};
+use crate::wire::{ClientHello, ExtensionType, ServerHello};
+use crate::x509::{Form, Identity};
+
+/// What is settled once ServerHello is out.
+pub(super) struct Answering {
+    pub(super) negotiated: Negotiated,
+    pub(super) suite: CipherSuite,
+    pub(super) keys: LegacyParameters,
+    pub(super) client_random: [u8; 32],
+    pub(super) server_random: [u8; 32],
+    pub(super) server_name: Option<String>,
+    pub(super) alpn: Option<Box<[u8]>>,
+    pub(super) transcript: Transcript,
+}
+
+/// The same, and whose key signs which share: a full handshake.
+pub(super) struct Showing {
+    pub(super) answering: Answering,
+    pub(super) identity: Identity,
+    pub(super) scheme: SignatureScheme,
+    pub(super) exchange: ActiveKeyExchange,
+}
+
+/// Sends ServerHello and Certificate, and has the share signed.
+pub(super) fn send_flight(
+    negotiated: Negotiated,
+    chosen: Chosen,
+    server_name: Option<String>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let Chosen {
+        identity,
+        scheme,
+        suite,
+    } = chosen;
+    let acknowledged = acknowledges(&negotiated.config, &identity, server_name.as_deref());
+    let exchange = ActiveKeyExchange::start(negotiated.group, cx.random)?;
+    let hello = Hello {
+        suite,
+        server_name,
+        acknowledged,
+        resumes: false,
+    };
+    let mut answering = send_server_hello(negotiated, hello, cx)?;
+    cx.send(&mut answering.transcript, |out| {
+        out.extend_from_slice(identity.certificate_message(Form::Before13));
+    });
+    let showing = Showing {
+        answering,
+        identity,
+        scheme,
+        exchange,
+    };
+    sign(showing, cx)
+}
+
+/// Sends ServerHello and, because both sides have the keys of the session, Finished.
+pub(super) fn send_abbreviated_flight(
+    negotiated: Negotiated,
+    resumption: Resumption,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let Resumption {
+        master,
+        suite,
+        server_name,
+        peer,
+        authenticated_at,
+        names,
+    } = resumption;
+    let hello = Hello {
+        suite,
+        server_name,
+        // RFC 6066 §3: not when a session is resumed.
+        acknowledged: false,
+        resumes: true,
+    };
+    let mut answering = send_server_hello(negotiated, hello, cx)?;
+    answering.transcript.forget_messages();
+    cx.incoming
+        .hello_answered(answering.negotiated.config.policy.max_handshake_size);
+    let mut keyed = Keyed::new(answering, None, master, names, cx)?;
+    keyed.peer = peer;
+    keyed.resumed = Some(authenticated_at);
+    keyed.send_finished(cx)?;
+    Ok(WaitChangeCipherSpec(Box::new(keyed)).into())
+}
+
+/// What ServerHello says.
+struct Hello {
+    suite: CipherSuite,
+    server_name: Option<String>,
+    acknowledged: bool,
+    resumes: bool,
+}
+
+fn send_server_hello(
+    negotiated: Negotiated,
+    say: Hello,
+    cx: &mut Cx<'_>,
+) -> Result<Answering, Abort> {
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let config = &negotiated.config;
+    let alpn = choose_protocol(config, &hello)?;
+    let sizes = RecordSizes::choose(config, &hello)?;
+    let keys = say.suite.legacy_parameters()?;
+    let mut transcript = Transcript::new(keys.hash);
+    transcript.add(negotiated.hello.hashed());
+    let [mut server_random] = cx.random_bytes()?;
+    // §4.1.3 of RFC 8446: that this side could have had more.
+    if let Some(sentinel) = versions::sentinel(&config.policy.versions, negotiated.version)
+        && let Some(end) = server_random.last_chunk_mut()
+    {
+        *end = sentinel;
+    }
+    let version = cx.dialect.code(negotiated.version);
+    // RFC 5077 §3.4: the client sees by its id that the session of its ticket is resumed.
+    let session_id = match say.resumes {
+        true => hello.legacy_session_id,
+        false => &[],
+    };
+    cx.send(&mut transcript, |out| {
+        ServerHello::put(out, version, &server_random, session_id, say.suite, |out| {
+            if say.acknowledged {
+                ServerNameAcknowledgement::put(out);
+            }
+            if negotiated.secure_renegotiation {
+                RenegotiationInfo::put(out, &[]);
+            }
+            if negotiated.extended {
+                extension::ExtendedMasterSecret::put(out);
+            }
+            // RFC 8422 §5.2: only where there is a key exchange, and the client has sent it.
+            if !say.resumes && hello.extensions.contains(ExtensionType::EC_POINT_FORMATS) {
+                EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
+            }
+            if !say.resumes && negotiated.wants_ticket {
+                SessionTicket::put(out, &[]);
+            }
+            if let Some(protocol) = &alpn {
+                AlpnSelected::put(out, protocol);
+            }
+            sizes.put(out);
+        });
+    });
+    sizes.apply(config.policy.max_fragment_sent, cx);
+    let client_random = *hello.random;
+    Ok(Answering {
+        negotiated,
+        suite: say.suite,
+        keys,
+        client_random,
+        server_random,
+        server_name: say.server_name,
+        alpn,
+        transcript,
+    })
+}
+
+/// §7.4.3: the share is signed with the randoms before it.
+fn sign(showing: Showing, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    let Showing {
+        answering,
+        identity,
+        scheme,
+        exchange,
+    } = &showing;
+    let content = server_key_exchange_content(
+        &answering.client_random,
+        &answering.server_random,
+        &params(exchange),
+    );
+    if identity.is_external() || answering.negotiated.config.policy.asked.signature {
+        let question = Sign {
+            id: QuestionId::next(),
+            identity: identity.clone(),
+            scheme: *scheme,
+            content: content.into_vec(),
+        };
+        let paused = Signing(Box::new(showing));
+        return Ok(Next::ask(Question::Sign(question), paused));
+    }
+    let signature = identity.sign(*scheme, &content)?;
+    finish(showing, &signature, cx)
+}
+
+/// What the client will answer.
+fn params(exchange: &ActiveKeyExchange) -> ServerEcdhParams<'_> {
+    ServerEcdhParams {
+        group: exchange.group(),
+        public: exchange.public_key(),
+    }
+}
+
+/// Paused: somebody holds the key.
+pub(crate) struct Signing(Box<Showing>);
+
+impl Signing {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let AnswerContent::Signature(signature) = answer else {
+            return Err(wrong_answer());
+        };
+        finish(*self.0, &signature, cx)
+    }
+}
+
+/// Sends the share and the rest of the flight.
+fn finish(mut showing: Showing, signature: &[u8], cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    check_signature_length(signature)?;
+    let (exchange, scheme) = (&showing.exchange, showing.scheme);
+    let Answering {
+        negotiated,
+        transcript,
+        ..
+    } = &mut showing.answering;
+    cx.send(transcript, |out| {
+        ServerKeyExchange::put(out, params(exchange), scheme, signature);
+    });
+    let config = &negotiated.config;
+    let requested = config.client_authentication.is_requested();
+    if requested {
+        cx.send(transcript, |out| put_certificate_request(out, config));
+    }
+    cx.send(transcript, ServerHelloDone::put);
+    // The client has been answered, so it may say as much as the configuration allows.
+    cx.incoming.hello_answered(config.policy.max_handshake_size);
+    let showing = Box::new(showing);
+    if requested {
+        return Ok(WaitCertificate { showing }.into());
+    }
+    Ok(WaitClientKeyExchange::without_certificate(showing).into())
+}
+
+/// §7.4.4.
+fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
+    let types = [
+        ClientCertificateType::ECDSA_SIGN,
+        ClientCertificateType::RSA_SIGN,
+    ];
+    let schemes = config.policy.schemes.iter();
+    let schemes = schemes.filter(|one| one.is_usable_before_tls13());
+    CertificateRequest::put(out, types, schemes, config.requested_authorities());
+}

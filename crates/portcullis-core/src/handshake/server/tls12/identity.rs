@@ -1,0 +1,169 @@
+//! Which certificate this client gets, and with it which suite: before TLS 1.3 a suite says what key
+//! there must be.
+//!
+//! RFC 5246 §7.4.2, RFC 8422 §5.3, RFC 6066 §3.
+
+use super::super::super::negotiate;
+use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::super::wishes::{check_name, wanted};
+use super::Negotiated;
+use super::flight::{send_abbreviated_flight, send_flight};
+use super::resumption::Resumption;
+use crate::client_hello_view::ClientHelloView;
+use crate::error::Abort;
+use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
+use crate::suite::CipherSuite;
+use crate::wire::ClientHello;
+use crate::x509::Identity;
+use crate::{Misuse, SignatureScheme, Violation};
+
+/// What this side will show.
+pub(super) struct Chosen {
+    pub(super) identity: Identity,
+    pub(super) scheme: SignatureScheme,
+    pub(super) suite: CipherSuite,
+}
+
+/// Chooses an identity and the suite that goes with it, or asks.
+pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    let config = &negotiated.config;
+    if config.policy.asked.identity {
+        return ask_identity(negotiated, None, cx);
+    }
+    let (wanted, suites) = wanted_with_suites(&negotiated, cx)?;
+    if suites.is_empty() {
+        return Err(Violation::NoSharedCipherSuite.into());
+    }
+    check_name(config, wanted.server_name.as_deref())?;
+    let (identity, scheme) = wanted
+        .choose(&config.identities)
+        .ok_or(Violation::NoSharedSignatureScheme)?;
+    show(
+        negotiated,
+        &suites,
+        identity,
+        scheme,
+        wanted.server_name,
+        cx,
+    )
+}
+
+/// Asks for an identity, also where a session could be resumed: an application that refuses the
+/// client, or has no certificate with its name any more, must be able to do so here too.
+pub(super) fn ask_identity(
+    mut negotiated: Negotiated,
+    session: Option<Box<Resumption>>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let (wanted, suites) = wanted_with_suites(&negotiated, cx)?;
+    if session.is_none() && suites.is_empty() {
+        return Err(Violation::NoSharedCipherSuite.into());
+    }
+    let question = ChooseIdentity {
+        id: QuestionId::next(),
+        configured: negotiated.config.identities.clone(),
+        hello: Some(ClientHelloView::new(negotiated.hello.share())?),
+        wanted: wanted.clone(),
+    };
+    let paused = ChoosingIdentity(Box::new(Undecided {
+        negotiated,
+        wanted,
+        suites,
+        session,
+    }));
+    Ok(Next::ask(Question::ChooseIdentity(question), paused))
+}
+
+/// What the client said about certificates, of which only what a suite can have.
+fn wanted_with_suites(
+    negotiated: &Negotiated,
+    cx: &Cx<'_>,
+) -> Result<(WantedIdentity, Vec<CipherSuite>), Abort> {
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let mut wanted = wanted(&hello, negotiated.version)?;
+    let suites = suites(negotiated, &hello, cx);
+    let all = wanted.schemes.clone();
+    wanted
+        .schemes
+        .retain(|scheme| suites.iter().any(|suite| suite.goes_with(*scheme)));
+    wanted.certificate_schemes.get_or_insert(all);
+    Ok((wanted, suites))
+}
+
+/// The suites that both sides have, by the order that counts.
+fn suites(negotiated: &Negotiated, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Vec<CipherSuite> {
+    let version = cx.dialect.code(negotiated.version);
+    let offered = hello.cipher_suites.iter();
+    let usable = offered.filter(|suite| suite.is_usable_in(version));
+    negotiate::cipher_suites(&negotiated.config, usable)
+}
+
+fn show(
+    negotiated: Negotiated,
+    suites: &[CipherSuite],
+    identity: Identity,
+    scheme: SignatureScheme,
+    server_name: Option<String>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let mut fitting = suites.iter().filter(|suite| suite.goes_with(scheme));
+    let suite = *fitting.next().ok_or(Violation::NoSharedCipherSuite)?;
+    let chosen = Chosen {
+        identity,
+        scheme,
+        suite,
+    };
+    send_flight(negotiated, chosen, server_name, cx)
+}
+
+/// Paused: the user chooses what to show.
+pub(crate) struct ChoosingIdentity(Box<Undecided>);
+
+struct Undecided {
+    negotiated: Negotiated,
+    wanted: WantedIdentity,
+    suites: Vec<CipherSuite>,
+    /// What is resumed if the identity that would be shown fits.
+    session: Option<Box<Resumption>>,
+}
+
+impl ChoosingIdentity {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let Undecided {
+            negotiated,
+            wanted,
+            suites,
+            session,
+        } = *self.0;
+        let (identity, scheme) = match answer {
+            AnswerContent::Identity(identity) => (identity, None),
+            AnswerContent::ConfiguredIdentity(chosen) => {
+                check_name(&negotiated.config, wanted.server_name.as_deref())?;
+                chosen.unzip()
+            }
+            _ => return Err(wrong_answer()),
+        };
+        // As in `would_show`.
+        let shown = identity.as_ref().map(Identity::names_digest);
+        if let Some(session) = session.filter(|session| shown == Some(&session.names)) {
+            return send_abbreviated_flight(negotiated, *session, cx);
+        }
+        let identity = identity.ok_or(Violation::NoSharedSignatureScheme)?;
+        let scheme = scheme
+            .or_else(|| identity.scheme_for(&wanted.schemes, negotiated.version))
+            .ok_or_else(|| {
+                Misuse::new(
+                    "the chosen identity's key cannot sign with any scheme, or goes with no cipher \
+                     suite, that the client accepts",
+                )
+            })?;
+        show(
+            negotiated,
+            &suites,
+            identity,
+            scheme,
+            wanted.server_name,
+            cx,
+        )
+    }
+}

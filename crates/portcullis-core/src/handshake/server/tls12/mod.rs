@@ -1,0 +1,51 @@
+//! The server's handshake before TLS 1.3, once the version is decided.
+//!
+//! RFC 5246 §7.3; states named after what they wait for.
+
+mod client_authentication;
+pub(super) mod client_hello;
+mod finished;
+mod flight;
+mod identity;
+mod key_exchange;
+mod resumption;
+mod tickets;
+
+use std::sync::Arc;
+
+use super::super::table::states;
+use crate::NamedGroup;
+use crate::config::ServerOptions;
+use crate::record::HandshakeBytes;
+use crate::version::Version;
+
+/// What the hello settled.
+pub(super) struct Negotiated {
+    pub(super) config: Arc<ServerOptions>,
+    pub(super) version: Version,
+    pub(super) hello: HandshakeBytes,
+    pub(super) group: NamedGroup,
+    /// Whether the master secret depends on the whole handshake (RFC 7627).
+    pub(super) extended: bool,
+    /// Whether the client knows RFC 5746.
+    pub(super) secure_renegotiation: bool,
+    /// Whether the client gets a ticket, if this handshake is a full one.
+    pub(super) wants_ticket: bool,
+}
+
+states! {
+    Server of Tls12:
+    // state              in file                       takes                      => goes to
+    OpeningTickets        in resumption            pauses   for OpenTickets        => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
+    // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
+    ReverifyingChain      in resumption            pauses   for VerifyChain        => ChoosingIdentity | WaitChangeCipherSpec;
+    ChoosingIdentity      in identity              pauses   for ChooseIdentity     => Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec /* resumed */;
+    Signing               in flight                pauses   for Sign               => WaitCertificate | WaitClientKeyExchange;
+    WaitCertificate       in client_authentication waits    for Certificate        => VerifyingChain | WaitClientKeyExchange;
+    VerifyingChain        in client_authentication pauses   for VerifyChain        => WaitClientKeyExchange;
+    WaitClientKeyExchange in key_exchange          waits    for ClientKeyExchange  => WaitCertificateVerify | WaitChangeCipherSpec;
+    WaitCertificateVerify in client_authentication waits    for CertificateVerify  => WaitChangeCipherSpec;
+    WaitChangeCipherSpec  in finished              switches for ChangeCipherSpec   => WaitFinished;
+    WaitFinished          in finished              waits    for Finished           => IssuingTickets | Connected;
+    IssuingTickets        in tickets               pauses   for IssueTickets       => Connected;
+}

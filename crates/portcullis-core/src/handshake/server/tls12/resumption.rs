@@ -1,0 +1,230 @@
+//! Whether this connection resumes another: the ticket that the client has sent.
+//!
+//! RFC 5246 §7.3 (figure 2), RFC 5077 §3, RFC 7627 §5.3.
+
+use rustls_pki_types::UnixTime;
+
+use super::super::super::peer::proving;
+use super::super::super::{Cx, Next, expect, find, wrong_answer};
+use super::super::wishes::{host_name_of, would_show};
+use super::Negotiated;
+use super::flight::send_abbreviated_flight;
+use super::identity::{ask_identity, choose_identity};
+use crate::config::ClientAuthentication;
+use crate::error::Abort;
+use crate::key_schedule::tls12::MasterSecret;
+use crate::question::{
+    AnswerContent, ExpectedPeer, OpenTickets, Question, QuestionId, VerifyChain,
+};
+use crate::session::{Peer, Secret, ServerSession};
+use crate::suite::CipherSuite;
+use crate::wire::ClientHello;
+use crate::wire::extension::SessionTicket;
+use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
+use crate::{SignatureScheme, Violation};
+
+/// A session that is resumed.
+pub(super) struct Resumption {
+    pub(super) master: Box<MasterSecret>,
+    pub(super) suite: CipherSuite,
+    pub(super) server_name: Option<String>,
+    /// The client, and what it had signed with, if it had shown a certificate.
+    pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
+    /// When the handshake was that resumed none.
+    pub(super) authenticated_at: UnixTime,
+    /// Of the names of the certificate that was shown there.
+    pub(super) names: Sha256Digest,
+}
+
+/// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
+pub(super) fn resume_or_authenticate(
+    negotiated: Negotiated,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let ticket = match find::<SessionTicket<'_>>(&hello.extensions)? {
+        Some(SessionTicket(ticket)) if negotiated.config.resumes() && !ticket.is_empty() => ticket,
+        _ => return choose_identity(negotiated, cx),
+    };
+    if negotiated.config.policy.asked.tickets {
+        let question = OpenTickets {
+            id: QuestionId::next(),
+            tickets: vec![ticket.into()],
+            now: cx.now,
+        };
+        let paused = OpeningTickets(Box::new(negotiated));
+        return Ok(Next::ask(Question::OpenTickets(question), paused));
+    }
+    let session = open_configured(&negotiated, ticket, cx);
+    resume_or_choose(negotiated, session, cx)
+}
+
+/// What the configured keys open.
+fn open_configured(
+    negotiated: &Negotiated,
+    ticket: &[u8],
+    cx: &Cx<'_>,
+) -> Option<Box<ServerSession>> {
+    let keys = negotiated.config.ticket_keys.as_ref()?;
+    let bytes = keys.open(ticket, cx.now)?;
+    ServerSession::from_bytes(&bytes).ok().map(Box::new)
+}
+
+/// Paused: somebody looks for the session.
+pub(crate) struct OpeningTickets(Box<Negotiated>);
+
+impl OpeningTickets {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let negotiated = *self.0;
+        let session = match answer {
+            AnswerContent::ConfiguredTickets => {
+                let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+                let ticket = find::<SessionTicket<'_>>(&hello.extensions)?;
+                ticket.and_then(|ticket| open_configured(&negotiated, ticket.0, cx))
+            }
+            AnswerContent::Session(session) => session.map(|(_, session)| session),
+            _ => return Err(wrong_answer()),
+        };
+        resume_or_choose(negotiated, session, cx)
+    }
+}
+
+fn resume_or_choose(
+    negotiated: Negotiated,
+    session: Option<Box<ServerSession>>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let Some(session) = session else {
+        return choose_identity(negotiated, cx);
+    };
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let server_name = host_name_of(&hello)?;
+    if !fits(&negotiated, &hello, server_name.as_deref(), &session, cx)? {
+        return choose_identity(negotiated, cx);
+    }
+    let established = session.established;
+    let Secret::Master { secret, .. } = established.secret else {
+        return choose_identity(negotiated, cx);
+    };
+    let resumption = Box::new(Resumption {
+        master: secret,
+        suite: established.suite,
+        server_name,
+        peer: None,
+        authenticated_at: established.authenticated_at,
+        names: session.names,
+    });
+    match established.peer {
+        Some(peer) => reverify(negotiated, resumption, peer, cx),
+        None => resume(negotiated, resumption, cx),
+    }
+}
+
+/// Whether the session fits what this handshake demands; what does not is as a ticket that nobody
+/// knows. Nothing may be had by resuming that a full handshake would have refused.
+fn fits(
+    negotiated: &Negotiated,
+    hello: &ClientHello<'_>,
+    server_name: Option<&str>,
+    session: &ServerSession,
+    cx: &Cx<'_>,
+) -> Result<bool, Abort> {
+    let config = &negotiated.config;
+    let established = &session.established;
+    let Secret::Master { extended, .. } = established.secret else {
+        return Ok(false);
+    };
+    let client_fits = match (&established.peer, &config.client_authentication) {
+        (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
+        // A server that asks for no certificate does not resume a session that carries one.
+        (Some(peer), authentication) => {
+            authentication.is_requested() && config.policy.schemes.contains(&peer.scheme)
+        }
+    };
+    let suite = established.suite;
+    let fits = established.is_of(cx.dialect, negotiated.version)
+        && config.policy.cipher_suites.contains(&suite)
+        && hello.cipher_suites.contains(suite)
+        && client_fits
+        && !session.is_expired(cx.now)
+        && session.server_name.as_deref() == server_name
+        && would_show(
+            config,
+            hello,
+            server_name,
+            &session.names,
+            negotiated.version,
+        )?;
+    match (extended, negotiated.extended) {
+        // RFC 7627 §5.3.
+        (true, false) if fits => Err(Violation::ExtendedMasterSecretMissing.into()),
+        (session, hello) => Ok(fits && session == hello),
+    }
+}
+
+/// Verifies the client's chain by the rules of today, or asks for that.
+fn reverify(
+    negotiated: Negotiated,
+    mut resumption: Box<Resumption>,
+    peer: Peer,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let Peer { chain, scheme } = peer;
+    let policy = negotiated.config.client_policy();
+    let proof = match policy {
+        Some(policy) => ExpectedPeer::Client.verify(&chain, policy, cx.now),
+        None => Ok(VerifiedChain::dangerous_accept_without_verification(
+            chain.clone(),
+        )),
+    };
+    let expired = matches!(&proof, Err(error) if error.is_expired());
+    if negotiated.config.policy.asked.verification && !expired {
+        let question = VerifyChain {
+            id: QuestionId::next(),
+            chain: chain.clone(),
+            purpose: ExpectedPeer::Client,
+            policy: policy.cloned(),
+            resumed: true,
+            now: cx.now,
+        };
+        let paused = ReverifyingChain(Box::new((negotiated, resumption, chain, scheme)));
+        return Ok(Next::ask(Question::VerifyChain(question), paused));
+    }
+    match proof {
+        Ok(proof) => {
+            resumption.peer = Some((proof, scheme));
+            resume(negotiated, resumption, cx)
+        }
+        // A full handshake will say what is wrong, or see another chain.
+        Err(_) => choose_identity(negotiated, cx),
+    }
+}
+
+/// Paused: somebody judges the chain that the client had shown when the session began.
+pub(crate) struct ReverifyingChain(
+    Box<(Negotiated, Box<Resumption>, PresentedChain, SignatureScheme)>,
+);
+
+impl ReverifyingChain {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let AnswerContent::Chain(verdict) = answer else {
+            return Err(wrong_answer());
+        };
+        let (negotiated, mut resumption, chain, scheme) = *self.0;
+        let policy = negotiated.config.client_policy();
+        let proof = proving(verdict?, &chain, None, policy)?;
+        resumption.peer = Some((proof, scheme));
+        resume(negotiated, resumption, cx)
+    }
+}
+
+fn resume(
+    negotiated: Negotiated,
+    resumption: Box<Resumption>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    if negotiated.config.policy.asked.identity {
+        return ask_identity(negotiated, Some(resumption), cx);
+    }
+    send_abbreviated_flight(negotiated, *resumption, cx)
+}

@@ -1,0 +1,102 @@
+//! The ticket for the next connections, which comes before the server's Finished.
+//!
+//! RFC 5077 §3.3.
+
+use super::super::super::{Cx, Next, wrong_answer};
+use super::finished::Keyed;
+use crate::Misuse;
+use crate::error::Abort;
+use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
+use crate::session::{Established, MAX_TICKET, Peer, Secret, ServerSession, TicketKeys};
+use crate::wire::tls12::NewSessionTicket;
+
+/// Makes the session, and sends the ticket or asks for it. The client's Finished is in.
+pub(super) fn issue(keyed: Box<Keyed>, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    let session = session(&keyed, cx);
+    if keyed.config.policy.asked.tickets {
+        let question = IssueTickets {
+            id: QuestionId::next(),
+            sessions: vec![session.clone()],
+        };
+        let paused = IssuingTickets(Box::new((keyed, session)));
+        return Ok(Next::ask(Question::IssueTickets(question), paused));
+    }
+    seal(keyed, &session, cx)
+}
+
+fn session(keyed: &Keyed, cx: &Cx<'_>) -> ServerSession {
+    let config = &keyed.config;
+    let opened = config.ticket_keys.as_ref().and_then(TicketKeys::lifetime);
+    let peer = keyed.peer.as_ref().map(|(peer, scheme)| Peer {
+        chain: peer.chain().clone(),
+        scheme: *scheme,
+    });
+    ServerSession {
+        established: Established {
+            dialect: cx.dialect,
+            version: keyed.version,
+            suite: keyed.suite,
+            secret: Secret::Master {
+                secret: keyed.master.copy(),
+                extended: keyed.extended,
+            },
+            authenticated_at: cx.now,
+            peer,
+            shown: None,
+        },
+        server_name: keyed.server_name.as_deref().map(Box::from),
+        names: keyed.names,
+        age_add: 0,
+        lifetime: config.ticket_lifetime.min(opened.unwrap_or(u32::MAX)),
+        issued_at: cx.now,
+    }
+}
+
+fn seal(keyed: Box<Keyed>, session: &ServerSession, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    let ticket = match &keyed.config.ticket_keys {
+        Some(keys) => keys.seal(&session.to_bytes(), cx.now, cx.random)?,
+        None => None,
+    };
+    send(keyed, session, ticket.as_deref(), cx)
+}
+
+/// §3.3: one was announced, so there is a message, if only to say that there is none after all.
+fn send(
+    mut keyed: Box<Keyed>,
+    session: &ServerSession,
+    ticket: Option<&[u8]>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let lifetime = ticket.map_or(0, |_| session.lifetime);
+    cx.send(&mut keyed.transcript, |out| {
+        NewSessionTicket::put(out, lifetime, ticket.unwrap_or_default());
+    });
+    keyed.send_finished(cx)?;
+    Ok(Next::Connected(keyed.connected(cx)))
+}
+
+/// Paused: somebody keeps the session.
+pub(crate) struct IssuingTickets(Box<(Box<Keyed>, ServerSession)>);
+
+impl IssuingTickets {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let (keyed, session) = *self.0;
+        let tickets = match answer {
+            AnswerContent::ConfiguredTickets => return seal(keyed, &session, cx),
+            AnswerContent::Tickets(tickets) => tickets,
+            _ => return Err(wrong_answer()),
+        };
+        match tickets.as_slice() {
+            [] => send(keyed, &session, None, cx),
+            [ticket] if (1..=MAX_TICKET).contains(&ticket.len()) => {
+                send(keyed, &session, Some(ticket), cx)
+            }
+            _ => Err(Misuse::new(format!(
+                "one ticket of 1 to {MAX_TICKET} bytes was asked for; the answer has {}, or a longer \
+                 or empty one",
+                tickets.len()
+            ))
+            .into()),
+        }
+    }
+}

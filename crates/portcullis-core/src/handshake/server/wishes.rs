@@ -1,0 +1,138 @@
+//! What a client of any version has said of names, certificates and protocols.
+//!
+//! RFC 6066 §3, RFC 7301, RFC 8446 §4.2.3, §4.2.4.
+
+use core::net::Ipv6Addr;
+
+use super::super::{find, negotiate};
+use crate::Violation;
+use crate::client_hello_view::host;
+use crate::config::{AcknowledgeServerName, ServerOptions};
+use crate::error::{Abort, quote};
+use crate::question::WantedIdentity;
+use crate::version::Version;
+use crate::wire::ClientHello;
+use crate::wire::extension::{
+    Alpn, CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert,
+};
+use crate::x509::{Identity, Sha256Digest};
+
+/// What the client said about certificates.
+pub(super) fn wanted(hello: &ClientHello<'_>, version: Version) -> Result<WantedIdentity, Abort> {
+    let server_name = host_name_of(hello)?;
+    let schemes = find::<SignatureAlgorithms<'_>>(&hello.extensions)?
+        .map(|list| list.schemes.to_vec())
+        .unwrap_or_default();
+    let certificate_schemes =
+        find::<SignatureAlgorithmsCert<'_>>(&hello.extensions)?.map(|list| list.schemes.to_vec());
+    let authorities = find::<CertificateAuthorities<'_>>(&hello.extensions)?
+        .map(|list| {
+            list.authorities
+                .iter()
+                .map(|name| name.0.to_vec())
+                .collect()
+        })
+        .unwrap_or_default();
+    Ok(WantedIdentity {
+        version,
+        server_name,
+        schemes,
+        certificate_schemes,
+        authorities,
+    })
+}
+
+/// The host name the client asks for.
+pub(super) fn host_name_of(hello: &ClientHello<'_>) -> Result<Option<String>, Abort> {
+    match find::<ServerName<'_>>(&hello.extensions)? {
+        None => Ok(None),
+        Some(list) => host_name(list.host_name),
+    }
+}
+
+/// RFC 6066 §3: letters, digits, hyphens (and underscores) between dots; compared without case.
+/// Applications look for it in directories and databases, so nothing else is let pass. An IPv6
+/// address, which some clients send, is no name.
+pub(super) fn host_name(name: &[u8]) -> Result<Option<String>, Abort> {
+    if let Some(host) = host(name) {
+        return Ok(Some(host));
+    }
+    match core::str::from_utf8(name).map(str::parse::<Ipv6Addr>) {
+        Ok(Ok(_)) => Ok(None),
+        _ => Err(Violation::BadServerName.explained(quote(name))),
+    }
+}
+
+/// Refuses a name that no configured identity has, if that is wanted.
+pub(super) fn check_name(config: &ServerOptions, server_name: Option<&str>) -> Result<(), Abort> {
+    match server_name {
+        Some(name)
+            if config.refuse_unknown_names
+                && !config
+                    .identities
+                    .iter()
+                    .any(|identity| identity.has_name(name)) =>
+        {
+            Err(Violation::UnrecognizedName.explained(quote(name.as_bytes())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the client is told that its server name was used (RFC 6066 §3).
+pub(super) fn acknowledges(
+    config: &ServerOptions,
+    identity: &Identity,
+    server_name: Option<&str>,
+) -> bool {
+    server_name.is_some_and(|name| match config.acknowledge_server_name {
+        AcknowledgeServerName::Known => identity.has_name(name),
+        AcknowledgeServerName::Any => true,
+        AcknowledgeServerName::Never => false,
+    })
+}
+
+/// Whether a full handshake would show a certificate with the names of the one that a session
+/// began with. Else a client could be led from the server it means to another one with the same
+/// ticket keys, and would not see that from a certificate (§4.6.1).
+///
+/// Where identities are asked for, the answer decides that.
+pub(super) fn would_show(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+    server_name: Option<&str>,
+    names: &Sha256Digest,
+    version: Version,
+) -> Result<bool, Abort> {
+    if config.policy.asked.identity {
+        return Ok(true);
+    }
+    if check_name(config, server_name).is_err() {
+        return Ok(false);
+    }
+    // Whatever the client wants, it is this one or none.
+    if let [only] = config.identities.as_slice() {
+        return Ok(only.names_digest() == names);
+    }
+    let chosen = wanted(hello, version)?.choose(&config.identities);
+    Ok(chosen.is_some_and(|(identity, _)| identity.names_digest() == names))
+}
+
+/// RFC 7301 §3.2: a client that asks for protocols gets one of them, or no connection.
+pub(super) fn choose_protocol(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+) -> Result<Option<Box<[u8]>>, Violation> {
+    let offered = find::<Alpn<'_>>(&hello.extensions)?;
+    match offered {
+        Some(offered) if !config.policy.alpn.is_empty() => {
+            let protocol = negotiate::protocol(
+                &config.policy.alpn,
+                offered.protocols.iter().map(|name| name.0),
+            )
+            .ok_or(Violation::NoSharedProtocol)?;
+            Ok(Some(protocol.into()))
+        }
+        _ => Ok(None),
+    }
+}

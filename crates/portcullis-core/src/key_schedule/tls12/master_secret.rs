@@ -1,0 +1,240 @@
+//! From the result of the key exchange to the master secret, and what proves that both have it.
+//!
+//! RFC 5246 §7.4.9, §8.1; RFC 7627 §4.
+
+use subtle::ConstantTimeEq;
+
+use super::{KeyBlock, LegacyParameters};
+use crate::crypto::CryptoFailure;
+use crate::crypto::hash::{Digest, HashAlgorithm};
+use crate::crypto::hmac::HmacKey;
+use crate::crypto::prf::prf;
+use crate::crypto::secret::{Secret, SharedSecret};
+
+/// `master_secret[48]`.
+const MASTER_SECRET_LEN: usize = 48;
+/// `verify_data_length` of every suite (RFC 5246 §7.4.9).
+const VERIFY_DATA_LEN: usize = 12;
+
+/// What the key exchange gave. Of an elliptic curve it is the x-coordinate as it is, zeros at the
+/// front included (RFC 8422 §5.10).
+pub(crate) struct PremasterSecret(SharedSecret);
+
+impl From<SharedSecret> for PremasterSecret {
+    fn from(shared: SharedSecret) -> Self {
+        Self(shared)
+    }
+}
+
+/// What goes into the master secret beside the premaster secret.
+#[derive(Clone, Copy)]
+pub(crate) enum MasterSeed<'a> {
+    /// The session_hash, of all messages up to ClientKeyExchange: the extended master secret
+    /// (RFC 7627 §4).
+    Extended(&'a Digest),
+    /// RFC 5246 §8.1.
+    Randoms {
+        client: &'a [u8; 32],
+        server: &'a [u8; 32],
+    },
+}
+
+impl PremasterSecret {
+    pub(crate) fn into_master(self, hash: HashAlgorithm, seed: MasterSeed<'_>) -> MasterSecret {
+        let key = HmacKey::new(hash, self.0.as_slice());
+        let mut secret = Secret::zeros(MASTER_SECRET_LEN);
+        let out = secret.as_mut_slice();
+        match seed {
+            MasterSeed::Extended(session_hash) => {
+                let seed = [session_hash.as_slice()];
+                prf(&key, b"extended master secret", &seed, out);
+            }
+            MasterSeed::Randoms { client, server } => {
+                prf(&key, b"master secret", &[client, server], out);
+            }
+        }
+        MasterSecret::new(hash, secret)
+    }
+}
+
+/// Who sends a Finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Server,
+}
+
+impl Side {
+    /// `finished_label` (RFC 5246 §7.4.9).
+    const fn finished_label(self) -> &'static [u8] {
+        match self {
+            Self::Client => b"client finished",
+            Self::Server => b"server finished",
+        }
+    }
+}
+
+/// The secret of a session.
+pub(crate) struct MasterSecret {
+    hash: HashAlgorithm,
+    secret: Secret,
+    /// The secret again, set up once for all that a handshake derives from it.
+    key: HmacKey,
+}
+
+impl MasterSecret {
+    fn new(hash: HashAlgorithm, secret: Secret) -> Self {
+        let key = HmacKey::new(hash, secret.as_slice());
+        Self { hash, secret, key }
+    }
+
+    /// Takes the secret of a session that was written down.
+    ///
+    /// # Errors
+    /// When it does not have 48 bytes.
+    pub(crate) fn from_bytes(hash: HashAlgorithm, bytes: &[u8]) -> Result<Self, CryptoFailure> {
+        if bytes.len() != MASTER_SECRET_LEN {
+            return Err(CryptoFailure::KeyDerivation);
+        }
+        Ok(Self::new(hash, Secret::new(bytes)?))
+    }
+
+    /// For a session.
+    pub(crate) fn copy(&self) -> Box<Self> {
+        Box::new(Self::new(self.hash, self.secret.clone()))
+    }
+
+    /// Moves the secret and leaves none, as [`Secret::take`].
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            hash: self.hash,
+            secret: self.secret.take(),
+            key: self.key.take(),
+        }
+    }
+
+    pub(crate) const fn hash(&self) -> HashAlgorithm {
+        self.hash
+    }
+
+    /// For the key log and for sessions, and nothing else.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.secret.as_slice()
+    }
+
+    /// The keys of the records (RFC 5246 §6.3).
+    ///
+    /// # Errors
+    /// When the suite has another hash than this secret was made with.
+    pub(crate) fn key_block(
+        &self,
+        suite: LegacyParameters,
+        client_random: &[u8; 32],
+        server_random: &[u8; 32],
+    ) -> Result<KeyBlock, CryptoFailure> {
+        if suite.hash != self.hash {
+            return Err(CryptoFailure::KeyDerivation);
+        }
+        KeyBlock::new(suite, |out| {
+            // The server's random comes first here, and only here.
+            self.prf(b"key expansion", &[server_random, client_random], out);
+        })
+    }
+
+    /// What stands in the Finished of `side` (RFC 5246 §7.4.9); `transcript` is the hash of all
+    /// messages before it.
+    pub(crate) fn verify_data(&self, side: Side, transcript: &Digest) -> [u8; VERIFY_DATA_LEN] {
+        let mut verify_data = [0; VERIFY_DATA_LEN];
+        let seed = [transcript.as_slice()];
+        self.prf(side.finished_label(), &seed, &mut verify_data);
+        verify_data
+    }
+
+    /// Whether `received` is that, in constant time.
+    pub(crate) fn verify_finished(&self, side: Side, transcript: &Digest, received: &[u8]) -> bool {
+        let expected = self.verify_data(side, transcript);
+        expected.as_slice().ct_eq(received).into()
+    }
+
+    /// Fills `out` with what the PRF gives for this secret.
+    pub(super) fn prf(&self, label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
+        prf(&self.key, label, seed, out);
+    }
+}
+
+impl core::fmt::Debug for PremasterSecret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("PremasterSecret(..)")
+    }
+}
+
+impl core::fmt::Debug for MasterSecret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("MasterSecret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::aead::AeadAlgorithm;
+    use crate::crypto::hash::hash;
+
+    const SUITE: LegacyParameters = LegacyParameters {
+        hash: HashAlgorithm::Sha256,
+        aead: AeadAlgorithm::Aes128Gcm,
+    };
+
+    fn master(byte: u8) -> MasterSecret {
+        MasterSecret::from_bytes(SUITE.hash, &[byte; 48]).unwrap()
+    }
+
+    #[test]
+    fn a_secret_written_down_is_the_secret() {
+        let (session_hash, transcript) = (hash(SUITE.hash, b"1"), hash(SUITE.hash, b"2"));
+        let premaster = PremasterSecret::from(SharedSecret::new(&[7; 32]).unwrap());
+        let mut made = premaster.into_master(SUITE.hash, MasterSeed::Extended(&session_hash));
+        let again = MasterSecret::from_bytes(made.hash(), made.as_bytes()).unwrap();
+        let expected = made.verify_data(Side::Client, &transcript);
+        assert_eq!(again.verify_data(Side::Client, &transcript), expected);
+        for len in [0, 47, 49] {
+            assert!(MasterSecret::from_bytes(SUITE.hash, &vec![7; len]).is_err());
+        }
+        let moved = made.take();
+        assert_eq!(made.as_bytes(), []);
+        assert_ne!(made.verify_data(Side::Client, &transcript), expected);
+        assert_eq!(moved.verify_data(Side::Client, &transcript), expected);
+        assert_eq!(moved.as_bytes(), again.as_bytes());
+        assert_eq!(format!("{moved:?}"), "MasterSecret(..)");
+    }
+
+    #[test]
+    fn finished_is_of_a_side_and_of_all_its_bytes() {
+        let (master, transcript) = (master(1), hash(SUITE.hash, b"messages"));
+        let client = master.verify_data(Side::Client, &transcript);
+        assert!(master.verify_finished(Side::Client, &transcript, &client));
+        assert!(!master.verify_finished(Side::Server, &transcript, &client));
+        assert!(!master.verify_finished(Side::Client, &hash(SUITE.hash, b""), &client));
+        for len in 0..client.len() {
+            assert!(!master.verify_finished(Side::Client, &transcript, &client[..len]));
+        }
+        let longer = [&client[..], &[0]].concat();
+        assert!(!master.verify_finished(Side::Client, &transcript, &longer));
+        for at in 0..client.len() {
+            let mut changed = client;
+            changed[at] ^= 1;
+            assert!(!master.verify_finished(Side::Client, &transcript, &changed));
+        }
+    }
+
+    #[test]
+    fn keys_of_a_suite_with_another_hash_are_refused() {
+        let suite = LegacyParameters {
+            hash: HashAlgorithm::Sha384,
+            ..SUITE
+        };
+        assert!(master(1).key_block(SUITE, &[1; 32], &[2; 32]).is_ok());
+        let refused = master(1).key_block(suite, &[1; 32], &[2; 32]);
+        assert_eq!(refused.unwrap_err(), CryptoFailure::KeyDerivation);
+    }
+}

@@ -1,0 +1,164 @@
+//! Who was verified is verified again, by the rules of the one that resumes.
+
+use super::*;
+
+#[test]
+fn the_client_of_a_session_is_verified_again() {
+    use ClientAuthentication as A;
+    let keys = keys();
+    let roots = || pki().roots.clone();
+    let (stranger, other_roots) = self_signed("client.example");
+    let with = || client().identity(pki().client.clone());
+    let asks = |authentication| server(&keys).client_authentication(authentication);
+    let anonymous = first(&client(), &server(&keys));
+    let named = first(&with(), &asks(A::Required(roots())));
+    let unverified = first(
+        &client().identity(stranger.clone()),
+        &asks(A::DangerouslyUnverified),
+    );
+    for (sessions, authentication, resumed) in [
+        (&anonymous, A::None, true),
+        (&anonymous, A::Optional(roots()), true),
+        (&anonymous, A::Required(roots()), false),
+        (&anonymous, A::DangerouslyUnverified, true),
+        (&named, A::None, false),
+        (&named, A::Optional(roots()), true),
+        (&named, A::Required(roots()), true),
+        (&named, A::DangerouslyUnverified, true),
+        (&unverified, A::None, false),
+        (&unverified, A::Optional(roots()), false),
+        (&unverified, A::Required(roots()), false),
+        (&unverified, A::DangerouslyUnverified, true),
+    ] {
+        let server = asks(authentication.clone());
+        // Sessions are offered by who can be who made them.
+        let either = with().identity(stranger.clone());
+        let (_, server) = connect(either, server, sessions.clone());
+        let information = &server.information;
+        assert_eq!(information.is_resumed(), resumed, "{authentication:?}");
+        if resumed {
+            let shown = match sessions {
+                _ if core::ptr::eq(sessions, &anonymous) => None,
+                _ if core::ptr::eq(sessions, &unverified) => stranger.chain().first(),
+                _ => pki().client.chain().first(),
+            };
+            assert_eq!(information.peer_certificates().first(), shown);
+            assert_eq!(
+                information.peer_signature_scheme().is_some(),
+                shown.is_some()
+            );
+        }
+    }
+    // Trusted no more: the full handshake says so.
+    let distrusts = asks(A::Required(other_roots)).build().unwrap();
+    let pair = resuming(with().build().unwrap(), distrusts, named.clone());
+    let error = pair.run().1.unwrap_err();
+    assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
+    // Who is asked about chains is asked about this one, and a refusal is the end.
+    let asking = asks(A::Required(roots())).ask_verification(true);
+    let mut asked = 0;
+    let (_, server) = connect_answering(with(), asking.clone(), named.clone(), |question| {
+        if let Question::VerifyChain(question) = &question {
+            assert!(question.is_resumption());
+            assert_eq!(question.chain().certificates(), pki().client.chain());
+            asked += 1;
+        }
+        question.default_answer()
+    });
+    assert_eq!((asked, server.information.is_resumed()), (1, true));
+    let pair = resuming(
+        with().build().unwrap(),
+        asking.build().unwrap(),
+        named.clone(),
+    );
+    let (_, server) = pair.run_answering(|_, question| {
+        Some(match question {
+            Question::VerifyChain(question) => {
+                question.refuse(crate::x509::CertificateError::rejected(
+                    crate::AlertDescription::ACCESS_DENIED,
+                    "dismissed",
+                ))
+            }
+            other => other.default_answer(),
+        })
+    });
+    let error = server.unwrap_err();
+    assert!(error.to_string().contains("dismissed"), "{error}");
+    assert_eq!(error.stage(), crate::Stage::ReverifyingChain);
+    // Nobody is asked about one that has expired.
+    let (stale, anchors) = expired("client.example");
+    let asking = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .client_authentication(A::Optional(anchors))
+        .ask_verification(true)
+        .ask_tickets(true);
+    let mut kept = Vec::new();
+    let (mut client_end, _) = connect_answering(
+        with(),
+        asks(A::Required(roots())).ask_tickets(true),
+        Vec::new(),
+        |question| {
+            if let Question::IssueTickets(question) = question {
+                kept = question.sessions().to_vec();
+                return question.send(vec![b"ticket".to_vec()]);
+            }
+            question.default_answer()
+        },
+    );
+    let mut session = kept.remove(0);
+    session.established.peer.as_mut().unwrap().chain = stale;
+    let (_, server) =
+        connect_answering(
+            client(),
+            asking,
+            sessions(&mut client_end),
+            |question| match question {
+                Question::OpenTickets(question) => question.resume(0, session.clone()),
+                Question::VerifyChain(_) => panic!("somebody is asked"),
+                other => other.default_answer(),
+            },
+        );
+    assert!(!server.information.is_resumed());
+    // With a scheme that is accepted no more: the full handshake goes on without a certificate.
+    let strict = asks(A::Optional(roots()))
+        .signature_schemes([SignatureScheme::ED25519])
+        .certificate_signature_schemes([SignatureScheme::ECDSA_SECP256R1_SHA256]);
+    let (_, server) = connect(with(), strict, named);
+    assert!(!server.information.is_resumed());
+    assert!(server.information.peer_certificates().is_empty());
+}
+
+#[test]
+fn the_server_of_a_session_by_question() {
+    let keys = keys();
+    let session = first(&client(), &server(&keys));
+    let asks = || client().ask_verification(true);
+    let mut chains = Vec::new();
+    let (client_end, _) = connect_answering(asks(), server(&keys), session.clone(), |question| {
+        if let Question::VerifyChain(question) = &question {
+            assert_eq!(question.server_name(), Some(&name()));
+            chains.push(question.chain().end_entity().clone());
+        }
+        question.default_answer()
+    });
+    assert!(client_end.information.is_resumed());
+    assert_eq!(chains, pki().server.chain());
+    let pair = resuming(
+        asks().build().unwrap(),
+        server(&keys).build().unwrap(),
+        session,
+    );
+    let (client_end, _) = pair.run_answering(|_, question| {
+        Some(match question {
+            Question::VerifyChain(question) => {
+                question.refuse(crate::x509::CertificateError::rejected(
+                    crate::AlertDescription::BAD_CERTIFICATE,
+                    "revoked",
+                ))
+            }
+            other => other.default_answer(),
+        })
+    });
+    let error = client_end.unwrap_err();
+    assert!(error.to_string().contains("revoked"), "{error}");
+}
