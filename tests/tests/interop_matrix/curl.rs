@@ -9,7 +9,7 @@ use tokio::io::AsyncBufReadExt as _;
 use crate::ours;
 
 /// An HTTP/1.0 page whose end is the end of the connection: cut short, curl would not take it.
-async fn page(config: ServerConfigBuilder) -> ours::Server {
+pub(crate) async fn page(config: ServerConfigBuilder) -> ours::Server {
     let acceptor = ours::acceptor(config.alpn(["http/1.1"]));
     ours::Server::run(acceptor, |mut stream| async move {
         let mut line = String::new();
