@@ -185,10 +185,10 @@ fn resumption_leaves_nothing(
     let client = client.key_log(true).session_tickets(true).build().unwrap();
     let server = server.ticket_keys(ticket_keys()).build().unwrap();
     let sessions = crate::testing::sessions_of(client.clone(), server.clone());
-    let early = early_states(&sessions[0].established.psk);
+    let early = early_states(sessions[0].established.psk().unwrap());
     // It is found where it is, and not where it was: this stack is not looked at.
     let mut boxed = Box::new(EarlySecret::with_psk(
-        &sessions[0].established.psk,
+        sessions[0].established.psk().unwrap(),
         LabelPrefix::Tls13,
     ));
     assert_eq!(copies(&early), [1, 1], "{context}: before the move");

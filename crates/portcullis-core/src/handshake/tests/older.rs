@@ -27,7 +27,7 @@ fn connect(client: ClientConfigBuilder, server: ServerConfigBuilder) -> (Connect
 
 fn talking(pair: Pair) -> (Connection, Connection) {
     let (client, server) = pair.run();
-    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    let (mut server, mut client) = (server.unwrap(), client.unwrap());
     exchange(&mut client, &mut server);
     exchange(&mut server, &mut client);
     for connection in [&client, &server] {

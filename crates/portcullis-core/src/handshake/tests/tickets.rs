@@ -58,7 +58,7 @@ fn the_nonce_makes_the_key() {
         ticket(1, &[0], &[1]),
         ticket(1, &[0], &[2]),
     ]);
-    let psk = |at: usize| kept[at].established.psk.as_bytes();
+    let psk = |at: usize| kept[at].established.psk().unwrap().as_bytes();
     assert_ne!(psk(0), psk(1));
     assert_eq!(psk(1), psk(2));
 }

@@ -146,7 +146,7 @@ fn key_shares_beyond_the_first_32_are_ignored() {
 
 /// Takes signature_algorithms out of the hello, and makes the binder anew, which covers the hello.
 fn without_signature_algorithms(session: &ClientSession) -> Tamper {
-    let early = EarlySecret::with_psk(&session.established.psk, LabelPrefix::Tls13);
+    let early = EarlySecret::with_psk(session.established.psk().unwrap(), LabelPrefix::Tls13);
     first(T::CLIENT_HELLO, move |raw| {
         let mut hello = client_hello(raw, |hello| {
             hello.extensions.remove(E::SIGNATURE_ALGORITHMS);

@@ -288,7 +288,10 @@ impl Incoming {
                 Err(Violation::InterleavedRecord.into())
             }
             ContentType::APPLICATION_DATA => Ok(Some(Message::ApplicationData)),
-            ContentType::CHANGE_CIPHER_SPEC => Ok(Some(Message::ChangeCipherSpec)),
+            ContentType::CHANGE_CIPHER_SPEC if self.opener.is_older() => {
+                Ok(Some(Message::ChangeCipherSpec))
+            }
+            ContentType::CHANGE_CIPHER_SPEC => Err(Violation::UnexpectedChangeCipherSpec.into()),
             _ => Err(Violation::UnknownRecordType.into()),
         };
         self.buffer.advance(length);

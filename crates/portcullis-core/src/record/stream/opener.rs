@@ -172,9 +172,11 @@ impl Opener {
             Some(keys) if keys.left == 0 => return Err(Violation::AeadLimitReached.into()),
             Some(keys) => {
                 let (_, content) = keys.open_in_place(head, body)?;
-                let content = body.get(content).unwrap_or_default();
-                header::check_content(content.len(), self.inner_limit)?;
-                content
+                let length = content.len();
+                header::check_content(length, self.inner_limit)?;
+                // To the front, where whoever takes it looks for it.
+                body.copy_within(content, 0);
+                body.get(..length).unwrap_or_default()
             }
         };
         match typ {

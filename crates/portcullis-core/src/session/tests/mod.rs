@@ -163,7 +163,10 @@ fn a_ticket_resumes_and_brings_the_next() {
     for (at, one) in all.iter().enumerate() {
         for other in all.iter().skip(at + 1) {
             assert_ne!(one.ticket, other.ticket);
-            let (one, other) = (&one.established.psk, &other.established.psk);
+            let (one, other) = (
+                one.established.psk().unwrap(),
+                other.established.psk().unwrap(),
+            );
             assert_ne!(one.as_bytes(), other.as_bytes());
         }
     }
@@ -177,8 +180,8 @@ fn nothing_secret_is_shown() {
     let session = first(&client(), &server(&keys)).remove(0);
     let sealed = keys.open(&session.ticket, now()).unwrap();
     let kept = ServerSession::from_bytes(&sealed).unwrap();
-    let psk = session.established.psk.as_bytes();
-    assert_eq!(psk, kept.established.psk.as_bytes());
+    let psk = session.established.psk().unwrap().as_bytes();
+    assert_eq!(psk, kept.established.psk().unwrap().as_bytes());
     let age_add = u32::to_string(&kept.age_add);
     let mut secrets = vec![age_add];
     for secret in [psk, &session.ticket[28..]] {

@@ -99,7 +99,7 @@ fn a_line_of_resumptions_ends() {
     let mut lifetimes = Vec::new();
     let (mut first, _) = connect_answering(client(), asks(), Vec::new(), |question| {
         if let Question::IssueTickets(question) = question {
-            old.established.psk = question.sessions()[0].established.psk.clone();
+            old.established.secret = question.sessions()[0].established.secret.clone();
             return question.send(vec![vec![1]]);
         }
         question.default_answer()

@@ -66,7 +66,6 @@ pub(crate) struct WaitChangeCipherSpec(pub(super) Box<Flight>);
 impl WaitChangeCipherSpec {
     pub(super) fn on_change_cipher_spec(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let Self(mut flight) = self;
-        let version = flight.negotiated.version;
         // No part of a message may have come under the old keys.
         cx.incoming.install_read(Keys::older(flight.read.take()))?;
         Ok(WaitFinished(flight).into())
@@ -94,7 +93,6 @@ impl WaitFinished {
         if let Some(mut write) = flight.write.take() {
             // The server waits now, so nothing may follow.
             cx.incoming.end_of_flight()?;
-            let version = flight.negotiated.version;
             cx.outgoing.switch_keys(Keys::older(write.take()))?;
             let verify_data = flight
                 .master

@@ -19,7 +19,7 @@ use crate::version::Version;
 use crate::wire::HandshakeType;
 use crate::wire::tls12::{CertificateRequest, ServerHelloDone, ServerKeyExchange};
 use crate::x509::{PresentedChain, VerifiedChain};
-use crate::{NamedGroup, SignatureScheme, Violation};
+use crate::{NamedGroup, SignatureScheme};
 
 pub(crate) struct WaitServerKeyExchange(pub(super) Shown);
 

@@ -19,7 +19,7 @@ use crate::version::Version;
 use finished::Ticket;
 
 /// What is known from the ServerHello on.
-pub(super) struct Negotiated {
+struct Negotiated {
     pub(super) client: Client,
     pub(super) version: Version,
     pub(super) suite: CipherSuite,

@@ -261,7 +261,7 @@ fn second_hello() -> Vec<Case> {
             hello.extensions.add(E::PRE_SHARED_KEY, PSK)
         })
         .client(ClientConfig::builder(pki().roots.clone()).session_tickets(true)),
-        second(V::UnsupportedVersion, |hello| {
+        second(V::SecondHelloChanged, |hello| {
             hello.extensions.set(E::SUPPORTED_VERSIONS, [2, 3, 3]);
         }),
         second(V::RetryIgnored, |hello| {
