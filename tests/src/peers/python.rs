@@ -45,7 +45,7 @@ fn start(
 ) -> Program {
     assert!(
         settings.groups.is_empty()
-            && (settings.suites.is_empty() || settings.version == Version::Tls12),
+            && (settings.suites.is_empty() || settings.version != Version::Tls13),
         "Python's ssl can limit neither groups nor the suites of TLS 1.3"
     );
     let path = |path: &std::path::PathBuf| path.display().to_string();
@@ -55,6 +55,7 @@ fn start(
         "line": message.map(|message| message.line),
         "count": message.map(|message| message.count),
         "version": match settings.version {
+            Version::Tls11 => "TLSv1_1",
             Version::Tls12 => "TLSv1_2",
             Version::Tls13 => "TLSv1_3",
         },

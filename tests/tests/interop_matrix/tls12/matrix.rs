@@ -33,7 +33,10 @@ async fn our_client(peer: Peer) {
         };
         let server = peer.server(&settings.alpn(&["other", "echo"])).await;
         let mut number = 0;
-        for (group, suite) in pairs(groups_of(peer), suites(identity)) {
+        // Python goes by its own order, and so by the curve of the key, which we must list.
+        let is_free = |group: &Group| peer != Peer::Python || groups(*group, identity).len() == 1;
+        let possible: Vec<_> = groups_of(peer).iter().copied().filter(is_free).collect();
+        for (group, suite) in pairs(&possible, suites(identity)) {
             for versions in VERSIONS {
                 let context = format!(
                     "our client ({versions:?}) to {peer:?} with {}, {group:?}, {suite:?}",
@@ -65,7 +68,7 @@ async fn our_client(peer: Peer) {
                 number += 1;
             }
         }
-        assert_eq!(number, groups_of(peer).len() * 6);
+        assert!(number > 0 && number == possible.len() * 6);
     }
 }
 
