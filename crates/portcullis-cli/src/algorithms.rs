@@ -1,7 +1,35 @@
 //! Names of algorithms on the command line.
 
-use portcullis::NamedGroup;
+use portcullis::{NamedGroup, ProtocolVersion};
 use portcullis::suite::CipherSuite;
+
+/// The versions of TLS between two, which may be the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Versions(pub(crate) Vec<ProtocolVersion>);
+
+/// Reads `1.2..1.3`, or `1.3` alone.
+pub(crate) fn versions(range: &str) -> Result<Versions, String> {
+    let (from, to) = range.split_once("..").unwrap_or((range, range));
+    let place = |number: &str| {
+        let name = format!("TLSv{}", number.trim());
+        let mut supported = ProtocolVersion::SUPPORTED.iter();
+        supported
+            .position(|version| version.name() == Some(&name))
+            .ok_or_else(|| {
+                format!(
+                    "{number:?} is no version of TLS that is spoken here; give one of {}, or two as \
+                     1.2..1.3",
+                    list(ProtocolVersion::SUPPORTED).replace("TLSv", "")
+                )
+            })
+    };
+    // The newest stands first.
+    let (oldest, newest) = (place(from)?, place(to)?);
+    match ProtocolVersion::SUPPORTED.get(newest..=oldest) {
+        Some(versions) if !versions.is_empty() => Ok(Versions(versions.to_vec())),
+        _ => Err(format!("{range}: the older version comes first, as in 1.2..1.3")),
+    }
+}
 
 /// Reads a group by its IANA name.
 pub(crate) fn group(name: &str) -> Result<NamedGroup, String> {

@@ -58,6 +58,9 @@ pub(crate) struct Server {
     /// Application protocols in order of preference, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     alpn: Vec<String>,
+    /// Versions of TLS: one, as 1.3, or a range, as 1.2..1.3.
+    #[arg(long, value_parser = algorithms::versions, value_name = "MIN..MAX")]
+    tls: Option<algorithms::Versions>,
     /// Groups in order of preference, separated by commas.
     #[arg(long, value_delimiter = ',', value_parser = algorithms::group, value_name = "NAMES")]
     groups: Vec<NamedGroup>,
@@ -159,6 +162,9 @@ impl Server {
                 ClientAuth::Required => ClientAuthentication::Required(roots),
                 _ => ClientAuthentication::Optional(roots),
             });
+        }
+        if let Some(algorithms::Versions(versions)) = &self.tls {
+            builder = builder.versions(versions.clone());
         }
         if !self.groups.is_empty() {
             builder = builder.groups(self.groups.clone());
