@@ -171,10 +171,11 @@ impl ConnectionInformation {
         Err(Misuse::new(format!("export_keying_material: {refused}")))
     }
 
-    /// The channel binding `tls-exporter` (RFC 9266).
+    /// The channel binding `tls-exporter` (RFC 9266). Its context is a string of length zero (§2),
+    /// which before TLS 1.3 is not the same as none (RFC 5705 §4).
     pub fn tls_exporter(&self) -> Result<[u8; 32], Misuse> {
         let mut binding = [0; 32];
-        self.export_keying_material(b"EXPORTER-Channel-Binding", None, &mut binding)?;
+        self.export_keying_material(b"EXPORTER-Channel-Binding", Some(b""), &mut binding)?;
         Ok(binding)
     }
 

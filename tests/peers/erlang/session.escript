@@ -5,8 +5,8 @@
 %%   {plain, Steps}   before the handshake, on the TCP connection
 %%   {ssl, Options}   options for ssl:handshake/3 or ssl:connect/3
 %%   {steps, Steps}   after it: {send, Data}, {expect, Data} (receives it), {update_keys, What},
-%%                    closed (the peer must have closed), close, downgrade (after which the steps
-%%                    are on the TCP connection again)
+%%                    renegotiation_is_rejected (asks for it), closed (the peer must have closed),
+%%                    close, downgrade (after which the steps are on the TCP connection again)
 %% Prints "DONE", or "FAILED" with the step and what it gave.
 -mode(compile).
 
@@ -69,7 +69,12 @@ step(Module, Socket, closed) ->
 step(Module, Socket, close) ->
     Module:close(Socket);
 step(ssl, Socket, {update_keys, What}) ->
-    ssl:update_keys(Socket, What).
+    ssl:update_keys(Socket, What);
+step(ssl, Socket, renegotiation_is_rejected) ->
+    case ssl:renegotiate(Socket) of
+        {error, renegotiation_rejected} -> ok;
+        Other -> Other
+    end.
 
 failed(Step, Result) ->
     io:format("FAILED ~0p: ~0p~n", [Step, Result]),

@@ -16,6 +16,8 @@ def main() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     version = ssl.TLSVersion[config["version"]]
     context.minimum_version = context.maximum_version = version
+    if config["ciphers"]:
+        context.set_ciphers(config["ciphers"])
     if config["root"]:
         context.load_verify_locations(config["root"])
     if config["chain"]:

@@ -15,6 +15,8 @@ def main() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     version = ssl.TLSVersion[config["version"]]
     context.minimum_version = context.maximum_version = version
+    if config["ciphers"]:
+        context.set_ciphers(config["ciphers"])
     context.load_cert_chain(config["chain"], config["key"])
     if config["alpn"]:
         context.set_alpn_protocols(config["alpn"])

@@ -1,9 +1,13 @@
-/* TLS 1.3 over wolfSSL, as a client or as an echo server; see tests/src/peers/wolfssl.rs.
+/* TLS 1.2 or 1.3 over wolfSSL, as a client or as an echo server; see tests/src/peers/wolfssl.rs.
  *
- *   peer client PORT ROOT NAME GROUP LINE    GROUP is what it has a share of; it can also do P-384
- *   peer server CHAIN KEY GROUP              GROUP is the only one it does
+ *   peer client VERSION SUITES GROUP PORT ROOT NAME LINE
+ *   peer server VERSION SUITES GROUP CHAIN KEY
  *
- * The client prints what came back, `REPLY ...`, and both print `CONNECTED suite group`. */
+ * VERSION is 1.2 or 1.3 and the only one; SUITES is a list of wolfSSL's names, or empty for its own.
+ * A client of TLS 1.3 has a share of GROUP, and can also do P-384; else GROUP is the only one, but a
+ * server of TLS 1.2 has what it was built with: nothing limits it.
+ *
+ * The client prints what came back, `REPLY ...`, and both print `CONNECTED version suite group`. */
 
 #include <wolfssl/options.h>
 #include <wolfssl/ssl.h>
@@ -32,15 +36,26 @@ static void fail(WOLFSSL *ssl, const char *what, int result)
 
 static void connected(WOLFSSL *ssl)
 {
-    printf("CONNECTED %s %s\n", wolfSSL_get_cipher_name(ssl), wolfSSL_get_curve_name(ssl));
+    printf("CONNECTED %s %s %s\n", wolfSSL_get_version(ssl), wolfSSL_get_cipher_name(ssl),
+           wolfSSL_get_curve_name(ssl));
     fflush(stdout);
 }
 
-static int client(int port, const char *root, const char *name, int group, const char *line)
+static void set_suites(WOLFSSL_CTX *context, const char *suites)
+{
+    if (*suites != 0 && wolfSSL_CTX_set_cipher_list(context, suites) != WOLFSSL_SUCCESS) {
+        fprintf(stderr, "no such suites: %s\n", suites);
+        exit(2);
+    }
+}
+
+static int client(int is_tls13, const char *suites, int group, int port, const char *root,
+                  const char *name, const char *line)
 {
     int groups[] = { group, WOLFSSL_ECC_SECP384R1 };
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
-    WOLFSSL_CTX *context = wolfSSL_CTX_new(wolfTLSv1_3_client_method());
+    WOLFSSL_CTX *context =
+        wolfSSL_CTX_new(is_tls13 ? wolfTLSv1_3_client_method() : wolfTLSv1_2_client_method());
     WOLFSSL *ssl;
     char reply[1024];
     int fd = socket(AF_INET, SOCK_STREAM, 0), length = 0, result;
@@ -51,11 +66,16 @@ static int client(int port, const char *root, const char *name, int group, const
         return 1;
     }
     if (wolfSSL_CTX_load_verify_locations(context, root, NULL) != WOLFSSL_SUCCESS) return 2;
-    if (wolfSSL_CTX_set_groups(context, groups, 2) != WOLFSSL_SUCCESS) return 2;
+    set_suites(context, suites);
+    if (is_tls13) {
+        if (wolfSSL_CTX_set_groups(context, groups, 2) != WOLFSSL_SUCCESS) return 2;
+    } else {
+        if (wolfSSL_CTX_UseSupportedCurve(context, group) != WOLFSSL_SUCCESS) return 2;
+    }
     ssl = wolfSSL_new(context);
     wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, name, strlen(name));
     wolfSSL_check_domain_name(ssl, name);
-    wolfSSL_UseKeyShare(ssl, group);
+    if (is_tls13) wolfSSL_UseKeyShare(ssl, group);
     wolfSSL_set_fd(ssl, fd);
     if ((result = wolfSSL_connect(ssl)) != WOLFSSL_SUCCESS) {
         fail(ssl, "connect", result);
@@ -77,18 +97,20 @@ static int client(int port, const char *root, const char *name, int group, const
     return 0;
 }
 
-static int server(const char *chain, const char *key, int group)
+static int server(int is_tls13, const char *suites, int group, const char *chain, const char *key)
 {
     struct sockaddr_in address = { .sin_family = AF_INET };
     socklen_t size = sizeof address;
-    WOLFSSL_CTX *context = wolfSSL_CTX_new(wolfTLSv1_3_server_method());
+    WOLFSSL_CTX *context =
+        wolfSSL_CTX_new(is_tls13 ? wolfTLSv1_3_server_method() : wolfTLSv1_2_server_method());
     int listener = socket(AF_INET, SOCK_STREAM, 0);
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (wolfSSL_CTX_use_certificate_chain_file(context, chain) != WOLFSSL_SUCCESS) return 2;
     if (wolfSSL_CTX_use_PrivateKey_file(context, key, WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS)
         return 2;
-    if (wolfSSL_CTX_set_groups(context, &group, 1) != WOLFSSL_SUCCESS) return 2;
+    set_suites(context, suites);
+    if (is_tls13 && wolfSSL_CTX_set_groups(context, &group, 1) != WOLFSSL_SUCCESS) return 2;
     if (bind(listener, (struct sockaddr *)&address, size) != 0 || listen(listener, 8) != 0) {
         perror("listen");
         return 1;
@@ -116,11 +138,14 @@ static int server(const char *chain, const char *key, int group)
 
 int main(int count, char **words)
 {
+    int is_tls13 = count > 2 && strcmp(words[2], "1.3") == 0;
+
     wolfSSL_Init();
-    if (count == 7 && strcmp(words[1], "client") == 0)
-        return client(atoi(words[2]), words[3], words[4], group_of(words[5]), words[6]);
-    if (count == 5 && strcmp(words[1], "server") == 0)
-        return server(words[2], words[3], group_of(words[4]));
+    if (count == 9 && strcmp(words[1], "client") == 0)
+        return client(is_tls13, words[3], group_of(words[4]), atoi(words[5]), words[6], words[7],
+                      words[8]);
+    if (count == 7 && strcmp(words[1], "server") == 0)
+        return server(is_tls13, words[3], group_of(words[4]), words[5], words[6]);
     fprintf(stderr, "see the head of the source\n");
     return 2;
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Output, Program, Report, Settings, Version, openssl};
+use super::{Output, Program, Report, Settings, Suite, Version, openssl};
 
 /// What became of a [`fetch`].
 #[derive(Debug)]
@@ -38,6 +38,11 @@ pub async fn fetch(address: SocketAddr, settings: &Settings, path: &str) -> Fetc
         format!("{name}:{port}:{}", address.ip()),
     ]);
     words.extend(match settings.version {
+        Version::Tls11 => [
+            "--tlsv1.1".to_owned(),
+            "--tls-max".to_owned(),
+            "1.1".to_owned(),
+        ],
         Version::Tls12 => [
             "--tlsv1.2".to_owned(),
             "--tls-max".to_owned(),
@@ -66,10 +71,11 @@ pub async fn fetch(address: SocketAddr, settings: &Settings, path: &str) -> Fetc
         ]);
     }
     if !settings.suites.is_empty() {
-        words.extend([
-            "--tls13-ciphers".to_owned(),
-            settings.spell_suites(|suite| suite.name().to_owned(), ":"),
-        ]);
+        let option = match settings.version {
+            Version::Tls11 | Version::Tls12 => "--ciphers",
+            Version::Tls13 => "--tls13-ciphers",
+        };
+        words.extend([option.to_owned(), openssl::suites(settings)]);
     }
     words.extend(settings.extra.iter().cloned());
     words.push(format!("https://{name}:{port}{path}"));
@@ -85,7 +91,9 @@ pub async fn fetch(address: SocketAddr, settings: &Settings, path: &str) -> Fetc
         version: connection
             .first()
             .and_then(|version| Version::parse(version)),
-        suite: connection.get(1).map(|suite| suite.trim().to_owned()),
+        suite: connection
+            .get(1)
+            .map(|suite| Suite::registered_name(suite.trim())),
         group: None,
         alpn: output
             .line("ALPN: server accepted ")

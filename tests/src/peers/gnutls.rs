@@ -1,5 +1,6 @@
 //! `gnutls-serv` and `gnutls-cli` (Debian package `gnutls-bin`).
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 
 use super::{
@@ -131,6 +132,7 @@ pub(super) fn report(text: &str) -> Report {
             .map(str::to_owned)
     };
     // (TLS1.3-X.509)-(ECDHE-X25519)-(ECDSA-SECP256R1-SHA256)-(AES-256-GCM)
+    // (TLS1.2-X.509)-(ECDHE-X25519)-(RSA-SHA256)-(AES-256-GCM)
     let description = after("- Description: ").unwrap_or_default();
     let parts: Vec<&str> = description
         .split(['(', ')'])
@@ -138,14 +140,21 @@ pub(super) fn report(text: &str) -> Report {
         .collect();
     let part = |prefix: &str| parts.iter().find_map(|part| part.strip_prefix(prefix));
     let cipher = parts.last().copied().unwrap_or_default();
+    let version = parts
+        .first()
+        .and_then(|part| part.split('-').next())
+        .and_then(Version::parse);
+    // The key exchange of TLS 1.2 is not told, but the signature is; in the suites of ECDHE_ECDSA
+    // that can also be EdDSA.
+    let key_exchange = match version {
+        Some(Version::Tls12) if part("RSA-").is_some() => Some("ECDHE-RSA"),
+        Some(Version::Tls12) => Some("ECDHE-ECDSA"),
+        _ => None,
+    };
     Report {
-        version: parts
-            .first()
-            .and_then(|part| part.split('-').next())
-            .and_then(Version::parse),
-        suite: Suite::ALL
-            .into_iter()
-            .find(|suite| self::suite(*suite) == cipher)
+        version,
+        suite: Suite::all()
+            .find(|suite| self::suite(*suite) == (key_exchange, cipher))
             .map(|suite| suite.name().to_owned()),
         group: part("ECDHE-").and_then(Group::parse),
         alpn: after("- Application protocol: "),
@@ -154,6 +163,7 @@ pub(super) fn report(text: &str) -> Report {
 
 fn priority(settings: &Settings) -> String {
     let mut priority = String::from(match settings.version {
+        Version::Tls11 => "NORMAL:-VERS-ALL:+VERS-TLS1.1",
         Version::Tls12 => "NORMAL:-VERS-ALL:+VERS-TLS1.2",
         Version::Tls13 => "NORMAL:-VERS-ALL:+VERS-TLS1.3",
     });
@@ -165,16 +175,36 @@ fn priority(settings: &Settings) -> String {
         );
     }
     if !settings.suites.is_empty() {
-        priority += ":-CIPHER-ALL:";
-        priority += &settings.spell_suites(|suite| format!("+{}", self::suite(suite)), ":");
+        let key_exchange = match settings.version {
+            Version::Tls11 | Version::Tls12 => "-KX-ALL:",
+            Version::Tls13 => "",
+        };
+        let suites = settings.spell_suites(
+            |suite| match self::suite(suite) {
+                (Some(key_exchange), cipher) => format!("+{key_exchange}:+{cipher}"),
+                (None, cipher) => format!("+{cipher}"),
+            },
+            ":",
+        );
+        let _ = write!(priority, ":{key_exchange}-CIPHER-ALL:{suites}");
     }
     priority
 }
 
-fn suite(suite: Suite) -> &'static str {
+/// The key exchange, before TLS 1.3, and the cipher.
+fn suite(suite: Suite) -> (Option<&'static str>, &'static str) {
+    const AES128: &str = "AES-128-GCM";
+    const AES256: &str = "AES-256-GCM";
+    const CHACHA20: &str = "CHACHA20-POLY1305";
     match suite {
-        Suite::Aes128Gcm => "AES-128-GCM",
-        Suite::Aes256Gcm => "AES-256-GCM",
-        Suite::Chacha20Poly1305 => "CHACHA20-POLY1305",
+        Suite::Aes128Gcm => (None, AES128),
+        Suite::Aes256Gcm => (None, AES256),
+        Suite::Chacha20Poly1305 => (None, CHACHA20),
+        Suite::EcdheEcdsaAes128Gcm => (Some("ECDHE-ECDSA"), AES128),
+        Suite::EcdheEcdsaAes256Gcm => (Some("ECDHE-ECDSA"), AES256),
+        Suite::EcdheEcdsaChacha20Poly1305 => (Some("ECDHE-ECDSA"), CHACHA20),
+        Suite::EcdheRsaAes128Gcm => (Some("ECDHE-RSA"), AES128),
+        Suite::EcdheRsaAes256Gcm => (Some("ECDHE-RSA"), AES256),
+        Suite::EcdheRsaChacha20Poly1305 => (Some("ECDHE-RSA"), CHACHA20),
     }
 }

@@ -27,6 +27,8 @@ pub use message::Message;
 pub use program::{Output, Program};
 pub use settings::{Group, Settings, Suite, Version};
 
+use crate::pki::Identity;
+
 /// A TLS stack that can be both an echo server and its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
@@ -149,15 +151,18 @@ impl Peer {
         Self::Rustls,
     ];
 
-    /// The groups that the peer can be restricted to.
-    pub fn groups(self) -> &'static [Group] {
+    /// The groups that the peer can be restricted to in this version.
+    pub fn groups(self, version: Version) -> &'static [Group] {
         use Group::{Secp256r1, Secp256r1MlKem768, Secp384r1, Secp521r1, X25519, X25519MlKem768};
-        match self {
-            Self::Openssl | Self::Gnutls | Self::Erlang => {
+        match (self, version) {
+            (Self::Erlang, Version::Tls11 | Version::Tls12) => &[Secp256r1, Secp384r1, Secp521r1],
+            (Self::Openssl | Self::Gnutls | Self::Erlang, _) => {
                 &[X25519, Secp256r1, Secp384r1, Secp521r1]
             }
-            Self::Python => &[],
-            Self::Rustls => &[
+            (Self::Python, _) => &[],
+            (Self::Rustls, Version::Tls11) => &[],
+            (Self::Rustls, Version::Tls12) => &[X25519, Secp256r1, Secp384r1],
+            (Self::Rustls, Version::Tls13) => &[
                 X25519,
                 Secp256r1,
                 Secp384r1,
@@ -167,11 +172,22 @@ impl Peer {
         }
     }
 
-    /// The cipher suites of TLS 1.3 that the peer can be restricted to.
+    /// The cipher suites of TLS 1.3 that the peer can be restricted to; to those of TLS 1.2, all can
+    /// be.
     pub fn suites(self) -> &'static [Suite] {
         match self {
-            Self::Openssl | Self::Gnutls | Self::Erlang | Self::Rustls => &Suite::ALL,
+            Self::Openssl | Self::Gnutls | Self::Erlang | Self::Rustls => &Suite::TLS13,
             Self::Python => &[],
+        }
+    }
+
+    /// Whether it can use and verify this server's key in TLS 1.2, where that of an ECDSA certificate
+    /// must be on one of the curves for the key exchange (RFC 8422 §5.1).
+    pub fn has_key_before_tls13(self, identity: &Identity) -> bool {
+        match self {
+            Self::Erlang => identity.name != "ed25519",
+            Self::Rustls => identity.name != "ecdsa-p521",
+            Self::Openssl | Self::Gnutls | Self::Python => true,
         }
     }
 

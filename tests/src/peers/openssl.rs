@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Exchange, Group, Message, Peer, Program, Report, Server, Settings, Version};
+use super::{Exchange, Group, Message, Peer, Program, Report, Server, Settings, Suite, Version};
 use crate::pki::Identity;
 
 const PACKAGE: &str = "openssl";
@@ -103,7 +103,7 @@ pub(super) async fn exchange(
             version: after("New, ")
                 .and_then(|rest| rest.split(',').next())
                 .and_then(Version::parse),
-            suite: after("Cipher is ").map(str::to_owned),
+            suite: after("Cipher is ").map(Suite::registered_name),
             group: after("Server Temp Key: ").and_then(temporary_key),
             alpn: after("ALPN protocol: ").map(str::to_owned),
         },
@@ -130,23 +130,34 @@ fn temporary_key(text: &str) -> Option<Group> {
 
 fn common(settings: &Settings) -> Vec<String> {
     let mut words = words(&[match settings.version {
+        Version::Tls11 => "-tls1_1",
         Version::Tls12 => "-tls1_2",
         Version::Tls13 => "-tls1_3",
     }]);
+    if settings.version == Version::Tls11 {
+        // Its signatures use SHA-1.
+        words.extend(["-cipher".to_owned(), "DEFAULT:@SECLEVEL=0".to_owned()]);
+    }
     if !settings.groups.is_empty() {
         words.extend(["-groups".to_owned(), settings.spell_groups(group, ":")]);
     }
     if !settings.suites.is_empty() {
-        words.extend([
-            "-ciphersuites".to_owned(),
-            settings.spell_suites(|suite| suite.name().to_owned(), ":"),
-        ]);
+        let option = match settings.version {
+            Version::Tls11 | Version::Tls12 => "-cipher",
+            Version::Tls13 => "-ciphersuites",
+        };
+        words.extend([option.to_owned(), suites(settings)]);
     }
     if !settings.alpn.is_empty() {
         words.extend(["-alpn".to_owned(), settings.alpn.join(",")]);
     }
     words.extend(settings.extra.iter().cloned());
     words
+}
+
+/// OpenSSL's list of cipher suites, which is also Python's and curl's.
+pub(super) fn suites(settings: &Settings) -> String {
+    settings.spell_suites(|suite| suite.openssl_name().to_owned(), ":")
 }
 
 /// OpenSSL's spelling for `-groups`, and for `--curves` of curl.

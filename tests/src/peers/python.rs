@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::json;
 
 use super::{
-    Exchange, Message, Peer, Program, Server, Settings, Version, ready_port, script,
+    Exchange, Message, Peer, Program, Server, Settings, Version, openssl, ready_port, script,
     scripted_exchange,
 };
 
@@ -14,8 +14,8 @@ const PACKAGE: &str = "python3";
 /// Starts the echo server on a free port of 127.0.0.1.
 ///
 /// # Panics
-/// If `python3` is missing, does not listen in time, or the settings limit groups or suites, which
-/// Python cannot.
+/// If `python3` is missing, does not listen in time, or the settings limit groups or the suites of
+/// TLS 1.3, which Python cannot.
 pub async fn server(settings: &Settings) -> Server {
     let mut program = start("server.py", None, settings, None);
     let address = ready_port(&mut program).await;
@@ -44,7 +44,8 @@ fn start(
     message: Option<Message<'_>>,
 ) -> Program {
     assert!(
-        settings.groups.is_empty() && settings.suites.is_empty(),
+        settings.groups.is_empty()
+            && (settings.suites.is_empty() || settings.version != Version::Tls13),
         "Python's ssl can limit neither groups nor the suites of TLS 1.3"
     );
     let path = |path: &std::path::PathBuf| path.display().to_string();
@@ -54,9 +55,11 @@ fn start(
         "line": message.map(|message| message.line),
         "count": message.map(|message| message.count),
         "version": match settings.version {
+            Version::Tls11 => "TLSv1_1",
             Version::Tls12 => "TLSv1_2",
             Version::Tls13 => "TLSv1_3",
         },
+        "ciphers": openssl::suites(settings),
         "alpn": settings.alpn,
         "chain": settings.identity.map(|identity| path(&identity.chain_file)),
         "key": settings.identity.map(|identity| path(&identity.key_file)),

@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 
 use super::program::LIMIT;
-use super::{Output, Peer, Report, Running, Server, Version, gnutls};
+use super::{Output, Peer, Report, Running, Server, Suite, Version, gnutls};
 
 impl Server {
     /// What the server says about the connection number `number`, counted from 0 over those that
@@ -136,7 +136,7 @@ fn openssl(text: &str, number: usize) -> Option<Report> {
     let end = block.find("Supported groups: ")?;
     block.get(end..)?.contains('\n').then(|| Report {
         version: after("Protocol version: ").and_then(Version::parse),
-        suite: after("Ciphersuite: ").map(str::to_owned),
+        suite: after("Ciphersuite: ").map(Suite::registered_name),
         group: None,
         alpn: None,
     })
@@ -147,7 +147,7 @@ pub(super) fn of_json(object: &serde_json::Value) -> Report {
     let text = |name: &str| object.get(name)?.as_str().map(str::to_owned);
     Report {
         version: text("version").as_deref().and_then(Version::parse),
-        suite: text("suite"),
+        suite: text("suite").map(|name| Suite::registered_name(&name)),
         group: None,
         alpn: text("alpn"),
     }

@@ -5,6 +5,8 @@ use crate::pki::{Identity, Root, pki};
 /// A protocol version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
+    /// TLS 1.1, which rustls does not have.
+    Tls11,
     /// TLS 1.2
     Tls12,
     /// TLS 1.3
@@ -15,6 +17,7 @@ impl Version {
     /// Reads any of the peers' spellings: `TLSv1.3`, `TLS1.3`, `tlsv1.3`.
     pub fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().replace('v', "").as_str() {
+            "tls1.1" => Some(Self::Tls11),
             "tls1.2" => Some(Self::Tls12),
             "tls1.3" => Some(Self::Tls13),
             _ => None,
@@ -79,7 +82,7 @@ impl Group {
     }
 }
 
-/// A cipher suite of TLS 1.3.
+/// A cipher suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Suite {
     /// TLS_AES_128_GCM_SHA256
@@ -88,11 +91,37 @@ pub enum Suite {
     Aes256Gcm,
     /// TLS_CHACHA20_POLY1305_SHA256
     Chacha20Poly1305,
+    /// TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+    EcdheEcdsaAes128Gcm,
+    /// TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+    EcdheEcdsaAes256Gcm,
+    /// TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+    EcdheEcdsaChacha20Poly1305,
+    /// TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+    EcdheRsaAes128Gcm,
+    /// TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+    EcdheRsaAes256Gcm,
+    /// TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+    EcdheRsaChacha20Poly1305,
 }
 
 impl Suite {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Aes128Gcm, Self::Aes256Gcm, Self::Chacha20Poly1305];
+    /// All of TLS 1.3.
+    pub const TLS13: [Self; 3] = [Self::Aes128Gcm, Self::Aes256Gcm, Self::Chacha20Poly1305];
+
+    /// Those of TLS 1.2 for a key that can sign as ECDSA or EdDSA does (RFC 8422 §2.1).
+    pub const ECDHE_ECDSA: [Self; 3] = [
+        Self::EcdheEcdsaAes128Gcm,
+        Self::EcdheEcdsaAes256Gcm,
+        Self::EcdheEcdsaChacha20Poly1305,
+    ];
+
+    /// Those of TLS 1.2 for an RSA key.
+    pub const ECDHE_RSA: [Self; 3] = [
+        Self::EcdheRsaAes128Gcm,
+        Self::EcdheRsaAes256Gcm,
+        Self::EcdheRsaChacha20Poly1305,
+    ];
 
     /// The name in the TLS Cipher Suites registry.
     pub fn name(self) -> &'static str {
@@ -100,7 +129,64 @@ impl Suite {
             Self::Aes128Gcm => "TLS_AES_128_GCM_SHA256",
             Self::Aes256Gcm => "TLS_AES_256_GCM_SHA384",
             Self::Chacha20Poly1305 => "TLS_CHACHA20_POLY1305_SHA256",
+            Self::EcdheEcdsaAes128Gcm => "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            Self::EcdheEcdsaAes256Gcm => "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+            Self::EcdheEcdsaChacha20Poly1305 => "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+            Self::EcdheRsaAes128Gcm => "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            Self::EcdheRsaAes256Gcm => "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+            Self::EcdheRsaChacha20Poly1305 => "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
         }
+    }
+
+    /// The code point in that registry.
+    pub fn code_point(self) -> u16 {
+        match self {
+            Self::Aes128Gcm => 0x1301,
+            Self::Aes256Gcm => 0x1302,
+            Self::Chacha20Poly1305 => 0x1303,
+            Self::EcdheEcdsaAes128Gcm => 0xc02b,
+            Self::EcdheEcdsaAes256Gcm => 0xc02c,
+            Self::EcdheEcdsaChacha20Poly1305 => 0xcca9,
+            Self::EcdheRsaAes128Gcm => 0xc02f,
+            Self::EcdheRsaAes256Gcm => 0xc030,
+            Self::EcdheRsaChacha20Poly1305 => 0xcca8,
+        }
+    }
+
+    /// The name that OpenSSL has for it, and wolfSSL too but for those of TLS 1.3.
+    pub fn openssl_name(self) -> &'static str {
+        match self {
+            Self::Aes128Gcm | Self::Aes256Gcm | Self::Chacha20Poly1305 => self.name(),
+            Self::EcdheEcdsaAes128Gcm => "ECDHE-ECDSA-AES128-GCM-SHA256",
+            Self::EcdheEcdsaAes256Gcm => "ECDHE-ECDSA-AES256-GCM-SHA384",
+            Self::EcdheEcdsaChacha20Poly1305 => "ECDHE-ECDSA-CHACHA20-POLY1305",
+            Self::EcdheRsaAes128Gcm => "ECDHE-RSA-AES128-GCM-SHA256",
+            Self::EcdheRsaAes256Gcm => "ECDHE-RSA-AES256-GCM-SHA384",
+            Self::EcdheRsaChacha20Poly1305 => "ECDHE-RSA-CHACHA20-POLY1305",
+        }
+    }
+
+    /// The version that it belongs to.
+    pub fn version(self) -> Version {
+        if Self::TLS13.contains(&self) {
+            Version::Tls13
+        } else {
+            Version::Tls12
+        }
+    }
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::TLS13
+            .into_iter()
+            .chain(Self::ECDHE_ECDSA)
+            .chain(Self::ECDHE_RSA)
+    }
+
+    /// The registered name of a suite that OpenSSL names; as it is if that is not one of ours.
+    pub(super) fn registered_name(name: &str) -> String {
+        let found = Self::all().find(|suite| suite.openssl_name() == name);
+        found.map_or_else(|| name.to_owned(), |suite| suite.name().to_owned())
     }
 }
 
@@ -111,7 +197,8 @@ pub struct Settings {
     pub version: Version,
     /// The groups it may use, preferred first.
     pub groups: Vec<Group>,
-    /// The cipher suites it may use (TLS 1.3), preferred first.
+    /// The cipher suites it may use, preferred first. GnuTLS cannot have one of ECDHE_ECDSA and
+    /// another of ECDHE_RSA without the other two.
     pub suites: Vec<Suite>,
     /// Application protocols, preferred first.
     pub alpn: Vec<&'static str>,

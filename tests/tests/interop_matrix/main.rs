@@ -16,5 +16,6 @@ mod refusals;
 mod resumption;
 mod retry;
 mod secrets;
+mod tls12;
 mod transfer;
 mod wolfssl;

@@ -1,7 +1,7 @@
 //! Every peer, both directions, every group and suite that both sides have, every key.
 
 use portcullis::SignatureScheme;
-use portcullis_tests::peers::{Group, Message, Peer, Settings, Suite};
+use portcullis_tests::peers::{Group, Message, Peer, Settings, Suite, Version};
 use portcullis_tests::pki::{self, pki};
 
 use crate::ours;
@@ -14,21 +14,21 @@ const HELLO: Message<'static> = Message {
 /// Python cannot choose among groups and suites, so that our side does.
 fn groups(peer: Peer) -> &'static [Group] {
     match peer {
-        Peer::Python => Peer::Openssl.groups(),
-        peer => peer.groups(),
+        Peer::Python => Peer::Openssl.groups(Version::Tls13),
+        peer => peer.groups(Version::Tls13),
     }
 }
 
 /// Our client and a server that has all its groups: our client chooses.
 async fn our_client(peer: Peer) {
     let settings = Settings {
-        groups: peer.groups().to_vec(),
+        groups: peer.groups(Version::Tls13).to_vec(),
         ..Settings::server(&pki().ecdsa_p256)
     };
     let server = peer.server(&settings.alpn(&["other", "echo"])).await;
     let mut number = 0;
     for group in groups(peer) {
-        for suite in Suite::ALL {
+        for suite in Suite::TLS13 {
             let context = format!("our client to {peer:?} with {group:?}, {suite:?}");
             let config = ours::client()
                 .groups([ours::group(*group)])
@@ -53,7 +53,7 @@ async fn our_client(peer: Peer) {
             number += 1;
         }
     }
-    assert_eq!(number, groups(peer).len() * Suite::ALL.len());
+    assert_eq!(number, groups(peer).len() * Suite::TLS13.len());
 }
 
 /// Our server, and a client that has one group and one suite.
@@ -61,7 +61,7 @@ async fn our_server(peer: Peer) {
     let config = || ours::server(&pki().ecdsa_p256).alpn(["echo"]);
     let mut all = ours::Server::echo(config()).await;
     for group in groups(peer) {
-        for suite in Suite::ALL {
+        for suite in Suite::TLS13 {
             let context = format!("{peer:?} to our server with {group:?}, {suite:?}");
             let client = Settings::client().alpn(&["other", "echo"]);
             let mut restricted;

@@ -44,11 +44,7 @@ pub(crate) fn group(group: Group) -> NamedGroup {
 }
 
 pub(crate) fn suite(suite: Suite) -> CipherSuite {
-    match suite {
-        Suite::Aes128Gcm => CipherSuite::TLS_AES_128_GCM_SHA256,
-        Suite::Aes256Gcm => CipherSuite::TLS_AES_256_GCM_SHA384,
-        Suite::Chacha20Poly1305 => CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
-    }
+    CipherSuite(suite.code_point())
 }
 
 /// A client that trusts the test root.

@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 
 use crate::ours;
 
-const LABEL: &str = "EXPORTER-portcullis-test";
-const OPENSSL: [&str; 4] = ["-keymatexport", LABEL, "-keymatexportlen", "48"];
-const GNUTLS: [&str; 2] = [
+pub(crate) const LABEL: &str = "EXPORTER-portcullis-test";
+pub(crate) const OPENSSL: [&str; 4] = ["-keymatexport", LABEL, "-keymatexportlen", "48"];
+pub(crate) const GNUTLS: [&str; 2] = [
     "--keymatexport=EXPORTER-portcullis-test",
     "--keymatexportsize=48",
 ];
@@ -27,12 +27,12 @@ fn exported(information: &ConnectionInformation, context: &[u8]) -> String {
     hex(&key)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Waits until the program has printed `marker` and, behind it, this.
-async fn wait_for_value(program: &Program, marker: &str, value: &str) {
+pub(crate) async fn wait_for_value(program: &Program, marker: &str, value: &str) {
     let same = |output: &Output| {
         let mut lines = output.stdout.lines();
         lines.any(|line| {
@@ -121,10 +121,10 @@ async fn rustls_exports_what_our_server_does_with_a_context_too() {
 
 /// Collects the lines of our key log.
 #[derive(Clone, Debug, Default)]
-struct Lines(Arc<Mutex<BTreeSet<String>>>);
+pub(crate) struct Lines(Arc<Mutex<BTreeSet<String>>>);
 
 impl Lines {
-    fn log(&self) -> impl Fn(&KeyLogLine) + Send + Sync + 'static {
+    pub(crate) fn log(&self) -> impl Fn(&KeyLogLine) + Send + Sync + 'static {
         let lines = self.0.clone();
         move |line| {
             let line = line.to_line().to_string();
@@ -132,12 +132,12 @@ impl Lines {
         }
     }
 
-    fn all(&self) -> BTreeSet<String> {
+    pub(crate) fn all(&self) -> BTreeSet<String> {
         self.0.lock().expect("no panic elsewhere").clone()
     }
 }
 
-fn lines_of(path: &std::path::Path) -> BTreeSet<String> {
+pub(crate) fn lines_of(path: &std::path::Path) -> BTreeSet<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.trim_end().to_owned()).collect()
@@ -187,7 +187,7 @@ const LABELS: [&str; 5] = [
     "SERVER_TRAFFIC_SECRET_0",
 ];
 
-fn labels(lines: &BTreeSet<String>) -> Vec<&str> {
+pub(crate) fn labels(lines: &BTreeSet<String>) -> Vec<&str> {
     let labels = lines.iter().filter_map(|line| line.split(' ').next());
     labels.collect()
 }

@@ -6,7 +6,7 @@ use portcullis_tests::pki::pki;
 use crate::ours;
 
 /// 1 MiB and a little, in lines that every program can hold.
-fn message() -> (String, usize) {
+pub(crate) fn message() -> (String, usize) {
     let line = "a line of the large transfer ".repeat(34);
     let count = (1 << 20) / (line.len() + 9) + 1;
     (line, count)

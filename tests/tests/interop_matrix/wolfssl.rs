@@ -42,7 +42,8 @@ async fn wolfssl_and_our_server() {
 async fn our_client_and_wolfssl() {
     for (group, retried) in [(Group::X25519, false), (Group::Secp384r1, true)] {
         let context = format!("our client to {group:?}");
-        let (mut program, address) = wolfssl::server(&pki().ecdsa_p256, group).await;
+        let (mut program, address) =
+            wolfssl::server(&Settings::server(&pki().ecdsa_p256), group).await;
         let connected = ours::connect(address, ours::client()).await;
         let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
         let information = stream.shared_information();
