@@ -90,9 +90,9 @@ impl WaitFinished {
             return Err(Violation::FinishedMismatch.into());
         }
         transcript.add(message.hashed());
+        // The handshake is over, or the server waits now: nothing may follow.
+        cx.incoming.end_of_flight()?;
         if let Some(mut write) = flight.write.take() {
-            // The server waits now, so nothing may follow.
-            cx.incoming.end_of_flight()?;
             cx.outgoing.switch_keys(Keys::older(write.take()))?;
             let verify_data = flight
                 .master
