@@ -30,6 +30,7 @@ pub(crate) fn run(
         plain: Vec::new(),
         ticket: None,
     };
+    exchange.take_tickets();
     exchange.run()?;
     Ok(exchange.ticket.map(|ticket| ticket.into_session(now)))
 }
@@ -236,11 +237,7 @@ impl Exchange<'_> {
                     Opened::Data(range) => {
                         self.plain = self.raw.get(range).unwrap_or_default().to_vec();
                     }
-                    Opened::Nothing => {
-                        while let Some(ticket) = self.connection.reader.take_ticket() {
-                            self.ticket = Some(ticket);
-                        }
-                    }
+                    Opened::Nothing => self.take_tickets(),
                     Opened::Closed => return Ok(Some(Read::CloseNotify)),
                 }
                 self.raw.drain(..len);
@@ -248,6 +245,13 @@ impl Exchange<'_> {
             Frame::Closed => return Ok(Some(Read::CloseNotify)),
         }
         Ok(None)
+    }
+
+    /// Before TLS 1.3 the handshake itself leaves one.
+    fn take_tickets(&mut self) {
+        while let Some(ticket) = self.connection.reader.take_ticket() {
+            self.ticket = Some(ticket);
+        }
     }
 
     /// Sends the alert that the reader's error calls for.

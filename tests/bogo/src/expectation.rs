@@ -17,9 +17,13 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
     if information.is_server() != options.server {
         return wrong("role");
     }
-    if information.version() != expect.version.unwrap_or(ProtocolVersion::TLS_1_3) {
+    if expect
+        .version
+        .is_some_and(|version| version != information.version())
+    {
         return wrong("version");
     }
+    check_older(options, done)?;
     if information.is_resumed() != (has_session && !expect.session_miss) {
         return wrong("resumption");
     }
@@ -72,6 +76,27 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
         .is_some_and(|number| number != done.credential.unwrap_or(-1))
     {
         return wrong("credential");
+    }
+    Ok(())
+}
+
+/// What TLS 1.3 has or has not in any case (RFC 8446 D, §4.1.2), and what is older may have.
+fn check_older(options: &Options, done: &Done) -> Result<(), Stop> {
+    let information = &done.connection.information;
+    let expect = &options.expect;
+    let is_tls13 = information.version() == ProtocolVersion::TLS_1_3;
+    if expect.no_session_id && !is_tls13 {
+        return Err(Stop::unimplemented("-expect-no-session-id before TLS 1.3"));
+    }
+    // Nothing is exported without it.
+    let material = information.export_keying_material(b"EXPORTER-test", None, &mut [0; 16]);
+    if expect.extended_master_secret && material.is_err() {
+        return Err(Stop::failed("not as expected: extended master secret"));
+    }
+    let is_secure = is_tls13 || done.peer_knows_rfc_5746;
+    if (expect.secure_renegotiation && !is_secure) || (expect.no_secure_renegotiation && is_secure)
+    {
+        return Err(Stop::failed("not as expected: secure renegotiation"));
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::credential::{self, Credential, Unfit};
 use crate::options::Options;
 use crate::transport::Transport;
 use crate::{Past, Stop};
-use crate::{configuration, older_version, token};
+use crate::{configuration, first_hello, token};
 
 /// What a handshake left, and what the shim saw of it.
 pub(crate) struct Done {
@@ -24,6 +24,8 @@ pub(crate) struct Done {
     pub(crate) credential: Option<i32>,
     /// The verdict about the peer's chain; `None` if there was none to be verified.
     pub(crate) verified: Option<bool>,
+    /// Whether the peer's hello says so.
+    pub(crate) peer_knows_rfc_5746: bool,
 }
 
 pub(crate) struct Driver<'a> {
@@ -79,6 +81,7 @@ impl<'a> Driver<'a> {
             connection,
             credential,
             verified: self.verified,
+            peer_knows_rfc_5746: first_hello::knows_rfc_5746(&transport.heard),
         })
     }
 
@@ -268,8 +271,11 @@ impl<'a> Driver<'a> {
 
     /// What a failed handshake means to the runner.
     fn failed(&self, error: &Error, transport: &Transport) -> Stop {
-        if older_version::is_the_reason(error, &transport.heard, self.options) {
-            return Stop::unimplemented("a version older than TLS 1.3");
+        if first_hello::is_of_an_older_version(error, &transport.heard, self.options) {
+            return Stop::unimplemented("a version older than TLS 1.2");
+        }
+        if first_hello::has_other_suites(error, &transport.heard) {
+            return Stop::unimplemented("a cipher suite of TLS 1.2 that is not there");
         }
         if is_inner_hello(&transport.heard) {
             return Stop::unimplemented("Encrypted Client Hello");

@@ -1,12 +1,15 @@
-//! Tells a test that needs TLS 1.2 or older from one that checks how such a peer is refused.
+//! What the peer's hello tells: whether a test needs TLS 1.1 or older, or a cipher suite that is not
+//! there, or checks how such a peer is refused.
 //!
-//! The runner enables every version unless a flag says otherwise, and often lets its own
-//! choice of version decide. portcullis-core speaks TLS 1.3, so where both the flags and the
-//! peer's first message would have led to an older version the test is not implemented.
+//! The runner enables every version and suite unless a flag says otherwise, and often lets its own
+//! choice decide. portcullis-core speaks TLS 1.3 and 1.2, so where both the flags and the peer's
+//! first message would have led to an older version the test is not implemented.
 
+use portcullis_core::suite::CipherSuite;
 use portcullis_core::wire::extension::{SelectedVersion, SupportedVersions};
 use portcullis_core::wire::{
-    ClientHello, ContentType, HandshakeHeader, HandshakeMessage, HandshakeType, ServerHello,
+    ClientHello, ContentType, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType,
+    ServerHello,
 };
 use portcullis_core::{AlertDescription, Error, ProtocolVersion, Reason, Violation};
 
@@ -14,7 +17,7 @@ use crate::options::{EVERY_VERSION, Options};
 
 /// Whether `error` means that the peer wanted a version that the flags allow and nobody here
 /// speaks; `heard` is what the peer sent.
-pub(crate) fn is_the_reason(error: &Error, heard: &[u8], options: &Options) -> bool {
+pub(crate) fn is_of_an_older_version(error: &Error, heard: &[u8], options: &Options) -> bool {
     let about_version = match error.reason() {
         Reason::Violation(violation) | Reason::Explained { violation, .. } => matches!(
             violation,
@@ -33,7 +36,7 @@ pub(crate) fn is_the_reason(error: &Error, heard: &[u8], options: &Options) -> b
         _ => false,
     };
     let older =
-        |version: &ProtocolVersion| *version < ProtocolVersion::TLS_1_3 && options.allows(*version);
+        |version: &ProtocolVersion| *version < ProtocolVersion::TLS_1_2 && options.allows(*version);
     if !about_version {
         return false;
     }
@@ -42,6 +45,54 @@ pub(crate) fn is_the_reason(error: &Error, heard: &[u8], options: &Options) -> b
         Some(Ok((HandshakeType::SERVER_HELLO, body))) => selected(body).iter().any(older),
         // The server had nothing to say to our hello but an alert.
         _ => !options.server && EVERY_VERSION.iter().any(older),
+    }
+}
+
+/// Whether `error` means that the client has no suite but those that are not there: of RSA key
+/// exchange, with CBC, or with a PSK.
+pub(crate) fn has_other_suites(error: &Error, heard: &[u8]) -> bool {
+    let (Reason::Violation(violation) | Reason::Explained { violation, .. }) = error.reason()
+    else {
+        return false;
+    };
+    let suites = match first_message(heard).as_deref().map(HandshakeHeader::split) {
+        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => suites_offered(body),
+        Some(Ok((HandshakeType::SERVER_HELLO, body))) => ServerHello::decode(body)
+            .map(|hello| vec![hello.cipher_suite])
+            .unwrap_or_default(),
+        _ => return false,
+    };
+    *violation == Violation::NoSharedCipherSuite
+        && suites.iter().any(|suite| OTHER_SUITES.contains(&suite.0))
+}
+
+/// What BoringSSL has besides.
+const OTHER_SUITES: &[u16] = &[
+    0x000a, 0x002f, 0x0035, 0x009c, 0x009d, // RSA
+    0x008c, 0x008d, 0xc035, 0xc036, 0xccac, // PSK, ECDHE_PSK
+    0xc009, 0xc00a, 0xc013, 0xc014, 0xc023, 0xc027, // ECDHE with CBC
+];
+
+fn suites_offered(body: &[u8]) -> Vec<CipherSuite> {
+    ClientHello::decode(body)
+        .map(|hello| hello.cipher_suites.iter().collect())
+        .unwrap_or_default()
+}
+
+/// RFC 5746 §3.4, §3.6.
+pub(crate) fn knows_rfc_5746(heard: &[u8]) -> bool {
+    match first_message(heard).as_deref().map(HandshakeHeader::split) {
+        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => {
+            ClientHello::decode(body).is_ok_and(|hello| {
+                hello.extensions.contains(ExtensionType::RENEGOTIATION_INFO)
+                    || hello
+                        .cipher_suites
+                        .contains(CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
+            })
+        }
+        Some(Ok((HandshakeType::SERVER_HELLO, body))) => ServerHello::decode(body)
+            .is_ok_and(|hello| hello.extensions.contains(ExtensionType::RENEGOTIATION_INFO)),
+        _ => false,
     }
 }
 
