@@ -1,7 +1,7 @@
 //! Names of algorithms on the command line.
 
-use portcullis::{NamedGroup, ProtocolVersion};
 use portcullis::suite::CipherSuite;
+use portcullis::{NamedGroup, ProtocolVersion};
 
 /// The versions of TLS between two, which may be the same.
 #[derive(Clone, Debug)]
@@ -27,7 +27,9 @@ pub(crate) fn versions(range: &str) -> Result<Versions, String> {
     let (oldest, newest) = (place(from)?, place(to)?);
     match ProtocolVersion::SUPPORTED.get(newest..=oldest) {
         Some(versions) if !versions.is_empty() => Ok(Versions(versions.to_vec())),
-        _ => Err(format!("{range}: the older version comes first, as in 1.2..1.3")),
+        _ => Err(format!(
+            "{range}: the older version comes first, as in 1.2..1.3"
+        )),
     }
 }
 

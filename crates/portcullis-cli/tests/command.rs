@@ -428,3 +428,40 @@ fn completions_and_manual_pages_have_every_command() {
         assert!(page.unwrap().contains(".TH"), "{name}");
     }
 }
+
+/// `docs/command.md` and the README name no option and no command that is not there.
+#[test]
+fn the_guide_names_what_is_there() {
+    let commands: [&[&str]; 6] = [
+        &["client"],
+        &["server"],
+        &["cert", "dev"],
+        &["cert", "show"],
+        &["completions"],
+        &["man"],
+    ];
+    let help: String = commands
+        .iter()
+        .map(|command| printed(run(&[*command, &["--help"]].concat())))
+        .collect();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    for page in ["docs/command.md", "README.md"] {
+        let text = fs::read_to_string(format!("{root}/{page}")).unwrap();
+        let lines = text.lines().filter(|line| !line.contains("cargo "));
+        let words = lines.flat_map(|line| line.split(|c: char| c != '-' && !c.is_alphanumeric()));
+        for option in
+            words.filter(|word| word.starts_with("--") && word.contains(char::is_alphanumeric))
+        {
+            // That of curl.
+            let is_there = option == "--pinnedpubkey" || help.contains(option);
+            assert!(is_there, "{page}: {option}");
+        }
+    }
+    let guide = fs::read_to_string(format!("{root}/docs/command.md")).unwrap();
+    for command in commands {
+        assert!(
+            guide.contains(&format!("| `{}", command.join(" "))),
+            "{command:?}"
+        );
+    }
+}

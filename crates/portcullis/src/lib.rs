@@ -68,6 +68,14 @@
 //! # }
 //! ```
 
+//! # Features
+//!
+//! * `os-roots` (on by default): `Roots::os`.
+//! * `key-log` (on by default): `key_log` of connectors and acceptors, `KeyLog`, `KeyLogFile`.
+//! * `fingerprint`: `ClientHelloView::ja3` and `ja4`.
+//!
+//! Features add, and none changes what another does.
+
 #![forbid(unsafe_code)]
 
 mod acceptor;

@@ -21,7 +21,7 @@ use crate::read::{EofPolicy, Receiving};
 use crate::split_io::SplitIo;
 use crate::statistics::Flow;
 use crate::stream::{Parts, TlsStream, Unsent};
-use crate::sync::{AtomicWaker, OnceLock};
+use crate::sync::{OnceLock, WakerCell};
 use crate::wakers::Task;
 use crate::write::Sending;
 
@@ -29,9 +29,9 @@ use crate::write::Sending;
 #[derive(Debug, Default)]
 struct Shared {
     /// The task that waits in [`WriteHalf::serve`].
-    writer: AtomicWaker,
+    writer: WakerCell,
     /// The task that waits for messages; a failed write ends its wait.
-    reader: AtomicWaker,
+    reader: WakerCell,
     write_failure: OnceLock<Error>,
     /// Set when nothing more is read.
     read_end: OnceLock<()>,

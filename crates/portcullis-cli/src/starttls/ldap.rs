@@ -10,12 +10,12 @@ const MAX_ANSWER: usize = 16 * 1024;
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const ENUMERATED: u8 = 0x0a;
-/// [APPLICATION 24], constructed.
+/// `[APPLICATION 24]`, constructed.
 const EXTENDED_RESPONSE: u8 = 0x78;
 /// §4.12
 const SUCCESS: u8 = 0;
 
-/// LDAPMessage { messageID 1, extendedReq [APPLICATION 23] { requestName [0] } }
+/// `LDAPMessage { messageID 1, extendedReq [APPLICATION 23] { requestName [0] } }`
 const REQUEST: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
 pub(super) async fn start<IO>(wire: &mut Wire<'_, IO>) -> Result<()>

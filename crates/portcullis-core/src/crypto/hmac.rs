@@ -7,11 +7,10 @@
 use core::iter;
 
 use sha2::block_api::{compress256, compress512};
-use subtle::ConstantTimeEq;
 use zeroize::optimization_barrier;
 
 use super::hash::{HashAlgorithm, hash};
-use super::secret::Secret;
+use super::secret::{ConstantTimeEq as _, Secret};
 
 /// A key, as the states of both hashes after their first block.
 pub(crate) enum HmacKey {
@@ -49,7 +48,7 @@ impl HmacKey {
     /// Whether `received` is the HMAC of the message, in constant time.
     pub(crate) fn verify(&self, message: &[u8], received: &[u8]) -> bool {
         let expected = self.mac(iter::once(message));
-        expected.as_slice().ct_eq(received).into()
+        expected.as_slice().ct_eq(received)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use subtle::ConstantTimeEq;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use zeroize::{ZeroizeOnDrop, optimization_barrier};
 
 use super::CryptoFailure;
@@ -100,6 +100,18 @@ impl From<Digest> for Secret {
     }
 }
 
+/// Comparison that takes as long for what differs in the first byte as for what is equal; only
+/// how long either is may be learnt from it.
+pub(crate) trait ConstantTimeEq {
+    fn ct_eq(&self, other: &Self) -> bool;
+}
+
+impl ConstantTimeEq for [u8] {
+    fn ct_eq(&self, other: &Self) -> bool {
+        verify_slices_are_equal(self, other).is_ok()
+    }
+}
+
 impl Secret {
     /// For what is derived like a secret but is then sent: verify_data.
     pub(crate) fn into_public(self) -> Digest {
@@ -118,14 +130,14 @@ impl<const N: usize> Drop for Inline<N> {
 impl<const N: usize> ZeroizeOnDrop for Inline<N> {}
 
 impl<const N: usize> ConstantTimeEq for Inline<N> {
-    fn ct_eq(&self, other: &Self) -> subtle::Choice {
+    fn ct_eq(&self, other: &Self) -> bool {
         self.as_slice().ct_eq(other.as_slice())
     }
 }
 
 impl<const N: usize> PartialEq for Inline<N> {
     fn eq(&self, other: &Self) -> bool {
-        self.ct_eq(other).into()
+        self.ct_eq(other)
     }
 }
 

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use rustls_pki_types::UnixTime;
-use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{MAX_TICKET, MAX_TICKET_LIFETIME};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, IV_LEN, TAG_LEN};
 use crate::crypto::random::Random;
+use crate::crypto::secret::ConstantTimeEq as _;
 use crate::error::Misuse;
 
 const NAME_LEN: usize = 16;
@@ -232,7 +232,7 @@ fn ring<'a>(
             return Err(Misuse::new("ticket keys: two secrets have the same name"));
         }
         // CVE-2020-13777: what was never filled.
-        if secret.ct_eq(&[0; KEY_LEN]).into() {
+        if secret.ct_eq(&[0; KEY_LEN]) {
             return Err(Misuse::new(format!(
                 "ticket keys: the last 32 bytes of secret {} are all zero; a secret is 48 random \
                  bytes, such as those of `openssl rand 48`",

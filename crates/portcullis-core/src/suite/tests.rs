@@ -96,9 +96,8 @@ fn of_tls_1_2_ecdhe_with_an_aead_is_implemented() {
 
 #[test]
 fn what_can_be_negotiated_is_what_is_implemented() {
-    let implemented = |suite: &&CipherSuite| {
-        suite.parameters().is_ok() || suite.legacy_parameters().is_ok()
-    };
+    let implemented =
+        |suite: &&CipherSuite| suite.parameters().is_ok() || suite.legacy_parameters().is_ok();
     let implemented: Vec<_> = CipherSuite::KNOWN.iter().filter(implemented).collect();
     assert_eq!(
         implemented,

@@ -2,14 +2,12 @@
 //!
 //! RFC 5246 §7.4.9, §8.1; RFC 7627 §4.
 
-use subtle::ConstantTimeEq;
-
 use super::{KeyBlock, LegacyParameters};
 use crate::crypto::CryptoFailure;
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::crypto::hmac::HmacKey;
 use crate::crypto::prf::prf;
-use crate::crypto::secret::{Secret, SharedSecret};
+use crate::crypto::secret::{ConstantTimeEq as _, Secret, SharedSecret};
 
 /// `master_secret[48]`.
 const MASTER_SECRET_LEN: usize = 48;
@@ -153,7 +151,7 @@ impl MasterSecret {
     /// Whether `received` is that, in constant time.
     pub(crate) fn verify_finished(&self, side: Side, transcript: &Digest, received: &[u8]) -> bool {
         let expected = self.verify_data(side, transcript);
-        expected.as_slice().ct_eq(received).into()
+        expected.as_slice().ct_eq(received)
     }
 
     /// Fills `out` with what the PRF gives for this secret.

@@ -15,6 +15,7 @@ use rustls_pki_types::{PrivateKeyDer, ServerName, UnixTime};
 
 use super::ticket_keys::TicketKeys;
 use super::{ClientSession, MAX_TICKET, ServerSession};
+use crate::ProtocolVersion;
 use crate::config::{
     ClientAuthentication, ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfigBuilder,
 };
@@ -22,7 +23,6 @@ use crate::crypto::random::Random;
 use crate::dialect::Dialect;
 use crate::question::{Answer, Question};
 use crate::suite::CipherSuite as Suite;
-use crate::ProtocolVersion;
 use crate::testing::{Pair, name, now, pki, resuming, sessions, sessions_of};
 use crate::version::Version;
 use crate::wire::extension::{Extensions, OfferedPsks};

@@ -4,8 +4,6 @@
 
 use std::sync::Arc;
 
-use subtle::ConstantTimeEq as _;
-
 use super::super::super::{Cx, Next, expect, find};
 use super::super::hello::check_syntax;
 use super::Negotiated;
@@ -13,6 +11,7 @@ use super::client_hello::{add_hello, check_hello, looks_like_tls12};
 use super::psk::{FirstPsks, resume_or_authenticate};
 use crate::config::ServerOptions;
 use crate::crypto::hash::{Digest, HashAlgorithm, hash};
+use crate::crypto::secret::ConstantTimeEq as _;
 use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::{AddMessage, Transcript};
@@ -155,7 +154,7 @@ impl RetryRequested {
         let returned = find::<Cookie<'_>>(&hello.extensions)?;
         match (&self.cookie, returned) {
             (None, None) => Ok(()),
-            (Some(ours), Some(cookie)) if bool::from(ours.ct_eq(cookie.cookie)) => Ok(()),
+            (Some(ours), Some(cookie)) if ours.ct_eq(cookie.cookie) => Ok(()),
             (Some(_), _) => Err(Violation::BadCookie),
             (None, Some(_)) => Err(Violation::UnexpectedCookie),
         }
