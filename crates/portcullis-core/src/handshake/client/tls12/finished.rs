@@ -89,10 +89,10 @@ impl WaitFinished {
         {
             return Err(Violation::FinishedMismatch.into());
         }
+        // The server waits now, or the handshake is over: nothing may follow.
+        cx.incoming.end_of_flight()?;
         transcript.add(message.hashed());
         if let Some(mut write) = flight.write.take() {
-            // The server waits now, so nothing may follow.
-            cx.incoming.end_of_flight()?;
             cx.outgoing.switch_keys(Keys::older(write.take()))?;
             let verify_data = flight
                 .master

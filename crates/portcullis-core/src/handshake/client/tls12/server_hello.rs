@@ -22,6 +22,7 @@ use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::extension::{
     self, EcPointFormat, EcPointFormats, Extensions, Place, RenegotiationInfo,
+    StatusRequestEmpty,
 };
 use crate::wire::{CompressionMethod, ExtensionType, ServerHello};
 use crate::{ServerHelloView, Violation};
@@ -44,7 +45,7 @@ pub(in super::super) fn on_hello(
         .offer
         .check_extensions(&hello.extensions, Place::ServerHelloBefore13)?;
     if hello.legacy_compression_method != CompressionMethod::NULL {
-        return Err(Violation::CompressionSelected.into());
+        return Err(Violation::CompressionNotOffered.into());
     }
     let suite = client
         .offer
@@ -77,7 +78,7 @@ pub(in super::super) fn on_hello(
         transcript,
         parameters,
         extended,
-        staples: hello.extensions.contains(ExtensionType::STATUS_REQUEST),
+        staples: find::<StatusRequestEmpty>(&hello.extensions)?.is_some(),
         ticket: hello.extensions.contains(ExtensionType::SESSION_TICKET),
         new_ticket: None,
         session_id: hello.legacy_session_id_echo.into(),

@@ -167,12 +167,12 @@ impl WaitFinished {
         {
             return Err(Violation::FinishedMismatch.into());
         }
+        // The client waits now, or the handshake is over: nothing may follow.
+        cx.incoming.end_of_flight()?;
         if keyed.write.is_none() {
             return Ok(Next::Connected(keyed.connected(cx)));
         }
         keyed.transcript.add(message.hashed());
-        // The client waits now, so nothing may follow.
-        cx.incoming.end_of_flight()?;
         if keyed.wants_ticket {
             return issue(keyed, cx);
         }
