@@ -94,16 +94,13 @@ macro_rules! common {
         let mut builder = $builder
             .versions(versions(options))
             .strict_alert_levels(true)
-            .groups(match options.curves.as_slice() {
-                [] => GROUPS,
-                curves => curves,
-            })
+            .groups(groups(options))
             .observe_messages(options.asynchronous)
             .ask_identity(asks_identity(options, $credentials))
             .ask_signature(options.asynchronous || options.private_key_delay_ms > 0)
             .pause_at_hello(asks_hello(options));
         builder = match options.verify_prefs.as_slice() {
-            [] => builder.signature_schemes(VERIFY),
+            [] => builder.signature_schemes(verify_prefs(VERIFY, &versions(options)).0),
             prefs => {
                 let (schemes, certificate_schemes) = verify_prefs(prefs, &versions(options));
                 builder
@@ -122,6 +119,19 @@ macro_rules! common {
         }
         builder
     }};
+}
+
+/// Those that a configured version has.
+fn groups(options: &Options) -> Vec<NamedGroup> {
+    let groups = match options.curves.as_slice() {
+        [] => GROUPS,
+        curves => curves,
+    };
+    let has_tls13 = versions(options).contains(&ProtocolVersion::TLS_1_3);
+    let groups = groups.iter().copied();
+    groups
+        .filter(|group| has_tls13 || !group.is_post_quantum())
+        .collect()
 }
 
 /// Splits BoringSSL's one list into what may sign the handshake and what certificates.
@@ -254,6 +264,11 @@ fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig,
             Violation::UnprotectedRecord,
             AlertDescription::BAD_RECORD_MAC,
         )
+        // RFC 8446 §4.2 names no alert; BoringSSL cannot decode such a list.
+        .alert_instead(
+            Violation::DuplicateExtension,
+            AlertDescription::DECODE_ERROR,
+        )
         .fallback(options.fallback_scsv)
         .build()
         .map_err(|error| misuse(options, &error))
@@ -266,10 +281,7 @@ fn asks_verdict(options: &Options) -> bool {
 /// BoringSSL sends a share for its first group and, if one of the two is post-quantum, for the
 /// first of the other kind.
 fn key_shares(options: &Options) -> KeyShares {
-    let groups = match options.curves.as_slice() {
-        [] => GROUPS,
-        curves => curves,
-    };
+    let groups = groups(options);
     let first = groups.first().copied();
     let second = groups.iter().copied().find(|group| {
         first.is_some_and(|first| first.is_post_quantum() != group.is_post_quantum())

@@ -131,6 +131,7 @@ pub(crate) enum Unfit {
 pub(crate) fn choose<'a>(
     credentials: &'a [Credential],
     question: &ChooseIdentity,
+    is_tls13: bool,
 ) -> Result<&'a Identity, Unfit> {
     let mut why = Unfit::NothingConfigured;
     for credential in credentials {
@@ -146,12 +147,11 @@ pub(crate) fn choose<'a>(
             continue;
         }
         let offered = question.signature_schemes();
-        if !identity
-            .key()
-            .schemes()
-            .iter()
-            .any(|scheme| offered.contains(scheme))
-        {
+        let is_usable = |scheme: &SignatureScheme| {
+            let is_old = SignatureScheme::CERTIFICATE_ONLY.contains(scheme);
+            offered.contains(scheme) && !(is_tls13 && is_old)
+        };
+        if !identity.key().schemes().iter().any(is_usable) {
             why = Unfit::NoCommonScheme;
             continue;
         }

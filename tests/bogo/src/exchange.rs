@@ -1,6 +1,8 @@
 //! The connection after the handshake: what the flags ask for, then echo with every bit turned.
 
-use portcullis_core::{AlertDescription, Connection, Direction, Error, Frame, Opened, Reason};
+use portcullis_core::{
+    AlertDescription, Connection, Direction, Error, Frame, Opened, ProtocolVersion, Reason,
+};
 
 use portcullis_core::session::{ClientSession, ReceivedTicket};
 use rustls_pki_types::UnixTime;
@@ -122,7 +124,10 @@ impl Exchange<'_> {
         }
         if options.tls_unique {
             // RFC 8446 does not define it; ConnectionInformation has none.
-            return Err(Stop::failed("failed to get tls-unique"));
+            return Err(match self.connection.information.version() {
+                ProtocolVersion::TLS_1_3 => Stop::failed("failed to get tls-unique"),
+                _ => Stop::unimplemented("tls-unique"),
+            });
         }
         Ok(())
     }
@@ -294,7 +299,7 @@ impl Exchange<'_> {
 fn failed(error: &Error) -> Stop {
     let token = match error.reason() {
         Reason::Misuse(_) | Reason::Closed => None,
-        _ => token::of(error, false),
+        _ => token::of(error, token::Hellos::default()),
     };
     Stop::Failed {
         token,

@@ -1,6 +1,6 @@
 //! What must hold once the handshake is over.
 
-use portcullis_core::ProtocolVersion;
+use portcullis_core::{ConnectionInformation, ProtocolVersion};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
@@ -101,11 +101,18 @@ fn check_older(options: &Options, done: &Done) -> Result<(), Stop> {
     Ok(())
 }
 
-/// A client gets a session unless a flag says otherwise.
-pub(crate) fn check_session(options: &Options, received: bool) -> Result<(), Stop> {
+/// A client gets a session unless a flag says otherwise; before TLS 1.3, where it resumes none.
+pub(crate) fn check_session(
+    options: &Options,
+    information: &ConnectionInformation,
+    received: bool,
+) -> Result<(), Stop> {
+    let is_tls13 = information.version() == ProtocolVersion::TLS_1_3;
     // Who shuts down at once may get one or not.
-    let any = options.server || options.body.shim_shuts_down;
-    match any || received != options.expect.no_session {
+    let any = options.server || (is_tls13 && options.body.shim_shuts_down);
+    let renewed = is_tls13 || !information.is_resumed() || options.expect.ticket_renewal;
+    let due = renewed && !options.expect.no_session;
+    match any || received == due {
         true => Ok(()),
         false => Err(Stop::failed("not as expected: a session from the server")),
     }

@@ -6,12 +6,15 @@
 //! first message would have led to an older version the test is not implemented.
 
 use portcullis_core::suite::CipherSuite;
-use portcullis_core::wire::extension::{SelectedVersion, SupportedVersions};
+use portcullis_core::wire::extension::{SelectedVersion, SignatureAlgorithms, SupportedVersions};
+use portcullis_core::wire::tls12::{CertificateRequest, ClientCertificateType};
 use portcullis_core::wire::{
     ClientHello, ContentType, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType,
     ServerHello,
 };
-use portcullis_core::{AlertDescription, Error, ProtocolVersion, Reason, Violation};
+use portcullis_core::{
+    AlertDescription, Error, ProtocolVersion, Reason, SignatureScheme, Violation,
+};
 
 use crate::options::{EVERY_VERSION, Options};
 
@@ -79,6 +82,70 @@ fn suites_offered(body: &[u8]) -> Vec<CipherSuite> {
         .unwrap_or_default()
 }
 
+/// What the peer's hello leads to: a server's decides, of a client's it is the newest that we have.
+pub(crate) fn version(heard: &[u8], options: &Options) -> Option<ProtocolVersion> {
+    match first_message(heard).as_deref().map(HandshakeHeader::split) {
+        Some(Ok((HandshakeType::SERVER_HELLO, body))) => selected(body),
+        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => offered(body)
+            .into_iter()
+            .filter(|version| options.allows(*version))
+            .max(),
+        _ => None,
+    }
+}
+
+/// Whether the peer takes signatures with SHA-1: the client says so, or nothing at all (RFC 5246
+/// §7.4.1.4.1), or the server's request does.
+pub(crate) fn takes_sha1(heard: &[u8]) -> bool {
+    let is_sha1 =
+        |scheme| [SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1].contains(&scheme);
+    messages(heard)
+        .iter()
+        .any(|message| match HandshakeHeader::split(message) {
+            Ok((HandshakeType::CLIENT_HELLO, body)) => {
+                ClientHello::decode(body).is_ok_and(|hello| {
+                    let listed = hello.extensions.find::<SignatureAlgorithms<'_>>();
+                    listed.is_none_or(|listed| {
+                        listed.is_ok_and(|listed| listed.schemes.iter().any(is_sha1))
+                    })
+                })
+            }
+            Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => CertificateRequest::decode(body)
+                .is_ok_and(|request| request.supported_signature_algorithms.iter().any(is_sha1)),
+            _ => false,
+        })
+}
+
+/// Whether the server has asked for a certificate, and not for one with a key that signs like this
+/// (RFC 5246 §7.4.4, RFC 8422 §5.5).
+pub(crate) fn asks_for_other_keys(heard: &[u8], schemes: &[SignatureScheme]) -> bool {
+    const ECDSA: [SignatureScheme; 4] = [
+        SignatureScheme::ECDSA_SECP256R1_SHA256,
+        SignatureScheme::ECDSA_SECP384R1_SHA384,
+        SignatureScheme::ECDSA_SECP521R1_SHA512,
+        SignatureScheme::ED25519,
+    ];
+    let mut own = Vec::new();
+    if schemes.iter().any(|scheme| ECDSA.contains(scheme)) {
+        own.push(ClientCertificateType::ECDSA_SIGN);
+    }
+    if schemes.contains(&SignatureScheme::RSA_PSS_RSAE_SHA256)
+        || schemes.contains(&SignatureScheme::RSA_PKCS1_SHA256)
+    {
+        own.push(ClientCertificateType::RSA_SIGN);
+    }
+    messages(heard)
+        .iter()
+        .any(|message| match HandshakeHeader::split(message) {
+            Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => CertificateRequest::decode(body)
+                .is_ok_and(|request| {
+                    !own.iter()
+                        .any(|typ| request.certificate_types.contains(*typ))
+                }),
+            _ => false,
+        })
+}
+
 /// RFC 5746 §3.4, §3.6.
 pub(crate) fn knows_rfc_5746(heard: &[u8]) -> bool {
     match first_message(heard).as_deref().map(HandshakeHeader::split) {
@@ -120,25 +187,33 @@ fn selected(body: &[u8]) -> Option<ProtocolVersion> {
     }
 }
 
-/// The first handshake message, put together from the plaintext records at the front.
-fn first_message(mut heard: &[u8]) -> Option<Vec<u8>> {
-    let mut message = Vec::new();
-    loop {
-        let (&[typ, _, _, high, low], rest) = heard.split_first_chunk::<5>()?;
+/// The first handshake message.
+fn first_message(heard: &[u8]) -> Option<Vec<u8>> {
+    messages(heard).into_iter().next()
+}
+
+/// The handshake messages, put together from the plaintext records at the front.
+fn messages(mut heard: &[u8]) -> Vec<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some((&[typ, _, _, high, low], rest)) = heard.split_first_chunk::<5>() {
         let length = usize::from(u16::from_be_bytes([high, low]));
-        let (content, rest) = rest.split_at_checked(length)?;
+        let Some((content, rest)) = rest.split_at_checked(length) else {
+            break;
+        };
         if ContentType(typ) != ContentType::HANDSHAKE {
-            return None;
+            break;
         }
-        message.extend_from_slice(content);
-        if let Some(head) = message.get(..HandshakeHeader::SIZE) {
-            let header = HandshakeHeader::decode(head).ok()?;
-            let whole = HandshakeHeader::SIZE + usize::try_from(header.length).ok()?;
-            if message.len() >= whole {
-                message.truncate(whole);
-                return Some(message);
-            }
-        }
+        bytes.extend_from_slice(content);
         heard = rest;
     }
+    let mut messages = Vec::new();
+    let whole = |bytes: &[u8]| {
+        let header = HandshakeHeader::decode(bytes.get(..HandshakeHeader::SIZE)?).ok()?;
+        let length = HandshakeHeader::SIZE + usize::try_from(header.length).ok()?;
+        (length <= bytes.len()).then_some(length)
+    };
+    while let Some(length) = whole(&bytes) {
+        messages.push(bytes.drain(..length).collect());
+    }
+    messages
 }
