@@ -1,11 +1,11 @@
 //! TLS as a state machine: no sockets, no clock, no callbacks.
 //!
 //! The contract in one sentence: after any call to [`Handshake`], poll it until it says
-//! [`Step::Wait`].
+//! [`Step::Wait`] or [`Step::Connected`], or fails.
 //!
-//! Time, randomness, trust, signatures and certificates enter as arguments or as answers to
-//! typed [questions](question); the core never calls out. A pause is a state of the machine,
-//! so every decision can be made late, in another task, or never.
+//! A handshake runs no code of the caller: time is an argument, and decisions are answers to typed
+//! [questions](question). A pause is a state of the machine, so every decision can be made late, in
+//! another task, or never.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(

@@ -31,8 +31,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait SessionStore: Send + Sync + 'static {
     /// Takes sessions under `key` that can be resumed at the time `now`, the best
     /// first. All of them are offered in one connection, of which the server selects one: give
-    /// as few as make sense, mostly one, and none again, because a ticket that is sent twice
-    /// tells an observer that both connections are of the same client (RFC 8446 C.4).
+    /// as few as make sense, mostly one. One that [is to be used
+    /// once](ClientSession::is_single_use), as all of TLS 1.3 are, is not given again: a ticket that
+    /// is sent twice tells an observer that both connections are of the same client (RFC 8446 C.4).
     ///
     /// # Cancel safety
     /// Dropped when the connection is given up, or when it took too long; what was taken by then

@@ -135,14 +135,17 @@ impl Receiving {
             eof: EofPolicy::Strict,
             alert_timeout: u32::try_from(alert_timeout.as_millis()).unwrap_or(u32::MAX),
         };
-        Self {
+        let mut this = Self {
             reader,
             sealed: unread.into(),
             plain: Backlog::default(),
             end: End::NotYet(manners),
             received,
             sessions: place.map(|place| Box::new(Received::stored(place))),
-        }
+        };
+        // Before TLS 1.3 a ticket comes within the handshake.
+        this.collect_tickets();
+        this
     }
 
     pub(crate) fn set_eof_policy(&mut self, policy: EofPolicy) {

@@ -17,8 +17,8 @@ use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, IssueTickets, OpenTickets};
 use portcullis::session::{ClientSession, ServerSession, SessionKey, TicketKeys};
 use portcullis::{
-    Active, ClientAuthentication, ClientConfig, MemorySessionStore, Message, ServerConfig,
-    ServerName, SessionStore, StoreFuture, TlsAcceptor, TlsConnector, TlsStream,
+    Active, ClientAuthentication, ClientConfig, MemorySessionStore, Message, ProtocolVersion,
+    ServerConfig, ServerName, SessionStore, StoreFuture, TlsAcceptor, TlsConnector, TlsStream,
 };
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
@@ -601,4 +601,30 @@ async fn tickets_larger_than_the_pipe_come_with_the_data() {
         assert!(received == data);
     }
     assert_eq!(store.len(), 5);
+}
+
+/// RFC 5077: before TLS 1.3 the ticket comes within the handshake, and serves more than once.
+#[tokio::test]
+async fn a_session_of_tls_1_2_is_resumed_again_and_again() {
+    let versions = [ProtocolVersion::TLS_1_2];
+    let server = resuming_server().to_builder().versions(versions);
+    let acceptor = TlsAcceptor::new(server.build().unwrap());
+    let client = client_config().to_builder().versions(versions);
+    let store = Arc::new(MemorySessionStore::default());
+    let connector = TlsConnector::new(client.clone().build().unwrap());
+    let connector = connector.session_store(store.clone());
+    for resumed in [false, true, true] {
+        let (client, _server) = connect(&connector, &acceptor).await;
+        assert_eq!(client.is_resumed(), resumed);
+        assert_eq!(client.information().version(), ProtocolVersion::TLS_1_2);
+        assert_eq!(store.len(), 1);
+    }
+    let by_hand = TlsConnector::new(client.session_tickets(true).build().unwrap());
+    let (mut first, _server) = connect(&by_hand, &acceptor).await;
+    let session = first.take_session().unwrap();
+    for _ in 0..2 {
+        let connector = by_hand.clone().offering([session.clone()]);
+        let (client, _server) = connect(&connector, &acceptor).await;
+        assert!(client.is_resumed());
+    }
 }

@@ -21,7 +21,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned())?;
     let tcp = TcpStream::connect(address.as_str()).await?;
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
+    let mut stream = TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await?;
 
     let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;

@@ -51,8 +51,8 @@ const MAX_RECORD: usize = HEADER + MAX_CIPHERTEXT_TLS13;
 /// client it knows nothing of costs 64 KiB at most. BoringSSL reads 16 KiB and Go 64; what makes
 /// hellos long is several tickets with a chain in each.
 const MAX_CLIENT_HELLO: usize = 47 * 1024;
-/// Empty records, change_cipher_spec records or KeyUpdates that may come without progress
-/// between them.
+/// Empty records or KeyUpdates that may come without progress between them, and change_cipher_spec
+/// records in a handshake.
 const MAX_IDLE: u8 = 32;
 /// Tickets that may come without data between them: as many as a client can ask for at once
 /// (RFC 9149 §3). OpenSSL and Go do not count them, if each has a record of its own; here nothing

@@ -40,7 +40,7 @@ impl Default for RecordSize {
 impl RecordSize {
     /// Takes the peer's `record_size_limit` of TLS 1.3: it counts the content type and the
     /// padding, and binds protected records only (RFC 8449 §4). Values below 64 were refused
-    /// when decoded.
+    /// by the handshake.
     pub(super) fn set_record_size_limit(&mut self, limit: u16) {
         self.limit = limit.saturating_sub(1).clamp(1, MAX_PLAINTEXT as u16);
     }

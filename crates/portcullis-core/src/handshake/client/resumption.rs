@@ -58,9 +58,9 @@ impl Resumed {
     pub(super) fn review(&mut self, config: &ClientOptions) -> Result<(), Misuse> {
         if !self.origin.belongs_to(config) {
             return Err(Misuse::new(
-                "the server resumes a client in which this side showed a certificate, and the \
+                "the server resumes a session in which this side showed a certificate, and the \
                  configuration to go on with has no identity with its key; give it that one, or \
-                 offer no client",
+                 offer no session",
             ));
         }
         self.proof = None;
