@@ -251,7 +251,8 @@ fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig,
         .ask_verification(asks_verdict(options))
         .alpn(protocols(&options.advertise_alpn)?)
         .accept_unoffered_alpn(options.allow_unknown_alpn_protos)
-        .session_tickets(true)
+        // Before TLS 1.3 what is not to be offered is not kept either.
+        .session_tickets(!options.no_ticket || options.allows(ProtocolVersion::TLS_1_3))
         .request_ocsp_response(options.enable_ocsp_stapling)
         // RFC 8446 §4.3.1 wants illegal_parameter; BoringSSL has one word for all extensions.
         .alert_instead(
@@ -263,11 +264,6 @@ fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig,
         .alert_instead(
             Violation::UnprotectedRecord,
             AlertDescription::BAD_RECORD_MAC,
-        )
-        // RFC 8446 §4.2 names no alert; BoringSSL cannot decode such a list.
-        .alert_instead(
-            Violation::DuplicateExtension,
-            AlertDescription::DECODE_ERROR,
         )
         .fallback(options.fallback_scsv)
         .build()

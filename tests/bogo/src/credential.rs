@@ -91,6 +91,14 @@ impl Credential {
         self.signer.as_ref().err().map(String::as_str)
     }
 
+    /// All that the key can sign with; none if it cannot be used.
+    pub(crate) fn schemes(&self) -> &[SignatureScheme] {
+        self.signer
+            .as_ref()
+            .map(|signer| signer.key().schemes())
+            .unwrap_or_default()
+    }
+
     /// Signs as the scheme says.
     pub(crate) fn sign(&self, scheme: SignatureScheme, content: &[u8]) -> Option<Vec<u8>> {
         match self.signer.as_ref().ok()?.key() {

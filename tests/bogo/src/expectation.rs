@@ -24,6 +24,11 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
         return wrong("version");
     }
     check_older(options, done)?;
+    let is_missed = has_session && !information.is_resumed() && !expect.session_miss;
+    let is_older = information.version() < ProtocolVersion::TLS_1_3;
+    if is_missed && options.server && is_older && !done.offered_ticket {
+        return Err(Stop::unimplemented("a server's sessions by id"));
+    }
     if information.is_resumed() != (has_session && !expect.session_miss) {
         return wrong("resumption");
     }

@@ -6,7 +6,9 @@
 //! first message would have led to an older version the test is not implemented.
 
 use portcullis_core::suite::CipherSuite;
-use portcullis_core::wire::extension::{SelectedVersion, SignatureAlgorithms, SupportedVersions};
+use portcullis_core::wire::extension::{
+    SelectedVersion, SessionTicket, SignatureAlgorithms, SupportedVersions,
+};
 use portcullis_core::wire::tls12::{CertificateRequest, ClientCertificateType};
 use portcullis_core::wire::{
     ClientHello, ContentType, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType,
@@ -65,8 +67,10 @@ pub(crate) fn has_other_suites(error: &Error, heard: &[u8]) -> bool {
             .unwrap_or_default(),
         _ => return false,
     };
-    *violation == Violation::NoSharedCipherSuite
-        && suites.iter().any(|suite| OTHER_SUITES.contains(&suite.0))
+    matches!(
+        violation,
+        Violation::NoSharedCipherSuite | Violation::NoSharedGroup
+    ) && suites.iter().any(|suite| OTHER_SUITES.contains(&suite.0))
 }
 
 /// What BoringSSL has besides.
@@ -144,6 +148,19 @@ pub(crate) fn asks_for_other_keys(heard: &[u8], schemes: &[SignatureScheme]) -> 
                 }),
             _ => false,
         })
+}
+
+/// Whether it is a client's with a ticket in it (RFC 5077 §3.2).
+pub(crate) fn offers_ticket(heard: &[u8]) -> bool {
+    match first_message(heard).as_deref().map(HandshakeHeader::split) {
+        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => {
+            ClientHello::decode(body).is_ok_and(|hello| {
+                let ticket = hello.extensions.find::<SessionTicket<'_>>();
+                ticket.is_some_and(|ticket| ticket.is_ok_and(|ticket| !ticket.0.is_empty()))
+            })
+        }
+        _ => false,
+    }
 }
 
 /// RFC 5746 §3.4, §3.6.

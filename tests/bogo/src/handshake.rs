@@ -27,6 +27,8 @@ pub(crate) struct Done {
     pub(crate) verified: Option<bool>,
     /// Whether the peer's hello says so.
     pub(crate) peer_knows_rfc_5746: bool,
+    /// Whether the client has offered the ticket of a session of before TLS 1.3.
+    pub(crate) offered_ticket: bool,
 }
 
 pub(crate) struct Driver<'a> {
@@ -83,6 +85,7 @@ impl<'a> Driver<'a> {
             credential,
             verified: self.verified,
             peer_knows_rfc_5746: first_hello::knows_rfc_5746(&transport.heard),
+            offered_ticket: first_hello::offers_ticket(&transport.heard),
         })
     }
 
@@ -243,9 +246,8 @@ impl<'a> Driver<'a> {
 
     /// Whether the server has asked for no key of the last credential's kind.
     fn has_other_keys(&self, heard: &[u8]) -> bool {
-        let last = self.credentials.last();
-        last.and_then(|last| last.identity.as_ref())
-            .is_none_or(|last| first_hello::asks_for_other_keys(heard, last.key().schemes()))
+        let last = self.credentials.last().map(Credential::schemes);
+        last.is_some_and(|schemes| first_hello::asks_for_other_keys(heard, schemes))
     }
 
     fn on_sign(&mut self, question: Sign) -> Result<Answer, Stop> {
@@ -308,7 +310,10 @@ impl<'a> Driver<'a> {
             .flat_map(|credential| &credential.signing_prefs)
             .chain(&self.options.verify_prefs);
         let no_common = match error.reason() {
-            Reason::Refused(_) => self.refused == Some(":NO_COMMON_SIGNATURE_ALGORITHMS:"),
+            Reason::Refused(_) => matches!(
+                self.refused,
+                Some(":NO_COMMON_SIGNATURE_ALGORITHMS:" | ":UNKNOWN_CERTIFICATE_TYPE:")
+            ),
             Reason::Violation(violation) | Reason::Explained { violation, .. } => {
                 *violation == Violation::NoSharedSignatureScheme
             }
@@ -323,7 +328,8 @@ impl<'a> Driver<'a> {
         if first_hello::is_of_an_older_version(error, &transport.heard, self.options) {
             return Stop::unimplemented("a version older than TLS 1.2");
         }
-        if first_hello::has_other_suites(error, &transport.heard) {
+        if self.is_before_tls13(transport) && first_hello::has_other_suites(error, &transport.heard)
+        {
             return Stop::unimplemented("a cipher suite of TLS 1.2 that is not there");
         }
         if self.is_before_tls13(transport) && self.is_about_sha1(error, &transport.heard) {

@@ -74,11 +74,16 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::MalformedMessage => ":DECODE_ERROR:",
         V::MalformedExtension => ":ERROR_PARSING_EXTENSION:",
         V::DuplicateExtension | V::DuplicateNegotiation => ":DUPLICATE_EXTENSION:",
+        V::ExtensionMisplaced if stage == Stage::WaitEncryptedExtensions => {
+            ":ERROR_PARSING_EXTENSION:"
+        }
         V::ExtensionNotOffered | V::ExtensionMisplaced => ":UNEXPECTED_EXTENSION:",
         V::VersionNotOffered | V::UnsupportedVersion => ":UNSUPPORTED_PROTOCOL:",
         V::LegacyVersionInServerHello if hellos.retried => ":DECODE_ERROR:",
         V::LegacyVersionInServerHello | V::LegacyVersionInClientHello => ":UNSUPPORTED_PROTOCOL:",
         V::InappropriateFallback => ":INAPPROPRIATE_FALLBACK:",
+        // Of an older version it is an extension that has no place there.
+        V::SelectedVersionNotOffered if hellos.before_tls13 => ":UNEXPECTED_EXTENSION:",
         V::SelectedVersionNotOffered => ":UNSUPPORTED_PROTOCOL:",
         V::DowngradeDetected => ":TLS13_DOWNGRADE:",
         V::SessionIdNotEchoed => ":SERVER_ECHOED_INVALID_SESSION_ID:",
@@ -106,6 +111,8 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::FinishedMismatch => ":DIGEST_CHECK_FAILED:",
         V::CompressionOffered => ":INVALID_COMPRESSION_LIST:",
         V::NoSharedCipherSuite => ":NO_SHARED_CIPHER:",
+        // Before TLS 1.3 it is a matter of the suites.
+        V::NoSharedGroup if hellos.before_tls13 => ":NO_SHARED_CIPHER:",
         V::NoSharedGroup => ":NO_SHARED_GROUP:",
         V::NoSharedSignatureScheme => ":NO_COMMON_SIGNATURE_ALGORITHMS:",
         V::NoSharedProtocol => ":NO_APPLICATION_PROTOCOL:",
