@@ -111,9 +111,9 @@ def core_set(outcome, tests):
         if word != "pass":
             why[reason] += 1
         if reason == OLDER:
-            label = "not of the set: needs a version below 1.3"
+            label = "not of the set: needs a version below 1.2"
         else:
-            label = "version 1.3" if tests[name][1] == "1.3" else "several versions or none, nothing below 1.3"
+            label = "version 1.3" if tests[name][1] == "1.3" else "several versions or none, nothing below 1.2"
             rows.setdefault("the set", Counter())[word] += 1
         rows.setdefault("  " + label, Counter())[word] += 1
     table("core TLS 1.3 over TCP", rows)

@@ -110,6 +110,7 @@ violations! {
     }
     "ServerHello before TLS 1.3" {
         SuiteOfAnotherVersion => ILLEGAL_PARAMETER, "RFC 5246 §A.5", "the server selected a cipher suite that does not exist in the version it selected";
+        CompressionNotOffered => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server selected a compression method, and null alone was offered";
         CompatibilitySessionIdEchoed => ILLEGAL_PARAMETER, "§D.4", "the server says that it resumes a session, and none was offered";
         ExtendedMasterSecretMissing => HANDSHAKE_FAILURE, "RFC 7627 §5.2", "the peer does not use the extended master secret, which is required here";
         RenegotiationInfoMismatch => HANDSHAKE_FAILURE, "RFC 5746 §3.4", "the peer's renegotiation_info is not that of this connection's first handshake";

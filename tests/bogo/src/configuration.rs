@@ -23,17 +23,40 @@ const GROUPS: &[NamedGroup] = &[
     NamedGroup::SECP384R1,
 ];
 
-/// BoringSSL's default list for CertificateVerify: no Ed25519, no P-521.
+/// BoringSSL's default list for the peer's signatures, but for SHA-1: no Ed25519, no P-521.
 const VERIFY: &[SignatureScheme] = &[
     SignatureScheme::ECDSA_SECP256R1_SHA256,
     SignatureScheme::RSA_PSS_RSAE_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA256,
     SignatureScheme::ECDSA_SECP384R1_SHA384,
     SignatureScheme::RSA_PSS_RSAE_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA384,
     SignatureScheme::RSA_PSS_RSAE_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA512,
 ];
 
 /// Protocol used where the application refuses whatever is offered.
 pub(crate) const NO_PROTOCOL: &[u8] = b"\x00none of yours";
+
+/// What the flags allow of what the core speaks. A configuration whose lists have nothing for one of
+/// its versions cannot be built, where BoringSSL never gets to that version.
+fn versions(options: &Options) -> Vec<ProtocolVersion> {
+    let curves = &options.curves;
+    let is_old = |scheme: &SignatureScheme| !MLDSA.contains(scheme);
+    let has_old_lists = (curves.is_empty() || !curves.iter().all(|group| group.is_post_quantum()))
+        && (options.verify_prefs.is_empty() || options.verify_prefs.iter().any(is_old));
+    let all = ProtocolVersion::SUPPORTED.iter().copied();
+    all.filter(|version| options.allows(*version))
+        .filter(|version| *version == ProtocolVersion::TLS_1_3 || has_old_lists)
+        .collect()
+}
+
+/// What is of TLS 1.3 alone.
+const MLDSA: &[SignatureScheme] = &[
+    SignatureScheme::MLDSA44,
+    SignatureScheme::MLDSA65,
+    SignatureScheme::MLDSA87,
+];
 
 /// Builds the handshake.
 pub(crate) fn handshake(
@@ -41,8 +64,8 @@ pub(crate) fn handshake(
     credentials: &[Credential],
     past: &Past,
 ) -> Result<Handshake, Stop> {
-    if !options.allows(ProtocolVersion::TLS_1_3) && options.allows_any_version() {
-        return Err(Stop::unimplemented("a test without TLS 1.3"));
+    if versions(options).is_empty() && options.allows_any_version() {
+        return Err(Stop::unimplemented("a version older than TLS 1.2"));
     }
     if options.server {
         let mut builder = server(options, credentials)?;
@@ -69,23 +92,17 @@ macro_rules! common {
     ($builder:expr, $options:expr, $credentials:expr) => {{
         let options: &Options = $options;
         let mut builder = $builder
-            .versions(match options.allows(ProtocolVersion::TLS_1_3) {
-                true => ProtocolVersion::SUPPORTED,
-                false => &[],
-            })
+            .versions(versions(options))
             .strict_alert_levels(true)
-            .groups(match options.curves.as_slice() {
-                [] => GROUPS,
-                curves => curves,
-            })
+            .groups(groups(options))
             .observe_messages(options.asynchronous)
             .ask_identity(asks_identity(options, $credentials))
             .ask_signature(options.asynchronous || options.private_key_delay_ms > 0)
             .pause_at_hello(asks_hello(options));
         builder = match options.verify_prefs.as_slice() {
-            [] => builder.signature_schemes(VERIFY),
+            [] => builder.signature_schemes(verify_prefs(VERIFY, &versions(options)).0),
             prefs => {
-                let (schemes, certificate_schemes) = verify_prefs(prefs);
+                let (schemes, certificate_schemes) = verify_prefs(prefs, &versions(options));
                 builder
                     .signature_schemes(schemes)
                     .certificate_signature_schemes(certificate_schemes)
@@ -104,27 +121,45 @@ macro_rules! common {
     }};
 }
 
+/// Those that a configured version has.
+fn groups(options: &Options) -> Vec<NamedGroup> {
+    let groups = match options.curves.as_slice() {
+        [] => GROUPS,
+        curves => curves,
+    };
+    let has_tls13 = versions(options).contains(&ProtocolVersion::TLS_1_3);
+    let groups = groups.iter().copied();
+    groups
+        .filter(|group| has_tls13 || !group.is_post_quantum())
+        .collect()
+}
+
 /// Splits BoringSSL's one list into what may sign the handshake and what certificates.
 ///
-/// SHA-1 is in neither, since no configuration of the core accepts it. PKCS#1 is for certificates
-/// alone (RFC 8446 §4.2.3). Where that leaves nothing for the handshake Ed25519 stands in: a
+/// SHA-1 is in neither, since no configuration of the core accepts it. In TLS 1.3 PKCS#1 is for
+/// certificates alone (RFC 8446 §4.2.3). Where that leaves nothing for the handshake Ed25519 stands in: a
 /// configuration that could end no handshake cannot be built, and the runner avoids an empty list
 /// in the same way (`NoVerify-RSA_PKCS1_MD5_SHA1`).
-fn verify_prefs(prefs: &[SignatureScheme]) -> (Vec<SignatureScheme>, Vec<SignatureScheme>) {
-    let among = |lists: &[&[SignatureScheme]]| -> Vec<_> {
-        let wanted = prefs.iter().copied();
-        let mut all: Vec<_> = wanted
-            .filter(|scheme| lists.iter().any(|list| list.contains(scheme)))
-            .collect();
-        if all.is_empty() {
-            all.push(SignatureScheme::ED25519);
-        }
-        all
-    };
-    (
-        among(&[SignatureScheme::DEFAULT]),
-        among(&[SignatureScheme::DEFAULT, SignatureScheme::CERTIFICATE_ONLY]),
-    )
+fn verify_prefs(
+    prefs: &[SignatureScheme],
+    versions: &[ProtocolVersion],
+) -> (Vec<SignatureScheme>, Vec<SignatureScheme>) {
+    let has_tls13 = versions.contains(&ProtocolVersion::TLS_1_3);
+    let is_tls13_alone = !versions.contains(&ProtocolVersion::TLS_1_2);
+    let supported = |scheme: &SignatureScheme| SignatureScheme::SUPPORTED.contains(scheme);
+    let mut certificate_schemes: Vec<_> = prefs.iter().copied().filter(supported).collect();
+    let is_new = |scheme: &SignatureScheme| !SignatureScheme::CERTIFICATE_ONLY.contains(scheme);
+    let mut schemes = certificate_schemes.clone();
+    if is_tls13_alone {
+        schemes.retain(is_new);
+    }
+    if has_tls13 && !schemes.iter().any(is_new) {
+        schemes.push(SignatureScheme::ED25519);
+    }
+    if certificate_schemes.is_empty() {
+        certificate_schemes.push(SignatureScheme::ED25519);
+    }
+    (schemes, certificate_schemes)
 }
 
 /// What the core says against a configuration.
@@ -169,15 +204,29 @@ fn cipher_suites(options: &Options) -> Result<Vec<CipherSuite>, Stop> {
     if let Some(suite) = options.tls13_ciphers.iter().find(known) {
         return Err(Stop::unimplemented(format!("-tls13-ciphers {suite}")));
     }
-    Ok(match options.tls13_ciphers.as_slice() {
-        // BoringSSL's order on a machine with AES instructions.
+    let versions = versions(options);
+    // BoringSSL's order on a machine with AES instructions.
+    let mut suites = match options.tls13_ciphers.as_slice() {
+        _ if !versions.contains(&ProtocolVersion::TLS_1_3) => Vec::new(),
         [] => vec![
             CipherSuite::TLS_AES_128_GCM_SHA256,
             CipherSuite::TLS_AES_256_GCM_SHA384,
             CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
         ],
         suites => suites.to_vec(),
-    })
+    };
+    if !versions.contains(&ProtocolVersion::TLS_1_2) {
+        return Ok(suites);
+    }
+    suites.extend_from_slice(options.ciphers.as_deref().unwrap_or(&[
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    ]));
+    Ok(suites)
 }
 
 fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig, Stop> {
@@ -202,7 +251,8 @@ fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig,
         .ask_verification(asks_verdict(options))
         .alpn(protocols(&options.advertise_alpn)?)
         .accept_unoffered_alpn(options.allow_unknown_alpn_protos)
-        .session_tickets(true)
+        // Before TLS 1.3 what is not to be offered is not kept either.
+        .session_tickets(!options.no_ticket || options.allows(ProtocolVersion::TLS_1_3))
         .request_ocsp_response(options.enable_ocsp_stapling)
         // RFC 8446 §4.3.1 wants illegal_parameter; BoringSSL has one word for all extensions.
         .alert_instead(
@@ -227,10 +277,7 @@ fn asks_verdict(options: &Options) -> bool {
 /// BoringSSL sends a share for its first group and, if one of the two is post-quantum, for the
 /// first of the other kind.
 fn key_shares(options: &Options) -> KeyShares {
-    let groups = match options.curves.as_slice() {
-        [] => GROUPS,
-        curves => curves,
-    };
+    let groups = groups(options);
     let first = groups.first().copied();
     let second = groups.iter().copied().find(|group| {
         first.is_some_and(|first| first.is_post_quantum() != group.is_post_quantum())

@@ -91,6 +91,14 @@ impl Credential {
         self.signer.as_ref().err().map(String::as_str)
     }
 
+    /// All that the key can sign with; none if it cannot be used.
+    pub(crate) fn schemes(&self) -> &[SignatureScheme] {
+        self.signer
+            .as_ref()
+            .map(|signer| signer.key().schemes())
+            .unwrap_or_default()
+    }
+
     /// Signs as the scheme says.
     pub(crate) fn sign(&self, scheme: SignatureScheme, content: &[u8]) -> Option<Vec<u8>> {
         match self.signer.as_ref().ok()?.key() {
@@ -131,6 +139,7 @@ pub(crate) enum Unfit {
 pub(crate) fn choose<'a>(
     credentials: &'a [Credential],
     question: &ChooseIdentity,
+    is_tls13: bool,
 ) -> Result<&'a Identity, Unfit> {
     let mut why = Unfit::NothingConfigured;
     for credential in credentials {
@@ -146,12 +155,11 @@ pub(crate) fn choose<'a>(
             continue;
         }
         let offered = question.signature_schemes();
-        if !identity
-            .key()
-            .schemes()
-            .iter()
-            .any(|scheme| offered.contains(scheme))
-        {
+        let is_usable = |scheme: &SignatureScheme| {
+            let is_old = SignatureScheme::CERTIFICATE_ONLY.contains(scheme);
+            offered.contains(scheme) && !(is_tls13 && is_old)
+        };
+        if !identity.key().schemes().iter().any(is_usable) {
             why = Unfit::NoCommonScheme;
             continue;
         }

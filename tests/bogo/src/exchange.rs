@@ -1,6 +1,8 @@
 //! The connection after the handshake: what the flags ask for, then echo with every bit turned.
 
-use portcullis_core::{AlertDescription, Connection, Direction, Error, Frame, Opened, Reason};
+use portcullis_core::{
+    AlertDescription, Connection, Direction, Error, Frame, Opened, ProtocolVersion, Reason,
+};
 
 use portcullis_core::session::{ClientSession, ReceivedTicket};
 use rustls_pki_types::UnixTime;
@@ -30,6 +32,7 @@ pub(crate) fn run(
         plain: Vec::new(),
         ticket: None,
     };
+    exchange.take_tickets();
     exchange.run()?;
     Ok(exchange.ticket.map(|ticket| ticket.into_session(now)))
 }
@@ -121,7 +124,10 @@ impl Exchange<'_> {
         }
         if options.tls_unique {
             // RFC 8446 does not define it; ConnectionInformation has none.
-            return Err(Stop::failed("failed to get tls-unique"));
+            return Err(match self.connection.information.version() {
+                ProtocolVersion::TLS_1_3 => Stop::failed("failed to get tls-unique"),
+                _ => Stop::unimplemented("tls-unique"),
+            });
         }
         Ok(())
     }
@@ -236,11 +242,7 @@ impl Exchange<'_> {
                     Opened::Data(range) => {
                         self.plain = self.raw.get(range).unwrap_or_default().to_vec();
                     }
-                    Opened::Nothing => {
-                        while let Some(ticket) = self.connection.reader.take_ticket() {
-                            self.ticket = Some(ticket);
-                        }
-                    }
+                    Opened::Nothing => self.take_tickets(),
                     Opened::Closed => return Ok(Some(Read::CloseNotify)),
                 }
                 self.raw.drain(..len);
@@ -248,6 +250,13 @@ impl Exchange<'_> {
             Frame::Closed => return Ok(Some(Read::CloseNotify)),
         }
         Ok(None)
+    }
+
+    /// Before TLS 1.3 the handshake itself leaves one.
+    fn take_tickets(&mut self) {
+        while let Some(ticket) = self.connection.reader.take_ticket() {
+            self.ticket = Some(ticket);
+        }
     }
 
     /// Sends the alert that the reader's error calls for.
@@ -290,7 +299,7 @@ impl Exchange<'_> {
 fn failed(error: &Error) -> Stop {
     let token = match error.reason() {
         Reason::Misuse(_) | Reason::Closed => None,
-        _ => token::of(error, false),
+        _ => token::of(error, token::Hellos::default()),
     };
     Stop::Failed {
         token,

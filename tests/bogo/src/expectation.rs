@@ -1,6 +1,6 @@
 //! What must hold once the handshake is over.
 
-use portcullis_core::ProtocolVersion;
+use portcullis_core::{ConnectionInformation, ProtocolVersion};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
@@ -17,8 +17,17 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
     if information.is_server() != options.server {
         return wrong("role");
     }
-    if information.version() != expect.version.unwrap_or(ProtocolVersion::TLS_1_3) {
+    if expect
+        .version
+        .is_some_and(|version| version != information.version())
+    {
         return wrong("version");
+    }
+    check_older(options, done)?;
+    let is_missed = has_session && !information.is_resumed() && !expect.session_miss;
+    let is_older = information.version() < ProtocolVersion::TLS_1_3;
+    if is_missed && options.server && is_older && !done.offered_ticket {
+        return Err(Stop::unimplemented("a server's sessions by id"));
     }
     if information.is_resumed() != (has_session && !expect.session_miss) {
         return wrong("resumption");
@@ -76,11 +85,39 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
     Ok(())
 }
 
-/// A client gets a session unless a flag says otherwise.
-pub(crate) fn check_session(options: &Options, received: bool) -> Result<(), Stop> {
+/// What TLS 1.3 has or has not in any case (RFC 8446 D, §4.1.2), and what is older may have.
+fn check_older(options: &Options, done: &Done) -> Result<(), Stop> {
+    let information = &done.connection.information;
+    let expect = &options.expect;
+    let is_tls13 = information.version() == ProtocolVersion::TLS_1_3;
+    if expect.no_session_id && !is_tls13 {
+        return Err(Stop::unimplemented("-expect-no-session-id before TLS 1.3"));
+    }
+    // Nothing is exported without it.
+    let material = information.export_keying_material(b"EXPORTER-test", None, &mut [0; 16]);
+    if expect.extended_master_secret && material.is_err() {
+        return Err(Stop::failed("not as expected: extended master secret"));
+    }
+    let is_secure = is_tls13 || done.peer_knows_rfc_5746;
+    if (expect.secure_renegotiation && !is_secure) || (expect.no_secure_renegotiation && is_secure)
+    {
+        return Err(Stop::failed("not as expected: secure renegotiation"));
+    }
+    Ok(())
+}
+
+/// A client gets a session unless a flag says otherwise; before TLS 1.3, where it resumes none.
+pub(crate) fn check_session(
+    options: &Options,
+    information: &ConnectionInformation,
+    received: bool,
+) -> Result<(), Stop> {
+    let is_tls13 = information.version() == ProtocolVersion::TLS_1_3;
     // Who shuts down at once may get one or not.
-    let any = options.server || options.body.shim_shuts_down;
-    match any || received != options.expect.no_session {
+    let any = options.server || (is_tls13 && options.body.shim_shuts_down);
+    let renewed = is_tls13 || !information.is_resumed() || options.expect.ticket_renewal;
+    let due = renewed && !options.expect.no_session;
+    match any || received == due {
         true => Ok(()),
         false => Err(Stop::failed("not as expected: a session from the server")),
     }

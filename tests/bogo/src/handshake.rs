@@ -8,14 +8,15 @@ use portcullis_core::question::{
 use portcullis_core::wire::HELLO_RETRY_REQUEST_RANDOM;
 use portcullis_core::x509::CertificateError;
 use portcullis_core::{
-    AlertDescription, Connection, Error, Handshake, Reason, Refusal, SignatureScheme, Step,
+    AlertDescription, Connection, Error, Handshake, ProtocolVersion, Reason, Refusal,
+    SignatureScheme, Step, Violation,
 };
 
 use crate::credential::{self, Credential, Unfit};
 use crate::options::Options;
 use crate::transport::Transport;
 use crate::{Past, Stop};
-use crate::{configuration, older_version, token};
+use crate::{configuration, first_hello, token};
 
 /// What a handshake left, and what the shim saw of it.
 pub(crate) struct Done {
@@ -24,6 +25,10 @@ pub(crate) struct Done {
     pub(crate) credential: Option<i32>,
     /// The verdict about the peer's chain; `None` if there was none to be verified.
     pub(crate) verified: Option<bool>,
+    /// Whether the peer's hello says so.
+    pub(crate) peer_knows_rfc_5746: bool,
+    /// Whether the client has offered the ticket of a session of before TLS 1.3.
+    pub(crate) offered_ticket: bool,
 }
 
 pub(crate) struct Driver<'a> {
@@ -79,6 +84,8 @@ impl<'a> Driver<'a> {
             connection,
             credential,
             verified: self.verified,
+            peer_knows_rfc_5746: first_hello::knows_rfc_5746(&transport.heard),
+            offered_ticket: first_hello::offers_ticket(&transport.heard),
         })
     }
 
@@ -145,7 +152,7 @@ impl<'a> Driver<'a> {
         }
         match question {
             Question::ChooseConfiguration(question) => self.on_hello(question),
-            Question::ChooseIdentity(question) => self.on_identity(question),
+            Question::ChooseIdentity(question) => self.on_identity(question, transport),
             Question::Sign(question) => self.on_sign(question),
             Question::VerifyChain(question) => Ok(self.on_chain(question)),
             question => Ok(question.default_answer()),
@@ -190,7 +197,11 @@ impl<'a> Driver<'a> {
         Ok(question.keep())
     }
 
-    fn on_identity(&mut self, question: ChooseIdentity) -> Result<Answer, Stop> {
+    fn on_identity(
+        &mut self,
+        question: ChooseIdentity,
+        transport: &Transport,
+    ) -> Result<Answer, Stop> {
         let options = self.options;
         let prefs = &options.expect.peer_verify_prefs;
         if !prefs.is_empty() && question.signature_schemes() != prefs {
@@ -210,7 +221,8 @@ impl<'a> Driver<'a> {
             };
             return Ok(question.refuse(Refusal::new(alert, "-fail-cert-callback")));
         }
-        match credential::choose(self.credentials, &question) {
+        let is_tls13 = !self.is_before_tls13(transport);
+        match credential::choose(self.credentials, &question, is_tls13) {
             Ok(identity) => {
                 self.credential = credential::number_of(self.credentials, identity);
                 let identity = identity.clone();
@@ -221,12 +233,21 @@ impl<'a> Driver<'a> {
                 // As BoringSSL: who has credentials and none that fits does not go on without.
                 self.refused = Some(match unfit {
                     Unfit::NoMatchingIssuer => ":NO_MATCHING_ISSUER:",
+                    _ if !is_tls13 && self.has_other_keys(&transport.heard) => {
+                        ":UNKNOWN_CERTIFICATE_TYPE:"
+                    }
                     _ => ":NO_COMMON_SIGNATURE_ALGORITHMS:",
                 });
                 let alert = AlertDescription::HANDSHAKE_FAILURE;
                 Ok(question.refuse(Refusal::new(alert, "no credential fits")))
             }
         }
+    }
+
+    /// Whether the server has asked for no key of the last credential's kind.
+    fn has_other_keys(&self, heard: &[u8]) -> bool {
+        let last = self.credentials.last().map(Credential::schemes);
+        last.is_some_and(|schemes| first_hello::asks_for_other_keys(heard, schemes))
     }
 
     fn on_sign(&mut self, question: Sign) -> Result<Answer, Stop> {
@@ -266,17 +287,66 @@ impl<'a> Driver<'a> {
         question.dangerous_accept_without_verification()
     }
 
+    /// Whether the hellos have led to TLS 1.2, or would.
+    fn is_before_tls13(&self, transport: &Transport) -> bool {
+        let version = first_hello::version(&transport.heard, self.options);
+        version.is_some_and(|version| version < ProtocolVersion::TLS_1_3)
+    }
+
+    /// Whether a signature could not be agreed upon, and one with SHA-1 would have done.
+    fn is_about_sha1(&self, error: &Error, heard: &[u8]) -> bool {
+        let is_sha1 = |scheme: &SignatureScheme| {
+            [
+                SignatureScheme::RSA_PKCS1_SHA1,
+                SignatureScheme::ECDSA_SHA1,
+                // With MD5 beside it, which is what is before TLS 1.2; the runner's own number.
+                SignatureScheme(0xff01),
+            ]
+            .contains(scheme)
+        };
+        let credentials = self.options.credentials.iter();
+        let mut prefs = credentials
+            .chain([&self.options.default_credential])
+            .flat_map(|credential| &credential.signing_prefs)
+            .chain(&self.options.verify_prefs);
+        let no_common = match error.reason() {
+            Reason::Refused(_) => matches!(
+                self.refused,
+                Some(":NO_COMMON_SIGNATURE_ALGORITHMS:" | ":UNKNOWN_CERTIFICATE_TYPE:")
+            ),
+            Reason::Violation(violation) | Reason::Explained { violation, .. } => {
+                *violation == Violation::NoSharedSignatureScheme
+            }
+            Reason::AlertReceived(_) => true,
+            _ => false,
+        };
+        no_common && (prefs.any(is_sha1) || first_hello::takes_sha1(heard))
+    }
+
     /// What a failed handshake means to the runner.
     fn failed(&self, error: &Error, transport: &Transport) -> Stop {
-        if older_version::is_the_reason(error, &transport.heard, self.options) {
-            return Stop::unimplemented("a version older than TLS 1.3");
+        if first_hello::is_of_an_older_version(error, &transport.heard, self.options) {
+            return Stop::unimplemented("a version older than TLS 1.2");
+        }
+        if self.is_before_tls13(transport) && first_hello::has_other_suites(error, &transport.heard)
+        {
+            return Stop::unimplemented("a cipher suite of TLS 1.2 that is not there");
+        }
+        if self.is_before_tls13(transport) && self.is_about_sha1(error, &transport.heard) {
+            return Stop::unimplemented("signatures with SHA-1");
         }
         if is_inner_hello(&transport.heard) {
             return Stop::unimplemented("Encrypted Client Hello");
         }
         let token = match error.reason() {
             Reason::Refused(_) => self.refused,
-            _ => token::of(error, was_retried(&transport.heard)),
+            _ => {
+                let hellos = token::Hellos {
+                    retried: was_retried(&transport.heard),
+                    before_tls13: self.is_before_tls13(transport),
+                };
+                token::of(error, hellos)
+            }
         };
         Stop::Failed {
             token,

@@ -7,8 +7,8 @@ mod configuration;
 mod credential;
 mod exchange;
 mod expectation;
+mod first_hello;
 mod handshake;
-mod older_version;
 mod options;
 mod token;
 mod transport;
@@ -139,8 +139,10 @@ fn connect(options: &Options, past: &mut Past) -> Result<(), Stop> {
             expectation::check(options, &done, past.is_resumed)?;
             past.verified = done.verified;
             let session = exchange::run(options, &mut done.connection, &mut transport, past.now)?;
-            expectation::check_session(options, session.is_some())?;
-            past.session = session;
+            let information = &done.connection.information;
+            expectation::check_session(options, information, session.is_some())?;
+            // A session of before TLS 1.3 is good for many.
+            past.session = session.or(past.session.take().filter(|_| information.is_resumed()));
             Ok(())
         });
     let delay = Duration::from_secs(options.resumption_delay);

@@ -36,29 +36,14 @@ const NO_EFFECT: &[(&str, &str)] = &[
         "install-ddos-callback",
         "a hello that is not refused goes on",
     ),
-    (
-        "expect-no-session-id",
-        "sessions of TLS 1.3 have no id (RFC 8446 §4.1.2)",
-    ),
     ("partial-write", "sealing is partial by its signature"),
-    (
-        "expect-extended-master-secret",
-        "what it protects is part of TLS 1.3 (RFC 8446 D)",
-    ),
-    (
-        "expect-secure-renegotiation",
-        "TLS 1.3 has no renegotiation to secure",
-    ),
 ];
 
 /// The same, with a value.
-const NO_EFFECT_VALUES: &[(&str, &str)] = &[
-    (
-        "trust-cert",
-        "verdicts come from the shim, as in BoringSSL's",
-    ),
-    ("cipher", "chooses suites of TLS 1.2 and older"),
-];
+const NO_EFFECT_VALUES: &[(&str, &str)] = &[(
+    "trust-cert",
+    "verdicts come from the shim, as in BoringSSL's",
+)];
 
 /// One credential: the default one, or what follows `-new-x509-credential`.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +77,8 @@ pub(crate) struct Options {
     pub(crate) curves: Vec<NamedGroup>,
     pub(crate) key_shares: Option<Vec<NamedGroup>>,
     pub(crate) tls13_ciphers: Vec<CipherSuite>,
+    /// Of TLS 1.2 and older.
+    pub(crate) ciphers: Option<Vec<CipherSuite>>,
     pub(crate) verify_prefs: Vec<SignatureScheme>,
     pub(crate) server_preference: bool,
     pub(crate) host_name: Option<String>,
@@ -166,6 +153,11 @@ pub(crate) struct Expectations {
     pub(crate) client_ca_list: Option<String>,
     pub(crate) session_miss: bool,
     pub(crate) no_session: bool,
+    pub(crate) no_session_id: bool,
+    pub(crate) ticket_renewal: bool,
+    pub(crate) extended_master_secret: bool,
+    pub(crate) secure_renegotiation: bool,
+    pub(crate) no_secure_renegotiation: bool,
 }
 
 /// The options of the first connection, of the later ones, and after early data was rejected.
@@ -292,6 +284,11 @@ impl Options {
             "reverify-on-resume" => &mut self.reverify_on_resume,
             "expect-session-miss" => &mut expect.session_miss,
             "expect-no-session" => &mut expect.no_session,
+            "expect-ticket-renewal" => &mut expect.ticket_renewal,
+            "expect-no-session-id" => &mut expect.no_session_id,
+            "expect-extended-master-secret" => &mut expect.extended_master_secret,
+            "expect-secure-renegotiation" => &mut expect.secure_renegotiation,
+            "expect-no-secure-renegotiation" => &mut expect.no_secure_renegotiation,
             "expect-no-server-name" => &mut expect.no_server_name,
             "expect-verify-result" => &mut expect.verify_result,
             "expect-no-peer-cert" => &mut expect.no_peer_cert,
@@ -315,6 +312,7 @@ impl Options {
                     | "curves"
                     | "key-shares"
                     | "tls13-ciphers"
+                    | "cipher"
                     | "verify-prefs"
                     | "host-name"
                     | "max-cert-list"
@@ -386,6 +384,7 @@ impl Options {
             }
             "no-key-shares" => self.key_shares = Some(Vec::new()),
             "tls13-ciphers" => self.tls13_ciphers.push(CipherSuite(number(name, value)?)),
+            "cipher" => self.ciphers = Some(named_suites(value)?),
             "verify-prefs" => self
                 .verify_prefs
                 .push(SignatureScheme(number(name, value)?)),
@@ -463,6 +462,17 @@ impl Options {
             && self.max_version.is_none_or(|max| version <= max)
             && !self.excluded_versions.contains(&version)
     }
+}
+
+/// Names of the registry, the one form of BoringSSL's language for lists that is understood.
+fn named_suites(list: &str) -> Result<Vec<CipherSuite>, Stop> {
+    let of_name = |name| {
+        let supported = CipherSuite::SUPPORTED.iter().copied();
+        let mut named = supported.filter(|suite| suite.name() == Some(name));
+        let unknown = || Stop::unimplemented(format!("-cipher {name}"));
+        named.next().ok_or_else(unknown)
+    };
+    list.split(':').map(of_name).collect()
 }
 
 fn from_hex(text: &str) -> Result<Vec<u8>, Stop> {

@@ -3,15 +3,24 @@
 use portcullis_core::x509::CertificateErrorKind;
 use portcullis_core::{AlertDescription, Error, Reason, Stage, Violation};
 
+/// What the hellos decided, where BoringSSL has other words for the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hellos {
+    /// A second ServerHello is read with another parser than the first.
+    pub(crate) retried: bool,
+    pub(crate) before_tls13: bool,
+}
+
 /// BoringSSL's token for the reason; `None` where it has none.
-/// Where BoringSSL reads a second ServerHello with another parser than the first, `after_retry`
-/// says which it was.
-pub(crate) fn of(error: &Error, after_retry: bool) -> Option<&'static str> {
+pub(crate) fn of(error: &Error, hellos: Hellos) -> Option<&'static str> {
     match error.reason() {
         Reason::Violation(violation) | Reason::Explained { violation, .. } => {
-            violation_token(*violation, error.stage(), after_retry)
+            violation_token(*violation, error.stage(), hellos)
         }
-        Reason::Unexpected { .. } => Some(":UNEXPECTED_MESSAGE:"),
+        Reason::Unexpected { expected, .. } => Some(match *expected {
+            "change_cipher_spec" => ":UNEXPECTED_RECORD:",
+            _ => ":UNEXPECTED_MESSAGE:",
+        }),
         Reason::NotTls { first_bytes } => Some(not_tls(first_bytes)),
         Reason::AlertReceived(alert) => alert_token(*alert, error.stage()),
         Reason::Certificate(error) => certificate_token(error.kind()),
@@ -23,7 +32,7 @@ fn stage_of_client_hello(stage: Stage) -> bool {
     matches!(stage, Stage::WaitClientHello | Stage::WaitSecondClientHello)
 }
 
-fn violation_token(violation: Violation, stage: Stage, after_retry: bool) -> Option<&'static str> {
+fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option<&'static str> {
     use Violation as V;
     Some(match violation {
         V::UnknownRecordType | V::UnexpectedChangeCipherSpec => ":UNEXPECTED_RECORD:",
@@ -46,15 +55,35 @@ fn violation_token(violation: Violation, stage: Stage, after_retry: bool) -> Opt
         V::UnexpectedMessage | V::UnknownHandshakeType | V::SecondRetry => ":UNEXPECTED_MESSAGE:",
         V::UnexpectedPostHandshakeMessage => ":UNEXPECTED_MESSAGE:",
         V::HandshakeMessageTooLong => ":EXCESSIVE_MESSAGE_SIZE:",
+        V::CompressionNotOffered => ":UNSUPPORTED_COMPRESSION_ALGORITHM:",
+        V::SuiteOfAnotherVersion => ":WRONG_CIPHER_RETURNED:",
+        V::CompatibilitySessionIdEchoed => ":SERVER_ECHOED_INVALID_SESSION_ID:",
+        V::RenegotiationInfoMismatch => ":RENEGOTIATION_MISMATCH:",
+        V::ResumedWithAnotherVersion => ":OLD_SESSION_VERSION_NOT_RETURNED:",
+        V::ResumedWithAnotherSuite => ":OLD_SESSION_CIPHER_NOT_RETURNED:",
+        V::ResumedWithoutExtendedMasterSecret | V::ExtendedMasterSecretMissing => {
+            ":RESUMED_EMS_SESSION_WITHOUT_EMS_EXTENSION:"
+        }
+        V::ResumedWithExtendedMasterSecret => ":RESUMED_NON_EMS_SESSION_WITH_EMS_EXTENSION:",
+        V::UncompressedPointsMissing => ":ERROR_PARSING_EXTENSION:",
+        V::CurveNotOffered => ":WRONG_CURVE:",
+        V::KeyDoesNotFitSuite => ":WRONG_CERTIFICATE_TYPE:",
+        V::NoClientCertificateBefore13 => ":PEER_DID_NOT_RETURN_A_CERTIFICATE:",
+        V::NullCompressionMissing => ":INVALID_COMPRESSION_LIST:",
         V::MalformedMessage if stage_of_client_hello(stage) => ":CLIENTHELLO_PARSE_FAILED:",
         V::MalformedMessage => ":DECODE_ERROR:",
         V::MalformedExtension => ":ERROR_PARSING_EXTENSION:",
         V::DuplicateExtension | V::DuplicateNegotiation => ":DUPLICATE_EXTENSION:",
+        V::ExtensionMisplaced if stage == Stage::WaitEncryptedExtensions => {
+            ":ERROR_PARSING_EXTENSION:"
+        }
         V::ExtensionNotOffered | V::ExtensionMisplaced => ":UNEXPECTED_EXTENSION:",
         V::VersionNotOffered | V::UnsupportedVersion => ":UNSUPPORTED_PROTOCOL:",
-        V::LegacyVersionInServerHello if after_retry => ":DECODE_ERROR:",
+        V::LegacyVersionInServerHello if hellos.retried => ":DECODE_ERROR:",
         V::LegacyVersionInServerHello | V::LegacyVersionInClientHello => ":UNSUPPORTED_PROTOCOL:",
         V::InappropriateFallback => ":INAPPROPRIATE_FALLBACK:",
+        // Of an older version it is an extension that has no place there.
+        V::SelectedVersionNotOffered if hellos.before_tls13 => ":UNEXPECTED_EXTENSION:",
         V::SelectedVersionNotOffered => ":UNSUPPORTED_PROTOCOL:",
         V::DowngradeDetected => ":TLS13_DOWNGRADE:",
         V::SessionIdNotEchoed => ":SERVER_ECHOED_INVALID_SESSION_ID:",
@@ -74,6 +103,7 @@ fn violation_token(violation: Violation, stage: Stage, after_retry: bool) -> Opt
         V::SignatureAlgorithmsMissing => ":NO_COMMON_SIGNATURE_ALGORITHMS:",
         V::SupportedGroupsMissing => ":NO_SHARED_GROUP:",
         V::RequestContextNotEmpty | V::CertificateContextMismatch => ":DECODE_ERROR:",
+        V::NoServerCertificate if hellos.before_tls13 => ":DECODE_ERROR:",
         V::NoServerCertificate | V::NoClientCertificate => ":PEER_DID_NOT_RETURN_A_CERTIFICATE:",
         V::SchemeNotOffered | V::SchemeDoesNotFitKey => ":WRONG_SIGNATURE_TYPE:",
         V::UnsupportedKey => ":UNSUPPORTED_ALGORITHM:",
@@ -81,6 +111,8 @@ fn violation_token(violation: Violation, stage: Stage, after_retry: bool) -> Opt
         V::FinishedMismatch => ":DIGEST_CHECK_FAILED:",
         V::CompressionOffered => ":INVALID_COMPRESSION_LIST:",
         V::NoSharedCipherSuite => ":NO_SHARED_CIPHER:",
+        // Before TLS 1.3 it is a matter of the suites.
+        V::NoSharedGroup if hellos.before_tls13 => ":NO_SHARED_CIPHER:",
         V::NoSharedGroup => ":NO_SHARED_GROUP:",
         V::NoSharedSignatureScheme => ":NO_COMMON_SIGNATURE_ALGORITHMS:",
         V::NoSharedProtocol => ":NO_APPLICATION_PROTOCOL:",

@@ -130,11 +130,11 @@ pub(super) fn check_signature_before_tls13(
     if !peer.is_verified() {
         check_key_usage(peer.chain())?;
     }
-    if suite.is_some_and(|suite| !suite.goes_with(scheme)) {
-        return Err(Violation::KeyDoesNotFitSuite.into());
-    }
     if !scheme_fits_key_before_tls13(scheme, key) {
         return Err(Violation::SchemeDoesNotFitKey.into());
+    }
+    if suite.is_some_and(|suite| !suite.goes_with(scheme)) {
+        return Err(Violation::KeyDoesNotFitSuite.into());
     }
     if verify_before_tls13(scheme, key, content, signature).is_err() {
         check_key_length(peer.chain())?;

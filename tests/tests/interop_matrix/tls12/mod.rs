@@ -6,6 +6,7 @@ mod closing;
 mod matrix;
 mod refusals;
 mod renegotiation;
+mod resumption;
 mod secrets;
 mod transfer;
 

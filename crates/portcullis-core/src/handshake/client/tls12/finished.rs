@@ -89,6 +89,8 @@ impl WaitFinished {
         {
             return Err(Violation::FinishedMismatch.into());
         }
+        // The server waits now, or the handshake is over: nothing may follow.
+        cx.incoming.end_of_flight()?;
         transcript.add(message.hashed());
         // The handshake is over, or the server waits now: nothing may follow.
         cx.incoming.end_of_flight()?;

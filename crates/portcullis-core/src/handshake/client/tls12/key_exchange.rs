@@ -17,7 +17,7 @@ use crate::question::{
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::HandshakeType;
-use crate::wire::tls12::{CertificateRequest, ServerHelloDone, ServerKeyExchange};
+use crate::wire::tls12::{CertificateRequest, ClientCertificateType, ServerHelloDone, ServerKeyExchange};
 use crate::x509::{PresentedChain, VerifiedChain};
 use crate::{NamedGroup, SignatureScheme};
 
@@ -104,7 +104,14 @@ impl WaitCertificateRequest {
 
 /// §7.4.4. The kinds of certificates say less than the schemes.
 fn wanted(request: &CertificateRequest<'_>, version: Version) -> Box<WantedIdentity> {
-    let usable = |scheme: &SignatureScheme| scheme.is_usable_before_tls13();
+    // §7.4.4, RFC 8422 §5.5: the types say which keys, and EdDSA counts as ECDSA.
+    let usable = |scheme: &SignatureScheme| {
+        let typ = match scheme.is_rsa() {
+            true => ClientCertificateType::RSA_SIGN,
+            false => ClientCertificateType::ECDSA_SIGN,
+        };
+        scheme.is_usable_before_tls13() && request.certificate_types.contains(typ)
+    };
     let schemes = request.supported_signature_algorithms.iter();
     Box::new(WantedIdentity {
         version,

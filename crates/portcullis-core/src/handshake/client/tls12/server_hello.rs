@@ -45,7 +45,7 @@ pub(in super::super) fn on_hello(
         .offer
         .check_extensions(&hello.extensions, Place::ServerHelloBefore13)?;
     if hello.legacy_compression_method != CompressionMethod::NULL {
-        return Err(Violation::CompressionSelected.into());
+        return Err(Violation::CompressionNotOffered.into());
     }
     let suite = client
         .offer

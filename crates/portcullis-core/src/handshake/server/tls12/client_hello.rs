@@ -27,6 +27,8 @@ pub(in super::super) fn on_hello(
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
     cx.incoming.decided_before_tls13()?;
+    // The client waits now, so nothing may follow.
+    cx.incoming.end_of_flight()?;
     cx.outgoing
         .set_max_fragment(config.policy.max_fragment_sent);
     check_hello(&hello)?;

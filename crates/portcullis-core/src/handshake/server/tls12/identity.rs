@@ -37,7 +37,7 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     check_name(config, wanted.server_name.as_deref())?;
     let (identity, scheme) = wanted
         .choose(&config.identities)
-        .ok_or(Violation::NoSharedSignatureScheme)?;
+        .ok_or_else(|| nothing_fits(&negotiated, &suites))?;
     show(
         negotiated,
         &suites,
@@ -46,6 +46,18 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
         wanted.server_name,
         cx,
     )
+}
+
+/// Why no identity will do: no suite goes with any of the keys, or the client takes no signature that
+/// they make.
+fn nothing_fits(negotiated: &Negotiated, suites: &[CipherSuite]) -> Violation {
+    let version = negotiated.version;
+    let goes_with = |scheme| suites.iter().any(|suite| suite.goes_with(scheme));
+    let mut identities = negotiated.config.identities.iter();
+    match identities.any(|identity| identity.key().schemes_for(version).any(goes_with)) {
+        true => Violation::NoSharedSignatureScheme,
+        false => Violation::NoSharedCipherSuite,
+    }
 }
 
 /// Asks for an identity, also where a session could be resumed: an application that refuses the

@@ -1,0 +1,236 @@
+//! What the peer's hello tells: whether a test needs TLS 1.1 or older, or a cipher suite that is not
+//! there, or checks how such a peer is refused.
+//!
+//! The runner enables every version and suite unless a flag says otherwise, and often lets its own
+//! choice decide. portcullis-core speaks TLS 1.3 and 1.2, so where both the flags and the peer's
+//! first message would have led to an older version the test is not implemented.
+
+use portcullis_core::suite::CipherSuite;
+use portcullis_core::wire::extension::{
+    SelectedVersion, SessionTicket, SignatureAlgorithms, SupportedVersions,
+};
+use portcullis_core::wire::tls12::{CertificateRequest, ClientCertificateType};
+use portcullis_core::wire::{
+    ClientHello, ContentType, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType,
+    ServerHello,
+};
+use portcullis_core::{
+    AlertDescription, Error, ProtocolVersion, Reason, SignatureScheme, Violation,
+};
+
+use crate::options::{EVERY_VERSION, Options};
+
+/// Whether `error` means that the peer wanted a version that the flags allow and nobody here
+/// speaks; `heard` is what the peer sent.
+pub(crate) fn is_of_an_older_version(error: &Error, heard: &[u8], options: &Options) -> bool {
+    let about_version = match error.reason() {
+        Reason::Violation(violation) | Reason::Explained { violation, .. } => matches!(
+            violation,
+            Violation::UnsupportedVersion
+                | Violation::VersionNotOffered
+                | Violation::DowngradeDetected
+                | Violation::SelectedVersionNotOffered
+                | Violation::LegacyVersionInClientHello
+        ),
+        // A server that wants an older version may also find no suite of it in our hello, as one
+        // of TLS 1.3 may: flags about versions say that the test is about those.
+        Reason::AlertReceived(alert) => {
+            *alert == AlertDescription::PROTOCOL_VERSION
+                || (*alert == AlertDescription::HANDSHAKE_FAILURE && options.limits_versions())
+        }
+        _ => false,
+    };
+    let older =
+        |version: &ProtocolVersion| *version < ProtocolVersion::TLS_1_2 && options.allows(*version);
+    if !about_version {
+        return false;
+    }
+    match first_message(heard).as_deref().map(HandshakeHeader::split) {
+        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => offered(body).iter().any(older),
+        Some(Ok((HandshakeType::SERVER_HELLO, body))) => selected(body).iter().any(older),
+        // The server had nothing to say to our hello but an alert.
+        _ => !options.server && EVERY_VERSION.iter().any(older),
+    }
+}
+
+/// Whether `error` means that the client has no suite but those that are not there: of RSA key
+/// exchange, with CBC, or with a PSK.
+pub(crate) fn has_other_suites(error: &Error, heard: &[u8]) -> bool {
+    let (Reason::Violation(violation) | Reason::Explained { violation, .. }) = error.reason()
+    else {
+        return false;
+    };
+    let suites = match first_message(heard).as_deref().map(HandshakeHeader::split) {
+        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => suites_offered(body),
+        Some(Ok((HandshakeType::SERVER_HELLO, body))) => ServerHello::decode(body)
+            .map(|hello| vec![hello.cipher_suite])
+            .unwrap_or_default(),
+        _ => return false,
+    };
+    matches!(
+        violation,
+        Violation::NoSharedCipherSuite | Violation::NoSharedGroup
+    ) && suites.iter().any(|suite| OTHER_SUITES.contains(&suite.0))
+}
+
+/// What BoringSSL has besides.
+const OTHER_SUITES: &[u16] = &[
+    0x000a, 0x002f, 0x0035, 0x009c, 0x009d, // RSA
+    0x008c, 0x008d, 0xc035, 0xc036, 0xccac, // PSK, ECDHE_PSK
+    0xc009, 0xc00a, 0xc013, 0xc014, 0xc023, 0xc027, // ECDHE with CBC
+];
+
+fn suites_offered(body: &[u8]) -> Vec<CipherSuite> {
+    ClientHello::decode(body)
+        .map(|hello| hello.cipher_suites.iter().collect())
+        .unwrap_or_default()
+}
+
+/// What the peer's hello leads to: a server's decides, of a client's it is the newest that we have.
+pub(crate) fn version(heard: &[u8], options: &Options) -> Option<ProtocolVersion> {
+    match first_message(heard).as_deref().map(HandshakeHeader::split) {
+        Some(Ok((HandshakeType::SERVER_HELLO, body))) => selected(body),
+        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => offered(body)
+            .into_iter()
+            .filter(|version| options.allows(*version))
+            .max(),
+        _ => None,
+    }
+}
+
+/// Whether the peer takes signatures with SHA-1: the client says so, or nothing at all (RFC 5246
+/// §7.4.1.4.1), or the server's request does.
+pub(crate) fn takes_sha1(heard: &[u8]) -> bool {
+    let is_sha1 =
+        |scheme| [SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1].contains(&scheme);
+    messages(heard)
+        .iter()
+        .any(|message| match HandshakeHeader::split(message) {
+            Ok((HandshakeType::CLIENT_HELLO, body)) => {
+                ClientHello::decode(body).is_ok_and(|hello| {
+                    let listed = hello.extensions.find::<SignatureAlgorithms<'_>>();
+                    listed.is_none_or(|listed| {
+                        listed.is_ok_and(|listed| listed.schemes.iter().any(is_sha1))
+                    })
+                })
+            }
+            Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => CertificateRequest::decode(body)
+                .is_ok_and(|request| request.supported_signature_algorithms.iter().any(is_sha1)),
+            _ => false,
+        })
+}
+
+/// Whether the server has asked for a certificate, and not for one with a key that signs like this
+/// (RFC 5246 §7.4.4, RFC 8422 §5.5).
+pub(crate) fn asks_for_other_keys(heard: &[u8], schemes: &[SignatureScheme]) -> bool {
+    const ECDSA: [SignatureScheme; 4] = [
+        SignatureScheme::ECDSA_SECP256R1_SHA256,
+        SignatureScheme::ECDSA_SECP384R1_SHA384,
+        SignatureScheme::ECDSA_SECP521R1_SHA512,
+        SignatureScheme::ED25519,
+    ];
+    let mut own = Vec::new();
+    if schemes.iter().any(|scheme| ECDSA.contains(scheme)) {
+        own.push(ClientCertificateType::ECDSA_SIGN);
+    }
+    if schemes.contains(&SignatureScheme::RSA_PSS_RSAE_SHA256)
+        || schemes.contains(&SignatureScheme::RSA_PKCS1_SHA256)
+    {
+        own.push(ClientCertificateType::RSA_SIGN);
+    }
+    messages(heard)
+        .iter()
+        .any(|message| match HandshakeHeader::split(message) {
+            Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => CertificateRequest::decode(body)
+                .is_ok_and(|request| {
+                    !own.iter()
+                        .any(|typ| request.certificate_types.contains(*typ))
+                }),
+            _ => false,
+        })
+}
+
+/// Whether it is a client's with a ticket in it (RFC 5077 §3.2).
+pub(crate) fn offers_ticket(heard: &[u8]) -> bool {
+    match first_message(heard).as_deref().map(HandshakeHeader::split) {
+        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => {
+            ClientHello::decode(body).is_ok_and(|hello| {
+                let ticket = hello.extensions.find::<SessionTicket<'_>>();
+                ticket.is_some_and(|ticket| ticket.is_ok_and(|ticket| !ticket.0.is_empty()))
+            })
+        }
+        _ => false,
+    }
+}
+
+/// RFC 5746 §3.4, §3.6.
+pub(crate) fn knows_rfc_5746(heard: &[u8]) -> bool {
+    match first_message(heard).as_deref().map(HandshakeHeader::split) {
+        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => {
+            ClientHello::decode(body).is_ok_and(|hello| {
+                hello.extensions.contains(ExtensionType::RENEGOTIATION_INFO)
+                    || hello
+                        .cipher_suites
+                        .contains(CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
+            })
+        }
+        Some(Ok((HandshakeType::SERVER_HELLO, body))) => ServerHello::decode(body)
+            .is_ok_and(|hello| hello.extensions.contains(ExtensionType::RENEGOTIATION_INFO)),
+        _ => false,
+    }
+}
+
+/// RFC 8446 §4.2.1: supported_versions, or legacy_version and all below.
+fn offered(body: &[u8]) -> Vec<ProtocolVersion> {
+    let Ok(hello) = ClientHello::decode(body) else {
+        return Vec::new();
+    };
+    match hello.extensions.find::<SupportedVersions<'_>>() {
+        Some(Ok(offered)) => offered.versions.iter().collect(),
+        Some(Err(_)) => Vec::new(),
+        None => EVERY_VERSION
+            .into_iter()
+            .filter(|version| *version <= hello.legacy_version)
+            .filter(|version| *version < ProtocolVersion::TLS_1_3)
+            .collect(),
+    }
+}
+
+fn selected(body: &[u8]) -> Option<ProtocolVersion> {
+    let hello = ServerHello::decode(body).ok()?;
+    match hello.extensions.find::<SelectedVersion>() {
+        Some(selected) => selected.ok().map(|SelectedVersion(version)| version),
+        None => Some(hello.legacy_version),
+    }
+}
+
+/// The first handshake message.
+fn first_message(heard: &[u8]) -> Option<Vec<u8>> {
+    messages(heard).into_iter().next()
+}
+
+/// The handshake messages, put together from the plaintext records at the front.
+fn messages(mut heard: &[u8]) -> Vec<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some((&[typ, _, _, high, low], rest)) = heard.split_first_chunk::<5>() {
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let Some((content, rest)) = rest.split_at_checked(length) else {
+            break;
+        };
+        if ContentType(typ) != ContentType::HANDSHAKE {
+            break;
+        }
+        bytes.extend_from_slice(content);
+        heard = rest;
+    }
+    let mut messages = Vec::new();
+    let whole = |bytes: &[u8]| {
+        let header = HandshakeHeader::decode(bytes.get(..HandshakeHeader::SIZE)?).ok()?;
+        let length = HandshakeHeader::SIZE + usize::try_from(header.length).ok()?;
+        (length <= bytes.len()).then_some(length)
+    };
+    while let Some(length) = whole(&bytes) {
+        messages.push(bytes.drain(..length).collect());
+    }
+    messages
+}
