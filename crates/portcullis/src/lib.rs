@@ -103,7 +103,7 @@ pub use connections::{ConnectionError, Connections};
 pub use connector::TlsConnector;
 pub use delivery::{Active, ActiveStream, Message, Source};
 pub use error::{Error, HandshakeError};
-pub use handshake::{PausedClient, PausedServer};
+pub use handshake::{Handshaking, OrTransport, PausedClient, PausedServer};
 pub use key_log::{KeyLog, KeyLogFile};
 pub use listener::{Incoming, TlsListener};
 pub use read::EofPolicy;
