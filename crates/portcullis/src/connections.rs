@@ -1,5 +1,6 @@
 //! Many handshakes at once, each in a task of its own.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -16,14 +17,27 @@ use crate::listener::TlsListener;
 use crate::stream::TlsStream;
 
 /// A connection that [`Connections`] could not make.
-#[derive(Debug, thiserror::Error)]
-#[error("{}{error}", .peer_addr.map(|peer| format!("{peer}: ")).unwrap_or_default())]
+#[derive(Debug)]
 pub struct ConnectionError {
     /// Whose it was; `None` when the listening socket itself failed.
     pub peer_addr: Option<SocketAddr>,
     /// Why it failed.
-    #[source]
     pub error: Error,
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(peer) = self.peer_addr {
+            write!(f, "{peer}: ")?;
+        }
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for ConnectionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
 }
 
 type Shaken = (SocketAddr, Result<TlsStream<TcpStream>, Error>);
@@ -139,7 +153,7 @@ impl Stream for Connections {
                 error,
             }),
             Err(error) => {
-                let error = Error::io(error, Stage::Start);
+                let error = Error::io(error, Stage::Connecting);
                 Err(ConnectionError {
                     peer_addr: None,
                     error,

@@ -3,6 +3,7 @@
 //! RFC 8446 §6.1. Closing the write side alone is
 //! [`AsyncWriteExt::shutdown`](tokio::io::AsyncWriteExt::shutdown).
 
+use std::fmt;
 use std::future::poll_fn;
 use std::time::Duration;
 
@@ -33,14 +34,24 @@ pub struct Downgraded<IO> {
 }
 
 /// A connection that could not be taken apart.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
+#[derive(Debug)]
 pub struct DowngradeError<IO> {
     /// Why.
-    #[source]
     pub error: Error,
     /// The connection, its write side closed.
     pub stream: Box<TlsStream<IO>>,
+}
+
+impl<IO> fmt::Display for DowngradeError<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<IO: fmt::Debug> std::error::Error for DowngradeError<IO> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
@@ -76,7 +87,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 }
                 return Err(error);
             }
-            Err(_) => return Err(Error::timeout(Stage::Closed)),
+            Err(_) => return Err(Error::timeout(Stage::Closed, within)),
         }
         let drain = async {
             loop {
@@ -133,7 +144,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             }
         };
         let exchanged = tokio::time::timeout_at(deadline(within), exchange).await;
-        match exchanged.unwrap_or_else(|_| Err(Error::timeout(Stage::Closed))) {
+        match exchanged.unwrap_or_else(|_| Err(Error::timeout(Stage::Closed, within))) {
             Ok(()) => {
                 let parts = self.into_parts();
                 let (data, leftover) = parts.read.into_rest();
