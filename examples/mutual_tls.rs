@@ -66,7 +66,7 @@ async fn serve(listener: TlsListener) -> Result {
         .ok_or("a client without a certificate came in")?;
     println!("server: {failed}");
     assert_eq!(
-        failed.error().alert(),
+        failed.alert(),
         Some((Direction::Sent, AlertDescription::CERTIFICATE_REQUIRED))
     );
     Ok(())

@@ -136,7 +136,7 @@ impl Connections {
             let incoming = ready!(self.listener.poll_accept(cx, &mut self.pause))?;
             self.handshakes.spawn(async move {
                 let peer = incoming.peer_addr();
-                (peer, incoming.handshake().await.map_err(Error::from))
+                (peer, incoming.handshake().await)
             });
         }
     }

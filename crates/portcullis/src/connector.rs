@@ -3,19 +3,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use portcullis_core::Stage;
 use portcullis_core::config::ClientConfig;
 use portcullis_core::session::{ClientSession, SessionKey};
-use portcullis_core::{Handshake, Misuse, Stage};
 use portcullis_session_cache::SessionStore;
-use rustls_pki_types::{ServerName, UnixTime};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
-use tokio::time::Instant;
 
 use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
 use crate::error::{Error, HandshakeError};
-use crate::handshake::{Driver, PausedClient, complete, deadline, span};
+use crate::handshake::{Goal, Handshaking, PausedClient, Start, deadline};
 use crate::sessions::Place;
 use crate::stream::TlsStream;
 
@@ -98,36 +97,6 @@ impl TlsConnector {
         }
     }
 
-    /// What to offer to `name`, with a configuration that asks what it has to.
-    async fn offer(
-        &self,
-        name: &ServerName<'static>,
-        more: Questions,
-        deadline: Instant,
-    ) -> Result<Offer, Misuse> {
-        let config = self.conduct.client_config(&self.config, more)?;
-        let place = self.store.as_ref().map(|Store(store)| {
-            let key = SessionKey::new(&config, name.clone(), self.service.as_deref());
-            Place::new(Arc::clone(store), key)
-        });
-        let mut offer = Offer {
-            config,
-            place,
-            sessions: Vec::new(),
-            from_store: false,
-        };
-        if let Some(offered) = &self.offered {
-            let mut offered = offered.lock().unwrap_or_else(PoisonError::into_inner);
-            offer.sessions = std::mem::take(&mut *offered);
-        }
-        if let (true, Some(place)) = (offer.sessions.is_empty(), &offer.place) {
-            let limit = Instant::now() + self.conduct.store_timeout();
-            offer.sessions = place.take(deadline.min(limit)).await;
-            offer.from_store = !offer.sessions.is_empty();
-        }
-        Ok(offer)
-    }
-
     /// Connects over TCP, with `TCP_NODELAY`, and shakes hands. The handshake's timeout covers
     /// both.
     ///
@@ -158,9 +127,10 @@ impl TlsConnector {
         // A handshake is a dialogue of small messages.
         let _ = io.set_nodelay(true);
         let peer = io.peer_addr().ok();
-        let offer = self.offer(&name, Questions::none(), deadline).await;
-        let driver = self.driver(io, name, offer, &[], peer)?;
-        Ok(complete(driver, deadline).await?)
+        let mut start = self.start(io, name, Questions::none(), Bytes::new())?;
+        start.peer = peer;
+        start.deadline = Some(deadline);
+        start.handshake().await
     }
 
     /// Shakes hands on a transport that is there (STARTTLS).
@@ -168,15 +138,11 @@ impl TlsConnector {
     /// Forget what the peer said in plain text (RFC 3207 §4.2).
     ///
     /// # Errors
-    /// When the handshake fails; the transport comes back.
+    /// When the handshake fails; [`Handshaking::or_transport`] gives the transport back.
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub fn upgrade<IO>(
-        &self,
-        io: IO,
-        name: ServerName<'static>,
-    ) -> impl Future<Output = Result<TlsStream<IO>, HandshakeError<IO>>>
+    pub fn upgrade<IO>(&self, io: IO, name: ServerName<'static>) -> Handshaking<IO>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -186,7 +152,7 @@ impl TlsConnector {
     /// Shakes hands on a transport from which `prefix` was read already.
     ///
     /// # Errors
-    /// When the handshake fails; the transport comes back.
+    /// When the handshake fails; [`Handshaking::or_transport`] gives the transport back.
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
@@ -195,85 +161,82 @@ impl TlsConnector {
         io: IO,
         name: ServerName<'static>,
         prefix: Bytes,
-    ) -> impl Future<Output = Result<TlsStream<IO>, HandshakeError<IO>>>
+    ) -> Handshaking<IO>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        // As in `connect`.
-        Box::pin(async move {
-            let deadline = deadline(self.conduct.handshake_timeout);
-            let offer = self.offer(&name, Questions::none(), deadline).await;
-            let driver = self.driver(io, name, offer, &prefix, None)?;
-            complete(driver, deadline).await
-        })
+        self.handshake(io, name, prefix)
     }
 
     /// Shakes hands up to the ServerHello and then stands still (B5).
     ///
     /// # Errors
-    /// When the handshake fails before; the transport comes back.
+    /// When the handshake fails before; [`Handshaking::or_transport`] gives the transport back.
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub async fn pause_at_hello<IO>(
+    pub fn pause_at_hello<IO>(
         &self,
         io: IO,
         name: ServerName<'static>,
-    ) -> Result<PausedClient<IO>, HandshakeError<IO>>
+    ) -> Handshaking<IO, PausedClient<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let deadline = deadline(self.conduct.handshake_timeout);
-        let asked = Questions::none().and_hello();
-        let offer = self.offer(&name, asked, deadline).await;
-        let driver = self.driver(io, name, offer, &[], None)?;
-        PausedClient::start(driver, deadline).await
+        self.handshake(io, name, Bytes::new())
     }
 
-    fn driver<IO>(
+    fn handshake<IO, T>(
         &self,
         io: IO,
         name: ServerName<'static>,
-        offer: Result<Offer, Misuse>,
-        prefix: &[u8],
-        peer: Option<std::net::SocketAddr>,
-    ) -> Result<Box<Driver<IO>>, HandshakeError<IO>>
+        prefix: Bytes,
+    ) -> Handshaking<IO, T>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
+        T: Goal<IO>,
     {
-        let span = span::client(&name, peer);
-        let offer = match offer {
-            Ok(offer) => offer,
-            Err(misuse) => {
-                let error = Error::from(misuse);
-                return Err(HandshakeError::new(error, Some(io), prefix.to_vec()));
-            }
-        };
-        let started = match offer.sessions.is_empty() {
-            true => Handshake::client(offer.config, name),
-            false => {
-                Handshake::client_resuming(offer.config, name, offer.sessions, UnixTime::now())
-            }
-        };
-        match started {
-            Ok(handshake) => {
-                let conduct = self.conduct.clone();
-                let mut driver = Driver::new(None, io, handshake, prefix, conduct, span);
-                driver.keep_sessions(offer.place, offer.from_store);
-                Ok(driver)
-            }
-            Err(error) => Err(HandshakeError::new(error.into(), Some(io), prefix.to_vec())),
+        match self.start(io, name, T::UNTIL.questions(), prefix) {
+            Ok(start) => start.handshake(),
+            Err(error) => Handshaking::failed(error),
         }
     }
-}
 
-/// What a handshake starts with.
-struct Offer {
-    config: ClientConfig,
-    place: Option<Place>,
-    sessions: Vec<ClientSession>,
-    /// Whether they are from the store, not by hand.
-    from_store: bool,
+    /// What a handshake with `name` starts with: a configuration that asks what it has to, and
+    /// the sessions that were given by hand.
+    fn start<IO>(
+        &self,
+        io: IO,
+        name: ServerName<'static>,
+        more: Questions,
+        prefix: Bytes,
+    ) -> Result<Start<IO>, HandshakeError<IO>> {
+        let config = match self.conduct.client_config(&self.config, more) {
+            Ok(config) => config,
+            Err(misuse) => {
+                return Err(HandshakeError::new(misuse.into(), Some(io), prefix.into()));
+            }
+        };
+        let place = self.store.as_ref().map(|Store(store)| {
+            let key = SessionKey::new(&config, name.clone(), self.service.as_deref());
+            Place::new(Arc::clone(store), key)
+        });
+        let offered = self.offered.as_ref().map(|offered| {
+            let mut offered = offered.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *offered)
+        });
+        Ok(Start {
+            io,
+            name,
+            prefix,
+            peer: None,
+            config,
+            conduct: self.conduct.clone(),
+            deadline: None,
+            place,
+            sessions: offered.unwrap_or_default(),
+        })
+    }
 }
 
 #[derive(Clone)]

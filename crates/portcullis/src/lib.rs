@@ -112,7 +112,7 @@ pub use connections::{ConnectionError, Connections};
 pub use connector::TlsConnector;
 pub use delivery::{Active, ActiveStream, Message, Source};
 pub use error::{Error, HandshakeError};
-pub use handshake::{PausedClient, PausedServer};
+pub use handshake::{Handshaking, OrTransport, PausedClient, PausedServer};
 #[cfg(feature = "key-log")]
 pub use key_log::{KeyLog, KeyLogFile};
 pub use listener::{Incoming, TlsListener};

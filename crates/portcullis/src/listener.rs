@@ -14,10 +14,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::acceptor::TlsAcceptor;
 use crate::connections::Connections;
-use crate::error::HandshakeError;
-use crate::handshake::PausedServer;
+use crate::handshake::{Handshaking, PausedServer};
 use crate::socket::ListenOptions;
-use crate::stream::TlsStream;
 
 /// The first and the longest pause after the system has run out of descriptors or memory.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(5);
@@ -337,31 +335,22 @@ impl Incoming {
     /// Shakes hands, in any task.
     ///
     /// # Errors
-    /// When the handshake fails; the socket comes back.
+    /// When the handshake fails; [`Handshaking::or_transport`] gives the socket back.
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub fn handshake(
-        self,
-    ) -> impl Future<Output = Result<TlsStream<TcpStream>, HandshakeError<TcpStream>>> {
-        // Boxed: the caller's task outlives the handshake, and this is given back after it.
-        Box::pin(async move {
-            let acceptor = self.acceptor;
-            acceptor.accept_from(self.io, self.since, self.peer).await
-        })
+    pub fn handshake(self) -> Handshaking<TcpStream> {
+        self.acceptor.accept_from(self.io, self.since, self.peer)
     }
 
     /// Shakes hands with another configuration than the listener's (B3).
     ///
     /// # Errors
-    /// When the handshake fails; the socket comes back.
+    /// When the handshake fails; [`Handshaking::or_transport`] gives the socket back.
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub fn handshake_with(
-        mut self,
-        config: ServerConfig,
-    ) -> impl Future<Output = Result<TlsStream<TcpStream>, HandshakeError<TcpStream>>> {
+    pub fn handshake_with(mut self, config: ServerConfig) -> Handshaking<TcpStream> {
         self.acceptor = self.acceptor.with_config(config);
         self.handshake()
     }
@@ -369,16 +358,13 @@ impl Incoming {
     /// Reads the ClientHello and then stands still (B5).
     ///
     /// # Errors
-    /// When the handshake fails before; the socket comes back.
+    /// When the handshake fails before; [`Handshaking::or_transport`] gives the socket back.
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub async fn pause_at_hello(
-        self,
-    ) -> Result<PausedServer<TcpStream>, HandshakeError<TcpStream>> {
+    pub fn pause_at_hello(self) -> Handshaking<TcpStream, PausedServer<TcpStream>> {
         self.acceptor
             .pause_at_hello_from(self.io, self.since, Some(self.peer))
-            .await
     }
 }
 

@@ -36,7 +36,7 @@ async fn refused() -> (TlsStream<TcpStream>, tokio::task::JoinHandle<()>) {
     let server = tokio::spawn(async move {
         let (io, _) = listener.accept().await.unwrap();
         let failed = demanding().accept(io).await.unwrap_err();
-        assert_alert(failed.error(), Direction::Sent);
+        assert_alert(&failed, Direction::Sent);
     });
     let client = connector().connect(address, name()).await.unwrap();
     (client, server)
@@ -232,7 +232,7 @@ async fn a_handshake_that_cannot_be_written_says_why() {
     let failed = connector().upgrade(client, name()).await.unwrap_err();
     let alert = AlertDescription::HANDSHAKE_FAILURE;
     assert_eq!(
-        failed.error().alert(),
+        failed.alert(),
         Some((Direction::Received, alert)),
         "{failed}"
     );
@@ -279,7 +279,7 @@ async fn a_refused_client_is_read_from_within_bounds() {
     });
     let start = tokio::time::Instant::now();
     let failed = acceptor().upgrade(server).await.unwrap_err();
-    assert!(failed.error().is_not_tls());
+    assert!(failed.is_not_tls());
     assert_eq!(start.elapsed(), Duration::ZERO);
     drop(failed);
     let sent = flood.await.unwrap();
