@@ -1,9 +1,10 @@
 //! Many handshakes at once, each in a task of its own.
 
+use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::{fmt, io};
 
 use futures_core::Stream;
 use portcullis_core::Stage;
@@ -35,7 +36,7 @@ impl fmt::Display for ConnectionError {
 
 impl std::error::Error for ConnectionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
+        self.error.source()
     }
 }
 
@@ -152,7 +153,7 @@ impl Stream for Connections {
                 error,
             }),
             Err(error) => {
-                let error = Error::io(error, Stage::Start);
+                let error = Error::io(error, Stage::Connecting);
                 Err(ConnectionError {
                     peer_addr: None,
                     error,

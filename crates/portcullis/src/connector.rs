@@ -1,5 +1,7 @@
 //! The client's side: TCP connect and handshake, or a handshake on a transport that is there.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -9,7 +11,8 @@ use portcullis_core::session::{ClientSession, SessionKey};
 use portcullis_session_cache::SessionStore;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
+use tokio::time::timeout_at;
 
 use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
@@ -101,7 +104,8 @@ impl TlsConnector {
     /// both.
     ///
     /// # Errors
-    /// When no address can be connected to, or the handshake fails.
+    /// When no address can be connected to, or the handshake fails. It names the host and its
+    /// addresses; until TCP stands the stage is [`Connecting`](Stage::Connecting).
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
@@ -119,18 +123,29 @@ impl TlsConnector {
         address: impl ToSocketAddrs,
         name: ServerName<'static>,
     ) -> Result<TlsStream<TcpStream>, Error> {
+        let host = name.to_str().into_owned();
         let deadline = deadline(self.conduct.handshake_timeout);
-        let io = match tokio::time::timeout_at(deadline, TcpStream::connect(address)).await {
-            Ok(connected) => connected.map_err(|error| Error::io(error, Stage::Start))?,
-            Err(_) => return Err(Error::timeout(Stage::Start)),
+        let mut tried = Vec::new();
+        let connecting = connect_any(address, &mut tried);
+        let io = match timeout_at(deadline, connecting).await {
+            Ok(connected) => connected.map_err(|error| Error::io(error, Stage::Connecting)),
+            Err(_) => Err(Error::timeout(
+                Stage::Connecting,
+                self.conduct.handshake_timeout,
+            )),
         };
+        let io = io.map_err(|error| error.at(&host, None, &tried))?;
         // A handshake is a dialogue of small messages.
         let _ = io.set_nodelay(true);
-        let peer = io.peer_addr().ok();
+        let peer = tried.pop();
         let mut start = self.start(io, name, Questions::none(), Bytes::new())?;
         start.peer = peer;
         start.deadline = Some(deadline);
-        start.handshake().await
+        let peer = peer.as_slice();
+        start
+            .handshake()
+            .await
+            .map_err(|error: Error| error.at(&host, None, peer))
     }
 
     /// Shakes hands on a transport that is there (STARTTLS).
@@ -237,6 +252,23 @@ impl TlsConnector {
             sessions: offered.unwrap_or_default(),
         })
     }
+}
+
+/// Connects to the first address that answers. Those that were tried stand in `tried`.
+async fn connect_any(
+    address: impl ToSocketAddrs,
+    tried: &mut Vec<SocketAddr>,
+) -> io::Result<TcpStream> {
+    let nowhere = || io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    let mut last = None;
+    for address in lookup_host(address).await? {
+        tried.push(address);
+        match TcpStream::connect(address).await {
+            Ok(io) => return Ok(io),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(nowhere))
 }
 
 #[derive(Clone)]

@@ -105,7 +105,7 @@ async fn the_timeout_covers_the_connection() {
     let connector = connector().handshake_timeout(Duration::from_millis(300));
     let error = connector.connect(address, name()).await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
-    assert_eq!(error.stage(), Stage::Start);
+    assert_eq!(error.stage(), Stage::Connecting);
     assert!(start.elapsed() >= Duration::from_millis(300));
     assert!(start.elapsed() < Duration::from_secs(10));
 }

@@ -189,7 +189,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         ready!(self.poll_timer(cx, silence.unwrap_or(deadline)));
         Poll::Ready(match silence {
             Some(_) => Error::silence(self.conduct.first_byte_timeout),
-            None => Error::timeout(self.stage()),
+            None => Error::timeout(self.stage(), self.conduct.handshake_timeout),
         })
     }
 
