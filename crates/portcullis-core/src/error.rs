@@ -356,7 +356,8 @@ impl core::fmt::Display for Refusal {
 pub struct Misuse(pub(crate) Arc<str>);
 
 impl Misuse {
-    pub(crate) fn new(sentence: impl Into<Arc<str>>) -> Self {
+    /// A mistake that was found by a crate around this one.
+    pub fn new(sentence: impl Into<Arc<str>>) -> Self {
         Self(sentence.into())
     }
 }

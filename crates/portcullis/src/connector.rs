@@ -18,6 +18,7 @@ use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
 use crate::error::{Error, HandshakeError};
 use crate::handshake::{Goal, Handshaking, PausedClient, Start, deadline};
+use crate::name::{ToServerName, split_port};
 use crate::sessions::Place;
 use crate::stream::TlsStream;
 
@@ -30,6 +31,12 @@ pub struct TlsConnector {
     service: Option<Arc<str>>,
     /// For the next connection.
     offered: Option<Arc<Mutex<Vec<ClientSession>>>>,
+}
+
+impl From<ClientConfig> for TlsConnector {
+    fn from(config: ClientConfig) -> Self {
+        Self::new(config)
+    }
 }
 
 impl TlsConnector {
@@ -112,15 +119,38 @@ impl TlsConnector {
     pub fn connect(
         &self,
         address: impl ToSocketAddrs,
-        name: ServerName<'static>,
+        name: impl ToServerName,
     ) -> impl Future<Output = Result<TlsStream<TcpStream>, Error>> {
+        let name = name.to_server_name();
         // Boxed: the caller's task outlives the handshake, and this is given back after it.
-        Box::pin(self.connect_now(address, name))
+        Box::pin(async move { self.connect_now(address, None, name?).await })
+    }
+
+    /// [`connect`](Self::connect) to a host with its port, which is the server's name too:
+    /// `example.com:443`, `192.0.2.1:443`, `[::1]:443`.
+    ///
+    /// # Errors
+    /// As `connect`, and when this is no host with a port.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub fn connect_to(
+        &self,
+        host_and_port: &str,
+    ) -> impl Future<Output = Result<TlsStream<TcpStream>, Error>> + use<'_> {
+        let target = split_port(host_and_port)
+            .and_then(|(host, port)| Ok((host.to_owned(), port, host.to_server_name()?)));
+        // As in `connect`.
+        Box::pin(async move {
+            let (host, port, name) = target?;
+            self.connect_now((host, port), Some(port), name).await
+        })
     }
 
     async fn connect_now(
         &self,
         address: impl ToSocketAddrs,
+        port: Option<u16>,
         name: ServerName<'static>,
     ) -> Result<TlsStream<TcpStream>, Error> {
         let host = name.to_str().into_owned();
@@ -134,7 +164,7 @@ impl TlsConnector {
                 self.conduct.handshake_timeout,
             )),
         };
-        let io = io.map_err(|error| error.at(&host, None, &tried))?;
+        let io = io.map_err(|error| error.at(&host, port, &tried))?;
         // A handshake is a dialogue of small messages.
         let _ = io.set_nodelay(true);
         let peer = tried.pop();
@@ -145,7 +175,7 @@ impl TlsConnector {
         start
             .handshake()
             .await
-            .map_err(|error: Error| error.at(&host, None, peer))
+            .map_err(|error: Error| error.at(&host, port, peer))
     }
 
     /// Shakes hands on a transport that is there (STARTTLS).
@@ -157,7 +187,7 @@ impl TlsConnector {
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub fn upgrade<IO>(&self, io: IO, name: ServerName<'static>) -> Handshaking<IO>
+    pub fn upgrade<IO>(&self, io: IO, name: impl ToServerName) -> Handshaking<IO>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -174,7 +204,7 @@ impl TlsConnector {
     pub fn upgrade_with_prefix<IO>(
         &self,
         io: IO,
-        name: ServerName<'static>,
+        name: impl ToServerName,
         prefix: Bytes,
     ) -> Handshaking<IO>
     where
@@ -193,7 +223,7 @@ impl TlsConnector {
     pub fn pause_at_hello<IO>(
         &self,
         io: IO,
-        name: ServerName<'static>,
+        name: impl ToServerName,
     ) -> Handshaking<IO, PausedClient<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
@@ -201,16 +231,18 @@ impl TlsConnector {
         self.handshake(io, name, Bytes::new())
     }
 
-    fn handshake<IO, T>(
-        &self,
-        io: IO,
-        name: ServerName<'static>,
-        prefix: Bytes,
-    ) -> Handshaking<IO, T>
+    fn handshake<IO, T>(&self, io: IO, name: impl ToServerName, prefix: Bytes) -> Handshaking<IO, T>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
         T: Goal<IO>,
     {
+        let name = match name.to_server_name() {
+            Ok(name) => name,
+            Err(misuse) => {
+                let error = HandshakeError::new(misuse.into(), Some(io), prefix.into());
+                return Handshaking::failed(error);
+            }
+        };
         match self.start(io, name, T::UNTIL.questions(), prefix) {
             Ok(start) => start.handshake(),
             Err(error) => Handshaking::failed(error),

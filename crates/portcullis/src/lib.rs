@@ -35,8 +35,7 @@
 //! for plain text. An [`Error`] says what happened, at which [`Stage`], and who sent which alert.
 //!
 //! ```
-//! use portcullis::{ClientConfig, Identity, Roots, ServerConfig, ServerName};
-//! use portcullis::{TlsConnector, TlsListener};
+//! use portcullis::{ClientConfig, Identity, Roots, ServerConfig, TlsConnector, TlsListener};
 //! use tokio::io::AsyncWriteExt;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -57,8 +56,7 @@
 //! });
 //!
 //! let config = ClientConfig::builder(Roots::from_pem(made.cert.pem().as_bytes())?).build()?;
-//! let name = ServerName::try_from("localhost")?;
-//! let mut stream = TlsConnector::new(config).connect(address, name).await?;
+//! let mut stream = TlsConnector::new(config).connect(address, "localhost").await?;
 //! stream.send(&[b"hello"]).await?;
 //! assert_eq!(&stream.recv(0).await?[..], b"<hello>");
 //! // Then the server closes.
@@ -91,6 +89,7 @@ mod hibernation;
 mod key_log;
 mod last_words;
 mod listener;
+mod name;
 mod read;
 mod scratch;
 mod sessions;
@@ -98,6 +97,7 @@ mod shutdown;
 mod socket;
 mod split;
 mod split_io;
+mod split_lock;
 #[cfg(all(test, portcullis_loom))]
 mod split_model;
 mod statistics;
@@ -116,11 +116,13 @@ pub use handshake::{Handshaking, OrTransport, PausedClient, PausedServer};
 #[cfg(feature = "key-log")]
 pub use key_log::{KeyLog, KeyLogFile};
 pub use listener::{Incoming, TlsListener};
+pub use name::ToServerName;
 pub use read::EofPolicy;
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
 pub use split::{ReadHalf, ReuniteError, WriteHalf};
 pub use split_io::SplitIo;
+pub use split_lock::Locked;
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
 

@@ -111,7 +111,7 @@ impl TlsListener {
     }
 
     /// The listening socket.
-    pub fn inner(&self) -> &TcpListener {
+    pub fn get_ref(&self) -> &TcpListener {
         &self.listener
     }
 
@@ -323,7 +323,7 @@ impl Incoming {
     }
 
     /// The connection's socket.
-    pub fn inner(&self) -> &TcpStream {
+    pub fn get_ref(&self) -> &TcpStream {
         &self.io
     }
 

@@ -125,7 +125,7 @@ async fn no_error_says_anything_twice() {
     assert!(inner.source().is_none());
     // A downgrade, and a connection.
     let (mut client, server) = pair().await;
-    client.inner_mut().write_all(&[7; 64]).await.unwrap();
+    client.get_mut().write_all(&[7; 64]).await.unwrap();
     drop(client);
     let failed = server.downgrade(Duration::from_secs(1)).await.unwrap_err();
     chain(&failed);
@@ -133,4 +133,62 @@ async fn no_error_says_anything_twice() {
         peer_addr: Some(([127, 0, 0, 1], 1).into()),
         error: failed.error.clone(),
     });
+}
+
+#[tokio::test]
+async fn a_server_is_named_by_text_and_bad_text_is_quoted() {
+    let listener = TlsListener::bind("127.0.0.1:0", server_config())
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok(incoming) = listener.accept().await {
+            tokio::spawn(incoming.handshake());
+        }
+    });
+    let connector = TlsConnector::from(client_config());
+    let stream = connector.connect_to(&format!("localhost:{port}")).await;
+    #[cfg(unix)]
+    assert!(std::os::fd::AsRawFd::as_raw_fd(stream.as_ref().unwrap()) > 2);
+    assert_eq!(stream.unwrap().server_name(), Some("localhost"));
+    let address = ("127.0.0.1", port);
+    connector.connect(address, "localhost").await.unwrap();
+    connector.connect(address, name()).await.unwrap();
+    connector
+        .connect(address, "localhost".to_owned())
+        .await
+        .unwrap();
+
+    let error = connector.connect_to("[::1]").await.unwrap_err();
+    assert_eq!(error.stage(), Stage::Start);
+    assert!(
+        error.to_string().starts_with("\"[::1]\" is no host"),
+        "{error}"
+    );
+    let error = connector.connect(address, "localhost.").await.unwrap_err();
+    assert!(
+        error.to_string().starts_with("\"localhost.\" is no name"),
+        "{error}"
+    );
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    // The transport comes back here too.
+    let (client, _server) = duplex(64);
+    let failed = connector.upgrade(client, "a b").or_transport().await;
+    assert!(failed.unwrap_err().into_parts().1.is_some());
+
+    let error = connector.connect_to("127.0.0.1:1").await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("127.0.0.1:1: Connection refused"),
+        "{error}"
+    );
+    let error = connector
+        .connect_to("no.such.host.invalid:443")
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().starts_with("no.such.host.invalid:443: "),
+        "{error}"
+    );
 }

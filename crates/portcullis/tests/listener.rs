@@ -254,7 +254,7 @@ async fn a_broken_listener_is_asked_less_and_less() {
     let listener = TlsListener::bind("127.0.0.1:0", server_config())
         .await
         .unwrap();
-    socket2::SockRef::from(listener.inner())
+    socket2::SockRef::from(listener.get_ref())
         .shutdown(std::net::Shutdown::Both)
         .unwrap();
     let start = tokio::time::Instant::now();

@@ -418,16 +418,16 @@ async fn the_options_of_a_listening_socket() {
         let listener = TlsListener::bind_with("127.0.0.1:0", server_config(), &options)
             .await
             .unwrap();
-        let listening = socket2::SockRef::from(listener.inner());
+        let listening = socket2::SockRef::from(listener.get_ref());
         assert_eq!(listening.reuse_address().unwrap(), on);
         let address = listener.local_addr().unwrap();
         let (client, accepted) =
             tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
         client.unwrap();
         let accepted = accepted.unwrap();
-        assert_eq!(accepted.inner().nodelay().unwrap(), on);
+        assert_eq!(accepted.get_ref().nodelay().unwrap(), on);
         // Linux doubles what it is asked for.
-        let accepted = socket2::SockRef::from(accepted.inner());
+        let accepted = socket2::SockRef::from(accepted.get_ref());
         assert!((70_000..=140_000).contains(&accepted.recv_buffer_size().unwrap()));
         assert!((80_000..=160_000).contains(&accepted.send_buffer_size().unwrap()));
     }
