@@ -1,6 +1,6 @@
 //! The server's side of a transport that is there.
 
-use std::net::SocketAddr;
+use std::fmt;
 
 use bytes::Bytes;
 use portcullis_core::Handshake;
@@ -127,12 +127,12 @@ impl TlsAcceptor {
         &self,
         io: IO,
         since: Instant,
-        peer: SocketAddr,
+        peer: Option<&dyn fmt::Debug>,
     ) -> Handshaking<IO>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        self.start(io, &[], since, Some(peer))
+        self.start(io, &[], since, peer)
     }
 
     /// Reads the ClientHello and then stands still (B5).
@@ -153,7 +153,7 @@ impl TlsAcceptor {
         &self,
         io: IO,
         since: Instant,
-        peer: Option<SocketAddr>,
+        peer: Option<&dyn fmt::Debug>,
     ) -> Handshaking<IO, PausedServer<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
@@ -166,7 +166,7 @@ impl TlsAcceptor {
         io: IO,
         prefix: &[u8],
         since: Instant,
-        peer: Option<SocketAddr>,
+        peer: Option<&dyn fmt::Debug>,
     ) -> Handshaking<IO, T>
     where
         IO: AsyncRead + AsyncWrite + Unpin,

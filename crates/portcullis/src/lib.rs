@@ -76,10 +76,10 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod acceptor;
 pub mod answers;
 mod conduct;
-mod connections;
 mod connector;
 mod delivery;
 mod error;
@@ -88,7 +88,6 @@ mod hibernation;
 #[cfg(feature = "key-log")]
 mod key_log;
 mod last_words;
-mod listener;
 mod name;
 mod read;
 mod scratch;
@@ -106,16 +105,17 @@ mod sync;
 mod wakers;
 mod write;
 
+pub use accept::{
+    Accept, ConnectionError, Connections, Forwarded, Incoming, ProxyProtocol, TlsListener,
+};
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
-pub use connections::{ConnectionError, Connections};
 pub use connector::TlsConnector;
 pub use delivery::{Active, ActiveStream, Message, Source};
 pub use error::{Error, HandshakeError};
 pub use handshake::{Handshaking, OrTransport, PausedClient, PausedServer};
 #[cfg(feature = "key-log")]
 pub use key_log::{KeyLog, KeyLogFile};
-pub use listener::{Incoming, TlsListener};
 pub use name::ToServerName;
 pub use read::EofPolicy;
 pub use shutdown::{DowngradeError, Downgraded};

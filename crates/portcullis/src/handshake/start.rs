@@ -57,7 +57,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
 
     /// `from_store` says where the sessions are from.
     pub(super) fn begin(self, from_store: bool) -> Result<Box<Driver<IO>>, HandshakeError<IO>> {
-        let span = span::client(&self.name, self.peer);
+        let span = {
+            let peer = self.peer.as_ref().map(|peer| peer as &dyn std::fmt::Debug);
+            span::client(&self.name, peer)
+        };
         let (config, name, prefix) = (self.config, self.name, self.prefix);
         let started = match self.sessions.is_empty() {
             true => Handshake::client(config, name),
