@@ -11,11 +11,12 @@ use tokio::time::Instant;
 use crate::conduct::{Conduct, conduct_options};
 use crate::error::HandshakeError;
 use crate::handshake::{Driver, Goal, Handshaking, PausedServer, span, within_bounds};
+use crate::reload::Reloadable;
 
 /// Shakes hands with clients. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TlsAcceptor {
-    config: ServerConfig,
+    config: Reloadable<ServerConfig>,
     conduct: Conduct,
 }
 
@@ -29,7 +30,7 @@ impl TlsAcceptor {
     /// An acceptor with timeouts of 3 seconds for the first byte and 10 for the handshake, and the answers of the configuration.
     pub fn new(config: ServerConfig) -> Self {
         Self {
-            config,
+            config: Reloadable::new(config),
             conduct: Conduct::default(),
         }
     }
@@ -64,16 +65,18 @@ impl TlsAcceptor {
         self
     }
 
-    /// The configuration that clients get.
-    pub fn config(&self) -> &ServerConfig {
-        &self.config
+    /// The configuration that new clients get, in a place where it can be replaced. All clones of
+    /// this acceptor share it.
+    pub fn reloadable(&self) -> Reloadable<ServerConfig> {
+        self.config.clone()
     }
 
-    /// Another configuration, the rest as it is: e.g. for one handshake (B3).
+    /// An acceptor with another configuration, in a place of its own, and the rest as it is: e.g.
+    /// for one handshake.
     #[must_use]
     pub fn with_config(&self, config: ServerConfig) -> Self {
         Self {
-            config,
+            config: Reloadable::new(config),
             conduct: self.conduct.clone(),
         }
     }
@@ -174,7 +177,7 @@ impl TlsAcceptor {
     {
         let span = span::server(peer);
         let more = T::UNTIL.questions();
-        match self.conduct.server_config(&self.config, more) {
+        match self.conduct.server_config(&self.config.current(), more) {
             Ok(config) => {
                 let handshake = Handshake::server(config);
                 let first_byte_by = since + within_bounds(self.conduct.first_byte_timeout);

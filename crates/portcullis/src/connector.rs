@@ -19,13 +19,14 @@ use crate::conduct::{Conduct, conduct_options};
 use crate::error::{Error, HandshakeError};
 use crate::handshake::{Goal, Handshaking, PausedClient, Start, deadline};
 use crate::name::{ToServerName, split_port};
+use crate::reload::Reloadable;
 use crate::sessions::Place;
 use crate::stream::TlsStream;
 
 /// Connects to servers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TlsConnector {
-    config: ClientConfig,
+    config: Reloadable<ClientConfig>,
     conduct: Conduct,
     store: Option<Store>,
     service: Option<Arc<str>>,
@@ -43,7 +44,7 @@ impl TlsConnector {
     /// A connector with a handshake timeout of 10 seconds and the answers of the configuration.
     pub fn new(config: ClientConfig) -> Self {
         Self {
-            config,
+            config: Reloadable::new(config),
             conduct: Conduct::default(),
             store: None,
             service: None,
@@ -52,6 +53,13 @@ impl TlsConnector {
     }
 
     conduct_options!();
+
+    /// The configuration that new connections get, in a place where it can be replaced. All clones
+    /// of this connector share it, but not those that were given a
+    /// [`session_store`](Self::session_store) afterwards.
+    pub fn reloadable(&self) -> Reloadable<ClientConfig> {
+        self.config.clone()
+    }
 
     /// Resumes connections by the sessions in `store`, and keeps there those that servers give
     /// (C20; RFC 8446 §2.2). Default: nothing is kept and nothing resumed.
@@ -74,8 +82,9 @@ impl TlsConnector {
     pub fn session_store(mut self, store: Arc<dyn SessionStore>) -> Self {
         self.store = Some(Store(store));
         // Nothing that was checked depends on this option.
-        if let Ok(config) = self.config.to_builder().session_tickets(true).build() {
-            self.config = config;
+        let builder = self.config.current().to_builder();
+        if let Ok(config) = builder.session_tickets(true).build() {
+            self.config = Reloadable::new(config);
         }
         self
     }
@@ -258,7 +267,7 @@ impl TlsConnector {
         more: Questions,
         prefix: Bytes,
     ) -> Result<Start<IO>, HandshakeError<IO>> {
-        let config = match self.conduct.client_config(&self.config, more) {
+        let config = match self.conduct.client_config(&self.config.current(), more) {
             Ok(config) => config,
             Err(misuse) => {
                 return Err(HandshakeError::new(misuse.into(), Some(io), prefix.into()));

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use portcullis_core::Stage;
+use portcullis_core::config::ServerConfig;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -17,6 +18,7 @@ use super::faults::Faults;
 use super::listener::TlsListener;
 use crate::acceptor::TlsAcceptor;
 use crate::error::Error;
+use crate::reload::Reloadable;
 use crate::stream::TlsStream;
 
 /// A connection that [`Connections`] could not make.
@@ -118,6 +120,11 @@ impl<A: Accept> Connections<A> {
     /// The listener.
     pub fn listener(&self) -> &A {
         &self.listener
+    }
+
+    /// As [`TlsListener::reloadable`].
+    pub fn reloadable(&self) -> Reloadable<ServerConfig> {
+        self.acceptor.reloadable()
     }
 
     /// Another acceptor for the connections to come: e.g. with new certificates.

@@ -14,6 +14,7 @@ use super::connections::Connections;
 use super::faults::Faults;
 use crate::acceptor::TlsAcceptor;
 use crate::handshake::{Handshaking, PausedServer};
+use crate::reload::Reloadable;
 use crate::socket::ListenOptions;
 
 /// Listens for TLS connections over TCP (B1).
@@ -113,6 +114,12 @@ impl TlsListener {
     /// The acceptor of new connections.
     pub fn acceptor(&self) -> &TlsAcceptor {
         &self.acceptor
+    }
+
+    /// The configuration of the connections to come, in a place where it can be replaced, also
+    /// when the listener has gone elsewhere.
+    pub fn reloadable(&self) -> Reloadable<ServerConfig> {
+        self.acceptor.reloadable()
     }
 
     /// Another acceptor for the connections to come: e.g. with new certificates.
