@@ -45,7 +45,7 @@ pub(crate) fn handshake(
         return Err(Stop::unimplemented("a test without TLS 1.3"));
     }
     if options.server {
-        let mut builder = server(options, credentials)?;
+        let mut builder = server(options, credentials)?.resumption(false);
         if !options.no_ticket {
             // BoringSSL sends two.
             builder = builder
