@@ -55,13 +55,15 @@ impl Stack for Portcullis {
             .remembered_signatures(remembered);
         let mut server = ServerConfig::builder()
             .identity(identity(pki.server(choice.leaf))?)
+            .resumption(false)
             .remembered_signatures(remembered);
         if choice.mutual {
             client = client.identity(identity(&pki.client)?);
             server = server
                 .client_authentication(portcullis::ClientAuthentication::Required(roots(pki)?));
         }
-        let mut connector = TlsConnector::new(client.build().map_err(|error| error.to_string())?);
+        let client = client.build().map_err(|error| error.to_string())?;
+        let mut connector = TlsConnector::new(client).without_resumption();
         let mut acceptor = TlsAcceptor::new(server.build().map_err(|error| error.to_string())?);
         if let Some(after) = choice.hibernate_after {
             connector = connector.hibernate_after(after);

@@ -62,7 +62,9 @@ impl Connecting {
         let witness = Witness::default();
         Self {
             destination,
-            connector: TlsConnector::new(config).answers(witness.clone()),
+            connector: TlsConnector::new(config)
+                .without_resumption()
+                .answers(witness.clone()),
             trust,
             witness,
             address: None,

@@ -71,6 +71,7 @@ pub(crate) fn client_config() -> ClientConfig {
 pub(crate) fn server_config() -> ServerConfig {
     ServerConfig::builder()
         .identity(pki().server.clone())
+        .resumption(false)
         .build()
         .unwrap()
 }

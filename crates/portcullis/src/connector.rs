@@ -8,7 +8,7 @@ use bytes::Bytes;
 use portcullis_core::Stage;
 use portcullis_core::config::ClientConfig;
 use portcullis_core::session::{ClientSession, SessionKey};
-use portcullis_session_cache::SessionStore;
+use portcullis_session_cache::{MemorySessionStore, SessionStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
@@ -22,6 +22,9 @@ use crate::name::{ToServerName, split_port};
 use crate::reload::Reloadable;
 use crate::sessions::Place;
 use crate::stream::TlsStream;
+
+/// How many sessions a connector keeps by itself.
+const SESSIONS: usize = 256;
 
 /// Connects to servers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -42,13 +45,39 @@ impl From<ClientConfig> for TlsConnector {
 
 impl TlsConnector {
     /// A connector with a handshake timeout of 10 seconds and the answers of the configuration.
+    ///
+    /// It resumes connections: it has a [`session_store`](Self::session_store) of its own, in
+    /// memory, for 256 sessions. A configuration with
+    /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets) has none: then
+    /// the sessions are the caller's.
     pub fn new(config: ClientConfig) -> Self {
-        Self {
+        let has_own = !config.takes_tickets();
+        let this = Self {
             config: Reloadable::new(config),
             conduct: Conduct::default(),
             store: None,
             service: None,
             offered: None,
+        };
+        match has_own {
+            true => this.session_store(Arc::new(MemorySessionStore::new(SESSIONS))),
+            false => this,
+        }
+    }
+
+    /// Resumes no connection, unless by sessions that are [offered](Self::offering) by hand.
+    #[must_use]
+    pub fn without_resumption(mut self) -> Self {
+        self.store = None;
+        self.take_tickets(false);
+        self
+    }
+
+    fn take_tickets(&mut self, on: bool) {
+        let builder = self.config.current().to_builder();
+        // Nothing that was checked depends on this option.
+        if let Ok(config) = builder.session_tickets(on).build() {
+            self.config = Reloadable::new(config);
         }
     }
 
@@ -62,7 +91,7 @@ impl TlsConnector {
     }
 
     /// Resumes connections by the sessions in `store`, and keeps there those that servers give
-    /// (C20; RFC 8446 §2.2). Default: nothing is kept and nothing resumed.
+    /// (RFC 8446 §2.2). Default: a store of this connector and its clones, in memory.
     ///
     /// The store is asked before a handshake. It has a tenth of the time that this may take and at
     /// most 1 second; then the handshake is a full one. It gets sessions while connections are
@@ -81,16 +110,12 @@ impl TlsConnector {
     #[must_use]
     pub fn session_store(mut self, store: Arc<dyn SessionStore>) -> Self {
         self.store = Some(Store(store));
-        // Nothing that was checked depends on this option.
-        let builder = self.config.current().to_builder();
-        if let Ok(config) = builder.session_tickets(true).build() {
-            self.config = Reloadable::new(config);
-        }
+        self.take_tickets(true);
         self
     }
 
-    /// Gives what is connected to a name of the caller's: connections by another name, or by none,
-    /// have other sessions in the [`session_store`](Self::session_store). For several services on
+    /// Gives what is connected to a name of the caller's, in the place of the port: connections by
+    /// another name or port, or by none, have other sessions in the [`session_store`](Self::session_store). For several services on
     /// one host, and for connectors that choose their identity during the handshake, which are to
     /// have one name for each identity. Default: none.
     #[must_use]
@@ -177,7 +202,8 @@ impl TlsConnector {
         // A handshake is a dialogue of small messages.
         let _ = io.set_nodelay(true);
         let peer = tried.pop();
-        let mut start = self.start(io, name, Questions::none(), Bytes::new())?;
+        let service = port.or_else(|| Some(peer?.port()));
+        let mut start = self.start(io, name, Questions::none(), Bytes::new(), service)?;
         start.peer = peer;
         start.deadline = Some(deadline);
         let peer = peer.as_slice();
@@ -252,7 +278,7 @@ impl TlsConnector {
                 return Handshaking::failed(error);
             }
         };
-        match self.start(io, name, T::UNTIL.questions(), prefix) {
+        match self.start(io, name, T::UNTIL.questions(), prefix, None) {
             Ok(start) => start.handshake(),
             Err(error) => Handshaking::failed(error),
         }
@@ -266,6 +292,7 @@ impl TlsConnector {
         name: ServerName<'static>,
         more: Questions,
         prefix: Bytes,
+        port: Option<u16>,
     ) -> Result<Start<IO>, HandshakeError<IO>> {
         let config = match self.conduct.client_config(&self.config.current(), more) {
             Ok(config) => config,
@@ -274,7 +301,10 @@ impl TlsConnector {
             }
         };
         let place = self.store.as_ref().map(|Store(store)| {
-            let key = SessionKey::new(&config, name.clone(), self.service.as_deref());
+            // Two ports of one host are two services.
+            let port = port.map(|port| port.to_string());
+            let service = self.service.as_deref().or(port.as_deref());
+            let key = SessionKey::new(&config, name.clone(), service);
             Place::new(Arc::clone(store), key)
         });
         let offered = self.offered.as_ref().map(|offered| {

@@ -19,10 +19,13 @@
 //! handshake can also be stopped at the peer's hello and looked at: [`Incoming::pause_at_hello`],
 //! [`PausedServer`], [`PausedClient`].
 //!
-//! **Resume.** A server with [`ticket_keys`](config::ServerConfigBuilder::ticket_keys) gives
-//! tickets. A connector with a [`session_store`](TlsConnector::session_store) keeps and offers
-//! them; without one a client [takes](TlsStream::take_session) sessions and
-//! [offers](TlsConnector::offering) them itself.
+//! **Resume.** Connections are resumed unless told otherwise: a [`ServerConfig`] gives tickets
+//! that are sealed with keys of its own, and a connector keeps and offers them in a store of its
+//! own. Servers share [`ticket_keys`](config::ServerConfigBuilder::ticket_keys), connectors a
+//! [`session_store`](TlsConnector::session_store); or a client
+//! [takes](TlsStream::take_session) sessions and [offers](TlsConnector::offering) them itself.
+//! [`resumption`](config::ServerConfigBuilder::resumption) and
+//! [`without_resumption`](TlsConnector::without_resumption) turn it off.
 //!
 //! **Read and write.** [`TlsStream`] is an `AsyncRead`, `AsyncBufRead` and `AsyncWrite`, with
 //! [`recv`](TlsStream::recv) and [`send`](TlsStream::send) besides. It knows what was

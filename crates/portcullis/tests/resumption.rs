@@ -18,7 +18,8 @@ use portcullis::question::{Answer, IssueTickets, OpenTickets};
 use portcullis::session::{ClientSession, ServerSession, SessionKey, TicketKeys};
 use portcullis::{
     Active, ClientAuthentication, ClientConfig, MemorySessionStore, Message, ProtocolVersion,
-    ServerConfig, ServerName, SessionStore, StoreFuture, TlsAcceptor, TlsConnector, TlsStream,
+    Reloadable, ServerConfig, ServerName, SessionStore, StoreFuture, TlsAcceptor, TlsConnector,
+    TlsListener, TlsStream,
 };
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
@@ -627,4 +628,58 @@ async fn a_session_of_tls_1_2_is_resumed_again_and_again() {
         let (client, _server) = connect(&connector, &acceptor).await;
         assert!(client.is_resumed());
     }
+}
+
+/// With what there is unless told otherwise: each connector its store, each server its keys.
+#[tokio::test]
+async fn connections_are_resumed_unless_told_otherwise() {
+    async fn resumed(connector: &TlsConnector, address: std::net::SocketAddr) -> bool {
+        let mut stream = connector.connect(address, "localhost").await.unwrap();
+        // Tickets come with the data.
+        assert_eq!(&stream.recv(2).await.unwrap()[..], b"hi");
+        stream.is_resumed()
+    }
+    async fn serving(config: ServerConfig) -> (std::net::SocketAddr, Reloadable<ServerConfig>) {
+        let listener = TlsListener::bind("127.0.0.1:0", config).await.unwrap();
+        let (address, handle) = (listener.local_addr().unwrap(), listener.reloadable());
+        tokio::spawn(async move {
+            let mut connections = listener.connections(4);
+            while let Ok((mut stream, _)) = connections.accept().await {
+                stream.send(&[b"hi"]).await.unwrap();
+            }
+        });
+        (address, handle)
+    }
+
+    let connector = TlsConnector::new(client_config());
+    let (address, handle) = serving(server_config()).await;
+    assert!(!resumed(&connector, address).await);
+    assert!(resumed(&connector, address).await);
+    assert!(
+        resumed(&connector.clone(), address).await,
+        "clones share a store"
+    );
+    assert!(!resumed(&TlsConnector::new(client_config()), address).await);
+    // A new configuration has the keys of the one before.
+    handle.replace(server_config());
+    assert!(resumed(&connector, address).await);
+    // Another port is another service, and another server has other keys.
+    let (other, _) = serving(handle.current()).await;
+    assert!(!resumed(&connector, other).await);
+    assert!(resumed(&connector, other).await);
+    let named = connector.clone().service_name("one");
+    assert!(!resumed(&named, address).await);
+    assert!(resumed(&named, other).await, "a name stands for the port");
+
+    let off = connector.clone().without_resumption();
+    assert!(!resumed(&off, address).await && !resumed(&off, address).await);
+    let config = server_config().to_builder().resumption(false);
+    let (address, _) = serving(config.build().unwrap()).await;
+    assert!(!resumed(&connector, address).await && !resumed(&connector, address).await);
+    // Sessions that the caller takes do not go into a store.
+    let config = client_config().to_builder().session_tickets(true);
+    let by_hand = TlsConnector::new(config.build().unwrap());
+    let mut stream = by_hand.connect(other, "localhost").await.unwrap();
+    stream.recv(2).await.unwrap();
+    assert!(stream.take_session().is_some());
 }

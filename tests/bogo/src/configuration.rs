@@ -68,7 +68,7 @@ pub(crate) fn handshake(
         return Err(Stop::unimplemented("a version older than TLS 1.2"));
     }
     if options.server {
-        let mut builder = server(options, credentials)?;
+        let mut builder = server(options, credentials)?.resumption(false);
         if !options.no_ticket {
             // BoringSSL sends two.
             builder = builder

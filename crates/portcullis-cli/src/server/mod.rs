@@ -172,6 +172,7 @@ impl Server {
         if !self.ciphers.is_empty() {
             builder = builder.cipher_suites(self.ciphers.clone());
         }
+        builder = builder.resumption(false);
         if self.tickets {
             builder = builder.ticket_keys(TicketKeys::rotating(TICKET_KEYS_SEAL).map_err(usage)?);
         }

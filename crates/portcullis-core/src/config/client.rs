@@ -81,6 +81,12 @@ impl ClientConfig {
         builder.build().unwrap_or_else(|_| self.clone())
     }
 
+    /// Whether the server may send tickets:
+    /// [`session_tickets`](ClientConfigBuilder::session_tickets).
+    pub fn takes_tickets(&self) -> bool {
+        self.0.session_tickets
+    }
+
     /// Starts from this configuration.
     pub fn to_builder(&self) -> ClientConfigBuilder {
         ClientConfigBuilder {

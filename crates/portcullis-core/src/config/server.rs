@@ -37,6 +37,8 @@ pub(crate) struct ServerOptions {
     pub(crate) acknowledge_server_name: AcknowledgeServerName,
     pub(crate) cookie: bool,
     pub(crate) ticket_keys: Option<TicketKeys>,
+    /// Whether somebody has decided on the keys, or that there are none.
+    pub(crate) ticket_keys_are_chosen: bool,
     pub(crate) ticket_count: u8,
     pub(crate) ticket_lifetime: u32,
 }
@@ -120,6 +122,7 @@ impl ServerConfig {
                 acknowledge_server_name: AcknowledgeServerName::Known,
                 cookie: false,
                 ticket_keys: None,
+                ticket_keys_are_chosen: false,
                 ticket_count: 3,
                 ticket_lifetime: 7_200,
             },
@@ -127,11 +130,18 @@ impl ServerConfig {
     }
 
     /// This configuration in the place of another one, which it replaces while connections go on:
-    /// what was not chosen for it is that of the one before: remembered signatures.
+    /// what was not chosen for it is that of the one before: remembered signatures, and the
+    /// ticket keys, so that sessions go on.
     #[must_use]
     pub fn replacing(&self, before: &Self) -> Self {
         let mut builder = self.to_builder();
         builder.server.policy.carry_over(&before.0.policy);
+        if !self.0.ticket_keys_are_chosen
+            && !before.0.ticket_keys_are_chosen
+            && self.0.ticket_lifetime == before.0.ticket_lifetime
+        {
+            builder.server.ticket_keys = before.0.ticket_keys.clone();
+        }
         // Nothing that was checked depends on this.
         builder.build().unwrap_or_else(|_| self.clone())
     }
@@ -253,9 +263,27 @@ impl ServerConfigBuilder {
 
     /// Resumes connections by tickets that hold the session, sealed with these keys
     /// (RFC 8446 §4.6.1). A session is resumed only where a full handshake would show a certificate
-    /// with the same names. Default: no connection is resumed.
+    /// with the same names. Default: keys that only this configuration has, its clones, and what is
+    /// built from it; they [rotate](TicketKeys::rotating) after a
+    /// [`ticket_lifetime`](Self::ticket_lifetime).
     pub fn ticket_keys(mut self, keys: TicketKeys) -> Self {
         self.server.ticket_keys = Some(keys);
+        self.server.ticket_keys_are_chosen = true;
+        self
+    }
+
+    /// Whether clients get tickets and may resume connections with them. Default: yes, with the
+    /// [`ticket_keys`](Self::ticket_keys) of this configuration; `false` takes those away.
+    pub fn resumption(mut self, on: bool) -> Self {
+        match on {
+            // Keys that were chosen stay.
+            true if self.server.ticket_keys.is_some() => {}
+            true => self.server.ticket_keys_are_chosen = false,
+            false => {
+                self.server.ticket_keys = None;
+                self.server.ticket_keys_are_chosen = true;
+            }
+        }
         self
     }
 
@@ -279,6 +307,9 @@ impl ServerConfigBuilder {
     /// than such a key seals.
     pub fn ticket_lifetime(mut self, seconds: u32) -> Self {
         self.server.ticket_lifetime = seconds;
+        if !self.server.ticket_keys_are_chosen {
+            self.server.ticket_keys = None;
+        }
         self
     }
 
@@ -297,8 +328,8 @@ impl ServerConfigBuilder {
         self.server.policy.check()?;
         if !(1..=MAX_TICKET_COUNT).contains(&self.server.ticket_count) {
             return Err(Misuse::new(format!(
-                "ticket_count: {} is outside of 1..={MAX_TICKET_COUNT}; to resume nothing leave \
-                 ticket_keys and ask_tickets out",
+                "ticket_count: {} is outside of 1..={MAX_TICKET_COUNT}; for none there is \
+                 `resumption(false)`",
                 self.server.ticket_count
             )));
         }
@@ -316,6 +347,9 @@ impl ServerConfigBuilder {
                 "there is no identity: a server needs a certificate and its key; add one, or have it \
                  asked for with ask_identity",
             ));
+        }
+        if self.server.ticket_keys.is_none() && !self.server.ticket_keys_are_chosen {
+            self.server.ticket_keys = Some(TicketKeys::rotating(self.server.ticket_lifetime)?);
         }
         let authorities = self.server.certificate_authorities.iter().flatten();
         let bytes: usize = authorities.clone().map(|name| name.len() + 2).sum();

@@ -2,8 +2,9 @@
 //!
 //! It is read to its last byte and no further: what comes behind it is the client's.
 
+use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::{fmt, io};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -16,6 +17,7 @@ const LONGEST_V1: usize = 107;
 /// What follows the first 16 bytes; real ones have some hundred.
 const LONGEST_V2: usize = 4_096;
 
+/// What is wrong with a header, for the log.
 #[derive(Debug)]
 pub(super) enum Fault {
     Io(io::Error),
@@ -38,15 +40,6 @@ impl fmt::Display for Fault {
             Self::Addresses => "addresses of version 2 that are not of a stream, or too short",
             Self::TooMuch => "a header of version 2 with more than 4096 bytes",
         })
-    }
-}
-
-impl std::error::Error for Fault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io(error) => error.source(),
-            _ => None,
-        }
     }
 }
 

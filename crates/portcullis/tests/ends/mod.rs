@@ -81,7 +81,7 @@ pub(crate) fn server_config() -> ServerConfig {
 }
 
 pub(crate) fn connector() -> TlsConnector {
-    TlsConnector::new(client_config())
+    TlsConnector::new(client_config()).without_resumption()
 }
 
 pub(crate) fn acceptor() -> TlsAcceptor {

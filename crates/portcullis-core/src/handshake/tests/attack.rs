@@ -35,6 +35,7 @@ pub(super) fn client() -> ClientConfigBuilder {
 
 pub(super) fn server() -> ServerConfigBuilder {
     ServerConfig::builder()
+        .resumption(false)
         .identity(pki().server.clone())
         .alpn(["h2"])
 }

@@ -132,7 +132,9 @@ fn tickets_are_for_who_wants_them() {
     };
     assert!(error.to_string().contains("session_tickets"), "{error}");
     // A server without keys sends none, and does not look at any.
-    let plain = ServerConfig::builder().identity(pki().server.clone());
+    let plain = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .resumption(false);
     assert!(first(&client(), &plain).is_empty());
     assert!(!is_resumed(client(), plain, given));
     for count in [1, 8] {
@@ -143,4 +145,40 @@ fn tickets_are_for_who_wants_them() {
     let sessions = first(&client(), &server(&keys).ticket_count(16));
     assert_eq!(sessions.len(), 8);
     assert!(is_resumed(client(), server(&keys), sessions));
+}
+
+/// Unless told otherwise a server has keys of its own: its clones have them too, what is built
+/// from it, and what replaces it; nobody else.
+#[test]
+fn a_server_resumes_by_itself_and_only_its_own() {
+    let build = || ServerConfig::builder().identity(pki().server.clone());
+    let config = build().build().unwrap();
+    let given = sessions_of(client().build().unwrap(), config.clone());
+    assert_eq!(given.len(), 3);
+    let resumes = |server: &ServerConfig| is_resumed(client(), server.to_builder(), given.clone());
+    assert!(resumes(&config));
+    assert!(resumes(&config.to_builder().alpn(["x"]).build().unwrap()));
+    let other = build().build().unwrap();
+    assert!(!resumes(&other), "another configuration has other keys");
+    assert!(resumes(&other.replacing(&config)));
+    // What was chosen counts.
+    for chosen in [
+        build().resumption(false),
+        build().ticket_keys(keys()),
+        build().ticket_lifetime(60),
+    ] {
+        let chosen = chosen.build().unwrap();
+        assert!(!resumes(&chosen) && !resumes(&chosen.replacing(&config)));
+    }
+    let off = config.to_builder().resumption(false);
+    assert!(!resumes(&off.clone().build().unwrap()));
+    assert!(
+        !resumes(&off.resumption(true).build().unwrap()),
+        "they are new ones"
+    );
+    // Keys that were chosen are not turned off by being turned on.
+    let keys = keys();
+    let chosen = build().ticket_keys(keys.clone()).resumption(true);
+    let given = first(&client(), &chosen);
+    assert!(is_resumed(client(), build().ticket_keys(keys), given));
 }
