@@ -6,9 +6,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use portcullis::{
-    Active, ClientConfig, Message, ServerConfig, ServerName, TlsConnector, TlsListener,
-};
+use portcullis::{Active, ClientConfig, Message, ServerConfig, TlsConnector, TlsListener};
 use portcullis_examples::{Result, dev_identity};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::oneshot;
@@ -30,8 +28,9 @@ async fn main() -> Result {
     let server = tokio::spawn(serve(listener, stalled));
 
     let config = ClientConfig::builder(roots).build()?;
-    let name = ServerName::try_from("localhost")?;
-    let stream = TlsConnector::new(config).connect(address, name).await?;
+    let stream = TlsConnector::new(config)
+        .connect(address, "localhost")
+        .await?;
 
     let mut messages = stream.into_active(Active::N(CREDITS));
     let mut has_stalled = Some(has_stalled);

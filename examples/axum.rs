@@ -11,9 +11,7 @@ use axum::extract::ConnectInfo;
 use axum::extract::connect_info::Connected;
 use axum::routing::get;
 use axum::serve::{IncomingStream, Listener};
-use portcullis::{
-    ClientConfig, Connections, ServerConfig, ServerName, TlsConnector, TlsListener, TlsStream,
-};
+use portcullis::{ClientConfig, Connections, ServerConfig, TlsConnector, TlsListener, TlsStream};
 use portcullis_examples::{Result, dev_identity};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -91,8 +89,9 @@ async fn main() -> Result {
     });
 
     let config = ClientConfig::builder(roots).alpn(["http/1.1"]).build()?;
-    let name = ServerName::try_from("localhost")?;
-    let mut stream = TlsConnector::new(config).connect(address, name).await?;
+    let mut stream = TlsConnector::new(config)
+        .connect(address, "localhost")
+        .await?;
     stream
         .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .await?;

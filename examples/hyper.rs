@@ -111,7 +111,7 @@ struct Https(TokioIo<TlsStream<TcpStream>>);
 
 impl Connection for Https {
     fn connected(&self) -> Connected {
-        let connected = self.0.inner().inner().connected();
+        let connected = self.0.inner().get_ref().connected();
         match self.0.inner().alpn_protocol() {
             Some(b"h2") => connected.negotiated_h2(),
             _ => connected,

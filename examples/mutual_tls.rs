@@ -3,8 +3,8 @@
 //! `cargo run --example mutual_tls`
 
 use portcullis::{
-    AlertDescription, ClientAuthentication, ClientConfig, Direction, ServerConfig, ServerName,
-    TlsConnector, TlsListener, x509,
+    AlertDescription, ClientAuthentication, ClientConfig, Direction, ServerConfig, TlsConnector,
+    TlsListener, x509,
 };
 use portcullis_examples::{Authority, Result};
 use tokio::io::AsyncWriteExt as _;
@@ -22,13 +22,12 @@ async fn main() -> Result {
     let listener = TlsListener::bind("127.0.0.1:0", config).await?;
     let address = listener.local_addr()?;
     let server = tokio::spawn(serve(listener));
-    let name = ServerName::try_from("localhost")?;
 
     let config = ClientConfig::builder(servers.roots()?)
         .identity(clients.identity("alice.example")?)
         .build()?;
     let mut stream = TlsConnector::new(config)
-        .connect(address, name.clone())
+        .connect(address, "localhost")
         .await?;
     assert_eq!(&stream.recv(0).await?[..], b"hello alice.example");
     stream.shutdown().await?;
@@ -36,7 +35,9 @@ async fn main() -> Result {
     // In TLS 1.3 a client is done before the server has seen its certificate, so it learns of
     // the refusal when it reads.
     let config = ClientConfig::builder(servers.roots()?).build()?;
-    let mut stream = TlsConnector::new(config).connect(address, name).await?;
+    let mut stream = TlsConnector::new(config)
+        .connect(address, "localhost")
+        .await?;
     let error = stream
         .recv(0)
         .await
@@ -66,7 +67,7 @@ async fn serve(listener: TlsListener) -> Result {
         .ok_or("a client without a certificate came in")?;
     println!("server: {failed}");
     assert_eq!(
-        failed.error().alert(),
+        failed.alert(),
         Some((Direction::Sent, AlertDescription::CERTIFICATE_REQUIRED))
     );
     Ok(())

@@ -4,9 +4,7 @@
 //! `cargo run --example quickstart`
 
 use futures_util::StreamExt as _;
-use portcullis::{
-    Active, ClientConfig, Message, ServerConfig, ServerName, TlsConnector, TlsListener,
-};
+use portcullis::{Active, ClientConfig, Message, ServerConfig, TlsConnector, TlsListener};
 use portcullis_examples::{Result, dev_identity};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 
@@ -22,8 +20,9 @@ async fn main() -> Result {
     let server = tokio::spawn(serve(listener));
 
     let config = ClientConfig::builder(roots).alpn(["countdown"]).build()?;
-    let name = ServerName::try_from("localhost")?;
-    let mut stream = TlsConnector::new(config).connect(address, name).await?;
+    let mut stream = TlsConnector::new(config)
+        .connect(address, "localhost")
+        .await?;
 
     let agreed = stream.information();
     println!("connected to {address}");

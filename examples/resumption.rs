@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use portcullis::session::{ClientSession, TicketKeys};
-use portcullis::{
-    ClientConfig, MemorySessionStore, ServerConfig, ServerName, TlsConnector, TlsListener,
-};
+use portcullis::{ClientConfig, MemorySessionStore, ServerConfig, TlsConnector, TlsListener};
 use portcullis_examples::{Result, dev_identity};
 use tokio::io::AsyncWriteExt as _;
 
@@ -24,14 +22,13 @@ async fn main() -> Result {
     let listener = TlsListener::bind("127.0.0.1:0", config).await?;
     let address = listener.local_addr()?;
     let server = tokio::spawn(serve(listener));
-    let name = ServerName::try_from("localhost")?;
 
     // The store in memory is for one process, and for any connectors in it.
     let store = Arc::new(MemorySessionStore::default());
     let config = ClientConfig::builder(roots).session_tickets(true).build()?;
     let connector = TlsConnector::new(config.clone()).session_store(store.clone());
     for resumed in [false, true] {
-        let mut stream = connector.connect(address, name.clone()).await?;
+        let mut stream = connector.connect(address, "localhost").await?;
         println!("from the store: resumed is {}", stream.is_resumed());
         assert_eq!(stream.is_resumed(), resumed);
         assert_eq!(&stream.recv(5).await?[..], b"hello");
@@ -40,14 +37,17 @@ async fn main() -> Result {
 
     // By hand: tickets come with what is read.
     let connector = TlsConnector::new(config);
-    let mut stream = connector.connect(address, name.clone()).await?;
+    let mut stream = connector.connect(address, "localhost").await?;
     assert_eq!(&stream.recv(5).await?[..], b"hello");
     let session = stream.take_session().ok_or("the server gave no ticket")?;
     // With these bytes one can resume the session: keep them as a key.
     let written = session.to_bytes();
 
     let session = ClientSession::from_bytes(&written)?;
-    let mut stream = connector.offering([session]).connect(address, name).await?;
+    let mut stream = connector
+        .offering([session])
+        .connect(address, "localhost")
+        .await?;
     println!("by hand: resumed is {}", stream.is_resumed());
     assert!(stream.is_resumed());
     assert_eq!(&stream.recv(5).await?[..], b"hello");

@@ -8,8 +8,7 @@
 use std::env;
 
 use portcullis::{
-    ClientConfig, Connections, Identity, Roots, ServerConfig, ServerName, TlsConnector,
-    TlsListener, TlsStream,
+    ClientConfig, Connections, Identity, Roots, ServerConfig, TlsConnector, TlsListener, TlsStream,
 };
 use portcullis_examples::{Authority, Result, dev_identity};
 use tokio::io::AsyncWriteExt as _;
@@ -80,8 +79,7 @@ async fn demonstrate() -> Result {
 
 async fn ask(address: &str, roots: Roots) -> Result {
     let connector = TlsConnector::new(ClientConfig::builder(roots).build()?);
-    let name = ServerName::try_from("localhost")?;
-    let mut stream = connector.connect(address, name).await?;
+    let mut stream = connector.connect(address, "localhost").await?;
     stream.write_all(b"is anybody in?").await?;
     stream.flush().await?;
     assert_eq!(&stream.recv(14).await?[..], b"is anybody in?");

@@ -4,8 +4,8 @@
 //! `cargo run --example signer_async`
 
 use portcullis::{
-    ClientConfig, Identity, ServerConfig, ServerName, SignatureScheme, TlsAcceptor, TlsConnector,
-    TlsListener, answers,
+    ClientConfig, Identity, ServerConfig, SignatureScheme, TlsAcceptor, TlsConnector, TlsListener,
+    answers,
 };
 use portcullis_examples::{Authority, KeyPair, Result, SigningKey as _};
 use tokio::io::AsyncWriteExt as _;
@@ -66,8 +66,7 @@ async fn main() -> Result {
 
     let connector = TlsConnector::new(ClientConfig::builder(authority.roots()?).build()?);
     for _ in 0..2 {
-        let name = ServerName::try_from("localhost")?;
-        let mut stream = connector.connect(address, name).await?;
+        let mut stream = connector.connect(address, "localhost").await?;
         let scheme = stream.information().peer_signature_scheme();
         let message = stream.recv(16).await?;
         println!("{scheme:?}: {message:?}");

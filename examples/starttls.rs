@@ -6,9 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis::{
-    ClientConfig, Identity, Roots, ServerConfig, ServerName, TlsAcceptor, TlsConnector,
-};
+use portcullis::{ClientConfig, Identity, Roots, ServerConfig, TlsAcceptor, TlsConnector};
 use portcullis_examples::{Result, dev_identity};
 use tokio::io::{
     AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
@@ -64,7 +62,6 @@ async fn serve(io: TcpStream, identity: Identity) -> Result {
 
 async fn converse(io: TcpStream, roots: Roots) -> Result {
     let config = ClientConfig::builder(roots).build()?;
-    let name = ServerName::try_from("localhost")?;
 
     let mut plain = BufReader::new(io);
     assert_eq!(line(&mut plain).await?, "220 ready");
@@ -75,7 +72,7 @@ async fn converse(io: TcpStream, roots: Roots) -> Result {
     // text counts for nothing from here on.
     let prefix = Bytes::copy_from_slice(plain.buffer());
     let mut secure = TlsConnector::new(config)
-        .upgrade_with_prefix(plain.into_inner(), name, prefix)
+        .upgrade_with_prefix(plain.into_inner(), "localhost", prefix)
         .await?;
     println!("client: {} now", secure.information().version());
     secure.send(&[b"PASS secret\r\n"]).await?;

@@ -76,12 +76,12 @@ impl Stack for Portcullis {
     async fn connect<IO: Io>(&self, io: IO) -> io::Result<TlsStream<IO>> {
         let name = ServerName::try_from(pki::SERVER_NAME).map_err(io::Error::other)?;
         let connected = self.connector.upgrade(io, name).await;
-        connected.map_err(|error| error.into_parts().0.into())
+        connected.map_err(Into::into)
     }
 
     async fn accept<IO: Io>(&self, io: IO) -> io::Result<TlsStream<IO>> {
         let accepted = self.acceptor.accept(io).await;
-        accepted.map_err(|error| error.into_parts().0.into())
+        accepted.map_err(Into::into)
     }
 
     fn split<IO: TwoWay>(

@@ -88,7 +88,7 @@ impl Connecting {
         let left = deadline.saturating_duration_since(Instant::now());
         let connector = self.connector.clone().handshake_timeout(left);
         let connected = connector.upgrade(io, self.destination.name.clone()).await;
-        connected.map_err(|error| Failure::handshake(error.error()))
+        connected.map_err(|error| Failure::handshake(&error))
     }
 
     /// What the server has shown, also if it was refused.

@@ -94,9 +94,10 @@ impl core::fmt::Debug for Error {
 
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        // Of the reason itself `Display` speaks: a chain of sources says nothing twice.
         match &self.0.reason {
-            Reason::Certificate(error) => Some(error),
-            Reason::Misuse(error) => Some(error),
+            Reason::Certificate(error) => error.source(),
+            Reason::Misuse(error) => error.source(),
             _ => None,
         }
     }
@@ -134,6 +135,8 @@ macro_rules! stages {
 }
 
 stages! {
+    // Before TLS: the transport is not there yet.
+    Connecting = "connecting",
     Start = "starting the handshake",
     WaitClientHello = "waiting for ClientHello",
     ChoosingConfiguration = "choosing a configuration",
@@ -367,7 +370,8 @@ impl core::fmt::Display for Refusal {
 pub struct Misuse(pub(crate) Arc<str>);
 
 impl Misuse {
-    pub(crate) fn new(sentence: impl Into<Arc<str>>) -> Self {
+    /// A mistake that was found by a crate around this one.
+    pub fn new(sentence: impl Into<Arc<str>>) -> Self {
         Self(sentence.into())
     }
 }

@@ -1,6 +1,6 @@
 //! The server's side of a transport that is there.
 
-use std::net::SocketAddr;
+use std::fmt;
 
 use bytes::Bytes;
 use portcullis_core::Handshake;
@@ -8,16 +8,15 @@ use portcullis_core::config::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
-use crate::error::{Error, HandshakeError};
-use crate::handshake::{Driver, PausedServer, complete, deadline, span, within_bounds};
-use crate::stream::TlsStream;
+use crate::error::HandshakeError;
+use crate::handshake::{Driver, Goal, Handshaking, PausedServer, span, within_bounds};
+use crate::reload::Reloadable;
 
 /// Shakes hands with clients. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TlsAcceptor {
-    config: ServerConfig,
+    config: Reloadable<ServerConfig>,
     conduct: Conduct,
 }
 
@@ -31,7 +30,7 @@ impl TlsAcceptor {
     /// An acceptor with timeouts of 3 seconds for the first byte and 10 for the handshake, and the answers of the configuration.
     pub fn new(config: ServerConfig) -> Self {
         Self {
-            config,
+            config: Reloadable::new(config),
             conduct: Conduct::default(),
         }
     }
@@ -39,7 +38,7 @@ impl TlsAcceptor {
     conduct_options!();
 
     /// How long a client may be silent before its first byte. Default: 3 seconds; no longer than
-    /// the [`handshake_timeout`](Self::handshake_timeout), which `Duration::MAX` leaves as the
+    /// the [`handshake_timeout`](Self::handshake_timeout), which `Duration::MA    /// When the handshake fails; [`Handshaking::or_transport`] gives the transport back.` leaves as the
     /// only limit.
     ///
     /// A client of TLS speaks first and does so at once (RFC 8446 §2), so that who is silent must
@@ -58,7 +57,7 @@ impl TlsAcceptor {
     }
 
     /// Whether a client that does not speak TLS, or nothing, is sent nothing, so that the transport can be
-    /// used in plain text: [`HandshakeError::into_parts`] gives it back with all that was read.
+    /// used in plain text: [`Handshaking::or_transport`] gives it back with all that was read.
     /// Default: no, it is sent an alert.
     #[must_use]
     pub fn plaintext_fallback(mut self, on: bool) -> Self {
@@ -66,16 +65,18 @@ impl TlsAcceptor {
         self
     }
 
-    /// The configuration that clients get.
-    pub fn config(&self) -> &ServerConfig {
-        &self.config
+    /// The configuration that new clients get, in a place where it can be replaced. All clones of
+    /// this acceptor share it.
+    pub fn reloadable(&self) -> Reloadable<ServerConfig> {
+        self.config.clone()
     }
 
-    /// Another configuration, the rest as it is: e.g. for one handshake (B3).
+    /// An acceptor with another configuration, in a place of its own, and the rest as it is: e.g.
+    /// for one handshake.
     #[must_use]
     pub fn with_config(&self, config: ServerConfig) -> Self {
         Self {
-            config,
+            config: Reloadable::new(config),
             conduct: self.conduct.clone(),
         }
     }
@@ -83,14 +84,11 @@ impl TlsAcceptor {
     /// Shakes hands.
     ///
     /// # Errors
-    /// When the handshake fails; the transport comes back.
+    /// When the handshake fails; [`Handshaking::or_transport`] gives the transport back.
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub fn accept<IO>(
-        &self,
-        io: IO,
-    ) -> impl Future<Output = Result<TlsStream<IO>, HandshakeError<IO>>>
+    pub fn accept<IO>(&self, io: IO) -> Handshaking<IO>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -103,14 +101,11 @@ impl TlsAcceptor {
     /// Forget what the peer said in plain text (RFC 3207 §4.2).
     ///
     /// # Errors
-    /// When the handshake fails; the transport comes back.
+    /// When the handshake fails; [`Handshaking::or_transport`] gives the transport back.
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub fn upgrade<IO>(
-        &self,
-        io: IO,
-    ) -> impl Future<Output = Result<TlsStream<IO>, HandshakeError<IO>>>
+    pub fn upgrade<IO>(&self, io: IO) -> Handshaking<IO>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -120,96 +115,81 @@ impl TlsAcceptor {
     /// Shakes hands on a transport from which `prefix` was read already.
     ///
     /// # Errors
-    /// When the handshake fails; the transport comes back.
+    /// When the handshake fails; [`Handshaking::or_transport`] gives the transport back.
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub fn upgrade_with_prefix<IO>(
-        &self,
-        io: IO,
-        prefix: Bytes,
-    ) -> impl Future<Output = Result<TlsStream<IO>, HandshakeError<IO>>>
+    pub fn upgrade_with_prefix<IO>(&self, io: IO, prefix: Bytes) -> Handshaking<IO>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        // Boxed: the caller's task outlives the handshake, and this is given back after it.
-        Box::pin(async move {
-            let driver = self.driver(io, &prefix, Questions::none(), Instant::now(), None)?;
-            complete(driver, deadline(self.conduct.handshake_timeout)).await
-        })
+        self.start(io, &prefix, Instant::now(), None)
     }
 
-    pub(crate) async fn accept_from<IO>(
+    pub(crate) fn accept_from<IO>(
         &self,
         io: IO,
         since: Instant,
-        peer: SocketAddr,
-    ) -> Result<TlsStream<IO>, HandshakeError<IO>>
+        peer: Option<&dyn fmt::Debug>,
+    ) -> Handshaking<IO>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let driver = self.driver(io, &[], Questions::none(), since, Some(peer))?;
-        complete(driver, deadline(self.conduct.handshake_timeout)).await
+        self.start(io, &[], since, peer)
     }
 
     /// Reads the ClientHello and then stands still (B5).
     ///
     /// # Errors
-    /// When the handshake fails before; the transport comes back.
+    /// When the handshake fails before; [`Handshaking::or_transport`] gives the transport back.
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub async fn pause_at_hello<IO>(&self, io: IO) -> Result<PausedServer<IO>, HandshakeError<IO>>
+    pub fn pause_at_hello<IO>(&self, io: IO) -> Handshaking<IO, PausedServer<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        self.pause_at_hello_from(io, Instant::now(), None).await
+        self.pause_at_hello_from(io, Instant::now(), None)
     }
 
-    pub(crate) async fn pause_at_hello_from<IO>(
+    pub(crate) fn pause_at_hello_from<IO>(
         &self,
         io: IO,
         since: Instant,
-        peer: Option<SocketAddr>,
-    ) -> Result<PausedServer<IO>, HandshakeError<IO>>
+        peer: Option<&dyn fmt::Debug>,
+    ) -> Handshaking<IO, PausedServer<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let driver = self.driver(io, &[], Questions::none().and_hello(), since, peer)?;
-        PausedServer::start(driver).await
+        self.start(io, &[], since, peer)
     }
 
-    fn driver<IO>(
+    fn start<IO, T>(
         &self,
         io: IO,
         prefix: &[u8],
-        more: Questions,
         since: Instant,
-        peer: Option<SocketAddr>,
-    ) -> Result<Box<Driver<IO>>, HandshakeError<IO>>
+        peer: Option<&dyn fmt::Debug>,
+    ) -> Handshaking<IO, T>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
+        T: Goal<IO>,
     {
         let span = span::server(peer);
-        match self.conduct.server_config(&self.config, more) {
+        let more = T::UNTIL.questions();
+        match self.conduct.server_config(&self.config.current(), more) {
             Ok(config) => {
                 let handshake = Handshake::server(config);
                 let first_byte_by = since + within_bounds(self.conduct.first_byte_timeout);
                 let conduct = self.conduct.clone();
-                Ok(Driver::new(
-                    Some(first_byte_by),
-                    io,
-                    handshake,
-                    prefix,
-                    conduct,
-                    span,
-                ))
+                let first_byte_by = Some(first_byte_by);
+                let driver = Driver::new(first_byte_by, io, handshake, prefix, conduct, span);
+                Handshaking::running(driver)
             }
-            Err(misuse) => Err(HandshakeError::new(
-                Error::from(misuse),
-                Some(io),
-                prefix.to_vec(),
-            )),
+            Err(misuse) => {
+                let error = HandshakeError::new(misuse.into(), Some(io), prefix.to_vec());
+                Handshaking::failed(error)
+            }
         }
     }
 }

@@ -158,12 +158,12 @@ impl Questions {
     }
 }
 
-pub(crate) type AnswerFuture<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+pub(crate) type AnswerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// [`Answers`] behind a pointer.
 pub(crate) trait DynAnswers: Send + Sync {
     fn questions(&self) -> Questions;
-    fn answer<'a>(&'a self, question: Question) -> AnswerFuture<'a>;
+    fn answer(self: Arc<Self>, question: Question) -> AnswerFuture;
 }
 
 impl<A: Answers> DynAnswers for A {
@@ -171,17 +171,27 @@ impl<A: Answers> DynAnswers for A {
         Answers::questions(self)
     }
 
-    fn answer<'a>(&'a self, question: Question) -> AnswerFuture<'a> {
+    fn answer(self: Arc<Self>, question: Question) -> AnswerFuture {
         match question {
             Question::ChooseConfiguration(question) => {
-                Box::pin(self.choose_configuration(question))
+                Box::pin(async move { self.choose_configuration(question).await })
             }
-            Question::ReviewServerHello(question) => Box::pin(self.review_server_hello(question)),
-            Question::OpenTickets(question) => Box::pin(self.open_tickets(question)),
-            Question::IssueTickets(question) => Box::pin(self.issue_tickets(question)),
-            Question::ChooseIdentity(question) => Box::pin(self.choose_identity(question)),
-            Question::Sign(question) => Box::pin(self.sign(question)),
-            Question::VerifyChain(question) => Box::pin(self.verify_chain(question)),
+            Question::ReviewServerHello(question) => {
+                Box::pin(async move { self.review_server_hello(question).await })
+            }
+            Question::OpenTickets(question) => {
+                Box::pin(async move { self.open_tickets(question).await })
+            }
+            Question::IssueTickets(question) => {
+                Box::pin(async move { self.issue_tickets(question).await })
+            }
+            Question::ChooseIdentity(question) => {
+                Box::pin(async move { self.choose_identity(question).await })
+            }
+            Question::Sign(question) => Box::pin(async move { self.sign(question).await }),
+            Question::VerifyChain(question) => {
+                Box::pin(async move { self.verify_chain(question).await })
+            }
             other => Box::pin(async { other.default_answer() }),
         }
     }
@@ -203,9 +213,9 @@ impl SharedAnswers {
     }
 
     /// The answer, or who makes it.
-    pub(crate) fn answer(&self, question: Question) -> Result<Answer, AnswerFuture<'_>> {
+    pub(crate) fn answer(&self, question: Question) -> Result<Answer, AnswerFuture> {
         match &self.0 {
-            Some(answers) => Err(answers.answer(question)),
+            Some(answers) => Err(Arc::clone(answers).answer(question)),
             None => Ok(question.default_answer()),
         }
     }

@@ -1,28 +1,32 @@
 //! The client's side: TCP connect and handshake, or a handshake on a transport that is there.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use portcullis_core::Stage;
 use portcullis_core::config::ClientConfig;
 use portcullis_core::session::{ClientSession, SessionKey};
-use portcullis_core::{Handshake, Misuse, Stage};
 use portcullis_session_cache::SessionStore;
-use rustls_pki_types::{ServerName, UnixTime};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, ToSocketAddrs};
-use tokio::time::Instant;
+use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
+use tokio::time::timeout_at;
 
 use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
 use crate::error::{Error, HandshakeError};
-use crate::handshake::{Driver, PausedClient, complete, deadline, span};
+use crate::handshake::{Goal, Handshaking, PausedClient, Start, deadline};
+use crate::name::{ToServerName, split_port};
+use crate::reload::Reloadable;
 use crate::sessions::Place;
 use crate::stream::TlsStream;
 
 /// Connects to servers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TlsConnector {
-    config: ClientConfig,
+    config: Reloadable<ClientConfig>,
     conduct: Conduct,
     store: Option<Store>,
     service: Option<Arc<str>>,
@@ -30,11 +34,17 @@ pub struct TlsConnector {
     offered: Option<Arc<Mutex<Vec<ClientSession>>>>,
 }
 
+impl From<ClientConfig> for TlsConnector {
+    fn from(config: ClientConfig) -> Self {
+        Self::new(config)
+    }
+}
+
 impl TlsConnector {
     /// A connector with a handshake timeout of 10 seconds and the answers of the configuration.
     pub fn new(config: ClientConfig) -> Self {
         Self {
-            config,
+            config: Reloadable::new(config),
             conduct: Conduct::default(),
             store: None,
             service: None,
@@ -43,6 +53,13 @@ impl TlsConnector {
     }
 
     conduct_options!();
+
+    /// The configuration that new connections get, in a place where it can be replaced. All clones
+    /// of this connector share it, but not those that were given a
+    /// [`session_store`](Self::session_store) afterwards.
+    pub fn reloadable(&self) -> Reloadable<ClientConfig> {
+        self.config.clone()
+    }
 
     /// Resumes connections by the sessions in `store`, and keeps there those that servers give
     /// (C20; RFC 8446 §2.2). Default: nothing is kept and nothing resumed.
@@ -65,8 +82,9 @@ impl TlsConnector {
     pub fn session_store(mut self, store: Arc<dyn SessionStore>) -> Self {
         self.store = Some(Store(store));
         // Nothing that was checked depends on this option.
-        if let Ok(config) = self.config.to_builder().session_tickets(true).build() {
-            self.config = config;
+        let builder = self.config.current().to_builder();
+        if let Ok(config) = builder.session_tickets(true).build() {
+            self.config = Reloadable::new(config);
         }
         self
     }
@@ -98,69 +116,75 @@ impl TlsConnector {
         }
     }
 
-    /// What to offer to `name`, with a configuration that asks what it has to.
-    async fn offer(
-        &self,
-        name: &ServerName<'static>,
-        more: Questions,
-        deadline: Instant,
-    ) -> Result<Offer, Misuse> {
-        let config = self.conduct.client_config(&self.config, more)?;
-        let place = self.store.as_ref().map(|Store(store)| {
-            let key = SessionKey::new(&config, name.clone(), self.service.as_deref());
-            Place::new(Arc::clone(store), key)
-        });
-        let mut offer = Offer {
-            config,
-            place,
-            sessions: Vec::new(),
-            from_store: false,
-        };
-        if let Some(offered) = &self.offered {
-            let mut offered = offered.lock().unwrap_or_else(PoisonError::into_inner);
-            offer.sessions = std::mem::take(&mut *offered);
-        }
-        if let (true, Some(place)) = (offer.sessions.is_empty(), &offer.place) {
-            let limit = Instant::now() + self.conduct.store_timeout();
-            offer.sessions = place.take(deadline.min(limit)).await;
-            offer.from_store = !offer.sessions.is_empty();
-        }
-        Ok(offer)
-    }
-
     /// Connects over TCP, with `TCP_NODELAY`, and shakes hands. The handshake's timeout covers
     /// both.
     ///
     /// # Errors
-    /// When no address can be connected to, or the handshake fails.
+    /// When no address can be connected to, or the handshake fails. It names the host and its
+    /// addresses; until TCP stands the stage is [`Connecting`](Stage::Connecting).
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
     pub fn connect(
         &self,
         address: impl ToSocketAddrs,
-        name: ServerName<'static>,
+        name: impl ToServerName,
     ) -> impl Future<Output = Result<TlsStream<TcpStream>, Error>> {
+        let name = name.to_server_name();
         // Boxed: the caller's task outlives the handshake, and this is given back after it.
-        Box::pin(self.connect_now(address, name))
+        Box::pin(async move { self.connect_now(address, None, name?).await })
+    }
+
+    /// [`connect`](Self::connect) to a host with its port, which is the server's name too:
+    /// `example.com:443`, `192.0.2.1:443`, `[::1]:443`.
+    ///
+    /// # Errors
+    /// As `connect`, and when this is no host with a port.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub fn connect_to(
+        &self,
+        host_and_port: &str,
+    ) -> impl Future<Output = Result<TlsStream<TcpStream>, Error>> + use<'_> {
+        let target = split_port(host_and_port)
+            .and_then(|(host, port)| Ok((host.to_owned(), port, host.to_server_name()?)));
+        // As in `connect`.
+        Box::pin(async move {
+            let (host, port, name) = target?;
+            self.connect_now((host, port), Some(port), name).await
+        })
     }
 
     async fn connect_now(
         &self,
         address: impl ToSocketAddrs,
+        port: Option<u16>,
         name: ServerName<'static>,
     ) -> Result<TlsStream<TcpStream>, Error> {
+        let host = name.to_str().into_owned();
         let deadline = deadline(self.conduct.handshake_timeout);
-        let io = match tokio::time::timeout_at(deadline, TcpStream::connect(address)).await {
-            Ok(connected) => connected.map_err(|error| Error::io(error, Stage::Start))?,
-            Err(_) => return Err(Error::timeout(Stage::Start)),
+        let mut tried = Vec::new();
+        let connecting = connect_any(address, &mut tried);
+        let io = match timeout_at(deadline, connecting).await {
+            Ok(connected) => connected.map_err(|error| Error::io(error, Stage::Connecting)),
+            Err(_) => Err(Error::timeout(
+                Stage::Connecting,
+                self.conduct.handshake_timeout,
+            )),
         };
+        let io = io.map_err(|error| error.at(&host, port, &tried))?;
         // A handshake is a dialogue of small messages.
         let _ = io.set_nodelay(true);
-        let peer = io.peer_addr().ok();
-        let offer = self.offer(&name, Questions::none(), deadline).await;
-        let driver = self.driver(io, name, offer, &[], peer)?;
-        Ok(complete(driver, deadline).await?)
+        let peer = tried.pop();
+        let mut start = self.start(io, name, Questions::none(), Bytes::new())?;
+        start.peer = peer;
+        start.deadline = Some(deadline);
+        let peer = peer.as_slice();
+        start
+            .handshake()
+            .await
+            .map_err(|error: Error| error.at(&host, port, peer))
     }
 
     /// Shakes hands on a transport that is there (STARTTLS).
@@ -168,15 +192,11 @@ impl TlsConnector {
     /// Forget what the peer said in plain text (RFC 3207 §4.2).
     ///
     /// # Errors
-    /// When the handshake fails; the transport comes back.
+    /// When the handshake fails; [`Handshaking::or_transport`] gives the transport back.
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub fn upgrade<IO>(
-        &self,
-        io: IO,
-        name: ServerName<'static>,
-    ) -> impl Future<Output = Result<TlsStream<IO>, HandshakeError<IO>>>
+    pub fn upgrade<IO>(&self, io: IO, name: impl ToServerName) -> Handshaking<IO>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -186,94 +206,110 @@ impl TlsConnector {
     /// Shakes hands on a transport from which `prefix` was read already.
     ///
     /// # Errors
-    /// When the handshake fails; the transport comes back.
+    /// When the handshake fails; [`Handshaking::or_transport`] gives the transport back.
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
     pub fn upgrade_with_prefix<IO>(
         &self,
         io: IO,
-        name: ServerName<'static>,
+        name: impl ToServerName,
         prefix: Bytes,
-    ) -> impl Future<Output = Result<TlsStream<IO>, HandshakeError<IO>>>
+    ) -> Handshaking<IO>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        // As in `connect`.
-        Box::pin(async move {
-            let deadline = deadline(self.conduct.handshake_timeout);
-            let offer = self.offer(&name, Questions::none(), deadline).await;
-            let driver = self.driver(io, name, offer, &prefix, None)?;
-            complete(driver, deadline).await
-        })
+        self.handshake(io, name, prefix)
     }
 
     /// Shakes hands up to the ServerHello and then stands still (B5).
     ///
     /// # Errors
-    /// When the handshake fails before; the transport comes back.
+    /// When the handshake fails before; [`Handshaking::or_transport`] gives the transport back.
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
-    pub async fn pause_at_hello<IO>(
+    pub fn pause_at_hello<IO>(
         &self,
         io: IO,
-        name: ServerName<'static>,
-    ) -> Result<PausedClient<IO>, HandshakeError<IO>>
+        name: impl ToServerName,
+    ) -> Handshaking<IO, PausedClient<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let deadline = deadline(self.conduct.handshake_timeout);
-        let asked = Questions::none().and_hello();
-        let offer = self.offer(&name, asked, deadline).await;
-        let driver = self.driver(io, name, offer, &[], None)?;
-        PausedClient::start(driver, deadline).await
+        self.handshake(io, name, Bytes::new())
     }
 
-    fn driver<IO>(
+    fn handshake<IO, T>(&self, io: IO, name: impl ToServerName, prefix: Bytes) -> Handshaking<IO, T>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+        T: Goal<IO>,
+    {
+        let name = match name.to_server_name() {
+            Ok(name) => name,
+            Err(misuse) => {
+                let error = HandshakeError::new(misuse.into(), Some(io), prefix.into());
+                return Handshaking::failed(error);
+            }
+        };
+        match self.start(io, name, T::UNTIL.questions(), prefix) {
+            Ok(start) => start.handshake(),
+            Err(error) => Handshaking::failed(error),
+        }
+    }
+
+    /// What a handshake with `name` starts with: a configuration that asks what it has to, and
+    /// the sessions that were given by hand.
+    fn start<IO>(
         &self,
         io: IO,
         name: ServerName<'static>,
-        offer: Result<Offer, Misuse>,
-        prefix: &[u8],
-        peer: Option<std::net::SocketAddr>,
-    ) -> Result<Box<Driver<IO>>, HandshakeError<IO>>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin,
-    {
-        let span = span::client(&name, peer);
-        let offer = match offer {
-            Ok(offer) => offer,
+        more: Questions,
+        prefix: Bytes,
+    ) -> Result<Start<IO>, HandshakeError<IO>> {
+        let config = match self.conduct.client_config(&self.config.current(), more) {
+            Ok(config) => config,
             Err(misuse) => {
-                let error = Error::from(misuse);
-                return Err(HandshakeError::new(error, Some(io), prefix.to_vec()));
+                return Err(HandshakeError::new(misuse.into(), Some(io), prefix.into()));
             }
         };
-        let started = match offer.sessions.is_empty() {
-            true => Handshake::client(offer.config, name),
-            false => {
-                Handshake::client_resuming(offer.config, name, offer.sessions, UnixTime::now())
-            }
-        };
-        match started {
-            Ok(handshake) => {
-                let conduct = self.conduct.clone();
-                let mut driver = Driver::new(None, io, handshake, prefix, conduct, span);
-                driver.keep_sessions(offer.place, offer.from_store);
-                Ok(driver)
-            }
-            Err(error) => Err(HandshakeError::new(error.into(), Some(io), prefix.to_vec())),
-        }
+        let place = self.store.as_ref().map(|Store(store)| {
+            let key = SessionKey::new(&config, name.clone(), self.service.as_deref());
+            Place::new(Arc::clone(store), key)
+        });
+        let offered = self.offered.as_ref().map(|offered| {
+            let mut offered = offered.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *offered)
+        });
+        Ok(Start {
+            io,
+            name,
+            prefix,
+            peer: None,
+            config,
+            conduct: self.conduct.clone(),
+            deadline: None,
+            place,
+            sessions: offered.unwrap_or_default(),
+        })
     }
 }
 
-/// What a handshake starts with.
-struct Offer {
-    config: ClientConfig,
-    place: Option<Place>,
-    sessions: Vec<ClientSession>,
-    /// Whether they are from the store, not by hand.
-    from_store: bool,
+/// Connects to the first address that answers. Those that were tried stand in `tried`.
+async fn connect_any(
+    address: impl ToSocketAddrs,
+    tried: &mut Vec<SocketAddr>,
+) -> io::Result<TcpStream> {
+    let nowhere = || io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    let mut last = None;
+    for address in lookup_host(address).await? {
+        tried.push(address);
+        match TcpStream::connect(address).await {
+            Ok(io) => return Ok(io),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(nowhere))
 }
 
 #[derive(Clone)]

@@ -1,8 +1,9 @@
 //! What went wrong on a connection: the stage, the alert, and the facts.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io};
 
 use portcullis_core::{AlertDescription, Direction, Misuse, Reason, Stage, Violation};
 
@@ -15,38 +16,27 @@ pub struct Error(Cause);
 #[derive(Clone, Debug)]
 enum Cause {
     Protocol(portcullis_core::Error),
-    Io { error: Arc<io::Error>, stage: Stage },
-    Timeout { stage: Stage },
+    Io {
+        error: Arc<io::Error>,
+        stage: Stage,
+    },
+    Timeout {
+        stage: Stage,
+        after: Duration,
+    },
     Silence(Duration),
     Closed,
     Misuse(Misuse),
     Limit(&'static str),
+    /// Of a connection made here.
+    At(Arc<At>),
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Cause::Protocol(error) => error.fmt(f),
-            Cause::Io { error, stage } => write!(f, "{error}, while {stage}"),
-            Cause::Timeout { stage } => write!(f, "timed out while {stage}"),
-            Cause::Silence(limit) => write!(
-                f,
-                "timed out: the client sent nothing within {limit:?} (`first_byte_timeout`)"
-            ),
-            Cause::Closed => f.write_str("the connection is closed"),
-            Cause::Misuse(misuse) => misuse.fmt(f),
-            Cause::Limit(sentence) => f.write_str(sentence),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0 {
-            Cause::Protocol(error) => error.source(),
-            _ => None,
-        }
-    }
+/// Whereto a connection was made, and what happened to it.
+#[derive(Debug)]
+struct At {
+    destination: String,
+    error: Error,
 }
 
 impl Error {
@@ -62,8 +52,31 @@ impl Error {
         })
     }
 
-    pub(crate) fn timeout(stage: Stage) -> Self {
-        Self(Cause::Timeout { stage })
+    pub(crate) fn timeout(stage: Stage, after: Duration) -> Self {
+        Self(Cause::Timeout { stage, after })
+    }
+
+    /// The same, of the connection with this host, by these of its addresses.
+    pub(crate) fn at(self, host: &str, port: Option<u16>, addresses: &[SocketAddr]) -> Self {
+        let list = addresses.iter().map(ToString::to_string);
+        let list = list.collect::<Vec<_>>().join(", ");
+        let port = port.or_else(|| Some(addresses.first()?.port()));
+        let destination = match (addresses, port) {
+            ([address], _) if address.ip().to_string() == host => list,
+            ([], None) => host.to_owned(),
+            ([], Some(port)) => format!("{host}:{port}"),
+            (_, Some(port)) => format!("{host}:{port} ({list})"),
+            (_, None) => format!("{host} ({list})"),
+        };
+        let error = self;
+        Self(Cause::At(Arc::new(At { destination, error })))
+    }
+
+    fn cause(&self) -> &Cause {
+        match &self.0 {
+            Cause::At(at) => at.error.cause(),
+            cause => cause,
+        }
     }
 
     pub(crate) fn silence(limit: Duration) -> Self {
@@ -80,13 +93,14 @@ impl Error {
 
     /// What the connection was doing.
     pub fn stage(&self) -> Stage {
-        match &self.0 {
+        match self.cause() {
             Cause::Protocol(error) => error.stage(),
-            Cause::Io { stage, .. } | Cause::Timeout { stage } => *stage,
+            Cause::Io { stage, .. } | Cause::Timeout { stage, .. } => *stage,
             Cause::Silence(_) => Stage::WaitClientHello,
             Cause::Closed => Stage::Closed,
             Cause::Misuse(_) => Stage::Start,
             Cause::Limit(_) => Stage::Connected,
+            Cause::At(at) => at.error.stage(),
         }
     }
 
@@ -107,7 +121,7 @@ impl Error {
 
     /// The error of the protocol core, if it is one.
     pub fn protocol(&self) -> Option<&portcullis_core::Error> {
-        match &self.0 {
+        match self.cause() {
             Cause::Protocol(error) => Some(error),
             _ => None,
         }
@@ -115,7 +129,7 @@ impl Error {
 
     /// The error of the transport, if it is one.
     pub fn transport(&self) -> Option<&io::Error> {
-        match &self.0 {
+        match self.cause() {
             Cause::Io { error, .. } => Some(error),
             _ => None,
         }
@@ -123,12 +137,12 @@ impl Error {
 
     /// Whether time ran out.
     pub fn is_timeout(&self) -> bool {
-        matches!(self.0, Cause::Timeout { .. } | Cause::Silence(_))
+        matches!(self.cause(), Cause::Timeout { .. } | Cause::Silence(_))
     }
 
     /// Whether the connection was closed in good order: by the peer's close_notify, or here.
     pub fn is_closed(&self) -> bool {
-        matches!(self.0, Cause::Closed) || matches!(self.reason(), Some(Reason::Closed))
+        matches!(self.cause(), Cause::Closed) || matches!(self.reason(), Some(Reason::Closed))
     }
 
     /// Whether the transport of an established connection ended without close_notify, so that
@@ -147,7 +161,7 @@ impl Error {
     /// server these are port scans, health checks and connections made in advance, and no
     /// broken handshakes.
     pub fn is_silent_peer(&self) -> bool {
-        matches!(self.0, Cause::Silence(_))
+        matches!(self.cause(), Cause::Silence(_))
             || matches!(
                 self.reason(),
                 Some(Reason::ClosedInHandshake { received: 0, .. })
@@ -171,12 +185,13 @@ impl Error {
 
     /// The kind that [`io::Error`] gets.
     pub fn kind(&self) -> io::ErrorKind {
-        match &self.0 {
+        match self.cause() {
             Cause::Io { error, .. } => error.kind(),
             Cause::Timeout { .. } | Cause::Silence(_) => io::ErrorKind::TimedOut,
             Cause::Closed => io::ErrorKind::BrokenPipe,
             Cause::Misuse(_) => io::ErrorKind::InvalidInput,
             Cause::Limit(_) => io::ErrorKind::Other,
+            Cause::At(at) => at.error.kind(),
             Cause::Protocol(error) => match error.reason() {
                 Reason::ClosedInHandshake { .. } | Reason::Truncated => {
                     io::ErrorKind::UnexpectedEof
@@ -195,6 +210,38 @@ impl Error {
     /// Finds this error in an [`io::Error`] that a stream gave.
     pub fn from_io(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Cause::Protocol(error) => error.fmt(f),
+            Cause::Io { error, stage } => write!(f, "{error}, while {stage}"),
+            Cause::Timeout { stage, after } => {
+                write!(f, "timed out after {after:?}, while {stage}")
+            }
+            Cause::Silence(limit) => write!(
+                f,
+                "timed out: the client sent nothing within {limit:?} (`first_byte_timeout`)"
+            ),
+            Cause::Closed => f.write_str("the connection is closed"),
+            Cause::Misuse(misuse) => misuse.fmt(f),
+            Cause::Limit(sentence) => f.write_str(sentence),
+            Cause::At(at) => write!(f, "{}: {}", at.destination, at.error),
+        }
+    }
+}
+
+/// `Display` says it all in one sentence; what stands behind that is the source.
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.cause() {
+            Cause::Protocol(error) => error.source(),
+            Cause::Io { error, .. } => error.source(),
+            Cause::Misuse(misuse) => misuse.source(),
+            _ => None,
+        }
     }
 }
 
@@ -249,8 +296,8 @@ impl<IO> HandshakeError<IO> {
     }
 }
 
-impl<IO> fmt::Debug for HandshakeError<IO> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl<IO> std::fmt::Debug for HandshakeError<IO> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HandshakeError")
             .field("error", &self.error)
             .field("unread", &self.unread.len())
@@ -258,15 +305,15 @@ impl<IO> fmt::Debug for HandshakeError<IO> {
     }
 }
 
-impl<IO> fmt::Display for HandshakeError<IO> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl<IO> std::fmt::Display for HandshakeError<IO> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.error.fmt(f)
     }
 }
 
 impl<IO> std::error::Error for HandshakeError<IO> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
+        self.error.source()
     }
 }
 

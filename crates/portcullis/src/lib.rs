@@ -35,8 +35,7 @@
 //! for plain text. An [`Error`] says what happened, at which [`Stage`], and who sent which alert.
 //!
 //! ```
-//! use portcullis::{ClientConfig, Identity, Roots, ServerConfig, ServerName};
-//! use portcullis::{TlsConnector, TlsListener};
+//! use portcullis::{ClientConfig, Identity, Roots, ServerConfig, TlsConnector, TlsListener};
 //! use tokio::io::AsyncWriteExt;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -57,8 +56,7 @@
 //! });
 //!
 //! let config = ClientConfig::builder(Roots::from_pem(made.cert.pem().as_bytes())?).build()?;
-//! let name = ServerName::try_from("localhost")?;
-//! let mut stream = TlsConnector::new(config).connect(address, name).await?;
+//! let mut stream = TlsConnector::new(config).connect(address, "localhost").await?;
 //! stream.send(&[b"hello"]).await?;
 //! assert_eq!(&stream.recv(0).await?[..], b"<hello>");
 //! // Then the server closes.
@@ -78,10 +76,10 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod acceptor;
 pub mod answers;
 mod conduct;
-mod connections;
 mod connector;
 mod delivery;
 mod error;
@@ -90,14 +88,16 @@ mod hibernation;
 #[cfg(feature = "key-log")]
 mod key_log;
 mod last_words;
-mod listener;
+mod name;
 mod read;
+mod reload;
 mod scratch;
 mod sessions;
 mod shutdown;
 mod socket;
 mod split;
 mod split_io;
+mod split_lock;
 #[cfg(all(test, portcullis_loom))]
 mod split_model;
 mod statistics;
@@ -106,21 +106,25 @@ mod sync;
 mod wakers;
 mod write;
 
+pub use accept::{
+    Accept, ConnectionError, Connections, Forwarded, Incoming, ProxyProtocol, TlsListener,
+};
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
-pub use connections::{ConnectionError, Connections};
 pub use connector::TlsConnector;
 pub use delivery::{Active, ActiveStream, Message, Source};
 pub use error::{Error, HandshakeError};
-pub use handshake::{PausedClient, PausedServer};
+pub use handshake::{Handshaking, OrTransport, PausedClient, PausedServer};
 #[cfg(feature = "key-log")]
 pub use key_log::{KeyLog, KeyLogFile};
-pub use listener::{Incoming, TlsListener};
+pub use name::ToServerName;
 pub use read::EofPolicy;
+pub use reload::{Configuration, Reloadable};
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
 pub use split::{ReadHalf, ReuniteError, WriteHalf};
 pub use split_io::SplitIo;
+pub use split_lock::Locked;
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
 

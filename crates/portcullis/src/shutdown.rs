@@ -50,7 +50,7 @@ impl<IO> fmt::Display for DowngradeError<IO> {
 
 impl<IO: fmt::Debug> std::error::Error for DowngradeError<IO> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
+        self.error.source()
     }
 }
 
@@ -87,7 +87,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 }
                 return Err(error);
             }
-            Err(_) => return Err(Error::timeout(Stage::Closed)),
+            Err(_) => return Err(Error::timeout(Stage::Closed, within)),
         }
         let drain = async {
             loop {
@@ -144,7 +144,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             }
         };
         let exchanged = tokio::time::timeout_at(deadline(within), exchange).await;
-        match exchanged.unwrap_or_else(|_| Err(Error::timeout(Stage::Closed))) {
+        match exchanged.unwrap_or_else(|_| Err(Error::timeout(Stage::Closed, within))) {
             Ok(()) => {
                 let parts = self.into_parts();
                 let (data, leftover) = parts.read.into_rest();

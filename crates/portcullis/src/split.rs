@@ -196,7 +196,7 @@ impl<IO: SplitIo> ReadHalf<IO> {
     }
 
     /// The transport's reading half.
-    pub fn inner(&self) -> &IO::Read {
+    pub fn get_ref(&self) -> &IO::Read {
         &self.parts().io
     }
 

@@ -3,6 +3,10 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+#[cfg(windows)]
+use std::os::windows::io::{AsSocket, BorrowedSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -221,12 +225,12 @@ impl<IO> TlsStream<IO> {
     }
 
     /// The transport, e.g. for its options and addresses.
-    pub fn inner(&self) -> &IO {
+    pub fn get_ref(&self) -> &IO {
         &self.parts().io
     }
 
     /// The transport. Reading from it or writing to it breaks the connection.
-    pub fn inner_mut(&mut self) -> &mut IO {
+    pub fn get_mut(&mut self) -> &mut IO {
         &mut self.parts_mut().io
     }
 
@@ -243,7 +247,7 @@ impl TlsStream<TcpStream> {
     /// # Errors
     /// Those of the socket, e.g. when the connection was reset.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.inner().peer_addr()
+        self.get_ref().peer_addr()
     }
 
     /// The address of this end.
@@ -251,7 +255,28 @@ impl TlsStream<TcpStream> {
     /// # Errors
     /// Those of the socket.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner().local_addr()
+        self.get_ref().local_addr()
+    }
+}
+
+#[cfg(unix)]
+impl<IO: AsFd> AsFd for TlsStream<IO> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+#[cfg(unix)]
+impl<IO: AsRawFd> AsRawFd for TlsStream<IO> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.get_ref().as_raw_fd()
+    }
+}
+
+#[cfg(windows)]
+impl<IO: AsSocket> AsSocket for TlsStream<IO> {
+    fn as_socket(&self) -> BorrowedSocket<'_> {
+        self.get_ref().as_socket()
     }
 }
 

@@ -39,13 +39,13 @@ async fn an_identity_is_looked_up_by_name() {
     let unknown = ServerName::try_from("unknown.example").unwrap();
     let (client, server) =
         tokio::join!(connector.upgrade(client, unknown), acceptor.upgrade(server));
-    let alert = client.unwrap_err().error().alert();
+    let alert = client.unwrap_err().alert();
     assert_eq!(
         alert,
         Some((Direction::Received, AlertDescription::UNRECOGNIZED_NAME))
     );
     assert!(matches!(
-        server.unwrap_err().error().reason(),
+        server.unwrap_err().reason(),
         Some(Reason::Refused(_))
     ));
 }
@@ -83,7 +83,7 @@ async fn a_signer_elsewhere_signs_late_or_fails() {
                     "{failed}"
                 );
                 assert_eq!(
-                    failed.error().alert(),
+                    failed.alert(),
                     Some((Direction::Sent, AlertDescription::INTERNAL_ERROR))
                 );
             }
@@ -115,10 +115,10 @@ async fn an_answer_that_never_comes_ends_with_the_timeout() {
         tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
     assert_eq!(start.elapsed().as_secs(), 3);
     let server = server.unwrap_err();
-    assert!(server.error().is_timeout());
-    assert_eq!(server.error().stage(), Stage::Signing);
+    assert!(server.is_timeout());
+    assert_eq!(server.stage(), Stage::Signing);
     assert_eq!(
-        client.unwrap_err().error().alert(),
+        client.unwrap_err().alert(),
         Some((Direction::Received, AlertDescription::USER_CANCELED))
     );
 }

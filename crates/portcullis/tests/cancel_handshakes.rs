@@ -66,11 +66,11 @@ impl End {
 }
 
 async fn client_over<IO: AsyncRead + AsyncWrite + Unpin>(io: IO) -> End {
-    End::of(connector().upgrade(io, name()).await).await
+    End::of(connector().upgrade(io, name()).or_transport().await).await
 }
 
 async fn server_over<IO: AsyncRead + AsyncWrite + Unpin>(io: IO) -> End {
-    End::of(acceptor().upgrade(io).await).await
+    End::of(acceptor().upgrade(io).or_transport().await).await
 }
 
 /// Narrow enough that every flight takes many polls.

@@ -320,7 +320,7 @@ async fn otp_7431_a_failed_write_ends_the_messages() {
         },
     )
     .await;
-    let broken = server.inner().broken.clone();
+    let broken = server.get_ref().broken.clone();
     let (reader, mut writer) = server.into_split();
     let messages = tokio::spawn(async move {
         let mut active = reader.into_active(Active::True);

@@ -128,7 +128,7 @@ async fn the_alert_of_a_reading_half_goes_out_with_shutdown_or_drop() {
     for how in ["write", "flush", "update", "shutdown", "drop"] {
         let (mut client, server) = pair().await;
         let (mut reader, mut writer) = server.into_split();
-        send_garbage(client.inner_mut()).await;
+        send_garbage(client.get_mut()).await;
         reader.recv(1).await.unwrap_err();
         match how {
             "write" => drop(writer.write(b"x").await),
@@ -152,7 +152,7 @@ async fn an_alert_behind_a_busy_transport_goes_out_when_it_is_free() {
     for how in ["write", "flush", "shutdown", "read"] {
         let (mut client, mut server) = pair_with(1_000).await;
         server.write_all(&[7; 3_000]).await.unwrap();
-        send_garbage(client.inner_mut()).await;
+        send_garbage(client.get_mut()).await;
         // Reading fails, and says so when the client has closed.
         assert!(now(server.recv(1)).await.is_none());
         assert!(now(server.write(b"small")).await.is_none());

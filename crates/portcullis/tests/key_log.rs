@@ -24,7 +24,7 @@ async fn secrets_are_logged_when_asked_for_even_if_the_handshake_fails() {
         acceptor.upgrade(server)
     );
     assert!(matches!(
-        client.unwrap_err().error().reason(),
+        client.unwrap_err().reason(),
         Some(Reason::Certificate(_))
     ));
     let lines = lines.lock().unwrap();

@@ -36,7 +36,7 @@ async fn refused() -> (TlsStream<TcpStream>, tokio::task::JoinHandle<()>) {
     let server = tokio::spawn(async move {
         let (io, _) = listener.accept().await.unwrap();
         let failed = demanding().accept(io).await.unwrap_err();
-        assert_alert(failed.error(), Direction::Sent);
+        assert_alert(&failed, Direction::Sent);
     });
     let client = connector().connect(address, name()).await.unwrap();
     (client, server)
@@ -74,10 +74,10 @@ async fn whatever_finds_the_transport_broken_says_why() {
     for how in ["write", "send", "flush", "update", "shutdown", "close"] {
         let (mut client, server) = refused().await;
         // It has read what it wants to and is gone; then its system resets.
-        while !server.is_finished() && client.inner_mut().write_all(&[0; 4_096]).await.is_ok() {
+        while !server.is_finished() && client.get_mut().write_all(&[0; 4_096]).await.is_ok() {
             tokio::task::yield_now().await;
         }
-        while client.inner_mut().write_all(&[0; 4_096]).await.is_ok() {
+        while client.get_mut().write_all(&[0; 4_096]).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let error = match how {
@@ -150,7 +150,7 @@ async fn send_garbage<IO: AsyncWrite + Unpin>(io: &mut IO) {
 async fn data_and_alert() -> TlsStream<tokio::io::DuplexStream> {
     let (mut client, mut server) = pair().await;
     server.send(&[b"data"]).await.unwrap();
-    send_garbage(client.inner_mut()).await;
+    send_garbage(client.get_mut()).await;
     let error = server.recv(1).await.unwrap_err();
     let alert = AlertDescription::BAD_RECORD_MAC;
     assert_eq!(error.alert(), Some((Direction::Sent, alert)));
@@ -232,7 +232,7 @@ async fn a_handshake_that_cannot_be_written_says_why() {
     let failed = connector().upgrade(client, name()).await.unwrap_err();
     let alert = AlertDescription::HANDSHAKE_FAILURE;
     assert_eq!(
-        failed.error().alert(),
+        failed.alert(),
         Some((Direction::Received, alert)),
         "{failed}"
     );
@@ -244,12 +244,12 @@ async fn a_refused_client_that_still_writes_gets_the_alert() {
     let (mut client, server) = refused().await;
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        client.inner_mut().write_all(&[7; 1_000]).await.unwrap();
+        client.get_mut().write_all(&[7; 1_000]).await.unwrap();
     }
     assert!(!server.is_finished(), "it waits for the client to close");
     assert_alert(&client.recv(1).await.unwrap_err(), Direction::Received);
     let mut rest = [0];
-    assert_eq!(client.inner_mut().read(&mut rest).await.unwrap(), 0);
+    assert_eq!(client.get_mut().read(&mut rest).await.unwrap(), 0);
     drop(client);
     tokio::time::timeout(Duration::from_secs(2), server)
         .await
@@ -279,7 +279,7 @@ async fn a_refused_client_is_read_from_within_bounds() {
     });
     let start = tokio::time::Instant::now();
     let failed = acceptor().upgrade(server).await.unwrap_err();
-    assert!(failed.error().is_not_tls());
+    assert!(failed.is_not_tls());
     assert_eq!(start.elapsed(), Duration::ZERO);
     drop(failed);
     let sent = flood.await.unwrap();
@@ -293,20 +293,20 @@ const BAD_RECORD_MAC: AlertDescription = AlertDescription::BAD_RECORD_MAC;
 async fn keep_sending(mut client: TlsStream<TcpStream>) {
     for _ in 0..5 {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        client.inner_mut().write_all(&[7; 5_000]).await.unwrap();
+        client.get_mut().write_all(&[7; 5_000]).await.unwrap();
     }
     tokio::time::sleep(Duration::from_millis(20)).await;
     let error = client.recv(1).await.unwrap_err();
     let alert = Some((Direction::Received, BAD_RECORD_MAC));
     assert_eq!(error.alert(), alert, "{error}");
-    assert_eq!(client.inner_mut().read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(client.get_mut().read(&mut [0]).await.unwrap(), 0);
 }
 
 /// A connection whose server is sent what does not open.
 async fn with_garbage() -> (TlsStream<TcpStream>, TlsStream<TcpStream>) {
     let (mut client, server) = tcp_pair().await;
-    client.inner().set_nodelay(true).unwrap();
-    send_garbage(client.inner_mut()).await;
+    client.get_ref().set_nodelay(true).unwrap();
+    send_garbage(client.get_mut()).await;
     (client, server)
 }
 
@@ -398,7 +398,7 @@ async fn a_peer_refused_after_the_handshake_is_read_from_within_bounds() {
         let (client, server) =
             tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
         let (mut client, mut server) = (client.unwrap(), server.unwrap());
-        send_garbage(client.inner_mut()).await;
+        send_garbage(client.get_mut()).await;
         let start = tokio::time::Instant::now();
         let error = server.recv(1).await.unwrap_err();
         assert_eq!(error.alert(), Some((Direction::Sent, BAD_RECORD_MAC)));
@@ -409,10 +409,10 @@ async fn a_peer_refused_after_the_handshake_is_read_from_within_bounds() {
     }
     // It does not stop.
     let (mut client, mut server) = pair_with(1_024).await;
-    send_garbage(client.inner_mut()).await;
+    send_garbage(client.get_mut()).await;
     let flood = tokio::spawn(async move {
         let mut sent = 0;
-        while client.inner_mut().write_all(&[b'x'; 1_024]).await.is_ok() {
+        while client.get_mut().write_all(&[b'x'; 1_024]).await.is_ok() {
             sent += 1_024;
         }
         sent
@@ -431,12 +431,12 @@ async fn a_peer_refused_after_the_handshake_is_read_from_within_bounds() {
 #[tokio::test(start_paused = true)]
 async fn a_task_that_reads_away_ends() {
     let (mut client, server) = pair().await;
-    send_garbage(client.inner_mut()).await;
+    send_garbage(client.get_mut()).await;
     let (mut reader, writer) = server.into_split();
     reader.recv(1).await.unwrap_err();
     drop((reader, writer));
     let start = tokio::time::Instant::now();
-    while client.inner_mut().write_all(b"x").await.is_ok() {
+    while client.get_mut().write_all(b"x").await.is_ok() {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let elapsed = start.elapsed().as_secs_f32();
@@ -446,13 +446,13 @@ async fn a_task_that_reads_away_ends() {
 #[tokio::test]
 async fn the_write_side_ends_with_the_alert() {
     let (mut client, mut server) = pair().await;
-    send_garbage(client.inner_mut()).await;
+    send_garbage(client.get_mut()).await;
     let reading = async { server.recv(1).await.unwrap_err() };
     let closing = async {
         client.recv(1).await.unwrap_err();
-        let end = now(client.inner_mut().read(&mut [0])).await;
+        let end = now(client.get_mut().read(&mut [0])).await;
         assert_eq!(end.expect("the end of the transport").unwrap(), 0);
-        client.inner_mut().shutdown().await.unwrap();
+        client.get_mut().shutdown().await.unwrap();
     };
     let (failed, ()) = tokio::join!(reading, closing);
     // Writing goes on to say why.

@@ -251,7 +251,7 @@ async fn handshake_messages_are_bounded() {
     let (client, server) = tokio::join!(connector.upgrade(ours, name()), acceptor.upgrade(theirs));
     assert!(client.is_err());
     assert_eq!(
-        server.unwrap_err().error().violation(),
+        server.unwrap_err().violation(),
         Some(Violation::HandshakeMessageTooLong)
     );
 }
@@ -265,7 +265,7 @@ async fn a_server_is_verified_unless_told_otherwise() {
     let (connector, acceptor) = (TlsConnector::new(strangers), acceptor());
     let (client, _) = tokio::join!(connector.upgrade(ours, name()), acceptor.upgrade(theirs));
     assert!(matches!(
-        client.unwrap_err().error().reason(),
+        client.unwrap_err().reason(),
         Some(Reason::Certificate(_))
     ));
 
@@ -328,12 +328,12 @@ async fn chains_are_no_longer_than_allowed() {
         let (client, server) =
             tokio::join!(connector.upgrade(ours, name()), acceptor.upgrade(theirs));
         if client_depth == 0 {
-            assert!(too_long(client.unwrap_err().error()));
+            assert!(too_long(&client.unwrap_err()));
         } else {
             client.unwrap();
             match server {
                 Ok(_) => assert_eq!(server_depth, 1),
-                Err(failed) => assert!(server_depth == 0 && too_long(failed.error()), "{failed}"),
+                Err(failed) => assert!(server_depth == 0 && too_long(&failed), "{failed}"),
             }
         }
     }
@@ -379,7 +379,7 @@ async fn an_unknown_name_is_refused_or_not() {
             let (ours, theirs) = duplex(64 * 1024);
             let name = ServerName::try_from(name).unwrap();
             let (client, _) = tokio::join!(connector.upgrade(ours, name), acceptor.upgrade(theirs));
-            let alert = client.err().map(|failed| failed.error().alert().unwrap());
+            let alert = client.err().map(|failed| failed.alert().unwrap());
             let refused = (Direction::Received, AlertDescription::UNRECOGNIZED_NAME);
             assert_eq!(alert, (refuse && !known).then_some(refused));
         }
@@ -418,16 +418,16 @@ async fn the_options_of_a_listening_socket() {
         let listener = TlsListener::bind_with("127.0.0.1:0", server_config(), &options)
             .await
             .unwrap();
-        let listening = socket2::SockRef::from(listener.inner());
+        let listening = socket2::SockRef::from(listener.get_ref());
         assert_eq!(listening.reuse_address().unwrap(), on);
         let address = listener.local_addr().unwrap();
         let (client, accepted) =
             tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
         client.unwrap();
         let accepted = accepted.unwrap();
-        assert_eq!(accepted.inner().nodelay().unwrap(), on);
+        assert_eq!(accepted.get_ref().nodelay().unwrap(), on);
         // Linux doubles what it is asked for.
-        let accepted = socket2::SockRef::from(accepted.inner());
+        let accepted = socket2::SockRef::from(accepted.get_ref());
         assert!((70_000..=140_000).contains(&accepted.recv_buffer_size().unwrap()));
         assert!((80_000..=160_000).contains(&accepted.send_buffer_size().unwrap()));
     }

@@ -56,7 +56,7 @@ async fn a_server_pauses_at_the_hello_and_goes_on_or_not() {
                     AlertDescription::USER_CANCELED
                 };
                 assert_eq!(
-                    failed.error().alert(),
+                    failed.alert(),
                     Some((Direction::Received, expected)),
                     "{action}"
                 );
@@ -140,7 +140,7 @@ async fn a_client_pauses_at_the_hello_and_goes_on_or_not() {
             Ok(_) => assert!(ok),
             Err(failed) => {
                 assert_eq!(
-                    failed.error().alert(),
+                    failed.alert(),
                     Some((Direction::Received, AlertDescription::USER_CANCELED))
                 );
                 assert!(!ok);

@@ -66,11 +66,11 @@ async fn serve_sends_what_the_reader_leaves() {
     tokio::task::yield_now().await;
     // A record that does not open: the alert goes out although nobody writes.
     client
-        .inner_mut()
+        .get_mut()
         .write_all(&[23, 3, 3, 0, 32])
         .await
         .unwrap();
-    client.inner_mut().write_all(&[0; 32]).await.unwrap();
+    client.get_mut().write_all(&[0; 32]).await.unwrap();
     assert_eq!(
         reading.await.unwrap().unwrap_err().alert(),
         Some((Direction::Sent, AlertDescription::BAD_RECORD_MAC))
@@ -139,4 +139,23 @@ async fn serving_ends_with_the_own_shutdown() {
     writer.shutdown().await.unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(5), writer.serve()).await;
     assert!(ended.unwrap().is_closed());
+}
+
+/// A transport that has no halves of its own.
+#[tokio::test]
+async fn halves_of_any_transport_by_a_lock() {
+    let (client, server) = tokio::io::duplex(64 * 1024);
+    let client = Tap::new(client);
+    let seen = client.seen.clone();
+    let (client, mut server) = pair_over(client, server).await;
+    let (mut reader, mut writer) = client.split_with_lock();
+    let reading = tokio::spawn(async move { (reader.recv(5).await, reader) });
+    writer.send(&[b"hello"]).await.unwrap();
+    assert_eq!(&server.recv(5).await.unwrap()[..], b"hello");
+    server.send(&[b"world"]).await.unwrap();
+    let (word, reader) = reading.await.unwrap();
+    assert_eq!(&word.unwrap()[..], b"world");
+    let whole = reader.reunite(writer).unwrap();
+    assert!(whole.get_ref().get_ref().seen.lock().unwrap().len() > 5);
+    assert!(!seen.lock().unwrap().is_empty());
 }

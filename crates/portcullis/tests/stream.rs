@@ -292,14 +292,14 @@ async fn keys_are_updated_both_ways() {
 async fn a_forged_record_ends_both_sides_with_an_alert() {
     let (mut client, mut server) = pair().await;
     client
-        .inner_mut()
+        .get_mut()
         .write_all(&[23, 3, 3, 0, 32])
         .await
         .unwrap();
-    client.inner_mut().write_all(&[0; 32]).await.unwrap();
+    client.get_mut().write_all(&[0; 32]).await.unwrap();
     let closing = async {
         let error = client.recv(1).await.unwrap_err();
-        client.inner_mut().shutdown().await.unwrap();
+        client.get_mut().shutdown().await.unwrap();
         error
     };
     let (refused, error) = tokio::join!(server.recv(1), closing);

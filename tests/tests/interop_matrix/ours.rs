@@ -202,7 +202,7 @@ impl Server {
                 let sender = sender.clone();
                 let serve = serve.clone();
                 tokio::spawn(async move {
-                    let served = match incoming.handshake().await {
+                    let served = match incoming.handshake().or_transport().await {
                         Ok(stream) => Served {
                             handshake: Ok(stream.shared_information()),
                             end: soon(serve(stream)).await,

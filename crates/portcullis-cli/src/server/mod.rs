@@ -206,7 +206,7 @@ impl Service {
         let stream = incoming
             .handshake()
             .await
-            .map_err(|error| Failure::handshake(error.error()))?;
+            .map_err(|error| Failure::handshake(&error))?;
         if is_verbose {
             eprint!(
                 "{:<17}{peer}\n{}",

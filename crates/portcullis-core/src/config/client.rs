@@ -70,6 +70,17 @@ impl ClientConfig {
         ClientConfigBuilder::new(Verification::DangerouslyNone)
     }
 
+    /// This configuration in the place of another one, which it replaces while connections go on:
+    /// what was not chosen for it is that of the one before: remembered signatures, and whether the server may send tickets.
+    #[must_use]
+    pub fn replacing(&self, before: &Self) -> Self {
+        let mut builder = self.to_builder();
+        builder.client.policy.carry_over(&before.0.policy);
+        builder.client.session_tickets |= before.0.session_tickets;
+        // Nothing that was checked depends on this.
+        builder.build().unwrap_or_else(|_| self.clone())
+    }
+
     /// Starts from this configuration.
     pub fn to_builder(&self) -> ClientConfigBuilder {
         ClientConfigBuilder {

@@ -99,6 +99,8 @@ pub(crate) struct Policy {
     pub(crate) schemes: Vec<SignatureScheme>,
     pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
     pub(crate) memo: SignatureMemo,
+    /// Whether its size was given.
+    pub(crate) memo_is_chosen: bool,
     pub(crate) alpn: Vec<Box<[u8]>>,
     pub(crate) record_size_limit: Option<u16>,
     pub(crate) max_fragment_sent: u16,
@@ -115,6 +117,15 @@ pub(crate) struct Policy {
     pub(crate) asked: Asked,
 }
 
+impl Policy {
+    /// Takes over from a configuration before this one what was not chosen for this one.
+    pub(crate) fn carry_over(&mut self, before: &Self) {
+        if !self.memo_is_chosen {
+            self.memo = before.memo.clone();
+        }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -125,6 +136,7 @@ impl Default for Policy {
             schemes: Vec::new(),
             certificate_schemes: None,
             memo: SignatureMemo::default(),
+            memo_is_chosen: false,
             alpn: Vec::new(),
             record_size_limit: None,
             max_fragment_sent: MAX_PLAINTEXT as u16,
@@ -330,6 +342,7 @@ macro_rules! common_options {
         /// and so does what is built from it by `to_builder` unless the trust anchors change.
         pub fn remembered_signatures(mut self, count: usize) -> Self {
             self.$role.policy.memo = SignatureMemo::new(count);
+            self.$role.policy.memo_is_chosen = true;
             self
         }
 

@@ -126,6 +126,16 @@ impl ServerConfig {
         }
     }
 
+    /// This configuration in the place of another one, which it replaces while connections go on:
+    /// what was not chosen for it is that of the one before: remembered signatures.
+    #[must_use]
+    pub fn replacing(&self, before: &Self) -> Self {
+        let mut builder = self.to_builder();
+        builder.server.policy.carry_over(&before.0.policy);
+        // Nothing that was checked depends on this.
+        builder.build().unwrap_or_else(|_| self.clone())
+    }
+
     /// Starts from this configuration.
     pub fn to_builder(&self) -> ServerConfigBuilder {
         ServerConfigBuilder {

@@ -239,6 +239,14 @@ impl Cx<'_> {
             .set_record_size_limit(theirs.saturating_add(type_byte));
     }
 
+    /// The largest record_size_limit that says something (RFC 8449 §4): the protocol's own.
+    pub(crate) fn most_record_size_limit(&self) -> u16 {
+        match self.incoming.is_before_tls13() {
+            true => 16_384,
+            false => 16_385,
+        }
+    }
+
     /// As many values of 32 random bytes.
     pub(crate) fn random_bytes<const N: usize>(&mut self) -> Result<[[u8; 32]; N], Abort> {
         let mut values = [[0; 32]; N];

@@ -4,6 +4,8 @@
 /// A row of a table, for the tests: they see every transition of it happen, and no other.
 #[cfg(test)]
 pub(crate) struct Row {
+    /// `Tls13`, `Tls12`, or nothing where the version is not decided.
+    pub(crate) version: &'static str,
     pub(crate) stage: crate::Stage,
     pub(crate) kind: Kind,
     /// The messages, or the question, as the RFC and `question/` name them.
@@ -57,9 +59,11 @@ macro_rules! states {
         #[cfg(test)]
         impl State {
             pub(crate) fn rows() -> Vec<$crate::handshake::table::Row> {
+                const VERSION: &str = concat!($(stringify!($version))?);
                 [
                     vec![$(
                         $crate::handshake::table::Row {
+                            version: VERSION,
                             stage: $crate::Stage::$state,
                             kind: states!(@kind $kind),
                             takes: &[$(stringify!($takes)),+],

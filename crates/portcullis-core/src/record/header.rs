@@ -40,6 +40,12 @@ impl Header {
     }
 }
 
+/// The length in a header.
+#[inline]
+pub(super) fn body_length([.., high, low]: [u8; HEADER]) -> usize {
+    u16::from_be_bytes([high, low]).into()
+}
+
 /// Whether a type is one of the four of TLS 1.3.
 pub(super) fn is_known(typ: ContentType) -> bool {
     matches!(

@@ -105,7 +105,7 @@ impl Keys {
         content_len: usize,
         record: &mut [u8],
     ) -> Result<(), CryptoFailure> {
-        let (head, body) = self.headed(typ, record)?;
+        let (head, body) = headed(self.protection.outer_type(typ), record)?;
         if self.left == 0 {
             return Err(CryptoFailure::SealingRecord);
         }
@@ -115,36 +115,23 @@ impl Keys {
         Ok(())
     }
 
-    /// Seals content that stands elsewhere into `record`, without padding.
+    /// Seals data that stands elsewhere into `record`, without padding.
     ///
     /// # Errors
     /// When the crypto library fails. The caller has seen to it that a record is left.
     #[inline]
-    pub(super) fn seal_from(
+    pub(super) fn seal_data(
         &mut self,
-        typ: ContentType,
         content: &[u8],
         record: &mut [u8],
     ) -> Result<(), CryptoFailure> {
-        let (head, body) = self.headed(typ, record)?;
+        // What every version calls data; TLS 1.3 calls everything so.
+        let typ = ContentType::APPLICATION_DATA;
+        let (head, body) = headed(typ, record)?;
         self.protection
             .seal_from(self.seq, head, typ, content, body)?;
         self.advance();
         Ok(())
-    }
-
-    /// Writes the header of `record`.
-    #[inline]
-    fn headed<'r>(
-        &self,
-        typ: ContentType,
-        record: &'r mut [u8],
-    ) -> Result<(&'r [u8; HEADER], &'r mut [u8]), CryptoFailure> {
-        let split = record.split_first_chunk_mut::<HEADER>();
-        let (head, body) = split.ok_or(CryptoFailure::SealingRecord)?;
-        let outer = self.protection.outer_type(typ);
-        *head = header::header(outer, header::LEGACY_VERSION, body.len());
-        Ok((head, body))
     }
 
     /// Hands the cipher out; it comes back, or is set up again.
@@ -175,6 +162,18 @@ impl Keys {
         self.seq = self.seq.wrapping_add(1);
         self.left = self.left.saturating_sub(1);
     }
+}
+
+/// Writes the header of `record`, which shows this type.
+#[inline]
+fn headed(
+    outer: ContentType,
+    record: &mut [u8],
+) -> Result<(&[u8; HEADER], &mut [u8]), CryptoFailure> {
+    let split = record.split_first_chunk_mut::<HEADER>();
+    let (head, body) = split.ok_or(CryptoFailure::SealingRecord)?;
+    *head = header::header(outer, header::LEGACY_VERSION, body.len());
+    Ok((head, body))
 }
 
 impl From<TrafficSecret> for Keys {

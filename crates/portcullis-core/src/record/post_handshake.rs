@@ -136,14 +136,19 @@ impl PostHandshake {
             .take()
             .map_or_else(Assembler::default, |held| *held);
         assembler.push(content);
-        let (due, longest) = match self.role {
-            Role::Client => (HandshakeType::HELLO_REQUEST, 0),
-            Role::Server => (HandshakeType::CLIENT_HELLO, MAX_CLIENT_HELLO),
+        let (due, longest, beyond) = match self.role {
+            // It is always empty.
+            Role::Client => (HandshakeType::HELLO_REQUEST, 0, Violation::MalformedMessage),
+            Role::Server => (
+                HandshakeType::CLIENT_HELLO,
+                MAX_CLIENT_HELLO.min(self.max_handshake_size as usize),
+                Violation::HandshakeMessageTooLong,
+            ),
         };
         if assembler.begun().is_some_and(|typ| typ != due) {
             return Err(Violation::UnexpectedPostHandshakeMessage.into());
         }
-        let Some(_) = assembler.pop(longest.min(self.max_handshake_size as usize))? else {
+        let Some(_) = assembler.pop(longest).map_err(|_| beyond)? else {
             self.assembler = Some(Box::new(assembler));
             return Ok(false);
         };

@@ -128,7 +128,7 @@ impl Reader {
             Ok(inner) => inner,
             Err(violation) => return Err(self.fail(violation.into())),
         };
-        let len = HEADER + inner + self.keys.protection.least_overhead();
+        let len = HEADER + header::body_length(*head);
         Ok(match len.checked_sub(input.len()) {
             None | Some(0) => Frame::Record {
                 len,
@@ -281,10 +281,9 @@ impl Reader {
     /// Checks a header; gives the length of the inner plaintext.
     #[inline]
     fn inner_length(&self, head: [u8; HEADER]) -> Result<usize, Violation> {
-        let [typ, major, minor, high, low] = head;
-        let body = usize::from(u16::from_be_bytes([high, low]));
+        let [typ, major, minor, ..] = head;
         let overhead = self.keys.protection.least_overhead();
-        let inner = body.wrapping_sub(overhead);
+        let inner = header::body_length(head).wrapping_sub(overhead);
         if (typ, major, minor) == (ContentType::APPLICATION_DATA.0, 3, 3)
             && inner <= self.inner_limit.into()
         {
@@ -317,13 +316,8 @@ impl Reader {
             return Err(wrong_length());
         };
         match self.inner_length(*head) {
-            Ok(inner) => {
-                let overhead = self.keys.protection.least_overhead();
-                match HEADER + inner + overhead == record.len() {
-                    true => Ok(inner),
-                    false => Err(wrong_length()),
-                }
-            }
+            Ok(inner) if HEADER + header::body_length(*head) == record.len() => Ok(inner),
+            Ok(_) => Err(wrong_length()),
             Err(violation) => Err(self.fail(violation.into())),
         }
     }

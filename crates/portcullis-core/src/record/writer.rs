@@ -122,7 +122,8 @@ impl Writer {
         while data.left() > 0 {
             let rest = out.get_mut(sealed.written..).unwrap_or_default();
             let mut fragment = self.fragment.min(data.left());
-            if self.size.record(&self.keys.protection, fragment) > rest.len() {
+            let mut length = self.size.record(&self.keys.protection, fragment);
+            if length > rest.len() {
                 if sealed.written > 0 {
                     break;
                 }
@@ -131,6 +132,7 @@ impl Writer {
                 if fragment == 0 {
                     break;
                 }
+                length = self.size.record(&self.keys.protection, fragment);
             }
             if self.is_update_due(fragment) {
                 match self.put_key_update(KeyUpdateRequest::UPDATE_NOT_REQUESTED, rest)? {
@@ -139,7 +141,7 @@ impl Writer {
                 }
                 continue;
             }
-            sealed.written += self.put_data(&mut data, fragment, rest)?;
+            sealed.written += self.put_data(&mut data, fragment, length, rest)?;
             sealed.consumed += fragment;
         }
         Ok(sealed)
@@ -383,18 +385,19 @@ impl Writer {
             || (self.bytes > 0 && self.bytes.saturating_add(fragment as u64) > self.key_update_at)
     }
 
-    /// Seals one record of data, which fits into `out`.
+    /// Seals one record of data, which fits into `out` with its `length`.
     #[inline]
     fn put_data(
         &mut self,
         data: &mut Gather<'_>,
         fragment: usize,
+        length: usize,
         out: &mut [u8],
     ) -> Result<usize, Error> {
         let typ = ContentType::APPLICATION_DATA;
         let padding = self.size.padding(fragment);
         let written = match data.take_whole(fragment) {
-            Some(slice) if padding == 0 => self.put_slice(slice, out)?,
+            Some(slice) if padding == 0 => self.put_slice(slice, length, out)?,
             Some(slice) => self.put(typ, slice, out)?,
             None => self.put_with(typ, fragment, out, |content| data.copy_to(content))?,
         };
@@ -404,15 +407,11 @@ impl Writer {
 
     /// Seals one record of data without padding, straight from where the data stands.
     #[inline]
-    fn put_slice(&mut self, slice: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-        let length = self.keys.protection.record_len(slice.len());
+    fn put_slice(&mut self, slice: &[u8], length: usize, out: &mut [u8]) -> Result<usize, Error> {
         let Some(record) = out.get_mut(..length) else {
             return Ok(0);
         };
-        match self
-            .keys
-            .seal_from(ContentType::APPLICATION_DATA, slice, record)
-        {
+        match self.keys.seal_data(slice, record) {
             Ok(()) => Ok(length),
             Err(failure) => Err(self.fail(failure.into())),
         }

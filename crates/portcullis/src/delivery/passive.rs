@@ -106,5 +106,5 @@ async fn or_timeout(
 ) -> Result<Bytes, Error> {
     tokio::time::timeout(within, recv)
         .await
-        .unwrap_or_else(|_| Err(Error::timeout(Stage::Connected)))
+        .unwrap_or_else(|_| Err(Error::timeout(Stage::Connected, within)))
 }

@@ -1,15 +1,21 @@
-//! A handshake from its start to its stream or its failure, with the answers to its questions.
+//! A handshake from its start to its stream or its failure, poll by poll: the answers to its
+//! questions, its limits in time, and what becomes of its transport.
 
 use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 
-use portcullis_core::question::Answer;
+use portcullis_core::question::{Answer, Question};
 use portcullis_core::{Handshake, Reason, Stage};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout};
+use tokio::task::coop::unconstrained;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::running::Running;
 use super::{Reached, Until, span};
+use crate::answers::AnswerFuture;
 use crate::conduct::Conduct;
 use crate::error::{Error, HandshakeError};
 use crate::hibernation::Hibernation;
@@ -24,14 +30,30 @@ use crate::write::Sending;
 /// holds the connection afterwards, which is as large as the largest thing it ever held.
 ///
 /// Dropped before the end, it tells the peer `user_canceled` if that can be done at once.
-pub(crate) struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
+pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
     running: Option<Running<IO>>,
+    phase: Phase,
+    /// When the phase has to be over. One timer for all: a later limit only moves it.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// When the handshake has to be over.
+    deadline: Option<Instant>,
     conduct: Conduct,
     span: tracing::Span,
     /// Client: where sessions go.
     place: Option<Place>,
     /// Whether sessions from there are in the hello.
     offers: bool,
+}
+
+/// What a handshake is doing.
+enum Phase {
+    Running,
+    /// What was said before is flushed before somebody thinks about it.
+    Asked(Box<Question>),
+    /// A mutex that nobody locks: with it a handshake that is paused is `Sync`.
+    Answering(Mutex<AnswerFuture>),
+    /// The peer gets its alert and sees the end.
+    Failing(Error),
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for Driver<IO> {
@@ -54,6 +76,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     ) -> Box<Self> {
         Box::new(Self {
             running: Some(Running::new(io, handshake, prefix, first_byte_by)),
+            phase: Phase::Running,
+            timer: None,
+            deadline: None,
             conduct,
             span,
             place: None,
@@ -67,6 +92,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         self.offers = offers;
     }
 
+    /// When it has to be over, if its time began before it is polled first.
+    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+    }
+
     pub(crate) fn span(&self) -> &tracing::Span {
         &self.span
     }
@@ -75,65 +105,115 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         &self.conduct
     }
 
-    pub(crate) fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> Stage {
         self.running
             .as_ref()
             .map_or(Stage::Closed, |running| running.handshake.stage())
     }
 
-    /// When a client that has said nothing so far is given up.
-    pub(crate) fn first_byte_by(&self) -> Option<Instant> {
-        self.running.as_ref()?.first_byte_by()
-    }
-
-    /// Waits for the first bytes; a server has nothing to say before them.
-    ///
-    /// # Cancel safety
-    /// Dropped, nothing is lost.
-    pub(crate) async fn hear(&mut self) -> Result<(), Error> {
-        match &mut self.running {
-            Some(running) => poll_fn(|cx| running.poll_receive(cx)).await,
-            None => Err(Error::closed()),
+    /// Runs that far, within the limits of the handshake, or to the end of its failure: then the
+    /// peer has its alert and has seen the end.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        until: Until,
+    ) -> Poll<Result<Reached, Error>> {
+        if !matches!(self.phase, Phase::Failing(_)) {
+            let limit = self.conduct.handshake_timeout;
+            let deadline = *self.deadline.get_or_insert_with(|| super::deadline(limit));
+            let error = match self.poll_run(cx, until) {
+                Poll::Ready(Ok(reached)) => {
+                    // While a handshake is paused no time runs.
+                    self.timer = None;
+                    self.deadline = None;
+                    return Poll::Ready(Ok(reached));
+                }
+                Poll::Ready(Err(error)) => error,
+                Poll::Pending => {
+                    let error = ready!(self.poll_late(cx, deadline));
+                    self.time_out(&error);
+                    return Poll::Ready(Err(error));
+                }
+            };
+            self.fail(error);
         }
+        self.poll_farewell(cx).map(Err)
     }
 
     /// Runs that far. Questions on the way are answered; answers that come from a store have as
     /// much time as a store.
-    ///
-    /// # Cancel safety
-    /// Dropped and called again it goes on where it was, unless a question was being answered:
-    /// that answer is lost, and with it the handshake.
-    pub(super) async fn run(&mut self, until: Until) -> Result<Reached, Error> {
+    fn poll_run(&mut self, cx: &mut Context<'_>, until: Until) -> Poll<Result<Reached, Error>> {
         let Some(running) = &mut self.running else {
-            return Err(Error::closed());
+            return Poll::Ready(Err(Error::closed()));
         };
         loop {
-            let question = match poll_fn(|cx| running.poll_run(cx, &self.conduct)).await? {
-                Reached::Question(question) if !until.is_at(&question) => question,
-                reached => return Ok(reached),
-            };
-            poll_fn(|cx| running.poll_flush(cx)).await?;
-            let late = question.late_answer();
-            let answer = match (self.conduct.answers.answer(*question), late) {
-                (Ok(answer), _) => answer,
-                (Err(answering), None) => answering.await,
-                (Err(answering), Some(late)) => timeout(self.conduct.store_timeout(), answering)
-                    .await
-                    .unwrap_or(late),
+            let answer = match &mut self.phase {
+                Phase::Running => match ready!(running.poll_run(cx, &self.conduct))? {
+                    Reached::Question(question) if !until.is_at(&question) => {
+                        self.phase = Phase::Asked(question);
+                        continue;
+                    }
+                    reached => return Poll::Ready(Ok(reached)),
+                },
+                Phase::Asked(_) => {
+                    ready!(running.poll_flush(cx))?;
+                    let asked = std::mem::replace(&mut self.phase, Phase::Running);
+                    let Phase::Asked(question) = asked else {
+                        continue;
+                    };
+                    match ask(&self.conduct, *question) {
+                        Ok(answer) => answer,
+                        Err(answering) => {
+                            self.phase = Phase::Answering(Mutex::new(answering));
+                            continue;
+                        }
+                    }
+                }
+                Phase::Answering(answering) => {
+                    let answering = answering.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    let answer = ready!(answering.as_mut().poll(cx));
+                    self.phase = Phase::Running;
+                    answer
+                }
+                Phase::Failing(error) => return Poll::Ready(Err(error.clone())),
             };
             running.handshake.answer(answer, UnixTime::now())?;
         }
     }
 
-    pub(crate) fn answer(&mut self, answer: Answer) -> Result<(), Error> {
-        match &mut self.running {
-            Some(running) => Ok(running.handshake.answer(answer, UnixTime::now())?),
-            None => Err(Error::closed()),
+    /// Waits for the first limit that passes: that of the client's first byte, or that of the
+    /// handshake.
+    fn poll_late(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<Error> {
+        let first_byte_by = self.running.as_ref().and_then(Running::first_byte_by);
+        let silence = first_byte_by.filter(|first| *first < deadline);
+        ready!(self.poll_timer(cx, silence.unwrap_or(deadline)));
+        Poll::Ready(match silence {
+            Some(_) => Error::silence(self.conduct.first_byte_timeout),
+            None => Error::timeout(self.stage(), self.conduct.handshake_timeout),
+        })
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<()> {
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if timer.deadline() != until {
+            timer.as_mut().reset(until);
+        }
+        // Work that uses up the task's budget each time must end all the same.
+        pin!(unconstrained(timer.as_mut())).poll(cx)
+    }
+
+    pub(super) fn answer(&mut self, answer: Answer) {
+        if let Some(running) = &mut self.running
+            && let Err(error) = running.handshake.answer(answer, UnixTime::now())
+        {
+            self.fail(error.into());
         }
     }
 
     /// Makes a stream of a finished handshake.
-    pub(crate) fn finish(&mut self) -> Result<TlsStream<IO>, HandshakeError<IO>> {
+    pub(super) fn finish(&mut self) -> Result<TlsStream<IO>, HandshakeError<IO>> {
         // Where the handshake stands: what is moved leaves copies of secrets behind.
         let running = self.running.as_mut();
         let connected = running.map(|running| running.handshake.take_connection());
@@ -172,29 +252,31 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         }
     }
 
-    /// Ends a handshake that failed or is given up: the peer gets its alert and sees the end,
-    /// the caller gets the transport back.
-    ///
-    /// # Cancel safety
-    /// Dropped, the transport is closed.
-    pub(crate) async fn fail(mut self: Box<Self>, error: Error) -> HandshakeError<IO> {
+    /// The handshake has failed or is given up.
+    pub(super) fn fail(&mut self, error: Error) {
         span::report(&self.span, &error);
         self.blame_sessions(&error);
-        let Some(running) = &mut self.running else {
-            return HandshakeError::new(error, None, Vec::new());
+        self.deadline = None;
+        self.phase = Phase::Failing(error);
+    }
+
+    /// Sees to it that the peer gets its alert and sees the end. An alert that cannot be
+    /// delivered changes nothing in what is reported.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let (Phase::Failing(error), Some(running)) = (&self.phase, &mut self.running) else {
+            return Poll::Ready(Error::closed());
         };
+        let error = error.clone();
         let keep_quiet = self.conduct.plaintext_fallback && error.is_not_tls();
-        if !keep_quiet && error.transport().is_none() {
-            // An alert that cannot be delivered changes nothing in what is reported.
-            let farewell = running.say_farewell(error.is_refusal());
-            let _ = timeout(self.conduct.alert_timeout, farewell).await;
+        if !keep_quiet
+            && error.transport().is_none()
+            && running.poll_farewell(cx, error.is_refusal()).is_pending()
+        {
+            let limit = self.conduct.alert_timeout;
+            let deadline = *self.deadline.get_or_insert_with(|| super::deadline(limit));
+            ready!(self.poll_timer(cx, deadline));
         }
-        match self.running.take() {
-            Some(running) => {
-                HandshakeError::new(error, Some(running.io), running.handshake.into_unread())
-            }
-            None => HandshakeError::new(error, None, Vec::new()),
-        }
+        Poll::Ready(error)
     }
 
     /// There are servers that end every connection with a ticket in its hello. One has to fail to
@@ -208,29 +290,51 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 
     /// Gives up: the peer is sent the fatal alert `user_canceled`.
-    pub(crate) async fn cancel(mut self: Box<Self>) -> HandshakeError<IO> {
-        let error = match &mut self.running {
-            Some(running) => running.cancel(),
-            None => Error::closed(),
-        };
-        self.fail(error).await
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is closed.
+    pub(super) async fn cancel(mut self: Box<Self>) -> Option<IO> {
+        let error = self.running.as_mut().map(Running::cancel);
+        self.fail(error.unwrap_or_else(Error::closed));
+        poll_fn(|cx| self.poll_farewell(cx)).await;
+        Some(self.running.take()?.io)
     }
 
     /// Gives up because time has run out. Whatever can be said at once is said.
-    pub(crate) fn time_out(mut self, error: Error) -> HandshakeError<IO> {
-        span::report(&self.span, &error);
-        self.blame_sessions(&error);
+    fn time_out(&mut self, error: &Error) {
+        span::report(&self.span, error);
+        self.blame_sessions(error);
         // A client that says nothing may not speak TLS either.
         let keep_quiet = self.conduct.plaintext_fallback && error.is_silent_peer();
+        if let Some(running) = &mut self.running
+            && !keep_quiet
+        {
+            running.cancel_at_once();
+        }
+    }
+
+    /// The transport of a handshake that failed with this error.
+    pub(super) fn give_back(&mut self, error: Error) -> HandshakeError<IO> {
         match self.running.take() {
-            Some(mut running) => {
-                if !keep_quiet {
-                    running.cancel_at_once();
-                }
+            Some(running) => {
                 HandshakeError::new(error, Some(running.io), running.handshake.into_unread())
             }
             None => HandshakeError::new(error, None, Vec::new()),
         }
+    }
+}
+
+/// The answer, or who makes it.
+fn ask(conduct: &Conduct, question: Question) -> Result<Answer, AnswerFuture> {
+    let late = question.late_answer();
+    match (conduct.answers.answer(question), late) {
+        (Err(answering), Some(late)) => {
+            let limit = conduct.store_timeout();
+            Err(Box::pin(async move {
+                timeout(limit, answering).await.unwrap_or(late)
+            }))
+        }
+        (answer, _) => answer,
     }
 }
 

@@ -4,13 +4,12 @@ use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::question::{Answer, ChooseConfiguration, Question, ReviewServerHello};
 use portcullis_core::{ClientHelloView, ServerHelloView};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
 use super::driver::Driver;
-use super::{Until, complete, deadline, pause};
+use super::handshaking::{Goal, Handshaking};
+use super::{Reached, Until};
 use crate::answers::Questions;
 use crate::error::{Error, HandshakeError};
-use crate::stream::TlsStream;
 
 /// A server's handshake that stands still because the ClientHello is here (B5).
 ///
@@ -24,16 +23,6 @@ pub struct PausedServer<IO: AsyncRead + AsyncWrite + Unpin> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
-    pub(crate) async fn start(driver: Box<Driver<IO>>) -> Result<Self, HandshakeError<IO>> {
-        let deadline = deadline(driver.conduct().handshake_timeout);
-        match pause(driver, deadline, Until::ClientHello).await? {
-            (driver, Question::ChooseConfiguration(question)) => Ok(Self { driver, question }),
-            (driver, _) => Err(driver
-                .fail(Error::limit("the handshake did not pause"))
-                .await),
-        }
-    }
-
     /// What the client sent.
     pub fn client_hello(&self) -> &ClientHelloView {
         self.question.client_hello()
@@ -46,8 +35,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
     ///
     /// # Cancel safety
     /// Dropped, the handshake is over.
-    pub async fn proceed(self) -> Result<TlsStream<IO>, HandshakeError<IO>> {
-        resume(self.driver, self.question.keep()).await
+    pub fn proceed(self) -> Handshaking<IO> {
+        resume(self.driver, self.question.keep())
     }
 
     /// Goes on with another configuration.
@@ -57,17 +46,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
     ///
     /// # Cancel safety
     /// Dropped, the handshake is over.
-    pub async fn continue_with(
-        self,
-        config: ServerConfig,
-    ) -> Result<TlsStream<IO>, HandshakeError<IO>> {
-        match self
-            .driver
-            .conduct()
-            .server_config(&config, Questions::none())
-        {
-            Ok(config) => resume(self.driver, self.question.use_config(config)).await,
-            Err(misuse) => Err(self.driver.fail(misuse.into()).await),
+    pub fn continue_with(self, config: ServerConfig) -> Handshaking<IO> {
+        let conduct = self.driver.conduct();
+        match conduct.server_config(&config, Questions::none()) {
+            Ok(config) => resume(self.driver, self.question.use_config(config)),
+            Err(misuse) => {
+                let mut driver = self.driver;
+                driver.fail(misuse.into());
+                Handshaking::running(driver)
+            }
         }
     }
 
@@ -76,7 +63,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
     /// # Cancel safety
     /// Dropped, the handshake is over; the alert may not have been sent.
     pub async fn cancel(self) -> Option<IO> {
-        self.driver.cancel().await.into_parts().1
+        self.driver.cancel().await
     }
 
     /// Refuses with an alert of the caller's.
@@ -85,6 +72,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
     /// Dropped, the handshake is over; the alert may not have been sent.
     pub async fn refuse(self, refusal: portcullis_core::Refusal) -> HandshakeError<IO> {
         refused(self.driver, self.question.refuse(refusal)).await
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Goal<IO> for PausedServer<IO> {
+    const UNTIL: Until = Until::ClientHello;
+
+    fn reach(mut driver: Box<Driver<IO>>, reached: Reached) -> Result<Self, HandshakeError<IO>> {
+        if let Reached::Question(question) = reached
+            && let Question::ChooseConfiguration(question) = *question
+        {
+            return Ok(Self { driver, question });
+        }
+        Err(driver.give_back(Error::limit("the handshake did not pause")))
     }
 }
 
@@ -100,18 +100,6 @@ pub struct PausedClient<IO: AsyncRead + AsyncWrite + Unpin> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
-    pub(crate) async fn start(
-        driver: Box<Driver<IO>>,
-        deadline: Instant,
-    ) -> Result<Self, HandshakeError<IO>> {
-        match pause(driver, deadline, Until::ServerHello).await? {
-            (driver, Question::ReviewServerHello(question)) => Ok(Self { driver, question }),
-            (driver, _) => Err(driver
-                .fail(Error::limit("the handshake did not pause"))
-                .await),
-        }
-    }
-
     /// What the server sent.
     pub fn server_hello(&self) -> &ServerHelloView {
         self.question.server_hello()
@@ -124,8 +112,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
     ///
     /// # Cancel safety
     /// Dropped, the handshake is over.
-    pub async fn proceed(self) -> Result<TlsStream<IO>, HandshakeError<IO>> {
-        resume(self.driver, self.question.proceed()).await
+    pub fn proceed(self) -> Handshaking<IO> {
+        resume(self.driver, self.question.proceed())
     }
 
     /// Goes on with other trust anchors and identities. What the ClientHello has offered stays.
@@ -135,17 +123,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
     ///
     /// # Cancel safety
     /// Dropped, the handshake is over.
-    pub async fn continue_with(
-        self,
-        config: ClientConfig,
-    ) -> Result<TlsStream<IO>, HandshakeError<IO>> {
-        match self
-            .driver
-            .conduct()
-            .client_config(&config, Questions::none())
-        {
-            Ok(config) => resume(self.driver, self.question.proceed_with(config)).await,
-            Err(misuse) => Err(self.driver.fail(misuse.into()).await),
+    pub fn continue_with(self, config: ClientConfig) -> Handshaking<IO> {
+        let conduct = self.driver.conduct();
+        match conduct.client_config(&config, Questions::none()) {
+            Ok(config) => resume(self.driver, self.question.proceed_with(config)),
+            Err(misuse) => {
+                let mut driver = self.driver;
+                driver.fail(misuse.into());
+                Handshaking::running(driver)
+            }
         }
     }
 
@@ -154,7 +140,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
     /// # Cancel safety
     /// Dropped, the handshake is over; the alert may not have been sent.
     pub async fn cancel(self) -> Option<IO> {
-        self.driver.cancel().await.into_parts().1
+        self.driver.cancel().await
     }
 
     /// Refuses with an alert of the caller's.
@@ -166,27 +152,33 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
     }
 }
 
-async fn resume<IO>(
-    mut driver: Box<Driver<IO>>,
-    answer: Answer,
-) -> Result<TlsStream<IO>, HandshakeError<IO>>
+impl<IO: AsyncRead + AsyncWrite + Unpin> Goal<IO> for PausedClient<IO> {
+    const UNTIL: Until = Until::ServerHello;
+
+    fn reach(mut driver: Box<Driver<IO>>, reached: Reached) -> Result<Self, HandshakeError<IO>> {
+        if let Reached::Question(question) = reached
+            && let Question::ReviewServerHello(question) = *question
+        {
+            return Ok(Self { driver, question });
+        }
+        Err(driver.give_back(Error::limit("the handshake did not pause")))
+    }
+}
+
+/// The answer that somebody has thought about.
+fn resume<IO>(mut driver: Box<Driver<IO>>, answer: Answer) -> Handshaking<IO>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    match driver.answer(answer) {
-        Ok(()) => {
-            let deadline = deadline(driver.conduct().handshake_timeout);
-            complete(driver, deadline).await
-        }
-        Err(error) => Err(driver.fail(error).await),
-    }
+    driver.answer(answer);
+    Handshaking::running(driver)
 }
 
 async fn refused<IO>(driver: Box<Driver<IO>>, refusal: Answer) -> HandshakeError<IO>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    match resume(driver, refusal).await {
+    match resume(driver, refusal).or_transport().await {
         Err(error) => error,
         Ok(stream) => HandshakeError::new(Error::closed(), Some(stream.into_inner()), Vec::new()),
     }

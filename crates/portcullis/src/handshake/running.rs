@@ -2,7 +2,6 @@
 //!
 //! What has been said is flushed before the peer is waited for, and before an error is reported.
 
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -33,6 +32,8 @@ pub(super) struct Running<IO> {
     pub(super) unflushed: bool,
     pub(super) received: Flow,
     pub(super) sent: Flow,
+    /// How much of a refused peer's may still be read, when this side has ended.
+    read_away: Option<usize>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
@@ -55,6 +56,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
             unflushed: false,
             received: Flow::default(),
             sent: Flow::default(),
+            read_away: None,
         }
     }
 
@@ -134,7 +136,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
         Poll::Ready(Ok(()))
     }
 
-    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut scratch = Scratch::take();
         // What comes at once is held while a question is open. A client nobody knows yet gets
         // room for a record; what it says in a handshake seldom has more.
@@ -207,20 +209,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
     /// Writes what is left and ends the write side. From a peer that was refused, reads until it
     /// closes too: a transport closed over unread bytes resets, also when they come later, and
     /// the peer may then never see its alert.
-    pub(super) async fn say_farewell(&mut self, is_refused: bool) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_send(cx)).await?;
-        poll_fn(|cx| self.poll_flush(cx)).await?;
-        let stage = self.handshake.stage();
-        poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx))
-            .await
-            .map_err(|error| Error::io(error, stage))?;
-        if is_refused {
-            let mut left = READ_AWAY;
-            poll_fn(|cx| poll_read_away(&mut self.io, cx, &mut left)).await;
-        } else {
-            read_away_at_once(&mut self.io);
+    pub(super) fn poll_farewell(&mut self, cx: &mut Context<'_>, is_refused: bool) -> Poll<()> {
+        if self.read_away.is_none() {
+            if ready!(self.poll_send(cx)).is_err()
+                || ready!(self.poll_flush(cx)).is_err()
+                || ready!(Pin::new(&mut self.io).poll_shutdown(cx)).is_err()
+            {
+                return Poll::Ready(());
+            }
+            if !is_refused {
+                read_away_at_once(&mut self.io);
+                return Poll::Ready(());
+            }
         }
-        Ok(())
+        let left = self.read_away.get_or_insert(READ_AWAY);
+        poll_read_away(&mut self.io, cx, left)
     }
 
     pub(super) fn cancel_at_once(&mut self) {

@@ -1,15 +1,15 @@
 //! What `tracing` is told of a handshake: a span with the names of OpenTelemetry, and its end.
 
-use std::net::SocketAddr;
+use std::fmt;
 
 use portcullis_core::{AlertDescription, ConnectionInformation, Reason};
 use rustls_pki_types::ServerName;
 use tracing::Span;
-use tracing::field::{Empty, display};
+use tracing::field::{Empty, debug, display};
 
 use crate::error::Error;
 
-pub(crate) fn client(name: &ServerName<'_>, peer: Option<SocketAddr>) -> Span {
+pub(crate) fn client(name: &ServerName<'_>, peer: Option<&dyn fmt::Debug>) -> Span {
     let span = tracing::info_span!(
         "tls.handshake",
         role = "client",
@@ -25,7 +25,7 @@ pub(crate) fn client(name: &ServerName<'_>, peer: Option<SocketAddr>) -> Span {
     from(span, peer)
 }
 
-pub(crate) fn server(peer: Option<SocketAddr>) -> Span {
+pub(crate) fn server(peer: Option<&dyn fmt::Debug>) -> Span {
     let span = tracing::info_span!(
         "tls.handshake",
         role = "server",
@@ -40,9 +40,9 @@ pub(crate) fn server(peer: Option<SocketAddr>) -> Span {
     from(span, peer)
 }
 
-fn from(span: Span, peer: Option<SocketAddr>) -> Span {
+fn from(span: Span, peer: Option<&dyn fmt::Debug>) -> Span {
     if let Some(peer) = peer {
-        span.record("network.peer.address", display(peer));
+        span.record("network.peer.address", debug(peer));
     }
     span
 }

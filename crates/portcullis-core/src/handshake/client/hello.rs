@@ -220,7 +220,9 @@ impl Client {
                 Alpn::put(out, config.alpn_protocols());
             }
             if let Some(limit) = policy.record_size_limit {
-                RecordSizeLimit::put(out, limit);
+                // RFC 8449 §4: what TLS 1.3 has beyond that is its content type.
+                let most = if speaks_tls13 { 16_385 } else { 16_384 };
+                RecordSizeLimit::put(out, limit.min(most));
             }
             if let Some(cookie) = cookie {
                 Cookie::put(out, cookie);

@@ -48,7 +48,7 @@ fn record_sizes(
         return Err(Violation::RecordSizeLimitWithMaxFragment.into());
     }
     if let Some(RecordSizeLimit(limit)) = limit {
-        if !(64..=16_385).contains(&limit) {
+        if !(64..=cx.most_record_size_limit()).contains(&limit) {
             return Err(Violation::BadRecordSizeLimit.into());
         }
         cx.limit_records(limit);

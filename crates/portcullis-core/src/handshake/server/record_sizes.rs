@@ -22,12 +22,14 @@ impl RecordSizes {
     pub(super) fn choose(
         config: &ServerOptions,
         hello: &ClientHello<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Self, Violation> {
         if let Some(RecordSizeLimit(theirs)) = find(&hello.extensions)? {
             if theirs < 64 {
                 return Err(Violation::BadRecordSizeLimit);
             }
-            let ours = config.policy.record_size_limit.unwrap_or(16_385);
+            let most = cx.most_record_size_limit();
+            let ours = config.policy.record_size_limit.unwrap_or(most).min(most);
             return Ok(Self::Limits { theirs, ours });
         }
         let Some(wish) = find::<MaxFragmentLength>(&hello.extensions)? else {

@@ -243,7 +243,17 @@ impl Case {
 
 /// A finished handshake whose one end puts these on the wire; gives the error of the other.
 pub(super) fn refused_after(by: By, puts: &[Put]) -> Error {
-    let (mut victim, mut attacker) = connected(by);
+    refused_after_with(by, client(), server(), puts)
+}
+
+/// The same with these configurations.
+pub(super) fn refused_after_with(
+    by: By,
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    puts: &[Put],
+) -> Error {
+    let (mut victim, mut attacker) = connected_with(by, client, server);
     for put in puts {
         attacker.put(put);
     }

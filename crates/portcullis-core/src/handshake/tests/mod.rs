@@ -21,6 +21,7 @@ mod rfc_8448;
 mod states;
 mod tamper;
 mod tickets;
+mod tls12;
 mod tolerance;
 mod transitions;
 mod violations;

@@ -9,23 +9,26 @@ use crate::suite::{Authentication, CipherSuite};
 use crate::testing::{Pair, now, pki, resuming};
 use crate::{NamedGroup, ProtocolVersion, SignatureScheme};
 
-const V1_2: [ProtocolVersion; 1] = [ProtocolVersion::TLS_1_2];
+pub(super) const V1_2: [ProtocolVersion; 1] = [ProtocolVersion::TLS_1_2];
 
-fn older_client() -> ClientConfigBuilder {
+pub(super) fn older_client() -> ClientConfigBuilder {
     client().versions(V1_2)
 }
 
-fn older_server() -> ServerConfigBuilder {
+pub(super) fn older_server() -> ServerConfigBuilder {
     server().versions(V1_2)
 }
 
 /// Both connections, through which data has gone both ways.
-fn connect(client: ClientConfigBuilder, server: ServerConfigBuilder) -> (Connection, Connection) {
+pub(super) fn connect(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+) -> (Connection, Connection) {
     let pair = Pair::new(client.build().unwrap(), server.build().unwrap());
     talking(pair)
 }
 
-fn talking(pair: Pair) -> (Connection, Connection) {
+pub(super) fn talking(pair: Pair) -> (Connection, Connection) {
     let (client, server) = pair.run();
     let (mut server, mut client) = (server.unwrap(), client.unwrap());
     exchange(&mut client, &mut server);

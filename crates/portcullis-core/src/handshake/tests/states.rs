@@ -34,9 +34,20 @@ pub(super) fn run_resuming(
     server: ServerConfigBuilder,
     sessions: Vec<ClientSession>,
 ) -> Scripts {
+    run_tampering(client, server, sessions, one_message_per_record())
+}
+
+/// The same with a server whose messages pass through `tamper`, which puts each into a record of
+/// its own.
+pub(super) fn run_tampering(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    sessions: Vec<ClientSession>,
+    tamper: Tamper,
+) -> Scripts {
     let client = client.observe_messages(true).build().unwrap();
     let mut server = Handshake::server(server.observe_messages(true).build().unwrap());
-    server.tamper(one_message_per_record());
+    server.tamper(tamper);
     let mut client = Handshake::client_resuming_tampering(
         client,
         name(),
@@ -61,8 +72,12 @@ pub(super) fn run_resuming(
 /// Feeds the records one by one; gives what was sent meanwhile.
 fn feed(end: &mut Handshake, mut bytes: &[u8], script: &mut Vec<String>) -> Vec<u8> {
     let mut sent = Vec::new();
+    let mut last = None;
     loop {
         let mut before = end.stage();
+        // The stage at which the record came: nothing has looked at it yet.
+        let came_at = before;
+        let mut seen = false;
         loop {
             match end.poll().unwrap() {
                 Step::Transmit(more) => sent.extend_from_slice(&more),
@@ -71,6 +86,7 @@ fn feed(end: &mut Handshake, mut bytes: &[u8], script: &mut Vec<String>) -> Vec<
                     typ,
                     ..
                 }) => {
+                    seen = true;
                     script.push(format!("{before:?} -{typ}-> {:?}", end.stage()));
                 }
                 Step::Event(_) => {}
@@ -83,11 +99,19 @@ fn feed(end: &mut Handshake, mut bytes: &[u8], script: &mut Vec<String>) -> Vec<
                 Step::Connected | Step::Wait { .. } => break,
             }
         }
+        // Of the dummies of TLS 1.3 nothing comes.
+        if last == Some(ContentType::CHANGE_CIPHER_SPEC) && !seen && end.stage() != came_at {
+            script.push(format!(
+                "{came_at:?} -change_cipher_spec-> {:?}",
+                end.stage()
+            ));
+        }
         let Some(header) = bytes.first_chunk::<5>() else {
             return sent;
         };
         let length = 5 + usize::from(u16::from_be_bytes([header[3], header[4]]));
         let (record, rest) = bytes.split_at(length);
+        last = Some(ContentType(header[0]));
         end.receive(record, now());
         bytes = rest;
     }
@@ -331,7 +355,8 @@ fn every_row_is_in_a_script() {
         scripts.iter().map(first).collect()
     };
     let rows = |rows: &[Row]| -> BTreeSet<String> {
-        rows.iter().map(|row| format!("{:?}", row.stage)).collect()
+        let rows = rows.iter().filter(|row| row.version != "Tls12");
+        rows.map(|row| format!("{:?}", row.stage)).collect()
     };
     let client = starts(&[PLAIN_CLIENT, ALL_CLIENT].concat());
     assert_eq!(client, rows(&client_role::State::rows()));
@@ -503,7 +528,7 @@ fn every_waiting_row_refuses() {
         (By::Server, client_role::State::rows()),
         (By::Client, server_role::State::rows()),
     ] {
-        for row in rows {
+        for row in rows.iter().filter(|row| row.version != "Tls12") {
             let there = DUE.iter().any(|due| due.by == by && due.stage == row.stage);
             assert_eq!(there, row.kind == Kind::Waits, "{:?}", row.stage);
         }

@@ -6,16 +6,19 @@ use std::collections::BTreeSet;
 use super::super::table::Row;
 use super::super::{client, server};
 use super::attack::{authenticated_client, authenticating_server, ticket_keys, unknown_session};
-use super::states::{Scripts, run_resuming};
-use crate::config::{ClientAuthentication, ServerConfigBuilder};
+use super::parts::{message, server_hello};
+use super::states::{Scripts, run_resuming, run_tampering};
+use super::tamper::{Put, Tamper};
+use crate::ProtocolVersion;
+use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
 use crate::session::ClientSession;
 use crate::testing::{pki, sessions_of};
-use crate::wire::HandshakeType;
+use crate::wire::{ExtensionType as E, HandshakeType as T};
 
 /// `WaitServerHello takes ServerHello` and `WaitServerHello goes to ReviewingServerHello`.
 type Facts = BTreeSet<String>;
 
-fn in_table(rows: &[Row]) -> Facts {
+fn in_table<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Facts {
     let mut facts = Facts::new();
     for row in rows {
         for what in row.takes {
@@ -49,37 +52,53 @@ fn in_camel_case(name: &str) -> String {
     words.collect()
 }
 
-/// The servers, each with a client that has no session, one that the server resumes, and one that
-/// it does not know.
-fn servers() -> Vec<(ServerConfigBuilder, Option<ClientSession>)> {
+/// The servers of a version, each with a client that has no session, one that the server resumes,
+/// and one that it does not know.
+fn servers(version: ProtocolVersion) -> Vec<(ServerConfigBuilder, Option<ClientSession>)> {
     let mut servers = Vec::new();
     for authentication in [
         ClientAuthentication::None,
         ClientAuthentication::Optional(pki().roots.clone()),
     ] {
-        let plain = authenticating_server().client_authentication(authentication);
+        let plain = authenticating_server()
+            .versions([version])
+            .client_authentication(authentication);
         servers.push((plain.clone(), None));
-        let resuming = plain.ticket_keys(ticket_keys());
-        let client = authenticated_client()
-            .session_tickets(true)
-            .build()
-            .unwrap();
-        let session = sessions_of(client, resuming.clone().build().unwrap()).remove(0);
+        let session = |server: &ServerConfigBuilder| {
+            let client = authenticated_client()
+                .versions([version])
+                .session_tickets(true);
+            let server = server.clone().build().unwrap();
+            sessions_of(client.build().unwrap(), server).remove(0)
+        };
+        let resuming = plain.clone().ticket_keys(ticket_keys());
+        let (known, unknown) = match version {
+            ProtocolVersion::TLS_1_3 => (session(&resuming), unknown_session()),
+            _ => (
+                session(&resuming),
+                session(&plain.ticket_keys(ticket_keys())),
+            ),
+        };
         for ask in [false, true] {
             let server = resuming.clone().ask_tickets(ask);
             servers.push((server.clone(), None));
-            servers.push((server.clone(), Some(session.clone())));
-            servers.push((server, Some(unknown_session())));
+            servers.push((server.clone(), Some(known.clone())));
+            servers.push((server, Some(unknown.clone())));
         }
     }
     servers
 }
 
 /// Every server with every set of what it can be told to ask, each with another client.
-fn scripts() -> impl Iterator<Item = Scripts> {
-    let servers = servers().into_iter();
-    servers.flat_map(|(server, session)| {
-        (0..32_u32).flat_map(move |asked| {
+fn scripts(version: ProtocolVersion) -> impl Iterator<Item = Scripts> {
+    // Before TLS 1.3 nobody asks for another share.
+    let sets = match version {
+        ProtocolVersion::TLS_1_3 => 32_u32,
+        _ => 16,
+    };
+    let servers = servers(version).into_iter();
+    servers.flat_map(move |(server, session)| {
+        (0..sets).flat_map(move |asked| {
             let is = |bit: u32| asked >> bit & 1 == 1;
             let mut server = server
                 .clone()
@@ -94,40 +113,130 @@ fn scripts() -> impl Iterator<Item = Scripts> {
             // The client asks what its server does not, then the same; with and without
             // something to show.
             (0..4_u32).map(move |client| {
-                let is = |bit: u32| (asked ^ if client & 1 == 1 { 0 } else { 15 }) >> bit & 1 == 1;
+                let asked = asked ^ if client & 1 == 1 { 0 } else { 15 };
                 let builder = match client & 2 {
                     0 => authenticated_client(),
                     _ => super::attack::client(),
                 };
-                let builder = builder
-                    .session_tickets(true)
-                    .pause_at_hello(is(0))
-                    .ask_identity(is(1))
-                    .ask_signature(is(2))
-                    .ask_verification(is(3));
-                run_resuming(builder, server.clone(), session.iter().cloned().collect())
+                let client = asking(builder.versions([version]).session_tickets(true), asked);
+                run_resuming(client, server.clone(), session.iter().cloned().collect())
             })
         })
     })
 }
 
+fn asking(client: ClientConfigBuilder, asked: u32) -> ClientConfigBuilder {
+    let is = |bit: u32| asked >> bit & 1 == 1;
+    client
+        .pause_at_hello(is(0))
+        .ask_identity(is(1))
+        .ask_signature(is(2))
+        .ask_verification(is(3))
+}
+
+/// What a server before TLS 1.3 may do and ours does not: it promises an OCSP response, and sends
+/// one or does not (RFC 6066 §8); it renews a ticket when it resumes a session (RFC 5077 §3.3).
+fn scripts_of_other_servers() -> Vec<Scripts> {
+    let version = ProtocolVersion::TLS_1_2;
+    let (server, session) = servers(version).swap_remove(2);
+    let client = || {
+        authenticated_client()
+            .versions([version])
+            .session_tickets(true)
+            .request_ocsp_response(true)
+    };
+    let mut scripts = Vec::new();
+    for asked in 0..16 {
+        for staples in [true, false] {
+            let (client, server) = (asking(client(), asked), server.clone());
+            scripts.push(run_tampering(
+                client,
+                server,
+                Vec::new(),
+                promising(staples),
+            ));
+        }
+        let (client, server) = (asking(client(), asked), server.clone());
+        let session = session.iter().cloned().collect();
+        scripts.push(run_tampering(client, server, session, renewing()));
+    }
+    scripts
+}
+
+fn promising(staples: bool) -> Tamper {
+    Box::new(move |raw| {
+        let mut puts = match T(raw[0]) {
+            T::SERVER_HELLO => vec![Put::Message(server_hello(raw, |hello| {
+                hello.extensions.add(E::STATUS_REQUEST, []);
+            }))],
+            _ => vec![Put::Message(raw.to_vec())],
+        };
+        puts.push(Put::Cut);
+        if staples && raw[0] == T::CERTIFICATE.0 {
+            let status = message(T::CERTIFICATE_STATUS, &[1, 0, 0, 1, 7]);
+            puts.extend([Put::Message(status), Put::Cut]);
+        }
+        puts
+    })
+}
+
+fn renewing() -> Tamper {
+    Box::new(move |raw| {
+        if raw[0] != T::SERVER_HELLO.0 {
+            return vec![Put::Message(raw.to_vec()), Put::Cut];
+        }
+        let hello = server_hello(raw, |hello| hello.extensions.add(E::SESSION_TICKET, []));
+        let ticket = message(T::NEW_SESSION_TICKET, &[0, 0, 0, 9, 0, 1, 7]);
+        vec![
+            Put::Message(hello),
+            Put::Cut,
+            Put::Message(ticket),
+            Put::Cut,
+        ]
+    })
+}
+
+/// What happens in a version is in its table, or in the one of the states before there is a
+/// version; and what is in a table happens.
 #[test]
 fn the_tables_say_what_happens() {
-    let (mut of_client, mut of_server) = (Facts::new(), Facts::new());
-    for scripts in scripts() {
-        seen_in(&scripts.client, &mut of_client);
-        seen_in(&scripts.server, &mut of_server);
-    }
     // HelloRetryRequest is a ServerHello on the wire (§4.1.4).
-    assert_eq!(HandshakeType::SERVER_HELLO.name(), Some("server_hello"));
-    for (seen, rows) in [
-        (of_client, client::State::rows()),
-        (of_server, server::State::rows()),
-    ] {
-        let table = in_table(&rows);
-        let missing: Vec<_> = seen.difference(&table).collect();
-        let never: Vec<_> = table.difference(&seen).collect();
-        assert!(missing.is_empty(), "not in the table: {missing:?}");
+    assert_eq!(T::SERVER_HELLO.name(), Some("server_hello"));
+    let tables = [client::State::rows(), server::State::rows()];
+    let mut ever = [Facts::new(), Facts::new()];
+    let versions: [(_, Box<dyn Iterator<Item = Scripts>>); 2] = [
+        ("Tls13", Box::new(scripts(ProtocolVersion::TLS_1_3))),
+        (
+            "Tls12",
+            Box::new(scripts(ProtocolVersion::TLS_1_2).chain(scripts_of_other_servers())),
+        ),
+    ];
+    for (version, scripts) in versions {
+        let mut seen = [Facts::new(), Facts::new()];
+        for Scripts { client, server } in scripts {
+            seen_in(&client, &mut seen[0]);
+            seen_in(&server, &mut seen[1]);
+        }
+        for ((rows, seen), ever) in tables.iter().zip(seen).zip(&mut ever) {
+            let own = in_table(rows.iter().filter(|row| row.version == version));
+            let common = in_table(rows.iter().filter(|row| row.version.is_empty()));
+            let table = &own | &common;
+            let missing: Vec<_> = seen.difference(&table).collect();
+            assert!(
+                missing.is_empty(),
+                "{version}: not in the table: {missing:?}"
+            );
+            let never: Vec<_> = own.difference(&seen).collect();
+            assert!(
+                never.is_empty(),
+                "{version}: in the table, and never seen: {never:?}"
+            );
+            ever.extend(seen);
+        }
+    }
+    for (rows, ever) in tables.iter().zip(ever) {
+        let common = in_table(rows.iter().filter(|row| row.version.is_empty()));
+        let never: Vec<_> = common.difference(&ever).collect();
         assert!(never.is_empty(), "in the table, and never seen: {never:?}");
     }
 }

@@ -168,7 +168,11 @@ impl Opener {
     ) -> Result<(ContentType, &'a [u8]), Abort> {
         let typ = header.typ;
         let content = match &mut self.keys {
-            None => &*body,
+            // A limit that this side has announced is for what is protected (RFC 8449 §4).
+            None => {
+                header::check_content(body.len(), MAX_PLAINTEXT)?;
+                &*body
+            }
             Some(keys) if keys.left == 0 => return Err(Violation::AeadLimitReached.into()),
             Some(keys) => {
                 let (_, content) = keys.open_in_place(head, body)?;

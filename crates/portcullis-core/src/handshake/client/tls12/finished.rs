@@ -92,6 +92,8 @@ impl WaitFinished {
         // The server waits now, or the handshake is over: nothing may follow.
         cx.incoming.end_of_flight()?;
         transcript.add(message.hashed());
+        // The handshake is over, or the server waits now: nothing may follow.
+        cx.incoming.end_of_flight()?;
         if let Some(mut write) = flight.write.take() {
             cx.outgoing.switch_keys(Keys::older(write.take()))?;
             let verify_data = flight

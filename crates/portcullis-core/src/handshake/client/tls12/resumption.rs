@@ -12,6 +12,8 @@ use crate::Violation;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain};
 use crate::session::Peer;
+use crate::suite::CipherSuite;
+use crate::version::Version;
 use crate::x509::VerifiedChain;
 
 /// Goes on from the ServerHello with the keys of the session.
@@ -20,7 +22,17 @@ pub(super) fn resume(
     session: OlderSession,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    check(&negotiated, &session)?;
+    let had = Kind {
+        version: session.version,
+        suite: session.suite,
+        extended: session.extended,
+    };
+    let has = Kind {
+        version: negotiated.version,
+        suite: negotiated.suite,
+        extended: negotiated.extended,
+    };
+    check(had, has)?;
     negotiated.transcript.forget_messages();
     let OlderSession {
         master, resumed, ..
@@ -73,15 +85,23 @@ pub(super) fn resume(
     }
 }
 
-/// §7.4.1.3, RFC 7627 §5.3: what the session has, the connection has.
-fn check(negotiated: &Negotiated, session: &OlderSession) -> Result<(), Violation> {
-    if negotiated.version != session.version {
+/// What a session and the connection that resumes it have in common.
+#[derive(Clone, Copy)]
+struct Kind {
+    version: Version,
+    suite: CipherSuite,
+    extended: bool,
+}
+
+/// §7.4.1.3, RFC 7627 §5.3: what the session `had`, the connection `has`.
+fn check(had: Kind, has: Kind) -> Result<(), Violation> {
+    if has.version != had.version {
         return Err(Violation::ResumedWithAnotherVersion);
     }
-    if negotiated.suite != session.suite {
+    if has.suite != had.suite {
         return Err(Violation::ResumedWithAnotherSuite);
     }
-    match (session.extended, negotiated.extended) {
+    match (had.extended, has.extended) {
         (true, false) => Err(Violation::ResumedWithoutExtendedMasterSecret),
         (false, true) => Err(Violation::ResumedWithExtendedMasterSecret),
         _ => Ok(()),
@@ -118,5 +138,29 @@ impl ReverifyingChain {
         let policy = client.config.chain_policy();
         let proof = proving(verdict?, &self.chain, Some(&client.name), policy)?;
         Ok(self.resuming.go_on(proof))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The other rules have cases of their own; this one needs a version that no configuration has
+    /// yet.
+    #[test]
+    fn another_version() {
+        let had = Kind {
+            version: Version::V1_2,
+            suite: CipherSuite(0xc02b),
+            extended: true,
+        };
+        assert_eq!(check(had, had), Ok(()));
+        let has = Kind {
+            version: Version::V1_1,
+            ..had
+        };
+        let expected = Err(Violation::ResumedWithAnotherVersion);
+        assert_eq!(check(had, has), expected);
+        assert_eq!(check(has, had), expected);
     }
 }

@@ -21,10 +21,10 @@ use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::extension::{
-    self, EcPointFormat, EcPointFormats, Extensions, Place, RenegotiationInfo,
+    self, EcPointFormat, EcPointFormats, Extensions, Place, RenegotiationInfo, SessionTicket,
     StatusRequestEmpty,
 };
-use crate::wire::{CompressionMethod, ExtensionType, ServerHello};
+use crate::wire::{CompressionMethod, ServerHello};
 use crate::{ServerHelloView, Violation};
 
 /// The server goes on with `version`, which was offered.
@@ -79,7 +79,7 @@ pub(in super::super) fn on_hello(
         parameters,
         extended,
         staples: find::<StatusRequestEmpty>(&hello.extensions)?.is_some(),
-        ticket: hello.extensions.contains(ExtensionType::SESSION_TICKET),
+        ticket: promises_ticket(&hello.extensions)?,
         new_ticket: None,
         session_id: hello.legacy_session_id_echo.into(),
         client,
@@ -110,6 +110,15 @@ fn check_protections(
         return Err(Violation::ExtendedMasterSecretMissing);
     }
     Ok(extended)
+}
+
+/// RFC 5077 §3.2: the server says so by the extension alone.
+fn promises_ticket(extensions: &Extensions<'_>) -> Result<bool, Violation> {
+    match find::<SessionTicket<'_>>(extensions)? {
+        None => Ok(false),
+        Some(SessionTicket([])) => Ok(true),
+        Some(_) => Err(Violation::MalformedExtension),
+    }
 }
 
 /// Lets the user look at the ServerHello, if that is wanted.

@@ -167,7 +167,7 @@ impl WaitFinished {
         {
             return Err(Violation::FinishedMismatch.into());
         }
-        // The client waits now, or the handshake is over: nothing may follow.
+        // The handshake is over, or the client waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
         if keyed.write.is_none() {
             return Ok(Next::Connected(keyed.connected(cx)));

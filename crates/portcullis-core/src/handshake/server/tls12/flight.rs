@@ -132,7 +132,7 @@ fn send_server_hello(
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let config = &negotiated.config;
     let alpn = choose_protocol(config, &hello)?;
-    let sizes = RecordSizes::choose(config, &hello)?;
+    let sizes = RecordSizes::choose(config, &hello, cx)?;
     let keys = say.suite.legacy_parameters()?;
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());

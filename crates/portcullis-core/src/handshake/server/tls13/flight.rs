@@ -92,7 +92,7 @@ pub(super) fn send_flight(
         // RFC 6066 §3: not when a session is resumed.
         Authentication::Resumed(_) => false,
     };
-    let sizes = RecordSizes::choose(&negotiated.config, &hello)?;
+    let sizes = RecordSizes::choose(&negotiated.config, &hello, cx)?;
     let (mut answering, secrets) =
         send_server_hello(negotiated, server_name, alpn, authentication, cx)?;
     sizes.apply(answering.config.policy.max_fragment_sent, cx);

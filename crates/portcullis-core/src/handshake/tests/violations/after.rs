@@ -7,7 +7,7 @@ use crate::wire::codec::{put_vec8, put_vec16};
 use crate::wire::{ContentType, HandshakeType as T};
 use crate::{Direction, Stage, Violation as V};
 
-type Puts = fn() -> Vec<Put>;
+pub(super) type Puts = fn() -> Vec<Put>;
 
 pub(super) const CASES: &[(V, By, Puts)] = &[
     (V::BadKeyUpdate, By::Server, || {
@@ -91,11 +91,11 @@ pub(super) const CASES: &[(V, By, Puts)] = &[
     }),
 ];
 
-fn handshake(typ: T, body: &[u8]) -> Vec<Put> {
+pub(super) fn handshake(typ: T, body: &[u8]) -> Vec<Put> {
     vec![Put::Unhashed(message(typ, body))]
 }
 
-fn times(count: usize, puts: &[Put]) -> Vec<Put> {
+pub(super) fn times(count: usize, puts: &[Put]) -> Vec<Put> {
     puts.iter()
         .cycle()
         .take(count * puts.len())

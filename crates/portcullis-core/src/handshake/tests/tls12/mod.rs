@@ -1,0 +1,34 @@
+//! Before TLS 1.3, both ends ours: what TLS 1.3 is tested for, and what only TLS 1.2 has.
+
+mod scripts;
+mod states;
+
+use super::attack::{authenticated_client, authenticating_server, ticket_keys};
+use super::older::V1_2;
+use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
+use crate::session::ClientSession;
+use crate::testing::sessions_of;
+
+fn both_authenticate() -> (ClientConfigBuilder, ServerConfigBuilder) {
+    let client = authenticated_client().versions(V1_2);
+    (client, authenticating_server().versions(V1_2))
+}
+
+type Resumable = (ClientConfigBuilder, ServerConfigBuilder, ClientSession);
+
+/// Two that authenticate each other and would resume, and a session of theirs.
+fn resumable() -> Resumable {
+    let (client, server) = both_authenticate();
+    let client = client.session_tickets(true);
+    let server = server.ticket_keys(ticket_keys());
+    let session = session_of(&client, &server);
+    (client, server, session)
+}
+
+/// The session that a full handshake of these two leaves.
+fn session_of(client: &ClientConfigBuilder, server: &ServerConfigBuilder) -> ClientSession {
+    let (client, server) = (client.clone().build(), server.clone().build());
+    let mut sessions = sessions_of(client.unwrap(), server.unwrap());
+    assert_eq!(sessions.len(), 1);
+    sessions.remove(0)
+}

@@ -1,0 +1,188 @@
+//! Each row of both state tables of TLS 1.2: the messages and answers it takes, as scripts.
+
+use std::collections::BTreeSet;
+
+use super::super::super::{client as client_role, server as server_role};
+use super::super::attack::ticket_keys;
+use super::super::older::{older_client, older_server};
+use super::super::states::{Scripts, run_resuming};
+use super::{both_authenticate, resumable};
+use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
+use crate::testing::pki;
+
+fn run(client: ClientConfigBuilder, server: ServerConfigBuilder) -> Scripts {
+    run_resuming(client, server, Vec::new())
+}
+
+const PLAIN_CLIENT: &[&str] = &[
+    "WaitServerHello -server_hello-> WaitCertificate",
+    "WaitCertificate -certificate-> WaitServerKeyExchange",
+    "WaitServerKeyExchange -server_key_exchange-> WaitCertificateRequest",
+    "WaitCertificateRequest -server_hello_done-> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+const PLAIN_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> WaitClientKeyExchange",
+    "WaitClientKeyExchange -client_key_exchange-> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+const ALL_CLIENT: &[&str] = &[
+    "WaitServerHello -server_hello-> ReviewingServerHello",
+    "ReviewingServerHello =ReviewServerHello=> WaitCertificate",
+    "WaitCertificate -certificate-> WaitServerKeyExchange",
+    "WaitServerKeyExchange -server_key_exchange-> WaitCertificateRequest",
+    "WaitCertificateRequest -certificate_request-> WaitServerHelloDone",
+    "WaitServerHelloDone -server_hello_done-> VerifyingChain",
+    "VerifyingChain =VerifyChain=> ChoosingIdentity",
+    "ChoosingIdentity =ChooseIdentity=> Signing",
+    "Signing =Sign=> WaitNewSessionTicket",
+    "WaitNewSessionTicket -new_session_ticket-> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+const ALL_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> ChoosingConfiguration",
+    "ChoosingConfiguration =ChooseConfiguration=> OpeningTickets",
+    "OpeningTickets =OpenTickets=> ChoosingIdentity",
+    "ChoosingIdentity =ChooseIdentity=> Signing",
+    "Signing =Sign=> WaitCertificate",
+    "WaitCertificate -certificate-> VerifyingChain",
+    "VerifyingChain =VerifyChain=> WaitClientKeyExchange",
+    "WaitClientKeyExchange -client_key_exchange-> WaitCertificateVerify",
+    "WaitCertificateVerify -certificate_verify-> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> IssuingTickets",
+    "IssuingTickets =IssueTickets=> Connected",
+];
+
+const RESUMED_CLIENT: &[&str] = &[
+    "WaitServerHello -server_hello-> ReviewingServerHello",
+    "ReviewingServerHello =ReviewServerHello=> ReverifyingChain",
+    "ReverifyingChain =VerifyChain=> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+const RESUMED_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> ChoosingConfiguration",
+    "ChoosingConfiguration =ChooseConfiguration=> OpeningTickets",
+    "OpeningTickets =OpenTickets=> ReverifyingChain",
+    "ReverifyingChain =VerifyChain=> ChoosingIdentity",
+    "ChoosingIdentity =ChooseIdentity=> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+/// RFC 6066 §8: see `transitions.rs` for the server that promises a status.
+const STAPLED_CLIENT: &[&str] = &["WaitCertificateStatus"];
+
+#[test]
+fn the_shortest_way() {
+    let scripts = run(older_client(), older_server());
+    assert_eq!(scripts.client, PLAIN_CLIENT);
+    assert_eq!(scripts.server, PLAIN_SERVER);
+}
+
+fn all_asking(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+) -> (ClientConfigBuilder, ServerConfigBuilder) {
+    let client = client
+        .pause_at_hello(true)
+        .ask_identity(true)
+        .ask_signature(true)
+        .ask_verification(true);
+    let server = server
+        .ask_tickets(true)
+        .pause_at_hello(true)
+        .ask_identity(true)
+        .ask_signature(true)
+        .ask_verification(true);
+    (client, server)
+}
+
+#[test]
+fn the_longest_way() {
+    let (client, server, session) = resumable();
+    let (client, server) = all_asking(client, server.ticket_keys(ticket_keys()));
+    let scripts = run_resuming(client, server, vec![session]);
+    assert_eq!(scripts.client, ALL_CLIENT);
+    assert_eq!(scripts.server, ALL_SERVER);
+}
+
+#[test]
+fn the_resumed_way() {
+    let (client, server, session) = resumable();
+    let scripts = run_resuming(client.clone(), server.clone(), vec![session.clone()]);
+    assert_eq!(
+        scripts.client,
+        [
+            "WaitServerHello -server_hello-> WaitChangeCipherSpec",
+            "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+            "WaitFinished -finished-> Connected",
+        ]
+    );
+    assert_eq!(
+        scripts.server,
+        [
+            "WaitClientHello -client_hello-> WaitChangeCipherSpec",
+            "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+            "WaitFinished -finished-> Connected",
+        ]
+    );
+    let (client, server) = all_asking(client, server);
+    let scripts = run_resuming(client, server, vec![session]);
+    assert_eq!(scripts.client, RESUMED_CLIENT);
+    assert_eq!(scripts.server, RESUMED_SERVER);
+}
+
+/// §7.4.6: a client without a certificate sends an empty list and no CertificateVerify.
+#[test]
+fn a_client_without_a_certificate() {
+    let (_, server) = both_authenticate();
+    let optional = crate::config::ClientAuthentication::Optional(pki().roots.clone());
+    let scripts = run(older_client(), server.client_authentication(optional));
+    assert_eq!(
+        scripts.server[1..3],
+        [
+            "WaitCertificate -certificate-> WaitClientKeyExchange",
+            "WaitClientKeyExchange -client_key_exchange-> WaitChangeCipherSpec",
+        ]
+    );
+}
+
+#[test]
+fn every_row_is_in_a_script() {
+    let starts = |scripts: &[&[&str]]| -> BTreeSet<String> {
+        let lines = scripts.iter().flat_map(|script| script.iter());
+        let first = |line: &&str| line.split(' ').next().unwrap().to_owned();
+        let all: BTreeSet<String> = lines.map(first).collect();
+        // Those are of the table before there is a version.
+        let common = [
+            "WaitServerHello",
+            "WaitClientHello",
+            "ChoosingConfiguration",
+        ];
+        let is_common = |stage: &String| common.contains(&&stage[..]);
+        all.into_iter().filter(|stage| !is_common(stage)).collect()
+    };
+    for (scripts, rows) in [
+        (
+            starts(&[PLAIN_CLIENT, ALL_CLIENT, RESUMED_CLIENT, STAPLED_CLIENT]),
+            client_role::State::rows(),
+        ),
+        (
+            starts(&[PLAIN_SERVER, ALL_SERVER, RESUMED_SERVER]),
+            server_role::State::rows(),
+        ),
+    ] {
+        let rows = rows.iter().filter(|row| row.version == "Tls12");
+        let rows: BTreeSet<_> = rows.map(|row| format!("{:?}", row.stage)).collect();
+        assert_eq!(scripts, rows);
+    }
+}

@@ -1,0 +1,251 @@
+//! Many handshakes at once, each in a task of its own.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_core::Stream;
+use portcullis_core::Stage;
+use portcullis_core::config::ServerConfig;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Accept;
+use super::faults::Faults;
+use super::listener::TlsListener;
+use crate::acceptor::TlsAcceptor;
+use crate::error::Error;
+use crate::reload::Reloadable;
+use crate::stream::TlsStream;
+
+/// A connection that [`Connections`] could not make.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectionError<A = SocketAddr> {
+    /// Whose it was; `None` when the listener itself failed.
+    pub peer_addr: Option<A>,
+    /// Why it failed.
+    pub error: Error,
+    /// How long it took, from where it was accepted.
+    pub after: Duration,
+}
+
+impl<A> ConnectionError<A> {
+    /// Whether the client came without a word: a health check, a port scan, or a connection made
+    /// in advance, and no broken handshake. The same as [`Error::is_silent_peer`].
+    pub fn is_probe(&self) -> bool {
+        self.error.is_silent_peer()
+    }
+}
+
+impl<A: fmt::Debug> fmt::Display for ConnectionError<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(peer) = &self.peer_addr {
+            write!(f, "{peer:?}: ")?;
+        }
+        self.error.fmt(f)
+    }
+}
+
+impl<A: fmt::Debug> std::error::Error for ConnectionError<A> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+type Shaken<A> = Result<
+    (TlsStream<<A as Accept>::Io>, <A as Accept>::Addr),
+    ConnectionError<<A as Accept>::Addr>,
+>;
+type OnFailed<A> = Box<dyn FnMut(&ConnectionError<<A as Accept>::Addr>) + Send>;
+
+/// Connections whose handshake is over, in the order in which they finished: a stream of
+/// `Result<TlsStream, ConnectionError>` that never ends.
+///
+/// An error is one failed handshake and means nothing for the others; without a
+/// [`peer_addr`](ConnectionError::peer_addr) it is the listener's, which is tried again after a
+/// pause if the stream is polled again.
+///
+/// Dropped, the handshakes under way are aborted; see [`finish`](Self::finish).
+#[must_use = "connections are accepted when the stream is polled"]
+pub struct Connections<A: Accept = TlsListener> {
+    listener: A,
+    acceptor: TlsAcceptor,
+    limit: usize,
+    handshakes: JoinSet<Shaken<A>>,
+    faults: Faults,
+    /// While the listener recovers from an error.
+    pause: Option<Pin<Box<Sleep>>>,
+    on_failed: Option<OnFailed<A>>,
+}
+
+impl<A: Accept> Connections<A> {
+    /// Accepts from `listener` and shakes hands with up to `limit` clients at once; see
+    /// [`TlsListener::connections`].
+    pub fn new(listener: A, acceptor: impl Into<TlsAcceptor>, limit: usize) -> Self {
+        Self {
+            listener,
+            acceptor: acceptor.into(),
+            limit: limit.max(1),
+            handshakes: JoinSet::new(),
+            faults: Faults::default(),
+            pause: None,
+            on_failed: None,
+        }
+    }
+
+    /// What went wrong before is remembered.
+    pub(super) fn after(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Calls this with each handshake that fails, also with those that
+    /// [`accept`](Self::accept) passes over: for counters and bans. It is called while connections
+    /// are polled and must not block.
+    ///
+    /// A client that came without a word is told apart by
+    /// [`is_probe`](ConnectionError::is_probe).
+    pub fn on_failed(
+        mut self,
+        call: impl FnMut(&ConnectionError<A::Addr>) + Send + 'static,
+    ) -> Self {
+        self.on_failed = Some(Box::new(call));
+        self
+    }
+
+    /// The listener.
+    pub fn listener(&self) -> &A {
+        &self.listener
+    }
+
+    /// As [`TlsListener::reloadable`].
+    pub fn reloadable(&self) -> Reloadable<ServerConfig> {
+        self.acceptor.reloadable()
+    }
+
+    /// Another acceptor for the connections to come: e.g. with new certificates.
+    pub fn set_acceptor(&mut self, acceptor: TlsAcceptor) {
+        self.acceptor = acceptor;
+    }
+
+    /// Handshakes that are under way, or finished and not taken.
+    pub fn handshakes(&self) -> usize {
+        self.handshakes.len()
+    }
+
+    /// The next connection whose handshake succeeds; those that fail are passed over.
+    ///
+    /// # Errors
+    /// The listener's.
+    ///
+    /// # Cancel safety
+    /// Dropped, no connection is lost.
+    pub async fn accept(&mut self) -> io::Result<(TlsStream<A::Io>, A::Addr)> {
+        loop {
+            match std::future::poll_fn(|cx| self.poll_finished(cx)).await? {
+                Ok(connection) => return Ok(connection),
+                Err(error) => tracing::debug!(%error, "a handshake failed"),
+            }
+        }
+    }
+
+    /// Stops listening, and finishes the handshakes under way: each ends by its timeout at the
+    /// latest.
+    ///
+    /// # Cancel safety
+    /// Dropped, they are aborted.
+    pub async fn finish(mut self) -> Vec<Result<TlsStream<A::Io>, ConnectionError<A::Addr>>> {
+        let mut finished = Vec::with_capacity(self.handshakes.len());
+        drop(self.listener);
+        while let Some(joined) = self.handshakes.join_next().await {
+            if let Ok(shaken) = joined {
+                if let (Err(error), Some(call)) = (&shaken, &mut self.on_failed) {
+                    call(error);
+                }
+                finished.push(shaken.map(|(stream, _)| stream));
+            }
+        }
+        finished
+    }
+
+    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Shaken<A>>> {
+        loop {
+            match self.handshakes.poll_join_next(cx) {
+                Poll::Ready(Some(Ok(shaken))) => {
+                    if let (Err(error), Some(call)) = (&shaken, &mut self.on_failed) {
+                        call(error);
+                    }
+                    return Poll::Ready(Ok(shaken));
+                }
+                // An answer that panicked costs its own connection only.
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::error!(%error, "a handshake did not come to its end");
+                    continue;
+                }
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+            if self.handshakes.len() >= self.limit {
+                return Poll::Pending;
+            }
+            let (io, peer) = ready!(self.poll_accept(cx))?;
+            let since = Instant::now();
+            let handshake = self.acceptor.accept_from(io, since, Some(&peer));
+            self.handshakes.spawn(async move {
+                match handshake.await {
+                    Ok(stream) => Ok((stream, peer)),
+                    Err(error) => Err(ConnectionError {
+                        peer_addr: Some(peer),
+                        error,
+                        after: since.elapsed(),
+                    }),
+                }
+            });
+        }
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(A::Io, A::Addr)>> {
+        loop {
+            if self.pause.is_none() {
+                let until = self.faults.pause();
+                self.pause = until.map(|until| Box::pin(sleep_until(until)));
+            }
+            if let Some(running) = &mut self.pause {
+                ready!(running.as_mut().poll(cx));
+                self.pause = None;
+            }
+            let accepted = ready!(self.listener.poll_accept(cx));
+            if let Some(accepted) = self.faults.sort(accepted) {
+                return Poll::Ready(accepted);
+            }
+        }
+    }
+}
+
+impl<A: Accept + Unpin> Stream for Connections<A> {
+    type Item = Result<TlsStream<A::Io>, ConnectionError<A::Addr>>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(Some(match ready!(self.get_mut().poll_finished(cx)) {
+            Ok(shaken) => shaken.map(|(stream, _)| stream),
+            Err(error) => Err(ConnectionError {
+                peer_addr: None,
+                error: Error::io(error, Stage::Connecting),
+                after: Duration::ZERO,
+            }),
+        }))
+    }
+}
+
+impl<A: Accept + fmt::Debug> fmt::Debug for Connections<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections")
+            .field("listener", &self.listener)
+            .field("limit", &self.limit)
+            .field("handshakes", &self.handshakes.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,269 @@
+//! Accepting connections: one at a time in two phases, or many at once.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use portcullis_core::config::ServerConfig;
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::time::{Instant, sleep_until};
+
+use super::Accept;
+use super::connections::Connections;
+use super::faults::Faults;
+use crate::acceptor::TlsAcceptor;
+use crate::handshake::{Handshaking, PausedServer};
+use crate::reload::Reloadable;
+use crate::socket::ListenOptions;
+
+/// Listens for TLS connections over TCP (B1).
+#[derive(Debug)]
+pub struct TlsListener {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    nodelay: bool,
+    faults: Mutex<Faults>,
+}
+
+impl TlsListener {
+    /// Listens on an address with the default options; the first that can be bound to.
+    ///
+    /// Takes a [`ServerConfig`](crate::ServerConfig), or an acceptor with answers and timeouts.
+    ///
+    /// # Errors
+    /// Those of binding a socket.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is bound.
+    pub async fn bind(
+        address: impl ToSocketAddrs,
+        acceptor: impl Into<TlsAcceptor>,
+    ) -> io::Result<Self> {
+        Self::bind_with(address, acceptor, &ListenOptions::default()).await
+    }
+
+    /// Listens with options of the caller's.
+    ///
+    /// # Errors
+    /// Those of binding a socket.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is bound.
+    pub async fn bind_with(
+        address: impl ToSocketAddrs,
+        acceptor: impl Into<TlsAcceptor>,
+        options: &ListenOptions,
+    ) -> io::Result<Self> {
+        let acceptor = acceptor.into();
+        let mut last = io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "there is no address to bind to",
+        );
+        for address in tokio::net::lookup_host(address).await? {
+            match options.listen(address) {
+                Ok(listener) => {
+                    return Ok(Self {
+                        listener,
+                        acceptor,
+                        nodelay: options.has_nodelay(),
+                        faults: Mutex::default(),
+                    });
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Takes over a listening socket, e.g. one that was inherited.
+    ///
+    /// # Errors
+    /// When the socket cannot be made non-blocking.
+    pub fn from_std(listener: std::net::TcpListener, acceptor: TlsAcceptor) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self::from_listener(
+            TcpListener::from_std(listener)?,
+            acceptor,
+        ))
+    }
+
+    /// Takes over a listening socket.
+    pub fn from_listener(listener: TcpListener, acceptor: TlsAcceptor) -> Self {
+        Self {
+            listener,
+            acceptor,
+            nodelay: true,
+            faults: Mutex::default(),
+        }
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The listening socket.
+    pub fn get_ref(&self) -> &TcpListener {
+        &self.listener
+    }
+
+    /// The acceptor of new connections.
+    pub fn acceptor(&self) -> &TlsAcceptor {
+        &self.acceptor
+    }
+
+    /// The configuration of the connections to come, in a place where it can be replaced, also
+    /// when the listener has gone elsewhere.
+    pub fn reloadable(&self) -> Reloadable<ServerConfig> {
+        self.acceptor.reloadable()
+    }
+
+    /// Another acceptor for the connections to come: e.g. with new certificates.
+    pub fn set_acceptor(&mut self, acceptor: TlsAcceptor) {
+        self.acceptor = acceptor;
+    }
+
+    /// Accepts a connection and does not shake hands (B2): a stalled client cannot stop this.
+    ///
+    /// Connections that broke while they waited are passed over. When the system has run out of
+    /// descriptors or memory, this waits and tries again, at most a second between tries. After
+    /// any other error the next call waits as well, 5 ms at first and up to a second: a
+    /// caller that retries at once does not spin.
+    ///
+    /// Several tasks may accept from one listener.
+    ///
+    /// # Errors
+    /// Those that trying again does not cure.
+    ///
+    /// # Cancel safety
+    /// Dropped, no connection is lost.
+    pub async fn accept(&self) -> io::Result<Incoming> {
+        loop {
+            if let Some(until) = self.pause() {
+                sleep_until(until).await;
+            }
+            if let Some(accepted) = self.sort(self.listener.accept().await) {
+                return accepted;
+            }
+        }
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when nothing is to be accepted.
+    fn pause(&self) -> Option<Instant> {
+        self.faults().pause()
+    }
+
+    /// What the caller gets; `None` to try again.
+    fn sort(&self, accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<io::Result<Incoming>> {
+        let accepted = self.faults().sort(accepted)?;
+        Some(accepted.map(|(io, peer)| Incoming {
+            io: self.with_options(io),
+            peer,
+            since: Instant::now(),
+            acceptor: self.acceptor.clone(),
+        }))
+    }
+
+    fn with_options(&self, io: TcpStream) -> TcpStream {
+        if self.nodelay {
+            // A connection that is gone already fails in its handshake.
+            let _ = io.set_nodelay(true);
+        }
+        io
+    }
+
+    /// Accepts connections and shakes hands with up to `limit` of them at once, each in a task
+    /// of its own.
+    ///
+    /// While `limit` handshakes are under way, or finished ones wait to be taken, connections
+    /// wait in the system's backlog: give a limit well above what is to be withstood. Each
+    /// handshake ends by its timeout at the latest, and that of a client that says nothing by the
+    /// [`first_byte_timeout`](TlsAcceptor::first_byte_timeout), 3 seconds.
+    pub fn connections(self, limit: usize) -> Connections {
+        let acceptor = self.acceptor.clone();
+        let faults = std::mem::take(&mut *self.faults());
+        Connections::new(self, acceptor, limit).after(faults)
+    }
+}
+
+impl Accept for TlsListener {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let accepted = ready!(self.listener.poll_accept(cx));
+        Poll::Ready(accepted.map(|(io, peer)| (self.with_options(io), peer)))
+    }
+}
+
+/// A connection that was accepted; nothing has been read from it.
+#[derive(Debug)]
+#[must_use = "the client waits"]
+pub struct Incoming {
+    io: TcpStream,
+    peer: SocketAddr,
+    /// When it was accepted.
+    since: Instant,
+    acceptor: TlsAcceptor,
+}
+
+impl Incoming {
+    /// The client's address.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The connection's socket.
+    pub fn get_ref(&self) -> &TcpStream {
+        &self.io
+    }
+
+    /// The connection without TLS.
+    pub fn into_inner(self) -> TcpStream {
+        self.io
+    }
+
+    /// Shakes hands, in any task.
+    ///
+    /// # Errors
+    /// When the handshake fails; [`Handshaking::or_transport`] gives the socket back.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub fn handshake(self) -> Handshaking<TcpStream> {
+        self.acceptor
+            .accept_from(self.io, self.since, Some(&self.peer))
+    }
+
+    /// Shakes hands with another configuration than the listener's (B3).
+    ///
+    /// # Errors
+    /// When the handshake fails; [`Handshaking::or_transport`] gives the socket back.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub fn handshake_with(mut self, config: ServerConfig) -> Handshaking<TcpStream> {
+        self.acceptor = self.acceptor.with_config(config);
+        self.handshake()
+    }
+
+    /// Reads the ClientHello and then stands still (B5).
+    ///
+    /// # Errors
+    /// When the handshake fails before; [`Handshaking::or_transport`] gives the socket back.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub fn pause_at_hello(self) -> Handshaking<TcpStream, PausedServer<TcpStream>> {
+        self.acceptor
+            .pause_at_hello_from(self.io, self.since, Some(&self.peer))
+    }
+}

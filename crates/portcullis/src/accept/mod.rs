@@ -1,0 +1,78 @@
+//! Accepting connections: from a socket or from anywhere, one at a time or many at once.
+
+mod connections;
+mod faults;
+mod listener;
+mod proxy;
+mod proxy_header;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+pub use connections::{ConnectionError, Connections};
+pub use listener::{Incoming, TlsListener};
+pub use proxy::{Forwarded, ProxyProtocol};
+
+/// Where [`Connections`] come from: a listening socket, or whatever else brings transports.
+///
+/// There are TCP and Unix sockets of Tokio, which can be made of any socket that is there, e.g.
+/// one from systemd; [`TlsListener`] with its [`ListenOptions`](crate::ListenOptions); a channel
+/// of Tokio, for transports in memory; and [`ProxyProtocol`] around any of them.
+pub trait Accept: Send + 'static {
+    /// The transport.
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// Whose it is, for logs.
+    type Addr: fmt::Debug + Send + Sync + 'static;
+
+    /// The next transport.
+    ///
+    /// # Errors
+    /// Errors of single connections are passed over, and exhaustion is waited out, by
+    /// [`Connections`].
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Self::Addr)>>;
+}
+
+/// Connections send small segments at once.
+impl Accept for TcpListener {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let (io, peer) = ready!(Self::poll_accept(self, cx))?;
+        // A connection that is gone already fails in its handshake.
+        let _ = io.set_nodelay(true);
+        Poll::Ready(Ok((io, peer)))
+    }
+}
+
+#[cfg(unix)]
+impl Accept for tokio::net::UnixListener {
+    type Io = tokio::net::UnixStream;
+    type Addr = tokio::net::unix::SocketAddr;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Self::Addr)>> {
+        Self::poll_accept(self, cx)
+    }
+}
+
+/// Transports in memory, or from anywhere else. When all senders are gone, accepting fails with
+/// [`BrokenPipe`](io::ErrorKind::BrokenPipe).
+impl<IO, A> Accept for mpsc::Receiver<(IO, A)>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: fmt::Debug + Send + Sync + 'static,
+{
+    type Io = IO;
+    type Addr = A;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(IO, A)>> {
+        let received = ready!(self.poll_recv(cx));
+        Poll::Ready(received.ok_or_else(|| io::ErrorKind::BrokenPipe.into()))
+    }
+}

@@ -1,0 +1,113 @@
+//! How a client's handshake starts: with the sessions that it may resume.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use portcullis_core::Handshake;
+use portcullis_core::config::ClientConfig;
+use portcullis_core::session::ClientSession;
+use rustls_pki_types::{ServerName, UnixTime};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::driver::Driver;
+use super::{Goal, Handshaking, span};
+use crate::conduct::Conduct;
+use crate::error::HandshakeError;
+use crate::sessions::Place;
+
+/// What a client's handshake starts with.
+pub(crate) struct Start<IO> {
+    pub(crate) io: IO,
+    pub(crate) name: ServerName<'static>,
+    pub(crate) prefix: Bytes,
+    pub(crate) peer: Option<std::net::SocketAddr>,
+    pub(crate) config: ClientConfig,
+    pub(crate) conduct: Conduct,
+    /// When it has to be over, if its time has begun.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) place: Option<Place>,
+    /// Given by hand.
+    pub(crate) sessions: Vec<ClientSession>,
+}
+
+/// A start that looks for sessions first.
+pub(crate) struct Looking<IO> {
+    start: Start<IO>,
+    taking: Option<Pin<Box<dyn Future<Output = Vec<ClientSession>> + Send>>>,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
+    pub(crate) fn handshake<T: Goal<IO>>(self) -> Handshaking<IO, T> {
+        match self.place.is_some() && self.sessions.is_empty() {
+            true => {
+                let looking = Looking {
+                    start: self,
+                    taking: None,
+                };
+                Handshaking::looking(Box::new(looking))
+            }
+            false => match self.begin(false) {
+                Ok(driver) => Handshaking::running(driver),
+                Err(error) => Handshaking::failed(error),
+            },
+        }
+    }
+
+    /// `from_store` says where the sessions are from.
+    pub(super) fn begin(self, from_store: bool) -> Result<Box<Driver<IO>>, HandshakeError<IO>> {
+        let span = {
+            let peer = self.peer.as_ref().map(|peer| peer as &dyn std::fmt::Debug);
+            span::client(&self.name, peer)
+        };
+        let (config, name, prefix) = (self.config, self.name, self.prefix);
+        let started = match self.sessions.is_empty() {
+            true => Handshake::client(config, name),
+            false => Handshake::client_resuming(config, name, self.sessions, UnixTime::now()),
+        };
+        match started {
+            Ok(handshake) => {
+                let mut driver = Driver::new(None, self.io, handshake, &prefix, self.conduct, span);
+                driver.keep_sessions(self.place, from_store);
+                driver.set_deadline(self.deadline);
+                Ok(driver)
+            }
+            Err(error) => Err(HandshakeError::new(
+                error.into(),
+                Some(self.io),
+                prefix.to_vec(),
+            )),
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Looking<IO> {
+    /// Asks the store, for as long as a store may take.
+    pub(super) fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Start {
+            conduct,
+            deadline,
+            place,
+            sessions,
+            ..
+        } = &mut self.start;
+        let Some(place) = place else {
+            return Poll::Ready(());
+        };
+        let taking = self.taking.get_or_insert_with(|| {
+            let limit = conduct.handshake_timeout;
+            let deadline = *deadline.get_or_insert_with(|| super::deadline(limit));
+            let limit = deadline.min(Instant::now() + conduct.store_timeout());
+            let place = place.clone();
+            Box::pin(async move { place.take(limit).await })
+        });
+        *sessions = ready!(taking.as_mut().poll(cx));
+        Poll::Ready(())
+    }
+
+    pub(super) fn begin(self) -> Result<Box<Driver<IO>>, HandshakeError<IO>> {
+        let from_store = !self.start.sessions.is_empty();
+        self.start.begin(from_store)
+    }
+}

@@ -1,0 +1,93 @@
+//! Configurations that are replaced while connections are made.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use portcullis_core::config::{ClientConfig, ServerConfig};
+
+/// The configuration that new connections get, in a place where it can be replaced.
+///
+/// Its clones, and all clones of the acceptor, listener or connector that it is of, share one
+/// place: it works wherever those have gone, e.g. into `axum::serve`. A handshake takes the
+/// configuration once, when it starts, by one atomic load, and keeps it; connections that
+/// are there keep theirs. A configuration that cannot be built is never put here: the old one
+/// stays.
+pub struct Reloadable<C>(Arc<ArcSwap<Loaded<C>>>);
+
+struct Loaded<C> {
+    config: C,
+    generation: u64,
+}
+
+/// A [`ServerConfig`] or [`ClientConfig`].
+pub trait Configuration: sealed::Sealed + Clone {
+    #[doc(hidden)]
+    fn replacing(&self, before: &Self) -> Self;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for super::ServerConfig {}
+    impl Sealed for super::ClientConfig {}
+}
+
+impl Configuration for ServerConfig {
+    fn replacing(&self, before: &Self) -> Self {
+        Self::replacing(self, before)
+    }
+}
+
+impl Configuration for ClientConfig {
+    fn replacing(&self, before: &Self) -> Self {
+        Self::replacing(self, before)
+    }
+}
+
+impl<C: Configuration> Reloadable<C> {
+    pub(crate) fn new(config: C) -> Self {
+        let generation = 0;
+        Self(Arc::new(ArcSwap::from_pointee(Loaded {
+            config,
+            generation,
+        })))
+    }
+
+    /// The configuration that a handshake gets that starts now.
+    pub fn current(&self) -> C {
+        self.0.load().config.clone()
+    }
+
+    /// How often it was replaced.
+    pub fn generation(&self) -> u64 {
+        self.0.load().generation
+    }
+
+    /// Replaces it; gives the new generation.
+    ///
+    /// What was chosen for the new one counts. What nobody chose is carried over, so
+    /// that a new certificate costs nothing else: see [`ServerConfig::replacing`] and
+    /// [`ClientConfig::replacing`].
+    pub fn replace(&self, config: C) -> u64 {
+        let before = self.0.rcu(|now| Loaded {
+            config: config.replacing(&now.config),
+            generation: now.generation + 1,
+        });
+        before.generation + 1
+    }
+}
+
+impl<C> Clone for Reloadable<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C> fmt::Debug for Reloadable<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloadable")
+            .field("generation", &self.0.load().generation)
+            .finish_non_exhaustive()
+    }
+}

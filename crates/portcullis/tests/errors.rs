@@ -1,0 +1,186 @@
+//! What errors say: one sentence, once, with the facts that somebody who reads a log needs.
+
+mod ends;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ends::*;
+use portcullis::{ClientConfig, Error, Roots, ServerName, Stage, TlsConnector, TlsListener};
+use tokio::io::{AsyncWriteExt as _, duplex};
+
+/// The error and all that stands behind it, as `{:#}` of anyhow writes it.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut sentence = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let said = error.to_string();
+        assert!(!sentence.contains(&said), "said twice: {sentence}: {said}");
+        sentence = format!("{sentence}: {said}");
+        source = error.source();
+    }
+    sentence
+}
+
+/// An address at which nobody listens.
+async fn nobody() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn errors_of_connecting_name_host_port_and_address() {
+    let address = nobody().await;
+    let error = connector().connect(address, name()).await.unwrap_err();
+    assert_eq!(error.stage(), Stage::Connecting);
+    assert!(error.transport().is_some());
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    let port = address.port();
+    assert_eq!(
+        chain(&error),
+        format!(
+            "localhost:{port} (127.0.0.1:{port}): Connection refused (os error 111), while \
+             connecting"
+        )
+    );
+    // What is an address need not be said twice.
+    let ip = ServerName::try_from("127.0.0.1").unwrap();
+    let error = connector().connect(address, ip).await.unwrap_err();
+    assert_eq!(
+        chain(&error),
+        format!("127.0.0.1:{port}: Connection refused (os error 111), while connecting")
+    );
+    // All addresses that were tried.
+    let other = nobody().await;
+    let both = [address, other];
+    let error = connector().connect(&both[..], name()).await.unwrap_err();
+    assert!(
+        chain(&error).starts_with(&format!("localhost:{port} ({address}, {other}): ")),
+        "{error}"
+    );
+    let error = connector().connect(&[][..], name()).await.unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "localhost: the name has no address, while connecting"
+    );
+    // And when the handshake fails.
+    let listener = TlsListener::bind("127.0.0.1:0", server_config())
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { listener.accept().await.unwrap().handshake().await });
+    let stranger = ClientConfig::builder(Roots::from_pem(strange_root().as_bytes()).unwrap());
+    let stranger = TlsConnector::new(stranger.build().unwrap());
+    let error = stranger.connect(address, name()).await.unwrap_err();
+    assert!(
+        chain(&error).starts_with(&format!("localhost:{} ({address}): ", address.port())),
+        "{error}"
+    );
+    assert!(error.protocol().is_some() && error.alert().is_some());
+}
+
+fn strange_root() -> String {
+    let made = rcgen::generate_simple_self_signed(["stranger".to_owned()]).unwrap();
+    made.cert.pem()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_says_after_how_long() {
+    let limit = Duration::from_millis(1_500);
+    let (_client, server) = duplex(64);
+    let acceptor = acceptor()
+        .handshake_timeout(limit)
+        .first_byte_timeout(Duration::MAX);
+    let error = acceptor.accept(server).await.unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "timed out after 1.5s, while waiting for ClientHello"
+    );
+    let (mut client, _server) = pair().await;
+    let error = client.recv_timeout(1, limit).await.unwrap_err();
+    assert!(error.to_string().starts_with("timed out after 1.5s, while"));
+}
+
+/// Every kind of error that has another one in it.
+#[tokio::test]
+async fn no_error_says_anything_twice() {
+    // A certificate.
+    let stranger = ClientConfig::builder(Roots::from_pem(strange_root().as_bytes()).unwrap());
+    let stranger = TlsConnector::new(stranger.build().unwrap());
+    let (client, server) = duplex(64 * 1024);
+    let (client, server) = tokio::join!(
+        stranger.upgrade(client, name()).or_transport(),
+        acceptor().accept(server)
+    );
+    let failed = client.unwrap_err();
+    chain(&failed);
+    let error = Error::from(failed);
+    assert!(!chain(&error).is_empty() && !chain(&server.unwrap_err()).is_empty());
+    let io = std::io::Error::from(error.clone());
+    assert_eq!(chain(&io), error.to_string());
+    assert!(Error::from_io(&io).is_some());
+    // A downgrade.
+    let (mut client, server) = pair().await;
+    client.get_mut().write_all(&[7; 64]).await.unwrap();
+    drop(client);
+    let failed = server.downgrade(Duration::from_secs(1)).await.unwrap_err();
+    chain(&failed);
+}
+
+#[tokio::test]
+async fn a_server_is_named_by_text_and_bad_text_is_quoted() {
+    let listener = TlsListener::bind("127.0.0.1:0", server_config())
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok(incoming) = listener.accept().await {
+            tokio::spawn(incoming.handshake());
+        }
+    });
+    let connector = TlsConnector::from(client_config());
+    let stream = connector.connect_to(&format!("localhost:{port}")).await;
+    #[cfg(unix)]
+    assert!(std::os::fd::AsRawFd::as_raw_fd(stream.as_ref().unwrap()) > 2);
+    assert_eq!(stream.unwrap().server_name(), Some("localhost"));
+    let address = ("127.0.0.1", port);
+    connector.connect(address, "localhost").await.unwrap();
+    connector.connect(address, name()).await.unwrap();
+    connector
+        .connect(address, "localhost".to_owned())
+        .await
+        .unwrap();
+
+    let error = connector.connect_to("[::1]").await.unwrap_err();
+    assert_eq!(error.stage(), Stage::Start);
+    assert!(
+        error.to_string().starts_with("\"[::1]\" is no host"),
+        "{error}"
+    );
+    let error = connector.connect(address, "localhost.").await.unwrap_err();
+    assert!(
+        error.to_string().starts_with("\"localhost.\" is no name"),
+        "{error}"
+    );
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    // The transport comes back here too.
+    let (client, _server) = duplex(64);
+    let failed = connector.upgrade(client, "a b").or_transport().await;
+    assert!(failed.unwrap_err().into_parts().1.is_some());
+
+    let error = connector.connect_to("127.0.0.1:1").await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("127.0.0.1:1: Connection refused"),
+        "{error}"
+    );
+    let error = connector
+        .connect_to("no.such.host.invalid:443")
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().starts_with("no.such.host.invalid:443: "),
+        "{error}"
+    );
+}
