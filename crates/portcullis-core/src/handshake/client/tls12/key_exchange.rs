@@ -17,7 +17,9 @@ use crate::question::{
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::HandshakeType;
-use crate::wire::tls12::{CertificateRequest, ClientCertificateType, ServerHelloDone, ServerKeyExchange};
+use crate::wire::tls12::{
+    CertificateRequest, ClientCertificateType, ServerHelloDone, ServerKeyExchange,
+};
 use crate::x509::{PresentedChain, VerifiedChain};
 use crate::{NamedGroup, SignatureScheme};
 
