@@ -147,8 +147,8 @@ fn server_signs() -> Vec<Case> {
         share(V::SchemeNotOffered, at, |body| {
             body[SCHEME..SCHEME + 2].fill(9)
         }),
-        // An RSA scheme under an ECDSA suite, and an ECDSA key under an RSA suite (CVE-2021-34558).
-        share(V::KeyDoesNotFitSuite, judged, |body| {
+        // An RSA scheme of an ECDSA key, and an ECDSA key under an RSA suite (CVE-2021-34558).
+        share(V::SchemeDoesNotFitKey, judged, |body| {
             body[SCHEME..SCHEME + 2].copy_from_slice(&[8, 4])
         }),
         other_key(

@@ -127,7 +127,7 @@ fn server_hellos() -> Vec<Case> {
         hello(V::SuiteNotOffered, |hello| hello.suite = 0x00a6),
         hello(V::SuiteNotOffered, |hello| hello.suite = 0x0000),
         hello(V::SuiteNotOffered, |hello| hello.suite = 0x00ff),
-        hello(V::CompressionSelected, |hello| hello.compression = 1),
+        hello(V::CompressionNotOffered, |hello| hello.compression = 1),
         hello(V::MalformedMessage, |hello| hello.session_id = vec![7; 33]),
         hello(V::ExtendedMasterSecretMissing, |hello| {
             hello.extensions.remove(E::EXTENDED_MASTER_SECRET);
@@ -280,9 +280,7 @@ fn client_hellos() -> Vec<Case> {
         from_client(V::MalformedMessage, |hello| hello.session_id = vec![7; 33]),
         // Of another version, of another kind of key, anonymous.
         from_client(V::NoSharedCipherSuite, |hello| hello.suites = vec![0x1301]),
-        from_client(V::NoSharedSignatureScheme, |hello| {
-            hello.suites = vec![0xc02f]
-        }),
+        from_client(V::NoSharedCipherSuite, |hello| hello.suites = vec![0xc02f]),
         from_client(V::NoSharedCipherSuite, |hello| {
             hello.suites = vec![0xc018, 0x00a6, 0x0000]
         }),
