@@ -135,6 +135,10 @@ impl Writer {
                 length = self.size.record(&self.keys.protection, fragment);
             }
             if self.is_update_due(fragment) {
+                // Before TLS 1.3 that is the end, which is told when all else is out.
+                if sealed.written > 0 && self.keys.protection.is_older() {
+                    break;
+                }
                 match self.put_key_update(KeyUpdateRequest::UPDATE_NOT_REQUESTED, rest)? {
                     0 => break,
                     written => sealed.written += written,

@@ -52,7 +52,7 @@ pub(crate) fn start(
     cx: &mut Cx<'_>,
 ) -> Result<State, Abort> {
     let older = resumption::older(&config, &name, &sessions, cx);
-    let sessions = resumption::usable(&config, &name, sessions, cx)?;
+    let sessions = resumption::usable(&config, &name, sessions, older.as_deref(), cx)?;
     let speaks_tls13 = config.policy.speaks(Version::V1_3);
     let has_id = config.policy.middlebox_compatibility && speaks_tls13 || older.is_some();
     let (client_random, session_id) = if has_id {

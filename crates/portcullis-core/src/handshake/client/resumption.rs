@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls_pki_types::{ServerName, UnixTime};
 
 use super::super::Cx;
-use crate::config::{ClientOptions, Verification};
+use crate::config::{ClientOptions, ExtendedMasterSecret, Verification};
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
@@ -88,11 +88,12 @@ impl Origin {
     }
 }
 
-/// The sessions that can be offered now, in the order given.
+/// The sessions that can be offered now beside the `older` one, in the order given.
 pub(super) fn usable(
     config: &ClientOptions,
     name: &ServerName<'static>,
     sessions: Vec<ClientSession>,
+    older: Option<&OlderSession>,
     cx: &Cx<'_>,
 ) -> Result<Vec<OfferedSession>, Abort> {
     if !config.session_tickets && !sessions.is_empty() {
@@ -101,7 +102,7 @@ pub(super) fn usable(
         )
         .into());
     }
-    let mut room = MAX_OFFERED;
+    let mut room = MAX_OFFERED - older.map_or(0, |older| older.ticket.len().min(MAX_TICKET));
     let mut offered = Vec::with_capacity(sessions.len());
     for session in sessions {
         let Some(psk) = session.established.psk() else {
@@ -136,6 +137,12 @@ pub(super) fn older(
         let Secret::Master { secret, extended } = &session.established.secret else {
             return None;
         };
+        // RFC 7627 §5.3: what resumes it has the extended master secret if it has, and only then.
+        match config.policy.extended_master_secret {
+            ExtendedMasterSecret::Off if *extended => return None,
+            ExtendedMasterSecret::Required if !extended => return None,
+            _ => {}
+        }
         let resumed = resumable(config, name, session, cx)?;
         Some(Box::new(OlderSession {
             version: session.established.version,

@@ -1,8 +1,10 @@
 //! A bit changed on the wire: somebody notices, and nobody panics or waits for ever.
 
-use super::attack::{client, server, transmitted};
+use super::attack::{
+    authenticated_client, authenticating_server, client, server, ticket_keys, transmitted,
+};
 use crate::testing::{Pair, now};
-use crate::{Stage, Step};
+use crate::{ProtocolVersion, Stage, Step};
 
 fn flip(bytes: &mut [u8], at: usize) {
     bytes[at] ^= 1 << (at % 8);
@@ -26,6 +28,15 @@ fn both_connected(mut pair: Pair) -> bool {
 
 fn pair() -> Pair {
     Pair::new(client().build().unwrap(), server().build().unwrap())
+}
+
+/// Both of TLS 1.2, with certificates of both, and a ticket.
+fn older_pair() -> Pair {
+    let versions = [ProtocolVersion::TLS_1_2];
+    let client = authenticated_client().versions(versions);
+    let server = authenticating_server().versions(versions);
+    let client = client.session_tickets(true).build().unwrap();
+    Pair::new(client, server.ticket_keys(ticket_keys()).build().unwrap())
 }
 
 /// §5.1: the minor version of a hello's record is ignored. Once there are keys it has to be right,
@@ -87,5 +98,37 @@ fn in_the_clients_finished() {
         flip(&mut finished, at);
         pair.server.receive(&finished, now());
         assert_eq!(both_connected(pair), is_ignored(&finished, at), "byte {at}");
+    }
+}
+
+/// The flights of a full handshake of TLS 1.2: of each, every byte. Before the version is known the
+/// minor version of a record is ignored, and that of the legacy version in a hello is not.
+#[test]
+fn in_the_flights_before_tls13() {
+    for flight in 0..4 {
+        for at in 0.. {
+            let mut pair = older_pair();
+            let mut bytes = transmitted(&mut pair.client);
+            for turn in 0..flight {
+                let (from, to) = match turn % 2 {
+                    0 => (&mut pair.server, &bytes),
+                    _ => (&mut pair.client, &bytes),
+                };
+                from.receive(to, now());
+                bytes = transmitted(from);
+            }
+            assert!(!bytes.is_empty(), "flight {flight}");
+            let Some(_) = bytes.get(at) else {
+                break;
+            };
+            flip(&mut bytes, at);
+            match flight % 2 {
+                0 => pair.server.receive(&bytes, now()),
+                _ => pair.client.receive(&bytes, now()),
+            }
+            // The records up to and with the hello, and no others.
+            let ignored = flight < 2 && at == 2;
+            assert_eq!(both_connected(pair), ignored, "flight {flight}, byte {at}");
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! However the bytes are cut, the handshake is the same.
 
-use super::attack::{authenticated_client, authenticating_server, client, retrying_server, server};
+use super::attack::{
+    authenticated_client, authenticating_server, client, retrying_server, server, ticket_keys,
+};
+use super::older::V1_2;
 use super::tamper::{Put, Tamper};
 use crate::config::{ClientConfigBuilder, MaxFragmentLength, ServerConfigBuilder};
 use crate::crypto::random::Random;
@@ -26,7 +29,29 @@ fn variants() -> Vec<(ClientConfigBuilder, ServerConfigBuilder)> {
                 .ask_verification(true),
         ),
         (client().middlebox_compatibility(false), server()),
+        (client().versions(V1_2), server().versions(V1_2)),
+        older(),
     ]
+}
+
+/// Both of TLS 1.2, who ask everything, with a ticket.
+fn older() -> (ClientConfigBuilder, ServerConfigBuilder) {
+    let client = authenticated_client()
+        .versions(V1_2)
+        .session_tickets(true)
+        .pause_at_hello(true)
+        .ask_identity(true)
+        .ask_signature(true)
+        .ask_verification(true);
+    let server = authenticating_server()
+        .versions(V1_2)
+        .ticket_keys(ticket_keys())
+        .ask_tickets(true)
+        .pause_at_hello(true)
+        .ask_identity(true)
+        .ask_signature(true)
+        .ask_verification(true);
+    (client, server)
 }
 
 /// Polls until it waits; gives what was sent.
@@ -140,6 +165,11 @@ fn a_boundary_at_every_byte() {
         let (client, server) = ends(client(), server(), || cut_at(at));
         connect(client, server, usize::MAX);
     }
+    for at in (1..1_700).step_by(3) {
+        let (client, server) = older();
+        let (client, server) = ends(client, server, || cut_at(at));
+        connect(client, server, usize::MAX);
+    }
     for at in (1..1_500).step_by(7) {
         let (client, server) = ends(authenticated_client(), authenticating_server(), || {
             cut_at(at)
@@ -161,5 +191,18 @@ fn boundaries_by_negotiated_limits() {
     }
     let small = authenticated_client().max_fragment_length(MaxFragmentLength::Bytes512);
     let (client, server) = ends(small, authenticating_server(), untouched);
+    connect(client, server, 1);
+    for limit in [64, 65, 511, 16_385] {
+        let (client, server) = older();
+        let (client, server) = (
+            client.record_size_limit(limit),
+            server.record_size_limit(limit),
+        );
+        let (client, server) = ends(client, server, untouched);
+        connect(client, server, 1);
+    }
+    let (client, server) = older();
+    let client = client.max_fragment_length(MaxFragmentLength::Bytes512);
+    let (client, server) = ends(client, server, untouched);
     connect(client, server, 1);
 }

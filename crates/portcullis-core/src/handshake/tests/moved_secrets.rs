@@ -16,6 +16,7 @@ use crate::crypto::hmac::Word;
 use crate::crypto::secret::Secret;
 use crate::key_schedule::{EarlySecret, ResumptionPsk};
 use crate::question::Question;
+use crate::suite::CipherSuite;
 use crate::testing::Pair;
 use crate::{Connection, Event};
 
@@ -232,7 +233,113 @@ fn resumption_leaves_nothing(
     }
 }
 
+/// Before TLS 1.3: the master secret, which the log has.
+fn older_leaves_nothing(
+    context: &str,
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    resumes: bool,
+) {
+    let versions = [crate::ProtocolVersion::TLS_1_2];
+    let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384;
+    let client = client
+        .versions(versions)
+        .cipher_suites([suite])
+        .key_log(true);
+    let server = server.versions(versions);
+    let (client, server) = (client.build().unwrap(), server.build().unwrap());
+    let mut pair = match resumes {
+        false => Pair::new(client, server),
+        true => {
+            let sessions = crate::testing::sessions_of(client.clone(), server.clone());
+            assert_eq!(sessions.len(), 1);
+            crate::testing::resuming(client, server, sessions)
+        }
+    };
+    super::attack::talk(&mut pair);
+    let mut found = Vec::new();
+    for event in core::mem::take(&mut pair.events) {
+        let Event::Secret(line) = event else { continue };
+        assert_eq!(line.label(), "CLIENT_RANDOM");
+        let text = line.to_line();
+        let hex = text.rsplit(' ').next().unwrap();
+        let bytes: zeroize::Zeroizing<Vec<u8>> = (0..hex.len() / 2)
+            .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
+            .collect::<Vec<_>>()
+            .into();
+        found.push(bytes);
+    }
+    let [master] = &found[..] else {
+        panic!("{} lines", found.len());
+    };
+    let (mut client, mut server) = (Box::new(pair.client), Box::new(pair.server));
+    let mut connections: [Connection; 2] = [
+        client.take_connection().unwrap(),
+        server.take_connection().unwrap(),
+    ];
+    for connection in &connections {
+        assert_eq!(connection.information.is_resumed(), resumes, "{context}");
+    }
+    // The client's session has one as well, until somebody takes it and drops it.
+    drop(connections[0].reader.take_ticket());
+    let secrets = vec![("master secret".to_owned(), Masked::new(master))];
+    found.clear();
+    // Each end that may make keying material (RFC 7627 §5.4) has one.
+    let mut living = connections.iter();
+    let living = living.position(|one| one.information.tls_exporter().is_err());
+    let living = living.unwrap_or(connections.len());
+    assert_eq!(copies(&secrets), [living], "{context}");
+    drop(connections);
+    assert_eq!(copies(&secrets), [0], "{context}: what stays");
+}
+
+fn all_older_handshakes() {
+    let tickets = || (resuming_client(), server().ticket_keys(ticket_keys()));
+    older_leaves_nothing("before 1.3", client(), server(), false);
+    let (client_of, server_of) = tickets();
+    older_leaves_nothing("before 1.3, with a ticket", client_of, server_of, false);
+    let asks_client = || {
+        authenticated_client()
+            .session_tickets(true)
+            .pause_at_hello(true)
+            .ask_identity(true)
+            .ask_signature(true)
+            .ask_verification(true)
+    };
+    let asks_server = || {
+        authenticating_server()
+            .ticket_keys(ticket_keys())
+            .pause_at_hello(true)
+            .ask_tickets(true)
+            .ask_identity(true)
+            .ask_signature(true)
+            .ask_verification(true)
+    };
+    older_leaves_nothing(
+        "before 1.3, with every question",
+        asks_client(),
+        asks_server(),
+        false,
+    );
+    let (client_of, server_of) = tickets();
+    older_leaves_nothing("before 1.3, resumed", client_of, server_of, true);
+    older_leaves_nothing(
+        "before 1.3, resumed with every question",
+        asks_client(),
+        asks_server(),
+        true,
+    );
+    let off = crate::config::ExtendedMasterSecret::Off;
+    older_leaves_nothing(
+        "before 1.3, without the extended master secret",
+        client().extended_master_secret(off),
+        server(),
+        false,
+    );
+}
+
 fn all_handshakes() {
+    all_older_handshakes();
     resumption_leaves_nothing("resumed", client().pause_at_hello(true), server());
     resumption_leaves_nothing(
         "resumed, with certificates of both and questions",

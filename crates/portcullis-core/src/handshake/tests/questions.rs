@@ -1,8 +1,10 @@
 //! Each question: answered yes, no, late, never, or by somebody else.
 
+use std::sync::OnceLock;
+
 use super::attack::{
     By, alert_seen_by, authenticated_client, authenticating_server, pair, read_all,
-    resuming_client, server, transmitted, unknown_session,
+    resuming_client, server, ticket_keys, transmitted, unknown_session,
 };
 use super::parts::{client_hello, message};
 use super::states::kind;
@@ -10,10 +12,12 @@ use super::tamper::{Put, first};
 use crate::config::ServerConfig;
 use crate::question::{Answer, Question};
 use crate::session::{ClientSession, ServerSession};
-use crate::testing::{Pair, now, pki, resuming, sessions};
+use crate::testing::{Pair, now, pki, resuming, sessions, sessions_of};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::x509::{CertificateError, PresentedChain, VerifiedChain};
-use crate::{AlertDescription, Direction, Error, Reason, Refusal, Stage, Step, Violation};
+use crate::{
+    AlertDescription, Direction, Error, ProtocolVersion, Reason, Refusal, Stage, Step, Violation,
+};
 
 /// Who asks what, and in which state it waits for the answer.
 pub(super) const QUESTIONS: &[(bool, &str, Stage)] = &[
@@ -32,15 +36,43 @@ pub(super) const QUESTIONS: &[(bool, &str, Stage)] = &[
 /// What is no record.
 const JUNK: [u8; 7] = [99; 7];
 
+/// The same for each version.
+fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static str, Stage)> {
+    let versions: [fn() -> Pair; 2] = [asking, asking_before_tls13];
+    let of = |asking| {
+        let questions = QUESTIONS.iter();
+        questions.map(move |&(of_server, kind, stage)| (asking, of_server, kind, stage))
+    };
+    versions.into_iter().flat_map(of)
+}
+
 /// Both ends ask everything.
 pub(super) fn asking() -> Pair {
+    asking_in(ProtocolVersion::TLS_1_3, unknown_session())
+}
+
+/// The same before TLS 1.3.
+pub(super) fn asking_before_tls13() -> Pair {
+    static SESSION: OnceLock<ClientSession> = OnceLock::new();
+    let version = ProtocolVersion::TLS_1_2;
+    let session = SESSION.get_or_init(|| {
+        let server = server().versions([version]).ticket_keys(ticket_keys());
+        let client = resuming_client().versions([version]).build().unwrap();
+        sessions_of(client, server.build().unwrap()).remove(0)
+    });
+    asking_in(version, session.clone())
+}
+
+fn asking_in(version: ProtocolVersion, session: ClientSession) -> Pair {
     let client = authenticated_client()
+        .versions([version])
         .session_tickets(true)
         .pause_at_hello(true)
         .ask_identity(true)
         .ask_signature(true)
         .ask_verification(true);
     let server = authenticating_server()
+        .versions([version])
         .ask_tickets(true)
         .pause_at_hello(true)
         .ask_identity(true)
@@ -49,7 +81,7 @@ pub(super) fn asking() -> Pair {
     resuming(
         client.build().unwrap(),
         server.build().unwrap(),
-        vec![unknown_session()],
+        vec![session],
     )
 }
 
@@ -125,7 +157,7 @@ fn refuse(question: Question) -> Answer {
 
 #[test]
 fn yes_at_once_or_late() {
-    for &(of_server, kind, stage) in QUESTIONS {
+    for (asking, of_server, kind, stage) in questions() {
         let mut pair = asking();
         let question = until(&mut pair, of_server, kind);
         let asker = asker(&mut pair, of_server);
@@ -141,7 +173,7 @@ fn yes_at_once_or_late() {
 
 #[test]
 fn no() {
-    for &(of_server, kind, stage) in QUESTIONS {
+    for (asking, of_server, kind, stage) in questions() {
         let mut pair = asking();
         let question = until(&mut pair, of_server, kind);
         let error = ended_by(refuse(question), pair, of_server);
@@ -161,7 +193,7 @@ fn no() {
 /// What comes while a question is open is judged when it is answered, and not before.
 #[test]
 fn bytes_wait_for_the_answer() {
-    for &(of_server, kind, stage) in QUESTIONS {
+    for (asking, of_server, kind, stage) in questions() {
         let mut pair = asking();
         let question = until(&mut pair, of_server, kind);
         let asking = asker(&mut pair, of_server);
@@ -171,20 +203,32 @@ fn bytes_wait_for_the_answer() {
         asking.answer(question.default_answer(), now()).unwrap();
         pair.turn(&mut |_, question| Some(question.default_answer()));
         let (mut asker, _) = ends(pair, of_server);
-        // All that it still needed had come before.
-        if !of_server || matches!(kind, "VerifyChain" | "IssueTickets") {
-            assert!(matches!(asker.poll(), Ok(Step::Connected)));
-            assert_eq!(asker.into_connection().unwrap().unread, JUNK);
-        } else {
-            let error = asker.poll().unwrap_err();
-            assert_eq!(error.violation(), Some(Violation::UnknownRecordType));
+        match asker.poll() {
+            // All that it still needed had come before.
+            Ok(Step::Connected) => {
+                let connection = asker.into_connection().unwrap();
+                assert_eq!(connection.unread, JUNK);
+                let is_last = match connection.information.version() {
+                    ProtocolVersion::TLS_1_3 => {
+                        !of_server || matches!(kind, "VerifyChain" | "IssueTickets")
+                    }
+                    // The client's flight is not the last.
+                    _ => of_server && matches!(kind, "VerifyChain" | "IssueTickets"),
+                };
+                assert!(is_last, "{kind}");
+            }
+            Ok(step) => panic!("{step:?}"),
+            Err(error) => {
+                assert_eq!(error.violation(), Some(Violation::UnknownRecordType));
+                assert_ne!(kind, "IssueTickets");
+            }
         }
     }
 }
 
 #[test]
 fn dropped() {
-    for &(of_server, kind, stage) in QUESTIONS {
+    for (asking, of_server, kind, stage) in questions() {
         let mut pair = asking();
         drop(until(&mut pair, of_server, kind));
         let asking = asker(&mut pair, of_server);
@@ -224,7 +268,7 @@ fn told_of_the_cancellation(mut end: crate::Handshake) {
 
 #[test]
 fn never_answered_and_the_transport_ends() {
-    for &(of_server, kind, stage) in QUESTIONS {
+    for (asking, of_server, kind, stage) in questions() {
         let mut pair = asking();
         let question = until(&mut pair, of_server, kind);
         let asking = asker(&mut pair, of_server);
@@ -244,7 +288,7 @@ fn never_answered_and_the_transport_ends() {
 
 #[test]
 fn another_connections_answer() {
-    for &(of_server, kind, stage) in QUESTIONS {
+    for (asking, of_server, kind, stage) in questions() {
         let (mut here, mut there) = (asking(), asking());
         let ours = until(&mut here, of_server, kind);
         let theirs = until(&mut there, of_server, kind);
@@ -595,10 +639,10 @@ fn tickets_that_cannot_be_sent() {
 fn a_proof_about_the_chain_of_a_session() {
     let client = authenticated_client().session_tickets(true);
     let server = authenticating_server()
-        .ticket_keys(super::attack::ticket_keys())
+        .ticket_keys(ticket_keys())
         .ask_verification(true);
     let (client, server) = (client.build().unwrap(), server.build().unwrap());
-    let session = crate::testing::sessions_of(client.clone(), server.clone());
+    let session = sessions_of(client.clone(), server.clone());
     let asked = || {
         let mut pair = resuming(client.clone(), server.clone(), session.clone());
         let question = until(&mut pair, true, "VerifyChain");

@@ -75,6 +75,14 @@ impl DirectionKeys {
         }
     }
 
+    /// Moves the keys out of a place that keeps none; its memory, too, where `Option::take` would
+    /// leave them.
+    pub(crate) fn take_from(place: &mut Option<Self>) -> Option<Self> {
+        let keys = place.as_mut().map(Self::take);
+        *place = None;
+        keys
+    }
+
     /// # Errors
     /// When the library cannot set up the key; not for any that was derived.
     pub(crate) fn aead_key(&self) -> Result<AeadKey, CryptoFailure> {

@@ -6,6 +6,7 @@ mod incoming;
 mod key_update;
 #[cfg(portcullis_loom)]
 mod model;
+mod older;
 mod outgoing;
 mod reader;
 mod unprotected;

@@ -94,8 +94,8 @@ impl WaitFinished {
         transcript.add(message.hashed());
         // The handshake is over, or the server waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
-        if let Some(mut write) = flight.write.take() {
-            cx.outgoing.switch_keys(Keys::older(write.take()))?;
+        if let Some(write) = DirectionKeys::take_from(&mut flight.write) {
+            cx.outgoing.switch_keys(Keys::older(write))?;
             let verify_data = flight
                 .master
                 .verify_data(Side::Client, &transcript.current());

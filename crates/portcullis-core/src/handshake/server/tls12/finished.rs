@@ -97,10 +97,10 @@ impl Keyed {
 
     /// Changes the keys of this side, and sends Finished.
     pub(super) fn send_finished(&mut self, cx: &mut Cx<'_>) -> Result<(), Abort> {
-        let Some(mut write) = self.write.take() else {
+        let Some(write) = DirectionKeys::take_from(&mut self.write) else {
             return Ok(());
         };
-        cx.outgoing.switch_keys(Keys::older(write.take()))?;
+        cx.outgoing.switch_keys(Keys::older(write))?;
         let verify_data = self
             .master
             .verify_data(Side::Server, &self.transcript.current());

@@ -18,8 +18,8 @@ use crate::question::{
 };
 use crate::session::{Peer, Secret, ServerSession};
 use crate::suite::CipherSuite;
-use crate::wire::ClientHello;
 use crate::wire::extension::SessionTicket;
+use crate::wire::{ClientHello, ExtensionType};
 use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
 use crate::{SignatureScheme, Violation};
 
@@ -155,10 +155,13 @@ fn fits(
             &session.names,
             negotiated.version,
         )?;
+    let offered = hello
+        .extensions
+        .contains(ExtensionType::EXTENDED_MASTER_SECRET);
     match (extended, negotiated.extended) {
-        // RFC 7627 §5.3.
-        (true, false) if fits => Err(Violation::ExtendedMasterSecretMissing.into()),
-        (session, hello) => Ok(fits && session == hello),
+        // RFC 7627 §5.3. Where it is off here the client has done nothing wrong.
+        (true, false) if fits && !offered => Err(Violation::ExtendedMasterSecretMissing.into()),
+        (session, connection) => Ok(fits && session == connection),
     }
 }
 

@@ -1,0 +1,128 @@
+//! What is no data: the wish for another handshake, alerts, and the change of keys.
+
+use super::*;
+use crate::alert::AlertDescription;
+use crate::record::{Incoming, Message as M, Outgoing};
+
+/// Who asks for a renegotiation is told once that there is none, and goes on; asking again and
+/// again is a flood (CVE-2011-1473).
+#[test]
+fn renegotiation_is_declined() {
+    for (role, typ, body) in [(Role::Client, 0, 0), (Role::Server, 1, 40)] {
+        let aead = AeadAlgorithm::Aes256Gcm;
+        let mailbox: Arc<Mailbox> = Arc::default();
+        let mut reader = Reader::new(role, keys(aead), MAX_PLAINTEXT, 1 << 16, mailbox.clone());
+        let mut writer = Writer::new(keys(aead), RecordSize::default(), u64::MAX, mailbox);
+        let (mut peer, mut expected) = (Plain::new(aead), Plain::new(aead));
+        let asks = message(typ, &vec![0; body]);
+        let mut out = vec![0; 200];
+        for round in 0..4 {
+            // In pieces, the last time.
+            let cut = if round == 3 { 3 } else { asks.len() };
+            for part in [&asks[..cut], &asks[cut..]] {
+                if !part.is_empty() {
+                    let mut record = peer.record(HANDSHAKE, part);
+                    let opened = reader.open_in_place(&mut record).unwrap();
+                    assert_eq!(opened, Opened::Nothing);
+                }
+            }
+            assert!(reader.writer_has_work());
+            let short = writer.control_len() - 20;
+            assert_eq!(writer.drain_mailbox(&mut out[..short]).unwrap(), 0);
+            assert!(reader.writer_has_work(), "it is still to be said");
+            let written = writer.drain_mailbox(&mut out).unwrap();
+            let warning = [1, AlertDescription::NO_RENEGOTIATION.0];
+            assert_eq!(out[..written], expected.record(ALERT, &warning));
+            assert_eq!(writer.drain_mailbox(&mut out).unwrap(), 0);
+            let sealed = writer.seal(b"goes on", &mut out).unwrap();
+            assert_eq!(out[..sealed.written], expected.record(DATA, b"goes on"));
+        }
+        let error = reader.open_in_place(&mut peer.record(HANDSHAKE, &asks));
+        let violation = error.unwrap_err().violation();
+        assert_eq!(violation, Some(Violation::TooManyRenegotiations));
+    }
+}
+
+/// Two that come before the writer looks are one.
+#[test]
+fn two_wishes_are_declined_at_once() {
+    let aead = AeadAlgorithm::ChaCha20Poly1305;
+    let mailbox: Arc<Mailbox> = Arc::default();
+    let limit = MAX_PLAINTEXT;
+    let mut reader = Reader::new(Role::Client, keys(aead), limit, 1 << 16, mailbox.clone());
+    let mut writer = Writer::new(keys(aead), RecordSize::default(), u64::MAX, mailbox);
+    let mut peer = Plain::new(aead);
+    for _ in 0..2 {
+        let mut record = peer.record(HANDSHAKE, &message(0, &[]));
+        reader.open_in_place(&mut record).unwrap();
+    }
+    let mut out = vec![0; 200];
+    assert!(writer.drain_mailbox(&mut out).unwrap() > 0);
+    assert_eq!(writer.drain_mailbox(&mut out).unwrap(), 0);
+}
+
+/// RFC 5246 §7.2: the level counts, and of warnings there are not many.
+#[test]
+fn alerts() {
+    let aead = AeadAlgorithm::Aes128Gcm;
+    let (mut into, mut in_place) = readers(aead, Role::Client);
+    let mut plain = Plain::new(aead);
+    for description in [100, 90, 110, 200] {
+        let warning = plain.record(ALERT, &[1, description]);
+        assert_eq!(open((&mut into, &mut in_place), &warning).unwrap(), None);
+    }
+    let error = open((&mut into, &mut in_place), &plain.record(ALERT, &[1, 100])).unwrap_err();
+    assert_eq!(error.violation(), Some(Violation::TooManyWarnings));
+    for fatal in [[2, 100], [2, 40]] {
+        let (mut into, mut in_place) = readers(aead, Role::Client);
+        let alert = Plain::new(aead).record(ALERT, &fatal);
+        let error = open((&mut into, &mut in_place), &alert).unwrap_err();
+        let expected = AlertDescription(fatal[1]);
+        assert_eq!(error.alert(), Some((Direction::Received, expected)));
+    }
+    let mut reader = reader_of(aead, Role::Client, MAX_PLAINTEXT);
+    let mut closing = Plain::new(aead).record(ALERT, &[1, 0]);
+    assert_eq!(reader.open_in_place(&mut closing).unwrap(), Opened::Closed);
+}
+
+/// RFC 5246 §7.1: the record that says so is the last under the old keys.
+#[test]
+fn change_cipher_spec_and_keys() {
+    for aead in ALGORITHMS {
+        let mut outgoing = Outgoing::new(Role::Server);
+        outgoing.queue(&message(14, &[]));
+        outgoing.switch_keys(keys(aead)).unwrap();
+        outgoing.queue(&message(20, &[7; 12]));
+        let bytes = outgoing.take().unwrap();
+        let expected = [
+            plain(HANDSHAKE, &message(14, &[])),
+            plain(CCS, &[1]),
+            Plain::new(aead).record(HANDSHAKE, &message(20, &[7; 12])),
+        ];
+        assert_eq!(bytes, expected.concat());
+
+        let mut incoming = Incoming::new(Role::Client, 1 << 16);
+        incoming.allow_ccs(true);
+        incoming.decided_before_tls13().unwrap();
+        incoming.feed(&bytes);
+        let done = incoming.next().unwrap();
+        assert!(matches!(done, Some(M::Handshake(bytes)) if bytes.typ().0 == 14));
+        assert!(matches!(
+            incoming.next().unwrap(),
+            Some(M::ChangeCipherSpec)
+        ));
+        incoming.install_read(keys(aead)).unwrap();
+        let finished = incoming.next().unwrap();
+        assert!(matches!(finished, Some(M::Handshake(bytes)) if bytes.body() == [7; 12]));
+        assert!(incoming.next().unwrap().is_none());
+        // The data path goes on with the number.
+        let (mut reader, unread) = incoming.take_reader(Arc::default()).unwrap();
+        assert!(unread.is_empty());
+        let (mut writer, _) = outgoing.take_writer(Arc::default(), u64::MAX).unwrap();
+        let mut out = vec![0; 200];
+        let sealed = writer.seal(b"data", &mut out).unwrap();
+        assert_eq!((reader.sequence_number(), writer.sequence_number()), (1, 2));
+        let opened = reader.open_in_place(&mut out[..sealed.written]).unwrap();
+        assert!(matches!(opened, Opened::Data(_)));
+    }
+}
