@@ -4,7 +4,8 @@
 
 use portcullis::{
     AlertDescription, ClientAuthentication, ClientConfig, Direction, ServerConfig, TlsConnector,
-    TlsListener, x509,
+    TlsListener,
+    x509::{self, SubjectAltName},
 };
 use portcullis_examples::{Authority, Result};
 use tokio::io::AsyncWriteExt as _;
@@ -55,9 +56,14 @@ async fn serve(listener: TlsListener) -> Result {
     let mut stream = listener.accept().await?.handshake().await?;
     // The chain has been verified; who may do what is up to the application.
     let certificate = stream.peer_certificates().first().ok_or("no certificate")?;
-    let names = x509::subject_alt_names(certificate);
+    let names = x509::general_names(certificate);
     println!("server: the client is {names:?}");
-    let name = names.first().ok_or("no name")?;
+    // Its kind counts: what looks like a host name may be a URI.
+    let name = names.iter().find_map(|name| match name {
+        SubjectAltName::DnsName(name) => Some(name),
+        _ => None,
+    });
+    let name = name.ok_or("no DNS name")?;
     stream.send(&[b"hello ", name.as_bytes()]).await?;
     stream.shutdown().await?;
 

@@ -141,6 +141,7 @@ fn same_names(certificate: &[u8]) {
     let is_plain = |name: &String| {
         name.len() <= 256
             && name.bytes().all(|byte| byte.is_ascii_graphic())
+            && !name.contains(['"', '\\'])
             && name.parse::<IpAddr>().is_err()
     };
     if ours.len() == theirs.len() && theirs.iter().all(is_plain) {

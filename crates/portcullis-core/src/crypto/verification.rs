@@ -284,4 +284,88 @@ mod tests {
             assert_eq!(verdict.is_ok(), expected);
         }
     }
+
+    /// Numbers that make some verifiers take any message (CVE-2022-21449).
+    #[test]
+    fn signatures_of_zeros_are_refused() {
+        let key = EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        let order = hex(b"00ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
+        let numbers = [&[0][..], &[1], &order, &[0xff], &[]];
+        for one in numbers {
+            for other in numbers {
+                let part = |number: &[u8]| [&[2, number.len() as u8][..], number].concat();
+                let both = [part(one), part(other)].concat();
+                let sealed = [&[0x30, both.len() as u8][..], &both].concat();
+                let verdict =
+                    ECDSA_P256_SHA256.verify_signature(key.public_key().as_ref(), b"m", &sealed);
+                assert!(verdict.is_err(), "{sealed:02x?}");
+            }
+        }
+        for length in [0, 1, 63, 64] {
+            let key = key.public_key().as_ref();
+            let verdict = ECDSA_P256_SHA256.verify_signature(key, b"m", &vec![0; length]);
+            assert!(verdict.is_err(), "{length}");
+        }
+    }
+
+    /// With the exponent 1 a signature is its message, with one of thousands of bits verifying
+    /// takes seconds (CVE-2006-2940), and an even one belongs to no key.
+    #[test]
+    fn rsa_exponents_that_no_key_has_are_refused() {
+        let random = SystemRandom::new();
+        let rsa = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let (message, mut good) = (b"to be signed", [0; 256]);
+        rsa.sign(&signature::RSA_PKCS1_SHA256, &random, message, &mut good)
+            .unwrap();
+        let encoded = rsa.public_key().as_ref();
+        // The modulus, and behind it 65,537.
+        let Some((front, [2, 3, 1, 0, 1])) = encoded.split_last_chunk() else {
+            panic!("{encoded:02x?}")
+        };
+        let modulus = &front[4..];
+        let with = |exponent: &[u8]| {
+            let length = u16::try_from(exponent.len()).unwrap().to_be_bytes();
+            let header = match length {
+                [0, short @ 0..=0x7f] => vec![2, short],
+                [0, short] => vec![2, 0x81, short],
+                [high, low] => vec![2, 0x82, high, low],
+            };
+            let fields = [modulus, &header, exponent].concat();
+            let length = u16::try_from(fields.len()).unwrap().to_be_bytes();
+            [&[0x30, 0x82][..], &length, &fields].concat()
+        };
+        // EMSA-PKCS1-v1_5 (RFC 8017 §9.2).
+        let digest = digest::digest(&digest::SHA256, message);
+        let prefix = hex(b"003031300d060960864801650304020105000420");
+        let mut itself = vec![0, 1];
+        itself.resize(256 - prefix.len() - 32, 0xff);
+        itself.extend([prefix.as_slice(), digest.as_ref()].concat());
+        let long = [&[1][..], &[0; 255], &[1]].concat();
+        for exponent in [&[1][..], &[0], &[2], &[1, 0], &[0xff], &long] {
+            for signature in [&itself[..], &good] {
+                let key = with(exponent);
+                for _ in 0..2 {
+                    let kept = KeptKey::new(&key);
+                    let verdict = RSA_PKCS1_2048_8192_SHA256.verify_with(&kept, message, signature);
+                    assert!(verdict.is_err(), "{exponent:02x?}");
+                }
+            }
+        }
+        let whole = with(&[1, 0, 1]);
+        assert_eq!(whole, encoded);
+        assert!(
+            RSA_PKCS1_2048_8192_SHA256
+                .verify_signature(&whole, message, &good)
+                .is_ok()
+        );
+    }
+
+    fn hex(text: &[u8]) -> Vec<u8> {
+        let digit = |digit: u8| char::from(digit).to_digit(16).unwrap() as u8;
+        let (pairs, _) = text.as_chunks();
+        let pairs = pairs.iter();
+        pairs
+            .map(|[high, low]| digit(*high) << 4 | digit(*low))
+            .collect()
+    }
 }

@@ -18,6 +18,10 @@ use crate::wire::{HandshakeMessage, HandshakeType, KeyUpdate, KeyUpdateRequest, 
 /// one has 1 (§4.6.3).
 const MAX_KEY_UPDATE: usize = 255;
 
+/// The longest NewSessionTicket there can be, in bytes of body: each of its lists is as long as its
+/// length can say (§4.6.1).
+const MAX_NEW_SESSION_TICKET: usize = 4 + 4 + (1 + 255) + (2 + 65_535) + (2 + 65_534);
+
 /// How many tickets are kept until somebody takes them.
 const MAX_RECEIVED: usize = 8;
 
@@ -168,7 +172,9 @@ impl PostHandshake {
         let longest = match assembler.begun() {
             None => return Ok(None),
             Some(HandshakeType::KEY_UPDATE) => MAX_KEY_UPDATE.min(longest),
-            Some(HandshakeType::NEW_SESSION_TICKET) if self.role == Role::Client => longest,
+            Some(HandshakeType::NEW_SESSION_TICKET) if self.role == Role::Client => {
+                MAX_NEW_SESSION_TICKET.min(longest)
+            }
             Some(_) => return Err(Violation::UnexpectedPostHandshakeMessage.into()),
         };
         Ok(assembler.pop(longest)?)

@@ -1,7 +1,8 @@
 //! Which name constraint a path breaks, once webpki has refused it for one.
 //!
 //! RFC 5280 §4.2.1.10. webpki compares DNS names and IP addresses, and refuses every name of
-//! another kind that a CA constrains. Nothing is decided here: this tells the two apart.
+//! another kind that a CA constrains. Nothing is decided here: this finds the first name that is
+//! so, in webpki's order, and tells the two apart.
 
 use super::certificate::Certificate;
 use super::extension::alt_name::{
@@ -20,10 +21,19 @@ pub(super) enum Breach {
     Unsupported(&'static str),
 }
 
-/// Whether the names of a certificate break these constraints, and how.
-pub(super) fn breach(constraints: NameConstraints<'_>, below: &Certificate<'_>) -> Option<Breach> {
-    let mut unsupported = None;
+/// How much of constraints is read at most to explain one refusal, in bytes: a CA may have
+/// thousands, and a certificate below it as many names.
+pub(super) const MAX_READ: usize = 4 << 20;
+
+/// Whether the names of a certificate break these constraints, and how the first one does; `None`
+/// also when no more is `left` to be read.
+pub(super) fn breach(
+    constraints: NameConstraints<'_>,
+    below: &Certificate<'_>,
+    left: &mut usize,
+) -> Option<Breach> {
     for name in GeneralNames::of_subject(below).unwrap_or_default().iter() {
+        *left = left.checked_sub(constraints.len())?;
         match name.tag {
             kind @ (DNS_NAME | IP_ADDRESS) => {
                 let matches = |base: &Element<'_>| is_below(kind, name.contents, base.contents);
@@ -33,13 +43,15 @@ pub(super) fn breach(constraints: NameConstraints<'_>, below: &Certificate<'_>) 
                     return Some(Breach::Forbidden);
                 }
             }
-            other => unsupported = unsupported.or_else(|| constrained(constraints, other)),
+            other => {
+                if let Some(names) = constrained(constraints, other) {
+                    return Some(Breach::Unsupported(names));
+                }
+            }
         }
     }
     // The subject is a directory name.
-    unsupported
-        .or_else(|| constrained(constraints, DIRECTORY_NAME))
-        .map(Breach::Unsupported)
+    constrained(constraints, DIRECTORY_NAME).map(Breach::Unsupported)
 }
 
 fn constrained(constraints: NameConstraints<'_>, kind: u8) -> Option<&'static str> {

@@ -10,12 +10,12 @@ use webpki::{EndEntityCert, Error};
 use super::authority;
 use super::certificate::Certificate;
 use super::chain::{MAX_CERTIFICATES, PresentedChain};
-use super::constraints::{Breach, breach};
+use super::constraints::{Breach, MAX_READ, breach};
 use super::error::{CertificateError, CertificateErrorKind as Kind};
 use super::extension::ExtendedKeyUsage;
 use super::extension::name_constraints::NameConstraints;
 use super::name::CanonicalName;
-use super::names::{alt_names, distinguished_name};
+use super::names::{alt_names, distinguished_name, printable};
 use super::path::{Failure, MAX_STEPS, Path, Wanted, Why, fields_at};
 use super::signature_algorithm::SignatureAlgorithm;
 use super::signatures::{Edge, MAX_SIGNATURES};
@@ -185,9 +185,10 @@ impl Explained<'_> {
             let mut extensions = fields.extensions().filter_map(Result::ok);
             extensions.find_map(|extension| match extension.oid {
                 [0x55, 0x1d, known] if PROCESSED.contains(known) => None,
-                oid if extension.critical => {
-                    Some(der::dotted(oid).unwrap_or_else(|| "its name is no OID".to_owned()))
-                }
+                oid if extension.critical => Some(match der::dotted(oid) {
+                    Some(oid) => printable(&oid),
+                    None => "its name is no OID".to_owned(),
+                }),
                 _ => None,
             })
         };
@@ -206,7 +207,7 @@ impl Explained<'_> {
     }
 
     fn name_constraints(&self) -> CertificateError {
-        let mut unsupported = None;
+        let mut left = MAX_READ;
         // From the anchor down, as they are processed.
         let mut issuer = None;
         let of_anchor = self
@@ -219,26 +220,25 @@ impl Explained<'_> {
                 let fields = fields_at(self.wanted.chain, lower);
                 let breach = constraints
                     .zip(fields)
-                    .and_then(|(constraints, fields)| breach(constraints, &fields));
-                match breach {
-                    Some(Breach::Forbidden) => return self.at(Kind::NameConstraints, Some(lower)),
-                    Some(Breach::Unsupported(names)) => {
-                        unsupported.get_or_insert((issuer, names));
+                    .and_then(|(constraints, fields)| breach(constraints, &fields, &mut left));
+                match (breach, issuer) {
+                    (None, _) => {}
+                    (Some(Breach::Forbidden), _) => {
+                        return self.at(Kind::NameConstraints, Some(lower));
                     }
-                    None => {}
+                    (Some(Breach::Unsupported(names)), Some(issuer)) => {
+                        return self.at(Kind::UnsupportedConstraint { names }, Some(issuer));
+                    }
+                    (Some(Breach::Unsupported(names)), None) => {
+                        return self.at_anchor(Kind::UnsupportedConstraint { names });
+                    }
                 }
             }
             issuer = Some(place);
             let fields = fields_at(self.wanted.chain, place);
             constraints = fields.and_then(|fields| NameConstraints::of(&fields));
         }
-        match unsupported {
-            Some((Some(issuer), names)) => {
-                self.at(Kind::UnsupportedConstraint { names }, Some(issuer))
-            }
-            Some((None, names)) => self.at_anchor(Kind::UnsupportedConstraint { names }),
-            None => self.at(Kind::NameConstraints, self.only()),
-        }
+        self.at(Kind::NameConstraints, self.only())
     }
 
     fn too_long_for_a_ca(&self) -> CertificateError {

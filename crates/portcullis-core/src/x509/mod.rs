@@ -40,7 +40,7 @@ pub(crate) use digests::Sha256Digest;
 pub use error::{CertificateError, CertificateErrorKind, Purpose};
 pub use identity::{Identity, IdentityKey};
 pub(crate) use memo::SignatureMemo;
-pub use names::{SubjectAltName, subject, subject_alt_names};
+pub use names::{SubjectAltName, general_names, subject, subject_alt_names};
 pub use policy::ChainPolicy;
 pub(crate) use present::Form;
 pub use roots::Roots;

@@ -18,8 +18,10 @@ const MAX_PRINTED: usize = 256;
 
 /// The subject of a certificate, such as `CN=www.example.com, O=Example`.
 ///
-/// Control characters are escaped and long names are cut. `None` when the certificate cannot be
-/// parsed; an empty subject is an empty string.
+/// Its parts are written as in RFC 4514 and stand in the order of the certificate: what separates
+/// them is escaped in values, so that none looks like two. Control characters are escaped too, and
+/// long names are cut. `None` when the certificate cannot be parsed; an empty subject is an empty
+/// string.
 pub fn subject(certificate: &[u8]) -> Option<String> {
     text_of(Certificate::read(certificate)?.subject)
 }
@@ -99,22 +101,22 @@ fn add_value(text: &mut Printed, value: Element<'_>) {
     const BMP_STRING: u8 = 0x1e;
     match value.tag {
         TELETEX_STRING if core::str::from_utf8(value.contents).is_err() => {
-            text.extend(value.contents.iter().copied().map(char::from));
+            text.value(value.contents.iter().copied().map(char::from));
         }
         // ObjectDescriptor, UTF8String, NumericString, PrintableString, VideotexString, IA5String,
         // GraphicString, VisibleString, GeneralString
         0x07 | 0x0c | 0x12..=0x16 | 0x19..=0x1b => {
             for chunk in value.contents.utf8_chunks() {
-                text.add(chunk.valid());
+                text.value(chunk.valid().chars());
                 if !chunk.invalid().is_empty() {
-                    text.extend([char::REPLACEMENT_CHARACTER]);
+                    text.value([char::REPLACEMENT_CHARACTER]);
                 }
             }
         }
         BMP_STRING => {
             let (units, _) = value.contents.as_chunks();
             let units = units.iter().copied().map(u16::from_be_bytes);
-            text.extend(
+            text.value(
                 char::decode_utf16(units)
                     .map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER)),
             );
@@ -122,20 +124,27 @@ fn add_value(text: &mut Printed, value: Element<'_>) {
         UNIVERSAL_STRING => {
             let (units, _) = value.contents.as_chunks();
             let units = units.iter().copied().map(u32::from_be_bytes);
-            text.extend(
+            text.value(
                 units.map(|unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)),
             );
         }
-        _ => text.extend(value.contents.iter().flat_map(|byte| {
-            [byte >> 4, byte & 0xf]
-                .map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default())
-                .map(|digit| digit.to_ascii_uppercase())
-        })),
+        // RFC 4514 §2.4: a sign before it, and its header too.
+        _ => {
+            text.add("#");
+            text.value(value.whole.iter().flat_map(|byte| {
+                [byte >> 4, byte & 0xf]
+                    .map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default())
+                    .map(|digit| digit.to_ascii_uppercase())
+            }));
+        }
     }
 }
 
 /// The subjectAltName entries of a certificate as text: DNS names (`*.example.com`), IP
 /// addresses, mail addresses and URIs. Empty when there are none or it cannot be parsed.
+///
+/// For people: which kind a name is of is not told, and a URI may be written as a DNS name is. Who
+/// decides by a name needs [`general_names`].
 pub fn subject_alt_names(certificate: &[u8]) -> Vec<String> {
     let text = |name| match name {
         SubjectAltName::DnsName(name)
@@ -150,8 +159,15 @@ pub fn subject_alt_names(certificate: &[u8]) -> Vec<String> {
         .collect()
 }
 
+/// The subjectAltName entries of a certificate with their kinds: to decide by one, e.g. what a
+/// client whose chain is verified may do. Empty when there are none or it cannot be parsed.
+pub fn general_names(certificate: &[u8]) -> Vec<SubjectAltName> {
+    alt_names(certificate, usize::MAX)
+}
+
 /// A name in a subjectAltName, with its kind (RFC 5280 §4.2.1.6): a host is only found under a
-/// DNS name, an address only under an IP address (RFC 9525 §6). Text is safe for logs, and cut.
+/// DNS name, an address only under an IP address (RFC 9525 §6). Text is safe for logs, and cut;
+/// quotation marks in it are escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubjectAltName {
@@ -226,10 +242,10 @@ pub(super) fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
         .ok()
 }
 
-/// Makes text of a peer safe for logs and terminals.
-fn printable(text: &str) -> String {
+/// Makes text of a peer safe for logs and terminals, also between quotation marks.
+pub(super) fn printable(text: &str) -> String {
     let mut printed = Printed::default();
-    printed.add(text);
+    printed.extend(text.chars(), &['"', '\\']);
     printed.finish()
 }
 
@@ -246,21 +262,39 @@ impl Printed {
         self.length == 0
     }
 
+    /// Text of this side's.
     fn add(&mut self, text: &str) {
-        self.extend(text.chars());
+        self.extend(text.chars(), &[]);
     }
 
-    fn extend(&mut self, characters: impl IntoIterator<Item = char>) {
+    /// A part of an attribute's value (RFC 4514 §2.4).
+    fn value(&mut self, characters: impl IntoIterator<Item = char>) {
+        const SPECIAL: &[char] = &['"', '+', ',', ';', '<', '>', '\\'];
+        let mut characters = characters.into_iter().peekable();
+        if self.text.ends_with('=')
+            && let Some(first) = characters.next_if(|first| *first == '#')
+        {
+            self.extend([first], &['#']);
+        }
+        self.extend(characters, SPECIAL);
+    }
+
+    /// Adds characters, those that are `special` behind a backslash.
+    fn extend(&mut self, characters: impl IntoIterator<Item = char>, special: &[char]) {
         // One more than are printed, so that the end is seen to be missing.
         let room = (MAX_PRINTED + 1).saturating_sub(self.length);
         for character in characters.into_iter().take(room) {
             self.length += 1;
             if self.length > MAX_PRINTED {
                 self.text.push('…');
-            } else if is_unsafe(character) {
-                self.text.extend(character.escape_unicode());
-            } else {
-                self.text.push(character);
+                continue;
+            }
+            if special.contains(&character) {
+                self.text.push('\\');
+            }
+            match is_unsafe(character) {
+                true => self.text.extend(character.escape_unicode()),
+                false => self.text.push(character),
             }
         }
     }
@@ -271,9 +305,11 @@ impl Printed {
 }
 
 fn is_unsafe(character: char) -> bool {
-    // The others change the direction of writing.
+    // Some begin a new line, and the others change the direction of writing.
     character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(character, '\u{2028}' | '\u{2029}')
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -283,6 +319,8 @@ mod tests {
     #[test]
     fn what_a_peer_writes_cannot_forge_log_lines() {
         assert_eq!(printable("a\nb\u{202e}c"), "a\\u{a}b\\u{202e}c");
+        assert_eq!(printable("a\u{2028}b\u{61c}c"), "a\\u{2028}b\\u{61c}c");
+        assert_eq!(printable("a\"b\\c"), "a\\\"b\\\\c");
         assert_eq!(printable(&"x".repeat(1000)).chars().count(), 257);
     }
 
@@ -345,7 +383,14 @@ mod tests {
             (CN, 0x14, b"Stra\xc3\x9fe", "CN=Straße"),
             (CN, 0x1e, b"\0\xdf\xd8\0", "CN=ß\u{fffd}"),
             (CN, 0x1c, b"\0\0\0\xdf\0\x11\0\0", "CN=ß\u{fffd}"),
-            (CN, der::OCTET_STRING, b"\xab\x01", "CN=AB01"),
+            (CN, der::OCTET_STRING, b"\xab\x01", "CN=#0402AB01"),
+            (CN, UTF8, b"#0402AB01", "CN=\\#0402AB01"),
+            (
+                CN,
+                UTF8,
+                b"a#, O=b + C=\"\\\"",
+                "CN=a#\\, O=b \\+ C=\\\"\\\\\\\"",
+            ),
             (CN, UTF8, b"a\nb", "CN=a\\u{a}b"),
             (
                 b"\x55\x04\x61",

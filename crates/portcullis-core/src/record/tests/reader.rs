@@ -328,6 +328,23 @@ fn tickets() {
     );
 }
 
+/// An idle client holds no more of a ticket than one can have, whatever a handshake may.
+#[test]
+fn a_ticket_longer_than_any_is_refused_on_its_header() {
+    let begun = |length: u32| {
+        let (keys, mut forge) = (Keys::from(secret(1)), Forge::new(1));
+        let mut reader = Reader::new(Role::Client, keys, 100, 1 << 18, Arc::default());
+        let [_, high, middle, low] = length.to_be_bytes();
+        let mut record = forge.record(HANDSHAKE, &[4, high, middle, low]);
+        reader.open_in_place(&mut record)
+    };
+    assert_eq!(begun(131_337).unwrap(), Opened::Nothing);
+    assert_eq!(
+        begun(131_338).unwrap_err().violation(),
+        Some(Violation::HandshakeMessageTooLong)
+    );
+}
+
 #[test]
 fn nothing_comes_between_the_fragments_of_a_message() {
     for (typ, content) in [

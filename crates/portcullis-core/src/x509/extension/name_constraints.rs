@@ -31,6 +31,11 @@ impl<'a> NameConstraints<'a> {
         }
     }
 
+    /// Its length in bytes.
+    pub(in crate::x509) const fn len(&self) -> usize {
+        self.permitted.len() + self.excluded.len()
+    }
+
     /// The bases of the permitted subtrees that are of the kind of a GeneralName's tag.
     pub(in crate::x509) fn permitted(
         &self,

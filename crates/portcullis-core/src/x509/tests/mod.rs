@@ -1,5 +1,6 @@
 //! A small PKI made on the spot, and what is promised about chains and identities.
 
+mod hostile;
 mod identities;
 mod memo;
 mod mutations;

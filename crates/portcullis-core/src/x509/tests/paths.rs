@@ -357,7 +357,7 @@ fn large(root: &Ca) -> [(String, Vec<CertificateDer<'static>>); 3] {
 
 /// What this thread has had of a processor, so that what else runs does not count; elsewhere
 /// than on Linux the time of day.
-fn time() -> Duration {
+pub(super) fn time() -> Duration {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     let nanoseconds = schedule.and_then(|text| text.split(' ').next()?.parse().ok());

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustls_pki_types::pem::PemObject as _;
 
@@ -253,5 +254,42 @@ fn leaves_that_peers_refuse_are_no_identity() {
         let key = format!("{name}.key.pem");
         let error = said(identity(&format!("{name}.chain.pem"), Some(&key)));
         assert!(error.contains(expected), "{name}: {error}");
+    }
+}
+
+/// A file costs what its length is, whatever stands in it (Go's CVE-2025-61723).
+#[test]
+fn no_file_is_expensive() {
+    const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+    for (part, before, behind) in [
+        ("-", "", ""),
+        ("\n", CERTIFICATE, "-----END CERTIFICATE-----"),
+        ("A", CERTIFICATE, ""),
+        ("A\n", CERTIFICATE, ""),
+        ("-----BEGIN ", "", ""),
+        ("-- BEGIN x", "", ""),
+        ("-----BEGIN CERTIFICATE-----\n", "", ""),
+        ("-----BEGIN X509 CRL-----\n-----END X509 CRL-----", "", ""),
+        ("-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n", "", ""),
+        ("-----END ", "#", ""),
+        ("a: b\n", CERTIFICATE, ""),
+    ] {
+        let text = [
+            before,
+            "\n",
+            &part.repeat(500_000 / part.len()),
+            "\n",
+            behind,
+        ]
+        .concat();
+        let started = super::paths::time();
+        let read = crate::x509::pem::Contents::read(text.as_bytes())
+            .map(|contents| contents.certificates.len());
+        let elapsed = super::paths::time() - started;
+        println!("{elapsed:>10.1?} {part:?}: {read:?}");
+        assert!(
+            elapsed < Duration::from_millis(500),
+            "{part:?}: {elapsed:?}"
+        );
     }
 }

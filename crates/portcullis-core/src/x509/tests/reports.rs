@@ -8,8 +8,8 @@ use rustls_pki_types::pem::PemObject;
 use super::*;
 use crate::AlertDescription;
 
-/// 2026-11-28; they are valid until 2036.
-const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_795_824_000));
+/// 2026-11-29; they are valid until 2036.
+const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_795_910_400));
 
 struct Report {
     name: &'static str,
@@ -43,6 +43,10 @@ const REPORTS: &[Report] = reports![
     "ecdsa_null_params" => Some((AlertDescription::BAD_CERTIFICATE,
         "the peer's certificate (CN=l) is signed with ecdsa-with-SHA256, whose parameters must be \
          absent (RFC 5758 §3.2) and are not: reissue the certificate")),
+    // CVE-2020-0601: its key names a curve by its numbers, which may be anybody's.
+    "explicit_curve_intermediate" => Some((AlertDescription::UNSUPPORTED_CERTIFICATE,
+        "the peer's certificate (CN=l) is signed with ecdsa-with-SHA256, which is not supported for \
+         the issuer's key or not allowed by the configured schemes")),
     "fourth_of_same_subject" => ACCEPTED,
     "inhibit_any_policy_critical" => Some((AlertDescription::UNSUPPORTED_CERTIFICATE,
         "certificate 1 of the peer's chain (CN=I) has a critical extension that is not supported: \
