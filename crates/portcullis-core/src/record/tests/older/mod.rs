@@ -252,7 +252,7 @@ fn forgeries() {
         }
         let mut plain = Plain::new(aead);
         let [one, two] = [b"1", b"2"].map(|content| plain.record(DATA, content));
-        let again = refused(aead, Role::Server, std::slice::from_ref(&one), &one);
+        let again = refused(aead, Role::Server, core::slice::from_ref(&one), &one);
         assert_eq!(again, Violation::BadRecordMac);
         assert_eq!(
             refused(aead, Role::Server, &[], &two),
