@@ -7,7 +7,6 @@
 
 use std::path::Path;
 
-use rustls_pki_types::pem::{PemObject, SectionKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
@@ -151,12 +150,12 @@ impl Contents {
                     .get_or_insert_with(|| format!("; the {label} on line {at} {sentence}"));
             }
             Kind::Certificate => {
-                let der = decode(&body.base64, SectionKind::Certificate);
+                let der = decode(&body.base64);
                 let der = der.ok_or_else(|| damaged("it is not base64"))?;
                 self.certificates.push(der.into());
             }
             Kind::Key => {
-                let der = decode(&body.base64, SectionKind::PrivateKey);
+                let der = decode(&body.base64);
                 let der = der.ok_or_else(|| damaged("it is not base64"))?;
                 self.keys
                     .push(key(der).ok_or_else(|| damaged("it is not a private key in DER"))?);
@@ -368,18 +367,43 @@ fn section_length(rest: &[u8]) -> usize {
     position(rest, DASHES).unwrap_or(rest.len())
 }
 
-/// Decodes base64 without blanks. The library's error is dropped, because it quotes its input.
-fn decode(base64: &[u8], kind: SectionKind) -> Option<Vec<u8>> {
-    let label = match kind {
-        SectionKind::Certificate => "CERTIFICATE",
-        _ => "PRIVATE KEY",
+/// Decodes base64 without blanks (RFC 4648 §4); padding may be missing. A library would quote what is
+/// wrong in its error, and leave a copy of the text behind, which may be a key.
+fn decode(base64: &[u8]) -> Option<Vec<u8>> {
+    let padding = base64.iter().rev().take_while(|byte| **byte == b'=');
+    let padding = padding.count();
+    let (digits, _) = base64.split_at_checked(base64.len().checked_sub(padding)?)?;
+    let is_right = match padding {
+        0 => digits.len() % 4 != 1,
+        1 | 2 => base64.len().is_multiple_of(4),
+        _ => false,
     };
-    let mut clean = Zeroizing::new(Vec::with_capacity(base64.len() + 2 * label.len() + 40));
-    clean.extend_from_slice(format!("-----BEGIN {label}-----\n").as_bytes());
-    clean.extend_from_slice(base64);
-    clean.extend_from_slice(format!("\n-----END {label}-----\n").as_bytes());
-    let (_, der) = <(SectionKind, Vec<u8>)>::from_pem_slice(&clean).ok()?;
-    Some(der)
+    let mut der = Zeroizing::new(Vec::with_capacity(digits.len().div_ceil(4) * 3));
+    for group in digits.chunks(4).filter(|_| is_right) {
+        let mut bits: u32 = 0;
+        for place in 0..4 {
+            let value = group.get(place).map_or(Some(0), |digit| six_bits(*digit));
+            bits = bits << 6 | u32::from(value?);
+        }
+        let [_, bytes @ ..] = bits.to_be_bytes();
+        der.extend(bytes.iter().take(group.len() - 1));
+    }
+    is_right.then(|| core::mem::take(&mut *der))
+}
+
+/// The value of a digit; which one it is decides over no branch and no address.
+fn six_bits(digit: u8) -> Option<u8> {
+    let among = |first: u8, count: u8| u8::from(digit.wrapping_sub(first) < count).wrapping_neg();
+    let upper = among(b'A', 26);
+    let lower = among(b'a', 26);
+    let number = among(b'0', 10);
+    let (plus, slash) = (among(b'+', 1), among(b'/', 1));
+    let value = upper & digit.wrapping_sub(b'A')
+        | lower & digit.wrapping_sub(b'a').wrapping_add(26)
+        | number & digit.wrapping_sub(b'0').wrapping_add(52)
+        | plus & 62
+        | slash & 63;
+    (upper | lower | number | plus | slash != 0).then_some(value)
 }
 
 /// The format of a key follows from what it is, as in OpenSSL: labels are often wrong.
@@ -463,4 +487,38 @@ pub(super) fn shown(path: &Path) -> String {
         return "what was given as a path (it looks like the text of a PEM file)".to_owned();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject as _;
+
+    use super::decode;
+
+    /// What the library reads, and nothing else.
+    #[test]
+    fn base64_is_what_others_take_for_it() {
+        let all = (0..=u8::MAX).map(|byte| vec![b'A', byte, b'+', b'/']);
+        let texts = [
+            "", "=", "A", "AA", "AAA", "AA=", "AA==", "AAA=", "AAA==", "A===", "====",
+        ];
+        let texts = texts.iter().map(|text| text.as_bytes().to_vec());
+        let ends = texts.flat_map(|text| [text.clone(), [b"Zm9v", &text[..]].concat()]);
+        let odd = ["A=AA", "AA=A", "AAA=AAAA", "AA==AAAA", "//8", "//9="].map(Vec::from);
+        let mut taken = 0;
+        for text in all.chain(ends).chain(odd) {
+            // Blanks are left out before, and a hyphen begins a line of the file's own.
+            if text.iter().any(u8::is_ascii_whitespace) || text.contains(&b'\x0b') {
+                continue;
+            }
+            let begin = &b"-----BEGIN CERTIFICATE-----\n"[..];
+            let pem = [begin, &text, b"\n-----END CERTIFICATE-----\n"].concat();
+            let theirs = CertificateDer::from_pem_slice(&pem).ok();
+            let ours = decode(&text);
+            taken += usize::from(ours.is_some());
+            assert_eq!(ours.as_deref(), theirs.as_deref(), "{text:?}");
+        }
+        assert!(taken > 64);
+    }
 }

@@ -18,6 +18,7 @@ use crate::key_schedule::{EarlySecret, ResumptionPsk};
 use crate::question::Question;
 use crate::suite::CipherSuite;
 use crate::testing::Pair;
+use crate::x509::{Identity, Roots};
 use crate::{Connection, Event};
 
 /// Kept so that it is not found itself.
@@ -124,22 +125,59 @@ fn leaves_nothing(context: &str, client: ClientConfigBuilder, server: ServerConf
     }
 }
 
-/// In a process of its own, whose memory is small, and is not written by other tests meanwhile.
 #[test]
 fn a_handshake_leaves_no_copies_of_its_secrets() {
+    alone(
+        "a_handshake_leaves_no_copies_of_its_secrets",
+        all_handshakes,
+    );
+}
+
+/// In a process of its own, whose memory is small, and is not written by other tests meanwhile.
+fn alone(test: &str, work: fn()) {
     const ALONE: &str = "PORTCULLIS_TEST_ALONE";
     if env::var_os(ALONE).is_some() {
-        return all_handshakes();
+        return work();
     }
-    let name = "handshake::tests::moved_secrets::a_handshake_leaves_no_copies_of_its_secrets";
+    let name = format!("handshake::tests::moved_secrets::{test}");
     let mut alone = Command::new(env::current_exe().unwrap());
-    let output = alone.args([name, "--exact"]).env(ALONE, "1").output();
+    let output = alone.args([&name, "--exact"]).env(ALONE, "1").output();
     let output = output.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && text.contains("1 passed"),
         "{text}"
     );
+}
+
+/// Neither the text of a key nor what it stands for stays behind when it was read, also when it
+/// cannot be used.
+#[test]
+fn a_key_file_leaves_no_copies() {
+    alone("a_key_file_leaves_no_copies", || {
+        const CHAIN: &[u8] = include_bytes!("../../x509/tests/reports/pem/chain.pem");
+        const KEY: &[u8] = include_bytes!("../../x509/tests/reports/pem/key.pem");
+        // Of the second line of the file, and the number that it and the first have.
+        const TEXT: &[u8] = b"fGHTlSqZ6TpW9vGGnyMzhfah";
+        const NUMBER: &[u8] = &[
+            0x7c, 0x64, 0x55, 0x55, 0x45, 0x0d, 0xef, 0xa9, 0xce, 0x14, 0x28, 0x07, 0xfd, 0xf1,
+            0x87, 0x4e, 0x54, 0xaa, 0x67, 0xa4, 0xe9, 0x5b, 0xdb, 0xc6, 0x1a, 0x7c, 0x8c, 0xce,
+            0x17, 0xda, 0x84, 0x29,
+        ];
+        let secrets = [("text", TEXT), ("number", NUMBER)];
+        let secrets = secrets.map(|(name, bytes)| (name.to_owned(), Masked::new(bytes)));
+        assert!(KEY.windows(TEXT.len()).any(|text| text == TEXT));
+        let identity = Identity::from_pem(CHAIN, Some(KEY));
+        assert_eq!(copies(&secrets), [0, 0], "{identity:?}");
+        let roots = Roots::from_pem(KEY);
+        assert_eq!(copies(&secrets), [0, 0], "{roots:?}");
+        let cut = KEY.split_last_chunk::<60>().unwrap().0;
+        let damaged = [cut, b"*\n-----END PRIVATE KEY-----\n"].concat();
+        let damaged = zeroize::Zeroizing::new(damaged);
+        let refused = Identity::from_pem(CHAIN, Some(&damaged));
+        // What is given is the caller's.
+        assert_eq!(copies(&secrets), [1, 0], "{refused:?}");
+    });
 }
 
 /// The early secret is not in the log. What is kept of it are the states of the two hashes of
