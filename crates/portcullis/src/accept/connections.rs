@@ -154,7 +154,8 @@ impl<A: Accept> Connections<A> {
     }
 
     /// Stops listening, and finishes the handshakes under way: each ends by its timeout at the
-    /// latest.
+    /// latest, or where the client is refused, by the
+    /// [`alert_timeout`](crate::TlsAcceptor::alert_timeout) after it.
     ///
     /// # Cancel safety
     /// Dropped, they are aborted.

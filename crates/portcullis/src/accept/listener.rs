@@ -186,7 +186,9 @@ impl TlsListener {
     /// While `limit` handshakes are under way, or finished ones wait to be taken, connections
     /// wait in the system's backlog: give a limit well above what is to be withstood. Each
     /// handshake ends by its timeout at the latest, and that of a client that says nothing by the
-    /// [`first_byte_timeout`](TlsAcceptor::first_byte_timeout), 3 seconds.
+    /// [`first_byte_timeout`](TlsAcceptor::first_byte_timeout), 3 seconds. A client that is refused
+    /// and does not close keeps its place for the
+    /// [`alert_timeout`](TlsAcceptor::alert_timeout) more, 5 seconds.
     pub fn connections(self, limit: usize) -> Connections {
         let acceptor = self.acceptor.clone();
         let faults = std::mem::take(&mut *self.faults());
