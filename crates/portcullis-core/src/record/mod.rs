@@ -31,6 +31,7 @@ pub use size::PaddingPolicy;
 pub(crate) use stream::{HandshakeBytes, Incoming, Message, Outgoing};
 pub use writer::{ParkedCipher, Sealed, Writer};
 
+use crate::error::{Error, Misuse, Reason, Stage};
 use crate::wire::{MAX_CIPHERTEXT_TLS13, MAX_PLAINTEXT, RecordHeader};
 
 /// Which side of the connection this end is.
@@ -66,3 +67,9 @@ const RECORDS_FOR_A_KEY: u64 = 8;
 const MAX_WASTED_KEYS: u16 = 1 << 15;
 /// Warning alerts that may come without progress between them.
 const MAX_WARNINGS: u8 = 4;
+
+/// An operation that changes nothing and tells the peer nothing.
+#[cold]
+fn misuse(message: &'static str) -> Error {
+    Error::new(Stage::Connected, None, Reason::Misuse(Misuse::new(message)))
+}
