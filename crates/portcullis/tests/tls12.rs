@@ -6,39 +6,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use portcullis::suite::CipherSuite;
-use portcullis::{ProtocolVersion, Reason, TlsAcceptor, TlsConnector, TlsStream};
+use portcullis::{Reason, TlsStream};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::io::{DuplexStream, duplex};
 
-use ends::{client_config, name, now, pattern, server_config};
-
-const SUITES: [CipherSuite; 3] = [
-    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-];
-
-async fn pair_over<A, B>(suite: CipherSuite, client: A, server: B) -> (TlsStream<A>, TlsStream<B>)
-where
-    A: AsyncRead + AsyncWrite + Unpin,
-    B: AsyncRead + AsyncWrite + Unpin,
-{
-    let versions = [ProtocolVersion::TLS_1_2];
-    let config = client_config().to_builder().versions(versions);
-    let connector = TlsConnector::new(config.cipher_suites([suite]).build().unwrap());
-    let config = server_config().to_builder().versions(versions);
-    let acceptor = TlsAcceptor::new(config.cipher_suites([suite]).build().unwrap());
-    let connector = connector.without_resumption();
-    let (client, server) =
-        tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
-    let (client, server) = (client.unwrap(), server.unwrap());
-    assert_eq!(client.information().cipher_suite(), suite);
-    (client, server)
-}
+use ends::{TLS12_SUITES, now, pattern, tls12_pair_over};
 
 async fn pair(suite: CipherSuite) -> (TlsStream<DuplexStream>, TlsStream<DuplexStream>) {
     let (client, server) = duplex(1 << 20);
-    pair_over(suite, client, server).await
+    tls12_pair_over(suite, client, server).await
 }
 
 /// Sends one message and sees it arrive.
@@ -57,7 +33,7 @@ where
 /// There is no KeyUpdate: to ask for one is a mistake that costs nothing but its error.
 #[tokio::test]
 async fn keys_are_not_updated_and_the_connection_goes_on() {
-    let (mut client, mut server) = pair(SUITES[0]).await;
+    let (mut client, mut server) = pair(TLS12_SUITES[0]).await;
     for request_peer in [false, true] {
         let error = client.update_keys(request_peer).await.unwrap_err();
         assert!(matches!(error.reason(), Some(Reason::Misuse(_))), "{error}");
@@ -114,11 +90,11 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Counted<IO> {
 #[tokio::test]
 async fn full_records_are_read_whole() {
     const RECORD: usize = 1 << 14;
-    for suite in SUITES {
+    for suite in TLS12_SUITES {
         for records in [1, 6] {
             let (io, peer) = duplex(1 << 20);
             let counted = Counted { io, reads: 0 };
-            let (mut client, mut server) = pair_over(suite, counted, peer).await;
+            let (mut client, mut server) = tls12_pair_over(suite, counted, peer).await;
             let data = pattern(12 * RECORD);
             server.write_all(&data).await.unwrap();
             server.flush().await.unwrap();
@@ -137,7 +113,7 @@ async fn full_records_are_read_whole() {
 /// The plaintext of a record is its content: what does not fit into a buffer is read from the next.
 #[tokio::test]
 async fn buffers_about_as_long_as_the_content() {
-    for suite in SUITES {
+    for suite in TLS12_SUITES {
         let (mut client, mut server) = pair(suite).await;
         for short in 0..12 {
             server.write_all(b"first").await.unwrap();
@@ -157,7 +133,7 @@ async fn buffers_about_as_long_as_the_content() {
 /// As in TLS 1.3, and not as RFC 5246 §7.2.1 has it: who has closed may still be sent to.
 #[tokio::test]
 async fn each_direction_closes_by_itself() {
-    for suite in SUITES {
+    for suite in TLS12_SUITES {
         let (mut client, mut server) = pair(suite).await;
         client.shutdown().await.unwrap();
         assert_eq!(server.read(&mut [0; 9]).await.unwrap(), 0);

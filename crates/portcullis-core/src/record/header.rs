@@ -140,3 +140,24 @@ pub(super) fn check_inner(length: usize, limit: usize) -> Result<(), Violation> 
         Err(Violation::RecordBeyondLimit)
     }
 }
+
+/// Why a header is not that of a protected record of TLS 1.3 within the limits.
+#[cold]
+pub(super) fn wrong_header(head: [u8; HEADER], overhead: usize, inner_limit: usize) -> Violation {
+    let header = match Header::check(head, Form::Tls13) {
+        Ok(header) => header,
+        Err(violation) => return violation,
+    };
+    match header.typ {
+        ContentType::CHANGE_CIPHER_SPEC => return Violation::UnexpectedChangeCipherSpec,
+        ContentType::APPLICATION_DATA => {}
+        _ => return Violation::UnprotectedRecord,
+    }
+    match header.body.checked_sub(overhead) {
+        // Too short to hold a tag, it cannot open.
+        None => Violation::BadRecordMac,
+        Some(inner) => check_inner(inner, inner_limit)
+            .err()
+            .unwrap_or(Violation::BadRecordMac),
+    }
+}

@@ -1,8 +1,9 @@
-//! TLS 1.3 records: from bytes to content and back.
+//! Records: from bytes to content and back.
 //!
-//! RFC 8446 §5. Two forms over the same keys: [`Incoming`] and [`Outgoing`] serve the handshake,
-//! where records carry messages and keys change; [`Reader`] and [`Writer`] are the established
-//! connection, where nothing is copied that the cipher does not need to copy.
+//! RFC 8446 §5, and RFC 5246 §6.2 for those before TLS 1.3; `protect` knows how they differ.
+//! Two forms over the same keys: [`Incoming`] and [`Outgoing`] serve the handshake, where records
+//! carry messages and keys change; [`Reader`] and [`Writer`] are the established connection, where
+//! nothing is copied that the cipher does not need to copy.
 //!
 //! ```text
 //! Incoming --take_reader--> Reader --Mailbox--> Writer <--take_writer-- Outgoing

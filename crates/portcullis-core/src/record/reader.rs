@@ -308,7 +308,7 @@ impl Reader {
             self.inner_limit.into(),
         );
         if !self.keys.protection.is_older() {
-            return Err(wrong_header(head, overhead, limit));
+            return Err(header::wrong_header(head, overhead, limit));
         }
         let header = Header::check(head, Form::Older { protected: true })?;
         match header.body.checked_sub(overhead) {
@@ -473,27 +473,6 @@ impl Reader {
     fn stop(&mut self, state: State) {
         self.keys.left = 0;
         self.state = state;
-    }
-}
-
-/// Why a header is not that of a protected record within the limits.
-#[cold]
-fn wrong_header(head: [u8; HEADER], overhead: usize, inner_limit: usize) -> Violation {
-    let header = match Header::check(head, Form::Tls13) {
-        Ok(header) => header,
-        Err(violation) => return violation,
-    };
-    match header.typ {
-        ContentType::CHANGE_CIPHER_SPEC => return Violation::UnexpectedChangeCipherSpec,
-        ContentType::APPLICATION_DATA => {}
-        _ => return Violation::UnprotectedRecord,
-    }
-    match header.body.checked_sub(overhead) {
-        // Too short to hold a tag, it cannot open.
-        None => Violation::BadRecordMac,
-        Some(inner) => header::check_inner(inner, inner_limit)
-            .err()
-            .unwrap_or(Violation::BadRecordMac),
     }
 }
 
