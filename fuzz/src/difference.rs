@@ -95,6 +95,7 @@ explained! {
     client we "MalformedExtension": DECODES;
     client we "PlaintextTooLong": LENGTH;
     client we "RecordTooLong": LENGTH;
+    client we "RecordVersionChanged": VERSION;
     client we "SessionIdNotEchoed": "§4.1.3: it has to be echoed";
     client we "UnexpectedPostHandshakeMessage": TYPE;
     client we "UnknownRecordType": ADDITIONAL_DATA;
@@ -122,6 +123,7 @@ explained! {
     server we "MalformedExtension": DECODES;
     server we "PlaintextTooLong": LENGTH;
     server we "RecordTooLong": LENGTH;
+    server we "RecordVersionChanged": VERSION;
     server we "UnexpectedCookie": "§4.1.2, §4.2.2: a cookie is what a retry has given; rustls gives \
         none and does not look";
     server we "SecondHelloChanged": "§4.1.2: but for what was asked for it is the first again";

@@ -49,17 +49,18 @@ violations! {
     "records" {
         UnknownRecordType => UNEXPECTED_MESSAGE, "§5", "the peer sent a record of an unknown type";
         WrongRecordVersion => PROTOCOL_VERSION, "§5.1", "the peer sent a record with a version that is not TLS";
-        RecordTooLong => RECORD_OVERFLOW, "§5.1, §5.2", "the peer sent a record longer than the protocol allows";
-        PlaintextTooLong => RECORD_OVERFLOW, "§5.1, §5.4", "the peer sent a record with more content than the protocol allows";
+        RecordVersionChanged => PROTOCOL_VERSION, "§5.1, §5.2; RFC 5246 §6.2.1", "the peer sent a record whose version is not the 3.3 of all records since the version was negotiated";
+        RecordTooLong => RECORD_OVERFLOW, "§5.1, §5.2; RFC 5246 §6.2.3", "the peer sent a record longer than the protocol allows";
+        PlaintextTooLong => RECORD_OVERFLOW, "§5.1, §5.4; RFC 5246 §6.2.1", "the peer sent a record with more content than the protocol allows";
         RecordBeyondLimit => RECORD_OVERFLOW, "RFC 8449 §4", "the peer sent a record longer than the limit it was told";
-        BadRecordMac => BAD_RECORD_MAC, "§5.2", "the peer sent a record that does not open under the current key";
+        BadRecordMac => BAD_RECORD_MAC, "§5.2; RFC 5246 §6.2.3", "the peer sent a record that does not open under the current key";
         NoContentType => UNEXPECTED_MESSAGE, "§5.4", "the peer sent a protected record with nothing but padding";
         WrongOuterType => UNEXPECTED_MESSAGE, "§5.2", "the peer sent a protected record whose outer type is not application_data";
         UnprotectedRecord => UNEXPECTED_MESSAGE, "§5", "the peer sent an unprotected record where a protected one is due";
         EmptyRecord => UNEXPECTED_MESSAGE, "§5.1", "the peer sent an empty handshake or alert record";
         TooManyEmptyRecords => UNEXPECTED_MESSAGE, "§5.1", "the peer sent too many empty records in a row";
-        MalformedChangeCipherSpec => UNEXPECTED_MESSAGE, "§5", "the peer sent a change_cipher_spec that is not the single byte 1";
-        UnexpectedChangeCipherSpec => UNEXPECTED_MESSAGE, "§5", "the peer sent a change_cipher_spec where none is allowed";
+        MalformedChangeCipherSpec => UNEXPECTED_MESSAGE, "§5; RFC 5246 §7.1", "the peer sent a change_cipher_spec that is not the single byte 1";
+        UnexpectedChangeCipherSpec => UNEXPECTED_MESSAGE, "§5; RFC 5246 §7.1", "the peer sent a change_cipher_spec where none is allowed";
         TooManyChangeCipherSpecs => UNEXPECTED_MESSAGE, "§5, D.4", "the peer sent more change_cipher_spec records than middlebox compatibility needs";
         MessageAfterFlight => UNEXPECTED_MESSAGE, "§2.1, §5.1", "the peer sent handshake bytes before it had seen what they have to answer";
         InterleavedRecord => UNEXPECTED_MESSAGE, "§5.1", "the peer put another record between the fragments of a handshake message";

@@ -17,7 +17,7 @@ use tokio::task::coop::poll_proceed;
 
 use crate::error::Error;
 use crate::last_words::Refusal;
-use crate::scratch::{Backlog, FULL_RECORD, PLAINTEXT, READ_BATCH, Scratch};
+use crate::scratch::{Backlog, PLAINTEXT, READ_BATCH, Scratch};
 use crate::sessions::{Place, Received};
 use crate::statistics::Flow;
 
@@ -103,7 +103,8 @@ impl Target<'_, '_> {
     /// Whether the content of a record with this much inner plaintext fits.
     fn takes(&self, plaintext: usize) -> bool {
         match self {
-            // One byte of the inner plaintext is its type.
+            // One byte of the inner plaintext is its type; before TLS 1.3 that is content, too,
+            // and the one that does not fit is kept.
             Self::Caller { buf, .. } => buf.remaining() + 1 >= plaintext,
             Self::Kept { .. } | Self::Message { .. } => true,
         }
@@ -113,13 +114,13 @@ impl Target<'_, '_> {
     /// one. A peer with much to send fills its records, and then no incomplete one is read,
     /// which would have to be kept.
     #[inline]
-    fn appetite(&self) -> usize {
+    fn appetite(&self, full_record: usize) -> usize {
         let records = match self {
             Self::Caller { buf, .. } => buf.remaining() / PLAINTEXT,
             Self::Kept { .. } => 1,
             Self::Message { records, .. } => *records,
         };
-        FULL_RECORD * records.clamp(1, READ_BATCH)
+        full_record * records.clamp(1, READ_BATCH)
     }
 }
 
@@ -372,7 +373,8 @@ impl Receiving {
                 1
             };
             let mut scratch = Scratch::take();
-            let limit = target.appetite().max(tail + needed);
+            let full_record = self.reader.record_len(PLAINTEXT);
+            let limit = target.appetite(full_record).max(tail + needed);
             let mut buf = ReadBuf::new(&mut scratch[tail..limit]);
             let count = match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
                 Ok(()) => buf.filled().len(),

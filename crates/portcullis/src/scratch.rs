@@ -8,10 +8,12 @@ use std::ops::{Deref, DerefMut, Range};
 
 /// The most content of a record (RFC 8446 §5.1).
 pub(crate) const PLAINTEXT: usize = 1 << 14;
-/// A record with as much content as may be and no padding: header, content, type, tag.
+/// A record of TLS 1.3 with as much content as may be and no padding: header, content, type, tag.
+/// The areas are measured in these; before TLS 1.3 one can be 7 bytes longer.
 pub(crate) const FULL_RECORD: usize = 5 + PLAINTEXT + 1 + 16;
-/// The longest record: header, content, 256 bytes of expansion (RFC 8446 §5.2).
-pub(crate) const RECORD: usize = 5 + PLAINTEXT + 256;
+/// The longest record of any version: header, content, 2,048 bytes of expansion (RFC 5246 §6.2.3;
+/// RFC 8446 §5.2 allows 256 of them).
+pub(crate) const RECORD: usize = 5 + PLAINTEXT + 2_048;
 /// How many full records one call reads from the transport at most.
 pub(crate) const READ_BATCH: usize = 6;
 /// How many full records are sealed for one call that writes to the transport.

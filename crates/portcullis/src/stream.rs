@@ -83,7 +83,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// `request_peer` says so.
     ///
     /// # Errors
-    /// When the connection cannot be written to.
+    /// When the connection cannot be written to. [`Reason::Misuse`](crate::Reason::Misuse) before
+    /// TLS 1.3, which alone has KeyUpdates; the connection goes on.
     ///
     /// # Cancel safety
     /// Dropped, the KeyUpdate is sent by the next poll.

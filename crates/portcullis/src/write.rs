@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use portcullis_core::{ParkedCipher, Stage, Writer};
+use portcullis_core::{ParkedCipher, Reason, Stage, Writer};
 use tokio::io::AsyncWrite;
 
 use crate::error::Error;
@@ -19,7 +19,7 @@ use crate::wakers::{Both, Task};
 
 /// How long a write may be to be taken while the transport is busy.
 const SMALL: usize = PLAINTEXT / 4;
-/// What a record without padding adds to its content.
+/// What a record without padding adds to its content, in TLS 1.3.
 const OVERHEAD: usize = FULL_RECORD - PLAINTEXT;
 
 /// The writing half of a connection, without its transport.
@@ -320,10 +320,12 @@ impl Sending {
             return Ok(());
         }
         let mut scratch = Scratch::take();
-        let count = self
-            .writer
-            .key_update(request_peer, &mut scratch)
-            .map_err(|error| self.break_off(error.into()))?;
+        let count = match self.writer.key_update(request_peer, &mut scratch) {
+            Ok(count) => count,
+            // Before TLS 1.3 there is no such thing, and nothing has happened.
+            Err(error) if matches!(error.reason(), Reason::Misuse(_)) => return Err(error.into()),
+            Err(error) => return Err(self.break_off(error.into())),
+        };
         self.out.extend(&scratch[..count]);
         Ok(())
     }

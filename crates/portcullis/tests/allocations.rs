@@ -83,12 +83,24 @@ async fn exchanges(ends: &mut (Stream, Stream), data: &mut [u8], buffer: &mut [u
 async fn neither_records_nor_round_trips_allocate() {
     let mut data = pattern(64 * RECORD);
     let mut buffer = vec![0; 16 * RECORD];
-    // A pipe that takes much at once, and one that refuses most of each batch.
-    for pipe in [256 * 1024, 10_000] {
-        let mut ends = pair_with(pipe).await;
+    // A pipe that takes much at once, and one that refuses most of each batch; over records of
+    // TLS 1.3, and of TLS 1.2 with and without an explicit nonce.
+    let suites = [None, Some(TLS12_SUITES[0]), Some(TLS12_SUITES[2])];
+    for (pipe, suite) in [256 * 1024, 10_000]
+        .into_iter()
+        .flat_map(|pipe| suites.map(|suite| (pipe, suite)))
+    {
+        let (client, server) = tokio::io::duplex(pipe);
+        let mut ends = match suite {
+            None => pair_over(client, server).await,
+            Some(suite) => tls12_pair_over(suite, client, server).await,
+        };
         // The thread's areas and the buffers of the pipe come with first use.
         exchanges(&mut ends, &mut data, &mut buffer).await;
         let allocated = exchanges(&mut ends, &mut data, &mut buffer).await;
-        assert!(allocated.is_empty(), "pipe {pipe}: {allocated:#?}");
+        assert!(
+            allocated.is_empty(),
+            "pipe {pipe}, {suite:?}: {allocated:#?}"
+        );
     }
 }

@@ -40,7 +40,7 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::EmptyRecord | V::TooManyEmptyRecords => ":TOO_MANY_EMPTY_FRAGMENTS:",
         V::TooManyChangeCipherSpecs => ":TOO_MANY_EMPTY_FRAGMENTS:",
         V::MalformedChangeCipherSpec => ":BAD_CHANGE_CIPHER_SPEC:",
-        V::WrongRecordVersion => ":WRONG_VERSION_NUMBER:",
+        V::WrongRecordVersion | V::RecordVersionChanged => ":WRONG_VERSION_NUMBER:",
         V::RecordTooLong => ":ENCRYPTED_LENGTH_TOO_LONG:",
         V::PlaintextTooLong | V::RecordBeyondLimit => ":DATA_LENGTH_TOO_LONG:",
         V::WrongOuterType => ":INVALID_OUTER_RECORD_TYPE:",

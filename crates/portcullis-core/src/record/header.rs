@@ -4,7 +4,37 @@
 
 use super::{HEADER, MAX_INNER_PLAINTEXT};
 use crate::violation::Violation;
-use crate::wire::{ContentType, MAX_CIPHERTEXT_TLS13 as MAX_CIPHERTEXT, MAX_PLAINTEXT};
+use crate::wire::{ContentType, MAX_CIPHERTEXT_TLS12, MAX_CIPHERTEXT_TLS13, MAX_PLAINTEXT};
+
+/// What is known of a record before its header is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Nothing is decided, and nothing protected.
+    Plain,
+    /// Protected as in TLS 1.3.
+    Tls13,
+    /// The version is decided, and older than TLS 1.3.
+    Older { protected: bool },
+}
+
+impl Form {
+    /// The most bytes behind the header (§5.2; RFC 5246 §6.2.3).
+    const fn longest(self) -> usize {
+        match self {
+            Self::Plain | Self::Tls13 => MAX_CIPHERTEXT_TLS13,
+            Self::Older { .. } => MAX_CIPHERTEXT_TLS12,
+        }
+    }
+
+    /// Whether these bytes are content, and not what early data may be (§4.2.10).
+    fn is_content(self, typ: ContentType) -> bool {
+        match self {
+            Self::Plain => typ != ContentType::APPLICATION_DATA,
+            Self::Tls13 => false,
+            Self::Older { protected } => !protected,
+        }
+    }
+}
 
 /// A record header whose length is within what the protocol allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,24 +46,28 @@ pub(super) struct Header {
 impl Header {
     /// Checks a header: type, version and length.
     ///
-    /// Unprotected records may carry any version 0x03xx. §5.1 has it ignored "for all purposes";
-    /// we deviate where its major is not 3: no TLS has such records, so a peer that speaks
-    /// something else is told at its first header, and BoGo (`GarbageInitialRecordVersion-TLS13`)
-    /// demands it. Protected ones carry 0x0303 (§5.2), which is part of their additional data.
-    pub(super) fn check(bytes: [u8; HEADER], protected: bool) -> Result<Self, Violation> {
+    /// Before anything is decided a record may carry any version 0x03xx. §5.1 has it ignored "for
+    /// all purposes"; we deviate where its major is not 3: no TLS has such records, so a peer that
+    /// speaks something else is told at its first header, and BoGo
+    /// (`GarbageInitialRecordVersion-TLS13`) demands it. Afterwards it is 0x0303, in TLS 1.2 as the
+    /// version that was negotiated (RFC 5246 §6.2.1), in TLS 1.3 for protected records (§5.2).
+    pub(super) fn check(bytes: [u8; HEADER], form: Form) -> Result<Self, Violation> {
         let [typ, major, minor, high, low] = bytes;
         let typ = ContentType(typ);
         if !is_known(typ) {
             return Err(Violation::UnknownRecordType);
         }
-        if major != 3 || (protected && minor != 3) {
+        if major != 3 {
             return Err(Violation::WrongRecordVersion);
         }
+        if form != Form::Plain && minor != 3 {
+            return Err(Violation::RecordVersionChanged);
+        }
         let body = usize::from(u16::from_be_bytes([high, low]));
-        if body > MAX_CIPHERTEXT {
+        if body > form.longest() {
             return Err(Violation::RecordTooLong);
         }
-        if !protected && typ != ContentType::APPLICATION_DATA && body > MAX_PLAINTEXT {
+        if form.is_content(typ) && body > MAX_PLAINTEXT {
             return Err(Violation::PlaintextTooLong);
         }
         Ok(Self { typ, body })
@@ -46,7 +80,7 @@ pub(super) fn body_length([.., high, low]: [u8; HEADER]) -> usize {
     u16::from_be_bytes([high, low]).into()
 }
 
-/// Whether a type is one of the four of TLS 1.3.
+/// Whether a type is one of the four of TLS.
 pub(super) fn is_known(typ: ContentType) -> bool {
     matches!(
         typ,
@@ -62,9 +96,12 @@ pub(super) const LEGACY_VERSION: u16 = 0x0303;
 
 /// Writes a header.
 ///
-/// `body` is at most [`MAX_CIPHERTEXT`]: callers cut their fragments.
+/// `body` is at most [`MAX_CIPHERTEXT_TLS13`], before TLS 1.3 too: callers cut their fragments.
 pub(super) fn header(typ: ContentType, version: u16, body: usize) -> [u8; HEADER] {
-    debug_assert!(body <= MAX_CIPHERTEXT, "a record outgrew the protocol");
+    debug_assert!(
+        body <= MAX_CIPHERTEXT_TLS13,
+        "a record outgrew the protocol"
+    );
     let [major, minor] = version.to_be_bytes();
     let [.., high, low] = body.to_be_bytes();
     [typ.0, major, minor, high, low]
@@ -101,5 +138,26 @@ pub(super) fn check_inner(length: usize, limit: usize) -> Result<(), Violation> 
         Err(Violation::PlaintextTooLong)
     } else {
         Err(Violation::RecordBeyondLimit)
+    }
+}
+
+/// Why a header is not that of a protected record of TLS 1.3 within the limits.
+#[cold]
+pub(super) fn wrong_header(head: [u8; HEADER], overhead: usize, inner_limit: usize) -> Violation {
+    let header = match Header::check(head, Form::Tls13) {
+        Ok(header) => header,
+        Err(violation) => return violation,
+    };
+    match header.typ {
+        ContentType::CHANGE_CIPHER_SPEC => return Violation::UnexpectedChangeCipherSpec,
+        ContentType::APPLICATION_DATA => {}
+        _ => return Violation::UnprotectedRecord,
+    }
+    match header.body.checked_sub(overhead) {
+        // Too short to hold a tag, it cannot open.
+        None => Violation::BadRecordMac,
+        Some(inner) => check_inner(inner, inner_limit)
+            .err()
+            .unwrap_or(Violation::BadRecordMac),
     }
 }

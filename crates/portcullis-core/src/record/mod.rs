@@ -1,8 +1,9 @@
-//! TLS 1.3 records: from bytes to content and back.
+//! Records: from bytes to content and back.
 //!
-//! RFC 8446 §5. Two forms over the same keys: [`Incoming`] and [`Outgoing`] serve the handshake,
-//! where records carry messages and keys change; [`Reader`] and [`Writer`] are the established
-//! connection, where nothing is copied that the cipher does not need to copy.
+//! RFC 8446 §5, and RFC 5246 §6.2 for those before TLS 1.3; `protect` knows how they differ.
+//! Two forms over the same keys: [`Incoming`] and [`Outgoing`] serve the handshake, where records
+//! carry messages and keys change; [`Reader`] and [`Writer`] are the established connection, where
+//! nothing is copied that the cipher does not need to copy.
 //!
 //! ```text
 //! Incoming --take_reader--> Reader --Mailbox--> Writer <--take_writer-- Outgoing
@@ -31,6 +32,7 @@ pub use size::PaddingPolicy;
 pub(crate) use stream::{HandshakeBytes, Incoming, Message, Outgoing};
 pub use writer::{ParkedCipher, Sealed, Writer};
 
+use crate::error::{Error, Misuse, Reason, Stage};
 use crate::wire::{MAX_CIPHERTEXT_TLS13, MAX_PLAINTEXT, RecordHeader};
 
 /// Which side of the connection this end is.
@@ -66,3 +68,9 @@ const RECORDS_FOR_A_KEY: u64 = 8;
 const MAX_WASTED_KEYS: u16 = 1 << 15;
 /// Warning alerts that may come without progress between them.
 const MAX_WARNINGS: u8 = 4;
+
+/// An operation that changes nothing and tells the peer nothing.
+#[cold]
+fn misuse(message: &'static str) -> Error {
+    Error::new(Stage::Connected, None, Reason::Misuse(Misuse::new(message)))
+}

@@ -5,12 +5,12 @@
 use core::ops::Range;
 use std::sync::Arc;
 
-use super::header::{self, Header};
+use super::header::{self, Form, Header};
 use super::keys::Keys;
 use super::post_handshake::{Idle, PostHandshake, Tickets, count};
-use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, alert};
+use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, alert, misuse};
 use crate::alert::{AlertDescription, AlertLevel};
-use crate::error::{Abort, Error, Misuse, Reason, Stage};
+use crate::error::{Abort, Error, Reason, Stage};
 use crate::session::ReceivedTicket;
 use crate::violation::Violation;
 use crate::wire::{ContentType, KeyUpdateRequest};
@@ -33,7 +33,8 @@ pub enum Frame {
     Record {
         /// Bytes of the record, its header included: what to give to `open_…`.
         len: usize,
-        /// Bytes that [`Reader::open_into`] needs as output: one more than the content.
+        /// Bytes that [`Reader::open_into`] needs as output: the content, in TLS 1.3 its type and
+        /// padding as well, so at least one more.
         plaintext: usize,
     },
     /// The peer has closed before; these bytes are to be ignored (§6.1).
@@ -141,8 +142,8 @@ impl Reader {
     /// Opens a record into `out`, without a copy.
     ///
     /// `record` is exactly the bytes that [`frame`](Self::frame) counted, and `out` has at
-    /// least the `plaintext` bytes it gave. These hold the content, its type and padding, so a
-    /// reader's buffer of exactly the content is one byte too short: then
+    /// least the `plaintext` bytes it gave. In TLS 1.3 these hold the content, its type and padding,
+    /// so a reader's buffer of exactly the content is one byte too short: then
     /// [`open_in_place`](Self::open_in_place) and copy. On [`Opened::Data`] the data is
     /// `out[range]`; what follows it up to `plaintext` bytes is overwritten. In every other
     /// case these bytes of `out` are zero.
@@ -213,6 +214,13 @@ impl Reader {
         self.tickets.as_deref_mut()?.received.pop_front()
     }
 
+    /// How long a record with `n` bytes of content and no padding is, its header included: what to
+    /// read from the transport to have it whole.
+    #[inline]
+    pub fn record_len(&self, n: usize) -> usize {
+        self.keys.protection.record_len(n)
+    }
+
     /// The transport has ended.
     ///
     /// # Errors
@@ -232,7 +240,7 @@ impl Reader {
     }
 
     /// Gives the memory of the cipher back until the next record comes; setting it up again
-    /// costs two derivations from the traffic secret.
+    /// costs two derivations from the traffic secret; before TLS 1.3 its key is kept.
     pub fn hibernate(&mut self) {
         self.keys.protection.hibernate();
     }
@@ -300,9 +308,9 @@ impl Reader {
             self.inner_limit.into(),
         );
         if !self.keys.protection.is_older() {
-            return Err(wrong_header(head, overhead, limit));
+            return Err(header::wrong_header(head, overhead, limit));
         }
-        let header = Header::check(head, true)?;
+        let header = Header::check(head, Form::Older { protected: true })?;
         match header.body.checked_sub(overhead) {
             None => Err(Violation::BadRecordMac),
             Some(_) => header::check_content(inner, limit).map(|()| inner),
@@ -468,32 +476,10 @@ impl Reader {
     }
 }
 
-/// Why a header is not that of a protected record within the limits.
-#[cold]
-fn wrong_header(head: [u8; HEADER], overhead: usize, inner_limit: usize) -> Violation {
-    let header = match Header::check(head, true) {
-        Ok(header) => header,
-        Err(violation) => return violation,
-    };
-    match header.typ {
-        ContentType::CHANGE_CIPHER_SPEC => return Violation::UnexpectedChangeCipherSpec,
-        ContentType::APPLICATION_DATA => {}
-        _ => return Violation::UnprotectedRecord,
-    }
-    match header.body.checked_sub(overhead) {
-        // Too short to hold a tag, it cannot open.
-        None => Violation::BadRecordMac,
-        Some(inner) => header::check_inner(inner, inner_limit)
-            .err()
-            .unwrap_or(Violation::BadRecordMac),
-    }
-}
-
 #[cold]
 fn wrong_length() -> Error {
-    Abort::from(Misuse::new(
+    misuse(
         "open_into and open_in_place take exactly one record, as `frame` counted it, and an \
          output of at least the `plaintext` bytes it gave",
-    ))
-    .into_error(Stage::Connected)
+    )
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::gather::Gather;
 use super::keys::Keys;
 use super::size::RecordSize;
-use super::{HEADER, Mailbox, alert};
+use super::{HEADER, Mailbox, alert, misuse};
 use crate::alert::AlertDescription;
 use crate::crypto::aead::AeadKey;
-use crate::error::{Abort, Direction, Error, Misuse, Reason, Stage};
+use crate::error::{Abort, Direction, Error, Reason, Stage};
 use crate::wire::{ContentType, HandshakeType, KeyUpdateRequest};
 
 /// Bytes of a KeyUpdate message, the longest content that is not application data.
@@ -210,15 +210,15 @@ impl Writer {
     /// (§4.6.3). Gives the bytes written to `out`.
     ///
     /// # Errors
-    /// [`Reason::Misuse`] when `out` is shorter than [`control_len`](Self::control_len), which
-    /// changes nothing; [`Reason::Closed`] after close_notify; the reader's error.
+    /// [`Reason::Misuse`] when `out` is shorter than [`control_len`](Self::control_len), and before
+    /// TLS 1.3, which alone has KeyUpdates; both change nothing. [`Reason::Closed`] after
+    /// close_notify; the reader's error.
     pub fn key_update(&mut self, request_peer: bool, out: &mut [u8]) -> Result<usize, Error> {
         self.check_open()?;
         if self.keys.protection.is_older() {
-            return Err(Abort::from(Misuse::new(
+            return Err(misuse(
                 "key_update: keys of TLS 1.2 and older are not updated; open a new connection",
-            ))
-            .into_error(Stage::Connected));
+            ));
         }
         let request = if request_peer {
             KeyUpdateRequest::UPDATE_REQUESTED
@@ -299,7 +299,7 @@ impl Writer {
     }
 
     /// Gives the memory of the cipher back until the next record is sealed; setting it up again
-    /// costs two derivations from the traffic secret.
+    /// costs two derivations from the traffic secret; before TLS 1.3 its key is kept.
     pub fn hibernate(&mut self) {
         self.keys.protection.hibernate();
     }
@@ -480,10 +480,9 @@ impl Writer {
 /// Nothing written means that the output was too short.
 fn enough_room(written: usize) -> Result<usize, Error> {
     match written {
-        0 => Err(Abort::from(Misuse::new(
+        0 => Err(misuse(
             "the output is too short: a record that is not data takes `control_len()` bytes",
-        ))
-        .into_error(Stage::Connected)),
+        )),
         written => Ok(written),
     }
 }

@@ -7,8 +7,10 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll};
 
 use portcullis::pki_types::{CertificateDer, PrivateKeyDer};
+use portcullis::suite::CipherSuite;
 use portcullis::{
-    ClientConfig, Identity, Roots, ServerConfig, ServerName, TlsAcceptor, TlsConnector, TlsStream,
+    ClientConfig, Identity, ProtocolVersion, Roots, ServerConfig, ServerName, TlsAcceptor,
+    TlsConnector, TlsStream,
 };
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
 
@@ -86,6 +88,41 @@ pub(crate) fn connector() -> TlsConnector {
 
 pub(crate) fn acceptor() -> TlsAcceptor {
     TlsAcceptor::new(server_config())
+}
+
+/// Of TLS 1.2 alone, with one suite and without sessions.
+pub(crate) fn tls12(suite: CipherSuite) -> (TlsConnector, TlsAcceptor) {
+    let versions = [ProtocolVersion::TLS_1_2];
+    let client = client_config().to_builder().versions(versions);
+    let server = server_config().to_builder().versions(versions);
+    let client = client.cipher_suites([suite]).build().unwrap();
+    let server = server.cipher_suites([suite]).build().unwrap();
+    let connector = TlsConnector::new(client).without_resumption();
+    (connector, TlsAcceptor::new(server))
+}
+
+/// A suite for each of the ciphers that TLS 1.2 has by default.
+pub(crate) const TLS12_SUITES: [CipherSuite; 3] = [
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+];
+
+pub(crate) async fn tls12_pair_over<A, B>(
+    suite: CipherSuite,
+    client: A,
+    server: B,
+) -> (TlsStream<A>, TlsStream<B>)
+where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    let (connector, acceptor) = tls12(suite);
+    let (client, server) =
+        tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+    let (client, server) = (client.unwrap(), server.unwrap());
+    assert_eq!(client.information().cipher_suite(), suite);
+    (client, server)
 }
 
 pub(crate) async fn pair_over<A, B>(client: A, server: B) -> (TlsStream<A>, TlsStream<B>)

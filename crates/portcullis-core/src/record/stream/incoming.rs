@@ -223,11 +223,10 @@ impl Incoming {
         if self.first_record && !header::is_known(ContentType(bytes[0])) {
             return Err(Abort(Reason::NotTls { first_bytes: bytes }));
         }
-        let strict = self.opener.is_protected() || self.opener.is_older();
-        let header = Header::check(bytes, strict).map_err(|violation| {
+        let header = Header::check(bytes, self.opener.form()).map_err(|violation| {
             let [_, major, minor, ..] = bytes;
             match violation {
-                Violation::WrongRecordVersion => {
+                Violation::WrongRecordVersion | Violation::RecordVersionChanged => {
                     violation.explained(format!("its version is {major}.{minor}"))
                 }
                 other => other.into(),

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::super::header::{self, Header};
+use super::super::header::{self, Form, Header};
 use super::super::keys::Keys;
 use super::super::protect::{Tls13, Unopened};
 use super::super::{HEADER, MAX_IDLE, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role};
@@ -59,6 +59,16 @@ impl Opener {
 
     pub(super) fn is_older(&self) -> bool {
         self.older
+    }
+
+    /// What the next record can be.
+    pub(super) fn form(&self) -> Form {
+        let protected = self.is_protected();
+        match self.older {
+            true => Form::Older { protected },
+            false if protected => Form::Tls13,
+            false => Form::Plain,
+        }
     }
 
     pub(super) fn install(&mut self, keys: Keys) {
@@ -169,10 +179,7 @@ impl Opener {
         let typ = header.typ;
         let content = match &mut self.keys {
             // A limit that this side has announced is for what is protected (RFC 8449 §4).
-            None => {
-                header::check_content(body.len(), MAX_PLAINTEXT)?;
-                &*body
-            }
+            None => &*body,
             Some(keys) if keys.left == 0 => return Err(Violation::AeadLimitReached.into()),
             Some(keys) => {
                 let (_, content) = keys.open_in_place(head, body)?;

@@ -7,11 +7,18 @@ use proptest::prelude::*;
 use super::*;
 use crate::record::{Frame, Opened, PaddingPolicy};
 
-fn ends(aead: usize, limit: u16, padding: u16) -> (Writer, Reader) {
-    let keys = || Keys::from(secret_for(ALGORITHMS[aead], 3));
+fn ends(aead: usize, is_older: bool, limit: u16, padding: u16) -> (Writer, Reader) {
+    let aead = ALGORITHMS[aead];
+    let keys = || match is_older {
+        true => older::keys(aead),
+        false => Keys::from(secret_for(aead, 3)),
+    };
     let mut size = RecordSize::default();
     size.set_record_size_limit(limit);
-    size.set_padding(PaddingPolicy::Block(padding));
+    // Before TLS 1.3 there is none, and nobody sets it.
+    if !is_older {
+        size.set_padding(PaddingPolicy::Block(padding));
+    }
     let writer = Writer::new(keys(), size, 50_000, Arc::default());
     let reader = Reader::new(Role::Server, keys(), limit.into(), 1000, Arc::default());
     (writer, reader)
@@ -23,6 +30,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read(
         aead in 0_usize..3,
+        is_older in any::<bool>(),
         limit in prop_oneof![Just(16385_u16), 64_u16..16385],
         padding in prop_oneof![Just(0_u16), 0_u16..2000],
         parts in proptest::collection::vec(0_usize..20_000, 0..5),
@@ -30,7 +38,7 @@ proptest! {
         reads in proptest::collection::vec(1_usize..20_000, 1..5),
         caller in prop_oneof![Just(16384_usize), Just(65536), 1_usize..20_000],
     ) {
-        let (mut writer, mut reader) = ends(aead, limit, padding);
+        let (mut writer, mut reader) = ends(aead, is_older, limit, padding);
         let data: Vec<Vec<u8>> = parts
             .iter()
             .enumerate()
@@ -99,6 +107,52 @@ proptest! {
     }
 
     #[test]
+    fn no_bytes_make_a_reader_of_older_records_panic(
+        aead in 0_usize..3,
+        typ in 18_u8..26,
+        bytes in proptest::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let (_, mut reader) = ends(aead, true, 16384, 0);
+        if let Ok(Frame::Record { len, .. }) = reader.frame(&bytes) {
+            prop_assert!(reader.open_into(&bytes[..len], &mut [0; 100]).is_err());
+        }
+        let _ = reader.open_into(&bytes, &mut [0; 100]);
+        // Under the keys, and without them, in a whole record.
+        let sealed = older::Plain::new(ALGORITHMS[aead]).record(ContentType(typ), &bytes);
+        for record in [sealed, plain(ContentType(typ), &bytes)] {
+            let (_, mut reader) = ends(aead, true, 16384, 0);
+            let _ = reader.open_in_place(&mut record.clone());
+            let (_, mut reader) = ends(aead, true, 16384, 0);
+            let _ = reader.open_into(&record, &mut [0; 200]);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_incoming_of_older_records_panic(
+        aead in 0_usize..3,
+        typ in 18_u8..26,
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let typ = ContentType(typ);
+        let sealed = older::Plain::new(ALGORITHMS[aead]).record(typ, &bytes);
+        for (has_keys, bytes) in [
+            (false, bytes.clone()),
+            (true, bytes.clone()),
+            (false, plain(typ, &bytes)),
+            (true, plain(typ, &bytes)),
+            (true, sealed),
+        ] {
+            let mut incoming = crate::record::Incoming::new(Role::Server, 1000);
+            incoming.decided_before_tls13().unwrap();
+            if has_keys {
+                incoming.install_read(older::keys(ALGORITHMS[aead])).unwrap();
+            }
+            incoming.feed(&bytes);
+            while let Ok(Some(_)) = incoming.next() {}
+        }
+    }
+
+    #[test]
     fn no_bytes_make_incoming_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let mut incoming = crate::record::Incoming::new(Role::Server, 1000);
         incoming.feed(&bytes);
@@ -112,7 +166,7 @@ proptest! {
 /// The case that has no direct way: the caller's buffer is exactly the content.
 #[test]
 fn a_buffer_of_exactly_one_record() {
-    let (mut writer, mut reader) = ends(0, 16385, 0);
+    let (mut writer, mut reader) = ends(0, false, 16385, 0);
     let data = [5; 16384];
     let mut out = vec![0; 20_000];
     let sealed = writer.seal(&data, &mut out).unwrap();
@@ -127,4 +181,5 @@ fn a_buffer_of_exactly_one_record() {
         Opened::Data(5..16389)
     );
     assert_eq!(record[5..16389], data);
+    assert_eq!(reader.record_len(16384), sealed.written);
 }

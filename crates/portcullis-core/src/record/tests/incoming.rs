@@ -88,7 +88,7 @@ fn versions() {
     let record = forge.outer(DATA, 0x0301, &[0, 0, 0, 0, 22]);
     assert_eq!(
         refused(&mut incoming, &record),
-        Violation::WrongRecordVersion
+        Violation::RecordVersionChanged
     );
 }
 

@@ -101,7 +101,7 @@ fn headers() {
         ([22, 3, 3, 0, 20], Violation::UnprotectedRecord),
         ([21, 3, 3, 0, 2], Violation::UnprotectedRecord),
         ([20, 3, 3, 0, 1], Violation::UnexpectedChangeCipherSpec),
-        ([23, 3, 1, 0, 20], Violation::WrongRecordVersion),
+        ([23, 3, 1, 0, 20], Violation::RecordVersionChanged),
         ([23, 2, 3, 0, 20], Violation::WrongRecordVersion),
         ([23, 3, 3, 0x41, 1], Violation::RecordTooLong),
         ([23, 3, 3, 0x40, 0x12], Violation::PlaintextTooLong),

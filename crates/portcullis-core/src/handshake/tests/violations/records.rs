@@ -155,7 +155,7 @@ fn protected() -> Vec<Case> {
     vec![
         bare(V::UnknownRecordType, &[99, 3, 3, 0, 1, 0]),
         bare(V::UnknownRecordType, &[24, 3, 3, 0, 1, 0]),
-        bare(V::WrongRecordVersion, &[23, 3, 1, 0, 32]),
+        bare(V::RecordVersionChanged, &[23, 3, 1, 0, 32]),
         bare(V::UnprotectedRecord, &[22, 3, 3, 0, 6, 8, 0, 0, 2, 0, 0]),
         bare(V::UnprotectedRecord, &[21, 3, 3, 0, 2, 2, 40]),
         bare(

@@ -67,8 +67,9 @@ fn unprotected() -> Vec<Case> {
     let at = Stage::WaitCertificate;
     vec![
         // Before, any 3.x will do; then it is that of the version (BoGo: CheckRecordVersion-*).
-        plain(V::WrongRecordVersion, &[22, 3, 1, 0, 1, 0]),
-        plain(V::WrongRecordVersion, &[22, 3, 4, 0, 1, 0]),
+        plain(V::RecordVersionChanged, &[22, 3, 1, 0, 1, 0]),
+        plain(V::RecordVersionChanged, &[22, 3, 4, 0, 1, 0]),
+        plain(V::WrongRecordVersion, &[22, 2, 3, 0, 1, 0]),
         plain(V::UnknownRecordType, &[24, 3, 3, 0, 1, 0]),
         plain(V::RecordTooLong, &[22, 3, 3, 0x48, 1]),
         plain(V::PlaintextTooLong, &long(22)),
@@ -125,7 +126,8 @@ fn protected() -> Vec<Case> {
             &[&[22, 3, 3, 0, 40][..], &[0; 40]].concat(),
         ),
         bare(V::BadRecordMac, &CHANGE_CIPHER_SPEC),
-        bare(V::WrongRecordVersion, &[22, 3, 1, 0, 40]),
+        bare(V::RecordVersionChanged, &[22, 3, 1, 0, 40]),
+        bare(V::WrongRecordVersion, &[22, 4, 3, 0, 40]),
         bare(V::UnknownRecordType, &[24, 3, 3, 0, 40]),
         bare(V::RecordTooLong, &[22, 3, 3, 0x48, 1]),
         case(
@@ -237,7 +239,7 @@ pub(super) const AFTER: &[(V, By, Puts)] = &[
     (V::UnknownRecordType, By::Server, || {
         vec![Put::Raw(vec![24, 3, 3, 0, 1, 1])]
     }),
-    (V::WrongRecordVersion, By::Server, || {
+    (V::RecordVersionChanged, By::Server, || {
         vec![Put::Raw(vec![23, 3, 1, 0, 40])]
     }),
     (V::PlaintextTooLong, By::Server, || {

@@ -1,8 +1,157 @@
 //! What is no data: the wish for another handshake, alerts, and the change of keys.
 
+use super::super::incoming::{accepted, refused as not_taken};
 use super::*;
 use crate::alert::AlertDescription;
 use crate::record::{Incoming, Message as M, Outgoing};
+
+/// With the version decided.
+fn decided(role: Role) -> Incoming {
+    let mut incoming = Incoming::new(role, 1 << 16);
+    incoming.decided_before_tls13().unwrap();
+    incoming
+}
+
+/// And the keys installed.
+fn protected(aead: AeadAlgorithm, role: Role) -> Incoming {
+    let mut incoming = decided(role);
+    incoming.install_read(keys(aead)).unwrap();
+    incoming
+}
+
+#[test]
+fn messages_come_out_whole_however_the_bytes_are_cut() {
+    let messages = [
+        message(11, &[5; 700]),
+        message(14, b""),
+        message(20, &[6; 12]),
+    ];
+    let flight = messages.concat();
+    for aead in ALGORITHMS {
+        for fragment in [1, 3, 4, 5, 100, 703, 704, 705, 728] {
+            let mut peer = Plain::new(aead);
+            let clear: Vec<u8> = flight
+                .chunks(fragment)
+                .flat_map(|content| plain(HANDSHAKE, content))
+                .collect();
+            let sealed: Vec<u8> = flight
+                .chunks(fragment)
+                .flat_map(|content| peer.record(HANDSHAKE, content))
+                .collect();
+            for step in [1, 5, 6, 21, 1000, sealed.len()] {
+                let (mut open, mut shut) = (decided(Role::Client), protected(aead, Role::Client));
+                for (incoming, bytes) in [(&mut open, &clear), (&mut shut, &sealed)] {
+                    let mut seen = Vec::new();
+                    for piece in bytes.chunks(step) {
+                        seen.extend(accepted(incoming, piece));
+                    }
+                    assert_eq!(seen, messages, "fragments of {fragment}, reads of {step}");
+                }
+            }
+        }
+    }
+}
+
+/// RFC 5246 §6.2: refused on the header alone, whatever is to come behind it.
+#[test]
+fn lengths() {
+    for typ in [20, 21, 22, 23] {
+        let header = |length: u16| [&[typ, 3, 3][..], &length.to_be_bytes()].concat();
+        let (longest, sealed) = (1 << 14, (1 << 14) + 2_048);
+        assert!(accepted(&mut decided(Role::Client), &header(longest)).is_empty());
+        let refused = not_taken(&mut decided(Role::Client), &header(longest + 1));
+        assert_eq!(refused, Violation::PlaintextTooLong);
+        for aead in ALGORITHMS {
+            let mut incoming = protected(aead, Role::Client);
+            assert!(accepted(&mut incoming, &header(sealed)).is_empty());
+            let mut incoming = protected(aead, Role::Client);
+            let refused = not_taken(&mut incoming, &header(sealed + 1));
+            assert_eq!(refused, Violation::RecordTooLong);
+        }
+    }
+}
+
+/// RFC 8449 §4: the limit counts content, and binds only what is protected.
+#[test]
+fn limits_of_this_side() {
+    for aead in ALGORITHMS {
+        let mut incoming = decided(Role::Client);
+        incoming.set_record_size_limit(64);
+        assert_eq!(
+            accepted(&mut incoming, &plain(HANDSHAKE, &message(11, &[0; 61]))).len(),
+            1
+        );
+        incoming.install_read(keys(aead)).unwrap();
+        let mut peer = Plain::new(aead);
+        let fits = peer.record(HANDSHAKE, &message(20, &[0; 60]));
+        assert_eq!(accepted(&mut incoming, &fits).len(), 1);
+        let beyond = peer.record(HANDSHAKE, &message(20, &[0; 61]));
+        assert_eq!(
+            not_taken(&mut incoming, &beyond),
+            Violation::RecordBeyondLimit
+        );
+    }
+}
+
+#[test]
+fn forgeries_in_a_handshake() {
+    for aead in ALGORITHMS {
+        let record = Plain::new(aead).record(HANDSHAKE, &message(20, &[7; 12]));
+        for at in HEADER..record.len() {
+            let mut forged = record.clone();
+            forged[at] ^= 0x80;
+            let refused = not_taken(&mut protected(aead, Role::Server), &forged);
+            assert_eq!(refused, Violation::BadRecordMac, "byte {at}");
+        }
+        let mut skipped = Plain::new(aead);
+        skipped.seq = 1;
+        let late = skipped.record(HANDSHAKE, &message(20, &[7; 12]));
+        let refused = not_taken(&mut protected(aead, Role::Server), &late);
+        assert_eq!(refused, Violation::BadRecordMac);
+    }
+}
+
+#[test]
+fn a_worn_out_key_protects_no_message() {
+    for aead in ALGORITHMS {
+        let mut incoming = protected(aead, Role::Client);
+        incoming.wear_out();
+        let record = Plain::new(aead).record(HANDSHAKE, &message(20, &[7; 12]));
+        assert_eq!(
+            not_taken(&mut incoming, &record),
+            Violation::AeadLimitReached
+        );
+        let mut outgoing = Outgoing::new(Role::Client);
+        outgoing.switch_keys(keys(aead)).unwrap();
+        assert_eq!(outgoing.take().unwrap(), plain(CCS, &[1]));
+        outgoing.queue(&message(20, &[7; 12]));
+        outgoing.wear_out();
+        assert!(outgoing.take().is_err());
+        assert!(outgoing.take().unwrap().is_empty(), "nothing in the clear");
+    }
+}
+
+/// What is queued is cut as the peer wants it, and its alerts are of their own type.
+#[test]
+fn messages_and_alerts_under_keys() {
+    for aead in ALGORITHMS {
+        let mut outgoing = Outgoing::new(Role::Server);
+        outgoing.set_max_fragment(512);
+        outgoing.switch_keys(keys(aead)).unwrap();
+        let long = message(22, &[3; 600]);
+        outgoing.queue(&long);
+        outgoing.alert(AlertDescription::USER_CANCELED).unwrap();
+        let mut expected = Plain::new(aead);
+        let expected = [
+            plain(CCS, &[1]),
+            expected.record(HANDSHAKE, &long[..512]),
+            expected.record(HANDSHAKE, &long[512..]),
+            expected.record(ALERT, &[2, 90]),
+            expected.record(ALERT, &[1, 0]),
+        ];
+        assert!(outgoing.take().unwrap() == expected.concat(), "{aead:?}");
+    }
+}
 
 /// Who asks for a renegotiation is told once that there is none, and goes on; asking again and
 /// again is a flood (CVE-2011-1473).

@@ -28,7 +28,7 @@ fn overhead(aead: AeadAlgorithm) -> usize {
     TAG + if is_gcm(aead) { 8 } else { 0 }
 }
 
-fn keys(aead: AeadAlgorithm) -> Keys {
+pub(super) fn keys(aead: AeadAlgorithm) -> Keys {
     let hash = HashAlgorithm::Sha256;
     let mut iv = IV;
     if is_gcm(aead) {
@@ -50,7 +50,7 @@ fn writer_of(aead: AeadAlgorithm, size: RecordSize) -> Writer {
 }
 
 /// Seals as the RFCs say, with nothing of ours.
-struct Plain {
+pub(super) struct Plain {
     aead: AeadAlgorithm,
     seq: u64,
     /// What GCM writes into the record; the sequence number, unless a peer likes another.
@@ -58,7 +58,7 @@ struct Plain {
 }
 
 impl Plain {
-    fn new(aead: AeadAlgorithm) -> Self {
+    pub(super) fn new(aead: AeadAlgorithm) -> Self {
         let explicit = |seq| seq;
         Self {
             aead,
@@ -93,7 +93,7 @@ impl Plain {
         (nonce, Vec::new())
     }
 
-    fn record(&mut self, typ: ContentType, content: &[u8]) -> Vec<u8> {
+    pub(super) fn record(&mut self, typ: ContentType, content: &[u8]) -> Vec<u8> {
         let (nonce, explicit) = self.nonce();
         let [.., high, low] = content.len().to_be_bytes();
         let data = [&self.seq.to_be_bytes()[..], &[typ.0, 3, 3, high, low]].concat();
@@ -190,6 +190,8 @@ fn what_is_sealed_here_is_what_the_library_seals() {
         let sealed = writer.seal_vectored(&slices, &mut out).unwrap();
         assert_eq!(out[..sealed.written], plain.record(DATA, b"hello"));
         assert_eq!(writer.overhead(5), HEADER + overhead(aead));
+        let reader = reader_of(aead, Role::Client, MAX_PLAINTEXT);
+        assert_eq!(reader.record_len(5), 5 + HEADER + overhead(aead));
         // An alert is of its own type, for all to see.
         let written = writer.close_notify(&mut out).unwrap();
         assert_eq!(out[..written], plain.record(ALERT, &[1, 0]));
@@ -284,11 +286,13 @@ fn headers() {
             assert!(frame([typ, 3, 3, high, low], 64).is_ok());
         }
         for (header, expected) in [
-            ([23, 3, 1, 0, 40], Violation::WrongRecordVersion),
-            ([23, 3, 4, 0, 40], Violation::WrongRecordVersion),
+            ([23, 3, 1, 0, 40], Violation::RecordVersionChanged),
+            ([23, 3, 4, 0, 40], Violation::RecordVersionChanged),
             ([22, 2, 3, 0, 40], Violation::WrongRecordVersion),
             ([24, 3, 3, 0, 40], Violation::UnknownRecordType),
             ([19, 3, 3, 0, 40], Violation::UnknownRecordType),
+            // RFC 5246 §6.2.3: 2^14 + 2,048, though no AEAD needs them.
+            ([23, 3, 3, 0x48, 0], Violation::PlaintextTooLong),
             ([23, 3, 3, 0x48, 1], Violation::RecordTooLong),
             ([23, 3, 3, 0, 15], Violation::BadRecordMac),
         ] {
@@ -388,6 +392,7 @@ fn keys_are_not_updated() {
         for request in [false, true] {
             let error = writer.key_update(request, &mut out).unwrap_err();
             assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
+            assert_eq!(error.alert(), None, "the peer hears nothing of it");
         }
         // Nothing has changed.
         let sealed = writer.seal(b"x", &mut out).unwrap();
