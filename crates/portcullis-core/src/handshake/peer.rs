@@ -97,21 +97,11 @@ pub(super) fn check_signature(
     content: &[u8],
     signature: &[u8],
 ) -> Result<(), Abort> {
-    let key = peer.chain().end_entity_spki();
-    if !is_known_key(key) {
-        return Err(Violation::UnsupportedKey.into());
-    }
-    if !peer.is_verified() {
-        check_key_usage(peer.chain())?;
-    }
+    let key = signing_key(peer)?;
     if !scheme_fits_key(scheme, key) {
         return Err(Violation::SchemeDoesNotFitKey.into());
     }
-    if verify_tls13(scheme, key, content, signature).is_err() {
-        check_key_length(peer.chain())?;
-        return Err(Violation::BadSignature.into());
-    }
-    Ok(())
+    verify_tls13(scheme, key, content, signature).or_else(|_| bad_signature(peer))
 }
 
 /// The same before TLS 1.3 (RFC 5246 §7.4.3, §7.4.8); a server's key has to be of the kind that
@@ -123,6 +113,18 @@ pub(super) fn check_signature_before_tls13(
     content: &[u8],
     signature: &[u8],
 ) -> Result<(), Abort> {
+    let key = signing_key(peer)?;
+    if !scheme_fits_key_before_tls13(scheme, key) {
+        return Err(Violation::SchemeDoesNotFitKey.into());
+    }
+    if suite.is_some_and(|suite| !suite.goes_with(scheme)) {
+        return Err(Violation::KeyDoesNotFitSuite.into());
+    }
+    verify_before_tls13(scheme, key, content, signature).or_else(|_| bad_signature(peer))
+}
+
+/// The key of the peer's certificate, if it is of a kind that we know and may sign.
+fn signing_key(peer: &VerifiedChain) -> Result<&[u8], Abort> {
     let key = peer.chain().end_entity_spki();
     if !is_known_key(key) {
         return Err(Violation::UnsupportedKey.into());
@@ -130,15 +132,11 @@ pub(super) fn check_signature_before_tls13(
     if !peer.is_verified() {
         check_key_usage(peer.chain())?;
     }
-    if !scheme_fits_key_before_tls13(scheme, key) {
-        return Err(Violation::SchemeDoesNotFitKey.into());
-    }
-    if suite.is_some_and(|suite| !suite.goes_with(scheme)) {
-        return Err(Violation::KeyDoesNotFitSuite.into());
-    }
-    if verify_before_tls13(scheme, key, content, signature).is_err() {
-        check_key_length(peer.chain())?;
-        return Err(Violation::BadSignature.into());
-    }
-    Ok(())
+    Ok(key)
+}
+
+/// A key whose length the library refuses verifies nothing, and is named instead.
+fn bad_signature(peer: &VerifiedChain) -> Result<(), Abort> {
+    check_key_length(peer.chain())?;
+    Err(Violation::BadSignature.into())
 }

@@ -441,11 +441,17 @@ impl Reader {
         if !matches!(self.state, State::Open) {
             return self.refuse().map(Some);
         }
+        // The last number is never used: it cannot wrap (§5.3; RFC 5246 §6.1).
+        let numbers = u64::MAX - self.keys.seq;
+        if self.keys.protection.is_older() && numbers > 0 {
+            // No KeyUpdate can be asked for, and a peer that counts ends the connection itself. Most
+            // do not, and RFC 5246 asks nobody to: a long download from them goes on.
+            self.keys.left = numbers;
+            return Ok(None);
+        }
         let limit = self.keys.protection.record_limit();
-        let grace = limit
-            .saturating_mul(GRACE - 1)
-            .min(u64::MAX - self.keys.seq);
-        if self.asked_for_update || grace == 0 || self.keys.protection.is_older() {
+        let grace = limit.saturating_mul(GRACE - 1).min(numbers);
+        if self.asked_for_update || grace == 0 {
             return Err(self.fail(Violation::AeadLimitReached.into()));
         }
         self.asked_for_update = true;

@@ -4,18 +4,18 @@
 
 use core::net::Ipv6Addr;
 
-use super::super::{find, negotiate};
-use crate::Violation;
+use super::super::{find, negotiate, wrong_answer};
 use crate::client_hello_view::host;
 use crate::config::{AcknowledgeServerName, ServerOptions};
 use crate::error::{Abort, quote};
-use crate::question::WantedIdentity;
+use crate::question::{AnswerContent, WantedIdentity};
 use crate::version::Version;
 use crate::wire::ClientHello;
 use crate::wire::extension::{
     Alpn, CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert,
 };
 use crate::x509::{Identity, Sha256Digest};
+use crate::{SignatureScheme, Violation};
 
 /// What the client said about certificates.
 pub(super) fn wanted(hello: &ClientHello<'_>, version: Version) -> Result<WantedIdentity, Abort> {
@@ -76,6 +76,23 @@ pub(super) fn check_name(config: &ServerOptions, server_name: Option<&str>) -> R
             Err(Violation::UnrecognizedName.explained(quote(name.as_bytes())))
         }
         _ => Ok(()),
+    }
+}
+
+/// The identity in an answer, and with which scheme it signs if that is settled. Who leaves the
+/// choice to the configuration has its rule for names, too.
+pub(super) fn identity_in(
+    answer: AnswerContent,
+    config: &ServerOptions,
+    wanted: &WantedIdentity,
+) -> Result<(Option<Identity>, Option<SignatureScheme>), Abort> {
+    match answer {
+        AnswerContent::Identity(identity) => Ok((identity, None)),
+        AnswerContent::ConfiguredIdentity(chosen) => {
+            check_name(config, wanted.server_name.as_deref())?;
+            Ok(chosen.unzip())
+        }
+        _ => Err(wrong_answer()),
     }
 }
 

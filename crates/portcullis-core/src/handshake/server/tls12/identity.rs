@@ -4,8 +4,8 @@
 //! RFC 5246 §7.4.2, RFC 8422 §5.3, RFC 6066 §3.
 
 use super::super::super::negotiate;
-use super::super::super::{Cx, Next, expect, wrong_answer};
-use super::super::wishes::{check_name, wanted};
+use super::super::super::{Cx, Next, expect};
+use super::super::wishes::{check_name, identity_in, wanted};
 use super::Negotiated;
 use super::flight::{send_abbreviated_flight, send_flight};
 use super::resumption::Resumption;
@@ -77,7 +77,7 @@ pub(super) fn ask_identity(
         hello: Some(ClientHelloView::new(negotiated.hello.share())?),
         wanted: wanted.clone(),
     };
-    let paused = ChoosingIdentity(Box::new(Undecided {
+    let paused = ChoosingIdentity(Box::new(UndecidedIdentity {
         negotiated,
         wanted,
         suites,
@@ -129,9 +129,9 @@ fn show(
 }
 
 /// Paused: the user chooses what to show.
-pub(crate) struct ChoosingIdentity(Box<Undecided>);
+pub(crate) struct ChoosingIdentity(Box<UndecidedIdentity>);
 
-struct Undecided {
+struct UndecidedIdentity {
     negotiated: Negotiated,
     wanted: WantedIdentity,
     suites: Vec<CipherSuite>,
@@ -141,20 +141,13 @@ struct Undecided {
 
 impl ChoosingIdentity {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let Undecided {
+        let UndecidedIdentity {
             negotiated,
             wanted,
             suites,
             session,
         } = *self.0;
-        let (identity, scheme) = match answer {
-            AnswerContent::Identity(identity) => (identity, None),
-            AnswerContent::ConfiguredIdentity(chosen) => {
-                check_name(&negotiated.config, wanted.server_name.as_deref())?;
-                chosen.unzip()
-            }
-            _ => return Err(wrong_answer()),
-        };
+        let (identity, scheme) = identity_in(answer, &negotiated.config, &wanted)?;
         // As in `would_show`.
         let shown = identity.as_ref().map(Identity::names_digest);
         if let Some(session) = session.filter(|session| shown == Some(&session.names)) {

@@ -2,8 +2,8 @@
 //!
 //! RFC 8446 §4.4.2.2, RFC 6066 §3.
 
-use super::super::super::{Cx, Next, expect, wrong_answer};
-use super::super::wishes::{check_name, wanted};
+use super::super::super::{Cx, Next, expect};
+use super::super::wishes::{check_name, identity_in, wanted};
 use super::Negotiated;
 use super::flight::{Authentication, send_flight};
 use super::psk::Resumption;
@@ -80,14 +80,7 @@ impl ChoosingIdentity {
             wanted,
             session,
         } = *self.0;
-        let (identity, scheme) = match answer {
-            AnswerContent::Identity(identity) => (identity, None),
-            AnswerContent::ConfiguredIdentity(chosen) => {
-                check_name(&negotiated.config, wanted.server_name.as_deref())?;
-                chosen.unzip()
-            }
-            _ => return Err(wrong_answer()),
-        };
+        let (identity, scheme) = identity_in(answer, &negotiated.config, &wanted)?;
         // As in `would_show`.
         let shown = identity.as_ref().map(Identity::names_digest);
         if let Some(session) = session.filter(|session| shown == Some(&session.names)) {
