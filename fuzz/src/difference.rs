@@ -59,8 +59,6 @@ macro_rules! explained {
 
 const ADDITIONAL_DATA: &str = "§5.2: the header is part of the additional data, so that a changed \
     one must not open; rustls takes the header as it should be";
-const VERSION: &str = "of a protected record as above; of an unprotected one we deviate: §5.1 says \
-    to ignore it, no TLS has one that is not 3.x, and BoGo demands its refusal";
 const EMPTY: &str = "§5.1: there are no empty handshake or alert records";
 const CCS: &str = "§5: between the first hello and the peer's Finished it is dropped, whenever \
     it comes";
@@ -95,12 +93,11 @@ explained! {
     client we "MalformedExtension": DECODES;
     client we "PlaintextTooLong": LENGTH;
     client we "RecordTooLong": LENGTH;
-    client we "RecordVersionChanged": VERSION;
+    client we "RecordVersionChanged": ADDITIONAL_DATA;
     client we "SessionIdNotEchoed": "§4.1.3: it has to be echoed";
     client we "UnexpectedPostHandshakeMessage": TYPE;
     client we "UnknownRecordType": ADDITIONAL_DATA;
     client we "UnprotectedRecord": ADDITIONAL_DATA;
-    client we "WrongRecordVersion": VERSION;
     server rustls "InvalidMessage(IllegalEmptyList)": UNUSED;
     server rustls "InvalidMessage(InvalidContentType)": PART;
     server rustls "InvalidMessage(MessageTooShort)": UNUSED;
@@ -123,14 +120,13 @@ explained! {
     server we "MalformedExtension": DECODES;
     server we "PlaintextTooLong": LENGTH;
     server we "RecordTooLong": LENGTH;
-    server we "RecordVersionChanged": VERSION;
+    server we "RecordVersionChanged": ADDITIONAL_DATA;
     server we "UnexpectedCookie": "§4.1.2, §4.2.2: a cookie is what a retry has given; rustls gives \
         none and does not look";
     server we "SecondHelloChanged": "§4.1.2: but for what was asked for it is the first again";
     server we "UnexpectedPostHandshakeMessage": TYPE;
     server we "UnknownRecordType": ADDITIONAL_DATA;
     server we "UnprotectedRecord": ADDITIONAL_DATA;
-    server we "WrongRecordVersion": VERSION;
 }
 
 /// Shares are new in every run, and a changed one is a valid key or not by chance.
