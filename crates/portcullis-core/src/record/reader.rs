@@ -70,6 +70,8 @@ pub struct Reader {
     /// at per record.
     pub(super) keys: Keys,
     inner_limit: u16,
+    /// [`Protection::least_overhead`](super::protect::Protection::least_overhead), which each record is measured by.
+    overhead: u16,
     idle: Idle,
     pub(super) post_handshake: PostHandshake,
     /// Client: what tickets are made sessions with, and those that have come.
@@ -98,6 +100,8 @@ impl Reader {
         mailbox: Arc<Mailbox>,
     ) -> Self {
         Self {
+            // A few bytes for every cipher.
+            overhead: keys.protection.least_overhead() as u16,
             keys,
             // No limit is above that of the protocol, 2^14 + 1.
             inner_limit: u16::try_from(inner_limit).unwrap_or(u16::MAX),
@@ -290,7 +294,7 @@ impl Reader {
     #[inline]
     fn inner_length(&self, head: [u8; HEADER]) -> Result<usize, Violation> {
         let [typ, major, minor, ..] = head;
-        let overhead = self.keys.protection.least_overhead();
+        let overhead = self.overhead.into();
         let inner = header::body_length(head).wrapping_sub(overhead);
         if (typ, major, minor) == (ContentType::APPLICATION_DATA.0, 3, 3)
             && inner <= self.inner_limit.into()
@@ -303,10 +307,7 @@ impl Reader {
     /// Before TLS 1.3 a header says what the record holds; else it is wrong.
     #[cold]
     fn other_header(&self, head: [u8; HEADER], inner: usize) -> Result<usize, Violation> {
-        let (overhead, limit) = (
-            self.keys.protection.least_overhead(),
-            self.inner_limit.into(),
-        );
+        let (overhead, limit) = (self.overhead.into(), self.inner_limit.into());
         if !self.keys.protection.is_older() {
             return Err(header::wrong_header(head, overhead, limit));
         }

@@ -44,6 +44,10 @@ impl Older {
     }
 
     /// What a record has besides its header and content.
+    ///
+    /// Out of the way of TLS 1.3, which asks for its own for each record.
+    #[cold]
+    #[inline(never)]
     pub(super) const fn overhead(&self) -> usize {
         self.explicit_nonce() + TAG_LEN
     }
