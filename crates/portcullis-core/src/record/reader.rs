@@ -70,16 +70,14 @@ pub struct Reader {
     /// at per record.
     pub(super) keys: Keys,
     inner_limit: u16,
-    /// [`Protection::least_overhead`](super::protect::Protection::least_overhead), which each record is measured by.
-    overhead: u16,
+    /// By how much a record's body is longer than its plaintext, at least.
+    overhead: u8,
     idle: Idle,
     pub(super) post_handshake: PostHandshake,
     /// Client: what tickets are made sessions with, and those that have come.
     tickets: Option<Box<Tickets>>,
     /// Whether the peer was asked to update this key because it is worn out.
     asked_for_update: bool,
-    /// Whether an alert that names an error must be fatal.
-    pub(super) strict_alert_levels: bool,
     state: State,
     mailbox: Arc<Mailbox>,
 }
@@ -100,8 +98,7 @@ impl Reader {
         mailbox: Arc<Mailbox>,
     ) -> Self {
         Self {
-            // A few bytes for every cipher.
-            overhead: keys.protection.least_overhead() as u16,
+            overhead: u8::try_from(keys.protection.least_overhead()).unwrap_or(u8::MAX),
             keys,
             // No limit is above that of the protocol, 2^14 + 1.
             inner_limit: u16::try_from(inner_limit).unwrap_or(u16::MAX),
@@ -109,7 +106,6 @@ impl Reader {
             post_handshake: PostHandshake::new(role, max_handshake_size),
             tickets: None,
             asked_for_update: false,
-            strict_alert_levels: false,
             state: State::Open,
             mailbox,
         }
@@ -405,7 +401,7 @@ impl Reader {
     /// ends the connection.
     fn on_alert(&mut self, content: &[u8]) -> Result<Opened, Abort> {
         let alert = alert::decode(content)?;
-        if self.strict_alert_levels
+        if self.post_handshake.strict_alert_levels
             && !self.keys.protection.is_older()
             && alert::is_understated(alert)
         {
