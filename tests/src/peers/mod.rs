@@ -14,6 +14,7 @@ pub mod program;
 pub mod python;
 mod reports;
 pub mod rustls;
+pub mod scripted;
 pub mod settings;
 pub mod wolfssl;
 

@@ -16,6 +16,7 @@ mod refusals;
 mod resumption;
 mod retry;
 mod secrets;
+mod stacks;
 mod tls12;
 mod transfer;
 mod wolfssl;
