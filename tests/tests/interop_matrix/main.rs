@@ -10,6 +10,7 @@ mod curl;
 mod delivery;
 mod key_update;
 mod matrix;
+mod nss;
 mod ours;
 mod record_size;
 mod refusals;
