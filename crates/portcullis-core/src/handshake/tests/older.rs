@@ -72,7 +72,10 @@ fn every_suite_with_every_curve() {
             NamedGroup::SECP384R1,
             NamedGroup::SECP521R1,
         ] {
-            let client = older_client().cipher_suites([*suite]).groups([group]);
+            // The curve of the certificate has to be listed, too.
+            let mut groups = vec![group, NamedGroup::SECP256R1];
+            groups.dedup();
+            let client = older_client().cipher_suites([*suite]).groups(groups);
             let server = older_server().groups([group]);
             let (client, server) = connect(client, server);
             assert_eq!(client.information.cipher_suite(), *suite);
