@@ -35,7 +35,7 @@ fn credulous(groups: &[NamedGroup]) -> ClientConfigBuilder {
 
 fn with_identities(identities: &[&Identity]) -> ServerConfigBuilder {
     let server = older_server().clear_identities();
-    let mut all = identities.iter();
+    let all = identities.iter();
     all.fold(server, |server, identity| {
         server.identity((*identity).clone())
     })

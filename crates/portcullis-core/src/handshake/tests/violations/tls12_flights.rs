@@ -200,9 +200,7 @@ fn server_signs() -> Vec<Case> {
         other_key(
             V::SchemeDoesNotFitKey,
             |_| {
-                let chain = pki()
-                    .server
-                    .certificate_message(crate::x509::Form::Before13);
+                let chain = pki().server.certificate_message(Form::Before13);
                 chain.to_vec()
             },
             T::CERTIFICATE,
