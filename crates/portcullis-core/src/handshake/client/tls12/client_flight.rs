@@ -215,6 +215,7 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         master: Box::new(master),
         read: block.server,
         write: None,
+        tls_unique: Some(verify_data),
         resumed: None,
     });
     Ok(match ticket {
