@@ -29,8 +29,8 @@ pub(super) struct Flight {
     pub(super) master: Box<MasterSecret>,
     /// What the server writes with, once it says so.
     pub(super) read: DirectionKeys,
-    /// What this side writes with from its Finished on, if that follows the server's.
-    pub(super) write: Option<DirectionKeys>,
+    /// What this side writes with from its Finished on, until it does.
+    pub(super) write: DirectionKeys,
     /// If a session is resumed.
     pub(super) resumed: Option<Origin>,
 }
@@ -89,13 +89,11 @@ impl WaitFinished {
         {
             return Err(Violation::FinishedMismatch.into());
         }
-        // The server waits now, or the handshake is over: nothing may follow.
-        cx.incoming.end_of_flight()?;
-        transcript.add(message.hashed());
         // The handshake is over, or the server waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
-        if let Some(write) = DirectionKeys::take_from(&mut flight.write) {
-            cx.outgoing.switch_keys(Keys::older(write))?;
+        transcript.add(message.hashed());
+        if flight.write.are_there() {
+            cx.outgoing.switch_keys(Keys::older(flight.write.take()))?;
             let verify_data = flight
                 .master
                 .verify_data(Side::Client, &transcript.current());

@@ -60,7 +60,7 @@ pub(super) fn resume(
         shown: ShownIdentity::default(),
         master,
         read: keys.server,
-        write: Some(keys.client),
+        write: keys.client,
         resumed: Some(origin),
     }));
     let client = &resuming.0.negotiated.client;
