@@ -63,7 +63,7 @@ pub(super) fn resume(
         shown: ShownIdentity::default(),
         master,
         read: keys.server,
-        write: Some(keys.client),
+        write: keys.client,
         tls_unique: None,
         resumed: Some(origin),
     }));
