@@ -6,11 +6,11 @@ mod table;
 
 use core::str::FromStr;
 
-use crate::Misuse;
 use crate::crypto::aead::AeadAlgorithm;
 pub use crate::crypto::hash::HashAlgorithm;
 use crate::key_schedule::SuiteParameters;
 use crate::key_schedule::tls12::LegacyParameters;
+use crate::misuse::Misuse;
 use crate::signature_scheme::SignatureScheme;
 use crate::version::{ProtocolVersion, Version};
 

@@ -17,7 +17,7 @@ use crate::SignatureScheme;
 use crate::crypto::{
     PrivateKey, key_is_long_enough, scheme_fits_key, scheme_fits_key_before_tls13,
 };
-use crate::error::Misuse;
+use crate::misuse::Misuse;
 use crate::version::Version;
 
 /// The longest leaf whose names can be read, in bytes.
