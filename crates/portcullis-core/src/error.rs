@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::alert::AlertDescription;
 use crate::crypto::CryptoFailure;
+pub(crate) use crate::misuse::Misuse;
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::codec::DecodeError;
@@ -364,25 +365,6 @@ impl core::fmt::Display for Refusal {
         write!(f, "refused by this side: {}", self.message)
     }
 }
-
-/// A mistake in how the library is used or configured: what was given, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misuse(pub(crate) Arc<str>);
-
-impl Misuse {
-    /// A mistake that was found by a crate around this one.
-    pub fn new(sentence: impl Into<Arc<str>>) -> Self {
-        Self(sentence.into())
-    }
-}
-
-impl core::fmt::Display for Misuse {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl core::error::Error for Misuse {}
 
 /// Why the machine stops; [`Reason`] with the alert decided in one place.
 #[derive(Debug)]

@@ -8,10 +8,11 @@ use rustls_pki_types::CertificateDer;
 
 use super::identity::{Identity, IdentityKey};
 use super::select::{NameMatch, name_match};
+use crate::SignatureScheme;
 use crate::crypto::SignError;
+use crate::misuse::Misuse;
 use crate::version::Version;
 use crate::wire::{Certificate, tls12};
-use crate::{Misuse, SignatureScheme};
 
 impl Identity {
     /// Whether the leaf is valid for this name, in lower case, exactly or by wildcard.
