@@ -52,6 +52,8 @@ pub(super) struct PostHandshake {
     max_handshake_size: u32,
     /// KeyUpdates after which hardly a record had come, less those that were earned back.
     wasted_keys: u16,
+    /// Whether an alert that names an error must be fatal.
+    pub(super) strict_alert_levels: bool,
 }
 
 impl PostHandshake {
@@ -62,6 +64,7 @@ impl PostHandshake {
             // Lengths of messages have 24 bits.
             max_handshake_size: u32::try_from(max_handshake_size).unwrap_or(u32::MAX),
             wasted_keys: 0,
+            strict_alert_levels: false,
         }
     }
 

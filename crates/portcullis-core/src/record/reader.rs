@@ -71,14 +71,14 @@ pub struct Reader {
     /// at per record.
     pub(super) keys: Keys,
     inner_limit: u16,
+    /// By how much a record's body is longer than its plaintext, at least.
+    overhead: u8,
     idle: Idle,
     pub(super) post_handshake: PostHandshake,
     /// Client: what tickets are made sessions with, and those that have come.
     tickets: Option<Box<Tickets>>,
     /// Whether the peer was asked to update this key because it is worn out.
     asked_for_update: bool,
-    /// Whether an alert that names an error must be fatal.
-    pub(super) strict_alert_levels: bool,
     state: State,
     mailbox: Arc<Mailbox>,
 }
@@ -100,6 +100,7 @@ impl Reader {
     ) -> Self {
         keys.protection.limit_content(inner_limit);
         Self {
+            overhead: u8::try_from(keys.protection.least_overhead()).unwrap_or(u8::MAX),
             keys,
             // No limit is above that of the protocol, 2^14 + 1.
             inner_limit: u16::try_from(inner_limit).unwrap_or(u16::MAX),
@@ -107,7 +108,6 @@ impl Reader {
             post_handshake: PostHandshake::new(role, max_handshake_size),
             tickets: None,
             asked_for_update: false,
-            strict_alert_levels: false,
             state: State::Open,
             mailbox,
         }
@@ -292,7 +292,7 @@ impl Reader {
     #[inline]
     fn inner_length(&self, head: [u8; HEADER]) -> Result<usize, Violation> {
         let [typ, major, minor, ..] = head;
-        let overhead = self.keys.protection.least_overhead();
+        let overhead = self.overhead.into();
         let inner = header::body_length(head).wrapping_sub(overhead);
         if (typ, major, minor) == (ContentType::APPLICATION_DATA.0, 3, 3)
             && inner <= self.inner_limit.into()
@@ -306,7 +306,7 @@ impl Reader {
     #[cold]
     fn other_header(&self, head: [u8; HEADER], inner: usize) -> Result<usize, Violation> {
         let protection = &self.keys.protection;
-        let (overhead, limit) = (protection.least_overhead(), self.inner_limit.into());
+        let (overhead, limit) = (self.overhead.into(), self.inner_limit.into());
         if !protection.is_older() {
             return Err(header::wrong_header(head, overhead, limit));
         }
@@ -407,7 +407,7 @@ impl Reader {
     /// ends the connection.
     fn on_alert(&mut self, content: &[u8]) -> Result<Opened, Abort> {
         let alert = alert::decode(content)?;
-        if self.strict_alert_levels
+        if self.post_handshake.strict_alert_levels
             && !self.keys.protection.is_older()
             && alert::is_understated(alert)
         {

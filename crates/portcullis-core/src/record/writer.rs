@@ -122,7 +122,8 @@ impl Writer {
         while data.left() > 0 {
             let rest = out.get_mut(sealed.written..).unwrap_or_default();
             let mut fragment = self.fragment.min(data.left());
-            let mut length = self.size.record(&self.keys.protection, fragment);
+            let mut padding = self.size.padding(fragment);
+            let mut length = self.keys.protection.record_len(fragment + padding);
             if length > rest.len() {
                 if sealed.written > 0 {
                     break;
@@ -132,7 +133,8 @@ impl Writer {
                 if fragment == 0 {
                     break;
                 }
-                length = self.size.record(&self.keys.protection, fragment);
+                padding = self.size.padding(fragment);
+                length = self.keys.protection.record_len(fragment + padding);
             }
             if self.is_update_due(fragment) {
                 // Before TLS 1.3 that is the end, which is told when all else is out.
@@ -145,7 +147,11 @@ impl Writer {
                 }
                 continue;
             }
-            sealed.written += self.put_data(&mut data, fragment, length, rest)?;
+            let Some(record) = rest.get_mut(..length) else {
+                break;
+            };
+            self.put_data(&mut data, fragment, padding, record)?;
+            sealed.written += length;
             sealed.consumed += fragment;
         }
         Ok(sealed)
@@ -385,40 +391,37 @@ impl Writer {
     /// Whether this much data must wait for a new key. One record is kept for the KeyUpdate.
     #[inline]
     fn is_update_due(&self, fragment: usize) -> bool {
-        self.keys.left <= 1
-            || (self.bytes > 0 && self.bytes.saturating_add(fragment as u64) > self.key_update_at)
+        // A first record is never too much.
+        let bytes = self.bytes.wrapping_add(fragment as u64);
+        self.keys.left <= 1 || (bytes > self.key_update_at && self.bytes > 0)
     }
 
-    /// Seals one record of data, which fits into `out` with its `length`.
+    /// Seals the next `fragment` bytes of data and their padding as `record`, which has their length.
     #[inline]
     fn put_data(
         &mut self,
         data: &mut Gather<'_>,
         fragment: usize,
-        length: usize,
-        out: &mut [u8],
-    ) -> Result<usize, Error> {
+        padding: usize,
+        record: &mut [u8],
+    ) -> Result<(), Error> {
         let typ = ContentType::APPLICATION_DATA;
-        let padding = self.size.padding(fragment);
-        let written = match data.take_whole(fragment) {
-            Some(slice) if padding == 0 => self.put_slice(slice, length, out)?,
-            Some(slice) => self.put(typ, slice, out)?,
-            None => self.put_with(typ, fragment, out, |content| data.copy_to(content))?,
+        let sealed = match data.take_whole(fragment) {
+            // Straight from where the data stands.
+            Some(slice) if padding == 0 => self.keys.seal_data(slice, record),
+            slice => {
+                if let Some(content) = record.get_mut(HEADER..HEADER + fragment) {
+                    match slice {
+                        Some(slice) => content.copy_from_slice(slice),
+                        None => data.copy_to(content),
+                    }
+                }
+                self.keys.seal_in_place(typ, fragment, record)
+            }
         };
-        self.bytes = self.bytes.saturating_add(fragment as u64);
-        Ok(written)
-    }
-
-    /// Seals one record of data without padding, straight from where the data stands.
-    #[inline]
-    fn put_slice(&mut self, slice: &[u8], length: usize, out: &mut [u8]) -> Result<usize, Error> {
-        let Some(record) = out.get_mut(..length) else {
-            return Ok(0);
-        };
-        match self.keys.seal_data(slice, record) {
-            Ok(()) => Ok(length),
-            Err(failure) => Err(self.fail(failure.into())),
-        }
+        sealed.map_err(|failure| self.fail(failure.into()))?;
+        self.bytes = self.bytes.wrapping_add(fragment as u64);
+        Ok(())
     }
 
     fn put_key_update(
@@ -441,28 +444,15 @@ impl Writer {
 
     /// Seals one record, or gives 0 when it does not fit into `out`.
     fn put(&mut self, typ: ContentType, content: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-        self.put_with(typ, content.len(), out, |place| {
-            place.copy_from_slice(content);
-        })
-    }
-
-    /// Seals one record in `out` after `fill` has written its content there.
-    fn put_with(
-        &mut self,
-        typ: ContentType,
-        content_len: usize,
-        out: &mut [u8],
-        fill: impl FnOnce(&mut [u8]),
-    ) -> Result<usize, Error> {
-        let length = self.size.record(&self.keys.protection, content_len);
+        let length = self.size.record(&self.keys.protection, content.len());
         let Some(record) = out.get_mut(..length) else {
             return Ok(0);
         };
-        if let Some(content) = record.get_mut(HEADER..HEADER + content_len) {
-            fill(content);
+        if let Some(place) = record.get_mut(HEADER..HEADER + content.len()) {
+            place.copy_from_slice(content);
         }
         // The last record under a key is kept for the KeyUpdate; an alert may take its place.
-        match self.keys.seal_in_place(typ, content_len, record) {
+        match self.keys.seal_in_place(typ, content.len(), record) {
             Ok(()) => Ok(length),
             Err(failure) => Err(self.fail(failure.into())),
         }
