@@ -33,10 +33,12 @@ impl Older {
         }
     }
 
-    /// Moves the keys; what stays are none.
+    /// Moves the keys; what stays are none. A block cipher, which is large, is set up again: what the
+    /// handshake leaves may be idle for long.
     pub(super) fn take(&mut self) -> Self {
+        let cipher = self.cipher.take();
         Self {
-            cipher: self.cipher.take(),
+            cipher: cipher.filter(|cipher| matches!(cipher, Cipher::Aead(_))),
             keys: self.keys.take(),
             content_limit: self.content_limit,
         }
