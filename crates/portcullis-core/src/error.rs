@@ -153,6 +153,7 @@ stages! {
     WaitClientHello = "waiting for ClientHello",
     ChoosingConfiguration = "choosing a configuration",
     OpeningTickets = "looking for the session of a ticket",
+    FindingSession = "looking for the session of an id",
     ReverifyingChain = "verifying the client's chain of a session",
     ChoosingIdentity = "choosing an identity",
     WaitSecondClientHello = "waiting for the second ClientHello",
@@ -173,6 +174,7 @@ stages! {
     WaitNewSessionTicket = "waiting for NewSessionTicket",
     WaitChangeCipherSpec = "waiting for change_cipher_spec",
     IssuingTickets = "making tickets",
+    KeepingSession = "keeping the session",
     Connected = "connected",
     Closed = "closed",
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use rustls_pki_types::UnixTime;
 
 use super::attack::{resuming_client, server, ticket_keys};
-use super::questions::{QUESTIONS, asking, names, opening, stored, until};
+use super::questions::{names, opening, questions, stored, until};
 use crate::question::Question;
 use crate::testing::{now, resuming, sessions, sessions_of};
 
@@ -27,11 +27,14 @@ fn a_late_answer() {
     assert!(!server.unwrap().information.is_resumed());
     assert!(sessions(&mut client).is_empty());
 
-    for &(of_server, kind, _) in QUESTIONS {
+    for (asking, of_server, kind, _) in questions() {
         let question = until(&mut asking(), of_server, kind);
         let by_store = matches!(
             question,
-            Question::OpenTickets(_) | Question::IssueTickets(_)
+            Question::OpenTickets(_)
+                | Question::IssueTickets(_)
+                | Question::FindSession(_)
+                | Question::KeepSession(_)
         );
         assert_eq!(question.late_answer().is_some(), by_store, "{kind}");
     }

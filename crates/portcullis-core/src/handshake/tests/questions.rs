@@ -33,17 +33,39 @@ pub(super) const QUESTIONS: &[(bool, &str, Stage)] = &[
     (true, "IssueTickets", Stage::IssuingTickets),
 ];
 
+/// The same of a server that keeps sessions by their ids, which only one of before TLS 1.3 does.
+const QUESTIONS_OF_IDS: &[(bool, &str, Stage)] = &[
+    (true, "FindSession", Stage::FindingSession),
+    (true, "KeepSession", Stage::KeepingSession),
+];
+
 /// What is no record.
 const JUNK: [u8; 7] = [99; 7];
 
 /// The same for each version.
-fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static str, Stage)> {
-    let versions: [fn() -> Pair; 2] = [asking, asking_before_tls13];
-    let of = |asking| {
-        let questions = QUESTIONS.iter();
+pub(super) fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static str, Stage)> {
+    type Asking = (fn() -> Pair, &'static [(bool, &'static str, Stage)]);
+    let versions: [Asking; 3] = [
+        (asking, QUESTIONS),
+        (asking_before_tls13, QUESTIONS),
+        (asking_of_ids, QUESTIONS_OF_IDS),
+    ];
+    let of = |(asking, questions): Asking| {
+        let questions = questions.iter();
         questions.map(move |&(of_server, kind, stage)| (asking, of_server, kind, stage))
     };
     versions.into_iter().flat_map(of)
+}
+
+/// Before TLS 1.3, by an id that nobody knows.
+fn asking_of_ids() -> Pair {
+    static SESSION: OnceLock<ClientSession> = OnceLock::new();
+    let version = ProtocolVersion::TLS_1_2;
+    let client = resuming_client().versions([version]).build().unwrap();
+    let server = server().versions([version]).ask_sessions(true);
+    let server = server.build().unwrap();
+    let session = SESSION.get_or_init(|| sessions_of(client.clone(), server.clone()).remove(0));
+    resuming(client, server, vec![session.clone()])
 }
 
 /// Both ends ask everything.
@@ -148,6 +170,8 @@ fn refuse(question: Question) -> Answer {
         Question::Sign(question) => question.refuse(refusal),
         Question::OpenTickets(question) => question.refuse(refusal),
         Question::IssueTickets(question) => question.refuse(refusal),
+        Question::FindSession(question) => question.refuse(refusal),
+        Question::KeepSession(question) => question.refuse(refusal),
         Question::VerifyChain(question) => question.refuse(CertificateError::rejected(
             AlertDescription::ACCESS_DENIED,
             "not today",
@@ -213,14 +237,16 @@ fn bytes_wait_for_the_answer() {
                         !of_server || matches!(kind, "VerifyChain" | "IssueTickets")
                     }
                     // The client's flight is not the last.
-                    _ => of_server && matches!(kind, "VerifyChain" | "IssueTickets"),
+                    _ => {
+                        of_server && matches!(kind, "VerifyChain" | "IssueTickets" | "KeepSession")
+                    }
                 };
                 assert!(is_last, "{kind}");
             }
             Ok(step) => panic!("{step:?}"),
             Err(error) => {
                 assert_eq!(error.violation(), Some(Violation::UnknownRecordType));
-                assert_ne!(kind, "IssueTickets");
+                assert!(!matches!(kind, "IssueTickets" | "KeepSession"));
             }
         }
     }
