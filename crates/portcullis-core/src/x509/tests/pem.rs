@@ -293,3 +293,92 @@ fn no_file_is_expensive() {
         );
     }
 }
+
+/// Each sentence to the letter: what is wrong, where, and what to do.
+#[test]
+fn sentences_about_files() {
+    let chain = |name: &str| said(identity(&format!("pem/{name}"), Some("pem/key.pem")));
+    let roots = |name: &str| said(Roots::from_pem(file(&format!("pem/{name}"))));
+    let key = |name: &str| said(identity("pem/chain.pem", Some(&format!("pem/{name}"))));
+    let own = |name: &str| {
+        let key = format!("{name}.key.pem");
+        said(identity(&format!("{name}.chain.pem"), Some(&key)))
+    };
+    for (says, expected) in [
+        (
+            chain("x509_label_chain.pem"),
+            "the X509 CERTIFICATE on line 1 is an old label: write CERTIFICATE \
+             instead, in both lines (RFC 7468 §5.1)",
+        ),
+        (
+            chain("lower_case_label.pem"),
+            "line 1 of the PEM contains the beginning of a section, which is not \
+             read: write it with five hyphens and in capital letters, as in \
+             -----BEGIN CERTIFICATE-----, and alone on its line",
+        ),
+        (
+            chain("utf16_chain.pem"),
+            "this is UTF-16 and not PEM: save it as ASCII or UTF-8, e.g. with \
+             `iconv -f UTF-16 -t UTF-8`",
+        ),
+        (
+            chain("der_not_pem.der"),
+            "this is a certificate in DER and not PEM: convert it with `openssl \
+             x509 -inform DER -in FILE -out certificate.pem`",
+        ),
+        (
+            chain("pkcs12.p12"),
+            "this is PKCS#12 and not PEM: convert it with `openssl pkcs12 -in FILE \
+             -out both.pem -nodes`",
+        ),
+        (
+            chain("damaged_second.pem"),
+            "the CERTIFICATE that begins on line 13 is damaged: it is not base64",
+        ),
+        (
+            chain("damaged_second_and_encrypted_key.pem"),
+            "the CERTIFICATE that begins on line 13 is damaged: it is not base64",
+        ),
+        (
+            roots("x509_label_root.pem"),
+            "the X509 CERTIFICATE on line 1 is an old label: write CERTIFICATE \
+             instead, in both lines (RFC 7468 §5.1)",
+        ),
+        (
+            roots("trusted_label_root.pem"),
+            "the TRUSTED CERTIFICATE on line 1 is OpenSSL's own format: convert it \
+             with `openssl x509 -in FILE -out certificate.pem`",
+        ),
+        (
+            roots("damaged_root_and_encrypted_key.pem"),
+            "the CERTIFICATE that begins on line 11 is damaged: it is not base64",
+        ),
+        (
+            key("one_line_key_backslash_n.pem"),
+            "line 1 of the PEM has a whole section on it, with newlines written as \
+             \\n: put real newlines there, e.g. with `printf '%b'`",
+        ),
+        (
+            key("one_line_key_spaces.pem"),
+            "line 1 of the PEM has more on it than the beginning of a section: \
+             start a new line after it",
+        ),
+        (
+            key("pkcs12.p12"),
+            "this is PKCS#12 and not PEM: convert it with `openssl pkcs12 -in FILE \
+             -out both.pem -nodes`",
+        ),
+        (
+            own("version1_leaf"),
+            "certificate 1 of the chain is not of X.509 version 3, which TLS 1.3 \
+             requires: have it issued again, with a subjectAltName",
+        ),
+        (
+            own("certificate_over_64k"),
+            "certificate 1 of the chain has 65549 bytes; more than 65535 are not \
+             supported: have it issued for fewer names",
+        ),
+    ] {
+        assert_eq!(says, expected);
+    }
+}
