@@ -5,12 +5,16 @@
 //! [`CryptoFailure`]; what a peer can provoke has an error type of its own without detail.
 
 pub(crate) mod aead;
+pub(crate) mod block_hash;
+pub(crate) mod cbc;
 pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;
 pub(crate) mod key_exchange;
+mod mask;
 pub(crate) mod prf;
 pub(crate) mod random;
+pub(crate) mod record_mac;
 pub(crate) mod secret;
 mod signature;
 mod signature_before_tls13;

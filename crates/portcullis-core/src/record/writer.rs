@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::gather::Gather;
 use super::keys::Keys;
+use super::protect::Cipher;
 use super::size::RecordSize;
 use super::{HEADER, Mailbox, alert, misuse};
 use crate::alert::AlertDescription;
-use crate::crypto::aead::AeadKey;
 use crate::error::{Abort, Direction, Error, Reason, Stage};
 use crate::wire::{ContentType, HandshakeType, KeyUpdateRequest};
 
@@ -49,7 +49,7 @@ pub struct Writer {
 
 /// The cipher of a [`Writer`] while it is kept elsewhere.
 pub struct ParkedCipher {
-    key: AeadKey,
+    cipher: Cipher,
     generation: u32,
     owner: Arc<Mailbox>,
 }
@@ -320,7 +320,7 @@ impl Writer {
     /// back or not, the writer goes on as before.
     pub fn park(&mut self) -> Option<ParkedCipher> {
         Some(ParkedCipher {
-            key: self.keys.take_cipher()?,
+            cipher: self.keys.take_cipher()?,
             generation: self.keys.protection.generation(),
             owner: Arc::clone(&self.mailbox),
         })
@@ -328,11 +328,11 @@ impl Writer {
 
     /// Puts back what [`park`](Self::park) has taken out. The cipher of another connection, or of
     /// a key that was updated since, is dropped.
-    pub fn unpark(&mut self, cipher: ParkedCipher) {
-        if Arc::ptr_eq(&cipher.owner, &self.mailbox)
-            && cipher.generation == self.keys.protection.generation()
+    pub fn unpark(&mut self, parked: ParkedCipher) {
+        if Arc::ptr_eq(&parked.owner, &self.mailbox)
+            && parked.generation == self.keys.protection.generation()
         {
-            self.keys.put_cipher(cipher.key);
+            self.keys.put_cipher(parked.cipher);
         }
     }
 

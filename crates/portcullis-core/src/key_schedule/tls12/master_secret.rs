@@ -174,13 +174,14 @@ impl core::fmt::Debug for MasterSecret {
 
 #[cfg(test)]
 mod tests {
+    use super::super::LegacyCipher;
     use super::*;
     use crate::crypto::aead::AeadAlgorithm;
     use crate::crypto::hash::hash;
 
     const SUITE: LegacyParameters = LegacyParameters {
         hash: HashAlgorithm::Sha256,
-        aead: AeadAlgorithm::Aes128Gcm,
+        cipher: LegacyCipher::Aead(AeadAlgorithm::Aes128Gcm),
     };
 
     fn master(byte: u8) -> MasterSecret {

@@ -119,6 +119,7 @@ impl Keyed {
             version: self.version,
             is_server: true,
             cipher_suite: self.suite,
+            encrypt_then_mac: self.read.suite.encrypts_first(),
             group: self.group,
             retried: false,
             resumed: self.resumed.is_some(),

@@ -62,6 +62,7 @@ impl WaitFinished {
             version: Version::V1_3,
             is_server: true,
             cipher_suite: answering.suite,
+            encrypt_then_mac: false,
             group: Some(answering.group),
             retried: answering.retried,
             resumed: resumed.is_some(),

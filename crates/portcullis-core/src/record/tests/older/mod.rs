@@ -1,6 +1,7 @@
 //! Records of before TLS 1.3 (RFC 5246 §6.2.3.3, RFC 5288, RFC 7905), made by the crypto library
 //! alone and read here, and the reverse.
 
+mod cbc;
 mod messages;
 
 use std::io::IoSlice;
@@ -12,7 +13,7 @@ use aws_lc_rs::aead::{
 use super::*;
 use crate::crypto::secret::Inline;
 use crate::error::{Direction, Error};
-use crate::key_schedule::tls12::{DirectionKeys, LegacyParameters};
+use crate::key_schedule::tls12::{DirectionKeys, LegacyCipher, LegacyParameters};
 use crate::record::{Frame, Opened};
 use crate::wire::MAX_PLAINTEXT;
 
@@ -35,7 +36,11 @@ pub(super) fn keys(aead: AeadAlgorithm) -> Keys {
         iv[4..].fill(0);
     }
     Keys::older(DirectionKeys {
-        suite: LegacyParameters { hash, aead },
+        suite: LegacyParameters {
+            hash,
+            cipher: LegacyCipher::Aead(aead),
+        },
+        mac_key: Inline::empty(),
         key: Inline::new(&KEY[..aead.key_len().into()]).unwrap(),
         iv: Inline::new(&iv).unwrap(),
     })
