@@ -100,12 +100,14 @@ impl Target<'_, '_> {
         }
     }
 
-    /// Whether the content of a record with this much inner plaintext fits.
-    fn takes(&self, plaintext: usize) -> bool {
+    /// Whether the content of a record of `len` bytes fits, with this much inner plaintext.
+    fn takes(&self, reader: &Reader, len: usize, plaintext: usize) -> bool {
         match self {
             // One byte of the inner plaintext is its type; before TLS 1.3 that is content, too,
-            // and the one that does not fit is kept.
-            Self::Caller { buf, .. } => buf.remaining() + 1 >= plaintext,
+            // and the one that does not fit is kept. With CBC all else that is encrypted is in it.
+            Self::Caller { buf, .. } => {
+                buf.remaining() + 1 >= plaintext || reader.record_len(buf.remaining()) >= len
+            }
             Self::Kept { .. } | Self::Message { .. } => true,
         }
     }
@@ -432,7 +434,7 @@ impl Receiving {
                 Ok(Frame::NeedMore { .. } | Frame::Closed) => break,
                 Ok(Frame::Record { len, plaintext }) => {
                     // The caller has something: a record that does not fit can wait.
-                    if target.has_some() && !target.takes(plaintext) {
+                    if target.has_some() && !target.takes(&self.reader, len, plaintext) {
                         break;
                     }
                     used += len;

@@ -123,11 +123,10 @@ impl Exchange<'_> {
             self.write(&write)?;
         }
         if options.tls_unique {
-            // RFC 8446 does not define it; ConnectionInformation has none.
-            return Err(match self.connection.information.version() {
-                ProtocolVersion::TLS_1_3 => Stop::failed("failed to get tls-unique"),
-                _ => Stop::unimplemented("tls-unique"),
-            });
+            let unique = self.connection.information.tls_unique();
+            let unique = unique
+                .map_err(|misuse| Stop::failed(format!("failed to get tls-unique: {misuse}")))?;
+            self.write(&unique)?;
         }
         Ok(())
     }

@@ -26,7 +26,9 @@ pub(crate) use signature::{
     scheme_fits_key, verify_tls13,
 };
 #[allow(unused_imports, reason = "until the states of TLS 1.2 use it")]
-pub(crate) use signature_before_tls13::{scheme_fits_key_before_tls13, verify_before_tls13};
+pub(crate) use signature_before_tls13::{
+    ecdsa_curve, scheme_fits_key_before_tls13, verify_before_tls13,
+};
 
 /// An operation of the crypto library that failed, although it cannot for the input it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | format, protocol, version, suite | u8, u8, u16, u16; the version is that of TLS also in DTLS |
 //! | secret | u8, then vec8. 1: the key of a ticket of TLS 1.3; before that the master secret, 2: as of RFC 5246, 3: extended |
+//! | before TLS 1.3: the group of the key exchange behind the secret | u16; 0 if it had none |
 //! | when the last full handshake was | u64 |
 //! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16) and certificates (vec24 each); 2: a raw key; 3: a PSK's identity; 4: a user of SRP |
 //! | the key that this side showed | vec8 with its digest; empty if it showed none, or as a server |
@@ -25,6 +26,7 @@ use super::{MAX_AUTHENTICATION, age};
 use crate::dialect::Dialect;
 use crate::key_schedule::ResumptionPsk;
 use crate::key_schedule::tls12::MasterSecret;
+use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -69,6 +71,8 @@ pub(crate) enum Secret {
     Master {
         secret: Box<MasterSecret>,
         extended: bool,
+        /// Of the key exchange that it came from; `None` if that had none.
+        group: Option<NamedGroup>,
     },
 }
 
@@ -76,9 +80,14 @@ impl Clone for Secret {
     fn clone(&self) -> Self {
         match self {
             Self::Psk(psk) => Self::Psk(psk.clone()),
-            Self::Master { secret, extended } => Self::Master {
+            Self::Master {
+                secret,
+                extended,
+                group,
+            } => Self::Master {
                 secret: secret.copy(),
                 extended: *extended,
+                group: *group,
             },
         }
     }
@@ -99,6 +108,14 @@ impl Secret {
         match self {
             Self::Psk(psk) => psk.as_bytes(),
             Self::Master { secret, .. } => secret.as_bytes(),
+        }
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(self.kind());
+        put_vec8(out, |out| out.extend_from_slice(self.as_bytes()));
+        if let Self::Master { group, .. } = self {
+            put_u16(out, group.map_or(0, |group| group.0));
         }
     }
 
@@ -123,8 +140,12 @@ impl Secret {
             _ => return Err(DecodeError),
         };
         let secret = MasterSecret::from_bytes(keys.hash, bytes).map_err(|_| DecodeError)?;
-        let secret = Box::new(secret);
-        Ok(Self::Master { secret, extended })
+        let group = NamedGroup(cursor.u16()?);
+        Ok(Self::Master {
+            secret: Box::new(secret),
+            extended,
+            group: (group != NamedGroup(0)).then_some(group),
+        })
     }
 }
 
@@ -183,8 +204,7 @@ impl Established {
         out.extend([FORMAT, self.dialect as u8]);
         put_u16(out, Dialect::Tls.code(self.version).0);
         put_u16(out, self.suite.0);
-        out.push(self.secret.kind());
-        put_vec8(out, |out| out.extend_from_slice(self.secret.as_bytes()));
+        self.secret.put(out);
         put_time(out, self.authenticated_at);
         match &self.peer {
             None => {

@@ -18,7 +18,7 @@ use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
 use crate::x509::{CertificateError, PresentedChain, Sha256Digest, VerifiedChain};
-use crate::{Misuse, Violation};
+use crate::{Misuse, NamedGroup, Violation};
 
 /// The most bytes of sessions in one hello. Its extensions have 65,535 together, of which the
 /// names of authorities may take half.
@@ -40,6 +40,8 @@ pub(super) struct OlderSession {
     pub(super) suite: CipherSuite,
     pub(super) master: Box<MasterSecret>,
     pub(super) extended: bool,
+    /// Of the key exchange that the master secret came from.
+    pub(super) group: Option<NamedGroup>,
     pub(super) ticket: Box<[u8]>,
     pub(super) is_id: bool,
     pub(super) resumed: Resumed,
@@ -134,7 +136,12 @@ pub(super) fn older(
 ) -> Option<Box<OlderSession>> {
     let mut sessions = sessions.iter();
     sessions.find_map(|session| {
-        let Secret::Master { secret, extended } = &session.established.secret else {
+        let Secret::Master {
+            secret,
+            extended,
+            group,
+        } = &session.established.secret
+        else {
             return None;
         };
         // RFC 7627 §5.3: what resumes it has the extended master secret if it has, and only then.
@@ -149,6 +156,7 @@ pub(super) fn older(
             suite: session.established.suite,
             master: secret.copy(),
             extended: *extended,
+            group: *group,
             ticket: session.ticket.clone(),
             is_id: session.is_id,
             resumed,

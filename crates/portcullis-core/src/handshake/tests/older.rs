@@ -78,7 +78,10 @@ fn every_suite_with_every_curve() {
             NamedGroup::SECP384R1,
             NamedGroup::SECP521R1,
         ] {
-            let client = older_client().cipher_suites([suite]).groups([group]);
+            // The curve of the certificate has to be listed, too.
+            let mut groups = vec![group, NamedGroup::SECP256R1];
+            groups.dedup();
+            let client = older_client().cipher_suites([suite]).groups(groups);
             let server = older_server().cipher_suites([suite]).groups([group]);
             let (client, server) = connect(client, server);
             assert_eq!(client.information.cipher_suite(), suite);
@@ -227,6 +230,40 @@ fn keying_material_is_the_same_at_both_ends() {
     assert!(refused.to_string().contains("RFC 7627"), "{refused}");
 }
 
+/// RFC 5929 §3: the client's Finished in a full handshake, the server's in an abbreviated one. RFC 7627
+/// §5.4: not where the session may be somebody else's, too.
+#[test]
+fn tls_unique_is_the_first_finished() {
+    let unique = |connection: &Connection| connection.information.tls_unique();
+    for when in [ExtendedMasterSecret::IfOffered, ExtendedMasterSecret::Off] {
+        let client = older_client().session_tickets(true);
+        let client = client.extended_master_secret(when).build().unwrap();
+        let server = older_server().ticket_keys(ticket_keys()).build().unwrap();
+        let (mut first, other) = talking(Pair::new(client.clone(), server.clone()));
+        let full = unique(&first).unwrap();
+        assert_eq!(unique(&other).unwrap(), full);
+        assert_ne!(full, [0; 12]);
+        let session = first.reader.take_ticket().unwrap().into_session(now());
+        let (client, server) = talking(resuming(client, server, vec![session]));
+        match when {
+            ExtendedMasterSecret::Off => {
+                for end in [&client, &server] {
+                    let refused = unique(end).unwrap_err().to_string();
+                    assert!(refused.contains("RFC 7627"), "{refused}");
+                }
+            }
+            _ => {
+                let resumed = unique(&client).unwrap();
+                assert_eq!(unique(&server).unwrap(), resumed);
+                assert_ne!(resumed, full);
+            }
+        }
+    }
+    let pair = Pair::new(client().build().unwrap(), server().build().unwrap());
+    let refused = unique(&pair.run().0.unwrap()).unwrap_err().to_string();
+    assert!(refused.contains("tls_exporter"), "{refused}");
+}
+
 #[test]
 fn a_ticket_resumes_the_session() {
     let client = older_client().session_tickets(true).build().unwrap();
@@ -242,7 +279,9 @@ fn a_ticket_resumes_the_session() {
         let (client, server) = talking(pair);
         for connection in [&client, &server] {
             assert!(connection.information.is_resumed());
-            assert_eq!(connection.information.group(), None);
+            // That of the session: there was no key exchange.
+            let group = connection.information.group();
+            assert_eq!(group, Some(NamedGroup::X25519));
         }
         assert_eq!(client.information.peer_certificates(), pki().server.chain());
     }

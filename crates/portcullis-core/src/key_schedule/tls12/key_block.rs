@@ -84,12 +84,10 @@ impl DirectionKeys {
         }
     }
 
-    /// Moves the keys out of a place that keeps none; its memory, too, where `Option::take` would
-    /// leave them.
-    pub(crate) fn take_from(place: &mut Option<Self>) -> Option<Self> {
-        let keys = place.as_mut().map(Self::take);
-        *place = None;
-        keys
+    /// Whether they were not [taken](Self::take). What may have keys is no `Option`: to write
+    /// `None` there, over bytes that are never read, can write what is left on the stack.
+    pub(crate) fn are_there(&self) -> bool {
+        !self.key.as_slice().is_empty()
     }
 
     /// # Errors
@@ -196,7 +194,7 @@ mod tests {
             let taken = block.client.take();
             assert_eq!(taken.mac_key.as_slice(), &mac_keys[..mac_len]);
             assert_eq!(taken.key.as_slice(), &keys[..key_len]);
-            assert!(block.client.key.as_slice().is_empty());
+            assert!(taken.are_there() && !block.client.are_there());
             assert!(block.client.mac_key.as_slice().is_empty());
             match cipher {
                 LegacyCipher::Aead(aead) => {

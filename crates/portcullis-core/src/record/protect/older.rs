@@ -33,10 +33,12 @@ impl Older {
         }
     }
 
-    /// Moves the keys; what stays are none.
+    /// Moves the keys; what stays are none. A block cipher, which is large, is set up again: what the
+    /// handshake leaves may be idle for long.
     pub(super) fn take(&mut self) -> Self {
+        let cipher = self.cipher.take();
         Self {
-            cipher: self.cipher.take(),
+            cipher: cipher.filter(|cipher| matches!(cipher, Cipher::Aead(_))),
             keys: self.keys.take(),
             content_limit: self.content_limit,
         }
@@ -64,7 +66,7 @@ impl Older {
 
     /// How long a record with this much content is.
     ///
-    /// Out of the way of TLS 1.3, which adds a constant for each record.
+    /// Out of the way of TLS 1.3, which asks for its own for each record.
     #[cold]
     #[inline(never)]
     pub(super) fn record_len(&self, content: usize) -> usize {

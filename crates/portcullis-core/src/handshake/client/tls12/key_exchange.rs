@@ -1,6 +1,6 @@
 //! The server's share, its wishes, and the end of its flight, where it is judged.
 //!
-//! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.4.
+//! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4.
 
 use super::super::super::peer::{check_signature_before_tls13, proving};
 use super::super::super::signed_content::server_key_exchange_content;
@@ -12,10 +12,9 @@ use super::client_flight::{ServerProved, authenticate};
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::{
-    AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain, WantedIdentity,
+    AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain, WantedCurves, WantedIdentity,
 };
 use crate::record::HandshakeBytes;
-use crate::version::Version;
 use crate::wire::HandshakeType;
 use crate::wire::tls12::{
     CertificateRequest, ClientCertificateType, ServerHelloDone, ServerKeyExchange,
@@ -91,7 +90,7 @@ impl WaitCertificateRequest {
         let Self(mut said) = self;
         match message.typ() {
             HandshakeType::CERTIFICATE_REQUEST => {
-                let wanted = wanted(&expect(&message)?, said.negotiated.version);
+                let wanted = wanted(&expect(&message)?, &said.negotiated);
                 said.negotiated.transcript.add(message.hashed());
                 Ok(WaitServerHelloDone { said, wanted }.into())
             }
@@ -105,7 +104,7 @@ impl WaitCertificateRequest {
 }
 
 /// §7.4.4. The kinds of certificates say less than the schemes.
-fn wanted(request: &CertificateRequest<'_>, version: Version) -> Box<WantedIdentity> {
+fn wanted(request: &CertificateRequest<'_>, negotiated: &Negotiated) -> Box<WantedIdentity> {
     // §7.4.4, RFC 8422 §5.5: the types say which keys, and EdDSA counts as ECDSA.
     let usable = |scheme: &SignatureScheme| {
         let typ = match scheme.is_rsa() {
@@ -116,10 +115,11 @@ fn wanted(request: &CertificateRequest<'_>, version: Version) -> Box<WantedIdent
     };
     let schemes = request.supported_signature_algorithms.iter();
     Box::new(WantedIdentity {
-        version,
+        version: negotiated.version,
         server_name: None,
         schemes: schemes.clone().filter(usable).collect(),
         certificate_schemes: Some(schemes.collect()),
+        curves: WantedCurves::preferred(negotiated.client.offer.groups()),
         authorities: request
             .certificate_authorities
             .iter()
@@ -200,6 +200,8 @@ fn on_verified(
     let Said {
         negotiated, share, ..
     } = said;
+    let offer = &negotiated.client.offer;
+    offer.check_leaf_curve(peer.chain().end_entity_spki())?;
     check_signature_before_tls13(
         &peer,
         Some(negotiated.suite),

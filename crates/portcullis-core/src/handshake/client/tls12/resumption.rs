@@ -35,7 +35,10 @@ pub(super) fn resume(
     check(had, has)?;
     negotiated.transcript.forget_messages();
     let OlderSession {
-        master, resumed, ..
+        master,
+        group,
+        resumed,
+        ..
     } = session;
     let Resumed {
         peer: Peer { chain, scheme },
@@ -56,11 +59,12 @@ pub(super) fn resume(
         negotiated,
         peer: None,
         peer_scheme: scheme,
-        group: None,
+        group,
         shown: ShownIdentity::default(),
         master,
         read: keys.server,
-        write: Some(keys.client),
+        write: keys.client,
+        tls_unique: None,
         resumed: Some(origin),
     }));
     let client = &resuming.0.negotiated.client;

@@ -12,7 +12,7 @@ use super::flight::Answering;
 use super::tickets::issue;
 use crate::config::ServerOptions;
 use crate::error::Abort;
-use crate::information::{Exporter, Information};
+use crate::information::{Exporter, Information, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side, Transcript};
 use crate::record::{HandshakeBytes, Keys};
@@ -27,8 +27,8 @@ pub(super) struct Keyed {
     pub(super) config: Arc<ServerOptions>,
     pub(super) version: Version,
     pub(super) suite: CipherSuite,
-    /// `None` where a session is resumed.
-    group: Option<NamedGroup>,
+    /// Where a session is resumed: its own.
+    pub(super) group: Option<NamedGroup>,
     pub(super) extended: bool,
     /// Whether the client gets a ticket.
     wants_ticket: bool,
@@ -49,7 +49,9 @@ pub(super) struct Keyed {
     /// What the client writes with, once it says so.
     read: DirectionKeys,
     /// What this side writes with, until it does.
-    write: Option<DirectionKeys>,
+    write: DirectionKeys,
+    /// The first Finished of the two, once there is one.
+    tls_unique: Option<TlsUnique>,
 }
 
 impl Keyed {
@@ -91,19 +93,21 @@ impl Keyed {
             peer: None,
             resumed: None,
             read: block.client,
-            write: Some(block.server),
+            write: block.server,
+            tls_unique: None,
         })
     }
 
     /// Changes the keys of this side, and sends Finished.
     pub(super) fn send_finished(&mut self, cx: &mut Cx<'_>) -> Result<(), Abort> {
-        let Some(write) = DirectionKeys::take_from(&mut self.write) else {
+        if !self.write.are_there() {
             return Ok(());
-        };
-        cx.outgoing.switch_keys(Keys::older(write))?;
+        }
+        cx.outgoing.switch_keys(Keys::older(self.write.take()))?;
         let verify_data = self
             .master
             .verify_data(Side::Server, &self.transcript.current());
+        self.tls_unique.get_or_insert(verify_data);
         cx.send(&mut self.transcript, |out| {
             Finished::put(out, &verify_data);
         });
@@ -114,6 +118,9 @@ impl Keyed {
     pub(super) fn connected(self, cx: &Cx<'_>) -> Outcome {
         let (peer, peer_scheme) = self.peer.unzip();
         let (local_chain, local_scheme) = self.shown.unzip();
+        let is_resumed = self.resumed.is_some();
+        let exporter =
+            Exporter::before_tls13(self.master, self.extended, is_resumed, self.tls_unique);
         let information = Information {
             dialect: cx.dialect,
             version: self.version,
@@ -122,7 +129,7 @@ impl Keyed {
             encrypt_then_mac: self.read.suite.encrypts_first(),
             group: self.group,
             retried: false,
-            resumed: self.resumed.is_some(),
+            resumed: is_resumed,
             authenticated_at: self.resumed.unwrap_or(cx.now),
             alpn: self.alpn,
             server_name: self.server_name.map(String::into_boxed_str),
@@ -132,7 +139,7 @@ impl Keyed {
             peer_scheme,
             local_chain,
             local_scheme,
-            exporter: Exporter::before_tls13(self.extended, self.master),
+            exporter,
         };
         Outcome::new(information, self.config.policy.key_update_at)
     }
@@ -168,9 +175,11 @@ impl WaitFinished {
         {
             return Err(Violation::FinishedMismatch.into());
         }
+        let first = keyed.tls_unique.take();
+        keyed.tls_unique = first.or_else(|| finished.verify_data.try_into().ok());
         // The handshake is over, or the client waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
-        if keyed.write.is_none() {
+        if !keyed.write.are_there() {
             return Ok(Next::Connected(keyed.connected(cx)));
         }
         keyed.transcript.add(message.hashed());

@@ -93,6 +93,7 @@ pub(super) fn send_abbreviated_flight(
     let Resumption {
         master,
         suite,
+        group,
         server_name,
         peer,
         authenticated_at,
@@ -110,6 +111,7 @@ pub(super) fn send_abbreviated_flight(
     cx.incoming
         .hello_answered(answering.negotiated.config.policy.max_handshake_size);
     let mut keyed = Keyed::new(answering, None, master, names, cx)?;
+    keyed.group = group;
     keyed.peer = peer;
     keyed.resumed = Some(authenticated_at);
     keyed.send_finished(cx)?;

@@ -21,12 +21,14 @@ use crate::suite::CipherSuite;
 use crate::wire::extension::SessionTicket;
 use crate::wire::{ClientHello, ExtensionType};
 use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
-use crate::{SignatureScheme, Violation};
+use crate::{NamedGroup, SignatureScheme, Violation};
 
 /// A session that is resumed.
 pub(super) struct Resumption {
     pub(super) master: Box<MasterSecret>,
     pub(super) suite: CipherSuite,
+    /// Of the key exchange that the master secret came from.
+    pub(super) group: Option<NamedGroup>,
     pub(super) server_name: Option<String>,
     /// The client, and what it had signed with, if it had shown a certificate.
     pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
@@ -103,12 +105,13 @@ fn resume_or_choose(
         return choose_identity(negotiated, cx);
     }
     let established = session.established;
-    let Secret::Master { secret, .. } = established.secret else {
+    let Secret::Master { secret, group, .. } = established.secret else {
         return choose_identity(negotiated, cx);
     };
     let resumption = Box::new(Resumption {
         master: secret,
         suite: established.suite,
+        group,
         server_name,
         peer: None,
         authenticated_at: established.authenticated_at,

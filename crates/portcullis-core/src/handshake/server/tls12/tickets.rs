@@ -39,6 +39,7 @@ fn session(keyed: &Keyed, cx: &Cx<'_>) -> ServerSession {
             secret: Secret::Master {
                 secret: keyed.master.copy(),
                 extended: keyed.extended,
+                group: keyed.group,
             },
             authenticated_at: cx.now,
             peer,

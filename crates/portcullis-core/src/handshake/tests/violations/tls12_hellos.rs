@@ -344,6 +344,10 @@ fn client_extensions() -> Vec<Case> {
         from_client(V::NoSharedGroup, |hello| {
             hello.extensions.set(E::SUPPORTED_GROUPS, [0, 2, 0, 30]);
         }),
+        // The curve of the key exchange is there, that of the certificate is not.
+        from_client(V::NoSharedCertificateCurve, |hello| {
+            hello.extensions.set(E::SUPPORTED_GROUPS, [0, 2, 0, 29]);
+        }),
         // A hybrid is no curve.
         from_client(V::NoSharedGroup, |hello| {
             hello
