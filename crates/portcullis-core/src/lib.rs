@@ -37,6 +37,7 @@ mod key_schedule;
 mod named_group;
 pub mod question;
 mod record;
+mod rules;
 mod server_hello_view;
 pub mod session;
 mod signature_scheme;

@@ -11,6 +11,7 @@
 
 mod alert;
 mod assembler;
+mod beast;
 mod gather;
 mod header;
 mod keys;
@@ -24,6 +25,7 @@ mod stream;
 mod tests;
 mod writer;
 
+pub use beast::BeastMitigation;
 pub(crate) use keys::Keys;
 pub use mailbox::Mailbox;
 pub(crate) use post_handshake::Tickets;

@@ -307,10 +307,11 @@ impl Reader {
     fn other_header(&self, head: [u8; HEADER], inner: usize) -> Result<usize, Violation> {
         let protection = &self.keys.protection;
         let (overhead, limit) = (self.overhead.into(), self.inner_limit.into());
-        if !protection.is_older() {
+        let Some(version) = protection.older_version() else {
             return Err(header::wrong_header(head, overhead, limit));
-        }
-        let header = Header::check(head, Form::Older { protected: true })?;
+        };
+        let protected = true;
+        let header = Header::check(head, Form::Older { version, protected })?;
         match header.body.checked_sub(overhead) {
             None => Err(Violation::BadRecordMac),
             Some(_) => {

@@ -8,6 +8,7 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 
 use super::*;
+use crate::ProtocolVersion;
 use crate::crypto::cbc::{BLOCK, CbcAlgorithm};
 use crate::crypto::record_mac::MacAlgorithm;
 use crate::key_schedule::tls12::CbcParameters;
@@ -26,9 +27,8 @@ fn all() -> impl Iterator<Item = CbcParameters> {
     ciphers.into_iter().flat_map(move |cipher| {
         let both = both.into_iter().flatten();
         both.map(move |(mac, encrypt_then_mac)| CbcParameters {
-            cipher,
-            mac,
             encrypt_then_mac,
+            ..CbcParameters::new(cipher, mac)
         })
     })
 }
@@ -36,7 +36,8 @@ fn all() -> impl Iterator<Item = CbcParameters> {
 fn keys(cbc: CbcParameters) -> Keys {
     Keys::older(DirectionKeys {
         suite: LegacyParameters {
-            hash: HashAlgorithm::Sha256,
+            version: ProtocolVersion::TLS_1_2,
+            hash: HashAlgorithm::Sha256.into(),
             cipher: LegacyCipher::Cbc(cbc),
         },
         mac_key: Inline::new(&MAC_KEY[..cbc.mac.len().into()]).unwrap(),
