@@ -39,6 +39,18 @@ impl Form {
         }
     }
 
+    /// A client that refuses what the server has chosen may say so in a version of its own.
+    fn is_any_version(self, typ: ContentType) -> bool {
+        let unprotected = matches!(
+            self,
+            Self::Older {
+                protected: false,
+                ..
+            }
+        );
+        unprotected && typ == ContentType::ALERT
+    }
+
     /// Whether these bytes are content, and not what early data may be (§4.2.10).
     fn is_content(self, typ: ContentType) -> bool {
         match self {
@@ -76,6 +88,7 @@ impl Header {
         if form
             .version()
             .is_some_and(|version| version != u16::from_be_bytes([major, minor]))
+            && !form.is_any_version(typ)
         {
             return Err(Violation::RecordVersionChanged);
         }
