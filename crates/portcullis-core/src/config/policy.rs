@@ -13,7 +13,8 @@ use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
 use crate::x509::{Roots, SignatureMemo};
 
-pub use crate::record::{BeastMitigation, PaddingPolicy};
+pub use crate::record::PaddingPolicy;
+pub use crate::rules::BeastMitigation;
 
 /// Which groups the first ClientHello carries a key share for (RFC 8446 §4.2.8).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +75,8 @@ pub(crate) struct Asked {
     pub(crate) verification: bool,
     /// Server: which session a ticket stands for, and what tickets stand for a session.
     pub(crate) tickets: bool,
+    /// Server before TLS 1.3: which session an id stands for, and that one is to be kept.
+    pub(crate) sessions: bool,
 }
 
 /// Whether the master secret of TLS 1.2 and older depends on the whole handshake (RFC 7627). Without

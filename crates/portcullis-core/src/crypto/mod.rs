@@ -22,6 +22,8 @@ pub(crate) mod secret;
 mod signature;
 mod signature_before_tls12;
 mod signature_before_tls13;
+#[cfg(test)]
+mod timing;
 pub(crate) mod verification;
 
 pub use signature::{PrivateKey, SignError};

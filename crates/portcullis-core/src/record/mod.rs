@@ -11,7 +11,6 @@
 
 mod alert;
 mod assembler;
-mod beast;
 mod gather;
 mod header;
 mod keys;
@@ -25,7 +24,6 @@ mod stream;
 mod tests;
 mod writer;
 
-pub use beast::BeastMitigation;
 pub(crate) use keys::Keys;
 pub use mailbox::Mailbox;
 pub(crate) use post_handshake::Tickets;

@@ -6,7 +6,6 @@ mod table;
 
 use core::str::FromStr;
 
-use crate::Misuse;
 use crate::crypto::HAS_RSA;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::cbc::CbcAlgorithm;
@@ -14,6 +13,7 @@ pub use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::record_mac::MacAlgorithm;
 use crate::key_schedule::SuiteParameters;
 use crate::key_schedule::tls12::{CbcParameters, LegacyCipher, LegacyParameters};
+use crate::misuse::Misuse;
 use crate::rules::Rules;
 use crate::signature_scheme::SignatureScheme;
 use crate::version::{ProtocolVersion, Version};

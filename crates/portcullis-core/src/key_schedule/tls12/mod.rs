@@ -24,8 +24,7 @@ use crate::crypto::aead::{AeadAlgorithm, IV_LEN};
 use crate::crypto::cbc::{BLOCK, CbcAlgorithm};
 use crate::crypto::prf::PrfHash;
 use crate::crypto::record_mac::MacAlgorithm;
-use crate::record::BeastMitigation;
-use crate::rules::Iv;
+use crate::rules::{BeastMitigation, Iv};
 use crate::version::ProtocolVersion;
 
 /// What the key schedule and the records need to know of a cipher suite before TLS 1.3.

@@ -14,10 +14,11 @@ use cbc::Cbc;
 pub(crate) use older::Older;
 pub(crate) use tls13::Tls13;
 
-use super::{BeastMitigation, HEADER};
+use super::HEADER;
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadKey;
 use crate::error::Abort;
+use crate::rules::BeastMitigation;
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::ContentType;

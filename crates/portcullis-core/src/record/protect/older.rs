@@ -8,13 +8,13 @@ use core::ops::Range;
 use super::super::header;
 use super::aead::{self, Aead};
 use super::cbc::{Cbc, Layout};
-use super::{BeastMitigation, Cipher, HEADER, Unopened};
+use super::{Cipher, HEADER, Unopened};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::cbc::BLOCK;
 use crate::crypto::record_mac::Front;
 use crate::key_schedule::tls12::{CbcParameters, DirectionKeys, LegacyCipher};
-use crate::rules::Iv;
+use crate::rules::{BeastMitigation, Iv};
 use crate::version::ProtocolVersion;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 
