@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::header::{self, Form, Header};
 use super::keys::Keys;
 use super::post_handshake::{Idle, PostHandshake, Tickets, count};
+use super::protect::Unopened;
 use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, alert, misuse};
 use crate::alert::{AlertDescription, AlertLevel};
 use crate::error::{Abort, Error, Reason, Stage};
@@ -171,7 +172,8 @@ impl Reader {
             Ok((typ, length)) => self.sort(typ, 0..length, inner, 0),
             Err(unopened) => {
                 inner.fill(0);
-                Err(self.fail(unopened.into()))
+                let abort = self.unopened(head, unopened);
+                Err(self.fail(abort))
             }
         }
     }
@@ -198,7 +200,8 @@ impl Reader {
             Ok((typ, range)) => self.sort(typ, range, sealed, HEADER),
             Err(unopened) => {
                 sealed.fill(0);
-                Err(self.fail(unopened.into()))
+                let abort = self.unopened(head, unopened);
+                Err(self.fail(abort))
             }
         }
     }
@@ -318,6 +321,17 @@ impl Reader {
                 let least = inner.saturating_sub(protection.slack());
                 header::check_content(least, limit).map(|()| inner)
             }
+        }
+    }
+
+    /// The header of TLS 1.2 is let pass on the short way, and says what is wrong before it.
+    #[cold]
+    fn unopened(&self, [_, version @ .., _, _]: &[u8; HEADER], unopened: Unopened) -> Abort {
+        match self.keys.protection.older_version() {
+            Some(negotiated) if negotiated.0.to_be_bytes() != *version => {
+                Violation::RecordVersionChanged.into()
+            }
+            _ => unopened.into(),
         }
     }
 
