@@ -7,6 +7,7 @@ use portcullis_core::suite::CipherSuite;
 use portcullis_core::wire::extension::{
     SelectedVersion, SessionTicket, SignatureAlgorithms, SupportedVersions,
 };
+use portcullis_core::wire::tls10;
 use portcullis_core::wire::tls12::{CertificateRequest, ClientCertificateType};
 use portcullis_core::wire::{
     ClientHello, ContentType, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType,
@@ -103,11 +104,15 @@ pub(crate) fn asks_for_other_keys(heard: &[u8], schemes: &[SignatureScheme]) -> 
     messages(heard)
         .iter()
         .any(|message| match HandshakeHeader::split(message) {
-            Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => CertificateRequest::decode(body)
-                .is_ok_and(|request| {
-                    !own.iter()
-                        .any(|typ| request.certificate_types.contains(*typ))
-                }),
+            Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => {
+                let types = CertificateRequest::decode(body).map(|one| one.certificate_types);
+                // Before TLS 1.2 it has no schemes.
+                types
+                    .or_else(|_| {
+                        tls10::CertificateRequest::decode(body).map(|one| one.certificate_types)
+                    })
+                    .is_ok_and(|types| !own.iter().any(|typ| types.contains(*typ)))
+            }
             _ => false,
         })
 }

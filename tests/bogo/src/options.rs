@@ -461,15 +461,30 @@ impl Options {
     }
 }
 
-/// Names of the registry, the one form of BoringSSL's language for lists that is understood.
+/// Names of the registry, and the word for all there are: what is understood of BoringSSL's language.
 fn named_suites(list: &str) -> Result<Vec<CipherSuite>, Stop> {
-    let of_name = |name| {
-        let supported = CipherSuite::SUPPORTED.iter().copied();
-        let mut named = supported.filter(|suite| suite.name() == Some(name));
-        let unknown = || Stop::unimplemented(format!("-cipher {name}"));
-        named.next().ok_or_else(unknown)
+    let is_older = |suite: &CipherSuite| {
+        let info = suite.info();
+        info.is_some_and(|info| info.since != ProtocolVersion::TLS_1_3)
     };
-    list.split(':').map(of_name).collect()
+    let mut suites = Vec::new();
+    for name in list.split(':') {
+        let before = suites.len();
+        let is_meant = |suite: &CipherSuite| match name {
+            "ALL" => is_older(suite),
+            name => suite.name() == Some(name),
+        };
+        let supported = CipherSuite::SUPPORTED.iter().copied();
+        for suite in supported.filter(is_meant) {
+            if !suites.contains(&suite) {
+                suites.push(suite);
+            }
+        }
+        if suites.len() == before {
+            return Err(Stop::unimplemented(format!("-cipher {name}")));
+        }
+    }
+    Ok(suites)
 }
 
 fn from_hex(text: &str) -> Result<Vec<u8>, Stop> {
