@@ -138,7 +138,7 @@ impl TlsAcceptor {
         self.start(io, &[], since, peer)
     }
 
-    /// Reads the ClientHello and then stands still (B5).
+    /// Reads the ClientHello and then stands still.
     ///
     /// # Errors
     /// When the handshake fails before; [`Handshaking::or_transport`] gives the transport back.

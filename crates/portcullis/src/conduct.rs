@@ -174,7 +174,7 @@ macro_rules! conduct_options {
         }
 
         /// After how long without a byte in either direction a connection gives back what it can
-        /// set up again, its ciphers above all (C18). Default: never. Resolution: milliseconds;
+        /// set up again, its ciphers above all. Default: never. Resolution: milliseconds;
         /// the longest time is 49 days.
         ///
         /// Time is measured by the task that waits to read: a connection, or a reading half with its

@@ -130,8 +130,8 @@ impl TlsConnector {
     /// is without them, also one of a clone. A store is not asked when there is one of these.
     ///
     /// The configuration has to have
-    /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets). Whether the
-    /// server has agreed says [`TlsStream::is_resumed`].
+    /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets). [`TlsStream::is_resumed`]
+    /// says whether the server agreed.
     #[must_use]
     pub fn offering(&self, sessions: impl IntoIterator<Item = ClientSession>) -> Self {
         let sessions = sessions.into_iter().collect();
@@ -248,7 +248,7 @@ impl TlsConnector {
         self.handshake(io, name, prefix)
     }
 
-    /// Shakes hands up to the ServerHello and then stands still (B5).
+    /// Shakes hands up to the ServerHello and then stands still.
     ///
     /// # Errors
     /// When the handshake fails before; [`Handshaking::or_transport`] gives the transport back.

@@ -120,7 +120,7 @@ impl Past {
         Ok(Self {
             now: UnixTime::since_unix_epoch(now.unwrap_or(Duration::ZERO)),
             is_resumed: false,
-            ticket_keys: TicketKeys::rotating(604_800)
+            ticket_keys: TicketKeys::rotating(Duration::from_secs(604_800))
                 .map_err(|misuse| Stop::failed(misuse.to_string()))?,
             session: None,
             verified: None,

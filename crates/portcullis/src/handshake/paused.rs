@@ -11,7 +11,7 @@ use super::{Reached, Until};
 use crate::answers::Questions;
 use crate::error::{Error, HandshakeError};
 
-/// A server's handshake that stands still because the ClientHello is here (B5).
+/// A server's handshake that stands still because the ClientHello is here.
 ///
 /// While it is paused no timeout runs. Dropped, it tells the client `user_canceled` if that can
 /// be done at once.
@@ -88,7 +88,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Goal<IO> for PausedServer<IO> {
     }
 }
 
-/// A client's handshake that stands still because the ServerHello is here (B5).
+/// A client's handshake that stands still because the ServerHello is here.
 ///
 /// While it is paused no timeout runs. Dropped, it tells the server `user_canceled` if that can
 /// be done at once.

@@ -2,6 +2,7 @@
 //! our server by a ticket; with a client's certificate, and without the extended master secret.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::config::{ClientConfigBuilder, ExtendedMasterSecret, ServerConfigBuilder};
 use portcullis::session::TicketKeys;
@@ -26,7 +27,8 @@ fn keeping(config: ClientConfigBuilder) -> TlsConnector {
 }
 
 fn resuming(of: &pki::Identity) -> ServerConfigBuilder {
-    super::server(of).ticket_keys(TicketKeys::rotating(7_200).expect("a period"))
+    super::server(of)
+        .ticket_keys(TicketKeys::rotating(Duration::from_secs(7_200)).expect("a period"))
 }
 
 /// Connects three times to a server that has had none: each connection but the first resumes, since a session of TLS 1.2 is good
