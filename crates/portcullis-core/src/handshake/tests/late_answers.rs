@@ -5,7 +5,8 @@ use core::time::Duration;
 use rustls_pki_types::UnixTime;
 
 use super::attack::{resuming_client, server, ticket_keys};
-use super::questions::{names, opening, questions, stored, until};
+use super::questions::{questions, until};
+use super::stores::{names, opening, stored};
 use crate::question::Question;
 use crate::testing::{now, resuming, sessions, sessions_of};
 

@@ -2,6 +2,7 @@
 //! rules is told.
 
 mod advisories;
+mod answers;
 mod attack;
 mod bounded;
 mod choices;
@@ -18,7 +19,9 @@ mod parts;
 mod proofs;
 mod questions;
 mod rfc_8448;
+mod scripts;
 mod states;
+mod stores;
 mod tamper;
 mod tickets;
 mod tls12;
