@@ -2,7 +2,6 @@
 //! rules is told.
 
 mod advisories;
-mod answers;
 mod attack;
 mod bounded;
 mod choices;
@@ -21,7 +20,6 @@ mod questions;
 mod rfc_8448;
 mod scripts;
 mod states;
-mod stores;
 mod tamper;
 mod tickets;
 mod tls12;

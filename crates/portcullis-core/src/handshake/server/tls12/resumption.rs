@@ -6,6 +6,7 @@ use rustls_pki_types::UnixTime;
 
 use super::super::super::peer::Judge;
 use super::super::super::{Cx, Next, expect, find, wrong_answer};
+use super::super::unknown_ticket;
 use super::super::wishes::{host_name_of, would_show};
 use super::Negotiated;
 use super::flight::send_abbreviated_flight;
@@ -86,7 +87,10 @@ impl OpeningTickets {
                 let ticket = find::<SessionTicket<'_>>(&hello.extensions)?;
                 ticket.and_then(|ticket| open_configured(&negotiated, ticket.0, cx))
             }
-            AnswerContent::Session(session) => session.map(|(_, session)| session),
+            AnswerContent::Session(None) => None,
+            // There is one ticket.
+            AnswerContent::Session(Some((0, session))) => Some(session),
+            AnswerContent::Session(Some(_)) => return Err(unknown_ticket()),
             _ => return Err(wrong_answer()),
         };
         resume_or_choose(negotiated, session, cx)

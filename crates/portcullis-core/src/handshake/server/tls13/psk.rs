@@ -6,6 +6,7 @@ use rustls_pki_types::UnixTime;
 
 use super::super::super::peer::Judge;
 use super::super::super::{Cx, Next, expect, find, wrong_answer};
+use super::super::unknown_ticket;
 use super::super::wishes::{host_name_of, would_show};
 use super::Negotiated;
 use super::flight::{ProvedBy, send_flight};
@@ -22,7 +23,7 @@ use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
 use crate::wire::{ClientHello, ExtensionType};
 use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
-use crate::{Misuse, SignatureScheme, Violation};
+use crate::{SignatureScheme, Violation};
 
 /// How many of the offered tickets are looked at: opening one costs as much as a record.
 const MAX_OPENED: usize = 4;
@@ -278,10 +279,6 @@ fn check_binder(
     } else {
         Err(Violation::BadPskBinder.into())
     }
-}
-
-fn unknown_ticket() -> Abort {
-    Misuse::new("the answer names a ticket that the client has not offered").into()
 }
 
 /// DTLS and other versions have sessions of their own, maybe sealed with the same keys.
