@@ -18,6 +18,7 @@ mod parts;
 mod proofs;
 mod questions;
 mod rfc_8448;
+mod scripts;
 mod states;
 mod tamper;
 mod tickets;
