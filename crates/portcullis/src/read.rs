@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
 use crate::error::Error;
-use crate::last_words::Refusal;
+use crate::last_words::Ending;
 use crate::scratch::{Backlog, PLAINTEXT, READ_BATCH, Scratch};
 use crate::sessions::{Place, Received};
 use crate::statistics::Flow;
@@ -53,7 +53,7 @@ pub(crate) enum End {
     NotYet(Manners),
     Closed,
     /// Boxed: hardly any connection has one.
-    Failed(Box<Refusal>),
+    Failed(Box<Ending>),
 }
 
 /// How a connection behaves at its end.
@@ -229,7 +229,7 @@ impl Receiving {
     }
 
     /// Why reading has failed, if the peer was or is to be told of a fault of its own.
-    pub(crate) fn refusal(&mut self) -> Option<&mut Refusal> {
+    pub(crate) fn refusal(&mut self) -> Option<&mut Ending> {
         match &mut self.end {
             End::Failed(failed) if failed.error().is_refusal() => Some(failed),
             _ => None,
@@ -240,7 +240,7 @@ impl Receiving {
     fn fail(&mut self, error: Error) {
         if let End::NotYet(manners) = &self.end {
             let limit = Duration::from_millis(manners.alert_timeout.into());
-            self.end = End::Failed(Box::new(Refusal::new(error, limit)));
+            self.end = End::Failed(Box::new(Ending::new(error, limit)));
         }
     }
 

@@ -1,8 +1,6 @@
 //! The connection after the handshake: what the flags ask for, then echo with every bit turned.
 
-use portcullis_core::{
-    AlertDescription, Connection, Direction, Error, Frame, Opened, ProtocolVersion, Reason,
-};
+use portcullis_core::{AlertDescription, Connection, Direction, Error, Frame, Opened, Reason};
 
 use portcullis_core::session::{ClientSession, ReceivedTicket};
 use rustls_pki_types::UnixTime;

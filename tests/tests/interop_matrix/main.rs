@@ -8,6 +8,7 @@ mod client_authentication;
 mod closing;
 mod curl;
 mod delivery;
+mod early_data;
 mod key_update;
 mod matrix;
 mod nss;

@@ -73,6 +73,8 @@ pub(crate) struct Asked {
     pub(crate) verification: bool,
     /// Server: which session a ticket stands for, and what tickets stand for a session.
     pub(crate) tickets: bool,
+    /// Server before TLS 1.3: which session an id stands for, and that one is to be kept.
+    pub(crate) sessions: bool,
 }
 
 /// Whether the master secret of TLS 1.2 and older depends on the whole handshake (RFC 7627). Without

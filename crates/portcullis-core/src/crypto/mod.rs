@@ -20,6 +20,8 @@ mod record_mac_time;
 pub(crate) mod secret;
 mod signature;
 mod signature_before_tls13;
+#[cfg(test)]
+mod timing;
 pub(crate) mod verification;
 
 pub use signature::{PrivateKey, SignError};
@@ -27,7 +29,6 @@ pub(crate) use signature::{
     RSA_BITS, is_known_key, key_is_long_enough, modulus_bits, modulus_bits_of_contents,
     scheme_fits_key, verify_tls13,
 };
-#[allow(unused_imports, reason = "until the states of TLS 1.2 use it")]
 pub(crate) use signature_before_tls13::{
     ecdsa_curve, scheme_fits_key_before_tls13, verify_before_tls13,
 };

@@ -7,7 +7,7 @@
 mod sessions;
 mod wanted;
 
-pub use sessions::{IssueTickets, OpenTickets};
+pub use sessions::{FindSession, IssueTickets, KeepSession, OpenTickets};
 pub(crate) use wanted::{WantedCurves, WantedIdentity};
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +33,10 @@ pub enum Question {
     OpenTickets(OpenTickets),
     /// Server: what tickets stand for these sessions? Asked with `ask_tickets`.
     IssueTickets(IssueTickets),
+    /// Server before TLS 1.3: which session has this id? Asked with `ask_sessions`.
+    FindSession(FindSession),
+    /// Server before TLS 1.3: this session could be resumed. Asked with `ask_sessions`.
+    KeepSession(KeepSession),
     /// Which certificate is shown to the peer? Asked with `ask_identity`.
     ChooseIdentity(ChooseIdentity),
     /// A signature with the identity's key. Asked for external keys, and with `ask_signature`.
@@ -49,6 +53,8 @@ impl Question {
             Self::ReviewServerHello(question) => question.proceed(),
             Self::OpenTickets(question) => question.open_configured(),
             Self::IssueTickets(question) => question.seal_configured(),
+            Self::FindSession(question) => question.none(),
+            Self::KeepSession(question) => question.done(),
             Self::ChooseIdentity(question) => question.choose_configured(),
             Self::Sign(question) => question.sign_with_local_key(),
             Self::VerifyChain(question) => question.verify(),
@@ -64,6 +70,8 @@ impl Question {
             Self::IssueTickets(question) => {
                 Some(question.id.answer(AnswerContent::Tickets(Vec::new())))
             }
+            Self::FindSession(question) => Some(question.id.answer(AnswerContent::Session(None))),
+            Self::KeepSession(question) => Some(question.id.answer(AnswerContent::Kept)),
             _ => None,
         }
     }
@@ -74,6 +82,8 @@ impl Question {
             Self::ReviewServerHello(question) => question.id,
             Self::OpenTickets(question) => question.id,
             Self::IssueTickets(question) => question.id,
+            Self::FindSession(question) => question.id,
+            Self::KeepSession(question) => question.id,
             Self::ChooseIdentity(question) => question.id,
             Self::Sign(question) => question.id,
             Self::VerifyChain(question) => question.id,
@@ -112,6 +122,8 @@ pub(crate) enum AnswerContent {
     ConfiguredTickets,
     Session(Option<(usize, Box<ServerSession>)>),
     Tickets(Vec<Vec<u8>>),
+    /// The session is kept, or is not.
+    Kept,
     Refused(Refusal),
 }
 

@@ -6,13 +6,13 @@ mod table;
 
 use core::str::FromStr;
 
-use crate::Misuse;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::cbc::CbcAlgorithm;
 pub use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::record_mac::MacAlgorithm;
 use crate::key_schedule::SuiteParameters;
 use crate::key_schedule::tls12::{CbcParameters, LegacyCipher, LegacyParameters};
+use crate::misuse::Misuse;
 use crate::signature_scheme::SignatureScheme;
 use crate::version::{ProtocolVersion, Version};
 

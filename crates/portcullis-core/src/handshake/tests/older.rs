@@ -12,6 +12,10 @@ use crate::{NamedGroup, ProtocolVersion, SignatureScheme, Violation};
 
 pub(super) const V1_2: [ProtocolVersion; 1] = [ProtocolVersion::TLS_1_2];
 
+/// For what is the same in each.
+pub(super) const VERSIONS: [ProtocolVersion; 2] =
+    [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
+
 pub(super) fn older_client() -> ClientConfigBuilder {
     client().versions(V1_2)
 }

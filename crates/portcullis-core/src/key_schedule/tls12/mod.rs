@@ -8,9 +8,6 @@
 //!                                          verify_data <--+   +--randoms--> keying material
 //! ```
 
-// Until the states use it.
-#![allow(dead_code, unused_imports)]
-
 mod exporter;
 mod key_block;
 mod master_secret;

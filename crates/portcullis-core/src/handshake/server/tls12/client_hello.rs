@@ -39,7 +39,16 @@ pub(in super::super) fn on_hello(
     let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
     let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()))
         .ok_or(Violation::NoSharedGroup)?;
-    let wants_ticket = config.resumes() && hello.extensions.contains(ExtensionType::SESSION_TICKET);
+    let wants_ticket = config.gives_tickets_before_tls13()
+        && hello.extensions.contains(ExtensionType::SESSION_TICKET);
+    // RFC 5077 §3.4: one or the other.
+    let session_id = match config.policy.asked.sessions && !wants_ticket {
+        true => {
+            let [session_id] = cx.random_bytes()?;
+            Some(session_id)
+        }
+        false => None,
+    };
     let negotiated = Negotiated {
         config,
         version,
@@ -49,6 +58,7 @@ pub(in super::super) fn on_hello(
         encrypt_then_mac,
         secure_renegotiation,
         wants_ticket,
+        session_id,
     };
     resume_or_authenticate(negotiated, cx)
 }

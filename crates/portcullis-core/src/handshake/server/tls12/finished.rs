@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::super::super::{Cx, Next, Outcome, expect};
+use super::super::super::{Cx, Next, Outcome, expect, wrong_answer};
 use super::flight::Answering;
 use super::tickets::issue;
 use crate::config::ServerOptions;
@@ -15,7 +15,9 @@ use crate::error::Abort;
 use crate::information::{Exporter, Information, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side, Transcript};
+use crate::question::{AnswerContent, KeepSession, Question, QuestionId};
 use crate::record::{HandshakeBytes, Keys};
+use crate::session::{Established, MAX_SESSION_LIFETIME, Peer, Secret, ServerSession};
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::Finished;
@@ -32,6 +34,8 @@ pub(super) struct Keyed {
     pub(super) extended: bool,
     /// Whether the client gets a ticket.
     wants_ticket: bool,
+    /// What the session is called, if somebody may keep it.
+    session_id: Option<[u8; 32]>,
     client_random: [u8; 32],
     server_random: [u8; 32],
     pub(super) server_name: Option<String>,
@@ -81,6 +85,7 @@ impl Keyed {
             group: shown.is_some().then_some(negotiated.group),
             extended: negotiated.extended,
             wants_ticket: negotiated.wants_ticket,
+            session_id: negotiated.session_id,
             config: negotiated.config,
             client_random,
             server_random,
@@ -112,6 +117,34 @@ impl Keyed {
             Finished::put(out, &verify_data);
         });
         Ok(())
+    }
+
+    /// What can be resumed of this connection, for so many seconds at most.
+    pub(super) fn session(&self, most: u32, cx: &Cx<'_>) -> ServerSession {
+        let peer = self.peer.as_ref().map(|(peer, scheme)| Peer {
+            chain: peer.chain().clone(),
+            scheme: *scheme,
+        });
+        ServerSession {
+            established: Established {
+                dialect: cx.dialect,
+                version: self.version,
+                suite: self.suite,
+                secret: Secret::Master {
+                    secret: self.master.copy(),
+                    extended: self.extended,
+                    group: self.group,
+                },
+                authenticated_at: cx.now,
+                peer,
+                shown: None,
+            },
+            server_name: self.server_name.as_deref().map(Box::from),
+            names: self.names,
+            age_add: 0,
+            lifetime: self.config.ticket_lifetime.min(most),
+            issued_at: cx.now,
+        }
     }
 
     /// The handshake is over.
@@ -187,6 +220,27 @@ impl WaitFinished {
             return issue(keyed, cx);
         }
         keyed.send_finished(cx)?;
-        Ok(Next::Connected(keyed.connected(cx)))
+        let Some(session_id) = keyed.session_id else {
+            return Ok(Next::Connected(keyed.connected(cx)));
+        };
+        let question = KeepSession {
+            id: QuestionId::next(),
+            session_id,
+            session: keyed.session(MAX_SESSION_LIFETIME, cx),
+        };
+        let paused = KeepingSession(keyed);
+        Ok(Next::ask(Question::KeepSession(question), paused))
+    }
+}
+
+/// Paused: somebody keeps the session. All has been said.
+pub(crate) struct KeepingSession(Box<Keyed>);
+
+impl KeepingSession {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        match answer {
+            AnswerContent::Kept => Ok(Next::Connected(self.0.connected(cx))),
+            _ => Err(wrong_answer()),
+        }
     }
 }

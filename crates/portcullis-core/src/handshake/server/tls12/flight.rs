@@ -148,10 +148,11 @@ fn send_server_hello(
         *end = sentinel;
     }
     let version = cx.dialect.code(negotiated.version);
-    // RFC 5077 §3.4: the client sees by its id that the session of its ticket is resumed.
-    let session_id = match say.resumes {
-        true => hello.legacy_session_id,
-        false => &[],
+    let session_id = match (say.resumes, &negotiated.session_id) {
+        // RFC 5077 §3.4: the client sees by its id that a session is resumed, also that of a ticket.
+        (true, _) => hello.legacy_session_id,
+        (false, Some(new)) => new,
+        (false, None) => &[],
     };
     cx.send(&mut transcript, |out| {
         ServerHello::put(out, version, &server_random, session_id, say.suite, |out| {
