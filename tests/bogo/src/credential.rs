@@ -132,6 +132,8 @@ pub(crate) enum Unfit {
     NothingConfigured,
     NoCommonScheme,
     NoMatchingIssuer,
+    /// Of the key in a certificate for ECDSA, before TLS 1.3.
+    WrongCurve,
 }
 
 /// The first credential that the peer accepts, as BoringSSL's application interface has it: an
@@ -161,6 +163,10 @@ pub(crate) fn choose<'a>(
         };
         if !identity.key().schemes().iter().any(is_usable) {
             why = Unfit::NoCommonScheme;
+            continue;
+        }
+        if !question.accepts(identity) {
+            why = Unfit::WrongCurve;
             continue;
         }
         return Ok(identity);

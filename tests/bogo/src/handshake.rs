@@ -233,6 +233,7 @@ impl<'a> Driver<'a> {
                 // As BoringSSL: who has credentials and none that fits does not go on without.
                 self.refused = Some(match unfit {
                     Unfit::NoMatchingIssuer => ":NO_MATCHING_ISSUER:",
+                    Unfit::WrongCurve => ":WRONG_CURVE:",
                     _ if !is_tls13 && self.has_other_keys(&transport.heard) => {
                         ":UNKNOWN_CERTIFICATE_TYPE:"
                     }

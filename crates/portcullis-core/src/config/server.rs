@@ -63,9 +63,15 @@ impl ServerOptions {
         named.chain(roots.into_iter().flat_map(Roots::subjects))
     }
 
-    /// Whether sessions are resumed at all.
+    /// Whether sessions are resumed by tickets.
     pub(crate) fn resumes(&self) -> bool {
         self.ticket_keys.is_some() || self.policy.asked.tickets
+    }
+
+    /// The same before TLS 1.3, where whoever keeps sessions does so by their ids, so that tickets are
+    /// those of the configured keys.
+    pub(crate) fn gives_tickets_before_tls13(&self) -> bool {
+        self.ticket_keys.is_some() || (self.policy.asked.tickets && !self.policy.asked.sessions)
     }
 }
 
@@ -295,6 +301,15 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// Asks [`FindSession`](crate::question::FindSession) when a client of TLS 1.2 names a session, and
+    /// [`KeepSession`](crate::question::KeepSession) when one is there to be kept: clients without a
+    /// ticket then get a session id (RFC 5246 §7.3). With [`ask_tickets`](Self::ask_tickets) too, no
+    /// client of TLS 1.2 gets a ticket but of [`ticket_keys`](Self::ticket_keys). Default: no.
+    pub fn ask_sessions(mut self, on: bool) -> Self {
+        self.server.policy.asked.sessions = on;
+        self
+    }
+
     /// How many tickets a client gets at the end of a handshake: 1 to 16. Default: 3, so
     /// that a client can open as many connections at once.
     pub fn ticket_count(mut self, count: u8) -> Self {
@@ -304,7 +319,8 @@ impl ServerConfigBuilder {
 
     /// How long a ticket lives, in seconds: 1 to 604,800, which are 7 days (RFC 8446
     /// §4.6.1). Default: 7,200. Tickets sealed with keys that change by themselves live no longer
-    /// than such a key seals.
+    /// than such a key seals. A session of TLS 1.2 that is known by an id lives as long, but at most a
+    /// day (RFC 5246 §F.1.4).
     pub fn ticket_lifetime(mut self, seconds: u32) -> Self {
         self.server.ticket_lifetime = seconds;
         if !self.server.ticket_keys_are_chosen {

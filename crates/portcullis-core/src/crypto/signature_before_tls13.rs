@@ -4,16 +4,13 @@
 //! RFC 5246 §7.4.1.4.1, RFC 8422 §5.1.1, §5.10; RFC 8446 §4.2.3 for the schemes that it brought to
 //! TLS 1.2 too.
 
-// Until the states of TLS 1.2 use it.
-#![allow(dead_code)]
-
 use rustls_pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use webpki::RawPublicKeyEntity;
 
 use super::signature::{BadSignature, verification_algorithm};
 use super::verification::{self as verifying, Algorithm};
-use crate::SignatureScheme;
 use crate::der;
+use crate::{NamedGroup, SignatureScheme};
 
 /// How a scheme is verified with this key; `None` if it does not fit, or is none of TLS 1.2.
 fn algorithm_for(scheme: SignatureScheme, spki_der: &[u8]) -> Option<&'static Algorithm> {
@@ -43,6 +40,21 @@ fn algorithm_for(scheme: SignatureScheme, spki_der: &[u8]) -> Option<&'static Al
     candidates
         .into_iter()
         .find(|algorithm| algorithm.public_key_alg_id().as_ref() == key_algorithm)
+}
+
+/// The curve of an ECDSA key. Before TLS 1.3 it is negotiated apart from the scheme, together with
+/// the curve of the key exchange (RFC 8422 §5.1).
+pub(crate) fn ecdsa_curve(spki_der: &[u8]) -> Option<NamedGroup> {
+    let (key_algorithm, _) = der::public_key_info(spki_der)?;
+    let curves = [
+        (&verifying::ECDSA_P256_SHA256, NamedGroup::SECP256R1),
+        (&verifying::ECDSA_P384_SHA384, NamedGroup::SECP384R1),
+        (&verifying::ECDSA_P521_SHA512, NamedGroup::SECP521R1),
+    ];
+    let (_, curve) = curves
+        .into_iter()
+        .find(|(algorithm, _)| algorithm.public_key_alg_id().as_ref() == key_algorithm)?;
+    Some(curve)
 }
 
 /// Whether the scheme may be used with this SubjectPublicKeyInfo before TLS 1.3. To be asked before
@@ -145,6 +157,7 @@ mod tests {
         assert!(key.schemes().is_sorted_by_key(is_pkcs1));
         let sha1 = SignatureScheme::RSA_PKCS1_SHA1;
         assert!(!scheme_fits_key_before_tls13(sha1, &spki));
+        assert_eq!(ecdsa_curve(&spki), None);
     }
 
     /// RFC 5246 §7.4.1.4.1: the curve is a matter of supported_groups.
@@ -152,13 +165,14 @@ mod tests {
     fn an_ecdsa_scheme_fits_any_curve() {
         use aws_lc_rs::rand::SystemRandom;
         use aws_lc_rs::signature::{self, EcdsaKeyPair};
-        for algorithm in [
-            &rcgen::PKCS_ECDSA_P256_SHA256,
-            &rcgen::PKCS_ECDSA_P384_SHA384,
-            &rcgen::PKCS_ECDSA_P521_SHA512,
+        for (algorithm, curve) in [
+            (&rcgen::PKCS_ECDSA_P256_SHA256, NamedGroup::SECP256R1),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, NamedGroup::SECP384R1),
+            (&rcgen::PKCS_ECDSA_P521_SHA512, NamedGroup::SECP521R1),
         ] {
             let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
             let spki = pair.subject_public_key_info();
+            assert_eq!(ecdsa_curve(&spki), Some(curve));
             for scheme in ECDSA {
                 assert!(scheme_fits_key_before_tls13(scheme, &spki), "{scheme}");
             }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::config::ClientOptions;
+use crate::crypto::ecdsa_curve;
 use crate::error::Abort;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
@@ -123,6 +124,22 @@ impl Offer {
         } else {
             Err(Violation::CurveNotOffered)
         }
+    }
+
+    /// RFC 8422 §5.1: what was offered are curves of keys for ECDSA, too. OpenSSL and BoringSSL
+    /// refuse others, so no server counts on them.
+    pub(super) fn check_leaf_curve(&self, spki: &[u8]) -> Result<(), Violation> {
+        match ecdsa_curve(spki) {
+            Some(curve) if !self.config.policy.groups.contains(&curve) => {
+                Err(Violation::LeafCurveNotOffered)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Those that were offered.
+    pub(super) fn groups(&self) -> impl Iterator<Item = NamedGroup> + Clone {
+        self.config.policy.groups.iter().copied()
     }
 
     pub(super) fn check_retry_group(&self, group: NamedGroup) -> Result<NamedGroup, Violation> {

@@ -34,7 +34,8 @@ pub enum Frame {
         /// Bytes of the record, its header included: what to give to `open_…`.
         len: usize,
         /// Bytes that [`Reader::open_into`] needs as output: the content, in TLS 1.3 its type and
-        /// padding as well, so at least one more.
+        /// padding as well, so at least one more. With CBC before TLS 1.3 also all else that is
+        /// encrypted: up to 304 bytes more.
         plaintext: usize,
     },
     /// The peer has closed before; these bytes are to be ignored (§6.1).
@@ -92,11 +93,12 @@ enum State {
 impl Reader {
     pub(super) fn new(
         role: Role,
-        keys: Keys,
+        mut keys: Keys,
         inner_limit: usize,
         max_handshake_size: usize,
         mailbox: Arc<Mailbox>,
     ) -> Self {
+        keys.protection.limit_content(inner_limit);
         Self {
             overhead: u8::try_from(keys.protection.least_overhead()).unwrap_or(u8::MAX),
             keys,
@@ -303,14 +305,18 @@ impl Reader {
     /// Before TLS 1.3 a header says what the record holds; else it is wrong.
     #[cold]
     fn other_header(&self, head: [u8; HEADER], inner: usize) -> Result<usize, Violation> {
+        let protection = &self.keys.protection;
         let (overhead, limit) = (self.overhead.into(), self.inner_limit.into());
-        if !self.keys.protection.is_older() {
+        if !protection.is_older() {
             return Err(header::wrong_header(head, overhead, limit));
         }
         let header = Header::check(head, Form::Older { protected: true })?;
         match header.body.checked_sub(overhead) {
             None => Err(Violation::BadRecordMac),
-            Some(_) => header::check_content(inner, limit).map(|()| inner),
+            Some(_) => {
+                let least = inner.saturating_sub(protection.slack());
+                header::check_content(least, limit).map(|()| inner)
+            }
         }
     }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::gather::Gather;
 use super::keys::Keys;
+use super::protect::Cipher;
 use super::size::RecordSize;
 use super::{HEADER, Mailbox, alert, misuse};
 use crate::alert::AlertDescription;
-use crate::crypto::aead::AeadKey;
 use crate::error::{Abort, Direction, Error, Reason, Stage};
 use crate::wire::{ContentType, HandshakeType, KeyUpdateRequest};
 
@@ -49,7 +49,7 @@ pub struct Writer {
 
 /// The cipher of a [`Writer`] while it is kept elsewhere.
 pub struct ParkedCipher {
-    key: AeadKey,
+    cipher: Cipher,
     generation: u32,
     owner: Arc<Mailbox>,
 }
@@ -108,7 +108,8 @@ impl Writer {
     ///
     /// # Errors
     /// [`Reason::Closed`] after [`close_notify`](Self::close_notify); the reader's error once
-    /// its alert is written.
+    /// its alert is written. [`Reason::KeyWornOut`] before TLS 1.3, once the last record that the
+    /// key may protect, a fatal `internal_error`, is written.
     pub fn seal_vectored(&mut self, data: &[IoSlice<'_>], out: &mut [u8]) -> Result<Sealed, Error> {
         let mut sealed = Sealed::default();
         if self.mailbox.has_work() || !matches!(self.state, State::Open) {
@@ -144,6 +145,9 @@ impl Writer {
                 match self.put_key_update(KeyUpdateRequest::UPDATE_NOT_REQUESTED, rest)? {
                     0 => break,
                     written => sealed.written += written,
+                }
+                if !matches!(self.state, State::Open) {
+                    break;
                 }
                 continue;
             }
@@ -320,7 +324,7 @@ impl Writer {
     /// back or not, the writer goes on as before.
     pub fn park(&mut self) -> Option<ParkedCipher> {
         Some(ParkedCipher {
-            key: self.keys.take_cipher()?,
+            cipher: self.keys.take_cipher()?,
             generation: self.keys.protection.generation(),
             owner: Arc::clone(&self.mailbox),
         })
@@ -328,11 +332,11 @@ impl Writer {
 
     /// Puts back what [`park`](Self::park) has taken out. The cipher of another connection, or of
     /// a key that was updated since, is dropped.
-    pub fn unpark(&mut self, cipher: ParkedCipher) {
-        if Arc::ptr_eq(&cipher.owner, &self.mailbox)
-            && cipher.generation == self.keys.protection.generation()
+    pub fn unpark(&mut self, parked: ParkedCipher) {
+        if Arc::ptr_eq(&parked.owner, &self.mailbox)
+            && parked.generation == self.keys.protection.generation()
         {
-            self.keys.put_cipher(cipher.key);
+            self.keys.put_cipher(parked.cipher);
         }
     }
 
@@ -388,7 +392,8 @@ impl Writer {
         }
     }
 
-    /// Whether this much data must wait for a new key. One record is kept for the KeyUpdate.
+    /// Whether this much data must wait for a new key. One record is kept for the KeyUpdate, or for
+    /// the alert that says that there is none.
     #[inline]
     fn is_update_due(&self, fragment: usize) -> bool {
         // A first record is never too much.
@@ -430,14 +435,32 @@ impl Writer {
         out: &mut [u8],
     ) -> Result<usize, Error> {
         if self.keys.protection.is_older() {
-            // RFC 5246 knows no way to go on but another handshake.
-            return Err(self.fail(Abort(Reason::KeyWornOut)));
+            return self.put_end(out);
         }
         let message: [u8; KEY_UPDATE] = [HandshakeType::KEY_UPDATE.0, 0, 0, 1, request.0];
         let written = self.put(ContentType::HANDSHAKE, &message, out)?;
         if written > 0 {
             self.keys.update();
             self.bytes = 0;
+        }
+        Ok(written)
+    }
+
+    /// RFC 5246 knows no way to go on but another handshake. That nothing more comes, though there
+    /// was more, is said in the last record; of the protocol's alerts `internal_error` alone blames
+    /// nobody's bytes (RFC 5246 §7.2.2).
+    #[cold]
+    fn put_end(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+        let worn_out = Abort(Reason::KeyWornOut);
+        // Another alert had that record.
+        if self.keys.left == 0 {
+            return Err(self.fail(worn_out));
+        }
+        let last_words = AlertDescription::INTERNAL_ERROR;
+        let written = self.put(ContentType::ALERT, &alert::encode(last_words), out)?;
+        if written > 0 {
+            let alert = Some((Direction::Sent, last_words));
+            self.state = State::Failed(Error::new(Stage::Connected, alert, worn_out.0));
         }
         Ok(written)
     }

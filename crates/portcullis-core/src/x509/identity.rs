@@ -13,12 +13,12 @@ use super::digests::{Sha256Digest, key_digest, names_digest};
 use super::pem::{self, Contents};
 use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
-use crate::SignatureScheme;
 use crate::crypto::{
-    PrivateKey, key_is_long_enough, scheme_fits_key, scheme_fits_key_before_tls13,
+    PrivateKey, ecdsa_curve, key_is_long_enough, scheme_fits_key, scheme_fits_key_before_tls13,
 };
-use crate::error::Misuse;
+use crate::misuse::Misuse;
 use crate::version::Version;
+use crate::{NamedGroup, SignatureScheme};
 
 /// The longest leaf whose names can be read, in bytes.
 const LONGEST_LEAF: usize = 65_535;
@@ -37,6 +37,8 @@ struct Inner {
     /// For sessions.
     names_digest: Sha256Digest,
     key_digest: Arc<Sha256Digest>,
+    /// Of a leaf with a key for ECDSA.
+    curve: Option<NamedGroup>,
     /// DER-encoded Names of the issuers of all certificates.
     issuers: Vec<Box<[u8]>>,
     /// What signed each certificate that is not self-issued; `None` for an unknown algorithm.
@@ -199,6 +201,7 @@ impl Identity {
             names,
             names_digest,
             key_digest,
+            curve: ecdsa_curve(of_leaf.spki),
             issuers,
             chain_schemes,
             chain: chain.into(),
@@ -234,6 +237,11 @@ impl Identity {
     /// The same for every certificate with this key, and for no other.
     pub(crate) fn key_digest(&self) -> &Arc<Sha256Digest> {
         &self.0.key_digest
+    }
+
+    /// The curve of the key of the leaf, if it is one for ECDSA.
+    pub(crate) fn curve(&self) -> Option<NamedGroup> {
+        self.0.curve
     }
 
     /// Whether both are the same value, not only equal ones.

@@ -13,10 +13,16 @@ mod wishes;
 pub(crate) use hello::start;
 
 use super::table::states;
+use crate::error::{Abort, Misuse};
+
+/// An answer to [`OpenTickets`](crate::question::OpenTickets) with an index of its own.
+fn unknown_ticket() -> Abort {
+    Misuse::new("the answer names a ticket that the client has not offered").into()
+}
 
 states! {
     Server with Tls13 in tls13 with Tls12 in tls12:
     // state              in file  takes                       => goes to
-    WaitClientHello       in hello waits for ClientHello         => ChoosingConfiguration | WaitSecondClientHello | OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished /* TLS 1.3 */ | WaitClientKeyExchange | WaitChangeCipherSpec /* before */;
-    ChoosingConfiguration in hello pauses for ChooseConfiguration => WaitSecondClientHello | OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished /* TLS 1.3 */ | WaitClientKeyExchange | WaitChangeCipherSpec /* before */;
+    WaitClientHello       in hello waits for ClientHello         => ChoosingConfiguration | WaitSecondClientHello | OpeningTickets | FindingSession | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished /* TLS 1.3 */ | WaitClientKeyExchange | WaitChangeCipherSpec /* before */;
+    ChoosingConfiguration in hello pauses for ChooseConfiguration => WaitSecondClientHello | OpeningTickets | FindingSession | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished /* TLS 1.3 */ | WaitClientKeyExchange | WaitChangeCipherSpec /* before */;
 }

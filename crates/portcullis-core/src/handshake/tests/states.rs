@@ -15,7 +15,7 @@ use crate::config::{ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfi
 use crate::crypto::random::Random;
 use crate::question::Question;
 use crate::session::ClientSession;
-use crate::testing::{name, now, sessions_of};
+use crate::testing::{answer, name, now, sessions_of};
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
 use crate::{Direction, Event, Handshake, Reason, Stage, Step, Violation};
 
@@ -93,7 +93,7 @@ fn feed(end: &mut Handshake, mut bytes: &[u8], script: &mut Vec<String>) -> Vec<
                 Step::Ask(question) => {
                     let kind = kind(&question);
                     before = end.stage();
-                    end.answer(question.default_answer(), now()).unwrap();
+                    end.answer(answer(*question), now()).unwrap();
                     script.push(format!("{before:?} ={kind}=> {:?}", end.stage()));
                 }
                 Step::Connected | Step::Wait { .. } => break,
@@ -126,6 +126,8 @@ pub(super) fn kind(question: &Question) -> &'static str {
         Question::VerifyChain(_) => "VerifyChain",
         Question::OpenTickets(_) => "OpenTickets",
         Question::IssueTickets(_) => "IssueTickets",
+        Question::FindSession(_) => "FindSession",
+        Question::KeepSession(_) => "KeepSession",
     }
 }
 

@@ -1,21 +1,17 @@
 //! The server's share, its wishes, and the end of its flight, where it is judged.
 //!
-//! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.4.
+//! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4.
 
-use super::super::super::peer::{check_signature_before_tls13, proving};
+use super::super::super::peer::{Judge, check_signature_before_tls13};
 use super::super::super::signed_content::server_key_exchange_content;
-use super::super::super::{Cx, Next, expect, unexpected, wrong_answer};
-use super::super::resumption::verify;
+use super::super::super::{Cx, Next, expect, unexpected};
 use super::Negotiated;
 use super::certificate::Shown;
 use super::client_flight::{ServerProved, authenticate};
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
-use crate::question::{
-    AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain, WantedIdentity,
-};
+use crate::question::{AnswerContent, WantedCurves, WantedIdentity};
 use crate::record::HandshakeBytes;
-use crate::version::Version;
 use crate::wire::HandshakeType;
 use crate::wire::tls12::{
     CertificateRequest, ClientCertificateType, ServerHelloDone, ServerKeyExchange,
@@ -32,7 +28,7 @@ impl WaitServerKeyExchange {
 }
 
 /// The server's share as it came. Whose it is turns out when the chain is verified.
-pub(super) struct Share {
+pub(super) struct SignedShare {
     pub(super) group: NamedGroup,
     pub(super) public: Box<[u8]>,
     scheme: SignatureScheme,
@@ -44,7 +40,7 @@ pub(super) struct Share {
 pub(super) struct Said {
     pub(super) negotiated: Box<Negotiated>,
     pub(super) chain: PresentedChain,
-    pub(super) share: Share,
+    pub(super) share: SignedShare,
 }
 
 /// §7.4.3.
@@ -60,7 +56,7 @@ pub(super) fn on_server_key_exchange(
     let offer = &negotiated.client.offer;
     let group = offer.check_curve(exchange.params.group)?;
     let scheme = offer.check_scheme_before_tls13(exchange.algorithm)?;
-    let share = Share {
+    let share = SignedShare {
         group,
         public: exchange.params.public.into(),
         scheme,
@@ -91,7 +87,7 @@ impl WaitCertificateRequest {
         let Self(mut said) = self;
         match message.typ() {
             HandshakeType::CERTIFICATE_REQUEST => {
-                let wanted = wanted(&expect(&message)?, said.negotiated.version);
+                let wanted = wanted(&expect(&message)?, &said.negotiated);
                 said.negotiated.transcript.add(message.hashed());
                 Ok(WaitServerHelloDone { said, wanted }.into())
             }
@@ -105,7 +101,7 @@ impl WaitCertificateRequest {
 }
 
 /// §7.4.4. The kinds of certificates say less than the schemes.
-fn wanted(request: &CertificateRequest<'_>, version: Version) -> Box<WantedIdentity> {
+fn wanted(request: &CertificateRequest<'_>, negotiated: &Negotiated) -> Box<WantedIdentity> {
     // §7.4.4, RFC 8422 §5.5: the types say which keys, and EdDSA counts as ECDSA.
     let usable = |scheme: &SignatureScheme| {
         let typ = match scheme.is_rsa() {
@@ -116,10 +112,11 @@ fn wanted(request: &CertificateRequest<'_>, version: Version) -> Box<WantedIdent
     };
     let schemes = request.supported_signature_algorithms.iter();
     Box::new(WantedIdentity {
-        version,
+        version: negotiated.version,
         server_name: None,
         schemes: schemes.clone().filter(usable).collect(),
         certificate_schemes: Some(schemes.collect()),
+        curves: WantedCurves::preferred(negotiated.client.offer.groups()),
         authorities: request
             .certificate_authorities
             .iter()
@@ -155,19 +152,11 @@ fn on_server_hello_done(
     cx.incoming.end_of_flight()?;
     said.negotiated.transcript.add(message.hashed());
     let client = &said.negotiated.client;
-    if client.config.policy.asked.verification {
-        let question = VerifyChain {
-            id: QuestionId::next(),
-            chain: said.chain.clone(),
-            purpose: ExpectedPeer::Server(client.name.clone()),
-            policy: client.config.chain_policy().cloned(),
-            resumed: false,
-            now: cx.now,
-        };
-        let paused = VerifyingChain { said, wanted };
-        return Ok(Next::ask(Question::VerifyChain(question), paused));
-    }
-    let peer = verify(&client.config, &client.name, &said.chain, cx.now)?;
+    let judge = Judge::of_server(&client.config, &client.name);
+    let Some(peer) = judge.verify(&said.chain, cx.now)? else {
+        let question = judge.ask(&said.chain, false, cx.now);
+        return Ok(Next::ask(question, VerifyingChain { said, wanted }));
+    };
     on_verified(said, wanted, peer, cx)
 }
 
@@ -179,13 +168,10 @@ pub(crate) struct VerifyingChain {
 
 impl VerifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let AnswerContent::Chain(verdict) = answer else {
-            return Err(wrong_answer());
-        };
         let Self { said, wanted } = self;
         let client = &said.negotiated.client;
-        let policy = client.config.chain_policy();
-        let peer = proving(verdict?, &said.chain, Some(&client.name), policy)?;
+        let judge = Judge::of_server(&client.config, &client.name);
+        let peer = judge.on_answer(answer, &said.chain)?;
         on_verified(said, wanted, peer, cx)
     }
 }
@@ -200,6 +186,8 @@ fn on_verified(
     let Said {
         negotiated, share, ..
     } = said;
+    let offer = &negotiated.client.offer;
+    offer.check_leaf_curve(peer.chain().end_entity_spki())?;
     check_signature_before_tls13(
         &peer,
         Some(negotiated.suite),

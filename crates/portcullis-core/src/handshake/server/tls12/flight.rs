@@ -93,6 +93,7 @@ pub(super) fn send_abbreviated_flight(
     let Resumption {
         master,
         suite,
+        group,
         server_name,
         peer,
         authenticated_at,
@@ -110,6 +111,7 @@ pub(super) fn send_abbreviated_flight(
     cx.incoming
         .hello_answered(answering.negotiated.config.policy.max_handshake_size);
     let mut keyed = Keyed::new(answering, None, master, names, cx)?;
+    keyed.group = group;
     keyed.peer = peer;
     keyed.resumed = Some(authenticated_at);
     keyed.send_finished(cx)?;
@@ -133,7 +135,9 @@ fn send_server_hello(
     let config = &negotiated.config;
     let alpn = choose_protocol(config, &hello)?;
     let sizes = RecordSizes::choose(config, &hello, cx)?;
-    let keys = say.suite.legacy_parameters()?;
+    let mut keys = say.suite.legacy_parameters()?;
+    // RFC 7366 §3: not for an AEAD. As each hello says it, sessions do not keep it.
+    let encrypt_then_mac = keys.encrypt_then_mac(negotiated.encrypt_then_mac);
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
     let [mut server_random] = cx.random_bytes()?;
@@ -144,10 +148,11 @@ fn send_server_hello(
         *end = sentinel;
     }
     let version = cx.dialect.code(negotiated.version);
-    // RFC 5077 §3.4: the client sees by its id that the session of its ticket is resumed.
-    let session_id = match say.resumes {
-        true => hello.legacy_session_id,
-        false => &[],
+    let session_id = match (say.resumes, &negotiated.session_id) {
+        // RFC 5077 §3.4: the client sees by its id that a session is resumed, also that of a ticket.
+        (true, _) => hello.legacy_session_id,
+        (false, Some(new)) => new,
+        (false, None) => &[],
     };
     cx.send(&mut transcript, |out| {
         ServerHello::put(out, version, &server_random, session_id, say.suite, |out| {
@@ -159,6 +164,9 @@ fn send_server_hello(
             }
             if negotiated.extended {
                 extension::ExtendedMasterSecret::put(out);
+            }
+            if encrypt_then_mac {
+                extension::EncryptThenMac::put(out);
             }
             // RFC 8422 §5.2: only where there is a key exchange, and the client has sent it.
             if !say.resumes && hello.extensions.contains(ExtensionType::EC_POINT_FORMATS) {

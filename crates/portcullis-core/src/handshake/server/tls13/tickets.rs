@@ -31,9 +31,13 @@ impl Issuing {
     pub(super) fn issue(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let sessions = self.sessions(cx)?;
         if self.config.policy.asked.tickets {
+            let mut names = vec![[0; 32]; sessions.len()];
+            let random = cx.random.fill(names.as_flattened_mut());
+            random.map_err(CryptoFailure::from)?;
             let question = IssueTickets {
                 id: QuestionId::next(),
                 sessions: sessions.clone(),
+                names,
             };
             let paused = IssuingTickets(Box::new((sessions, self)));
             return Ok(Next::ask(Question::IssueTickets(question), paused));
