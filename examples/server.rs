@@ -67,7 +67,7 @@ async fn echo(stream: TlsStream<TcpStream>) -> std::io::Result<u64> {
 async fn demonstrate() -> Result {
     let (identity, roots) = dev_identity()?;
     let mut connections = listen("127.0.0.1:0", identity).await?;
-    let address = connections.listener().local_addr()?;
+    let address = connections.local_addr()?;
     let client = tokio::spawn(async move { ask(&address.to_string(), roots).await });
 
     let (stream, peer) = connections.accept().await?;

@@ -23,6 +23,7 @@ pub(crate) struct Information {
     pub(crate) version: Version,
     pub(crate) is_server: bool,
     pub(crate) cipher_suite: CipherSuite,
+    pub(crate) encrypt_then_mac: bool,
     pub(crate) group: Option<NamedGroup>,
     pub(crate) retried: bool,
     pub(crate) resumed: bool,
@@ -84,6 +85,12 @@ impl ConnectionInformation {
     /// The cipher suite.
     pub fn cipher_suite(&self) -> CipherSuite {
         self.0.cipher_suite
+    }
+
+    /// Whether records are encrypted before they get their MAC (RFC 7366). Only a cipher suite with
+    /// CBC leaves the choice; with every other this is false.
+    pub fn encrypt_then_mac(&self) -> bool {
+        self.0.encrypt_then_mac
     }
 
     /// The group of the key exchange. Before TLS 1.3 a connection that resumes another has that of

@@ -266,6 +266,37 @@ impl TlsConnector {
         self.handshake(io, name, Bytes::new())
     }
 
+    /// [`upgrade`](Self::upgrade) of what was connected to this port here, until `deadline`.
+    #[cfg(feature = "hyper-util")]
+    pub(crate) async fn upgrade_by<IO>(
+        &self,
+        deadline: tokio::time::Instant,
+        io: IO,
+        name: &str,
+        port: u16,
+    ) -> Result<TlsStream<IO>, Error>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = name.to_server_name()?;
+        let mut start = self.start(io, name, Questions::none(), Bytes::new(), Some(port))?;
+        start.deadline = Some(deadline);
+        start.handshake().await
+    }
+
+    /// How long TCP and the handshake may take.
+    #[cfg(feature = "hyper-util")]
+    pub(crate) fn limit(&self) -> std::time::Duration {
+        self.conduct.handshake_timeout
+    }
+
+    /// With this [`service_name`](Self::service_name), if it has none.
+    #[cfg(feature = "tokio-postgres")]
+    pub(crate) fn or_service_name(mut self, name: &str) -> Self {
+        self.service.get_or_insert_with(|| name.into());
+        self
+    }
+
     fn handshake<IO, T>(&self, io: IO, name: impl ToServerName, prefix: Bytes) -> Handshaking<IO, T>
     where
         IO: AsyncRead + AsyncWrite + Unpin,

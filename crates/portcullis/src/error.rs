@@ -22,9 +22,10 @@ enum Cause {
     },
     Timeout {
         stage: Stage,
-        after: Duration,
+        /// Rare, and not to make every result larger.
+        after: Box<Duration>,
     },
-    Silence(Duration),
+    Silence(Box<Duration>),
     Closed,
     Misuse(Misuse),
     Limit(&'static str),
@@ -53,7 +54,10 @@ impl Error {
     }
 
     pub(crate) fn timeout(stage: Stage, after: Duration) -> Self {
-        Self(Cause::Timeout { stage, after })
+        Self(Cause::Timeout {
+            stage,
+            after: Box::new(after),
+        })
     }
 
     /// The same, of the connection with this host, by these of its addresses.
@@ -80,7 +84,7 @@ impl Error {
     }
 
     pub(crate) fn silence(limit: Duration) -> Self {
-        Self(Cause::Silence(limit))
+        Self(Cause::Silence(Box::new(limit)))
     }
 
     pub(crate) fn closed() -> Self {

@@ -30,6 +30,7 @@ async fn a_server_pauses_at_the_hello_and_goes_on_or_not() {
                 "proceed" => paused.proceed().await.is_ok(),
                 "continue" => {
                     let config = ServerConfig::builder()
+                        .versions([version()])
                         .identity(pki().server.clone())
                         .alpn(["h2"])
                         .build()

@@ -1,4 +1,4 @@
-//! Real TLS stacks as peers, on loopback: OpenSSL, GnuTLS, curl, Erlang, Python and wolfSSL as
+//! Real TLS stacks as peers, on loopback: OpenSSL, GnuTLS, curl, Erlang, Python, wolfSSL, Go, Java and NSS as
 //! child processes, rustls in this process.
 //!
 //! All echo servers and clients are driven through [`Peer`]: [`Peer::server`] starts one and returns
@@ -9,11 +9,13 @@ pub mod curl;
 pub mod erlang;
 pub mod gnutls;
 mod message;
+pub mod nss;
 pub mod openssl;
 pub mod program;
 pub mod python;
 mod reports;
 pub mod rustls;
+pub mod scripted;
 pub mod settings;
 pub mod wolfssl;
 

@@ -5,8 +5,8 @@ mod negotiable;
 mod policy;
 mod server;
 
+pub(crate) use client::ClientOptions;
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
-pub(crate) use client::{ClientOptions, Verification};
 pub(crate) use policy::Policy;
 pub use policy::{ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy};
 pub(crate) use server::ServerOptions;

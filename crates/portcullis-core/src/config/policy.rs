@@ -110,6 +110,7 @@ pub(crate) struct Policy {
     pub(crate) key_update_at: u64,
     pub(crate) padding: PaddingPolicy,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
+    pub(crate) encrypt_then_mac: bool,
     pub(crate) middlebox_compatibility: bool,
     pub(crate) strict_alert_levels: bool,
     /// Few, or none.
@@ -149,6 +150,7 @@ impl Default for Policy {
             key_update_at: 388_736_063_997,
             padding: PaddingPolicy::None,
             extended_master_secret: ExtendedMasterSecret::IfOffered,
+            encrypt_then_mac: true,
             middlebox_compatibility: true,
             strict_alert_levels: false,
             alerts: Vec::new(),
@@ -174,6 +176,11 @@ impl Policy {
             .copied()
             .and_then(Version::of)
             .unwrap_or(Version::V1_3)
+    }
+
+    /// Whether a suite with a block cipher may be negotiated, and what encrypts first with it.
+    pub(crate) fn offers_encrypt_then_mac(&self) -> bool {
+        self.encrypt_then_mac && self.cipher_suites.iter().any(|suite| suite.has_cbc())
     }
 
     /// Whether a version before TLS 1.3 may be negotiated.
@@ -407,6 +414,15 @@ macro_rules! common_options {
             when: $crate::config::ExtendedMasterSecret,
         ) -> Self {
             self.$role.policy.extended_master_secret = when;
+            self
+        }
+
+        /// Whether records of TLS 1.2 with CBC are encrypted before they get their MAC, where the
+        /// peer can do that, too (RFC 7366). Default: yes, because a forged record is then refused
+        /// before anything is decrypted. With other cipher suites it means nothing. No, for peers
+        /// that fail over it.
+        pub fn encrypt_then_mac(mut self, on: bool) -> Self {
+            self.$role.policy.encrypt_then_mac = on;
             self
         }
 

@@ -3,9 +3,6 @@
 //! RFC 5246 §5: P_hash with the hash of the suite. The library has it too, over a context on the
 //! heap for each HMAC, and sets its key up for each output.
 
-// Until the states of TLS 1.2 use it.
-#![allow(dead_code)]
-
 use core::iter;
 
 use super::hmac::HmacKey;

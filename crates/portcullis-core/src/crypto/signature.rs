@@ -18,7 +18,7 @@ use webpki::RawPublicKeyEntity;
 
 use crate::SignatureScheme;
 use crate::der::{self, Reader};
-use crate::error::Misuse;
+use crate::misuse::Misuse;
 
 /// The signature was not made by this key over this message, or the key is not fit for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::violation::Violation;
 use crate::wire::HandshakeType;
 
 /// Bytes of a handshake header: type and length.
-const MESSAGE_HEADER: usize = 4;
+pub(super) const MESSAGE_HEADER: usize = 4;
 
 /// One complete handshake message with its header, as it came. Its memory is shared with what
 /// came with it.

@@ -13,12 +13,15 @@ pub(super) struct Gather<'a> {
 impl<'a> Gather<'a> {
     #[inline]
     pub(super) fn new(slices: &'a [IoSlice<'a>]) -> Self {
+        let (front, rest): (&[u8], _) = match slices.split_first() {
+            Some((first, rest)) => (first, rest),
+            None => (&[], slices),
+        };
+        let sum = |sum: usize, slice: &IoSlice<'_>| sum.saturating_add(slice.len());
         Self {
-            front: &[],
-            rest: slices,
-            left: slices
-                .iter()
-                .fold(0, |sum: usize, slice| sum.saturating_add(slice.len())),
+            front,
+            rest,
+            left: rest.iter().fold(front.len(), sum),
         }
     }
 
@@ -34,7 +37,7 @@ impl<'a> Gather<'a> {
         self.advance();
         let (taken, front) = self.front.split_at_checked(n)?;
         self.front = front;
-        self.left = self.left.saturating_sub(n);
+        self.left = self.left.wrapping_sub(n);
         Some(taken)
     }
 

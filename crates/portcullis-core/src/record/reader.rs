@@ -34,7 +34,8 @@ pub enum Frame {
         /// Bytes of the record, its header included: what to give to `open_…`.
         len: usize,
         /// Bytes that [`Reader::open_into`] needs as output: the content, in TLS 1.3 its type and
-        /// padding as well, so at least one more.
+        /// padding as well, so at least one more. With CBC before TLS 1.3 also all else that is
+        /// encrypted: up to 304 bytes more.
         plaintext: usize,
     },
     /// The peer has closed before; these bytes are to be ignored (§6.1).
@@ -70,14 +71,14 @@ pub struct Reader {
     /// at per record.
     pub(super) keys: Keys,
     inner_limit: u16,
+    /// By how much a record's body is longer than its plaintext, at least.
+    overhead: u8,
     idle: Idle,
     pub(super) post_handshake: PostHandshake,
     /// Client: what tickets are made sessions with, and those that have come.
     tickets: Option<Box<Tickets>>,
     /// Whether the peer was asked to update this key because it is worn out.
     asked_for_update: bool,
-    /// Whether an alert that names an error must be fatal.
-    pub(super) strict_alert_levels: bool,
     state: State,
     mailbox: Arc<Mailbox>,
 }
@@ -92,12 +93,14 @@ enum State {
 impl Reader {
     pub(super) fn new(
         role: Role,
-        keys: Keys,
+        mut keys: Keys,
         inner_limit: usize,
         max_handshake_size: usize,
         mailbox: Arc<Mailbox>,
     ) -> Self {
+        keys.protection.limit_content(inner_limit);
         Self {
+            overhead: u8::try_from(keys.protection.least_overhead()).unwrap_or(u8::MAX),
             keys,
             // No limit is above that of the protocol, 2^14 + 1.
             inner_limit: u16::try_from(inner_limit).unwrap_or(u16::MAX),
@@ -105,7 +108,6 @@ impl Reader {
             post_handshake: PostHandshake::new(role, max_handshake_size),
             tickets: None,
             asked_for_update: false,
-            strict_alert_levels: false,
             state: State::Open,
             mailbox,
         }
@@ -290,7 +292,7 @@ impl Reader {
     #[inline]
     fn inner_length(&self, head: [u8; HEADER]) -> Result<usize, Violation> {
         let [typ, major, minor, ..] = head;
-        let overhead = self.keys.protection.least_overhead();
+        let overhead = self.overhead.into();
         let inner = header::body_length(head).wrapping_sub(overhead);
         if (typ, major, minor) == (ContentType::APPLICATION_DATA.0, 3, 3)
             && inner <= self.inner_limit.into()
@@ -303,17 +305,18 @@ impl Reader {
     /// Before TLS 1.3 a header says what the record holds; else it is wrong.
     #[cold]
     fn other_header(&self, head: [u8; HEADER], inner: usize) -> Result<usize, Violation> {
-        let (overhead, limit) = (
-            self.keys.protection.least_overhead(),
-            self.inner_limit.into(),
-        );
-        if !self.keys.protection.is_older() {
+        let protection = &self.keys.protection;
+        let (overhead, limit) = (self.overhead.into(), self.inner_limit.into());
+        if !protection.is_older() {
             return Err(header::wrong_header(head, overhead, limit));
         }
         let header = Header::check(head, Form::Older { protected: true })?;
         match header.body.checked_sub(overhead) {
             None => Err(Violation::BadRecordMac),
-            Some(_) => header::check_content(inner, limit).map(|()| inner),
+            Some(_) => {
+                let least = inner.saturating_sub(protection.slack());
+                header::check_content(least, limit).map(|()| inner)
+            }
         }
     }
 
@@ -404,7 +407,7 @@ impl Reader {
     /// ends the connection.
     fn on_alert(&mut self, content: &[u8]) -> Result<Opened, Abort> {
         let alert = alert::decode(content)?;
-        if self.strict_alert_levels
+        if self.post_handshake.strict_alert_levels
             && !self.keys.protection.is_older()
             && alert::is_understated(alert)
         {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::gather::Gather;
 use super::keys::Keys;
+use super::protect::Cipher;
 use super::size::RecordSize;
 use super::{HEADER, Mailbox, alert, misuse};
 use crate::alert::AlertDescription;
-use crate::crypto::aead::AeadKey;
 use crate::error::{Abort, Direction, Error, Reason, Stage};
 use crate::wire::{ContentType, HandshakeType, KeyUpdateRequest};
 
@@ -49,7 +49,7 @@ pub struct Writer {
 
 /// The cipher of a [`Writer`] while it is kept elsewhere.
 pub struct ParkedCipher {
-    key: AeadKey,
+    cipher: Cipher,
     generation: u32,
     owner: Arc<Mailbox>,
 }
@@ -108,7 +108,8 @@ impl Writer {
     ///
     /// # Errors
     /// [`Reason::Closed`] after [`close_notify`](Self::close_notify); the reader's error once
-    /// its alert is written.
+    /// its alert is written. [`Reason::KeyWornOut`] before TLS 1.3, once the last record that the
+    /// key may protect, a fatal `internal_error`, is written.
     pub fn seal_vectored(&mut self, data: &[IoSlice<'_>], out: &mut [u8]) -> Result<Sealed, Error> {
         let mut sealed = Sealed::default();
         if self.mailbox.has_work() || !matches!(self.state, State::Open) {
@@ -122,7 +123,8 @@ impl Writer {
         while data.left() > 0 {
             let rest = out.get_mut(sealed.written..).unwrap_or_default();
             let mut fragment = self.fragment.min(data.left());
-            let mut length = self.size.record(&self.keys.protection, fragment);
+            let mut padding = self.size.padding(fragment);
+            let mut length = self.keys.protection.record_len(fragment + padding);
             if length > rest.len() {
                 if sealed.written > 0 {
                     break;
@@ -132,7 +134,8 @@ impl Writer {
                 if fragment == 0 {
                     break;
                 }
-                length = self.size.record(&self.keys.protection, fragment);
+                padding = self.size.padding(fragment);
+                length = self.keys.protection.record_len(fragment + padding);
             }
             if self.is_update_due(fragment) {
                 // Before TLS 1.3 that is the end, which is told when all else is out.
@@ -143,9 +146,16 @@ impl Writer {
                     0 => break,
                     written => sealed.written += written,
                 }
+                if !matches!(self.state, State::Open) {
+                    break;
+                }
                 continue;
             }
-            sealed.written += self.put_data(&mut data, fragment, length, rest)?;
+            let Some(record) = rest.get_mut(..length) else {
+                break;
+            };
+            self.put_data(&mut data, fragment, padding, record)?;
+            sealed.written += length;
             sealed.consumed += fragment;
         }
         Ok(sealed)
@@ -314,7 +324,7 @@ impl Writer {
     /// back or not, the writer goes on as before.
     pub fn park(&mut self) -> Option<ParkedCipher> {
         Some(ParkedCipher {
-            key: self.keys.take_cipher()?,
+            cipher: self.keys.take_cipher()?,
             generation: self.keys.protection.generation(),
             owner: Arc::clone(&self.mailbox),
         })
@@ -322,11 +332,11 @@ impl Writer {
 
     /// Puts back what [`park`](Self::park) has taken out. The cipher of another connection, or of
     /// a key that was updated since, is dropped.
-    pub fn unpark(&mut self, cipher: ParkedCipher) {
-        if Arc::ptr_eq(&cipher.owner, &self.mailbox)
-            && cipher.generation == self.keys.protection.generation()
+    pub fn unpark(&mut self, parked: ParkedCipher) {
+        if Arc::ptr_eq(&parked.owner, &self.mailbox)
+            && parked.generation == self.keys.protection.generation()
         {
-            self.keys.put_cipher(cipher.key);
+            self.keys.put_cipher(parked.cipher);
         }
     }
 
@@ -382,43 +392,41 @@ impl Writer {
         }
     }
 
-    /// Whether this much data must wait for a new key. One record is kept for the KeyUpdate.
+    /// Whether this much data must wait for a new key. One record is kept for the KeyUpdate, or for
+    /// the alert that says that there is none.
     #[inline]
     fn is_update_due(&self, fragment: usize) -> bool {
-        self.keys.left <= 1
-            || (self.bytes > 0 && self.bytes.saturating_add(fragment as u64) > self.key_update_at)
+        // A first record is never too much.
+        let bytes = self.bytes.wrapping_add(fragment as u64);
+        self.keys.left <= 1 || (bytes > self.key_update_at && self.bytes > 0)
     }
 
-    /// Seals one record of data, which fits into `out` with its `length`.
+    /// Seals the next `fragment` bytes of data and their padding as `record`, which has their length.
     #[inline]
     fn put_data(
         &mut self,
         data: &mut Gather<'_>,
         fragment: usize,
-        length: usize,
-        out: &mut [u8],
-    ) -> Result<usize, Error> {
+        padding: usize,
+        record: &mut [u8],
+    ) -> Result<(), Error> {
         let typ = ContentType::APPLICATION_DATA;
-        let padding = self.size.padding(fragment);
-        let written = match data.take_whole(fragment) {
-            Some(slice) if padding == 0 => self.put_slice(slice, length, out)?,
-            Some(slice) => self.put(typ, slice, out)?,
-            None => self.put_with(typ, fragment, out, |content| data.copy_to(content))?,
+        let sealed = match data.take_whole(fragment) {
+            // Straight from where the data stands.
+            Some(slice) if padding == 0 => self.keys.seal_data(slice, record),
+            slice => {
+                if let Some(content) = record.get_mut(HEADER..HEADER + fragment) {
+                    match slice {
+                        Some(slice) => content.copy_from_slice(slice),
+                        None => data.copy_to(content),
+                    }
+                }
+                self.keys.seal_in_place(typ, fragment, record)
+            }
         };
-        self.bytes = self.bytes.saturating_add(fragment as u64);
-        Ok(written)
-    }
-
-    /// Seals one record of data without padding, straight from where the data stands.
-    #[inline]
-    fn put_slice(&mut self, slice: &[u8], length: usize, out: &mut [u8]) -> Result<usize, Error> {
-        let Some(record) = out.get_mut(..length) else {
-            return Ok(0);
-        };
-        match self.keys.seal_data(slice, record) {
-            Ok(()) => Ok(length),
-            Err(failure) => Err(self.fail(failure.into())),
-        }
+        sealed.map_err(|failure| self.fail(failure.into()))?;
+        self.bytes = self.bytes.wrapping_add(fragment as u64);
+        Ok(())
     }
 
     fn put_key_update(
@@ -427,8 +435,7 @@ impl Writer {
         out: &mut [u8],
     ) -> Result<usize, Error> {
         if self.keys.protection.is_older() {
-            // RFC 5246 knows no way to go on but another handshake.
-            return Err(self.fail(Abort(Reason::KeyWornOut)));
+            return self.put_end(out);
         }
         let message: [u8; KEY_UPDATE] = [HandshakeType::KEY_UPDATE.0, 0, 0, 1, request.0];
         let written = self.put(ContentType::HANDSHAKE, &message, out)?;
@@ -439,30 +446,36 @@ impl Writer {
         Ok(written)
     }
 
-    /// Seals one record, or gives 0 when it does not fit into `out`.
-    fn put(&mut self, typ: ContentType, content: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-        self.put_with(typ, content.len(), out, |place| {
-            place.copy_from_slice(content);
-        })
+    /// RFC 5246 knows no way to go on but another handshake. That nothing more comes, though there
+    /// was more, is said in the last record; of the protocol's alerts `internal_error` alone blames
+    /// nobody's bytes (RFC 5246 §7.2.2).
+    #[cold]
+    fn put_end(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+        let worn_out = Abort(Reason::KeyWornOut);
+        // Another alert had that record.
+        if self.keys.left == 0 {
+            return Err(self.fail(worn_out));
+        }
+        let last_words = AlertDescription::INTERNAL_ERROR;
+        let written = self.put(ContentType::ALERT, &alert::encode(last_words), out)?;
+        if written > 0 {
+            let alert = Some((Direction::Sent, last_words));
+            self.state = State::Failed(Error::new(Stage::Connected, alert, worn_out.0));
+        }
+        Ok(written)
     }
 
-    /// Seals one record in `out` after `fill` has written its content there.
-    fn put_with(
-        &mut self,
-        typ: ContentType,
-        content_len: usize,
-        out: &mut [u8],
-        fill: impl FnOnce(&mut [u8]),
-    ) -> Result<usize, Error> {
-        let length = self.size.record(&self.keys.protection, content_len);
+    /// Seals one record, or gives 0 when it does not fit into `out`.
+    fn put(&mut self, typ: ContentType, content: &[u8], out: &mut [u8]) -> Result<usize, Error> {
+        let length = self.size.record(&self.keys.protection, content.len());
         let Some(record) = out.get_mut(..length) else {
             return Ok(0);
         };
-        if let Some(content) = record.get_mut(HEADER..HEADER + content_len) {
-            fill(content);
+        if let Some(place) = record.get_mut(HEADER..HEADER + content.len()) {
+            place.copy_from_slice(content);
         }
         // The last record under a key is kept for the KeyUpdate; an alert may take its place.
-        match self.keys.seal_in_place(typ, content_len, record) {
+        match self.keys.seal_in_place(typ, content.len(), record) {
             Ok(()) => Ok(length),
             Err(failure) => Err(self.fail(failure.into())),
         }

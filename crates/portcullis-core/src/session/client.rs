@@ -7,7 +7,9 @@ use std::sync::Arc;
 use rustls_pki_types::{ServerName, UnixTime};
 use zeroize::Zeroizing;
 
-use super::established::{Established, Names, OVERHEAD, Peer, Role, Secret, put_time, read_time};
+use super::established::{
+    Established, MOST_FIELDS, Names, Owner, Peer, Secret, put_time, read_time,
+};
 use super::{MAX_TICKET, MAX_TICKET_LIFETIME, age};
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
@@ -98,13 +100,13 @@ impl ClientSession {
         let size = self.established.size()
             + self.server_name.to_str().len()
             + self.ticket.len()
-            + OVERHEAD;
+            + MOST_FIELDS;
         let mut out = Zeroizing::new(Vec::with_capacity(size));
         let names = Names {
             server_name: &self.server_name.to_str(),
             shown: None,
         };
-        self.established.put(&mut out, &names, Role::Client);
+        self.established.put(&mut out, &names, Owner::Client);
         out.push(self.is_id.into());
         put_vec16(&mut out, |out| out.extend_from_slice(&self.ticket));
         out.extend_from_slice(&self.age_add.to_be_bytes());
@@ -126,7 +128,7 @@ impl ClientSession {
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
-        let (established, names) = Established::read(cursor, Role::Client)?;
+        let (established, names) = Established::read(cursor, Owner::Client)?;
         let server_name = ServerName::try_from(names.server_name).map_err(|_| DecodeError)?;
         let is_id = match cursor.u8()? {
             0 => false,

@@ -16,7 +16,7 @@ use super::signature_algorithm::SignatureAlgorithm;
 use crate::crypto::{
     PrivateKey, ecdsa_curve, key_is_long_enough, scheme_fits_key, scheme_fits_key_before_tls13,
 };
-use crate::error::Misuse;
+use crate::misuse::Misuse;
 use crate::version::Version;
 use crate::{NamedGroup, SignatureScheme};
 

@@ -14,7 +14,7 @@ use super::name::CanonicalName;
 use super::pem::{self, Contents};
 use crate::crypto::verification::KeptKey;
 use crate::der::{self, Reader};
-use crate::error::Misuse;
+use crate::misuse::Misuse;
 
 /// A set of trusted certificates. Cheap to clone; a clone that is added to becomes its own set.
 ///

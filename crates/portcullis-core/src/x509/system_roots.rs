@@ -13,7 +13,7 @@ use rustls_pki_types::pem::PemObject as _;
 
 use super::pem;
 use super::roots::Roots;
-use crate::error::Misuse;
+use crate::misuse::Misuse;
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";

@@ -204,6 +204,10 @@ impl Accept for TlsListener {
         let accepted = ready!(self.listener.poll_accept(cx));
         Poll::Ready(accepted.map(|(io, peer)| (self.with_options(io), peer)))
     }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Self::local_addr(self)
+    }
 }
 
 /// A connection that was accepted; nothing has been read from it.

@@ -67,8 +67,46 @@ pub(crate) fn other_name() -> ServerName<'static> {
     ServerName::try_from("other.example").unwrap()
 }
 
+/// What the tests of this file speak: `before_tls13.rs` has those files again whose promises do not
+/// depend on the version.
+pub(crate) fn version() -> ProtocolVersion {
+    match module_path!().starts_with("before_tls13::") {
+        true => ProtocolVersion::TLS_1_2,
+        false => ProtocolVersion::TLS_1_3,
+    }
+}
+
+/// Whether keys change while the connection lasts.
+pub(crate) fn has_key_updates() -> bool {
+    version() == ProtocolVersion::TLS_1_3
+}
+
+/// Where they do not, to ask for it is a mistake, and that is all.
+pub(crate) async fn no_key_updates() -> bool {
+    if has_key_updates() {
+        return false;
+    }
+    let (mut client, mut server) = pair().await;
+    let error = client.update_keys(true).await.unwrap_err();
+    assert!(error.to_string().contains("not updated"), "{error}");
+    client.send(&[b"x"]).await.unwrap();
+    assert_eq!(&server.recv(1).await.unwrap()[..], b"x");
+    true
+}
+
+/// What a record has besides its content, with the suite that both prefer.
+pub(crate) fn record_overhead() -> usize {
+    let (header, tag) = (5, 16);
+    match version() {
+        ProtocolVersion::TLS_1_3 => header + 1 + tag,
+        // The part of the nonce that is sent (RFC 5288 §3).
+        _ => header + 8 + tag,
+    }
+}
+
 pub(crate) fn client_config() -> ClientConfig {
     ClientConfig::builder(pki().roots.clone())
+        .versions([version()])
         .alpn(["h2", "echo"])
         .build()
         .unwrap()
@@ -76,6 +114,7 @@ pub(crate) fn client_config() -> ClientConfig {
 
 pub(crate) fn server_config() -> ServerConfig {
     ServerConfig::builder()
+        .versions([version()])
         .identity(pki().server.clone())
         .alpn(["echo"])
         .build()
@@ -95,17 +134,24 @@ pub(crate) fn tls12(suite: CipherSuite) -> (TlsConnector, TlsAcceptor) {
     let versions = [ProtocolVersion::TLS_1_2];
     let client = client_config().to_builder().versions(versions);
     let server = server_config().to_builder().versions(versions);
-    let client = client.cipher_suites([suite]).build().unwrap();
-    let server = server.cipher_suites([suite]).build().unwrap();
+    let client = client.cipher_suites([suite]);
+    let server = server.cipher_suites([suite]);
+    let client = client.encrypt_then_mac(suite != MAC_THEN_ENCRYPT);
+    let (client, server) = (client.build().unwrap(), server.build().unwrap());
     let connector = TlsConnector::new(client).without_resumption();
     (connector, TlsAcceptor::new(server))
 }
 
-/// A suite for each of the ciphers that TLS 1.2 has by default.
-pub(crate) const TLS12_SUITES: [CipherSuite; 3] = [
+/// Here CBC makes the MAC first, elsewhere last.
+const MAC_THEN_ENCRYPT: CipherSuite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256;
+
+/// A suite for each of the ciphers that TLS 1.2 has by default, and for each form of CBC.
+pub(crate) const TLS12_SUITES: [CipherSuite; 5] = [
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    MAC_THEN_ENCRYPT,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384,
 ];
 
 pub(crate) async fn tls12_pair_over<A, B>(

@@ -1,6 +1,7 @@
 //! Peers that have TLS 1.2 and nothing newer, against our side with that version alone, and with
 //! TLS 1.3 beside it.
 
+mod cbc;
 mod client_authentication;
 mod closing;
 mod matrix;

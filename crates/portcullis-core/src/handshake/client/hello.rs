@@ -270,6 +270,9 @@ fn put_before_tls13(out: &mut Vec<u8>, config: &ClientOptions, session: Option<&
     if config.policy.extended_master_secret != ExtendedMasterSecret::Off {
         extension::ExtendedMasterSecret::put(out);
     }
+    if config.policy.offers_encrypt_then_mac() {
+        extension::EncryptThenMac::put(out);
+    }
     // RFC 5746 §3.4: in the first hello it is empty.
     RenegotiationInfo::put(out, &[]);
     // RFC 8422 §5.1.2: some servers want to see it.

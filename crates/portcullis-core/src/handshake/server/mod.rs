@@ -13,6 +13,12 @@ mod wishes;
 pub(crate) use hello::start;
 
 use super::table::states;
+use crate::error::{Abort, Misuse};
+
+/// An answer to [`OpenTickets`](crate::question::OpenTickets) with an index of its own.
+fn unknown_ticket() -> Abort {
+    Misuse::new("the answer names a ticket that the client has not offered").into()
+}
 
 states! {
     Server with Tls13 in tls13 with Tls12 in tls12:

@@ -1,9 +1,13 @@
 //! A bit changed on the wire: somebody notices, and nobody panics or waits for ever.
 
+use std::sync::OnceLock;
+
 use super::attack::{
     authenticated_client, authenticating_server, client, server, ticket_keys, transmitted,
 };
-use crate::testing::{Pair, now};
+use crate::config::{ClientConfig, ServerConfig};
+use crate::session::ClientSession;
+use crate::testing::{Pair, now, resuming, sessions_of};
 use crate::{ProtocolVersion, Stage, Step};
 
 fn flip(bytes: &mut [u8], at: usize) {
@@ -37,6 +41,21 @@ fn older_pair() -> Pair {
     let server = authenticating_server().versions(versions);
     let client = client.session_tickets(true).build().unwrap();
     Pair::new(client, server.ticket_keys(ticket_keys()).build().unwrap())
+}
+
+/// They resume a session of theirs; a client of TLS 1.2 that is refused has nothing to fall back on.
+fn older_resumed_pair() -> Pair {
+    type Resumable = (ClientConfig, ServerConfig, ClientSession);
+    static RESUMABLE: OnceLock<Resumable> = OnceLock::new();
+    let (client, server, session) = RESUMABLE.get_or_init(|| {
+        let versions = [ProtocolVersion::TLS_1_2];
+        let client = client().versions(versions).session_tickets(true);
+        let server = server().versions(versions).ticket_keys(ticket_keys());
+        let (client, server) = (client.build().unwrap(), server.build().unwrap());
+        let session = sessions_of(client.clone(), server.clone()).remove(0);
+        (client, server, session)
+    });
+    resuming(client.clone(), server.clone(), vec![session.clone()])
 }
 
 /// §5.1: the minor version of a hello's record is ignored. Once there are keys it has to be right,
@@ -101,13 +120,22 @@ fn in_the_clients_finished() {
     }
 }
 
-/// The flights of a full handshake of TLS 1.2: of each, every byte. Before the version is known the
+/// The flights of TLS 1.2: of each, every byte. Before the version is known the
 /// minor version of a record is ignored, and that of the legacy version in a hello is not.
 #[test]
 fn in_the_flights_before_tls13() {
-    for flight in 0..4 {
+    every_byte_of(older_pair, 4);
+}
+
+#[test]
+fn in_the_flights_of_a_resumption_before_tls13() {
+    every_byte_of(older_resumed_pair, 3);
+}
+
+fn every_byte_of(of: fn() -> Pair, flights: usize) {
+    for flight in 0..flights {
         for at in 0.. {
-            let mut pair = older_pair();
+            let mut pair = of();
             let mut bytes = transmitted(&mut pair.client);
             for turn in 0..flight {
                 let (from, to) = match turn % 2 {

@@ -1,13 +1,15 @@
 //! However the bytes are cut, the handshake is the same.
 
 use super::attack::{
-    authenticated_client, authenticating_server, client, retrying_server, server, ticket_keys,
+    authenticated_client, authenticating_server, client, resuming_client, retrying_server, server,
+    ticket_keys,
 };
-use super::older::V1_2;
+use super::older::{V1_2, VERSIONS};
 use super::tamper::{Put, Tamper};
 use crate::config::{ClientConfigBuilder, MaxFragmentLength, ServerConfigBuilder};
 use crate::crypto::random::Random;
-use crate::testing::{name, now};
+use crate::session::ClientSession;
+use crate::testing::{name, now, sessions_of};
 use crate::{Handshake, Stage, Step};
 
 fn variants() -> Vec<(ClientConfigBuilder, ServerConfigBuilder)> {
@@ -67,8 +69,8 @@ fn poll(end: &mut Handshake) -> Vec<u8> {
     }
 }
 
-/// Feeds both ends `step` bytes at a time, polling after each.
-fn connect(mut client: Handshake, mut server: Handshake, step: usize) {
+/// Feeds both ends `step` bytes at a time, polling after each; says whether they have resumed.
+fn connect(mut client: Handshake, mut server: Handshake, step: usize) -> bool {
     let mut to_server = poll(&mut client);
     while !to_server.is_empty() {
         let mut to_client = Vec::new();
@@ -88,9 +90,12 @@ fn connect(mut client: Handshake, mut server: Handshake, step: usize) {
     );
     let client = client.into_connection().unwrap();
     let server = server.into_connection().unwrap();
-    assert!(client.unread.is_empty() && server.unread.is_empty());
+    // A server of TLS 1.3 sends its tickets when the client is through.
+    assert!(client.unread.is_empty() || server.information.is_resumed());
+    assert!(server.unread.is_empty());
     let secret = client.information.tls_exporter().unwrap();
     assert_eq!(secret, server.information.tls_exporter().unwrap());
+    client.information.is_resumed() && server.information.is_resumed()
 }
 
 fn ends(
@@ -98,10 +103,19 @@ fn ends(
     server: ServerConfigBuilder,
     tamper: impl Fn() -> Tamper,
 ) -> (Handshake, Handshake) {
+    resuming_ends(client, server, Vec::new(), tamper)
+}
+
+fn resuming_ends(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    sessions: Vec<ClientSession>,
+    tamper: impl Fn() -> Tamper,
+) -> (Handshake, Handshake) {
     let mut server = Handshake::server(server.build().unwrap());
     server.tamper(tamper());
-    let client = client.build().unwrap();
-    let client = Handshake::client_tampering(client, name(), Random::system(), tamper());
+    let (client, random) = (client.build().unwrap(), Random::system());
+    let client = Handshake::client_resuming_tampering(client, name(), sessions, random, tamper());
     (client, server)
 }
 
@@ -148,6 +162,30 @@ fn records_of_one_byte_and_longer() {
         for (client, server) in variants() {
             let (client, server) = ends(client, server, || records_of(length));
             connect(client, server, usize::MAX);
+        }
+    }
+}
+
+#[test]
+fn resumptions() {
+    for version in VERSIONS {
+        let client = resuming_client().versions([version]);
+        let server = server().versions([version]).ticket_keys(ticket_keys());
+        let again = |step, tamper: &dyn Fn() -> Tamper| {
+            let of = (client.clone().build(), server.clone().build());
+            let sessions = sessions_of(of.0.unwrap(), of.1.unwrap());
+            let (client, server) = (client.clone(), server.clone());
+            let (client, server) = resuming_ends(client, server, sessions, tamper);
+            assert!(connect(client, server, step));
+        };
+        for step in [1, 2, 3, 5, 7, 64, 333] {
+            again(step, &untouched);
+        }
+        for length in (1..=24).chain([100, 255, 256, 257, 511]) {
+            again(usize::MAX, &|| records_of(length));
+        }
+        for at in (1..700).step_by(3) {
+            again(usize::MAX, &|| cut_at(at));
         }
     }
 }

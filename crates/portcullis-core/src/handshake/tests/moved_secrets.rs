@@ -10,10 +10,11 @@ use super::attack::{
     authenticated_client, authenticating_server, client, resuming_client, server, ticket_keys,
 };
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
+use crate::crypto::block_hash::{BlockHash, Sha256, Sha384};
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::hkdf::{Label, LabelPrefix, Prk, extract};
-use crate::crypto::hmac::Word;
 use crate::crypto::secret::Secret;
+use crate::key_schedule::tls12::MasterSecret;
 use crate::key_schedule::{EarlySecret, ResumptionPsk};
 use crate::question::Question;
 use crate::suite::CipherSuite;
@@ -75,7 +76,7 @@ fn copies(secrets: &[(String, Masked)]) -> Vec<usize> {
     found
 }
 
-/// The secrets of the log, and the keys of Finished that follow from them.
+/// The secrets of the log, and the keys of Finished and of the records that follow from them.
 fn secrets(events: Vec<Event>) -> Vec<(String, Masked)> {
     let mut secrets = Vec::new();
     for event in events {
@@ -87,18 +88,26 @@ fn secrets(events: Vec<Event>) -> Vec<(String, Masked)> {
             .collect::<Vec<_>>()
             .into();
         secrets.push((line.label().to_owned(), Masked::new(&bytes)));
-        if line.label().ends_with("HANDSHAKE_TRAFFIC_SECRET") {
-            let (hash, len) = match bytes.len() {
-                32 => (HashAlgorithm::Sha256, 32),
-                _ => (HashAlgorithm::Sha384, 48),
-            };
-            let prk = Prk::new(hash, LabelPrefix::Tls13, &Secret::new(&bytes).unwrap());
-            let key = prk.expand_label(Label::new(b"finished"), None, len);
-            let name = format!("finished_key of {}", line.label());
-            secrets.push((name, Masked::new(key.as_slice())));
+        if line.label().contains("_TRAFFIC_SECRET") {
+            // The suite is TLS_AES_256_GCM_SHA384.
+            let secret = Secret::new(&bytes).unwrap();
+            let prk = Prk::new(HashAlgorithm::Sha384, LabelPrefix::Tls13, &secret);
+            for (what, label, len) in [("finished_key", "finished", 48), ("write_key", "key", 32)] {
+                let key = prk.expand_label(Label::new(label.as_bytes()), None, len);
+                let name = format!("{what} of {}", line.label());
+                secrets.push((name, Masked::new(key.as_slice())));
+            }
         }
     }
     secrets
+}
+
+/// Each cipher has its key.
+fn without_ciphers(connections: &mut [Connection; 2]) {
+    for connection in connections {
+        connection.reader.hibernate();
+        connection.writer.hibernate();
+    }
 }
 
 fn leaves_nothing(context: &str, client: ClientConfigBuilder, server: ServerConfigBuilder) {
@@ -109,11 +118,12 @@ fn leaves_nothing(context: &str, client: ClientConfigBuilder, server: ServerConf
     let secrets = secrets(core::mem::take(&mut pair.events));
     // As a driver has them.
     let (mut client, mut server) = (Box::new(pair.client), Box::new(pair.server));
-    let connections: [Connection; 2] = [
+    let mut connections: [Connection; 2] = [
         client.take_connection().unwrap(),
         server.take_connection().unwrap(),
     ];
-    assert!(secrets.len() >= 7, "{}", secrets.len());
+    without_ciphers(&mut connections);
+    assert!(secrets.len() >= 13, "{}", secrets.len());
     let found = copies(&secrets);
     for ((name, _), count) in secrets.iter().zip(found) {
         // The connections are on this stack, and what they share behind a pointer.
@@ -188,20 +198,20 @@ fn early_states(psk: &ResumptionPsk) -> [(String, Masked); 2] {
         let pad = if which == "inner" { 0x36 } else { 0x5c };
         let state = match psk.hash() {
             HashAlgorithm::Sha256 => {
-                let mut state = <u32 as Word>::START;
+                let mut state = Sha256::START;
                 let mut block = [pad; 64];
                 xor(&mut block, early.as_slice());
-                <u32 as Word>::compress(&mut state, &block);
+                Sha256::compress(&mut state, &block);
                 block.fill(0);
                 let masked = Masked::new(&state.map(u32::to_ne_bytes).concat());
                 state.fill(0);
                 masked
             }
             HashAlgorithm::Sha384 => {
-                let mut state = <u64 as Word>::START;
+                let mut state = Sha384::START;
                 let mut block = [pad; 128];
                 xor(&mut block, early.as_slice());
-                <u64 as Word>::compress(&mut state, &block);
+                Sha384::compress(&mut state, &block);
                 block.fill(0);
                 let masked = Masked::new(&state.map(u64::to_ne_bytes).concat());
                 state.fill(0);
@@ -254,13 +264,14 @@ fn resumption_leaves_nothing(
         Some(question.default_answer())
     });
     let mut secrets = secrets(core::mem::take(&mut pair.events));
-    assert!(secrets.len() >= 7, "{}", secrets.len());
+    assert!(secrets.len() >= 13, "{}", secrets.len());
     secrets.extend(early);
     let (mut client, mut server) = (Box::new(pair.client), Box::new(pair.server));
-    let connections = [
+    let mut connections = [
         client.take_connection().unwrap(),
         server.take_connection().unwrap(),
     ];
+    without_ciphers(&mut connections);
     assert!(connections.iter().all(|one| one.information.is_resumed()));
     for ((name, _), count) in secrets.iter().zip(copies(&secrets)) {
         let living = match name.as_str() {
@@ -271,15 +282,30 @@ fn resumption_leaves_nothing(
     }
 }
 
-/// Before TLS 1.3: the master secret, which the log has.
+/// Before TLS 1.3: the master secret, which the log has, and the keys of the records.
 fn older_leaves_nothing(
     context: &str,
     client: ClientConfigBuilder,
     server: ServerConfigBuilder,
     resumes: bool,
 ) {
+    for suite in [
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    ] {
+        let context = format!("{context}, {suite}");
+        older_suite_leaves_nothing(&context, client.clone(), server.clone(), resumes, suite);
+    }
+}
+
+fn older_suite_leaves_nothing(
+    context: &str,
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    resumes: bool,
+    suite: CipherSuite,
+) {
     let versions = [crate::ProtocolVersion::TLS_1_2];
-    let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384;
     let client = client
         .versions(versions)
         .cipher_suites([suite])
@@ -320,15 +346,29 @@ fn older_leaves_nothing(
     }
     // The client's session has one as well, until somebody takes it and drops it.
     drop(connections[0].reader.take_ticket());
-    let secrets = vec![("master secret".to_owned(), Masked::new(master))];
+    let mut secrets = vec![("master secret".to_owned(), Masked::new(master))];
+    {
+        let information = &connections[0].information;
+        let keys = information.cipher_suite().legacy_parameters().unwrap();
+        let master = MasterSecret::from_bytes(keys.hash, master).unwrap();
+        let randoms = (information.client_random(), information.server_random());
+        let block = master.key_block(keys, randoms.0, randoms.1).unwrap();
+        for (side, keys) in [("client", &block.client), ("server", &block.server)] {
+            let key = Masked::new(keys.key.as_slice());
+            secrets.push((format!("{side}_write_key"), key));
+        }
+    }
     found.clear();
     // Each end that may make keying material (RFC 7627 §5.4) has one.
     let mut living = connections.iter();
     let living = living.position(|one| one.information.tls_exporter().is_err());
     let living = living.unwrap_or(connections.len());
-    assert_eq!(copies(&secrets), [living], "{context}");
+    // Each end has both directions, and each of these the key and the cipher that it became.
+    assert_eq!(copies(&secrets), [living, 4, 4], "{context}");
+    without_ciphers(&mut connections);
+    assert_eq!(copies(&secrets), [living, 2, 2], "{context}: asleep");
     drop(connections);
-    assert_eq!(copies(&secrets), [0], "{context}: what stays");
+    assert_eq!(copies(&secrets), [0; 3], "{context}: what stays");
 }
 
 fn all_older_handshakes() {

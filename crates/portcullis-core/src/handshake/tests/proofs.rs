@@ -6,6 +6,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use super::attack::{client, server, ticket_keys};
+use super::older::VERSIONS;
 use super::questions::{connects, ended_by, until};
 use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::question::{Question, VerifyChain};
@@ -14,7 +15,7 @@ use crate::x509::{
     CertificateErrorKind as Kind, ChainPolicy, Identity, Roots, VerifiedChain, verify_client,
     verify_server,
 };
-use crate::{AlertDescription, Error, Reason, SignatureScheme};
+use crate::{AlertDescription, Error, ProtocolVersion, Reason, SignatureScheme};
 
 /// Good for two names and for both roles, so that only what a proof was made for can differ.
 fn versatile() -> (Identity, Roots) {
@@ -85,8 +86,13 @@ fn policy(question: &VerifyChain) -> &ChainPolicy {
 
 #[test]
 fn a_proof_of_a_server_is_for_its_name_and_policy() {
+    VERSIONS.into_iter().for_each(a_proof_of_a_server);
+}
+
+fn a_proof_of_a_server(version: ProtocolVersion) {
     let (identity, roots) = versatile();
-    let server = ServerConfig::builder().identity(identity).build().unwrap();
+    let server = ServerConfig::builder().identity(identity);
+    let server = server.versions([version]).build().unwrap();
     let another = ChainPolicy::new(roots.clone());
     let nameless = another.clone().dangerous_skip_name_check();
     let asked = |client: ClientConfig| {
@@ -103,8 +109,8 @@ fn a_proof_of_a_server_is_for_its_name_and_policy() {
     let of_client = |question: &VerifyChain, policy: &ChainPolicy| {
         verify_client(question.chain(), now(), policy).unwrap()
     };
-    let verifying = ClientConfig::builder(roots).ask_verification(true);
-    let verifying = verifying.build().unwrap();
+    let verifying = ClientConfig::builder(roots).versions([version]);
+    let verifying = verifying.ask_verification(true).build().unwrap();
     let proofs: &[Proof<'_>] = &[
         ("check", true, &|question| question.check().unwrap()),
         ("the same", true, &|question| {
@@ -129,7 +135,7 @@ fn a_proof_of_a_server_is_for_its_name_and_policy() {
 
     // Who verifies nothing by configuration may verify by any policy, and the right peer.
     let trusting = ClientConfig::dangerous_builder_without_verification().ask_verification(true);
-    let trusting = trusting.build().unwrap();
+    let trusting = trusting.versions([version]).build().unwrap();
     let proofs: &[Proof<'_>] = &[
         ("policy", true, &|question| for_this(question, &another)),
         ("name", false, &|question| for_other(question, &another)),
@@ -140,14 +146,20 @@ fn a_proof_of_a_server_is_for_its_name_and_policy() {
 
 #[test]
 fn a_proof_of_a_client_is_for_its_role_and_policy() {
+    VERSIONS.into_iter().for_each(a_proof_of_a_client);
+}
+
+fn a_proof_of_a_client(version: ProtocolVersion) {
     let (identity, roots) = versatile();
     let another = ChainPolicy::new(roots.clone());
     let build = || {
         let server = ServerConfig::builder()
+            .versions([version])
             .identity(identity.clone())
             .client_authentication(ClientAuthentication::Required(roots.clone()))
             .ticket_keys(ticket_keys());
         let client = ClientConfig::builder(roots.clone())
+            .versions([version])
             .identity(identity.clone())
             .session_tickets(true);
         (
@@ -186,7 +198,12 @@ fn a_proof_of_a_client_is_for_its_role_and_policy() {
 const LATER: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_795_824_000));
 
 /// The peer's key is too short for any signature, so whatever it signs with does not matter.
-fn refused_for_its_key(chain: &[u8], roots: &[u8], of_server: bool, verified: bool) -> Error {
+fn refused_for_its_key(
+    version: ProtocolVersion,
+    chain: &[u8],
+    roots: &[u8],
+    (of_server, verified): (bool, bool),
+) -> Error {
     let certificates = |pem: &[u8]| -> Vec<CertificateDer<'static>> {
         let all = CertificateDer::pem_slice_iter(pem).map(Result::unwrap);
         all.collect()
@@ -208,6 +225,7 @@ fn refused_for_its_key(chain: &[u8], roots: &[u8], of_server: bool, verified: bo
             ServerConfig::builder().identity(peer),
         ),
     };
+    let (client, server) = (client.versions([version]), server.versions([version]));
     let pair = Pair::new(client.build().unwrap(), server.build().unwrap());
     let (client, server) = pair.run_answering(|_, question| {
         Some(match question {
@@ -247,8 +265,10 @@ fn short_keys() {
             pem!("rsa2047_leaf.roots"),
         ),
     ] {
-        for (of_server, verified) in [(false, true), (false, false), (true, true), (true, false)] {
-            let error = refused_for_its_key(chain, roots, of_server, verified);
+        for at in 0..8 {
+            let version = VERSIONS[at / 4];
+            let how = (at & 1 != 0, at & 2 != 0);
+            let error = refused_for_its_key(version, chain, roots, how);
             let Reason::Certificate(reason) = error.reason() else {
                 panic!("{error}")
             };

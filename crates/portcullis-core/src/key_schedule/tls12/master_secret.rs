@@ -111,10 +111,6 @@ impl MasterSecret {
         }
     }
 
-    pub(crate) const fn hash(&self) -> HashAlgorithm {
-        self.hash
-    }
-
     /// For the key log and for sessions, and nothing else.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.secret.as_slice()
@@ -174,13 +170,14 @@ impl core::fmt::Debug for MasterSecret {
 
 #[cfg(test)]
 mod tests {
+    use super::super::LegacyCipher;
     use super::*;
     use crate::crypto::aead::AeadAlgorithm;
     use crate::crypto::hash::hash;
 
     const SUITE: LegacyParameters = LegacyParameters {
         hash: HashAlgorithm::Sha256,
-        aead: AeadAlgorithm::Aes128Gcm,
+        cipher: LegacyCipher::Aead(AeadAlgorithm::Aes128Gcm),
     };
 
     fn master(byte: u8) -> MasterSecret {
@@ -192,7 +189,7 @@ mod tests {
         let (session_hash, transcript) = (hash(SUITE.hash, b"1"), hash(SUITE.hash, b"2"));
         let premaster = PremasterSecret::from(SharedSecret::new(&[7; 32]).unwrap());
         let mut made = premaster.into_master(SUITE.hash, MasterSeed::Extended(&session_hash));
-        let again = MasterSecret::from_bytes(made.hash(), made.as_bytes()).unwrap();
+        let again = MasterSecret::from_bytes(made.hash, made.as_bytes()).unwrap();
         let expected = made.verify_data(Side::Client, &transcript);
         assert_eq!(again.verify_data(Side::Client, &transcript), expected);
         for len in [0, 47, 49] {

@@ -8,9 +8,6 @@
 //!                                          verify_data <--+   +--randoms--> keying material
 //! ```
 
-// Until the states use it.
-#![allow(dead_code, unused_imports)]
-
 mod exporter;
 mod key_block;
 mod master_secret;
@@ -23,13 +20,80 @@ pub(crate) use key_block::{DirectionKeys, KeyBlock};
 pub(crate) use master_secret::{MasterSecret, MasterSeed, PremasterSecret, Side};
 pub(crate) use transcript::Transcript;
 
-use crate::crypto::aead::AeadAlgorithm;
+use crate::crypto::aead::{AeadAlgorithm, IV_LEN};
+use crate::crypto::cbc::CbcAlgorithm;
 use crate::crypto::hash::HashAlgorithm;
+use crate::crypto::record_mac::MacAlgorithm;
 
 /// What the key schedule and the records need to know of a cipher suite before TLS 1.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LegacyParameters {
     /// Of the PRF.
     pub(crate) hash: HashAlgorithm,
-    pub(crate) aead: AeadAlgorithm,
+    pub(crate) cipher: LegacyCipher,
+}
+
+/// What protects records before TLS 1.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LegacyCipher {
+    /// RFC 5246 §6.2.3.3.
+    Aead(AeadAlgorithm),
+    /// RFC 5246 §6.2.3.2.
+    Cbc(CbcParameters),
+}
+
+/// A block cipher and a MAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CbcParameters {
+    pub(crate) cipher: CbcAlgorithm,
+    pub(crate) mac: MacAlgorithm,
+    /// Which comes first is negotiated (RFC 7366): without that the MAC.
+    pub(crate) encrypt_then_mac: bool,
+}
+
+impl LegacyParameters {
+    /// Encrypts first if that was negotiated and there is a choice (RFC 7366 §3); whether it is so.
+    pub(crate) const fn encrypt_then_mac(&mut self, negotiated: bool) -> bool {
+        if let LegacyCipher::Cbc(parameters) = &mut self.cipher {
+            parameters.encrypt_then_mac = negotiated;
+        }
+        self.encrypts_first()
+    }
+
+    /// Whether records are encrypted before they get a MAC.
+    pub(crate) const fn encrypts_first(&self) -> bool {
+        matches!(
+            self.cipher,
+            LegacyCipher::Cbc(CbcParameters {
+                encrypt_then_mac: true,
+                ..
+            })
+        )
+    }
+}
+
+impl LegacyCipher {
+    const fn mac_key_len(self) -> u8 {
+        match self {
+            Self::Aead(_) => 0,
+            Self::Cbc(parameters) => parameters.mac.len(),
+        }
+    }
+
+    const fn key_len(self) -> u8 {
+        match self {
+            Self::Aead(aead) => aead.key_len(),
+            Self::Cbc(parameters) => parameters.cipher.key_len(),
+        }
+    }
+
+    /// `SecurityParameters.fixed_iv_length`. GCM writes the rest of a nonce into each record, CBC
+    /// all of its IV.
+    const fn fixed_iv_len(self) -> u8 {
+        match self {
+            Self::Aead(AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm) => 4,
+            Self::Aead(AeadAlgorithm::ChaCha20Poly1305) => IV_LEN,
+            Self::Cbc(_) => 0,
+        }
+    }
 }

@@ -82,8 +82,11 @@ fn messages(mut bytes: &[u8]) -> Vec<Vec<u8>> {
 
 /// Opens all records of a direction, as RFC 5288 §3 and RFC 7905 §2 say.
 fn opened(keys: &DirectionKeys, protected: &[(u8, Vec<u8>)]) -> Vec<(u8, Vec<u8>)> {
-    let key = keys.aead_key().unwrap();
-    let is_explicit = keys.suite.aead != AeadAlgorithm::ChaCha20Poly1305;
+    let LegacyCipher::Aead(aead) = keys.suite.cipher else {
+        panic!("recorded were connections with an AEAD");
+    };
+    let key = keys.aead_key(aead).unwrap();
+    let is_explicit = aead != AeadAlgorithm::ChaCha20Poly1305;
     let open = |(seq, (typ, body)): (u64, &(u8, Vec<u8>))| {
         let (number, mut body) = match body.split_first_chunk() {
             Some((explicit, rest)) if is_explicit => (u64::from_be_bytes(*explicit), rest.to_vec()),
@@ -170,11 +173,11 @@ impl Recording {
 fn parameters(suite: CipherSuite) -> LegacyParameters {
     let aes_256 = LegacyParameters {
         hash: HashAlgorithm::Sha384,
-        aead: AeadAlgorithm::Aes256Gcm,
+        cipher: LegacyCipher::Aead(AeadAlgorithm::Aes256Gcm),
     };
     let aes_128 = LegacyParameters {
         hash: HashAlgorithm::Sha256,
-        aead: AeadAlgorithm::Aes128Gcm,
+        cipher: LegacyCipher::Aead(AeadAlgorithm::Aes128Gcm),
     };
     match suite {
         CipherSuite::TLS_RSA_WITH_AES_256_GCM_SHA384 => aes_256,

@@ -211,7 +211,7 @@ impl Incoming {
         // Almost always nothing: the buffer of the handshake is not kept for it.
         let unread = self.buffer.to_vec();
         let mut reader = self.opener.take_reader(self.max_handshake_size, mailbox)?;
-        reader.strict_alert_levels = self.strict_alert_levels;
+        reader.post_handshake.strict_alert_levels = self.strict_alert_levels;
         Ok((reader, unread))
     }
 

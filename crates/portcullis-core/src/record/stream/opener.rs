@@ -147,7 +147,9 @@ impl Opener {
             return Err(match keys.open_in_place(head, body) {
                 Err(Unopened::Forged) => Violation::UnprotectedRecord.into(),
                 Err(Unopened::Crypto(failure)) => failure.into(),
-                Ok(_) | Err(Unopened::NoContentType) => Violation::WrongOuterType.into(),
+                Ok(_) | Err(Unopened::NoContentType | Unopened::TooLong(_)) => {
+                    Violation::WrongOuterType.into()
+                }
             });
         }
         if keys.left == 0 {

@@ -195,12 +195,12 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         ..
     } = proved;
     negotiated.transcript.forget_messages();
-    let block = master.key_block(
+    let mut block = master.key_block(
         negotiated.keys,
         &negotiated.client.client_random,
         &negotiated.server_random,
     )?;
-    cx.outgoing.switch_keys(Keys::older(block.client))?;
+    cx.outgoing.switch_keys(Keys::older(block.client.take()))?;
     let verify_data = master.verify_data(Side::Client, &negotiated.transcript.current());
     cx.send(&mut negotiated.transcript, |out| {
         Finished::put(out, &verify_data)
@@ -214,7 +214,8 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         shown,
         master: Box::new(master),
         read: block.server,
-        write: None,
+        // They are not there any more.
+        write: block.client,
         tls_unique: Some(verify_data),
         resumed: None,
     });

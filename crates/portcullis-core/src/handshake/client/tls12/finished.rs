@@ -30,8 +30,8 @@ pub(super) struct Flight {
     pub(super) master: Box<MasterSecret>,
     /// What the server writes with, once it says so.
     pub(super) read: DirectionKeys,
-    /// What this side writes with from its Finished on, if that follows the server's.
-    pub(super) write: Option<DirectionKeys>,
+    /// What this side writes with from its Finished on, until it does.
+    pub(super) write: DirectionKeys,
     /// The first Finished of the two, once there is one.
     pub(super) tls_unique: Option<TlsUnique>,
     /// If a session is resumed.
@@ -95,11 +95,11 @@ impl WaitFinished {
         }
         let first = flight.tls_unique.take();
         flight.tls_unique = first.or_else(|| finished.verify_data.try_into().ok());
-        transcript.add(message.hashed());
         // The handshake is over, or the server waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
-        if let Some(write) = DirectionKeys::take_from(&mut flight.write) {
-            cx.outgoing.switch_keys(Keys::older(write))?;
+        transcript.add(message.hashed());
+        if flight.write.are_there() {
+            cx.outgoing.switch_keys(Keys::older(flight.write.take()))?;
             let verify_data = flight
                 .master
                 .verify_data(Side::Client, &transcript.current());
@@ -125,6 +125,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         client,
         version,
         suite,
+        keys,
         server_random,
         parameters,
         extended,
@@ -184,6 +185,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         version,
         is_server: false,
         cipher_suite: suite,
+        encrypt_then_mac: keys.encrypts_first(),
         group,
         retried: false,
         resumed: resumed.is_some(),

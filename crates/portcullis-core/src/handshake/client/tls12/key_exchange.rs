@@ -2,18 +2,15 @@
 //!
 //! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4.
 
-use super::super::super::peer::{check_signature_before_tls13, proving};
+use super::super::super::peer::{Judge, check_signature_before_tls13};
 use super::super::super::signed_content::server_key_exchange_content;
-use super::super::super::{Cx, Next, expect, unexpected, wrong_answer};
-use super::super::resumption::verify;
+use super::super::super::{Cx, Next, expect, unexpected};
 use super::Negotiated;
 use super::certificate::Shown;
 use super::client_flight::{ServerProved, authenticate};
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
-use crate::question::{
-    AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain, WantedCurves, WantedIdentity,
-};
+use crate::question::{AnswerContent, WantedCurves, WantedIdentity};
 use crate::record::HandshakeBytes;
 use crate::wire::HandshakeType;
 use crate::wire::tls12::{
@@ -31,7 +28,7 @@ impl WaitServerKeyExchange {
 }
 
 /// The server's share as it came. Whose it is turns out when the chain is verified.
-pub(super) struct Share {
+pub(super) struct SignedShare {
     pub(super) group: NamedGroup,
     pub(super) public: Box<[u8]>,
     scheme: SignatureScheme,
@@ -43,7 +40,7 @@ pub(super) struct Share {
 pub(super) struct Said {
     pub(super) negotiated: Box<Negotiated>,
     pub(super) chain: PresentedChain,
-    pub(super) share: Share,
+    pub(super) share: SignedShare,
 }
 
 /// §7.4.3.
@@ -59,7 +56,7 @@ pub(super) fn on_server_key_exchange(
     let offer = &negotiated.client.offer;
     let group = offer.check_curve(exchange.params.group)?;
     let scheme = offer.check_scheme_before_tls13(exchange.algorithm)?;
-    let share = Share {
+    let share = SignedShare {
         group,
         public: exchange.params.public.into(),
         scheme,
@@ -155,19 +152,11 @@ fn on_server_hello_done(
     cx.incoming.end_of_flight()?;
     said.negotiated.transcript.add(message.hashed());
     let client = &said.negotiated.client;
-    if client.config.policy.asked.verification {
-        let question = VerifyChain {
-            id: QuestionId::next(),
-            chain: said.chain.clone(),
-            purpose: ExpectedPeer::Server(client.name.clone()),
-            policy: client.config.chain_policy().cloned(),
-            resumed: false,
-            now: cx.now,
-        };
-        let paused = VerifyingChain { said, wanted };
-        return Ok(Next::ask(Question::VerifyChain(question), paused));
-    }
-    let peer = verify(&client.config, &client.name, &said.chain, cx.now)?;
+    let judge = Judge::of_server(&client.config, &client.name);
+    let Some(peer) = judge.verify(&said.chain, cx.now)? else {
+        let question = judge.ask(&said.chain, false, cx.now);
+        return Ok(Next::ask(question, VerifyingChain { said, wanted }));
+    };
     on_verified(said, wanted, peer, cx)
 }
 
@@ -179,13 +168,10 @@ pub(crate) struct VerifyingChain {
 
 impl VerifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let AnswerContent::Chain(verdict) = answer else {
-            return Err(wrong_answer());
-        };
         let Self { said, wanted } = self;
         let client = &said.negotiated.client;
-        let policy = client.config.chain_policy();
-        let peer = proving(verdict?, &said.chain, Some(&client.name), policy)?;
+        let judge = Judge::of_server(&client.config, &client.name);
+        let peer = judge.on_answer(answer, &said.chain)?;
         on_verified(said, wanted, peer, cx)
     }
 }

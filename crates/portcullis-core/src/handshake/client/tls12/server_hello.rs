@@ -1,6 +1,6 @@
 //! ServerHello before TLS 1.3: the suite is chosen, and what the connection may have.
 //!
-//! RFC 5246 §7.4.1.3; RFC 5746 §3.4, RFC 7627 §5.2, RFC 8422 §5.2 for the extensions.
+//! RFC 5246 §7.4.1.3; RFC 5746 §3.4, RFC 7366 §2, RFC 7627 §5.2, RFC 8422 §5.2 for the extensions.
 
 use std::sync::Arc;
 
@@ -63,7 +63,11 @@ pub(in super::super) fn on_hello(
         client.config.policy.extended_master_secret,
     )?;
     let parameters = parameters::take(&client, &hello.extensions, cx)?;
-    let keys = suite.legacy_parameters()?;
+    let mut keys = suite.legacy_parameters()?;
+    let encrypt_then_mac = find::<extension::EncryptThenMac>(&hello.extensions)?.is_some();
+    if keys.encrypt_then_mac(encrypt_then_mac) != encrypt_then_mac {
+        return Err(Violation::EncryptThenMacWithoutBlockCipher.into());
+    }
     let Hashing::Buffered(buffered) = transcript else {
         return Err(Violation::VersionChangedAfterRetry.into());
     };

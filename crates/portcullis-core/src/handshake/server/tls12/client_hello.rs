@@ -1,6 +1,6 @@
 //! ClientHello before TLS 1.3: what the connection may have.
 //!
-//! RFC 5246 §7.4.1.2; RFC 5746 §3.6, RFC 7627 §5.2, RFC 8422 §5.1 for the extensions.
+//! RFC 5246 §7.4.1.2; RFC 5746 §3.6, RFC 7366 §2, RFC 7627 §5.2, RFC 8422 §5.1 for the extensions.
 
 use std::sync::Arc;
 
@@ -33,6 +33,8 @@ pub(in super::super) fn on_hello(
         .set_max_fragment(config.policy.max_fragment_sent);
     check_hello(&hello)?;
     let extended = extended_master_secret(&config, &hello)?;
+    let encrypt_then_mac = find::<extension::EncryptThenMac>(&hello.extensions)?.is_some()
+        && config.policy.encrypt_then_mac;
     let secure_renegotiation = knows_rfc_5746(&hello)?;
     let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
     let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()))
@@ -53,6 +55,7 @@ pub(in super::super) fn on_hello(
         hello: message,
         group,
         extended,
+        encrypt_then_mac,
         secure_renegotiation,
         wants_ticket,
         session_id,

@@ -53,7 +53,7 @@ pub(super) struct Keyed {
     /// What the client writes with, once it says so.
     read: DirectionKeys,
     /// What this side writes with, until it does.
-    write: Option<DirectionKeys>,
+    write: DirectionKeys,
     /// The first Finished of the two, once there is one.
     tls_unique: Option<TlsUnique>,
 }
@@ -98,17 +98,17 @@ impl Keyed {
             peer: None,
             resumed: None,
             read: block.client,
-            write: Some(block.server),
+            write: block.server,
             tls_unique: None,
         })
     }
 
     /// Changes the keys of this side, and sends Finished.
     pub(super) fn send_finished(&mut self, cx: &mut Cx<'_>) -> Result<(), Abort> {
-        let Some(write) = DirectionKeys::take_from(&mut self.write) else {
+        if !self.write.are_there() {
             return Ok(());
-        };
-        cx.outgoing.switch_keys(Keys::older(write))?;
+        }
+        cx.outgoing.switch_keys(Keys::older(self.write.take()))?;
         let verify_data = self
             .master
             .verify_data(Side::Server, &self.transcript.current());
@@ -159,6 +159,7 @@ impl Keyed {
             version: self.version,
             is_server: true,
             cipher_suite: self.suite,
+            encrypt_then_mac: self.read.suite.encrypts_first(),
             group: self.group,
             retried: false,
             resumed: is_resumed,
@@ -211,7 +212,7 @@ impl WaitFinished {
         keyed.tls_unique = first.or_else(|| finished.verify_data.try_into().ok());
         // The handshake is over, or the client waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
-        if keyed.write.is_none() {
+        if !keyed.write.are_there() {
             return Ok(Next::Connected(keyed.connected(cx)));
         }
         keyed.transcript.add(message.hashed());

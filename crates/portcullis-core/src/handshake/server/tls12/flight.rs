@@ -135,7 +135,9 @@ fn send_server_hello(
     let config = &negotiated.config;
     let alpn = choose_protocol(config, &hello)?;
     let sizes = RecordSizes::choose(config, &hello, cx)?;
-    let keys = say.suite.legacy_parameters()?;
+    let mut keys = say.suite.legacy_parameters()?;
+    // RFC 7366 §3: not for an AEAD. As each hello says it, sessions do not keep it.
+    let encrypt_then_mac = keys.encrypt_then_mac(negotiated.encrypt_then_mac);
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
     let [mut server_random] = cx.random_bytes()?;
@@ -162,6 +164,9 @@ fn send_server_hello(
             }
             if negotiated.extended {
                 extension::ExtendedMasterSecret::put(out);
+            }
+            if encrypt_then_mac {
+                extension::EncryptThenMac::put(out);
             }
             // RFC 8422 §5.2: only where there is a key exchange, and the client has sent it.
             if !say.resumes && hello.extensions.contains(ExtensionType::EC_POINT_FORMATS) {

@@ -27,6 +27,8 @@ pub(super) struct Negotiated {
     pub(super) group: NamedGroup,
     /// Whether the master secret depends on the whole handshake (RFC 7627).
     pub(super) extended: bool,
+    /// Whether a block cipher encrypts before there is a MAC (RFC 7366), if one is chosen.
+    pub(super) encrypt_then_mac: bool,
     /// Whether the client knows RFC 5746.
     pub(super) secure_renegotiation: bool,
     /// Whether the client gets a ticket, if this handshake is a full one.

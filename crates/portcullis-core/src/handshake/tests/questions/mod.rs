@@ -1,18 +1,20 @@
 //! Each question: answered yes, no, late, never, or by somebody else.
 
+mod sessions;
+
 use std::sync::OnceLock;
 
 use super::attack::{
     By, alert_seen_by, authenticated_client, authenticating_server, pair, read_all,
     resuming_client, server, ticket_keys, transmitted, unknown_session,
 };
+use super::older::VERSIONS;
 use super::parts::{client_hello, message};
 use super::states::kind;
 use super::tamper::{Put, first};
-use crate::config::ServerConfig;
 use crate::question::{Answer, Question};
-use crate::session::{ClientSession, ServerSession};
-use crate::testing::{Pair, now, pki, resuming, sessions, sessions_of};
+use crate::session::ClientSession;
+use crate::testing::{Pair, now, pki, resuming, sessions_of};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::x509::{CertificateError, PresentedChain, VerifiedChain};
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
 };
 
 /// Who asks what, and in which state it waits for the answer.
-pub(super) const QUESTIONS: &[(bool, &str, Stage)] = &[
+const QUESTIONS: &[(bool, &str, Stage)] = &[
     (true, "ChooseConfiguration", Stage::ChoosingConfiguration),
     (true, "OpenTickets", Stage::OpeningTickets),
     (true, "ChooseIdentity", Stage::ChoosingIdentity),
@@ -39,8 +41,13 @@ const QUESTIONS_OF_IDS: &[(bool, &str, Stage)] = &[
     (true, "KeepSession", Stage::KeepingSession),
 ];
 
+pub(super) use sessions::{names, opening, stored};
+
 /// What is no record.
 const JUNK: [u8; 7] = [99; 7];
+
+/// Of each version.
+const ASKING: [fn() -> Pair; 2] = [asking, asking_before_tls13];
 
 /// The same for each version.
 pub(super) fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static str, Stage)> {
@@ -69,12 +76,12 @@ fn asking_of_ids() -> Pair {
 }
 
 /// Both ends ask everything.
-pub(super) fn asking() -> Pair {
+fn asking() -> Pair {
     asking_in(ProtocolVersion::TLS_1_3, unknown_session())
 }
 
 /// The same before TLS 1.3.
-pub(super) fn asking_before_tls13() -> Pair {
+fn asking_before_tls13() -> Pair {
     static SESSION: OnceLock<ClientSession> = OnceLock::new();
     let version = ProtocolVersion::TLS_1_2;
     let session = SESSION.get_or_init(|| {
@@ -330,9 +337,15 @@ fn another_connections_answer() {
     }
 }
 
+/// Each end of each version.
+fn both_ends() -> impl Iterator<Item = (fn() -> Pair, bool)> {
+    let of = |asking| [false, true].map(|of_server| (asking, of_server));
+    ASKING.into_iter().flat_map(of)
+}
+
 #[test]
 fn a_proof_about_another_chain() {
-    for of_server in [false, true] {
+    for (asking, of_server) in both_ends() {
         let mut pair = asking();
         let Question::VerifyChain(question) = until(&mut pair, of_server, "VerifyChain") else {
             unreachable!()
@@ -355,51 +368,58 @@ fn a_proof_about_another_chain() {
 
 #[test]
 fn a_proof_about_this_chain() {
-    let mut pair = asking();
-    let Question::VerifyChain(question) = until(&mut pair, false, "VerifyChain") else {
-        unreachable!()
-    };
-    assert_eq!(question.chain().end_entity(), &pki().server.chain()[0]);
-    assert_eq!(question.server_name(), Some(&crate::testing::name()));
-    assert_eq!(question.now(), now());
-    let proof = question.check().unwrap();
-    assert!(proof.is_verified());
-    pair.client.answer(question.accept(proof), now()).unwrap();
-    connects(pair);
+    for asking in ASKING {
+        let mut pair = asking();
+        let Question::VerifyChain(question) = until(&mut pair, false, "VerifyChain") else {
+            unreachable!()
+        };
+        assert_eq!(question.chain().end_entity(), &pki().server.chain()[0]);
+        assert_eq!(question.server_name(), Some(&crate::testing::name()));
+        assert_eq!(question.now(), now());
+        let proof = question.check().unwrap();
+        assert!(proof.is_verified());
+        pair.client.answer(question.accept(proof), now()).unwrap();
+        connects(pair);
+    }
 }
 
 #[test]
 fn no_identity() {
-    let choose = |of_server| {
-        let mut pair = asking();
-        match until(&mut pair, of_server, "ChooseIdentity") {
-            Question::ChooseIdentity(question) => (pair, question),
-            question => panic!("{question:?}"),
-        }
-    };
-    let (pair, question) = choose(true);
-    let error = ended_by(question.present_none(), pair, true);
-    assert_eq!(error.violation(), Some(Violation::NoSharedSignatureScheme));
+    for asking in ASKING {
+        let choose = |of_server| {
+            let mut pair = asking();
+            match until(&mut pair, of_server, "ChooseIdentity") {
+                Question::ChooseIdentity(question) => (pair, question),
+                question => panic!("{question:?}"),
+            }
+        };
+        let (pair, question) = choose(true);
+        let error = ended_by(question.present_none(), pair, true);
+        assert_eq!(error.violation(), Some(Violation::NoSharedSignatureScheme));
 
-    let (mut pair, question) = choose(false);
-    pair.client.answer(question.present_none(), now()).unwrap();
-    pair.turn(&mut |_, question| Some(question.default_answer()));
-    let error = pair.server.poll().unwrap_err();
-    assert_eq!(error.violation(), Some(Violation::NoClientCertificate));
-    assert_eq!(
-        alert_seen_by(pair.client),
-        Some(AlertDescription::CERTIFICATE_REQUIRED)
-    );
+        let (mut pair, question) = choose(false);
+        pair.client.answer(question.present_none(), now()).unwrap();
+        pair.turn(&mut |_, question| Some(question.default_answer()));
+        let error = pair.server.poll().unwrap_err();
+        let expected = match core::ptr::fn_addr_eq(asking, ASKING[0]) {
+            true => Violation::NoClientCertificate,
+            false => Violation::NoClientCertificateBefore13,
+        };
+        assert_eq!(error.violation(), Some(expected));
+        assert_eq!(alert_seen_by(pair.client), Some(expected.alert()));
+    }
 }
 
 #[test]
 fn a_wrong_signature_is_noticed_by_the_peer() {
-    for of_server in [false, true] {
+    for (asking, of_server) in both_ends() {
         let mut pair = asking();
         let Question::Sign(question) = until(&mut pair, of_server, "Sign") else {
             unreachable!()
         };
-        assert!(question.content().starts_with(&[b' '; 64]));
+        // Before TLS 1.3 it is all messages, of which a hello is the first, or the randoms.
+        let is_tls13 = question.content().starts_with(&[b' '; 64]);
+        assert_eq!(is_tls13, core::ptr::fn_addr_eq(asking, ASKING[0]));
         asker(&mut pair, of_server)
             .answer(question.signature(vec![7; 70]), now())
             .unwrap();
@@ -416,7 +436,7 @@ fn a_wrong_signature_is_noticed_by_the_peer() {
 #[test]
 fn a_signature_that_cannot_be_sent() {
     for signature in [vec![], vec![0; 65_536]] {
-        for of_server in [false, true] {
+        for (asking, of_server) in both_ends() {
             let mut pair = asking();
             let Question::Sign(question) = until(&mut pair, of_server, "Sign") else {
                 unreachable!()
@@ -429,39 +449,39 @@ fn a_signature_that_cannot_be_sent() {
 
 #[test]
 fn another_configuration() {
-    let mut pair = asking();
-    let Question::ChooseConfiguration(question) = until(&mut pair, true, "ChooseConfiguration")
-    else {
-        unreachable!()
-    };
-    assert_eq!(question.client_hello().server_name(), Some("localhost"));
-    let other = question
-        .config()
-        .to_builder()
-        .alpn(["http/1.1"])
-        .build()
-        .unwrap();
-    pair.server
-        .answer(question.use_config(other), now())
-        .unwrap();
-    pair.turn(&mut |_, question| Some(question.default_answer()));
-    let connection = pair.client.into_connection().unwrap();
-    assert_eq!(
-        connection.information.alpn_protocol(),
-        Some(&b"http/1.1"[..])
-    );
+    for asking in ASKING {
+        let mut pair = asking();
+        let Question::ChooseConfiguration(question) = until(&mut pair, true, "ChooseConfiguration")
+        else {
+            unreachable!()
+        };
+        assert_eq!(question.client_hello().server_name(), Some("localhost"));
+        let other = question
+            .config()
+            .to_builder()
+            .alpn(["http/1.1"])
+            .build()
+            .unwrap();
+        pair.server
+            .answer(question.use_config(other), now())
+            .unwrap();
+        pair.turn(&mut |_, question| Some(question.default_answer()));
+        let connection = pair.client.into_connection().unwrap();
+        assert_eq!(
+            connection.information.alpn_protocol(),
+            Some(&b"http/1.1"[..])
+        );
 
-    // One that cannot serve this client ends the handshake with an alert.
-    let mut pair = asking();
-    let Question::ChooseConfiguration(question) = until(&mut pair, true, "ChooseConfiguration")
-    else {
-        unreachable!()
-    };
-    let other = ServerConfig::builder()
-        .identity(pki().server.clone())
-        .alpn(["dot"]);
-    let error = ended_by(question.use_config(other.build().unwrap()), pair, true);
-    assert_eq!(error.violation(), Some(Violation::NoSharedProtocol));
+        // One that cannot serve this client ends the handshake with an alert.
+        let mut pair = asking();
+        let Question::ChooseConfiguration(question) = until(&mut pair, true, "ChooseConfiguration")
+        else {
+            unreachable!()
+        };
+        let other = question.config().to_builder().alpn(["dot"]);
+        let error = ended_by(question.use_config(other.build().unwrap()), pair, true);
+        assert_eq!(error.violation(), Some(Violation::NoSharedProtocol));
+    }
 }
 
 /// Which versions there are is part of the configuration that the answer may replace.
@@ -487,211 +507,46 @@ fn the_version_is_decided_when_the_configuration_is_known() {
 
 #[test]
 fn going_on_with_another_configuration() {
-    let mut pair = asking();
-    let Question::ReviewServerHello(question) = until(&mut pair, false, "ReviewServerHello") else {
-        unreachable!()
-    };
-    // Other trust anchors: those the server's certificate does not lead to.
-    let mut roots = crate::x509::Roots::empty();
-    roots.add_der(pki().client.chain()[0].clone()).unwrap();
-    let other = crate::config::ClientConfig::builder(roots).build().unwrap();
-    let error = ended_by(question.proceed_with(other), pair, false);
-    assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
-    assert_eq!(
-        error.alert(),
-        Some((Direction::Sent, AlertDescription::UNKNOWN_CA))
-    );
+    for asking in ASKING {
+        let mut pair = asking();
+        let Question::ReviewServerHello(question) = until(&mut pair, false, "ReviewServerHello")
+        else {
+            unreachable!()
+        };
+        // Other trust anchors: those the server's certificate does not lead to.
+        let mut roots = crate::x509::Roots::empty();
+        roots.add_der(pki().client.chain()[0].clone()).unwrap();
+        let other = crate::config::ClientConfig::builder(roots).build().unwrap();
+        let error = ended_by(question.proceed_with(other), pair, false);
+        assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
+        assert_eq!(
+            error.alert(),
+            Some((Direction::Sent, AlertDescription::UNKNOWN_CA))
+        );
+    }
 }
 
 #[test]
 fn another_configuration_bounds_messages_too() {
-    let tamper = first(T::CERTIFICATE, |_| {
-        vec![Put::Message(message(T::CERTIFICATE, &[0; 1_025]))]
-    });
-    let client = authenticated_client().build().unwrap();
-    let server = authenticating_server().pause_at_hello(true).build();
-    let mut pair = pair(client, server.unwrap(), By::Client, tamper);
-    pair.turn(&mut |_, question| {
-        Some(match question {
-            Question::ChooseConfiguration(question) => {
-                let other = authenticating_server().max_handshake_size(1_024);
-                question.use_config(other.build().unwrap())
-            }
-            other => other.default_answer(),
-        })
-    });
-    let error = pair.server.poll().unwrap_err();
-    assert_eq!(error.violation(), Some(Violation::HandshakeMessageTooLong));
-}
-
-/// A server that keeps its sessions: what it was asked to keep, and the sessions of a client
-/// that got these tickets.
-pub(super) fn stored(tickets: Vec<Vec<u8>>) -> (Vec<ServerSession>, Vec<ClientSession>) {
-    let (pair, question) = issuing();
-    let kept = question.sessions().to_vec();
-    let mut pair = pair;
-    pair.server.answer(question.send(tickets), now()).unwrap();
-    let (client, server) = pair.run();
-    server.unwrap();
-    (kept, sessions(&mut client.unwrap()))
-}
-
-/// A server that asks for the tickets it is to send.
-fn issuing() -> (Pair, crate::question::IssueTickets) {
-    let mut pair = Pair::new(
-        resuming_client().build().unwrap(),
-        server().ask_tickets(true).build().unwrap(),
-    );
-    match until(&mut pair, true, "IssueTickets") {
-        Question::IssueTickets(question) => (pair, question),
-        question => panic!("{question:?}"),
+    for version in VERSIONS {
+        let tamper = first(T::CERTIFICATE, |_| {
+            vec![Put::Message(message(T::CERTIFICATE, &[0; 1_025]))]
+        });
+        let client = authenticated_client().versions([version]).build().unwrap();
+        let server = authenticating_server()
+            .versions([version])
+            .pause_at_hello(true);
+        let mut pair = pair(client, server.build().unwrap(), By::Client, tamper);
+        pair.turn(&mut |_, question| {
+            Some(match question {
+                Question::ChooseConfiguration(question) => {
+                    let other = authenticating_server().max_handshake_size(1_024);
+                    question.use_config(other.versions([version]).build().unwrap())
+                }
+                other => other.default_answer(),
+            })
+        });
+        let error = pair.server.poll().unwrap_err();
+        assert_eq!(error.violation(), Some(Violation::HandshakeMessageTooLong));
     }
-}
-
-/// A server that asks what these sessions are.
-pub(super) fn opening(sessions: Vec<ClientSession>) -> (Pair, crate::question::OpenTickets) {
-    let mut pair = resuming(
-        resuming_client().build().unwrap(),
-        server().ask_tickets(true).build().unwrap(),
-        sessions,
-    );
-    match until(&mut pair, true, "OpenTickets") {
-        Question::OpenTickets(question) => (pair, question),
-        question => panic!("{question:?}"),
-    }
-}
-
-pub(super) fn names(count: u8) -> Vec<Vec<u8>> {
-    (0..count).map(|at| vec![at; 32]).collect()
-}
-
-#[test]
-fn sessions_in_a_store() {
-    let (kept, got) = stored(names(3));
-    assert_eq!((kept.len(), got.len()), (3, 3));
-    assert_eq!(kept[0].server_name(), Some("localhost"));
-    assert_eq!((kept[0].lifetime(), kept[0].issued_at()), (7_200, now()));
-    let (mut pair, question) = opening(got);
-    assert_eq!(question.now(), now());
-    assert!(question.tickets().eq(names(3)));
-    // The second one; what a store gives back is bytes.
-    let session = ServerSession::from_bytes(&kept[1].to_bytes()).unwrap();
-    pair.server
-        .answer(question.resume(1, session), now())
-        .unwrap();
-    let (client, server) = pair.run();
-    assert!(client.unwrap().information.is_resumed());
-    assert!(server.unwrap().information.is_resumed());
-}
-
-/// The ticket of one session, the key of another.
-#[test]
-fn another_session_than_that_of_the_ticket() {
-    let (kept, got) = stored(names(3));
-    let (pair, question) = opening(got);
-    let error = ended_by(question.resume(0, kept[1].clone()), pair, true);
-    assert_eq!(error.violation(), Some(Violation::BadPskBinder));
-}
-
-#[test]
-fn a_ticket_that_was_not_offered() {
-    let (kept, got) = stored(names(3));
-    for index in [3, 4, 65_536, usize::MAX] {
-        let (pair, question) = opening(got.clone());
-        let error = ended_by(question.resume(index, kept[0].clone()), pair, true);
-        assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
-        assert!(error.to_string().contains("not offered"), "{error}");
-        assert_eq!(
-            error.alert(),
-            Some((Direction::Sent, AlertDescription::INTERNAL_ERROR))
-        );
-    }
-}
-
-#[test]
-fn no_session_is_a_full_handshake() {
-    let (_, got) = stored(names(3));
-    let (mut pair, question) = opening(got);
-    pair.server.answer(question.none(), now()).unwrap();
-    let (client, server) = pair.run_answering(|_, question| Some(question.default_answer()));
-    assert!(!client.unwrap().information.is_resumed());
-    assert!(!server.unwrap().information.is_resumed());
-}
-
-#[test]
-fn four_tickets_are_shown_at_most() {
-    let (_, got) = stored(names(3));
-    let many: Vec<_> = got.iter().cycle().take(9).cloned().collect();
-    let (_, question) = opening(many);
-    assert_eq!(question.tickets().len(), 4);
-}
-
-#[test]
-fn fewer_tickets_than_sessions() {
-    for count in 0..=3 {
-        let (_, got) = stored(names(count));
-        assert_eq!(got.len(), usize::from(count));
-    }
-    let (_, got) = stored(vec![vec![7; 16_384]]);
-    assert_eq!(got.len(), 1);
-    let (mut pair, question) = issuing();
-    pair.server.answer(question.none(), now()).unwrap();
-    let (client, server) = pair.run();
-    server.unwrap();
-    assert!(sessions(&mut client.unwrap()).is_empty());
-}
-
-#[test]
-fn tickets_that_cannot_be_sent() {
-    for tickets in [
-        names(4),
-        vec![Vec::new()],
-        vec![vec![1], Vec::new()],
-        vec![vec![7; 16_385]],
-    ] {
-        let (pair, question) = issuing();
-        let error = ended_by(question.send(tickets), pair, true);
-        assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
-        assert_eq!(error.stage(), Stage::IssuingTickets);
-        assert_eq!(
-            error.alert(),
-            Some((Direction::Sent, AlertDescription::INTERNAL_ERROR))
-        );
-    }
-}
-
-/// The chain that a client had shown when its session began, judged again.
-#[test]
-fn a_proof_about_the_chain_of_a_session() {
-    let client = authenticated_client().session_tickets(true);
-    let server = authenticating_server()
-        .ticket_keys(ticket_keys())
-        .ask_verification(true);
-    let (client, server) = (client.build().unwrap(), server.build().unwrap());
-    let session = sessions_of(client.clone(), server.clone());
-    let asked = || {
-        let mut pair = resuming(client.clone(), server.clone(), session.clone());
-        let question = until(&mut pair, true, "VerifyChain");
-        assert_eq!(pair.server.stage(), Stage::ReverifyingChain);
-        let Question::VerifyChain(question) = question else {
-            unreachable!()
-        };
-        assert!(question.is_resumption());
-        (pair, question)
-    };
-    let (mut pair, question) = asked();
-    let proof = question.check().unwrap();
-    pair.server.answer(question.accept(proof), now()).unwrap();
-    connects(pair);
-
-    let other = PresentedChain::new(pki().server.chain().to_vec()).unwrap();
-    let proof = VerifiedChain::dangerous_accept_without_verification(other);
-    let (pair, question) = asked();
-    let error = ended_by(question.accept(proof), pair, true);
-    assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
-
-    let (pair, question) = asked();
-    let error = ended_by(refuse(Question::VerifyChain(question)), pair, true);
-    assert_eq!(error.stage(), Stage::ReverifyingChain);
-    assert!(error.to_string().contains("not today"), "{error}");
 }
