@@ -100,6 +100,7 @@ mod name;
 mod read;
 mod reload;
 mod scratch;
+mod server_sessions;
 mod sessions;
 mod shutdown;
 mod socket;
@@ -148,7 +149,9 @@ pub use portcullis_core::{
     Misuse, NamedGroup, ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage,
     Violation, config, question, session, suite, x509,
 };
-pub use portcullis_session_cache::{MemorySessionStore, SessionStore, StoreFuture};
+pub use portcullis_session_cache::{
+    MemoryServerSessionStore, MemorySessionStore, ServerSessionStore, SessionStore, StoreFuture,
+};
 pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};
 
 /// The README's code compiles.

@@ -68,7 +68,10 @@ pub(crate) fn handshake(
         return Err(Stop::unimplemented("a version older than TLS 1.2"));
     }
     if options.server {
-        let mut builder = server(options, credentials)?.resumption(false);
+        // BoringSSL's servers give an id to whoever gets no ticket.
+        let mut builder = server(options, credentials)?
+            .resumption(false)
+            .ask_sessions(true);
         if !options.no_ticket {
             // BoringSSL sends two.
             builder = builder

@@ -273,7 +273,7 @@ pub(crate) async fn linger(transport: Option<TcpStream>) {
     }
 }
 
-async fn echo(mut stream: TlsStream<TcpStream>, after: usize) -> Result<(), Error> {
+pub(crate) async fn echo(mut stream: TlsStream<TcpStream>, after: usize) -> Result<(), Error> {
     let mut held = Vec::new();
     loop {
         match stream.recv(0).await {
