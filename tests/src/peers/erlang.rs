@@ -143,6 +143,7 @@ fn start(name: &str, config: &str) -> Program {
 /// the ASCII names and paths used here.
 fn common(settings: &Settings) -> String {
     let mut options = String::from(match settings.version {
+        Version::Tls10 => "{versions, [tlsv1]}",
         Version::Tls11 => "{versions, ['tlsv1.1']}",
         Version::Tls12 => "{versions, ['tlsv1.2']}",
         Version::Tls13 => "{versions, ['tlsv1.3']}",
@@ -157,7 +158,7 @@ fn common(settings: &Settings) -> String {
     if !settings.groups.is_empty() {
         let groups = settings.spell_groups(|group| group.name().to_owned(), ", ");
         let option = match settings.version {
-            Version::Tls11 | Version::Tls12 => "eccs",
+            Version::Tls10 | Version::Tls11 | Version::Tls12 => "eccs",
             Version::Tls13 => "supported_groups",
         };
         let _ = write!(options, ", {{{option}, [{groups}]}}");

@@ -13,6 +13,7 @@
 pub(crate) mod client;
 mod drive;
 mod handshake_keys;
+mod legacy;
 mod negotiate;
 mod offer;
 mod peer;

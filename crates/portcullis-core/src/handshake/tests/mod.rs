@@ -3,6 +3,7 @@
 
 mod advisories;
 mod attack;
+mod before_tls12;
 mod bounded;
 mod choices;
 mod flips;

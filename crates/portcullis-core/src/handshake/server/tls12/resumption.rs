@@ -174,7 +174,7 @@ fn fits(
         (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
         // A server that asks for no certificate does not resume a session that carries one.
         (Some(peer), authentication) => {
-            authentication.is_requested() && config.policy.schemes.contains(&peer.scheme)
+            authentication.is_requested() && config.policy.accepts(peer.scheme, negotiated.version)
         }
     };
     let suite = established.suite;
