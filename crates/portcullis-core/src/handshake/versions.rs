@@ -110,6 +110,10 @@ pub(super) fn selected(
             _ => Err(not_offered(Violation::VersionNotOffered, selected)),
         };
     };
+    // A client that has nothing newer does not send the extension.
+    if !generations(offered).any(|version| version == Version::V1_3) {
+        return Err(Violation::ExtensionNotOffered.into());
+    }
     let SelectedVersion(selected) = selected.map_err(|_| Violation::MalformedExtension)?;
     if hello.legacy_version != dialect.legacy_version() {
         return Err(Violation::LegacyVersionInServerHello.into());
