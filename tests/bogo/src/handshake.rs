@@ -338,9 +338,6 @@ impl<'a> Driver<'a> {
 
     /// What a failed handshake means to the runner.
     fn failed(&self, error: &Error, transport: &Transport) -> Stop {
-        if first_hello::is_of_an_older_version(error, &transport.heard, self.options) {
-            return Stop::unimplemented("a version older than TLS 1.2");
-        }
         if self.is_before_tls13(transport) && first_hello::has_other_suites(error, &transport.heard)
         {
             return Stop::unimplemented("a cipher suite of TLS 1.2 that is not there");

@@ -93,6 +93,7 @@ pub(crate) struct Options {
     pub(crate) select_empty_alpn: bool,
     pub(crate) allow_unknown_alpn_protos: bool,
     pub(crate) fallback_scsv: bool,
+    pub(crate) cbc_record_splitting: bool,
     pub(crate) enable_ocsp_stapling: bool,
     pub(crate) verify_peer: bool,
     pub(crate) verify_fail: bool,
@@ -257,6 +258,7 @@ impl Options {
             "select-empty-alpn" => &mut self.select_empty_alpn,
             "allow-unknown-alpn-protos" => &mut self.allow_unknown_alpn_protos,
             "fallback-scsv" => &mut self.fallback_scsv,
+            "cbc-record-splitting" => &mut self.cbc_record_splitting,
             "enable-ocsp-stapling" => &mut self.enable_ocsp_stapling,
             "verify-peer" => &mut self.verify_peer,
             "verify-fail" => &mut self.verify_fail,
@@ -443,11 +445,6 @@ impl Options {
             _ => {}
         }
         Ok(())
-    }
-
-    /// Whether a flag says from which version on.
-    pub(crate) fn limits_versions(&self) -> bool {
-        self.min_version.is_some() || !self.excluded_versions.is_empty()
     }
 
     /// Whether the flags allow any version.
