@@ -15,8 +15,6 @@ mod mask;
 pub(crate) mod prf;
 pub(crate) mod random;
 pub(crate) mod record_mac;
-#[cfg(test)]
-mod record_mac_time;
 pub(crate) mod secret;
 mod signature;
 mod signature_before_tls13;
