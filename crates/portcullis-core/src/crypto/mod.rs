@@ -16,8 +16,6 @@ pub(crate) mod md5_sha1;
 pub(crate) mod prf;
 pub(crate) mod random;
 pub(crate) mod record_mac;
-#[cfg(test)]
-mod record_mac_time;
 #[cfg(feature = "legacy-rsa")]
 mod rsa_md5_sha1;
 pub(crate) mod secret;
