@@ -10,7 +10,8 @@
 //! **Connect.** [`TlsConnector`] connects over TCP, or [upgrades](TlsConnector::upgrade) any
 //! transport. [`TlsListener`] accepts in two steps, so that a slow client stops nobody:
 //! [`accept`](TlsListener::accept) and then [`Incoming::handshake`] in any task; or it runs many
-//! handshakes at once, as [`Connections`]. [`TlsAcceptor`] is the server's side of a transport
+//! handshakes at once, as [`Connections`], which other crates' servers take and a [`StopHandle`]
+//! stops. [`TlsAcceptor`] is the server's side of a transport
 //! that is there already.
 //!
 //! **Decide.** Which configuration, which certificate, the signature, whether to trust the peer:

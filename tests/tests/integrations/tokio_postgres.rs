@@ -140,7 +140,10 @@ impl Drop for Postgres {
 }
 
 fn connector() -> TlsConnector {
-    TlsConnector::new(client().build().unwrap())
+    let config = client().build().unwrap();
+    // adapter: client
+    TlsConnector::new(config)
+    // adapter: end
 }
 
 /// Somebody in between who has got a certificate for the name, from an authority that is trusted.
