@@ -34,6 +34,52 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A store cannot fail: one that cannot do what is asked gives or keeps nothing, and the
 /// connection has a full handshake. Nor can one be late: nobody waits for longer than a tenth of
 /// the time a handshake may take, and 1 second.
+///
+/// One that outlives the process writes sessions down. Here a map stands for a database:
+///
+/// ```
+/// # mod portcullis {
+/// #     pub use {portcullis_core::session, portcullis_session_cache::*, rustls_pki_types as pki_types};
+/// # }
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+/// use portcullis::pki_types::UnixTime;
+/// use portcullis::session::{ClientSession, SessionKey};
+/// use portcullis::{SessionStore, StoreFuture};
+///
+/// #[derive(Default)]
+/// struct Written(Mutex<HashMap<Vec<u8>, Vec<Vec<u8>>>>);
+///
+/// impl SessionStore for Written {
+///     fn take<'a>(&'a self, key: &'a SessionKey, now: UnixTime) -> StoreFuture<'a, Vec<ClientSession>> {
+///         Box::pin(async move {
+///             let mut all = self.0.lock().unwrap();
+///             let Some(sessions) = all.get_mut(&key.to_bytes()) else { return Vec::new() };
+///             // The newest is the best. Taken, it is gone.
+///             while let Some(bytes) = sessions.pop() {
+///                 match ClientSession::from_bytes(&bytes) {
+///                     Ok(session) if !session.is_expired(now) => return vec![session],
+///                     _ => continue,
+///                 }
+///             }
+///             Vec::new()
+///         })
+///     }
+///
+///     fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
+///         Box::pin(async move {
+///             let mut all = self.0.lock().unwrap();
+///             all.entry(key.to_bytes()).or_default().push(session.to_bytes().to_vec());
+///         })
+///     }
+///
+///     fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
+///         Box::pin(async move {
+///             self.0.lock().unwrap().remove(&key.to_bytes());
+///         })
+///     }
+/// }
+/// ```
 pub trait SessionStore: Send + Sync + 'static {
     /// Takes sessions under `key` that can be resumed at the time `now`, the best
     /// first. All of them are offered in one connection, of which the server selects one: give

@@ -20,6 +20,31 @@ use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
 /// need; the others answer as the core would by itself. Implementations may write
 /// `async fn choose_identity(&self, question: ChooseIdentity) -> Answer`.
 ///
+/// ```
+/// use portcullis::question::{Answer, VerifyChain};
+/// use portcullis::{Answers, Questions};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// struct Audited;
+///
+/// impl Answers for Audited {
+///     fn questions(&self) -> Questions {
+///         Questions::none().and_chain()
+///     }
+///
+///     async fn verify_chain(&self, question: VerifyChain) -> Answer {
+///         // Here may be a query to a service.
+///         question.verify()
+///     }
+/// }
+///
+/// # let (connector, _) = dev_ends();
+/// let connector = connector.answers(Audited);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Cancel safety
 /// The futures are dropped when the handshake is dropped or times out. Those of
 /// [`open_tickets`](Self::open_tickets), [`issue_tickets`](Self::issue_tickets),
@@ -270,6 +295,22 @@ pub struct IdentityByName<F>(F);
 ///
 /// The function gets the name in lower case, or `None` when the client sent none. `Ok(None)`
 /// stands for the configured identities; an error ends the handshake with its alert.
+///
+/// ```
+/// use portcullis::{ServerConfig, TlsAcceptor, answers};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (identity, _) = dev_identity();
+/// let config = ServerConfig::builder().ask_identity(true).build()?;
+/// let acceptor = TlsAcceptor::new(config).answers(answers::identity_by_name(move |name| {
+///     let identity = identity.clone();
+///     // Here may be a query to a database.
+///     async move { Ok((name.as_deref() == Some("localhost")).then_some(identity)) }
+/// }));
+/// # Ok(())
+/// # }
+/// ```
 pub fn identity_by_name<F, Fut>(find: F) -> IdentityByName<F>
 where
     F: Fn(Option<String>) -> Fut + Send + Sync + 'static,
@@ -304,6 +345,21 @@ pub struct Signer<F>(F);
 ///
 /// The function gets the identity whose key is to sign, the scheme, and the bytes to sign, not
 /// hashed. An error ends the handshake with `internal_error`.
+///
+/// ```
+/// use portcullis::answers;
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_, acceptor) = dev_ends();
+/// # async fn ask_the_module(content: Vec<u8>) -> std::io::Result<Vec<u8>> { Ok(content) }
+/// let acceptor = acceptor.answers(answers::signer(|identity, scheme, content| async move {
+///     println!("{scheme} for {:?}", identity.names().next());
+///     ask_the_module(content).await
+/// }));
+/// # Ok(())
+/// # }
+/// ```
 pub fn signer<F, Fut, E>(sign: F) -> Signer<F>
 where
     F: Fn(Identity, SignatureScheme, Vec<u8>) -> Fut + Send + Sync + 'static,
@@ -345,6 +401,24 @@ pub struct FurtherCheck<F>(F);
 
 /// Answers that verify the peer's chain as configured and then ask once more, e.g. a policy
 /// service. An error ends the handshake with its alert.
+///
+/// ```
+/// use portcullis::x509::CertificateError;
+/// use portcullis::{AlertDescription, answers};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (connector, _) = dev_ends();
+/// let connector = connector.answers(answers::further_check(|chain| async move {
+///     // Here may be a query to a service.
+///     match chain.certificates().len() {
+///         0..=4 => Ok(()),
+///         _ => Err(CertificateError::rejected(AlertDescription::BAD_CERTIFICATE, "too long")),
+///     }
+/// }));
+/// # Ok(())
+/// # }
+/// ```
 pub fn further_check<F, Fut>(check: F) -> FurtherCheck<F>
 where
     F: Fn(PresentedChain) -> Fut + Send + Sync + 'static,

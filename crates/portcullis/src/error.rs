@@ -10,6 +10,26 @@ use portcullis_core::{AlertDescription, Direction, Misuse, Reason, Stage, Violat
 /// Why a handshake or a connection failed.
 ///
 /// Cheap to clone; a connection that has failed gives the same error to everyone who asks.
+///
+/// ```
+/// use portcullis::{AlertDescription, Direction};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_, acceptor) = dev_ends();
+/// # let (_, roots) = dev_identity();
+/// # let stranger = portcullis::TlsConnector::new(portcullis::ClientConfig::builder(roots).build()?);
+/// # let (near, far) = tokio::io::duplex(65_536);
+/// # tokio::spawn(async move { acceptor.accept(far).await });
+/// let error = stranger.upgrade(near, "localhost").await.unwrap_err();
+/// // One sentence: what happened, when, and who sent which alert.
+/// println!("{error}");
+/// assert!(!error.is_timeout() && !error.is_closed());
+/// assert!(matches!(error.alert(), Some((Direction::Sent, AlertDescription::UNKNOWN_CA))));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Error(Cause);
 
@@ -212,6 +232,22 @@ impl Error {
     }
 
     /// Finds this error in an [`io::Error`] that a stream gave.
+    ///
+    /// ```
+    /// use portcullis::Error;
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, server) = connected().await;
+    /// # drop(server.into_inner());
+    /// // Reading gives an `io::Error`, with an `Error` inside.
+    /// let error = client.read(&mut [0; 1]).await.unwrap_err();
+    /// assert!(Error::from_io(&error).is_some_and(|error| error.is_truncated()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_io(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }

@@ -82,6 +82,7 @@
 //!
 //! Features add, and none changes what another does.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod accept;
@@ -157,5 +158,5 @@ pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};
 
 /// The README's code compiles.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

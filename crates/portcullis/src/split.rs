@@ -99,6 +99,28 @@ impl<IO: SplitIo> std::error::Error for ReuniteError<IO> {}
 
 impl<IO: SplitIo> TlsStream<IO> {
     /// Takes the connection apart into halves that can be used by two tasks.
+    ///
+    /// ```
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, mut server) = connected().await;
+    /// let (mut read, mut write) = client.into_split();
+    /// let writing = tokio::spawn(async move {
+    ///     write.write_all(b"ping").await?;
+    ///     write.flush().await?;
+    ///     Ok::<_, std::io::Error>(write)
+    /// });
+    /// # server.recv(4).await?;
+    /// # server.send(&[b"pong"]).await?;
+    /// let mut answer = [0; 4];
+    /// read.read_exact(&mut answer).await?;
+    /// let stream = read.reunite(writing.await??)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_split(self) -> (ReadHalf<IO>, WriteHalf<IO>) {
         let Parts {
             io,

@@ -51,6 +51,22 @@ use crate::write::Sending;
 ///
 /// A passive stream reads from its transport when it is polled for reading, and then at most
 /// what the caller's buffer holds, or one record.
+///
+/// ```
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (mut client, mut server) = connected().await;
+/// client.write_all(b"hello").await?;
+/// client.shutdown().await?;
+/// let mut text = String::new();
+/// server.read_to_string(&mut text).await?;
+/// assert_eq!(text, "hello");
+/// # Ok(())
+/// # }
+/// ```
 pub struct TlsStream<IO> {
     /// `None` only after [`into_inner`](Self::into_inner) and its like. Boxed: a stream is moved
     /// from hand to hand, and a task has room for it in every hand.
@@ -82,6 +98,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Changes this side's write key (RFC 8446 §4.6.3), and has the peer change its own if
     /// `request_peer` says so.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, mut server) = connected().await;
+    /// client.update_keys(true).await?;
+    /// client.send(&[b"under a new key"]).await?;
+    /// # server.recv(15).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the connection cannot be written to. [`Reason::Misuse`](crate::Reason::Misuse) before
     /// TLS 1.3, which alone has KeyUpdates; the connection goes on.
@@ -108,6 +136,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Sends all of these buffers, in order, and waits until the transport has taken them.
     ///
     /// They are sealed together, as if they were one.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, mut server) = connected().await;
+    /// client.send(&[b"head: ", b"body"]).await?;
+    /// assert_eq!(&server.recv(10).await?[..], b"head: body");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the connection cannot be written to; [`Error::is_closed`] after shutdown.
@@ -146,6 +185,20 @@ impl<IO> TlsStream<IO> {
     }
 
     /// What was negotiated.
+    ///
+    /// ```
+    /// use portcullis::ProtocolVersion;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, _server) = connected().await;
+    /// let negotiated = client.information();
+    /// assert_eq!(negotiated.version(), ProtocolVersion::TLS_1_3);
+    /// println!("{} {:?}", negotiated.cipher_suite(), negotiated.group());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn information(&self) -> &ConnectionInformation {
         &self.parts().information
     }
@@ -156,6 +209,16 @@ impl<IO> TlsStream<IO> {
     }
 
     /// The application protocol (RFC 7301).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, _server) = connected().await;
+    /// assert_eq!(client.alpn_protocol(), Some(&b"echo"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn alpn_protocol(&self) -> Option<&[u8]> {
         self.information().alpn_protocol()
     }
@@ -166,6 +229,19 @@ impl<IO> TlsStream<IO> {
     }
 
     /// The peer's chain, its own certificate first; empty if it showed none.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, _server) = connected().await;
+    /// let [own, ..] = client.peer_certificates() else {
+    ///     return Err("servers always show one".into());
+    /// };
+    /// println!("{} bytes of DER", own.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         self.information().peer_certificates()
     }
@@ -189,6 +265,19 @@ impl<IO> TlsStream<IO> {
     /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705). In TLS 1.3 no
     /// context and an empty one are the same.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, server) = connected().await;
+    /// let (mut ours, mut theirs) = ([0; 32], [0; 32]);
+    /// client.export_keying_material(b"EXPORTER-my-protocol", None, &mut ours)?;
+    /// server.export_keying_material(b"EXPORTER-my-protocol", None, &mut theirs)?;
+    /// assert_eq!(ours, theirs);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When label or output are too long.
     pub fn export_keying_material(
@@ -202,6 +291,19 @@ impl<IO> TlsStream<IO> {
     }
 
     /// What the end of the transport without close_notify means. Default: an error.
+    ///
+    /// ```
+    /// use portcullis::EofPolicy;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, _server) = connected().await;
+    /// // Only where the protocol says by itself where its data ends.
+    /// client.set_eof_policy(EofPolicy::Lenient);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_eof_policy(&mut self, policy: EofPolicy) {
         self.parts_mut().read.set_eof_policy(policy);
     }

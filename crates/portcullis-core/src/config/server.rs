@@ -118,6 +118,22 @@ impl ClientAuthentication {
 
 impl ServerConfig {
     /// Starts from the defaults: no client authentication, the server's preferences.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{Identity, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let identity = Identity::from_pem(&pem, None)?;
+    /// let config = ServerConfig::builder().identity(identity).alpn(["h2", "http/1.1"]).build()?;
+    /// // What cannot work is refused here, with the reason.
+    /// let error = ServerConfig::builder().build().unwrap_err();
+    /// assert!(error.to_string().contains("there is no identity"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder() -> ServerConfigBuilder {
         ServerConfigBuilder {
             server: ServerOptions {
@@ -226,6 +242,23 @@ impl ServerConfigBuilder {
     }
 
     /// Whether clients show a certificate. Default: no.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{ClientAuthentication, Identity, Roots, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let identity = Identity::from_pem(&pem, None)?;
+    /// # let clients = Roots::from_pem(&pem)?;
+    /// let config = ServerConfig::builder()
+    ///     .identity(identity)
+    ///     .client_authentication(ClientAuthentication::Required(clients))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn client_authentication(mut self, authentication: ClientAuthentication) -> Self {
         self.server.client_authentication = authentication;
         self.server.policy.memo = self.server.policy.memo.emptied();
@@ -309,6 +342,23 @@ impl ServerConfigBuilder {
     /// with the same names. Default: keys that only this configuration has, its clones, and what is
     /// built from it; they [rotate](TicketKeys::rotating) after a
     /// [`ticket_lifetime`](Self::ticket_lifetime).
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::session::TicketKeys;
+    /// use portcullis::{Identity, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let identity = Identity::from_pem(&pem, None)?;
+    /// # let secret = [7; TicketKeys::SECRET_LEN];
+    /// // 48 random bytes that every server of the fleet has.
+    /// let keys = TicketKeys::shared([&secret])?;
+    /// let config = ServerConfig::builder().identity(identity).ticket_keys(keys.clone()).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ticket_keys(mut self, keys: TicketKeys) -> Self {
         self.server.ticket_keys = Some(keys);
         self.server.ticket_keys_are_chosen = true;
@@ -358,6 +408,23 @@ impl ServerConfigBuilder {
     /// Default: 2 hours. Tickets sealed with keys that change by themselves live no longer
     /// than such a key seals. A session of TLS 1.2 that is known by an id lives as long, but at most a
     /// day (RFC 5246 §F.1.4).
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use std::time::Duration;
+    /// use portcullis::{Identity, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let identity = Identity::from_pem(&pem, None)?;
+    /// let config = ServerConfig::builder()
+    ///     .identity(identity)
+    ///     .ticket_lifetime(Duration::from_secs(86_400))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ticket_lifetime(mut self, lifetime: Duration) -> Self {
         self.server.ticket_lifetime = lifetime;
         if !self.server.ticket_keys_are_chosen {

@@ -65,6 +65,17 @@ impl TicketKeys {
     /// 2^32 tickets if that comes first, and opens for one more. A period is 1 second to 7 days,
     /// in whole seconds; tickets live no longer than that.
     ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use std::time::Duration;
+    /// use portcullis::session::TicketKeys;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let keys = TicketKeys::rotating(Duration::from_secs(3_600))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When `period` is out of bounds.
     pub fn rotating(period: Duration) -> Result<Self, Misuse> {
@@ -92,6 +103,21 @@ impl TicketKeys {
 
     /// Changes shared keys. To a running fleet a new key is given in two steps: first behind the
     /// old one, so that every server opens what others will seal, then before it.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::session::TicketKeys;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (old, new) = ([1; TicketKeys::SECRET_LEN], [2; TicketKeys::SECRET_LEN]);
+    /// let keys = TicketKeys::shared([&old])?;
+    /// // Everywhere first:
+    /// keys.replace([&old, &new])?;
+    /// // Then:
+    /// keys.replace([&new, &old])?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When there is no secret, more than 16, two have one name, a key is nothing but zeros, or

@@ -111,6 +111,19 @@ impl Identity {
     /// Reads a chain and its key from one PEM text, or the chain from one and the key from
     /// another. Of several keys the one that fits is taken.
     ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Identity;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// let identity = Identity::from_pem(&pem, None)?;
+    /// assert_eq!(identity.names().collect::<Vec<_>>(), ["localhost"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`from_der`](Self::from_der), and when there is no certificate, no key, the key is
     /// encrypted, or something looks like a section and cannot be read.
@@ -129,6 +142,16 @@ impl Identity {
 
     /// Reads a chain and its key from one PEM file, in which they stand in any order.
     ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Identity;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let identity = Identity::from_pem_file("/etc/haproxy/site.pem")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`from_pem`](Self::from_pem), and when the file cannot be read.
     pub fn from_pem_file(bundle: impl AsRef<Path>) -> Result<Self, Misuse> {
@@ -138,6 +161,20 @@ impl Identity {
     }
 
     /// Reads a chain from one PEM file and its key from another.
+    ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Identity;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let live = "/etc/letsencrypt/live/example.com";
+    /// let identity = Identity::from_pem_files(
+    ///     format!("{live}/fullchain.pem"),
+    ///     format!("{live}/privkey.pem"),
+    /// )?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`from_pem`](Self::from_pem), and when a file cannot be read.

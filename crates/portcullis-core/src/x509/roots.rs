@@ -125,6 +125,19 @@ impl Roots {
 
     /// The certificates in a PEM text.
     ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Roots;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// let roots = Roots::from_pem(&pem)?;
+    /// assert_eq!(roots.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When there is none, or one is damaged.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, Misuse> {
@@ -135,6 +148,17 @@ impl Roots {
 
     /// The certificates in a PEM file.
     ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Roots;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let error = Roots::from_pem_file("/no/such/roots.pem").unwrap_err();
+    /// assert!(error.to_string().contains("/no/such/roots.pem"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When it cannot be read, contains no certificate, or one is damaged.
     pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self, Misuse> {
@@ -144,6 +168,22 @@ impl Roots {
     }
 
     /// Trusts the certificates in a PEM text, too. See [`add_der`](Self::add_der).
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Roots;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// let mut roots = Roots::empty();
+    /// roots.add_pem(&pem)?;
+    /// // Once more is the same.
+    /// roots.add_pem(&pem)?;
+    /// assert_eq!(roots.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`from_pem`](Self::from_pem). Then nothing was added.

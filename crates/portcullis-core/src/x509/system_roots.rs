@@ -26,6 +26,17 @@ impl Roots {
     /// macOS. Load once and clone. What cannot be read or parsed is passed over and counted in
     /// [`ignored`](Self::ignored).
     ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Roots;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let roots = Roots::os()?;
+    /// println!("{} authorities, {} files ignored", roots.len(), roots.ignored());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When not a single root was found.
     pub fn os() -> Result<Self, Misuse> {
@@ -37,6 +48,16 @@ impl Roots {
 
     /// The roots of the operating system, as [`os`](Self::os) finds them, and the certificates in a
     /// PEM file: for an authority of a company's own beside those that everybody trusts.
+    ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Roots;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let roots = Roots::os_and_pem_file("company.pem")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`os`](Self::os) and [`from_pem_file`](Self::from_pem_file).
