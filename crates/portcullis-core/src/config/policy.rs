@@ -1,6 +1,7 @@
 //! What client and server have in common: algorithms, limits, and their defaults with reasons.
 
 use super::negotiable::Named;
+use super::renegotiation::Renegotiation;
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
@@ -111,6 +112,7 @@ pub(crate) struct Policy {
     pub(crate) padding: PaddingPolicy,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) encrypt_then_mac: bool,
+    pub(crate) renegotiation: Renegotiation,
     pub(crate) middlebox_compatibility: bool,
     pub(crate) strict_alert_levels: bool,
     /// Few, or none.
@@ -151,6 +153,7 @@ impl Default for Policy {
             padding: PaddingPolicy::None,
             extended_master_secret: ExtendedMasterSecret::IfOffered,
             encrypt_then_mac: true,
+            renegotiation: Renegotiation::Decline,
             middlebox_compatibility: true,
             strict_alert_levels: false,
             alerts: Vec::new(),
@@ -423,6 +426,13 @@ macro_rules! common_options {
         /// that fail over it.
         pub fn encrypt_then_mac(mut self, on: bool) -> Self {
             self.$role.policy.encrypt_then_mac = on;
+            self
+        }
+
+        /// What a peer gets that asks for another handshake on a connection of before TLS 1.3.
+        /// Default: [`Renegotiation::Decline`](crate::config::Renegotiation::Decline).
+        pub fn renegotiation(mut self, policy: $crate::config::Renegotiation) -> Self {
+            self.$role.policy.renegotiation = policy;
             self
         }
 

@@ -115,6 +115,7 @@ pub(super) fn pair_resuming(
         events: Vec::new(),
         client_sent: Vec::new(),
         server_sent: Vec::new(),
+        delivered: Default::default(),
     }
 }
 

@@ -17,6 +17,7 @@ mod pair;
 mod parts;
 mod proofs;
 mod questions;
+mod renegotiation;
 mod rfc_8448;
 mod states;
 mod tamper;
