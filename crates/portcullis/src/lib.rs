@@ -94,6 +94,7 @@ mod last_words;
 mod name;
 mod read;
 mod reload;
+mod renegotiation;
 mod scratch;
 mod sessions;
 mod shutdown;

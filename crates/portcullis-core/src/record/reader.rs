@@ -255,15 +255,41 @@ impl Reader {
         if !matches!(self.state, State::Requested) {
             return None;
         }
-        let another = self.another()?;
-        if now >= another.not_before {
+        if now >= self.another()?.not_before {
             return Some(PeerRequest::Renegotiation);
         }
-        self.keys.left = another.left;
-        self.state = State::Open;
-        self.post_handshake.take_wish();
-        self.mailbox.decline_renegotiation();
+        self.decline_request();
         None
+    }
+
+    /// Declines what [`take_request`](Self::take_request) has given: records open again, and the
+    /// peer is told by way of the mailbox.
+    pub fn decline_request(&mut self) {
+        if self.is_requested()
+            && let Some(another) = self.another()
+        {
+            self.keys.left = another.left;
+            self.state = State::Open;
+            self.post_handshake.take_wish();
+            self.mailbox.decline_renegotiation();
+        }
+    }
+
+    /// Declines every request from here on, also one that waits, and gives up that this side could
+    /// renegotiate: for who cannot bring both halves together.
+    pub fn decline_renegotiations(&mut self) {
+        self.decline_request();
+        if let Some(Later::Older(older)) = self.later.as_deref_mut()
+            && let OnRequest::Accept(_) = older.on_request
+        {
+            older.on_request = OnRequest::Decline;
+        }
+    }
+
+    /// Whether [`Handshake::renegotiate`](crate::Handshake::renegotiate) is possible, as far as this
+    /// half knows.
+    pub fn may_renegotiate(&mut self) -> bool {
+        self.another().is_some()
     }
 
     /// What another handshake begins with, if there may be one now.
