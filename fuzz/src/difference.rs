@@ -12,6 +12,7 @@ use crate::settings::Settings;
 /// A kind of difference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Difference {
+    /// `client` or `server` of TLS 1.3, `client12` or `server12` of TLS 1.2.
     pub receiver: &'static str,
     /// Who refuses: `we` or `rustls`. The other is connected and content.
     pub refuses: &'static str,
@@ -144,6 +145,7 @@ pub fn find(plan: &Plan) -> Option<Difference> {
         ..plan.clone()
     };
     let settings = Settings::new(plan.settings);
+    let older = usize::from(settings.is_older());
     // The receivers ask for nothing themselves.
     let mut quiet = plan.clone();
     quiet.flags.key_updates = false;
@@ -155,7 +157,7 @@ pub fn find(plan: &Plan) -> Option<Difference> {
         );
         let ours = converse(client(), ours, writer, &plan, &settings);
         let theirs = converse(client(), theirs, writer, &plan, &settings);
-        (("server", ours), theirs)
+        ((["server", "server12"][older], ours), theirs)
     } else {
         let server = || Ours::server(&settings, &plan);
         let (ours, theirs) = (
@@ -164,7 +166,7 @@ pub fn find(plan: &Plan) -> Option<Difference> {
         );
         let ours = converse(ours, server(), writer, &plan, &settings);
         let theirs = converse(theirs, server(), writer, &plan, &settings);
-        (("client", ours), theirs)
+        ((["client", "client12"][older], ours), theirs)
     };
     // A peer that had to say something else, as after a HelloRetryRequest to one of the two,
     // suffered something else. So did one whose ECDSA signature is longer, which is another byte

@@ -1,4 +1,15 @@
 //! What went wrong, for the user ([`Error`]) and inside ([`Abort`]).
+//!
+//! Six kinds of "no":
+//!
+//! | word | whose | what it says |
+//! |---|---|---|
+//! | [`Violation`] | the peer's | the rule it broke, with the alert and the RFC's section |
+//! | [`Refusal`] | the caller's | the answer to a question: this is not wanted, with an alert |
+//! | [`Misuse`] | the caller's | a mistake in configuring or calling; says what to do |
+//! | [`Reason`] | | any of these, or what else ended the connection (an alert, the transport) |
+//! | [`Abort`] | inside | a reason on its way out of a handler; decides the alert |
+//! | [`Error`] | for the user | a reason with the stage, and which side sent which alert |
 
 use std::sync::Arc;
 

@@ -37,6 +37,8 @@ mod der;
 
 mod crypto;
 
+mod rules;
+
 mod key_schedule;
 
 mod dialect;

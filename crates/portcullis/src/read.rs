@@ -17,7 +17,7 @@ use tokio::task::coop::poll_proceed;
 
 use crate::conduct::Conduct;
 use crate::error::Error;
-use crate::last_words::Refusal;
+use crate::last_words::Ending;
 use crate::renegotiation::Renegotiating;
 use crate::scratch::{Backlog, PLAINTEXT, READ_BATCH, Scratch};
 use crate::sessions::{Place, Received};
@@ -65,7 +65,7 @@ pub(crate) enum End {
     Renegotiating(Box<Renegotiating>),
     Closed,
     /// Boxed: hardly any connection has one.
-    Failed(Box<Refusal>),
+    Failed(Box<Ending>),
 }
 
 /// How a connection behaves at its end.
@@ -348,7 +348,7 @@ impl Receiving {
     }
 
     /// Why reading has failed, if the peer was or is to be told of a fault of its own.
-    pub(crate) fn refusal(&mut self) -> Option<&mut Refusal> {
+    pub(crate) fn refusal(&mut self) -> Option<&mut Ending> {
         match &mut self.end {
             End::Failed(failed) if failed.error().is_refusal() => Some(failed),
             _ => None,
@@ -359,7 +359,7 @@ impl Receiving {
     pub(crate) fn fail(&mut self, error: Error) {
         if let End::NotYet(manners) = &self.end {
             let limit = Duration::from_millis(manners.alert_timeout.into());
-            self.end = End::Failed(Box::new(Refusal::new(error, limit)));
+            self.end = End::Failed(Box::new(Ending::new(error, limit)));
         }
     }
 

@@ -163,13 +163,13 @@ async fn a_paused_server_goes_on() {
         shakes(polls, paused.proceed(), peer).await
     })
     .await;
-    assert!(polls > 4, "{polls}");
+    assert!(polls > 1, "{polls}");
     let polls = until_done(async |polls| {
         let (paused, peer) = paused_server().await;
         shakes(polls, paused.continue_with(server_config()), peer).await
     })
     .await;
-    assert!(polls > 4, "{polls}");
+    assert!(polls > 1, "{polls}");
 }
 
 #[tokio::test]
@@ -315,7 +315,7 @@ async fn many_at_once_are_finished_or_aborted() {
             .await
             .unwrap()
             .connections(3);
-        let address = connections.listener().local_addr().unwrap();
+        let address = connections.local_addr().unwrap();
         let connector = connector();
         let (client, server) =
             tokio::join!(connector.connect(address, name()), connections.accept());

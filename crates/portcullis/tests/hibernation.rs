@@ -14,7 +14,7 @@ use portcullis::{Active, Message, TlsStream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::time::{advance, sleep};
 
-use ends::{acceptor, connector, name, now};
+use ends::{acceptor, connector, has_key_updates, name, no_key_updates, now, record_overhead};
 
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -65,7 +65,8 @@ impl Count {
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_hibernates_and_wakes() {
     let (mut client, mut server) = pair().await;
-    assert!(server.is_hibernating(), "nothing was sealed or opened yet");
+    // Nothing was sealed or opened yet; before TLS 1.3 the Finished was, under the same keys.
+    assert_eq!(server.is_hibernating(), has_key_updates());
     for round in 0..3 {
         exchange(&mut client, &mut server).await;
         for stream in [&mut client, &mut server] {
@@ -78,7 +79,7 @@ async fn an_idle_connection_hibernates_and_wakes() {
             assert!(stream.is_hibernating());
         }
         // Each side is the one that is woken by its own write, or by the peer's.
-        if round == 1 {
+        if round == 1 && has_key_updates() {
             client.update_keys(true).await.unwrap();
         }
         exchange(&mut server, &mut client).await;
@@ -110,8 +111,8 @@ async fn bytes_put_it_off() {
 #[tokio::test(start_paused = true)]
 async fn wakes_the_task_once() {
     let (mut client, mut server) = pair().await;
-    let count = Arc::new(Count::default());
-    {
+    if has_key_updates() {
+        let count = Arc::new(Count::default());
         let mut byte = [0];
         let mut read = pin!(server.read(&mut byte));
         assert!(count.poll(&mut read).is_pending());
@@ -154,7 +155,7 @@ async fn without_it_nothing_happens() {
 /// An incomplete record outlives hibernation, in no more memory than it needs.
 #[tokio::test(start_paused = true)]
 async fn half_a_record_is_kept() {
-    const RECORD: usize = 5 + 1_000 + 1 + 16;
+    let record_len = 1_000 + record_overhead();
     let (connector, acceptor) = (connector(), acceptor().hibernate_after(IDLE));
     let (near, mut relay) = duplex(64 * 1024);
     let (mut far, server) = duplex(64 * 1024);
@@ -168,8 +169,8 @@ async fn half_a_record_is_kept() {
         }
     };
     // The relay is gone: from here on records are carried by hand.
-    let mut record = [0; RECORD];
-    for cut in [1, 5, 6, 500, RECORD - 1] {
+    let mut record = vec![0; record_len];
+    for cut in [1, 5, 6, 500, record_len - 1] {
         client.send(&[&[7; 1_000]]).await.unwrap();
         relay.read_exact(&mut record).await.unwrap();
         let (front, back) = record.split_at(cut);
@@ -214,7 +215,7 @@ async fn halves_hibernate_together() {
             let mut receive = pin!(read.recv(1));
             assert!(count.poll(&mut receive).is_pending());
             let seen = count.get();
-            if round == 1 {
+            if round == 1 && has_key_updates() {
                 write.update_keys(false).await.unwrap();
             }
             write.send(&[b"b"]).await.unwrap();
@@ -254,6 +255,9 @@ async fn active_and_passive_delivery_hibernate() {
 /// What is owed to the peer outlives hibernation, and so do the sequence numbers on both sides.
 #[tokio::test(start_paused = true)]
 async fn a_key_update_that_is_owed_is_answered_after_hibernation() {
+    if no_key_updates().await {
+        return;
+    }
     let (mut client, server) = pair().await;
     let (mut read, mut write) = server.into_split();
     for round in 0..3_u8 {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ends::*;
-use portcullis::{EofPolicy, Error, ProtocolVersion};
+use portcullis::{EofPolicy, Error};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufWriter, duplex};
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn data_goes_both_ways_and_information_agrees() {
 
     assert_eq!(client.alpn_protocol(), Some(&b"echo"[..]));
     assert_eq!(server.server_name(), Some("localhost"));
-    assert_eq!(client.information().version(), ProtocolVersion::TLS_1_3);
+    assert_eq!(client.information().version(), version());
     assert_eq!(
         client.information().cipher_suite(),
         server.information().cipher_suite()
@@ -102,7 +102,7 @@ async fn vectored_writes_fill_one_record() {
     assert_eq!(client.write_vectored(&slices).await.unwrap(), 13);
     assert_eq!(
         client.statistics().sent.bytes() - before,
-        13 + 22,
+        13 + record_overhead() as u64,
         "one record"
     );
     assert_eq!(&server.recv(0).await.unwrap()[..], b"one two three");
@@ -273,6 +273,9 @@ async fn a_writer_is_woken_when_a_reader_pushed_its_bytes() {
 
 #[tokio::test]
 async fn keys_are_updated_both_ways() {
+    if no_key_updates().await {
+        return;
+    }
     let (mut client, mut server) = pair().await;
     for request in [false, true] {
         client.update_keys(request).await.unwrap();
@@ -324,7 +327,10 @@ async fn statistics_count_the_transport() {
     client.send(&[&[0; 1000]]).await.unwrap();
     server.recv(400).await.unwrap();
     let (sent, received) = (client.statistics().sent, server.statistics().received);
-    assert_eq!(sent.bytes() - before.bytes(), 1022);
+    assert_eq!(
+        sent.bytes() - before.bytes(),
+        1000 + record_overhead() as u64
+    );
     assert_eq!(
         (
             sent.operations() - before.operations(),

@@ -94,7 +94,7 @@ impl AsyncWrite for Moody {
 /// Writes with key updates between, and closes.
 async fn write(stream: &mut TlsStream<Moody>, data: &[u8]) {
     for (index, part) in data.chunks(7_000).enumerate() {
-        if index % 3 == 1 {
+        if index % 3 == 1 && has_key_updates() {
             stream.update_keys(index % 2 == 0).await.unwrap();
         }
         stream.write_all(part).await.unwrap();

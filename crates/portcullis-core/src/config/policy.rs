@@ -5,6 +5,7 @@ use super::renegotiation::Renegotiation;
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
+use crate::rules::{Rules, Signatures};
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -14,6 +15,7 @@ use crate::wire::extension as wire;
 use crate::x509::{Roots, SignatureMemo};
 
 pub use crate::record::PaddingPolicy;
+pub use crate::rules::BeastMitigation;
 
 /// Which groups the first ClientHello carries a key share for (RFC 8446 §4.2.8).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +115,8 @@ pub(crate) struct Policy {
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) encrypt_then_mac: bool,
     pub(crate) renegotiation: Renegotiation,
+    pub(crate) beast_mitigation: BeastMitigation,
+    pub(crate) padding_check: bool,
     pub(crate) middlebox_compatibility: bool,
     pub(crate) strict_alert_levels: bool,
     /// Few, or none.
@@ -154,6 +158,8 @@ impl Default for Policy {
             extended_master_secret: ExtendedMasterSecret::IfOffered,
             encrypt_then_mac: true,
             renegotiation: Renegotiation::Decline,
+            beast_mitigation: BeastMitigation::default(),
+            padding_check: true,
             middlebox_compatibility: true,
             strict_alert_levels: false,
             alerts: Vec::new(),
@@ -170,6 +176,14 @@ impl Policy {
         self.versions
             .iter()
             .any(|one| Version::of(*one) == Some(version))
+    }
+
+    /// Whether a peer of this version may sign so. Before TLS 1.2 that is no matter of choice.
+    pub(crate) fn accepts(&self, scheme: SignatureScheme, version: Version) -> bool {
+        match Rules::of(version).signatures {
+            Signatures::Said => self.schemes.contains(&scheme),
+            Signatures::OfKey => scheme.signs_in(version),
+        }
     }
 
     /// The newest version that may be negotiated. There always is one.
@@ -433,6 +447,22 @@ macro_rules! common_options {
         /// Default: [`Renegotiation::Decline`](crate::config::Renegotiation::Decline).
         pub fn renegotiation(mut self, policy: $crate::config::Renegotiation) -> Self {
             self.$role.policy.renegotiation = policy;
+            self
+        }
+
+        /// What is done about the chained IVs of TLS 1.0. Default:
+        /// [`BeastMitigation::OneNMinusOne`](crate::config::BeastMitigation::OneNMinusOne).
+        pub fn beast_mitigation(mut self, mitigation: $crate::config::BeastMitigation) -> Self {
+            self.$role.policy.beast_mitigation = mitigation;
+            self
+        }
+
+        /// Whether every byte of the padding in a record of TLS 1.0 must be right (RFC 4346 §6.2.3.2
+        /// demands it of TLS 1.1 and newer, where it is always so). Default: yes. No, for peers that
+        /// fill it with anything, as SSL 3.0 did: then only its length counts, and who can have one
+        /// secret sent many times may read it (POODLE).
+        pub fn padding_check(mut self, on: bool) -> Self {
+            self.$role.policy.padding_check = on;
             self
         }
 

@@ -11,7 +11,7 @@ use crate::violation::Violation;
 use crate::wire::HandshakeType;
 
 /// Bytes of a handshake header: type and length.
-const MESSAGE_HEADER: usize = 4;
+pub(super) const MESSAGE_HEADER: usize = 4;
 
 /// One complete handshake message with its header, as it came. Its memory is shared with what
 /// came with it.
@@ -81,6 +81,11 @@ pub(super) struct Assembler {
 }
 
 impl Assembler {
+    /// What waits.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// Whether no byte waits.
     pub(super) fn is_empty(&self) -> bool {
         self.buffer.is_empty()

@@ -5,7 +5,7 @@
 use core::cmp::Ordering;
 use std::collections::VecDeque;
 
-use super::assembler::{Assembler, HandshakeBytes};
+use super::assembler::{Assembler, HandshakeBytes, MESSAGE_HEADER};
 use super::{
     MAX_CLIENT_HELLO, MAX_IDLE, MAX_TICKETS, MAX_WARNINGS, MAX_WASTED_KEYS, RECORDS_FOR_A_KEY, Role,
 };
@@ -44,12 +44,61 @@ pub(super) fn count(counter: &mut u8, limit: u8, beyond: Violation) -> Result<()
     Ok(())
 }
 
+/// A message of which not all has come.
+#[derive(Debug)]
+enum Begun {
+    Message(Assembler),
+    Declined(Declined),
+}
+
+/// A message that is declined, whatever is in it: nobody looks at its body, and nobody keeps it.
+#[derive(Debug, Default)]
+struct Declined {
+    header: [u8; MESSAGE_HEADER],
+    /// How many bytes have come, the header's included.
+    seen: usize,
+}
+
+impl Declined {
+    /// Counts what belongs to it; gives what is left.
+    fn skip<'c>(&mut self, content: &'c [u8]) -> &'c [u8] {
+        let missing = MESSAGE_HEADER.saturating_sub(self.seen);
+        let (header, content) = content.split_at(missing.min(content.len()));
+        let places = self.header.iter_mut().skip(self.seen);
+        places.zip(header).for_each(|(to, byte)| *to = *byte);
+        self.seen += header.len();
+        let missing = self
+            .length()
+            .map_or(0, |body| MESSAGE_HEADER + body - self.seen);
+        let (body, rest) = content.split_at(missing.min(content.len()));
+        self.seen += body.len();
+        rest
+    }
+
+    fn typ(&self) -> Option<HandshakeType> {
+        let [typ, ..] = self.header;
+        (self.seen > 0).then_some(HandshakeType(typ))
+    }
+
+    /// How long the body is.
+    fn length(&self) -> Option<usize> {
+        let [_, a, b, c] = self.header;
+        let is_known = self.seen >= MESSAGE_HEADER;
+        is_known.then_some(u32::from_be_bytes([0, a, b, c]) as usize)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.length()
+            .is_some_and(|body| self.seen == MESSAGE_HEADER + body)
+    }
+}
+
 /// Collects and judges the messages; it holds nothing between them.
 #[derive(Debug)]
 pub(super) struct PostHandshake {
     role: Role,
     /// There while a message is incomplete.
-    assembler: Option<Box<Assembler>>,
+    begun: Option<Box<Begun>>,
     max_handshake_size: u32,
     /// KeyUpdates after which hardly a record had come, less those that were earned back.
     wasted_keys: u16,
@@ -61,7 +110,7 @@ impl PostHandshake {
     pub(super) fn new(role: Role, max_handshake_size: usize) -> Self {
         Self {
             role,
-            assembler: None,
+            begun: None,
             // Lengths of messages have 24 bits.
             max_handshake_size: u32::try_from(max_handshake_size).unwrap_or(u32::MAX),
             wasted_keys: 0,
@@ -84,10 +133,21 @@ impl PostHandshake {
         Ok(())
     }
 
+    /// The memory held for a message that is incomplete.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        let Some(begun) = &self.begun else { return 0 };
+        let buffer = match &**begun {
+            Begun::Message(assembler) => assembler.held(),
+            Begun::Declined(_) => 0,
+        };
+        size_of::<Begun>() + buffer
+    }
+
     /// Whether no message is incomplete.
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {
-        self.assembler.is_none()
+        self.begun.is_none()
     }
 
     /// Takes the content of a handshake record; gives the KeyUpdate it ends with, if it does.
@@ -100,10 +160,10 @@ impl PostHandshake {
         if content.is_empty() {
             return Err(Violation::EmptyRecord.into());
         }
-        let mut assembler = self
-            .assembler
-            .take()
-            .map_or_else(Assembler::default, |held| *held);
+        let mut assembler = match self.begun.take().map(|held| *held) {
+            Some(Begun::Message(assembler)) => assembler,
+            _ => Assembler::default(),
+        };
         assembler.push(content);
         while let Some(message) = self.pop(&mut assembler)? {
             match message.typ() {
@@ -124,7 +184,7 @@ impl PostHandshake {
             }
         }
         if !assembler.is_empty() {
-            self.assembler = Some(Box::new(assembler));
+            self.begun = Some(Box::new(Begun::Message(assembler)));
         }
         Ok(None)
     }
@@ -139,11 +199,11 @@ impl PostHandshake {
         if content.is_empty() {
             return Err(Violation::EmptyRecord.into());
         }
-        let mut assembler = self
-            .assembler
-            .take()
-            .map_or_else(Assembler::default, |held| *held);
-        assembler.push(content);
+        let mut declined = match self.begun.take().map(|held| *held) {
+            Some(Begun::Declined(declined)) => declined,
+            _ => Declined::default(),
+        };
+        let rest = declined.skip(content);
         let (due, longest, beyond) = match self.role {
             // It is always empty.
             Role::Client => (HandshakeType::HELLO_REQUEST, 0, Violation::MalformedMessage),
@@ -153,15 +213,18 @@ impl PostHandshake {
                 Violation::HandshakeMessageTooLong,
             ),
         };
-        if assembler.begun().is_some_and(|typ| typ != due) {
+        if declined.typ() != Some(due) {
             return Err(Violation::UnexpectedPostHandshakeMessage.into());
         }
-        let Some(_) = assembler.pop(longest).map_err(|_| beyond)? else {
-            self.assembler = Some(Box::new(assembler));
+        if declined.length() > Some(longest) {
+            return Err(beyond.into());
+        }
+        if !declined.is_whole() {
+            self.begun = Some(Box::new(Begun::Declined(declined)));
             return Ok(false);
-        };
+        }
         // The peer waits for the answer now.
-        if !assembler.is_empty() {
+        if !rest.is_empty() {
             return Err(Violation::MessageAfterFlight.into());
         }
         let beyond = Violation::TooManyRenegotiations;
@@ -174,7 +237,7 @@ impl PostHandshake {
         if content.is_empty() {
             return Err(Violation::EmptyRecord.into());
         }
-        let assembler = self.assembler.get_or_insert_default();
+        let mut assembler = self.take_wish();
         assembler.push(content);
         let (due, longest, beyond) = match self.role {
             Role::Client => (HandshakeType::HELLO_REQUEST, 0, Violation::MalformedMessage),
@@ -187,10 +250,13 @@ impl PostHandshake {
         if assembler.begun().is_some_and(|typ| typ != due) {
             return Err(Violation::UnexpectedPostHandshakeMessage.into());
         }
-        match assembler.held_of_message(longest).map_err(|_| beyond)? {
-            Ordering::Less => return Ok(false),
-            Ordering::Equal => {}
-            Ordering::Greater => return Err(Violation::MessageAfterFlight.into()),
+        let held = assembler.held_of_message(longest).map_err(|_| beyond)?;
+        if held == Ordering::Greater {
+            return Err(Violation::MessageAfterFlight.into());
+        }
+        self.begun = Some(Box::new(Begun::Message(assembler)));
+        if held == Ordering::Less {
+            return Ok(false);
         }
         let beyond = Violation::TooManyRenegotiations;
         count(&mut idle.key_updates, MAX_WARNINGS, beyond)?;
@@ -199,7 +265,20 @@ impl PostHandshake {
 
     /// Takes what is kept of the peer's wish, whole or not.
     pub(super) fn take_wish(&mut self) -> Assembler {
-        self.assembler.take().map(|held| *held).unwrap_or_default()
+        match self.begun.take().map(|held| *held) {
+            Some(Begun::Message(assembler)) => assembler,
+            _ => Assembler::default(),
+        }
+    }
+
+    /// Of a wish that has come in part only the length is kept: it will be declined.
+    pub(super) fn forget_wish(&mut self) {
+        let wish = self.take_wish();
+        if !wish.is_empty() {
+            let mut declined = Declined::default();
+            declined.skip(wish.bytes());
+            self.begun = Some(Box::new(Begun::Declined(declined)));
+        }
     }
 
     pub(super) fn role(&self) -> Role {

@@ -12,6 +12,7 @@ use super::header::{self, Form, Header};
 use super::keys::Keys;
 use super::later::{Another, Later, OnRequest};
 use super::post_handshake::{Idle, PostHandshake, count};
+use super::protect::Unopened;
 use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, alert, misuse};
 use crate::alert::{AlertDescription, AlertLevel};
 use crate::error::{Abort, Error, Reason, Stage};
@@ -199,7 +200,8 @@ impl Reader {
             Ok((typ, length)) => self.sort(typ, 0..length, inner, 0),
             Err(unopened) => {
                 inner.fill(0);
-                Err(self.fail(unopened.into()))
+                let abort = self.unopened(head, unopened);
+                Err(self.fail(abort))
             }
         }
     }
@@ -226,7 +228,8 @@ impl Reader {
             Ok((typ, range)) => self.sort(typ, range, sealed, HEADER),
             Err(unopened) => {
                 sealed.fill(0);
-                Err(self.fail(unopened.into()))
+                let abort = self.unopened(head, unopened);
+                Err(self.fail(abort))
             }
         }
     }
@@ -279,6 +282,7 @@ impl Reader {
     /// renegotiate: for who cannot bring both halves together.
     pub fn decline_renegotiations(&mut self) {
         self.decline_request();
+        self.post_handshake.forget_wish();
         if let Some(Later::Older(older)) = self.later.as_deref_mut()
             && let OnRequest::Accept(_) = older.on_request
         {
@@ -427,16 +431,28 @@ impl Reader {
     fn other_header(&self, head: [u8; HEADER], inner: usize) -> Result<usize, Violation> {
         let protection = &self.keys.protection;
         let (overhead, limit) = (self.overhead.into(), self.inner_limit.into());
-        if !protection.is_older() {
+        let Some(version) = protection.older_version() else {
             return Err(header::wrong_header(head, overhead, limit));
-        }
-        let header = Header::check(head, Form::Older { protected: true })?;
+        };
+        let protected = true;
+        let header = Header::check(head, Form::Older { version, protected })?;
         match header.body.checked_sub(overhead) {
             None => Err(Violation::BadRecordMac),
             Some(_) => {
                 let least = inner.saturating_sub(protection.slack());
                 header::check_content(least, limit).map(|()| inner)
             }
+        }
+    }
+
+    /// The header of TLS 1.2 is let pass on the short way, and says what is wrong before it.
+    #[cold]
+    fn unopened(&self, [_, version @ .., _, _]: &[u8; HEADER], unopened: Unopened) -> Abort {
+        match self.keys.protection.older_version() {
+            Some(negotiated) if negotiated.0.to_be_bytes() != *version => {
+                Violation::RecordVersionChanged.into()
+            }
+            _ => unopened.into(),
         }
     }
 

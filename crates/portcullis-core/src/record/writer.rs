@@ -108,7 +108,8 @@ impl Writer {
     ///
     /// # Errors
     /// [`Reason::Closed`] after [`close_notify`](Self::close_notify); the reader's error once
-    /// its alert is written.
+    /// its alert is written. [`Reason::KeyWornOut`] before TLS 1.3, once the last record that the
+    /// key may protect, a fatal `internal_error`, is written.
     pub fn seal_vectored(&mut self, data: &[IoSlice<'_>], out: &mut [u8]) -> Result<Sealed, Error> {
         let mut sealed = Sealed::default();
         if self.mailbox.has_work() || !matches!(self.state, State::Open) {
@@ -119,13 +120,24 @@ impl Writer {
             }
         }
         let mut data = Gather::new(data);
+        // What stands before the first record that may be cut short.
+        let mut before = 0;
+        if let Some(front) = self.keys.protection.mitigation().in_front(data.left()) {
+            let rest = out.get_mut(sealed.written..).unwrap_or_default();
+            match self.put_front(&mut data, front, rest)? {
+                0 => return Ok(sealed),
+                written => sealed.written += written,
+            }
+            sealed.consumed = front;
+            before = sealed.written;
+        }
         while data.left() > 0 {
             let rest = out.get_mut(sealed.written..).unwrap_or_default();
             let mut fragment = self.fragment.min(data.left());
             let mut padding = self.size.padding(fragment);
             let mut length = self.keys.protection.record_len(fragment + padding);
             if length > rest.len() {
-                if sealed.written > 0 {
+                if sealed.written > before {
                     break;
                 }
                 let fitting = self.size.fitting(&self.keys.protection, rest.len());
@@ -144,6 +156,9 @@ impl Writer {
                 match self.put_key_update(KeyUpdateRequest::UPDATE_NOT_REQUESTED, rest)? {
                     0 => break,
                     written => sealed.written += written,
+                }
+                if !matches!(self.state, State::Open) {
+                    break;
                 }
                 continue;
             }
@@ -405,7 +420,8 @@ impl Writer {
         }
     }
 
-    /// Whether this much data must wait for a new key. One record is kept for the KeyUpdate.
+    /// Whether this much data must wait for a new key. One record is kept for the KeyUpdate, or for
+    /// the alert that says that there is none.
     #[inline]
     fn is_update_due(&self, fragment: usize) -> bool {
         // A first record is never too much.
@@ -441,20 +457,58 @@ impl Writer {
         Ok(())
     }
 
+    /// Seals the first bytes of a write by themselves, or none: what nobody foresees is the MAC that
+    /// comes with them. Each write has its own, because the last was seen before this one was made.
+    /// Gives 0 when there is no room for it and for a byte more.
+    #[cold]
+    fn put_front(
+        &mut self,
+        data: &mut Gather<'_>,
+        front: usize,
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        let protection = &self.keys.protection;
+        let length = protection.record_len(front);
+        if out.len() < length + protection.record_len(1) {
+            return Ok(0);
+        }
+        let record = out.get_mut(..length).unwrap_or_default();
+        self.put_data(data, front, 0, record)?;
+        Ok(length)
+    }
+
     fn put_key_update(
         &mut self,
         request: KeyUpdateRequest,
         out: &mut [u8],
     ) -> Result<usize, Error> {
         if self.keys.protection.is_older() {
-            // RFC 5246 knows no way to go on but another handshake.
-            return Err(self.fail(Abort(Reason::KeyWornOut)));
+            return self.put_end(out);
         }
         let message: [u8; KEY_UPDATE] = [HandshakeType::KEY_UPDATE.0, 0, 0, 1, request.0];
         let written = self.put(ContentType::HANDSHAKE, &message, out)?;
         if written > 0 {
             self.keys.update();
             self.bytes = 0;
+        }
+        Ok(written)
+    }
+
+    /// RFC 5246 knows no way to go on but another handshake. That nothing more comes, though there
+    /// was more, is said in the last record; of the protocol's alerts `internal_error` alone blames
+    /// nobody's bytes (RFC 5246 §7.2.2).
+    #[cold]
+    fn put_end(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+        let worn_out = Abort(Reason::KeyWornOut);
+        // Another alert had that record.
+        if self.keys.left == 0 {
+            return Err(self.fail(worn_out));
+        }
+        let last_words = AlertDescription::INTERNAL_ERROR;
+        let written = self.put(ContentType::ALERT, &alert::encode(last_words), out)?;
+        if written > 0 {
+            let alert = Some((Direction::Sent, last_words));
+            self.state = State::Failed(Error::new(Stage::Connected, alert, worn_out.0));
         }
         Ok(written)
     }

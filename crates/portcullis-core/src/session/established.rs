@@ -43,8 +43,8 @@ const SECRET_EXTENDED_MASTER: u8 = 3;
 const PEER_NONE: u8 = 0;
 const PEER_CHAIN: u8 = 1;
 
-/// More than all that is written down besides certificates, names and tickets takes.
-pub(super) const OVERHEAD: usize = 256;
+/// More bytes than all the fields of a record take besides certificates, names and tickets.
+pub(super) const MOST_FIELDS: usize = 256;
 
 /// The key of a session, and who the ends were.
 #[derive(Clone, Debug)]
@@ -121,19 +121,19 @@ impl Secret {
 
     fn read(
         cursor: &mut Cursor<'_>,
-        version: Version,
+        version: ProtocolVersion,
         suite: CipherSuite,
     ) -> Result<Self, DecodeError> {
         let kind = cursor.u8()?;
         let bytes = cursor.vec8()?;
-        if version == Version::V1_3 {
+        if version == ProtocolVersion::TLS_1_3 {
             let hash = suite.handshake_hash().map_err(|_| DecodeError)?;
             let psk = ResumptionPsk::from_bytes(hash, bytes).map_err(|_| DecodeError)?;
             return (kind == SECRET_PSK)
                 .then_some(Self::Psk(psk))
                 .ok_or(DecodeError);
         }
-        let keys = suite.legacy_parameters().map_err(|_| DecodeError)?;
+        let keys = suite.legacy_parameters(version).map_err(|_| DecodeError)?;
         let extended = match kind {
             SECRET_MASTER => false,
             SECRET_EXTENDED_MASTER => true,
@@ -166,7 +166,7 @@ pub(super) struct Names<'a> {
 
 /// The end that a record is of.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum Owner {
     Client = 1,
     Server = 2,
 }
@@ -200,7 +200,7 @@ impl Established {
             || age(self.authenticated_at, now) >= MAX_AUTHENTICATION
     }
 
-    pub(super) fn put(&self, out: &mut Vec<u8>, names: &Names<'_>, role: Role) {
+    pub(super) fn put(&self, out: &mut Vec<u8>, names: &Names<'_>, owner: Owner) {
         out.extend([FORMAT, self.dialect as u8]);
         put_u16(out, Dialect::Tls.code(self.version).0);
         put_u16(out, self.suite.0);
@@ -223,13 +223,13 @@ impl Established {
         put_digest(out, names.shown);
         put_vec8(out, |_| {});
         out.extend(0_u32.to_be_bytes());
-        out.push(role as u8);
+        out.push(owner as u8);
     }
 
-    /// Reads a record of this role up to what the role has.
+    /// Reads a record of this owner up to what the owner has.
     pub(super) fn read<'a>(
         cursor: &mut Cursor<'a>,
-        role: Role,
+        owner: Owner,
     ) -> Result<(Self, Names<'a>), DecodeError> {
         if cursor.u8()? != FORMAT {
             return Err(DecodeError);
@@ -246,7 +246,7 @@ impl Established {
         if Dialect::Tls.code(version) != code || !suite.is_usable_in(code) {
             return Err(DecodeError);
         }
-        let secret = Secret::read(cursor, version, suite)?;
+        let secret = Secret::read(cursor, code, suite)?;
         let authenticated_at = read_time(cursor)?;
         let kind = cursor.u8()?;
         let mut peer = Cursor::new(cursor.vec24()?);
@@ -264,7 +264,7 @@ impl Established {
         if !cursor.vec8()?.is_empty() || cursor.u32()? != 0 {
             return Err(DecodeError);
         }
-        if cursor.u8()? != role as u8 {
+        if cursor.u8()? != owner as u8 {
             return Err(DecodeError);
         }
         let established = Self {

@@ -2,11 +2,13 @@
 //!
 //! RFC 8446 §4.6.1.
 
+use std::time::Duration;
+
 use rustls_pki_types::{CertificateDer, UnixTime};
 use zeroize::Zeroizing;
 
 use super::age;
-use super::established::{Established, Names, OVERHEAD, Role, put_time, read_time};
+use super::established::{Established, MOST_FIELDS, Names, Owner, put_time, read_time};
 use crate::error::Misuse;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
@@ -24,6 +26,7 @@ pub struct ServerSession {
     /// Of the names of the certificate that the client was shown.
     pub(crate) names: Sha256Digest,
     pub(crate) age_add: u32,
+    /// In seconds.
     pub(crate) lifetime: u32,
     pub(crate) issued_at: UnixTime,
 }
@@ -54,12 +57,12 @@ impl ServerSession {
 
     /// About how many bytes it takes, in memory or written down.
     pub fn size(&self) -> usize {
-        self.established.size() + self.server_name().map_or(0, str::len) + OVERHEAD
+        self.established.size() + self.server_name().map_or(0, str::len) + MOST_FIELDS
     }
 
-    /// How long the session can be resumed, in seconds since it was issued.
-    pub fn lifetime(&self) -> u32 {
-        self.lifetime
+    /// How long the session can be resumed, from when it was issued; whole seconds.
+    pub fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.lifetime.into())
     }
 
     /// When the ticket was made.
@@ -85,7 +88,7 @@ impl ServerSession {
             server_name: self.server_name().unwrap_or_default(),
             shown: Some(&self.names),
         };
-        self.established.put(&mut out, &names, Role::Server);
+        self.established.put(&mut out, &names, Owner::Server);
         out.extend_from_slice(&self.age_add.to_be_bytes());
         out.extend_from_slice(&self.lifetime.to_be_bytes());
         put_time(&mut out, self.issued_at);
@@ -105,7 +108,7 @@ impl ServerSession {
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
-        let (established, names) = Established::read(cursor, Role::Server)?;
+        let (established, names) = Established::read(cursor, Owner::Server)?;
         Ok(Self {
             established,
             server_name: (!names.server_name.is_empty()).then(|| names.server_name.into()),

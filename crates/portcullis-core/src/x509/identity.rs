@@ -70,11 +70,8 @@ impl IdentityKey {
 
     /// Those that `version` has.
     pub(crate) fn schemes_for(&self, version: Version) -> impl Iterator<Item = SignatureScheme> {
-        let is_usable = move |scheme: &SignatureScheme| match version {
-            Version::V1_3 => scheme.allowed_in_tls13_certificate_verify(),
-            _ => scheme.is_usable_before_tls13(),
-        };
-        self.schemes().iter().copied().filter(is_usable)
+        let schemes = self.schemes().iter().copied();
+        schemes.filter(move |scheme| scheme.signs_in(version))
     }
 }
 
@@ -117,8 +114,8 @@ impl Identity {
     /// # Errors
     /// As [`from_der`](Self::from_der), and when there is no certificate, no key, the key is
     /// encrypted, or something looks like a section and cannot be read.
-    pub fn from_pem(chain: &[u8], key: Option<&[u8]>) -> Result<Self, Misuse> {
-        let contents = Contents::read(chain)?;
+    pub fn from_pem(chain: impl AsRef<[u8]>, key: Option<&[u8]>) -> Result<Self, Misuse> {
+        let contents = Contents::read(chain.as_ref())?;
         if contents.certificates.is_empty() {
             return Err(contents.no_certificate());
         }
@@ -130,21 +127,29 @@ impl Identity {
         Self::new(contents.certificates, key)
     }
 
-    /// Reads a chain and its key from one PEM file, or from two.
+    /// Reads a chain and its key from one PEM file, in which they stand in any order.
+    ///
+    /// # Errors
+    /// As [`from_pem`](Self::from_pem), and when the file cannot be read.
+    pub fn from_pem_file(bundle: impl AsRef<Path>) -> Result<Self, Misuse> {
+        let path = bundle.as_ref();
+        let pem = pem::read_file(path)?;
+        Self::from_pem(&*pem, None).map_err(|error| pem::in_file(path, &error))
+    }
+
+    /// Reads a chain from one PEM file and its key from another.
     ///
     /// # Errors
     /// As [`from_pem`](Self::from_pem), and when a file cannot be read.
-    pub fn from_pem_files(chain: impl AsRef<Path>, key: Option<&Path>) -> Result<Self, Misuse> {
-        let path = chain.as_ref();
-        let chain = pem::read_file(path)?;
-        let key_pem = key.map(pem::read_file).transpose()?;
-        Self::from_pem(&chain, key_pem.as_deref().map(Vec::as_slice)).map_err(|error| match key {
-            None => pem::in_file(path, &error),
-            Some(key) => Misuse::new(format!(
+    pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, Misuse> {
+        let (chain, key) = (chain.as_ref(), key.as_ref());
+        let (chain_pem, key_pem) = (pem::read_file(chain)?, pem::read_file(key)?);
+        Self::from_pem(&*chain_pem, Some(&key_pem)).map_err(|error| {
+            Misuse::new(format!(
                 "{} with the key {}: {error}",
-                pem::shown(path),
+                pem::shown(chain),
                 pem::shown(key)
-            )),
+            ))
         })
     }
 

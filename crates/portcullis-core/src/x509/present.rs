@@ -55,7 +55,6 @@ pub(crate) enum Form {
     /// With a context and extensions (§4.4.2).
     Tls13,
     /// Certificates alone (RFC 5246 §7.4.2).
-    #[allow(dead_code, reason = "until the states of TLS 1.2 use it")]
     Before13,
 }
 

@@ -35,6 +35,17 @@ impl Roots {
         })
     }
 
+    /// The roots of the operating system, as [`os`](Self::os) finds them, and the certificates in a
+    /// PEM file: for an authority of a company's own beside those that everybody trusts.
+    ///
+    /// # Errors
+    /// As [`os`](Self::os) and [`from_pem_file`](Self::from_pem_file).
+    pub fn os_and_pem_file(path: impl AsRef<Path>) -> Result<Self, Misuse> {
+        let mut roots = Self::os()?;
+        roots.add_pem_file(path)?;
+        Ok(roots)
+    }
+
     fn of_system(variables: &Variables) -> Result<Self, Misuse> {
         let found = variables.load();
         let roots = Self::of_all(found.certificates, found.faults.len());

@@ -67,8 +67,46 @@ pub(crate) fn other_name() -> ServerName<'static> {
     ServerName::try_from("other.example").unwrap()
 }
 
+/// What the tests of this file speak: `before_tls13.rs` has those files again whose promises do not
+/// depend on the version.
+pub(crate) fn version() -> ProtocolVersion {
+    match module_path!().starts_with("before_tls13::") {
+        true => ProtocolVersion::TLS_1_2,
+        false => ProtocolVersion::TLS_1_3,
+    }
+}
+
+/// Whether keys change while the connection lasts.
+pub(crate) fn has_key_updates() -> bool {
+    version() == ProtocolVersion::TLS_1_3
+}
+
+/// Where they do not, to ask for it is a mistake, and that is all.
+pub(crate) async fn no_key_updates() -> bool {
+    if has_key_updates() {
+        return false;
+    }
+    let (mut client, mut server) = pair().await;
+    let error = client.update_keys(true).await.unwrap_err();
+    assert!(error.to_string().contains("not updated"), "{error}");
+    client.send(&[b"x"]).await.unwrap();
+    assert_eq!(&server.recv(1).await.unwrap()[..], b"x");
+    true
+}
+
+/// What a record has besides its content, with the suite that both prefer.
+pub(crate) fn record_overhead() -> usize {
+    let (header, tag) = (5, 16);
+    match version() {
+        ProtocolVersion::TLS_1_3 => header + 1 + tag,
+        // The part of the nonce that is sent (RFC 5288 §3).
+        _ => header + 8 + tag,
+    }
+}
+
 pub(crate) fn client_config() -> ClientConfig {
     ClientConfig::builder(pki().roots.clone())
+        .versions([version()])
         .alpn(["h2", "echo"])
         .build()
         .unwrap()
@@ -76,6 +114,7 @@ pub(crate) fn client_config() -> ClientConfig {
 
 pub(crate) fn server_config() -> ServerConfig {
     ServerConfig::builder()
+        .versions([version()])
         .identity(pki().server.clone())
         .alpn(["echo"])
         .build()

@@ -3,6 +3,7 @@
 
 mod advisories;
 mod attack;
+mod before_tls12;
 mod bounded;
 mod choices;
 mod flips;
@@ -19,6 +20,7 @@ mod proofs;
 mod questions;
 mod renegotiation;
 mod rfc_8448;
+mod scripts;
 mod states;
 mod tamper;
 mod tickets;

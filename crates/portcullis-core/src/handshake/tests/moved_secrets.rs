@@ -349,7 +349,10 @@ fn older_suite_leaves_nothing(
     let mut secrets = vec![("master secret".to_owned(), Masked::new(master))];
     {
         let information = &connections[0].information;
-        let keys = information.cipher_suite().legacy_parameters().unwrap();
+        let keys = information
+            .cipher_suite()
+            .legacy_parameters(information.version())
+            .unwrap();
         let master = MasterSecret::from_bytes(keys.hash, master).unwrap();
         let randoms = (information.client_random(), information.server_random());
         let block = master.key_block(keys, randoms.0, randoms.1).unwrap();

@@ -10,6 +10,7 @@ use super::super::protect::{Tls13, Unopened};
 use super::super::{HEADER, MAX_IDLE, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role};
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
+use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 
@@ -27,9 +28,9 @@ pub(super) struct Opener {
     /// The early data that may still be skipped, while any may.
     skip: Option<EarlyData>,
     opened_any: bool,
-    /// Whether the version is decided, and is none that has other records: before TLS 1.3 a
+    /// The version, once it is decided and is none that has other records: before TLS 1.3 a
     /// change_cipher_spec means something.
-    older: bool,
+    older: Option<ProtocolVersion>,
 }
 
 impl Opener {
@@ -43,17 +44,17 @@ impl Opener {
             dropped: 0,
             skip: None,
             opened_any: false,
-            older: false,
+            older: None,
         }
     }
 
     /// Goes on with the keys and the limit of a connection of before TLS 1.3.
     pub(super) fn after(role: Role, keys: Keys, inner_limit: usize) -> Self {
         Self {
+            older: keys.protection.older_version(),
             keys: Some(keys),
             inner_limit,
             next_inner_limit: Some(MAX_PLAINTEXT),
-            older: true,
             ..Self::new(role)
         }
     }
@@ -62,26 +63,29 @@ impl Opener {
     ///
     /// # Errors
     /// When a change_cipher_spec came before, which meant nothing (RFC 5246 §7.1).
-    pub(super) fn decided_before_tls13(&mut self) -> Result<(), Violation> {
+    pub(super) fn decided_before_tls13(
+        &mut self,
+        version: ProtocolVersion,
+    ) -> Result<(), Violation> {
         if self.dropped > 0 {
             return Err(Violation::UnexpectedChangeCipherSpec);
         }
-        self.older = true;
+        self.older = Some(version);
         self.inner_limit = self.inner_limit.min(MAX_PLAINTEXT);
         Ok(())
     }
 
     pub(super) fn is_older(&self) -> bool {
-        self.older
+        self.older.is_some()
     }
 
     /// What the next record can be.
     pub(super) fn form(&self) -> Form {
         let protected = self.is_protected();
         match self.older {
-            true => Form::Older { protected },
-            false if protected => Form::Tls13,
-            false => Form::Plain,
+            Some(version) => Form::Older { version, protected },
+            None if protected => Form::Tls13,
+            None => Form::Plain,
         }
     }
 
@@ -140,7 +144,7 @@ impl Opener {
         let Some((head, body)) = record.split_first_chunk_mut::<HEADER>() else {
             return Ok(None);
         };
-        if self.older {
+        if self.is_older() {
             return self.open_older(header, head, body, mid_message).map(Some);
         }
         if header.typ == ContentType::CHANGE_CIPHER_SPEC {

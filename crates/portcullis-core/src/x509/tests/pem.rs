@@ -165,7 +165,7 @@ fn no_error_contains_a_key() {
             Identity::from_pem(text, Some(&good)).map(drop),
             Identity::from_pem(&chain, Some(text)).map(drop),
             Roots::from_pem(text).map(drop),
-            Identity::from_pem_files(as_path(text), None).map(drop),
+            Identity::from_pem_file(as_path(text)).map(drop),
             Roots::from_pem_file(as_path(text)).map(drop),
         ] {
             let Err(error) = result else { continue };

@@ -12,8 +12,9 @@ use crate::error::Abort;
 use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret, Side};
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::record::Keys;
+use crate::rules::Rules;
+use crate::wire::Finished;
 use crate::wire::tls12::{Certificate, ClientKeyExchange};
-use crate::wire::{CertificateVerify, Finished};
 use crate::x509::{Form, Identity, VerifiedChain};
 use crate::{Misuse, NamedGroup, SignatureScheme};
 
@@ -179,8 +180,10 @@ fn signed(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     check_signature_length(signature)?;
-    cx.send(&mut keyed.proved.negotiated.transcript, |out| {
-        CertificateVerify::put(out, scheme, signature);
+    let negotiated = &mut *keyed.proved.negotiated;
+    let rules = Rules::of(negotiated.version);
+    cx.send(&mut negotiated.transcript, |out| {
+        rules.put_certificate_verify(out, scheme, signature);
     });
     finish(keyed, ShownIdentity::new(identity, scheme), cx)
 }

@@ -40,16 +40,16 @@ pub(in super::super) fn on_hello(
         transcript,
         ..
     } = offered;
-    cx.incoming.decided_before_tls13()?;
+    let code = cx.dialect.code(version);
+    cx.incoming.decided_before_tls13(code)?;
+    cx.outgoing.decided_before_tls13(code);
     client
         .offer
         .check_extensions(&hello.extensions, Place::ServerHelloBefore13)?;
     if hello.legacy_compression_method != CompressionMethod::NULL {
         return Err(Violation::CompressionNotOffered.into());
     }
-    let suite = client
-        .offer
-        .check_suite(hello.cipher_suite, cx.dialect.code(version))?;
+    let suite = client.offer.check_suite(hello.cipher_suite, code)?;
     // §7.4.1.3: an id that comes back means that the session is resumed.
     let id = client.legacy_session_id();
     let resumed = match !id.is_empty() && hello.legacy_session_id_echo == id {
@@ -64,7 +64,9 @@ pub(in super::super) fn on_hello(
     )?;
     let secure_renegotiation = knows_rfc_5746(&client, &hello.extensions)?;
     let mut parameters = parameters::take(&client, &hello.extensions, cx)?;
-    let mut keys = suite.legacy_parameters()?;
+    let mut keys = suite.legacy_parameters(code)?;
+    let policy = &client.config.policy;
+    keys.set_chained(policy.padding_check, policy.beast_mitigation);
     let encrypt_then_mac = find::<extension::EncryptThenMac>(&hello.extensions)?.is_some();
     if keys.encrypt_then_mac(encrypt_then_mac) != encrypt_then_mac {
         return Err(Violation::EncryptThenMacWithoutBlockCipher.into());

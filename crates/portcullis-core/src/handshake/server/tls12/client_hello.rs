@@ -25,7 +25,9 @@ pub(in super::super) fn on_hello(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
-    cx.incoming.decided_before_tls13()?;
+    let code = cx.dialect.code(version);
+    cx.incoming.decided_before_tls13(code)?;
+    cx.outgoing.decided_before_tls13(code);
     // The client waits now, so nothing may follow.
     cx.incoming.end_of_flight()?;
     cx.outgoing

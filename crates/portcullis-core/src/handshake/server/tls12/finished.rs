@@ -147,7 +147,7 @@ impl Keyed {
             server_name: self.server_name.as_deref().map(Box::from),
             names: self.names,
             age_add: 0,
-            lifetime: self.config.ticket_lifetime.min(most),
+            lifetime: self.config.ticket_lifetime_in_seconds().min(most),
             issued_at: cx.now,
         }
     }

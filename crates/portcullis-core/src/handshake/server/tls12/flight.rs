@@ -15,19 +15,20 @@ use super::key_exchange::WaitClientKeyExchange;
 use super::resumption::Resumption;
 use crate::SignatureScheme;
 use crate::config::ServerOptions;
+use crate::crypto::HAS_RSA;
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{LegacyParameters, Transcript};
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
+use crate::rules::{Rules, Signatures};
 use crate::suite::CipherSuite;
+use crate::version::Version;
 use crate::wire::extension::{
     self, Alpn, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo,
     ServerNameAcknowledgement, SessionTicket,
 };
-use crate::wire::tls12::{
-    CertificateRequest, ClientCertificateType, ServerEcdhParams, ServerHelloDone, ServerKeyExchange,
-};
+use crate::wire::tls12::{ClientCertificateType, ServerEcdhParams, ServerHelloDone};
 use crate::wire::{ClientHello, ExtensionType, ServerHello};
 use crate::x509::{Form, Identity};
 
@@ -148,7 +149,9 @@ fn send_server_hello(
         }
     };
     let sizes = RecordSizes::choose(config, &hello, cx)?;
-    let mut keys = say.suite.legacy_parameters()?;
+    let version = cx.dialect.code(negotiated.version);
+    let mut keys = say.suite.legacy_parameters(version)?;
+    keys.set_chained(config.policy.padding_check, config.policy.beast_mitigation);
     // RFC 7366 §3: not for an AEAD. As each hello says it, sessions do not keep it.
     let encrypt_then_mac = keys.encrypt_then_mac(negotiated.encrypt_then_mac);
     if let Some(previous) = previous {
@@ -164,7 +167,6 @@ fn send_server_hello(
     {
         *end = sentinel;
     }
-    let version = cx.dialect.code(negotiated.version);
     let session_id = match (say.resumes, &negotiated.session_id) {
         // RFC 5077 §3.4: the client sees by its id that a session is resumed, also that of a ticket.
         (true, _) => hello.legacy_session_id,
@@ -271,13 +273,16 @@ fn finish(mut showing: Showing, signature: &[u8], cx: &mut Cx<'_>) -> Result<Nex
         transcript,
         ..
     } = &mut showing.answering;
+    let rules = Rules::of(negotiated.version);
     cx.send(transcript, |out| {
-        ServerKeyExchange::put(out, params(exchange), scheme, signature);
+        rules.put_server_key_exchange(out, params(exchange), scheme, signature);
     });
     let config = &negotiated.config;
     let requested = config.client_authentication.is_requested();
     if requested {
-        cx.send(transcript, |out| put_certificate_request(out, config));
+        cx.send(transcript, |out| {
+            put_certificate_request(out, rules, config)
+        });
     }
     cx.send(transcript, ServerHelloDone::put);
     // The client has been answered, so it may say as much as the configuration allows.
@@ -290,12 +295,12 @@ fn finish(mut showing: Showing, signature: &[u8], cx: &mut Cx<'_>) -> Result<Nex
 }
 
 /// §7.4.4.
-fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
-    let types = [
-        ClientCertificateType::ECDSA_SIGN,
-        ClientCertificateType::RSA_SIGN,
-    ];
-    let schemes = config.policy.schemes.iter();
-    let schemes = schemes.filter(|one| one.is_usable_before_tls13());
-    CertificateRequest::put(out, types, schemes, config.requested_authorities());
+fn put_certificate_request(out: &mut Vec<u8>, rules: Rules, config: &ServerOptions) {
+    let has_rsa = HAS_RSA || rules.signatures == Signatures::Said;
+    let types = [ClientCertificateType::ECDSA_SIGN]
+        .into_iter()
+        .chain(has_rsa.then_some(ClientCertificateType::RSA_SIGN));
+    let schemes = config.policy.schemes.iter().copied();
+    let schemes = schemes.filter(|one| one.signs_in(Version::V1_2));
+    rules.put_certificate_request(out, types, schemes, config.requested_authorities());
 }

@@ -4,7 +4,7 @@
 
 use rustls_pki_types::UnixTime;
 
-use super::super::super::peer::proving;
+use super::super::super::peer::Judge;
 use super::super::super::{Cx, Next, expect, find, wrong_answer};
 use super::super::unknown_ticket;
 use super::super::wishes::{host_name_of, would_show};
@@ -15,9 +15,7 @@ use crate::client_hello_view::ClientHelloView;
 use crate::config::ClientAuthentication;
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
-use crate::question::{
-    AnswerContent, ExpectedPeer, FindSession, OpenTickets, Question, QuestionId, VerifyChain,
-};
+use crate::question::{AnswerContent, FindSession, OpenTickets, Question, QuestionId};
 use crate::session::{Peer, Secret, ServerSession};
 use crate::suite::CipherSuite;
 use crate::wire::extension::SessionTicket;
@@ -180,7 +178,7 @@ fn fits(
         (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
         // A server that asks for no certificate does not resume a session that carries one.
         (Some(peer), authentication) => {
-            authentication.is_requested() && config.policy.schemes.contains(&peer.scheme)
+            authentication.is_requested() && config.policy.accepts(peer.scheme, negotiated.version)
         }
     };
     let suite = established.suite;
@@ -215,28 +213,14 @@ fn reverify(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let Peer { chain, scheme } = peer;
-    let policy = negotiated.config.client_policy();
-    let proof = match policy {
-        Some(policy) => ExpectedPeer::Client.verify(&chain, policy, cx.now),
-        None => Ok(VerifiedChain::dangerous_accept_without_verification(
-            chain.clone(),
-        )),
-    };
-    let expired = matches!(&proof, Err(error) if error.is_expired());
-    if negotiated.config.policy.asked.verification && !expired {
-        let question = VerifyChain {
-            id: QuestionId::next(),
-            chain: chain.clone(),
-            purpose: ExpectedPeer::Client,
-            policy: policy.cloned(),
-            resumed: true,
-            now: cx.now,
-        };
-        let paused = ReverifyingChain(Box::new((negotiated, resumption, chain, scheme)));
-        return Ok(Next::ask(Question::VerifyChain(question), paused));
-    }
-    match proof {
-        Ok(proof) => {
+    let judge = Judge::of_client(&negotiated.config);
+    match judge.verify_again(&chain, cx.now) {
+        Ok(None) => {
+            let question = judge.ask(&chain, true, cx.now);
+            let paused = ReverifyingChain(Box::new((negotiated, resumption, chain, scheme)));
+            Ok(Next::ask(question, paused))
+        }
+        Ok(Some(proof)) => {
             resumption.peer = Some((proof, scheme));
             resume(negotiated, resumption, cx)
         }
@@ -252,12 +236,8 @@ pub(crate) struct ReverifyingChain(
 
 impl ReverifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let AnswerContent::Chain(verdict) = answer else {
-            return Err(wrong_answer());
-        };
         let (negotiated, mut resumption, chain, scheme) = *self.0;
-        let policy = negotiated.config.client_policy();
-        let proof = proving(verdict?, &chain, None, policy)?;
+        let proof = Judge::of_client(&negotiated.config).on_answer(answer, &chain)?;
         resumption.peer = Some((proof, scheme));
         resume(negotiated, resumption, cx)
     }

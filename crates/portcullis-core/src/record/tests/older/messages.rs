@@ -2,13 +2,14 @@
 
 use super::super::incoming::{accepted, refused as not_taken};
 use super::*;
-use crate::alert::AlertDescription;
-use crate::record::{Incoming, Message as M, Outgoing};
+use crate::record::{Incoming, MAX_CLIENT_HELLO, Message as M, Outgoing};
 
 /// With the version decided.
 fn decided(role: Role) -> Incoming {
     let mut incoming = Incoming::new(role, 1 << 16);
-    incoming.decided_before_tls13().unwrap();
+    incoming
+        .decided_before_tls13(ProtocolVersion::TLS_1_2)
+        .unwrap();
     incoming
 }
 
@@ -193,6 +194,28 @@ fn renegotiation_is_declined() {
 }
 
 /// Two that come before the writer looks are one.
+/// The longest hello there may be, in records of any length: of it nothing is kept.
+#[test]
+fn a_hello_that_is_declined_is_not_held() {
+    let asks = message(1, &vec![7; MAX_CLIENT_HELLO]);
+    for cut in [1_usize, 2, 3, 5, 1_000, MAX_PLAINTEXT] {
+        let aead = AeadAlgorithm::Aes256Gcm;
+        let mut reader = reader_of(aead, Role::Server, MAX_PLAINTEXT);
+        let mut peer = Plain::new(aead);
+        for part in asks.chunks(cut) {
+            assert!(!reader.writer_has_work());
+            let mut record = peer.record(HANDSHAKE, part);
+            let opened = reader.open_in_place(&mut record).unwrap();
+            assert_eq!(opened, Opened::Nothing);
+            assert!(reader.post_handshake.held() <= 64);
+        }
+        assert!(reader.writer_has_work(), "records of {cut}");
+        let mut record = peer.record(DATA, b"goes on");
+        let opened = reader.open_in_place(&mut record);
+        assert!(matches!(opened, Ok(Opened::Data(_))), "{opened:?}");
+    }
+}
+
 #[test]
 fn two_wishes_are_declined_at_once() {
     let aead = AeadAlgorithm::ChaCha20Poly1305;
@@ -252,7 +275,9 @@ fn change_cipher_spec_and_keys() {
 
         let mut incoming = Incoming::new(Role::Client, 1 << 16);
         incoming.allow_ccs(true);
-        incoming.decided_before_tls13().unwrap();
+        incoming
+            .decided_before_tls13(ProtocolVersion::TLS_1_2)
+            .unwrap();
         incoming.feed(&bytes);
         let done = incoming.next().unwrap();
         assert!(matches!(done, Some(M::Handshake(bytes)) if bytes.typ().0 == 14));

@@ -11,6 +11,8 @@ use aws_lc_rs::aead::{
 };
 
 use super::*;
+use crate::ProtocolVersion;
+use crate::alert::AlertDescription;
 use crate::crypto::secret::Inline;
 use crate::error::{Direction, Error};
 use crate::key_schedule::tls12::{DirectionKeys, LegacyCipher, LegacyParameters};
@@ -30,14 +32,14 @@ fn overhead(aead: AeadAlgorithm) -> usize {
 }
 
 pub(super) fn keys(aead: AeadAlgorithm) -> Keys {
-    let hash = HashAlgorithm::Sha256;
     let mut iv = IV;
     if is_gcm(aead) {
         iv[4..].fill(0);
     }
     Keys::older(DirectionKeys {
         suite: LegacyParameters {
-            hash,
+            version: ProtocolVersion::TLS_1_2,
+            hash: HashAlgorithm::Sha256.into(),
             cipher: LegacyCipher::Aead(aead),
         },
         mac_key: Inline::empty(),
@@ -422,10 +424,35 @@ fn a_key_is_worn_out() {
     let sealed = writer.seal(&[7; 50_000], &mut out).unwrap();
     assert_eq!(sealed.consumed, 2 * MAX_PLAINTEXT);
     assert_eq!(writer.sequence_number(), 2);
+    let mut plain = Plain::new(aead);
+    plain.seq = 2;
+    // There is no room for it yet.
+    let short = writer.control_len() - 20;
+    let sealed = writer.seal(b"x", &mut out[..short]).unwrap();
+    assert_eq!((sealed.consumed, sealed.written), (0, 0));
+    let sealed = writer.seal(b"x", &mut out).unwrap();
+    assert_eq!(sealed.consumed, 0);
+    let last_words = plain.record(ALERT, &[2, AlertDescription::INTERNAL_ERROR.0]);
+    assert_eq!(out[..sealed.written], last_words);
     for _ in 0..2 {
         let error = writer.seal(b"x", &mut out).unwrap_err();
         assert!(matches!(error.reason(), Reason::KeyWornOut), "{error}");
+        let alert = (Direction::Sent, AlertDescription::INTERNAL_ERROR);
+        assert_eq!(error.alert(), Some(alert));
     }
+    // Another alert takes the last record, and it is close_notify that is told.
+    let mut writer = writer_of(aead, RecordSize::default());
+    writer.keys.left = 1;
+    assert!(writer.close_notify(&mut out).unwrap() > 0);
+    assert!(writer.is_closed());
+    // A warning does: then there is nothing to protect an alert with.
+    let mut writer = writer_of(aead, RecordSize::default());
+    writer.keys.left = 1;
+    writer.mailbox().decline_renegotiation();
+    assert!(writer.drain_mailbox(&mut out).unwrap() > 0);
+    let error = writer.seal(b"x", &mut out).unwrap_err();
+    assert!(matches!(error.reason(), Reason::KeyWornOut), "{error}");
+    assert_eq!(error.alert(), None);
 
     let mut plain = Plain::new(aead);
     let mut reader = reader_of(aead, Role::Server, MAX_PLAINTEXT);
