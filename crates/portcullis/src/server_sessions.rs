@@ -105,7 +105,7 @@ async fn find(store: Arc<dyn ServerSessionStore>, question: FindSession) -> Answ
 }
 
 async fn put(store: &dyn ServerSessionStore, id: &[u8; 32], session: &ServerSession) {
-    let end = session.issued_at().as_secs() + u64::from(session.lifetime());
+    let end = session.issued_at().as_secs() + session.lifetime().as_secs();
     let until = UnixTime::since_unix_epoch(Duration::from_secs(end));
     store.put(id, session.clone(), until).await;
 }

@@ -97,7 +97,7 @@ async fn a_ticket_is_good_for_one_connection() {
 #[tokio::test]
 async fn one_way_of_resuming_for_each_version() {
     let store = Arc::<MemoryServerSessionStore>::default();
-    let keys = || TicketKeys::rotating(7_200).unwrap();
+    let keys = || TicketKeys::rotating(Duration::from_secs(7_200)).unwrap();
     let with_keys = server().to_builder().ticket_keys(keys()).build().unwrap();
     let without = server().to_builder().resumption(false).build().unwrap();
     for (config, option) in [(with_keys, "ticket_keys"), (without, "resumption(false)")] {

@@ -72,6 +72,7 @@ pub(crate) fn server_of(version: Version, of: &pki::Identity) -> ServerConfigBui
 
 pub(crate) fn code(version: Version) -> ProtocolVersion {
     match version {
+        Version::Tls10 => ProtocolVersion::TLS_1_0,
         Version::Tls11 => ProtocolVersion::TLS_1_1,
         Version::Tls12 => ProtocolVersion::TLS_1_2,
         Version::Tls13 => ProtocolVersion::TLS_1_3,

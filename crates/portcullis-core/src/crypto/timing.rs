@@ -13,7 +13,7 @@ use super::random::Random;
 use super::secret::ConstantTimeEq as _;
 
 /// Measured times of one class.
-const SAMPLES: usize = 200_000;
+const SAMPLES: usize = 50_000;
 /// Comparisons of one time: a clock does not see a single one.
 const BATCH: usize = 16;
 
