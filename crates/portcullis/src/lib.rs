@@ -101,6 +101,7 @@ mod last_words;
 mod name;
 mod read;
 mod reload;
+mod renegotiation;
 mod scratch;
 mod server_sessions;
 mod sessions;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::policy::{PaddingPolicy, Policy, check_authorities, common_options};
+use super::renegotiation::Renegotiation;
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
@@ -461,6 +462,12 @@ impl ServerConfigBuilder {
             return Err(Misuse::new(
                 "there is no identity: a server needs a certificate and its key; add one, or have it \
                  asked for with ask_identity",
+            ));
+        }
+        if self.server.policy.renegotiation == Renegotiation::Ignore {
+            return Err(Misuse::new(
+                "renegotiation: a server cannot ignore who asks, since the client waits for its answer; \
+                 `Decline` tells it so",
             ));
         }
         if self.server.ticket_keys.is_none() && !self.server.ticket_keys_are_chosen {

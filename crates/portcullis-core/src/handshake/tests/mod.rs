@@ -18,6 +18,7 @@ mod pair;
 mod parts;
 mod proofs;
 mod questions;
+mod renegotiation;
 mod rfc_8448;
 mod scripts;
 mod states;

@@ -97,6 +97,7 @@ fn feed(end: &mut Handshake, mut bytes: &[u8], script: &mut Vec<String>) -> Vec<
                     script.push(format!("{before:?} ={kind}=> {:?}", end.stage()));
                 }
                 Step::Connected | Step::Wait { .. } => break,
+                Step::Data(data) => panic!("data in a first handshake: {data:?}"),
             }
         }
         // Of the dummies of TLS 1.3 nothing comes.
