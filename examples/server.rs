@@ -29,7 +29,7 @@ async fn main() -> Result {
             serve(listen(address, authority.identity("localhost")?).await?).await
         }
         [address, chain, key] => {
-            let identity = Identity::from_pem_files(chain, Some(key.as_ref()))?;
+            let identity = Identity::from_pem_files(chain, key)?;
             serve(listen(address, identity).await?).await
         }
         _ => Err("usage: server [ADDRESS [CHAIN.pem KEY.pem]]".into()),

@@ -1,10 +1,12 @@
 //! The server's side of a transport that is there.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_core::Handshake;
 use portcullis_core::config::ServerConfig;
+use portcullis_session_cache::ServerSessionStore;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -12,8 +14,27 @@ use crate::conduct::{Conduct, conduct_options};
 use crate::error::HandshakeError;
 use crate::handshake::{Driver, Goal, Handshaking, PausedServer, span, within_bounds};
 use crate::reload::Reloadable;
+use crate::server_sessions::ServerStore;
 
 /// Shakes hands with clients. Cheap to clone.
+///
+/// ```
+/// use portcullis::{ServerConfig, TlsAcceptor};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (identity, roots) = dev_identity();
+/// # let (transport, far) = tokio::io::duplex(65_536);
+/// # let connector = portcullis::TlsConnector::new(portcullis::ClientConfig::builder(roots).build()?);
+/// # tokio::spawn(async move { connector.upgrade(far, "localhost").await });
+/// let config = ServerConfig::builder().identity(identity).build()?;
+/// let acceptor = TlsAcceptor::new(config);
+/// // Anything that is `AsyncRead + AsyncWrite + Unpin`.
+/// let stream = acceptor.accept(transport).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TlsAcceptor {
     config: Reloadable<ServerConfig>,
@@ -27,7 +48,8 @@ impl From<ServerConfig> for TlsAcceptor {
 }
 
 impl TlsAcceptor {
-    /// An acceptor with timeouts of 3 seconds for the first byte and 10 for the handshake, and the answers of the configuration.
+    /// An acceptor that waits 3 seconds for the first byte and 10 for the handshake, and answers as
+    /// configured.
     pub fn new(config: ServerConfig) -> Self {
         Self {
             config: Reloadable::new(config),
@@ -38,11 +60,11 @@ impl TlsAcceptor {
     conduct_options!();
 
     /// How long a client may be silent before its first byte. Default: 3 seconds; no longer than
-    /// the [`handshake_timeout`](Self::handshake_timeout), which `Duration::MA    /// When the handshake fails; [`Handshaking::or_transport`] gives the transport back.` leaves as the
+    /// the [`handshake_timeout`](Self::handshake_timeout), which `Duration::MAX` leaves as the
     /// only limit.
     ///
-    /// A client of TLS speaks first and does so at once (RFC 8446 §2), so that who is silent must
-    /// not hold a place for as long as a slow handshake may. Time runs from where TCP has accepted
+    /// A client of TLS speaks first and does so at once (RFC 8446 §2): a silent one must not hold a
+    /// place for as long as a slow handshake may. Time runs from where TCP has accepted
     /// the connection ([`TlsListener`](crate::TlsListener)), or from the call, for transports that
     /// are there: after STARTTLS, let it cover the round trip to the client. A prefix, and
     /// [`pause_at_hello`](Self::pause_at_hello) once it has paused, have passed it.
@@ -50,18 +72,77 @@ impl TlsAcceptor {
     /// A client that exceeds it costs an error with
     /// [`is_timeout`](crate::Error::is_timeout) and
     /// [`is_silent_peer`](crate::Error::is_silent_peer).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_, acceptor) = dev_ends();
+    /// let acceptor = acceptor.first_byte_timeout(Duration::from_millis(50));
+    /// let (_silent, transport) = tokio::io::duplex(4096);
+    /// let error = acceptor.accept(transport).await.unwrap_err();
+    /// assert!(error.is_silent_peer());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn first_byte_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.conduct.first_byte_timeout = timeout;
         self
     }
 
-    /// Whether a client that does not speak TLS, or nothing, is sent nothing, so that the transport can be
-    /// used in plain text: [`Handshaking::or_transport`] gives it back with all that was read.
+    /// Whether a client that is silent, or does not speak TLS, is sent nothing, so that the transport
+    /// can be used in plain text: [`Handshaking::or_transport`] gives it back with all that was read.
     /// Default: no, it is sent an alert.
+    ///
+    /// ```
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_, acceptor) = dev_ends();
+    /// # let (mut client, transport) = tokio::io::duplex(4096);
+    /// client.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+    /// let acceptor = acceptor.plaintext_fallback(true);
+    /// let failed = acceptor.accept(transport).or_transport().await.unwrap_err();
+    /// assert!(failed.error().is_not_tls());
+    /// let (_, transport, read) = failed.into_parts();
+    /// assert!(read.starts_with(b"GET"));
+    /// transport.unwrap().write_all(b"HTTP/1.0 400 Speak TLS\r\n\r\n").await?;
+    /// # let mut answer = String::new();
+    /// # client.read_to_string(&mut answer).await?;
+    /// # assert!(answer.starts_with("HTTP/1.0 400"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn plaintext_fallback(mut self, on: bool) -> Self {
         self.conduct.plaintext_fallback = on;
+        self
+    }
+
+    /// Resumes connections by sessions that are kept in `store`, in the place of tickets that hold the
+    /// session themselves: those of TLS 1.3 under tickets that are names, each good for one
+    /// connection (RFC 8446 §8.1), those of TLS 1.2 under session ids (RFC 5246 §7.3). Servers that
+    /// share a store resume each other's connections. Default: none.
+    ///
+    /// The store is asked while a client waits, and told of TLS 1.3's sessions before their tickets
+    /// go out. It has a tenth of the time that the handshake may take and at most 1 second; then there
+    /// is a full handshake, or no ticket. Of TLS 1.2's sessions it is told behind the connection: at
+    /// once if [`put`](ServerSessionStore::put) is ready at once, else in a Tokio task that is given
+    /// up after 30 seconds; 1,024 sessions wait for it at most, and more are not kept.
+    ///
+    /// The configuration must not resume in another way: with
+    /// [`ticket_keys`](portcullis_core::config::ServerConfigBuilder::ticket_keys) for TLS 1.3, or with
+    /// [`resumption(false)`](portcullis_core::config::ServerConfigBuilder::resumption), every handshake
+    /// fails with an error that says so. For TLS 1.2 alone keys and store go together: clients that take
+    /// tickets get tickets.
+    #[must_use]
+    pub fn session_store(mut self, store: Arc<dyn ServerSessionStore>) -> Self {
+        self.conduct.session_store = Some(ServerStore::new(store));
         self
     }
 
@@ -83,6 +164,19 @@ impl TlsAcceptor {
 
     /// Shakes hands.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let (far, transport) = tokio::io::duplex(65_536);
+    /// # tokio::spawn(async move { connector.upgrade(far, "localhost").await });
+    /// let stream = acceptor.accept(transport).await?;
+    /// assert_eq!(stream.server_name(), Some("localhost"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the handshake fails; [`Handshaking::or_transport`] gives the transport back.
     ///
@@ -99,6 +193,33 @@ impl TlsAcceptor {
     /// [`accept`](Self::accept).
     ///
     /// Forget what the peer said in plain text (RFC 3207 §4.2).
+    ///
+    /// ```
+    /// use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let (far, transport) = tokio::io::duplex(65_536);
+    /// # tokio::spawn(async move {
+    /// #     let mut far = BufReader::new(far);
+    /// #     far.write_all(b"STARTTLS\r\n").await.unwrap();
+    /// #     far.read_line(&mut String::new()).await.unwrap();
+    /// #     connector.upgrade(far.into_inner(), "localhost").await
+    /// # });
+    /// let mut transport = BufReader::new(transport);
+    /// let mut line = String::new();
+    /// transport.read_line(&mut line).await?;
+    /// // A client that goes on before the answer is attacked, or attacks.
+    /// if line != "STARTTLS\r\n" || !transport.buffer().is_empty() {
+    ///     return Err("only STARTTLS is understood".into());
+    /// }
+    /// transport.write_all(b"220 go ahead\r\n").await?;
+    /// let stream = acceptor.upgrade(transport.into_inner()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the handshake fails; [`Handshaking::or_transport`] gives the transport back.
@@ -138,7 +259,24 @@ impl TlsAcceptor {
         self.start(io, &[], since, peer)
     }
 
-    /// Reads the ClientHello and then stands still (B5).
+    /// Reads the ClientHello and then stands still.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let (far, transport) = tokio::io::duplex(65_536);
+    /// # tokio::spawn(async move { connector.upgrade(far, "localhost").await });
+    /// # let other = acceptor.reloadable().current();
+    /// let paused = acceptor.pause_at_hello(transport).await?;
+    /// let stream = match paused.client_hello().server_name() {
+    ///     Some("localhost") => paused.proceed().await?,
+    ///     _ => paused.continue_with(other).await?,
+    /// };
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the handshake fails before; [`Handshaking::or_transport`] gives the transport back.

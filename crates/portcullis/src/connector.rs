@@ -27,6 +27,22 @@ use crate::stream::TlsStream;
 const SESSIONS: usize = 256;
 
 /// Connects to servers. Cheap to clone.
+///
+/// ```no_run
+/// use portcullis::{ClientConfig, Roots, TlsConnector};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = ClientConfig::builder(Roots::os()?).alpn(["http/1.1"]).build()?;
+/// let connector = TlsConnector::new(config);
+/// match connector.connect_to("example.com:443").await {
+///     Ok(stream) => println!("{}", stream.information().version()),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TlsConnector {
     config: Reloadable<ClientConfig>,
@@ -66,6 +82,15 @@ impl TlsConnector {
     }
 
     /// Resumes no connection, unless by sessions that are [offered](Self::offering) by hand.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let config = portcullis::ClientConfig::builder(dev_identity().1).build()?;
+    /// let connector = portcullis::TlsConnector::new(config).without_resumption();
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn without_resumption(mut self) -> Self {
         self.store = None;
@@ -107,6 +132,21 @@ impl TlsConnector {
     ///
     /// When a handshake fails that has offered a session from the store, all sessions of this kind
     /// with this server are forgotten there: some servers end every connection that offers one.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use portcullis::{MemorySessionStore, TlsConnector};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let config = portcullis::ClientConfig::builder(dev_identity().1).build()?;
+    /// // Both find the sessions of either.
+    /// let store = Arc::new(MemorySessionStore::new(10_000));
+    /// let one = TlsConnector::new(config.clone()).session_store(store.clone());
+    /// let other = TlsConnector::new(config).session_store(store);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn session_store(mut self, store: Arc<dyn SessionStore>) -> Self {
         self.store = Some(Store(store));
@@ -130,8 +170,38 @@ impl TlsConnector {
     /// is without them, also one of a clone. A store is not asked when there is one of these.
     ///
     /// The configuration has to have
-    /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets). Whether the
-    /// server has agreed says [`TlsStream::is_resumed`].
+    /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets). [`TlsStream::is_resumed`]
+    /// says whether the server agreed.
+    ///
+    /// ```
+    /// use portcullis::{ClientConfig, TlsConnector, session::ClientSession};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (identity, roots) = dev_identity();
+    /// # let acceptor = portcullis::TlsAcceptor::new(portcullis::ServerConfig::builder().identity(identity).build()?);
+    /// # let pair = || tokio::io::duplex(65_536);
+    /// let config = ClientConfig::builder(roots).session_tickets(true).build()?;
+    /// let connector = TlsConnector::new(config);
+    /// # let (near, far) = pair();
+    /// # let (client, server) = tokio::join!(connector.upgrade(near, "localhost"), acceptor.accept(far));
+    /// # let (mut client, mut server) = (client?, server?);
+    /// # server.send(&[b"hello"]).await?;
+    /// // A ticket comes with the first data.
+    /// client.recv(5).await?;
+    /// let session = client.take_session().expect("the server gives tickets");
+    /// let bytes = session.to_bytes();
+    ///
+    /// // Later, maybe in another process:
+    /// let session = ClientSession::from_bytes(&bytes)?;
+    /// # let (near, far) = pair();
+    /// # let (client, server) = tokio::join!(connector.offering([session]).upgrade(near, "localhost"), acceptor.accept(far));
+    /// # let (client, _server) = (client?, server?);
+    /// assert!(client.is_resumed());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn offering(&self, sessions: impl IntoIterator<Item = ClientSession>) -> Self {
         let sessions = sessions.into_iter().collect();
@@ -143,6 +213,21 @@ impl TlsConnector {
 
     /// Connects over TCP, with `TCP_NODELAY`, and shakes hands. The handshake's timeout covers
     /// both.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(async move { listener.accept().await.unwrap().handshake().await });
+    /// // The address is where to connect to, the name whose certificate is expected.
+    /// let stream = connector.connect(address, "localhost").await?;
+    /// assert_eq!(stream.peer_addr()?, address);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When no address can be connected to, or the handshake fails. It names the host and its
@@ -162,6 +247,16 @@ impl TlsConnector {
 
     /// [`connect`](Self::connect) to a host with its port, which is the server's name too:
     /// `example.com:443`, `192.0.2.1:443`, `[::1]:443`.
+    ///
+    /// ```no_run
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, _) = dev_ends();
+    /// let stream = connector.connect_to("example.com:443").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As `connect`, and when this is no host with a port.
@@ -217,6 +312,34 @@ impl TlsConnector {
     ///
     /// Forget what the peer said in plain text (RFC 3207 §4.2).
     ///
+    /// ```
+    /// use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let (transport, far) = tokio::io::duplex(4096);
+    /// # tokio::spawn(async move {
+    /// #     let mut far = BufReader::new(far);
+    /// #     let mut line = String::new();
+    /// #     far.read_line(&mut line).await.unwrap();
+    /// #     far.write_all(b"220 go ahead\r\n").await.unwrap();
+    /// #     acceptor.upgrade(far.into_inner()).await
+    /// # });
+    /// let mut transport = BufReader::new(transport);
+    /// transport.write_all(b"STARTTLS\r\n").await?;
+    /// let mut answer = String::new();
+    /// transport.read_line(&mut answer).await?;
+    /// // What else the server said in plain text may be an attacker's.
+    /// if !answer.starts_with("220 ") || !transport.buffer().is_empty() {
+    ///     return Err("no STARTTLS".into());
+    /// }
+    /// let stream = connector.upgrade(transport.into_inner(), "localhost").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the handshake fails; [`Handshaking::or_transport`] gives the transport back.
     ///
@@ -248,7 +371,21 @@ impl TlsConnector {
         self.handshake(io, name, prefix)
     }
 
-    /// Shakes hands up to the ServerHello and then stands still (B5).
+    /// Shakes hands up to the ServerHello and then stands still.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let (transport, far) = tokio::io::duplex(65_536);
+    /// # tokio::spawn(async move { acceptor.accept(far).await });
+    /// let paused = connector.pause_at_hello(transport, "localhost").await?;
+    /// println!("{:?}", paused.server_hello());
+    /// let stream = paused.proceed().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the handshake fails before; [`Handshaking::or_transport`] gives the transport back.

@@ -10,6 +10,26 @@ use portcullis_core::{AlertDescription, Direction, Misuse, Reason, Stage, Violat
 /// Why a handshake or a connection failed.
 ///
 /// Cheap to clone; a connection that has failed gives the same error to everyone who asks.
+///
+/// ```
+/// use portcullis::{AlertDescription, Direction};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_, acceptor) = dev_ends();
+/// # let (_, roots) = dev_identity();
+/// # let stranger = portcullis::TlsConnector::new(portcullis::ClientConfig::builder(roots).build()?);
+/// # let (near, far) = tokio::io::duplex(65_536);
+/// # tokio::spawn(async move { acceptor.accept(far).await });
+/// let error = stranger.upgrade(near, "localhost").await.unwrap_err();
+/// // One sentence: what happened, when, and who sent which alert.
+/// println!("{error}");
+/// assert!(!error.is_timeout() && !error.is_closed());
+/// assert!(matches!(error.alert(), Some((Direction::Sent, AlertDescription::UNKNOWN_CA))));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Error(Cause);
 
@@ -29,6 +49,8 @@ enum Cause {
     Closed,
     Misuse(Misuse),
     Limit(&'static str),
+    /// Of a renegotiation.
+    Declined,
     /// Of a connection made here.
     At(Arc<At>),
 }
@@ -91,6 +113,10 @@ impl Error {
         Self(Cause::Closed)
     }
 
+    pub(crate) fn declined() -> Self {
+        Self(Cause::Declined)
+    }
+
     pub(crate) fn limit(sentence: &'static str) -> Self {
         Self(Cause::Limit(sentence))
     }
@@ -103,7 +129,7 @@ impl Error {
             Cause::Silence(_) => Stage::WaitClientHello,
             Cause::Closed => Stage::Closed,
             Cause::Misuse(_) => Stage::Start,
-            Cause::Limit(_) => Stage::Connected,
+            Cause::Limit(_) | Cause::Declined => Stage::Connected,
             Cause::At(at) => at.error.stage(),
         }
     }
@@ -172,6 +198,12 @@ impl Error {
             )
     }
 
+    /// Whether [`TlsStream::renegotiate`](crate::TlsStream::renegotiate) has failed because the peer
+    /// does not want to, or has closed instead. The connection goes on as it was.
+    pub fn is_renegotiation_refused(&self) -> bool {
+        matches!(self.cause(), Cause::Declined)
+    }
+
     /// Whether the peer is sent a fatal alert for it.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self.alert(), Some((Direction::Sent, _)))
@@ -194,7 +226,7 @@ impl Error {
             Cause::Timeout { .. } | Cause::Silence(_) => io::ErrorKind::TimedOut,
             Cause::Closed => io::ErrorKind::BrokenPipe,
             Cause::Misuse(_) => io::ErrorKind::InvalidInput,
-            Cause::Limit(_) => io::ErrorKind::Other,
+            Cause::Limit(_) | Cause::Declined => io::ErrorKind::Other,
             Cause::At(at) => at.error.kind(),
             Cause::Protocol(error) => match error.reason() {
                 Reason::ClosedInHandshake { .. } | Reason::Truncated => {
@@ -212,6 +244,22 @@ impl Error {
     }
 
     /// Finds this error in an [`io::Error`] that a stream gave.
+    ///
+    /// ```
+    /// use portcullis::Error;
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, server) = connected().await;
+    /// # drop(server.into_inner());
+    /// // Reading gives an `io::Error`, with an `Error` inside.
+    /// let error = client.read(&mut [0; 1]).await.unwrap_err();
+    /// assert!(Error::from_io(&error).is_some_and(|error| error.is_truncated()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_io(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
@@ -232,6 +280,9 @@ impl std::fmt::Display for Error {
             Cause::Closed => f.write_str("the connection is closed"),
             Cause::Misuse(misuse) => misuse.fmt(f),
             Cause::Limit(sentence) => f.write_str(sentence),
+            Cause::Declined => {
+                f.write_str("the peer does not renegotiate; the connection goes on as it was")
+            }
             Cause::At(at) => write!(f, "{}: {}", at.destination, at.error),
         }
     }

@@ -1,4 +1,4 @@
-//! Secrets for debugging with a packet analyser, only when asked for (C23, SSLKEYLOGFILE).
+//! Secrets for debugging with a packet analyser, only when asked for (SSLKEYLOGFILE).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -43,6 +43,19 @@ impl KeyLogFile {
 
     /// Opens the file that the environment variable `SSLKEYLOGFILE` names; `None` if it is not
     /// set. Nothing in this crate does so by itself.
+    ///
+    /// ```
+    /// use portcullis::KeyLogFile;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut connector, _) = dev_ends();
+    /// if let Some(file) = KeyLogFile::from_env()? {
+    ///     connector = connector.key_log(file);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those of opening a file.

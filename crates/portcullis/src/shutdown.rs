@@ -63,6 +63,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// data that was sent to it. When this side has refused what the peer sent, it is the alert
     /// that shall arrive: then at most 64 KiB are read.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, mut server) = connected().await;
+    /// # tokio::spawn(async move { while server.recv(0).await.is_ok() {} });
+    /// client.send(&[b"the last word"]).await?;
+    /// client.close(Duration::from_secs(5)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the connection has failed, what is left cannot be sent, or `within` is over before it
     /// is. A peer that does not
@@ -108,10 +122,29 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         Ok(())
     }
 
-    /// Ends TLS and keeps the transport (B8): close_notify goes both ways, within the given time.
+    /// Ends TLS and keeps the transport: close_notify goes both ways, within the given time.
     ///
     /// The peer has to know that this comes, and what follows. Both sides wait for each other's
     /// close_notify before they write plain text.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, server) = connected().await;
+    /// let within = Duration::from_secs(5);
+    /// let (client, server) = tokio::join!(client.downgrade(within), server.downgrade(within));
+    /// let (mut client, mut server) = (client?, server?);
+    /// client.transport.write_all(b"plain").await?;
+    /// let mut text = [0; 5];
+    /// server.transport.read_exact(&mut text).await?;
+    /// assert_eq!(&text, b"plain");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the peer does not close in good order or in time, or sends more than 1 MiB before it
@@ -134,7 +167,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 match parts.read.end() {
                     End::Closed => return Ok(()),
                     End::Failed(failed) => return Err(failed.error().clone()),
-                    End::NotYet(_) => {}
+                    End::NotYet(_) | End::Renegotiating(_) => {}
                 }
                 let have = parts.read.plain().len();
                 if have > MAX_DATA_BEFORE_DOWNGRADE {

@@ -99,14 +99,44 @@ impl<IO: SplitIo> std::error::Error for ReuniteError<IO> {}
 
 impl<IO: SplitIo> TlsStream<IO> {
     /// Takes the connection apart into halves that can be used by two tasks.
+    ///
+    /// Another handshake needs both directions at once: before TLS 1.3 halves decline every
+    /// [renegotiation](crate::config::Renegotiation), and so does the stream that they make when they
+    /// are put together. One that is under way ends the connection with an error.
+    ///
+    /// ```
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, mut server) = connected().await;
+    /// let (mut read, mut write) = client.into_split();
+    /// let writing = tokio::spawn(async move {
+    ///     write.write_all(b"ping").await?;
+    ///     write.flush().await?;
+    ///     Ok::<_, std::io::Error>(write)
+    /// });
+    /// # server.recv(4).await?;
+    /// # server.send(&[b"pong"]).await?;
+    /// let mut answer = [0; 4];
+    /// read.read_exact(&mut answer).await?;
+    /// let stream = read.reunite(writing.await??)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_split(self) -> (ReadHalf<IO>, WriteHalf<IO>) {
         let Parts {
             io,
-            read,
+            mut read,
             mut write,
             information,
             hibernation,
         } = self.into_parts();
+        read.decline_renegotiations();
+        if let (Some(error), true) = (read.failure(), write.is_renegotiating()) {
+            write.fail(error.clone());
+        }
         write.reader = Task::NONE;
         let (read_io, write_io) = io.split_io();
         let shared = Arc::new(Shared {
@@ -200,6 +230,11 @@ impl<IO: SplitIo> ReadHalf<IO> {
         &self.parts().io
     }
 
+    /// The transport's reading half. Reading from it breaks the connection.
+    pub fn get_mut(&mut self) -> &mut IO::Read {
+        &mut self.parts_mut().io
+    }
+
     /// Polls the reading direction, and tells the other half when there is something for it.
     pub(crate) fn poll_with<T>(
         &mut self,
@@ -260,6 +295,16 @@ impl<IO: SplitIo> WriteHalf<IO> {
     /// What was negotiated.
     pub fn information(&self) -> &ConnectionInformation {
         &self.information
+    }
+
+    /// The transport's writing half.
+    pub fn get_ref(&self) -> &IO::Write {
+        &self.parts.as_ref().expect(REUNITED).io
+    }
+
+    /// The transport's writing half. Writing to it breaks the connection.
+    pub fn get_mut(&mut self) -> &mut IO::Write {
+        &mut self.parts.as_mut().expect(REUNITED).io
     }
 
     /// What went over the transport.

@@ -31,6 +31,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsStream<IO> {
     /// [`into_split`](Self::into_split) for any transport: the halves share a lock around the
     /// transport, not around TLS. It is held for single calls of the transport, never while one
     /// waits.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, mut server) = connected().await;
+    /// let (mut read, mut write) = client.split_with_lock();
+    /// write.send(&[b"ping"]).await?;
+    /// # server.recv(4).await?;
+    /// # server.send(&[b"pong"]).await?;
+    /// assert_eq!(&read.recv(4).await?[..], b"pong");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn split_with_lock(self) -> (ReadHalf<Locked<IO>>, WriteHalf<Locked<IO>>) {
         let Parts {
             io,

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::hibernation::Hibernation;
 use crate::last_words::read_away_at_once;
 use crate::read::{EofPolicy, Receiving};
+use crate::renegotiation;
 use crate::statistics::TransportStatistics;
 use crate::wakers::Task;
 use crate::write::Sending;
@@ -51,6 +52,22 @@ use crate::write::Sending;
 ///
 /// A passive stream reads from its transport when it is polled for reading, and then at most
 /// what the caller's buffer holds, or one record.
+///
+/// ```
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (mut client, mut server) = connected().await;
+/// client.write_all(b"hello").await?;
+/// client.shutdown().await?;
+/// let mut text = String::new();
+/// server.read_to_string(&mut text).await?;
+/// assert_eq!(text, "hello");
+/// # Ok(())
+/// # }
+/// ```
 pub struct TlsStream<IO> {
     /// `None` only after [`into_inner`](Self::into_inner) and its like. Boxed: a stream is moved
     /// from hand to hand, and a task has room for it in every hand.
@@ -71,6 +88,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         Self {
             parts: Some(Box::new(parts)),
             farewell: |parts| {
+                parts.give_up_renegotiation();
                 parts.write.farewell(&mut parts.io);
                 if parts.read.refusal().is_some() {
                     read_away_at_once(&mut parts.io);
@@ -79,8 +97,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         }
     }
 
-    /// Changes this side's write key (B23; RFC 8446 §4.6.3), and has the peer change its own if
+    /// Changes this side's write key (RFC 8446 §4.6.3), and has the peer change its own if
     /// `request_peer` says so.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, mut server) = connected().await;
+    /// client.update_keys(true).await?;
+    /// client.send(&[b"under a new key"]).await?;
+    /// # server.recv(15).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the connection cannot be written to. [`Reason::Misuse`](crate::Reason::Misuse) before
@@ -105,9 +135,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         .await
     }
 
-    /// Sends all of these buffers, in order, and waits until the transport has taken them (B6).
+    /// Sends all of these buffers, in order, and waits until the transport has taken them.
     ///
     /// They are sealed together, as if they were one.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, mut server) = connected().await;
+    /// client.send(&[b"head: ", b"body"]).await?;
+    /// assert_eq!(&server.recv(10).await?[..], b"head: body");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the connection cannot be written to; [`Error::is_closed`] after shutdown.
@@ -145,7 +186,21 @@ impl<IO> TlsStream<IO> {
             .expect("parts are taken only by methods that consume the stream")
     }
 
-    /// What was negotiated (B11).
+    /// What was negotiated.
+    ///
+    /// ```
+    /// use portcullis::ProtocolVersion;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, _server) = connected().await;
+    /// let negotiated = client.information();
+    /// assert_eq!(negotiated.version(), ProtocolVersion::TLS_1_3);
+    /// println!("{} {:?}", negotiated.cipher_suite(), negotiated.group());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn information(&self) -> &ConnectionInformation {
         &self.parts().information
     }
@@ -155,7 +210,17 @@ impl<IO> TlsStream<IO> {
         self.parts().information.clone()
     }
 
-    /// The application protocol (B19; RFC 7301).
+    /// The application protocol (RFC 7301).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, _server) = connected().await;
+    /// assert_eq!(client.alpn_protocol(), Some(&b"echo"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn alpn_protocol(&self) -> Option<&[u8]> {
         self.information().alpn_protocol()
     }
@@ -165,18 +230,31 @@ impl<IO> TlsStream<IO> {
         self.information().server_name()
     }
 
-    /// The peer's chain, its own certificate first; empty if it showed none (B20).
+    /// The peer's chain, its own certificate first; empty if it showed none.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, _server) = connected().await;
+    /// let [own, ..] = client.peer_certificates() else {
+    ///     return Err("servers always show one".into());
+    /// };
+    /// println!("{} bytes of DER", own.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         self.information().peer_certificates()
     }
 
-    /// Whether this connection resumes another (B11; RFC 8446 §2.2).
+    /// Whether this connection resumes another (RFC 8446 §2.2).
     pub fn is_resumed(&self) -> bool {
         self.information().is_resumed()
     }
 
     /// Client with [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets): the
-    /// next session that the server has sent a ticket for, the oldest first (C20); see
+    /// next session that the server has sent a ticket for, the oldest first; see
     /// [`TlsConnector::offering`](crate::TlsConnector::offering).
     ///
     /// Tickets come after the handshake, among the data: they are found by reading, even if
@@ -188,6 +266,19 @@ impl<IO> TlsStream<IO> {
 
     /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705). In TLS 1.3 no
     /// context and an empty one are the same.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, server) = connected().await;
+    /// let (mut ours, mut theirs) = ([0; 32], [0; 32]);
+    /// client.export_keying_material(b"EXPORTER-my-protocol", None, &mut ours)?;
+    /// server.export_keying_material(b"EXPORTER-my-protocol", None, &mut theirs)?;
+    /// assert_eq!(ours, theirs);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When label or output are too long.
@@ -202,11 +293,24 @@ impl<IO> TlsStream<IO> {
     }
 
     /// What the end of the transport without close_notify means. Default: an error.
+    ///
+    /// ```
+    /// use portcullis::EofPolicy;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, _server) = connected().await;
+    /// // Only where the protocol says by itself where its data ends.
+    /// client.set_eof_policy(EofPolicy::Lenient);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_eof_policy(&mut self, policy: EofPolicy) {
         self.parts_mut().read.set_eof_policy(policy);
     }
 
-    /// What went over the transport (B18).
+    /// What went over the transport.
     pub fn statistics(&self) -> TransportStatistics {
         let parts = self.parts();
         TransportStatistics {
@@ -243,7 +347,7 @@ impl<IO> TlsStream<IO> {
 }
 
 impl TlsStream<TcpStream> {
-    /// The peer's address (B20).
+    /// The peer's address.
     ///
     /// # Errors
     /// Those of the socket, e.g. when the connection was reset.
@@ -313,6 +417,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
     /// The same when nothing could be read, or may be.
     pub(crate) fn idle(&mut self, cx: &mut Context<'_>) {
         self.write.serve(&mut self.io, cx);
+        if self.read.is_renegotiating() {
+            self.renegotiate_on(cx, renegotiation::Task::Reading);
+            return;
+        }
         if self.hibernation.is_on() {
             self.rest(cx);
         }

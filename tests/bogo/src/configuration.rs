@@ -76,7 +76,10 @@ pub(crate) fn handshake(
         ));
     }
     if options.server {
-        let mut builder = server(options, credentials)?.resumption(false);
+        // BoringSSL's servers give an id to whoever gets no ticket.
+        let mut builder = server(options, credentials)?
+            .resumption(false)
+            .ask_sessions(true);
         if !options.no_ticket {
             // BoringSSL sends two.
             builder = builder

@@ -51,7 +51,8 @@ pub(super) async fn exchange(
 }
 
 /// The last of two connections of one client, which keeps the tickets of the first if the settings
-/// have `{session_tickets, auto}`. Also whether it says that it has resumed.
+/// have `{session_tickets, auto}`, and its session of TLS 1.2 in any case. Also whether it says that
+/// it has resumed, which it does of TLS 1.3 only.
 ///
 /// # Panics
 /// If Erlang is missing or the client hangs.

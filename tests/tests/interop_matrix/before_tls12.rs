@@ -264,7 +264,8 @@ of_each_peer! {
 async fn openssl_resumes_with_our_server() {
     let suite = Suite::EcdheEcdsaAes256CbcSha;
     for (their_version, version) in VERSIONS {
-        let keys = portcullis::session::TicketKeys::rotating(7_200).expect("a period");
+        let keys = portcullis::session::TicketKeys::rotating(std::time::Duration::from_secs(7_200))
+            .expect("a period");
         let config = server(&pki().ecdsa_p256, version, &[suite]).ticket_keys(keys);
         let mut server = ours::Server::echo(config).await;
         let file = scratch::file("session-old.pem", "").display().to_string();

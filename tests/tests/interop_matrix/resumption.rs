@@ -5,6 +5,7 @@
 //! RFC 8446 §4.2.9 gives it none.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};
 use portcullis::session::TicketKeys;
@@ -50,7 +51,8 @@ fn keeping(config: ClientConfigBuilder) -> TlsConnector {
 }
 
 fn resuming(of: &pki::Identity) -> ServerConfigBuilder {
-    ours::server(of).ticket_keys(TicketKeys::rotating(7_200).expect("a period"))
+    ours::server(of)
+        .ticket_keys(TicketKeys::rotating(Duration::from_secs(7_200)).expect("a period"))
 }
 
 /// Connects twice: the second connection resumes the first.

@@ -60,6 +60,16 @@ pub enum ServerNameIndication {
 
 impl ClientConfig {
     /// Starts from the defaults: verify the server against `roots`.
+    ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{ClientConfig, Roots};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = ClientConfig::builder(Roots::os()?).alpn(["h2", "http/1.1"]).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder(roots: Roots) -> ClientConfigBuilder {
         ClientConfigBuilder::new(Verification::Chain(ChainPolicy::new(roots)))
     }
@@ -161,6 +171,18 @@ impl ClientConfigBuilder {
     }
 
     /// An identity to present when the server asks for one. Call again for further ones.
+    ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{ClientConfig, Identity, Roots};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = ClientConfig::builder(Roots::os()?)
+    ///     .identity(Identity::from_pem_files("client.pem", "client-key.pem")?)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn identity(mut self, identity: Identity) -> Self {
         self.client.identities.push(identity);
         self

@@ -3,6 +3,7 @@
 mod client;
 mod negotiable;
 mod policy;
+mod renegotiation;
 mod server;
 
 pub(crate) use client::ClientOptions;
@@ -11,5 +12,6 @@ pub(crate) use policy::Policy;
 pub use policy::{
     BeastMitigation, ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy,
 };
+pub use renegotiation::Renegotiation;
 pub(crate) use server::ServerOptions;
 pub use server::{AcknowledgeServerName, ClientAuthentication, ServerConfig, ServerConfigBuilder};

@@ -1,6 +1,7 @@
 //! What client and server have in common: algorithms, limits, and their defaults with reasons.
 
 use super::negotiable::Named;
+use super::renegotiation::Renegotiation;
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
@@ -113,6 +114,7 @@ pub(crate) struct Policy {
     pub(crate) padding: PaddingPolicy,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) encrypt_then_mac: bool,
+    pub(crate) renegotiation: Renegotiation,
     pub(crate) beast_mitigation: BeastMitigation,
     pub(crate) padding_check: bool,
     pub(crate) middlebox_compatibility: bool,
@@ -155,6 +157,7 @@ impl Default for Policy {
             padding: PaddingPolicy::None,
             extended_master_secret: ExtendedMasterSecret::IfOffered,
             encrypt_then_mac: true,
+            renegotiation: Renegotiation::Decline,
             beast_mitigation: BeastMitigation::default(),
             padding_check: true,
             middlebox_compatibility: true,
@@ -437,6 +440,13 @@ macro_rules! common_options {
         /// that fail over it.
         pub fn encrypt_then_mac(mut self, on: bool) -> Self {
             self.$role.policy.encrypt_then_mac = on;
+            self
+        }
+
+        /// What a peer gets that asks for another handshake on a connection of before TLS 1.3.
+        /// Default: [`Renegotiation::Decline`](crate::config::Renegotiation::Decline).
+        pub fn renegotiation(mut self, policy: $crate::config::Renegotiation) -> Self {
+            self.$role.policy.renegotiation = policy;
             self
         }
 

@@ -1,15 +1,17 @@
 //! What a server may do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::policy::{PaddingPolicy, Policy, check_authorities, common_options};
+use super::renegotiation::Renegotiation;
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
-use crate::session::{MAX_TICKET_LIFETIME, TicketKeys};
+use crate::session::{TicketKeys, lifetime_in_seconds};
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
@@ -40,7 +42,7 @@ pub(crate) struct ServerOptions {
     /// Whether somebody has decided on the keys, or that there are none.
     pub(crate) ticket_keys_are_chosen: bool,
     pub(crate) ticket_count: u8,
-    pub(crate) ticket_lifetime: u32,
+    ticket_lifetime: Duration,
 }
 
 impl ServerOptions {
@@ -72,6 +74,13 @@ impl ServerOptions {
     /// those of the configured keys.
     pub(crate) fn gives_tickets_before_tls13(&self) -> bool {
         self.ticket_keys.is_some() || (self.policy.asked.tickets && !self.policy.asked.sessions)
+    }
+}
+
+impl ServerOptions {
+    /// As it is sent; `build` has checked that it fits.
+    pub(crate) fn ticket_lifetime_in_seconds(&self) -> u32 {
+        u32::try_from(self.ticket_lifetime.as_secs()).unwrap_or(u32::MAX)
     }
 }
 
@@ -110,6 +119,22 @@ impl ClientAuthentication {
 
 impl ServerConfig {
     /// Starts from the defaults: no client authentication, the server's preferences.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{Identity, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let identity = Identity::from_pem(&pem, None)?;
+    /// let config = ServerConfig::builder().identity(identity).alpn(["h2", "http/1.1"]).build()?;
+    /// // What cannot work is refused here, with the reason.
+    /// let error = ServerConfig::builder().build().unwrap_err();
+    /// assert!(error.to_string().contains("there is no identity"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder() -> ServerConfigBuilder {
         ServerConfigBuilder {
             server: ServerOptions {
@@ -130,7 +155,7 @@ impl ServerConfig {
                 ticket_keys: None,
                 ticket_keys_are_chosen: false,
                 ticket_count: 3,
-                ticket_lifetime: 7_200,
+                ticket_lifetime: Duration::from_secs(7_200),
             },
         }
     }
@@ -150,6 +175,35 @@ impl ServerConfig {
         }
         // Nothing that was checked depends on this.
         builder.build().unwrap_or_else(|_| self.clone())
+    }
+
+    /// This configuration for whoever answers all questions about sessions from a store: they are
+    /// asked, and there are no ticket keys but those that were chosen for TLS 1.2 alone.
+    ///
+    /// # Errors
+    /// When keys were chosen and TLS 1.3 is spoken, whose tickets cannot be both sealed and kept; and
+    /// when resumption was switched off.
+    pub fn for_session_store(&self) -> Result<Self, Misuse> {
+        let options = &self.0;
+        let has_keys = options.ticket_keys.is_some();
+        if options.ticket_keys_are_chosen && !has_keys {
+            return Err(Misuse::new(
+                "session_store: the configuration has resumption(false); leave out one of the two",
+            ));
+        }
+        let is_tls13 = options.policy.speaks(Version::V1_3);
+        if options.ticket_keys_are_chosen && is_tls13 {
+            return Err(Misuse::new(
+                "session_store: the configuration has ticket_keys, and a ticket of TLS 1.3 either is the \
+                 session or stands for one in the store; leave out one of the two",
+            ));
+        }
+        let mut builder = self.to_builder().ask_sessions(true).ask_tickets(is_tls13);
+        if !options.ticket_keys_are_chosen {
+            builder.server.ticket_keys = None;
+            builder.server.ticket_keys_are_chosen = true;
+        }
+        builder.build()
     }
 
     /// Starts from this configuration.
@@ -189,6 +243,23 @@ impl ServerConfigBuilder {
     }
 
     /// Whether clients show a certificate. Default: no.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{ClientAuthentication, Identity, Roots, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let identity = Identity::from_pem(&pem, None)?;
+    /// # let clients = Roots::from_pem(&pem)?;
+    /// let config = ServerConfig::builder()
+    ///     .identity(identity)
+    ///     .client_authentication(ClientAuthentication::Required(clients))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn client_authentication(mut self, authentication: ClientAuthentication) -> Self {
         self.server.client_authentication = authentication;
         self.server.policy.memo = self.server.policy.memo.emptied();
@@ -272,6 +343,23 @@ impl ServerConfigBuilder {
     /// with the same names. Default: keys that only this configuration has, its clones, and what is
     /// built from it; they [rotate](TicketKeys::rotating) after a
     /// [`ticket_lifetime`](Self::ticket_lifetime).
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::session::TicketKeys;
+    /// use portcullis::{Identity, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let identity = Identity::from_pem(&pem, None)?;
+    /// # let secret = [7; TicketKeys::SECRET_LEN];
+    /// // 48 random bytes that every server of the fleet has.
+    /// let keys = TicketKeys::shared([&secret])?;
+    /// let config = ServerConfig::builder().identity(identity).ticket_keys(keys.clone()).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ticket_keys(mut self, keys: TicketKeys) -> Self {
         self.server.ticket_keys = Some(keys);
         self.server.ticket_keys_are_chosen = true;
@@ -317,12 +405,29 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// How long a ticket lives, in seconds: 1 to 604,800, which are 7 days (RFC 8446
-    /// §4.6.1). Default: 7,200. Tickets sealed with keys that change by themselves live no longer
+    /// How long a ticket lives, in whole seconds: 1 second to 7 days (RFC 8446 §4.6.1).
+    /// Default: 2 hours. Tickets sealed with keys that change by themselves live no longer
     /// than such a key seals. A session of TLS 1.2 that is known by an id lives as long, but at most a
     /// day (RFC 5246 §F.1.4).
-    pub fn ticket_lifetime(mut self, seconds: u32) -> Self {
-        self.server.ticket_lifetime = seconds;
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use std::time::Duration;
+    /// use portcullis::{Identity, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let identity = Identity::from_pem(&pem, None)?;
+    /// let config = ServerConfig::builder()
+    ///     .identity(identity)
+    ///     .ticket_lifetime(Duration::from_secs(86_400))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ticket_lifetime(mut self, lifetime: Duration) -> Self {
+        self.server.ticket_lifetime = lifetime;
         if !self.server.ticket_keys_are_chosen {
             self.server.ticket_keys = None;
         }
@@ -349,12 +454,7 @@ impl ServerConfigBuilder {
                 self.server.ticket_count
             )));
         }
-        if !(1..=MAX_TICKET_LIFETIME).contains(&self.server.ticket_lifetime) {
-            return Err(Misuse::new(format!(
-                "ticket_lifetime: {} is outside of 1..=604800 seconds",
-                self.server.ticket_lifetime
-            )));
-        }
+        lifetime_in_seconds("ticket_lifetime", self.server.ticket_lifetime)?;
         if self.server.identities.is_empty()
             && !self.server.policy.asked.identity
             && !self.server.policy.asked.hello
@@ -362,6 +462,12 @@ impl ServerConfigBuilder {
             return Err(Misuse::new(
                 "there is no identity: a server needs a certificate and its key; add one, or have it \
                  asked for with ask_identity",
+            ));
+        }
+        if self.server.policy.renegotiation == Renegotiation::Ignore {
+            return Err(Misuse::new(
+                "renegotiation: a server cannot ignore who asks, since the client waits for its answer; \
+                 `Decline` tells it so",
             ));
         }
         if self.server.ticket_keys.is_none() && !self.server.ticket_keys_are_chosen {

@@ -114,6 +114,7 @@ fn widened(hash: &'static digest::Algorithm, message: &[u8]) -> Result<Digest, U
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "legacy-rsa")]
     use rcgen::RsaKeySize;
     use rustls_pki_types::PrivateKeyDer;
 

@@ -366,6 +366,23 @@ impl Writer {
         }
     }
 
+    /// Moves what a handshake goes on with, and says whether a wish of the peer is still to be
+    /// declined; nothing more is sealed here.
+    ///
+    /// # Errors
+    /// When nothing can be sealed any more, or the reader has failed.
+    pub(super) fn hand_over(&mut self) -> Result<(Keys, RecordSize, bool), Error> {
+        self.check_open()?;
+        if let Some(error) = self.mailbox.failure() {
+            return Err(error.clone());
+        }
+        self.state = State::Failed(misuse(
+            "a handshake goes on with this connection: take the new one when it is over",
+        ));
+        let declines = self.mailbox.take().declines_renegotiation();
+        Ok((self.keys.take(), self.size, declines))
+    }
+
     /// Whether close_notify was sent.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)

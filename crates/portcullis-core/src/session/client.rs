@@ -3,6 +3,7 @@
 //! RFC 8446 §4.6.1, §4.2.11.1.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls_pki_types::{ServerName, UnixTime};
 use zeroize::Zeroizing;
@@ -67,10 +68,10 @@ impl ClientSession {
         self.established.version == Version::V1_3
     }
 
-    /// How long the server remembers the session, in seconds since it was received: at most
-    /// 604,800 (RFC 8446 §4.6.1).
-    pub fn lifetime(&self) -> u32 {
-        self.lifetime
+    /// How long the server remembers the session, from when it was received: at most 7 days
+    /// (RFC 8446 §4.6.1), in whole seconds.
+    pub fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.lifetime.into())
     }
 
     /// When the ticket was received.
@@ -190,7 +191,7 @@ impl ReceivedTicket {
             is_id,
             age_add: 0,
             lifetime,
-            received_at: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
+            received_at: UnixTime::since_unix_epoch(Duration::ZERO),
         }))
     }
 
@@ -244,7 +245,7 @@ impl Resumable {
             is_id: false,
             age_add: ticket.ticket_age_add,
             lifetime: ticket.ticket_lifetime,
-            received_at: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
+            received_at: UnixTime::since_unix_epoch(Duration::ZERO),
         }))))
     }
 }

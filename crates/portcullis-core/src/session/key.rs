@@ -3,6 +3,7 @@
 use rustls_pki_types::ServerName;
 
 use super::ClientSession;
+use crate::wire::codec::put_vec16;
 use crate::x509::Sha256Digest;
 
 /// What has to be the same for a session to be offered: the server, the service there, and who
@@ -40,6 +41,25 @@ impl SessionKey {
     /// ([`ask_identity`](crate::config::ClientConfigBuilder::ask_identity)).
     pub fn asks_identity(&self) -> bool {
         self.asks_identity
+    }
+
+    /// The key in bytes, for a store that is a file or a database: the same for equal keys, in every
+    /// process, and different for different ones. They are no secret, but name the server.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        const FORMAT: u8 = 1;
+        let name = self.server_name.to_str();
+        let service = self.service();
+        let flags = [
+            self.identities.is_some(),
+            service.is_some(),
+            self.asks_identity,
+        ];
+        let mut out = vec![FORMAT];
+        out.extend(flags.map(u8::from));
+        out.extend(self.identities.iter().flatten());
+        put_vec16(&mut out, |out| out.extend_from_slice(name.as_bytes()));
+        out.extend_from_slice(service.unwrap_or_default().as_bytes());
+        out
     }
 
     /// Whether the session may be kept and offered under this key. Where identities are chosen

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.6.1.
 
+use std::time::Duration;
+
 use rustls_pki_types::{CertificateDer, UnixTime};
 use zeroize::Zeroizing;
 
@@ -24,6 +26,7 @@ pub struct ServerSession {
     /// Of the names of the certificate that the client was shown.
     pub(crate) names: Sha256Digest,
     pub(crate) age_add: u32,
+    /// In seconds.
     pub(crate) lifetime: u32,
     pub(crate) issued_at: UnixTime,
 }
@@ -57,9 +60,9 @@ impl ServerSession {
         self.established.size() + self.server_name().map_or(0, str::len) + MOST_FIELDS
     }
 
-    /// How long the session can be resumed, in seconds since it was issued.
-    pub fn lifetime(&self) -> u32 {
-        self.lifetime
+    /// How long the session can be resumed, from when it was issued; whole seconds.
+    pub fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.lifetime.into())
     }
 
     /// When the ticket was made.

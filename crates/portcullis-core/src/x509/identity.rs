@@ -111,11 +111,24 @@ impl Identity {
     /// Reads a chain and its key from one PEM text, or the chain from one and the key from
     /// another. Of several keys the one that fits is taken.
     ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Identity;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// let identity = Identity::from_pem(&pem, None)?;
+    /// assert_eq!(identity.names().collect::<Vec<_>>(), ["localhost"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`from_der`](Self::from_der), and when there is no certificate, no key, the key is
     /// encrypted, or something looks like a section and cannot be read.
-    pub fn from_pem(chain: &[u8], key: Option<&[u8]>) -> Result<Self, Misuse> {
-        let contents = Contents::read(chain)?;
+    pub fn from_pem(chain: impl AsRef<[u8]>, key: Option<&[u8]>) -> Result<Self, Misuse> {
+        let contents = Contents::read(chain.as_ref())?;
         if contents.certificates.is_empty() {
             return Err(contents.no_certificate());
         }
@@ -127,21 +140,53 @@ impl Identity {
         Self::new(contents.certificates, key)
     }
 
-    /// Reads a chain and its key from one PEM file, or from two.
+    /// Reads a chain and its key from one PEM file, in which they stand in any order.
+    ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Identity;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let identity = Identity::from_pem_file("/etc/haproxy/site.pem")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_pem`](Self::from_pem), and when the file cannot be read.
+    pub fn from_pem_file(bundle: impl AsRef<Path>) -> Result<Self, Misuse> {
+        let path = bundle.as_ref();
+        let pem = pem::read_file(path)?;
+        Self::from_pem(&*pem, None).map_err(|error| pem::in_file(path, &error))
+    }
+
+    /// Reads a chain from one PEM file and its key from another.
+    ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Identity;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let live = "/etc/letsencrypt/live/example.com";
+    /// let identity = Identity::from_pem_files(
+    ///     format!("{live}/fullchain.pem"),
+    ///     format!("{live}/privkey.pem"),
+    /// )?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`from_pem`](Self::from_pem), and when a file cannot be read.
-    pub fn from_pem_files(chain: impl AsRef<Path>, key: Option<&Path>) -> Result<Self, Misuse> {
-        let path = chain.as_ref();
-        let chain = pem::read_file(path)?;
-        let key_pem = key.map(pem::read_file).transpose()?;
-        Self::from_pem(&chain, key_pem.as_deref().map(Vec::as_slice)).map_err(|error| match key {
-            None => pem::in_file(path, &error),
-            Some(key) => Misuse::new(format!(
+    pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, Misuse> {
+        let (chain, key) = (chain.as_ref(), key.as_ref());
+        let (chain_pem, key_pem) = (pem::read_file(chain)?, pem::read_file(key)?);
+        Self::from_pem(&*chain_pem, Some(&key_pem)).map_err(|error| {
+            Misuse::new(format!(
                 "{} with the key {}: {error}",
-                pem::shown(path),
+                pem::shown(chain),
                 pem::shown(key)
-            )),
+            ))
         })
     }
 

@@ -26,6 +26,17 @@ impl Roots {
     /// macOS. Load once and clone. What cannot be read or parsed is passed over and counted in
     /// [`ignored`](Self::ignored).
     ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Roots;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let roots = Roots::os()?;
+    /// println!("{} authorities, {} files ignored", roots.len(), roots.ignored());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When not a single root was found.
     pub fn os() -> Result<Self, Misuse> {
@@ -33,6 +44,27 @@ impl Roots {
             file: std::env::var_os(FILE).unwrap_or_default(),
             folders: std::env::var_os(FOLDERS).unwrap_or_default(),
         })
+    }
+
+    /// The roots of the operating system, as [`os`](Self::os) finds them, and the certificates in a
+    /// PEM file: for an authority of a company's own beside those that everybody trusts.
+    ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Roots;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let roots = Roots::os_and_pem_file("company.pem")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`os`](Self::os) and [`from_pem_file`](Self::from_pem_file).
+    pub fn os_and_pem_file(path: impl AsRef<Path>) -> Result<Self, Misuse> {
+        let mut roots = Self::os()?;
+        roots.add_pem_file(path)?;
+        Ok(roots)
     }
 
     fn of_system(variables: &Variables) -> Result<Self, Misuse> {

@@ -162,6 +162,21 @@ impl<A: Accept> Connections<A> {
 
     /// The next connection whose handshake succeeds; those that fail are passed over.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(async move { connector.connect(address, "localhost").await });
+    /// let mut connections = listener.connections(1024);
+    /// let (stream, peer) = connections.accept().await?;
+    /// println!("{peer} speaks {:?}", stream.alpn_protocol());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The listener's, and [`BrokenPipe`](io::ErrorKind::BrokenPipe) behind the last
     /// connection of those that were [stopped](Self::stop_handle).

@@ -17,7 +17,32 @@ use crate::handshake::{Handshaking, PausedServer};
 use crate::reload::Reloadable;
 use crate::socket::ListenOptions;
 
-/// Listens for TLS connections over TCP (B1).
+/// Listens for TLS connections over TCP.
+///
+/// ```
+/// use portcullis::{ServerConfig, TlsListener};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (identity, roots) = dev_identity();
+/// let config = ServerConfig::builder().identity(identity).build()?;
+/// let listener = TlsListener::bind("127.0.0.1:0", config).await?;
+/// # let address = listener.local_addr()?;
+/// # let connector = portcullis::TlsConnector::new(portcullis::ClientConfig::builder(roots).build()?);
+/// # tokio::spawn(async move { connector.connect(address, "localhost").await });
+/// let incoming = listener.accept().await?;
+/// // A slow client holds up its own task, not the listener.
+/// let task = tokio::spawn(async move {
+///     match incoming.handshake().await {
+///         Ok(stream) => println!("{:?}", stream.peer_addr()),
+///         Err(error) => eprintln!("{error}"),
+///     }
+/// });
+/// # task.await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TlsListener {
     listener: TcpListener,
@@ -44,6 +69,19 @@ impl TlsListener {
     }
 
     /// Listens with options of the caller's.
+    ///
+    /// ```
+    /// use portcullis::{ListenOptions, TlsListener};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_, acceptor) = dev_ends();
+    /// let options = ListenOptions::new().backlog(4096);
+    /// let listener = TlsListener::bind_with("127.0.0.1:0", acceptor, &options).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those of binding a socket.
@@ -118,6 +156,21 @@ impl TlsListener {
 
     /// The configuration of the connections to come, in a place where it can be replaced, also
     /// when the listener has gone elsewhere.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (identity, _) = dev_identity();
+    /// # let (_, acceptor) = dev_ends();
+    /// # let listener = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// let certificates = listener.reloadable();
+    /// // Later, in any task, with a new `identity`:
+    /// let config = certificates.current().to_builder().clear_identities().identity(identity).build()?;
+    /// certificates.replace(config);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reloadable(&self) -> Reloadable<ServerConfig> {
         self.acceptor.reloadable()
     }
@@ -127,7 +180,7 @@ impl TlsListener {
         self.acceptor = acceptor;
     }
 
-    /// Accepts a connection and does not shake hands (B2): a stalled client cannot stop this.
+    /// Accepts a connection and does not shake hands: a stalled client cannot stop this.
     ///
     /// Connections that broke while they waited are passed over. When the system has run out of
     /// descriptors or memory, this waits and tries again, at most a second between tries. After
@@ -189,6 +242,25 @@ impl TlsListener {
     /// [`first_byte_timeout`](TlsAcceptor::first_byte_timeout), 3 seconds. A client that is refused
     /// and does not close keeps its place for the
     /// [`alert_timeout`](TlsAcceptor::alert_timeout) more, 5 seconds.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(async move { connector.connect(address, "localhost").await });
+    /// let mut connections = listener.connections(1024).on_failed(|failed| {
+    ///     if !failed.is_probe() {
+    ///         eprintln!("{failed}");
+    ///     }
+    /// });
+    /// // Failed handshakes are passed over here.
+    /// let (stream, peer) = connections.accept().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connections(self, limit: usize) -> Connections {
         let acceptor = self.acceptor.clone();
         let faults = std::mem::take(&mut *self.faults());
@@ -232,6 +304,11 @@ impl Incoming {
         &self.io
     }
 
+    /// The connection's socket. What is read from it is missing in the handshake.
+    pub fn get_mut(&mut self) -> &mut TcpStream {
+        &mut self.io
+    }
+
     /// The connection without TLS.
     pub fn into_inner(self) -> TcpStream {
         self.io
@@ -249,7 +326,7 @@ impl Incoming {
             .accept_from(self.io, self.since, Some(&self.peer))
     }
 
-    /// Shakes hands with another configuration than the listener's (B3).
+    /// Shakes hands with another configuration than the listener's.
     ///
     /// # Errors
     /// When the handshake fails; [`Handshaking::or_transport`] gives the socket back.
@@ -261,7 +338,22 @@ impl Incoming {
         self.handshake()
     }
 
-    /// Reads the ClientHello and then stands still (B5).
+    /// Reads the ClientHello and then stands still.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(async move { connector.connect(address, "localhost").await });
+    /// let paused = listener.accept().await?.pause_at_hello().await?;
+    /// println!("{:?}", paused.client_hello().server_name());
+    /// let stream = paused.proceed().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the handshake fails before; [`Handshaking::or_transport`] gives the socket back.

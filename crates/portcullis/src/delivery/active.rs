@@ -1,4 +1,4 @@
-//! Active delivery: a stream of messages with credits (F2 to F7).
+//! Active delivery: a stream of messages with credits.
 //!
 //! All data comes before exactly one terminal message; a stream without credit reads nothing.
 
@@ -37,7 +37,7 @@ pub enum Message {
     /// The content of one record of the peer's, or what was read before and nobody took.
     Data(Bytes),
     /// Client with [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets): a
-    /// session that the server has sent a ticket for (C20). It costs no credit. With a
+    /// session that the server has sent a ticket for. It costs no credit. With a
     /// [`session_store`](crate::TlsConnector::session_store) it goes there instead.
     Session(Box<ClientSession>),
     /// The credits are used up: nothing comes before [`ActiveStream::set_active`].
@@ -58,6 +58,29 @@ pub enum Message {
 ///
 /// It can be moved to another task at any time. To write from elsewhere, split the connection
 /// first: [`ReadHalf::into_active`](crate::ReadHalf::into_active).
+///
+/// ```
+/// use futures_util::StreamExt;
+/// use portcullis::{Active, Message};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (mut client, server) = connected().await;
+/// # client.send(&[b"hello"]).await?;
+/// # tokio::io::AsyncWriteExt::shutdown(&mut client).await?;
+/// let mut messages = server.into_active(Active::True);
+/// while let Some(message) = messages.next().await {
+///     match message {
+///         Message::Data(data) => assert_eq!(&data[..], b"hello"),
+///         Message::Error(error) => return Err(error.into()),
+///         Message::Closed => println!("the peer has closed"),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "messages come when the stream is polled"]
 pub struct ActiveStream<S> {
@@ -87,6 +110,26 @@ impl<S: Source> ActiveStream<S> {
     /// Credits that come to 0 or less make the stream passive, and a [`Message::Passive`] says so.
     /// After the peer's close, a passive stream that is switched delivers what is left and then
     /// [`Message::Closed`].
+    ///
+    /// ```
+    /// use futures_util::StreamExt;
+    /// use portcullis::{Active, Message};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, server) = connected().await;
+    /// let mut messages = server.into_active(Active::N(1));
+    /// client.send(&[b"one"]).await?;
+    /// client.send(&[b"two"]).await?;
+    /// assert!(matches!(messages.next().await, Some(Message::Data(_))));
+    /// // Nothing more is read until there is credit again.
+    /// assert!(matches!(messages.next().await, Some(Message::Passive)));
+    /// messages.set_active(Active::N(10))?;
+    /// assert!(matches!(messages.next().await, Some(Message::Data(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the credits would exceed 32,767: then they stay as they are; and

@@ -1,4 +1,4 @@
-//! Passive delivery: nothing is read that nobody asked for (B7, F1).
+//! Passive delivery: nothing is read that nobody asked for.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -20,6 +20,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// When the peer closes before `count` bytes are there, those that came are kept:
     /// `recv(0)` or a read gives them.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, mut server) = connected().await;
+    /// client.send(&[b"four", b"more"]).await?;
+    /// assert_eq!(&server.recv(4).await?[..], b"four");
+    /// // 0: what comes next, however much it is.
+    /// assert_eq!(&server.recv(0).await?[..], b"more");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::is_closed`] after the peer's close_notify, [`Error::is_truncated`] when the
     /// transport ended without, and whatever else ends a connection.
@@ -36,6 +49,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     }
 
     /// [`recv`](Self::recv), for at most `within`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_client, mut server) = connected().await;
+    /// let error = server.recv_timeout(1, Duration::from_millis(10)).await.unwrap_err();
+    /// assert!(error.is_timeout());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Also [`Error::is_timeout`]; then what came is kept.

@@ -79,6 +79,28 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Goal<IO>> Handshaking<IO, T> {
 
     /// The same handshake, which on failure gives the transport back, with what was read from it
     /// and not used.
+    ///
+    /// ```
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_, acceptor) = dev_ends();
+    /// let (mut client, transport) = tokio::io::duplex(4096);
+    /// client.write_all(b"this is no TLS").await?;
+    /// # client.shutdown().await?;
+    /// match acceptor.accept(transport).or_transport().await {
+    ///     Ok(stream) => println!("{:?}", stream.alpn_protocol()),
+    ///     Err(failed) => {
+    ///         let (error, transport, unread) = failed.into_parts();
+    ///         println!("{error}; {} bytes were read", unread.len());
+    /// #       assert!(transport.is_some());
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn or_transport(self) -> OrTransport<IO, T> {
         OrTransport(self)
     }

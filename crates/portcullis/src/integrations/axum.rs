@@ -21,7 +21,7 @@ use crate::stream::TlsStream;
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = ServerConfig::builder()
-///     .identity(Identity::from_pem_files("chain.pem", Some("key.pem".as_ref()))?)
+///     .identity(Identity::from_pem_files("chain.pem", "key.pem")?)
 ///     .alpn(["http/1.1"])
 ///     .build()?;
 /// let connections = TlsListener::bind("0.0.0.0:443", config).await?.connections(256);

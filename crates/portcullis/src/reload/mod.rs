@@ -69,6 +69,18 @@ impl<C: Configuration> Reloadable<C> {
     /// What was chosen for the new one counts. What nobody chose is carried over, so
     /// that a new certificate costs nothing else: see [`ServerConfig::replacing`] and
     /// [`ClientConfig::replacing`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (identity, _) = dev_identity();
+    /// # let (_, acceptor) = dev_ends();
+    /// let certificates = acceptor.reloadable();
+    /// let config = certificates.current().to_builder().clear_identities().identity(identity).build()?;
+    /// assert_eq!(certificates.replace(config), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn replace(&self, config: C) -> u64 {
         let before = self.0.rcu(|now| Loaded {
             config: config.replacing(&now.config),

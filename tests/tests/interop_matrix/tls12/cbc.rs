@@ -2,6 +2,7 @@
 //! MAC made before the encryption and after it (RFC 7366), and sessions resumed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::{MemorySessionStore, ProtocolVersion};
 use portcullis_tests::peers::{Message, Peer, Suite, openssl};
@@ -154,7 +155,8 @@ async fn our_client_resumes() {
 async fn openssl_resumes_with_our_server() {
     let suite = Suite::EcdheEcdsaAes256CbcSha;
     for we_encrypt_first in [true, false] {
-        let keys = portcullis::session::TicketKeys::rotating(7_200).expect("a period");
+        let keys = portcullis::session::TicketKeys::rotating(Duration::from_secs(7_200))
+            .expect("a period");
         let config = server(&pki().ecdsa_p256).cipher_suites([ours::suite(suite)]);
         let config = config.encrypt_then_mac(we_encrypt_first).ticket_keys(keys);
         let mut server = ours::Server::echo(config).await;

@@ -1,6 +1,8 @@
 //! What both sides derive must be the same, with the extended master secret and without: exported
 //! keys, channel bindings, the key log.
 
+use std::time::Duration;
+
 use portcullis::config::ExtendedMasterSecret;
 use portcullis::session::TicketKeys;
 use portcullis::{AlertDescription, ConnectionInformation, Direction, KeyLogFile};
@@ -82,7 +84,7 @@ async fn openssl_and_gnutls_clients_export_what_our_server_does() {
 /// both.
 #[tokio::test]
 async fn gnutls_has_the_same_channel_binding_when_it_resumes() {
-    let keys = TicketKeys::rotating(7_200).expect("a period");
+    let keys = TicketKeys::rotating(Duration::from_secs(7_200)).expect("a period");
     let mut server = ours::Server::echo(server(&pki().ecdsa_p256).ticket_keys(keys)).await;
     let extra = [&GNUTLS[..], &["--resume", "--verbose"]].concat();
     let client = gnutls::client(server.address, &their_client().extra(&extra));

@@ -20,6 +20,8 @@ pub(super) struct Opener {
     role: Role,
     keys: Option<Keys>,
     inner_limit: usize,
+    /// In another handshake on a connection: what holds from the next keys on.
+    next_inner_limit: Option<usize>,
     allow_ccs: bool,
     /// change_cipher_spec records dropped in all.
     dropped: u8,
@@ -37,11 +39,23 @@ impl Opener {
             role,
             keys: None,
             inner_limit: MAX_INNER_PLAINTEXT,
+            next_inner_limit: None,
             allow_ccs: false,
             dropped: 0,
             skip: None,
             opened_any: false,
             older: None,
+        }
+    }
+
+    /// Goes on with the keys and the limit of a connection of before TLS 1.3.
+    pub(super) fn after(role: Role, keys: Keys, inner_limit: usize) -> Self {
+        Self {
+            older: keys.protection.older_version(),
+            keys: Some(keys),
+            inner_limit,
+            next_inner_limit: Some(MAX_PLAINTEXT),
+            ..Self::new(role)
         }
     }
 
@@ -77,6 +91,7 @@ impl Opener {
 
     pub(super) fn install(&mut self, keys: Keys) {
         self.keys = Some(keys);
+        self.inner_limit = self.next_inner_limit.unwrap_or(self.inner_limit);
     }
 
     pub(super) fn is_protected(&self) -> bool {
@@ -85,7 +100,11 @@ impl Opener {
 
     /// Bounds the inner plaintext; of several bounds the strictest counts.
     pub(super) fn limit_inner(&mut self, limit: usize) {
-        self.inner_limit = self.inner_limit.min(limit);
+        let bound = self
+            .next_inner_limit
+            .as_mut()
+            .unwrap_or(&mut self.inner_limit);
+        *bound = limit.min(*bound);
     }
 
     pub(super) fn allow_ccs(&mut self, allow: bool) {
@@ -197,10 +216,7 @@ impl Opener {
             }
         };
         match typ {
-            // RFC 5246 §7.1: once, and not inside of a message.
-            ContentType::CHANGE_CIPHER_SPEC if self.keys.is_some() => {
-                Err(Violation::UnexpectedChangeCipherSpec.into())
-            }
+            // RFC 5246 §7.1: not inside of a message. That it comes once is for the states to say.
             ContentType::CHANGE_CIPHER_SPEC if content != [1] => {
                 Err(Violation::MalformedChangeCipherSpec.into())
             }

@@ -11,7 +11,7 @@ use super::super::size::RecordSize;
 use super::super::{HEADER, Mailbox, PaddingPolicy, Role, Writer};
 use crate::alert::AlertDescription;
 use crate::crypto::CryptoFailure;
-use crate::error::Abort;
+use crate::error::{Abort, Error, Stage};
 use crate::key_schedule::Hashed;
 use crate::version::ProtocolVersion;
 use crate::wire::ContentType;
@@ -30,6 +30,8 @@ pub(crate) struct Outgoing {
     open: Option<usize>,
     keys: Option<Keys>,
     size: RecordSize,
+    /// In another handshake on a connection: what holds from the next keys on.
+    next_size: Option<RecordSize>,
     /// The legacy version of the next unprotected handshake record.
     hello_version: u16,
     /// What stands in the headers after it.
@@ -46,6 +48,7 @@ impl Outgoing {
             open: None,
             keys: None,
             size: RecordSize::default(),
+            next_size: None,
             // §5.1: the initial ClientHello may carry 0x0301, for the sake of old servers.
             hello_version: match role {
                 Role::Client => 0x0301,
@@ -54,6 +57,27 @@ impl Outgoing {
             version: header::LEGACY_VERSION,
             change_cipher_spec_due: false,
         }
+    }
+
+    /// Goes on where the writer of a connection stands, before TLS 1.3.
+    ///
+    /// # Errors
+    /// When the writer cannot seal any more.
+    pub(crate) fn after(writer: &mut Writer) -> Result<Self, Error> {
+        let (keys, size, declines) = writer.hand_over()?;
+        let mut this = Self {
+            keys: Some(keys),
+            size,
+            next_size: Some(RecordSize::default()),
+            ..Self::new(Role::Server)
+        };
+        if declines {
+            // The peer has asked before; it counts the answers.
+            let warning = alert::encode_warning(AlertDescription::NO_RENEGOTIATION);
+            this.record(ContentType::ALERT, &warning, header::LEGACY_VERSION)
+                .map_err(|abort| abort.into_error(Stage::Connected))?;
+        }
+        Ok(this)
     }
 
     /// The version is decided: unprotected records say so from here on, where it is older than TLS
@@ -126,24 +150,43 @@ impl Outgoing {
     /// # Errors
     /// When the crypto library fails.
     pub(crate) fn switch_keys(&mut self, keys: Keys) -> Result<(), Abort> {
-        self.change_cipher_spec()?;
+        self.flush()?;
+        match self.keys {
+            None => self.put_change_cipher_spec(),
+            // It is protected by the keys that it ends.
+            Some(_) => {
+                let version = header::LEGACY_VERSION;
+                self.record(ContentType::CHANGE_CIPHER_SPEC, &[1], version)?;
+            }
+        }
         self.keys = Some(keys);
+        self.size = self.next_size.unwrap_or(self.size);
         Ok(())
     }
 
     /// Takes the peer's `record_size_limit` (RFC 8449 §4), which binds protected records.
     pub(crate) fn set_record_size_limit(&mut self, limit: u16) {
-        self.size.set_record_size_limit(limit);
+        let size = self.next_size.as_mut().unwrap_or(&mut self.size);
+        size.set_record_size_limit(limit);
     }
 
     /// Bounds the content of every record: `max_fragment_length` or this side's wish.
     pub(crate) fn set_max_fragment(&mut self, limit: u16) {
-        self.size.set_max_fragment(limit);
+        let size = self.next_size.as_mut().unwrap_or(&mut self.size);
+        size.set_max_fragment(limit);
     }
 
     /// Sets how protected records are padded.
     pub(crate) fn set_padding(&mut self, padding: PaddingPolicy) {
         self.size.set_padding(padding);
+    }
+
+    /// The next handshake message has a record of its own.
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub(crate) fn end_record(&mut self) -> Result<(), Abort> {
+        self.flush()
     }
 
     /// Takes the bytes to transmit.

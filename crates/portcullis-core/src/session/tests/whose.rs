@@ -7,6 +7,7 @@ use rustls_pki_types::{CertificateDer, DnsName};
 
 use super::*;
 use crate::config::ServerNameIndication as Indication;
+use crate::session::SessionKey;
 use crate::testing::sessions;
 
 /// A root, which every certificate here goes back to.
@@ -256,4 +257,34 @@ fn a_session_belongs_to_who_made_it() {
     assert!(goes_on(client(&[&alice])).unwrap().information.is_resumed());
     let error = goes_on(client(&[&bob])).unwrap_err();
     assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
+}
+
+/// What is written down under one key is found under no other, and after a restart.
+#[test]
+fn keys_in_bytes_differ_as_the_keys_do() {
+    let config = |ask: bool| client().ask_identity(ask).build().unwrap();
+    let alice = client()
+        .identity(named(&["alice.example"]))
+        .build()
+        .unwrap();
+    let name = |name: &str| ServerName::try_from(name.to_owned()).unwrap();
+    let key = |name, service| SessionKey::new(&config(false), name, service);
+    let keys = [
+        key(name("a.example"), None),
+        key(name("a.example"), Some("")),
+        key(name("a.example"), Some("443")),
+        key(name("a.example443"), None),
+        key(name("127.0.0.1"), None),
+        SessionKey::new(&config(true), name("a.example"), None),
+        SessionKey::new(&alice, name("a.example"), None),
+    ];
+    for (at, one) in keys.iter().enumerate() {
+        assert_eq!(one.to_bytes(), one.clone().to_bytes());
+        for other in &keys[..at] {
+            assert_ne!(one, other);
+            assert_ne!(one.to_bytes(), other.to_bytes(), "{one:?} {other:?}");
+        }
+    }
+    let bytes = keys[2].to_bytes();
+    assert_eq!(bytes, b"\x01\x00\x01\x00\x00\x09a.example443");
 }

@@ -118,7 +118,7 @@ fn what_is_wrong_is_said_in_a_sentence() {
     let swapped = Identity::from_der(vec![ca.der(), leaf.clone()], &pkcs8(&key)).unwrap_err();
     assert!(swapped.to_string().contains("certificate 2"), "{swapped}");
     assert!(Identity::from_der(vec![], &pkcs8(&key)).is_err());
-    let error = Identity::from_pem_files("/no/such/file.pem", None).unwrap_err();
+    let error = Identity::from_pem_file("/no/such/file.pem").unwrap_err();
     assert!(error.to_string().contains("/no/such/file.pem"), "{error}");
     // An Ed448 key is well-formed PKCS#8 of a type we do not have.
     let ed448 = [

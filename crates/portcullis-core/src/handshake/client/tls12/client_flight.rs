@@ -2,6 +2,7 @@
 //!
 //! RFC 5246 §7.4.6 to §7.4.9, RFC 7627 §4, RFC 8422 §5.7.
 
+use super::super::super::renegotiation::BothFinished;
 use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
@@ -208,6 +209,8 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
     cx.send(&mut negotiated.transcript, |out| {
         Finished::put(out, &verify_data)
     });
+    let mut finished = BothFinished::default();
+    finished.add(&verify_data);
     let ticket = negotiated.ticket;
     let flight = Box::new(Flight {
         negotiated,
@@ -219,7 +222,7 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         read: block.server,
         // They are not there any more.
         write: block.client,
-        tls_unique: Some(verify_data),
+        finished,
         resumed: None,
     });
     Ok(match ticket {

@@ -4,7 +4,7 @@
 //! RFC 5246 §7.4.1.3 to §7.4.5, RFC 8422 §5.4.
 
 use super::super::super::signed_content::server_key_exchange_content;
-use super::super::super::{Cx, Next, check_signature_length, expect, versions, wrong_answer};
+use super::super::super::{Cx, Next, check_signature_length, expect, find, versions, wrong_answer};
 use super::super::record_sizes::RecordSizes;
 use super::super::wishes::{acknowledges, choose_protocol};
 use super::Negotiated;
@@ -25,7 +25,7 @@ use crate::rules::{Rules, Signatures};
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
-    self, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo,
+    self, Alpn, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo,
     ServerNameAcknowledgement, SessionTicket,
 };
 use crate::wire::tls12::{ClientCertificateType, ServerEcdhParams, ServerHelloDone};
@@ -134,13 +134,30 @@ fn send_server_hello(
 ) -> Result<Answering, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let config = &negotiated.config;
-    let alpn = choose_protocol(config, &hello)?;
+    let previous = negotiated.previous.as_deref();
+    // What the client is told, and what the connection has.
+    let (told, alpn) = match previous {
+        None => {
+            let chosen = choose_protocol(config, &hello)?;
+            (chosen.is_some(), chosen)
+        }
+        Some(previous) => {
+            previous.check_name(say.server_name.as_deref())?;
+            let offered = find::<Alpn<'_>>(&hello.extensions)?;
+            let offered = offered.map(|list| list.protocols.iter().map(|name| name.0));
+            (previous.check_protocols(offered)?, previous.alpn())
+        }
+    };
     let sizes = RecordSizes::choose(config, &hello, cx)?;
     let version = cx.dialect.code(negotiated.version);
     let mut keys = say.suite.legacy_parameters(version)?;
     keys.set_chained(config.policy.padding_check, config.policy.beast_mitigation);
     // RFC 7366 §3: not for an AEAD. As each hello says it, sessions do not keep it.
     let encrypt_then_mac = keys.encrypt_then_mac(negotiated.encrypt_then_mac);
+    if let Some(previous) = previous {
+        let encrypts_first = say.suite.has_cbc().then_some(encrypt_then_mac);
+        previous.check_protection(negotiated.extended, encrypts_first)?;
+    }
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
     let [mut server_random] = cx.random_bytes()?;
@@ -162,7 +179,10 @@ fn send_server_hello(
                 ServerNameAcknowledgement::put(out);
             }
             if negotiated.secure_renegotiation {
-                RenegotiationInfo::put(out, &[]);
+                match previous {
+                    None => RenegotiationInfo::put(out, &[]),
+                    Some(previous) => previous.put_of_server(out),
+                }
             }
             if negotiated.extended {
                 extension::ExtendedMasterSecret::put(out);
@@ -177,7 +197,7 @@ fn send_server_hello(
             if !say.resumes && negotiated.wants_ticket {
                 SessionTicket::put(out, &[]);
             }
-            if let Some(protocol) = &alpn {
+            if let (Some(protocol), true) = (&alpn, told) {
                 AlpnSelected::put(out, protocol);
             }
             sizes.put(out);

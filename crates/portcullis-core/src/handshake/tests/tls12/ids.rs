@@ -36,7 +36,7 @@ fn connects(
     let pair = resuming(client.unwrap(), server.unwrap(), vec![session.clone()]);
     let mut asked = Vec::new();
     let (client, server) = pair.run_answering(|_, question| {
-        asked.push(super::super::states::kind(&question));
+        asked.push(super::super::scripts::kind(&question));
         Some(answer(question))
     });
     let (client, server) = (client.unwrap(), server.unwrap());
@@ -76,7 +76,7 @@ fn the_id_of_compatibility_is_looked_for_in_vain() {
             assert_eq!(question.client_hello().session_id(), question.session_id());
             assert_eq!(question.now(), now());
         }
-        asked.push(super::super::states::kind(&question));
+        asked.push(super::super::scripts::kind(&question));
         Some(answer(question))
     });
     assert_eq!(asked, ["FindSession", "KeepSession"]);
@@ -136,7 +136,7 @@ fn what_is_told_of_a_session() {
     let server = authenticating_server()
         .versions(V1_2)
         .ask_sessions(true)
-        .ticket_lifetime(604_800);
+        .ticket_lifetime(Duration::from_secs(604_800));
     let mut told = None;
     let (client, server) = (client.build().unwrap(), server.build().unwrap());
     let pair = Pair::new(client.clone(), server.clone());
@@ -157,7 +157,7 @@ fn what_is_told_of_a_session() {
     assert_eq!(session.peer_certificates(), pki().client.chain());
     assert_eq!(session.server_name(), Some("localhost"));
     // §F.1.4: a day at most.
-    assert_eq!(session.lifetime(), 86_400);
+    assert_eq!(session.lifetime().as_secs(), 86_400);
     assert!(session.size() >= session.to_bytes().len());
     for (seconds, expected) in [(86_399, true), (86_400, false)] {
         let then = UnixTime::since_unix_epoch(Duration::from_secs(now().as_secs() - seconds));
