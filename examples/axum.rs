@@ -1,108 +1,77 @@
-//! axum 0.8 over TLS: its `Listener` trait, and the connection's facts in the handlers.
+//! axum 0.8 over HTTP/2, for clients with a certificate: handlers know who asks, and a server
+//! that runs gets a new certificate and is stopped gracefully.
 //!
 //! `cargo run --example axum`
 
-use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::extract::connect_info::Connected;
+use axum::http::{StatusCode, Uri, Version};
 use axum::routing::get;
-use axum::serve::{IncomingStream, Listener};
-use portcullis::{ClientConfig, Connections, ServerConfig, TlsConnector, TlsListener, TlsStream};
-use portcullis_examples::{Result, dev_identity};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use portcullis::{
+    ClientAuthentication, ClientConfig, HttpsConnector, ServerConfig, TlsConnectInfo, TlsListener,
+    x509,
+};
+use portcullis_examples::{Authority, Result};
 
-/// A slow or broken client holds up nobody: handshakes run beside each other.
-struct Https(Connections);
-
-impl Listener for Https {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            match self.0.accept().await {
-                Ok(accepted) => return accepted,
-                // axum wants no error here. Running out of descriptors is waited for already.
-                Err(error) => {
-                    eprintln!("accept: {error}");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.0.listener().local_addr()
-    }
-}
-
-/// What handlers may know of a connection.
-#[derive(Clone, Debug)]
-struct Client {
-    address: SocketAddr,
-    group: String,
-}
-
-impl Connected<IncomingStream<'_, Https>> for Client {
-    fn connect_info(stream: IncomingStream<'_, Https>) -> Self {
-        Self {
-            address: *stream.remote_addr(),
-            group: stream
-                .io()
-                .information()
-                .group()
-                .map_or("no group".to_owned(), |group| group.to_string()),
-        }
-    }
-}
-
-async fn hello(ConnectInfo(client): ConnectInfo<Client>) -> String {
+/// The chain has been verified; whose it is decides the application.
+async fn hello(ConnectInfo(client): ConnectInfo<TlsConnectInfo>) -> Result<String, StatusCode> {
     println!("{client:?}");
-    format!("hello {}, over {}", client.address, client.group)
+    let certificate = client.peer_certificates().first();
+    let names = x509::general_names(certificate.ok_or(StatusCode::FORBIDDEN)?);
+    Ok(format!("hello {names:?}, over {}", client.version()))
 }
 
 #[tokio::main]
 async fn main() -> Result {
-    let (identity, roots) = dev_identity()?;
+    // Servers and clients may well have authorities of their own.
+    let (servers, clients) = (Authority::new()?, Authority::new()?);
     let config = ServerConfig::builder()
-        .identity(identity)
+        .identity(servers.identity("localhost")?)
+        // Whoever has none is told so by a handler, in HTTP.
+        .client_authentication(ClientAuthentication::Optional(clients.roots()?))
         .alpn(["h2", "http/1.1"])
         .build()?;
+    let router = Router::new().route("/", get(hello));
+
+    // adapter: begin
     let listener = TlsListener::bind("127.0.0.1:0", config).await?;
-    let address = listener.local_addr()?;
-    let router = Router::new()
-        .route("/", get(hello))
-        .into_make_service_with_connect_info::<Client>();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(async move {
-        axum::serve(Https(listener.connections(64)), router)
-            .with_graceful_shutdown(async {
-                let _ = stopped.await;
-            })
-            .await
-    });
+    let connections = listener.connections(64);
+    let service = router.into_make_service_with_connect_info::<TlsConnectInfo>();
+    // adapter: end
+    let (address, stop) = (connections.local_addr()?, connections.stop_handle());
+    let configuration = connections.reloadable();
+    let serve = axum::serve(connections, service).with_graceful_shutdown(stop.stopped());
+    let server = tokio::spawn(async move { serve.await });
 
-    let config = ClientConfig::builder(roots).alpn(["http/1.1"]).build()?;
-    let mut stream = TlsConnector::new(config)
-        .connect(address, "localhost")
-        .await?;
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        .await?;
-    stream.flush().await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    println!("{answer}");
-    assert!(answer.starts_with("HTTP/1.1 200 OK"));
-    assert!(answer.ends_with("over X25519MLKEM768"));
+    let uri: Uri = format!("https://localhost:{}/", address.port()).parse()?;
+    let config = ClientConfig::builder(servers.roots()?).alpn(["h2", "http/1.1"]);
+    let stranger = config.clone().build()?;
+    let alice = config
+        .identity(clients.identity("alice.example")?)
+        .build()?;
+    for (config, status) in [(stranger, StatusCode::FORBIDDEN), (alice, StatusCode::OK)] {
+        // A certificate made just now, as if the old one had come to its end.
+        let renewed = configuration.current().to_builder().clear_identities();
+        let renewed = renewed.identity(servers.identity("localhost")?);
+        configuration.replace(renewed.build()?);
 
-    let _ = stop.send(());
+        let client: Client<_, Empty<Bytes>> =
+            Client::builder(TokioExecutor::new()).build(HttpsConnector::new(config));
+        let response = client.get(uri.clone()).await?;
+        assert_eq!(response.status(), status);
+        assert_eq!(response.version(), Version::HTTP_2);
+        let body = response.into_body().collect().await?.to_bytes();
+        println!("{status}: {}", body.escape_ascii());
+        let alice = body.starts_with(br#"hello [DnsName("alice.example")]"#);
+        assert_eq!(alice, status.is_success());
+    }
+
+    // Handshakes that are under way come to their end, and requests to theirs.
+    stop.stop();
     server.await??;
     Ok(())
 }

@@ -1,10 +1,13 @@
-//! Both sides show a certificate; a client without one is refused.
+//! Both sides show a certificate; a client without one is refused. A session keeps who its client
+//! is, and a store that two clients share gives none of one's to the other.
 //!
 //! `cargo run --example mutual_tls`
 
+use std::sync::Arc;
+
 use portcullis::{
-    AlertDescription, ClientAuthentication, ClientConfig, Direction, ServerConfig, TlsConnector,
-    TlsListener,
+    AlertDescription, ClientAuthentication, ClientConfig, Direction, MemorySessionStore,
+    ServerConfig, TlsConnector, TlsListener,
     x509::{self, SubjectAltName},
 };
 use portcullis_examples::{Authority, Result};
@@ -24,14 +27,23 @@ async fn main() -> Result {
     let address = listener.local_addr()?;
     let server = tokio::spawn(serve(listener));
 
-    let config = ClientConfig::builder(servers.roots()?)
-        .identity(clients.identity("alice.example")?)
-        .build()?;
-    let mut stream = TlsConnector::new(config)
-        .connect(address, "localhost")
-        .await?;
-    assert_eq!(&stream.recv(0).await?[..], b"hello alice.example");
-    stream.shutdown().await?;
+    let store = Arc::new(MemorySessionStore::default());
+    let client = |name| -> Result<TlsConnector> {
+        let config = ClientConfig::builder(servers.roots()?).identity(clients.identity(name)?);
+        Ok(TlsConnector::new(config.build()?).session_store(store.clone()))
+    };
+    let (alice, bob) = (client("alice.example")?, client("bob.example")?);
+    for (connector, resumed, greeting) in [
+        (&alice, false, "hello alice.example"),
+        (&alice, true, "hello alice.example"),
+        (&bob, false, "hello bob.example"),
+    ] {
+        let mut stream = connector.connect(address, "localhost").await?;
+        println!("client: resumed is {}", stream.is_resumed());
+        assert_eq!(stream.is_resumed(), resumed);
+        assert_eq!(stream.recv(0).await?, greeting);
+        stream.shutdown().await?;
+    }
 
     // In TLS 1.3 a client is done before the server has seen its certificate, so it learns of
     // the refusal when it reads.
@@ -53,19 +65,22 @@ async fn main() -> Result {
 }
 
 async fn serve(listener: TlsListener) -> Result {
-    let mut stream = listener.accept().await?.handshake().await?;
-    // The chain has been verified; who may do what is up to the application.
-    let certificate = stream.peer_certificates().first().ok_or("no certificate")?;
-    let names = x509::general_names(certificate);
-    println!("server: the client is {names:?}");
-    // Its kind counts: what looks like a host name may be a URI.
-    let name = names.iter().find_map(|name| match name {
-        SubjectAltName::DnsName(name) => Some(name),
-        _ => None,
-    });
-    let name = name.ok_or("no DNS name")?;
-    stream.send(&[b"hello ", name.as_bytes()]).await?;
-    stream.shutdown().await?;
+    for _ in 0..3 {
+        let mut stream = listener.accept().await?.handshake().await?;
+        // The chain has been verified, also that of a session; who may do what is up to the
+        // application.
+        let certificate = stream.peer_certificates().first().ok_or("no certificate")?;
+        let names = x509::general_names(certificate);
+        println!("server: the client is {names:?}");
+        // Its kind counts: what looks like a host name may be a URI.
+        let name = names.iter().find_map(|name| match name {
+            SubjectAltName::DnsName(name) => Some(name),
+            _ => None,
+        });
+        let name = name.ok_or("no DNS name")?;
+        stream.send(&[b"hello ", name.as_bytes()]).await?;
+        stream.shutdown().await?;
+    }
 
     let refused = listener.accept().await?.handshake().await;
     let failed = refused

@@ -4,6 +4,7 @@
 //! `cargo run --example resumption`
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::session::{ClientSession, TicketKeys};
 use portcullis::{ClientConfig, MemorySessionStore, ServerConfig, TlsConnector, TlsListener};
@@ -17,7 +18,7 @@ async fn main() -> Result {
     // `TicketKeys::shared`, or a store that `Answers::open_tickets` asks.
     let config = ServerConfig::builder()
         .identity(identity)
-        .ticket_keys(TicketKeys::rotating(7_200)?)
+        .ticket_keys(TicketKeys::rotating(Duration::from_secs(7_200))?)
         .build()?;
     let listener = TlsListener::bind("127.0.0.1:0", config).await?;
     let address = listener.local_addr()?;

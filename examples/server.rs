@@ -29,7 +29,7 @@ async fn main() -> Result {
             serve(listen(address, authority.identity("localhost")?).await?).await
         }
         [address, chain, key] => {
-            let identity = Identity::from_pem_files(chain, Some(key.as_ref()))?;
+            let identity = Identity::from_pem_files(chain, key)?;
             serve(listen(address, identity).await?).await
         }
         _ => Err("usage: server [ADDRESS [CHAIN.pem KEY.pem]]".into()),
@@ -67,7 +67,7 @@ async fn echo(stream: TlsStream<TcpStream>) -> std::io::Result<u64> {
 async fn demonstrate() -> Result {
     let (identity, roots) = dev_identity()?;
     let mut connections = listen("127.0.0.1:0", identity).await?;
-    let address = connections.listener().local_addr()?;
+    let address = connections.local_addr()?;
     let client = tokio::spawn(async move { ask(&address.to_string(), roots).await });
 
     let (stream, peer) = connections.accept().await?;

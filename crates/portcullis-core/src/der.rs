@@ -172,12 +172,36 @@ pub(crate) fn dotted(contents: &[u8]) -> Option<String> {
 
 /// The algorithm (OID and parameters) and the key of a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
 pub(crate) fn public_key_info(spki: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut spki = Reader::new(only(spki, SEQUENCE)?);
+    public_key_info_contents(only(spki, SEQUENCE)?)
+}
+
+/// The same of one without its header.
+pub(crate) fn public_key_info_contents(contents: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut spki = Reader::new(contents);
     let algorithm = spki.contents(SEQUENCE)?;
     match (spki.contents(BIT_STRING)?.split_first()?, spki.is_empty()) {
         ((0, key), true) => Some((algorithm, key)),
         _ => None,
     }
+}
+
+/// A SEQUENCE with these contents (X.690 §8.1.3).
+pub(crate) fn sequence(contents: &[u8]) -> Vec<u8> {
+    let length = contents.len().to_be_bytes();
+    let zeros = length.iter().take_while(|byte| **byte == 0).count();
+    let length = length.get(zeros..).unwrap_or_default();
+    let mut out = Vec::with_capacity(2 + length.len() + contents.len());
+    out.push(SEQUENCE);
+    if contents.len() >= 0x80 {
+        // At most eight bytes of length.
+        out.push(0x80 | u8::try_from(length.len()).unwrap_or(8));
+    }
+    match length {
+        [] => out.push(0),
+        length => out.extend_from_slice(length),
+    }
+    out.extend_from_slice(contents);
+    out
 }
 
 /// The bytes are not DER, or not what they should be.
@@ -238,6 +262,18 @@ mod tests {
         assert_eq!(only(&[INTEGER, 1, 7], INTEGER), Some(&[7][..]));
         for bad in [&[][..], &[INTEGER, 1, 7, 0], &[OID, 1, 7]] {
             assert_eq!(only(bad, INTEGER), None, "{bad:02x?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrapped_is_read_again() {
+        for length in [0, 1, 127, 128, 255, 256, 65_535, 65_536] {
+            let contents = vec![7; length];
+            assert_eq!(
+                only(&sequence(&contents), SEQUENCE),
+                Some(&*contents),
+                "{length}"
+            );
         }
     }
 

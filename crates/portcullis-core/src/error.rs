@@ -1,9 +1,21 @@
 //! What went wrong, for the user ([`Error`]) and inside ([`Abort`]).
+//!
+//! Six kinds of "no":
+//!
+//! | word | whose | what it says |
+//! |---|---|---|
+//! | [`Violation`] | the peer's | the rule it broke, with the alert and the RFC's section |
+//! | [`Refusal`] | the caller's | the answer to a question: this is not wanted, with an alert |
+//! | [`Misuse`] | the caller's | a mistake in configuring or calling; says what to do |
+//! | [`Reason`] | | any of these, or what else ended the connection (an alert, the transport) |
+//! | [`Abort`] | inside | a reason on its way out of a handler; decides the alert |
+//! | [`Error`] | for the user | a reason with the stage, and which side sent which alert |
 
 use std::sync::Arc;
 
 use crate::alert::AlertDescription;
 use crate::crypto::CryptoFailure;
+pub(crate) use crate::misuse::Misuse;
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::codec::DecodeError;
@@ -141,6 +153,7 @@ stages! {
     WaitClientHello = "waiting for ClientHello",
     ChoosingConfiguration = "choosing a configuration",
     OpeningTickets = "looking for the session of a ticket",
+    FindingSession = "looking for the session of an id",
     ReverifyingChain = "verifying the client's chain of a session",
     ChoosingIdentity = "choosing an identity",
     WaitSecondClientHello = "waiting for the second ClientHello",
@@ -161,6 +174,7 @@ stages! {
     WaitNewSessionTicket = "waiting for NewSessionTicket",
     WaitChangeCipherSpec = "waiting for change_cipher_spec",
     IssuingTickets = "making tickets",
+    KeepingSession = "keeping the session",
     Connected = "connected",
     Closed = "closed",
 }
@@ -366,25 +380,6 @@ impl core::fmt::Display for Refusal {
         write!(f, "refused by this side: {}", self.message)
     }
 }
-
-/// A mistake in how the library is used or configured: what was given, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misuse(pub(crate) Arc<str>);
-
-impl Misuse {
-    /// A mistake that was found by a crate around this one.
-    pub fn new(sentence: impl Into<Arc<str>>) -> Self {
-        Self(sentence.into())
-    }
-}
-
-impl core::fmt::Display for Misuse {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl core::error::Error for Misuse {}
 
 /// Why the machine stops; [`Reason`] with the alert decided in one place.
 #[derive(Debug)]

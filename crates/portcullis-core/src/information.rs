@@ -1,6 +1,6 @@
 //! What was negotiated, and what can be derived from the finished handshake.
 //!
-//! RFC 8446 §7.5 (exporters), RFC 9266 (tls-exporter), RFC 5929 (tls-server-end-point).
+//! RFC 8446 §7.5 (exporters), RFC 9266 (tls-exporter), RFC 5929 (tls-unique, tls-server-end-point).
 
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ pub(crate) struct Information {
     pub(crate) version: Version,
     pub(crate) is_server: bool,
     pub(crate) cipher_suite: CipherSuite,
+    pub(crate) encrypt_then_mac: bool,
     pub(crate) group: Option<NamedGroup>,
     pub(crate) retried: bool,
     pub(crate) resumed: bool,
@@ -40,19 +41,32 @@ pub(crate) struct Information {
     pub(crate) exporter: Exporter,
 }
 
-/// What keying material for the application is derived from.
+/// The first Finished of a handshake before TLS 1.3.
+pub(crate) type TlsUnique = [u8; 12];
+
+/// What keying material for the application is derived from, and what else belongs to one
+/// connection alone.
 pub(crate) enum Exporter {
     Tls13(ExporterSecret),
-    Older(Box<tls12::MasterSecret>),
-    /// RFC 7627 §5.4: without the extended master secret two connections may have the same.
-    Refused,
+    Older {
+        /// `None` without the extended master secret: two connections may have the same (RFC 7627
+        /// §5.4).
+        master: Option<Box<tls12::MasterSecret>>,
+        /// `None` without it in a connection that resumes: two of these may have the same.
+        tls_unique: Option<TlsUnique>,
+    },
 }
 
 impl Exporter {
-    pub(crate) fn before_tls13(extended: bool, master: Box<tls12::MasterSecret>) -> Self {
-        match extended {
-            true => Self::Older(master),
-            false => Self::Refused,
+    pub(crate) fn before_tls13(
+        master: Box<tls12::MasterSecret>,
+        extended: bool,
+        resumed: bool,
+        tls_unique: Option<TlsUnique>,
+    ) -> Self {
+        Self::Older {
+            master: extended.then_some(master),
+            tls_unique: tls_unique.filter(|_| extended || !resumed),
         }
     }
 }
@@ -73,8 +87,14 @@ impl ConnectionInformation {
         self.0.cipher_suite
     }
 
-    /// The group of the key exchange; `None` where there was none, which TLS 1.3 does not have
-    /// here.
+    /// Whether records are encrypted before they get their MAC (RFC 7366). Only a cipher suite with
+    /// CBC leaves the choice; with every other this is false.
+    pub fn encrypt_then_mac(&self) -> bool {
+        self.0.encrypt_then_mac
+    }
+
+    /// The group of the key exchange. Before TLS 1.3 a connection that resumes another has that of
+    /// the other, since it has no key exchange of its own.
     pub fn group(&self) -> Option<NamedGroup> {
         self.0.group
     }
@@ -156,14 +176,17 @@ impl ConnectionInformation {
                 Ok(()) => return Ok(()),
                 Err(_) => "the label may have at most 249 bytes, the output 255 hashes",
             },
-            Exporter::Older(secret) => match secret.export(label, context, randoms, out) {
+            Exporter::Older {
+                master: Some(secret),
+                ..
+            } => match secret.export(label, context, randoms, out) {
                 Ok(()) => return Ok(()),
                 Err(_) => {
                     "the label must not be one that TLS itself derives keys with, and the context may \
                      have at most 65,535 bytes"
                 }
             },
-            Exporter::Refused => {
+            Exporter::Older { master: None, .. } => {
                 "the peer does not have the extended master secret, without which another connection \
                  can have the same keying material (RFC 7627 §5.4)"
             }
@@ -177,6 +200,31 @@ impl ConnectionInformation {
         let mut binding = [0; 32];
         self.export_keying_material(b"EXPORTER-Channel-Binding", Some(b""), &mut binding)?;
         Ok(binding)
+    }
+
+    /// The channel binding `tls-unique` (RFC 5929 §3): the first Finished of the handshake, before
+    /// TLS 1.3. SCRAM over TLS 1.2 uses it mostly; [`tls_exporter`](Self::tls_exporter) is its
+    /// successor.
+    ///
+    /// # Errors
+    /// TLS 1.3 does not define it (RFC 8446 §C.5). Nor is it given of a connection that resumes a
+    /// session without the extended master secret: whoever is between the ends can have made that
+    /// session, and then both its connections have the same (RFC 7627 §1, §5.4).
+    pub fn tls_unique(&self) -> Result<[u8; 12], Misuse> {
+        let refused = match &self.0.exporter {
+            Exporter::Tls13(_) => {
+                "TLS 1.3 has none (RFC 8446 §C.5); take tls_exporter, and name that one to the peer"
+            }
+            Exporter::Older {
+                tls_unique: Some(first),
+                ..
+            } => return Ok(*first),
+            Exporter::Older { .. } => {
+                "the connection resumes a session without the extended master secret, so that another \
+                 connection can have the same (RFC 7627 §5.4)"
+            }
+        };
+        Err(Misuse::new(format!("tls_unique: {refused}")))
     }
 
     /// The channel binding `tls-server-end-point` (RFC 5929 §4): a hash of the server's

@@ -18,48 +18,71 @@
     )
 )]
 
+// The layers, the lowest first: a module uses what stands in its own or an earlier group, never what
+// comes later. docs/architecture.md says what each is for, `layers.rs` holds both to the code.
+
 mod alert;
-mod client_hello_view;
 mod code_point;
-pub mod config;
-mod connection;
-mod crypto;
-mod der;
-#[cfg(feature = "deterministic")]
-mod deterministic;
-mod dialect;
-mod error;
-#[cfg(feature = "fingerprint")]
-mod fingerprint;
-mod handshake;
-mod information;
-mod key_schedule;
+mod misuse;
 mod named_group;
-pub mod question;
-mod record;
-mod server_hello_view;
-pub mod session;
 mod signature_scheme;
-mod step;
-pub mod suite;
 #[cfg(not(portcullis_loom))]
 mod sync;
 #[cfg(portcullis_loom)]
 pub mod sync;
-#[cfg(test)]
-mod testing;
 mod version;
 mod violation;
+
+mod der;
+
+mod crypto;
+
+mod rules;
+
+mod key_schedule;
+
+mod dialect;
+pub mod suite;
+
 pub mod wire;
+
 pub mod x509;
+
+mod error;
+mod information;
+
+pub mod session;
+
+mod record;
+
+pub mod config;
+
+mod client_hello_view;
+pub mod question;
+mod server_hello_view;
+mod step;
+
+mod connection;
+mod handshake;
+
+#[cfg(feature = "deterministic")]
+mod deterministic;
+#[cfg(feature = "fingerprint")]
+mod fingerprint;
+
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod testing;
 
 pub use alert::{AlertDescription, AlertLevel};
 pub use client_hello_view::ClientHelloView;
 pub use connection::Connection;
 pub use crypto::CryptoFailure;
-pub use error::{Direction, Error, Misuse, Reason, Refusal, Stage};
+pub use error::{Direction, Error, Reason, Refusal, Stage};
 pub use handshake::Handshake;
 pub use information::ConnectionInformation;
+pub use misuse::Misuse;
 pub use named_group::NamedGroup;
 pub use record::{Frame, Mailbox, Opened, PaddingPolicy, ParkedCipher, Reader, Sealed, Writer};
 pub use server_hello_view::ServerHelloView;

@@ -67,6 +67,10 @@ impl NamedGroup {
         Self::MLKEM768,
     ];
 
+    /// The curves that a key for ECDSA can be on.
+    pub(crate) const OF_ECDSA: &'static [Self] =
+        &[Self::SECP256R1, Self::SECP384R1, Self::SECP521R1];
+
     /// Whether a connection of this version can have the group: those against quantum computers are
     /// of TLS 1.3.
     pub(crate) fn is_usable_in(self, version: ProtocolVersion) -> bool {

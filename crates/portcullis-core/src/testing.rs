@@ -1,6 +1,8 @@
 //! Two ends in memory, for the tests of this crate.
 
+use core::cell::RefCell;
 use core::time::Duration;
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -9,9 +11,9 @@ use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::handshake::Handshake;
-use crate::question::Question;
+use crate::question::{Answer, Question};
 use crate::record::{Frame, Opened};
-use crate::session::ClientSession;
+use crate::session::{ClientSession, ServerSession};
 use crate::step::{Event, Step};
 use crate::x509::{Identity, Roots};
 
@@ -76,6 +78,28 @@ pub(crate) fn server_config() -> ServerConfig {
         .unwrap()
 }
 
+thread_local! {
+    /// What servers of this test keep by its id, each id once.
+    static KEPT: RefCell<HashMap<Vec<u8>, ServerSession>> = RefCell::default();
+}
+
+/// The default, but that sessions of before TLS 1.3 are kept and found.
+pub(crate) fn answer(question: Question) -> Answer {
+    KEPT.with_borrow_mut(|kept| match question {
+        Question::KeepSession(question) => {
+            let session = question.session().clone();
+            let before = kept.insert(question.session_id().to_vec(), session);
+            assert!(before.is_none(), "an id came twice");
+            question.done()
+        }
+        Question::FindSession(question) => match kept.get(question.session_id()).cloned() {
+            Some(session) => question.resume(session),
+            None => question.none(),
+        },
+        other => other.default_answer(),
+    })
+}
+
 /// A client and a server whose wires are two vectors.
 pub(crate) struct Pair {
     pub(crate) client: Handshake,
@@ -136,25 +160,22 @@ impl Pair {
         }
     }
 
-    /// Runs both ends until neither moves, answering questions by their defaults.
+    /// Runs both ends until neither moves, answering questions as [`answer`] does.
     pub(crate) fn run(self) -> (Ended, Ended) {
-        self.run_answering(|_, question| Some(question.default_answer()))
+        self.run_answering(|_, question| Some(answer(question)))
     }
 
     /// Runs both ends; `answer` may leave a question open by giving `None`.
     pub(crate) fn run_answering(
         mut self,
-        mut answer: impl FnMut(bool, Question) -> Option<crate::question::Answer>,
+        mut answer: impl FnMut(bool, Question) -> Option<Answer>,
     ) -> (Ended, Ended) {
         self.turn(&mut answer);
         (Self::end(self.client), Self::end(self.server))
     }
 
     /// Lets both ends talk until neither has anything to say.
-    pub(crate) fn turn(
-        &mut self,
-        answer: &mut impl FnMut(bool, Question) -> Option<crate::question::Answer>,
-    ) {
+    pub(crate) fn turn(&mut self, answer: &mut impl FnMut(bool, Question) -> Option<Answer>) {
         loop {
             let to_server = step(&mut self.client, false, &mut self.events, answer);
             self.client_sent.extend_from_slice(&to_server);
@@ -187,7 +208,7 @@ fn step(
     handshake: &mut Handshake,
     is_server: bool,
     events: &mut Vec<Event>,
-    answer: &mut impl FnMut(bool, Question) -> Option<crate::question::Answer>,
+    answer: &mut impl FnMut(bool, Question) -> Option<Answer>,
 ) -> Vec<u8> {
     let mut sent = Vec::new();
     loop {

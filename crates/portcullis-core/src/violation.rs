@@ -119,11 +119,13 @@ violations! {
         ResumedWithAnotherSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server resumes the session with another cipher suite";
         ResumedWithoutExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the peer resumes a session that has the extended master secret as if it had not";
         ResumedWithExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the server resumes a session that does not have the extended master secret as if it had";
+        EncryptThenMacWithoutBlockCipher => ILLEGAL_PARAMETER, "RFC 7366 §3", "the server says that it encrypts before it makes the MAC, and chose a cipher suite without both";
         UncompressedPointsMissing => ILLEGAL_PARAMETER, "RFC 8422 §5.1.2", "the peer's ec_point_formats has no uncompressed";
     }
     "the flight before TLS 1.3" {
         CurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.4", "the server chose a curve that was not offered";
         KeyDoesNotFitSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.2", "the key in the server's certificate is of another kind than the cipher suite says";
+        LeafCurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.1", "the key in the server's certificate is on a curve that was not offered";
         NoClientCertificateBefore13 => HANDSHAKE_FAILURE, "RFC 5246 §7.4.6", "the client sent no certificate although one is required";
         NullCompressionMissing => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.2", "the client's compression methods have no null";
     }
@@ -156,6 +158,7 @@ violations! {
         NoSharedCipherSuite => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no cipher suite that is enabled here";
         NoSharedGroup => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no group that is enabled here";
         NoSharedSignatureScheme => HANDSHAKE_FAILURE, "§4.4.2.2", "the peer accepts no signature scheme that an identity here can produce";
+        NoSharedCertificateCurve => HANDSHAKE_FAILURE, "RFC 8422 §5.1", "the client does not list the curve of any ECDSA certificate that would do here";
         NoSharedProtocol => NO_APPLICATION_PROTOCOL, "RFC 7301 §3.2", "the client offered no application protocol that is enabled here";
         UnrecognizedName => UNRECOGNIZED_NAME, "RFC 6066 §3", "the client asked for a server name that is not served here";
         BadServerName => ILLEGAL_PARAMETER, "RFC 6066 §3", "the client sent a server name that is no host name";

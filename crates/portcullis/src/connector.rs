@@ -130,8 +130,8 @@ impl TlsConnector {
     /// is without them, also one of a clone. A store is not asked when there is one of these.
     ///
     /// The configuration has to have
-    /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets). Whether the
-    /// server has agreed says [`TlsStream::is_resumed`].
+    /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets). [`TlsStream::is_resumed`]
+    /// says whether the server agreed.
     #[must_use]
     pub fn offering(&self, sessions: impl IntoIterator<Item = ClientSession>) -> Self {
         let sessions = sessions.into_iter().collect();
@@ -248,7 +248,7 @@ impl TlsConnector {
         self.handshake(io, name, prefix)
     }
 
-    /// Shakes hands up to the ServerHello and then stands still (B5).
+    /// Shakes hands up to the ServerHello and then stands still.
     ///
     /// # Errors
     /// When the handshake fails before; [`Handshaking::or_transport`] gives the transport back.
@@ -264,6 +264,37 @@ impl TlsConnector {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         self.handshake(io, name, Bytes::new())
+    }
+
+    /// [`upgrade`](Self::upgrade) of what was connected to this port here, until `deadline`.
+    #[cfg(feature = "hyper-util")]
+    pub(crate) async fn upgrade_by<IO>(
+        &self,
+        deadline: tokio::time::Instant,
+        io: IO,
+        name: &str,
+        port: u16,
+    ) -> Result<TlsStream<IO>, Error>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = name.to_server_name()?;
+        let mut start = self.start(io, name, Questions::none(), Bytes::new(), Some(port))?;
+        start.deadline = Some(deadline);
+        start.handshake().await
+    }
+
+    /// How long TCP and the handshake may take.
+    #[cfg(feature = "hyper-util")]
+    pub(crate) fn limit(&self) -> std::time::Duration {
+        self.conduct.handshake_timeout
+    }
+
+    /// With this [`service_name`](Self::service_name), if it has none.
+    #[cfg(feature = "tokio-postgres")]
+    pub(crate) fn or_service_name(mut self, name: &str) -> Self {
+        self.service.get_or_insert_with(|| name.into());
+        self
     }
 
     fn handshake<IO, T>(&self, io: IO, name: impl ToServerName, prefix: Bytes) -> Handshaking<IO, T>

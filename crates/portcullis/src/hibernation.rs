@@ -1,4 +1,4 @@
-//! Giving memory back while nothing is read or written (C18).
+//! Giving memory back while nothing is read or written.
 //!
 //! A connection that waits to be read from looks at its timer, and only if there is something to
 //! give back: ciphers, and memory beyond the bytes that are kept. The timer goes with it. Off,

@@ -1,4 +1,4 @@
-//! Secrets for debugging with a packet analyser, only when asked for (C23, SSLKEYLOGFILE).
+//! Secrets for debugging with a packet analyser, only when asked for (SSLKEYLOGFILE).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

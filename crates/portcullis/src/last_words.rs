@@ -53,7 +53,7 @@ pub(crate) fn read_away_at_once<R: AsyncRead + Unpin>(io: &mut R) {
 
 /// Why reading has ended, and if that is a refusal, whether the peer has its alert by now.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct Ending {
     error: Error,
     arrival: Arrival,
 }
@@ -69,7 +69,7 @@ enum Arrival {
     Over,
 }
 
-impl Refusal {
+impl Ending {
     /// Why reading has ended. If the peer is told, that takes at most `alert_timeout`.
     pub(crate) fn new(error: Error, alert_timeout: Duration) -> Self {
         let arrival = match error.is_refusal() {
@@ -168,7 +168,7 @@ impl Bequest {
     }
 
     /// The reading half is dropped, after it has refused what the peer sent.
-    pub(crate) fn reader_gone<R>(bequest: &Mutex<Self>, io: R, refusal: &Refusal)
+    pub(crate) fn reader_gone<R>(bequest: &Mutex<Self>, io: R, refusal: &Ending)
     where
         R: AsyncRead + Unpin + Send + 'static,
     {

@@ -74,6 +74,10 @@
 //! * `os-roots` (on by default): `Roots::os`.
 //! * `key-log` (on by default): `key_log` of connectors and acceptors, `KeyLog`, `KeyLogFile`.
 //! * `fingerprint`: `ClientHelloView::ja3` and `ja4`.
+//! * `axum`: [`Connections`] go into `axum::serve`, `TlsConnectInfo` into handlers.
+//! * `hyper-util`: `HttpsConnector` for hyper-util's pooled client.
+//! * `tokio-postgres`: a [`TlsConnector`] goes into `tokio_postgres::connect`.
+//! * `tonic`: [`Connections`] go into tonic's server, `HttpsConnector` into its channels.
 //!
 //! Features add, and none changes what another does.
 
@@ -88,6 +92,7 @@ mod delivery;
 mod error;
 mod handshake;
 mod hibernation;
+mod integrations;
 #[cfg(feature = "key-log")]
 mod key_log;
 mod last_words;
@@ -95,6 +100,7 @@ mod name;
 mod read;
 mod reload;
 mod scratch;
+mod server_sessions;
 mod sessions;
 mod shutdown;
 mod socket;
@@ -110,7 +116,8 @@ mod wakers;
 mod write;
 
 pub use accept::{
-    Accept, ConnectionError, Connections, Forwarded, Incoming, ProxyProtocol, TlsListener,
+    Accept, ConnectionError, Connections, Forwarded, Incoming, ProxyProtocol, StopHandle,
+    TlsListener,
 };
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
@@ -118,6 +125,10 @@ pub use connector::TlsConnector;
 pub use delivery::{Active, ActiveStream, Message, Source};
 pub use error::{Error, HandshakeError};
 pub use handshake::{Handshaking, OrTransport, PausedClient, PausedServer};
+#[cfg(any(feature = "axum", feature = "tonic"))]
+pub use integrations::TlsConnectInfo;
+#[cfg(feature = "hyper-util")]
+pub use integrations::{HttpsConnector, MaybeHttpsStream};
 #[cfg(feature = "key-log")]
 pub use key_log::{KeyLog, KeyLogFile};
 pub use name::ToServerName;
@@ -138,7 +149,9 @@ pub use portcullis_core::{
     Misuse, NamedGroup, ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage,
     Violation, config, question, session, suite, x509,
 };
-pub use portcullis_session_cache::{MemorySessionStore, SessionStore, StoreFuture};
+pub use portcullis_session_cache::{
+    MemoryServerSessionStore, MemorySessionStore, ServerSessionStore, SessionStore, StoreFuture,
+};
 pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};
 
 /// The README's code compiles.

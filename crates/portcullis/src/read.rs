@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
 use crate::error::Error;
-use crate::last_words::Refusal;
+use crate::last_words::Ending;
 use crate::scratch::{Backlog, PLAINTEXT, READ_BATCH, Scratch};
 use crate::sessions::{Place, Received};
 use crate::statistics::Flow;
@@ -53,7 +53,7 @@ pub(crate) enum End {
     NotYet(Manners),
     Closed,
     /// Boxed: hardly any connection has one.
-    Failed(Box<Refusal>),
+    Failed(Box<Ending>),
 }
 
 /// How a connection behaves at its end.
@@ -100,12 +100,14 @@ impl Target<'_, '_> {
         }
     }
 
-    /// Whether the content of a record with this much inner plaintext fits.
-    fn takes(&self, plaintext: usize) -> bool {
+    /// Whether the content of a record of `len` bytes fits, with this much inner plaintext.
+    fn takes(&self, reader: &Reader, len: usize, plaintext: usize) -> bool {
         match self {
             // One byte of the inner plaintext is its type; before TLS 1.3 that is content, too,
-            // and the one that does not fit is kept.
-            Self::Caller { buf, .. } => buf.remaining() + 1 >= plaintext,
+            // and the one that does not fit is kept. With CBC all else that is encrypted is in it.
+            Self::Caller { buf, .. } => {
+                buf.remaining() + 1 >= plaintext || reader.record_len(buf.remaining()) >= len
+            }
             Self::Kept { .. } | Self::Message { .. } => true,
         }
     }
@@ -227,7 +229,7 @@ impl Receiving {
     }
 
     /// Why reading has failed, if the peer was or is to be told of a fault of its own.
-    pub(crate) fn refusal(&mut self) -> Option<&mut Refusal> {
+    pub(crate) fn refusal(&mut self) -> Option<&mut Ending> {
         match &mut self.end {
             End::Failed(failed) if failed.error().is_refusal() => Some(failed),
             _ => None,
@@ -238,7 +240,7 @@ impl Receiving {
     fn fail(&mut self, error: Error) {
         if let End::NotYet(manners) = &self.end {
             let limit = Duration::from_millis(manners.alert_timeout.into());
-            self.end = End::Failed(Box::new(Refusal::new(error, limit)));
+            self.end = End::Failed(Box::new(Ending::new(error, limit)));
         }
     }
 
@@ -432,7 +434,7 @@ impl Receiving {
                 Ok(Frame::NeedMore { .. } | Frame::Closed) => break,
                 Ok(Frame::Record { len, plaintext }) => {
                     // The caller has something: a record that does not fit can wait.
-                    if target.has_some() && !target.takes(plaintext) {
+                    if target.has_some() && !target.takes(&self.reader, len, plaintext) {
                         break;
                     }
                     used += len;

@@ -9,12 +9,12 @@ use std::ops::{Deref, DerefMut, Range};
 /// The most content of a record (RFC 8446 §5.1).
 pub(crate) const PLAINTEXT: usize = 1 << 14;
 /// A record of TLS 1.3 with as much content as may be and no padding: header, content, type, tag.
-/// The areas are measured in these; before TLS 1.3 one can be 7 bytes longer.
+/// The areas are measured in these; before TLS 1.3 one can be 7 bytes longer, with CBC 63.
 pub(crate) const FULL_RECORD: usize = 5 + PLAINTEXT + 1 + 16;
-/// The longest record: header, content, 256 bytes of expansion (RFC 8446 §5.2). Before TLS 1.3 it
-/// may have 2,048 of them (RFC 5246 §6.2.3), of which an AEAD needs 24: others are refused on their
-/// headers, and need no room.
-pub(crate) const RECORD: usize = 5 + PLAINTEXT + 256;
+/// The longest record: header, content, and what CBC has at most: IV, MAC and padding. RFC 8446 §5.2
+/// allows 256 bytes of expansion, and RFC 5246 §6.2.3 2,048, but what is longer than this is refused
+/// on its header, and needs no room.
+pub(crate) const RECORD: usize = 5 + PLAINTEXT + 16 + 48 + 256;
 /// How many full records one call reads from the transport at most.
 pub(crate) const READ_BATCH: usize = 6;
 /// How many full records are sealed for one call that writes to the transport.

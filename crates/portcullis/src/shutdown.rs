@@ -108,7 +108,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         Ok(())
     }
 
-    /// Ends TLS and keeps the transport (B8): close_notify goes both ways, within the given time.
+    /// Ends TLS and keeps the transport: close_notify goes both ways, within the given time.
     ///
     /// The peer has to know that this comes, and what follows. Both sides wait for each other's
     /// close_notify before they write plain text.

@@ -200,6 +200,11 @@ impl<IO: SplitIo> ReadHalf<IO> {
         &self.parts().io
     }
 
+    /// The transport's reading half. Reading from it breaks the connection.
+    pub fn get_mut(&mut self) -> &mut IO::Read {
+        &mut self.parts_mut().io
+    }
+
     /// Polls the reading direction, and tells the other half when there is something for it.
     pub(crate) fn poll_with<T>(
         &mut self,
@@ -260,6 +265,16 @@ impl<IO: SplitIo> WriteHalf<IO> {
     /// What was negotiated.
     pub fn information(&self) -> &ConnectionInformation {
         &self.information
+    }
+
+    /// The transport's writing half.
+    pub fn get_ref(&self) -> &IO::Write {
+        &self.parts.as_ref().expect(REUNITED).io
+    }
+
+    /// The transport's writing half. Writing to it breaks the connection.
+    pub fn get_mut(&mut self) -> &mut IO::Write {
+        &mut self.parts.as_mut().expect(REUNITED).io
     }
 
     /// What went over the transport.

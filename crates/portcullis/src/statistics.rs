@@ -1,4 +1,4 @@
-//! Counters of what went over the transport (B18).
+//! Counters of what went over the transport.
 
 /// What went over the transport, ciphertext and handshake included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -79,7 +79,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         }
     }
 
-    /// Changes this side's write key (B23; RFC 8446 §4.6.3), and has the peer change its own if
+    /// Changes this side's write key (RFC 8446 §4.6.3), and has the peer change its own if
     /// `request_peer` says so.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         .await
     }
 
-    /// Sends all of these buffers, in order, and waits until the transport has taken them (B6).
+    /// Sends all of these buffers, in order, and waits until the transport has taken them.
     ///
     /// They are sealed together, as if they were one.
     ///
@@ -145,7 +145,7 @@ impl<IO> TlsStream<IO> {
             .expect("parts are taken only by methods that consume the stream")
     }
 
-    /// What was negotiated (B11).
+    /// What was negotiated.
     pub fn information(&self) -> &ConnectionInformation {
         &self.parts().information
     }
@@ -155,7 +155,7 @@ impl<IO> TlsStream<IO> {
         self.parts().information.clone()
     }
 
-    /// The application protocol (B19; RFC 7301).
+    /// The application protocol (RFC 7301).
     pub fn alpn_protocol(&self) -> Option<&[u8]> {
         self.information().alpn_protocol()
     }
@@ -165,18 +165,18 @@ impl<IO> TlsStream<IO> {
         self.information().server_name()
     }
 
-    /// The peer's chain, its own certificate first; empty if it showed none (B20).
+    /// The peer's chain, its own certificate first; empty if it showed none.
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         self.information().peer_certificates()
     }
 
-    /// Whether this connection resumes another (B11; RFC 8446 §2.2).
+    /// Whether this connection resumes another (RFC 8446 §2.2).
     pub fn is_resumed(&self) -> bool {
         self.information().is_resumed()
     }
 
     /// Client with [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets): the
-    /// next session that the server has sent a ticket for, the oldest first (C20); see
+    /// next session that the server has sent a ticket for, the oldest first; see
     /// [`TlsConnector::offering`](crate::TlsConnector::offering).
     ///
     /// Tickets come after the handshake, among the data: they are found by reading, even if
@@ -206,7 +206,7 @@ impl<IO> TlsStream<IO> {
         self.parts_mut().read.set_eof_policy(policy);
     }
 
-    /// What went over the transport (B18).
+    /// What went over the transport.
     pub fn statistics(&self) -> TransportStatistics {
         let parts = self.parts();
         TransportStatistics {
@@ -243,7 +243,7 @@ impl<IO> TlsStream<IO> {
 }
 
 impl TlsStream<TcpStream> {
-    /// The peer's address (B20).
+    /// The peer's address.
     ///
     /// # Errors
     /// Those of the socket, e.g. when the connection was reset.

@@ -20,7 +20,7 @@ use crate::wakers::{Both, Task};
 /// How long a write may be to be taken while the transport is busy.
 const SMALL: usize = PLAINTEXT / 4;
 /// What a record without padding adds to its content, in TLS 1.3.
-const OVERHEAD: usize = FULL_RECORD - PLAINTEXT;
+const RECORD_OVERHEAD: usize = FULL_RECORD - PLAINTEXT;
 
 /// The writing half of a connection, without its transport.
 pub(crate) struct Sending {
@@ -148,7 +148,7 @@ impl Sending {
         let length: usize = data.iter().map(|slice| slice.len()).sum();
         // When the reader has failed, what was taken before goes out first, and then its alert.
         if length > SMALL
-            || self.out.len() + length + OVERHEAD > GATHERED
+            || self.out.len() + length + RECORD_OVERHEAD > GATHERED
             || self.reader_has_failed()
         {
             return Poll::Pending;

@@ -156,7 +156,7 @@ async fn listeners_lose_no_connection() {
         .await
         .unwrap()
         .connections(3);
-    let address = listener.listener().local_addr().unwrap();
+    let address = listener.local_addr().unwrap();
     let clients = tokio::spawn(async move {
         let connector = connector();
         for _ in 0..8 {

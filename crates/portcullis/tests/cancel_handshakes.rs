@@ -315,7 +315,7 @@ async fn many_at_once_are_finished_or_aborted() {
             .await
             .unwrap()
             .connections(3);
-        let address = connections.listener().local_addr().unwrap();
+        let address = connections.local_addr().unwrap();
         let connector = connector();
         let (client, server) =
             tokio::join!(connector.connect(address, name()), connections.accept());

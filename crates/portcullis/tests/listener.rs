@@ -91,7 +91,7 @@ async fn many_at_once_with_failures_between() {
         .await
         .unwrap()
         .connections(4);
-    let address = connections.listener().local_addr().unwrap();
+    let address = connections.local_addr().unwrap();
     let clients = tokio::spawn(async move {
         let mut tasks = tokio::task::JoinSet::new();
         for i in 0..20 {
@@ -151,7 +151,7 @@ async fn slow_loris() {
         .await
         .unwrap()
         .connections(2_000);
-    let address = connections.listener().local_addr().unwrap();
+    let address = connections.local_addr().unwrap();
     let server = tokio::spawn(async move {
         let mut served = 0;
         let mut failed = 0;
@@ -208,7 +208,7 @@ async fn silent_clients_do_not_hold_the_places() {
         .await
         .unwrap()
         .connections(2);
-    let address = connections.listener().local_addr().unwrap();
+    let address = connections.local_addr().unwrap();
     let mut silent = Vec::new();
     for _ in 0..4 {
         silent.push(TcpStream::connect(address).await.unwrap());
@@ -291,7 +291,7 @@ async fn exhausted() {
         .await
         .unwrap()
         .connections(100);
-    let address = connections.listener().local_addr().unwrap();
+    let address = connections.local_addr().unwrap();
     // The client's half of a connection has its descriptor; the server's will get none.
     let client = TcpStream::connect(address).await.unwrap();
     let mut hoard = Vec::new();

@@ -28,7 +28,7 @@ use tokio::io::{
 fn resuming_server() -> ServerConfig {
     server_config()
         .to_builder()
-        .ticket_keys(TicketKeys::rotating(7_200).unwrap())
+        .ticket_keys(TicketKeys::rotating(Duration::from_secs(7_200)).unwrap())
         .build()
         .unwrap()
 }

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 fn server() -> ServerConfig {
     server_config()
         .to_builder()
-        .ticket_keys(TicketKeys::rotating(7_200).unwrap())
+        .ticket_keys(TicketKeys::rotating(Duration::from_secs(7_200)).unwrap())
         .client_authentication(ClientAuthentication::DangerouslyUnverified)
         .build()
         .unwrap()

@@ -68,7 +68,10 @@ pub(crate) fn handshake(
         return Err(Stop::unimplemented("a version older than TLS 1.2"));
     }
     if options.server {
-        let mut builder = server(options, credentials)?.resumption(false);
+        // BoringSSL's servers give an id to whoever gets no ticket.
+        let mut builder = server(options, credentials)?
+            .resumption(false)
+            .ask_sessions(true);
         if !options.no_ticket {
             // BoringSSL sends two.
             builder = builder
@@ -225,6 +228,12 @@ fn cipher_suites(options: &Options) -> Result<Vec<CipherSuite>, Stop> {
         CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
         CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
     ]));
     Ok(suites)
 }

@@ -44,7 +44,10 @@ fn load_one(
     let Some(cert_file) = &options.cert_file else {
         return Ok(None);
     };
-    let signer = Identity::from_pem_files(cert_file, options.key_file.as_deref());
+    let signer = match &options.key_file {
+        Some(key) => Identity::from_pem_files(cert_file, key),
+        None => Identity::from_pem_file(cert_file),
+    };
     let chain = match &signer {
         Ok(signer) => signer.chain().to_vec(),
         // A key that cannot be used here may be used elsewhere: the core is told of an external
@@ -132,6 +135,8 @@ pub(crate) enum Unfit {
     NothingConfigured,
     NoCommonScheme,
     NoMatchingIssuer,
+    /// Of the key in a certificate for ECDSA, before TLS 1.3.
+    WrongCurve,
 }
 
 /// The first credential that the peer accepts, as BoringSSL's application interface has it: an
@@ -161,6 +166,10 @@ pub(crate) fn choose<'a>(
         };
         if !identity.key().schemes().iter().any(is_usable) {
             why = Unfit::NoCommonScheme;
+            continue;
+        }
+        if !question.accepts(identity) {
+            why = Unfit::WrongCurve;
             continue;
         }
         return Ok(identity);

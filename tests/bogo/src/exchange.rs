@@ -1,8 +1,6 @@
 //! The connection after the handshake: what the flags ask for, then echo with every bit turned.
 
-use portcullis_core::{
-    AlertDescription, Connection, Direction, Error, Frame, Opened, ProtocolVersion, Reason,
-};
+use portcullis_core::{AlertDescription, Connection, Direction, Error, Frame, Opened, Reason};
 
 use portcullis_core::session::{ClientSession, ReceivedTicket};
 use rustls_pki_types::UnixTime;
@@ -123,11 +121,10 @@ impl Exchange<'_> {
             self.write(&write)?;
         }
         if options.tls_unique {
-            // RFC 8446 does not define it; ConnectionInformation has none.
-            return Err(match self.connection.information.version() {
-                ProtocolVersion::TLS_1_3 => Stop::failed("failed to get tls-unique"),
-                _ => Stop::unimplemented("tls-unique"),
-            });
+            let unique = self.connection.information.tls_unique();
+            let unique = unique
+                .map_err(|misuse| Stop::failed(format!("failed to get tls-unique: {misuse}")))?;
+            self.write(&unique)?;
         }
         Ok(())
     }

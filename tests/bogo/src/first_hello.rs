@@ -54,7 +54,7 @@ pub(crate) fn is_of_an_older_version(error: &Error, heard: &[u8], options: &Opti
 }
 
 /// Whether `error` means that the client has no suite but those that are not there: of RSA key
-/// exchange, with CBC, or with a PSK.
+/// exchange, or with a PSK.
 pub(crate) fn has_other_suites(error: &Error, heard: &[u8]) -> bool {
     let (Reason::Violation(violation) | Reason::Explained { violation, .. }) = error.reason()
     else {
@@ -77,7 +77,6 @@ pub(crate) fn has_other_suites(error: &Error, heard: &[u8]) -> bool {
 const OTHER_SUITES: &[u16] = &[
     0x000a, 0x002f, 0x0035, 0x009c, 0x009d, // RSA
     0x008c, 0x008d, 0xc035, 0xc036, 0xccac, // PSK, ECDHE_PSK
-    0xc009, 0xc00a, 0xc013, 0xc014, 0xc023, 0xc027, // ECDHE with CBC
 ];
 
 fn suites_offered(body: &[u8]) -> Vec<CipherSuite> {

@@ -155,6 +155,18 @@ impl<'a> Driver<'a> {
             Question::ChooseIdentity(question) => self.on_identity(question, transport),
             Question::Sign(question) => self.on_sign(question),
             Question::VerifyChain(question) => Ok(self.on_chain(question)),
+            Question::FindSession(question) => {
+                let by_id = self.past.by_id.borrow();
+                Ok(match by_id.get(question.session_id()).cloned() {
+                    Some(session) => question.resume(session),
+                    None => question.none(),
+                })
+            }
+            Question::KeepSession(question) => {
+                let (id, session) = (question.session_id().to_vec(), question.session().clone());
+                self.past.by_id.borrow_mut().insert(id, session);
+                Ok(question.done())
+            }
             question => Ok(question.default_answer()),
         }
     }
@@ -233,6 +245,7 @@ impl<'a> Driver<'a> {
                 // As BoringSSL: who has credentials and none that fits does not go on without.
                 self.refused = Some(match unfit {
                     Unfit::NoMatchingIssuer => ":NO_MATCHING_ISSUER:",
+                    Unfit::WrongCurve => ":WRONG_CURVE:",
                     _ if !is_tls13 && self.has_other_keys(&transport.heard) => {
                         ":UNKNOWN_CERTIFICATE_TYPE:"
                     }

@@ -66,7 +66,8 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         }
         V::ResumedWithExtendedMasterSecret => ":RESUMED_NON_EMS_SESSION_WITH_EMS_EXTENSION:",
         V::UncompressedPointsMissing => ":ERROR_PARSING_EXTENSION:",
-        V::CurveNotOffered => ":WRONG_CURVE:",
+        V::CurveNotOffered | V::NoSharedCertificateCurve => ":WRONG_CURVE:",
+        V::LeafCurveNotOffered => ":BAD_ECC_CERT:",
         V::KeyDoesNotFitSuite => ":WRONG_CERTIFICATE_TYPE:",
         V::NoClientCertificateBefore13 => ":PEER_DID_NOT_RETURN_A_CERTIFICATE:",
         V::NullCompressionMissing => ":INVALID_COMPRESSION_LIST:",

@@ -139,7 +139,12 @@ pub(super) fn report(text: &str) -> Report {
         .filter(|part| part.len() > 1)
         .collect();
     let part = |prefix: &str| parts.iter().find_map(|part| part.strip_prefix(prefix));
-    let cipher = parts.last().copied().unwrap_or_default();
+    // (TLS1.2-X.509)-(ECDHE-X25519)-(RSA-SHA256)-(AES-256-CBC)-(SHA384)
+    let (cipher, mac) = match parts.as_slice() {
+        [.., cipher, mac] if mac.starts_with("SHA") => (*cipher, Some(*mac)),
+        [.., cipher] => (*cipher, None),
+        [] => ("", None),
+    };
     let version = parts
         .first()
         .and_then(|part| part.split('-').next())
@@ -154,7 +159,7 @@ pub(super) fn report(text: &str) -> Report {
     Report {
         version,
         suite: Suite::all()
-            .find(|suite| self::suite(*suite) == (key_exchange, cipher))
+            .find(|suite| self::suite(*suite) == (key_exchange, cipher, mac))
             .map(|suite| suite.name().to_owned()),
         group: part("ECDHE-").and_then(Group::parse),
         alpn: after("- Application protocol: "),
@@ -163,6 +168,7 @@ pub(super) fn report(text: &str) -> Report {
 
 fn priority(settings: &Settings) -> String {
     let mut priority = String::from(match settings.version {
+        Version::Tls10 => "NORMAL:-VERS-ALL:+VERS-TLS1.0",
         Version::Tls11 => "NORMAL:-VERS-ALL:+VERS-TLS1.1",
         Version::Tls12 => "NORMAL:-VERS-ALL:+VERS-TLS1.2",
         Version::Tls13 => "NORMAL:-VERS-ALL:+VERS-TLS1.3",
@@ -176,13 +182,16 @@ fn priority(settings: &Settings) -> String {
     }
     if !settings.suites.is_empty() {
         let key_exchange = match settings.version {
-            Version::Tls11 | Version::Tls12 => "-KX-ALL:",
+            Version::Tls10 | Version::Tls11 | Version::Tls12 => "-KX-ALL:",
             Version::Tls13 => "",
         };
         let suites = settings.spell_suites(
             |suite| match self::suite(suite) {
-                (Some(key_exchange), cipher) => format!("+{key_exchange}:+{cipher}"),
-                (None, cipher) => format!("+{cipher}"),
+                (Some(key_exchange), cipher, None) => format!("+{key_exchange}:+{cipher}"),
+                (Some(key_exchange), cipher, Some(mac)) => {
+                    format!("+{key_exchange}:+{cipher}:-MAC-ALL:+{mac}")
+                }
+                (None, cipher, _) => format!("+{cipher}"),
             },
             ":",
         );
@@ -191,20 +200,32 @@ fn priority(settings: &Settings) -> String {
     priority
 }
 
-/// The key exchange, before TLS 1.3, and the cipher.
-fn suite(suite: Suite) -> (Option<&'static str>, &'static str) {
+/// The key exchange, before TLS 1.3, the cipher, and the MAC, if that is not the cipher's.
+fn suite(suite: Suite) -> (Option<&'static str>, &'static str, Option<&'static str>) {
     const AES128: &str = "AES-128-GCM";
     const AES256: &str = "AES-256-GCM";
     const CHACHA20: &str = "CHACHA20-POLY1305";
-    match suite {
-        Suite::Aes128Gcm => (None, AES128),
-        Suite::Aes256Gcm => (None, AES256),
-        Suite::Chacha20Poly1305 => (None, CHACHA20),
-        Suite::EcdheEcdsaAes128Gcm => (Some("ECDHE-ECDSA"), AES128),
-        Suite::EcdheEcdsaAes256Gcm => (Some("ECDHE-ECDSA"), AES256),
-        Suite::EcdheEcdsaChacha20Poly1305 => (Some("ECDHE-ECDSA"), CHACHA20),
-        Suite::EcdheRsaAes128Gcm => (Some("ECDHE-RSA"), AES128),
-        Suite::EcdheRsaAes256Gcm => (Some("ECDHE-RSA"), AES256),
-        Suite::EcdheRsaChacha20Poly1305 => (Some("ECDHE-RSA"), CHACHA20),
-    }
+    const CBC128: &str = "AES-128-CBC";
+    const CBC256: &str = "AES-256-CBC";
+    let key_exchange = match suite.name() {
+        name if name.starts_with("TLS_ECDHE_ECDSA_") => Some("ECDHE-ECDSA"),
+        name if name.starts_with("TLS_ECDHE_RSA_") => Some("ECDHE-RSA"),
+        _ => None,
+    };
+    let (cipher, mac) = match suite {
+        Suite::Aes128Gcm | Suite::EcdheEcdsaAes128Gcm | Suite::EcdheRsaAes128Gcm => (AES128, None),
+        Suite::Aes256Gcm | Suite::EcdheEcdsaAes256Gcm | Suite::EcdheRsaAes256Gcm => (AES256, None),
+        Suite::Chacha20Poly1305
+        | Suite::EcdheEcdsaChacha20Poly1305
+        | Suite::EcdheRsaChacha20Poly1305 => (CHACHA20, None),
+        Suite::EcdheEcdsaAes128CbcSha | Suite::EcdheRsaAes128CbcSha => (CBC128, Some("SHA1")),
+        Suite::EcdheEcdsaAes256CbcSha | Suite::EcdheRsaAes256CbcSha => (CBC256, Some("SHA1")),
+        Suite::EcdheEcdsaAes128CbcSha256 | Suite::EcdheRsaAes128CbcSha256 => {
+            (CBC128, Some("SHA256"))
+        }
+        Suite::EcdheEcdsaAes256CbcSha384 | Suite::EcdheRsaAes256CbcSha384 => {
+            (CBC256, Some("SHA384"))
+        }
+    };
+    (key_exchange, cipher, mac)
 }

@@ -5,6 +5,8 @@ use crate::pki::{Identity, Root, pki};
 /// A protocol version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
+    /// TLS 1.0, which rustls does not have.
+    Tls10,
     /// TLS 1.1, which rustls does not have.
     Tls11,
     /// TLS 1.2
@@ -17,6 +19,8 @@ impl Version {
     /// Reads any of the peers' spellings: `TLSv1.3`, `TLS1.3`, `tlsv1.3`.
     pub fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().replace('v', "").as_str() {
+            // As OpenSSL, GnuTLS and Erlang call it.
+            "tls1" | "tls1.0" => Some(Self::Tls10),
             "tls1.1" => Some(Self::Tls11),
             "tls1.2" => Some(Self::Tls12),
             "tls1.3" => Some(Self::Tls13),
@@ -103,6 +107,22 @@ pub enum Suite {
     EcdheRsaAes256Gcm,
     /// TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
     EcdheRsaChacha20Poly1305,
+    /// TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA
+    EcdheEcdsaAes128CbcSha,
+    /// TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA
+    EcdheEcdsaAes256CbcSha,
+    /// TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256
+    EcdheEcdsaAes128CbcSha256,
+    /// TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384
+    EcdheEcdsaAes256CbcSha384,
+    /// TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA
+    EcdheRsaAes128CbcSha,
+    /// TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA
+    EcdheRsaAes256CbcSha,
+    /// TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256
+    EcdheRsaAes128CbcSha256,
+    /// TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384
+    EcdheRsaAes256CbcSha384,
 }
 
 impl Suite {
@@ -123,6 +143,22 @@ impl Suite {
         Self::EcdheRsaChacha20Poly1305,
     ];
 
+    /// Those of ECDHE_ECDSA with CBC, which our side has where they are named.
+    pub const CBC_ECDSA: [Self; 4] = [
+        Self::EcdheEcdsaAes128CbcSha,
+        Self::EcdheEcdsaAes256CbcSha,
+        Self::EcdheEcdsaAes128CbcSha256,
+        Self::EcdheEcdsaAes256CbcSha384,
+    ];
+
+    /// Those of ECDHE_RSA with CBC.
+    pub const CBC_RSA: [Self; 4] = [
+        Self::EcdheRsaAes128CbcSha,
+        Self::EcdheRsaAes256CbcSha,
+        Self::EcdheRsaAes128CbcSha256,
+        Self::EcdheRsaAes256CbcSha384,
+    ];
+
     /// The name in the TLS Cipher Suites registry.
     pub fn name(self) -> &'static str {
         match self {
@@ -135,6 +171,14 @@ impl Suite {
             Self::EcdheRsaAes128Gcm => "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
             Self::EcdheRsaAes256Gcm => "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
             Self::EcdheRsaChacha20Poly1305 => "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+            Self::EcdheEcdsaAes128CbcSha => "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+            Self::EcdheEcdsaAes256CbcSha => "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+            Self::EcdheEcdsaAes128CbcSha256 => "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+            Self::EcdheEcdsaAes256CbcSha384 => "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384",
+            Self::EcdheRsaAes128CbcSha => "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+            Self::EcdheRsaAes256CbcSha => "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+            Self::EcdheRsaAes128CbcSha256 => "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
+            Self::EcdheRsaAes256CbcSha384 => "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384",
         }
     }
 
@@ -150,6 +194,14 @@ impl Suite {
             Self::EcdheRsaAes128Gcm => 0xc02f,
             Self::EcdheRsaAes256Gcm => 0xc030,
             Self::EcdheRsaChacha20Poly1305 => 0xcca8,
+            Self::EcdheEcdsaAes128CbcSha => 0xc009,
+            Self::EcdheEcdsaAes256CbcSha => 0xc00a,
+            Self::EcdheEcdsaAes128CbcSha256 => 0xc023,
+            Self::EcdheEcdsaAes256CbcSha384 => 0xc024,
+            Self::EcdheRsaAes128CbcSha => 0xc013,
+            Self::EcdheRsaAes256CbcSha => 0xc014,
+            Self::EcdheRsaAes128CbcSha256 => 0xc027,
+            Self::EcdheRsaAes256CbcSha384 => 0xc028,
         }
     }
 
@@ -163,6 +215,14 @@ impl Suite {
             Self::EcdheRsaAes128Gcm => "ECDHE-RSA-AES128-GCM-SHA256",
             Self::EcdheRsaAes256Gcm => "ECDHE-RSA-AES256-GCM-SHA384",
             Self::EcdheRsaChacha20Poly1305 => "ECDHE-RSA-CHACHA20-POLY1305",
+            Self::EcdheEcdsaAes128CbcSha => "ECDHE-ECDSA-AES128-SHA",
+            Self::EcdheEcdsaAes256CbcSha => "ECDHE-ECDSA-AES256-SHA",
+            Self::EcdheEcdsaAes128CbcSha256 => "ECDHE-ECDSA-AES128-SHA256",
+            Self::EcdheEcdsaAes256CbcSha384 => "ECDHE-ECDSA-AES256-SHA384",
+            Self::EcdheRsaAes128CbcSha => "ECDHE-RSA-AES128-SHA",
+            Self::EcdheRsaAes256CbcSha => "ECDHE-RSA-AES256-SHA",
+            Self::EcdheRsaAes128CbcSha256 => "ECDHE-RSA-AES128-SHA256",
+            Self::EcdheRsaAes256CbcSha384 => "ECDHE-RSA-AES256-SHA384",
         }
     }
 
@@ -181,6 +241,8 @@ impl Suite {
             .into_iter()
             .chain(Self::ECDHE_ECDSA)
             .chain(Self::ECDHE_RSA)
+            .chain(Self::CBC_ECDSA)
+            .chain(Self::CBC_RSA)
     }
 
     /// The registered name of a suite that OpenSSL names; as it is if that is not one of ours.

@@ -4,18 +4,22 @@
 //! A peer that is not installed is a failure that names its package. Every wait has a limit, and
 //! nothing sleeps.
 
+mod before_tls12;
 mod client_authentication;
 mod closing;
 mod curl;
 mod delivery;
+mod early_data;
 mod key_update;
 mod matrix;
+mod nss;
 mod ours;
 mod record_size;
 mod refusals;
 mod resumption;
 mod retry;
 mod secrets;
+mod stacks;
 mod tls12;
 mod transfer;
 mod wolfssl;

@@ -5,6 +5,7 @@
 //! RFC 8446 §4.2.9 gives it none.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};
 use portcullis::session::TicketKeys;
@@ -50,7 +51,8 @@ fn keeping(config: ClientConfigBuilder) -> TlsConnector {
 }
 
 fn resuming(of: &pki::Identity) -> ServerConfigBuilder {
-    ours::server(of).ticket_keys(TicketKeys::rotating(7_200).expect("a period"))
+    ours::server(of)
+        .ticket_keys(TicketKeys::rotating(Duration::from_secs(7_200)).expect("a period"))
 }
 
 /// Connects twice: the second connection resumes the first.
@@ -123,7 +125,7 @@ async fn openssl_says_that_our_client_has_resumed() {
     program.wait_for_line("Reused session-id").await;
 }
 
-async fn served(server: &mut ours::Server, resumed: bool, retried: bool, context: &str) {
+pub(crate) async fn served(server: &mut ours::Server, resumed: bool, retried: bool, context: &str) {
     let served = server.served().await;
     let information = served.information(context);
     assert_eq!(information.is_resumed(), resumed, "{context}");
@@ -154,45 +156,6 @@ async fn openssl_resumes_with_our_server() {
             assert!(output.line(says).is_some(), "{context}:\n{output}");
             served(&mut server, resumed, retried, &context).await;
         }
-    }
-}
-
-/// A client may come with a ticket of another server behind the same name, and send as much early
-/// data as that one had allowed, by default 16,384 bytes (RFC 8446 §4.2.10, §4.6.1).
-#[tokio::test]
-async fn openssl_sends_early_data_that_is_for_another_server() {
-    let settings = Settings::server(&pki().ecdsa_p256).extra(&["-max_early_data", "16384"]);
-    let other = openssl::server(openssl::Mode::Reverse, &settings).await;
-    let file = scratch::file("session.pem", "").display().to_string();
-    let mut client = openssl::client(
-        other.address,
-        &Settings::client().extra(&["-sess_out", &file]),
-    );
-    // Its tickets come behind the first answer, and before the second.
-    for line in ["tell me who you are", "and once more"] {
-        client.send(format!("{line}\n").as_bytes()).await;
-        client.wait_for_line(&other.answer_to(line)).await;
-    }
-    let (_, output) = client.finish().await;
-    let allowed = output.line("Max Early Data: 16384");
-    assert!(allowed.is_some(), "{output}");
-
-    let early_data = scratch::file("early-data", [b'x'; 16_384]);
-    let early_data = early_data.display().to_string();
-    for retried in [false, true] {
-        let mut config = ours::server(&pki().ecdsa_p256);
-        if retried {
-            config = config.groups([ours::group(Group::Secp384r1)]);
-        }
-        let mut server = ours::Server::echo(config).await;
-        let words = ["-sess_in", &file, "-early_data", &early_data];
-        let mut client = openssl::client(server.address, &Settings::client().extra(&words));
-        client.send(HELLO.data().as_bytes()).await;
-        client.wait_for_line(HELLO.line).await;
-        let (_, output) = client.finish().await;
-        let rejected = output.line("Early data was rejected");
-        assert!(rejected.is_some(), "retried: {retried}\n{output}");
-        served(&mut server, false, retried, "s_client -early_data").await;
     }
 }
 

@@ -5,11 +5,22 @@ mod dev;
 mod names;
 mod show;
 
+use std::path::Path;
+
 use clap::Subcommand;
+use portcullis::{Identity, Misuse};
 
 use crate::failure::Failure;
 
 pub(crate) use dev::Leaf;
+
+/// What `--cert` and `--key` name; without a key it is in the file of the certificates.
+pub(crate) fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Misuse> {
+    match key {
+        Some(key) => Identity::from_pem_files(cert, key),
+        None => Identity::from_pem_file(cert),
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Cert {

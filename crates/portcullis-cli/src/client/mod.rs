@@ -10,8 +10,7 @@ use std::sync::Arc;
 use clap::Args;
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    CertificateDer, ClientConfig, ConnectionInformation, Identity, MemorySessionStore, NamedGroup,
-    TlsStream,
+    CertificateDer, ClientConfig, ConnectionInformation, MemorySessionStore, NamedGroup, TlsStream,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -146,7 +145,7 @@ impl Client {
             Some(trust) => ClientConfig::builder(trust.roots.clone()),
         };
         if let Some(cert) = &self.cert {
-            builder = builder.identity(Identity::from_pem_files(cert, self.key.as_deref())?);
+            builder = builder.identity(crate::cert::identity(cert, self.key.as_deref())?);
         }
         if let Some(algorithms::Versions(versions)) = &self.tls {
             builder = builder.versions(versions.clone());

@@ -25,8 +25,8 @@ use folder::Folder;
 
 /// How long a client may take to close after we have.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
-/// How long a key seals tickets, in seconds; it opens them for as long again.
-const TICKET_KEYS_SEAL: u32 = 7_200;
+/// How long a key seals tickets; it opens them for as long again.
+const TICKET_KEYS_SEAL: Duration = Duration::from_secs(7_200);
 /// The most connections at a time; others wait to be accepted.
 const MAX_CONNECTIONS: usize = 1_024;
 /// What HTTP is spoken here, as ALPN calls it (RFC 7301 §6).
@@ -148,7 +148,7 @@ impl Server {
     fn config(&self) -> Result<ServerConfig, Failure> {
         let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
         let identity = match &self.cert {
-            Some(cert) => Identity::from_pem_files(cert, self.key.as_deref()).map_err(usage)?,
+            Some(cert) => cert::identity(cert, self.key.as_deref()).map_err(usage)?,
             None => {
                 let made = cert::Leaf::for_localhost()?;
                 Identity::from_pem(made.certificate.as_bytes(), Some(made.key.as_bytes()))

@@ -55,7 +55,7 @@ impl Plain {
     pub(crate) fn start(made: &Certificates, script: Vec<Step>, each: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port().to_string();
-        let identity = Identity::from_pem_files(&made.cert, Some(made.key.as_ref())).unwrap();
+        let identity = Identity::from_pem_files(&made.cert, &made.key).unwrap();
         let config = ServerConfig::builder().identity(identity).build().unwrap();
         let thread = std::thread::spawn(move || {
             let (io, _) = listener.accept().unwrap();

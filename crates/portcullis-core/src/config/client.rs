@@ -11,6 +11,7 @@ use super::policy::{
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
+use crate::session::SessionKey;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
@@ -27,7 +28,7 @@ pub(crate) struct ClientOptions {
     pub(crate) key_shares: KeyShares,
     pub(crate) verification: Verification,
     pub(crate) identities: Vec<Identity>,
-    /// Of their keys, in any order; for [`SessionKey`](crate::session::SessionKey).
+    /// Of their keys, in any order; for [`SessionKey`].
     pub(crate) identities_digest: Option<Sha256Digest>,
     pub(crate) server_name_indication: ServerNameIndication,
     pub(crate) max_fragment_length: Option<MaxFragmentLength>,
@@ -269,5 +270,22 @@ impl ClientConfigBuilder {
         }
         self.client.identities_digest = Identity::digest_of_keys(&self.client.identities);
         Ok(ClientConfig(Arc::new(self.client)))
+    }
+}
+
+impl SessionKey {
+    /// The key for connections to `server_name` with this configuration. A `service` is a name of
+    /// the caller's: two of one host have different sessions.
+    pub fn new(
+        config: &ClientConfig,
+        server_name: ServerName<'static>,
+        service: Option<&str>,
+    ) -> Self {
+        Self {
+            server_name,
+            service: service.map(Box::from),
+            identities: config.0.identities_digest,
+            asks_identity: config.0.policy.asked.identity,
+        }
     }
 }

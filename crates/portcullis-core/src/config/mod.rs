@@ -5,9 +5,11 @@ mod negotiable;
 mod policy;
 mod server;
 
+pub(crate) use client::ClientOptions;
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
-pub(crate) use client::{ClientOptions, Verification};
 pub(crate) use policy::Policy;
-pub use policy::{ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy};
+pub use policy::{
+    BeastMitigation, ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy,
+};
 pub(crate) use server::ServerOptions;
 pub use server::{AcknowledgeServerName, ClientAuthentication, ServerConfig, ServerConfigBuilder};

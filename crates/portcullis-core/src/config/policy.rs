@@ -4,6 +4,7 @@ use super::negotiable::Named;
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
+use crate::rules::{Rules, Signatures};
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -13,6 +14,7 @@ use crate::wire::extension as wire;
 use crate::x509::{Roots, SignatureMemo};
 
 pub use crate::record::PaddingPolicy;
+pub use crate::rules::BeastMitigation;
 
 /// Which groups the first ClientHello carries a key share for (RFC 8446 §4.2.8).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +75,8 @@ pub(crate) struct Asked {
     pub(crate) verification: bool,
     /// Server: which session a ticket stands for, and what tickets stand for a session.
     pub(crate) tickets: bool,
+    /// Server before TLS 1.3: which session an id stands for, and that one is to be kept.
+    pub(crate) sessions: bool,
 }
 
 /// Whether the master secret of TLS 1.2 and older depends on the whole handshake (RFC 7627). Without
@@ -108,6 +112,9 @@ pub(crate) struct Policy {
     pub(crate) key_update_at: u64,
     pub(crate) padding: PaddingPolicy,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
+    pub(crate) encrypt_then_mac: bool,
+    pub(crate) beast_mitigation: BeastMitigation,
+    pub(crate) padding_check: bool,
     pub(crate) middlebox_compatibility: bool,
     pub(crate) strict_alert_levels: bool,
     /// Few, or none.
@@ -147,6 +154,9 @@ impl Default for Policy {
             key_update_at: 388_736_063_997,
             padding: PaddingPolicy::None,
             extended_master_secret: ExtendedMasterSecret::IfOffered,
+            encrypt_then_mac: true,
+            beast_mitigation: BeastMitigation::default(),
+            padding_check: true,
             middlebox_compatibility: true,
             strict_alert_levels: false,
             alerts: Vec::new(),
@@ -165,6 +175,14 @@ impl Policy {
             .any(|one| Version::of(*one) == Some(version))
     }
 
+    /// Whether a peer of this version may sign so. Before TLS 1.2 that is no matter of choice.
+    pub(crate) fn accepts(&self, scheme: SignatureScheme, version: Version) -> bool {
+        match Rules::of(version).signatures {
+            Signatures::Said => self.schemes.contains(&scheme),
+            Signatures::OfKey => scheme.signs_in(version),
+        }
+    }
+
     /// The newest version that may be negotiated. There always is one.
     pub(crate) fn newest(&self) -> Version {
         self.versions
@@ -172,6 +190,11 @@ impl Policy {
             .copied()
             .and_then(Version::of)
             .unwrap_or(Version::V1_3)
+    }
+
+    /// Whether a suite with a block cipher may be negotiated, and what encrypts first with it.
+    pub(crate) fn offers_encrypt_then_mac(&self) -> bool {
+        self.encrypt_then_mac && self.cipher_suites.iter().any(|suite| suite.has_cbc())
     }
 
     /// Whether a version before TLS 1.3 may be negotiated.
@@ -405,6 +428,31 @@ macro_rules! common_options {
             when: $crate::config::ExtendedMasterSecret,
         ) -> Self {
             self.$role.policy.extended_master_secret = when;
+            self
+        }
+
+        /// Whether records of TLS 1.2 with CBC are encrypted before they get their MAC, where the
+        /// peer can do that, too (RFC 7366). Default: yes, because a forged record is then refused
+        /// before anything is decrypted. With other cipher suites it means nothing. No, for peers
+        /// that fail over it.
+        pub fn encrypt_then_mac(mut self, on: bool) -> Self {
+            self.$role.policy.encrypt_then_mac = on;
+            self
+        }
+
+        /// What is done about the chained IVs of TLS 1.0. Default:
+        /// [`BeastMitigation::OneNMinusOne`](crate::config::BeastMitigation::OneNMinusOne).
+        pub fn beast_mitigation(mut self, mitigation: $crate::config::BeastMitigation) -> Self {
+            self.$role.policy.beast_mitigation = mitigation;
+            self
+        }
+
+        /// Whether every byte of the padding in a record of TLS 1.0 must be right (RFC 4346 §6.2.3.2
+        /// demands it of TLS 1.1 and newer, where it is always so). Default: yes. No, for peers that
+        /// fill it with anything, as SSL 3.0 did: then only its length counts, and who can have one
+        /// secret sent many times may read it (POODLE).
+        pub fn padding_check(mut self, on: bool) -> Self {
+            self.$role.policy.padding_check = on;
             self
         }
 

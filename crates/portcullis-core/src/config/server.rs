@@ -1,15 +1,16 @@
 //! What a server may do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::policy::{PaddingPolicy, Policy, check_authorities, common_options};
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
-use crate::session::{MAX_TICKET_LIFETIME, TicketKeys};
+use crate::session::{TicketKeys, lifetime_in_seconds};
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
@@ -40,7 +41,7 @@ pub(crate) struct ServerOptions {
     /// Whether somebody has decided on the keys, or that there are none.
     pub(crate) ticket_keys_are_chosen: bool,
     pub(crate) ticket_count: u8,
-    pub(crate) ticket_lifetime: u32,
+    ticket_lifetime: Duration,
 }
 
 impl ServerOptions {
@@ -63,9 +64,22 @@ impl ServerOptions {
         named.chain(roots.into_iter().flat_map(Roots::subjects))
     }
 
-    /// Whether sessions are resumed at all.
+    /// Whether sessions are resumed by tickets.
     pub(crate) fn resumes(&self) -> bool {
         self.ticket_keys.is_some() || self.policy.asked.tickets
+    }
+
+    /// The same before TLS 1.3, where whoever keeps sessions does so by their ids, so that tickets are
+    /// those of the configured keys.
+    pub(crate) fn gives_tickets_before_tls13(&self) -> bool {
+        self.ticket_keys.is_some() || (self.policy.asked.tickets && !self.policy.asked.sessions)
+    }
+}
+
+impl ServerOptions {
+    /// As it is sent; `build` has checked that it fits.
+    pub(crate) fn ticket_lifetime_in_seconds(&self) -> u32 {
+        u32::try_from(self.ticket_lifetime.as_secs()).unwrap_or(u32::MAX)
     }
 }
 
@@ -124,7 +138,7 @@ impl ServerConfig {
                 ticket_keys: None,
                 ticket_keys_are_chosen: false,
                 ticket_count: 3,
-                ticket_lifetime: 7_200,
+                ticket_lifetime: Duration::from_secs(7_200),
             },
         }
     }
@@ -144,6 +158,35 @@ impl ServerConfig {
         }
         // Nothing that was checked depends on this.
         builder.build().unwrap_or_else(|_| self.clone())
+    }
+
+    /// This configuration for whoever answers all questions about sessions from a store: they are
+    /// asked, and there are no ticket keys but those that were chosen for TLS 1.2 alone.
+    ///
+    /// # Errors
+    /// When keys were chosen and TLS 1.3 is spoken, whose tickets cannot be both sealed and kept; and
+    /// when resumption was switched off.
+    pub fn for_session_store(&self) -> Result<Self, Misuse> {
+        let options = &self.0;
+        let has_keys = options.ticket_keys.is_some();
+        if options.ticket_keys_are_chosen && !has_keys {
+            return Err(Misuse::new(
+                "session_store: the configuration has resumption(false); leave out one of the two",
+            ));
+        }
+        let is_tls13 = options.policy.speaks(Version::V1_3);
+        if options.ticket_keys_are_chosen && is_tls13 {
+            return Err(Misuse::new(
+                "session_store: the configuration has ticket_keys, and a ticket of TLS 1.3 either is the \
+                 session or stands for one in the store; leave out one of the two",
+            ));
+        }
+        let mut builder = self.to_builder().ask_sessions(true).ask_tickets(is_tls13);
+        if !options.ticket_keys_are_chosen {
+            builder.server.ticket_keys = None;
+            builder.server.ticket_keys_are_chosen = true;
+        }
+        builder.build()
     }
 
     /// Starts from this configuration.
@@ -295,6 +338,15 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// Asks [`FindSession`](crate::question::FindSession) when a client of TLS 1.2 names a session, and
+    /// [`KeepSession`](crate::question::KeepSession) when one is there to be kept: clients without a
+    /// ticket then get a session id (RFC 5246 §7.3). With [`ask_tickets`](Self::ask_tickets) too, no
+    /// client of TLS 1.2 gets a ticket but of [`ticket_keys`](Self::ticket_keys). Default: no.
+    pub fn ask_sessions(mut self, on: bool) -> Self {
+        self.server.policy.asked.sessions = on;
+        self
+    }
+
     /// How many tickets a client gets at the end of a handshake: 1 to 16. Default: 3, so
     /// that a client can open as many connections at once.
     pub fn ticket_count(mut self, count: u8) -> Self {
@@ -302,11 +354,12 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// How long a ticket lives, in seconds: 1 to 604,800, which are 7 days (RFC 8446
-    /// §4.6.1). Default: 7,200. Tickets sealed with keys that change by themselves live no longer
-    /// than such a key seals.
-    pub fn ticket_lifetime(mut self, seconds: u32) -> Self {
-        self.server.ticket_lifetime = seconds;
+    /// How long a ticket lives, in whole seconds: 1 second to 7 days (RFC 8446 §4.6.1).
+    /// Default: 2 hours. Tickets sealed with keys that change by themselves live no longer
+    /// than such a key seals. A session of TLS 1.2 that is known by an id lives as long, but at most a
+    /// day (RFC 5246 §F.1.4).
+    pub fn ticket_lifetime(mut self, lifetime: Duration) -> Self {
+        self.server.ticket_lifetime = lifetime;
         if !self.server.ticket_keys_are_chosen {
             self.server.ticket_keys = None;
         }
@@ -333,12 +386,7 @@ impl ServerConfigBuilder {
                 self.server.ticket_count
             )));
         }
-        if !(1..=MAX_TICKET_LIFETIME).contains(&self.server.ticket_lifetime) {
-            return Err(Misuse::new(format!(
-                "ticket_lifetime: {} is outside of 1..=604800 seconds",
-                self.server.ticket_lifetime
-            )));
-        }
+        lifetime_in_seconds("ticket_lifetime", self.server.ticket_lifetime)?;
         if self.server.identities.is_empty()
             && !self.server.policy.asked.identity
             && !self.server.policy.asked.hello

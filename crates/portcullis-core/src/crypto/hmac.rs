@@ -6,16 +6,16 @@
 
 use core::iter;
 
-use sha2::block_api::{compress256, compress512};
 use zeroize::optimization_barrier;
 
+use super::block_hash::{BlockHash, Sha256, Sha384, wipe};
 use super::hash::{HashAlgorithm, hash};
 use super::secret::{ConstantTimeEq as _, Secret};
 
 /// A key, as the states of both hashes after their first block.
 pub(crate) enum HmacKey {
-    Sha256(States<u32>),
-    Sha384(States<u64>),
+    Sha256(States<Sha256>),
+    Sha384(States<Sha384>),
 }
 
 impl HmacKey {
@@ -52,24 +52,41 @@ impl HmacKey {
     }
 }
 
-/// Of a hash with words of this kind.
-pub(crate) struct States<W: Word> {
-    /// Of `H(K xor ipad, ..)`.
-    inner: State<W>,
-    /// Of `H(K xor opad, ..)`.
-    outer: State<W>,
+/// What makes HMACs with a key.
+pub(super) trait Mac {
+    fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret;
 }
 
-impl<W: Word> States<W> {
+impl Mac for HmacKey {
+    fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret {
+        self.mac(message)
+    }
+}
+
+impl<H: BlockHash> Mac for States<H> {
+    fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret {
+        self.mac(message)
+    }
+}
+
+/// Of one of the hashes.
+pub(crate) struct States<H: BlockHash> {
+    /// Of `H(K xor ipad, ..)`.
+    pub(super) inner: State<H>,
+    /// Of `H(K xor opad, ..)`.
+    pub(super) outer: State<H>,
+}
+
+impl<H: BlockHash> States<H> {
     /// The key has at most a block.
-    fn new(key: &[u8]) -> Self {
+    pub(super) fn new(key: &[u8]) -> Self {
         Self {
             inner: State::new(key, 0x36),
             outer: State::new(key, 0x5c),
         }
     }
 
-    fn take(&mut self) -> Self {
+    pub(super) fn take(&mut self) -> Self {
         Self {
             inner: self.inner.take(),
             outer: self.outer.take(),
@@ -83,30 +100,30 @@ impl<W: Word> States<W> {
 }
 
 /// What a hash has come to after whole blocks.
-struct State<W: Word>([W; 8]);
+pub(super) struct State<H: BlockHash>(pub(super) H::Words);
 
-impl<W: Word> State<W> {
+impl<H: BlockHash> State<H> {
     /// After the key, with zeros behind it, xored with `pad`.
     fn new(key: &[u8], pad: u8) -> Self {
-        let mut block = W::EMPTY;
+        let mut block = H::EMPTY;
         block.as_mut().fill(pad);
         for (byte, key) in block.as_mut().iter_mut().zip(key) {
             *byte ^= *key;
         }
-        let mut state = Self(W::START);
-        W::compress(&mut state.0, &block);
+        let mut state = Self(H::START);
+        H::compress(&mut state.0, &block);
         wipe(&mut block);
         state
     }
 
     fn take(&mut self) -> Self {
-        core::mem::replace(self, Self(W::START))
+        core::mem::replace(self, Self(H::START))
     }
 
     /// The hash of the one block that is in the state and of these parts.
-    fn finish<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> Secret {
+    pub(super) fn finish<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> Secret {
         let mut state = Self(self.0);
-        let mut block = W::EMPTY;
+        let mut block = H::EMPTY;
         let size = block.as_ref().len();
         let (mut length, mut used) = (size, 0);
         for mut part in parts {
@@ -121,7 +138,7 @@ impl<W: Word> State<W> {
                 if used < size {
                     break;
                 }
-                W::compress(&mut state.0, &block);
+                H::compress(&mut state.0, &block);
                 (used, part) = (0, later);
             }
         }
@@ -131,111 +148,26 @@ impl<W: Word> State<W> {
             *first = 0x80;
             rest.fill(0);
             if rest.len() < size / 8 {
-                W::compress(&mut state.0, &block);
+                H::compress(&mut state.0, &block);
                 block.as_mut().fill(0);
             }
         }
         if let Some(last) = block.as_mut().last_chunk_mut() {
-            *last = (8 * length as u64).to_be_bytes();
+            *last = H::length(8 * length as u64);
         }
-        W::compress(&mut state.0, &block);
+        H::compress(&mut state.0, &block);
         wipe(&mut block);
 
-        let mut hash = Secret::zeros(W::OUTPUT_LEN);
-        let bytes = hash.as_mut_slice().chunks_exact_mut(size_of::<W>());
-        // By reference: the words are the output, and a copy of them would not be wiped.
-        for (bytes, word) in bytes.zip(&state.0) {
-            bytes.copy_from_slice(word.to_be().as_ref());
-        }
+        let mut hash = Secret::zeros(H::OUTPUT_LEN);
+        H::put(&state.0, hash.as_mut_slice());
         hash
     }
 }
 
-impl<W: Word> Drop for State<W> {
+impl<H: BlockHash> Drop for State<H> {
     fn drop(&mut self) {
-        self.0 = W::START;
+        self.0 = H::START;
         optimization_barrier(&self.0);
-    }
-}
-
-/// As [`Inline`](super::secret::Inline) does it on drop.
-fn wipe<B: AsMut<[u8]>>(block: &mut B) {
-    block.as_mut().fill(0);
-    optimization_barrier(block);
-}
-
-/// A word of a state, and what differs between the hashes with words of either size.
-pub(crate) trait Word: Copy {
-    /// What is compressed at once.
-    type Block: AsRef<[u8]> + AsMut<[u8]>;
-
-    /// Zeros.
-    const EMPTY: Self::Block;
-
-    /// The state before the first block (FIPS 180-4 §5.3.3, §5.3.4).
-    const START: [Self; 8];
-
-    /// Bytes of the state that are given out.
-    const OUTPUT_LEN: usize;
-
-    fn compress(state: &mut [Self; 8], block: &Self::Block);
-
-    fn to_be(self) -> impl AsRef<[u8]>;
-}
-
-/// SHA-256.
-impl Word for u32 {
-    type Block = [u8; 64];
-
-    const EMPTY: Self::Block = [0; 64];
-
-    const START: [Self; 8] = [
-        0x6a09_e667,
-        0xbb67_ae85,
-        0x3c6e_f372,
-        0xa54f_f53a,
-        0x510e_527f,
-        0x9b05_688c,
-        0x1f83_d9ab,
-        0x5be0_cd19,
-    ];
-
-    const OUTPUT_LEN: usize = HashAlgorithm::Sha256.output_len();
-
-    fn compress(state: &mut [Self; 8], block: &Self::Block) {
-        compress256(state, core::slice::from_ref(block));
-    }
-
-    fn to_be(self) -> impl AsRef<[u8]> {
-        self.to_be_bytes()
-    }
-}
-
-/// SHA-384.
-impl Word for u64 {
-    type Block = [u8; 128];
-
-    const EMPTY: Self::Block = [0; 128];
-
-    const START: [Self; 8] = [
-        0xcbbb_9d5d_c105_9ed8,
-        0x629a_292a_367c_d507,
-        0x9159_015a_3070_dd17,
-        0x152f_ecd8_f70e_5939,
-        0x6733_2667_ffc0_0b31,
-        0x8eb4_4a87_6858_1511,
-        0xdb0c_2e0d_64f9_8fa7,
-        0x47b5_481d_befa_4fa4,
-    ];
-
-    const OUTPUT_LEN: usize = HashAlgorithm::Sha384.output_len();
-
-    fn compress(state: &mut [Self; 8], block: &Self::Block) {
-        compress512(state, core::slice::from_ref(block));
-    }
-
-    fn to_be(self) -> impl AsRef<[u8]> {
-        self.to_be_bytes()
     }
 }
 

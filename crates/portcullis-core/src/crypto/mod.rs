@@ -5,15 +5,27 @@
 //! [`CryptoFailure`]; what a peer can provoke has an error type of its own without detail.
 
 pub(crate) mod aead;
+pub(crate) mod block_hash;
+pub(crate) mod cbc;
 pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;
 pub(crate) mod key_exchange;
+mod mask;
+pub(crate) mod md5_sha1;
 pub(crate) mod prf;
 pub(crate) mod random;
+pub(crate) mod record_mac;
+#[cfg(test)]
+mod record_mac_time;
+#[cfg(feature = "legacy-rsa")]
+mod rsa_md5_sha1;
 pub(crate) mod secret;
 mod signature;
+mod signature_before_tls12;
 mod signature_before_tls13;
+#[cfg(test)]
+mod timing;
 pub(crate) mod verification;
 
 pub use signature::{PrivateKey, SignError};
@@ -21,8 +33,10 @@ pub(crate) use signature::{
     RSA_BITS, is_known_key, key_is_long_enough, modulus_bits, modulus_bits_of_contents,
     scheme_fits_key, verify_tls13,
 };
-#[allow(unused_imports, reason = "until the states of TLS 1.2 use it")]
-pub(crate) use signature_before_tls13::{scheme_fits_key_before_tls13, verify_before_tls13};
+pub(crate) use signature_before_tls12::{HAS_RSA, scheme_before_tls12};
+pub(crate) use signature_before_tls13::{
+    ecdsa_curve, scheme_fits_key_before_tls13, verify_before_tls13,
+};
 
 /// An operation of the crypto library that failed, although it cannot for the input it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

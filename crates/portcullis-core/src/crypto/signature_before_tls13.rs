@@ -4,16 +4,15 @@
 //! RFC 5246 §7.4.1.4.1, RFC 8422 §5.1.1, §5.10; RFC 8446 §4.2.3 for the schemes that it brought to
 //! TLS 1.2 too.
 
-// Until the states of TLS 1.2 use it.
-#![allow(dead_code)]
-
 use rustls_pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use webpki::RawPublicKeyEntity;
 
 use super::signature::{BadSignature, verification_algorithm};
+use super::signature_before_tls12::{scheme_before_tls12, verify_before_tls12};
 use super::verification::{self as verifying, Algorithm};
-use crate::SignatureScheme;
 use crate::der;
+use crate::version::Version;
+use crate::{NamedGroup, SignatureScheme};
 
 /// How a scheme is verified with this key; `None` if it does not fit, or is none of TLS 1.2.
 fn algorithm_for(scheme: SignatureScheme, spki_der: &[u8]) -> Option<&'static Algorithm> {
@@ -36,7 +35,7 @@ fn algorithm_for(scheme: SignatureScheme, spki_der: &[u8]) -> Option<&'static Al
         SignatureScheme::RSA_PKCS1_SHA256 => [&verifying::RSA_PKCS1_2048_8192_SHA256; 3],
         SignatureScheme::RSA_PKCS1_SHA384 => [&verifying::RSA_PKCS1_2048_8192_SHA384; 3],
         SignatureScheme::RSA_PKCS1_SHA512 => [&verifying::RSA_PKCS1_2048_8192_SHA512; 3],
-        other if other.is_usable_before_tls13() => [verification_algorithm(other)?; 3],
+        other if other.signs_in(Version::V1_2) => [verification_algorithm(other)?; 3],
         _ => return None,
     };
     let (key_algorithm, _) = der::public_key_info(spki_der)?;
@@ -45,23 +44,47 @@ fn algorithm_for(scheme: SignatureScheme, spki_der: &[u8]) -> Option<&'static Al
         .find(|algorithm| algorithm.public_key_alg_id().as_ref() == key_algorithm)
 }
 
+/// The curve of an ECDSA key. Before TLS 1.3 it is negotiated apart from the scheme, together with
+/// the curve of the key exchange (RFC 8422 §5.1).
+pub(crate) fn ecdsa_curve(spki_der: &[u8]) -> Option<NamedGroup> {
+    let (key_algorithm, _) = der::public_key_info(spki_der)?;
+    let curves = [
+        (&verifying::ECDSA_P256_SHA256, NamedGroup::SECP256R1),
+        (&verifying::ECDSA_P384_SHA384, NamedGroup::SECP384R1),
+        (&verifying::ECDSA_P521_SHA512, NamedGroup::SECP521R1),
+    ];
+    let (_, curve) = curves
+        .into_iter()
+        .find(|(algorithm, _)| algorithm.public_key_alg_id().as_ref() == key_algorithm)?;
+    Some(curve)
+}
+
 /// Whether the scheme may be used with this SubjectPublicKeyInfo before TLS 1.3. To be asked before
 /// [`verify_before_tls13`], as [`scheme_fits_key`](super::scheme_fits_key).
 pub(crate) fn scheme_fits_key_before_tls13(scheme: SignatureScheme, spki_der: &[u8]) -> bool {
-    algorithm_for(scheme, spki_der).is_some()
+    match SignatureScheme::BEFORE_TLS12.contains(&scheme) {
+        true => scheme_before_tls12(spki_der) == Some(scheme),
+        false => algorithm_for(scheme, spki_der).is_some(),
+    }
 }
 
 /// Verifies the signature of a ServerKeyExchange or CertificateVerify; `message` is all that is
 /// signed, which the scheme hashes.
 ///
 /// # Errors
-/// When the scheme is not one of TLS 1.2, does not fit the key, or the signature is wrong.
+/// When the scheme is none of before TLS 1.3, does not fit the key, or the signature is wrong.
 pub(crate) fn verify_before_tls13(
     scheme: SignatureScheme,
     spki_der: &[u8],
     message: &[u8],
     signature: &[u8],
 ) -> Result<(), BadSignature> {
+    if SignatureScheme::BEFORE_TLS12.contains(&scheme) {
+        return match scheme_before_tls12(spki_der) == Some(scheme) {
+            true => verify_before_tls12(spki_der, message, signature),
+            false => Err(BadSignature),
+        };
+    }
     let algorithm = algorithm_for(scheme, spki_der).ok_or(BadSignature)?;
     let spki = SubjectPublicKeyInfoDer::from(spki_der);
     RawPublicKeyEntity::try_from(&spki)
@@ -75,7 +98,7 @@ mod tests {
     use rustls_pki_types::PrivateKeyDer;
 
     use super::*;
-    use crate::crypto::{PrivateKey, verify_tls13};
+    use crate::crypto::{HAS_RSA, PrivateKey, verify_tls13};
 
     const MESSAGE: &[u8] = b"client_random server_random params";
     const ECDSA: [SignatureScheme; 3] = [
@@ -120,7 +143,8 @@ mod tests {
         ] {
             let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
             let (key, spki) = (private(&pair), pair.subject_public_key_info());
-            for &scheme in key.schemes() {
+            let signs = |scheme: &&SignatureScheme| scheme.signs_in(Version::V1_2);
+            for &scheme in key.schemes().iter().filter(signs) {
                 assert!(scheme_fits_key_before_tls13(scheme, &spki));
                 assert_good(scheme, &spki, &key.sign(scheme, MESSAGE).unwrap());
             }
@@ -132,8 +156,9 @@ mod tests {
         let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048);
         let pair = pair.unwrap();
         let (key, spki) = (private(&pair), pair.subject_public_key_info());
-        assert_eq!(key.schemes().len(), 6);
-        for &scheme in key.schemes() {
+        assert_eq!(key.schemes().len(), 6 + usize::from(HAS_RSA));
+        let signs = |scheme: &&SignatureScheme| scheme.signs_in(Version::V1_2);
+        for &scheme in key.schemes().iter().filter(signs) {
             let signature = key.sign(scheme, MESSAGE).unwrap();
             assert_good(scheme, &spki, &signature);
             let is_pss = scheme.allowed_in_tls13_certificate_verify();
@@ -145,6 +170,7 @@ mod tests {
         assert!(key.schemes().is_sorted_by_key(is_pkcs1));
         let sha1 = SignatureScheme::RSA_PKCS1_SHA1;
         assert!(!scheme_fits_key_before_tls13(sha1, &spki));
+        assert_eq!(ecdsa_curve(&spki), None);
     }
 
     /// RFC 5246 §7.4.1.4.1: the curve is a matter of supported_groups.
@@ -152,13 +178,14 @@ mod tests {
     fn an_ecdsa_scheme_fits_any_curve() {
         use aws_lc_rs::rand::SystemRandom;
         use aws_lc_rs::signature::{self, EcdsaKeyPair};
-        for algorithm in [
-            &rcgen::PKCS_ECDSA_P256_SHA256,
-            &rcgen::PKCS_ECDSA_P384_SHA384,
-            &rcgen::PKCS_ECDSA_P521_SHA512,
+        for (algorithm, curve) in [
+            (&rcgen::PKCS_ECDSA_P256_SHA256, NamedGroup::SECP256R1),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, NamedGroup::SECP384R1),
+            (&rcgen::PKCS_ECDSA_P521_SHA512, NamedGroup::SECP521R1),
         ] {
             let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
             let spki = pair.subject_public_key_info();
+            assert_eq!(ecdsa_curve(&spki), Some(curve));
             for scheme in ECDSA {
                 assert!(scheme_fits_key_before_tls13(scheme, &spki), "{scheme}");
             }

@@ -17,11 +17,11 @@ use webpki::aws_lc_rs as webpki;
 pub(crate) struct Algorithm {
     webpki: &'static dyn SignatureVerificationAlgorithm,
     /// `None` where the message is not hashed first.
-    hashed: Option<Hashed>,
+    hashed: Option<Prehashed>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Hashed {
+struct Prehashed {
     library: &'static dyn VerificationAlgorithm,
     hash: &'static digest::Algorithm,
 }
@@ -39,7 +39,7 @@ macro_rules! algorithms {
         static ALL: &[&Algorithm] = &[$(&$name),*];
     };
     (@ $library:ident, $hash:ident) => {
-        Some(Hashed { library: &signature::$library, hash: &digest::$hash })
+        Some(Prehashed { library: &signature::$library, hash: &digest::$hash })
     };
     (@) => { None };
 }
@@ -69,7 +69,7 @@ algorithms! {
     ML_DSA_87;
 }
 
-impl Hashed {
+impl Prehashed {
     fn digest(&self, message: &[u8]) -> digest::Digest {
         digest::digest(self.hash, message)
     }

@@ -13,6 +13,7 @@
 pub(crate) mod client;
 mod drive;
 mod handshake_keys;
+mod legacy;
 mod negotiate;
 mod offer;
 mod peer;
@@ -191,15 +192,29 @@ impl Outcome {
     }
 }
 
-/// What a handler may touch besides its own state.
+/// What a handler may touch besides its own state: what outlives the state, borrowed from the
+/// [`Handshake`] for one message or one answer. A state keeps none of it, so it cannot send, read
+/// the clock or draw random bytes but when it is its turn.
 pub(crate) struct Cx<'a> {
+    /// Keys for reading are installed here by the handler of the message before which they begin:
+    /// the next record is opened with them.
     pub(crate) incoming: &'a mut Incoming,
+    /// What is sent stands here in the order of the calls, keys for writing between.
     pub(crate) outgoing: &'a mut Outgoing,
+    /// Where random bytes come from, so that a test or a replay can give them; private keys of key
+    /// exchanges come from the crypto library.
     pub(crate) random: &'a mut Random,
+    /// What the caller is told on the way; it may be read after the handler, never by one.
     pub(crate) events: &'a mut VecDeque<Event>,
+    /// When the bytes or the answer came. Tickets and certificates of one handler are all judged at
+    /// this time.
     pub(crate) now: UnixTime,
+    /// The version codes and the label prefix of the transport.
     pub(crate) dialect: Dialect,
+    /// Whether messages become events. It can be changed, because a server may go on with another
+    /// configuration.
     pub(crate) observe: &'a mut bool,
+    /// Which violations are told with another alert; of the configuration as well.
     pub(crate) alerts: &'a mut Vec<(Violation, AlertDescription)>,
     #[cfg(test)]
     pub(crate) tamper: &'a mut Option<tests::Tamper>,

@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use crate::config::ClientOptions;
+use crate::crypto::ecdsa_curve;
 use crate::error::Abort;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::{ProtocolVersion, Version};
 use crate::wire::ExtensionType;
 use crate::wire::extension::{Extensions, Place};
 use crate::{Misuse, Violation};
@@ -125,6 +126,22 @@ impl Offer {
         }
     }
 
+    /// RFC 8422 §5.1: what was offered are curves of keys for ECDSA, too. OpenSSL and BoringSSL
+    /// refuse others, so no server counts on them.
+    pub(super) fn check_leaf_curve(&self, spki: &[u8]) -> Result<(), Violation> {
+        match ecdsa_curve(spki) {
+            Some(curve) if !self.config.policy.groups.contains(&curve) => {
+                Err(Violation::LeafCurveNotOffered)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Those that were offered.
+    pub(super) fn groups(&self) -> impl Iterator<Item = NamedGroup> + Clone {
+        self.config.policy.groups.iter().copied()
+    }
+
     pub(super) fn check_retry_group(&self, group: NamedGroup) -> Result<NamedGroup, Violation> {
         if self.config.policy.groups.contains(&group) {
             Ok(group)
@@ -148,13 +165,6 @@ impl Offer {
     ) -> Result<SignatureScheme, Violation> {
         check_scheme(&self.config.policy.schemes, scheme)
     }
-
-    pub(super) fn check_scheme_before_tls13(
-        &self,
-        scheme: SignatureScheme,
-    ) -> Result<SignatureScheme, Violation> {
-        check_scheme_before_tls13(&self.config.policy.schemes, scheme)
-    }
 }
 
 /// RFC 5246 §7.4.1.4.1: the same before TLS 1.3.
@@ -162,7 +172,7 @@ pub(super) fn check_scheme_before_tls13(
     offered: &[SignatureScheme],
     scheme: SignatureScheme,
 ) -> Result<SignatureScheme, Violation> {
-    if offered.contains(&scheme) && scheme.is_usable_before_tls13() {
+    if offered.contains(&scheme) && scheme.signs_in(Version::V1_2) {
         Ok(scheme)
     } else {
         Err(Violation::SchemeNotOffered)

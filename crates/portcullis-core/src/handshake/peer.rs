@@ -2,19 +2,23 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3; the same for either role.
 
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::find;
 use super::offer::check_extensions;
+use super::{find, wrong_answer};
+use crate::config::{ClientOptions, ServerOptions};
 use crate::crypto::{
-    is_known_key, scheme_fits_key, scheme_fits_key_before_tls13, verify_before_tls13, verify_tls13,
+    is_known_key, scheme_before_tls12, scheme_fits_key, scheme_fits_key_before_tls13,
+    verify_before_tls13, verify_tls13,
 };
 use crate::error::Abort;
+use crate::question::{AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain};
 use crate::suite::CipherSuite;
 use crate::wire::extension::{CertificateStatus, Place};
 use crate::wire::{Certificate, ExtensionType, tls12};
 use crate::x509::{
-    ChainPolicy, PresentedChain, VerifiedChain, check_key_length, check_key_usage, check_length,
+    CertificateError, ChainPolicy, PresentedChain, VerifiedChain, check_key_length,
+    check_key_usage, check_length,
 };
 use crate::{Misuse, SignatureScheme, Violation};
 
@@ -67,26 +71,118 @@ pub(super) fn presented_before_tls13(
     )?))
 }
 
-/// An answer's proof must be about the chain of this connection, and about nothing less than
-/// its configuration demands of the server of this name, or of a client.
-pub(super) fn proving(
-    proof: VerifiedChain,
-    chain: &PresentedChain,
-    server_name: Option<&ServerName<'static>>,
-    policy: Option<&ChainPolicy>,
-) -> Result<VerifiedChain, Misuse> {
-    if !proof.proves(chain) {
-        return Err(Misuse::new(
-            "the proof in the answer is about another chain than the one this peer showed",
-        ));
+/// By whose rules a peer's chain is judged: one for both roles and all versions.
+pub(super) struct Judge<'a> {
+    /// The name that the server must have; `None`: the peer is a client.
+    server_name: Option<&'a ServerName<'static>>,
+    /// `None`: any chain is accepted.
+    policy: Option<&'a ChainPolicy>,
+    /// Whether the configuration leaves it to a question.
+    is_asked: bool,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn of_server(config: &'a ClientOptions, name: &'a ServerName<'static>) -> Self {
+        Self {
+            server_name: Some(name),
+            policy: config.chain_policy(),
+            is_asked: config.policy.asked.verification,
+        }
     }
-    if !proof.is_for(server_name, policy) {
-        return Err(Misuse::new(
-            "the proof in the answer was made for another name, for the other role, or by another \
-             policy than this connection's: take the one that `check` of its question gives",
-        ));
+
+    pub(super) fn of_client(config: &'a ServerOptions) -> Self {
+        Self {
+            server_name: None,
+            policy: config.client_policy(),
+            is_asked: config.policy.asked.verification,
+        }
     }
-    Ok(proof)
+
+    /// Verifies the chain that the peer has shown; `None` if somebody wants to be asked instead.
+    pub(super) fn verify(
+        &self,
+        chain: &PresentedChain,
+        now: UnixTime,
+    ) -> Result<Option<VerifiedChain>, CertificateError> {
+        match self.is_asked {
+            true => Ok(None),
+            false => self.conclude(chain, now).map(Some),
+        }
+    }
+
+    /// Verifies the chain of a session again, by the rules of today; `None` if somebody wants to be
+    /// asked. If it has expired meanwhile nobody is: the peer may have another by now.
+    pub(super) fn verify_again(
+        &self,
+        chain: &PresentedChain,
+        now: UnixTime,
+    ) -> Result<Option<VerifiedChain>, CertificateError> {
+        match self.conclude(chain, now) {
+            Err(error) if error.is_expired() => Err(error),
+            _ if self.is_asked => Ok(None),
+            proof => proof.map(Some),
+        }
+    }
+
+    fn conclude(
+        &self,
+        chain: &PresentedChain,
+        now: UnixTime,
+    ) -> Result<VerifiedChain, CertificateError> {
+        match self.policy {
+            Some(policy) => self.expected().verify(chain, policy, now),
+            None => Ok(VerifiedChain::dangerous_accept_without_verification(
+                chain.clone(),
+            )),
+        }
+    }
+
+    fn expected(&self) -> ExpectedPeer {
+        match self.server_name {
+            Some(name) => ExpectedPeer::Server(name.clone()),
+            None => ExpectedPeer::Client,
+        }
+    }
+
+    /// Asks whether the chain is to be trusted; `resumed`: it is that of a session.
+    pub(super) fn ask(&self, chain: &PresentedChain, resumed: bool, now: UnixTime) -> Question {
+        Question::VerifyChain(VerifyChain {
+            id: QuestionId::next(),
+            chain: chain.clone(),
+            purpose: self.expected(),
+            policy: self.policy.cloned(),
+            resumed,
+            now,
+        })
+    }
+
+    /// Takes the answer. Its proof must be about the chain of this connection, and about nothing
+    /// less than its configuration demands of the server of this name, or of a client.
+    pub(super) fn on_answer(
+        &self,
+        answer: AnswerContent,
+        chain: &PresentedChain,
+    ) -> Result<VerifiedChain, Abort> {
+        let AnswerContent::Chain(verdict) = answer else {
+            return Err(wrong_answer());
+        };
+        let proof = verdict?;
+        if !proof.proves(chain) {
+            return Err(Misuse::new(
+                "the proof in the answer is about another chain than the one this peer showed",
+            )
+            .into());
+        }
+        if !proof.is_for(self.server_name, self.policy) {
+            return Err(Misuse::new(
+                "the proof in the answer was made for another name, for the other role, or by \
+                 another policy than this connection's: take the one that `check` of its question \
+                 gives",
+            )
+            .into());
+        }
+        Ok(proof)
+    }
 }
 
 /// §4.4.3: the key in the certificate made this signature, and may make any (§4.4.2.2): who
@@ -105,22 +201,26 @@ pub(super) fn check_signature(
 }
 
 /// The same before TLS 1.3 (RFC 5246 §7.4.3, §7.4.8); a server's key has to be of the kind that
-/// its suite says.
+/// its suite says. Gives how the signature was made: as was said, or as such a key does (RFC 4346
+/// §7.4.3).
 pub(super) fn check_signature_before_tls13(
     peer: &VerifiedChain,
     suite: Option<CipherSuite>,
-    scheme: SignatureScheme,
+    scheme: Option<SignatureScheme>,
     content: &[u8],
     signature: &[u8],
-) -> Result<(), Abort> {
+) -> Result<SignatureScheme, Abort> {
     let key = signing_key(peer)?;
+    let scheme = scheme.or_else(|| scheme_before_tls12(key));
+    let scheme = scheme.ok_or(Violation::UnsupportedKey)?;
     if !scheme_fits_key_before_tls13(scheme, key) {
         return Err(Violation::SchemeDoesNotFitKey.into());
     }
     if suite.is_some_and(|suite| !suite.goes_with(scheme)) {
         return Err(Violation::KeyDoesNotFitSuite.into());
     }
-    verify_before_tls13(scheme, key, content, signature).or_else(|_| bad_signature(peer))
+    verify_before_tls13(scheme, key, content, signature).or_else(|_| bad_signature(peer))?;
+    Ok(scheme)
 }
 
 /// The key of the peer's certificate, if it is of a kind that we know and may sign.

@@ -44,11 +44,11 @@ pub(super) fn choose(
 }
 
 /// §4.1.3: what a server that could have had a newer version than `chosen` writes into the end of
-/// its random, for a client that could have had it, too.
+/// its random, for a client that could have had it, too. Servers of TLS 1.2 and newer do that.
 pub(super) fn sentinel(enabled: &[ProtocolVersion], chosen: Version) -> Option<[u8; 8]> {
     let newest = generations(enabled).next()?;
     match chosen {
-        _ if newest <= chosen => None,
+        _ if newest <= chosen || newest < Version::V1_2 => None,
         Version::V1_2 => Some(DOWNGRADE_TO_TLS_1_2),
         _ => Some(DOWNGRADE_TO_TLS_1_1),
     }

@@ -5,8 +5,10 @@
 //! the handshake paused, and the driver's timeout ends it.
 
 mod sessions;
+mod wanted;
 
-pub use sessions::{IssueTickets, OpenTickets};
+pub use sessions::{FindSession, IssueTickets, KeepSession, OpenTickets};
+pub(crate) use wanted::{WantedCurves, WantedIdentity};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,9 +18,8 @@ use crate::config::{ClientConfig, ServerConfig};
 use crate::error::Refusal;
 use crate::session::ServerSession;
 use crate::signature_scheme::SignatureScheme;
-use crate::version::Version;
 use crate::x509::{self, CertificateError, ChainPolicy, Identity, PresentedChain, VerifiedChain};
-use crate::{ClientHelloView, ServerHelloView};
+use crate::{ClientHelloView, NamedGroup, ServerHelloView};
 
 /// Something the handshake wants to know before it goes on.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ pub enum Question {
     OpenTickets(OpenTickets),
     /// Server: what tickets stand for these sessions? Asked with `ask_tickets`.
     IssueTickets(IssueTickets),
+    /// Server before TLS 1.3: which session has this id? Asked with `ask_sessions`.
+    FindSession(FindSession),
+    /// Server before TLS 1.3: this session could be resumed. Asked with `ask_sessions`.
+    KeepSession(KeepSession),
     /// Which certificate is shown to the peer? Asked with `ask_identity`.
     ChooseIdentity(ChooseIdentity),
     /// A signature with the identity's key. Asked for external keys, and with `ask_signature`.
@@ -48,6 +53,8 @@ impl Question {
             Self::ReviewServerHello(question) => question.proceed(),
             Self::OpenTickets(question) => question.open_configured(),
             Self::IssueTickets(question) => question.seal_configured(),
+            Self::FindSession(question) => question.none(),
+            Self::KeepSession(question) => question.done(),
             Self::ChooseIdentity(question) => question.choose_configured(),
             Self::Sign(question) => question.sign_with_local_key(),
             Self::VerifyChain(question) => question.verify(),
@@ -63,6 +70,8 @@ impl Question {
             Self::IssueTickets(question) => {
                 Some(question.id.answer(AnswerContent::Tickets(Vec::new())))
             }
+            Self::FindSession(question) => Some(question.id.answer(AnswerContent::Session(None))),
+            Self::KeepSession(question) => Some(question.id.answer(AnswerContent::Kept)),
             _ => None,
         }
     }
@@ -73,6 +82,8 @@ impl Question {
             Self::ReviewServerHello(question) => question.id,
             Self::OpenTickets(question) => question.id,
             Self::IssueTickets(question) => question.id,
+            Self::FindSession(question) => question.id,
+            Self::KeepSession(question) => question.id,
             Self::ChooseIdentity(question) => question.id,
             Self::Sign(question) => question.id,
             Self::VerifyChain(question) => question.id,
@@ -111,6 +122,8 @@ pub(crate) enum AnswerContent {
     ConfiguredTickets,
     Session(Option<(usize, Box<ServerSession>)>),
     Tickets(Vec<Vec<u8>>),
+    /// The session is kept, or is not.
+    Kept,
     Refused(Refusal),
 }
 
@@ -210,31 +223,6 @@ pub struct ChooseIdentity {
     pub(crate) wanted: WantedIdentity,
 }
 
-/// What the peer said about certificates it would accept.
-#[derive(Clone, Debug)]
-pub struct WantedIdentity {
-    pub(crate) version: Version,
-    pub(crate) server_name: Option<String>,
-    pub(crate) schemes: Vec<SignatureScheme>,
-    /// `None` is the same as `schemes`.
-    pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
-    pub(crate) authorities: Vec<Vec<u8>>,
-}
-
-impl WantedIdentity {
-    pub(crate) fn choose(&self, identities: &[Identity]) -> Option<(Identity, SignatureScheme)> {
-        x509::choose(
-            identities,
-            self.server_name.as_deref(),
-            &self.schemes,
-            self.certificate_schemes.as_deref(),
-            &self.authorities,
-            self.version,
-        )
-        .map(|(identity, scheme)| (identity.clone(), scheme))
-    }
-}
-
 impl ChooseIdentity {
     /// Server: the whole ClientHello. Client: `None`.
     pub fn client_hello(&self) -> Option<&ClientHelloView> {
@@ -257,9 +245,24 @@ impl ChooseIdentity {
         other.unwrap_or(&self.wanted.schemes)
     }
 
+    /// The curves that the key of an ECDSA certificate may be on, as a client has listed them: the
+    /// peer, or this side. `None` if any may do, as always in TLS 1.3 (RFC 8422 §5.1).
+    pub fn certificate_curves(&self) -> Option<&[NamedGroup]> {
+        self.wanted.curves.list()
+    }
+
     /// The authorities the peer trusts, as DER-encoded names; empty if it did not say.
     pub fn certificate_authorities(&self) -> impl Iterator<Item = &[u8]> {
         self.wanted.authorities.iter().map(Vec::as_slice)
+    }
+
+    /// Whether the peer accepts the identity, as far as it has said: its key can sign with one of
+    /// the [`signature_schemes`](Self::signature_schemes), and is on one of the
+    /// [`certificate_curves`](Self::certificate_curves) if it is one for ECDSA.
+    pub fn accepts(&self, identity: &Identity) -> bool {
+        let wanted = &self.wanted;
+        let scheme = identity.scheme_for(&wanted.schemes, wanted.version);
+        scheme.is_some() && wanted.is_on_listed_curve(identity)
     }
 
     /// Shows the best of the configured identities. The default. A server with
@@ -269,7 +272,9 @@ impl ChooseIdentity {
         self.id.answer(AnswerContent::ConfiguredIdentity(chosen))
     }
 
-    /// Shows this identity. Its key must be able to sign with a scheme the peer accepts.
+    /// Shows this identity. Its key must be able to sign with a scheme the peer accepts, and as a
+    /// server's be on one of the [`certificate_curves`](Self::certificate_curves) if it is one for
+    /// ECDSA.
     pub fn present(self, identity: Identity) -> Answer {
         self.id.answer(AnswerContent::Identity(Some(identity)))
     }

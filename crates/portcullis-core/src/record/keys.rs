@@ -4,7 +4,7 @@
 
 use core::ops::Range;
 
-use super::protect::{Older, Protection, Tls13, Unopened};
+use super::protect::{Cipher, Older, Protection, Tls13, Unopened};
 use super::{HEADER, header};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadKey;
@@ -135,17 +135,19 @@ impl Keys {
     }
 
     /// Hands the cipher out; it comes back, or is set up again.
-    pub(super) fn take_cipher(&mut self) -> Option<AeadKey> {
+    pub(super) fn take_cipher(&mut self) -> Option<Cipher> {
         match &mut self.protection {
-            Protection::Tls13(protection) => protection.take_cipher(),
+            Protection::Tls13(protection) => protection.take_cipher().map(Cipher::Aead),
             Protection::Older(protection) => protection.take_cipher(),
         }
     }
 
-    pub(super) fn put_cipher(&mut self, key: AeadKey) {
-        match &mut self.protection {
-            Protection::Tls13(protection) => protection.put_cipher(key),
-            Protection::Older(protection) => protection.put_cipher(key),
+    pub(super) fn put_cipher(&mut self, cipher: Cipher) {
+        match (&mut self.protection, cipher) {
+            (Protection::Tls13(protection), Cipher::Aead(key)) => protection.put_cipher(key),
+            // TLS 1.3 has no other.
+            (Protection::Tls13(_), Cipher::Cbc(_)) => {}
+            (Protection::Older(protection), cipher) => protection.put_cipher(cipher),
         }
     }
 
@@ -164,12 +166,12 @@ impl Keys {
     }
 }
 
-/// Writes the header of `record`, which shows this type.
+/// Writes the header of `record`, which shows this type. What was before TLS 1.2 says so itself.
 #[inline]
 fn headed(
     outer: ContentType,
     record: &mut [u8],
-) -> Result<(&[u8; HEADER], &mut [u8]), CryptoFailure> {
+) -> Result<(&mut [u8; HEADER], &mut [u8]), CryptoFailure> {
     let split = record.split_first_chunk_mut::<HEADER>();
     let (head, body) = split.ok_or(CryptoFailure::SealingRecord)?;
     *head = header::header(outer, header::LEGACY_VERSION, body.len());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::header::{self, Form, Header};
 use super::keys::Keys;
 use super::post_handshake::{Idle, PostHandshake, Tickets, count};
+use super::protect::Unopened;
 use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, alert, misuse};
 use crate::alert::{AlertDescription, AlertLevel};
 use crate::error::{Abort, Error, Reason, Stage};
@@ -34,7 +35,8 @@ pub enum Frame {
         /// Bytes of the record, its header included: what to give to `open_…`.
         len: usize,
         /// Bytes that [`Reader::open_into`] needs as output: the content, in TLS 1.3 its type and
-        /// padding as well, so at least one more.
+        /// padding as well, so at least one more. With CBC before TLS 1.3 also all else that is
+        /// encrypted: up to 304 bytes more.
         plaintext: usize,
     },
     /// The peer has closed before; these bytes are to be ignored (§6.1).
@@ -92,11 +94,12 @@ enum State {
 impl Reader {
     pub(super) fn new(
         role: Role,
-        keys: Keys,
+        mut keys: Keys,
         inner_limit: usize,
         max_handshake_size: usize,
         mailbox: Arc<Mailbox>,
     ) -> Self {
+        keys.protection.limit_content(inner_limit);
         Self {
             overhead: u8::try_from(keys.protection.least_overhead()).unwrap_or(u8::MAX),
             keys,
@@ -169,7 +172,8 @@ impl Reader {
             Ok((typ, length)) => self.sort(typ, 0..length, inner, 0),
             Err(unopened) => {
                 inner.fill(0);
-                Err(self.fail(unopened.into()))
+                let abort = self.unopened(head, unopened);
+                Err(self.fail(abort))
             }
         }
     }
@@ -196,7 +200,8 @@ impl Reader {
             Ok((typ, range)) => self.sort(typ, range, sealed, HEADER),
             Err(unopened) => {
                 sealed.fill(0);
-                Err(self.fail(unopened.into()))
+                let abort = self.unopened(head, unopened);
+                Err(self.fail(abort))
             }
         }
     }
@@ -303,14 +308,30 @@ impl Reader {
     /// Before TLS 1.3 a header says what the record holds; else it is wrong.
     #[cold]
     fn other_header(&self, head: [u8; HEADER], inner: usize) -> Result<usize, Violation> {
+        let protection = &self.keys.protection;
         let (overhead, limit) = (self.overhead.into(), self.inner_limit.into());
-        if !self.keys.protection.is_older() {
+        let Some(version) = protection.older_version() else {
             return Err(header::wrong_header(head, overhead, limit));
-        }
-        let header = Header::check(head, Form::Older { protected: true })?;
+        };
+        let protected = true;
+        let header = Header::check(head, Form::Older { version, protected })?;
         match header.body.checked_sub(overhead) {
             None => Err(Violation::BadRecordMac),
-            Some(_) => header::check_content(inner, limit).map(|()| inner),
+            Some(_) => {
+                let least = inner.saturating_sub(protection.slack());
+                header::check_content(least, limit).map(|()| inner)
+            }
+        }
+    }
+
+    /// The header of TLS 1.2 is let pass on the short way, and says what is wrong before it.
+    #[cold]
+    fn unopened(&self, [_, version @ .., _, _]: &[u8; HEADER], unopened: Unopened) -> Abort {
+        match self.keys.protection.older_version() {
+            Some(negotiated) if negotiated.0.to_be_bytes() != *version => {
+                Violation::RecordVersionChanged.into()
+            }
+            _ => unopened.into(),
         }
     }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::gather::Gather;
 use super::keys::Keys;
+use super::protect::Cipher;
 use super::size::RecordSize;
 use super::{HEADER, Mailbox, alert, misuse};
 use crate::alert::AlertDescription;
-use crate::crypto::aead::AeadKey;
 use crate::error::{Abort, Direction, Error, Reason, Stage};
 use crate::wire::{ContentType, HandshakeType, KeyUpdateRequest};
 
@@ -49,7 +49,7 @@ pub struct Writer {
 
 /// The cipher of a [`Writer`] while it is kept elsewhere.
 pub struct ParkedCipher {
-    key: AeadKey,
+    cipher: Cipher,
     generation: u32,
     owner: Arc<Mailbox>,
 }
@@ -120,13 +120,24 @@ impl Writer {
             }
         }
         let mut data = Gather::new(data);
+        // What stands before the first record that may be cut short.
+        let mut before = 0;
+        if let Some(front) = self.keys.protection.mitigation().in_front(data.left()) {
+            let rest = out.get_mut(sealed.written..).unwrap_or_default();
+            match self.put_front(&mut data, front, rest)? {
+                0 => return Ok(sealed),
+                written => sealed.written += written,
+            }
+            sealed.consumed = front;
+            before = sealed.written;
+        }
         while data.left() > 0 {
             let rest = out.get_mut(sealed.written..).unwrap_or_default();
             let mut fragment = self.fragment.min(data.left());
             let mut padding = self.size.padding(fragment);
             let mut length = self.keys.protection.record_len(fragment + padding);
             if length > rest.len() {
-                if sealed.written > 0 {
+                if sealed.written > before {
                     break;
                 }
                 let fitting = self.size.fitting(&self.keys.protection, rest.len());
@@ -324,7 +335,7 @@ impl Writer {
     /// back or not, the writer goes on as before.
     pub fn park(&mut self) -> Option<ParkedCipher> {
         Some(ParkedCipher {
-            key: self.keys.take_cipher()?,
+            cipher: self.keys.take_cipher()?,
             generation: self.keys.protection.generation(),
             owner: Arc::clone(&self.mailbox),
         })
@@ -332,11 +343,11 @@ impl Writer {
 
     /// Puts back what [`park`](Self::park) has taken out. The cipher of another connection, or of
     /// a key that was updated since, is dropped.
-    pub fn unpark(&mut self, cipher: ParkedCipher) {
-        if Arc::ptr_eq(&cipher.owner, &self.mailbox)
-            && cipher.generation == self.keys.protection.generation()
+    pub fn unpark(&mut self, parked: ParkedCipher) {
+        if Arc::ptr_eq(&parked.owner, &self.mailbox)
+            && parked.generation == self.keys.protection.generation()
         {
-            self.keys.put_cipher(cipher.key);
+            self.keys.put_cipher(parked.cipher);
         }
     }
 
@@ -427,6 +438,26 @@ impl Writer {
         sealed.map_err(|failure| self.fail(failure.into()))?;
         self.bytes = self.bytes.wrapping_add(fragment as u64);
         Ok(())
+    }
+
+    /// Seals the first bytes of a write by themselves, or none: what nobody foresees is the MAC that
+    /// comes with them. Each write has its own, because the last was seen before this one was made.
+    /// Gives 0 when there is no room for it and for a byte more.
+    #[cold]
+    fn put_front(
+        &mut self,
+        data: &mut Gather<'_>,
+        front: usize,
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        let protection = &self.keys.protection;
+        let length = protection.record_len(front);
+        if out.len() < length + protection.record_len(1) {
+            return Ok(0);
+        }
+        let record = out.get_mut(..length).unwrap_or_default();
+        self.put_data(data, front, 0, record)?;
+        Ok(length)
     }
 
     fn put_key_update(

@@ -3,11 +3,14 @@
 //! RFC 8446 §4.6.1, §4.2.11.1.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls_pki_types::{ServerName, UnixTime};
 use zeroize::Zeroizing;
 
-use super::established::{Established, Names, OVERHEAD, Peer, Role, Secret, put_time, read_time};
+use super::established::{
+    Established, MOST_FIELDS, Names, Owner, Peer, Secret, put_time, read_time,
+};
 use super::{MAX_TICKET, MAX_TICKET_LIFETIME, age};
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
@@ -65,10 +68,10 @@ impl ClientSession {
         self.established.version == Version::V1_3
     }
 
-    /// How long the server remembers the session, in seconds since it was received: at most
-    /// 604,800 (RFC 8446 §4.6.1).
-    pub fn lifetime(&self) -> u32 {
-        self.lifetime
+    /// How long the server remembers the session, from when it was received: at most 7 days
+    /// (RFC 8446 §4.6.1), in whole seconds.
+    pub fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.lifetime.into())
     }
 
     /// When the ticket was received.
@@ -98,13 +101,13 @@ impl ClientSession {
         let size = self.established.size()
             + self.server_name.to_str().len()
             + self.ticket.len()
-            + OVERHEAD;
+            + MOST_FIELDS;
         let mut out = Zeroizing::new(Vec::with_capacity(size));
         let names = Names {
             server_name: &self.server_name.to_str(),
             shown: None,
         };
-        self.established.put(&mut out, &names, Role::Client);
+        self.established.put(&mut out, &names, Owner::Client);
         out.push(self.is_id.into());
         put_vec16(&mut out, |out| out.extend_from_slice(&self.ticket));
         out.extend_from_slice(&self.age_add.to_be_bytes());
@@ -126,7 +129,7 @@ impl ClientSession {
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
-        let (established, names) = Established::read(cursor, Role::Client)?;
+        let (established, names) = Established::read(cursor, Owner::Client)?;
         let server_name = ServerName::try_from(names.server_name).map_err(|_| DecodeError)?;
         let is_id = match cursor.u8()? {
             0 => false,
@@ -188,7 +191,7 @@ impl ReceivedTicket {
             is_id,
             age_add: 0,
             lifetime,
-            received_at: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
+            received_at: UnixTime::since_unix_epoch(Duration::ZERO),
         }))
     }
 
@@ -242,7 +245,7 @@ impl Resumable {
             is_id: false,
             age_add: ticket.ticket_age_add,
             lifetime: ticket.ticket_lifetime,
-            received_at: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
+            received_at: UnixTime::since_unix_epoch(Duration::ZERO),
         }))))
     }
 }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | format, protocol, version, suite | u8, u8, u16, u16; the version is that of TLS also in DTLS |
 //! | secret | u8, then vec8. 1: the key of a ticket of TLS 1.3; before that the master secret, 2: as of RFC 5246, 3: extended |
+//! | before TLS 1.3: the group of the key exchange behind the secret | u16; 0 if it had none |
 //! | when the last full handshake was | u64 |
 //! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16) and certificates (vec24 each); 2: a raw key; 3: a PSK's identity; 4: a user of SRP |
 //! | the key that this side showed | vec8 with its digest; empty if it showed none, or as a server |
@@ -25,6 +26,7 @@ use super::{MAX_AUTHENTICATION, age};
 use crate::dialect::Dialect;
 use crate::key_schedule::ResumptionPsk;
 use crate::key_schedule::tls12::MasterSecret;
+use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -41,8 +43,8 @@ const SECRET_EXTENDED_MASTER: u8 = 3;
 const PEER_NONE: u8 = 0;
 const PEER_CHAIN: u8 = 1;
 
-/// More than all that is written down besides certificates, names and tickets takes.
-pub(super) const OVERHEAD: usize = 256;
+/// More bytes than all the fields of a record take besides certificates, names and tickets.
+pub(super) const MOST_FIELDS: usize = 256;
 
 /// The key of a session, and who the ends were.
 #[derive(Clone, Debug)]
@@ -69,6 +71,8 @@ pub(crate) enum Secret {
     Master {
         secret: Box<MasterSecret>,
         extended: bool,
+        /// Of the key exchange that it came from; `None` if that had none.
+        group: Option<NamedGroup>,
     },
 }
 
@@ -76,9 +80,14 @@ impl Clone for Secret {
     fn clone(&self) -> Self {
         match self {
             Self::Psk(psk) => Self::Psk(psk.clone()),
-            Self::Master { secret, extended } => Self::Master {
+            Self::Master {
+                secret,
+                extended,
+                group,
+            } => Self::Master {
                 secret: secret.copy(),
                 extended: *extended,
+                group: *group,
             },
         }
     }
@@ -102,29 +111,41 @@ impl Secret {
         }
     }
 
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(self.kind());
+        put_vec8(out, |out| out.extend_from_slice(self.as_bytes()));
+        if let Self::Master { group, .. } = self {
+            put_u16(out, group.map_or(0, |group| group.0));
+        }
+    }
+
     fn read(
         cursor: &mut Cursor<'_>,
-        version: Version,
+        version: ProtocolVersion,
         suite: CipherSuite,
     ) -> Result<Self, DecodeError> {
         let kind = cursor.u8()?;
         let bytes = cursor.vec8()?;
-        if version == Version::V1_3 {
+        if version == ProtocolVersion::TLS_1_3 {
             let hash = suite.handshake_hash().map_err(|_| DecodeError)?;
             let psk = ResumptionPsk::from_bytes(hash, bytes).map_err(|_| DecodeError)?;
             return (kind == SECRET_PSK)
                 .then_some(Self::Psk(psk))
                 .ok_or(DecodeError);
         }
-        let keys = suite.legacy_parameters().map_err(|_| DecodeError)?;
+        let keys = suite.legacy_parameters(version).map_err(|_| DecodeError)?;
         let extended = match kind {
             SECRET_MASTER => false,
             SECRET_EXTENDED_MASTER => true,
             _ => return Err(DecodeError),
         };
         let secret = MasterSecret::from_bytes(keys.hash, bytes).map_err(|_| DecodeError)?;
-        let secret = Box::new(secret);
-        Ok(Self::Master { secret, extended })
+        let group = NamedGroup(cursor.u16()?);
+        Ok(Self::Master {
+            secret: Box::new(secret),
+            extended,
+            group: (group != NamedGroup(0)).then_some(group),
+        })
     }
 }
 
@@ -145,7 +166,7 @@ pub(super) struct Names<'a> {
 
 /// The end that a record is of.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum Owner {
     Client = 1,
     Server = 2,
 }
@@ -179,12 +200,11 @@ impl Established {
             || age(self.authenticated_at, now) >= MAX_AUTHENTICATION
     }
 
-    pub(super) fn put(&self, out: &mut Vec<u8>, names: &Names<'_>, role: Role) {
+    pub(super) fn put(&self, out: &mut Vec<u8>, names: &Names<'_>, owner: Owner) {
         out.extend([FORMAT, self.dialect as u8]);
         put_u16(out, Dialect::Tls.code(self.version).0);
         put_u16(out, self.suite.0);
-        out.push(self.secret.kind());
-        put_vec8(out, |out| out.extend_from_slice(self.secret.as_bytes()));
+        self.secret.put(out);
         put_time(out, self.authenticated_at);
         match &self.peer {
             None => {
@@ -203,13 +223,13 @@ impl Established {
         put_digest(out, names.shown);
         put_vec8(out, |_| {});
         out.extend(0_u32.to_be_bytes());
-        out.push(role as u8);
+        out.push(owner as u8);
     }
 
-    /// Reads a record of this role up to what the role has.
+    /// Reads a record of this owner up to what the owner has.
     pub(super) fn read<'a>(
         cursor: &mut Cursor<'a>,
-        role: Role,
+        owner: Owner,
     ) -> Result<(Self, Names<'a>), DecodeError> {
         if cursor.u8()? != FORMAT {
             return Err(DecodeError);
@@ -226,7 +246,7 @@ impl Established {
         if Dialect::Tls.code(version) != code || !suite.is_usable_in(code) {
             return Err(DecodeError);
         }
-        let secret = Secret::read(cursor, version, suite)?;
+        let secret = Secret::read(cursor, code, suite)?;
         let authenticated_at = read_time(cursor)?;
         let kind = cursor.u8()?;
         let mut peer = Cursor::new(cursor.vec24()?);
@@ -244,7 +264,7 @@ impl Established {
         if !cursor.vec8()?.is_empty() || cursor.u32()? != 0 {
             return Err(DecodeError);
         }
-        if cursor.u8()? != role as u8 {
+        if cursor.u8()? != owner as u8 {
             return Err(DecodeError);
         }
         let established = Self {

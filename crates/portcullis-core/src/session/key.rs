@@ -3,7 +3,6 @@
 use rustls_pki_types::ServerName;
 
 use super::ClientSession;
-use crate::config::ClientConfig;
 use crate::x509::Sha256Digest;
 
 /// What has to be the same for a session to be offered: the server, the service there, and who
@@ -15,28 +14,13 @@ use crate::x509::Sha256Digest;
 /// restart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionKey {
-    server_name: ServerName<'static>,
-    service: Option<Box<str>>,
-    identities: Option<Sha256Digest>,
-    asks_identity: bool,
+    pub(crate) server_name: ServerName<'static>,
+    pub(crate) service: Option<Box<str>>,
+    pub(crate) identities: Option<Sha256Digest>,
+    pub(crate) asks_identity: bool,
 }
 
 impl SessionKey {
-    /// The key for connections to `server_name` with this configuration. A `service` is a name of
-    /// the caller's: two of one host have different sessions.
-    pub fn new(
-        config: &ClientConfig,
-        server_name: ServerName<'static>,
-        service: Option<&str>,
-    ) -> Self {
-        Self {
-            server_name,
-            service: service.map(Box::from),
-            identities: config.0.identities_digest,
-            asks_identity: config.0.policy.asked.identity,
-        }
-    }
-
     /// The server.
     pub fn server_name(&self) -> &ServerName<'static> {
         &self.server_name

@@ -4,7 +4,8 @@
 //! offers it when it connects again. A server has two ways: the ticket is the session itself,
 //! sealed with [`TicketKeys`] that only servers know, or a name under which a store has the
 //! session (the questions [`OpenTickets`](crate::question::OpenTickets) and
-//! [`IssueTickets`](crate::question::IssueTickets)).
+//! [`IssueTickets`](crate::question::IssueTickets)). Before TLS 1.3 that name can be a session id, too
+//! ([`FindSession`](crate::question::FindSession), [`KeepSession`](crate::question::KeepSession)).
 //!
 //! Every resumption makes a fresh key exchange (`psk_dhe_ke`), and a chain that the first
 //! connection has verified is verified again by the rules of the one that resumes it. A server
@@ -37,10 +38,30 @@ pub use ticket_keys::TicketKeys;
 pub(crate) use client::Resumable;
 pub(crate) use established::{Established, Peer, Secret};
 
+use std::time::Duration;
+
 use rustls_pki_types::UnixTime;
+
+use crate::misuse::Misuse;
 
 /// The longest a ticket may live, in seconds: 7 days (§4.6.1).
 pub(crate) const MAX_TICKET_LIFETIME: u32 = 604_800;
+
+/// The seconds of a lifetime that somebody chose, as they are sent (§4.6.1); what is left of one is
+/// cut off.
+///
+/// # Errors
+/// When it is below a second or above 7 days. `what` is the beginning of the sentence.
+pub(crate) fn lifetime_in_seconds(what: &str, lifetime: Duration) -> Result<u32, Misuse> {
+    let most = Duration::from_secs(MAX_TICKET_LIFETIME.into());
+    let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
+    match seconds {
+        1.. if lifetime <= most => Ok(seconds),
+        _ => Err(Misuse::new(format!(
+            "{what}: {lifetime:?} is outside of 1 second to 7 days"
+        ))),
+    }
+}
 
 /// The longest a session of before TLS 1.3 may be offered where its server says nothing of it, in
 /// seconds: a day (RFC 5246 §F.1.4).

@@ -2,12 +2,16 @@
 //!
 //! RFC 8446 §4.6.1.
 
-use rustls_pki_types::UnixTime;
+use std::time::Duration;
+
+use rustls_pki_types::{CertificateDer, UnixTime};
 use zeroize::Zeroizing;
 
 use super::age;
-use super::established::{Established, Names, OVERHEAD, Role, put_time, read_time};
+use super::established::{Established, MOST_FIELDS, Names, Owner, put_time, read_time};
 use crate::error::Misuse;
+use crate::suite::CipherSuite;
+use crate::version::ProtocolVersion;
 use crate::wire::codec::{Cursor, DecodeError};
 use crate::x509::Sha256Digest;
 
@@ -22,6 +26,7 @@ pub struct ServerSession {
     /// Of the names of the certificate that the client was shown.
     pub(crate) names: Sha256Digest,
     pub(crate) age_add: u32,
+    /// In seconds.
     pub(crate) lifetime: u32,
     pub(crate) issued_at: UnixTime,
 }
@@ -33,9 +38,31 @@ impl ServerSession {
         self.server_name.as_deref()
     }
 
-    /// How long the session can be resumed, in seconds since it was issued.
-    pub fn lifetime(&self) -> u32 {
-        self.lifetime
+    /// The version of the connection that the session comes from, which is that of every connection
+    /// that resumes it.
+    pub fn version(&self) -> ProtocolVersion {
+        self.established.dialect.code(self.established.version)
+    }
+
+    /// The cipher suite of that connection.
+    pub fn cipher_suite(&self) -> CipherSuite {
+        self.established.suite
+    }
+
+    /// The client's chain, its own certificate first; empty if it showed none.
+    pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
+        let peer = self.established.peer.as_ref();
+        peer.map_or(&[], |peer| peer.chain.certificates())
+    }
+
+    /// About how many bytes it takes, in memory or written down.
+    pub fn size(&self) -> usize {
+        self.established.size() + self.server_name().map_or(0, str::len) + MOST_FIELDS
+    }
+
+    /// How long the session can be resumed, from when it was issued; whole seconds.
+    pub fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.lifetime.into())
     }
 
     /// When the ticket was made.
@@ -55,13 +82,13 @@ impl ServerSession {
     /// Writes the session down, for a store. With these bytes one can take the place of
     /// either end of a connection that resumes it: keep them as a key.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let size = self.established.size() + self.server_name().map_or(0, str::len) + OVERHEAD;
+        let size = self.size();
         let mut out = Zeroizing::new(Vec::with_capacity(size));
         let names = Names {
             server_name: self.server_name().unwrap_or_default(),
             shown: Some(&self.names),
         };
-        self.established.put(&mut out, &names, Role::Server);
+        self.established.put(&mut out, &names, Owner::Server);
         out.extend_from_slice(&self.age_add.to_be_bytes());
         out.extend_from_slice(&self.lifetime.to_be_bytes());
         put_time(&mut out, self.issued_at);
@@ -81,7 +108,7 @@ impl ServerSession {
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
-        let (established, names) = Established::read(cursor, Role::Server)?;
+        let (established, names) = Established::read(cursor, Owner::Server)?;
         Ok(Self {
             established,
             server_name: (!names.server_name.is_empty()).then(|| names.server_name.into()),

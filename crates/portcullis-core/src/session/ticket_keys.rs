@@ -5,11 +5,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
 use zeroize::Zeroizing;
 
-use super::{MAX_TICKET, MAX_TICKET_LIFETIME};
+use super::{MAX_TICKET, lifetime_in_seconds};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, IV_LEN, TAG_LEN};
 use crate::crypto::random::Random;
@@ -60,18 +61,14 @@ impl TicketKeys {
     /// The length of a secret that [`shared`](Self::shared) takes, in bytes.
     pub const SECRET_LEN: usize = NAME_LEN + KEY_LEN;
 
-    /// Keys that nobody else knows, changed by themselves: each seals for `seconds`, or 2^32
-    /// tickets if those come first, and opens for `seconds` more. 1 to 604,800 (7 days); tickets
-    /// should not live longer than that.
+    /// Keys that nobody else knows, and that change by themselves: each seals for one `period`, or
+    /// 2^32 tickets if that comes first, and opens for one more. A period is 1 second to 7 days,
+    /// in whole seconds; tickets live no longer than that.
     ///
     /// # Errors
-    /// When `seconds` is out of bounds.
-    pub fn rotating(seconds: u32) -> Result<Self, Misuse> {
-        if !(1..=MAX_TICKET_LIFETIME).contains(&seconds) {
-            return Err(Misuse::new(format!(
-                "ticket keys: {seconds} is outside of 1..=604800 seconds"
-            )));
-        }
+    /// When `period` is out of bounds.
+    pub fn rotating(period: Duration) -> Result<Self, Misuse> {
+        let seconds = lifetime_in_seconds("ticket keys", period)?;
         Ok(Self(Arc::new(Keys {
             ring: RwLock::new(Vec::new()),
             period: Some(seconds),
@@ -244,7 +241,7 @@ fn ring<'a>(
         ring.push(Arc::new(TicketKey {
             name: *name,
             key,
-            since: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
+            since: UnixTime::since_unix_epoch(Duration::ZERO),
             sealed: AtomicU64::new(0),
         }));
     }

@@ -6,11 +6,15 @@ mod table;
 
 use core::str::FromStr;
 
-use crate::Misuse;
+use crate::crypto::HAS_RSA;
 use crate::crypto::aead::AeadAlgorithm;
+use crate::crypto::cbc::CbcAlgorithm;
 pub use crate::crypto::hash::HashAlgorithm;
+use crate::crypto::record_mac::MacAlgorithm;
 use crate::key_schedule::SuiteParameters;
-use crate::key_schedule::tls12::LegacyParameters;
+use crate::key_schedule::tls12::{CbcParameters, LegacyCipher, LegacyParameters};
+use crate::misuse::Misuse;
+use crate::rules::Rules;
 use crate::signature_scheme::SignatureScheme;
 use crate::version::{ProtocolVersion, Version};
 
@@ -140,8 +144,36 @@ pub enum SuiteSet {
 }
 
 impl CipherSuite {
-    /// The suites that this build can negotiate, strongest first.
+    /// The suites that this build can negotiate: those of [`Self::DEFAULT`], and those that are
+    /// offered and accepted only where the configuration names them.
+    ///
+    /// These are the suites with CBC. RFC 9325 §4.2 advises against them: their MAC is made before
+    /// the encryption unless both sides have [`encrypt_then_mac`], and what then keeps the plaintext
+    /// is the care of both implementations.
+    ///
+    /// [`encrypt_then_mac`]: crate::config::ClientConfigBuilder::encrypt_then_mac
     pub const SUPPORTED: &'static [Self] = &[
+        Self::TLS_AES_256_GCM_SHA384,
+        Self::TLS_AES_128_GCM_SHA256,
+        Self::TLS_CHACHA20_POLY1305_SHA256,
+        Self::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384,
+        Self::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384,
+        Self::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        Self::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        Self::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        Self::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        Self::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
+        Self::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
+        Self::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
+        Self::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
+        Self::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+        Self::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+    ];
+
+    /// The default offer, strongest first.
+    pub const DEFAULT: &'static [Self] = &[
         Self::TLS_AES_256_GCM_SHA384,
         Self::TLS_AES_128_GCM_SHA256,
         Self::TLS_CHACHA20_POLY1305_SHA256,
@@ -152,9 +184,6 @@ impl CipherSuite {
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
         Self::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
     ];
-
-    /// The default offer, strongest first.
-    pub const DEFAULT: &'static [Self] = Self::SUPPORTED;
 
     /// Not a suite: the client understands RFC 5746.
     pub const TLS_EMPTY_RENEGOTIATION_INFO_SCSV: Self = Self(0x00ff);
@@ -191,13 +220,33 @@ impl CipherSuite {
         self.info().is_some_and(|info| info.exists_in(version))
     }
 
+    /// Whether that needs signatures that come with a feature, which is not there.
+    pub(crate) fn lacks_feature_in(self, version: ProtocolVersion) -> bool {
+        let is_rsa = |info: &SuiteInfo| info.authentication == Authentication::Rsa;
+        !HAS_RSA
+            && Version::of(version).is_some_and(|version| version < Version::V1_2)
+            && self.is_usable_in(version)
+            && self.info().is_some_and(is_rsa)
+    }
+
+    /// Whether its records are those of a block cipher and a MAC (RFC 5246 §6.2.3.2).
+    pub(crate) fn has_cbc(self) -> bool {
+        let cipher = self
+            .legacy_parameters(ProtocolVersion::TLS_1_2)
+            .map(|parameters| parameters.cipher);
+        matches!(cipher, Ok(LegacyCipher::Cbc(_)))
+    }
+
     /// Whether a key that signs so is of the kind that the suite says, before TLS 1.3 (RFC 5246
     /// §7.4.2, RFC 8422 §5.3).
     pub(crate) fn goes_with(self, scheme: SignatureScheme) -> bool {
         let authentication = self.info().map(|info| info.authentication);
         match authentication {
             Some(Authentication::Rsa) => scheme.is_rsa(),
-            Some(Authentication::Ecdsa) => scheme.is_usable_before_tls13() && !scheme.is_rsa(),
+            Some(Authentication::Ecdsa) => {
+                (scheme.signs_in(Version::V1_2) || scheme == SignatureScheme::ECDSA_SHA1)
+                    && !scheme.is_rsa()
+            }
             _ => false,
         }
     }
@@ -211,20 +260,29 @@ impl CipherSuite {
             .ok_or_else(|| Misuse::new(format!("{self} is not implemented")))
     }
 
-    /// What the suite means to the key schedule and the records of TLS 1.2.
-    #[allow(dead_code, reason = "until the states of TLS 1.2 use it")]
-    pub(crate) fn legacy_parameters(self) -> Result<LegacyParameters, Misuse> {
+    /// What the suite means to the key schedule and the records of a version before TLS 1.3.
+    pub(crate) fn legacy_parameters(
+        self,
+        version: ProtocolVersion,
+    ) -> Result<LegacyParameters, Misuse> {
+        let rules = Rules::of(Version::of(version).unwrap_or(Version::V1_2));
         let info = self.info().filter(|info| {
-            info.since == ProtocolVersion::TLS_1_2
+            info.since != ProtocolVersion::TLS_1_3
+                && info.exists_in(version)
                 && info.key_exchange == KeyExchange::Ecdhe
                 && matches!(
                     info.authentication,
                     Authentication::Ecdsa | Authentication::Rsa
                 )
         });
-        let aead = info.and_then(|info| Some((info.hash, info.aead()?)));
-        aead.map(|(hash, aead)| LegacyParameters { hash, aead })
-            .ok_or_else(|| Misuse::new(format!("{self} is not implemented")))
+        let parameters = info.and_then(|info| {
+            Some(LegacyParameters {
+                version,
+                hash: rules.prf_hash(info.hash),
+                cipher: info.legacy_cipher(rules)?,
+            })
+        });
+        parameters.ok_or_else(|| Misuse::new(format!("{self} is not implemented")))
     }
 
     /// The hash of the handshake.
@@ -240,7 +298,27 @@ impl SuiteInfo {
         Some(SuiteParameters { hash, aead })
     }
 
-    /// The cipher, if it is implemented.
+    /// Cipher and MAC before TLS 1.3, if they are implemented.
+    fn legacy_cipher(&self, rules: Rules) -> Option<LegacyCipher> {
+        let mac = match self.mac {
+            Mac::Aead => return self.aead().map(LegacyCipher::Aead),
+            Mac::HmacMd5 => return None,
+            Mac::HmacSha1 => MacAlgorithm::Sha1,
+            Mac::HmacSha256 => MacAlgorithm::Sha256,
+            Mac::HmacSha384 => MacAlgorithm::Sha384,
+        };
+        let cipher = match self.cipher {
+            Cipher::Aes128Cbc => CbcAlgorithm::Aes128,
+            Cipher::Aes256Cbc => CbcAlgorithm::Aes256,
+            _ => return None,
+        };
+        Some(LegacyCipher::Cbc(CbcParameters {
+            iv: rules.iv,
+            ..CbcParameters::new(cipher, mac)
+        }))
+    }
+
+    /// The AEAD, if it is implemented.
     fn aead(&self) -> Option<AeadAlgorithm> {
         match self.cipher {
             Cipher::Aes128Gcm => Some(AeadAlgorithm::Aes128Gcm),

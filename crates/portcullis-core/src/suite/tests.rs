@@ -64,28 +64,50 @@ fn lists() {
 }
 
 #[test]
-fn of_tls_1_2_ecdhe_with_an_aead_is_implemented() {
-    let implemented = |suite: &CipherSuite| suite.legacy_parameters().is_ok();
-    let known = CipherSuite::KNOWN.iter().copied();
-    let implemented: Vec<_> = known.filter(implemented).collect();
-    let expected = [
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    ];
-    assert_eq!(implemented, expected);
-    let parameters = expected.map(|suite| suite.legacy_parameters().unwrap());
+fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
     use AeadAlgorithm::{Aes128Gcm, Aes256Gcm, ChaCha20Poly1305};
-    let aeads = [Aes256Gcm, ChaCha20Poly1305, Aes128Gcm];
-    for (at, parameters) in parameters.into_iter().enumerate() {
-        assert_eq!(parameters.aead, aeads[at / 2]);
-        let is_long = parameters.aead == Aes256Gcm;
-        assert_eq!(parameters.hash == HashAlgorithm::Sha384, is_long);
+    use CbcAlgorithm::{Aes128, Aes256};
+    use HashAlgorithm::{Sha256, Sha384};
+    let version = ProtocolVersion::TLS_1_2;
+    let aead = |hash: HashAlgorithm, aead| LegacyParameters {
+        version,
+        hash: hash.into(),
+        cipher: LegacyCipher::Aead(aead),
+    };
+    let cbc = |hash: HashAlgorithm, cipher, mac| LegacyParameters {
+        version,
+        hash: hash.into(),
+        cipher: LegacyCipher::Cbc(CbcParameters::new(cipher, mac)),
+    };
+    let expected = [
+        ("AES_256_GCM_SHA384", aead(Sha384, Aes256Gcm)),
+        (
+            "AES_256_CBC_SHA384",
+            cbc(Sha384, Aes256, MacAlgorithm::Sha384),
+        ),
+        ("CHACHA20_POLY1305_SHA256", aead(Sha256, ChaCha20Poly1305)),
+        ("AES_128_GCM_SHA256", aead(Sha256, Aes128Gcm)),
+        (
+            "AES_128_CBC_SHA256",
+            cbc(Sha256, Aes128, MacAlgorithm::Sha256),
+        ),
+        // RFC 5246 §1.2: the PRF is that of the version.
+        ("AES_256_CBC_SHA", cbc(Sha256, Aes256, MacAlgorithm::Sha1)),
+        ("AES_128_CBC_SHA", cbc(Sha256, Aes128, MacAlgorithm::Sha1)),
+    ];
+    let implemented = CipherSuite::KNOWN.iter().filter_map(|suite| {
+        let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).ok()?;
+        Some((suite.name().unwrap(), parameters))
+    });
+    let expected = expected.iter().flat_map(|(name, parameters)| {
+        ["ECDSA", "RSA"].map(|key| (format!("TLS_ECDHE_{key}_WITH_{name}"), *parameters))
+    });
+    for (implemented, expected) in implemented.zip(expected.clone()) {
+        assert_eq!(implemented, (&*expected.0, expected.1));
     }
-    let refused = CipherSuite::TLS_AES_128_GCM_SHA256.legacy_parameters();
+    let all = CipherSuite::SUPPORTED.len();
+    assert_eq!(expected.count(), all - 3, "and three of TLS 1.3");
+    let refused = CipherSuite::TLS_AES_128_GCM_SHA256.legacy_parameters(ProtocolVersion::TLS_1_2);
     assert!(
         refused
             .unwrap_err()
@@ -95,9 +117,17 @@ fn of_tls_1_2_ecdhe_with_an_aead_is_implemented() {
 }
 
 #[test]
+fn of_what_can_be_negotiated_all_but_cbc_is_the_default() {
+    let supported = CipherSuite::SUPPORTED.iter();
+    let expected: Vec<_> = supported.filter(|suite| !suite.has_cbc()).collect();
+    assert_eq!(expected, CipherSuite::DEFAULT.iter().collect::<Vec<_>>());
+}
+
+#[test]
 fn what_can_be_negotiated_is_what_is_implemented() {
-    let implemented =
-        |suite: &&CipherSuite| suite.parameters().is_ok() || suite.legacy_parameters().is_ok();
+    let implemented = |suite: &&CipherSuite| {
+        suite.parameters().is_ok() || suite.legacy_parameters(ProtocolVersion::TLS_1_2).is_ok()
+    };
     let implemented: Vec<_> = CipherSuite::KNOWN.iter().filter(implemented).collect();
     assert_eq!(
         implemented,

@@ -13,12 +13,12 @@ use super::digests::{Sha256Digest, key_digest, names_digest};
 use super::pem::{self, Contents};
 use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
-use crate::SignatureScheme;
 use crate::crypto::{
-    PrivateKey, key_is_long_enough, scheme_fits_key, scheme_fits_key_before_tls13,
+    PrivateKey, ecdsa_curve, key_is_long_enough, scheme_fits_key, scheme_fits_key_before_tls13,
 };
-use crate::error::Misuse;
+use crate::misuse::Misuse;
 use crate::version::Version;
+use crate::{NamedGroup, SignatureScheme};
 
 /// The longest leaf whose names can be read, in bytes.
 const LONGEST_LEAF: usize = 65_535;
@@ -37,6 +37,8 @@ struct Inner {
     /// For sessions.
     names_digest: Sha256Digest,
     key_digest: Arc<Sha256Digest>,
+    /// Of a leaf with a key for ECDSA.
+    curve: Option<NamedGroup>,
     /// DER-encoded Names of the issuers of all certificates.
     issuers: Vec<Box<[u8]>>,
     /// What signed each certificate that is not self-issued; `None` for an unknown algorithm.
@@ -68,11 +70,8 @@ impl IdentityKey {
 
     /// Those that `version` has.
     pub(crate) fn schemes_for(&self, version: Version) -> impl Iterator<Item = SignatureScheme> {
-        let is_usable = move |scheme: &SignatureScheme| match version {
-            Version::V1_3 => scheme.allowed_in_tls13_certificate_verify(),
-            _ => scheme.is_usable_before_tls13(),
-        };
-        self.schemes().iter().copied().filter(is_usable)
+        let schemes = self.schemes().iter().copied();
+        schemes.filter(move |scheme| scheme.signs_in(version))
     }
 }
 
@@ -115,8 +114,8 @@ impl Identity {
     /// # Errors
     /// As [`from_der`](Self::from_der), and when there is no certificate, no key, the key is
     /// encrypted, or something looks like a section and cannot be read.
-    pub fn from_pem(chain: &[u8], key: Option<&[u8]>) -> Result<Self, Misuse> {
-        let contents = Contents::read(chain)?;
+    pub fn from_pem(chain: impl AsRef<[u8]>, key: Option<&[u8]>) -> Result<Self, Misuse> {
+        let contents = Contents::read(chain.as_ref())?;
         if contents.certificates.is_empty() {
             return Err(contents.no_certificate());
         }
@@ -128,21 +127,29 @@ impl Identity {
         Self::new(contents.certificates, key)
     }
 
-    /// Reads a chain and its key from one PEM file, or from two.
+    /// Reads a chain and its key from one PEM file, in which they stand in any order.
+    ///
+    /// # Errors
+    /// As [`from_pem`](Self::from_pem), and when the file cannot be read.
+    pub fn from_pem_file(bundle: impl AsRef<Path>) -> Result<Self, Misuse> {
+        let path = bundle.as_ref();
+        let pem = pem::read_file(path)?;
+        Self::from_pem(&*pem, None).map_err(|error| pem::in_file(path, &error))
+    }
+
+    /// Reads a chain from one PEM file and its key from another.
     ///
     /// # Errors
     /// As [`from_pem`](Self::from_pem), and when a file cannot be read.
-    pub fn from_pem_files(chain: impl AsRef<Path>, key: Option<&Path>) -> Result<Self, Misuse> {
-        let path = chain.as_ref();
-        let chain = pem::read_file(path)?;
-        let key_pem = key.map(pem::read_file).transpose()?;
-        Self::from_pem(&chain, key_pem.as_deref().map(Vec::as_slice)).map_err(|error| match key {
-            None => pem::in_file(path, &error),
-            Some(key) => Misuse::new(format!(
+    pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, Misuse> {
+        let (chain, key) = (chain.as_ref(), key.as_ref());
+        let (chain_pem, key_pem) = (pem::read_file(chain)?, pem::read_file(key)?);
+        Self::from_pem(&*chain_pem, Some(&key_pem)).map_err(|error| {
+            Misuse::new(format!(
                 "{} with the key {}: {error}",
-                pem::shown(path),
+                pem::shown(chain),
                 pem::shown(key)
-            )),
+            ))
         })
     }
 
@@ -199,6 +206,7 @@ impl Identity {
             names,
             names_digest,
             key_digest,
+            curve: ecdsa_curve(of_leaf.spki),
             issuers,
             chain_schemes,
             chain: chain.into(),
@@ -234,6 +242,11 @@ impl Identity {
     /// The same for every certificate with this key, and for no other.
     pub(crate) fn key_digest(&self) -> &Arc<Sha256Digest> {
         &self.0.key_digest
+    }
+
+    /// The curve of the key of the leaf, if it is one for ECDSA.
+    pub(crate) fn curve(&self) -> Option<NamedGroup> {
+        self.0.curve
     }
 
     /// Whether both are the same value, not only equal ones.

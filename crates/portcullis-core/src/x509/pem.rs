@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::certificate::Certificate;
 use crate::der::{self, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE};
-use crate::error::Misuse;
+use crate::misuse::Misuse;
 
 const DASHES: &[u8] = b"-----";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

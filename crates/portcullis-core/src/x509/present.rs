@@ -8,10 +8,11 @@ use rustls_pki_types::CertificateDer;
 
 use super::identity::{Identity, IdentityKey};
 use super::select::{NameMatch, name_match};
+use crate::SignatureScheme;
 use crate::crypto::SignError;
+use crate::misuse::Misuse;
 use crate::version::Version;
 use crate::wire::{Certificate, tls12};
-use crate::{Misuse, SignatureScheme};
 
 impl Identity {
     /// Whether the leaf is valid for this name, in lower case, exactly or by wildcard.
@@ -54,7 +55,6 @@ pub(crate) enum Form {
     /// With a context and extensions (§4.4.2).
     Tls13,
     /// Certificates alone (RFC 5246 §7.4.2).
-    #[allow(dead_code, reason = "until the states of TLS 1.2 use it")]
     Before13,
 }
 

@@ -14,7 +14,7 @@ use super::name::CanonicalName;
 use super::pem::{self, Contents};
 use crate::crypto::verification::KeptKey;
 use crate::der::{self, Reader};
-use crate::error::Misuse;
+use crate::misuse::Misuse;
 
 /// A set of trusted certificates. Cheap to clone; a clone that is added to becomes its own set.
 ///
@@ -32,6 +32,16 @@ use crate::error::Misuse;
 ///
 /// A self-signed certificate of an authority is accepted from a peer itself, too: tools make
 /// such certificates for servers.
+///
+/// Anchors also come without certificates, as [`TrustAnchor`]s. The crate `webpki-roots` has those
+/// of Mozilla's browsers:
+///
+/// ```
+/// use portcullis_core::x509::Roots;
+///
+/// let roots: Roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+/// assert!(roots.len() > 50);
+/// ```
 #[derive(Clone, Default)]
 pub struct Roots(Arc<Set>);
 
@@ -45,6 +55,8 @@ struct Set {
     canonical_names: Vec<Option<CanonicalName>>,
     /// Those of the anchors, as they were added.
     certificates: Vec<CertificateDer<'static>>,
+    /// The names of the anchors that came without a certificate.
+    bare_names: Vec<Box<[u8]>>,
     /// In the order of their bytes.
     pinned: Vec<CertificateDer<'static>>,
     /// The names of who issued those, once each and sorted.
@@ -115,18 +127,9 @@ impl Roots {
     ///
     /// # Errors
     /// When there is none, or one is damaged.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, Misuse> {
-        let contents = Contents::read(pem)?;
-        if contents.certificates.is_empty() {
-            return Err(contents.no_certificate());
-        }
-        let certificates = contents.certificates;
+    pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, Misuse> {
         let mut roots = Self::empty();
-        for (at, certificate) in certificates.into_iter().enumerate() {
-            Arc::make_mut(&mut roots.0)
-                .add(certificate)
-                .ok_or_else(|| not_a_certificate(&format!("certificate {}", at + 1)))?;
-        }
+        roots.add_pem(pem)?;
         Ok(roots)
     }
 
@@ -135,9 +138,39 @@ impl Roots {
     /// # Errors
     /// When it cannot be read, contains no certificate, or one is damaged.
     pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self, Misuse> {
+        let mut roots = Self::empty();
+        roots.add_pem_file(path)?;
+        Ok(roots)
+    }
+
+    /// Trusts the certificates in a PEM text, too. See [`add_der`](Self::add_der).
+    ///
+    /// # Errors
+    /// As [`from_pem`](Self::from_pem). Then nothing was added.
+    pub fn add_pem(&mut self, pem: impl AsRef<[u8]>) -> Result<(), Misuse> {
+        let contents = Contents::read(pem.as_ref())?;
+        if contents.certificates.is_empty() {
+            return Err(contents.no_certificate());
+        }
+        let mut more = self.clone();
+        let set = Arc::make_mut(&mut more.0);
+        for (at, certificate) in contents.certificates.into_iter().enumerate() {
+            set.add(certificate)
+                .ok_or_else(|| not_a_certificate(&format!("certificate {}", at + 1)))?;
+        }
+        *self = more;
+        Ok(())
+    }
+
+    /// Trusts the certificates in a PEM file, too. See [`add_der`](Self::add_der).
+    ///
+    /// # Errors
+    /// As [`from_pem_file`](Self::from_pem_file). Then nothing was added.
+    pub fn add_pem_file(&mut self, path: impl AsRef<Path>) -> Result<(), Misuse> {
         let path = path.as_ref();
         let pem = pem::read_file(path)?;
-        Self::from_pem(&pem).map_err(|error| pem::in_file(path, &error))
+        self.add_pem(&*pem)
+            .map_err(|error| pem::in_file(path, &error))
     }
 
     /// Trusts one more certificate; one that is there already is not added again. What is not
@@ -151,7 +184,16 @@ impl Roots {
             .ok_or_else(|| not_a_certificate("the certificate"))
     }
 
-    /// How many certificates are trusted, anchors and pinned ones.
+    /// Trusts an authority of which name, key and name constraints are known, and no certificate.
+    ///
+    /// An anchor like that has no pathLenConstraint: there may be as many intermediates below it as
+    /// anywhere. Nor is it ever accepted as the certificate of a peer itself. One that is there
+    /// already is not added again. One that is damaged makes nothing trusted.
+    pub fn add_trust_anchor(&mut self, anchor: TrustAnchor<'static>) {
+        Arc::make_mut(&mut self.0).add_bare(anchor);
+    }
+
+    /// How many certificates and anchors without one are trusted.
     pub fn len(&self) -> usize {
         self.0.anchors.len() + self.0.pinned.len()
     }
@@ -192,7 +234,8 @@ impl Roots {
             .iter()
             .map(AsRef::as_ref)
             .filter_map(subject);
-        anchors.chain(set.pinned_issuers.iter().map(AsRef::as_ref))
+        let others = set.bare_names.iter().chain(&set.pinned_issuers);
+        anchors.chain(others.map(AsRef::as_ref))
     }
 
     /// The anchors that have this name, which is a Name with its header, byte by byte.
@@ -290,7 +333,27 @@ impl Set {
             self.pinned.insert(at, certificate);
             return Some(());
         }
-        if let Some((_, key)) = der::public_key_info(fields.spki)
+        let path_length = authority::path_length(&fields);
+        self.add_anchor(anchor, path_length);
+        self.certificates.push(certificate);
+        Some(())
+    }
+
+    fn add_bare(&mut self, anchor: TrustAnchor<'static>) {
+        let mut known = self.anchors.iter().zip(&self.path_lengths);
+        // A limit that another certificate of this authority has is not one of the anchor.
+        if known.any(|(own, limit)| limit.is_none() && *own == anchor) {
+            return;
+        }
+        let name = der::sequence(&anchor.subject).into_boxed_slice();
+        if !self.bare_names.contains(&name) {
+            self.bare_names.push(name);
+        }
+        self.add_anchor(anchor, None);
+    }
+
+    fn add_anchor(&mut self, anchor: TrustAnchor<'static>, path_length: Option<usize>) {
+        if let Some((_, key)) = der::public_key_info_contents(&anchor.subject_public_key_info)
             && let Err(at) = self.key_at(key)
         {
             self.keys.insert(at, KeptKey::new(key));
@@ -298,13 +361,10 @@ impl Set {
         // Behind those of the same name: they are tried in the order they came.
         let before = |own: &TrustAnchor<'_>| *own.subject <= *anchor.subject;
         let at = self.anchors.partition_point(before);
-        self.path_lengths
-            .insert(at, authority::path_length(&fields));
+        self.path_lengths.insert(at, path_length);
         self.canonical_names
             .insert(at, CanonicalName::new(&anchor.subject));
         self.anchors.insert(at, anchor);
-        self.certificates.push(certificate);
-        Some(())
     }
 
     fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
@@ -315,6 +375,23 @@ impl Set {
     /// Where the key is, or where it belongs.
     fn key_at(&self, encoded: &[u8]) -> Result<usize, usize> {
         self.keys.binary_search_by(|key| key.encoded().cmp(encoded))
+    }
+}
+
+impl Extend<TrustAnchor<'static>> for Roots {
+    /// [Adds](Self::add_trust_anchor) each of them.
+    fn extend<T: IntoIterator<Item = TrustAnchor<'static>>>(&mut self, anchors: T) {
+        let set = Arc::make_mut(&mut self.0);
+        anchors.into_iter().for_each(|anchor| set.add_bare(anchor));
+    }
+}
+
+impl FromIterator<TrustAnchor<'static>> for Roots {
+    /// Trusts these authorities and nobody else. See [`add_trust_anchor`](Self::add_trust_anchor).
+    fn from_iter<T: IntoIterator<Item = TrustAnchor<'static>>>(anchors: T) -> Self {
+        let mut roots = Self::empty();
+        roots.extend(anchors);
+        roots
     }
 }
 

@@ -1,17 +1,17 @@
 //! Which of several identities to present.
 //!
-//! RFC 8446 §4.4.2.2, §4.4.2.3; RFC 6066 §3 for the name. A server may have thousands of
+//! RFC 8446 §4.4.2.2, §4.4.2.3; RFC 6066 §3 for the name, RFC 8422 §5.1 for curves before TLS 1.3. A server may have thousands of
 //! identities, and a peer decides how long its lists are: the work is linear in both together, and
 //! no product of them.
 
 use std::collections::HashSet;
 
 use super::identity::Identity;
-use crate::SignatureScheme;
 use crate::version::Version;
+use crate::{NamedGroup, SignatureScheme};
 
 /// Chooses an identity and the scheme to sign with, or `None` when no key can sign with what
-/// the peer offers in this version.
+/// the peer offers in this version, or none for ECDSA is on one of the `curves`, if they count.
 ///
 /// Counts in this order: an exact match of `server_name`, then one by wildcard; a chain that
 /// leads to one of `authorities` (DER-encoded Names), if there are any; a chain signed with
@@ -23,11 +23,17 @@ pub(crate) fn choose<'a, N: AsRef<[u8]>>(
     server_name: Option<&str>,
     schemes: &[SignatureScheme],
     certificate_schemes: Option<&[SignatureScheme]>,
+    curves: Option<&[NamedGroup]>,
     authorities: &[N],
     version: Version,
 ) -> Option<(&'a Identity, SignatureScheme)> {
     let accepted = SchemeSet::new(schemes);
+    // At most three.
+    let is_on_one = |curve| curves.is_none_or(|curves| curves.contains(&curve));
     let usable = |identity: &'a Identity| {
+        if !identity.curve().is_none_or(is_on_one) {
+            return None;
+        }
         let scheme = accepted.first_of(identity.key().schemes_for(version))?;
         Some((name_match(identity, server_name), (identity, scheme)))
     };
@@ -79,7 +85,9 @@ impl SchemeSet {
 
     fn place(SignatureScheme(code): SignatureScheme) -> Option<(usize, u32)> {
         let [row, column] = code.to_be_bytes();
-        Some((row.into(), 1_u32.checked_shl(column.into())?))
+        // The last is for numbers of private use, of which no peer is told.
+        let row = usize::from(row).min(15);
+        Some((row, 1_u32.checked_shl(column.into())?))
     }
 
     fn contains(&self, scheme: SignatureScheme) -> bool {

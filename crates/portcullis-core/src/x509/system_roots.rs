@@ -13,7 +13,7 @@ use rustls_pki_types::pem::PemObject as _;
 
 use super::pem;
 use super::roots::Roots;
-use crate::error::Misuse;
+use crate::misuse::Misuse;
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
@@ -33,6 +33,17 @@ impl Roots {
             file: std::env::var_os(FILE).unwrap_or_default(),
             folders: std::env::var_os(FOLDERS).unwrap_or_default(),
         })
+    }
+
+    /// The roots of the operating system, as [`os`](Self::os) finds them, and the certificates in a
+    /// PEM file: for an authority of a company's own beside those that everybody trusts.
+    ///
+    /// # Errors
+    /// As [`os`](Self::os) and [`from_pem_file`](Self::from_pem_file).
+    pub fn os_and_pem_file(path: impl AsRef<Path>) -> Result<Self, Misuse> {
+        let mut roots = Self::os()?;
+        roots.add_pem_file(path)?;
+        Ok(roots)
     }
 
     fn of_system(variables: &Variables) -> Result<Self, Misuse> {

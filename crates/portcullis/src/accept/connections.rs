@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::Accept;
 use super::faults::Faults;
 use super::listener::TlsListener;
+use super::stop::{StopHandle, Stopping};
 use crate::acceptor::TlsAcceptor;
 use crate::error::Error;
 use crate::reload::Reloadable;
@@ -63,16 +64,19 @@ type Shaken<A> = Result<
 type OnFailed<A> = Box<dyn FnMut(&ConnectionError<<A as Accept>::Addr>) + Send>;
 
 /// Connections whose handshake is over, in the order in which they finished: a stream of
-/// `Result<TlsStream, ConnectionError>` that never ends.
+/// `Result<TlsStream, ConnectionError>` that ends only when it was [stopped](Self::stop_handle).
 ///
 /// An error is one failed handshake and means nothing for the others; without a
 /// [`peer_addr`](ConnectionError::peer_addr) it is the listener's, which is tried again after a
 /// pause if the stream is polled again.
 ///
-/// Dropped, the handshakes under way are aborted; see [`finish`](Self::finish).
+/// Dropped, the handshakes under way are aborted; see [`finish`](Self::finish) and
+/// [`stop_handle`](Self::stop_handle).
 #[must_use = "connections are accepted when the stream is polled"]
 pub struct Connections<A: Accept = TlsListener> {
-    listener: A,
+    /// `None` once it was stopped.
+    listener: Option<A>,
+    stopping: Stopping,
     acceptor: TlsAcceptor,
     limit: usize,
     handshakes: JoinSet<Shaken<A>>,
@@ -87,7 +91,8 @@ impl<A: Accept> Connections<A> {
     /// [`TlsListener::connections`].
     pub fn new(listener: A, acceptor: impl Into<TlsAcceptor>, limit: usize) -> Self {
         Self {
-            listener,
+            listener: Some(listener),
+            stopping: Stopping::new(),
             acceptor: acceptor.into(),
             limit: limit.max(1),
             handshakes: JoinSet::new(),
@@ -117,9 +122,27 @@ impl<A: Accept> Connections<A> {
         self
     }
 
-    /// The listener.
-    pub fn listener(&self) -> &A {
-        &self.listener
+    /// The listener; `None` once it was stopped.
+    pub fn listener(&self) -> Option<&A> {
+        self.listener.as_ref()
+    }
+
+    /// The address that is listened on.
+    ///
+    /// # Errors
+    /// Those of [`Accept::local_addr`]; [`NotConnected`](io::ErrorKind::NotConnected) once it
+    /// was stopped.
+    pub fn local_addr(&self) -> io::Result<A::Addr> {
+        match &self.listener {
+            Some(listener) => listener.local_addr(),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// What stops these connections from elsewhere, gracefully, also when they were moved into
+    /// `axum::serve` or another server.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stopping.handle()
     }
 
     /// As [`TlsListener::reloadable`].
@@ -140,15 +163,25 @@ impl<A: Accept> Connections<A> {
     /// The next connection whose handshake succeeds; those that fail are passed over.
     ///
     /// # Errors
-    /// The listener's.
+    /// The listener's, and [`BrokenPipe`](io::ErrorKind::BrokenPipe) behind the last
+    /// connection of those that were [stopped](Self::stop_handle).
     ///
     /// # Cancel safety
     /// Dropped, no connection is lost.
     pub async fn accept(&mut self) -> io::Result<(TlsStream<A::Io>, A::Addr)> {
+        let stopped = || io::Error::new(io::ErrorKind::BrokenPipe, "the listener was stopped");
+        self.next_established().await.ok_or_else(stopped)?
+    }
+
+    /// As [`accept`](Self::accept); `None` behind the last one of those that were stopped.
+    pub(crate) async fn next_established(
+        &mut self,
+    ) -> Option<io::Result<(TlsStream<A::Io>, A::Addr)>> {
         loop {
             match std::future::poll_fn(|cx| self.poll_finished(cx)).await? {
-                Ok(connection) => return Ok(connection),
-                Err(error) => tracing::debug!(%error, "a handshake failed"),
+                Ok(Ok(connection)) => return Some(Ok(connection)),
+                Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
+                Err(error) => return Some(Err(error)),
             }
         }
     }
@@ -161,7 +194,7 @@ impl<A: Accept> Connections<A> {
     /// Dropped, they are aborted.
     pub async fn finish(mut self) -> Vec<Result<TlsStream<A::Io>, ConnectionError<A::Addr>>> {
         let mut finished = Vec::with_capacity(self.handshakes.len());
-        drop(self.listener);
+        self.listener = None;
         while let Some(joined) = self.handshakes.join_next().await {
             if let Ok(shaken) = joined {
                 if let (Err(error), Some(call)) = (&shaken, &mut self.on_failed) {
@@ -173,14 +206,18 @@ impl<A: Accept> Connections<A> {
         finished
     }
 
-    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Shaken<A>>> {
+    /// `None` when it was stopped and all handshakes are over.
+    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Shaken<A>>>> {
+        if self.stopping.poll(cx) {
+            self.listener = None;
+        }
         loop {
             match self.handshakes.poll_join_next(cx) {
                 Poll::Ready(Some(Ok(shaken))) => {
                     if let (Err(error), Some(call)) = (&shaken, &mut self.on_failed) {
                         call(error);
                     }
-                    return Poll::Ready(Ok(shaken));
+                    return Poll::Ready(Some(Ok(shaken)));
                 }
                 // An answer that panicked costs its own connection only.
                 Poll::Ready(Some(Err(error))) => {
@@ -189,10 +226,21 @@ impl<A: Accept> Connections<A> {
                 }
                 Poll::Ready(None) | Poll::Pending => {}
             }
+            let Some(listener) = &mut self.listener else {
+                if !self.handshakes.is_empty() {
+                    return Poll::Pending;
+                }
+                self.stopping.over();
+                return Poll::Ready(None);
+            };
             if self.handshakes.len() >= self.limit {
                 return Poll::Pending;
             }
-            let (io, peer) = ready!(self.poll_accept(cx))?;
+            let (io, peer) =
+                match ready!(poll_accept(listener, &mut self.faults, &mut self.pause, cx)) {
+                    Ok(accepted) => accepted,
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                };
             let since = Instant::now();
             let handshake = self.acceptor.accept_from(io, since, Some(&peer));
             self.handshakes.spawn(async move {
@@ -207,21 +255,25 @@ impl<A: Accept> Connections<A> {
             });
         }
     }
+}
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(A::Io, A::Addr)>> {
-        loop {
-            if self.pause.is_none() {
-                let until = self.faults.pause();
-                self.pause = until.map(|until| Box::pin(sleep_until(until)));
-            }
-            if let Some(running) = &mut self.pause {
-                ready!(running.as_mut().poll(cx));
-                self.pause = None;
-            }
-            let accepted = ready!(self.listener.poll_accept(cx));
-            if let Some(accepted) = self.faults.sort(accepted) {
-                return Poll::Ready(accepted);
-            }
+fn poll_accept<A: Accept>(
+    listener: &mut A,
+    faults: &mut Faults,
+    pause: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<(A::Io, A::Addr)>> {
+    loop {
+        if pause.is_none() {
+            *pause = faults.pause().map(|until| Box::pin(sleep_until(until)));
+        }
+        if let Some(running) = pause {
+            ready!(running.as_mut().poll(cx));
+            *pause = None;
+        }
+        let accepted = ready!(listener.poll_accept(cx));
+        if let Some(accepted) = faults.sort(accepted) {
+            return Poll::Ready(accepted);
         }
     }
 }
@@ -230,7 +282,8 @@ impl<A: Accept + Unpin> Stream for Connections<A> {
     type Item = Result<TlsStream<A::Io>, ConnectionError<A::Addr>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(Some(match ready!(self.get_mut().poll_finished(cx)) {
+        let finished = ready!(self.get_mut().poll_finished(cx));
+        Poll::Ready(finished.map(|finished| match finished {
             Ok(shaken) => shaken.map(|(stream, _)| stream),
             Err(error) => Err(ConnectionError {
                 peer_addr: None,

@@ -17,7 +17,7 @@ use crate::handshake::{Handshaking, PausedServer};
 use crate::reload::Reloadable;
 use crate::socket::ListenOptions;
 
-/// Listens for TLS connections over TCP (B1).
+/// Listens for TLS connections over TCP.
 #[derive(Debug)]
 pub struct TlsListener {
     listener: TcpListener,
@@ -127,7 +127,7 @@ impl TlsListener {
         self.acceptor = acceptor;
     }
 
-    /// Accepts a connection and does not shake hands (B2): a stalled client cannot stop this.
+    /// Accepts a connection and does not shake hands: a stalled client cannot stop this.
     ///
     /// Connections that broke while they waited are passed over. When the system has run out of
     /// descriptors or memory, this waits and tries again, at most a second between tries. After
@@ -204,6 +204,10 @@ impl Accept for TlsListener {
         let accepted = ready!(self.listener.poll_accept(cx));
         Poll::Ready(accepted.map(|(io, peer)| (self.with_options(io), peer)))
     }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Self::local_addr(self)
+    }
 }
 
 /// A connection that was accepted; nothing has been read from it.
@@ -228,6 +232,11 @@ impl Incoming {
         &self.io
     }
 
+    /// The connection's socket. What is read from it is missing in the handshake.
+    pub fn get_mut(&mut self) -> &mut TcpStream {
+        &mut self.io
+    }
+
     /// The connection without TLS.
     pub fn into_inner(self) -> TcpStream {
         self.io
@@ -245,7 +254,7 @@ impl Incoming {
             .accept_from(self.io, self.since, Some(&self.peer))
     }
 
-    /// Shakes hands with another configuration than the listener's (B3).
+    /// Shakes hands with another configuration than the listener's.
     ///
     /// # Errors
     /// When the handshake fails; [`Handshaking::or_transport`] gives the socket back.
@@ -257,7 +266,7 @@ impl Incoming {
         self.handshake()
     }
 
-    /// Reads the ClientHello and then stands still (B5).
+    /// Reads the ClientHello and then stands still.
     ///
     /// # Errors
     /// When the handshake fails before; [`Handshaking::or_transport`] gives the socket back.

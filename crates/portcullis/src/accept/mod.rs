@@ -5,6 +5,7 @@ mod faults;
 mod listener;
 mod proxy;
 mod proxy_header;
+mod stop;
 
 use std::fmt;
 use std::io;
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 pub use connections::{ConnectionError, Connections};
 pub use listener::{Incoming, TlsListener};
 pub use proxy::{Forwarded, ProxyProtocol};
+pub use stop::StopHandle;
 
 /// Where [`Connections`] come from: a listening socket, or whatever else brings transports.
 ///
@@ -36,6 +38,14 @@ pub trait Accept: Send + 'static {
     /// Errors of single connections are passed over, and exhaustion is waited out, by
     /// [`Connections`].
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Self::Addr)>>;
+
+    /// The address that is listened on.
+    ///
+    /// # Errors
+    /// Those of the socket; [`Unsupported`](io::ErrorKind::Unsupported) where there is none.
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Connections send small segments at once.
@@ -49,6 +59,10 @@ impl Accept for TcpListener {
         let _ = io.set_nodelay(true);
         Poll::Ready(Ok((io, peer)))
     }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Self::local_addr(self)
+    }
 }
 
 #[cfg(unix)]
@@ -58,6 +72,10 @@ impl Accept for tokio::net::UnixListener {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Io, Self::Addr)>> {
         Self::poll_accept(self, cx)
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        Self::local_addr(self)
     }
 }
 

@@ -118,6 +118,14 @@ impl<A: Accept> Accept for ProxyProtocol<A> {
             });
         }
     }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        Ok(Forwarded {
+            socket: self.listener.local_addr()?,
+            source: None,
+            destination: None,
+        })
+    }
 }
 
 impl<A: Accept + fmt::Debug> fmt::Debug for ProxyProtocol<A> {

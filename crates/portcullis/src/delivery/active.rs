@@ -1,4 +1,4 @@
-//! Active delivery: a stream of messages with credits (F2 to F7).
+//! Active delivery: a stream of messages with credits.
 //!
 //! All data comes before exactly one terminal message; a stream without credit reads nothing.
 
@@ -37,7 +37,7 @@ pub enum Message {
     /// The content of one record of the peer's, or what was read before and nobody took.
     Data(Bytes),
     /// Client with [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets): a
-    /// session that the server has sent a ticket for (C20). It costs no credit. With a
+    /// session that the server has sent a ticket for. It costs no credit. With a
     /// [`session_store`](crate::TlsConnector::session_store) it goes there instead.
     Session(Box<ClientSession>),
     /// The credits are used up: nothing comes before [`ActiveStream::set_active`].

@@ -1,4 +1,4 @@
-//! Passive delivery: nothing is read that nobody asked for (B7, F1).
+//! Passive delivery: nothing is read that nobody asked for.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};

@@ -327,7 +327,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 /// The answer, or who makes it.
 fn ask(conduct: &Conduct, question: Question) -> Result<Answer, AnswerFuture> {
     let late = question.late_answer();
-    match (conduct.answers.answer(question), late) {
+    match (conduct.answer(question), late) {
         (Err(answering), Some(late)) => {
             let limit = conduct.store_timeout();
             Err(Box::pin(async move {

@@ -134,17 +134,24 @@ pub(crate) fn tls12(suite: CipherSuite) -> (TlsConnector, TlsAcceptor) {
     let versions = [ProtocolVersion::TLS_1_2];
     let client = client_config().to_builder().versions(versions);
     let server = server_config().to_builder().versions(versions);
-    let client = client.cipher_suites([suite]).build().unwrap();
-    let server = server.cipher_suites([suite]).build().unwrap();
+    let client = client.cipher_suites([suite]);
+    let server = server.cipher_suites([suite]);
+    let client = client.encrypt_then_mac(suite != MAC_THEN_ENCRYPT);
+    let (client, server) = (client.build().unwrap(), server.build().unwrap());
     let connector = TlsConnector::new(client).without_resumption();
     (connector, TlsAcceptor::new(server))
 }
 
-/// A suite for each of the ciphers that TLS 1.2 has by default.
-pub(crate) const TLS12_SUITES: [CipherSuite; 3] = [
+/// Here CBC makes the MAC first, elsewhere last.
+const MAC_THEN_ENCRYPT: CipherSuite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256;
+
+/// A suite for each of the ciphers that TLS 1.2 has by default, and for each form of CBC.
+pub(crate) const TLS12_SUITES: [CipherSuite; 5] = [
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    MAC_THEN_ENCRYPT,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384,
 ];
 
 pub(crate) async fn tls12_pair_over<A, B>(

@@ -1,7 +1,10 @@
 //! What both sides derive must be the same, with the extended master secret and without: exported
 //! keys, channel bindings, the key log.
 
+use std::time::Duration;
+
 use portcullis::config::ExtendedMasterSecret;
+use portcullis::session::TicketKeys;
 use portcullis::{AlertDescription, ConnectionInformation, Direction, KeyLogFile};
 use portcullis_tests::peers::{Message, Peer, gnutls, openssl, rustls};
 use portcullis_tests::pki::pki;
@@ -49,6 +52,8 @@ async fn openssl_and_gnutls_servers_export_what_our_client_does() {
     wait_for_value(program, "- Key material: ", &exported(information, None)).await;
     let exporter = information.tls_exporter().expect("a binding");
     wait_for_value(program, "'tls-exporter': ", &hex(&exporter)).await;
+    let unique = information.tls_unique().expect("a binding");
+    wait_for_value(program, "'tls-unique': ", &hex(&unique)).await;
 }
 
 #[tokio::test]
@@ -73,6 +78,29 @@ async fn openssl_and_gnutls_clients_export_what_our_server_does() {
     let served = server.served().await;
     let value = exported(served.information("gnutls-cli"), None);
     assert!(output.stdout.contains(&value), "no {value}:\n{output}");
+}
+
+/// RFC 5929 §3: in a connection that resumes it is the server's Finished. gnutls-cli tells that of
+/// both.
+#[tokio::test]
+async fn gnutls_has_the_same_channel_binding_when_it_resumes() {
+    let keys = TicketKeys::rotating(Duration::from_secs(7_200)).expect("a period");
+    let mut server = ours::Server::echo(server(&pki().ecdsa_p256).ticket_keys(keys)).await;
+    let extra = [&GNUTLS[..], &["--resume", "--verbose"]].concat();
+    let client = gnutls::client(server.address, &their_client().extra(&extra));
+    let resumed = client.wait_until(|output| {
+        let again = output.stdout.split("*** This is a resumed session").nth(1);
+        again.is_some_and(|rest| rest.contains("- Simple Client Mode"))
+    });
+    resumed.await.unwrap_or_else(|output| panic!("{output}"));
+    let (_, output) = client.finish().await;
+    for is_resumed in [false, true] {
+        let served = server.served().await;
+        let information = served.information("gnutls-cli");
+        assert_eq!(information.is_resumed(), is_resumed);
+        let unique = hex(&information.tls_unique().expect("a binding"));
+        assert!(output.stdout.contains(&unique), "no {unique}:\n{output}");
+    }
 }
 
 #[tokio::test]

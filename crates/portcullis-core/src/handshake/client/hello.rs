@@ -208,11 +208,16 @@ impl Client {
                 StatusRequest::put(out);
             }
             SupportedGroups::put(out, &policy.groups);
-            SignatureAlgorithms::put(out, &policy.schemes);
+            // RFC 5246 §7.4.1.4.1: not for servers before TLS 1.2.
+            let says_schemes = policy.newest() >= Version::V1_2;
+            if says_schemes {
+                SignatureAlgorithms::put(out, &policy.schemes);
+            }
             // §4.2.3: what may sign certificates differs from what may sign the handshake.
-            if !policy
-                .certificate_schemes()
-                .eq(policy.schemes.iter().copied())
+            if says_schemes
+                && !policy
+                    .certificate_schemes()
+                    .eq(policy.schemes.iter().copied())
             {
                 SignatureAlgorithmsCert::put(out, policy.certificate_schemes());
             }
@@ -269,6 +274,9 @@ impl Client {
 fn put_before_tls13(out: &mut Vec<u8>, config: &ClientOptions, session: Option<&OlderSession>) {
     if config.policy.extended_master_secret != ExtendedMasterSecret::Off {
         extension::ExtendedMasterSecret::put(out);
+    }
+    if config.policy.offers_encrypt_then_mac() {
+        extension::EncryptThenMac::put(out);
     }
     // RFC 5746 §3.4: in the first hello it is empty.
     RenegotiationInfo::put(out, &[]);

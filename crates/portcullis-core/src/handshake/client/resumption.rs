@@ -7,25 +7,25 @@ use std::sync::Arc;
 use rustls_pki_types::{ServerName, UnixTime};
 
 use super::super::Cx;
-use crate::config::{ClientOptions, ExtendedMasterSecret, Verification};
+use super::super::peer::Judge;
+use crate::config::{ClientOptions, ExtendedMasterSecret};
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::key_schedule::{EarlySecret, Transcript};
-use crate::question::ExpectedPeer;
 use crate::session::{ClientSession, MAX_TICKET, Peer, Secret};
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
-use crate::x509::{CertificateError, PresentedChain, Sha256Digest, VerifiedChain};
-use crate::{Misuse, Violation};
+use crate::x509::{Sha256Digest, VerifiedChain};
+use crate::{Misuse, NamedGroup, Violation};
 
 /// The most bytes of sessions in one hello. Its extensions have 65,535 together, of which the
 /// names of authorities may take half.
-const MAX_OFFERED: usize = MAX_TICKET + 8_192;
+const MAX_SESSION_BYTES: usize = MAX_TICKET + 8_192;
 
 /// What a session takes besides ticket and binder: their lengths, and the age.
-const OVERHEAD: usize = 2 + 4 + 1;
+const PSK_OVERHEAD: usize = 2 + 4 + 1;
 
 /// A session in the hello.
 pub(super) struct OfferedSession {
@@ -40,6 +40,8 @@ pub(super) struct OlderSession {
     pub(super) suite: CipherSuite,
     pub(super) master: Box<MasterSecret>,
     pub(super) extended: bool,
+    /// Of the key exchange that the master secret came from.
+    pub(super) group: Option<NamedGroup>,
     pub(super) ticket: Box<[u8]>,
     pub(super) is_id: bool,
     pub(super) resumed: Resumed,
@@ -102,13 +104,13 @@ pub(super) fn usable(
         )
         .into());
     }
-    let mut room = MAX_OFFERED - older.map_or(0, |older| older.ticket.len().min(MAX_TICKET));
+    let mut room = MAX_SESSION_BYTES - older.map_or(0, |older| older.ticket.len().min(MAX_TICKET));
     let mut offered = Vec::with_capacity(sessions.len());
     for session in sessions {
         let Some(psk) = session.established.psk() else {
             continue;
         };
-        let size = OVERHEAD + session.ticket.len() + psk.hash().output_len();
+        let size = PSK_OVERHEAD + session.ticket.len() + psk.hash().output_len();
         let Some(left) = room.checked_sub(size) else {
             continue;
         };
@@ -134,7 +136,12 @@ pub(super) fn older(
 ) -> Option<Box<OlderSession>> {
     let mut sessions = sessions.iter();
     sessions.find_map(|session| {
-        let Secret::Master { secret, extended } = &session.established.secret else {
+        let Secret::Master {
+            secret,
+            extended,
+            group,
+        } = &session.established.secret
+        else {
             return None;
         };
         // RFC 7627 §5.3: what resumes it has the extended master secret if it has, and only then.
@@ -149,6 +156,7 @@ pub(super) fn older(
             suite: session.established.suite,
             master: secret.copy(),
             extended: *extended,
+            group: *group,
             ticket: session.ticket.clone(),
             is_id: session.is_id,
             resumed,
@@ -165,7 +173,8 @@ fn resumable(
 ) -> Option<Resumed> {
     let mut resumed = fitting(config, name, session, cx)?;
     // A full handshake will say what is wrong, or find another chain.
-    resumed.proof = proof(config, name, &resumed.peer, cx.now).ok()?;
+    let judge = Judge::of_server(config, name);
+    resumed.proof = judge.verify_again(&resumed.peer.chain, cx.now).ok()?;
     Some(resumed)
 }
 
@@ -191,7 +200,7 @@ fn fitting(
             Some(psk) => suite.handshake_hash() == Ok(psk.hash()),
             None => *suite == established.suite,
         })
-        && config.policy.schemes.contains(&peer.scheme);
+        && config.policy.accepts(peer.scheme, version);
     let origin = Origin {
         authenticated_at: established.authenticated_at,
         shown: established.shown.clone(),
@@ -201,38 +210,6 @@ fn fitting(
         origin,
         proof: None,
     })
-}
-
-/// Verifies the chain again, unless `ask_verification` is on. If it has expired meanwhile, nobody
-/// is asked: the server may have another by now.
-fn proof(
-    config: &ClientOptions,
-    name: &ServerName<'static>,
-    peer: &Peer,
-    now: UnixTime,
-) -> Result<Option<VerifiedChain>, CertificateError> {
-    match verify(config, name, &peer.chain, now) {
-        Err(error) if error.is_expired() => Err(error),
-        _ if config.policy.asked.verification => Ok(None),
-        proof => proof.map(Some),
-    }
-}
-
-/// Verifies the chain that the server shows, or had shown when the session began.
-pub(super) fn verify(
-    config: &ClientOptions,
-    name: &ServerName<'static>,
-    chain: &PresentedChain,
-    now: UnixTime,
-) -> Result<VerifiedChain, CertificateError> {
-    match &config.verification {
-        Verification::Chain(policy) => {
-            ExpectedPeer::Server(name.clone()).verify(chain, policy, now)
-        }
-        Verification::DangerouslyNone => Ok(VerifiedChain::dangerous_accept_without_verification(
-            chain.clone(),
-        )),
-    }
 }
 
 /// Writes `psk_key_exchange_modes`, and as the last extension `pre_shared_key` with room for

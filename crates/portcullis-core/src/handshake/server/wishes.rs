@@ -1,6 +1,6 @@
 //! What a client of any version has said of names, certificates and protocols.
 //!
-//! RFC 6066 §3, RFC 7301, RFC 8446 §4.2.3, §4.2.4.
+//! RFC 6066 §3, RFC 7301, RFC 8422 §5.1, RFC 8446 §4.2.3, §4.2.4.
 
 use core::net::Ipv6Addr;
 
@@ -8,11 +8,13 @@ use super::super::{find, negotiate, wrong_answer};
 use crate::client_hello_view::host;
 use crate::config::{AcknowledgeServerName, ServerOptions};
 use crate::error::{Abort, quote};
-use crate::question::{AnswerContent, WantedIdentity};
+use crate::question::{AnswerContent, WantedCurves, WantedIdentity};
+use crate::rules::{Rules, Signatures};
 use crate::version::Version;
 use crate::wire::ClientHello;
 use crate::wire::extension::{
     Alpn, CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert,
+    SupportedGroups,
 };
 use crate::x509::{Identity, Sha256Digest};
 use crate::{SignatureScheme, Violation};
@@ -20,11 +22,18 @@ use crate::{SignatureScheme, Violation};
 /// What the client said about certificates.
 pub(super) fn wanted(hello: &ClientHello<'_>, version: Version) -> Result<WantedIdentity, Abort> {
     let server_name = host_name_of(hello)?;
-    let schemes = find::<SignatureAlgorithms<'_>>(&hello.extensions)?
-        .map(|list| list.schemes.to_vec())
-        .unwrap_or_default();
+    let said =
+        find::<SignatureAlgorithms<'_>>(&hello.extensions)?.map(|list| list.schemes.to_vec());
     let certificate_schemes =
         find::<SignatureAlgorithmsCert<'_>>(&hello.extensions)?.map(|list| list.schemes.to_vec());
+    let (schemes, certificate_schemes) = match Rules::of(version).signatures {
+        Signatures::Said => (said.unwrap_or_default(), certificate_schemes),
+        // What a client of several versions says is of certificates then.
+        Signatures::OfKey => {
+            let schemes = SignatureScheme::BEFORE_TLS12.to_vec();
+            (schemes, certificate_schemes.or(said))
+        }
+    };
     let authorities = find::<CertificateAuthorities<'_>>(&hello.extensions)?
         .map(|list| {
             list.authorities
@@ -33,11 +42,19 @@ pub(super) fn wanted(hello: &ClientHello<'_>, version: Version) -> Result<Wanted
                 .collect()
         })
         .unwrap_or_default();
+    let curves = match version {
+        Version::V1_3 => WantedCurves::Any,
+        // RFC 8422 §4: a client that lists none takes any.
+        _ => find::<SupportedGroups<'_>>(&hello.extensions)?.map_or(WantedCurves::Any, |offered| {
+            WantedCurves::listed(offered.groups.iter())
+        }),
+    };
     Ok(WantedIdentity {
         version,
         server_name,
         schemes,
         certificate_schemes,
+        curves,
         authorities,
     })
 }

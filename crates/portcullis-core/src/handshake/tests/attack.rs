@@ -1,6 +1,7 @@
 //! Runs a handshake in which one end breaks the rules, and checks what both ends say.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls_pki_types::PrivateKeyDer;
@@ -72,7 +73,7 @@ pub(super) fn resuming_client() -> ClientConfigBuilder {
 }
 
 pub(super) fn ticket_keys() -> TicketKeys {
-    TicketKeys::rotating(7_200).unwrap()
+    TicketKeys::rotating(Duration::from_secs(7_200)).unwrap()
 }
 
 /// A session that no server of a test knows: whoever offers it has a full handshake.

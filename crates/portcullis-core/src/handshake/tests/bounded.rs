@@ -288,7 +288,8 @@ fn thousands_of_groups() {
     for known in [false, true] {
         let tamper = first(T::CLIENT_HELLO, move |raw| {
             vec![Put::Message(client_hello(raw, |hello| {
-                let ours = known.then_some(29).into_iter();
+                // x25519, and the curve of the server's certificate (RFC 8422 §5.1).
+                let ours = known.then_some([29, 23]).into_iter().flatten();
                 let groups = (0x4000..0x5000_u16).chain(ours).flat_map(u16::to_be_bytes);
                 let groups: Vec<u8> = groups.collect();
                 let list = [&(groups.len() as u16).to_be_bytes(), &groups[..]].concat();

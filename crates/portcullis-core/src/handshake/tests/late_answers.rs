@@ -34,7 +34,10 @@ fn a_late_answer() {
         let question = until(&mut asking(), of_server, kind);
         let by_store = matches!(
             question,
-            Question::OpenTickets(_) | Question::IssueTickets(_)
+            Question::OpenTickets(_)
+                | Question::IssueTickets(_)
+                | Question::FindSession(_)
+                | Question::KeepSession(_)
         );
         assert_eq!(question.late_answer().is_some(), by_store, "{kind}");
     }

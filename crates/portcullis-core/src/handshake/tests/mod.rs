@@ -3,6 +3,7 @@
 
 mod advisories;
 mod attack;
+mod before_tls12;
 mod bounded;
 mod choices;
 mod flips;
@@ -18,6 +19,7 @@ mod parts;
 mod proofs;
 mod questions;
 mod rfc_8448;
+mod scripts;
 mod states;
 mod tamper;
 mod tickets;

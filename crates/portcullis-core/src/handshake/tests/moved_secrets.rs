@@ -10,9 +10,9 @@ use super::attack::{
     authenticated_client, authenticating_server, client, resuming_client, server, ticket_keys,
 };
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
+use crate::crypto::block_hash::{BlockHash, Sha256, Sha384};
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::hkdf::{Label, LabelPrefix, Prk, extract};
-use crate::crypto::hmac::Word;
 use crate::crypto::secret::Secret;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::key_schedule::{EarlySecret, ResumptionPsk};
@@ -198,20 +198,20 @@ fn early_states(psk: &ResumptionPsk) -> [(String, Masked); 2] {
         let pad = if which == "inner" { 0x36 } else { 0x5c };
         let state = match psk.hash() {
             HashAlgorithm::Sha256 => {
-                let mut state = <u32 as Word>::START;
+                let mut state = Sha256::START;
                 let mut block = [pad; 64];
                 xor(&mut block, early.as_slice());
-                <u32 as Word>::compress(&mut state, &block);
+                Sha256::compress(&mut state, &block);
                 block.fill(0);
                 let masked = Masked::new(&state.map(u32::to_ne_bytes).concat());
                 state.fill(0);
                 masked
             }
             HashAlgorithm::Sha384 => {
-                let mut state = <u64 as Word>::START;
+                let mut state = Sha384::START;
                 let mut block = [pad; 128];
                 xor(&mut block, early.as_slice());
-                <u64 as Word>::compress(&mut state, &block);
+                Sha384::compress(&mut state, &block);
                 block.fill(0);
                 let masked = Masked::new(&state.map(u64::to_ne_bytes).concat());
                 state.fill(0);
@@ -349,7 +349,10 @@ fn older_suite_leaves_nothing(
     let mut secrets = vec![("master secret".to_owned(), Masked::new(master))];
     {
         let information = &connections[0].information;
-        let keys = information.cipher_suite().legacy_parameters().unwrap();
+        let keys = information
+            .cipher_suite()
+            .legacy_parameters(information.version())
+            .unwrap();
         let master = MasterSecret::from_bytes(keys.hash, master).unwrap();
         let randoms = (information.client_random(), information.server_random());
         let block = master.key_block(keys, randoms.0, randoms.1).unwrap();

@@ -1,13 +1,14 @@
 //! Handshakes before TLS 1.3, both ends ours: what is negotiated, and that data goes through.
 
 use super::attack::{
-    authenticated_client, authenticating_server, client, read_all, server, ticket_keys,
+    authenticated_client, authenticating_server, client, read_all, server, ticket_keys, transmitted,
 };
 use crate::config::{ClientConfigBuilder, ExtendedMasterSecret, ServerConfigBuilder};
 use crate::connection::Connection;
-use crate::suite::{Authentication, CipherSuite};
+use crate::suite::{Authentication, CipherSuite, Mac};
 use crate::testing::{Pair, now, pki, resuming};
-use crate::{NamedGroup, ProtocolVersion, SignatureScheme};
+use crate::wire::{ClientHello, ExtensionType, HandshakeMessage as _};
+use crate::{NamedGroup, ProtocolVersion, SignatureScheme, Violation};
 
 pub(super) const V1_2: [ProtocolVersion; 1] = [ProtocolVersion::TLS_1_2];
 
@@ -33,13 +34,17 @@ pub(super) fn connect(
 }
 
 pub(super) fn talking(pair: Pair) -> (Connection, Connection) {
+    talking_in(ProtocolVersion::TLS_1_2, pair)
+}
+
+pub(super) fn talking_in(version: ProtocolVersion, pair: Pair) -> (Connection, Connection) {
     let (client, server) = pair.run();
     let (mut server, mut client) = (server.unwrap(), client.unwrap());
     exchange(&mut client, &mut server);
     exchange(&mut server, &mut client);
     for connection in [&client, &server] {
         let information = &connection.information;
-        assert_eq!(information.version(), ProtocolVersion::TLS_1_2);
+        assert_eq!(information.version(), version);
         assert_eq!(information.alpn_protocol(), Some(&b"h2"[..]));
         assert_eq!(information.server_name(), Some("localhost"));
     }
@@ -63,25 +68,120 @@ fn exchange(from: &mut Connection, to: &mut Connection) {
     assert!(received == data);
 }
 
+/// Those of before TLS 1.3 that go with the key of the server.
+fn older_suites() -> impl Iterator<Item = CipherSuite> {
+    let suites = CipherSuite::SUPPORTED.iter().copied();
+    suites.filter(|suite| {
+        let info = suite.info().unwrap();
+        info.authentication == Authentication::Ecdsa
+    })
+}
+
 #[test]
 fn every_suite_with_every_curve() {
-    for suite in CipherSuite::SUPPORTED {
-        let info = suite.info().unwrap();
-        if info.since != ProtocolVersion::TLS_1_2 || info.authentication != Authentication::Ecdsa {
-            continue;
-        }
+    for suite in older_suites() {
         for group in [
             NamedGroup::X25519,
             NamedGroup::SECP256R1,
             NamedGroup::SECP384R1,
             NamedGroup::SECP521R1,
         ] {
-            let client = older_client().cipher_suites([*suite]).groups([group]);
-            let server = older_server().groups([group]);
+            // The curve of the certificate has to be listed, too.
+            let mut groups = vec![group, NamedGroup::SECP256R1];
+            groups.dedup();
+            let client = older_client().cipher_suites([suite]).groups(groups);
+            let server = older_server().cipher_suites([suite]).groups([group]);
             let (client, server) = connect(client, server);
-            assert_eq!(client.information.cipher_suite(), *suite);
+            assert_eq!(client.information.cipher_suite(), suite);
             assert_eq!(client.information.group(), Some(group));
             assert_eq!(server.information.group(), Some(group));
+        }
+    }
+    assert_eq!(older_suites().count(), 7);
+}
+
+/// RFC 7366 §3: where both sides have it, and the suite leaves the choice; in each handshake anew.
+#[test]
+fn encrypt_then_mac_is_what_both_sides_want() {
+    let [aead, cbc] = [
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+    ];
+    for suite in older_suites() {
+        for (ours, theirs) in [(true, true), (true, false), (false, true), (false, false)] {
+            let suites = [suite, if suite.has_cbc() { aead } else { cbc }];
+            let client = older_client().encrypt_then_mac(ours).cipher_suites(suites);
+            let server = older_server().encrypt_then_mac(theirs);
+            let (client, server) = connect(client, server.cipher_suites(suites));
+            for connection in [client, server] {
+                let information = &connection.information;
+                assert_eq!(information.cipher_suite(), suite);
+                let expected = suite.has_cbc() && ours && theirs;
+                assert_eq!(information.encrypt_then_mac(), expected);
+            }
+        }
+    }
+}
+
+/// What is not named is neither offered nor chosen: not CBC, and not what only goes with it.
+#[test]
+fn cbc_is_for_those_who_name_it() {
+    let hello = |config: ClientConfigBuilder| {
+        let server = older_server().build().unwrap();
+        let mut pair = Pair::new(config.build().unwrap(), server);
+        let sent = transmitted(&mut pair.client);
+        let hello = ClientHello::decode(&sent[5 + 4..]).unwrap();
+        let offers = |suite: CipherSuite| hello.cipher_suites.contains(suite);
+        let any = CipherSuite::KNOWN.iter().any(|suite| {
+            let info = suite.info().unwrap();
+            info.mac != Mac::Aead && offers(*suite)
+        });
+        let typ = ExtensionType::ENCRYPT_THEN_MAC;
+        (any, hello.extensions.contains(typ))
+    };
+    let both = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
+    let cbc = [
+        CipherSuite::TLS_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
+    ];
+    assert_eq!(hello(older_client()), (false, false));
+    assert_eq!(hello(client().versions(both)), (false, false));
+    let named = || client().versions(both).cipher_suites(cbc);
+    assert_eq!(hello(named()), (true, true));
+    assert_eq!(hello(named().encrypt_then_mac(false)), (true, false));
+    let pair = Pair::new(
+        older_client().cipher_suites(&cbc[1..]).build().unwrap(),
+        older_server().build().unwrap(),
+    );
+    let (_, server) = pair.run();
+    let violation = server.unwrap_err().violation();
+    assert_eq!(violation, Some(Violation::NoSharedCipherSuite));
+}
+
+/// A session does not say in which order; the two hellos that resume it do.
+#[test]
+fn a_session_is_resumed_in_either_order() {
+    let suite = [CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384];
+    let configured = |first: bool| {
+        let client = older_client().session_tickets(true).cipher_suites(suite);
+        let server = older_server().ticket_keys(ticket_keys());
+        let client = client.encrypt_then_mac(first);
+        let server = server.cipher_suites(suite);
+        (client.build().unwrap(), server.build().unwrap())
+    };
+    for first in [true, false] {
+        let (client, server) = configured(first);
+        let (mut full, _) = talking(Pair::new(client, server.clone()));
+        assert_eq!(full.information.encrypt_then_mac(), first);
+        let session = full.reader.take_ticket().unwrap().into_session(now());
+        for now_first in [true, false] {
+            let (client, _) = configured(now_first);
+            let pair = resuming(client, server.clone(), vec![session.clone()]);
+            let (client, server) = talking(pair);
+            for connection in [&client, &server] {
+                assert!(connection.information.is_resumed());
+                assert_eq!(connection.information.encrypt_then_mac(), now_first);
+            }
         }
     }
 }
@@ -138,6 +238,40 @@ fn keying_material_is_the_same_at_both_ends() {
     assert!(refused.to_string().contains("RFC 7627"), "{refused}");
 }
 
+/// RFC 5929 §3: the client's Finished in a full handshake, the server's in an abbreviated one. RFC 7627
+/// §5.4: not where the session may be somebody else's, too.
+#[test]
+fn tls_unique_is_the_first_finished() {
+    let unique = |connection: &Connection| connection.information.tls_unique();
+    for when in [ExtendedMasterSecret::IfOffered, ExtendedMasterSecret::Off] {
+        let client = older_client().session_tickets(true);
+        let client = client.extended_master_secret(when).build().unwrap();
+        let server = older_server().ticket_keys(ticket_keys()).build().unwrap();
+        let (mut first, other) = talking(Pair::new(client.clone(), server.clone()));
+        let full = unique(&first).unwrap();
+        assert_eq!(unique(&other).unwrap(), full);
+        assert_ne!(full, [0; 12]);
+        let session = first.reader.take_ticket().unwrap().into_session(now());
+        let (client, server) = talking(resuming(client, server, vec![session]));
+        match when {
+            ExtendedMasterSecret::Off => {
+                for end in [&client, &server] {
+                    let refused = unique(end).unwrap_err().to_string();
+                    assert!(refused.contains("RFC 7627"), "{refused}");
+                }
+            }
+            _ => {
+                let resumed = unique(&client).unwrap();
+                assert_eq!(unique(&server).unwrap(), resumed);
+                assert_ne!(resumed, full);
+            }
+        }
+    }
+    let pair = Pair::new(client().build().unwrap(), server().build().unwrap());
+    let refused = unique(&pair.run().0.unwrap()).unwrap_err().to_string();
+    assert!(refused.contains("tls_exporter"), "{refused}");
+}
+
 #[test]
 fn a_ticket_resumes_the_session() {
     let client = older_client().session_tickets(true).build().unwrap();
@@ -153,7 +287,9 @@ fn a_ticket_resumes_the_session() {
         let (client, server) = talking(pair);
         for connection in [&client, &server] {
             assert!(connection.information.is_resumed());
-            assert_eq!(connection.information.group(), None);
+            // That of the session: there was no key exchange.
+            let group = connection.information.group();
+            assert_eq!(group, Some(NamedGroup::X25519));
         }
         assert_eq!(client.information.peer_certificates(), pki().server.chain());
     }

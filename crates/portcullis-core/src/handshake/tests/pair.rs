@@ -297,6 +297,8 @@ fn all_questions_by_default() {
                 Question::VerifyChain(_) => "verify",
                 Question::OpenTickets(_) => "open tickets",
                 Question::IssueTickets(_) => "issue tickets",
+                Question::FindSession(_) => "find session",
+                Question::KeepSession(_) => "keep session",
             },
         ));
         Some(question.default_answer())

@@ -7,7 +7,7 @@ use super::super::table::Row;
 use super::super::{client, server};
 use super::attack::{authenticated_client, authenticating_server, ticket_keys, unknown_session};
 use super::parts::{message, server_hello};
-use super::states::{Scripts, run_resuming, run_tampering};
+use super::scripts::{Scripts, run_resuming, run_tampering};
 use super::tamper::{Put, Tamper};
 use crate::ProtocolVersion;
 use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
@@ -76,9 +76,23 @@ fn servers(version: ProtocolVersion) -> Vec<(ServerConfigBuilder, Option<ClientS
             ProtocolVersion::TLS_1_3 => (session(&resuming), unknown_session()),
             _ => (
                 session(&resuming),
-                session(&plain.ticket_keys(ticket_keys())),
+                session(&plain.clone().ticket_keys(ticket_keys())),
             ),
         };
+        if version != ProtocolVersion::TLS_1_3 {
+            let keeping = plain.clone().ask_sessions(true);
+            let (known, unknown) = (session(&keeping), session(&resuming));
+            servers.push((keeping.clone(), None));
+            servers.push((keeping.clone(), Some(known)));
+            // Kept where nobody looks.
+            let elsewhere = std::thread::scope(|scope| {
+                let session = scope.spawn(|| session(&keeping));
+                session.join().unwrap()
+            });
+            servers.push((keeping.clone(), Some(elsewhere)));
+            // A ticket.
+            servers.push((keeping, Some(unknown)));
+        }
         for ask in [false, true] {
             let server = resuming.clone().ask_tickets(ask);
             servers.push((server.clone(), None));

@@ -5,10 +5,14 @@
 use super::LegacyParameters;
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, IV_LEN};
+use crate::crypto::cbc::{BLOCK, CbcAlgorithm, CbcKey};
+use crate::crypto::record_mac::{MacAlgorithm, RecordMac};
 use crate::crypto::secret::Inline;
 
 const MAX_KEY_LEN: usize = 32;
-const MAX_IV_LEN: usize = IV_LEN as usize;
+/// Of an AEAD; a block cipher whose IVs are chained has more.
+const NONCE_LEN: usize = IV_LEN as usize;
+const MAX_IV_LEN: usize = BLOCK;
 
 /// What is cut from the key block.
 pub(crate) struct KeyBlock {
@@ -24,52 +28,60 @@ impl KeyBlock {
         suite: LegacyParameters,
         derive: impl FnOnce(&mut [u8]),
     ) -> Result<Self, CryptoFailure> {
-        let (key_len, iv_len) = (suite.aead.key_len().into(), fixed_iv_len(suite.aead));
-        let mut block = Inline::<{ 2 * (MAX_KEY_LEN + MAX_IV_LEN) }>::zeros(2 * (key_len + iv_len));
+        let mac_len = suite.cipher.mac_key_len().into();
+        let key_len = suite.cipher.key_len().into();
+        let iv_len: usize = suite.cipher.fixed_iv_len().into();
+        let mut block = Inline::<{ 2 * (MacAlgorithm::MAX_LEN + MAX_KEY_LEN + MAX_IV_LEN) }>::zeros(
+            2 * (mac_len + key_len + iv_len),
+        );
         derive(block.as_mut_slice());
-        // An AEAD has no MAC keys, which would stand before the others.
-        let (keys, ivs) = block.as_slice().split_at(2 * key_len);
-        let ((client_key, server_key), (client_iv, server_iv)) =
-            (keys.split_at(key_len), ivs.split_at(iv_len));
+        let (mac_keys, rest) = block.as_slice().split_at(2 * mac_len);
+        let (keys, ivs) = rest.split_at(2 * key_len);
+        let (client_mac_key, server_mac_key) = mac_keys.split_at(mac_len);
+        let (client_key, server_key) = keys.split_at(key_len);
+        let (client_iv, server_iv) = ivs.split_at(iv_len);
         Ok(Self {
-            client: DirectionKeys::new(suite, client_key, client_iv)?,
-            server: DirectionKeys::new(suite, server_key, server_iv)?,
+            client: DirectionKeys::new(suite, [client_mac_key, client_key, client_iv])?,
+            server: DirectionKeys::new(suite, [server_mac_key, server_key, server_iv])?,
         })
-    }
-}
-
-/// `SecurityParameters.fixed_iv_length`. GCM writes the rest of a nonce into each record.
-const fn fixed_iv_len(aead: AeadAlgorithm) -> usize {
-    match aead {
-        AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm => 4,
-        AeadAlgorithm::ChaCha20Poly1305 => MAX_IV_LEN,
     }
 }
 
 /// What one direction is protected with: enough to set its key up as often as need be.
 pub(crate) struct DirectionKeys {
     pub(crate) suite: LegacyParameters,
+    /// An AEAD has none.
+    pub(crate) mac_key: Inline<{ MacAlgorithm::MAX_LEN }>,
     pub(crate) key: Inline<MAX_KEY_LEN>,
     /// As long as a nonce: behind the four bytes that GCM has stand zeros. A nonce is this with the
     /// number of the record xored into its end, whichever the AEAD: with GCM that number is
-    /// what the record calls its `nonce_explicit`.
+    /// what the record calls its `nonce_explicit`. With CBC it is the IV of the next record where
+    /// IVs are chained, and otherwise zeros that nobody uses.
     pub(crate) iv: Inline<MAX_IV_LEN>,
 }
 
 impl DirectionKeys {
-    fn new(suite: LegacyParameters, key: &[u8], fixed_iv: &[u8]) -> Result<Self, CryptoFailure> {
-        let mut iv = Inline::zeros(MAX_IV_LEN);
+    fn new(
+        suite: LegacyParameters,
+        [mac_key, key, fixed_iv]: [&[u8]; 3],
+    ) -> Result<Self, CryptoFailure> {
+        let mut iv = Inline::zeros(fixed_iv.len().max(NONCE_LEN));
         for (to, byte) in iv.as_mut_slice().iter_mut().zip(fixed_iv) {
             *to = *byte;
         }
-        let key = Inline::new(key)?;
-        Ok(Self { suite, key, iv })
+        Ok(Self {
+            suite,
+            mac_key: Inline::new(mac_key)?,
+            key: Inline::new(key)?,
+            iv,
+        })
     }
 
     /// Moves the keys and leaves none, as [`Inline::take`].
     pub(crate) fn take(&mut self) -> Self {
         Self {
             suite: self.suite,
+            mac_key: self.mac_key.take(),
             key: self.key.take(),
             iv: self.iv.take(),
         }
@@ -83,10 +95,39 @@ impl DirectionKeys {
 
     /// # Errors
     /// When the library cannot set up the key; not for any that was derived.
-    pub(crate) fn aead_key(&self) -> Result<AeadKey, CryptoFailure> {
+    pub(crate) fn aead_key(&self, aead: AeadAlgorithm) -> Result<AeadKey, CryptoFailure> {
         let iv = self.iv.as_slice().first_chunk();
         let iv = iv.ok_or(CryptoFailure::RecordKeys)?;
-        AeadKey::new(self.suite.aead, self.key.as_slice(), iv)
+        AeadKey::new(aead, self.key.as_slice(), iv)
+    }
+
+    /// The block cipher's key, to write with.
+    ///
+    /// # Errors
+    /// As [`aead_key`](Self::aead_key).
+    pub(crate) fn encrypting_key(&self, cipher: CbcAlgorithm) -> Result<CbcKey, CryptoFailure> {
+        CbcKey::encrypting(cipher, self.key.as_slice())
+    }
+
+    /// The same to read with.
+    ///
+    /// # Errors
+    /// As [`aead_key`](Self::aead_key).
+    pub(crate) fn decrypting_key(&self, cipher: CbcAlgorithm) -> Result<CbcKey, CryptoFailure> {
+        CbcKey::decrypting(cipher, self.key.as_slice())
+    }
+
+    /// The IV of the next record, where IVs are chained.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub(crate) fn chained_iv(&mut self) -> Result<&mut [u8; BLOCK], CryptoFailure> {
+        let iv = self.iv.as_mut_slice().first_chunk_mut();
+        iv.ok_or(CryptoFailure::RecordKeys)
+    }
+
+    pub(crate) fn record_mac(&self, mac: MacAlgorithm) -> RecordMac {
+        RecordMac::new(mac, self.mac_key.as_slice())
     }
 }
 
@@ -104,41 +145,85 @@ impl core::fmt::Debug for KeyBlock {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{CbcParameters, LegacyCipher};
     use super::*;
     use crate::crypto::hash::HashAlgorithm;
+    use crate::rules::Iv;
+    use crate::version::ProtocolVersion;
 
-    /// §6.3: first both keys, then both IVs, the client's before the server's.
+    /// §6.3: MAC keys, keys and IVs, of each the client's before the server's.
     #[test]
     fn the_block_is_cut_in_the_order_of_the_rfc() {
-        for (aead, key_len, iv_len) in [
-            (AeadAlgorithm::Aes128Gcm, 16, 4),
-            (AeadAlgorithm::Aes256Gcm, 32, 4),
-            (AeadAlgorithm::ChaCha20Poly1305, 32, 12),
+        let cbc = |cipher, mac| LegacyCipher::Cbc(CbcParameters::new(cipher, mac));
+        let chained = LegacyCipher::Cbc(CbcParameters {
+            iv: Iv::Chained,
+            ..CbcParameters::new(CbcAlgorithm::Aes256, MacAlgorithm::Sha1)
+        });
+        for (cipher, mac_len, key_len, iv_len) in [
+            (LegacyCipher::Aead(AeadAlgorithm::Aes128Gcm), 0, 16, 4),
+            (LegacyCipher::Aead(AeadAlgorithm::Aes256Gcm), 0, 32, 4),
+            (
+                LegacyCipher::Aead(AeadAlgorithm::ChaCha20Poly1305),
+                0,
+                32,
+                12,
+            ),
+            (cbc(CbcAlgorithm::Aes128, MacAlgorithm::Sha1), 20, 16, 0),
+            (cbc(CbcAlgorithm::Aes256, MacAlgorithm::Sha256), 32, 32, 0),
+            (cbc(CbcAlgorithm::Aes256, MacAlgorithm::Sha384), 48, 32, 0),
+            // RFC 2246 §6.3: IVs as long as a block.
+            (chained, 20, 32, 16),
         ] {
-            let hash = HashAlgorithm::Sha256;
-            let suite = LegacyParameters { hash, aead };
+            let suite = LegacyParameters {
+                version: ProtocolVersion::TLS_1_2,
+                hash: HashAlgorithm::Sha256.into(),
+                cipher,
+            };
             let mut length = 0;
             let mut block = KeyBlock::new(suite, |out| {
                 length = out.len();
                 (1..).zip(out).for_each(|(value, byte)| *byte = value);
             })
             .unwrap();
-            assert_eq!(length, 2 * (key_len + iv_len));
+            assert_eq!(length, 2 * (mac_len + key_len + iv_len));
             let bytes: Vec<u8> = (1..=length as u8).collect();
-            let (keys, ivs) = bytes.split_at(2 * key_len);
-            let zeros = vec![0; 12 - iv_len];
-            for (direction, key, iv) in [
-                (&block.client, &keys[..key_len], &ivs[..iv_len]),
-                (&block.server, &keys[key_len..], &ivs[iv_len..]),
+            let (mac_keys, rest) = bytes.split_at(2 * mac_len);
+            let (keys, ivs) = rest.split_at(2 * key_len);
+            let zeros = vec![0; 12_usize.saturating_sub(iv_len)];
+            for (direction, mac_key, key, iv) in [
+                (
+                    &block.client,
+                    &mac_keys[..mac_len],
+                    &keys[..key_len],
+                    &ivs[..iv_len],
+                ),
+                (
+                    &block.server,
+                    &mac_keys[mac_len..],
+                    &keys[key_len..],
+                    &ivs[iv_len..],
+                ),
             ] {
+                assert_eq!(direction.mac_key.as_slice(), mac_key);
                 assert_eq!(direction.key.as_slice(), key);
                 assert_eq!(direction.iv.as_slice(), [iv, &zeros].concat());
-                assert!(direction.aead_key().is_ok());
             }
             let taken = block.client.take();
+            assert_eq!(taken.mac_key.as_slice(), &mac_keys[..mac_len]);
             assert_eq!(taken.key.as_slice(), &keys[..key_len]);
             assert!(taken.are_there() && !block.client.are_there());
-            assert!(block.client.aead_key().is_err());
+            assert!(block.client.mac_key.as_slice().is_empty());
+            match cipher {
+                LegacyCipher::Aead(aead) => {
+                    assert!(taken.aead_key(aead).is_ok());
+                    assert!(block.client.aead_key(aead).is_err());
+                }
+                LegacyCipher::Cbc(CbcParameters { cipher, .. }) => {
+                    assert!(taken.encrypting_key(cipher).is_ok());
+                    assert!(taken.decrypting_key(cipher).is_ok());
+                    assert!(block.client.encrypting_key(cipher).is_err());
+                }
+            }
             assert_eq!(
                 format!("{block:?} {taken:?}"),
                 "KeyBlock(..) DirectionKeys(..)"

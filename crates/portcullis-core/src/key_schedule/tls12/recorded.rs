@@ -5,6 +5,7 @@ use super::*;
 use crate::SignatureScheme;
 use crate::crypto::aead::TAG_LEN;
 use crate::crypto::hash::Digest;
+use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::secret::SharedSecret;
 use crate::crypto::{hex, scheme_fits_key_before_tls13, verify_before_tls13};
 use crate::key_schedule::{AddMessage, Hashed};
@@ -82,8 +83,11 @@ fn messages(mut bytes: &[u8]) -> Vec<Vec<u8>> {
 
 /// Opens all records of a direction, as RFC 5288 §3 and RFC 7905 §2 say.
 fn opened(keys: &DirectionKeys, protected: &[(u8, Vec<u8>)]) -> Vec<(u8, Vec<u8>)> {
-    let key = keys.aead_key().unwrap();
-    let is_explicit = keys.suite.aead != AeadAlgorithm::ChaCha20Poly1305;
+    let LegacyCipher::Aead(aead) = keys.suite.cipher else {
+        panic!("recorded were connections with an AEAD");
+    };
+    let key = keys.aead_key(aead).unwrap();
+    let is_explicit = aead != AeadAlgorithm::ChaCha20Poly1305;
     let open = |(seq, (typ, body)): (u64, &(u8, Vec<u8>))| {
         let (number, mut body) = match body.split_first_chunk() {
             Some((explicit, rest)) if is_explicit => (u64::from_be_bytes(*explicit), rest.to_vec()),
@@ -169,17 +173,19 @@ impl Recording {
 /// Those of suites with RSA too, which nobody can negotiate here: their key schedule is the same.
 fn parameters(suite: CipherSuite) -> LegacyParameters {
     let aes_256 = LegacyParameters {
-        hash: HashAlgorithm::Sha384,
-        aead: AeadAlgorithm::Aes256Gcm,
+        version: ProtocolVersion::TLS_1_2,
+        hash: HashAlgorithm::Sha384.into(),
+        cipher: LegacyCipher::Aead(AeadAlgorithm::Aes256Gcm),
     };
     let aes_128 = LegacyParameters {
-        hash: HashAlgorithm::Sha256,
-        aead: AeadAlgorithm::Aes128Gcm,
+        version: ProtocolVersion::TLS_1_2,
+        hash: HashAlgorithm::Sha256.into(),
+        cipher: LegacyCipher::Aead(AeadAlgorithm::Aes128Gcm),
     };
     match suite {
         CipherSuite::TLS_RSA_WITH_AES_256_GCM_SHA384 => aes_256,
         CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256 => aes_128,
-        suite => suite.legacy_parameters().unwrap(),
+        suite => suite.legacy_parameters(ProtocolVersion::TLS_1_2).unwrap(),
     }
 }
 

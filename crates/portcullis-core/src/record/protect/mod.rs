@@ -3,17 +3,23 @@
 //! RFC 8446 §5.2. A protection keeps no count of records: its caller has the number of the record, which over TCP
 //! is its sequence number (§5.3), and the header that is authenticated with it.
 
+mod aead;
+mod cbc;
 mod older;
 mod tls13;
 
 use core::ops::Range;
 
+use cbc::Cbc;
 pub(crate) use older::Older;
 pub(crate) use tls13::Tls13;
 
 use super::HEADER;
 use crate::crypto::CryptoFailure;
+use crate::crypto::aead::AeadKey;
 use crate::error::Abort;
+use crate::rules::BeastMitigation;
+use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::ContentType;
 
@@ -23,6 +29,16 @@ pub(crate) enum Protection {
     Older(Box<Older>),
 }
 
+/// What is set up to protect records, and can be set up again.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every cipher is the large one"
+)]
+pub(crate) enum Cipher {
+    Aead(AeadKey),
+    Cbc(Box<Cbc>),
+}
+
 /// Why a record did not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unopened {
@@ -30,6 +46,8 @@ pub(super) enum Unopened {
     Forged,
     /// It opened, and holds nothing but padding (§5.4).
     NoContentType,
+    /// It opened, and holds more content than it may.
+    TooLong(Violation),
     Crypto(CryptoFailure),
 }
 
@@ -38,6 +56,7 @@ impl From<Unopened> for Abort {
         match unopened {
             Unopened::Forged => Violation::BadRecordMac.into(),
             Unopened::NoContentType => Violation::NoContentType.into(),
+            Unopened::TooLong(violation) => violation.into(),
             Unopened::Crypto(failure) => failure.into(),
         }
     }
@@ -64,7 +83,23 @@ impl Protection {
     pub(super) fn least_overhead(&self) -> usize {
         match self {
             Self::Tls13(_) => Tls13::LEAST_OVERHEAD,
-            Self::Older(protection) => protection.overhead(),
+            Self::Older(protection) => protection.least_overhead(),
+        }
+    }
+
+    /// How much of that room holds no content at most, where only opening the record tells how much
+    /// does.
+    pub(super) fn slack(&self) -> usize {
+        match self {
+            Self::Tls13(_) => 0,
+            Self::Older(protection) => protection.slack(),
+        }
+    }
+
+    /// Bounds the content of the records that are opened, where only that tells how much it is.
+    pub(super) fn limit_content(&mut self, limit: usize) {
+        if let Self::Older(protection) = self {
+            protection.limit_content(limit);
         }
     }
 
@@ -73,7 +108,7 @@ impl Protection {
     pub(super) fn record_len(&self, content_and_padding: usize) -> usize {
         match self {
             Self::Tls13(_) => HEADER + content_and_padding + Tls13::OVERHEAD,
-            Self::Older(protection) => HEADER + content_and_padding + protection.overhead(),
+            Self::Older(protection) => protection.record_len(content_and_padding),
         }
     }
 
@@ -81,7 +116,7 @@ impl Protection {
     pub(super) fn fitting(&self, room: usize) -> usize {
         match self {
             Self::Tls13(_) => room.saturating_sub(HEADER + Tls13::OVERHEAD),
-            Self::Older(protection) => room.saturating_sub(HEADER + protection.overhead()),
+            Self::Older(protection) => protection.fitting(room),
         }
     }
 
@@ -91,6 +126,23 @@ impl Protection {
         match self {
             Self::Tls13(_) => ContentType::APPLICATION_DATA,
             Self::Older(_) => typ,
+        }
+    }
+
+    /// What the headers of the records say, where that is not what all newer ones do.
+    pub(super) fn older_version(&self) -> Option<ProtocolVersion> {
+        match self {
+            Self::Tls13(_) => None,
+            Self::Older(protection) => Some(protection.version()),
+        }
+    }
+
+    /// What goes in front of data because of the IVs of TLS 1.0.
+    #[inline]
+    pub(super) fn mitigation(&self) -> BeastMitigation {
+        match self {
+            Self::Tls13(_) => BeastMitigation::Off,
+            Self::Older(protection) => protection.mitigation(),
         }
     }
 
@@ -147,7 +199,7 @@ impl Protection {
     pub(super) fn seal_in_place(
         &mut self,
         number: u64,
-        head: &[u8],
+        head: &mut [u8; HEADER],
         typ: ContentType,
         content_len: usize,
         body: &mut [u8],
@@ -168,7 +220,7 @@ impl Protection {
     pub(super) fn seal_from(
         &mut self,
         number: u64,
-        head: &[u8],
+        head: &mut [u8; HEADER],
         typ: ContentType,
         content: &[u8],
         body: &mut [u8],

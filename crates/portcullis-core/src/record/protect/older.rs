@@ -1,59 +1,117 @@
-//! Records before TLS 1.3 with an AEAD.
+//! Records before TLS 1.3.
 //!
-//! RFC 5246 §6.2.3.3; RFC 5288 (GCM), RFC 7905 (ChaCha20-Poly1305). Behind a box: its connections
-//! are fewer, and those of TLS 1.3 are not to be larger for it.
+//! RFC 5246 §6.2.3. Behind a box: its connections are fewer, and those of TLS 1.3 are not to be
+//! larger for it.
 
 use core::ops::Range;
 
-use super::Unopened;
+use super::super::header;
+use super::aead::{self, Aead};
+use super::cbc::{Cbc, Layout};
+use super::{Cipher, HEADER, Unopened};
 use crate::crypto::CryptoFailure;
-use crate::crypto::aead::{AeadAlgorithm, AeadKey, TAG_LEN};
-use crate::key_schedule::tls12::DirectionKeys;
-use crate::wire::ContentType;
-
-/// The part of a GCM nonce that stands before the ciphertext (RFC 5288 §3).
-const EXPLICIT_NONCE: usize = 8;
-
-/// What an AEAD authenticates besides the content: number, type, version and length.
-const ADDITIONAL_DATA: usize = 8 + 1 + 2 + 2;
+use crate::crypto::aead::AeadAlgorithm;
+use crate::crypto::cbc::BLOCK;
+use crate::crypto::record_mac::Front;
+use crate::key_schedule::tls12::{CbcParameters, DirectionKeys, LegacyCipher};
+use crate::rules::{BeastMitigation, Iv};
+use crate::version::ProtocolVersion;
+use crate::wire::{ContentType, MAX_PLAINTEXT};
 
 pub(crate) struct Older {
     /// `None` while nothing is protected.
-    key: Option<AeadKey>,
+    cipher: Option<Cipher>,
     keys: DirectionKeys,
+    /// The most content of a record that is opened, where its header does not tell how much that is.
+    content_limit: usize,
 }
 
 impl Older {
     pub(in super::super) const fn new(keys: DirectionKeys) -> Self {
-        Self { key: None, keys }
-    }
-
-    /// Moves the keys; what stays are none.
-    pub(super) fn take(&mut self) -> Self {
         Self {
-            key: self.key.take(),
+            cipher: None,
+            keys,
+            content_limit: MAX_PLAINTEXT,
+        }
+    }
+
+    /// Moves the keys; what stays are none. A block cipher, which is large, is set up again: what the
+    /// handshake leaves may be idle for long.
+    pub(super) fn take(&mut self) -> Self {
+        let cipher = self.cipher.take();
+        Self {
+            cipher: cipher.filter(|cipher| matches!(cipher, Cipher::Aead(_))),
             keys: self.keys.take(),
+            content_limit: self.content_limit,
         }
     }
 
-    const fn explicit_nonce(&self) -> usize {
-        match self.keys.suite.aead {
-            AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm => EXPLICIT_NONCE,
-            AeadAlgorithm::ChaCha20Poly1305 => 0,
+    pub(super) const fn limit_content(&mut self, limit: usize) {
+        self.content_limit = limit;
+    }
+
+    /// What the headers of the records say.
+    pub(super) const fn version(&self) -> ProtocolVersion {
+        self.keys.suite.version
+    }
+
+    /// What goes in front of data because IVs are chained.
+    #[cold]
+    pub(super) const fn mitigation(&self) -> BeastMitigation {
+        match self.keys.suite.cipher {
+            LegacyCipher::Cbc(CbcParameters {
+                iv: Iv::Chained,
+                beast_mitigation,
+                ..
+            }) => beast_mitigation,
+            _ => BeastMitigation::Off,
         }
     }
 
-    /// What a record has besides its header and content.
+    /// How much longer a body is than the room that opening it needs.
+    pub(super) fn least_overhead(&self) -> usize {
+        match self.keys.suite.cipher {
+            LegacyCipher::Aead(aead) => aead::overhead(aead),
+            LegacyCipher::Cbc(cbc) => Layout::from(cbc).least_overhead(),
+        }
+    }
+
+    /// How much of that room holds no content at most.
+    pub(super) fn slack(&self) -> usize {
+        match self.keys.suite.cipher {
+            LegacyCipher::Aead(_) => 0,
+            LegacyCipher::Cbc(cbc) => Layout::from(cbc).slack(),
+        }
+    }
+
+    /// How long a record with this much content is.
     ///
     /// Out of the way of TLS 1.3, which asks for its own for each record.
     #[cold]
     #[inline(never)]
-    pub(super) const fn overhead(&self) -> usize {
-        self.explicit_nonce() + TAG_LEN
+    pub(super) fn record_len(&self, content: usize) -> usize {
+        HEADER
+            + match self.keys.suite.cipher {
+                LegacyCipher::Aead(aead) => content + aead::overhead(aead),
+                LegacyCipher::Cbc(cbc) => Layout::from(cbc).body_len(content),
+            }
+    }
+
+    /// The most content whose record has at most `room` bytes.
+    pub(super) fn fitting(&self, room: usize) -> usize {
+        let room = room.saturating_sub(HEADER);
+        match self.keys.suite.cipher {
+            LegacyCipher::Aead(aead) => room.saturating_sub(aead::overhead(aead)),
+            LegacyCipher::Cbc(cbc) => Layout::from(cbc).fitting(room),
+        }
     }
 
     pub(super) const fn record_limit(&self) -> u64 {
-        self.keys.suite.aead.record_limit()
+        match self.keys.suite.cipher {
+            LegacyCipher::Aead(aead) => aead.record_limit(),
+            // Blocks of 128 bits repeat after 2^64 of them: the sequence number wraps first.
+            LegacyCipher::Cbc(_) => u64::MAX,
+        }
     }
 
     #[inline(never)]
@@ -63,15 +121,22 @@ impl Older {
         head: &[u8],
         body: &mut [u8],
     ) -> Result<(ContentType, Range<usize>), Unopened> {
-        let (typ, start) = (content_type(head), self.explicit_nonce());
-        let length = body.len().checked_sub(self.overhead());
-        let length = length.ok_or(Unopened::Forged)?;
-        let (nonce, sealed) = body.split_at_mut_checked(start).ok_or(Unopened::Forged)?;
-        let nonce = self.nonce(number, nonce);
-        let data = additional_data(number, head, length);
-        let opened = self.cipher()?.open_in_place(nonce, &data, sealed);
-        opened.map_err(|_| Unopened::Forged)?;
-        Ok((typ, start..start + length))
+        let (typ, front) = (content_type(head), front(number, head));
+        let content = match self.keys.suite.cipher {
+            LegacyCipher::Aead(algorithm) => {
+                self.aead(algorithm)?.open_in_place(number, front, body)?
+            }
+            LegacyCipher::Cbc(cbc) => {
+                let mut chained = self.chained_iv(cbc);
+                let opening = self.cbc_to_read(cbc)?;
+                let length = opening.open_in_place(front, &mut chained, body)?;
+                self.keep_chained_iv(cbc, chained)?;
+                self.check_length(length)?;
+                let at = Layout::from(cbc).content_at();
+                at..at + length
+            }
+        };
+        Ok((typ, content))
     }
 
     #[inline(never)]
@@ -82,87 +147,162 @@ impl Older {
         body: &[u8],
         out: &mut [u8],
     ) -> Result<(ContentType, usize), Unopened> {
-        let length = out.len();
-        let split = body.split_at_checked(self.explicit_nonce());
-        let (nonce, sealed) = split.ok_or(Unopened::Forged)?;
-        let (ciphertext, tag) = sealed.split_at_checked(length).ok_or(Unopened::Forged)?;
-        let nonce = self.nonce(number, nonce);
-        let data = additional_data(number, head, length);
-        let opened = self.cipher()?.open_into(nonce, &data, ciphertext, tag, out);
-        opened.map_err(|_| Unopened::Forged)?;
-        Ok((content_type(head), length))
+        let (typ, front) = (content_type(head), front(number, head));
+        let length = match self.keys.suite.cipher {
+            LegacyCipher::Aead(algorithm) => {
+                self.aead(algorithm)?.open_into(number, front, body, out)?
+            }
+            LegacyCipher::Cbc(cbc) => {
+                let mut chained = self.chained_iv(cbc);
+                let opening = self.cbc_to_read(cbc)?;
+                let length = opening.open_into(front, &mut chained, body, out)?;
+                self.keep_chained_iv(cbc, chained)?;
+                self.check_length(length)?;
+                length
+            }
+        };
+        Ok((typ, length))
     }
 
-    /// The content moves to where it is sealed; there is no padding.
+    /// The content moves to where it is sealed; there is no more padding than the cipher needs.
     #[inline(never)]
     pub(super) fn seal_in_place(
         &mut self,
         number: u64,
-        head: &[u8],
+        head: &mut [u8; HEADER],
         content_len: usize,
         body: &mut [u8],
     ) -> Result<(), CryptoFailure> {
-        const FAILURE: CryptoFailure = CryptoFailure::SealingRecord;
-        if body.len() != content_len + self.overhead() {
-            return Err(FAILURE);
+        let front = self.front_to_seal(number, head);
+        match self.keys.suite.cipher {
+            LegacyCipher::Aead(algorithm) => {
+                self.aead(algorithm)?
+                    .seal_in_place(number, front, content_len, body)
+            }
+            LegacyCipher::Cbc(cbc) => {
+                let at = Layout::from(cbc).content_at();
+                if body.len() < content_len + at {
+                    return Err(CryptoFailure::SealingRecord);
+                }
+                body.copy_within(..content_len, at);
+                self.seal_cbc(cbc, front, content_len, body)
+            }
         }
-        let start = self.explicit_nonce();
-        body.copy_within(..content_len, start);
-        let (nonce, sealed) = body.split_at_mut_checked(start).ok_or(FAILURE)?;
-        write_nonce(number, nonce);
-        let data = additional_data(number, head, content_len);
-        let (content, tag) = sealed.split_last_chunk_mut::<TAG_LEN>().ok_or(FAILURE)?;
-        let key = self.cipher()?;
-        let sealed = key.seal_in_place(number, &data, content, &[], tag);
-        sealed.map_err(|_| FAILURE)
     }
 
     #[inline(never)]
     pub(super) fn seal_from(
         &mut self,
         number: u64,
-        head: &[u8],
+        head: &mut [u8; HEADER],
         content: &[u8],
         body: &mut [u8],
     ) -> Result<(), CryptoFailure> {
-        const FAILURE: CryptoFailure = CryptoFailure::SealingRecord;
-        let split = body.split_at_mut_checked(self.explicit_nonce());
-        let (nonce, sealed) = split.ok_or(FAILURE)?;
-        write_nonce(number, nonce);
-        let data = additional_data(number, head, content.len());
-        let split = sealed.split_at_mut_checked(content.len());
-        let (ciphertext, tag) = split.ok_or(FAILURE)?;
-        let key = self.cipher()?;
-        let sealed = key.seal_scatter(number, &data, content, &[], ciphertext, tag);
-        sealed.map_err(|_| FAILURE)
+        let front = self.front_to_seal(number, head);
+        match self.keys.suite.cipher {
+            LegacyCipher::Aead(algorithm) => self
+                .aead(algorithm)?
+                .seal_from(number, front, content, body),
+            LegacyCipher::Cbc(cbc) => {
+                let at = Layout::from(cbc).content_at();
+                let place = body.get_mut(at..at + content.len());
+                place
+                    .ok_or(CryptoFailure::SealingRecord)?
+                    .copy_from_slice(content);
+                self.seal_cbc(cbc, front, content.len(), body)
+            }
+        }
     }
 
     pub(super) const fn is_hibernating(&self) -> bool {
-        self.key.is_none()
+        self.cipher.is_none()
     }
 
     /// Hands the cipher out; it comes back, or is set up again.
-    pub(in super::super) const fn take_cipher(&mut self) -> Option<AeadKey> {
-        self.key.take()
+    pub(in super::super) const fn take_cipher(&mut self) -> Option<Cipher> {
+        self.cipher.take()
     }
 
-    pub(in super::super) fn put_cipher(&mut self, key: AeadKey) {
-        self.key = Some(key);
+    pub(in super::super) fn put_cipher(&mut self, cipher: Cipher) {
+        self.cipher = Some(cipher);
     }
 
-    /// What the IV is xored with: the number, or what the peer has made it (RFC 5288 §3 leaves that
-    /// to it).
-    fn nonce(&self, number: u64, explicit: &[u8]) -> u64 {
-        explicit
-            .first_chunk()
-            .map_or(number, |bytes| u64::from_be_bytes(*bytes))
+    /// The header is that of TLS 1.2 and newer until here.
+    fn front_to_seal(&self, number: u64, head: &mut [u8; HEADER]) -> Front {
+        let [_, version @ .., _, _] = head;
+        *version = self.version().0.to_be_bytes();
+        front(number, head)
     }
 
-    fn cipher(&mut self) -> Result<&AeadKey, CryptoFailure> {
-        Ok(match &mut self.key {
-            Some(key) => key,
-            empty => empty.insert(self.keys.aead_key()?),
-        })
+    fn seal_cbc(
+        &mut self,
+        parameters: CbcParameters,
+        front: Front,
+        content_len: usize,
+        body: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
+        let mut chained = self.chained_iv(parameters);
+        let sealing = self.cbc_to_write(parameters)?;
+        sealing.seal(front, &mut chained, content_len, body)?;
+        self.keep_chained_iv(parameters, chained)
+    }
+
+    /// The IV of the next record where IVs are chained. It is kept with the keys, and so outlives
+    /// the cipher.
+    fn chained_iv(&self, parameters: CbcParameters) -> [u8; BLOCK] {
+        match parameters.iv {
+            Iv::Chained => self.keys.iv.as_slice().first_chunk().copied(),
+            Iv::Explicit => None,
+        }
+        .unwrap_or_default()
+    }
+
+    fn keep_chained_iv(
+        &mut self,
+        parameters: CbcParameters,
+        chained: [u8; BLOCK],
+    ) -> Result<(), CryptoFailure> {
+        if parameters.iv == Iv::Chained {
+            *self.keys.chained_iv()? = chained;
+        }
+        Ok(())
+    }
+
+    fn check_length(&self, length: usize) -> Result<(), Unopened> {
+        header::check_content(length, self.content_limit).map_err(Unopened::TooLong)
+    }
+
+    fn aead(&mut self, algorithm: AeadAlgorithm) -> Result<Aead<'_>, CryptoFailure> {
+        if self.cipher.is_none() {
+            self.cipher = Some(Cipher::Aead(self.keys.aead_key(algorithm)?));
+        }
+        match &self.cipher {
+            Some(Cipher::Aead(key)) => Ok(Aead { algorithm, key }),
+            _ => Err(CryptoFailure::RecordKeys),
+        }
+    }
+
+    fn cbc_to_read(&mut self, parameters: CbcParameters) -> Result<&Cbc, CryptoFailure> {
+        if self.cipher.is_none() {
+            let cbc = Cbc::to_read(&self.keys, parameters)?;
+            self.cipher = Some(Cipher::Cbc(Box::new(cbc)));
+        }
+        self.cbc()
+    }
+
+    fn cbc_to_write(&mut self, parameters: CbcParameters) -> Result<&Cbc, CryptoFailure> {
+        if self.cipher.is_none() {
+            let cbc = Cbc::to_write(&self.keys, parameters)?;
+            self.cipher = Some(Cipher::Cbc(Box::new(cbc)));
+        }
+        self.cbc()
+    }
+
+    fn cbc(&self) -> Result<&Cbc, CryptoFailure> {
+        match &self.cipher {
+            Some(Cipher::Cbc(cbc)) => Ok(cbc),
+            _ => Err(CryptoFailure::RecordKeys),
+        }
     }
 }
 
@@ -170,19 +310,12 @@ fn content_type(head: &[u8]) -> ContentType {
     ContentType(head.first().copied().unwrap_or_default())
 }
 
-/// This side takes the number of the record, which never repeats.
-fn write_nonce(number: u64, explicit: &mut [u8]) {
-    if let Some(place) = explicit.first_chunk_mut() {
-        *place = number.to_be_bytes();
-    }
-}
-
-/// `length` is that of the content, not the one in the header.
-fn additional_data(number: u64, head: &[u8], length: usize) -> [u8; ADDITIONAL_DATA] {
-    let mut data = [0; ADDITIONAL_DATA];
-    let [.., high, low] = length.to_be_bytes();
+/// What is authenticated besides content and length (§6.2.3.1, §6.2.3.3).
+fn front(number: u64, head: &[u8]) -> Front {
+    let mut front = Front::default();
     let [typ, major, minor] = head.first_chunk().copied().unwrap_or_default();
-    data[..8].copy_from_slice(&number.to_be_bytes());
-    data[8..].copy_from_slice(&[typ, major, minor, high, low]);
-    data
+    let (start, end) = front.split_at_mut(size_of::<u64>());
+    start.copy_from_slice(&number.to_be_bytes());
+    end.copy_from_slice(&[typ, major, minor]);
+    front
 }

@@ -15,6 +15,7 @@ use super::super::{HEADER, MAX_CLIENT_HELLO, MAX_RECORD, MAX_WARNINGS, Mailbox, 
 use super::opener::Opener;
 use crate::alert::{AlertDescription, AlertLevel};
 use crate::error::{Abort, Reason};
+use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::ContentType;
 
@@ -153,8 +154,11 @@ impl Incoming {
     ///
     /// # Errors
     /// When a change_cipher_spec came before.
-    pub(crate) fn decided_before_tls13(&mut self) -> Result<(), Violation> {
-        self.opener.decided_before_tls13()
+    pub(crate) fn decided_before_tls13(
+        &mut self,
+        version: ProtocolVersion,
+    ) -> Result<(), Violation> {
+        self.opener.decided_before_tls13(version)
     }
 
     /// Whether that is so.

@@ -10,6 +10,7 @@ use super::super::protect::{Tls13, Unopened};
 use super::super::{HEADER, MAX_IDLE, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role};
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
+use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 
@@ -25,9 +26,9 @@ pub(super) struct Opener {
     /// The early data that may still be skipped, while any may.
     skip: Option<EarlyData>,
     opened_any: bool,
-    /// Whether the version is decided, and is none that has other records: before TLS 1.3 a
+    /// The version, once it is decided and is none that has other records: before TLS 1.3 a
     /// change_cipher_spec means something.
-    older: bool,
+    older: Option<ProtocolVersion>,
 }
 
 impl Opener {
@@ -40,7 +41,7 @@ impl Opener {
             dropped: 0,
             skip: None,
             opened_any: false,
-            older: false,
+            older: None,
         }
     }
 
@@ -48,26 +49,29 @@ impl Opener {
     ///
     /// # Errors
     /// When a change_cipher_spec came before, which meant nothing (RFC 5246 §7.1).
-    pub(super) fn decided_before_tls13(&mut self) -> Result<(), Violation> {
+    pub(super) fn decided_before_tls13(
+        &mut self,
+        version: ProtocolVersion,
+    ) -> Result<(), Violation> {
         if self.dropped > 0 {
             return Err(Violation::UnexpectedChangeCipherSpec);
         }
-        self.older = true;
+        self.older = Some(version);
         self.inner_limit = self.inner_limit.min(MAX_PLAINTEXT);
         Ok(())
     }
 
     pub(super) fn is_older(&self) -> bool {
-        self.older
+        self.older.is_some()
     }
 
     /// What the next record can be.
     pub(super) fn form(&self) -> Form {
         let protected = self.is_protected();
         match self.older {
-            true => Form::Older { protected },
-            false if protected => Form::Tls13,
-            false => Form::Plain,
+            Some(version) => Form::Older { version, protected },
+            None if protected => Form::Tls13,
+            None => Form::Plain,
         }
     }
 
@@ -121,7 +125,7 @@ impl Opener {
         let Some((head, body)) = record.split_first_chunk_mut::<HEADER>() else {
             return Ok(None);
         };
-        if self.older {
+        if self.is_older() {
             return self.open_older(header, head, body, mid_message).map(Some);
         }
         if header.typ == ContentType::CHANGE_CIPHER_SPEC {
@@ -147,7 +151,9 @@ impl Opener {
             return Err(match keys.open_in_place(head, body) {
                 Err(Unopened::Forged) => Violation::UnprotectedRecord.into(),
                 Err(Unopened::Crypto(failure)) => failure.into(),
-                Ok(_) | Err(Unopened::NoContentType) => Violation::WrongOuterType.into(),
+                Ok(_) | Err(Unopened::NoContentType | Unopened::TooLong(_)) => {
+                    Violation::WrongOuterType.into()
+                }
             });
         }
         if keys.left == 0 {

@@ -13,6 +13,7 @@ use crate::alert::AlertDescription;
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
 use crate::key_schedule::Hashed;
+use crate::version::ProtocolVersion;
 use crate::wire::ContentType;
 
 /// Bytes to make room for at once: the messages of a server with a certificate or two.
@@ -31,6 +32,8 @@ pub(crate) struct Outgoing {
     size: RecordSize,
     /// The legacy version of the next unprotected handshake record.
     hello_version: u16,
+    /// What stands in the headers after it.
+    version: u16,
     /// Whether a change_cipher_spec goes before the next protected record.
     change_cipher_spec_due: bool,
 }
@@ -48,8 +51,15 @@ impl Outgoing {
                 Role::Client => 0x0301,
                 Role::Server => header::LEGACY_VERSION,
             },
+            version: header::LEGACY_VERSION,
             change_cipher_spec_due: false,
         }
+    }
+
+    /// The version is decided: unprotected records say so from here on, where it is older than TLS
+    /// 1.3 (RFC 5246 §6.2.1).
+    pub(crate) fn decided_before_tls13(&mut self, version: ProtocolVersion) {
+        (self.hello_version, self.version) = (version.0, version.0);
     }
 
     /// Queues the handshake message that `put` writes with its header; gives what it wrote.
@@ -91,11 +101,11 @@ impl Outgoing {
         self.record(
             ContentType::ALERT,
             &alert::encode(description),
-            header::LEGACY_VERSION,
+            self.version,
         )?;
         if description == AlertDescription::USER_CANCELED {
             let close = alert::encode(AlertDescription::CLOSE_NOTIFY);
-            self.record(ContentType::ALERT, &close, header::LEGACY_VERSION)?;
+            self.record(ContentType::ALERT, &close, self.version)?;
         }
         Ok(())
     }
@@ -177,7 +187,7 @@ impl Outgoing {
             Some(_) => self.size.protected(),
             None => self.size.unprotected(),
         };
-        let version = core::mem::replace(&mut self.hello_version, header::LEGACY_VERSION);
+        let version = core::mem::replace(&mut self.hello_version, self.version);
         let end = self.out.len().min(at + HEADER + limit);
         let rest = self.out.split_off(end);
         self.close(at, ContentType::HANDSHAKE, version)?;
@@ -188,7 +198,7 @@ impl Outgoing {
     }
 
     fn put_change_cipher_spec(&mut self) {
-        let head = header::header(ContentType::CHANGE_CIPHER_SPEC, header::LEGACY_VERSION, 1);
+        let head = header::header(ContentType::CHANGE_CIPHER_SPEC, self.version, 1);
         self.out.extend_from_slice(&head);
         self.out.push(1);
     }
@@ -268,7 +278,7 @@ impl Outgoing {
     /// limits.
     pub(crate) fn any_record(&mut self, typ: ContentType, content: &[u8]) {
         self.flush().unwrap();
-        self.record(typ, content, header::LEGACY_VERSION).unwrap();
+        self.record(typ, content, self.version).unwrap();
     }
 
     /// Makes the current key as old as its cipher lets it become.

@@ -43,7 +43,7 @@ fn server(keys: &TicketKeys) -> ServerConfigBuilder {
 }
 
 fn keys() -> TicketKeys {
-    TicketKeys::rotating(7_200).unwrap()
+    TicketKeys::rotating(Duration::from_secs(7_200)).unwrap()
 }
 
 fn later(seconds: u64) -> UnixTime {

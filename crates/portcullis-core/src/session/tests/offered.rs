@@ -1,5 +1,7 @@
 //! What a client offers, and for what it is good.
 
+use std::time::Duration;
+
 use super::*;
 
 /// §4.1.4: the binders are of the second hello, and what does not go with the suite is dropped.
@@ -58,7 +60,7 @@ fn another_suite_with_the_same_hash() {
 fn what_a_client_does_not_offer() {
     let session = first(&client(), &server(&keys())).remove(0);
     let offers = |client, name, now| offers(client, name, vec![session.clone()], now).0;
-    assert_eq!(session.lifetime(), 7_200);
+    assert_eq!(session.lifetime().as_secs(), 7_200);
     assert_eq!(session.received_at(), now());
     assert_eq!(session.server_name(), &name());
     assert_eq!(offers(client(), name(), now()), 1);
@@ -165,7 +167,7 @@ fn a_server_resumes_by_itself_and_only_its_own() {
     for chosen in [
         build().resumption(false),
         build().ticket_keys(keys()),
-        build().ticket_lifetime(60),
+        build().ticket_lifetime(Duration::from_secs(60)),
     ] {
         let chosen = chosen.build().unwrap();
         assert!(!resumes(&chosen) && !resumes(&chosen.replacing(&config)));

@@ -1,5 +1,7 @@
 //! The keys with which tickets are sealed.
 
+use std::time::Duration;
+
 use super::*;
 
 /// Seals something at that time.
@@ -20,7 +22,7 @@ fn opens(keys: &TicketKeys, ticket: &[u8], now: UnixTime) -> bool {
 
 #[test]
 fn rotating_keys_open_one_period_more() {
-    let keys = TicketKeys::rotating(100).unwrap();
+    let keys = TicketKeys::rotating(Duration::from_secs(100)).unwrap();
     let first = seal(&keys, now());
     let same = seal(&keys, later(99));
     assert_eq!(first[..16], same[..16]);
@@ -48,17 +50,21 @@ fn rotating_keys_open_one_period_more() {
     let again = seal(&keys, later(299));
     assert_eq!(back[..16], again[..16]);
 
-    for seconds in [0, 604_801] {
-        assert!(TicketKeys::rotating(seconds).is_err());
+    for period in [
+        Duration::ZERO,
+        Duration::from_millis(999),
+        Duration::from_millis(604_800_001),
+    ] {
+        assert!(TicketKeys::rotating(period).is_err());
     }
-    assert!(TicketKeys::rotating(604_800).is_ok());
+    assert!(TicketKeys::rotating(Duration::from_secs(604_800)).is_ok());
 }
 
 /// NIST SP 800-38D §8.3: nonces are random, so one key seals 2^32 tickets at most.
 #[test]
 fn rotating_keys_seal_so_many_tickets() {
     const MOST: u64 = 1 << 32;
-    let keys = TicketKeys::rotating(100).unwrap();
+    let keys = TicketKeys::rotating(Duration::from_secs(100)).unwrap();
     let mut tickets = vec![seal(&keys, now())];
     keys.set_sealed(MOST - 2);
     for same in [true, true, false, true] {
@@ -106,7 +112,7 @@ fn forged_tickets_are_unknown() {
     }
     assert!(!opens(&keys, &[&ticket[..], &[0]].concat(), now()));
     assert!(!opens(
-        &TicketKeys::rotating(7_200).unwrap(),
+        &TicketKeys::rotating(Duration::from_secs(7_200)).unwrap(),
         &ticket,
         now()
     ));

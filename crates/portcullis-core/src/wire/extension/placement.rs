@@ -47,6 +47,7 @@ impl Place {
                     | E::SUPPORTED_GROUPS
                     | E::EC_POINT_FORMATS
                     | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION
+                    | E::ENCRYPT_THEN_MAC
                     | E::EXTENDED_MASTER_SECRET
                     | E::RECORD_SIZE_LIMIT
                     | E::SESSION_TICKET

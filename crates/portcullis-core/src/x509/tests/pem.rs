@@ -65,7 +65,7 @@ fn chains_are_read_whole_or_named() {
 #[test]
 fn roots_are_read_whole_or_named() {
     for (name, count) in [("root", 1), ("glued_roots", 2), ("bom_ca", 1)] {
-        let roots = Roots::from_pem(&file(&format!("pem/{name}.pem"))).unwrap();
+        let roots = Roots::from_pem(file(&format!("pem/{name}.pem"))).unwrap();
         assert_eq!(roots.len(), count, "{name}");
     }
     for (name, expected) in [
@@ -76,7 +76,7 @@ fn roots_are_read_whole_or_named() {
             "begins on line 11 is damaged",
         ),
     ] {
-        let error = said(Roots::from_pem(&file(&format!("pem/{name}.pem"))));
+        let error = said(Roots::from_pem(file(&format!("pem/{name}.pem"))));
         assert!(error.contains(expected), "{name}: {error}");
     }
 }
@@ -165,7 +165,7 @@ fn no_error_contains_a_key() {
             Identity::from_pem(text, Some(&good)).map(drop),
             Identity::from_pem(&chain, Some(text)).map(drop),
             Roots::from_pem(text).map(drop),
-            Identity::from_pem_files(as_path(text), None).map(drop),
+            Identity::from_pem_file(as_path(text)).map(drop),
             Roots::from_pem_file(as_path(text)).map(drop),
         ] {
             let Err(error) = result else { continue };

@@ -11,8 +11,9 @@ use crate::error::Abort;
 use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret, Side};
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::record::Keys;
+use crate::rules::Rules;
+use crate::wire::Finished;
 use crate::wire::tls12::{Certificate, ClientKeyExchange};
-use crate::wire::{CertificateVerify, Finished};
 use crate::x509::{Form, Identity, VerifiedChain};
 use crate::{Misuse, NamedGroup, SignatureScheme};
 
@@ -178,8 +179,10 @@ fn signed(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     check_signature_length(signature)?;
-    cx.send(&mut keyed.proved.negotiated.transcript, |out| {
-        CertificateVerify::put(out, scheme, signature);
+    let negotiated = &mut *keyed.proved.negotiated;
+    let rules = Rules::of(negotiated.version);
+    cx.send(&mut negotiated.transcript, |out| {
+        rules.put_certificate_verify(out, scheme, signature);
     });
     finish(keyed, ShownIdentity::new(identity, scheme), cx)
 }
@@ -216,6 +219,7 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         read: block.server,
         // They are not there any more.
         write: block.client,
+        tls_unique: Some(verify_data),
         resumed: None,
     });
     Ok(match ticket {

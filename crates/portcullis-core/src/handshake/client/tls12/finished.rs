@@ -8,7 +8,7 @@ use super::super::resumption::Origin;
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use crate::error::{Abort, Misuse};
-use crate::information::{Exporter, Information};
+use crate::information::{Exporter, Information, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side};
 use crate::record::{HandshakeBytes, Keys};
@@ -24,6 +24,7 @@ pub(super) struct Flight {
     /// There once the chain is verified.
     pub(super) peer: Option<VerifiedChain>,
     pub(super) peer_scheme: SignatureScheme,
+    /// Where a session is resumed: its own.
     pub(super) group: Option<NamedGroup>,
     pub(super) shown: ShownIdentity,
     pub(super) master: Box<MasterSecret>,
@@ -31,6 +32,8 @@ pub(super) struct Flight {
     pub(super) read: DirectionKeys,
     /// What this side writes with from its Finished on, until it does.
     pub(super) write: DirectionKeys,
+    /// The first Finished of the two, once there is one.
+    pub(super) tls_unique: Option<TlsUnique>,
     /// If a session is resumed.
     pub(super) resumed: Option<Origin>,
 }
@@ -83,12 +86,15 @@ impl WaitFinished {
         let Self(mut flight) = self;
         let finished: Finished<'_> = expect(&message)?;
         let transcript = &mut flight.negotiated.transcript;
+        let hash = transcript.current();
         if !flight
             .master
-            .verify_finished(Side::Server, &transcript.current(), finished.verify_data)
+            .verify_finished(Side::Server, &hash, finished.verify_data)
         {
             return Err(Violation::FinishedMismatch.into());
         }
+        let first = flight.tls_unique.take();
+        flight.tls_unique = first.or_else(|| finished.verify_data.try_into().ok());
         // The handshake is over, or the server waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
         transcript.add(message.hashed());
@@ -111,6 +117,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         group,
         shown,
         master,
+        tls_unique,
         resumed,
         ..
     } = flight;
@@ -118,6 +125,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         client,
         version,
         suite,
+        keys,
         server_random,
         parameters,
         extended,
@@ -160,6 +168,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
             secret: Secret::Master {
                 secret: master.copy(),
                 extended,
+                group,
             },
             authenticated_at,
             peer: Some(Peer {
@@ -176,6 +185,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         version,
         is_server: false,
         cipher_suite: suite,
+        encrypt_then_mac: keys.encrypts_first(),
         group,
         retried: false,
         resumed: resumed.is_some(),
@@ -188,7 +198,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         peer_scheme: Some(peer_scheme),
         local_chain: shown.chain,
         local_scheme: shown.scheme,
-        exporter: Exporter::before_tls13(extended, master),
+        exporter: Exporter::before_tls13(master, extended, resumed.is_some(), tls_unique),
     };
     let outcome = Outcome::new(information, client.config.policy.key_update_at);
     Ok(match session.filter(|_| client.config.session_tickets) {

@@ -1,25 +1,21 @@
 //! The server's share, its wishes, and the end of its flight, where it is judged.
 //!
-//! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.4.
+//! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4.
 
-use super::super::super::peer::{check_signature_before_tls13, proving};
+use super::super::super::legacy::Requested;
+use super::super::super::peer::{Judge, check_signature_before_tls13};
 use super::super::super::signed_content::server_key_exchange_content;
-use super::super::super::{Cx, Next, expect, unexpected, wrong_answer};
-use super::super::resumption::verify;
+use super::super::super::{Cx, Next, expect, unexpected};
 use super::Negotiated;
 use super::certificate::Shown;
 use super::client_flight::{ServerProved, authenticate};
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
-use crate::question::{
-    AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain, WantedIdentity,
-};
+use crate::question::{AnswerContent, WantedCurves, WantedIdentity};
 use crate::record::HandshakeBytes;
-use crate::version::Version;
+use crate::rules::Rules;
 use crate::wire::HandshakeType;
-use crate::wire::tls12::{
-    CertificateRequest, ClientCertificateType, ServerHelloDone, ServerKeyExchange,
-};
+use crate::wire::tls12::{ClientCertificateType, ServerHelloDone};
 use crate::x509::{PresentedChain, VerifiedChain};
 use crate::{NamedGroup, SignatureScheme};
 
@@ -32,10 +28,11 @@ impl WaitServerKeyExchange {
 }
 
 /// The server's share as it came. Whose it is turns out when the chain is verified.
-pub(super) struct Share {
+pub(super) struct SignedShare {
     pub(super) group: NamedGroup,
     pub(super) public: Box<[u8]>,
-    scheme: SignatureScheme,
+    /// How it was signed, if that was said.
+    scheme: Option<SignatureScheme>,
     signed: Box<[u8]>,
     signature: Box<[u8]>,
 }
@@ -44,7 +41,7 @@ pub(super) struct Share {
 pub(super) struct Said {
     pub(super) negotiated: Box<Negotiated>,
     pub(super) chain: PresentedChain,
-    pub(super) share: Share,
+    pub(super) share: SignedShare,
 }
 
 /// §7.4.3.
@@ -56,20 +53,20 @@ pub(super) fn on_server_key_exchange(
         mut negotiated,
         chain,
     } = shown;
-    let exchange: ServerKeyExchange<'_> = expect(message)?;
+    let (params, signed) = Rules::of(negotiated.version).server_key_exchange(message)?;
     let offer = &negotiated.client.offer;
-    let group = offer.check_curve(exchange.params.group)?;
-    let scheme = offer.check_scheme_before_tls13(exchange.algorithm)?;
-    let share = Share {
+    let group = offer.check_curve(params.group)?;
+    let scheme = signed.check_scheme(&offer.config().policy.schemes)?;
+    let share = SignedShare {
         group,
-        public: exchange.params.public.into(),
+        public: params.public.into(),
         scheme,
         signed: server_key_exchange_content(
             &negotiated.client.client_random,
             &negotiated.server_random,
-            &exchange.params,
+            &params,
         ),
-        signature: exchange.signature.into(),
+        signature: signed.signature.into(),
     };
     negotiated.transcript.add(message.hashed());
     Ok(WaitCertificateRequest(Said {
@@ -91,7 +88,9 @@ impl WaitCertificateRequest {
         let Self(mut said) = self;
         match message.typ() {
             HandshakeType::CERTIFICATE_REQUEST => {
-                let wanted = wanted(&expect(&message)?, said.negotiated.version);
+                let rules = Rules::of(said.negotiated.version);
+                let requested = rules.certificate_request(&message)?;
+                let wanted = wanted(&requested, &said.negotiated);
                 said.negotiated.transcript.add(message.hashed());
                 Ok(WaitServerHelloDone { said, wanted }.into())
             }
@@ -104,24 +103,26 @@ impl WaitCertificateRequest {
     }
 }
 
-/// §7.4.4. The kinds of certificates say less than the schemes.
-fn wanted(request: &CertificateRequest<'_>, version: Version) -> Box<WantedIdentity> {
+/// §7.4.4. The kinds of certificates say less than the schemes, but before TLS 1.2 it is all there is.
+fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdentity> {
     // §7.4.4, RFC 8422 §5.5: the types say which keys, and EdDSA counts as ECDSA.
     let usable = |scheme: &SignatureScheme| {
         let typ = match scheme.is_rsa() {
             true => ClientCertificateType::RSA_SIGN,
             false => ClientCertificateType::ECDSA_SIGN,
         };
-        scheme.is_usable_before_tls13() && request.certificate_types.contains(typ)
+        scheme.signs_in(negotiated.version) && requested.types.contains(typ)
     };
-    let schemes = request.supported_signature_algorithms.iter();
+    let said = requested.schemes.map(|list| list.to_vec());
+    let schemes = said.as_deref().unwrap_or(SignatureScheme::BEFORE_TLS12);
     Box::new(WantedIdentity {
-        version,
+        version: negotiated.version,
         server_name: None,
-        schemes: schemes.clone().filter(usable).collect(),
-        certificate_schemes: Some(schemes.collect()),
-        authorities: request
-            .certificate_authorities
+        schemes: schemes.iter().copied().filter(usable).collect(),
+        certificate_schemes: said,
+        curves: WantedCurves::preferred(negotiated.client.offer.groups()),
+        authorities: requested
+            .authorities
             .iter()
             .map(|name| name.0.to_vec())
             .collect(),
@@ -155,19 +156,11 @@ fn on_server_hello_done(
     cx.incoming.end_of_flight()?;
     said.negotiated.transcript.add(message.hashed());
     let client = &said.negotiated.client;
-    if client.config.policy.asked.verification {
-        let question = VerifyChain {
-            id: QuestionId::next(),
-            chain: said.chain.clone(),
-            purpose: ExpectedPeer::Server(client.name.clone()),
-            policy: client.config.chain_policy().cloned(),
-            resumed: false,
-            now: cx.now,
-        };
-        let paused = VerifyingChain { said, wanted };
-        return Ok(Next::ask(Question::VerifyChain(question), paused));
-    }
-    let peer = verify(&client.config, &client.name, &said.chain, cx.now)?;
+    let judge = Judge::of_server(&client.config, &client.name);
+    let Some(peer) = judge.verify(&said.chain, cx.now)? else {
+        let question = judge.ask(&said.chain, false, cx.now);
+        return Ok(Next::ask(question, VerifyingChain { said, wanted }));
+    };
     on_verified(said, wanted, peer, cx)
 }
 
@@ -179,13 +172,10 @@ pub(crate) struct VerifyingChain {
 
 impl VerifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let AnswerContent::Chain(verdict) = answer else {
-            return Err(wrong_answer());
-        };
         let Self { said, wanted } = self;
         let client = &said.negotiated.client;
-        let policy = client.config.chain_policy();
-        let peer = proving(verdict?, &said.chain, Some(&client.name), policy)?;
+        let judge = Judge::of_server(&client.config, &client.name);
+        let peer = judge.on_answer(answer, &said.chain)?;
         on_verified(said, wanted, peer, cx)
     }
 }
@@ -200,7 +190,9 @@ fn on_verified(
     let Said {
         negotiated, share, ..
     } = said;
-    check_signature_before_tls13(
+    let offer = &negotiated.client.offer;
+    offer.check_leaf_curve(peer.chain().end_entity_spki())?;
+    let peer_scheme = check_signature_before_tls13(
         &peer,
         Some(negotiated.suite),
         share.scheme,
@@ -210,7 +202,7 @@ fn on_verified(
     let proved = ServerProved {
         negotiated,
         peer,
-        peer_scheme: share.scheme,
+        peer_scheme,
         group: share.group,
         public: share.public,
     };

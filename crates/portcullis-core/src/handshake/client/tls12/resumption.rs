@@ -2,19 +2,19 @@
 //!
 //! RFC 5246 §7.3 (figure 2), RFC 5077 §3.4, RFC 7627 §5.3.
 
-use super::super::super::peer::proving;
-use super::super::super::{Cx, Next, wrong_answer};
-use super::super::resumption::{OlderSession, Resumed, verify};
+use super::super::super::peer::Judge;
+use super::super::super::{Cx, Next};
+use super::super::resumption::{OlderSession, Resumed};
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
 use crate::Violation;
 use crate::error::Abort;
-use crate::question::{AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain};
+use crate::question::AnswerContent;
 use crate::session::Peer;
 use crate::suite::CipherSuite;
 use crate::version::Version;
-use crate::x509::VerifiedChain;
+use crate::x509::{PresentedChain, VerifiedChain};
 
 /// Goes on from the ServerHello with the keys of the session.
 pub(super) fn resume(
@@ -35,7 +35,10 @@ pub(super) fn resume(
     check(had, has)?;
     negotiated.transcript.forget_messages();
     let OlderSession {
-        master, resumed, ..
+        master,
+        group,
+        resumed,
+        ..
     } = session;
     let Resumed {
         peer: Peer { chain, scheme },
@@ -56,33 +59,25 @@ pub(super) fn resume(
         negotiated,
         peer: None,
         peer_scheme: scheme,
-        group: None,
+        group,
         shown: ShownIdentity::default(),
         master,
         read: keys.server,
         write: keys.client,
+        tls_unique: None,
         resumed: Some(origin),
     }));
     let client = &resuming.0.negotiated.client;
-    match proof {
-        Some(proof) => Ok(resuming.go_on(proof)),
-        None if client.config.policy.asked.verification => {
-            let question = VerifyChain {
-                id: QuestionId::next(),
-                chain: chain.clone(),
-                purpose: ExpectedPeer::Server(client.name.clone()),
-                policy: client.config.chain_policy().cloned(),
-                resumed: true,
-                now: cx.now,
-            };
-            let paused = ReverifyingChain { resuming, chain };
-            Ok(Next::ask(Question::VerifyChain(question), paused))
-        }
-        None => {
-            let proof = verify(&client.config, &client.name, &chain, cx.now)?;
-            Ok(resuming.go_on(proof))
-        }
-    }
+    let judge = Judge::of_server(&client.config, &client.name);
+    let proof = match proof {
+        None => judge.verify(&chain, cx.now)?,
+        proved => proved,
+    };
+    let Some(proof) = proof else {
+        let question = judge.ask(&chain, true, cx.now);
+        return Ok(Next::ask(question, ReverifyingChain { resuming, chain }));
+    };
+    Ok(resuming.go_on(proof))
 }
 
 /// What a session and the connection that resumes it have in common.
@@ -126,17 +121,14 @@ impl Resuming {
 /// Paused: somebody judges the chain that the server had shown when the session began.
 pub(crate) struct ReverifyingChain {
     resuming: Resuming,
-    chain: crate::x509::PresentedChain,
+    chain: PresentedChain,
 }
 
 impl ReverifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
-        let AnswerContent::Chain(verdict) = answer else {
-            return Err(wrong_answer());
-        };
         let client = &self.resuming.0.negotiated.client;
-        let policy = client.config.chain_policy();
-        let proof = proving(verdict?, &self.chain, Some(&client.name), policy)?;
+        let judge = Judge::of_server(&client.config, &client.name);
+        let proof = judge.on_answer(answer, &self.chain)?;
         Ok(self.resuming.go_on(proof))
     }
 }

@@ -1,6 +1,6 @@
 //! ServerHello before TLS 1.3: the suite is chosen, and what the connection may have.
 //!
-//! RFC 5246 §7.4.1.3; RFC 5746 §3.4, RFC 7627 §5.2, RFC 8422 §5.2 for the extensions.
+//! RFC 5246 §7.4.1.3; RFC 5746 §3.4, RFC 7366 §2, RFC 7627 §5.2, RFC 8422 §5.2 for the extensions.
 
 use std::sync::Arc;
 
@@ -40,16 +40,16 @@ pub(in super::super) fn on_hello(
         transcript,
         ..
     } = offered;
-    cx.incoming.decided_before_tls13()?;
+    let code = cx.dialect.code(version);
+    cx.incoming.decided_before_tls13(code)?;
+    cx.outgoing.decided_before_tls13(code);
     client
         .offer
         .check_extensions(&hello.extensions, Place::ServerHelloBefore13)?;
     if hello.legacy_compression_method != CompressionMethod::NULL {
         return Err(Violation::CompressionNotOffered.into());
     }
-    let suite = client
-        .offer
-        .check_suite(hello.cipher_suite, cx.dialect.code(version))?;
+    let suite = client.offer.check_suite(hello.cipher_suite, code)?;
     // §7.4.1.3: an id that comes back means that the session is resumed.
     let id = client.legacy_session_id();
     let resumed = match !id.is_empty() && hello.legacy_session_id_echo == id {
@@ -63,7 +63,13 @@ pub(in super::super) fn on_hello(
         client.config.policy.extended_master_secret,
     )?;
     let parameters = parameters::take(&client, &hello.extensions, cx)?;
-    let keys = suite.legacy_parameters()?;
+    let mut keys = suite.legacy_parameters(code)?;
+    let policy = &client.config.policy;
+    keys.set_chained(policy.padding_check, policy.beast_mitigation);
+    let encrypt_then_mac = find::<extension::EncryptThenMac>(&hello.extensions)?.is_some();
+    if keys.encrypt_then_mac(encrypt_then_mac) != encrypt_then_mac {
+        return Err(Violation::EncryptThenMacWithoutBlockCipher.into());
+    }
     let Hashing::Buffered(buffered) = transcript else {
         return Err(Violation::VersionChangedAfterRetry.into());
     };

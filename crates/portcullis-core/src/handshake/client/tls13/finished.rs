@@ -149,6 +149,7 @@ impl Authenticated {
             version: Version::V1_3,
             is_server: false,
             cipher_suite: self.suite,
+            encrypt_then_mac: false,
             group: Some(self.group),
             retried: self.retried,
             resumed: self.resumed.is_some(),

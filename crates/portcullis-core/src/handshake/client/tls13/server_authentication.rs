@@ -2,18 +2,16 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use super::super::super::peer::{check_signature, presented_chain, proving};
+use super::super::super::peer::{Judge, check_signature, presented_chain};
 use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::super::super::{Cx, Next, expect};
 use super::super::parameters::Parameters;
-use super::super::resumption::{Origin, Resumed, verify};
+use super::super::resumption::{Origin, Resumed};
 use super::Keyed;
 use super::finished::WaitFinished;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
-use crate::question::{
-    AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain, WantedIdentity,
-};
+use crate::question::{AnswerContent, WantedIdentity};
 use crate::record::HandshakeBytes;
 use crate::session::Peer;
 use crate::wire::{Certificate, CertificateVerify};
@@ -54,9 +52,9 @@ pub(super) fn on_certificate(
         .ok_or(Violation::NoServerCertificate)?;
     keyed.transcript.add(message.hashed());
 
-    let config = &keyed.client.config;
-    if config.policy.asked.verification {
-        let question = ask(&keyed, &chain, false, cx);
+    let judge = Judge::of_server(&keyed.client.config, &keyed.client.name);
+    let Some(peer) = judge.verify(&chain, cx.now)? else {
+        let question = judge.ask(&chain, false, cx.now);
         let paused = VerifyingChain {
             keyed,
             parameters,
@@ -65,8 +63,7 @@ pub(super) fn on_certificate(
             resumed: None,
         };
         return Ok(Next::ask(question, paused));
-    }
-    let peer = verify(config, &keyed.client.name, &chain, cx.now)?;
+    };
     Ok(WaitCertificateVerify {
         keyed,
         parameters,
@@ -84,27 +81,27 @@ pub(super) fn on_resumption(
     resumed: Resumed,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let config = &keyed.client.config;
+    let judge = Judge::of_server(&keyed.client.config, &keyed.client.name);
     let Resumed {
         peer,
         origin,
         proof,
     } = resumed;
     let Peer { chain, scheme } = peer;
-    let peer = match proof {
-        Some(proof) => proof,
-        None if config.policy.asked.verification => {
-            let question = ask(&keyed, &chain, true, cx);
-            let paused = VerifyingChain {
-                keyed,
-                parameters,
-                wanted: None,
-                chain,
-                resumed: Some((scheme, origin)),
-            };
-            return Ok(Next::ask(question, paused));
-        }
-        None => verify(config, &keyed.client.name, &chain, cx.now)?,
+    let proof = match proof {
+        None => judge.verify(&chain, cx.now)?,
+        proved => proved,
+    };
+    let Some(peer) = proof else {
+        let question = judge.ask(&chain, true, cx.now);
+        let paused = VerifyingChain {
+            keyed,
+            parameters,
+            wanted: None,
+            chain,
+            resumed: Some((scheme, origin)),
+        };
+        return Ok(Next::ask(question, paused));
     };
     Ok(WaitFinished {
         keyed,
@@ -115,19 +112,6 @@ pub(super) fn on_resumption(
         resumed: Some(origin),
     }
     .into())
-}
-
-/// Whether this chain is to be trusted.
-fn ask(keyed: &Keyed, chain: &PresentedChain, resumed: bool, cx: &Cx<'_>) -> Question {
-    let client = &keyed.client;
-    Question::VerifyChain(VerifyChain {
-        id: QuestionId::next(),
-        chain: chain.clone(),
-        purpose: ExpectedPeer::Server(client.name.clone()),
-        policy: client.config.chain_policy().cloned(),
-        resumed,
-        now: cx.now,
-    })
 }
 
 /// Paused: takes a verdict, and has no way to take a message.
@@ -142,12 +126,9 @@ pub(crate) struct VerifyingChain {
 
 impl VerifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
-        let AnswerContent::Chain(verdict) = answer else {
-            return Err(wrong_answer());
-        };
         let client = &self.keyed.client;
-        let policy = client.config.chain_policy();
-        let peer = proving(verdict?, &self.chain, Some(&client.name), policy)?;
+        let judge = Judge::of_server(&client.config, &client.name);
+        let peer = judge.on_answer(answer, &self.chain)?;
         let Self {
             keyed,
             parameters,

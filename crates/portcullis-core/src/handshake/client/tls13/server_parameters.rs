@@ -9,7 +9,7 @@ use super::server_authentication::{WaitCertificate, on_certificate, on_resumptio
 use crate::Violation;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
-use crate::question::WantedIdentity;
+use crate::question::{WantedCurves, WantedIdentity};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::extension::{
@@ -99,6 +99,7 @@ fn wanted(message: &HandshakeBytes) -> Result<Box<WantedIdentity>, Abort> {
         server_name: None,
         schemes,
         certificate_schemes,
+        curves: WantedCurves::Any,
         authorities,
     }))
 }

@@ -2,9 +2,8 @@
 //!
 //! RFC 5246 §7.4.6, §7.4.8.
 
-use super::super::super::offer::check_scheme_before_tls13;
-use super::super::super::peer::{check_signature_before_tls13, presented_before_tls13, proving};
-use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::super::super::peer::{Judge, check_signature_before_tls13, presented_before_tls13};
+use super::super::super::{Cx, Next, expect};
 use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::flight::Showing;
 use super::key_exchange::WaitClientKeyExchange;
@@ -12,9 +11,9 @@ use crate::Violation;
 use crate::config::ClientAuthentication;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
-use crate::question::{AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain};
+use crate::question::AnswerContent;
 use crate::record::HandshakeBytes;
-use crate::wire::CertificateVerify;
+use crate::rules::Rules;
 use crate::wire::tls12::Certificate;
 use crate::x509::{PresentedChain, VerifiedChain};
 
@@ -42,22 +41,10 @@ impl WaitCertificate {
                 _ => Ok(WaitClientKeyExchange::without_certificate(showing).into()),
             };
         };
-        let policy = config.client_policy();
-        if config.policy.asked.verification {
-            let question = VerifyChain {
-                id: QuestionId::next(),
-                chain: chain.clone(),
-                purpose: ExpectedPeer::Client,
-                policy: policy.cloned(),
-                resumed: false,
-                now: cx.now,
-            };
-            let paused = VerifyingChain { showing, chain };
-            return Ok(Next::ask(Question::VerifyChain(question), paused));
-        }
-        let peer = match policy {
-            Some(policy) => ExpectedPeer::Client.verify(&chain, policy, cx.now)?,
-            None => VerifiedChain::dangerous_accept_without_verification(chain),
+        let judge = Judge::of_client(config);
+        let Some(peer) = judge.verify(&chain, cx.now)? else {
+            let question = judge.ask(&chain, false, cx.now);
+            return Ok(Next::ask(question, VerifyingChain { showing, chain }));
         };
         Ok(WaitClientKeyExchange::with_certificate(showing, peer).into())
     }
@@ -71,12 +58,9 @@ pub(crate) struct VerifyingChain {
 
 impl VerifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
-        let AnswerContent::Chain(verdict) = answer else {
-            return Err(wrong_answer());
-        };
         let Self { showing, chain } = self;
-        let policy = showing.answering.negotiated.config.client_policy();
-        let peer = proving(verdict?, &chain, None, policy)?;
+        let judge = Judge::of_client(&showing.answering.negotiated.config);
+        let peer = judge.on_answer(answer, &chain)?;
         Ok(WaitClientKeyExchange::with_certificate(showing, peer).into())
     }
 }
@@ -90,11 +74,11 @@ pub(crate) struct WaitCertificateVerify {
 impl WaitCertificateVerify {
     pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
         let Self { mut keyed, peer } = self;
-        let verify: CertificateVerify<'_> = expect(&message)?;
-        let scheme = check_scheme_before_tls13(&keyed.config.policy.schemes, verify.algorithm)?;
+        let verify = Rules::of(keyed.version).certificate_verify(&message)?;
+        let scheme = verify.check_scheme(&keyed.config.policy.schemes)?;
         // §7.4.8: everything so far, not its hash.
         let content = keyed.transcript.messages();
-        check_signature_before_tls13(&peer, None, scheme, content, verify.signature)?;
+        let scheme = check_signature_before_tls13(&peer, None, scheme, content, verify.signature)?;
         keyed.transcript.forget_messages();
         keyed.transcript.add(message.hashed());
         keyed.peer = Some((peer, scheme));

@@ -1,6 +1,6 @@
 //! ClientHello before TLS 1.3: what the connection may have.
 //!
-//! RFC 5246 §7.4.1.2; RFC 5746 §3.6, RFC 7627 §5.2, RFC 8422 §5.1 for the extensions.
+//! RFC 5246 §7.4.1.2; RFC 5746 §3.6, RFC 7366 §2, RFC 7627 §5.2, RFC 8422 §5.1 for the extensions.
 
 use std::sync::Arc;
 
@@ -26,26 +26,41 @@ pub(in super::super) fn on_hello(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
-    cx.incoming.decided_before_tls13()?;
+    let code = cx.dialect.code(version);
+    cx.incoming.decided_before_tls13(code)?;
+    cx.outgoing.decided_before_tls13(code);
     // The client waits now, so nothing may follow.
     cx.incoming.end_of_flight()?;
     cx.outgoing
         .set_max_fragment(config.policy.max_fragment_sent);
     check_hello(&hello)?;
     let extended = extended_master_secret(&config, &hello)?;
+    let encrypt_then_mac = find::<extension::EncryptThenMac>(&hello.extensions)?.is_some()
+        && config.policy.encrypt_then_mac;
     let secure_renegotiation = knows_rfc_5746(&hello)?;
     let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
     let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()))
         .ok_or(Violation::NoSharedGroup)?;
-    let wants_ticket = config.resumes() && hello.extensions.contains(ExtensionType::SESSION_TICKET);
+    let wants_ticket = config.gives_tickets_before_tls13()
+        && hello.extensions.contains(ExtensionType::SESSION_TICKET);
+    // RFC 5077 §3.4: one or the other.
+    let session_id = match config.policy.asked.sessions && !wants_ticket {
+        true => {
+            let [session_id] = cx.random_bytes()?;
+            Some(session_id)
+        }
+        false => None,
+    };
     let negotiated = Negotiated {
         config,
         version,
         hello: message,
         group,
         extended,
+        encrypt_then_mac,
         secure_renegotiation,
         wants_ticket,
+        session_id,
     };
     resume_or_authenticate(negotiated, cx)
 }

@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::super::super::{Cx, Next, Outcome, expect};
+use super::super::super::{Cx, Next, Outcome, expect, wrong_answer};
 use super::flight::Answering;
 use super::tickets::issue;
 use crate::config::ServerOptions;
 use crate::error::Abort;
-use crate::information::{Exporter, Information};
+use crate::information::{Exporter, Information, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side, Transcript};
+use crate::question::{AnswerContent, KeepSession, Question, QuestionId};
 use crate::record::{HandshakeBytes, Keys};
+use crate::session::{Established, MAX_SESSION_LIFETIME, Peer, Secret, ServerSession};
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::Finished;
@@ -27,11 +29,13 @@ pub(super) struct Keyed {
     pub(super) config: Arc<ServerOptions>,
     pub(super) version: Version,
     pub(super) suite: CipherSuite,
-    /// `None` where a session is resumed.
-    group: Option<NamedGroup>,
+    /// Where a session is resumed: its own.
+    pub(super) group: Option<NamedGroup>,
     pub(super) extended: bool,
     /// Whether the client gets a ticket.
     wants_ticket: bool,
+    /// What the session is called, if somebody may keep it.
+    session_id: Option<[u8; 32]>,
     client_random: [u8; 32],
     server_random: [u8; 32],
     pub(super) server_name: Option<String>,
@@ -50,6 +54,8 @@ pub(super) struct Keyed {
     read: DirectionKeys,
     /// What this side writes with, until it does.
     write: DirectionKeys,
+    /// The first Finished of the two, once there is one.
+    tls_unique: Option<TlsUnique>,
 }
 
 impl Keyed {
@@ -79,6 +85,7 @@ impl Keyed {
             group: shown.is_some().then_some(negotiated.group),
             extended: negotiated.extended,
             wants_ticket: negotiated.wants_ticket,
+            session_id: negotiated.session_id,
             config: negotiated.config,
             client_random,
             server_random,
@@ -92,6 +99,7 @@ impl Keyed {
             resumed: None,
             read: block.client,
             write: block.server,
+            tls_unique: None,
         })
     }
 
@@ -104,24 +112,57 @@ impl Keyed {
         let verify_data = self
             .master
             .verify_data(Side::Server, &self.transcript.current());
+        self.tls_unique.get_or_insert(verify_data);
         cx.send(&mut self.transcript, |out| {
             Finished::put(out, &verify_data);
         });
         Ok(())
     }
 
+    /// What can be resumed of this connection, for so many seconds at most.
+    pub(super) fn session(&self, most: u32, cx: &Cx<'_>) -> ServerSession {
+        let peer = self.peer.as_ref().map(|(peer, scheme)| Peer {
+            chain: peer.chain().clone(),
+            scheme: *scheme,
+        });
+        ServerSession {
+            established: Established {
+                dialect: cx.dialect,
+                version: self.version,
+                suite: self.suite,
+                secret: Secret::Master {
+                    secret: self.master.copy(),
+                    extended: self.extended,
+                    group: self.group,
+                },
+                authenticated_at: cx.now,
+                peer,
+                shown: None,
+            },
+            server_name: self.server_name.as_deref().map(Box::from),
+            names: self.names,
+            age_add: 0,
+            lifetime: self.config.ticket_lifetime_in_seconds().min(most),
+            issued_at: cx.now,
+        }
+    }
+
     /// The handshake is over.
     pub(super) fn connected(self, cx: &Cx<'_>) -> Outcome {
         let (peer, peer_scheme) = self.peer.unzip();
         let (local_chain, local_scheme) = self.shown.unzip();
+        let is_resumed = self.resumed.is_some();
+        let exporter =
+            Exporter::before_tls13(self.master, self.extended, is_resumed, self.tls_unique);
         let information = Information {
             dialect: cx.dialect,
             version: self.version,
             is_server: true,
             cipher_suite: self.suite,
+            encrypt_then_mac: self.read.suite.encrypts_first(),
             group: self.group,
             retried: false,
-            resumed: self.resumed.is_some(),
+            resumed: is_resumed,
             authenticated_at: self.resumed.unwrap_or(cx.now),
             alpn: self.alpn,
             server_name: self.server_name.map(String::into_boxed_str),
@@ -131,7 +172,7 @@ impl Keyed {
             peer_scheme,
             local_chain,
             local_scheme,
-            exporter: Exporter::before_tls13(self.extended, self.master),
+            exporter,
         };
         Outcome::new(information, self.config.policy.key_update_at)
     }
@@ -167,6 +208,8 @@ impl WaitFinished {
         {
             return Err(Violation::FinishedMismatch.into());
         }
+        let first = keyed.tls_unique.take();
+        keyed.tls_unique = first.or_else(|| finished.verify_data.try_into().ok());
         // The handshake is over, or the client waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
         if !keyed.write.are_there() {
@@ -177,6 +220,27 @@ impl WaitFinished {
             return issue(keyed, cx);
         }
         keyed.send_finished(cx)?;
-        Ok(Next::Connected(keyed.connected(cx)))
+        let Some(session_id) = keyed.session_id else {
+            return Ok(Next::Connected(keyed.connected(cx)));
+        };
+        let question = KeepSession {
+            id: QuestionId::next(),
+            session_id,
+            session: keyed.session(MAX_SESSION_LIFETIME, cx),
+        };
+        let paused = KeepingSession(keyed);
+        Ok(Next::ask(Question::KeepSession(question), paused))
+    }
+}
+
+/// Paused: somebody keeps the session. All has been said.
+pub(crate) struct KeepingSession(Box<Keyed>);
+
+impl KeepingSession {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        match answer {
+            AnswerContent::Kept => Ok(Next::Connected(self.0.connected(cx))),
+            _ => Err(wrong_answer()),
+        }
     }
 }

@@ -15,19 +15,20 @@ use super::key_exchange::WaitClientKeyExchange;
 use super::resumption::Resumption;
 use crate::SignatureScheme;
 use crate::config::ServerOptions;
+use crate::crypto::HAS_RSA;
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{LegacyParameters, Transcript};
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
+use crate::rules::{Rules, Signatures};
 use crate::suite::CipherSuite;
+use crate::version::Version;
 use crate::wire::extension::{
     self, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo,
     ServerNameAcknowledgement, SessionTicket,
 };
-use crate::wire::tls12::{
-    CertificateRequest, ClientCertificateType, ServerEcdhParams, ServerHelloDone, ServerKeyExchange,
-};
+use crate::wire::tls12::{ClientCertificateType, ServerEcdhParams, ServerHelloDone};
 use crate::wire::{ClientHello, ExtensionType, ServerHello};
 use crate::x509::{Form, Identity};
 
@@ -93,6 +94,7 @@ pub(super) fn send_abbreviated_flight(
     let Resumption {
         master,
         suite,
+        group,
         server_name,
         peer,
         authenticated_at,
@@ -110,6 +112,7 @@ pub(super) fn send_abbreviated_flight(
     cx.incoming
         .hello_answered(answering.negotiated.config.policy.max_handshake_size);
     let mut keyed = Keyed::new(answering, None, master, names, cx)?;
+    keyed.group = group;
     keyed.peer = peer;
     keyed.resumed = Some(authenticated_at);
     keyed.send_finished(cx)?;
@@ -133,7 +136,11 @@ fn send_server_hello(
     let config = &negotiated.config;
     let alpn = choose_protocol(config, &hello)?;
     let sizes = RecordSizes::choose(config, &hello, cx)?;
-    let keys = say.suite.legacy_parameters()?;
+    let version = cx.dialect.code(negotiated.version);
+    let mut keys = say.suite.legacy_parameters(version)?;
+    keys.set_chained(config.policy.padding_check, config.policy.beast_mitigation);
+    // RFC 7366 §3: not for an AEAD. As each hello says it, sessions do not keep it.
+    let encrypt_then_mac = keys.encrypt_then_mac(negotiated.encrypt_then_mac);
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
     let [mut server_random] = cx.random_bytes()?;
@@ -143,11 +150,11 @@ fn send_server_hello(
     {
         *end = sentinel;
     }
-    let version = cx.dialect.code(negotiated.version);
-    // RFC 5077 §3.4: the client sees by its id that the session of its ticket is resumed.
-    let session_id = match say.resumes {
-        true => hello.legacy_session_id,
-        false => &[],
+    let session_id = match (say.resumes, &negotiated.session_id) {
+        // RFC 5077 §3.4: the client sees by its id that a session is resumed, also that of a ticket.
+        (true, _) => hello.legacy_session_id,
+        (false, Some(new)) => new,
+        (false, None) => &[],
     };
     cx.send(&mut transcript, |out| {
         ServerHello::put(out, version, &server_random, session_id, say.suite, |out| {
@@ -159,6 +166,9 @@ fn send_server_hello(
             }
             if negotiated.extended {
                 extension::ExtendedMasterSecret::put(out);
+            }
+            if encrypt_then_mac {
+                extension::EncryptThenMac::put(out);
             }
             // RFC 8422 §5.2: only where there is a key exchange, and the client has sent it.
             if !say.resumes && hello.extensions.contains(ExtensionType::EC_POINT_FORMATS) {
@@ -243,13 +253,16 @@ fn finish(mut showing: Showing, signature: &[u8], cx: &mut Cx<'_>) -> Result<Nex
         transcript,
         ..
     } = &mut showing.answering;
+    let rules = Rules::of(negotiated.version);
     cx.send(transcript, |out| {
-        ServerKeyExchange::put(out, params(exchange), scheme, signature);
+        rules.put_server_key_exchange(out, params(exchange), scheme, signature);
     });
     let config = &negotiated.config;
     let requested = config.client_authentication.is_requested();
     if requested {
-        cx.send(transcript, |out| put_certificate_request(out, config));
+        cx.send(transcript, |out| {
+            put_certificate_request(out, rules, config)
+        });
     }
     cx.send(transcript, ServerHelloDone::put);
     // The client has been answered, so it may say as much as the configuration allows.
@@ -262,12 +275,12 @@ fn finish(mut showing: Showing, signature: &[u8], cx: &mut Cx<'_>) -> Result<Nex
 }
 
 /// §7.4.4.
-fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
-    let types = [
-        ClientCertificateType::ECDSA_SIGN,
-        ClientCertificateType::RSA_SIGN,
-    ];
-    let schemes = config.policy.schemes.iter();
-    let schemes = schemes.filter(|one| one.is_usable_before_tls13());
-    CertificateRequest::put(out, types, schemes, config.requested_authorities());
+fn put_certificate_request(out: &mut Vec<u8>, rules: Rules, config: &ServerOptions) {
+    let has_rsa = HAS_RSA || rules.signatures == Signatures::Said;
+    let types = [ClientCertificateType::ECDSA_SIGN]
+        .into_iter()
+        .chain(has_rsa.then_some(ClientCertificateType::RSA_SIGN));
+    let schemes = config.policy.schemes.iter().copied();
+    let schemes = schemes.filter(|one| one.signs_in(Version::V1_2));
+    rules.put_certificate_request(out, types, schemes, config.requested_authorities());
 }

@@ -12,6 +12,7 @@ use super::resumption::Resumption;
 use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
+use crate::rules::{Rules, Signatures};
 use crate::suite::CipherSuite;
 use crate::wire::ClientHello;
 use crate::x509::Identity;
@@ -37,7 +38,7 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     check_name(config, wanted.server_name.as_deref())?;
     let (identity, scheme) = wanted
         .choose(&config.identities)
-        .ok_or_else(|| nothing_fits(&negotiated, &suites))?;
+        .ok_or_else(|| nothing_fits(&negotiated, &wanted, &suites))?;
     show(
         negotiated,
         &suites,
@@ -48,13 +49,23 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     )
 }
 
-/// Why no identity will do: no suite goes with any of the keys, or the client takes no signature that
-/// they make.
-fn nothing_fits(negotiated: &Negotiated, suites: &[CipherSuite]) -> Violation {
+/// Why no identity will do: no suite goes with any of the keys, the client takes no signature that
+/// they make, or it lists none of their curves.
+fn nothing_fits(
+    negotiated: &Negotiated,
+    wanted: &WantedIdentity,
+    suites: &[CipherSuite],
+) -> Violation {
+    let identities = &negotiated.config.identities;
+    if wanted.choose_on_any_curve(identities).is_some() {
+        return Violation::NoSharedCertificateCurve;
+    }
     let version = negotiated.version;
     let goes_with = |scheme| suites.iter().any(|suite| suite.goes_with(scheme));
-    let mut identities = negotiated.config.identities.iter();
-    match identities.any(|identity| identity.key().schemes_for(version).any(goes_with)) {
+    match identities
+        .iter()
+        .any(|identity| identity.key().schemes_for(version).any(goes_with))
+    {
         true => Violation::NoSharedSignatureScheme,
         false => Violation::NoSharedCipherSuite,
     }
@@ -98,7 +109,9 @@ fn wanted_with_suites(
     wanted
         .schemes
         .retain(|scheme| suites.iter().any(|suite| suite.goes_with(*scheme)));
-    wanted.certificate_schemes.get_or_insert(all);
+    if Rules::of(negotiated.version).signatures == Signatures::Said {
+        wanted.certificate_schemes.get_or_insert(all);
+    }
     Ok((wanted, suites))
 }
 
@@ -162,6 +175,13 @@ impl ChoosingIdentity {
                      suite, that the client accepts",
                 )
             })?;
+        if !wanted.is_on_listed_curve(&identity) {
+            return Err(Misuse::new(
+                "the chosen identity's key is on a curve that the client does not list: see \
+                 `certificate_curves` of the question",
+            )
+            .into());
+        }
         show(
             negotiated,
             &suites,

@@ -27,16 +27,22 @@ pub(super) struct Negotiated {
     pub(super) group: NamedGroup,
     /// Whether the master secret depends on the whole handshake (RFC 7627).
     pub(super) extended: bool,
+    /// Whether a block cipher encrypts before there is a MAC (RFC 7366), if one is chosen.
+    pub(super) encrypt_then_mac: bool,
     /// Whether the client knows RFC 5746.
     pub(super) secure_renegotiation: bool,
     /// Whether the client gets a ticket, if this handshake is a full one.
     pub(super) wants_ticket: bool,
+    /// What the session will be called, likewise.
+    pub(super) session_id: Option<[u8; 32]>,
 }
 
 states! {
     Server of Tls12:
     // state              in file                       takes                      => goes to
     OpeningTickets        in resumption            pauses   for OpenTickets        => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
+    // The id of a session; not if there is a ticket, too.
+    FindingSession        in resumption            pauses   for FindSession        => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
     ReverifyingChain      in resumption            pauses   for VerifyChain        => ChoosingIdentity | WaitChangeCipherSpec;
     ChoosingIdentity      in identity              pauses   for ChooseIdentity     => Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec /* resumed */;
@@ -46,6 +52,7 @@ states! {
     WaitClientKeyExchange in key_exchange          waits    for ClientKeyExchange  => WaitCertificateVerify | WaitChangeCipherSpec;
     WaitCertificateVerify in client_authentication waits    for CertificateVerify  => WaitChangeCipherSpec;
     WaitChangeCipherSpec  in finished              switches for ChangeCipherSpec   => WaitFinished;
-    WaitFinished          in finished              waits    for Finished           => IssuingTickets | Connected;
+    WaitFinished          in finished              waits    for Finished           => IssuingTickets | KeepingSession | Connected;
     IssuingTickets        in tickets               pauses   for IssueTickets       => Connected;
+    KeepingSession        in finished              pauses   for KeepSession        => Connected;
 }

@@ -1,33 +1,34 @@
-//! Whether this connection resumes another: the ticket that the client has sent.
+//! Whether this connection resumes another: the ticket that the client has sent, or the id.
 //!
 //! RFC 5246 §7.3 (figure 2), RFC 5077 §3, RFC 7627 §5.3.
 
 use rustls_pki_types::UnixTime;
 
-use super::super::super::peer::proving;
+use super::super::super::peer::Judge;
 use super::super::super::{Cx, Next, expect, find, wrong_answer};
 use super::super::unknown_ticket;
 use super::super::wishes::{host_name_of, would_show};
 use super::Negotiated;
 use super::flight::send_abbreviated_flight;
 use super::identity::{ask_identity, choose_identity};
+use crate::client_hello_view::ClientHelloView;
 use crate::config::ClientAuthentication;
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
-use crate::question::{
-    AnswerContent, ExpectedPeer, OpenTickets, Question, QuestionId, VerifyChain,
-};
+use crate::question::{AnswerContent, FindSession, OpenTickets, Question, QuestionId};
 use crate::session::{Peer, Secret, ServerSession};
 use crate::suite::CipherSuite;
 use crate::wire::extension::SessionTicket;
 use crate::wire::{ClientHello, ExtensionType};
 use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
-use crate::{SignatureScheme, Violation};
+use crate::{NamedGroup, SignatureScheme, Violation};
 
 /// A session that is resumed.
 pub(super) struct Resumption {
     pub(super) master: Box<MasterSecret>,
     pub(super) suite: CipherSuite,
+    /// Of the key exchange that the master secret came from.
+    pub(super) group: Option<NamedGroup>,
     pub(super) server_name: Option<String>,
     /// The client, and what it had signed with, if it had shown a certificate.
     pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
@@ -43,9 +44,12 @@ pub(super) fn resume_or_authenticate(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
-    let ticket = match find::<SessionTicket<'_>>(&hello.extensions)? {
-        Some(SessionTicket(ticket)) if negotiated.config.resumes() && !ticket.is_empty() => ticket,
-        _ => return choose_identity(negotiated, cx),
+    let ticket = find::<SessionTicket<'_>>(&hello.extensions)?.map(|ticket| ticket.0);
+    let ticket = match ticket.filter(|ticket| !ticket.is_empty()) {
+        Some(ticket) if negotiated.config.gives_tickets_before_tls13() => ticket,
+        // RFC 5077 §3.4: who sends a ticket means no other session.
+        Some(_) => return choose_identity(negotiated, cx),
+        None => return find_session(negotiated, cx),
     };
     if negotiated.config.policy.asked.tickets {
         let question = OpenTickets {
@@ -93,6 +97,33 @@ impl OpeningTickets {
     }
 }
 
+/// Looks for the session of the client's id.
+fn find_session(mut negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    if !negotiated.config.policy.asked.sessions || hello.legacy_session_id.is_empty() {
+        return choose_identity(negotiated, cx);
+    }
+    let question = FindSession {
+        id: QuestionId::next(),
+        hello: ClientHelloView::new(negotiated.hello.share())?,
+        now: cx.now,
+    };
+    let paused = FindingSession(Box::new(negotiated));
+    Ok(Next::ask(Question::FindSession(question), paused))
+}
+
+/// Paused: somebody looks for the session.
+pub(crate) struct FindingSession(Box<Negotiated>);
+
+impl FindingSession {
+    pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+        let AnswerContent::Session(session) = answer else {
+            return Err(wrong_answer());
+        };
+        resume_or_choose(*self.0, session.map(|(_, session)| session), cx)
+    }
+}
+
 fn resume_or_choose(
     negotiated: Negotiated,
     session: Option<Box<ServerSession>>,
@@ -107,12 +138,13 @@ fn resume_or_choose(
         return choose_identity(negotiated, cx);
     }
     let established = session.established;
-    let Secret::Master { secret, .. } = established.secret else {
+    let Secret::Master { secret, group, .. } = established.secret else {
         return choose_identity(negotiated, cx);
     };
     let resumption = Box::new(Resumption {
         master: secret,
         suite: established.suite,
+        group,
         server_name,
         peer: None,
         authenticated_at: established.authenticated_at,
@@ -142,7 +174,7 @@ fn fits(
         (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
         // A server that asks for no certificate does not resume a session that carries one.
         (Some(peer), authentication) => {
-            authentication.is_requested() && config.policy.schemes.contains(&peer.scheme)
+            authentication.is_requested() && config.policy.accepts(peer.scheme, negotiated.version)
         }
     };
     let suite = established.suite;
@@ -177,28 +209,14 @@ fn reverify(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let Peer { chain, scheme } = peer;
-    let policy = negotiated.config.client_policy();
-    let proof = match policy {
-        Some(policy) => ExpectedPeer::Client.verify(&chain, policy, cx.now),
-        None => Ok(VerifiedChain::dangerous_accept_without_verification(
-            chain.clone(),
-        )),
-    };
-    let expired = matches!(&proof, Err(error) if error.is_expired());
-    if negotiated.config.policy.asked.verification && !expired {
-        let question = VerifyChain {
-            id: QuestionId::next(),
-            chain: chain.clone(),
-            purpose: ExpectedPeer::Client,
-            policy: policy.cloned(),
-            resumed: true,
-            now: cx.now,
-        };
-        let paused = ReverifyingChain(Box::new((negotiated, resumption, chain, scheme)));
-        return Ok(Next::ask(Question::VerifyChain(question), paused));
-    }
-    match proof {
-        Ok(proof) => {
+    let judge = Judge::of_client(&negotiated.config);
+    match judge.verify_again(&chain, cx.now) {
+        Ok(None) => {
+            let question = judge.ask(&chain, true, cx.now);
+            let paused = ReverifyingChain(Box::new((negotiated, resumption, chain, scheme)));
+            Ok(Next::ask(question, paused))
+        }
+        Ok(Some(proof)) => {
             resumption.peer = Some((proof, scheme));
             resume(negotiated, resumption, cx)
         }
@@ -214,12 +232,8 @@ pub(crate) struct ReverifyingChain(
 
 impl ReverifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let AnswerContent::Chain(verdict) = answer else {
-            return Err(wrong_answer());
-        };
         let (negotiated, mut resumption, chain, scheme) = *self.0;
-        let policy = negotiated.config.client_policy();
-        let proof = proving(verdict?, &chain, None, policy)?;
+        let proof = Judge::of_client(&negotiated.config).on_answer(answer, &chain)?;
         resumption.peer = Some((proof, scheme));
         resume(negotiated, resumption, cx)
     }

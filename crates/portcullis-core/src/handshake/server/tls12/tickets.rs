@@ -7,49 +7,24 @@ use super::finished::Keyed;
 use crate::Misuse;
 use crate::error::Abort;
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
-use crate::session::{Established, MAX_TICKET, Peer, Secret, ServerSession, TicketKeys};
+use crate::session::{MAX_TICKET, ServerSession, TicketKeys};
 use crate::wire::tls12::NewSessionTicket;
 
 /// Makes the session, and sends the ticket or asks for it. The client's Finished is in.
 pub(super) fn issue(keyed: Box<Keyed>, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-    let session = session(&keyed, cx);
+    let keys = keyed.config.ticket_keys.as_ref();
+    let opened = keys.and_then(TicketKeys::lifetime).unwrap_or(u32::MAX);
+    let session = keyed.session(opened, cx);
     if keyed.config.policy.asked.tickets {
         let question = IssueTickets {
             id: QuestionId::next(),
             sessions: vec![session.clone()],
+            names: cx.random_bytes::<1>()?.to_vec(),
         };
         let paused = IssuingTickets(Box::new((keyed, session)));
         return Ok(Next::ask(Question::IssueTickets(question), paused));
     }
     seal(keyed, &session, cx)
-}
-
-fn session(keyed: &Keyed, cx: &Cx<'_>) -> ServerSession {
-    let config = &keyed.config;
-    let opened = config.ticket_keys.as_ref().and_then(TicketKeys::lifetime);
-    let peer = keyed.peer.as_ref().map(|(peer, scheme)| Peer {
-        chain: peer.chain().clone(),
-        scheme: *scheme,
-    });
-    ServerSession {
-        established: Established {
-            dialect: cx.dialect,
-            version: keyed.version,
-            suite: keyed.suite,
-            secret: Secret::Master {
-                secret: keyed.master.copy(),
-                extended: keyed.extended,
-            },
-            authenticated_at: cx.now,
-            peer,
-            shown: None,
-        },
-        server_name: keyed.server_name.as_deref().map(Box::from),
-        names: keyed.names,
-        age_add: 0,
-        lifetime: config.ticket_lifetime.min(opened.unwrap_or(u32::MAX)),
-        issued_at: cx.now,
-    }
 }
 
 fn seal(keyed: Box<Keyed>, session: &ServerSession, cx: &mut Cx<'_>) -> Result<Next, Abort> {

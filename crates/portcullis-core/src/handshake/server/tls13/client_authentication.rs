@@ -3,16 +3,16 @@
 //! RFC 8446 §4.4.2, §4.4.3.
 
 use super::super::super::offer::check_scheme;
-use super::super::super::peer::{check_signature, presented_chain, proving};
+use super::super::super::peer::{Judge, check_signature, presented_chain};
 use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::super::super::{Cx, Next, expect};
 use super::finished::WaitFinished;
 use super::flight::FlightSent;
 use crate::Violation;
 use crate::config::ClientAuthentication;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
-use crate::question::{AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain};
+use crate::question::AnswerContent;
 use crate::record::HandshakeBytes;
 use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::{PresentedChain, VerifiedChain};
@@ -44,24 +44,10 @@ impl WaitCertificate {
                 _ => Ok(WaitFinished { sent, peer: None }.into()),
             };
         };
-        let policy = answering.config.client_policy();
-        if answering.config.policy.asked.verification {
-            let question = VerifyChain {
-                id: QuestionId::next(),
-                chain: chain.clone(),
-                purpose: ExpectedPeer::Client,
-                policy: policy.cloned(),
-                resumed: false,
-                now: cx.now,
-            };
-            return Ok(Next::ask(
-                Question::VerifyChain(question),
-                VerifyingChain { sent, chain },
-            ));
-        }
-        let peer = match policy {
-            Some(policy) => ExpectedPeer::Client.verify(&chain, policy, cx.now)?,
-            None => VerifiedChain::dangerous_accept_without_verification(chain),
+        let judge = Judge::of_client(&answering.config);
+        let Some(peer) = judge.verify(&chain, cx.now)? else {
+            let question = judge.ask(&chain, false, cx.now);
+            return Ok(Next::ask(question, VerifyingChain { sent, chain }));
         };
         Ok(WaitCertificateVerify { sent, peer }.into())
     }
@@ -75,11 +61,8 @@ pub(crate) struct VerifyingChain {
 
 impl VerifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
-        let AnswerContent::Chain(verdict) = answer else {
-            return Err(wrong_answer());
-        };
-        let policy = self.sent.answering.config.client_policy();
-        let peer = proving(verdict?, &self.chain, None, policy)?;
+        let judge = Judge::of_client(&self.sent.answering.config);
+        let peer = judge.on_answer(answer, &self.chain)?;
         Ok(WaitCertificateVerify {
             sent: self.sent,
             peer,

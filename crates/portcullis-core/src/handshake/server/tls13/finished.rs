@@ -3,7 +3,7 @@
 //! RFC 8446 §4.4.4.
 
 use super::super::super::{Cx, Next, Outcome, expect};
-use super::flight::{Authentication, FlightSent};
+use super::flight::{FlightSent, ProvedBy};
 use super::psk::Resumption;
 use super::tickets::Issuing;
 use crate::error::Abort;
@@ -44,11 +44,11 @@ impl WaitFinished {
         });
         let (peer, peer_scheme) = self.peer.unzip();
         let (local_chain, local_scheme, resumed, names) = match answering.authentication {
-            Authentication::Certificate(identity, scheme) => {
+            ProvedBy::Certificate(identity, scheme) => {
                 let names = *identity.names_digest();
                 (Some(identity.shared_chain()), Some(scheme), None, names)
             }
-            Authentication::Resumed(resumption) => {
+            ProvedBy::Resumed(resumption) => {
                 let Resumption {
                     authenticated_at,
                     names,
@@ -62,6 +62,7 @@ impl WaitFinished {
             version: Version::V1_3,
             is_server: true,
             cipher_suite: answering.suite,
+            encrypt_then_mac: false,
             group: Some(answering.group),
             retried: answering.retried,
             resumed: resumed.is_some(),

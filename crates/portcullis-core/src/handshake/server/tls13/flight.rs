@@ -49,13 +49,13 @@ pub(super) struct Answering {
     pub(super) alpn: Option<Box<[u8]>>,
     pub(super) transcript: Transcript,
     pub(super) client_finished: FinishedKey,
-    pub(super) authentication: Authentication,
+    pub(super) authentication: ProvedBy,
     /// Whether the client wants tickets, and gets them.
     pub(super) resumable: bool,
 }
 
 /// How the server proves who it is.
-pub(super) enum Authentication {
+pub(super) enum ProvedBy {
     Certificate(Identity, SignatureScheme),
     /// By the key of a session.
     Resumed(Box<Resumption>),
@@ -80,17 +80,17 @@ impl FlightSecrets {
 pub(super) fn send_flight(
     negotiated: Negotiated,
     server_name: Option<String>,
-    authentication: Authentication,
+    authentication: ProvedBy,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let alpn = choose_protocol(&negotiated.config, &hello)?;
     let acknowledged = match &authentication {
-        Authentication::Certificate(identity, _) => {
+        ProvedBy::Certificate(identity, _) => {
             acknowledges(&negotiated.config, identity, server_name.as_deref())
         }
         // RFC 6066 §3: not when a session is resumed.
-        Authentication::Resumed(_) => false,
+        ProvedBy::Resumed(_) => false,
     };
     let sizes = RecordSizes::choose(&negotiated.config, &hello, cx)?;
     let (mut answering, secrets) =
@@ -110,8 +110,8 @@ pub(super) fn send_flight(
     });
     let (identity, scheme) = match &answering.authentication {
         // §4.3.2: nobody is asked for a certificate again.
-        Authentication::Resumed(_) => return send_finished(answering, secrets, cx),
-        Authentication::Certificate(identity, scheme) => (identity, *scheme),
+        ProvedBy::Resumed(_) => return send_finished(answering, secrets, cx),
+        ProvedBy::Certificate(identity, scheme) => (identity, *scheme),
     };
     if answering.config.client_authentication.is_requested() {
         cx.send(&mut answering.transcript, |out| {
@@ -143,7 +143,7 @@ fn send_server_hello(
     negotiated: Negotiated,
     server_name: Option<String>,
     alpn: Option<Box<[u8]>>,
-    mut authentication: Authentication,
+    mut authentication: ProvedBy,
     cx: &mut Cx<'_>,
 ) -> Result<(Answering, FlightSecrets), Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
@@ -170,7 +170,7 @@ fn send_server_hello(
             |out| {
                 SelectedVersion::put(out, dialect.code(Version::V1_3));
                 KeyShareServerHello::put(out, group, &public);
-                if let Authentication::Resumed(resumption) = &authentication {
+                if let ProvedBy::Resumed(resumption) = &authentication {
                     SelectedIdentity::put(out, resumption.index);
                 }
             },
@@ -184,10 +184,10 @@ fn send_server_hello(
     let parameters = suite.parameters()?;
     // §7.1: without a session the schedule starts from zeros.
     let early_secret = match &mut authentication {
-        Authentication::Certificate(..) => {
+        ProvedBy::Certificate(..) => {
             EarlySecret::without_psk(parameters.hash, dialect.label_prefix())
         }
-        Authentication::Resumed(resumption) => resumption.early.take(),
+        ProvedBy::Resumed(resumption) => resumption.early.take(),
     };
     let handshake_secret = early_secret.into_handshake(parameters.aead, &secret);
     let log = cx.secret_log(&config.policy, hello.random);
@@ -293,7 +293,7 @@ fn send_certificate_verify(
     cx: &mut Cx<'_>,
 ) -> Result<(), Abort> {
     check_signature_length(signature)?;
-    if let Authentication::Certificate(_, scheme) = answering.authentication {
+    if let ProvedBy::Certificate(_, scheme) = answering.authentication {
         cx.send(&mut answering.transcript, |out| {
             CertificateVerify::put(out, scheme, signature);
         });
@@ -330,11 +330,11 @@ fn send_finished(
         resumption,
     });
     let peer = match &mut sent.answering.authentication {
-        Authentication::Resumed(resumption) => resumption.peer.take(),
-        Authentication::Certificate(..) if requested => {
+        ProvedBy::Resumed(resumption) => resumption.peer.take(),
+        ProvedBy::Certificate(..) if requested => {
             return Ok(WaitCertificate { sent }.into());
         }
-        Authentication::Certificate(..) => None,
+        ProvedBy::Certificate(..) => None,
     };
     Ok(WaitFinished { sent, peer }.into())
 }

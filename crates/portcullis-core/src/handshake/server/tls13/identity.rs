@@ -5,7 +5,7 @@
 use super::super::super::{Cx, Next, expect};
 use super::super::wishes::{check_name, identity_in, wanted};
 use super::Negotiated;
-use super::flight::{Authentication, send_flight};
+use super::flight::{ProvedBy, send_flight};
 use super::psk::Resumption;
 use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
@@ -26,7 +26,7 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     let (identity, scheme) = wanted
         .choose(&config.identities)
         .ok_or(Violation::NoSharedSignatureScheme)?;
-    let authentication = Authentication::Certificate(identity, scheme);
+    let authentication = ProvedBy::Certificate(identity, scheme);
     send_flight(negotiated, wanted.server_name, authentication, cx)
 }
 
@@ -84,7 +84,7 @@ impl ChoosingIdentity {
         // As in `would_show`.
         let shown = identity.as_ref().map(Identity::names_digest);
         if let Some(session) = session.filter(|session| shown == Some(&session.names)) {
-            let authentication = Authentication::Resumed(session);
+            let authentication = ProvedBy::Resumed(session);
             return send_flight(negotiated, wanted.server_name, authentication, cx);
         }
         check_schemes(&wanted)?;
@@ -98,7 +98,7 @@ impl ChoosingIdentity {
                     "the chosen identity's key cannot sign with any scheme the client accepts",
                 )
             })?;
-        let authentication = Authentication::Certificate(identity, scheme);
+        let authentication = ProvedBy::Certificate(identity, scheme);
         send_flight(negotiated, wanted.server_name, authentication, cx)
     }
 }

@@ -4,21 +4,19 @@
 
 use rustls_pki_types::UnixTime;
 
-use super::super::super::peer::proving;
+use super::super::super::peer::Judge;
 use super::super::super::{Cx, Next, expect, find, wrong_answer};
 use super::super::unknown_ticket;
 use super::super::wishes::{host_name_of, would_show};
 use super::Negotiated;
-use super::flight::{Authentication, send_flight};
+use super::flight::{ProvedBy, send_flight};
 use super::identity::{ask_identity, choose_identity};
 use crate::config::{ClientAuthentication, ServerOptions};
 use crate::crypto::hash::Digest;
 use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, ResumptionPsk};
-use crate::question::{
-    AnswerContent, ExpectedPeer, OpenTickets, Question, QuestionId, VerifyChain,
-};
+use crate::question::{AnswerContent, OpenTickets, Question, QuestionId};
 use crate::session::{Established, Peer, Secret, ServerSession};
 use crate::suite::CipherSuite;
 use crate::version::Version;
@@ -28,7 +26,7 @@ use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
 use crate::{SignatureScheme, Violation};
 
 /// How many of the offered tickets are looked at: opening one costs as much as a record.
-const MAX_OFFERED: usize = 4;
+const MAX_OPENED: usize = 4;
 
 /// A session that is resumed.
 pub(super) struct Resumption {
@@ -83,7 +81,7 @@ fn tickets<'a>(hello: &ClientHello<'a>) -> Result<impl Iterator<Item = &'a [u8]>
     let offered = find::<OfferedPsks<'_>>(&hello.extensions)?.map(|offered| offered.identities);
     let identities = offered.into_iter().flat_map(IntoIterator::into_iter);
     Ok(identities
-        .take(MAX_OFFERED)
+        .take(MAX_OPENED)
         .map(|identity| identity.identity))
 }
 
@@ -214,29 +212,14 @@ fn reverify(
     chain: PresentedChain,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let config = &negotiated.config;
-    let policy = config.client_policy();
-    let proof = match policy {
-        Some(policy) => ExpectedPeer::Client.verify(&chain, policy, cx.now),
-        None => Ok(VerifiedChain::dangerous_accept_without_verification(
-            chain.clone(),
-        )),
-    };
-    let expired = matches!(&proof, Err(error) if error.is_expired());
-    if config.policy.asked.verification && !expired {
-        let question = VerifyChain {
-            id: QuestionId::next(),
-            chain: chain.clone(),
-            purpose: ExpectedPeer::Client,
-            policy: policy.cloned(),
-            resumed: true,
-            now: cx.now,
-        };
-        let paused = ReverifyingChain(Box::new((negotiated, proved, chain)));
-        return Ok(Next::ask(Question::VerifyChain(question), paused));
-    }
-    match proof {
-        Ok(proof) => resume(negotiated, proved, Some(proof), cx),
+    let judge = Judge::of_client(&negotiated.config);
+    match judge.verify_again(&chain, cx.now) {
+        Ok(None) => {
+            let question = judge.ask(&chain, true, cx.now);
+            let paused = ReverifyingChain(Box::new((negotiated, proved, chain)));
+            Ok(Next::ask(question, paused))
+        }
+        Ok(Some(proof)) => resume(negotiated, proved, Some(proof), cx),
         // A full handshake will say what is wrong, or see another chain.
         Err(_) => choose_identity(negotiated, cx),
     }
@@ -251,14 +234,10 @@ impl ReverifyingChain {
         answer: AnswerContent,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        let AnswerContent::Chain(verdict) = answer else {
-            return Err(wrong_answer());
-        };
         let early = self.0.1.early.take();
         let (negotiated, proved, chain) = *self.0;
         let proved = ProvedSession { early, ..proved };
-        let policy = negotiated.config.client_policy();
-        let proof = proving(verdict?, &chain, None, policy)?;
+        let proof = Judge::of_client(&negotiated.config).on_answer(answer, &chain)?;
         resume(negotiated, proved, Some(proof), cx)
     }
 }
@@ -280,7 +259,7 @@ fn resume(
     if negotiated.config.policy.asked.identity {
         return ask_identity(negotiated, Some(resumption));
     }
-    let authentication = Authentication::Resumed(resumption);
+    let authentication = ProvedBy::Resumed(resumption);
     send_flight(negotiated, proved.server_name, authentication, cx)
 }
 

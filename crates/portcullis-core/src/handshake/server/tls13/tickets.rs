@@ -31,9 +31,13 @@ impl Issuing {
     pub(super) fn issue(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let sessions = self.sessions(cx)?;
         if self.config.policy.asked.tickets {
+            let mut names = vec![[0; 32]; sessions.len()];
+            let random = cx.random.fill(names.as_flattened_mut());
+            random.map_err(CryptoFailure::from)?;
             let question = IssueTickets {
                 id: QuestionId::next(),
                 sessions: sessions.clone(),
+                names,
             };
             let paused = IssuingTickets(Box::new((sessions, self)));
             return Ok(Next::ask(Question::IssueTickets(question), paused));
@@ -52,7 +56,11 @@ impl Issuing {
         let left = u32::try_from(MAX_AUTHENTICATION.saturating_sub(age)).unwrap_or(u32::MAX);
         let keys = self.config.ticket_keys.as_ref();
         let opened = keys.and_then(TicketKeys::lifetime).unwrap_or(u32::MAX);
-        let lifetime = self.config.ticket_lifetime.min(left).min(opened);
+        let lifetime = self
+            .config
+            .ticket_lifetime_in_seconds()
+            .min(left)
+            .min(opened);
         let mut sessions = Vec::with_capacity(self.config.ticket_count.into());
         // The clock may have gone on since the session was found to be fresh.
         let count = if lifetime == 0 {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::super::super::{client as client_role, server as server_role};
 use super::super::attack::ticket_keys;
 use super::super::older::{older_client, older_server};
-use super::super::states::{Scripts, run_resuming};
-use super::{both_authenticate, resumable};
+use super::super::scripts::{Scripts, run_resuming};
+use super::{both_authenticate, resumable, session_of};
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
 use crate::testing::pki;
 
@@ -78,6 +78,15 @@ const RESUMED_SERVER: &[&str] = &[
     "WaitFinished -finished-> Connected",
 ];
 
+const KEEPING_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> FindingSession",
+    "FindingSession =FindSession=> WaitClientKeyExchange",
+    "WaitClientKeyExchange -client_key_exchange-> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> KeepingSession",
+    "KeepingSession =KeepSession=> Connected",
+];
+
 /// RFC 6066 §8: see `transitions.rs` for the server that promises a status.
 const STAPLED_CLIENT: &[&str] = &["WaitCertificateStatus"];
 
@@ -141,6 +150,31 @@ fn the_resumed_way() {
     assert_eq!(scripts.server, RESUMED_SERVER);
 }
 
+/// By an id that is unknown, and by one that is not.
+#[test]
+fn the_way_of_an_id() {
+    let server = older_server().ask_sessions(true);
+    let client = older_client().session_tickets(true);
+    let session = session_of(&client, &server);
+    // Kept where nobody looks.
+    let elsewhere = std::thread::scope(|scope| {
+        let session = scope.spawn(|| session_of(&client, &server));
+        session.join().unwrap()
+    });
+    let scripts = run_resuming(client.clone(), server.clone(), vec![elsewhere]);
+    assert_eq!(scripts.server, KEEPING_SERVER);
+    let scripts = run_resuming(client, server, vec![session]);
+    assert_eq!(
+        scripts.server,
+        [
+            "WaitClientHello -client_hello-> FindingSession",
+            "FindingSession =FindSession=> WaitChangeCipherSpec",
+            "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+            "WaitFinished -finished-> Connected",
+        ]
+    );
+}
+
 /// §7.4.6: a client without a certificate sends an empty list and no CertificateVerify.
 #[test]
 fn a_client_without_a_certificate() {
@@ -177,7 +211,7 @@ fn every_row_is_in_a_script() {
             client_role::State::rows(),
         ),
         (
-            starts(&[PLAIN_SERVER, ALL_SERVER, RESUMED_SERVER]),
+            starts(&[PLAIN_SERVER, ALL_SERVER, RESUMED_SERVER, KEEPING_SERVER]),
             server_role::State::rows(),
         ),
     ] {

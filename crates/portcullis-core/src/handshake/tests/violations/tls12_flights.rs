@@ -9,7 +9,8 @@ use super::super::tamper::{Put, Tamper, first};
 use crate::config::{ClientAuthentication, ClientConfig};
 use crate::testing::pki;
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
-use crate::{Stage, Violation as V};
+use crate::x509::Form;
+use crate::{NamedGroup, Stage, Violation as V};
 
 /// A message of the server's, with a changed body.
 fn of_server(violation: V, typ: T, stage: Stage, change: fn(&mut Vec<u8>)) -> Case {
@@ -75,6 +76,7 @@ fn server_shows() -> Vec<Case> {
         )
         .client(ClientConfig::dangerous_builder_without_verification().versions(V1_2))
         .server(older_server()),
+        leaf_curve(),
         // RFC 6066 §8.
         Case::new(
             V::UnexpectedMessage,
@@ -91,6 +93,23 @@ fn server_shows() -> Vec<Case> {
         status(&[1, 0, 0, 0]),
         status(&[1, 0, 0, 1, 7, 7]),
     ]
+}
+
+/// A server with a key for Ed25519, which needs no curve, shows a certificate on P-256.
+fn leaf_curve() -> Case {
+    let tamper = first(T::CERTIFICATE, |_| {
+        let shown = pki().server.certificate_message(Form::Before13);
+        vec![Put::Message(shown.to_vec())]
+    });
+    let client = ClientConfig::dangerous_builder_without_verification();
+    let (violation, stage) = (V::LeafCurveNotOffered, Stage::WaitCertificateRequest);
+    Case::new(violation, By::Server, stage, tamper)
+        .client(client.groups([NamedGroup::X25519]).versions(V1_2))
+        .server(
+            older_server()
+                .clear_identities()
+                .identity(ed25519_identity().clone()),
+        )
 }
 
 /// A CertificateStatus that was promised and is none.
@@ -181,9 +200,7 @@ fn server_signs() -> Vec<Case> {
         other_key(
             V::SchemeDoesNotFitKey,
             |_| {
-                let chain = pki()
-                    .server
-                    .certificate_message(crate::x509::Form::Before13);
+                let chain = pki().server.certificate_message(Form::Before13);
                 chain.to_vec()
             },
             T::CERTIFICATE,

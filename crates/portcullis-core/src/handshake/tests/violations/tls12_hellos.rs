@@ -7,6 +7,7 @@ use super::super::parts::{
 };
 use super::super::tamper::{Put, Tamper, first, nth};
 use crate::config::{ExtendedMasterSecret as Ems, MaxFragmentLength};
+use crate::suite::CipherSuite;
 use crate::version::{DOWNGRADE_TO_TLS_1_1, DOWNGRADE_TO_TLS_1_2};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::{ProtocolVersion, Stage, Violation as V};
@@ -149,6 +150,7 @@ fn server_hellos() -> Vec<Case> {
 }
 
 fn server_extensions() -> Vec<Case> {
+    let with_cbc = || older_client().cipher_suites([CipherSuite(0xc02b), CipherSuite(0xc009)]);
     let limited = || older_client().record_size_limit(1024);
     let fragmented = || older_client().max_fragment_length(MaxFragmentLength::Bytes512);
     const ALPN: E = E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION;
@@ -193,6 +195,19 @@ fn server_extensions() -> Vec<Case> {
             hello.extensions.add(E::ENCRYPT_THEN_MAC, []);
         }),
         hello(V::ExtensionNotOffered, |hello| {
+            hello.extensions.add(E::ENCRYPT_THEN_MAC, []);
+        })
+        .client(with_cbc().encrypt_then_mac(false)),
+        // RFC 7366 §3: it is not for an AEAD.
+        hello(V::EncryptThenMacWithoutBlockCipher, |hello| {
+            hello.extensions.add(E::ENCRYPT_THEN_MAC, []);
+        })
+        .client(with_cbc()),
+        hello(V::MalformedExtension, |hello| {
+            hello.extensions.add(E::ENCRYPT_THEN_MAC, [0]);
+        })
+        .client(with_cbc()),
+        hello(V::ExtensionNotOffered, |hello| {
             hello.extensions.add(E(0x1234), []);
         }),
         hello(V::ExtensionNotOffered, |hello| {
@@ -214,6 +229,11 @@ fn server_extensions() -> Vec<Case> {
         }),
         in_encrypted_extensions(E::EXTENDED_MASTER_SECRET, &[]),
         in_encrypted_extensions(E::RENEGOTIATION_INFO, &[0]),
+        in_encrypted_extensions(E::ENCRYPT_THEN_MAC, &[]).client(
+            client()
+                .versions(BOTH)
+                .cipher_suites([CipherSuite(0x1301), CipherSuite(0xc009)]),
+        ),
         in_encrypted_extensions(E::EC_POINT_FORMATS, &[1, 0]),
         hello(V::DuplicateExtension, |hello| {
             hello.extensions.add(E::EXTENDED_MASTER_SECRET, []);
@@ -322,8 +342,15 @@ fn client_extensions() -> Vec<Case> {
         from_client(V::MalformedExtension, |hello| {
             hello.extensions.set(E::EXTENDED_MASTER_SECRET, [0]);
         }),
+        from_client(V::MalformedExtension, |hello| {
+            hello.extensions.add(E::ENCRYPT_THEN_MAC, [0]);
+        }),
         from_client(V::NoSharedGroup, |hello| {
             hello.extensions.set(E::SUPPORTED_GROUPS, [0, 2, 0, 30]);
+        }),
+        // The curve of the key exchange is there, that of the certificate is not.
+        from_client(V::NoSharedCertificateCurve, |hello| {
+            hello.extensions.set(E::SUPPORTED_GROUPS, [0, 2, 0, 29]);
         }),
         // A hybrid is no curve.
         from_client(V::NoSharedGroup, |hello| {

@@ -1,6 +1,7 @@
 //! Records of before TLS 1.3 (RFC 5246 §6.2.3.3, RFC 5288, RFC 7905), made by the crypto library
 //! alone and read here, and the reverse.
 
+mod cbc;
 mod messages;
 
 use std::io::IoSlice;
@@ -10,10 +11,11 @@ use aws_lc_rs::aead::{
 };
 
 use super::*;
+use crate::ProtocolVersion;
 use crate::alert::AlertDescription;
 use crate::crypto::secret::Inline;
 use crate::error::{Direction, Error};
-use crate::key_schedule::tls12::{DirectionKeys, LegacyParameters};
+use crate::key_schedule::tls12::{DirectionKeys, LegacyCipher, LegacyParameters};
 use crate::record::{Frame, Opened};
 use crate::wire::MAX_PLAINTEXT;
 
@@ -30,13 +32,17 @@ fn overhead(aead: AeadAlgorithm) -> usize {
 }
 
 pub(super) fn keys(aead: AeadAlgorithm) -> Keys {
-    let hash = HashAlgorithm::Sha256;
     let mut iv = IV;
     if is_gcm(aead) {
         iv[4..].fill(0);
     }
     Keys::older(DirectionKeys {
-        suite: LegacyParameters { hash, aead },
+        suite: LegacyParameters {
+            version: ProtocolVersion::TLS_1_2,
+            hash: HashAlgorithm::Sha256.into(),
+            cipher: LegacyCipher::Aead(aead),
+        },
+        mac_key: Inline::empty(),
         key: Inline::new(&KEY[..aead.key_len().into()]).unwrap(),
         iv: Inline::new(&iv).unwrap(),
     })

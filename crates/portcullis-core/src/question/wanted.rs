@@ -1,0 +1,94 @@
+//! What a peer wants to see of this side.
+
+use crate::version::Version;
+use crate::x509::{self, Identity};
+use crate::{NamedGroup, SignatureScheme};
+
+/// What the peer said about certificates it would accept.
+#[derive(Clone, Debug)]
+pub(crate) struct WantedIdentity {
+    pub(crate) version: Version,
+    pub(crate) server_name: Option<String>,
+    pub(crate) schemes: Vec<SignatureScheme>,
+    /// `None` is the same as `schemes`.
+    pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
+    pub(crate) curves: WantedCurves,
+    pub(crate) authorities: Vec<Vec<u8>>,
+}
+
+/// Which curves the key of an ECDSA certificate may be on (RFC 8422 §5.1).
+#[derive(Clone, Debug)]
+pub(crate) enum WantedCurves {
+    /// Whichever the schemes say (TLS 1.3), or a client that lists none: any.
+    Any,
+    /// A client lists them.
+    Listed(Vec<NamedGroup>),
+    /// This client has listed them. A server that goes by that refuses a certificate on another
+    /// curve, as OpenSSL does; most do not, so one is shown if there is no better.
+    Preferred(Vec<NamedGroup>),
+}
+
+impl WantedCurves {
+    pub(crate) fn listed(groups: impl Iterator<Item = NamedGroup> + Clone) -> Self {
+        Self::Listed(of_ecdsa(groups))
+    }
+
+    pub(crate) fn preferred(groups: impl Iterator<Item = NamedGroup> + Clone) -> Self {
+        Self::Preferred(of_ecdsa(groups))
+    }
+
+    pub(crate) fn list(&self) -> Option<&[NamedGroup]> {
+        match self {
+            Self::Any => None,
+            Self::Listed(curves) | Self::Preferred(curves) => Some(curves),
+        }
+    }
+}
+
+/// Those of a list that there are keys on, once each, however long the list is.
+fn of_ecdsa(groups: impl Iterator<Item = NamedGroup> + Clone) -> Vec<NamedGroup> {
+    let is_listed = |curve: &NamedGroup| groups.clone().any(|group| group == *curve);
+    let curves = NamedGroup::OF_ECDSA.iter().copied();
+    curves.filter(is_listed).collect()
+}
+
+impl WantedIdentity {
+    pub(crate) fn choose(&self, identities: &[Identity]) -> Option<(Identity, SignatureScheme)> {
+        let chosen = self.choose_on(self.curves.list(), identities);
+        match self.curves {
+            WantedCurves::Preferred(_) => chosen.or_else(|| self.choose_on(None, identities)),
+            _ => chosen,
+        }
+    }
+
+    /// The identity that would have been chosen but for its curve.
+    pub(crate) fn choose_on_any_curve(&self, identities: &[Identity]) -> Option<Identity> {
+        let (identity, _) = self.choose_on(None, identities)?;
+        Some(identity)
+    }
+
+    fn choose_on(
+        &self,
+        curves: Option<&[NamedGroup]>,
+        identities: &[Identity],
+    ) -> Option<(Identity, SignatureScheme)> {
+        x509::choose(
+            identities,
+            self.server_name.as_deref(),
+            &self.schemes,
+            self.certificate_schemes.as_deref(),
+            curves,
+            &self.authorities,
+            self.version,
+        )
+        .map(|(identity, scheme)| (identity.clone(), scheme))
+    }
+
+    /// Whether the curve of the identity is listed, where it has one and a list binds.
+    pub(crate) fn is_on_listed_curve(&self, identity: &Identity) -> bool {
+        match (&self.curves, identity.curve()) {
+            (WantedCurves::Listed(curves), Some(curve)) => curves.contains(&curve),
+            _ => true,
+        }
+    }
+}

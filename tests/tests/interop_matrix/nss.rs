@@ -1,0 +1,95 @@
+//! NSS, the library of Firefox, in both roles and in both versions: with a client's certificate and
+//! without, and with sessions.
+
+use std::sync::Arc;
+
+use portcullis::{ClientAuthentication, MemorySessionStore, ProtocolVersion};
+use portcullis_tests::peers::{Settings, Version, nss};
+use portcullis_tests::pki::pki;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::ours;
+
+const VERSIONS: [(Version, ProtocolVersion); 2] = [
+    (Version::Tls13, ProtocolVersion::TLS_1_3),
+    (Version::Tls12, ProtocolVersion::TLS_1_2),
+];
+
+/// An RSA certificate must be for key encipherment, too, or `tstclnt` refuses it in every version; the
+/// test PKI's is for signatures only.
+#[tokio::test]
+async fn nss_and_our_server() {
+    for identity in [&pki().ecdsa_p256, &pki().ecdsa_p384] {
+        for (theirs, version) in VERSIONS {
+            for certificate in [false, true] {
+                let context = format!(
+                    "NSS to our server with {}, {version}, a certificate: {certificate}",
+                    identity.name
+                );
+                let mut config =
+                    ours::server(identity).versions(VERSIONS.map(|(_, version)| version));
+                let mut settings = Settings::client().version(theirs);
+                if certificate {
+                    let roots = ours::roots(&pki().root);
+                    config = config.client_authentication(ClientAuthentication::Required(roots));
+                    settings = settings.identity(&pki().client);
+                }
+                let mut server = ours::Server::echo(config).await;
+                let line = "a line for NSS to get back";
+                let exchange = nss::exchange(server.address, &settings, line).await;
+                assert_eq!(exchange.reply.as_deref(), Ok(line), "{context}");
+                assert_eq!(exchange.report.version, Some(theirs), "{context}");
+                // It was killed, so that how it ended says nothing.
+                let served = server.served().await;
+                let information = served.information(&context);
+                assert_eq!(information.version(), version, "{context}");
+                assert_eq!(information.server_name(), Some("localhost"), "{context}");
+                assert_eq!(
+                    !information.peer_certificates().is_empty(),
+                    certificate,
+                    "{context}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn our_client_and_nss() {
+    for identity in [&pki().ecdsa_p256, &pki().ecdsa_p384, &pki().rsa_2048] {
+        for (theirs, version) in VERSIONS {
+            for certificate in [false, true] {
+                let mut settings = Settings::server(identity).version(theirs);
+                let mut config = ours::client().versions(VERSIONS.map(|(_, version)| version));
+                if certificate {
+                    settings = settings.root(&pki().root);
+                    config = config.identity(ours::identity(&pki().client));
+                }
+                let (mut program, address) = nss::server(&settings).await;
+                let store = Arc::<MemorySessionStore>::default();
+                let connector = ours::connector(config).session_store(store);
+                for number in 0..2 {
+                    let context = format!(
+                        "our client to NSS with {}, {version}, a certificate: {certificate}, number {number}",
+                        identity.name
+                    );
+                    let connected = connector.connect(address, ours::name("localhost")).await;
+                    let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
+                    let mut page = Vec::new();
+                    let read = ours::soon(async {
+                        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+                        stream.read_to_end(&mut page).await
+                    })
+                    .await;
+                    assert!(read.is_ok(), "{context}: {read:?}");
+                    assert!(page.starts_with(b"HTTP/1.0 200 OK\r\n"), "{context}");
+                    let information = stream.shared_information();
+                    assert_eq!(information.version(), version, "{context}");
+                    assert_eq!(information.is_resumed(), number > 0, "{context}");
+                    let report = nss::report_of(&mut program, number).await;
+                    assert_eq!(report.version, Some(theirs), "{context}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The stacks of two languages, Go's and Java's, in both roles and in both versions: every kind of key,
+//! client certificates, sessions, and a megabyte each way.
+
+use std::sync::Arc;
+
+use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};
+use portcullis::{ClientAuthentication, MemorySessionStore, ProtocolVersion};
+use portcullis_tests::peers::scripted::Scripted;
+use portcullis_tests::peers::{Message, Settings, Version};
+use portcullis_tests::pki::{self, pki};
+
+use crate::{ours, transfer};
+
+const HELLO: Message<'static> = Message {
+    line: "hello from another language",
+    count: 1,
+};
+
+const VERSIONS: [(Version, ProtocolVersion); 2] = [
+    (Version::Tls13, ProtocolVersion::TLS_1_3),
+    (Version::Tls12, ProtocolVersion::TLS_1_2),
+];
+
+/// Our side has both versions, so that the peer's has the last word.
+fn client() -> ClientConfigBuilder {
+    ours::client().versions(VERSIONS.map(|(_, version)| version))
+}
+
+fn server(identity: &pki::Identity) -> ServerConfigBuilder {
+    ours::server(identity).versions(VERSIONS.map(|(_, version)| version))
+}
+
+/// Every key once, and whatever the two agree on.
+async fn our_client(peer: Scripted) {
+    for identity in pki().servers() {
+        for (theirs, version) in VERSIONS {
+            let context = format!("our client to {peer:?} with {}, {version}", identity.name);
+            let settings = Settings::server(identity).version(theirs);
+            let server = peer.server(&settings.alpn(&["other", "echo"])).await;
+            let connected = ours::connect(server.address, client().alpn(["echo"])).await;
+            let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
+            let information = stream.shared_information();
+            assert_eq!(information.version(), version, "{context}");
+            assert_eq!(information.alpn_protocol(), Some(&b"echo"[..]), "{context}");
+            ours::exchange(&mut stream, HELLO, &HELLO.data(), &context).await;
+            ours::compare(&information, &server.report(0).await, &context);
+            let rest = ours::close(stream, &context).await;
+            assert_eq!(rest.ok(), Some(Vec::new()), "{context}");
+        }
+    }
+}
+
+async fn our_server(peer: Scripted) {
+    for identity in pki().servers() {
+        let mut server = ours::Server::echo(server(identity).alpn(["echo"])).await;
+        for (theirs, version) in VERSIONS {
+            let context = format!("{peer:?} to our server with {}, {version}", identity.name);
+            let settings = Settings::client().version(theirs).alpn(&["other", "echo"]);
+            let (exchange, _) = peer.exchange(server.address, &settings, HELLO, 1).await;
+            assert_eq!(exchange.reply.as_deref(), Ok(HELLO.line), "{context}");
+            assert_eq!(exchange.closed, Some(Ok(())), "{context}");
+            let served = server.served().await;
+            let information = served.information(&context);
+            assert_eq!(information.version(), version, "{context}");
+            assert_eq!(information.server_name(), Some("localhost"), "{context}");
+            assert!(served.end.is_ok(), "{context}: {served:?}");
+            ours::compare(information, &exchange.report, &context);
+        }
+    }
+}
+
+/// A certificate of the client's is demanded, and the session is resumed with it.
+async fn our_client_resumes(peer: Scripted) {
+    for (theirs, version) in VERSIONS {
+        let settings = Settings::server(&pki().ecdsa_p256)
+            .version(theirs)
+            .root(&pki().root);
+        let server = peer.server(&settings).await;
+        let config = client().identity(ours::identity(&pki().client));
+        let store = Arc::<MemorySessionStore>::default();
+        let connector = ours::connector(config).session_store(store);
+        for number in 0..2 {
+            let context = format!("our client to {peer:?}, {version}, number {number}");
+            let connected = connector
+                .connect(server.address, ours::name("localhost"))
+                .await;
+            let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
+            ours::exchange(&mut stream, HELLO, &HELLO.data(), &context).await;
+            let information = stream.shared_information();
+            assert_eq!(information.version(), version, "{context}");
+            assert_eq!(information.is_resumed(), number > 0, "{context}");
+            ours::compare(&information, &server.report(number).await, &context);
+            let _ = ours::close(stream, &context).await;
+        }
+    }
+}
+
+async fn our_server_resumes(peer: Scripted) {
+    let authentication = ClientAuthentication::Required(ours::roots(&pki().root));
+    let config = server(&pki().ecdsa_p256).client_authentication(authentication);
+    let mut server = ours::Server::echo(config).await;
+    for (theirs, version) in VERSIONS {
+        let context = format!("{peer:?} to our server, {version}");
+        let settings = Settings::client().version(theirs).identity(&pki().client);
+        let (exchange, resumed) = peer.exchange(server.address, &settings, HELLO, 2).await;
+        assert_eq!(exchange.reply.as_deref(), Ok(HELLO.line), "{context}");
+        for number in 0..2 {
+            let served = server.served().await;
+            let information = served.information(&context);
+            assert_eq!(information.is_resumed(), number > 0, "{context}");
+            assert_eq!(
+                information.peer_certificates(),
+                pki().client.chain,
+                "{context}"
+            );
+        }
+        assert!(resumed, "{context}: {exchange:?}");
+    }
+}
+
+async fn a_megabyte(peer: Scripted) {
+    let (line, count) = transfer::message();
+    let message = Message { line: &line, count };
+    let data = message.data();
+    assert!(data.len() > 1 << 20);
+    let mut ours_up = ours::Server::echo(server(&pki().rsa_2048)).await;
+    for (theirs, version) in VERSIONS {
+        let context = format!("a megabyte to {peer:?} and back, {version}");
+        let settings = Settings::server(&pki().rsa_2048).version(theirs);
+        let server = peer.server(&settings).await;
+        let connected = ours::connect(server.address, client()).await;
+        let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
+        ours::exchange(&mut stream, message, &data, &context).await;
+
+        let context = format!("a megabyte from {peer:?} and back, {version}");
+        let settings = Settings::client().version(theirs);
+        let (exchange, _) = peer.exchange(ours_up.address, &settings, message, 1).await;
+        assert_eq!(exchange.reply.as_deref(), Ok(&*line), "{context}");
+        let served = ours_up.served().await;
+        assert!(served.end.is_ok(), "{context}: {served:?}");
+    }
+}
+
+/// What is wrong is refused by either side, and the other is told why.
+async fn nobody_takes_a_stranger(peer: Scripted) {
+    for (theirs, version) in VERSIONS {
+        let context = format!("our client to {peer:?} with an unknown root, {version}");
+        let server = peer
+            .server(&Settings::server(&pki().unknown_ca).version(theirs))
+            .await;
+        let error = ours::connect(server.address, client())
+            .await
+            .expect_err(&context);
+        assert!(
+            error.to_string().contains("certificate"),
+            "{context}: {error}"
+        );
+
+        let context = format!("{peer:?} to our server with an unknown root, {version}");
+        let mut server = ours::Server::echo(self::server(&pki().unknown_ca)).await;
+        let settings = Settings::client().version(theirs);
+        let (exchange, _) = peer.exchange(server.address, &settings, HELLO, 1).await;
+        assert!(exchange.reply.is_err(), "{context}");
+        let served = server.served().await;
+        // Go and Java have different alerts for it; both say that it was the certificate.
+        match (&served.handshake, &served.end) {
+            (Err(error), _) | (Ok(_), Err(error)) => {
+                assert!(error.alert().is_some(), "{context}: {error}");
+            }
+            _ => panic!("{context}: it was accepted"),
+        }
+    }
+}
+
+macro_rules! of_both {
+    ($($run:ident: $go:ident $java:ident;)+) => {
+        $(
+            #[tokio::test]
+            async fn $go() {
+                $run(Scripted::Go).await;
+            }
+
+            #[tokio::test]
+            async fn $java() {
+                $run(Scripted::Java).await;
+            }
+        )+
+    };
+}
+
+of_both! {
+    our_client: our_client_and_go our_client_and_java;
+    our_server: go_and_our_server java_and_our_server;
+    our_client_resumes: our_client_resumes_with_go our_client_resumes_with_java;
+    our_server_resumes: go_resumes_with_our_server java_resumes_with_our_server;
+    a_megabyte: a_megabyte_with_go a_megabyte_with_java;
+    nobody_takes_a_stranger: neither_go_nor_we_take_a_stranger neither_java_nor_we_take_a_stranger;
+}
