@@ -207,9 +207,9 @@ impl ConnectionInformation {
     /// successor.
     ///
     /// # Errors
-    /// TLS 1.3 does not define it (RFC 8446 §C.5). Nor is it given of a connection that resumes a
-    /// session without the extended master secret: whoever is between the ends can have made that
-    /// session, and then both its connections have the same (RFC 7627 §1, §5.4).
+    /// TLS 1.3 does not define it (RFC 8446 §C.5). Nor does a connection have one that resumes
+    /// a session without the extended master secret: an attacker between the ends can have made that
+    /// session, and then both of its connections have the same (RFC 7627 §1, §5.4).
     pub fn tls_unique(&self) -> Result<[u8; 12], Misuse> {
         let refused = match &self.0.exporter {
             Exporter::Tls13(_) => {

@@ -270,7 +270,7 @@ impl SharedAnswers {
             .map_or(Questions::none(), |answers| answers.questions())
     }
 
-    /// The answer, or who makes it.
+    /// The answer, or the future that makes it.
     pub(crate) fn answer(&self, question: Question) -> Result<Answer, AnswerFuture> {
         match &self.0 {
             Some(answers) => Err(Arc::clone(answers).answer(question)),

@@ -178,7 +178,8 @@ impl std::fmt::Debug for Conduct {
 /// The builder methods that connector and acceptor share.
 macro_rules! conduct_options {
     () => {
-        /// Who decides what the handshake asks.
+        /// Decides what a handshake asks: certificates, signatures, trust, sessions. Default: as
+        /// configured.
         #[must_use]
         pub fn answers(mut self, answers: impl $crate::answers::Answers) -> Self {
             self.conduct.answers = $crate::answers::SharedAnswers::new(answers);

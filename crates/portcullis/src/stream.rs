@@ -225,14 +225,18 @@ impl<IO> TlsStream<IO> {
         self.information().alpn_protocol()
     }
 
-    /// The host name the client asked for, in lower case.
+    /// The host name that the client asked for, in lower case; `None` if it asked for none.
     pub fn server_name(&self) -> Option<&str> {
         self.information().server_name()
     }
 
-    /// The peer's chain, its own certificate first; empty if it showed none.
+    /// The peer's chain, its own certificate first; empty if it showed none. Names are read from
+    /// it by [`x509::subject`](crate::x509::subject) and
+    /// [`x509::general_names`](crate::x509::general_names).
     ///
     /// ```
+    /// use portcullis::x509;
+    ///
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -240,7 +244,7 @@ impl<IO> TlsStream<IO> {
     /// let [own, ..] = client.peer_certificates() else {
     ///     return Err("servers always show one".into());
     /// };
-    /// println!("{} bytes of DER", own.len());
+    /// assert_eq!(x509::subject_alt_names(own), ["localhost"]);
     /// # Ok(())
     /// # }
     /// ```

@@ -22,7 +22,7 @@ impl WakerCell {
     }
 
     /// Keeps the waker in place of the one before. What is waited for has to be looked at after
-    /// that: who changed it before has woken the one before.
+    /// that: a change before has woken the task before.
     pub(crate) fn register(&self, waker: &Waker) {
         let is_there = |kept: &Option<Waker>| {
             let kept = kept.as_ref();

@@ -33,7 +33,7 @@ pub(crate) struct Sending {
     pub(crate) failed: Option<Box<Failure>>,
     /// The task that waits for `out` to become empty or flushed, when another task does that.
     blocked: Option<Waker>,
-    /// Who waits to read from the same transport; not of halves.
+    /// The task that waits to read from the same transport; halves have none.
     pub(crate) reader: Task,
     sent: Flow,
 }
@@ -478,7 +478,7 @@ impl Sending {
         pushed
     }
 
-    /// Notes who waits.
+    /// Notes the task that waits.
     fn block(&mut self, cx: &Context<'_>) {
         match &mut self.blocked {
             Some(waker) => waker.clone_from(cx.waker()),

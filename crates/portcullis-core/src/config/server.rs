@@ -70,7 +70,7 @@ impl ServerOptions {
         self.ticket_keys.is_some() || self.policy.asked.tickets
     }
 
-    /// The same before TLS 1.3, where whoever keeps sessions does so by their ids, so that tickets are
+    /// The same before TLS 1.3, where a store keeps sessions by their ids, so that tickets are
     /// those of the configured keys.
     pub(crate) fn gives_tickets_before_tls13(&self) -> bool {
         self.ticket_keys.is_some() || (self.policy.asked.tickets && !self.policy.asked.sessions)

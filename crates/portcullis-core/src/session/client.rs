@@ -25,7 +25,7 @@ use crate::x509::Sha256Digest;
 ///
 /// One of TLS 1.3 is to be used once: a ticket that is sent twice tells an observer that both
 /// connections are of the same client (RFC 8446 C.4). Before TLS 1.3 a session may be used as long as
-/// it lives: whoever observes both connections sees that they belong together anyway.
+/// it lives: an observer of both connections sees that they belong together anyway.
 ///
 /// It belongs to the identity it was made with: a session in which this side showed a certificate
 /// is offered only by a configuration that has an identity with the same key, because to the
@@ -211,7 +211,7 @@ pub(crate) struct Resumable {
     pub(crate) server_name: ServerName<'static>,
     pub(crate) information: Arc<ConnectionInformation>,
     /// The key of the certificate that this side showed, here or where the connection that is
-    /// resumed began: a ticket is of who has it.
+    /// resumed began: a ticket belongs to the owner of that key.
     pub(crate) shown: Option<Arc<Sha256Digest>>,
 }
 

@@ -8,7 +8,7 @@ use super::error::CertificateErrorKind as Kind;
 use super::extension::{BasicConstraints, KeyUsage};
 use crate::der::NotDer;
 
-/// §6.1.4 (k) and (n): who issues a certificate is a CA and, if its key usage is limited, may
+/// §6.1.4 (k) and (n): the issuer of a certificate is a CA and, if its key usage is limited, may
 /// sign certificates. It does not count whether the extensions are critical.
 pub(super) fn check_issuer(certificate: &Certificate<'_>) -> Result<(), Kind> {
     let constraints = BasicConstraints::of(certificate)

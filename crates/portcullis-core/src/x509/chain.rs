@@ -211,7 +211,7 @@ impl VerifiedChain {
 
     /// Whether the chain was verified as that of the server of this name, or of a client, and as
     /// this policy demands. Where a configuration has no policy, every policy is more than it
-    /// demands. Who accepts a chain without verification answers for it.
+    /// demands. A caller that accepts a chain without verification answers for it.
     pub(crate) fn is_for(
         &self,
         server_name: Option<&ServerName<'_>>,

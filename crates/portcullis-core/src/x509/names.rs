@@ -143,8 +143,8 @@ fn add_value(text: &mut Printed, value: Element<'_>) {
 /// The subjectAltName entries of a certificate as text: DNS names (`*.example.com`), IP
 /// addresses, mail addresses and URIs. Empty when there are none or it cannot be parsed.
 ///
-/// For people: which kind a name is of is not told, and a URI may be written as a DNS name is. Who
-/// decides by a name needs [`general_names`].
+/// This is for people: the kind of a name is lost, and a URI may be written as a DNS name is. To
+/// decide by a name take [`general_names`].
 pub fn subject_alt_names(certificate: &[u8]) -> Vec<String> {
     let text = |name| match name {
         SubjectAltName::DnsName(name)

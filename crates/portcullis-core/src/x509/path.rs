@@ -96,11 +96,11 @@ pub(super) struct Failure {
 pub(super) enum Why {
     /// webpki refuses a path that leads to an anchor.
     Refused(webpki::Error),
-    /// Who could have issued the head by name has not signed it.
+    /// The certificate that could have issued the head by its name has not signed it.
     BadSignature {
         issuer: usize,
     },
-    /// Who could have issued the head by name may not issue certificates.
+    /// The certificate that could have issued the head by its name may not issue certificates.
     NotAnIssuer {
         issuer: usize,
         kind: Kind,
@@ -241,7 +241,7 @@ impl Search<'_> {
         Next::GoOn
     }
 
-    /// Who may have issued the head, in the order of the chain.
+    /// The certificates that may have issued the head, in the order of the chain.
     fn candidates(&mut self, head: &Certificate<'_>) -> Candidates {
         let chain = self.wanted.chain;
         let certificates = chain.certificates();

@@ -59,7 +59,7 @@ struct Set {
     bare_names: Vec<Box<[u8]>>,
     /// In the order of their bytes.
     pinned: Vec<CertificateDer<'static>>,
-    /// The names of who issued those, once each and sorted.
+    /// The names of their issuers, once each and sorted.
     pinned_issuers: Vec<Box<[u8]>>,
     /// Those of the anchors, in the order of their encoding.
     keys: Vec<KeptKey>,

@@ -39,7 +39,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     stopping: bool,
-    /// Who polls the connections.
+    /// The task that polls the connections.
     waker: Option<Waker>,
 }
 
@@ -65,8 +65,8 @@ impl StopHandle {
     /// dropped.
     ///
     /// It borrows nothing: it is what `with_graceful_shutdown` of axum and others wait
-    /// for. They close connections that wait for a request: so that who has just shaken hands
-    /// can still ask, let some time pass behind it.
+    /// for. They close connections that wait for a request: let some time pass behind it, so that a
+    /// client that has just shaken hands can still ask.
     ///
     /// # Cancel safety
     /// Dropped, nothing is lost: it can be called again.

@@ -326,7 +326,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 }
 
-/// The answer, or who makes it.
+/// The answer, or the future that makes it.
 pub(crate) fn ask(conduct: &Conduct, question: Question) -> Result<Answer, AnswerFuture> {
     let late = question.late_answer();
     match (conduct.answer(question), late) {
