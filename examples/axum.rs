@@ -37,7 +37,7 @@ async fn main() -> Result {
         .build()?;
     let router = Router::new().route("/", get(hello));
 
-    // adapter: begin
+    // adapter: server
     let listener = TlsListener::bind("127.0.0.1:0", config).await?;
     let connections = listener.connections(64);
     let service = router.into_make_service_with_connect_info::<TlsConnectInfo>();

@@ -84,7 +84,7 @@ async fn member(
     mut others: broadcast::Receiver<(u32, Bytes)>,
 ) -> Result {
     stream.send(&[b"welcome\n"]).await?;
-    // adapter: begin
+    // adapter: server
     let mut messages: ActiveStream<_> = stream.into_active(Active::N(CREDITS));
     // adapter: end
     let mut rest_until = None;

@@ -27,7 +27,7 @@ async fn main() -> Result {
     let server = tokio::spawn(serve(listener, service));
 
     let config = ClientConfig::builder(roots).build()?;
-    // adapter: begin
+    // adapter: client
     let connector = TlsConnector::new(config);
     let stream = connector.connect(address, "localhost").await?;
     let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(LONGEST));
@@ -62,7 +62,7 @@ where
     S: Service<String, Response = String>,
     S::Error: std::fmt::Display + Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    // adapter: begin
+    // adapter: server
     let stream = listener.accept().await?.handshake().await?;
     let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(LONGEST));
     // adapter: end

@@ -37,7 +37,7 @@ async fn main() -> Result {
         (&["http/1.1"], Version::HTTP_11),
     ] {
         let config = ClientConfig::builder(roots.clone()).alpn(alpn).build()?;
-        // adapter: begin
+        // adapter: client
         let connector = HttpsConnector::new(config);
         // adapter: end
         let client = Client::builder(TokioExecutor::new()).build(connector);

@@ -30,7 +30,11 @@ async fn main() -> Result {
     let store = Arc::new(MemorySessionStore::default());
     let client = |name| -> Result<TlsConnector> {
         let config = ClientConfig::builder(servers.roots()?).identity(clients.identity(name)?);
-        Ok(TlsConnector::new(config.build()?).session_store(store.clone()))
+        let config = config.build()?;
+        // adapter: client
+        let connector = TlsConnector::new(config).session_store(store.clone());
+        // adapter: end
+        Ok(connector)
     };
     let (alice, bob) = (client("alice.example")?, client("bob.example")?);
     for (connector, resumed, greeting) in [

@@ -43,8 +43,8 @@ async fn deliver(io: TcpStream, roots: Roots, mail: &str) -> Result {
     }
     ask(&mut plain, "STARTTLS", "220").await?;
 
-    // adapter: begin
     let config = ClientConfig::builder(roots).build()?;
+    // adapter: client
     let ahead = Bytes::copy_from_slice(plain.buffer());
     let connector = TlsConnector::new(config);
     let handshake = connector.upgrade_with_prefix(plain.into_inner(), "localhost", ahead);
@@ -83,7 +83,7 @@ async fn receive(io: TcpStream, acceptor: TlsAcceptor) -> Result<String> {
     }
     say(&mut plain, "220 2.0.0 Ready to start TLS").await?;
 
-    // adapter: begin
+    // adapter: server
     // What was read ahead belongs to TLS: commands that somebody has put behind STARTTLS are no
     // handshake, and fail it.
     let ahead = Bytes::copy_from_slice(plain.buffer());

@@ -75,7 +75,7 @@ async fn serve(listener: TlsListener, routes: Arc<Routes>) -> Result {
 }
 
 async fn relay(mut stream: TlsStream<TcpStream>, routes: &Routes) -> Result {
-    // adapter: begin
+    // adapter: server
     let backend = stream.server_name().and_then(|name| routes.get(name));
     let mut backend = TcpStream::connect(backend.ok_or("no such backend")?).await?;
     copy_bidirectional(&mut stream, &mut backend).await?;

@@ -13,9 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 #[tokio::main]
 async fn main() -> Result {
     let (identity, roots) = dev_identity()?;
-    // adapter: begin
     // rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(certs, key)?
     let config = ServerConfig::builder().identity(identity).build()?;
+    // adapter: server
     // TlsAcceptor::from(Arc::new(config)): configurations are cheap to clone as they are.
     let acceptor = TlsAcceptor::from(config);
     // adapter: end
@@ -26,11 +26,11 @@ async fn main() -> Result {
         echo(io, &acceptor).await
     });
 
-    // adapter: begin
     // rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
     let config = ClientConfig::builder(roots).build()?;
-    let connector = TlsConnector::from(config);
     let io = TcpStream::connect(address).await?;
+    // adapter: client
+    let connector = TlsConnector::from(config);
     let name = ServerName::try_from("localhost")?.to_owned();
     // connector.connect(name, io); here `connect` makes the socket, too.
     let stream = connector.upgrade(io, name).await?;
@@ -52,7 +52,9 @@ async fn main() -> Result {
 
 /// An error of a handshake goes by `?` into an `io::Error`, as there.
 async fn echo(io: TcpStream, acceptor: &TlsAcceptor) -> io::Result<()> {
+    // adapter: server
     let stream = acceptor.accept(io).await?;
+    // adapter: end
     let (mut reader, mut writer) = split(stream);
     let count = copy(&mut reader, &mut writer).await?;
     println!("echo: {count} bytes");

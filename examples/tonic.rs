@@ -44,7 +44,7 @@ async fn main() -> Result {
     let service =
         HealthServer::with_interceptor(HealthService::from_health_reporter(reporter), only_alice);
 
-    // adapter: begin
+    // adapter: server
     let listener = TlsListener::bind("127.0.0.1:0", config).await?;
     let connections = listener.connections(64);
     // adapter: end
@@ -64,7 +64,7 @@ async fn main() -> Result {
         .build()?;
     let endpoint = Endpoint::from_shared(format!("https://localhost:{}", address.port()))?;
     for (config, allowed) in [(stranger, false), (alice, true)] {
-        // adapter: begin
+        // adapter: client
         let connector = HttpsConnector::new(config);
         let channel = endpoint.connect_with_connector(connector).await?;
         // adapter: end

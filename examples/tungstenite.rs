@@ -22,7 +22,7 @@ async fn main() -> Result {
     let server = tokio::spawn(echo(listener));
 
     let config = ClientConfig::builder(roots).alpn(["http/1.1"]).build()?;
-    // adapter: begin
+    // adapter: client
     let connector = TlsConnector::new(config);
     let stream = connector.connect(address, "localhost").await?;
     // adapter: end
@@ -44,7 +44,7 @@ async fn main() -> Result {
 
 /// One client.
 async fn echo(listener: TlsListener) -> Result {
-    // adapter: begin
+    // adapter: server
     let stream = listener.accept().await?.handshake().await?;
     // adapter: end
     let mut socket = accept_async(stream).await?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_fuzz::difference::{self, Difference};
 use portcullis_fuzz::plan::{Flags, Operation, Plan, What};
-use portcullis_fuzz::settings::Settings;
+use portcullis_fuzz::settings::{OLDER, Settings};
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -68,6 +68,8 @@ impl Random {
         if self.below(2) == 0 {
             raw = [0, 0, raw[2], raw[3] & 7, 0, 0, 0, 0];
         }
+        // Each version is half of it.
+        raw[7] = if self.below(2) == 0 { OLDER } else { 0 };
         Plan {
             settings: Settings::of_both(raw),
             flags: Flags {

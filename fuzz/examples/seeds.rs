@@ -5,12 +5,12 @@ use std::path::Path;
 
 use portcullis_core::wire::HandshakeType;
 use portcullis_fuzz::bridge::Bridge;
-use portcullis_fuzz::bytes_from_peer::{VARIANTS, recorded};
+use portcullis_fuzz::bytes_from_peer::{recorded, variants};
 use portcullis_fuzz::codec::{CLIENT_SESSION, SERVER_SESSION};
 use portcullis_fuzz::end::{Ours, sessions};
 use portcullis_fuzz::pki::{Leaf, ROOT, pki};
 use portcullis_fuzz::plan::{Flags, Operation, Plan, What};
-use portcullis_fuzz::settings::Settings;
+use portcullis_fuzz::settings::{OLDER, Settings};
 
 fn write(target: &str, name: &str, bytes: &[u8]) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -21,8 +21,8 @@ fn write(target: &str, name: &str, bytes: &[u8]) {
 }
 
 fn main() {
-    for (variant, (name, _)) in VARIANTS.into_iter().enumerate() {
-        let [to_server, to_client] = recorded(variant);
+    for (byte, name, _) in variants() {
+        let [to_server, to_client] = recorded(byte);
         write("server", name, &to_server);
         write("client", name, &to_client);
     }
@@ -177,7 +177,7 @@ fn plans() {
         write("conversation", name, &plan.encode());
         write("differential", name, &plan.encode());
     };
-    for (name, settings) in VARIANTS {
+    for (_, name, settings) in variants() {
         let plan = Plan {
             settings,
             ..Plan::default()
@@ -208,6 +208,26 @@ fn plans() {
         }
     }
     for what in What::ALL {
+        // The signed share and the first protected message of TLS 1.2, and its hellos.
+        for (writer, unit) in [(0, 0), (0, 5), (1, 0), (1, 2)] {
+            let operation = Operation {
+                what: *what,
+                writer,
+                unit,
+                position: 0x0107,
+                value: 1,
+            };
+            let plan = Plan {
+                settings: [0, 0, 0x0f, 6, 0, 0, 0, OLDER],
+                flags: Flags {
+                    repair: what.is_keyed() && !what.is_legal() && unit != 0,
+                    ..Flags::default()
+                },
+                answers: 0,
+                operations: vec![operation],
+            };
+            both(&format!("older-{what:?}-{writer}-{unit}"), &plan);
+        }
         for (writer, unit) in [(0, 0), (1, 3)] {
             let operation = Operation {
                 what: *what,
@@ -262,6 +282,22 @@ fn records() {
     );
     write("record", "flipped", b"\0\x01\x01a\x06\x04data\x08\x01");
     write("record", "raw", b"\0\x04\x08\x17\x03\x03\x00\x03abc");
+    write(
+        "record",
+        "older-data",
+        b"\x50\x01\x05hello\x01\x05world\x05\x40\x00",
+    );
+    write(
+        "record",
+        "older-hello-request",
+        b"\x58\x01\x01a\x00\x16\0\x04\0\0\0\0\x01\x01b",
+    );
+    write("record", "older-warnings", b"\x55\x07\x15\x06\x02\x01\x5a");
+    write(
+        "record",
+        "older-close",
+        b"\x54\x01\x02hi\0\x15\0\x02\x01\0\x01\x01x",
+    );
     write("record", "ccs", b"\x04\x04\x06\x14\x03\x03\x00\x01\x01");
 }
 

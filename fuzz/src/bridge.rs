@@ -8,11 +8,12 @@
 use crate::end::{End, Verdict};
 use crate::keys::{HEADER, Suite};
 use crate::messages::{
-    Assembler, CERTIFICATE, CERTIFICATE_VERIFY, CLIENT_HELLO, FINISHED, SERVER_HELLO, extension,
-    is_retry, is_whole, leaf, signed_content, suite, transcript,
+    Assembler, CERTIFICATE, CERTIFICATE_VERIFY, CLIENT_HELLO, FINISHED, SERVER_HELLO,
+    SERVER_KEY_EXCHANGE, extension, is_retry, is_whole, leaf, older_leaf, older_transcript, random,
+    signed_content, signed_share, suite, transcript,
 };
 use crate::mutation;
-use crate::observer::{Epoch, HANDSHAKE, Observer, Protection, Record};
+use crate::observer::{CCS, Epoch, HANDSHAKE, Observer, Protection, Record};
 use crate::pki::pki;
 use crate::plan::{Operation, Plan, What};
 
@@ -163,7 +164,13 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
         let hello = messages
             .iter()
             .find(|message| message.first() == Some(&SERVER_HELLO) && !is_retry(message))?;
-        Suite::of(suite(hello)?)
+        let client = &self.directions[0];
+        let asked = match role {
+            0 => &client.sent.messages,
+            _ => &client.got.messages,
+        };
+        let asked = asked.iter().find(|message| message[0] == CLIENT_HELLO)?;
+        Suite::of(suite(hello)?, [random(asked)?, random(hello)?])
     }
 
     /// Handshake messages one by one if they are to be sealed anew, records otherwise.
@@ -357,6 +364,13 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
             content,
             padding,
         } = &unit.record;
+        if *typ == CCS && !protected {
+            let suite = self.suite_of(1 - writer);
+            let is_older = suite.is_some_and(|suite| suite.older().is_some());
+            self.directions[writer]
+                .sealer
+                .on_change_cipher_spec(is_older);
+        }
         if !unit.anew || !opened {
             return vec![wire.clone()];
         }
@@ -387,6 +401,11 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
 
     /// Makes CertificateVerify and Finished what the reader expects, whatever it has seen.
     fn repair(&self, writer: usize, record: &mut Record) {
+        if let Some(suite) = self.suite_of(1 - writer)
+            && let Some(randoms) = suite.older()
+        {
+            return self.repair_older(writer, record, suite, randoms);
+        }
         let direction = &self.directions[writer];
         let content = &mut record.content;
         let handshake = record.typ == HANDSHAKE && record.protected;
@@ -416,6 +435,58 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
                 content.extend(signature);
                 crate::messages::fix_length(content);
             }
+        }
+    }
+
+    /// The same before TLS 1.3, where the server signs its share instead.
+    fn repair_older(
+        &self,
+        writer: usize,
+        record: &mut Record,
+        suite: Suite,
+        randoms: [[u8; 32]; 2],
+    ) {
+        let got = &self.directions[writer].got.messages;
+        let content = &mut record.content;
+        if record.typ != HANDSHAKE
+            || !record.opened
+            || got.iter().any(|message| message[0] == FINISHED)
+        {
+            return;
+        }
+        let reader = match writer {
+            0 => self.server.secrets(),
+            _ => self.client.secrets(),
+        };
+        let own = &self.directions[1 - writer].sent.messages;
+        let said = match writer {
+            0 => older_transcript(got, own),
+            _ => older_transcript(own, got),
+        };
+        if is_whole(content, FINISHED) {
+            let Some(master) = &reader.master else { return };
+            content.splice(4.., suite.older_finished(master, writer, &said));
+            crate::messages::fix_length(content);
+            return;
+        }
+        let (signed, at) = if is_whole(content, SERVER_KEY_EXCHANGE) {
+            let Some(share) = signed_share(randoms, content) else {
+                return;
+            };
+            share
+        } else if is_whole(content, CERTIFICATE_VERIFY) {
+            (said, 4)
+        } else {
+            return;
+        };
+        let Some(&[high, low]) = content.get(at..).and_then(<[u8]>::first_chunk) else {
+            return;
+        };
+        let scheme = u16::from_be_bytes([high, low]);
+        if let Some(signature) = self.sign(writer, scheme, &signed) {
+            content.splice(at + 2.., (signature.len() as u16).to_be_bytes());
+            content.extend(signature);
+            crate::messages::fix_length(content);
         }
     }
 
@@ -450,7 +521,12 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
             .messages
             .iter()
             .rfind(|message| message[0] == CERTIFICATE)?;
-        let shown = leaf(shown)?;
+        let older = self.suite_of(1 - writer)?.older().is_some();
+        let shown = if older {
+            older_leaf(shown)
+        } else {
+            leaf(shown)
+        }?;
         let owner = pki()
             .leaves()
             .into_iter()

@@ -7,7 +7,7 @@ use crate::bridge::Bridge;
 use crate::end::{End, Ours};
 use crate::memory;
 use crate::plan::Plan;
-use crate::settings::Settings;
+use crate::settings::{OLDER, Settings};
 
 /// Settings whose handshakes repeat byte for byte: no ML-KEM, no ECDSA.
 pub const VARIANTS: [(&str, [u8; 8]); 10] = [
@@ -26,6 +26,39 @@ pub const VARIANTS: [(&str, [u8; 8]); 10] = [
     ),
 ];
 
+/// The same of TLS 1.2; the first byte of an input is then 0xf0 and more.
+pub const OLDER_VARIANTS: [(&str, [u8; 8]); 6] = [
+    ("older", [0, 0, 0, 0, 0, 0, 0, OLDER]),
+    (
+        "older-client-certificate",
+        [0x24, 0, 0x0f, 6, 0, 0, 0, OLDER],
+    ),
+    ("older-questions", [0x12, 0, 0, 6, 0, 0, 0xff, 0x13 | OLDER]),
+    ("older-small-records", [0, 0, 0, 0, 0x15, 0, 0, OLDER]),
+    ("older-resumed", [0, 0, 0, 6, 0, 0, 0, 0x07 | OLDER]),
+    ("talked-down", [0, 0, 0, 0, 0, 0, 0, 2 << 5]),
+];
+
+/// The first byte of the first of them.
+const FIRST_OLDER: u8 = 0xf0;
+
+/// Every variant, with the byte that chooses it.
+pub fn variants() -> impl Iterator<Item = (u8, &'static str, [u8; 8])> {
+    let newest = (0..).zip(VARIANTS);
+    let older = (FIRST_OLDER..).zip(OLDER_VARIANTS);
+    newest
+        .chain(older)
+        .map(|(byte, (name, raw))| (byte, name, raw))
+}
+
+fn variant(byte: u8) -> [u8; 8] {
+    let (variants, at) = match byte.checked_sub(FIRST_OLDER) {
+        Some(at) => (&OLDER_VARIANTS[..], at),
+        None => (&VARIANTS[..], byte),
+    };
+    variants[usize::from(at) % variants.len()].1
+}
+
 /// How much may be held before anything is fed: configuration, keys, states.
 const BASE: usize = 48 << 10;
 
@@ -41,11 +74,10 @@ pub fn server(data: &[u8]) {
 
 /// Takes a variant, the length of the pieces, and what the peer sends; whether the end connected.
 pub fn feed(data: &[u8], start: fn(&Settings, &Plan) -> Ours) -> bool {
-    let [variant, piece, bytes @ ..] = data else {
+    let [byte, piece, bytes @ ..] = data else {
         return false;
     };
-    let (_, settings) = VARIANTS[usize::from(*variant) % VARIANTS.len()];
-    let settings = Settings::new(settings);
+    let settings = Settings::new(variant(*byte));
     let piece = match piece {
         0 => usize::MAX,
         piece => usize::from(*piece),
@@ -66,9 +98,8 @@ pub fn feed(data: &[u8], start: fn(&Settings, &Plan) -> Ours) -> bool {
 }
 
 /// What a client and a server of ours send each other, as seeds for [`server`] and [`client`].
-pub fn recorded(variant: usize) -> [Vec<u8>; 2] {
-    let (_, settings) = VARIANTS[variant];
-    let settings = Settings::new(settings);
+pub fn recorded(byte: u8) -> [Vec<u8>; 2] {
+    let settings = Settings::new(variant(byte));
     let plan = Plan::default();
     let ends = (
         Ours::client(&settings, &plan),
@@ -77,7 +108,7 @@ pub fn recorded(variant: usize) -> [Vec<u8>; 2] {
     let mut bridge = Bridge::new(ends.0, ends.1, &plan, settings.fragment());
     bridge.run();
     bridge.given.map(|bytes| {
-        let mut seed = vec![variant as u8, 0];
+        let mut seed = vec![byte, 0];
         seed.extend(bytes);
         seed
     })

@@ -12,6 +12,7 @@ use crate::settings::Settings;
 /// A kind of difference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Difference {
+    /// `client` or `server` of TLS 1.3, `client12` or `server12` of TLS 1.2.
     pub receiver: &'static str,
     /// Who refuses: `we` or `rustls`. The other is connected and content.
     pub refuses: &'static str,
@@ -47,7 +48,7 @@ impl Explained {
 
 macro_rules! explained {
     ($($receiver:ident $refuses:ident $reason:literal: $why:expr;)+) => {
-        /// Every kind that was seen. A section is of RFC 8446.
+        /// Every kind that was seen. A section is of RFC 8446, unless another is named.
         pub const EXPLAINED: &[Explained] = &[$(Explained {
             receiver: stringify!($receiver),
             refuses: stringify!($refuses),
@@ -72,6 +73,8 @@ const LENGTH: &str = "§5.1, §5.2, §5.4: refused on its header; rustls waits f
 const LONG: &str = "no such message is that long; rustls waits for the rest of up to 2^16 - 1";
 const SHORT: &str = "§5.2: a record too short for its tag is refused on its header; rustls waits for \
     the rest";
+const VERSION12: &str = "RFC 5246 §6.2.1: once a version is negotiated, records have it; rustls does \
+    not look";
 const PART: &str = "of a header the transport ended in: rustls judges each byte of it, we all five";
 
 explained! {
@@ -98,6 +101,7 @@ explained! {
     client we "UnexpectedPostHandshakeMessage": TYPE;
     client we "UnknownRecordType": ADDITIONAL_DATA;
     client we "UnprotectedRecord": ADDITIONAL_DATA;
+    client12 we "RecordVersionChanged": VERSION12;
     server rustls "InvalidMessage(IllegalEmptyList)": UNUSED;
     server rustls "InvalidMessage(InvalidContentType)": PART;
     server rustls "InvalidMessage(MessageTooShort)": UNUSED;
@@ -121,12 +125,18 @@ explained! {
     server we "PlaintextTooLong": LENGTH;
     server we "RecordTooLong": LENGTH;
     server we "RecordVersionChanged": ADDITIONAL_DATA;
+    server we "UnexpectedChangeCipherSpec": "§5: after the client's Finished it is refused on its \
+        header; rustls waits for the rest of what says that it is longer";
     server we "UnexpectedCookie": "§4.1.2, §4.2.2: a cookie is what a retry has given; rustls gives \
         none and does not look";
     server we "SecondHelloChanged": "§4.1.2: but for what was asked for it is the first again";
     server we "UnexpectedPostHandshakeMessage": TYPE;
     server we "UnknownRecordType": ADDITIONAL_DATA;
     server we "UnprotectedRecord": ADDITIONAL_DATA;
+    server12 rustls "PeerIncompatible(NoKxGroupsInCommon)": "RFC 8422 §4: a client that does not say \
+        which curves it has may have any; rustls takes it for one that has none";
+    server12 we "EmptyRecord": "RFC 5246 §6.2.1: there are no empty handshake or alert records";
+    server12 we "RecordVersionChanged": VERSION12;
 }
 
 /// Shares are new in every run, and a changed one is a valid key or not by chance.
@@ -144,6 +154,7 @@ pub fn find(plan: &Plan) -> Option<Difference> {
         ..plan.clone()
     };
     let settings = Settings::new(plan.settings);
+    let older = usize::from(settings.is_older());
     // The receivers ask for nothing themselves.
     let mut quiet = plan.clone();
     quiet.flags.key_updates = false;
@@ -155,7 +166,7 @@ pub fn find(plan: &Plan) -> Option<Difference> {
         );
         let ours = converse(client(), ours, writer, &plan, &settings);
         let theirs = converse(client(), theirs, writer, &plan, &settings);
-        (("server", ours), theirs)
+        ((["server", "server12"][older], ours), theirs)
     } else {
         let server = || Ours::server(&settings, &plan);
         let (ours, theirs) = (
@@ -164,7 +175,7 @@ pub fn find(plan: &Plan) -> Option<Difference> {
         );
         let ours = converse(ours, server(), writer, &plan, &settings);
         let theirs = converse(theirs, server(), writer, &plan, &settings);
-        (("client", ours), theirs)
+        ((["client", "client12"][older], ours), theirs)
     };
     // A peer that had to say something else, as after a HelloRetryRequest to one of the two,
     // suffered something else. So did one whose ECDSA signature is longer, which is another byte

@@ -6,7 +6,7 @@ use portcullis_core::question::{Answer, Question};
 use portcullis_core::session::{ClientSession, ServerSession};
 use portcullis_core::{
     AlertDescription, Connection, ConnectionInformation, Error, Event, Frame, Handshake, Opened,
-    Reader, Reason, Refusal, Step, Writer,
+    ProtocolVersion, Reader, Reason, Refusal, Step, Writer,
 };
 
 use crate::codec;
@@ -21,7 +21,8 @@ pub struct Facts {
     pub suite: u16,
     pub group: u16,
     pub alpn: Option<Vec<u8>>,
-    pub exporter: [u8; 32],
+    /// `None` before TLS 1.3 without the extended master secret.
+    pub exporter: Option<[u8; 32]>,
     pub retried: bool,
 }
 
@@ -279,8 +280,10 @@ impl Ours {
             _ => ("the first of the server", "and the last of the server"),
         };
         self.say(first.as_bytes());
+        // Before TLS 1.3 keys stay.
         if self.key_updates
             && let State::Connected(connected) = &mut self.state
+            && connected.information.version() == ProtocolVersion::TLS_1_3
         {
             let mut out = vec![0; connected.writer.control_len()];
             let written = connected.writer.key_update(self.role == 0, &mut out);
@@ -434,7 +437,7 @@ impl End for Ours {
             suite: information.cipher_suite().0,
             group: information.group().map_or(0, |group| group.0),
             alpn: information.alpn_protocol().map(<[u8]>::to_vec),
-            exporter: information.tls_exporter().expect("the label is short"),
+            exporter: information.tls_exporter().ok(),
             retried: information.hello_retried(),
         })
     }
@@ -487,7 +490,7 @@ pub fn kind(error: &str) -> String {
 }
 
 /// Takes one line of SSLKEYLOGFILE.
-fn learn(secrets: &mut Secrets, line: &str) {
+pub fn learn(secrets: &mut Secrets, line: &str) {
     let mut parts = line.split(' ');
     let (Some(label), Some(_), Some(secret)) = (parts.next(), parts.next(), parts.next()) else {
         panic!("the line is complete");

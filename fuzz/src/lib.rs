@@ -23,3 +23,4 @@ pub mod record;
 pub mod rustls_end;
 pub mod settings;
 pub mod verdict;
+pub mod verdict_older;

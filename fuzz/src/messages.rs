@@ -11,8 +11,11 @@ pub const SERVER_HELLO: u8 = 2;
 pub const NEW_SESSION_TICKET: u8 = 4;
 pub const ENCRYPTED_EXTENSIONS: u8 = 8;
 pub const CERTIFICATE: u8 = 11;
+pub const SERVER_KEY_EXCHANGE: u8 = 12;
 pub const CERTIFICATE_REQUEST: u8 = 13;
+pub const SERVER_HELLO_DONE: u8 = 14;
 pub const CERTIFICATE_VERIFY: u8 = 15;
+pub const CLIENT_KEY_EXCHANGE: u8 = 16;
 pub const FINISHED: u8 = 20;
 pub const KEY_UPDATE: u8 = 24;
 const MESSAGE_HASH: u8 = 254;
@@ -106,6 +109,36 @@ pub fn transcript(suite: Suite, client: &[Vec<u8>], server: &[Vec<u8>]) -> Vec<u
         bytes.extend_from_slice(message);
     }
     bytes
+}
+
+/// The same before TLS 1.3: all messages in the order in which they were said (RFC 5246 §7.3).
+pub fn older_transcript(client: &[Vec<u8>], server: &[Vec<u8>]) -> Vec<u8> {
+    let (hello, client) = client.split_at(client.len().min(1));
+    // Where the server has waited for the client; a resumed session has no such place.
+    let done = server
+        .iter()
+        .position(|message| message[0] == SERVER_HELLO_DONE);
+    let (first, last) = server.split_at(done.map_or(server.len(), |at| at + 1));
+    [hello, first, client, last].concat().concat()
+}
+
+/// What a ServerKeyExchange signs (RFC 8422 §5.4), and where its scheme stands.
+pub fn signed_share(randoms: [[u8; 32]; 2], message: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let end = 8 + usize::from(*message.get(7)?);
+    let share = message.get(4..end)?;
+    Some(([&randoms.concat()[..], share].concat(), end))
+}
+
+/// The first certificate of a Certificate message of before TLS 1.3 (RFC 5246 §7.4.2).
+pub fn older_leaf(certificate: &[u8]) -> Option<&[u8]> {
+    let [a, b, c] = *certificate.get(7..)?.first_chunk()?;
+    let length = u32::from_be_bytes([0, a, b, c]) as usize;
+    certificate.get(10..10 + length)
+}
+
+/// The random of a hello.
+pub fn random(hello: &[u8]) -> Option<[u8; 32]> {
+    hello.get(6..38)?.try_into().ok()
 }
 
 /// What a CertificateVerify signs (§4.4.3).

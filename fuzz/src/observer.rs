@@ -1,7 +1,7 @@
 //! Reads one direction of a connection from outside, with the secrets of one of its ends.
 
 use crate::keys::{HEADER, Keys, Suite};
-use crate::messages::{Assembler, FINISHED, KEY_UPDATE};
+use crate::messages::{self, Assembler, FINISHED, KEY_UPDATE, SERVER_HELLO};
 
 pub const CCS: u8 = 20;
 pub const ALERT: u8 = 21;
@@ -13,6 +13,8 @@ pub const DATA: u8 = 23;
 pub struct Secrets {
     pub handshake: [Option<Vec<u8>>; 2],
     pub application: [Option<Vec<u8>>; 2],
+    /// Before TLS 1.3, where there is one for both.
+    pub master: Option<Vec<u8>>,
 }
 
 impl Secrets {
@@ -23,6 +25,7 @@ impl Secrets {
             "SERVER_HANDSHAKE_TRAFFIC_SECRET" => &mut self.handshake[1],
             "CLIENT_TRAFFIC_SECRET_0" => &mut self.application[0],
             "SERVER_TRAFFIC_SECRET_0" => &mut self.application[1],
+            "CLIENT_RANDOM" => &mut self.master,
             _ => return,
         };
         *place = Some(secret.to_vec());
@@ -54,6 +57,8 @@ pub struct Protection {
     writer: usize,
     pub epoch: Epoch,
     keys: Option<Keys>,
+    /// Whether a change_cipher_spec has changed them, as before TLS 1.3.
+    older: bool,
     pub assembler: Assembler,
 }
 
@@ -63,13 +68,24 @@ impl Protection {
             writer,
             epoch: Epoch::Plain,
             keys: None,
+            older: false,
             assembler: Assembler::default(),
+        }
+    }
+
+    /// A change_cipher_spec went by, under no keys: before TLS 1.3 it changes them (RFC 5246 §7.1).
+    pub fn on_change_cipher_spec(&mut self, is_older: bool) {
+        if is_older && self.epoch == Epoch::Plain {
+            self.epoch = Epoch::Application;
+            self.older = true;
         }
     }
 
     /// The keys for the next protected record, if they are known.
     pub fn keys(&mut self, secrets: &Secrets, suite: Option<Suite>) -> Option<&mut Keys> {
-        if self.keys.is_none() {
+        if self.keys.is_none() && self.older {
+            self.keys = Keys::of_master(suite?, secrets.master.as_deref()?, self.writer);
+        } else if self.keys.is_none() {
             let (epoch, secret) = match self.epoch {
                 Epoch::Plain | Epoch::Handshake => (Epoch::Handshake, &secrets.handshake),
                 Epoch::Application => (Epoch::Application, &secrets.application),
@@ -141,15 +157,16 @@ impl Observer {
             if self.buffer.len() < length {
                 break;
             }
+            let protected = typ == DATA || self.protection.older;
             let mut record = Record {
                 wire: self.buffer[..length].to_vec(),
-                protected: typ == DATA,
-                opened: !self.broken && typ != DATA,
+                protected,
+                opened: !self.broken && !protected,
                 typ,
                 content: self.buffer[HEADER..length].to_vec(),
                 padding: 0,
             };
-            if typ == DATA && !self.broken {
+            if protected && !self.broken {
                 match self.protection.keys(secrets, suite) {
                     Some(keys) => match keys.open(&record.wire) {
                         Some(inner) => {
@@ -166,7 +183,7 @@ impl Observer {
             }
             self.buffer.drain(..length);
             if record.opened {
-                self.on_record(&record);
+                self.on_record(&record, suite);
             }
             records.push(record);
         }
@@ -179,9 +196,21 @@ impl Observer {
         core::mem::take(&mut self.buffer)
     }
 
-    fn on_record(&mut self, record: &Record) {
+    fn on_record(&mut self, record: &Record, suite: Option<Suite>) {
         match record.typ {
-            CCS if !record.protected => {}
+            CCS if !record.protected => {
+                // It may come with the hello that chooses the version.
+                let hello = self
+                    .messages
+                    .iter()
+                    .find(|message| message[0] == SERVER_HELLO);
+                let own = hello.and_then(|hello| messages::suite(hello));
+                let is_older = match suite {
+                    Some(suite) => suite.older().is_some(),
+                    None => own.is_some_and(Suite::is_older),
+                };
+                self.protection.on_change_cipher_spec(is_older);
+            }
             _ if record.protected != (self.protection.epoch != Epoch::Plain) => self.broken = true,
             HANDSHAKE => {
                 let messages = self.protection.on_handshake(&record.content);

@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 
-use portcullis_core::{Connection, Frame, Handshake, Opened, Reader, Step};
+use portcullis_core::{Connection, Event, Frame, Handshake, Opened, Reader, Step};
 
+use crate::end::learn;
 use crate::keys::{Keys, Suite};
 use crate::messages::{KEY_UPDATE, NEW_SESSION_TICKET, message};
 use crate::mutation::flip;
-use crate::observer::{DATA, HANDSHAKE};
+use crate::observer::{DATA, HANDSHAKE, Secrets};
 use crate::pki::{NOW, name};
-use crate::settings::Settings;
+use crate::settings::{OLDER, Settings};
 
 /// Takes which end reads and what it was told, then one record after the other.
 pub fn run(data: &[u8]) {
@@ -18,11 +19,30 @@ pub fn run(data: &[u8]) {
     };
     let limits = if head & 2 == 0 { 0 } else { 0x26 };
     let suites = 1 << (head >> 2 & 3);
-    let settings = Settings::new([suites, 0, 0, 0, limits, 0, 0, 0]);
-    let (client, server) = connect(&settings);
-    let connection = if head & 1 == 0 { client } else { server };
-    let suite = Suite::of(connection.information.cipher_suite().0).expect("a suite of TLS 1.3");
-    let mut keys = Keys::new(suite, connection.reader.traffic_secret().expect("TLS 1.3"));
+    // Of TLS 1.2; no input that is older than this choice has these bits.
+    let is_older = head >> 4 == 5;
+    let version = if is_older { OLDER } else { 0 };
+    let settings = Settings::new([suites, 0, 0, 0, limits, 0, 0, version]);
+    let (client, server, secrets) = connect(&settings);
+    let role = usize::from(head & 1);
+    let connection = if role == 0 { client } else { server };
+    let information = &connection.information;
+    let randoms = [*information.client_random(), *information.server_random()];
+    let suite = Suite::of(information.cipher_suite().0, randoms).expect("a suite that is known");
+    let mut keys = match connection.reader.traffic_secret() {
+        Some(secret) => Keys::new(suite, secret),
+        None => {
+            let master = secrets.master.expect("a logged secret");
+            let mut keys = Keys::of_master(suite, &master, 1 - role).expect("of TLS 1.2");
+            // Finished had the first number.
+            keys.seal(HANDSHAKE, &[], 0);
+            keys
+        }
+    };
+    let data_of = |typ: u8, content: &[u8]| match is_older {
+        true => (typ == DATA).then(|| content.to_vec()),
+        false => application_data(typ, content),
+    };
 
     let mut expected = VecDeque::new();
     let mut wire = Vec::new();
@@ -33,7 +53,7 @@ pub fn run(data: &[u8]) {
                 let (typ, padding) = (script.number() as u8, script.number() % 2_000);
                 let content = script.bytes();
                 wire.extend(keys.seal(typ, content, padding));
-                expected.extend(application_data(typ, content));
+                expected.extend(data_of(typ, content));
             }
             1 => {
                 let content = script.bytes();
@@ -76,7 +96,7 @@ pub fn run(data: &[u8]) {
                 let content = script.bytes();
                 for _ in 0..count {
                     wire.extend(keys.seal(typ, content, 0));
-                    expected.extend(application_data(typ, content));
+                    expected.extend(data_of(typ, content));
                 }
             }
         }
@@ -183,27 +203,29 @@ impl<'a> Script<'a> {
     }
 }
 
-fn connect(settings: &Settings) -> (Connection, Connection) {
+fn connect(settings: &Settings) -> (Connection, Connection, Secrets) {
+    let mut secrets = Secrets::default();
     let mut client = Handshake::client_seeded(settings.client(), name(), 1).expect("a client");
     let mut server = Handshake::server_seeded(settings.server(), 2);
     loop {
-        let (to_server, one) = said(&mut client);
+        let (to_server, one) = said(&mut client, &mut secrets);
         server.receive(&to_server, NOW);
-        let (to_client, two) = said(&mut server);
+        let (to_client, two) = said(&mut server, &mut secrets);
         client.receive(&to_client, NOW);
         if one && two {
             let connection = |end: Handshake| end.into_connection().expect("connected");
-            return (connection(client), connection(server));
+            return (connection(client), connection(server), secrets);
         }
     }
 }
 
 /// What an end has to say, and whether it is connected.
-fn said(end: &mut Handshake) -> (Vec<u8>, bool) {
+fn said(end: &mut Handshake, secrets: &mut Secrets) -> (Vec<u8>, bool) {
     let mut bytes = Vec::new();
     loop {
         match end.poll().expect("both ends are ours") {
             Step::Transmit(more) => bytes.extend(more),
+            Step::Event(Event::Secret(line)) => learn(secrets, &line.to_line()),
             Step::Connected => return (bytes, true),
             Step::Wait { .. } => return (bytes, false),
             _ => {}

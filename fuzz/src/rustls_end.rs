@@ -3,14 +3,15 @@
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 
-use portcullis_core::NamedGroup;
 use portcullis_core::suite::CipherSuite;
+use portcullis_core::{NamedGroup, ProtocolVersion};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
 use rustls::time_provider::TimeProvider;
 use rustls::{
     ClientConfig, ClientConnection, Connection, Error, HandshakeKind, KeyLog, RootCertStore,
-    ServerConfig, ServerConnection, SupportedCipherSuite, version::TLS13,
+    ServerConfig, ServerConnection, SupportedCipherSuite, SupportedProtocolVersion,
+    version::{TLS12, TLS13},
 };
 use rustls_pki_types::UnixTime;
 
@@ -63,7 +64,16 @@ fn provider(suites: &[CipherSuite], groups: &[NamedGroup]) -> Arc<CryptoProvider
             CipherSuite::TLS_AES_256_GCM_SHA384 => {
                 aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384
             }
-            _ => aws_lc_rs::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+            CipherSuite::TLS_CHACHA20_POLY1305_SHA256 => {
+                aws_lc_rs::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256
+            }
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => {
+                aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+            }
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => {
+                aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+            }
+            _ => aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
         }
     };
     let group = |group: &NamedGroup| -> &'static dyn SupportedKxGroup {
@@ -79,6 +89,14 @@ fn provider(suites: &[CipherSuite], groups: &[NamedGroup]) -> Arc<CryptoProvider
         kx_groups: groups.iter().map(group).collect(),
         ..aws_lc_rs::default_provider()
     })
+}
+
+fn versions(ours: &[ProtocolVersion]) -> Vec<&'static SupportedProtocolVersion> {
+    let version = |version: &ProtocolVersion| match *version {
+        ProtocolVersion::TLS_1_3 => &TLS13,
+        _ => &TLS12,
+    };
+    ours.iter().map(version).collect()
 }
 
 fn anchors() -> Arc<RootCertStore> {
@@ -100,8 +118,8 @@ impl Theirs {
         let log = Arc::new(Log::default());
         let provider = provider(&settings.client_suites, &settings.client_groups);
         let builder = ClientConfig::builder_with_details(provider, Arc::new(Clock))
-            .with_protocol_versions(&[&TLS13])
-            .expect("rustls has TLS 1.3")
+            .with_protocol_versions(&versions(settings.versions[0]))
+            .expect("rustls has these versions")
             .with_root_certificates(anchors());
         let mut config = if settings.client_identity {
             let leaf = &pki().client;
@@ -122,8 +140,8 @@ impl Theirs {
         let log = Arc::new(Log::default());
         let provider = provider(&settings.server_suites, &settings.server_groups);
         let builder = ServerConfig::builder_with_details(Arc::clone(&provider), Arc::new(Clock))
-            .with_protocol_versions(&[&TLS13])
-            .expect("rustls has TLS 1.3");
+            .with_protocol_versions(&versions(settings.versions[1]))
+            .expect("rustls has these versions");
         let builder = if settings.client_authentication == 0 {
             builder.with_no_client_auth()
         } else {
@@ -172,7 +190,9 @@ impl Theirs {
         if !self.failed && self.facts.is_none() && !self.connection.is_handshaking() {
             self.facts = self.negotiated();
             self.say(b"the first of rustls");
-            if self.key_updates {
+            if self.key_updates
+                && self.connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3)
+            {
                 self.connection
                     .refresh_traffic_keys()
                     .expect("there are keys");
@@ -197,7 +217,7 @@ impl Theirs {
                 .name()
                 .into(),
             alpn: self.connection.alpn_protocol().map(<[u8]>::to_vec),
-            exporter: exporter.expect("rustls is connected"),
+            exporter: Some(exporter.expect("rustls is connected")),
             retried: self.connection.handshake_kind()
                 == Some(HandshakeKind::FullWithHelloRetryRequest),
         })

@@ -9,7 +9,7 @@ use portcullis_core::config::{
 };
 use portcullis_core::session::{ClientSession, TicketKeys};
 use portcullis_core::suite::CipherSuite;
-use portcullis_core::{NamedGroup, SignatureScheme};
+use portcullis_core::{NamedGroup, ProtocolVersion, SignatureScheme};
 
 use crate::end;
 use crate::pki::{Leaf, pki};
@@ -18,6 +18,12 @@ const SUITES: [CipherSuite; 3] = [
     CipherSuite::TLS_AES_128_GCM_SHA256,
     CipherSuite::TLS_AES_256_GCM_SHA384,
     CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+];
+/// With the same ciphers, before TLS 1.3. Both leaves here have keys that go with them.
+const OLDER_SUITES: [CipherSuite; 3] = [
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
 ];
 const GROUPS: [NamedGroup; 4] = [
     NamedGroup::X25519,
@@ -35,6 +41,9 @@ pub const SCHEMES: [SignatureScheme; 2] = [
 /// What both ends want.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Of the client and of the server, the newest first.
+    pub versions: [&'static [ProtocolVersion]; 2],
+    /// Those of every version that it has.
     pub client_suites: Vec<CipherSuite>,
     pub server_suites: Vec<CipherSuite>,
     pub client_groups: Vec<NamedGroup>,
@@ -51,19 +60,42 @@ pub struct Settings {
     raw: [u8; 8],
 }
 
+const NEWEST: &[ProtocolVersion] = &[ProtocolVersion::TLS_1_3];
+const OLD: &[ProtocolVersion] = &[ProtocolVersion::TLS_1_2];
+const BOTH: &[ProtocolVersion] = &[ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
+
+/// The bits of the last byte for TLS 1.2 and nothing else.
+pub const OLDER: u8 = 1 << 5;
+/// The bits that say which versions there are.
+const VERSIONS: u8 = 0b1110_0000;
+
+/// Of client and server. 0, 3, 6 and 7 stand in inputs that are older than this choice.
+fn versions(last: u8) -> [&'static [ProtocolVersion]; 2] {
+    match (last & VERSIONS) >> 5 {
+        1 => [OLD, OLD],
+        2 => [BOTH, OLD],
+        4 => [OLD, BOTH],
+        5 => [BOTH, BOTH],
+        _ => [NEWEST, NEWEST],
+    }
+}
+
 /// A session that the servers here know, of a full handshake of the same settings' identities.
-fn session(sha384: bool, client_identity: bool) -> ClientSession {
+fn session(sha384: bool, client_identity: bool, older: bool) -> ClientSession {
     static SESSIONS: LazyLock<Vec<ClientSession>> = LazyLock::new(|| {
-        (0..4_u8)
+        (0..8_u8)
             .map(|choice| {
                 let suites = [9, 18][usize::from(choice & 1)];
-                let authentication = [0, 6][usize::from(choice >> 1)];
-                let settings = Settings::new([suites, 0, 0, authentication, 0, 0, 0, 3]);
+                let authentication = [0, 6][usize::from(choice >> 1 & 1)];
+                let version = [0, OLDER][usize::from(choice >> 2)];
+                let last = 3 | version;
+                let settings = Settings::new([suites, 0, 0, authentication, 0, 0, 0, last]);
                 end::sessions(&settings).0.swap_remove(0)
             })
             .collect()
     });
-    SESSIONS[usize::from(sha384) + 2 * usize::from(client_identity)].clone()
+    let choice = usize::from(sha384) + 2 * usize::from(client_identity) + 4 * usize::from(older);
+    SESSIONS[choice].clone()
 }
 
 /// Those of `all` that the mask names; all of them if it names none.
@@ -91,13 +123,38 @@ impl Settings {
             0 => Vec::new(),
             mask => some(&PROTOCOLS, mask),
         };
-        let groups_of = |mask: u8| match mask & 15 {
-            0 => vec![NamedGroup::X25519],
-            mask => some(&GROUPS, mask),
+        let versions = versions(raw[7]);
+        let older = versions.contains(&OLD);
+        let groups_of = |mask: u8| {
+            let mut groups = match mask & 15 {
+                0 => Vec::new(),
+                mask => some(&GROUPS, mask),
+            };
+            // TLS 1.2 has no hybrids.
+            groups.retain(|group| !older || *group != NamedGroup::X25519_MLKEM768);
+            if !groups
+                .iter()
+                .any(|group| *group != NamedGroup::X25519_MLKEM768)
+                && (groups.is_empty() || versions.contains(&BOTH))
+            {
+                groups.push(NamedGroup::X25519);
+            }
+            groups
+        };
+        let suites_of = |versions: &[ProtocolVersion], mask: u8| {
+            let mut all = Vec::new();
+            if versions.contains(&ProtocolVersion::TLS_1_3) {
+                all.extend(some(&SUITES, mask));
+            }
+            if versions.contains(&ProtocolVersion::TLS_1_2) {
+                all.extend(some(&OLDER_SUITES, mask));
+            }
+            all
         };
         Self {
-            client_suites: some(&SUITES, suites & 7),
-            server_suites: some(&SUITES, suites >> 3 & 7),
+            versions,
+            client_suites: suites_of(versions[0], suites & 7),
+            server_suites: suites_of(versions[1], suites >> 3 & 7),
             client_groups: groups_of(groups),
             server_groups: groups_of(groups >> 4),
             client_protocols: protocols(names),
@@ -107,7 +164,7 @@ impl Settings {
             client_authentication: authentication & 3,
             verifies_server: !bit(authentication, 5),
             sessions: (raw[7] & 5 == 5)
-                .then(|| session(bit(raw[7], 3), bit(authentication, 2)))
+                .then(|| session(bit(raw[7], 3), bit(authentication, 2), older))
                 .into_iter()
                 .collect(),
             raw,
@@ -116,7 +173,7 @@ impl Settings {
 
     /// The nearest settings that rustls can have as well.
     pub fn of_both(raw: [u8; 8]) -> [u8; 8] {
-        let [suites, groups, names, authentication, _, padding, ..] = raw;
+        let [suites, groups, names, authentication, _, padding, _, last] = raw;
         let authentication = match authentication & 3 {
             3 => 2,
             choice => choice,
@@ -129,7 +186,7 @@ impl Settings {
             0,
             padding & 0x0f,
             0,
-            0,
+            last & VERSIONS,
         ]
     }
 
@@ -145,8 +202,18 @@ impl Settings {
             && (ours.is_empty() || theirs.is_empty() || meet(ours, theirs))
     }
 
-    /// Whether the client shows what the server requires. If not, the client is connected before
-    /// it hears so: its Finished is the last message.
+    /// Whether TLS 1.2 is the newest that both have.
+    pub fn is_older(&self) -> bool {
+        self.versions.contains(&OLD)
+    }
+
+    /// Whether the client comes to the end of its handshake: that of TLS 1.3 sends the last message
+    /// of it, and only then hears that its certificate is missing.
+    pub fn client_connects(&self) -> bool {
+        self.fit() && (self.satisfies() || !self.is_older())
+    }
+
+    /// Whether the client shows what the server requires.
     pub fn satisfies(&self) -> bool {
         self.client_authentication != 2 || self.client_identity
     }
@@ -224,6 +291,7 @@ impl Settings {
         };
         let (first, last) = (self.client_groups[0], self.client_groups.last());
         let mut builder = builder
+            .versions(self.versions[0])
             .cipher_suites(self.client_suites.clone())
             .groups(self.client_groups.clone())
             .signature_schemes(SCHEMES)
@@ -262,6 +330,7 @@ impl Settings {
         let [suites, _, names, authentication, _, padding, asks, tickets] = self.raw;
         let roots = || pki().roots.clone();
         let mut builder = ServerConfig::builder()
+            .versions(self.versions[1])
             .identity(self.server_leaf().identity.clone())
             .cipher_suites(self.server_suites.clone())
             .groups(self.server_groups.clone())

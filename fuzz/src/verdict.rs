@@ -1,6 +1,7 @@
 //! What must be true of an end of ours that says it is connected, whatever was done to it.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
+use portcullis_core::ProtocolVersion;
 use portcullis_core::x509::PresentedChain;
 use rustls_pki_types::CertificateDer;
 
@@ -14,6 +15,7 @@ use crate::messages::{
 use crate::observer::Observer;
 use crate::pki::pki;
 use crate::settings::Settings;
+use crate::verdict_older;
 
 const ALPN: u16 = 16;
 const PRE_SHARED_KEY: u16 = 41;
@@ -40,6 +42,11 @@ pub fn check(role: usize, end: &Ours, own: &Observer, got: &Observer, settings: 
     // Up to either Finished: what comes after is not of the handshake.
     let client = up_to_finished(client, "client");
     let server = up_to_finished(server, "server");
+    let information = end.information().expect("it is connected");
+    if information.version() != ProtocolVersion::TLS_1_3 {
+        let said = (client, server);
+        return verdict_older::check(role, end, &facts, said, settings);
+    }
     in_order(client, server, resumed(end, client, server));
     finished(role, end, &facts, client, server);
     certificate_verify(role, end, &facts, client, server, settings);
@@ -101,7 +108,7 @@ fn in_order(client: &[Vec<u8>], server: &[Vec<u8>], resumed: bool) {
 
 /// The peer's Finished is that of what this end has seen and said.
 fn finished(role: usize, end: &Ours, facts: &Facts, client: &[Vec<u8>], server: &[Vec<u8>]) {
-    let suite = Suite::of(facts.suite).expect("a suite of TLS 1.3");
+    let suite = Suite::of(facts.suite, Default::default()).expect("a suite of TLS 1.3");
     let secret = end.secrets().handshake[1 - role]
         .as_ref()
         .expect("a logged secret");
@@ -173,7 +180,7 @@ fn certificate_verify(
         // It was proved when the session began.
         return;
     }
-    let suite = Suite::of(facts.suite).expect("a suite of TLS 1.3");
+    let suite = Suite::of(facts.suite, Default::default()).expect("a suite of TLS 1.3");
     let (said, verify) = match role {
         0 => before_server(suite, client, server, CERTIFICATE_VERIFY),
         _ => before_client(suite, client, server, CERTIFICATE_VERIFY),
@@ -193,7 +200,7 @@ fn certificate_verify(
     verified.expect("the signature is that of the certificate's key");
 }
 
-fn is_trusted(role: usize, shown: &CertificateDer<'_>, settings: &Settings) {
+pub fn is_trusted(role: usize, shown: &CertificateDer<'_>, settings: &Settings) {
     let ours = |leaf: &crate::pki::Leaf| leaf.identity.chain()[0] == *shown;
     let trusted = match role {
         0 => !settings.verifies_server || ours(&pki().server) || ours(&pki().server_p256),
@@ -204,6 +211,14 @@ fn is_trusted(role: usize, shown: &CertificateDer<'_>, settings: &Settings) {
         trusted || settings.asks_verification(role),
         "a stranger was accepted"
     );
+}
+
+/// Whether the suite is in the hello.
+pub fn is_offered(hello: &[u8], suite: u16) -> bool {
+    let at = 39 + usize::from(hello[38]);
+    let length = usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
+    let mut suites = hello[at + 2..at + 2 + length].chunks_exact(2);
+    suites.any(|offered| offered == suite.to_be_bytes())
 }
 
 /// What was selected stood in the client's hello, and is what the server's messages say.
@@ -219,10 +234,7 @@ fn offered(facts: &Facts, client: &[Vec<u8>], server: &[Vec<u8>], settings: &Set
     let extensions = &server[1 + usize::from(is_retry(&server[0]))];
     assert_eq!(is_retry(&server[0]), facts.retried);
 
-    let at = 39 + usize::from(hello[38]);
-    let length = usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
-    let mut suites = hello[at + 2..at + 2 + length].chunks_exact(2);
-    assert!(suites.any(|suite| suite == facts.suite.to_be_bytes()));
+    assert!(is_offered(hello, facts.suite));
     assert_eq!(suite(answer), Some(facts.suite));
 
     let mut shares = &extension(hello, KEY_SHARE).expect("shares")[2..];

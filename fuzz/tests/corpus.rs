@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use portcullis_fuzz::bytes_from_peer::{self, VARIANTS};
+use portcullis_fuzz::bytes_from_peer::{self, variants};
 use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
@@ -108,7 +108,7 @@ fn servers() {
 fn recorded_handshakes_connect() {
     let _turn = turn();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    for (name, _) in VARIANTS {
+    for (_, name, _) in variants() {
         let seed =
             |target: &str| fs::read(corpus.join(target).join(name)).expect("the seed can be read");
         let connected = bytes_from_peer::feed(&seed("client"), Ours::client)

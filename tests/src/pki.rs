@@ -69,6 +69,12 @@ pub struct Pki {
     pub rsa_2048: Identity,
     /// Client, ECDSA P-256, common name `client`.
     pub client: Identity,
+    /// A client with an RSA key.
+    pub client_rsa: Identity,
+    /// An RSA server whose certificate was made with an RSA key, too, as TLS 1.1 and 1.0 want it.
+    pub rsa_by_rsa: Identity,
+    /// The anchor of that.
+    pub rsa_root: Root,
     /// Server, expired in 2021.
     pub expired: Identity,
     /// Server, for `wrong.example` only.
@@ -102,6 +108,7 @@ pub fn pki() -> &'static Pki {
 fn make() -> Result<Pki, rcgen::Error> {
     let root = Authority::root("portcullis test root")?;
     let unknown = Authority::root("portcullis unknown root")?;
+    let rsa = Authority::root_with("portcullis RSA root", &PKCS_RSA_SHA256)?;
     let intermediate = Authority::intermediate("portcullis test intermediate", &root)?;
     let good = |name, algorithm| intermediate.issue(name, algorithm, server_params(&SERVER_NAMES)?);
     let p256 = &PKCS_ECDSA_P256_SHA256;
@@ -117,6 +124,13 @@ fn make() -> Result<Pki, rcgen::Error> {
         ed25519: good("ed25519", &PKCS_ED25519)?,
         rsa_2048: good("rsa-2048", &PKCS_RSA_SHA256)?,
         client: intermediate.issue("client", p256, client_params()?)?,
+        client_rsa: intermediate.issue("client-rsa", &PKCS_RSA_SHA256, client_params()?)?,
+        rsa_by_rsa: rsa.issue(
+            "rsa-by-rsa",
+            &PKCS_RSA_SHA256,
+            server_params(&SERVER_NAMES)?,
+        )?,
+        rsa_root: rsa.anchor("rsa-root"),
         expired: intermediate.issue("expired", p256, expired)?,
         wrong_name: intermediate.issue("wrong-name", p256, server_params(&["wrong.example"])?)?,
         unknown_ca: unknown.issue("unknown-ca", p256, server_params(&SERVER_NAMES)?)?,
@@ -142,7 +156,11 @@ impl Authority {
     }
 
     fn root(name: &str) -> Result<Self, rcgen::Error> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        Self::root_with(name, &PKCS_ECDSA_P256_SHA256)
+    }
+
+    fn root_with(name: &str, algorithm: &'static SignatureAlgorithm) -> Result<Self, rcgen::Error> {
+        let key = KeyPair::generate_for(algorithm)?;
         let params = Self::params(name)?;
         let certificate = params.self_signed(&key)?;
         Ok(Self {

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-const FOLDERS: [(&str, &str); 3] = [
+const FOLDERS: [(&str, &str); 4] = [
     ("core/", "crates/portcullis-core/src/"),
     ("tokio/", "crates/portcullis/tests/"),
     ("cli/", "crates/portcullis-cli/tests/"),
+    ("tests/", "tests/tests/"),
 ];
 
 fn read(path: &str) -> String {
@@ -76,4 +77,45 @@ fn every_attack_is_tried() {
         count += 1;
     }
     assert!(count > 40, "{count}");
+}
+
+/// The lines of a file between `// adapter: ROLE` and `// adapter: end` that do something; `None`
+/// without such a mark.
+fn adapter_lines(file: &str, role: &str) -> Option<usize> {
+    let mark = format!("// adapter: {role}");
+    let mut count = None;
+    let mut within = false;
+    for line in file.lines().map(str::trim) {
+        if line.starts_with("// adapter: ") {
+            within = line == mark;
+            count = count.or_else(|| within.then_some(0));
+        } else if within && !line.is_empty() && !line.starts_with("//") {
+            count = count.map(|count| count + 1);
+        }
+    }
+    count
+}
+
+#[test]
+fn the_lines_of_adapters_are_those_of_the_table() {
+    let readme = read("README.md");
+    let mut programs = 0;
+    for row in readme.lines() {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let ["", program, server, client, _, ""] = cells[..] else {
+            continue;
+        };
+        let Some((_, path)) = program.split_once("](") else {
+            continue;
+        };
+        let (path, _) = path.split_once(')').unwrap();
+        let file = read(path);
+        for (role, said) in [("server", server), ("client", client)] {
+            let counted = adapter_lines(&file, role);
+            assert_eq!(counted, said.parse().ok(), "{path}, {role}");
+            assert!(counted.is_none_or(|count| count <= 5), "{path}, {role}");
+        }
+        programs += 1;
+    }
+    assert_eq!(programs, 11);
 }

@@ -162,7 +162,7 @@ async fn a_restricted_server_of_tls_1_2_gets_its_group_and_suite() {
 async fn wolfssl_reports_version_suite_and_group() {
     for version in VERSIONS {
         let suite = match version {
-            Version::Tls11 | Version::Tls12 => Suite::EcdheEcdsaChacha20Poly1305,
+            Version::Tls10 | Version::Tls11 | Version::Tls12 => Suite::EcdheEcdsaChacha20Poly1305,
             Version::Tls13 => Suite::Chacha20Poly1305,
         };
         let settings = Settings::server(&pki().ecdsa_p256).version(version);

@@ -339,6 +339,8 @@ fn protocol_of(first_bytes: &[u8; 5]) -> Option<&'static str> {
         // BER: a SEQUENCE, its length in short or long form, and the INTEGER of a message.
         [0x30, 0..=0x7f, 2, 1, _] | [0x30, 0x81, _, 2, 1] | [0x30, 0x82, _, _, 2] => Some("LDAP"),
         [0x30, 0x84, 0, 0, _] => Some("LDAP"),
+        // A length, CLIENT-HELLO, and version 2, or one that the same hello offers besides.
+        [0x80..=0xff, _, 1, 0, 2] | [0x80..=0xff, _, 1, 3, 0..=4] => Some("a hello of SSL 2.0"),
         // The greeting: a length of three bytes, packet 0, protocol version 10.
         [_, _, 0, 0, 10] => Some("MySQL"),
         _ => None,

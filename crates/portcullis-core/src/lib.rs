@@ -37,6 +37,8 @@ mod der;
 
 mod crypto;
 
+mod rules;
+
 mod key_schedule;
 
 mod dialect;
@@ -82,7 +84,9 @@ pub use handshake::Handshake;
 pub use information::ConnectionInformation;
 pub use misuse::Misuse;
 pub use named_group::NamedGroup;
-pub use record::{Frame, Mailbox, Opened, PaddingPolicy, ParkedCipher, Reader, Sealed, Writer};
+pub use record::{
+    Frame, Mailbox, Opened, PaddingPolicy, ParkedCipher, PeerRequest, Reader, Sealed, Writer,
+};
 pub use server_hello_view::ServerHelloView;
 pub use signature_scheme::SignatureScheme;
 pub use step::{Event, KeyLogLine, Monotonic, Now, Step};

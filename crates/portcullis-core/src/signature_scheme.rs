@@ -10,7 +10,8 @@ code_points! {
     pub struct SignatureScheme(u16) {
         /// Certificates of old only; never offered by default.
         RSA_PKCS1_SHA1 = 0x0201, "rsa_pkcs1_sha1";
-        /// Certificates of old only; never offered by default.
+        /// What every signature of an ECDSA key is in TLS 1.1 and 1.0 (RFC 8422 §5.10); else in
+        /// certificates of old only, and never offered by default.
         ECDSA_SHA1 = 0x0203, "ecdsa_sha1";
         /// In TLS 1.3 for certificates only.
         RSA_PKCS1_SHA256 = 0x0401, "rsa_pkcs1_sha256";
@@ -46,6 +47,10 @@ code_points! {
         MLDSA65 = 0x0905, "mldsa65";
         /// FIPS 204.
         MLDSA87 = 0x0906, "mldsa87";
+        /// What every signature of an RSA key is in TLS 1.1 and 1.0: PKCS#1 around MD5 and SHA-1, 36
+        /// bytes, without a DigestInfo (RFC 4346 §7.4.3). Nobody sends this number, which is for
+        /// private use: there it goes without saying.
+        RSA_PKCS1_MD5_SHA1 = 0xff01, "rsa_pkcs1_md5_sha1";
     }
 }
 
@@ -78,24 +83,36 @@ impl SignatureScheme {
         Self::RSA_PKCS1_SHA256,
     ];
 
-    /// Whether a handshake of this version can be signed so: PKCS#1 before TLS 1.3 only (§4.4.3),
-    /// ML-DSA from it on (draft-ietf-tls-mldsa).
+    /// What signs a handshake before TLS 1.2, where that is no matter of negotiation: the kind of
+    /// the key says it.
+    pub(crate) const BEFORE_TLS12: &'static [Self] = &[Self::RSA_PKCS1_MD5_SHA1, Self::ECDSA_SHA1];
+
+    /// Whether a peer of this version can be told of the scheme. Before TLS 1.2 it can be told of
+    /// none, and the list of a configuration is about certificates alone: there it is as for TLS 1.2.
     pub(crate) fn is_usable_in(self, version: ProtocolVersion) -> bool {
-        match Version::of(version) {
-            Some(Version::V1_3) => self.allowed_in_tls13_certificate_verify(),
-            _ => self.is_usable_before_tls13(),
-        }
+        let version = Version::of(version).unwrap_or(Version::V1_2);
+        self.signs_in(version.max(Version::V1_2))
     }
 
-    pub(crate) const fn is_usable_before_tls13(self) -> bool {
-        !matches!(self, Self::MLDSA44 | Self::MLDSA65 | Self::MLDSA87)
+    /// Whether a handshake of this version can be signed so: PKCS#1 before TLS 1.3 only (§4.4.3),
+    /// ML-DSA from it on (draft-ietf-tls-mldsa).
+    pub(crate) fn signs_in(self, version: Version) -> bool {
+        match version {
+            Version::V1_3 => self.allowed_in_tls13_certificate_verify(),
+            Version::V1_2 => {
+                !matches!(self, Self::MLDSA44 | Self::MLDSA65 | Self::MLDSA87)
+                    && !Self::BEFORE_TLS12.contains(&self)
+            }
+            Version::V1_1 | Version::V1_0 => Self::BEFORE_TLS12.contains(&self),
+        }
     }
 
     /// Whether the key is an RSA key.
     pub(crate) const fn is_rsa(self) -> bool {
         matches!(
             self,
-            Self::RSA_PKCS1_SHA1
+            Self::RSA_PKCS1_MD5_SHA1
+                | Self::RSA_PKCS1_SHA1
                 | Self::RSA_PKCS1_SHA256
                 | Self::RSA_PKCS1_SHA384
                 | Self::RSA_PKCS1_SHA512
@@ -112,7 +129,8 @@ impl SignatureScheme {
     pub const fn allowed_in_tls13_certificate_verify(self) -> bool {
         !matches!(
             self,
-            Self::RSA_PKCS1_SHA1
+            Self::RSA_PKCS1_MD5_SHA1
+                | Self::RSA_PKCS1_SHA1
                 | Self::ECDSA_SHA1
                 | Self::RSA_PKCS1_SHA256
                 | Self::RSA_PKCS1_SHA384

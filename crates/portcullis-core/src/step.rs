@@ -18,6 +18,9 @@ pub enum Step {
     Transmit(Vec<u8>),
     /// Something happened; nothing need be done.
     Event(Event),
+    /// Application data that the peer had sent before it knew of a renegotiation. There is none in a
+    /// first handshake.
+    Data(Vec<u8>),
     /// The handshake stands still until [`answer`](crate::Handshake::answer) is called. Boxed:
     /// most handshakes ask nothing, and a step moves often.
     Ask(Box<Question>),

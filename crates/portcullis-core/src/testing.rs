@@ -108,6 +108,8 @@ pub(crate) struct Pair {
     /// Everything each side has sent.
     pub(crate) client_sent: Vec<u8>,
     pub(crate) server_sent: Vec<u8>,
+    /// The data that the client and the server were given on the way.
+    pub(crate) delivered: [Vec<u8>; 2],
 }
 
 /// A pair whose client offers these sessions.
@@ -157,6 +159,7 @@ impl Pair {
             events: Vec::new(),
             client_sent: Vec::new(),
             server_sent: Vec::new(),
+            delivered: Default::default(),
         }
     }
 
@@ -177,12 +180,16 @@ impl Pair {
     /// Lets both ends talk until neither has anything to say.
     pub(crate) fn turn(&mut self, answer: &mut impl FnMut(bool, Question) -> Option<Answer>) {
         loop {
-            let to_server = step(&mut self.client, false, &mut self.events, answer);
+            let [delivered, _] = &mut self.delivered;
+            let events = &mut self.events;
+            let to_server = step(&mut self.client, false, events, delivered, answer);
             self.client_sent.extend_from_slice(&to_server);
             if !to_server.is_empty() {
                 self.server.receive(&to_server, now());
             }
-            let to_client = step(&mut self.server, true, &mut self.events, answer);
+            let [_, delivered] = &mut self.delivered;
+            let events = &mut self.events;
+            let to_client = step(&mut self.server, true, events, delivered, answer);
             self.server_sent.extend_from_slice(&to_client);
             if !to_client.is_empty() {
                 self.client.receive(&to_client, now());
@@ -208,6 +215,7 @@ fn step(
     handshake: &mut Handshake,
     is_server: bool,
     events: &mut Vec<Event>,
+    delivered: &mut Vec<u8>,
     answer: &mut impl FnMut(bool, Question) -> Option<Answer>,
 ) -> Vec<u8> {
     let mut sent = Vec::new();
@@ -220,6 +228,7 @@ fn step(
                     handshake.answer(answer, now()).unwrap();
                 }
             }
+            Ok(Step::Data(data)) => delivered.extend_from_slice(&data),
             Ok(Step::Connected | Step::Wait { .. }) | Err(_) => return sent,
         }
     }

@@ -28,7 +28,13 @@ code_points! {
 
 impl ProtocolVersion {
     /// The versions this build can speak, newest first.
-    pub const SUPPORTED: &'static [Self] = &[Self::TLS_1_3, Self::TLS_1_2];
+    ///
+    /// TLS 1.1 and 1.0 are deprecated (RFC 8996), and are there for peers that have nothing else.
+    /// Their handshake is hashed and signed with MD5 and SHA-1, so who finds a collision of both
+    /// can be the server, or the client; their records have block ciphers alone, which TLS 1.0
+    /// chains so that the next IV is known ([`BeastMitigation`](crate::config::BeastMitigation)).
+    pub const SUPPORTED: &'static [Self] =
+        &[Self::TLS_1_3, Self::TLS_1_2, Self::TLS_1_1, Self::TLS_1_0];
 
     /// The versions that are negotiated unless a configuration says otherwise, newest first.
     pub const DEFAULT: &'static [Self] = &[Self::TLS_1_3];

@@ -114,13 +114,23 @@ violations! {
         CompressionNotOffered => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server selected a compression method, and null alone was offered";
         CompatibilitySessionIdEchoed => ILLEGAL_PARAMETER, "§D.4", "the server says that it resumes a session, and none was offered";
         ExtendedMasterSecretMissing => HANDSHAKE_FAILURE, "RFC 7627 §5.2", "the peer does not use the extended master secret, which is required here";
-        RenegotiationInfoMismatch => HANDSHAKE_FAILURE, "RFC 5746 §3.4", "the peer's renegotiation_info is not that of this connection's first handshake";
+        RenegotiationInfoMismatch => HANDSHAKE_FAILURE, "RFC 5746 §3.4 to §3.7", "the peer's renegotiation_info is not that of this connection";
         ResumedWithAnotherVersion => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server resumes the session with another version";
         ResumedWithAnotherSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server resumes the session with another cipher suite";
         ResumedWithoutExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the peer resumes a session that has the extended master secret as if it had not";
         ResumedWithExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the server resumes a session that does not have the extended master secret as if it had";
         EncryptThenMacWithoutBlockCipher => ILLEGAL_PARAMETER, "RFC 7366 §3", "the server says that it encrypts before it makes the MAC, and chose a cipher suite without both";
         UncompressedPointsMissing => ILLEGAL_PARAMETER, "RFC 8422 §5.1.2", "the peer's ec_point_formats has no uncompressed";
+    }
+    "renegotiation" {
+        RenegotiationInfoMissing => HANDSHAKE_FAILURE, "RFC 5746 §3.5, §3.7", "the peer renegotiates without renegotiation_info";
+        ScsvInRenegotiation => HANDSHAKE_FAILURE, "RFC 5746 §3.7", "the client renegotiates with the cipher suite that belongs to a first handshake";
+        RenegotiationChangedVersion => PROTOCOL_VERSION, "RFC 5246 §7.4.1", "the peer renegotiates with another version";
+        RenegotiationChangedCertificate => ILLEGAL_PARAMETER, "RFC 7627 §1", "the server renegotiates with another certificate";
+        RenegotiationChangedProtection => ILLEGAL_PARAMETER, "RFC 7366 §3.1, RFC 7627 §5.3", "the peer renegotiates without the extended master secret or encrypt-then-MAC that the connection has, or with a master secret that it had not";
+        RenegotiationChangedProtocol => ILLEGAL_PARAMETER, "RFC 7301 §3.2", "the client renegotiates without the application protocol of the connection among those that it offers";
+        RenegotiationChangedName => ILLEGAL_PARAMETER, "RFC 6066 §3", "the client renegotiates with another server name";
+        DataDuringRenegotiation => UNEXPECTED_MESSAGE, "RFC 5246 §7.4.1", "the peer sent data after it had begun to renegotiate";
     }
     "the flight before TLS 1.3" {
         CurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.4", "the server chose a curve that was not offered";
@@ -182,6 +192,7 @@ violations! {
         TooManyKeyUpdates => UNEXPECTED_MESSAGE, "§4.6.3", "the peer sent too many KeyUpdates for the little that they protect";
         TooManyTickets => UNEXPECTED_MESSAGE, "§4.6.1", "the server sent too many tickets in a row";
         TooManyRenegotiations => UNEXPECTED_MESSAGE, "RFC 5246 §7.4.1", "the peer asks again and again for a renegotiation, which was declined";
+        RenegotiationForbidden => NO_RENEGOTIATION, "RFC 5246 §7.2.2", "the peer asks for a renegotiation, which is forbidden here";
         TicketLifetimeTooLong => ILLEGAL_PARAMETER, "§4.6.1", "the server sent a ticket that lives longer than 7 days";
         UnexpectedPostHandshakeMessage => UNEXPECTED_MESSAGE, "§4.6", "the peer sent a handshake message that is not allowed after the handshake";
     }

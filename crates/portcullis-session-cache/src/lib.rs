@@ -1,14 +1,20 @@
-//! Where a client keeps the sessions it can resume (RFC 8446 §2.2, §4.6.1).
+//! Where clients and servers keep the sessions that can be resumed (RFC 8446 §2.2, §4.6.1; RFC 5246
+//! §7.3).
 //!
 //! [`SessionStore`] is what a connector asks before it connects, and gives to what servers send
-//! it. [`MemorySessionStore`] is the one for a single process. Nothing here does I/O, and no
-//! runtime is needed.
+//! it. [`ServerSessionStore`] is what an acceptor asks for the session of an id or of a ticket.
+//! [`MemorySessionStore`] and [`MemoryServerSessionStore`] are those for a single process. Nothing
+//! here does I/O, and no runtime is needed.
 
 #![forbid(unsafe_code)]
 
 mod memory;
+mod server;
+mod server_memory;
 
 pub use memory::MemorySessionStore;
+pub use server::ServerSessionStore;
+pub use server_memory::MemoryServerSessionStore;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,7 +22,7 @@ use std::pin::Pin;
 use portcullis_core::session::{ClientSession, SessionKey};
 use rustls_pki_types::UnixTime;
 
-/// What a [`SessionStore`] does, maybe later.
+/// What a [`SessionStore`] or [`ServerSessionStore`] does, maybe later.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Keeps a client's sessions from one connection to the next.

@@ -1,10 +1,12 @@
 //! The server's side of a transport that is there.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_core::Handshake;
 use portcullis_core::config::ServerConfig;
+use portcullis_session_cache::ServerSessionStore;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -12,6 +14,7 @@ use crate::conduct::{Conduct, conduct_options};
 use crate::error::HandshakeError;
 use crate::handshake::{Driver, Goal, Handshaking, PausedServer, span, within_bounds};
 use crate::reload::Reloadable;
+use crate::server_sessions::ServerStore;
 
 /// Shakes hands with clients. Cheap to clone.
 ///
@@ -118,6 +121,28 @@ impl TlsAcceptor {
     #[must_use]
     pub fn plaintext_fallback(mut self, on: bool) -> Self {
         self.conduct.plaintext_fallback = on;
+        self
+    }
+
+    /// Resumes connections by sessions that are kept in `store`, in the place of tickets that hold the
+    /// session themselves: those of TLS 1.3 under tickets that are names, each good for one
+    /// connection (RFC 8446 §8.1), those of TLS 1.2 under session ids (RFC 5246 §7.3). Servers that
+    /// share a store resume each other's connections. Default: none.
+    ///
+    /// The store is asked while a client waits, and told of TLS 1.3's sessions before their tickets
+    /// go out. It has a tenth of the time that the handshake may take and at most 1 second; then there
+    /// is a full handshake, or no ticket. Of TLS 1.2's sessions it is told behind the connection: at
+    /// once if [`put`](ServerSessionStore::put) is ready at once, else in a Tokio task that is given
+    /// up after 30 seconds; 1,024 sessions wait for it at most, and more are not kept.
+    ///
+    /// The configuration must not resume in another way: with
+    /// [`ticket_keys`](portcullis_core::config::ServerConfigBuilder::ticket_keys) for TLS 1.3, or with
+    /// [`resumption(false)`](portcullis_core::config::ServerConfigBuilder::resumption), every handshake
+    /// fails with an error that says so. For TLS 1.2 alone keys and store go together: clients that take
+    /// tickets get tickets.
+    #[must_use]
+    pub fn session_store(mut self, store: Arc<dyn ServerSessionStore>) -> Self {
+        self.conduct.session_store = Some(ServerStore::new(store));
         self
     }
 

@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use portcullis_core::question::{
-    Answer, ChooseConfiguration, ChooseIdentity, IssueTickets, OpenTickets, Question,
-    ReviewServerHello, Sign, VerifyChain,
+    Answer, ChooseConfiguration, ChooseIdentity, FindSession, IssueTickets, KeepSession,
+    OpenTickets, Question, ReviewServerHello, Sign, VerifyChain,
 };
 use portcullis_core::x509::{Identity, PresentedChain};
 use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
@@ -47,9 +47,11 @@ use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
 ///
 /// # Cancel safety
 /// The futures are dropped when the handshake is dropped or times out. Those of
-/// [`open_tickets`](Self::open_tickets) and [`issue_tickets`](Self::issue_tickets) are dropped
+/// [`open_tickets`](Self::open_tickets), [`issue_tickets`](Self::issue_tickets),
+/// [`find_session`](Self::find_session) and [`keep_session`](Self::keep_session) are dropped
 /// earlier, after a tenth of the handshake's timeout or 1 second: the handshake goes on as if
-/// there were no session, and without tickets.
+/// there were no session, and without tickets. A
+/// [`session_store`](crate::TlsAcceptor::session_store) answers these four itself.
 pub trait Answers: Send + Sync + 'static {
     /// Which questions are asked of these answers; the others are decided at once, as
     /// configured.
@@ -86,6 +88,19 @@ pub trait Answers: Send + Sync + 'static {
         async { question.seal_configured() }
     }
 
+    /// Server before TLS 1.3: a client names a session. For a store of sessions with a rule of its own
+    /// which of them may be resumed (`reuse_session`); a plain store is a
+    /// [`session_store`](crate::TlsAcceptor::session_store).
+    fn find_session(&self, question: FindSession) -> impl Future<Output = Answer> + Send {
+        async { question.none() }
+    }
+
+    /// Server before TLS 1.3: the handshake is over, and its session can be kept. The connection waits
+    /// for the answer, as for that of [`issue_tickets`](Self::issue_tickets).
+    fn keep_session(&self, question: KeepSession) -> impl Future<Output = Answer> + Send {
+        async { question.done() }
+    }
+
     /// The peer wants to see a certificate, or a client to resume a session, which it may if the
     /// identity would still fit.
     fn choose_identity(&self, question: ChooseIdentity) -> impl Future<Output = Answer> + Send {
@@ -108,6 +123,7 @@ pub trait Answers: Send + Sync + 'static {
 pub struct Questions {
     pub(crate) hello: bool,
     pub(crate) tickets: bool,
+    pub(crate) sessions: bool,
     pub(crate) identity: bool,
     pub(crate) signature: bool,
     pub(crate) chain: bool,
@@ -119,17 +135,20 @@ impl Questions {
         Self {
             hello: false,
             tickets: false,
+            sessions: false,
             identity: false,
             signature: false,
             chain: false,
         }
     }
 
-    /// Every question.
+    /// Every question but those about [sessions](Self::and_sessions), since a server that asks about
+    /// them gives its clients session ids.
     pub const fn all() -> Self {
         Self {
             hello: true,
             tickets: true,
+            sessions: false,
             identity: true,
             signature: true,
             chain: true,
@@ -148,6 +167,13 @@ impl Questions {
     #[must_use]
     pub const fn and_tickets(mut self) -> Self {
         self.tickets = true;
+        self
+    }
+
+    /// Also [`Answers::find_session`] and [`Answers::keep_session`].
+    #[must_use]
+    pub const fn and_sessions(mut self) -> Self {
+        self.sessions = true;
         self
     }
 
@@ -176,6 +202,7 @@ impl Questions {
         Self {
             hello: self.hello || more.hello,
             tickets: self.tickets || more.tickets,
+            sessions: self.sessions || more.sessions,
             identity: self.identity || more.identity,
             signature: self.signature || more.signature,
             chain: self.chain || more.chain,
@@ -209,6 +236,12 @@ impl<A: Answers> DynAnswers for A {
             }
             Question::IssueTickets(question) => {
                 Box::pin(async move { self.issue_tickets(question).await })
+            }
+            Question::FindSession(question) => {
+                Box::pin(async move { self.find_session(question).await })
+            }
+            Question::KeepSession(question) => {
+                Box::pin(async move { self.keep_session(question).await })
             }
             Question::ChooseIdentity(question) => {
                 Box::pin(async move { self.choose_identity(question).await })

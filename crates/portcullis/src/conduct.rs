@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use portcullis_core::config::{ClientConfig, ServerConfig, ServerConfigBuilder};
+use portcullis_core::question::{Answer, Question};
 use portcullis_core::{KeyLogLine, Misuse};
 
-use crate::answers::{Questions, SharedAnswers};
+use crate::answers::{AnswerFuture, Questions, SharedAnswers};
 #[cfg(feature = "key-log")]
 use crate::key_log::KeyLog;
+use crate::server_sessions::ServerStore;
 
 /// How the handshakes of a connector or acceptor are run.
 #[derive(Clone)]
@@ -15,6 +17,8 @@ pub(crate) struct Conduct {
     pub(crate) answers: SharedAnswers,
     #[cfg(feature = "key-log")]
     pub(crate) key_log: Option<std::sync::Arc<dyn KeyLog>>,
+    /// Server: who answers what is asked about sessions.
+    pub(crate) session_store: Option<ServerStore>,
     pub(crate) handshake_timeout: Duration,
     /// Server: how long a client may be silent at first.
     pub(crate) first_byte_timeout: Duration,
@@ -30,6 +34,7 @@ impl Default for Conduct {
             answers: SharedAnswers::default(),
             #[cfg(feature = "key-log")]
             key_log: None,
+            session_store: None,
             handshake_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_secs(3),
             alert_timeout: Duration::from_secs(5),
@@ -42,8 +47,8 @@ impl Default for Conduct {
 /// A configuration of either role with what a [`Conduct`] adds to it. What the caller has
 /// switched on stays on.
 macro_rules! instructed {
-    ($conduct:expr, $config:expr, $more:expr, $ask_tickets:expr) => {{
-        let questions = $conduct.answers.questions().with($more);
+    ($conduct:expr, $config:expr, $questions:expr, $ask_server:expr) => {{
+        let questions = $questions;
         let messages = tracing::enabled!(tracing::Level::DEBUG);
         let secrets = $conduct.wants_secrets();
         if questions == Questions::none() && !messages && !secrets {
@@ -53,9 +58,7 @@ macro_rules! instructed {
         if questions.hello {
             builder = builder.pause_at_hello(true);
         }
-        if questions.tickets {
-            builder = $ask_tickets(builder);
-        }
+        builder = $ask_server(builder, questions);
         if questions.identity {
             builder = builder.ask_identity(true);
         }
@@ -111,18 +114,49 @@ impl Conduct {
         config: &ClientConfig,
         more: Questions,
     ) -> Result<ClientConfig, Misuse> {
+        let questions = self.answers.questions().with(more);
         // A client is not asked about tickets: it looks for sessions before it connects.
-        instructed!(self, config, more, |builder| builder)
+        instructed!(self, config, questions, |builder, _: Questions| builder)
     }
 
-    /// The same for a server's.
+    /// The same for a server's; with a store what is asked about sessions is the store's.
+    ///
+    /// # Errors
+    /// Also when the configuration resumes sessions in another way than by the store.
     pub(crate) fn server_config(
         &self,
         config: &ServerConfig,
         more: Questions,
     ) -> Result<ServerConfig, Misuse> {
-        instructed!(self, config, more, |builder: ServerConfigBuilder| builder
-            .ask_tickets(true))
+        let mut questions = self.answers.questions().with(more);
+        let stateful;
+        let config = match &self.session_store {
+            None => config,
+            Some(_) => {
+                questions.tickets = false;
+                questions.sessions = false;
+                stateful = config.for_session_store()?;
+                &stateful
+            }
+        };
+        let ask = |mut builder: ServerConfigBuilder, questions: Questions| {
+            if questions.tickets {
+                builder = builder.ask_tickets(true);
+            }
+            if questions.sessions {
+                builder = builder.ask_sessions(true);
+            }
+            builder
+        };
+        instructed!(self, config, questions, ask)
+    }
+
+    /// The answer to a question, or who makes it.
+    pub(crate) fn answer(&self, question: Question) -> Result<Answer, AnswerFuture> {
+        match &self.session_store {
+            Some(store) => store.answer(question, &self.answers),
+            None => self.answers.answer(question),
+        }
     }
 }
 
@@ -131,6 +165,7 @@ impl std::fmt::Debug for Conduct {
         f.debug_struct("Conduct")
             .field("answers", &self.answers)
             .field("key_log", &self.wants_secrets())
+            .field("session_store", &self.session_store.is_some())
             .field("handshake_timeout", &self.handshake_timeout)
             .field("first_byte_timeout", &self.first_byte_timeout)
             .field("alert_timeout", &self.alert_timeout)

@@ -49,6 +49,8 @@ enum Cause {
     Closed,
     Misuse(Misuse),
     Limit(&'static str),
+    /// Of a renegotiation.
+    Declined,
     /// Of a connection made here.
     At(Arc<At>),
 }
@@ -111,6 +113,10 @@ impl Error {
         Self(Cause::Closed)
     }
 
+    pub(crate) fn declined() -> Self {
+        Self(Cause::Declined)
+    }
+
     pub(crate) fn limit(sentence: &'static str) -> Self {
         Self(Cause::Limit(sentence))
     }
@@ -123,7 +129,7 @@ impl Error {
             Cause::Silence(_) => Stage::WaitClientHello,
             Cause::Closed => Stage::Closed,
             Cause::Misuse(_) => Stage::Start,
-            Cause::Limit(_) => Stage::Connected,
+            Cause::Limit(_) | Cause::Declined => Stage::Connected,
             Cause::At(at) => at.error.stage(),
         }
     }
@@ -192,6 +198,12 @@ impl Error {
             )
     }
 
+    /// Whether [`TlsStream::renegotiate`](crate::TlsStream::renegotiate) has failed because the peer
+    /// does not want to, or has closed instead. The connection goes on as it was.
+    pub fn is_renegotiation_refused(&self) -> bool {
+        matches!(self.cause(), Cause::Declined)
+    }
+
     /// Whether the peer is sent a fatal alert for it.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self.alert(), Some((Direction::Sent, _)))
@@ -214,7 +226,7 @@ impl Error {
             Cause::Timeout { .. } | Cause::Silence(_) => io::ErrorKind::TimedOut,
             Cause::Closed => io::ErrorKind::BrokenPipe,
             Cause::Misuse(_) => io::ErrorKind::InvalidInput,
-            Cause::Limit(_) => io::ErrorKind::Other,
+            Cause::Limit(_) | Cause::Declined => io::ErrorKind::Other,
             Cause::At(at) => at.error.kind(),
             Cause::Protocol(error) => match error.reason() {
                 Reason::ClosedInHandshake { .. } | Reason::Truncated => {
@@ -268,6 +280,9 @@ impl std::fmt::Display for Error {
             Cause::Closed => f.write_str("the connection is closed"),
             Cause::Misuse(misuse) => misuse.fmt(f),
             Cause::Limit(sentence) => f.write_str(sentence),
+            Cause::Declined => {
+                f.write_str("the peer does not renegotiate; the connection goes on as it was")
+            }
             Cause::At(at) => write!(f, "{}: {}", at.destination, at.error),
         }
     }

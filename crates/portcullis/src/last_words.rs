@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::error::Error;
 use crate::handshake::within_bounds;
+use crate::renegotiation;
 use crate::scratch::Scratch;
 use crate::stream::Parts;
 use crate::wakers::Task;
@@ -286,6 +287,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
         match polled {
             Poll::Ready(Err(error)) if error.transport().is_some() => {
                 self.explain(cx, error).map(Err)
+            }
+            Poll::Pending if self.read.is_renegotiating() => {
+                self.renegotiate_on(cx, renegotiation::Task::Writing);
+                Poll::Pending
             }
             polled => polled,
         }

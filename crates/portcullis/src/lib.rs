@@ -10,7 +10,8 @@
 //! **Connect.** [`TlsConnector`] connects over TCP, or [upgrades](TlsConnector::upgrade) any
 //! transport. [`TlsListener`] accepts in two steps, so that a slow client stops nobody:
 //! [`accept`](TlsListener::accept) and then [`Incoming::handshake`] in any task; or it runs many
-//! handshakes at once, as [`Connections`]. [`TlsAcceptor`] is the server's side of a transport
+//! handshakes at once, as [`Connections`], which other crates' servers take and a [`StopHandle`]
+//! stops. [`TlsAcceptor`] is the server's side of a transport
 //! that is there already.
 //!
 //! **Decide.** Which configuration, which certificate, the signature, whether to trust the peer:
@@ -100,7 +101,9 @@ mod last_words;
 mod name;
 mod read;
 mod reload;
+mod renegotiation;
 mod scratch;
+mod server_sessions;
 mod sessions;
 mod shutdown;
 mod socket;
@@ -149,7 +152,9 @@ pub use portcullis_core::{
     Misuse, NamedGroup, ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage,
     Violation, config, question, session, suite, x509,
 };
-pub use portcullis_session_cache::{MemorySessionStore, SessionStore, StoreFuture};
+pub use portcullis_session_cache::{
+    MemoryServerSessionStore, MemorySessionStore, ServerSessionStore, SessionStore, StoreFuture,
+};
 pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};
 
 /// The README's code compiles.

@@ -15,8 +15,10 @@ use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
+use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::last_words::Ending;
+use crate::renegotiation::Renegotiating;
 use crate::scratch::{Backlog, PLAINTEXT, READ_BATCH, Scratch};
 use crate::sessions::{Place, Received};
 use crate::statistics::Flow;
@@ -42,8 +44,16 @@ pub(crate) struct Receiving {
     plain: Backlog,
     end: End,
     received: Flow,
-    /// Boxed: most connections get no ticket.
-    sessions: Option<Box<Received>>,
+    /// Boxed: most connections have nothing of it.
+    besides: Option<Box<Besides>>,
+}
+
+/// What few connections have.
+#[derive(Default)]
+struct Besides {
+    sessions: Received,
+    /// How further handshakes are run, if there may be any.
+    conduct: Option<Box<Conduct>>,
 }
 
 /// Whether there may be more to read, and if not, why.
@@ -51,6 +61,8 @@ pub(crate) struct Receiving {
 pub(crate) enum End {
     /// There may. What the end would mean is kept here, where it takes no room.
     NotYet(Manners),
+    /// When another handshake is over.
+    Renegotiating(Box<Renegotiating>),
     Closed,
     /// Boxed: hardly any connection has one.
     Failed(Box<Ending>),
@@ -144,7 +156,12 @@ impl Receiving {
             plain: Backlog::default(),
             end: End::NotYet(manners),
             received,
-            sessions: place.map(|place| Box::new(Received::stored(place))),
+            besides: place.map(|place| {
+                Box::new(Besides {
+                    sessions: Received::stored(place),
+                    conduct: None,
+                })
+            }),
         };
         // Before TLS 1.3 a ticket comes within the handshake.
         this.collect_tickets();
@@ -180,16 +197,118 @@ impl Receiving {
 
     /// The next session that a ticket has brought and nobody has taken.
     pub(crate) fn take_session(&mut self) -> Option<ClientSession> {
-        self.sessions.as_mut()?.take()
+        self.besides.as_mut()?.sessions.take()
     }
 
-    /// A record without data may have been a ticket.
+    /// A record without data may have been a ticket, or the wish for another handshake.
     #[cold]
+    fn collect(&mut self) {
+        self.collect_tickets();
+        if let End::NotYet(manners) = self.end
+            && self.reader.take_request(UnixTime::now()).is_some()
+        {
+            self.renegotiate(manners);
+        }
+    }
+
     fn collect_tickets(&mut self) {
         while let Some(ticket) = self.reader.take_ticket() {
             let session = ticket.into_session(UnixTime::now());
-            self.sessions.get_or_insert_default().receive(session);
+            let besides = self.besides.get_or_insert_default();
+            besides.sessions.receive(session);
         }
+    }
+
+    /// Notes how further handshakes are run, if there may be any.
+    pub(crate) fn keep_conduct(&mut self, conduct: &Conduct) {
+        if self.reader.may_renegotiate() {
+            let besides = self.besides.get_or_insert_default();
+            besides.conduct = Some(Box::new(conduct.clone()));
+        }
+    }
+
+    /// From here on nothing opens until another handshake is over.
+    fn renegotiate(&mut self, manners: Manners) {
+        let besides = self.besides.as_ref();
+        match besides.and_then(|besides| besides.conduct.clone()) {
+            Some(conduct) => {
+                let renegotiating = Renegotiating::new(manners, conduct);
+                self.end = End::Renegotiating(Box::new(renegotiating));
+            }
+            None => self.reader.decline_renegotiations(),
+        }
+    }
+
+    /// Wishes another handshake; whether there may be one.
+    pub(crate) fn wish(&mut self) -> bool {
+        if let End::NotYet(manners) = self.end
+            && self.reader.may_renegotiate()
+        {
+            self.renegotiate(manners);
+        }
+        self.is_renegotiating()
+    }
+
+    /// Nobody can bring both halves together any more.
+    pub(crate) fn decline_renegotiations(&mut self) {
+        if let End::Renegotiating(renegotiating) = &self.end {
+            let manners = renegotiating.manners();
+            let has_begun = renegotiating.has_begun();
+            self.end = End::NotYet(manners);
+            if has_begun {
+                self.fail(Error::limit(
+                    "the connection was taken apart while it was renegotiated",
+                ));
+            }
+        }
+        self.reader.decline_renegotiations();
+        if let Some(besides) = &mut self.besides {
+            besides.conduct = None;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_renegotiating(&self) -> bool {
+        matches!(self.end, End::Renegotiating(_))
+    }
+
+    /// Takes the handshake that goes on; as long as it is away there may be more to read.
+    pub(crate) fn take_renegotiating(&mut self) -> Option<Box<Renegotiating>> {
+        let End::Renegotiating(renegotiating) = &self.end else {
+            return None;
+        };
+        let manners = End::NotYet(renegotiating.manners());
+        match mem::replace(&mut self.end, manners) {
+            End::Renegotiating(renegotiating) => Some(renegotiating),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn put_renegotiating(&mut self, renegotiating: Box<Renegotiating>) {
+        self.end = End::Renegotiating(renegotiating);
+    }
+
+    /// What a handshake goes on with, and what was received and not opened.
+    pub(crate) fn hand_over(&mut self) -> (&mut Reader, &mut Backlog) {
+        (&mut self.reader, &mut self.sealed)
+    }
+
+    /// The handshake is over.
+    pub(crate) fn go_on(&mut self, reader: Reader, unread: Vec<u8>) {
+        self.reader = reader;
+        self.sealed = unread.into();
+        if self.reader.is_closed() {
+            self.end = End::Closed;
+        }
+    }
+
+    pub(crate) fn count_received(&mut self, count: usize) {
+        self.received.count(count);
+    }
+
+    /// Data that came before the other end's handshake.
+    pub(crate) fn add_plain(&mut self, data: &[u8]) {
+        self.plain.extend(data);
     }
 
     /// Bytes received that nobody has read.
@@ -237,10 +356,18 @@ impl Receiving {
     }
 
     #[cold]
-    fn fail(&mut self, error: Error) {
+    pub(crate) fn fail(&mut self, error: Error) {
         if let End::NotYet(manners) = &self.end {
             let limit = Duration::from_millis(manners.alert_timeout.into());
             self.end = End::Failed(Box::new(Ending::new(error, limit)));
+        }
+    }
+
+    /// Why reading has failed, if it has.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        match &self.end {
+            End::Failed(failed) => Some(failed.error()),
+            _ => None,
         }
     }
 
@@ -340,7 +467,7 @@ impl Receiving {
     fn ended(&self) -> Result<(), Error> {
         match &self.end {
             End::Failed(failed) => Err(failed.error().clone()),
-            End::Closed | End::NotYet(_) => Ok(()),
+            End::Closed | End::NotYet(_) | End::Renegotiating(_) => Ok(()),
         }
     }
 
@@ -358,12 +485,15 @@ impl Receiving {
     {
         loop {
             if self.has_ended() {
-                return Poll::Ready(());
+                return self.stopped();
             }
             if !self.sealed.is_empty() {
                 ready!(self.poll_open_kept(cx, target));
-                if target.has_some() || self.has_ended() {
+                if target.has_some() {
                     return Poll::Ready(());
+                }
+                if self.has_ended() {
+                    return self.stopped();
                 }
             }
             let tail = self.sealed.len();
@@ -407,6 +537,16 @@ impl Receiving {
             if target.has_some() {
                 return Poll::Ready(());
             }
+        }
+    }
+
+    /// Nothing opens any more, or not before another handshake is over: whoever has both halves goes
+    /// on with that when reading is pending.
+    #[cold]
+    fn stopped(&self) -> Poll<()> {
+        match self.is_renegotiating() {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
         }
     }
 
@@ -467,7 +607,7 @@ impl Receiving {
                         debug_assert_eq!(content.start, 0);
                         buf.advance(content.end);
                     }
-                    Opened::Nothing => self.collect_tickets(),
+                    Opened::Nothing => self.collect(),
                     Opened::Closed => return Ok(true),
                 }
             }
@@ -480,7 +620,7 @@ impl Receiving {
                         self.plain.extend(later);
                     }
                 }
-                Opened::Nothing => self.collect_tickets(),
+                Opened::Nothing => self.collect(),
                 Opened::Closed => return Ok(true),
             },
             Target::Kept { more } => match self.reader.open_in_place(record)? {
@@ -488,7 +628,7 @@ impl Receiving {
                     *more = true;
                     self.plain.extend(&record[content]);
                 }
-                Opened::Nothing => self.collect_tickets(),
+                Opened::Nothing => self.collect(),
                 Opened::Closed => return Ok(true),
             },
             Target::Message { message, .. } => {
@@ -504,7 +644,7 @@ impl Receiving {
                             out.into()
                         });
                     }
-                    Opened::Nothing => self.collect_tickets(),
+                    Opened::Nothing => self.collect(),
                     Opened::Closed => return Ok(true),
                 }
             }

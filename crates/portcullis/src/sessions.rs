@@ -47,7 +47,7 @@ impl Place {
 
 /// Does it at once, if it is ready at once; else in a task, so that neither a connection waits for
 /// it nor its end stops it. Without a runtime nobody goes on with it.
-fn in_background(work: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn in_background(work: impl Future<Output = ()> + Send + 'static) {
     let mut work = Box::pin(work);
     let mut cx = Context::from_waker(Waker::noop());
     if work.as_mut().poll(&mut cx).is_ready() {

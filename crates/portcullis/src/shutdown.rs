@@ -167,7 +167,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 match parts.read.end() {
                     End::Closed => return Ok(()),
                     End::Failed(failed) => return Err(failed.error().clone()),
-                    End::NotYet(_) => {}
+                    End::NotYet(_) | End::Renegotiating(_) => {}
                 }
                 let have = parts.read.plain().len();
                 if have > MAX_DATA_BEFORE_DOWNGRADE {

@@ -100,6 +100,10 @@ impl<IO: SplitIo> std::error::Error for ReuniteError<IO> {}
 impl<IO: SplitIo> TlsStream<IO> {
     /// Takes the connection apart into halves that can be used by two tasks.
     ///
+    /// Another handshake needs both directions at once: before TLS 1.3 halves decline every
+    /// [renegotiation](crate::config::Renegotiation), and so does the stream that they make when they
+    /// are put together. One that is under way ends the connection with an error.
+    ///
     /// ```
     /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
     ///
@@ -124,11 +128,15 @@ impl<IO: SplitIo> TlsStream<IO> {
     pub fn into_split(self) -> (ReadHalf<IO>, WriteHalf<IO>) {
         let Parts {
             io,
-            read,
+            mut read,
             mut write,
             information,
             hibernation,
         } = self.into_parts();
+        read.decline_renegotiations();
+        if let (Some(error), true) = (read.failure(), write.is_renegotiating()) {
+            write.fail(error.clone());
+        }
         write.reader = Task::NONE;
         let (read_io, write_io) = io.split_io();
         let shared = Arc::new(Shared {

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::hibernation::Hibernation;
 use crate::last_words::read_away_at_once;
 use crate::read::{EofPolicy, Receiving};
+use crate::renegotiation;
 use crate::statistics::TransportStatistics;
 use crate::wakers::Task;
 use crate::write::Sending;
@@ -87,6 +88,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         Self {
             parts: Some(Box::new(parts)),
             farewell: |parts| {
+                parts.give_up_renegotiation();
                 parts.write.farewell(&mut parts.io);
                 if parts.read.refusal().is_some() {
                     read_away_at_once(&mut parts.io);
@@ -419,6 +421,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
     /// The same when nothing could be read, or may be.
     pub(crate) fn idle(&mut self, cx: &mut Context<'_>) {
         self.write.serve(&mut self.io, cx);
+        if self.read.is_renegotiating() {
+            self.renegotiate_on(cx, renegotiation::Task::Reading);
+            return;
+        }
         if self.hibernation.is_on() {
             self.rest(cx);
         }

@@ -42,6 +42,8 @@ pub(crate) struct Sending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closing {
     Open,
+    /// Another handshake goes on with the connection: nothing is sealed here.
+    Renegotiating,
     /// close_notify is in `out`, or was sent.
     Notified,
     /// The transport's write side is shut down too.
@@ -93,7 +95,7 @@ impl Sending {
 
     /// Whether close_notify was said and everything before it has gone out.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closing != Closing::Open && self.out.is_empty()
+        self.is_closing() && self.out.is_empty()
     }
 
     /// The peer's fatal alert, if the other half has read one.
@@ -117,7 +119,7 @@ impl Sending {
     {
         self.check()?;
         if self.closing != Closing::Open {
-            return Poll::Ready(Err(Error::closed()));
+            return self.not_open(cx);
         }
         if data.iter().all(|slice| slice.is_empty()) {
             return Poll::Ready(Ok(0));
@@ -140,6 +142,15 @@ impl Sending {
                 return Poll::Ready(Ok(sealed.consumed));
             }
         }
+    }
+
+    #[cold]
+    fn not_open<T>(&mut self, cx: &Context<'_>) -> Poll<Result<T, Error>> {
+        if self.is_renegotiating() {
+            self.block(cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(Err(Error::closed()))
     }
 
     /// Takes a small write though the transport is busy, so that many go out together; a larger
@@ -205,6 +216,10 @@ impl Sending {
     where
         W: AsyncWrite + Unpin,
     {
+        if self.is_renegotiating() {
+            self.check()?;
+            return self.not_open(cx);
+        }
         self.notify_close()?;
         self.poll_flush(io, cx)
     }
@@ -301,6 +316,9 @@ impl Sending {
     where
         W: AsyncWrite + Unpin,
     {
+        if self.is_renegotiating() {
+            return None;
+        }
         let error = self.writer.failure()?.clone();
         if self.closing == Closing::Open && Pin::new(io).poll_shutdown(cx).is_ready() {
             self.closing = Closing::ShutDown;
@@ -312,8 +330,9 @@ impl Sending {
     /// the reader has failed, it is its alert that goes out, and flushing says so.
     pub(crate) fn update_keys(&mut self, request_peer: bool) -> Result<(), Error> {
         self.check()?;
-        if self.closing != Closing::Open {
-            return Err(Error::closed());
+        match self.closing {
+            Closing::Open | Closing::Renegotiating => {}
+            Closing::Notified | Closing::ShutDown => return Err(Error::closed()),
         }
         self.answer_mail()?;
         if self.reader_has_failed() {
@@ -339,7 +358,11 @@ impl Sending {
             return;
         }
         let mut cx = Context::from_waker(Waker::noop());
-        let _ = self.poll_close_notify(io, &mut cx);
+        // In a handshake its last words are said already.
+        let _ = match self.closing {
+            Closing::Renegotiating => self.poll_flush(io, &mut cx),
+            _ => self.poll_close_notify(io, &mut cx),
+        };
     }
 
     #[inline]
@@ -348,6 +371,57 @@ impl Sending {
             Some(failure) => Err(failure.error().clone()),
             None => Ok(()),
         }
+    }
+
+    /// What a handshake goes on with; until [`go_on`](Self::go_on) nothing is sealed here, and who
+    /// wants to write waits.
+    pub(crate) fn hand_over(&mut self) -> &mut Writer {
+        if self.closing == Closing::Open {
+            self.closing = Closing::Renegotiating;
+        }
+        &mut self.writer
+    }
+
+    pub(crate) fn writer_mut(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
+    /// Who waits to write.
+    pub(crate) fn blocked(&self) -> Option<&Waker> {
+        self.blocked.as_ref()
+    }
+
+    pub(crate) fn is_renegotiating(&self) -> bool {
+        self.closing == Closing::Renegotiating
+    }
+
+    /// Whether close_notify was said.
+    pub(crate) fn is_closing(&self) -> bool {
+        matches!(self.closing, Closing::Notified | Closing::ShutDown)
+    }
+
+    /// What the handshake says.
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        self.out.extend(bytes);
+    }
+
+    /// The handshake is over, or has not begun.
+    pub(crate) fn go_on(&mut self, writer: Option<(Writer, Vec<u8>)>) {
+        if let Some((writer, transmit)) = writer {
+            self.writer = writer;
+            self.out.extend(&transmit);
+        }
+        if self.is_renegotiating() {
+            self.closing = Closing::Open;
+        }
+        if let Some(waker) = self.blocked.take() {
+            waker.wake();
+        }
+    }
+
+    /// The handshake has failed, and its alert is out as far as that was possible.
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.break_off(error);
     }
 
     fn reader_has_failed(&self) -> bool {

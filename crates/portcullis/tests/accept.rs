@@ -204,6 +204,56 @@ async fn failed_handshakes_reach_a_callback_with_their_facts() {
 }
 
 #[tokio::test]
+async fn connections_are_stopped_from_elsewhere() {
+    let listener = TlsListener::bind("127.0.0.1:0", server_config())
+        .await
+        .unwrap();
+    let mut connections = listener.connections(4);
+    let (address, stop) = (connections.local_addr().unwrap(), connections.stop_handle());
+    let late = TcpStream::connect(address).await.unwrap();
+    // Who came first was accepted first.
+    let client = tokio::spawn(async move { connector().connect(address, "localhost").await });
+    one(&mut connections).await;
+    client.await.unwrap().unwrap();
+    let accepting = tokio::spawn(async move {
+        let accepted = connections.accept().await;
+        (accepted, connections)
+    });
+    // What nobody else wakes.
+    tokio::task::yield_now().await;
+    stop.clone().stop();
+    let closed = async { while TcpStream::connect(address).await.is_ok() {} };
+    tokio::time::timeout(SOON, closed).await.unwrap();
+
+    let early = tokio::time::timeout(Duration::from_millis(20), stop.stopped());
+    assert!(early.await.is_err(), "a handshake is under way");
+    let _client = connector().upgrade(late, name()).await.unwrap();
+    let (accepted, mut connections) = accepting.await.unwrap();
+    assert!(accepted.is_ok());
+    assert!(connections.listener().is_none());
+    let error = connections.local_addr().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+    // It stays so, for everybody who asks.
+    for _ in 0..2 {
+        let error = connections.accept().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert!(connections.next().await.is_none());
+        tokio::time::timeout(SOON, stop.stopped()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn connections_that_are_dropped_have_stopped() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connections = Connections::new(listener, server_config(), 4);
+    let stop = connections.stop_handle();
+    let stopped = tokio::spawn(stop.stopped());
+    drop(connections);
+    tokio::time::timeout(SOON, stopped).await.unwrap().unwrap();
+    tokio::time::timeout(SOON, stop.stopped()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_graceful_stop_finishes_handshakes_under_way() {
     let listener = TlsListener::bind("127.0.0.1:0", server_config())
         .await

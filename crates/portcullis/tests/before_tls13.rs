@@ -1,5 +1,10 @@
 //! What is promised whatever the version, over TLS 1.2.
 
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each of these is a program of its own, too"
+)]
+
 #[path = "cancel.rs"]
 mod cancel;
 #[path = "cancel_halves.rs"]

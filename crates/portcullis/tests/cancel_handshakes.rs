@@ -179,13 +179,13 @@ async fn a_paused_client_goes_on() {
         shakes(polls, paused.proceed(), peer).await
     })
     .await;
-    assert!(polls > 2, "{polls}");
+    assert!(polls > 1, "{polls}");
     let polls = until_done(async |polls| {
         let (paused, peer) = paused_client().await;
         shakes(polls, paused.continue_with(client_config()), peer).await
     })
     .await;
-    assert!(polls > 2, "{polls}");
+    assert!(polls > 1, "{polls}");
 }
 
 #[tokio::test]

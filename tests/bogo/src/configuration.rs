@@ -1,8 +1,8 @@
 //! From the runner's flags to the core's configuration, with BoringSSL's defaults.
 
 use portcullis_core::config::{
-    AcknowledgeServerName, ClientAuthentication, ClientConfig, ClientConfigBuilder, KeyShares,
-    ServerConfig, ServerConfigBuilder, ServerNameIndication,
+    AcknowledgeServerName, BeastMitigation, ClientAuthentication, ClientConfig,
+    ClientConfigBuilder, KeyShares, ServerConfig, ServerConfigBuilder, ServerNameIndication,
 };
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::x509::{Identity, Roots};
@@ -45,9 +45,15 @@ fn versions(options: &Options) -> Vec<ProtocolVersion> {
     let is_old = |scheme: &SignatureScheme| !MLDSA.contains(scheme);
     let has_old_lists = (curves.is_empty() || !curves.iter().all(|group| group.is_post_quantum()))
         && (options.verify_prefs.is_empty() || options.verify_prefs.iter().any(is_old));
+    let has_suite = |version: ProtocolVersion| {
+        let mut suites = older_suites(options).iter();
+        suites.any(|suite| exists_in(*suite, version))
+    };
     let all = ProtocolVersion::SUPPORTED.iter().copied();
     all.filter(|version| options.allows(*version))
-        .filter(|version| *version == ProtocolVersion::TLS_1_3 || has_old_lists)
+        .filter(|version| {
+            *version == ProtocolVersion::TLS_1_3 || (has_old_lists && has_suite(*version))
+        })
         .collect()
 }
 
@@ -65,10 +71,15 @@ pub(crate) fn handshake(
     past: &Past,
 ) -> Result<Handshake, Stop> {
     if versions(options).is_empty() && options.allows_any_version() {
-        return Err(Stop::unimplemented("a version older than TLS 1.2"));
+        return Err(Stop::unimplemented(
+            "a version without a suite that is there",
+        ));
     }
     if options.server {
-        let mut builder = server(options, credentials)?.resumption(false);
+        // BoringSSL's servers give an id to whoever gets no ticket.
+        let mut builder = server(options, credentials)?
+            .resumption(false)
+            .ask_sessions(true);
         if !options.no_ticket {
             // BoringSSL sends two.
             builder = builder
@@ -94,6 +105,10 @@ macro_rules! common {
         let mut builder = $builder
             .versions(versions(options))
             .strict_alert_levels(true)
+            .beast_mitigation(match options.cbc_record_splitting {
+                true => BeastMitigation::OneNMinusOne,
+                false => BeastMitigation::Off,
+            })
             .groups(groups(options))
             .observe_messages(options.asynchronous)
             .ask_identity(asks_identity(options, $credentials))
@@ -145,7 +160,7 @@ fn verify_prefs(
     versions: &[ProtocolVersion],
 ) -> (Vec<SignatureScheme>, Vec<SignatureScheme>) {
     let has_tls13 = versions.contains(&ProtocolVersion::TLS_1_3);
-    let is_tls13_alone = !versions.contains(&ProtocolVersion::TLS_1_2);
+    let is_tls13_alone = versions == [ProtocolVersion::TLS_1_3];
     let supported = |scheme: &SignatureScheme| SignatureScheme::SUPPORTED.contains(scheme);
     let mut certificate_schemes: Vec<_> = prefs.iter().copied().filter(supported).collect();
     let is_new = |scheme: &SignatureScheme| !SignatureScheme::CERTIFICATE_ONLY.contains(scheme);
@@ -215,10 +230,19 @@ fn cipher_suites(options: &Options) -> Result<Vec<CipherSuite>, Stop> {
         ],
         suites => suites.to_vec(),
     };
-    if !versions.contains(&ProtocolVersion::TLS_1_2) {
-        return Ok(suites);
-    }
-    suites.extend_from_slice(options.ciphers.as_deref().unwrap_or(&[
+    let is_usable = |suite: &CipherSuite| versions.iter().any(|one| exists_in(*suite, *one));
+    let older = older_suites(options).iter().copied();
+    suites.extend(older.filter(is_usable));
+    Ok(suites)
+}
+
+fn exists_in(suite: CipherSuite, version: ProtocolVersion) -> bool {
+    suite.info().is_some_and(|info| info.exists_in(version))
+}
+
+/// Those before TLS 1.3.
+fn older_suites(options: &Options) -> &[CipherSuite] {
+    options.ciphers.as_deref().unwrap_or(&[
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
         CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
@@ -231,8 +255,7 @@ fn cipher_suites(options: &Options) -> Result<Vec<CipherSuite>, Stop> {
         CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
         CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
-    ]));
-    Ok(suites)
+    ])
 }
 
 fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig, Stop> {

@@ -1,6 +1,6 @@
 //! What must hold once the handshake is over.
 
-use portcullis_core::{ConnectionInformation, ProtocolVersion};
+use portcullis_core::{ConnectionInformation, ProtocolVersion, SignatureScheme};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
@@ -70,9 +70,12 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
     if expect.verify_result && done.verified.unwrap_or(true) == options.verify_fail {
         return wrong("verification result");
     }
-    if expect.peer_signature_algorithm.is_some()
-        && expect.peer_signature_algorithm != information.peer_signature_scheme()
-    {
+    // BoringSSL names none where nothing on the wire does.
+    let scheme = match information.version() < ProtocolVersion::TLS_1_2 {
+        true => Some(SignatureScheme(0)),
+        false => information.peer_signature_scheme(),
+    };
+    if expect.peer_signature_algorithm.is_some() && expect.peer_signature_algorithm != scheme {
         return wrong("peer's signature scheme");
     }
     check_peer_certificates(options, done)?;

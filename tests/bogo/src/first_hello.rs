@@ -1,57 +1,21 @@
-//! What the peer's hello tells: whether a test needs TLS 1.1 or older, or a cipher suite that is not
-//! there, or checks how such a peer is refused.
+//! What the peer's hello tells: whether a test needs a cipher suite that is not there, or checks how
+//! such a peer is refused.
 //!
-//! The runner enables every version and suite unless a flag says otherwise, and often lets its own
-//! choice decide. portcullis-core speaks TLS 1.3 and 1.2, so where both the flags and the peer's
-//! first message would have led to an older version the test is not implemented.
+//! The runner enables every suite unless a flag says otherwise, and often lets its own choice decide.
 
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::wire::extension::{
     SelectedVersion, SessionTicket, SignatureAlgorithms, SupportedVersions,
 };
+use portcullis_core::wire::tls10;
 use portcullis_core::wire::tls12::{CertificateRequest, ClientCertificateType};
 use portcullis_core::wire::{
     ClientHello, ContentType, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType,
     ServerHello,
 };
-use portcullis_core::{
-    AlertDescription, Error, ProtocolVersion, Reason, SignatureScheme, Violation,
-};
+use portcullis_core::{Error, ProtocolVersion, Reason, SignatureScheme, Violation};
 
 use crate::options::{EVERY_VERSION, Options};
-
-/// Whether `error` means that the peer wanted a version that the flags allow and nobody here
-/// speaks; `heard` is what the peer sent.
-pub(crate) fn is_of_an_older_version(error: &Error, heard: &[u8], options: &Options) -> bool {
-    let about_version = match error.reason() {
-        Reason::Violation(violation) | Reason::Explained { violation, .. } => matches!(
-            violation,
-            Violation::UnsupportedVersion
-                | Violation::VersionNotOffered
-                | Violation::DowngradeDetected
-                | Violation::SelectedVersionNotOffered
-                | Violation::LegacyVersionInClientHello
-        ),
-        // A server that wants an older version may also find no suite of it in our hello, as one
-        // of TLS 1.3 may: flags about versions say that the test is about those.
-        Reason::AlertReceived(alert) => {
-            *alert == AlertDescription::PROTOCOL_VERSION
-                || (*alert == AlertDescription::HANDSHAKE_FAILURE && options.limits_versions())
-        }
-        _ => false,
-    };
-    let older =
-        |version: &ProtocolVersion| *version < ProtocolVersion::TLS_1_2 && options.allows(*version);
-    if !about_version {
-        return false;
-    }
-    match first_message(heard).as_deref().map(HandshakeHeader::split) {
-        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => offered(body).iter().any(older),
-        Some(Ok((HandshakeType::SERVER_HELLO, body))) => selected(body).iter().any(older),
-        // The server had nothing to say to our hello but an alert.
-        _ => !options.server && EVERY_VERSION.iter().any(older),
-    }
-}
 
 /// Whether `error` means that the client has no suite but those that are not there: of RSA key
 /// exchange, or with a PSK.
@@ -140,11 +104,15 @@ pub(crate) fn asks_for_other_keys(heard: &[u8], schemes: &[SignatureScheme]) -> 
     messages(heard)
         .iter()
         .any(|message| match HandshakeHeader::split(message) {
-            Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => CertificateRequest::decode(body)
-                .is_ok_and(|request| {
-                    !own.iter()
-                        .any(|typ| request.certificate_types.contains(*typ))
-                }),
+            Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => {
+                let types = CertificateRequest::decode(body).map(|one| one.certificate_types);
+                // Before TLS 1.2 it has no schemes.
+                types
+                    .or_else(|_| {
+                        tls10::CertificateRequest::decode(body).map(|one| one.certificate_types)
+                    })
+                    .is_ok_and(|types| !own.iter().any(|typ| types.contains(*typ)))
+            }
             _ => false,
         })
 }

@@ -155,6 +155,18 @@ impl<'a> Driver<'a> {
             Question::ChooseIdentity(question) => self.on_identity(question, transport),
             Question::Sign(question) => self.on_sign(question),
             Question::VerifyChain(question) => Ok(self.on_chain(question)),
+            Question::FindSession(question) => {
+                let by_id = self.past.by_id.borrow();
+                Ok(match by_id.get(question.session_id()).cloned() {
+                    Some(session) => question.resume(session),
+                    None => question.none(),
+                })
+            }
+            Question::KeepSession(question) => {
+                let (id, session) = (question.session_id().to_vec(), question.session().clone());
+                self.past.by_id.borrow_mut().insert(id, session);
+                Ok(question.done())
+            }
             question => Ok(question.default_answer()),
         }
     }
@@ -326,9 +338,6 @@ impl<'a> Driver<'a> {
 
     /// What a failed handshake means to the runner.
     fn failed(&self, error: &Error, transport: &Transport) -> Stop {
-        if first_hello::is_of_an_older_version(error, &transport.heard, self.options) {
-            return Stop::unimplemented("a version older than TLS 1.2");
-        }
         if self.is_before_tls13(transport) && first_hello::has_other_suites(error, &transport.heard)
         {
             return Stop::unimplemented("a cipher suite of TLS 1.2 that is not there");

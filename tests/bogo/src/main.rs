@@ -13,13 +13,15 @@ mod options;
 mod token;
 mod transport;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::UnixTime;
 
-use portcullis_core::session::{ClientSession, TicketKeys};
+use portcullis_core::session::{ClientSession, ServerSession, TicketKeys};
 
 use options::{AllOptions, Options};
 use transport::Transport;
@@ -108,6 +110,8 @@ pub(crate) struct Past {
     pub(crate) is_resumed: bool,
     /// Server: what seals tickets.
     pub(crate) ticket_keys: TicketKeys,
+    /// Server: sessions of TLS 1.2 by their ids.
+    pub(crate) by_id: RefCell<HashMap<Vec<u8>, ServerSession>>,
     /// Client: the last session that was received.
     pub(crate) session: Option<ClientSession>,
     /// The verdict about the peer's chain in the connection that the session is of.
@@ -122,6 +126,7 @@ impl Past {
             is_resumed: false,
             ticket_keys: TicketKeys::rotating(Duration::from_secs(604_800))
                 .map_err(|misuse| Stop::failed(misuse.to_string()))?,
+            by_id: RefCell::default(),
             session: None,
             verified: None,
         })

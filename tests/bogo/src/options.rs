@@ -93,6 +93,7 @@ pub(crate) struct Options {
     pub(crate) select_empty_alpn: bool,
     pub(crate) allow_unknown_alpn_protos: bool,
     pub(crate) fallback_scsv: bool,
+    pub(crate) cbc_record_splitting: bool,
     pub(crate) enable_ocsp_stapling: bool,
     pub(crate) verify_peer: bool,
     pub(crate) verify_fail: bool,
@@ -257,6 +258,7 @@ impl Options {
             "select-empty-alpn" => &mut self.select_empty_alpn,
             "allow-unknown-alpn-protos" => &mut self.allow_unknown_alpn_protos,
             "fallback-scsv" => &mut self.fallback_scsv,
+            "cbc-record-splitting" => &mut self.cbc_record_splitting,
             "enable-ocsp-stapling" => &mut self.enable_ocsp_stapling,
             "verify-peer" => &mut self.verify_peer,
             "verify-fail" => &mut self.verify_fail,
@@ -445,11 +447,6 @@ impl Options {
         Ok(())
     }
 
-    /// Whether a flag says from which version on.
-    pub(crate) fn limits_versions(&self) -> bool {
-        self.min_version.is_some() || !self.excluded_versions.is_empty()
-    }
-
     /// Whether the flags allow any version.
     pub(crate) fn allows_any_version(&self) -> bool {
         EVERY_VERSION.iter().any(|version| self.allows(*version))
@@ -464,15 +461,30 @@ impl Options {
     }
 }
 
-/// Names of the registry, the one form of BoringSSL's language for lists that is understood.
+/// Names of the registry, and the word for all there are: what is understood of BoringSSL's language.
 fn named_suites(list: &str) -> Result<Vec<CipherSuite>, Stop> {
-    let of_name = |name| {
-        let supported = CipherSuite::SUPPORTED.iter().copied();
-        let mut named = supported.filter(|suite| suite.name() == Some(name));
-        let unknown = || Stop::unimplemented(format!("-cipher {name}"));
-        named.next().ok_or_else(unknown)
+    let is_older = |suite: &CipherSuite| {
+        let info = suite.info();
+        info.is_some_and(|info| info.since != ProtocolVersion::TLS_1_3)
     };
-    list.split(':').map(of_name).collect()
+    let mut suites = Vec::new();
+    for name in list.split(':') {
+        let before = suites.len();
+        let is_meant = |suite: &CipherSuite| match name {
+            "ALL" => is_older(suite),
+            name => suite.name() == Some(name),
+        };
+        let supported = CipherSuite::SUPPORTED.iter().copied();
+        for suite in supported.filter(is_meant) {
+            if !suites.contains(&suite) {
+                suites.push(suite);
+            }
+        }
+        if suites.len() == before {
+            return Err(Stop::unimplemented(format!("-cipher {name}")));
+        }
+    }
+    Ok(suites)
 }
 
 fn from_hex(text: &str) -> Result<Vec<u8>, Stop> {

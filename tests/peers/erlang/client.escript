@@ -1,7 +1,7 @@
 #!/usr/bin/env escript
 %%! +sbtu +A1
 %% Client over Erlang's ssl. Argument: a file with one term, a list of
-%%   {port, Port}     on 127.0.0.1
+%%   {port, Port}     on localhost, by its name: under an address sessions of TLS 1.2 are not found again
 %%   {line, String}   sent with a line feed; an answer of the same length is awaited
 %%   {count, N}       if more than 1: N lines are sent, numbered, and as many bytes awaited
 %%   {before, N}      connections made and closed before, for their tickets
@@ -22,7 +22,7 @@ main([ConfigFile]) ->
     Options = [{active, true}, {mode, binary} | proplists:get_value(ssl, Config, [])],
     [ticket(Port, Options) || _ <- lists:seq(1, proplists:get_value(before, Config, 0))],
     {Fields, Code} =
-        case ssl:connect({127, 0, 0, 1}, Port, Options, 10000) of
+        case ssl:connect("localhost", Port, Options, 10000) of
             {ok, Socket} -> exchange(Socket, Line, Data);
             {error, Reason} -> {[{error, text(Reason)}], 1}
         end,
@@ -31,7 +31,7 @@ main([ConfigFile]) ->
 
 %% Tickets come after the handshake, before the answer.
 ticket(Port, Options) ->
-    {ok, Socket} = ssl:connect({127, 0, 0, 1}, Port, Options, 10000),
+    {ok, Socket} = ssl:connect("localhost", Port, Options, 10000),
     ok = ssl:send(Socket, <<"before\n">>),
     receive {ssl, Socket, _} -> ok after 15000 -> ok end,
     ssl:close(Socket).

@@ -46,7 +46,7 @@ func main() {
 }
 
 func configuration(options map[string]string) *tls.Config {
-	versions := map[string]uint16{"1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
+	versions := map[string]uint16{"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 	version := versions[options["version"]]
 	config := &tls.Config{
 		MinVersion:         version,
@@ -91,7 +91,7 @@ func configuration(options map[string]string) *tls.Config {
 
 func describe(connection *tls.Conn) report {
 	state := connection.ConnectionState()
-	versions := map[uint16]string{tls.VersionTLS11: "TLSv1.1", tls.VersionTLS12: "TLSv1.2", tls.VersionTLS13: "TLSv1.3"}
+	versions := map[uint16]string{tls.VersionTLS10: "TLSv1.0", tls.VersionTLS11: "TLSv1.1", tls.VersionTLS12: "TLSv1.2", tls.VersionTLS13: "TLSv1.3"}
 	told := report{
 		"version": versions[state.Version],
 		"suite":   tls.CipherSuiteName(state.CipherSuite),

@@ -38,6 +38,11 @@ pub async fn fetch(address: SocketAddr, settings: &Settings, path: &str) -> Fetc
         format!("{name}:{port}:{}", address.ip()),
     ]);
     words.extend(match settings.version {
+        Version::Tls10 => [
+            "--tlsv1.0".to_owned(),
+            "--tls-max".to_owned(),
+            "1.0".to_owned(),
+        ],
         Version::Tls11 => [
             "--tlsv1.1".to_owned(),
             "--tls-max".to_owned(),
@@ -72,7 +77,7 @@ pub async fn fetch(address: SocketAddr, settings: &Settings, path: &str) -> Fetc
     }
     if !settings.suites.is_empty() {
         let option = match settings.version {
-            Version::Tls11 | Version::Tls12 => "--ciphers",
+            Version::Tls10 | Version::Tls11 | Version::Tls12 => "--ciphers",
             Version::Tls13 => "--tls13-ciphers",
         };
         words.extend([option.to_owned(), openssl::suites(settings)]);

@@ -51,7 +51,8 @@ pub(super) async fn exchange(
 }
 
 /// The last of two connections of one client, which keeps the tickets of the first if the settings
-/// have `{session_tickets, auto}`. Also whether it says that it has resumed.
+/// have `{session_tickets, auto}`, and its session of TLS 1.2 in any case. Also whether it says that
+/// it has resumed, which it does of TLS 1.3 only.
 ///
 /// # Panics
 /// If Erlang is missing or the client hangs.
@@ -142,6 +143,7 @@ fn start(name: &str, config: &str) -> Program {
 /// the ASCII names and paths used here.
 fn common(settings: &Settings) -> String {
     let mut options = String::from(match settings.version {
+        Version::Tls10 => "{versions, [tlsv1]}",
         Version::Tls11 => "{versions, ['tlsv1.1']}",
         Version::Tls12 => "{versions, ['tlsv1.2']}",
         Version::Tls13 => "{versions, ['tlsv1.3']}",
@@ -156,7 +158,7 @@ fn common(settings: &Settings) -> String {
     if !settings.groups.is_empty() {
         let groups = settings.spell_groups(|group| group.name().to_owned(), ", ");
         let option = match settings.version {
-            Version::Tls11 | Version::Tls12 => "eccs",
+            Version::Tls10 | Version::Tls11 | Version::Tls12 => "eccs",
             Version::Tls13 => "supported_groups",
         };
         let _ = write!(options, ", {{{option}, [{groups}]}}");

@@ -168,6 +168,7 @@ pub(super) fn report(text: &str) -> Report {
 
 fn priority(settings: &Settings) -> String {
     let mut priority = String::from(match settings.version {
+        Version::Tls10 => "NORMAL:-VERS-ALL:+VERS-TLS1.0",
         Version::Tls11 => "NORMAL:-VERS-ALL:+VERS-TLS1.1",
         Version::Tls12 => "NORMAL:-VERS-ALL:+VERS-TLS1.2",
         Version::Tls13 => "NORMAL:-VERS-ALL:+VERS-TLS1.3",
@@ -181,7 +182,7 @@ fn priority(settings: &Settings) -> String {
     }
     if !settings.suites.is_empty() {
         let key_exchange = match settings.version {
-            Version::Tls11 | Version::Tls12 => "-KX-ALL:",
+            Version::Tls10 | Version::Tls11 | Version::Tls12 => "-KX-ALL:",
             Version::Tls13 => "",
         };
         let suites = settings.spell_suites(

@@ -157,12 +157,14 @@ impl Peer {
     pub fn groups(self, version: Version) -> &'static [Group] {
         use Group::{Secp256r1, Secp256r1MlKem768, Secp384r1, Secp521r1, X25519, X25519MlKem768};
         match (self, version) {
-            (Self::Erlang, Version::Tls11 | Version::Tls12) => &[Secp256r1, Secp384r1, Secp521r1],
+            (Self::Erlang, Version::Tls10 | Version::Tls11 | Version::Tls12) => {
+                &[Secp256r1, Secp384r1, Secp521r1]
+            }
             (Self::Openssl | Self::Gnutls | Self::Erlang, _) => {
                 &[X25519, Secp256r1, Secp384r1, Secp521r1]
             }
             (Self::Python, _) => &[],
-            (Self::Rustls, Version::Tls11) => &[],
+            (Self::Rustls, Version::Tls10 | Version::Tls11) => &[],
             (Self::Rustls, Version::Tls12) => &[X25519, Secp256r1, Secp384r1],
             (Self::Rustls, Version::Tls13) => &[
                 X25519,

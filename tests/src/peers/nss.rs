@@ -91,6 +91,7 @@ fn report(text: &str, number: usize) -> Option<Report> {
     let (_, rest) = lines.nth(number)?;
     Some(Report {
         version: match rest.split_once(' ')?.0 {
+            "3.1" => Some(Version::Tls10),
             "3.2" => Some(Version::Tls11),
             "3.3" => Some(Version::Tls12),
             "3.4" => Some(Version::Tls13),
@@ -106,6 +107,7 @@ fn common(settings: &Settings) -> Vec<String> {
         "of NSS only the version is chosen here"
     );
     let version = match settings.version {
+        Version::Tls10 => "tls1.0:tls1.0",
         Version::Tls11 => "tls1.1:tls1.1",
         Version::Tls12 => "tls1.2:tls1.2",
         Version::Tls13 => "tls1.3:tls1.3",

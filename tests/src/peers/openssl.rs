@@ -132,23 +132,26 @@ fn temporary_key(text: &str) -> Option<Group> {
 
 fn common(settings: &Settings) -> Vec<String> {
     let mut words = words(&[match settings.version {
+        Version::Tls10 => "-tls1",
         Version::Tls11 => "-tls1_1",
         Version::Tls12 => "-tls1_2",
         Version::Tls13 => "-tls1_3",
     }]);
-    if settings.version == Version::Tls11 {
-        // Its signatures use SHA-1.
-        words.extend(["-cipher".to_owned(), "DEFAULT:@SECLEVEL=0".to_owned()]);
+    let is_old = matches!(settings.version, Version::Tls10 | Version::Tls11);
+    // Its signatures use SHA-1.
+    let level = if is_old { ":@SECLEVEL=0" } else { "" };
+    if is_old && settings.suites.is_empty() {
+        words.extend(["-cipher".to_owned(), format!("DEFAULT{level}")]);
     }
     if !settings.groups.is_empty() {
         words.extend(["-groups".to_owned(), settings.spell_groups(group, ":")]);
     }
     if !settings.suites.is_empty() {
         let option = match settings.version {
-            Version::Tls11 | Version::Tls12 => "-cipher",
+            Version::Tls10 | Version::Tls11 | Version::Tls12 => "-cipher",
             Version::Tls13 => "-ciphersuites",
         };
-        words.extend([option.to_owned(), suites(settings)]);
+        words.extend([option.to_owned(), suites(settings) + level]);
     }
     if !settings.alpn.is_empty() {
         words.extend(["-alpn".to_owned(), settings.alpn.join(",")]);

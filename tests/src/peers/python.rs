@@ -55,6 +55,7 @@ fn start(
         "line": message.map(|message| message.line),
         "count": message.map(|message| message.count),
         "version": match settings.version {
+            Version::Tls10 => "TLSv1",
             Version::Tls11 => "TLSv1_1",
             Version::Tls12 => "TLSv1_2",
             Version::Tls13 => "TLSv1_3",

@@ -224,7 +224,7 @@ fn versions(settings: &Settings) -> &'static [&'static SupportedProtocolVersion]
     static TLS12: [&SupportedProtocolVersion; 1] = [&::rustls::version::TLS12];
     static TLS13: [&SupportedProtocolVersion; 1] = [&::rustls::version::TLS13];
     match settings.version {
-        Version::Tls11 => panic!("rustls has no TLS 1.1"),
+        Version::Tls10 | Version::Tls11 => panic!("rustls has no TLS 1.1"),
         Version::Tls12 => &TLS12,
         Version::Tls13 => &TLS13,
     }

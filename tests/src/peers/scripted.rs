@@ -109,6 +109,7 @@ impl Scripted {
             "Java cannot be limited to groups"
         );
         let version = match settings.version {
+            Version::Tls10 => "1.0",
             Version::Tls11 => "1.1",
             Version::Tls12 => "1.2",
             Version::Tls13 => "1.3",

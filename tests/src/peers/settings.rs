@@ -5,6 +5,8 @@ use crate::pki::{Identity, Root, pki};
 /// A protocol version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
+    /// TLS 1.0, which rustls does not have.
+    Tls10,
     /// TLS 1.1, which rustls does not have.
     Tls11,
     /// TLS 1.2
@@ -17,6 +19,8 @@ impl Version {
     /// Reads any of the peers' spellings: `TLSv1.3`, `TLS1.3`, `tlsv1.3`.
     pub fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().replace('v', "").as_str() {
+            // As OpenSSL, GnuTLS and Erlang call it.
+            "tls1" | "tls1.0" => Some(Self::Tls10),
             "tls1.1" => Some(Self::Tls11),
             "tls1.2" => Some(Self::Tls12),
             "tls1.3" => Some(Self::Tls13),

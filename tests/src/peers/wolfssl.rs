@@ -99,7 +99,7 @@ pub fn report(line: &str) -> Report {
 
 fn common(role: &str, settings: &Settings, group: Group) -> Vec<String> {
     let version = match settings.version {
-        Version::Tls11 => panic!("its program has no TLS 1.1"),
+        Version::Tls10 | Version::Tls11 => panic!("its program has no TLS 1.1"),
         Version::Tls12 => "1.2",
         Version::Tls13 => "1.3",
     };

@@ -1,7 +1,7 @@
 //! close_notify from either side, half a close, and an end without close_notify.
 
 use portcullis_tests::peers::erlang::{self, Session};
-use portcullis_tests::peers::{Message, Peer, Settings, gnutls, openssl, rustls};
+use portcullis_tests::peers::{Message, Peer, Settings, Version, gnutls, openssl, rustls};
 use portcullis_tests::pki::pki;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,8 +14,8 @@ const BYE: Message<'static> = Message {
 };
 
 /// A server that says something and closes at once.
-async fn farewell() -> ours::Server {
-    let acceptor = ours::acceptor(ours::server(&pki().ecdsa_p256));
+async fn farewell(version: Version) -> ours::Server {
+    let acceptor = ours::acceptor(ours::server_of(version, &pki().ecdsa_p256));
     ours::Server::run(acceptor, |mut stream| async move {
         stream.send(&[BYE.data().as_bytes()]).await?;
         stream.close(ours::LIMIT).await
@@ -25,21 +25,25 @@ async fn farewell() -> ours::Server {
 
 #[tokio::test]
 async fn every_server_answers_our_close_notify() {
-    for peer in Peer::ALL {
-        let context = format!("our client to {peer:?}");
-        let server = peer.server(&Settings::server(&pki().ecdsa_p256)).await;
-        let mut stream = ours::connect(server.address, ours::client())
-            .await
-            .unwrap_or_else(|error| panic!("{context}: {error}"));
-        let answer = server.answer_to_message(&BYE);
-        ours::exchange(&mut stream, BYE, &answer, &context).await;
-        match ours::close(stream, &context).await {
-            Ok(rest) => assert!(rest.is_empty() && peer != Peer::Erlang, "{context}"),
-            // Erlang closes the transport and says nothing.
-            Err(error) => assert!(
-                error.is_truncated() && peer == Peer::Erlang,
-                "{context}: {error}"
-            ),
+    for version in ours::VERSIONS {
+        for peer in Peer::ALL {
+            let context = format!("our client to {peer:?}, {version:?}");
+            let server = peer
+                .server(&Settings::server(&pki().ecdsa_p256).version(version))
+                .await;
+            let mut stream = ours::connect(server.address, ours::client_of(version))
+                .await
+                .unwrap_or_else(|error| panic!("{context}: {error}"));
+            let answer = server.answer_to_message(&BYE);
+            ours::exchange(&mut stream, BYE, &answer, &context).await;
+            match ours::close(stream, &context).await {
+                Ok(rest) => assert!(rest.is_empty() && peer != Peer::Erlang, "{context}"),
+                // Erlang closes the transport and says nothing.
+                Err(error) => assert!(
+                    error.is_truncated() && peer == Peer::Erlang,
+                    "{context}: {error}"
+                ),
+            }
         }
     }
 }
@@ -73,60 +77,66 @@ async fn the_end_of_a_page_is_an_end() {
 
 #[tokio::test]
 async fn openssl_sees_our_close_notify() {
-    let server = farewell().await;
-    let mut client = openssl::client(server.address, &Settings::client());
-    client.wait_for_line(BYE.line).await;
-    // Otherwise `read:errno=` and, since OpenSSL 3, an error.
-    client.wait_for_line("closed").await;
-    let (status, output) = client.finish().await;
-    assert!(
-        status.success() && !output.stderr.contains(":error:"),
-        "{output}"
-    );
+    for version in ours::VERSIONS {
+        let server = farewell(version).await;
+        let mut client = openssl::client(server.address, &Settings::client().version(version));
+        client.wait_for_line(BYE.line).await;
+        // Otherwise `read:errno=` and, since OpenSSL 3, an error.
+        client.wait_for_line("closed").await;
+        let (status, output) = client.finish().await;
+        assert!(
+            status.success() && !output.stderr.contains(":error:"),
+            "{output}"
+        );
+    }
 }
 
 #[tokio::test]
 async fn gnutls_sees_our_close_notify() {
-    let server = farewell().await;
-    let mut client = gnutls::client(server.address, &Settings::client());
-    client.wait_for_line(BYE.line).await;
-    client
-        .wait_for_line("- Peer has closed the GnuTLS connection")
-        .await;
-    let (status, output) = client.finish().await;
-    assert!(status.success(), "{output}");
+    for version in ours::VERSIONS {
+        let server = farewell(version).await;
+        let mut client = gnutls::client(server.address, &Settings::client().version(version));
+        client.wait_for_line(BYE.line).await;
+        client
+            .wait_for_line("- Peer has closed the GnuTLS connection")
+            .await;
+        let (status, output) = client.finish().await;
+        assert!(status.success(), "{output}");
+    }
 }
 
 #[tokio::test]
 async fn erlang_and_we_close_in_turn() {
-    let settings = Settings::client();
-    let steps = format!("{{expect, {:?}}}, closed", BYE.data());
-    let session = Session {
-        steps: &steps,
-        ..Session::default()
-    };
-    let mut server = farewell().await;
-    let client = erlang::client_session(server.address, &settings, session);
-    erlang::finish_session(client).await;
-    assert!(server.served().await.end.is_ok());
+    for version in ours::VERSIONS {
+        let settings = Settings::client().version(version);
+        let steps = format!("{{expect, {:?}}}, closed", BYE.data());
+        let session = Session {
+            steps: &steps,
+            ..Session::default()
+        };
+        let mut server = farewell(version).await;
+        let client = erlang::client_session(server.address, &settings, session);
+        erlang::finish_session(client).await;
+        assert!(server.served().await.end.is_ok());
 
-    let steps = format!("{{send, {:?}}}, close", BYE.data());
-    let session = Session {
-        steps: &steps,
-        ..Session::default()
-    };
-    let settings = Settings::server(&pki().ecdsa_p256);
-    let (program, address) = erlang::server_session(&settings, session).await;
-    let mut stream = ours::connect(address, ours::client())
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
-    let mut received = Vec::new();
-    ours::soon(stream.read_to_end(&mut received))
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(received, BYE.data().as_bytes());
-    drop(stream);
-    erlang::finish_session(program).await;
+        let steps = format!("{{send, {:?}}}, close", BYE.data());
+        let session = Session {
+            steps: &steps,
+            ..Session::default()
+        };
+        let settings = Settings::server(&pki().ecdsa_p256).version(version);
+        let (program, address) = erlang::server_session(&settings, session).await;
+        let mut stream = ours::connect(address, ours::client_of(version))
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        let mut received = Vec::new();
+        ours::soon(stream.read_to_end(&mut received))
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(received, BYE.data().as_bytes());
+        drop(stream);
+        erlang::finish_session(program).await;
+    }
 }
 
 /// rustls is the one peer here whose sides close independently.
@@ -183,14 +193,16 @@ async fn half_a_close_leaves_the_other_direction_open() {
 
 #[tokio::test]
 async fn an_end_without_close_notify_is_truncation() {
-    let settings = Settings::server(&pki().ecdsa_p256);
-    let server = Peer::Openssl.server(&settings).await;
-    let mut stream = ours::connect(server.address, ours::client())
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
-    let answer = server.answer_to_message(&BYE);
-    ours::exchange(&mut stream, BYE, &answer, "our client to s_server").await;
-    drop(server);
-    let error = ours::soon(stream.recv(0)).await.expect_err("an end");
-    assert!(error.is_truncated(), "{error}");
+    for version in ours::VERSIONS {
+        let settings = Settings::server(&pki().ecdsa_p256).version(version);
+        let server = Peer::Openssl.server(&settings).await;
+        let mut stream = ours::connect(server.address, ours::client_of(version))
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        let answer = server.answer_to_message(&BYE);
+        ours::exchange(&mut stream, BYE, &answer, "our client to s_server").await;
+        drop(server);
+        let error = ours::soon(stream.recv(0)).await.expect_err("an end");
+        assert!(error.is_truncated(), "{error}");
+    }
 }

@@ -4,6 +4,7 @@
 //! A peer that is not installed is a failure that names its package. Every wait has a limit, and
 //! nothing sleeps.
 
+mod before_tls12;
 mod client_authentication;
 mod closing;
 mod curl;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    ClientConfig, ConnectionInformation, Error, NamedGroup, Roots, ServerConfig, ServerName,
-    TlsAcceptor, TlsConnector, TlsListener, TlsStream,
+    ClientConfig, ConnectionInformation, Error, NamedGroup, ProtocolVersion, Roots, ServerConfig,
+    ServerName, TlsAcceptor, TlsConnector, TlsListener, TlsStream,
 };
 pub(crate) use portcullis_tests::peers::program::LIMIT;
 use portcullis_tests::peers::{Group, Message, Report, Suite, Version};
@@ -55,6 +55,28 @@ pub(crate) fn client() -> ClientConfigBuilder {
 /// A server with this identity.
 pub(crate) fn server(of: &pki::Identity) -> ServerConfigBuilder {
     ServerConfig::builder().identity(identity(of))
+}
+
+/// The versions that a connection is tried with, one after the other.
+pub(crate) const VERSIONS: [Version; 2] = [Version::Tls12, Version::Tls13];
+
+/// [`client`] with this version alone.
+pub(crate) fn client_of(version: Version) -> ClientConfigBuilder {
+    client().versions([code(version)])
+}
+
+/// [`server`] with this version alone.
+pub(crate) fn server_of(version: Version, of: &pki::Identity) -> ServerConfigBuilder {
+    server(of).versions([code(version)])
+}
+
+pub(crate) fn code(version: Version) -> ProtocolVersion {
+    match version {
+        Version::Tls10 => ProtocolVersion::TLS_1_0,
+        Version::Tls11 => ProtocolVersion::TLS_1_1,
+        Version::Tls12 => ProtocolVersion::TLS_1_2,
+        Version::Tls13 => ProtocolVersion::TLS_1_3,
+    }
 }
 
 pub(crate) fn connector(config: ClientConfigBuilder) -> TlsConnector {
@@ -252,7 +274,7 @@ pub(crate) async fn linger(transport: Option<TcpStream>) {
     }
 }
 
-async fn echo(mut stream: TlsStream<TcpStream>, after: usize) -> Result<(), Error> {
+pub(crate) async fn echo(mut stream: TlsStream<TcpStream>, after: usize) -> Result<(), Error> {
     let mut held = Vec::new();
     loop {
         match stream.recv(0).await {

@@ -3,11 +3,15 @@
 mod client;
 mod negotiable;
 mod policy;
+mod renegotiation;
 mod server;
 
 pub(crate) use client::ClientOptions;
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
 pub(crate) use policy::Policy;
-pub use policy::{ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy};
+pub use policy::{
+    BeastMitigation, ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy,
+};
+pub use renegotiation::Renegotiation;
 pub(crate) use server::ServerOptions;
 pub use server::{AcknowledgeServerName, ClientAuthentication, ServerConfig, ServerConfigBuilder};

@@ -33,6 +33,7 @@ impl Policy {
         if !named.versions {
             self.leave_usable_versions();
         }
+        self.check_rsa()?;
         let versions = &self.versions;
         self.cipher_suites = settled(
             "cipher_suites",
@@ -55,6 +56,20 @@ impl Policy {
             versions,
             SignatureScheme::is_usable_in,
         )?;
+        Ok(())
+    }
+
+    /// RSA keys sign otherwise before TLS 1.2, which not every build can.
+    fn check_rsa(&self) -> Result<(), Misuse> {
+        for version in &self.versions {
+            let mut suites = self.cipher_suites.iter();
+            if let Some(suite) = suites.find(|suite| suite.lacks_feature_in(*version)) {
+                return Err(Misuse::new(format!(
+                    "cipher_suites: {suite} in {version} needs the feature `legacy-rsa`; build with \
+                     it, or name suites of ECDHE_ECDSA alone"
+                )));
+            }
+        }
         Ok(())
     }
 
@@ -108,11 +123,16 @@ fn settled<T: Copy + PartialEq + Display + Debug>(
 ) -> Result<Vec<T>, Misuse> {
     let is_usable = |one: T| versions.iter().any(|version| is_usable_in(one, *version));
     let Some(chosen) = named else {
-        return Ok(default
-            .iter()
-            .copied()
-            .filter(|one| is_usable(*one))
-            .collect());
+        let usable = default.iter().copied().filter(|one| is_usable(*one));
+        let chosen: Vec<T> = usable.collect();
+        let mut lacking = versions.iter();
+        return match lacking.find(|version| !chosen.iter().any(|one| is_usable_in(*one, **version)))
+        {
+            None => Ok(chosen),
+            Some(version) => Err(Misuse::new(format!(
+                "{option}: none is used by default that {version} has; name some"
+            ))),
+        };
     };
     implemented(option, chosen, supported)?;
     if let Some(useless) = chosen.iter().find(|one| !is_usable(**one)) {

@@ -1,9 +1,11 @@
 //! What client and server have in common: algorithms, limits, and their defaults with reasons.
 
 use super::negotiable::Named;
+use super::renegotiation::Renegotiation;
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
+use crate::rules::{Rules, Signatures};
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -13,6 +15,7 @@ use crate::wire::extension as wire;
 use crate::x509::{Roots, SignatureMemo};
 
 pub use crate::record::PaddingPolicy;
+pub use crate::rules::BeastMitigation;
 
 /// Which groups the first ClientHello carries a key share for (RFC 8446 §4.2.8).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +114,9 @@ pub(crate) struct Policy {
     pub(crate) padding: PaddingPolicy,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) encrypt_then_mac: bool,
+    pub(crate) renegotiation: Renegotiation,
+    pub(crate) beast_mitigation: BeastMitigation,
+    pub(crate) padding_check: bool,
     pub(crate) middlebox_compatibility: bool,
     pub(crate) strict_alert_levels: bool,
     /// Few, or none.
@@ -151,6 +157,9 @@ impl Default for Policy {
             padding: PaddingPolicy::None,
             extended_master_secret: ExtendedMasterSecret::IfOffered,
             encrypt_then_mac: true,
+            renegotiation: Renegotiation::Decline,
+            beast_mitigation: BeastMitigation::default(),
+            padding_check: true,
             middlebox_compatibility: true,
             strict_alert_levels: false,
             alerts: Vec::new(),
@@ -167,6 +176,14 @@ impl Policy {
         self.versions
             .iter()
             .any(|one| Version::of(*one) == Some(version))
+    }
+
+    /// Whether a peer of this version may sign so. Before TLS 1.2 that is no matter of choice.
+    pub(crate) fn accepts(&self, scheme: SignatureScheme, version: Version) -> bool {
+        match Rules::of(version).signatures {
+            Signatures::Said => self.schemes.contains(&scheme),
+            Signatures::OfKey => scheme.signs_in(version),
+        }
     }
 
     /// The newest version that may be negotiated. There always is one.
@@ -423,6 +440,29 @@ macro_rules! common_options {
         /// that fail over it.
         pub fn encrypt_then_mac(mut self, on: bool) -> Self {
             self.$role.policy.encrypt_then_mac = on;
+            self
+        }
+
+        /// What a peer gets that asks for another handshake on a connection of before TLS 1.3.
+        /// Default: [`Renegotiation::Decline`](crate::config::Renegotiation::Decline).
+        pub fn renegotiation(mut self, policy: $crate::config::Renegotiation) -> Self {
+            self.$role.policy.renegotiation = policy;
+            self
+        }
+
+        /// What is done about the chained IVs of TLS 1.0. Default:
+        /// [`BeastMitigation::OneNMinusOne`](crate::config::BeastMitigation::OneNMinusOne).
+        pub fn beast_mitigation(mut self, mitigation: $crate::config::BeastMitigation) -> Self {
+            self.$role.policy.beast_mitigation = mitigation;
+            self
+        }
+
+        /// Whether every byte of the padding in a record of TLS 1.0 must be right (RFC 4346 §6.2.3.2
+        /// demands it of TLS 1.1 and newer, where it is always so). Default: yes. No, for peers that
+        /// fill it with anything, as SSL 3.0 did: then only its length counts, and who can have one
+        /// secret sent many times may read it (POODLE).
+        pub fn padding_check(mut self, on: bool) -> Self {
+            self.$role.policy.padding_check = on;
             self
         }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::policy::{PaddingPolicy, Policy, check_authorities, common_options};
+use super::renegotiation::Renegotiation;
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::session::{TicketKeys, lifetime_in_seconds};
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
@@ -174,6 +175,35 @@ impl ServerConfig {
         }
         // Nothing that was checked depends on this.
         builder.build().unwrap_or_else(|_| self.clone())
+    }
+
+    /// This configuration for whoever answers all questions about sessions from a store: they are
+    /// asked, and there are no ticket keys but those that were chosen for TLS 1.2 alone.
+    ///
+    /// # Errors
+    /// When keys were chosen and TLS 1.3 is spoken, whose tickets cannot be both sealed and kept; and
+    /// when resumption was switched off.
+    pub fn for_session_store(&self) -> Result<Self, Misuse> {
+        let options = &self.0;
+        let has_keys = options.ticket_keys.is_some();
+        if options.ticket_keys_are_chosen && !has_keys {
+            return Err(Misuse::new(
+                "session_store: the configuration has resumption(false); leave out one of the two",
+            ));
+        }
+        let is_tls13 = options.policy.speaks(Version::V1_3);
+        if options.ticket_keys_are_chosen && is_tls13 {
+            return Err(Misuse::new(
+                "session_store: the configuration has ticket_keys, and a ticket of TLS 1.3 either is the \
+                 session or stands for one in the store; leave out one of the two",
+            ));
+        }
+        let mut builder = self.to_builder().ask_sessions(true).ask_tickets(is_tls13);
+        if !options.ticket_keys_are_chosen {
+            builder.server.ticket_keys = None;
+            builder.server.ticket_keys_are_chosen = true;
+        }
+        builder.build()
     }
 
     /// Starts from this configuration.
@@ -432,6 +462,12 @@ impl ServerConfigBuilder {
             return Err(Misuse::new(
                 "there is no identity: a server needs a certificate and its key; add one, or have it \
                  asked for with ask_identity",
+            ));
+        }
+        if self.server.policy.renegotiation == Renegotiation::Ignore {
+            return Err(Misuse::new(
+                "renegotiation: a server cannot ignore who asks, since the client waits for its answer; \
+                 `Decline` tells it so",
             ));
         }
         if self.server.ticket_keys.is_none() && !self.server.ticket_keys_are_chosen {

@@ -1,13 +1,14 @@
 //! Block functions of hashes, for what a hash for inputs of any length cannot do.
 //!
-//! FIPS 180-4. HMAC goes on from states that it keeps ([`hmac`](super::hmac)), and records before
+//! FIPS 180-4, RFC 1321. HMAC goes on from states that it keeps ([`hmac`](super::hmac)), and records before
 //! TLS 1.3 have a MAC over content whose length is a secret ([`record_mac`](super::record_mac)).
 
+use md5::block_api::compress as compress_md5;
 use sha1::block_api::compress as compress1;
 use sha2::block_api::{compress256, compress512};
 use zeroize::optimization_barrier;
 
-/// A hash of the family of SHA-1 and SHA-2.
+/// A hash of the family of MD5, SHA-1 and SHA-2.
 pub(crate) trait BlockHash {
     /// What is compressed at once.
     type Block: AsRef<[u8]> + AsMut<[u8]>;
@@ -31,6 +32,11 @@ pub(crate) trait BlockHash {
 
     /// Writes the front of the state into `out`.
     fn put(state: &Self::Words, out: &mut [u8]);
+
+    /// The number of bits that were hashed, as it stands at the end of the last block.
+    fn length(bits: u64) -> [u8; 8] {
+        bits.to_be_bytes()
+    }
 }
 
 macro_rules! block_hash {
@@ -69,8 +75,7 @@ macro_rules! block_hash {
 }
 
 block_hash! {
-    /// Only in the MAC of records: nobody has found a way to forge HMAC by collisions (RFC 6194
-    /// §3.3).
+    /// Only in HMAC, which nobody has found a way to forge by collisions (RFC 6194 §3.3).
     Sha1: [u32; 5], 64, 20, compress1, [
         0x6745_2301,
         0xefcd_ab89,
@@ -104,6 +109,40 @@ block_hash! {
         0xdb0c_2e0d_64f9_8fa7,
         0x47b5_481d_befa_4fa4,
     ]
+}
+
+/// RFC 1321, which has the lowest byte of a number first. Only in the pseudorandom function of TLS
+/// 1.1 and 1.0, where SHA-1 stands beside it.
+#[derive(Clone, Copy)]
+pub(crate) enum Md5 {}
+
+impl BlockHash for Md5 {
+    type Block = [u8; 64];
+    type Words = [u32; 4];
+
+    const EMPTY: Self::Block = [0; 64];
+    const START: Self::Words = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
+    const OUTPUT_LEN: usize = 16;
+
+    fn compress(state: &mut Self::Words, block: &Self::Block) {
+        compress_md5(state, core::slice::from_ref(block));
+    }
+
+    fn compress_front<'a>(state: &mut Self::Words, data: &'a [u8]) -> &'a [u8] {
+        let (blocks, rest) = data.as_chunks();
+        compress_md5(state, blocks);
+        rest
+    }
+
+    fn put(state: &Self::Words, out: &mut [u8]) {
+        for (bytes, word) in out.chunks_exact_mut(size_of::<u32>()).zip(state) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    fn length(bits: u64) -> [u8; 8] {
+        bits.to_le_bytes()
+    }
 }
 
 /// As [`Inline`](super::secret::Inline) does it on drop.

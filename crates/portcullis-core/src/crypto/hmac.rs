@@ -52,6 +52,23 @@ impl HmacKey {
     }
 }
 
+/// What makes HMACs with a key.
+pub(super) trait Mac {
+    fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret;
+}
+
+impl Mac for HmacKey {
+    fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret {
+        self.mac(message)
+    }
+}
+
+impl<H: BlockHash> Mac for States<H> {
+    fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret {
+        self.mac(message)
+    }
+}
+
 /// Of one of the hashes.
 pub(crate) struct States<H: BlockHash> {
     /// Of `H(K xor ipad, ..)`.
@@ -69,7 +86,7 @@ impl<H: BlockHash> States<H> {
         }
     }
 
-    fn take(&mut self) -> Self {
+    pub(super) fn take(&mut self) -> Self {
         Self {
             inner: self.inner.take(),
             outer: self.outer.take(),
@@ -136,7 +153,7 @@ impl<H: BlockHash> State<H> {
             }
         }
         if let Some(last) = block.as_mut().last_chunk_mut() {
-            *last = (8 * length as u64).to_be_bytes();
+            *last = H::length(8 * length as u64);
         }
         H::compress(&mut state.0, &block);
         wipe(&mut block);

@@ -12,11 +12,15 @@ pub(crate) mod hkdf;
 pub(crate) mod hmac;
 pub(crate) mod key_exchange;
 mod mask;
+pub(crate) mod md5_sha1;
 pub(crate) mod prf;
 pub(crate) mod random;
 pub(crate) mod record_mac;
+#[cfg(feature = "legacy-rsa")]
+mod rsa_md5_sha1;
 pub(crate) mod secret;
 mod signature;
+mod signature_before_tls12;
 mod signature_before_tls13;
 #[cfg(test)]
 mod timing;
@@ -27,6 +31,7 @@ pub(crate) use signature::{
     RSA_BITS, is_known_key, key_is_long_enough, modulus_bits, modulus_bits_of_contents,
     scheme_fits_key, verify_tls13,
 };
+pub(crate) use signature_before_tls12::{HAS_RSA, scheme_before_tls12};
 pub(crate) use signature_before_tls13::{
     ecdsa_curve, scheme_fits_key_before_tls13, verify_before_tls13,
 };

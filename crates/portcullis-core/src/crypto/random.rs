@@ -24,6 +24,14 @@ enum Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unavailable;
 
+impl core::fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("there are no random bytes")
+    }
+}
+
+impl core::error::Error for Unavailable {}
+
 impl From<Unavailable> for CryptoFailure {
     fn from(Unavailable: Unavailable) -> Self {
         Self::RandomBytes

@@ -70,11 +70,18 @@ impl RecordMac {
 
     /// How much of `plaintext` is content, if what follows it is its MAC and right padding: in a
     /// time that depends on the length of all that alone.
-    pub(crate) fn check_padded(&self, front: Front, plaintext: &[u8]) -> Option<usize> {
+    ///
+    /// Of padding that is not `strict` the last byte alone is looked at, as SSL 3.0 did.
+    pub(crate) fn check_padded(
+        &self,
+        front: Front,
+        plaintext: &[u8],
+        strict: bool,
+    ) -> Option<usize> {
         match self {
-            Self::Sha1(states) => check_padded(states, front, plaintext),
-            Self::Sha256(states) => check_padded(states, front, plaintext),
-            Self::Sha384(states) => check_padded(states, front, plaintext),
+            Self::Sha1(states) => check_padded(states, front, plaintext, strict),
+            Self::Sha256(states) => check_padded(states, front, plaintext, strict),
+            Self::Sha384(states) => check_padded(states, front, plaintext, strict),
         }
     }
 }
@@ -89,14 +96,19 @@ fn mac<H: BlockHash>(states: &States<H>, front: Front, content: &[u8]) -> Secret
     states.outer.finish(iter::once(hash.as_slice()))
 }
 
-fn check_padded<H: BlockHash>(states: &States<H>, front: Front, plaintext: &[u8]) -> Option<usize> {
+fn check_padded<H: BlockHash>(
+    states: &States<H>,
+    front: Front,
+    plaintext: &[u8],
+    strict: bool,
+) -> Option<usize> {
     let mac_len = H::OUTPUT_LEN as u32;
     let length = u32::try_from(plaintext.len()).ok()?;
     // Everyone can see that.
     if length <= mac_len {
         return None;
     }
-    let (is_padded, padding) = padding(plaintext, length, mac_len);
+    let (is_padded, padding) = padding(plaintext, length, mac_len, strict);
     let content = black_box(length - mac_len - padding);
     let received = mac_behind::<H>(plaintext, content);
     let expected = mac_of_hidden(states, front, plaintext, content);
@@ -108,7 +120,7 @@ fn check_padded<H: BlockHash>(states: &States<H>, front: Front, plaintext: &[u8]
 
 /// Whether the padding is right, and how long it is with its length. What is wrong is taken for the
 /// shortest there is, so that a MAC can be looked at all the same (RFC 5246 §6.2.3.2).
-fn padding(plaintext: &[u8], length: u32, mac_len: u32) -> (Mask, u32) {
+fn padding(plaintext: &[u8], length: u32, mac_len: u32, strict: bool) -> (Mask, u32) {
     let last = plaintext.last().copied().unwrap_or_default();
     let said = u32::from(last);
     let fits = Mask::less(said + mac_len, length);
@@ -117,7 +129,12 @@ fn padding(plaintext: &[u8], length: u32, mac_len: u32) -> (Mask, u32) {
     for (at, byte) in (0..MAX_PADDING as u32).zip(plaintext.iter().rev()) {
         difference |= Mask::less(at, said + 1).keep_byte(byte ^ last);
     }
-    let is_good = fits.and(Mask::equal(difference.into(), 0));
+    let is_same = Mask::equal(difference.into(), 0);
+    // What a configuration says is no secret.
+    let is_good = match strict {
+        true => fits.and(is_same),
+        false => fits,
+    };
     (is_good, is_good.keep(said) + 1)
 }
 

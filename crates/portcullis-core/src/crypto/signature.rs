@@ -4,6 +4,7 @@
 
 use core::ops::RangeInclusive;
 
+use super::signature_before_tls12::sign_ecdsa;
 use super::verification::{self as verifying, Algorithm};
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
@@ -132,10 +133,27 @@ pub struct PrivateKey {
 }
 
 enum Key {
-    Rsa(RsaKeyPair),
+    Rsa(RsaKey),
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
     MlDsa(PqdsaKeyPair),
+}
+
+struct RsaKey {
+    pair: RsaKeyPair,
+    /// The same for signatures before TLS 1.2.
+    #[cfg(feature = "legacy-rsa")]
+    legacy: super::rsa_md5_sha1::LegacyKey,
+}
+
+impl From<RsaKeyPair> for RsaKey {
+    fn from(pair: RsaKeyPair) -> Self {
+        Self {
+            pair,
+            #[cfg(feature = "legacy-rsa")]
+            legacy: super::rsa_md5_sha1::LegacyKey::default(),
+        }
+    }
 }
 
 /// The kinds of key, by the algorithm of their PKCS#8 and SubjectPublicKeyInfo.
@@ -157,17 +175,26 @@ const KEY_TYPES: &[KeyTypeRow] = &[
     KeyTypeRow {
         algorithm: alg_id::ECDSA_P256,
         key_type: KeyType::Ecdsa(&signature::ECDSA_P256_SHA256_ASN1_SIGNING),
-        schemes: &[SignatureScheme::ECDSA_SECP256R1_SHA256],
+        schemes: &[
+            SignatureScheme::ECDSA_SECP256R1_SHA256,
+            SignatureScheme::ECDSA_SHA1,
+        ],
     },
     KeyTypeRow {
         algorithm: alg_id::ECDSA_P384,
         key_type: KeyType::Ecdsa(&signature::ECDSA_P384_SHA384_ASN1_SIGNING),
-        schemes: &[SignatureScheme::ECDSA_SECP384R1_SHA384],
+        schemes: &[
+            SignatureScheme::ECDSA_SECP384R1_SHA384,
+            SignatureScheme::ECDSA_SHA1,
+        ],
     },
     KeyTypeRow {
         algorithm: alg_id::ECDSA_P521,
         key_type: KeyType::Ecdsa(&signature::ECDSA_P521_SHA512_ASN1_SIGNING),
-        schemes: &[SignatureScheme::ECDSA_SECP521R1_SHA512],
+        schemes: &[
+            SignatureScheme::ECDSA_SECP521R1_SHA512,
+            SignatureScheme::ECDSA_SHA1,
+        ],
     },
     KeyTypeRow {
         algorithm: alg_id::RSA_ENCRYPTION,
@@ -180,6 +207,8 @@ const KEY_TYPES: &[KeyTypeRow] = &[
             SignatureScheme::RSA_PKCS1_SHA256,
             SignatureScheme::RSA_PKCS1_SHA384,
             SignatureScheme::RSA_PKCS1_SHA512,
+            #[cfg(feature = "legacy-rsa")]
+            SignatureScheme::RSA_PKCS1_MD5_SHA1,
         ],
     },
     KeyTypeRow {
@@ -220,7 +249,7 @@ impl PrivateKey {
             PrivateKeyDer::Pkcs8(der) => Self::from_pkcs8(der.secret_pkcs8_der()),
             PrivateKeyDer::Pkcs1(der) => {
                 let key = RsaKeyPair::from_der(der.secret_pkcs1_der()).map_err(rejected)?;
-                Ok(Self::of_type(alg_id::RSA_ENCRYPTION, Key::Rsa(key)))
+                Ok(Self::of_type(alg_id::RSA_ENCRYPTION, Key::Rsa(key.into())))
             }
             PrivateKeyDer::Sec1(der) => Self::from_sec1(der.secret_sec1_der()),
             _ => Err(Misuse::new(
@@ -247,7 +276,7 @@ impl PrivateKey {
                 ))
             })?;
         let key = match row.key_type {
-            KeyType::Rsa => RsaKeyPair::from_pkcs8(pkcs8).map(Key::Rsa),
+            KeyType::Rsa => RsaKeyPair::from_pkcs8(pkcs8).map(|pair| Key::Rsa(pair.into())),
             KeyType::Ecdsa(signing) => EcdsaKeyPair::from_pkcs8(signing, pkcs8).map(Key::Ecdsa),
             KeyType::Ed25519 => Ed25519KeyPair::from_pkcs8(pkcs8).map(Key::Ed25519),
             KeyType::MlDsa(signing) => PqdsaKeyPair::from_pkcs8(signing, pkcs8).map(Key::MlDsa),
@@ -297,12 +326,15 @@ impl PrivateKey {
         }
         match &self.key {
             Key::Ecdsa(key) => {
-                let hash = match scheme {
-                    SignatureScheme::ECDSA_SECP256R1_SHA256 => &digest::SHA256,
-                    SignatureScheme::ECDSA_SECP384R1_SHA384 => &digest::SHA384,
-                    SignatureScheme::ECDSA_SECP521R1_SHA512 => &digest::SHA512,
+                let hash = match self.schemes.first() {
+                    Some(&SignatureScheme::ECDSA_SECP256R1_SHA256) => &digest::SHA256,
+                    Some(&SignatureScheme::ECDSA_SECP384R1_SHA384) => &digest::SHA384,
+                    Some(&SignatureScheme::ECDSA_SECP521R1_SHA512) => &digest::SHA512,
                     _ => return Err(SignError::SchemeDoesNotFit),
                 };
+                if scheme == SignatureScheme::ECDSA_SHA1 {
+                    return sign_ecdsa(key, hash, message).map_err(|_| SignError::Failed);
+                }
                 // Given the message, the library would set up two contexts only to hash it.
                 key.sign_digest(&digest::digest(hash, message))
                     .map(|signature| signature.as_ref().to_vec())
@@ -310,7 +342,11 @@ impl PrivateKey {
             Key::Ed25519(key) => key
                 .try_sign(message)
                 .map(|signature| signature.as_ref().to_vec()),
-            Key::Rsa(key) => {
+            #[cfg(feature = "legacy-rsa")]
+            Key::Rsa(key) if scheme == SignatureScheme::RSA_PKCS1_MD5_SHA1 => {
+                key.legacy.sign(&key.pair, message)
+            }
+            Key::Rsa(RsaKey { pair: key, .. }) => {
                 let padding: &'static dyn RsaEncoding = match scheme {
                     SignatureScheme::RSA_PSS_RSAE_SHA256 => &signature::RSA_PSS_SHA256,
                     SignatureScheme::RSA_PSS_RSAE_SHA384 => &signature::RSA_PSS_SHA384,
@@ -343,7 +379,7 @@ impl PrivateKey {
         algorithm == self.algorithm.as_ref()
             && match &self.key {
                 Key::Ecdsa(key) => same_point(key.public_key().as_ref(), public),
-                Key::Rsa(key) => key.public_key().as_ref() == public,
+                Key::Rsa(key) => key.pair.public_key().as_ref() == public,
                 Key::Ed25519(key) => key.public_key().as_ref() == public,
                 Key::MlDsa(key) => key.public_key().as_ref() == public,
             }

@@ -8,8 +8,10 @@ use rustls_pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use webpki::RawPublicKeyEntity;
 
 use super::signature::{BadSignature, verification_algorithm};
+use super::signature_before_tls12::{scheme_before_tls12, verify_before_tls12};
 use super::verification::{self as verifying, Algorithm};
 use crate::der;
+use crate::version::Version;
 use crate::{NamedGroup, SignatureScheme};
 
 /// How a scheme is verified with this key; `None` if it does not fit, or is none of TLS 1.2.
@@ -33,7 +35,7 @@ fn algorithm_for(scheme: SignatureScheme, spki_der: &[u8]) -> Option<&'static Al
         SignatureScheme::RSA_PKCS1_SHA256 => [&verifying::RSA_PKCS1_2048_8192_SHA256; 3],
         SignatureScheme::RSA_PKCS1_SHA384 => [&verifying::RSA_PKCS1_2048_8192_SHA384; 3],
         SignatureScheme::RSA_PKCS1_SHA512 => [&verifying::RSA_PKCS1_2048_8192_SHA512; 3],
-        other if other.is_usable_before_tls13() => [verification_algorithm(other)?; 3],
+        other if other.signs_in(Version::V1_2) => [verification_algorithm(other)?; 3],
         _ => return None,
     };
     let (key_algorithm, _) = der::public_key_info(spki_der)?;
@@ -60,20 +62,29 @@ pub(crate) fn ecdsa_curve(spki_der: &[u8]) -> Option<NamedGroup> {
 /// Whether the scheme may be used with this SubjectPublicKeyInfo before TLS 1.3. To be asked before
 /// [`verify_before_tls13`], as [`scheme_fits_key`](super::scheme_fits_key).
 pub(crate) fn scheme_fits_key_before_tls13(scheme: SignatureScheme, spki_der: &[u8]) -> bool {
-    algorithm_for(scheme, spki_der).is_some()
+    match SignatureScheme::BEFORE_TLS12.contains(&scheme) {
+        true => scheme_before_tls12(spki_der) == Some(scheme),
+        false => algorithm_for(scheme, spki_der).is_some(),
+    }
 }
 
 /// Verifies the signature of a ServerKeyExchange or CertificateVerify; `message` is all that is
 /// signed, which the scheme hashes.
 ///
 /// # Errors
-/// When the scheme is not one of TLS 1.2, does not fit the key, or the signature is wrong.
+/// When the scheme is none of before TLS 1.3, does not fit the key, or the signature is wrong.
 pub(crate) fn verify_before_tls13(
     scheme: SignatureScheme,
     spki_der: &[u8],
     message: &[u8],
     signature: &[u8],
 ) -> Result<(), BadSignature> {
+    if SignatureScheme::BEFORE_TLS12.contains(&scheme) {
+        return match scheme_before_tls12(spki_der) == Some(scheme) {
+            true => verify_before_tls12(spki_der, message, signature),
+            false => Err(BadSignature),
+        };
+    }
     let algorithm = algorithm_for(scheme, spki_der).ok_or(BadSignature)?;
     let spki = SubjectPublicKeyInfoDer::from(spki_der);
     RawPublicKeyEntity::try_from(&spki)
@@ -87,7 +98,7 @@ mod tests {
     use rustls_pki_types::PrivateKeyDer;
 
     use super::*;
-    use crate::crypto::{PrivateKey, verify_tls13};
+    use crate::crypto::{HAS_RSA, PrivateKey, verify_tls13};
 
     const MESSAGE: &[u8] = b"client_random server_random params";
     const ECDSA: [SignatureScheme; 3] = [
@@ -132,7 +143,8 @@ mod tests {
         ] {
             let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
             let (key, spki) = (private(&pair), pair.subject_public_key_info());
-            for &scheme in key.schemes() {
+            let signs = |scheme: &&SignatureScheme| scheme.signs_in(Version::V1_2);
+            for &scheme in key.schemes().iter().filter(signs) {
                 assert!(scheme_fits_key_before_tls13(scheme, &spki));
                 assert_good(scheme, &spki, &key.sign(scheme, MESSAGE).unwrap());
             }
@@ -144,8 +156,9 @@ mod tests {
         let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048);
         let pair = pair.unwrap();
         let (key, spki) = (private(&pair), pair.subject_public_key_info());
-        assert_eq!(key.schemes().len(), 6);
-        for &scheme in key.schemes() {
+        assert_eq!(key.schemes().len(), 6 + usize::from(HAS_RSA));
+        let signs = |scheme: &&SignatureScheme| scheme.signs_in(Version::V1_2);
+        for &scheme in key.schemes().iter().filter(signs) {
             let signature = key.sign(scheme, MESSAGE).unwrap();
             assert_good(scheme, &spki, &signature);
             let is_pss = scheme.allowed_in_tls13_certificate_verify();

@@ -1,4 +1,5 @@
-//! How long a comparison of secrets takes, by where it fails. By hand, on a machine at rest:
+//! How long a comparison of secrets takes, by where it fails, and the refusal of a record, by how much
+//! of it is padding. By hand, on a machine at rest:
 //! `cargo test --release -p portcullis-core --lib -- --ignored --nocapture crypto::timing`.
 //!
 //! As dudect does it (Reparaz, Balasch, Verbauwhede 2017): two classes of input in a random order,
@@ -10,10 +11,11 @@ use std::time::Instant;
 use super::hash::HashAlgorithm;
 use super::hmac::HmacKey;
 use super::random::Random;
+use super::record_mac::{Front, MacAlgorithm, RecordMac};
 use super::secret::ConstantTimeEq as _;
 
 /// Measured times of one class.
-const SAMPLES: usize = 200_000;
+const SAMPLES: usize = 50_000;
 /// Comparisons of one time: a clock does not see a single one.
 const BATCH: usize = 16;
 
@@ -27,18 +29,22 @@ fn t(compare: impl Fn(&[u8]) -> bool, right: &[u8]) -> f64 {
         bytes[at] ^= 1;
         bytes
     };
-    let inputs = [wrong_at(0), wrong_at(right.len() - 1)];
+    t_between(&[wrong_at(0), wrong_at(right.len() - 1)], BATCH, compare)
+}
+
+/// The same for two inputs of one length.
+fn t_between(inputs: &[Vec<u8>; 2], batch: usize, check: impl Fn(&[u8]) -> bool) -> f64 {
     let mut order = vec![0; 2 * SAMPLES];
     Random::system().fill(&mut order).unwrap();
     let mut times = [Vec::new(), Vec::new()];
-    let mut input = [0; LENGTH];
+    let mut input = inputs[0].clone();
     for class in order {
         let class = usize::from(class & 1);
         // Both classes are read from the same memory.
         input.copy_from_slice(&inputs[class]);
         let start = Instant::now();
-        for _ in 0..BATCH {
-            black_box(compare(black_box(&input[..])));
+        for _ in 0..batch {
+            black_box(check(black_box(&input[..])));
         }
         times[class].push(start.elapsed().as_nanos() as f64);
     }
@@ -55,8 +61,8 @@ fn t(compare: impl Fn(&[u8]) -> bool, right: &[u8]) -> f64 {
 }
 
 /// The comparison of the standard library shows that the measurement sees what there is to see.
-#[test]
 #[ignore = "measures time"]
+#[test]
 fn comparisons_take_no_longer_for_what_is_nearly_right() {
     let key = HmacKey::new(HashAlgorithm::Sha384, &[7; LENGTH]);
     let message = [9; LENGTH];
@@ -76,4 +82,54 @@ fn comparisons_take_no_longer_for_what_is_nearly_right() {
     assert!(leaking.abs() > 4.5, "nothing is seen: {leaking}");
     assert!(compared.abs() < 4.5, "{compared}");
     assert!(finished.abs() < 4.5, "{finished}");
+}
+
+/// Neither has a right MAC; one has no padding, the other as much as there can be.
+fn with_and_without_padding(length: usize) -> [Vec<u8>; 2] {
+    let mut without = vec![0x55; length];
+    without[length - 1] = 0;
+    let mut with = vec![0x55; length];
+    with[length - 256..].fill(255);
+    [without, with]
+}
+
+/// RFC 5246 §6.2.3.2 to the letter, and no further: as it was done before Lucky Thirteen.
+fn checks_naively(mac_len: usize, mac: &RecordMac, front: Front, plaintext: &[u8]) -> bool {
+    let split = plaintext.split_last().and_then(|(last, before)| {
+        let padded = before.len().checked_sub(usize::from(*last))?;
+        let content = padded.checked_sub(mac_len)?;
+        let is_padding = before[padded..].iter().all(|byte| byte == last);
+        Some((content, padded, is_padding))
+    });
+    split.is_some_and(|(content, padded, is_padding)| {
+        let expected = mac.mac(front, &plaintext[..content]);
+        is_padding & expected.as_slice().ct_eq(&plaintext[content..padded])
+    })
+}
+
+/// Lucky Thirteen (Al Fardan and Paterson 2013).
+#[test]
+#[ignore = "measures time"]
+fn refusals_take_as_long_for_every_padding() {
+    const FRONT: Front = [0; 11];
+    for algorithm in [
+        MacAlgorithm::Sha1,
+        MacAlgorithm::Sha256,
+        MacAlgorithm::Sha384,
+    ] {
+        let mac_len = algorithm.len().into();
+        let mac = RecordMac::new(algorithm, &vec![7; mac_len]);
+        for length in [320, 1_024] {
+            let inputs = with_and_without_padding(length);
+            let leaking = t_between(&inputs, 1, |plaintext| {
+                checks_naively(mac_len, &mac, FRONT, plaintext)
+            });
+            let checked = t_between(&inputs, 1, |plaintext| {
+                mac.check_padded(FRONT, plaintext, true).is_some()
+            });
+            println!("{algorithm:?}, {length} bytes: t: {leaking:.1} naively, {checked:.1} here");
+            assert!(leaking.abs() > 4.5, "nothing is seen: {leaking}");
+            assert!(checked.abs() < 4.5, "{checked}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use rustls_pki_types::{ServerName, UnixTime};
 
+use super::again::Again;
 use super::{Cx, Next, Outcome, State};
 use crate::config::{ClientConfig, Policy, ServerConfig};
 use crate::connection::Connection;
@@ -24,16 +25,18 @@ use crate::{AlertDescription, AlertLevel, Direction, Violation};
 /// It does no I/O and knows no clock: feed it with [`receive`](Self::receive), do what
 /// [`poll`](Self::poll) says.
 pub struct Handshake {
-    state: Option<State>,
-    incoming: Incoming,
-    outgoing: Outgoing,
+    pub(super) state: Option<State>,
+    pub(super) incoming: Incoming,
+    pub(super) outgoing: Outgoing,
     random: Random,
     events: VecDeque<Event>,
     question: Option<Box<Question>>,
     waiting_for: Option<QuestionId>,
     outcome: Option<Outcome>,
     error: Option<Error>,
-    now: Now,
+    pub(super) now: Now,
+    /// In a renegotiation.
+    pub(super) again: Option<Box<Again>>,
     /// Bytes received, in all.
     received: u64,
     /// Its last handshake message that was whole.
@@ -128,7 +131,7 @@ impl Handshake {
         this
     }
 
-    fn new(role: Role, policy: &Policy, random: Random) -> Self {
+    pub(super) fn new(role: Role, policy: &Policy, random: Random) -> Self {
         let mut incoming = Incoming::new(role, policy.max_handshake_size);
         incoming.set_strict_alert_levels(policy.strict_alert_levels);
         Self {
@@ -142,6 +145,7 @@ impl Handshake {
             outcome: None,
             error: None,
             now: UnixTime::since_unix_epoch(core::time::Duration::ZERO).into(),
+            again: None,
             received: 0,
             last_message: None,
             observe: policy.observe_messages,
@@ -151,7 +155,7 @@ impl Handshake {
         }
     }
 
-    fn cx(&mut self) -> Cx<'_> {
+    pub(super) fn cx(&mut self) -> Cx<'_> {
         Cx {
             incoming: &mut self.incoming,
             outgoing: &mut self.outgoing,
@@ -225,6 +229,9 @@ impl Handshake {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Step::Event(event));
+            }
+            if let Some(data) = self.again.as_mut().and_then(|again| again.data.take()) {
+                return Ok(Step::Data(data));
             }
             if let Some(question) = self.question.take() {
                 // What is already said does not wait for the answer.
@@ -314,7 +321,12 @@ impl Handshake {
         match self.outcome.take() {
             Some(outcome) => {
                 match outcome.into_connection(&mut self.incoming, &mut self.outgoing) {
-                    Ok(connection) => Ok(connection),
+                    Ok(mut connection) => {
+                        if self.has_closed() {
+                            connection.reader.close();
+                        }
+                        Ok(connection)
+                    }
                     Err(abort) => Err(abort.into_error(Stage::Connected)),
                 }
             }
@@ -338,6 +350,9 @@ impl Handshake {
         };
         match message {
             Message::Handshake(message) => {
+                if self.has_crossed(&message)? {
+                    return Ok(true);
+                }
                 let Some(state) = self.state.take() else {
                     return Ok(false);
                 };
@@ -366,9 +381,7 @@ impl Handshake {
                     Err(abort) => self.fail_at(abort, stage),
                 }
             }
-            Message::ApplicationData => {
-                return Err(Violation::ApplicationDataTooEarly.into());
-            }
+            Message::ApplicationData(data) => self.on_data(data)?,
         }
         Ok(true)
     }
@@ -377,6 +390,9 @@ impl Handshake {
     /// calls itself fatal, ends the handshake. Before TLS 1.3 a warning is one (RFC 5246 §7.2.2), and
     /// a server may send it before it says what it speaks.
     fn on_alert(&mut self, level: AlertLevel, description: AlertDescription) -> Result<(), Abort> {
+        if self.is_declined_by(level, description) {
+            return Ok(());
+        }
         let is_harmless = match description {
             AlertDescription::USER_CANCELED => true,
             AlertDescription::CLOSE_NOTIFY => false,
@@ -412,7 +428,7 @@ impl Handshake {
         }
     }
 
-    fn enter(&mut self, next: Next) {
+    pub(super) fn enter(&mut self, next: Next) {
         match next {
             Next::State(state) => self.state = Some(state),
             Next::Ask(question, state) => {

@@ -10,12 +10,15 @@
 //! `Handshake` sees none of these: `poll` gives it a [`Step`](crate::Step), which says what to do
 //! now, and on the way an [`Event`], which says what happened and asks for nothing.
 
+mod again;
 pub(crate) mod client;
 mod drive;
 mod handshake_keys;
+mod legacy;
 mod negotiate;
 mod offer;
 mod peer;
+mod renegotiation;
 mod secret_log;
 pub(crate) mod server;
 mod signed_content;
@@ -31,6 +34,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{ServerName, UnixTime};
 
+use self::renegotiation::{End, Kept, Settled};
 use crate::connection::Connection;
 use crate::crypto::CryptoFailure;
 use crate::crypto::key_exchange::RespondError;
@@ -40,7 +44,9 @@ use crate::error::{Abort, Reason, Stage};
 use crate::information::{ConnectionInformation, Exporter, Information};
 use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionSecret};
 use crate::question::{AnswerContent, Question};
-use crate::record::{HandshakeBytes, Incoming, Mailbox, Outgoing, Tickets};
+use crate::record::{
+    Another, HandshakeBytes, Incoming, Later, Mailbox, Older, OnRequest, Outgoing, Tickets,
+};
 use crate::session::{ReceivedTicket, Resumable};
 use crate::step::Event;
 use crate::version::ProtocolVersion;
@@ -124,8 +130,9 @@ impl<S: Into<State>> From<S> for Next {
 pub(crate) struct Outcome {
     information: Arc<ConnectionInformation>,
     key_update_at: u64,
-    /// Client: what makes sessions of the tickets that may come.
-    tickets: Option<Box<Tickets>>,
+    /// Client: what makes sessions of the tickets that may come. Before TLS 1.3: the session, and what
+    /// another handshake begins with.
+    later: Option<Box<Later>>,
 }
 
 impl Outcome {
@@ -133,7 +140,21 @@ impl Outcome {
         Self {
             information: Arc::new(ConnectionInformation(information)),
             key_update_at,
-            tickets: None,
+            later: None,
+        }
+    }
+
+    /// The connection as it was: the peer does not want another handshake, or has closed instead.
+    pub(crate) fn unchanged(kept: &Kept, not_before: UnixTime) -> Self {
+        let on_request = OnRequest::Accept(Another::new(kept.clone(), not_before));
+        let older = Box::new(Older {
+            session: None,
+            on_request,
+        });
+        Self {
+            key_update_at: kept.end.policy().key_update_at,
+            information: Arc::clone(&kept.previous.information),
+            later: Some(Box::new(Later::Older(older))),
         }
     }
 
@@ -157,18 +178,33 @@ impl Outcome {
         server_name: ServerName<'static>,
         shown: Option<Arc<Sha256Digest>>,
     ) -> Self {
-        self.tickets = Some(Box::new(Tickets::new(Resumable {
+        self.later = Some(Box::new(Later::Tls13(Tickets::new(Resumable {
             secret,
             server_name,
             information: Arc::clone(&self.information),
             shown,
-        })));
+        }))));
         self
     }
 
-    /// A client of before TLS 1.3 has its session by now.
-    pub(crate) fn with_session(mut self, session: ReceivedTicket) -> Self {
-        self.tickets = Some(Box::new(Tickets::of(session)));
+    /// Before TLS 1.3: a client has its session by now; and what the connection does when its peer
+    /// wants another handshake.
+    pub(crate) fn before_tls13(
+        mut self,
+        session: Option<ReceivedTicket>,
+        end: End,
+        settled: Settled,
+        now: UnixTime,
+    ) -> Self {
+        let on_request = renegotiation::on_request(end, settled, &self.information, now);
+        if session.is_some() || on_request.is_some() {
+            let on_request = on_request.unwrap_or(OnRequest::Decline);
+            let older = Older {
+                session,
+                on_request,
+            };
+            self.later = Some(Box::new(Later::Older(Box::new(older))));
+        }
         self
     }
 
@@ -179,7 +215,7 @@ impl Outcome {
     ) -> Result<Connection, Abort> {
         let mailbox = Arc::new(Mailbox::default());
         let (mut reader, unread) = incoming.take_reader(Arc::clone(&mailbox))?;
-        reader.collect_tickets(self.tickets);
+        reader.keep(self.later);
         let (writer, transmit) = outgoing.take_writer(mailbox, self.key_update_at)?;
         Ok(Connection {
             reader,

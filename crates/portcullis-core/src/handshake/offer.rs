@@ -10,7 +10,7 @@ use crate::error::Abort;
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
-use crate::version::ProtocolVersion;
+use crate::version::{ProtocolVersion, Version};
 use crate::wire::ExtensionType;
 use crate::wire::extension::{Extensions, Place};
 use crate::{Misuse, Violation};
@@ -165,13 +165,6 @@ impl Offer {
     ) -> Result<SignatureScheme, Violation> {
         check_scheme(&self.config.policy.schemes, scheme)
     }
-
-    pub(super) fn check_scheme_before_tls13(
-        &self,
-        scheme: SignatureScheme,
-    ) -> Result<SignatureScheme, Violation> {
-        check_scheme_before_tls13(&self.config.policy.schemes, scheme)
-    }
 }
 
 /// RFC 5246 §7.4.1.4.1: the same before TLS 1.3.
@@ -179,7 +172,7 @@ pub(super) fn check_scheme_before_tls13(
     offered: &[SignatureScheme],
     scheme: SignatureScheme,
 ) -> Result<SignatureScheme, Violation> {
-    if offered.contains(&scheme) && scheme.is_usable_before_tls13() {
+    if offered.contains(&scheme) && scheme.signs_in(Version::V1_2) {
         Ok(scheme)
     } else {
         Err(Violation::SchemeNotOffered)

@@ -8,7 +8,8 @@ use super::offer::check_extensions;
 use super::{find, wrong_answer};
 use crate::config::{ClientOptions, ServerOptions};
 use crate::crypto::{
-    is_known_key, scheme_fits_key, scheme_fits_key_before_tls13, verify_before_tls13, verify_tls13,
+    is_known_key, scheme_before_tls12, scheme_fits_key, scheme_fits_key_before_tls13,
+    verify_before_tls13, verify_tls13,
 };
 use crate::error::Abort;
 use crate::question::{AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain};
@@ -200,22 +201,26 @@ pub(super) fn check_signature(
 }
 
 /// The same before TLS 1.3 (RFC 5246 §7.4.3, §7.4.8); a server's key has to be of the kind that
-/// its suite says.
+/// its suite says. Gives how the signature was made: as was said, or as such a key does (RFC 4346
+/// §7.4.3).
 pub(super) fn check_signature_before_tls13(
     peer: &VerifiedChain,
     suite: Option<CipherSuite>,
-    scheme: SignatureScheme,
+    scheme: Option<SignatureScheme>,
     content: &[u8],
     signature: &[u8],
-) -> Result<(), Abort> {
+) -> Result<SignatureScheme, Abort> {
     let key = signing_key(peer)?;
+    let scheme = scheme.or_else(|| scheme_before_tls12(key));
+    let scheme = scheme.ok_or(Violation::UnsupportedKey)?;
     if !scheme_fits_key_before_tls13(scheme, key) {
         return Err(Violation::SchemeDoesNotFitKey.into());
     }
     if suite.is_some_and(|suite| !suite.goes_with(scheme)) {
         return Err(Violation::KeyDoesNotFitSuite.into());
     }
-    verify_before_tls13(scheme, key, content, signature).or_else(|_| bad_signature(peer))
+    verify_before_tls13(scheme, key, content, signature).or_else(|_| bad_signature(peer))?;
+    Ok(scheme)
 }
 
 /// The key of the peer's certificate, if it is of a kind that we know and may sign.

@@ -44,11 +44,11 @@ pub(super) fn choose(
 }
 
 /// §4.1.3: what a server that could have had a newer version than `chosen` writes into the end of
-/// its random, for a client that could have had it, too.
+/// its random, for a client that could have had it, too. Servers of TLS 1.2 and newer do that.
 pub(super) fn sentinel(enabled: &[ProtocolVersion], chosen: Version) -> Option<[u8; 8]> {
     let newest = generations(enabled).next()?;
     match chosen {
-        _ if newest <= chosen => None,
+        _ if newest <= chosen || newest < Version::V1_2 => None,
         Version::V1_2 => Some(DOWNGRADE_TO_TLS_1_2),
         _ => Some(DOWNGRADE_TO_TLS_1_1),
     }
@@ -110,6 +110,10 @@ pub(super) fn selected(
             _ => Err(not_offered(Violation::VersionNotOffered, selected)),
         };
     };
+    // A client that has nothing newer does not send the extension.
+    if !generations(offered).any(|version| version == Version::V1_3) {
+        return Err(Violation::ExtensionNotOffered.into());
+    }
     let SelectedVersion(selected) = selected.map_err(|_| Violation::MalformedExtension)?;
     if hello.legacy_version != dialect.legacy_version() {
         return Err(Violation::LegacyVersionInServerHello.into());
@@ -118,6 +122,30 @@ pub(super) fn selected(
         return Err(not_offered(Violation::SelectedVersionNotOffered, selected));
     }
     Ok(Version::V1_3)
+}
+
+/// The same in another handshake on a connection, which offers the version that there was. That the
+/// server could have had more (§4.1.3) it has said in the first.
+pub(super) fn selected_again(
+    dialect: Dialect,
+    before: Version,
+    hello: &ServerHello<'_>,
+) -> Result<Version, Abort> {
+    match dialect.code(before) == hello.legacy_version {
+        true => Ok(before),
+        false => Err(Violation::RenegotiationChangedVersion
+            .explained(format!("it selected {}", hello.legacy_version))),
+    }
+}
+
+/// Server: the version of the connection, if the client offers it again.
+pub(super) fn choose_again(
+    dialect: Dialect,
+    before: Version,
+    hello: &ClientHello<'_>,
+) -> Result<Version, Abort> {
+    let enabled = [dialect.code(before)];
+    choose(dialect, &enabled, hello).map_err(|_| Violation::RenegotiationChangedVersion.into())
 }
 
 /// §4.1.3: the server says in its random that it could have had more, and so could this side.

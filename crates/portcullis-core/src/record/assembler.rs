@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4, §5.1: a message may be split over records, and a record may carry several.
 
+use core::cmp::Ordering;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::key_schedule::Hashed;
@@ -79,6 +81,11 @@ pub(super) struct Assembler {
 }
 
 impl Assembler {
+    /// What waits.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// Whether no byte waits.
     pub(super) fn is_empty(&self) -> bool {
         self.buffer.is_empty()
@@ -115,6 +122,20 @@ impl Assembler {
     /// The type of the message that has begun.
     pub(super) fn begun(&self) -> Option<HandshakeType> {
         self.buffer.first().copied().map(HandshakeType)
+    }
+
+    /// Whether less, exactly, or more than the next message is there.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    pub(super) fn held_of_message(&self, max_body: usize) -> Result<Ordering, Violation> {
+        match self.announced() {
+            None => Ok(Ordering::Less),
+            Some(length) if length > MESSAGE_HEADER + max_body => {
+                Err(Violation::HandshakeMessageTooLong)
+            }
+            Some(length) => Ok(self.buffer.len().cmp(&length)),
+        }
     }
 
     /// Takes the next complete message.

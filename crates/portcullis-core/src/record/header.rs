@@ -3,6 +3,7 @@
 //! RFC 8446 §5.1, §5.2, §5.4.
 
 use super::{HEADER, MAX_INNER_PLAINTEXT};
+use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::{ContentType, MAX_CIPHERTEXT_TLS12, MAX_CIPHERTEXT_TLS13, MAX_PLAINTEXT};
 
@@ -14,7 +15,10 @@ pub(super) enum Form {
     /// Protected as in TLS 1.3.
     Tls13,
     /// The version is decided, and older than TLS 1.3.
-    Older { protected: bool },
+    Older {
+        version: ProtocolVersion,
+        protected: bool,
+    },
 }
 
 impl Form {
@@ -26,12 +30,33 @@ impl Form {
         }
     }
 
+    /// What the headers say, once anything is decided.
+    const fn version(self) -> Option<u16> {
+        match self {
+            Self::Plain => None,
+            Self::Tls13 => Some(LEGACY_VERSION),
+            Self::Older { version, .. } => Some(version.0),
+        }
+    }
+
+    /// A client that refuses what the server has chosen may say so in a version of its own.
+    fn is_any_version(self, typ: ContentType) -> bool {
+        let unprotected = matches!(
+            self,
+            Self::Older {
+                protected: false,
+                ..
+            }
+        );
+        unprotected && typ == ContentType::ALERT
+    }
+
     /// Whether these bytes are content, and not what early data may be (§4.2.10).
     fn is_content(self, typ: ContentType) -> bool {
         match self {
             Self::Plain => typ != ContentType::APPLICATION_DATA,
             Self::Tls13 => false,
-            Self::Older { protected } => !protected,
+            Self::Older { protected, .. } => !protected,
         }
     }
 }
@@ -49,8 +74,8 @@ impl Header {
     /// Before anything is decided a record may carry any version 0x03xx. §5.1 has it ignored "for
     /// all purposes"; we deviate where its major is not 3: no TLS has such records, so a peer that
     /// speaks something else is told at its first header, and BoGo
-    /// (`GarbageInitialRecordVersion-TLS13`) demands it. Afterwards it is 0x0303, in TLS 1.2 as the
-    /// version that was negotiated (RFC 5246 §6.2.1), in TLS 1.3 for protected records (§5.2).
+    /// (`GarbageInitialRecordVersion-TLS13`) demands it. Afterwards it is the
+    /// version that was negotiated (RFC 5246 §6.2.1), in TLS 1.3 0x0303 for protected records (§5.2).
     pub(super) fn check(bytes: [u8; HEADER], form: Form) -> Result<Self, Violation> {
         let [typ, major, minor, high, low] = bytes;
         let typ = ContentType(typ);
@@ -60,7 +85,11 @@ impl Header {
         if major != 3 {
             return Err(Violation::WrongRecordVersion);
         }
-        if form != Form::Plain && minor != 3 {
+        if form
+            .version()
+            .is_some_and(|version| version != u16::from_be_bytes([major, minor]))
+            && !form.is_any_version(typ)
+        {
             return Err(Violation::RecordVersionChanged);
         }
         let body = usize::from(u16::from_be_bytes([high, low]));
@@ -91,7 +120,7 @@ pub(super) fn is_known(typ: ContentType) -> bool {
     )
 }
 
-/// What stands in the header of every record but the first ClientHello's (§5.1).
+/// What stands in the header of every record of TLS 1.3 but the first ClientHello's (§5.1).
 pub(super) const LEGACY_VERSION: u16 = 0x0303;
 
 /// Writes a header.

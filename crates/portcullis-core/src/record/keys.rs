@@ -166,12 +166,12 @@ impl Keys {
     }
 }
 
-/// Writes the header of `record`, which shows this type.
+/// Writes the header of `record`, which shows this type. What was before TLS 1.2 says so itself.
 #[inline]
 fn headed(
     outer: ContentType,
     record: &mut [u8],
-) -> Result<(&[u8; HEADER], &mut [u8]), CryptoFailure> {
+) -> Result<(&mut [u8; HEADER], &mut [u8]), CryptoFailure> {
     let split = record.split_first_chunk_mut::<HEADER>();
     let (head, body) = split.ok_or(CryptoFailure::SealingRecord)?;
     *head = header::header(outer, header::LEGACY_VERSION, body.len());

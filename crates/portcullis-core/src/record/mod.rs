@@ -14,6 +14,7 @@ mod assembler;
 mod gather;
 mod header;
 mod keys;
+mod later;
 mod mailbox;
 mod post_handshake;
 mod protect;
@@ -25,9 +26,10 @@ mod tests;
 mod writer;
 
 pub(crate) use keys::Keys;
+pub(crate) use later::{Another, Later, Older, OnRequest};
 pub use mailbox::Mailbox;
 pub(crate) use post_handshake::Tickets;
-pub use reader::{Frame, Opened, Reader};
+pub use reader::{Frame, Opened, PeerRequest, Reader};
 pub use size::PaddingPolicy;
 pub(crate) use stream::{HandshakeBytes, Incoming, Message, Outgoing};
 pub use writer::{ParkedCipher, Sealed, Writer};
@@ -55,7 +57,7 @@ const MAX_RECORD: usize = HEADER + MAX_CIPHERTEXT_TLS13;
 const MAX_CLIENT_HELLO: usize = 47 * 1024;
 /// Empty records or KeyUpdates that may come without progress between them, and change_cipher_spec
 /// records in a handshake.
-const MAX_IDLE: u8 = 32;
+pub(crate) const MAX_IDLE: u8 = 32;
 /// Tickets that may come without data between them: as many as a client can ask for at once
 /// (RFC 9149 §3). OpenSSL and Go do not count them, if each has a record of its own; here nothing
 /// of them is kept beyond a few, so the bound only ends what has no end.

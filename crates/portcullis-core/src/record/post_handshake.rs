@@ -2,6 +2,7 @@
 //!
 //! RFC 8446 §4.6.
 
+use core::cmp::Ordering;
 use std::collections::VecDeque;
 
 use super::assembler::{Assembler, HandshakeBytes, MESSAGE_HEADER};
@@ -231,6 +232,63 @@ impl PostHandshake {
         Ok(true)
     }
 
+    /// The same where the wish may be granted: it is kept, for the handshake that begins with it.
+    pub(super) fn on_kept_wish(&mut self, content: &[u8], idle: &mut Idle) -> Result<bool, Abort> {
+        if content.is_empty() {
+            return Err(Violation::EmptyRecord.into());
+        }
+        let mut assembler = self.take_wish();
+        assembler.push(content);
+        let (due, longest, beyond) = match self.role {
+            Role::Client => (HandshakeType::HELLO_REQUEST, 0, Violation::MalformedMessage),
+            Role::Server => (
+                HandshakeType::CLIENT_HELLO,
+                MAX_CLIENT_HELLO.min(self.max_handshake_size as usize),
+                Violation::HandshakeMessageTooLong,
+            ),
+        };
+        if assembler.begun().is_some_and(|typ| typ != due) {
+            return Err(Violation::UnexpectedPostHandshakeMessage.into());
+        }
+        let held = assembler.held_of_message(longest).map_err(|_| beyond)?;
+        if held == Ordering::Greater {
+            return Err(Violation::MessageAfterFlight.into());
+        }
+        self.begun = Some(Box::new(Begun::Message(assembler)));
+        if held == Ordering::Less {
+            return Ok(false);
+        }
+        let beyond = Violation::TooManyRenegotiations;
+        count(&mut idle.key_updates, MAX_WARNINGS, beyond)?;
+        Ok(true)
+    }
+
+    /// Takes what is kept of the peer's wish, whole or not.
+    pub(super) fn take_wish(&mut self) -> Assembler {
+        match self.begun.take().map(|held| *held) {
+            Some(Begun::Message(assembler)) => assembler,
+            _ => Assembler::default(),
+        }
+    }
+
+    /// Of a wish that has come in part only the length is kept: it will be declined.
+    pub(super) fn forget_wish(&mut self) {
+        let wish = self.take_wish();
+        if !wish.is_empty() {
+            let mut declined = Declined::default();
+            declined.skip(wish.bytes());
+            self.begun = Some(Box::new(Begun::Declined(declined)));
+        }
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.role
+    }
+
+    pub(super) fn max_handshake_size(&self) -> usize {
+        self.max_handshake_size as usize
+    }
+
     /// Takes the next complete message. One that is not allowed is refused on its first byte,
     /// and none may have more bytes than its kind can need: an idle connection holds no more.
     fn pop(&self, assembler: &mut Assembler) -> Result<Option<HandshakeBytes>, Abort> {
@@ -260,24 +318,15 @@ fn key_update(message: &HandshakeBytes) -> Result<KeyUpdateRequest, Abort> {
 /// The tickets of a client that wants to resume.
 #[derive(Debug)]
 pub(crate) struct Tickets {
-    /// `None` before TLS 1.3, where no tickets come after the handshake.
-    resumable: Option<Resumable>,
+    resumable: Resumable,
     pub(super) received: VecDeque<ReceivedTicket>,
 }
 
 impl Tickets {
     pub(crate) const fn new(resumable: Resumable) -> Self {
         Self {
-            resumable: Some(resumable),
+            resumable,
             received: VecDeque::new(),
-        }
-    }
-
-    /// What has come already.
-    pub(crate) fn of(session: ReceivedTicket) -> Self {
-        Self {
-            resumable: None,
-            received: VecDeque::from([session]),
         }
     }
 }
@@ -292,10 +341,7 @@ fn on_ticket(message: &HandshakeBytes, tickets: Option<&mut Tickets>) -> Result<
     let Some(tickets) = tickets else {
         return Ok(());
     };
-    let Some(resumable) = &tickets.resumable else {
-        return Ok(());
-    };
-    if let Some(received) = resumable.on_ticket(&ticket)? {
+    if let Some(received) = tickets.resumable.on_ticket(&ticket)? {
         if tickets.received.len() >= MAX_RECEIVED {
             tickets.received.pop_front();
         }

@@ -5,9 +5,14 @@
 use core::ops::Range;
 use std::sync::Arc;
 
+use rustls_pki_types::UnixTime;
+
+use super::assembler::Assembler;
 use super::header::{self, Form, Header};
 use super::keys::Keys;
-use super::post_handshake::{Idle, PostHandshake, Tickets, count};
+use super::later::{Another, Later, OnRequest};
+use super::post_handshake::{Idle, PostHandshake, count};
+use super::protect::Unopened;
 use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, alert, misuse};
 use crate::alert::{AlertDescription, AlertLevel};
 use crate::error::{Abort, Error, Reason, Stage};
@@ -47,10 +52,20 @@ pub enum Frame {
 pub enum Opened {
     /// Application data, never empty: where it stands in the buffer it was opened in.
     Data(Range<usize>),
-    /// Something that was handled: a KeyUpdate, a ticket ([`Reader::take_ticket`]), an ignored warning, no data.
+    /// Something that was handled: a KeyUpdate, a ticket ([`Reader::take_ticket`]), an ignored warning,
+    /// no data; or a wish that only the owner of both halves can grant ([`Reader::take_request`]).
     Nothing,
     /// The peer's close_notify: it sends no more (§6.1).
     Closed,
+}
+
+/// What the peer asks for, and both halves are needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerRequest {
+    /// Another handshake, before TLS 1.3:
+    /// [`Handshake::renegotiate`](crate::Handshake::renegotiate) begins it.
+    Renegotiation,
 }
 
 /// The reading half of an established connection.
@@ -75,17 +90,31 @@ pub struct Reader {
     overhead: u8,
     idle: Idle,
     pub(super) post_handshake: PostHandshake,
-    /// Client: what tickets are made sessions with, and those that have come.
-    tickets: Option<Box<Tickets>>,
+    /// Client: what tickets are made sessions with, and those that have come. Before TLS 1.3: what
+    /// becomes of the wish for another handshake, if that is not declined.
+    later: Option<Box<Later>>,
     /// Whether the peer was asked to update this key because it is worn out.
     asked_for_update: bool,
     state: State,
     mailbox: Arc<Mailbox>,
 }
 
+/// What a handshake goes on with.
+pub(super) struct HandedOver {
+    pub(super) keys: Keys,
+    pub(super) inner_limit: usize,
+    pub(super) role: Role,
+    pub(super) max_handshake_size: usize,
+    pub(super) strict_alert_levels: bool,
+    /// What has come of a message.
+    pub(super) begun: Assembler,
+}
+
 #[derive(Debug)]
 enum State {
     Open,
+    /// The peer waits for another handshake.
+    Requested,
     Closed,
     Failed(Error),
 }
@@ -106,7 +135,7 @@ impl Reader {
             inner_limit: u16::try_from(inner_limit).unwrap_or(u16::MAX),
             idle: Idle::default(),
             post_handshake: PostHandshake::new(role, max_handshake_size),
-            tickets: None,
+            later: None,
             asked_for_update: false,
             state: State::Open,
             mailbox,
@@ -171,7 +200,8 @@ impl Reader {
             Ok((typ, length)) => self.sort(typ, 0..length, inner, 0),
             Err(unopened) => {
                 inner.fill(0);
-                Err(self.fail(unopened.into()))
+                let abort = self.unopened(head, unopened);
+                Err(self.fail(abort))
             }
         }
     }
@@ -198,14 +228,15 @@ impl Reader {
             Ok((typ, range)) => self.sort(typ, range, sealed, HEADER),
             Err(unopened) => {
                 sealed.fill(0);
-                Err(self.fail(unopened.into()))
+                let abort = self.unopened(head, unopened);
+                Err(self.fail(abort))
             }
         }
     }
 
-    /// Starts keeping tickets.
-    pub(crate) fn collect_tickets(&mut self, tickets: Option<Box<Tickets>>) {
-        self.tickets = tickets;
+    /// Starts keeping what there may be for later.
+    pub(crate) fn keep(&mut self, later: Option<Box<Later>>) {
+        self.later = later;
     }
 
     /// The next ticket that has come (RFC 8446 §4.6.1): a session for
@@ -213,7 +244,100 @@ impl Reader {
     /// [`Opened::Nothing`] was opened; at most 8 are kept, and the oldest makes room. A client
     /// without `session_tickets` keeps none.
     pub fn take_ticket(&mut self) -> Option<ReceivedTicket> {
-        self.tickets.as_deref_mut()?.received.pop_front()
+        self.later.as_deref_mut()?.take_session()
+    }
+
+    /// What the peer has asked for at the time `now`, if it is granted. To be called when
+    /// [`Opened::Nothing`] was opened; a connection whose configuration has none of
+    /// [`Renegotiation::Once`](crate::config::Renegotiation::Once) and
+    /// [`Accept`](crate::config::Renegotiation::Accept) never gives any.
+    ///
+    /// Until it is granted no record opens. What is declined, because it comes too early, is told
+    /// the peer by way of the mailbox.
+    pub fn take_request(&mut self, now: UnixTime) -> Option<PeerRequest> {
+        if !matches!(self.state, State::Requested) {
+            return None;
+        }
+        if now >= self.another()?.not_before {
+            return Some(PeerRequest::Renegotiation);
+        }
+        self.decline_request();
+        None
+    }
+
+    /// Declines what [`take_request`](Self::take_request) has given: records open again, and the
+    /// peer is told by way of the mailbox.
+    pub fn decline_request(&mut self) {
+        if self.is_requested()
+            && let Some(another) = self.another()
+        {
+            self.keys.left = another.left;
+            self.state = State::Open;
+            self.post_handshake.take_wish();
+            self.mailbox.decline_renegotiation();
+        }
+    }
+
+    /// Declines every request from here on, also one that waits, and gives up that this side could
+    /// renegotiate: for who cannot bring both halves together.
+    pub fn decline_renegotiations(&mut self) {
+        self.decline_request();
+        self.post_handshake.forget_wish();
+        if let Some(Later::Older(older)) = self.later.as_deref_mut()
+            && let OnRequest::Accept(_) = older.on_request
+        {
+            older.on_request = OnRequest::Decline;
+        }
+    }
+
+    /// Whether [`Handshake::renegotiate`](crate::Handshake::renegotiate) is possible, as far as this
+    /// half knows.
+    pub fn may_renegotiate(&mut self) -> bool {
+        self.another().is_some()
+    }
+
+    /// What another handshake begins with, if there may be one now.
+    pub(crate) fn another(&mut self) -> Option<&mut Another> {
+        match self.state {
+            State::Open | State::Requested => self.later.as_deref_mut()?.another(),
+            State::Closed | State::Failed(_) => None,
+        }
+    }
+
+    pub(crate) fn is_before_tls13(&self) -> bool {
+        self.keys.protection.is_older()
+    }
+
+    /// Whether the peer waits for another handshake.
+    pub(crate) fn is_requested(&self) -> bool {
+        matches!(self.state, State::Requested)
+    }
+
+    /// Moves what a handshake goes on with; nothing more is read here.
+    pub(super) fn hand_over(&mut self) -> HandedOver {
+        let mut keys = self.keys.take();
+        if self.is_requested()
+            && let Some(another) = self.another()
+        {
+            keys.left = another.left;
+        }
+        self.stop(State::Failed(misuse(
+            "a handshake goes on with this connection: take the new one when it is over",
+        )));
+        HandedOver {
+            keys,
+            inner_limit: self.inner_limit.into(),
+            role: self.post_handshake.role(),
+            max_handshake_size: self.post_handshake.max_handshake_size(),
+            strict_alert_levels: self.post_handshake.strict_alert_levels,
+            begun: self.post_handshake.take_wish(),
+        }
+    }
+
+    /// The peer has said close_notify while a handshake went on with the connection.
+    pub(crate) fn close(&mut self) {
+        self.mailbox.close();
+        self.stop(State::Closed);
     }
 
     /// How long a record with `n` bytes of content and no padding is, its header included: what to
@@ -232,7 +356,7 @@ impl Reader {
         match &self.state {
             State::Closed => Ok(()),
             State::Failed(error) => Err(error.clone()),
-            State::Open => {
+            State::Open | State::Requested => {
                 let error = Abort(Reason::Truncated).into_error(Stage::Connected);
                 // The writer is not told: this direction may be the only one that is cut.
                 self.stop(State::Failed(error.clone()));
@@ -307,16 +431,28 @@ impl Reader {
     fn other_header(&self, head: [u8; HEADER], inner: usize) -> Result<usize, Violation> {
         let protection = &self.keys.protection;
         let (overhead, limit) = (self.overhead.into(), self.inner_limit.into());
-        if !protection.is_older() {
+        let Some(version) = protection.older_version() else {
             return Err(header::wrong_header(head, overhead, limit));
-        }
-        let header = Header::check(head, Form::Older { protected: true })?;
+        };
+        let protected = true;
+        let header = Header::check(head, Form::Older { version, protected })?;
         match header.body.checked_sub(overhead) {
             None => Err(Violation::BadRecordMac),
             Some(_) => {
                 let least = inner.saturating_sub(protection.slack());
                 header::check_content(least, limit).map(|()| inner)
             }
+        }
+    }
+
+    /// The header of TLS 1.2 is let pass on the short way, and says what is wrong before it.
+    #[cold]
+    fn unopened(&self, [_, version @ .., _, _]: &[u8; HEADER], unopened: Unopened) -> Abort {
+        match self.keys.protection.older_version() {
+            Some(negotiated) if negotiated.0.to_be_bytes() != *version => {
+                Violation::RecordVersionChanged.into()
+            }
+            _ => unopened.into(),
         }
     }
 
@@ -360,17 +496,11 @@ impl Reader {
     fn on_other(&mut self, typ: ContentType, content: &[u8]) -> Result<Opened, Abort> {
         match typ {
             ContentType::HANDSHAKE if self.keys.protection.is_older() => {
-                if self
-                    .post_handshake
-                    .on_older_record(content, &mut self.idle)?
-                {
-                    self.mailbox.decline_renegotiation();
-                }
-                Ok(Opened::Nothing)
+                self.on_older_handshake(content).map(|()| Opened::Nothing)
             }
             ContentType::HANDSHAKE => {
                 let update = {
-                    let tickets = self.tickets.as_deref_mut();
+                    let tickets = self.later.as_deref_mut().and_then(Later::tickets);
                     self.post_handshake
                         .on_record(content, &mut self.idle, tickets)?
                 };
@@ -391,6 +521,28 @@ impl Reader {
             ContentType::CHANGE_CIPHER_SPEC => Err(Violation::UnexpectedChangeCipherSpec.into()),
             _ => Err(Violation::UnknownRecordType.into()),
         }
+    }
+
+    /// Before TLS 1.3 only the wish for another handshake comes (RFC 5246 §7.4.1).
+    fn on_older_handshake(&mut self, content: &[u8]) -> Result<(), Abort> {
+        let (wish, idle) = (&mut self.post_handshake, &mut self.idle);
+        let on_request = match self.later.as_deref_mut() {
+            Some(Later::Older(older)) => &mut older.on_request,
+            _ => &mut OnRequest::Decline,
+        };
+        match on_request {
+            OnRequest::Accept(another) => {
+                if wish.on_kept_wish(content, idle)? {
+                    another.left = self.keys.left;
+                    self.stop(State::Requested);
+                }
+            }
+            _ if !wish.on_older_record(content, idle)? => {}
+            OnRequest::Decline => self.mailbox.decline_renegotiation(),
+            OnRequest::Forbid => return Err(Violation::RenegotiationForbidden.into()),
+            OnRequest::Ignore => {}
+        }
+        Ok(())
     }
 
     fn on_key_update(&mut self, request: KeyUpdateRequest) -> Result<(), Abort> {
@@ -468,6 +620,9 @@ impl Reader {
         match &self.state {
             State::Failed(error) => Err(error.clone()),
             State::Closed | State::Open => Ok(Opened::Closed),
+            State::Requested => Err(misuse(
+                "the peer waits for another handshake: see `take_request`",
+            )),
         }
     }
 
@@ -482,6 +637,15 @@ impl Reader {
     fn stop(&mut self, state: State) {
         self.keys.left = 0;
         self.state = state;
+    }
+}
+
+/// What only a test asks.
+#[cfg(test)]
+impl Reader {
+    /// Whether anything is kept for later.
+    pub(crate) fn keeps_anything(&self) -> bool {
+        self.later.is_some()
     }
 }
 

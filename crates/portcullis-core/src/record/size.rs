@@ -101,6 +101,14 @@ impl RecordSize {
         let fragment = self.protected();
         let tail = content % fragment;
         let full = (content / fragment).saturating_mul(self.record(protection, fragment));
+        let front = match protection.mitigation().in_front(content) {
+            // The rest may then need a block more or less.
+            Some(_) => protection
+                .record_len(1)
+                .saturating_add(protection.record_len(1)),
+            None => 0,
+        };
+        let full = full.saturating_add(front);
         full.saturating_add(match tail {
             0 => 0,
             tail => self.record(protection, tail),

@@ -120,13 +120,24 @@ impl Writer {
             }
         }
         let mut data = Gather::new(data);
+        // What stands before the first record that may be cut short.
+        let mut before = 0;
+        if let Some(front) = self.keys.protection.mitigation().in_front(data.left()) {
+            let rest = out.get_mut(sealed.written..).unwrap_or_default();
+            match self.put_front(&mut data, front, rest)? {
+                0 => return Ok(sealed),
+                written => sealed.written += written,
+            }
+            sealed.consumed = front;
+            before = sealed.written;
+        }
         while data.left() > 0 {
             let rest = out.get_mut(sealed.written..).unwrap_or_default();
             let mut fragment = self.fragment.min(data.left());
             let mut padding = self.size.padding(fragment);
             let mut length = self.keys.protection.record_len(fragment + padding);
             if length > rest.len() {
-                if sealed.written > 0 {
+                if sealed.written > before {
                     break;
                 }
                 let fitting = self.size.fitting(&self.keys.protection, rest.len());
@@ -355,6 +366,23 @@ impl Writer {
         }
     }
 
+    /// Moves what a handshake goes on with, and says whether a wish of the peer is still to be
+    /// declined; nothing more is sealed here.
+    ///
+    /// # Errors
+    /// When nothing can be sealed any more, or the reader has failed.
+    pub(super) fn hand_over(&mut self) -> Result<(Keys, RecordSize, bool), Error> {
+        self.check_open()?;
+        if let Some(error) = self.mailbox.failure() {
+            return Err(error.clone());
+        }
+        self.state = State::Failed(misuse(
+            "a handshake goes on with this connection: take the new one when it is over",
+        ));
+        let declines = self.mailbox.take().declines_renegotiation();
+        Ok((self.keys.take(), self.size, declines))
+    }
+
     /// Whether close_notify was sent.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
@@ -427,6 +455,26 @@ impl Writer {
         sealed.map_err(|failure| self.fail(failure.into()))?;
         self.bytes = self.bytes.wrapping_add(fragment as u64);
         Ok(())
+    }
+
+    /// Seals the first bytes of a write by themselves, or none: what nobody foresees is the MAC that
+    /// comes with them. Each write has its own, because the last was seen before this one was made.
+    /// Gives 0 when there is no room for it and for a byte more.
+    #[cold]
+    fn put_front(
+        &mut self,
+        data: &mut Gather<'_>,
+        front: usize,
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        let protection = &self.keys.protection;
+        let length = protection.record_len(front);
+        if out.len() < length + protection.record_len(1) {
+            return Ok(0);
+        }
+        let record = out.get_mut(..length).unwrap_or_default();
+        self.put_data(data, front, 0, record)?;
+        Ok(length)
     }
 
     fn put_key_update(

@@ -121,19 +121,19 @@ impl Secret {
 
     fn read(
         cursor: &mut Cursor<'_>,
-        version: Version,
+        version: ProtocolVersion,
         suite: CipherSuite,
     ) -> Result<Self, DecodeError> {
         let kind = cursor.u8()?;
         let bytes = cursor.vec8()?;
-        if version == Version::V1_3 {
+        if version == ProtocolVersion::TLS_1_3 {
             let hash = suite.handshake_hash().map_err(|_| DecodeError)?;
             let psk = ResumptionPsk::from_bytes(hash, bytes).map_err(|_| DecodeError)?;
             return (kind == SECRET_PSK)
                 .then_some(Self::Psk(psk))
                 .ok_or(DecodeError);
         }
-        let keys = suite.legacy_parameters().map_err(|_| DecodeError)?;
+        let keys = suite.legacy_parameters(version).map_err(|_| DecodeError)?;
         let extended = match kind {
             SECRET_MASTER => false,
             SECRET_EXTENDED_MASTER => true,
@@ -246,7 +246,7 @@ impl Established {
         if Dialect::Tls.code(version) != code || !suite.is_usable_in(code) {
             return Err(DecodeError);
         }
-        let secret = Secret::read(cursor, version, suite)?;
+        let secret = Secret::read(cursor, code, suite)?;
         let authenticated_at = read_time(cursor)?;
         let kind = cursor.u8()?;
         let mut peer = Cursor::new(cursor.vec24()?);

@@ -4,7 +4,8 @@
 //! offers it when it connects again. A server has two ways: the ticket is the session itself,
 //! sealed with [`TicketKeys`] that only servers know, or a name under which a store has the
 //! session (the questions [`OpenTickets`](crate::question::OpenTickets) and
-//! [`IssueTickets`](crate::question::IssueTickets)).
+//! [`IssueTickets`](crate::question::IssueTickets)). Before TLS 1.3 that name can be a session id, too
+//! ([`FindSession`](crate::question::FindSession), [`KeepSession`](crate::question::KeepSession)).
 //!
 //! Every resumption makes a fresh key exchange (`psk_dhe_ke`), and a chain that the first
 //! connection has verified is verified again by the rules of the one that resumes it. A server

@@ -6,6 +6,7 @@ mod table;
 
 use core::str::FromStr;
 
+use crate::crypto::HAS_RSA;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::cbc::CbcAlgorithm;
 pub use crate::crypto::hash::HashAlgorithm;
@@ -13,6 +14,7 @@ use crate::crypto::record_mac::MacAlgorithm;
 use crate::key_schedule::SuiteParameters;
 use crate::key_schedule::tls12::{CbcParameters, LegacyCipher, LegacyParameters};
 use crate::misuse::Misuse;
+use crate::rules::Rules;
 use crate::signature_scheme::SignatureScheme;
 use crate::version::{ProtocolVersion, Version};
 
@@ -218,9 +220,20 @@ impl CipherSuite {
         self.info().is_some_and(|info| info.exists_in(version))
     }
 
+    /// Whether that needs signatures that come with a feature, which is not there.
+    pub(crate) fn lacks_feature_in(self, version: ProtocolVersion) -> bool {
+        let is_rsa = |info: &SuiteInfo| info.authentication == Authentication::Rsa;
+        !HAS_RSA
+            && Version::of(version).is_some_and(|version| version < Version::V1_2)
+            && self.is_usable_in(version)
+            && self.info().is_some_and(is_rsa)
+    }
+
     /// Whether its records are those of a block cipher and a MAC (RFC 5246 §6.2.3.2).
     pub(crate) fn has_cbc(self) -> bool {
-        let cipher = self.legacy_parameters().map(|parameters| parameters.cipher);
+        let cipher = self
+            .legacy_parameters(ProtocolVersion::TLS_1_2)
+            .map(|parameters| parameters.cipher);
         matches!(cipher, Ok(LegacyCipher::Cbc(_)))
     }
 
@@ -230,7 +243,10 @@ impl CipherSuite {
         let authentication = self.info().map(|info| info.authentication);
         match authentication {
             Some(Authentication::Rsa) => scheme.is_rsa(),
-            Some(Authentication::Ecdsa) => scheme.is_usable_before_tls13() && !scheme.is_rsa(),
+            Some(Authentication::Ecdsa) => {
+                (scheme.signs_in(Version::V1_2) || scheme == SignatureScheme::ECDSA_SHA1)
+                    && !scheme.is_rsa()
+            }
             _ => false,
         }
     }
@@ -244,10 +260,15 @@ impl CipherSuite {
             .ok_or_else(|| Misuse::new(format!("{self} is not implemented")))
     }
 
-    /// What the suite means to the key schedule and the records of TLS 1.2.
-    pub(crate) fn legacy_parameters(self) -> Result<LegacyParameters, Misuse> {
+    /// What the suite means to the key schedule and the records of a version before TLS 1.3.
+    pub(crate) fn legacy_parameters(
+        self,
+        version: ProtocolVersion,
+    ) -> Result<LegacyParameters, Misuse> {
+        let rules = Rules::of(Version::of(version).unwrap_or(Version::V1_2));
         let info = self.info().filter(|info| {
             info.since != ProtocolVersion::TLS_1_3
+                && info.exists_in(version)
                 && info.key_exchange == KeyExchange::Ecdhe
                 && matches!(
                     info.authentication,
@@ -255,8 +276,11 @@ impl CipherSuite {
                 )
         });
         let parameters = info.and_then(|info| {
-            let (hash, cipher) = (info.hash, info.legacy_cipher()?);
-            Some(LegacyParameters { hash, cipher })
+            Some(LegacyParameters {
+                version,
+                hash: rules.prf_hash(info.hash),
+                cipher: info.legacy_cipher(rules)?,
+            })
         });
         parameters.ok_or_else(|| Misuse::new(format!("{self} is not implemented")))
     }
@@ -275,7 +299,7 @@ impl SuiteInfo {
     }
 
     /// Cipher and MAC before TLS 1.3, if they are implemented.
-    fn legacy_cipher(&self) -> Option<LegacyCipher> {
+    fn legacy_cipher(&self, rules: Rules) -> Option<LegacyCipher> {
         let mac = match self.mac {
             Mac::Aead => return self.aead().map(LegacyCipher::Aead),
             Mac::HmacMd5 => return None,
@@ -289,9 +313,8 @@ impl SuiteInfo {
             _ => return None,
         };
         Some(LegacyCipher::Cbc(CbcParameters {
-            cipher,
-            mac,
-            encrypt_then_mac: false,
+            iv: rules.iv,
+            ..CbcParameters::new(cipher, mac)
         }))
     }
 

@@ -68,17 +68,16 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
     use AeadAlgorithm::{Aes128Gcm, Aes256Gcm, ChaCha20Poly1305};
     use CbcAlgorithm::{Aes128, Aes256};
     use HashAlgorithm::{Sha256, Sha384};
-    let aead = |hash, aead| LegacyParameters {
-        hash,
+    let version = ProtocolVersion::TLS_1_2;
+    let aead = |hash: HashAlgorithm, aead| LegacyParameters {
+        version,
+        hash: hash.into(),
         cipher: LegacyCipher::Aead(aead),
     };
-    let cbc = |hash, cipher, mac| LegacyParameters {
-        hash,
-        cipher: LegacyCipher::Cbc(CbcParameters {
-            cipher,
-            mac,
-            encrypt_then_mac: false,
-        }),
+    let cbc = |hash: HashAlgorithm, cipher, mac| LegacyParameters {
+        version,
+        hash: hash.into(),
+        cipher: LegacyCipher::Cbc(CbcParameters::new(cipher, mac)),
     };
     let expected = [
         ("AES_256_GCM_SHA384", aead(Sha384, Aes256Gcm)),
@@ -97,7 +96,7 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
         ("AES_128_CBC_SHA", cbc(Sha256, Aes128, MacAlgorithm::Sha1)),
     ];
     let implemented = CipherSuite::KNOWN.iter().filter_map(|suite| {
-        let parameters = suite.legacy_parameters().ok()?;
+        let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).ok()?;
         Some((suite.name().unwrap(), parameters))
     });
     let expected = expected.iter().flat_map(|(name, parameters)| {
@@ -108,7 +107,7 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
     }
     let all = CipherSuite::SUPPORTED.len();
     assert_eq!(expected.count(), all - 3, "and three of TLS 1.3");
-    let refused = CipherSuite::TLS_AES_128_GCM_SHA256.legacy_parameters();
+    let refused = CipherSuite::TLS_AES_128_GCM_SHA256.legacy_parameters(ProtocolVersion::TLS_1_2);
     assert!(
         refused
             .unwrap_err()
@@ -126,8 +125,9 @@ fn of_what_can_be_negotiated_all_but_cbc_is_the_default() {
 
 #[test]
 fn what_can_be_negotiated_is_what_is_implemented() {
-    let implemented =
-        |suite: &&CipherSuite| suite.parameters().is_ok() || suite.legacy_parameters().is_ok();
+    let implemented = |suite: &&CipherSuite| {
+        suite.parameters().is_ok() || suite.legacy_parameters(ProtocolVersion::TLS_1_2).is_ok()
+    };
     let implemented: Vec<_> = CipherSuite::KNOWN.iter().filter(implemented).collect();
     assert_eq!(
         implemented,

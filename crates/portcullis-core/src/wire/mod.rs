@@ -7,6 +7,7 @@
 pub mod codec;
 pub mod extension;
 pub mod list;
+pub mod tls10;
 pub mod tls12;
 
 mod alert;

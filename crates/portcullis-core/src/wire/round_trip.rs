@@ -14,12 +14,12 @@ use super::handshake::HandshakeMessage;
 use super::handshake_type::HandshakeType;
 use super::{
     Certificate, CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions,
-    EndOfEarlyData, Finished, KeyUpdate, NewSessionTicket, ServerHello, tls12,
+    EndOfEarlyData, Finished, KeyUpdate, NewSessionTicket, ServerHello, tls10, tls12,
 };
 
 /// Decodes `body` as a message of type `msg_type` with all its extensions, encodes what was
-/// understood and compares. A message that has one form in TLS 1.3 and another before it is tried
-/// as both.
+/// understood and compares. A message that has one form in TLS 1.3 and others before it is tried as
+/// each.
 ///
 /// `false` is a defect of this crate: something decoded and came back as other bytes. Types
 /// without a codec and bytes that do not decode are `true`.
@@ -37,6 +37,7 @@ pub fn round_trip(msg_type: HandshakeType, body: &[u8]) -> bool {
         HandshakeType::CERTIFICATE_REQUEST => {
             message::<CertificateRequest<'_>>(body, |m| extensions(m.extensions))
                 && message::<tls12::CertificateRequest<'_>>(body, |_| true)
+                && message::<tls10::CertificateRequest<'_>>(body, |_| true)
         }
         HandshakeType::CERTIFICATE => {
             message::<Certificate<'_>>(body, |m| {
@@ -49,12 +50,16 @@ pub fn round_trip(msg_type: HandshakeType, body: &[u8]) -> bool {
             message::<NewSessionTicket<'_>>(body, |m| extensions(m.extensions))
                 && message::<tls12::NewSessionTicket<'_>>(body, |_| true)
         }
-        HandshakeType::CERTIFICATE_VERIFY => message::<CertificateVerify<'_>>(body, |_| true),
+        HandshakeType::CERTIFICATE_VERIFY => {
+            message::<CertificateVerify<'_>>(body, |_| true)
+                && message::<tls10::CertificateVerify<'_>>(body, |_| true)
+        }
         HandshakeType::FINISHED => message::<Finished<'_>>(body, |_| true),
         HandshakeType::KEY_UPDATE => message::<KeyUpdate>(body, |_| true),
         HandshakeType::HELLO_REQUEST => message::<tls12::HelloRequest>(body, |_| true),
         HandshakeType::SERVER_KEY_EXCHANGE => {
             message::<tls12::ServerKeyExchange<'_>>(body, |_| true)
+                && message::<tls10::ServerKeyExchange<'_>>(body, |_| true)
         }
         HandshakeType::SERVER_HELLO_DONE => message::<tls12::ServerHelloDone>(body, |_| true),
         HandshakeType::CLIENT_KEY_EXCHANGE => {

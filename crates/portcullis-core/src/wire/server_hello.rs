@@ -61,7 +61,12 @@ impl ServerHello<'_> {
                 extensions: Extensions::default(),
             };
             fields.put_fields(out);
+            let at = out.len();
             put_vec16(out, extensions);
+            // RFC 5246 §7.4.1.3, §E.1: a client that has sent none, and is older than they are, gets none.
+            if out.len() == at + size_of::<u16>() {
+                out.truncate(at);
+            }
         });
     }
 

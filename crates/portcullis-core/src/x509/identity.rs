@@ -70,11 +70,8 @@ impl IdentityKey {
 
     /// Those that `version` has.
     pub(crate) fn schemes_for(&self, version: Version) -> impl Iterator<Item = SignatureScheme> {
-        let is_usable = move |scheme: &SignatureScheme| match version {
-            Version::V1_3 => scheme.allowed_in_tls13_certificate_verify(),
-            _ => scheme.is_usable_before_tls13(),
-        };
-        self.schemes().iter().copied().filter(is_usable)
+        let schemes = self.schemes().iter().copied();
+        schemes.filter(move |scheme| scheme.signs_in(version))
     }
 }
 

@@ -85,7 +85,9 @@ impl SchemeSet {
 
     fn place(SignatureScheme(code): SignatureScheme) -> Option<(usize, u32)> {
         let [row, column] = code.to_be_bytes();
-        Some((row.into(), 1_u32.checked_shl(column.into())?))
+        // The last is for numbers of private use, of which no peer is told.
+        let row = usize::from(row).min(15);
+        Some((row, 1_u32.checked_shl(column.into())?))
     }
 
     fn contains(&self, scheme: SignatureScheme) -> bool {

@@ -234,15 +234,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 let mut rest = out.split_off(written);
                 rest.append(&mut connection.transmit);
                 span::record(&self.span, &connection.information);
+                let mut read = Receiving::new(
+                    connection.reader,
+                    connection.unread,
+                    received,
+                    self.place.take(),
+                    self.conduct.alert_timeout,
+                );
+                read.keep_conduct(&self.conduct);
                 Ok(TlsStream::from_parts(Parts {
                     io,
-                    read: Receiving::new(
-                        connection.reader,
-                        connection.unread,
-                        received,
-                        self.place.take(),
-                        self.conduct.alert_timeout,
-                    ),
+                    read,
                     write: Sending::new(connection.writer, rest, unflushed, sent),
                     information: connection.information,
                     hibernation: Hibernation::new(self.conduct.hibernate_after),
@@ -325,9 +327,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 }
 
 /// The answer, or the future that makes it.
-fn ask(conduct: &Conduct, question: Question) -> Result<Answer, AnswerFuture> {
+pub(crate) fn ask(conduct: &Conduct, question: Question) -> Result<Answer, AnswerFuture> {
     let late = question.late_answer();
-    match (conduct.answers.answer(question), late) {
+    match (conduct.answer(question), late) {
         (Err(answering), Some(late)) => {
             let limit = conduct.store_timeout();
             Err(Box::pin(async move {

@@ -14,10 +14,11 @@ use tokio::time::Instant;
 
 use crate::answers::Questions;
 
-pub(crate) use driver::Driver;
+pub(crate) use driver::{Driver, ask};
 pub(crate) use handshaking::Goal;
 pub use handshaking::{Handshaking, OrTransport};
 pub use paused::{PausedClient, PausedServer};
+pub(crate) use running::observe;
 pub(crate) use start::Start;
 
 /// Thirty years: a timeout that is longer is cut to this, so that clocks do not overflow.

@@ -2,7 +2,7 @@
 
 use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::question::{Answer, ChooseConfiguration, Question, ReviewServerHello};
-use portcullis_core::{ClientHelloView, ServerHelloView};
+use portcullis_core::{ClientHelloView, Misuse, ServerHelloView};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::driver::Driver;
@@ -48,14 +48,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
     /// Dropped, the handshake is over.
     pub fn continue_with(self, config: ServerConfig) -> Handshaking<IO> {
         let conduct = self.driver.conduct();
-        match conduct.server_config(&config, Questions::none()) {
-            Ok(config) => resume(self.driver, self.question.use_config(config)),
-            Err(misuse) => {
-                let mut driver = self.driver;
-                driver.fail(misuse.into());
-                Handshaking::running(driver)
-            }
-        }
+        let config = conduct.server_config(&config, Questions::none());
+        let answer = config.map(|config| self.question.use_config(config));
+        resume_if(self.driver, answer)
     }
 
     /// Gives up: the client is sent the fatal alert `user_canceled`. The transport comes back.
@@ -125,14 +120,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
     /// Dropped, the handshake is over.
     pub fn continue_with(self, config: ClientConfig) -> Handshaking<IO> {
         let conduct = self.driver.conduct();
-        match conduct.client_config(&config, Questions::none()) {
-            Ok(config) => resume(self.driver, self.question.proceed_with(config)),
-            Err(misuse) => {
-                let mut driver = self.driver;
-                driver.fail(misuse.into());
-                Handshaking::running(driver)
-            }
-        }
+        let config = conduct.client_config(&config, Questions::none());
+        let answer = config.map(|config| self.question.proceed_with(config));
+        resume_if(self.driver, answer)
     }
 
     /// Gives up: the server is sent the fatal alert `user_canceled`. The transport comes back.
@@ -171,6 +161,18 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     driver.answer(answer);
+    Handshaking::running(driver)
+}
+
+/// The same with a configuration that may not be one for this end.
+fn resume_if<IO>(mut driver: Box<Driver<IO>>, answer: Result<Answer, Misuse>) -> Handshaking<IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    match answer {
+        Ok(answer) => driver.answer(answer),
+        Err(misuse) => driver.fail(misuse.into()),
+    }
     Handshaking::running(driver)
 }
 

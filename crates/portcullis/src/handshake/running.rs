@@ -241,7 +241,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
     }
 }
 
-fn observe(event: &Event, conduct: &Conduct) {
+pub(crate) fn observe(event: &Event, conduct: &Conduct) {
     match event {
         Event::Message {
             direction,

@@ -2,8 +2,6 @@
 //! TLS 1.3 beside it.
 
 mod cbc;
-mod client_authentication;
-mod closing;
 mod matrix;
 mod refusals;
 mod renegotiation;
@@ -26,12 +24,12 @@ const VERSIONS: [&[ProtocolVersion]; 2] = [
 
 /// Our client with TLS 1.2 alone.
 fn client() -> ClientConfigBuilder {
-    ours::client().versions(VERSIONS[0])
+    ours::client_of(Version::Tls12)
 }
 
 /// Our server with TLS 1.2 alone.
 fn server(identity: &pki::Identity) -> ServerConfigBuilder {
-    ours::server(identity).versions(VERSIONS[0])
+    ours::server_of(Version::Tls12, identity)
 }
 
 fn their_client() -> Settings {

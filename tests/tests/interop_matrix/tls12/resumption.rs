@@ -1,14 +1,17 @@
-//! Sessions of TLS 1.2 resumed with real peers: our client by a ticket (RFC 5077) and by an id,
-//! our server by a ticket; with a client's certificate, and without the extended master secret.
+//! Sessions of TLS 1.2 resumed with real peers: our client and our server by a ticket (RFC 5077) and by
+//! an id; with a client's certificate, and without the extended master secret.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::config::{ClientConfigBuilder, ExtendedMasterSecret, ServerConfigBuilder};
 use portcullis::session::TicketKeys;
-use portcullis::{ClientAuthentication, MemorySessionStore, ProtocolVersion, TlsConnector};
+use portcullis::{
+    ClientAuthentication, MemoryServerSessionStore, MemorySessionStore, ProtocolVersion,
+    TlsConnector,
+};
 use portcullis_tests::peers::{Message, Peer, Server};
-use portcullis_tests::peers::{gnutls, openssl, rustls};
+use portcullis_tests::peers::{erlang, gnutls, openssl, rustls};
 use portcullis_tests::pki::{self, pki};
 use portcullis_tests::scratch;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -194,4 +197,65 @@ async fn resumes(connector: &tokio_rustls::TlsConnector, server: &mut ours::Serv
         information.peer_certificates().first(),
         pki().client.chain.first()
     );
+}
+
+/// A server that keeps sessions by their ids.
+async fn keeping_server() -> (ours::Server, Arc<MemoryServerSessionStore>) {
+    let store = Arc::<MemoryServerSessionStore>::default();
+    let acceptor = ours::acceptor(super::server(&pki().ecdsa_p256)).session_store(store.clone());
+    let server = ours::Server::run(acceptor, |stream| ours::echo(stream, 0)).await;
+    (server, store)
+}
+
+#[tokio::test]
+async fn openssl_resumes_by_an_id_of_our_server() {
+    // With session_ticket in its hello, and without.
+    for extra in [&[][..], &["-no_ticket"]] {
+        let (mut server, store) = keeping_server().await;
+        let file = scratch::file("session12-id.pem", "");
+        let file = file.display().to_string();
+        for (resumed, option, says) in [
+            (false, "-sess_out", "New, TLSv1.2"),
+            (true, "-sess_in", "Reused, TLSv1.2"),
+            (true, "-sess_in", "Reused, TLSv1.2"),
+        ] {
+            let context = format!("s_client {option} {extra:?}");
+            let extra = [extra, &[option, &file]].concat();
+            let mut client = openssl::client(server.address, &their_client().extra(&extra));
+            client.send(HELLO.data().as_bytes()).await;
+            client.wait_for_line(HELLO.line).await;
+            let (_, output) = client.finish().await;
+            assert!(output.line(says).is_some(), "{context}:\n{output}");
+            served(&mut server, resumed, &context).await;
+        }
+        assert_eq!(store.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn gnutls_resumes_by_an_id_of_our_server() {
+    for extra in [&["--resume"][..], &["--resume", "--noticket"]] {
+        let (mut server, store) = keeping_server().await;
+        let mut client = gnutls::client(server.address, &their_client().extra(extra));
+        client.wait_for_line("*** This is a resumed session").await;
+        client.send(HELLO.data().as_bytes()).await;
+        client.wait_for_line(HELLO.line).await;
+        client.finish().await;
+        served(&mut server, false, "gnutls-cli").await;
+        served(&mut server, true, "gnutls-cli, again").await;
+        assert_eq!(store.len(), 1);
+    }
+}
+
+/// Erlang/OTP 25 has neither tickets of TLS 1.2 nor the extended master secret.
+#[tokio::test]
+async fn erlang_resumes_by_an_id_of_our_server() {
+    let (mut server, store) = keeping_server().await;
+    let settings = their_client();
+    // Whether it has resumed it tells of TLS 1.3 only.
+    let (exchange, _) = erlang::exchange_again(server.address, &settings, HELLO).await;
+    assert_eq!(exchange.reply.as_deref(), Ok(HELLO.line));
+    served(&mut server, false, "Erlang").await;
+    served(&mut server, true, "Erlang, again").await;
+    assert_eq!(store.len(), 1);
 }

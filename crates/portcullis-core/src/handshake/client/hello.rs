@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustls_pki_types::{ServerName, UnixTime};
 
 use super::super::offer::Offer;
+use super::super::renegotiation::Previous;
 use super::super::{Cx, Next, State, expect, versions};
 use super::resumption::{self, OfferedSession, OlderSession};
 use super::{tls12, tls13};
@@ -41,6 +42,8 @@ pub(super) struct Client {
     session_id: Option<[u8; 32]>,
     /// Offered to a server of before TLS 1.3.
     pub(super) older: Option<Box<OlderSession>>,
+    /// In a renegotiation.
+    pub(super) previous: Option<Arc<Previous>>,
     dialect: Dialect,
 }
 
@@ -72,19 +75,55 @@ pub(crate) fn start(
     for group in groups {
         exchanges.push(ActiveKeyExchange::start(*group, cx.random)?);
     }
-    let mut client = Client {
+    let client = Client {
         offer: Offer::new(config.clone()),
         config,
         name,
         client_random,
         session_id,
         older,
+        previous: None,
         dialect: cx.dialect,
     };
     let shares = Shares {
         exchanges,
         classical,
     };
+    say_hello(client, shares, sessions, cx)
+}
+
+/// Sends the ClientHello of another handshake on a connection (RFC 5246 §7.4.1.2): it has the version
+/// of the one before, and no session.
+pub(crate) fn restart(
+    config: Arc<ClientOptions>,
+    name: ServerName<'static>,
+    previous: Arc<Previous>,
+    cx: &mut Cx<'_>,
+) -> Result<State, Abort> {
+    let [client_random] = cx.random_bytes()?;
+    let client = Client {
+        offer: Offer::new(config.clone()),
+        config,
+        name,
+        client_random,
+        session_id: None,
+        older: None,
+        previous: Some(previous),
+        dialect: cx.dialect,
+    };
+    let shares = Shares {
+        exchanges: Vec::new(),
+        classical: false,
+    };
+    say_hello(client, shares, Vec::new(), cx)
+}
+
+fn say_hello(
+    mut client: Client,
+    shares: Shares,
+    sessions: Vec<OfferedSession>,
+    cx: &mut Cx<'_>,
+) -> Result<State, Abort> {
     let mut transcript = TranscriptBuffer::new();
     cx.outgoing
         .set_max_fragment(client.config.policy.max_fragment_sent);
@@ -195,7 +234,8 @@ impl Client {
     ) -> Result<(), Abort> {
         let config = &self.config;
         let policy = &config.policy;
-        let speaks_tls13 = policy.speaks(Version::V1_3);
+        let previous = self.previous.as_deref();
+        let speaks_tls13 = policy.speaks(Version::V1_3) && previous.is_none();
         let older = self.older.as_deref();
         let extensions = |out: &mut Vec<u8>| {
             if let Some(host) = config.indicated(&self.name) {
@@ -208,15 +248,21 @@ impl Client {
                 StatusRequest::put(out);
             }
             SupportedGroups::put(out, &policy.groups);
-            SignatureAlgorithms::put(out, &policy.schemes);
+            // RFC 5246 §7.4.1.4.1: not for servers before TLS 1.2.
+            let says_schemes = policy.newest() >= Version::V1_2;
+            if says_schemes {
+                SignatureAlgorithms::put(out, &policy.schemes);
+            }
             // §4.2.3: what may sign certificates differs from what may sign the handshake.
-            if !policy
-                .certificate_schemes()
-                .eq(policy.schemes.iter().copied())
+            if says_schemes
+                && !policy
+                    .certificate_schemes()
+                    .eq(policy.schemes.iter().copied())
             {
                 SignatureAlgorithmsCert::put(out, policy.certificate_schemes());
             }
-            if !policy.alpn.is_empty() {
+            // The protocol of a connection stays, so BoringSSL does not offer any again either.
+            if !policy.alpn.is_empty() && previous.is_none() {
                 Alpn::put(out, config.alpn_protocols());
             }
             if let Some(limit) = policy.record_size_limit {
@@ -231,7 +277,7 @@ impl Client {
                 SupportedVersions::put(out, &policy.versions);
             }
             if policy.speaks_older() {
-                put_before_tls13(out, config, older);
+                put_before_tls13(out, config, older, previous);
             }
             if let (true, Some(chain)) =
                 (config.send_certificate_authorities, config.chain_policy())
@@ -250,14 +296,20 @@ impl Client {
         // X25519MLKEM768's share alone has 1,216 bytes.
         hello.reserve(512 + shares.len());
         // RFC 7507 §4: after all suites.
-        let fallback = config.fallback.then_some(&CipherSuite::TLS_FALLBACK_SCSV);
+        let fallback =
+            (config.fallback && previous.is_none()).then_some(&CipherSuite::TLS_FALLBACK_SCSV);
+        let version = previous.map(|previous| self.dialect.code(previous.version()));
+        let suites = policy
+            .cipher_suites
+            .iter()
+            .filter(|suite| version.is_none_or(|version| suite.is_usable_in(version)));
         ClientHello::put(
             hello,
             // §4.1.2: what is newer is in supported_versions alone.
             self.dialect.code(policy.newest().min(Version::V1_2)),
             &self.client_random,
             self.legacy_session_id(),
-            policy.cipher_suites.iter().chain(fallback),
+            suites.chain(fallback),
             extensions,
         );
         let parsed = ClientHello::decode(hello.get(at + 4..).unwrap_or_default())?;
@@ -266,7 +318,12 @@ impl Client {
 }
 
 /// What only a server that goes on before TLS 1.3 looks at.
-fn put_before_tls13(out: &mut Vec<u8>, config: &ClientOptions, session: Option<&OlderSession>) {
+fn put_before_tls13(
+    out: &mut Vec<u8>,
+    config: &ClientOptions,
+    session: Option<&OlderSession>,
+    previous: Option<&Previous>,
+) {
     if config.policy.extended_master_secret != ExtendedMasterSecret::Off {
         extension::ExtendedMasterSecret::put(out);
     }
@@ -274,10 +331,13 @@ fn put_before_tls13(out: &mut Vec<u8>, config: &ClientOptions, session: Option<&
         extension::EncryptThenMac::put(out);
     }
     // RFC 5746 §3.4: in the first hello it is empty.
-    RenegotiationInfo::put(out, &[]);
+    match previous {
+        None => RenegotiationInfo::put(out, &[]),
+        Some(previous) => previous.put_of_client(out),
+    }
     // RFC 8422 §5.1.2: some servers want to see it.
     EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
-    if config.session_tickets {
+    if config.session_tickets && previous.is_none() {
         // RFC 5077 §3.2: without a ticket it asks for one.
         let ticket = session.filter(|session| !session.is_id);
         SessionTicket::put(out, ticket.map_or(&[], |session| &session.ticket));
@@ -345,8 +405,15 @@ impl WaitServerHello {
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let hello: ServerHello<'_> = expect(&message)?;
-        let offered = &self.0.client.offer.config().policy.versions;
-        match versions::selected(cx.dialect, offered, &hello, self.0.retry.is_some())? {
+        let client = &self.0.client;
+        let version = match &client.previous {
+            None => {
+                let offered = &client.offer.config().policy.versions;
+                versions::selected(cx.dialect, offered, &hello, self.0.retry.is_some())?
+            }
+            Some(previous) => versions::selected_again(cx.dialect, previous.version(), &hello)?,
+        };
+        match version {
             Version::V1_3 => tls13::server_hello::on_hello(self.0, &hello, &message, cx),
             version => tls12::server_hello::on_hello(*self.0, version, &hello, &message, cx),
         }

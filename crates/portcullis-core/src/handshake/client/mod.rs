@@ -11,7 +11,7 @@ mod shown_identity;
 mod tls12;
 mod tls13;
 
-pub(crate) use hello::start;
+pub(crate) use hello::{restart, start};
 
 use super::table::states;
 

@@ -200,7 +200,7 @@ fn fitting(
             Some(psk) => suite.handshake_hash() == Ok(psk.hash()),
             None => *suite == established.suite,
         })
-        && config.policy.schemes.contains(&peer.scheme);
+        && config.policy.accepts(peer.scheme, version);
     let origin = Origin {
         authenticated_at: established.authenticated_at,
         shown: established.shown.clone(),

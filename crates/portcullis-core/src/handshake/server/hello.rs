@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::super::renegotiation::Previous;
 use super::super::{Cx, Next, State, expect, versions, wrong_answer};
 use super::{tls12, tls13};
 use crate::Violation;
@@ -17,11 +18,20 @@ use crate::wire::ClientHello;
 
 /// Waits for a client.
 pub(crate) fn start(config: Arc<ServerOptions>) -> State {
-    WaitClientHello { config }.into()
+    let previous = None;
+    WaitClientHello { config, previous }.into()
+}
+
+/// Waits for the client's hello of another handshake on a connection.
+pub(crate) fn restart(config: Arc<ServerOptions>, previous: Arc<Previous>) -> State {
+    let previous = Some(previous);
+    WaitClientHello { config, previous }.into()
 }
 
 pub(crate) struct WaitClientHello {
     config: Arc<ServerOptions>,
+    /// In a renegotiation.
+    previous: Option<Arc<Previous>>,
 }
 
 impl WaitClientHello {
@@ -32,6 +42,12 @@ impl WaitClientHello {
     ) -> Result<Next, Abort> {
         let hello: ClientHello<'_> = expect(&message)?;
         check_syntax(&hello)?;
+        if let Some(previous) = self.previous {
+            // It goes on with the configuration that the connection has begun with.
+            let version = versions::choose_again(cx.dialect, previous.version(), &hello)?;
+            let (config, previous) = (self.config, Some(previous));
+            return tls12::client_hello::on_hello(config, version, message, previous, cx);
+        }
         // §5: from the first hello on, whatever the client may have been told by a middlebox.
         cx.incoming.allow_ccs(true);
         if self.config.policy.asked.hello {
@@ -90,6 +106,6 @@ fn decide(
     let hello: ClientHello<'_> = expect(&message)?;
     match versions::choose(cx.dialect, &config.policy.versions, &hello)? {
         Version::V1_3 => tls13::client_hello::choose_suite_and_group(config, message, cx),
-        version => tls12::client_hello::on_hello(config, version, message, cx),
+        version => tls12::client_hello::on_hello(config, version, message, None, cx),
     }
 }

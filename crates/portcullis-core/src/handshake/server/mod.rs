@@ -10,7 +10,7 @@ mod tls12;
 mod tls13;
 mod wishes;
 
-pub(crate) use hello::start;
+pub(crate) use hello::{restart, start};
 
 use super::table::states;
 use crate::error::{Abort, Misuse};

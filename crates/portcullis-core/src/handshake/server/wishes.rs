@@ -9,6 +9,7 @@ use crate::client_hello_view::host;
 use crate::config::{AcknowledgeServerName, ServerOptions};
 use crate::error::{Abort, quote};
 use crate::question::{AnswerContent, WantedCurves, WantedIdentity};
+use crate::rules::{Rules, Signatures};
 use crate::version::Version;
 use crate::wire::ClientHello;
 use crate::wire::extension::{
@@ -21,11 +22,18 @@ use crate::{SignatureScheme, Violation};
 /// What the client said about certificates.
 pub(super) fn wanted(hello: &ClientHello<'_>, version: Version) -> Result<WantedIdentity, Abort> {
     let server_name = host_name_of(hello)?;
-    let schemes = find::<SignatureAlgorithms<'_>>(&hello.extensions)?
-        .map(|list| list.schemes.to_vec())
-        .unwrap_or_default();
+    let said =
+        find::<SignatureAlgorithms<'_>>(&hello.extensions)?.map(|list| list.schemes.to_vec());
     let certificate_schemes =
         find::<SignatureAlgorithmsCert<'_>>(&hello.extensions)?.map(|list| list.schemes.to_vec());
+    let (schemes, certificate_schemes) = match Rules::of(version).signatures {
+        Signatures::Said => (said.unwrap_or_default(), certificate_schemes),
+        // What a client of several versions says is of certificates then.
+        Signatures::OfKey => {
+            let schemes = SignatureScheme::BEFORE_TLS12.to_vec();
+            (schemes, certificate_schemes.or(said))
+        }
+    };
     let authorities = find::<CertificateAuthorities<'_>>(&hello.extensions)?
         .map(|list| {
             list.authorities

@@ -116,6 +116,7 @@ pub(super) fn pair_resuming(
         events: Vec::new(),
         client_sent: Vec::new(),
         server_sent: Vec::new(),
+        delivered: Default::default(),
     }
 }
 

@@ -145,10 +145,18 @@ fn what_is_offered_by_default_can_be_done() {
 #[test]
 fn versions_are_those_that_are_there() {
     let build = |versions: &[ProtocolVersion]| client().versions(versions).build();
-    assert!(build(ProtocolVersion::SUPPORTED).is_ok());
+    assert!(build(&[ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2]).is_ok());
     for (versions, says) in [
         (&[][..], "versions: the list is empty"),
-        (&[ProtocolVersion::TLS_1_1], "TLSv1.1 is not implemented"),
+        (&[ProtocolVersion::SSL_3_0], "SSLv3 is not implemented"),
+        (
+            &[ProtocolVersion::TLS_1_1],
+            "cipher_suites: none is used by default that TLSv1.1 has",
+        ),
+        (
+            ProtocolVersion::SUPPORTED,
+            "cipher_suites: none is used by default that TLSv1.1 has",
+        ),
         (&[ProtocolVersion::TLS_1_3; 2], "is there twice"),
     ] {
         let misuse = build(versions).unwrap_err().to_string();

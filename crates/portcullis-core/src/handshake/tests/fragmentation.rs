@@ -65,6 +65,7 @@ fn poll(end: &mut Handshake) -> Vec<u8> {
             Step::Event(_) => {}
             Step::Ask(question) => end.answer(question.default_answer(), now()).unwrap(),
             Step::Connected | Step::Wait { .. } => return sent,
+            Step::Data(data) => panic!("data in a first handshake: {data:?}"),
         }
     }
 }

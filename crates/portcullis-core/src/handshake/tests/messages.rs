@@ -166,6 +166,9 @@ fn other_protocols_on_the_port_are_named() {
         (b"\x30\x81\x90\x02\x01\x01\x60", "LDAP"),
         (b"\x30\x82\x01\x90\x02\x01\x01\x60", "LDAP"),
         (b"\x4a\0\0\0\x0a8.0.36\0", "MySQL"),
+        // CLIENT-HELLO of SSL 2.0, and one that offers TLS besides.
+        (b"\x80\x2e\x01\0\x02\0\x15", "a hello of SSL 2.0"),
+        (b"\x80\x2e\x01\x03\x01\0\x15", "a hello of SSL 2.0"),
     ] {
         let mut server = Handshake::server(server().build().unwrap());
         server.receive(start, now());

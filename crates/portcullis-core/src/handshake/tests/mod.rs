@@ -3,6 +3,7 @@
 
 mod advisories;
 mod attack;
+mod before_tls12;
 mod bounded;
 mod choices;
 mod flips;
@@ -17,7 +18,9 @@ mod pair;
 mod parts;
 mod proofs;
 mod questions;
+mod renegotiation;
 mod rfc_8448;
+mod scripts;
 mod states;
 mod tamper;
 mod tickets;

@@ -292,6 +292,7 @@ fn older_leaves_nothing(
     for suite in [
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384,
     ] {
         let context = format!("{context}, {suite}");
         older_suite_leaves_nothing(&context, client.clone(), server.clone(), resumes, suite);
@@ -310,7 +311,7 @@ fn older_suite_leaves_nothing(
         .versions(versions)
         .cipher_suites([suite])
         .key_log(true);
-    let server = server.versions(versions);
+    let server = server.versions(versions).cipher_suites([suite]);
     let (client, server) = (client.build().unwrap(), server.build().unwrap());
     let mut pair = match resumes {
         false => Pair::new(client, server),
@@ -349,7 +350,10 @@ fn older_suite_leaves_nothing(
     let mut secrets = vec![("master secret".to_owned(), Masked::new(master))];
     {
         let information = &connections[0].information;
-        let keys = information.cipher_suite().legacy_parameters().unwrap();
+        let keys = information
+            .cipher_suite()
+            .legacy_parameters(information.version())
+            .unwrap();
         let master = MasterSecret::from_bytes(keys.hash, master).unwrap();
         let randoms = (information.client_random(), information.server_random());
         let block = master.key_block(keys, randoms.0, randoms.1).unwrap();
@@ -357,18 +361,34 @@ fn older_suite_leaves_nothing(
             let key = Masked::new(keys.key.as_slice());
             secrets.push((format!("{side}_write_key"), key));
         }
+        let both = [("client", &block.client), ("server", &block.server)];
+        for (side, keys) in both.into_iter().filter(|_| suite.has_cbc()) {
+            let key = Masked::new(keys.mac_key.as_slice());
+            secrets.push((format!("{side}_write_MAC_key"), key));
+        }
     }
     found.clear();
     // Each end that may make keying material (RFC 7627 §5.4) has one.
     let mut living = connections.iter();
     let living = living.position(|one| one.information.tls_exporter().is_err());
     let living = living.unwrap_or(connections.len());
-    // Each end has both directions, and each of these the key and the cipher that it became.
-    assert_eq!(copies(&secrets), [living, 4, 4], "{context}");
+    // Each end has both directions, and each of these the key and the cipher that it became; a block
+    // cipher is set up again by the first record.
+    let expected = |each| {
+        let mut expected = vec![each; secrets.len()];
+        expected[0] = living;
+        expected
+    };
+    let awake = if suite.has_cbc() { 2 } else { 4 };
+    assert_eq!(copies(&secrets), expected(awake), "{context}");
     without_ciphers(&mut connections);
-    assert_eq!(copies(&secrets), [living, 2, 2], "{context}: asleep");
+    assert_eq!(copies(&secrets), expected(2), "{context}: asleep");
     drop(connections);
-    assert_eq!(copies(&secrets), [0; 3], "{context}: what stays");
+    assert_eq!(
+        copies(&secrets),
+        vec![0; secrets.len()],
+        "{context}: what stays"
+    );
 }
 
 fn all_older_handshakes() {

@@ -34,13 +34,17 @@ pub(super) fn connect(
 }
 
 pub(super) fn talking(pair: Pair) -> (Connection, Connection) {
+    talking_in(ProtocolVersion::TLS_1_2, pair)
+}
+
+pub(super) fn talking_in(version: ProtocolVersion, pair: Pair) -> (Connection, Connection) {
     let (client, server) = pair.run();
     let (mut server, mut client) = (server.unwrap(), client.unwrap());
     exchange(&mut client, &mut server);
     exchange(&mut server, &mut client);
     for connection in [&client, &server] {
         let information = &connection.information;
-        assert_eq!(information.version(), ProtocolVersion::TLS_1_2);
+        assert_eq!(information.version(), version);
         assert_eq!(information.alpn_protocol(), Some(&b"h2"[..]));
         assert_eq!(information.server_name(), Some("localhost"));
     }

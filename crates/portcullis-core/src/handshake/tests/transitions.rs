@@ -7,7 +7,7 @@ use super::super::table::Row;
 use super::super::{client, server};
 use super::attack::{authenticated_client, authenticating_server, ticket_keys, unknown_session};
 use super::parts::{message, server_hello};
-use super::states::{Scripts, run_resuming, run_tampering};
+use super::scripts::{Scripts, run_resuming, run_tampering};
 use super::tamper::{Put, Tamper};
 use crate::ProtocolVersion;
 use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};

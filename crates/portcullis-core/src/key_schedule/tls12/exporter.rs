@@ -56,7 +56,7 @@ mod tests {
     const RANDOMS: (&[u8; 32], &[u8; 32]) = (&[1; 32], &[2; 32]);
 
     fn secret() -> MasterSecret {
-        MasterSecret::from_bytes(HashAlgorithm::Sha384, &[7; 48]).unwrap()
+        MasterSecret::from_bytes(HashAlgorithm::Sha384.into(), &[7; 48]).unwrap()
     }
 
     /// The library's PRF over the seed as the RFC writes it.

@@ -5,12 +5,14 @@
 use super::LegacyParameters;
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, IV_LEN};
-use crate::crypto::cbc::{CbcAlgorithm, CbcKey};
+use crate::crypto::cbc::{BLOCK, CbcAlgorithm, CbcKey};
 use crate::crypto::record_mac::{MacAlgorithm, RecordMac};
 use crate::crypto::secret::Inline;
 
 const MAX_KEY_LEN: usize = 32;
-const MAX_IV_LEN: usize = IV_LEN as usize;
+/// Of an AEAD; a block cipher whose IVs are chained has more.
+const NONCE_LEN: usize = IV_LEN as usize;
+const MAX_IV_LEN: usize = BLOCK;
 
 /// What is cut from the key block.
 pub(crate) struct KeyBlock {
@@ -53,7 +55,8 @@ pub(crate) struct DirectionKeys {
     pub(crate) key: Inline<MAX_KEY_LEN>,
     /// As long as a nonce: behind the four bytes that GCM has stand zeros. A nonce is this with the
     /// number of the record xored into its end, whichever the AEAD: with GCM that number is
-    /// what the record calls its `nonce_explicit`. With CBC it is zeros that nobody uses.
+    /// what the record calls its `nonce_explicit`. With CBC it is the IV of the next record where
+    /// IVs are chained, and otherwise zeros that nobody uses.
     pub(crate) iv: Inline<MAX_IV_LEN>,
 }
 
@@ -62,7 +65,7 @@ impl DirectionKeys {
         suite: LegacyParameters,
         [mac_key, key, fixed_iv]: [&[u8]; 3],
     ) -> Result<Self, CryptoFailure> {
-        let mut iv = Inline::zeros(MAX_IV_LEN);
+        let mut iv = Inline::zeros(fixed_iv.len().max(NONCE_LEN));
         for (to, byte) in iv.as_mut_slice().iter_mut().zip(fixed_iv) {
             *to = *byte;
         }
@@ -114,6 +117,15 @@ impl DirectionKeys {
         CbcKey::decrypting(cipher, self.key.as_slice())
     }
 
+    /// The IV of the next record, where IVs are chained.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub(crate) fn chained_iv(&mut self) -> Result<&mut [u8; BLOCK], CryptoFailure> {
+        let iv = self.iv.as_mut_slice().first_chunk_mut();
+        iv.ok_or(CryptoFailure::RecordKeys)
+    }
+
     pub(crate) fn record_mac(&self, mac: MacAlgorithm) -> RecordMac {
         RecordMac::new(mac, self.mac_key.as_slice())
     }
@@ -136,17 +148,17 @@ mod tests {
     use super::super::{CbcParameters, LegacyCipher};
     use super::*;
     use crate::crypto::hash::HashAlgorithm;
+    use crate::rules::Iv;
+    use crate::version::ProtocolVersion;
 
     /// §6.3: MAC keys, keys and IVs, of each the client's before the server's.
     #[test]
     fn the_block_is_cut_in_the_order_of_the_rfc() {
-        let cbc = |cipher, mac| {
-            LegacyCipher::Cbc(CbcParameters {
-                cipher,
-                mac,
-                encrypt_then_mac: false,
-            })
-        };
+        let cbc = |cipher, mac| LegacyCipher::Cbc(CbcParameters::new(cipher, mac));
+        let chained = LegacyCipher::Cbc(CbcParameters {
+            iv: Iv::Chained,
+            ..CbcParameters::new(CbcAlgorithm::Aes256, MacAlgorithm::Sha1)
+        });
         for (cipher, mac_len, key_len, iv_len) in [
             (LegacyCipher::Aead(AeadAlgorithm::Aes128Gcm), 0, 16, 4),
             (LegacyCipher::Aead(AeadAlgorithm::Aes256Gcm), 0, 32, 4),
@@ -159,9 +171,14 @@ mod tests {
             (cbc(CbcAlgorithm::Aes128, MacAlgorithm::Sha1), 20, 16, 0),
             (cbc(CbcAlgorithm::Aes256, MacAlgorithm::Sha256), 32, 32, 0),
             (cbc(CbcAlgorithm::Aes256, MacAlgorithm::Sha384), 48, 32, 0),
+            // RFC 2246 §6.3: IVs as long as a block.
+            (chained, 20, 32, 16),
         ] {
-            let hash = HashAlgorithm::Sha256;
-            let suite = LegacyParameters { hash, cipher };
+            let suite = LegacyParameters {
+                version: ProtocolVersion::TLS_1_2,
+                hash: HashAlgorithm::Sha256.into(),
+                cipher,
+            };
             let mut length = 0;
             let mut block = KeyBlock::new(suite, |out| {
                 length = out.len();
@@ -172,7 +189,7 @@ mod tests {
             let bytes: Vec<u8> = (1..=length as u8).collect();
             let (mac_keys, rest) = bytes.split_at(2 * mac_len);
             let (keys, ivs) = rest.split_at(2 * key_len);
-            let zeros = vec![0; 12 - iv_len];
+            let zeros = vec![0; 12_usize.saturating_sub(iv_len)];
             for (direction, mac_key, key, iv) in [
                 (
                     &block.client,

@@ -4,9 +4,8 @@
 
 use super::{KeyBlock, LegacyParameters};
 use crate::crypto::CryptoFailure;
-use crate::crypto::hash::{Digest, HashAlgorithm};
-use crate::crypto::hmac::HmacKey;
-use crate::crypto::prf::prf;
+use crate::crypto::hash::Digest;
+use crate::crypto::prf::{PrfHash, PrfKey};
 use crate::crypto::secret::{ConstantTimeEq as _, Secret, SharedSecret};
 
 /// `master_secret[48]`.
@@ -38,17 +37,17 @@ pub(crate) enum MasterSeed<'a> {
 }
 
 impl PremasterSecret {
-    pub(crate) fn into_master(self, hash: HashAlgorithm, seed: MasterSeed<'_>) -> MasterSecret {
-        let key = HmacKey::new(hash, self.0.as_slice());
+    pub(crate) fn into_master(self, hash: PrfHash, seed: MasterSeed<'_>) -> MasterSecret {
+        let key = PrfKey::new(hash, self.0.as_slice());
         let mut secret = Secret::zeros(MASTER_SECRET_LEN);
         let out = secret.as_mut_slice();
         match seed {
             MasterSeed::Extended(session_hash) => {
                 let seed = [session_hash.as_slice()];
-                prf(&key, b"extended master secret", &seed, out);
+                key.prf(b"extended master secret", &seed, out);
             }
             MasterSeed::Randoms { client, server } => {
-                prf(&key, b"master secret", &[client, server], out);
+                key.prf(b"master secret", &[client, server], out);
             }
         }
         MasterSecret::new(hash, secret)
@@ -74,15 +73,15 @@ impl Side {
 
 /// The secret of a session.
 pub(crate) struct MasterSecret {
-    hash: HashAlgorithm,
+    hash: PrfHash,
     secret: Secret,
     /// The secret again, set up once for all that a handshake derives from it.
-    key: HmacKey,
+    key: PrfKey,
 }
 
 impl MasterSecret {
-    fn new(hash: HashAlgorithm, secret: Secret) -> Self {
-        let key = HmacKey::new(hash, secret.as_slice());
+    fn new(hash: PrfHash, secret: Secret) -> Self {
+        let key = PrfKey::new(hash, secret.as_slice());
         Self { hash, secret, key }
     }
 
@@ -90,7 +89,7 @@ impl MasterSecret {
     ///
     /// # Errors
     /// When it does not have 48 bytes.
-    pub(crate) fn from_bytes(hash: HashAlgorithm, bytes: &[u8]) -> Result<Self, CryptoFailure> {
+    pub(crate) fn from_bytes(hash: PrfHash, bytes: &[u8]) -> Result<Self, CryptoFailure> {
         if bytes.len() != MASTER_SECRET_LEN {
             return Err(CryptoFailure::KeyDerivation);
         }
@@ -152,7 +151,7 @@ impl MasterSecret {
 
     /// Fills `out` with what the PRF gives for this secret.
     pub(super) fn prf(&self, label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
-        prf(&self.key, label, seed, out);
+        self.key.prf(label, seed, out);
     }
 }
 
@@ -173,10 +172,13 @@ mod tests {
     use super::super::LegacyCipher;
     use super::*;
     use crate::crypto::aead::AeadAlgorithm;
-    use crate::crypto::hash::hash;
+    use crate::crypto::hash::{HashAlgorithm, hash};
+    use crate::version::ProtocolVersion;
 
+    const HASH: HashAlgorithm = HashAlgorithm::Sha256;
     const SUITE: LegacyParameters = LegacyParameters {
-        hash: HashAlgorithm::Sha256,
+        version: ProtocolVersion::TLS_1_2,
+        hash: PrfHash::Suite(HASH),
         cipher: LegacyCipher::Aead(AeadAlgorithm::Aes128Gcm),
     };
 
@@ -186,10 +188,10 @@ mod tests {
 
     #[test]
     fn a_secret_written_down_is_the_secret() {
-        let (session_hash, transcript) = (hash(SUITE.hash, b"1"), hash(SUITE.hash, b"2"));
+        let (session_hash, transcript) = (hash(HASH, b"1"), hash(HASH, b"2"));
         let premaster = PremasterSecret::from(SharedSecret::new(&[7; 32]).unwrap());
         let mut made = premaster.into_master(SUITE.hash, MasterSeed::Extended(&session_hash));
-        let again = MasterSecret::from_bytes(made.hash, made.as_bytes()).unwrap();
+        let again = MasterSecret::from_bytes(SUITE.hash, made.as_bytes()).unwrap();
         let expected = made.verify_data(Side::Client, &transcript);
         assert_eq!(again.verify_data(Side::Client, &transcript), expected);
         for len in [0, 47, 49] {
@@ -205,11 +207,11 @@ mod tests {
 
     #[test]
     fn finished_is_of_a_side_and_of_all_its_bytes() {
-        let (master, transcript) = (master(1), hash(SUITE.hash, b"messages"));
+        let (master, transcript) = (master(1), hash(HASH, b"messages"));
         let client = master.verify_data(Side::Client, &transcript);
         assert!(master.verify_finished(Side::Client, &transcript, &client));
         assert!(!master.verify_finished(Side::Server, &transcript, &client));
-        assert!(!master.verify_finished(Side::Client, &hash(SUITE.hash, b""), &client));
+        assert!(!master.verify_finished(Side::Client, &hash(HASH, b""), &client));
         for len in 0..client.len() {
             assert!(!master.verify_finished(Side::Client, &transcript, &client[..len]));
         }
@@ -225,7 +227,7 @@ mod tests {
     #[test]
     fn keys_of_a_suite_with_another_hash_are_refused() {
         let suite = LegacyParameters {
-            hash: HashAlgorithm::Sha384,
+            hash: PrfHash::Suite(HashAlgorithm::Sha384),
             ..SUITE
         };
         assert!(master(1).key_block(SUITE, &[1; 32], &[2; 32]).is_ok());

@@ -1,6 +1,6 @@
-//! The key schedule of TLS 1.2.
+//! The key schedule of TLS 1.2, 1.1 and 1.0.
 //!
-//! RFC 5246 §6.3, §7.4.9, §8.1; RFC 7627; RFC 5705.
+//! RFC 5246 §6.3, §7.4.9, §8.1, and the same of RFC 4346 and RFC 2246; RFC 7627; RFC 5705.
 //!
 //! ```text
 //! PremasterSecret --hash of the messages, or randoms--> MasterSecret --randoms--> KeyBlock
@@ -21,15 +21,19 @@ pub(crate) use master_secret::{MasterSecret, MasterSeed, PremasterSecret, Side};
 pub(crate) use transcript::Transcript;
 
 use crate::crypto::aead::{AeadAlgorithm, IV_LEN};
-use crate::crypto::cbc::CbcAlgorithm;
-use crate::crypto::hash::HashAlgorithm;
+use crate::crypto::cbc::{BLOCK, CbcAlgorithm};
+use crate::crypto::prf::PrfHash;
 use crate::crypto::record_mac::MacAlgorithm;
+use crate::rules::{BeastMitigation, Iv};
+use crate::version::ProtocolVersion;
 
 /// What the key schedule and the records need to know of a cipher suite before TLS 1.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LegacyParameters {
+    /// What the headers of records say.
+    pub(crate) version: ProtocolVersion,
     /// Of the PRF.
-    pub(crate) hash: HashAlgorithm,
+    pub(crate) hash: PrfHash,
     pub(crate) cipher: LegacyCipher,
 }
 
@@ -49,6 +53,26 @@ pub(crate) struct CbcParameters {
     pub(crate) mac: MacAlgorithm,
     /// Which comes first is negotiated (RFC 7366): without that the MAC.
     pub(crate) encrypt_then_mac: bool,
+    /// Where the IV of a record is.
+    pub(crate) iv: Iv,
+    /// Whether every byte of the padding has to be right, and not the last alone.
+    pub(crate) checks_padding: bool,
+    /// What is done about a chained IV.
+    pub(crate) beast_mitigation: BeastMitigation,
+}
+
+impl CbcParameters {
+    /// MAC first, an explicit IV, and everything looked at.
+    pub(crate) const fn new(cipher: CbcAlgorithm, mac: MacAlgorithm) -> Self {
+        Self {
+            cipher,
+            mac,
+            encrypt_then_mac: false,
+            iv: Iv::Explicit,
+            checks_padding: true,
+            beast_mitigation: BeastMitigation::OneNMinusOne,
+        }
+    }
 }
 
 impl LegacyParameters {
@@ -58,6 +82,19 @@ impl LegacyParameters {
             parameters.encrypt_then_mac = negotiated;
         }
         self.encrypts_first()
+    }
+
+    /// What a configuration says of TLS 1.0, where IVs are chained.
+    pub(crate) const fn set_chained(&mut self, checks_padding: bool, mitigation: BeastMitigation) {
+        if let LegacyCipher::Cbc(
+            parameters @ CbcParameters {
+                iv: Iv::Chained, ..
+            },
+        ) = &mut self.cipher
+        {
+            parameters.checks_padding = checks_padding;
+            parameters.beast_mitigation = mitigation;
+        }
     }
 
     /// Whether records are encrypted before they get a MAC.
@@ -88,11 +125,14 @@ impl LegacyCipher {
     }
 
     /// `SecurityParameters.fixed_iv_length`. GCM writes the rest of a nonce into each record, CBC
-    /// all of its IV.
+    /// all of its IV, but in TLS 1.0 none of it.
     const fn fixed_iv_len(self) -> u8 {
         match self {
             Self::Aead(AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm) => 4,
             Self::Aead(AeadAlgorithm::ChaCha20Poly1305) => IV_LEN,
+            Self::Cbc(CbcParameters {
+                iv: Iv::Chained, ..
+            }) => BLOCK as u8,
             Self::Cbc(_) => 0,
         }
     }

@@ -5,6 +5,7 @@ use super::*;
 use crate::SignatureScheme;
 use crate::crypto::aead::TAG_LEN;
 use crate::crypto::hash::Digest;
+use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::secret::SharedSecret;
 use crate::crypto::{hex, scheme_fits_key_before_tls13, verify_before_tls13};
 use crate::key_schedule::{AddMessage, Hashed};
@@ -172,17 +173,19 @@ impl Recording {
 /// Those of suites with RSA too, which nobody can negotiate here: their key schedule is the same.
 fn parameters(suite: CipherSuite) -> LegacyParameters {
     let aes_256 = LegacyParameters {
-        hash: HashAlgorithm::Sha384,
+        version: ProtocolVersion::TLS_1_2,
+        hash: HashAlgorithm::Sha384.into(),
         cipher: LegacyCipher::Aead(AeadAlgorithm::Aes256Gcm),
     };
     let aes_128 = LegacyParameters {
-        hash: HashAlgorithm::Sha256,
+        version: ProtocolVersion::TLS_1_2,
+        hash: HashAlgorithm::Sha256.into(),
         cipher: LegacyCipher::Aead(AeadAlgorithm::Aes128Gcm),
     };
     match suite {
         CipherSuite::TLS_RSA_WITH_AES_256_GCM_SHA384 => aes_256,
         CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256 => aes_128,
-        suite => suite.legacy_parameters().unwrap(),
+        suite => suite.legacy_parameters(ProtocolVersion::TLS_1_2).unwrap(),
     }
 }
 

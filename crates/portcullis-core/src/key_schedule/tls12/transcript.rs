@@ -2,13 +2,14 @@
 //!
 //! RFC 5246 §7.4.8, §7.4.9.
 
-use crate::crypto::hash::{Digest, HashAlgorithm, Hasher};
+use crate::crypto::hash::Digest;
+use crate::crypto::prf::{HandshakeHasher, PrfHash};
 use crate::key_schedule::{AddMessage, Hashed, TranscriptBuffer};
 
 /// The running hash over all handshake messages, headers included, without HelloRequest. A client
 /// may sign them with another hash than that of the suite, so they are kept until it cannot.
 pub(crate) struct Transcript {
-    running: Hasher,
+    running: HandshakeHasher,
     messages: Vec<u8>,
     /// Whether a CertificateVerify can still come.
     keeps_messages: bool,
@@ -16,14 +17,14 @@ pub(crate) struct Transcript {
 
 impl Transcript {
     /// Starts before the first message.
-    pub(crate) fn new(hash: HashAlgorithm) -> Self {
+    pub(crate) fn new(hash: PrfHash) -> Self {
         Self::after(TranscriptBuffer::new(), hash)
     }
 
     /// The suite is known: goes on after the messages in `buffer`.
-    pub(crate) fn after(buffer: TranscriptBuffer, hash: HashAlgorithm) -> Self {
+    pub(crate) fn after(buffer: TranscriptBuffer, hash: PrfHash) -> Self {
         let messages = buffer.into_messages();
-        let mut running = Hasher::new(hash);
+        let mut running = HandshakeHasher::new(hash);
         running.update(&messages);
         Self {
             running,
@@ -72,23 +73,32 @@ impl core::fmt::Debug for Transcript {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::hash::hash;
+    use crate::crypto::hash::{HashAlgorithm, hash};
+    use crate::crypto::md5_sha1::md5_sha1;
 
     #[test]
     fn is_the_hash_of_all_and_keeps_them_for_a_while() {
-        for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
+        for algorithm in [
+            PrfHash::Md5Sha1,
+            HashAlgorithm::Sha256.into(),
+            HashAlgorithm::Sha384.into(),
+        ] {
+            let hash = |bytes: &[u8]| match algorithm {
+                PrfHash::Md5Sha1 => md5_sha1(bytes),
+                PrfHash::Suite(algorithm) => hash(algorithm, bytes),
+            };
             let mut buffer = TranscriptBuffer::new();
             buffer.add(Hashed { message: b"one" });
             let mut transcript = Transcript::after(buffer, algorithm);
             transcript.add(Hashed { message: b"two" });
-            assert_eq!(transcript.current(), hash(algorithm, b"onetwo"));
+            assert_eq!(transcript.current(), hash(b"onetwo"));
             assert_eq!(transcript.messages(), b"onetwo");
             transcript.forget_messages();
             transcript.add(Hashed { message: b"three" });
             assert_eq!(transcript.messages(), b"");
-            assert_eq!(transcript.current(), hash(algorithm, b"onetwothree"));
+            assert_eq!(transcript.current(), hash(b"onetwothree"));
             let empty = Transcript::new(algorithm);
-            assert_eq!(empty.current(), algorithm.of_nothing());
+            assert_eq!(empty.current(), hash(b""));
             assert_eq!(empty.messages(), b"");
         }
     }

@@ -18,6 +18,8 @@ use super::HEADER;
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadKey;
 use crate::error::Abort;
+use crate::rules::BeastMitigation;
+use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::ContentType;
 
@@ -127,6 +129,23 @@ impl Protection {
         }
     }
 
+    /// What the headers of the records say, where that is not what all newer ones do.
+    pub(super) fn older_version(&self) -> Option<ProtocolVersion> {
+        match self {
+            Self::Tls13(_) => None,
+            Self::Older(protection) => Some(protection.version()),
+        }
+    }
+
+    /// What goes in front of data because of the IVs of TLS 1.0.
+    #[inline]
+    pub(super) fn mitigation(&self) -> BeastMitigation {
+        match self {
+            Self::Tls13(_) => BeastMitigation::Off,
+            Self::Older(protection) => protection.mitigation(),
+        }
+    }
+
     /// How many records one key may protect (§5.5).
     pub(super) fn record_limit(&self) -> u64 {
         match self {
@@ -180,7 +199,7 @@ impl Protection {
     pub(super) fn seal_in_place(
         &mut self,
         number: u64,
-        head: &[u8],
+        head: &mut [u8; HEADER],
         typ: ContentType,
         content_len: usize,
         body: &mut [u8],
@@ -201,7 +220,7 @@ impl Protection {
     pub(super) fn seal_from(
         &mut self,
         number: u64,
-        head: &[u8],
+        head: &mut [u8; HEADER],
         typ: ContentType,
         content: &[u8],
         body: &mut [u8],

@@ -14,6 +14,8 @@ use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::cbc::BLOCK;
 use crate::crypto::record_mac::Front;
 use crate::key_schedule::tls12::{CbcParameters, DirectionKeys, LegacyCipher};
+use crate::rules::{BeastMitigation, Iv};
+use crate::version::ProtocolVersion;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 
 pub(crate) struct Older {
@@ -46,6 +48,24 @@ impl Older {
 
     pub(super) const fn limit_content(&mut self, limit: usize) {
         self.content_limit = limit;
+    }
+
+    /// What the headers of the records say.
+    pub(super) const fn version(&self) -> ProtocolVersion {
+        self.keys.suite.version
+    }
+
+    /// What goes in front of data because IVs are chained.
+    #[cold]
+    pub(super) const fn mitigation(&self) -> BeastMitigation {
+        match self.keys.suite.cipher {
+            LegacyCipher::Cbc(CbcParameters {
+                iv: Iv::Chained,
+                beast_mitigation,
+                ..
+            }) => beast_mitigation,
+            _ => BeastMitigation::Off,
+        }
     }
 
     /// How much longer a body is than the room that opening it needs.
@@ -107,9 +127,13 @@ impl Older {
                 self.aead(algorithm)?.open_in_place(number, front, body)?
             }
             LegacyCipher::Cbc(cbc) => {
-                let length = self.cbc_to_read(cbc)?.open_in_place(front, body)?;
+                let mut chained = self.chained_iv(cbc);
+                let opening = self.cbc_to_read(cbc)?;
+                let length = opening.open_in_place(front, &mut chained, body)?;
+                self.keep_chained_iv(cbc, chained)?;
                 self.check_length(length)?;
-                BLOCK..BLOCK + length
+                let at = Layout::from(cbc).content_at();
+                at..at + length
             }
         };
         Ok((typ, content))
@@ -129,7 +153,10 @@ impl Older {
                 self.aead(algorithm)?.open_into(number, front, body, out)?
             }
             LegacyCipher::Cbc(cbc) => {
-                let length = self.cbc_to_read(cbc)?.open_into(front, body, out)?;
+                let mut chained = self.chained_iv(cbc);
+                let opening = self.cbc_to_read(cbc)?;
+                let length = opening.open_into(front, &mut chained, body, out)?;
+                self.keep_chained_iv(cbc, chained)?;
                 self.check_length(length)?;
                 length
             }
@@ -142,22 +169,23 @@ impl Older {
     pub(super) fn seal_in_place(
         &mut self,
         number: u64,
-        head: &[u8],
+        head: &mut [u8; HEADER],
         content_len: usize,
         body: &mut [u8],
     ) -> Result<(), CryptoFailure> {
-        let front = front(number, head);
+        let front = self.front_to_seal(number, head);
         match self.keys.suite.cipher {
             LegacyCipher::Aead(algorithm) => {
                 self.aead(algorithm)?
                     .seal_in_place(number, front, content_len, body)
             }
             LegacyCipher::Cbc(cbc) => {
-                if body.len() < content_len + BLOCK {
+                let at = Layout::from(cbc).content_at();
+                if body.len() < content_len + at {
                     return Err(CryptoFailure::SealingRecord);
                 }
-                body.copy_within(..content_len, BLOCK);
-                self.cbc_to_write(cbc)?.seal(front, content_len, body)
+                body.copy_within(..content_len, at);
+                self.seal_cbc(cbc, front, content_len, body)
             }
         }
     }
@@ -166,21 +194,22 @@ impl Older {
     pub(super) fn seal_from(
         &mut self,
         number: u64,
-        head: &[u8],
+        head: &mut [u8; HEADER],
         content: &[u8],
         body: &mut [u8],
     ) -> Result<(), CryptoFailure> {
-        let front = front(number, head);
+        let front = self.front_to_seal(number, head);
         match self.keys.suite.cipher {
             LegacyCipher::Aead(algorithm) => self
                 .aead(algorithm)?
                 .seal_from(number, front, content, body),
             LegacyCipher::Cbc(cbc) => {
-                let place = body.get_mut(BLOCK..BLOCK + content.len());
+                let at = Layout::from(cbc).content_at();
+                let place = body.get_mut(at..at + content.len());
                 place
                     .ok_or(CryptoFailure::SealingRecord)?
                     .copy_from_slice(content);
-                self.cbc_to_write(cbc)?.seal(front, content.len(), body)
+                self.seal_cbc(cbc, front, content.len(), body)
             }
         }
     }
@@ -196,6 +225,47 @@ impl Older {
 
     pub(in super::super) fn put_cipher(&mut self, cipher: Cipher) {
         self.cipher = Some(cipher);
+    }
+
+    /// The header is that of TLS 1.2 and newer until here.
+    fn front_to_seal(&self, number: u64, head: &mut [u8; HEADER]) -> Front {
+        let [_, version @ .., _, _] = head;
+        *version = self.version().0.to_be_bytes();
+        front(number, head)
+    }
+
+    fn seal_cbc(
+        &mut self,
+        parameters: CbcParameters,
+        front: Front,
+        content_len: usize,
+        body: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
+        let mut chained = self.chained_iv(parameters);
+        let sealing = self.cbc_to_write(parameters)?;
+        sealing.seal(front, &mut chained, content_len, body)?;
+        self.keep_chained_iv(parameters, chained)
+    }
+
+    /// The IV of the next record where IVs are chained. It is kept with the keys, and so outlives
+    /// the cipher.
+    fn chained_iv(&self, parameters: CbcParameters) -> [u8; BLOCK] {
+        match parameters.iv {
+            Iv::Chained => self.keys.iv.as_slice().first_chunk().copied(),
+            Iv::Explicit => None,
+        }
+        .unwrap_or_default()
+    }
+
+    fn keep_chained_iv(
+        &mut self,
+        parameters: CbcParameters,
+        chained: [u8; BLOCK],
+    ) -> Result<(), CryptoFailure> {
+        if parameters.iv == Iv::Chained {
+            *self.keys.chained_iv()? = chained;
+        }
+        Ok(())
     }
 
     fn check_length(&self, length: usize) -> Result<(), Unopened> {

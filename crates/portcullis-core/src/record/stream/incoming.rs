@@ -11,10 +11,12 @@ use super::super::alert;
 use super::super::assembler::{Assembler, HandshakeBytes, grow, take};
 use super::super::header::{self, Header};
 use super::super::keys::Keys;
+use super::super::reader::HandedOver;
 use super::super::{HEADER, MAX_CLIENT_HELLO, MAX_RECORD, MAX_WARNINGS, Mailbox, Reader, Role};
 use super::opener::Opener;
 use crate::alert::{AlertDescription, AlertLevel};
 use crate::error::{Abort, Reason};
+use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::ContentType;
 
@@ -30,8 +32,9 @@ pub(crate) enum Message {
     },
     /// Before TLS 1.3: the peer's next record is under its new keys.
     ChangeCipherSpec,
-    /// A record of application data, which no state of the handshake wants.
-    ApplicationData,
+    /// A record of application data, which no state of the handshake wants: only before another
+    /// handshake has begun some may be under way.
+    ApplicationData(Vec<u8>),
 }
 
 /// The reading side during the handshake.
@@ -78,6 +81,31 @@ impl Incoming {
             strict_alert_levels: false,
             warnings: 0,
         }
+    }
+
+    /// Goes on where the reader of a connection stands, before TLS 1.3. What is unread there has to be
+    /// fed here.
+    pub(crate) fn after(reader: &mut Reader) -> Self {
+        let HandedOver {
+            keys,
+            inner_limit,
+            role,
+            max_handshake_size,
+            strict_alert_levels,
+            begun,
+        } = reader.hand_over();
+        Self {
+            first_record: false,
+            opener: Opener::after(role, keys, inner_limit),
+            assembler: begun,
+            strict_alert_levels,
+            ..Self::new(role, max_handshake_size)
+        }
+    }
+
+    /// Drops what has come of a message.
+    pub(crate) fn forget_message(&mut self) {
+        self.assembler = Assembler::default();
     }
 
     /// The server's flight is out: the bodies of the messages that follow have at most
@@ -153,8 +181,11 @@ impl Incoming {
     ///
     /// # Errors
     /// When a change_cipher_spec came before.
-    pub(crate) fn decided_before_tls13(&mut self) -> Result<(), Violation> {
-        self.opener.decided_before_tls13()
+    pub(crate) fn decided_before_tls13(
+        &mut self,
+        version: ProtocolVersion,
+    ) -> Result<(), Violation> {
+        self.opener.decided_before_tls13(version)
     }
 
     /// Whether that is so.
@@ -286,7 +317,7 @@ impl Incoming {
             ContentType::APPLICATION_DATA if mid_message => {
                 Err(Violation::InterleavedRecord.into())
             }
-            ContentType::APPLICATION_DATA => Ok(Some(Message::ApplicationData)),
+            ContentType::APPLICATION_DATA => Ok(Some(Message::ApplicationData(content.to_vec()))),
             ContentType::CHANGE_CIPHER_SPEC if self.opener.is_older() => {
                 Ok(Some(Message::ChangeCipherSpec))
             }

@@ -10,6 +10,7 @@ use super::super::protect::{Tls13, Unopened};
 use super::super::{HEADER, MAX_IDLE, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role};
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
+use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 
@@ -19,15 +20,17 @@ pub(super) struct Opener {
     role: Role,
     keys: Option<Keys>,
     inner_limit: usize,
+    /// In another handshake on a connection: what holds from the next keys on.
+    next_inner_limit: Option<usize>,
     allow_ccs: bool,
     /// change_cipher_spec records dropped in all.
     dropped: u8,
     /// The early data that may still be skipped, while any may.
     skip: Option<EarlyData>,
     opened_any: bool,
-    /// Whether the version is decided, and is none that has other records: before TLS 1.3 a
+    /// The version, once it is decided and is none that has other records: before TLS 1.3 a
     /// change_cipher_spec means something.
-    older: bool,
+    older: Option<ProtocolVersion>,
 }
 
 impl Opener {
@@ -36,11 +39,23 @@ impl Opener {
             role,
             keys: None,
             inner_limit: MAX_INNER_PLAINTEXT,
+            next_inner_limit: None,
             allow_ccs: false,
             dropped: 0,
             skip: None,
             opened_any: false,
-            older: false,
+            older: None,
+        }
+    }
+
+    /// Goes on with the keys and the limit of a connection of before TLS 1.3.
+    pub(super) fn after(role: Role, keys: Keys, inner_limit: usize) -> Self {
+        Self {
+            older: keys.protection.older_version(),
+            keys: Some(keys),
+            inner_limit,
+            next_inner_limit: Some(MAX_PLAINTEXT),
+            ..Self::new(role)
         }
     }
 
@@ -48,31 +63,35 @@ impl Opener {
     ///
     /// # Errors
     /// When a change_cipher_spec came before, which meant nothing (RFC 5246 §7.1).
-    pub(super) fn decided_before_tls13(&mut self) -> Result<(), Violation> {
+    pub(super) fn decided_before_tls13(
+        &mut self,
+        version: ProtocolVersion,
+    ) -> Result<(), Violation> {
         if self.dropped > 0 {
             return Err(Violation::UnexpectedChangeCipherSpec);
         }
-        self.older = true;
+        self.older = Some(version);
         self.inner_limit = self.inner_limit.min(MAX_PLAINTEXT);
         Ok(())
     }
 
     pub(super) fn is_older(&self) -> bool {
-        self.older
+        self.older.is_some()
     }
 
     /// What the next record can be.
     pub(super) fn form(&self) -> Form {
         let protected = self.is_protected();
         match self.older {
-            true => Form::Older { protected },
-            false if protected => Form::Tls13,
-            false => Form::Plain,
+            Some(version) => Form::Older { version, protected },
+            None if protected => Form::Tls13,
+            None => Form::Plain,
         }
     }
 
     pub(super) fn install(&mut self, keys: Keys) {
         self.keys = Some(keys);
+        self.inner_limit = self.next_inner_limit.unwrap_or(self.inner_limit);
     }
 
     pub(super) fn is_protected(&self) -> bool {
@@ -81,7 +100,11 @@ impl Opener {
 
     /// Bounds the inner plaintext; of several bounds the strictest counts.
     pub(super) fn limit_inner(&mut self, limit: usize) {
-        self.inner_limit = self.inner_limit.min(limit);
+        let bound = self
+            .next_inner_limit
+            .as_mut()
+            .unwrap_or(&mut self.inner_limit);
+        *bound = limit.min(*bound);
     }
 
     pub(super) fn allow_ccs(&mut self, allow: bool) {
@@ -121,7 +144,7 @@ impl Opener {
         let Some((head, body)) = record.split_first_chunk_mut::<HEADER>() else {
             return Ok(None);
         };
-        if self.older {
+        if self.is_older() {
             return self.open_older(header, head, body, mid_message).map(Some);
         }
         if header.typ == ContentType::CHANGE_CIPHER_SPEC {
@@ -193,10 +216,7 @@ impl Opener {
             }
         };
         match typ {
-            // RFC 5246 §7.1: once, and not inside of a message.
-            ContentType::CHANGE_CIPHER_SPEC if self.keys.is_some() => {
-                Err(Violation::UnexpectedChangeCipherSpec.into())
-            }
+            // RFC 5246 §7.1: not inside of a message. That it comes once is for the states to say.
             ContentType::CHANGE_CIPHER_SPEC if content != [1] => {
                 Err(Violation::MalformedChangeCipherSpec.into())
             }

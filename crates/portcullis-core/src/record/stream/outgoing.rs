@@ -11,8 +11,9 @@ use super::super::size::RecordSize;
 use super::super::{HEADER, Mailbox, PaddingPolicy, Role, Writer};
 use crate::alert::AlertDescription;
 use crate::crypto::CryptoFailure;
-use crate::error::Abort;
+use crate::error::{Abort, Error, Stage};
 use crate::key_schedule::Hashed;
+use crate::version::ProtocolVersion;
 use crate::wire::ContentType;
 
 /// Bytes to make room for at once: the messages of a server with a certificate or two.
@@ -29,8 +30,12 @@ pub(crate) struct Outgoing {
     open: Option<usize>,
     keys: Option<Keys>,
     size: RecordSize,
+    /// In another handshake on a connection: what holds from the next keys on.
+    next_size: Option<RecordSize>,
     /// The legacy version of the next unprotected handshake record.
     hello_version: u16,
+    /// What stands in the headers after it.
+    version: u16,
     /// Whether a change_cipher_spec goes before the next protected record.
     change_cipher_spec_due: bool,
 }
@@ -43,13 +48,42 @@ impl Outgoing {
             open: None,
             keys: None,
             size: RecordSize::default(),
+            next_size: None,
             // §5.1: the initial ClientHello may carry 0x0301, for the sake of old servers.
             hello_version: match role {
                 Role::Client => 0x0301,
                 Role::Server => header::LEGACY_VERSION,
             },
+            version: header::LEGACY_VERSION,
             change_cipher_spec_due: false,
         }
+    }
+
+    /// Goes on where the writer of a connection stands, before TLS 1.3.
+    ///
+    /// # Errors
+    /// When the writer cannot seal any more.
+    pub(crate) fn after(writer: &mut Writer) -> Result<Self, Error> {
+        let (keys, size, declines) = writer.hand_over()?;
+        let mut this = Self {
+            keys: Some(keys),
+            size,
+            next_size: Some(RecordSize::default()),
+            ..Self::new(Role::Server)
+        };
+        if declines {
+            // The peer has asked before; it counts the answers.
+            let warning = alert::encode_warning(AlertDescription::NO_RENEGOTIATION);
+            this.record(ContentType::ALERT, &warning, header::LEGACY_VERSION)
+                .map_err(|abort| abort.into_error(Stage::Connected))?;
+        }
+        Ok(this)
+    }
+
+    /// The version is decided: unprotected records say so from here on, where it is older than TLS
+    /// 1.3 (RFC 5246 §6.2.1).
+    pub(crate) fn decided_before_tls13(&mut self, version: ProtocolVersion) {
+        (self.hello_version, self.version) = (version.0, version.0);
     }
 
     /// Queues the handshake message that `put` writes with its header; gives what it wrote.
@@ -91,11 +125,11 @@ impl Outgoing {
         self.record(
             ContentType::ALERT,
             &alert::encode(description),
-            header::LEGACY_VERSION,
+            self.version,
         )?;
         if description == AlertDescription::USER_CANCELED {
             let close = alert::encode(AlertDescription::CLOSE_NOTIFY);
-            self.record(ContentType::ALERT, &close, header::LEGACY_VERSION)?;
+            self.record(ContentType::ALERT, &close, self.version)?;
         }
         Ok(())
     }
@@ -116,24 +150,43 @@ impl Outgoing {
     /// # Errors
     /// When the crypto library fails.
     pub(crate) fn switch_keys(&mut self, keys: Keys) -> Result<(), Abort> {
-        self.change_cipher_spec()?;
+        self.flush()?;
+        match self.keys {
+            None => self.put_change_cipher_spec(),
+            // It is protected by the keys that it ends.
+            Some(_) => {
+                let version = header::LEGACY_VERSION;
+                self.record(ContentType::CHANGE_CIPHER_SPEC, &[1], version)?;
+            }
+        }
         self.keys = Some(keys);
+        self.size = self.next_size.unwrap_or(self.size);
         Ok(())
     }
 
     /// Takes the peer's `record_size_limit` (RFC 8449 §4), which binds protected records.
     pub(crate) fn set_record_size_limit(&mut self, limit: u16) {
-        self.size.set_record_size_limit(limit);
+        let size = self.next_size.as_mut().unwrap_or(&mut self.size);
+        size.set_record_size_limit(limit);
     }
 
     /// Bounds the content of every record: `max_fragment_length` or this side's wish.
     pub(crate) fn set_max_fragment(&mut self, limit: u16) {
-        self.size.set_max_fragment(limit);
+        let size = self.next_size.as_mut().unwrap_or(&mut self.size);
+        size.set_max_fragment(limit);
     }
 
     /// Sets how protected records are padded.
     pub(crate) fn set_padding(&mut self, padding: PaddingPolicy) {
         self.size.set_padding(padding);
+    }
+
+    /// The next handshake message has a record of its own.
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub(crate) fn end_record(&mut self) -> Result<(), Abort> {
+        self.flush()
     }
 
     /// Takes the bytes to transmit.
@@ -177,7 +230,7 @@ impl Outgoing {
             Some(_) => self.size.protected(),
             None => self.size.unprotected(),
         };
-        let version = core::mem::replace(&mut self.hello_version, header::LEGACY_VERSION);
+        let version = core::mem::replace(&mut self.hello_version, self.version);
         let end = self.out.len().min(at + HEADER + limit);
         let rest = self.out.split_off(end);
         self.close(at, ContentType::HANDSHAKE, version)?;
@@ -188,7 +241,7 @@ impl Outgoing {
     }
 
     fn put_change_cipher_spec(&mut self) {
-        let head = header::header(ContentType::CHANGE_CIPHER_SPEC, header::LEGACY_VERSION, 1);
+        let head = header::header(ContentType::CHANGE_CIPHER_SPEC, self.version, 1);
         self.out.extend_from_slice(&head);
         self.out.push(1);
     }
@@ -268,7 +321,7 @@ impl Outgoing {
     /// limits.
     pub(crate) fn any_record(&mut self, typ: ContentType, content: &[u8]) {
         self.flush().unwrap();
-        self.record(typ, content, header::LEGACY_VERSION).unwrap();
+        self.record(typ, content, self.version).unwrap();
     }
 
     /// Makes the current key as old as its cipher lets it become.

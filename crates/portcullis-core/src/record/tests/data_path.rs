@@ -143,7 +143,7 @@ proptest! {
             (true, sealed),
         ] {
             let mut incoming = crate::record::Incoming::new(Role::Server, 1000);
-            incoming.decided_before_tls13().unwrap();
+            incoming.decided_before_tls13(crate::ProtocolVersion::TLS_1_2).unwrap();
             if has_keys {
                 incoming.install_read(older::keys(ALGORITHMS[aead])).unwrap();
             }

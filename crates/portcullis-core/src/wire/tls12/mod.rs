@@ -1,6 +1,7 @@
 //! The handshake messages that TLS 1.2 has and TLS 1.3 has not, or has in another form.
 //!
-//! RFC 5246 §7.4, RFC 8422 §5, RFC 5077 §3.3, RFC 6066 §8. CertificateVerify and Finished look the
+//! RFC 5246 §7.4, RFC 8422 §5, RFC 5077 §3.3, RFC 6066 §8. Older versions have three of them in a form of their own
+//! ([`tls10`](super::tls10)). CertificateVerify and Finished look the
 //! same in both and stand beside this folder, as the hellos do.
 
 mod certificate;

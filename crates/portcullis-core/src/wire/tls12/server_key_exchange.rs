@@ -21,7 +21,7 @@ pub struct ServerEcdhParams<'a> {
 }
 
 impl<'a> ServerEcdhParams<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
         if cursor.u8()? != NAMED_CURVE {
             return Err(DecodeError);
         }

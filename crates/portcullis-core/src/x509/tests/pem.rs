@@ -65,7 +65,7 @@ fn chains_are_read_whole_or_named() {
 #[test]
 fn roots_are_read_whole_or_named() {
     for (name, count) in [("root", 1), ("glued_roots", 2), ("bom_ca", 1)] {
-        let roots = Roots::from_pem(&file(&format!("pem/{name}.pem"))).unwrap();
+        let roots = Roots::from_pem(file(&format!("pem/{name}.pem"))).unwrap();
         assert_eq!(roots.len(), count, "{name}");
     }
     for (name, expected) in [
@@ -76,7 +76,7 @@ fn roots_are_read_whole_or_named() {
             "begins on line 11 is damaged",
         ),
     ] {
-        let error = said(Roots::from_pem(&file(&format!("pem/{name}.pem"))));
+        let error = said(Roots::from_pem(file(&format!("pem/{name}.pem"))));
         assert!(error.contains(expected), "{name}: {error}");
     }
 }

@@ -84,7 +84,7 @@ const REPORTS: &[Report] = reports![
          policyConstraints (2.5.29.36)")),
     "rsa1024_issuer" => Some((AlertDescription::BAD_CERTIFICATE,
         "the trust anchor (CN=Short) has an RSA key of 1024 bits: 2048 to 8192 bits are accepted")),
-    // Their own keys are looked at where they sign: `handshake::tests::short_keys`.
+    // Their own keys are looked at where they sign: `handshake::tests::proofs::short_keys`.
     "rsa1024_leaf" => ACCEPTED,
     "rsa2047_leaf" => ACCEPTED,
     "self_signed_ca_not_trusted" => Some((AlertDescription::UNKNOWN_CA,

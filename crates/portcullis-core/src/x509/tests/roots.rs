@@ -93,9 +93,9 @@ fn an_anchor_without_a_certificate_is_trusted_for_what_it_issued() {
     let own = own.der().clone();
     let bare: Roots = [anchor(&own)].into_iter().collect();
     server(
-        &[own.clone()],
+        std::slice::from_ref(&own),
         "a.example",
-        &ChainPolicy::new(roots(&[own.clone()])),
+        &ChainPolicy::new(roots(std::slice::from_ref(&own))),
     )
     .unwrap();
     server(&[own], "a.example", &ChainPolicy::new(bare)).unwrap_err();

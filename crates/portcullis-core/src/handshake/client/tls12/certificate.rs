@@ -24,6 +24,9 @@ impl WaitCertificate {
         let certificate: Certificate<'_> = expect(&message)?;
         // §7.4.2: a client may have none, a server may not.
         let chain = presented_before_tls13(&certificate)?.ok_or(Violation::NoServerCertificate)?;
+        if let Some(previous) = &negotiated.client.previous {
+            previous.check_certificate(chain.certificates().first())?;
+        }
         negotiated.transcript.add(message.hashed());
         let shown = Shown { negotiated, chain };
         Ok(match shown.negotiated.staples {

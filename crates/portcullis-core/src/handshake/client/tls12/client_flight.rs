@@ -2,6 +2,7 @@
 //!
 //! RFC 5246 §7.4.6 to §7.4.9, RFC 7627 §4, RFC 8422 §5.7.
 
+use super::super::super::renegotiation::BothFinished;
 use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
@@ -11,8 +12,9 @@ use crate::error::Abort;
 use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret, Side};
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::record::Keys;
+use crate::rules::Rules;
+use crate::wire::Finished;
 use crate::wire::tls12::{Certificate, ClientKeyExchange};
-use crate::wire::{CertificateVerify, Finished};
 use crate::x509::{Form, Identity, VerifiedChain};
 use crate::{Misuse, NamedGroup, SignatureScheme};
 
@@ -178,8 +180,10 @@ fn signed(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     check_signature_length(signature)?;
-    cx.send(&mut keyed.proved.negotiated.transcript, |out| {
-        CertificateVerify::put(out, scheme, signature);
+    let negotiated = &mut *keyed.proved.negotiated;
+    let rules = Rules::of(negotiated.version);
+    cx.send(&mut negotiated.transcript, |out| {
+        rules.put_certificate_verify(out, scheme, signature);
     });
     finish(keyed, ShownIdentity::new(identity, scheme), cx)
 }
@@ -205,6 +209,8 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
     cx.send(&mut negotiated.transcript, |out| {
         Finished::put(out, &verify_data)
     });
+    let mut finished = BothFinished::default();
+    finished.add(&verify_data);
     let ticket = negotiated.ticket;
     let flight = Box::new(Flight {
         negotiated,
@@ -216,7 +222,7 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         read: block.server,
         // They are not there any more.
         write: block.client,
-        tls_unique: Some(verify_data),
+        finished,
         resumed: None,
     });
     Ok(match ticket {

@@ -3,12 +3,13 @@
 //!
 //! RFC 5246 §7.1, §7.3, §7.4.9; RFC 5077 §3.3.
 
+use super::super::super::renegotiation::{BothFinished, End, Settled};
 use super::super::super::{Cx, Next, Outcome, expect};
 use super::super::resumption::Origin;
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use crate::error::{Abort, Misuse};
-use crate::information::{Exporter, Information, TlsUnique};
+use crate::information::{Exporter, Information};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side};
 use crate::record::{HandshakeBytes, Keys};
@@ -32,8 +33,7 @@ pub(super) struct Flight {
     pub(super) read: DirectionKeys,
     /// What this side writes with from its Finished on, until it does.
     pub(super) write: DirectionKeys,
-    /// The first Finished of the two, once there is one.
-    pub(super) tls_unique: Option<TlsUnique>,
+    pub(super) finished: BothFinished,
     /// If a session is resumed.
     pub(super) resumed: Option<Origin>,
 }
@@ -93,8 +93,7 @@ impl WaitFinished {
         {
             return Err(Violation::FinishedMismatch.into());
         }
-        let first = flight.tls_unique.take();
-        flight.tls_unique = first.or_else(|| finished.verify_data.try_into().ok());
+        flight.finished.add(finished.verify_data);
         // The handshake is over, or the server waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
         transcript.add(message.hashed());
@@ -103,6 +102,7 @@ impl WaitFinished {
             let verify_data = flight
                 .master
                 .verify_data(Side::Client, &transcript.current());
+            flight.finished.add(&verify_data);
             cx.send(transcript, |out| Finished::put(out, &verify_data));
         }
         Ok(Next::Connected(connected(*flight, cx)?))
@@ -117,7 +117,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         group,
         shown,
         master,
-        tls_unique,
+        finished,
         resumed,
         ..
     } = flight;
@@ -131,6 +131,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         extended,
         new_ticket,
         session_id,
+        secure_renegotiation,
         ..
     } = *negotiated;
     let peer = peer.ok_or_else(|| Misuse::new("nobody has verified the server's chain"))?;
@@ -198,11 +199,17 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         peer_scheme: Some(peer_scheme),
         local_chain: shown.chain,
         local_scheme: shown.scheme,
-        exporter: Exporter::before_tls13(master, extended, resumed.is_some(), tls_unique),
+        exporter: Exporter::before_tls13(master, extended, resumed.is_some(), finished.first),
     };
     let outcome = Outcome::new(information, client.config.policy.key_update_at);
-    Ok(match session.filter(|_| client.config.session_tickets) {
-        Some(session) => outcome.with_session(session),
-        None => outcome,
-    })
+    let settled = Settled {
+        secure: secure_renegotiation,
+        extended,
+        finished,
+        previous: client.previous,
+    };
+    // The session of a renegotiation would be that of two handshakes.
+    let session = session.filter(|_| client.config.session_tickets && settled.previous.is_none());
+    let end = End::Client(client.config, client.name);
+    Ok(outcome.before_tls13(session, end, settled, cx.now))
 }

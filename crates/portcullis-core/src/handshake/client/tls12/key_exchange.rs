@@ -2,6 +2,7 @@
 //!
 //! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4.
 
+use super::super::super::legacy::Requested;
 use super::super::super::peer::{Judge, check_signature_before_tls13};
 use super::super::super::signed_content::server_key_exchange_content;
 use super::super::super::{Cx, Next, expect, unexpected};
@@ -12,10 +13,9 @@ use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::{AnswerContent, WantedCurves, WantedIdentity};
 use crate::record::HandshakeBytes;
+use crate::rules::Rules;
 use crate::wire::HandshakeType;
-use crate::wire::tls12::{
-    CertificateRequest, ClientCertificateType, ServerHelloDone, ServerKeyExchange,
-};
+use crate::wire::tls12::{ClientCertificateType, ServerHelloDone};
 use crate::x509::{PresentedChain, VerifiedChain};
 use crate::{NamedGroup, SignatureScheme};
 
@@ -31,7 +31,8 @@ impl WaitServerKeyExchange {
 pub(super) struct SignedShare {
     pub(super) group: NamedGroup,
     pub(super) public: Box<[u8]>,
-    scheme: SignatureScheme,
+    /// How it was signed, if that was said.
+    scheme: Option<SignatureScheme>,
     signed: Box<[u8]>,
     signature: Box<[u8]>,
 }
@@ -52,20 +53,20 @@ pub(super) fn on_server_key_exchange(
         mut negotiated,
         chain,
     } = shown;
-    let exchange: ServerKeyExchange<'_> = expect(message)?;
+    let (params, signed) = Rules::of(negotiated.version).server_key_exchange(message)?;
     let offer = &negotiated.client.offer;
-    let group = offer.check_curve(exchange.params.group)?;
-    let scheme = offer.check_scheme_before_tls13(exchange.algorithm)?;
+    let group = offer.check_curve(params.group)?;
+    let scheme = signed.check_scheme(&offer.config().policy.schemes)?;
     let share = SignedShare {
         group,
-        public: exchange.params.public.into(),
+        public: params.public.into(),
         scheme,
         signed: server_key_exchange_content(
             &negotiated.client.client_random,
             &negotiated.server_random,
-            &exchange.params,
+            &params,
         ),
-        signature: exchange.signature.into(),
+        signature: signed.signature.into(),
     };
     negotiated.transcript.add(message.hashed());
     Ok(WaitCertificateRequest(Said {
@@ -87,7 +88,9 @@ impl WaitCertificateRequest {
         let Self(mut said) = self;
         match message.typ() {
             HandshakeType::CERTIFICATE_REQUEST => {
-                let wanted = wanted(&expect(&message)?, &said.negotiated);
+                let rules = Rules::of(said.negotiated.version);
+                let requested = rules.certificate_request(&message)?;
+                let wanted = wanted(&requested, &said.negotiated);
                 said.negotiated.transcript.add(message.hashed());
                 Ok(WaitServerHelloDone { said, wanted }.into())
             }
@@ -100,25 +103,26 @@ impl WaitCertificateRequest {
     }
 }
 
-/// §7.4.4. The kinds of certificates say less than the schemes.
-fn wanted(request: &CertificateRequest<'_>, negotiated: &Negotiated) -> Box<WantedIdentity> {
+/// §7.4.4. The kinds of certificates say less than the schemes, but before TLS 1.2 it is all there is.
+fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdentity> {
     // §7.4.4, RFC 8422 §5.5: the types say which keys, and EdDSA counts as ECDSA.
     let usable = |scheme: &SignatureScheme| {
         let typ = match scheme.is_rsa() {
             true => ClientCertificateType::RSA_SIGN,
             false => ClientCertificateType::ECDSA_SIGN,
         };
-        scheme.is_usable_before_tls13() && request.certificate_types.contains(typ)
+        scheme.signs_in(negotiated.version) && requested.types.contains(typ)
     };
-    let schemes = request.supported_signature_algorithms.iter();
+    let said = requested.schemes.map(|list| list.to_vec());
+    let schemes = said.as_deref().unwrap_or(SignatureScheme::BEFORE_TLS12);
     Box::new(WantedIdentity {
         version: negotiated.version,
         server_name: None,
-        schemes: schemes.clone().filter(usable).collect(),
-        certificate_schemes: Some(schemes.collect()),
+        schemes: schemes.iter().copied().filter(usable).collect(),
+        certificate_schemes: said,
         curves: WantedCurves::preferred(negotiated.client.offer.groups()),
-        authorities: request
-            .certificate_authorities
+        authorities: requested
+            .authorities
             .iter()
             .map(|name| name.0.to_vec())
             .collect(),
@@ -188,7 +192,7 @@ fn on_verified(
     } = said;
     let offer = &negotiated.client.offer;
     offer.check_leaf_curve(peer.chain().end_entity_spki())?;
-    check_signature_before_tls13(
+    let peer_scheme = check_signature_before_tls13(
         &peer,
         Some(negotiated.suite),
         share.scheme,
@@ -198,7 +202,7 @@ fn on_verified(
     let proved = ServerProved {
         negotiated,
         peer,
-        peer_scheme: share.scheme,
+        peer_scheme,
         group: share.group,
         public: share.public,
     };

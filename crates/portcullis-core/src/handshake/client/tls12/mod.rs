@@ -29,6 +29,8 @@ struct Negotiated {
     pub(super) parameters: Parameters,
     /// Whether the master secret depends on the whole handshake (RFC 7627).
     pub(super) extended: bool,
+    /// Whether the server knows RFC 5746.
+    pub(super) secure_renegotiation: bool,
     /// Whether the server may send a CertificateStatus (RFC 6066 §8).
     pub(super) staples: bool,
     /// Whether the server sends a NewSessionTicket (RFC 5077 §3.2).

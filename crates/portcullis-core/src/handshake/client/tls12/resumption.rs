@@ -3,6 +3,7 @@
 //! RFC 5246 §7.3 (figure 2), RFC 5077 §3.4, RFC 7627 §5.3.
 
 use super::super::super::peer::Judge;
+use super::super::super::renegotiation::BothFinished;
 use super::super::super::{Cx, Next};
 use super::super::resumption::{OlderSession, Resumed};
 use super::super::shown_identity::ShownIdentity;
@@ -64,7 +65,7 @@ pub(super) fn resume(
         master,
         read: keys.server,
         write: keys.client,
-        tls_unique: None,
+        finished: BothFinished::default(),
         resumed: Some(origin),
     }));
     let client = &resuming.0.negotiated.client;

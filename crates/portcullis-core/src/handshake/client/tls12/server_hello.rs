@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::super::super::renegotiation::{first_server_hello, later_server_hello};
 use super::super::super::{Cx, Next, find, wrong_answer};
-use super::super::hello::{Hashing, Offered};
+use super::super::hello::{Client, Hashing, Offered};
 use super::super::parameters;
 use super::super::resumption::OlderSession;
 use super::Negotiated;
@@ -21,8 +22,7 @@ use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::extension::{
-    self, EcPointFormat, EcPointFormats, Extensions, Place, RenegotiationInfo, SessionTicket,
-    StatusRequestEmpty,
+    self, EcPointFormat, EcPointFormats, Extensions, Place, SessionTicket, StatusRequestEmpty,
 };
 use crate::wire::{CompressionMethod, ServerHello};
 use crate::{ServerHelloView, Violation};
@@ -40,16 +40,16 @@ pub(in super::super) fn on_hello(
         transcript,
         ..
     } = offered;
-    cx.incoming.decided_before_tls13()?;
+    let code = cx.dialect.code(version);
+    cx.incoming.decided_before_tls13(code)?;
+    cx.outgoing.decided_before_tls13(code);
     client
         .offer
         .check_extensions(&hello.extensions, Place::ServerHelloBefore13)?;
     if hello.legacy_compression_method != CompressionMethod::NULL {
         return Err(Violation::CompressionNotOffered.into());
     }
-    let suite = client
-        .offer
-        .check_suite(hello.cipher_suite, cx.dialect.code(version))?;
+    let suite = client.offer.check_suite(hello.cipher_suite, code)?;
     // §7.4.1.3: an id that comes back means that the session is resumed.
     let id = client.legacy_session_id();
     let resumed = match !id.is_empty() && hello.legacy_session_id_echo == id {
@@ -62,11 +62,19 @@ pub(in super::super) fn on_hello(
         &hello.extensions,
         client.config.policy.extended_master_secret,
     )?;
-    let parameters = parameters::take(&client, &hello.extensions, cx)?;
-    let mut keys = suite.legacy_parameters()?;
+    let secure_renegotiation = knows_rfc_5746(&client, &hello.extensions)?;
+    let mut parameters = parameters::take(&client, &hello.extensions, cx)?;
+    let mut keys = suite.legacy_parameters(code)?;
+    let policy = &client.config.policy;
+    keys.set_chained(policy.padding_check, policy.beast_mitigation);
     let encrypt_then_mac = find::<extension::EncryptThenMac>(&hello.extensions)?.is_some();
     if keys.encrypt_then_mac(encrypt_then_mac) != encrypt_then_mac {
         return Err(Violation::EncryptThenMacWithoutBlockCipher.into());
+    }
+    if let Some(previous) = &client.previous {
+        previous.check_protection(extended, suite.has_cbc().then_some(encrypt_then_mac))?;
+        // It was not offered again.
+        parameters.alpn = previous.alpn();
     }
     let Hashing::Buffered(buffered) = transcript else {
         return Err(Violation::VersionChangedAfterRetry.into());
@@ -82,6 +90,7 @@ pub(in super::super) fn on_hello(
         transcript,
         parameters,
         extended,
+        secure_renegotiation,
         staples: find::<StatusRequestEmpty>(&hello.extensions)?.is_some(),
         ticket: promises_ticket(&hello.extensions)?,
         new_ticket: None,
@@ -97,12 +106,6 @@ fn check_protections(
     extensions: &Extensions<'_>,
     wanted: ExtendedMasterSecret,
 ) -> Result<bool, Violation> {
-    // RFC 5746 §3.4: there was no handshake before.
-    if find::<RenegotiationInfo<'_>>(extensions)?
-        .is_some_and(|info| !info.renegotiated_connection.is_empty())
-    {
-        return Err(Violation::RenegotiationInfoMismatch);
-    }
     // RFC 8422 §5.2: whatever else the server can read.
     if find::<EcPointFormats<'_>>(extensions)?
         .is_some_and(|list| !list.formats.contains(EcPointFormat::UNCOMPRESSED))
@@ -114,6 +117,14 @@ fn check_protections(
         return Err(Violation::ExtendedMasterSecretMissing);
     }
     Ok(extended)
+}
+
+/// RFC 5746 §3.4, §3.5.
+fn knows_rfc_5746(client: &Client, extensions: &Extensions<'_>) -> Result<bool, Violation> {
+    match &client.previous {
+        None => first_server_hello(extensions),
+        Some(previous) => later_server_hello(previous, extensions).map(|()| true),
+    }
 }
 
 /// RFC 5077 §3.2: the server says so by the extension alone.
@@ -132,13 +143,15 @@ fn go_on_or_ask(
     message: &HandshakeBytes,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    if !negotiated.client.config.policy.asked.hello {
+    // What a renegotiation has, the connection had.
+    let client = &negotiated.client;
+    if !client.config.policy.asked.hello || client.previous.is_some() {
         return go_on(negotiated, session, cx);
     }
     let question = ReviewServerHello {
         id: QuestionId::next(),
         hello: ServerHelloView::new(Bytes::copy_from_slice(message.raw()))?,
-        config: ClientConfig(Arc::clone(&negotiated.client.config)),
+        config: ClientConfig(Arc::clone(&client.config)),
     };
     let paused = ReviewingServerHello {
         negotiated,

@@ -2,7 +2,6 @@
 //!
 //! RFC 5246 §7.4.6, §7.4.8.
 
-use super::super::super::offer::check_scheme_before_tls13;
 use super::super::super::peer::{Judge, check_signature_before_tls13, presented_before_tls13};
 use super::super::super::{Cx, Next, expect};
 use super::finished::{Keyed, WaitChangeCipherSpec};
@@ -14,7 +13,7 @@ use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::AnswerContent;
 use crate::record::HandshakeBytes;
-use crate::wire::CertificateVerify;
+use crate::rules::Rules;
 use crate::wire::tls12::Certificate;
 use crate::x509::{PresentedChain, VerifiedChain};
 
@@ -75,11 +74,11 @@ pub(crate) struct WaitCertificateVerify {
 impl WaitCertificateVerify {
     pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
         let Self { mut keyed, peer } = self;
-        let verify: CertificateVerify<'_> = expect(&message)?;
-        let scheme = check_scheme_before_tls13(&keyed.config.policy.schemes, verify.algorithm)?;
+        let verify = Rules::of(keyed.version).certificate_verify(&message)?;
+        let scheme = verify.check_scheme(&keyed.config.policy.schemes)?;
         // §7.4.8: everything so far, not its hash.
         let content = keyed.transcript.messages();
-        check_signature_before_tls13(&peer, None, scheme, content, verify.signature)?;
+        let scheme = check_signature_before_tls13(&peer, None, scheme, content, verify.signature)?;
         keyed.transcript.forget_messages();
         keyed.transcript.add(message.hashed());
         keyed.peer = Some((peer, scheme));

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::super::super::renegotiation::{Previous, first_client_hello, later_client_hello};
 use super::super::super::{Cx, Next, expect, find, negotiate};
 use super::Negotiated;
 use super::resumption::resume_or_authenticate;
@@ -11,11 +12,8 @@ use crate::Violation;
 use crate::config::{ExtendedMasterSecret, ServerOptions};
 use crate::error::Abort;
 use crate::record::HandshakeBytes;
-use crate::suite::CipherSuite;
 use crate::version::Version;
-use crate::wire::extension::{
-    self, EcPointFormat, EcPointFormats, RenegotiationInfo, SupportedGroups,
-};
+use crate::wire::extension::{self, EcPointFormat, EcPointFormats, SupportedGroups};
 use crate::wire::{ClientHello, CompressionMethod, ExtensionType};
 
 /// Goes on with `version`, which the client has offered.
@@ -23,10 +21,13 @@ pub(in super::super) fn on_hello(
     config: Arc<ServerOptions>,
     version: Version,
     message: HandshakeBytes,
+    previous: Option<Arc<Previous>>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
-    cx.incoming.decided_before_tls13()?;
+    let code = cx.dialect.code(version);
+    cx.incoming.decided_before_tls13(code)?;
+    cx.outgoing.decided_before_tls13(code);
     // The client waits now, so nothing may follow.
     cx.incoming.end_of_flight()?;
     cx.outgoing
@@ -35,14 +36,19 @@ pub(in super::super) fn on_hello(
     let extended = extended_master_secret(&config, &hello)?;
     let encrypt_then_mac = find::<extension::EncryptThenMac>(&hello.extensions)?.is_some()
         && config.policy.encrypt_then_mac;
-    let secure_renegotiation = knows_rfc_5746(&hello)?;
+    let secure_renegotiation = match &previous {
+        None => first_client_hello(&hello)?,
+        Some(previous) => later_client_hello(previous, &hello).map(|()| true)?,
+    };
     let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
     let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()))
         .ok_or(Violation::NoSharedGroup)?;
     let wants_ticket = config.gives_tickets_before_tls13()
-        && hello.extensions.contains(ExtensionType::SESSION_TICKET);
+        && hello.extensions.contains(ExtensionType::SESSION_TICKET)
+        // A session would be that of two handshakes.
+        && previous.is_none();
     // RFC 5077 §3.4: one or the other.
-    let session_id = match config.policy.asked.sessions && !wants_ticket {
+    let session_id = match config.policy.asked.sessions && !wants_ticket && previous.is_none() {
         true => {
             let [session_id] = cx.random_bytes()?;
             Some(session_id)
@@ -57,6 +63,7 @@ pub(in super::super) fn on_hello(
         extended,
         encrypt_then_mac,
         secure_renegotiation,
+        previous,
         wants_ticket,
         session_id,
     };
@@ -91,17 +98,5 @@ fn extended_master_secret(
         ExtendedMasterSecret::Required if !offered => Err(Violation::ExtendedMasterSecretMissing),
         ExtendedMasterSecret::Off => Ok(false),
         _ => Ok(offered),
-    }
-}
-
-/// RFC 5746 §3.6: says so by an extension, which is empty in a first handshake, or by a suite that
-/// is none.
-fn knows_rfc_5746(hello: &ClientHello<'_>) -> Result<bool, Violation> {
-    match find::<RenegotiationInfo<'_>>(&hello.extensions)? {
-        Some(info) if info.renegotiated_connection.is_empty() => Ok(true),
-        Some(_) => Err(Violation::RenegotiationInfoMismatch),
-        None => Ok(hello
-            .cipher_suites
-            .contains(CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV)),
     }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+use super::super::super::renegotiation::{BothFinished, End, Previous, Settled};
 use super::super::super::{Cx, Next, Outcome, expect, wrong_answer};
 use super::flight::Answering;
 use super::tickets::issue;
 use crate::config::ServerOptions;
 use crate::error::Abort;
-use crate::information::{Exporter, Information, TlsUnique};
+use crate::information::{Exporter, Information};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side, Transcript};
 use crate::question::{AnswerContent, KeepSession, Question, QuestionId};
@@ -54,8 +55,10 @@ pub(super) struct Keyed {
     read: DirectionKeys,
     /// What this side writes with, until it does.
     write: DirectionKeys,
-    /// The first Finished of the two, once there is one.
-    tls_unique: Option<TlsUnique>,
+    finished: BothFinished,
+    secure_renegotiation: bool,
+    /// In a renegotiation.
+    previous: Option<Arc<Previous>>,
 }
 
 impl Keyed {
@@ -99,7 +102,9 @@ impl Keyed {
             resumed: None,
             read: block.client,
             write: block.server,
-            tls_unique: None,
+            finished: BothFinished::default(),
+            secure_renegotiation: negotiated.secure_renegotiation,
+            previous: negotiated.previous,
         })
     }
 
@@ -112,7 +117,7 @@ impl Keyed {
         let verify_data = self
             .master
             .verify_data(Side::Server, &self.transcript.current());
-        self.tls_unique.get_or_insert(verify_data);
+        self.finished.add(&verify_data);
         cx.send(&mut self.transcript, |out| {
             Finished::put(out, &verify_data);
         });
@@ -152,8 +157,8 @@ impl Keyed {
         let (peer, peer_scheme) = self.peer.unzip();
         let (local_chain, local_scheme) = self.shown.unzip();
         let is_resumed = self.resumed.is_some();
-        let exporter =
-            Exporter::before_tls13(self.master, self.extended, is_resumed, self.tls_unique);
+        let unique = self.finished.first;
+        let exporter = Exporter::before_tls13(self.master, self.extended, is_resumed, unique);
         let information = Information {
             dialect: cx.dialect,
             version: self.version,
@@ -174,7 +179,14 @@ impl Keyed {
             local_scheme,
             exporter,
         };
-        Outcome::new(information, self.config.policy.key_update_at)
+        let settled = Settled {
+            secure: self.secure_renegotiation,
+            extended: self.extended,
+            finished: self.finished,
+            previous: self.previous,
+        };
+        let outcome = Outcome::new(information, self.config.policy.key_update_at);
+        outcome.before_tls13(None, End::Server(self.config), settled, cx.now)
     }
 }
 
@@ -208,8 +220,7 @@ impl WaitFinished {
         {
             return Err(Violation::FinishedMismatch.into());
         }
-        let first = keyed.tls_unique.take();
-        keyed.tls_unique = first.or_else(|| finished.verify_data.try_into().ok());
+        keyed.finished.add(finished.verify_data);
         // The handshake is over, or the client waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
         if !keyed.write.are_there() {

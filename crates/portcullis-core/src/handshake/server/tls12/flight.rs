@@ -4,7 +4,7 @@
 //! RFC 5246 §7.4.1.3 to §7.4.5, RFC 8422 §5.4.
 
 use super::super::super::signed_content::server_key_exchange_content;
-use super::super::super::{Cx, Next, check_signature_length, expect, versions, wrong_answer};
+use super::super::super::{Cx, Next, check_signature_length, expect, find, versions, wrong_answer};
 use super::super::record_sizes::RecordSizes;
 use super::super::wishes::{acknowledges, choose_protocol};
 use super::Negotiated;
@@ -15,19 +15,20 @@ use super::key_exchange::WaitClientKeyExchange;
 use super::resumption::Resumption;
 use crate::SignatureScheme;
 use crate::config::ServerOptions;
+use crate::crypto::HAS_RSA;
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{LegacyParameters, Transcript};
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
+use crate::rules::{Rules, Signatures};
 use crate::suite::CipherSuite;
+use crate::version::Version;
 use crate::wire::extension::{
-    self, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo,
+    self, Alpn, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo,
     ServerNameAcknowledgement, SessionTicket,
 };
-use crate::wire::tls12::{
-    CertificateRequest, ClientCertificateType, ServerEcdhParams, ServerHelloDone, ServerKeyExchange,
-};
+use crate::wire::tls12::{ClientCertificateType, ServerEcdhParams, ServerHelloDone};
 use crate::wire::{ClientHello, ExtensionType, ServerHello};
 use crate::x509::{Form, Identity};
 
@@ -133,11 +134,30 @@ fn send_server_hello(
 ) -> Result<Answering, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let config = &negotiated.config;
-    let alpn = choose_protocol(config, &hello)?;
+    let previous = negotiated.previous.as_deref();
+    // What the client is told, and what the connection has.
+    let (told, alpn) = match previous {
+        None => {
+            let chosen = choose_protocol(config, &hello)?;
+            (chosen.is_some(), chosen)
+        }
+        Some(previous) => {
+            previous.check_name(say.server_name.as_deref())?;
+            let offered = find::<Alpn<'_>>(&hello.extensions)?;
+            let offered = offered.map(|list| list.protocols.iter().map(|name| name.0));
+            (previous.check_protocols(offered)?, previous.alpn())
+        }
+    };
     let sizes = RecordSizes::choose(config, &hello, cx)?;
-    let mut keys = say.suite.legacy_parameters()?;
+    let version = cx.dialect.code(negotiated.version);
+    let mut keys = say.suite.legacy_parameters(version)?;
+    keys.set_chained(config.policy.padding_check, config.policy.beast_mitigation);
     // RFC 7366 §3: not for an AEAD. As each hello says it, sessions do not keep it.
     let encrypt_then_mac = keys.encrypt_then_mac(negotiated.encrypt_then_mac);
+    if let Some(previous) = previous {
+        let encrypts_first = say.suite.has_cbc().then_some(encrypt_then_mac);
+        previous.check_protection(negotiated.extended, encrypts_first)?;
+    }
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
     let [mut server_random] = cx.random_bytes()?;
@@ -147,7 +167,6 @@ fn send_server_hello(
     {
         *end = sentinel;
     }
-    let version = cx.dialect.code(negotiated.version);
     let session_id = match (say.resumes, &negotiated.session_id) {
         // RFC 5077 §3.4: the client sees by its id that a session is resumed, also that of a ticket.
         (true, _) => hello.legacy_session_id,
@@ -160,7 +179,10 @@ fn send_server_hello(
                 ServerNameAcknowledgement::put(out);
             }
             if negotiated.secure_renegotiation {
-                RenegotiationInfo::put(out, &[]);
+                match previous {
+                    None => RenegotiationInfo::put(out, &[]),
+                    Some(previous) => previous.put_of_server(out),
+                }
             }
             if negotiated.extended {
                 extension::ExtendedMasterSecret::put(out);
@@ -175,7 +197,7 @@ fn send_server_hello(
             if !say.resumes && negotiated.wants_ticket {
                 SessionTicket::put(out, &[]);
             }
-            if let Some(protocol) = &alpn {
+            if let (Some(protocol), true) = (&alpn, told) {
                 AlpnSelected::put(out, protocol);
             }
             sizes.put(out);
@@ -251,13 +273,16 @@ fn finish(mut showing: Showing, signature: &[u8], cx: &mut Cx<'_>) -> Result<Nex
         transcript,
         ..
     } = &mut showing.answering;
+    let rules = Rules::of(negotiated.version);
     cx.send(transcript, |out| {
-        ServerKeyExchange::put(out, params(exchange), scheme, signature);
+        rules.put_server_key_exchange(out, params(exchange), scheme, signature);
     });
     let config = &negotiated.config;
     let requested = config.client_authentication.is_requested();
     if requested {
-        cx.send(transcript, |out| put_certificate_request(out, config));
+        cx.send(transcript, |out| {
+            put_certificate_request(out, rules, config)
+        });
     }
     cx.send(transcript, ServerHelloDone::put);
     // The client has been answered, so it may say as much as the configuration allows.
@@ -270,12 +295,12 @@ fn finish(mut showing: Showing, signature: &[u8], cx: &mut Cx<'_>) -> Result<Nex
 }
 
 /// §7.4.4.
-fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
-    let types = [
-        ClientCertificateType::ECDSA_SIGN,
-        ClientCertificateType::RSA_SIGN,
-    ];
-    let schemes = config.policy.schemes.iter();
-    let schemes = schemes.filter(|one| one.is_usable_before_tls13());
-    CertificateRequest::put(out, types, schemes, config.requested_authorities());
+fn put_certificate_request(out: &mut Vec<u8>, rules: Rules, config: &ServerOptions) {
+    let has_rsa = HAS_RSA || rules.signatures == Signatures::Said;
+    let types = [ClientCertificateType::ECDSA_SIGN]
+        .into_iter()
+        .chain(has_rsa.then_some(ClientCertificateType::RSA_SIGN));
+    let schemes = config.policy.schemes.iter().copied();
+    let schemes = schemes.filter(|one| one.signs_in(Version::V1_2));
+    rules.put_certificate_request(out, types, schemes, config.requested_authorities());
 }

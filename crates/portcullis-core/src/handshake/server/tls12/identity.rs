@@ -12,6 +12,7 @@ use super::resumption::Resumption;
 use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
+use crate::rules::{Rules, Signatures};
 use crate::suite::CipherSuite;
 use crate::wire::ClientHello;
 use crate::x509::Identity;
@@ -108,7 +109,9 @@ fn wanted_with_suites(
     wanted
         .schemes
         .retain(|scheme| suites.iter().any(|suite| suite.goes_with(*scheme)));
-    wanted.certificate_schemes.get_or_insert(all);
+    if Rules::of(negotiated.version).signatures == Signatures::Said {
+        wanted.certificate_schemes.get_or_insert(all);
+    }
     Ok((wanted, suites))
 }
 

@@ -13,6 +13,7 @@ mod tickets;
 
 use std::sync::Arc;
 
+use super::super::renegotiation::Previous;
 use super::super::table::states;
 use crate::NamedGroup;
 use crate::config::ServerOptions;
@@ -31,6 +32,8 @@ pub(super) struct Negotiated {
     pub(super) encrypt_then_mac: bool,
     /// Whether the client knows RFC 5746.
     pub(super) secure_renegotiation: bool,
+    /// In a renegotiation.
+    pub(super) previous: Option<Arc<Previous>>,
     /// Whether the client gets a ticket, if this handshake is a full one.
     pub(super) wants_ticket: bool,
     /// What the session will be called, likewise.

@@ -44,6 +44,10 @@ pub(super) fn resume_or_authenticate(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    if negotiated.previous.is_some() {
+        // Another handshake on a connection is a full one: it has to prove again who the ends are.
+        return choose_identity(negotiated, cx);
+    }
     let ticket = find::<SessionTicket<'_>>(&hello.extensions)?.map(|ticket| ticket.0);
     let ticket = match ticket.filter(|ticket| !ticket.is_empty()) {
         Some(ticket) if negotiated.config.gives_tickets_before_tls13() => ticket,
@@ -174,7 +178,7 @@ fn fits(
         (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
         // A server that asks for no certificate does not resume a session that carries one.
         (Some(peer), authentication) => {
-            authentication.is_requested() && config.policy.schemes.contains(&peer.scheme)
+            authentication.is_requested() && config.policy.accepts(peer.scheme, negotiated.version)
         }
     };
     let suite = established.suite;

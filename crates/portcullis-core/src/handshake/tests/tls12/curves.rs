@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use super::super::attack::{client, ed25519_identity};
 use super::super::older::{V1_2, older_client, older_server};
+use crate::ProtocolVersion;
 use crate::config::{
     ClientAuthentication, ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfigBuilder,
 };
@@ -74,8 +75,9 @@ fn a_server_shows_what_is_on_a_listed_curve() {
         assert_eq!(shown(client, with_identities(identities)), expected);
     }
     // In TLS 1.3 a scheme says which curve, and the groups say nothing of it.
-    let client = credulous(&X25519_AND_P256).versions(crate::ProtocolVersion::SUPPORTED);
-    let server = with_identities(&[p384]).versions(crate::ProtocolVersion::SUPPORTED);
+    let both = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
+    let client = credulous(&X25519_AND_P256).versions(both);
+    let server = with_identities(&[p384]).versions(both);
     assert_eq!(shown(client, server), leaf(p384));
 }
 

@@ -36,7 +36,7 @@ fn connects(
     let pair = resuming(client.unwrap(), server.unwrap(), vec![session.clone()]);
     let mut asked = Vec::new();
     let (client, server) = pair.run_answering(|_, question| {
-        asked.push(super::super::states::kind(&question));
+        asked.push(super::super::scripts::kind(&question));
         Some(answer(question))
     });
     let (client, server) = (client.unwrap(), server.unwrap());
@@ -76,7 +76,7 @@ fn the_id_of_compatibility_is_looked_for_in_vain() {
             assert_eq!(question.client_hello().session_id(), question.session_id());
             assert_eq!(question.now(), now());
         }
-        asked.push(super::super::states::kind(&question));
+        asked.push(super::super::scripts::kind(&question));
         Some(answer(question))
     });
     assert_eq!(asked, ["FindSession", "KeepSession"]);

@@ -1,5 +1,6 @@
 //! Before TLS 1.3, both ends ours: what TLS 1.3 is tested for, and what only TLS 1.2 has.
 
+mod advisories;
 mod curves;
 mod ids;
 mod resumption;

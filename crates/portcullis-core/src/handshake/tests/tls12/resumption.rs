@@ -103,6 +103,7 @@ fn an_id_of_no_session_comes_back() {
         events: Vec::new(),
         client_sent: Vec::new(),
         server_sent: Vec::new(),
+        delivered: Default::default(),
     };
     let error = refused(pair, By::Server);
     let expected = Violation::CompatibilitySessionIdEchoed;
@@ -329,6 +330,7 @@ fn renewed(
         events: Vec::new(),
         client_sent: Vec::new(),
         server_sent: Vec::new(),
+        delivered: Default::default(),
     };
     talk(&mut pair);
     let mut client = pair.client.into_connection().unwrap();

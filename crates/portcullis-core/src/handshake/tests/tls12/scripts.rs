@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::super::{client as client_role, server as server_role};
 use super::super::attack::ticket_keys;
 use super::super::older::{older_client, older_server};
-use super::super::states::{Scripts, run_resuming};
+use super::super::scripts::{Scripts, run_resuming};
 use super::{both_authenticate, resumable, session_of};
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
 use crate::testing::pki;

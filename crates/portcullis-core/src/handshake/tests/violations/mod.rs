@@ -106,6 +106,42 @@ const APART: &[(Violation, &str)] = &[
         "handshake::tests::tls12::resumption::an_id_of_no_session_comes_back",
     ),
     (
+        Violation::DataDuringRenegotiation,
+        "handshake::tests::renegotiation::violations::no_data_once_it_has_begun",
+    ),
+    (
+        Violation::RenegotiationChangedCertificate,
+        "handshake::tests::renegotiation::violations::the_certificate_of_the_server_stays",
+    ),
+    (
+        Violation::RenegotiationChangedName,
+        "handshake::tests::renegotiation::violations::the_name_stays",
+    ),
+    (
+        Violation::RenegotiationChangedProtection,
+        "handshake::tests::renegotiation::violations::the_extended_master_secret_is_not_lost",
+    ),
+    (
+        Violation::RenegotiationChangedProtocol,
+        "handshake::tests::renegotiation::violations::the_protocol_stays",
+    ),
+    (
+        Violation::RenegotiationChangedVersion,
+        "handshake::tests::renegotiation::violations::the_version_stays",
+    ),
+    (
+        Violation::RenegotiationForbidden,
+        "handshake::tests::renegotiation::policies::forbidden_ends_the_connection",
+    ),
+    (
+        Violation::RenegotiationInfoMissing,
+        "handshake::tests::renegotiation::violations::a_server_demands_the_right_renegotiation_info",
+    ),
+    (
+        Violation::ScsvInRenegotiation,
+        "handshake::tests::renegotiation::violations::a_server_demands_the_right_renegotiation_info",
+    ),
+    (
         Violation::ResumedWithAnotherVersion,
         "handshake::client::tls12::resumption::tests",
     ),

@@ -80,8 +80,12 @@ fn versions() -> Vec<Case> {
         to_newer(V::SelectedVersionNotOffered, |hello| {
             hello.extensions.add(E::SUPPORTED_VERSIONS, [3, 2]);
         }),
-        hello(V::SelectedVersionNotOffered, |hello| {
+        // Nobody has asked a client of TLS 1.2 alone.
+        hello(V::ExtensionNotOffered, |hello| {
             hello.extensions.add(E::SUPPORTED_VERSIONS, [3, 4]);
+        }),
+        hello(V::ExtensionNotOffered, |hello| {
+            hello.extensions.add(E::SUPPORTED_VERSIONS, [3, 3]);
         }),
         to_newer(V::DowngradeDetected, |hello| {
             hello.random[24..].copy_from_slice(&DOWNGRADE_TO_TLS_1_2);

@@ -1,4 +1,5 @@
-//! Records with a block cipher and a MAC (RFC 5246 §6.2.3.2, RFC 7366), of either order.
+//! Records with a block cipher and a MAC (RFC 5246 §6.2.3.2, RFC 7366), of either order; those of TLS
+//! 1.0, too, whose IVs are chained (RFC 2246 §6.2.3.2).
 
 use aws_lc_rs::cipher::{
     AES_128, AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext,
@@ -8,13 +9,17 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 
 use super::*;
+use crate::ProtocolVersion;
 use crate::crypto::cbc::{BLOCK, CbcAlgorithm};
 use crate::crypto::record_mac::MacAlgorithm;
 use crate::key_schedule::tls12::CbcParameters;
+use crate::rules::{BeastMitigation, Iv};
 
 const MAC_KEY: [u8; 48] = [0x24; 48];
+/// Of a direction whose IVs are chained.
+const FIRST_IV: [u8; BLOCK] = [0x77; BLOCK];
 
-/// Every cipher with every MAC, and which of them comes first.
+/// Every cipher with every MAC, which of them comes first, and where IVs are.
 fn all() -> impl Iterator<Item = CbcParameters> {
     let macs = [
         MacAlgorithm::Sha1,
@@ -25,23 +30,37 @@ fn all() -> impl Iterator<Item = CbcParameters> {
     let ciphers = [CbcAlgorithm::Aes128, CbcAlgorithm::Aes256];
     ciphers.into_iter().flat_map(move |cipher| {
         let both = both.into_iter().flatten();
-        both.map(move |(mac, encrypt_then_mac)| CbcParameters {
-            cipher,
-            mac,
-            encrypt_then_mac,
+        both.flat_map(move |(mac, encrypt_then_mac)| {
+            [Iv::Explicit, Iv::Chained].map(|iv| CbcParameters {
+                encrypt_then_mac,
+                iv,
+                beast_mitigation: BeastMitigation::Off,
+                ..CbcParameters::new(cipher, mac)
+            })
         })
     })
+}
+
+fn version(cbc: CbcParameters) -> ProtocolVersion {
+    match cbc.iv {
+        Iv::Explicit => ProtocolVersion::TLS_1_2,
+        Iv::Chained => ProtocolVersion::TLS_1_0,
+    }
 }
 
 fn keys(cbc: CbcParameters) -> Keys {
     Keys::older(DirectionKeys {
         suite: LegacyParameters {
-            hash: HashAlgorithm::Sha256,
+            version: version(cbc),
+            hash: HashAlgorithm::Sha256.into(),
             cipher: LegacyCipher::Cbc(cbc),
         },
         mac_key: Inline::new(&MAC_KEY[..cbc.mac.len().into()]).unwrap(),
         key: Inline::new(&KEY[..cbc.cipher.key_len().into()]).unwrap(),
-        iv: Inline::zeros(12),
+        iv: match cbc.iv {
+            Iv::Explicit => Inline::zeros(12),
+            Iv::Chained => Inline::new(&FIRST_IV).unwrap(),
+        },
     })
 }
 
@@ -62,11 +81,17 @@ fn writer_of(cbc: CbcParameters, size: RecordSize) -> Writer {
 struct Plain {
     cbc: CbcParameters,
     seq: u64,
+    /// The next IV, where IVs are chained.
+    chained: [u8; BLOCK],
 }
 
 impl Plain {
     fn new(cbc: CbcParameters) -> Self {
-        Self { cbc, seq: 0 }
+        Self {
+            cbc,
+            seq: 0,
+            chained: FIRST_IV,
+        }
     }
 
     fn mac_len(&self) -> usize {
@@ -82,7 +107,8 @@ impl Plain {
         let key = hmac::Key::new(algorithm, &MAC_KEY[..self.mac_len()]);
         let [.., high, low] = bytes.len().to_be_bytes();
         let seq = self.seq.to_be_bytes();
-        let message = [&seq[..], &[typ.0, 3, 3, high, low], bytes].concat();
+        let [major, minor] = version(self.cbc).0.to_be_bytes();
+        let message = [&seq[..], &[typ.0, major, minor, high, low], bytes].concat();
         hmac::sign(&key, &message).as_ref().to_vec()
     }
 
@@ -96,17 +122,27 @@ impl Plain {
 
     /// What is encrypted, whatever it is.
     fn blocks(&mut self, typ: ContentType, mut blocks: Vec<u8>) -> Vec<u8> {
-        let iv = [self.seq as u8 ^ 0x5a; BLOCK];
+        let (iv, shown) = match self.cbc.iv {
+            Iv::Explicit => ([self.seq as u8 ^ 0x5a; BLOCK], BLOCK),
+            Iv::Chained => (self.chained, 0),
+        };
         let context = EncryptionContext::Iv128(FixedLength::from(iv));
         let key = EncryptingKey::cbc(self.key()).unwrap();
         key.less_safe_encrypt(&mut blocks, context).unwrap();
-        let mut body = [&iv[..], &blocks].concat();
+        if let Some(last) = blocks.last_chunk() {
+            self.chained = *last;
+        }
+        let mut body = [&iv[..shown], &blocks].concat();
         if self.cbc.encrypt_then_mac {
             let mac = self.mac(typ, &body);
             body.extend(mac);
         }
         self.seq += 1;
-        plain(typ, &body)
+        self.headed(typ, &body)
+    }
+
+    fn headed(&self, typ: ContentType, body: &[u8]) -> Vec<u8> {
+        plain_with_version(typ, version(self.cbc).0, body)
     }
 
     /// With the MAC of the content, if it is inside, and with this padding.
@@ -141,7 +177,7 @@ impl Plain {
     /// Type and content.
     fn open(&mut self, record: &[u8]) -> (ContentType, Vec<u8>) {
         let (head, body) = record.split_at(HEADER);
-        assert_eq!(head[1..3], [3, 3]);
+        assert_eq!(head[1..3], version(self.cbc).0.to_be_bytes());
         assert_eq!(usize::from(head[3]) << 8 | usize::from(head[4]), body.len());
         let typ = ContentType(head[0]);
         let mut body = body.to_vec();
@@ -149,8 +185,11 @@ impl Plain {
             let mac = body.split_off(body.len() - self.mac_len());
             assert_eq!(mac, self.mac(typ, &body));
         }
-        let iv: [u8; BLOCK] = body[..BLOCK].try_into().unwrap();
-        let mut blocks = body.split_off(BLOCK);
+        let (iv, mut blocks) = match self.cbc.iv {
+            Iv::Explicit => (*body.first_chunk().unwrap(), body.split_off(BLOCK)),
+            Iv::Chained => (self.chained, body),
+        };
+        self.chained = *blocks.last_chunk().unwrap();
         let context = DecryptionContext::Iv128(FixedLength::from(iv));
         let key = DecryptingKey::cbc(self.key()).unwrap();
         key.decrypt(&mut blocks, context).unwrap();
@@ -310,7 +349,7 @@ fn what_is_too_short() {
         // Shorter, with a header that says so.
         let record = Plain::new(cbc).record_with(DATA, b"hello", 3);
         for length in 0..record.len() - HEADER {
-            let short = plain(DATA, &record[HEADER..HEADER + length]);
+            let short = Plain::new(cbc).headed(DATA, &record[HEADER..HEADER + length]);
             let violation = refused(cbc, &[], &short);
             assert_eq!(violation, Violation::BadRecordMac, "{length} bytes");
         }
@@ -353,7 +392,8 @@ fn limits_of_this_side() {
             let mut reader = reader_of(cbc, limit);
             let room = limit + 256 + usize::from(cbc.mac.len()) + BLOCK + 1;
             let [.., high, low] = room.to_be_bytes();
-            let error = reader.frame(&[23, 3, 3, high, low]).unwrap_err();
+            let [major, minor] = version(cbc).0.to_be_bytes();
+            let error = reader.frame(&[23, major, minor, high, low]).unwrap_err();
             assert_eq!(error.violation(), Some(beyond));
         }
     }
@@ -403,7 +443,7 @@ fn short_outputs() {
 /// RFC 5246 §6.2.3.2: an IV that could be foreseen lets an attacker try what a block holds (BEAST).
 #[test]
 fn no_iv_comes_again() {
-    for cbc in all() {
+    for cbc in all().filter(|cbc| cbc.iv == Iv::Explicit) {
         let mut writer = writer_of(cbc, RecordSize::default());
         let mut out = vec![0; writer.max_sealed_len(1)];
         let mut seen = std::collections::HashSet::new();
@@ -466,5 +506,155 @@ fn hibernation() {
             (writer.traffic_secret(), into.traffic_secret()),
             (None, None)
         );
+    }
+}
+
+/// A record of another version than was negotiated, whatever is in it (RFC 5246 §6.2.1).
+#[test]
+fn records_of_another_version() {
+    for cbc in all() {
+        let record = Plain::new(cbc).record(DATA, b"hello");
+        for minor in 0..5 {
+            let mut other = record.clone();
+            other[2] = minor;
+            if other != record {
+                assert_eq!(refused(cbc, &[], &other), Violation::RecordVersionChanged);
+            }
+        }
+    }
+}
+
+/// RFC 2246 §6.2.3.2: all records of a direction are one stream of blocks, whoever hibernates between.
+#[test]
+fn a_chain_goes_through_every_record() {
+    for cbc in all().filter(|cbc| cbc.iv == Iv::Chained && !cbc.encrypt_then_mac) {
+        let mut writer = writer_of(cbc, RecordSize::default());
+        let mut stream = Vec::new();
+        for round in 0..9_u8 {
+            let mut out = vec![0; writer.max_sealed_len(40)];
+            let sealed = writer.seal(&[round; 40], &mut out).unwrap();
+            stream.extend_from_slice(&out[HEADER..sealed.written]);
+            match round % 3 {
+                0 => writer.hibernate(),
+                1 => drop(writer.park()),
+                _ => {}
+            }
+        }
+        let context = DecryptionContext::Iv128(FixedLength::from(FIRST_IV));
+        let key = DecryptingKey::cbc(Plain::new(cbc).key()).unwrap();
+        let plaintext = key.decrypt(&mut stream, context).unwrap();
+        let size = plaintext.len() / 9;
+        for (round, record) in (0..).zip(plaintext.chunks(size)) {
+            assert_eq!(record[..40], [round; 40]);
+        }
+    }
+}
+
+/// The lengths of the contents that a write of so many bytes becomes.
+fn lengths(cbc: CbcParameters, slices: &[&[u8]], room: Option<usize>) -> Vec<usize> {
+    let mut writer = writer_of(cbc, RecordSize::default());
+    let slices: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
+    let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+    let most = writer.max_sealed_len(bytes);
+    let mut out = vec![0; room.unwrap_or(most)];
+    let sealed = writer.seal_vectored(&slices, &mut out).unwrap();
+    assert!(room.is_some() || sealed.consumed == bytes);
+    let mut plain = Plain::new(cbc);
+    let opened = records(&out[..sealed.written]);
+    let opened: Vec<_> = opened.iter().map(|record| plain.open(record).1).collect();
+    let all: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+    assert_eq!(opened.concat(), all[..sealed.consumed]);
+    opened.iter().map(Vec::len).collect()
+}
+
+/// BEAST: a byte, or a MAC alone, goes out before what an attacker may have chosen, in each write.
+#[test]
+fn the_first_byte_of_a_write_goes_alone() {
+    let slices: &[&[u8]] = &[b"", b"h", b"ello, ", b"world"];
+    for cbc in all() {
+        for (mitigation, one, few, many) in [
+            (
+                BeastMitigation::OneNMinusOne,
+                &[1][..],
+                &[1, 11][..],
+                &[1, 16_384, 16_384, 7_231][..],
+            ),
+            (
+                BeastMitigation::ZeroN,
+                &[0, 1],
+                &[0, 12],
+                &[0, 16_384, 16_384, 7_232],
+            ),
+            (BeastMitigation::Off, &[1], &[12], &[16_384, 16_384, 7_232]),
+        ] {
+            let cbc = CbcParameters {
+                beast_mitigation: mitigation,
+                ..cbc
+            };
+            let many_bytes = [7; 40_000];
+            let all = [
+                (&[&b"x"[..]][..], one),
+                (slices, few),
+                (&[&many_bytes], many),
+            ];
+            for (slices, expected) in all {
+                let lengths = lengths(cbc, slices, None);
+                match cbc.iv {
+                    Iv::Chained => assert_eq!(lengths, expected, "{mitigation:?}"),
+                    Iv::Explicit => assert!(lengths[0] > 1 || slices == [b"x"]),
+                }
+            }
+        }
+    }
+}
+
+/// An output that has not room for all: what goes out goes on, and its front is its own.
+#[test]
+fn a_write_cut_short_has_its_front_too() {
+    for cbc in all().filter(|cbc| cbc.iv == Iv::Chained) {
+        for mitigation in [BeastMitigation::OneNMinusOne, BeastMitigation::ZeroN] {
+            let cbc = CbcParameters {
+                beast_mitigation: mitigation,
+                ..cbc
+            };
+            let front = usize::from(mitigation == BeastMitigation::OneNMinusOne);
+            let least = writer_of(cbc, RecordSize::default()).max_sealed_len(2);
+            for room in 0..400 {
+                let lengths = lengths(cbc, &[&[7; 1_000]], Some(room));
+                match lengths[..] {
+                    [] => assert!(room < least, "{room}"),
+                    [first, rest] => assert!(first == front && rest > 0),
+                    _ => panic!("{lengths:?}"),
+                }
+            }
+        }
+    }
+}
+
+/// Where only the length of the padding is looked at, it may be anything; the MAC may not.
+#[test]
+fn padding_that_is_not_looked_at() {
+    for cbc in all().filter(|cbc| cbc.iv == Iv::Chained) {
+        let lenient = CbcParameters {
+            checks_padding: false,
+            ..cbc
+        };
+        for more in [0, 1, 14] {
+            let last = Plain::new(cbc).least_padding(5) + more * BLOCK;
+            let padding: Vec<u8> = (0..last).map(|at| at as u8).chain([last as u8]).collect();
+            let record = Plain::new(cbc).padded(DATA, b"hello", &padding);
+            let (mut into, mut in_place) = readers(lenient);
+            let read = open((&mut into, &mut in_place), &record).unwrap();
+            assert_eq!(read.as_deref(), Some(&b"hello"[..]));
+            assert_eq!(refused(cbc, &[], &record), Violation::BadRecordMac);
+            for at in [HEADER, record.len() - 1] {
+                let mut forged = record.clone();
+                forged[at] ^= 1;
+                assert_eq!(refused(lenient, &[], &forged), Violation::BadRecordMac);
+            }
+        }
+        // Longer than what is there.
+        let blocks = Plain::new(cbc).blocks(DATA, vec![0xff; 6 * BLOCK]);
+        assert_eq!(refused(lenient, &[], &blocks), Violation::BadRecordMac);
     }
 }

@@ -7,7 +7,9 @@ use crate::record::{Incoming, MAX_CLIENT_HELLO, Message as M, Outgoing};
 /// With the version decided.
 fn decided(role: Role) -> Incoming {
     let mut incoming = Incoming::new(role, 1 << 16);
-    incoming.decided_before_tls13().unwrap();
+    incoming
+        .decided_before_tls13(ProtocolVersion::TLS_1_2)
+        .unwrap();
     incoming
 }
 
@@ -273,7 +275,9 @@ fn change_cipher_spec_and_keys() {
 
         let mut incoming = Incoming::new(Role::Client, 1 << 16);
         incoming.allow_ccs(true);
-        incoming.decided_before_tls13().unwrap();
+        incoming
+            .decided_before_tls13(ProtocolVersion::TLS_1_2)
+            .unwrap();
         incoming.feed(&bytes);
         let done = incoming.next().unwrap();
         assert!(matches!(done, Some(M::Handshake(bytes)) if bytes.typ().0 == 14));

@@ -11,6 +11,7 @@ use aws_lc_rs::aead::{
 };
 
 use super::*;
+use crate::ProtocolVersion;
 use crate::alert::AlertDescription;
 use crate::crypto::secret::Inline;
 use crate::error::{Direction, Error};
@@ -31,14 +32,14 @@ fn overhead(aead: AeadAlgorithm) -> usize {
 }
 
 pub(super) fn keys(aead: AeadAlgorithm) -> Keys {
-    let hash = HashAlgorithm::Sha256;
     let mut iv = IV;
     if is_gcm(aead) {
         iv[4..].fill(0);
     }
     Keys::older(DirectionKeys {
         suite: LegacyParameters {
-            hash,
+            version: ProtocolVersion::TLS_1_2,
+            hash: HashAlgorithm::Sha256.into(),
             cipher: LegacyCipher::Aead(aead),
         },
         mac_key: Inline::empty(),

@@ -1,0 +1,37 @@
+//! What becomes of a wish for another handshake on a connection of before TLS 1.3.
+
+use core::time::Duration;
+
+/// What a peer gets that asks for a renegotiation (RFC 5246 §7.4.1, RFC 5746). TLS 1.3 has none.
+///
+/// Only [`Once`](Self::Once) and [`Accept`](Self::Accept) let this side ask, too. Even then there
+/// is none with a peer that does not know RFC 5746, none over HTTP/2, which forbids it (RFC 9113
+/// §9.2.1), and none after a session was resumed without the extended master secret (RFC 7627
+/// §5.4): what asks there is declined. Version, application protocol, the server's certificate and
+/// the protection of a connection stay as they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Renegotiation {
+    /// The fatal alert `no_renegotiation`.
+    Forbid,
+    /// The warning `no_renegotiation`; the connection goes on (RFC 5246 §7.2.2). Who asks more than
+    /// four times without sending data is refused.
+    #[default]
+    Decline,
+    /// Nothing. For clients only: who has sent a ClientHello waits for an answer.
+    Ignore,
+    /// A handshake. The second time it is as with [`Forbid`](Self::Forbid).
+    Once,
+    /// A handshake, unless the last renegotiation was a shorter time ago: then it is as with
+    /// [`Decline`](Self::Decline). A handshake costs a server much more than a client, so without
+    /// a distance one client can keep it busy (CVE-2011-1473).
+    Accept {
+        /// Counted in whole seconds by the clock of the system. [`Renegotiation::APART`] is usual.
+        apart: Duration,
+    },
+}
+
+impl Renegotiation {
+    /// The distance that Erlang keeps: 12 seconds.
+    pub const APART: Duration = Duration::from_secs(12);
+}

@@ -1,0 +1,283 @@
+//! Signatures before TLS 1.2, which do not say how they were made: RSA signs MD5 and SHA-1 together,
+//! ECDSA signs SHA-1.
+//!
+//! RFC 4346 §7.4.3, §7.4.8, RFC 8422 §5.10.
+
+use aws_lc_rs::digest::{self, Digest};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::signature::{self, EcdsaKeyPair, VerificationAlgorithm};
+use rustls_pki_types::alg_id;
+
+use super::md5_sha1::sha1;
+#[cfg(feature = "legacy-rsa")]
+use super::rsa_md5_sha1;
+use super::signature::BadSignature;
+use crate::SignatureScheme;
+use crate::der;
+
+/// Whether RSA keys can sign and verify before TLS 1.2: no safe interface of the library does it, and
+/// the crate that does comes with a feature.
+pub(crate) const HAS_RSA: bool = cfg!(feature = "legacy-rsa");
+
+/// How the key in this SubjectPublicKeyInfo signs; `None` for one that has no place there.
+pub(crate) fn scheme_before_tls12(spki_der: &[u8]) -> Option<SignatureScheme> {
+    let (algorithm, _) = der::public_key_info(spki_der)?;
+    if algorithm == alg_id::RSA_ENCRYPTION.as_ref() {
+        return HAS_RSA.then_some(SignatureScheme::RSA_PKCS1_MD5_SHA1);
+    }
+    curve(algorithm).map(|_| SignatureScheme::ECDSA_SHA1)
+}
+
+/// Verifies what such a key has signed.
+///
+/// # Errors
+/// When the signature is wrong, or the key has no place before TLS 1.2.
+pub(super) fn verify_before_tls12(
+    spki_der: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), BadSignature> {
+    let (algorithm, public) = der::public_key_info(spki_der).ok_or(BadSignature)?;
+    if algorithm == alg_id::RSA_ENCRYPTION.as_ref() {
+        return verify_rsa(public, message, signature);
+    }
+    let curve = curve(algorithm).ok_or(BadSignature)?;
+    // RFC 5480 §2.2: the forms of an EC point; the library would take more.
+    if !matches!(public.first(), Some(2..=4)) {
+        return Err(BadSignature);
+    }
+    let digest = widened(curve.hash, message).map_err(|_| BadSignature)?;
+    let verified = curve.library.verify_digest_sig(public, &digest, signature);
+    verified.map_err(|_| BadSignature)
+}
+
+#[cfg(feature = "legacy-rsa")]
+fn verify_rsa(public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    rsa_md5_sha1::verify(public, message, signature)
+}
+
+#[cfg(not(feature = "legacy-rsa"))]
+fn verify_rsa(_: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
+    Err(BadSignature)
+}
+
+/// Signs SHA-1 of the message.
+///
+/// # Errors
+/// When the library fails.
+pub(super) fn sign_ecdsa(
+    key: &EcdsaKeyPair,
+    hash: &'static digest::Algorithm,
+    message: &[u8],
+) -> Result<Vec<u8>, Unspecified> {
+    let signature = key.sign_digest(&widened(hash, message)?)?;
+    Ok(signature.as_ref().to_vec())
+}
+
+/// How the library verifies with a curve, and the hash it knows there.
+struct Curve {
+    library: &'static dyn VerificationAlgorithm,
+    hash: &'static digest::Algorithm,
+}
+
+fn curve(algorithm: &[u8]) -> Option<Curve> {
+    let is = |one: alg_id::AlgorithmIdentifier| one.as_ref() == algorithm;
+    if is(alg_id::ECDSA_P256) {
+        Some(Curve {
+            library: &signature::ECDSA_P256_SHA256_ASN1,
+            hash: &digest::SHA256,
+        })
+    } else if is(alg_id::ECDSA_P384) {
+        Some(Curve {
+            library: &signature::ECDSA_P384_SHA384_ASN1,
+            hash: &digest::SHA384,
+        })
+    } else if is(alg_id::ECDSA_P521) {
+        Some(Curve {
+            library: &signature::ECDSA_P521_SHA512_ASN1,
+            hash: &digest::SHA512,
+        })
+    } else {
+        None
+    }
+}
+
+/// SHA-1 of the message, in the length of another hash. What ECDSA signs is the number in the
+/// leftmost bits of a hash (FIPS 186-4 §6.4), as many as the order of the curve has, and none of
+/// these hashes has more: zeros before SHA-1 leave its number as it is.
+fn widened(hash: &'static digest::Algorithm, message: &[u8]) -> Result<Digest, Unspecified> {
+    let mut wide = [0; digest::MAX_OUTPUT_LEN];
+    let wide = wide.get_mut(..hash.output_len()).ok_or(Unspecified)?;
+    *wide.last_chunk_mut().ok_or(Unspecified)? = sha1(message);
+    Digest::import_less_safe(wide, hash)
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(feature = "legacy-rsa")]
+    use rcgen::RsaKeySize;
+    use rustls_pki_types::PrivateKeyDer;
+
+    use super::*;
+    use crate::crypto::{
+        PrivateKey, hex, scheme_fits_key_before_tls13, verify_before_tls13, verify_tls13,
+    };
+    use crate::version::Version;
+
+    /// Keys and signatures of OpenSSL.
+    const OPENSSL: &str = include_str!("openssl_before_tls12.txt");
+    const MESSAGE: &[u8] = b"client_random server_random params";
+
+    fn section(title: &str) -> Vec<u8> {
+        let (_, rest) = OPENSSL.split_once(&format!("[{title}]\n")).unwrap();
+        hex(rest.split('[').next().unwrap())
+    }
+
+    fn private(pkcs8: &[u8]) -> PrivateKey {
+        PrivateKey::from_der(&PrivateKeyDer::Pkcs8(pkcs8.into())).unwrap()
+    }
+
+    /// `signature` is good by `scheme`, and by no other; and nothing that is like it.
+    fn assert_good(scheme: SignatureScheme, spki: &[u8], signature: &[u8]) {
+        assert!(scheme_fits_key_before_tls13(scheme, spki));
+        assert_eq!(scheme_before_tls12(spki), Some(scheme));
+        let verify =
+            |message, signature: &[u8]| verify_before_tls13(scheme, spki, message, signature);
+        assert_eq!(verify(MESSAGE, signature), Ok(()));
+        assert!(verify(b"another", signature).is_err());
+        for end in [0, 1, signature.len() - 1] {
+            assert!(verify(MESSAGE, &signature[..end]).is_err());
+        }
+        assert!(verify(MESSAGE, &[signature, &[0]].concat()).is_err());
+        for at in 0..signature.len() {
+            let mut changed = signature.to_vec();
+            changed[at] ^= 1;
+            assert!(verify(MESSAGE, &changed).is_err(), "{at}");
+        }
+        let others = SignatureScheme::SUPPORTED.iter();
+        for &other in others.chain(SignatureScheme::BEFORE_TLS12) {
+            if other != scheme {
+                assert!(verify_before_tls13(other, spki, MESSAGE, signature).is_err());
+            }
+            assert!(verify_tls13(other, spki, MESSAGE, signature).is_err());
+        }
+        for version in Version::ALL {
+            assert_eq!(scheme.signs_in(version), version < Version::V1_2);
+        }
+    }
+
+    #[test]
+    fn ecdsa_of_openssl_is_good_on_every_curve() {
+        for curve in ["P-256", "P-384", "P-521"] {
+            let spki = section(&format!("{curve}_spki"));
+            let signature = section(&format!("{curve}_signature"));
+            assert_good(SignatureScheme::ECDSA_SHA1, &spki, &signature);
+        }
+    }
+
+    #[test]
+    fn ecdsa_signs_on_every_curve() {
+        for algorithm in [
+            &rcgen::PKCS_ECDSA_P256_SHA256,
+            &rcgen::PKCS_ECDSA_P384_SHA384,
+            &rcgen::PKCS_ECDSA_P521_SHA512,
+        ] {
+            let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            let spki = rcgen::PublicKeyData::subject_public_key_info(&pair);
+            let scheme = SignatureScheme::ECDSA_SHA1;
+            let signature = private(pair.serialized_der()).sign(scheme, MESSAGE);
+            assert_good(scheme, &spki, &signature.unwrap());
+        }
+    }
+
+    /// The library knows SHA-1 on two curves, and agrees about what was signed there.
+    #[test]
+    fn the_library_verifies_sha_1_as_it_is() {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let signed = private(pair.serialized_der()).sign(SignatureScheme::ECDSA_SHA1, MESSAGE);
+        let (algorithm, signed) = (&signature::ECDSA_P256_SHA1_ASN1, signed.unwrap());
+        let spki = rcgen::PublicKeyData::subject_public_key_info(&pair);
+        let (_, public) = der::public_key_info(&spki).unwrap();
+        let key = signature::UnparsedPublicKey::new(algorithm, public);
+        assert!(key.verify(MESSAGE, &signed).is_ok());
+    }
+
+    #[cfg(feature = "legacy-rsa")]
+    #[test]
+    fn rsa_signs_as_openssl_does() {
+        let (scheme, spki) = (SignatureScheme::RSA_PKCS1_MD5_SHA1, section("rsa_spki"));
+        let expected = section("rsa_signature");
+        let key = private(&section("rsa_pkcs8"));
+        // The second time the key is there.
+        for _ in 0..2 {
+            assert_eq!(key.sign(scheme, MESSAGE), Ok(expected.clone()));
+        }
+        assert_good(scheme, &spki, &expected);
+    }
+
+    #[cfg(feature = "legacy-rsa")]
+    #[test]
+    fn rsa_keys_of_other_lengths_and_damaged_ones() {
+        let scheme = SignatureScheme::RSA_PKCS1_MD5_SHA1;
+        let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_3072);
+        let pair = pair.unwrap();
+        let spki = rcgen::PublicKeyData::subject_public_key_info(&pair);
+        let signature = private(pair.serialized_der())
+            .sign(scheme, MESSAGE)
+            .unwrap();
+        assert_good(scheme, &spki, &signature);
+        // A modulus that is even, short, or as long as the field lets it be; an exponent of 0, of 1.
+        let (_, public) = der::public_key_info(&spki).unwrap();
+        let modulus = [&[0][..], &[0xb3; 256]].concat();
+        let even = [&modulus[..256], &[2]].concat();
+        let long = [&[0][..], &[0xb3; 2_000]].concat();
+        let exponents: [&[u8]; 5] = [&[], &[0], &[1], &[2], &[0x7f; 9]];
+        for modulus in [&modulus[..], &even, &long, &modulus[..60], &[0], &[]] {
+            for exponent in exponents.iter().chain(&[&[1, 0, 1][..]]) {
+                let key = rsa_public_key(modulus, exponent);
+                assert!(rsa_md5_sha1::verify(&key, MESSAGE, &signature).is_err());
+            }
+        }
+        for end in 0..public.len() {
+            assert!(rsa_md5_sha1::verify(&public[..end], MESSAGE, &signature).is_err());
+        }
+        let longer = [public, &[0]].concat();
+        let _ = rsa_md5_sha1::verify(&longer, MESSAGE, &signature);
+    }
+
+    #[cfg(feature = "legacy-rsa")]
+    fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+        let integer = |value: &[u8]| {
+            let length = u16::try_from(value.len()).unwrap();
+            let header = match length {
+                0..0x80 => vec![2, length as u8],
+                0x80..0x100 => vec![2, 0x81, length as u8],
+                _ => [&[2, 0x82][..], &length.to_be_bytes()].concat(),
+            };
+            [&header, value].concat()
+        };
+        let fields = [integer(modulus), integer(exponent)].concat();
+        let length = u16::try_from(fields.len()).unwrap();
+        let header = match length {
+            0..0x80 => vec![0x30, length as u8],
+            0x80..0x100 => vec![0x30, 0x81, length as u8],
+            _ => [&[0x30, 0x82][..], &length.to_be_bytes()].concat(),
+        };
+        [&header, &fields[..]].concat()
+    }
+
+    #[test]
+    fn other_keys_have_no_place_before_tls_1_2() {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let spki = rcgen::PublicKeyData::subject_public_key_info(&pair);
+        assert_eq!(scheme_before_tls12(&spki), None);
+        let key = private(pair.serialized_der());
+        let mut schemes = key.schemes().iter();
+        assert!(!schemes.any(|scheme| scheme.signs_in(Version::V1_1)));
+        for &scheme in SignatureScheme::BEFORE_TLS12 {
+            assert!(!scheme_fits_key_before_tls13(scheme, &spki));
+            assert!(verify_before_tls13(scheme, &spki, MESSAGE, &[7; 64]).is_err());
+        }
+        assert_eq!(scheme_before_tls12(b""), None);
+    }
+}

@@ -1,0 +1,241 @@
+//! Another handshake on a connection of before TLS 1.3: how it begins, and that it may not come to
+//! anything.
+//!
+//! RFC 5246 §7.4.1.1, §7.2.2 (`no_renegotiation`).
+
+use rustls_pki_types::UnixTime;
+
+use super::renegotiation::{End, Kept};
+use super::{Handshake, Next, Outcome, State, client, server};
+use crate::alert::{AlertDescription, AlertLevel};
+use crate::crypto::random::Random;
+use crate::error::{Abort, Error, Misuse, Reason, Stage};
+use crate::key_schedule::Unhashed;
+use crate::record::{HandshakeBytes, Incoming, MAX_IDLE, Outgoing, Reader, Role, Writer};
+use crate::step::Now;
+use crate::violation::Violation;
+use crate::wire::tls12::HelloRequest;
+use crate::wire::{HandshakeMessage as _, HandshakeType};
+
+/// What a handshake that is not the first knows besides.
+pub(super) struct Again {
+    kept: Kept,
+    not_before: UnixTime,
+    /// Whether a message of the peer has come: until then its data is under way, and it may decline.
+    has_begun: bool,
+    /// Whether a HelloRequest has crossed the hello.
+    has_crossed: bool,
+    empty_records: u8,
+    /// What was under way.
+    pub(super) data: Option<Vec<u8>>,
+    end: Ending,
+}
+
+/// How it has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// With new keys, or not yet.
+    New,
+    Declined,
+    /// The peer has said close_notify instead.
+    Closed,
+}
+
+impl Handshake {
+    /// Begins another handshake on a connection of before TLS 1.3 (RFC 5246 §7.4.1): the one that the
+    /// peer has asked for ([`Reader::take_request`]), else by this side's wish. It is bound to the one
+    /// before (RFC 5746).
+    ///
+    /// What the writer has sealed has to be sent before anything of this handshake, and what the
+    /// reader has not read is to be given to [`receive`](Self::receive) first. Both halves are of no
+    /// use from here on; the connection in the end brings new ones. Until the peer's first message
+    /// comes its data may be under way, and is given as [`Step::Data`](crate::Step::Data).
+    ///
+    /// A peer need not agree. Then the handshake is over as well, and
+    /// [`was_declined`](Self::was_declined) says so: its connection goes on with the old keys.
+    ///
+    /// # Errors
+    /// [`Reason::Misuse`] when there can be none: in TLS 1.3, with a configuration that does not allow
+    /// it, with a peer that does not know RFC 5746, over HTTP/2, after a session was resumed without
+    /// the extended master secret, and after close_notify. Then both halves are as they were.
+    pub fn renegotiate(
+        reader: &mut Reader,
+        writer: &mut Writer,
+        now: impl Into<Now>,
+    ) -> Result<Self, Error> {
+        Self::renegotiate_with(
+            reader,
+            writer,
+            now.into(),
+            #[cfg(test)]
+            None,
+        )
+    }
+
+    fn renegotiate_with(
+        reader: &mut Reader,
+        writer: &mut Writer,
+        now: Now,
+        #[cfg(test)] tamper: Option<super::tests::Tamper>,
+    ) -> Result<Self, Error> {
+        let is_older = reader.is_before_tls13();
+        let Some(another) = reader.another() else {
+            return Err(refused(is_older));
+        };
+        let not_before = another.not_before;
+        let Some(kept) = another.kept.downcast_ref::<Kept>().cloned() else {
+            return Err(refused(is_older));
+        };
+        let is_asked = reader.is_requested();
+        let outgoing = Outgoing::after(writer)?;
+        let mut incoming = Incoming::after(reader);
+        let role = match &kept.end {
+            // The wish itself is in no transcript.
+            End::Client(..) if is_asked => {
+                incoming.forget_message();
+                Role::Client
+            }
+            End::Client(..) => Role::Client,
+            End::Server(_) => Role::Server,
+        };
+        let mut this = Self::new(role, kept.end.policy(), Random::system());
+        this.incoming = incoming;
+        this.outgoing = outgoing;
+        this.now = now;
+        #[cfg(test)]
+        if let Some(tamper) = tamper {
+            this.tamper(tamper);
+        }
+        this.again = Some(Box::new(Again {
+            kept: kept.clone(),
+            not_before,
+            has_begun: false,
+            has_crossed: false,
+            empty_records: 0,
+            data: None,
+            end: Ending::New,
+        }));
+        let Kept { end, previous } = kept;
+        this.state = Some(match end {
+            End::Client(config, name) => client::restart(config, name, previous, &mut this.cx())
+                .map_err(|abort| abort.into_error(Stage::Start))?,
+            End::Server(config) => {
+                if !is_asked {
+                    this.cx().send(&mut Unhashed, HelloRequest::put);
+                    // Nothing may be behind it, whatever comes before it is out.
+                    let ended = this.outgoing.end_record();
+                    ended.map_err(|abort| abort.into_error(Stage::Start))?;
+                }
+                server::restart(config, previous)
+            }
+        });
+        Ok(this)
+    }
+
+    /// Whether the peer did not want this renegotiation, or has closed instead: the connection goes
+    /// on as it was.
+    pub fn was_declined(&self) -> bool {
+        self.again
+            .as_ref()
+            .is_some_and(|again| again.end != Ending::New)
+    }
+
+    /// In a renegotiation: whether this message says nothing, because it crossed the hello (RFC 5246
+    /// §7.4.1.1). Any other is the peer's beginning.
+    pub(super) fn has_crossed(&mut self, message: &HandshakeBytes) -> Result<bool, Abort> {
+        let Some(again) = &mut self.again else {
+            return Ok(false);
+        };
+        let is_wish = message.typ() == HandshakeType::HELLO_REQUEST;
+        if is_wish && !again.has_begun && !again.has_crossed && is_client(self.state.as_ref()) {
+            again.has_crossed = true;
+            HelloRequest::decode(message.body())?;
+            self.incoming.end_of_flight()?;
+            return Ok(true);
+        }
+        again.has_begun = true;
+        Ok(false)
+    }
+
+    /// The peer has sent data.
+    pub(super) fn on_data(&mut self, data: Vec<u8>) -> Result<(), Abort> {
+        match &mut self.again {
+            None => Err(Violation::ApplicationDataTooEarly.into()),
+            Some(again) if again.has_begun => Err(Violation::DataDuringRenegotiation.into()),
+            Some(again) if data.is_empty() => {
+                if again.empty_records == MAX_IDLE {
+                    return Err(Violation::TooManyEmptyRecords.into());
+                }
+                again.empty_records += 1;
+                Ok(())
+            }
+            Some(again) => {
+                again.empty_records = 0;
+                again.data = Some(data);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether this alert says that the peer does not want to renegotiate; then that is the end.
+    pub(super) fn is_declined_by(
+        &mut self,
+        level: AlertLevel,
+        description: AlertDescription,
+    ) -> bool {
+        let Some(again) = self.again.as_mut().filter(|again| !again.has_begun) else {
+            return false;
+        };
+        again.end = match description {
+            AlertDescription::NO_RENEGOTIATION if level == AlertLevel::WARNING => Ending::Declined,
+            AlertDescription::CLOSE_NOTIFY => Ending::Closed,
+            _ => return false,
+        };
+        let outcome = Outcome::unchanged(&again.kept, again.not_before);
+        self.state = None;
+        self.enter(Next::Connected(outcome));
+        true
+    }
+
+    /// Whether the peer has closed instead.
+    pub(super) fn has_closed(&self) -> bool {
+        self.again
+            .as_ref()
+            .is_some_and(|again| again.end == Ending::Closed)
+    }
+}
+
+/// What a test does to make one end break the rules.
+#[cfg(test)]
+impl Handshake {
+    /// All messages pass through `tamper`.
+    pub(crate) fn renegotiate_tampering(
+        reader: &mut Reader,
+        writer: &mut Writer,
+        tamper: super::tests::Tamper,
+    ) -> Self {
+        let now = crate::testing::now().into();
+        Self::renegotiate_with(reader, writer, now, Some(tamper)).unwrap()
+    }
+}
+
+fn is_client(state: Option<&State>) -> bool {
+    matches!(state, Some(State::Client(_)))
+}
+
+#[cold]
+fn refused(is_older: bool) -> Error {
+    let why = match is_older {
+        false => {
+            "renegotiate: TLS 1.3 has no renegotiation; `key_update` changes keys, and a new \
+             connection authenticates anew"
+        }
+        true => {
+            "renegotiate: this connection cannot: the configuration must have `Renegotiation::Once` \
+             or `Accept`, the peer must know RFC 5746, the protocol must not be HTTP/2, a session \
+             that is resumed must have the extended master secret, and neither end may have closed"
+        }
+    };
+    let reason = Reason::Misuse(Misuse::new(why));
+    Error::new(Stage::Connected, None, reason)
+}

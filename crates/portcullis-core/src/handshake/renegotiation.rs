@@ -1,0 +1,263 @@
+//! A handshake on a connection that has had one, before TLS 1.3: it is bound to the one before, and
+//! what the application relies on stays as it was.
+//!
+//! RFC 5746 §3.4 to §3.7, one function for each; RFC 5246 §7.4.1, RFC 7627, RFC 7366 §3.1.
+
+use std::sync::Arc;
+
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::find;
+use crate::Violation;
+use crate::config::{ClientOptions, Policy, Renegotiation, ServerOptions};
+use crate::information::{ConnectionInformation, Information, TlsUnique};
+use crate::record::{Another, OnRequest};
+use crate::suite::CipherSuite;
+use crate::version::Version;
+use crate::wire::ClientHello;
+use crate::wire::extension::{Extensions, RenegotiationInfo};
+
+/// The protocol whose connections are never renegotiated (RFC 9113 §9.2.1).
+const HTTP_2: &[u8] = b"h2";
+
+/// Both Finished of a handshake, as they came.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct BothFinished {
+    pub(crate) first: Option<TlsUnique>,
+    second: Option<TlsUnique>,
+}
+
+impl BothFinished {
+    pub(crate) fn add(&mut self, verify_data: &[u8]) {
+        let verify_data = verify_data.try_into().ok();
+        match self.first {
+            None => self.first = verify_data,
+            Some(_) => self.second = verify_data,
+        }
+    }
+
+    /// Of the client and of the server. Where a session is resumed the server is the first.
+    fn by_side(self, resumed: bool) -> Option<(TlsUnique, TlsUnique)> {
+        let (first, second) = (self.first?, self.second?);
+        Some(match resumed {
+            true => (second, first),
+            false => (first, second),
+        })
+    }
+}
+
+/// The handshake before this one.
+pub(crate) struct Previous {
+    pub(crate) information: Arc<ConnectionInformation>,
+    client_verify_data: TlsUnique,
+    server_verify_data: TlsUnique,
+    extended: bool,
+    /// Of any handshake of the connection.
+    encrypts_first: bool,
+}
+
+impl Previous {
+    fn information(&self) -> &Information {
+        &self.information.0
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.information().version
+    }
+
+    pub(crate) fn alpn(&self) -> Option<Box<[u8]>> {
+        self.information().alpn.clone()
+    }
+
+    /// What the client says of it (§3.5).
+    pub(crate) fn put_of_client(&self, out: &mut Vec<u8>) {
+        RenegotiationInfo::put(out, &self.client_verify_data);
+    }
+
+    /// What the server says of it (§3.7).
+    pub(crate) fn put_of_server(&self, out: &mut Vec<u8>) {
+        RenegotiationInfo::put(out, &self.both());
+    }
+
+    fn both(&self) -> [u8; 24] {
+        let mut both = [0; 24];
+        let (client, server) = both.split_at_mut(12);
+        client.copy_from_slice(&self.client_verify_data);
+        server.copy_from_slice(&self.server_verify_data);
+        both
+    }
+
+    /// RFC 7627 §5.3, RFC 7366 §3.1: `encrypts_first` says it of the suite that is chosen now, if that
+    /// leaves the choice.
+    pub(crate) fn check_protection(
+        &self,
+        extended: bool,
+        encrypts_first: Option<bool>,
+    ) -> Result<(), Violation> {
+        if extended != self.extended || (self.encrypts_first && encrypts_first == Some(false)) {
+            return Err(Violation::RenegotiationChangedProtection);
+        }
+        Ok(())
+    }
+
+    /// RFC 7627 §1: who is in the middle has a certificate of its own.
+    pub(crate) fn check_certificate(
+        &self,
+        leaf: Option<&CertificateDer<'_>>,
+    ) -> Result<(), Violation> {
+        let before = self.information.peer_certificates().first();
+        match before.map(CertificateDer::as_ref) == leaf.map(CertificateDer::as_ref) {
+            true => Ok(()),
+            false => Err(Violation::RenegotiationChangedCertificate),
+        }
+    }
+
+    /// A client that asks for a name in this hello asks for that of the first.
+    pub(crate) fn check_name(&self, name: Option<&str>) -> Result<(), Violation> {
+        match name.is_none_or(|name| self.information().server_name.as_deref() == Some(name)) {
+            true => Ok(()),
+            false => Err(Violation::RenegotiationChangedName),
+        }
+    }
+
+    /// The protocol stays. Whether the client, which may offer any, has offered it again: then it is
+    /// told so.
+    pub(crate) fn check_protocols<'a>(
+        &self,
+        offered: Option<impl Iterator<Item = &'a [u8]>>,
+    ) -> Result<bool, Violation> {
+        match (self.information().alpn.as_deref(), offered) {
+            (Some(protocol), Some(mut offered)) => match offered.any(|name| name == protocol) {
+                true => Ok(true),
+                false => Err(Violation::RenegotiationChangedProtocol),
+            },
+            _ => Ok(false),
+        }
+    }
+}
+
+/// §3.4, a client's first handshake: whether the server knows RFC 5746.
+pub(super) fn first_server_hello(extensions: &Extensions<'_>) -> Result<bool, Violation> {
+    match find::<RenegotiationInfo<'_>>(extensions)? {
+        Some(info) if info.renegotiated_connection.is_empty() => Ok(true),
+        Some(_) => Err(Violation::RenegotiationInfoMismatch),
+        None => Ok(false),
+    }
+}
+
+/// §3.5, a client's further one: the server was the other end of the handshake before this one.
+pub(super) fn later_server_hello(
+    previous: &Previous,
+    extensions: &Extensions<'_>,
+) -> Result<(), Violation> {
+    match find::<RenegotiationInfo<'_>>(extensions)? {
+        Some(info) if info.renegotiated_connection == previous.both() => Ok(()),
+        Some(_) => Err(Violation::RenegotiationInfoMismatch),
+        None => Err(Violation::RenegotiationInfoMissing),
+    }
+}
+
+/// §3.6, a server's first handshake: whether the client knows RFC 5746. It says so by an extension,
+/// which is empty, or by a suite that is none.
+pub(super) fn first_client_hello(hello: &ClientHello<'_>) -> Result<bool, Violation> {
+    match find::<RenegotiationInfo<'_>>(&hello.extensions)? {
+        Some(info) if info.renegotiated_connection.is_empty() => Ok(true),
+        Some(_) => Err(Violation::RenegotiationInfoMismatch),
+        None => Ok(hello
+            .cipher_suites
+            .contains(CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV)),
+    }
+}
+
+/// §3.7, a server's further one: the client was the other end of the handshake before this one.
+pub(super) fn later_client_hello(
+    previous: &Previous,
+    hello: &ClientHello<'_>,
+) -> Result<(), Violation> {
+    if hello
+        .cipher_suites
+        .contains(CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
+    {
+        return Err(Violation::ScsvInRenegotiation);
+    }
+    match find::<RenegotiationInfo<'_>>(&hello.extensions)? {
+        Some(info) if info.renegotiated_connection == previous.client_verify_data => Ok(()),
+        Some(_) => Err(Violation::RenegotiationInfoMismatch),
+        None => Err(Violation::RenegotiationInfoMissing),
+    }
+}
+
+/// Whose handshake it is.
+#[derive(Clone)]
+pub(crate) enum End {
+    Client(Arc<ClientOptions>, ServerName<'static>),
+    Server(Arc<ServerOptions>),
+}
+
+impl End {
+    pub(crate) fn policy(&self) -> &Policy {
+        match self {
+            Self::Client(config, _) => &config.policy,
+            Self::Server(config) => &config.policy,
+        }
+    }
+}
+
+/// What another handshake begins with, while it does not.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) end: End,
+    pub(crate) previous: Arc<Previous>,
+}
+
+/// What a handshake has shown of both ends.
+pub(crate) struct Settled {
+    /// Whether the peer knows RFC 5746.
+    pub(crate) secure: bool,
+    pub(crate) extended: bool,
+    pub(crate) finished: BothFinished,
+    pub(crate) previous: Option<Arc<Previous>>,
+}
+
+/// What the connection does when its peer asks for another handshake. `None` is to decline.
+pub(super) fn on_request(
+    end: End,
+    settled: Settled,
+    information: &Arc<ConnectionInformation>,
+    now: UnixTime,
+) -> Option<OnRequest> {
+    let again = settled.previous.is_some();
+    let not_before = match end.policy().renegotiation {
+        Renegotiation::Decline => return None,
+        Renegotiation::Forbid => return Some(OnRequest::Forbid),
+        Renegotiation::Ignore => return Some(OnRequest::Ignore),
+        Renegotiation::Once if again => return Some(OnRequest::Forbid),
+        Renegotiation::Accept { apart } if again => now.as_secs().saturating_add(apart.as_secs()),
+        Renegotiation::Once | Renegotiation::Accept { .. } => 0,
+    };
+    let Information {
+        alpn,
+        resumed,
+        encrypt_then_mac,
+        ..
+    } = &information.0;
+    // RFC 7627 §5.4: who is between the ends can have made the session.
+    let is_safe = settled.secure && (settled.extended || !resumed);
+    if !is_safe || alpn.as_deref() == Some(HTTP_2) {
+        return None;
+    }
+    let (client_verify_data, server_verify_data) = settled.finished.by_side(*resumed)?;
+    let before = settled.previous.as_deref();
+    let kept = Kept {
+        end,
+        previous: Arc::new(Previous {
+            information: Arc::clone(information),
+            client_verify_data,
+            server_verify_data,
+            extended: settled.extended,
+            encrypts_first: *encrypt_then_mac || before.is_some_and(|one| one.encrypts_first),
+        }),
+    };
+    let not_before = UnixTime::since_unix_epoch(core::time::Duration::from_secs(not_before));
+    Some(OnRequest::Accept(Another::new(kept, not_before)))
+}

@@ -1,0 +1,330 @@
+//! Another handshake on a connection of before TLS 1.3, both ends ours: who may begin it, what it
+//! changes, and what it leaves as it was.
+
+mod policies;
+mod violations;
+
+use super::attack::{read_all, ticket_keys};
+use super::older::{older_client, older_server};
+use crate::config::{ClientConfigBuilder, Renegotiation, ServerConfigBuilder};
+use crate::connection::Connection;
+use crate::suite::CipherSuite;
+use crate::testing::{Pair, now, resuming};
+use crate::{Frame, Handshake, Opened, PeerRequest};
+
+/// Both ends agree to every renegotiation, and to a protocol that allows it.
+fn client() -> ClientConfigBuilder {
+    older_client().alpn(["dot"]).renegotiation(ALWAYS)
+}
+
+fn server() -> ServerConfigBuilder {
+    older_server().alpn(["dot"]).renegotiation(ALWAYS)
+}
+
+const ALWAYS: Renegotiation = Renegotiation::Accept {
+    apart: core::time::Duration::ZERO,
+};
+
+/// Both ends of a connection.
+struct Ends {
+    client: Connection,
+    server: Connection,
+}
+
+/// Who wishes a renegotiation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    Client,
+    Server,
+}
+
+impl Ends {
+    fn new(client: ClientConfigBuilder, server: ServerConfigBuilder) -> Self {
+        let pair = Pair::new(client.build().unwrap(), server.build().unwrap());
+        let (client, server) = pair.run();
+        let (client, server) = (client.unwrap(), server.unwrap());
+        let mut this = Self { client, server };
+        this.exchange();
+        this
+    }
+
+    /// Data goes both ways, more than fits into two records.
+    fn exchange(&mut self) {
+        let Self { client, server } = self;
+        for (from, to) in [(0, 1), (1, 0)] {
+            let ends = [&mut *client, &mut *server];
+            let sent = sealed(ends[from], &data());
+            let unread = core::mem::take(&mut ends[to].unread);
+            let received = read_all(&mut ends[to].reader, [unread, sent].concat()).unwrap();
+            assert!(received == data());
+        }
+    }
+
+    /// The one that begins, whose wish is on its way, and the other, which has seen it.
+    fn begin(mut self, from: From) -> Pair {
+        let (first, second) = match from {
+            From::Client => (&mut self.client, &mut self.server),
+            From::Server => (&mut self.server, &mut self.client),
+        };
+        let mut first =
+            Handshake::renegotiate(&mut first.reader, &mut first.writer, now()).unwrap();
+        let wish = super::attack::transmitted(&mut first);
+        assert!(asks(second, wish));
+        let second = Handshake::renegotiate(&mut second.reader, &mut second.writer, now()).unwrap();
+        match from {
+            From::Client => pair(first, second),
+            From::Server => pair(second, first),
+        }
+    }
+
+    fn renegotiate(self, from: From) -> Self {
+        let (client, server) = self.begin(from).run();
+        let (client, server) = (client.unwrap(), server.unwrap());
+        let (one, other) = (&client.information, &server.information);
+        assert_eq!(one.cipher_suite(), other.cipher_suite());
+        assert_eq!(one.client_random(), other.client_random());
+        assert_eq!(one.server_random(), other.server_random());
+        assert_eq!(one.tls_unique().unwrap(), other.tls_unique().unwrap());
+        for information in [one, other] {
+            assert_eq!(information.alpn_protocol(), Some(&b"dot"[..]));
+            assert_eq!(information.server_name(), Some("localhost"));
+        }
+        let mut this = Self { client, server };
+        this.exchange();
+        this
+    }
+}
+
+fn pair(client: Handshake, server: Handshake) -> Pair {
+    Pair {
+        client,
+        server,
+        events: Vec::new(),
+        client_sent: Vec::new(),
+        server_sent: Vec::new(),
+        delivered: Default::default(),
+    }
+}
+
+fn data() -> Vec<u8> {
+    (0..40_000_u32).map(|at| at as u8).collect()
+}
+
+fn sealed(from: &mut Connection, data: &[u8]) -> Vec<u8> {
+    let mut sealed = core::mem::take(&mut from.transmit);
+    let at = sealed.len();
+    sealed.resize(at + from.writer.max_sealed_len(data.len()), 0);
+    let written = from.writer.seal(data, &mut sealed[at..]).unwrap();
+    assert_eq!(written.consumed, data.len());
+    sealed.truncate(at + written.written);
+    sealed
+}
+
+/// Reads what has come, which is nothing but a wish; whether it is granted.
+fn asks(end: &mut Connection, mut bytes: Vec<u8>) -> bool {
+    let mut rest = &mut bytes[..];
+    while !rest.is_empty() {
+        assert_eq!(end.reader.take_request(now()), None);
+        let Frame::Record { len, .. } = end.reader.frame(rest).unwrap() else {
+            panic!("more than records: {rest:?}");
+        };
+        let (record, behind) = core::mem::take(&mut rest).split_at_mut(len);
+        assert_eq!(end.reader.open_in_place(record).unwrap(), Opened::Nothing);
+        rest = behind;
+    }
+    end.reader.take_request(now()) == Some(PeerRequest::Renegotiation)
+}
+
+#[test]
+fn after_data_from_either_side_again_and_again() {
+    let mut ends = Ends::new(client(), server());
+    let first = ends.client.information.tls_unique().unwrap();
+    for from in [From::Client, From::Server, From::Server, From::Client] {
+        ends = ends.renegotiate(from);
+    }
+    assert_ne!(ends.client.information.tls_unique().unwrap(), first);
+}
+
+/// What an application does while the other end already waits for the handshake.
+#[test]
+fn data_under_way_arrives() {
+    for from in [From::Client, From::Server] {
+        let mut ends = Ends::new(client(), server());
+        let (first, second) = match from {
+            From::Client => (&mut ends.client, &mut ends.server),
+            From::Server => (&mut ends.server, &mut ends.client),
+        };
+        let mut begun =
+            Handshake::renegotiate(&mut first.reader, &mut first.writer, now()).unwrap();
+        let wish = super::attack::transmitted(&mut begun);
+        // Sent before the wish is seen.
+        let under_way = sealed(second, &data());
+        begun.receive(&under_way, now());
+        assert!(asks(second, wish));
+        let answering =
+            Handshake::renegotiate(&mut second.reader, &mut second.writer, now()).unwrap();
+        let mut both = match from {
+            From::Client => pair(begun, answering),
+            From::Server => pair(answering, begun),
+        };
+        both.turn(&mut |_, question| Some(question.default_answer()));
+        let delivered = both.delivered.concat();
+        assert!(delivered == data(), "{from:?}: {}", delivered.len());
+        let (client, server) = both.run();
+        let mut ends = Ends {
+            client: client.unwrap(),
+            server: server.unwrap(),
+        };
+        ends.exchange();
+    }
+}
+
+/// The HelloRequest crosses the ClientHello (RFC 5246 §7.4.1.1).
+#[test]
+fn both_begin_at_once() {
+    let mut ends = Ends::new(client(), server());
+    let [client, server] = [&mut ends.client, &mut ends.server]
+        .map(|end| Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap());
+    let (client, server) = pair(client, server).run();
+    let mut ends = Ends {
+        client: client.unwrap(),
+        server: server.unwrap(),
+    };
+    ends.exchange();
+}
+
+/// A kind of cipher holds from change_cipher_spec on, for each direction by itself (CVE-2017-3733).
+#[test]
+fn from_every_kind_of_cipher_to_every_other() {
+    const KINDS: [(CipherSuite, bool); 4] = [
+        (CipherSuite(0xc02b), false),
+        (CipherSuite(0xcca9), false),
+        (CipherSuite(0xc009), false),
+        (CipherSuite(0xc009), true),
+    ];
+    for before in KINDS {
+        for after in KINDS {
+            // RFC 7366 §3.1.
+            let loses = before == KINDS[3] && after == KINDS[2];
+            if loses {
+                continue;
+            }
+            let suites = KINDS.map(|(suite, _)| suite);
+            let server = server().cipher_suites(&suites[..3]);
+            let client = |(suite, first): (CipherSuite, bool)| {
+                client().cipher_suites([suite]).encrypt_then_mac(first)
+            };
+            let mut ends = Ends::new(client(before), server);
+            replace_client(&mut ends.client, client(after));
+            let ends = ends.renegotiate(From::Client);
+            let information = &ends.client.information;
+            assert_eq!(information.cipher_suite(), after.0);
+            assert_eq!(information.encrypt_then_mac(), after.1);
+        }
+    }
+}
+
+/// As if the client had had this configuration from the beginning.
+fn replace_client(connection: &mut Connection, config: ClientConfigBuilder) {
+    use super::super::renegotiation::{End, Kept};
+    let another = connection.reader.another().unwrap();
+    let kept = another.kept.downcast_mut::<Kept>().unwrap();
+    let End::Client(old, _) = &mut kept.end else {
+        panic!("a server");
+    };
+    *old = config.build().unwrap().0;
+}
+
+/// Records have the length that the last handshake has settled (otp#10599).
+#[test]
+fn lengths_of_records_are_those_of_the_last_handshake() {
+    use crate::config::MaxFragmentLength::{Bytes512, Bytes4096};
+    for (before, after) in [
+        (None, Some(Bytes512)),
+        (Some(Bytes512), None),
+        (Some(Bytes512), Some(Bytes4096)),
+        (Some(Bytes4096), Some(Bytes512)),
+    ] {
+        let config = |length| match length {
+            None => client(),
+            Some(length) => client().max_fragment_length(length),
+        };
+        let mut ends = Ends::new(config(before), server());
+        replace_client(&mut ends.client, config(after));
+        let ends = ends.renegotiate(From::Client);
+        let most = after.map_or(16_384, |length| usize::from(length.bytes()));
+        assert_eq!(ends.client.writer.fragment_len(), most);
+        assert_eq!(ends.server.writer.fragment_len(), most);
+    }
+}
+
+/// After a resumed handshake the server's Finished is the first of the two.
+#[test]
+fn after_a_resumption() {
+    let client = client().session_tickets(true).build().unwrap();
+    let server = server().ticket_keys(ticket_keys()).build().unwrap();
+    let sessions = crate::testing::sessions_of(client.clone(), server.clone());
+    let (client, server) = resuming(client, server, sessions).run();
+    let (client, server) = (client.unwrap(), server.unwrap());
+    assert!(client.information.is_resumed());
+    let mut ends = Ends { client, server };
+    for from in [From::Client, From::Server] {
+        ends = ends.renegotiate(from);
+        assert!(!ends.client.information.is_resumed());
+        // Its session would be that of two handshakes.
+        assert!(ends.client.reader.take_ticket().is_none());
+    }
+}
+
+/// A peer that does not want to says so, and nothing has happened.
+#[test]
+fn a_peer_declines() {
+    for from in [From::Client, From::Server] {
+        let mut ends = match from {
+            From::Client => Ends::new(client(), server().renegotiation(Renegotiation::Decline)),
+            From::Server => Ends::new(client().renegotiation(Renegotiation::Decline), server()),
+        };
+        for _ in 0..3 {
+            let (first, second) = match from {
+                From::Client => (&mut ends.client, &mut ends.server),
+                From::Server => (&mut ends.server, &mut ends.client),
+            };
+            let information = first.information.clone();
+            let mut wish =
+                Handshake::renegotiate(&mut first.reader, &mut first.writer, now()).unwrap();
+            assert!(!wish.was_declined());
+            let bytes = super::attack::transmitted(&mut wish);
+            assert!(!asks(second, bytes));
+            let mut warning = vec![0; 100];
+            let written = second.writer.drain_mailbox(&mut warning).unwrap();
+            wish.receive(&warning[..written], now());
+            assert!(matches!(wish.poll(), Ok(crate::Step::Connected)));
+            assert!(wish.was_declined());
+            *first = wish.into_connection().unwrap();
+            assert!(std::sync::Arc::ptr_eq(&first.information, &information));
+            ends.exchange();
+        }
+    }
+}
+
+/// Or it closes: that is no failure.
+#[test]
+fn a_peer_closes_instead() {
+    let mut ends = Ends::new(client(), server());
+    let last = sealed(&mut ends.server, b"the last");
+    let mut close = vec![0; 100];
+    let written = ends.server.writer.close_notify(&mut close).unwrap();
+    let end = &mut ends.client;
+    let mut wish = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+    super::attack::transmitted(&mut wish);
+    wish.receive(&[&last, &close[..written]].concat(), now());
+    let crate::Step::Data(data) = wish.poll().unwrap() else {
+        panic!("no data");
+    };
+    assert_eq!(data, b"the last");
+    assert!(matches!(wish.poll(), Ok(crate::Step::Connected)));
+    assert!(wish.was_declined());
+    let mut connection = wish.into_connection().unwrap();
+    assert!(connection.reader.is_closed());
+    assert!(connection.reader.eof().is_ok());
+}

@@ -1,0 +1,252 @@
+//! Who is renegotiated with, and who is not.
+
+use core::time::Duration;
+
+use super::super::attack::{By, pair, read_all, transmitted};
+use super::super::tamper::{Put, first};
+use super::{ALWAYS, Ends, From, asks, client, sealed, server};
+use crate::config::{ExtendedMasterSecret, Renegotiation};
+use crate::testing::{Pair, now, resuming};
+use crate::wire::{ExtensionType as E, HandshakeType as T};
+use crate::{Connection, Handshake, Opened, PeerRequest, ProtocolVersion, Reason, Violation};
+
+fn refused(end: &mut Connection) -> String {
+    let error = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap_err();
+    assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
+    error.to_string()
+}
+
+/// RFC 8446 §4.1.2: it has none, and says so at once (otp#7064).
+#[test]
+fn tls13_has_none() {
+    let versions = [ProtocolVersion::TLS_1_3];
+    let mut ends = Ends::new(client().versions(versions), server().versions(versions));
+    for end in [&mut ends.client, &mut ends.server] {
+        assert!(refused(end).contains("TLS 1.3 has no renegotiation"));
+    }
+    ends.exchange();
+}
+
+#[test]
+fn nobody_asks_by_default() {
+    for policy in [Renegotiation::Decline, Renegotiation::Forbid] {
+        let mut ends = Ends::new(
+            client().renegotiation(policy),
+            server().renegotiation(policy),
+        );
+        refused(&mut ends.client);
+        refused(&mut ends.server);
+        ends.exchange();
+    }
+}
+
+/// RFC 9113 §9.2.1.
+#[test]
+fn never_over_http_2() {
+    let mut ends = Ends::new(client().alpn(["h2"]), server().alpn(["h2"]));
+    refused(&mut ends.client);
+    refused(&mut ends.server);
+    ends.exchange();
+}
+
+/// RFC 5746 §4.1, §4.3: whoever does not know it cannot be told from an attacker (CVE-2009-3555).
+#[test]
+fn never_with_a_peer_without_rfc_5746() {
+    let without = |typ| {
+        first(typ, move |raw| {
+            vec![Put::Message(super::violations::without(
+                raw,
+                E::RENEGOTIATION_INFO,
+            ))]
+        })
+    };
+    for (by, typ) in [(By::Client, T::CLIENT_HELLO), (By::Server, T::SERVER_HELLO)] {
+        let (client, server) = (client().build().unwrap(), server().build().unwrap());
+        let (client, server) = pair(client, server, by, without(typ)).run();
+        match by {
+            By::Client => refused(&mut server.unwrap()),
+            By::Server => refused(&mut client.unwrap()),
+        };
+    }
+}
+
+/// RFC 7627 §5.4: whoever is between the ends may have made the session (ocaml-tls#306).
+#[test]
+fn never_after_a_resumption_without_the_extended_master_secret() {
+    let client = client()
+        .session_tickets(true)
+        .extended_master_secret(ExtendedMasterSecret::Off)
+        .build()
+        .unwrap();
+    let server = server().ticket_keys(super::ticket_keys()).build().unwrap();
+    let sessions = crate::testing::sessions_of(client.clone(), server.clone());
+    let (client, server) = resuming(client, server, sessions).run();
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    assert!(client.information.is_resumed());
+    refused(&mut client);
+    refused(&mut server);
+}
+
+#[test]
+fn one_that_is_ignored() {
+    let mut ends = Ends::new(client().renegotiation(Renegotiation::Ignore), server());
+    let end = &mut ends.server;
+    let mut wish = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+    let bytes = transmitted(&mut wish);
+    assert!(!asks(&mut ends.client, bytes));
+    assert!(!ends.client.reader.writer_has_work());
+    // Data goes on.
+    let more = sealed(&mut ends.client, b"more");
+    wish.receive(&more, now());
+    let step = wish.poll().unwrap();
+    assert!(
+        matches!(&step, crate::Step::Data(data) if data == b"more"),
+        "{step:?}"
+    );
+}
+
+#[test]
+fn a_server_cannot_ignore() {
+    let error = server()
+        .renegotiation(Renegotiation::Ignore)
+        .build()
+        .unwrap_err();
+    assert!(error.to_string().contains("cannot ignore"), "{error}");
+}
+
+#[test]
+fn forbidden_ends_the_connection() {
+    for from in [From::Client, From::Server] {
+        let mut ends = match from {
+            From::Client => Ends::new(client(), server().renegotiation(Renegotiation::Forbid)),
+            From::Server => Ends::new(client().renegotiation(Renegotiation::Forbid), server()),
+        };
+        forbids(&mut ends, from);
+    }
+}
+
+fn forbids(ends: &mut Ends, from: From) {
+    let (one, other) = match from {
+        From::Client => (&mut ends.client, &mut ends.server),
+        From::Server => (&mut ends.server, &mut ends.client),
+    };
+    let mut wish = Handshake::renegotiate(&mut one.reader, &mut one.writer, now()).unwrap();
+    let error = read_all(&mut other.reader, transmitted(&mut wish)).unwrap_err();
+    assert_eq!(error.violation(), Some(Violation::RenegotiationForbidden));
+    let mut alert = vec![0; 100];
+    let written = other.writer.drain_mailbox(&mut alert).unwrap();
+    wish.receive(&alert[..written], now());
+    let error = wish.poll().unwrap_err();
+    let expected = crate::AlertDescription::NO_RENEGOTIATION;
+    assert!(matches!(error.reason(), Reason::AlertReceived(alert) if *alert == expected));
+}
+
+#[test]
+fn once_is_once() {
+    for from in [From::Client, From::Server] {
+        let ends = match from {
+            From::Client => Ends::new(client(), server().renegotiation(Renegotiation::Once)),
+            From::Server => Ends::new(client().renegotiation(Renegotiation::Once), server()),
+        };
+        let mut ends = ends.renegotiate(from);
+        match from {
+            From::Client => refused(&mut ends.server),
+            From::Server => refused(&mut ends.client),
+        };
+        forbids(&mut ends, from);
+    }
+}
+
+/// CVE-2011-1473: who asks again too early is declined, and the connection goes on.
+#[test]
+fn a_flood_is_kept_apart() {
+    let apart = Renegotiation::Accept {
+        apart: Renegotiation::APART,
+    };
+    let ends = Ends::new(client(), server().renegotiation(apart));
+    let mut ends = ends.renegotiate(From::Client);
+    let Ends { client, server } = &mut ends;
+    let mut wish = Handshake::renegotiate(&mut client.reader, &mut client.writer, now()).unwrap();
+    assert!(!asks(server, transmitted(&mut wish)));
+    let mut warning = vec![0; 100];
+    let written = server.writer.drain_mailbox(&mut warning).unwrap();
+    wish.receive(&warning[..written], now());
+    assert!(matches!(wish.poll(), Ok(crate::Step::Connected)));
+    ends.client = wish.into_connection().unwrap();
+    ends.exchange();
+    // Later it may.
+    let Ends { client, server } = &mut ends;
+    let mut wish = Handshake::renegotiate(&mut client.reader, &mut client.writer, now()).unwrap();
+    let mut bytes = transmitted(&mut wish);
+    assert_eq!(
+        server.reader.open_in_place(&mut bytes).unwrap(),
+        Opened::Nothing
+    );
+    let later = Duration::from_secs(now().as_secs()) + Renegotiation::APART;
+    let later = rustls_pki_types::UnixTime::since_unix_epoch(later);
+    let request = server.reader.take_request(later);
+    assert_eq!(request, Some(PeerRequest::Renegotiation));
+}
+
+/// Who waits for an answer to a wish of its own opens nothing more, whatever the driver does.
+#[test]
+fn nothing_opens_until_it_is_granted() {
+    let mut ends = Ends::new(client(), server());
+    let end = &mut ends.client;
+    let mut wish = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+    assert!(asks(&mut ends.server, transmitted(&mut wish)));
+    let reader = &mut ends.server.reader;
+    assert!(matches!(
+        reader.frame(&[]).unwrap_err().reason(),
+        Reason::Misuse(_)
+    ));
+    // That is no failure.
+    assert!(reader.take_request(now()).is_some());
+    assert!(reader.eof().is_err());
+}
+
+#[test]
+fn a_connection_that_was_closed_has_none() {
+    let mut ends = Ends::new(client(), server());
+    let mut close = vec![0; 100];
+    let end = &mut ends.client;
+    end.writer.close_notify(&mut close).unwrap();
+    let error = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap_err();
+    assert!(matches!(error.reason(), Reason::Closed));
+    // The other half is as it was.
+    assert!(end.reader.frame(&[]).is_ok());
+}
+
+#[test]
+fn the_halves_are_of_no_use_then() {
+    let mut ends = Ends::new(client(), server());
+    let end = &mut ends.client;
+    let _handshake = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+    assert!(end.reader.frame(&[]).is_err());
+    assert!(end.writer.seal(b"data", &mut [0; 100]).is_err());
+    refused(end);
+}
+
+/// A connection that declines keeps nothing for it.
+#[test]
+fn no_memory_without_a_policy() {
+    let declining = Pair::new(
+        client()
+            .renegotiation(Renegotiation::Decline)
+            .build()
+            .unwrap(),
+        server()
+            .renegotiation(Renegotiation::Decline)
+            .build()
+            .unwrap(),
+    );
+    let (client_end, server_end) = declining.run();
+    assert!(!client_end.unwrap().reader.keeps_anything());
+    assert!(!server_end.unwrap().reader.keeps_anything());
+    let (client_end, _) = Pair::new(
+        client().renegotiation(ALWAYS).build().unwrap(),
+        server().build().unwrap(),
+    )
+    .run();
+    assert!(client_end.unwrap().reader.keeps_anything());
+}

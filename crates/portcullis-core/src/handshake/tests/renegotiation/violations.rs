@@ -1,0 +1,521 @@
+//! Each rule of a renegotiation: a peer that breaks just that one.
+
+use super::super::attack::{By, ed25519_identity, refused, transmitted};
+use super::super::parts::{client_hello, server_hello};
+use super::super::tamper::{Put, Tamper, first};
+use super::{Ends, From, asks, client, pair, server};
+use crate::config::{ClientConfig, ExtendedMasterSecret as Ems};
+use crate::suite::CipherSuite;
+use crate::testing::{Pair, now};
+use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
+use crate::{Direction, Handshake, Stage, Violation as V};
+
+/// A hello of either side without an extension.
+pub(super) fn without(raw: &[u8], typ: E) -> Vec<u8> {
+    match raw[0] {
+        1 => client_hello(raw, |hello| hello.extensions.remove(typ)),
+        _ => server_hello(raw, |hello| hello.extensions.remove(typ)),
+    }
+}
+
+/// A renegotiation that the client begins, in which one side breaks the rules.
+fn attacked(mut ends: Ends, by: By, tamper: Tamper) -> Pair {
+    let Ends { client, server } = &mut ends;
+    let (reader, writer) = (&mut client.reader, &mut client.writer);
+    let mut begun = match by {
+        By::Client => Handshake::renegotiate_tampering(reader, writer, tamper),
+        By::Server => {
+            let begun = Handshake::renegotiate(reader, writer, now()).unwrap();
+            return answered(begun, ends, Some(tamper));
+        }
+    };
+    let hello = transmitted(&mut begun);
+    assert!(asks(server, hello));
+    answered(begun, ends, None)
+}
+
+fn answered(mut begun: Handshake, mut ends: Ends, tamper: Option<Tamper>) -> Pair {
+    let server = &mut ends.server;
+    let hello = transmitted(&mut begun);
+    assert!(hello.is_empty() || asks(server, hello));
+    let (reader, writer) = (&mut server.reader, &mut server.writer);
+    let answering = match tamper {
+        Some(tamper) => Handshake::renegotiate_tampering(reader, writer, tamper),
+        None => Handshake::renegotiate(reader, writer, now()).unwrap(),
+    };
+    pair(begun, answering)
+}
+
+fn check(violation: V, by: By, stage: Stage, ends: Ends, tamper: Tamper) {
+    let error = refused(attacked(ends, by, tamper), by);
+    assert_eq!(error.violation(), Some(violation), "{error}");
+    assert_eq!(error.stage(), stage, "{error}");
+    let alert = (Direction::Sent, violation.alert());
+    assert_eq!(error.alert(), Some(alert), "{error}");
+}
+
+fn ends() -> Ends {
+    Ends::new(client(), server())
+}
+
+fn by_client(
+    violation: V,
+    change: impl FnMut(&mut super::super::parts::ClientHelloParts) + Send + Copy + 'static,
+) {
+    let tamper = first(T::CLIENT_HELLO, move |raw| {
+        vec![Put::Message(client_hello(raw, change))]
+    });
+    check(
+        violation,
+        By::Client,
+        Stage::WaitClientHello,
+        ends(),
+        tamper,
+    );
+}
+
+fn by_server(
+    violation: V,
+    change: impl FnMut(&mut super::super::parts::ServerHelloParts) + Send + Copy + 'static,
+) {
+    let tamper = first(T::SERVER_HELLO, move |raw| {
+        vec![Put::Message(server_hello(raw, change))]
+    });
+    check(
+        violation,
+        By::Server,
+        Stage::WaitServerHello,
+        ends(),
+        tamper,
+    );
+}
+
+/// RFC 5746 §3.5.
+#[test]
+fn a_client_demands_the_right_renegotiation_info() {
+    by_server(V::RenegotiationInfoMissing, |hello| {
+        hello.extensions.remove(E::RENEGOTIATION_INFO);
+    });
+    // As in a first handshake: the attack of 2009.
+    by_server(V::RenegotiationInfoMismatch, |hello| {
+        hello.extensions.set(E::RENEGOTIATION_INFO, [0]);
+    });
+    // Of either half a bit, and the halves in the wrong order.
+    for at in [1, 12, 13, 24] {
+        by_server(V::RenegotiationInfoMismatch, move |hello| {
+            hello.extensions.body(E::RENEGOTIATION_INFO)[at] ^= 1;
+        });
+    }
+    by_server(V::RenegotiationInfoMismatch, |hello| {
+        hello.extensions.body(E::RENEGOTIATION_INFO)[1..].rotate_left(12);
+    });
+}
+
+/// RFC 5746 §3.7.
+#[test]
+fn a_server_demands_the_right_renegotiation_info() {
+    by_client(V::RenegotiationInfoMissing, |hello| {
+        hello.extensions.remove(E::RENEGOTIATION_INFO);
+    });
+    by_client(V::RenegotiationInfoMismatch, |hello| {
+        hello.extensions.set(E::RENEGOTIATION_INFO, [0]);
+    });
+    for at in [1, 12] {
+        by_client(V::RenegotiationInfoMismatch, move |hello| {
+            hello.extensions.body(E::RENEGOTIATION_INFO)[at] ^= 1;
+        });
+    }
+    // That of the server behind it, which only the server says.
+    by_client(V::RenegotiationInfoMismatch, |hello| {
+        let info = hello.extensions.body(E::RENEGOTIATION_INFO);
+        info[0] = 24;
+        info.extend_from_slice(&[7; 12]);
+    });
+    by_client(V::ScsvInRenegotiation, |hello| hello.suites.push(0x00ff));
+}
+
+/// CVE-2009-3555: whoever is in the middle has had a handshake of its own with the server, and lets
+/// the client's first one follow as if it were its second.
+#[test]
+fn a_first_handshake_is_no_second_one() {
+    let mut ends = ends();
+    let mut victim = Handshake::client(client().build().unwrap(), crate::testing::name()).unwrap();
+    let hello = transmitted(&mut victim);
+    // The record of the victim, sealed by the one in the middle.
+    let (_, message) = hello.split_at(5);
+    let middle = &mut ends.client;
+    let message = message.to_vec();
+    let tamper = first(T::CLIENT_HELLO, move |_| {
+        vec![Put::Message(message.clone())]
+    });
+    let mut begun =
+        Handshake::renegotiate_tampering(&mut middle.reader, &mut middle.writer, tamper);
+    assert!(asks(&mut ends.server, transmitted(&mut begun)));
+    let end = &mut ends.server;
+    let answering = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+    let error = refused(pair(begun, answering), By::Client);
+    assert_eq!(error.violation(), Some(V::RenegotiationInfoMismatch));
+}
+
+#[test]
+fn the_version_stays() {
+    by_server(V::RenegotiationChangedVersion, |hello| {
+        hello.legacy_version = 0x0302;
+    });
+    by_client(V::RenegotiationChangedVersion, |hello| {
+        hello.legacy_version = 0x0302;
+    });
+    by_client(V::RenegotiationChangedVersion, |hello| {
+        hello.extensions.add(E::SUPPORTED_VERSIONS, [2, 3, 4]);
+    });
+    // It has no such extension there, so nobody can answer it.
+    by_server(V::ExtensionNotOffered, |hello| {
+        hello.extensions.add(E::SUPPORTED_VERSIONS, [3, 4]);
+    });
+}
+
+/// The triple handshake (RFC 7627 §1).
+#[test]
+fn the_certificate_of_the_server_stays() {
+    let other = ed25519_identity().clone();
+    let tamper = first(T::CERTIFICATE, move |_| {
+        let message = other.certificate_message(crate::x509::Form::Before13);
+        vec![Put::Message(message.to_vec())]
+    });
+    check(
+        V::RenegotiationChangedCertificate,
+        By::Server,
+        Stage::WaitCertificate,
+        ends(),
+        tamper,
+    );
+    // Also where nobody verifies it.
+    let trusting = ClientConfig::dangerous_builder_without_verification()
+        .versions(super::super::older::V1_2)
+        .alpn(["dot"])
+        .renegotiation(super::ALWAYS);
+    let other = ed25519_identity().clone();
+    let tamper = first(T::CERTIFICATE, move |_| {
+        let message = other.certificate_message(crate::x509::Form::Before13);
+        vec![Put::Message(message.to_vec())]
+    });
+    check(
+        V::RenegotiationChangedCertificate,
+        By::Server,
+        Stage::WaitCertificate,
+        Ends::new(trusting, server()),
+        tamper,
+    );
+}
+
+/// openssl#9754: it is this hello that counts, and it says the same.
+#[test]
+fn the_extended_master_secret_is_not_lost() {
+    by_client(V::RenegotiationChangedProtection, |hello| {
+        hello.extensions.remove(E::EXTENDED_MASTER_SECRET);
+    });
+    by_server(V::RenegotiationChangedProtection, |hello| {
+        hello.extensions.remove(E::EXTENDED_MASTER_SECRET);
+    });
+}
+
+/// BoGo: ExtendedMasterSecret-Renego-Upgrade.
+#[test]
+fn nor_won() {
+    let client_without = || client().extended_master_secret(Ems::Off);
+    let tamper = first(T::CLIENT_HELLO, |raw| {
+        vec![Put::Message(client_hello(raw, |hello| {
+            hello.extensions.add(E::EXTENDED_MASTER_SECRET, []);
+        }))]
+    });
+    check(
+        V::RenegotiationChangedProtection,
+        By::Client,
+        Stage::WaitClientHello,
+        Ends::new(client_without(), server()),
+        tamper,
+    );
+    let tamper = first(T::SERVER_HELLO, |raw| {
+        vec![Put::Message(server_hello(raw, |hello| {
+            hello.extensions.add(E::EXTENDED_MASTER_SECRET, []);
+        }))]
+    });
+    check(
+        V::RenegotiationChangedProtection,
+        By::Server,
+        Stage::WaitServerHello,
+        Ends::new(client(), server().extended_master_secret(Ems::Off)),
+        tamper,
+    );
+}
+
+/// RFC 7366 §3.1, also after a handshake in between whose cipher does not leave the choice.
+#[test]
+fn encrypt_then_mac_is_not_lost() {
+    let cbc = CipherSuite(0xc009);
+    let gcm = CipherSuite(0xc02b);
+    let both = || client().cipher_suites([cbc, gcm]);
+    for between in [false, true] {
+        let ends = || {
+            let server = server().cipher_suites([cbc, gcm]).honor_cipher_order(false);
+            let mut ends = Ends::new(both(), server);
+            assert!(ends.client.information.encrypt_then_mac());
+            if between {
+                super::replace_client(&mut ends.client, client().cipher_suites([gcm]));
+                ends = ends.renegotiate(From::Client);
+                assert!(!ends.client.information.encrypt_then_mac());
+                super::replace_client(&mut ends.client, both());
+            }
+            ends
+        };
+        let tamper = first(T::CLIENT_HELLO, |raw| {
+            vec![Put::Message(without(raw, E::ENCRYPT_THEN_MAC))]
+        });
+        let violation = V::RenegotiationChangedProtection;
+        check(
+            violation,
+            By::Client,
+            Stage::WaitClientHello,
+            ends(),
+            tamper,
+        );
+        let tamper = first(T::SERVER_HELLO, |raw| {
+            vec![Put::Message(without(raw, E::ENCRYPT_THEN_MAC))]
+        });
+        check(
+            violation,
+            By::Server,
+            Stage::WaitServerHello,
+            ends(),
+            tamper,
+        );
+    }
+}
+
+const ALPN: E = E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION;
+
+#[test]
+fn the_protocol_stays() {
+    by_client(V::RenegotiationChangedProtocol, |hello| {
+        hello.extensions.add(ALPN, *b"\0\x03\x02h2");
+    });
+    // It was not offered again (BoGo: Renegotiation-ForbidALPN).
+    by_server(V::ExtensionNotOffered, |hello| {
+        hello.extensions.add(ALPN, *b"\0\x04\x03dot");
+    });
+}
+
+/// A client that offers it again is told the same again.
+#[test]
+fn a_protocol_that_is_offered_again_is_answered() {
+    let tamper = first(T::CLIENT_HELLO, |raw| {
+        vec![Put::Message(client_hello(raw, |hello| {
+            hello.extensions.add(ALPN, *b"\0\x07\x02h2\x03dot");
+        }))]
+    });
+    let mut pair = attacked(ends(), By::Client, tamper);
+    super::super::attack::talk(&mut pair);
+    // Here the client has not offered it, as far as it knows.
+    let error = pair.client.poll().unwrap_err();
+    assert_eq!(error.violation(), Some(V::ExtensionNotOffered));
+}
+
+#[test]
+fn the_name_stays() {
+    by_client(V::RenegotiationChangedName, |hello| {
+        let name = b"elsewhere";
+        let mut body = vec![0, 12, 0, 0, 9];
+        body.extend_from_slice(name);
+        hello.extensions.set(E::SERVER_NAME, body);
+    });
+}
+
+/// CVE-2021-3449: OpenSSL crashed. Without the extension there are no schemes but SHA-1's.
+#[test]
+fn without_signature_algorithms() {
+    by_client(V::NoSharedSignatureScheme, |hello| {
+        hello.extensions.remove(E::SIGNATURE_ALGORITHMS);
+    });
+}
+
+/// A session is not resumed there, so none is offered.
+#[test]
+fn no_session_is_resumed() {
+    let tamper = first(T::CLIENT_HELLO, |raw| {
+        vec![Put::Message(client_hello(raw, |hello| {
+            assert!(hello.session_id.is_empty());
+            assert!(!hello.extensions.0.iter().any(|(typ, _)| {
+                [E::SESSION_TICKET, E::SUPPORTED_VERSIONS, E::KEY_SHARE, ALPN].contains(typ)
+            }));
+            assert!(!hello.suites.contains(&0x00ff));
+        }))]
+    });
+    let client = client()
+        .session_tickets(true)
+        .versions(super::super::older::VERSIONS);
+    let (client, server) = attacked(Ends::new(client, server()), By::Client, tamper).run();
+    client.unwrap();
+    server.unwrap();
+}
+
+#[test]
+fn a_server_that_resumes_a_session_is_refused() {
+    // The client has no id, so that none can come back; a Finished in the place of a Certificate.
+    let tamper = first(T::CERTIFICATE, |_| {
+        vec![Put::Record(ContentType::CHANGE_CIPHER_SPEC, vec![1])]
+    });
+    let violation = V::UnexpectedChangeCipherSpec;
+    check(
+        violation,
+        By::Server,
+        Stage::WaitCertificate,
+        ends(),
+        tamper,
+    );
+}
+
+/// The keys that it ends protect change_cipher_spec, and once is enough.
+#[test]
+fn change_cipher_spec_comes_once_and_under_the_keys() {
+    let twice = || {
+        first(T::FINISHED, |raw| {
+            vec![
+                Put::Record(ContentType::CHANGE_CIPHER_SPEC, vec![1]),
+                Put::Message(raw.to_vec()),
+            ]
+        })
+    };
+    for by in [By::Client, By::Server] {
+        let violation = V::UnexpectedChangeCipherSpec;
+        check(violation, by, Stage::WaitFinished, ends(), twice());
+    }
+    let bare = first(T::CLIENT_KEY_EXCHANGE, |raw| {
+        vec![
+            Put::Message(raw.to_vec()),
+            Put::Raw(vec![20, 3, 3, 0, 1, 1]),
+        ]
+    });
+    let stage = Stage::WaitChangeCipherSpec;
+    check(V::BadRecordMac, By::Client, stage, ends(), bare);
+}
+
+#[test]
+fn no_data_once_it_has_begun() {
+    let data = || Put::Record(ContentType::APPLICATION_DATA, b"data".to_vec());
+    let before = |typ| first(typ, move |raw| vec![data(), Put::Message(raw.to_vec())]);
+    let violation = V::DataDuringRenegotiation;
+    for (by, typ, stage) in [
+        (By::Server, T::CERTIFICATE, Stage::WaitCertificate),
+        (By::Server, T::FINISHED, Stage::WaitFinished),
+        (
+            By::Client,
+            T::CLIENT_KEY_EXCHANGE,
+            Stage::WaitClientKeyExchange,
+        ),
+        (By::Client, T::FINISHED, Stage::WaitFinished),
+    ] {
+        check(violation, by, stage, ends(), before(typ));
+    }
+}
+
+#[test]
+fn empty_data_under_way_is_counted() {
+    let mut ends = ends();
+    let end = &mut ends.client;
+    let mut wish = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+    transmitted(&mut wish);
+    let end = &mut ends.server;
+    let server = Handshake::renegotiate_tampering(
+        &mut end.reader,
+        &mut end.writer,
+        Box::new(|_| vec![Put::Record(ContentType::APPLICATION_DATA, vec![]); 33]),
+    );
+    let mut pair = pair(wish, server);
+    super::super::attack::talk(&mut pair);
+    let error = pair.client.poll().unwrap_err();
+    assert_eq!(error.violation(), Some(V::TooManyEmptyRecords));
+}
+
+/// Once it may have crossed; twice it has not.
+#[test]
+fn a_second_hello_request_is_refused() {
+    for (count, violation) in [(2, V::UnexpectedMessage), (1, V::MalformedMessage)] {
+        let mut ends = ends();
+        let end = &mut ends.client;
+        let mut wish = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+        transmitted(&mut wish);
+        let end = &mut ends.server;
+        let tamper: Tamper = Box::new(move |raw| match count {
+            2 => vec![
+                Put::Unhashed(raw.to_vec()),
+                Put::Cut,
+                Put::Unhashed(raw.to_vec()),
+            ],
+            // BoGo: BadHelloRequest-1.
+            _ => vec![Put::Unhashed(vec![0, 0, 0, 1, 7])],
+        });
+        let mut server = Handshake::renegotiate_tampering(&mut end.reader, &mut end.writer, tamper);
+        wish.receive(&transmitted(&mut server), now());
+        transmitted(&mut wish);
+        let error = wish.poll().unwrap_err();
+        assert_eq!(error.violation(), Some(violation), "{error}");
+    }
+}
+
+/// BoGo: Renegotiate-Client-Packed.
+#[test]
+fn nothing_comes_behind_a_hello_request() {
+    let mut ends = ends();
+    let end = &mut ends.server;
+    let tamper: Tamper = Box::new(|raw| vec![Put::Unhashed([raw, &[2]].concat())]);
+    let mut server = Handshake::renegotiate_tampering(&mut end.reader, &mut end.writer, tamper);
+    let mut record = transmitted(&mut server);
+    let error = ends.client.reader.open_in_place(&mut record).unwrap_err();
+    assert_eq!(error.violation(), Some(V::MessageAfterFlight));
+}
+
+/// A wish in pieces is whole in the end; so is one that has come in part when this side begins.
+#[test]
+fn a_wish_in_pieces() {
+    for own in [false, true] {
+        let mut ends = ends();
+        let end = &mut ends.client;
+        let tamper = first(T::CLIENT_HELLO, |raw| {
+            let (front, back) = raw.split_at(raw.len() / 2);
+            vec![
+                Put::Message(front.to_vec()),
+                Put::Cut,
+                Put::Message(back.to_vec()),
+            ]
+        });
+        let mut begun = Handshake::renegotiate_tampering(&mut end.reader, &mut end.writer, tamper);
+        let pieces = transmitted(&mut begun);
+        let length = 5 + usize::from(u16::from_be_bytes([pieces[3], pieces[4]]));
+        let (front, back) = pieces.split_at(length);
+        let end = &mut ends.server;
+        assert!(!asks(end, front.to_vec()));
+        if !own {
+            assert!(asks(end, back.to_vec()));
+        }
+        let mut answering =
+            Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+        if own {
+            answering.receive(back, now());
+        }
+        let (client, server) = pair(begun, answering).run();
+        let (client, server) = (client.unwrap(), server.unwrap());
+        Ends { client, server }.exchange();
+    }
+}
+
+/// A hello that says too much of itself is refused at once, as in a first handshake.
+#[test]
+fn a_long_hello() {
+    let mut ends = ends();
+    let end = &mut ends.client;
+    let tamper: Tamper = Box::new(|_| vec![Put::Unhashed(vec![1, 0, 0xc0, 0])]);
+    let mut client = Handshake::renegotiate_tampering(&mut end.reader, &mut end.writer, tamper);
+    let mut record = transmitted(&mut client);
+    let error = ends.server.reader.open_in_place(&mut record).unwrap_err();
+    assert_eq!(error.violation(), Some(V::HandshakeMessageTooLong));
+}

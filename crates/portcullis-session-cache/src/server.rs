@@ -1,0 +1,54 @@
+//! Where servers keep their sessions.
+
+use portcullis_core::session::ServerSession;
+use rustls_pki_types::UnixTime;
+
+use crate::StoreFuture;
+
+/// Keeps a server's sessions, so that clients can resume their connections: those of TLS 1.2 by
+/// their session ids (RFC 5246 §7.3), those of TLS 1.3 by tickets that are names and nothing else
+/// (RFC 8446 §4.6.1).
+///
+/// Any servers may share a store. What a session was made for is in the session itself, and a server
+/// resumes none but where a full handshake would give the same. A store keeps secrets
+/// ([`ServerSession::to_bytes`]); ids prove nothing and travel in the clear.
+///
+/// A store cannot fail: one that cannot do what is asked gives or keeps nothing, and the connection
+/// has a full handshake. Nor can one be late: nobody waits for longer than a tenth of the time a
+/// handshake may take, and 1 second.
+pub trait ServerSessionStore: Send + Sync + 'static {
+    /// Keeps a session under `id`, 1 to 32 bytes that no other session has, at most until the
+    /// time `until`.
+    ///
+    /// # Cancel safety
+    /// Dropped when it took too long, or with the runtime; the session may be kept or lost.
+    fn put<'a>(
+        &'a self,
+        id: &'a [u8],
+        session: ServerSession,
+        until: UnixTime,
+    ) -> StoreFuture<'a, ()>;
+
+    /// Gives the session under `id`, which stays: one of TLS 1.2 may be resumed many times. One that
+    /// [has expired](ServerSession::is_expired) at the time `now` need not be given. The id is what
+    /// a client has sent.
+    ///
+    /// # Cancel safety
+    /// Dropped when it took too long, or the connection is given up.
+    fn get<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>>;
+
+    /// Takes the session under `id` out: of all who ask for it, on all servers, exactly one gets it.
+    /// So a ticket of TLS 1.3 is good for one connection (RFC 8446 §8.1). The client has not
+    /// proved by then that the ticket is its own: whoever has seen it on the wire can spend it, which
+    /// costs the client a full handshake.
+    ///
+    /// # Cancel safety
+    /// Dropped when it took too long, or the connection is given up; the session may be lost.
+    fn claim<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>>;
+
+    /// Forgets the session under `id`.
+    ///
+    /// # Cancel safety
+    /// Dropped when it took too long, or with the runtime; the session may be there still.
+    fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()>;
+}

@@ -1,0 +1,396 @@
+//! Another handshake on a connection of before TLS 1.3, while it is read from and written to.
+//!
+//! RFC 5246 §7.4.1. Reading gives what was under way before; writing waits.
+
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use portcullis_core::{Handshake, Stage, Step};
+use rustls_pki_types::UnixTime;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::unconstrained;
+use tokio::time::{Sleep, sleep};
+
+use crate::answers::AnswerFuture;
+use crate::conduct::Conduct;
+use crate::error::Error;
+use crate::handshake::{ask, observe, within_bounds};
+use crate::last_words::READ_AWAY;
+use crate::read::Manners;
+use crate::scratch::{RECORD, Scratch};
+use crate::stream::{Parts, TlsStream};
+use crate::wakers::Both;
+
+/// Data that came before the peer's handshake is kept up to this, until it is read.
+const MAX_KEPT: usize = 1024 * 1024;
+
+/// A handshake on a connection.
+pub(crate) struct Renegotiating {
+    /// Those of the connection.
+    manners: Manners,
+    conduct: Box<Conduct>,
+    /// `None` until what was written before is out.
+    handshake: Option<Handshake>,
+    /// A mutex that nobody locks: with it the stream is `Sync`.
+    answering: Option<Mutex<AnswerFuture>>,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// The tasks that wait for it: to read, and to write.
+    waiting: [Option<Waker>; 2],
+}
+
+/// Who goes on with it. A transport remembers one waker, and there may be two tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    Reading,
+    Writing,
+}
+
+/// How far it has come.
+enum Reached {
+    /// Something to read.
+    Data,
+    /// More than is kept.
+    Full,
+    End,
+    /// The connection is as it was.
+    Declined,
+}
+
+impl Reached {
+    fn is_data(&self) -> bool {
+        matches!(self, Self::Data)
+    }
+}
+
+impl Renegotiating {
+    pub(crate) fn new(manners: Manners, conduct: Box<Conduct>) -> Self {
+        Self {
+            manners,
+            conduct,
+            handshake: None,
+            answering: None,
+            timer: None,
+            waiting: [None, None],
+        }
+    }
+
+    pub(crate) fn manners(&self) -> Manners {
+        self.manners
+    }
+
+    /// Whether a handshake has the keys.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.handshake.is_some()
+    }
+
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let limit = self.conduct.handshake_timeout;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep(within_bounds(limit))));
+        ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
+        let stage = self.handshake.as_ref().map(Handshake::stage);
+        Poll::Ready(Error::timeout(stage.unwrap_or(Stage::Start), limit))
+    }
+
+    /// Its last words, when it is given up.
+    fn cancel(&mut self) -> Vec<u8> {
+        let mut alert = Vec::new();
+        if let Some(handshake) = &mut self.handshake {
+            handshake.cancel();
+            while let Ok(step) = handshake.poll() {
+                match step {
+                    Step::Transmit(bytes) => alert.extend(bytes),
+                    Step::Wait { .. } | Step::Connected => break,
+                    _ => {}
+                }
+            }
+        }
+        alert
+    }
+
+    /// Who waits to write since before the handshake began.
+    fn remember_writer(&mut self, blocked: Option<&Waker>) {
+        let [_, writing] = &mut self.waiting;
+        if writing.is_none() {
+            *writing = blocked.cloned();
+        }
+    }
+
+    /// What wakes this task, and the other one that waits.
+    fn waker(&mut self, cx: &Context<'_>, task: Task) -> Waker {
+        let [reading, writing] = &mut self.waiting;
+        let (own, other) = match task {
+            Task::Reading => (reading, writing),
+            Task::Writing => (writing, reading),
+        };
+        *own = Some(cx.waker().clone());
+        match other {
+            Some(other) if !other.will_wake(cx.waker()) => {
+                Waker::from(Arc::new(Both(other.clone(), cx.waker().clone())))
+            }
+            _ => cx.waker().clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Renegotiating {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Renegotiating")
+            .field("handshake", &self.handshake)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
+    /// Asks for another handshake on this connection, before TLS 1.3 (RFC 5246 §7.4.1), and waits for
+    /// its end. A server may ask for a client's certificate so, and either side gets new keys.
+    /// [`information`](Self::information) is that of the new handshake from then on. With the
+    /// configuration that the connection began with, which has to
+    /// [allow it](crate::config::Renegotiation).
+    ///
+    /// What was written before goes out before. Data that the peer had sent before is kept for the next
+    /// read, up to 1 MiB. A handshake that the peer has asked for needs no call: reads and writes answer
+    /// it, and writes wait until it is over.
+    ///
+    /// # Errors
+    /// * [`Reason::Misuse`](crate::Reason::Misuse) at once where there can be none: in TLS 1.3, over
+    ///   HTTP/2, with a peer without RFC 5746, and wherever the configuration does not allow it.
+    /// * [`Error::is_renegotiation_refused`] when the peer does not want to.
+    /// * When the peer has more to say before than 1 MiB: read it. The handshake goes on meanwhile.
+    ///
+    /// After these the connection goes on. Every other error is its end, also
+    /// [`Error::is_timeout`]: when the handshake took longer than the
+    /// [`handshake_timeout`](crate::TlsConnector::handshake_timeout), which it does with a peer that
+    /// does not answer.
+    ///
+    /// # Cancel safety
+    /// Dropped, the handshake goes on in reads and writes.
+    pub async fn renegotiate(&mut self) -> Result<(), Error> {
+        let parts = self.parts_mut();
+        parts.wish()?;
+        std::future::poll_fn(|cx| parts.poll_renegotiated(cx)).await
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
+    fn wish(&mut self) -> Result<(), Error> {
+        if let Some(error) = self.write.broken() {
+            return Err(error.clone());
+        }
+        if self.write.is_closing() {
+            return Err(Error::closed());
+        }
+        if self.read.wish() {
+            return Ok(());
+        }
+        // It says why, and has changed nothing.
+        let (reader, _) = self.read.hand_over();
+        match Handshake::renegotiate(reader, self.write.writer_mut(), UnixTime::now()) {
+            Err(error) => Err(error.into()),
+            Ok(_) => Err(Error::closed()),
+        }
+    }
+
+    fn poll_renegotiated(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            match ready!(self.poll_renegotiate(cx, Task::Reading, false))? {
+                Reached::Data => {}
+                Reached::End => return Poll::Ready(Ok(())),
+                Reached::Declined => return Poll::Ready(Err(Error::declined())),
+                Reached::Full => {
+                    return Poll::Ready(Err(Error::limit(
+                        "renegotiate: the peer has sent more than 1 MiB before it answers: read it; the \
+                         handshake goes on meanwhile",
+                    )));
+                }
+            }
+        }
+    }
+
+    /// Because somebody reads or writes. Whoever it is is polled again when there is something new.
+    #[cold]
+    pub(crate) fn renegotiate_on(&mut self, cx: &mut Context<'_>, task: Task) {
+        if self.poll_renegotiate(cx, task, true).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Goes on until it is over, or there is `data`, if that is waited for.
+    fn poll_renegotiate(
+        &mut self,
+        cx: &mut Context<'_>,
+        task: Task,
+        data: bool,
+    ) -> Poll<Result<Reached, Error>> {
+        let Some(mut renegotiating) = self.read.take_renegotiating() else {
+            return Poll::Ready(match self.read.failure() {
+                Some(error) => Err(error.clone()),
+                None => Ok(Reached::End),
+            });
+        };
+        renegotiating.remember_writer(self.write.blocked());
+        let waker = renegotiating.waker(cx, task);
+        let both = &mut Context::from_waker(&waker);
+        let error = match self.poll_run(&mut renegotiating, both, data) {
+            Poll::Ready(Ok(reached @ (Reached::End | Reached::Declined))) => {
+                waker.wake();
+                return Poll::Ready(Ok(reached));
+            }
+            Poll::Ready(Ok(reached @ (Reached::Data | Reached::Full)))
+                if !data || reached.is_data() =>
+            {
+                self.read.put_renegotiating(renegotiating);
+                return Poll::Ready(Ok(reached));
+            }
+            Poll::Ready(Err(error)) => error,
+            // Also where nothing more is read before what is there is taken.
+            Poll::Pending | Poll::Ready(Ok(_)) => match renegotiating.poll_late(both) {
+                Poll::Pending => {
+                    self.read.put_renegotiating(renegotiating);
+                    return Poll::Pending;
+                }
+                Poll::Ready(error) => {
+                    let alert = renegotiating.cancel();
+                    self.write.say(&alert);
+                    let _ = self.write.poll_flush(&mut self.io, both);
+                    error
+                }
+            },
+        };
+        if error.transport().is_none() {
+            let _ = Pin::new(&mut self.io).poll_shutdown(both);
+        }
+        self.read.fail(error.clone());
+        self.write.fail(error.clone());
+        waker.wake();
+        Poll::Ready(Err(error))
+    }
+
+    fn poll_run(
+        &mut self,
+        renegotiating: &mut Renegotiating,
+        cx: &mut Context<'_>,
+        data: bool,
+    ) -> Poll<Result<Reached, Error>> {
+        let had = self.read.plain().len();
+        loop {
+            // What was written before goes before, and an alert before its error.
+            if let Err(error) = ready!(self.write.poll_flush(&mut self.io, cx)) {
+                let said = self.said(renegotiating, cx);
+                return Poll::Ready(Err(said.unwrap_or(error)));
+            }
+            let Some(handshake) = &mut renegotiating.handshake else {
+                let (reader, sealed) = self.read.hand_over();
+                let is_request = reader.take_request(UnixTime::now()).is_some();
+                let writer = self.write.hand_over();
+                match Handshake::renegotiate(reader, writer, UnixTime::now()) {
+                    Ok(mut handshake) => {
+                        handshake.receive(sealed.as_slice(), UnixTime::now());
+                        sealed.consume(sealed.len());
+                        renegotiating.handshake = Some(handshake);
+                        continue;
+                    }
+                    // This side has closed in the meantime.
+                    Err(_) if is_request => {
+                        reader.decline_request();
+                        self.write.go_on(None);
+                        return Poll::Ready(Ok(Reached::Declined));
+                    }
+                    Err(error) => return Poll::Ready(Err(error.into())),
+                }
+            };
+            if let Some(answering) = &mut renegotiating.answering {
+                let answering = answering.get_mut().unwrap_or_else(PoisonError::into_inner);
+                let answer = ready!(answering.as_mut().poll(cx));
+                renegotiating.answering = None;
+                handshake.answer(answer, UnixTime::now())?;
+            }
+            match handshake.poll()? {
+                Step::Transmit(bytes) => self.write.say(&bytes),
+                Step::Event(event) => observe(&event, &renegotiating.conduct),
+                Step::Data(data) => self.read.add_plain(&data),
+                Step::Ask(question) => match ask(&renegotiating.conduct, *question) {
+                    Ok(answer) => handshake.answer(answer, UnixTime::now())?,
+                    Err(answering) => renegotiating.answering = Some(Mutex::new(answering)),
+                },
+                Step::Connected => {
+                    let was_declined = handshake.was_declined();
+                    let connection = handshake.take_connection()?;
+                    self.read.go_on(connection.reader, connection.unread);
+                    let writer = (connection.writer, connection.transmit);
+                    self.write.go_on(Some(writer));
+                    self.information = connection.information;
+                    return Poll::Ready(Ok(match was_declined {
+                        true => Reached::Declined,
+                        false => Reached::End,
+                    }));
+                }
+                Step::Wait { .. } => {
+                    let kept = self.read.plain().len();
+                    if data && kept > had {
+                        return Poll::Ready(Ok(Reached::Data));
+                    }
+                    if kept > MAX_KEPT {
+                        return Poll::Ready(Ok(Reached::Full));
+                    }
+                    ready!(self.poll_receive(handshake, cx))?;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The transport takes no more: if the peer's alert has come before that, it is the reason.
+    #[cold]
+    fn said(&mut self, renegotiating: &mut Renegotiating, cx: &mut Context<'_>) -> Option<Error> {
+        let handshake = renegotiating.handshake.as_mut()?;
+        let limit = self.read.received().bytes() + READ_AWAY as u64;
+        while self.read.received().bytes() < limit {
+            match handshake.poll() {
+                Ok(Step::Wait { .. }) => match self.poll_receive(handshake, cx) {
+                    Poll::Ready(Ok(())) => {}
+                    _ => return None,
+                },
+                Ok(Step::Transmit(_) | Step::Event(_)) => {}
+                Ok(_) => return None,
+                Err(error) => return Some(Error::from(error)).filter(Error::is_received_alert),
+            }
+        }
+        None
+    }
+
+    fn poll_receive(
+        &mut self,
+        handshake: &mut Handshake,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let mut scratch = Scratch::take();
+        let mut buf = ReadBuf::new(scratch.get_mut(..RECORD).unwrap_or_default());
+        if let Err(error) = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
+            return Poll::Ready(Err(Error::io(error, handshake.stage())));
+        }
+        match buf.filled() {
+            [] => handshake.receive_eof(),
+            bytes => {
+                self.read.count_received(bytes.len());
+                handshake.receive(bytes, UnixTime::now());
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO> Parts<IO> {
+    /// The stream is dropped: the peer is told so as far as it takes that at once.
+    #[cold]
+    pub(crate) fn give_up_renegotiation(&mut self) {
+        if let Some(mut renegotiating) = self.read.take_renegotiating()
+            && !std::thread::panicking()
+        {
+            let alert = renegotiating.cancel();
+            self.write.say(&alert);
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Sessions that a server keeps in a store: by ids before TLS 1.3, under tickets since.
+
+mod ends;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ends::*;
+use portcullis::pki_types::UnixTime;
+use portcullis::session::{ServerSession, TicketKeys};
+use portcullis::{
+    ClientAuthentication, ClientConfig, MemoryServerSessionStore, ProtocolVersion, ServerConfig,
+    ServerSessionStore, StoreFuture, TlsAcceptor, TlsConnector, TlsStream,
+};
+use tokio::io::{DuplexStream, duplex};
+use tokio::time::Instant;
+
+const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
+
+/// One that resumes whenever it can.
+fn connector(version: ProtocolVersion) -> TlsConnector {
+    let client = ClientConfig::builder(pki().roots.clone()).versions([version]);
+    TlsConnector::new(client.identity(pki().client.clone()).build().unwrap())
+}
+
+fn server() -> ServerConfig {
+    let required = ClientAuthentication::Required(pki().roots.clone());
+    let server = server_config().to_builder().client_authentication(required);
+    server.versions(VERSIONS).build().unwrap()
+}
+
+fn acceptor(store: &Arc<MemoryServerSessionStore>) -> TlsAcceptor {
+    TlsAcceptor::new(server()).session_store(store.clone())
+}
+
+type Ended = Result<TlsStream<DuplexStream>, portcullis::Error>;
+
+async fn try_connect(connector: &TlsConnector, acceptor: &TlsAcceptor) -> (Ended, Ended) {
+    let (client, server) = duplex(64 * 1024);
+    tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server))
+}
+
+/// Whether it was resumed; the client has read its tickets, and the server knows who it is.
+async fn resumes(connector: &TlsConnector, acceptor: &TlsAcceptor) -> bool {
+    let (client, server) = try_connect(connector, acceptor).await;
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    server.send(&[b"hello"]).await.unwrap();
+    assert_eq!(&client.recv(5).await.unwrap()[..], b"hello");
+    assert_eq!(client.is_resumed(), server.is_resumed());
+    assert_eq!(server.peer_certificates(), pki().client.chain());
+    server.is_resumed()
+}
+
+#[tokio::test]
+async fn servers_that_share_a_store_resume_each_others_connections() {
+    for version in VERSIONS {
+        let store = Arc::<MemoryServerSessionStore>::default();
+        let acceptors = [acceptor(&store), acceptor(&store)];
+        let connector = connector(version);
+        assert!(!resumes(&connector, &acceptors[0]).await);
+        let kept = store.len();
+        for acceptor in [&acceptors[1], &acceptors[0], &acceptors[1]] {
+            assert!(resumes(&connector, acceptor).await, "{version}");
+        }
+        match version {
+            // Each ticket was spent, and each connection brought three.
+            ProtocolVersion::TLS_1_3 => assert_eq!((kept, store.len()), (3, 9)),
+            _ => assert_eq!((kept, store.len()), (1, 1)),
+        }
+        store.clear();
+        assert!(!resumes(&connector, &acceptors[0]).await, "{version}");
+        // Another server has another store.
+        assert!(!resumes(&connector, &acceptor(&Arc::default())).await);
+    }
+}
+
+/// RFC 8446 §8.1, §C.4: who sends a ticket twice has a full handshake.
+#[tokio::test]
+async fn a_ticket_is_good_for_one_connection() {
+    let store = Arc::<MemoryServerSessionStore>::default();
+    let acceptor = acceptor(&store);
+    let client = ClientConfig::builder(pki().roots.clone()).session_tickets(true);
+    let client = client.identity(pki().client.clone()).build().unwrap();
+    let connector = TlsConnector::new(client);
+    let (client, server) = try_connect(&connector, &acceptor).await;
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    server.send(&[b"hello"]).await.unwrap();
+    client.recv(5).await.unwrap();
+    let session = client.take_session().unwrap();
+    let again = connector.offering([session.clone()]);
+    assert!(resumes(&again, &acceptor).await);
+    let again = connector.offering([session]);
+    assert!(!resumes(&again, &acceptor).await);
+}
+
+#[tokio::test]
+async fn one_way_of_resuming_for_each_version() {
+    let store = Arc::<MemoryServerSessionStore>::default();
+    let keys = || TicketKeys::rotating(Duration::from_secs(7_200)).unwrap();
+    let with_keys = server().to_builder().ticket_keys(keys()).build().unwrap();
+    let without = server().to_builder().resumption(false).build().unwrap();
+    for (config, option) in [(with_keys, "ticket_keys"), (without, "resumption(false)")] {
+        let acceptor = TlsAcceptor::new(config).session_store(store.clone());
+        let (_, server) = try_connect(&connector(VERSIONS[0]), &acceptor).await;
+        let error = server.unwrap_err();
+        assert!(error.to_string().contains(option), "{error}");
+    }
+    // Before TLS 1.3 a client has tickets or it has an id.
+    let older = [ProtocolVersion::TLS_1_2];
+    let config = server().to_builder().versions(older).ticket_keys(keys());
+    let acceptor = TlsAcceptor::new(config.build().unwrap()).session_store(store.clone());
+    let connector = connector(older[0]);
+    assert!(!resumes(&connector, &acceptor).await);
+    assert!(resumes(&connector, &acceptor).await);
+    assert!(store.is_empty());
+}
+
+/// Never answers, or when it is told.
+#[derive(Default)]
+struct Slow {
+    puts: AtomicUsize,
+}
+
+impl ServerSessionStore for Slow {
+    fn put<'a>(&'a self, _: &'a [u8], _: ServerSession, _: UnixTime) -> StoreFuture<'a, ()> {
+        self.puts.fetch_add(1, Ordering::Relaxed);
+        Box::pin(std::future::pending())
+    }
+
+    fn get<'a>(&'a self, _: &'a [u8], _: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn claim<'a>(&'a self, _: &'a [u8], _: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn forget<'a>(&'a self, _: &'a [u8]) -> StoreFuture<'a, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_costs_little() {
+    // Looking costs a second; so does keeping in TLS 1.3, whose tickets then do not go out.
+    for (version, first, again) in [(VERSIONS[0], 1, 2), (VERSIONS[1], 0, 1)] {
+        let slow = TlsAcceptor::new(server()).session_store(Arc::new(Slow::default()));
+        let connector = connector(version);
+        for seconds in [first, again] {
+            let start = Instant::now();
+            assert!(!resumes(&connector, &slow).await);
+            let (took, limit) = (start.elapsed(), Duration::from_secs(seconds));
+            assert!(took >= limit, "{version}: {took:?}");
+            assert!(
+                took < limit + Duration::from_millis(10),
+                "{version}: {took:?}"
+            );
+            // What it offers to the slow one comes from another.
+            resumes(&connector, &acceptor(&Arc::default())).await;
+        }
+    }
+}
+
+/// What waits for it is bounded, whatever comes.
+#[tokio::test(start_paused = true)]
+async fn sessions_that_wait_for_a_store_are_bounded() {
+    let slow = Arc::new(Slow::default());
+    let acceptor = TlsAcceptor::new(server()).session_store(slow.clone());
+    let connector = connector(VERSIONS[1]).without_resumption();
+    for _ in 0..1_030 {
+        let (client, server) = try_connect(&connector, &acceptor).await;
+        client.unwrap();
+        server.unwrap();
+    }
+    assert_eq!(slow.puts.load(Ordering::Relaxed), 1_024);
+    // They are given up in time, and there is room again.
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    try_connect(&connector, &acceptor).await.1.unwrap();
+    assert_eq!(slow.puts.load(Ordering::Relaxed), 1_025);
+}
+
+/// Notes what it is given.
+#[derive(Default)]
+struct Noting(Mutex<Vec<(Vec<u8>, ServerSession)>>);
+
+impl ServerSessionStore for Noting {
+    fn put<'a>(&'a self, id: &'a [u8], session: ServerSession, _: UnixTime) -> StoreFuture<'a, ()> {
+        self.0.lock().unwrap().push((id.to_vec(), session));
+        Box::pin(std::future::ready(()))
+    }
+
+    fn get<'a>(&'a self, _: &'a [u8], _: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn claim<'a>(&'a self, _: &'a [u8], _: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn forget<'a>(&'a self, _: &'a [u8]) -> StoreFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Sessions as servers make them.
+async fn sessions(version: ProtocolVersion, count: usize) -> Vec<(Vec<u8>, ServerSession)> {
+    let store = Arc::new(Noting::default());
+    let acceptor = TlsAcceptor::new(server()).session_store(store.clone());
+    while store.0.lock().unwrap().len() < count {
+        assert!(!resumes(&connector(version), &acceptor).await);
+    }
+    let mut sessions = store.0.lock().unwrap();
+    sessions.drain(..count).collect()
+}
+
+fn later(session: &ServerSession, seconds: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(session.issued_at().as_secs() + seconds))
+}
+
+#[tokio::test]
+async fn a_store_in_memory_is_bounded() {
+    for version in VERSIONS {
+        let sessions = sessions(version, 9).await;
+        let now = sessions[0].1.issued_at();
+        let until = later(&sessions[0].1, 7_200);
+        let by_count = MemoryServerSessionStore::new(4, usize::MAX);
+        for (id, session) in &sessions {
+            by_count.put(id, session.clone(), until).await;
+            assert!(by_count.len() <= 4);
+        }
+        let there = async |store: &MemoryServerSessionStore| {
+            let mut there = 0;
+            for (at, (id, _)) in sessions.iter().enumerate() {
+                let is_there = store.get(id, now).await.is_some();
+                // The oldest have made room.
+                assert_eq!(is_there, at >= sessions.len() - store.len(), "{at}");
+                there += usize::from(is_there);
+            }
+            there
+        };
+        assert_eq!(there(&by_count).await, 4);
+        // By their bytes: room for three and a half.
+        let each = by_count.bytes() / 4;
+        let by_bytes = MemoryServerSessionStore::new(100, 3 * each + each / 2);
+        for (id, session) in &sessions {
+            by_bytes.put(id, session.clone(), until).await;
+            assert!(by_bytes.bytes() <= 3 * each + each / 2);
+        }
+        assert_eq!(there(&by_bytes).await, 3);
+        for store in [
+            MemoryServerSessionStore::new(0, usize::MAX),
+            MemoryServerSessionStore::new(9, each / 2),
+        ] {
+            store
+                .put(&sessions[0].0, sessions[0].1.clone(), until)
+                .await;
+            assert!(store.is_empty());
+        }
+        // The same again takes no more room.
+        let before = (by_bytes.len(), by_bytes.bytes());
+        let (id, session) = &sessions[8];
+        by_bytes.put(id, session.clone(), until).await;
+        assert_eq!((by_bytes.len(), by_bytes.bytes()), before);
+        for (id, _) in &sessions {
+            by_bytes.forget(id).await;
+        }
+        assert_eq!((by_bytes.len(), by_bytes.bytes()), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_store_in_memory_gives_what_is_good_and_claims_once() {
+    let sessions = sessions(VERSIONS[0], 3).await;
+    let store = Arc::new(MemoryServerSessionStore::default());
+    let [(id, session), (other, _), _] = &sessions[..] else {
+        unreachable!()
+    };
+    let now = session.issued_at();
+    let until = later(session, 100);
+    store.put(id, session.clone(), until).await;
+    assert!(store.get(other, now).await.is_none());
+    assert!(store.get(id, later(session, 99)).await.is_some());
+    assert!(store.get(id, now).await.is_some());
+    // Of many who claim it one gets it.
+    let claims: Vec<_> = (0..16)
+        .map(|_| {
+            let (store, id) = (store.clone(), id.clone());
+            std::thread::spawn(move || {
+                let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+                match store.claim(&id, now).as_mut().poll(&mut cx) {
+                    std::task::Poll::Ready(session) => session.is_some(),
+                    std::task::Poll::Pending => panic!("it is ready at once"),
+                }
+            })
+        })
+        .collect();
+    let claimed = claims.into_iter().map(|claim| claim.join().unwrap());
+    assert_eq!(claimed.filter(|claimed| *claimed).count(), 1);
+    assert!(store.is_empty());
+    // What has expired is not given, and goes when it is met, or when another comes.
+    store.put(id, session.clone(), until).await;
+    assert!(store.get(id, until).await.is_none());
+    assert!(store.is_empty());
+    store.put(id, session.clone(), until).await;
+    assert!(store.claim(id, until).await.is_none());
+    store.put(id, session.clone(), now).await;
+    store.put(other, session.clone(), until).await;
+    assert_eq!(store.len(), 1);
+    assert!(format!("{store:?}").contains("len: 1"));
+    assert!(store.bytes() > 0);
+}
