@@ -49,7 +49,7 @@ violations! {
     "records" {
         UnknownRecordType => UNEXPECTED_MESSAGE, "§5", "the peer sent a record of an unknown type";
         WrongRecordVersion => PROTOCOL_VERSION, "§5.1", "the peer sent a record with a version that is not TLS";
-        RecordVersionChanged => PROTOCOL_VERSION, "§5.1, §5.2; RFC 5246 §6.2.1", "the peer sent a record whose version is not the 3.3 of all records since the version was negotiated";
+        RecordVersionChanged => PROTOCOL_VERSION, "§5.1, §5.2; RFC 5246 §6.2.1", "the peer sent a record whose version is not that of all records since the version was negotiated";
         RecordTooLong => RECORD_OVERFLOW, "§5.1, §5.2; RFC 5246 §6.2.3", "the peer sent a record longer than the protocol allows";
         PlaintextTooLong => RECORD_OVERFLOW, "§5.1, §5.4; RFC 5246 §6.2.1", "the peer sent a record with more content than the protocol allows";
         RecordBeyondLimit => RECORD_OVERFLOW, "RFC 8449 §4", "the peer sent a record longer than the limit it was told";

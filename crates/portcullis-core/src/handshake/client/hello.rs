@@ -129,6 +129,11 @@ fn say_hello(
         .set_max_fragment(client.config.policy.max_fragment_sent);
     cx.incoming.allow_ccs(true);
     let (mut offered, now) = (Ok(()), cx.now);
+    let newest = client.config.policy.newest();
+    if newest < Version::V1_2 {
+        cx.outgoing
+            .offered_before_tls12(client.dialect.code(newest));
+    }
     cx.send(&mut transcript, |out| {
         let start = out.len();
         offered = client.put_hello(out, &shares, &sessions, None, now);

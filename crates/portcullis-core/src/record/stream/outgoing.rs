@@ -80,6 +80,11 @@ impl Outgoing {
         Ok(this)
     }
 
+    /// No newer version than this one was offered: what follows the hello says no more than that.
+    pub(crate) fn offered_before_tls12(&mut self, version: ProtocolVersion) {
+        self.version = version.0;
+    }
+
     /// The version is decided: unprotected records say so from here on, where it is older than TLS
     /// 1.3 (RFC 5246 §6.2.1).
     pub(crate) fn decided_before_tls13(&mut self, version: ProtocolVersion) {

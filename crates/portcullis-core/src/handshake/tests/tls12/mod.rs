@@ -9,8 +9,10 @@ mod states;
 
 use super::attack::{authenticated_client, authenticating_server, ticket_keys};
 use super::older::V1_2;
+use crate::ProtocolVersion;
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
 use crate::session::ClientSession;
+use crate::suite::CipherSuite;
 use crate::testing::sessions_of;
 
 fn both_authenticate() -> (ClientConfigBuilder, ServerConfigBuilder) {
@@ -22,7 +24,25 @@ type Resumable = (ClientConfigBuilder, ServerConfigBuilder, ClientSession);
 
 /// Two that authenticate each other and would resume, and a session of theirs.
 fn resumable() -> Resumable {
-    let (client, server) = both_authenticate();
+    resumable_of(both_authenticate())
+}
+
+/// The same in each version before TLS 1.3.
+fn resumable_in_each_version() -> [Resumable; 3] {
+    let suites = [CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA];
+    [
+        ProtocolVersion::TLS_1_2,
+        ProtocolVersion::TLS_1_1,
+        ProtocolVersion::TLS_1_0,
+    ]
+    .map(|version| {
+        let (client, server) = both_authenticate();
+        let client = client.versions([version]).cipher_suites(suites);
+        resumable_of((client, server.versions([version]).cipher_suites(suites)))
+    })
+}
+
+fn resumable_of((client, server): (ClientConfigBuilder, ServerConfigBuilder)) -> Resumable {
     let client = client.session_tickets(true);
     let server = server.ticket_keys(ticket_keys());
     let session = session_of(&client, &server);

@@ -1,4 +1,4 @@
-//! Each row of both state tables of TLS 1.2: that it takes no other message, and a
+//! Each row of both state tables of before TLS 1.3, in each version: that it takes no other message, and a
 //! change_cipher_spec only where one is due.
 
 use super::super::super::table::Kind;
@@ -6,7 +6,7 @@ use super::super::super::{client as client_role, server as server_role};
 use super::super::attack::{By, pair_resuming, refused, talk, transmitted};
 use super::super::parts::{message, server_hello};
 use super::super::tamper::{Put, Tamper, first};
-use super::{Resumable, resumable};
+use super::{Resumable, resumable, resumable_in_each_version};
 use crate::testing::{Pair, now, resuming};
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
 use crate::{Event, Reason, Stage, Step, Violation};
@@ -195,8 +195,14 @@ fn ends(due: &Due, resumable: &Resumable, puts: Vec<Put>) -> Pair {
     pair_resuming(client, server, sessions, due.by, tamper)
 }
 
+/// Each row in each version.
+fn each_row() -> impl Iterator<Item = (Resumable, &'static Due)> {
+    let versions = resumable_in_each_version().into_iter();
+    versions.flat_map(|resumable| DUE.iter().map(move |due| (resumable.clone(), due)))
+}
+
 /// A message of each type, well-formed: those of the handshakes as they were there.
-fn well_formed() -> Vec<Vec<u8>> {
+fn well_formed((client, server, _): Resumable) -> Vec<Vec<u8>> {
     let (sender, receiver) = std::sync::mpsc::channel();
     let record = || -> Tamper {
         let sender = sender.clone();
@@ -205,7 +211,6 @@ fn well_formed() -> Vec<Vec<u8>> {
             vec![Put::Message(raw.to_vec())]
         })
     };
-    let (client, server, _) = resumable();
     let (client, server) = (client.build().unwrap(), server.build().unwrap());
     let mut pair = pair_resuming(client, server, Vec::new(), By::Client, record());
     pair.server.tamper(record());
@@ -232,8 +237,8 @@ fn well_formed() -> Vec<Vec<u8>> {
 /// state.
 #[test]
 fn any_other_message_is_refused() {
-    let (messages, resumable) = (well_formed(), resumable());
-    for due in DUE {
+    for (resumable, due) in each_row() {
+        let messages = well_formed(resumable.clone());
         for message in &messages {
             let typ = T(message[0]);
             if due.due.contains(&typ) {
@@ -258,8 +263,7 @@ fn any_other_message_is_refused() {
 /// §7.1: in one state of each role, and nowhere else.
 #[test]
 fn change_cipher_spec_where_none_is_due() {
-    let resumable = resumable();
-    for due in DUE {
+    for (resumable, due) in each_row() {
         let puts = vec![Put::Record(ContentType::CHANGE_CIPHER_SPEC, vec![1])];
         let pair = ends(due, &resumable, puts);
         // What follows a second one in the clear is not under the keys.
@@ -327,9 +331,8 @@ fn without_change_cipher_spec(mut bytes: &[u8]) -> Vec<u8> {
 /// state, and of warnings there are not many.
 #[test]
 fn alerts_in_every_state() {
-    let resumable = resumable();
     let alert = |level: u8| Put::Record(ContentType::ALERT, vec![level, 100]);
-    for due in DUE {
+    for (resumable, due) in each_row() {
         // What a message is split by.
         let mut pair = ends(due, &resumable, vec![alert(1); 4]);
         talk(&mut pair);
@@ -436,8 +439,7 @@ fn a_hello_request_with_a_body_is_refused_as_well() {
 /// §2 has no data before Finished, under whatever keys.
 #[test]
 fn data_before_finished() {
-    let resumable = resumable();
-    for due in DUE {
+    for (resumable, due) in each_row() {
         let data = Put::Record(ContentType::APPLICATION_DATA, b"early".to_vec());
         let error = refused(ends(due, &resumable, vec![data]), due.by);
         let seen = (error.violation(), error.stage());
@@ -449,8 +451,7 @@ fn data_before_finished() {
 /// The same handshake, without anything put in: else the tests above could not fail.
 #[test]
 fn nothing_put_in_is_no_harm() {
-    let resumable = resumable();
-    for due in DUE {
+    for (resumable, due) in each_row() {
         let mut pair = ends(due, &resumable, Vec::new());
         talk(&mut pair);
         for end in [&mut pair.client, &mut pair.server] {
