@@ -197,7 +197,12 @@ impl Settings {
             one.iter().any(|item| two.contains(item))
         }
         let (ours, theirs) = (&self.client_protocols, &self.server_protocols);
-        meet(&self.client_suites, &self.server_suites)
+        // Before TLS 1.3 a certificate for ECDSA is for clients that list its curve (RFC 8422 §5.1).
+        let curve = NamedGroup::SECP256R1;
+        let has_curve =
+            !self.is_older() || !self.server_p256 || self.client_groups.contains(&curve);
+        has_curve
+            && meet(&self.client_suites, &self.server_suites)
             && meet(&self.client_groups, &self.server_groups)
             && (ours.is_empty() || theirs.is_empty() || meet(ours, theirs))
     }
