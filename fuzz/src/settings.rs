@@ -197,14 +197,21 @@ impl Settings {
             one.iter().any(|item| two.contains(item))
         }
         let (ours, theirs) = (&self.client_protocols, &self.server_protocols);
-        // Before TLS 1.3 a certificate for ECDSA is for clients that list its curve (RFC 8422 §5.1).
-        let curve = NamedGroup::SECP256R1;
-        let has_curve =
-            !self.is_older() || !self.server_p256 || self.client_groups.contains(&curve);
-        has_curve
+        self.has_curve()
             && meet(&self.client_suites, &self.server_suites)
             && meet(&self.client_groups, &self.server_groups)
             && (ours.is_empty() || theirs.is_empty() || meet(ours, theirs))
+    }
+
+    /// Before TLS 1.3 a certificate for ECDSA is for clients that list its curve (RFC 8422 §5.1).
+    fn has_curve(&self) -> bool {
+        let curve = NamedGroup::SECP256R1;
+        !self.is_older() || !self.server_p256 || self.client_groups.contains(&curve)
+    }
+
+    /// Whether a session can connect them where no full handshake does: no certificate is shown.
+    pub fn may_fit_by_resuming(&self) -> bool {
+        !self.has_curve() && !self.sessions.is_empty()
     }
 
     /// Whether TLS 1.2 is the newest that both have.
