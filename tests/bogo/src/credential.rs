@@ -169,7 +169,10 @@ pub(crate) fn choose<'a>(
             continue;
         }
         if !question.accepts(identity) {
-            why = Unfit::WrongCurve;
+            why = match is_tls13 {
+                true => Unfit::NoCommonScheme,
+                false => Unfit::WrongCurve,
+            };
             continue;
         }
         return Ok(identity);

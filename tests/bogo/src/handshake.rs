@@ -330,7 +330,7 @@ impl<'a> Driver<'a> {
             Reason::Violation(violation) | Reason::Explained { violation, .. } => {
                 *violation == Violation::NoSharedSignatureScheme
             }
-            Reason::AlertReceived(_) => true,
+            Reason::AlertReceived(alert) => *alert != AlertDescription::RECORD_OVERFLOW,
             _ => false,
         };
         no_common && (prefs.any(is_sha1) || first_hello::takes_sha1(heard))
