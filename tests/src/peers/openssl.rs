@@ -100,11 +100,11 @@ pub(super) async fn exchange(
             _ => Err(output.to_string()),
         },
         report: Report {
-            // The first is the version that brought the suite, which may be older than all here.
-            version: after("New, ")
-                .and_then(|rest| rest.split(',').next())
-                .and_then(Version::parse)
-                .or_else(|| after("Protocol  : ").and_then(Version::parse)),
+            // What is new is the version that brought the suite; that is TLS 1.3 itself, or older.
+            version: after("Protocol  : ").and_then(Version::parse).or_else(|| {
+                let suite = after("New, ").and_then(|rest| rest.split(',').next());
+                suite.and_then(Version::parse)
+            }),
             suite: after("Cipher is ").map(Suite::registered_name),
             group: after("Server Temp Key: ").and_then(temporary_key),
             alpn: after("ALPN protocol: ").map(str::to_owned),
