@@ -4,7 +4,7 @@
 
 use core::ops::RangeInclusive;
 
-use super::signature_before_tls12::sign_ecdsa;
+use super::signature_before_tls12::widened;
 use super::verification::{self as verifying, Algorithm};
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
@@ -332,11 +332,14 @@ impl PrivateKey {
                     Some(&SignatureScheme::ECDSA_SECP521R1_SHA512) => &digest::SHA512,
                     _ => return Err(SignError::SchemeDoesNotFit),
                 };
-                if scheme == SignatureScheme::ECDSA_SHA1 {
-                    return sign_ecdsa(key, hash, message).map_err(|_| SignError::Failed);
-                }
-                // Given the message, the library would set up two contexts only to hash it.
-                key.sign_digest(&digest::digest(hash, message))
+                // Given the message, the library would set up two contexts only to hash it. One call
+                // for both: a signature is 4 KiB large there, and is copied out of a second one.
+                let digest = match scheme {
+                    SignatureScheme::ECDSA_SHA1 => widened(hash, message),
+                    _ => Ok(digest::digest(hash, message)),
+                };
+                let digest = digest.map_err(|_| SignError::Failed)?;
+                key.sign_digest(&digest)
                     .map(|signature| signature.as_ref().to_vec())
             }
             Key::Ed25519(key) => key

@@ -5,7 +5,7 @@
 
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::signature::{self, EcdsaKeyPair, VerificationAlgorithm};
+use aws_lc_rs::signature::{self, VerificationAlgorithm};
 use rustls_pki_types::alg_id;
 
 use super::md5_sha1::sha1;
@@ -61,19 +61,6 @@ fn verify_rsa(_: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
     Err(BadSignature)
 }
 
-/// Signs SHA-1 of the message.
-///
-/// # Errors
-/// When the library fails.
-pub(super) fn sign_ecdsa(
-    key: &EcdsaKeyPair,
-    hash: &'static digest::Algorithm,
-    message: &[u8],
-) -> Result<Vec<u8>, Unspecified> {
-    let signature = key.sign_digest(&widened(hash, message)?)?;
-    Ok(signature.as_ref().to_vec())
-}
-
 /// How the library verifies with a curve, and the hash it knows there.
 struct Curve {
     library: &'static dyn VerificationAlgorithm,
@@ -105,7 +92,10 @@ fn curve(algorithm: &[u8]) -> Option<Curve> {
 /// SHA-1 of the message, in the length of another hash. What ECDSA signs is the number in the
 /// leftmost bits of a hash (FIPS 186-4 §6.4), as many as the order of the curve has, and none of
 /// these hashes has more: zeros before SHA-1 leave its number as it is.
-fn widened(hash: &'static digest::Algorithm, message: &[u8]) -> Result<Digest, Unspecified> {
+pub(super) fn widened(
+    hash: &'static digest::Algorithm,
+    message: &[u8],
+) -> Result<Digest, Unspecified> {
     let mut wide = [0; digest::MAX_OUTPUT_LEN];
     let wide = wide.get_mut(..hash.output_len()).ok_or(Unspecified)?;
     *wide.last_chunk_mut().ok_or(Unspecified)? = sha1(message);
