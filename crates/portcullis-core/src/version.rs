@@ -37,7 +37,7 @@ impl ProtocolVersion {
         &[Self::TLS_1_3, Self::TLS_1_2, Self::TLS_1_1, Self::TLS_1_0];
 
     /// The versions that are negotiated unless a configuration says otherwise, newest first.
-    pub const DEFAULT: &'static [Self] = &[Self::TLS_1_3];
+    pub const DEFAULT: &'static [Self] = &[Self::TLS_1_3, Self::TLS_1_2];
 }
 
 /// A generation of the protocol, oldest first. TLS and DTLS have codes of their own for it, and

@@ -87,7 +87,8 @@ async fn what_is_offered_and_in_which_order() {
     assert!(hello.groups().eq(groups));
     assert!(hello.key_share_groups().eq([NamedGroup::X25519]));
     assert!(hello.alpn_protocols().eq([&b"one"[..], b"echo"]));
-    assert!(hello.supported_versions().eq([ProtocolVersion::TLS_1_3]));
+    let versions = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
+    assert!(hello.supported_versions().eq(versions));
 }
 
 #[tokio::test]

@@ -200,8 +200,9 @@ async fn our_client_names_its_server() {
 }
 
 #[tokio::test]
-async fn a_peer_of_tls_1_2_is_refused_in_either_role() {
-    let mut ours_server = ours::Server::echo(ours::server(&pki().ecdsa_p256)).await;
+async fn a_peer_of_tls_1_2_is_refused_in_either_role_without_it() {
+    let mut ours_server =
+        ours::Server::echo(ours::server_of(Version::Tls13, &pki().ecdsa_p256)).await;
     for peer in Peer::ALL {
         let context = format!("{peer:?} to our server");
         let settings = Settings::client().version(Version::Tls12);
@@ -221,7 +222,7 @@ async fn a_peer_of_tls_1_2_is_refused_in_either_role() {
         let context = format!("our client to {peer:?}");
         let settings = Settings::server(&pki().ecdsa_p256).version(Version::Tls12);
         let server = peer.server(&settings).await;
-        let error = ours::connect(server.address, ours::client())
+        let error = ours::connect(server.address, ours::client_of(Version::Tls13))
             .await
             .expect_err(&context);
         let alert = match peer {

@@ -16,8 +16,8 @@ use crate::session::{ClientSession, TicketKeys};
 use crate::testing::{Pair, name, now, pki, sessions_of};
 use crate::x509::Identity;
 use crate::{
-    AlertDescription, Direction, Error, Handshake, NamedGroup, Opened, Reader, Stage, Step,
-    Violation,
+    AlertDescription, Direction, Error, Handshake, NamedGroup, Opened, ProtocolVersion, Reader,
+    Stage, Step, Violation,
 };
 
 /// Which end breaks the rules.
@@ -27,15 +27,18 @@ pub(super) enum By {
     Server,
 }
 
-/// A client with small shares, so that many handshakes are quick.
+/// A client of TLS 1.3 with small shares, so that many handshakes are quick.
 pub(super) fn client() -> ClientConfigBuilder {
     ClientConfig::builder(pki().roots.clone())
+        .versions([ProtocolVersion::TLS_1_3])
         .groups([NamedGroup::X25519, NamedGroup::SECP256R1])
         .alpn(["h2", "http/1.1"])
 }
 
+/// A server of TLS 1.3.
 pub(super) fn server() -> ServerConfigBuilder {
     ServerConfig::builder()
+        .versions([ProtocolVersion::TLS_1_3])
         .resumption(false)
         .identity(pki().server.clone())
         .alpn(["h2"])

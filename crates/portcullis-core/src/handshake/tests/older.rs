@@ -3,7 +3,9 @@
 use super::attack::{
     authenticated_client, authenticating_server, client, read_all, server, ticket_keys, transmitted,
 };
-use crate::config::{ClientConfigBuilder, ExtendedMasterSecret, ServerConfigBuilder};
+use crate::config::{
+    ClientConfig, ClientConfigBuilder, ExtendedMasterSecret, ServerConfig, ServerConfigBuilder,
+};
 use crate::connection::Connection;
 use crate::suite::{Authentication, CipherSuite, Mac};
 use crate::testing::{Pair, now, pki, resuming};
@@ -198,6 +200,35 @@ fn a_newer_end_goes_back_to_what_the_other_has() {
     let (client, _) = pair.run();
     let version = client.unwrap().information.version();
     assert_eq!(version, ProtocolVersion::TLS_1_3);
+}
+
+/// Who names no version has TLS 1.3 with those that have it, and TLS 1.2 with the others. The hello
+/// says both, in few bytes more.
+#[test]
+fn by_default_there_are_both_versions() {
+    use super::attack::transmitted;
+    use crate::Handshake;
+    use crate::testing::name;
+    let client = ClientConfig::builder(pki().roots.clone());
+    let server = ServerConfig::builder().identity(pki().server.clone());
+    let newest = [ProtocolVersion::TLS_1_3];
+    for (client, server, version) in [
+        (client.clone(), server.clone(), newest[0]),
+        (client.clone().versions(V1_2), server.clone(), V1_2[0]),
+        (client.clone(), server.versions(V1_2), V1_2[0]),
+    ] {
+        let (client, server) = (client.build().unwrap(), server.build().unwrap());
+        let (client, server) = Pair::new(client, server).run();
+        assert_eq!(client.unwrap().information.version(), version);
+        assert_eq!(server.unwrap().information.version(), version);
+    }
+    let hello = |client: ClientConfigBuilder| {
+        let mut client = Handshake::client(client.build().unwrap(), name()).unwrap();
+        transmitted(&mut client).len()
+    };
+    let both = hello(client.clone());
+    let one = hello(client.versions(newest));
+    assert!(both <= one + 48, "{both} bytes, not {one}");
 }
 
 #[test]

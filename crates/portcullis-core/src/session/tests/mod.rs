@@ -32,12 +32,14 @@ use crate::{Connection, Handshake, NamedGroup, Reason, Refusal, SignatureScheme,
 
 fn client() -> ClientConfigBuilder {
     ClientConfig::builder(pki().roots.clone())
+        .versions([ProtocolVersion::TLS_1_3])
         .groups([NamedGroup::X25519, NamedGroup::SECP256R1])
         .session_tickets(true)
 }
 
 fn server(keys: &TicketKeys) -> ServerConfigBuilder {
     ServerConfig::builder()
+        .versions([ProtocolVersion::TLS_1_3])
         .identity(pki().server.clone())
         .ticket_keys(keys.clone())
 }
