@@ -82,7 +82,7 @@ violations! {
         MalformedMessage => DECODE_ERROR, "§6.2", "the peer sent a message that cannot be decoded";
         MalformedExtension => DECODE_ERROR, "§4.2", "the peer sent an extension that cannot be decoded";
         DuplicateExtension => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension twice in one message";
-        DuplicateNegotiation => DECODE_ERROR, "§4.2", "the peer sent an extension twice in its ClientHello or EncryptedExtensions";
+        DuplicateNegotiation => DECODE_ERROR, "§4.2", "the peer sent an extension twice in its ClientHello, in EncryptedExtensions, or in a ServerHello of before TLS 1.3";
         ExtensionNotOffered => UNSUPPORTED_EXTENSION, "§4.2", "the peer answered an extension that was not offered";
         ExtensionMisplaced => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension in a message it does not belong to";
     }

@@ -61,9 +61,9 @@ pub(crate) fn version(heard: &[u8], options: &Options) -> Option<ProtocolVersion
     }
 }
 
-/// Whether the peer takes signatures with SHA-1: the client says so, or nothing at all (RFC 5246
-/// §7.4.1.4.1), or the server's request does.
-pub(crate) fn takes_sha1(heard: &[u8]) -> bool {
+/// Whether the peer takes signatures with SHA-1 and no other: the client says so, or nothing at all
+/// (RFC 5246 §7.4.1.4.1), or the server's request does.
+pub(crate) fn takes_sha1_alone(heard: &[u8]) -> bool {
     let is_sha1 =
         |scheme| [SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1].contains(&scheme);
     messages(heard)
@@ -73,12 +73,12 @@ pub(crate) fn takes_sha1(heard: &[u8]) -> bool {
                 ClientHello::decode(body).is_ok_and(|hello| {
                     let listed = hello.extensions.find::<SignatureAlgorithms<'_>>();
                     listed.is_none_or(|listed| {
-                        listed.is_ok_and(|listed| listed.schemes.iter().any(is_sha1))
+                        listed.is_ok_and(|listed| listed.schemes.iter().all(is_sha1))
                     })
                 })
             }
             Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => CertificateRequest::decode(body)
-                .is_ok_and(|request| request.supported_signature_algorithms.iter().any(is_sha1)),
+                .is_ok_and(|request| request.supported_signature_algorithms.iter().all(is_sha1)),
             _ => false,
         })
 }
@@ -115,6 +115,18 @@ pub(crate) fn asks_for_other_keys(heard: &[u8], schemes: &[SignatureScheme]) -> 
             }
             _ => false,
         })
+}
+
+/// The types of certificates that the server has asked for (RFC 5246 §7.4.4).
+pub(crate) fn certificate_types(heard: &[u8]) -> Vec<u8> {
+    let of_message = |message: &Vec<u8>| match HandshakeHeader::split(message) {
+        Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => CertificateRequest::decode(body)
+            .ok()
+            .map(|request| request.certificate_types.iter().map(|typ| typ.0).collect()),
+        _ => None,
+    };
+    let messages = messages(heard);
+    messages.iter().find_map(of_message).unwrap_or_default()
 }
 
 /// Whether it is a client's with a ticket in it (RFC 5077 §3.2).

@@ -44,9 +44,7 @@ pub(in super::super) fn on_hello(
     let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()))
         .ok_or(Violation::NoSharedGroup)?;
     let wants_ticket = config.gives_tickets_before_tls13()
-        && hello.extensions.contains(ExtensionType::SESSION_TICKET)
-        // A session would be that of two handshakes.
-        && previous.is_none();
+        && hello.extensions.contains(ExtensionType::SESSION_TICKET);
     // RFC 5077 §3.4: one or the other.
     let session_id = match config.policy.asked.sessions && !wants_ticket && previous.is_none() {
         true => {
