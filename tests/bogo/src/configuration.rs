@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use portcullis_core::config::{
     AcknowledgeServerName, BeastMitigation, ClientAuthentication, ClientConfig,
-    ClientConfigBuilder, KeyShares, Renegotiation, ServerConfig, ServerConfigBuilder,
-    ServerNameIndication,
+    ClientConfigBuilder, KeyShares, Renegotiation, SecureRenegotiation, ServerConfig,
+    ServerConfigBuilder, ServerNameIndication,
 };
 use portcullis_core::session::ClientSession;
 use portcullis_core::suite::CipherSuite;
@@ -97,17 +97,20 @@ pub(crate) fn handshake(
         if past.is_resumed && past.session.is_none() {
             return Err(Stop::failed("there is no session to offer"));
         }
-        let without_tickets = refuses_tickets(options, past);
-        let sessions = past
-            .session
-            .iter()
-            .filter(|_| !without_tickets)
-            .cloned()
-            .collect();
-        let config = client(options, credentials, !without_tickets)?;
+        let sessions = sessions(options, past).cloned().collect();
+        let config = client(options, credentials, !refuses_tickets(options, past))?;
         Handshake::client_resuming(config, name, sessions, past.now)
             .map_err(|error| Stop::failed(error.to_string()))
     }
+}
+
+/// What a client offers.
+pub(crate) fn sessions<'a>(
+    options: &Options,
+    past: &'a Past,
+) -> impl Iterator<Item = &'a ClientSession> + use<'a> {
+    let offers = !options.server && !refuses_tickets(options, past);
+    past.session.iter().filter(move |_| offers)
 }
 
 /// Whether the client does without tickets. BoringSSL's flag is about those of before TLS 1.3 alone,
@@ -125,6 +128,10 @@ macro_rules! common {
             .versions(versions(options))
             .strict_alert_levels(true)
             .renegotiation(renegotiation(options))
+            .secure_renegotiation(match options.no_legacy_server_connect {
+                true => SecureRenegotiation::Demanded,
+                false => SecureRenegotiation::ForRenegotiation,
+            })
             .beast_mitigation(match options.cbc_record_splitting {
                 true => BeastMitigation::OneNMinusOne,
                 false => BeastMitigation::Off,

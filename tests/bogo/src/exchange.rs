@@ -13,6 +13,9 @@ use crate::options::{BodyOptions, Options};
 use crate::transport::Transport;
 use crate::{Stop, expectation, token};
 
+/// The content of a record, at most.
+const MAX_CONTENT: usize = 16_384;
+
 /// Sizes that once upset record splitting.
 const SIZES: [usize; 11] = [
     0, 1, 255, 256, 257, 16383, 16384, 16385, 32767, 32768, 32769,
@@ -197,9 +200,13 @@ impl Exchange<'_, '_> {
         Ok(all)
     }
 
+    /// By records: with 1/n−1 splitting each has its first byte before it.
     fn write(&mut self, data: &[u8]) -> Result<(), Stop> {
-        let sealed = self.seal(data)?;
-        self.transport.send(&sealed)
+        for content in data.chunks(MAX_CONTENT) {
+            let sealed = self.seal(content)?;
+            self.transport.send(&sealed)?;
+        }
+        Ok(())
     }
 
     /// Does what the reader asks of the writer. A KeyUpdate is answered before the next data
@@ -346,8 +353,8 @@ fn failed(error: &Error) -> Stop {
 
 fn failed_at(error: &Error, version: ProtocolVersion) -> Stop {
     let hellos = token::Hellos {
-        retried: false,
         before_tls13: version < ProtocolVersion::TLS_1_3,
+        ..token::Hellos::default()
     };
     let token = match error.reason() {
         Reason::Misuse(_) | Reason::Closed => None,

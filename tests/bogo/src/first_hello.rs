@@ -10,8 +10,7 @@ use portcullis_core::wire::extension::{
 use portcullis_core::wire::tls10;
 use portcullis_core::wire::tls12::{CertificateRequest, ClientCertificateType};
 use portcullis_core::wire::{
-    ClientHello, ContentType, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType,
-    ServerHello,
+    ClientHello, ContentType, HandshakeHeader, HandshakeMessage, HandshakeType, ServerHello,
 };
 use portcullis_core::{Error, ProtocolVersion, Reason, SignatureScheme, Violation};
 
@@ -138,23 +137,6 @@ pub(crate) fn offers_ticket(heard: &[u8]) -> bool {
                 ticket.is_some_and(|ticket| ticket.is_ok_and(|ticket| !ticket.0.is_empty()))
             })
         }
-        _ => false,
-    }
-}
-
-/// RFC 5746 §3.4, §3.6.
-pub(crate) fn knows_rfc_5746(heard: &[u8]) -> bool {
-    match first_message(heard).as_deref().map(HandshakeHeader::split) {
-        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => {
-            ClientHello::decode(body).is_ok_and(|hello| {
-                hello.extensions.contains(ExtensionType::RENEGOTIATION_INFO)
-                    || hello
-                        .cipher_suites
-                        .contains(CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
-            })
-        }
-        Some(Ok((HandshakeType::SERVER_HELLO, body))) => ServerHello::decode(body)
-            .is_ok_and(|hello| hello.extensions.contains(ExtensionType::RENEGOTIATION_INFO)),
         _ => false,
     }
 }

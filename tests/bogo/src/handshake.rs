@@ -25,8 +25,6 @@ pub(crate) struct Done {
     pub(crate) credential: Option<i32>,
     /// The verdict about the peer's chain; `None` if there was none to be verified.
     pub(crate) verified: Option<bool>,
-    /// Whether the peer's hello says so.
-    pub(crate) peer_knows_rfc_5746: bool,
     /// Whether the client has offered the ticket of a session of before TLS 1.3.
     pub(crate) offered_ticket: bool,
     /// Whether a server's session was kept by its id.
@@ -40,6 +38,7 @@ pub(crate) struct Driver<'a> {
     credential: Option<i32>,
     verified: Option<bool>,
     kept_by_id: bool,
+    offers_session: bool,
     /// BoringSSL's word for a refusal of the shim itself.
     refused: Option<&'static str>,
 }
@@ -56,6 +55,7 @@ impl<'a> Driver<'a> {
             credential: None,
             verified: None,
             kept_by_id: false,
+            offers_session: configuration::sessions(options, past).next().is_some(),
             refused: None,
         }
     }
@@ -106,7 +106,6 @@ impl<'a> Driver<'a> {
             connection,
             credential,
             verified: self.verified,
-            peer_knows_rfc_5746: first_hello::knows_rfc_5746(&transport.heard),
             kept_by_id: self.kept_by_id,
             offered_ticket: first_hello::offers_ticket(&transport.heard),
         })
@@ -396,6 +395,7 @@ impl<'a> Driver<'a> {
                 let hellos = token::Hellos {
                     retried: was_retried(&transport.heard),
                     before_tls13: self.is_before_tls13(transport),
+                    offers_session: self.offers_session,
                 };
                 token::of(error, hellos)
             }

@@ -9,6 +9,8 @@ pub(crate) struct Hellos {
     /// A second ServerHello is read with another parser than the first.
     pub(crate) retried: bool,
     pub(crate) before_tls13: bool,
+    /// The client offers a session, be it of TLS 1.3.
+    pub(crate) offers_session: bool,
 }
 
 /// BoringSSL's token for the reason; `None` where it has none.
@@ -62,8 +64,12 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::HandshakeMessageTooLong => ":EXCESSIVE_MESSAGE_SIZE:",
         V::CompressionNotOffered => ":UNSUPPORTED_COMPRESSION_ALGORITHM:",
         V::SuiteOfAnotherVersion => ":WRONG_CIPHER_RETURNED:",
+        V::CompatibilitySessionIdEchoed if hellos.offers_session => {
+            ":OLD_SESSION_VERSION_NOT_RETURNED:"
+        }
         V::CompatibilitySessionIdEchoed => ":SERVER_ECHOED_INVALID_SESSION_ID:",
         V::RenegotiationInfoMismatch | V::RenegotiationInfoMissing => ":RENEGOTIATION_MISMATCH:",
+        V::SecureRenegotiationMissing => ":UNSAFE_LEGACY_RENEGOTIATION_DISABLED:",
         V::RenegotiationForbidden => ":NO_RENEGOTIATION:",
         V::RenegotiationChangedVersion => ":WRONG_SSL_VERSION:",
         V::RenegotiationChangedCertificate => ":SERVER_CERT_CHANGED:",

@@ -124,7 +124,7 @@ fn check_protections(
 /// RFC 5746 §3.4, §3.5.
 fn knows_rfc_5746(client: &Client, extensions: &Extensions<'_>) -> Result<bool, Violation> {
     match &client.previous {
-        None => first_server_hello(extensions),
+        None => first_server_hello(&client.config.policy, extensions),
         Some(previous) => later_server_hello(previous, extensions).map(|()| true),
     }
 }

@@ -37,7 +37,7 @@ pub(in super::super) fn on_hello(
     let encrypt_then_mac = find::<extension::EncryptThenMac>(&hello.extensions)?.is_some()
         && config.policy.encrypt_then_mac;
     let secure_renegotiation = match &previous {
-        None => first_client_hello(&hello)?,
+        None => first_client_hello(&config.policy, &hello)?,
         Some(previous) => later_client_hello(previous, &hello).map(|()| true)?,
     };
     let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
