@@ -116,6 +116,12 @@ pub(crate) fn asks_for_other_keys(heard: &[u8], schemes: &[SignatureScheme]) -> 
         })
 }
 
+/// Whether a certificate that came in the clear is of Ed25519 (RFC 8410 §3).
+pub(crate) fn shows_ed25519(heard: &[u8]) -> bool {
+    const OID: [u8; 5] = [6, 3, 0x2b, 0x65, 0x70];
+    heard.windows(OID.len()).any(|bytes| bytes == OID)
+}
+
 /// The types of certificates that the server has asked for (RFC 5246 §7.4.4).
 pub(crate) fn certificate_types(heard: &[u8]) -> Vec<u8> {
     let of_message = |message: &Vec<u8>| match HandshakeHeader::split(message) {

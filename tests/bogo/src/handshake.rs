@@ -337,9 +337,14 @@ impl<'a> Driver<'a> {
         question.dangerous_accept_without_verification()
     }
 
-    /// Whether the hellos have led to TLS 1.2, or would.
+    /// What the hellos have led to, or would.
+    fn version(&self, transport: &Transport) -> Option<ProtocolVersion> {
+        first_hello::version(&transport.heard, self.options)
+    }
+
+    /// Whether that is TLS 1.2 or older.
     fn is_before_tls13(&self, transport: &Transport) -> bool {
-        let version = first_hello::version(&transport.heard, self.options);
+        let version = self.version(transport);
         version.is_some_and(|version| version < ProtocolVersion::TLS_1_3)
     }
 
@@ -383,7 +388,9 @@ impl<'a> Driver<'a> {
         {
             return Stop::unimplemented("a cipher suite of TLS 1.2 that is not there");
         }
-        if self.is_before_tls13(transport) && self.is_about_sha1(error, &transport.heard) {
+        if self.version(transport) == Some(ProtocolVersion::TLS_1_2)
+            && self.is_about_sha1(error, &transport.heard)
+        {
             return Stop::unimplemented("signatures with SHA-1");
         }
         if is_inner_hello(&transport.heard) {
@@ -396,6 +403,7 @@ impl<'a> Driver<'a> {
                     retried: was_retried(&transport.heard),
                     before_tls13: self.is_before_tls13(transport),
                     offers_session: self.offers_session,
+                    ed25519: first_hello::shows_ed25519(&transport.heard),
                 };
                 token::of(error, hellos)
             }

@@ -522,6 +522,9 @@ fn named_suites(list: &str) -> Result<Vec<CipherSuite>, Stop> {
             return Err(Stop::unimplemented(format!("-cipher {name}")));
         }
     }
+    if suites.is_empty() {
+        return Err(Stop::unimplemented(format!("-cipher {list}")));
+    }
     Ok(suites)
 }
 

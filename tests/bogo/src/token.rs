@@ -11,6 +11,8 @@ pub(crate) struct Hellos {
     pub(crate) before_tls13: bool,
     /// The client offers a session, be it of TLS 1.3.
     pub(crate) offers_session: bool,
+    /// The peer has shown a key for Ed25519.
+    pub(crate) ed25519: bool,
 }
 
 /// BoringSSL's token for the reason; `None` where it has none.
@@ -122,7 +124,9 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::NoServerCertificate if hellos.before_tls13 => ":DECODE_ERROR:",
         V::NoServerCertificate | V::NoClientCertificate => ":PEER_DID_NOT_RETURN_A_CERTIFICATE:",
         V::SchemeNotOffered | V::SchemeDoesNotFitKey => ":WRONG_SIGNATURE_TYPE:",
-        V::UnsupportedKey if hellos.before_tls13 => ":PEER_ERROR_UNSUPPORTED_CERTIFICATE_TYPE:",
+        V::UnsupportedKey if hellos.before_tls13 && hellos.ed25519 => {
+            ":PEER_ERROR_UNSUPPORTED_CERTIFICATE_TYPE:"
+        }
         V::UnsupportedKey => ":UNSUPPORTED_ALGORITHM:",
         V::BadSignature => ":BAD_SIGNATURE:",
         V::FinishedMismatch => ":DIGEST_CHECK_FAILED:",
