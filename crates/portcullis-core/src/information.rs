@@ -55,6 +55,8 @@ pub(crate) enum Exporter {
         master: Option<Box<tls12::MasterSecret>>,
         /// `None` without it in a connection that resumes: two of these may have the same.
         tls_unique: Option<TlsUnique>,
+        /// What NPN has settled.
+        next_protocol: Option<Box<[u8]>>,
     },
 }
 
@@ -85,10 +87,12 @@ impl Exporter {
         extended: bool,
         resumed: bool,
         tls_unique: Option<TlsUnique>,
+        next_protocol: Option<Box<[u8]>>,
     ) -> Self {
         Self::Older {
             master: extended.then_some(master),
             tls_unique: tls_unique.filter(|_| extended || !resumed),
+            next_protocol: next_protocol.filter(|name| !name.is_empty()),
         }
     }
 }
@@ -135,6 +139,15 @@ impl ConnectionInformation {
     /// The application protocol (RFC 7301).
     pub fn alpn_protocol(&self) -> Option<&[u8]> {
         self.0.alpn.as_deref()
+    }
+
+    /// The application protocol that the client has chosen by NPN, which ALPN has replaced: the
+    /// server need not have named it.
+    pub fn next_protocol(&self) -> Option<&[u8]> {
+        match &self.0.exporter {
+            Exporter::Older { next_protocol, .. } => next_protocol.as_deref(),
+            Exporter::Tls13(_) => None,
+        }
     }
 
     /// The host name the client asked for, in lower case.

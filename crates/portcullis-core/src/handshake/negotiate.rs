@@ -2,7 +2,7 @@
 //!
 //! RFC 8446 §4.1.1.
 
-use crate::config::ServerOptions;
+use crate::config::{ClientOptions, ServerOptions};
 use crate::named_group::NamedGroup;
 use crate::suite::{Cipher, CipherSuite};
 
@@ -128,6 +128,22 @@ pub(super) enum Group {
     Shared(NamedGroup),
     /// A HelloRetryRequest has to ask for it.
     Retry(NamedGroup),
+}
+
+/// What a client says to a server that names `offered` by NPN (draft-agl-tls-nextprotoneg-04 §4).
+pub(super) fn next_protocol<'a>(
+    config: &'a ClientOptions,
+    mut offered: impl Iterator<Item = &'a [u8]> + Clone,
+) -> &'a [u8] {
+    let ours = config.policy.next_protocols.as_deref().unwrap_or_default();
+    let is_ours = |name: &&[u8]| ours.iter().any(|own| **own == **name);
+    let shared = match config.honor_next_protocol_order {
+        true => offered.find(is_ours),
+        false => protocol(ours, offered),
+    };
+    let first = || ours.first().map_or(&[][..], |name| name);
+    let fallback = || config.next_protocol_fallback.as_deref();
+    shared.or_else(fallback).unwrap_or_else(first)
 }
 
 /// The application protocol, by the server's order.

@@ -3,6 +3,7 @@
 mod advisories;
 mod curves;
 mod ids;
+mod next_protocol;
 mod resumption;
 mod scripts;
 mod states;
