@@ -164,9 +164,9 @@ impl Default for Policy {
             next_protocols: None,
             record_size_limit: None,
             max_fragment_sent: MAX_PLAINTEXT as u16,
-            // 256 KiB, as the seed system: room for post-quantum chains, no room for floods.
+            // 256 KiB, as Erlang's ssl: room for post-quantum chains, no room for floods.
             max_handshake_size: 256 * 1024,
-            // 2^24.5 full records, AES-GCM's limit (RFC 8446 §5.5), as the seed system; each AEAD's
+            // 2^24.5 full records, AES-GCM's limit (RFC 8446 §5.5), as Erlang's ssl; each AEAD's
             // own limit comes first if it is lower.
             key_update_at: 388_736_063_997,
             padding: PaddingPolicy::None,

@@ -92,7 +92,8 @@ pub enum ClientAuthentication {
     None,
     /// Asked for; a client may have none. One that is sent must lead to these roots.
     Optional(Roots),
-    /// Asked for; a client without one is refused with `certificate_required`.
+    /// Asked for; a client without one is refused with `certificate_required`, before TLS 1.3 with
+    /// `handshake_failure`.
     Required(Roots),
     /// Asked for, not verified, may be missing: for applications that judge by other means.
     DangerouslyUnverified,

@@ -10,6 +10,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use super::find;
 use crate::Violation;
 use crate::config::{ClientOptions, Policy, Renegotiation, ServerOptions};
+use crate::crypto::secret::ConstantTimeEq;
 use crate::information::{ConnectionInformation, Information, TlsUnique};
 use crate::record::{Another, OnRequest};
 use crate::suite::CipherSuite;
@@ -156,7 +157,7 @@ pub(super) fn later_server_hello(
     extensions: &Extensions<'_>,
 ) -> Result<(), Violation> {
     match find::<RenegotiationInfo<'_>>(extensions)? {
-        Some(info) if info.renegotiated_connection == previous.both() => Ok(()),
+        Some(info) if info.renegotiated_connection.ct_eq(&previous.both()) => Ok(()),
         Some(_) => Err(Violation::RenegotiationInfoMismatch),
         None => Err(Violation::RenegotiationInfoMissing),
     }
@@ -186,7 +187,13 @@ pub(super) fn later_client_hello(
         return Err(Violation::ScsvInRenegotiation);
     }
     match find::<RenegotiationInfo<'_>>(&hello.extensions)? {
-        Some(info) if info.renegotiated_connection == previous.client_verify_data => Ok(()),
+        Some(info)
+            if info
+                .renegotiated_connection
+                .ct_eq(&previous.client_verify_data) =>
+        {
+            Ok(())
+        }
         Some(_) => Err(Violation::RenegotiationInfoMismatch),
         None => Err(Violation::RenegotiationInfoMissing),
     }

@@ -239,7 +239,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         previous: client.previous,
     };
     // The session of a renegotiation would be that of two handshakes.
-    let session = session.filter(|_| client.config.session_tickets && settled.previous.is_none());
+    let session = session.filter(|_| client.config.takes_tickets() && settled.previous.is_none());
     let end = End::Client(client.config, client.name);
     Ok(outcome.before_tls13(session, end, settled, cx.now))
 }
