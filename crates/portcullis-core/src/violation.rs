@@ -131,7 +131,7 @@ violations! {
         RenegotiationChangedProtection => ILLEGAL_PARAMETER, "RFC 7366 §3.1, RFC 7627 §5.3", "the peer renegotiates without the extended master secret or encrypt-then-MAC that the connection has, or with a master secret that it had not";
         RenegotiationChangedProtocol => ILLEGAL_PARAMETER, "RFC 7301 §3.2", "the client renegotiates without the application protocol of the connection among those that it offers";
         RenegotiationChangedName => ILLEGAL_PARAMETER, "RFC 6066 §3", "the client renegotiates with another server name";
-        DataDuringRenegotiation => UNEXPECTED_MESSAGE, "RFC 5246 §7.4.1", "the peer sent data after it had begun to renegotiate";
+        DataDuringRenegotiation => UNEXPECTED_MESSAGE, "RFC 5246 §7.3", "the peer sent data after it had begun to renegotiate";
     }
     "the flight before TLS 1.3" {
         CurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.4", "the server chose a curve that was not offered";
@@ -164,7 +164,7 @@ violations! {
         NotTls => UNEXPECTED_MESSAGE, "§5", "the peer does not speak TLS";
         UnsupportedVersion => PROTOCOL_VERSION, "§4.2.1", "the client offered no version that is enabled here";
         InappropriateFallback => INAPPROPRIATE_FALLBACK, "RFC 7507 §3", "the client says that it fell back to fewer versions than it and this server can speak";
-        LegacyVersionInClientHello => PROTOCOL_VERSION, "§4.1.2", "the client sent a legacy_version older than TLS 1.0";
+        LegacyVersionInClientHello => PROTOCOL_VERSION, "§D.5", "the client sent a legacy_version older than TLS 1.0";
         CompressionOffered => ILLEGAL_PARAMETER, "§4.1.2", "the client offered compression together with TLS 1.3";
         NoSharedCipherSuite => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no cipher suite that is enabled here";
         NoSharedGroup => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no group that is enabled here";
