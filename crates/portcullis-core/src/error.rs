@@ -155,6 +155,8 @@ stages! {
     OpeningTickets = "looking for the session of a ticket",
     FindingSession = "looking for the session of an id",
     ReverifyingChain = "verifying the client's chain of a session",
+    ReverifyingPsk = "looking for the pre-shared key of a session",
+    ChoosingPsk = "choosing a pre-shared key",
     ChoosingIdentity = "choosing an identity",
     WaitSecondClientHello = "waiting for the second ClientHello",
     WaitServerHello = "waiting for ServerHello",

@@ -11,6 +11,7 @@ use crate::dialect::Dialect;
 use crate::error::Misuse;
 use crate::key_schedule::{ExportError, ExporterSecret, tls12};
 use crate::named_group::NamedGroup;
+use crate::psk::PskName;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -57,6 +58,8 @@ pub(crate) enum Exporter {
         tls_unique: Option<TlsUnique>,
         /// What NPN has settled.
         next_protocol: Option<Box<[u8]>>,
+        /// The pre-shared key, if there is one.
+        psk: Option<Arc<PskName>>,
     },
 }
 
@@ -88,11 +91,13 @@ impl Exporter {
         resumed: bool,
         tls_unique: Option<TlsUnique>,
         next_protocol: Option<Box<[u8]>>,
+        psk: Option<Arc<PskName>>,
     ) -> Self {
         Self::Older {
             master: extended.then_some(master),
             tls_unique: tls_unique.filter(|_| extended || !resumed),
             next_protocol: next_protocol.filter(|name| !name.is_empty()),
+            psk,
         }
     }
 }
@@ -165,7 +170,9 @@ impl ConnectionInformation {
         &self.0.server_random
     }
 
-    /// The peer's chain as it was sent, its own certificate first; empty if it showed none.
+    /// The peer's chain as it was sent, its own certificate first; empty if it showed none: a client
+    /// that need not, or either end with a cipher suite that has no certificates. Then it has a
+    /// [`psk_identity`](Self::psk_identity), or, with a suite of `anon`, nothing says who it is.
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         self.0
             .peer_chain
@@ -186,6 +193,18 @@ impl ConnectionInformation {
     /// The scheme of this side's CertificateVerify, if it showed a certificate.
     pub fn local_signature_scheme(&self) -> Option<SignatureScheme> {
         self.0.local_scheme
+    }
+
+    /// The identity of the pre-shared key that proves who both ends are; before TLS 1.3, with a suite
+    /// of `PSK` or `ECDHE_PSK` (RFC 4279), here or in the connection that this one resumes.
+    /// There are no certificates then.
+    pub fn psk_identity(&self) -> Option<&[u8]> {
+        match &self.0.exporter {
+            Exporter::Older {
+                psk: Some(name), ..
+            } => Some(&name.identity),
+            _ => None,
+        }
     }
 
     /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705).

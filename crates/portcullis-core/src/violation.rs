@@ -138,6 +138,7 @@ violations! {
         KeyDoesNotFitSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.2", "the key in the server's certificate is of another kind than the cipher suite says";
         LeafCurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.1", "the key in the server's certificate is on a curve that was not offered";
         NoClientCertificateBefore13 => HANDSHAKE_FAILURE, "RFC 5246 §7.4.6", "the client sent no certificate although one is required";
+        UnknownPskIdentity => UNKNOWN_PSK_IDENTITY, "RFC 4279 §2", "the client named a pre-shared key that is not known here";
         NullCompressionMissing => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.2", "the client's compression methods have no null";
     }
     "EncryptedExtensions" {

@@ -13,7 +13,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::session::SessionKey;
 use crate::signature_scheme::SignatureScheme;
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, Exchange};
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::x509::{ChainPolicy, Identity, Roots, Sha256Digest, SignatureMemo};
@@ -28,7 +28,7 @@ pub(crate) struct ClientOptions {
     pub(crate) key_shares: KeyShares,
     pub(crate) verification: Verification,
     pub(crate) identities: Vec<Identity>,
-    /// Of their keys, in any order; for [`SessionKey`].
+    /// Of their keys, in any order, and of the names of pre-shared keys; for [`SessionKey`].
     pub(crate) identities_digest: Option<Sha256Digest>,
     pub(crate) server_name_indication: ServerNameIndication,
     pub(crate) max_fragment_length: Option<MaxFragmentLength>,
@@ -80,7 +80,8 @@ impl ClientConfig {
 
     /// Starts a configuration that accepts any server whatsoever (`verify_none`).
     ///
-    /// Anyone on the path can read and change everything.
+    /// Anyone on the path can read and change everything. It is where the cipher suites of `ECDH_anon` can
+    /// be named, with which a server shows no certificate at all: then the connection has no peer.
     pub fn dangerous_builder_without_verification() -> ClientConfigBuilder {
         ClientConfigBuilder::new(Verification::DangerouslyNone)
     }
@@ -285,6 +286,31 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// Where nothing proves who the server is, nothing may be demanded of it.
+    fn check_anonymous(&self) -> Result<(), Misuse> {
+        let anonymous = self
+            .client
+            .policy
+            .without_certificate(Exchange::is_anonymous);
+        let Some(suite) = anonymous else {
+            return Ok(());
+        };
+        if self.client.chain_policy().is_some() {
+            return Err(Misuse::new(format!(
+                "cipher_suites: with {suite} nothing proves who the server is, and this configuration \
+                 verifies servers; leave it out, or start with \
+                 `dangerous_builder_without_verification`"
+            )));
+        }
+        if self.client.policy.asked.verification {
+            return Err(Misuse::new(format!(
+                "ask_verification: with {suite} the server shows nothing that somebody could be asked \
+                 about; leave out one of the two"
+            )));
+        }
+        Ok(())
+    }
+
     /// Checks the options against each other.
     ///
     /// # Errors
@@ -305,8 +331,12 @@ impl ClientConfigBuilder {
                 )));
             }
         }
+        self.check_anonymous()?;
         if let Verification::Chain(policy) = self.client.verification {
-            if policy.roots().is_empty() && !self.client.policy.asked.verification {
+            if policy.roots().is_empty()
+                && !self.client.policy.asked.verification
+                && self.client.policy.has_certificates()
+            {
                 return Err(Misuse::new(
                     "there is no trust anchor: every server would be refused; add a root certificate",
                 ));
@@ -321,7 +351,8 @@ impl ClientConfigBuilder {
                     .memo(self.client.policy.memo.clone()),
             );
         }
-        self.client.identities_digest = Identity::digest_of_keys(&self.client.identities);
+        let identities = Identity::digest_of_keys(&self.client.identities);
+        self.client.identities_digest = self.client.policy.psks.digest(identities);
         Ok(ClientConfig(Arc::new(self.client)))
     }
 
@@ -350,7 +381,7 @@ impl SessionKey {
             server_name,
             service: service.map(Box::from),
             identities: config.0.identities_digest,
-            asks_identity: config.0.policy.asked.identity,
+            asks_identity: config.0.policy.asked.identity || config.0.policy.asked.psk,
         }
     }
 }

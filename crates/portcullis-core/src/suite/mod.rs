@@ -151,9 +151,12 @@ impl CipherSuite {
     ///
     /// These are the suites with CBC. RFC 9325 §4.2 advises against them: their MAC is made before
     /// the encryption unless both sides have [`encrypt_then_mac`], and what then keeps the plaintext
-    /// is the care of both implementations.
+    /// is the care of both implementations. And they are those without a certificate: of `PSK` and
+    /// `ECDHE_PSK`, for which there has to be a [`psk`], and of `ECDH_anon`, with which nothing proves
+    /// who either end is.
     ///
     /// [`encrypt_then_mac`]: crate::config::ClientConfigBuilder::encrypt_then_mac
+    /// [`psk`]: crate::config::ClientConfigBuilder::psk
     pub const SUPPORTED: &'static [Self] = &[
         Self::TLS_AES_256_GCM_SHA384,
         Self::TLS_AES_128_GCM_SHA256,
@@ -172,6 +175,20 @@ impl CipherSuite {
         Self::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
         Self::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+        Self::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
+        Self::TLS_PSK_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
+        Self::TLS_PSK_WITH_AES_128_GCM_SHA256,
+        Self::TLS_ECDH_anon_WITH_AES_128_CBC_SHA,
+        Self::TLS_ECDH_anon_WITH_AES_256_CBC_SHA,
+        Self::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA384,
+        Self::TLS_PSK_WITH_AES_256_CBC_SHA384,
+        Self::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256,
+        Self::TLS_PSK_WITH_AES_128_CBC_SHA256,
+        Self::TLS_PSK_WITH_AES_256_CBC_SHA,
+        Self::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA,
+        Self::TLS_PSK_WITH_AES_128_CBC_SHA,
+        Self::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA,
     ];
 
     /// The default offer, strongest first.

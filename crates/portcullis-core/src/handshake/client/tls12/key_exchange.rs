@@ -9,6 +9,7 @@ use super::super::super::{Cx, Next, expect, unexpected};
 use super::Negotiated;
 use super::certificate::{Identity, Shown};
 use super::client_flight::{ServerPeer, ServerProved, authenticate};
+use super::psk::choose_psk;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::{AnswerContent, WantedCurves, WantedIdentity};
@@ -62,7 +63,8 @@ impl WaitServerKeyExchange {
 /// What came in ServerKeyExchange, if it did.
 #[derive(Default)]
 pub(super) struct Parameters {
-    pub(super) share: Option<ServerShare>,
+    hint: Option<Box<[u8]>>,
+    share: Option<ServerShare>,
     signed: Option<SignedParameters>,
 }
 
@@ -108,7 +110,11 @@ impl Parameters {
             }
             _ => None,
         };
-        Ok(Self { share, signed })
+        Ok(Self {
+            hint: received.hint.map(Box::from),
+            share,
+            signed,
+        })
     }
 }
 
@@ -207,7 +213,7 @@ fn on_server_hello_done(
         Identity::Chain(chain) => chain,
         Identity::None(nobody) => {
             let peer = ServerPeer::None(nobody);
-            return go_on(negotiated, parameters.share, peer, wanted, cx);
+            return go_on(negotiated, parameters, peer, wanted, cx);
         }
     };
     let client = &negotiated.client;
@@ -261,7 +267,7 @@ fn on_verified(
     offer.check_leaf_curve(chain.chain().end_entity_spki())?;
     let peer = match negotiated.exchange.certificate {
         Some(KeyUse::Sign) => {
-            let signed = parameters.signed.ok_or_else(unsigned)?;
+            let signed = parameters.signed.as_ref().ok_or_else(unsigned)?;
             let scheme = check_signature_before_tls13(
                 &chain,
                 Some(negotiated.suite),
@@ -273,7 +279,7 @@ fn on_verified(
         }
         None => return Err(unsigned()),
     };
-    go_on(negotiated, parameters.share, peer, wanted, cx)
+    go_on(negotiated, parameters, peer, wanted, cx)
 }
 
 /// The form of the message is by the row, so this does not happen.
@@ -284,7 +290,7 @@ fn unsigned() -> Abort {
 /// It is settled who the server is, or that nobody can say.
 fn go_on(
     negotiated: Box<Negotiated>,
-    share: Option<ServerShare>,
+    parameters: Parameters,
     peer: ServerPeer,
     wanted: Option<Box<WantedIdentity>>,
     cx: &mut Cx<'_>,
@@ -292,7 +298,11 @@ fn go_on(
     let proved = ServerProved {
         negotiated,
         peer,
-        share,
+        share: parameters.share,
+        psk: None,
     };
-    authenticate(proved, wanted, cx)
+    match proved.negotiated.exchange.psk {
+        true => choose_psk(proved, parameters.hint, cx),
+        false => authenticate(proved, wanted, cx),
+    }
 }

@@ -140,6 +140,7 @@ pub(super) fn send_abbreviated_flight(
         suite,
         exchange,
         group,
+        psk,
         server_name,
         peer,
         authenticated_at,
@@ -159,6 +160,7 @@ pub(super) fn send_abbreviated_flight(
         .hello_answered(answering.negotiated.config.policy.max_handshake_size);
     let mut keyed = Keyed::new(answering, master, names, cx)?;
     keyed.group = group;
+    keyed.psk = psk;
     keyed.peer = peer;
     keyed.resumed = Some(authenticated_at);
     keyed.send_finished(cx)?;
@@ -336,15 +338,22 @@ fn finish(mut showing: Showing, signature: Option<&[u8]>, cx: &mut Cx<'_>) -> Re
         ..
     } = &mut showing.answering;
     let rules = Rules::of(negotiated.version);
+    let hint = negotiated.config.psk_identity_hint.as_deref();
+    let hint = hint.unwrap_or_default();
     let scheme = showing.shown.as_ref().map(|shown| shown.scheme);
     let message = ServerKeyExchange {
-        hint: None,
+        hint: exchange.psk.then_some(hint),
         params: showing.share.as_ref().map(OwnShare::params),
         signature: scheme
             .zip(signature)
             .map(|(scheme, signature)| rules.signature(scheme, signature)),
     };
-    if exchange.server_key_exchange() == Presence::Always {
+    let is_there = match exchange.server_key_exchange() {
+        Presence::Always => true,
+        // RFC 4279 §2: without a hint it is not sent.
+        Presence::IfHinted => !hint.is_empty(),
+    };
+    if is_there {
         cx.send(transcript, |out| message.put(out));
     }
     let config = &negotiated.config;
