@@ -121,6 +121,7 @@ violations! {
         ResumedWithoutExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the peer resumes a session that has the extended master secret as if it had not";
         ResumedWithExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the server resumes a session that does not have the extended master secret as if it had";
         EncryptThenMacWithoutBlockCipher => ILLEGAL_PARAMETER, "RFC 7366 §3", "the server says that it encrypts before it makes the MAC, and chose a cipher suite without both";
+        BothProtocolNegotiations => ILLEGAL_PARAMETER, "draft-agl-tls-nextprotoneg-04 §5", "the server answers both ALPN and NPN";
         UncompressedPointsMissing => ILLEGAL_PARAMETER, "RFC 8422 §5.1.2", "the peer's ec_point_formats has no uncompressed";
     }
     "renegotiation" {
@@ -131,13 +132,14 @@ violations! {
         RenegotiationChangedProtection => ILLEGAL_PARAMETER, "RFC 7366 §3.1, RFC 7627 §5.3", "the peer renegotiates without the extended master secret or encrypt-then-MAC that the connection has, or with a master secret that it had not";
         RenegotiationChangedProtocol => ILLEGAL_PARAMETER, "RFC 7301 §3.2", "the client renegotiates without the application protocol of the connection among those that it offers";
         RenegotiationChangedName => ILLEGAL_PARAMETER, "RFC 6066 §3", "the client renegotiates with another server name";
-        DataDuringRenegotiation => UNEXPECTED_MESSAGE, "RFC 5246 §7.4.1", "the peer sent data after it had begun to renegotiate";
+        DataDuringRenegotiation => UNEXPECTED_MESSAGE, "RFC 5246 §7.3", "the peer sent data after it had begun to renegotiate";
     }
     "the flight before TLS 1.3" {
         CurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.4", "the server chose a curve that was not offered";
         KeyDoesNotFitSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.2", "the key in the server's certificate is of another kind than the cipher suite says";
         LeafCurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.1", "the key in the server's certificate is on a curve that was not offered";
         NoClientCertificateBefore13 => HANDSHAKE_FAILURE, "RFC 5246 §7.4.6", "the client sent no certificate although one is required";
+        UnknownPskIdentity => UNKNOWN_PSK_IDENTITY, "RFC 4279 §2", "the client named a pre-shared key that is not known here";
         NullCompressionMissing => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.2", "the client's compression methods have no null";
     }
     "EncryptedExtensions" {
@@ -164,7 +166,7 @@ violations! {
         NotTls => UNEXPECTED_MESSAGE, "§5", "the peer does not speak TLS";
         UnsupportedVersion => PROTOCOL_VERSION, "§4.2.1", "the client offered no version that is enabled here";
         InappropriateFallback => INAPPROPRIATE_FALLBACK, "RFC 7507 §3", "the client says that it fell back to fewer versions than it and this server can speak";
-        LegacyVersionInClientHello => PROTOCOL_VERSION, "§4.1.2", "the client sent a legacy_version older than TLS 1.0";
+        LegacyVersionInClientHello => PROTOCOL_VERSION, "§D.5", "the client sent a legacy_version older than TLS 1.0";
         CompressionOffered => ILLEGAL_PARAMETER, "§4.1.2", "the client offered compression together with TLS 1.3";
         NoSharedCipherSuite => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no cipher suite that is enabled here";
         NoSharedGroup => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no group that is enabled here";

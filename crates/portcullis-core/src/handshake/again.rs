@@ -238,7 +238,7 @@ fn is_client(state: Option<&State>) -> bool {
 fn refused(is_older: bool) -> Error {
     let why = match is_older {
         false => {
-            "renegotiate: TLS 1.3 has no renegotiation; `key_update` changes keys, and a new \
+            "renegotiate: TLS 1.3 has no renegotiation; `update_keys` changes keys, and a new \
              connection authenticates anew"
         }
         true => {

@@ -10,6 +10,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use super::find;
 use crate::Violation;
 use crate::config::{ClientOptions, Policy, Renegotiation, SecureRenegotiation, ServerOptions};
+use crate::crypto::secret::ConstantTimeEq;
 use crate::information::{ConnectionInformation, Information, TlsUnique};
 use crate::record::{Another, OnRequest};
 use crate::suite::CipherSuite;
@@ -67,6 +68,11 @@ impl Previous {
 
     pub(crate) fn alpn(&self) -> Option<Box<[u8]>> {
         self.information().alpn.clone()
+    }
+
+    /// It is not negotiated again either.
+    pub(crate) fn next_protocol(&self) -> Option<Box<[u8]>> {
+        self.information.next_protocol().map(Box::from)
     }
 
     /// What the client says of it (§3.5).
@@ -162,7 +168,7 @@ pub(super) fn later_server_hello(
     extensions: &Extensions<'_>,
 ) -> Result<(), Violation> {
     match find::<RenegotiationInfo<'_>>(extensions)? {
-        Some(info) if info.renegotiated_connection == previous.both() => Ok(()),
+        Some(info) if info.renegotiated_connection.ct_eq(&previous.both()) => Ok(()),
         Some(_) => Err(Violation::RenegotiationInfoMismatch),
         None => Err(Violation::RenegotiationInfoMissing),
     }
@@ -195,7 +201,13 @@ pub(super) fn later_client_hello(
         return Err(Violation::ScsvInRenegotiation);
     }
     match find::<RenegotiationInfo<'_>>(&hello.extensions)? {
-        Some(info) if info.renegotiated_connection == previous.client_verify_data => Ok(()),
+        Some(info)
+            if info
+                .renegotiated_connection
+                .ct_eq(&previous.client_verify_data) =>
+        {
+            Ok(())
+        }
         Some(_) => Err(Violation::RenegotiationInfoMismatch),
         None => Err(Violation::RenegotiationInfoMissing),
     }

@@ -42,7 +42,7 @@ pub struct Writer {
     fragment: usize,
     key_update_at: u64,
     /// Bytes of data sealed under this key.
-    bytes: u64,
+    pub(super) bytes: u64,
     state: State,
     mailbox: Arc<Mailbox>,
 }
@@ -74,16 +74,13 @@ impl Writer {
         key_update_at: u64,
         mailbox: Arc<Mailbox>,
     ) -> Self {
-        let keys_last = keys.protection.is_older();
+        // Before TLS 1.3 a key lasts as long as the connection.
+        let byte_limit = keys.protection.byte_limit();
         Self {
             keys,
             fragment: size.protected(),
             size,
-            // Before TLS 1.3 a key lasts as long as the connection.
-            key_update_at: match keys_last {
-                true => u64::MAX,
-                false => key_update_at,
-            },
+            key_update_at: byte_limit.unwrap_or(key_update_at),
             bytes: 0,
             state: State::Open,
             mailbox,
@@ -487,7 +484,13 @@ impl Writer {
             return Ok(0);
         }
         let record = out.get_mut(..length).unwrap_or_default();
-        self.put_data(data, front, 0, record)?;
+        if let Some(content) = record.get_mut(HEADER..HEADER + front) {
+            data.copy_to(content);
+        }
+        let typ = ContentType::APPLICATION_DATA;
+        let sealed = self.keys.seal_in_place(typ, front, record);
+        sealed.map_err(|failure| self.fail(failure.into()))?;
+        self.bytes = self.bytes.wrapping_add(front as u64);
         Ok(length)
     }
 

@@ -2,10 +2,12 @@
 //!
 //! RFC 8446 §B.4, RFC 5246 §A.5.
 
+mod exchange;
 mod table;
 
 use core::str::FromStr;
 
+pub(crate) use self::exchange::{Agreement, Exchange, KeyUse, NoCertificate, Presence};
 use crate::crypto::HAS_RSA;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::cbc::CbcAlgorithm;
@@ -149,9 +151,12 @@ impl CipherSuite {
     ///
     /// These are the suites with CBC. RFC 9325 §4.2 advises against them: their MAC is made before
     /// the encryption unless both sides have [`encrypt_then_mac`], and what then keeps the plaintext
-    /// is the care of both implementations.
+    /// is the care of both implementations. And they are those without a certificate: of `PSK` and
+    /// `ECDHE_PSK`, for which there has to be a [`psk`], and of `ECDH_anon`, with which nothing proves
+    /// who either end is.
     ///
     /// [`encrypt_then_mac`]: crate::config::ClientConfigBuilder::encrypt_then_mac
+    /// [`psk`]: crate::config::ClientConfigBuilder::psk
     pub const SUPPORTED: &'static [Self] = &[
         Self::TLS_AES_256_GCM_SHA384,
         Self::TLS_AES_128_GCM_SHA256,
@@ -170,6 +175,20 @@ impl CipherSuite {
         Self::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
         Self::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+        Self::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
+        Self::TLS_PSK_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
+        Self::TLS_PSK_WITH_AES_128_GCM_SHA256,
+        Self::TLS_ECDH_anon_WITH_AES_128_CBC_SHA,
+        Self::TLS_ECDH_anon_WITH_AES_256_CBC_SHA,
+        Self::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA384,
+        Self::TLS_PSK_WITH_AES_256_CBC_SHA384,
+        Self::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256,
+        Self::TLS_PSK_WITH_AES_128_CBC_SHA256,
+        Self::TLS_PSK_WITH_AES_256_CBC_SHA,
+        Self::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA,
+        Self::TLS_PSK_WITH_AES_128_CBC_SHA,
+        Self::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA,
     ];
 
     /// The default offer, strongest first.
@@ -222,7 +241,10 @@ impl CipherSuite {
 
     /// Whether that needs signatures that come with a feature, which is not there.
     pub(crate) fn lacks_feature_in(self, version: ProtocolVersion) -> bool {
-        let is_rsa = |info: &SuiteInfo| info.authentication == Authentication::Rsa;
+        let is_rsa = |info: &SuiteInfo| {
+            info.authentication == Authentication::Rsa
+                && info.exchange().is_some_and(Exchange::is_signed)
+        };
         !HAS_RSA
             && Version::of(version).is_some_and(|version| version < Version::V1_2)
             && self.is_usable_in(version)
@@ -269,11 +291,7 @@ impl CipherSuite {
         let info = self.info().filter(|info| {
             info.since != ProtocolVersion::TLS_1_3
                 && info.exists_in(version)
-                && info.key_exchange == KeyExchange::Ecdhe
-                && matches!(
-                    info.authentication,
-                    Authentication::Ecdsa | Authentication::Rsa
-                )
+                && info.exchange().is_some()
         });
         let parameters = info.and_then(|info| {
             Some(LegacyParameters {

@@ -95,18 +95,22 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
         ("AES_256_CBC_SHA", cbc(Sha256, Aes256, MacAlgorithm::Sha1)),
         ("AES_128_CBC_SHA", cbc(Sha256, Aes128, MacAlgorithm::Sha1)),
     ];
-    let implemented = CipherSuite::KNOWN.iter().filter_map(|suite| {
-        let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).ok()?;
-        Some((suite.name().unwrap(), parameters))
-    });
+    let signed = |suite: &&CipherSuite| suite.exchange().is_some_and(Exchange::is_signed);
+    let implemented = CipherSuite::KNOWN
+        .iter()
+        .filter(signed)
+        .filter_map(|suite| {
+            let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).ok()?;
+            Some((suite.name().unwrap(), parameters))
+        });
     let expected = expected.iter().flat_map(|(name, parameters)| {
         ["ECDSA", "RSA"].map(|key| (format!("TLS_ECDHE_{key}_WITH_{name}"), *parameters))
     });
+    let count = implemented.clone().count();
     for (implemented, expected) in implemented.zip(expected.clone()) {
         assert_eq!(implemented, (&*expected.0, expected.1));
     }
-    let all = CipherSuite::SUPPORTED.len();
-    assert_eq!(expected.count(), all - 3, "and three of TLS 1.3");
+    assert_eq!(expected.count(), count);
     let refused = CipherSuite::TLS_AES_128_GCM_SHA256.legacy_parameters(ProtocolVersion::TLS_1_2);
     assert!(
         refused
@@ -116,10 +120,37 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
     );
 }
 
+/// Whether no certificate is involved.
+fn is_without(suite: CipherSuite) -> bool {
+    let exchange = suite.exchange();
+    exchange.is_some_and(|exchange| exchange.without_certificate().is_some())
+}
+
+/// What the table offers to nobody who does not name it is what has no certificate.
 #[test]
-fn of_what_can_be_negotiated_all_but_cbc_is_the_default() {
+fn who_is_offered_a_suite_follows_from_its_row() {
+    for suite in CipherSuite::SUPPORTED {
+        let info = suite.info().unwrap();
+        let expected = info.offer == OfferedTo::Anonymous;
+        assert_eq!(is_without(*suite), expected, "{suite}");
+        if let Some(row) = suite.exchange() {
+            let is_anonymous = info.authentication == Authentication::Anonymous;
+            assert_eq!(row.is_anonymous(), is_anonymous, "{suite}");
+            assert_eq!(
+                row.requests_certificate,
+                row.certificate.is_some(),
+                "{suite}"
+            );
+        }
+    }
+}
+
+#[test]
+fn of_what_can_be_negotiated_all_with_a_certificate_but_cbc_is_the_default() {
     let supported = CipherSuite::SUPPORTED.iter();
-    let expected: Vec<_> = supported.filter(|suite| !suite.has_cbc()).collect();
+    let expected: Vec<_> = supported
+        .filter(|suite| !suite.has_cbc() && !is_without(**suite))
+        .collect();
     assert_eq!(expected, CipherSuite::DEFAULT.iter().collect::<Vec<_>>());
 }
 

@@ -23,9 +23,9 @@ use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::extension::{
     self as extension, Alpn, CertificateAuthorities, Cookie, EcPointFormat, EcPointFormats,
-    KeyShareClientHello, KeyShareEntry, MaxFragmentLength, RecordSizeLimit, RenegotiationInfo,
-    ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
-    StatusRequest, SupportedGroups, SupportedVersions,
+    KeyShareClientHello, KeyShareEntry, MaxFragmentLength, NextProtocolOffer, RecordSizeLimit,
+    RenegotiationInfo, ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms,
+    SignatureAlgorithmsCert, StatusRequest, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{NamedGroup, Violation};
@@ -293,7 +293,7 @@ impl Client {
                 return;
             }
             KeyShareClientHello::put(out, shares.entries(config).by_ref());
-            if config.session_tickets {
+            if config.takes_tickets() {
                 resumption::put_psks(out, sessions, now);
             }
         };
@@ -340,9 +340,13 @@ fn put_before_tls13(
         None => RenegotiationInfo::put(out, &[]),
         Some(previous) => previous.put_of_client(out),
     }
+    // Once for a connection, as ALPN.
+    if config.policy.next_protocols.is_some() && previous.is_none() {
+        NextProtocolOffer::put(out);
+    }
     // RFC 8422 §5.1.2: some servers want to see it.
     EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
-    if config.session_tickets && previous.is_none() {
+    if config.takes_tickets() && previous.is_none() {
         // RFC 5077 §3.2: without a ticket it asks for one.
         let ticket = session.filter(|session| !session.is_id);
         SessionTicket::put(out, ticket.map_or(&[], |session| &session.ticket));

@@ -2,29 +2,44 @@
 //!
 //! RFC 5246 §7.4.6 to §7.4.9, RFC 7627 §4, RFC 8422 §5.7.
 
+use std::sync::Arc;
+
 use super::super::super::renegotiation::BothFinished;
 use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
+use super::key_exchange::ServerShare;
+use crate::config::PreSharedKey;
 use crate::crypto::key_exchange::respond;
 use crate::error::Abort;
-use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret, Side};
+use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret};
+use crate::psk::PskName;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
-use crate::record::Keys;
 use crate::rules::Rules;
-use crate::wire::Finished;
-use crate::wire::tls12::{Certificate, ClientKeyExchange};
+use crate::suite::{Agreement, NoCertificate};
+use crate::wire::tls12::{Certificate, ClientKeyExchange, ClientShare};
 use crate::x509::{Form, Identity, VerifiedChain};
 use crate::{Misuse, NamedGroup, SignatureScheme};
 
-/// The server is who it says: its chain is verified, and its key has signed the share.
+/// Who the server is.
+pub(super) enum ServerPeer {
+    /// Its chain is verified, and its key has signed the parameters.
+    Chain {
+        chain: VerifiedChain,
+        scheme: SignatureScheme,
+    },
+    /// It shows no certificate: only a row without one can say so.
+    None(NoCertificate),
+}
+
+/// The server is who it says.
 pub(super) struct ServerProved {
     pub(super) negotiated: Box<Negotiated>,
-    pub(super) peer: VerifiedChain,
-    pub(super) peer_scheme: SignatureScheme,
-    pub(super) group: NamedGroup,
-    pub(super) public: Box<[u8]>,
+    pub(super) peer: ServerPeer,
+    pub(super) share: Option<ServerShare>,
+    /// Where the row of the key exchange has one.
+    pub(super) psk: Option<PreSharedKey>,
 }
 
 /// Answers a CertificateRequest, if there was one.
@@ -98,8 +113,8 @@ fn show(
     });
     let keyed = exchange_keys(proved, cx)?;
     // §7.4.8: everything so far, not its hash.
-    let content = keyed.proved.negotiated.transcript.messages();
-    if identity.is_external() || keyed.proved.negotiated.client.config.policy.asked.signature {
+    let content = keyed.negotiated.transcript.messages();
+    if identity.is_external() || keyed.negotiated.client.config.policy.asked.signature {
         let question = Sign {
             id: QuestionId::next(),
             identity: identity.clone(),
@@ -119,17 +134,23 @@ fn show(
 
 /// ClientKeyExchange is out.
 struct Keyed {
-    proved: ServerProved,
+    negotiated: Box<Negotiated>,
+    peer: ServerPeer,
+    /// Of the key exchange, if it had one.
+    group: Option<NamedGroup>,
+    psk: Option<Arc<PskName>>,
     master: MasterSecret,
 }
 
-/// §7.4.7.2, RFC 8422 §5.7: sends the share of this side; the master secret follows.
-fn exchange_keys(mut proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> {
-    let (public, shared) = respond(proved.group, &proved.public, cx.random)?;
-    let negotiated = &mut *proved.negotiated;
-    cx.send(&mut negotiated.transcript, |out| {
-        ClientKeyExchange::put(out, &public);
-    });
+/// §7.4.7: sends this side's part of the key exchange; the master secret follows.
+fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> {
+    let ServerProved {
+        mut negotiated,
+        peer,
+        share,
+        psk,
+    } = proved;
+    let (group, premaster) = agree(&mut negotiated, share, psk.as_ref(), cx)?;
     let session_hash;
     let seed = if negotiated.extended {
         session_hash = negotiated.transcript.current();
@@ -140,13 +161,63 @@ fn exchange_keys(mut proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abo
             server: &negotiated.server_random,
         }
     };
-    let master = PremasterSecret::from(shared).into_master(negotiated.keys.hash, seed);
+    let master = premaster.into_master(negotiated.keys.hash, seed);
     cx.secret_log(
         &negotiated.client.config.policy,
         &negotiated.client.client_random,
     )
     .of_session(&master);
-    Ok(Keyed { proved, master })
+    Ok(Keyed {
+        negotiated,
+        peer,
+        group,
+        psk: psk.map(|psk| Arc::clone(psk.name())),
+        master,
+    })
+}
+
+/// Sends ClientKeyExchange: RFC 8422 §5.7, RFC 4279 §2, RFC 5489 §2.
+fn agree(
+    negotiated: &mut Negotiated,
+    share: Option<ServerShare>,
+    psk: Option<&PreSharedKey>,
+    cx: &mut Cx<'_>,
+) -> Result<(Option<NamedGroup>, PremasterSecret), Abort> {
+    let (group, other) = match (negotiated.exchange.agreement, share) {
+        (Some(Agreement::Ecdhe), Some(ServerShare::Point { group, public })) => {
+            let (own, shared) = respond(group, &public, cx.random)?;
+            put_exchange(negotiated, psk, Some(ClientShare::Point(&own)), cx);
+            (Some(group), Some(shared.into()))
+        }
+        (None, None) => {
+            put_exchange(negotiated, psk, None, cx);
+            (None, None)
+        }
+        // The form of the server's message is by the row.
+        _ => return Err(another_exchange()),
+    };
+    match (psk, other) {
+        (Some(psk), other) => Ok((group, PremasterSecret::with_psk(other, psk.key()))),
+        (None, Some(premaster)) => Ok((group, premaster)),
+        (None, None) => Err(another_exchange()),
+    }
+}
+
+fn put_exchange(
+    negotiated: &mut Negotiated,
+    psk: Option<&PreSharedKey>,
+    share: Option<ClientShare<'_>>,
+    cx: &mut Cx<'_>,
+) {
+    let message = ClientKeyExchange {
+        psk_identity: psk.map(PreSharedKey::identity),
+        share,
+    };
+    cx.send(&mut negotiated.transcript, |out| message.put(out));
+}
+
+fn another_exchange() -> Abort {
+    Misuse::new("the server's message is of another key exchange").into()
 }
 
 /// Paused: somebody holds the key.
@@ -166,8 +237,10 @@ impl Signing {
             return Err(wrong_answer());
         };
         let master = self.keyed.master.take();
-        let Keyed { proved, .. } = *self.keyed;
-        let keyed = Keyed { proved, master };
+        let keyed = Keyed {
+            master,
+            ..*self.keyed
+        };
         signed(keyed, &self.identity, self.scheme, &signature, cx)
     }
 }
@@ -180,7 +253,7 @@ fn signed(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     check_signature_length(signature)?;
-    let negotiated = &mut *keyed.proved.negotiated;
+    let negotiated = &mut *keyed.negotiated;
     let rules = Rules::of(negotiated.version);
     cx.send(&mut negotiated.transcript, |out| {
         rules.put_certificate_verify(out, scheme, signature);
@@ -190,33 +263,28 @@ fn signed(
 
 /// §7.4.9: changes the keys, and sends Finished.
 fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-    let Keyed { proved, master } = keyed;
-    let ServerProved {
+    let Keyed {
         mut negotiated,
         peer,
-        peer_scheme,
         group,
-        ..
-    } = proved;
+        psk,
+        master,
+    } = keyed;
     negotiated.transcript.forget_messages();
     let mut block = master.key_block(
         negotiated.keys,
         &negotiated.client.client_random,
         &negotiated.server_random,
     )?;
-    cx.outgoing.switch_keys(Keys::older(block.client.take()))?;
-    let verify_data = master.verify_data(Side::Client, &negotiated.transcript.current());
-    cx.send(&mut negotiated.transcript, |out| {
-        Finished::put(out, &verify_data)
-    });
+    let verify_data = negotiated.send_finished(&mut block.client, &master, cx)?;
     let mut finished = BothFinished::default();
     finished.add(&verify_data);
     let ticket = negotiated.ticket;
     let flight = Box::new(Flight {
         negotiated,
         peer: Some(peer),
-        peer_scheme,
-        group: Some(group),
+        group,
+        psk,
         shown,
         master: Box::new(master),
         read: block.server,

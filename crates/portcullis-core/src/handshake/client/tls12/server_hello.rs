@@ -7,12 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::super::renegotiation::{first_server_hello, later_server_hello};
-use super::super::super::{Cx, Next, find, wrong_answer};
+use super::super::super::{Cx, Next, find, negotiate, wrong_answer};
 use super::super::hello::{Client, Hashing, Offered};
 use super::super::parameters;
 use super::super::resumption::OlderSession;
 use super::Negotiated;
-use super::certificate::WaitCertificate;
+use super::certificate::{Identity, Shown, WaitCertificate};
+use super::key_exchange::WaitServerKeyExchange;
 use super::resumption::resume;
 use crate::config::{ClientConfig, ExtendedMasterSecret};
 use crate::error::Abort;
@@ -22,7 +23,8 @@ use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::extension::{
-    self, EcPointFormat, EcPointFormats, Extensions, Place, SessionTicket, StatusRequestEmpty,
+    self, EcPointFormat, EcPointFormats, Extensions, NextProtocols, Place, SessionTicket,
+    StatusRequestEmpty,
 };
 use crate::wire::{CompressionMethod, ServerHello};
 use crate::{ServerHelloView, Violation};
@@ -67,12 +69,14 @@ pub(in super::super) fn on_hello(
     let secure_renegotiation = knows_rfc_5746(&client, &hello.extensions)?;
     let mut parameters = parameters::take(&client, &hello.extensions, cx)?;
     let mut keys = suite.legacy_parameters(code)?;
+    let exchange = suite.exchange().ok_or(Violation::SuiteOfAnotherVersion)?;
     let policy = &client.config.policy;
     keys.set_chained(policy.padding_check, policy.beast_mitigation);
     let encrypt_then_mac = find::<extension::EncryptThenMac>(&hello.extensions)?.is_some();
     if keys.encrypt_then_mac(encrypt_then_mac) != encrypt_then_mac {
         return Err(Violation::EncryptThenMacWithoutBlockCipher.into());
     }
+    let next_protocol = next_protocol(&client, &hello.extensions, parameters.alpn.is_some())?;
     if let Some(previous) = &client.previous {
         previous.check_protection(extended, suite.has_cbc().then_some(encrypt_then_mac))?;
         // It was not offered again.
@@ -87,6 +91,7 @@ pub(in super::super) fn on_hello(
     let negotiated = Box::new(Negotiated {
         version,
         suite,
+        exchange,
         keys,
         server_random: *hello.random,
         transcript,
@@ -94,6 +99,7 @@ pub(in super::super) fn on_hello(
         extended,
         secure_renegotiation,
         staples: find::<StatusRequestEmpty>(&hello.extensions)?.is_some(),
+        next_protocol,
         ticket: promises_ticket(&hello.extensions)?,
         new_ticket: None,
         session_id: hello.legacy_session_id_echo.into(),
@@ -127,6 +133,23 @@ fn knows_rfc_5746(client: &Client, extensions: &Extensions<'_>) -> Result<bool, 
         None => first_server_hello(&client.config.policy, extensions),
         Some(previous) => later_server_hello(previous, extensions).map(|()| true),
     }
+}
+
+/// What is said to a server that wants to hear it by NPN; it has settled nothing else.
+fn next_protocol(
+    client: &Client,
+    extensions: &Extensions<'_>,
+    has_alpn: bool,
+) -> Result<Option<Box<[u8]>>, Violation> {
+    let Some(named) = find::<NextProtocols<'_>>(extensions)? else {
+        return Ok(None);
+    };
+    if has_alpn {
+        return Err(Violation::BothProtocolNegotiations);
+    }
+    let names = named.protocols.iter().map(|name| name.0);
+    let config = client.offer.config();
+    Ok(Some(negotiate::next_protocol(config, names).into()))
 }
 
 /// RFC 5077 §3.2: the server says so by the extension alone.
@@ -169,7 +192,24 @@ fn go_on(
 ) -> Result<Next, Abort> {
     match session {
         Some(session) => resume(negotiated, *session, cx),
+        None => begin(negotiated),
+    }
+}
+
+/// A full handshake begins with what the row of the key exchange has first.
+fn begin(negotiated: Box<Negotiated>) -> Result<Next, Abort> {
+    match negotiated.exchange.without_certificate() {
         None => Ok(WaitCertificate { negotiated }.into()),
+        Some(nobody) => {
+            if let Some(previous) = &negotiated.client.previous {
+                previous.check_certificate(None)?;
+            }
+            let shown = Shown {
+                negotiated,
+                identity: Identity::None(nobody),
+            };
+            Ok(WaitServerKeyExchange(shown).into())
+        }
     }
 }
 
@@ -190,7 +230,7 @@ impl ReviewingServerHello {
             AnswerContent::Proceed => {}
             AnswerContent::ProceedWith(config) => {
                 if let Some(session) = &mut self.session {
-                    session.resumed.review(&config.0)?;
+                    session.peer.review(&config.0)?;
                 }
                 self.negotiated.client.config = config.0;
             }

@@ -10,10 +10,9 @@ use super::super::wishes::{acknowledges, choose_protocol};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::finished::{Keyed, WaitChangeCipherSpec};
-use super::identity::Chosen;
+use super::identity::{Chosen, Shown};
 use super::key_exchange::WaitClientKeyExchange;
 use super::resumption::Resumption;
-use crate::SignatureScheme;
 use crate::config::ServerOptions;
 use crate::crypto::HAS_RSA;
 use crate::crypto::key_exchange::ActiveKeyExchange;
@@ -22,34 +21,79 @@ use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{LegacyParameters, Transcript};
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
 use crate::rules::{Rules, Signatures};
-use crate::suite::CipherSuite;
+use crate::suite::{Agreement, CipherSuite, Exchange, Presence};
 use crate::version::Version;
 use crate::wire::extension::{
-    self, Alpn, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo,
-    ServerNameAcknowledgement, SessionTicket,
+    self, Alpn, AlpnSelected, EcPointFormat, EcPointFormats, NextProtocolOffer, NextProtocols,
+    RenegotiationInfo, ServerNameAcknowledgement, SessionTicket,
 };
-use crate::wire::tls12::{ClientCertificateType, ServerEcdhParams, ServerHelloDone};
+use crate::wire::tls12::{
+    ClientCertificateType, ServerEcdhParams, ServerHelloDone, ServerKeyExchange, ServerParams,
+};
 use crate::wire::{ClientHello, ExtensionType, ServerHello};
-use crate::x509::{Form, Identity};
+use crate::x509::Form;
+use crate::{NamedGroup, Violation};
 
 /// What is settled once ServerHello is out.
 pub(super) struct Answering {
     pub(super) negotiated: Negotiated,
     pub(super) suite: CipherSuite,
+    /// The row of its key exchange.
+    pub(super) exchange: Exchange,
     pub(super) keys: LegacyParameters,
     pub(super) client_random: [u8; 32],
     pub(super) server_random: [u8; 32],
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Box<[u8]>>,
+    /// Whether the client says by NPN what it has chosen.
+    pub(super) hears_protocol: bool,
     pub(super) transcript: Transcript,
 }
 
-/// The same, and whose key signs which share: a full handshake.
+/// The same, and who this side is: a full handshake.
 pub(super) struct Showing {
     pub(super) answering: Answering,
-    pub(super) identity: Identity,
-    pub(super) scheme: SignatureScheme,
-    pub(super) exchange: ActiveKeyExchange,
+    pub(super) shown: Option<Shown>,
+    pub(super) share: Option<OwnShare>,
+}
+
+/// This side's part of the key exchange, of which the client gets the public half.
+pub(super) enum OwnShare {
+    Curve(ActiveKeyExchange),
+}
+
+impl OwnShare {
+    /// Makes what the row of the key exchange has.
+    fn start(
+        exchange: Exchange,
+        negotiated: &Negotiated,
+        cx: &mut Cx<'_>,
+    ) -> Result<Option<Self>, Abort> {
+        match exchange.agreement {
+            None => Ok(None),
+            Some(Agreement::Ecdhe) => {
+                let group = negotiated.group.ok_or(Violation::NoSharedGroup)?;
+                let share = ActiveKeyExchange::start(group, cx.random)?;
+                Ok(Some(Self::Curve(share)))
+            }
+        }
+    }
+
+    /// What the client will answer.
+    fn params(&self) -> ServerParams<'_> {
+        match self {
+            Self::Curve(share) => ServerParams::Ecdh(ServerEcdhParams {
+                group: share.group(),
+                public: share.public_key(),
+            }),
+        }
+    }
+
+    pub(super) fn group(&self) -> Option<NamedGroup> {
+        match self {
+            Self::Curve(share) => Some(share.group()),
+        }
+    }
 }
 
 /// Sends ServerHello and Certificate, and has the share signed.
@@ -59,28 +103,28 @@ pub(super) fn send_flight(
     server_name: Option<String>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let Chosen {
-        identity,
-        scheme,
-        suite,
-    } = chosen;
-    let acknowledged = acknowledges(&negotiated.config, &identity, server_name.as_deref());
-    let exchange = ActiveKeyExchange::start(negotiated.group, cx.random)?;
+    let Chosen { suite, shown } = chosen;
+    let exchange = suite.exchange().ok_or(Violation::NoSharedCipherSuite)?;
+    let share = OwnShare::start(exchange, &negotiated, cx)?;
+    let identity = shown.as_ref().map(|shown| &shown.identity);
+    let acknowledged = acknowledges(&negotiated.config, identity, server_name.as_deref());
     let hello = Hello {
         suite,
+        exchange,
         server_name,
         acknowledged,
         resumes: false,
     };
     let mut answering = send_server_hello(negotiated, hello, cx)?;
-    cx.send(&mut answering.transcript, |out| {
-        out.extend_from_slice(identity.certificate_message(Form::Before13));
-    });
+    if let Some(identity) = identity {
+        cx.send(&mut answering.transcript, |out| {
+            out.extend_from_slice(identity.certificate_message(Form::Before13));
+        });
+    }
     let showing = Showing {
         answering,
-        identity,
-        scheme,
-        exchange,
+        shown,
+        share,
     };
     sign(showing, cx)
 }
@@ -94,7 +138,9 @@ pub(super) fn send_abbreviated_flight(
     let Resumption {
         master,
         suite,
+        exchange,
         group,
+        psk,
         server_name,
         peer,
         authenticated_at,
@@ -102,6 +148,7 @@ pub(super) fn send_abbreviated_flight(
     } = resumption;
     let hello = Hello {
         suite,
+        exchange,
         server_name,
         // RFC 6066 §3: not when a session is resumed.
         acknowledged: false,
@@ -111,8 +158,9 @@ pub(super) fn send_abbreviated_flight(
     answering.transcript.forget_messages();
     cx.incoming
         .hello_answered(answering.negotiated.config.policy.max_handshake_size);
-    let mut keyed = Keyed::new(answering, None, master, names, cx)?;
+    let mut keyed = Keyed::new(answering, master, names, cx)?;
     keyed.group = group;
+    keyed.psk = psk;
     keyed.peer = peer;
     keyed.resumed = Some(authenticated_at);
     keyed.send_finished(cx)?;
@@ -122,6 +170,7 @@ pub(super) fn send_abbreviated_flight(
 /// What ServerHello says.
 struct Hello {
     suite: CipherSuite,
+    exchange: Exchange,
     server_name: Option<String>,
     acknowledged: bool,
     resumes: bool,
@@ -158,6 +207,17 @@ fn send_server_hello(
         let encrypts_first = say.suite.has_cbc().then_some(encrypt_then_mac);
         previous.check_protection(negotiated.extended, encrypts_first)?;
     }
+    // Where ALPN settles nothing, and once for a connection.
+    let next_protocols = config
+        .policy
+        .next_protocols
+        .as_deref()
+        .filter(|_| alpn.is_none() && previous.is_none());
+    let next_protocols = match find::<NextProtocolOffer>(&hello.extensions)? {
+        Some(NextProtocolOffer) => next_protocols,
+        None => None,
+    };
+    let hears_protocol = next_protocols.is_some();
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
     let [mut server_random] = cx.random_bytes()?;
@@ -190,8 +250,11 @@ fn send_server_hello(
             if encrypt_then_mac {
                 extension::EncryptThenMac::put(out);
             }
-            // RFC 8422 §5.2: only where there is a key exchange, and the client has sent it.
-            if !say.resumes && hello.extensions.contains(ExtensionType::EC_POINT_FORMATS) {
+            // RFC 8422 §5.2: only where points are exchanged, and the client has sent it.
+            if !say.resumes
+                && say.exchange.has_curve()
+                && hello.extensions.contains(ExtensionType::EC_POINT_FORMATS)
+            {
                 EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
             }
             if !say.resumes && negotiated.wants_ticket {
@@ -199,6 +262,9 @@ fn send_server_hello(
             }
             if let (Some(protocol), true) = (&alpn, told) {
                 AlpnSelected::put(out, protocol);
+            }
+            if let Some(protocols) = next_protocols {
+                NextProtocols::put(out, protocols);
             }
             sizes.put(out);
         });
@@ -208,27 +274,33 @@ fn send_server_hello(
     Ok(Answering {
         negotiated,
         suite: say.suite,
+        exchange: say.exchange,
         keys,
         client_random,
         server_random,
         server_name: say.server_name,
         alpn,
+        hears_protocol,
         transcript,
     })
 }
 
-/// §7.4.3: the share is signed with the randoms before it.
+/// §7.4.3: where the row says so, the share is signed with the randoms before it.
 fn sign(showing: Showing, cx: &mut Cx<'_>) -> Result<Next, Abort> {
     let Showing {
         answering,
-        identity,
-        scheme,
-        exchange,
+        shown,
+        share,
     } = &showing;
+    let (Some(Shown { identity, scheme }), Some(share), true) =
+        (shown, share, answering.exchange.is_signed())
+    else {
+        return finish(showing, None, cx);
+    };
     let content = server_key_exchange_content(
         &answering.client_random,
         &answering.server_random,
-        &params(exchange),
+        &share.params(),
     );
     if identity.is_external() || answering.negotiated.config.policy.asked.signature {
         let question = Sign {
@@ -241,15 +313,7 @@ fn sign(showing: Showing, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         return Ok(Next::ask(Question::Sign(question), paused));
     }
     let signature = identity.sign(*scheme, &content)?;
-    finish(showing, &signature, cx)
-}
-
-/// What the client will answer.
-fn params(exchange: &ActiveKeyExchange) -> ServerEcdhParams<'_> {
-    ServerEcdhParams {
-        group: exchange.group(),
-        public: exchange.public_key(),
-    }
+    finish(showing, Some(&signature), cx)
 }
 
 /// Paused: somebody holds the key.
@@ -260,25 +324,40 @@ impl Signing {
         let AnswerContent::Signature(signature) = answer else {
             return Err(wrong_answer());
         };
-        finish(*self.0, &signature, cx)
+        check_signature_length(&signature)?;
+        finish(*self.0, Some(&signature), cx)
     }
 }
 
-/// Sends the share and the rest of the flight.
-fn finish(mut showing: Showing, signature: &[u8], cx: &mut Cx<'_>) -> Result<Next, Abort> {
-    check_signature_length(signature)?;
-    let (exchange, scheme) = (&showing.exchange, showing.scheme);
+/// Sends this side's part of the key exchange and the rest of the flight.
+fn finish(mut showing: Showing, signature: Option<&[u8]>, cx: &mut Cx<'_>) -> Result<Next, Abort> {
     let Answering {
         negotiated,
+        exchange,
         transcript,
         ..
     } = &mut showing.answering;
     let rules = Rules::of(negotiated.version);
-    cx.send(transcript, |out| {
-        rules.put_server_key_exchange(out, params(exchange), scheme, signature);
-    });
+    let hint = negotiated.config.psk_identity_hint.as_deref();
+    let hint = hint.unwrap_or_default();
+    let scheme = showing.shown.as_ref().map(|shown| shown.scheme);
+    let message = ServerKeyExchange {
+        hint: exchange.psk.then_some(hint),
+        params: showing.share.as_ref().map(OwnShare::params),
+        signature: scheme
+            .zip(signature)
+            .map(|(scheme, signature)| rules.signature(scheme, signature)),
+    };
+    let is_there = match exchange.server_key_exchange() {
+        Presence::Always => true,
+        // RFC 4279 §2: without a hint it is not sent.
+        Presence::IfHinted => !hint.is_empty(),
+    };
+    if is_there {
+        cx.send(transcript, |out| message.put(out));
+    }
     let config = &negotiated.config;
-    let requested = config.client_authentication.is_requested();
+    let requested = exchange.requests_certificate && config.client_authentication.is_requested();
     if requested {
         cx.send(transcript, |out| {
             put_certificate_request(out, rules, config)

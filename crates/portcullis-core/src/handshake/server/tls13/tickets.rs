@@ -74,6 +74,7 @@ impl Issuing {
             random.map_err(CryptoFailure::from)?;
             sessions.push(ServerSession {
                 established: Established {
+                    shared_key: None,
                     dialect: information.dialect,
                     version: information.version,
                     suite: information.cipher_suite,
@@ -84,7 +85,7 @@ impl Issuing {
                     shown: None,
                 },
                 server_name: information.server_name.clone(),
-                names: self.names,
+                names: Some(self.names),
                 age_add: u32::from_be_bytes(age_add),
                 lifetime,
                 issued_at: cx.now,
