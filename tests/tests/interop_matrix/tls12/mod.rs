@@ -3,6 +3,7 @@
 
 mod cbc;
 mod matrix;
+mod next_protocol;
 mod refusals;
 mod renegotiation;
 mod resumption;
