@@ -82,7 +82,7 @@ violations! {
         MalformedMessage => DECODE_ERROR, "§6.2", "the peer sent a message that cannot be decoded";
         MalformedExtension => DECODE_ERROR, "§4.2", "the peer sent an extension that cannot be decoded";
         DuplicateExtension => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension twice in one message";
-        DuplicateNegotiation => DECODE_ERROR, "§4.2", "the peer sent an extension twice in its ClientHello or EncryptedExtensions";
+        DuplicateNegotiation => DECODE_ERROR, "§4.2", "the peer sent an extension twice in its ClientHello, in EncryptedExtensions, or in a ServerHello of before TLS 1.3";
         ExtensionNotOffered => UNSUPPORTED_EXTENSION, "§4.2", "the peer answered an extension that was not offered";
         ExtensionMisplaced => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension in a message it does not belong to";
     }
@@ -115,6 +115,7 @@ violations! {
         CompatibilitySessionIdEchoed => ILLEGAL_PARAMETER, "§D.4", "the server says that it resumes a session, and none was offered";
         ExtendedMasterSecretMissing => HANDSHAKE_FAILURE, "RFC 7627 §5.2", "the peer does not use the extended master secret, which is required here";
         RenegotiationInfoMismatch => HANDSHAKE_FAILURE, "RFC 5746 §3.4 to §3.7", "the peer's renegotiation_info is not that of this connection";
+        SecureRenegotiationMissing => HANDSHAKE_FAILURE, "RFC 5746 §4.1, §4.3", "the peer does not say that it knows secure renegotiation, which is demanded here";
         ResumedWithAnotherVersion => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server resumes the session with another version";
         ResumedWithAnotherSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server resumes the session with another cipher suite";
         ResumedWithoutExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the peer resumes a session that has the extended master secret as if it had not";

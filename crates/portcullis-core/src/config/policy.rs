@@ -1,7 +1,7 @@
 //! What client and server have in common: algorithms, limits, and their defaults with reasons.
 
 use super::negotiable::Named;
-use super::renegotiation::Renegotiation;
+use super::renegotiation::{Renegotiation, SecureRenegotiation};
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
@@ -119,6 +119,7 @@ pub(crate) struct Policy {
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) encrypt_then_mac: bool,
     pub(crate) renegotiation: Renegotiation,
+    pub(crate) secure_renegotiation: SecureRenegotiation,
     pub(crate) beast_mitigation: BeastMitigation,
     pub(crate) padding_check: bool,
     pub(crate) middlebox_compatibility: bool,
@@ -176,6 +177,7 @@ impl Default for Policy {
             extended_master_secret: ExtendedMasterSecret::IfOffered,
             encrypt_then_mac: true,
             renegotiation: Renegotiation::Decline,
+            secure_renegotiation: SecureRenegotiation::ForRenegotiation,
             beast_mitigation: BeastMitigation::default(),
             padding_check: true,
             middlebox_compatibility: true,
@@ -516,6 +518,14 @@ macro_rules! common_options {
         /// Default: [`Renegotiation::Decline`](crate::config::Renegotiation::Decline).
         pub fn renegotiation(mut self, policy: $crate::config::Renegotiation) -> Self {
             self.$role.policy.renegotiation = policy;
+            self
+        }
+
+        /// Whether a peer that does not know RFC 5746 is talked to before TLS 1.3. Default:
+        /// [`ForRenegotiation`](crate::config::SecureRenegotiation::ForRenegotiation): it is, but not
+        /// renegotiated with.
+        pub fn secure_renegotiation(mut self, when: $crate::config::SecureRenegotiation) -> Self {
+            self.$role.policy.secure_renegotiation = when;
             self
         }
 

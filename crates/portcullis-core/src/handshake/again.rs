@@ -72,6 +72,17 @@ impl Handshake {
         )
     }
 
+    /// Whether [`renegotiate`](Self::renegotiate) is possible, as far as the reader knows.
+    ///
+    /// # Errors
+    /// [`Reason::Misuse`] when it is not, with the reason.
+    pub fn check_renegotiation(reader: &mut Reader) -> Result<(), Error> {
+        match reader.another() {
+            Some(_) => Ok(()),
+            None => Err(refused(reader.is_before_tls13())),
+        }
+    }
+
     fn renegotiate_with(
         reader: &mut Reader,
         writer: &mut Writer,

@@ -34,7 +34,9 @@ pub(super) fn check_extensions(
 ) -> Result<(), Abort> {
     if extensions.duplicate().is_some() {
         return Err(match place {
-            Place::EncryptedExtensions => Violation::DuplicateNegotiation,
+            Place::EncryptedExtensions | Place::ServerHelloBefore13 => {
+                Violation::DuplicateNegotiation
+            }
             _ => Violation::DuplicateExtension,
         }
         .into());

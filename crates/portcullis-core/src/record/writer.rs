@@ -363,6 +363,20 @@ impl Writer {
         }
     }
 
+    /// Moves the writer to where the reader is, for
+    /// [`Handshake::renegotiate`](crate::Handshake::renegotiate). What stays here seals nothing more.
+    pub fn take(&mut self) -> Self {
+        let state = State::Failed(misuse(
+            "this writer was moved to where the reader is: put back the one that is there",
+        ));
+        Self {
+            keys: self.keys.take(),
+            state: core::mem::replace(&mut self.state, state),
+            mailbox: Arc::clone(&self.mailbox),
+            ..*self
+        }
+    }
+
     /// Moves what a handshake goes on with, and says whether a wish of the peer is still to be
     /// declined; nothing more is sealed here.
     ///

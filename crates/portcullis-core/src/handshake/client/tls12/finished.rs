@@ -218,6 +218,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         is_server: false,
         cipher_suite: suite,
         encrypt_then_mac: keys.encrypts_first(),
+        secure_renegotiation,
         group,
         retried: false,
         resumed: resumed.is_some(),

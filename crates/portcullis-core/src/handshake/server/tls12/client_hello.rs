@@ -37,7 +37,7 @@ pub(in super::super) fn on_hello(
     let encrypt_then_mac = find::<extension::EncryptThenMac>(&hello.extensions)?.is_some()
         && config.policy.encrypt_then_mac;
     let secure_renegotiation = match &previous {
-        None => first_client_hello(&hello)?,
+        None => first_client_hello(&config.policy, &hello)?,
         Some(previous) => later_client_hello(previous, &hello).map(|()| true)?,
     };
     let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
@@ -46,9 +46,7 @@ pub(in super::super) fn on_hello(
         return Err(Violation::NoSharedGroup.into());
     }
     let wants_ticket = config.gives_tickets_before_tls13()
-        && hello.extensions.contains(ExtensionType::SESSION_TICKET)
-        // A session would be that of two handshakes.
-        && previous.is_none();
+        && hello.extensions.contains(ExtensionType::SESSION_TICKET);
     // RFC 5077 §3.4: one or the other.
     let session_id = match config.policy.asked.sessions && !wants_ticket && previous.is_none() {
         true => {
