@@ -16,7 +16,7 @@ use portcullis_core::{
 use rustls_pki_types::{DnsName, ServerName};
 
 use crate::credential::Credential;
-use crate::options::Options;
+use crate::options::{EVERY_VERSION, Options};
 use crate::{Past, Stop};
 
 /// BoringSSL's default groups.
@@ -312,7 +312,14 @@ fn client(
 ) -> Result<ClientConfig, Stop> {
     // The verdict comes from the shim, as from the callback of BoringSSL's.
     let builder = ClientConfig::dangerous_builder_without_verification();
-    let builder: ClientConfigBuilder = common!(builder, options, credentials);
+    let mut builder: ClientConfigBuilder = common!(builder, options, credentials);
+    let chooses = !options.select_next_proto.is_empty() || options.select_empty_next_proto;
+    if chooses && has_npn(options) {
+        // Whatever the server names.
+        builder = builder
+            .next_protocols([""; 0])
+            .next_protocol_fallback(&options.select_next_proto);
+    }
     let indication = match &options.host_name {
         None => ServerNameIndication::Omit,
         Some(name) => ServerNameIndication::SendOther(
@@ -348,6 +355,14 @@ fn client(
         .fallback(options.fallback_scsv)
         .build()
         .map_err(|error| misuse(options, &error))
+}
+
+/// TLS 1.3 has ALPN alone.
+fn has_npn(options: &Options) -> bool {
+    let older = EVERY_VERSION
+        .iter()
+        .filter(|version| **version < ProtocolVersion::TLS_1_3);
+    older.copied().any(|version| options.allows(version))
 }
 
 fn asks_verdict(options: &Options) -> bool {
@@ -412,6 +427,9 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigB
     } else {
         vec![&options.select_alpn]
     };
+    if (!options.advertise_npn.is_empty() || options.advertise_empty_npn) && has_npn(options) {
+        builder = builder.next_protocols(protocols(&options.advertise_npn)?);
+    }
     Ok(builder
         .cipher_suites(cipher_suites(options)?)
         .client_authentication(authentication)

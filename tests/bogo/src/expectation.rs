@@ -39,6 +39,12 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
     if information.alpn_protocol().unwrap_or_default() != alpn.as_slice() {
         return wrong("application protocol");
     }
+    let next_proto = information.next_protocol().unwrap_or_default();
+    if next_proto != expect.next_proto.as_slice()
+        && (expect.no_next_proto || !expect.next_proto.is_empty())
+    {
+        return wrong("next protocol");
+    }
     if let Some(name) = &expect.server_name
         && information.server_name() != Some(name.as_str())
     {

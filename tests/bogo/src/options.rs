@@ -90,6 +90,10 @@ pub(crate) struct Options {
     pub(crate) advertise_alpn: Vec<u8>,
     pub(crate) select_alpn: Vec<u8>,
     pub(crate) decline_alpn: bool,
+    pub(crate) advertise_npn: Vec<u8>,
+    pub(crate) advertise_empty_npn: bool,
+    pub(crate) select_next_proto: Vec<u8>,
+    pub(crate) select_empty_next_proto: bool,
     pub(crate) reject_alpn: bool,
     pub(crate) select_empty_alpn: bool,
     pub(crate) allow_unknown_alpn_protos: bool,
@@ -148,6 +152,8 @@ pub(crate) struct BodyOptions {
 pub(crate) struct Expectations {
     pub(crate) version: Option<ProtocolVersion>,
     pub(crate) alpn: Vec<u8>,
+    pub(crate) next_proto: Vec<u8>,
+    pub(crate) no_next_proto: bool,
     pub(crate) advertised_alpn: Vec<u8>,
     pub(crate) server_name: Option<String>,
     pub(crate) no_server_name: bool,
@@ -267,6 +273,9 @@ impl Options {
             "async" => &mut self.asynchronous,
             "server-preference" => &mut self.server_preference,
             "decline-alpn" => &mut self.decline_alpn,
+            "advertise-empty-npn" => &mut self.advertise_empty_npn,
+            "select-empty-next-proto" => &mut self.select_empty_next_proto,
+            "expect-no-next-proto" => &mut expect.no_next_proto,
             "reject-alpn" => &mut self.reject_alpn,
             "select-empty-alpn" => &mut self.select_empty_alpn,
             "allow-unknown-alpn-protos" => &mut self.allow_unknown_alpn_protos,
@@ -344,6 +353,9 @@ impl Options {
                     | "use-client-ca-list"
                     | "advertise-alpn"
                     | "select-alpn"
+                    | "advertise-npn"
+                    | "select-next-proto"
+                    | "expect-next-proto"
                     | "fail-cert-callback-alert"
                     | "private-key-delay-ms"
                     | "shim-initial-write"
@@ -425,6 +437,9 @@ impl Options {
             }
             "advertise-alpn" => self.advertise_alpn = value.into(),
             "select-alpn" => self.select_alpn = value.into(),
+            "advertise-npn" => self.advertise_npn = value.into(),
+            "select-next-proto" => self.select_next_proto = value.into(),
+            "expect-next-proto" => self.expect.next_proto = value.into(),
             "fail-cert-callback-alert" => self.fail_cert_callback_alert = number(name, value)?,
             "private-key-delay-ms" => self.private_key_delay_ms = number(name, value)?,
             "shim-initial-write" => self.body.initial_write = Some(value.into()),
