@@ -39,7 +39,7 @@ fn stage_of_client_hello(stage: Stage) -> bool {
 fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option<&'static str> {
     use Violation as V;
     Some(match violation {
-        V::BothProtocolNegotiations => "NEGOTIATED_BOTH_NPN_AND_ALPN",
+        V::BothProtocolNegotiations => ":NEGOTIATED_BOTH_NPN_AND_ALPN:",
         V::UnknownRecordType | V::UnexpectedChangeCipherSpec => ":UNEXPECTED_RECORD:",
         V::InterleavedRecord | V::ApplicationDataTooEarly => ":UNEXPECTED_RECORD:",
         V::EmptyRecord | V::TooManyEmptyRecords => ":TOO_MANY_EMPTY_FRAGMENTS:",
