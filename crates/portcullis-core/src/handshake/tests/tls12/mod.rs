@@ -4,6 +4,7 @@ mod advisories;
 mod curves;
 mod exchanges;
 mod ids;
+mod next_protocol;
 mod psk;
 mod resumption;
 mod scripts;
