@@ -44,9 +44,31 @@ pub enum Group {
     X25519MlKem768,
     /// SecP256r1MLKEM768
     Secp256r1MlKem768,
+    /// x448
+    X448,
+    /// ffdhe2048
+    Ffdhe2048,
+    /// ffdhe3072
+    Ffdhe3072,
+    /// ffdhe4096
+    Ffdhe4096,
+    /// ffdhe6144
+    Ffdhe6144,
+    /// ffdhe8192
+    Ffdhe8192,
 }
 
 impl Group {
+    /// Those that our side has where they are named.
+    pub const NAMED: [Self; 6] = [
+        Self::X448,
+        Self::Ffdhe2048,
+        Self::Ffdhe3072,
+        Self::Ffdhe4096,
+        Self::Ffdhe6144,
+        Self::Ffdhe8192,
+    ];
+
     /// The code point in the TLS Supported Groups registry.
     pub fn code_point(self) -> u16 {
         match self {
@@ -56,6 +78,12 @@ impl Group {
             Self::Secp521r1 => 0x0019,
             Self::X25519MlKem768 => 0x11ec,
             Self::Secp256r1MlKem768 => 0x11eb,
+            Self::X448 => 0x001e,
+            Self::Ffdhe2048 => 0x0100,
+            Self::Ffdhe3072 => 0x0101,
+            Self::Ffdhe4096 => 0x0102,
+            Self::Ffdhe6144 => 0x0103,
+            Self::Ffdhe8192 => 0x0104,
         }
     }
 
@@ -68,6 +96,12 @@ impl Group {
             Self::Secp521r1 => "secp521r1",
             Self::X25519MlKem768 => "X25519MLKEM768",
             Self::Secp256r1MlKem768 => "SecP256r1MLKEM768",
+            Self::X448 => "x448",
+            Self::Ffdhe2048 => "ffdhe2048",
+            Self::Ffdhe3072 => "ffdhe3072",
+            Self::Ffdhe4096 => "ffdhe4096",
+            Self::Ffdhe6144 => "ffdhe6144",
+            Self::Ffdhe8192 => "ffdhe8192",
         }
     }
 
@@ -82,6 +116,7 @@ impl Group {
             Self::Secp256r1MlKem768,
         ]
         .into_iter()
+        .chain(Self::NAMED)
         .find(|group| group.name().eq_ignore_ascii_case(name))
     }
 }

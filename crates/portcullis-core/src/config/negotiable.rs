@@ -34,6 +34,7 @@ impl Policy {
             self.leave_usable_versions();
         }
         self.check_rsa()?;
+        self.check_groups()?;
         let versions = &self.versions;
         self.cipher_suites = settled(
             "cipher_suites",
@@ -67,6 +68,18 @@ impl Policy {
                 return Err(Misuse::new(format!(
                     "cipher_suites: {suite} in {version} needs the feature `legacy-rsa`; build with \
                      it, or name suites of ECDHE_ECDSA alone"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Not every build has all groups.
+    fn check_groups(&self) -> Result<(), Misuse> {
+        for group in &self.groups {
+            if let Some(feature) = group.lacking_feature() {
+                return Err(Misuse::new(format!(
+                    "groups: {group} needs the feature `{feature}`; build with it, or leave the group out"
                 )));
             }
         }
@@ -230,6 +243,33 @@ mod tests {
             policy.named.cipher_suites = true;
         });
         assert_eq!(only_older.unwrap().versions, [V::TLS_1_3]);
+    }
+
+    #[test]
+    fn groups_that_a_feature_brings_are_named_with_it() {
+        for (group, feature, is_there) in [
+            (NamedGroup::X448, "curve448", cfg!(feature = "curve448")),
+            (
+                NamedGroup::FFDHE3072,
+                "finite-field",
+                cfg!(feature = "finite-field"),
+            ),
+        ] {
+            assert!(!NamedGroup::DEFAULT.contains(&group));
+            let seen = settled(|policy| {
+                policy.versions = vec![ProtocolVersion::TLS_1_3];
+                policy.named.versions = true;
+                policy.groups = vec![group, NamedGroup::X25519];
+                policy.named.groups = true;
+            });
+            let error = format!(
+                "groups: {group} needs the feature `{feature}`; build with it, or leave the group out"
+            );
+            match is_there {
+                true => assert_eq!(seen.unwrap().groups, [group, NamedGroup::X25519]),
+                false => assert_eq!(seen.unwrap_err(), error),
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,14 @@
 pub(crate) mod aead;
 pub(crate) mod block_hash;
 pub(crate) mod cbc;
+#[cfg(feature = "curve448")]
+mod curve448;
+#[cfg(feature = "finite-field")]
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "what versions before TLS 1.3 need waits for DHE")
+)]
+pub(crate) mod finite_field;
 pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;

@@ -53,7 +53,7 @@ pub(super) fn curve(
     offered: Option<impl Iterator<Item = NamedGroup> + Clone>,
 ) -> Option<NamedGroup> {
     let ours = &config.policy.groups;
-    let is_usable = |group: &NamedGroup| !group.is_post_quantum() && ours.contains(group);
+    let is_usable = |group: &NamedGroup| group.is_curve() && ours.contains(group);
     match offered {
         None if is_usable(&NamedGroup::SECP256R1) => Some(NamedGroup::SECP256R1),
         None => ours.iter().copied().find(is_usable),

@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_secret_written_down_is_the_secret() {
         let (session_hash, transcript) = (hash(HASH, b"1"), hash(HASH, b"2"));
-        let premaster = PremasterSecret::from(SharedSecret::new(&[7; 32]).unwrap());
+        let premaster = PremasterSecret::from(SharedSecret::new(&[7; 32]));
         let mut made = premaster.into_master(SUITE.hash, MasterSeed::Extended(&session_hash));
         let again = MasterSecret::from_bytes(SUITE.hash, made.as_bytes()).unwrap();
         let expected = made.verify_data(Side::Client, &transcript);
