@@ -80,6 +80,15 @@ impl NamedGroup {
         Self::FFDHE8192,
     ];
 
+    /// The groups of RFC 7919, the smallest first.
+    pub(crate) const FINITE_FIELDS: &'static [Self] = &[
+        Self::FFDHE2048,
+        Self::FFDHE3072,
+        Self::FFDHE4096,
+        Self::FFDHE6144,
+        Self::FFDHE8192,
+    ];
+
     /// The curves that a key for ECDSA can be on.
     pub(crate) const OF_ECDSA: &'static [Self] =
         &[Self::SECP256R1, Self::SECP384R1, Self::SECP521R1];
@@ -95,11 +104,25 @@ impl NamedGroup {
     }
 
     /// Whether this is a group of RFC 7919.
-    pub const fn is_finite_field(self) -> bool {
-        matches!(
-            self,
-            Self::FFDHE2048 | Self::FFDHE3072 | Self::FFDHE4096 | Self::FFDHE6144 | Self::FFDHE8192
-        )
+    pub(crate) const fn is_finite_field(self) -> bool {
+        self.field_bits() > 0
+    }
+
+    /// How long the prime of a group of RFC 7919 is, in bits; 0 of others.
+    pub(crate) const fn field_bits(self) -> u32 {
+        match self {
+            Self::FFDHE2048 => 2048,
+            Self::FFDHE3072 => 3072,
+            Self::FFDHE4096 => 4096,
+            Self::FFDHE6144 => 6144,
+            Self::FFDHE8192 => 8192,
+            _ => 0,
+        }
+    }
+
+    /// Whether this is a group of RFC 7919, or a number that such a group could have (§2).
+    pub(crate) const fn could_be_finite_field(self) -> bool {
+        self.0 >> 8 == 1
     }
 
     /// The feature that this build would have to have been made with for the group to be there.

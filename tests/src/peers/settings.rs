@@ -158,6 +158,20 @@ pub enum Suite {
     EcdheRsaAes128CbcSha256,
     /// TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384
     EcdheRsaAes256CbcSha384,
+    /// TLS_DHE_RSA_WITH_AES_256_GCM_SHA384
+    DheRsaAes256Gcm,
+    /// TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+    DheRsaChacha20Poly1305,
+    /// TLS_DHE_RSA_WITH_AES_128_GCM_SHA256
+    DheRsaAes128Gcm,
+    /// TLS_DHE_RSA_WITH_AES_256_CBC_SHA256
+    DheRsaAes256CbcSha256,
+    /// TLS_DHE_RSA_WITH_AES_128_CBC_SHA256
+    DheRsaAes128CbcSha256,
+    /// TLS_DHE_RSA_WITH_AES_256_CBC_SHA
+    DheRsaAes256CbcSha,
+    /// TLS_DHE_RSA_WITH_AES_128_CBC_SHA
+    DheRsaAes128CbcSha,
 }
 
 impl Suite {
@@ -194,6 +208,17 @@ impl Suite {
         Self::EcdheRsaAes256CbcSha384,
     ];
 
+    /// Those of DHE_RSA, likewise.
+    pub const DHE_RSA: [Self; 7] = [
+        Self::DheRsaAes256Gcm,
+        Self::DheRsaChacha20Poly1305,
+        Self::DheRsaAes128Gcm,
+        Self::DheRsaAes256CbcSha256,
+        Self::DheRsaAes128CbcSha256,
+        Self::DheRsaAes256CbcSha,
+        Self::DheRsaAes128CbcSha,
+    ];
+
     /// The name in the TLS Cipher Suites registry.
     pub fn name(self) -> &'static str {
         match self {
@@ -214,6 +239,13 @@ impl Suite {
             Self::EcdheRsaAes256CbcSha => "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
             Self::EcdheRsaAes128CbcSha256 => "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
             Self::EcdheRsaAes256CbcSha384 => "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384",
+            Self::DheRsaAes256Gcm => "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384",
+            Self::DheRsaChacha20Poly1305 => "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+            Self::DheRsaAes128Gcm => "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+            Self::DheRsaAes256CbcSha256 => "TLS_DHE_RSA_WITH_AES_256_CBC_SHA256",
+            Self::DheRsaAes128CbcSha256 => "TLS_DHE_RSA_WITH_AES_128_CBC_SHA256",
+            Self::DheRsaAes256CbcSha => "TLS_DHE_RSA_WITH_AES_256_CBC_SHA",
+            Self::DheRsaAes128CbcSha => "TLS_DHE_RSA_WITH_AES_128_CBC_SHA",
         }
     }
 
@@ -237,6 +269,13 @@ impl Suite {
             Self::EcdheRsaAes256CbcSha => 0xc014,
             Self::EcdheRsaAes128CbcSha256 => 0xc027,
             Self::EcdheRsaAes256CbcSha384 => 0xc028,
+            Self::DheRsaAes256Gcm => 0x009f,
+            Self::DheRsaChacha20Poly1305 => 0xccaa,
+            Self::DheRsaAes128Gcm => 0x009e,
+            Self::DheRsaAes256CbcSha256 => 0x006b,
+            Self::DheRsaAes128CbcSha256 => 0x0067,
+            Self::DheRsaAes256CbcSha => 0x0039,
+            Self::DheRsaAes128CbcSha => 0x0033,
         }
     }
 
@@ -258,6 +297,13 @@ impl Suite {
             Self::EcdheRsaAes256CbcSha => "ECDHE-RSA-AES256-SHA",
             Self::EcdheRsaAes128CbcSha256 => "ECDHE-RSA-AES128-SHA256",
             Self::EcdheRsaAes256CbcSha384 => "ECDHE-RSA-AES256-SHA384",
+            Self::DheRsaAes256Gcm => "DHE-RSA-AES256-GCM-SHA384",
+            Self::DheRsaChacha20Poly1305 => "DHE-RSA-CHACHA20-POLY1305",
+            Self::DheRsaAes128Gcm => "DHE-RSA-AES128-GCM-SHA256",
+            Self::DheRsaAes256CbcSha256 => "DHE-RSA-AES256-SHA256",
+            Self::DheRsaAes128CbcSha256 => "DHE-RSA-AES128-SHA256",
+            Self::DheRsaAes256CbcSha => "DHE-RSA-AES256-SHA",
+            Self::DheRsaAes128CbcSha => "DHE-RSA-AES128-SHA",
         }
     }
 
@@ -278,6 +324,7 @@ impl Suite {
             .chain(Self::ECDHE_RSA)
             .chain(Self::CBC_ECDSA)
             .chain(Self::CBC_RSA)
+            .chain(Self::DHE_RSA)
     }
 
     /// The registered name of a suite that OpenSSL names; as it is if that is not one of ours.

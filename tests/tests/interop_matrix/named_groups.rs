@@ -62,6 +62,34 @@ async fn our_server(peer: Peer) {
     }
 }
 
+/// Before TLS 1.3 X448 is a curve as any, and Erlang has it in TLS 1.3 alone.
+#[tokio::test]
+async fn x448_in_tls_1_2() {
+    let named = ours::group(Group::X448);
+    for peer in [Peer::Openssl, Peer::Gnutls] {
+        let context = format!("{peer:?}");
+        let settings = Settings::server(&pki().rsa_2048).version(Version::Tls12);
+        let server = peer.server(&settings.group(Group::X448)).await;
+        let config = ours::client_of(Version::Tls12).groups([named]);
+        let mut stream = ours::connect(server.address, config)
+            .await
+            .unwrap_or_else(|error| panic!("{context}: {error}"));
+        assert_eq!(stream.information().group(), Some(named), "{context}");
+        let answer = server.answer_to_message(&HELLO);
+        ours::exchange(&mut stream, HELLO, &answer, &context).await;
+
+        let config = ours::server_of(Version::Tls12, &pki().rsa_2048).groups([named]);
+        let mut server = ours::Server::echo(config).await;
+        let settings = Settings::client().version(Version::Tls12);
+        let settings = settings.group(Group::X448);
+        let exchange = peer.transfer(server.address, &settings, HELLO).await;
+        assert_eq!(exchange.reply.as_deref(), Ok(HELLO.line), "{context}");
+        let served = server.served().await;
+        let information = served.information(&context);
+        assert_eq!(information.group(), Some(named), "{context}");
+    }
+}
+
 #[tokio::test]
 async fn our_client_and_openssl() {
     our_client(Peer::Openssl).await;

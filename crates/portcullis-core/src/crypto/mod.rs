@@ -10,10 +10,9 @@ pub(crate) mod cbc;
 #[cfg(feature = "curve448")]
 mod curve448;
 #[cfg(feature = "finite-field")]
-#[cfg_attr(
-    not(test),
-    allow(dead_code, reason = "what versions before TLS 1.3 need waits for DHE")
-)]
+pub(crate) mod finite_field;
+#[cfg(not(feature = "finite-field"))]
+#[path = "no_finite_field.rs"]
 pub(crate) mod finite_field;
 pub(crate) mod hash;
 pub(crate) mod hkdf;

@@ -132,6 +132,12 @@ impl Prime {
         Self::of_pi(8192, 4_743_158, 400),
     ];
 
+    /// How long an exponent is where nothing is known of a prime but that half of it is one too.
+    pub(super) fn exponent_bits_for(bits: u32) -> u32 {
+        let longer = Self::RFC_7919.into_iter().find(|known| known.bits >= bits);
+        longer.map_or(bits - 1, |known| known.exponent_bits)
+    }
+
     /// That of a group in RFC 7919.
     pub(super) fn of(group: NamedGroup) -> Option<Self> {
         let [p2048, p3072, p4096, p6144, p8192] = Self::RFC_7919;

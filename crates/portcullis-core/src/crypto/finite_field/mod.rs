@@ -7,6 +7,7 @@ mod known;
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, Odd};
+use crypto_primes::{Flavor, is_prime};
 use zeroize::{Zeroize, Zeroizing};
 
 use self::known::Prime;
@@ -15,6 +16,12 @@ use super::key_exchange::{BadKeyShare, KeyPair};
 use super::random::Random;
 use super::secret::SharedSecret;
 use crate::NamedGroup;
+
+/// Whether this build has finite fields.
+pub(crate) const HAS_FINITE_FIELD: bool = true;
+
+/// The shortest prime that anybody can want, in bits.
+pub(crate) const LEAST_BITS: u32 = 1024;
 
 /// The longest prime that is worked with, in bits; it bounds what a peer can make this side compute.
 pub(crate) const MOST_BITS: u32 = 8192;
@@ -64,6 +71,33 @@ impl Group {
         Self::of(prime, generator, exponent_bits).ok_or(WeakGroup)
     }
 
+    /// The group of a user, which has to be one.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn of_user(prime: &[u8], generator: &[u8]) -> Result<Self, &'static str> {
+        let prime = trimmed(prime);
+        let bits = bits(prime);
+        if bits < LEAST_BITS {
+            return Err("the prime has fewer than 1,024 bits");
+        } else if bits > MOST_BITS {
+            return Err("the prime has more than 8,192 bits");
+        } else if prime.last().is_none_or(|last| last % 2 == 0) {
+            return Err("the prime is an even number");
+        }
+        let mut group = Self::from_bytes(prime, generator, LEAST_BITS)
+            .map_err(|WeakGroup| "the generator is not above 1 and below the prime less 1")?;
+        if group.exponent_bits < bits - 1 {
+            return Ok(group);
+        }
+        if is_prime(Flavor::Safe, group.prime()) {
+            group.exponent_bits = Prime::exponent_bits_for(bits);
+        } else if !is_prime(Flavor::Any, group.prime()) {
+            return Err("the prime is a composite number");
+        }
+        Ok(group)
+    }
+
     fn new(prime: BoxedUint, generator: u8, exponent_bits: u32) -> Option<Self> {
         let generator = BoxedUint::from_be_slice(&[generator], prime.bits_precision()).ok()?;
         Self::of(prime, generator, exponent_bits)
@@ -79,9 +113,25 @@ impl Group {
         group.is_in_range(&group.generator).then_some(group)
     }
 
+    /// Which one of RFC 7919 this is.
+    pub(crate) fn name(&self) -> Option<NamedGroup> {
+        let mut all = NamedGroup::FINITE_FIELDS.iter().copied();
+        let bits = self.bits();
+        all.find(|group| {
+            Prime::of(*group)
+                .is_some_and(|prime| prime.bits == bits && prime.value() == *self.prime())
+        })
+        .filter(|_| self.generator_bytes() == [2])
+    }
+
     /// How long the prime is, in bits.
     pub(crate) fn bits(&self) -> u32 {
         self.prime().bit_width_vartime()
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn exponent_bits(&self) -> u32 {
+        self.exponent_bits
     }
 
     fn prime(&self) -> &BoxedUint {
@@ -107,6 +157,22 @@ impl Group {
     fn is_in_range(&self, y: &BoxedUint) -> bool {
         let below = self.prime().wrapping_sub(BoxedUint::one());
         *y > BoxedUint::one() && *y < below
+    }
+
+    /// Checks a peer's share before there is a key pair.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn check(&self, share: &[u8]) -> Result<(), BadKeyShare> {
+        self.number(share).map(|_| ())
+    }
+
+    fn number(&self, share: &[u8]) -> Result<BoxedUint, BadKeyShare> {
+        let bits = self.prime().bits_precision();
+        BoxedUint::from_be_slice(trimmed(share), bits)
+            .ok()
+            .filter(|number| self.is_in_range(number))
+            .ok_or(BadKeyShare)
     }
 
     /// base^exponent, as long as the prime.
@@ -201,24 +267,24 @@ impl FieldKeyPair {
         &self.group
     }
 
+    /// As long as the prime: there are peers that want it so before TLS 1.3, too.
+    pub(crate) fn share(&self) -> &[u8] {
+        &self.share
+    }
+
     /// The secret before TLS 1.3, where zeros in front are left out of a share and of the secret
     /// (RFC 5246 §7.4.7.2, §8.1.2).
     ///
     /// # Errors
     /// When the peer's share is none.
     pub(crate) fn agree_before_tls13(&self, peer: &[u8]) -> Result<SharedSecret, BadKeyShare> {
-        let secret = self.secret(trimmed(peer))?;
+        let secret = self.secret(peer)?;
         Ok(SharedSecret::new(trimmed(&secret)))
     }
 
     fn secret(&self, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, BadKeyShare> {
         let group = &self.group;
-        let bits = group.prime().bits_precision();
-        let peer = BoxedUint::from_be_slice(peer, bits).map_err(|_| BadKeyShare)?;
-        if !group.is_in_range(&peer) {
-            return Err(BadKeyShare);
-        }
-        let secret = group.power(peer, &self.exponent);
+        let secret = group.power(group.number(peer)?, &self.exponent);
         // NIST SP 800-56A §5.7.1.1: in a group of a composite order this may be.
         match secret.split_last() {
             Some((last, rest)) if *last <= 1 && rest.iter().all(|byte| *byte == 0) => {
@@ -231,7 +297,7 @@ impl FieldKeyPair {
 
 impl KeyPair for FieldKeyPair {
     fn share(&self) -> &[u8] {
-        &self.share
+        self.share()
     }
 
     /// RFC 8446 §4.2.8.1, §7.4.1: share and secret are as long as the prime.

@@ -18,7 +18,7 @@ use crate::suite::{Agreement, NoCertificate};
 use crate::wire::Finished;
 use crate::wire::tls12::{Certificate, ClientKeyExchange, ClientShare};
 use crate::x509::{Form, Identity, VerifiedChain};
-use crate::{Misuse, NamedGroup, SignatureScheme};
+use crate::{Misuse, NamedGroup, SignatureScheme, Violation};
 
 /// Who the server is.
 pub(super) enum ServerPeer {
@@ -169,7 +169,7 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
     })
 }
 
-/// Sends ClientKeyExchange: RFC 8422 §5.7.
+/// Sends ClientKeyExchange: RFC 8422 §5.7, RFC 5246 §7.4.7.2.
 fn agree(
     negotiated: &mut Negotiated,
     share: Option<ServerShare>,
@@ -186,6 +186,20 @@ fn agree(
                 .put(out);
             });
             Ok((Some(group), shared.into()))
+        }
+        (Some(Agreement::Dhe), Some(ServerShare::Number { group, public })) => {
+            let own = group.generate(cx.random)?;
+            let shared = own
+                .agree_before_tls13(&public)
+                .map_err(|_| Violation::BadDhShare)?;
+            cx.send(&mut negotiated.transcript, |out| {
+                ClientKeyExchange {
+                    psk_identity: None,
+                    share: Some(ClientShare::Number(own.share())),
+                }
+                .put(out);
+            });
+            Ok((group.name(), shared.into()))
         }
         // The form of the server's message is by the row.
         _ => Err(Misuse::new("the server's share is of another key exchange").into()),

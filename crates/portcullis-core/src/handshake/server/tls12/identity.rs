@@ -152,14 +152,8 @@ fn wanted_with_suites(
 fn suites(negotiated: &Negotiated, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Vec<CipherSuite> {
     let version = cx.dialect.code(negotiated.version);
     let offered = hello.cipher_suites.iter();
-    let has_curve = negotiated.group.is_some();
-    let usable = offered.filter(|suite| {
-        suite.is_usable_in(version)
-            && (has_curve
-                || suite
-                    .exchange()
-                    .is_some_and(|exchange| !exchange.has_curve()))
-    });
+    let groups = &negotiated.groups;
+    let usable = offered.filter(|suite| suite.is_usable_in(version) && groups.fit(*suite));
     negotiate::cipher_suites(&negotiated.config, usable)
 }
 

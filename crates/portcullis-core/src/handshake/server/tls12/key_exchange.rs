@@ -75,12 +75,16 @@ impl WaitClientKeyExchange {
     }
 }
 
-/// What both sides know of the shares (RFC 8422 §5.10).
+/// What both sides know of the shares (RFC 8422 §5.10, RFC 5246 §8.1.2).
 fn agree(own: Option<OwnShare>, received: ClientKeyExchange<'_>) -> Result<PremasterSecret, Abort> {
     match (own, received.share) {
         (Some(OwnShare::Curve(own)), Some(ClientShare::Point(point))) => {
             let shared = own.finish(point).map_err(|_| Violation::BadKeyShare)?;
             Ok(shared.into())
+        }
+        (Some(OwnShare::Field(own)), Some(ClientShare::Number(number))) => {
+            let shared = own.pair.agree_before_tls13(number);
+            Ok(shared.map_err(|_| Violation::BadDhShare)?.into())
         }
         // The form of the message is by the row.
         _ => Err(Misuse::new("the client's share is of another key exchange").into()),

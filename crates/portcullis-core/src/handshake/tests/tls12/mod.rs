@@ -2,6 +2,8 @@
 
 mod advisories;
 mod curves;
+#[cfg(feature = "finite-field")]
+mod finite_field;
 mod ids;
 mod resumption;
 mod scripts;
