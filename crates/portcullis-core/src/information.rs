@@ -1,15 +1,17 @@
 //! What was negotiated, and what can be derived from the finished handshake.
 //!
-//! RFC 8446 §7.5 (exporters), RFC 9266 (tls-exporter), RFC 5929 (tls-unique, tls-server-end-point).
+//! RFC 8446 §7.5 (exporters), RFC 5246 §5 (PRF), RFC 9266 (tls-exporter), RFC 5929 (tls-unique, tls-server-end-point).
 
 use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+use crate::crypto::prf::PrfKey;
 use crate::dialect::Dialect;
 use crate::error::Misuse;
-use crate::key_schedule::{ExporterSecret, tls12};
+use crate::key_schedule::{ExportError, ExporterSecret, tls12};
 use crate::named_group::NamedGroup;
+use crate::psk::PskName;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -54,7 +56,32 @@ pub(crate) enum Exporter {
         master: Option<Box<tls12::MasterSecret>>,
         /// `None` without it in a connection that resumes: two of these may have the same.
         tls_unique: Option<TlsUnique>,
+        /// The pre-shared key, if there is one.
+        psk: Option<Arc<PskName>>,
+        /// What NPN has settled.
+        next_protocol: Option<Box<[u8]>>,
     },
+}
+
+const WITHOUT_EXTENDED_MASTER_SECRET: &str = "the peer does not have the extended master secret, without \
+     which another connection can have the same keying material (RFC 7627 §5.4)";
+
+/// The secret that [`ConnectionInformation::prf`] begins with.
+#[derive(Clone, Copy)]
+pub enum PrfSecret<'a> {
+    /// The connection's master secret, which both ends have and nobody sees.
+    Master,
+    /// Of the caller, of any length.
+    Own(&'a [u8]),
+}
+
+impl core::fmt::Debug for PrfSecret<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Master => "Master",
+            Self::Own(_) => "Own(..)",
+        })
+    }
 }
 
 impl Exporter {
@@ -63,10 +90,14 @@ impl Exporter {
         extended: bool,
         resumed: bool,
         tls_unique: Option<TlsUnique>,
+        psk: Option<Arc<PskName>>,
+        next_protocol: Option<Box<[u8]>>,
     ) -> Self {
         Self::Older {
             master: extended.then_some(master),
             tls_unique: tls_unique.filter(|_| extended || !resumed),
+            psk,
+            next_protocol: next_protocol.filter(|name| !name.is_empty()),
         }
     }
 }
@@ -115,6 +146,15 @@ impl ConnectionInformation {
         self.0.alpn.as_deref()
     }
 
+    /// The application protocol that the client has chosen by NPN, which ALPN has replaced: the
+    /// server need not have named it.
+    pub fn next_protocol(&self) -> Option<&[u8]> {
+        match &self.0.exporter {
+            Exporter::Older { next_protocol, .. } => next_protocol.as_deref(),
+            Exporter::Tls13(_) => None,
+        }
+    }
+
     /// The host name the client asked for, in lower case.
     pub fn server_name(&self) -> Option<&str> {
         self.0.server_name.as_deref()
@@ -130,7 +170,9 @@ impl ConnectionInformation {
         &self.0.server_random
     }
 
-    /// The peer's chain as it was sent, its own certificate first; empty if it showed none.
+    /// The peer's chain as it was sent, its own certificate first; empty if it showed none: a client
+    /// that need not, or either end with a cipher suite that has no certificates. Then it has a
+    /// [`psk_identity`](Self::psk_identity), or, with a suite of `anon`, nothing says who it is.
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         self.0
             .peer_chain
@@ -151,6 +193,18 @@ impl ConnectionInformation {
     /// The scheme of this side's CertificateVerify, if it showed a certificate.
     pub fn local_signature_scheme(&self) -> Option<SignatureScheme> {
         self.0.local_scheme
+    }
+
+    /// The identity of the pre-shared key that proves who both ends are; before TLS 1.3, with a suite
+    /// of `PSK` or `ECDHE_PSK` (RFC 4279), here or in the connection that this one resumes.
+    /// There are no certificates then.
+    pub fn psk_identity(&self) -> Option<&[u8]> {
+        match &self.0.exporter {
+            Exporter::Older {
+                psk: Some(name), ..
+            } => Some(&name.identity),
+            _ => None,
+        }
     }
 
     /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705).
@@ -186,12 +240,47 @@ impl ConnectionInformation {
                      have at most 65,535 bytes"
                 }
             },
-            Exporter::Older { master: None, .. } => {
-                "the peer does not have the extended master secret, without which another connection \
-                 can have the same keying material (RFC 7627 §5.4)"
-            }
+            Exporter::Older { master: None, .. } => WITHOUT_EXTENDED_MASTER_SECRET,
         };
         Err(Misuse::new(format!("export_keying_material: {refused}")))
+    }
+
+    /// What the pseudorandom function of the connection gives (RFC 5246 §5, RFC 4346 §5), before
+    /// TLS 1.3: for protocols that are older than RFC 5705, as EAP-TLS before RFC 9190, whose keys
+    /// are `prf(PrfSecret::Master, b"client EAP encryption", &[client_random, server_random], …)`.
+    /// `seed` is given in parts, which are put together as they stand; `out` may have any length.
+    ///
+    /// # Errors
+    /// [`export_keying_material`](Self::export_keying_material) takes its place in TLS 1.3, which
+    /// has no such function. Of [`PrfSecret::Master`] also when the label is one that TLS itself
+    /// derives keys with, and when the connection has no extended master secret (RFC 7627 §5.4).
+    pub fn prf(
+        &self,
+        secret: PrfSecret<'_>,
+        label: &[u8],
+        seed: &[&[u8]],
+        out: &mut [u8],
+    ) -> Result<(), Misuse> {
+        let refused = match (&self.0.exporter, secret) {
+            (Exporter::Tls13(_), _) => {
+                "TLS 1.3 has no such function; take export_keying_material, at both ends"
+            }
+            (Exporter::Older { .. }, PrfSecret::Own(secret)) => {
+                let suite = self.0.cipher_suite.legacy_parameters(self.version())?;
+                PrfKey::new(suite.hash, secret).prf(label, seed, out);
+                return Ok(());
+            }
+            (Exporter::Older { master, .. }, PrfSecret::Master) => match master {
+                Some(master) => match master.prf_of_application(label, seed, out) {
+                    Ok(()) => return Ok(()),
+                    Err(ExportError) => {
+                        "the label must not be one that TLS itself derives keys with"
+                    }
+                },
+                None => WITHOUT_EXTENDED_MASTER_SECRET,
+            },
+        };
+        Err(Misuse::new(format!("prf: {refused}")))
     }
 
     /// The channel binding `tls-exporter` (RFC 9266). Its context is a string of length zero (§2),

@@ -42,6 +42,7 @@ mod rules;
 mod key_schedule;
 
 mod dialect;
+mod psk;
 pub mod suite;
 
 pub mod wire;
@@ -81,7 +82,7 @@ pub use connection::Connection;
 pub use crypto::CryptoFailure;
 pub use error::{Direction, Error, Reason, Refusal, Stage};
 pub use handshake::Handshake;
-pub use information::ConnectionInformation;
+pub use information::{ConnectionInformation, PrfSecret};
 pub use misuse::Misuse;
 pub use named_group::NamedGroup;
 pub use record::{

@@ -13,7 +13,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::session::SessionKey;
 use crate::signature_scheme::SignatureScheme;
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, Exchange};
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::x509::{ChainPolicy, Identity, Roots, Sha256Digest, SignatureMemo};
@@ -28,13 +28,16 @@ pub(crate) struct ClientOptions {
     pub(crate) key_shares: KeyShares,
     pub(crate) verification: Verification,
     pub(crate) identities: Vec<Identity>,
-    /// Of their keys, in any order; for [`SessionKey`].
+    /// Of their keys, in any order, and of the names of pre-shared keys; for [`SessionKey`].
     pub(crate) identities_digest: Option<Sha256Digest>,
     pub(crate) server_name_indication: ServerNameIndication,
     pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     pub(crate) send_certificate_authorities: bool,
     pub(crate) fallback: bool,
     pub(crate) accept_unoffered_alpn: bool,
+    pub(crate) honor_next_protocol_order: bool,
+    /// Empty for none.
+    pub(crate) next_protocol_fallback: Option<Box<[u8]>>,
     pub(crate) session_tickets: bool,
     pub(crate) request_ocsp_response: bool,
 }
@@ -76,7 +79,8 @@ impl ClientConfig {
 
     /// Starts a configuration that accepts any server whatsoever (`verify_none`).
     ///
-    /// Anyone on the path can read and change everything.
+    /// Anyone on the path can read and change everything. It is where the cipher suites of `ECDH_anon` can
+    /// be named, with which a server shows no certificate at all: then the connection has no peer.
     pub fn dangerous_builder_without_verification() -> ClientConfigBuilder {
         ClientConfigBuilder::new(Verification::DangerouslyNone)
     }
@@ -156,6 +160,8 @@ impl ClientConfigBuilder {
                 send_certificate_authorities: false,
                 fallback: false,
                 accept_unoffered_alpn: false,
+                honor_next_protocol_order: false,
+                next_protocol_fallback: None,
                 session_tickets: false,
                 request_ocsp_response: false,
             },
@@ -222,6 +228,20 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// Whether the server's order counts where [`next_protocols`](Self::next_protocols) has more
+    /// than one protocol of those that it names. Default: no, this side's.
+    pub fn honor_next_protocol_order(mut self, on: bool) -> Self {
+        self.client.honor_next_protocol_order = on;
+        self
+    }
+
+    /// What a server hears that names none of [`next_protocols`](Self::next_protocols): at most 255
+    /// bytes; no byte says that there is no protocol. Default: the first of them.
+    pub fn next_protocol_fallback(mut self, protocol: impl AsRef<[u8]>) -> Self {
+        self.client.next_protocol_fallback = Some(protocol.as_ref().into());
+        self
+    }
+
     /// Whether the server is told that this client can resume (RFC 8446 §4.2.9): only then
     /// does it send tickets, which the reader of the connection collects
     /// ([`Reader::take_ticket`](crate::Reader::take_ticket)), and only then are sessions offered
@@ -255,12 +275,38 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// Where nothing proves who the server is, nothing may be demanded of it.
+    fn check_anonymous(&self) -> Result<(), Misuse> {
+        let anonymous = self
+            .client
+            .policy
+            .without_certificate(Exchange::is_anonymous);
+        let Some(suite) = anonymous else {
+            return Ok(());
+        };
+        if self.client.chain_policy().is_some() {
+            return Err(Misuse::new(format!(
+                "cipher_suites: with {suite} nothing proves who the server is, and this configuration \
+                 verifies servers; leave it out, or start with \
+                 `dangerous_builder_without_verification`"
+            )));
+        }
+        if self.client.policy.asked.verification {
+            return Err(Misuse::new(format!(
+                "ask_verification: with {suite} the server shows nothing that somebody could be asked \
+                 about; leave out one of the two"
+            )));
+        }
+        Ok(())
+    }
+
     /// Checks the options against each other.
     ///
     /// # Errors
     /// A sentence that names the option and what to do.
     pub fn build(mut self) -> Result<ClientConfig, Misuse> {
         self.client.policy.check()?;
+        self.check_next_protocols()?;
         if let KeyShares::Groups(groups) = &self.client.key_shares {
             if !groups.is_empty() {
                 distinct("key_shares", groups)?;
@@ -274,8 +320,12 @@ impl ClientConfigBuilder {
                 )));
             }
         }
+        self.check_anonymous()?;
         if let Verification::Chain(policy) = self.client.verification {
-            if policy.roots().is_empty() && !self.client.policy.asked.verification {
+            if policy.roots().is_empty()
+                && !self.client.policy.asked.verification
+                && self.client.policy.has_certificates()
+            {
                 return Err(Misuse::new(
                     "there is no trust anchor: every server would be refused; add a root certificate",
                 ));
@@ -290,8 +340,21 @@ impl ClientConfigBuilder {
                     .memo(self.client.policy.memo.clone()),
             );
         }
-        self.client.identities_digest = Identity::digest_of_keys(&self.client.identities);
+        let identities = Identity::digest_of_keys(&self.client.identities);
+        self.client.identities_digest = self.client.policy.psks.digest(identities);
         Ok(ClientConfig(Arc::new(self.client)))
+    }
+
+    fn check_next_protocols(&self) -> Result<(), Misuse> {
+        let refused = match (
+            &self.client.next_protocol_fallback,
+            &self.client.policy.next_protocols,
+        ) {
+            (Some(name), _) if name.len() > 255 => "a protocol name must have at most 255 bytes",
+            (Some(_), None) => "there are no `next_protocols`, so no server is told",
+            _ => return Ok(()),
+        };
+        Err(Misuse::new(format!("next_protocol_fallback: {refused}")))
     }
 }
 
@@ -307,7 +370,7 @@ impl SessionKey {
             server_name,
             service: service.map(Box::from),
             identities: config.0.identities_digest,
-            asks_identity: config.0.policy.asked.identity,
+            asks_identity: config.0.policy.asked.identity || config.0.policy.asked.psk,
         }
     }
 }

@@ -6,6 +6,7 @@ mod policy;
 mod renegotiation;
 mod server;
 
+pub use crate::psk::PreSharedKey;
 pub(crate) use client::ClientOptions;
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
 pub(crate) use policy::Policy;

@@ -7,9 +7,10 @@ use crate::alert::AlertDescription;
 use crate::crypto::finite_field::{LEAST_BITS, MOST_BITS};
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
+use crate::psk::Psks;
 use crate::rules::{Rules, Signatures};
 use crate::signature_scheme::SignatureScheme;
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, Exchange};
 use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::wire::MAX_PLAINTEXT;
@@ -80,6 +81,7 @@ pub(crate) struct Asked {
     pub(crate) tickets: bool,
     /// Server before TLS 1.3: which session an id stands for, and that one is to be kept.
     pub(crate) sessions: bool,
+    pub(crate) psk: bool,
 }
 
 /// Whether the master secret of TLS 1.2 and older depends on the whole handshake (RFC 7627). Without
@@ -109,6 +111,8 @@ pub(crate) struct Policy {
     /// Whether its size was given.
     pub(crate) memo_is_chosen: bool,
     pub(crate) alpn: Vec<Box<[u8]>>,
+    /// `None` without NPN.
+    pub(crate) next_protocols: Option<Vec<Box<[u8]>>>,
     pub(crate) record_size_limit: Option<u16>,
     pub(crate) max_fragment_sent: u16,
     pub(crate) max_handshake_size: usize,
@@ -125,9 +129,22 @@ pub(crate) struct Policy {
     pub(crate) strict_alert_levels: bool,
     /// Few, or none.
     pub(crate) alerts: Vec<(Violation, AlertDescription)>,
+    pub(crate) psks: Psks,
     pub(crate) key_log: bool,
     pub(crate) observe_messages: bool,
     pub(crate) asked: Asked,
+}
+
+/// RFC 7301 §3.1; half of what the block of extensions can hold is enough.
+fn check_protocols(option: &str, names: &[Box<[u8]>]) -> Result<(), Misuse> {
+    let mut lengths = names.iter().map(|name| name.len());
+    let bytes: usize = lengths.clone().map(|length| length + 1).sum();
+    if lengths.any(|length| length == 0 || length > 255) || bytes > 0x3fff {
+        return Err(Misuse::new(format!(
+            "{option}: a protocol name must have 1 to 255 bytes, all together at most 16,383"
+        )));
+    }
+    Ok(())
 }
 
 impl Policy {
@@ -151,6 +168,7 @@ impl Default for Policy {
             memo: SignatureMemo::default(),
             memo_is_chosen: false,
             alpn: Vec::new(),
+            next_protocols: None,
             record_size_limit: None,
             max_fragment_sent: MAX_PLAINTEXT as u16,
             // 256 KiB, as the seed system: room for post-quantum chains, no room for floods.
@@ -169,6 +187,7 @@ impl Default for Policy {
             middlebox_compatibility: true,
             strict_alert_levels: false,
             alerts: Vec::new(),
+            psks: Psks::default(),
             key_log: false,
             observe_messages: false,
             asked: Asked::default(),
@@ -232,20 +251,57 @@ impl Policy {
                 SignatureScheme::SUPPORTED,
             )?;
         }
-        self.check_alpn()?;
+        self.check_psks()?;
+        check_protocols("alpn", &self.alpn)?;
+        if let Some(protocols) = &self.next_protocols {
+            check_protocols("next_protocols", protocols)?;
+            if !self.speaks_older() {
+                return Err(Misuse::new(
+                    "next_protocols: TLS 1.3 has ALPN alone; name an older version in `versions`, or take \
+                     `alpn`",
+                ));
+            }
+        }
         self.check_sizes()
     }
 
-    /// RFC 7301 §3.1; half of what the block of extensions can hold is enough.
-    fn check_alpn(&self) -> Result<(), Misuse> {
-        let mut lengths = self.alpn.iter().map(|name| name.len());
-        let bytes: usize = lengths.clone().map(|length| length + 1).sum();
-        if lengths.any(|length| length == 0 || length > 255) || bytes > 0x3fff {
-            return Err(Misuse::new(
-                "alpn: a protocol name must have 1 to 255 bytes, all together at most 16,383",
-            ));
+    /// Those suites that need a key have one, or somebody who is asked for it; and the reverse.
+    fn check_psks(&mut self) -> Result<(), Misuse> {
+        self.psks.settle()?;
+        let mut suites = self.cipher_suites.iter();
+        let needs_key = |suite: &&CipherSuite| suite.exchange().is_some_and(|row| row.psk);
+        match suites.find(needs_key) {
+            Some(suite) if self.psks.is_empty() && !self.asked.psk => Err(Misuse::new(format!(
+                "cipher_suites: {suite} needs a pre-shared key; add one with `psk`, or have it asked \
+                 for with `ask_psk`"
+            ))),
+            None if !self.psks.is_empty() => Err(Misuse::new(
+                "psk: no cipher suite takes a pre-shared key; name one of PSK or ECDHE_PSK in \
+                 cipher_suites, such as TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384",
+            )),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The first suite without a certificate, if any is.
+    pub(super) fn without_certificate(
+        &self,
+        is_meant: impl Fn(Exchange) -> bool,
+    ) -> Option<CipherSuite> {
+        let mut suites = self.cipher_suites.iter().copied();
+        suites.find(|suite| {
+            let row = suite.exchange();
+            row.is_some_and(|row| row.without_certificate().is_some() && is_meant(row))
+        })
+    }
+
+    /// Whether some suite is one with a certificate. All of TLS 1.3 are.
+    pub(super) fn has_certificates(&self) -> bool {
+        let mut suites = self.cipher_suites.iter();
+        suites.any(|suite| {
+            let row = suite.exchange();
+            row.is_none_or(|row| row.certificate.is_some())
+        })
     }
 
     fn check_sizes(&self) -> Result<(), Misuse> {
@@ -404,6 +460,19 @@ macro_rules! common_options {
             self
         }
 
+        /// The application protocols of NPN (draft-agl-tls-nextprotoneg-04), which ALPN has replaced,
+        /// in order of preference; before TLS 1.3 alone, and not where ALPN settles it. A server names
+        /// them, also if there are none, and a client chooses one that it likes, whether it was
+        /// named or not. Default: no NPN.
+        pub fn next_protocols<P: AsRef<[u8]>>(
+            mut self,
+            protocols: impl IntoIterator<Item = P>,
+        ) -> Self {
+            let protocols = protocols.into_iter().map(|name| name.as_ref().into());
+            self.$role.policy.next_protocols = Some(protocols.collect());
+            self
+        }
+
         /// The largest record this side wants to receive, in bytes of inner plaintext with its
         /// content type: 64 to 16,385 (RFC 8449).
         pub fn record_size_limit(mut self, limit: u16) -> Self {
@@ -525,6 +594,36 @@ macro_rules! common_options {
         /// if the identity has the name that the certificate of the first connection had.
         pub fn ask_identity(mut self, on: bool) -> Self {
             self.$role.policy.asked.identity = on;
+            self
+        }
+
+        /// A pre-shared key, for the cipher suites of `PSK` and `ECDHE_PSK` (RFC 4279, RFC 5489), which
+        /// are of TLS 1.2 and older and have to be [named](Self::cipher_suites). They have no
+        /// certificates: who has the key is who it is for, on either side. Call again for further
+        /// ones: a server takes the one that its client names, a client the first.
+        ///
+        /// ```
+        /// # mod portcullis { pub use portcullis_core::{config::*, suite::*, x509::*}; }
+        /// use portcullis::{CipherSuite, ClientConfig, PreSharedKey, Roots, ServerConfig};
+        ///
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let random = [7; 32];
+        /// let psk = PreSharedKey::new("meter-17", random)?;
+        /// let suites = [CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384];
+        /// let server = ServerConfig::builder().cipher_suites(suites).psk(psk.clone()).build()?;
+        /// let client = ClientConfig::builder(Roots::empty()).cipher_suites(suites).psk(psk).build()?;
+        /// # Ok(())
+        /// # }
+        /// ```
+        pub fn psk(mut self, psk: $crate::config::PreSharedKey) -> Self {
+            self.$role.policy.psks.add(psk);
+            self
+        }
+
+        /// Asks [`ChoosePsk`](crate::question::ChoosePsk) for the pre-shared key instead of taking
+        /// one of those that are [configured](Self::psk).
+        pub fn ask_psk(mut self, on: bool) -> Self {
+            self.$role.policy.asked.psk = on;
             self
         }
 

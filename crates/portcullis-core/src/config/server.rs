@@ -42,6 +42,8 @@ pub(crate) struct ServerOptions {
     pub(crate) chacha20_for_mobile: bool,
     pub(crate) refuse_unknown_names: bool,
     pub(crate) acknowledge_server_name: AcknowledgeServerName,
+    pub(crate) psk_identity_hint: Option<Box<[u8]>>,
+    pub(crate) hide_unknown_psk_identities: bool,
     pub(crate) cookie: bool,
     pub(crate) ticket_keys: Option<TicketKeys>,
     /// Whether somebody has decided on the keys, or that there are none.
@@ -157,6 +159,8 @@ impl ServerConfig {
                 chacha20_for_mobile: true,
                 refuse_unknown_names: false,
                 acknowledge_server_name: AcknowledgeServerName::Known,
+                psk_identity_hint: None,
+                hide_unknown_psk_identities: false,
                 cookie: false,
                 ticket_keys: None,
                 ticket_keys_are_chosen: false,
@@ -347,6 +351,24 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// Tells clients which of their pre-shared keys to use, in words that the two have agreed on (RFC
+    /// 4279 §5.2): at most 65,535 bytes, sent in the clear. Default: nothing, and an empty one is nothing.
+    /// What the manuals of many clients say of it is that they do not look at it.
+    pub fn psk_identity_hint(mut self, hint: impl AsRef<[u8]>) -> Self {
+        let hint = hint.as_ref();
+        self.server.psk_identity_hint = (!hint.is_empty()).then(|| hint.into());
+        self
+    }
+
+    /// Whether a client is not told that the identity it names is unknown: it is then as if its key were
+    /// wrong, and ends as that does, with `bad_record_mac` at its Finished, so that nobody can try
+    /// which identities there are (RFC 4279 §2). Default: no, it is told with `unknown_psk_identity`,
+    /// which helps who has misspelt his own.
+    pub fn hide_unknown_psk_identities(mut self, on: bool) -> Self {
+        self.server.hide_unknown_psk_identities = on;
+        self
+    }
+
     /// Whether a HelloRetryRequest carries a cookie (RFC 8446 §4.2.2). Default: no, since
     /// over a stream it proves nothing that the connection does not.
     pub fn cookie(mut self, on: bool) -> Self {
@@ -457,6 +479,35 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// What the options about certificates and keys say goes together.
+    fn check_without_certificate(&self) -> Result<(), Misuse> {
+        let without = self.server.policy.without_certificate(|_| true);
+        if let (Some(suite), ClientAuthentication::Required(_)) =
+            (without, &self.server.client_authentication)
+        {
+            return Err(Misuse::new(format!(
+                "client_authentication: with {suite} no client shows a certificate, and one is \
+                 required; leave the suite out, or make certificates optional"
+            )));
+        }
+        let takes_keys = self
+            .server
+            .policy
+            .without_certificate(|row| row.psk)
+            .is_some();
+        match &self.server.psk_identity_hint {
+            Some(hint) if hint.len() > usize::from(u16::MAX) => Err(Misuse::new(format!(
+                "psk_identity_hint: it may have at most 65,535 bytes, and has {}",
+                hint.len()
+            ))),
+            Some(_) if !takes_keys => Err(Misuse::new(
+                "psk_identity_hint: no cipher suite takes a pre-shared key; name one in cipher_suites, \
+                 or leave the hint out",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Checks the options against each other.
     ///
     /// # Errors
@@ -484,12 +535,14 @@ impl ServerConfigBuilder {
         if self.server.identities.is_empty()
             && !self.server.policy.asked.identity
             && !self.server.policy.asked.hello
+            && self.server.policy.has_certificates()
         {
             return Err(Misuse::new(
                 "there is no identity: a server needs a certificate and its key; add one, or have it \
                  asked for with ask_identity",
             ));
         }
+        self.check_without_certificate()?;
         if self.server.policy.renegotiation == Renegotiation::Ignore {
             return Err(Misuse::new(
                 "renegotiation: a server cannot ignore who asks, since the client waits for its answer; \

@@ -56,7 +56,13 @@ impl SuiteInfo {
         //                                agreement    psk    certificate requests_certificate
         Some(match (self.key_exchange, self.authentication) {
             (K::Ecdhe, A::Rsa | A::Ecdsa) => row(Some(Ecdhe), false, Some(Sign), true),
-            (K::Dhe, A::Rsa) if HAS_FINITE_FIELD => row(Some(Dhe), false, Some(Sign), true),
+            (K::Ecdhe, A::Anonymous) => row(Some(Ecdhe), false, None, false),
+            (K::EcdhePsk, A::Psk) => row(Some(Ecdhe), true, None, false),
+            (K::Psk, A::Psk) => row(None, true, None, false),
+            (K::Dhe | K::DhePsk, _) if !HAS_FINITE_FIELD => return None,
+            (K::Dhe, A::Rsa) => row(Some(Dhe), false, Some(Sign), true),
+            (K::Dhe, A::Anonymous) => row(Some(Dhe), false, None, false),
+            (K::DhePsk, A::Psk) => row(Some(Dhe), true, None, false),
             _ => return None,
         })
     }
@@ -88,6 +94,11 @@ impl Exchange {
     /// Whether the certificate's key signs what is in ServerKeyExchange.
     pub(crate) const fn is_signed(self) -> bool {
         matches!(self.certificate, Some(KeyUse::Sign))
+    }
+
+    /// Whether nothing proves who either side is.
+    pub(crate) const fn is_anonymous(self) -> bool {
+        self.certificate.is_none() && !self.psk
     }
 
     /// Whether both sides have shares on a curve.

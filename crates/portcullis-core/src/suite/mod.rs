@@ -150,12 +150,15 @@ impl CipherSuite {
     /// The suites that this build can negotiate: those of [`Self::DEFAULT`], and those that are
     /// offered and accepted only where the configuration names them.
     ///
-    /// These are the suites of DHE, with the feature `finite-field`, for peers that have no curves; and
+    /// These are the suites of `DHE`, with the feature `finite-field`, for peers that have no curves; and
     /// those with CBC. RFC 9325 §4.2 advises against them: their MAC is made before
     /// the encryption unless both sides have [`encrypt_then_mac`], and what then keeps the plaintext
-    /// is the care of both implementations.
+    /// is the care of both implementations. And they are those without a certificate: of `PSK`,
+    /// `ECDHE_PSK` and, with that feature, `DHE_PSK`, for which there has to be a [`psk`], and of
+    /// `ECDH_anon` and, with that feature, `DH_anon`, with which nothing proves who either end is.
     ///
     /// [`encrypt_then_mac`]: crate::config::ClientConfigBuilder::encrypt_then_mac
+    /// [`psk`]: crate::config::ClientConfigBuilder::psk
     pub const SUPPORTED: &'static [Self] = &[
         Self::TLS_AES_256_GCM_SHA384,
         Self::TLS_AES_128_GCM_SHA256,
@@ -188,6 +191,44 @@ impl CipherSuite {
         Self::TLS_DHE_RSA_WITH_AES_256_CBC_SHA,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_RSA_WITH_AES_128_CBC_SHA,
+        Self::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_PSK_WITH_AES_256_GCM_SHA384,
+        Self::TLS_PSK_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_PSK_WITH_AES_128_GCM_SHA256,
+        Self::TLS_PSK_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DH_anon_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DH_anon_WITH_AES_256_GCM_SHA384,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DH_anon_WITH_AES_128_CBC_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DH_anon_WITH_AES_256_CBC_SHA256,
+        Self::TLS_ECDH_anon_WITH_AES_128_CBC_SHA,
+        Self::TLS_ECDH_anon_WITH_AES_256_CBC_SHA,
+        Self::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA384,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_PSK_WITH_AES_256_CBC_SHA384,
+        Self::TLS_PSK_WITH_AES_256_CBC_SHA384,
+        Self::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_PSK_WITH_AES_128_CBC_SHA256,
+        Self::TLS_PSK_WITH_AES_128_CBC_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_PSK_WITH_AES_256_CBC_SHA,
+        Self::TLS_PSK_WITH_AES_256_CBC_SHA,
+        Self::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_PSK_WITH_AES_128_CBC_SHA,
+        Self::TLS_PSK_WITH_AES_128_CBC_SHA,
+        Self::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DH_anon_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DH_anon_WITH_AES_256_CBC_SHA,
     ];
 
     /// The default offer, strongest first.
@@ -241,8 +282,11 @@ impl CipherSuite {
     /// The feature that this build would have to have been made with for the suite to be there.
     pub(crate) fn lacking_feature(self) -> Option<&'static str> {
         let info = self.info()?;
-        let needs_field =
-            info.key_exchange == KeyExchange::Dhe && info.authentication == Authentication::Rsa;
+        let needs_field = match info.key_exchange {
+            KeyExchange::DhePsk => true,
+            KeyExchange::Dhe => info.authentication != Authentication::Dss,
+            _ => false,
+        };
         let has_cipher = info.legacy_cipher(Rules::of(Version::V1_2)).is_some();
         (needs_field && has_cipher && !HAS_FINITE_FIELD).then_some("finite-field")
     }

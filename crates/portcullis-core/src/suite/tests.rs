@@ -95,23 +95,25 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
         ("AES_256_CBC_SHA", cbc(Sha256, Aes256, MacAlgorithm::Sha1)),
         ("AES_128_CBC_SHA", cbc(Sha256, Aes128, MacAlgorithm::Sha1)),
     ];
-    let is_ecdhe = |suite: &&CipherSuite| {
-        let info = suite.info();
-        info.is_some_and(|info| info.key_exchange == KeyExchange::Ecdhe)
+    let is_signed = |suite: &&CipherSuite| {
+        let exchange = suite.exchange();
+        exchange.is_some_and(|exchange| exchange.is_signed() && exchange.has_curve())
     };
-    let known = CipherSuite::KNOWN.iter().filter(is_ecdhe);
-    let implemented = known.filter_map(|suite| {
-        let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).ok()?;
-        Some((suite.name().unwrap(), parameters))
-    });
+    let implemented = CipherSuite::KNOWN
+        .iter()
+        .filter(is_signed)
+        .filter_map(|suite| {
+            let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).ok()?;
+            Some((suite.name().unwrap(), parameters))
+        });
     let expected = expected.iter().flat_map(|(name, parameters)| {
         ["ECDSA", "RSA"].map(|key| (format!("TLS_ECDHE_{key}_WITH_{name}"), *parameters))
     });
+    let count = implemented.clone().count();
     for (implemented, expected) in implemented.zip(expected.clone()) {
         assert_eq!(implemented, (&*expected.0, expected.1));
     }
-    let all = CipherSuite::SUPPORTED.iter().filter(is_ecdhe);
-    assert_eq!(expected.count(), all.count());
+    assert_eq!(expected.count(), count);
     let refused = CipherSuite::TLS_AES_128_GCM_SHA256.legacy_parameters(ProtocolVersion::TLS_1_2);
     assert!(
         refused
@@ -121,13 +123,38 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
     );
 }
 
+/// Whether no certificate is involved.
+fn is_without(suite: CipherSuite) -> bool {
+    let exchange = suite.exchange();
+    exchange.is_some_and(|exchange| exchange.without_certificate().is_some())
+}
+
+/// What the table offers to nobody who does not name it is what has no certificate.
 #[test]
-fn of_what_can_be_negotiated_ecdhe_without_cbc_is_the_default() {
-    let is_default = |suite: &&CipherSuite| {
-        let key_exchange = suite.info().map(|info| info.key_exchange);
-        matches!(key_exchange, Some(KeyExchange::Any | KeyExchange::Ecdhe)) && !suite.has_cbc()
-    };
-    let expected: Vec<_> = CipherSuite::SUPPORTED.iter().filter(is_default).collect();
+fn who_is_offered_a_suite_follows_from_its_row() {
+    for suite in CipherSuite::SUPPORTED {
+        let info = suite.info().unwrap();
+        let expected = info.offer == OfferedTo::Anonymous;
+        assert_eq!(is_without(*suite), expected, "{suite}");
+        if let Some(row) = suite.exchange() {
+            let is_anonymous = info.authentication == Authentication::Anonymous;
+            assert_eq!(row.is_anonymous(), is_anonymous, "{suite}");
+            assert_eq!(
+                row.requests_certificate,
+                row.certificate.is_some(),
+                "{suite}"
+            );
+        }
+    }
+}
+
+#[test]
+fn of_what_can_be_negotiated_ecdhe_with_a_certificate_but_cbc_is_the_default() {
+    let is_finite = |suite: &CipherSuite| suite.exchange().is_some_and(Exchange::has_field);
+    let supported = CipherSuite::SUPPORTED.iter();
+    let expected: Vec<_> = supported
+        .filter(|suite| !suite.has_cbc() && !is_without(**suite) && !is_finite(suite))
+        .collect();
     assert_eq!(expected, CipherSuite::DEFAULT.iter().collect::<Vec<_>>());
 }
 

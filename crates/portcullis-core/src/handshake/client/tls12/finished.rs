@@ -3,6 +3,8 @@
 //!
 //! RFC 5246 §7.1, §7.3, §7.4.9; RFC 5077 §3.3.
 
+use std::sync::Arc;
+
 use super::super::super::renegotiation::{BothFinished, End, Settled};
 use super::super::super::{Cx, Next, Outcome, expect};
 use super::super::resumption::Origin;
@@ -10,13 +12,14 @@ use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::client_flight::ServerPeer;
 use crate::error::{Abort, Misuse};
-use crate::information::{Exporter, Information};
+use crate::information::{Exporter, Information, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side};
+use crate::psk::PskName;
 use crate::record::{HandshakeBytes, Keys};
 use crate::session::{Established, MAX_SESSION_LIFETIME, MAX_TICKET, Peer, ReceivedTicket, Secret};
 use crate::wire::Finished;
-use crate::wire::tls12::NewSessionTicket;
+use crate::wire::tls12::{NewSessionTicket, NextProtocol};
 use crate::{NamedGroup, Violation};
 
 /// The server's Finished is awaited.
@@ -26,6 +29,8 @@ pub(super) struct Flight {
     pub(super) peer: Option<ServerPeer>,
     /// Where a session is resumed: its own.
     pub(super) group: Option<NamedGroup>,
+    /// The pre-shared key, here or where the session began.
+    pub(super) psk: Option<Arc<PskName>>,
     pub(super) shown: ShownIdentity,
     pub(super) master: Box<MasterSecret>,
     /// What the server writes with, once it says so.
@@ -97,14 +102,31 @@ impl WaitFinished {
         cx.incoming.end_of_flight()?;
         transcript.add(message.hashed());
         if flight.write.are_there() {
-            cx.outgoing.switch_keys(Keys::older(flight.write.take()))?;
-            let verify_data = flight
-                .master
-                .verify_data(Side::Client, &transcript.current());
+            let (keys, master) = (&mut flight.write, &flight.master);
+            let verify_data = flight.negotiated.send_finished(keys, master, cx)?;
             flight.finished.add(&verify_data);
-            cx.send(transcript, |out| Finished::put(out, &verify_data));
         }
         Ok(Next::Connected(connected(*flight, cx)?))
+    }
+}
+
+impl Negotiated {
+    /// Changes the keys of this side, and sends Finished, whose content it gives (§7.1, §7.4.9).
+    pub(super) fn send_finished(
+        &mut self,
+        keys: &mut DirectionKeys,
+        master: &MasterSecret,
+        cx: &mut Cx<'_>,
+    ) -> Result<TlsUnique, Abort> {
+        cx.outgoing.switch_keys(Keys::older(keys.take()))?;
+        if let Some(selected) = &self.next_protocol {
+            cx.send(&mut self.transcript, |out| NextProtocol::put(out, selected));
+        }
+        let verify_data = master.verify_data(Side::Client, &self.transcript.current());
+        cx.send(&mut self.transcript, |out| {
+            Finished::put(out, &verify_data);
+        });
+        Ok(verify_data)
     }
 }
 
@@ -113,6 +135,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         negotiated,
         peer,
         group,
+        psk,
         shown,
         master,
         finished,
@@ -130,8 +153,13 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         new_ticket,
         session_id,
         secure_renegotiation,
+        next_protocol,
         ..
     } = *negotiated;
+    let next_protocol = match &client.previous {
+        None => next_protocol,
+        Some(previous) => previous.next_protocol(),
+    };
     let peer = peer.ok_or_else(|| Misuse::new("nobody has verified the server's chain"))?;
     let peer = match peer {
         ServerPeer::Chain { chain, scheme } => Some(Peer {
@@ -177,6 +205,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
             },
             authenticated_at,
             peer: peer.clone(),
+            shared_key: psk.clone(),
             shown: shown_key,
         };
         let name = client.name.clone();
@@ -201,7 +230,14 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         peer_scheme,
         local_chain: shown.chain,
         local_scheme: shown.scheme,
-        exporter: Exporter::before_tls13(master, extended, resumed.is_some(), finished.first),
+        exporter: Exporter::before_tls13(
+            master,
+            extended,
+            resumed.is_some(),
+            finished.first,
+            psk,
+            next_protocol,
+        ),
     };
     let outcome = Outcome::new(information, client.config.policy.key_update_at);
     let settled = Settled {

@@ -9,6 +9,7 @@ use super::super::super::{Cx, Next, expect, unexpected};
 use super::Negotiated;
 use super::certificate::{Identity, Shown};
 use super::client_flight::{ServerPeer, ServerProved, authenticate};
+use super::psk::choose_psk;
 use crate::config::ClientOptions;
 use crate::crypto::finite_field::Group;
 use crate::error::Abort;
@@ -66,7 +67,8 @@ impl WaitServerKeyExchange {
 /// What came in ServerKeyExchange, if it did.
 #[derive(Default)]
 pub(super) struct Parameters {
-    pub(super) share: Option<ServerShare>,
+    hint: Option<Box<[u8]>>,
+    share: Option<ServerShare>,
     signed: Option<SignedParameters>,
 }
 
@@ -115,7 +117,11 @@ impl Parameters {
             }
             _ => None,
         };
-        Ok(Self { share, signed })
+        Ok(Self {
+            hint: received.hint.map(Box::from),
+            share,
+            signed,
+        })
     }
 }
 
@@ -229,7 +235,7 @@ fn on_server_hello_done(
         Identity::Chain(chain) => chain,
         Identity::None(nobody) => {
             let peer = ServerPeer::None(nobody);
-            return go_on(negotiated, parameters.share, peer, wanted, cx);
+            return go_on(negotiated, parameters, peer, wanted, cx);
         }
     };
     let client = &negotiated.client;
@@ -283,7 +289,7 @@ fn on_verified(
     offer.check_leaf_curve(chain.chain().end_entity_spki())?;
     let peer = match negotiated.exchange.certificate {
         Some(KeyUse::Sign) => {
-            let signed = parameters.signed.ok_or_else(unsigned)?;
+            let signed = parameters.signed.as_ref().ok_or_else(unsigned)?;
             let scheme = check_signature_before_tls13(
                 &chain,
                 Some(negotiated.suite),
@@ -295,7 +301,7 @@ fn on_verified(
         }
         None => return Err(unsigned()),
     };
-    go_on(negotiated, parameters.share, peer, wanted, cx)
+    go_on(negotiated, parameters, peer, wanted, cx)
 }
 
 /// The form of the message is by the row, so this does not happen.
@@ -306,7 +312,7 @@ fn unsigned() -> Abort {
 /// It is settled who the server is, or that nobody can say.
 fn go_on(
     negotiated: Box<Negotiated>,
-    share: Option<ServerShare>,
+    parameters: Parameters,
     peer: ServerPeer,
     wanted: Option<Box<WantedIdentity>>,
     cx: &mut Cx<'_>,
@@ -314,7 +320,11 @@ fn go_on(
     let proved = ServerProved {
         negotiated,
         peer,
-        share,
+        share: parameters.share,
+        psk: None,
     };
-    authenticate(proved, wanted, cx)
+    match proved.negotiated.exchange.psk {
+        true => choose_psk(proved, parameters.hint, cx),
+        false => authenticate(proved, wanted, cx),
+    }
 }

@@ -7,6 +7,7 @@ mod certificate;
 mod client_flight;
 mod finished;
 mod key_exchange;
+mod psk;
 mod resumption;
 pub(super) mod server_hello;
 
@@ -35,6 +36,8 @@ struct Negotiated {
     pub(super) secure_renegotiation: bool,
     /// Whether the server may send a CertificateStatus (RFC 6066 §8).
     pub(super) staples: bool,
+    /// What this side says by NPN, if the server wants to hear it.
+    pub(super) next_protocol: Option<Box<[u8]>>,
     /// Whether the server sends a NewSessionTicket (RFC 5077 §3.2).
     pub(super) ticket: bool,
     /// What came in it.
@@ -46,14 +49,15 @@ struct Negotiated {
 states! {
     Client of Tls12:
     // state               in file               takes                                        => goes to
-    ReviewingServerHello   in server_hello  pauses   for ReviewServerHello                        => WaitCertificate | ReverifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
+    ReviewingServerHello   in server_hello  pauses   for ReviewServerHello                        => WaitCertificate | WaitServerKeyExchange | ReverifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitCertificate        in certificate   waits    for Certificate                              => WaitCertificateStatus | WaitServerKeyExchange;
     // The server may leave it out (RFC 6066 §8).
     WaitCertificateStatus  in certificate   waits    for CertificateStatus | ServerKeyExchange    => WaitServerKeyExchange | WaitCertificateRequest;
-    WaitServerKeyExchange  in key_exchange  waits    for ServerKeyExchange                        => WaitCertificateRequest;
+    WaitServerKeyExchange  in key_exchange  waits    for ServerKeyExchange | ServerHelloDone      => WaitCertificateRequest | WaitServerHelloDone | ChoosingPsk | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitCertificateRequest in key_exchange  waits    for CertificateRequest | ServerHelloDone     => WaitServerHelloDone | VerifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
-    WaitServerHelloDone    in key_exchange  waits    for ServerHelloDone                          => VerifyingChain | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitServerHelloDone    in key_exchange  waits    for ServerHelloDone                          => VerifyingChain | ChoosingPsk | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
     VerifyingChain         in key_exchange  pauses   for VerifyChain                              => ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
+    ChoosingPsk            in psk           pauses   for ChoosePsk                                => WaitNewSessionTicket | WaitChangeCipherSpec;
     ChoosingIdentity       in client_flight pauses   for ChooseIdentity                           => Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
     Signing                in client_flight pauses   for Sign                                     => WaitNewSessionTicket | WaitChangeCipherSpec;
     // The session that is resumed begins here.

@@ -40,6 +40,7 @@ pub(super) fn resume(
         master,
         group,
         peer,
+        psk,
         ..
     } = session;
     let keys = master.key_block(
@@ -57,6 +58,7 @@ pub(super) fn resume(
             negotiated,
             peer: None,
             group,
+            psk,
             shown: ShownIdentity::default(),
             master,
             read: keys.server,

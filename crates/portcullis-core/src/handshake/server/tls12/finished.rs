@@ -16,12 +16,14 @@ use crate::error::Abort;
 use crate::information::{Exporter, Information};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side, Transcript};
+use crate::psk::PskName;
 use crate::question::{AnswerContent, KeepSession, Question, QuestionId};
 use crate::record::{HandshakeBytes, Keys};
 use crate::session::{Established, MAX_SESSION_LIFETIME, Peer, Secret, ServerSession};
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::Finished;
+use crate::wire::tls12::NextProtocol;
 use crate::x509::{Sha256Digest, VerifiedChain};
 use crate::{NamedGroup, SignatureScheme, Violation};
 
@@ -32,6 +34,8 @@ pub(super) struct Keyed {
     pub(super) suite: CipherSuite,
     /// Of the key exchange, if it has one; where a session is resumed: that of its own.
     pub(super) group: Option<NamedGroup>,
+    /// The pre-shared key, here or where the session began.
+    pub(super) psk: Option<Arc<PskName>>,
     pub(super) extended: bool,
     /// Whether the client gets a ticket.
     wants_ticket: bool,
@@ -41,6 +45,9 @@ pub(super) struct Keyed {
     server_random: [u8; 32],
     pub(super) server_name: Option<String>,
     alpn: Option<Box<[u8]>>,
+    /// Whether the client still has to say by NPN what it has chosen.
+    hears_protocol: bool,
+    next_protocol: Option<Box<[u8]>>,
     pub(super) transcript: Transcript,
     /// What this side has shown here.
     pub(super) shown: Option<(Arc<[CertificateDer<'static>]>, SignatureScheme)>,
@@ -77,9 +84,11 @@ impl Keyed {
             server_random,
             server_name,
             alpn,
+            hears_protocol,
             transcript,
             ..
         } = answering;
+        let previous = negotiated.previous.as_ref();
         cx.secret_log(&negotiated.config.policy, &client_random)
             .of_session(&master);
         let block = master.key_block(keys, &client_random, &server_random)?;
@@ -87,6 +96,7 @@ impl Keyed {
             version: negotiated.version,
             suite,
             group: None,
+            psk: None,
             extended: negotiated.extended,
             wants_ticket: negotiated.wants_ticket,
             session_id: negotiated.session_id,
@@ -95,6 +105,8 @@ impl Keyed {
             server_random,
             server_name,
             alpn,
+            hears_protocol,
+            next_protocol: previous.and_then(|previous| previous.next_protocol()),
             transcript,
             shown: None,
             names,
@@ -143,6 +155,7 @@ impl Keyed {
                 },
                 authenticated_at: cx.now,
                 peer,
+                shared_key: self.psk.clone(),
                 shown: None,
             },
             server_name: self.server_name.as_deref().map(Box::from),
@@ -159,7 +172,14 @@ impl Keyed {
         let (local_chain, local_scheme) = self.shown.unzip();
         let is_resumed = self.resumed.is_some();
         let unique = self.finished.first;
-        let exporter = Exporter::before_tls13(self.master, self.extended, is_resumed, unique);
+        let exporter = Exporter::before_tls13(
+            self.master,
+            self.extended,
+            is_resumed,
+            unique,
+            self.psk,
+            self.next_protocol,
+        );
         let information = Information {
             dialect: cx.dialect,
             version: self.version,
@@ -200,6 +220,22 @@ impl WaitChangeCipherSpec {
         // No part of a message may have come under the old keys.
         let keys = Keys::older(keyed.read.take());
         cx.incoming.install_read(keys)?;
+        Ok(match keyed.hears_protocol {
+            true => WaitNextProtocol(keyed).into(),
+            false => WaitFinished(keyed).into(),
+        })
+    }
+}
+
+/// The client says what it has chosen (draft-agl-tls-nextprotoneg-04 §3).
+pub(crate) struct WaitNextProtocol(Box<Keyed>);
+
+impl WaitNextProtocol {
+    pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
+        let Self(mut keyed) = self;
+        let next: NextProtocol<'_> = expect(&message)?;
+        keyed.next_protocol = Some(next.selected.into());
+        keyed.transcript.add(message.hashed());
         Ok(WaitFinished(keyed).into())
     }
 }

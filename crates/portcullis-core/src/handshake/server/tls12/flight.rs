@@ -25,8 +25,8 @@ use crate::rules::{Rules, Signatures};
 use crate::suite::{Agreement, CipherSuite, Exchange, Presence};
 use crate::version::Version;
 use crate::wire::extension::{
-    self, Alpn, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo,
-    ServerNameAcknowledgement, SessionTicket,
+    self, Alpn, AlpnSelected, EcPointFormat, EcPointFormats, NextProtocolOffer, NextProtocols,
+    RenegotiationInfo, ServerNameAcknowledgement, SessionTicket,
 };
 use crate::wire::tls12::{
     ClientCertificateType, ServerDhParams, ServerEcdhParams, ServerHelloDone, ServerKeyExchange,
@@ -47,6 +47,8 @@ pub(super) struct Answering {
     pub(super) server_random: [u8; 32],
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Box<[u8]>>,
+    /// Whether the client says by NPN what it has chosen.
+    pub(super) hears_protocol: bool,
     pub(super) transcript: Transcript,
 }
 
@@ -173,6 +175,7 @@ pub(super) fn send_abbreviated_flight(
         suite,
         exchange,
         group,
+        psk,
         server_name,
         peer,
         authenticated_at,
@@ -192,6 +195,7 @@ pub(super) fn send_abbreviated_flight(
         .hello_answered(answering.negotiated.config.policy.max_handshake_size);
     let mut keyed = Keyed::new(answering, master, names, cx)?;
     keyed.group = group;
+    keyed.psk = psk;
     keyed.peer = peer;
     keyed.resumed = Some(authenticated_at);
     keyed.send_finished(cx)?;
@@ -238,6 +242,17 @@ fn send_server_hello(
         let encrypts_first = say.suite.has_cbc().then_some(encrypt_then_mac);
         previous.check_protection(negotiated.extended, encrypts_first)?;
     }
+    // Where ALPN settles nothing, and once for a connection.
+    let next_protocols = config
+        .policy
+        .next_protocols
+        .as_deref()
+        .filter(|_| alpn.is_none() && previous.is_none());
+    let next_protocols = match find::<NextProtocolOffer>(&hello.extensions)? {
+        Some(NextProtocolOffer) => next_protocols,
+        None => None,
+    };
+    let hears_protocol = next_protocols.is_some();
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
     let [mut server_random] = cx.random_bytes()?;
@@ -283,6 +298,9 @@ fn send_server_hello(
             if let (Some(protocol), true) = (&alpn, told) {
                 AlpnSelected::put(out, protocol);
             }
+            if let Some(protocols) = next_protocols {
+                NextProtocols::put(out, protocols);
+            }
             sizes.put(out);
         });
     });
@@ -297,6 +315,7 @@ fn send_server_hello(
         server_random,
         server_name: say.server_name,
         alpn,
+        hears_protocol,
         transcript,
     })
 }
@@ -354,15 +373,22 @@ fn finish(mut showing: Showing, signature: Option<&[u8]>, cx: &mut Cx<'_>) -> Re
         ..
     } = &mut showing.answering;
     let rules = Rules::of(negotiated.version);
+    let hint = negotiated.config.psk_identity_hint.as_deref();
+    let hint = hint.unwrap_or_default();
     let scheme = showing.shown.as_ref().map(|shown| shown.scheme);
     let message = ServerKeyExchange {
-        hint: None,
+        hint: exchange.psk.then_some(hint),
         params: showing.share.as_ref().map(OwnShare::params),
         signature: scheme
             .zip(signature)
             .map(|(scheme, signature)| rules.signature(scheme, signature)),
     };
-    if exchange.server_key_exchange() == Presence::Always {
+    let is_there = match exchange.server_key_exchange() {
+        Presence::Always => true,
+        // RFC 4279 §2: without a hint it is not sent.
+        Presence::IfHinted => !hint.is_empty(),
+    };
+    if is_there {
         cx.send(transcript, |out| message.put(out));
     }
     let config = &negotiated.config;

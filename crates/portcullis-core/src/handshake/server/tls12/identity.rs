@@ -151,10 +151,10 @@ fn wanted_with_suites(
 /// The suites that both sides have, by the order that counts.
 fn suites(negotiated: &Negotiated, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Vec<CipherSuite> {
     let version = cx.dialect.code(negotiated.version);
-    let offered = hello.cipher_suites.iter();
     let groups = &negotiated.groups;
-    let usable = offered.filter(|suite| suite.is_usable_in(version) && groups.fit(*suite));
-    negotiate::cipher_suites(&negotiated.config, usable)
+    negotiate::cipher_suites(&negotiated.config, version, hello.cipher_suites.iter())
+        .filter(|suite| groups.fit(*suite))
+        .collect()
 }
 
 fn show(

@@ -9,6 +9,7 @@ mod flight;
 mod groups;
 mod identity;
 mod key_exchange;
+mod psk;
 mod resumption;
 mod tickets;
 
@@ -44,18 +45,22 @@ pub(super) struct Negotiated {
 states! {
     Server of Tls12:
     // state              in file                       takes                      => goes to
-    OpeningTickets        in resumption            pauses   for OpenTickets        => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
+    OpeningTickets        in resumption            pauses   for OpenTickets        => ReverifyingChain | ReverifyingPsk | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The id of a session; not if there is a ticket, too.
-    FindingSession        in resumption            pauses   for FindSession        => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
+    FindingSession        in resumption            pauses   for FindSession        => ReverifyingChain | ReverifyingPsk | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
     ReverifyingChain      in resumption            pauses   for VerifyChain        => ChoosingIdentity | WaitChangeCipherSpec;
+    // The same of a pre-shared key: without it there is a full handshake.
+    ReverifyingPsk        in psk                   pauses   for ChoosePsk          => WaitClientKeyExchange | WaitChangeCipherSpec;
     ChoosingIdentity      in identity              pauses   for ChooseIdentity     => Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec /* resumed */;
     Signing               in flight                pauses   for Sign               => WaitCertificate | WaitClientKeyExchange;
     WaitCertificate       in client_authentication waits    for Certificate        => VerifyingChain | WaitClientKeyExchange;
     VerifyingChain        in client_authentication pauses   for VerifyChain        => WaitClientKeyExchange;
-    WaitClientKeyExchange in key_exchange          waits    for ClientKeyExchange  => WaitCertificateVerify | WaitChangeCipherSpec;
+    WaitClientKeyExchange in key_exchange          waits    for ClientKeyExchange  => ChoosingPsk | WaitCertificateVerify | WaitChangeCipherSpec;
+    ChoosingPsk           in psk                   pauses   for ChoosePsk          => WaitChangeCipherSpec;
     WaitCertificateVerify in client_authentication waits    for CertificateVerify  => WaitChangeCipherSpec;
-    WaitChangeCipherSpec  in finished              switches for ChangeCipherSpec   => WaitFinished;
+    WaitChangeCipherSpec  in finished              switches for ChangeCipherSpec   => WaitNextProtocol | WaitFinished;
+    WaitNextProtocol      in finished              waits    for NextProtocol       => WaitFinished;
     WaitFinished          in finished              waits    for Finished           => IssuingTickets | KeepingSession | Connected;
     IssuingTickets        in tickets               pauses   for IssueTickets       => Connected;
     KeepingSession        in finished              pauses   for KeepSession        => Connected;

@@ -18,7 +18,7 @@ use super::{both_authenticate, resumable, session_of};
 use crate::config::ClientConfig;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey};
 use crate::question::Question;
-use crate::suite::{CipherSuite, Exchange};
+use crate::suite::CipherSuite;
 use crate::testing::{Pair, now, pki, resuming};
 use crate::version::DOWNGRADE_TO_TLS_1_2;
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
@@ -256,8 +256,8 @@ fn leaves() -> &'static [Identity] {
 fn every_suite_with_every_kind_of_key() {
     // What the server sends is of ECDHE.
     let of_tls12 = |suite: &&CipherSuite| {
-        suite.is_usable_in(ProtocolVersion::TLS_1_2)
-            && suite.exchange().is_some_and(Exchange::has_curve)
+        let exchange = suite.exchange();
+        exchange.is_some_and(|exchange| exchange.is_signed() && exchange.has_curve())
     };
     let suites = CipherSuite::SUPPORTED.iter().filter(of_tls12);
     let suites: Vec<_> = suites.copied().collect();

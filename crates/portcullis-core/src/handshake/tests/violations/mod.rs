@@ -4,6 +4,7 @@
 mod after;
 mod client_flight;
 mod client_hello;
+mod keys;
 mod records;
 mod server_flight;
 mod server_hello;
@@ -30,6 +31,7 @@ fn cases() -> Vec<Case> {
     cases.extend(tls12_hellos::cases());
     cases.extend(tls12_flights::cases());
     cases.extend(tls12_records::cases());
+    cases.extend(keys::cases());
     cases
 }
 
