@@ -195,6 +195,7 @@ impl CipherSuite {
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_PSK_WITH_AES_256_GCM_SHA384,
         Self::TLS_PSK_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
         Self::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_PSK_WITH_AES_128_GCM_SHA256,

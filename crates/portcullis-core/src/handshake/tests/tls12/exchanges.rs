@@ -100,8 +100,8 @@ fn every_suite_in_every_version() {
         }
         count += 1;
     }
-    // Of PSK and ECDHE_PSK 4 and 8 suites, the latter in three versions, and 2 of ECDH_anon, too.
-    let of_curves = 4 + (8 + 2) * 3;
+    // Of PSK and ECDHE_PSK 5 and 8 suites, the latter in three versions, and 2 of ECDH_anon, too.
+    let of_curves = 5 + (8 + 2) * 3;
     // Of DHE_PSK 2 and 4, of DH_anon 4 and 2.
     let of_fields = match cfg!(feature = "finite-field") {
         true => (2 + 4 * 3) + (4 + 2 * 3),
