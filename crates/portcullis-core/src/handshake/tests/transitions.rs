@@ -282,8 +282,8 @@ fn the_tables_say_what_happens() {
             Box::new(
                 scripts(ProtocolVersion::TLS_1_2)
                     .chain(scripts_of_other_servers())
-                    .chain(scripts_of_next_protocols())
-                    .chain(scripts_without_certificates()),
+                    .chain(scripts_without_certificates())
+                    .chain(scripts_of_next_protocols()),
             ),
         ),
     ];

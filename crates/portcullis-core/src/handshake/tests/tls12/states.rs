@@ -20,12 +20,12 @@ enum Way {
     Resumed,
     /// The server promises an OCSP response.
     Stapled,
-    /// The client says by NPN which protocol it has chosen.
-    NextProtocol,
     /// Without certificates, with a key that both have and no hint.
     SharedKey,
     /// Without certificates or keys.
     Anonymous,
+    /// The client says by NPN which protocol it has chosen.
+    NextProtocol,
 }
 
 /// A state that waits or switches, the message after which it is reached, what is due there, and
@@ -267,14 +267,17 @@ fn ends(due: &Due, resumable: &Resumable, puts: Vec<Put>) -> Pair {
         (client.versions(versions), server.versions(versions))
     };
     let (client, server) = match due.way {
-        Way::Full | Way::Resumed | Way::Stapled => (client, server),
-        Way::NextProtocol => (with_next_protocol!(client), with_next_protocol!(server)),
         Way::SharedKey => without_certificate(CipherSuite::TLS_PSK_WITH_AES_128_CBC_SHA),
         Way::Anonymous => without_certificate(super::ANONYMOUS),
+        _ => (client, server),
     };
     let sessions = match due.way {
         Way::Resumed => vec![session],
         _ => Vec::new(),
+    };
+    let (client, server) = match due.way {
+        Way::NextProtocol => (with_next_protocol!(client), with_next_protocol!(server)),
+        _ => (client, server),
     };
     let client = client.request_ocsp_response(due.way == Way::Stapled);
     let (stapled, after) = (due.way == Way::Stapled, due.after);
