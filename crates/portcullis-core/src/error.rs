@@ -166,7 +166,7 @@ stages! {
     WaitCertificate = "waiting for Certificate",
     VerifyingChain = "verifying the peer's certificate chain",
     WaitCertificateVerify = "waiting for CertificateVerify",
-    Signing = "signing CertificateVerify",
+    Signing = "signing the handshake",
     WaitFinished = "waiting for Finished",
     WaitCertificateStatus = "waiting for CertificateStatus",
     WaitServerKeyExchange = "waiting for ServerKeyExchange",

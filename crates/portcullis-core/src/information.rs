@@ -26,6 +26,7 @@ pub(crate) struct Information {
     pub(crate) is_server: bool,
     pub(crate) cipher_suite: CipherSuite,
     pub(crate) encrypt_then_mac: bool,
+    pub(crate) secure_renegotiation: bool,
     pub(crate) group: Option<NamedGroup>,
     pub(crate) retried: bool,
     pub(crate) resumed: bool,
@@ -56,10 +57,10 @@ pub(crate) enum Exporter {
         master: Option<Box<tls12::MasterSecret>>,
         /// `None` without it in a connection that resumes: two of these may have the same.
         tls_unique: Option<TlsUnique>,
-        /// The pre-shared key, if there is one.
-        psk: Option<Arc<PskName>>,
         /// What NPN has settled.
         next_protocol: Option<Box<[u8]>>,
+        /// The pre-shared key, if there is one.
+        psk: Option<Arc<PskName>>,
     },
 }
 
@@ -90,14 +91,14 @@ impl Exporter {
         extended: bool,
         resumed: bool,
         tls_unique: Option<TlsUnique>,
-        psk: Option<Arc<PskName>>,
         next_protocol: Option<Box<[u8]>>,
+        psk: Option<Arc<PskName>>,
     ) -> Self {
         Self::Older {
             master: extended.then_some(master),
             tls_unique: tls_unique.filter(|_| extended || !resumed),
-            psk,
             next_protocol: next_protocol.filter(|name| !name.is_empty()),
+            psk,
         }
     }
 }
@@ -122,6 +123,21 @@ impl ConnectionInformation {
     /// CBC leaves the choice; with every other this is false.
     pub fn encrypt_then_mac(&self) -> bool {
         self.0.encrypt_then_mac
+    }
+
+    /// Whether the master secret depends on the whole handshake (RFC 7627), as it always does in TLS
+    /// 1.3.
+    pub fn extended_master_secret(&self) -> bool {
+        match &self.0.exporter {
+            Exporter::Tls13(_) => true,
+            Exporter::Older { master, .. } => master.is_some(),
+        }
+    }
+
+    /// Whether the peer knows secure renegotiation (RFC 5746). In TLS 1.3, which has no renegotiation,
+    /// this is true.
+    pub fn secure_renegotiation(&self) -> bool {
+        self.0.secure_renegotiation
     }
 
     /// The group of the key exchange. Before TLS 1.3 a connection that resumes another has that of

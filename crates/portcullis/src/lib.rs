@@ -98,6 +98,7 @@ mod integrations;
 #[cfg(feature = "key-log")]
 mod key_log;
 mod last_words;
+mod meeting;
 mod name;
 mod read;
 mod reload;

@@ -1,6 +1,7 @@
 //! `portcullis client`: verification on, standard input out, answers in, and a summary of what
 //! was negotiated.
 
+mod commands;
 mod conversation;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use portcullis::config::Renegotiation;
 use portcullis::suite::CipherSuite;
 use portcullis::{
     CertificateDer, ClientConfig, ConnectionInformation, MemorySessionStore, NamedGroup,
@@ -74,6 +76,10 @@ pub(crate) struct Client {
     /// Write the server's chain as PEM to a new file, also if it is refused.
     #[arg(long, value_name = "FILE")]
     save_cert: Option<PathBuf>,
+    /// Lines of standard input that begin with a colon are commands: `:renegotiate` (before TLS 1.3, which
+    /// lets the server renegotiate, too) and `:update-keys` (TLS 1.3); with two they are data.
+    #[arg(long)]
+    commands: bool,
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
 }
@@ -100,7 +106,7 @@ impl Client {
         };
         self.save(stream.information().peer_certificates())?;
         self.summarize(&connecting, stream.information())?;
-        converse(stream).await.map_err(|error| {
+        converse(stream, self.commands).await.map_err(|error| {
             let failure = Failure::connection(&error);
             if !self.json {
                 return failure;
@@ -180,6 +186,11 @@ impl Client {
         }
         for key in keys {
             builder = builder.psk(key);
+        }
+        if self.commands {
+            builder = builder.renegotiation(Renegotiation::Accept {
+                apart: Renegotiation::APART,
+            });
         }
         builder
             .alpn(&self.alpn)

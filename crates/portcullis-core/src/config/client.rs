@@ -38,7 +38,8 @@ pub(crate) struct ClientOptions {
     pub(crate) honor_next_protocol_order: bool,
     /// Empty for none.
     pub(crate) next_protocol_fallback: Option<Box<[u8]>>,
-    pub(crate) session_tickets: bool,
+    /// `None` if nobody said.
+    session_tickets: Option<bool>,
     pub(crate) request_ocsp_response: bool,
 }
 
@@ -91,7 +92,8 @@ impl ClientConfig {
     pub fn replacing(&self, before: &Self) -> Self {
         let mut builder = self.to_builder();
         builder.client.policy.carry_over(&before.0.policy);
-        builder.client.session_tickets |= before.0.session_tickets;
+        let session_tickets = &mut builder.client.session_tickets;
+        *session_tickets = session_tickets.or(before.0.session_tickets);
         // Nothing that was checked depends on this.
         builder.build().unwrap_or_else(|_| self.clone())
     }
@@ -99,6 +101,11 @@ impl ClientConfig {
     /// Whether the server may send tickets:
     /// [`session_tickets`](ClientConfigBuilder::session_tickets).
     pub fn takes_tickets(&self) -> bool {
+        self.0.takes_tickets()
+    }
+
+    /// The same as it was chosen; `None` if it was not.
+    pub fn session_tickets(&self) -> Option<bool> {
         self.0.session_tickets
     }
 
@@ -116,6 +123,10 @@ impl ClientConfig {
 }
 
 impl ClientOptions {
+    pub(crate) fn takes_tickets(&self) -> bool {
+        self.session_tickets.unwrap_or_default()
+    }
+
     pub(crate) fn alpn_protocols(&self) -> impl Iterator<Item = &[u8]> {
         self.policy.alpn.iter().map(|name| &**name)
     }
@@ -162,7 +173,7 @@ impl ClientConfigBuilder {
                 accept_unoffered_alpn: false,
                 honor_next_protocol_order: false,
                 next_protocol_fallback: None,
-                session_tickets: false,
+                session_tickets: None,
                 request_ocsp_response: false,
             },
         }
@@ -247,7 +258,7 @@ impl ClientConfigBuilder {
     /// ([`Reader::take_ticket`](crate::Reader::take_ticket)), and only then are sessions offered
     /// ([`Handshake::client_resuming`](crate::Handshake::client_resuming)). Default: no.
     pub fn session_tickets(mut self, on: bool) -> Self {
-        self.client.session_tickets = on;
+        self.client.session_tickets = Some(on);
         self
     }
 

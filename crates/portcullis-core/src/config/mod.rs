@@ -13,6 +13,6 @@ pub(crate) use policy::Policy;
 pub use policy::{
     BeastMitigation, ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy,
 };
-pub use renegotiation::Renegotiation;
+pub use renegotiation::{Renegotiation, SecureRenegotiation};
 pub(crate) use server::ServerOptions;
 pub use server::{AcknowledgeServerName, ClientAuthentication, ServerConfig, ServerConfigBuilder};

@@ -1,8 +1,10 @@
 //! What client and server have in common: algorithms, limits, and their defaults with reasons.
 
 use super::negotiable::Named;
-use super::renegotiation::Renegotiation;
+use super::renegotiation::{Renegotiation, SecureRenegotiation};
 use crate::alert::AlertDescription;
+#[cfg(feature = "finite-field")]
+use crate::crypto::finite_field::{LEAST_BITS, MOST_BITS};
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::psk::Psks;
@@ -118,7 +120,10 @@ pub(crate) struct Policy {
     pub(crate) padding: PaddingPolicy,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) encrypt_then_mac: bool,
+    /// The shortest prime of DHE before TLS 1.3, in bits.
+    pub(crate) dh_minimum: u32,
     pub(crate) renegotiation: Renegotiation,
+    pub(crate) secure_renegotiation: SecureRenegotiation,
     pub(crate) beast_mitigation: BeastMitigation,
     pub(crate) padding_check: bool,
     pub(crate) middlebox_compatibility: bool,
@@ -167,15 +172,18 @@ impl Default for Policy {
             next_protocols: None,
             record_size_limit: None,
             max_fragment_sent: MAX_PLAINTEXT as u16,
-            // 256 KiB, as the seed system: room for post-quantum chains, no room for floods.
+            // 256 KiB, as Erlang's ssl: room for post-quantum chains, no room for floods.
             max_handshake_size: 256 * 1024,
-            // 2^24.5 full records, AES-GCM's limit (RFC 8446 §5.5), as the seed system; each AEAD's
+            // 2^24.5 full records, AES-GCM's limit (RFC 8446 §5.5), as Erlang's ssl; each AEAD's
             // own limit comes first if it is lower.
             key_update_at: 388_736_063_997,
             padding: PaddingPolicy::None,
             extended_master_secret: ExtendedMasterSecret::IfOffered,
             encrypt_then_mac: true,
+            // What every group of RFC 7919 has at least.
+            dh_minimum: 2048,
             renegotiation: Renegotiation::Decline,
+            secure_renegotiation: SecureRenegotiation::ForRenegotiation,
             beast_mitigation: BeastMitigation::default(),
             padding_check: true,
             middlebox_compatibility: true,
@@ -318,6 +326,13 @@ impl Policy {
                 self.max_handshake_size
             )));
         }
+        #[cfg(feature = "finite-field")]
+        if !(LEAST_BITS..=MOST_BITS).contains(&self.dh_minimum) {
+            return Err(Misuse::new(format!(
+                "dh_minimum: {} is outside of {LEAST_BITS}..={MOST_BITS}",
+                self.dh_minimum
+            )));
+        }
         if self.key_update_at == 0 {
             return Err(Misuse::new("key_update_at: must be at least 1 byte"));
         }
@@ -396,6 +411,16 @@ macro_rules! common_options {
         pub fn groups(mut self, groups: impl Into<Vec<NamedGroup>>) -> Self {
             self.$role.policy.groups = groups.into();
             self.$role.policy.named.groups = true;
+            self
+        }
+
+        /// The fewest bits that the prime of DHE may have before TLS 1.3: 1,024 to 8,192. A client refuses
+        /// a server whose group is smaller with `insufficient_security` (RFC 7919 §4), a server does not
+        /// use one. Default: 2,048. Fewer than that are within reach of states (Logjam).
+        #[cfg(feature = "finite-field")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "finite-field")))]
+        pub fn dh_minimum(mut self, bits: u32) -> Self {
+            self.$role.policy.dh_minimum = bits;
             self
         }
 
@@ -516,6 +541,14 @@ macro_rules! common_options {
         /// Default: [`Renegotiation::Decline`](crate::config::Renegotiation::Decline).
         pub fn renegotiation(mut self, policy: $crate::config::Renegotiation) -> Self {
             self.$role.policy.renegotiation = policy;
+            self
+        }
+
+        /// Whether a peer that does not know RFC 5746 is talked to before TLS 1.3. Default:
+        /// [`ForRenegotiation`](crate::config::SecureRenegotiation::ForRenegotiation): it is, but not
+        /// renegotiated with.
+        pub fn secure_renegotiation(mut self, when: $crate::config::SecureRenegotiation) -> Self {
+            self.$role.policy.secure_renegotiation = when;
             self
         }
 

@@ -13,7 +13,7 @@ pub(crate) const TAG_LEN: usize = 16;
 /// The length of every nonce and static IV, in bytes.
 pub(crate) const IV_LEN: u8 = 12;
 
-/// The AEADs of the TLS 1.3 suites.
+/// The AEADs of the suites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum AeadAlgorithm {
     Aes128Gcm,
@@ -36,6 +36,20 @@ impl AeadAlgorithm {
         match self {
             Self::Aes128Gcm | Self::Aes256Gcm => 23_726_566,
             Self::ChaCha20Poly1305 => u64::MAX,
+        }
+    }
+
+    /// How many records, and how many bytes in them, one key may protect where it cannot be
+    /// replaced: both together are no more blocks than [`record_limit`](Self::record_limit) records
+    /// of full size (RFC 9325 §4.4). A short record costs two blocks, so that a connection with many
+    /// of them does not end early.
+    pub(crate) const fn limits_for_good(self) -> (u64, u64) {
+        const RECORDS: u64 = 1 << 31;
+        const FULL: u64 = 16_384;
+        const TWO_BLOCKS: u64 = 32;
+        match self.record_limit() {
+            u64::MAX => (u64::MAX, u64::MAX),
+            full => (RECORDS, full * FULL - RECORDS * TWO_BLOCKS),
         }
     }
 

@@ -124,7 +124,7 @@ pub(super) fn usable(
     older: Option<&OlderSession>,
     cx: &Cx<'_>,
 ) -> Result<Vec<OfferedSession>, Abort> {
-    if !config.session_tickets && !sessions.is_empty() {
+    if !config.takes_tickets() && !sessions.is_empty() {
         return Err(Misuse::new(
             "a session was given, but session_tickets is off in the client's configuration",
         )

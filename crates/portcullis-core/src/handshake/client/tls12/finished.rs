@@ -218,6 +218,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         is_server: false,
         cipher_suite: suite,
         encrypt_then_mac: keys.encrypts_first(),
+        secure_renegotiation,
         group,
         retried: false,
         resumed: resumed.is_some(),
@@ -235,8 +236,8 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
             extended,
             resumed.is_some(),
             finished.first,
-            psk,
             next_protocol,
+            psk,
         ),
     };
     let outcome = Outcome::new(information, client.config.policy.key_update_at);
@@ -247,7 +248,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         previous: client.previous,
     };
     // The session of a renegotiation would be that of two handshakes.
-    let session = session.filter(|_| client.config.session_tickets && settled.previous.is_none());
+    let session = session.filter(|_| client.config.takes_tickets() && settled.previous.is_none());
     let end = End::Client(client.config, client.name);
     Ok(outcome.before_tls13(session, end, settled, cx.now))
 }

@@ -162,8 +162,7 @@ impl ReverifyingChain {
 mod tests {
     use super::*;
 
-    /// The other rules have cases of their own; this one needs a version that no configuration has
-    /// yet.
+    /// The other rules have cases of their own; a client offers no session of another version.
     #[test]
     fn another_version() {
         let had = Kind {

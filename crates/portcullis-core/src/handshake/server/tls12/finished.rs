@@ -177,8 +177,8 @@ impl Keyed {
             self.extended,
             is_resumed,
             unique,
-            self.psk,
             self.next_protocol,
+            self.psk,
         );
         let information = Information {
             dialect: cx.dialect,
@@ -186,6 +186,7 @@ impl Keyed {
             is_server: true,
             cipher_suite: self.suite,
             encrypt_then_mac: self.read.suite.encrypts_first(),
+            secure_renegotiation: self.secure_renegotiation,
             group: self.group,
             retried: false,
             resumed: is_resumed,
