@@ -16,20 +16,30 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::cases::run;
 use crate::floor::Failed;
 use crate::floor::handshake::{Ends, Sides};
-use crate::job::{Choice, Transport};
+use crate::job::{Choice, Transport, Version};
 use crate::pki::Pki;
-use crate::stack::{Io, Stack};
+use crate::stack::{Io, Stack, exchange};
 
 const RECORD: usize = 16 * 1024;
 const MIB: usize = 1024 * 1024;
 
 /// Does some work `count` times: `handshake`; `record`, one of 16 KiB; `bulk`, a MiB in writes of
-/// 64 KiB; `ping-pong`, of 64 bytes; or `small-writes`, 1,000 of 100 bytes.
+/// 64 KiB; `ping-pong`, of 64 bytes; or `small-writes`, 1,000 of 100 bytes; or `resumed`, a handshake
+/// that resumes a session. With `tls12-` before it the same in TLS 1.2.
 ///
 /// # Errors
 /// When an argument is not understood, or the stack fails.
 pub(crate) fn run<S: Stack>(pki: &Pki, work: &str, transport: &str, count: &str) -> io::Result<()> {
-    let stack = S::new(pki, Choice::default()).map_err(io::Error::other)?;
+    let (version, work) = match work.strip_prefix("tls12-") {
+        Some(work) => (Version::Tls12, work),
+        None => (Version::Tls13, work),
+    };
+    let choice = Choice {
+        version,
+        resumed: work == "resumed",
+        ..Choice::default()
+    };
+    let stack = S::new(pki, choice).map_err(io::Error::other)?;
     let transport = match transport {
         "duplex" => Transport::Duplex,
         "tcp" => Transport::TcpOneThread,
@@ -40,10 +50,15 @@ pub(crate) fn run<S: Stack>(pki: &Pki, work: &str, transport: &str, count: &str)
         // What is done once in a process is not what is to be counted: seeding random numbers
         // takes longer than a thousand handshakes.
         let (client, server) = run::pipe();
-        drop(run::connected(&stack, client, server).await?);
-        if work == "handshake" {
+        let (mut client, mut server) = run::connected(&stack, client, server).await?;
+        if matches!(work, "handshake" | "resumed") {
+            exchange(&mut client, &mut server).await?;
             for _ in 0..count {
-                drop(connected(&stack, transport).await?);
+                let (mut client, mut server) = connected(&stack, transport).await?;
+                if work == "resumed" {
+                    // The ticket for the next one comes before the byte.
+                    exchange(&mut client, &mut server).await?;
+                }
             }
             return Ok(());
         }

@@ -66,6 +66,10 @@ pub enum Transport {
 /// How the ends are configured: the same for every stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
+    /// The one version.
+    pub version: Version,
+    /// Whether each handshake but the first resumes a session.
+    pub resumed: bool,
     /// The one key-exchange group.
     pub group: Group,
     /// The one cipher suite.
@@ -83,6 +87,8 @@ pub struct Choice {
 impl Default for Choice {
     fn default() -> Self {
         Self {
+            version: Version::Tls13,
+            resumed: false,
             group: Group::X25519,
             suite: Suite::Aes128Gcm,
             leaf: Leaf::EcdsaP256,
@@ -91,6 +97,28 @@ impl Default for Choice {
             hibernate_after: None,
         }
     }
+}
+
+impl Choice {
+    /// For stacks that are measured with TLS 1.3 and full handshakes only.
+    ///
+    /// # Errors
+    /// When something else is chosen.
+    pub fn only_full_tls13(self) -> Result<(), String> {
+        match (self.version, self.resumed) {
+            (Version::Tls13, false) => Ok(()),
+            _ => Err("only full handshakes of TLS 1.3 are measured of this stack".to_owned()),
+        }
+    }
+}
+
+/// A protocol version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Version {
+    /// TLS 1.3.
+    Tls13,
+    /// TLS 1.2, with an ECDHE suite for the server's key.
+    Tls12,
 }
 
 /// A key-exchange group.
@@ -102,7 +130,7 @@ pub enum Group {
     X25519Mlkem768,
 }
 
-/// A cipher suite of TLS 1.3.
+/// What protects the records: a cipher suite of TLS 1.3, or the ECDHE suites of TLS 1.2 with that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Suite {
     /// TLS_AES_128_GCM_SHA256.
@@ -111,6 +139,8 @@ pub enum Suite {
     Aes256Gcm,
     /// TLS_CHACHA20_POLY1305_SHA256.
     ChaCha20Poly1305,
+    /// AES-128-CBC with SHA-256, which only TLS 1.2 has; encrypted first where the stack can.
+    Aes128CbcSha256,
 }
 
 /// The key of a certificate.

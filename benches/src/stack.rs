@@ -3,7 +3,9 @@
 use std::io;
 
 use portcullis::SplitIo;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex,
+};
 
 use crate::job::Choice;
 use crate::pki::Pki;
@@ -46,7 +48,8 @@ pub trait Stack: Sized + Send + Sync + 'static {
     }
 }
 
-/// A connection in memory: shows that the stack does what was chosen.
+/// A connection in memory, with a byte each way, behind which tickets may come: shows that the stack
+/// does what was chosen.
 ///
 /// # Errors
 /// When a handshake fails.
@@ -56,10 +59,27 @@ pub fn connection<S: Stack>(stack: &S) -> Result<Connection<S>, String> {
         .and_then(|runtime| {
             runtime.block_on(async {
                 let (client, server) = duplex(64 * 1024);
-                tokio::try_join!(stack.connect(client), stack.accept(server))
+                let (mut client, mut server) =
+                    tokio::try_join!(stack.connect(client), stack.accept(server))?;
+                exchange(&mut client, &mut server).await?;
+                Ok((client, server))
             })
         })
         .map_err(|error| error.to_string())
+}
+
+/// A byte each way.
+///
+/// # Errors
+/// When the stack fails.
+pub(crate) async fn exchange(client: &mut impl Io, server: &mut impl Io) -> io::Result<()> {
+    client.write_u8(7).await?;
+    client.flush().await?;
+    server.read_u8().await?;
+    server.write_u8(7).await?;
+    server.flush().await?;
+    client.read_u8().await?;
+    Ok(())
 }
 
 /// A client's stream and a server's.

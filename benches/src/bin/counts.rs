@@ -26,12 +26,16 @@ use serde_json::json;
 /// How much more than the committed count is a failure, in percent.
 const TOLERANCE: u64 = 5;
 /// What is counted, with how many operations the longer run has more than the shorter.
-const WORK: [(&str, u64); 5] = [
+const WORK: [(&str, u64); 9] = [
     ("handshake", 20),
     ("record", 64),
     ("bulk", 16),
     ("ping-pong", 200),
     ("small-writes", 4),
+    ("resumed", 20),
+    ("tls12-handshake", 20),
+    ("tls12-resumed", 20),
+    ("tls12-ping-pong", 200),
 ];
 const SIDES: [&str; 2] = ["client", "server"];
 /// What gives out memory, in the C library; a reallocation counts as an allocation.

@@ -3,12 +3,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt as _;
-use tokio::io::AsyncWriteExt as _;
-
 use super::run;
 use crate::job::{Cost, Transport};
-use crate::stack::{Io, Stack};
+use crate::stack::{Io, Stack, exchange};
 use crate::timed::{Clock, Timed};
 
 const HANDSHAKES: u32 = 100;
@@ -52,11 +49,6 @@ async fn one<S: Stack, IO: Io>(
     );
     let wall = start.elapsed();
     let (mut client, mut server) = (client?, server?);
-    client.write_u8(7).await?;
-    client.flush().await?;
-    server.read_u8().await?;
-    server.write_u8(7).await?;
-    server.flush().await?;
-    client.read_u8().await?;
+    exchange(&mut client, &mut server).await?;
     Ok(wall)
 }

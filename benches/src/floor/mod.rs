@@ -50,6 +50,7 @@ pub fn measure(pki: &Pki, job: Job) -> Answer {
 }
 
 fn measured(pki: &Pki, job: Job) -> Result<Cost, Failed> {
+    job.choice.only_full_tls13().map_err(Failed)?;
     let suite = job.choice.suite;
     let one_way = |sizes: &[usize], times: usize, operations: f64| {
         let (seal, open) = records::measure(suite, sizes, times)?;

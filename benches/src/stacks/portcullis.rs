@@ -1,17 +1,19 @@
 //! portcullis.
 
 use std::io;
+use std::sync::Arc;
 
+use portcullis::session::TicketKeys;
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    ClientConfig, Identity, NamedGroup, Roots, ServerConfig, ServerName, TlsAcceptor, TlsConnector,
-    TlsStream,
+    ClientConfig, Identity, MemorySessionStore, NamedGroup, ProtocolVersion, Roots, ServerConfig,
+    ServerName, TlsAcceptor, TlsConnector, TlsStream,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::job::{Choice, Group, Suite};
+use crate::job::{Choice, Group, Leaf, Suite, Version};
 use crate::pki::{self, Pki};
-use crate::stack::{Io, Stack, TwoWay};
+use crate::stack::{Io, Stack, TwoWay, connection};
 
 /// This project.
 #[derive(Debug)]
@@ -34,6 +36,32 @@ fn roots(pki: &Pki) -> Result<Roots, String> {
     Ok(roots)
 }
 
+fn suite(choice: Choice) -> Result<CipherSuite, String> {
+    let suite = match (choice.version, choice.leaf, choice.suite) {
+        (Version::Tls13, _, Suite::Aes128Gcm) => CipherSuite::TLS_AES_128_GCM_SHA256,
+        (Version::Tls13, _, Suite::Aes256Gcm) => CipherSuite::TLS_AES_256_GCM_SHA384,
+        (Version::Tls13, _, Suite::ChaCha20Poly1305) => CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+        (Version::Tls13, _, Suite::Aes128CbcSha256) => {
+            return Err("TLS 1.3 has no CBC".to_owned());
+        }
+        (Version::Tls12, leaf, suite) => {
+            let key = match leaf {
+                Leaf::EcdsaP256 => "ECDSA",
+                Leaf::Rsa2048 => "RSA",
+            };
+            let cipher = match suite {
+                Suite::Aes128Gcm => "AES_128_GCM_SHA256",
+                Suite::Aes256Gcm => "AES_256_GCM_SHA384",
+                Suite::ChaCha20Poly1305 => "CHACHA20_POLY1305_SHA256",
+                Suite::Aes128CbcSha256 => "AES_128_CBC_SHA256",
+            };
+            let name = format!("TLS_ECDHE_{key}_WITH_{cipher}");
+            return name.parse().map_err(|error| format!("{error}"));
+        }
+    };
+    Ok(suite)
+}
+
 impl Stack for Portcullis {
     type Stream<IO: Io> = TlsStream<IO>;
     const NAME: &'static str = "portcullis";
@@ -43,18 +71,26 @@ impl Stack for Portcullis {
             Group::X25519 => NamedGroup::X25519,
             Group::X25519Mlkem768 => NamedGroup::X25519_MLKEM768,
         };
-        let suite = match choice.suite {
-            Suite::Aes128Gcm => CipherSuite::TLS_AES_128_GCM_SHA256,
-            Suite::Aes256Gcm => CipherSuite::TLS_AES_256_GCM_SHA384,
-            Suite::ChaCha20Poly1305 => CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+        let version = match choice.version {
+            Version::Tls13 => ProtocolVersion::TLS_1_3,
+            Version::Tls12 => ProtocolVersion::TLS_1_2,
         };
+        // Before TLS 1.3 the curve of a certificate has to be listed, too.
+        let groups = match choice.version {
+            Version::Tls13 => vec![group],
+            Version::Tls12 => vec![group, NamedGroup::SECP256R1],
+        };
+        let suite = suite(choice)?;
         let remembered = if choice.remember_chains { 1_024 } else { 0 };
         let mut client = ClientConfig::builder(roots(pki)?)
-            .groups([group])
+            .versions([version])
+            .groups(groups)
             .cipher_suites([suite])
+            .session_tickets(choice.resumed)
             .remembered_signatures(remembered);
         let mut server = ServerConfig::builder()
             .identity(identity(pki.server(choice.leaf))?)
+            .versions([version])
             .resumption(false)
             .remembered_signatures(remembered);
         if choice.mutual {
@@ -64,15 +100,28 @@ impl Stack for Portcullis {
         }
         let client = client.build().map_err(|error| error.to_string())?;
         let mut connector = TlsConnector::new(client).without_resumption();
+        if choice.resumed {
+            let keys = TicketKeys::rotating(7_200).map_err(|error| error.to_string())?;
+            server = server.ticket_keys(keys);
+            connector = connector.session_store(Arc::<MemorySessionStore>::default());
+        }
         let mut acceptor = TlsAcceptor::new(server.build().map_err(|error| error.to_string())?);
         if let Some(after) = choice.hibernate_after {
             connector = connector.hibernate_after(after);
             acceptor = acceptor.hibernate_after(after);
         }
-        Ok(Self {
+        let stack = Self {
             connector,
             acceptor,
-        })
+        };
+        if choice.resumed {
+            connection(&stack)?;
+            let (client, _) = connection(&stack)?;
+            if !client.is_resumed() {
+                return Err("the second connection was not resumed".to_owned());
+            }
+        }
+        Ok(stack)
     }
 
     async fn connect<IO: Io>(&self, io: IO) -> io::Result<TlsStream<IO>> {

@@ -9,9 +9,9 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{CipherSuite, NamedGroup, RootCertStore};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use crate::job::{Choice, Group, Suite};
+use crate::job::{Choice, Group, Leaf, Suite, Version};
 use crate::pki::{self, Pki};
-use crate::stack::{Io, Stack};
+use crate::stack::{Io, Stack, connection};
 
 /// tokio-rustls, without tickets and resumption: every handshake is a full one.
 pub struct Rustls {
@@ -19,20 +19,44 @@ pub struct Rustls {
     acceptor: TlsAcceptor,
 }
 
-fn provider(choice: Choice) -> CryptoProvider {
+fn provider(choice: Choice) -> Result<CryptoProvider, String> {
     let group = match choice.group {
         Group::X25519 => NamedGroup::X25519,
         Group::X25519Mlkem768 => NamedGroup::X25519MLKEM768,
     };
-    let suite = match choice.suite {
-        Suite::Aes128Gcm => CipherSuite::TLS13_AES_128_GCM_SHA256,
-        Suite::Aes256Gcm => CipherSuite::TLS13_AES_256_GCM_SHA384,
-        Suite::ChaCha20Poly1305 => CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+    let suite = match (choice.version, choice.leaf, choice.suite) {
+        (Version::Tls13, _, Suite::Aes128Gcm) => CipherSuite::TLS13_AES_128_GCM_SHA256,
+        (Version::Tls13, _, Suite::Aes256Gcm) => CipherSuite::TLS13_AES_256_GCM_SHA384,
+        (Version::Tls13, _, Suite::ChaCha20Poly1305) => CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+        (Version::Tls12, Leaf::EcdsaP256, Suite::Aes128Gcm) => {
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+        }
+        (Version::Tls12, Leaf::EcdsaP256, Suite::Aes256Gcm) => {
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+        }
+        (Version::Tls12, Leaf::EcdsaP256, Suite::ChaCha20Poly1305) => {
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+        }
+        (Version::Tls12, Leaf::Rsa2048, Suite::Aes128Gcm) => {
+            CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+        }
+        (Version::Tls12, Leaf::Rsa2048, Suite::Aes256Gcm) => {
+            CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+        }
+        (Version::Tls12, Leaf::Rsa2048, Suite::ChaCha20Poly1305) => {
+            CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+        }
+        (_, _, Suite::Aes128CbcSha256) => return Err("rustls has no CBC".to_owned()),
     };
     let mut provider = rustls::crypto::aws_lc_rs::default_provider();
-    provider.kx_groups.retain(|one| one.name() == group);
+    // Before TLS 1.3 the curve of a certificate has to be listed, too; the first is preferred.
+    provider.kx_groups.retain(|one| {
+        one.name() == group
+            || choice.version == Version::Tls12 && one.name() == NamedGroup::secp256r1
+    });
+    provider.kx_groups.sort_by_key(|one| one.name() != group);
     provider.cipher_suites.retain(|one| one.suite() == suite);
-    provider
+    Ok(provider)
 }
 
 fn identity(
@@ -44,8 +68,11 @@ fn identity(
 
 impl Rustls {
     fn configured(pki: &Pki, choice: Choice) -> Result<Self, Box<dyn std::error::Error>> {
-        let provider = Arc::new(provider(choice));
-        let versions = [&rustls::version::TLS13];
+        let provider = Arc::new(provider(choice)?);
+        let versions = match choice.version {
+            Version::Tls13 => [&rustls::version::TLS13],
+            Version::Tls12 => [&rustls::version::TLS12],
+        };
         let mut roots = RootCertStore::empty();
         roots.add(pki.root.clone().into())?;
         let roots = Arc::new(roots);
@@ -64,14 +91,31 @@ impl Rustls {
         } else {
             (client.with_no_client_auth(), server.with_no_client_auth())
         };
-        client.resumption = rustls::client::Resumption::disabled();
+        client.resumption = match choice.resumed {
+            true => rustls::client::Resumption::in_memory_sessions(256),
+            false => rustls::client::Resumption::disabled(),
+        };
         let (chain, key) = identity(pki.server(choice.leaf))?;
         let mut server = server.with_single_cert(chain, key)?;
-        server.send_tls13_tickets = 0;
-        Ok(Self {
+        if choice.resumed {
+            server.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+        } else {
+            server.send_tls13_tickets = 0;
+            server.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        }
+        let stack = Self {
             connector: Arc::new(client).into(),
             acceptor: Arc::new(server).into(),
-        })
+        };
+        if choice.resumed {
+            connection(&stack)?;
+            let (client, _) = connection(&stack)?;
+            let kind = client.get_ref().1.handshake_kind();
+            if kind != Some(rustls::HandshakeKind::Resumed) {
+                return Err("the second connection was not resumed".into());
+            }
+        }
+        Ok(stack)
     }
 }
 

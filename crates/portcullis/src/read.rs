@@ -483,70 +483,100 @@ impl Receiving {
     where
         R: AsyncRead + Unpin,
     {
-        loop {
+        // Nearly always one read gives a record. Outside of a loop nothing is prepared for more.
+        if ready!(self.poll_open_once(io, cx, target)) {
+            return Poll::Ready(());
+        }
+        self.poll_open_on(io, cx, target)
+    }
+
+    /// Goes on as long as there is neither plaintext nor the end.
+    #[cold]
+    fn poll_open_on<R>(
+        &mut self,
+        io: &mut R,
+        cx: &mut Context<'_>,
+        target: &mut Target<'_, '_>,
+    ) -> Poll<()>
+    where
+        R: AsyncRead + Unpin,
+    {
+        while !ready!(self.poll_open_once(io, cx, target)) {}
+        Poll::Ready(())
+    }
+
+    /// Opens what is kept, or what one read from the transport gives; says whether that is enough,
+    /// or nothing more will come.
+    #[inline]
+    fn poll_open_once<R>(
+        &mut self,
+        io: &mut R,
+        cx: &mut Context<'_>,
+        target: &mut Target<'_, '_>,
+    ) -> Poll<bool>
+    where
+        R: AsyncRead + Unpin,
+    {
+        if self.has_ended() {
+            return self.stopped();
+        }
+        if !self.sealed.is_empty() {
+            ready!(self.poll_open_kept(cx, target));
+            if target.has_some() {
+                return Poll::Ready(true);
+            }
             if self.has_ended() {
                 return self.stopped();
             }
-            if !self.sealed.is_empty() {
-                ready!(self.poll_open_kept(cx, target));
-                if target.has_some() {
-                    return Poll::Ready(());
-                }
-                if self.has_ended() {
-                    return self.stopped();
-                }
-            }
-            let tail = self.sealed.len();
-            let needed = if tail > 0
-                && let Ok(Frame::NeedMore { at_least }) = self.reader.frame(self.sealed.as_slice())
-            {
-                at_least
-            } else {
-                1
-            };
-            let mut scratch = Scratch::take();
-            let full_record = self.reader.record_len(PLAINTEXT);
-            let limit = target.appetite(full_record).max(tail + needed);
-            let mut buf = ReadBuf::new(&mut scratch[tail..limit]);
-            let count = match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
-                Ok(()) => buf.filled().len(),
-                Err(error) => {
-                    self.fail(Error::io(error, Stage::Connected));
-                    return Poll::Ready(());
-                }
-            };
-            if count == 0 {
-                self.on_eof();
-                return Poll::Ready(());
-            }
-            self.received.count(count);
-            if tail > 0 {
-                // A record that trickles in is not copied again and again.
-                if needed > count {
-                    self.sealed.extend(&scratch[tail..tail + count]);
-                    continue;
-                }
-                scratch[..tail].copy_from_slice(self.sealed.as_slice());
-                self.sealed.consume(tail);
-            }
-            let filled = tail + count;
-            let used = self.open_records(&mut scratch[..filled], target);
-            if used < filled {
-                self.sealed.keep(scratch, used..filled);
-            }
-            if target.has_some() {
-                return Poll::Ready(());
-            }
         }
+        let tail = self.sealed.len();
+        let needed = if tail > 0
+            && let Ok(Frame::NeedMore { at_least }) = self.reader.frame(self.sealed.as_slice())
+        {
+            at_least
+        } else {
+            1
+        };
+        let mut scratch = Scratch::take();
+        let full_record = self.reader.record_len(PLAINTEXT);
+        let limit = target.appetite(full_record).max(tail + needed);
+        let mut buf = ReadBuf::new(&mut scratch[tail..limit]);
+        let count = match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
+            Ok(()) => buf.filled().len(),
+            Err(error) => {
+                self.fail(Error::io(error, Stage::Connected));
+                return Poll::Ready(true);
+            }
+        };
+        if count == 0 {
+            self.on_eof();
+            return Poll::Ready(true);
+        }
+        self.received.count(count);
+        if tail > 0 {
+            // A record that trickles in is not copied again and again.
+            if needed > count {
+                self.sealed.extend(&scratch[tail..tail + count]);
+                return Poll::Ready(false);
+            }
+            scratch[..tail].copy_from_slice(self.sealed.as_slice());
+            self.sealed.consume(tail);
+        }
+        let filled = tail + count;
+        let used = self.open_records(&mut scratch[..filled], target);
+        if used < filled {
+            self.sealed.keep(scratch, used..filled);
+        }
+        Poll::Ready(target.has_some())
     }
 
     /// Nothing opens any more, or not before another handshake is over: whoever has both halves goes
     /// on with that when reading is pending.
     #[cold]
-    fn stopped(&self) -> Poll<()> {
+    fn stopped(&self) -> Poll<bool> {
         match self.is_renegotiating() {
             true => Poll::Pending,
-            false => Poll::Ready(()),
+            false => Poll::Ready(true),
         }
     }
 

@@ -84,6 +84,7 @@ impl Boring {
             Suite::Aes128Gcm => "TLS_AES_128_GCM_SHA256",
             Suite::Aes256Gcm => "TLS_AES_256_GCM_SHA384",
             Suite::ChaCha20Poly1305 => "TLS_CHACHA20_POLY1305_SHA256",
+            Suite::Aes128CbcSha256 => return Err("TLS 1.3 has no CBC".into()),
         };
         let (client, _) = connection(self)?;
         match client
@@ -106,6 +107,7 @@ impl Stack for Boring {
     const NAME: &'static str = "tokio-boring";
 
     fn new(pki: &Pki, choice: Choice) -> Result<Self, String> {
+        choice.only_full_tls13()?;
         Self::configured(pki, choice).map_err(|error| error.to_string())
     }
 

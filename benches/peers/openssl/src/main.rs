@@ -51,6 +51,7 @@ fn choose(context: &mut SslContextBuilder, choice: Choice) -> Result<(), Box<dyn
         Suite::Aes128Gcm => "TLS_AES_128_GCM_SHA256",
         Suite::Aes256Gcm => "TLS_AES_256_GCM_SHA384",
         Suite::ChaCha20Poly1305 => "TLS_CHACHA20_POLY1305_SHA256",
+        Suite::Aes128CbcSha256 => return Err("TLS 1.3 has no CBC".into()),
     })?;
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
     // Or every record is read twice from the transport: its header, then the rest.
@@ -84,6 +85,7 @@ impl Stack for Openssl {
     const NAME: &'static str = "tokio-openssl";
 
     fn new(pki: &Pki, choice: Choice) -> Result<Self, String> {
+        choice.only_full_tls13()?;
         Self::configured(pki, choice).map_err(|error| error.to_string())
     }
 

@@ -1,10 +1,14 @@
 //! The cases.
 
-use portcullis_benches::job::{Case, Choice, Group, Job, Leaf, Suite, Transport};
+use portcullis_benches::job::{Case, Choice, Group, Job, Leaf, Suite, Transport, Version};
 
 /// Every case with its name.
 pub(crate) fn jobs() -> Vec<(String, Job)> {
     let choice = Choice::default();
+    let tls12 = Choice {
+        version: Version::Tls12,
+        ..choice
+    };
     let mut jobs = Vec::new();
     let mut add = |name: &str, case, transport, choice| {
         jobs.push((
@@ -47,6 +51,28 @@ pub(crate) fn jobs() -> Vec<(String, Job)> {
                 ..choice
             },
         ),
+        (
+            "resumed, X25519",
+            Choice {
+                resumed: true,
+                ..choice
+            },
+        ),
+        ("TLS 1.2, P-256, X25519", tls12),
+        (
+            "TLS 1.2, RSA-2048, X25519",
+            Choice {
+                leaf: Leaf::Rsa2048,
+                ..tls12
+            },
+        ),
+        (
+            "TLS 1.2, resumed by a ticket",
+            Choice {
+                resumed: true,
+                ..tls12
+            },
+        ),
     ] {
         add(
             &format!("handshake {name}"),
@@ -72,6 +98,14 @@ pub(crate) fn jobs() -> Vec<(String, Job)> {
                 );
             }
         }
+    }
+    for suite in [Suite::Aes128Gcm, Suite::Aes128CbcSha256] {
+        add(
+            &format!("bulk TLS 1.2 {suite:?}, 64 KiB, duplex"),
+            Case::Bulk { write: 64 * kib },
+            duplex,
+            Choice { suite, ..tls12 },
+        );
     }
     let one_thread = Transport::TcpOneThread;
     for (size, write) in [("16 KiB", 16 * kib), ("64 KiB", 64 * kib)] {
