@@ -1,4 +1,4 @@
-//! A thin face over aws-lc-rs.
+//! A thin face over aws-lc-rs, and with the feature `ffi` over portcullis-ffi.
 //!
 //! Secrets here are zeroized on drop, absent from `Debug`, and compared in constant time. What
 //! the library can only refuse for input that is a defect of ours comes back as
@@ -7,6 +7,11 @@
 pub(crate) mod aead;
 pub(crate) mod block_hash;
 pub(crate) mod cbc;
+#[cfg(feature = "ffi")]
+pub(crate) mod ccm;
+#[cfg(not(feature = "ffi"))]
+#[path = "no_ccm.rs"]
+pub(crate) mod ccm;
 pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;

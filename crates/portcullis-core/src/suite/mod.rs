@@ -9,6 +9,7 @@ use core::str::FromStr;
 use crate::crypto::HAS_RSA;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::cbc::CbcAlgorithm;
+use crate::crypto::ccm::CcmAlgorithm;
 pub use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::record_mac::MacAlgorithm;
 use crate::key_schedule::SuiteParameters;
@@ -151,19 +152,34 @@ impl CipherSuite {
     /// the encryption unless both sides have [`encrypt_then_mac`], and what then keeps the plaintext
     /// is the care of both implementations.
     ///
+    /// With the feature `ffi` those with AES-CCM, too, which devices have that have little else: it takes
+    /// longer than GCM. With CCM_8 a forged record is accepted once in 2^64 tries, instead of 2^128.
+    ///
     /// [`encrypt_then_mac`]: crate::config::ClientConfigBuilder::encrypt_then_mac
     pub const SUPPORTED: &'static [Self] = &[
         Self::TLS_AES_256_GCM_SHA384,
         Self::TLS_AES_128_GCM_SHA256,
         Self::TLS_CHACHA20_POLY1305_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_AES_128_CCM_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_AES_128_CCM_8_SHA256,
         Self::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
         Self::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        #[cfg(feature = "ffi")]
+        Self::TLS_ECDHE_ECDSA_WITH_AES_256_CCM,
+        #[cfg(feature = "ffi")]
+        Self::TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8,
         Self::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384,
         Self::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384,
         Self::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
         Self::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
         Self::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+        #[cfg(feature = "ffi")]
+        Self::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8,
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
         Self::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
         Self::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
@@ -324,6 +340,10 @@ impl SuiteInfo {
             Cipher::Aes128Gcm => Some(AeadAlgorithm::Aes128Gcm),
             Cipher::Aes256Gcm => Some(AeadAlgorithm::Aes256Gcm),
             Cipher::Chacha20Poly1305 => Some(AeadAlgorithm::ChaCha20Poly1305),
+            Cipher::Aes128Ccm => CcmAlgorithm::AES_128.map(AeadAlgorithm::Ccm),
+            Cipher::Aes256Ccm => CcmAlgorithm::AES_256.map(AeadAlgorithm::Ccm),
+            Cipher::Aes128Ccm8 => CcmAlgorithm::AES_128_8.map(AeadAlgorithm::Ccm),
+            Cipher::Aes256Ccm8 => CcmAlgorithm::AES_256_8.map(AeadAlgorithm::Ccm),
             _ => None,
         }
     }

@@ -63,6 +63,50 @@ fn lists() {
     );
 }
 
+fn has_ccm(suite: &CipherSuite) -> bool {
+    matches!(
+        suite.info().unwrap().cipher,
+        Cipher::Aes128Ccm | Cipher::Aes256Ccm | Cipher::Aes128Ccm8 | Cipher::Aes256Ccm8
+    )
+}
+
+#[test]
+fn ccm_comes_with_a_feature() {
+    let found: Vec<_> = CipherSuite::SUPPORTED
+        .iter()
+        .filter(|suite| has_ccm(suite))
+        .collect();
+    let expected = [
+        (CipherSuite::TLS_AES_128_CCM_SHA256, 16, 16),
+        (CipherSuite::TLS_AES_128_CCM_8_SHA256, 16, 8),
+        // RFC 7251 §2.
+        (CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CCM, 32, 16),
+        (CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8, 32, 8),
+        (CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM, 16, 16),
+        (CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8, 16, 8),
+    ];
+    if !cfg!(feature = "ffi") {
+        assert!(found.is_empty());
+        return;
+    }
+    assert_eq!(found.len(), expected.len());
+    for (found, (suite, key_len, tag_len)) in found.into_iter().zip(expected) {
+        assert_eq!(*found, suite);
+        let (hash, aead) = match suite.parameters() {
+            Ok(parameters) => (parameters.hash.into(), parameters.aead),
+            Err(_) => {
+                let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).unwrap();
+                let LegacyCipher::Aead(aead) = parameters.cipher else {
+                    panic!("{suite}")
+                };
+                (parameters.hash, aead)
+            }
+        };
+        assert_eq!(hash, HashAlgorithm::Sha256.into());
+        assert_eq!((aead.key_len(), aead.tag_len()), (key_len, tag_len));
+    }
+}
+
 #[test]
 fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
     use AeadAlgorithm::{Aes128Gcm, Aes256Gcm, ChaCha20Poly1305};
@@ -97,7 +141,7 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
     ];
     let implemented = CipherSuite::KNOWN.iter().filter_map(|suite| {
         let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).ok()?;
-        Some((suite.name().unwrap(), parameters))
+        (!has_ccm(suite)).then(|| (suite.name().unwrap(), parameters))
     });
     let expected = expected.iter().flat_map(|(name, parameters)| {
         ["ECDSA", "RSA"].map(|key| (format!("TLS_ECDHE_{key}_WITH_{name}"), *parameters))
@@ -105,7 +149,8 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
     for (implemented, expected) in implemented.zip(expected.clone()) {
         assert_eq!(implemented, (&*expected.0, expected.1));
     }
-    let all = CipherSuite::SUPPORTED.len();
+    let supported = CipherSuite::SUPPORTED.iter();
+    let all = supported.filter(|suite| !has_ccm(suite)).count();
     assert_eq!(expected.count(), all - 3, "and three of TLS 1.3");
     let refused = CipherSuite::TLS_AES_128_GCM_SHA256.legacy_parameters(ProtocolVersion::TLS_1_2);
     assert!(
@@ -117,9 +162,10 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
 }
 
 #[test]
-fn of_what_can_be_negotiated_all_but_cbc_is_the_default() {
+fn of_what_can_be_negotiated_all_but_cbc_and_ccm_is_the_default() {
     let supported = CipherSuite::SUPPORTED.iter();
-    let expected: Vec<_> = supported.filter(|suite| !suite.has_cbc()).collect();
+    let named = |suite: &CipherSuite| suite.has_cbc() || has_ccm(suite);
+    let expected: Vec<_> = supported.filter(|suite| !named(suite)).collect();
     assert_eq!(expected, CipherSuite::DEFAULT.iter().collect::<Vec<_>>());
 }
 

@@ -448,7 +448,7 @@ fn tickets_are_sealed_with_a_key_from_the_first_on() {
     let (name, rest) = session.ticket.split_at(16);
     let (nonce, sealed) = rest.split_first_chunk().unwrap();
     let (body, tag) = sealed.split_at(sealed.len() - 16);
-    let zeros = AeadKey::new(AeadAlgorithm::Aes256Gcm, &[0; 32], nonce).unwrap();
+    let mut zeros = AeadKey::new(AeadAlgorithm::Aes256Gcm, &[0; 32], nonce).unwrap();
     let opened = zeros.open_into(0, name, body, tag, &mut vec![0; body.len()]);
     assert!(opened.is_err());
 }
