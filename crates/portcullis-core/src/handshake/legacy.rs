@@ -1,15 +1,20 @@
-//! Signatures in messages before TLS 1.3, by the rules of the version: said how they are made, or not.
+//! Messages before TLS 1.3 that do not say what they consist of: the rules of the version do, and the
+//! row of the key exchange.
 //!
-//! RFC 5246 §7.4.3, §7.4.4, §7.4.8, RFC 4346 the same.
+//! RFC 5246 §7.4.3, §7.4.4, §7.4.7, §7.4.8, RFC 4346 the same.
 
-use super::expect;
+use super::{expect, unexpected};
 use crate::error::Abort;
 use crate::record::HandshakeBytes;
 use crate::rules::{Rules, Signatures};
+use crate::suite::{Agreement, Exchange};
 use crate::wire::extension::DistinguishedName;
 use crate::wire::list::List;
-use crate::wire::tls12::{self, ClientCertificateType, ServerEcdhParams};
-use crate::wire::{CertificateVerify, tls10};
+use crate::wire::tls12::{
+    self, ClientCertificateType, ClientKeyExchange, ClientKeyExchangeForm, ClientShareForm,
+    ServerKeyExchange, ServerKeyExchangeForm, ServerParamsForm, ServerSignature, SignatureForm,
+};
+use crate::wire::{CertificateVerify, HandshakeType, tls10};
 use crate::{SignatureScheme, Violation};
 
 /// A signature as it came.
@@ -18,6 +23,12 @@ pub(super) struct Signed<'a> {
     /// How it was made, if that was said.
     pub(super) scheme: Option<SignatureScheme>,
     pub(super) signature: &'a [u8],
+}
+
+impl<'a> From<ServerSignature<'a>> for Signed<'a> {
+    fn from(ServerSignature { scheme, signature }: ServerSignature<'a>) -> Self {
+        Self { scheme, signature }
+    }
 }
 
 impl Signed<'_> {
@@ -41,39 +52,66 @@ pub(super) struct Requested<'a> {
     pub(super) authorities: List<'a, DistinguishedName<'a>>,
 }
 
+/// Reads ClientKeyExchange.
+pub(super) fn client_key_exchange(
+    exchange: Exchange,
+    message: &HandshakeBytes,
+) -> Result<ClientKeyExchange<'_>, Abort> {
+    let form = ClientKeyExchangeForm {
+        psk: exchange.psk,
+        share: exchange.agreement.map(|agreement| match agreement {
+            Agreement::Ecdhe => ClientShareForm::Point,
+        }),
+    };
+    let body = body_of(HandshakeType::CLIENT_KEY_EXCHANGE, message)?;
+    Ok(ClientKeyExchange::decode(body, form)?)
+}
+
+/// The body of a message of the type that is due.
+fn body_of(due: HandshakeType, message: &HandshakeBytes) -> Result<&[u8], Abort> {
+    if message.typ() != due {
+        return Err(unexpected(due.name().unwrap_or_default(), message));
+    }
+    Ok(message.body())
+}
+
 impl Rules {
-    pub(super) fn server_key_exchange(
-        self,
-        message: &HandshakeBytes,
-    ) -> Result<(ServerEcdhParams<'_>, Signed<'_>), Abort> {
-        let (params, scheme, signature) = match self.signatures {
-            Signatures::Said => {
-                let exchange: tls12::ServerKeyExchange<'_> = expect(message)?;
-                (
-                    exchange.params,
-                    Some(exchange.algorithm),
-                    exchange.signature,
-                )
-            }
-            Signatures::OfKey => {
-                let exchange: tls10::ServerKeyExchange<'_> = expect(message)?;
-                (exchange.params, None, exchange.signature)
-            }
-        };
-        Ok((params, Signed { scheme, signature }))
+    /// How a signature stands in a message.
+    fn signature_form(self) -> SignatureForm {
+        match self.signatures {
+            Signatures::Said => SignatureForm::Said,
+            Signatures::OfKey => SignatureForm::Bare,
+        }
     }
 
-    pub(super) fn put_server_key_exchange(
+    /// Reads ServerKeyExchange.
+    pub(super) fn server_key_exchange(
         self,
-        out: &mut Vec<u8>,
-        params: ServerEcdhParams<'_>,
+        exchange: Exchange,
+        message: &HandshakeBytes,
+    ) -> Result<ServerKeyExchange<'_>, Abort> {
+        let form = ServerKeyExchangeForm {
+            hint: exchange.psk,
+            params: exchange.agreement.map(|agreement| match agreement {
+                Agreement::Ecdhe => ServerParamsForm::Ecdh,
+            }),
+            signature: exchange.is_signed().then(|| self.signature_form()),
+        };
+        let body = body_of(HandshakeType::SERVER_KEY_EXCHANGE, message)?;
+        Ok(ServerKeyExchange::decode(body, form)?)
+    }
+
+    /// A signature as it stands in ServerKeyExchange.
+    pub(super) fn signature(
+        self,
         scheme: SignatureScheme,
         signature: &[u8],
-    ) {
-        match self.signatures {
-            Signatures::Said => tls12::ServerKeyExchange::put(out, params, scheme, signature),
-            Signatures::OfKey => tls10::ServerKeyExchange::put(out, params, signature),
-        }
+    ) -> ServerSignature<'_> {
+        let scheme = match self.signatures {
+            Signatures::Said => Some(scheme),
+            Signatures::OfKey => None,
+        };
+        ServerSignature { scheme, signature }
     }
 
     pub(super) fn certificate_request(

@@ -46,6 +46,18 @@ pub(super) fn cipher_suites(
     ours.iter().filter(is_shared).copied().collect()
 }
 
+/// Whether both sides have a suite of before TLS 1.3 whose key exchange has no curve.
+pub(super) fn can_do_without_curve(
+    config: &ServerOptions,
+    mut offered: impl Iterator<Item = CipherSuite>,
+) -> bool {
+    let ours = &config.policy.cipher_suites;
+    offered.any(|suite| {
+        let exchange = suite.exchange();
+        exchange.is_some_and(|exchange| !exchange.has_curve()) && ours.contains(&suite)
+    })
+}
+
 /// The curve before TLS 1.3, where there are no shares; a client that lists none takes any (RFC
 /// 8422 §4).
 pub(super) fn curve(

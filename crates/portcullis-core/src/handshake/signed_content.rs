@@ -5,17 +5,17 @@
 use core::ops::Deref;
 
 use crate::crypto::hash::{Digest, HashAlgorithm};
-use crate::wire::tls12::ServerEcdhParams;
+use crate::wire::tls12::ServerParams;
 
 const SPACES: usize = 64;
 const CONTEXT: usize = 34;
 const MAX_LEN: usize = SPACES + CONTEXT + HashAlgorithm::MAX_OUTPUT_LEN;
 
-/// What a server signs before TLS 1.3: the randoms and its share (RFC 5246 §7.4.3).
+/// What a server signs before TLS 1.3: the randoms and its parameters (RFC 5246 §7.4.3).
 pub(super) fn server_key_exchange_content(
     client_random: &[u8; 32],
     server_random: &[u8; 32],
-    params: &ServerEcdhParams<'_>,
+    params: &ServerParams<'_>,
 ) -> Box<[u8]> {
     let mut content = [*client_random, *server_random].concat();
     params.put(&mut content);

@@ -23,8 +23,9 @@ const CLOCK_SKEW: u64 = 60;
 pub struct ServerSession {
     pub(crate) established: Established,
     pub(crate) server_name: Option<Box<str>>,
-    /// Of the names of the certificate that the client was shown.
-    pub(crate) names: Sha256Digest,
+    /// Of the names of the certificate that the client was shown; before TLS 1.3 there is not always
+    /// one.
+    pub(crate) names: Option<Sha256Digest>,
     pub(crate) age_add: u32,
     /// In seconds.
     pub(crate) lifetime: u32,
@@ -86,7 +87,7 @@ impl ServerSession {
         let mut out = Zeroizing::new(Vec::with_capacity(size));
         let names = Names {
             server_name: self.server_name().unwrap_or_default(),
-            shown: Some(&self.names),
+            shown: self.names.as_ref(),
         };
         self.established.put(&mut out, &names, Owner::Server);
         out.extend_from_slice(&self.age_add.to_be_bytes());
@@ -112,7 +113,7 @@ impl ServerSession {
         Ok(Self {
             established,
             server_name: (!names.server_name.is_empty()).then(|| names.server_name.into()),
-            names: *names.shown.ok_or(DecodeError)?,
+            names: names.shown.copied(),
             age_add: cursor.u32()?,
             lifetime: cursor.u32()?,
             issued_at: read_time(cursor)?,

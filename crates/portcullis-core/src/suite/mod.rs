@@ -2,10 +2,12 @@
 //!
 //! RFC 8446 §B.4, RFC 5246 §A.5.
 
+mod exchange;
 mod table;
 
 use core::str::FromStr;
 
+pub(crate) use self::exchange::{Agreement, Exchange, KeyUse, NoCertificate, Presence};
 use crate::crypto::HAS_RSA;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::cbc::CbcAlgorithm;
@@ -238,7 +240,10 @@ impl CipherSuite {
 
     /// Whether that needs signatures that come with a feature, which is not there.
     pub(crate) fn lacks_feature_in(self, version: ProtocolVersion) -> bool {
-        let is_rsa = |info: &SuiteInfo| info.authentication == Authentication::Rsa;
+        let is_rsa = |info: &SuiteInfo| {
+            info.authentication == Authentication::Rsa
+                && info.exchange().is_some_and(Exchange::is_signed)
+        };
         !HAS_RSA
             && Version::of(version).is_some_and(|version| version < Version::V1_2)
             && self.is_usable_in(version)
@@ -285,11 +290,7 @@ impl CipherSuite {
         let info = self.info().filter(|info| {
             info.since != ProtocolVersion::TLS_1_3
                 && info.exists_in(version)
-                && info.key_exchange == KeyExchange::Ecdhe
-                && matches!(
-                    info.authentication,
-                    Authentication::Ecdsa | Authentication::Rsa
-                )
+                && info.exchange().is_some()
         });
         let parameters = info.and_then(|info| {
             Some(LegacyParameters {

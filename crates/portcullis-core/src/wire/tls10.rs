@@ -1,7 +1,8 @@
 //! The handshake messages that TLS 1.1 and 1.0 have in another form than TLS 1.2: nothing in them says
 //! how a signature is made.
 //!
-//! RFC 4346 §7.4, RFC 2246 §7.4, RFC 8422 §5.4.
+//! RFC 4346 §7.4, RFC 2246 §7.4. ServerKeyExchange, of which the same is true, has both forms
+//! ([`ServerKeyExchange`](super::tls12::ServerKeyExchange)).
 
 use core::borrow::Borrow;
 
@@ -10,41 +11,7 @@ use super::extension::{DistinguishedName, put_names};
 use super::handshake::{HandshakeMessage, put_message};
 use super::handshake_type::HandshakeType;
 use super::list::{List, put_list8};
-use super::tls12::{ClientCertificateType, ServerEcdhParams};
-
-/// ServerKeyExchange of ECDHE: the server's share, signed with the key of its certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServerKeyExchange<'a> {
-    /// The server's share.
-    pub params: ServerEcdhParams<'a>,
-    /// Over `client_random || server_random || params`; 0 to 65,535 bytes.
-    pub signature: &'a [u8],
-}
-
-impl ServerKeyExchange<'_> {
-    /// Writes the message.
-    pub fn put(out: &mut Vec<u8>, params: ServerEcdhParams<'_>, signature: &[u8]) {
-        ServerKeyExchange { params, signature }.encode(out);
-    }
-}
-
-impl<'a> HandshakeMessage<'a> for ServerKeyExchange<'a> {
-    const TYPE: HandshakeType = HandshakeType::SERVER_KEY_EXCHANGE;
-
-    fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
-        Cursor::whole(body, |cursor| {
-            Ok(Self {
-                params: ServerEcdhParams::read(cursor)?,
-                signature: cursor.vec16()?,
-            })
-        })
-    }
-
-    fn encode_body(&self, out: &mut Vec<u8>) {
-        self.params.put(out);
-        put_vec16(out, |out| out.extend_from_slice(self.signature));
-    }
-}
+use super::tls12::ClientCertificateType;
 
 /// CertificateRequest: the server wants to know who the client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +87,6 @@ impl<'a> HandshakeMessage<'a> for CertificateVerify<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::NamedGroup;
     use crate::wire::round_trip::round_trip;
 
     fn check<'a, M: HandshakeMessage<'a> + PartialEq + core::fmt::Debug>(
@@ -137,21 +103,6 @@ mod tests {
 
     #[test]
     fn nothing_says_how_a_signature_is_made() {
-        let params = ServerEcdhParams {
-            group: NamedGroup::SECP256R1,
-            public: b"point",
-        };
-        let mut out = Vec::new();
-        ServerKeyExchange::put(&mut out, params, b"signature");
-        assert_eq!(out, b"\x0c\0\0\x14\x03\0\x17\x05point\0\x09signature");
-        check(
-            &ServerKeyExchange {
-                params,
-                signature: b"signature",
-            },
-            &out,
-        );
-
         let mut out = Vec::new();
         CertificateVerify::put(&mut out, b"signature");
         assert_eq!(out, b"\x0f\0\0\x0b\0\x09signature");

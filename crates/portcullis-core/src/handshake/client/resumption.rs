@@ -14,7 +14,7 @@ use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::key_schedule::{EarlySecret, Transcript};
 use crate::session::{ClientSession, MAX_TICKET, Peer, Secret};
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, NoCertificate};
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
 use crate::x509::{Sha256Digest, VerifiedChain};
@@ -44,7 +44,24 @@ pub(super) struct OlderSession {
     pub(super) group: Option<NamedGroup>,
     pub(super) ticket: Box<[u8]>,
     pub(super) is_id: bool,
-    pub(super) resumed: Resumed,
+    pub(super) peer: OlderPeer,
+}
+
+/// Who the server was when the session began.
+pub(super) enum OlderPeer {
+    Known(Resumed),
+    /// It showed no certificate.
+    Nobody(NoCertificate, Origin),
+}
+
+impl OlderPeer {
+    /// The user goes on with another configuration, whose rules have not been asked.
+    pub(super) fn review(&mut self, config: &ClientOptions) -> Result<(), Misuse> {
+        match self {
+            Self::Known(resumed) => resumed.review(config),
+            Self::Nobody(_, origin) => origin.check(config),
+        }
+    }
 }
 
 /// Who the ends were when the session began.
@@ -58,13 +75,7 @@ pub(super) struct Resumed {
 impl Resumed {
     /// The user goes on with another configuration, whose rules have not been asked.
     pub(super) fn review(&mut self, config: &ClientOptions) -> Result<(), Misuse> {
-        if !self.origin.belongs_to(config) {
-            return Err(Misuse::new(
-                "the server resumes a session in which this side showed a certificate, and the \
-                 configuration to go on with has no identity with its key; give it that one, or \
-                 offer no session",
-            ));
-        }
+        self.origin.check(config)?;
         self.proof = None;
         Ok(())
     }
@@ -87,6 +98,18 @@ impl Origin {
         };
         let mut identities = config.identities.iter();
         config.policy.asked.identity || identities.any(|one| one.key_digest() == shown)
+    }
+
+    /// The same where the server resumes the session already.
+    fn check(&self, config: &ClientOptions) -> Result<(), Misuse> {
+        match self.belongs_to(config) {
+            true => Ok(()),
+            false => Err(Misuse::new(
+                "the server resumes a session in which this side showed a certificate, and the \
+                 configuration to go on with has no identity with its key; give it that one, or \
+                 offer no session",
+            )),
+        }
     }
 }
 
@@ -150,7 +173,12 @@ pub(super) fn older(
             ExtendedMasterSecret::Required if !extended => return None,
             _ => {}
         }
-        let resumed = resumable(config, name, session, cx)?;
+        let exchange = session.established.suite.exchange()?;
+        let peer = match (&session.established.peer, exchange.without_certificate()) {
+            (Some(_), None) => OlderPeer::Known(resumable(config, name, session, cx)?),
+            (None, Some(nobody)) => OlderPeer::Nobody(nobody, fitting(config, name, session, cx)?),
+            _ => return None,
+        };
         Some(Box::new(OlderSession {
             version: session.established.version,
             suite: session.established.suite,
@@ -159,38 +187,48 @@ pub(super) fn older(
             group: *group,
             ticket: session.ticket.clone(),
             is_id: session.is_id,
-            resumed,
+            peer,
         }))
     })
 }
 
-/// Who the ends were in the session, if it can be offered now.
+/// Who the ends were in the session, if it can be offered now and the server had shown a certificate.
 fn resumable(
     config: &ClientOptions,
     name: &ServerName<'static>,
     session: &ClientSession,
     cx: &Cx<'_>,
 ) -> Option<Resumed> {
-    let mut resumed = fitting(config, name, session, cx)?;
+    let peer = session.established.peer.as_ref()?;
+    let origin = fitting(config, name, session, cx)?;
+    if !config
+        .policy
+        .accepts(peer.scheme, session.established.version)
+    {
+        return None;
+    }
     // A full handshake will say what is wrong, or find another chain.
     let judge = Judge::of_server(config, name);
-    resumed.proof = judge.verify_again(&resumed.peer.chain, cx.now).ok()?;
-    Some(resumed)
+    let proof = judge.verify_again(&peer.chain, cx.now).ok()?;
+    Some(Resumed {
+        peer: peer.clone(),
+        origin,
+        proof,
+    })
 }
 
-/// Who the ends were in the session, if it fits this connection: its records and version, a suite,
-/// the server and how it had signed, and who this side is.
+/// What the session takes over, if it fits this connection: its records and version, a suite, the
+/// server's name, and who this side is.
 fn fitting(
     config: &ClientOptions,
     name: &ServerName<'static>,
     session: &ClientSession,
     cx: &Cx<'_>,
-) -> Option<Resumed> {
+) -> Option<Origin> {
     let established = &session.established;
     let version = established.version;
     let code = cx.dialect.code(version);
     let mut suites = config.policy.cipher_suites.iter();
-    let peer = established.peer.as_ref()?;
     let fits = established.is_of(cx.dialect, version)
         && config.policy.versions.contains(&code)
         && session.server_name == *name
@@ -199,17 +237,12 @@ fn fitting(
             // §4.2.11: another suite with the same hash will do.
             Some(psk) => suite.handshake_hash() == Ok(psk.hash()),
             None => *suite == established.suite,
-        })
-        && config.policy.accepts(peer.scheme, version);
+        });
     let origin = Origin {
         authenticated_at: established.authenticated_at,
         shown: established.shown.clone(),
     };
-    (fits && origin.belongs_to(config)).then(|| Resumed {
-        peer: peer.clone(),
-        origin,
-        proof: None,
-    })
+    (fits && origin.belongs_to(config)).then_some(origin)
 }
 
 /// Writes `psk_key_exchange_modes`, and as the last extension `pre_shared_key` with room for

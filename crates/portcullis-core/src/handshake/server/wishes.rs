@@ -116,11 +116,11 @@ pub(super) fn identity_in(
 /// Whether the client is told that its server name was used (RFC 6066 §3).
 pub(super) fn acknowledges(
     config: &ServerOptions,
-    identity: &Identity,
+    identity: Option<&Identity>,
     server_name: Option<&str>,
 ) -> bool {
     server_name.is_some_and(|name| match config.acknowledge_server_name {
-        AcknowledgeServerName::Known => identity.has_name(name),
+        AcknowledgeServerName::Known => identity.is_some_and(|identity| identity.has_name(name)),
         AcknowledgeServerName::Any => true,
         AcknowledgeServerName::Never => false,
     })

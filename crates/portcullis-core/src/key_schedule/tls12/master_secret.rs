@@ -2,6 +2,8 @@
 //!
 //! RFC 5246 §7.4.9, §8.1; RFC 7627 §4.
 
+use zeroize::Zeroizing;
+
 use super::{KeyBlock, LegacyParameters};
 use crate::crypto::CryptoFailure;
 use crate::crypto::hash::Digest;
@@ -15,11 +17,21 @@ const VERIFY_DATA_LEN: usize = 12;
 
 /// What the key exchange gave. Of an elliptic curve it is the x-coordinate as it is, zeros at the
 /// front included (RFC 8422 §5.10).
-pub(crate) struct PremasterSecret(SharedSecret);
+pub(crate) enum PremasterSecret {
+    Shared(SharedSecret),
+    /// Of any length.
+    Long(Zeroizing<Box<[u8]>>),
+}
 
 impl From<SharedSecret> for PremasterSecret {
     fn from(shared: SharedSecret) -> Self {
-        Self(shared)
+        Self::Shared(shared)
+    }
+}
+
+impl From<Zeroizing<Box<[u8]>>> for PremasterSecret {
+    fn from(secret: Zeroizing<Box<[u8]>>) -> Self {
+        Self::Long(secret)
     }
 }
 
@@ -37,8 +49,15 @@ pub(crate) enum MasterSeed<'a> {
 }
 
 impl PremasterSecret {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Shared(shared) => shared.as_slice(),
+            Self::Long(secret) => secret,
+        }
+    }
+
     pub(crate) fn into_master(self, hash: PrfHash, seed: MasterSeed<'_>) -> MasterSecret {
-        let key = PrfKey::new(hash, self.0.as_slice());
+        let key = PrfKey::new(hash, self.as_slice());
         let mut secret = Secret::zeros(MASTER_SECRET_LEN);
         let out = secret.as_mut_slice();
         match seed {

@@ -272,6 +272,13 @@ fn both_finished() {
 
 /// What the servers sign (RFC 8422 §5.4), and what the clients do: all messages before, with
 /// a hash that need not be the suite's (RFC 5246 §7.4.8).
+const SIGNED: tls12::ServerKeyExchangeForm =
+    tls12::ServerKeyExchangeForm::signed(tls12::ServerParamsForm::Ecdh, tls12::SignatureForm::Said);
+const POINT: tls12::ClientKeyExchangeForm = tls12::ClientKeyExchangeForm {
+    psk: false,
+    share: Some(tls12::ClientShareForm::Point),
+};
+
 #[test]
 fn signatures_of_servers_and_clients() {
     let mut seen = Vec::new();
@@ -295,11 +302,13 @@ fn signatures_of_servers_and_clients() {
         };
         let server = &recording.server.clear;
         if let Some(message) = find(server, HandshakeType::SERVER_KEY_EXCHANGE) {
-            let exchange = tls12::ServerKeyExchange::decode(&message[4..]).unwrap();
+            let exchange = tls12::ServerKeyExchange::decode(&message[4..], SIGNED).unwrap();
             let mut signed = recording.randoms.concat();
-            exchange.params.put(&mut signed);
+            exchange.params.unwrap().put(&mut signed);
             let key = leaf(server).unwrap();
-            check(exchange.algorithm, &key, &signed, exchange.signature);
+            let signature = exchange.signature.unwrap();
+            let scheme = signature.scheme.unwrap();
+            check(scheme, &key, &signed, signature.signature);
         }
         let client = &recording.client.clear;
         if let Some(message) = find(client, HandshakeType::CERTIFICATE_VERIFY) {
@@ -337,7 +346,7 @@ fn every_message_round_trips() {
                     tls12::CertificateRequest::decode(body).is_ok()
                 }
                 HandshakeType::SERVER_KEY_EXCHANGE => {
-                    tls12::ServerKeyExchange::decode(body).is_ok()
+                    tls12::ServerKeyExchange::decode(body, SIGNED).is_ok()
                 }
                 HandshakeType::SERVER_HELLO_DONE => tls12::ServerHelloDone::decode(body).is_ok(),
                 HandshakeType::CERTIFICATE_VERIFY => CertificateVerify::decode(body).is_ok(),
@@ -345,7 +354,7 @@ fn every_message_round_trips() {
                 // With RSA it is another message.
                 HandshakeType::CLIENT_KEY_EXCHANGE => {
                     let is_ecdhe = section(recording.text, "premaster_secret").is_none();
-                    tls12::ClientKeyExchange::decode(body).is_ok() == is_ecdhe
+                    tls12::ClientKeyExchange::decode(body, POINT).is_ok() == is_ecdhe
                 }
                 other => panic!("{other}"),
             };

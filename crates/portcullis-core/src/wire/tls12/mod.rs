@@ -1,8 +1,9 @@
 //! The handshake messages that TLS 1.2 has and TLS 1.3 has not, or has in another form.
 //!
-//! RFC 5246 §7.4, RFC 8422 §5, RFC 5077 §3.3, RFC 6066 §8. Older versions have three of them in a form of their own
+//! RFC 5246 §7.4, RFC 8422 §5, RFC 5077 §3.3, RFC 6066 §8. Older versions have two of them in a form of their own
 //! ([`tls10`](super::tls10)). CertificateVerify and Finished look the
-//! same in both and stand beside this folder, as the hellos do.
+//! same in both and stand beside this folder, as the hellos do. What ServerKeyExchange and
+//! ClientKeyExchange consist of depends on the cipher suite, so they are read by a form.
 
 mod certificate;
 mod certificate_request;
@@ -16,11 +17,16 @@ mod server_key_exchange;
 pub use certificate::{Asn1Cert, Certificate};
 pub use certificate_request::{CertificateRequest, ClientCertificateType};
 pub use certificate_status::CertificateStatus;
-pub use client_key_exchange::ClientKeyExchange;
+pub use client_key_exchange::{
+    ClientKeyExchange, ClientKeyExchangeForm, ClientShare, ClientShareForm,
+};
 pub use hello_request::HelloRequest;
 pub use new_session_ticket::NewSessionTicket;
 pub use server_hello_done::ServerHelloDone;
-pub use server_key_exchange::{ServerEcdhParams, ServerKeyExchange};
+pub use server_key_exchange::{
+    ServerEcdhParams, ServerKeyExchange, ServerKeyExchangeForm, ServerParams, ServerParamsForm,
+    ServerSignature, SignatureForm,
+};
 
 #[cfg(test)]
 mod tests;

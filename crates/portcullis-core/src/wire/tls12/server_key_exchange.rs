@@ -1,17 +1,78 @@
-//! ServerKeyExchange of ECDHE: the server's share, signed with the key of its certificate.
+//! ServerKeyExchange: what the server says of the key exchange, and its signature of that.
 //!
-//! RFC 5246 §7.4.3, RFC 8422 §5.4.
+//! RFC 5246 §7.4.3, RFC 8422 §5.4; RFC 4279 §2, RFC 5489 §2 for pre-shared keys.
 
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::wire::codec::{Cursor, DecodeError, put_u16, put_vec8, put_vec16};
-use crate::wire::handshake::HandshakeMessage;
+use crate::wire::handshake::put_message;
 use crate::wire::handshake_type::HandshakeType;
 
 /// `ECCurveType.named_curve`; curves by parameters are deprecated (RFC 8422 §5.4).
 const NAMED_CURVE: u8 = 3;
 
-/// The server's share. Its bytes are signed, after both randoms.
+/// What a ServerKeyExchange consists of. It does not say so itself: its cipher suite does, and of the
+/// signature the version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerKeyExchangeForm {
+    /// Whether a hint for a pre-shared key stands in front.
+    pub hint: bool,
+    /// What the client computes its answer from; `None` with a pre-shared key alone.
+    pub params: Option<ServerParamsForm>,
+    /// Whether a signature of the parameters follows.
+    pub signature: Option<SignatureForm>,
+}
+
+/// Of which key exchange the parameters are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerParamsForm {
+    /// [`ServerEcdhParams`].
+    Ecdh,
+}
+
+/// How a signature stands in a message before TLS 1.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureForm {
+    /// TLS 1.2 says how it was made.
+    Said,
+    /// TLS 1.1 and 1.0 do not.
+    Bare,
+}
+
+impl ServerKeyExchangeForm {
+    /// Every form there is.
+    pub const ALL: &'static [Self] = &[
+        Self::signed(ServerParamsForm::Ecdh, SignatureForm::Said),
+        Self::signed(ServerParamsForm::Ecdh, SignatureForm::Bare),
+        Self {
+            hint: false,
+            params: Some(ServerParamsForm::Ecdh),
+            signature: None,
+        },
+        Self {
+            hint: true,
+            params: Some(ServerParamsForm::Ecdh),
+            signature: None,
+        },
+        Self {
+            hint: true,
+            params: None,
+            signature: None,
+        },
+    ];
+
+    /// Parameters that the key of the server's certificate has signed.
+    pub const fn signed(params: ServerParamsForm, signature: SignatureForm) -> Self {
+        Self {
+            hint: false,
+            params: Some(params),
+            signature: Some(signature),
+        }
+    }
+}
+
+/// The server's share of ECDHE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerEcdhParams<'a> {
     /// Not looked up here: it may be a group that has no points.
@@ -21,7 +82,7 @@ pub struct ServerEcdhParams<'a> {
 }
 
 impl<'a> ServerEcdhParams<'a> {
-    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
         if cursor.u8()? != NAMED_CURVE {
             return Err(DecodeError);
         }
@@ -32,58 +93,109 @@ impl<'a> ServerEcdhParams<'a> {
         }
     }
 
-    /// Writes the parameters, as they stand in the message and in what is signed.
-    pub fn put(&self, out: &mut Vec<u8>) {
+    fn put(&self, out: &mut Vec<u8>) {
         out.push(NAMED_CURVE);
         put_u16(out, self.group.0);
         put_vec8(out, |out| out.extend_from_slice(self.public));
     }
 }
 
-/// The form of TLS 1.2, where the signature says how it was made.
+/// What the client computes its answer from. Its bytes are what is signed, after both randoms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServerKeyExchange<'a> {
-    /// The server's share.
-    pub params: ServerEcdhParams<'a>,
-    /// How the signature was made.
-    pub algorithm: SignatureScheme,
+#[non_exhaustive]
+pub enum ServerParams<'a> {
+    /// ECDHE.
+    Ecdh(ServerEcdhParams<'a>),
+}
+
+impl<'a> ServerParams<'a> {
+    fn read(cursor: &mut Cursor<'a>, form: ServerParamsForm) -> Result<Self, DecodeError> {
+        match form {
+            ServerParamsForm::Ecdh => ServerEcdhParams::read(cursor).map(Self::Ecdh),
+        }
+    }
+
+    /// Writes the parameters, as they stand in the message and in what is signed.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Ecdh(params) => params.put(out),
+        }
+    }
+}
+
+/// The server's signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerSignature<'a> {
+    /// How it was made, if that is said.
+    pub scheme: Option<SignatureScheme>,
     /// Over `client_random || server_random || params`; 0 to 65,535 bytes.
     pub signature: &'a [u8],
 }
 
-impl ServerKeyExchange<'_> {
-    /// Writes the message.
-    pub fn put(
-        out: &mut Vec<u8>,
-        params: ServerEcdhParams<'_>,
-        algorithm: SignatureScheme,
-        signature: &[u8],
-    ) {
-        ServerKeyExchange {
-            params,
-            algorithm,
-            signature,
-        }
-        .encode(out);
-    }
+/// The message. What is not there is not part of its form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerKeyExchange<'a> {
+    /// Which pre-shared key the server has in mind; 0 to 65,535 bytes.
+    pub hint: Option<&'a [u8]>,
+    /// What the client computes its answer from.
+    pub params: Option<ServerParams<'a>>,
+    /// The server's signature of that.
+    pub signature: Option<ServerSignature<'a>>,
 }
 
-impl<'a> HandshakeMessage<'a> for ServerKeyExchange<'a> {
-    const TYPE: HandshakeType = HandshakeType::SERVER_KEY_EXCHANGE;
-
-    fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+impl<'a> ServerKeyExchange<'a> {
+    /// Reads the body of a message of this form, to its end. Checks the whole syntax and nothing else.
+    ///
+    /// # Errors
+    /// When `body` is not of the form, or bytes are left over.
+    pub fn decode(body: &'a [u8], form: ServerKeyExchangeForm) -> Result<Self, DecodeError> {
         Cursor::whole(body, |cursor| {
+            let hint = form.hint.then(|| cursor.vec16()).transpose()?;
+            let params = form.params.map(|form| ServerParams::read(cursor, form));
             Ok(Self {
-                params: ServerEcdhParams::read(cursor)?,
-                algorithm: SignatureScheme(cursor.u16()?),
-                signature: cursor.vec16()?,
+                hint,
+                params: params.transpose()?,
+                signature: form
+                    .signature
+                    .map(|form| ServerSignature::read(cursor, form))
+                    .transpose()?,
             })
         })
     }
 
-    fn encode_body(&self, out: &mut Vec<u8>) {
-        self.params.put(out);
-        put_u16(out, self.algorithm.0);
-        put_vec16(out, |out| out.extend_from_slice(self.signature));
+    /// Writes the message, header and body.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        put_message(out, HandshakeType::SERVER_KEY_EXCHANGE, |out| {
+            self.encode_body(out);
+        });
+    }
+
+    /// Writes the body, without the header.
+    pub fn encode_body(&self, out: &mut Vec<u8>) {
+        if let Some(hint) = self.hint {
+            put_vec16(out, |out| out.extend_from_slice(hint));
+        }
+        if let Some(params) = &self.params {
+            params.put(out);
+        }
+        if let Some(ServerSignature { scheme, signature }) = self.signature {
+            if let Some(scheme) = scheme {
+                put_u16(out, scheme.0);
+            }
+            put_vec16(out, |out| out.extend_from_slice(signature));
+        }
+    }
+}
+
+impl<'a> ServerSignature<'a> {
+    fn read(cursor: &mut Cursor<'a>, form: SignatureForm) -> Result<Self, DecodeError> {
+        let scheme = match form {
+            SignatureForm::Said => Some(SignatureScheme(cursor.u16()?)),
+            SignatureForm::Bare => None,
+        };
+        Ok(Self {
+            scheme,
+            signature: cursor.vec16()?,
+        })
     }
 }

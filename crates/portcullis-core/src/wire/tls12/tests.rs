@@ -12,10 +12,29 @@ use crate::wire::handshake::{HandshakeHeader, HandshakeMessage};
 use crate::wire::handshake_type::HandshakeType;
 use crate::wire::round_trip;
 
-const PARAMS: ServerEcdhParams<'static> = ServerEcdhParams {
+const POINT: &[u8] = &[9; 32];
+const PARAMS: ServerParams<'static> = ServerParams::Ecdh(ServerEcdhParams {
     group: NamedGroup::X25519,
-    public: &[9; 32],
+    public: POINT,
+});
+const SCHEME: SignatureScheme = SignatureScheme::ECDSA_SECP256R1_SHA256;
+const SIGNED: ServerKeyExchangeForm =
+    ServerKeyExchangeForm::signed(ServerParamsForm::Ecdh, SignatureForm::Said);
+const SHARED: ClientKeyExchangeForm = ClientKeyExchangeForm {
+    psk: false,
+    share: Some(ClientShareForm::Point),
 };
+
+fn signed(scheme: Option<SignatureScheme>) -> ServerKeyExchange<'static> {
+    ServerKeyExchange {
+        hint: None,
+        params: Some(PARAMS),
+        signature: Some(ServerSignature {
+            scheme,
+            signature: b"signature",
+        }),
+    }
+}
 
 /// One of each message, with its header.
 fn messages() -> [Vec<u8>; 9] {
@@ -35,15 +54,20 @@ fn messages() -> [Vec<u8>; 9] {
     Certificate::put(chain, [&b"leaf"[..], b"root"]);
     Certificate::put(no_chain, [b""; 0]);
     CertificateStatus::put(status, b"ocsp");
-    let scheme = SignatureScheme::ECDSA_SECP256R1_SHA256;
-    ServerKeyExchange::put(ske, PARAMS, scheme, b"signature");
+    signed(Some(SCHEME)).put(ske);
     let types = [
         ClientCertificateType::ECDSA_SIGN,
         ClientCertificateType::RSA_SIGN,
     ];
-    CertificateRequest::put(request, types, [scheme], [b"name"]);
+    CertificateRequest::put(request, types, [SCHEME], [b"name"]);
     ServerHelloDone::put(done);
-    ClientKeyExchange::put(cke, PARAMS.public);
+    let share = Some(ClientShare::Point(POINT));
+    let psk_identity = None;
+    ClientKeyExchange {
+        psk_identity,
+        share,
+    }
+    .put(cke);
     NewSessionTicket::put(ticket, 7200, b"ticket");
     out
 }
@@ -57,10 +81,10 @@ fn decodes(typ: HandshakeType, body: &[u8]) -> bool {
         HandshakeType::HELLO_REQUEST => is::<HelloRequest>(body),
         HandshakeType::CERTIFICATE => is::<Certificate<'_>>(body),
         HandshakeType::CERTIFICATE_STATUS => is::<CertificateStatus<'_>>(body),
-        HandshakeType::SERVER_KEY_EXCHANGE => is::<ServerKeyExchange<'_>>(body),
+        HandshakeType::SERVER_KEY_EXCHANGE => ServerKeyExchange::decode(body, SIGNED).is_ok(),
         HandshakeType::CERTIFICATE_REQUEST => is::<CertificateRequest<'_>>(body),
         HandshakeType::SERVER_HELLO_DONE => is::<ServerHelloDone>(body),
-        HandshakeType::CLIENT_KEY_EXCHANGE => is::<ClientKeyExchange<'_>>(body),
+        HandshakeType::CLIENT_KEY_EXCHANGE => ClientKeyExchange::decode(body, SHARED).is_ok(),
         HandshakeType::NEW_SESSION_TICKET => is::<NewSessionTicket<'_>>(body),
         other => panic!("{other} is not of TLS 1.2 alone"),
     }
@@ -122,13 +146,11 @@ fn fields_are_what_was_put() {
     assert!(certificate.certificate_list.is_empty());
     let status = CertificateStatus::decode(&status[4..]).unwrap();
     assert_eq!(status.0.ocsp_response, b"ocsp");
-    let exchange = ServerKeyExchange::decode(&ske[4..]).unwrap();
-    assert_eq!(exchange.params, PARAMS);
-    assert_eq!(exchange.algorithm, SignatureScheme::ECDSA_SECP256R1_SHA256);
-    assert_eq!(exchange.signature, b"signature");
+    let exchange = ServerKeyExchange::decode(&ske[4..], SIGNED).unwrap();
+    assert_eq!(exchange, signed(Some(SCHEME)));
     // What is signed is what stands in the message.
     let mut params = Vec::new();
-    exchange.params.put(&mut params);
+    exchange.params.unwrap().put(&mut params);
     assert_eq!(params, ske[4..4 + params.len()]);
     let request = CertificateRequest::decode(&request[4..]).unwrap();
     assert_eq!(
@@ -138,12 +160,94 @@ fn fields_are_what_was_put() {
     let schemes = request.supported_signature_algorithms;
     assert!(schemes.iter().eq([SignatureScheme::ECDSA_SECP256R1_SHA256]));
     assert_eq!(request.certificate_authorities.first().unwrap().0, b"name");
-    let exchange = ClientKeyExchange::decode(&cke[4..]).unwrap();
-    assert_eq!(exchange.public, PARAMS.public);
+    let exchange = ClientKeyExchange::decode(&cke[4..], SHARED).unwrap();
+    assert_eq!(exchange.share, Some(ClientShare::Point(POINT)));
     let ticket = NewSessionTicket::decode(&ticket[4..]).unwrap();
     assert_eq!(ticket.ticket_lifetime_hint, 7200);
     assert_eq!(ticket.ticket, b"ticket");
     assert!(!format!("{ticket:?}").contains("116"), "{ticket:?}");
+}
+
+/// Every form, written and read by itself, and cut anywhere.
+#[test]
+fn forms_of_the_key_exchange() {
+    for form in ServerKeyExchangeForm::ALL {
+        let scheme = (form.signature == Some(SignatureForm::Said)).then_some(SCHEME);
+        let message = ServerKeyExchange {
+            hint: form.hint.then_some(b"hint"),
+            params: form.params.map(|ServerParamsForm::Ecdh| PARAMS),
+            signature: form.signature.and_then(|_| signed(scheme).signature),
+        };
+        let mut out = Vec::new();
+        message.put(&mut out);
+        let body = &out[4..];
+        assert_eq!(ServerKeyExchange::decode(body, *form), Ok(message));
+        assert!(round_trip(HandshakeType::SERVER_KEY_EXCHANGE, body));
+        for end in 0..body.len() {
+            let cut = ServerKeyExchange::decode(&body[..end], *form);
+            assert!(cut.is_err(), "{form:?} of {end} bytes");
+        }
+        let longer = [body, &[0]].concat();
+        assert!(ServerKeyExchange::decode(&longer, *form).is_err());
+    }
+    for form in ClientKeyExchangeForm::ALL {
+        let message = ClientKeyExchange {
+            psk_identity: form.psk.then_some(b"identity"),
+            share: form
+                .share
+                .map(|ClientShareForm::Point| ClientShare::Point(POINT)),
+        };
+        let mut out = Vec::new();
+        message.put(&mut out);
+        let body = &out[4..];
+        assert_eq!(ClientKeyExchange::decode(body, *form), Ok(message));
+        assert!(round_trip(HandshakeType::CLIENT_KEY_EXCHANGE, body));
+        for end in 0..body.len() {
+            let cut = ClientKeyExchange::decode(&body[..end], *form);
+            assert!(cut.is_err(), "{form:?} of {end} bytes");
+        }
+        let longer = [body, &[0]].concat();
+        assert!(ClientKeyExchange::decode(&longer, *form).is_err());
+    }
+}
+
+/// RFC 4346 §7.4.3; RFC 4279 §2; RFC 5489 §2.
+#[test]
+fn forms_look_as_the_rfcs_say() {
+    let mut out = Vec::new();
+    let mut written = |message: ServerKeyExchange<'_>| {
+        out.clear();
+        message.encode_body(&mut out);
+        out.clone()
+    };
+    let params = [b"\x03\0\x1d\x20", POINT].concat();
+    assert_eq!(
+        written(signed(None)),
+        [&params[..], b"\0\x09signature"].concat()
+    );
+    let unsigned = ServerKeyExchange {
+        signature: None,
+        ..signed(None)
+    };
+    assert_eq!(written(unsigned), params);
+    let hinted = ServerKeyExchange {
+        hint: Some(b"hint"),
+        ..unsigned
+    };
+    assert_eq!(written(hinted), [b"\0\x04hint", &params[..]].concat());
+    let hint_alone = ServerKeyExchange {
+        params: None,
+        ..hinted
+    };
+    assert_eq!(written(hint_alone), b"\0\x04hint");
+    let mut out = Vec::new();
+    let message = ClientKeyExchange {
+        psk_identity: Some(b"me"),
+        share: Some(ClientShare::Point(b"point")),
+    };
+    message.encode_body(&mut out);
+    assert_eq!(out, b"\0\x02me\x05point");
+    assert!(!format!("{message:?}").contains("109"), "{message:?}");
 }
 
 #[test]
@@ -168,12 +272,12 @@ fn malformed_bodies() {
         (&[3, 0, 29, 0, 4, 3, 0, 0], false),
     ] {
         assert_eq!(
-            ServerKeyExchange::decode(body).is_ok(),
+            ServerKeyExchange::decode(body, SIGNED).is_ok(),
             expected,
             "{body:?}"
         );
     }
-    assert_eq!(ClientKeyExchange::decode(&[0]), Err(DecodeError));
+    assert_eq!(ClientKeyExchange::decode(&[0], SHARED), Err(DecodeError));
     // Another kind of status, and no response.
     assert!(CertificateStatus::decode(&[2, 0, 0, 1, 7]).is_err());
     assert!(CertificateStatus::decode(&[1, 0, 0, 0]).is_err());

@@ -3,13 +3,14 @@
 //! RFC 5246 §7.4.2, RFC 6066 §8.
 
 use super::super::super::peer::presented_before_tls13;
-use super::super::super::{Cx, Next, expect, unexpected};
+use super::super::super::{Cx, Next, expect};
 use super::Negotiated;
-use super::key_exchange::{WaitServerKeyExchange, on_server_key_exchange};
+use super::key_exchange::WaitServerKeyExchange;
 use crate::Violation;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::record::HandshakeBytes;
+use crate::suite::NoCertificate;
 use crate::wire::HandshakeType;
 use crate::wire::tls12::{Certificate, CertificateStatus};
 use crate::x509::PresentedChain;
@@ -28,38 +29,56 @@ impl WaitCertificate {
             previous.check_certificate(chain.certificates().first())?;
         }
         negotiated.transcript.add(message.hashed());
-        let shown = Shown { negotiated, chain };
-        Ok(match shown.negotiated.staples {
-            true => WaitCertificateStatus(shown).into(),
-            false => WaitServerKeyExchange(shown).into(),
+        Ok(match negotiated.staples {
+            true => WaitCertificateStatus { negotiated, chain }.into(),
+            false => shown(negotiated, chain).into(),
         })
     }
 }
 
-/// The server has shown a chain, and has proved nothing.
-pub(super) struct Shown {
-    pub(super) negotiated: Box<Negotiated>,
-    pub(super) chain: PresentedChain,
+/// What goes on once the chain is complete.
+fn shown(negotiated: Box<Negotiated>, chain: PresentedChain) -> WaitServerKeyExchange {
+    let identity = Identity::Chain(chain);
+    WaitServerKeyExchange(Shown {
+        negotiated,
+        identity,
+    })
 }
 
-pub(crate) struct WaitCertificateStatus(Shown);
+/// What the server has shown of itself; it has proved nothing.
+pub(super) struct Shown {
+    pub(super) negotiated: Box<Negotiated>,
+    pub(super) identity: Identity,
+}
+
+pub(super) enum Identity {
+    Chain(PresentedChain),
+    /// The row of the key exchange has no certificate.
+    None(NoCertificate),
+}
+
+pub(crate) struct WaitCertificateStatus {
+    negotiated: Box<Negotiated>,
+    chain: PresentedChain,
+}
 
 impl WaitCertificateStatus {
-    pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
-        let Self(mut shown) = self;
-        match message.typ() {
-            HandshakeType::CERTIFICATE_STATUS => {
-                let CertificateStatus(status) = expect(&message)?;
-                shown.chain = shown.chain.with_ocsp_response(status.ocsp_response);
-                shown.negotiated.transcript.add(message.hashed());
-                Ok(WaitServerKeyExchange(shown).into())
-            }
+    pub(super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let Self {
+            mut negotiated,
+            chain,
+        } = self;
+        if message.typ() != HandshakeType::CERTIFICATE_STATUS {
             // RFC 6066 §8: the server had none after all.
-            HandshakeType::SERVER_KEY_EXCHANGE => on_server_key_exchange(shown, &message),
-            _ => Err(unexpected(
-                "certificate_status or server_key_exchange",
-                &message,
-            )),
+            return shown(negotiated, chain).on_message(message, cx);
         }
+        let CertificateStatus(status) = expect(&message)?;
+        let chain = chain.with_ocsp_response(status.ocsp_response);
+        negotiated.transcript.add(message.hashed());
+        Ok(shown(negotiated, chain).into())
     }
 }

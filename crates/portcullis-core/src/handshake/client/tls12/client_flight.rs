@@ -7,24 +7,35 @@ use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
+use super::key_exchange::ServerShare;
 use crate::crypto::key_exchange::respond;
 use crate::error::Abort;
 use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret, Side};
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::record::Keys;
 use crate::rules::Rules;
+use crate::suite::{Agreement, NoCertificate};
 use crate::wire::Finished;
-use crate::wire::tls12::{Certificate, ClientKeyExchange};
+use crate::wire::tls12::{Certificate, ClientKeyExchange, ClientShare};
 use crate::x509::{Form, Identity, VerifiedChain};
 use crate::{Misuse, NamedGroup, SignatureScheme};
 
-/// The server is who it says: its chain is verified, and its key has signed the share.
+/// Who the server is.
+pub(super) enum ServerPeer {
+    /// Its chain is verified, and its key has signed the parameters.
+    Chain {
+        chain: VerifiedChain,
+        scheme: SignatureScheme,
+    },
+    /// It shows no certificate: only a row without one can say so.
+    None(NoCertificate),
+}
+
+/// The server is who it says.
 pub(super) struct ServerProved {
     pub(super) negotiated: Box<Negotiated>,
-    pub(super) peer: VerifiedChain,
-    pub(super) peer_scheme: SignatureScheme,
-    pub(super) group: NamedGroup,
-    pub(super) public: Box<[u8]>,
+    pub(super) peer: ServerPeer,
+    pub(super) share: Option<ServerShare>,
 }
 
 /// Answers a CertificateRequest, if there was one.
@@ -98,8 +109,8 @@ fn show(
     });
     let keyed = exchange_keys(proved, cx)?;
     // §7.4.8: everything so far, not its hash.
-    let content = keyed.proved.negotiated.transcript.messages();
-    if identity.is_external() || keyed.proved.negotiated.client.config.policy.asked.signature {
+    let content = keyed.negotiated.transcript.messages();
+    if identity.is_external() || keyed.negotiated.client.config.policy.asked.signature {
         let question = Sign {
             id: QuestionId::next(),
             identity: identity.clone(),
@@ -119,17 +130,21 @@ fn show(
 
 /// ClientKeyExchange is out.
 struct Keyed {
-    proved: ServerProved,
+    negotiated: Box<Negotiated>,
+    peer: ServerPeer,
+    /// Of the key exchange, if it had one.
+    group: Option<NamedGroup>,
     master: MasterSecret,
 }
 
-/// §7.4.7.2, RFC 8422 §5.7: sends the share of this side; the master secret follows.
-fn exchange_keys(mut proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> {
-    let (public, shared) = respond(proved.group, &proved.public, cx.random)?;
-    let negotiated = &mut *proved.negotiated;
-    cx.send(&mut negotiated.transcript, |out| {
-        ClientKeyExchange::put(out, &public);
-    });
+/// §7.4.7: sends this side's part of the key exchange; the master secret follows.
+fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> {
+    let ServerProved {
+        mut negotiated,
+        peer,
+        share,
+    } = proved;
+    let (group, premaster) = agree(&mut negotiated, share, cx)?;
     let session_hash;
     let seed = if negotiated.extended {
         session_hash = negotiated.transcript.current();
@@ -140,13 +155,41 @@ fn exchange_keys(mut proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abo
             server: &negotiated.server_random,
         }
     };
-    let master = PremasterSecret::from(shared).into_master(negotiated.keys.hash, seed);
+    let master = premaster.into_master(negotiated.keys.hash, seed);
     cx.secret_log(
         &negotiated.client.config.policy,
         &negotiated.client.client_random,
     )
     .of_session(&master);
-    Ok(Keyed { proved, master })
+    Ok(Keyed {
+        negotiated,
+        peer,
+        group,
+        master,
+    })
+}
+
+/// Sends ClientKeyExchange: RFC 8422 §5.7.
+fn agree(
+    negotiated: &mut Negotiated,
+    share: Option<ServerShare>,
+    cx: &mut Cx<'_>,
+) -> Result<(Option<NamedGroup>, PremasterSecret), Abort> {
+    match (negotiated.exchange.agreement, share) {
+        (Some(Agreement::Ecdhe), Some(ServerShare::Point { group, public })) => {
+            let (own, shared) = respond(group, &public, cx.random)?;
+            cx.send(&mut negotiated.transcript, |out| {
+                ClientKeyExchange {
+                    psk_identity: None,
+                    share: Some(ClientShare::Point(&own)),
+                }
+                .put(out);
+            });
+            Ok((Some(group), shared.into()))
+        }
+        // The form of the server's message is by the row.
+        _ => Err(Misuse::new("the server's share is of another key exchange").into()),
+    }
 }
 
 /// Paused: somebody holds the key.
@@ -166,8 +209,10 @@ impl Signing {
             return Err(wrong_answer());
         };
         let master = self.keyed.master.take();
-        let Keyed { proved, .. } = *self.keyed;
-        let keyed = Keyed { proved, master };
+        let keyed = Keyed {
+            master,
+            ..*self.keyed
+        };
         signed(keyed, &self.identity, self.scheme, &signature, cx)
     }
 }
@@ -180,7 +225,7 @@ fn signed(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     check_signature_length(signature)?;
-    let negotiated = &mut *keyed.proved.negotiated;
+    let negotiated = &mut *keyed.negotiated;
     let rules = Rules::of(negotiated.version);
     cx.send(&mut negotiated.transcript, |out| {
         rules.put_certificate_verify(out, scheme, signature);
@@ -190,14 +235,12 @@ fn signed(
 
 /// §7.4.9: changes the keys, and sends Finished.
 fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-    let Keyed { proved, master } = keyed;
-    let ServerProved {
+    let Keyed {
         mut negotiated,
         peer,
-        peer_scheme,
         group,
-        ..
-    } = proved;
+        master,
+    } = keyed;
     negotiated.transcript.forget_messages();
     let mut block = master.key_block(
         negotiated.keys,
@@ -215,8 +258,7 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
     let flight = Box::new(Flight {
         negotiated,
         peer: Some(peer),
-        peer_scheme,
-        group: Some(group),
+        group,
         shown,
         master: Box::new(master),
         read: block.server,

@@ -8,6 +8,7 @@ use super::super::super::{Cx, Next, Outcome, expect};
 use super::super::resumption::Origin;
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
+use super::client_flight::ServerPeer;
 use crate::error::{Abort, Misuse};
 use crate::information::{Exporter, Information};
 use crate::key_schedule::AddMessage;
@@ -16,15 +17,13 @@ use crate::record::{HandshakeBytes, Keys};
 use crate::session::{Established, MAX_SESSION_LIFETIME, MAX_TICKET, Peer, ReceivedTicket, Secret};
 use crate::wire::Finished;
 use crate::wire::tls12::NewSessionTicket;
-use crate::x509::VerifiedChain;
-use crate::{NamedGroup, SignatureScheme, Violation};
+use crate::{NamedGroup, Violation};
 
 /// The server's Finished is awaited.
 pub(super) struct Flight {
     pub(super) negotiated: Box<Negotiated>,
-    /// There once the chain is verified.
-    pub(super) peer: Option<VerifiedChain>,
-    pub(super) peer_scheme: SignatureScheme,
+    /// There once it is settled who that is.
+    pub(super) peer: Option<ServerPeer>,
     /// Where a session is resumed: its own.
     pub(super) group: Option<NamedGroup>,
     pub(super) shown: ShownIdentity,
@@ -113,7 +112,6 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
     let Flight {
         negotiated,
         peer,
-        peer_scheme,
         group,
         shown,
         master,
@@ -135,12 +133,18 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         ..
     } = *negotiated;
     let peer = peer.ok_or_else(|| Misuse::new("nobody has verified the server's chain"))?;
+    let peer = match peer {
+        ServerPeer::Chain { chain, scheme } => Some(Peer {
+            chain: chain.into_chain(),
+            scheme,
+        }),
+        ServerPeer::None(_) => None,
+    };
     let server_name = client
         .offer
         .config()
         .indicated(&client.name)
         .map(|name| name.to_ascii_lowercase().into());
-    let chain = peer.into_chain();
     let shown_key = match &resumed {
         Some(origin) => origin.shown.clone(),
         None => shown.key,
@@ -172,15 +176,13 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
                 group,
             },
             authenticated_at,
-            peer: Some(Peer {
-                chain: chain.clone(),
-                scheme: peer_scheme,
-            }),
+            peer: peer.clone(),
             shown: shown_key,
         };
         let name = client.name.clone();
         ReceivedTicket::before_tls13(established, name, ticket, is_id, lifetime)
     });
+    let (peer_chain, peer_scheme) = peer.map(|peer| (peer.chain, peer.scheme)).unzip();
     let information = Information {
         dialect: cx.dialect,
         version,
@@ -195,8 +197,8 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         server_name,
         client_random: client.client_random,
         server_random,
-        peer_chain: Some(chain),
-        peer_scheme: Some(peer_scheme),
+        peer_chain,
+        peer_scheme,
         local_chain: shown.chain,
         local_scheme: shown.scheme,
         exporter: Exporter::before_tls13(master, extended, resumed.is_some(), finished.first),

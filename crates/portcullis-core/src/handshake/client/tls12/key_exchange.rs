@@ -1,80 +1,122 @@
-//! The server's share, its wishes, and the end of its flight, where it is judged.
+//! The server's part of the key exchange, its wishes, and the end of its flight, where it is judged.
 //!
 //! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4.
 
-use super::super::super::legacy::Requested;
+use super::super::super::legacy::{Requested, Signed};
 use super::super::super::peer::{Judge, check_signature_before_tls13};
 use super::super::super::signed_content::server_key_exchange_content;
 use super::super::super::{Cx, Next, expect, unexpected};
 use super::Negotiated;
-use super::certificate::Shown;
-use super::client_flight::{ServerProved, authenticate};
+use super::certificate::{Identity, Shown};
+use super::client_flight::{ServerPeer, ServerProved, authenticate};
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::{AnswerContent, WantedCurves, WantedIdentity};
 use crate::record::HandshakeBytes;
 use crate::rules::Rules;
+use crate::suite::{KeyUse, Presence};
 use crate::wire::HandshakeType;
-use crate::wire::tls12::{ClientCertificateType, ServerHelloDone};
+use crate::wire::tls12::{ClientCertificateType, ServerHelloDone, ServerKeyExchange, ServerParams};
 use crate::x509::{PresentedChain, VerifiedChain};
-use crate::{NamedGroup, SignatureScheme};
+use crate::{Misuse, NamedGroup, SignatureScheme};
 
 pub(crate) struct WaitServerKeyExchange(pub(super) Shown);
 
 impl WaitServerKeyExchange {
-    pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
-        on_server_key_exchange(self.0, &message)
+    /// §7.4.3.
+    pub(super) fn on_message(
+        self,
+        message: HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let Self(shown) = self;
+        let Shown {
+            mut negotiated,
+            identity,
+        } = shown;
+        let exchange = negotiated.exchange;
+        let is_done = message.typ() == HandshakeType::SERVER_HELLO_DONE;
+        if is_done && exchange.server_key_exchange() == Presence::IfHinted {
+            let said = Said {
+                negotiated,
+                identity,
+                parameters: Parameters::default(),
+            };
+            return on_server_hello_done(said, None, &message, cx);
+        }
+        let received = Rules::of(negotiated.version).server_key_exchange(exchange, &message)?;
+        let parameters = Parameters::take(&negotiated, &received)?;
+        negotiated.transcript.add(message.hashed());
+        let said = Said {
+            negotiated,
+            identity,
+            parameters,
+        };
+        Ok(match exchange.requests_certificate {
+            true => WaitCertificateRequest(said).into(),
+            false => WaitServerHelloDone { said, wanted: None }.into(),
+        })
     }
 }
 
-/// The server's share as it came. Whose it is turns out when the chain is verified.
-pub(super) struct SignedShare {
-    pub(super) group: NamedGroup,
-    pub(super) public: Box<[u8]>,
-    /// How it was signed, if that was said.
+/// What came in ServerKeyExchange, if it did.
+#[derive(Default)]
+pub(super) struct Parameters {
+    pub(super) share: Option<ServerShare>,
+    signed: Option<SignedParameters>,
+}
+
+/// What this side's answer is computed from. Whose it is turns out when the chain is verified.
+pub(super) enum ServerShare {
+    /// Of a curve that was offered.
+    Point {
+        group: NamedGroup,
+        public: Box<[u8]>,
+    },
+}
+
+/// What the key of the server's certificate has signed, and how.
+struct SignedParameters {
+    /// If that was said.
     scheme: Option<SignatureScheme>,
-    signed: Box<[u8]>,
+    content: Box<[u8]>,
     signature: Box<[u8]>,
+}
+
+impl Parameters {
+    fn take(negotiated: &Negotiated, received: &ServerKeyExchange<'_>) -> Result<Self, Abort> {
+        let client = &negotiated.client;
+        let share = match &received.params {
+            None => None,
+            Some(ServerParams::Ecdh(params)) => Some(ServerShare::Point {
+                group: client.offer.check_curve(params.group)?,
+                public: params.public.into(),
+            }),
+        };
+        let signed = match (received.signature, &received.params) {
+            (Some(signature), Some(params)) => {
+                let signed = Signed::from(signature);
+                Some(SignedParameters {
+                    scheme: signed.check_scheme(&client.offer.config().policy.schemes)?,
+                    content: server_key_exchange_content(
+                        &client.client_random,
+                        &negotiated.server_random,
+                        params,
+                    ),
+                    signature: signed.signature.into(),
+                })
+            }
+            _ => None,
+        };
+        Ok(Self { share, signed })
+    }
 }
 
 /// Everything that the server has said, up to its wishes.
 pub(super) struct Said {
-    pub(super) negotiated: Box<Negotiated>,
-    pub(super) chain: PresentedChain,
-    pub(super) share: SignedShare,
-}
-
-/// §7.4.3.
-pub(super) fn on_server_key_exchange(
-    shown: Shown,
-    message: &HandshakeBytes,
-) -> Result<Next, Abort> {
-    let Shown {
-        mut negotiated,
-        chain,
-    } = shown;
-    let (params, signed) = Rules::of(negotiated.version).server_key_exchange(message)?;
-    let offer = &negotiated.client.offer;
-    let group = offer.check_curve(params.group)?;
-    let scheme = signed.check_scheme(&offer.config().policy.schemes)?;
-    let share = SignedShare {
-        group,
-        public: params.public.into(),
-        scheme,
-        signed: server_key_exchange_content(
-            &negotiated.client.client_random,
-            &negotiated.server_random,
-            &params,
-        ),
-        signature: signed.signature.into(),
-    };
-    negotiated.transcript.add(message.hashed());
-    Ok(WaitCertificateRequest(Said {
-        negotiated,
-        chain,
-        share,
-    })
-    .into())
+    negotiated: Box<Negotiated>,
+    identity: Identity,
+    parameters: Parameters,
 }
 
 pub(crate) struct WaitCertificateRequest(Said);
@@ -90,7 +132,7 @@ impl WaitCertificateRequest {
             HandshakeType::CERTIFICATE_REQUEST => {
                 let rules = Rules::of(said.negotiated.version);
                 let requested = rules.certificate_request(&message)?;
-                let wanted = wanted(&requested, &said.negotiated);
+                let wanted = Some(wanted(&requested, &said.negotiated));
                 said.negotiated.transcript.add(message.hashed());
                 Ok(WaitServerHelloDone { said, wanted }.into())
             }
@@ -131,7 +173,8 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
 
 pub(crate) struct WaitServerHelloDone {
     said: Said,
-    wanted: Box<WantedIdentity>,
+    /// What the server wants to see, if anything.
+    wanted: Option<Box<WantedIdentity>>,
 }
 
 impl WaitServerHelloDone {
@@ -140,7 +183,7 @@ impl WaitServerHelloDone {
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        on_server_hello_done(self.said, Some(self.wanted), &message, cx)
+        on_server_hello_done(self.said, self.wanted, &message, cx)
     }
 }
 
@@ -155,56 +198,101 @@ fn on_server_hello_done(
     // The server waits now, so nothing may follow.
     cx.incoming.end_of_flight()?;
     said.negotiated.transcript.add(message.hashed());
-    let client = &said.negotiated.client;
-    let judge = Judge::of_server(&client.config, &client.name);
-    let Some(peer) = judge.verify(&said.chain, cx.now)? else {
-        let question = judge.ask(&said.chain, false, cx.now);
-        return Ok(Next::ask(question, VerifyingChain { said, wanted }));
+    let Said {
+        negotiated,
+        identity,
+        parameters,
+    } = said;
+    let chain = match identity {
+        Identity::Chain(chain) => chain,
+        Identity::None(nobody) => {
+            let peer = ServerPeer::None(nobody);
+            return go_on(negotiated, parameters.share, peer, wanted, cx);
+        }
     };
-    on_verified(said, wanted, peer, cx)
+    let client = &negotiated.client;
+    let judge = Judge::of_server(&client.config, &client.name);
+    let verdict = judge.verify(&chain, cx.now)?;
+    let Some(peer) = verdict else {
+        let question = judge.ask(&chain, false, cx.now);
+        let paused = VerifyingChain {
+            negotiated,
+            chain,
+            parameters,
+            wanted,
+        };
+        return Ok(Next::ask(question, paused));
+    };
+    on_verified(negotiated, parameters, wanted, peer, cx)
 }
 
 /// Paused: takes a verdict, and has no way to take a message.
 pub(crate) struct VerifyingChain {
-    said: Said,
+    negotiated: Box<Negotiated>,
+    chain: PresentedChain,
+    parameters: Parameters,
     wanted: Option<Box<WantedIdentity>>,
 }
 
 impl VerifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let Self { said, wanted } = self;
-        let client = &said.negotiated.client;
+        let Self {
+            negotiated,
+            chain,
+            parameters,
+            wanted,
+        } = self;
+        let client = &negotiated.client;
         let judge = Judge::of_server(&client.config, &client.name);
-        let peer = judge.on_answer(answer, &said.chain)?;
-        on_verified(said, wanted, peer, cx)
+        let peer = judge.on_answer(answer, &chain)?;
+        on_verified(negotiated, parameters, wanted, peer, cx)
     }
 }
 
-/// The chain is to be trusted; its key has to have signed the share (§7.4.3).
+/// The chain is to be trusted; its key has to have signed the parameters (§7.4.3).
 fn on_verified(
-    said: Said,
+    negotiated: Box<Negotiated>,
+    parameters: Parameters,
     wanted: Option<Box<WantedIdentity>>,
-    peer: VerifiedChain,
+    chain: VerifiedChain,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let Said {
-        negotiated, share, ..
-    } = said;
     let offer = &negotiated.client.offer;
-    offer.check_leaf_curve(peer.chain().end_entity_spki())?;
-    let peer_scheme = check_signature_before_tls13(
-        &peer,
-        Some(negotiated.suite),
-        share.scheme,
-        &share.signed,
-        &share.signature,
-    )?;
+    offer.check_leaf_curve(chain.chain().end_entity_spki())?;
+    let peer = match negotiated.exchange.certificate {
+        Some(KeyUse::Sign) => {
+            let signed = parameters.signed.ok_or_else(unsigned)?;
+            let scheme = check_signature_before_tls13(
+                &chain,
+                Some(negotiated.suite),
+                signed.scheme,
+                &signed.content,
+                &signed.signature,
+            )?;
+            ServerPeer::Chain { chain, scheme }
+        }
+        None => return Err(unsigned()),
+    };
+    go_on(negotiated, parameters.share, peer, wanted, cx)
+}
+
+/// The form of the message is by the row, so this does not happen.
+fn unsigned() -> Abort {
+    Misuse::new("a chain was verified whose key has nothing to sign").into()
+}
+
+/// It is settled who the server is, or that nobody can say.
+fn go_on(
+    negotiated: Box<Negotiated>,
+    share: Option<ServerShare>,
+    peer: ServerPeer,
+    wanted: Option<Box<WantedIdentity>>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
     let proved = ServerProved {
         negotiated,
         peer,
-        peer_scheme,
-        group: share.group,
-        public: share.public,
+        share,
     };
     authenticate(proved, wanted, cx)
 }

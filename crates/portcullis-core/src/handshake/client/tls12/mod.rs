@@ -14,7 +14,7 @@ use super::super::table::states;
 use super::hello::Client;
 use super::parameters::Parameters;
 use crate::key_schedule::tls12::{LegacyParameters, Transcript};
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, Exchange};
 use crate::version::Version;
 use finished::Ticket;
 
@@ -23,6 +23,8 @@ struct Negotiated {
     pub(super) client: Client,
     pub(super) version: Version,
     pub(super) suite: CipherSuite,
+    /// The row of its key exchange.
+    pub(super) exchange: Exchange,
     pub(super) keys: LegacyParameters,
     pub(super) server_random: [u8; 32],
     pub(super) transcript: Transcript,

@@ -5,17 +5,18 @@
 use super::super::super::peer::Judge;
 use super::super::super::renegotiation::BothFinished;
 use super::super::super::{Cx, Next};
-use super::super::resumption::{OlderSession, Resumed};
+use super::super::resumption::{OlderPeer, OlderSession, Resumed};
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
+use super::client_flight::ServerPeer;
 use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
-use crate::Violation;
 use crate::error::Abort;
 use crate::question::AnswerContent;
 use crate::session::Peer;
 use crate::suite::CipherSuite;
 use crate::version::Version;
-use crate::x509::{PresentedChain, VerifiedChain};
+use crate::x509::PresentedChain;
+use crate::{SignatureScheme, Violation};
 
 /// Goes on from the ServerHello with the keys of the session.
 pub(super) fn resume(
@@ -38,14 +39,9 @@ pub(super) fn resume(
     let OlderSession {
         master,
         group,
-        resumed,
+        peer,
         ..
     } = session;
-    let Resumed {
-        peer: Peer { chain, scheme },
-        origin,
-        proof,
-    } = resumed;
     let keys = master.key_block(
         negotiated.keys,
         &negotiated.client.client_random,
@@ -56,18 +52,30 @@ pub(super) fn resume(
         &negotiated.client.client_random,
     )
     .of_session(&master);
-    let resuming = Resuming(Box::new(Flight {
-        negotiated,
-        peer: None,
-        peer_scheme: scheme,
-        group,
-        shown: ShownIdentity::default(),
-        master,
-        read: keys.server,
-        write: keys.client,
-        finished: BothFinished::default(),
-        resumed: Some(origin),
-    }));
+    let resuming = |origin| {
+        Resuming(Box::new(Flight {
+            negotiated,
+            peer: None,
+            group,
+            shown: ShownIdentity::default(),
+            master,
+            read: keys.server,
+            write: keys.client,
+            finished: BothFinished::default(),
+            resumed: Some(origin),
+        }))
+    };
+    let Resumed {
+        peer: Peer { chain, scheme },
+        origin,
+        proof,
+    } = match peer {
+        OlderPeer::Known(resumed) => resumed,
+        OlderPeer::Nobody(nobody, origin) => {
+            return Ok(resuming(origin).go_on(ServerPeer::None(nobody)));
+        }
+    };
+    let resuming = resuming(origin);
     let client = &resuming.0.negotiated.client;
     let judge = Judge::of_server(&client.config, &client.name);
     let proof = match proof {
@@ -76,9 +84,18 @@ pub(super) fn resume(
     };
     let Some(proof) = proof else {
         let question = judge.ask(&chain, true, cx.now);
-        return Ok(Next::ask(question, ReverifyingChain { resuming, chain }));
+        let paused = ReverifyingChain {
+            resuming,
+            chain,
+            scheme,
+        };
+        return Ok(Next::ask(question, paused));
     };
-    Ok(resuming.go_on(proof))
+    let peer = ServerPeer::Chain {
+        chain: proof,
+        scheme,
+    };
+    Ok(resuming.go_on(peer))
 }
 
 /// What a session and the connection that resumes it have in common.
@@ -108,10 +125,10 @@ fn check(had: Kind, has: Kind) -> Result<(), Violation> {
 struct Resuming(Box<Flight>);
 
 impl Resuming {
-    /// Its chain is still to be trusted.
-    fn go_on(self, proof: VerifiedChain) -> Next {
+    /// Its chain is still to be trusted, or it has never had one.
+    fn go_on(self, peer: ServerPeer) -> Next {
         let Self(mut flight) = self;
-        flight.peer = Some(proof);
+        flight.peer = Some(peer);
         match flight.negotiated.ticket {
             true => WaitNewSessionTicket(flight).into(),
             false => WaitChangeCipherSpec(flight).into(),
@@ -123,14 +140,19 @@ impl Resuming {
 pub(crate) struct ReverifyingChain {
     resuming: Resuming,
     chain: PresentedChain,
+    /// How its key had signed.
+    scheme: SignatureScheme,
 }
 
 impl ReverifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
         let client = &self.resuming.0.negotiated.client;
         let judge = Judge::of_server(&client.config, &client.name);
-        let proof = judge.on_answer(answer, &self.chain)?;
-        Ok(self.resuming.go_on(proof))
+        let peer = ServerPeer::Chain {
+            chain: judge.on_answer(answer, &self.chain)?,
+            scheme: self.scheme,
+        };
+        Ok(self.resuming.go_on(peer))
     }
 }
 

@@ -12,7 +12,8 @@ use super::super::hello::{Client, Hashing, Offered};
 use super::super::parameters;
 use super::super::resumption::OlderSession;
 use super::Negotiated;
-use super::certificate::WaitCertificate;
+use super::certificate::{Identity, Shown, WaitCertificate};
+use super::key_exchange::WaitServerKeyExchange;
 use super::resumption::resume;
 use crate::config::{ClientConfig, ExtendedMasterSecret};
 use crate::error::Abort;
@@ -65,6 +66,7 @@ pub(in super::super) fn on_hello(
     let secure_renegotiation = knows_rfc_5746(&client, &hello.extensions)?;
     let mut parameters = parameters::take(&client, &hello.extensions, cx)?;
     let mut keys = suite.legacy_parameters(code)?;
+    let exchange = suite.exchange().ok_or(Violation::SuiteOfAnotherVersion)?;
     let policy = &client.config.policy;
     keys.set_chained(policy.padding_check, policy.beast_mitigation);
     let encrypt_then_mac = find::<extension::EncryptThenMac>(&hello.extensions)?.is_some();
@@ -85,6 +87,7 @@ pub(in super::super) fn on_hello(
     let negotiated = Box::new(Negotiated {
         version,
         suite,
+        exchange,
         keys,
         server_random: *hello.random,
         transcript,
@@ -167,7 +170,24 @@ fn go_on(
 ) -> Result<Next, Abort> {
     match session {
         Some(session) => resume(negotiated, *session, cx),
+        None => begin(negotiated),
+    }
+}
+
+/// A full handshake begins with what the row of the key exchange has first.
+fn begin(negotiated: Box<Negotiated>) -> Result<Next, Abort> {
+    match negotiated.exchange.without_certificate() {
         None => Ok(WaitCertificate { negotiated }.into()),
+        Some(nobody) => {
+            if let Some(previous) = &negotiated.client.previous {
+                previous.check_certificate(None)?;
+            }
+            let shown = Shown {
+                negotiated,
+                identity: Identity::None(nobody),
+            };
+            Ok(WaitServerKeyExchange(shown).into())
+        }
     }
 }
 
@@ -188,7 +208,7 @@ impl ReviewingServerHello {
             AnswerContent::Proceed => {}
             AnswerContent::ProceedWith(config) => {
                 if let Some(session) = &mut self.session {
-                    session.resumed.review(&config.0)?;
+                    session.peer.review(&config.0)?;
                 }
                 self.negotiated.client.config = config.0;
             }

@@ -41,8 +41,10 @@ pub(in super::super) fn on_hello(
         Some(previous) => later_client_hello(previous, &hello).map(|()| true)?,
     };
     let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
-    let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()))
-        .ok_or(Violation::NoSharedGroup)?;
+    let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()));
+    if group.is_none() && !negotiate::can_do_without_curve(&config, hello.cipher_suites.iter()) {
+        return Err(Violation::NoSharedGroup.into());
+    }
     let wants_ticket = config.gives_tickets_before_tls13()
         && hello.extensions.contains(ExtensionType::SESSION_TICKET)
         // A session would be that of two handshakes.

@@ -30,7 +30,7 @@ pub(super) struct Keyed {
     pub(super) config: Arc<ServerOptions>,
     pub(super) version: Version,
     pub(super) suite: CipherSuite,
-    /// Where a session is resumed: its own.
+    /// Of the key exchange, if it has one; where a session is resumed: that of its own.
     pub(super) group: Option<NamedGroup>,
     pub(super) extended: bool,
     /// Whether the client gets a ticket.
@@ -42,10 +42,11 @@ pub(super) struct Keyed {
     pub(super) server_name: Option<String>,
     alpn: Option<Box<[u8]>>,
     pub(super) transcript: Transcript,
-    /// What this side has shown.
-    shown: Option<(Arc<[CertificateDer<'static>]>, SignatureScheme)>,
-    /// Of the names of the certificate that the client was shown, here or when the session began.
-    pub(super) names: Sha256Digest,
+    /// What this side has shown here.
+    pub(super) shown: Option<(Arc<[CertificateDer<'static>]>, SignatureScheme)>,
+    /// Of the names of the certificate that the client was shown, here or when the session began; the
+    /// key exchange may have none.
+    pub(super) names: Option<Sha256Digest>,
     pub(super) master: Box<MasterSecret>,
     /// The client, if it has proved who it is, and with what it has signed.
     pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
@@ -64,9 +65,8 @@ pub(super) struct Keyed {
 impl Keyed {
     pub(super) fn new(
         answering: Answering,
-        shown: Option<(Arc<[CertificateDer<'static>]>, SignatureScheme)>,
         master: Box<MasterSecret>,
-        names: Sha256Digest,
+        names: Option<Sha256Digest>,
         cx: &mut Cx<'_>,
     ) -> Result<Self, Abort> {
         let Answering {
@@ -78,6 +78,7 @@ impl Keyed {
             server_name,
             alpn,
             transcript,
+            ..
         } = answering;
         cx.secret_log(&negotiated.config.policy, &client_random)
             .of_session(&master);
@@ -85,7 +86,7 @@ impl Keyed {
         Ok(Self {
             version: negotiated.version,
             suite,
-            group: shown.is_some().then_some(negotiated.group),
+            group: None,
             extended: negotiated.extended,
             wants_ticket: negotiated.wants_ticket,
             session_id: negotiated.session_id,
@@ -95,7 +96,7 @@ impl Keyed {
             server_name,
             alpn,
             transcript,
-            shown,
+            shown: None,
             names,
             master,
             peer: None,

@@ -10,10 +10,9 @@ use super::super::wishes::{acknowledges, choose_protocol};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::finished::{Keyed, WaitChangeCipherSpec};
-use super::identity::Chosen;
+use super::identity::{Chosen, Shown};
 use super::key_exchange::WaitClientKeyExchange;
 use super::resumption::Resumption;
-use crate::SignatureScheme;
 use crate::config::ServerOptions;
 use crate::crypto::HAS_RSA;
 use crate::crypto::key_exchange::ActiveKeyExchange;
@@ -22,20 +21,25 @@ use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{LegacyParameters, Transcript};
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
 use crate::rules::{Rules, Signatures};
-use crate::suite::CipherSuite;
+use crate::suite::{Agreement, CipherSuite, Exchange, Presence};
 use crate::version::Version;
 use crate::wire::extension::{
     self, Alpn, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo,
     ServerNameAcknowledgement, SessionTicket,
 };
-use crate::wire::tls12::{ClientCertificateType, ServerEcdhParams, ServerHelloDone};
+use crate::wire::tls12::{
+    ClientCertificateType, ServerEcdhParams, ServerHelloDone, ServerKeyExchange, ServerParams,
+};
 use crate::wire::{ClientHello, ExtensionType, ServerHello};
-use crate::x509::{Form, Identity};
+use crate::x509::Form;
+use crate::{NamedGroup, Violation};
 
 /// What is settled once ServerHello is out.
 pub(super) struct Answering {
     pub(super) negotiated: Negotiated,
     pub(super) suite: CipherSuite,
+    /// The row of its key exchange.
+    pub(super) exchange: Exchange,
     pub(super) keys: LegacyParameters,
     pub(super) client_random: [u8; 32],
     pub(super) server_random: [u8; 32],
@@ -44,12 +48,50 @@ pub(super) struct Answering {
     pub(super) transcript: Transcript,
 }
 
-/// The same, and whose key signs which share: a full handshake.
+/// The same, and who this side is: a full handshake.
 pub(super) struct Showing {
     pub(super) answering: Answering,
-    pub(super) identity: Identity,
-    pub(super) scheme: SignatureScheme,
-    pub(super) exchange: ActiveKeyExchange,
+    pub(super) shown: Option<Shown>,
+    pub(super) share: Option<OwnShare>,
+}
+
+/// This side's part of the key exchange, of which the client gets the public half.
+pub(super) enum OwnShare {
+    Curve(ActiveKeyExchange),
+}
+
+impl OwnShare {
+    /// Makes what the row of the key exchange has.
+    fn start(
+        exchange: Exchange,
+        negotiated: &Negotiated,
+        cx: &mut Cx<'_>,
+    ) -> Result<Option<Self>, Abort> {
+        match exchange.agreement {
+            None => Ok(None),
+            Some(Agreement::Ecdhe) => {
+                let group = negotiated.group.ok_or(Violation::NoSharedGroup)?;
+                let share = ActiveKeyExchange::start(group, cx.random)?;
+                Ok(Some(Self::Curve(share)))
+            }
+        }
+    }
+
+    /// What the client will answer.
+    fn params(&self) -> ServerParams<'_> {
+        match self {
+            Self::Curve(share) => ServerParams::Ecdh(ServerEcdhParams {
+                group: share.group(),
+                public: share.public_key(),
+            }),
+        }
+    }
+
+    pub(super) fn group(&self) -> Option<NamedGroup> {
+        match self {
+            Self::Curve(share) => Some(share.group()),
+        }
+    }
 }
 
 /// Sends ServerHello and Certificate, and has the share signed.
@@ -59,28 +101,28 @@ pub(super) fn send_flight(
     server_name: Option<String>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let Chosen {
-        identity,
-        scheme,
-        suite,
-    } = chosen;
-    let acknowledged = acknowledges(&negotiated.config, &identity, server_name.as_deref());
-    let exchange = ActiveKeyExchange::start(negotiated.group, cx.random)?;
+    let Chosen { suite, shown } = chosen;
+    let exchange = suite.exchange().ok_or(Violation::NoSharedCipherSuite)?;
+    let share = OwnShare::start(exchange, &negotiated, cx)?;
+    let identity = shown.as_ref().map(|shown| &shown.identity);
+    let acknowledged = acknowledges(&negotiated.config, identity, server_name.as_deref());
     let hello = Hello {
         suite,
+        exchange,
         server_name,
         acknowledged,
         resumes: false,
     };
     let mut answering = send_server_hello(negotiated, hello, cx)?;
-    cx.send(&mut answering.transcript, |out| {
-        out.extend_from_slice(identity.certificate_message(Form::Before13));
-    });
+    if let Some(identity) = identity {
+        cx.send(&mut answering.transcript, |out| {
+            out.extend_from_slice(identity.certificate_message(Form::Before13));
+        });
+    }
     let showing = Showing {
         answering,
-        identity,
-        scheme,
-        exchange,
+        shown,
+        share,
     };
     sign(showing, cx)
 }
@@ -94,6 +136,7 @@ pub(super) fn send_abbreviated_flight(
     let Resumption {
         master,
         suite,
+        exchange,
         group,
         server_name,
         peer,
@@ -102,6 +145,7 @@ pub(super) fn send_abbreviated_flight(
     } = resumption;
     let hello = Hello {
         suite,
+        exchange,
         server_name,
         // RFC 6066 §3: not when a session is resumed.
         acknowledged: false,
@@ -111,7 +155,7 @@ pub(super) fn send_abbreviated_flight(
     answering.transcript.forget_messages();
     cx.incoming
         .hello_answered(answering.negotiated.config.policy.max_handshake_size);
-    let mut keyed = Keyed::new(answering, None, master, names, cx)?;
+    let mut keyed = Keyed::new(answering, master, names, cx)?;
     keyed.group = group;
     keyed.peer = peer;
     keyed.resumed = Some(authenticated_at);
@@ -122,6 +166,7 @@ pub(super) fn send_abbreviated_flight(
 /// What ServerHello says.
 struct Hello {
     suite: CipherSuite,
+    exchange: Exchange,
     server_name: Option<String>,
     acknowledged: bool,
     resumes: bool,
@@ -190,8 +235,11 @@ fn send_server_hello(
             if encrypt_then_mac {
                 extension::EncryptThenMac::put(out);
             }
-            // RFC 8422 §5.2: only where there is a key exchange, and the client has sent it.
-            if !say.resumes && hello.extensions.contains(ExtensionType::EC_POINT_FORMATS) {
+            // RFC 8422 §5.2: only where points are exchanged, and the client has sent it.
+            if !say.resumes
+                && say.exchange.has_curve()
+                && hello.extensions.contains(ExtensionType::EC_POINT_FORMATS)
+            {
                 EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
             }
             if !say.resumes && negotiated.wants_ticket {
@@ -208,6 +256,7 @@ fn send_server_hello(
     Ok(Answering {
         negotiated,
         suite: say.suite,
+        exchange: say.exchange,
         keys,
         client_random,
         server_random,
@@ -217,18 +266,22 @@ fn send_server_hello(
     })
 }
 
-/// §7.4.3: the share is signed with the randoms before it.
+/// §7.4.3: where the row says so, the share is signed with the randoms before it.
 fn sign(showing: Showing, cx: &mut Cx<'_>) -> Result<Next, Abort> {
     let Showing {
         answering,
-        identity,
-        scheme,
-        exchange,
+        shown,
+        share,
     } = &showing;
+    let (Some(Shown { identity, scheme }), Some(share), true) =
+        (shown, share, answering.exchange.is_signed())
+    else {
+        return finish(showing, None, cx);
+    };
     let content = server_key_exchange_content(
         &answering.client_random,
         &answering.server_random,
-        &params(exchange),
+        &share.params(),
     );
     if identity.is_external() || answering.negotiated.config.policy.asked.signature {
         let question = Sign {
@@ -241,15 +294,7 @@ fn sign(showing: Showing, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         return Ok(Next::ask(Question::Sign(question), paused));
     }
     let signature = identity.sign(*scheme, &content)?;
-    finish(showing, &signature, cx)
-}
-
-/// What the client will answer.
-fn params(exchange: &ActiveKeyExchange) -> ServerEcdhParams<'_> {
-    ServerEcdhParams {
-        group: exchange.group(),
-        public: exchange.public_key(),
-    }
+    finish(showing, Some(&signature), cx)
 }
 
 /// Paused: somebody holds the key.
@@ -260,25 +305,33 @@ impl Signing {
         let AnswerContent::Signature(signature) = answer else {
             return Err(wrong_answer());
         };
-        finish(*self.0, &signature, cx)
+        check_signature_length(&signature)?;
+        finish(*self.0, Some(&signature), cx)
     }
 }
 
-/// Sends the share and the rest of the flight.
-fn finish(mut showing: Showing, signature: &[u8], cx: &mut Cx<'_>) -> Result<Next, Abort> {
-    check_signature_length(signature)?;
-    let (exchange, scheme) = (&showing.exchange, showing.scheme);
+/// Sends this side's part of the key exchange and the rest of the flight.
+fn finish(mut showing: Showing, signature: Option<&[u8]>, cx: &mut Cx<'_>) -> Result<Next, Abort> {
     let Answering {
         negotiated,
+        exchange,
         transcript,
         ..
     } = &mut showing.answering;
     let rules = Rules::of(negotiated.version);
-    cx.send(transcript, |out| {
-        rules.put_server_key_exchange(out, params(exchange), scheme, signature);
-    });
+    let scheme = showing.shown.as_ref().map(|shown| shown.scheme);
+    let message = ServerKeyExchange {
+        hint: None,
+        params: showing.share.as_ref().map(OwnShare::params),
+        signature: scheme
+            .zip(signature)
+            .map(|(scheme, signature)| rules.signature(scheme, signature)),
+    };
+    if exchange.server_key_exchange() == Presence::Always {
+        cx.send(transcript, |out| message.put(out));
+    }
     let config = &negotiated.config;
-    let requested = config.client_authentication.is_requested();
+    let requested = exchange.requests_certificate && config.client_authentication.is_requested();
     if requested {
         cx.send(transcript, |out| {
             put_certificate_request(out, rules, config)

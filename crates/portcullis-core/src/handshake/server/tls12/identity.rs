@@ -18,35 +18,62 @@ use crate::wire::ClientHello;
 use crate::x509::Identity;
 use crate::{Misuse, SignatureScheme, Violation};
 
-/// What this side will show.
+/// The suite, and what this side will show.
 pub(super) struct Chosen {
-    pub(super) identity: Identity,
-    pub(super) scheme: SignatureScheme,
     pub(super) suite: CipherSuite,
+    /// `None` where the suite's key exchange has no certificate.
+    pub(super) shown: Option<Shown>,
 }
 
-/// Chooses an identity and the suite that goes with it, or asks.
+pub(super) struct Shown {
+    pub(super) identity: Identity,
+    pub(super) scheme: SignatureScheme,
+}
+
+/// Chooses a suite and the identity that goes with it, or asks.
 pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
     let config = &negotiated.config;
-    if config.policy.asked.identity {
-        return ask_identity(negotiated, None, cx);
-    }
     let (wanted, suites) = wanted_with_suites(&negotiated, cx)?;
-    if suites.is_empty() {
-        return Err(Violation::NoSharedCipherSuite.into());
+    let first = *suites.first().ok_or(Violation::NoSharedCipherSuite)?;
+    if shows_nothing(&first) {
+        return show_nothing(negotiated, first, wanted.server_name, cx);
+    }
+    if config.policy.asked.identity {
+        return ask(negotiated, wanted, suites, None);
     }
     check_name(config, wanted.server_name.as_deref())?;
-    let (identity, scheme) = wanted
-        .choose(&config.identities)
-        .ok_or_else(|| nothing_fits(&negotiated, &wanted, &suites))?;
-    show(
-        negotiated,
-        &suites,
-        identity,
-        scheme,
-        wanted.server_name,
-        cx,
-    )
+    if let Some((identity, scheme)) = wanted.choose(&config.identities) {
+        return show(
+            negotiated,
+            &suites,
+            identity,
+            scheme,
+            wanted.server_name,
+            cx,
+        );
+    }
+    // What is without a certificate was named, and comes after what is better.
+    match suites.iter().copied().find(shows_nothing) {
+        Some(suite) => show_nothing(negotiated, suite, wanted.server_name, cx),
+        None => Err(nothing_fits(&negotiated, &wanted, &suites).into()),
+    }
+}
+
+fn shows_nothing(suite: &CipherSuite) -> bool {
+    let exchange = suite.exchange();
+    exchange.is_some_and(|exchange| exchange.without_certificate().is_some())
+}
+
+/// Goes on without a certificate.
+fn show_nothing(
+    negotiated: Negotiated,
+    suite: CipherSuite,
+    server_name: Option<String>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    check_name(&negotiated.config, server_name.as_deref())?;
+    let chosen = Chosen { suite, shown: None };
+    send_flight(negotiated, chosen, server_name, cx)
 }
 
 /// Why no identity will do: no suite goes with any of the keys, the client takes no signature that
@@ -71,17 +98,23 @@ fn nothing_fits(
     }
 }
 
-/// Asks for an identity, also where a session could be resumed: an application that refuses the
-/// client, or has no certificate with its name any more, must be able to do so here too.
-pub(super) fn ask_identity(
-    mut negotiated: Negotiated,
-    session: Option<Box<Resumption>>,
-    cx: &mut Cx<'_>,
+/// Asks for an identity where a session could be resumed: an application that refuses the client, or
+/// has no certificate with its name any more, must be able to do so here too.
+pub(super) fn ask_again(
+    negotiated: Negotiated,
+    session: Box<Resumption>,
+    cx: &Cx<'_>,
 ) -> Result<Next, Abort> {
     let (wanted, suites) = wanted_with_suites(&negotiated, cx)?;
-    if session.is_none() && suites.is_empty() {
-        return Err(Violation::NoSharedCipherSuite.into());
-    }
+    ask(negotiated, wanted, suites, Some(session))
+}
+
+fn ask(
+    mut negotiated: Negotiated,
+    wanted: WantedIdentity,
+    suites: Vec<CipherSuite>,
+    session: Option<Box<Resumption>>,
+) -> Result<Next, Abort> {
     let question = ChooseIdentity {
         id: QuestionId::next(),
         configured: negotiated.config.identities.clone(),
@@ -119,7 +152,14 @@ fn wanted_with_suites(
 fn suites(negotiated: &Negotiated, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Vec<CipherSuite> {
     let version = cx.dialect.code(negotiated.version);
     let offered = hello.cipher_suites.iter();
-    let usable = offered.filter(|suite| suite.is_usable_in(version));
+    let has_curve = negotiated.group.is_some();
+    let usable = offered.filter(|suite| {
+        suite.is_usable_in(version)
+            && (has_curve
+                || suite
+                    .exchange()
+                    .is_some_and(|exchange| !exchange.has_curve()))
+    });
     negotiate::cipher_suites(&negotiated.config, usable)
 }
 
@@ -134,9 +174,8 @@ fn show(
     let mut fitting = suites.iter().filter(|suite| suite.goes_with(scheme));
     let suite = *fitting.next().ok_or(Violation::NoSharedCipherSuite)?;
     let chosen = Chosen {
-        identity,
-        scheme,
         suite,
+        shown: Some(Shown { identity, scheme }),
     };
     send_flight(negotiated, chosen, server_name, cx)
 }
@@ -163,7 +202,8 @@ impl ChoosingIdentity {
         let (identity, scheme) = identity_in(answer, &negotiated.config, &wanted)?;
         // As in `would_show`.
         let shown = identity.as_ref().map(Identity::names_digest);
-        if let Some(session) = session.filter(|session| shown == Some(&session.names)) {
+        let would_show = |session: &Resumption| shown.is_some() && shown == session.names.as_ref();
+        if let Some(session) = session.filter(|session| would_show(session)) {
             return send_abbreviated_flight(negotiated, *session, cx);
         }
         let identity = identity.ok_or(Violation::NoSharedSignatureScheme)?;

@@ -1,18 +1,19 @@
-//! The client's share; the master secret follows.
+//! The client's part of the key exchange; the master secret follows.
 //!
 //! RFC 5246 §7.4.7, §8.1, RFC 7627 §4, RFC 8422 §5.7.
 
-use super::super::super::{Cx, Next, expect};
+use super::super::super::legacy::client_key_exchange;
+use super::super::super::{Cx, Next};
 use super::client_authentication::WaitCertificateVerify;
 use super::finished::{Keyed, WaitChangeCipherSpec};
-use super::flight::Showing;
-use crate::Violation;
+use super::flight::{OwnShare, Showing};
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{MasterSeed, PremasterSecret};
 use crate::record::HandshakeBytes;
-use crate::wire::tls12::ClientKeyExchange;
+use crate::wire::tls12::{ClientKeyExchange, ClientShare};
 use crate::x509::VerifiedChain;
+use crate::{Misuse, Violation};
 
 pub(crate) struct WaitClientKeyExchange {
     showing: Box<Showing>,
@@ -45,14 +46,12 @@ impl WaitClientKeyExchange {
         let Self { showing, peer } = self;
         let Showing {
             mut answering,
-            identity,
-            scheme,
-            exchange,
+            shown,
+            share,
         } = *showing;
-        let share: ClientKeyExchange<'_> = expect(&message)?;
-        let shared = exchange
-            .finish(share.public)
-            .map_err(|_| Violation::BadKeyShare)?;
+        let received = client_key_exchange(answering.exchange, &message)?;
+        let group = share.as_ref().and_then(OwnShare::group);
+        let premaster = agree(share, received)?;
         answering.transcript.add(message.hashed());
         let session_hash;
         let seed = if answering.negotiated.extended {
@@ -64,14 +63,26 @@ impl WaitClientKeyExchange {
                 server: &answering.server_random,
             }
         };
-        let master = PremasterSecret::from(shared).into_master(answering.keys.hash, seed);
-        let names = *identity.names_digest();
-        let shown = Some((identity.shared_chain(), scheme));
-        let keyed = Keyed::new(answering, shown, Box::new(master), names, cx)?;
-        let keyed = Box::new(keyed);
+        let master = Box::new(premaster.into_master(answering.keys.hash, seed));
+        let names = shown.as_ref().map(|shown| *shown.identity.names_digest());
+        let mut keyed = Box::new(Keyed::new(answering, master, names, cx)?);
+        keyed.shown = shown.map(|shown| (shown.identity.shared_chain(), shown.scheme));
+        keyed.group = group;
         Ok(match peer {
             Some(peer) => WaitCertificateVerify { keyed, peer }.into(),
             None => WaitChangeCipherSpec(keyed).into(),
         })
+    }
+}
+
+/// What both sides know of the shares (RFC 8422 §5.10).
+fn agree(own: Option<OwnShare>, received: ClientKeyExchange<'_>) -> Result<PremasterSecret, Abort> {
+    match (own, received.share) {
+        (Some(OwnShare::Curve(own)), Some(ClientShare::Point(point))) => {
+            let shared = own.finish(point).map_err(|_| Violation::BadKeyShare)?;
+            Ok(shared.into())
+        }
+        // The form of the message is by the row.
+        _ => Err(Misuse::new("the client's share is of another key exchange").into()),
     }
 }

@@ -25,7 +25,8 @@ pub(super) struct Negotiated {
     pub(super) config: Arc<ServerOptions>,
     pub(super) version: Version,
     pub(super) hello: HandshakeBytes,
-    pub(super) group: NamedGroup,
+    /// What a key exchange with curves would have; `None` if they have none in common.
+    pub(super) group: Option<NamedGroup>,
     /// Whether the master secret depends on the whole handshake (RFC 7627).
     pub(super) extended: bool,
     /// Whether a block cipher encrypts before there is a MAC (RFC 7366), if one is chosen.

@@ -7,17 +7,17 @@ use rustls_pki_types::UnixTime;
 use super::super::super::peer::Judge;
 use super::super::super::{Cx, Next, expect, find, wrong_answer};
 use super::super::unknown_ticket;
-use super::super::wishes::{host_name_of, would_show};
+use super::super::wishes::{check_name, host_name_of, would_show};
 use super::Negotiated;
 use super::flight::send_abbreviated_flight;
-use super::identity::{ask_identity, choose_identity};
+use super::identity::{ask_again, choose_identity};
 use crate::client_hello_view::ClientHelloView;
 use crate::config::ClientAuthentication;
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::question::{AnswerContent, FindSession, OpenTickets, Question, QuestionId};
 use crate::session::{Peer, Secret, ServerSession};
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, Exchange};
 use crate::wire::extension::SessionTicket;
 use crate::wire::{ClientHello, ExtensionType};
 use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
@@ -27,6 +27,8 @@ use crate::{NamedGroup, SignatureScheme, Violation};
 pub(super) struct Resumption {
     pub(super) master: Box<MasterSecret>,
     pub(super) suite: CipherSuite,
+    /// The row of its key exchange.
+    pub(super) exchange: Exchange,
     /// Of the key exchange that the master secret came from.
     pub(super) group: Option<NamedGroup>,
     pub(super) server_name: Option<String>,
@@ -34,8 +36,8 @@ pub(super) struct Resumption {
     pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
     /// When the handshake was that resumed none.
     pub(super) authenticated_at: UnixTime,
-    /// Of the names of the certificate that was shown there.
-    pub(super) names: Sha256Digest,
+    /// Of the names of the certificate that was shown there, if one was.
+    pub(super) names: Option<Sha256Digest>,
 }
 
 /// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
@@ -142,12 +144,15 @@ fn resume_or_choose(
         return choose_identity(negotiated, cx);
     }
     let established = session.established;
-    let Secret::Master { secret, group, .. } = established.secret else {
+    let (Secret::Master { secret, group, .. }, Some(exchange)) =
+        (established.secret, established.suite.exchange())
+    else {
         return choose_identity(negotiated, cx);
     };
     let resumption = Box::new(Resumption {
         master: secret,
         suite: established.suite,
+        exchange,
         group,
         server_name,
         peer: None,
@@ -182,19 +187,19 @@ fn fits(
         }
     };
     let suite = established.suite;
+    let shows_no_certificate = suite.exchange().and_then(Exchange::without_certificate);
+    let is_same_server = match (&session.names, shows_no_certificate) {
+        (Some(names), None) => would_show(config, hello, server_name, names, negotiated.version)?,
+        (None, Some(_)) => check_name(config, server_name).is_ok(),
+        _ => false,
+    };
     let fits = established.is_of(cx.dialect, negotiated.version)
         && config.policy.cipher_suites.contains(&suite)
         && hello.cipher_suites.contains(suite)
         && client_fits
         && !session.is_expired(cx.now)
         && session.server_name.as_deref() == server_name
-        && would_show(
-            config,
-            hello,
-            server_name,
-            &session.names,
-            negotiated.version,
-        )?;
+        && is_same_server;
     let offered = hello
         .extensions
         .contains(ExtensionType::EXTENDED_MASTER_SECRET);
@@ -248,8 +253,8 @@ fn resume(
     resumption: Box<Resumption>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    if negotiated.config.policy.asked.identity {
-        return ask_identity(negotiated, Some(resumption), cx);
+    if negotiated.config.policy.asked.identity && resumption.names.is_some() {
+        return ask_again(negotiated, resumption, cx);
     }
     send_abbreviated_flight(negotiated, *resumption, cx)
 }

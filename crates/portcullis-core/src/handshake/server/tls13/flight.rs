@@ -87,7 +87,7 @@ pub(super) fn send_flight(
     let alpn = choose_protocol(&negotiated.config, &hello)?;
     let acknowledged = match &authentication {
         ProvedBy::Certificate(identity, _) => {
-            acknowledges(&negotiated.config, identity, server_name.as_deref())
+            acknowledges(&negotiated.config, Some(identity), server_name.as_deref())
         }
         // RFC 6066 §3: not when a session is resumed.
         ProvedBy::Resumed(_) => false,

@@ -180,12 +180,15 @@ fn resume_or_choose(
     if !fits(&negotiated, &hello, server_name.as_deref(), &session, cx)? {
         return choose_identity(negotiated, cx);
     }
-    let Established {
-        secret: Secret::Psk(psk),
-        peer,
-        authenticated_at,
-        ..
-    } = session.established
+    let (
+        Established {
+            secret: Secret::Psk(psk),
+            peer,
+            authenticated_at,
+            ..
+        },
+        Some(names),
+    ) = (session.established, session.names)
     else {
         return choose_identity(negotiated, cx);
     };
@@ -197,7 +200,7 @@ fn resume_or_choose(
         server_name,
         scheme: peer.as_ref().map(|peer| peer.scheme),
         authenticated_at,
-        names: session.names,
+        names,
     };
     let Some(Peer { chain, .. }) = peer else {
         return resume(negotiated, proved, None, cx);
@@ -312,6 +315,10 @@ fn fits(
             authentication.is_requested() && config.policy.schemes.contains(&peer.scheme)
         }
     };
+    let is_same_server = match &session.names {
+        Some(names) => would_show(config, hello, server_name, names, Version::V1_3)?,
+        None => false,
+    };
     Ok(is_of_these_records(session, cx.dialect)
         && suite_fits(*suite, established)
         // A session does not bring back a suite that the client no longer offers.
@@ -319,5 +326,5 @@ fn fits(
         && client_fits
         && !session.is_expired(cx.now)
         && session.server_name.as_deref() == server_name
-        && would_show(config, hello, server_name, &session.names, Version::V1_3)?)
+        && is_same_server)
 }

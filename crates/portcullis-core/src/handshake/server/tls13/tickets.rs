@@ -84,7 +84,7 @@ impl Issuing {
                     shown: None,
                 },
                 server_name: information.server_name.clone(),
-                names: self.names,
+                names: Some(self.names),
                 age_add: u32::from_be_bytes(age_add),
                 lifetime,
                 issued_at: cx.now,

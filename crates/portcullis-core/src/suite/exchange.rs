@@ -1,0 +1,106 @@
+//! Which messages the key exchange of a suite has before TLS 1.3: a row for each.
+//!
+//! RFC 5246 §7.3, §7.4.2 to §7.4.4, §7.4.7; RFC 8422 §2; RFC 4279 §2 to §4, RFC 5489 §2.
+
+use super::{Authentication, CipherSuite, KeyExchange, SuiteInfo};
+
+/// A row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Exchange {
+    /// How both sides come by a secret; `None`: they have one.
+    pub(crate) agreement: Option<Agreement>,
+    /// Whether a pre-shared key is part of the secret: the server may give a hint, and the client
+    /// says which.
+    pub(crate) psk: bool,
+    /// What the key in the server's certificate does; `None`: the server shows none.
+    pub(crate) certificate: Option<KeyUse>,
+    /// Whether the server may ask for the client's certificate (RFC 5246 §7.4.4).
+    pub(crate) requests_certificate: bool,
+}
+
+/// How both sides come by a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Agreement {
+    /// The server's point is in ServerKeyExchange, the client's in ClientKeyExchange.
+    Ecdhe,
+}
+
+/// What the key in the server's certificate is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyUse {
+    /// It signs the parameters in ServerKeyExchange.
+    Sign,
+}
+
+/// Whether a message is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Always,
+    /// Only if there is a hint to give (RFC 4279 §2).
+    IfHinted,
+}
+
+/// That a server shows no certificate: it can be had of no suite where it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoCertificate(());
+
+impl SuiteInfo {
+    /// The row of a suite whose key exchange is built; `None` for TLS 1.3.
+    pub(crate) const fn exchange(&self) -> Option<Exchange> {
+        use {Agreement::Ecdhe, Authentication as A, KeyExchange as K, KeyUse::Sign};
+        //                                agreement    psk    certificate requests_certificate
+        Some(match (self.key_exchange, self.authentication) {
+            (K::Ecdhe, A::Rsa | A::Ecdsa) => row(Some(Ecdhe), false, Some(Sign), true),
+            _ => return None,
+        })
+    }
+}
+
+const fn row(
+    agreement: Option<Agreement>,
+    psk: bool,
+    certificate: Option<KeyUse>,
+    requests_certificate: bool,
+) -> Exchange {
+    Exchange {
+        agreement,
+        psk,
+        certificate,
+        requests_certificate,
+    }
+}
+
+impl Exchange {
+    /// Whether there is a ServerKeyExchange.
+    pub(crate) const fn server_key_exchange(self) -> Presence {
+        match self.agreement {
+            Some(Agreement::Ecdhe) => Presence::Always,
+            None => Presence::IfHinted,
+        }
+    }
+
+    /// Whether the certificate's key signs what is in ServerKeyExchange.
+    pub(crate) const fn is_signed(self) -> bool {
+        matches!(self.certificate, Some(KeyUse::Sign))
+    }
+
+    /// Whether both sides have shares on a curve.
+    pub(crate) const fn has_curve(self) -> bool {
+        matches!(self.agreement, Some(Agreement::Ecdhe))
+    }
+
+    /// What a server stands for that shows no certificate.
+    pub(crate) const fn without_certificate(self) -> Option<NoCertificate> {
+        match self.certificate {
+            None => Some(NoCertificate(())),
+            Some(_) => None,
+        }
+    }
+}
+
+impl CipherSuite {
+    /// The row of a suite whose key exchange is built; `None` for TLS 1.3.
+    pub(crate) fn exchange(self) -> Option<Exchange> {
+        self.info().and_then(SuiteInfo::exchange)
+    }
+}
