@@ -55,6 +55,7 @@ pub trait Stack: Sized + Send + Sync + 'static {
 /// When a handshake fails.
 pub fn connection<S: Stack>(stack: &S) -> Result<Connection<S>, String> {
     tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .and_then(|runtime| {
             runtime.block_on(async {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::session::TicketKeys;
 use portcullis::suite::CipherSuite;
@@ -101,7 +102,8 @@ impl Stack for Portcullis {
         let client = client.build().map_err(|error| error.to_string())?;
         let mut connector = TlsConnector::new(client).without_resumption();
         if choice.resumed {
-            let keys = TicketKeys::rotating(7_200).map_err(|error| error.to_string())?;
+            let keys = TicketKeys::rotating(Duration::from_secs(7_200))
+                .map_err(|error| error.to_string())?;
             server = server.ticket_keys(keys);
             connector = connector.session_store(Arc::<MemorySessionStore>::default());
         }

@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use portcullis_core::session::{ClientSession, SessionKey};
@@ -33,8 +33,13 @@ impl Place {
 
     /// What the store gives in time; a store that is late has nothing.
     pub(crate) async fn take(&self, deadline: Instant) -> Vec<ClientSession> {
-        let taking = self.store.take(&self.key, UnixTime::now());
-        let mut taken = timeout_at(deadline, taking).await.unwrap_or_default();
+        let mut taking = self.store.take(&self.key, UnixTime::now());
+        // A store in memory needs no timer.
+        let at_once = poll_fn(|cx| Poll::Ready(taking.as_mut().poll(cx))).await;
+        let mut taken = match at_once {
+            Poll::Ready(taken) => taken,
+            Poll::Pending => timeout_at(deadline, taking).await.unwrap_or_default(),
+        };
         taken.retain(|session| self.key.admits(session));
         taken
     }
