@@ -226,6 +226,10 @@ fn suite(suite: Suite) -> (Option<&'static str>, &'static str, Option<&'static s
         Suite::EcdheEcdsaAes256CbcSha384 | Suite::EcdheRsaAes256CbcSha384 => {
             (CBC256, Some("SHA384"))
         }
+        Suite::Aes128Ccm | Suite::EcdheEcdsaAes128Ccm => ("AES-128-CCM", None),
+        Suite::Aes128Ccm8 | Suite::EcdheEcdsaAes128Ccm8 => ("AES-128-CCM-8", None),
+        Suite::EcdheEcdsaAes256Ccm => ("AES-256-CCM", None),
+        Suite::EcdheEcdsaAes256Ccm8 => ("AES-256-CCM-8", None),
     };
     (key_exchange, cipher, mac)
 }

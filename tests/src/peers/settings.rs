@@ -123,6 +123,18 @@ pub enum Suite {
     EcdheRsaAes128CbcSha256,
     /// TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384
     EcdheRsaAes256CbcSha384,
+    /// TLS_AES_128_CCM_SHA256
+    Aes128Ccm,
+    /// TLS_AES_128_CCM_8_SHA256
+    Aes128Ccm8,
+    /// TLS_ECDHE_ECDSA_WITH_AES_128_CCM
+    EcdheEcdsaAes128Ccm,
+    /// TLS_ECDHE_ECDSA_WITH_AES_256_CCM
+    EcdheEcdsaAes256Ccm,
+    /// TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8
+    EcdheEcdsaAes128Ccm8,
+    /// TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8
+    EcdheEcdsaAes256Ccm8,
 }
 
 impl Suite {
@@ -159,6 +171,17 @@ impl Suite {
         Self::EcdheRsaAes256CbcSha384,
     ];
 
+    /// Those of TLS 1.3 with CCM, which our side has where they are named.
+    pub const CCM_TLS13: [Self; 2] = [Self::Aes128Ccm, Self::Aes128Ccm8];
+
+    /// Those of ECDHE_ECDSA with CCM, likewise.
+    pub const CCM_ECDSA: [Self; 4] = [
+        Self::EcdheEcdsaAes128Ccm,
+        Self::EcdheEcdsaAes256Ccm,
+        Self::EcdheEcdsaAes128Ccm8,
+        Self::EcdheEcdsaAes256Ccm8,
+    ];
+
     /// The name in the TLS Cipher Suites registry.
     pub fn name(self) -> &'static str {
         match self {
@@ -179,6 +202,12 @@ impl Suite {
             Self::EcdheRsaAes256CbcSha => "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
             Self::EcdheRsaAes128CbcSha256 => "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
             Self::EcdheRsaAes256CbcSha384 => "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384",
+            Self::Aes128Ccm => "TLS_AES_128_CCM_SHA256",
+            Self::Aes128Ccm8 => "TLS_AES_128_CCM_8_SHA256",
+            Self::EcdheEcdsaAes128Ccm => "TLS_ECDHE_ECDSA_WITH_AES_128_CCM",
+            Self::EcdheEcdsaAes256Ccm => "TLS_ECDHE_ECDSA_WITH_AES_256_CCM",
+            Self::EcdheEcdsaAes128Ccm8 => "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8",
+            Self::EcdheEcdsaAes256Ccm8 => "TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8",
         }
     }
 
@@ -202,13 +231,23 @@ impl Suite {
             Self::EcdheRsaAes256CbcSha => 0xc014,
             Self::EcdheRsaAes128CbcSha256 => 0xc027,
             Self::EcdheRsaAes256CbcSha384 => 0xc028,
+            Self::Aes128Ccm => 0x1304,
+            Self::Aes128Ccm8 => 0x1305,
+            Self::EcdheEcdsaAes128Ccm => 0xc0ac,
+            Self::EcdheEcdsaAes256Ccm => 0xc0ad,
+            Self::EcdheEcdsaAes128Ccm8 => 0xc0ae,
+            Self::EcdheEcdsaAes256Ccm8 => 0xc0af,
         }
     }
 
     /// The name that OpenSSL has for it, and wolfSSL too but for those of TLS 1.3.
     pub fn openssl_name(self) -> &'static str {
         match self {
-            Self::Aes128Gcm | Self::Aes256Gcm | Self::Chacha20Poly1305 => self.name(),
+            Self::Aes128Gcm
+            | Self::Aes256Gcm
+            | Self::Chacha20Poly1305
+            | Self::Aes128Ccm
+            | Self::Aes128Ccm8 => self.name(),
             Self::EcdheEcdsaAes128Gcm => "ECDHE-ECDSA-AES128-GCM-SHA256",
             Self::EcdheEcdsaAes256Gcm => "ECDHE-ECDSA-AES256-GCM-SHA384",
             Self::EcdheEcdsaChacha20Poly1305 => "ECDHE-ECDSA-CHACHA20-POLY1305",
@@ -223,12 +262,16 @@ impl Suite {
             Self::EcdheRsaAes256CbcSha => "ECDHE-RSA-AES256-SHA",
             Self::EcdheRsaAes128CbcSha256 => "ECDHE-RSA-AES128-SHA256",
             Self::EcdheRsaAes256CbcSha384 => "ECDHE-RSA-AES256-SHA384",
+            Self::EcdheEcdsaAes128Ccm => "ECDHE-ECDSA-AES128-CCM",
+            Self::EcdheEcdsaAes256Ccm => "ECDHE-ECDSA-AES256-CCM",
+            Self::EcdheEcdsaAes128Ccm8 => "ECDHE-ECDSA-AES128-CCM8",
+            Self::EcdheEcdsaAes256Ccm8 => "ECDHE-ECDSA-AES256-CCM8",
         }
     }
 
     /// The version that it belongs to.
     pub fn version(self) -> Version {
-        if Self::TLS13.contains(&self) {
+        if Self::TLS13.contains(&self) || Self::CCM_TLS13.contains(&self) {
             Version::Tls13
         } else {
             Version::Tls12
@@ -243,6 +286,8 @@ impl Suite {
             .chain(Self::ECDHE_RSA)
             .chain(Self::CBC_ECDSA)
             .chain(Self::CBC_RSA)
+            .chain(Self::CCM_TLS13)
+            .chain(Self::CCM_ECDSA)
     }
 
     /// The registered name of a suite that OpenSSL names; as it is if that is not one of ours.

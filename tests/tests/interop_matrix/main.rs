@@ -5,6 +5,7 @@
 //! nothing sleeps.
 
 mod before_tls12;
+mod ccm;
 mod client_authentication;
 mod closing;
 mod curl;

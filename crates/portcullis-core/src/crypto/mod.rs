@@ -21,8 +21,9 @@ pub(crate) mod md5_sha1;
 pub(crate) mod prf;
 pub(crate) mod random;
 pub(crate) mod record_mac;
-#[cfg(feature = "legacy-rsa")]
-mod rsa_md5_sha1;
+#[cfg(feature = "ffi")]
+mod rsa;
+pub(crate) mod rsa_premaster;
 pub(crate) mod secret;
 mod signature;
 mod signature_before_tls12;
@@ -59,6 +60,8 @@ pub enum CryptoFailure {
     SealingRecord,
     /// A ticket was to be sealed.
     SealingTicket,
+    /// A premaster secret was to be encrypted for the server's RSA key (RFC 5246 §7.4.7.1).
+    EncryptingPremaster,
 }
 
 impl core::fmt::Display for CryptoFailure {
@@ -71,6 +74,7 @@ impl core::fmt::Display for CryptoFailure {
             Self::RecordKeys => "setting up the keys of records",
             Self::SealingRecord => "sealing a record",
             Self::SealingTicket => "sealing a ticket",
+            Self::EncryptingPremaster => "encrypting a premaster secret",
         })
     }
 }
