@@ -16,7 +16,6 @@ use rustls_pki_types::{
     alg_id,
 };
 use webpki::RawPublicKeyEntity;
-#[cfg(feature = "ffi")]
 use zeroize::Zeroizing;
 
 use crate::SignatureScheme;
@@ -381,13 +380,18 @@ impl PrivateKey {
     ///
     /// # Errors
     /// When the key is none of RSA, the ciphertext has not its length, or is a number that nobody encrypts.
-    #[cfg(feature = "ffi")]
     pub(crate) fn decrypt_raw(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, SignError> {
         match &self.key {
-            Key::Rsa(key) => key.legacy.decrypt_raw(&key.pair, ciphertext),
-            _ => return Err(SignError::SchemeDoesNotFit),
+            #[cfg(feature = "ffi")]
+            Key::Rsa(key) => {
+                let block = key.legacy.decrypt_raw(&key.pair, ciphertext);
+                block.map_err(|_| SignError::Failed)
+            }
+            _ => {
+                let _ = ciphertext;
+                Err(SignError::SchemeDoesNotFit)
+            }
         }
-        .map_err(|_| SignError::Failed)
     }
 
     /// Whether this is the private half of the key in a SubjectPublicKeyInfo.

@@ -2,6 +2,8 @@
 //!
 //! RFC 5246 §7.3, §7.4.2 to §7.4.4, §7.4.7; RFC 8422 §2; RFC 4279 §2 to §4, RFC 5489 §2.
 
+use crate::crypto::HAS_RSA;
+
 use super::{Authentication, CipherSuite, KeyExchange, SuiteInfo};
 
 /// A row.
@@ -23,6 +25,9 @@ pub(crate) struct Exchange {
 pub(crate) enum Agreement {
     /// The server's point is in ServerKeyExchange, the client's in ClientKeyExchange.
     Ecdhe,
+    /// The client makes it, and encrypts it with the key in the server's certificate (RFC 5246
+    /// §7.4.7.1).
+    Rsa,
 }
 
 /// What the key in the server's certificate is used for.
@@ -30,6 +35,8 @@ pub(crate) enum Agreement {
 pub(crate) enum KeyUse {
     /// It signs the parameters in ServerKeyExchange.
     Sign,
+    /// It decrypts what the client has made.
+    Decrypt,
 }
 
 /// Whether a message is there.
@@ -38,6 +45,9 @@ pub(crate) enum Presence {
     Always,
     /// Only if there is a hint to give (RFC 4279 §2).
     IfHinted,
+    /// RFC 5246 §7.4.3: "It is not legal to send the server key exchange message". A key in it would be a
+    /// weaker one than that of the certificate (FREAK, CVE-2015-0204).
+    Never,
 }
 
 /// That a server shows no certificate: it can be had of no suite where it does.
@@ -47,10 +57,15 @@ pub(crate) struct NoCertificate(());
 impl SuiteInfo {
     /// The row of a suite whose key exchange is built; `None` for TLS 1.3.
     pub(crate) const fn exchange(&self) -> Option<Exchange> {
-        use {Agreement::Ecdhe, Authentication as A, KeyExchange as K, KeyUse::Sign};
+        use {
+            Agreement::{Ecdhe, Rsa},
+            Authentication as A, KeyExchange as K,
+            KeyUse::{Decrypt, Sign},
+        };
         //                                agreement    psk    certificate requests_certificate
         Some(match (self.key_exchange, self.authentication) {
             (K::Ecdhe, A::Rsa | A::Ecdsa) => row(Some(Ecdhe), false, Some(Sign), true),
+            (K::Rsa, A::Rsa) if HAS_RSA => row(Some(Rsa), false, Some(Decrypt), true),
             _ => return None,
         })
     }
@@ -75,13 +90,19 @@ impl Exchange {
     pub(crate) const fn server_key_exchange(self) -> Presence {
         match self.agreement {
             Some(Agreement::Ecdhe) => Presence::Always,
-            None => Presence::IfHinted,
+            _ if self.psk => Presence::IfHinted,
+            _ => Presence::Never,
         }
     }
 
     /// Whether the certificate's key signs what is in ServerKeyExchange.
     pub(crate) const fn is_signed(self) -> bool {
         matches!(self.certificate, Some(KeyUse::Sign))
+    }
+
+    /// Whether the certificate's key decrypts what the client sends.
+    pub(crate) const fn is_decrypted(self) -> bool {
+        matches!(self.certificate, Some(KeyUse::Decrypt))
     }
 
     /// Whether both sides have shares on a curve.

@@ -155,7 +155,9 @@ impl CipherSuite {
     /// is the care of both implementations.
     ///
     /// With the feature `ffi` those with AES-CCM, too, which devices have that have little else: it takes
-    /// longer than GCM. With CCM_8 a forged record is accepted once in 2^64 tries, instead of 2^128.
+    /// longer than GCM. With CCM_8 a forged record is accepted once in 2^64 tries, instead of 2^128. And with
+    /// it those of RSA key exchange, for peers that have no other: whoever gets the server's key some day reads
+    /// what was recorded before, and RFC 9325 §4.1 forbids them where there is a choice.
     ///
     /// [`encrypt_then_mac`]: crate::config::ClientConfigBuilder::encrypt_then_mac
     pub const SUPPORTED: &'static [Self] = &[
@@ -188,6 +190,18 @@ impl CipherSuite {
         Self::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
         Self::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_WITH_AES_256_GCM_SHA384,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_WITH_AES_256_CBC_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_WITH_AES_128_CBC_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_WITH_AES_256_CBC_SHA,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_WITH_AES_128_CBC_SHA,
     ];
 
     /// The default offer, strongest first.
@@ -258,10 +272,14 @@ impl CipherSuite {
         matches!(cipher, Ok(LegacyCipher::Cbc(_)))
     }
 
-    /// Whether a key that signs so is of the kind that the suite says, before TLS 1.3 (RFC 5246
+    /// Whether a server's key signs here, and one that signs so is of the kind that the suite says, before TLS 1.3 (RFC 5246
     /// §7.4.2, RFC 8422 §5.3).
     pub(crate) fn goes_with(self, scheme: SignatureScheme) -> bool {
-        let authentication = self.info().map(|info| info.authentication);
+        let is_signed = |info: &&SuiteInfo| info.exchange().is_some_and(Exchange::is_signed);
+        let authentication = self
+            .info()
+            .filter(is_signed)
+            .map(|info| info.authentication);
         match authentication {
             Some(Authentication::Rsa) => scheme.is_rsa(),
             Some(Authentication::Ecdsa) => {

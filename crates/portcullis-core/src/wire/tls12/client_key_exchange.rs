@@ -21,6 +21,8 @@ pub struct ClientKeyExchangeForm {
 pub enum ClientShareForm {
     /// [`ClientShare::Point`].
     Point,
+    /// [`ClientShare::Encrypted`].
+    Encrypted,
 }
 
 impl ClientKeyExchangeForm {
@@ -38,6 +40,14 @@ impl ClientKeyExchangeForm {
             psk: true,
             share: None,
         },
+        Self {
+            psk: false,
+            share: Some(ClientShareForm::Encrypted),
+        },
+        Self {
+            psk: true,
+            share: Some(ClientShareForm::Encrypted),
+        },
     ];
 }
 
@@ -48,6 +58,9 @@ pub enum ClientShare<'a> {
     /// ECDHE: `ClientECDiffieHellmanPublic`, explicit, since the implicit form went with static
     /// client keys. At least one byte. Not checked to be a point.
     Point(&'a [u8]),
+    /// RSA: `EncryptedPreMasterSecret`, 0 to 65,535 bytes (RFC 5246 §7.4.7.1). Whether it can have been
+    /// encrypted with the server's key does not matter here: nobody may be told.
+    Encrypted(&'a [u8]),
 }
 
 /// The message. What is not there is not part of its form.
@@ -100,6 +113,9 @@ impl<'a> ClientKeyExchange<'a> {
         match self.share {
             None => {}
             Some(ClientShare::Point(public)) => put_vec8(out, |out| out.extend_from_slice(public)),
+            Some(ClientShare::Encrypted(secret)) => {
+                put_vec16(out, |out| out.extend_from_slice(secret));
+            }
         }
     }
 }
@@ -111,6 +127,7 @@ impl<'a> ClientShare<'a> {
                 [] => Err(DecodeError),
                 public => Ok(Self::Point(public)),
             },
+            ClientShareForm::Encrypted => cursor.vec16().map(Self::Encrypted),
         }
     }
 }

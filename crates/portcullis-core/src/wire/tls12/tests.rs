@@ -193,9 +193,10 @@ fn forms_of_the_key_exchange() {
     for form in ClientKeyExchangeForm::ALL {
         let message = ClientKeyExchange {
             psk_identity: form.psk.then_some(b"identity"),
-            share: form
-                .share
-                .map(|ClientShareForm::Point| ClientShare::Point(POINT)),
+            share: form.share.map(|form| match form {
+                ClientShareForm::Point => ClientShare::Point(POINT),
+                ClientShareForm::Encrypted => ClientShare::Encrypted(b"ciphertext"),
+            }),
         };
         let mut out = Vec::new();
         message.put(&mut out);

@@ -9,12 +9,14 @@ use super::Negotiated;
 use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
 use super::key_exchange::ServerShare;
 use crate::crypto::key_exchange::respond;
+use crate::crypto::rsa_premaster;
 use crate::error::Abort;
 use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret, Side};
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::record::Keys;
 use crate::rules::Rules;
 use crate::suite::{Agreement, NoCertificate};
+use crate::version::Version;
 use crate::wire::Finished;
 use crate::wire::tls12::{Certificate, ClientKeyExchange, ClientShare};
 use crate::x509::{Form, Identity, VerifiedChain};
@@ -22,10 +24,11 @@ use crate::{Misuse, NamedGroup, SignatureScheme};
 
 /// Who the server is.
 pub(super) enum ServerPeer {
-    /// Its chain is verified, and its key has signed the parameters.
+    /// Its chain is verified, and its key has signed the parameters; or, without a scheme, it has nothing to
+    /// sign, and proves itself by its Finished, which needs what its key decrypts.
     Chain {
         chain: VerifiedChain,
-        scheme: SignatureScheme,
+        scheme: Option<SignatureScheme>,
     },
     /// It shows no certificate: only a row without one can say so.
     None(NoCertificate),
@@ -73,7 +76,10 @@ impl ChoosingIdentity {
         let (proved, wanted) = *self.0;
         let (identity, scheme) = match answer {
             AnswerContent::Identity(identity) => (identity, None),
-            AnswerContent::ConfiguredIdentity(chosen) => chosen.unzip(),
+            AnswerContent::ConfiguredIdentity(chosen) => {
+                let (identity, scheme) = chosen.unzip();
+                (identity, scheme.flatten())
+            }
             _ => return Err(wrong_answer()),
         };
         let Some(identity) = identity else {
@@ -144,7 +150,7 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
         peer,
         share,
     } = proved;
-    let (group, premaster) = agree(&mut negotiated, share, cx)?;
+    let (group, premaster) = agree(&mut negotiated, &peer, share, cx)?;
     let session_hash;
     let seed = if negotiated.extended {
         session_hash = negotiated.transcript.current();
@@ -169,9 +175,10 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
     })
 }
 
-/// Sends ClientKeyExchange: RFC 8422 §5.7.
+/// Sends ClientKeyExchange: RFC 5246 §7.4.7.1, RFC 8422 §5.7.
 fn agree(
     negotiated: &mut Negotiated,
+    peer: &ServerPeer,
     share: Option<ServerShare>,
     cx: &mut Cx<'_>,
 ) -> Result<(Option<NamedGroup>, PremasterSecret), Abort> {
@@ -187,9 +194,31 @@ fn agree(
             });
             Ok((Some(group), shared.into()))
         }
+        (Some(Agreement::Rsa), None) => {
+            let ServerPeer::Chain { chain, .. } = peer else {
+                return Err(of_another_exchange());
+            };
+            // What the hello said, in a renegotiation too.
+            let newest = negotiated.client.offer.config().policy.newest();
+            let version = cx.dialect.code(newest.min(Version::V1_2));
+            let key = chain.chain().end_entity_spki();
+            let (encrypted, premaster) = rsa_premaster::encrypt(key, version, cx.random)?;
+            cx.send(&mut negotiated.transcript, |out| {
+                ClientKeyExchange {
+                    psk_identity: None,
+                    share: Some(ClientShare::Encrypted(&encrypted)),
+                }
+                .put(out);
+            });
+            Ok((None, premaster.into()))
+        }
         // The form of the server's message is by the row.
-        _ => Err(Misuse::new("the server's share is of another key exchange").into()),
+        _ => Err(of_another_exchange()),
     }
+}
+
+fn of_another_exchange() -> Abort {
+    Misuse::new("the server's share is of another key exchange").into()
 }
 
 /// Paused: somebody holds the key.

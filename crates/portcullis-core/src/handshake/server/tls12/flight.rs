@@ -69,6 +69,8 @@ impl OwnShare {
     ) -> Result<Option<Self>, Abort> {
         match exchange.agreement {
             None => Ok(None),
+            // The client's alone.
+            Some(Agreement::Rsa) => Ok(None),
             Some(Agreement::Ecdhe) => {
                 let group = negotiated.group.ok_or(Violation::NoSharedGroup)?;
                 let share = ActiveKeyExchange::start(group, cx.random)?;
@@ -273,8 +275,14 @@ fn sign(showing: Showing, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         shown,
         share,
     } = &showing;
-    let (Some(Shown { identity, scheme }), Some(share), true) =
-        (shown, share, answering.exchange.is_signed())
+    let (
+        Some(Shown {
+            identity,
+            scheme: Some(scheme),
+        }),
+        Some(share),
+        true,
+    ) = (shown, share, answering.exchange.is_signed())
     else {
         return finish(showing, None, cx);
     };
@@ -319,7 +327,7 @@ fn finish(mut showing: Showing, signature: Option<&[u8]>, cx: &mut Cx<'_>) -> Re
         ..
     } = &mut showing.answering;
     let rules = Rules::of(negotiated.version);
-    let scheme = showing.shown.as_ref().map(|shown| shown.scheme);
+    let scheme = showing.shown.as_ref().and_then(|shown| shown.scheme);
     let message = ServerKeyExchange {
         hint: None,
         params: showing.share.as_ref().map(OwnShare::params),

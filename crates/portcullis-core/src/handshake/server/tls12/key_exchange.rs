@@ -3,16 +3,19 @@
 //! RFC 5246 §7.4.7, §8.1, RFC 7627 §4, RFC 8422 §5.7.
 
 use super::super::super::legacy::client_key_exchange;
-use super::super::super::{Cx, Next};
+use super::super::super::{Cx, Next, expect};
 use super::client_authentication::WaitCertificateVerify;
 use super::finished::{Keyed, WaitChangeCipherSpec};
-use super::flight::{OwnShare, Showing};
+use super::flight::{Answering, OwnShare, Showing};
+use super::identity::Shown;
+use crate::crypto::rsa_premaster::Substitute;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{MasterSeed, PremasterSecret};
 use crate::record::HandshakeBytes;
+use crate::wire::ClientHello;
 use crate::wire::tls12::{ClientKeyExchange, ClientShare};
-use crate::x509::VerifiedChain;
+use crate::x509::{IdentityKey, VerifiedChain};
 use crate::{Misuse, Violation};
 
 pub(crate) struct WaitClientKeyExchange {
@@ -51,7 +54,12 @@ impl WaitClientKeyExchange {
         } = *showing;
         let received = client_key_exchange(answering.exchange, &message)?;
         let group = share.as_ref().and_then(OwnShare::group);
-        let premaster = agree(share, received)?;
+        let premaster = match received.share {
+            Some(ClientShare::Encrypted(encrypted)) => {
+                decrypt(&answering, shown.as_ref(), encrypted, cx)?
+            }
+            _ => agree(share, received)?,
+        };
         answering.transcript.add(message.hashed());
         let session_hash;
         let seed = if answering.negotiated.extended {
@@ -73,6 +81,25 @@ impl WaitClientKeyExchange {
             None => WaitChangeCipherSpec(keyed).into(),
         })
     }
+}
+
+/// What the client has encrypted for this side's key (§7.4.7.1); the errors have nothing to do with that.
+fn decrypt(
+    answering: &Answering,
+    shown: Option<&Shown>,
+    encrypted: &[u8],
+    cx: &mut Cx<'_>,
+) -> Result<PremasterSecret, Abort> {
+    let substitute = Substitute::new(cx.random)?;
+    let hello: ClientHello<'_> = expect(&answering.negotiated.hello)?;
+    let Some(IdentityKey::Local(key)) = shown.map(|shown| shown.identity.key()) else {
+        return Err(Misuse::new("nothing was shown that decrypts").into());
+    };
+    // Nobody looks whether it has worked.
+    let block = key.decrypt_raw(encrypted).unwrap_or_default();
+    // What the hello said, and not what was chosen.
+    let premaster = substitute.or_decrypted(&block, hello.legacy_version)?;
+    Ok(premaster.into())
 }
 
 /// What both sides know of the shares (RFC 8422 §5.10).

@@ -4,6 +4,8 @@ mod advisories;
 mod curves;
 mod ids;
 mod resumption;
+#[cfg(feature = "ffi")]
+pub(super) mod rsa;
 mod scripts;
 mod states;
 
