@@ -37,6 +37,8 @@ pub(crate) fn run<S: Stack>(pki: &Pki, work: &str, transport: &str, count: &str)
     let choice = Choice {
         version,
         resumed: work == "resumed",
+        // As it is by default; the others do not look at the chain of a session again.
+        remember_chains: work == "resumed",
         ..Choice::default()
     };
     let stack = S::new(pki, choice).map_err(io::Error::other)?;

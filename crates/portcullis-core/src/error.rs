@@ -173,6 +173,7 @@ stages! {
     WaitClientKeyExchange = "waiting for ClientKeyExchange",
     WaitNewSessionTicket = "waiting for NewSessionTicket",
     WaitChangeCipherSpec = "waiting for change_cipher_spec",
+    WaitNextProtocol = "waiting for NextProtocol",
     IssuingTickets = "making tickets",
     KeepingSession = "keeping the session",
     Connected = "connected",

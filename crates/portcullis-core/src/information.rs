@@ -1,14 +1,15 @@
 //! What was negotiated, and what can be derived from the finished handshake.
 //!
-//! RFC 8446 §7.5 (exporters), RFC 9266 (tls-exporter), RFC 5929 (tls-unique, tls-server-end-point).
+//! RFC 8446 §7.5 (exporters), RFC 5246 §5 (PRF), RFC 9266 (tls-exporter), RFC 5929 (tls-unique, tls-server-end-point).
 
 use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+use crate::crypto::prf::PrfKey;
 use crate::dialect::Dialect;
 use crate::error::Misuse;
-use crate::key_schedule::{ExporterSecret, tls12};
+use crate::key_schedule::{ExportError, ExporterSecret, tls12};
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
@@ -54,7 +55,30 @@ pub(crate) enum Exporter {
         master: Option<Box<tls12::MasterSecret>>,
         /// `None` without it in a connection that resumes: two of these may have the same.
         tls_unique: Option<TlsUnique>,
+        /// What NPN has settled.
+        next_protocol: Option<Box<[u8]>>,
     },
+}
+
+const WITHOUT_EXTENDED_MASTER_SECRET: &str = "the peer does not have the extended master secret, without \
+     which another connection can have the same keying material (RFC 7627 §5.4)";
+
+/// The secret that [`ConnectionInformation::prf`] begins with.
+#[derive(Clone, Copy)]
+pub enum PrfSecret<'a> {
+    /// The connection's master secret, which both ends have and nobody sees.
+    Master,
+    /// Of the caller, of any length.
+    Own(&'a [u8]),
+}
+
+impl core::fmt::Debug for PrfSecret<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Master => "Master",
+            Self::Own(_) => "Own(..)",
+        })
+    }
 }
 
 impl Exporter {
@@ -63,10 +87,12 @@ impl Exporter {
         extended: bool,
         resumed: bool,
         tls_unique: Option<TlsUnique>,
+        next_protocol: Option<Box<[u8]>>,
     ) -> Self {
         Self::Older {
             master: extended.then_some(master),
             tls_unique: tls_unique.filter(|_| extended || !resumed),
+            next_protocol: next_protocol.filter(|name| !name.is_empty()),
         }
     }
 }
@@ -113,6 +139,15 @@ impl ConnectionInformation {
     /// The application protocol (RFC 7301).
     pub fn alpn_protocol(&self) -> Option<&[u8]> {
         self.0.alpn.as_deref()
+    }
+
+    /// The application protocol that the client has chosen by NPN, which ALPN has replaced: the
+    /// server need not have named it.
+    pub fn next_protocol(&self) -> Option<&[u8]> {
+        match &self.0.exporter {
+            Exporter::Older { next_protocol, .. } => next_protocol.as_deref(),
+            Exporter::Tls13(_) => None,
+        }
     }
 
     /// The host name the client asked for, in lower case.
@@ -186,12 +221,47 @@ impl ConnectionInformation {
                      have at most 65,535 bytes"
                 }
             },
-            Exporter::Older { master: None, .. } => {
-                "the peer does not have the extended master secret, without which another connection \
-                 can have the same keying material (RFC 7627 §5.4)"
-            }
+            Exporter::Older { master: None, .. } => WITHOUT_EXTENDED_MASTER_SECRET,
         };
         Err(Misuse::new(format!("export_keying_material: {refused}")))
+    }
+
+    /// What the pseudorandom function of the connection gives (RFC 5246 §5, RFC 4346 §5), before
+    /// TLS 1.3: for protocols that are older than RFC 5705, as EAP-TLS before RFC 9190, whose keys
+    /// are `prf(PrfSecret::Master, b"client EAP encryption", &[client_random, server_random], …)`.
+    /// `seed` is given in parts, which are put together as they stand; `out` may have any length.
+    ///
+    /// # Errors
+    /// [`export_keying_material`](Self::export_keying_material) takes its place in TLS 1.3, which
+    /// has no such function. Of [`PrfSecret::Master`] also when the label is one that TLS itself
+    /// derives keys with, and when the connection has no extended master secret (RFC 7627 §5.4).
+    pub fn prf(
+        &self,
+        secret: PrfSecret<'_>,
+        label: &[u8],
+        seed: &[&[u8]],
+        out: &mut [u8],
+    ) -> Result<(), Misuse> {
+        let refused = match (&self.0.exporter, secret) {
+            (Exporter::Tls13(_), _) => {
+                "TLS 1.3 has no such function; take export_keying_material, at both ends"
+            }
+            (Exporter::Older { .. }, PrfSecret::Own(secret)) => {
+                let suite = self.0.cipher_suite.legacy_parameters(self.version())?;
+                PrfKey::new(suite.hash, secret).prf(label, seed, out);
+                return Ok(());
+            }
+            (Exporter::Older { master, .. }, PrfSecret::Master) => match master {
+                Some(master) => match master.prf_of_application(label, seed, out) {
+                    Ok(()) => return Ok(()),
+                    Err(ExportError) => {
+                        "the label must not be one that TLS itself derives keys with"
+                    }
+                },
+                None => WITHOUT_EXTENDED_MASTER_SECRET,
+            },
+        };
+        Err(Misuse::new(format!("prf: {refused}")))
     }
 
     /// The channel binding `tls-exporter` (RFC 9266). Its context is a string of length zero (§2),

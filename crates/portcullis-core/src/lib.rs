@@ -81,7 +81,7 @@ pub use connection::Connection;
 pub use crypto::CryptoFailure;
 pub use error::{Direction, Error, Reason, Refusal, Stage};
 pub use handshake::Handshake;
-pub use information::ConnectionInformation;
+pub use information::{ConnectionInformation, PrfSecret};
 pub use misuse::Misuse;
 pub use named_group::NamedGroup;
 pub use record::{

@@ -149,8 +149,8 @@ pub use portcullis_core::config::{ClientAuthentication, ClientConfig, ServerConf
 pub use portcullis_core::x509::{Identity, Roots};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, ClientHelloView, ConnectionInformation, Direction, KeyLogLine,
-    Misuse, NamedGroup, ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage,
-    Violation, config, question, session, suite, x509,
+    Misuse, NamedGroup, PrfSecret, ProtocolVersion, Reason, Refusal, ServerHelloView,
+    SignatureScheme, Stage, Violation, config, question, session, suite, x509,
 };
 pub use portcullis_session_cache::{
     MemoryServerSessionStore, MemorySessionStore, ServerSessionStore, SessionStore, StoreFuture,

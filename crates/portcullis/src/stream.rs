@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use portcullis_core::session::ClientSession;
-use portcullis_core::{ConnectionInformation, Misuse};
+use portcullis_core::{ConnectionInformation, Misuse, PrfSecret};
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -269,7 +269,7 @@ impl<IO> TlsStream<IO> {
     }
 
     /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705). In TLS 1.3 no
-    /// context and an empty one are the same.
+    /// context and an empty one are the same, before it they differ.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
@@ -285,7 +285,7 @@ impl<IO> TlsStream<IO> {
     /// ```
     ///
     /// # Errors
-    /// When label or output are too long.
+    /// As [`ConnectionInformation::export_keying_material`].
     pub fn export_keying_material(
         &self,
         label: &[u8],
@@ -294,6 +294,35 @@ impl<IO> TlsStream<IO> {
     ) -> Result<(), Misuse> {
         self.information()
             .export_keying_material(label, context, out)
+    }
+
+    /// What the pseudorandom function of a connection before TLS 1.3 gives (RFC 5246 §5); see
+    /// [`ConnectionInformation::prf`].
+    ///
+    /// ```
+    /// use portcullis::{PrfSecret, ProtocolVersion, TlsStream};
+    ///
+    /// # fn keys<IO: Unpin>(stream: &TlsStream<IO>) -> Result<[u8; 128], portcullis::Misuse> {
+    /// // EAP-TLS before RFC 9190.
+    /// let information = stream.information();
+    /// let randoms: [&[u8]; 2] = [information.client_random(), information.server_random()];
+    /// let mut keys = [0; 128];
+    /// stream.prf(PrfSecret::Master, b"client EAP encryption", &randoms, &mut keys)?;
+    /// # Ok(keys)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// In TLS 1.3, which has exporters alone. Of the master secret also when the label is TLS's own,
+    /// and without the extended master secret.
+    pub fn prf(
+        &self,
+        secret: PrfSecret<'_>,
+        label: &[u8],
+        seed: &[&[u8]],
+        out: &mut [u8],
+    ) -> Result<(), Misuse> {
+        self.information().prf(secret, label, seed, out)
     }
 
     /// What the end of the transport without close_notify means. Default: an error.

@@ -152,6 +152,8 @@ pub(super) fn report(text: &str) -> Report {
     // The key exchange of TLS 1.2 is not told, but the signature is; in the suites of ECDHE_ECDSA
     // that can also be EdDSA.
     let key_exchange = match version {
+        // (TLS1.2-X.509)-(RSA)-(AES-128-GCM)
+        Some(Version::Tls12) if parts.contains(&"RSA") => Some("RSA"),
         Some(Version::Tls12) if part("RSA-").is_some() => Some("ECDHE-RSA"),
         Some(Version::Tls12) => Some("ECDHE-ECDSA"),
         _ => None,
@@ -210,6 +212,7 @@ fn suite(suite: Suite) -> (Option<&'static str>, &'static str, Option<&'static s
     let key_exchange = match suite.name() {
         name if name.starts_with("TLS_ECDHE_ECDSA_") => Some("ECDHE-ECDSA"),
         name if name.starts_with("TLS_ECDHE_RSA_") => Some("ECDHE-RSA"),
+        name if name.starts_with("TLS_RSA_") => Some("RSA"),
         _ => None,
     };
     let (cipher, mac) = match suite {
@@ -230,6 +233,12 @@ fn suite(suite: Suite) -> (Option<&'static str>, &'static str, Option<&'static s
         Suite::Aes128Ccm8 | Suite::EcdheEcdsaAes128Ccm8 => ("AES-128-CCM-8", None),
         Suite::EcdheEcdsaAes256Ccm => ("AES-256-CCM", None),
         Suite::EcdheEcdsaAes256Ccm8 => ("AES-256-CCM-8", None),
+        Suite::RsaAes128Gcm => (AES128, None),
+        Suite::RsaAes256Gcm => (AES256, None),
+        Suite::RsaAes128CbcSha256 => (CBC128, Some("SHA256")),
+        Suite::RsaAes256CbcSha256 => (CBC256, Some("SHA256")),
+        Suite::RsaAes128CbcSha => (CBC128, Some("SHA1")),
+        Suite::RsaAes256CbcSha => (CBC256, Some("SHA1")),
     };
     (key_exchange, cipher, mac)
 }

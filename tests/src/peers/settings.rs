@@ -135,6 +135,18 @@ pub enum Suite {
     EcdheEcdsaAes128Ccm8,
     /// TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8
     EcdheEcdsaAes256Ccm8,
+    /// TLS_RSA_WITH_AES_128_GCM_SHA256
+    RsaAes128Gcm,
+    /// TLS_RSA_WITH_AES_256_GCM_SHA384
+    RsaAes256Gcm,
+    /// TLS_RSA_WITH_AES_128_CBC_SHA256
+    RsaAes128CbcSha256,
+    /// TLS_RSA_WITH_AES_256_CBC_SHA256
+    RsaAes256CbcSha256,
+    /// TLS_RSA_WITH_AES_128_CBC_SHA
+    RsaAes128CbcSha,
+    /// TLS_RSA_WITH_AES_256_CBC_SHA
+    RsaAes256CbcSha,
 }
 
 impl Suite {
@@ -182,6 +194,16 @@ impl Suite {
         Self::EcdheEcdsaAes256Ccm8,
     ];
 
+    /// Those of RSA key exchange, likewise; the last two are also for versions before TLS 1.2.
+    pub const RSA: [Self; 6] = [
+        Self::RsaAes128Gcm,
+        Self::RsaAes256Gcm,
+        Self::RsaAes128CbcSha256,
+        Self::RsaAes256CbcSha256,
+        Self::RsaAes128CbcSha,
+        Self::RsaAes256CbcSha,
+    ];
+
     /// The name in the TLS Cipher Suites registry.
     pub fn name(self) -> &'static str {
         match self {
@@ -208,6 +230,12 @@ impl Suite {
             Self::EcdheEcdsaAes256Ccm => "TLS_ECDHE_ECDSA_WITH_AES_256_CCM",
             Self::EcdheEcdsaAes128Ccm8 => "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8",
             Self::EcdheEcdsaAes256Ccm8 => "TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8",
+            Self::RsaAes128Gcm => "TLS_RSA_WITH_AES_128_GCM_SHA256",
+            Self::RsaAes256Gcm => "TLS_RSA_WITH_AES_256_GCM_SHA384",
+            Self::RsaAes128CbcSha256 => "TLS_RSA_WITH_AES_128_CBC_SHA256",
+            Self::RsaAes256CbcSha256 => "TLS_RSA_WITH_AES_256_CBC_SHA256",
+            Self::RsaAes128CbcSha => "TLS_RSA_WITH_AES_128_CBC_SHA",
+            Self::RsaAes256CbcSha => "TLS_RSA_WITH_AES_256_CBC_SHA",
         }
     }
 
@@ -237,6 +265,12 @@ impl Suite {
             Self::EcdheEcdsaAes256Ccm => 0xc0ad,
             Self::EcdheEcdsaAes128Ccm8 => 0xc0ae,
             Self::EcdheEcdsaAes256Ccm8 => 0xc0af,
+            Self::RsaAes128Gcm => 0x009c,
+            Self::RsaAes256Gcm => 0x009d,
+            Self::RsaAes128CbcSha256 => 0x003c,
+            Self::RsaAes256CbcSha256 => 0x003d,
+            Self::RsaAes128CbcSha => 0x002f,
+            Self::RsaAes256CbcSha => 0x0035,
         }
     }
 
@@ -266,6 +300,12 @@ impl Suite {
             Self::EcdheEcdsaAes256Ccm => "ECDHE-ECDSA-AES256-CCM",
             Self::EcdheEcdsaAes128Ccm8 => "ECDHE-ECDSA-AES128-CCM8",
             Self::EcdheEcdsaAes256Ccm8 => "ECDHE-ECDSA-AES256-CCM8",
+            Self::RsaAes128Gcm => "AES128-GCM-SHA256",
+            Self::RsaAes256Gcm => "AES256-GCM-SHA384",
+            Self::RsaAes128CbcSha256 => "AES128-SHA256",
+            Self::RsaAes256CbcSha256 => "AES256-SHA256",
+            Self::RsaAes128CbcSha => "AES128-SHA",
+            Self::RsaAes256CbcSha => "AES256-SHA",
         }
     }
 
@@ -288,6 +328,7 @@ impl Suite {
             .chain(Self::CBC_RSA)
             .chain(Self::CCM_TLS13)
             .chain(Self::CCM_ECDSA)
+            .chain(Self::RSA)
     }
 
     /// The registered name of a suite that OpenSSL names; as it is if that is not one of ours.

@@ -19,6 +19,7 @@ mod record_size;
 mod refusals;
 mod resumption;
 mod retry;
+mod rsa;
 mod secrets;
 mod stacks;
 mod tls12;

@@ -55,6 +55,7 @@ pub(crate) fn jobs() -> Vec<(String, Job)> {
             "resumed, X25519",
             Choice {
                 resumed: true,
+                remember_chains: true,
                 ..choice
             },
         ),
@@ -70,6 +71,7 @@ pub(crate) fn jobs() -> Vec<(String, Job)> {
             "TLS 1.2, resumed by a ticket",
             Choice {
                 resumed: true,
+                remember_chains: true,
                 ..tls12
             },
         ),

@@ -35,6 +35,9 @@ pub(crate) struct ClientOptions {
     pub(crate) send_certificate_authorities: bool,
     pub(crate) fallback: bool,
     pub(crate) accept_unoffered_alpn: bool,
+    pub(crate) honor_next_protocol_order: bool,
+    /// Empty for none.
+    pub(crate) next_protocol_fallback: Option<Box<[u8]>>,
     pub(crate) session_tickets: bool,
     pub(crate) request_ocsp_response: bool,
 }
@@ -156,6 +159,8 @@ impl ClientConfigBuilder {
                 send_certificate_authorities: false,
                 fallback: false,
                 accept_unoffered_alpn: false,
+                honor_next_protocol_order: false,
+                next_protocol_fallback: None,
                 session_tickets: false,
                 request_ocsp_response: false,
             },
@@ -222,6 +227,20 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// Whether the server's order counts where [`next_protocols`](Self::next_protocols) has more
+    /// than one protocol of those that it names. Default: no, this side's.
+    pub fn honor_next_protocol_order(mut self, on: bool) -> Self {
+        self.client.honor_next_protocol_order = on;
+        self
+    }
+
+    /// What a server hears that names none of [`next_protocols`](Self::next_protocols): at most 255
+    /// bytes; no byte says that there is no protocol. Default: the first of them.
+    pub fn next_protocol_fallback(mut self, protocol: impl AsRef<[u8]>) -> Self {
+        self.client.next_protocol_fallback = Some(protocol.as_ref().into());
+        self
+    }
+
     /// Whether the server is told that this client can resume (RFC 8446 §4.2.9): only then
     /// does it send tickets, which the reader of the connection collects
     /// ([`Reader::take_ticket`](crate::Reader::take_ticket)), and only then are sessions offered
@@ -261,6 +280,7 @@ impl ClientConfigBuilder {
     /// A sentence that names the option and what to do.
     pub fn build(mut self) -> Result<ClientConfig, Misuse> {
         self.client.policy.check()?;
+        self.check_next_protocols()?;
         if let KeyShares::Groups(groups) = &self.client.key_shares {
             if !groups.is_empty() {
                 distinct("key_shares", groups)?;
@@ -292,6 +312,18 @@ impl ClientConfigBuilder {
         }
         self.client.identities_digest = Identity::digest_of_keys(&self.client.identities);
         Ok(ClientConfig(Arc::new(self.client)))
+    }
+
+    fn check_next_protocols(&self) -> Result<(), Misuse> {
+        let refused = match (
+            &self.client.next_protocol_fallback,
+            &self.client.policy.next_protocols,
+        ) {
+            (Some(name), _) if name.len() > 255 => "a protocol name must have at most 255 bytes",
+            (Some(_), None) => "there are no `next_protocols`, so no server is told",
+            _ => return Ok(()),
+        };
+        Err(Misuse::new(format!("next_protocol_fallback: {refused}")))
     }
 }
 

@@ -107,6 +107,8 @@ pub(crate) struct Policy {
     /// Whether its size was given.
     pub(crate) memo_is_chosen: bool,
     pub(crate) alpn: Vec<Box<[u8]>>,
+    /// `None` without NPN.
+    pub(crate) next_protocols: Option<Vec<Box<[u8]>>>,
     pub(crate) record_size_limit: Option<u16>,
     pub(crate) max_fragment_sent: u16,
     pub(crate) max_handshake_size: usize,
@@ -124,6 +126,18 @@ pub(crate) struct Policy {
     pub(crate) key_log: bool,
     pub(crate) observe_messages: bool,
     pub(crate) asked: Asked,
+}
+
+/// RFC 7301 §3.1; half of what the block of extensions can hold is enough.
+fn check_protocols(option: &str, names: &[Box<[u8]>]) -> Result<(), Misuse> {
+    let mut lengths = names.iter().map(|name| name.len());
+    let bytes: usize = lengths.clone().map(|length| length + 1).sum();
+    if lengths.any(|length| length == 0 || length > 255) || bytes > 0x3fff {
+        return Err(Misuse::new(format!(
+            "{option}: a protocol name must have 1 to 255 bytes, all together at most 16,383"
+        )));
+    }
+    Ok(())
 }
 
 impl Policy {
@@ -147,6 +161,7 @@ impl Default for Policy {
             memo: SignatureMemo::default(),
             memo_is_chosen: false,
             alpn: Vec::new(),
+            next_protocols: None,
             record_size_limit: None,
             max_fragment_sent: MAX_PLAINTEXT as u16,
             // 256 KiB, as the seed system: room for post-quantum chains, no room for floods.
@@ -226,20 +241,17 @@ impl Policy {
                 SignatureScheme::SUPPORTED,
             )?;
         }
-        self.check_alpn()?;
-        self.check_sizes()
-    }
-
-    /// RFC 7301 §3.1; half of what the block of extensions can hold is enough.
-    fn check_alpn(&self) -> Result<(), Misuse> {
-        let mut lengths = self.alpn.iter().map(|name| name.len());
-        let bytes: usize = lengths.clone().map(|length| length + 1).sum();
-        if lengths.any(|length| length == 0 || length > 255) || bytes > 0x3fff {
-            return Err(Misuse::new(
-                "alpn: a protocol name must have 1 to 255 bytes, all together at most 16,383",
-            ));
+        check_protocols("alpn", &self.alpn)?;
+        if let Some(protocols) = &self.next_protocols {
+            check_protocols("next_protocols", protocols)?;
+            if !self.speaks_older() {
+                return Err(Misuse::new(
+                    "next_protocols: TLS 1.3 has ALPN alone; name an older version in `versions`, or take \
+                     `alpn`",
+                ));
+            }
         }
-        Ok(())
+        self.check_sizes()
     }
 
     fn check_sizes(&self) -> Result<(), Misuse> {
@@ -378,6 +390,19 @@ macro_rules! common_options {
                 .into_iter()
                 .map(|name| name.as_ref().into())
                 .collect();
+            self
+        }
+
+        /// The application protocols of NPN (draft-agl-tls-nextprotoneg-04), which ALPN has replaced,
+        /// in order of preference; before TLS 1.3 alone, and not where ALPN settles it. A server names
+        /// them, also if there are none, and a client chooses one that it likes, whether it was
+        /// named or not. Default: no NPN.
+        pub fn next_protocols<P: AsRef<[u8]>>(
+            mut self,
+            protocols: impl IntoIterator<Item = P>,
+        ) -> Self {
+            let protocols = protocols.into_iter().map(|name| name.as_ref().into());
+            self.$role.policy.next_protocols = Some(protocols.collect());
             self
         }
 

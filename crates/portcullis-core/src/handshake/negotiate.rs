@@ -2,48 +2,34 @@
 //!
 //! RFC 8446 §4.1.1.
 
-use crate::config::ServerOptions;
+use crate::config::{ClientOptions, ServerOptions};
 use crate::named_group::NamedGroup;
 use crate::suite::{Cipher, CipherSuite};
+use crate::version::ProtocolVersion;
 
-/// The cipher suite, by the order of the server or of the client.
-pub(super) fn cipher_suite(
-    config: &ServerOptions,
-    offered: impl Iterator<Item = CipherSuite> + Clone,
-) -> Option<CipherSuite> {
+/// The cipher suites of `version` that both sides have, by the order of the server or of the client.
+pub(super) fn cipher_suites<'a>(
+    config: &'a ServerOptions,
+    version: ProtocolVersion,
+    offered: impl Iterator<Item = CipherSuite> + Clone + 'a,
+) -> impl Iterator<Item = CipherSuite> + 'a {
     let ours = &config.policy.cipher_suites;
-    let chacha20 = CipherSuite::TLS_CHACHA20_POLY1305_SHA256;
-    let mut shared = offered.filter(|suite| ours.contains(suite));
-    if !config.honor_cipher_order
-        || (config.chacha20_for_mobile && shared.clone().next() == Some(chacha20))
-    {
-        return shared.next();
-    }
-    ours.iter()
-        .copied()
-        .find(|suite| shared.clone().any(|other| other == *suite))
-}
-
-/// All cipher suites that both sides have, by the same order.
-pub(super) fn cipher_suites(
-    config: &ServerOptions,
-    offered: impl Iterator<Item = CipherSuite> + Clone,
-) -> Vec<CipherSuite> {
-    let ours = &config.policy.cipher_suites;
-    let shared = offered.filter(|suite| ours.contains(suite));
-    let prefers_chacha20 = |suite: &CipherSuite| {
+    // Either list may hold those of other versions, too.
+    let shared = offered.filter(move |suite| ours.contains(suite) && suite.is_usable_in(version));
+    let prefers_chacha20 = |suite: CipherSuite| {
         suite
             .info()
             .is_some_and(|info| info.cipher == Cipher::Chacha20Poly1305)
     };
-    if !config.honor_cipher_order
-        || (config.chacha20_for_mobile
-            && shared.clone().next().as_ref().is_some_and(prefers_chacha20))
-    {
-        return shared.collect();
-    }
-    let is_shared = |suite: &&CipherSuite| shared.clone().any(|other| other == **suite);
-    ours.iter().filter(is_shared).copied().collect()
+    let by_client = !config.honor_cipher_order
+        || (config.chacha20_for_mobile && shared.clone().next().is_some_and(prefers_chacha20));
+    let of_client = by_client.then(|| shared.clone());
+    let of_server = (!by_client).then(|| {
+        let is_shared = move |suite: &CipherSuite| shared.clone().any(|other| other == *suite);
+        ours.iter().copied().filter(is_shared)
+    });
+    let of_client = of_client.into_iter().flatten();
+    of_client.chain(of_server.into_iter().flatten())
 }
 
 /// Whether both sides have a suite of before TLS 1.3 whose key exchange has no curve.
@@ -128,6 +114,22 @@ pub(super) enum Group {
     Shared(NamedGroup),
     /// A HelloRetryRequest has to ask for it.
     Retry(NamedGroup),
+}
+
+/// What a client says to a server that names `offered` by NPN (draft-agl-tls-nextprotoneg-04 §4).
+pub(super) fn next_protocol<'a>(
+    config: &'a ClientOptions,
+    mut offered: impl Iterator<Item = &'a [u8]> + Clone,
+) -> &'a [u8] {
+    let ours = config.policy.next_protocols.as_deref().unwrap_or_default();
+    let is_ours = |name: &&[u8]| ours.iter().any(|own| **own == **name);
+    let shared = match config.honor_next_protocol_order {
+        true => offered.find(is_ours),
+        false => protocol(ours, offered),
+    };
+    let first = || ours.first().map_or(&[][..], |name| name);
+    let fallback = || config.next_protocol_fallback.as_deref();
+    shared.or_else(fallback).unwrap_or_else(first)
 }
 
 /// The application protocol, by the server's order.

@@ -69,6 +69,11 @@ impl Previous {
         self.information().alpn.clone()
     }
 
+    /// It is not negotiated again either.
+    pub(crate) fn next_protocol(&self) -> Option<Box<[u8]>> {
+        self.information.next_protocol().map(Box::from)
+    }
+
     /// What the client says of it (§3.5).
     pub(crate) fn put_of_client(&self, out: &mut Vec<u8>) {
         RenegotiationInfo::put(out, &self.client_verify_data);

@@ -21,7 +21,7 @@ pub(crate) mod rfc_8448;
 #[cfg(test)]
 mod rfc_9147;
 
-pub(crate) use exporter::ExporterSecret;
+pub(crate) use exporter::{ExportError, ExporterSecret};
 pub(crate) use secrets::{
     ApplicationSecrets, EarlySecret, HandshakeSecret, MasterSecret, ResumptionMaster,
     ResumptionPsk, ResumptionSecret,

@@ -209,10 +209,7 @@ fn exporter_is_two_expansions() {
     assert_eq!(out, expected);
 
     let mut long = vec![0; 255 * 32 + 1];
-    assert_eq!(
-        exporter.export(b"label", b"", &mut long),
-        Err(exporter::ExportError)
-    );
+    assert_eq!(exporter.export(b"label", b"", &mut long), Err(ExportError));
     assert!(exporter.export(b"label", b"", &mut long[1..]).is_ok());
     assert!(exporter.export(&[b'x'; 249], &[0; 9999], &mut out).is_ok());
     assert!(exporter.export(&[b'x'; 250], b"", &mut out).is_err());

@@ -4,11 +4,11 @@ use super::extension::{
     Alpn, AlpnSelected, CertificateAuthorities, CertificateStatus, Cookie, EarlyData,
     EcPointFormats, EncryptThenMac, ExtendedMasterSecret, Extension, Extensions,
     KeyShareClientHello, KeyShareHelloRetryRequest, KeyShareServerHello, MaxEarlyDataSize,
-    MaxFragmentLength, OfferedPsks, OidFilters, Padding, PostHandshakeAuth, PskKeyExchangeModes,
-    RecordSizeLimit, RenegotiationInfo, SelectedIdentity, SelectedVersion, ServerName,
-    ServerNameAcknowledgement, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
-    SignedCertificateTimestamp, StatusRequest, StatusRequestEmpty, SupportedGroups,
-    SupportedVersions,
+    MaxFragmentLength, NextProtocolOffer, NextProtocols, OfferedPsks, OidFilters, Padding,
+    PostHandshakeAuth, PskKeyExchangeModes, RecordSizeLimit, RenegotiationInfo, SelectedIdentity,
+    SelectedVersion, ServerName, ServerNameAcknowledgement, SessionTicket, SignatureAlgorithms,
+    SignatureAlgorithmsCert, SignedCertificateTimestamp, StatusRequest, StatusRequestEmpty,
+    SupportedGroups, SupportedVersions,
 };
 use super::handshake::HandshakeMessage;
 use super::handshake_type::HandshakeType;
@@ -77,6 +77,7 @@ pub fn round_trip(msg_type: HandshakeType, body: &[u8]) -> bool {
         HandshakeType::CERTIFICATE_STATUS => {
             message::<tls12::CertificateStatus<'_>>(body, |_| true)
         }
+        HandshakeType::NEXT_PROTOCOL => message::<tls12::NextProtocol<'_>>(body, |_| true),
         HandshakeType::END_OF_EARLY_DATA => message::<EndOfEarlyData>(body, |_| true),
         _ => true,
     }
@@ -125,6 +126,8 @@ fn extension(body: &[u8]) -> bool {
         KeyShareServerHello<'_>,
         MaxEarlyDataSize,
         MaxFragmentLength,
+        NextProtocolOffer,
+        NextProtocols<'_>,
         OfferedPsks<'_>,
         OidFilters<'_>,
         Padding<'_>,

@@ -23,9 +23,9 @@ use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::extension::{
     self as extension, Alpn, CertificateAuthorities, Cookie, EcPointFormat, EcPointFormats,
-    KeyShareClientHello, KeyShareEntry, MaxFragmentLength, RecordSizeLimit, RenegotiationInfo,
-    ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
-    StatusRequest, SupportedGroups, SupportedVersions,
+    KeyShareClientHello, KeyShareEntry, MaxFragmentLength, NextProtocolOffer, RecordSizeLimit,
+    RenegotiationInfo, ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms,
+    SignatureAlgorithmsCert, StatusRequest, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{NamedGroup, Violation};
@@ -339,6 +339,10 @@ fn put_before_tls13(
     match previous {
         None => RenegotiationInfo::put(out, &[]),
         Some(previous) => previous.put_of_client(out),
+    }
+    // Once for a connection, as ALPN.
+    if config.policy.next_protocols.is_some() && previous.is_none() {
+        NextProtocolOffer::put(out);
     }
     // RFC 8422 §5.1.2: some servers want to see it.
     EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);

@@ -52,6 +52,39 @@ fn change_cipher_spec_for_every_client_or_for_those_that_ask() {
     }
 }
 
+/// §4.1.1: a suite of another version is none, on whichever list and wherever it stands there.
+#[test]
+fn a_suite_of_the_version_is_chosen() {
+    const BOTH: [ProtocolVersion; 2] = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
+    let older = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+    let newer = CipherSuite::TLS_AES_256_GCM_SHA384;
+    let client = || client().versions(BOTH);
+    let server = || server().versions(BOTH);
+    for (ours, honors) in [
+        ([older, newer], true),
+        ([older, newer], false),
+        ([newer, older], false),
+    ] {
+        let client = client().cipher_suites([older, newer]).build().unwrap();
+        let server = server().cipher_suites(ours).honor_cipher_order(honors);
+        let (client, server) = Pair::new(client, server.build().unwrap()).run();
+        for connection in [client.unwrap(), server.unwrap()] {
+            assert_eq!(connection.information.cipher_suite(), newer);
+            let version = connection.information.version();
+            assert_eq!(version, ProtocolVersion::TLS_1_3);
+        }
+    }
+    // It offers TLS 1.3 with a suite that we have not.
+    let ours = [older, CipherSuite::TLS_CHACHA20_POLY1305_SHA256];
+    let client = client().cipher_suites([older, newer]).build().unwrap();
+    let server = server().cipher_suites(ours).build().unwrap();
+    let (_, server) = Pair::new(client, server).run();
+    let error = server.unwrap_err();
+    assert_eq!(error.violation(), Some(Violation::NoSharedCipherSuite));
+    let alert = (Direction::Sent, AlertDescription::HANDSHAKE_FAILURE);
+    assert_eq!(error.alert(), Some(alert));
+}
+
 /// RFC 7507 §4: the value comes last; a server of TLS 1.3 alone has nothing better to offer.
 #[test]
 fn a_fallback_is_announced_and_appropriate() {

@@ -7,10 +7,11 @@ use crate::config::{
     ClientConfig, ClientConfigBuilder, ExtendedMasterSecret, ServerConfig, ServerConfigBuilder,
 };
 use crate::connection::Connection;
+use crate::crypto::prf::PrfKey;
 use crate::suite::{Authentication, CipherSuite, Mac};
 use crate::testing::{Pair, now, pki, resuming};
 use crate::wire::{ClientHello, ExtensionType, HandshakeMessage as _};
-use crate::{NamedGroup, ProtocolVersion, SignatureScheme, Violation};
+use crate::{NamedGroup, PrfSecret, ProtocolVersion, SignatureScheme, Violation};
 
 pub(super) const V1_2: [ProtocolVersion; 1] = [ProtocolVersion::TLS_1_2];
 
@@ -268,6 +269,62 @@ fn keying_material_is_the_same_at_both_ends() {
     let (client, _) = connect(off, older_server());
     let refused = client.information.tls_exporter().unwrap_err();
     assert!(refused.to_string().contains("RFC 7627"), "{refused}");
+}
+
+/// RFC 5246 §5; RFC 5216 §2.3 for keys that older protocols derive so. Without a context the exporter
+/// is nothing else (RFC 5705 §4).
+#[test]
+fn the_pseudorandom_function_is_for_the_application_too() {
+    let (one, other) = connect(older_client(), older_server());
+    let prf = |connection: &Connection, secret, label: &[u8]| {
+        let information = &connection.information;
+        let seed: [&[u8]; 2] = [information.client_random(), information.server_random()];
+        let mut out = [0; 128];
+        information
+            .prf(secret, label, &seed, &mut out)
+            .map(|()| out)
+    };
+    for secret in [PrfSecret::Master, PrfSecret::Own(b"our own")] {
+        let label = b"client EAP encryption";
+        let keys = prf(&one, secret, label).unwrap();
+        assert_eq!(prf(&other, secret, label).unwrap(), keys);
+        let mut exported = [0; 128];
+        let information = &one.information;
+        information
+            .export_keying_material(label, None, &mut exported)
+            .unwrap();
+        assert_eq!(exported == keys, matches!(secret, PrfSecret::Master));
+    }
+    let own = prf(&one, PrfSecret::Own(b"our own"), b"key expansion").unwrap();
+    let suite = one
+        .information
+        .cipher_suite()
+        .legacy_parameters(V1_2[0])
+        .unwrap();
+    let mut expected = [0; 128];
+    let seed: [&[u8]; 2] = [
+        one.information.client_random(),
+        one.information.server_random(),
+    ];
+    PrfKey::new(suite.hash, b"our own").prf(b"key expansion", &seed, &mut expected);
+    assert_eq!(own, expected);
+
+    let refused = prf(&one, PrfSecret::Master, b"key expansion").unwrap_err();
+    assert!(refused.to_string().contains("label"), "{refused}");
+    let off = older_client().extended_master_secret(ExtendedMasterSecret::Off);
+    let (alone, _) = connect(off, older_server());
+    let refused = prf(&alone, PrfSecret::Master, b"EXPERIMENTAL").unwrap_err();
+    assert!(refused.to_string().contains("RFC 7627"), "{refused}");
+    assert!(prf(&alone, PrfSecret::Own(b"our own"), b"EXPERIMENTAL").is_ok());
+    let pair = Pair::new(client().build().unwrap(), server().build().unwrap());
+    let newer = pair.run().0.unwrap();
+    for secret in [PrfSecret::Master, PrfSecret::Own(b"our own")] {
+        let refused = prf(&newer, secret, b"EXPERIMENTAL").unwrap_err();
+        assert!(
+            refused.to_string().contains("export_keying_material"),
+            "{refused}"
+        );
+    }
 }
 
 /// RFC 5929 §3: the client's Finished in a full handshake, the server's in an abbreviated one. RFC 7627

@@ -149,6 +149,21 @@ fn asking(client: ClientConfigBuilder, asked: u32) -> ClientConfigBuilder {
         .ask_verification(is(3))
 }
 
+/// Without ALPN, with NPN.
+fn scripts_of_next_protocols() -> impl Iterator<Item = Scripts> {
+    servers(ProtocolVersion::TLS_1_2)
+        .into_iter()
+        .map(|(server, session)| {
+            let client = authenticated_client()
+                .versions([ProtocolVersion::TLS_1_2])
+                .session_tickets(true)
+                .alpn([""; 0])
+                .next_protocols(["a"]);
+            let server = server.alpn([""; 0]).next_protocols(["a"]);
+            run_resuming(client, server, session.into_iter().collect())
+        })
+}
+
 /// What a server before TLS 1.3 may do and ours does not: it promises an OCSP response, and sends
 /// one or does not (RFC 6066 §8); it renews a ticket when it resumes a session (RFC 5077 §3.3).
 fn scripts_of_other_servers() -> Vec<Scripts> {
@@ -277,7 +292,8 @@ fn the_tables_say_what_happens() {
             Box::new(
                 scripts(ProtocolVersion::TLS_1_2)
                     .chain(scripts_of_other_servers())
-                    .chain(scripts_of_decrypting_servers()),
+                    .chain(scripts_of_decrypting_servers())
+                    .chain(scripts_of_next_protocols()),
             ),
         ),
     ];

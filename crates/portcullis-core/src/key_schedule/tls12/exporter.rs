@@ -29,19 +29,32 @@ impl MasterSecret {
         (client_random, server_random): (&[u8; 32], &[u8; 32]),
         out: &mut [u8],
     ) -> Result<(), ExportError> {
-        if LABELS_OF_THE_PROTOCOL.contains(&label) {
-            return Err(ExportError);
-        }
         let randoms: [&[u8]; 2] = [client_random, server_random];
         match context {
-            None => self.prf(label, &randoms, out),
+            None => self.prf_of_application(label, &randoms, out),
             Some(context) => {
                 let length = u16::try_from(context.len()).map_err(|_| ExportError)?;
                 let [client, server] = randoms;
                 let seed = [client, server, &length.to_be_bytes(), context];
-                self.prf(label, &seed, out);
+                self.prf_of_application(label, &seed, out)
             }
         }
+    }
+
+    /// Fills `out` with what the PRF gives for a label and a seed of the application.
+    ///
+    /// # Errors
+    /// When the label is one of the protocol's own; nothing is written then.
+    pub(crate) fn prf_of_application(
+        &self,
+        label: &[u8],
+        seed: &[&[u8]],
+        out: &mut [u8],
+    ) -> Result<(), ExportError> {
+        if LABELS_OF_THE_PROTOCOL.contains(&label) {
+            return Err(ExportError);
+        }
+        self.prf(label, seed, out);
         Ok(())
     }
 }

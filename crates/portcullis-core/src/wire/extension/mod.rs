@@ -13,6 +13,7 @@ mod encrypt_then_mac;
 mod extended_master_secret;
 mod key_share;
 mod max_fragment_length;
+mod next_protocol;
 mod oid_filters;
 mod padding;
 mod placement;
@@ -42,6 +43,7 @@ pub use key_share::{
     KeyShareClientHello, KeyShareEntry, KeyShareHelloRetryRequest, KeyShareServerHello,
 };
 pub use max_fragment_length::MaxFragmentLength;
+pub use next_protocol::{NextProtocolOffer, NextProtocols};
 pub use oid_filters::{OidFilter, OidFilters};
 pub use padding::Padding;
 pub(crate) use placement::{Place, Request, check_request};

@@ -52,6 +52,7 @@ impl Place {
                     | E::RECORD_SIZE_LIMIT
                     | E::SESSION_TICKET
                     | E::RENEGOTIATION_INFO
+                    | E::NEXT_PROTOCOL_NEGOTIATION
             ),
             Self::Certificate => matches!(typ, E::STATUS_REQUEST | E::SIGNED_CERTIFICATE_TIMESTAMP),
         }

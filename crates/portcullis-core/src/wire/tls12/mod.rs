@@ -11,6 +11,7 @@ mod certificate_status;
 mod client_key_exchange;
 mod hello_request;
 mod new_session_ticket;
+mod next_protocol;
 mod server_hello_done;
 mod server_key_exchange;
 
@@ -22,6 +23,7 @@ pub use client_key_exchange::{
 };
 pub use hello_request::HelloRequest;
 pub use new_session_ticket::NewSessionTicket;
+pub use next_protocol::NextProtocol;
 pub use server_hello_done::ServerHelloDone;
 pub use server_key_exchange::{
     ServerEcdhParams, ServerKeyExchange, ServerKeyExchangeForm, ServerParams, ServerParamsForm,

@@ -37,8 +37,8 @@ fn signed(scheme: Option<SignatureScheme>) -> ServerKeyExchange<'static> {
 }
 
 /// One of each message, with its header.
-fn messages() -> [Vec<u8>; 9] {
-    let mut out = [const { Vec::new() }; 9];
+fn messages() -> [Vec<u8>; 10] {
+    let mut out = [const { Vec::new() }; 10];
     let [
         hello_request,
         chain,
@@ -49,6 +49,7 @@ fn messages() -> [Vec<u8>; 9] {
         done,
         cke,
         ticket,
+        next_protocol,
     ] = &mut out;
     HelloRequest::put(hello_request);
     Certificate::put(chain, [&b"leaf"[..], b"root"]);
@@ -69,6 +70,7 @@ fn messages() -> [Vec<u8>; 9] {
     }
     .put(cke);
     NewSessionTicket::put(ticket, 7200, b"ticket");
+    NextProtocol::put(next_protocol, b"h2");
     out
 }
 
@@ -86,6 +88,7 @@ fn decodes(typ: HandshakeType, body: &[u8]) -> bool {
         HandshakeType::SERVER_HELLO_DONE => is::<ServerHelloDone>(body),
         HandshakeType::CLIENT_KEY_EXCHANGE => ClientKeyExchange::decode(body, SHARED).is_ok(),
         HandshakeType::NEW_SESSION_TICKET => is::<NewSessionTicket<'_>>(body),
+        HandshakeType::NEXT_PROTOCOL => is::<NextProtocol<'_>>(body),
         other => panic!("{other} is not of TLS 1.2 alone"),
     }
 }
@@ -116,6 +119,7 @@ fn messages_look_as_the_rfcs_say() {
         done,
         cke,
         ticket,
+        next_protocol,
     ] = messages();
     assert_eq!(hello_request, [0, 0, 0, 0]);
     assert_eq!(chain, b"\x0b\0\0\x11\0\0\x0e\0\0\x04leaf\0\0\x04root");
@@ -134,11 +138,26 @@ fn messages_look_as_the_rfcs_say() {
     assert_eq!(done, [14, 0, 0, 0]);
     assert_eq!(cke, [b"\x10\0\0\x21\x20", &[9; 32][..]].concat());
     assert_eq!(ticket, b"\x04\0\0\x0c\0\0\x1c\x20\0\x06ticket");
+    assert_eq!(
+        next_protocol,
+        [b"\x43\0\0\x20\x02h2\x1c", &[0; 28][..]].concat()
+    );
 }
 
 #[test]
 fn fields_are_what_was_put() {
-    let [_, chain, no_chain, status, ske, request, _, cke, ticket] = messages();
+    let [
+        _,
+        chain,
+        no_chain,
+        status,
+        ske,
+        request,
+        _,
+        cke,
+        ticket,
+        next_protocol,
+    ] = messages();
     let certificate = Certificate::decode(&chain[4..]).unwrap();
     let expected = [Asn1Cert(b"leaf"), Asn1Cert(b"root")];
     assert!(certificate.certificate_list.iter().eq(expected));
@@ -165,6 +184,8 @@ fn fields_are_what_was_put() {
     let ticket = NewSessionTicket::decode(&ticket[4..]).unwrap();
     assert_eq!(ticket.ticket_lifetime_hint, 7200);
     assert_eq!(ticket.ticket, b"ticket");
+    let next_protocol = NextProtocol::decode(&next_protocol[4..]).unwrap();
+    assert_eq!(next_protocol.selected, b"h2");
     assert!(!format!("{ticket:?}").contains("116"), "{ticket:?}");
 }
 

@@ -11,13 +11,11 @@ use super::key_exchange::ServerShare;
 use crate::crypto::key_exchange::respond;
 use crate::crypto::rsa_premaster;
 use crate::error::Abort;
-use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret, Side};
+use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret};
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
-use crate::record::Keys;
 use crate::rules::Rules;
 use crate::suite::{Agreement, NoCertificate};
 use crate::version::Version;
-use crate::wire::Finished;
 use crate::wire::tls12::{Certificate, ClientKeyExchange, ClientShare};
 use crate::x509::{Form, Identity, VerifiedChain};
 use crate::{Misuse, NamedGroup, SignatureScheme};
@@ -276,11 +274,7 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         &negotiated.client.client_random,
         &negotiated.server_random,
     )?;
-    cx.outgoing.switch_keys(Keys::older(block.client.take()))?;
-    let verify_data = master.verify_data(Side::Client, &negotiated.transcript.current());
-    cx.send(&mut negotiated.transcript, |out| {
-        Finished::put(out, &verify_data)
-    });
+    let verify_data = negotiated.send_finished(&mut block.client, &master, cx)?;
     let mut finished = BothFinished::default();
     finished.add(&verify_data);
     let ticket = negotiated.ticket;

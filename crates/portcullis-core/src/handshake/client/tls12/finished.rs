@@ -10,13 +10,13 @@ use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::client_flight::ServerPeer;
 use crate::error::{Abort, Misuse};
-use crate::information::{Exporter, Information};
+use crate::information::{Exporter, Information, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side};
 use crate::record::{HandshakeBytes, Keys};
 use crate::session::{Established, MAX_SESSION_LIFETIME, MAX_TICKET, Peer, ReceivedTicket, Secret};
 use crate::wire::Finished;
-use crate::wire::tls12::NewSessionTicket;
+use crate::wire::tls12::{NewSessionTicket, NextProtocol};
 use crate::{NamedGroup, Violation};
 
 /// The server's Finished is awaited.
@@ -97,14 +97,31 @@ impl WaitFinished {
         cx.incoming.end_of_flight()?;
         transcript.add(message.hashed());
         if flight.write.are_there() {
-            cx.outgoing.switch_keys(Keys::older(flight.write.take()))?;
-            let verify_data = flight
-                .master
-                .verify_data(Side::Client, &transcript.current());
+            let (keys, master) = (&mut flight.write, &flight.master);
+            let verify_data = flight.negotiated.send_finished(keys, master, cx)?;
             flight.finished.add(&verify_data);
-            cx.send(transcript, |out| Finished::put(out, &verify_data));
         }
         Ok(Next::Connected(connected(*flight, cx)?))
+    }
+}
+
+impl Negotiated {
+    /// Changes the keys of this side, and sends Finished, whose content it gives (§7.1, §7.4.9).
+    pub(super) fn send_finished(
+        &mut self,
+        keys: &mut DirectionKeys,
+        master: &MasterSecret,
+        cx: &mut Cx<'_>,
+    ) -> Result<TlsUnique, Abort> {
+        cx.outgoing.switch_keys(Keys::older(keys.take()))?;
+        if let Some(selected) = &self.next_protocol {
+            cx.send(&mut self.transcript, |out| NextProtocol::put(out, selected));
+        }
+        let verify_data = master.verify_data(Side::Client, &self.transcript.current());
+        cx.send(&mut self.transcript, |out| {
+            Finished::put(out, &verify_data);
+        });
+        Ok(verify_data)
     }
 }
 
@@ -130,8 +147,13 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         new_ticket,
         session_id,
         secure_renegotiation,
+        next_protocol,
         ..
     } = *negotiated;
+    let next_protocol = match &client.previous {
+        None => next_protocol,
+        Some(previous) => previous.next_protocol(),
+    };
     let peer = peer.ok_or_else(|| Misuse::new("nobody has verified the server's chain"))?;
     let peer = match peer {
         ServerPeer::Chain { chain, scheme } => Some(Peer::new(chain.into_chain(), scheme)),
@@ -199,7 +221,13 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         peer_scheme,
         local_chain: shown.chain,
         local_scheme: shown.scheme,
-        exporter: Exporter::before_tls13(master, extended, resumed.is_some(), finished.first),
+        exporter: Exporter::before_tls13(
+            master,
+            extended,
+            resumed.is_some(),
+            finished.first,
+            next_protocol,
+        ),
     };
     let outcome = Outcome::new(information, client.config.policy.key_update_at);
     let settled = Settled {

@@ -35,6 +35,8 @@ struct Negotiated {
     pub(super) secure_renegotiation: bool,
     /// Whether the server may send a CertificateStatus (RFC 6066 §8).
     pub(super) staples: bool,
+    /// What this side says by NPN, if the server wants to hear it.
+    pub(super) next_protocol: Option<Box<[u8]>>,
     /// Whether the server sends a NewSessionTicket (RFC 5077 §3.2).
     pub(super) ticket: bool,
     /// What came in it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::super::renegotiation::{first_server_hello, later_server_hello};
-use super::super::super::{Cx, Next, find, wrong_answer};
+use super::super::super::{Cx, Next, find, negotiate, wrong_answer};
 use super::super::hello::{Client, Hashing, Offered};
 use super::super::parameters;
 use super::super::resumption::OlderSession;
@@ -23,7 +23,8 @@ use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::extension::{
-    self, EcPointFormat, EcPointFormats, Extensions, Place, SessionTicket, StatusRequestEmpty,
+    self, EcPointFormat, EcPointFormats, Extensions, NextProtocols, Place, SessionTicket,
+    StatusRequestEmpty,
 };
 use crate::wire::{CompressionMethod, ServerHello};
 use crate::{ServerHelloView, Violation};
@@ -73,6 +74,7 @@ pub(in super::super) fn on_hello(
     if keys.encrypt_then_mac(encrypt_then_mac) != encrypt_then_mac {
         return Err(Violation::EncryptThenMacWithoutBlockCipher.into());
     }
+    let next_protocol = next_protocol(&client, &hello.extensions, parameters.alpn.is_some())?;
     if let Some(previous) = &client.previous {
         previous.check_protection(extended, suite.has_cbc().then_some(encrypt_then_mac))?;
         // It was not offered again.
@@ -95,6 +97,7 @@ pub(in super::super) fn on_hello(
         extended,
         secure_renegotiation,
         staples: find::<StatusRequestEmpty>(&hello.extensions)?.is_some(),
+        next_protocol,
         ticket: promises_ticket(&hello.extensions)?,
         new_ticket: None,
         session_id: hello.legacy_session_id_echo.into(),
@@ -128,6 +131,23 @@ fn knows_rfc_5746(client: &Client, extensions: &Extensions<'_>) -> Result<bool, 
         None => first_server_hello(extensions),
         Some(previous) => later_server_hello(previous, extensions).map(|()| true),
     }
+}
+
+/// What is said to a server that wants to hear it by NPN; it has settled nothing else.
+fn next_protocol(
+    client: &Client,
+    extensions: &Extensions<'_>,
+    has_alpn: bool,
+) -> Result<Option<Box<[u8]>>, Violation> {
+    let Some(named) = find::<NextProtocols<'_>>(extensions)? else {
+        return Ok(None);
+    };
+    if has_alpn {
+        return Err(Violation::BothProtocolNegotiations);
+    }
+    let names = named.protocols.iter().map(|name| name.0);
+    let config = client.offer.config();
+    Ok(Some(negotiate::next_protocol(config, names).into()))
 }
 
 /// RFC 5077 §3.2: the server says so by the extension alone.

@@ -22,6 +22,7 @@ use crate::session::{Established, MAX_SESSION_LIFETIME, Peer, Secret, ServerSess
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::Finished;
+use crate::wire::tls12::NextProtocol;
 use crate::x509::{Sha256Digest, VerifiedChain};
 use crate::{NamedGroup, SignatureScheme, Violation};
 
@@ -41,6 +42,9 @@ pub(super) struct Keyed {
     server_random: [u8; 32],
     pub(super) server_name: Option<String>,
     alpn: Option<Box<[u8]>>,
+    /// Whether the client still has to say by NPN what it has chosen.
+    hears_protocol: bool,
+    next_protocol: Option<Box<[u8]>>,
     pub(super) transcript: Transcript,
     /// What this side has shown here.
     pub(super) shown: Option<(Arc<[CertificateDer<'static>]>, Option<SignatureScheme>)>,
@@ -77,9 +81,11 @@ impl Keyed {
             server_random,
             server_name,
             alpn,
+            hears_protocol,
             transcript,
             ..
         } = answering;
+        let previous = negotiated.previous.as_ref();
         cx.secret_log(&negotiated.config.policy, &client_random)
             .of_session(&master);
         let block = master.key_block(keys, &client_random, &server_random)?;
@@ -95,6 +101,8 @@ impl Keyed {
             server_random,
             server_name,
             alpn,
+            hears_protocol,
+            next_protocol: previous.and_then(|previous| previous.next_protocol()),
             transcript,
             shown: None,
             names,
@@ -160,7 +168,13 @@ impl Keyed {
         let local_scheme = local_scheme.flatten();
         let is_resumed = self.resumed.is_some();
         let unique = self.finished.first;
-        let exporter = Exporter::before_tls13(self.master, self.extended, is_resumed, unique);
+        let exporter = Exporter::before_tls13(
+            self.master,
+            self.extended,
+            is_resumed,
+            unique,
+            self.next_protocol,
+        );
         let information = Information {
             dialect: cx.dialect,
             version: self.version,
@@ -201,6 +215,22 @@ impl WaitChangeCipherSpec {
         // No part of a message may have come under the old keys.
         let keys = Keys::older(keyed.read.take());
         cx.incoming.install_read(keys)?;
+        Ok(match keyed.hears_protocol {
+            true => WaitNextProtocol(keyed).into(),
+            false => WaitFinished(keyed).into(),
+        })
+    }
+}
+
+/// The client says what it has chosen (draft-agl-tls-nextprotoneg-04 §3).
+pub(crate) struct WaitNextProtocol(Box<Keyed>);
+
+impl WaitNextProtocol {
+    pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
+        let Self(mut keyed) = self;
+        let next: NextProtocol<'_> = expect(&message)?;
+        keyed.next_protocol = Some(next.selected.into());
+        keyed.transcript.add(message.hashed());
         Ok(WaitFinished(keyed).into())
     }
 }

@@ -24,8 +24,8 @@ use crate::rules::{Rules, Signatures};
 use crate::suite::{Agreement, CipherSuite, Exchange, Presence};
 use crate::version::Version;
 use crate::wire::extension::{
-    self, Alpn, AlpnSelected, EcPointFormat, EcPointFormats, RenegotiationInfo,
-    ServerNameAcknowledgement, SessionTicket,
+    self, Alpn, AlpnSelected, EcPointFormat, EcPointFormats, NextProtocolOffer, NextProtocols,
+    RenegotiationInfo, ServerNameAcknowledgement, SessionTicket,
 };
 use crate::wire::tls12::{
     ClientCertificateType, ServerEcdhParams, ServerHelloDone, ServerKeyExchange, ServerParams,
@@ -45,6 +45,8 @@ pub(super) struct Answering {
     pub(super) server_random: [u8; 32],
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Box<[u8]>>,
+    /// Whether the client says by NPN what it has chosen.
+    pub(super) hears_protocol: bool,
     pub(super) transcript: Transcript,
 }
 
@@ -205,6 +207,17 @@ fn send_server_hello(
         let encrypts_first = say.suite.has_cbc().then_some(encrypt_then_mac);
         previous.check_protection(negotiated.extended, encrypts_first)?;
     }
+    // Where ALPN settles nothing, and once for a connection.
+    let next_protocols = config
+        .policy
+        .next_protocols
+        .as_deref()
+        .filter(|_| alpn.is_none() && previous.is_none());
+    let next_protocols = match find::<NextProtocolOffer>(&hello.extensions)? {
+        Some(NextProtocolOffer) => next_protocols,
+        None => None,
+    };
+    let hears_protocol = next_protocols.is_some();
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
     let [mut server_random] = cx.random_bytes()?;
@@ -250,6 +263,9 @@ fn send_server_hello(
             if let (Some(protocol), true) = (&alpn, told) {
                 AlpnSelected::put(out, protocol);
             }
+            if let Some(protocols) = next_protocols {
+                NextProtocols::put(out, protocols);
+            }
             sizes.put(out);
         });
     });
@@ -264,6 +280,7 @@ fn send_server_hello(
         server_random,
         server_name: say.server_name,
         alpn,
+        hears_protocol,
         transcript,
     })
 }

@@ -157,16 +157,15 @@ fn is_decrypted(suite: &CipherSuite) -> bool {
 /// The suites that both sides have, by the order that counts.
 fn suites(negotiated: &Negotiated, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Vec<CipherSuite> {
     let version = cx.dialect.code(negotiated.version);
-    let offered = hello.cipher_suites.iter();
     let has_curve = negotiated.group.is_some();
-    let usable = offered.filter(|suite| {
-        suite.is_usable_in(version)
-            && (has_curve
-                || suite
-                    .exchange()
-                    .is_some_and(|exchange| !exchange.has_curve()))
-    });
-    negotiate::cipher_suites(&negotiated.config, usable)
+    let needs_none = |suite: &CipherSuite| {
+        suite
+            .exchange()
+            .is_some_and(|exchange| !exchange.has_curve())
+    };
+    negotiate::cipher_suites(&negotiated.config, version, hello.cipher_suites.iter())
+        .filter(|suite| has_curve || needs_none(suite))
+        .collect()
 }
 
 fn show(

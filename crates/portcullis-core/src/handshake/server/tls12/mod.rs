@@ -55,7 +55,8 @@ states! {
     VerifyingChain        in client_authentication pauses   for VerifyChain        => WaitClientKeyExchange;
     WaitClientKeyExchange in key_exchange          waits    for ClientKeyExchange  => WaitCertificateVerify | WaitChangeCipherSpec;
     WaitCertificateVerify in client_authentication waits    for CertificateVerify  => WaitChangeCipherSpec;
-    WaitChangeCipherSpec  in finished              switches for ChangeCipherSpec   => WaitFinished;
+    WaitChangeCipherSpec  in finished              switches for ChangeCipherSpec   => WaitNextProtocol | WaitFinished;
+    WaitNextProtocol      in finished              waits    for NextProtocol       => WaitFinished;
     WaitFinished          in finished              waits    for Finished           => IssuingTickets | KeepingSession | Connected;
     IssuingTickets        in tickets               pauses   for IssueTickets       => Connected;
     KeepingSession        in finished              pauses   for KeepSession        => Connected;

@@ -15,6 +15,7 @@ use crate::crypto::hash::Digest;
 use crate::error::Abort;
 use crate::key_schedule::{AddMessage, Transcript};
 use crate::record::HandshakeBytes;
+use crate::version::Version;
 use crate::wire::extension::{
     EarlyData, KeyShareClientHello, OfferedPsks, SignatureAlgorithms, SupportedGroups,
 };
@@ -38,7 +39,9 @@ pub(in super::super) fn choose_suite_and_group(
     check_hello(&hello)?;
     cx.outgoing
         .set_max_fragment(config.policy.max_fragment_sent);
-    let suite = negotiate::cipher_suite(&config, hello.cipher_suites.iter())
+    let version = cx.dialect.code(Version::V1_3);
+    let suite = negotiate::cipher_suites(&config, version, hello.cipher_suites.iter())
+        .next()
         .ok_or(Violation::NoSharedCipherSuite)?;
     // §9.2: only a session can do without; whether there is one turns out later.
     if find::<SignatureAlgorithms<'_>>(&hello.extensions)?.is_none()

@@ -3,6 +3,7 @@
 mod advisories;
 mod curves;
 mod ids;
+mod next_protocol;
 mod resumption;
 #[cfg(feature = "ffi")]
 pub(super) mod rsa;

@@ -175,6 +175,21 @@ fn the_way_of_an_id() {
     );
 }
 
+const NEXT_PROTOCOL_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> WaitClientKeyExchange",
+    "WaitClientKeyExchange -client_key_exchange-> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitNextProtocol",
+    "WaitNextProtocol -next_protocol-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+#[test]
+fn a_client_that_chooses_by_npn() {
+    let client = older_client().alpn([""; 0]).next_protocols(["a"]);
+    let server = older_server().alpn([""; 0]).next_protocols(["a"]);
+    assert_eq!(run(client, server).server, NEXT_PROTOCOL_SERVER);
+}
+
 /// §7.4.6: a client without a certificate sends an empty list and no CertificateVerify.
 #[test]
 fn a_client_without_a_certificate() {
@@ -211,7 +226,13 @@ fn every_row_is_in_a_script() {
             client_role::State::rows(),
         ),
         (
-            starts(&[PLAIN_SERVER, ALL_SERVER, RESUMED_SERVER, KEEPING_SERVER]),
+            starts(&[
+                PLAIN_SERVER,
+                ALL_SERVER,
+                RESUMED_SERVER,
+                KEEPING_SERVER,
+                NEXT_PROTOCOL_SERVER,
+            ]),
             server_role::State::rows(),
         ),
     ] {

@@ -19,6 +19,8 @@ enum Way {
     Resumed,
     /// The server promises an OCSP response.
     Stapled,
+    /// The client says by NPN which protocol it has chosen.
+    NextProtocol,
 }
 
 /// A state that waits or switches, the message after which it is reached, what is due there, and
@@ -147,6 +149,24 @@ const DUE: &[Due] = &[
         Some(T::FINISHED),
         &[T::FINISHED],
     ),
+    Due {
+        way: Way::NextProtocol,
+        ..due(
+            By::Client,
+            Stage::WaitNextProtocol,
+            Some(T::NEXT_PROTOCOL),
+            &[T::NEXT_PROTOCOL],
+        )
+    },
+    Due {
+        way: Way::NextProtocol,
+        ..due(
+            By::Client,
+            Stage::WaitFinished,
+            Some(T::FINISHED),
+            &[T::FINISHED],
+        )
+    },
     resumed(
         By::Client,
         Stage::WaitChangeCipherSpec,
@@ -161,13 +181,23 @@ const DUE: &[Due] = &[
     ),
 ];
 
+macro_rules! with_next_protocol {
+    ($config:expr) => {
+        $config.alpn([""; 0]).next_protocols(["h2"])
+    };
+}
+
 /// Ends whose attacker sends `puts` when its victim is in the state. Before Finished they are under
 /// the new keys, elsewhere in the clear.
 fn ends(due: &Due, resumable: &Resumable, puts: Vec<Put>) -> Pair {
     let (client, server, session) = resumable.clone();
     let sessions = match due.way {
         Way::Resumed => vec![session],
-        Way::Full | Way::Stapled => Vec::new(),
+        Way::Full | Way::Stapled | Way::NextProtocol => Vec::new(),
+    };
+    let (client, server) = match due.way {
+        Way::NextProtocol => (with_next_protocol!(client), with_next_protocol!(server)),
+        _ => (client, server),
     };
     let client = client.request_ocsp_response(due.way == Way::Stapled);
     let (stapled, after) = (due.way == Way::Stapled, due.after);
@@ -185,9 +215,9 @@ fn ends(due: &Due, resumable: &Resumable, puts: Vec<Put>) -> Pair {
             None => return own,
             Some(puts) => puts,
         };
-        // Finished is the first message under the keys.
+        // The first message under the keys.
         match after {
-            None | Some(T::FINISHED) => [inserted, own].concat(),
+            None | Some(T::NEXT_PROTOCOL | T::FINISHED) => [inserted, own].concat(),
             Some(_) => [own, inserted].concat(),
         }
     });

@@ -208,6 +208,22 @@ fn server_extensions() -> Vec<Case> {
         })
         .client(with_cbc()),
         hello(V::ExtensionNotOffered, |hello| {
+            hello.extensions.add(E::NEXT_PROTOCOL_NEGOTIATION, []);
+        }),
+        // ALPN is there.
+        hello(V::BothProtocolNegotiations, |hello| {
+            hello
+                .extensions
+                .add(E::NEXT_PROTOCOL_NEGOTIATION, [2, b'h', b'2']);
+        })
+        .client(older_client().next_protocols(["h2"])),
+        hello(V::MalformedExtension, |hello| {
+            hello
+                .extensions
+                .add(E::NEXT_PROTOCOL_NEGOTIATION, [2, b'h', b'2', 0]);
+        })
+        .client(older_client().next_protocols(["h2"])),
+        hello(V::ExtensionNotOffered, |hello| {
             hello.extensions.add(E(0x1234), []);
         }),
         hello(V::ExtensionNotOffered, |hello| {
@@ -235,6 +251,8 @@ fn server_extensions() -> Vec<Case> {
                 .cipher_suites([CipherSuite(0x1301), CipherSuite(0xc009)]),
         ),
         in_encrypted_extensions(E::EC_POINT_FORMATS, &[1, 0]),
+        in_encrypted_extensions(E::NEXT_PROTOCOL_NEGOTIATION, &[2, b'h', b'2'])
+            .client(client().versions(BOTH).next_protocols(["h2"])),
         hello(V::DuplicateExtension, |hello| {
             hello.extensions.add(E::EXTENDED_MASTER_SECRET, []);
         }),
