@@ -25,6 +25,9 @@ use crate::der::NotDer;
 /// The name is looked for in the subjectAltName only: a DNS name in dNSName (a wildcard is a
 /// whole leftmost label), an IP address in iPAddress.
 ///
+/// If the leaf has a key usage, digitalSignature has to be in it. With the feature `ffi` keyEncipherment is
+/// enough here, for RSA key exchange (RFC 5246 §7.4.2): a handshake refuses the key for what it may not do.
+///
 /// # Errors
 /// Why the chain is not accepted.
 pub fn verify_server(
