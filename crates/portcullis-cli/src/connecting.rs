@@ -27,6 +27,14 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
+    /// Nobody: for servers that show no certificate.
+    pub(crate) fn none() -> Self {
+        Self {
+            roots: Roots::empty(),
+            origin: "nobody".to_owned(),
+        }
+    }
+
     /// The certificates in a file, or else those of the operating system.
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, Misuse> {
         let roots = match file {

@@ -13,6 +13,7 @@ mod files;
 mod manual;
 mod report;
 mod server;
+mod shared_keys;
 mod starttls;
 mod target;
 mod text;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use portcullis::suite::Authentication;
 use portcullis::{CertificateDer, ConnectionInformation, x509};
 use serde_json::{Map, Value, json};
 
@@ -92,6 +93,9 @@ impl Report<'_> {
         lines.push(("server's name", self.server_name.clone()));
         if let Some(verdict) = &self.verdict {
             lines.push(("verdict", verdict.text()));
+        } else if self.information.is_some_and(is_anonymous) {
+            let nobody = "NOT VERIFIED; the server has shown nothing";
+            lines.push(("verdict", nobody.to_owned()));
         }
         listed(lines) + &chain(self.chain)
     }
@@ -119,7 +123,7 @@ fn facts(information: &ConnectionInformation) -> Vec<(&'static str, String)> {
         true => "yes",
         false => "no",
     };
-    vec![
+    let mut facts = vec![
         ("version", information.version().to_string()),
         ("cipher suite", information.cipher_suite().to_string()),
         (
@@ -128,7 +132,21 @@ fn facts(information: &ConnectionInformation) -> Vec<(&'static str, String)> {
         ),
         ("resumed", resumed.to_owned()),
         ("ALPN", alpn(information).unwrap_or("none".to_owned())),
-    ]
+    ];
+    facts.extend(shared_key(information).map(|identity| ("pre-shared key", identity)));
+    facts
+}
+
+/// Whether nothing proves who the peer is.
+fn is_anonymous(information: &ConnectionInformation) -> bool {
+    let suite = information.cipher_suite().info();
+    suite.is_some_and(|info| info.authentication == Authentication::Anonymous)
+}
+
+/// The identity of the key that both sides have.
+fn shared_key(information: &ConnectionInformation) -> Option<String> {
+    let identity = information.psk_identity()?;
+    Some(printable(&String::from_utf8_lossy(identity)))
 }
 
 fn alpn(information: &ConnectionInformation) -> Option<String> {
@@ -169,6 +187,7 @@ fn negotiated(information: &ConnectionInformation) -> Map<String, Value> {
         "hello_retried": information.hello_retried(),
         "resumed": information.is_resumed(),
         "alpn": information.alpn_protocol().map(String::from_utf8_lossy),
+        "psk_identity": information.psk_identity().map(String::from_utf8_lossy),
         "peer_signature_scheme": scheme.map(|scheme| scheme.to_string()),
         "local_certificate": information.local_certificate().map(|der| x509::subject(der)),
         "client_random": hex(information.client_random(), ""),

@@ -5,7 +5,7 @@ mod support;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -433,5 +433,59 @@ echo "${COMPREPLY[@]}"
         let complaints = String::from_utf8_lossy(&shown.stderr).into_owned();
         assert!(printed(shown).contains("SYNOPSIS"), "{name}");
         assert_eq!(complaints, "", "{name}");
+    }
+}
+
+/// A server of OpenSSL at its terminal: what it has read, and what it says.
+#[test]
+fn openssl_renegotiates_at_a_command() {
+    let made = Certificates::make();
+    let arguments = [
+        "s_server",
+        "-accept",
+        "127.0.0.1:0",
+        "-naccept",
+        "1",
+        "-cert",
+        &made.cert,
+        "-key",
+        &made.key,
+        "-client_renegotiation",
+    ];
+    for (version, said) in [
+        ("1.2", ":renegotiate: done"),
+        ("1.3", "TLS 1.3 has no renegotiation"),
+    ] {
+        let mut server = program("openssl", &arguments)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        let port = lines.find_map(|line| {
+            let line = line.unwrap();
+            let address = line.strip_prefix("ACCEPT ")?;
+            Some(address.rsplit(':').next()?.to_owned())
+        });
+        let target = format!("localhost:{}", port.unwrap());
+        let resolve = ["--resolve", "127.0.0.1", "--cafile", &made.ca];
+        let more = ["--commands", "--tls", version];
+        let output = client(
+            &[&[&target[..]], &resolve[..], &more[..]].concat(),
+            b"before\n:renegotiate\n:update-keys\n:what\n::behind\n",
+        );
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{told}");
+        assert!(told.contains(said), "{told}");
+        assert!(told.contains(":what: no such command"), "{told}");
+        assert_eq!(
+            told.contains(":update-keys: done"),
+            version == "1.3",
+            "{told}"
+        );
+        let seen: Vec<String> = lines.map(Result::unwrap).collect();
+        for line in ["before", ":behind"] {
+            assert!(seen.iter().any(|one| one == line), "{seen:?}");
+        }
+        server.wait().unwrap();
     }
 }

@@ -11,6 +11,7 @@ use crate::dialect::Dialect;
 use crate::error::Misuse;
 use crate::key_schedule::{ExportError, ExporterSecret, tls12};
 use crate::named_group::NamedGroup;
+use crate::psk::PskName;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -25,6 +26,7 @@ pub(crate) struct Information {
     pub(crate) is_server: bool,
     pub(crate) cipher_suite: CipherSuite,
     pub(crate) encrypt_then_mac: bool,
+    pub(crate) secure_renegotiation: bool,
     pub(crate) group: Option<NamedGroup>,
     pub(crate) retried: bool,
     pub(crate) resumed: bool,
@@ -57,6 +59,8 @@ pub(crate) enum Exporter {
         tls_unique: Option<TlsUnique>,
         /// What NPN has settled.
         next_protocol: Option<Box<[u8]>>,
+        /// The pre-shared key, if there is one.
+        psk: Option<Arc<PskName>>,
     },
 }
 
@@ -88,11 +92,13 @@ impl Exporter {
         resumed: bool,
         tls_unique: Option<TlsUnique>,
         next_protocol: Option<Box<[u8]>>,
+        psk: Option<Arc<PskName>>,
     ) -> Self {
         Self::Older {
             master: extended.then_some(master),
             tls_unique: tls_unique.filter(|_| extended || !resumed),
             next_protocol: next_protocol.filter(|name| !name.is_empty()),
+            psk,
         }
     }
 }
@@ -117,6 +123,21 @@ impl ConnectionInformation {
     /// CBC leaves the choice; with every other this is false.
     pub fn encrypt_then_mac(&self) -> bool {
         self.0.encrypt_then_mac
+    }
+
+    /// Whether the master secret depends on the whole handshake (RFC 7627), as it always does in TLS
+    /// 1.3.
+    pub fn extended_master_secret(&self) -> bool {
+        match &self.0.exporter {
+            Exporter::Tls13(_) => true,
+            Exporter::Older { master, .. } => master.is_some(),
+        }
+    }
+
+    /// Whether the peer knows secure renegotiation (RFC 5746). In TLS 1.3, which has no renegotiation,
+    /// this is true.
+    pub fn secure_renegotiation(&self) -> bool {
+        self.0.secure_renegotiation
     }
 
     /// The group of the key exchange. Before TLS 1.3 a connection that resumes another has that of
@@ -165,7 +186,9 @@ impl ConnectionInformation {
         &self.0.server_random
     }
 
-    /// The peer's chain as it was sent, its own certificate first; empty if it showed none.
+    /// The peer's chain as it was sent, its own certificate first; empty if it showed none: a client
+    /// that need not, or either end with a cipher suite that has no certificates. Then it has a
+    /// [`psk_identity`](Self::psk_identity), or, with a suite of `anon`, nothing says who it is.
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         self.0
             .peer_chain
@@ -187,6 +210,18 @@ impl ConnectionInformation {
     /// The same of this side.
     pub fn local_signature_scheme(&self) -> Option<SignatureScheme> {
         self.0.local_scheme
+    }
+
+    /// The identity of the pre-shared key that proves who both ends are; before TLS 1.3, with a suite
+    /// of `PSK` or `ECDHE_PSK` (RFC 4279), here or in the connection that this one resumes.
+    /// There are no certificates then.
+    pub fn psk_identity(&self) -> Option<&[u8]> {
+        match &self.0.exporter {
+            Exporter::Older {
+                psk: Some(name), ..
+            } => Some(&name.identity),
+            _ => None,
+        }
     }
 
     /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705).

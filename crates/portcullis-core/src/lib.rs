@@ -42,6 +42,7 @@ mod rules;
 mod key_schedule;
 
 mod dialect;
+mod psk;
 pub mod suite;
 
 pub mod wire;

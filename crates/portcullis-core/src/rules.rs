@@ -74,7 +74,7 @@ impl BeastMitigation {
 }
 
 impl Rules {
-    /// Those of `version`; TLS 1.3, which has none of this, does not ask.
+    /// Those of `version`. Of TLS 1.3 only how signatures are made means anything: as in TLS 1.2.
     pub(crate) const fn of(version: Version) -> Self {
         match version {
             Version::V1_0 => Self {

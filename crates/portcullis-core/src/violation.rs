@@ -82,7 +82,7 @@ violations! {
         MalformedMessage => DECODE_ERROR, "§6.2", "the peer sent a message that cannot be decoded";
         MalformedExtension => DECODE_ERROR, "§4.2", "the peer sent an extension that cannot be decoded";
         DuplicateExtension => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension twice in one message";
-        DuplicateNegotiation => DECODE_ERROR, "§4.2", "the peer sent an extension twice in its ClientHello or EncryptedExtensions";
+        DuplicateNegotiation => DECODE_ERROR, "§4.2", "the peer sent an extension twice in its ClientHello, in EncryptedExtensions, or in a ServerHello of before TLS 1.3";
         ExtensionNotOffered => UNSUPPORTED_EXTENSION, "§4.2", "the peer answered an extension that was not offered";
         ExtensionMisplaced => ILLEGAL_PARAMETER, "§4.2", "the peer sent an extension in a message it does not belong to";
     }
@@ -115,6 +115,7 @@ violations! {
         CompatibilitySessionIdEchoed => ILLEGAL_PARAMETER, "§D.4", "the server says that it resumes a session, and none was offered";
         ExtendedMasterSecretMissing => HANDSHAKE_FAILURE, "RFC 7627 §5.2", "the peer does not use the extended master secret, which is required here";
         RenegotiationInfoMismatch => HANDSHAKE_FAILURE, "RFC 5746 §3.4 to §3.7", "the peer's renegotiation_info is not that of this connection";
+        SecureRenegotiationMissing => HANDSHAKE_FAILURE, "RFC 5746 §4.1, §4.3", "the peer does not say that it knows secure renegotiation, which is demanded here";
         ResumedWithAnotherVersion => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server resumes the session with another version";
         ResumedWithAnotherSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server resumes the session with another cipher suite";
         ResumedWithoutExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the peer resumes a session that has the extended master secret as if it had not";
@@ -131,13 +132,16 @@ violations! {
         RenegotiationChangedProtection => ILLEGAL_PARAMETER, "RFC 7366 §3.1, RFC 7627 §5.3", "the peer renegotiates without the extended master secret or encrypt-then-MAC that the connection has, or with a master secret that it had not";
         RenegotiationChangedProtocol => ILLEGAL_PARAMETER, "RFC 7301 §3.2", "the client renegotiates without the application protocol of the connection among those that it offers";
         RenegotiationChangedName => ILLEGAL_PARAMETER, "RFC 6066 §3", "the client renegotiates with another server name";
-        DataDuringRenegotiation => UNEXPECTED_MESSAGE, "RFC 5246 §7.4.1", "the peer sent data after it had begun to renegotiate";
+        DataDuringRenegotiation => UNEXPECTED_MESSAGE, "RFC 5246 §7.3", "the peer sent data after it had begun to renegotiate";
     }
     "the flight before TLS 1.3" {
         CurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.4", "the server chose a curve that was not offered";
+        WeakGroup => INSUFFICIENT_SECURITY, "RFC 7919 §4", "the server chose a Diffie-Hellman group whose prime is even, or has fewer bits than `dh_minimum` or more than 8,192, or whose generator is none";
+        BadDhShare => ILLEGAL_PARAMETER, "RFC 7919 §5.1", "the peer sent a Diffie-Hellman share that is not above 1 and below the prime less 1";
         KeyDoesNotFitSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.2", "the key in the server's certificate is of another kind than the cipher suite says";
         LeafCurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.1", "the key in the server's certificate is on a curve that was not offered";
         NoClientCertificateBefore13 => HANDSHAKE_FAILURE, "RFC 5246 §7.4.6", "the client sent no certificate although one is required";
+        UnknownPskIdentity => UNKNOWN_PSK_IDENTITY, "RFC 4279 §2", "the client named a pre-shared key that is not known here";
         NullCompressionMissing => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.2", "the client's compression methods have no null";
     }
     "EncryptedExtensions" {
@@ -164,7 +168,7 @@ violations! {
         NotTls => UNEXPECTED_MESSAGE, "§5", "the peer does not speak TLS";
         UnsupportedVersion => PROTOCOL_VERSION, "§4.2.1", "the client offered no version that is enabled here";
         InappropriateFallback => INAPPROPRIATE_FALLBACK, "RFC 7507 §3", "the client says that it fell back to fewer versions than it and this server can speak";
-        LegacyVersionInClientHello => PROTOCOL_VERSION, "§4.1.2", "the client sent a legacy_version older than TLS 1.0";
+        LegacyVersionInClientHello => PROTOCOL_VERSION, "§D.5", "the client sent a legacy_version older than TLS 1.0";
         CompressionOffered => ILLEGAL_PARAMETER, "§4.1.2", "the client offered compression together with TLS 1.3";
         NoSharedCipherSuite => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no cipher suite that is enabled here";
         NoSharedGroup => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no group that is enabled here";

@@ -7,8 +7,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use portcullis_core::config::PreSharedKey;
 use portcullis_core::question::{
-    Answer, ChooseConfiguration, ChooseIdentity, FindSession, IssueTickets, KeepSession,
+    Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, FindSession, IssueTickets, KeepSession,
     OpenTickets, Question, ReviewServerHello, Sign, VerifyChain,
 };
 use portcullis_core::x509::{Identity, PresentedChain};
@@ -107,6 +108,12 @@ pub trait Answers: Send + Sync + 'static {
         async { question.choose_configured() }
     }
 
+    /// Before TLS 1.3, with a cipher suite that has one: which pre-shared key? A server is asked for that of
+    /// the client's identity, also before it resumes a session.
+    fn choose_psk(&self, question: ChoosePsk) -> impl Future<Output = Answer> + Send {
+        async { question.choose_configured() }
+    }
+
     /// The handshake has to be signed. Always asked for an identity with an external key.
     fn sign(&self, question: Sign) -> impl Future<Output = Answer> + Send {
         async { question.sign_with_local_key() }
@@ -125,6 +132,7 @@ pub struct Questions {
     pub(crate) tickets: bool,
     pub(crate) sessions: bool,
     pub(crate) identity: bool,
+    pub(crate) psk: bool,
     pub(crate) signature: bool,
     pub(crate) chain: bool,
 }
@@ -137,6 +145,7 @@ impl Questions {
             tickets: false,
             sessions: false,
             identity: false,
+            psk: false,
             signature: false,
             chain: false,
         }
@@ -150,6 +159,7 @@ impl Questions {
             tickets: true,
             sessions: false,
             identity: true,
+            psk: true,
             signature: true,
             chain: true,
         }
@@ -184,6 +194,13 @@ impl Questions {
         self
     }
 
+    /// Also [`Answers::choose_psk`].
+    #[must_use]
+    pub const fn and_psk(mut self) -> Self {
+        self.psk = true;
+        self
+    }
+
     /// Also [`Answers::sign`], for local keys too.
     #[must_use]
     pub const fn and_signature(mut self) -> Self {
@@ -204,6 +221,7 @@ impl Questions {
             tickets: self.tickets || more.tickets,
             sessions: self.sessions || more.sessions,
             identity: self.identity || more.identity,
+            psk: self.psk || more.psk,
             signature: self.signature || more.signature,
             chain: self.chain || more.chain,
         }
@@ -245,6 +263,9 @@ impl<A: Answers> DynAnswers for A {
             }
             Question::ChooseIdentity(question) => {
                 Box::pin(async move { self.choose_identity(question).await })
+            }
+            Question::ChoosePsk(question) => {
+                Box::pin(async move { self.choose_psk(question).await })
             }
             Question::Sign(question) => Box::pin(async move { self.sign(question).await }),
             Question::VerifyChain(question) => {
@@ -332,6 +353,67 @@ where
         match (self.0)(question.server_name().map(str::to_owned)).await {
             Ok(Some(identity)) => question.present(identity),
             Ok(None) => question.choose_configured(),
+            Err(refusal) => question.refuse(refusal),
+        }
+    }
+}
+
+/// Looks pre-shared keys up; see [`psk_by_identity`].
+#[derive(Clone, Debug)]
+pub struct PskByIdentity<F>(F);
+
+/// Answers that look the key of a client's identity up (`user_lookup_fun`), for a server whose cipher
+/// suites have pre-shared keys ([`ServerConfigBuilder::psk`]).
+///
+/// The function gets the identity as the client has sent it: 0 to 65,535 bytes that nobody has
+/// checked. It is asked again when a session is resumed that began with a key. `Ok(None)` means that
+/// there is none; an error ends the handshake with its alert.
+///
+/// ```
+/// use portcullis::suite::CipherSuite;
+/// use portcullis::{PreSharedKey, ServerConfig, TlsAcceptor, answers};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let key = [7; 32];
+/// let config = ServerConfig::builder()
+///     .cipher_suites([CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384])
+///     .ask_psk(true)
+///     .build()?;
+/// let acceptor = TlsAcceptor::new(config).answers(answers::psk_by_identity(move |identity| {
+///     // Here may be a query to a database.
+///     let found = (identity == b"meter-17").then(|| PreSharedKey::new(&identity, key));
+///     async move { Ok(found.and_then(Result::ok)) }
+/// }));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`ServerConfigBuilder::psk`]: portcullis_core::config::ServerConfigBuilder::psk
+pub fn psk_by_identity<F, Fut>(find: F) -> PskByIdentity<F>
+where
+    F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Option<PreSharedKey>, Refusal>> + Send + 'static,
+{
+    PskByIdentity(find)
+}
+
+impl<F, Fut> Answers for PskByIdentity<F>
+where
+    F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Option<PreSharedKey>, Refusal>> + Send + 'static,
+{
+    fn questions(&self) -> Questions {
+        Questions::none().and_psk()
+    }
+
+    async fn choose_psk(&self, question: ChoosePsk) -> Answer {
+        let Some(identity) = question.identities().next().map(<[u8]>::to_vec) else {
+            // A client has none to look up.
+            return question.choose_configured();
+        };
+        match (self.0)(identity).await {
+            Ok(Some(psk)) => question.use_psk(psk),
+            Ok(None) => question.none(),
             Err(refusal) => question.refuse(refusal),
         }
     }

@@ -62,6 +62,9 @@ macro_rules! instructed {
         if questions.identity {
             builder = builder.ask_identity(true);
         }
+        if questions.psk {
+            builder = builder.ask_psk(true);
+        }
         if questions.signature {
             builder = builder.ask_signature(true);
         }

@@ -63,11 +63,11 @@ impl TlsConnector {
     /// A connector with a handshake timeout of 10 seconds and the answers of the configuration.
     ///
     /// It resumes connections: it has a [`session_store`](Self::session_store) of its own, in
-    /// memory, for 256 sessions. A configuration with
-    /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets) has none: then
-    /// the sessions are the caller's.
+    /// memory, for 256 sessions. Where the configuration says whether there are
+    /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets) it has none: then
+    /// the sessions are the caller's, or there are none.
     pub fn new(config: ClientConfig) -> Self {
-        let has_own = !config.takes_tickets();
+        let has_own = config.session_tickets().is_none();
         let this = Self {
             config: Reloadable::new(config),
             conduct: Conduct::default(),

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::error::Error;
 use crate::handshake::within_bounds;
-use crate::renegotiation;
+use crate::renegotiation::{self, Ends as _};
 use crate::scratch::Scratch;
 use crate::stream::Parts;
 use crate::wakers::Task;

@@ -98,6 +98,7 @@ mod integrations;
 #[cfg(feature = "key-log")]
 mod key_log;
 mod last_words;
+mod meeting;
 mod name;
 mod read;
 mod reload;
@@ -145,7 +146,7 @@ pub use split_lock::Locked;
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
 
-pub use portcullis_core::config::{ClientAuthentication, ClientConfig, ServerConfig};
+pub use portcullis_core::config::{ClientAuthentication, ClientConfig, PreSharedKey, ServerConfig};
 pub use portcullis_core::x509::{Identity, Roots};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, ClientHelloView, ConnectionInformation, Direction, KeyLogLine,

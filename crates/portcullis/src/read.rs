@@ -239,6 +239,12 @@ impl Receiving {
         }
     }
 
+    /// Whether there may be another handshake, or is.
+    pub(crate) fn may_renegotiate(&mut self) -> bool {
+        let conduct = self.besides.as_ref().map(|besides| &besides.conduct);
+        self.is_renegotiating() || (conduct.is_some() && self.reader.may_renegotiate())
+    }
+
     /// Wishes another handshake; whether there may be one.
     pub(crate) fn wish(&mut self) -> bool {
         if let End::NotYet(manners) = self.end
@@ -249,18 +255,8 @@ impl Receiving {
         self.is_renegotiating()
     }
 
-    /// Nobody can bring both halves together any more.
+    /// There is no other handshake, and none that goes on.
     pub(crate) fn decline_renegotiations(&mut self) {
-        if let End::Renegotiating(renegotiating) = &self.end {
-            let manners = renegotiating.manners();
-            let has_begun = renegotiating.has_begun();
-            self.end = End::NotYet(manners);
-            if has_begun {
-                self.fail(Error::limit(
-                    "the connection was taken apart while it was renegotiated",
-                ));
-            }
-        }
         self.reader.decline_renegotiations();
         if let Some(besides) = &mut self.besides {
             besides.conduct = None;
@@ -270,6 +266,11 @@ impl Receiving {
     #[inline]
     pub(crate) fn is_renegotiating(&self) -> bool {
         matches!(self.end, End::Renegotiating(_))
+    }
+
+    #[cfg(all(test, portcullis_loom))]
+    pub(crate) fn has_begun_to_renegotiate(&self) -> bool {
+        matches!(&self.end, End::Renegotiating(renegotiating) if renegotiating.has_begun())
     }
 
     /// Takes the handshake that goes on; as long as it is away there may be more to read.

@@ -2,11 +2,12 @@
 //!
 //! RFC 5246 §7.4.1. Reading gives what was under way before; writing waits.
 
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-use portcullis_core::{Handshake, Stage, Step};
+use portcullis_core::{ConnectionInformation, Handshake, Stage, Step, Writer};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::unconstrained;
@@ -17,7 +18,7 @@ use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::handshake::{ask, observe, within_bounds};
 use crate::last_words::READ_AWAY;
-use crate::read::Manners;
+use crate::read::{Manners, Receiving};
 use crate::scratch::{RECORD, Scratch};
 use crate::stream::{Parts, TlsStream};
 use crate::wakers::Both;
@@ -47,7 +48,7 @@ pub(crate) enum Task {
 }
 
 /// How far it has come.
-enum Reached {
+pub(crate) enum Reached {
     /// Something to read.
     Data,
     /// More than is kept.
@@ -55,6 +56,8 @@ enum Reached {
     End,
     /// The connection is as it was.
     Declined,
+    /// The same: this side cannot.
+    Impossible(Error),
 }
 
 impl Reached {
@@ -95,7 +98,7 @@ impl Renegotiating {
     }
 
     /// Its last words, when it is given up.
-    fn cancel(&mut self) -> Vec<u8> {
+    pub(crate) fn cancel(&mut self) -> Vec<u8> {
         let mut alert = Vec::new();
         if let Some(handshake) = &mut self.handshake {
             handshake.cancel();
@@ -174,24 +177,38 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
-    fn wish(&mut self) -> Result<(), Error> {
-        if let Some(error) = self.write.broken() {
-            return Err(error.clone());
-        }
-        if self.write.is_closing() {
-            return Err(Error::closed());
-        }
-        if self.read.wish() {
-            return Ok(());
-        }
-        // It says why, and has changed nothing.
-        let (reader, _) = self.read.hand_over();
-        match Handshake::renegotiate(reader, self.write.writer_mut(), UnixTime::now()) {
-            Err(error) => Err(error.into()),
-            Ok(_) => Err(Error::closed()),
-        }
-    }
+/// Both directions of a connection, in one hand or in two.
+pub(crate) trait Ends {
+    fn read(&mut self) -> &mut Receiving;
+
+    /// What is written goes out.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
+
+    /// Begins the handshake, once the writer is there.
+    ///
+    /// # Errors
+    /// When it cannot be. Then both halves are as they were.
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<Handshake, Error>>;
+
+    /// What the handshake says goes out, too.
+    fn say(&mut self, bytes: &[u8]);
+
+    /// The handshake is over: writing goes on with this.
+    fn go_on(&mut self, connection: (Writer, Vec<u8>), information: Arc<ConnectionInformation>);
+
+    /// There is no handshake: writing goes on as before.
+    fn give_up(&mut self);
+
+    /// Whether it takes another task to begin, which may never come.
+    fn waits_for_another(&self) -> bool;
+
+    /// The handshake has failed, and its alert was said: so does writing.
+    fn break_off(&mut self, error: Error, cx: &mut Context<'_>);
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
+
+    /// Who waits to write.
+    fn blocked(&self) -> Option<&Waker>;
 
     fn poll_renegotiated(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
@@ -199,6 +216,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
                 Reached::Data => {}
                 Reached::End => return Poll::Ready(Ok(())),
                 Reached::Declined => return Poll::Ready(Err(Error::declined())),
+                Reached::Impossible(error) => return Poll::Ready(Err(error)),
                 Reached::Full => {
                     return Poll::Ready(Err(Error::limit(
                         "renegotiate: the peer has sent more than 1 MiB before it answers: read it; the \
@@ -211,7 +229,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
 
     /// Because somebody reads or writes. Whoever it is is polled again when there is something new.
     #[cold]
-    pub(crate) fn renegotiate_on(&mut self, cx: &mut Context<'_>, task: Task) {
+    fn renegotiate_on(&mut self, cx: &mut Context<'_>, task: Task) {
         if self.poll_renegotiate(cx, task, true).is_ready() {
             cx.waker().wake_by_ref();
         }
@@ -224,46 +242,52 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
         task: Task,
         data: bool,
     ) -> Poll<Result<Reached, Error>> {
-        let Some(mut renegotiating) = self.read.take_renegotiating() else {
-            return Poll::Ready(match self.read.failure() {
+        let Some(mut renegotiating) = self.read().take_renegotiating() else {
+            return Poll::Ready(match self.read().failure() {
                 Some(error) => Err(error.clone()),
                 None => Ok(Reached::End),
             });
         };
-        renegotiating.remember_writer(self.write.blocked());
+        renegotiating.remember_writer(self.blocked());
         let waker = renegotiating.waker(cx, task);
         let both = &mut Context::from_waker(&waker);
         let error = match self.poll_run(&mut renegotiating, both, data) {
-            Poll::Ready(Ok(reached @ (Reached::End | Reached::Declined))) => {
+            Poll::Ready(Ok(
+                reached @ (Reached::End | Reached::Declined | Reached::Impossible(_)),
+            )) => {
                 waker.wake();
                 return Poll::Ready(Ok(reached));
             }
             Poll::Ready(Ok(reached @ (Reached::Data | Reached::Full)))
                 if !data || reached.is_data() =>
             {
-                self.read.put_renegotiating(renegotiating);
+                self.read().put_renegotiating(renegotiating);
                 return Poll::Ready(Ok(reached));
             }
             Poll::Ready(Err(error)) => error,
             // Also where nothing more is read before what is there is taken.
             Poll::Pending | Poll::Ready(Ok(_)) => match renegotiating.poll_late(both) {
                 Poll::Pending => {
-                    self.read.put_renegotiating(renegotiating);
+                    self.read().put_renegotiating(renegotiating);
                     return Poll::Pending;
+                }
+                // Nothing has been said, so nothing is lost.
+                Poll::Ready(error) if !renegotiating.has_begun() && self.waits_for_another() => {
+                    self.read().hand_over().0.decline_request();
+                    self.give_up();
+                    waker.wake();
+                    return Poll::Ready(Ok(Reached::Impossible(error)));
                 }
                 Poll::Ready(error) => {
                     let alert = renegotiating.cancel();
-                    self.write.say(&alert);
-                    let _ = self.write.poll_flush(&mut self.io, both);
+                    self.say(&alert);
+                    let _ = self.poll_flush(both);
                     error
                 }
             },
         };
-        if error.transport().is_none() {
-            let _ = Pin::new(&mut self.io).poll_shutdown(both);
-        }
-        self.read.fail(error.clone());
-        self.write.fail(error.clone());
+        self.read().fail(error.clone());
+        self.break_off(error.clone(), both);
         waker.wake();
         Poll::Ready(Err(error))
     }
@@ -274,19 +298,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
         cx: &mut Context<'_>,
         data: bool,
     ) -> Poll<Result<Reached, Error>> {
-        let had = self.read.plain().len();
+        let had = self.read().plain().len();
         loop {
             // What was written before goes before, and an alert before its error.
-            if let Err(error) = ready!(self.write.poll_flush(&mut self.io, cx)) {
+            if let Err(error) = ready!(self.poll_flush(cx)) {
                 let said = self.said(renegotiating, cx);
                 return Poll::Ready(Err(said.unwrap_or(error)));
             }
             let Some(handshake) = &mut renegotiating.handshake else {
-                let (reader, sealed) = self.read.hand_over();
+                let (reader, _) = self.read().hand_over();
                 let is_request = reader.take_request(UnixTime::now()).is_some();
-                let writer = self.write.hand_over();
-                match Handshake::renegotiate(reader, writer, UnixTime::now()) {
+                match ready!(self.poll_begin(cx)) {
                     Ok(mut handshake) => {
+                        let (_, sealed) = self.read().hand_over();
                         handshake.receive(sealed.as_slice(), UnixTime::now());
                         sealed.consume(sealed.len());
                         renegotiating.handshake = Some(handshake);
@@ -294,11 +318,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
                     }
                     // This side has closed in the meantime.
                     Err(_) if is_request => {
-                        reader.decline_request();
-                        self.write.go_on(None);
+                        self.give_up();
+                        self.read().hand_over().0.decline_request();
                         return Poll::Ready(Ok(Reached::Declined));
                     }
-                    Err(error) => return Poll::Ready(Err(error.into())),
+                    Err(error) => {
+                        self.give_up();
+                        return Poll::Ready(Ok(Reached::Impossible(error)));
+                    }
                 }
             };
             if let Some(answering) = &mut renegotiating.answering {
@@ -308,9 +335,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
                 handshake.answer(answer, UnixTime::now())?;
             }
             match handshake.poll()? {
-                Step::Transmit(bytes) => self.write.say(&bytes),
+                Step::Transmit(bytes) => self.say(&bytes),
                 Step::Event(event) => observe(&event, &renegotiating.conduct),
-                Step::Data(data) => self.read.add_plain(&data),
+                Step::Data(data) => self.read().add_plain(&data),
                 Step::Ask(question) => match ask(&renegotiating.conduct, *question) {
                     Ok(answer) => handshake.answer(answer, UnixTime::now())?,
                     Err(answering) => renegotiating.answering = Some(Mutex::new(answering)),
@@ -318,17 +345,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
                 Step::Connected => {
                     let was_declined = handshake.was_declined();
                     let connection = handshake.take_connection()?;
-                    self.read.go_on(connection.reader, connection.unread);
+                    self.read().go_on(connection.reader, connection.unread);
                     let writer = (connection.writer, connection.transmit);
-                    self.write.go_on(Some(writer));
-                    self.information = connection.information;
+                    self.go_on(writer, connection.information);
                     return Poll::Ready(Ok(match was_declined {
                         true => Reached::Declined,
                         false => Reached::End,
                     }));
                 }
                 Step::Wait { .. } => {
-                    let kept = self.read.plain().len();
+                    let kept = self.read().plain().len();
                     if data && kept > had {
                         return Poll::Ready(Ok(Reached::Data));
                     }
@@ -346,8 +372,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
     #[cold]
     fn said(&mut self, renegotiating: &mut Renegotiating, cx: &mut Context<'_>) -> Option<Error> {
         let handshake = renegotiating.handshake.as_mut()?;
-        let limit = self.read.received().bytes() + READ_AWAY as u64;
-        while self.read.received().bytes() < limit {
+        let limit = self.read().received().bytes() + READ_AWAY as u64;
+        while self.read().received().bytes() < limit {
             match handshake.poll() {
                 Ok(Step::Wait { .. }) => match self.poll_receive(handshake, cx) {
                     Poll::Ready(Ok(())) => {}
@@ -368,17 +394,85 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
     ) -> Poll<Result<(), Error>> {
         let mut scratch = Scratch::take();
         let mut buf = ReadBuf::new(scratch.get_mut(..RECORD).unwrap_or_default());
-        if let Err(error) = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
+        if let Err(error) = ready!(self.poll_read(cx, &mut buf)) {
             return Poll::Ready(Err(Error::io(error, handshake.stage())));
         }
         match buf.filled() {
             [] => handshake.receive_eof(),
             bytes => {
-                self.read.count_received(bytes.len());
+                self.read().count_received(bytes.len());
                 handshake.receive(bytes, UnixTime::now());
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Ends for Parts<IO> {
+    fn read(&mut self) -> &mut Receiving {
+        &mut self.read
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.write.poll_flush(&mut self.io, cx)
+    }
+
+    fn poll_begin(&mut self, _: &mut Context<'_>) -> Poll<Result<Handshake, Error>> {
+        let (reader, _) = self.read.hand_over();
+        let begun = Handshake::renegotiate(reader, self.write.hand_over(), UnixTime::now());
+        Poll::Ready(begun.map_err(Into::into))
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        self.write.say(bytes);
+    }
+
+    fn go_on(&mut self, connection: (Writer, Vec<u8>), information: Arc<ConnectionInformation>) {
+        self.write.go_on(Some(connection));
+        self.information = information;
+    }
+
+    fn give_up(&mut self) {
+        self.write.go_on(None);
+    }
+
+    fn waits_for_another(&self) -> bool {
+        false
+    }
+
+    fn break_off(&mut self, error: Error, cx: &mut Context<'_>) {
+        if error.transport().is_none() {
+            let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+        }
+        self.write.fail(error);
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+
+    fn blocked(&self) -> Option<&Waker> {
+        self.write.blocked()
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
+    fn wish(&mut self) -> Result<(), Error> {
+        if let Some(error) = self.write.broken() {
+            return Err(error.clone());
+        }
+        if self.write.is_closing() {
+            return Err(Error::closed());
+        }
+        if self.read.wish() {
+            return Ok(());
+        }
+        // It says why, and has changed nothing.
+        let (reader, _) = self.read.hand_over();
+        match Handshake::renegotiate(reader, self.write.writer_mut(), UnixTime::now()) {
+            Err(error) => Err(error.into()),
+            Ok(_) => Err(Error::closed()),
+        }
     }
 }
 

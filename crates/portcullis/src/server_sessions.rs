@@ -78,9 +78,16 @@ fn is_of_tls13(question: &IssueTickets) -> bool {
 async fn open(store: Arc<dyn ServerSessionStore>, question: OpenTickets) -> Answer {
     let mut found = None;
     for (index, ticket) in question.tickets().enumerate() {
-        if let Some(session) = store.claim(ticket, question.now()).await {
+        let Some(session) = store.claim(ticket, question.now()).await else {
+            continue;
+        };
+        if session.version() == ProtocolVersion::TLS_1_3 {
             found = Some((index, session));
             break;
+        }
+        // The id of an older session, which whoever was on the path has seen: it stays good.
+        if let Ok(id) = ticket.try_into() {
+            put(&*store, id, &session).await;
         }
     }
     match found {

@@ -1,4 +1,4 @@
-//! A connection as two halves that share no lock.
+//! A connection as two halves that share no lock, but for another handshake before TLS 1.3.
 //!
 //! The reading half leaves control work (the answer to a KeyUpdate, an alert) in the core's
 //! mailbox; the writing half does it with its next write or flush.
@@ -7,17 +7,20 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
-use portcullis_core::ConnectionInformation;
 use portcullis_core::session::ClientSession;
+use portcullis_core::{ConnectionInformation, Handshake, Writer};
+use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::hibernation::{Hibernation, Parking};
 use crate::last_words::Bequest;
+use crate::meeting::{Found, Meeting};
 use crate::read::{EofPolicy, Receiving};
+use crate::renegotiation::{self, Ends};
 use crate::split_io::SplitIo;
 use crate::statistics::Flow;
 use crate::stream::{Parts, TlsStream, Unsent};
@@ -39,6 +42,8 @@ struct Shared {
     parking: Option<Box<Parking>>,
     /// Touched only when a half is dropped.
     bequest: Mutex<Bequest>,
+    /// Where they meet to renegotiate, if they may.
+    meeting: Option<Box<Meeting>>,
 }
 
 /// The reading half of a [`TlsStream`].
@@ -100,9 +105,11 @@ impl<IO: SplitIo> std::error::Error for ReuniteError<IO> {}
 impl<IO: SplitIo> TlsStream<IO> {
     /// Takes the connection apart into halves that can be used by two tasks.
     ///
-    /// Another handshake needs both directions at once: before TLS 1.3 halves decline every
-    /// [renegotiation](crate::config::Renegotiation), and so does the stream that they make when they
-    /// are put together. One that is under way ends the connection with an error.
+    /// Another handshake, before TLS 1.3, needs both directions at once, so where the configuration
+    /// [allows it](crate::config::Renegotiation) the halves meet for it: the reading half runs it,
+    /// and the writing half has to be polled meanwhile, by a write, a flush, or
+    /// [`serve`](WriteHalf::serve). If that does not happen in the time of a handshake, what the peer
+    /// has asked for is declined. One that is under way goes on.
     ///
     /// ```
     /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -133,14 +140,18 @@ impl<IO: SplitIo> TlsStream<IO> {
             information,
             hibernation,
         } = self.into_parts();
-        read.decline_renegotiations();
-        if let (Some(error), true) = (read.failure(), write.is_renegotiating()) {
-            write.fail(error.clone());
-        }
+        let meeting = match read.may_renegotiate() {
+            true => Some(Box::new(Meeting::new(write.is_renegotiating()))),
+            false => {
+                read.decline_renegotiations();
+                None
+            }
+        };
         write.reader = Task::NONE;
         let (read_io, write_io) = io.split_io();
         let shared = Arc::new(Shared {
             parking: hibernation.is_on().then(Box::default),
+            meeting,
             ..Shared::default()
         });
         let reading = ReadHalf {
@@ -177,13 +188,19 @@ impl<IO: SplitIo> ReadHalf<IO> {
             return Err(ReuniteError(Box::new((self, other))));
         }
         match (self.parts.take(), other.parts.take()) {
-            (Some(reading), Some(writing)) => Ok(TlsStream::from_parts(Parts {
-                io: IO::reunite_io(reading.io, writing.io),
-                read: reading.read,
-                write: writing.write,
-                information: self.information.clone(),
-                hibernation: reading.hibernation,
-            })),
+            (Some(reading), Some(mut writing)) => {
+                if let Some(meeting) = &self.shared.meeting {
+                    // A handshake that has the writer goes on in the stream.
+                    meeting.desert(&mut writing.write);
+                }
+                Ok(TlsStream::from_parts(Parts {
+                    io: IO::reunite_io(reading.io, writing.io),
+                    read: reading.read,
+                    write: writing.write,
+                    information: self.information.clone(),
+                    hibernation: reading.hibernation,
+                }))
+            }
             (reading, writing) => {
                 self.parts = reading;
                 other.parts = writing;
@@ -247,6 +264,12 @@ impl<IO: SplitIo> ReadHalf<IO> {
             hibernation,
         } = self.parts.as_mut().expect(REUNITED);
         let polled = poll(read, io, cx);
+        if read.is_renegotiating() {
+            if polled.is_pending() {
+                self.renegotiate_on(cx, renegotiation::Task::Reading);
+            }
+            return polled;
+        }
         if read.mailbox().has_work() || (read.has_ended() && self.shared.read_end.set(()).is_ok()) {
             self.shared.writer.wake();
         }
@@ -254,6 +277,39 @@ impl<IO: SplitIo> ReadHalf<IO> {
             self.rest(cx);
         }
         polled
+    }
+
+    /// As [`TlsStream::renegotiate`]. The writing half has to be polled meanwhile, by a write, a flush, or
+    /// [`serve`](WriteHalf::serve).
+    ///
+    /// # Errors
+    /// As [`TlsStream::renegotiate`]; also when the writing half was shut down, has failed, or was
+    /// dropped, or is not polled in the time of a handshake. After these the connection goes on.
+    ///
+    /// # Cancel safety
+    /// Dropped, the handshake goes on in reads.
+    pub async fn renegotiate(&mut self) -> Result<(), Error> {
+        let read = &mut self.parts_mut().read;
+        if let Some(error) = read.failure() {
+            return Err(error.clone());
+        }
+        if !read.wish() {
+            // It says why.
+            Handshake::check_renegotiation(read.hand_over().0)?;
+            return Err(Error::closed());
+        }
+        poll_fn(|cx| self.poll_renegotiated(cx)).await
+    }
+
+    /// Whether a handshake has the keys of both directions.
+    #[cfg(all(test, portcullis_loom))]
+    pub(crate) fn has_begun_to_renegotiate(&self) -> bool {
+        self.parts().read.has_begun_to_renegotiate()
+    }
+
+    #[cfg(all(test, portcullis_loom))]
+    pub(crate) fn is_renegotiating(&self) -> bool {
+        self.parts().read.is_renegotiating()
     }
 
     /// Hibernates when it is time, and the writing half with it.
@@ -380,6 +436,13 @@ impl<IO: SplitIo> WriteHalf<IO> {
             return Poll::Ready(Err(Error::closed()));
         };
         let WriteParts { io, write } = parts;
+        let (shared, information) = (&*self.shared, &mut self.information);
+        let poll = |write: &mut Sending, io: &mut IO::Write, cx: &mut Context<'_>| {
+            if shared.meeting.is_some() {
+                attend(shared, write, io, cx, information);
+            }
+            poll(write, io, cx)
+        };
         let polled = match &self.shared.parking {
             None => poll(write, io, cx),
             Some(parking) => {
@@ -402,6 +465,123 @@ impl<IO: SplitIo> WriteHalf<IO> {
             self.shared.reader.wake();
         }
         polled
+    }
+}
+
+/// Before the writing half does anything else: leaves its writer for a handshake, sends what that says,
+/// takes back what it has made.
+#[cold]
+fn attend<W: AsyncWrite + Unpin>(
+    shared: &Shared,
+    write: &mut Sending,
+    io: &mut W,
+    cx: &mut Context<'_>,
+    information: &mut Arc<ConnectionInformation>,
+) {
+    let Some(meeting) = &shared.meeting else {
+        return;
+    };
+    // First, so that nothing that is left from here on is missed.
+    shared.writer.register(cx.waker());
+    match meeting.attend(write) {
+        Found::Nothing => return,
+        Found::Information(new) => {
+            *information = new;
+            return;
+        }
+        Found::Left => shared.reader.wake(),
+        Found::Handshake => {}
+        Found::Failed(error) => {
+            let _ = write.poll_flush(io, cx);
+            if error.transport().is_none() {
+                let _ = Pin::new(io).poll_shutdown(cx);
+            }
+            write.fail(error);
+            return;
+        }
+    }
+    // What is written next waits; an error is kept for it.
+    let _ = write.poll_flush(io, cx);
+}
+
+impl<IO: SplitIo> Ends for ReadHalf<IO> {
+    fn read(&mut self) -> &mut Receiving {
+        &mut self.parts_mut().read
+    }
+
+    /// That is for the other half to do.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.shared.reader.register(cx.waker());
+        if let Some(error) = self.shared.write_failure.get() {
+            return Poll::Ready(Err(error.clone()));
+        }
+        Poll::Ready(match self.shared.meeting.as_ref() {
+            Some(meeting) if meeting.is_deserted() => Err(Error::limit(
+                "the writing half was dropped while the connection was renegotiated",
+            )),
+            _ => Ok(()),
+        })
+    }
+
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<Handshake, Error>> {
+        self.shared.reader.register(cx.waker());
+        let Some(meeting) = &self.shared.meeting else {
+            return Poll::Ready(Err(Error::closed()));
+        };
+        let Some(mut writer) = meeting.take_writer()? else {
+            self.shared.writer.wake();
+            return Poll::Pending;
+        };
+        let read = &mut self.parts.as_mut().expect(REUNITED).read;
+        let (reader, _) = read.hand_over();
+        let begun = Handshake::renegotiate(reader, &mut writer, UnixTime::now());
+        Poll::Ready(begun.map_err(|error| {
+            meeting.give_back(writer, Vec::new(), None);
+            self.shared.writer.wake();
+            error.into()
+        }))
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        if let Some(meeting) = &self.shared.meeting {
+            meeting.say(bytes);
+            self.shared.writer.wake();
+        }
+    }
+
+    fn go_on(&mut self, connection: (Writer, Vec<u8>), information: Arc<ConnectionInformation>) {
+        self.information = Arc::clone(&information);
+        if let Some(meeting) = &self.shared.meeting {
+            let (writer, transmit) = connection;
+            meeting.give_back(writer, transmit, Some(information));
+            self.shared.writer.wake();
+        }
+    }
+
+    fn give_up(&mut self) {
+        if let Some(meeting) = &self.shared.meeting {
+            meeting.give_up();
+            self.shared.writer.wake();
+        }
+    }
+
+    fn waits_for_another(&self) -> bool {
+        true
+    }
+
+    fn break_off(&mut self, error: Error, _: &mut Context<'_>) {
+        if let Some(meeting) = &self.shared.meeting {
+            meeting.fail(error);
+            self.shared.writer.wake();
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.parts_mut().io).poll_read(cx, buf)
+    }
+
+    fn blocked(&self) -> Option<&Waker> {
+        None
     }
 }
 
@@ -433,9 +613,22 @@ fn explain(
 
 impl<IO: SplitIo> Drop for ReadHalf<IO> {
     fn drop(&mut self) {
-        if let Some(ReadParts { io, mut read, .. }) = self.parts.take()
-            && let Some(refusal) = read.refusal()
+        let Some(ReadParts { io, mut read, .. }) = self.parts.take() else {
+            return;
+        };
+        if let (Some(meeting), Some(mut renegotiating)) =
+            (&self.shared.meeting, read.take_renegotiating())
         {
+            if !std::thread::panicking() {
+                meeting.say(&renegotiating.cancel());
+            }
+            meeting.fail(Error::limit(
+                "the reading half was dropped while the connection was renegotiated",
+            ));
+            meeting.give_up();
+            self.shared.writer.wake();
+        }
+        if let Some(refusal) = read.refusal() {
             Bequest::reader_gone(&self.shared.bequest, io, refusal);
         }
     }
@@ -444,6 +637,10 @@ impl<IO: SplitIo> Drop for ReadHalf<IO> {
 impl<IO: SplitIo> Drop for WriteHalf<IO> {
     fn drop(&mut self) {
         if let Some(parts) = &mut self.parts {
+            if let Some(meeting) = &self.shared.meeting {
+                meeting.desert(&mut parts.write);
+                self.shared.reader.wake();
+            }
             parts.write.farewell(&mut parts.io);
             Bequest::writer_gone(&self.shared.bequest);
             // Also what was not told because the reason was still being looked for.

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::hibernation::Hibernation;
 use crate::last_words::read_away_at_once;
 use crate::read::{EofPolicy, Receiving};
-use crate::renegotiation;
+use crate::renegotiation::{self, Ends as _};
 use crate::statistics::TransportStatistics;
 use crate::wakers::Task;
 use crate::write::Sending;

@@ -3,9 +3,9 @@
 use std::task::Waker;
 
 #[cfg(portcullis_loom)]
-use loom::sync::Mutex;
+pub(crate) use loom::sync::Mutex;
 #[cfg(not(portcullis_loom))]
-use std::sync::Mutex;
+pub(crate) use std::sync::Mutex;
 
 #[cfg(portcullis_loom)]
 pub(crate) use portcullis_core::sync::OnceLock;

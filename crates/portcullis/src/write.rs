@@ -382,6 +382,19 @@ impl Sending {
         &mut self.writer
     }
 
+    /// Leaves the writer to the other half, for a handshake: as [`hand_over`](Self::hand_over). `None`
+    /// when there is nothing more to write with.
+    pub(crate) fn leave_writer(&mut self) -> Option<Writer> {
+        // What the reader wants said comes before.
+        if self.closing != Closing::Open || self.failed.is_some() || self.answer_mail().is_err() {
+            return None;
+        }
+        if self.writer.failure().is_some() {
+            return None;
+        }
+        Some(self.hand_over().take())
+    }
+
     pub(crate) fn writer_mut(&mut self) -> &mut Writer {
         &mut self.writer
     }

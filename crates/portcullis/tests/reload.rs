@@ -124,6 +124,21 @@ async fn what_nobody_chose_is_carried_over() {
     }
 }
 
+/// Resumption is on by itself; who says that there is none is heard, at once and later.
+#[tokio::test]
+async fn tickets_that_are_switched_off() {
+    let build = || portcullis::ClientConfig::builder(pki().roots.clone());
+    let takes = |connector: &TlsConnector| connector.reloadable().current().takes_tickets();
+    let connector = TlsConnector::new(build().build().unwrap());
+    assert!(takes(&connector));
+    connector.reloadable().replace(build().build().unwrap());
+    assert!(takes(&connector));
+    let off = build().session_tickets(false).build().unwrap();
+    connector.reloadable().replace(off.clone());
+    assert!(!takes(&connector));
+    assert!(!takes(&TlsConnector::new(off)));
+}
+
 async fn connect(connector: &TlsConnector) -> TlsStream<DuplexStream> {
     let (client, server) = duplex(64 * 1024);
     let acceptor = acceptor();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ends::*;
 use portcullis::pki_types::UnixTime;
-use portcullis::session::{ServerSession, TicketKeys};
+use portcullis::session::{ClientSession, ServerSession, TicketKeys};
 use portcullis::{
     ClientAuthentication, ClientConfig, MemoryServerSessionStore, ProtocolVersion, ServerConfig,
     ServerSessionStore, StoreFuture, TlsAcceptor, TlsConnector, TlsStream,
@@ -92,6 +92,37 @@ async fn a_ticket_is_good_for_one_connection() {
     assert!(resumes(&again, &acceptor).await);
     let again = connector.offering([session]);
     assert!(!resumes(&again, &acceptor).await);
+}
+
+/// The id of a session of TLS 1.2 is in the clear: whoever shows it as a ticket of TLS 1.3 gets
+/// nothing for it, and takes nothing away.
+#[tokio::test]
+async fn an_id_is_no_ticket() {
+    let store = Arc::<MemoryServerSessionStore>::default();
+    let acceptor = acceptor(&store);
+    let mut sessions = Vec::new();
+    for version in VERSIONS {
+        let client = ClientConfig::builder(pki().roots.clone()).session_tickets(true);
+        let client = client.versions([version]).identity(pki().client.clone());
+        let connector = TlsConnector::new(client.build().unwrap());
+        let (client, server) = try_connect(&connector, &acceptor).await;
+        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        server.send(&[b"hello"]).await.unwrap();
+        client.recv(5).await.unwrap();
+        sessions.push((connector, client.take_session().unwrap()));
+    }
+    let [(newer, ticket), (older, id)] = &sessions[..] else {
+        panic!("two versions")
+    };
+    // Both have 32 bytes, and 16 behind them.
+    let name = |bytes: &[u8]| bytes.len() - 48..bytes.len() - 16;
+    let (id_bytes, mut bytes) = (id.to_bytes(), ticket.to_bytes());
+    let place = name(&bytes);
+    bytes[place].copy_from_slice(&id_bytes[name(&id_bytes)]);
+    let stolen = ClientSession::from_bytes(&bytes).unwrap();
+    assert!(!resumes(&newer.offering([stolen]), &acceptor).await);
+    assert!(resumes(&newer.offering([ticket.clone()]), &acceptor).await);
+    assert!(resumes(&older.offering([id.clone()]), &acceptor).await);
 }
 
 #[tokio::test]

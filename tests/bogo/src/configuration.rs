@@ -1,9 +1,13 @@
 //! From the runner's flags to the core's configuration, with BoringSSL's defaults.
 
+use std::time::Duration;
+
 use portcullis_core::config::{
     AcknowledgeServerName, BeastMitigation, ClientAuthentication, ClientConfig,
-    ClientConfigBuilder, KeyShares, ServerConfig, ServerConfigBuilder, ServerNameIndication,
+    ClientConfigBuilder, KeyShares, PreSharedKey, Renegotiation, SecureRenegotiation, ServerConfig,
+    ServerConfigBuilder, ServerNameIndication,
 };
+use portcullis_core::session::ClientSession;
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::x509::{Identity, Roots};
 use portcullis_core::{
@@ -46,8 +50,8 @@ fn versions(options: &Options) -> Vec<ProtocolVersion> {
     let has_old_lists = (curves.is_empty() || !curves.iter().all(|group| group.is_post_quantum()))
         && (options.verify_prefs.is_empty() || options.verify_prefs.iter().any(is_old));
     let has_suite = |version: ProtocolVersion| {
-        let mut suites = older_suites(options).iter();
-        suites.any(|suite| exists_in(*suite, version))
+        let suites = older_suites(options);
+        suites.iter().any(|suite| exists_in(*suite, version))
     };
     let all = ProtocolVersion::SUPPORTED.iter().copied();
     all.filter(|version| options.allows(*version))
@@ -93,10 +97,28 @@ pub(crate) fn handshake(
         if past.is_resumed && past.session.is_none() {
             return Err(Stop::failed("there is no session to offer"));
         }
-        let sessions = past.session.iter().cloned().collect();
-        Handshake::client_resuming(client(options, credentials)?, name, sessions, past.now)
+        let sessions = sessions(options, past).cloned().collect();
+        let config = client(options, credentials, !refuses_tickets(options, past))?;
+        Handshake::client_resuming(config, name, sessions, past.now)
             .map_err(|error| Stop::failed(error.to_string()))
     }
+}
+
+/// What a client offers.
+pub(crate) fn sessions<'a>(
+    options: &Options,
+    past: &'a Past,
+) -> impl Iterator<Item = &'a ClientSession> + use<'a> {
+    let offers = !options.server && !refuses_tickets(options, past);
+    past.session.iter().filter(move |_| offers)
+}
+
+/// Whether the client does without tickets. BoringSSL's flag is about those of before TLS 1.3 alone,
+/// the core's option about all: it is off where TLS 1.3 is not at stake.
+fn refuses_tickets(options: &Options, past: &Past) -> bool {
+    let is_older = |session: &ClientSession| session.version() < ProtocolVersion::TLS_1_3;
+    let past_is_older = past.session.as_ref().is_some_and(is_older);
+    options.no_ticket && (past_is_older || !options.allows(ProtocolVersion::TLS_1_3))
 }
 
 macro_rules! common {
@@ -105,6 +127,11 @@ macro_rules! common {
         let mut builder = $builder
             .versions(versions(options))
             .strict_alert_levels(true)
+            .renegotiation(renegotiation(options))
+            .secure_renegotiation(match options.no_legacy_server_connect {
+                true => SecureRenegotiation::Demanded,
+                false => SecureRenegotiation::ForRenegotiation,
+            })
             .beast_mitigation(match options.cbc_record_splitting {
                 true => BeastMitigation::OneNMinusOne,
                 false => BeastMitigation::Off,
@@ -132,8 +159,48 @@ macro_rules! common {
         for identity in identities($credentials) {
             builder = builder.identity(identity);
         }
+        if !options.psk.is_empty() {
+            let psk = PreSharedKey::new(&options.psk_identity, &options.psk);
+            builder = builder.psk(psk.map_err(|error| Stop::failed(error.to_string()))?);
+        }
+        // BoringSSL says nothing of it in TLS 1.3 alone; here that is refused when it is built.
+        if let Some(protocols) = next_protocols(options)?
+            && versions(options) != [ProtocolVersion::TLS_1_3]
+        {
+            builder = builder.next_protocols(protocols);
+        }
         builder
     }};
+}
+
+/// NPN: what a server lists, what a client selects.
+fn next_protocols(options: &Options) -> Result<Option<Vec<Vec<u8>>>, Stop> {
+    Ok(match options.server {
+        true if options.advertise_empty_npn => Some(Vec::new()),
+        true if !options.advertise_npn.is_empty() => Some(protocols(&options.advertise_npn)?),
+        false if options.select_empty_next_proto => Some(Vec::new()),
+        false if !options.select_next_proto.is_empty() => {
+            Some(vec![options.select_next_proto.clone()])
+        }
+        _ => None,
+    })
+}
+
+/// BoringSSL's default ends the connection; its servers know nothing else.
+fn renegotiation(options: &Options) -> Renegotiation {
+    if options.server || options.forbid_renegotiation_after_handshake {
+        Renegotiation::Forbid
+    } else if options.renegotiate_freely || options.renegotiate_explicit {
+        Renegotiation::Accept {
+            apart: Duration::ZERO,
+        }
+    } else if options.renegotiate_once {
+        Renegotiation::Once
+    } else if options.renegotiate_ignore {
+        Renegotiation::Ignore
+    } else {
+        Renegotiation::Forbid
+    }
 }
 
 /// Those that a configured version has.
@@ -231,8 +298,7 @@ fn cipher_suites(options: &Options) -> Result<Vec<CipherSuite>, Stop> {
         suites => suites.to_vec(),
     };
     let is_usable = |suite: &CipherSuite| versions.iter().any(|one| exists_in(*suite, *one));
-    let older = older_suites(options).iter().copied();
-    suites.extend(older.filter(is_usable));
+    suites.extend(older_suites(options).into_iter().filter(is_usable));
     Ok(suites)
 }
 
@@ -241,24 +307,48 @@ fn exists_in(suite: CipherSuite, version: ProtocolVersion) -> bool {
 }
 
 /// Those before TLS 1.3.
-fn older_suites(options: &Options) -> &[CipherSuite] {
-    options.ciphers.as_deref().unwrap_or(&[
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
-    ])
+fn older_suites(options: &Options) -> Vec<CipherSuite> {
+    let suites = options.ciphers.as_deref().unwrap_or(OLDER_SUITES);
+    // BoringSSL has those with a pre-shared key only where there is one.
+    let is_usable = |suite: &CipherSuite| !PSK_SUITES.contains(suite) || !options.psk.is_empty();
+    suites.iter().copied().filter(is_usable).collect()
 }
 
-fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig, Stop> {
+/// BoringSSL's default, but for RSA key exchange.
+pub(crate) const OLDER_SUITES: &[CipherSuite] = &[
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
+    CipherSuite::TLS_PSK_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_PSK_WITH_AES_256_CBC_SHA,
+];
+
+/// Those of BoringSSL's with a pre-shared key.
+pub(crate) const PSK_SUITES: &[CipherSuite] = &[
+    CipherSuite::TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA,
+    CipherSuite::TLS_PSK_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_PSK_WITH_AES_256_CBC_SHA,
+];
+
+fn client(
+    options: &Options,
+    credentials: &[Credential],
+    session_tickets: bool,
+) -> Result<ClientConfig, Stop> {
     // The verdict comes from the shim, as from the callback of BoringSSL's.
     let builder = ClientConfig::dangerous_builder_without_verification();
     let builder: ClientConfigBuilder = common!(builder, options, credentials);
@@ -281,7 +371,7 @@ fn client(options: &Options, credentials: &[Credential]) -> Result<ClientConfig,
         .alpn(protocols(&options.advertise_alpn)?)
         .accept_unoffered_alpn(options.allow_unknown_alpn_protos)
         // Before TLS 1.3 what is not to be offered is not kept either.
-        .session_tickets(!options.no_ticket || options.allows(ProtocolVersion::TLS_1_3))
+        .session_tickets(session_tickets)
         .request_ocsp_response(options.enable_ocsp_stapling)
         // RFC 8446 §4.3.1 wants illegal_parameter; BoringSSL has one word for all extensions.
         .alert_instead(
@@ -361,6 +451,10 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigB
     } else {
         vec![&options.select_alpn]
     };
+    if !options.psk_identity.is_empty() {
+        // BoringSSL's shim has one flag for both.
+        builder = builder.psk_identity_hint(&options.psk_identity);
+    }
     Ok(builder
         .cipher_suites(cipher_suites(options)?)
         .client_authentication(authentication)

@@ -1,13 +1,20 @@
 //! The connection after the handshake: what the flags ask for, then echo with every bit turned.
 
-use portcullis_core::{AlertDescription, Connection, Direction, Error, Frame, Opened, Reason};
+use portcullis_core::{
+    AlertDescription, Connection, Direction, Error, Frame, Handshake, Opened, ProtocolVersion,
+    Reason,
+};
 
 use portcullis_core::session::{ClientSession, ReceivedTicket};
 use rustls_pki_types::UnixTime;
 
+use crate::handshake::Driver;
 use crate::options::{BodyOptions, Options};
 use crate::transport::Transport;
-use crate::{Stop, token};
+use crate::{Stop, expectation, token};
+
+/// The content of a record, at most.
+const MAX_CONTENT: usize = 16_384;
 
 /// Sizes that once upset record splitting.
 const SIZES: [usize; 11] = [
@@ -17,6 +24,7 @@ const SIZES: [usize; 11] = [
 /// Runs to the end of the connection; gives the last session that the peer has sent.
 pub(crate) fn run(
     options: &Options,
+    driver: &mut Driver<'_>,
     connection: &mut Connection,
     transport: &mut Transport,
     now: UnixTime,
@@ -24,19 +32,33 @@ pub(crate) fn run(
     let raw = std::mem::take(&mut connection.unread);
     let mut exchange = Exchange {
         options: &options.body,
+        all_options: options,
+        driver,
+        now,
         connection,
         transport,
         raw,
         plain: Vec::new(),
         ticket: None,
+        renegotiations: 0,
     };
     exchange.take_tickets();
     exchange.run()?;
+    if exchange.renegotiations != options.expect.total_renegotiations {
+        return Err(Stop::failed(format!(
+            "not as expected: {} renegotiations",
+            exchange.renegotiations
+        )));
+    }
     Ok(exchange.ticket.map(|ticket| ticket.into_session(now)))
 }
 
-struct Exchange<'a> {
+struct Exchange<'a, 'b> {
     options: &'a BodyOptions,
+    all_options: &'a Options,
+    /// Of the handshake, also for those that follow.
+    driver: &'a mut Driver<'b>,
+    now: UnixTime,
     connection: &'a mut Connection,
     transport: &'a mut Transport,
     /// Received and not opened.
@@ -45,6 +67,7 @@ struct Exchange<'a> {
     plain: Vec<u8>,
     /// The last one that came.
     ticket: Option<ReceivedTicket>,
+    renegotiations: u32,
 }
 
 /// What a read gave.
@@ -55,7 +78,7 @@ enum Read {
     Eof,
 }
 
-impl Exchange<'_> {
+impl Exchange<'_, '_> {
     fn run(&mut self) -> Result<(), Stop> {
         self.export()?;
         let options = self.options;
@@ -177,9 +200,13 @@ impl Exchange<'_> {
         Ok(all)
     }
 
+    /// By records: with 1/n−1 splitting each has its first byte before it.
     fn write(&mut self, data: &[u8]) -> Result<(), Stop> {
-        let sealed = self.seal(data)?;
-        self.transport.send(&sealed)
+        for content in data.chunks(MAX_CONTENT) {
+            let sealed = self.seal(content)?;
+            self.transport.send(&sealed)?;
+        }
+        Ok(())
     }
 
     /// Does what the reader asks of the writer. A KeyUpdate is answered before the next data
@@ -243,10 +270,37 @@ impl Exchange<'_> {
                     Opened::Closed => return Ok(Some(Read::CloseNotify)),
                 }
                 self.raw.drain(..len);
+                if self.connection.reader.take_request(self.now).is_some() {
+                    self.renegotiate()?;
+                }
             }
             Frame::Closed => return Ok(Some(Read::CloseNotify)),
         }
         Ok(None)
+    }
+
+    /// Does what the peer has asked for.
+    fn renegotiate(&mut self) -> Result<(), Stop> {
+        // What was sealed goes before.
+        self.transport.finish_write()?;
+        let Connection { reader, writer, .. } = &mut *self.connection;
+        let begun = Handshake::renegotiate(reader, writer, self.now);
+        let mut handshake = begun.map_err(|error| Stop::Failed {
+            // The peer cannot get what it waits for.
+            token: Some(":NO_RENEGOTIATION:"),
+            message: error.to_string(),
+        })?;
+        handshake.receive(&std::mem::take(&mut self.raw), self.now);
+        let (mut done, data) = self.driver.run_again(handshake, self.transport)?;
+        expectation::check_again(self.all_options, &done)?;
+        self.plain.extend_from_slice(&data);
+        self.raw = std::mem::take(&mut done.connection.unread);
+        *self.connection = done.connection;
+        self.renegotiations += 1;
+        match self.connection.reader.take_ticket() {
+            Some(_) => Err(Stop::failed("a renegotiation left a session")),
+            None => Ok(()),
+        }
     }
 
     /// Before TLS 1.3 the handshake itself leaves one.
@@ -261,7 +315,7 @@ impl Exchange<'_> {
         if matches!(error.alert(), Some((Direction::Sent, _))) {
             let _ = self.drain_mailbox();
         }
-        failed(error)
+        failed_at(error, self.connection.information.version())
     }
 
     /// Ends the connection; `end` is how the peer has ended it, if it has.
@@ -294,9 +348,17 @@ impl Exchange<'_> {
 }
 
 fn failed(error: &Error) -> Stop {
+    failed_at(error, ProtocolVersion::TLS_1_3)
+}
+
+fn failed_at(error: &Error, version: ProtocolVersion) -> Stop {
+    let hellos = token::Hellos {
+        before_tls13: version < ProtocolVersion::TLS_1_3,
+        ..token::Hellos::default()
+    };
     let token = match error.reason() {
         Reason::Misuse(_) | Reason::Closed => None,
-        _ => token::of(error, token::Hellos::default()),
+        _ => token::of(error, hellos),
     };
     Stop::Failed {
         token,

@@ -23,7 +23,7 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
     {
         return wrong("version");
     }
-    check_older(options, done)?;
+    check_older(options, done, has_session)?;
     let is_missed = has_session && !information.is_resumed() && !expect.session_miss;
     let is_older = information.version() < ProtocolVersion::TLS_1_3;
     if is_missed && options.server && is_older && !done.offered_ticket {
@@ -38,6 +38,11 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
     };
     if information.alpn_protocol().unwrap_or_default() != alpn.as_slice() {
         return wrong("application protocol");
+    }
+    let next_protocol = information.next_protocol().unwrap_or_default();
+    if (expect.no_next_proto || !expect.next_proto.is_empty()) && next_protocol != expect.next_proto
+    {
+        return wrong("protocol of NPN");
     }
     if let Some(name) = &expect.server_name
         && information.server_name() != Some(name.as_str())
@@ -79,6 +84,34 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
         return wrong("peer's signature scheme");
     }
     check_peer_certificates(options, done)?;
+    check_credential(options, done)
+}
+
+/// The same of a handshake that is not the first: it resumes nothing, and both ends are who they were.
+pub(crate) fn check_again(options: &Options, done: &Done) -> Result<(), Stop> {
+    let wrong = |what: &str| {
+        Err(Stop::failed(format!(
+            "not as expected: {what} after renegotiation"
+        )))
+    };
+    let information = &done.connection.information;
+    if information.is_resumed() {
+        return wrong("resumption");
+    }
+    let expect = &options.expect;
+    if !options.server && information.alpn_protocol().unwrap_or_default() != expect.alpn {
+        return wrong("application protocol");
+    }
+    if expect.verify_result && done.verified.unwrap_or(true) == options.verify_fail {
+        return wrong("verification result");
+    }
+    check_peer_certificates(options, done)?;
+    check_credential(options, done)
+}
+
+fn check_credential(options: &Options, done: &Done) -> Result<(), Stop> {
+    let wrong = |what: &str| Err(Stop::failed(format!("not as expected: {what}")));
+    let expect = &options.expect;
     if expect
         .selected_credential
         .is_some_and(|number| number != done.credential.unwrap_or(-1))
@@ -89,19 +122,17 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
 }
 
 /// What TLS 1.3 has or has not in any case (RFC 8446 D, §4.1.2), and what is older may have.
-fn check_older(options: &Options, done: &Done) -> Result<(), Stop> {
+fn check_older(options: &Options, done: &Done, is_resumption: bool) -> Result<(), Stop> {
     let information = &done.connection.information;
     let expect = &options.expect;
-    let is_tls13 = information.version() == ProtocolVersion::TLS_1_3;
-    if expect.no_session_id && !is_tls13 {
-        return Err(Stop::unimplemented("-expect-no-session-id before TLS 1.3"));
+    let is_kept = done.kept_by_id;
+    if !is_resumption && ((expect.no_session_id && is_kept) || (expect.session_id && !is_kept)) {
+        return Err(Stop::failed("not as expected: a session by its id"));
     }
-    // Nothing is exported without it.
-    let material = information.export_keying_material(b"EXPORTER-test", None, &mut [0; 16]);
-    if expect.extended_master_secret && material.is_err() {
+    if expect.extended_master_secret && !information.extended_master_secret() {
         return Err(Stop::failed("not as expected: extended master secret"));
     }
-    let is_secure = is_tls13 || done.peer_knows_rfc_5746;
+    let is_secure = information.secure_renegotiation();
     if (expect.secure_renegotiation && !is_secure) || (expect.no_secure_renegotiation && is_secure)
     {
         return Err(Stop::failed("not as expected: secure renegotiation"));
@@ -128,7 +159,7 @@ pub(crate) fn check_session(
 
 fn check_peer_certificates(options: &Options, done: &Done) -> Result<(), Stop> {
     let shown = done.connection.information.peer_certificates();
-    let due = !options.server || options.require_any_client_certificate;
+    let due = (!options.server || options.require_any_client_certificate) && options.psk.is_empty();
     if options.expect.no_peer_cert && !shown.is_empty() {
         return Err(Stop::failed("the peer showed a certificate"));
     }

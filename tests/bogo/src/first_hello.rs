@@ -10,15 +10,14 @@ use portcullis_core::wire::extension::{
 use portcullis_core::wire::tls10;
 use portcullis_core::wire::tls12::{CertificateRequest, ClientCertificateType};
 use portcullis_core::wire::{
-    ClientHello, ContentType, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType,
-    ServerHello,
+    ClientHello, ContentType, HandshakeHeader, HandshakeMessage, HandshakeType, ServerHello,
 };
 use portcullis_core::{Error, ProtocolVersion, Reason, SignatureScheme, Violation};
 
 use crate::options::{EVERY_VERSION, Options};
 
 /// Whether `error` means that the client has no suite but those that are not there: of RSA key
-/// exchange, or with a PSK.
+/// exchange.
 pub(crate) fn has_other_suites(error: &Error, heard: &[u8]) -> bool {
     let (Reason::Violation(violation) | Reason::Explained { violation, .. }) = error.reason()
     else {
@@ -38,10 +37,7 @@ pub(crate) fn has_other_suites(error: &Error, heard: &[u8]) -> bool {
 }
 
 /// What BoringSSL has besides.
-const OTHER_SUITES: &[u16] = &[
-    0x000a, 0x002f, 0x0035, 0x009c, 0x009d, // RSA
-    0x008c, 0x008d, 0xc035, 0xc036, 0xccac, // PSK, ECDHE_PSK
-];
+const OTHER_SUITES: &[u16] = &[0x000a, 0x002f, 0x0035, 0x009c, 0x009d];
 
 fn suites_offered(body: &[u8]) -> Vec<CipherSuite> {
     ClientHello::decode(body)
@@ -61,9 +57,9 @@ pub(crate) fn version(heard: &[u8], options: &Options) -> Option<ProtocolVersion
     }
 }
 
-/// Whether the peer takes signatures with SHA-1: the client says so, or nothing at all (RFC 5246
-/// §7.4.1.4.1), or the server's request does.
-pub(crate) fn takes_sha1(heard: &[u8]) -> bool {
+/// Whether the peer takes signatures with SHA-1 and no other: the client says so, or nothing at all
+/// (RFC 5246 §7.4.1.4.1), or the server's request does.
+pub(crate) fn takes_sha1_alone(heard: &[u8]) -> bool {
     let is_sha1 =
         |scheme| [SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1].contains(&scheme);
     messages(heard)
@@ -73,12 +69,12 @@ pub(crate) fn takes_sha1(heard: &[u8]) -> bool {
                 ClientHello::decode(body).is_ok_and(|hello| {
                     let listed = hello.extensions.find::<SignatureAlgorithms<'_>>();
                     listed.is_none_or(|listed| {
-                        listed.is_ok_and(|listed| listed.schemes.iter().any(is_sha1))
+                        listed.is_ok_and(|listed| listed.schemes.iter().all(is_sha1))
                     })
                 })
             }
             Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => CertificateRequest::decode(body)
-                .is_ok_and(|request| request.supported_signature_algorithms.iter().any(is_sha1)),
+                .is_ok_and(|request| request.supported_signature_algorithms.iter().all(is_sha1)),
             _ => false,
         })
 }
@@ -117,6 +113,24 @@ pub(crate) fn asks_for_other_keys(heard: &[u8], schemes: &[SignatureScheme]) -> 
         })
 }
 
+/// Whether a certificate that came in the clear is of Ed25519 (RFC 8410 §3).
+pub(crate) fn shows_ed25519(heard: &[u8]) -> bool {
+    const OID: [u8; 5] = [6, 3, 0x2b, 0x65, 0x70];
+    heard.windows(OID.len()).any(|bytes| bytes == OID)
+}
+
+/// The types of certificates that the server has asked for (RFC 5246 §7.4.4).
+pub(crate) fn certificate_types(heard: &[u8]) -> Vec<u8> {
+    let of_message = |message: &Vec<u8>| match HandshakeHeader::split(message) {
+        Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => CertificateRequest::decode(body)
+            .ok()
+            .map(|request| request.certificate_types.iter().map(|typ| typ.0).collect()),
+        _ => None,
+    };
+    let messages = messages(heard);
+    messages.iter().find_map(of_message).unwrap_or_default()
+}
+
 /// Whether it is a client's with a ticket in it (RFC 5077 §3.2).
 pub(crate) fn offers_ticket(heard: &[u8]) -> bool {
     match first_message(heard).as_deref().map(HandshakeHeader::split) {
@@ -126,23 +140,6 @@ pub(crate) fn offers_ticket(heard: &[u8]) -> bool {
                 ticket.is_some_and(|ticket| ticket.is_ok_and(|ticket| !ticket.0.is_empty()))
             })
         }
-        _ => false,
-    }
-}
-
-/// RFC 5746 §3.4, §3.6.
-pub(crate) fn knows_rfc_5746(heard: &[u8]) -> bool {
-    match first_message(heard).as_deref().map(HandshakeHeader::split) {
-        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => {
-            ClientHello::decode(body).is_ok_and(|hello| {
-                hello.extensions.contains(ExtensionType::RENEGOTIATION_INFO)
-                    || hello
-                        .cipher_suites
-                        .contains(CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
-            })
-        }
-        Some(Ok((HandshakeType::SERVER_HELLO, body))) => ServerHello::decode(body)
-            .is_ok_and(|hello| hello.extensions.contains(ExtensionType::RENEGOTIATION_INFO)),
         _ => false,
     }
 }

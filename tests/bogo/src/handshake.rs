@@ -25,10 +25,10 @@ pub(crate) struct Done {
     pub(crate) credential: Option<i32>,
     /// The verdict about the peer's chain; `None` if there was none to be verified.
     pub(crate) verified: Option<bool>,
-    /// Whether the peer's hello says so.
-    pub(crate) peer_knows_rfc_5746: bool,
     /// Whether the client has offered the ticket of a session of before TLS 1.3.
     pub(crate) offered_ticket: bool,
+    /// Whether a server's session was kept by its id.
+    pub(crate) kept_by_id: bool,
 }
 
 pub(crate) struct Driver<'a> {
@@ -37,6 +37,8 @@ pub(crate) struct Driver<'a> {
     past: &'a Past,
     credential: Option<i32>,
     verified: Option<bool>,
+    kept_by_id: bool,
+    offers_session: bool,
     /// BoringSSL's word for a refusal of the shim itself.
     refused: Option<&'static str>,
 }
@@ -52,23 +54,43 @@ impl<'a> Driver<'a> {
             past,
             credential: None,
             verified: None,
+            kept_by_id: false,
+            offers_session: configuration::sessions(options, past).next().is_some(),
             refused: None,
         }
     }
 
     /// Runs to the end.
     pub(crate) fn run(
-        mut self,
+        &mut self,
         mut handshake: Handshake,
         transport: &mut Transport,
     ) -> Result<Done, Stop> {
-        self.drive(&mut handshake, transport)?;
+        self.drive(&mut handshake, transport, &mut Vec::new())?;
         if self.options.handshake_never_done {
             return Err(Stop::failed("the handshake was completed"));
         }
         if self.options.no_op_extra_handshake && !matches!(handshake.poll(), Ok(Step::Connected)) {
             return Err(Stop::failed("polling again was not a no-op"));
         }
+        self.done(handshake, transport)
+    }
+
+    /// Runs a handshake on a connection that has had one; gives the data that was under way, too.
+    pub(crate) fn run_again(
+        &mut self,
+        mut handshake: Handshake,
+        transport: &mut Transport,
+    ) -> Result<(Done, Vec<u8>), Stop> {
+        let mut data = Vec::new();
+        self.drive(&mut handshake, transport, &mut data)?;
+        if handshake.was_declined() {
+            return Err(Stop::failed("the peer did not want what it had asked for"));
+        }
+        Ok((self.done(handshake, transport)?, data))
+    }
+
+    fn done(&self, handshake: Handshake, transport: &mut Transport) -> Result<Done, Stop> {
         let connection = handshake
             .into_connection()
             .map_err(|error| self.failed(&error, transport))?;
@@ -84,12 +106,17 @@ impl<'a> Driver<'a> {
             connection,
             credential,
             verified: self.verified,
-            peer_knows_rfc_5746: first_hello::knows_rfc_5746(&transport.heard),
+            kept_by_id: self.kept_by_id,
             offered_ticket: first_hello::offers_ticket(&transport.heard),
         })
     }
 
-    fn drive(&mut self, handshake: &mut Handshake, transport: &mut Transport) -> Result<(), Stop> {
+    fn drive(
+        &mut self,
+        handshake: &mut Handshake,
+        transport: &mut Transport,
+        data: &mut Vec<u8>,
+    ) -> Result<(), Stop> {
         // A peer that has said why it stops may close before it reads what we send.
         let mut deaf: Option<Stop> = None;
         loop {
@@ -100,6 +127,7 @@ impl<'a> Driver<'a> {
                     }
                 }
                 Ok(Step::Event(_)) => {}
+                Ok(Step::Data(bytes)) => data.extend_from_slice(&bytes),
                 Ok(Step::Ask(question)) => {
                     let answer = self.delayed(*question, handshake, transport)?;
                     handshake
@@ -165,6 +193,7 @@ impl<'a> Driver<'a> {
             Question::KeepSession(question) => {
                 let (id, session) = (question.session_id().to_vec(), question.session().clone());
                 self.past.by_id.borrow_mut().insert(id, session);
+                self.kept_by_id = true;
                 Ok(question.done())
             }
             question => Ok(question.default_answer()),
@@ -225,6 +254,12 @@ impl<'a> Driver<'a> {
                 return Err(Stop::failed("the server named other authorities"));
             }
         }
+        let types = &options.expect.certificate_types;
+        if !types.is_empty() && first_hello::certificate_types(&transport.heard) != *types {
+            return Err(Stop::failed(
+                "the server asked for other types of certificates",
+            ));
+        }
         if options.fail_cert_callback {
             self.refused = Some(":CERT_CB_ERROR:");
             let alert = match options.fail_cert_callback_alert {
@@ -246,6 +281,8 @@ impl<'a> Driver<'a> {
                 self.refused = Some(match unfit {
                     Unfit::NoMatchingIssuer => ":NO_MATCHING_ISSUER:",
                     Unfit::WrongCurve => ":WRONG_CURVE:",
+                    // Before TLS 1.3 a server leaves out the suites that it has no key for.
+                    _ if !is_tls13 && options.server => ":NO_SHARED_CIPHER:",
                     _ if !is_tls13 && self.has_other_keys(&transport.heard) => {
                         ":UNKNOWN_CERTIFICATE_TYPE:"
                     }
@@ -300,9 +337,14 @@ impl<'a> Driver<'a> {
         question.dangerous_accept_without_verification()
     }
 
-    /// Whether the hellos have led to TLS 1.2, or would.
+    /// What the hellos have led to, or would.
+    fn version(&self, transport: &Transport) -> Option<ProtocolVersion> {
+        first_hello::version(&transport.heard, self.options)
+    }
+
+    /// Whether that is TLS 1.2 or older.
     fn is_before_tls13(&self, transport: &Transport) -> bool {
-        let version = first_hello::version(&transport.heard, self.options);
+        let version = self.version(transport);
         version.is_some_and(|version| version < ProtocolVersion::TLS_1_3)
     }
 
@@ -325,7 +367,11 @@ impl<'a> Driver<'a> {
         let no_common = match error.reason() {
             Reason::Refused(_) => matches!(
                 self.refused,
-                Some(":NO_COMMON_SIGNATURE_ALGORITHMS:" | ":UNKNOWN_CERTIFICATE_TYPE:")
+                Some(
+                    ":NO_COMMON_SIGNATURE_ALGORITHMS:"
+                        | ":UNKNOWN_CERTIFICATE_TYPE:"
+                        | ":NO_SHARED_CIPHER:"
+                )
             ),
             Reason::Violation(violation) | Reason::Explained { violation, .. } => {
                 *violation == Violation::NoSharedSignatureScheme
@@ -333,7 +379,7 @@ impl<'a> Driver<'a> {
             Reason::AlertReceived(alert) => *alert != AlertDescription::RECORD_OVERFLOW,
             _ => false,
         };
-        no_common && (prefs.any(is_sha1) || first_hello::takes_sha1(heard))
+        no_common && (prefs.any(is_sha1) || first_hello::takes_sha1_alone(heard))
     }
 
     /// What a failed handshake means to the runner.
@@ -342,7 +388,9 @@ impl<'a> Driver<'a> {
         {
             return Stop::unimplemented("a cipher suite of TLS 1.2 that is not there");
         }
-        if self.is_before_tls13(transport) && self.is_about_sha1(error, &transport.heard) {
+        if self.version(transport) == Some(ProtocolVersion::TLS_1_2)
+            && self.is_about_sha1(error, &transport.heard)
+        {
             return Stop::unimplemented("signatures with SHA-1");
         }
         if is_inner_hello(&transport.heard) {
@@ -354,6 +402,8 @@ impl<'a> Driver<'a> {
                 let hellos = token::Hellos {
                     retried: was_retried(&transport.heard),
                     before_tls13: self.is_before_tls13(transport),
+                    offers_session: self.offers_session,
+                    ed25519: first_hello::shows_ed25519(&transport.heard),
                 };
                 token::of(error, hellos)
             }

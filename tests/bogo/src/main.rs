@@ -17,6 +17,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::UnixTime;
@@ -133,23 +134,48 @@ impl Past {
     }
 }
 
+/// What one connection leaves.
+struct Left {
+    session: Option<ClientSession>,
+    verified: Option<bool>,
+    is_resumed: bool,
+}
+
+fn in_full(
+    options: &Options,
+    credentials: &[credential::Credential],
+    handshake: portcullis_core::Handshake,
+    transport: &mut Transport,
+    past: &Past,
+) -> Result<Left, Stop> {
+    let mut driver = handshake::Driver::new(options, credentials, past);
+    let mut done = driver.run(handshake, transport)?;
+    expectation::check(options, &done, past.is_resumed)?;
+    let information = Arc::clone(&done.connection.information);
+    let verified = done.verified;
+    let connection = &mut done.connection;
+    let session = exchange::run(options, &mut driver, connection, transport, past.now)?;
+    expectation::check_session(options, &information, session.is_some())?;
+    Ok(Left {
+        session,
+        verified,
+        is_resumed: information.is_resumed(),
+    })
+}
+
 /// One connection from beginning to end.
 fn connect(options: &Options, past: &mut Past) -> Result<(), Stop> {
     let credentials = credential::load(options)?;
     let handshake = configuration::handshake(options, &credentials, past)?;
     let mut transport = Transport::connect(options.port, options.shim_id, options.asynchronous)?;
-    let result = handshake::Driver::new(options, &credentials, past)
-        .run(handshake, &mut transport)
-        .and_then(|mut done| {
-            expectation::check(options, &done, past.is_resumed)?;
-            past.verified = done.verified;
-            let session = exchange::run(options, &mut done.connection, &mut transport, past.now)?;
-            let information = &done.connection.information;
-            expectation::check_session(options, information, session.is_some())?;
-            // A session of before TLS 1.3 is good for many.
-            past.session = session.or(past.session.take().filter(|_| information.is_resumed()));
-            Ok(())
-        });
+    let result = in_full(options, &credentials, handshake, &mut transport, past);
+    let result = result.map(|left| {
+        past.verified = left.verified;
+        // A session of before TLS 1.3 is good for many.
+        past.session = left
+            .session
+            .or(past.session.take().filter(|_| left.is_resumed));
+    });
     let delay = Duration::from_secs(options.resumption_delay);
     past.now = UnixTime::since_unix_epoch(Duration::from_secs(past.now.as_secs()) + delay);
     // A runner that is still writing must not see a reset instead of our alert.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use portcullis_core::{NamedGroup, ProtocolVersion, SignatureScheme, suite::CipherSuite};
 
 use crate::Stop;
+use crate::configuration::OLDER_SUITES;
 
 /// What BoringSSL speaks over TCP.
 pub(crate) const EVERY_VERSION: [ProtocolVersion; 4] = [
@@ -92,6 +93,14 @@ pub(crate) struct Options {
     pub(crate) reject_alpn: bool,
     pub(crate) select_empty_alpn: bool,
     pub(crate) allow_unknown_alpn_protos: bool,
+    /// NPN: the server's list, as it is on the wire.
+    pub(crate) advertise_npn: Vec<u8>,
+    pub(crate) advertise_empty_npn: bool,
+    /// NPN: what the client selects, whatever the server lists.
+    pub(crate) select_next_proto: Vec<u8>,
+    pub(crate) select_empty_next_proto: bool,
+    pub(crate) psk: Vec<u8>,
+    pub(crate) psk_identity: Vec<u8>,
     pub(crate) fallback_scsv: bool,
     pub(crate) cbc_record_splitting: bool,
     pub(crate) enable_ocsp_stapling: bool,
@@ -106,6 +115,14 @@ pub(crate) struct Options {
     pub(crate) private_key_delay_ms: u64,
     pub(crate) no_op_extra_handshake: bool,
     pub(crate) handshake_never_done: bool,
+    pub(crate) no_legacy_server_connect: bool,
+    pub(crate) renegotiate_once: bool,
+    pub(crate) renegotiate_freely: bool,
+    pub(crate) renegotiate_ignore: bool,
+    /// BoringSSL's application begins it then; so does the shim, which is told of a wish by the reader.
+    pub(crate) renegotiate_explicit: bool,
+    /// Before there is a handshake nothing could be renegotiated: this is never.
+    pub(crate) forbid_renegotiation_after_handshake: bool,
     pub(crate) body: BodyOptions,
     pub(crate) expect: Expectations,
 }
@@ -154,11 +171,17 @@ pub(crate) struct Expectations {
     pub(crate) client_ca_list: Option<String>,
     pub(crate) session_miss: bool,
     pub(crate) no_session: bool,
+    pub(crate) session_id: bool,
     pub(crate) no_session_id: bool,
+    /// Of the server's CertificateRequest.
+    pub(crate) certificate_types: Vec<u8>,
     pub(crate) ticket_renewal: bool,
     pub(crate) extended_master_secret: bool,
     pub(crate) secure_renegotiation: bool,
     pub(crate) no_secure_renegotiation: bool,
+    pub(crate) total_renegotiations: u32,
+    pub(crate) next_proto: Vec<u8>,
+    pub(crate) no_next_proto: bool,
 }
 
 /// The options of the first connection, of the later ones, and after early data was rejected.
@@ -257,6 +280,9 @@ impl Options {
             "reject-alpn" => &mut self.reject_alpn,
             "select-empty-alpn" => &mut self.select_empty_alpn,
             "allow-unknown-alpn-protos" => &mut self.allow_unknown_alpn_protos,
+            "advertise-empty-npn" => &mut self.advertise_empty_npn,
+            "select-empty-next-proto" => &mut self.select_empty_next_proto,
+            "expect-no-next-proto" => &mut expect.no_next_proto,
             "fallback-scsv" => &mut self.fallback_scsv,
             "cbc-record-splitting" => &mut self.cbc_record_splitting,
             "enable-ocsp-stapling" => &mut self.enable_ocsp_stapling,
@@ -269,6 +295,14 @@ impl Options {
             "fail-cert-callback" => &mut self.fail_cert_callback,
             "no-op-extra-handshake" => &mut self.no_op_extra_handshake,
             "handshake-never-done" => &mut self.handshake_never_done,
+            "no-legacy-server-connect" => &mut self.no_legacy_server_connect,
+            "renegotiate-once" => &mut self.renegotiate_once,
+            "renegotiate-freely" => &mut self.renegotiate_freely,
+            "renegotiate-ignore" => &mut self.renegotiate_ignore,
+            "renegotiate-explicit" => &mut self.renegotiate_explicit,
+            "forbid-renegotiation-after-handshake" => {
+                &mut self.forbid_renegotiation_after_handshake
+            }
             "shim-writes-first" => &mut body.shim_writes_first,
             "shim-shuts-down" => &mut body.shim_shuts_down,
             "check-close-notify" => &mut body.check_close_notify,
@@ -287,6 +321,7 @@ impl Options {
             "expect-session-miss" => &mut expect.session_miss,
             "expect-no-session" => &mut expect.no_session,
             "expect-ticket-renewal" => &mut expect.ticket_renewal,
+            "expect-session-id" => &mut expect.session_id,
             "expect-no-session-id" => &mut expect.no_session_id,
             "expect-extended-master-secret" => &mut expect.extended_master_secret,
             "expect-secure-renegotiation" => &mut expect.secure_renegotiation,
@@ -344,6 +379,13 @@ impl Options {
                     | "expect-selected-credential"
                     | "expect-client-ca-list"
                     | "expect-early-data-reason"
+                    | "expect-total-renegotiations"
+                    | "advertise-npn"
+                    | "select-next-proto"
+                    | "expect-next-proto"
+                    | "psk"
+                    | "psk-identity"
+                    | "expect-certificate-types"
             )
     }
 
@@ -401,6 +443,11 @@ impl Options {
             }
             "advertise-alpn" => self.advertise_alpn = value.into(),
             "select-alpn" => self.select_alpn = value.into(),
+            "advertise-npn" => self.advertise_npn = value.into(),
+            "select-next-proto" => self.select_next_proto = value.into(),
+            "expect-next-proto" => self.expect.next_proto = value.into(),
+            "psk" => self.psk = value.into(),
+            "psk-identity" => self.psk_identity = value.into(),
             "fail-cert-callback-alert" => self.fail_cert_callback_alert = number(name, value)?,
             "private-key-delay-ms" => self.private_key_delay_ms = number(name, value)?,
             "shim-initial-write" => self.body.initial_write = Some(value.into()),
@@ -441,6 +488,10 @@ impl Options {
             "expect-early-data-reason" => {
                 return Err(Stop::unimplemented(format!("-{name} {value}")));
             }
+            "expect-total-renegotiations" => {
+                self.expect.total_renegotiations = number(name, value)?;
+            }
+            "expect-certificate-types" => self.expect.certificate_types = from_base64(value)?,
             "expect-client-ca-list" => self.expect.client_ca_list = Some(value.into()),
             _ => {}
         }
@@ -461,7 +512,8 @@ impl Options {
     }
 }
 
-/// Names of the registry, and the word for all there are: what is understood of BoringSSL's language.
+/// What is understood of BoringSSL's language: names of the registry, the words for all there are, for
+/// what it has by default and for 3DES, and `!AES`.
 fn named_suites(list: &str) -> Result<Vec<CipherSuite>, Stop> {
     let is_older = |suite: &CipherSuite| {
         let info = suite.info();
@@ -469,9 +521,17 @@ fn named_suites(list: &str) -> Result<Vec<CipherSuite>, Stop> {
     };
     let mut suites = Vec::new();
     for name in list.split(':') {
+        if name == "!AES" {
+            suites.retain(|suite: &CipherSuite| {
+                suite.name().is_some_and(|name| !name.contains("AES"))
+            });
+            continue;
+        }
         let before = suites.len();
         let is_meant = |suite: &CipherSuite| match name {
             "ALL" => is_older(suite),
+            "DEFAULT" => OLDER_SUITES.contains(suite),
+            "3DES" => is_older(suite) && suite.name().is_some_and(|name| name.contains("3DES")),
             name => suite.name() == Some(name),
         };
         let supported = CipherSuite::SUPPORTED.iter().copied();
@@ -480,9 +540,13 @@ fn named_suites(list: &str) -> Result<Vec<CipherSuite>, Stop> {
                 suites.push(suite);
             }
         }
-        if suites.len() == before {
+        // The word may add nothing to what is there.
+        if suites.len() == before && name != "3DES" {
             return Err(Stop::unimplemented(format!("-cipher {name}")));
         }
+    }
+    if suites.is_empty() {
+        return Err(Stop::unimplemented(format!("-cipher {list}")));
     }
     Ok(suites)
 }
@@ -496,6 +560,29 @@ fn from_hex(text: &str) -> Result<Vec<u8>, Stop> {
             u8::from_str_radix(digits, 16).map_err(|_| wrong())
         })
         .collect()
+}
+
+fn from_base64(text: &str) -> Result<Vec<u8>, Stop> {
+    let wrong = || Stop::failed(format!("{text} is not base64"));
+    let mut bytes = Vec::new();
+    let (mut bits, mut count) = (0_u32, 0);
+    for symbol in text.trim_end_matches('=').bytes() {
+        let value = match symbol {
+            b'A'..=b'Z' => symbol - b'A',
+            b'a'..=b'z' => symbol - b'a' + 26,
+            b'0'..=b'9' => symbol - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return Err(wrong()),
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    Ok(bytes)
 }
 
 fn supported_group(name: &str, value: &str) -> Result<NamedGroup, Stop> {

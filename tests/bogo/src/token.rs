@@ -9,6 +9,10 @@ pub(crate) struct Hellos {
     /// A second ServerHello is read with another parser than the first.
     pub(crate) retried: bool,
     pub(crate) before_tls13: bool,
+    /// The client offers a session, be it of TLS 1.3.
+    pub(crate) offers_session: bool,
+    /// The peer has shown a key for Ed25519.
+    pub(crate) ed25519: bool,
 }
 
 /// BoringSSL's token for the reason; `None` where it has none.
@@ -53,12 +57,26 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::UnknownAlertLevel => ":UNKNOWN_ALERT_TYPE:",
         V::TooManyWarnings => ":TOO_MANY_WARNING_ALERTS:",
         V::UnexpectedMessage | V::UnknownHandshakeType | V::SecondRetry => ":UNEXPECTED_MESSAGE:",
+        V::MalformedMessage | V::UnexpectedPostHandshakeMessage
+            if stage == Stage::Connected && hellos.before_tls13 =>
+        {
+            ":BAD_HELLO_REQUEST:"
+        }
         V::UnexpectedPostHandshakeMessage => ":UNEXPECTED_MESSAGE:",
         V::HandshakeMessageTooLong => ":EXCESSIVE_MESSAGE_SIZE:",
         V::CompressionNotOffered => ":UNSUPPORTED_COMPRESSION_ALGORITHM:",
         V::SuiteOfAnotherVersion => ":WRONG_CIPHER_RETURNED:",
+        V::CompatibilitySessionIdEchoed if hellos.offers_session => {
+            ":OLD_SESSION_VERSION_NOT_RETURNED:"
+        }
         V::CompatibilitySessionIdEchoed => ":SERVER_ECHOED_INVALID_SESSION_ID:",
-        V::RenegotiationInfoMismatch => ":RENEGOTIATION_MISMATCH:",
+        V::RenegotiationInfoMismatch | V::RenegotiationInfoMissing => ":RENEGOTIATION_MISMATCH:",
+        V::SecureRenegotiationMissing => ":UNSAFE_LEGACY_RENEGOTIATION_DISABLED:",
+        V::BothProtocolNegotiations => ":NEGOTIATED_BOTH_NPN_AND_ALPN:",
+        V::RenegotiationForbidden => ":NO_RENEGOTIATION:",
+        V::RenegotiationChangedVersion => ":WRONG_SSL_VERSION:",
+        V::RenegotiationChangedCertificate => ":SERVER_CERT_CHANGED:",
+        V::RenegotiationChangedProtection => ":RENEGOTIATION_EMS_MISMATCH:",
         V::ResumedWithAnotherVersion => ":OLD_SESSION_VERSION_NOT_RETURNED:",
         V::ResumedWithAnotherSuite => ":OLD_SESSION_CIPHER_NOT_RETURNED:",
         V::ResumedWithoutExtendedMasterSecret | V::ExtendedMasterSecretMissing => {
@@ -107,6 +125,9 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::NoServerCertificate if hellos.before_tls13 => ":DECODE_ERROR:",
         V::NoServerCertificate | V::NoClientCertificate => ":PEER_DID_NOT_RETURN_A_CERTIFICATE:",
         V::SchemeNotOffered | V::SchemeDoesNotFitKey => ":WRONG_SIGNATURE_TYPE:",
+        V::UnsupportedKey if hellos.before_tls13 && hellos.ed25519 => {
+            ":PEER_ERROR_UNSUPPORTED_CERTIFICATE_TYPE:"
+        }
         V::UnsupportedKey => ":UNSUPPORTED_ALGORITHM:",
         V::BadSignature => ":BAD_SIGNATURE:",
         V::FinishedMismatch => ":DIGEST_CHECK_FAILED:",
@@ -115,6 +136,10 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         // Before TLS 1.3 it is a matter of the suites.
         V::NoSharedGroup if hellos.before_tls13 => ":NO_SHARED_CIPHER:",
         V::NoSharedGroup => ":NO_SHARED_GROUP:",
+        // A server leaves out the suites that it has no key for.
+        V::NoSharedSignatureScheme if hellos.before_tls13 && stage_of_client_hello(stage) => {
+            ":NO_SHARED_CIPHER:"
+        }
         V::NoSharedSignatureScheme => ":NO_COMMON_SIGNATURE_ALGORITHMS:",
         V::NoSharedProtocol => ":NO_APPLICATION_PROTOCOL:",
         V::BadServerName => ":CLIENTHELLO_PARSE_FAILED:",

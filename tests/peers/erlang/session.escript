@@ -5,7 +5,7 @@
 %%   {plain, Steps}   before the handshake, on the TCP connection
 %%   {ssl, Options}   options for ssl:handshake/3 or ssl:connect/3
 %%   {steps, Steps}   after it: {send, Data}, {expect, Data} (receives it), {update_keys, What},
-%%                    renegotiation_is_rejected (asks for it), closed (the peer must have closed),
+%%                    renegotiate, renegotiation_is_rejected (asks for it), closed (the peer must have closed),
 %%                    close, downgrade (after which the steps are on the TCP connection again)
 %% Prints "DONE", or "FAILED" with the step and what it gave.
 -mode(compile).
@@ -70,6 +70,8 @@ step(Module, Socket, close) ->
     Module:close(Socket);
 step(ssl, Socket, {update_keys, What}) ->
     ssl:update_keys(Socket, What);
+step(ssl, Socket, renegotiate) ->
+    ssl:renegotiate(Socket);
 step(ssl, Socket, renegotiation_is_rejected) ->
     case ssl:renegotiate(Socket) of
         {error, renegotiation_rejected} -> ok;

@@ -4,16 +4,22 @@ use std::pin::pin;
 use std::time::Duration;
 
 use portcullis::{ReadHalf, TlsStream, WriteHalf};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, Stdin};
 use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+
+use super::commands::{Command, Line, Lines};
 
 /// How long the peer may take to close after we have.
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Speaks until the peer has closed.
-pub(super) async fn converse(stream: TlsStream<TcpStream>) -> std::io::Result<()> {
+pub(super) async fn converse(
+    stream: TlsStream<TcpStream>,
+    has_commands: bool,
+) -> std::io::Result<()> {
     let (mut reader, mut writer) = stream.into_split();
-    both_ways(&mut reader, &mut writer).await?;
+    both_ways(&mut reader, &mut writer, has_commands).await?;
     if let Ok(stream) = reader.reunite(writer) {
         // The peer has closed; a failure to say goodbye changes nothing.
         let _ = stream.close(CLOSE_WITHIN).await;
@@ -21,19 +27,34 @@ pub(super) async fn converse(stream: TlsStream<TcpStream>) -> std::io::Result<()
     Ok(())
 }
 
+/// Who wants a renegotiation, and is told when it is over.
+type Wish = oneshot::Sender<Result<(), portcullis::Error>>;
+
 async fn both_ways(
     reader: &mut ReadHalf<TcpStream>,
     writer: &mut WriteHalf<TcpStream>,
+    has_commands: bool,
 ) -> std::io::Result<()> {
     let mut stdout = tokio::io::stdout();
+    let (wish, mut wishes) = mpsc::channel::<Wish>(1);
     let mut send = pin!(async {
-        tokio::io::copy(&mut tokio::io::stdin(), writer).await?;
+        match has_commands {
+            false => drop(tokio::io::copy(&mut tokio::io::stdin(), writer).await?),
+            true => obey(writer, wish).await?,
+        }
         writer.shutdown().await
     });
     let mut receive = pin!(async {
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            let count = reader.read(&mut buffer).await?;
+            let count = tokio::select! {
+                Some(wish) = wishes.recv() => {
+                    // Who has wished it may be gone.
+                    let _ = wish.send(reader.renegotiate().await);
+                    continue;
+                }
+                count = reader.read(&mut buffer) => count?,
+            };
             let Some(data) = buffer.get(..count).filter(|data| !data.is_empty()) else {
                 return Ok(());
             };
@@ -52,5 +73,51 @@ async fn both_ways(
                 _ => Err(error),
             },
         },
+    }
+}
+
+/// Sends the lines of standard input, and does what those say that are commands.
+async fn obey(
+    writer: &mut WriteHalf<TcpStream>,
+    wishes: mpsc::Sender<Wish>,
+) -> std::io::Result<()> {
+    let mut lines = Lines::<BufReader<Stdin>>::new(BufReader::new(tokio::io::stdin()));
+    loop {
+        let line = tokio::select! {
+            line = lines.next() => line?,
+            // What the peer asks for is answered meanwhile.
+            error = writer.serve() => return Err(error.into()),
+        };
+        let command = match line {
+            None => return Ok(()),
+            Some(Line::Data(data)) => {
+                writer.write_all(data).await?;
+                writer.flush().await?;
+                continue;
+            }
+            Some(Line::Unknown(word)) => {
+                eprintln!("{word}: no such command; there are {}", Command::NAMES);
+                continue;
+            }
+            Some(Line::Command(command)) => command,
+        };
+        let done = match command {
+            Command::Renegotiate => {
+                let (wish, done) = oneshot::channel();
+                // Reading has ended if nobody takes it, which the end of this says.
+                if wishes.send(wish).await.is_err() {
+                    return Ok(());
+                }
+                tokio::select! {
+                    Ok(done) = done => done,
+                    error = writer.serve() => return Err(error.into()),
+                }
+            }
+            Command::UpdateKeys => writer.update_keys(true).await,
+        };
+        match done {
+            Ok(()) => eprintln!("{}: done", command.name()),
+            Err(error) => eprintln!("{}: {error}", command.name()),
+        }
     }
 }

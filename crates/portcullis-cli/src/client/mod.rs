@@ -1,6 +1,7 @@
 //! `portcullis client`: verification on, standard input out, answers in, and a summary of what
 //! was negotiated.
 
+mod commands;
 mod conversation;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -8,9 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use portcullis::config::Renegotiation;
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    CertificateDer, ClientConfig, ConnectionInformation, MemorySessionStore, NamedGroup, TlsStream,
+    CertificateDer, ClientConfig, ConnectionInformation, MemorySessionStore, NamedGroup,
+    PreSharedKey, TlsStream,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -19,6 +22,7 @@ use crate::connect::Route;
 use crate::connecting::{Connecting, Trust};
 use crate::failure::Failure;
 use crate::report::Report;
+use crate::shared_keys::SharedKeys;
 use crate::{Verbosity, algorithms, certificate, files, key_log};
 use conversation::{CLOSE_WITHIN, converse};
 
@@ -53,6 +57,8 @@ pub(crate) struct Client {
     /// Cipher suites in order of preference, separated by commas.
     #[arg(long, value_delimiter = ',', value_parser = algorithms::cipher, value_name = "NAMES")]
     ciphers: Vec<CipherSuite>,
+    #[command(flatten)]
+    keys: SharedKeys,
     /// Connect this many times more before, resuming, and say of each connection on standard error
     /// whether it was resumed.
     #[arg(long, default_value_t = 0, value_name = "TIMES")]
@@ -70,6 +76,10 @@ pub(crate) struct Client {
     /// Write the server's chain as PEM to a new file, also if it is refused.
     #[arg(long, value_name = "FILE")]
     save_cert: Option<PathBuf>,
+    /// Lines of standard input that begin with a colon are commands: `:renegotiate` (before TLS 1.3, which
+    /// lets the server renegotiate, too) and `:update-keys` (TLS 1.3); with two they are data.
+    #[arg(long)]
+    commands: bool,
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
 }
@@ -96,7 +106,7 @@ impl Client {
         };
         self.save(stream.information().peer_certificates())?;
         self.summarize(&connecting, stream.information())?;
-        converse(stream).await.map_err(|error| {
+        converse(stream, self.commands).await.map_err(|error| {
             let failure = Failure::connection(&error);
             if !self.json {
                 return failure;
@@ -121,9 +131,19 @@ impl Client {
         let misuse = |error: portcullis::Misuse| Failure::usage(error.to_string());
         let trust = match self.insecure {
             true => None,
+            // Nobody shows a certificate.
+            false if self.keys.are_there() && self.ciphers.is_empty() => {
+                if self.cafile.is_some() {
+                    return Err(Failure::usage(
+                        "--cafile has no effect with a pre-shared key and no --ciphers that have certificates",
+                    ));
+                }
+                Some(Trust::none())
+            }
             false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
         };
-        let config = self.config(trust.as_ref()).map_err(misuse)?;
+        let keys = self.keys.load()?;
+        let config = self.config(trust.as_ref(), keys).map_err(misuse)?;
         let log = key_log(self.keylog.as_deref())?;
         Ok(
             Connecting::new(destination, config, trust).with(|connector| {
@@ -139,7 +159,11 @@ impl Client {
         )
     }
 
-    fn config(&self, trust: Option<&Trust>) -> Result<ClientConfig, portcullis::Misuse> {
+    fn config(
+        &self,
+        trust: Option<&Trust>,
+        keys: Vec<PreSharedKey>,
+    ) -> Result<ClientConfig, portcullis::Misuse> {
         let mut builder = match trust {
             None => ClientConfig::dangerous_builder_without_verification(),
             Some(trust) => ClientConfig::builder(trust.roots.clone()),
@@ -153,8 +177,17 @@ impl Client {
         if !self.groups.is_empty() {
             builder = builder.groups(self.groups.clone());
         }
-        if !self.ciphers.is_empty() {
-            builder = builder.cipher_suites(self.ciphers.clone());
+        let ciphers = self.keys.ciphers(&self.ciphers);
+        if !ciphers.is_empty() {
+            builder = builder.cipher_suites(ciphers);
+        }
+        for key in keys {
+            builder = builder.psk(key);
+        }
+        if self.commands {
+            builder = builder.renegotiation(Renegotiation::Accept {
+                apart: Renegotiation::APART,
+            });
         }
         builder
             .alpn(&self.alpn)

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
+use crate::shared_keys::SharedKeys;
 use crate::{Verbosity, algorithms, cert, key_log, report};
 use folder::Folder;
 
@@ -67,6 +68,8 @@ pub(crate) struct Server {
     /// Cipher suites in order of preference, separated by commas.
     #[arg(long, value_delimiter = ',', value_parser = algorithms::cipher, value_name = "NAMES")]
     ciphers: Vec<CipherSuite>,
+    #[command(flatten)]
+    keys: SharedKeys,
     /// Give clients tickets, and resume their sessions.
     #[arg(long)]
     tickets: bool,
@@ -169,8 +172,12 @@ impl Server {
         if !self.groups.is_empty() {
             builder = builder.groups(self.groups.clone());
         }
-        if !self.ciphers.is_empty() {
-            builder = builder.cipher_suites(self.ciphers.clone());
+        let ciphers = self.keys.ciphers(&self.ciphers);
+        if !ciphers.is_empty() {
+            builder = builder.cipher_suites(ciphers);
+        }
+        for key in self.keys.load()? {
+            builder = builder.psk(key);
         }
         builder = builder.resumption(false);
         if self.tickets {

@@ -13,7 +13,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::session::SessionKey;
 use crate::signature_scheme::SignatureScheme;
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, Exchange};
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::x509::{ChainPolicy, Identity, Roots, Sha256Digest, SignatureMemo};
@@ -28,7 +28,7 @@ pub(crate) struct ClientOptions {
     pub(crate) key_shares: KeyShares,
     pub(crate) verification: Verification,
     pub(crate) identities: Vec<Identity>,
-    /// Of their keys, in any order; for [`SessionKey`].
+    /// Of their keys, in any order, and of the names of pre-shared keys; for [`SessionKey`].
     pub(crate) identities_digest: Option<Sha256Digest>,
     pub(crate) server_name_indication: ServerNameIndication,
     pub(crate) max_fragment_length: Option<MaxFragmentLength>,
@@ -38,7 +38,8 @@ pub(crate) struct ClientOptions {
     pub(crate) honor_next_protocol_order: bool,
     /// Empty for none.
     pub(crate) next_protocol_fallback: Option<Box<[u8]>>,
-    pub(crate) session_tickets: bool,
+    /// `None` if nobody said.
+    session_tickets: Option<bool>,
     pub(crate) request_ocsp_response: bool,
 }
 
@@ -79,7 +80,8 @@ impl ClientConfig {
 
     /// Starts a configuration that accepts any server whatsoever (`verify_none`).
     ///
-    /// Anyone on the path can read and change everything.
+    /// Anyone on the path can read and change everything. It is where the cipher suites of `ECDH_anon` can
+    /// be named, with which a server shows no certificate at all: then the connection has no peer.
     pub fn dangerous_builder_without_verification() -> ClientConfigBuilder {
         ClientConfigBuilder::new(Verification::DangerouslyNone)
     }
@@ -90,7 +92,8 @@ impl ClientConfig {
     pub fn replacing(&self, before: &Self) -> Self {
         let mut builder = self.to_builder();
         builder.client.policy.carry_over(&before.0.policy);
-        builder.client.session_tickets |= before.0.session_tickets;
+        let session_tickets = &mut builder.client.session_tickets;
+        *session_tickets = session_tickets.or(before.0.session_tickets);
         // Nothing that was checked depends on this.
         builder.build().unwrap_or_else(|_| self.clone())
     }
@@ -98,6 +101,11 @@ impl ClientConfig {
     /// Whether the server may send tickets:
     /// [`session_tickets`](ClientConfigBuilder::session_tickets).
     pub fn takes_tickets(&self) -> bool {
+        self.0.takes_tickets()
+    }
+
+    /// The same as it was chosen; `None` if it was not.
+    pub fn session_tickets(&self) -> Option<bool> {
         self.0.session_tickets
     }
 
@@ -115,6 +123,10 @@ impl ClientConfig {
 }
 
 impl ClientOptions {
+    pub(crate) fn takes_tickets(&self) -> bool {
+        self.session_tickets.unwrap_or_default()
+    }
+
     pub(crate) fn alpn_protocols(&self) -> impl Iterator<Item = &[u8]> {
         self.policy.alpn.iter().map(|name| &**name)
     }
@@ -161,7 +173,7 @@ impl ClientConfigBuilder {
                 accept_unoffered_alpn: false,
                 honor_next_protocol_order: false,
                 next_protocol_fallback: None,
-                session_tickets: false,
+                session_tickets: None,
                 request_ocsp_response: false,
             },
         }
@@ -246,7 +258,7 @@ impl ClientConfigBuilder {
     /// ([`Reader::take_ticket`](crate::Reader::take_ticket)), and only then are sessions offered
     /// ([`Handshake::client_resuming`](crate::Handshake::client_resuming)). Default: no.
     pub fn session_tickets(mut self, on: bool) -> Self {
-        self.client.session_tickets = on;
+        self.client.session_tickets = Some(on);
         self
     }
 
@@ -274,6 +286,31 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// Where nothing proves who the server is, nothing may be demanded of it.
+    fn check_anonymous(&self) -> Result<(), Misuse> {
+        let anonymous = self
+            .client
+            .policy
+            .without_certificate(Exchange::is_anonymous);
+        let Some(suite) = anonymous else {
+            return Ok(());
+        };
+        if self.client.chain_policy().is_some() {
+            return Err(Misuse::new(format!(
+                "cipher_suites: with {suite} nothing proves who the server is, and this configuration \
+                 verifies servers; leave it out, or start with \
+                 `dangerous_builder_without_verification`"
+            )));
+        }
+        if self.client.policy.asked.verification {
+            return Err(Misuse::new(format!(
+                "ask_verification: with {suite} the server shows nothing that somebody could be asked \
+                 about; leave out one of the two"
+            )));
+        }
+        Ok(())
+    }
+
     /// Checks the options against each other.
     ///
     /// # Errors
@@ -294,8 +331,12 @@ impl ClientConfigBuilder {
                 )));
             }
         }
+        self.check_anonymous()?;
         if let Verification::Chain(policy) = self.client.verification {
-            if policy.roots().is_empty() && !self.client.policy.asked.verification {
+            if policy.roots().is_empty()
+                && !self.client.policy.asked.verification
+                && self.client.policy.has_certificates()
+            {
                 return Err(Misuse::new(
                     "there is no trust anchor: every server would be refused; add a root certificate",
                 ));
@@ -310,7 +351,8 @@ impl ClientConfigBuilder {
                     .memo(self.client.policy.memo.clone()),
             );
         }
-        self.client.identities_digest = Identity::digest_of_keys(&self.client.identities);
+        let identities = Identity::digest_of_keys(&self.client.identities);
+        self.client.identities_digest = self.client.policy.psks.digest(identities);
         Ok(ClientConfig(Arc::new(self.client)))
     }
 
@@ -339,7 +381,7 @@ impl SessionKey {
             server_name,
             service: service.map(Box::from),
             identities: config.0.identities_digest,
-            asks_identity: config.0.policy.asked.identity,
+            asks_identity: config.0.policy.asked.identity || config.0.policy.asked.psk,
         }
     }
 }

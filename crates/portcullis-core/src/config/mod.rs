@@ -6,12 +6,13 @@ mod policy;
 mod renegotiation;
 mod server;
 
+pub use crate::psk::PreSharedKey;
 pub(crate) use client::ClientOptions;
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
 pub(crate) use policy::Policy;
 pub use policy::{
     BeastMitigation, ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy,
 };
-pub use renegotiation::Renegotiation;
+pub use renegotiation::{Renegotiation, SecureRenegotiation};
 pub(crate) use server::ServerOptions;
 pub use server::{AcknowledgeServerName, ClientAuthentication, ServerConfig, ServerConfigBuilder};

@@ -1,13 +1,16 @@
 //! What client and server have in common: algorithms, limits, and their defaults with reasons.
 
 use super::negotiable::Named;
-use super::renegotiation::Renegotiation;
+use super::renegotiation::{Renegotiation, SecureRenegotiation};
 use crate::alert::AlertDescription;
+#[cfg(feature = "finite-field")]
+use crate::crypto::finite_field::{LEAST_BITS, MOST_BITS};
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
+use crate::psk::Psks;
 use crate::rules::{Rules, Signatures};
 use crate::signature_scheme::SignatureScheme;
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, Exchange};
 use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::wire::MAX_PLAINTEXT;
@@ -78,6 +81,7 @@ pub(crate) struct Asked {
     pub(crate) tickets: bool,
     /// Server before TLS 1.3: which session an id stands for, and that one is to be kept.
     pub(crate) sessions: bool,
+    pub(crate) psk: bool,
 }
 
 /// Whether the master secret of TLS 1.2 and older depends on the whole handshake (RFC 7627). Without
@@ -116,13 +120,17 @@ pub(crate) struct Policy {
     pub(crate) padding: PaddingPolicy,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) encrypt_then_mac: bool,
+    /// The shortest prime of DHE before TLS 1.3, in bits.
+    pub(crate) dh_minimum: u32,
     pub(crate) renegotiation: Renegotiation,
+    pub(crate) secure_renegotiation: SecureRenegotiation,
     pub(crate) beast_mitigation: BeastMitigation,
     pub(crate) padding_check: bool,
     pub(crate) middlebox_compatibility: bool,
     pub(crate) strict_alert_levels: bool,
     /// Few, or none.
     pub(crate) alerts: Vec<(Violation, AlertDescription)>,
+    pub(crate) psks: Psks,
     pub(crate) key_log: bool,
     pub(crate) observe_messages: bool,
     pub(crate) asked: Asked,
@@ -164,20 +172,24 @@ impl Default for Policy {
             next_protocols: None,
             record_size_limit: None,
             max_fragment_sent: MAX_PLAINTEXT as u16,
-            // 256 KiB, as the seed system: room for post-quantum chains, no room for floods.
+            // 256 KiB, as Erlang's ssl: room for post-quantum chains, no room for floods.
             max_handshake_size: 256 * 1024,
-            // 2^24.5 full records, AES-GCM's limit (RFC 8446 §5.5), as the seed system; each AEAD's
+            // 2^24.5 full records, AES-GCM's limit (RFC 8446 §5.5), as Erlang's ssl; each AEAD's
             // own limit comes first if it is lower.
             key_update_at: 388_736_063_997,
             padding: PaddingPolicy::None,
             extended_master_secret: ExtendedMasterSecret::IfOffered,
             encrypt_then_mac: true,
+            // What every group of RFC 7919 has at least.
+            dh_minimum: 2048,
             renegotiation: Renegotiation::Decline,
+            secure_renegotiation: SecureRenegotiation::ForRenegotiation,
             beast_mitigation: BeastMitigation::default(),
             padding_check: true,
             middlebox_compatibility: true,
             strict_alert_levels: false,
             alerts: Vec::new(),
+            psks: Psks::default(),
             key_log: false,
             observe_messages: false,
             asked: Asked::default(),
@@ -241,6 +253,7 @@ impl Policy {
                 SignatureScheme::SUPPORTED,
             )?;
         }
+        self.check_psks()?;
         check_protocols("alpn", &self.alpn)?;
         if let Some(protocols) = &self.next_protocols {
             check_protocols("next_protocols", protocols)?;
@@ -252,6 +265,45 @@ impl Policy {
             }
         }
         self.check_sizes()
+    }
+
+    /// Those suites that need a key have one, or somebody who is asked for it; and the reverse.
+    fn check_psks(&mut self) -> Result<(), Misuse> {
+        self.psks.settle()?;
+        let mut suites = self.cipher_suites.iter();
+        let needs_key = |suite: &&CipherSuite| suite.exchange().is_some_and(|row| row.psk);
+        match suites.find(needs_key) {
+            Some(suite) if self.psks.is_empty() && !self.asked.psk => Err(Misuse::new(format!(
+                "cipher_suites: {suite} needs a pre-shared key; add one with `psk`, or have it asked \
+                 for with `ask_psk`"
+            ))),
+            None if !self.psks.is_empty() => Err(Misuse::new(
+                "psk: no cipher suite takes a pre-shared key; name one of PSK or ECDHE_PSK in \
+                 cipher_suites, such as TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The first suite without a certificate, if any is.
+    pub(super) fn without_certificate(
+        &self,
+        is_meant: impl Fn(Exchange) -> bool,
+    ) -> Option<CipherSuite> {
+        let mut suites = self.cipher_suites.iter().copied();
+        suites.find(|suite| {
+            let row = suite.exchange();
+            row.is_some_and(|row| row.without_certificate().is_some() && is_meant(row))
+        })
+    }
+
+    /// Whether some suite is one with a certificate. All of TLS 1.3 are.
+    pub(super) fn has_certificates(&self) -> bool {
+        let mut suites = self.cipher_suites.iter();
+        suites.any(|suite| {
+            let row = suite.exchange();
+            row.is_none_or(|row| row.certificate.is_some())
+        })
     }
 
     fn check_sizes(&self) -> Result<(), Misuse> {
@@ -272,6 +324,13 @@ impl Policy {
             return Err(Misuse::new(format!(
                 "max_handshake_size: {} is outside of 1024..=16777215",
                 self.max_handshake_size
+            )));
+        }
+        #[cfg(feature = "finite-field")]
+        if !(LEAST_BITS..=MOST_BITS).contains(&self.dh_minimum) {
+            return Err(Misuse::new(format!(
+                "dh_minimum: {} is outside of {LEAST_BITS}..={MOST_BITS}",
+                self.dh_minimum
             )));
         }
         if self.key_update_at == 0 {
@@ -352,6 +411,16 @@ macro_rules! common_options {
         pub fn groups(mut self, groups: impl Into<Vec<NamedGroup>>) -> Self {
             self.$role.policy.groups = groups.into();
             self.$role.policy.named.groups = true;
+            self
+        }
+
+        /// The fewest bits that the prime of DHE may have before TLS 1.3: 1,024 to 8,192. A client refuses
+        /// a server whose group is smaller with `insufficient_security` (RFC 7919 §4), a server does not
+        /// use one. Default: 2,048. Fewer than that are within reach of states (Logjam).
+        #[cfg(feature = "finite-field")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "finite-field")))]
+        pub fn dh_minimum(mut self, bits: u32) -> Self {
+            self.$role.policy.dh_minimum = bits;
             self
         }
 
@@ -475,6 +544,14 @@ macro_rules! common_options {
             self
         }
 
+        /// Whether a peer that does not know RFC 5746 is talked to before TLS 1.3. Default:
+        /// [`ForRenegotiation`](crate::config::SecureRenegotiation::ForRenegotiation): it is, but not
+        /// renegotiated with.
+        pub fn secure_renegotiation(mut self, when: $crate::config::SecureRenegotiation) -> Self {
+            self.$role.policy.secure_renegotiation = when;
+            self
+        }
+
         /// What is done about the chained IVs of TLS 1.0. Default:
         /// [`BeastMitigation::OneNMinusOne`](crate::config::BeastMitigation::OneNMinusOne).
         pub fn beast_mitigation(mut self, mitigation: $crate::config::BeastMitigation) -> Self {
@@ -527,6 +604,36 @@ macro_rules! common_options {
         /// if the identity has the name that the certificate of the first connection had.
         pub fn ask_identity(mut self, on: bool) -> Self {
             self.$role.policy.asked.identity = on;
+            self
+        }
+
+        /// A pre-shared key, for the cipher suites of `PSK` and `ECDHE_PSK` (RFC 4279, RFC 5489), which
+        /// are of TLS 1.2 and older and have to be [named](Self::cipher_suites). They have no
+        /// certificates: who has the key is who it is for, on either side. Call again for further
+        /// ones: a server takes the one that its client names, a client the first.
+        ///
+        /// ```
+        /// # mod portcullis { pub use portcullis_core::{config::*, suite::*, x509::*}; }
+        /// use portcullis::{CipherSuite, ClientConfig, PreSharedKey, Roots, ServerConfig};
+        ///
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let random = [7; 32];
+        /// let psk = PreSharedKey::new("meter-17", random)?;
+        /// let suites = [CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384];
+        /// let server = ServerConfig::builder().cipher_suites(suites).psk(psk.clone()).build()?;
+        /// let client = ClientConfig::builder(Roots::empty()).cipher_suites(suites).psk(psk).build()?;
+        /// # Ok(())
+        /// # }
+        /// ```
+        pub fn psk(mut self, psk: $crate::config::PreSharedKey) -> Self {
+            self.$role.policy.psks.add(psk);
+            self
+        }
+
+        /// Asks [`ChoosePsk`](crate::question::ChoosePsk) for the pre-shared key instead of taking
+        /// one of those that are [configured](Self::psk).
+        pub fn ask_psk(mut self, on: bool) -> Self {
+            self.$role.policy.asked.psk = on;
             self
         }
 

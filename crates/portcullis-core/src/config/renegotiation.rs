@@ -35,3 +35,16 @@ impl Renegotiation {
     /// The distance that Erlang keeps: 12 seconds.
     pub const APART: Duration = Duration::from_secs(12);
 }
+
+/// What is done about a peer that does not know RFC 5746, before TLS 1.3. TLS 1.3 needs nothing of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SecureRenegotiation {
+    /// It is refused at its hello (RFC 5746 §4.1, §4.3). For clients that is the only way to be sure that
+    /// nobody has put a handshake of its own before theirs: a client cannot see what a server does
+    /// with such a renegotiation (CVE-2009-3555).
+    Demanded,
+    /// It is talked to, and there is no renegotiation with it.
+    #[default]
+    ForRenegotiation,
+}

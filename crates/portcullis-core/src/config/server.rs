@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::policy::{PaddingPolicy, Policy, check_authorities, common_options};
 use super::renegotiation::Renegotiation;
 use crate::alert::AlertDescription;
+use crate::crypto::finite_field::Group;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::session::{TicketKeys, lifetime_in_seconds};
@@ -13,6 +14,8 @@ use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
+#[cfg(feature = "finite-field")]
+use crate::x509::DhParameters;
 use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
 /// A client gives up on a server that sends too many.
@@ -31,12 +34,16 @@ pub(crate) struct ServerOptions {
     depth: usize,
     pub(crate) send_certificate_authorities: bool,
     pub(crate) certificate_authorities: Option<Vec<Box<[u8]>>>,
+    /// The server's own group for DHE before TLS 1.3.
+    pub(crate) dh_group: Option<Group>,
     pub(crate) honor_cipher_order: bool,
     pub(crate) honor_group_order: bool,
     pub(crate) retry_for_better_group: bool,
     pub(crate) chacha20_for_mobile: bool,
     pub(crate) refuse_unknown_names: bool,
     pub(crate) acknowledge_server_name: AcknowledgeServerName,
+    pub(crate) psk_identity_hint: Option<Box<[u8]>>,
+    pub(crate) hide_unknown_psk_identities: bool,
     pub(crate) cookie: bool,
     pub(crate) ticket_keys: Option<TicketKeys>,
     /// Whether somebody has decided on the keys, or that there are none.
@@ -92,7 +99,8 @@ pub enum ClientAuthentication {
     None,
     /// Asked for; a client may have none. One that is sent must lead to these roots.
     Optional(Roots),
-    /// Asked for; a client without one is refused with `certificate_required`.
+    /// Asked for; a client without one is refused with `certificate_required`, before TLS 1.3 with
+    /// `handshake_failure`.
     Required(Roots),
     /// Asked for, not verified, may be missing: for applications that judge by other means.
     DangerouslyUnverified,
@@ -145,12 +153,15 @@ impl ServerConfig {
                 depth: 10,
                 send_certificate_authorities: true,
                 certificate_authorities: None,
+                dh_group: None,
                 honor_cipher_order: true,
                 honor_group_order: true,
                 retry_for_better_group: false,
                 chacha20_for_mobile: true,
                 refuse_unknown_names: false,
                 acknowledge_server_name: AcknowledgeServerName::Known,
+                psk_identity_hint: None,
+                hide_unknown_psk_identities: false,
                 cookie: false,
                 ticket_keys: None,
                 ticket_keys_are_chosen: false,
@@ -290,6 +301,16 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// A group of this server's own for the key exchange DHE before TLS 1.3, for clients that list no
+    /// group of RFC 7919; with others one of those is used that they list (§4). Default: of RFC 7919 the
+    /// smallest group that is as strong as the certificate's key.
+    #[cfg(feature = "finite-field")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "finite-field")))]
+    pub fn dh_parameters(mut self, parameters: &DhParameters) -> Self {
+        self.server.dh_group = Some(parameters.group().clone());
+        self
+    }
+
     /// Whether the server's order of cipher suites decides, or the client's. Default: the server's.
     pub fn honor_cipher_order(mut self, on: bool) -> Self {
         self.server.honor_cipher_order = on;
@@ -328,6 +349,24 @@ impl ServerConfigBuilder {
     /// [`AcknowledgeServerName::Known`].
     pub fn acknowledge_server_name(mut self, when: AcknowledgeServerName) -> Self {
         self.server.acknowledge_server_name = when;
+        self
+    }
+
+    /// Tells clients which of their pre-shared keys to use, in words that the two have agreed on (RFC
+    /// 4279 §5.2): at most 65,535 bytes, sent in the clear. Default: nothing, and an empty one is nothing.
+    /// What the manuals of many clients say of it is that they do not look at it.
+    pub fn psk_identity_hint(mut self, hint: impl AsRef<[u8]>) -> Self {
+        let hint = hint.as_ref();
+        self.server.psk_identity_hint = (!hint.is_empty()).then(|| hint.into());
+        self
+    }
+
+    /// Whether a client is not told that the identity it names is unknown: it is then as if its key were
+    /// wrong, and ends as that does, with `bad_record_mac` at its Finished, so that nobody can try
+    /// which identities there are (RFC 4279 §2). Default: no, it is told with `unknown_psk_identity`,
+    /// which helps who has misspelt his own.
+    pub fn hide_unknown_psk_identities(mut self, on: bool) -> Self {
+        self.server.hide_unknown_psk_identities = on;
         self
     }
 
@@ -441,6 +480,35 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// What the options about certificates and keys say goes together.
+    fn check_without_certificate(&self) -> Result<(), Misuse> {
+        let without = self.server.policy.without_certificate(|_| true);
+        if let (Some(suite), ClientAuthentication::Required(_)) =
+            (without, &self.server.client_authentication)
+        {
+            return Err(Misuse::new(format!(
+                "client_authentication: with {suite} no client shows a certificate, and one is \
+                 required; leave the suite out, or make certificates optional"
+            )));
+        }
+        let takes_keys = self
+            .server
+            .policy
+            .without_certificate(|row| row.psk)
+            .is_some();
+        match &self.server.psk_identity_hint {
+            Some(hint) if hint.len() > usize::from(u16::MAX) => Err(Misuse::new(format!(
+                "psk_identity_hint: it may have at most 65,535 bytes, and has {}",
+                hint.len()
+            ))),
+            Some(_) if !takes_keys => Err(Misuse::new(
+                "psk_identity_hint: no cipher suite takes a pre-shared key; name one in cipher_suites, \
+                 or leave the hint out",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Checks the options against each other.
     ///
     /// # Errors
@@ -454,16 +522,28 @@ impl ServerConfigBuilder {
                 self.server.ticket_count
             )));
         }
+        if let Some(group) = &self.server.dh_group
+            && group.bits() < self.server.policy.dh_minimum
+        {
+            return Err(Misuse::new(format!(
+                "dh_parameters: the prime has {} bits and `dh_minimum` is {}; make a new one with \
+                 `openssl dhparam`, or leave it out, and a group of RFC 7919 is used",
+                group.bits(),
+                self.server.policy.dh_minimum
+            )));
+        }
         lifetime_in_seconds("ticket_lifetime", self.server.ticket_lifetime)?;
         if self.server.identities.is_empty()
             && !self.server.policy.asked.identity
             && !self.server.policy.asked.hello
+            && self.server.policy.has_certificates()
         {
             return Err(Misuse::new(
                 "there is no identity: a server needs a certificate and its key; add one, or have it \
                  asked for with ask_identity",
             ));
         }
+        self.check_without_certificate()?;
         if self.server.policy.renegotiation == Renegotiation::Ignore {
             return Err(Misuse::new(
                 "renegotiation: a server cannot ignore who asks, since the client waits for its answer; \

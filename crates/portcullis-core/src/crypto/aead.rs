@@ -51,6 +51,27 @@ impl AeadAlgorithm {
             Self::Ccm(ccm) => ccm.record_limit(),
         }
     }
+
+    /// How many records, and how many bytes in them, one key may protect where it cannot be
+    /// replaced: both together are no more blocks than [`record_limit`](Self::record_limit) records
+    /// of full size (RFC 9325 §4.4). A short record costs two blocks, so that a connection with many
+    /// of them does not end early.
+    pub(crate) const fn limits_for_good(self) -> (u64, u64) {
+        const RECORDS: u64 = 1 << 31;
+        const FULL: u64 = 16_384;
+        const TWO_BLOCKS: u64 = 32;
+        match self.record_limit() {
+            u64::MAX => (u64::MAX, u64::MAX),
+            full => {
+                // A quarter of the bytes at most: CCM has fewer of them than GCM.
+                let records = match full * FULL / (4 * TWO_BLOCKS) {
+                    few if few < RECORDS => few,
+                    _ => RECORDS,
+                };
+                (records, full * FULL - records * TWO_BLOCKS)
+            }
+        }
+    }
 }
 
 /// Sealing was given lengths that do not fit together, or opening was given a forgery.

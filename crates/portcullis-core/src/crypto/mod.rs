@@ -12,6 +12,13 @@ pub(crate) mod ccm;
 #[cfg(not(feature = "ffi"))]
 #[path = "no_ccm.rs"]
 pub(crate) mod ccm;
+#[cfg(feature = "curve448")]
+mod curve448;
+#[cfg(feature = "finite-field")]
+pub(crate) mod finite_field;
+#[cfg(not(feature = "finite-field"))]
+#[path = "no_finite_field.rs"]
+pub(crate) mod finite_field;
 pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;

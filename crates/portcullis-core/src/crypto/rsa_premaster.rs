@@ -39,7 +39,7 @@ pub(crate) fn encrypt(
     let mut ciphertext = vec![0; key.ciphertext_size()];
     let encrypted = key.encrypt(&*premaster, &mut ciphertext);
     encrypted.map_err(|_| FAILURE)?;
-    Ok((ciphertext, SharedSecret::new(&*premaster)?))
+    Ok((ciphertext, SharedSecret::new(&*premaster)))
 }
 
 /// What stands in for a premaster secret that does not decrypt. It is made before anyone tries.
@@ -60,14 +60,7 @@ impl Substitute {
     ///
     /// §7.4.7.1: the version that the client has encrypted is not compared with that of its hello, but replaced
     /// by it. If they differ both sides have different secrets, as with everything else that is wrong.
-    ///
-    /// # Errors
-    /// Never: a premaster secret has room in its type.
-    pub(crate) fn or_decrypted(
-        self,
-        block: &[u8],
-        version: ProtocolVersion,
-    ) -> Result<SharedSecret, CryptoFailure> {
+    pub(crate) fn or_decrypted(self, block: &[u8], version: ProtocolVersion) -> SharedSecret {
         let Self(mut premaster) = self;
         // How long the key is everybody knows.
         if let Some((padding, decrypted)) = block.split_last_chunk::<PREMASTER_LEN>() {
@@ -122,7 +115,7 @@ mod tests {
     }
 
     fn decrypted(block: &[u8]) -> Vec<u8> {
-        let premaster = substitute().or_decrypted(block, VERSION).unwrap();
+        let premaster = substitute().or_decrypted(block, VERSION);
         premaster.as_slice().to_vec()
     }
 
@@ -203,7 +196,7 @@ mod tests {
             let key = private(&pair);
             let decrypt = |ciphertext: &[u8], version| {
                 let block = key.decrypt_raw(ciphertext).unwrap_or_default();
-                let premaster = substitute().or_decrypted(&block, version).unwrap();
+                let premaster = substitute().or_decrypted(&block, version);
                 premaster.as_slice().to_vec()
             };
             assert_eq!(decrypt(&ciphertext, VERSION), premaster.as_slice());

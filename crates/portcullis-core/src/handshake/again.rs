@@ -72,6 +72,17 @@ impl Handshake {
         )
     }
 
+    /// Whether [`renegotiate`](Self::renegotiate) is possible, as far as the reader knows.
+    ///
+    /// # Errors
+    /// [`Reason::Misuse`] when it is not, with the reason.
+    pub fn check_renegotiation(reader: &mut Reader) -> Result<(), Error> {
+        match reader.another() {
+            Some(_) => Ok(()),
+            None => Err(refused(reader.is_before_tls13())),
+        }
+    }
+
     fn renegotiate_with(
         reader: &mut Reader,
         writer: &mut Writer,
@@ -227,7 +238,7 @@ fn is_client(state: Option<&State>) -> bool {
 fn refused(is_older: bool) -> Error {
     let why = match is_older {
         false => {
-            "renegotiate: TLS 1.3 has no renegotiation; `key_update` changes keys, and a new \
+            "renegotiate: TLS 1.3 has no renegotiation; `update_keys` changes keys, and a new \
              connection authenticates anew"
         }
         true => {

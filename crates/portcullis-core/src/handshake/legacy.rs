@@ -62,6 +62,7 @@ pub(super) fn client_key_exchange(
         share: exchange.agreement.map(|agreement| match agreement {
             Agreement::Ecdhe => ClientShareForm::Point,
             Agreement::Rsa => ClientShareForm::Encrypted,
+            Agreement::Dhe => ClientShareForm::Number,
         }),
     };
     let body = body_of(HandshakeType::CLIENT_KEY_EXCHANGE, message)?;
@@ -95,6 +96,7 @@ impl Rules {
             hint: exchange.psk,
             params: exchange.agreement.and_then(|agreement| match agreement {
                 Agreement::Ecdhe => Some(ServerParamsForm::Ecdh),
+                Agreement::Dhe => Some(ServerParamsForm::Dh),
                 Agreement::Rsa => None,
             }),
             signature: exchange.is_signed().then(|| self.signature_form()),

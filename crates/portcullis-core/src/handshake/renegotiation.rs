@@ -9,7 +9,8 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::find;
 use crate::Violation;
-use crate::config::{ClientOptions, Policy, Renegotiation, ServerOptions};
+use crate::config::{ClientOptions, Policy, Renegotiation, SecureRenegotiation, ServerOptions};
+use crate::crypto::secret::ConstantTimeEq;
 use crate::information::{ConnectionInformation, Information, TlsUnique};
 use crate::record::{Another, OnRequest};
 use crate::suite::CipherSuite;
@@ -142,11 +143,22 @@ impl Previous {
 }
 
 /// §3.4, a client's first handshake: whether the server knows RFC 5746.
-pub(super) fn first_server_hello(extensions: &Extensions<'_>) -> Result<bool, Violation> {
+pub(super) fn first_server_hello(
+    policy: &Policy,
+    extensions: &Extensions<'_>,
+) -> Result<bool, Violation> {
     match find::<RenegotiationInfo<'_>>(extensions)? {
         Some(info) if info.renegotiated_connection.is_empty() => Ok(true),
         Some(_) => Err(Violation::RenegotiationInfoMismatch),
-        None => Ok(false),
+        None => unless_demanded(policy),
+    }
+}
+
+/// §4.1, §4.3: the peer does not know RFC 5746.
+fn unless_demanded(policy: &Policy) -> Result<bool, Violation> {
+    match policy.secure_renegotiation {
+        SecureRenegotiation::Demanded => Err(Violation::SecureRenegotiationMissing),
+        SecureRenegotiation::ForRenegotiation => Ok(false),
     }
 }
 
@@ -156,7 +168,7 @@ pub(super) fn later_server_hello(
     extensions: &Extensions<'_>,
 ) -> Result<(), Violation> {
     match find::<RenegotiationInfo<'_>>(extensions)? {
-        Some(info) if info.renegotiated_connection == previous.both() => Ok(()),
+        Some(info) if info.renegotiated_connection.ct_eq(&previous.both()) => Ok(()),
         Some(_) => Err(Violation::RenegotiationInfoMismatch),
         None => Err(Violation::RenegotiationInfoMissing),
     }
@@ -164,13 +176,16 @@ pub(super) fn later_server_hello(
 
 /// §3.6, a server's first handshake: whether the client knows RFC 5746. It says so by an extension,
 /// which is empty, or by a suite that is none.
-pub(super) fn first_client_hello(hello: &ClientHello<'_>) -> Result<bool, Violation> {
+pub(super) fn first_client_hello(
+    policy: &Policy,
+    hello: &ClientHello<'_>,
+) -> Result<bool, Violation> {
+    let scsv = CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV;
     match find::<RenegotiationInfo<'_>>(&hello.extensions)? {
         Some(info) if info.renegotiated_connection.is_empty() => Ok(true),
         Some(_) => Err(Violation::RenegotiationInfoMismatch),
-        None => Ok(hello
-            .cipher_suites
-            .contains(CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV)),
+        None if hello.cipher_suites.contains(scsv) => Ok(true),
+        None => unless_demanded(policy),
     }
 }
 
@@ -186,7 +201,13 @@ pub(super) fn later_client_hello(
         return Err(Violation::ScsvInRenegotiation);
     }
     match find::<RenegotiationInfo<'_>>(&hello.extensions)? {
-        Some(info) if info.renegotiated_connection == previous.client_verify_data => Ok(()),
+        Some(info)
+            if info
+                .renegotiated_connection
+                .ct_eq(&previous.client_verify_data) =>
+        {
+            Ok(())
+        }
         Some(_) => Err(Violation::RenegotiationInfoMismatch),
         None => Err(Violation::RenegotiationInfoMissing),
     }

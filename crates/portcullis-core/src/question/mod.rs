@@ -4,9 +4,12 @@
 //! Each has a default answer. While one is open the handshake stands still; dropping it leaves
 //! the handshake paused, and the driver's timeout ends it.
 
+mod psk;
 mod sessions;
 mod wanted;
 
+pub use psk::ChoosePsk;
+pub(crate) use psk::Side as PskSide;
 pub use sessions::{FindSession, IssueTickets, KeepSession, OpenTickets};
 pub(crate) use wanted::{WantedCurves, WantedIdentity};
 
@@ -14,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls_pki_types::{ServerName, UnixTime};
 
-use crate::config::{ClientConfig, ServerConfig};
+use crate::config::{ClientConfig, PreSharedKey, ServerConfig};
 use crate::error::Refusal;
 use crate::session::ServerSession;
 use crate::signature_scheme::SignatureScheme;
@@ -37,6 +40,8 @@ pub enum Question {
     FindSession(FindSession),
     /// Server before TLS 1.3: this session could be resumed. Asked with `ask_sessions`.
     KeepSession(KeepSession),
+    /// Which pre-shared key? Asked with `ask_psk`.
+    ChoosePsk(ChoosePsk),
     /// Which certificate is shown to the peer? Asked with `ask_identity`.
     ChooseIdentity(ChooseIdentity),
     /// A signature with the identity's key. Asked for external keys, and with `ask_signature`.
@@ -55,6 +60,7 @@ impl Question {
             Self::IssueTickets(question) => question.seal_configured(),
             Self::FindSession(question) => question.none(),
             Self::KeepSession(question) => question.done(),
+            Self::ChoosePsk(question) => question.choose_configured(),
             Self::ChooseIdentity(question) => question.choose_configured(),
             Self::Sign(question) => question.sign_with_local_key(),
             Self::VerifyChain(question) => question.verify(),
@@ -84,6 +90,7 @@ impl Question {
             Self::IssueTickets(question) => question.id,
             Self::FindSession(question) => question.id,
             Self::KeepSession(question) => question.id,
+            Self::ChoosePsk(question) => question.id,
             Self::ChooseIdentity(question) => question.id,
             Self::Sign(question) => question.id,
             Self::VerifyChain(question) => question.id,
@@ -116,6 +123,8 @@ pub(crate) enum AnswerContent {
     Identity(Option<Identity>),
     /// What the core would choose by itself: the configuration's rules hold.
     ConfiguredIdentity(Option<(Identity, Option<SignatureScheme>)>),
+    /// If there is one.
+    Psk(Option<PreSharedKey>),
     Signature(Vec<u8>),
     Chain(Result<VerifiedChain, CertificateError>),
     /// With the keys of the configuration.

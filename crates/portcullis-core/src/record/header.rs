@@ -39,16 +39,14 @@ impl Form {
         }
     }
 
-    /// A client that refuses what the server has chosen may say so in a version of its own.
+    /// A client that refuses what the server has chosen may say so in a version of its own. In TLS
+    /// 1.3 nobody looks at that of a record that is not protected (§5.1).
     fn is_any_version(self, typ: ContentType) -> bool {
-        let unprotected = matches!(
-            self,
-            Self::Older {
-                protected: false,
-                ..
-            }
-        );
-        unprotected && typ == ContentType::ALERT
+        match self {
+            Self::Plain => true,
+            Self::Tls13 => matches!(typ, ContentType::ALERT | ContentType::CHANGE_CIPHER_SPEC),
+            Self::Older { protected, .. } => !protected && typ == ContentType::ALERT,
+        }
     }
 
     /// Whether these bytes are content, and not what early data may be (§4.2.10).

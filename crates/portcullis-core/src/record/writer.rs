@@ -42,7 +42,7 @@ pub struct Writer {
     fragment: usize,
     key_update_at: u64,
     /// Bytes of data sealed under this key.
-    bytes: u64,
+    pub(super) bytes: u64,
     state: State,
     mailbox: Arc<Mailbox>,
 }
@@ -74,16 +74,13 @@ impl Writer {
         key_update_at: u64,
         mailbox: Arc<Mailbox>,
     ) -> Self {
-        let keys_last = keys.protection.is_older();
+        // Before TLS 1.3 a key lasts as long as the connection.
+        let byte_limit = keys.protection.byte_limit();
         Self {
             keys,
             fragment: size.protected(),
             size,
-            // Before TLS 1.3 a key lasts as long as the connection.
-            key_update_at: match keys_last {
-                true => u64::MAX,
-                false => key_update_at,
-            },
+            key_update_at: byte_limit.unwrap_or(key_update_at),
             bytes: 0,
             state: State::Open,
             mailbox,
@@ -363,6 +360,20 @@ impl Writer {
         match &self.state {
             State::Failed(error) => Some(error),
             State::Open | State::Closed => None,
+        }
+    }
+
+    /// Moves the writer to where the reader is, for
+    /// [`Handshake::renegotiate`](crate::Handshake::renegotiate). What stays here seals nothing more.
+    pub fn take(&mut self) -> Self {
+        let state = State::Failed(misuse(
+            "this writer was moved to where the reader is: put back the one that is there",
+        ));
+        Self {
+            keys: self.keys.take(),
+            state: core::mem::replace(&mut self.state, state),
+            mailbox: Arc::clone(&self.mailbox),
+            ..*self
         }
     }
 

@@ -29,8 +29,9 @@ use crate::x509::Sha256Digest;
 ///
 /// It belongs to the identity it was made with: a session in which this side showed a certificate
 /// is offered only by a configuration that has an identity with the same key, because to the
-/// server the client that resumes is the client that began. With `ask_identity` this cannot be
-/// checked: the caller that gives the session answers for it.
+/// server the client that resumes is the client that began; so is one that began with a pre-shared
+/// key. With `ask_identity` and `ask_psk` this cannot be checked: the caller that gives the session
+/// answers for it.
 ///
 /// `Debug` shows neither secrets nor the ticket.
 #[derive(Clone)]
@@ -88,10 +89,16 @@ impl ClientSession {
             || self.established.is_outdated(now, 0)
     }
 
-    /// Whether this side showed a certificate when the session began: to the server, the
-    /// client that resumes it is the same client.
+    /// Whether this side showed a certificate when the session began, or used a pre-shared key: to the
+    /// server, the client that resumes it is the same client.
     pub fn is_authenticated(&self) -> bool {
-        self.established.shown.is_some()
+        self.established.shown.is_some() || self.established.shared_key.is_some()
+    }
+
+    /// The identity of the pre-shared key that the session began with, before TLS 1.3.
+    pub fn psk_identity(&self) -> Option<&[u8]> {
+        let name = self.established.shared_key.as_ref()?;
+        Some(&name.identity)
     }
 
     /// Writes the session down, for another process or a later day. With these bytes
@@ -237,6 +244,7 @@ impl Resumable {
                     chain: chain.clone(),
                     scheme,
                 }),
+                shared_key: None,
                 authenticated_at: information.authenticated_at,
                 shown: self.shown.clone(),
             },

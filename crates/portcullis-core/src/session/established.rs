@@ -9,7 +9,7 @@
 //! | secret | u8, then vec8. 1: the key of a ticket of TLS 1.3; before that the master secret, 2: as of RFC 5246, 3: extended |
 //! | before TLS 1.3: the group of the key exchange behind the secret | u16; 0 if it had none |
 //! | when the last full handshake was | u64 |
-//! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16, 0 if it signed nothing) and certificates (vec24 each); 2: a raw key; 3: a PSK's identity; 4: a user of SRP |
+//! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16, 0 if it signed nothing) and certificates (vec24 each); 2: a raw key; 3: a digest of a pre-shared key (32 bytes), its identity (vec16), and what 1 has, if anything; 4: a user of SRP |
 //! | the key that this side showed | vec8 with its digest; empty if it showed none, or as a server |
 //! | server name | vec16; empty if there was none |
 //! | the names that a server showed | vec8 with their digest; empty in a client's |
@@ -27,6 +27,7 @@ use crate::dialect::Dialect;
 use crate::key_schedule::ResumptionPsk;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::named_group::NamedGroup;
+use crate::psk::PskName;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -42,6 +43,7 @@ const SECRET_MASTER: u8 = 2;
 const SECRET_EXTENDED_MASTER: u8 = 3;
 const PEER_NONE: u8 = 0;
 const PEER_CHAIN: u8 = 1;
+const PEER_SHARED_KEY: u8 = 3;
 
 /// More bytes than all the fields of a record take besides certificates, names and tickets.
 pub(super) const MOST_FIELDS: usize = 256;
@@ -57,6 +59,8 @@ pub(crate) struct Established {
     pub(crate) authenticated_at: UnixTime,
     /// `None` if the peer showed no certificate.
     pub(crate) peer: Option<Peer>,
+    /// Before TLS 1.3: the pre-shared key that proved who both ends are.
+    pub(crate) shared_key: Option<Arc<PskName>>,
     /// Client: the key of the certificate that this side showed.
     pub(crate) shown: Option<Arc<Sha256Digest>>,
 }
@@ -187,11 +191,13 @@ impl Established {
         self.dialect == dialect && self.version == version
     }
 
-    /// How many bytes the certificates take.
+    /// How many bytes the certificates take, and the identity of a pre-shared key.
     pub(super) fn size(&self) -> usize {
         let chain = self.peer.as_ref().map(|peer| peer.chain.certificates());
         let certificates = chain.unwrap_or_default().iter();
-        certificates.map(|certificate| 3 + certificate.len()).sum()
+        let certificates: usize = certificates.map(|certificate| 3 + certificate.len()).sum();
+        let identity = self.shared_key.as_ref().map(|name| name.identity.len());
+        certificates + identity.unwrap_or(0)
     }
 
     /// Whether the peer would have to sign once more. It has not signed in the future either,
@@ -207,16 +213,20 @@ impl Established {
         put_u16(out, self.suite.0);
         self.secret.put(out);
         put_time(out, self.authenticated_at);
-        match &self.peer {
-            None => {
-                out.push(PEER_NONE);
-                put_vec24(out, |_| {});
+        out.push(match (&self.shared_key, &self.peer) {
+            (Some(_), _) => PEER_SHARED_KEY,
+            (None, Some(_)) => PEER_CHAIN,
+            (None, None) => PEER_NONE,
+        });
+        put_vec24(out, |out| {
+            if let Some(name) = &self.shared_key {
+                out.extend_from_slice(&name.digest);
+                put_vec16(out, |out| out.extend_from_slice(&name.identity));
             }
-            Some(peer) => {
-                out.push(PEER_CHAIN);
-                put_vec24(out, |out| peer.put(out));
+            if let Some(peer) = &self.peer {
+                peer.put(out);
             }
-        }
+        });
         put_digest(out, self.shown.as_deref());
         put_vec16(out, |out| {
             out.extend_from_slice(names.server_name.as_bytes());
@@ -251,9 +261,18 @@ impl Established {
         let authenticated_at = read_time(cursor)?;
         let kind = cursor.u8()?;
         let mut peer = Cursor::new(cursor.vec24()?);
+        let shared_key = match kind {
+            PEER_NONE | PEER_CHAIN => None,
+            PEER_SHARED_KEY if version < Version::V1_3 => Some(Arc::new(PskName {
+                digest: *peer.array()?,
+                identity: peer.vec16()?.into(),
+            })),
+            _ => return Err(DecodeError),
+        };
         let peer = match kind {
-            PEER_NONE if peer.is_empty() => None,
             PEER_CHAIN => Some(Peer::read(&mut peer)?),
+            _ if peer.is_empty() => None,
+            PEER_SHARED_KEY => Some(Peer::read(&mut peer)?),
             _ => return Err(DecodeError),
         };
         let shown = read_digest(cursor)?.copied().map(Arc::new);
@@ -275,6 +294,7 @@ impl Established {
             secret,
             authenticated_at,
             peer,
+            shared_key,
             shown,
         };
         Ok((established, names))

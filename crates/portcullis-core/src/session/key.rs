@@ -32,13 +32,15 @@ impl SessionKey {
         self.service.as_deref()
     }
 
-    /// SHA-256 of the public keys of the configured identities; `None` if there are none.
+    /// SHA-256 of the public keys of the configured identities, and of the identities of pre-shared
+    /// keys; `None` if there are none.
     pub fn identities(&self) -> Option<&[u8; 32]> {
         self.identities.as_ref()
     }
 
-    /// Whether identities are chosen during the handshake
-    /// ([`ask_identity`](crate::config::ClientConfigBuilder::ask_identity)).
+    /// Whether identities, or pre-shared keys, are chosen during the handshake
+    /// ([`ask_identity`](crate::config::ClientConfigBuilder::ask_identity),
+    /// [`ask_psk`](crate::config::ClientConfigBuilder::ask_psk)).
     pub fn asks_identity(&self) -> bool {
         self.asks_identity
     }
@@ -63,8 +65,8 @@ impl SessionKey {
     }
 
     /// Whether the session may be kept and offered under this key. Where identities are chosen
-    /// nobody can know who this side will be next time, so one in which it showed a certificate
-    /// may not, unless the service's name says for whom it is.
+    /// nobody can know who this side will be next time, so one in which it showed a certificate, or
+    /// used a pre-shared key, may not, unless the service's name says for whom it is.
     pub fn admits(&self, session: &ClientSession) -> bool {
         session.server_name == self.server_name
             && (!self.asks_identity || self.service.is_some() || !session.is_authenticated())

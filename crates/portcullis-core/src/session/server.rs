@@ -56,6 +56,12 @@ impl ServerSession {
         peer.map_or(&[], |peer| peer.chain.certificates())
     }
 
+    /// The identity of the pre-shared key that the session began with, before TLS 1.3.
+    pub fn psk_identity(&self) -> Option<&[u8]> {
+        let name = self.established.shared_key.as_ref()?;
+        Some(&name.identity)
+    }
+
     /// About how many bytes it takes, in memory or written down.
     pub fn size(&self) -> usize {
         self.established.size() + self.server_name().map_or(0, str::len) + MOST_FIELDS

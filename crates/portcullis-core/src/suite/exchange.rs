@@ -5,6 +5,7 @@
 use crate::crypto::HAS_RSA;
 
 use super::{Authentication, CipherSuite, KeyExchange, SuiteInfo};
+use crate::crypto::finite_field::HAS_FINITE_FIELD;
 
 /// A row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(crate) struct Exchange {
 pub(crate) enum Agreement {
     /// The server's point is in ServerKeyExchange, the client's in ClientKeyExchange.
     Ecdhe,
+    /// The same in the field of a prime, which stands beside the server's number.
+    Dhe,
     /// The client makes it, and encrypts it with the key in the server's certificate (RFC 5246
     /// §7.4.7.1).
     Rsa,
@@ -58,13 +61,20 @@ impl SuiteInfo {
     /// The row of a suite whose key exchange is built; `None` for TLS 1.3.
     pub(crate) const fn exchange(&self) -> Option<Exchange> {
         use {
-            Agreement::{Ecdhe, Rsa},
+            Agreement::{Dhe, Ecdhe, Rsa},
             Authentication as A, KeyExchange as K,
             KeyUse::{Decrypt, Sign},
         };
         //                                agreement    psk    certificate requests_certificate
         Some(match (self.key_exchange, self.authentication) {
             (K::Ecdhe, A::Rsa | A::Ecdsa) => row(Some(Ecdhe), false, Some(Sign), true),
+            (K::Ecdhe, A::Anonymous) => row(Some(Ecdhe), false, None, false),
+            (K::EcdhePsk, A::Psk) => row(Some(Ecdhe), true, None, false),
+            (K::Psk, A::Psk) => row(None, true, None, false),
+            (K::Dhe | K::DhePsk, _) if !HAS_FINITE_FIELD => return None,
+            (K::Dhe, A::Rsa) => row(Some(Dhe), false, Some(Sign), true),
+            (K::Dhe, A::Anonymous) => row(Some(Dhe), false, None, false),
+            (K::DhePsk, A::Psk) => row(Some(Dhe), true, None, false),
             (K::Rsa, A::Rsa) if HAS_RSA => row(Some(Rsa), false, Some(Decrypt), true),
             _ => return None,
         })
@@ -89,7 +99,7 @@ impl Exchange {
     /// Whether there is a ServerKeyExchange.
     pub(crate) const fn server_key_exchange(self) -> Presence {
         match self.agreement {
-            Some(Agreement::Ecdhe) => Presence::Always,
+            Some(Agreement::Ecdhe | Agreement::Dhe) => Presence::Always,
             _ if self.psk => Presence::IfHinted,
             _ => Presence::Never,
         }
@@ -105,9 +115,19 @@ impl Exchange {
         matches!(self.certificate, Some(KeyUse::Decrypt))
     }
 
+    /// Whether nothing proves who either side is.
+    pub(crate) const fn is_anonymous(self) -> bool {
+        self.certificate.is_none() && !self.psk
+    }
+
     /// Whether both sides have shares on a curve.
     pub(crate) const fn has_curve(self) -> bool {
         matches!(self.agreement, Some(Agreement::Ecdhe))
+    }
+
+    /// Whether both sides have shares in a finite field.
+    pub(crate) const fn has_field(self) -> bool {
+        matches!(self.agreement, Some(Agreement::Dhe))
     }
 
     /// What a server stands for that shows no certificate.

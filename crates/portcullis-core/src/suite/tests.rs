@@ -74,7 +74,7 @@ fn has_ccm(suite: &CipherSuite) -> bool {
 fn ccm_comes_with_a_feature() {
     let found: Vec<_> = CipherSuite::SUPPORTED
         .iter()
-        .filter(|suite| has_ccm(suite))
+        .filter(|suite| has_ccm(suite) && !is_without(**suite))
         .collect();
     let expected = [
         (CipherSuite::TLS_AES_128_CCM_SHA256, 16, 16),
@@ -139,22 +139,26 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
         ("AES_256_CBC_SHA", cbc(Sha256, Aes256, MacAlgorithm::Sha1)),
         ("AES_128_CBC_SHA", cbc(Sha256, Aes128, MacAlgorithm::Sha1)),
     ];
-    let implemented = CipherSuite::KNOWN.iter().filter_map(|suite| {
-        let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).ok()?;
-        let is_plain = suite.info().unwrap().key_exchange == KeyExchange::Ecdhe;
-        (is_plain && !has_ccm(suite)).then(|| (suite.name().unwrap(), parameters))
-    });
+    let is_signed = |suite: &&CipherSuite| {
+        let exchange = suite.exchange();
+        exchange.is_some_and(|exchange| exchange.is_signed() && exchange.has_curve())
+            && !has_ccm(suite)
+    };
+    let implemented = CipherSuite::KNOWN
+        .iter()
+        .filter(is_signed)
+        .filter_map(|suite| {
+            let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).ok()?;
+            Some((suite.name().unwrap(), parameters))
+        });
     let expected = expected.iter().flat_map(|(name, parameters)| {
         ["ECDSA", "RSA"].map(|key| (format!("TLS_ECDHE_{key}_WITH_{name}"), *parameters))
     });
+    let count = implemented.clone().count();
     for (implemented, expected) in implemented.zip(expected.clone()) {
         assert_eq!(implemented, (&*expected.0, expected.1));
     }
-    let supported = CipherSuite::SUPPORTED.iter();
-    let is_rsa = |suite: &CipherSuite| suite.info().unwrap().key_exchange == KeyExchange::Rsa;
-    let all = supported.filter(|suite| !has_ccm(suite) && !is_rsa(suite));
-    let all = all.count();
-    assert_eq!(expected.count(), all - 3, "and three of TLS 1.3");
+    assert_eq!(expected.count(), count);
     let refused = CipherSuite::TLS_AES_128_GCM_SHA256.legacy_parameters(ProtocolVersion::TLS_1_2);
     assert!(
         refused
@@ -164,12 +168,40 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
     );
 }
 
+/// Whether no certificate is involved.
+fn is_without(suite: CipherSuite) -> bool {
+    let exchange = suite.exchange();
+    exchange.is_some_and(|exchange| exchange.without_certificate().is_some())
+}
+
+/// What the table offers to nobody who does not name it is what has no certificate.
 #[test]
-fn of_what_can_be_negotiated_what_nobody_has_to_name_is_the_default() {
+fn who_is_offered_a_suite_follows_from_its_row() {
+    for suite in CipherSuite::SUPPORTED {
+        let info = suite.info().unwrap();
+        let expected = info.offer == OfferedTo::Anonymous;
+        assert_eq!(is_without(*suite), expected, "{suite}");
+        if let Some(row) = suite.exchange() {
+            let is_anonymous = info.authentication == Authentication::Anonymous;
+            assert_eq!(row.is_anonymous(), is_anonymous, "{suite}");
+            assert_eq!(
+                row.requests_certificate,
+                row.certificate.is_some(),
+                "{suite}"
+            );
+        }
+    }
+}
+
+#[test]
+fn of_what_can_be_negotiated_ecdhe_with_a_certificate_but_cbc_and_ccm_is_the_default() {
+    let is_finite = |suite: &CipherSuite| suite.exchange().is_some_and(Exchange::has_field);
+    let is_decrypted = |suite: &CipherSuite| suite.exchange().is_some_and(Exchange::is_decrypted);
     let supported = CipherSuite::SUPPORTED.iter();
-    let is_rsa = |suite: &CipherSuite| suite.info().unwrap().key_exchange == KeyExchange::Rsa;
-    let named = |suite: &CipherSuite| suite.has_cbc() || has_ccm(suite) || is_rsa(suite);
-    let expected: Vec<_> = supported.filter(|suite| !named(suite)).collect();
+    let expected: Vec<_> = supported
+        .filter(|suite| !suite.has_cbc() && !is_without(**suite) && !is_finite(suite))
+        .filter(|suite| !has_ccm(suite) && !is_decrypted(suite))
+        .collect();
     assert_eq!(expected, CipherSuite::DEFAULT.iter().collect::<Vec<_>>());
 }
 

@@ -2,7 +2,9 @@
 //! TLS 1.3 beside it.
 
 mod cbc;
+mod dhe;
 mod matrix;
+mod next_protocol;
 mod refusals;
 mod renegotiation;
 mod resumption;

@@ -1,10 +1,14 @@
 //! A peer that wants to renegotiate is told `no_renegotiation`, and the connection lives if the peer
-//! lets it: it may end it then (RFC 5246 §7.2.2).
+//! lets it: it may end it then (RFC 5246 §7.2.2). Where it is accepted, either side begins it.
 
-use portcullis::{AlertDescription, Direction};
+use std::time::Duration;
+
+use portcullis::config::Renegotiation;
+use portcullis::{AlertDescription, Direction, TlsAcceptor};
 use portcullis_tests::peers::erlang::{self, Session};
-use portcullis_tests::peers::{Message, gnutls, openssl};
+use portcullis_tests::peers::{Message, Program, gnutls, openssl};
 use portcullis_tests::pki::pki;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{client, server, their_client, their_server};
 use crate::ours;
@@ -120,4 +124,183 @@ async fn gnutls_asks_as_a_server_and_is_told() {
     let program = server.program().expect("a program");
     let told = program.wait_until(|output| output.line("Alert[1|100] - ").is_some());
     assert!(told.await.is_ok(), "{}", program.output());
+}
+
+const ALWAYS: Renegotiation = Renegotiation::Accept {
+    apart: Duration::ZERO,
+};
+
+type Stream = portcullis::TlsStream<TcpStream>;
+
+/// Our server's end of a connection with this client.
+async fn accepted(start: impl FnOnce(std::net::SocketAddr) -> Program) -> (Stream, Program) {
+    let config = server(&pki().ecdsa_p256).renegotiation(ALWAYS).build();
+    let acceptor = TlsAcceptor::new(config.expect("a configuration"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let program = start(listener.local_addr().expect("an address"));
+    let (transport, _) = ours::soon(listener.accept()).await.expect("a client");
+    let stream = ours::soon(acceptor.upgrade(transport)).await;
+    (stream.unwrap_or_else(|error| panic!("{error}")), program)
+}
+
+async fn connected(address: std::net::SocketAddr) -> Stream {
+    ours::connect(address, client().renegotiation(ALWAYS))
+        .await
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+async fn expect(stream: &mut Stream, data: &[u8]) {
+    let received = ours::soon(stream.recv(data.len()))
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(received[..], *data);
+}
+
+async fn send(stream: &mut Stream, data: &[u8]) {
+    ours::soon(stream.send(&[data]))
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+async fn renegotiate(stream: &mut Stream) {
+    let before = *stream.information().client_random();
+    ours::soon(stream.renegotiate())
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_ne!(*stream.information().client_random(), before);
+}
+
+/// Data goes before and behind, both ways, whoever begins it (otp#3763).
+#[tokio::test]
+async fn erlang_renegotiates() {
+    let steps = |own: bool| {
+        let line = AFTER.data();
+        let begin = if own { "renegotiate, " } else { "" };
+        format!(
+            "{{send, {line:?}}}, {{expect, {line:?}}}, {begin}{{send, {line:?}}}, \
+             {{expect, {line:?}}}, close"
+        )
+    };
+    for own in [true, false] {
+        let steps = steps(own);
+        let session = Session {
+            steps: &steps,
+            ..Session::default()
+        };
+        let (mut stream, program) =
+            accepted(|address| erlang::client_session(address, &their_client(), session)).await;
+        talk(&mut stream, own).await;
+        erlang::finish_session(program).await;
+
+        let settings = their_server(&pki().ecdsa_p256);
+        let (program, address) = erlang::server_session(&settings, session).await;
+        let mut stream = connected(address).await;
+        talk(&mut stream, own).await;
+        erlang::finish_session(program).await;
+    }
+}
+
+/// The other end of these steps.
+async fn talk(stream: &mut Stream, theirs: bool) {
+    let line = AFTER.data();
+    let before = *stream.information().client_random();
+    expect(stream, line.as_bytes()).await;
+    if !theirs {
+        renegotiate(stream).await;
+    }
+    send(stream, line.as_bytes()).await;
+    expect(stream, line.as_bytes()).await;
+    assert_ne!(*stream.information().client_random(), before);
+    send(stream, line.as_bytes()).await;
+    let _ = ours::soon(stream.recv(1)).await.expect_err("an end");
+}
+
+#[tokio::test]
+async fn openssl_renegotiates() {
+    // Its client begins, by a command.
+    let (mut stream, mut program) =
+        accepted(|address| openssl::client(address, &their_client())).await;
+    program.wait_for_line("Verify return code").await;
+    program.send(b"before\n").await;
+    expect(&mut stream, b"before\n").await;
+    let before = *stream.information().client_random();
+    program.send(b"R\n").await;
+    program.wait_for_line("RENEGOTIATING").await;
+    program.send(b"behind\n").await;
+    expect(&mut stream, b"behind\n").await;
+    assert_ne!(*stream.information().client_random(), before);
+    // Ours begins.
+    let began = tokio::join!(renegotiate(&mut stream), async {
+        program.send(b"under way\n").await;
+    });
+    let () = began.0;
+    expect(&mut stream, b"under way\n").await;
+    send(&mut stream, b"from the server\n").await;
+    program.wait_for_line("from the server").await;
+
+    // Its server begins, by a command.
+    let settings = their_server(&pki().ecdsa_p256).extra(&["-client_renegotiation"]);
+    let mut server = openssl::server(openssl::Mode::Terminal, &settings).await;
+    let mut stream = connected(server.address).await;
+    let program = server.program_mut().expect("a program");
+    program.wait_for_line("CIPHER is ").await;
+    let before = *stream.information().client_random();
+    program.send(b"r\n").await;
+    let answer = async { expect(&mut stream, b"behind\n").await };
+    let ask = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        program.send(b"behind\n").await;
+    };
+    tokio::join!(answer, ask);
+    assert_ne!(*stream.information().client_random(), before);
+    renegotiate(&mut stream).await;
+    send(&mut stream, b"from the client\n").await;
+    program.wait_for_line("from the client").await;
+}
+
+/// OpenSSL's server does not, unless told so: the connection goes on.
+#[tokio::test]
+async fn openssl_declines() {
+    let settings = their_server(&pki().ecdsa_p256);
+    let mut server = openssl::server(openssl::Mode::Terminal, &settings).await;
+    let mut stream = connected(server.address).await;
+    let program = server.program_mut().expect("a program");
+    program.wait_for_line("CIPHER is ").await;
+    let error = ours::soon(stream.renegotiate()).await.expect_err("refused");
+    assert!(error.is_renegotiation_refused(), "{error}");
+    send(&mut stream, b"and yet\n").await;
+    program.wait_for_line("and yet").await;
+}
+
+#[tokio::test]
+async fn gnutls_renegotiates() {
+    // Its client begins, as soon as it is connected.
+    let settings = their_client().extra(&["--rehandshake", "--debug=5"]);
+    let (mut stream, mut program) = accepted(|address| gnutls::client(address, &settings)).await;
+    let before = *stream.information().client_random();
+    program.send(b"behind\n").await;
+    let r = ours::soon(stream.recv(7)).await;
+    if r.is_err() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        println!("{}", program.output());
+    }
+    r.unwrap();
+    assert_ne!(*stream.information().client_random(), before);
+
+    // Its server does so at a command.
+    let settings = their_server(&pki().ecdsa_p256).extra(&["--noticket", "--debug=5"]);
+    let server = gnutls::server(gnutls::Mode::Echo, &settings).await;
+    let mut stream = connected(server.address).await;
+    let before = *stream.information().client_random();
+    send(&mut stream, b"**REHANDSHAKE**\n").await;
+    expect(&mut stream, b"Successfully executed command\n").await;
+    let line = b"and it goes on\n";
+    send(&mut stream, line).await;
+    let received = ours::soon(stream.recv(line.len())).await;
+    if received.is_err() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        println!("{}", server.program().unwrap().output());
+    }
+    received.unwrap();
+    assert_ne!(*stream.information().client_random(), before);
 }

@@ -293,7 +293,7 @@ impl Client {
                 return;
             }
             KeyShareClientHello::put(out, shares.entries(config).by_ref());
-            if config.session_tickets {
+            if config.takes_tickets() {
                 resumption::put_psks(out, sessions, now);
             }
         };
@@ -346,7 +346,7 @@ fn put_before_tls13(
     }
     // RFC 8422 §5.1.2: some servers want to see it.
     EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
-    if config.session_tickets && previous.is_none() {
+    if config.takes_tickets() && previous.is_none() {
         // RFC 5077 §3.2: without a ticket it asks for one.
         let ticket = session.filter(|session| !session.is_id);
         SessionTicket::put(out, ticket.map_or(&[], |session| &session.ticket));

@@ -18,5 +18,5 @@ use super::table::states;
 states! {
     Client with Tls13 in tls13 with Tls12 in tls12:
     // state        in file  takes                => goes to
-    WaitServerHello in hello waits for ServerHello => WaitServerHello /* after HelloRetryRequest */ | ReviewingServerHello | WaitEncryptedExtensions /* TLS 1.3 */ | WaitCertificate /* before; or resumed: */ | ReverifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitServerHello in hello waits for ServerHello => WaitServerHello /* after HelloRetryRequest */ | ReviewingServerHello | WaitEncryptedExtensions /* TLS 1.3 */ | WaitCertificate | WaitServerKeyExchange /* before; or resumed: */ | ReverifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
 }

@@ -13,6 +13,7 @@ use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::key_schedule::{EarlySecret, Transcript};
+use crate::psk::PskName;
 use crate::session::{ClientSession, MAX_TICKET, Peer, Secret};
 use crate::suite::{CipherSuite, NoCertificate};
 use crate::version::Version;
@@ -45,6 +46,8 @@ pub(super) struct OlderSession {
     pub(super) ticket: Box<[u8]>,
     pub(super) is_id: bool,
     pub(super) peer: OlderPeer,
+    /// The pre-shared key that it began with.
+    pub(super) psk: Option<Arc<PskName>>,
 }
 
 /// Who the server was when the session began.
@@ -121,7 +124,7 @@ pub(super) fn usable(
     older: Option<&OlderSession>,
     cx: &Cx<'_>,
 ) -> Result<Vec<OfferedSession>, Abort> {
-    if !config.session_tickets && !sessions.is_empty() {
+    if !config.takes_tickets() && !sessions.is_empty() {
         return Err(Misuse::new(
             "a session was given, but session_tickets is off in the client's configuration",
         )
@@ -179,6 +182,16 @@ pub(super) fn older(
             (None, Some(nobody)) => OlderPeer::Nobody(nobody, fitting(config, name, session, cx)?),
             _ => return None,
         };
+        // With `ask_psk` nobody can know: the caller that gave the session answers for it.
+        match &session.established.shared_key {
+            Some(name) if exchange.psk => {
+                if !config.policy.asked.psk && !config.policy.psks.contains(name) {
+                    return None;
+                }
+            }
+            None if !exchange.psk => {}
+            _ => return None,
+        }
         Some(Box::new(OlderSession {
             version: session.established.version,
             suite: session.established.suite,
@@ -188,6 +201,7 @@ pub(super) fn older(
             ticket: session.ticket.clone(),
             is_id: session.is_id,
             peer,
+            psk: session.established.shared_key.clone(),
         }))
     })
 }

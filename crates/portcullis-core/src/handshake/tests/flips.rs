@@ -58,8 +58,8 @@ fn older_resumed_pair() -> Pair {
     resuming(client.clone(), server.clone(), vec![session.clone()])
 }
 
-/// §5.1: the minor version of a hello's record is ignored. Once there are keys it has to be right,
-/// also that of change_cipher_spec.
+/// §5.1: the minor version of a hello's record is ignored, and so is that of change_cipher_spec. Of
+/// what is protected it has to be right.
 fn is_ignored(bytes: &[u8], at: usize) -> bool {
     let mut start = 0;
     while start + 5 <= at {
@@ -69,7 +69,7 @@ fn is_ignored(bytes: &[u8], at: usize) -> bool {
         }
         start += length;
     }
-    at == start + 2 && bytes[start] == 22
+    at == start + 2 && matches!(bytes[start], 20 | 22)
 }
 
 #[test]

@@ -9,7 +9,8 @@ use std::process::Command;
 use super::attack::{
     authenticated_client, authenticating_server, client, resuming_client, server, ticket_keys,
 };
-use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
+use super::tls12::{ECDHE_PSK, PSK, clients_of, ends, servers_of};
+use crate::config::{ClientConfigBuilder, PreSharedKey, ServerConfigBuilder};
 use crate::crypto::block_hash::{BlockHash, Sha256, Sha384};
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::hkdf::{Label, LabelPrefix, Prk, extract};
@@ -427,6 +428,19 @@ fn all_older_handshakes() {
         asks_server(),
         true,
     );
+    let every_key = || {
+        let (client, server) = ends(ECDHE_PSK);
+        (
+            client.session_tickets(true).ask_psk(true),
+            server.ticket_keys(ticket_keys()).ask_psk(true),
+        )
+    };
+    for (suite, resumes) in [(PSK, false), (ECDHE_PSK, false), (ECDHE_PSK, true)] {
+        let (client_of, server_of) = every_key();
+        let context = format!("before 1.3, with a shared key, {suite}, resumed: {resumes}");
+        older_suite_leaves_nothing(&context, client_of, server_of, resumes, suite);
+    }
+    a_shared_key_stays_where_it_is();
     let off = crate::config::ExtendedMasterSecret::Off;
     older_leaves_nothing(
         "before 1.3, without the extended master secret",
@@ -434,6 +448,25 @@ fn all_older_handshakes() {
         server(),
         false,
     );
+}
+
+/// The key is there once, and gone with the last that has it; the premaster secret, which has it in it,
+/// is gone when there is a master secret.
+fn a_shared_key_stays_where_it_is() {
+    for suite in [PSK, ECDHE_PSK] {
+        let key: [u8; 32] = core::array::from_fn(|at| (at as u8).wrapping_mul(37) ^ 0x5a);
+        let searched = vec![("shared key".to_owned(), Masked::new(&key))];
+        let psk = PreSharedKey::new("moved", key).unwrap();
+        let (client, server) = (clients_of(&[suite]), servers_of(&[suite]));
+        let client = client.psk(psk.clone()).ask_psk(true).build().unwrap();
+        let server = server.psk(psk).ask_psk(true).build().unwrap();
+        let mut pair = Pair::new(client, server);
+        super::attack::talk(&mut pair);
+        assert_eq!(pair.client.stage(), crate::Stage::Connected);
+        assert!(copies(&searched)[0] <= 1, "{suite}");
+        drop(pair);
+        assert_eq!(copies(&searched), [0], "{suite}");
+    }
 }
 
 fn all_handshakes() {

@@ -299,6 +299,7 @@ fn all_questions_by_default() {
                 Question::IssueTickets(_) => "issue tickets",
                 Question::FindSession(_) => "find session",
                 Question::KeepSession(_) => "keep session",
+                Question::ChoosePsk(_) => "psk",
             },
         ));
         Some(question.default_answer())

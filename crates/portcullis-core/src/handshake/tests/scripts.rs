@@ -13,7 +13,7 @@ use super::states::resumable;
 use super::tamper::{Tamper, one_message_per_record};
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
 use crate::crypto::random::Random;
-use crate::question::Question;
+use crate::question::{Answer, Question};
 use crate::session::ClientSession;
 use crate::testing::{answer, name, now, sessions_of};
 use crate::wire::ContentType;
@@ -37,6 +37,24 @@ pub(super) fn run_resuming(
     run_tampering(client, server, sessions, one_message_per_record())
 }
 
+/// The same with a server that knows the key of no session any more, where it is asked.
+pub(super) fn run_forgetting(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    sessions: Vec<ClientSession>,
+) -> Scripts {
+    run_answering(
+        client,
+        server,
+        sessions,
+        one_message_per_record(),
+        |question| match question {
+            Question::ChoosePsk(question) if question.is_resumption() => question.none(),
+            other => answer(other),
+        },
+    )
+}
+
 /// The same with a server whose messages pass through `tamper`, which puts each into a record of
 /// its own.
 pub(super) fn run_tampering(
@@ -44,6 +62,16 @@ pub(super) fn run_tampering(
     server: ServerConfigBuilder,
     sessions: Vec<ClientSession>,
     tamper: Tamper,
+) -> Scripts {
+    run_answering(client, server, sessions, tamper, answer)
+}
+
+fn run_answering(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    sessions: Vec<ClientSession>,
+    tamper: Tamper,
+    answer: fn(Question) -> Answer,
 ) -> Scripts {
     let client = client.observe_messages(true).build().unwrap();
     let mut server = Handshake::server(server.observe_messages(true).build().unwrap());
@@ -59,10 +87,10 @@ pub(super) fn run_tampering(
         client: Vec::new(),
         server: Vec::new(),
     };
-    let mut to_server = feed(&mut client, &[], &mut scripts.client);
+    let mut to_server = feed(&mut client, &[], &mut scripts.client, answer);
     loop {
-        let to_client = feed(&mut server, &to_server, &mut scripts.server);
-        to_server = feed(&mut client, &to_client, &mut scripts.client);
+        let to_client = feed(&mut server, &to_server, &mut scripts.server, answer);
+        to_server = feed(&mut client, &to_client, &mut scripts.client, answer);
         if to_server.is_empty() {
             return scripts;
         }
@@ -70,7 +98,12 @@ pub(super) fn run_tampering(
 }
 
 /// Feeds the records one by one; gives what was sent meanwhile.
-fn feed(end: &mut Handshake, mut bytes: &[u8], script: &mut Vec<String>) -> Vec<u8> {
+fn feed(
+    end: &mut Handshake,
+    mut bytes: &[u8],
+    script: &mut Vec<String>,
+    answer: fn(Question) -> Answer,
+) -> Vec<u8> {
     let mut sent = Vec::new();
     let mut last = None;
     loop {
@@ -129,6 +162,7 @@ pub(super) fn kind(question: &Question) -> &'static str {
         Question::IssueTickets(_) => "IssueTickets",
         Question::FindSession(_) => "FindSession",
         Question::KeepSession(_) => "KeepSession",
+        Question::ChoosePsk(_) => "ChoosePsk",
     }
 }
 

@@ -7,8 +7,9 @@ use super::super::table::Row;
 use super::super::{client, server};
 use super::attack::{authenticated_client, authenticating_server, ticket_keys, unknown_session};
 use super::parts::{message, server_hello};
-use super::scripts::{Scripts, run_resuming, run_tampering};
+use super::scripts::{Scripts, run_forgetting, run_resuming, run_tampering};
 use super::tamper::{Put, Tamper};
+use super::tls12::{ANONYMOUS, ECDHE_PSK, PSK, ends};
 use crate::ProtocolVersion;
 use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
 use crate::crypto::HAS_RSA;
@@ -51,6 +52,47 @@ fn in_camel_case(name: &str) -> String {
         first.to_uppercase() + rest
     });
     words.collect()
+}
+
+/// Ends without certificates, which do and do not ask which key they share, in a full handshake and
+/// resumed.
+fn scripts_without_certificates() -> Vec<Scripts> {
+    let mut scripts = Vec::new();
+    for suite in [PSK, ECDHE_PSK, ANONYMOUS] {
+        let (client, server) = ends(suite);
+        let hinted = server.clone().psk_identity_hint("hint");
+        let servers = [Some(server), (suite == PSK).then_some(hinted)];
+        for server in servers.into_iter().flatten() {
+            let tickets = server.clone().ticket_keys(ticket_keys());
+            for server in [server.clone(), tickets, server.ask_sessions(true)] {
+                let client = client.clone().session_tickets(true);
+                let session = || {
+                    let (client, server) = (client.clone().build(), server.clone().build());
+                    sessions_of(client.unwrap(), server.unwrap()).pop()
+                };
+                // Without a ticket or an id there is none.
+                let sessions = [None, session()];
+                for asked in 0..16 {
+                    let is = |bit: u32| asked >> bit & 1 == 1;
+                    let client = client.clone().pause_at_hello(is(0)).ask_psk(is(1));
+                    let server = server.clone().pause_at_hello(is(0)).ask_psk(is(2));
+                    let server = match is(3) && server.clone().build().unwrap().0.resumes() {
+                        true => server.ask_tickets(true),
+                        false => server,
+                    };
+                    for session in &sessions {
+                        let session = session.iter().cloned().collect();
+                        scripts.push(run_resuming(client.clone(), server.clone(), session));
+                    }
+                }
+                // The key is another by now.
+                let session = session().into_iter().collect();
+                let server = server.clone().ask_psk(true);
+                scripts.push(run_forgetting(client.clone(), server, session));
+            }
+        }
+    }
+    scripts
 }
 
 /// The servers of a version, each with a client that has no session, one that the server resumes,
@@ -293,6 +335,7 @@ fn the_tables_say_what_happens() {
                 scripts(ProtocolVersion::TLS_1_2)
                     .chain(scripts_of_other_servers())
                     .chain(scripts_of_decrypting_servers())
+                    .chain(scripts_without_certificates())
                     .chain(scripts_of_next_protocols()),
             ),
         ),

@@ -56,6 +56,40 @@ impl PremasterSecret {
         }
     }
 
+    /// The same where no move of it leaves a copy.
+    pub(crate) fn boxed(self) -> Self {
+        match self {
+            Self::Shared(shared) => Self::Long(Zeroizing::new(shared.as_slice().into())),
+            long @ Self::Long(_) => long,
+        }
+    }
+
+    /// RFC 4279 §2, RFC 5489 §2: what the key exchange gave, and a key that both sides have; where
+    /// there is no other, zeros stand for it.
+    pub(crate) fn with_psk(other: Option<Self>, key: &[u8]) -> Self {
+        let zeros;
+        let other = match &other {
+            Some(other) => other.as_slice(),
+            None => {
+                zeros = vec![0; key.len()];
+                &zeros
+            }
+        };
+        // Of its last size from the start: what had grown would have left its beginning in memory.
+        let mut secret = Zeroizing::new(vec![0; 4 + other.len() + key.len()].into_boxed_slice());
+        let mut rest = &mut secret[..];
+        for part in [other, key] {
+            // Both are far below this.
+            let length = u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes();
+            for bytes in [&length[..], part] {
+                let (now, later) = rest.split_at_mut(bytes.len());
+                now.copy_from_slice(bytes);
+                rest = later;
+            }
+        }
+        Self::Long(secret)
+    }
+
     pub(crate) fn into_master(self, hash: PrfHash, seed: MasterSeed<'_>) -> MasterSecret {
         let key = PrfKey::new(hash, self.as_slice());
         let mut secret = Secret::zeros(MASTER_SECRET_LEN);
@@ -208,7 +242,7 @@ mod tests {
     #[test]
     fn a_secret_written_down_is_the_secret() {
         let (session_hash, transcript) = (hash(HASH, b"1"), hash(HASH, b"2"));
-        let premaster = PremasterSecret::from(SharedSecret::new(&[7; 32]).unwrap());
+        let premaster = PremasterSecret::from(SharedSecret::new(&[7; 32]));
         let mut made = premaster.into_master(SUITE.hash, MasterSeed::Extended(&session_hash));
         let again = MasterSecret::from_bytes(SUITE.hash, made.as_bytes()).unwrap();
         let expected = made.verify_data(Side::Client, &transcript);
@@ -222,6 +256,26 @@ mod tests {
         assert_eq!(moved.verify_data(Side::Client, &transcript), expected);
         assert_eq!(moved.as_bytes(), again.as_bytes());
         assert_eq!(format!("{moved:?}"), "MasterSecret(..)");
+    }
+
+    /// RFC 4279 §2: both parts with their lengths; with the key alone, as many zeros as it has bytes.
+    #[test]
+    fn a_pre_shared_key_is_part_of_the_premaster_secret() {
+        let premaster = |other: Option<&[u8]>, key: &[u8]| {
+            let other = other.map(|bytes| SharedSecret::new(bytes).into());
+            PremasterSecret::with_psk(other, key).as_slice().to_vec()
+        };
+        assert_eq!(premaster(None, b"key"), b"\0\x03\0\0\0\0\x03key");
+        assert_eq!(premaster(Some(b"shared"), b"key"), b"\0\x06shared\0\x03key");
+        let longest = premaster(None, &[7; 65_535]);
+        assert_eq!(longest.len(), 4 + 2 * 65_535);
+        assert_eq!(longest[..4], [0xff, 0xff, 0, 0]);
+        assert_eq!(longest[65_537..][..3], [0xff, 0xff, 7]);
+        let long = PremasterSecret::Long(Zeroizing::new([7; 1_024].into()));
+        let key = PremasterSecret::with_psk(Some(long), b"key");
+        assert_eq!(key.as_slice().len(), 1_024 + 4 + 3);
+        let shared = PremasterSecret::from(SharedSecret::new(b"shared"));
+        assert_eq!(shared.boxed().as_slice(), b"shared");
     }
 
     #[test]

@@ -154,6 +154,14 @@ impl Protection {
         }
     }
 
+    /// How many bytes of content, where the key cannot be replaced.
+    pub(super) fn byte_limit(&self) -> Option<u64> {
+        match self {
+            Self::Tls13(_) => None,
+            Self::Older(protection) => Some(protection.byte_limit()),
+        }
+    }
+
     /// Opens the body of a record where it stands; gives what its content is, and where.
     ///
     /// # Errors

@@ -108,8 +108,16 @@ impl Older {
 
     pub(super) const fn record_limit(&self) -> u64 {
         match self.keys.suite.cipher {
-            LegacyCipher::Aead(aead) => aead.record_limit(),
+            LegacyCipher::Aead(aead) => aead.limits_for_good().0,
             // Blocks of 128 bits repeat after 2^64 of them: the sequence number wraps first.
+            LegacyCipher::Cbc(_) => u64::MAX,
+        }
+    }
+
+    /// How many bytes of content.
+    pub(super) const fn byte_limit(&self) -> u64 {
+        match self.keys.suite.cipher {
+            LegacyCipher::Aead(aead) => aead.limits_for_good().1,
             LegacyCipher::Cbc(_) => u64::MAX,
         }
     }

@@ -21,6 +21,8 @@ pub struct ClientKeyExchangeForm {
 pub enum ClientShareForm {
     /// [`ClientShare::Point`].
     Point,
+    /// [`ClientShare::Number`].
+    Number,
     /// [`ClientShare::Encrypted`].
     Encrypted,
 }
@@ -35,6 +37,14 @@ impl ClientKeyExchangeForm {
         Self {
             psk: true,
             share: Some(ClientShareForm::Point),
+        },
+        Self {
+            psk: false,
+            share: Some(ClientShareForm::Number),
+        },
+        Self {
+            psk: true,
+            share: Some(ClientShareForm::Number),
         },
         Self {
             psk: true,
@@ -58,6 +68,8 @@ pub enum ClientShare<'a> {
     /// ECDHE: `ClientECDiffieHellmanPublic`, explicit, since the implicit form went with static
     /// client keys. At least one byte. Not checked to be a point.
     Point(&'a [u8]),
+    /// DHE: `dh_Yc`, explicit for the same reason. At least one byte. Not checked to be in range.
+    Number(&'a [u8]),
     /// RSA: `EncryptedPreMasterSecret`, 0 to 65,535 bytes (RFC 5246 §7.4.7.1). Whether it can have been
     /// encrypted with the server's key does not matter here: nobody may be told.
     Encrypted(&'a [u8]),
@@ -113,8 +125,8 @@ impl<'a> ClientKeyExchange<'a> {
         match self.share {
             None => {}
             Some(ClientShare::Point(public)) => put_vec8(out, |out| out.extend_from_slice(public)),
-            Some(ClientShare::Encrypted(secret)) => {
-                put_vec16(out, |out| out.extend_from_slice(secret));
+            Some(ClientShare::Number(public) | ClientShare::Encrypted(public)) => {
+                put_vec16(out, |out| out.extend_from_slice(public));
             }
         }
     }
@@ -126,6 +138,10 @@ impl<'a> ClientShare<'a> {
             ClientShareForm::Point => match cursor.vec8()? {
                 [] => Err(DecodeError),
                 public => Ok(Self::Point(public)),
+            },
+            ClientShareForm::Number => match cursor.vec16()? {
+                [] => Err(DecodeError),
+                public => Ok(Self::Number(public)),
             },
             ClientShareForm::Encrypted => cursor.vec16().map(Self::Encrypted),
         }

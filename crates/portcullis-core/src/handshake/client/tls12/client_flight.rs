@@ -2,23 +2,27 @@
 //!
 //! RFC 5246 §7.4.6 to §7.4.9, RFC 7627 §4, RFC 8422 §5.7.
 
+use std::sync::Arc;
+
 use super::super::super::renegotiation::BothFinished;
 use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
 use super::key_exchange::ServerShare;
+use crate::config::PreSharedKey;
 use crate::crypto::key_exchange::respond;
 use crate::crypto::rsa_premaster;
 use crate::error::Abort;
 use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret};
+use crate::psk::PskName;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::rules::Rules;
 use crate::suite::{Agreement, NoCertificate};
 use crate::version::Version;
 use crate::wire::tls12::{Certificate, ClientKeyExchange, ClientShare};
 use crate::x509::{Form, Identity, VerifiedChain};
-use crate::{Misuse, NamedGroup, SignatureScheme};
+use crate::{Misuse, NamedGroup, SignatureScheme, Violation};
 
 /// Who the server is.
 pub(super) enum ServerPeer {
@@ -37,6 +41,8 @@ pub(super) struct ServerProved {
     pub(super) negotiated: Box<Negotiated>,
     pub(super) peer: ServerPeer,
     pub(super) share: Option<ServerShare>,
+    /// Where the row of the key exchange has one.
+    pub(super) psk: Option<PreSharedKey>,
 }
 
 /// Answers a CertificateRequest, if there was one.
@@ -138,6 +144,7 @@ struct Keyed {
     peer: ServerPeer,
     /// Of the key exchange, if it had one.
     group: Option<NamedGroup>,
+    psk: Option<Arc<PskName>>,
     master: MasterSecret,
 }
 
@@ -147,8 +154,9 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
         mut negotiated,
         peer,
         share,
+        psk,
     } = proved;
-    let (group, premaster) = agree(&mut negotiated, &peer, share, cx)?;
+    let (group, premaster) = agree(&mut negotiated, &peer, share, psk.as_ref(), cx)?;
     let session_hash;
     let seed = if negotiated.extended {
         session_hash = negotiated.transcript.current();
@@ -169,54 +177,79 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
         negotiated,
         peer,
         group,
+        psk: psk.map(|psk| Arc::clone(psk.name())),
         master,
     })
 }
 
-/// Sends ClientKeyExchange: RFC 5246 §7.4.7.1, RFC 8422 §5.7.
+/// Sends ClientKeyExchange: RFC 8422 §5.7, RFC 5246 §7.4.7.1 and §7.4.7.2, RFC 4279 §2 and §3, RFC 5489 §2.
 fn agree(
     negotiated: &mut Negotiated,
     peer: &ServerPeer,
     share: Option<ServerShare>,
+    psk: Option<&PreSharedKey>,
     cx: &mut Cx<'_>,
 ) -> Result<(Option<NamedGroup>, PremasterSecret), Abort> {
-    match (negotiated.exchange.agreement, share) {
+    let (group, other) = match (negotiated.exchange.agreement, share) {
         (Some(Agreement::Ecdhe), Some(ServerShare::Point { group, public })) => {
             let (own, shared) = respond(group, &public, cx.random)?;
-            cx.send(&mut negotiated.transcript, |out| {
-                ClientKeyExchange {
-                    psk_identity: None,
-                    share: Some(ClientShare::Point(&own)),
-                }
-                .put(out);
-            });
-            Ok((Some(group), shared.into()))
+            put_exchange(negotiated, psk, Some(ClientShare::Point(&own)), cx);
+            (Some(group), Some(shared.into()))
+        }
+        (None, None) => {
+            put_exchange(negotiated, psk, None, cx);
+            (None, None)
+        }
+        (Some(Agreement::Dhe), Some(ServerShare::Number { group, public })) => {
+            let own = group.generate(cx.random)?;
+            let shared = own
+                .agree_before_tls13(&public)
+                .map_err(|_| Violation::BadDhShare)?;
+            put_exchange(negotiated, psk, Some(ClientShare::Number(own.share())), cx);
+            (group.name(), Some(shared.into()))
         }
         (Some(Agreement::Rsa), None) => {
             let ServerPeer::Chain { chain, .. } = peer else {
-                return Err(of_another_exchange());
+                return Err(another_exchange());
             };
             // What the hello said, in a renegotiation too.
             let newest = negotiated.client.offer.config().policy.newest();
             let version = cx.dialect.code(newest.min(Version::V1_2));
             let key = chain.chain().end_entity_spki();
             let (encrypted, premaster) = rsa_premaster::encrypt(key, version, cx.random)?;
-            cx.send(&mut negotiated.transcript, |out| {
-                ClientKeyExchange {
-                    psk_identity: None,
-                    share: Some(ClientShare::Encrypted(&encrypted)),
-                }
-                .put(out);
-            });
-            Ok((None, premaster.into()))
+            put_exchange(
+                negotiated,
+                psk,
+                Some(ClientShare::Encrypted(&encrypted)),
+                cx,
+            );
+            (None, Some(premaster.into()))
         }
         // The form of the server's message is by the row.
-        _ => Err(of_another_exchange()),
+        _ => return Err(another_exchange()),
+    };
+    match (psk, other) {
+        (Some(psk), other) => Ok((group, PremasterSecret::with_psk(other, psk.key()))),
+        (None, Some(premaster)) => Ok((group, premaster)),
+        (None, None) => Err(another_exchange()),
     }
 }
 
-fn of_another_exchange() -> Abort {
-    Misuse::new("the server's share is of another key exchange").into()
+fn put_exchange(
+    negotiated: &mut Negotiated,
+    psk: Option<&PreSharedKey>,
+    share: Option<ClientShare<'_>>,
+    cx: &mut Cx<'_>,
+) {
+    let message = ClientKeyExchange {
+        psk_identity: psk.map(PreSharedKey::identity),
+        share,
+    };
+    cx.send(&mut negotiated.transcript, |out| message.put(out));
+}
+
+fn another_exchange() -> Abort {
+    Misuse::new("the server's message is of another key exchange").into()
 }
 
 /// Paused: somebody holds the key.
@@ -266,6 +299,7 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         mut negotiated,
         peer,
         group,
+        psk,
         master,
     } = keyed;
     negotiated.transcript.forget_messages();
@@ -282,6 +316,7 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         negotiated,
         peer: Some(peer),
         group,
+        psk,
         shown,
         master: Box::new(master),
         read: block.server,

@@ -3,6 +3,8 @@
 //!
 //! RFC 5246 §7.1, §7.3, §7.4.9; RFC 5077 §3.3.
 
+use std::sync::Arc;
+
 use super::super::super::renegotiation::{BothFinished, End, Settled};
 use super::super::super::{Cx, Next, Outcome, expect};
 use super::super::resumption::Origin;
@@ -13,6 +15,7 @@ use crate::error::{Abort, Misuse};
 use crate::information::{Exporter, Information, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side};
+use crate::psk::PskName;
 use crate::record::{HandshakeBytes, Keys};
 use crate::session::{Established, MAX_SESSION_LIFETIME, MAX_TICKET, Peer, ReceivedTicket, Secret};
 use crate::wire::Finished;
@@ -26,6 +29,8 @@ pub(super) struct Flight {
     pub(super) peer: Option<ServerPeer>,
     /// Where a session is resumed: its own.
     pub(super) group: Option<NamedGroup>,
+    /// The pre-shared key, here or where the session began.
+    pub(super) psk: Option<Arc<PskName>>,
     pub(super) shown: ShownIdentity,
     pub(super) master: Box<MasterSecret>,
     /// What the server writes with, once it says so.
@@ -130,6 +135,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         negotiated,
         peer,
         group,
+        psk,
         shown,
         master,
         finished,
@@ -196,6 +202,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
             },
             authenticated_at,
             peer: peer.clone(),
+            shared_key: psk.clone(),
             shown: shown_key,
         };
         let name = client.name.clone();
@@ -209,6 +216,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         is_server: false,
         cipher_suite: suite,
         encrypt_then_mac: keys.encrypts_first(),
+        secure_renegotiation,
         group,
         retried: false,
         resumed: resumed.is_some(),
@@ -227,6 +235,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
             resumed.is_some(),
             finished.first,
             next_protocol,
+            psk,
         ),
     };
     let outcome = Outcome::new(information, client.config.policy.key_update_at);
@@ -237,7 +246,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         previous: client.previous,
     };
     // The session of a renegotiation would be that of two handshakes.
-    let session = session.filter(|_| client.config.session_tickets && settled.previous.is_none());
+    let session = session.filter(|_| client.config.takes_tickets() && settled.previous.is_none());
     let end = End::Client(client.config, client.name);
     Ok(outcome.before_tls13(session, end, settled, cx.now))
 }

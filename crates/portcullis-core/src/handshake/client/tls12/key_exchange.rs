@@ -1,6 +1,6 @@
 //! The server's part of the key exchange, its wishes, and the end of its flight, where it is judged.
 //!
-//! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4.
+//! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4, RFC 7919 §3.
 
 use super::super::super::legacy::{Requested, Signed};
 use super::super::super::peer::{Judge, check_encrypts, check_signature_before_tls13};
@@ -9,6 +9,9 @@ use super::super::super::{Cx, Next, expect, unexpected};
 use super::Negotiated;
 use super::certificate::{Identity, Shown};
 use super::client_flight::{ServerPeer, ServerProved, authenticate};
+use super::psk::choose_psk;
+use crate::config::ClientOptions;
+use crate::crypto::finite_field::Group;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::{AnswerContent, WantedCurves, WantedIdentity};
@@ -16,9 +19,11 @@ use crate::record::HandshakeBytes;
 use crate::rules::Rules;
 use crate::suite::{KeyUse, Presence};
 use crate::wire::HandshakeType;
-use crate::wire::tls12::{ClientCertificateType, ServerHelloDone, ServerKeyExchange, ServerParams};
+use crate::wire::tls12::{
+    ClientCertificateType, ServerDhParams, ServerHelloDone, ServerKeyExchange, ServerParams,
+};
 use crate::x509::{PresentedChain, VerifiedChain};
-use crate::{Misuse, NamedGroup, SignatureScheme};
+use crate::{Misuse, NamedGroup, SignatureScheme, Violation};
 
 pub(crate) struct WaitServerKeyExchange(pub(super) Shown);
 
@@ -62,7 +67,8 @@ impl WaitServerKeyExchange {
 /// What came in ServerKeyExchange, if it did.
 #[derive(Default)]
 pub(super) struct Parameters {
-    pub(super) share: Option<ServerShare>,
+    hint: Option<Box<[u8]>>,
+    share: Option<ServerShare>,
     signed: Option<SignedParameters>,
 }
 
@@ -73,6 +79,8 @@ pub(super) enum ServerShare {
         group: NamedGroup,
         public: Box<[u8]>,
     },
+    /// In a field that is large enough.
+    Number { group: Group, public: Box<[u8]> },
 }
 
 /// What the key of the server's certificate has signed, and how.
@@ -92,6 +100,7 @@ impl Parameters {
                 group: client.offer.check_curve(params.group)?,
                 public: params.public.into(),
             }),
+            Some(ServerParams::Dh(params)) => Some(number(params, client.offer.config())?),
         };
         let signed = match (received.signature, &received.params) {
             (Some(signature), Some(params)) => {
@@ -108,8 +117,27 @@ impl Parameters {
             }
             _ => None,
         };
-        Ok(Self { share, signed })
+        Ok(Self {
+            hint: received.hint.map(Box::from),
+            share,
+            signed,
+        })
     }
+}
+
+/// RFC 7919 §3 to §5: any group will do that is large enough, also where some of that RFC were offered, as
+/// most servers do not look at these.
+fn number(params: &ServerDhParams<'_>, config: &ClientOptions) -> Result<ServerShare, Violation> {
+    let least = config.policy.dh_minimum;
+    let group = Group::from_bytes(params.prime, params.generator, least)
+        .map_err(|_| Violation::WeakGroup)?;
+    group
+        .check(params.public)
+        .map_err(|_| Violation::BadDhShare)?;
+    Ok(ServerShare::Number {
+        group,
+        public: params.public.into(),
+    })
 }
 
 /// Everything that the server has said, up to its wishes.
@@ -221,7 +249,7 @@ fn on_server_hello_done(
         Identity::Chain(chain) => chain,
         Identity::None(nobody) => {
             let peer = ServerPeer::None(nobody);
-            return go_on(negotiated, parameters.share, peer, wanted, cx);
+            return go_on(negotiated, parameters, peer, wanted, cx);
         }
     };
     let client = &negotiated.client;
@@ -276,7 +304,7 @@ fn on_verified(
     offer.check_leaf_curve(chain.chain().end_entity_spki())?;
     let peer = match negotiated.exchange.certificate {
         Some(KeyUse::Sign) => {
-            let signed = parameters.signed.ok_or_else(unsigned)?;
+            let signed = parameters.signed.as_ref().ok_or_else(unsigned)?;
             let scheme = check_signature_before_tls13(
                 &chain,
                 Some(negotiated.suite),
@@ -296,7 +324,7 @@ fn on_verified(
         }
         None => return Err(unsigned()),
     };
-    go_on(negotiated, parameters.share, peer, wanted, cx)
+    go_on(negotiated, parameters, peer, wanted, cx)
 }
 
 /// The form of the message is by the row, so this does not happen.
@@ -307,7 +335,7 @@ fn unsigned() -> Abort {
 /// It is settled who the server is, or that nobody can say.
 fn go_on(
     negotiated: Box<Negotiated>,
-    share: Option<ServerShare>,
+    parameters: Parameters,
     peer: ServerPeer,
     wanted: Option<Box<WantedIdentity>>,
     cx: &mut Cx<'_>,
@@ -315,7 +343,11 @@ fn go_on(
     let proved = ServerProved {
         negotiated,
         peer,
-        share,
+        share: parameters.share,
+        psk: None,
     };
-    authenticate(proved, wanted, cx)
+    match proved.negotiated.exchange.psk {
+        true => choose_psk(proved, parameters.hint, cx),
+        false => authenticate(proved, wanted, cx),
+    }
 }

@@ -7,6 +7,7 @@ mod certificate;
 mod client_flight;
 mod finished;
 mod key_exchange;
+mod psk;
 mod resumption;
 pub(super) mod server_hello;
 
@@ -48,14 +49,15 @@ struct Negotiated {
 states! {
     Client of Tls12:
     // state               in file               takes                                        => goes to
-    ReviewingServerHello   in server_hello  pauses   for ReviewServerHello                        => WaitCertificate | ReverifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
+    ReviewingServerHello   in server_hello  pauses   for ReviewServerHello                        => WaitCertificate | WaitServerKeyExchange | ReverifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitCertificate        in certificate   waits    for Certificate                              => WaitCertificateStatus | WaitServerKeyExchange | WaitCertificateRequest;
     // The server may leave it out (RFC 6066 §8). With RSA key exchange there is no ServerKeyExchange.
     WaitCertificateStatus  in certificate   waits    for CertificateStatus | ServerKeyExchange | CertificateRequest | ServerHelloDone => WaitServerKeyExchange | WaitCertificateRequest | WaitServerHelloDone | VerifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
-    WaitServerKeyExchange  in key_exchange  waits    for ServerKeyExchange                        => WaitCertificateRequest;
+    WaitServerKeyExchange  in key_exchange  waits    for ServerKeyExchange | ServerHelloDone      => WaitCertificateRequest | WaitServerHelloDone | ChoosingPsk | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitCertificateRequest in key_exchange  waits    for CertificateRequest | ServerHelloDone     => WaitServerHelloDone | VerifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
-    WaitServerHelloDone    in key_exchange  waits    for ServerHelloDone                          => VerifyingChain | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitServerHelloDone    in key_exchange  waits    for ServerHelloDone                          => VerifyingChain | ChoosingPsk | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
     VerifyingChain         in key_exchange  pauses   for VerifyChain                              => ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
+    ChoosingPsk            in psk           pauses   for ChoosePsk                                => WaitNewSessionTicket | WaitChangeCipherSpec;
     ChoosingIdentity       in client_flight pauses   for ChooseIdentity                           => Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
     Signing                in client_flight pauses   for Sign                                     => WaitNewSessionTicket | WaitChangeCipherSpec;
     // The session that is resumed begins here.

@@ -40,6 +40,7 @@ pub(super) fn resume(
         master,
         group,
         peer,
+        psk,
         ..
     } = session;
     let keys = master.key_block(
@@ -57,6 +58,7 @@ pub(super) fn resume(
             negotiated,
             peer: None,
             group,
+            psk,
             shown: ShownIdentity::default(),
             master,
             read: keys.server,
@@ -162,8 +164,7 @@ impl ReverifyingChain {
 mod tests {
     use super::*;
 
-    /// The other rules have cases of their own; this one needs a version that no configuration has
-    /// yet.
+    /// The other rules have cases of their own; a client offers no session of another version.
     #[test]
     fn another_version() {
         let had = Kind {

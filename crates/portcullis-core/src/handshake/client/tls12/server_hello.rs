@@ -51,15 +51,17 @@ pub(in super::super) fn on_hello(
     if hello.legacy_compression_method != CompressionMethod::NULL {
         return Err(Violation::CompressionNotOffered.into());
     }
-    let suite = client.offer.check_suite(hello.cipher_suite, code)?;
-    // §7.4.1.3: an id that comes back means that the session is resumed.
+    // §7.4.1.3: an id that comes back means that the session is resumed, so its version comes, too.
     let id = client.legacy_session_id();
-    let resumed = match !id.is_empty() && hello.legacy_session_id_echo == id {
-        true if client.older.is_none() => {
-            return Err(Violation::CompatibilitySessionIdEchoed.into());
+    let resumed = !id.is_empty() && hello.legacy_session_id_echo == id;
+    match &client.older {
+        None if resumed => return Err(Violation::CompatibilitySessionIdEchoed.into()),
+        Some(session) if resumed && session.version != version => {
+            return Err(Violation::ResumedWithAnotherVersion.into());
         }
-        resumed => resumed,
-    };
+        _ => {}
+    }
+    let suite = client.offer.check_suite(hello.cipher_suite, code)?;
     let extended = check_protections(
         &hello.extensions,
         client.config.policy.extended_master_secret,
@@ -128,7 +130,7 @@ fn check_protections(
 /// RFC 5746 §3.4, §3.5.
 fn knows_rfc_5746(client: &Client, extensions: &Extensions<'_>) -> Result<bool, Violation> {
     match &client.previous {
-        None => first_server_hello(extensions),
+        None => first_server_hello(&client.config.policy, extensions),
         Some(previous) => later_server_hello(previous, extensions).map(|()| true),
     }
 }

@@ -150,6 +150,7 @@ impl Authenticated {
             is_server: false,
             cipher_suite: self.suite,
             encrypt_then_mac: false,
+            secure_renegotiation: true,
             group: Some(self.group),
             retried: self.retried,
             resumed: self.resumed.is_some(),

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use super::super::super::renegotiation::{Previous, first_client_hello, later_client_hello};
-use super::super::super::{Cx, Next, expect, find, negotiate};
+use super::super::super::{Cx, Next, expect, find};
 use super::Negotiated;
+use super::groups::Groups;
 use super::resumption::resume_or_authenticate;
 use crate::Violation;
 use crate::config::{ExtendedMasterSecret, ServerOptions};
@@ -37,18 +38,16 @@ pub(in super::super) fn on_hello(
     let encrypt_then_mac = find::<extension::EncryptThenMac>(&hello.extensions)?.is_some()
         && config.policy.encrypt_then_mac;
     let secure_renegotiation = match &previous {
-        None => first_client_hello(&hello)?,
+        None => first_client_hello(&config.policy, &hello)?,
         Some(previous) => later_client_hello(previous, &hello).map(|()| true)?,
     };
-    let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
-    let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()));
-    if group.is_none() && !negotiate::can_do_without_curve(&config, hello.cipher_suites.iter()) {
+    let listed = find::<SupportedGroups<'_>>(&hello.extensions)?;
+    let groups = Groups::choose(&config, listed.map(|listed| listed.groups.iter()));
+    if groups.curve.is_none() && !groups.fit_any(&config, hello.cipher_suites.iter()) {
         return Err(Violation::NoSharedGroup.into());
     }
     let wants_ticket = config.gives_tickets_before_tls13()
-        && hello.extensions.contains(ExtensionType::SESSION_TICKET)
-        // A session would be that of two handshakes.
-        && previous.is_none();
+        && hello.extensions.contains(ExtensionType::SESSION_TICKET);
     // RFC 5077 §3.4: one or the other.
     let session_id = match config.policy.asked.sessions && !wants_ticket && previous.is_none() {
         true => {
@@ -61,7 +60,7 @@ pub(in super::super) fn on_hello(
         config,
         version,
         hello: message,
-        group,
+        groups,
         extended,
         encrypt_then_mac,
         secure_renegotiation,

@@ -16,6 +16,7 @@ use crate::error::Abort;
 use crate::information::{Exporter, Information};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side, Transcript};
+use crate::psk::PskName;
 use crate::question::{AnswerContent, KeepSession, Question, QuestionId};
 use crate::record::{HandshakeBytes, Keys};
 use crate::session::{Established, MAX_SESSION_LIFETIME, Peer, Secret, ServerSession};
@@ -33,6 +34,8 @@ pub(super) struct Keyed {
     pub(super) suite: CipherSuite,
     /// Of the key exchange, if it has one; where a session is resumed: that of its own.
     pub(super) group: Option<NamedGroup>,
+    /// The pre-shared key, here or where the session began.
+    pub(super) psk: Option<Arc<PskName>>,
     pub(super) extended: bool,
     /// Whether the client gets a ticket.
     wants_ticket: bool,
@@ -93,6 +96,7 @@ impl Keyed {
             version: negotiated.version,
             suite,
             group: None,
+            psk: None,
             extended: negotiated.extended,
             wants_ticket: negotiated.wants_ticket,
             session_id: negotiated.session_id,
@@ -151,6 +155,7 @@ impl Keyed {
                 },
                 authenticated_at: cx.now,
                 peer,
+                shared_key: self.psk.clone(),
                 shown: None,
             },
             server_name: self.server_name.as_deref().map(Box::from),
@@ -174,6 +179,7 @@ impl Keyed {
             is_resumed,
             unique,
             self.next_protocol,
+            self.psk,
         );
         let information = Information {
             dialect: cx.dialect,
@@ -181,6 +187,7 @@ impl Keyed {
             is_server: true,
             cipher_suite: self.suite,
             encrypt_then_mac: self.read.suite.encrypts_first(),
+            secure_renegotiation: self.secure_renegotiation,
             group: self.group,
             retried: false,
             resumed: is_resumed,

@@ -1,6 +1,8 @@
 //! The client's part of the key exchange; the master secret follows.
 //!
-//! RFC 5246 §7.4.7, §8.1, RFC 7627 §4, RFC 8422 §5.7.
+//! RFC 5246 §7.4.7, §8.1, RFC 7627 §4, RFC 8422 §5.7, RFC 4279 §2.
+
+use std::sync::Arc;
 
 use super::super::super::legacy::client_key_exchange;
 use super::super::super::{Cx, Next, expect};
@@ -8,15 +10,17 @@ use super::client_authentication::WaitCertificateVerify;
 use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::flight::{Answering, OwnShare, Showing};
 use super::identity::Shown;
+use super::psk::choose_psk;
 use crate::crypto::rsa_premaster::Substitute;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{MasterSeed, PremasterSecret};
+use crate::psk::PskName;
 use crate::record::HandshakeBytes;
 use crate::wire::ClientHello;
-use crate::wire::tls12::{ClientKeyExchange, ClientShare};
+use crate::wire::tls12::ClientShare;
 use crate::x509::{IdentityKey, VerifiedChain};
-use crate::{Misuse, Violation};
+use crate::{Misuse, NamedGroup, Violation};
 
 pub(crate) struct WaitClientKeyExchange {
     showing: Box<Showing>,
@@ -53,33 +57,25 @@ impl WaitClientKeyExchange {
             share,
         } = *showing;
         let received = client_key_exchange(answering.exchange, &message)?;
-        let group = share.as_ref().and_then(OwnShare::group);
-        let premaster = match received.share {
-            Some(ClientShare::Encrypted(encrypted)) => {
-                decrypt(&answering, shown.as_ref(), encrypted, cx)?
-            }
-            _ => agree(share, received)?,
-        };
         answering.transcript.add(message.hashed());
-        let session_hash;
-        let seed = if answering.negotiated.extended {
-            session_hash = answering.transcript.current();
-            MasterSeed::Extended(&session_hash)
-        } else {
-            MasterSeed::Randoms {
-                client: &answering.client_random,
-                server: &answering.server_random,
+        let group = share.as_ref().and_then(OwnShare::group);
+        let agreed = match received.share {
+            Some(ClientShare::Encrypted(encrypted)) => {
+                Some(decrypt(&answering, shown.as_ref(), encrypted, cx)?)
             }
+            received => agree(share, received)?,
         };
-        let master = Box::new(premaster.into_master(answering.keys.hash, seed));
-        let names = shown.as_ref().map(|shown| *shown.identity.names_digest());
-        let mut keyed = Box::new(Keyed::new(answering, master, names, cx)?);
-        keyed.shown = shown.map(|shown| (shown.identity.shared_chain(), shown.scheme));
-        keyed.group = group;
-        Ok(match peer {
-            Some(peer) => WaitCertificateVerify { keyed, peer }.into(),
-            None => WaitChangeCipherSpec(keyed).into(),
-        })
+        let exchanged = Exchanged {
+            answering,
+            shown,
+            group,
+            agreed,
+            peer,
+        };
+        match received.psk_identity {
+            None => master_secret(exchanged, None, cx),
+            Some(identity) => choose_psk(exchanged, identity.into(), cx),
+        }
     }
 }
 
@@ -98,18 +94,79 @@ fn decrypt(
     // Nobody looks whether it has worked.
     let block = key.decrypt_raw(encrypted).unwrap_or_default();
     // What the hello said, and not what was chosen.
-    let premaster = substitute.or_decrypted(&block, hello.legacy_version)?;
-    Ok(premaster.into())
+    Ok(substitute.or_decrypted(&block, hello.legacy_version).into())
 }
 
-/// What both sides know of the shares (RFC 8422 §5.10).
-fn agree(own: Option<OwnShare>, received: ClientKeyExchange<'_>) -> Result<PremasterSecret, Abort> {
-    match (own, received.share) {
+/// What both sides know of the shares (RFC 8422 §5.10, RFC 5246 §8.1.2); `None` where a pre-shared key is
+/// all.
+fn agree(
+    own: Option<OwnShare>,
+    received: Option<ClientShare<'_>>,
+) -> Result<Option<PremasterSecret>, Abort> {
+    match (own, received) {
         (Some(OwnShare::Curve(own)), Some(ClientShare::Point(point))) => {
             let shared = own.finish(point).map_err(|_| Violation::BadKeyShare)?;
-            Ok(shared.into())
+            Ok(Some(shared.into()))
         }
+        (Some(OwnShare::Field(own)), Some(ClientShare::Number(number))) => {
+            let shared = own.pair.agree_before_tls13(number);
+            Ok(Some(shared.map_err(|_| Violation::BadDhShare)?.into()))
+        }
+        (None, None) => Ok(None),
         // The form of the message is by the row.
-        _ => Err(Misuse::new("the client's share is of another key exchange").into()),
+        _ => Err(another_exchange()),
     }
+}
+
+fn another_exchange() -> Abort {
+    Misuse::new("the client's message is of another key exchange").into()
+}
+
+/// ClientKeyExchange is in.
+pub(super) struct Exchanged {
+    pub(super) answering: Answering,
+    shown: Option<Shown>,
+    group: Option<NamedGroup>,
+    pub(super) agreed: Option<PremasterSecret>,
+    peer: Option<VerifiedChain>,
+}
+
+/// Makes the master secret, with a pre-shared key where the row of the key exchange has one.
+pub(super) fn master_secret(
+    exchanged: Exchanged,
+    psk: Option<(&[u8], &Arc<PskName>)>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let Exchanged {
+        answering,
+        shown,
+        group,
+        agreed,
+        peer,
+    } = exchanged;
+    let premaster = match (psk, agreed) {
+        (Some((key, _)), agreed) => PremasterSecret::with_psk(agreed, key),
+        (None, Some(agreed)) => agreed,
+        (None, None) => return Err(another_exchange()),
+    };
+    let session_hash;
+    let seed = if answering.negotiated.extended {
+        session_hash = answering.transcript.current();
+        MasterSeed::Extended(&session_hash)
+    } else {
+        MasterSeed::Randoms {
+            client: &answering.client_random,
+            server: &answering.server_random,
+        }
+    };
+    let master = Box::new(premaster.into_master(answering.keys.hash, seed));
+    let names = shown.as_ref().map(|shown| *shown.identity.names_digest());
+    let mut keyed = Box::new(Keyed::new(answering, master, names, cx)?);
+    keyed.shown = shown.map(|shown| (shown.identity.shared_chain(), shown.scheme));
+    keyed.group = group;
+    keyed.psk = psk.map(|(_, name)| Arc::clone(name));
+    Ok(match peer {
+        Some(peer) => WaitCertificateVerify { keyed, peer }.into(),
+        None => WaitChangeCipherSpec(keyed).into(),
+    })
 }

@@ -6,8 +6,10 @@ mod client_authentication;
 pub(super) mod client_hello;
 mod finished;
 mod flight;
+mod groups;
 mod identity;
 mod key_exchange;
+mod psk;
 mod resumption;
 mod tickets;
 
@@ -15,18 +17,17 @@ use std::sync::Arc;
 
 use super::super::renegotiation::Previous;
 use super::super::table::states;
-use crate::NamedGroup;
 use crate::config::ServerOptions;
 use crate::record::HandshakeBytes;
 use crate::version::Version;
+use groups::Groups;
 
 /// What the hello settled.
 pub(super) struct Negotiated {
     pub(super) config: Arc<ServerOptions>,
     pub(super) version: Version,
     pub(super) hello: HandshakeBytes,
-    /// What a key exchange with curves would have; `None` if they have none in common.
-    pub(super) group: Option<NamedGroup>,
+    groups: Groups,
     /// Whether the master secret depends on the whole handshake (RFC 7627).
     pub(super) extended: bool,
     /// Whether a block cipher encrypts before there is a MAC (RFC 7366), if one is chosen.
@@ -44,16 +45,19 @@ pub(super) struct Negotiated {
 states! {
     Server of Tls12:
     // state              in file                       takes                      => goes to
-    OpeningTickets        in resumption            pauses   for OpenTickets        => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
+    OpeningTickets        in resumption            pauses   for OpenTickets        => ReverifyingChain | ReverifyingPsk | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The id of a session; not if there is a ticket, too.
-    FindingSession        in resumption            pauses   for FindSession        => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
+    FindingSession        in resumption            pauses   for FindSession        => ReverifyingChain | ReverifyingPsk | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
     ReverifyingChain      in resumption            pauses   for VerifyChain        => ChoosingIdentity | WaitChangeCipherSpec;
+    // The same of a pre-shared key: without it there is a full handshake.
+    ReverifyingPsk        in psk                   pauses   for ChoosePsk          => WaitClientKeyExchange | WaitChangeCipherSpec;
     ChoosingIdentity      in identity              pauses   for ChooseIdentity     => Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec /* resumed */;
     Signing               in flight                pauses   for Sign               => WaitCertificate | WaitClientKeyExchange;
     WaitCertificate       in client_authentication waits    for Certificate        => VerifyingChain | WaitClientKeyExchange;
     VerifyingChain        in client_authentication pauses   for VerifyChain        => WaitClientKeyExchange;
-    WaitClientKeyExchange in key_exchange          waits    for ClientKeyExchange  => WaitCertificateVerify | WaitChangeCipherSpec;
+    WaitClientKeyExchange in key_exchange          waits    for ClientKeyExchange  => ChoosingPsk | WaitCertificateVerify | WaitChangeCipherSpec;
+    ChoosingPsk           in psk                   pauses   for ChoosePsk          => WaitChangeCipherSpec;
     WaitCertificateVerify in client_authentication waits    for CertificateVerify  => WaitChangeCipherSpec;
     WaitChangeCipherSpec  in finished              switches for ChangeCipherSpec   => WaitNextProtocol | WaitFinished;
     WaitNextProtocol      in finished              waits    for NextProtocol       => WaitFinished;

@@ -2,6 +2,8 @@
 //!
 //! RFC 5246 §7.3 (figure 2), RFC 5077 §3, RFC 7627 §5.3.
 
+use std::sync::Arc;
+
 use rustls_pki_types::UnixTime;
 
 use super::super::super::peer::Judge;
@@ -11,10 +13,12 @@ use super::super::wishes::{check_name, host_name_of, would_show};
 use super::Negotiated;
 use super::flight::send_abbreviated_flight;
 use super::identity::{ask_again, choose_identity};
+use super::psk::resume_with_psk;
 use crate::client_hello_view::ClientHelloView;
 use crate::config::ClientAuthentication;
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
+use crate::psk::PskName;
 use crate::question::{AnswerContent, FindSession, OpenTickets, Question, QuestionId};
 use crate::session::{Peer, Secret, ServerSession};
 use crate::suite::{CipherSuite, Exchange};
@@ -31,6 +35,8 @@ pub(super) struct Resumption {
     pub(super) exchange: Exchange,
     /// Of the key exchange that the master secret came from.
     pub(super) group: Option<NamedGroup>,
+    /// The pre-shared key that it began with.
+    pub(super) psk: Option<Arc<PskName>>,
     pub(super) server_name: Option<String>,
     /// The client, and what it had signed with, if it had shown a certificate.
     pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
@@ -154,11 +160,15 @@ fn resume_or_choose(
         suite: established.suite,
         exchange,
         group,
+        psk: established.shared_key.clone(),
         server_name,
         peer: None,
         authenticated_at: established.authenticated_at,
         names: session.names,
     });
+    if let Some(name) = established.shared_key {
+        return resume_with_psk(negotiated, resumption, name, cx);
+    }
     match established.peer {
         Some(peer) => reverify(negotiated, resumption, peer, cx),
         None => resume(negotiated, resumption, cx),
@@ -187,8 +197,10 @@ fn fits(
         }
     };
     let suite = established.suite;
-    let shows_no_certificate = suite.exchange().and_then(Exchange::without_certificate);
-    let is_same_server = match (&session.names, shows_no_certificate) {
+    let Some(exchange) = suite.exchange() else {
+        return Ok(false);
+    };
+    let is_same_server = match (&session.names, exchange.without_certificate()) {
         (Some(names), None) => would_show(config, hello, server_name, names, negotiated.version)?,
         (None, Some(_)) => check_name(config, server_name).is_ok(),
         _ => false,
@@ -197,6 +209,7 @@ fn fits(
         && config.policy.cipher_suites.contains(&suite)
         && hello.cipher_suites.contains(suite)
         && client_fits
+        && established.shared_key.is_some() == exchange.psk
         && !session.is_expired(cx.now)
         && session.server_name.as_deref() == server_name
         && is_same_server;
@@ -248,7 +261,7 @@ impl ReverifyingChain {
     }
 }
 
-fn resume(
+pub(super) fn resume(
     negotiated: Negotiated,
     resumption: Box<Resumption>,
     cx: &mut Cx<'_>,

@@ -63,6 +63,7 @@ impl WaitFinished {
             is_server: true,
             cipher_suite: answering.suite,
             encrypt_then_mac: false,
+            secure_renegotiation: true,
             group: Some(answering.group),
             retried: answering.retried,
             resumed: resumed.is_some(),

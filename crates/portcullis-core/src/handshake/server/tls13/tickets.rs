@@ -74,6 +74,7 @@ impl Issuing {
             random.map_err(CryptoFailure::from)?;
             sessions.push(ServerSession {
                 established: Established {
+                    shared_key: None,
                     dialect: information.dialect,
                     version: information.version,
                     suite: information.cipher_suite,

@@ -10,6 +10,8 @@ use super::attack::{
     ticket_keys, transmitted, unknown_session,
 };
 use super::scripts::kind;
+use super::tls12::{ECDHE_PSK, PSK, ends as ends_of};
+use crate::config::{ClientConfig, ServerConfig};
 use crate::question::{Answer, Question};
 use crate::session::ClientSession;
 use crate::testing::{Pair, now, resuming, sessions_of};
@@ -38,6 +40,15 @@ const QUESTIONS_OF_IDS: &[(bool, &str, Stage)] = &[
     (true, "KeepSession", Stage::KeepingSession),
 ];
 
+/// The same of ends that share a key, and resume what began with one that nobody knows any more.
+const QUESTIONS_OF_KEYS: &[(bool, &str, Stage)] = &[
+    (false, "ChoosePsk", Stage::ChoosingPsk),
+    (true, "ChoosePsk", Stage::ChoosingPsk),
+];
+
+const QUESTIONS_OF_KEPT_KEYS: &[(bool, &str, Stage)] =
+    &[(true, "ChoosePsk", Stage::ReverifyingPsk)];
+
 pub(super) use sessions::{names, opening, stored};
 
 /// What is no record.
@@ -49,10 +60,12 @@ const ASKING: [fn() -> Pair; 2] = [asking, asking_before_tls13];
 /// The same for each version.
 pub(super) fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static str, Stage)> {
     type Asking = (fn() -> Pair, &'static [(bool, &'static str, Stage)]);
-    let versions: [Asking; 3] = [
+    let versions: [Asking; 5] = [
         (asking, QUESTIONS),
         (asking_before_tls13, QUESTIONS),
         (asking_of_ids, QUESTIONS_OF_IDS),
+        (asking_of_keys, QUESTIONS_OF_KEYS),
+        (asking_of_kept_keys, QUESTIONS_OF_KEPT_KEYS),
     ];
     let of = |(asking, questions): Asking| {
         let questions = questions.iter();
@@ -70,6 +83,28 @@ fn asking_of_ids() -> Pair {
     let server = server.build().unwrap();
     let session = SESSION.get_or_init(|| sessions_of(client.clone(), server.clone()).remove(0));
     resuming(client, server, vec![session.clone()])
+}
+
+/// Which key both ends share.
+fn asking_of_keys() -> Pair {
+    let (client, server) = ends_of(ECDHE_PSK);
+    let (client, server) = (client.ask_psk(true), server.ask_psk(true));
+    Pair::new(client.build().unwrap(), server.build().unwrap())
+}
+
+/// Of a session, which began with it.
+fn asking_of_kept_keys() -> Pair {
+    static ENDS: OnceLock<(ClientConfig, ServerConfig, ClientSession)> = OnceLock::new();
+    let ends = ENDS.get_or_init(|| {
+        let (client, server) = ends_of(PSK);
+        let client = client.session_tickets(true).build().unwrap();
+        let server = server.ticket_keys(ticket_keys()).ask_psk(true);
+        let server = server.build().unwrap();
+        let session = sessions_of(client.clone(), server.clone()).remove(0);
+        (client, server, session)
+    });
+    let (client, server, session) = ends.clone();
+    resuming(client, server, vec![session])
 }
 
 /// Both ends ask everything.
@@ -176,6 +211,7 @@ fn refuse(question: Question) -> Answer {
         Question::IssueTickets(question) => question.refuse(refusal),
         Question::FindSession(question) => question.refuse(refusal),
         Question::KeepSession(question) => question.refuse(refusal),
+        Question::ChoosePsk(question) => question.refuse(refusal),
         Question::VerifyChain(question) => question.refuse(CertificateError::rejected(
             AlertDescription::ACCESS_DENIED,
             "not today",
@@ -242,7 +278,11 @@ fn bytes_wait_for_the_answer() {
                     }
                     // The client's flight is not the last.
                     _ => {
-                        of_server && matches!(kind, "VerifyChain" | "IssueTickets" | "KeepSession")
+                        of_server
+                            && matches!(
+                                kind,
+                                "VerifyChain" | "IssueTickets" | "KeepSession" | "ChoosePsk"
+                            )
                     }
                 };
                 assert!(is_last, "{kind}");

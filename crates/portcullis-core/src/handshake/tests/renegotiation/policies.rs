@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::super::attack::{By, pair, read_all, transmitted};
 use super::super::tamper::{Put, first};
 use super::{ALWAYS, Ends, From, asks, client, sealed, server};
-use crate::config::{ExtendedMasterSecret, Renegotiation};
+use crate::config::{ExtendedMasterSecret, Renegotiation, SecureRenegotiation};
 use crate::testing::{Pair, now, resuming};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::{Connection, Handshake, Opened, PeerRequest, ProtocolVersion, Reason, Violation};
@@ -68,6 +68,34 @@ fn never_with_a_peer_without_rfc_5746() {
             By::Server => refused(&mut client.unwrap()),
         };
     }
+}
+
+/// RFC 5746 §3.6: a client may say it by a suite alone; whoever demands it talks to that one, and to a
+/// peer that says it by the extension.
+#[test]
+fn a_peer_that_knows_rfc_5746_is_good_enough() {
+    let demanded = SecureRenegotiation::Demanded;
+    let scsv = first(T::CLIENT_HELLO, |raw| {
+        let hello = super::violations::without(raw, E::RENEGOTIATION_INFO);
+        vec![Put::Message(super::super::parts::client_hello(
+            &hello,
+            |hello| {
+                hello.suites.push(0x00ff);
+            },
+        ))]
+    });
+    let (client, server) = (client(), server().secure_renegotiation(demanded));
+    let client = client.secure_renegotiation(demanded);
+    let (client, server) = (client.build().unwrap(), server.build().unwrap());
+    let by_extension = Pair::new(client.clone(), server.clone()).run();
+    assert!(by_extension.0.unwrap().information.secure_renegotiation());
+    assert!(by_extension.1.unwrap().information.secure_renegotiation());
+    // The client does not know that it has said so: its Finished is over another hello.
+    let mut by_suite = pair(client, server, By::Client, scsv);
+    let hello = transmitted(&mut by_suite.client);
+    by_suite.server.receive(&hello, now());
+    let flight = transmitted(&mut by_suite.server);
+    assert_eq!(flight.first(), Some(&22));
 }
 
 /// RFC 7627 §5.4: whoever is between the ends may have made the session (ocaml-tls#306).

@@ -2,13 +2,21 @@
 
 mod advisories;
 mod curves;
+mod exchanges;
+#[cfg(feature = "finite-field")]
+mod finite_field;
 mod ids;
 mod next_protocol;
+mod psk;
 mod resumption;
 #[cfg(feature = "ffi")]
 pub(super) mod rsa;
 mod scripts;
 mod states;
+
+pub(super) use exchanges::{
+    ANONYMOUS, ECDHE_PSK, PSK, client as clients_of, ends, server as servers_of,
+};
 
 use super::attack::{authenticated_client, authenticating_server, ticket_keys};
 use super::older::V1_2;

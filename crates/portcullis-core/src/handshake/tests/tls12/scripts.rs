@@ -6,6 +6,7 @@ use super::super::super::{client as client_role, server as server_role};
 use super::super::attack::ticket_keys;
 use super::super::older::{older_client, older_server};
 use super::super::scripts::{Scripts, run_resuming};
+use super::exchanges::{ANONYMOUS, ECDHE_PSK, PSK, ends};
 use super::{both_authenticate, resumable, session_of};
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
 use crate::testing::pki;
@@ -85,6 +86,39 @@ const KEEPING_SERVER: &[&str] = &[
     "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
     "WaitFinished -finished-> KeepingSession",
     "KeepingSession =KeepSession=> Connected",
+];
+
+/// RFC 4279 §2: without a hint there is no ServerKeyExchange.
+const SHARED_KEY_CLIENT: &[&str] = &[
+    "WaitServerHello -server_hello-> WaitServerKeyExchange",
+    "WaitServerKeyExchange -server_hello_done-> ChoosingPsk",
+    "ChoosingPsk =ChoosePsk=> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+const SHARED_KEY_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> WaitClientKeyExchange",
+    "WaitClientKeyExchange -client_key_exchange-> ChoosingPsk",
+    "ChoosingPsk =ChoosePsk=> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+const HINTED_CLIENT: &[&str] = &[
+    "WaitServerHello -server_hello-> WaitServerKeyExchange",
+    "WaitServerKeyExchange -server_key_exchange-> WaitServerHelloDone",
+    "WaitServerHelloDone -server_hello_done-> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+const RESUMED_WITH_KEY_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> OpeningTickets",
+    "OpeningTickets =OpenTickets=> ReverifyingPsk",
+    "ReverifyingPsk =ChoosePsk=> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> Connected",
 ];
 
 /// RFC 6066 §8: see `transitions.rs` for the server that promises a status.
@@ -206,6 +240,26 @@ fn a_client_without_a_certificate() {
 }
 
 #[test]
+fn the_ways_of_a_shared_key() {
+    let (client, server) = ends(PSK);
+    let scripts = run(client.clone().ask_psk(true), server.clone().ask_psk(true));
+    assert_eq!(scripts.client, SHARED_KEY_CLIENT);
+    assert_eq!(scripts.server, SHARED_KEY_SERVER);
+    let scripts = run(client.clone(), server.clone().psk_identity_hint("hint"));
+    assert_eq!(scripts.client, HINTED_CLIENT);
+    for suite in [ECDHE_PSK, ANONYMOUS] {
+        let (client, server) = ends(suite);
+        assert_eq!(run(client, server).client, HINTED_CLIENT);
+    }
+    let server = server.ticket_keys(ticket_keys());
+    let client = client.session_tickets(true);
+    let session = session_of(&client, &server);
+    let server = server.ask_psk(true).ask_tickets(true);
+    let scripts = run_resuming(client, server, vec![session]);
+    assert_eq!(scripts.server, RESUMED_WITH_KEY_SERVER);
+}
+
+#[test]
 fn every_row_is_in_a_script() {
     let starts = |scripts: &[&[&str]]| -> BTreeSet<String> {
         let lines = scripts.iter().flat_map(|script| script.iter());
@@ -222,7 +276,13 @@ fn every_row_is_in_a_script() {
     };
     for (scripts, rows) in [
         (
-            starts(&[PLAIN_CLIENT, ALL_CLIENT, RESUMED_CLIENT, STAPLED_CLIENT]),
+            starts(&[
+                PLAIN_CLIENT,
+                ALL_CLIENT,
+                RESUMED_CLIENT,
+                STAPLED_CLIENT,
+                SHARED_KEY_CLIENT,
+            ]),
             client_role::State::rows(),
         ),
         (
@@ -231,6 +291,8 @@ fn every_row_is_in_a_script() {
                 ALL_SERVER,
                 RESUMED_SERVER,
                 KEEPING_SERVER,
+                SHARED_KEY_SERVER,
+                RESUMED_WITH_KEY_SERVER,
                 NEXT_PROTOCOL_SERVER,
             ]),
             server_role::State::rows(),

@@ -7,6 +7,7 @@ use super::super::attack::{By, pair_resuming, refused, talk, transmitted};
 use super::super::parts::{message, server_hello};
 use super::super::tamper::{Put, Tamper, first};
 use super::{Resumable, resumable, resumable_in_each_version};
+use crate::suite::CipherSuite;
 use crate::testing::{Pair, now, resuming};
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
 use crate::{Event, Reason, Stage, Step, Violation};
@@ -19,6 +20,10 @@ enum Way {
     Resumed,
     /// The server promises an OCSP response.
     Stapled,
+    /// Without certificates, with a key that both have and no hint.
+    SharedKey,
+    /// Without certificates or keys.
+    Anonymous,
     /// The client says by NPN which protocol it has chosen.
     NextProtocol,
 }
@@ -38,6 +43,22 @@ const fn due(by: By, stage: Stage, after: Option<T>, due: &'static [T]) -> Due {
     Due {
         by,
         way: Way::Full,
+        stage,
+        after,
+        due,
+    }
+}
+
+const fn without_certificate(
+    by: By,
+    way: Way,
+    stage: Stage,
+    after: Option<T>,
+    due: &'static [T],
+) -> Due {
+    Due {
+        by,
+        way,
         stage,
         after,
         due,
@@ -179,6 +200,55 @@ const DUE: &[Due] = &[
         Some(T::FINISHED),
         &[T::FINISHED],
     ),
+    without_certificate(
+        By::Server,
+        Way::SharedKey,
+        Stage::WaitServerKeyExchange,
+        Some(T::SERVER_HELLO),
+        &[T::SERVER_KEY_EXCHANGE, T::SERVER_HELLO_DONE],
+    ),
+    without_certificate(
+        By::Server,
+        Way::SharedKey,
+        Stage::WaitChangeCipherSpec,
+        Some(T::SERVER_HELLO_DONE),
+        &[],
+    ),
+    without_certificate(
+        By::Client,
+        Way::SharedKey,
+        Stage::WaitClientKeyExchange,
+        Some(T::CLIENT_HELLO),
+        &[T::CLIENT_KEY_EXCHANGE],
+    ),
+    without_certificate(
+        By::Client,
+        Way::SharedKey,
+        Stage::WaitChangeCipherSpec,
+        Some(T::CLIENT_KEY_EXCHANGE),
+        &[],
+    ),
+    without_certificate(
+        By::Server,
+        Way::Anonymous,
+        Stage::WaitServerKeyExchange,
+        Some(T::SERVER_HELLO),
+        &[T::SERVER_KEY_EXCHANGE],
+    ),
+    without_certificate(
+        By::Server,
+        Way::Anonymous,
+        Stage::WaitServerHelloDone,
+        Some(T::SERVER_KEY_EXCHANGE),
+        &[T::SERVER_HELLO_DONE],
+    ),
+    without_certificate(
+        By::Client,
+        Way::Anonymous,
+        Stage::WaitClientKeyExchange,
+        Some(T::CLIENT_HELLO),
+        &[T::CLIENT_KEY_EXCHANGE],
+    ),
 ];
 
 macro_rules! with_next_protocol {
@@ -191,9 +261,19 @@ macro_rules! with_next_protocol {
 /// the new keys, elsewhere in the clear.
 fn ends(due: &Due, resumable: &Resumable, puts: Vec<Put>) -> Pair {
     let (client, server, session) = resumable.clone();
+    let versions = [session.version()];
+    let without_certificate = |suite| {
+        let (client, server) = super::ends(suite);
+        (client.versions(versions), server.versions(versions))
+    };
+    let (client, server) = match due.way {
+        Way::SharedKey => without_certificate(CipherSuite::TLS_PSK_WITH_AES_128_CBC_SHA),
+        Way::Anonymous => without_certificate(super::ANONYMOUS),
+        _ => (client, server),
+    };
     let sessions = match due.way {
         Way::Resumed => vec![session],
-        Way::Full | Way::Stapled | Way::NextProtocol => Vec::new(),
+        _ => Vec::new(),
     };
     let (client, server) = match due.way {
         Way::NextProtocol => (with_next_protocol!(client), with_next_protocol!(server)),

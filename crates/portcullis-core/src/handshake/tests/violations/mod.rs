@@ -4,6 +4,7 @@
 mod after;
 mod client_flight;
 mod client_hello;
+mod keys;
 mod records;
 mod server_flight;
 mod server_hello;
@@ -30,6 +31,7 @@ fn cases() -> Vec<Case> {
     cases.extend(tls12_hellos::cases());
     cases.extend(tls12_flights::cases());
     cases.extend(tls12_records::cases());
+    cases.extend(keys::cases());
     cases
 }
 
@@ -100,6 +102,14 @@ fn an_unprotected_record_where_a_protected_one_is_due_is_unexpected() {
 
 /// Covered by a test of its own.
 const APART: &[(Violation, &str)] = &[
+    (
+        Violation::BadDhShare,
+        "handshake::tests::tls12::finite_field::shares_of_a_client",
+    ),
+    (
+        Violation::WeakGroup,
+        "handshake::tests::tls12::finite_field::groups_and_shares_of_a_server",
+    ),
     (Violation::AeadLimitReached, "aead_limit_reached"),
     (
         Violation::CompatibilitySessionIdEchoed,

@@ -6,7 +6,7 @@ use super::super::parts::{
     ClientHelloParts, Parts, ServerHelloParts, client_hello, encrypted_extensions, server_hello,
 };
 use super::super::tamper::{Put, Tamper, first, nth};
-use crate::config::{ExtendedMasterSecret as Ems, MaxFragmentLength};
+use crate::config::{ExtendedMasterSecret as Ems, MaxFragmentLength, SecureRenegotiation};
 use crate::suite::CipherSuite;
 use crate::version::{DOWNGRADE_TO_TLS_1_1, DOWNGRADE_TO_TLS_1_2};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
@@ -155,6 +155,10 @@ fn server_extensions() -> Vec<Case> {
     let fragmented = || older_client().max_fragment_length(MaxFragmentLength::Bytes512);
     const ALPN: E = E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION;
     vec![
+        hello(V::SecureRenegotiationMissing, |hello| {
+            hello.extensions.remove(E::RENEGOTIATION_INFO);
+        })
+        .client(older_client().secure_renegotiation(SecureRenegotiation::Demanded)),
         hello(V::RenegotiationInfoMismatch, |hello| {
             hello.extensions.set(E::RENEGOTIATION_INFO, [1, 7]);
         }),
@@ -253,7 +257,7 @@ fn server_extensions() -> Vec<Case> {
         in_encrypted_extensions(E::EC_POINT_FORMATS, &[1, 0]),
         in_encrypted_extensions(E::NEXT_PROTOCOL_NEGOTIATION, &[2, b'h', b'2'])
             .client(client().versions(BOTH).next_protocols(["h2"])),
-        hello(V::DuplicateExtension, |hello| {
+        hello(V::DuplicateNegotiation, |hello| {
             hello.extensions.add(E::EXTENDED_MASTER_SECRET, []);
         }),
         hello(V::ProtocolNotOffered, |hello| {
@@ -345,6 +349,10 @@ fn client_hellos() -> Vec<Case> {
 fn client_extensions() -> Vec<Case> {
     const ALPN: E = E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION;
     vec![
+        from_client(V::SecureRenegotiationMissing, |hello| {
+            hello.extensions.remove(E::RENEGOTIATION_INFO);
+        })
+        .server(older_server().secure_renegotiation(SecureRenegotiation::Demanded)),
         from_client(V::RenegotiationInfoMismatch, |hello| {
             hello.extensions.set(E::RENEGOTIATION_INFO, [1, 7]);
         }),

@@ -467,6 +467,17 @@ fn a_key_is_worn_out() {
         let alert = (Direction::Sent, AlertDescription::INTERNAL_ERROR);
         assert_eq!(error.alert(), Some(alert));
     }
+    // Small records are counted by their bytes, and there may be many more of them.
+    let (records, bytes) = aead.limits_for_good();
+    assert_eq!(writer_of(aead, RecordSize::default()).keys.left, records);
+    let blocks = aead.record_limit() * (MAX_PLAINTEXT as u64 / 16);
+    assert_eq!(2 * records + bytes / 16, blocks);
+    let mut writer = writer_of(aead, RecordSize::default());
+    writer.bytes = bytes - 2;
+    assert_eq!(writer.seal(b"x", &mut out).unwrap().consumed, 1);
+    assert_eq!(writer.seal(b"xy", &mut out).unwrap().consumed, 0);
+    let error = writer.seal(b"x", &mut out).unwrap_err();
+    assert!(matches!(error.reason(), Reason::KeyWornOut), "{error}");
     // Another alert takes the last record, and it is close_notify that is told.
     let mut writer = writer_of(aead, RecordSize::default());
     writer.keys.left = 1;

@@ -1,0 +1,105 @@
+//! Pre-shared keys on the command line, or better in a file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use portcullis::PreSharedKey;
+use portcullis::suite::CipherSuite;
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+
+/// What is negotiated with keys where no cipher suites are named: those whose records are read by
+/// nobody who learns the key later come first.
+const CIPHERS: [CipherSuite; 4] = [
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_PSK_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_PSK_WITH_AES_128_GCM_SHA256,
+];
+
+#[derive(Debug, Args)]
+pub(crate) struct SharedKeys {
+    /// A pre-shared key in place of certificates (TLS 1.2), its bytes in hexadecimal. Everyone on this
+    /// machine can see it: there is --psk-file.
+    #[arg(long, value_parser = psk, value_name = "IDENTITY:HEX")]
+    psk: Option<PreSharedKey>,
+    /// Pre-shared keys from a file: lines IDENTITY:HEX, as `psktool` writes them.
+    #[arg(long, value_name = "FILE", conflicts_with = "psk")]
+    psk_file: Option<PathBuf>,
+}
+
+impl SharedKeys {
+    pub(crate) fn load(&self) -> Result<Vec<PreSharedKey>, Failure> {
+        match &self.psk_file {
+            None => Ok(self.psk.iter().cloned().collect()),
+            Some(file) => read(file)
+                .map_err(|error| Failure::usage(format!("--psk-file {}: {error}", file.display()))),
+        }
+    }
+
+    pub(crate) const fn are_there(&self) -> bool {
+        self.psk.is_some() || self.psk_file.is_some()
+    }
+
+    /// The cipher suites that are named, or those that go with keys if there are some.
+    pub(crate) fn ciphers<'a>(&self, named: &'a [CipherSuite]) -> &'a [CipherSuite] {
+        match named.is_empty() && self.are_there() {
+            true => &CIPHERS,
+            false => named,
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<PreSharedKey>, String> {
+    let text = fs::read_to_string(file).map(Zeroizing::new);
+    let text = text.map_err(|error| error.to_string())?;
+    let mut keys = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        if !line.is_empty() {
+            keys.push(psk(line).map_err(|error| format!("line {number}: {error}"))?);
+        }
+    }
+    match keys.is_empty() {
+        true => Err("there is no key in it".to_owned()),
+        false => Ok(keys),
+    }
+}
+
+/// Reads `IDENTITY:HEX`; the identity may have colons. What is wrong is told without the key.
+fn psk(text: &str) -> Result<PreSharedKey, String> {
+    let (identity, key) = text
+        .rsplit_once(':')
+        .ok_or("not of the form IDENTITY:HEX")?;
+    let key =
+        bytes(key).ok_or("behind the last colon there must be pairs of hexadecimal digits")?;
+    PreSharedKey::new(identity, &*key).map_err(|error| error.to_string())
+}
+
+fn bytes(hex: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let digits = hex.as_bytes();
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
+    for pair in digits.chunks(2) {
+        let [high, low] = pair else { return None };
+        bytes.push(u8::try_from(digit(high)? << 4 | digit(low)?).ok()?);
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_and_never_told() {
+        assert_eq!(psk("a:b:00ff").unwrap().identity(), b"a:b");
+        assert!(psk(":00").unwrap().identity().is_empty());
+        for wrong in ["a", "a:0", "a:zz", "a:", "a:00 "] {
+            let error = psk(wrong).unwrap_err();
+            assert!(!error.contains("zz"), "{error}");
+        }
+        assert_eq!(**bytes("00fFa1").unwrap(), [0, 0xff, 0xa1]);
+    }
+}

@@ -1,0 +1,163 @@
+//! Pre-shared keys of before TLS 1.3 over streams: configured, looked up, resumed, and waited for in vain.
+
+mod ends;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ends::*;
+use portcullis::answers::{self, Answers, Questions};
+use portcullis::question::{Answer, ChoosePsk};
+use portcullis::suite::CipherSuite;
+use portcullis::{
+    AlertDescription, ClientConfig, Direction, PreSharedKey, Refusal, Roots, ServerConfig, Stage,
+    TlsAcceptor, TlsConnector, TlsStream,
+};
+use tokio::io::{DuplexStream, duplex};
+
+const SUITES: [CipherSuite; 1] = [CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384];
+
+fn psk() -> PreSharedKey {
+    PreSharedKey::new("meter-17", [7; 32]).unwrap()
+}
+
+fn connector() -> TlsConnector {
+    let config = ClientConfig::builder(Roots::empty()).cipher_suites(SUITES);
+    TlsConnector::new(config.psk(psk()).build().unwrap())
+}
+
+fn looking_up() -> TlsAcceptor {
+    let config = ServerConfig::builder().cipher_suites(SUITES).ask_psk(true);
+    TlsAcceptor::new(config.build().unwrap())
+}
+
+type Ends = (
+    Result<TlsStream<DuplexStream>, portcullis::Error>,
+    Result<TlsStream<DuplexStream>, portcullis::Error>,
+);
+
+async fn meet(connector: &TlsConnector, acceptor: &TlsAcceptor) -> Ends {
+    let (client, server) = duplex(64 * 1024);
+    tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server))
+}
+
+#[tokio::test]
+async fn a_key_is_looked_up_once_for_a_connection_and_again_for_one_that_resumes() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let acceptor = looking_up().answers(answers::psk_by_identity(move |identity| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async move {
+            tokio::task::yield_now().await;
+            assert_eq!(identity, b"meter-17");
+            Ok(Some(psk()))
+        }
+    }));
+    let connector = connector();
+    for times in 1..4 {
+        let (client, server) = meet(&connector, &acceptor).await;
+        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        for end in [&client, &server] {
+            let information = end.information();
+            assert_eq!(information.psk_identity(), Some(&b"meter-17"[..]));
+            assert!(information.peer_certificates().is_empty());
+            assert_eq!(information.is_resumed(), times > 1);
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), times);
+        client.send(&[b"reading"]).await.unwrap();
+        assert_eq!(&server.recv(7).await.unwrap()[..], b"reading");
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_found_is_told_so() {
+    for (refusal, alert) in [
+        (None, AlertDescription::UNKNOWN_PSK_IDENTITY),
+        (
+            Some(Refusal::new(AlertDescription::ACCESS_DENIED, "not today")),
+            AlertDescription::ACCESS_DENIED,
+        ),
+    ] {
+        let acceptor = looking_up().answers(answers::psk_by_identity(move |_| {
+            let refusal = refusal.clone();
+            async move { refusal.map_or(Ok(None), Err) }
+        }));
+        let (client, server) = meet(&connector(), &acceptor).await;
+        let seen = client.unwrap_err().alert();
+        assert_eq!(seen, Some((Direction::Received, alert)));
+        assert_eq!(server.unwrap_err().stage(), Stage::ChoosingPsk);
+    }
+}
+
+struct Never;
+
+impl Answers for Never {
+    fn questions(&self) -> Questions {
+        Questions::none().and_psk()
+    }
+
+    async fn choose_psk(&self, _: ChoosePsk) -> Answer {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_never_ends_ends_with_the_timeout() {
+    let acceptor = looking_up().answers(Never);
+    let acceptor = acceptor.handshake_timeout(Duration::from_secs(3));
+    let start = tokio::time::Instant::now();
+    let (client, server) = meet(&connector(), &acceptor).await;
+    assert_eq!(start.elapsed().as_secs(), 3);
+    let server = server.unwrap_err();
+    assert!(server.is_timeout());
+    assert_eq!(server.stage(), Stage::ChoosingPsk);
+    let alert = client.unwrap_err().alert();
+    assert_eq!(
+        alert,
+        Some((Direction::Received, AlertDescription::USER_CANCELED))
+    );
+}
+
+/// A handshake that nobody waits for any more takes the look-up with it.
+#[tokio::test]
+async fn a_dropped_handshake_drops_the_look_up() {
+    struct Dropped(Arc<AtomicUsize>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let (begun, dropped) = (Arc::new(tokio::sync::Notify::new()), Arc::default());
+    let (begins, drops) = (Arc::clone(&begun), Arc::clone(&dropped));
+    let acceptor = looking_up().answers(answers::psk_by_identity(move |_| {
+        let guard = Dropped(Arc::clone(&drops));
+        begins.notify_one();
+        async move {
+            let _guard = guard;
+            std::future::pending().await
+        }
+    }));
+    let (client, server) = duplex(64 * 1024);
+    let connector = connector();
+    let client = tokio::spawn(async move { connector.upgrade(client, name()).await.is_err() });
+    let server = tokio::spawn(async move { acceptor.upgrade(server).await.map(|_| ()) });
+    begun.notified().await;
+    server.abort();
+    assert!(server.await.unwrap_err().is_cancelled());
+    assert_eq!(dropped.load(Ordering::Relaxed), 1);
+    assert!(client.await.unwrap());
+}
+
+/// All questions are asked by default, and answered as configured.
+#[tokio::test]
+async fn answers_without_a_word_about_keys_take_the_configured_one() {
+    struct Silent;
+    impl Answers for Silent {}
+    let config = ServerConfig::builder().cipher_suites(SUITES).psk(psk());
+    let acceptor = TlsAcceptor::new(config.build().unwrap()).answers(Silent);
+    let connector = connector().answers(Silent);
+    let (client, server) = meet(&connector, &acceptor).await;
+    client.unwrap();
+    server.unwrap();
+}
