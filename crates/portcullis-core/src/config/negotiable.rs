@@ -66,7 +66,7 @@ impl Policy {
             let mut suites = self.cipher_suites.iter();
             if let Some(suite) = suites.find(|suite| suite.lacks_feature_in(*version)) {
                 return Err(Misuse::new(format!(
-                    "cipher_suites: {suite} in {version} needs the feature `legacy-rsa`; build with \
+                    "cipher_suites: {suite} in {version} needs the feature `ffi`; build with \
                      it, or name suites of ECDHE_ECDSA alone"
                 )));
             }

@@ -16,6 +16,7 @@ use rustls_pki_types::{
     alg_id,
 };
 use webpki::RawPublicKeyEntity;
+use zeroize::Zeroizing;
 
 use crate::SignatureScheme;
 use crate::der::{self, Reader};
@@ -141,17 +142,17 @@ enum Key {
 
 struct RsaKey {
     pair: RsaKeyPair,
-    /// The same for signatures before TLS 1.2.
-    #[cfg(feature = "legacy-rsa")]
-    legacy: super::rsa_md5_sha1::LegacyKey,
+    /// The same for what no newer version does.
+    #[cfg(feature = "ffi")]
+    legacy: super::rsa::LegacyKey,
 }
 
 impl From<RsaKeyPair> for RsaKey {
     fn from(pair: RsaKeyPair) -> Self {
         Self {
             pair,
-            #[cfg(feature = "legacy-rsa")]
-            legacy: super::rsa_md5_sha1::LegacyKey::default(),
+            #[cfg(feature = "ffi")]
+            legacy: super::rsa::LegacyKey::default(),
         }
     }
 }
@@ -207,7 +208,7 @@ const KEY_TYPES: &[KeyTypeRow] = &[
             SignatureScheme::RSA_PKCS1_SHA256,
             SignatureScheme::RSA_PKCS1_SHA384,
             SignatureScheme::RSA_PKCS1_SHA512,
-            #[cfg(feature = "legacy-rsa")]
+            #[cfg(feature = "ffi")]
             SignatureScheme::RSA_PKCS1_MD5_SHA1,
         ],
     },
@@ -345,7 +346,7 @@ impl PrivateKey {
             Key::Ed25519(key) => key
                 .try_sign(message)
                 .map(|signature| signature.as_ref().to_vec()),
-            #[cfg(feature = "legacy-rsa")]
+            #[cfg(feature = "ffi")]
             Key::Rsa(key) if scheme == SignatureScheme::RSA_PKCS1_MD5_SHA1 => {
                 key.legacy.sign(&key.pair, message)
             }
@@ -372,6 +373,25 @@ impl PrivateKey {
             }
         }
         .map_err(|_| SignError::Failed)
+    }
+
+    /// What RSA makes of a ciphertext: the block that was encrypted, with its padding. Nobody has looked at
+    /// that, and nobody may but [`rsa_premaster`](super::rsa_premaster).
+    ///
+    /// # Errors
+    /// When the key is none of RSA, the ciphertext has not its length, or is a number that nobody encrypts.
+    pub(crate) fn decrypt_raw(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, SignError> {
+        match &self.key {
+            #[cfg(feature = "ffi")]
+            Key::Rsa(key) => {
+                let block = key.legacy.decrypt_raw(&key.pair, ciphertext);
+                block.map_err(|_| SignError::Failed)
+            }
+            _ => {
+                let _ = ciphertext;
+                Err(SignError::SchemeDoesNotFit)
+            }
+        }
     }
 
     /// Whether this is the private half of the key in a SubjectPublicKeyInfo.
