@@ -177,14 +177,23 @@ fn check(information: &portcullis::ConnectionInformation, suite: CipherSuite, co
     assert!(information.peer_certificates().is_empty(), "{context}");
 }
 
-/// With ECDHE_PSK `gnutls-cli` 3.7.9 has a segmentation fault when the handshake is over, whichever the
+/// With these `gnutls-cli` 3.7.9 has a segmentation fault when the handshake is over, whichever the
 /// server.
 fn falls_over(peer: Peer, suite: CipherSuite) -> bool {
-    peer == Peer::Gnutls && info(suite).name.starts_with("TLS_ECDHE_PSK_")
+    let name = info(suite).name;
+    let is_one = name.starts_with("TLS_ECDHE_PSK_") || name.starts_with("TLS_DHE_PSK_");
+    peer == Peer::Gnutls && is_one
+}
+
+/// At the security level that it needs for these suites OpenSSL takes a prime of 1,024 bits, which is
+/// refused here.
+fn has_short_prime(peer: Peer, suite: CipherSuite) -> bool {
+    peer == Peer::Openssl && info(suite).name.starts_with("TLS_DH")
 }
 
 async fn our_client(peer: Peer) {
-    for suite in suites(peer) {
+    let suites = suites(peer).into_iter();
+    for suite in suites.filter(|suite| !has_short_prime(peer, *suite)) {
         let context = format!("our client to {peer:?}, {suite}");
         let server = their_server_with(peer, suite, &[]).await;
         let connected = ours::connect(server.address, client(suite)).await;
