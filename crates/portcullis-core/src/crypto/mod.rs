@@ -9,6 +9,8 @@ pub(crate) mod block_hash;
 pub(crate) mod cbc;
 #[cfg(feature = "curve448")]
 mod curve448;
+#[cfg(feature = "curve448")]
+mod ed448;
 #[cfg(feature = "finite-field")]
 pub(crate) mod finite_field;
 #[cfg(not(feature = "finite-field"))]
