@@ -84,6 +84,12 @@ impl Policy {
                 )));
             }
         }
+        if self.schemes.contains(&SignatureScheme::ED448) && !cfg!(feature = "curve448") {
+            return Err(Misuse::new(
+                "signature_schemes: ed448 needs the feature `curve448`; build with it, or leave the scheme \
+                 out",
+            ));
+        }
         for group in &self.groups {
             if let Some(feature) = group.lacking_feature() {
                 return Err(Misuse::new(format!(

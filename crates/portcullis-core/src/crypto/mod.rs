@@ -14,6 +14,8 @@ pub(crate) mod ccm;
 pub(crate) mod ccm;
 #[cfg(feature = "curve448")]
 mod curve448;
+#[cfg(feature = "curve448")]
+mod ed448;
 #[cfg(feature = "finite-field")]
 pub(crate) mod finite_field;
 #[cfg(not(feature = "finite-field"))]

@@ -34,6 +34,8 @@ pub(super) fn verification_algorithm(scheme: SignatureScheme) -> Option<&'static
         SignatureScheme::ECDSA_SECP384R1_SHA384 => &verifying::ECDSA_P384_SHA384,
         SignatureScheme::ECDSA_SECP521R1_SHA512 => &verifying::ECDSA_P521_SHA512,
         SignatureScheme::ED25519 => &verifying::ED25519,
+        #[cfg(feature = "curve448")]
+        SignatureScheme::ED448 => &verifying::ED448,
         SignatureScheme::RSA_PSS_RSAE_SHA256 => &verifying::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
         SignatureScheme::RSA_PSS_RSAE_SHA384 => &verifying::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
         SignatureScheme::RSA_PSS_RSAE_SHA512 => &verifying::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
@@ -125,7 +127,8 @@ pub(crate) fn verify_tls13(
 
 /// A private key in this process's memory.
 ///
-/// Accepted are RSA (2048 to 8192 bits), ECDSA on P-256, P-384 and P-521, Ed25519 and ML-DSA.
+/// Accepted are RSA (2048 to 8192 bits), ECDSA on P-256, P-384 and P-521, Ed25519 and ML-DSA, and with the
+/// feature `curve448` Ed448.
 /// The key is never printed; its memory belongs to the crypto library, which clears it.
 pub struct PrivateKey {
     key: Key,
@@ -137,6 +140,8 @@ enum Key {
     Rsa(RsaKey),
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
+    #[cfg(feature = "curve448")]
+    Ed448(super::ed448::Ed448Key),
     MlDsa(PqdsaKeyPair),
 }
 
@@ -163,6 +168,8 @@ enum KeyType {
     Rsa,
     Ecdsa(&'static signature::EcdsaSigningAlgorithm),
     Ed25519,
+    #[cfg(feature = "curve448")]
+    Ed448,
     MlDsa(&'static signature::PqdsaSigningAlgorithm),
 }
 
@@ -216,6 +223,12 @@ const KEY_TYPES: &[KeyTypeRow] = &[
         algorithm: alg_id::ED25519,
         key_type: KeyType::Ed25519,
         schemes: &[SignatureScheme::ED25519],
+    },
+    #[cfg(feature = "curve448")]
+    KeyTypeRow {
+        algorithm: super::ed448::ED448,
+        key_type: KeyType::Ed448,
+        schemes: &[SignatureScheme::ED448],
     },
     KeyTypeRow {
         algorithm: alg_id::ML_DSA_44,
@@ -280,6 +293,13 @@ impl PrivateKey {
             KeyType::Rsa => RsaKeyPair::from_pkcs8(pkcs8).map(|pair| Key::Rsa(pair.into())),
             KeyType::Ecdsa(signing) => EcdsaKeyPair::from_pkcs8(signing, pkcs8).map(Key::Ecdsa),
             KeyType::Ed25519 => Ed25519KeyPair::from_pkcs8(pkcs8).map(Key::Ed25519),
+            #[cfg(feature = "curve448")]
+            KeyType::Ed448 => {
+                let key = super::ed448::Ed448Key::from_pkcs8(pkcs8).ok_or_else(|| {
+                    Misuse::new("the private key is not an Ed448 key of 57 bytes")
+                })?;
+                return Ok(Self::of_type(row.algorithm, Key::Ed448(key)));
+            }
             KeyType::MlDsa(signing) => PqdsaKeyPair::from_pkcs8(signing, pkcs8).map(Key::MlDsa),
         };
         Ok(Self::of_type(row.algorithm, key.map_err(rejected)?))
@@ -346,6 +366,8 @@ impl PrivateKey {
             Key::Ed25519(key) => key
                 .try_sign(message)
                 .map(|signature| signature.as_ref().to_vec()),
+            #[cfg(feature = "curve448")]
+            Key::Ed448(key) => Ok(key.sign(message)),
             #[cfg(feature = "ffi")]
             Key::Rsa(key) if scheme == SignatureScheme::RSA_PKCS1_MD5_SHA1 => {
                 key.legacy.sign(&key.pair, message)
@@ -404,6 +426,8 @@ impl PrivateKey {
                 Key::Ecdsa(key) => same_point(key.public_key().as_ref(), public),
                 Key::Rsa(key) => key.pair.public_key().as_ref() == public,
                 Key::Ed25519(key) => key.public_key().as_ref() == public,
+                #[cfg(feature = "curve448")]
+                Key::Ed448(key) => key.public() == public,
                 Key::MlDsa(key) => key.public_key().as_ref() == public,
             }
     }
