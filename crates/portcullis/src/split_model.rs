@@ -11,16 +11,14 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use loom::future::block_on;
 use loom::thread::{Builder, JoinHandle};
-use portcullis_core::config::{ClientConfig, Renegotiation, ServerConfig};
+use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::x509::Identity;
 use portcullis_core::{
-    AlertDescription, Connection, Frame, Handshake, NamedGroup, Opened, ProtocolVersion, Reason,
-    Step,
+    AlertDescription, Connection, Frame, Handshake, NamedGroup, Opened, Reason, Step,
 };
 use rustls_pki_types::{PrivateKeyDer, ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Join, ReadBuf, join};
 
-use crate::conduct::Conduct;
 use crate::delivery::{Active, Message};
 use crate::hibernation::Hibernation;
 use crate::read::Receiving;
@@ -112,7 +110,7 @@ impl AsyncWrite for Outgoing {
 }
 
 /// Two ends after a handshake in memory.
-fn connected(version: ProtocolVersion) -> (Connection, Connection) {
+fn connected() -> (Connection, Connection) {
     static SERVER: OnceLock<Identity> = OnceLock::new();
     let identity = SERVER.get_or_init(|| {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -120,15 +118,11 @@ fn connected(version: ProtocolVersion) -> (Connection, Connection) {
         Identity::from_der(vec![made.cert.der().clone()], &key).unwrap()
     });
     let client = ClientConfig::dangerous_builder_without_verification()
-        .groups([NamedGroup::X25519, NamedGroup::SECP256R1])
-        .versions([version])
-        .renegotiation(Renegotiation::Once)
+        .groups([NamedGroup::X25519])
         .build()
         .unwrap();
     let server = ServerConfig::builder()
         .identity(identity.clone())
-        .versions([version])
-        .renegotiation(Renegotiation::Once)
         .build()
         .unwrap();
     let name = ServerName::try_from("localhost").unwrap();
@@ -175,14 +169,6 @@ impl Peer {
         self
     }
 
-    /// Says hello again.
-    fn ask_for_a_renegotiation(mut self) -> Self {
-        let Connection { reader, writer, .. } = &mut self.connection;
-        let mut handshake = Handshake::renegotiate(reader, writer, now()).unwrap();
-        self.output.extend(said(&mut handshake));
-        self
-    }
-
     fn say(mut self, data: &[u8]) -> Self {
         let mut out = [0; 64];
         let sealed = self.connection.writer.seal(data, &mut out).unwrap();
@@ -207,17 +193,15 @@ impl Peer {
             sent: Arc::default(),
             broken,
         };
-        let mut read = Receiving::new(
-            server.reader,
-            server.unread,
-            Flow::default(),
-            None,
-            Duration::ZERO,
-        );
-        read.keep_conduct(&Conduct::default());
         let stream = TlsStream::from_parts(Parts {
             io: join(Incoming(std::mem::take(&mut self.output)), outgoing.clone()),
-            read,
+            read: Receiving::new(
+                server.reader,
+                server.unread,
+                Flow::default(),
+                None,
+                Duration::ZERO,
+            ),
             write: Sending::new(server.writer, server.transmit, false, Flow::default()),
             information: server.information,
             hibernation: Hibernation::new(None),
@@ -257,11 +241,7 @@ impl Peer {
 }
 
 fn peer() -> (Peer, Connection) {
-    peer_of(ProtocolVersion::TLS_1_3)
-}
-
-fn peer_of(version: ProtocolVersion) -> (Peer, Connection) {
-    let (connection, server) = connected(version);
+    let (connection, server) = connected();
     let output = Vec::new();
     (Peer { connection, output }, server)
 }
@@ -341,89 +321,4 @@ fn who_waits_for_messages_hears_of_a_failed_write() {
         assert!(matches!(message, Some(Message::Error(_))));
         writing.join().unwrap();
     });
-}
-
-/// Timers are made and never fire.
-fn timers() -> &'static tokio::runtime::Runtime {
-    static TIMERS: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    TIMERS.get_or_init(|| {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_time().build().unwrap()
-    })
-}
-
-/// Reads until a handshake has begun, or reading is over.
-fn read_until_it_has_begun(reading: &mut ReadHalf<Wire>) -> Option<io::Result<()>> {
-    let _timers = timers().enter();
-    block_on(poll_fn(|cx| {
-        let mut byte = [0];
-        match Pin::new(&mut *reading).poll_read(cx, &mut ReadBuf::new(&mut byte)) {
-            Poll::Ready(read) => Poll::Ready(Some(read)),
-            Poll::Pending if reading.has_begun_to_renegotiate() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    }))
-}
-
-/// The wish wakes the writing half, its writer wakes the reading half, and what the handshake says wakes
-/// the writing half again.
-#[test]
-fn a_writer_that_serves_comes_to_the_meeting() {
-    model(|| {
-        let (peer, server) = peer_of(ProtocolVersion::TLS_1_2);
-        let (_peer, mut reading, mut writing, outgoing) =
-            peer.ask_for_a_renegotiation().meet(server, false);
-        let sent = outgoing.clone();
-        let serving = spawn(move || {
-            block_on(async {
-                let mut serve = pin!(writing.serve());
-                poll_fn(|cx| match serve.as_mut().poll(cx) {
-                    Poll::Ready(error) => panic!("{error}"),
-                    Poll::Pending if sent.sent.lock().unwrap().is_empty() => Poll::Pending,
-                    Poll::Pending => Poll::Ready(()),
-                })
-                .await;
-            });
-            writing
-        });
-        assert!(read_until_it_has_begun(&mut reading).is_none());
-        let writing = serving.join().unwrap();
-        // ServerHello, under the old keys.
-        assert_eq!(outgoing.sent.lock().unwrap().first(), Some(&22));
-        drop((reading, writing));
-    });
-}
-
-/// However far it has come: the reading half goes on without, or says so.
-#[test]
-fn a_writer_that_is_dropped_does_not_come_to_the_meeting() {
-    model(|| {
-        let (peer, server) = peer_of(ProtocolVersion::TLS_1_2);
-        let peer = peer.ask_for_a_renegotiation();
-        let (_peer, mut reading, mut writing, _outgoing) = peer.meet(server, false);
-        let dropping = spawn(move || {
-            let _ = block_on(poll_fn(|cx| {
-                Poll::Ready(Pin::new(&mut writing).poll_flush(cx))
-            }));
-        });
-        // After a peer that was declined comes nothing more: the end of the transport.
-        match read_until_it_is_settled(&mut reading) {
-            None => {}
-            Some(read) => assert!(read.is_err()),
-        }
-        dropping.join().unwrap();
-    });
-}
-
-/// Reads until nothing more is to be waited for: a handshake was declined, or has failed.
-fn read_until_it_is_settled(reading: &mut ReadHalf<Wire>) -> Option<io::Result<()>> {
-    let _timers = timers().enter();
-    block_on(poll_fn(|cx| {
-        let mut byte = [0];
-        match Pin::new(&mut *reading).poll_read(cx, &mut ReadBuf::new(&mut byte)) {
-            Poll::Ready(read) => Poll::Ready(Some(read)),
-            Poll::Pending if !reading.is_renegotiating() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    }))
 }
