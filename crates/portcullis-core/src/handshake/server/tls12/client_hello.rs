@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::super::renegotiation::{Previous, first_client_hello, later_client_hello};
 use super::super::super::{Cx, Next, expect, find, negotiate};
+use super::super::shortfall::no_group;
 use super::Negotiated;
 use super::resumption::resume_or_authenticate;
 use crate::Violation;
@@ -43,7 +44,7 @@ pub(in super::super) fn on_hello(
     let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
     let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()));
     if group.is_none() && !negotiate::can_do_without_curve(&config, hello.cipher_suites.iter()) {
-        return Err(Violation::NoSharedGroup.into());
+        return Err(no_group(&config, code, &hello));
     }
     let wants_ticket = config.gives_tickets_before_tls13()
         && hello.extensions.contains(ExtensionType::SESSION_TICKET);
