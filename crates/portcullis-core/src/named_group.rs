@@ -53,8 +53,9 @@ impl NamedGroup {
         Self::SECP521R1,
     ];
 
-    /// The groups this build can do: those of [`DEFAULT`](Self::DEFAULT), and ML-KEM without a
-    /// curve beside it for those who want it.
+    /// The groups this build can do: those of [`DEFAULT`](Self::DEFAULT), and for those who want
+    /// them ML-KEM without a curve beside it, with the feature `curve448` X448, and with
+    /// `finite-field` the groups of RFC 7919.
     pub const SUPPORTED: &'static [Self] = &[
         Self::X25519_MLKEM768,
         Self::SECP256R1_MLKEM768,
@@ -65,16 +66,74 @@ impl NamedGroup {
         Self::SECP521R1,
         Self::MLKEM1024,
         Self::MLKEM768,
+        #[cfg(feature = "curve448")]
+        Self::X448,
+        #[cfg(feature = "finite-field")]
+        Self::FFDHE2048,
+        #[cfg(feature = "finite-field")]
+        Self::FFDHE3072,
+        #[cfg(feature = "finite-field")]
+        Self::FFDHE4096,
+        #[cfg(feature = "finite-field")]
+        Self::FFDHE6144,
+        #[cfg(feature = "finite-field")]
+        Self::FFDHE8192,
+    ];
+
+    /// The groups of RFC 7919, the smallest first.
+    pub(crate) const FINITE_FIELDS: &'static [Self] = &[
+        Self::FFDHE2048,
+        Self::FFDHE3072,
+        Self::FFDHE4096,
+        Self::FFDHE6144,
+        Self::FFDHE8192,
     ];
 
     /// The curves that a key for ECDSA can be on.
     pub(crate) const OF_ECDSA: &'static [Self] =
         &[Self::SECP256R1, Self::SECP384R1, Self::SECP521R1];
 
-    /// Whether a connection of this version can have the group: those against quantum computers are
-    /// of TLS 1.3.
+    /// Whether a connection of this version can have the group.
     pub(crate) fn is_usable_in(self, version: ProtocolVersion) -> bool {
-        !self.is_post_quantum() || Version::of(version) >= Some(Version::V1_3)
+        self.is_curve() || Version::of(version) >= Some(Version::V1_3)
+    }
+
+    /// Whether this is an elliptic curve and nothing beside it: what ECDHE can have before TLS 1.3.
+    pub(crate) const fn is_curve(self) -> bool {
+        !self.is_post_quantum() && !self.is_finite_field()
+    }
+
+    /// Whether this is a group of RFC 7919.
+    pub(crate) const fn is_finite_field(self) -> bool {
+        self.field_bits() > 0
+    }
+
+    /// How long the prime of a group of RFC 7919 is, in bits; 0 of others.
+    pub(crate) const fn field_bits(self) -> u32 {
+        match self {
+            Self::FFDHE2048 => 2048,
+            Self::FFDHE3072 => 3072,
+            Self::FFDHE4096 => 4096,
+            Self::FFDHE6144 => 6144,
+            Self::FFDHE8192 => 8192,
+            _ => 0,
+        }
+    }
+
+    /// Whether this is a group of RFC 7919, or a number that such a group could have (§2).
+    pub(crate) const fn could_be_finite_field(self) -> bool {
+        self.0 >> 8 == 1
+    }
+
+    /// The feature that this build would have to have been made with for the group to be there.
+    pub(crate) const fn lacking_feature(self) -> Option<&'static str> {
+        if self.is_finite_field() && !cfg!(feature = "finite-field") {
+            Some("finite-field")
+        } else if matches!(self, Self::X448) && !cfg!(feature = "curve448") {
+            Some("curve448")
+        } else {
+            None
+        }
     }
 
     /// Whether this withstands quantum computers: a hybrid, or ML-KEM alone.

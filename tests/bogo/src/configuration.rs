@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis_core::config::{
     AcknowledgeServerName, BeastMitigation, ClientAuthentication, ClientConfig,
-    ClientConfigBuilder, KeyShares, Renegotiation, SecureRenegotiation, ServerConfig,
+    ClientConfigBuilder, KeyShares, PreSharedKey, Renegotiation, SecureRenegotiation, ServerConfig,
     ServerConfigBuilder, ServerNameIndication,
 };
 use portcullis_core::session::ClientSession;
@@ -16,7 +16,7 @@ use portcullis_core::{
 use rustls_pki_types::{DnsName, ServerName};
 
 use crate::credential::Credential;
-use crate::options::{EVERY_VERSION, Options};
+use crate::options::Options;
 use crate::{Past, Stop};
 
 /// BoringSSL's default groups.
@@ -50,8 +50,8 @@ fn versions(options: &Options) -> Vec<ProtocolVersion> {
     let has_old_lists = (curves.is_empty() || !curves.iter().all(|group| group.is_post_quantum()))
         && (options.verify_prefs.is_empty() || options.verify_prefs.iter().any(is_old));
     let has_suite = |version: ProtocolVersion| {
-        let mut suites = older_suites(options).iter();
-        suites.any(|suite| exists_in(*suite, version))
+        let suites = older_suites(options);
+        suites.iter().any(|suite| exists_in(*suite, version))
     };
     let all = ProtocolVersion::SUPPORTED.iter().copied();
     all.filter(|version| options.allows(*version))
@@ -159,8 +159,31 @@ macro_rules! common {
         for identity in identities($credentials) {
             builder = builder.identity(identity);
         }
+        if !options.psk.is_empty() {
+            let psk = PreSharedKey::new(&options.psk_identity, &options.psk);
+            builder = builder.psk(psk.map_err(|error| Stop::failed(error.to_string()))?);
+        }
+        // BoringSSL says nothing of it in TLS 1.3 alone; here that is refused when it is built.
+        if let Some(protocols) = next_protocols(options)?
+            && versions(options) != [ProtocolVersion::TLS_1_3]
+        {
+            builder = builder.next_protocols(protocols);
+        }
         builder
     }};
+}
+
+/// NPN: what a server lists, what a client selects.
+fn next_protocols(options: &Options) -> Result<Option<Vec<Vec<u8>>>, Stop> {
+    Ok(match options.server {
+        true if options.advertise_empty_npn => Some(Vec::new()),
+        true if !options.advertise_npn.is_empty() => Some(protocols(&options.advertise_npn)?),
+        false if options.select_empty_next_proto => Some(Vec::new()),
+        false if !options.select_next_proto.is_empty() => {
+            Some(vec![options.select_next_proto.clone()])
+        }
+        _ => None,
+    })
 }
 
 /// BoringSSL's default ends the connection; its servers know nothing else.
@@ -275,8 +298,7 @@ fn cipher_suites(options: &Options) -> Result<Vec<CipherSuite>, Stop> {
         suites => suites.to_vec(),
     };
     let is_usable = |suite: &CipherSuite| versions.iter().any(|one| exists_in(*suite, *one));
-    let older = older_suites(options).iter().copied();
-    suites.extend(older.filter(is_usable));
+    suites.extend(older_suites(options).into_iter().filter(is_usable));
     Ok(suites)
 }
 
@@ -285,11 +307,14 @@ fn exists_in(suite: CipherSuite, version: ProtocolVersion) -> bool {
 }
 
 /// Those before TLS 1.3.
-fn older_suites(options: &Options) -> &[CipherSuite] {
-    options.ciphers.as_deref().unwrap_or(OLDER_SUITES)
+fn older_suites(options: &Options) -> Vec<CipherSuite> {
+    let suites = options.ciphers.as_deref().unwrap_or(OLDER_SUITES);
+    // BoringSSL has those with a pre-shared key only where there is one.
+    let is_usable = |suite: &CipherSuite| !PSK_SUITES.contains(suite) || !options.psk.is_empty();
+    suites.iter().copied().filter(is_usable).collect()
 }
 
-/// BoringSSL's default.
+/// BoringSSL's default, but for RSA key exchange.
 pub(crate) const OLDER_SUITES: &[CipherSuite] = &[
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -297,12 +322,26 @@ pub(crate) const OLDER_SUITES: &[CipherSuite] = &[
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
     CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
+    CipherSuite::TLS_PSK_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_PSK_WITH_AES_256_CBC_SHA,
+];
+
+/// Those of BoringSSL's with a pre-shared key.
+pub(crate) const PSK_SUITES: &[CipherSuite] = &[
+    CipherSuite::TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA,
+    CipherSuite::TLS_PSK_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_PSK_WITH_AES_256_CBC_SHA,
 ];
 
 fn client(
@@ -312,14 +351,7 @@ fn client(
 ) -> Result<ClientConfig, Stop> {
     // The verdict comes from the shim, as from the callback of BoringSSL's.
     let builder = ClientConfig::dangerous_builder_without_verification();
-    let mut builder: ClientConfigBuilder = common!(builder, options, credentials);
-    let chooses = !options.select_next_proto.is_empty() || options.select_empty_next_proto;
-    if chooses && has_npn(options) {
-        // Whatever the server names.
-        builder = builder
-            .next_protocols([""; 0])
-            .next_protocol_fallback(&options.select_next_proto);
-    }
+    let builder: ClientConfigBuilder = common!(builder, options, credentials);
     let indication = match &options.host_name {
         None => ServerNameIndication::Omit,
         Some(name) => ServerNameIndication::SendOther(
@@ -355,14 +387,6 @@ fn client(
         .fallback(options.fallback_scsv)
         .build()
         .map_err(|error| misuse(options, &error))
-}
-
-/// TLS 1.3 has ALPN alone.
-fn has_npn(options: &Options) -> bool {
-    let older = EVERY_VERSION
-        .iter()
-        .filter(|version| **version < ProtocolVersion::TLS_1_3);
-    older.copied().any(|version| options.allows(version))
 }
 
 fn asks_verdict(options: &Options) -> bool {
@@ -427,8 +451,9 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigB
     } else {
         vec![&options.select_alpn]
     };
-    if (!options.advertise_npn.is_empty() || options.advertise_empty_npn) && has_npn(options) {
-        builder = builder.next_protocols(protocols(&options.advertise_npn)?);
+    if !options.psk_identity.is_empty() {
+        // BoringSSL's shim has one flag for both.
+        builder = builder.psk_identity_hint(&options.psk_identity);
     }
     Ok(builder
         .cipher_suites(cipher_suites(options)?)

@@ -39,11 +39,10 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
     if information.alpn_protocol().unwrap_or_default() != alpn.as_slice() {
         return wrong("application protocol");
     }
-    let next_proto = information.next_protocol().unwrap_or_default();
-    if next_proto != expect.next_proto.as_slice()
-        && (expect.no_next_proto || !expect.next_proto.is_empty())
+    let next_protocol = information.next_protocol().unwrap_or_default();
+    if (expect.no_next_proto || !expect.next_proto.is_empty()) && next_protocol != expect.next_proto
     {
-        return wrong("next protocol");
+        return wrong("protocol of NPN");
     }
     if let Some(name) = &expect.server_name
         && information.server_name() != Some(name.as_str())
@@ -160,7 +159,7 @@ pub(crate) fn check_session(
 
 fn check_peer_certificates(options: &Options, done: &Done) -> Result<(), Stop> {
     let shown = done.connection.information.peer_certificates();
-    let due = !options.server || options.require_any_client_certificate;
+    let due = (!options.server || options.require_any_client_certificate) && options.psk.is_empty();
     if options.expect.no_peer_cert && !shown.is_empty() {
         return Err(Stop::failed("the peer showed a certificate"));
     }

@@ -17,7 +17,7 @@ use portcullis_core::{Error, ProtocolVersion, Reason, SignatureScheme, Violation
 use crate::options::{EVERY_VERSION, Options};
 
 /// Whether `error` means that the client has no suite but those that are not there: of RSA key
-/// exchange, or with a PSK.
+/// exchange.
 pub(crate) fn has_other_suites(error: &Error, heard: &[u8]) -> bool {
     let (Reason::Violation(violation) | Reason::Explained { violation, .. }) = error.reason()
     else {
@@ -37,10 +37,7 @@ pub(crate) fn has_other_suites(error: &Error, heard: &[u8]) -> bool {
 }
 
 /// What BoringSSL has besides.
-const OTHER_SUITES: &[u16] = &[
-    0x000a, 0x002f, 0x0035, 0x009c, 0x009d, // RSA
-    0x008c, 0x008d, 0xc035, 0xc036, 0xccac, // PSK, ECDHE_PSK
-];
+const OTHER_SUITES: &[u16] = &[0x000a, 0x002f, 0x0035, 0x009c, 0x009d];
 
 fn suites_offered(body: &[u8]) -> Vec<CipherSuite> {
     ClientHello::decode(body)

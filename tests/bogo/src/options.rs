@@ -90,13 +90,17 @@ pub(crate) struct Options {
     pub(crate) advertise_alpn: Vec<u8>,
     pub(crate) select_alpn: Vec<u8>,
     pub(crate) decline_alpn: bool,
-    pub(crate) advertise_npn: Vec<u8>,
-    pub(crate) advertise_empty_npn: bool,
-    pub(crate) select_next_proto: Vec<u8>,
-    pub(crate) select_empty_next_proto: bool,
     pub(crate) reject_alpn: bool,
     pub(crate) select_empty_alpn: bool,
     pub(crate) allow_unknown_alpn_protos: bool,
+    /// NPN: the server's list, as it is on the wire.
+    pub(crate) advertise_npn: Vec<u8>,
+    pub(crate) advertise_empty_npn: bool,
+    /// NPN: what the client selects, whatever the server lists.
+    pub(crate) select_next_proto: Vec<u8>,
+    pub(crate) select_empty_next_proto: bool,
+    pub(crate) psk: Vec<u8>,
+    pub(crate) psk_identity: Vec<u8>,
     pub(crate) fallback_scsv: bool,
     pub(crate) cbc_record_splitting: bool,
     pub(crate) enable_ocsp_stapling: bool,
@@ -152,8 +156,6 @@ pub(crate) struct BodyOptions {
 pub(crate) struct Expectations {
     pub(crate) version: Option<ProtocolVersion>,
     pub(crate) alpn: Vec<u8>,
-    pub(crate) next_proto: Vec<u8>,
-    pub(crate) no_next_proto: bool,
     pub(crate) advertised_alpn: Vec<u8>,
     pub(crate) server_name: Option<String>,
     pub(crate) no_server_name: bool,
@@ -178,6 +180,8 @@ pub(crate) struct Expectations {
     pub(crate) secure_renegotiation: bool,
     pub(crate) no_secure_renegotiation: bool,
     pub(crate) total_renegotiations: u32,
+    pub(crate) next_proto: Vec<u8>,
+    pub(crate) no_next_proto: bool,
 }
 
 /// The options of the first connection, of the later ones, and after early data was rejected.
@@ -273,12 +277,12 @@ impl Options {
             "async" => &mut self.asynchronous,
             "server-preference" => &mut self.server_preference,
             "decline-alpn" => &mut self.decline_alpn,
-            "advertise-empty-npn" => &mut self.advertise_empty_npn,
-            "select-empty-next-proto" => &mut self.select_empty_next_proto,
-            "expect-no-next-proto" => &mut expect.no_next_proto,
             "reject-alpn" => &mut self.reject_alpn,
             "select-empty-alpn" => &mut self.select_empty_alpn,
             "allow-unknown-alpn-protos" => &mut self.allow_unknown_alpn_protos,
+            "advertise-empty-npn" => &mut self.advertise_empty_npn,
+            "select-empty-next-proto" => &mut self.select_empty_next_proto,
+            "expect-no-next-proto" => &mut expect.no_next_proto,
             "fallback-scsv" => &mut self.fallback_scsv,
             "cbc-record-splitting" => &mut self.cbc_record_splitting,
             "enable-ocsp-stapling" => &mut self.enable_ocsp_stapling,
@@ -353,9 +357,6 @@ impl Options {
                     | "use-client-ca-list"
                     | "advertise-alpn"
                     | "select-alpn"
-                    | "advertise-npn"
-                    | "select-next-proto"
-                    | "expect-next-proto"
                     | "fail-cert-callback-alert"
                     | "private-key-delay-ms"
                     | "shim-initial-write"
@@ -379,6 +380,11 @@ impl Options {
                     | "expect-client-ca-list"
                     | "expect-early-data-reason"
                     | "expect-total-renegotiations"
+                    | "advertise-npn"
+                    | "select-next-proto"
+                    | "expect-next-proto"
+                    | "psk"
+                    | "psk-identity"
                     | "expect-certificate-types"
             )
     }
@@ -440,6 +446,8 @@ impl Options {
             "advertise-npn" => self.advertise_npn = value.into(),
             "select-next-proto" => self.select_next_proto = value.into(),
             "expect-next-proto" => self.expect.next_proto = value.into(),
+            "psk" => self.psk = value.into(),
+            "psk-identity" => self.psk_identity = value.into(),
             "fail-cert-callback-alert" => self.fail_cert_callback_alert = number(name, value)?,
             "private-key-delay-ms" => self.private_key_delay_ms = number(name, value)?,
             "shim-initial-write" => self.body.initial_write = Some(value.into()),

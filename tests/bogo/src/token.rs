@@ -39,7 +39,6 @@ fn stage_of_client_hello(stage: Stage) -> bool {
 fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option<&'static str> {
     use Violation as V;
     Some(match violation {
-        V::BothProtocolNegotiations => ":NEGOTIATED_BOTH_NPN_AND_ALPN:",
         V::UnknownRecordType | V::UnexpectedChangeCipherSpec => ":UNEXPECTED_RECORD:",
         V::InterleavedRecord | V::ApplicationDataTooEarly => ":UNEXPECTED_RECORD:",
         V::EmptyRecord | V::TooManyEmptyRecords => ":TOO_MANY_EMPTY_FRAGMENTS:",
@@ -73,6 +72,7 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::CompatibilitySessionIdEchoed => ":SERVER_ECHOED_INVALID_SESSION_ID:",
         V::RenegotiationInfoMismatch | V::RenegotiationInfoMissing => ":RENEGOTIATION_MISMATCH:",
         V::SecureRenegotiationMissing => ":UNSAFE_LEGACY_RENEGOTIATION_DISABLED:",
+        V::BothProtocolNegotiations => ":NEGOTIATED_BOTH_NPN_AND_ALPN:",
         V::RenegotiationForbidden => ":NO_RENEGOTIATION:",
         V::RenegotiationChangedVersion => ":WRONG_SSL_VERSION:",
         V::RenegotiationChangedCertificate => ":SERVER_CERT_CHANGED:",

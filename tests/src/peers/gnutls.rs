@@ -152,6 +152,8 @@ pub(super) fn report(text: &str) -> Report {
     // The key exchange of TLS 1.2 is not told, but the signature is; in the suites of ECDHE_ECDSA
     // that can also be EdDSA.
     let key_exchange = match version {
+        // With the size of the group that is no curve.
+        Some(Version::Tls12) if part("DHE-").is_some() => Some("DHE-RSA"),
         Some(Version::Tls12) if part("RSA-").is_some() => Some("ECDHE-RSA"),
         Some(Version::Tls12) => Some("ECDHE-ECDSA"),
         _ => None,
@@ -210,19 +212,32 @@ fn suite(suite: Suite) -> (Option<&'static str>, &'static str, Option<&'static s
     let key_exchange = match suite.name() {
         name if name.starts_with("TLS_ECDHE_ECDSA_") => Some("ECDHE-ECDSA"),
         name if name.starts_with("TLS_ECDHE_RSA_") => Some("ECDHE-RSA"),
+        name if name.starts_with("TLS_DHE_RSA_") => Some("DHE-RSA"),
         _ => None,
     };
     let (cipher, mac) = match suite {
-        Suite::Aes128Gcm | Suite::EcdheEcdsaAes128Gcm | Suite::EcdheRsaAes128Gcm => (AES128, None),
-        Suite::Aes256Gcm | Suite::EcdheEcdsaAes256Gcm | Suite::EcdheRsaAes256Gcm => (AES256, None),
+        Suite::Aes128Gcm
+        | Suite::EcdheEcdsaAes128Gcm
+        | Suite::EcdheRsaAes128Gcm
+        | Suite::DheRsaAes128Gcm => (AES128, None),
+        Suite::Aes256Gcm
+        | Suite::EcdheEcdsaAes256Gcm
+        | Suite::EcdheRsaAes256Gcm
+        | Suite::DheRsaAes256Gcm => (AES256, None),
         Suite::Chacha20Poly1305
         | Suite::EcdheEcdsaChacha20Poly1305
-        | Suite::EcdheRsaChacha20Poly1305 => (CHACHA20, None),
-        Suite::EcdheEcdsaAes128CbcSha | Suite::EcdheRsaAes128CbcSha => (CBC128, Some("SHA1")),
-        Suite::EcdheEcdsaAes256CbcSha | Suite::EcdheRsaAes256CbcSha => (CBC256, Some("SHA1")),
-        Suite::EcdheEcdsaAes128CbcSha256 | Suite::EcdheRsaAes128CbcSha256 => {
-            (CBC128, Some("SHA256"))
+        | Suite::EcdheRsaChacha20Poly1305
+        | Suite::DheRsaChacha20Poly1305 => (CHACHA20, None),
+        Suite::EcdheEcdsaAes128CbcSha | Suite::EcdheRsaAes128CbcSha | Suite::DheRsaAes128CbcSha => {
+            (CBC128, Some("SHA1"))
         }
+        Suite::EcdheEcdsaAes256CbcSha | Suite::EcdheRsaAes256CbcSha | Suite::DheRsaAes256CbcSha => {
+            (CBC256, Some("SHA1"))
+        }
+        Suite::EcdheEcdsaAes128CbcSha256
+        | Suite::EcdheRsaAes128CbcSha256
+        | Suite::DheRsaAes128CbcSha256 => (CBC128, Some("SHA256")),
+        Suite::DheRsaAes256CbcSha256 => (CBC256, Some("SHA256")),
         Suite::EcdheEcdsaAes256CbcSha384 | Suite::EcdheRsaAes256CbcSha384 => {
             (CBC256, Some("SHA384"))
         }

@@ -172,7 +172,8 @@ pub(super) fn group(group: Group) -> String {
         Group::Secp256r1 => "P-256",
         Group::Secp384r1 => "P-384",
         Group::Secp521r1 => "P-521",
-        Group::X25519MlKem768 | Group::Secp256r1MlKem768 => group.name(),
+        Group::X448 => "X448",
+        group => group.name(),
     }
     .to_owned()
 }

@@ -44,9 +44,31 @@ pub enum Group {
     X25519MlKem768,
     /// SecP256r1MLKEM768
     Secp256r1MlKem768,
+    /// x448
+    X448,
+    /// ffdhe2048
+    Ffdhe2048,
+    /// ffdhe3072
+    Ffdhe3072,
+    /// ffdhe4096
+    Ffdhe4096,
+    /// ffdhe6144
+    Ffdhe6144,
+    /// ffdhe8192
+    Ffdhe8192,
 }
 
 impl Group {
+    /// Those that our side has where they are named.
+    pub const NAMED: [Self; 6] = [
+        Self::X448,
+        Self::Ffdhe2048,
+        Self::Ffdhe3072,
+        Self::Ffdhe4096,
+        Self::Ffdhe6144,
+        Self::Ffdhe8192,
+    ];
+
     /// The code point in the TLS Supported Groups registry.
     pub fn code_point(self) -> u16 {
         match self {
@@ -56,6 +78,12 @@ impl Group {
             Self::Secp521r1 => 0x0019,
             Self::X25519MlKem768 => 0x11ec,
             Self::Secp256r1MlKem768 => 0x11eb,
+            Self::X448 => 0x001e,
+            Self::Ffdhe2048 => 0x0100,
+            Self::Ffdhe3072 => 0x0101,
+            Self::Ffdhe4096 => 0x0102,
+            Self::Ffdhe6144 => 0x0103,
+            Self::Ffdhe8192 => 0x0104,
         }
     }
 
@@ -68,6 +96,12 @@ impl Group {
             Self::Secp521r1 => "secp521r1",
             Self::X25519MlKem768 => "X25519MLKEM768",
             Self::Secp256r1MlKem768 => "SecP256r1MLKEM768",
+            Self::X448 => "x448",
+            Self::Ffdhe2048 => "ffdhe2048",
+            Self::Ffdhe3072 => "ffdhe3072",
+            Self::Ffdhe4096 => "ffdhe4096",
+            Self::Ffdhe6144 => "ffdhe6144",
+            Self::Ffdhe8192 => "ffdhe8192",
         }
     }
 
@@ -82,6 +116,7 @@ impl Group {
             Self::Secp256r1MlKem768,
         ]
         .into_iter()
+        .chain(Self::NAMED)
         .find(|group| group.name().eq_ignore_ascii_case(name))
     }
 }
@@ -123,6 +158,20 @@ pub enum Suite {
     EcdheRsaAes128CbcSha256,
     /// TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384
     EcdheRsaAes256CbcSha384,
+    /// TLS_DHE_RSA_WITH_AES_256_GCM_SHA384
+    DheRsaAes256Gcm,
+    /// TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+    DheRsaChacha20Poly1305,
+    /// TLS_DHE_RSA_WITH_AES_128_GCM_SHA256
+    DheRsaAes128Gcm,
+    /// TLS_DHE_RSA_WITH_AES_256_CBC_SHA256
+    DheRsaAes256CbcSha256,
+    /// TLS_DHE_RSA_WITH_AES_128_CBC_SHA256
+    DheRsaAes128CbcSha256,
+    /// TLS_DHE_RSA_WITH_AES_256_CBC_SHA
+    DheRsaAes256CbcSha,
+    /// TLS_DHE_RSA_WITH_AES_128_CBC_SHA
+    DheRsaAes128CbcSha,
 }
 
 impl Suite {
@@ -159,6 +208,17 @@ impl Suite {
         Self::EcdheRsaAes256CbcSha384,
     ];
 
+    /// Those of DHE_RSA, likewise.
+    pub const DHE_RSA: [Self; 7] = [
+        Self::DheRsaAes256Gcm,
+        Self::DheRsaChacha20Poly1305,
+        Self::DheRsaAes128Gcm,
+        Self::DheRsaAes256CbcSha256,
+        Self::DheRsaAes128CbcSha256,
+        Self::DheRsaAes256CbcSha,
+        Self::DheRsaAes128CbcSha,
+    ];
+
     /// The name in the TLS Cipher Suites registry.
     pub fn name(self) -> &'static str {
         match self {
@@ -179,6 +239,13 @@ impl Suite {
             Self::EcdheRsaAes256CbcSha => "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
             Self::EcdheRsaAes128CbcSha256 => "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
             Self::EcdheRsaAes256CbcSha384 => "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384",
+            Self::DheRsaAes256Gcm => "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384",
+            Self::DheRsaChacha20Poly1305 => "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+            Self::DheRsaAes128Gcm => "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+            Self::DheRsaAes256CbcSha256 => "TLS_DHE_RSA_WITH_AES_256_CBC_SHA256",
+            Self::DheRsaAes128CbcSha256 => "TLS_DHE_RSA_WITH_AES_128_CBC_SHA256",
+            Self::DheRsaAes256CbcSha => "TLS_DHE_RSA_WITH_AES_256_CBC_SHA",
+            Self::DheRsaAes128CbcSha => "TLS_DHE_RSA_WITH_AES_128_CBC_SHA",
         }
     }
 
@@ -202,6 +269,13 @@ impl Suite {
             Self::EcdheRsaAes256CbcSha => 0xc014,
             Self::EcdheRsaAes128CbcSha256 => 0xc027,
             Self::EcdheRsaAes256CbcSha384 => 0xc028,
+            Self::DheRsaAes256Gcm => 0x009f,
+            Self::DheRsaChacha20Poly1305 => 0xccaa,
+            Self::DheRsaAes128Gcm => 0x009e,
+            Self::DheRsaAes256CbcSha256 => 0x006b,
+            Self::DheRsaAes128CbcSha256 => 0x0067,
+            Self::DheRsaAes256CbcSha => 0x0039,
+            Self::DheRsaAes128CbcSha => 0x0033,
         }
     }
 
@@ -223,6 +297,13 @@ impl Suite {
             Self::EcdheRsaAes256CbcSha => "ECDHE-RSA-AES256-SHA",
             Self::EcdheRsaAes128CbcSha256 => "ECDHE-RSA-AES128-SHA256",
             Self::EcdheRsaAes256CbcSha384 => "ECDHE-RSA-AES256-SHA384",
+            Self::DheRsaAes256Gcm => "DHE-RSA-AES256-GCM-SHA384",
+            Self::DheRsaChacha20Poly1305 => "DHE-RSA-CHACHA20-POLY1305",
+            Self::DheRsaAes128Gcm => "DHE-RSA-AES128-GCM-SHA256",
+            Self::DheRsaAes256CbcSha256 => "DHE-RSA-AES256-SHA256",
+            Self::DheRsaAes128CbcSha256 => "DHE-RSA-AES128-SHA256",
+            Self::DheRsaAes256CbcSha => "DHE-RSA-AES256-SHA",
+            Self::DheRsaAes128CbcSha => "DHE-RSA-AES128-SHA",
         }
     }
 
@@ -243,6 +324,7 @@ impl Suite {
             .chain(Self::ECDHE_RSA)
             .chain(Self::CBC_ECDSA)
             .chain(Self::CBC_RSA)
+            .chain(Self::DHE_RSA)
     }
 
     /// The registered name of a suite that OpenSSL names; as it is if that is not one of ours.

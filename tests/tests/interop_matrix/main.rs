@@ -12,6 +12,7 @@ mod delivery;
 mod early_data;
 mod key_update;
 mod matrix;
+mod named_groups;
 mod nss;
 mod ours;
 mod record_size;

@@ -7,7 +7,7 @@ use super::policy::{Policy, implemented};
 use crate::error::{Misuse, list};
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, Exchange};
 use crate::version::{ProtocolVersion, Version};
 
 /// Which lists the user has named. The others follow from the versions.
@@ -34,6 +34,7 @@ impl Policy {
             self.leave_usable_versions();
         }
         self.check_rsa()?;
+        self.check_features()?;
         let versions = &self.versions;
         self.cipher_suites = settled(
             "cipher_suites",
@@ -47,7 +48,7 @@ impl Policy {
             named.groups.then_some(&self.groups),
             [NamedGroup::DEFAULT, NamedGroup::SUPPORTED],
             versions,
-            NamedGroup::is_usable_in,
+            |group, version| has_use_for(&self.cipher_suites, group, version),
         )?;
         self.schemes = settled(
             "signature_schemes",
@@ -73,15 +74,37 @@ impl Policy {
         Ok(())
     }
 
+    /// Not every build has all groups and suites.
+    fn check_features(&self) -> Result<(), Misuse> {
+        for suite in &self.cipher_suites {
+            if let Some(feature) = suite.lacking_feature() {
+                return Err(Misuse::new(format!(
+                    "cipher_suites: {suite} needs the feature `{feature}`; build with it, or leave the \
+                     suite out"
+                )));
+            }
+        }
+        for group in &self.groups {
+            if let Some(feature) = group.lacking_feature() {
+                return Err(Misuse::new(format!(
+                    "groups: {group} needs the feature `{feature}`; build with it, or leave the group out"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Of the default versions those that can use the lists that were named.
     fn leave_usable_versions(&mut self) {
         let is_usable = |version: &ProtocolVersion| {
             let (named, version) = (self.named, *version);
             let mut suites = self.cipher_suites.iter();
             let mut groups = self.groups.iter();
+            let has_use_for =
+                |group: &NamedGroup| has_use_for(&self.cipher_suites, *group, version);
             let mut schemes = self.schemes.iter();
             (!named.cipher_suites || suites.any(|one| one.is_usable_in(version)))
-                && (!named.groups || groups.any(|one| one.is_usable_in(version)))
+                && (!named.groups || groups.any(has_use_for))
                 && (!named.schemes || schemes.any(|one| one.is_usable_in(version)))
         };
         let usable: Vec<_> = self.versions.iter().copied().filter(is_usable).collect();
@@ -110,6 +133,15 @@ fn check_contiguous(versions: &[ProtocolVersion]) -> Result<(), Misuse> {
         )));
     }
     Ok(())
+}
+
+/// Whether a connection of this version can have the group; in a finite field there it needs a suite of
+/// DHE.
+fn has_use_for(suites: &[CipherSuite], group: NamedGroup, version: ProtocolVersion) -> bool {
+    let has_field = |suite: &CipherSuite| {
+        suite.exchange().is_some_and(Exchange::has_field) && suite.is_usable_in(version)
+    };
+    group.is_usable_in(version) || group.is_finite_field() && suites.iter().any(has_field)
 }
 
 /// The list that was named, or what is usable of the default; every version can use something of
@@ -230,6 +262,33 @@ mod tests {
             policy.named.cipher_suites = true;
         });
         assert_eq!(only_older.unwrap().versions, [V::TLS_1_3]);
+    }
+
+    #[test]
+    fn groups_that_a_feature_brings_are_named_with_it() {
+        for (group, feature, is_there) in [
+            (NamedGroup::X448, "curve448", cfg!(feature = "curve448")),
+            (
+                NamedGroup::FFDHE3072,
+                "finite-field",
+                cfg!(feature = "finite-field"),
+            ),
+        ] {
+            assert!(!NamedGroup::DEFAULT.contains(&group));
+            let seen = settled(|policy| {
+                policy.versions = vec![ProtocolVersion::TLS_1_3];
+                policy.named.versions = true;
+                policy.groups = vec![group, NamedGroup::X25519];
+                policy.named.groups = true;
+            });
+            let error = format!(
+                "groups: {group} needs the feature `{feature}`; build with it, or leave the group out"
+            );
+            match is_there {
+                true => assert_eq!(seen.unwrap().groups, [group, NamedGroup::X25519]),
+                false => assert_eq!(seen.unwrap_err(), error),
+            }
+        }
     }
 
     #[test]

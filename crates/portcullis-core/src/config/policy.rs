@@ -3,6 +3,8 @@
 use super::negotiable::Named;
 use super::renegotiation::{Renegotiation, SecureRenegotiation};
 use crate::alert::AlertDescription;
+#[cfg(feature = "finite-field")]
+use crate::crypto::finite_field::{LEAST_BITS, MOST_BITS};
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::psk::Psks;
@@ -118,6 +120,8 @@ pub(crate) struct Policy {
     pub(crate) padding: PaddingPolicy,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) encrypt_then_mac: bool,
+    /// The shortest prime of DHE before TLS 1.3, in bits.
+    pub(crate) dh_minimum: u32,
     pub(crate) renegotiation: Renegotiation,
     pub(crate) secure_renegotiation: SecureRenegotiation,
     pub(crate) beast_mitigation: BeastMitigation,
@@ -176,6 +180,8 @@ impl Default for Policy {
             padding: PaddingPolicy::None,
             extended_master_secret: ExtendedMasterSecret::IfOffered,
             encrypt_then_mac: true,
+            // What every group of RFC 7919 has at least.
+            dh_minimum: 2048,
             renegotiation: Renegotiation::Decline,
             secure_renegotiation: SecureRenegotiation::ForRenegotiation,
             beast_mitigation: BeastMitigation::default(),
@@ -320,6 +326,13 @@ impl Policy {
                 self.max_handshake_size
             )));
         }
+        #[cfg(feature = "finite-field")]
+        if !(LEAST_BITS..=MOST_BITS).contains(&self.dh_minimum) {
+            return Err(Misuse::new(format!(
+                "dh_minimum: {} is outside of {LEAST_BITS}..={MOST_BITS}",
+                self.dh_minimum
+            )));
+        }
         if self.key_update_at == 0 {
             return Err(Misuse::new("key_update_at: must be at least 1 byte"));
         }
@@ -398,6 +411,16 @@ macro_rules! common_options {
         pub fn groups(mut self, groups: impl Into<Vec<NamedGroup>>) -> Self {
             self.$role.policy.groups = groups.into();
             self.$role.policy.named.groups = true;
+            self
+        }
+
+        /// The fewest bits that the prime of DHE may have before TLS 1.3: 1,024 to 8,192. A client refuses
+        /// a server whose group is smaller with `insufficient_security` (RFC 7919 §4), a server does not
+        /// use one. Default: 2,048. Fewer than that are within reach of states (Logjam).
+        #[cfg(feature = "finite-field")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "finite-field")))]
+        pub fn dh_minimum(mut self, bits: u32) -> Self {
+            self.$role.policy.dh_minimum = bits;
             self
         }
 

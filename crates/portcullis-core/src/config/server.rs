@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::policy::{PaddingPolicy, Policy, check_authorities, common_options};
 use super::renegotiation::Renegotiation;
 use crate::alert::AlertDescription;
+use crate::crypto::finite_field::Group;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::session::{TicketKeys, lifetime_in_seconds};
@@ -13,6 +14,8 @@ use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
+#[cfg(feature = "finite-field")]
+use crate::x509::DhParameters;
 use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
 
 /// A client gives up on a server that sends too many.
@@ -31,6 +34,8 @@ pub(crate) struct ServerOptions {
     depth: usize,
     pub(crate) send_certificate_authorities: bool,
     pub(crate) certificate_authorities: Option<Vec<Box<[u8]>>>,
+    /// The server's own group for DHE before TLS 1.3.
+    pub(crate) dh_group: Option<Group>,
     pub(crate) honor_cipher_order: bool,
     pub(crate) honor_group_order: bool,
     pub(crate) retry_for_better_group: bool,
@@ -148,6 +153,7 @@ impl ServerConfig {
                 depth: 10,
                 send_certificate_authorities: true,
                 certificate_authorities: None,
+                dh_group: None,
                 honor_cipher_order: true,
                 honor_group_order: true,
                 retry_for_better_group: false,
@@ -292,6 +298,16 @@ impl ServerConfigBuilder {
     ) -> Self {
         let names = names.into_iter().map(|name| name.as_ref().into());
         self.server.certificate_authorities = Some(names.collect());
+        self
+    }
+
+    /// A group of this server's own for the key exchange DHE before TLS 1.3, for clients that list no
+    /// group of RFC 7919; with others one of those is used that they list (§4). Default: of RFC 7919 the
+    /// smallest group that is as strong as the certificate's key.
+    #[cfg(feature = "finite-field")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "finite-field")))]
+    pub fn dh_parameters(mut self, parameters: &DhParameters) -> Self {
+        self.server.dh_group = Some(parameters.group().clone());
         self
     }
 
@@ -504,6 +520,16 @@ impl ServerConfigBuilder {
                 "ticket_count: {} is outside of 1..={MAX_TICKET_COUNT}; for none there is \
                  `resumption(false)`",
                 self.server.ticket_count
+            )));
+        }
+        if let Some(group) = &self.server.dh_group
+            && group.bits() < self.server.policy.dh_minimum
+        {
+            return Err(Misuse::new(format!(
+                "dh_parameters: the prime has {} bits and `dh_minimum` is {}; make a new one with \
+                 `openssl dhparam`, or leave it out, and a group of RFC 7919 is used",
+                group.bits(),
+                self.server.policy.dh_minimum
             )));
         }
         lifetime_in_seconds("ticket_lifetime", self.server.ticket_lifetime)?;

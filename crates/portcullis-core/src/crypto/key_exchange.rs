@@ -1,4 +1,4 @@
-//! Ephemeral key exchange: elliptic curves, ML-KEM, and both together.
+//! Ephemeral key exchange: elliptic curves, ML-KEM, and both together; finite fields beside them.
 //!
 //! RFC 8446 §4.2.8.2, §7.4.2; RFC 7748; draft-ietf-tls-ecdhe-mlkem, draft-ietf-tls-mlkem.
 
@@ -56,6 +56,8 @@ enum Method {
     Curve(Curve),
     MlKem(MlKem),
     Hybrid(Curve, MlKem),
+    /// What the crypto library does not have.
+    Other,
 }
 
 impl Method {
@@ -70,8 +72,37 @@ impl Method {
             NamedGroup::SECP256R1 => Self::Curve(Curve::P256),
             NamedGroup::SECP384R1 => Self::Curve(Curve::P384),
             NamedGroup::SECP521R1 => Self::Curve(Curve::P521),
+            NamedGroup::X448 if cfg!(feature = "curve448") => Self::Other,
+            _ if cfg!(feature = "finite-field") && group.is_finite_field() => Self::Other,
             _ => return None,
         })
+    }
+}
+
+/// A private key of one handshake, with its share.
+pub(crate) trait KeyPair: Send + Sync {
+    /// What the peer is sent.
+    fn share(&self) -> &[u8];
+
+    /// The secret that follows from the peer's share.
+    ///
+    /// # Errors
+    /// When the share is none.
+    fn agree(&self, peer: &[u8]) -> Result<SharedSecret, BadKeyShare>;
+}
+
+/// Makes a key pair of [`Method::Other`].
+fn other(group: NamedGroup, random: &mut Random) -> Result<Box<dyn KeyPair>, CryptoFailure> {
+    match group {
+        #[cfg(feature = "curve448")]
+        NamedGroup::X448 => super::curve448::generate(random),
+        #[cfg(feature = "finite-field")]
+        group => super::finite_field::generate(group, random),
+        #[cfg(not(feature = "finite-field"))]
+        _ => {
+            let _ = random;
+            Err(CryptoFailure::KeyShare)
+        }
     }
 }
 
@@ -100,19 +131,13 @@ impl Curve {
         }
     }
 
-    fn join_secrets(
-        self,
-        curve: &SharedSecret,
-        ml_kem: &SharedSecret,
-    ) -> Result<SharedSecret, CryptoFailure> {
+    fn join_secrets(self, curve: &SharedSecret, ml_kem: &SharedSecret) -> SharedSecret {
         let (first, second) = if self.ml_kem_first() {
             (ml_kem, curve)
         } else {
             (curve, ml_kem)
         };
-        let mut joined = SharedSecret::new(first.as_slice())?;
-        joined.push(second.as_slice())?;
-        Ok(joined)
+        SharedSecret::joined([first.as_slice(), second.as_slice()])
     }
 }
 
@@ -182,7 +207,7 @@ impl Curve {
         // not zero (§7.4.2).
         let share = UnparsedPublicKey::new(self.library(), share);
         agreement::agree(private, share, BadKeyShare, |secret| {
-            SharedSecret::new(secret).map_err(|_| BadKeyShare)
+            Ok(SharedSecret::new(secret))
         })
     }
 }
@@ -226,7 +251,7 @@ impl MlKem {
     ) -> Result<(Ciphertext<'static>, SharedSecret), RespondError> {
         let key = EncapsulationKey::new(self.library(), share).map_err(|_| BadKeyShare)?;
         let (ciphertext, secret) = key.encapsulate().map_err(|_| BadKeyShare)?;
-        Ok((ciphertext, SharedSecret::new(secret.as_ref())?))
+        Ok((ciphertext, SharedSecret::new(secret.as_ref())))
     }
 
     fn decapsulate(
@@ -240,7 +265,7 @@ impl MlKem {
         let secret = key
             .decapsulate(Ciphertext::from(ciphertext))
             .map_err(|_| BadKeyShare)?;
-        SharedSecret::new(secret.as_ref()).map_err(|_| BadKeyShare)
+        Ok(SharedSecret::new(secret.as_ref()))
     }
 }
 
@@ -289,6 +314,7 @@ enum Private {
     Curve(Curve, PrivateKey),
     MlKem(MlKem, DecapsulationKey),
     Hybrid(Curve, PrivateKey, MlKem, DecapsulationKey),
+    Other(Box<dyn KeyPair>),
 }
 
 impl ActiveKeyExchange {
@@ -315,6 +341,11 @@ impl ActiveKeyExchange {
                 let share = curve.join_shares(point.as_ref(), encapsulation_key.as_ref());
                 let private = Private::Hybrid(curve, private, ml_kem, key);
                 (private, Share::Bytes(share))
+            }
+            Method::Other => {
+                let pair = other(group, random)?;
+                let share = Share::Bytes(pair.share().to_vec());
+                (Private::Other(pair), share)
             }
         };
         Ok(Self {
@@ -357,10 +388,9 @@ impl ActiveKeyExchange {
                 let (point, ciphertext) = curve.split(peer_public, ml_kem.ciphertext_len())?;
                 let secret = curve.agree(private, point)?;
                 let ml_kem_secret = ml_kem.decapsulate(key, ciphertext)?;
-                curve
-                    .join_secrets(&secret, &ml_kem_secret)
-                    .map_err(|_| BadKeyShare)
+                Ok(curve.join_secrets(&secret, &ml_kem_secret))
             }
+            Private::Other(pair) => pair.agree(peer_public),
         }
     }
 
@@ -371,7 +401,7 @@ impl ActiveKeyExchange {
     pub(crate) fn finish_classical(&self, peer_public: &[u8]) -> Result<SharedSecret, BadKeyShare> {
         match &self.private {
             Private::Hybrid(curve, private, ..) => curve.agree(private, peer_public),
-            Private::Curve(..) | Private::MlKem(..) => Err(BadKeyShare),
+            Private::Curve(..) | Private::MlKem(..) | Private::Other(_) => Err(BadKeyShare),
         }
     }
 }
@@ -410,9 +440,14 @@ pub(crate) fn respond(
             let private = curve.generate(random)?;
             let secret = curve.agree(&private, point)?;
             let (ciphertext, ml_kem_secret) = ml_kem.encapsulate(encapsulation_key)?;
-            let secret = curve.join_secrets(&secret, &ml_kem_secret)?;
+            let secret = curve.join_secrets(&secret, &ml_kem_secret);
             let share = curve.join_shares(public_key(&private)?.as_ref(), ciphertext.as_ref());
             Ok((Share::Bytes(share), secret))
+        }
+        Method::Other => {
+            let pair = other(group, random)?;
+            let secret = pair.agree(peer_public)?;
+            Ok((Share::Bytes(pair.share().to_vec()), secret))
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::super::hex;
 use super::*;
 
-const SIZES: [(NamedGroup, usize, usize, usize); 9] = [
+const SIZES: &[(NamedGroup, usize, usize, usize)] = &[
     (NamedGroup::MLKEM768, 1184, 1088, 32),
     (NamedGroup::MLKEM1024, 1568, 1568, 32),
     (NamedGroup::X25519_MLKEM768, 1184 + 32, 1088 + 32, 64),
@@ -13,12 +13,24 @@ const SIZES: [(NamedGroup, usize, usize, usize); 9] = [
     (NamedGroup::SECP256R1, 65, 65, 32),
     (NamedGroup::SECP384R1, 97, 97, 48),
     (NamedGroup::SECP521R1, 133, 133, 66),
+    #[cfg(feature = "curve448")]
+    (NamedGroup::X448, 56, 56, 56),
+    #[cfg(feature = "finite-field")]
+    (NamedGroup::FFDHE2048, 256, 256, 256),
+    #[cfg(feature = "finite-field")]
+    (NamedGroup::FFDHE3072, 384, 384, 384),
+    #[cfg(feature = "finite-field")]
+    (NamedGroup::FFDHE4096, 512, 512, 512),
+    #[cfg(feature = "finite-field")]
+    (NamedGroup::FFDHE6144, 768, 768, 768),
+    #[cfg(feature = "finite-field")]
+    (NamedGroup::FFDHE8192, 1024, 1024, 1024),
 ];
 
 fn curve_of(group: NamedGroup) -> Option<Curve> {
     match Method::of(group).unwrap() {
         Method::Curve(curve) | Method::Hybrid(curve, _) => Some(curve),
-        Method::MlKem(_) => None,
+        Method::MlKem(_) | Method::Other => None,
     }
 }
 
@@ -89,7 +101,7 @@ fn scalars_of_the_nist_curves_come_from_the_script() {
 
 #[test]
 fn both_sides_get_the_same_secret() {
-    for (group, client_len, server_len, secret_len) in SIZES {
+    for &(group, client_len, server_len, secret_len) in SIZES {
         let client = start(group);
         assert_eq!(client.group(), group);
         assert_eq!(client.public_key().len(), client_len);
@@ -98,12 +110,13 @@ fn both_sides_get_the_same_secret() {
         assert_eq!(secret.as_slice().len(), secret_len);
         assert_eq!(client.finish(&share).unwrap(), secret);
     }
-    let mut supported = SIZES.map(|(group, ..)| group).to_vec();
-    supported.retain(|group| NamedGroup::SUPPORTED.contains(group));
-    assert_eq!(supported.len(), NamedGroup::SUPPORTED.len());
-    assert!(ActiveKeyExchange::start(NamedGroup::X448, &mut Random::system()).is_err());
+    let mut tested = SIZES.iter();
+    assert!(tested.all(|(group, ..)| NamedGroup::SUPPORTED.contains(group)));
+    assert_eq!(SIZES.len(), NamedGroup::SUPPORTED.len());
+    let unknown = NamedGroup(0x0105);
+    assert!(ActiveKeyExchange::start(unknown, &mut Random::system()).is_err());
     assert!(matches!(
-        answer(NamedGroup::X448, &[0; 56]),
+        answer(unknown, &[0; 56]),
         Err(RespondError::Crypto(_))
     ));
 }
@@ -176,7 +189,7 @@ fn assert_refused(group: NamedGroup, client_share: &[u8], server_share: &[u8]) {
 
 #[test]
 fn wrong_lengths_are_refused() {
-    for (group, ..) in SIZES {
+    for &(group, ..) in SIZES {
         let client = start(group).public_key().to_vec();
         let (server, _) = answer(group, &client).unwrap();
         assert_refused(group, &[], &[]);
@@ -229,7 +242,7 @@ fn small_order_points_are_refused() {
 
 #[test]
 fn points_off_the_curve_or_in_another_form_are_refused() {
-    for (group, ..) in SIZES {
+    for &(group, ..) in SIZES {
         let Some(curve) = curve_of(group).filter(|curve| *curve != Curve::X25519) else {
             continue;
         };

@@ -7,6 +7,13 @@
 pub(crate) mod aead;
 pub(crate) mod block_hash;
 pub(crate) mod cbc;
+#[cfg(feature = "curve448")]
+mod curve448;
+#[cfg(feature = "finite-field")]
+pub(crate) mod finite_field;
+#[cfg(not(feature = "finite-field"))]
+#[path = "no_finite_field.rs"]
+pub(crate) mod finite_field;
 pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use zeroize::{ZeroizeOnDrop, optimization_barrier};
+use zeroize::{ZeroizeOnDrop, Zeroizing, optimization_barrier};
 
 use super::CryptoFailure;
 use super::hash::{Digest, HashAlgorithm};
@@ -11,8 +11,53 @@ use super::hash::{Digest, HashAlgorithm};
 /// A secret of the key schedule; as long as the suite's hash, or shorter.
 pub(crate) type Secret = Inline<{ HashAlgorithm::MAX_OUTPUT_LEN }>;
 
-/// The result of a key exchange. The longest is that of SecP384r1MLKEM1024: 48 + 32 bytes.
-pub(crate) type SharedSecret = Inline<80>;
+/// The result of a key exchange.
+#[derive(Clone)]
+pub(crate) enum SharedSecret {
+    /// The longest of curves and ML-KEM is that of SecP384r1MLKEM1024: 48 + 32 bytes.
+    Inline(Inline<80>),
+    /// In the field of a prime it is as long as the prime.
+    Heap(Zeroizing<Box<[u8]>>),
+}
+
+impl SharedSecret {
+    /// Copies `from`.
+    pub(crate) fn new(from: &[u8]) -> Self {
+        Self::joined([from])
+    }
+
+    /// Copies the parts, one behind the other.
+    pub(crate) fn joined<const N: usize>(parts: [&[u8]; N]) -> Self {
+        let mut inline = Inline::empty();
+        for part in parts {
+            if inline.push(part).is_err() {
+                return Self::Heap(Zeroizing::new(parts.concat().into()));
+            }
+        }
+        Self::Inline(inline)
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Inline(secret) => secret.as_slice(),
+            Self::Heap(secret) => secret,
+        }
+    }
+}
+
+impl PartialEq for SharedSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice().ct_eq(other.as_slice())
+    }
+}
+
+impl Eq for SharedSecret {}
+
+impl fmt::Debug for SharedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedSecret(..)")
+    }
+}
 
 /// At most `N` secret bytes, held inline.
 #[derive(Clone)]

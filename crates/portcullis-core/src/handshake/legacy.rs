@@ -61,6 +61,7 @@ pub(super) fn client_key_exchange(
         psk: exchange.psk,
         share: exchange.agreement.map(|agreement| match agreement {
             Agreement::Ecdhe => ClientShareForm::Point,
+            Agreement::Dhe => ClientShareForm::Number,
         }),
     };
     let body = body_of(HandshakeType::CLIENT_KEY_EXCHANGE, message)?;
@@ -94,6 +95,7 @@ impl Rules {
             hint: exchange.psk,
             params: exchange.agreement.map(|agreement| match agreement {
                 Agreement::Ecdhe => ServerParamsForm::Ecdh,
+                Agreement::Dhe => ServerParamsForm::Dh,
             }),
             signature: exchange.is_signed().then(|| self.signature_form()),
         };

@@ -32,18 +32,6 @@ pub(super) fn cipher_suites<'a>(
     of_client.chain(of_server.into_iter().flatten())
 }
 
-/// Whether both sides have a suite of before TLS 1.3 whose key exchange has no curve.
-pub(super) fn can_do_without_curve(
-    config: &ServerOptions,
-    mut offered: impl Iterator<Item = CipherSuite>,
-) -> bool {
-    let ours = &config.policy.cipher_suites;
-    offered.any(|suite| {
-        let exchange = suite.exchange();
-        exchange.is_some_and(|exchange| !exchange.has_curve()) && ours.contains(&suite)
-    })
-}
-
 /// The curve before TLS 1.3, where there are no shares; a client that lists none takes any (RFC
 /// 8422 §4).
 pub(super) fn curve(
@@ -51,7 +39,7 @@ pub(super) fn curve(
     offered: Option<impl Iterator<Item = NamedGroup> + Clone>,
 ) -> Option<NamedGroup> {
     let ours = &config.policy.groups;
-    let is_usable = |group: &NamedGroup| !group.is_post_quantum() && ours.contains(group);
+    let is_usable = |group: &NamedGroup| group.is_curve() && ours.contains(group);
     match offered {
         None if is_usable(&NamedGroup::SECP256R1) => Some(NamedGroup::SECP256R1),
         None => ours.iter().copied().find(is_usable),

@@ -121,7 +121,7 @@ impl Offer {
 
     /// RFC 8422 §5.4: the curve was offered, and is one.
     pub(super) fn check_curve(&self, group: NamedGroup) -> Result<NamedGroup, Violation> {
-        if self.config.policy.groups.contains(&group) && !group.is_post_quantum() {
+        if self.config.policy.groups.contains(&group) && group.is_curve() {
             Ok(group)
         } else {
             Err(Violation::CurveNotOffered)

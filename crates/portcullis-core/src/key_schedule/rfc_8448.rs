@@ -77,7 +77,7 @@ fn simple_1_rtt_handshake() {
         "860c06edc07858ee8e78f0e7428c58edd6b43f2ca3e6e95f02ed063cf0e1cad8",
     );
 
-    let shared = SharedSecret::new(&hex(SHARED)).unwrap();
+    let shared = SharedSecret::new(&hex(SHARED));
     let handshake = EarlySecret::without_psk(SUITE.hash, LabelPrefix::Tls13)
         .into_handshake(SUITE.aead, &shared);
     let client = handshake.client_handshake_traffic_secret(&hellos);
@@ -184,7 +184,7 @@ fn exporter_is_two_expansions() {
     use crate::crypto::hash::hash;
     use aws_lc_rs::{hkdf, hmac};
     let master = EarlySecret::without_psk(SUITE.hash, LabelPrefix::Tls13)
-        .into_handshake(SUITE.aead, &SharedSecret::new(&[1; 32]).unwrap())
+        .into_handshake(SUITE.aead, &SharedSecret::new(&[1; 32]))
         .into_master();
     let transcript = hash(SUITE.hash, b"transcript");
     let exporter = master.into_application_secrets(&transcript).exporter;

@@ -3,6 +3,7 @@
 //! RFC 5246 §7.3, §7.4.2 to §7.4.4, §7.4.7; RFC 8422 §2; RFC 4279 §2 to §4, RFC 5489 §2.
 
 use super::{Authentication, CipherSuite, KeyExchange, SuiteInfo};
+use crate::crypto::finite_field::HAS_FINITE_FIELD;
 
 /// A row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(crate) struct Exchange {
 pub(crate) enum Agreement {
     /// The server's point is in ServerKeyExchange, the client's in ClientKeyExchange.
     Ecdhe,
+    /// The same in the field of a prime, which stands beside the server's number.
+    Dhe,
 }
 
 /// What the key in the server's certificate is used for.
@@ -47,13 +50,19 @@ pub(crate) struct NoCertificate(());
 impl SuiteInfo {
     /// The row of a suite whose key exchange is built; `None` for TLS 1.3.
     pub(crate) const fn exchange(&self) -> Option<Exchange> {
-        use {Agreement::Ecdhe, Authentication as A, KeyExchange as K, KeyUse::Sign};
+        use {
+            Agreement::Dhe, Agreement::Ecdhe, Authentication as A, KeyExchange as K, KeyUse::Sign,
+        };
         //                                agreement    psk    certificate requests_certificate
         Some(match (self.key_exchange, self.authentication) {
             (K::Ecdhe, A::Rsa | A::Ecdsa) => row(Some(Ecdhe), false, Some(Sign), true),
             (K::Ecdhe, A::Anonymous) => row(Some(Ecdhe), false, None, false),
             (K::EcdhePsk, A::Psk) => row(Some(Ecdhe), true, None, false),
             (K::Psk, A::Psk) => row(None, true, None, false),
+            (K::Dhe | K::DhePsk, _) if !HAS_FINITE_FIELD => return None,
+            (K::Dhe, A::Rsa) => row(Some(Dhe), false, Some(Sign), true),
+            (K::Dhe, A::Anonymous) => row(Some(Dhe), false, None, false),
+            (K::DhePsk, A::Psk) => row(Some(Dhe), true, None, false),
             _ => return None,
         })
     }
@@ -77,7 +86,7 @@ impl Exchange {
     /// Whether there is a ServerKeyExchange.
     pub(crate) const fn server_key_exchange(self) -> Presence {
         match self.agreement {
-            Some(Agreement::Ecdhe) => Presence::Always,
+            Some(Agreement::Ecdhe | Agreement::Dhe) => Presence::Always,
             None => Presence::IfHinted,
         }
     }
@@ -95,6 +104,11 @@ impl Exchange {
     /// Whether both sides have shares on a curve.
     pub(crate) const fn has_curve(self) -> bool {
         matches!(self.agreement, Some(Agreement::Ecdhe))
+    }
+
+    /// Whether both sides have shares in a finite field.
+    pub(crate) const fn has_field(self) -> bool {
+        matches!(self.agreement, Some(Agreement::Dhe))
     }
 
     /// What a server stands for that shows no certificate.

@@ -11,6 +11,7 @@ pub(crate) use self::exchange::{Agreement, Exchange, KeyUse, NoCertificate, Pres
 use crate::crypto::HAS_RSA;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::cbc::CbcAlgorithm;
+use crate::crypto::finite_field::HAS_FINITE_FIELD;
 pub use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::record_mac::MacAlgorithm;
 use crate::key_schedule::SuiteParameters;
@@ -149,11 +150,12 @@ impl CipherSuite {
     /// The suites that this build can negotiate: those of [`Self::DEFAULT`], and those that are
     /// offered and accepted only where the configuration names them.
     ///
-    /// These are the suites with CBC. RFC 9325 §4.2 advises against them: their MAC is made before
+    /// These are the suites of `DHE`, with the feature `finite-field`, for peers that have no curves; and
+    /// those with CBC. RFC 9325 §4.2 advises against them: their MAC is made before
     /// the encryption unless both sides have [`encrypt_then_mac`], and what then keeps the plaintext
-    /// is the care of both implementations. And they are those without a certificate: of `PSK` and
-    /// `ECDHE_PSK`, for which there has to be a [`psk`], and of `ECDH_anon`, with which nothing proves
-    /// who either end is.
+    /// is the care of both implementations. And they are those without a certificate: of `PSK`,
+    /// `ECDHE_PSK` and, with that feature, `DHE_PSK`, for which there has to be a [`psk`], and of
+    /// `ECDH_anon` and, with that feature, `DH_anon`, with which nothing proves who either end is.
     ///
     /// [`encrypt_then_mac`]: crate::config::ClientConfigBuilder::encrypt_then_mac
     /// [`psk`]: crate::config::ClientConfigBuilder::psk
@@ -171,24 +173,63 @@ impl CipherSuite {
         Self::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
         Self::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_RSA_WITH_AES_256_GCM_SHA384,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_RSA_WITH_AES_256_CBC_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_RSA_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_RSA_WITH_AES_128_CBC_SHA256,
         Self::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
         Self::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_RSA_WITH_AES_256_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_RSA_WITH_AES_128_CBC_SHA,
         Self::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_PSK_WITH_AES_256_GCM_SHA384,
         Self::TLS_PSK_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
         Self::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_PSK_WITH_AES_128_GCM_SHA256,
         Self::TLS_PSK_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DH_anon_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DH_anon_WITH_AES_256_GCM_SHA384,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DH_anon_WITH_AES_128_CBC_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DH_anon_WITH_AES_256_CBC_SHA256,
         Self::TLS_ECDH_anon_WITH_AES_128_CBC_SHA,
         Self::TLS_ECDH_anon_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA384,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_PSK_WITH_AES_256_CBC_SHA384,
         Self::TLS_PSK_WITH_AES_256_CBC_SHA384,
         Self::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_PSK_WITH_AES_128_CBC_SHA256,
         Self::TLS_PSK_WITH_AES_128_CBC_SHA256,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_PSK_WITH_AES_256_CBC_SHA,
         Self::TLS_PSK_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DHE_PSK_WITH_AES_128_CBC_SHA,
         Self::TLS_PSK_WITH_AES_128_CBC_SHA,
         Self::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DH_anon_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_DH_anon_WITH_AES_256_CBC_SHA,
     ];
 
     /// The default offer, strongest first.
@@ -237,6 +278,18 @@ impl CipherSuite {
     /// Whether a connection of this version can have the suite.
     pub(crate) fn is_usable_in(self, version: ProtocolVersion) -> bool {
         self.info().is_some_and(|info| info.exists_in(version))
+    }
+
+    /// The feature that this build would have to have been made with for the suite to be there.
+    pub(crate) fn lacking_feature(self) -> Option<&'static str> {
+        let info = self.info()?;
+        let needs_field = match info.key_exchange {
+            KeyExchange::DhePsk => true,
+            KeyExchange::Dhe => info.authentication != Authentication::Dss,
+            _ => false,
+        };
+        let has_cipher = info.legacy_cipher(Rules::of(Version::V1_2)).is_some();
+        (needs_field && has_cipher && !HAS_FINITE_FIELD).then_some("finite-field")
     }
 
     /// Whether that needs signatures that come with a feature, which is not there.

@@ -14,7 +14,8 @@ use super::pem::{self, Contents};
 use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
 use crate::crypto::{
-    PrivateKey, ecdsa_curve, key_is_long_enough, scheme_fits_key, scheme_fits_key_before_tls13,
+    PrivateKey, ecdsa_curve, key_is_long_enough, modulus_bits, scheme_fits_key,
+    scheme_fits_key_before_tls13,
 };
 use crate::misuse::Misuse;
 use crate::version::Version;
@@ -254,6 +255,12 @@ impl Identity {
     /// The certificates, leaf first.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.0.chain
+    }
+
+    /// How long the key is, if it is an RSA key.
+    pub(crate) fn rsa_bits(&self) -> Option<u32> {
+        let leaf = Certificate::read(self.0.chain.first()?)?;
+        u32::try_from(modulus_bits(leaf.spki)?).ok()
     }
 
     /// The same, to be kept without the key.

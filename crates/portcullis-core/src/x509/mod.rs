@@ -9,6 +9,8 @@ mod cache;
 pub(crate) mod certificate;
 mod chain;
 mod constraints;
+#[cfg(feature = "finite-field")]
+mod dh_parameters;
 mod digests;
 mod error;
 mod explain;
@@ -36,6 +38,8 @@ mod tests;
 
 pub(crate) use chain::check_length;
 pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
+#[cfg(feature = "finite-field")]
+pub use dh_parameters::DhParameters;
 pub(crate) use digests::Sha256Digest;
 pub use error::{CertificateError, CertificateErrorKind, Purpose};
 pub use identity::{Identity, IdentityKey};

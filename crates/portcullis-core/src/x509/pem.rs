@@ -24,6 +24,7 @@ const ENCRYPTED: &str = "the private key is encrypted, which is not supported: d
 enum Kind {
     Certificate,
     Key,
+    DhParameters,
     /// Says why this key cannot be read, if no other key is there.
     UnreadableKey(&'static str),
     /// Has its place beside certificates and keys; the sentence is for a file with nothing else.
@@ -57,7 +58,7 @@ const LABELS: &[(&str, Kind)] = &[
         ),
     ),
     ("EC PARAMETERS", Kind::Skipped(PARAMETERS)),
-    ("DH PARAMETERS", Kind::Skipped(PARAMETERS)),
+    ("DH PARAMETERS", Kind::DhParameters),
     ("X9.42 DH PARAMETERS", Kind::Skipped(PARAMETERS)),
     ("DSA PARAMETERS", Kind::Skipped(PARAMETERS)),
     ("X509 CRL", Kind::Skipped("is a revocation list")),
@@ -94,6 +95,12 @@ const LABELS: &[(&str, Kind)] = &[
 pub(super) struct Contents {
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) keys: Zeroizing<Vec<PrivateKeyDer<'static>>>,
+    /// In DER.
+    #[cfg_attr(
+        not(feature = "finite-field"),
+        allow(dead_code, reason = "read, and used by nobody")
+    )]
+    pub(super) dh_parameters: Vec<Vec<u8>>,
     /// A private key that is there and cannot be read.
     pub(super) unreadable_key: Option<&'static str>,
     /// The first section that was skipped, for a file with nothing else.
@@ -145,9 +152,12 @@ impl Contents {
             Kind::UnreadableKey(sentence) => self.unreadable_key = Some(sentence),
             Kind::Key if body.encrypted => self.unreadable_key = Some(ENCRYPTED),
             _ if body.headers => return Err(damaged("it has header lines")),
-            Kind::Skipped(sentence) => {
-                self.skipped
-                    .get_or_insert_with(|| format!("; the {label} on line {at} {sentence}"));
+            Kind::Skipped(sentence) => self.skip(label, at, sentence),
+            Kind::DhParameters => {
+                let der = decode(&body.base64);
+                let der = der.ok_or_else(|| damaged("it is not base64"))?;
+                self.dh_parameters.push(der);
+                self.skip(label, at, PARAMETERS);
             }
             Kind::Certificate => {
                 let der = decode(&body.base64);
@@ -162,6 +172,20 @@ impl Contents {
             }
         }
         Ok(rest)
+    }
+
+    fn skip(&mut self, label: &str, at: usize, sentence: &str) {
+        self.skipped
+            .get_or_insert_with(|| format!("; the {label} on line {at} {sentence}"));
+    }
+
+    /// Says that there are no parameters for Diffie-Hellman.
+    #[cfg(feature = "finite-field")]
+    pub(super) fn no_dh_parameters(&self) -> Misuse {
+        let skipped = self.skipped.as_deref().unwrap_or_default();
+        Misuse::new(format!(
+            "there are no DH parameters (expected -----BEGIN DH PARAMETERS-----){skipped}"
+        ))
     }
 
     /// Says that there is no certificate, and what is there instead.

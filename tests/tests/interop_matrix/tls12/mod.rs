@@ -2,6 +2,7 @@
 //! TLS 1.3 beside it.
 
 mod cbc;
+mod dhe;
 mod matrix;
 mod next_protocol;
 mod refusals;

@@ -13,6 +13,7 @@ mod late_answers;
 mod messages;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod moved_secrets;
+mod named_groups;
 mod older;
 mod pair;
 mod parts;

@@ -257,7 +257,7 @@ fn our_records() {
     let hello = ServerHello::decode(message.body()).unwrap();
     assert_eq!(hello.cipher_suite, CipherSuite::TLS_AES_128_GCM_SHA256);
     transcript.add(message.hashed());
-    let shared = SharedSecret::new(&hex(SHARED)).unwrap();
+    let shared = SharedSecret::new(&hex(SHARED));
     let handshake = EarlySecret::without_psk(SUITE.hash, LabelPrefix::Tls13)
         .into_handshake(SUITE.aead, &shared);
     let hellos = transcript.current();

@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn a_secret_written_down_is_the_secret() {
         let (session_hash, transcript) = (hash(HASH, b"1"), hash(HASH, b"2"));
-        let premaster = PremasterSecret::from(SharedSecret::new(&[7; 32]).unwrap());
+        let premaster = PremasterSecret::from(SharedSecret::new(&[7; 32]));
         let mut made = premaster.into_master(SUITE.hash, MasterSeed::Extended(&session_hash));
         let again = MasterSecret::from_bytes(SUITE.hash, made.as_bytes()).unwrap();
         let expected = made.verify_data(Side::Client, &transcript);
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn a_pre_shared_key_is_part_of_the_premaster_secret() {
         let premaster = |other: Option<&[u8]>, key: &[u8]| {
-            let other = other.map(|bytes| SharedSecret::new(bytes).unwrap().into());
+            let other = other.map(|bytes| SharedSecret::new(bytes).into());
             PremasterSecret::with_psk(other, key).as_slice().to_vec()
         };
         assert_eq!(premaster(None, b"key"), b"\0\x03\0\0\0\0\x03key");
@@ -274,7 +274,7 @@ mod tests {
         let long = PremasterSecret::Long(Zeroizing::new([7; 1_024].into()));
         let key = PremasterSecret::with_psk(Some(long), b"key");
         assert_eq!(key.as_slice().len(), 1_024 + 4 + 3);
-        let shared = PremasterSecret::from(SharedSecret::new(b"shared").unwrap());
+        let shared = PremasterSecret::from(SharedSecret::new(b"shared"));
         assert_eq!(shared.boxed().as_slice(), b"shared");
     }
 

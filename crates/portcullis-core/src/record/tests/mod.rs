@@ -42,7 +42,7 @@ const CCS: ContentType = ContentType::CHANGE_CIPHER_SPEC;
 fn secret_for(aead: AeadAlgorithm, seed: u8) -> TrafficSecret {
     let hash = HashAlgorithm::Sha256;
     EarlySecret::without_psk(hash, LabelPrefix::Tls13)
-        .into_handshake(aead, &SharedSecret::new(&[seed; 32]).unwrap())
+        .into_handshake(aead, &SharedSecret::new(&[seed; 32]))
         .client_handshake_traffic_secret(&hash.of_nothing())
 }
 

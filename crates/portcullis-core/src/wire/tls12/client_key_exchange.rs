@@ -21,6 +21,8 @@ pub struct ClientKeyExchangeForm {
 pub enum ClientShareForm {
     /// [`ClientShare::Point`].
     Point,
+    /// [`ClientShare::Number`].
+    Number,
 }
 
 impl ClientKeyExchangeForm {
@@ -33,6 +35,14 @@ impl ClientKeyExchangeForm {
         Self {
             psk: true,
             share: Some(ClientShareForm::Point),
+        },
+        Self {
+            psk: false,
+            share: Some(ClientShareForm::Number),
+        },
+        Self {
+            psk: true,
+            share: Some(ClientShareForm::Number),
         },
         Self {
             psk: true,
@@ -48,6 +58,8 @@ pub enum ClientShare<'a> {
     /// ECDHE: `ClientECDiffieHellmanPublic`, explicit, since the implicit form went with static
     /// client keys. At least one byte. Not checked to be a point.
     Point(&'a [u8]),
+    /// DHE: `dh_Yc`, explicit for the same reason. At least one byte. Not checked to be in range.
+    Number(&'a [u8]),
 }
 
 /// The message. What is not there is not part of its form.
@@ -100,6 +112,9 @@ impl<'a> ClientKeyExchange<'a> {
         match self.share {
             None => {}
             Some(ClientShare::Point(public)) => put_vec8(out, |out| out.extend_from_slice(public)),
+            Some(ClientShare::Number(public)) => {
+                put_vec16(out, |out| out.extend_from_slice(public));
+            }
         }
     }
 }
@@ -110,6 +125,10 @@ impl<'a> ClientShare<'a> {
             ClientShareForm::Point => match cursor.vec8()? {
                 [] => Err(DecodeError),
                 public => Ok(Self::Point(public)),
+            },
+            ClientShareForm::Number => match cursor.vec16()? {
+                [] => Err(DecodeError),
+                public => Ok(Self::Number(public)),
             },
         }
     }

@@ -26,8 +26,8 @@ pub use new_session_ticket::NewSessionTicket;
 pub use next_protocol::NextProtocol;
 pub use server_hello_done::ServerHelloDone;
 pub use server_key_exchange::{
-    ServerEcdhParams, ServerKeyExchange, ServerKeyExchangeForm, ServerParams, ServerParamsForm,
-    ServerSignature, SignatureForm,
+    ServerDhParams, ServerEcdhParams, ServerKeyExchange, ServerKeyExchangeForm, ServerParams,
+    ServerParamsForm, ServerSignature, SignatureForm,
 };
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub struct ServerKeyExchangeForm {
 pub enum ServerParamsForm {
     /// [`ServerEcdhParams`].
     Ecdh,
+    /// [`ServerDhParams`].
+    Dh,
 }
 
 /// How a signature stands in a message before TLS 1.3.
@@ -45,6 +47,18 @@ impl ServerKeyExchangeForm {
     pub const ALL: &'static [Self] = &[
         Self::signed(ServerParamsForm::Ecdh, SignatureForm::Said),
         Self::signed(ServerParamsForm::Ecdh, SignatureForm::Bare),
+        Self::signed(ServerParamsForm::Dh, SignatureForm::Said),
+        Self::signed(ServerParamsForm::Dh, SignatureForm::Bare),
+        Self {
+            hint: false,
+            params: Some(ServerParamsForm::Dh),
+            signature: None,
+        },
+        Self {
+            hint: true,
+            params: Some(ServerParamsForm::Dh),
+            signature: None,
+        },
         Self {
             hint: false,
             params: Some(ServerParamsForm::Ecdh),
@@ -100,18 +114,53 @@ impl<'a> ServerEcdhParams<'a> {
     }
 }
 
+/// The server's share of DHE: big-endian numbers of at least one byte each, of which nothing is checked
+/// (RFC 5246 §7.4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerDhParams<'a> {
+    /// `dh_p`, the prime.
+    pub prime: &'a [u8],
+    /// `dh_g`.
+    pub generator: &'a [u8],
+    /// `dh_Ys`.
+    pub public: &'a [u8],
+}
+
+impl<'a> ServerDhParams<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
+        let mut number = || match cursor.vec16()? {
+            [] => Err(DecodeError),
+            number => Ok(number),
+        };
+        Ok(Self {
+            prime: number()?,
+            generator: number()?,
+            public: number()?,
+        })
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        for number in [self.prime, self.generator, self.public] {
+            put_vec16(out, |out| out.extend_from_slice(number));
+        }
+    }
+}
+
 /// What the client computes its answer from. Its bytes are what is signed, after both randoms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerParams<'a> {
     /// ECDHE.
     Ecdh(ServerEcdhParams<'a>),
+    /// DHE.
+    Dh(ServerDhParams<'a>),
 }
 
 impl<'a> ServerParams<'a> {
     fn read(cursor: &mut Cursor<'a>, form: ServerParamsForm) -> Result<Self, DecodeError> {
         match form {
             ServerParamsForm::Ecdh => ServerEcdhParams::read(cursor).map(Self::Ecdh),
+            ServerParamsForm::Dh => ServerDhParams::read(cursor).map(Self::Dh),
         }
     }
 
@@ -119,6 +168,7 @@ impl<'a> ServerParams<'a> {
     pub fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Ecdh(params) => params.put(out),
+            Self::Dh(params) => params.put(out),
         }
     }
 }

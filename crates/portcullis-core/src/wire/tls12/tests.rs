@@ -13,6 +13,11 @@ use crate::wire::handshake_type::HandshakeType;
 use crate::wire::round_trip;
 
 const POINT: &[u8] = &[9; 32];
+const DH_PARAMS: ServerParams<'_> = ServerParams::Dh(ServerDhParams {
+    prime: b"prime",
+    generator: &[2],
+    public: b"number",
+});
 const PARAMS: ServerParams<'static> = ServerParams::Ecdh(ServerEcdhParams {
     group: NamedGroup::X25519,
     public: POINT,
@@ -196,7 +201,10 @@ fn forms_of_the_key_exchange() {
         let scheme = (form.signature == Some(SignatureForm::Said)).then_some(SCHEME);
         let message = ServerKeyExchange {
             hint: form.hint.then_some(b"hint"),
-            params: form.params.map(|ServerParamsForm::Ecdh| PARAMS),
+            params: form.params.map(|form| match form {
+                ServerParamsForm::Ecdh => PARAMS,
+                ServerParamsForm::Dh => DH_PARAMS,
+            }),
             signature: form.signature.and_then(|_| signed(scheme).signature),
         };
         let mut out = Vec::new();
@@ -214,9 +222,10 @@ fn forms_of_the_key_exchange() {
     for form in ClientKeyExchangeForm::ALL {
         let message = ClientKeyExchange {
             psk_identity: form.psk.then_some(b"identity"),
-            share: form
-                .share
-                .map(|ClientShareForm::Point| ClientShare::Point(POINT)),
+            share: form.share.map(|form| match form {
+                ClientShareForm::Point => ClientShare::Point(POINT),
+                ClientShareForm::Number => ClientShare::Number(b"number"),
+            }),
         };
         let mut out = Vec::new();
         message.put(&mut out);

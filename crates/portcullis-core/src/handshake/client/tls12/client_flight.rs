@@ -20,7 +20,7 @@ use crate::rules::Rules;
 use crate::suite::{Agreement, NoCertificate};
 use crate::wire::tls12::{Certificate, ClientKeyExchange, ClientShare};
 use crate::x509::{Form, Identity, VerifiedChain};
-use crate::{Misuse, NamedGroup, SignatureScheme};
+use crate::{Misuse, NamedGroup, SignatureScheme, Violation};
 
 /// Who the server is.
 pub(super) enum ServerPeer {
@@ -176,7 +176,7 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
     })
 }
 
-/// Sends ClientKeyExchange: RFC 8422 §5.7, RFC 4279 §2, RFC 5489 §2.
+/// Sends ClientKeyExchange: RFC 8422 §5.7, RFC 5246 §7.4.7.2, RFC 4279 §2 and §3, RFC 5489 §2.
 fn agree(
     negotiated: &mut Negotiated,
     share: Option<ServerShare>,
@@ -192,6 +192,14 @@ fn agree(
         (None, None) => {
             put_exchange(negotiated, psk, None, cx);
             (None, None)
+        }
+        (Some(Agreement::Dhe), Some(ServerShare::Number { group, public })) => {
+            let own = group.generate(cx.random)?;
+            let shared = own
+                .agree_before_tls13(&public)
+                .map_err(|_| Violation::BadDhShare)?;
+            put_exchange(negotiated, psk, Some(ClientShare::Number(own.share())), cx);
+            (group.name(), Some(shared.into()))
         }
         // The form of the server's message is by the row.
         _ => return Err(another_exchange()),

@@ -1,6 +1,6 @@
 //! The server's part of the key exchange, its wishes, and the end of its flight, where it is judged.
 //!
-//! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4.
+//! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4, RFC 7919 §3.
 
 use super::super::super::legacy::{Requested, Signed};
 use super::super::super::peer::{Judge, check_signature_before_tls13};
@@ -10,6 +10,8 @@ use super::Negotiated;
 use super::certificate::{Identity, Shown};
 use super::client_flight::{ServerPeer, ServerProved, authenticate};
 use super::psk::choose_psk;
+use crate::config::ClientOptions;
+use crate::crypto::finite_field::Group;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::{AnswerContent, WantedCurves, WantedIdentity};
@@ -17,9 +19,11 @@ use crate::record::HandshakeBytes;
 use crate::rules::Rules;
 use crate::suite::{KeyUse, Presence};
 use crate::wire::HandshakeType;
-use crate::wire::tls12::{ClientCertificateType, ServerHelloDone, ServerKeyExchange, ServerParams};
+use crate::wire::tls12::{
+    ClientCertificateType, ServerDhParams, ServerHelloDone, ServerKeyExchange, ServerParams,
+};
 use crate::x509::{PresentedChain, VerifiedChain};
-use crate::{Misuse, NamedGroup, SignatureScheme};
+use crate::{Misuse, NamedGroup, SignatureScheme, Violation};
 
 pub(crate) struct WaitServerKeyExchange(pub(super) Shown);
 
@@ -75,6 +79,8 @@ pub(super) enum ServerShare {
         group: NamedGroup,
         public: Box<[u8]>,
     },
+    /// In a field that is large enough.
+    Number { group: Group, public: Box<[u8]> },
 }
 
 /// What the key of the server's certificate has signed, and how.
@@ -94,6 +100,7 @@ impl Parameters {
                 group: client.offer.check_curve(params.group)?,
                 public: params.public.into(),
             }),
+            Some(ServerParams::Dh(params)) => Some(number(params, client.offer.config())?),
         };
         let signed = match (received.signature, &received.params) {
             (Some(signature), Some(params)) => {
@@ -116,6 +123,21 @@ impl Parameters {
             signed,
         })
     }
+}
+
+/// RFC 7919 §3 to §5: any group will do that is large enough, also where some of that RFC were offered, as
+/// most servers do not look at these.
+fn number(params: &ServerDhParams<'_>, config: &ClientOptions) -> Result<ServerShare, Violation> {
+    let least = config.policy.dh_minimum;
+    let group = Group::from_bytes(params.prime, params.generator, least)
+        .map_err(|_| Violation::WeakGroup)?;
+    group
+        .check(params.public)
+        .map_err(|_| Violation::BadDhShare)?;
+    Ok(ServerShare::Number {
+        group,
+        public: params.public.into(),
+    })
 }
 
 /// Everything that the server has said, up to its wishes.

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use super::super::super::renegotiation::{Previous, first_client_hello, later_client_hello};
-use super::super::super::{Cx, Next, expect, find, negotiate};
+use super::super::super::{Cx, Next, expect, find};
 use super::super::shortfall::no_group;
 use super::Negotiated;
+use super::groups::Groups;
 use super::resumption::resume_or_authenticate;
 use crate::Violation;
 use crate::config::{ExtendedMasterSecret, ServerOptions};
@@ -41,9 +42,9 @@ pub(in super::super) fn on_hello(
         None => first_client_hello(&config.policy, &hello)?,
         Some(previous) => later_client_hello(previous, &hello).map(|()| true)?,
     };
-    let offered = find::<SupportedGroups<'_>>(&hello.extensions)?;
-    let group = negotiate::curve(&config, offered.map(|offered| offered.groups.iter()));
-    if group.is_none() && !negotiate::can_do_without_curve(&config, hello.cipher_suites.iter()) {
+    let listed = find::<SupportedGroups<'_>>(&hello.extensions)?;
+    let groups = Groups::choose(&config, listed.map(|listed| listed.groups.iter()));
+    if groups.curve.is_none() && !groups.fit_any(&config, hello.cipher_suites.iter()) {
         return Err(no_group(&config, code, &hello));
     }
     let wants_ticket = config.gives_tickets_before_tls13()
@@ -60,7 +61,7 @@ pub(in super::super) fn on_hello(
         config,
         version,
         hello: message,
-        group,
+        groups,
         extended,
         encrypt_then_mac,
         secure_renegotiation,

@@ -15,6 +15,7 @@ use super::key_exchange::WaitClientKeyExchange;
 use super::resumption::Resumption;
 use crate::config::ServerOptions;
 use crate::crypto::HAS_RSA;
+use crate::crypto::finite_field::{FieldKeyPair, Group};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
@@ -28,10 +29,11 @@ use crate::wire::extension::{
     RenegotiationInfo, ServerNameAcknowledgement, SessionTicket,
 };
 use crate::wire::tls12::{
-    ClientCertificateType, ServerEcdhParams, ServerHelloDone, ServerKeyExchange, ServerParams,
+    ClientCertificateType, ServerDhParams, ServerEcdhParams, ServerHelloDone, ServerKeyExchange,
+    ServerParams,
 };
 use crate::wire::{ClientHello, ExtensionType, ServerHello};
-use crate::x509::Form;
+use crate::x509::{Form, Identity};
 use crate::{NamedGroup, Violation};
 
 /// What is settled once ServerHello is out.
@@ -60,6 +62,24 @@ pub(super) struct Showing {
 /// This side's part of the key exchange, of which the client gets the public half.
 pub(super) enum OwnShare {
     Curve(ActiveKeyExchange),
+    Field(FieldShare),
+}
+
+/// Of DHE, with what the client is told of the group.
+pub(super) struct FieldShare {
+    pub(super) pair: FieldKeyPair,
+    prime: Vec<u8>,
+    generator: Vec<u8>,
+}
+
+impl FieldShare {
+    fn start(group: &Group, cx: &mut Cx<'_>) -> Result<Self, Abort> {
+        Ok(Self {
+            pair: group.generate(cx.random)?,
+            prime: group.prime_bytes(),
+            generator: group.generator_bytes(),
+        })
+    }
 }
 
 impl OwnShare {
@@ -67,14 +87,23 @@ impl OwnShare {
     fn start(
         exchange: Exchange,
         negotiated: &Negotiated,
+        identity: Option<&Identity>,
         cx: &mut Cx<'_>,
     ) -> Result<Option<Self>, Abort> {
+        let Negotiated { config, groups, .. } = negotiated;
         match exchange.agreement {
             None => Ok(None),
             Some(Agreement::Ecdhe) => {
-                let group = negotiated.group.ok_or(Violation::NoSharedGroup)?;
+                let group = groups.curve.ok_or(Violation::NoSharedGroup)?;
                 let share = ActiveKeyExchange::start(group, cx.random)?;
                 Ok(Some(Self::Curve(share)))
+            }
+            Some(Agreement::Dhe) => {
+                let strength = identity.and_then(Identity::rsa_bits).unwrap_or_default();
+                let field = groups.field.as_ref();
+                let group = field.and_then(|field| field.group(config, strength));
+                let group = group.ok_or(Violation::NoSharedGroup)?;
+                FieldShare::start(&group, cx).map(|share| Some(Self::Field(share)))
             }
         }
     }
@@ -86,12 +115,18 @@ impl OwnShare {
                 group: share.group(),
                 public: share.public_key(),
             }),
+            Self::Field(share) => ServerParams::Dh(ServerDhParams {
+                prime: &share.prime,
+                generator: &share.generator,
+                public: share.pair.share(),
+            }),
         }
     }
 
     pub(super) fn group(&self) -> Option<NamedGroup> {
         match self {
             Self::Curve(share) => Some(share.group()),
+            Self::Field(share) => share.pair.group().name(),
         }
     }
 }
@@ -105,8 +140,8 @@ pub(super) fn send_flight(
 ) -> Result<Next, Abort> {
     let Chosen { suite, shown } = chosen;
     let exchange = suite.exchange().ok_or(Violation::NoSharedCipherSuite)?;
-    let share = OwnShare::start(exchange, &negotiated, cx)?;
     let identity = shown.as_ref().map(|shown| &shown.identity);
+    let share = OwnShare::start(exchange, &negotiated, identity, cx)?;
     let acknowledged = acknowledges(&negotiated.config, identity, server_name.as_deref());
     let hello = Hello {
         suite,

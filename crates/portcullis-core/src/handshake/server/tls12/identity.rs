@@ -170,14 +170,9 @@ fn wanted_with_suites(
 /// The suites that both sides have, by the order that counts.
 fn suites(negotiated: &Negotiated, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Vec<CipherSuite> {
     let version = cx.dialect.code(negotiated.version);
-    let has_curve = negotiated.group.is_some();
-    let needs_none = |suite: &CipherSuite| {
-        suite
-            .exchange()
-            .is_some_and(|exchange| !exchange.has_curve())
-    };
+    let groups = &negotiated.groups;
     negotiate::cipher_suites(&negotiated.config, version, hello.cipher_suites.iter())
-        .filter(|suite| has_curve || needs_none(suite))
+        .filter(|suite| groups.fit(*suite))
         .collect()
 }
 

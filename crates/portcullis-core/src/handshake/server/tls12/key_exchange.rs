@@ -70,7 +70,8 @@ impl WaitClientKeyExchange {
     }
 }
 
-/// What both sides know of the shares (RFC 8422 §5.10); `None` where a pre-shared key is all.
+/// What both sides know of the shares (RFC 8422 §5.10, RFC 5246 §8.1.2); `None` where a pre-shared key is
+/// all.
 fn agree(
     own: Option<OwnShare>,
     received: Option<ClientShare<'_>>,
@@ -79,6 +80,10 @@ fn agree(
         (Some(OwnShare::Curve(own)), Some(ClientShare::Point(point))) => {
             let shared = own.finish(point).map_err(|_| Violation::BadKeyShare)?;
             Ok(Some(shared.into()))
+        }
+        (Some(OwnShare::Field(own)), Some(ClientShare::Number(number))) => {
+            let shared = own.pair.agree_before_tls13(number);
+            Ok(Some(shared.map_err(|_| Violation::BadDhShare)?.into()))
         }
         (None, None) => Ok(None),
         // The form of the message is by the row.

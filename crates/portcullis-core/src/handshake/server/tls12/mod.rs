@@ -6,6 +6,7 @@ mod client_authentication;
 pub(super) mod client_hello;
 mod finished;
 mod flight;
+mod groups;
 mod identity;
 mod key_exchange;
 mod psk;
@@ -16,18 +17,17 @@ use std::sync::Arc;
 
 use super::super::renegotiation::Previous;
 use super::super::table::states;
-use crate::NamedGroup;
 use crate::config::ServerOptions;
 use crate::record::HandshakeBytes;
 use crate::version::Version;
+use groups::Groups;
 
 /// What the hello settled.
 pub(super) struct Negotiated {
     pub(super) config: Arc<ServerOptions>,
     pub(super) version: Version,
     pub(super) hello: HandshakeBytes,
-    /// What a key exchange with curves would have; `None` if they have none in common.
-    pub(super) group: Option<NamedGroup>,
+    groups: Groups,
     /// Whether the master secret depends on the whole handshake (RFC 7627).
     pub(super) extended: bool,
     /// Whether a block cipher encrypts before there is a MAC (RFC 7366), if one is chosen.

@@ -95,13 +95,19 @@ fn every_suite_in_every_version() {
             assert!(information.peer_certificates().is_empty());
             assert_eq!(information.peer_signature_scheme(), None);
             assert_eq!(information.local_certificate(), None);
-            let has_group = suite.exchange().unwrap().has_curve();
+            let has_group = suite.exchange().unwrap().agreement.is_some();
             assert_eq!(information.group().is_some(), has_group);
         }
         count += 1;
     }
-    // Of PSK and ECDHE_PSK 4 and 8 suites, the latter in three versions, and 2 of ECDH_anon, too.
-    assert_eq!(count, 4 + (8 + 2) * 3);
+    // Of PSK and ECDHE_PSK 5 and 8 suites, the latter in three versions, and 2 of ECDH_anon, too.
+    let of_curves = 5 + (8 + 2) * 3;
+    // Of DHE_PSK 2 and 4, of DH_anon 4 and 2.
+    let of_fields = match cfg!(feature = "finite-field") {
+        true => (2 + 4 * 3) + (4 + 2 * 3),
+        false => 0,
+    };
+    assert_eq!(count, of_curves + of_fields);
 }
 
 /// By a ticket, and by an id; what is known of the peer is what the session had.
@@ -126,7 +132,7 @@ fn every_suite_resumes() {
                 assert!(information.is_resumed(), "{suite} in {version}");
                 let identity = has_key(suite).then_some(&b"meter-17"[..]);
                 assert_eq!(information.psk_identity(), identity);
-                let has_group = suite.exchange().unwrap().has_curve();
+                let has_group = suite.exchange().unwrap().agreement.is_some();
                 assert_eq!(information.group().is_some(), has_group);
             }
         }

@@ -3,6 +3,8 @@
 mod advisories;
 mod curves;
 mod exchanges;
+#[cfg(feature = "finite-field")]
+mod finite_field;
 mod ids;
 mod next_protocol;
 mod psk;

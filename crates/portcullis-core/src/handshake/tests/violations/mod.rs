@@ -102,6 +102,14 @@ fn an_unprotected_record_where_a_protected_one_is_due_is_unexpected() {
 
 /// Covered by a test of its own.
 const APART: &[(Violation, &str)] = &[
+    (
+        Violation::BadDhShare,
+        "handshake::tests::tls12::finite_field::shares_of_a_client",
+    ),
+    (
+        Violation::WeakGroup,
+        "handshake::tests::tls12::finite_field::groups_and_shares_of_a_server",
+    ),
     (Violation::AeadLimitReached, "aead_limit_reached"),
     (
         Violation::CompatibilitySessionIdEchoed,

@@ -1,0 +1,68 @@
+//! What stands for finite fields in a build without them: types that nothing can be of.
+
+use core::convert::Infallible;
+
+use super::CryptoFailure;
+use super::key_exchange::BadKeyShare;
+use super::random::Random;
+use super::secret::SharedSecret;
+use crate::NamedGroup;
+
+/// Whether this build has finite fields.
+pub(crate) const HAS_FINITE_FIELD: bool = false;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WeakGroup;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Group(Infallible);
+
+impl Group {
+    pub(crate) const fn named(_: NamedGroup) -> Option<Self> {
+        None
+    }
+
+    pub(crate) const fn from_bytes(_: &[u8], _: &[u8], _: u32) -> Result<Self, WeakGroup> {
+        Err(WeakGroup)
+    }
+
+    pub(crate) const fn bits(&self) -> u32 {
+        match self.0 {}
+    }
+
+    pub(crate) const fn name(&self) -> Option<NamedGroup> {
+        match self.0 {}
+    }
+
+    pub(crate) fn prime_bytes(&self) -> Vec<u8> {
+        match self.0 {}
+    }
+
+    pub(crate) fn generator_bytes(&self) -> Vec<u8> {
+        match self.0 {}
+    }
+
+    pub(crate) const fn check(&self, _: &[u8]) -> Result<(), BadKeyShare> {
+        match self.0 {}
+    }
+
+    pub(crate) const fn generate(&self, _: &mut Random) -> Result<FieldKeyPair, CryptoFailure> {
+        match self.0 {}
+    }
+}
+
+pub(crate) struct FieldKeyPair(Infallible);
+
+impl FieldKeyPair {
+    pub(crate) const fn group(&self) -> &Group {
+        match self.0 {}
+    }
+
+    pub(crate) const fn share(&self) -> &[u8] {
+        match self.0 {}
+    }
+
+    pub(crate) const fn agree_before_tls13(&self, _: &[u8]) -> Result<SharedSecret, BadKeyShare> {
+        match self.0 {}
+    }
+}
