@@ -7,11 +7,11 @@ use core::fmt::Display;
 use super::super::find;
 use crate::config::ServerOptions;
 use crate::error::{Abort, Refusal, quote};
-use crate::suite::{Authentication, CipherSuite};
+use crate::suite::{CipherSuite, kinds_of_certificates};
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::ClientHello;
 use crate::wire::extension::{Alpn, SignatureAlgorithms, SupportedGroups};
-use crate::x509::Identity;
+use crate::x509::{Identity, kinds_of_keys};
 use crate::{AlertDescription, SignatureScheme, Violation};
 
 /// So many of a list are shown: a sentence that a person reads, however long a hello is.
@@ -99,28 +99,11 @@ pub(super) fn no_scheme(
 /// Before TLS 1.3: both sides have these suites, and no key of the identities here goes with any.
 #[cold]
 pub(super) fn no_key_for(shared: &[CipherSuite], identities: &[Identity]) -> Abort {
-    let authentications = [
-        (Authentication::Rsa, "RSA"),
-        (Authentication::Ecdsa, "ECDSA"),
-    ];
-    let is_shared = |wanted: Authentication| {
-        let mut infos = shared.iter().filter_map(|suite| suite.info());
-        infos.any(|info| info.authentication == wanted)
-    };
-    let wanted = authentications.iter().filter(|(one, _)| is_shared(*one));
-    let wanted: Vec<_> = wanted.map(|(_, name)| *name).collect();
-    let mut kinds = Vec::new();
-    for scheme in identities.iter().flat_map(|one| one.key().schemes()) {
-        // There are five.
-        if !kinds.contains(&scheme.kind_of_key()) {
-            kinds.push(scheme.kind_of_key());
-        }
-    }
     Violation::NoSharedCipherSuite.explained(format!(
         "of those that are enabled here it offered only suites for {} certificates; the identities here \
          have {} keys",
-        wanted.join(" and "),
-        kinds.join(" and "),
+        kinds_of_certificates(shared),
+        kinds_of_keys(identities),
     ))
 }
 

@@ -26,12 +26,10 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     let config = &negotiated.config;
     check_schemes(&wanted)?;
     check_name(config, wanted.server_name.as_deref())?;
-    let (identity, scheme) = wanted
-        .choose(&config.identities)
-        .ok_or_else(|| {
-            let version = cx.dialect.code(Version::V1_3);
-            no_scheme(&config.identities, version, &hello)
-        })?;
+    let (identity, scheme) = wanted.choose(&config.identities).ok_or_else(|| {
+        let version = cx.dialect.code(Version::V1_3);
+        no_scheme(&config.identities, version, &hello)
+    })?;
     let authentication = ProvedBy::Certificate(identity, scheme);
     send_flight(negotiated, wanted.server_name, authentication, cx)
 }
