@@ -95,7 +95,10 @@ fn messages() {
 fn older_messages() {
     let share = [&[32][..], &[9; 32]].concat();
     let signed = [&[3, 0, 29][..], &share, &[4, 3, 0, 4, 1, 2, 3, 4]].concat();
-    let messages: [(&str, u8, &[u8]); 9] = [
+    let hinted = [&[0, 4][..], b"hint", &[3, 0, 29], &share].concat();
+    let named = [&[0, 8][..], b"identity", &share].concat();
+    let bare = [&[3, 0, 29][..], &share, &[0, 4, 1, 2, 3, 4]].concat();
+    let messages: [(&str, u8, &[u8]); 14] = [
         ("HelloRequest", 0, &[]),
         ("ServerHelloDone", 14, &[]),
         ("Certificate", 11, b"\0\0\x0e\0\0\x04leaf\0\0\x04root"),
@@ -106,7 +109,12 @@ fn older_messages() {
             b"\x02\x40\x01\0\x04\x04\x03\x04\x01\0\x06\0\x04name",
         ),
         ("ServerKeyExchange", 12, &signed),
+        ("ServerKeyExchange-unsaid", 12, &bare),
+        ("ServerKeyExchange-hint", 12, b"\0\x04hint"),
+        ("ServerKeyExchange-hint-and-share", 12, &hinted),
         ("ClientKeyExchange", 16, &share),
+        ("ClientKeyExchange-identity", 16, b"\0\x08identity"),
+        ("ClientKeyExchange-identity-and-share", 16, &named),
         ("NewSessionTicket", 4, b"\0\0\x1c\x20\0\x06ticket"),
         ("ServerHello", 2, &old_server_hello()),
     ];

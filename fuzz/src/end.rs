@@ -510,6 +510,7 @@ fn refuse(question: Question) -> Answer {
         Question::Sign(question) => question.refuse(refusal),
         Question::OpenTickets(question) => question.refuse(refusal),
         Question::IssueTickets(question) => question.refuse(refusal),
+        Question::ChoosePsk(question) => question.refuse(refusal),
         other => other.default_answer(),
     }
 }
@@ -530,6 +531,7 @@ fn otherwise(question: Question) -> Answer {
         Question::OpenTickets(question) => question.none(),
         Question::IssueTickets(question) => question.send(vec![b"a name".to_vec()]),
         Question::VerifyChain(question) => question.dangerous_accept_without_verification(),
+        Question::ChoosePsk(question) => question.none(),
         other => other.default_answer(),
     }
 }

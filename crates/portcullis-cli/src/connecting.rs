@@ -85,6 +85,11 @@ impl Connecting {
         self
     }
 
+    /// Asks nothing about chains: there may be none, and nobody to be judged.
+    pub(crate) fn without_chain(self) -> Self {
+        self.with(|connector| connector.answers(Unasked))
+    }
+
     /// Connects and shakes hands.
     ///
     /// # Cancel safety
@@ -146,6 +151,15 @@ impl Connecting {
                     .and_then(|trust| check(&trust)),
             ),
         })
+    }
+}
+
+/// Decides as configured.
+struct Unasked;
+
+impl Answers for Unasked {
+    fn questions(&self) -> Questions {
+        Questions::none()
     }
 }
 

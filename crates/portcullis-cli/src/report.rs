@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use portcullis::suite::Authentication;
+use portcullis::suite::{Authentication, CipherSuite};
 use portcullis::{CertificateDer, ConnectionInformation, x509};
 use serde_json::{Map, Value, json};
 
@@ -93,7 +93,10 @@ impl Report<'_> {
         lines.push(("server's name", self.server_name.clone()));
         if let Some(verdict) = &self.verdict {
             lines.push(("verdict", verdict.text()));
-        } else if self.information.is_some_and(is_anonymous) {
+        } else if self
+            .information
+            .is_some_and(|known| is_anonymous(&known.cipher_suite()))
+        {
             let nobody = "NOT VERIFIED; the server has shown nothing";
             lines.push(("verdict", nobody.to_owned()));
         }
@@ -137,10 +140,10 @@ fn facts(information: &ConnectionInformation) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// Whether nothing proves who the peer is.
-fn is_anonymous(information: &ConnectionInformation) -> bool {
-    let suite = information.cipher_suite().info();
-    suite.is_some_and(|info| info.authentication == Authentication::Anonymous)
+/// Whether nothing proves who the ends are.
+pub(crate) fn is_anonymous(suite: &CipherSuite) -> bool {
+    let info = suite.info();
+    info.is_some_and(|info| info.authentication == Authentication::Anonymous)
 }
 
 /// The identity of the key that both sides have.

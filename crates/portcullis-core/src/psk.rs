@@ -19,7 +19,8 @@ const MOST: usize = u16::MAX as usize;
 /// The key takes the place of certificates: who has it is who it is for, on either side. Whoever sees a
 /// handshake can try keys on it for as long as he likes, so a key has to be made by a generator of
 /// random numbers, with 16 bytes at least (RFC 9257 §6). With a suite of `PSK` alone he who learns
-/// the key later can read what was said before; those of `ECDHE_PSK` do not have that.
+/// the key later can read what was said before; those of `ECDHE_PSK` do not have that. Whoever is client
+/// and server has a key for each role: with one for both it can be led to itself (RFC 9257 §6).
 #[derive(Clone, PartialEq, Eq)]
 pub struct PreSharedKey {
     name: Arc<PskName>,

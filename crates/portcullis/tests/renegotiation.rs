@@ -14,6 +14,7 @@ use portcullis::{
     TlsConnector, TlsStream, WriteHalf,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use ends::{client_config, name, pattern, server_config};
@@ -353,14 +354,14 @@ async fn under_a_lock_of_tokio() {
     }
 }
 
+/// What was read, and the half that has read it.
+type HeardHalf = ([u8; 4], ReadHalf<DuplexStream>);
+
 /// What both halves of the other end do: one task writes much, one reads.
 fn working(
     other: Stream,
     data: &[u8],
-) -> (
-    tokio::task::JoinHandle<WriteHalf<DuplexStream>>,
-    tokio::task::JoinHandle<([u8; 4], ReadHalf<DuplexStream>)>,
-) {
+) -> (JoinHandle<WriteHalf<DuplexStream>>, JoinHandle<HeardHalf>) {
     let (mut reader, mut writer) = other.into_split();
     let data = data.to_vec();
     let write = tokio::spawn(async move {

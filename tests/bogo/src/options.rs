@@ -529,8 +529,7 @@ fn named_suites(list: &str) -> Result<Vec<CipherSuite>, Stop> {
         }
         let before = suites.len();
         let is_meant = |suite: &CipherSuite| match name {
-            "ALL" => is_older(suite),
-            "DEFAULT" => OLDER_SUITES.contains(suite),
+            "ALL" | "DEFAULT" => OLDER_SUITES.contains(suite),
             "3DES" => is_older(suite) && suite.name().is_some_and(|name| name.contains("3DES")),
             name => suite.name() == Some(name),
         };

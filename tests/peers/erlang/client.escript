@@ -5,7 +5,7 @@
 %%   {line, String}   sent with a line feed; an answer of the same length is awaited
 %%   {count, N}       if more than 1: N lines are sent, numbered, and as many bytes awaited
 %%   {before, N}      connections made and closed before, for their tickets
-%%   {ssl, Options}   options for ssl:connect/4
+%%   {ssl, Options}   options for ssl:connect/4, and {shared_key, Binary}, the key of every identity
 %% Prints one JSON object: "reply" or "error", "version", "suite", "alpn", "resumed". Exit code 0 or 1.
 -mode(compile).
 
@@ -19,7 +19,7 @@ main([ConfigFile]) ->
                1 -> <<Line/binary, "\n">>;
                Count -> << <<Line/binary, (number(N))/binary>> || N <- lists:seq(0, Count - 1) >>
            end,
-    Options = [{active, true}, {mode, binary} | proplists:get_value(ssl, Config, [])],
+    Options = [{active, true}, {mode, binary} | with_key(proplists:get_value(ssl, Config, []))],
     [ticket(Port, Options) || _ <- lists:seq(1, proplists:get_value(before, Config, 0))],
     {Fields, Code} =
         case ssl:connect("localhost", Port, Options, 10000) of
@@ -28,6 +28,15 @@ main([ConfigFile]) ->
         end,
     io:format("{~s}~n", [lists:join($,, [[string(Name), $:, string(Value)] || {Name, Value} <- Fields])]),
     halt(Code).
+
+%% A function cannot be in a file of terms.
+with_key(Options) ->
+    case lists:keytake(shared_key, 1, Options) of
+        {value, {_, Key}, Others} ->
+            [{user_lookup_fun, {fun(psk, _, Secret) -> {ok, Secret} end, Key}} | Others];
+        false ->
+            Options
+    end.
 
 %% Tickets come after the handshake, before the answer.
 ticket(Port, Options) ->

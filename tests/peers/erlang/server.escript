@@ -1,7 +1,7 @@
 #!/usr/bin/env escript
 %%! +sbtu +A1
 %% Echo server over Erlang's ssl. Argument: a file with one term, a list of
-%%   {ssl, Options}   options for ssl:listen/2
+%%   {ssl, Options}   options for ssl:listen/2, and {shared_key, Binary}, the key of every identity
 %% Prints "READY <port>", then a JSON object for each handshake: "version", "suite", "alpn", or
 %% "error". Runs until it is killed.
 -mode(compile).
@@ -17,7 +17,7 @@ main([ConfigFile]) ->
             halt(2)
     end,
     Fixed = [{ip, {127, 0, 0, 1}}, {reuseaddr, true}, {active, false}, {mode, binary}],
-    case ssl:listen(0, Fixed ++ proplists:get_value(ssl, Config, [])) of
+    case ssl:listen(0, Fixed ++ with_key(proplists:get_value(ssl, Config, []))) of
         {ok, Listener} ->
             {ok, {_, Port}} = ssl:sockname(Listener),
             io:format("READY ~b~n", [Port]),
@@ -25,6 +25,15 @@ main([ConfigFile]) ->
         {error, Why} ->
             io:format(standard_error, "listen: ~p~n", [Why]),
             halt(2)
+    end.
+
+%% A function cannot be in a file of terms.
+with_key(Options) ->
+    case lists:keytake(shared_key, 1, Options) of
+        {value, {_, Key}, Others} ->
+            [{user_lookup_fun, {fun(psk, _, Secret) -> {ok, Secret} end, Key}} | Others];
+        false ->
+            Options
     end.
 
 accept(Listener) ->

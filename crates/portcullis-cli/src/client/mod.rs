@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use crate::connect::Route;
 use crate::connecting::{Connecting, Trust};
 use crate::failure::Failure;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::shared_keys::SharedKeys;
 use crate::{Verbosity, algorithms, certificate, files, key_log};
 use conversation::{CLOSE_WITHIN, converse};
@@ -145,18 +145,21 @@ impl Client {
         let keys = self.keys.load()?;
         let config = self.config(trust.as_ref(), keys).map_err(misuse)?;
         let log = key_log(self.keylog.as_deref())?;
-        Ok(
-            Connecting::new(destination, config, trust).with(|connector| {
-                let connector = match log {
-                    Some(log) => connector.key_log(log),
-                    None => connector,
-                };
-                match self.reconnect {
-                    0 => connector,
-                    _ => connector.session_store(Arc::<MemorySessionStore>::default()),
-                }
-            }),
-        )
+        let connecting = Connecting::new(destination, config, trust);
+        let connecting = match self.ciphers.iter().any(report::is_anonymous) {
+            true => connecting.without_chain(),
+            false => connecting,
+        };
+        Ok(connecting.with(|connector| {
+            let connector = match log {
+                Some(log) => connector.key_log(log),
+                None => connector,
+            };
+            match self.reconnect {
+                0 => connector,
+                _ => connector.session_store(Arc::<MemorySessionStore>::default()),
+            }
+        }))
     }
 
     fn config(

@@ -10,6 +10,7 @@ mod renegotiation;
 mod resumption;
 mod secrets;
 mod transfer;
+mod without_certificates;
 
 use portcullis::ProtocolVersion;
 use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};

@@ -1,0 +1,128 @@
+//! Keys in place of certificates, and nothing in place of them.
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::{Server, client};
+
+const KEYS: &str =
+    "alice:00112233445566778899aabbccddeeff\n\nmeter:17:0102030405060708090a0b0c0d0e0f10\n";
+
+/// A file of keys, in a folder that goes with the value.
+fn keys() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.psk");
+    fs::write(&file, KEYS).unwrap();
+    let file = file.display().to_string();
+    (folder, file)
+}
+
+#[test]
+fn both_ends_have_the_key() {
+    let (_folder, file) = keys();
+    let server = Server::start(&["--psk-file", &file, "--tickets"]);
+    let address = server.address.as_str();
+    let key = "meter:17:0102030405060708090a0b0c0d0e0f10";
+    for (option, value, identity) in [
+        ("--psk-file", file.as_str(), "alice"),
+        ("--psk", key, "meter:17"),
+    ] {
+        let output = client(&[address, option, value, "--json", "-v"], b"reading");
+        let (line, echo) = output.stdout.split_at(
+            output
+                .stdout
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .unwrap()
+                + 1,
+        );
+        assert_eq!(echo, b"reading");
+        let facts: Value = serde_json::from_slice(line).unwrap();
+        assert_eq!(facts["psk_identity"], identity);
+        assert_eq!(
+            facts["cipher_suite"],
+            "TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384"
+        );
+        assert_eq!(facts["verdict"], Value::Null);
+        let summary = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("pre-shared key:  {identity}");
+        assert!(summary.lines().any(|line| line == expected), "{summary}");
+        assert!(!summary.contains("0a0b0c"), "{summary}");
+    }
+    let again = client(&[address, "--psk-file", &file, "--reconnect", "1"], b"x");
+    let said = String::from_utf8(again.stderr).unwrap();
+    assert!(said.contains("connection 2: resumed"), "{said}");
+}
+
+#[test]
+fn who_has_another_is_refused() {
+    let (_folder, file) = keys();
+    let server = Server::start(&["--psk-file", &file]);
+    for (key, says) in [
+        (
+            "bob:00112233445566778899aabbccddeeff",
+            "unknown_psk_identity",
+        ),
+        ("alice:ff", "bad_record_mac"),
+    ] {
+        let output = client(&[&server.address, "--psk", key], b"");
+        assert_eq!(output.status.code(), Some(4), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+#[test]
+fn keys_that_cannot_be_read_are_named_and_not_shown() {
+    let (folder, file) = keys();
+    let refused = |arguments: &[&str]| {
+        let output = client(&[&["localhost"], arguments].concat(), b"");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = refused(&["--psk", "alice:secretkey"]);
+    assert!(said.contains("pairs of hexadecimal digits"), "{said}");
+    let bad = folder.path().join("bad.psk").display().to_string();
+    fs::write(&bad, "alice:00\nbob:secretkey\n").unwrap();
+    let said = refused(&["--psk-file", &bad]);
+    assert!(
+        said.contains("line 2: ") && !said.contains("secretkey"),
+        "{said}"
+    );
+    fs::write(&bad, "\n").unwrap();
+    assert!(refused(&["--psk-file", &bad]).contains("there is no key in it"));
+    assert!(refused(&["--psk-file", "/nowhere"]).contains("--psk-file /nowhere: "));
+    // What would have no effect.
+    let said = refused(&["--psk-file", &file, "--cafile", &file]);
+    assert!(said.contains("--cafile has no effect"), "{said}");
+    let said = refused(&[
+        "--psk-file",
+        &file,
+        "--ciphers",
+        "TLS_AES_128_GCM_SHA256",
+        "--insecure",
+    ]);
+    assert!(
+        said.contains("psk: no cipher suite takes a pre-shared key"),
+        "{said}"
+    );
+}
+
+/// Nobody is anybody: whoever wants that has to say so, and is told once more.
+#[test]
+fn anonymous_servers_are_for_who_wants_no_verification() {
+    let suite = "TLS_ECDH_anon_WITH_AES_128_CBC_SHA";
+    let server = Server::start(&["--ciphers", suite]);
+    let refused = client(&[&server.address, "--ciphers", suite], b"");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let output = client(
+        &[&server.address, "--ciphers", suite, "--insecure", "-v"],
+        b"x",
+    );
+    assert_eq!(output.stdout, b"x");
+    let summary = String::from_utf8(output.stderr).unwrap();
+    let expected = "verdict:         NOT VERIFIED; the server has shown nothing";
+    assert!(summary.lines().any(|line| line == expected), "{summary}");
+}
