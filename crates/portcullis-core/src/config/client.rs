@@ -301,7 +301,9 @@ impl ClientConfigBuilder {
     }
 
     /// Pauses after the ServerHello with the question
-    /// [`ReviewServerHello`](crate::question::ReviewServerHello).
+    /// [`ReviewServerHello`](crate::question::ReviewServerHello). Default: no. In `portcullis` the
+    /// connector's answers get it, and without any the handshake goes on; its own `pause_at_hello` needs
+    /// no such switch.
     pub fn pause_at_hello(mut self, on: bool) -> Self {
         self.client.policy.asked.hello = on;
         self
