@@ -6,6 +6,7 @@ use portcullis_core::x509::{
     CertificateError, ChainPolicy, Identity, PresentedChain, PrivateKey, Roots, subject,
     subject_alt_names, verify_client, verify_server,
 };
+use portcullis_ffi::{Hash, RsaPrivateKey, RsaPublicKey};
 use rustls_pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
 };
@@ -29,6 +30,7 @@ pub fn run(data: &[u8]) {
         3 => {
             private_key(&PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(data)));
             private_key(&PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(data)));
+            rsa(data);
         }
         4 => {
             let _ = Identity::from_pem(data, None);
@@ -44,6 +46,20 @@ pub fn run(data: &[u8]) {
                 let _ = verify_server(&chain, &name(), NOW, &ChainPolicy::new(roots));
             }
         }
+    }
+}
+
+/// RSA keys as AWS-LC reads them for us: what it takes for one can be used, and has signed nothing.
+fn rsa(der: &[u8]) {
+    if let Ok(key) = RsaPublicKey::from_der(der) {
+        let signature = vec![7; key.modulus_len()];
+        assert!(key.verify_pkcs1(Hash::Sha1, &[7; 20], &signature).is_err());
+        assert!(key.verify_pss(Hash::Sha256, &[7; 32], &signature).is_err());
+    }
+    if let Ok(key) = RsaPrivateKey::from_der(der) {
+        let mut block = vec![0; key.modulus_len()];
+        let _ = key.decrypt_raw(&vec![7; key.modulus_len()], &mut block);
+        let _ = key.sign_pkcs1(Hash::Md5Sha1, &[7; 36], &mut block);
     }
 }
 

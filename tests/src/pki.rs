@@ -117,6 +117,10 @@ fn make() -> Result<Pki, rcgen::Error> {
     expired.not_before = date_time_ymd(2020, 1, 1);
     expired.not_after = date_time_ymd(2021, 1, 1);
 
+    // Of RSA key exchange.
+    let mut decrypting = server_params(&SERVER_NAMES)?;
+    decrypting.key_usages.push(KeyUsagePurpose::KeyEncipherment);
+
     Ok(Pki {
         ecdsa_p256: good("ecdsa-p256", p256)?,
         ecdsa_p384: good("ecdsa-p384", &PKCS_ECDSA_P384_SHA384)?,
@@ -125,11 +129,7 @@ fn make() -> Result<Pki, rcgen::Error> {
         rsa_2048: good("rsa-2048", &PKCS_RSA_SHA256)?,
         client: intermediate.issue("client", p256, client_params()?)?,
         client_rsa: intermediate.issue("client-rsa", &PKCS_RSA_SHA256, client_params()?)?,
-        rsa_by_rsa: rsa.issue(
-            "rsa-by-rsa",
-            &PKCS_RSA_SHA256,
-            server_params(&SERVER_NAMES)?,
-        )?,
+        rsa_by_rsa: rsa.issue("rsa-by-rsa", &PKCS_RSA_SHA256, decrypting)?,
         rsa_root: rsa.anchor("rsa-root"),
         expired: intermediate.issue("expired", p256, expired)?,
         wrong_name: intermediate.issue("wrong-name", p256, server_params(&["wrong.example"])?)?,

@@ -196,7 +196,8 @@ impl ConnectionInformation {
             .map_or(&[], |chain| chain.certificates())
     }
 
-    /// The scheme of the peer's CertificateVerify, if it showed a certificate.
+    /// The scheme of the peer's CertificateVerify, or a server's ServerKeyExchange, if it showed a
+    /// certificate; none of a server whose key has decrypted instead (RSA key exchange).
     pub fn peer_signature_scheme(&self) -> Option<SignatureScheme> {
         self.0.peer_scheme
     }
@@ -206,7 +207,7 @@ impl ConnectionInformation {
         self.0.local_chain.as_ref()?.first()
     }
 
-    /// The scheme of this side's CertificateVerify, if it showed a certificate.
+    /// The same of this side.
     pub fn local_signature_scheme(&self) -> Option<SignatureScheme> {
         self.0.local_scheme
     }

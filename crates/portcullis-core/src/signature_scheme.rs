@@ -55,11 +55,14 @@ code_points! {
 }
 
 impl SignatureScheme {
-    /// What this build can verify in a handshake's signature, strongest first.
+    /// What this build can verify in a handshake's signature, strongest first: with the feature
+    /// `curve448` Ed448, too, for those who name it.
     pub const SUPPORTED: &'static [Self] = &[
         Self::MLDSA87,
         Self::MLDSA65,
         Self::MLDSA44,
+        #[cfg(feature = "curve448")]
+        Self::ED448,
         Self::ED25519,
         Self::ECDSA_SECP521R1_SHA512,
         Self::ECDSA_SECP384R1_SHA384,
@@ -74,7 +77,21 @@ impl SignatureScheme {
 
     /// What is accepted in the peer's signatures by default, strongest first; of these, what a
     /// version allows.
-    pub const DEFAULT: &'static [Self] = Self::SUPPORTED;
+    pub const DEFAULT: &'static [Self] = &[
+        Self::MLDSA87,
+        Self::MLDSA65,
+        Self::MLDSA44,
+        Self::ED25519,
+        Self::ECDSA_SECP521R1_SHA512,
+        Self::ECDSA_SECP384R1_SHA384,
+        Self::ECDSA_SECP256R1_SHA256,
+        Self::RSA_PSS_RSAE_SHA512,
+        Self::RSA_PSS_RSAE_SHA384,
+        Self::RSA_PSS_RSAE_SHA256,
+        Self::RSA_PKCS1_SHA512,
+        Self::RSA_PKCS1_SHA384,
+        Self::RSA_PKCS1_SHA256,
+    ];
 
     /// What may additionally sign a certificate in the peer's chain (RFC 8446 §4.2.3).
     pub const CERTIFICATE_ONLY: &'static [Self] = &[

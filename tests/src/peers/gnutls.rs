@@ -154,6 +154,8 @@ pub(super) fn report(text: &str) -> Report {
     let key_exchange = match version {
         // With the size of the group that is no curve.
         Some(Version::Tls12) if part("DHE-").is_some() => Some("DHE-RSA"),
+        // (TLS1.2-X.509)-(RSA)-(AES-128-GCM)
+        Some(Version::Tls12) if parts.contains(&"RSA") => Some("RSA"),
         Some(Version::Tls12) if part("RSA-").is_some() => Some("ECDHE-RSA"),
         Some(Version::Tls12) => Some("ECDHE-ECDSA"),
         _ => None,
@@ -213,6 +215,7 @@ fn suite(suite: Suite) -> (Option<&'static str>, &'static str, Option<&'static s
         name if name.starts_with("TLS_ECDHE_ECDSA_") => Some("ECDHE-ECDSA"),
         name if name.starts_with("TLS_ECDHE_RSA_") => Some("ECDHE-RSA"),
         name if name.starts_with("TLS_DHE_RSA_") => Some("DHE-RSA"),
+        name if name.starts_with("TLS_RSA_") => Some("RSA"),
         _ => None,
     };
     let (cipher, mac) = match suite {
@@ -241,6 +244,16 @@ fn suite(suite: Suite) -> (Option<&'static str>, &'static str, Option<&'static s
         Suite::EcdheEcdsaAes256CbcSha384 | Suite::EcdheRsaAes256CbcSha384 => {
             (CBC256, Some("SHA384"))
         }
+        Suite::Aes128Ccm | Suite::EcdheEcdsaAes128Ccm => ("AES-128-CCM", None),
+        Suite::Aes128Ccm8 | Suite::EcdheEcdsaAes128Ccm8 => ("AES-128-CCM-8", None),
+        Suite::EcdheEcdsaAes256Ccm => ("AES-256-CCM", None),
+        Suite::EcdheEcdsaAes256Ccm8 => ("AES-256-CCM-8", None),
+        Suite::RsaAes128Gcm => (AES128, None),
+        Suite::RsaAes256Gcm => (AES256, None),
+        Suite::RsaAes128CbcSha256 => (CBC128, Some("SHA256")),
+        Suite::RsaAes256CbcSha256 => (CBC256, Some("SHA256")),
+        Suite::RsaAes128CbcSha => (CBC128, Some("SHA1")),
+        Suite::RsaAes256CbcSha => (CBC256, Some("SHA1")),
     };
     (key_exchange, cipher, mac)
 }

@@ -158,6 +158,30 @@ pub enum Suite {
     EcdheRsaAes128CbcSha256,
     /// TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384
     EcdheRsaAes256CbcSha384,
+    /// TLS_AES_128_CCM_SHA256
+    Aes128Ccm,
+    /// TLS_AES_128_CCM_8_SHA256
+    Aes128Ccm8,
+    /// TLS_ECDHE_ECDSA_WITH_AES_128_CCM
+    EcdheEcdsaAes128Ccm,
+    /// TLS_ECDHE_ECDSA_WITH_AES_256_CCM
+    EcdheEcdsaAes256Ccm,
+    /// TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8
+    EcdheEcdsaAes128Ccm8,
+    /// TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8
+    EcdheEcdsaAes256Ccm8,
+    /// TLS_RSA_WITH_AES_128_GCM_SHA256
+    RsaAes128Gcm,
+    /// TLS_RSA_WITH_AES_256_GCM_SHA384
+    RsaAes256Gcm,
+    /// TLS_RSA_WITH_AES_128_CBC_SHA256
+    RsaAes128CbcSha256,
+    /// TLS_RSA_WITH_AES_256_CBC_SHA256
+    RsaAes256CbcSha256,
+    /// TLS_RSA_WITH_AES_128_CBC_SHA
+    RsaAes128CbcSha,
+    /// TLS_RSA_WITH_AES_256_CBC_SHA
+    RsaAes256CbcSha,
     /// TLS_DHE_RSA_WITH_AES_256_GCM_SHA384
     DheRsaAes256Gcm,
     /// TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256
@@ -208,6 +232,27 @@ impl Suite {
         Self::EcdheRsaAes256CbcSha384,
     ];
 
+    /// Those of TLS 1.3 with CCM, which our side has where they are named.
+    pub const CCM_TLS13: [Self; 2] = [Self::Aes128Ccm, Self::Aes128Ccm8];
+
+    /// Those of ECDHE_ECDSA with CCM, likewise.
+    pub const CCM_ECDSA: [Self; 4] = [
+        Self::EcdheEcdsaAes128Ccm,
+        Self::EcdheEcdsaAes256Ccm,
+        Self::EcdheEcdsaAes128Ccm8,
+        Self::EcdheEcdsaAes256Ccm8,
+    ];
+
+    /// Those of RSA key exchange, likewise; the last two are also for versions before TLS 1.2.
+    pub const RSA: [Self; 6] = [
+        Self::RsaAes128Gcm,
+        Self::RsaAes256Gcm,
+        Self::RsaAes128CbcSha256,
+        Self::RsaAes256CbcSha256,
+        Self::RsaAes128CbcSha,
+        Self::RsaAes256CbcSha,
+    ];
+
     /// Those of DHE_RSA, likewise.
     pub const DHE_RSA: [Self; 7] = [
         Self::DheRsaAes256Gcm,
@@ -239,6 +284,18 @@ impl Suite {
             Self::EcdheRsaAes256CbcSha => "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
             Self::EcdheRsaAes128CbcSha256 => "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
             Self::EcdheRsaAes256CbcSha384 => "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384",
+            Self::Aes128Ccm => "TLS_AES_128_CCM_SHA256",
+            Self::Aes128Ccm8 => "TLS_AES_128_CCM_8_SHA256",
+            Self::EcdheEcdsaAes128Ccm => "TLS_ECDHE_ECDSA_WITH_AES_128_CCM",
+            Self::EcdheEcdsaAes256Ccm => "TLS_ECDHE_ECDSA_WITH_AES_256_CCM",
+            Self::EcdheEcdsaAes128Ccm8 => "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8",
+            Self::EcdheEcdsaAes256Ccm8 => "TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8",
+            Self::RsaAes128Gcm => "TLS_RSA_WITH_AES_128_GCM_SHA256",
+            Self::RsaAes256Gcm => "TLS_RSA_WITH_AES_256_GCM_SHA384",
+            Self::RsaAes128CbcSha256 => "TLS_RSA_WITH_AES_128_CBC_SHA256",
+            Self::RsaAes256CbcSha256 => "TLS_RSA_WITH_AES_256_CBC_SHA256",
+            Self::RsaAes128CbcSha => "TLS_RSA_WITH_AES_128_CBC_SHA",
+            Self::RsaAes256CbcSha => "TLS_RSA_WITH_AES_256_CBC_SHA",
             Self::DheRsaAes256Gcm => "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384",
             Self::DheRsaChacha20Poly1305 => "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
             Self::DheRsaAes128Gcm => "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
@@ -269,6 +326,18 @@ impl Suite {
             Self::EcdheRsaAes256CbcSha => 0xc014,
             Self::EcdheRsaAes128CbcSha256 => 0xc027,
             Self::EcdheRsaAes256CbcSha384 => 0xc028,
+            Self::Aes128Ccm => 0x1304,
+            Self::Aes128Ccm8 => 0x1305,
+            Self::EcdheEcdsaAes128Ccm => 0xc0ac,
+            Self::EcdheEcdsaAes256Ccm => 0xc0ad,
+            Self::EcdheEcdsaAes128Ccm8 => 0xc0ae,
+            Self::EcdheEcdsaAes256Ccm8 => 0xc0af,
+            Self::RsaAes128Gcm => 0x009c,
+            Self::RsaAes256Gcm => 0x009d,
+            Self::RsaAes128CbcSha256 => 0x003c,
+            Self::RsaAes256CbcSha256 => 0x003d,
+            Self::RsaAes128CbcSha => 0x002f,
+            Self::RsaAes256CbcSha => 0x0035,
             Self::DheRsaAes256Gcm => 0x009f,
             Self::DheRsaChacha20Poly1305 => 0xccaa,
             Self::DheRsaAes128Gcm => 0x009e,
@@ -282,7 +351,11 @@ impl Suite {
     /// The name that OpenSSL has for it, and wolfSSL too but for those of TLS 1.3.
     pub fn openssl_name(self) -> &'static str {
         match self {
-            Self::Aes128Gcm | Self::Aes256Gcm | Self::Chacha20Poly1305 => self.name(),
+            Self::Aes128Gcm
+            | Self::Aes256Gcm
+            | Self::Chacha20Poly1305
+            | Self::Aes128Ccm
+            | Self::Aes128Ccm8 => self.name(),
             Self::EcdheEcdsaAes128Gcm => "ECDHE-ECDSA-AES128-GCM-SHA256",
             Self::EcdheEcdsaAes256Gcm => "ECDHE-ECDSA-AES256-GCM-SHA384",
             Self::EcdheEcdsaChacha20Poly1305 => "ECDHE-ECDSA-CHACHA20-POLY1305",
@@ -297,6 +370,16 @@ impl Suite {
             Self::EcdheRsaAes256CbcSha => "ECDHE-RSA-AES256-SHA",
             Self::EcdheRsaAes128CbcSha256 => "ECDHE-RSA-AES128-SHA256",
             Self::EcdheRsaAes256CbcSha384 => "ECDHE-RSA-AES256-SHA384",
+            Self::EcdheEcdsaAes128Ccm => "ECDHE-ECDSA-AES128-CCM",
+            Self::EcdheEcdsaAes256Ccm => "ECDHE-ECDSA-AES256-CCM",
+            Self::EcdheEcdsaAes128Ccm8 => "ECDHE-ECDSA-AES128-CCM8",
+            Self::EcdheEcdsaAes256Ccm8 => "ECDHE-ECDSA-AES256-CCM8",
+            Self::RsaAes128Gcm => "AES128-GCM-SHA256",
+            Self::RsaAes256Gcm => "AES256-GCM-SHA384",
+            Self::RsaAes128CbcSha256 => "AES128-SHA256",
+            Self::RsaAes256CbcSha256 => "AES256-SHA256",
+            Self::RsaAes128CbcSha => "AES128-SHA",
+            Self::RsaAes256CbcSha => "AES256-SHA",
             Self::DheRsaAes256Gcm => "DHE-RSA-AES256-GCM-SHA384",
             Self::DheRsaChacha20Poly1305 => "DHE-RSA-CHACHA20-POLY1305",
             Self::DheRsaAes128Gcm => "DHE-RSA-AES128-GCM-SHA256",
@@ -309,7 +392,7 @@ impl Suite {
 
     /// The version that it belongs to.
     pub fn version(self) -> Version {
-        if Self::TLS13.contains(&self) {
+        if Self::TLS13.contains(&self) || Self::CCM_TLS13.contains(&self) {
             Version::Tls13
         } else {
             Version::Tls12
@@ -324,6 +407,9 @@ impl Suite {
             .chain(Self::ECDHE_RSA)
             .chain(Self::CBC_ECDSA)
             .chain(Self::CBC_RSA)
+            .chain(Self::CCM_TLS13)
+            .chain(Self::CCM_ECDSA)
+            .chain(Self::RSA)
             .chain(Self::DHE_RSA)
     }
 

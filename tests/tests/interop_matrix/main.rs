@@ -5,6 +5,7 @@
 //! nothing sleeps.
 
 mod before_tls12;
+mod ccm;
 mod client_authentication;
 mod closing;
 mod curl;
@@ -19,6 +20,7 @@ mod record_size;
 mod refusals;
 mod resumption;
 mod retry;
+mod rsa;
 mod secrets;
 mod stacks;
 mod tls12;

@@ -66,7 +66,7 @@ impl Policy {
             let mut suites = self.cipher_suites.iter();
             if let Some(suite) = suites.find(|suite| suite.lacks_feature_in(*version)) {
                 return Err(Misuse::new(format!(
-                    "cipher_suites: {suite} in {version} needs the feature `legacy-rsa`; build with \
+                    "cipher_suites: {suite} in {version} needs the feature `ffi`; build with \
                      it, or name suites of ECDHE_ECDSA alone"
                 )));
             }
@@ -83,6 +83,12 @@ impl Policy {
                      suite out"
                 )));
             }
+        }
+        if self.schemes.contains(&SignatureScheme::ED448) && !cfg!(feature = "curve448") {
+            return Err(Misuse::new(
+                "signature_schemes: ed448 needs the feature `curve448`; build with it, or leave the scheme \
+                 out",
+            ));
         }
         for group in &self.groups {
             if let Some(feature) = group.lacking_feature() {

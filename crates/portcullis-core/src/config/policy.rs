@@ -611,8 +611,9 @@ macro_rules! common_options {
             self
         }
 
-        /// A pre-shared key, for the cipher suites of `PSK` and `ECDHE_PSK` (RFC 4279, RFC 5489), which
-        /// are of TLS 1.2 and older and have to be [named](Self::cipher_suites). They have no
+        /// A pre-shared key, for the cipher suites of `PSK`, `ECDHE_PSK` and, with the feature
+        /// `finite-field`, `DHE_PSK` (RFC 4279, RFC 5489), which are of TLS 1.2 and older and have to be
+        /// [named](Self::cipher_suites). They have no
         /// certificates: who has the key is who it is for, on either side. Call again for further
         /// ones: a server takes the one that its client names, a client the first.
         ///

@@ -11,7 +11,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::session::{TicketKeys, lifetime_in_seconds};
 use crate::signature_scheme::SignatureScheme;
-use crate::suite::{CipherSuite, kinds_of_certificates};
+use crate::suite::{CipherSuite, Exchange, kinds_of_certificates};
 use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 #[cfg(feature = "finite-field")]
@@ -498,9 +498,12 @@ impl ServerConfigBuilder {
             };
             let suites = policy.cipher_suites.iter().copied();
             let suites: Vec<_> = suites.filter(|suite| suite.is_usable_in(*code)).collect();
+            let mut exchanges = suites.iter().filter_map(|suite| suite.exchange());
+            let decrypts = exchanges.any(Exchange::is_decrypted);
             let fits = |identity: &Identity| {
                 let mut schemes = identity.key().schemes_for(version);
                 schemes.any(|scheme| suites.iter().any(|suite| suite.goes_with(scheme)))
+                    || decrypts && identity.decrypts()
             };
             let shows_nothing = |suite: &CipherSuite| {
                 let row = suite.exchange();

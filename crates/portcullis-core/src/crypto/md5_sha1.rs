@@ -42,7 +42,7 @@ impl Md5Sha1 {
 }
 
 /// Hashes `bytes`.
-#[cfg(any(test, feature = "legacy-rsa"))]
+#[cfg(any(test, feature = "ffi"))]
 pub(crate) fn md5_sha1(bytes: &[u8]) -> Digest {
     let mut both = Md5Sha1::new();
     both.update(bytes);

@@ -1,4 +1,4 @@
-//! A thin face over aws-lc-rs.
+//! A thin face over aws-lc-rs, and with the feature `ffi` over portcullis-ffi.
 //!
 //! Secrets here are zeroized on drop, absent from `Debug`, and compared in constant time. What
 //! the library can only refuse for input that is a defect of ours comes back as
@@ -7,8 +7,15 @@
 pub(crate) mod aead;
 pub(crate) mod block_hash;
 pub(crate) mod cbc;
+#[cfg(feature = "ffi")]
+pub(crate) mod ccm;
+#[cfg(not(feature = "ffi"))]
+#[path = "no_ccm.rs"]
+pub(crate) mod ccm;
 #[cfg(feature = "curve448")]
 mod curve448;
+#[cfg(feature = "curve448")]
+mod ed448;
 #[cfg(feature = "finite-field")]
 pub(crate) mod finite_field;
 #[cfg(not(feature = "finite-field"))]
@@ -23,8 +30,9 @@ pub(crate) mod md5_sha1;
 pub(crate) mod prf;
 pub(crate) mod random;
 pub(crate) mod record_mac;
-#[cfg(feature = "legacy-rsa")]
-mod rsa_md5_sha1;
+#[cfg(feature = "ffi")]
+mod rsa;
+pub(crate) mod rsa_premaster;
 pub(crate) mod secret;
 mod signature;
 mod signature_before_tls12;
@@ -61,6 +69,8 @@ pub enum CryptoFailure {
     SealingRecord,
     /// A ticket was to be sealed.
     SealingTicket,
+    /// A premaster secret was to be encrypted for the server's RSA key (RFC 5246 §7.4.7.1).
+    EncryptingPremaster,
 }
 
 impl core::fmt::Display for CryptoFailure {
@@ -73,6 +83,7 @@ impl core::fmt::Display for CryptoFailure {
             Self::RecordKeys => "setting up the keys of records",
             Self::SealingRecord => "sealing a record",
             Self::SealingTicket => "sealing a ticket",
+            Self::EncryptingPremaster => "encrypting a premaster secret",
         })
     }
 }

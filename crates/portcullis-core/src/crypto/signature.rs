@@ -16,6 +16,7 @@ use rustls_pki_types::{
     alg_id,
 };
 use webpki::RawPublicKeyEntity;
+use zeroize::Zeroizing;
 
 use crate::SignatureScheme;
 use crate::der::{self, Reader};
@@ -33,6 +34,8 @@ pub(super) fn verification_algorithm(scheme: SignatureScheme) -> Option<&'static
         SignatureScheme::ECDSA_SECP384R1_SHA384 => &verifying::ECDSA_P384_SHA384,
         SignatureScheme::ECDSA_SECP521R1_SHA512 => &verifying::ECDSA_P521_SHA512,
         SignatureScheme::ED25519 => &verifying::ED25519,
+        #[cfg(feature = "curve448")]
+        SignatureScheme::ED448 => &verifying::ED448,
         SignatureScheme::RSA_PSS_RSAE_SHA256 => &verifying::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
         SignatureScheme::RSA_PSS_RSAE_SHA384 => &verifying::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
         SignatureScheme::RSA_PSS_RSAE_SHA512 => &verifying::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
@@ -124,7 +127,8 @@ pub(crate) fn verify_tls13(
 
 /// A private key in this process's memory.
 ///
-/// Accepted are RSA (2048 to 8192 bits), ECDSA on P-256, P-384 and P-521, Ed25519 and ML-DSA.
+/// Accepted are RSA (2048 to 8192 bits), ECDSA on P-256, P-384 and P-521, Ed25519 and ML-DSA, and with the
+/// feature `curve448` Ed448.
 /// The key is never printed; its memory belongs to the crypto library, which clears it.
 pub struct PrivateKey {
     key: Key,
@@ -136,22 +140,24 @@ enum Key {
     Rsa(RsaKey),
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
+    #[cfg(feature = "curve448")]
+    Ed448(super::ed448::Ed448Key),
     MlDsa(PqdsaKeyPair),
 }
 
 struct RsaKey {
     pair: RsaKeyPair,
-    /// The same for signatures before TLS 1.2.
-    #[cfg(feature = "legacy-rsa")]
-    legacy: super::rsa_md5_sha1::LegacyKey,
+    /// The same for what no newer version does.
+    #[cfg(feature = "ffi")]
+    legacy: super::rsa::LegacyKey,
 }
 
 impl From<RsaKeyPair> for RsaKey {
     fn from(pair: RsaKeyPair) -> Self {
         Self {
             pair,
-            #[cfg(feature = "legacy-rsa")]
-            legacy: super::rsa_md5_sha1::LegacyKey::default(),
+            #[cfg(feature = "ffi")]
+            legacy: super::rsa::LegacyKey::default(),
         }
     }
 }
@@ -162,6 +168,8 @@ enum KeyType {
     Rsa,
     Ecdsa(&'static signature::EcdsaSigningAlgorithm),
     Ed25519,
+    #[cfg(feature = "curve448")]
+    Ed448,
     MlDsa(&'static signature::PqdsaSigningAlgorithm),
 }
 
@@ -207,7 +215,7 @@ const KEY_TYPES: &[KeyTypeRow] = &[
             SignatureScheme::RSA_PKCS1_SHA256,
             SignatureScheme::RSA_PKCS1_SHA384,
             SignatureScheme::RSA_PKCS1_SHA512,
-            #[cfg(feature = "legacy-rsa")]
+            #[cfg(feature = "ffi")]
             SignatureScheme::RSA_PKCS1_MD5_SHA1,
         ],
     },
@@ -215,6 +223,12 @@ const KEY_TYPES: &[KeyTypeRow] = &[
         algorithm: alg_id::ED25519,
         key_type: KeyType::Ed25519,
         schemes: &[SignatureScheme::ED25519],
+    },
+    #[cfg(feature = "curve448")]
+    KeyTypeRow {
+        algorithm: super::ed448::ED448,
+        key_type: KeyType::Ed448,
+        schemes: &[SignatureScheme::ED448],
     },
     KeyTypeRow {
         algorithm: alg_id::ML_DSA_44,
@@ -279,6 +293,13 @@ impl PrivateKey {
             KeyType::Rsa => RsaKeyPair::from_pkcs8(pkcs8).map(|pair| Key::Rsa(pair.into())),
             KeyType::Ecdsa(signing) => EcdsaKeyPair::from_pkcs8(signing, pkcs8).map(Key::Ecdsa),
             KeyType::Ed25519 => Ed25519KeyPair::from_pkcs8(pkcs8).map(Key::Ed25519),
+            #[cfg(feature = "curve448")]
+            KeyType::Ed448 => {
+                let key = super::ed448::Ed448Key::from_pkcs8(pkcs8).ok_or_else(|| {
+                    Misuse::new("the private key is not an Ed448 key of 57 bytes")
+                })?;
+                return Ok(Self::of_type(row.algorithm, Key::Ed448(key)));
+            }
             KeyType::MlDsa(signing) => PqdsaKeyPair::from_pkcs8(signing, pkcs8).map(Key::MlDsa),
         };
         Ok(Self::of_type(row.algorithm, key.map_err(rejected)?))
@@ -345,7 +366,9 @@ impl PrivateKey {
             Key::Ed25519(key) => key
                 .try_sign(message)
                 .map(|signature| signature.as_ref().to_vec()),
-            #[cfg(feature = "legacy-rsa")]
+            #[cfg(feature = "curve448")]
+            Key::Ed448(key) => Ok(key.sign(message)),
+            #[cfg(feature = "ffi")]
             Key::Rsa(key) if scheme == SignatureScheme::RSA_PKCS1_MD5_SHA1 => {
                 key.legacy.sign(&key.pair, message)
             }
@@ -374,6 +397,25 @@ impl PrivateKey {
         .map_err(|_| SignError::Failed)
     }
 
+    /// What RSA makes of a ciphertext: the block that was encrypted, with its padding. Nobody has looked at
+    /// that, and nobody may but [`rsa_premaster`](super::rsa_premaster).
+    ///
+    /// # Errors
+    /// When the key is none of RSA, the ciphertext has not its length, or is a number that nobody encrypts.
+    pub(crate) fn decrypt_raw(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, SignError> {
+        match &self.key {
+            #[cfg(feature = "ffi")]
+            Key::Rsa(key) => {
+                let block = key.legacy.decrypt_raw(&key.pair, ciphertext);
+                block.map_err(|_| SignError::Failed)
+            }
+            _ => {
+                let _ = ciphertext;
+                Err(SignError::SchemeDoesNotFit)
+            }
+        }
+    }
+
     /// Whether this is the private half of the key in a SubjectPublicKeyInfo.
     pub(crate) fn is_key_of(&self, spki_der: &[u8]) -> bool {
         let Some((algorithm, public)) = der::public_key_info(spki_der) else {
@@ -384,6 +426,8 @@ impl PrivateKey {
                 Key::Ecdsa(key) => same_point(key.public_key().as_ref(), public),
                 Key::Rsa(key) => key.pair.public_key().as_ref() == public,
                 Key::Ed25519(key) => key.public_key().as_ref() == public,
+                #[cfg(feature = "curve448")]
+                Key::Ed448(key) => key.public() == public,
                 Key::MlDsa(key) => key.public_key().as_ref() == public,
             }
     }

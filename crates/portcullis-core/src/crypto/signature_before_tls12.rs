@@ -9,15 +9,15 @@ use aws_lc_rs::signature::{self, VerificationAlgorithm};
 use rustls_pki_types::alg_id;
 
 use super::md5_sha1::sha1;
-#[cfg(feature = "legacy-rsa")]
-use super::rsa_md5_sha1;
+#[cfg(feature = "ffi")]
+use super::rsa;
 use super::signature::BadSignature;
 use crate::SignatureScheme;
 use crate::der;
 
 /// Whether RSA keys can sign and verify before TLS 1.2: no safe interface of the library does it, and
-/// the crate that does comes with a feature.
-pub(crate) const HAS_RSA: bool = cfg!(feature = "legacy-rsa");
+/// the one that is not comes with a feature.
+pub(crate) const HAS_RSA: bool = cfg!(feature = "ffi");
 
 /// How the key in this SubjectPublicKeyInfo signs; `None` for one that has no place there.
 pub(crate) fn scheme_before_tls12(spki_der: &[u8]) -> Option<SignatureScheme> {
@@ -39,7 +39,7 @@ pub(super) fn verify_before_tls12(
 ) -> Result<(), BadSignature> {
     let (algorithm, public) = der::public_key_info(spki_der).ok_or(BadSignature)?;
     if algorithm == alg_id::RSA_ENCRYPTION.as_ref() {
-        return verify_rsa(public, message, signature);
+        return verify_rsa(spki_der, message, signature);
     }
     let curve = curve(algorithm).ok_or(BadSignature)?;
     // RFC 5480 §2.2: the forms of an EC point; the library would take more.
@@ -51,12 +51,12 @@ pub(super) fn verify_before_tls12(
     verified.map_err(|_| BadSignature)
 }
 
-#[cfg(feature = "legacy-rsa")]
-fn verify_rsa(public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
-    rsa_md5_sha1::verify(public, message, signature)
+#[cfg(feature = "ffi")]
+fn verify_rsa(spki_der: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    rsa::verify(spki_der, message, signature)
 }
 
-#[cfg(not(feature = "legacy-rsa"))]
+#[cfg(not(feature = "ffi"))]
 fn verify_rsa(_: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
     Err(BadSignature)
 }
@@ -104,7 +104,7 @@ pub(super) fn widened(
 
 #[cfg(test)]
 mod tests {
-    #[cfg(feature = "legacy-rsa")]
+    #[cfg(feature = "ffi")]
     use rcgen::RsaKeySize;
     use rustls_pki_types::PrivateKeyDer;
 
@@ -192,7 +192,7 @@ mod tests {
         assert!(key.verify(MESSAGE, &signed).is_ok());
     }
 
-    #[cfg(feature = "legacy-rsa")]
+    #[cfg(feature = "ffi")]
     #[test]
     fn rsa_signs_as_openssl_does() {
         let (scheme, spki) = (SignatureScheme::RSA_PKCS1_MD5_SHA1, section("rsa_spki"));
@@ -205,7 +205,7 @@ mod tests {
         assert_good(scheme, &spki, &expected);
     }
 
-    #[cfg(feature = "legacy-rsa")]
+    #[cfg(feature = "ffi")]
     #[test]
     fn rsa_keys_of_other_lengths_and_damaged_ones() {
         let scheme = SignatureScheme::RSA_PKCS1_MD5_SHA1;
@@ -225,35 +225,42 @@ mod tests {
         for modulus in [&modulus[..], &even, &long, &modulus[..60], &[0], &[]] {
             for exponent in exponents.iter().chain(&[&[1, 0, 1][..]]) {
                 let key = rsa_public_key(modulus, exponent);
-                assert!(rsa_md5_sha1::verify(&key, MESSAGE, &signature).is_err());
+                assert!(rsa::verify(&rsa_spki(&key), MESSAGE, &signature).is_err());
             }
         }
         for end in 0..public.len() {
-            assert!(rsa_md5_sha1::verify(&public[..end], MESSAGE, &signature).is_err());
+            assert!(rsa::verify(&rsa_spki(&public[..end]), MESSAGE, &signature).is_err());
         }
+        assert!(rsa::verify(&rsa_spki(public), MESSAGE, &signature).is_ok());
         let longer = [public, &[0]].concat();
-        let _ = rsa_md5_sha1::verify(&longer, MESSAGE, &signature);
+        assert!(rsa::verify(&rsa_spki(&longer), MESSAGE, &signature).is_err());
     }
 
-    #[cfg(feature = "legacy-rsa")]
-    fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
-        let integer = |value: &[u8]| {
-            let length = u16::try_from(value.len()).unwrap();
-            let header = match length {
-                0..0x80 => vec![2, length as u8],
-                0x80..0x100 => vec![2, 0x81, length as u8],
-                _ => [&[2, 0x82][..], &length.to_be_bytes()].concat(),
-            };
-            [&header, value].concat()
-        };
-        let fields = [integer(modulus), integer(exponent)].concat();
-        let length = u16::try_from(fields.len()).unwrap();
+    #[cfg(feature = "ffi")]
+    fn element(tag: u8, value: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(value.len()).unwrap();
         let header = match length {
-            0..0x80 => vec![0x30, length as u8],
-            0x80..0x100 => vec![0x30, 0x81, length as u8],
-            _ => [&[0x30, 0x82][..], &length.to_be_bytes()].concat(),
+            0..0x80 => vec![tag, length as u8],
+            0x80..0x100 => vec![tag, 0x81, length as u8],
+            _ => [&[tag, 0x82][..], &length.to_be_bytes()].concat(),
         };
-        [&header, &fields[..]].concat()
+        [&header, value].concat()
+    }
+
+    #[cfg(feature = "ffi")]
+    fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+        let fields = [
+            element(der::INTEGER, modulus),
+            element(der::INTEGER, exponent),
+        ];
+        element(der::SEQUENCE, &fields.concat())
+    }
+
+    #[cfg(feature = "ffi")]
+    fn rsa_spki(public: &[u8]) -> Vec<u8> {
+        let algorithm = element(der::SEQUENCE, alg_id::RSA_ENCRYPTION.as_ref());
+        let key = element(der::BIT_STRING, &[&[0], public].concat());
+        element(der::SEQUENCE, &[algorithm, key].concat())
     }
 
     #[test]

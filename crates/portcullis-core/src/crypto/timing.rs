@@ -1,5 +1,5 @@
-//! How long a comparison of secrets takes, by where it fails, and the refusal of a record, by how much
-//! of it is padding. By hand, on a machine at rest:
+//! How long a comparison of secrets takes, by where it fails, the refusal of a record, by how much of it is
+//! padding, and a premaster secret, by whether it has any. By hand, on a machine at rest:
 //! `cargo test --release -p portcullis-core --lib -- --ignored --nocapture crypto::timing`.
 //!
 //! As dudect does it (Reparaz, Balasch, Verbauwhede 2017): two classes of input in a random order,
@@ -12,7 +12,9 @@ use super::hash::HashAlgorithm;
 use super::hmac::HmacKey;
 use super::random::Random;
 use super::record_mac::{Front, MacAlgorithm, RecordMac};
+use super::rsa_premaster::Substitute;
 use super::secret::ConstantTimeEq as _;
+use crate::version::ProtocolVersion;
 
 /// Measured times of one class.
 const SAMPLES: usize = 50_000;
@@ -132,4 +134,66 @@ fn refusals_take_as_long_for_every_padding() {
             assert!(checked.abs() < 4.5, "{checked}");
         }
     }
+}
+
+/// What RSA may make of a ciphertext: a premaster secret with its padding, and one whose second byte says
+/// that it is something else.
+fn with_and_without_a_premaster() -> [Vec<u8>; 2] {
+    let good = [&[0, 2][..], &[0x99; 205], &[0], &[3, 3], &[0x77; 46]].concat();
+    let mut bad = good.clone();
+    bad[1] = 1;
+    [good, bad]
+}
+
+/// RFC 8017 §7.2.2 to the letter, as it was done before Bleichenbacher.
+fn unpads_naively(block: &[u8]) -> bool {
+    let Some([0, 2, rest @ ..]) = black_box(Some(block)) else {
+        return false;
+    };
+    let padding = rest
+        .iter()
+        .take_while(|byte| black_box(**byte != 0))
+        .count();
+    padding >= 8 && rest.len() - padding - 1 == 48
+}
+
+fn takes_premaster(block: &[u8]) -> bool {
+    let substitute = Substitute::new(&mut Random::seeded(1)).unwrap();
+    let premaster = substitute.or_decrypted(block, ProtocolVersion::TLS_1_2);
+    black_box(premaster).as_slice().len() == 48
+}
+
+/// Bleichenbacher 1998, Marvin 2023.
+#[test]
+#[ignore = "measures time"]
+fn premaster_secrets_take_as_long_for_every_padding() {
+    let blocks = with_and_without_a_premaster();
+    let leaking = t_between(&blocks, BATCH, unpads_naively);
+    let chosen = t_between(&blocks, BATCH, takes_premaster);
+    println!("t: {leaking:.1} unpadded naively, {chosen:.1} here");
+    assert!(leaking.abs() > 4.5, "nothing is seen: {leaking}");
+    assert!(chosen.abs() < 4.5, "{chosen}");
+}
+
+/// The same with the decryption before it: two ciphertexts, of which one has a premaster secret.
+#[cfg(feature = "ffi")]
+#[test]
+#[ignore = "measures time"]
+fn ciphertexts_take_as_long_with_and_without_a_premaster() {
+    let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048);
+    let pair = pair.unwrap();
+    let der = rustls_pki_types::PrivateKeyDer::Pkcs8(pair.serialize_der().into());
+    let key = super::PrivateKey::from_der(&der).unwrap();
+    let spki = rcgen::PublicKeyData::subject_public_key_info(&pair);
+    let version = ProtocolVersion::TLS_1_2;
+    let (good, _) = super::rsa_premaster::encrypt(&spki, version, &mut Random::system()).unwrap();
+    let mut bad = good.clone();
+    bad[255] ^= 1;
+    // The first decryption reads the key.
+    assert!(key.decrypt_raw(&bad).is_ok());
+    let t = t_between(&[good, bad], 1, |ciphertext| {
+        takes_premaster(&key.decrypt_raw(ciphertext).unwrap_or_default())
+    });
+    println!("t: {t:.1} with the decryption");
+    assert!(t.abs() < 4.5, "{t}");
 }

@@ -69,6 +69,13 @@ algorithms! {
     ML_DSA_87;
 }
 
+/// Not one of webpki's: it takes any.
+#[cfg(feature = "curve448")]
+pub(crate) static ED448: Algorithm = Algorithm {
+    webpki: &super::ed448::Ed448,
+    hashed: None,
+};
+
 impl Prehashed {
     fn digest(&self, message: &[u8]) -> digest::Digest {
         digest::digest(self.hash, message)

@@ -61,6 +61,7 @@ pub(super) fn client_key_exchange(
         psk: exchange.psk,
         share: exchange.agreement.map(|agreement| match agreement {
             Agreement::Ecdhe => ClientShareForm::Point,
+            Agreement::Rsa => ClientShareForm::Encrypted,
             Agreement::Dhe => ClientShareForm::Number,
         }),
     };
@@ -93,9 +94,10 @@ impl Rules {
     ) -> Result<ServerKeyExchange<'_>, Abort> {
         let form = ServerKeyExchangeForm {
             hint: exchange.psk,
-            params: exchange.agreement.map(|agreement| match agreement {
-                Agreement::Ecdhe => ServerParamsForm::Ecdh,
-                Agreement::Dhe => ServerParamsForm::Dh,
+            params: exchange.agreement.and_then(|agreement| match agreement {
+                Agreement::Ecdhe => Some(ServerParamsForm::Ecdh),
+                Agreement::Dhe => Some(ServerParamsForm::Dh),
+                Agreement::Rsa => None,
             }),
             signature: exchange.is_signed().then(|| self.signature_form()),
         };

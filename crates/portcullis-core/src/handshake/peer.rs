@@ -8,7 +8,7 @@ use super::offer::check_extensions;
 use super::{find, wrong_answer};
 use crate::config::{ClientOptions, ServerOptions};
 use crate::crypto::{
-    is_known_key, scheme_before_tls12, scheme_fits_key, scheme_fits_key_before_tls13,
+    is_known_key, modulus_bits, scheme_before_tls12, scheme_fits_key, scheme_fits_key_before_tls13,
     verify_before_tls13, verify_tls13,
 };
 use crate::error::Abort;
@@ -17,8 +17,8 @@ use crate::suite::CipherSuite;
 use crate::wire::extension::{CertificateStatus, Place};
 use crate::wire::{Certificate, ExtensionType, tls12};
 use crate::x509::{
-    CertificateError, ChainPolicy, PresentedChain, VerifiedChain, check_key_length,
-    check_key_usage, check_length,
+    CertificateError, ChainPolicy, PresentedChain, VerifiedChain, check_encipherment,
+    check_key_length, check_key_usage, check_length,
 };
 use crate::{Misuse, SignatureScheme, Violation};
 
@@ -223,13 +223,26 @@ pub(super) fn check_signature_before_tls13(
     Ok(scheme)
 }
 
+/// A server's key decrypts what this client encrypts for it (RFC 5246 §7.4.2): it is an RSA key, of a length that
+/// is accepted, and may be used for that.
+pub(super) fn check_encrypts(peer: &VerifiedChain, suite: CipherSuite) -> Result<(), Abort> {
+    let chain = peer.chain();
+    if modulus_bits(chain.end_entity_spki()).is_none() {
+        let violation = Violation::KeyDoesNotFitSuite;
+        return Err(violation.explained(format!("{suite} needs an RSA key")));
+    }
+    check_key_length(chain)?;
+    check_encipherment(chain)?;
+    Ok(())
+}
+
 /// The key of the peer's certificate, if it is of a kind that we know and may sign.
 fn signing_key(peer: &VerifiedChain) -> Result<&[u8], Abort> {
     let key = peer.chain().end_entity_spki();
     if !is_known_key(key) {
         return Err(Violation::UnsupportedKey.into());
     }
-    if !peer.is_verified() {
+    if !peer.may_sign() {
         check_key_usage(peer.chain())?;
     }
     Ok(key)

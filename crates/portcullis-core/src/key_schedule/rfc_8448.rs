@@ -54,10 +54,9 @@ fn assert_aead_key(secret: &TrafficSecret, key: &str, iv: &str) {
     use crate::crypto::aead::AeadKey;
     let iv = hex(iv).try_into().unwrap();
     let expected = AeadKey::new(SUITE.aead, &hex(key), &iv).unwrap();
-    let seal = |key: AeadKey| {
+    let seal = |mut key: AeadKey| {
         let mut tail = [0; 1 + TAG_LEN];
-        key.seal_in_place(0, &[], &mut [], &[23], &mut tail)
-            .unwrap();
+        key.seal_scatter(0, &[], &[], &[23], &mut tail).unwrap();
         tail
     };
     assert_eq!(seal(secret.aead_key().unwrap()), seal(expected));

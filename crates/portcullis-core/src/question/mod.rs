@@ -122,7 +122,7 @@ pub(crate) enum AnswerContent {
     /// What somebody chose.
     Identity(Option<Identity>),
     /// What the core would choose by itself: the configuration's rules hold.
-    ConfiguredIdentity(Option<(Identity, SignatureScheme)>),
+    ConfiguredIdentity(Option<(Identity, Option<SignatureScheme>)>),
     /// If there is one.
     Psk(Option<PreSharedKey>),
     Signature(Vec<u8>),
@@ -266,18 +266,18 @@ impl ChooseIdentity {
     }
 
     /// Whether the peer accepts the identity, as far as it has said: its key can sign with one of
-    /// the [`signature_schemes`](Self::signature_schemes), and is on one of the
+    /// the [`signature_schemes`](Self::signature_schemes), or is an RSA key that decrypts for a cipher suite
+    /// where that is enough, and is on one of the
     /// [`certificate_curves`](Self::certificate_curves) if it is one for ECDSA.
     pub fn accepts(&self, identity: &Identity) -> bool {
         let wanted = &self.wanted;
-        let scheme = identity.scheme_for(&wanted.schemes, wanted.version);
-        scheme.is_some() && wanted.is_on_listed_curve(identity)
+        wanted.accepts(identity) && wanted.is_on_listed_curve(identity)
     }
 
     /// Shows the best of the configured identities. The default. A server with
     /// `refuse_unknown_names` refuses a client that asks for a name none of them has.
     pub fn choose_configured(self) -> Answer {
-        let chosen = self.wanted.choose(&self.configured);
+        let chosen = self.wanted.choose_any(&self.configured);
         self.id.answer(AnswerContent::ConfiguredIdentity(chosen))
     }
 

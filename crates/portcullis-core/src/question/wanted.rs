@@ -10,6 +10,8 @@ pub(crate) struct WantedIdentity {
     pub(crate) version: Version,
     pub(crate) server_name: Option<String>,
     pub(crate) schemes: Vec<SignatureScheme>,
+    /// Whether a key will do that decrypts, and signs nothing.
+    pub(crate) decrypts: bool,
     /// `None` is the same as `schemes`.
     pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
     pub(crate) curves: WantedCurves,
@@ -59,6 +61,25 @@ impl WantedIdentity {
             WantedCurves::Preferred(_) => chosen.or_else(|| self.choose_on(None, identities)),
             _ => chosen,
         }
+    }
+
+    /// The same, and if no key can sign one that decrypts, if that will do; it has no scheme.
+    pub(crate) fn choose_any(
+        &self,
+        identities: &[Identity],
+    ) -> Option<(Identity, Option<SignatureScheme>)> {
+        if let Some((identity, scheme)) = self.choose(identities) {
+            return Some((identity, Some(scheme)));
+        }
+        let identities = self.decrypts.then_some(identities)?;
+        let chosen = x509::choose_decrypting(identities, self.server_name.as_deref())?;
+        Some((chosen.clone(), None))
+    }
+
+    /// Whether the identity can be shown, but for its curve.
+    pub(crate) fn accepts(&self, identity: &Identity) -> bool {
+        identity.scheme_for(&self.schemes, self.version).is_some()
+            || self.decrypts && identity.decrypts()
     }
 
     /// The identity that would have been chosen but for its curve.

@@ -9,7 +9,7 @@
 //! | secret | u8, then vec8. 1: the key of a ticket of TLS 1.3; before that the master secret, 2: as of RFC 5246, 3: extended |
 //! | before TLS 1.3: the group of the key exchange behind the secret | u16; 0 if it had none |
 //! | when the last full handshake was | u64 |
-//! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16) and certificates (vec24 each); 2: a raw key; 3: a digest of a pre-shared key (32 bytes), its identity (vec16), and what 1 has, if anything; 4: a user of SRP |
+//! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16, 0 if it signed nothing) and certificates (vec24 each); 2: a raw key; 3: a digest of a pre-shared key (32 bytes), its identity (vec16), and what 1 has, if anything; 4: a user of SRP |
 //! | the key that this side showed | vec8 with its digest; empty if it showed none, or as a server |
 //! | server name | vec16; empty if there was none |
 //! | the names that a server showed | vec8 with their digest; empty in a client's |
@@ -157,6 +157,7 @@ impl Secret {
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) chain: PresentedChain,
+    /// What it signed with, or [`UNSIGNED`](Self::UNSIGNED).
     pub(crate) scheme: SignatureScheme,
 }
 
@@ -301,6 +302,23 @@ impl Established {
 }
 
 impl Peer {
+    /// Before TLS 1.3 a server's key may have decrypted instead, and signed nothing. No scheme has this
+    /// number.
+    const UNSIGNED: SignatureScheme = SignatureScheme(0);
+
+    /// `scheme`: what it signed with, if it did.
+    pub(crate) fn new(chain: PresentedChain, scheme: Option<SignatureScheme>) -> Self {
+        Self {
+            chain,
+            scheme: scheme.unwrap_or(Self::UNSIGNED),
+        }
+    }
+
+    /// What it signed with, if it did.
+    pub(crate) fn signed_with(&self) -> Option<SignatureScheme> {
+        (self.scheme != Self::UNSIGNED).then_some(self.scheme)
+    }
+
     fn put(&self, out: &mut Vec<u8>) {
         put_u16(out, self.scheme.0);
         for certificate in self.chain.certificates() {

@@ -162,9 +162,8 @@ impl TicketKeys {
         ticket.extend_from_slice(&nonce);
         ticket.resize(HEAD + session.len() + TAG_LEN, 0);
         let (_, sealed) = ticket.split_at_mut_checked(HEAD).ok_or(FAILURE)?;
-        let (body, tag) = sealed.split_at_mut_checked(session.len()).ok_or(FAILURE)?;
         AeadKey::new(AeadAlgorithm::Aes256Gcm, &***key, &nonce)?
-            .seal_scatter(0, name, session, &[], body, tag)
+            .seal_scatter(0, name, session, &[], sealed)
             .map_err(|_| FAILURE)?;
         Ok(Some(ticket))
     }
@@ -174,7 +173,7 @@ impl TicketKeys {
         let (name, rest) = ticket.split_first_chunk::<NAME_LEN>()?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
         let (body, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG_LEN)?)?;
-        let key = {
+        let mut key = {
             let ring = self.ring();
             let key = ring.iter().find(|key| key.name == *name)?;
             if !self.is_within(key, 2, now) {

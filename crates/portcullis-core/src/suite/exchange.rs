@@ -2,6 +2,8 @@
 //!
 //! RFC 5246 §7.3, §7.4.2 to §7.4.4, §7.4.7; RFC 8422 §2; RFC 4279 §2 to §4, RFC 5489 §2.
 
+use crate::crypto::HAS_RSA;
+
 use super::{Authentication, CipherSuite, KeyExchange, SuiteInfo};
 use crate::crypto::finite_field::HAS_FINITE_FIELD;
 
@@ -26,6 +28,9 @@ pub(crate) enum Agreement {
     Ecdhe,
     /// The same in the field of a prime, which stands beside the server's number.
     Dhe,
+    /// The client makes it, and encrypts it with the key in the server's certificate (RFC 5246
+    /// §7.4.7.1).
+    Rsa,
 }
 
 /// What the key in the server's certificate is used for.
@@ -33,6 +38,8 @@ pub(crate) enum Agreement {
 pub(crate) enum KeyUse {
     /// It signs the parameters in ServerKeyExchange.
     Sign,
+    /// It decrypts what the client has made.
+    Decrypt,
 }
 
 /// Whether a message is there.
@@ -41,6 +48,9 @@ pub(crate) enum Presence {
     Always,
     /// Only if there is a hint to give (RFC 4279 §2).
     IfHinted,
+    /// RFC 5246 §7.4.3: "It is not legal to send the server key exchange message". A key in it would be a
+    /// weaker one than that of the certificate (FREAK, CVE-2015-0204).
+    Never,
 }
 
 /// That a server shows no certificate: it can be had of no suite where it does.
@@ -51,7 +61,9 @@ impl SuiteInfo {
     /// The row of a suite whose key exchange is built; `None` for TLS 1.3.
     pub(crate) const fn exchange(&self) -> Option<Exchange> {
         use {
-            Agreement::Dhe, Agreement::Ecdhe, Authentication as A, KeyExchange as K, KeyUse::Sign,
+            Agreement::{Dhe, Ecdhe, Rsa},
+            Authentication as A, KeyExchange as K,
+            KeyUse::{Decrypt, Sign},
         };
         //                                agreement    psk    certificate requests_certificate
         Some(match (self.key_exchange, self.authentication) {
@@ -63,6 +75,7 @@ impl SuiteInfo {
             (K::Dhe, A::Rsa) => row(Some(Dhe), false, Some(Sign), true),
             (K::Dhe, A::Anonymous) => row(Some(Dhe), false, None, false),
             (K::DhePsk, A::Psk) => row(Some(Dhe), true, None, false),
+            (K::Rsa, A::Rsa) if HAS_RSA => row(Some(Rsa), false, Some(Decrypt), true),
             _ => return None,
         })
     }
@@ -87,13 +100,19 @@ impl Exchange {
     pub(crate) const fn server_key_exchange(self) -> Presence {
         match self.agreement {
             Some(Agreement::Ecdhe | Agreement::Dhe) => Presence::Always,
-            None => Presence::IfHinted,
+            _ if self.psk => Presence::IfHinted,
+            _ => Presence::Never,
         }
     }
 
     /// Whether the certificate's key signs what is in ServerKeyExchange.
     pub(crate) const fn is_signed(self) -> bool {
         matches!(self.certificate, Some(KeyUse::Sign))
+    }
+
+    /// Whether the certificate's key decrypts what the client sends.
+    pub(crate) const fn is_decrypted(self) -> bool {
+        matches!(self.certificate, Some(KeyUse::Decrypt))
     }
 
     /// Whether nothing proves who either side is.

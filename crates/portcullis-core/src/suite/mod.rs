@@ -11,6 +11,7 @@ pub(crate) use self::exchange::{Agreement, Exchange, KeyUse, NoCertificate, Pres
 use crate::crypto::HAS_RSA;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::cbc::CbcAlgorithm;
+use crate::crypto::ccm::CcmAlgorithm;
 use crate::crypto::finite_field::HAS_FINITE_FIELD;
 pub use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::record_mac::MacAlgorithm;
@@ -157,20 +158,37 @@ impl CipherSuite {
     /// `ECDHE_PSK` and, with that feature, `DHE_PSK`, for which there has to be a [`psk`], and of
     /// `ECDH_anon` and, with that feature, `DH_anon`, with which nothing proves who either end is.
     ///
+    /// With the feature `ffi` those with AES-CCM, too, which devices have that have little else: it takes
+    /// longer than GCM. With CCM_8 a forged record is accepted once in 2^64 tries, instead of 2^128. And with
+    /// it those of RSA key exchange, for peers that have no other: whoever gets the server's key some day reads
+    /// what was recorded before, and RFC 9325 §4.1 forbids them where there is a choice.
+    ///
     /// [`encrypt_then_mac`]: crate::config::ClientConfigBuilder::encrypt_then_mac
     /// [`psk`]: crate::config::ClientConfigBuilder::psk
     pub const SUPPORTED: &'static [Self] = &[
         Self::TLS_AES_256_GCM_SHA384,
         Self::TLS_AES_128_GCM_SHA256,
         Self::TLS_CHACHA20_POLY1305_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_AES_128_CCM_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_AES_128_CCM_8_SHA256,
         Self::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
         Self::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        #[cfg(feature = "ffi")]
+        Self::TLS_ECDHE_ECDSA_WITH_AES_256_CCM,
+        #[cfg(feature = "ffi")]
+        Self::TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8,
         Self::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384,
         Self::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384,
         Self::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
         Self::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
         Self::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+        #[cfg(feature = "ffi")]
+        Self::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8,
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
         Self::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
         #[cfg(feature = "finite-field")]
@@ -191,15 +209,47 @@ impl CipherSuite {
         Self::TLS_DHE_RSA_WITH_AES_256_CBC_SHA,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_RSA_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_WITH_AES_256_GCM_SHA384,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_WITH_AES_256_CBC_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_WITH_AES_128_CBC_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_WITH_AES_256_CBC_SHA,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_WITH_AES_128_CBC_SHA,
         Self::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_PSK_WITH_AES_256_GCM_SHA384,
         Self::TLS_PSK_WITH_AES_256_GCM_SHA384,
+        #[cfg(all(feature = "ffi", feature = "finite-field"))]
+        Self::TLS_DHE_PSK_WITH_AES_256_CCM,
+        #[cfg(all(feature = "ffi", feature = "finite-field"))]
+        Self::TLS_PSK_DHE_WITH_AES_256_CCM_8,
+        #[cfg(feature = "ffi")]
+        Self::TLS_PSK_WITH_AES_256_CCM,
+        #[cfg(feature = "ffi")]
+        Self::TLS_PSK_WITH_AES_256_CCM_8,
         Self::TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
         Self::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_PSK_WITH_AES_128_GCM_SHA256,
         Self::TLS_PSK_WITH_AES_128_GCM_SHA256,
+        #[cfg(all(feature = "ffi", feature = "finite-field"))]
+        Self::TLS_DHE_PSK_WITH_AES_128_CCM,
+        #[cfg(all(feature = "ffi", feature = "finite-field"))]
+        Self::TLS_PSK_DHE_WITH_AES_128_CCM_8,
+        #[cfg(feature = "ffi")]
+        Self::TLS_PSK_WITH_AES_128_CCM,
+        #[cfg(feature = "ffi")]
+        Self::TLS_PSK_WITH_AES_128_CCM_8,
         #[cfg(feature = "finite-field")]
         Self::TLS_DH_anon_WITH_AES_128_GCM_SHA256,
         #[cfg(feature = "finite-field")]
@@ -312,10 +362,14 @@ impl CipherSuite {
         matches!(cipher, Ok(LegacyCipher::Cbc(_)))
     }
 
-    /// Whether a key that signs so is of the kind that the suite says, before TLS 1.3 (RFC 5246
+    /// Whether a server's key signs here, and one that signs so is of the kind that the suite says, before TLS 1.3 (RFC 5246
     /// §7.4.2, RFC 8422 §5.3).
     pub(crate) fn goes_with(self, scheme: SignatureScheme) -> bool {
-        let authentication = self.info().map(|info| info.authentication);
+        let is_signed = |info: &&SuiteInfo| info.exchange().is_some_and(Exchange::is_signed);
+        let authentication = self
+            .info()
+            .filter(is_signed)
+            .map(|info| info.authentication);
         match authentication {
             Some(Authentication::Rsa) => scheme.is_rsa(),
             Some(Authentication::Ecdsa) => {
@@ -410,6 +464,10 @@ impl SuiteInfo {
             Cipher::Aes128Gcm => Some(AeadAlgorithm::Aes128Gcm),
             Cipher::Aes256Gcm => Some(AeadAlgorithm::Aes256Gcm),
             Cipher::Chacha20Poly1305 => Some(AeadAlgorithm::ChaCha20Poly1305),
+            Cipher::Aes128Ccm => CcmAlgorithm::AES_128.map(AeadAlgorithm::Ccm),
+            Cipher::Aes256Ccm => CcmAlgorithm::AES_256.map(AeadAlgorithm::Ccm),
+            Cipher::Aes128Ccm8 => CcmAlgorithm::AES_128_8.map(AeadAlgorithm::Ccm),
+            Cipher::Aes256Ccm8 => CcmAlgorithm::AES_256_8.map(AeadAlgorithm::Ccm),
             _ => None,
         }
     }

@@ -63,6 +63,50 @@ fn lists() {
     );
 }
 
+fn has_ccm(suite: &CipherSuite) -> bool {
+    matches!(
+        suite.info().unwrap().cipher,
+        Cipher::Aes128Ccm | Cipher::Aes256Ccm | Cipher::Aes128Ccm8 | Cipher::Aes256Ccm8
+    )
+}
+
+#[test]
+fn ccm_comes_with_a_feature() {
+    let found: Vec<_> = CipherSuite::SUPPORTED
+        .iter()
+        .filter(|suite| has_ccm(suite) && !is_without(**suite))
+        .collect();
+    let expected = [
+        (CipherSuite::TLS_AES_128_CCM_SHA256, 16, 16),
+        (CipherSuite::TLS_AES_128_CCM_8_SHA256, 16, 8),
+        // RFC 7251 §2.
+        (CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CCM, 32, 16),
+        (CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8, 32, 8),
+        (CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM, 16, 16),
+        (CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8, 16, 8),
+    ];
+    if !cfg!(feature = "ffi") {
+        assert!(found.is_empty());
+        return;
+    }
+    assert_eq!(found.len(), expected.len());
+    for (found, (suite, key_len, tag_len)) in found.into_iter().zip(expected) {
+        assert_eq!(*found, suite);
+        let (hash, aead) = match suite.parameters() {
+            Ok(parameters) => (parameters.hash.into(), parameters.aead),
+            Err(_) => {
+                let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).unwrap();
+                let LegacyCipher::Aead(aead) = parameters.cipher else {
+                    panic!("{suite}")
+                };
+                (parameters.hash, aead)
+            }
+        };
+        assert_eq!(hash, HashAlgorithm::Sha256.into());
+        assert_eq!((aead.key_len(), aead.tag_len()), (key_len, tag_len));
+    }
+}
+
 #[test]
 fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
     use AeadAlgorithm::{Aes128Gcm, Aes256Gcm, ChaCha20Poly1305};
@@ -98,6 +142,7 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
     let is_signed = |suite: &&CipherSuite| {
         let exchange = suite.exchange();
         exchange.is_some_and(|exchange| exchange.is_signed() && exchange.has_curve())
+            && !has_ccm(suite)
     };
     let implemented = CipherSuite::KNOWN
         .iter()
@@ -149,11 +194,13 @@ fn who_is_offered_a_suite_follows_from_its_row() {
 }
 
 #[test]
-fn of_what_can_be_negotiated_ecdhe_with_a_certificate_but_cbc_is_the_default() {
+fn of_what_can_be_negotiated_ecdhe_with_a_certificate_but_cbc_and_ccm_is_the_default() {
     let is_finite = |suite: &CipherSuite| suite.exchange().is_some_and(Exchange::has_field);
+    let is_decrypted = |suite: &CipherSuite| suite.exchange().is_some_and(Exchange::is_decrypted);
     let supported = CipherSuite::SUPPORTED.iter();
     let expected: Vec<_> = supported
         .filter(|suite| !suite.has_cbc() && !is_without(**suite) && !is_finite(suite))
+        .filter(|suite| !has_ccm(suite) && !is_decrypted(suite))
         .collect();
     assert_eq!(expected, CipherSuite::DEFAULT.iter().collect::<Vec<_>>());
 }

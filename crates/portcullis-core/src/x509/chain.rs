@@ -154,6 +154,8 @@ struct Verified {
     /// `None` for a client.
     server_name: Option<ServerName<'static>>,
     policy: PolicyId,
+    /// Whether the key usage lets the key sign.
+    may_sign: bool,
 }
 
 impl VerifiedChain {
@@ -163,6 +165,7 @@ impl VerifiedChain {
         chain: PresentedChain,
         server_name: Option<ServerName<'static>>,
         policy: &ChainPolicy,
+        may_sign: bool,
     ) -> Self {
         let policy = policy.id;
         Self {
@@ -170,6 +173,7 @@ impl VerifiedChain {
             verified: Some(Verified {
                 server_name,
                 policy,
+                may_sign,
             }),
         }
     }
@@ -188,6 +192,12 @@ impl VerifiedChain {
     /// accepted without it.
     pub fn is_verified(&self) -> bool {
         self.verified.is_some()
+    }
+
+    /// Whether the verifier has found that the key may sign.
+    pub(crate) fn may_sign(&self) -> bool {
+        let verified = self.verified.as_ref();
+        verified.is_some_and(|verified| verified.may_sign)
     }
 
     /// The peer's own certificate.

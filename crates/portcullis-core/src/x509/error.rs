@@ -95,6 +95,9 @@ pub enum CertificateErrorKind {
     },
     /// The key usage of the leaf does not include digitalSignature (RFC 8446 §4.4.2.2).
     KeyUsage,
+    /// The key usage of the leaf does not include keyEncipherment, and its key was to decrypt (RFC 5246
+    /// §7.4.2).
+    NoKeyEncipherment,
     /// The key usage of a certificate that issued another does not include keyCertSign (RFC 5280
     /// §6.1.4 (n)).
     IssuerKeyUsage,
@@ -263,7 +266,7 @@ impl CertificateError {
                 false => AlertDescription::UNSUPPORTED_CERTIFICATE,
             },
             // A violation of §4.4.2.2 by the peer, not of its CA.
-            Kind::KeyUsage => AlertDescription::ILLEGAL_PARAMETER,
+            Kind::KeyUsage | Kind::NoKeyEncipherment => AlertDescription::ILLEGAL_PARAMETER,
             Kind::Malformed(_) => AlertDescription::DECODE_ERROR,
             Kind::Rejected { alert, .. } => *alert,
             Kind::NameMismatch { .. }

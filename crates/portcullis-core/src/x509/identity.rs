@@ -13,8 +13,9 @@ use super::digests::{Sha256Digest, key_digest, names_digest};
 use super::pem::{self, Contents};
 use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
+use super::verify::decrypts;
 use crate::crypto::{
-    PrivateKey, ecdsa_curve, key_is_long_enough, modulus_bits, scheme_fits_key,
+    HAS_RSA, PrivateKey, ecdsa_curve, key_is_long_enough, modulus_bits, scheme_fits_key,
     scheme_fits_key_before_tls13,
 };
 use crate::misuse::Misuse;
@@ -40,6 +41,8 @@ struct Inner {
     key_digest: Arc<Sha256Digest>,
     /// Of a leaf with a key for ECDSA.
     curve: Option<NamedGroup>,
+    /// Whether the key is here, and may decrypt a premaster secret.
+    decrypts: bool,
     /// DER-encoded Names of the issuers of all certificates.
     issuers: Vec<Box<[u8]>>,
     /// What signed each certificate that is not self-issued; `None` for an unknown algorithm.
@@ -233,6 +236,7 @@ impl Identity {
         let names = dns_names(leaf);
         let names_digest = names_digest(leaf, of_leaf);
         let key_digest = Arc::new(key_digest(of_leaf.spki));
+        let decrypts = HAS_RSA && matches!(key, IdentityKey::Local(_)) && decrypts(of_leaf);
         let issuers = fields.iter().map(|fields| fields.issuer.into()).collect();
         let chain_schemes = fields
             .iter()
@@ -245,6 +249,7 @@ impl Identity {
             names_digest,
             key_digest,
             curve: ecdsa_curve(of_leaf.spki),
+            decrypts,
             issuers,
             chain_schemes,
             chain: chain.into(),
@@ -291,6 +296,11 @@ impl Identity {
     /// The curve of the key of the leaf, if it is one for ECDSA.
     pub(crate) fn curve(&self) -> Option<NamedGroup> {
         self.0.curve
+    }
+
+    /// Whether a client can encrypt a premaster secret for it (RFC 5246 §7.4.2).
+    pub(crate) fn decrypts(&self) -> bool {
+        self.0.decrypts
     }
 
     /// Whether both are the same value, not only equal ones.

@@ -49,9 +49,12 @@ pub use names::{SubjectAltName, general_names, subject, subject_alt_names};
 pub use policy::ChainPolicy;
 pub(crate) use present::Form;
 pub use roots::Roots;
-pub(crate) use verify::{check_key_length, check_key_usage, verify_chain};
+pub(crate) use verify::{check_encipherment, check_key_length, check_key_usage, verify_chain};
 pub use verify::{verify_client, verify_server};
 
 pub use crate::crypto::{PrivateKey, SignError};
 
-pub(crate) use {select::choose, signature_algorithm::server_end_point};
+pub(crate) use {
+    select::{choose, choose_decrypting},
+    signature_algorithm::server_end_point,
+};

@@ -133,6 +133,8 @@ fn algorithms_of(schemes: impl Iterator<Item = SignatureScheme>) -> Arc<[Algorit
                 algorithms::ECDSA_P256_SHA512,
             ]),
             SignatureScheme::ED25519 => all.push(algorithms::ED25519),
+            #[cfg(feature = "curve448")]
+            SignatureScheme::ED448 => all.push(algorithms::ED448),
             SignatureScheme::MLDSA44 => all.push(algorithms::ML_DSA_44),
             SignatureScheme::MLDSA65 => all.push(algorithms::ML_DSA_65),
             SignatureScheme::MLDSA87 => all.push(algorithms::ML_DSA_87),

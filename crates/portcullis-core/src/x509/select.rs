@@ -65,6 +65,19 @@ pub(crate) fn choose<'a, N: AsRef<[u8]>>(
         })
 }
 
+/// Chooses an identity whose key decrypts, where nothing is signed (RFC 5246 §7.4.7.1): by its name, then by the order
+/// of configuration.
+pub(crate) fn choose_decrypting<'a>(
+    identities: &'a [Identity],
+    server_name: Option<&str>,
+) -> Option<&'a Identity> {
+    let decrypting = identities.iter().filter(|identity| identity.decrypts());
+    // Of equals the first: `max_by_key` takes the last.
+    decrypting
+        .rev()
+        .max_by_key(|identity| name_match(identity, server_name))
+}
+
 /// Signature schemes as bits: a row for each upper byte, where those that there are keys for have
 /// small values. Others are never looked for.
 struct SchemeSet([u32; 16]);

@@ -138,6 +138,11 @@ impl CertificateError {
                 f,
                 "{which} may not sign in TLS: its key usage has to include digitalSignature"
             ),
+            Kind::NoKeyEncipherment => write!(
+                f,
+                "{which} may not be encrypted for: its key usage has to include keyEncipherment, or the \
+                 cipher suite a key exchange with signatures"
+            ),
             Kind::IssuerKeyUsage => write!(
                 f,
                 "{which} may not issue certificates: its key usage has to include keyCertSign"
@@ -216,6 +221,7 @@ impl CertificateError {
             | Kind::BadSignature
             | Kind::WrongPurpose { .. }
             | Kind::KeyUsage
+            | Kind::NoKeyEncipherment
             | Kind::IssuerKeyUsage
             | Kind::WrongBasicConstraints
             | Kind::NameConstraints

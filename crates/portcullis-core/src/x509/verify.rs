@@ -13,17 +13,20 @@ use super::certificate::Certificate;
 use super::chain::{PresentedChain, VerifiedChain};
 use super::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
 use super::explain::{explain, explain_leaf};
-use super::extension::ExtendedKeyUsage;
+use super::extension::{ExtendedKeyUsage, KeyUsage};
 use super::path::{self, Wanted};
 use super::policy::ChainPolicy;
 use super::signatures::Signatures;
-use crate::crypto::{RSA_BITS, modulus_bits};
+use crate::crypto::{HAS_RSA, RSA_BITS, modulus_bits};
 use crate::der::NotDer;
 
 /// Verifies the chain of a server that is expected to have this name.
 ///
 /// The name is looked for in the subjectAltName only: a DNS name in dNSName (a wildcard is a
 /// whole leftmost label), an IP address in iPAddress.
+///
+/// If the leaf has a key usage, digitalSignature has to be in it. With the feature `ffi` keyEncipherment is
+/// enough here, for RSA key exchange (RFC 5246 §7.4.2): a handshake refuses the key for what it may not do.
 ///
 /// # Errors
 /// Why the chain is not accepted.
@@ -87,12 +90,18 @@ pub(crate) fn verify_chain(
             .verify_is_valid_for_subject_name(name)
             .map_err(|error| explain_leaf(error, wanted))?;
     }
-    verify_key_usage(leaf, &fields)?;
+    let may_sign = match verify_key_usage(leaf, &fields) {
+        Ok(()) => true,
+        // RFC 5246 §7.4.2: before TLS 1.3 a server's key may decrypt instead. Where it has to sign that is
+        // found out there.
+        Err(_) if HAS_RSA && server_name.is_some() && enciphers(&fields) => false,
+        Err(error) => return Err(error),
+    };
     let chain = match signatures.into_walk() {
         Some(walk) => walk.commit(chain, verified),
         None => chain.clone(),
     };
-    Ok(VerifiedChain::proven(chain, server_name, policy))
+    Ok(VerifiedChain::proven(chain, server_name, policy, may_sign))
 }
 
 /// A certificate that is itself trusted, to the last byte: nothing has to be proved about who
@@ -144,6 +153,27 @@ fn verify_key_usage(
         Some(usage) if !usage.digital_signature() => Err(at(Kind::KeyUsage)),
         _ => Ok(()),
     }
+}
+
+/// RFC 5246 §7.4.2: "the keyEncipherment bit MUST be set if the key usage extension is present".
+pub(crate) fn check_encipherment(chain: &PresentedChain) -> Result<(), CertificateError> {
+    let leaf = chain.end_entity();
+    let fields = Certificate::read(leaf).ok_or_else(|| CertificateError::malformed_at(0))?;
+    match enciphers(&fields) {
+        true => Ok(()),
+        false => Err(CertificateError::at(Kind::NoKeyEncipherment, 0, leaf)),
+    }
+}
+
+fn enciphers(fields: &Certificate<'_>) -> bool {
+    let usage = authority::key_usage(fields);
+    usage.is_ok_and(|usage| usage.is_none_or(KeyUsage::key_encipherment))
+}
+
+/// Whether something can be encrypted for a leaf (RFC 5246 §7.4.2): it has an RSA key, of a length that is
+/// accepted, and may be used so.
+pub(super) fn decrypts(fields: &Certificate<'_>) -> bool {
+    modulus_bits(fields.spki).is_some_and(|bits| RSA_BITS.contains(&bits)) && enciphers(fields)
 }
 
 /// Why no signature by the leaf's key verifies, if it is an RSA key of a length that is not

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis::config::PreSharedKey;
+use portcullis::suite::CipherSuite;
 use portcullis::x509::DhParameters;
-use portcullis::{ClientConfig, MemorySessionStore, NamedGroup, ProtocolVersion};
+use portcullis::{ClientConfig, MemorySessionStore, NamedGroup, ProtocolVersion, ServerConfig};
 use portcullis_tests::peers::{Group, Message, Peer, Settings, Suite, Version, openssl};
 use portcullis_tests::pki::pki;
 use portcullis_tests::scratch;
@@ -253,6 +255,109 @@ async fn in_the_oldest_versions() {
                 served.information(&context).cipher_suite(),
                 ours::suite(suite)
             );
+        }
+    }
+}
+
+/// DHE_PSK and DH_anon, each as a suite of ours, OpenSSL's name of it, and GnuTLS's of the key exchange.
+const WITHOUT: [(CipherSuite, &str, &str); 4] = [
+    (
+        CipherSuite::TLS_DHE_PSK_WITH_AES_128_GCM_SHA256,
+        "DHE-PSK-AES128-GCM-SHA256",
+        "DHE-PSK",
+    ),
+    (
+        CipherSuite::TLS_DHE_PSK_WITH_AES_256_CBC_SHA,
+        "DHE-PSK-AES256-CBC-SHA",
+        "DHE-PSK",
+    ),
+    (
+        CipherSuite::TLS_DH_anon_WITH_AES_128_GCM_SHA256,
+        "ADH-AES128-GCM-SHA256",
+        "ANON-DH",
+    ),
+    (
+        CipherSuite::TLS_DH_anon_WITH_AES_256_CBC_SHA,
+        "ADH-AES256-SHA",
+        "ANON-DH",
+    ),
+];
+
+/// The words for a peer that has this key exchange alone, and the key where there is one.
+fn without(peer: Peer, is_server: bool, cipher: &str, exchange: &str) -> Vec<String> {
+    let key = "07".repeat(32);
+    let words = match peer {
+        Peer::Openssl => {
+            let cipher = format!("{cipher}:@SECLEVEL=0");
+            vec!["-cipher".to_owned(), cipher, "-psk".to_owned(), key]
+        }
+        _ => vec![
+            format!(
+                "--pskpasswd={}",
+                scratch::file("psk", &format!("meter-17:{key}\n")).display()
+            ),
+            format!("--priority=NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+{exchange}"),
+        ],
+    };
+    let more = match (peer, is_server) {
+        // Without a certificate it would take a group of 1,024 bits, which we refuse.
+        (Peer::Openssl, true) => {
+            let file = scratch::file("dh.pem", OWN).display().to_string();
+            vec!["-dhparam".to_owned(), file]
+        }
+        (Peer::Openssl, false) => vec!["-psk_identity".to_owned(), "meter-17".to_owned()],
+        _ => Vec::new(),
+    };
+    [words, more].concat()
+}
+
+#[tokio::test]
+async fn without_certificates() {
+    let psk = PreSharedKey::new("meter-17", [7; 32]).expect("a key");
+    for peer in [Peer::Openssl, Peer::Gnutls] {
+        for (suite, cipher, exchange) in WITHOUT {
+            let has_key = exchange == "DHE-PSK";
+            let context = format!("our client to {peer:?}, {suite}");
+            let settings = Settings {
+                extra: without(peer, true, cipher, exchange),
+                ..their_server(&pki().rsa_2048)
+            };
+            let server_of = peer.server(&settings).await;
+            let config = ClientConfig::dangerous_builder_without_verification();
+            let config = config.cipher_suites([suite]);
+            let config = match has_key {
+                true => config.psk(psk.clone()),
+                false => config,
+            };
+            let mut stream = ours::connect(server_of.address, config)
+                .await
+                .unwrap_or_else(|error| panic!("{context}: {error}"));
+            assert_eq!(stream.information().cipher_suite(), suite, "{context}");
+            let answer = server_of.answer_to_message(&HELLO);
+            ours::exchange(&mut stream, HELLO, &answer, &context).await;
+
+            // gnutls-cli says nothing that a script could wait for where there is no certificate.
+            if peer == Peer::Gnutls {
+                continue;
+            }
+            let context = format!("{peer:?} to our server, {suite}");
+            let config = ServerConfig::builder().cipher_suites([suite]);
+            let config = match has_key {
+                true => config.psk(psk.clone()),
+                false => config,
+            };
+            let mut server = ours::Server::echo(config).await;
+            let settings = Settings {
+                extra: without(peer, false, cipher, exchange),
+                ..their_client()
+            };
+            let exchange = peer.transfer(server.address, &settings, HELLO).await;
+            assert_eq!(exchange.reply.as_deref(), Ok(HELLO.line), "{context}");
+            let served = server.served().await;
+            let information = served.information(&context);
+            assert_eq!(information.cipher_suite(), suite, "{context}");
+            let identity = has_key.then_some(&b"meter-17"[..]);
+            assert_eq!(information.psk_identity(), identity, "{context}");
         }
     }
 }

@@ -215,10 +215,9 @@ fn resumable(
 ) -> Option<Resumed> {
     let peer = session.established.peer.as_ref()?;
     let origin = fitting(config, name, session, cx)?;
-    if !config
-        .policy
-        .accepts(peer.scheme, session.established.version)
-    {
+    let version = session.established.version;
+    let is_accepted = |scheme| config.policy.accepts(scheme, version);
+    if !peer.signed_with().is_none_or(is_accepted) {
         return None;
     }
     // A full handshake will say what is wrong, or find another chain.

@@ -55,6 +55,7 @@ pub(super) fn wanted(hello: &ClientHello<'_>, version: Version) -> Result<Wanted
         server_name,
         schemes,
         certificate_schemes,
+        decrypts: false,
         curves,
         authorities,
     })
@@ -108,7 +109,8 @@ pub(super) fn identity_in(
         AnswerContent::Identity(identity) => Ok((identity, None)),
         AnswerContent::ConfiguredIdentity(chosen) => {
             check_name(config, wanted.server_name.as_deref())?;
-            Ok(chosen.unzip())
+            let (identity, scheme) = chosen.unzip();
+            Ok((identity, scheme.flatten()))
         }
         _ => Err(wrong_answer()),
     }

@@ -468,7 +468,7 @@ fn tickets_are_sealed_with_a_key_from_the_first_on() {
     let (nonce, sealed) = rest.split_first_chunk().unwrap();
     let (body, tag) = sealed.split_at(sealed.len() - 16);
     for name in [name, &[0; 16]] {
-        let zeros = AeadKey::new(AeadAlgorithm::Aes256Gcm, &[0; 32], nonce).unwrap();
+        let mut zeros = AeadKey::new(AeadAlgorithm::Aes256Gcm, &[0; 32], nonce).unwrap();
         let opened = zeros.open_into(0, name, body, tag, &mut vec![0; body.len()]);
         assert!(opened.is_err());
     }

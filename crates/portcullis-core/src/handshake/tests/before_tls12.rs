@@ -338,7 +338,7 @@ fn what_cannot_be_done_is_refused_when_it_is_built() {
     let refused = refused.map(|error| error.to_string());
     assert_eq!(refused.is_none(), HAS_RSA);
     assert!(
-        refused.is_none_or(|text| text.contains("legacy-rsa")),
+        refused.is_none_or(|text| text.contains("`ffi`")),
         "a sentence names the feature"
     );
     // By default nobody speaks them, and nobody offers what they have.
@@ -350,7 +350,7 @@ fn what_cannot_be_done_is_refused_when_it_is_built() {
 }
 
 /// An RSA key signs MD5 with SHA-1, on both sides.
-#[cfg(feature = "legacy-rsa")]
+#[cfg(feature = "ffi")]
 #[test]
 fn rsa_keys_sign_too() {
     use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};

@@ -43,7 +43,7 @@ fn every_suite_with_every_group_by_share_and_by_retry() {
     let of_tls13 = |suite: &&CipherSuite| suite.is_usable_in(crate::ProtocolVersion::TLS_1_3);
     for &suite in CipherSuite::SUPPORTED.iter().filter(of_tls13) {
         for &group in NamedGroup::SUPPORTED {
-            let server = || server().groups([group]).build();
+            let server = || server().cipher_suites([suite]).groups([group]).build();
             let client = || client().groups(NamedGroup::SUPPORTED);
             let shared = client()
                 .cipher_suites([suite])

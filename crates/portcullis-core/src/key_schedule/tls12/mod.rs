@@ -124,12 +124,12 @@ impl LegacyCipher {
         }
     }
 
-    /// `SecurityParameters.fixed_iv_length`. GCM writes the rest of a nonce into each record, CBC
+    /// `SecurityParameters.fixed_iv_length`. GCM and CCM write the rest of a nonce into each record, CBC
     /// all of its IV, but in TLS 1.0 none of it.
     const fn fixed_iv_len(self) -> u8 {
         match self {
-            Self::Aead(AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm) => 4,
             Self::Aead(AeadAlgorithm::ChaCha20Poly1305) => IV_LEN,
+            Self::Aead(_) => 4,
             Self::Cbc(CbcParameters {
                 iv: Iv::Chained, ..
             }) => BLOCK as u8,

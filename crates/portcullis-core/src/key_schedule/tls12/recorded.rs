@@ -86,7 +86,7 @@ fn opened(keys: &DirectionKeys, protected: &[(u8, Vec<u8>)]) -> Vec<(u8, Vec<u8>
     let LegacyCipher::Aead(aead) = keys.suite.cipher else {
         panic!("recorded were connections with an AEAD");
     };
-    let key = keys.aead_key(aead).unwrap();
+    let mut key = keys.aead_key(aead).unwrap();
     let is_explicit = aead != AeadAlgorithm::ChaCha20Poly1305;
     let open = |(seq, (typ, body)): (u64, &(u8, Vec<u8>))| {
         let (number, mut body) = match body.split_first_chunk() {

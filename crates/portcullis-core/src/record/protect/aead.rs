@@ -1,15 +1,15 @@
 //! Records before TLS 1.3 with an AEAD.
 //!
-//! RFC 5246 §6.2.3.3; RFC 5288 (GCM), RFC 7905 (ChaCha20-Poly1305).
+//! RFC 5246 §6.2.3.3; RFC 5288 (GCM), RFC 6655 (CCM), RFC 7905 (ChaCha20-Poly1305).
 
 use core::ops::Range;
 
 use super::Unopened;
 use crate::crypto::CryptoFailure;
-use crate::crypto::aead::{AeadAlgorithm, AeadKey, TAG_LEN};
+use crate::crypto::aead::{AeadAlgorithm, AeadKey};
 use crate::crypto::record_mac::Front;
 
-/// The part of a GCM nonce that stands before the ciphertext (RFC 5288 §3).
+/// The part of a GCM or CCM nonce that stands before the ciphertext (RFC 5288 §3, RFC 6655 §3).
 const EXPLICIT_NONCE: usize = 8;
 
 /// What an AEAD authenticates besides the content: number, type, version and length.
@@ -17,25 +17,27 @@ const ADDITIONAL_DATA: usize = size_of::<Front>() + 2;
 
 const fn explicit_nonce(aead: AeadAlgorithm) -> usize {
     match aead {
-        AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm => EXPLICIT_NONCE,
+        AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm | AeadAlgorithm::Ccm(_) => {
+            EXPLICIT_NONCE
+        }
         AeadAlgorithm::ChaCha20Poly1305 => 0,
     }
 }
 
 /// What a record has besides its header and content.
 pub(super) const fn overhead(aead: AeadAlgorithm) -> usize {
-    explicit_nonce(aead) + TAG_LEN
+    explicit_nonce(aead) + aead.tag_len()
 }
 
 /// A key, with how its records are laid out.
 pub(super) struct Aead<'k> {
     pub(super) algorithm: AeadAlgorithm,
-    pub(super) key: &'k AeadKey,
+    pub(super) key: &'k mut AeadKey,
 }
 
 impl Aead<'_> {
     pub(super) fn open_in_place(
-        &self,
+        &mut self,
         number: u64,
         front: Front,
         body: &mut [u8],
@@ -51,7 +53,7 @@ impl Aead<'_> {
     }
 
     pub(super) fn open_into(
-        &self,
+        &mut self,
         number: u64,
         front: Front,
         body: &[u8],
@@ -69,7 +71,7 @@ impl Aead<'_> {
 
     /// The content moves to where it is sealed; there is no padding.
     pub(super) fn seal_in_place(
-        &self,
+        &mut self,
         number: u64,
         front: Front,
         content_len: usize,
@@ -84,13 +86,12 @@ impl Aead<'_> {
         let (nonce, sealed) = body.split_at_mut_checked(start).ok_or(FAILURE)?;
         write_nonce(number, nonce);
         let data = additional_data(front, content_len);
-        let (content, tag) = sealed.split_last_chunk_mut::<TAG_LEN>().ok_or(FAILURE)?;
-        let sealed = self.key.seal_in_place(number, &data, content, &[], tag);
+        let sealed = self.key.seal_in_place(number, &data, sealed);
         sealed.map_err(|_| FAILURE)
     }
 
     pub(super) fn seal_from(
-        &self,
+        &mut self,
         number: u64,
         front: Front,
         content: &[u8],
@@ -101,11 +102,7 @@ impl Aead<'_> {
         let (nonce, sealed) = split.ok_or(FAILURE)?;
         write_nonce(number, nonce);
         let data = additional_data(front, content.len());
-        let split = sealed.split_at_mut_checked(content.len());
-        let (ciphertext, tag) = split.ok_or(FAILURE)?;
-        let sealed = self
-            .key
-            .seal_scatter(number, &data, content, &[], ciphertext, tag);
+        let sealed = self.key.seal_scatter(number, &data, content, &[], sealed);
         sealed.map_err(|_| FAILURE)
     }
 }

@@ -82,7 +82,7 @@ impl Protection {
     #[inline]
     pub(super) fn least_overhead(&self) -> usize {
         match self {
-            Self::Tls13(_) => Tls13::LEAST_OVERHEAD,
+            Self::Tls13(protection) => protection.least_overhead(),
             Self::Older(protection) => protection.least_overhead(),
         }
     }
@@ -107,7 +107,7 @@ impl Protection {
     #[inline]
     pub(super) fn record_len(&self, content_and_padding: usize) -> usize {
         match self {
-            Self::Tls13(_) => HEADER + content_and_padding + Tls13::OVERHEAD,
+            Self::Tls13(protection) => HEADER + content_and_padding + protection.overhead(),
             Self::Older(protection) => protection.record_len(content_and_padding),
         }
     }
@@ -115,7 +115,7 @@ impl Protection {
     /// The most content and padding whose record has at most `room` bytes.
     pub(super) fn fitting(&self, room: usize) -> usize {
         match self {
-            Self::Tls13(_) => room.saturating_sub(HEADER + Tls13::OVERHEAD),
+            Self::Tls13(protection) => room.saturating_sub(HEADER + protection.overhead()),
             Self::Older(protection) => protection.fitting(room),
         }
     }

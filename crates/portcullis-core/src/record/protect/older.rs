@@ -284,7 +284,7 @@ impl Older {
         if self.cipher.is_none() {
             self.cipher = Some(Cipher::Aead(self.keys.aead_key(algorithm)?));
         }
-        match &self.cipher {
+        match &mut self.cipher {
             Some(Cipher::Aead(key)) => Ok(Aead { algorithm, key }),
             _ => Err(CryptoFailure::RecordKeys),
         }

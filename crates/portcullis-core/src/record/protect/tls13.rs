@@ -8,7 +8,7 @@ use core::ops::Range;
 use super::super::header;
 use super::Unopened;
 use crate::crypto::CryptoFailure;
-use crate::crypto::aead::{AeadKey, TAG_LEN};
+use crate::crypto::aead::AeadKey;
 use crate::key_schedule::TrafficSecret;
 use crate::wire::ContentType;
 
@@ -21,11 +21,6 @@ pub(crate) struct Tls13 {
 }
 
 impl Tls13 {
-    /// What a record has besides header, content and padding: the content's type and the tag.
-    pub(in super::super) const OVERHEAD: usize = 1 + TAG_LEN;
-    /// The type is read with the content.
-    pub(super) const LEAST_OVERHEAD: usize = TAG_LEN;
-
     pub(in super::super) const fn new(secret: TrafficSecret) -> Self {
         Self {
             key: None,
@@ -49,6 +44,22 @@ impl Tls13 {
             secret: self.secret.take(),
             generation: self.generation,
         }
+    }
+
+    /// What a record has besides header, content and padding: the content's type and the tag.
+    #[inline]
+    pub(super) const fn overhead(&self) -> usize {
+        1 + self.tag_len()
+    }
+
+    /// The type is read with the content.
+    #[inline]
+    pub(super) const fn least_overhead(&self) -> usize {
+        self.tag_len()
+    }
+
+    const fn tag_len(&self) -> usize {
+        self.secret.suite_parameters().aead.tag_len()
     }
 
     pub(super) fn record_limit(&self) -> u64 {
@@ -93,12 +104,12 @@ impl Tls13 {
         body: &mut [u8],
     ) -> Result<(), CryptoFailure> {
         const FAILURE: CryptoFailure = CryptoFailure::SealingRecord;
-        let (inner, tag) = body.split_last_chunk_mut::<TAG_LEN>().ok_or(FAILURE)?;
-        let behind = inner.get_mut(content_len..).unwrap_or_default();
+        let inner_len = body.len().checked_sub(self.tag_len()).ok_or(FAILURE)?;
+        let behind = body.get_mut(content_len..inner_len).unwrap_or_default();
         let (inner_type, padding) = behind.split_first_mut().ok_or(FAILURE)?;
         *inner_type = typ.0;
         padding.fill(0);
-        let sealed = self.cipher()?.seal_in_place(number, head, inner, &[], tag);
+        let sealed = self.cipher()?.seal_in_place(number, head, body);
         sealed.map_err(|_| FAILURE)
     }
 
@@ -112,10 +123,8 @@ impl Tls13 {
         body: &mut [u8],
     ) -> Result<(), CryptoFailure> {
         const FAILURE: CryptoFailure = CryptoFailure::SealingRecord;
-        let split = body.split_at_mut_checked(content.len());
-        let (ciphertext, tail) = split.ok_or(FAILURE)?;
         let key = self.cipher()?;
-        let sealed = key.seal_scatter(number, head, content, &[typ.0], ciphertext, tail);
+        let sealed = key.seal_scatter(number, head, content, &[typ.0], body);
         sealed.map_err(|_| FAILURE)
     }
 
@@ -149,7 +158,7 @@ impl Tls13 {
 
     /// The cipher, set up if it is not.
     #[inline]
-    fn cipher(&mut self) -> Result<&AeadKey, CryptoFailure> {
+    fn cipher(&mut self) -> Result<&mut AeadKey, CryptoFailure> {
         Ok(match &mut self.key {
             Some(key) => key,
             empty => empty.insert(set_up(&self.secret)?),

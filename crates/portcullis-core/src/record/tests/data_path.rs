@@ -29,7 +29,7 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read(
-        aead in 0_usize..3,
+        aead in 0..ALGORITHMS.len(),
         is_older in any::<bool>(),
         limit in prop_oneof![Just(16385_u16), 64_u16..16385],
         padding in prop_oneof![Just(0_u16), 0_u16..2000],
@@ -108,7 +108,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_a_reader_of_older_records_panic(
-        aead in 0_usize..3,
+        aead in 0..ALGORITHMS.len(),
         typ in 18_u8..26,
         bytes in proptest::collection::vec(any::<u8>(), 0..100),
     ) {
@@ -129,7 +129,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_incoming_of_older_records_panic(
-        aead in 0_usize..3,
+        aead in 0..ALGORITHMS.len(),
         typ in 18_u8..26,
         bytes in proptest::collection::vec(any::<u8>(), 0..300),
     ) {

@@ -19,7 +19,7 @@ fn pass(writer: &mut Writer, reader: &mut Reader, content: &[u8]) -> Vec<u8> {
 
 #[test]
 fn goes_on_after_hibernation_under_every_cipher() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let keys = || Keys::from(secret_for(aead, 5));
         let mut writer = Writer::new(keys(), RecordSize::default(), u64::MAX, Arc::default());
         let mut reader = Reader::new(

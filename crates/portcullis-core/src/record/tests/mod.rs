@@ -19,6 +19,8 @@ use super::protect::{Protection, Tls13};
 use super::size::RecordSize;
 use super::{HEADER, MAX_INNER_PLAINTEXT, Mailbox, Reader, Role, Writer, header};
 use crate::crypto::aead::{AeadAlgorithm, TAG_LEN as TAG};
+#[cfg(feature = "ffi")]
+use crate::crypto::ccm::CcmAlgorithm;
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::hkdf::LabelPrefix;
 use crate::crypto::secret::SharedSecret;
@@ -27,10 +29,14 @@ use crate::key_schedule::{EarlySecret, TrafficSecret};
 use crate::violation::Violation;
 use crate::wire::ContentType;
 
-const ALGORITHMS: [AeadAlgorithm; 3] = [
+const ALGORITHMS: &[AeadAlgorithm] = &[
     AeadAlgorithm::Aes128Gcm,
     AeadAlgorithm::Aes256Gcm,
     AeadAlgorithm::ChaCha20Poly1305,
+    #[cfg(feature = "ffi")]
+    AeadAlgorithm::Ccm(CcmAlgorithm::AES_256.unwrap()),
+    #[cfg(feature = "ffi")]
+    AeadAlgorithm::Ccm(CcmAlgorithm::AES_128_8.unwrap()),
 ];
 
 const HANDSHAKE: ContentType = ContentType::HANDSHAKE;
@@ -86,9 +92,8 @@ impl Forge {
         record.extend_from_slice(inner);
         record.extend_from_slice(&[0; TAG]);
         let (head, body) = record.split_at_mut(HEADER);
-        let (inner, tag) = body.split_at_mut(inner.len());
-        let key = self.secret.aead_key().unwrap();
-        key.seal_in_place(self.seq, head, inner, &[], tag).unwrap();
+        let mut key = self.secret.aead_key().unwrap();
+        key.seal_in_place(self.seq, head, body).unwrap();
         self.seq += 1;
         record
     }

@@ -242,6 +242,7 @@ fn data_over_a_resumed_connection() {
     for suite in Suite::SUPPORTED.iter().filter(of_tls13) {
         let keys = keys();
         let server = || server(&keys).cipher_suites([*suite]);
+        let client = || client().cipher_suites([*suite]);
         let session = first(&client(), &server());
         let (mut client_end, mut server_end) = connect(client(), server(), session);
         assert!(client_end.information.is_resumed());

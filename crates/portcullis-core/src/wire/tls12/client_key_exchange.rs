@@ -23,6 +23,8 @@ pub enum ClientShareForm {
     Point,
     /// [`ClientShare::Number`].
     Number,
+    /// [`ClientShare::Encrypted`].
+    Encrypted,
 }
 
 impl ClientKeyExchangeForm {
@@ -48,6 +50,14 @@ impl ClientKeyExchangeForm {
             psk: true,
             share: None,
         },
+        Self {
+            psk: false,
+            share: Some(ClientShareForm::Encrypted),
+        },
+        Self {
+            psk: true,
+            share: Some(ClientShareForm::Encrypted),
+        },
     ];
 }
 
@@ -60,6 +70,9 @@ pub enum ClientShare<'a> {
     Point(&'a [u8]),
     /// DHE: `dh_Yc`, explicit for the same reason. At least one byte. Not checked to be in range.
     Number(&'a [u8]),
+    /// RSA: `EncryptedPreMasterSecret`, 0 to 65,535 bytes (RFC 5246 §7.4.7.1). Whether it can have been
+    /// encrypted with the server's key does not matter here: nobody may be told.
+    Encrypted(&'a [u8]),
 }
 
 /// The message. What is not there is not part of its form.
@@ -112,7 +125,7 @@ impl<'a> ClientKeyExchange<'a> {
         match self.share {
             None => {}
             Some(ClientShare::Point(public)) => put_vec8(out, |out| out.extend_from_slice(public)),
-            Some(ClientShare::Number(public)) => {
+            Some(ClientShare::Number(public) | ClientShare::Encrypted(public)) => {
                 put_vec16(out, |out| out.extend_from_slice(public));
             }
         }
@@ -130,6 +143,7 @@ impl<'a> ClientShare<'a> {
                 [] => Err(DecodeError),
                 public => Ok(Self::Number(public)),
             },
+            ClientShareForm::Encrypted => cursor.vec16().map(Self::Encrypted),
         }
     }
 }

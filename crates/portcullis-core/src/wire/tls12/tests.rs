@@ -225,6 +225,7 @@ fn forms_of_the_key_exchange() {
             share: form.share.map(|form| match form {
                 ClientShareForm::Point => ClientShare::Point(POINT),
                 ClientShareForm::Number => ClientShare::Number(b"number"),
+                ClientShareForm::Encrypted => ClientShare::Encrypted(b"ciphertext"),
             }),
         };
         let mut out = Vec::new();

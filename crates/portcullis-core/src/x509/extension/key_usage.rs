@@ -30,6 +30,11 @@ impl KeyUsage {
         self.0 & 0x80 != 0
     }
 
+    /// Bit 2.
+    pub(in crate::x509) const fn key_encipherment(self) -> bool {
+        self.0 & 0x20 != 0
+    }
+
     /// Bit 5.
     pub(in crate::x509) const fn key_cert_sign(self) -> bool {
         self.0 & 0x04 != 0

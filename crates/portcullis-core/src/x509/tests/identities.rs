@@ -120,13 +120,13 @@ fn what_is_wrong_is_said_in_a_sentence() {
     assert!(Identity::from_der(vec![], &pkcs8(&key)).is_err());
     let error = Identity::from_pem_file("/no/such/file.pem").unwrap_err();
     assert!(error.to_string().contains("/no/such/file.pem"), "{error}");
-    // An Ed448 key is well-formed PKCS#8 of a type we do not have.
-    let ed448 = [
+    // An X448 key is well-formed PKCS#8 of a type that signs nothing.
+    let x448 = [
         &[0x30, 0x0a, 2, 1, 0, 0x30, 5][..],
-        &[6, 3, 0x2b, 0x65, 0x71],
+        &[6, 3, 0x2b, 0x65, 0x6f],
     ]
     .concat();
-    let error = PrivateKey::from_der(&PrivateKeyDer::Pkcs8(ed448.into())).unwrap_err();
+    let error = PrivateKey::from_der(&PrivateKeyDer::Pkcs8(x448.into())).unwrap_err();
     assert!(error.to_string().contains("not supported"), "{error}");
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use rcgen::{CustomExtension, NameConstraints, date_time_ymd};
 
 use super::*;
+use crate::crypto::HAS_RSA;
 use crate::x509::{CertificateErrorKind as Kind, MAX_CERTIFICATES, Purpose, SubjectAltName};
 use crate::{AlertDescription, SignatureScheme};
 
@@ -153,10 +154,24 @@ fn key_usage_has_to_include_digital_signature() {
     let root = Ca::root("root");
     let policy = trusting(&root);
     let mut params = leaf_params(&[HOST]);
-    params.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
-    let error = server(&[root.leaf(params.clone())], HOST, &policy).unwrap_err();
-    assert_eq!(error.kind(), &Kind::KeyUsage);
-    assert_eq!(error.alert(), AlertDescription::ILLEGAL_PARAMETER);
+    // Before TLS 1.3 a server's key may decrypt instead; that it may not sign is found where it should.
+    let chain = |usage| {
+        let mut params = leaf_params(&[HOST]);
+        params.key_usages = vec![usage];
+        [root.leaf(params)]
+    };
+    let decrypting = chain(KeyUsagePurpose::KeyEncipherment);
+    match server(&decrypting, HOST, &policy) {
+        Ok(proof) => assert!(HAS_RSA && !proof.may_sign()),
+        Err(error) => assert_eq!((HAS_RSA, error.kind()), (false, &Kind::KeyUsage)),
+    }
+    for error in [
+        client(&decrypting, &policy).unwrap_err(),
+        server(&chain(KeyUsagePurpose::KeyAgreement), HOST, &policy).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), &Kind::KeyUsage);
+        assert_eq!(error.alert(), AlertDescription::ILLEGAL_PARAMETER);
+    }
     params.key_usages.clear();
     server(&[root.leaf(params.clone())], HOST, &policy).unwrap();
     for broken in [

@@ -5,12 +5,12 @@
 use super::super::super::peer::presented_before_tls13;
 use super::super::super::{Cx, Next, expect};
 use super::Negotiated;
-use super::key_exchange::WaitServerKeyExchange;
+use super::key_exchange::{WaitCertificateRequest, WaitServerKeyExchange};
 use crate::Violation;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::record::HandshakeBytes;
-use crate::suite::NoCertificate;
+use crate::suite::{NoCertificate, Presence};
 use crate::wire::HandshakeType;
 use crate::wire::tls12::{Certificate, CertificateStatus};
 use crate::x509::PresentedChain;
@@ -36,13 +36,31 @@ impl WaitCertificate {
     }
 }
 
-/// What goes on once the chain is complete.
-fn shown(negotiated: Box<Negotiated>, chain: PresentedChain) -> WaitServerKeyExchange {
-    let identity = Identity::Chain(chain);
-    WaitServerKeyExchange(Shown {
+/// What goes on once the chain is complete, by the row of the key exchange.
+enum Rest {
+    WithParameters(WaitServerKeyExchange),
+    Without(WaitCertificateRequest),
+}
+
+impl From<Rest> for Next {
+    fn from(rest: Rest) -> Self {
+        match rest {
+            Rest::WithParameters(state) => state.into(),
+            Rest::Without(state) => state.into(),
+        }
+    }
+}
+
+fn shown(negotiated: Box<Negotiated>, chain: PresentedChain) -> Rest {
+    let presence = negotiated.exchange.server_key_exchange();
+    let shown = Shown {
         negotiated,
-        identity,
-    })
+        identity: Identity::Chain(chain),
+    };
+    match presence {
+        Presence::Never => Rest::Without(WaitCertificateRequest::after(shown)),
+        Presence::Always | Presence::IfHinted => Rest::WithParameters(WaitServerKeyExchange(shown)),
+    }
 }
 
 /// What the server has shown of itself; it has proved nothing.
@@ -74,7 +92,10 @@ impl WaitCertificateStatus {
         } = self;
         if message.typ() != HandshakeType::CERTIFICATE_STATUS {
             // RFC 6066 §8: the server had none after all.
-            return shown(negotiated, chain).on_message(message, cx);
+            return match shown(negotiated, chain) {
+                Rest::WithParameters(state) => state.on_message(message, cx),
+                Rest::Without(state) => state.on_message(message, cx),
+            };
         }
         let CertificateStatus(status) = expect(&message)?;
         let chain = chain.with_ocsp_response(status.ocsp_response);

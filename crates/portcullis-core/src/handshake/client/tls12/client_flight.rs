@@ -12,22 +12,25 @@ use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
 use super::key_exchange::ServerShare;
 use crate::config::PreSharedKey;
 use crate::crypto::key_exchange::respond;
+use crate::crypto::rsa_premaster;
 use crate::error::Abort;
 use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret};
 use crate::psk::PskName;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::rules::Rules;
 use crate::suite::{Agreement, NoCertificate};
+use crate::version::Version;
 use crate::wire::tls12::{Certificate, ClientKeyExchange, ClientShare};
 use crate::x509::{Form, Identity, VerifiedChain};
 use crate::{Misuse, NamedGroup, SignatureScheme, Violation};
 
 /// Who the server is.
 pub(super) enum ServerPeer {
-    /// Its chain is verified, and its key has signed the parameters.
+    /// Its chain is verified, and its key has signed the parameters; or, without a scheme, it has nothing to
+    /// sign, and proves itself by its Finished, which needs what its key decrypts.
     Chain {
         chain: VerifiedChain,
-        scheme: SignatureScheme,
+        scheme: Option<SignatureScheme>,
     },
     /// It shows no certificate: only a row without one can say so.
     None(NoCertificate),
@@ -77,7 +80,10 @@ impl ChoosingIdentity {
         let (proved, wanted) = *self.0;
         let (identity, scheme) = match answer {
             AnswerContent::Identity(identity) => (identity, None),
-            AnswerContent::ConfiguredIdentity(chosen) => chosen.unzip(),
+            AnswerContent::ConfiguredIdentity(chosen) => {
+                let (identity, scheme) = chosen.unzip();
+                (identity, scheme.flatten())
+            }
             _ => return Err(wrong_answer()),
         };
         let Some(identity) = identity else {
@@ -150,7 +156,7 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
         share,
         psk,
     } = proved;
-    let (group, premaster) = agree(&mut negotiated, share, psk.as_ref(), cx)?;
+    let (group, premaster) = agree(&mut negotiated, &peer, share, psk.as_ref(), cx)?;
     let session_hash;
     let seed = if negotiated.extended {
         session_hash = negotiated.transcript.current();
@@ -176,9 +182,10 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
     })
 }
 
-/// Sends ClientKeyExchange: RFC 8422 §5.7, RFC 5246 §7.4.7.2, RFC 4279 §2 and §3, RFC 5489 §2.
+/// Sends ClientKeyExchange: RFC 8422 §5.7, RFC 5246 §7.4.7.1 and §7.4.7.2, RFC 4279 §2 and §3, RFC 5489 §2.
 fn agree(
     negotiated: &mut Negotiated,
+    peer: &ServerPeer,
     share: Option<ServerShare>,
     psk: Option<&PreSharedKey>,
     cx: &mut Cx<'_>,
@@ -200,6 +207,23 @@ fn agree(
                 .map_err(|_| Violation::BadDhShare)?;
             put_exchange(negotiated, psk, Some(ClientShare::Number(own.share())), cx);
             (group.name(), Some(shared.into()))
+        }
+        (Some(Agreement::Rsa), None) => {
+            let ServerPeer::Chain { chain, .. } = peer else {
+                return Err(another_exchange());
+            };
+            // What the hello said, in a renegotiation too.
+            let newest = negotiated.client.offer.config().policy.newest();
+            let version = cx.dialect.code(newest.min(Version::V1_2));
+            let key = chain.chain().end_entity_spki();
+            let (encrypted, premaster) = rsa_premaster::encrypt(key, version, cx.random)?;
+            put_exchange(
+                negotiated,
+                psk,
+                Some(ClientShare::Encrypted(&encrypted)),
+                cx,
+            );
+            (None, Some(premaster.into()))
         }
         // The form of the server's message is by the row.
         _ => return Err(another_exchange()),

@@ -162,10 +162,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
     };
     let peer = peer.ok_or_else(|| Misuse::new("nobody has verified the server's chain"))?;
     let peer = match peer {
-        ServerPeer::Chain { chain, scheme } => Some(Peer {
-            chain: chain.into_chain(),
-            scheme,
-        }),
+        ServerPeer::Chain { chain, scheme } => Some(Peer::new(chain.into_chain(), scheme)),
         ServerPeer::None(_) => None,
     };
     let server_name = client
@@ -211,7 +208,8 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         let name = client.name.clone();
         ReceivedTicket::before_tls13(established, name, ticket, is_id, lifetime)
     });
-    let (peer_chain, peer_scheme) = peer.map(|peer| (peer.chain, peer.scheme)).unzip();
+    let peer_scheme = peer.as_ref().and_then(Peer::signed_with);
+    let peer_chain = peer.map(|peer| peer.chain);
     let information = Information {
         dialect: cx.dialect,
         version,

@@ -3,7 +3,7 @@
 //! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4, RFC 7919 §3.
 
 use super::super::super::legacy::{Requested, Signed};
-use super::super::super::peer::{Judge, check_signature_before_tls13};
+use super::super::super::peer::{Judge, check_encrypts, check_signature_before_tls13};
 use super::super::super::signed_content::server_key_exchange_content;
 use super::super::super::{Cx, Next, expect, unexpected};
 use super::Negotiated;
@@ -150,6 +150,19 @@ pub(super) struct Said {
 pub(crate) struct WaitCertificateRequest(Said);
 
 impl WaitCertificateRequest {
+    /// Where there are no parameters: a ServerKeyExchange is then no message of this handshake.
+    pub(super) fn after(shown: Shown) -> Self {
+        let Shown {
+            negotiated,
+            identity,
+        } = shown;
+        Self(Said {
+            negotiated,
+            identity,
+            parameters: Parameters::default(),
+        })
+    }
+
     pub(super) fn on_message(
         self,
         message: HandshakeBytes,
@@ -190,6 +203,7 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
         server_name: None,
         schemes: schemes.iter().copied().filter(usable).collect(),
         certificate_schemes: said,
+        decrypts: false,
         curves: WantedCurves::preferred(negotiated.client.offer.groups()),
         authorities: requested
             .authorities
@@ -277,7 +291,8 @@ impl VerifyingChain {
     }
 }
 
-/// The chain is to be trusted; its key has to have signed the parameters (§7.4.3).
+/// The chain is to be trusted; its key has to have signed the parameters (§7.4.3), or is what the secret is
+/// encrypted for (§7.4.7.1).
 fn on_verified(
     negotiated: Box<Negotiated>,
     parameters: Parameters,
@@ -297,7 +312,15 @@ fn on_verified(
                 &signed.content,
                 &signed.signature,
             )?;
+            let scheme = Some(scheme);
             ServerPeer::Chain { chain, scheme }
+        }
+        Some(KeyUse::Decrypt) => {
+            check_encrypts(&chain, negotiated.suite)?;
+            ServerPeer::Chain {
+                chain,
+                scheme: None,
+            }
         }
         None => return Err(unsigned()),
     };

@@ -50,9 +50,9 @@ states! {
     Client of Tls12:
     // state               in file               takes                                        => goes to
     ReviewingServerHello   in server_hello  pauses   for ReviewServerHello                        => WaitCertificate | WaitServerKeyExchange | ReverifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
-    WaitCertificate        in certificate   waits    for Certificate                              => WaitCertificateStatus | WaitServerKeyExchange;
-    // The server may leave it out (RFC 6066 §8).
-    WaitCertificateStatus  in certificate   waits    for CertificateStatus | ServerKeyExchange    => WaitServerKeyExchange | WaitCertificateRequest;
+    WaitCertificate        in certificate   waits    for Certificate                              => WaitCertificateStatus | WaitServerKeyExchange | WaitCertificateRequest;
+    // The server may leave it out (RFC 6066 §8). With RSA key exchange there is no ServerKeyExchange.
+    WaitCertificateStatus  in certificate   waits    for CertificateStatus | ServerKeyExchange | CertificateRequest | ServerHelloDone => WaitServerKeyExchange | WaitCertificateRequest | WaitServerHelloDone | VerifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitServerKeyExchange  in key_exchange  waits    for ServerKeyExchange | ServerHelloDone      => WaitCertificateRequest | WaitServerHelloDone | ChoosingPsk | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitCertificateRequest in key_exchange  waits    for CertificateRequest | ServerHelloDone     => WaitServerHelloDone | VerifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitServerHelloDone    in key_exchange  waits    for ServerHelloDone                          => VerifyingChain | ChoosingPsk | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;

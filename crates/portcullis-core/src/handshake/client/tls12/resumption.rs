@@ -68,7 +68,7 @@ pub(super) fn resume(
         }))
     };
     let Resumed {
-        peer: Peer { chain, scheme },
+        peer,
         origin,
         proof,
     } = match peer {
@@ -77,6 +77,8 @@ pub(super) fn resume(
             return Ok(resuming(origin).go_on(ServerPeer::None(nobody)));
         }
     };
+    let scheme = peer.signed_with();
+    let Peer { chain, .. } = peer;
     let resuming = resuming(origin);
     let client = &resuming.0.negotiated.client;
     let judge = Judge::of_server(&client.config, &client.name);
@@ -142,8 +144,8 @@ impl Resuming {
 pub(crate) struct ReverifyingChain {
     resuming: Resuming,
     chain: PresentedChain,
-    /// How its key had signed.
-    scheme: SignatureScheme,
+    /// How its key had signed, if it had to.
+    scheme: Option<SignatureScheme>,
 }
 
 impl ReverifyingChain {

@@ -50,7 +50,10 @@ impl ChoosingIdentity {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let (identity, scheme) = match answer {
             AnswerContent::Identity(identity) => (identity, None),
-            AnswerContent::ConfiguredIdentity(chosen) => chosen.unzip(),
+            AnswerContent::ConfiguredIdentity(chosen) => {
+                let (identity, scheme) = chosen.unzip();
+                (identity, scheme.flatten())
+            }
             _ => return Err(wrong_answer()),
         };
         let Some(identity) = identity else {

@@ -99,6 +99,7 @@ fn wanted(message: &HandshakeBytes) -> Result<Box<WantedIdentity>, Abort> {
         server_name: None,
         schemes,
         certificate_schemes,
+        decrypts: false,
         curves: WantedCurves::Any,
         authorities,
     }))

@@ -50,7 +50,7 @@ pub(super) struct Keyed {
     next_protocol: Option<Box<[u8]>>,
     pub(super) transcript: Transcript,
     /// What this side has shown here.
-    pub(super) shown: Option<(Arc<[CertificateDer<'static>]>, SignatureScheme)>,
+    pub(super) shown: Option<(Arc<[CertificateDer<'static>]>, Option<SignatureScheme>)>,
     /// Of the names of the certificate that the client was shown, here or when the session began; the
     /// key exchange may have none.
     pub(super) names: Option<Sha256Digest>,
@@ -170,6 +170,7 @@ impl Keyed {
     pub(super) fn connected(self, cx: &Cx<'_>) -> Outcome {
         let (peer, peer_scheme) = self.peer.unzip();
         let (local_chain, local_scheme) = self.shown.unzip();
+        let local_scheme = local_scheme.flatten();
         let is_resumed = self.resumed.is_some();
         let unique = self.finished.first;
         let exporter = Exporter::before_tls13(

@@ -93,6 +93,8 @@ impl OwnShare {
         let Negotiated { config, groups, .. } = negotiated;
         match exchange.agreement {
             None => Ok(None),
+            // The client's alone.
+            Some(Agreement::Rsa) => Ok(None),
             Some(Agreement::Ecdhe) => {
                 let group = groups.curve.ok_or(Violation::NoSharedGroup)?;
                 let share = ActiveKeyExchange::start(group, cx.random)?;
@@ -327,8 +329,14 @@ fn sign(showing: Showing, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         shown,
         share,
     } = &showing;
-    let (Some(Shown { identity, scheme }), Some(share), true) =
-        (shown, share, answering.exchange.is_signed())
+    let (
+        Some(Shown {
+            identity,
+            scheme: Some(scheme),
+        }),
+        Some(share),
+        true,
+    ) = (shown, share, answering.exchange.is_signed())
     else {
         return finish(showing, None, cx);
     };
@@ -375,7 +383,7 @@ fn finish(mut showing: Showing, signature: Option<&[u8]>, cx: &mut Cx<'_>) -> Re
     let rules = Rules::of(negotiated.version);
     let hint = negotiated.config.psk_identity_hint.as_deref();
     let hint = hint.unwrap_or_default();
-    let scheme = showing.shown.as_ref().map(|shown| shown.scheme);
+    let scheme = showing.shown.as_ref().and_then(|shown| shown.scheme);
     let message = ServerKeyExchange {
         hint: exchange.psk.then_some(hint),
         params: showing.share.as_ref().map(OwnShare::params),
@@ -387,6 +395,7 @@ fn finish(mut showing: Showing, signature: Option<&[u8]>, cx: &mut Cx<'_>) -> Re
         Presence::Always => true,
         // RFC 4279 §2: without a hint it is not sent.
         Presence::IfHinted => !hint.is_empty(),
+        Presence::Never => false,
     };
     if is_there {
         cx.send(transcript, |out| message.put(out));

@@ -14,7 +14,7 @@ use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
 use crate::rules::{Rules, Signatures};
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, Exchange};
 use crate::wire::ClientHello;
 use crate::x509::Identity;
 use crate::{Misuse, SignatureScheme, Violation};
@@ -28,7 +28,8 @@ pub(super) struct Chosen {
 
 pub(super) struct Shown {
     pub(super) identity: Identity,
-    pub(super) scheme: SignatureScheme,
+    /// `None` where the key decrypts, and signs nothing.
+    pub(super) scheme: Option<SignatureScheme>,
 }
 
 /// Chooses a suite and the identity that goes with it, or asks.
@@ -45,7 +46,7 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
         return ask(negotiated, wanted, suites, None);
     }
     check_name(config, wanted.server_name.as_deref())?;
-    if let Some((identity, scheme)) = wanted.choose(&config.identities) {
+    if let Some((identity, scheme)) = wanted.choose_any(&config.identities) {
         return show(
             negotiated,
             &suites,
@@ -164,7 +165,12 @@ fn wanted_with_suites(
     if Rules::of(negotiated.version).signatures == Signatures::Said {
         wanted.certificate_schemes.get_or_insert(all);
     }
+    wanted.decrypts = suites.iter().any(is_decrypted);
     Ok((wanted, suites))
+}
+
+fn is_decrypted(suite: &CipherSuite) -> bool {
+    suite.exchange().is_some_and(Exchange::is_decrypted)
 }
 
 /// The suites that both sides have, by the order that counts.
@@ -180,12 +186,17 @@ fn show(
     negotiated: Negotiated,
     suites: &[CipherSuite],
     identity: Identity,
-    scheme: SignatureScheme,
+    scheme: Option<SignatureScheme>,
     server_name: Option<String>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let mut fitting = suites.iter().filter(|suite| suite.goes_with(scheme));
-    let suite = *fitting.next().ok_or(Violation::NoSharedCipherSuite)?;
+    let fits = |suite: &&CipherSuite| {
+        scheme.is_some_and(|scheme| suite.goes_with(scheme))
+            || is_decrypted(suite) && identity.decrypts()
+    };
+    let suite = suites.iter().find(fits);
+    let suite = *suite.ok_or(Violation::NoSharedCipherSuite)?;
+    let scheme = scheme.filter(|_| !is_decrypted(&suite));
     let chosen = Chosen {
         suite,
         shown: Some(Shown { identity, scheme }),
@@ -226,14 +237,14 @@ impl ChoosingIdentity {
                 _ => no_identity(),
             });
         };
-        let scheme = scheme
-            .or_else(|| identity.scheme_for(&wanted.schemes, negotiated.version))
-            .ok_or_else(|| {
-                Misuse::new(
-                    "the chosen identity's key cannot sign with any scheme, or goes with no cipher \
-                     suite, that the client accepts",
-                )
-            })?;
+        if !wanted.accepts(&identity) {
+            return Err(Misuse::new(
+                "the chosen identity's key cannot sign with any scheme, or goes with no cipher \
+                 suite, that the client accepts",
+            )
+            .into());
+        }
+        let scheme = scheme.or_else(|| identity.scheme_for(&wanted.schemes, negotiated.version));
         if !wanted.is_on_listed_curve(&identity) {
             return Err(Misuse::new(
                 "the chosen identity's key is on a curve that the client does not list: see \

@@ -5,19 +5,21 @@
 use std::sync::Arc;
 
 use super::super::super::legacy::client_key_exchange;
-use super::super::super::{Cx, Next};
+use super::super::super::{Cx, Next, expect};
 use super::client_authentication::WaitCertificateVerify;
 use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::flight::{Answering, OwnShare, Showing};
 use super::identity::Shown;
 use super::psk::choose_psk;
+use crate::crypto::rsa_premaster::Substitute;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{MasterSeed, PremasterSecret};
 use crate::psk::PskName;
 use crate::record::HandshakeBytes;
+use crate::wire::ClientHello;
 use crate::wire::tls12::ClientShare;
-use crate::x509::VerifiedChain;
+use crate::x509::{IdentityKey, VerifiedChain};
 use crate::{Misuse, NamedGroup, Violation};
 
 pub(crate) struct WaitClientKeyExchange {
@@ -56,11 +58,18 @@ impl WaitClientKeyExchange {
         } = *showing;
         let received = client_key_exchange(answering.exchange, &message)?;
         answering.transcript.add(message.hashed());
+        let group = share.as_ref().and_then(OwnShare::group);
+        let agreed = match received.share {
+            Some(ClientShare::Encrypted(encrypted)) => {
+                Some(decrypt(&answering, shown.as_ref(), encrypted, cx)?)
+            }
+            received => agree(share, received)?,
+        };
         let exchanged = Exchanged {
             answering,
             shown,
-            group: share.as_ref().and_then(OwnShare::group),
-            agreed: agree(share, received.share)?,
+            group,
+            agreed,
             peer,
         };
         match received.psk_identity {
@@ -68,6 +77,24 @@ impl WaitClientKeyExchange {
             Some(identity) => choose_psk(exchanged, identity.into(), cx),
         }
     }
+}
+
+/// What the client has encrypted for this side's key (§7.4.7.1); the errors have nothing to do with that.
+fn decrypt(
+    answering: &Answering,
+    shown: Option<&Shown>,
+    encrypted: &[u8],
+    cx: &mut Cx<'_>,
+) -> Result<PremasterSecret, Abort> {
+    let substitute = Substitute::new(cx.random)?;
+    let hello: ClientHello<'_> = expect(&answering.negotiated.hello)?;
+    let Some(IdentityKey::Local(key)) = shown.map(|shown| shown.identity.key()) else {
+        return Err(Misuse::new("nothing was shown that decrypts").into());
+    };
+    // Nobody looks whether it has worked.
+    let block = key.decrypt_raw(encrypted).unwrap_or_default();
+    // What the hello said, and not what was chosen.
+    Ok(substitute.or_decrypted(&block, hello.legacy_version).into())
 }
 
 /// What both sides know of the shares (RFC 8422 §5.10, RFC 5246 §8.1.2); `None` where a pre-shared key is

@@ -262,10 +262,16 @@ fn every_suite_with_every_kind_of_key() {
     let suites = CipherSuite::SUPPORTED.iter().filter(of_tls12);
     let suites: Vec<_> = suites.copied().collect();
     for &suite in &suites {
+        let is_decrypted = suite.exchange().unwrap().is_decrypted();
         for leaf in leaves() {
+            // All that a client of RSA key exchange asks of a key.
+            if is_decrypted && leaf.decrypts() {
+                continue;
+            }
             // The server signs with the key of its own, which is another one.
             let tamper: Tamper = Box::new(move |raw| {
                 vec![Put::Message(match T(raw[0]) {
+                    T::SERVER_KEY_EXCHANGE if is_decrypted => return Vec::new(),
                     T::SERVER_HELLO => server_hello(raw, |hello| hello.suite = suite.0),
                     T::CERTIFICATE => leaf.certificate_message(Form::Before13).to_vec(),
                     _ => raw.to_vec(),
@@ -452,7 +458,7 @@ fn tickets_are_sealed_with_a_key_from_the_first_on() {
     let (name, rest) = session.ticket.split_at(16);
     let (nonce, sealed) = rest.split_first_chunk().unwrap();
     let (body, tag) = sealed.split_at(sealed.len() - 16);
-    let zeros = AeadKey::new(AeadAlgorithm::Aes256Gcm, &[0; 32], nonce).unwrap();
+    let mut zeros = AeadKey::new(AeadAlgorithm::Aes256Gcm, &[0; 32], nonce).unwrap();
     let opened = zeros.open_into(0, name, body, tag, &mut vec![0; body.len()]);
     assert!(opened.is_err());
 }

@@ -79,7 +79,7 @@ fn every_suite_with_authentication_of_both() {
     }
 }
 
-#[cfg(feature = "legacy-rsa")]
+#[cfg(feature = "ffi")]
 #[test]
 fn in_the_oldest_versions() {
     use super::super::older::talking_in;

@@ -9,6 +9,8 @@ mod ids;
 mod next_protocol;
 mod psk;
 mod resumption;
+#[cfg(feature = "ffi")]
+pub(super) mod rsa;
 mod scripts;
 mod states;
 

@@ -28,7 +28,7 @@ fn messages_come_out_whole_however_the_bytes_are_cut() {
         message(20, &[6; 12]),
     ];
     let flight = messages.concat();
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         for fragment in [1, 3, 4, 5, 100, 703, 704, 705, 728] {
             let mut peer = Plain::new(aead);
             let clear: Vec<u8> = flight
@@ -62,7 +62,7 @@ fn lengths() {
         assert!(accepted(&mut decided(Role::Client), &header(longest)).is_empty());
         let refused = not_taken(&mut decided(Role::Client), &header(longest + 1));
         assert_eq!(refused, Violation::PlaintextTooLong);
-        for aead in ALGORITHMS {
+        for &aead in ALGORITHMS {
             let mut incoming = protected(aead, Role::Client);
             assert!(accepted(&mut incoming, &header(sealed)).is_empty());
             let mut incoming = protected(aead, Role::Client);
@@ -75,7 +75,7 @@ fn lengths() {
 /// RFC 8449 §4: the limit counts content, and binds only what is protected.
 #[test]
 fn limits_of_this_side() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let mut incoming = decided(Role::Client);
         incoming.set_record_size_limit(64);
         assert_eq!(
@@ -96,7 +96,7 @@ fn limits_of_this_side() {
 
 #[test]
 fn forgeries_in_a_handshake() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let record = Plain::new(aead).record(HANDSHAKE, &message(20, &[7; 12]));
         for at in HEADER..record.len() {
             let mut forged = record.clone();
@@ -114,7 +114,7 @@ fn forgeries_in_a_handshake() {
 
 #[test]
 fn a_worn_out_key_protects_no_message() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let mut incoming = protected(aead, Role::Client);
         incoming.wear_out();
         let record = Plain::new(aead).record(HANDSHAKE, &message(20, &[7; 12]));
@@ -135,7 +135,7 @@ fn a_worn_out_key_protects_no_message() {
 /// What is queued is cut as the peer wants it, and its alerts are of their own type.
 #[test]
 fn messages_and_alerts_under_keys() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let mut outgoing = Outgoing::new(Role::Server);
         outgoing.set_max_fragment(512);
         outgoing.switch_keys(keys(aead)).unwrap();
@@ -260,7 +260,7 @@ fn alerts() {
 /// RFC 5246 §7.1: the record that says so is the last under the old keys.
 #[test]
 fn change_cipher_spec_and_keys() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let mut outgoing = Outgoing::new(Role::Server);
         outgoing.queue(&message(14, &[]));
         outgoing.switch_keys(keys(aead)).unwrap();

@@ -13,6 +13,7 @@ use aws_lc_rs::aead::{
 use super::*;
 use crate::ProtocolVersion;
 use crate::alert::AlertDescription;
+use crate::crypto::ccm::CcmAlgorithm;
 use crate::crypto::secret::Inline;
 use crate::error::{Direction, Error};
 use crate::key_schedule::tls12::{DirectionKeys, LegacyCipher, LegacyParameters};
@@ -22,18 +23,19 @@ use crate::wire::MAX_PLAINTEXT;
 const KEY: [u8; 32] = [0x42; 32];
 const IV: [u8; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 
-fn is_gcm(aead: AeadAlgorithm) -> bool {
+/// GCM and CCM.
+fn is_explicit(aead: AeadAlgorithm) -> bool {
     aead != AeadAlgorithm::ChaCha20Poly1305
 }
 
 /// Bytes besides header and content.
 fn overhead(aead: AeadAlgorithm) -> usize {
-    TAG + if is_gcm(aead) { 8 } else { 0 }
+    aead.tag_len() + if is_explicit(aead) { 8 } else { 0 }
 }
 
 pub(super) fn keys(aead: AeadAlgorithm) -> Keys {
     let mut iv = IV;
-    if is_gcm(aead) {
+    if is_explicit(aead) {
         iv[4..].fill(0);
     }
     Keys::older(DirectionKeys {
@@ -74,20 +76,25 @@ impl Plain {
         }
     }
 
-    fn key(&self) -> LessSafeKey {
+    fn seal(&self, nonce: [u8; 12], data: &[u8], content: &[u8]) -> Vec<u8> {
+        let key = &KEY[..self.aead.key_len().into()];
         let algorithm: &'static Algorithm = match self.aead {
             AeadAlgorithm::Aes128Gcm => &AES_128_GCM,
             AeadAlgorithm::Aes256Gcm => &AES_256_GCM,
             AeadAlgorithm::ChaCha20Poly1305 => &CHACHA20_POLY1305,
+            AeadAlgorithm::Ccm(ccm) => return seal_ccm(ccm, key, &nonce, data, content),
         };
-        let key = &KEY[..algorithm.key_len()];
-        LessSafeKey::new(UnboundKey::new(algorithm, key).unwrap())
+        let key = LessSafeKey::new(UnboundKey::new(algorithm, key).unwrap());
+        let (nonce, mut sealed) = (Nonce::assume_unique_for_key(nonce), content.to_vec());
+        key.seal_in_place_append_tag(nonce, Aad::from(data), &mut sealed)
+            .unwrap();
+        sealed
     }
 
     /// The nonce, and the part of it that is in the record.
     fn nonce(&self) -> ([u8; 12], Vec<u8>) {
         let mut nonce = IV;
-        if is_gcm(self.aead) {
+        if is_explicit(self.aead) {
             let explicit = (self.explicit)(self.seq).to_be_bytes();
             nonce[4..].copy_from_slice(&explicit);
             return (nonce, explicit.to_vec());
@@ -104,14 +111,34 @@ impl Plain {
         let (nonce, explicit) = self.nonce();
         let [.., high, low] = content.len().to_be_bytes();
         let data = [&self.seq.to_be_bytes()[..], &[typ.0, 3, 3, high, low]].concat();
-        let mut sealed = content.to_vec();
-        let nonce = Nonce::assume_unique_for_key(nonce);
-        self.key()
-            .seal_in_place_append_tag(nonce, Aad::from(data), &mut sealed)
-            .unwrap();
+        let sealed = self.seal(nonce, &data, content);
         self.seq += 1;
         plain(typ, &[explicit, sealed].concat())
     }
+}
+
+#[cfg(feature = "ffi")]
+fn seal_ccm(
+    algorithm: CcmAlgorithm,
+    key: &[u8],
+    nonce: &[u8; 12],
+    data: &[u8],
+    content: &[u8],
+) -> Vec<u8> {
+    use portcullis_ffi::{Ccm, TagLen};
+    let tag_len = match algorithm.tag_len() {
+        8 => TagLen::Eight,
+        _ => TagLen::Sixteen,
+    };
+    let (mut sealed, mut tag) = (content.to_vec(), vec![0; tag_len.bytes()]);
+    let mut key = Ccm::new(key, tag_len).unwrap();
+    key.seal(nonce, data, &mut sealed, &mut tag).unwrap();
+    [sealed, tag].concat()
+}
+
+#[cfg(not(feature = "ffi"))]
+fn seal_ccm(algorithm: CcmAlgorithm, _: &[u8], _: &[u8; 12], _: &[u8], _: &[u8]) -> Vec<u8> {
+    match algorithm {}
 }
 
 /// Opens in both ways, which must agree.
@@ -164,7 +191,7 @@ fn refused(aead: AeadAlgorithm, role: Role, before: &[Vec<u8>], record: &[u8]) -
 
 #[test]
 fn what_the_library_seals_opens_here() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let (mut into, mut in_place) = readers(aead, Role::Server);
         let mut plain = Plain::new(aead);
         for length in [1, 2, 100, 16_383, 16_384] {
@@ -179,7 +206,7 @@ fn what_the_library_seals_opens_here() {
 
 #[test]
 fn what_is_sealed_here_is_what_the_library_seals() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let mut writer = writer_of(aead, RecordSize::default());
         let mut plain = Plain::new(aead);
         let data: Vec<u8> = (0..40_000).map(|at| (at % 251) as u8).collect();
@@ -209,7 +236,7 @@ fn what_is_sealed_here_is_what_the_library_seals() {
 /// The number is not a secret: the outputs are short, and no two records may have the same.
 #[test]
 fn a_nonce_is_used_once() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let mut writer = writer_of(aead, RecordSize::default());
         let mut plain = Plain::new(aead);
         let mut data = &[9; 400][..];
@@ -230,7 +257,7 @@ fn a_nonce_is_used_once() {
 /// RFC 5288 §3: what a peer writes there is for it to choose.
 #[test]
 fn an_explicit_nonce_is_what_it_is() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let (mut into, mut in_place) = readers(aead, Role::Server);
         let mut plain = Plain::new(aead);
         plain.explicit = |seq| u64::MAX - 77 * seq;
@@ -244,7 +271,7 @@ fn an_explicit_nonce_is_what_it_is() {
 
 #[test]
 fn forgeries() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let record = Plain::new(aead).record(DATA, b"hello");
         for at in HEADER..record.len() {
             let mut forged = record.clone();
@@ -278,7 +305,7 @@ fn forgeries() {
 
 #[test]
 fn headers() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let most = (MAX_PLAINTEXT + overhead(aead)) as u16;
         let [high, low] = most.to_be_bytes();
         let [higher, lower] = (most + 1).to_be_bytes();
@@ -312,7 +339,7 @@ fn headers() {
 /// RFC 8449 §4: before TLS 1.3 the limit counts content; `RecordSize` counts as TLS 1.3 does.
 #[test]
 fn limits_of_the_peer() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         for (limit, fragment) in [(65, u16::MAX), (u16::MAX, 64)] {
             let mut size = RecordSize::default();
             size.set_record_size_limit(limit);
@@ -332,7 +359,7 @@ fn limits_of_the_peer() {
 
 #[test]
 fn empty_records_are_not_many() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let (mut into, mut in_place) = readers(aead, Role::Server);
         let mut plain = Plain::new(aead);
         for round in 0..2 {
@@ -353,7 +380,7 @@ fn empty_records_are_not_many() {
 /// A key that was given back is set up again, also in another place, and goes on with its number.
 #[test]
 fn hibernation() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let mut writer = writer_of(aead, RecordSize::default());
         let (mut into, mut in_place) = readers(aead, Role::Server);
         assert!(writer.is_hibernating() && into.is_hibernating());
@@ -393,7 +420,7 @@ fn hibernation() {
 /// RFC 5246 has no KeyUpdate: asked for here it is a misuse, and from a peer a violation.
 #[test]
 fn keys_are_not_updated() {
-    for aead in ALGORITHMS {
+    for &aead in ALGORITHMS {
         let mut writer = writer_of(aead, RecordSize::default());
         let mut out = vec![0; 200];
         for request in [false, true] {
