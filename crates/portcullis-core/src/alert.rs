@@ -112,7 +112,7 @@ impl AlertDescription {
             Self::INAPPROPRIATE_FALLBACK => {
                 "the client fell back to an older version for no reason"
             }
-            Self::USER_CANCELED => "the handshake was canceled by the user",
+            Self::USER_CANCELED => "the peer gave the handshake up, or took too long over it",
             Self::NO_RENEGOTIATION => "renegotiation is refused",
             Self::MISSING_EXTENSION => "a mandatory extension is missing",
             Self::UNSUPPORTED_EXTENSION => "an extension was not offered or is prohibited here",

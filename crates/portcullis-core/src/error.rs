@@ -31,8 +31,8 @@ struct Inner {
     stage: Stage,
     alert: Option<(Direction, AlertDescription)>,
     reason: Reason,
-    /// The versions of the hello, where the server refused them all.
-    offered: Box<[ProtocolVersion]>,
+    /// What this side knows that the peer's alert does not say.
+    advice: Option<Box<str>>,
 }
 
 impl Error {
@@ -45,7 +45,7 @@ impl Error {
             stage,
             alert,
             reason,
-            offered: Box::default(),
+            advice: None,
         }))
     }
 
@@ -69,13 +69,13 @@ impl Error {
         self.0.reason.violation()
     }
 
-    /// The same, with what this side had offered.
-    pub(crate) fn offering(self, versions: &[ProtocolVersion]) -> Self {
+    /// The same, with what helps who reads it.
+    pub(crate) fn with_advice(self, advice: impl Into<Box<str>>) -> Self {
         Self(Arc::new(Inner {
             stage: self.0.stage,
             alert: self.0.alert,
             reason: self.0.reason.clone(),
-            offered: versions.into(),
+            advice: Some(advice.into()),
         }))
     }
 }
@@ -83,8 +83,8 @@ impl Error {
 impl core::fmt::Display for Error {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{}", self.0.reason)?;
-        if !self.0.offered.is_empty() {
-            write!(f, "; this side offered {}", list(&self.0.offered))?;
+        if let Some(advice) = &self.0.advice {
+            write!(f, "; {advice}")?;
         }
         write!(f, ", while {}", self.0.stage)?;
         match self.0.alert {
@@ -179,6 +179,8 @@ stages! {
     IssuingTickets = "making tickets",
     KeepingSession = "keeping the session",
     Connected = "connected",
+    WaitCloseNotify = "waiting for the peer's close_notify",
+    Closing = "sending what is left and close_notify",
     Closed = "closed",
 }
 
@@ -266,6 +268,9 @@ impl core::fmt::Display for Reason {
                 f.write_str("the peer does not speak TLS")?;
                 match protocol_of(first_bytes) {
                     Some(protocol) => write!(f, ": this looks like {protocol}"),
+                    None if first_bytes.iter().any(u8::is_ascii_graphic) => {
+                        write!(f, ": its first bytes are {}", quote(first_bytes))
+                    }
                     None => write!(f, ": its first bytes are {first_bytes:02x?}"),
                 }
             }
@@ -407,6 +412,11 @@ impl Abort {
             | Reason::KeyWornOut
             | Reason::Closed => None,
         }
+    }
+
+    /// The error the user sees where nothing is sent any more, or nothing has been sent yet.
+    pub(crate) fn into_silent_error(self, stage: Stage) -> Error {
+        Error::new(stage, None, self.0)
     }
 
     /// The error the user sees.

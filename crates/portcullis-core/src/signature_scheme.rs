@@ -142,6 +142,17 @@ impl SignatureScheme {
         )
     }
 
+    /// What people call the kind of the key.
+    pub(crate) const fn kind_of_key(self) -> &'static str {
+        match self {
+            Self::ED25519 => "Ed25519",
+            Self::ED448 => "Ed448",
+            Self::MLDSA44 | Self::MLDSA65 | Self::MLDSA87 => "ML-DSA",
+            _ if self.is_rsa() => "RSA",
+            _ => "ECDSA",
+        }
+    }
+
     /// Whether TLS 1.3 allows the scheme in CertificateVerify (§4.4.3): no PKCS#1, no SHA-1.
     pub const fn allowed_in_tls13_certificate_verify(self) -> bool {
         !matches!(

@@ -170,7 +170,7 @@ violations! {
         InappropriateFallback => INAPPROPRIATE_FALLBACK, "RFC 7507 §3", "the client says that it fell back to fewer versions than it and this server can speak";
         LegacyVersionInClientHello => PROTOCOL_VERSION, "§D.5", "the client sent a legacy_version older than TLS 1.0";
         CompressionOffered => ILLEGAL_PARAMETER, "§4.1.2", "the client offered compression together with TLS 1.3";
-        NoSharedCipherSuite => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no cipher suite that is enabled here";
+        NoSharedCipherSuite => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no cipher suite that can be used here";
         NoSharedGroup => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no group that is enabled here";
         NoSharedSignatureScheme => HANDSHAKE_FAILURE, "§4.4.2.2", "the peer accepts no signature scheme that an identity here can produce";
         NoSharedCertificateCurve => HANDSHAKE_FAILURE, "RFC 8422 §5.1", "the client does not list the curve of any ECDSA certificate that would do here";

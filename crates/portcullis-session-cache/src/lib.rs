@@ -98,6 +98,10 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Keeps a session under `key`.
     ///
+    /// A future that is ready when it is first polled is done before the connection goes on. Any other
+    /// goes on in the background, and nobody waits for it, not when the connection closes either: where a
+    /// program may end right after its last connection, write before the future is made, or block in it.
+    ///
     /// # Cancel safety
     /// Dropped after 30 seconds, or with the runtime; the session may be kept or lost.
     fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()>;

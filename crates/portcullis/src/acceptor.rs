@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portcullis_core::Handshake;
 use portcullis_core::config::ServerConfig;
+use portcullis_core::{Handshake, Misuse};
 use portcullis_session_cache::ServerSessionStore;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
 use crate::error::HandshakeError;
 use crate::handshake::{Driver, Goal, Handshaking, PausedServer, span, within_bounds};
@@ -138,12 +139,26 @@ impl TlsAcceptor {
     /// The configuration must not resume in another way: with
     /// [`ticket_keys`](portcullis_core::config::ServerConfigBuilder::ticket_keys) for TLS 1.3, or with
     /// [`resumption(false)`](portcullis_core::config::ServerConfigBuilder::resumption), every handshake
-    /// fails with an error that says so. For TLS 1.2 alone keys and store go together: clients that take
+    /// fails with an error that says so, and [`TlsListener::bind`](crate::TlsListener::bind) does at
+    /// once ([`check`](Self::check)). For TLS 1.2 alone keys and store go together: clients that take
     /// tickets get tickets.
     #[must_use]
     pub fn session_store(mut self, store: Arc<dyn ServerSessionStore>) -> Self {
         self.conduct.session_store = Some(ServerStore::new(store));
         self
+    }
+
+    /// Whether handshakes can be begun with the configuration that is there now:
+    /// [`TlsListener::bind`](crate::TlsListener::bind) asks this. Not after a configuration was
+    /// [replaced](Self::reloadable), which concerns the handshakes that follow.
+    ///
+    /// # Errors
+    /// What every handshake would fail with: the [`session_store`](Self::session_store) and the
+    /// configuration exclude each other.
+    pub fn check(&self) -> Result<(), Misuse> {
+        let config = self.config.current();
+        self.conduct.server_config(&config, Questions::none())?;
+        Ok(())
     }
 
     /// The configuration that new clients get, in a place where it can be replaced. All clones of

@@ -3,6 +3,10 @@
 //! An answer is made by a future that runs inside the handshake's own: dropping the handshake
 //! drops it, and the handshake's timeout bounds it.
 
+mod together;
+
+pub use together::{Together, together};
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -182,7 +182,8 @@ impl std::fmt::Debug for Conduct {
 macro_rules! conduct_options {
     () => {
         /// Decides what a handshake asks: certificates, signatures, trust, sessions. Default: as
-        /// configured.
+        /// configured. There is one: a second call takes the place of the first.
+        /// [`answers::together`](crate::answers::together) makes one of two.
         #[must_use]
         pub fn answers(mut self, answers: impl $crate::answers::Answers) -> Self {
             self.conduct.answers = $crate::answers::SharedAnswers::new(answers);

@@ -65,9 +65,11 @@ impl TlsConnector {
     /// It resumes connections: it has a [`session_store`](Self::session_store) of its own, in
     /// memory, for 256 sessions. Where the configuration says whether there are
     /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets) it has none: then
-    /// the sessions are the caller's, or there are none.
+    /// the sessions are the caller's, or there are none. What another connector has made of a
+    /// configuration that comes from its [`reloadable`](Self::reloadable) does not count.
     pub fn new(config: ClientConfig) -> Self {
         let has_own = config.session_tickets().is_none();
+        let config = config.taking_tickets(None);
         let this = Self {
             config: Reloadable::new(config),
             conduct: Conduct::default(),
@@ -99,11 +101,8 @@ impl TlsConnector {
     }
 
     fn take_tickets(&mut self, on: bool) {
-        let builder = self.config.current().to_builder();
-        // Nothing that was checked depends on this option.
-        if let Ok(config) = builder.session_tickets(on).build() {
-            self.config = Reloadable::new(config);
-        }
+        let config = self.config.current().taking_tickets(Some(on));
+        self.config = Reloadable::new(config);
     }
 
     conduct_options!();
@@ -116,13 +115,15 @@ impl TlsConnector {
     }
 
     /// Resumes connections by the sessions in `store`, and keeps there those that servers give
-    /// (RFC 8446 §2.2). Default: a store of this connector and its clones, in memory.
+    /// (RFC 8446 §2.2). Default: a store of this connector and its clones, in memory. There is one: the
+    /// last call counts.
     ///
     /// The store is asked before a handshake. It has a tenth of the time that this may take and at
     /// most 1 second; then the handshake is a full one. It gets sessions while connections are
     /// read from: at once if [`put`](SessionStore::put) is ready at once, else in a Tokio task, at
     /// most one for a connection, that is given up after 30 seconds; 8 sessions wait for it, and
-    /// the oldest makes room.
+    /// the oldest makes room. Nobody waits for that task: a program that ends at once after its last
+    /// connection loses sessions of a store whose `put` is not ready at once.
     ///
     /// Any connectors may share a store. To a server the client that resumes a session is the client
     /// that began it, so each connector finds only those of its own identities. Where
@@ -168,10 +169,13 @@ impl TlsConnector {
     /// servers that they are of: what [`TlsStream::take_session`] has given, or was
     /// [written down](ClientSession::to_bytes). They are used once: the connection after that
     /// is without them, also one of a clone. A store is not asked when there is one of these.
+    /// [`TlsStream::is_resumed`] says whether the server agreed.
     ///
-    /// The configuration has to have
-    /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets). [`TlsStream::is_resumed`]
-    /// says whether the server agreed.
+    /// Any connector may offer sessions, also one [without
+    /// resumption](Self::without_resumption); only where the configuration has `session_tickets(false)`
+    /// the handshake fails before it begins. To *get* sessions by hand, as below, a configuration has
+    /// [`session_tickets(true)`](crate::config::ClientConfigBuilder::session_tickets): without it they
+    /// go into the connector's own store.
     ///
     /// ```
     /// use portcullis::{ClientConfig, TlsConnector, session::ClientSession};
@@ -212,7 +216,8 @@ impl TlsConnector {
     }
 
     /// Connects over TCP, with `TCP_NODELAY`, and shakes hands. The handshake's timeout covers
-    /// both.
+    /// both. The future keeps what it needs of the connector: with an address and a name that are
+    /// owned, or `'static`, it may go into a task.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
@@ -235,14 +240,14 @@ impl TlsConnector {
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub fn connect(
+    pub fn connect<A: ToSocketAddrs, N: ToServerName>(
         &self,
-        address: impl ToSocketAddrs,
-        name: impl ToServerName,
-    ) -> impl Future<Output = Result<TlsStream<TcpStream>, Error>> {
-        let name = name.to_server_name();
+        address: A,
+        name: N,
+    ) -> impl Future<Output = Result<TlsStream<TcpStream>, Error>> + use<A, N> {
+        let (this, name) = (self.clone(), name.to_server_name());
         // Boxed: the caller's task outlives the handshake, and this is given back after it.
-        Box::pin(async move { self.connect_now(address, None, name?).await })
+        Box::pin(async move { this.connect_now(address, None, name?).await })
     }
 
     /// [`connect`](Self::connect) to a host with its port, which is the server's name too:
@@ -266,13 +271,14 @@ impl TlsConnector {
     pub fn connect_to(
         &self,
         host_and_port: &str,
-    ) -> impl Future<Output = Result<TlsStream<TcpStream>, Error>> + use<'_> {
+    ) -> impl Future<Output = Result<TlsStream<TcpStream>, Error>> + use<> {
+        let this = self.clone();
         let target = split_port(host_and_port)
             .and_then(|(host, port)| Ok((host.to_owned(), port, host.to_server_name()?)));
         // As in `connect`.
         Box::pin(async move {
             let (host, port, name) = target?;
-            self.connect_now((host, port), Some(port), name).await
+            this.connect_now((host, port), Some(port), name).await
         })
     }
 
@@ -462,7 +468,17 @@ impl TlsConnector {
         prefix: Bytes,
         port: Option<u16>,
     ) -> Result<Start<IO>, HandshakeError<IO>> {
-        let config = match self.conduct.client_config(&self.config.current(), more) {
+        let offered = self.offered.as_ref().map(|offered| {
+            let mut offered = offered.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *offered)
+        });
+        let offered = offered.unwrap_or_default();
+        let mut config = self.config.current();
+        if !offered.is_empty() && !config.takes_tickets() && config.session_tickets().is_none() {
+            // Sessions by hand are what a connector without resumption still has.
+            config = config.taking_tickets(Some(true));
+        }
+        let config = match self.conduct.client_config(&config, more) {
             Ok(config) => config,
             Err(misuse) => {
                 return Err(HandshakeError::new(misuse.into(), Some(io), prefix.into()));
@@ -475,10 +491,6 @@ impl TlsConnector {
             let key = SessionKey::new(&config, name.clone(), service);
             Place::new(Arc::clone(store), key)
         });
-        let offered = self.offered.as_ref().map(|offered| {
-            let mut offered = offered.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *offered)
-        });
         Ok(Start {
             io,
             name,
@@ -488,7 +500,7 @@ impl TlsConnector {
             conduct: self.conduct.clone(),
             deadline: None,
             place,
-            sessions: offered.unwrap_or_default(),
+            sessions: offered,
         })
     }
 }

@@ -1,6 +1,10 @@
 //! TLS for Tokio, on a protocol core that does no I/O (`portcullis-core`, re-exported here as far
 //! as users need it).
 //!
+//! Whatever waits, waits with a limit. So the runtime needs its timer: a handshake panics in one that was
+//! built without [`enable_time`](tokio::runtime::Builder::enable_time). `#[tokio::main]` and
+//! [`enable_all`](tokio::runtime::Builder::enable_all) have it.
+//!
 //! # A guided tour
 //!
 //! **Configure.** A [`ServerConfig`] has an [`Identity`], which is a certificate chain with its
@@ -16,7 +20,8 @@
 //!
 //! **Decide.** Which configuration, which certificate, the signature, whether to trust the peer:
 //! each is a question, and [`Answers`] answers it in an `async fn`. For the frequent ones there
-//! are [`answers::identity_by_name`], [`answers::signer`] and [`answers::further_check`]. A
+//! are [`answers::identity_by_name`], [`answers::signer`] and [`answers::further_check`], and
+//! [`answers::together`] makes one of two. A
 //! handshake can also be stopped at the peer's hello and looked at: [`Incoming::pause_at_hello`],
 //! [`PausedServer`], [`PausedClient`].
 //!
@@ -69,12 +74,15 @@
 //! # Ok(())
 //! # }
 //! ```
-
+//!
 //! # Features
 //!
 //! * `os-roots` (on by default): `Roots::os`.
 //! * `key-log` (on by default): `key_log` of connectors and acceptors, `KeyLog`, `KeyLogFile`.
 //! * `fingerprint`: `ClientHelloView::ja3` and `ja4`.
+//! * `finite-field`: the groups of RFC 7919, and DHE before TLS 1.3.
+//! * `curve448`: X448.
+//! * `legacy-rsa`: RSA keys in TLS 1.1 and 1.0.
 //! * `axum`: [`Connections`] go into `axum::serve`, `TlsConnectInfo` into handlers.
 //! * `hyper-util`: `HttpsConnector` for hyper-util's pooled client.
 //! * `tokio-postgres`: a [`TlsConnector`] goes into `tokio_postgres::connect`.

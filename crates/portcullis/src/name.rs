@@ -121,22 +121,83 @@ fn fault(text: &str) -> String {
 
 /// A host with its port: `example.com:443`, `192.0.2.1:443`, `[::1]:443`.
 pub(crate) fn split_port(text: &str) -> Result<(&str, u16), Misuse> {
-    let misuse = |what: String| Misuse::new(format!("{text:?} is no host with a port: {what}"));
-    if text.parse::<Ipv6Addr>().is_ok() {
-        return Err(misuse(format!(
-            "an IPv6 address stands in brackets before its port; write \"[{text}]:443\""
-        )));
+    host_and_port(text).ok_or_else(|| {
+        let fault = port_fault(text);
+        Misuse::new(format!("{text:?} is no host with a port: {fault}"))
+    })
+}
+
+fn host_and_port(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    match bare(host) {
+        Some(address) => Some((address, port)),
+        // Else the last colon is one of an address.
+        None => (!host.is_empty() && !host.contains([':', '/'])).then_some((host, port)),
     }
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return Err(misuse(format!("it has no port; write \"{text}:443\"")));
+}
+
+/// An address without its brackets.
+fn bare(host: &str) -> Option<&str> {
+    host.strip_prefix('[')?.strip_suffix(']')
+}
+
+/// Why it is no host with a port, and what to write.
+fn port_fault(text: &str) -> String {
+    if text.is_empty() {
+        return "it is empty; write a name, a colon and a number, as in \"example.com:443\""
+            .to_owned();
+    }
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (Some(scheme), rest),
+        None => (None, text),
     };
-    let Ok(port) = port.parse() else {
-        return Err(misuse(format!("{port:?} is no number up to 65535")));
+    let (authority, path) = match rest.find(['/', '?', '#']) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
     };
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    Ok((bare.unwrap_or(host), port))
+    if scheme.is_some() || !path.is_empty() {
+        let what = match scheme {
+            Some(_) => "it is a URL",
+            None => "it has a path",
+        };
+        let host = with_port(authority);
+        return host.map_or(what.to_owned(), |host| format!("{what}; write {host:?}"));
+    }
+    if text.matches(':').count() > 1 && !text.starts_with('[') {
+        let advice = with_port(text).map(|host| format!("; write {host:?}"));
+        return format!(
+            "an IPv6 address stands in brackets before its port{}",
+            advice.unwrap_or_default()
+        );
+    }
+    match text.rsplit_once(':') {
+        Some(("", port)) => format!("there is no host before the port; write \"localhost:{port}\""),
+        Some((_, port)) if bare(text).is_none() => {
+            format!("{port:?} is no number up to 65535")
+        }
+        _ => format!("it has no port; write \"{text}:443\""),
+    }
+}
+
+/// What was meant by the part of a URL that says where it is.
+fn with_port(authority: &str) -> Option<String> {
+    if host_and_port(authority).is_some() {
+        return Some(authority.to_owned());
+    }
+    // What looks like a port behind an address without brackets is more likely one: 443, 4433, 8443.
+    if let Some((host, port)) = authority.rsplit_once(':')
+        && host.parse::<Ipv6Addr>().is_ok()
+        && port.parse::<u16>().is_ok_and(|port| port >= 100)
+    {
+        return Some(format!("[{host}]:{port}"));
+    }
+    if authority.parse::<Ipv6Addr>().is_ok() {
+        return Some(format!("[{authority}]:443"));
+    }
+    let host = bare(authority).unwrap_or(authority);
+    let is_host = ServerName::try_from(host).is_ok();
+    is_host.then(|| format!("{authority}:443"))
 }
 
 #[cfg(test)]
@@ -208,6 +269,7 @@ mod tests {
             ("example.com:443", "example.com", 443),
             ("[::1]:443", "::1", 443),
             ("192.0.2.1:65535", "192.0.2.1", 65_535),
+            ("localhost:0", "localhost", 0),
         ] {
             assert_eq!(split_port(text), Ok((host, port)));
         }
@@ -227,6 +289,54 @@ mod tests {
             (
                 "example.com:65536",
                 r#""example.com:65536" is no host with a port: "65536" is no number up to 65535"#,
+            ),
+            (
+                "",
+                r#""" is no host with a port: it is empty; write a name, a colon and a number, as in "example.com:443""#,
+            ),
+            (
+                ":4433",
+                r#"":4433" is no host with a port: there is no host before the port; write "localhost:4433""#,
+            ),
+            (
+                "https://localhost/",
+                r#""https://localhost/" is no host with a port: it is a URL; write "localhost:443""#,
+            ),
+            (
+                "https://localhost:4433/a?b#c",
+                r#""https://localhost:4433/a?b#c" is no host with a port: it is a URL; write "localhost:4433""#,
+            ),
+            (
+                "https://[::1]",
+                r#""https://[::1]" is no host with a port: it is a URL; write "[::1]:443""#,
+            ),
+            (
+                "https://",
+                r#""https://" is no host with a port: it is a URL"#,
+            ),
+            (
+                "localhost:4433/",
+                r#""localhost:4433/" is no host with a port: it has a path; write "localhost:4433""#,
+            ),
+            (
+                "[::1]",
+                r#""[::1]" is no host with a port: it has no port; write "[::1]:443""#,
+            ),
+            (
+                "::1:4433",
+                r#""::1:4433" is no host with a port: an IPv6 address stands in brackets before its port; write "[::1]:4433""#,
+            ),
+            (
+                "2001:db8::7:25",
+                r#""2001:db8::7:25" is no host with a port: an IPv6 address stands in brackets before its port; write "[2001:db8::7:25]:443""#,
+            ),
+            (
+                "a:b:c",
+                r#""a:b:c" is no host with a port: an IPv6 address stands in brackets before its port"#,
+            ),
+            (
+                "[::1]:x",
+                r#""[::1]:x" is no host with a port: "x" is no number up to 65535"#,
             ),
         ] {
             assert_eq!(split_port(text).unwrap_err().to_string(), sentence);

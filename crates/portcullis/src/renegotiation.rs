@@ -148,10 +148,15 @@ impl std::fmt::Debug for Renegotiating {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Asks for another handshake on this connection, before TLS 1.3 (RFC 5246 §7.4.1), and waits for
-    /// its end. A server may ask for a client's certificate so, and either side gets new keys.
-    /// [`information`](Self::information) is that of the new handshake from then on. With the
-    /// configuration that the connection began with, which has to
+    /// its end. Either side gets new keys. [`information`](Self::information) is that of the new handshake
+    /// from then on. The configuration is the one that the connection began with, and it has to
     /// [allow it](crate::config::Renegotiation).
+    ///
+    /// A server asks for a client's certificate in each handshake or in none, as its
+    /// [`client_authentication`](crate::config::ServerConfigBuilder::client_authentication) says. With
+    /// [`Optional`](crate::ClientAuthentication::Optional) a client that showed none at first may show one
+    /// now, if its [answers](crate::Answers::choose_identity) choose so; look at
+    /// [`peer_certificates`](Self::peer_certificates) afterwards.
     ///
     /// What was written before goes out before. Data that the peer had sent before is kept for the next
     /// read, up to 1 MiB. A handshake that the peer has asked for needs no call: reads and writes answer

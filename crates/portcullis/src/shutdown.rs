@@ -101,7 +101,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 }
                 return Err(error);
             }
-            Err(_) => return Err(Error::timeout(Stage::Closed, within)),
+            Err(_) => return Err(Error::timeout(Stage::Closing, within)),
         }
         let drain = async {
             loop {
@@ -157,12 +157,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         within: Duration,
     ) -> Result<Downgraded<IO>, DowngradeError<IO>> {
         let parts = self.parts_mut();
+        let mut stage = Stage::Closing;
         let exchange = async {
             poll_fn(|cx| {
                 let polled = parts.write.poll_close_notify(&mut parts.io, cx);
                 parts.explained(cx, polled)
             })
             .await?;
+            stage = Stage::WaitCloseNotify;
             loop {
                 match parts.read.end() {
                     End::Closed => return Ok(()),
@@ -177,7 +179,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             }
         };
         let exchanged = tokio::time::timeout_at(deadline(within), exchange).await;
-        match exchanged.unwrap_or_else(|_| Err(Error::timeout(Stage::Closed, within))) {
+        match exchanged.unwrap_or_else(|_| Err(Error::timeout(stage, within))) {
             Ok(()) => {
                 let parts = self.into_parts();
                 let (data, leftover) = parts.read.into_rest();

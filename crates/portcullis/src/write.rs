@@ -247,7 +247,7 @@ impl Sending {
         if let Err(error) = ready!(Pin::new(io).poll_shutdown(cx)) {
             // The peer may have gone first: what was sent, was sent.
             if error.kind() != io::ErrorKind::NotConnected {
-                return Poll::Ready(Err(self.break_off(Error::io(error, Stage::Closed))));
+                return Poll::Ready(Err(self.break_off(Error::io(error, Stage::Closing))));
             }
         }
         self.closing = Closing::ShutDown;

@@ -91,6 +91,50 @@ async fn a_signer_elsewhere_signs_late_or_fails() {
     }
 }
 
+/// Each question goes to the one who wants it, whatever the order.
+#[tokio::test]
+async fn two_answer_together() {
+    let external = Identity::with_external_key(
+        pki().server_chain.clone(),
+        pki().server.key().schemes().to_vec(),
+    );
+    let external = external.unwrap();
+    let by_name = answers::identity_by_name(move |name| {
+        let external = external.clone();
+        async move { Ok(name.is_some().then_some(external)) }
+    });
+    let signer = answers::signer(|_, scheme, content: Vec<u8>| async move {
+        match pki().server.key() {
+            portcullis::x509::IdentityKey::Local(key) => key.sign(scheme, &content),
+            portcullis::x509::IdentityKey::External { .. } => unreachable!("it is local"),
+        }
+    });
+    let config = ServerConfig::builder().ask_identity(true).build().unwrap();
+    let plain = TlsAcceptor::new(config);
+    for acceptor in [
+        plain
+            .clone()
+            .answers(answers::together(by_name.clone(), signer.clone())),
+        plain
+            .clone()
+            .answers(answers::together(signer, by_name.clone())),
+    ] {
+        let (client, server) = duplex(64 * 1024);
+        let connector = connector();
+        let (client, server) =
+            tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+        client.unwrap();
+        server.unwrap();
+    }
+    // One alone is not enough.
+    let acceptor = plain.answers(by_name);
+    let (client, server) = duplex(64 * 1024);
+    let connector = connector();
+    let (client, server) =
+        tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+    assert!(client.is_err() && server.is_err());
+}
+
 struct Never;
 
 impl Answers for Never {

@@ -79,6 +79,54 @@ async fn errors_of_connecting_name_host_port_and_address() {
     assert!(error.protocol().is_some() && error.alert().is_some());
 }
 
+/// A peer that does not answer close_notify.
+#[tokio::test(start_paused = true)]
+async fn a_downgrade_says_what_it_waited_for() {
+    let (_client, server) = pair().await;
+    let failed = server.downgrade(Duration::from_millis(100)).await;
+    let failed = failed.unwrap_err();
+    assert_eq!(failed.error.stage(), Stage::WaitCloseNotify);
+    assert_eq!(
+        chain(&failed.error),
+        "timed out after 100ms, while waiting for the peer's close_notify"
+    );
+}
+
+/// What every handshake would fail with is said before there is one.
+#[tokio::test]
+async fn a_store_and_keys_are_refused_where_a_listener_is_bound() {
+    let keys = portcullis::session::TicketKeys::shared([&[7; 48]]).unwrap();
+    let config = server_config().to_builder().ticket_keys(keys);
+    let store = std::sync::Arc::new(portcullis::MemoryServerSessionStore::new(10, 100_000));
+    let acceptor = portcullis::TlsAcceptor::new(config.build().unwrap()).session_store(store);
+    let says = "session_store: the configuration has ticket_keys, and a ticket of TLS 1.3 either is the \
+                session or stands for one in the store; leave out one of the two";
+    assert_eq!(acceptor.check().unwrap_err().to_string(), says);
+    let error = TlsListener::bind("127.0.0.1:0", acceptor)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(chain(&error), says);
+}
+
+/// The futures of a connector outlive it.
+#[tokio::test]
+async fn connecting_goes_into_a_task() {
+    let address = nobody().await;
+    let connector = connector();
+    let tasks = [
+        tokio::spawn(connector.connect(address, "localhost")),
+        tokio::spawn(connector.clone().connect(address, name())),
+    ];
+    let another = tokio::spawn(connector.connect_to(&address.to_string()));
+    drop(connector);
+    for task in tasks {
+        assert_eq!(task.await.unwrap().unwrap_err().stage(), Stage::Connecting);
+    }
+    let error = another.await.unwrap().unwrap_err();
+    assert_eq!(error.stage(), Stage::Connecting);
+}
+
 fn strange_root() -> String {
     let made = rcgen::generate_simple_self_signed(["stranger".to_owned()]).unwrap();
     made.cert.pem()

@@ -118,8 +118,15 @@ async fn without_store_and_option_nothing_is_kept() {
         client.take_session().unwrap()
     };
     let (near, _far) = duplex(1024);
-    let error = connector.offering([session]).upgrade(near, name()).await;
-    assert!(error.unwrap_err().to_string().contains("session_tickets"));
+    let off = client_config().to_builder().session_tickets(false).build();
+    let off = TlsConnector::new(off.unwrap()).offering([session]);
+    let error = off.upgrade(near, name()).await.unwrap_err();
+    assert_eq!(error.alert(), None);
+    assert_eq!(
+        error.to_string(),
+        "a session was given, but session_tickets is off in the client's configuration, while starting the \
+         handshake"
+    );
 }
 
 #[tokio::test]
@@ -673,6 +680,11 @@ async fn connections_are_resumed_unless_told_otherwise() {
 
     let off = connector.clone().without_resumption();
     assert!(!resumed(&off, address).await && !resumed(&off, address).await);
+    // What a connector makes of its configuration is its own.
+    for other in [&connector, &off] {
+        let fresh = TlsConnector::new(other.reloadable().current());
+        assert!(!resumed(&fresh, address).await && resumed(&fresh, address).await);
+    }
     let config = server_config().to_builder().resumption(false);
     let (address, _) = serving(config.build().unwrap()).await;
     assert!(!resumed(&connector, address).await && !resumed(&connector, address).await);
@@ -681,5 +693,8 @@ async fn connections_are_resumed_unless_told_otherwise() {
     let by_hand = TlsConnector::new(config.build().unwrap());
     let mut stream = by_hand.connect(other, "localhost").await.unwrap();
     stream.recv(2).await.unwrap();
-    assert!(stream.take_session().is_some());
+    let session = stream.take_session().unwrap();
+    // Without resumption there are still those that are offered.
+    let offering = off.offering([session]);
+    assert!(resumed(&offering, other).await && !resumed(&offering, other).await);
 }

@@ -40,6 +40,8 @@ pub(crate) struct ClientOptions {
     pub(crate) next_protocol_fallback: Option<Box<[u8]>>,
     /// `None` if nobody said.
     session_tickets: Option<bool>,
+    /// What whoever keeps the sessions has made of it.
+    tickets_taken: Option<bool>,
     pub(crate) request_ocsp_response: bool,
 }
 
@@ -92,8 +94,11 @@ impl ClientConfig {
     pub fn replacing(&self, before: &Self) -> Self {
         let mut builder = self.to_builder();
         builder.client.policy.carry_over(&before.0.policy);
-        let session_tickets = &mut builder.client.session_tickets;
-        *session_tickets = session_tickets.or(before.0.session_tickets);
+        let client = &mut builder.client;
+        if client.session_tickets.is_none() {
+            client.session_tickets = before.0.session_tickets;
+            client.tickets_taken = before.0.tickets_taken;
+        }
         // Nothing that was checked depends on this.
         builder.build().unwrap_or_else(|_| self.clone())
     }
@@ -107,6 +112,16 @@ impl ClientConfig {
     /// The same as it was chosen; `None` if it was not.
     pub fn session_tickets(&self) -> Option<bool> {
         self.0.session_tickets
+    }
+
+    /// The same for whoever keeps the sessions, or keeps none: the server may send tickets or may not,
+    /// and [`session_tickets`](Self::session_tickets) goes on to say what was chosen. `None` leaves it at
+    /// that.
+    #[must_use]
+    pub fn taking_tickets(&self, on: Option<bool>) -> Self {
+        let mut client = (*self.0).clone();
+        client.tickets_taken = on;
+        Self(Arc::new(client))
     }
 
     /// Starts from this configuration.
@@ -124,7 +139,8 @@ impl ClientConfig {
 
 impl ClientOptions {
     pub(crate) fn takes_tickets(&self) -> bool {
-        self.session_tickets.unwrap_or_default()
+        let chosen = self.tickets_taken.or(self.session_tickets);
+        chosen.unwrap_or_default()
     }
 
     pub(crate) fn alpn_protocols(&self) -> impl Iterator<Item = &[u8]> {
@@ -174,6 +190,7 @@ impl ClientConfigBuilder {
                 honor_next_protocol_order: false,
                 next_protocol_fallback: None,
                 session_tickets: None,
+                tickets_taken: None,
                 request_ocsp_response: false,
             },
         }
@@ -253,12 +270,16 @@ impl ClientConfigBuilder {
         self
     }
 
-    /// Whether the server is told that this client can resume (RFC 8446 §4.2.9): only then
-    /// does it send tickets, which the reader of the connection collects
-    /// ([`Reader::take_ticket`](crate::Reader::take_ticket)), and only then are sessions offered
-    /// ([`Handshake::client_resuming`](crate::Handshake::client_resuming)). Default: no.
+    /// Whether the server is told that this client can resume (RFC 8446 §4.2.9): only then does it
+    /// send tickets, and only then are sessions offered. Default: no.
+    ///
+    /// With `portcullis`: who says `true` keeps the sessions himself (`TlsStream::take_session`,
+    /// `TlsConnector::offering`); who says nothing has a connector that does it. With the core alone the
+    /// reader of a connection collects them (`Reader::take_ticket`), and `Handshake::client_resuming` offers
+    /// them.
     pub fn session_tickets(mut self, on: bool) -> Self {
         self.client.session_tickets = Some(on);
+        self.client.tickets_taken = None;
         self
     }
 
@@ -280,7 +301,9 @@ impl ClientConfigBuilder {
     }
 
     /// Pauses after the ServerHello with the question
-    /// [`ReviewServerHello`](crate::question::ReviewServerHello).
+    /// [`ReviewServerHello`](crate::question::ReviewServerHello). Default: no. In `portcullis` the
+    /// connector's answers get it, and without any the handshake goes on; its own `pause_at_hello` needs
+    /// no such switch.
     pub fn pause_at_hello(mut self, on: bool) -> Self {
         self.client.policy.asked.hello = on;
         self

@@ -167,9 +167,14 @@ fn settled<T: Copy + PartialEq + Display + Debug>(
         return match lacking.find(|version| !chosen.iter().any(|one| is_usable_in(*one, **version)))
         {
             None => Ok(chosen),
-            Some(version) => Err(Misuse::new(format!(
-                "{option}: none is used by default that {version} has; name some"
-            ))),
+            Some(version) => {
+                let mut supported = supported.iter();
+                let such_as = supported.find(|one| is_usable_in(**one, *version));
+                let such_as = such_as.map_or_else(String::new, |one| format!(", such as {one}"));
+                Err(Misuse::new(format!(
+                    "{option}: none is used by default that {version} has; name some{such_as}"
+                )))
+            }
         };
     };
     implemented(option, chosen, supported)?;

@@ -586,7 +586,9 @@ macro_rules! common_options {
         }
 
         /// Reports secrets as [`Event::Secret`](crate::Event::Secret), for debugging.
-        /// With them one can read the connection. Default: no. With feature `key-log`.
+        /// With them one can read the connection. Default: no. With feature `key-log`. In `portcullis` the
+        /// method of this name of a connector or acceptor switches it on and gets them; without one
+        /// nobody sees them.
         #[cfg(any(feature = "key-log", test))]
         pub fn key_log(mut self, on: bool) -> Self {
             self.$role.policy.key_log = on;
@@ -594,6 +596,8 @@ macro_rules! common_options {
         }
 
         /// Reports every handshake message by name as [`Event::Message`](crate::Event::Message).
+        /// Default: no. In `portcullis` they are events of `tracing`, and are reported whenever somebody
+        /// listens to its level DEBUG.
         pub fn observe_messages(mut self, on: bool) -> Self {
             self.$role.policy.observe_messages = on;
             self

@@ -14,8 +14,9 @@ use core::time::Duration;
 pub enum Renegotiation {
     /// The fatal alert `no_renegotiation`.
     Forbid,
-    /// The warning `no_renegotiation`; the connection goes on (RFC 5246 §7.2.2). Who asks more than
-    /// four times without sending data is refused.
+    /// The warning `no_renegotiation`; the connection goes on (RFC 5246 §7.2.2), as far as this side is
+    /// concerned: OpenSSL's clients end it themselves. Who asks more than four times without sending
+    /// data is refused.
     #[default]
     Decline,
     /// Nothing. For clients only: who has sent a ClientHello waits for an answer.

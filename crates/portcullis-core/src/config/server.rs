@@ -11,12 +11,12 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::session::{TicketKeys, lifetime_in_seconds};
 use crate::signature_scheme::SignatureScheme;
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, Exchange, kinds_of_certificates};
 use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 #[cfg(feature = "finite-field")]
 use crate::x509::DhParameters;
-use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo};
+use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo, kinds_of_keys};
 
 /// A client gives up on a server that sends too many.
 const MAX_TICKET_COUNT: u8 = 16;
@@ -474,10 +474,51 @@ impl ServerConfigBuilder {
     }
 
     /// Pauses after the ClientHello with the question
-    /// [`ChooseConfiguration`](crate::question::ChooseConfiguration).
+    /// [`ChooseConfiguration`](crate::question::ChooseConfiguration). Default: no. In `portcullis` the
+    /// acceptor's answers get it, and without any the handshake goes on with this configuration; its
+    /// own `pause_at_hello` needs no such switch.
     pub fn pause_at_hello(mut self, on: bool) -> Self {
         self.server.policy.asked.hello = on;
         self
+    }
+
+    /// Every version before TLS 1.3 has a suite that goes with the key of an identity, or that has no
+    /// certificate. What nobody has named is no promise while there is TLS 1.3.
+    fn check_keys(&self) -> Result<(), Misuse> {
+        let (policy, identities) = (&self.server.policy, &self.server.identities);
+        let may_get_others = policy.asked.identity || policy.asked.hello;
+        let is_named = policy.named.cipher_suites || !policy.speaks(Version::V1_3);
+        if identities.is_empty() || may_get_others || !is_named {
+            return Ok(());
+        }
+        for code in &policy.versions {
+            let Some(version) = Version::of(*code).filter(|version| *version < Version::V1_3)
+            else {
+                continue;
+            };
+            let suites = policy.cipher_suites.iter().copied();
+            let suites: Vec<_> = suites.filter(|suite| suite.is_usable_in(*code)).collect();
+            let mut exchanges = suites.iter().filter_map(|suite| suite.exchange());
+            let decrypts = exchanges.any(Exchange::is_decrypted);
+            let fits = |identity: &Identity| {
+                let mut schemes = identity.key().schemes_for(version);
+                schemes.any(|scheme| suites.iter().any(|suite| suite.goes_with(scheme)))
+                    || decrypts && identity.decrypts()
+            };
+            let shows_nothing = |suite: &CipherSuite| {
+                let row = suite.exchange();
+                row.is_some_and(|row| row.without_certificate().is_some())
+            };
+            if !suites.iter().any(shows_nothing) && !identities.iter().any(fits) {
+                return Err(Misuse::new(format!(
+                    "cipher_suites: those of {code} are for {} certificates alone, and the identities \
+                     have {} keys; add suites for these, or an identity for those",
+                    kinds_of_certificates(&suites),
+                    kinds_of_keys(identities),
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// What the options about certificates and keys say goes together.
@@ -543,6 +584,7 @@ impl ServerConfigBuilder {
                  asked for with ask_identity",
             ));
         }
+        self.check_keys()?;
         self.check_without_certificate()?;
         if self.server.policy.renegotiation == Renegotiation::Ignore {
             return Err(Misuse::new(

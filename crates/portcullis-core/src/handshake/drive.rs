@@ -116,7 +116,8 @@ impl Handshake {
         sessions: Vec<ClientSession>,
     ) -> Result<(), Error> {
         let started = super::client::start(config.0, name, sessions, &mut self.cx());
-        self.state = Some(started.map_err(|abort| abort.into_error(Stage::Start))?);
+        // What was said is not sent.
+        self.state = Some(started.map_err(|abort| abort.into_silent_error(Stage::Start))?);
         Ok(())
     }
 
@@ -327,13 +328,13 @@ impl Handshake {
                         }
                         Ok(connection)
                     }
-                    Err(abort) => Err(abort.into_error(Stage::Connected)),
+                    Err(abort) => Err(abort.into_silent_error(Stage::Connected)),
                 }
             }
             None => Err(Abort::from(Misuse::new(
                 "the handshake is not over, or its connection was taken before",
             ))
-            .into_error(self.stage())),
+            .into_silent_error(self.stage())),
         }
     }
 
@@ -422,7 +423,8 @@ impl Handshake {
                 let stage = self.stage();
                 self.state = None;
                 self.outcome = None;
-                self.error.get_or_insert_with(|| abort.into_error(stage));
+                self.error
+                    .get_or_insert_with(|| abort.into_silent_error(stage));
                 Vec::new()
             }
         }
@@ -447,16 +449,22 @@ impl Handshake {
 
     #[cold]
     fn fail_at(&mut self, abort: Abort, stage: Stage) {
+        // The message with the chain is what was waited for.
+        let stage = match (&abort.0, stage) {
+            (Reason::Certificate(_), Stage::ReverifyingChain) => stage,
+            (Reason::Certificate(_), _) => Stage::VerifyingChain,
+            _ => stage,
+        };
         let error = match self.alert_instead(&abort.0) {
             Some(alert) => Error::new(stage, Some((Direction::Sent, alert)), abort.0),
             None => abort.into_error(stage),
         };
-        // A server of another version says no more than protocol_version: what it was offered helps.
-        let refused = Some((Direction::Received, AlertDescription::PROTOCOL_VERSION));
-        let offered = self.state.as_ref().and_then(State::offered_versions);
-        let error = match offered.filter(|_| error.alert() == refused) {
-            Some(versions) => error.offering(versions),
-            None => error,
+        let error = match (error.alert(), &self.state) {
+            (Some((Direction::Received, alert)), Some(state)) => match state.advice(alert) {
+                Some(advice) => error.with_advice(advice),
+                None => error,
+            },
+            _ => error,
         };
         if let Some((Direction::Sent, alert)) = error.alert() {
             // A failure here leaves the peer without its alert; the error stays the first one.

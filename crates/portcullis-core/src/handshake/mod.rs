@@ -77,6 +77,15 @@ impl State {
         }
     }
 
+    /// What may have cost this side the peer's alert.
+    #[cold]
+    pub(crate) fn advice(&self, alert: AlertDescription) -> Option<String> {
+        match self {
+            Self::Client(client::State::WaitServerHello(state)) => state.advice(alert),
+            _ => None,
+        }
+    }
+
     pub(crate) fn on_message(
         self,
         message: HandshakeBytes,

@@ -255,9 +255,12 @@ pub(super) fn on_request(
     let again = settled.previous.is_some();
     let not_before = match end.policy().renegotiation {
         Renegotiation::Decline => return None,
-        Renegotiation::Forbid => return Some(OnRequest::Forbid),
+        Renegotiation::Forbid => return Some(OnRequest::Forbid(None)),
         Renegotiation::Ignore => return Some(OnRequest::Ignore),
-        Renegotiation::Once if again => return Some(OnRequest::Forbid),
+        Renegotiation::Once if again => {
+            let why = "it is a second one, and `Renegotiation::Once` allows one";
+            return Some(OnRequest::Forbid(Some(why)));
+        }
         Renegotiation::Accept { apart } if again => now.as_secs().saturating_add(apart.as_secs()),
         Renegotiation::Once | Renegotiation::Accept { .. } => 0,
     };

@@ -27,7 +27,8 @@ pub(crate) struct Older {
 pub(crate) enum OnRequest {
     /// It is told that there is none, and the connection goes on.
     Decline,
-    Forbid,
+    /// The connection ends, maybe for a reason that the violation does not name.
+    Forbid(Option<&'static str>),
     Ignore,
     Accept(Another),
 }

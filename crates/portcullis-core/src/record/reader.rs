@@ -539,7 +539,10 @@ impl Reader {
             }
             _ if !wish.on_older_record(content, idle)? => {}
             OnRequest::Decline => self.mailbox.decline_renegotiation(),
-            OnRequest::Forbid => return Err(Violation::RenegotiationForbidden.into()),
+            OnRequest::Forbid(why) => {
+                let violation = Violation::RenegotiationForbidden;
+                return Err(why.map_or_else(|| violation.into(), |why| violation.explained(why)));
+            }
             OnRequest::Ignore => {}
         }
         Ok(())

@@ -235,7 +235,7 @@ impl Writer {
         self.check_open()?;
         if self.keys.protection.is_older() {
             return Err(misuse(
-                "key_update: keys of TLS 1.2 and older are not updated; open a new connection",
+                "keys of TLS 1.2 and older are not updated: open a new connection",
             ));
         }
         let request = if request_peer {

@@ -416,6 +416,21 @@ impl CipherSuite {
     }
 }
 
+/// Which certificates go with suites of before TLS 1.3, for a sentence.
+pub(crate) fn kinds_of_certificates(suites: &[CipherSuite]) -> String {
+    let kinds = [
+        (Authentication::Rsa, "RSA"),
+        (Authentication::Ecdsa, "ECDSA"),
+    ];
+    let is_there = |wanted: Authentication| {
+        let mut infos = suites.iter().filter_map(|suite| suite.info());
+        infos.any(|info| info.authentication == wanted)
+    };
+    let there = kinds.iter().filter(|(kind, _)| is_there(*kind));
+    let names: Vec<_> = there.map(|(_, name)| *name).collect();
+    names.join(" and ")
+}
+
 impl SuiteInfo {
     /// Hash and cipher in terms of what is implemented.
     fn parameters(&self) -> Option<SuiteParameters> {

@@ -80,7 +80,7 @@ pub enum CertificateErrorKind {
     NameEncoding {
         /// The distinguished name that was looked for.
         issuer: String,
-        /// The place of that certificate in the peer's chain.
+        /// The place of that certificate in the peer's chain; 0 is the leaf.
         found: usize,
     },
     /// An RSA key is shorter or longer than is accepted.

@@ -91,8 +91,8 @@ impl Identity {
         match owner {
             Some(0) => Self::join(chain, IdentityKey::Local(key)),
             Some(other) => Err(Misuse::new(format!(
-                "the private key belongs to certificate {} of the chain: put that one first",
-                other + 1
+                "the private key belongs to {}: put that one first",
+                nth(other)
             ))),
             None => Err(Misuse::new(
                 "the private key does not belong to the certificate: their public keys differ; \
@@ -350,12 +350,32 @@ fn all_fields<'a>(chain: &'a [CertificateDer<'static>]) -> Result<Vec<Certificat
     for (at, certificate) in chain.iter().enumerate() {
         all.push(Certificate::read(certificate).ok_or_else(|| {
             Misuse::new(format!(
-                "certificate {} of the chain is damaged: it is not DER-encoded X.509",
-                at + 1
+                "{} is damaged: it is not DER-encoded X.509",
+                nth(at)
             ))
         })?);
     }
     Ok(all)
+}
+
+/// Which keys identities have, for a sentence.
+pub(crate) fn kinds_of_keys(identities: &[Identity]) -> String {
+    let mut kinds = Vec::new();
+    for scheme in identities.iter().flat_map(|one| one.key().schemes()) {
+        // There are five.
+        if !kinds.contains(&scheme.kind_of_key()) {
+            kinds.push(scheme.kind_of_key());
+        }
+    }
+    kinds.join(" and ")
+}
+
+/// A certificate of a chain for a sentence: people count from 1.
+fn nth(at: usize) -> String {
+    match at {
+        0 => "the leaf, the first certificate of the chain,".to_owned(),
+        _ => format!("certificate {} of the chain", at + 1),
+    }
 }
 
 /// Refuses a leaf that peers refuse, whatever else is right.
@@ -363,14 +383,14 @@ fn is_fit_to_show(leaf: &[u8], fields: &Certificate<'_>) -> Result<(), Misuse> {
     // RFC 8446 §4.4.2.2.
     if fields.version != 3 {
         return Err(Misuse::new(
-            "certificate 1 of the chain is not of X.509 version 3, which TLS 1.3 requires: have it \
+            "the leaf, the first certificate of the chain, is not of X.509 version 3, which TLS 1.3 requires: have it \
              issued again, with a subjectAltName",
         ));
     }
     // What webpki reads.
     if leaf.len() > LONGEST_LEAF {
         return Err(Misuse::new(format!(
-            "certificate 1 of the chain has {} bytes; more than {LONGEST_LEAF} are not supported: \
+            "the leaf, the first certificate of the chain, has {} bytes; more than {LONGEST_LEAF} are not supported: \
              have it issued for fewer names",
             leaf.len()
         )));

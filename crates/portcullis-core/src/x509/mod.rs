@@ -42,6 +42,7 @@ pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
 pub use dh_parameters::DhParameters;
 pub(crate) use digests::Sha256Digest;
 pub use error::{CertificateError, CertificateErrorKind, Purpose};
+pub(crate) use identity::kinds_of_keys;
 pub use identity::{Identity, IdentityKey};
 pub(crate) use memo::SignatureMemo;
 pub use names::{SubjectAltName, general_names, subject, subject_alt_names};

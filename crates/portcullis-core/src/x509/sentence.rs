@@ -15,7 +15,8 @@ impl CertificateError {
         };
         match self.index() {
             Some(0) => format!("the peer's certificate{subject}"),
-            Some(index) => format!("certificate {index} of the peer's chain{subject}"),
+            // People count from 1, and the first is the one above.
+            Some(index) => format!("certificate {} of the peer's chain{subject}", index + 1),
             None if self.subject().is_some() => format!("the trust anchor{subject}"),
             None => "the peer's certificate chain".to_owned(),
         }
@@ -115,9 +116,10 @@ impl CertificateError {
             ),
             Kind::NameEncoding { issuer, found } => write!(
                 f,
-                "{which} was issued by {issuer}, and certificate {found} of the peer's chain has \
+                "{which} was issued by {issuer}, and certificate {} of the peer's chain has \
                  this name in another encoding: reissue one of them so that the names are equal \
-                 byte by byte"
+                 byte by byte",
+                found + 1
             ),
             _ => self.write_fitness(f, which),
         }

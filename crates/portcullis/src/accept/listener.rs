@@ -57,7 +57,7 @@ impl TlsListener {
     /// Takes a [`ServerConfig`](crate::ServerConfig), or an acceptor with answers and timeouts.
     ///
     /// # Errors
-    /// Those of binding a socket.
+    /// Those of binding a socket, and what [`TlsAcceptor::check`] finds.
     ///
     /// # Cancel safety
     /// Dropped, nothing is bound.
@@ -84,7 +84,7 @@ impl TlsListener {
     /// ```
     ///
     /// # Errors
-    /// Those of binding a socket.
+    /// Those of binding a socket, and what [`TlsAcceptor::check`] finds.
     ///
     /// # Cancel safety
     /// Dropped, nothing is bound.
@@ -94,6 +94,7 @@ impl TlsListener {
         options: &ListenOptions,
     ) -> io::Result<Self> {
         let acceptor = acceptor.into();
+        acceptor.check().map_err(crate::Error::from)?;
         let mut last = io::Error::new(
             io::ErrorKind::InvalidInput,
             "there is no address to bind to",

@@ -10,7 +10,8 @@ use rustls_pki_types::CertificateDer;
 /// the extensions of a request. Cheap to clone.
 ///
 /// `A` is what the transport says of itself: in axum the client's address, in tonic its
-/// `TcpConnectInfo`.
+/// `TcpConnectInfo`. A layer of axum or tower finds it in the extensions of the request: in axum as
+/// `ConnectInfo<TlsConnectInfo>`, in tonic as it is.
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]

@@ -163,7 +163,10 @@ where
 
 /// An error of the inner connector, with the kind that it has from the system.
 fn connecting(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
-    let error = error.into();
+    let error = match error.into().downcast::<Error>() {
+        Ok(ours) => return *ours,
+        Err(error) => error,
+    };
     let mut kind = io::ErrorKind::Other;
     let mut cause: Option<&(dyn StdError + 'static)> = Some(&*error);
     while let Some(this) = cause {
@@ -172,8 +175,31 @@ fn connecting(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
         }
         cause = this.source();
     }
-    Error::io(io::Error::new(kind, error), Stage::Connecting)
+    Error::io(io::Error::new(kind, Whole(error)), Stage::Connecting)
 }
+
+/// An error with all that stands behind it in one sentence, as [`Error`] has it.
+#[derive(Debug)]
+struct Whole(Box<dyn StdError + Send + Sync>);
+
+impl std::fmt::Display for Whole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut said = self.0.to_string();
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            let more = error.to_string();
+            if !said.contains(&more) {
+                write!(f, ": {more}")?;
+            }
+            said = more;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Whole {}
 
 /// A connection of [`HttpsConnector`]: over TLS, or, where that was allowed, in plain text.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::crypto::secret::SharedSecret;
 use crate::dialect::Dialect;
-use crate::error::Abort;
+use crate::error::{Abort, list};
 use crate::key_schedule::{Transcript, TranscriptBuffer};
 use crate::record::HandshakeBytes;
 use crate::session::ClientSession;
@@ -28,7 +28,7 @@ use crate::wire::extension::{
     SignatureAlgorithmsCert, StatusRequest, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
-use crate::{NamedGroup, Violation};
+use crate::{AlertDescription, NamedGroup, Violation};
 
 /// What every state of the client carries. A review of the ServerHello may replace `config`; `offer`
 /// keeps the one that the hello was made from.
@@ -406,6 +406,26 @@ impl Offered {
 impl WaitServerHello {
     pub(in super::super) fn offered_versions(&self) -> &[ProtocolVersion] {
         &self.0.client.config.policy.versions
+    }
+
+    /// What a server that answers the hello with this alert may have missed: the alert says no more.
+    pub(in super::super) fn advice(&self, alert: AlertDescription) -> Option<String> {
+        let policy = &self.0.client.config.policy;
+        match alert {
+            AlertDescription::PROTOCOL_VERSION => {
+                Some(format!("this side offered {}", list(&policy.versions)))
+            }
+            AlertDescription::HANDSHAKE_FAILURE if policy.speaks_older() => {
+                let mut suites = policy.cipher_suites.iter();
+                let has_more = suites.any(|suite| !CipherSuite::DEFAULT.contains(suite));
+                (!has_more).then(|| {
+                    "suites with CBC, and others that servers of TLS 1.2 and older may want, are offered \
+                     only if `cipher_suites` names them"
+                        .to_owned()
+                })
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn on_message(

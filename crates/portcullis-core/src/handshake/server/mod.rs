@@ -6,6 +6,7 @@
 
 mod hello;
 mod record_sizes;
+mod shortfall;
 mod tls12;
 mod tls13;
 mod wishes;

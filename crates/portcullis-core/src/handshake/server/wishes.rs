@@ -5,6 +5,7 @@
 use core::net::Ipv6Addr;
 
 use super::super::{find, negotiate, wrong_answer};
+use super::shortfall::no_protocol;
 use crate::client_hello_view::host;
 use crate::config::{AcknowledgeServerName, ServerOptions};
 use crate::error::{Abort, quote};
@@ -158,7 +159,7 @@ pub(super) fn would_show(
 pub(super) fn choose_protocol(
     config: &ServerOptions,
     hello: &ClientHello<'_>,
-) -> Result<Option<Box<[u8]>>, Violation> {
+) -> Result<Option<Box<[u8]>>, Abort> {
     let offered = find::<Alpn<'_>>(&hello.extensions)?;
     match offered {
         Some(offered) if !config.policy.alpn.is_empty() => {
@@ -166,7 +167,7 @@ pub(super) fn choose_protocol(
                 &config.policy.alpn,
                 offered.protocols.iter().map(|name| name.0),
             )
-            .ok_or(Violation::NoSharedProtocol)?;
+            .ok_or_else(|| no_protocol(config, &offered))?;
             Ok(Some(protocol.into()))
         }
         _ => Ok(None),

@@ -412,7 +412,7 @@ fn client_refuses(identity: Identity) -> (CertificateErrorKind, AlertDescription
     let client = ClientConfig::builder(ca().1.clone()).build().unwrap();
     let server = ServerConfig::builder().identity(identity).build().unwrap();
     let error = refused(Pair::new(client, server), By::Server);
-    assert_eq!(error.stage(), Stage::WaitCertificateOrRequest);
+    assert_eq!(error.stage(), Stage::VerifyingChain);
     let Reason::Certificate(reason) = error.reason() else {
         panic!("{error}")
     };
@@ -539,7 +539,7 @@ fn a_session_of_other_trust_anchors() {
         resuming(distrusts.build().unwrap(), server, sessions),
         By::Server,
     );
-    assert_eq!(error.stage(), Stage::WaitCertificateOrRequest);
+    assert_eq!(error.stage(), Stage::VerifyingChain);
     assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
 }
 

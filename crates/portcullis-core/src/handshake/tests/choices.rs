@@ -184,11 +184,13 @@ fn versions_are_those_that_are_there() {
         (&[ProtocolVersion::SSL_3_0], "SSLv3 is not implemented"),
         (
             &[ProtocolVersion::TLS_1_1],
-            "cipher_suites: none is used by default that TLSv1.1 has",
+            "cipher_suites: none is used by default that TLSv1.1 has; name some, such as \
+             TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
         ),
         (
             ProtocolVersion::SUPPORTED,
-            "cipher_suites: none is used by default that TLSv1.1 has",
+            "cipher_suites: none is used by default that TLSv1.1 has; name some, such as \
+             TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
         ),
         (&[ProtocolVersion::TLS_1_3; 2], "is there twice"),
     ] {

@@ -154,6 +154,16 @@ fn bad_certificate_may_be_about_the_name() {
     );
 }
 
+/// Whoever runs out of time sends it, too.
+#[test]
+fn user_canceled_may_be_about_time() {
+    assert_eq!(
+        received(AlertDescription::USER_CANCELED),
+        "the peer sent the alert user_canceled: the peer gave the handshake up, or took too long over it, \
+         while waiting for ServerHello"
+    );
+}
+
 #[test]
 fn other_protocols_on_the_port_are_named() {
     for (start, name) in [
@@ -195,14 +205,20 @@ fn other_protocols_on_the_port_are_named() {
         let expected = format!("the peer does not speak TLS: this looks like {name}");
         assert!(says.starts_with(&expected), "{start:02x?}: {says}");
     }
-    // What nobody knows is shown.
-    let mut server = Handshake::server(server().build().unwrap());
-    server.receive(b"\0\x01\x02\x03\x05", now());
-    super::attack::transmitted(&mut server);
-    let says = server.poll().unwrap_err().to_string();
-    assert_eq!(
-        says,
-        "the peer does not speak TLS: its first bytes are [00, 01, 02, 03, 05], while waiting \
-         for ClientHello; the peer was sent the alert unexpected_message"
-    );
+    // What nobody knows is shown, as text if there is any.
+    for (start, shown) in [
+        (&b"MAIL FROM:<a@b.example>\r\n"[..], "\"MAIL \""),
+        (b"\x01M\x00\r\n", "\"\\x01M\\x00\\r\\n\""),
+        (b"\0\x01\x02\x03\x05", "[00, 01, 02, 03, 05]"),
+    ] {
+        let mut server = Handshake::server(server().build().unwrap());
+        server.receive(start, now());
+        super::attack::transmitted(&mut server);
+        let says = server.poll().unwrap_err().to_string();
+        let expected = format!(
+            "the peer does not speak TLS: its first bytes are {shown}, while waiting for ClientHello; the \
+             peer was sent the alert unexpected_message"
+        );
+        assert_eq!(says, expected);
+    }
 }

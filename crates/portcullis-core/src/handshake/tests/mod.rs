@@ -23,6 +23,7 @@ mod questions;
 mod renegotiation;
 mod rfc_8448;
 mod scripts;
+mod shortfalls;
 mod states;
 mod tamper;
 mod tickets;

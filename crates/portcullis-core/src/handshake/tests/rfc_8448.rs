@@ -236,7 +236,7 @@ fn our_client() {
         reason.kind(),
         &CertificateErrorKind::RsaKeyLength { bits: 1_024 }
     );
-    assert_eq!(error.stage(), Stage::WaitCertificateVerify);
+    assert_eq!(error.stage(), Stage::VerifyingChain);
 }
 
 /// The rest of the client's way: everything it reads and writes, with its keys.

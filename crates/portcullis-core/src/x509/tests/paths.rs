@@ -250,7 +250,7 @@ fn paths_are_no_longer_than_their_cas_allow() {
                 let Err(error) = verdict else { continue };
                 let expected = match of_root {
                     true => "the trust anchor (CN=root)".to_owned(),
-                    false => format!("certificate {used} of the peer's chain (CN=0)"),
+                    false => format!("certificate {} of the peer's chain (CN=0)", used + 1),
                 };
                 assert_eq!(
                     error.to_string(),

@@ -370,12 +370,12 @@ fn sentences_about_files() {
         ),
         (
             own("version1_leaf"),
-            "certificate 1 of the chain is not of X.509 version 3, which TLS 1.3 \
+            "the leaf, the first certificate of the chain, is not of X.509 version 3, which TLS 1.3 \
              requires: have it issued again, with a subjectAltName",
         ),
         (
             own("certificate_over_64k"),
-            "certificate 1 of the chain has 65549 bytes; more than 65535 are not \
+            "the leaf, the first certificate of the chain, has 65549 bytes; more than 65535 are not \
              supported: have it issued for fewer names",
         ),
     ] {

@@ -36,7 +36,7 @@ const ACCEPTED: Option<(AlertDescription, &str)> = None;
 
 const REPORTS: &[Report] = reports![
     "ca_without_keycertsign" => Some((AlertDescription::BAD_CERTIFICATE,
-        "certificate 1 of the peer's chain (CN=I) may not issue certificates: its key usage has to \
+        "certificate 2 of the peer's chain (CN=I) may not issue certificates: its key usage has to \
          include keyCertSign")),
     "certificate_over_64k" => Some((AlertDescription::UNSUPPORTED_CERTIFICATE,
         "the peer's certificate (CN=l) is not supported: it is larger than 64 KiB")),
@@ -49,7 +49,7 @@ const REPORTS: &[Report] = reports![
          the issuer's key or not allowed by the configured schemes")),
     "fourth_of_same_subject" => ACCEPTED,
     "inhibit_any_policy_critical" => Some((AlertDescription::UNSUPPORTED_CERTIFICATE,
-        "certificate 1 of the peer's chain (CN=I) has a critical extension that is not supported: \
+        "certificate 2 of the peer's chain (CN=I) has a critical extension that is not supported: \
          inhibitAnyPolicy (2.5.29.54)")),
     "ip_in_dns_name" => Some((AlertDescription::BAD_CERTIFICATE,
         "the peer's certificate (CN=l) is not valid for 127.0.0.1: it is for the DNS name \
@@ -77,10 +77,10 @@ const REPORTS: &[Report] = reports![
     "not_before_1969" => Some((AlertDescription::UNSUPPORTED_CERTIFICATE,
         "the peer's certificate (CN=l) is not supported: its validity begins or ends before 1970")),
     "policies_critical_intermediate" => Some((AlertDescription::UNSUPPORTED_CERTIFICATE,
-        "certificate 1 of the peer's chain (CN=I) has a critical extension that is not supported: \
+        "certificate 2 of the peer's chain (CN=I) has a critical extension that is not supported: \
          certificatePolicies (2.5.29.32)")),
     "policy_constraints_critical" => Some((AlertDescription::UNSUPPORTED_CERTIFICATE,
-        "certificate 1 of the peer's chain (CN=I) has a critical extension that is not supported: \
+        "certificate 2 of the peer's chain (CN=I) has a critical extension that is not supported: \
          policyConstraints (2.5.29.36)")),
     "rsa1024_issuer" => Some((AlertDescription::BAD_CERTIFICATE,
         "the trust anchor (CN=Short) has an RSA key of 1024 bits: 2048 to 8192 bits are accepted")),
@@ -91,7 +91,7 @@ const REPORTS: &[Report] = reports![
         "the peer's certificate (CN=db) is self-signed and not among the 1 trust anchors: add it \
          to the roots if it is to be trusted")),
     "unknown_critical_intermediate" => Some((AlertDescription::UNSUPPORTED_CERTIFICATE,
-        "certificate 1 of the peer's chain (CN=I) has a critical extension that is not supported: \
+        "certificate 2 of the peer's chain (CN=I) has a critical extension that is not supported: \
          1.3.6.1.4.1.99999.1")),
     "version1_leaf" => Some((AlertDescription::UNSUPPORTED_CERTIFICATE,
         "the peer's certificate (CN=localhost) is not supported: it is not X.509 version 3")),
@@ -194,8 +194,8 @@ fn refusals_name_the_certificate() {
             let error = server(&chain, "a.example", &trusting(&root)).unwrap_err();
             let which = match at {
                 0 => "the peer's certificate (CN=leaf)",
-                1 => "certificate 1 of the peer's chain (CN=one)",
-                _ => "certificate 2 of the peer's chain (CN=two)",
+                1 => "certificate 2 of the peer's chain (CN=one)",
+                _ => "certificate 3 of the peer's chain (CN=two)",
             };
             let sentence = error.to_string();
             assert!(
@@ -269,7 +269,7 @@ fn constraints_name_who_breaks_them_or_who_set_them() {
         ),
         (
             mail(),
-            "certificate 1 of the peer's chain (CN=bounded) limits which mail addresses",
+            "certificate 2 of the peer's chain (CN=bounded) limits which mail addresses",
         ),
     ] {
         let bounded = plain.intermediate_from(constrained("bounded", permitted));
@@ -317,7 +317,7 @@ fn names_in_another_encoding() {
     assert_eq!(error.alert(), AlertDescription::UNKNOWN_CA);
     assert_eq!(
         error.to_string(),
-        "the peer's certificate (CN=leaf) was issued by CN=corp  ca, and certificate 1 of the \
+        "the peer's certificate (CN=leaf) was issued by CN=corp  ca, and certificate 2 of the \
          peer's chain has this name in another encoding: reissue one of them so that the names \
          are equal byte by byte"
     );

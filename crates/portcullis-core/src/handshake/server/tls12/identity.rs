@@ -5,6 +5,7 @@
 
 use super::super::super::negotiate;
 use super::super::super::{Cx, Next, expect};
+use super::super::shortfall::{no_group, no_identity, no_key_for, no_scheme, no_suite};
 use super::super::wishes::{check_name, identity_in, wanted};
 use super::Negotiated;
 use super::flight::{send_abbreviated_flight, send_flight};
@@ -35,7 +36,9 @@ pub(super) struct Shown {
 pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
     let config = &negotiated.config;
     let (wanted, suites) = wanted_with_suites(&negotiated, cx)?;
-    let first = *suites.first().ok_or(Violation::NoSharedCipherSuite)?;
+    let Some(&first) = suites.first() else {
+        return Err(no_common_suite(&negotiated, cx)?);
+    };
     if shows_nothing(&first) {
         return show_nothing(negotiated, first, wanted.server_name, cx);
     }
@@ -56,7 +59,7 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     // What is without a certificate was named, and comes after what is better.
     match suites.iter().copied().find(shows_nothing) {
         Some(suite) => show_nothing(negotiated, suite, wanted.server_name, cx),
-        None => Err(nothing_fits(&negotiated, &wanted, &suites).into()),
+        None => Err(nothing_fits(&negotiated, &wanted, &suites, cx)?),
     }
 }
 
@@ -83,20 +86,36 @@ fn nothing_fits(
     negotiated: &Negotiated,
     wanted: &WantedIdentity,
     suites: &[CipherSuite],
-) -> Violation {
+    cx: &Cx<'_>,
+) -> Result<Abort, Abort> {
     let identities = &negotiated.config.identities;
     if wanted.choose_on_any_curve(identities).is_some() {
-        return Violation::NoSharedCertificateCurve;
+        return Ok(Violation::NoSharedCertificateCurve.into());
     }
     let version = negotiated.version;
     let goes_with = |scheme| suites.iter().any(|suite| suite.goes_with(scheme));
-    match identities
+    let any_goes = identities
         .iter()
-        .any(|identity| identity.key().schemes_for(version).any(goes_with))
-    {
-        true => Violation::NoSharedSignatureScheme,
-        false => Violation::NoSharedCipherSuite,
-    }
+        .any(|identity| identity.key().schemes_for(version).any(goes_with));
+    Ok(match any_goes {
+        true => {
+            let hello = expect(&negotiated.hello)?;
+            no_scheme(identities, cx.dialect.code(version), &hello)
+        }
+        false => no_key_for(suites, identities),
+    })
+}
+
+/// Why there is no suite: none is shared, or no curve, which those need that are.
+#[cold]
+fn no_common_suite(negotiated: &Negotiated, cx: &Cx<'_>) -> Result<Abort, Abort> {
+    let (config, version) = (&negotiated.config, cx.dialect.code(negotiated.version));
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let mut shared = negotiate::cipher_suites(config, version, hello.cipher_suites.iter());
+    Ok(match shared.next() {
+        Some(_) => no_group(config, version, &hello),
+        None => no_suite(config, version, &hello),
+    })
 }
 
 /// Asks for an identity where a session could be resumed: an application that refuses the client, or
@@ -204,6 +223,7 @@ impl ChoosingIdentity {
             suites,
             session,
         } = *self.0;
+        let was_left = matches!(answer, AnswerContent::ConfiguredIdentity(_));
         let (identity, scheme) = identity_in(answer, &negotiated.config, &wanted)?;
         // As in `would_show`.
         let shown = identity.as_ref().map(Identity::names_digest);
@@ -211,7 +231,12 @@ impl ChoosingIdentity {
         if let Some(session) = session.filter(|session| would_show(session)) {
             return send_abbreviated_flight(negotiated, *session, cx);
         }
-        let identity = identity.ok_or(Violation::NoSharedSignatureScheme)?;
+        let Some(identity) = identity else {
+            return Err(match negotiated.config.identities.is_empty() {
+                false if was_left => nothing_fits(&negotiated, &wanted, &suites, cx)?,
+                _ => no_identity(),
+            });
+        };
         if !wanted.accepts(&identity) {
             return Err(Misuse::new(
                 "the chosen identity's key cannot sign with any scheme, or goes with no cipher \

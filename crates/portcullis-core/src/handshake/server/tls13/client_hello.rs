@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::super::negotiate::{self, Group};
 use super::super::super::{Cx, Next, expect, find};
+use super::super::shortfall::{no_group, no_suite};
 use super::Negotiated;
 use super::psk::resume_or_authenticate;
 use super::retry::ask_for_another;
@@ -42,7 +43,7 @@ pub(in super::super) fn choose_suite_and_group(
     let version = cx.dialect.code(Version::V1_3);
     let suite = negotiate::cipher_suites(&config, version, hello.cipher_suites.iter())
         .next()
-        .ok_or(Violation::NoSharedCipherSuite)?;
+        .ok_or_else(|| no_suite(&config, version, &hello))?;
     // §9.2: only a session can do without; whether there is one turns out later.
     if find::<SignatureAlgorithms<'_>>(&hello.extensions)?.is_none()
         && !hello.extensions.contains(ExtensionType::PRE_SHARED_KEY)
@@ -60,7 +61,7 @@ pub(in super::super) fn choose_suite_and_group(
         .take(MAX_SHARES)
         .map(|entry| entry.group);
     let group = negotiate::group(&config, groups.groups.iter(), share_groups)
-        .ok_or(Violation::NoSharedGroup)?;
+        .ok_or_else(|| no_group(&config, version, &hello))?;
     let early_data = find::<EarlyData>(&hello.extensions)?.is_some();
     if early_data {
         cx.incoming.skip_early_data(MAX_SKIPPED_EARLY_DATA);

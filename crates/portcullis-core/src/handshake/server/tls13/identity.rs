@@ -3,6 +3,7 @@
 //! RFC 8446 §4.4.2.2, RFC 6066 §3.
 
 use super::super::super::{Cx, Next, expect};
+use super::super::shortfall::{no_identity, no_scheme};
 use super::super::wishes::{check_name, identity_in, wanted};
 use super::Negotiated;
 use super::flight::{ProvedBy, send_flight};
@@ -11,6 +12,7 @@ use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
 use crate::version::Version;
+use crate::wire::ClientHello;
 use crate::x509::Identity;
 use crate::{Misuse, Violation};
 
@@ -19,13 +21,15 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     if negotiated.config.policy.asked.identity {
         return ask_identity(negotiated, None);
     }
-    let wanted = wanted(&expect(&negotiated.hello)?, Version::V1_3)?;
+    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let wanted = wanted(&hello, Version::V1_3)?;
     let config = &negotiated.config;
     check_schemes(&wanted)?;
     check_name(config, wanted.server_name.as_deref())?;
-    let (identity, scheme) = wanted
-        .choose(&config.identities)
-        .ok_or(Violation::NoSharedSignatureScheme)?;
+    let (identity, scheme) = wanted.choose(&config.identities).ok_or_else(|| {
+        let version = cx.dialect.code(Version::V1_3);
+        no_scheme(&config.identities, version, &hello)
+    })?;
     let authentication = ProvedBy::Certificate(identity, scheme);
     send_flight(negotiated, wanted.server_name, authentication, cx)
 }
@@ -80,6 +84,7 @@ impl ChoosingIdentity {
             wanted,
             session,
         } = *self.0;
+        let was_left = matches!(answer, AnswerContent::ConfiguredIdentity(_));
         let (identity, scheme) = identity_in(answer, &negotiated.config, &wanted)?;
         // As in `would_show`.
         let shown = identity.as_ref().map(Identity::names_digest);
@@ -89,7 +94,13 @@ impl ChoosingIdentity {
         }
         check_schemes(&wanted)?;
         let Some(identity) = identity else {
-            return Err(Violation::NoSharedSignatureScheme.into());
+            let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+            return Err(match negotiated.config.identities.as_slice() {
+                identities if was_left && !identities.is_empty() => {
+                    no_scheme(identities, cx.dialect.code(Version::V1_3), &hello)
+                }
+                _ => no_identity(),
+            });
         };
         let scheme = scheme
             .or_else(|| identity.scheme_for(&wanted.schemes, Version::V1_3))

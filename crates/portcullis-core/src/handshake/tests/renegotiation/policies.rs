@@ -153,20 +153,23 @@ fn forbidden_ends_the_connection() {
     }
 }
 
-fn forbids(ends: &mut Ends, from: From) {
+/// What the end says that forbids it.
+fn forbids(ends: &mut Ends, from: From) -> String {
     let (one, other) = match from {
         From::Client => (&mut ends.client, &mut ends.server),
         From::Server => (&mut ends.server, &mut ends.client),
     };
     let mut wish = Handshake::renegotiate(&mut one.reader, &mut one.writer, now()).unwrap();
-    let error = read_all(&mut other.reader, transmitted(&mut wish)).unwrap_err();
-    assert_eq!(error.violation(), Some(Violation::RenegotiationForbidden));
+    let forbidden = read_all(&mut other.reader, transmitted(&mut wish)).unwrap_err();
+    let violation = forbidden.violation();
+    assert_eq!(violation, Some(Violation::RenegotiationForbidden));
     let mut alert = vec![0; 100];
     let written = other.writer.drain_mailbox(&mut alert).unwrap();
     wish.receive(&alert[..written], now());
     let error = wish.poll().unwrap_err();
     let expected = crate::AlertDescription::NO_RENEGOTIATION;
     assert!(matches!(error.reason(), Reason::AlertReceived(alert) if *alert == expected));
+    forbidden.to_string()
 }
 
 #[test]
@@ -181,7 +184,13 @@ fn once_is_once() {
             From::Client => refused(&mut ends.server),
             From::Server => refused(&mut ends.client),
         };
-        forbids(&mut ends, from);
+        let says = forbids(&mut ends, from);
+        assert_eq!(
+            says,
+            "the peer asks for a renegotiation, which is forbidden here: it is a second one, and \
+             `Renegotiation::Once` allows one (RFC 5246 §7.2.2), while connected; the peer was sent the \
+             alert no_renegotiation"
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use crate::suite::{Authentication, CipherSuite};
 use crate::testing::{Pair, answer, pki, resuming};
 use crate::wire::{ClientHello, HandshakeMessage as _};
 use crate::x509::Roots;
-use crate::{AlertDescription, NamedGroup, ProtocolVersion, Violation};
+use crate::{AlertDescription, Direction, NamedGroup, ProtocolVersion, Violation};
 
 pub(in super::super) const PSK: CipherSuite = CipherSuite::TLS_PSK_WITH_AES_128_GCM_SHA256;
 pub(in super::super) const ECDHE_PSK: CipherSuite =
@@ -296,14 +296,14 @@ fn no_identity_is_asked_for_where_none_is_shown() {
         let seen = client.map(|connection| connection.information.cipher_suite());
         (
             seen.ok(),
-            server.err().and_then(|error| error.violation()),
+            server.err().and_then(|error| error.alert()),
             asked,
         )
     };
     assert_eq!(run(&[PSK, SIGNED]), (Some(PSK), None, vec![]));
-    let violation = Some(Violation::NoSharedSignatureScheme);
+    let refused = Some((Direction::Sent, AlertDescription::HANDSHAKE_FAILURE));
     let asked = vec!["ChooseIdentity"];
-    assert_eq!(run(&[SIGNED, PSK]), (None, violation, asked));
+    assert_eq!(run(&[SIGNED, PSK]), (None, refused, asked));
 }
 
 /// RFC 6066 §3: whoever serves names only serves no other without a certificate either.
