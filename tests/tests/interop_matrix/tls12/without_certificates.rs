@@ -39,6 +39,12 @@ fn has_key(suite: CipherSuite) -> bool {
     info(suite).authentication == Authentication::Psk
 }
 
+/// The registry has two spellings.
+fn has_field(suite: CipherSuite) -> bool {
+    let name = info(suite).name;
+    name.starts_with("TLS_DH") || name.starts_with("TLS_PSK_DHE_")
+}
+
 /// Ours without certificates, as far as the peer has them.
 fn suites(peer: Peer) -> Vec<CipherSuite> {
     let without = |suite: &&CipherSuite| {
@@ -51,11 +57,13 @@ fn suites(peer: Peer) -> Vec<CipherSuite> {
     let has = |suite: &CipherSuite| {
         let is_chacha20 = info(*suite).cipher == Cipher::Chacha20Poly1305;
         // Erlang is slow, and proves no more than the other two.
-        let has_field = info(*suite).name.starts_with("TLS_DH");
+        let has_field = has_field(*suite);
         // RFC 8442 came late; of ECDHE_PSK Erlang/OTP 25 has some of each kind.
         match *suite {
             CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384 => false,
-            CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256 => peer == Peer::Erlang,
+            CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256
+            | CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256
+            | CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256 => peer == Peer::Erlang,
             CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA => peer != Peer::Erlang,
             _ => peer != Peer::Erlang || !(is_chacha20 || has_field),
         }
@@ -141,14 +149,18 @@ fn with(settings: Settings, peer: Peer, suite: CipherSuite, is_server: bool) -> 
 fn priority(info: &SuiteInfo) -> String {
     let exchange = match info.name {
         name if name.starts_with("TLS_ECDHE_PSK_") => "ECDHE-PSK",
+        name if name.starts_with("TLS_DHE_PSK_") || name.starts_with("TLS_PSK_DHE_") => "DHE-PSK",
         name if name.starts_with("TLS_PSK_") => "PSK",
-        name if name.starts_with("TLS_DHE_PSK_") => "DHE-PSK",
         name if name.starts_with("TLS_DH_anon_") => "ANON-DH",
         _ => "ANON-ECDH",
     };
     let cipher = match info.cipher {
         Cipher::Aes128Gcm => "AES-128-GCM",
         Cipher::Aes256Gcm => "AES-256-GCM",
+        Cipher::Aes128Ccm => "AES-128-CCM",
+        Cipher::Aes256Ccm => "AES-256-CCM",
+        Cipher::Aes128Ccm8 => "AES-128-CCM-8",
+        Cipher::Aes256Ccm8 => "AES-256-CCM-8",
         Cipher::Aes128Cbc => "AES-128-CBC",
         Cipher::Aes256Cbc => "AES-256-CBC",
         Cipher::Chacha20Poly1305 => "CHACHA20-POLY1305",
@@ -180,15 +192,14 @@ fn check(information: &portcullis::ConnectionInformation, suite: CipherSuite, co
 /// With these `gnutls-cli` 3.7.9 has a segmentation fault when the handshake is over, whichever the
 /// server.
 fn falls_over(peer: Peer, suite: CipherSuite) -> bool {
-    let name = info(suite).name;
-    let is_one = name.starts_with("TLS_ECDHE_PSK_") || name.starts_with("TLS_DHE_PSK_");
-    peer == Peer::Gnutls && is_one
+    let is_one = info(suite).name.starts_with("TLS_ECDHE_PSK_") || has_field(suite);
+    peer == Peer::Gnutls && has_key(suite) && is_one
 }
 
 /// At the security level that it needs for these suites OpenSSL takes a prime of 1,024 bits, which is
 /// refused here.
 fn has_short_prime(peer: Peer, suite: CipherSuite) -> bool {
-    peer == Peer::Openssl && info(suite).name.starts_with("TLS_DH")
+    peer == Peer::Openssl && has_field(suite)
 }
 
 async fn our_client(peer: Peer) {
