@@ -136,7 +136,7 @@ violations! {
     }
     "the flight before TLS 1.3" {
         CurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.4", "the server chose a curve that was not offered";
-        WeakGroup => INSUFFICIENT_SECURITY, "RFC 7919 §4", "the server chose a Diffie-Hellman group whose prime is even, or has fewer bits than `dh_minimum` or more than 8,192, or whose generator is none";
+        WeakGroup => INSUFFICIENT_SECURITY, "RFC 7919 §4", "the server chose a Diffie-Hellman group whose prime is even, or has fewer bits than `dh_minimum` or more than 8,192 (4,096 if no RFC has it), or whose generator is none";
         BadDhShare => ILLEGAL_PARAMETER, "RFC 7919 §5.1", "the peer sent a Diffie-Hellman share that is not above 1 and below the prime less 1";
         KeyDoesNotFitSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.2", "the key in the server's certificate is of another kind than the cipher suite says";
         LeafCurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.1", "the key in the server's certificate is on a curve that was not offered";

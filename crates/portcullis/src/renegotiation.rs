@@ -278,8 +278,9 @@ pub(crate) trait Ends {
                 }
                 // Nothing has been said, so nothing is lost.
                 Poll::Ready(error) if !renegotiating.has_begun() && self.waits_for_another() => {
-                    self.read().hand_over().0.decline_request();
+                    // First the writer, which would do it with what it has left here.
                     self.give_up();
+                    self.read().hand_over().0.decline_request();
                     waker.wake();
                     return Poll::Ready(Ok(Reached::Impossible(error)));
                 }

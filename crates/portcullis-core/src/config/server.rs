@@ -11,7 +11,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::session::{TicketKeys, lifetime_in_seconds};
 use crate::signature_scheme::SignatureScheme;
-use crate::suite::{CipherSuite, Exchange, kinds_of_certificates};
+use crate::suite::{CipherSuite, kinds_of_certificates};
 use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 #[cfg(feature = "finite-field")]
@@ -235,6 +235,20 @@ impl ServerConfig {
 #[must_use]
 pub struct ServerConfigBuilder {
     server: ServerOptions,
+}
+
+fn goes_with_any(suite: CipherSuite, identities: &[Identity], version: Version) -> bool {
+    let Some(row) = suite.exchange() else {
+        return false;
+    };
+    let fits = |identity: &Identity| match row.is_decrypted() {
+        true => identity.decrypts(),
+        false => {
+            let mut schemes = identity.key().schemes_for(version);
+            schemes.any(|scheme| suite.goes_with(scheme))
+        }
+    };
+    row.without_certificate().is_some() || identities.iter().any(fits)
 }
 
 impl ServerConfigBuilder {
@@ -482,43 +496,38 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// Every version before TLS 1.3 has a suite that goes with the key of an identity, or that has no
-    /// certificate. What nobody has named is no promise while there is TLS 1.3.
+    /// Some version has a suite that goes with the key of an identity, or that has no certificate;
+    /// with TLS 1.3 every key does.
     fn check_keys(&self) -> Result<(), Misuse> {
         let (policy, identities) = (&self.server.policy, &self.server.identities);
         let may_get_others = policy.asked.identity || policy.asked.hello;
-        let is_named = policy.named.cipher_suites || !policy.speaks(Version::V1_3);
-        if identities.is_empty() || may_get_others || !is_named {
+        if identities.is_empty() || may_get_others || policy.speaks(Version::V1_3) {
             return Ok(());
         }
-        for code in &policy.versions {
-            let Some(version) = Version::of(*code).filter(|version| *version < Version::V1_3)
-            else {
-                continue;
-            };
-            let suites = policy.cipher_suites.iter().copied();
-            let suites: Vec<_> = suites.filter(|suite| suite.is_usable_in(*code)).collect();
-            let mut exchanges = suites.iter().filter_map(|suite| suite.exchange());
-            let decrypts = exchanges.any(Exchange::is_decrypted);
-            let fits = |identity: &Identity| {
-                let mut schemes = identity.key().schemes_for(version);
-                schemes.any(|scheme| suites.iter().any(|suite| suite.goes_with(scheme)))
-                    || decrypts && identity.decrypts()
-            };
-            let shows_nothing = |suite: &CipherSuite| {
-                let row = suite.exchange();
-                row.is_some_and(|row| row.without_certificate().is_some())
-            };
-            if !suites.iter().any(shows_nothing) && !identities.iter().any(fits) {
-                return Err(Misuse::new(format!(
-                    "cipher_suites: those of {code} are for {} certificates alone, and the identities \
-                     have {} keys; add suites for these, or an identity for those",
-                    kinds_of_certificates(&suites),
-                    kinds_of_keys(identities),
-                )));
-            }
+        let works = |code: &ProtocolVersion| {
+            let suites = policy.cipher_suites.iter();
+            let suites = suites.filter(|suite| suite.is_usable_in(*code));
+            let version = Version::of(*code).unwrap_or(Version::V1_2);
+            suites
+                .copied()
+                .any(|suite| goes_with_any(suite, identities, version))
+        };
+        if policy.versions.iter().any(works) {
+            return Ok(());
         }
-        Ok(())
+        let (needed, there) = (
+            kinds_of_certificates(&policy.cipher_suites),
+            kinds_of_keys(identities),
+        );
+        let why = match there.split(" and ").any(|kind| needed.contains(kind)) {
+            // The certificate says what its key may do, and old versions sign otherwise.
+            true => "these keys may not or cannot do what the suites need",
+            false => "none of the suites goes with them",
+        };
+        Err(Misuse::new(format!(
+            "cipher_suites: they are for {needed} certificates, and the identities have {there} keys: \
+             {why}; add suites for these keys, or an identity for these suites"
+        )))
     }
 
     /// What the options about certificates and keys say goes together.

@@ -60,6 +60,16 @@ impl core::fmt::Debug for ParkedCipher {
     }
 }
 
+/// What a handshake goes on with.
+pub(super) struct HandedOver {
+    pub(super) keys: Keys,
+    pub(super) size: RecordSize,
+    /// Of data, sealed under the key.
+    pub(super) bytes: u64,
+    /// Whether a wish of the peer is still to be declined.
+    pub(super) declines: bool,
+}
+
 #[derive(Debug)]
 enum State {
     Open,
@@ -377,12 +387,11 @@ impl Writer {
         }
     }
 
-    /// Moves what a handshake goes on with, and says whether a wish of the peer is still to be
-    /// declined; nothing more is sealed here.
+    /// Moves what a handshake goes on with; nothing more is sealed here.
     ///
     /// # Errors
     /// When nothing can be sealed any more, or the reader has failed.
-    pub(super) fn hand_over(&mut self) -> Result<(Keys, RecordSize, bool), Error> {
+    pub(super) fn hand_over(&mut self) -> Result<HandedOver, Error> {
         self.check_open()?;
         if let Some(error) = self.mailbox.failure() {
             return Err(error.clone());
@@ -391,7 +400,18 @@ impl Writer {
             "a handshake goes on with this connection: take the new one when it is over",
         ));
         let declines = self.mailbox.take().declines_renegotiation();
-        Ok((self.keys.take(), self.size, declines))
+        Ok(HandedOver {
+            keys: self.keys.take(),
+            size: self.size,
+            bytes: self.bytes,
+            declines,
+        })
+    }
+
+    /// Goes on where this many bytes were sealed under the key before.
+    pub(super) const fn after(mut self, bytes: u64) -> Self {
+        self.bytes = bytes;
+        self
     }
 
     /// Whether close_notify was sent.

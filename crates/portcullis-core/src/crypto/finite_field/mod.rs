@@ -25,6 +25,9 @@ pub(crate) const LEAST_BITS: u32 = 1024;
 
 /// The longest prime that is worked with, in bits; it bounds what a peer can make this side compute.
 pub(crate) const MOST_BITS: u32 = 8192;
+/// The most bits of a peer's prime that no RFC has: its exponents are as long as it, and the work grows
+/// with the third power.
+const MOST_UNKNOWN_BITS: u32 = 4096;
 
 /// The prime is too short or too long, or no odd number; or the generator is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,15 @@ impl Group {
         generator: &[u8],
         least_bits: u32,
     ) -> Result<Self, WeakGroup> {
+        match Self::parsed(prime, generator, least_bits)? {
+            // Its exponents are as long as the prime.
+            (group, false) if group.exponent_bits >= MOST_UNKNOWN_BITS => Err(WeakGroup),
+            (group, _) => Ok(group),
+        }
+    }
+
+    /// The same, and whether the prime is one of the RFCs.
+    fn parsed(prime: &[u8], generator: &[u8], least_bits: u32) -> Result<(Self, bool), WeakGroup> {
         let (prime, generator) = (trimmed(prime), trimmed(generator));
         let bits = bits(prime);
         if !(least_bits..=MOST_BITS).contains(&bits) || generator.len() > prime.len() {
@@ -63,12 +75,13 @@ impl Group {
         let prime = BoxedUint::from_be_slice(prime, bits).map_err(|_| WeakGroup)?;
         let known = Prime::RFC_3526.into_iter().chain(Prime::RFC_7919);
         // In another group less would be enough for Pohlig and Hellman.
-        let exponent_bits = known
+        let known = known
             .filter(|known| known.bits == bits)
-            .find(|known| known.value() == prime)
-            .map_or(bits - 1, |known| known.exponent_bits);
+            .find(|known| known.value() == prime);
+        let exponent_bits = known.as_ref().map_or(bits - 1, |known| known.exponent_bits);
         let generator = BoxedUint::from_be_slice(generator, bits).map_err(|_| WeakGroup)?;
-        Self::of(prime, generator, exponent_bits).ok_or(WeakGroup)
+        let group = Self::of(prime, generator, exponent_bits).ok_or(WeakGroup)?;
+        Ok((group, known.is_some()))
     }
 
     /// The group of a user, which has to be one.
@@ -85,7 +98,7 @@ impl Group {
         } else if prime.last().is_none_or(|last| last % 2 == 0) {
             return Err("the prime is an even number");
         }
-        let mut group = Self::from_bytes(prime, generator, LEAST_BITS)
+        let (mut group, _) = Self::parsed(prime, generator, LEAST_BITS)
             .map_err(|WeakGroup| "the generator is not above 1 and below the prime less 1")?;
         if group.exponent_bits < bits - 1 {
             return Ok(group);

@@ -239,7 +239,12 @@ fn groups_of_a_peer_are_bounded() {
     ] {
         assert_eq!(group(&prime, &[2], least), Err(WeakGroup));
     }
-    assert_eq!(group(&[0xff; 1024], &[2], 1024), Ok(8191));
+    // What nobody knows costs too much from some size on.
+    assert_eq!(group(&[0xff; 512], &[2], 1024), Ok(4095));
+    assert_eq!(group(&[0xff; 513], &[2], 1024), Err(WeakGroup));
+    assert_eq!(group(&[0xff; 1024], &[2], 1024), Err(WeakGroup));
+    let longest = Prime::of(NamedGroup::FFDHE8192).unwrap().value();
+    assert_eq!(group(&longest.to_be_bytes(), &[2], 1024), Ok(400));
 }
 
 /// In a group that is none a secret can be 1 although the share is not.

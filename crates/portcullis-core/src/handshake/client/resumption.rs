@@ -57,12 +57,21 @@ pub(super) enum OlderPeer {
     Nobody(NoCertificate, Origin),
 }
 
-impl OlderPeer {
+impl OlderSession {
     /// The user goes on with another configuration, whose rules have not been asked.
     pub(super) fn review(&mut self, config: &ClientOptions) -> Result<(), Misuse> {
-        match self {
-            Self::Known(resumed) => resumed.review(config),
-            Self::Nobody(_, origin) => origin.check(config),
+        if let Some(name) = &self.psk
+            && !config.policy.asked.psk
+            && !config.policy.psks.contains(name)
+        {
+            return Err(Misuse::new(
+                "the server resumes a session that began with a pre-shared key, which the \
+                 configuration to go on with does not have; refuse the ServerHello",
+            ));
+        }
+        match &mut self.peer {
+            OlderPeer::Known(resumed) => resumed.review(config),
+            OlderPeer::Nobody(_, origin) => origin.check(config),
         }
     }
 }

@@ -44,14 +44,17 @@ impl MasterSecret {
     /// Fills `out` with what the PRF gives for a label and a seed of the application.
     ///
     /// # Errors
-    /// When the label is one of the protocol's own; nothing is written then.
+    /// When both together begin with one of the protocol's own labels, since the function does not know
+    /// where one ends; nothing is written then.
     pub(crate) fn prf_of_application(
         &self,
         label: &[u8],
         seed: &[&[u8]],
         out: &mut [u8],
     ) -> Result<(), ExportError> {
-        if LABELS_OF_THE_PROTOCOL.contains(&label) {
+        let said = || label.iter().chain(seed.iter().copied().flatten());
+        let begins_with = |own: &&[u8]| own.iter().eq(said().take(own.len()));
+        if LABELS_OF_THE_PROTOCOL.iter().any(begins_with) {
             return Err(ExportError);
         }
         self.prf(label, seed, out);
@@ -112,6 +115,10 @@ mod tests {
             let refused = secret().export(label, Some(b"context"), RANDOMS, &mut out);
             assert_eq!(refused, Err(ExportError));
         }
+        // The function does not know where a label ends.
+        let parts: [&[u8]; 2] = [b" expan", b"sion and more"];
+        let refused = secret().prf_of_application(b"key", &parts, &mut out);
+        assert_eq!(refused, Err(ExportError));
         let refused = secret().export(b"EXPORTER-test", Some(&vec![0; 65_536]), RANDOMS, &mut out);
         assert_eq!(refused, Err(ExportError));
         assert_eq!(out, [0; 12]);

@@ -8,6 +8,7 @@ use super::super::alert;
 use super::super::header;
 use super::super::keys::Keys;
 use super::super::size::RecordSize;
+use super::super::writer::HandedOver;
 use super::super::{HEADER, Mailbox, PaddingPolicy, Role, Writer};
 use crate::alert::AlertDescription;
 use crate::crypto::CryptoFailure;
@@ -29,6 +30,8 @@ pub(crate) struct Outgoing {
     /// Where the open record begins: room for its header, and handshake messages in the clear.
     open: Option<usize>,
     keys: Option<Keys>,
+    /// Of data, sealed under them by the writer before.
+    bytes: u64,
     size: RecordSize,
     /// In another handshake on a connection: what holds from the next keys on.
     next_size: Option<RecordSize>,
@@ -47,6 +50,7 @@ impl Outgoing {
             out: Vec::new(),
             open: None,
             keys: None,
+            bytes: 0,
             size: RecordSize::default(),
             next_size: None,
             // §5.1: the initial ClientHello may carry 0x0301, for the sake of old servers.
@@ -64,10 +68,16 @@ impl Outgoing {
     /// # Errors
     /// When the writer cannot seal any more.
     pub(crate) fn after(writer: &mut Writer) -> Result<Self, Error> {
-        let (keys, size, declines) = writer.hand_over()?;
+        let HandedOver {
+            keys,
+            size,
+            bytes,
+            declines,
+        } = writer.hand_over()?;
         let mut this = Self {
             keys: Some(keys),
             size,
+            bytes,
             next_size: Some(RecordSize::default()),
             ..Self::new(Role::Server)
         };
@@ -165,6 +175,7 @@ impl Outgoing {
             }
         }
         self.keys = Some(keys);
+        self.bytes = 0;
         self.size = self.next_size.unwrap_or(self.size);
         Ok(())
     }
@@ -218,7 +229,7 @@ impl Outgoing {
         let bytes = self.take()?;
         let keys = self.keys.as_mut().map(Keys::take);
         let keys = keys.ok_or(CryptoFailure::RecordKeys)?;
-        let writer = Writer::new(keys, self.size, key_update_at, mailbox);
+        let writer = Writer::new(keys, self.size, key_update_at, mailbox).after(self.bytes);
         Ok((writer, bytes))
     }
 

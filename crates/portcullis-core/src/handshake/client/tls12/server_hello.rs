@@ -15,12 +15,13 @@ use super::Negotiated;
 use super::certificate::{Identity, Shown, WaitCertificate};
 use super::key_exchange::WaitServerKeyExchange;
 use super::resumption::resume;
-use crate::config::{ClientConfig, ExtendedMasterSecret};
-use crate::error::Abort;
+use crate::config::{ClientConfig, ClientOptions, ExtendedMasterSecret};
+use crate::error::{Abort, Misuse};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::Transcript;
 use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
 use crate::record::HandshakeBytes;
+use crate::suite::Exchange;
 use crate::version::Version;
 use crate::wire::extension::{
     self, EcPointFormat, EcPointFormats, Extensions, NextProtocols, Place, SessionTicket,
@@ -213,6 +214,18 @@ fn begin(negotiated: Box<Negotiated>) -> Result<Next, Abort> {
     }
 }
 
+/// What is refused when a configuration is built must not come in by going on with another one.
+fn check_review(exchange: Exchange, config: &ClientOptions) -> Result<(), Misuse> {
+    let verifies = config.chain_policy().is_some() || config.policy.asked.verification;
+    match exchange.is_anonymous() && verifies {
+        true => Err(Misuse::new(
+            "the server chose a suite without certificates, and the configuration to go on with \
+             verifies servers; refuse the ServerHello",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Paused: the user looks at what the server chose.
 pub(crate) struct ReviewingServerHello {
     negotiated: Box<Negotiated>,
@@ -229,8 +242,10 @@ impl ReviewingServerHello {
         match answer {
             AnswerContent::Proceed => {}
             AnswerContent::ProceedWith(config) => {
+                let exchange = self.negotiated.exchange;
+                check_review(exchange, &config.0)?;
                 if let Some(session) = &mut self.session {
-                    session.peer.review(&config.0)?;
+                    session.review(&config.0)?;
                 }
                 self.negotiated.client.config = config.0;
             }

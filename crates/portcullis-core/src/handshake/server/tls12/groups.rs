@@ -98,12 +98,17 @@ fn names_fields(config: &ServerOptions) -> bool {
     named.any(|group| group.is_finite_field())
 }
 
+/// The most bits of a group that nobody has named: in a larger one a hello costs its client nothing,
+/// and this side milliseconds.
+const MOST_UNNAMED: u32 = 4_096;
+
 /// Those that are named; where none is, a suite of DHE was, and all that are large enough will do.
 fn ours(config: &ServerOptions) -> impl Iterator<Item = NamedGroup> {
-    let (groups, least) = match names_fields(config) {
-        true => (&*config.policy.groups, 0),
-        false => (NamedGroup::FINITE_FIELDS, config.policy.dh_minimum),
+    let least = config.policy.dh_minimum;
+    let (groups, bits) = match names_fields(config) {
+        true => (&*config.policy.groups, 0..=u32::MAX),
+        false => (NamedGroup::FINITE_FIELDS, least..=least.max(MOST_UNNAMED)),
     };
     let groups = groups.iter().copied();
-    groups.filter(move |group| group.is_finite_field() && group.field_bits() >= least)
+    groups.filter(move |group| group.is_finite_field() && bits.contains(&group.field_bits()))
 }
