@@ -331,7 +331,11 @@ pub(crate) const OLDER_SUITES: &[CipherSuite] = &[
     CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
+    CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_RSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA,
     CipherSuite::TLS_PSK_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_RSA_WITH_AES_256_CBC_SHA,
     CipherSuite::TLS_PSK_WITH_AES_256_CBC_SHA,
 ];
 

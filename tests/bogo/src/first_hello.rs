@@ -37,7 +37,7 @@ pub(crate) fn has_other_suites(error: &Error, heard: &[u8]) -> bool {
 }
 
 /// What BoringSSL has besides.
-const OTHER_SUITES: &[u16] = &[0x000a, 0x002f, 0x0035, 0x009c, 0x009d];
+const OTHER_SUITES: &[u16] = &[0x000a];
 
 fn suites_offered(body: &[u8]) -> Vec<CipherSuite> {
     ClientHello::decode(body)
