@@ -294,7 +294,7 @@ fn without(peer: Peer, is_server: bool, cipher: &str, exchange: &str) -> Vec<Str
         _ => vec![
             format!(
                 "--pskpasswd={}",
-                scratch::file("psk", &format!("meter-17:{key}\n")).display()
+                scratch::file("psk", format!("meter-17:{key}\n")).display()
             ),
             format!("--priority=NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+{exchange}"),
         ],
