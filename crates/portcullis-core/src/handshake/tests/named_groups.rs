@@ -6,8 +6,10 @@ use super::attack::{By, Case, client, server};
 use super::older::{connect, older_client, older_server};
 use super::parts::{body, client_hello, server_hello};
 use super::tamper::{Put, Tamper, first};
+#[cfg(feature = "finite-field")]
+use crate::ProtocolVersion;
 use crate::wire::{ExtensionType as E, HandshakeType as T};
-use crate::{NamedGroup, ProtocolVersion, Stage, Violation as V};
+use crate::{NamedGroup, Stage, Violation as V};
 
 /// In TLS 1.3 this share of the client costs the alert, and so does this one of the server.
 #[track_caller]
