@@ -96,7 +96,6 @@ explained! {
     client we "MalformedExtension": DECODES;
     client we "PlaintextTooLong": LENGTH;
     client we "RecordTooLong": LENGTH;
-    client we "RecordVersionChanged": ADDITIONAL_DATA;
     client we "SessionIdNotEchoed": "§4.1.3: it has to be echoed";
     client we "UnexpectedPostHandshakeMessage": TYPE;
     client we "UnknownRecordType": ADDITIONAL_DATA;
@@ -124,7 +123,6 @@ explained! {
     server we "MalformedExtension": DECODES;
     server we "PlaintextTooLong": LENGTH;
     server we "RecordTooLong": LENGTH;
-    server we "RecordVersionChanged": ADDITIONAL_DATA;
     server we "UnexpectedChangeCipherSpec": "§5: after the client's Finished it is refused on its \
         header; rustls waits for the rest of what says that it is longer";
     server we "UnexpectedCookie": "§4.1.2, §4.2.2: a cookie is what a retry has given; rustls gives \
