@@ -268,6 +268,11 @@ impl Receiving {
         matches!(self.end, End::Renegotiating(_))
     }
 
+    #[cfg(all(test, portcullis_loom))]
+    pub(crate) fn has_begun_to_renegotiate(&self) -> bool {
+        matches!(&self.end, End::Renegotiating(renegotiating) if renegotiating.has_begun())
+    }
+
     /// Takes the handshake that goes on; as long as it is away there may be more to read.
     pub(crate) fn take_renegotiating(&mut self) -> Option<Box<Renegotiating>> {
         let End::Renegotiating(renegotiating) = &self.end else {

@@ -301,6 +301,17 @@ impl<IO: SplitIo> ReadHalf<IO> {
         poll_fn(|cx| self.poll_renegotiated(cx)).await
     }
 
+    /// Whether a handshake has the keys of both directions.
+    #[cfg(all(test, portcullis_loom))]
+    pub(crate) fn has_begun_to_renegotiate(&self) -> bool {
+        self.parts().read.has_begun_to_renegotiate()
+    }
+
+    #[cfg(all(test, portcullis_loom))]
+    pub(crate) fn is_renegotiating(&self) -> bool {
+        self.parts().read.is_renegotiating()
+    }
+
     /// Hibernates when it is time, and the writing half with it.
     pub(crate) fn rest(&mut self, cx: &mut Context<'_>) {
         if !self.parts().hibernation.is_on() {
