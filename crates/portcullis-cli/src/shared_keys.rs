@@ -1,7 +1,8 @@
 //! Pre-shared keys on the command line, or better in a file.
 
-use std::fs;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use clap::Args;
 use portcullis::PreSharedKey;
@@ -23,18 +24,35 @@ const CIPHERS: [CipherSuite; 4] = [
 pub(crate) struct SharedKeys {
     /// A pre-shared key in place of certificates (TLS 1.2), its bytes in hexadecimal. Everyone on this
     /// machine can see it: there is --psk-file.
-    #[arg(long, value_parser = psk, value_name = "IDENTITY:HEX")]
-    psk: Option<PreSharedKey>,
+    #[arg(long, value_parser = unread, value_name = "IDENTITY:HEX")]
+    psk: Option<Unread>,
     /// Pre-shared keys from a file: lines IDENTITY:HEX, as `psktool` writes them.
     #[arg(long, value_name = "FILE", conflicts_with = "psk")]
     psk_file: Option<PathBuf>,
 }
 
+/// A key as it was typed. It is read later: what clap cannot read it shows.
+#[derive(Clone)]
+struct Unread(Zeroizing<String>);
+
+impl fmt::Debug for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unread(..)")
+    }
+}
+
+fn unread(text: &str) -> Result<Unread, Infallible> {
+    Ok(Unread(Zeroizing::new(text.to_owned())))
+}
+
 impl SharedKeys {
     pub(crate) fn load(&self) -> Result<Vec<PreSharedKey>, Failure> {
-        match &self.psk_file {
-            None => Ok(self.psk.iter().cloned().collect()),
-            Some(file) => read(file)
+        match (&self.psk, &self.psk_file) {
+            (None, None) => Ok(Vec::new()),
+            (Some(Unread(text)), _) => psk(text)
+                .map(|key| vec![key])
+                .map_err(|error| Failure::usage(format!("--psk: {error}"))),
+            (None, Some(file)) => read(file)
                 .map_err(|error| Failure::usage(format!("--psk-file {}: {error}", file.display()))),
         }
     }

@@ -56,6 +56,20 @@ fn both_ends_have_the_key() {
     assert!(said.contains("connection 2: resumed"), "{said}");
 }
 
+/// Also what is no key is not shown: it may be one with a slip of the pen.
+#[test]
+fn what_cannot_be_read_is_not_shown() {
+    for (text, why) in [
+        ("meter:0011zz445566", "pairs of hexadecimal digits"),
+        ("0011zz445566", "IDENTITY:HEX"),
+    ] {
+        let output = client(&["localhost:1", "--psk", text], b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("--psk") && said.contains(why), "{said}");
+        assert!(!said.contains("445566"), "{said}");
+    }
+}
+
 #[test]
 fn who_has_another_is_refused() {
     let (_folder, file) = keys();

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::hash::{HashAlgorithm, Hasher};
 use crate::crypto::hmac::HmacKey;
+use crate::crypto::secret::ConstantTimeEq;
 use crate::misuse::Misuse;
 
 /// The most bytes that an identity and a key may have: their lengths are sent, or hashed, in two.
@@ -21,14 +22,14 @@ const MOST: usize = u16::MAX as usize;
 /// random numbers, with 16 bytes at least (RFC 9257 §6). With a suite of `PSK` alone he who learns
 /// the key later can read what was said before; those of `ECDHE_PSK` do not have that. Whoever is client
 /// and server has a key for each role: with one for both it can be led to itself (RFC 9257 §6).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct PreSharedKey {
     name: Arc<PskName>,
     key: Arc<Zeroizing<Box<[u8]>>>,
 }
 
 /// Which key it was: what sessions and connections remember of one.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct PskName {
     pub(crate) identity: Box<[u8]>,
     /// Another key of the same identity has another one.
@@ -89,6 +90,24 @@ impl PreSharedKey {
         &self.key
     }
 }
+
+/// The same key under the same identity. The digest tells keys apart, in constant time; the key itself
+/// is not looked at.
+impl PartialEq for PreSharedKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for PreSharedKey {}
+
+impl PartialEq for PskName {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity == other.identity && self.digest[..].ct_eq(&other.digest)
+    }
+}
+
+impl Eq for PskName {}
 
 impl core::fmt::Debug for PreSharedKey {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

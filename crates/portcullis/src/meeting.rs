@@ -6,17 +6,27 @@
 //! renegotiate have a meeting.
 
 use std::mem;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use portcullis_core::{ConnectionInformation, Writer};
+use portcullis_core::{ConnectionInformation, Stage, Writer};
+use tokio::task::coop::unconstrained;
+use tokio::time::{Sleep, sleep};
 
 use crate::error::Error;
+use crate::handshake::within_bounds;
 use crate::sync::Mutex;
 use crate::write::Sending;
 
-/// The lock is held for a move.
+/// The lock is held for a move, or for a look at a timer.
 #[derive(Debug)]
-pub(crate) struct Meeting(Mutex<Table>);
+pub(crate) struct Meeting {
+    table: Mutex<Table>,
+    /// How long a handshake may take.
+    limit: Duration,
+}
 
 /// What lies there.
 #[derive(Debug)]
@@ -24,6 +34,8 @@ struct Table {
     place: Place,
     /// What the handshake says, to be sent by the writing half.
     said: Vec<u8>,
+    /// Of the writing half, while it is without its writer.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// Where the writer is.
@@ -63,19 +75,24 @@ pub(crate) enum Found {
 
 impl Meeting {
     /// Of a stream whose handshake is under way, or of one that is between two.
-    pub(crate) fn new(is_away: bool) -> Self {
-        Self(Mutex::new(Table {
+    pub(crate) fn new(is_away: bool, limit: Duration) -> Self {
+        let table = Table {
             place: match is_away {
                 true => Place::Away,
                 false => Place::Apart,
             },
             said: Vec::new(),
-        }))
+            timer: None,
+        };
+        Self {
+            table: Mutex::new(table),
+            limit,
+        }
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut Table) -> T) -> T {
         // Nothing that is done with the lock held can panic half way.
-        let mut table = match self.0.lock() {
+        let mut table = match self.table.lock() {
             Ok(table) => table,
             Err(poisoned) => poisoned.into_inner(),
         };
@@ -94,6 +111,9 @@ impl Meeting {
                 Place::Apart => Place::Apart,
                 Place::Gone | Place::Deserted => Place::Gone,
             };
+            if !matches!(place, Place::Away) {
+                table.timer = None;
+            }
             (mem::take(&mut table.said), place)
         });
         if !said.is_empty() {
@@ -109,6 +129,28 @@ impl Meeting {
             }
             Place::Failed(error) => Found::Failed(error),
         }
+    }
+
+    /// The writing half, which waits for its writer: whether that takes too long. The reading half has
+    /// a timer of its own, but nobody may poll it; here it is twice as long, so that who is polled
+    /// says why. A handshake that has not begun is given up, and writing goes on.
+    pub(crate) fn poll_late(&self, write: &mut Sending, cx: &mut Context<'_>) -> Poll<()> {
+        let late = within_bounds(self.limit.saturating_mul(2));
+        let place = ready!(self.with(|table| {
+            let timer = table.timer.get_or_insert_with(|| Box::pin(sleep(late)));
+            ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
+            table.timer = None;
+            let left = match table.place {
+                Place::Away => Place::Deserted,
+                _ => Place::Apart,
+            };
+            Poll::Ready(mem::replace(&mut table.place, left))
+        }));
+        match place {
+            Place::Here(writer) => write.go_on(Some((writer, Vec::new()))),
+            _ => write.fail(Error::timeout(Stage::Connected, late)),
+        }
+        Poll::Ready(())
     }
 
     fn leave(&self, write: &mut Sending) -> Found {
@@ -190,7 +232,7 @@ impl Meeting {
         });
     }
 
-    /// Whether the writing half was dropped while the handshake had its writer.
+    /// Whether the writing half was dropped, or has given up, while the handshake had its writer.
     pub(crate) fn is_deserted(&self) -> bool {
         self.with(|table| matches!(table.place, Place::Deserted))
     }

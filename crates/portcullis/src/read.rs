@@ -239,10 +239,14 @@ impl Receiving {
         }
     }
 
-    /// Whether there may be another handshake, or is.
-    pub(crate) fn may_renegotiate(&mut self) -> bool {
-        let conduct = self.besides.as_ref().map(|besides| &besides.conduct);
-        self.is_renegotiating() || (conduct.is_some() && self.reader.may_renegotiate())
+    /// How long another handshake may take, if there may be one, or is.
+    pub(crate) fn renegotiation_limit(&mut self) -> Option<Duration> {
+        if let End::Renegotiating(renegotiating) = &self.end {
+            return Some(renegotiating.limit());
+        }
+        let conduct = self.besides.as_ref()?.conduct.as_ref()?;
+        let limit = conduct.handshake_timeout;
+        self.reader.may_renegotiate().then_some(limit)
     }
 
     /// Wishes another handshake; whether there may be one.

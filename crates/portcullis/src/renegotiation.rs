@@ -6,6 +6,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use portcullis_core::{ConnectionInformation, Handshake, Stage, Step, Writer};
 use rustls_pki_types::UnixTime;
@@ -76,6 +77,11 @@ impl Renegotiating {
             timer: None,
             waiting: [None, None],
         }
+    }
+
+    /// How long it may take.
+    pub(crate) fn limit(&self) -> Duration {
+        self.conduct.handshake_timeout
     }
 
     pub(crate) fn manners(&self) -> Manners {

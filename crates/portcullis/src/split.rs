@@ -140,9 +140,9 @@ impl<IO: SplitIo> TlsStream<IO> {
             information,
             hibernation,
         } = self.into_parts();
-        let meeting = match read.may_renegotiate() {
-            true => Some(Box::new(Meeting::new(write.is_renegotiating()))),
-            false => {
+        let meeting = match read.renegotiation_limit() {
+            Some(limit) => Some(Box::new(Meeting::new(write.is_renegotiating(), limit))),
+            None => {
                 read.decline_renegotiations();
                 None
             }
@@ -490,7 +490,12 @@ fn attend<W: AsyncWrite + Unpin>(
             return;
         }
         Found::Left => shared.reader.wake(),
-        Found::Handshake => {}
+        Found::Handshake => {
+            if meeting.poll_late(write, cx).is_ready() {
+                shared.reader.wake();
+                return;
+            }
+        }
         Found::Failed(error) => {
             let _ = write.poll_flush(io, cx);
             if error.transport().is_none() {
@@ -517,7 +522,7 @@ impl<IO: SplitIo> Ends for ReadHalf<IO> {
         }
         Poll::Ready(match self.shared.meeting.as_ref() {
             Some(meeting) if meeting.is_deserted() => Err(Error::limit(
-                "the writing half was dropped while the connection was renegotiated",
+                "the writing half was dropped, or has given up, while the connection was renegotiated",
             )),
             _ => Ok(()),
         })

@@ -54,6 +54,8 @@ fn model_of_a_meeting(body: impl Fn() + Send + Sync + 'static) {
     builder.preemption_bound = Some(3);
     builder.check(move || {
         let body = Arc::clone(&body);
+        // Loom's threads share a thread, and so the runtime.
+        let _timers = timers().enter();
         spawn(move || body()).join().unwrap();
     });
 }
@@ -368,7 +370,6 @@ fn timers() -> &'static tokio::runtime::Runtime {
 
 /// Reads until a handshake has begun, or reading is over.
 fn read_until_it_has_begun(reading: &mut ReadHalf<Wire>) -> Option<io::Result<()>> {
-    let _timers = timers().enter();
     block_on(poll_fn(|cx| {
         let mut byte = [0];
         match Pin::new(&mut *reading).poll_read(cx, &mut ReadBuf::new(&mut byte)) {
@@ -431,7 +432,6 @@ fn a_writer_that_is_dropped_does_not_come_to_the_meeting() {
 
 /// Reads until nothing more is to be waited for: a handshake was declined, or has failed.
 fn read_until_it_is_settled(reading: &mut ReadHalf<Wire>) -> Option<io::Result<()>> {
-    let _timers = timers().enter();
     block_on(poll_fn(|cx| {
         let mut byte = [0];
         match Pin::new(&mut *reading).poll_read(cx, &mut ReadBuf::new(&mut byte)) {

@@ -541,6 +541,31 @@ async fn a_reading_half_that_is_not_polled() {
     assert_eq!(client.recv(40).await.unwrap()[..], b"more".repeat(10)[..]);
 }
 
+/// The peer begins and falls silent, and nobody polls the reading half any more: what waits to be
+/// written does not wait for ever.
+#[tokio::test]
+async fn a_reading_half_that_is_left_alone_on_the_way() {
+    let (connector, acceptor) = ends(ALWAYS, ALWAYS);
+    let acceptor = acceptor.handshake_timeout(Duration::from_millis(100));
+    let (mut client, server) = connected(&connector, &acceptor).await;
+    let (mut reader, mut writer) = server.into_split();
+    let mut begin = std::pin::pin!(client.renegotiate());
+    // Its hello is out, and no more.
+    let begun = timeout(Duration::from_millis(10), begin.as_mut()).await;
+    assert!(begun.is_err());
+    let met = async {
+        tokio::select! {
+            read = reader.read_u8() => panic!("{read:?}"),
+            error = writer.serve() => panic!("{error}"),
+        }
+    };
+    assert!(timeout(Duration::from_millis(50), met).await.is_err());
+    let error = soon(writer.shutdown()).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut, "{error}");
+    // Whoever reads again hears of it.
+    assert!(soon(reader.read_u8()).await.is_err());
+}
+
 #[tokio::test]
 async fn a_writing_half_that_is_dropped() {
     // Before: it has said close_notify, so the wish is declined without a word.

@@ -7,6 +7,7 @@
 use core::iter;
 
 use sha1::{Digest as _, Sha1};
+use zeroize::Zeroize as _;
 
 use super::block_hash;
 use super::hash::{Digest, HashAlgorithm, Hasher};
@@ -79,14 +80,18 @@ impl PrfKey {
 }
 
 /// RFC 2104 §2: a key longer than a block is hashed. Both hashes have one of 64 bytes.
-fn short_or_hashed<H: block_hash::BlockHash, D: AsRef<[u8]>>(
+fn short_or_hashed<H: block_hash::BlockHash, D: AsMut<[u8]>>(
     key: &[u8],
     hash: impl FnOnce(&[u8]) -> D,
 ) -> States<H> {
-    match key.len() > H::EMPTY.as_ref().len() {
-        true => States::new(hash(key).as_ref()),
-        false => States::new(key),
+    if key.len() <= H::EMPTY.as_ref().len() {
+        return States::new(key);
     }
+    // It stands for the key.
+    let mut hashed = hash(key);
+    let states = States::new(hashed.as_mut());
+    hashed.as_mut().zeroize();
+    states
 }
 
 /// `P_hash(key, label + seed)`; each of its bytes meets the one in `out` by `put`.
