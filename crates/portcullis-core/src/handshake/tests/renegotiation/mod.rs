@@ -80,6 +80,9 @@ impl Ends {
     fn renegotiate(self, from: From) -> Self {
         let (client, server) = self.begin(from).run();
         let (client, server) = (client.unwrap(), server.unwrap());
+        for connection in [&client, &server] {
+            assert_eq!(connection.writer.bytes_under_key(), 0);
+        }
         let (one, other) = (&client.information, &server.information);
         assert_eq!(one.cipher_suite(), other.cipher_suite());
         assert_eq!(one.client_random(), other.client_random());
@@ -290,6 +293,12 @@ fn a_peer_declines() {
                 From::Server => (&mut ends.server, &mut ends.client),
             };
             let information = first.information.clone();
+            // The key stays, and so does what it has protected.
+            let (content, records) = (
+                first.writer.bytes_under_key(),
+                first.writer.sequence_number(),
+            );
+            assert!(content >= data().len() as u64);
             let mut wish =
                 Handshake::renegotiate(&mut first.reader, &mut first.writer, now()).unwrap();
             assert!(!wish.was_declined());
@@ -302,6 +311,8 @@ fn a_peer_declines() {
             assert!(wish.was_declined());
             *first = wish.into_connection().unwrap();
             assert!(std::sync::Arc::ptr_eq(&first.information, &information));
+            assert_eq!(first.writer.bytes_under_key(), content);
+            assert!(first.writer.sequence_number() > records);
             ends.exchange();
         }
     }

@@ -9,6 +9,7 @@ use crate::config::{
     ClientAuthentication, ClientConfig, ClientConfigBuilder, PreSharedKey, ServerConfig,
     ServerConfigBuilder,
 };
+use crate::question::Question;
 use crate::suite::{Authentication, CipherSuite};
 use crate::testing::{Pair, answer, pki, resuming};
 use crate::wire::{ClientHello, HandshakeMessage as _};
@@ -317,4 +318,52 @@ fn unknown_names_are_refused_all_the_same() {
     assert_eq!(error.violation(), Some(Violation::UnrecognizedName));
     let alert = alert_seen_by(pair.client);
     assert_eq!(alert, Some(AlertDescription::UNRECOGNIZED_NAME));
+}
+
+/// Who verifies servers gets no server that nobody can verify, also not by going on with another
+/// configuration; and a key that the other configuration does not have is not resumed with.
+#[test]
+fn another_configuration_has_its_own_rules() {
+    let goes_on = |pair: Pair, other: &ClientConfig| {
+        let (client, _) = pair.run_answering(|_, question| {
+            Some(match question {
+                Question::ReviewServerHello(question) => question.proceed_with(other.clone()),
+                other => answer(other),
+            })
+        });
+        client.map(drop).map_err(|error| error.to_string())
+    };
+    let verifies = ClientConfig::builder(pki().roots.clone()).build().unwrap();
+    let asks = ClientConfig::dangerous_builder_without_verification();
+    let asks = asks.ask_verification(true).build().unwrap();
+    let lax = ClientConfig::dangerous_builder_without_verification();
+    let lax = lax.build().unwrap();
+    for (other, refused) in [(verifies, true), (asks, true), (lax, false)] {
+        let (client, server) = ends(ANONYMOUS);
+        let client = client.pause_at_hello(true).build().unwrap();
+        let ended = goes_on(Pair::new(client, server.build().unwrap()), &other);
+        assert_eq!(ended.is_err(), refused, "{ended:?}");
+        if let Err(error) = ended {
+            assert!(error.contains("suite without certificates"), "{error}");
+        }
+    }
+
+    let (client, server) = ends(PSK);
+    let client = client.session_tickets(true).pause_at_hello(true);
+    let server = server.ticket_keys(ticket_keys());
+    let session = session_of(&client, &server);
+    let another = PreSharedKey::new("meter-17", [8; 32]).unwrap();
+    let with = |key| {
+        let config = self::client(&[PSK]).psk(key);
+        config.session_tickets(true).build().unwrap()
+    };
+    for (other, refused) in [(with(another), true), (with(psk()), false)] {
+        let (client, server) = (client.clone().build(), server.clone().build());
+        let pair = resuming(client.unwrap(), server.unwrap(), vec![session.clone()]);
+        let ended = goes_on(pair, &other);
+        assert_eq!(ended.is_err(), refused, "{ended:?}");
+        if let Err(error) = ended {
+            assert!(error.contains("pre-shared key"), "{error}");
+        }
+    }
 }
