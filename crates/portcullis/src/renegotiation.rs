@@ -284,9 +284,9 @@ pub(crate) trait Ends {
                 }
                 // Nothing has been said, so nothing is lost.
                 Poll::Ready(error) if !renegotiating.has_begun() && self.waits_for_another() => {
-                    // First the writer, which would do it with what it has left here.
-                    self.give_up();
+                    // The writer is woken for it when it is given up.
                     self.read().hand_over().0.decline_request();
+                    self.give_up();
                     waker.wake();
                     return Poll::Ready(Ok(Reached::Impossible(error)));
                 }
@@ -330,8 +330,8 @@ pub(crate) trait Ends {
                     }
                     // This side has closed in the meantime.
                     Err(_) if is_request => {
-                        self.give_up();
                         self.read().hand_over().0.decline_request();
+                        self.give_up();
                         return Poll::Ready(Ok(Reached::Declined));
                     }
                     Err(error) => {

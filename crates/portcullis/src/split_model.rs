@@ -181,6 +181,8 @@ fn said(end: &mut Handshake) -> Vec<u8> {
 struct Peer {
     connection: Connection,
     output: Vec<u8>,
+    /// How long the server waits for a handshake.
+    patience: Duration,
 }
 
 impl Peer {
@@ -230,7 +232,10 @@ impl Peer {
             None,
             Duration::ZERO,
         );
-        read.keep_conduct(&Conduct::default());
+        read.keep_conduct(&Conduct {
+            handshake_timeout: self.patience,
+            ..Conduct::default()
+        });
         let stream = TlsStream::from_parts(Parts {
             io: join(Incoming(std::mem::take(&mut self.output)), outgoing.clone()),
             read,
@@ -278,8 +283,12 @@ fn peer() -> (Peer, Connection) {
 
 fn peer_of(version: ProtocolVersion) -> (Peer, Connection) {
     let (connection, server) = connected(version);
-    let output = Vec::new();
-    (Peer { connection, output }, server)
+    let peer = Peer {
+        connection,
+        output: Vec::new(),
+        patience: Duration::from_secs(10),
+    };
+    (peer, server)
 }
 
 const BAD_RECORD_MAC: Option<AlertDescription> = Some(AlertDescription::BAD_RECORD_MAC);
@@ -359,12 +368,12 @@ fn who_waits_for_messages_hears_of_a_failed_write() {
     });
 }
 
-/// Timers are made and never fire.
+/// Timers fire at once if they are for no time, and never if they are for some.
 fn timers() -> &'static tokio::runtime::Runtime {
     static TIMERS: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     TIMERS.get_or_init(|| {
         let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_time().build().unwrap()
+        builder.enable_time().start_paused(true).build().unwrap()
     })
 }
 
@@ -427,6 +436,32 @@ fn a_writer_that_is_dropped_does_not_come_to_the_meeting() {
             Some(read) => assert!(read.is_err()),
         }
         dropping.join().unwrap();
+    });
+}
+
+/// The time is over before it has begun: the wish is declined by whoever has the writer then, and writing
+/// goes on; or the writer has come after all, and the handshake fails.
+#[test]
+fn a_wish_that_nobody_comes_for_is_declined() {
+    model_of_a_meeting(|| {
+        let (mut peer, server) = peer_of(ProtocolVersion::TLS_1_2);
+        peer.patience = Duration::ZERO;
+        let peer = peer.ask_for_a_renegotiation();
+        let (_peer, mut reading, mut writing, _outgoing) = peer.meet(server, false);
+        let flushing = spawn(move || {
+            let _ = block_on(poll_fn(|cx| {
+                Poll::Ready(Pin::new(&mut writing).poll_flush(cx))
+            }));
+            writing
+        });
+        let settled = read_until_it_is_settled(&mut reading);
+        let mut writing = flushing.join().unwrap();
+        let sent = block_on(writing.send(&[b"data"]));
+        match settled {
+            None => sent.unwrap(),
+            Some(read) => assert!(read.is_err() && sent.is_err()),
+        }
+        drop(reading);
     });
 }
 

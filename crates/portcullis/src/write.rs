@@ -187,7 +187,7 @@ impl Sending {
         W: AsyncWrite + Unpin,
     {
         ready!(self.poll_push_or_block(io, cx))?;
-        while self.writer.mailbox().has_work() {
+        while self.has_mail() {
             self.answer_mail()?;
             ready!(self.poll_push_or_block(io, cx))?;
         }
@@ -263,7 +263,7 @@ impl Sending {
     where
         W: AsyncWrite + Unpin,
     {
-        if self.unflushed || !self.out.is_empty() || self.writer.mailbox().has_work() {
+        if self.unflushed || !self.out.is_empty() || self.has_mail() {
             self.serve_now(io, cx);
         }
     }
@@ -290,7 +290,7 @@ impl Sending {
             if !matches!(self.poll_push(io, cx), Poll::Ready(Ok(()))) {
                 return;
             }
-            if !self.writer.mailbox().has_work() {
+            if !self.has_mail() {
                 break;
             }
             if self.answer_mail().is_err() {
@@ -460,12 +460,18 @@ impl Sending {
         Ok(())
     }
 
+    /// Whether the mailbox asks for something. In a handshake that has to wait: the writer is elsewhere.
+    #[inline]
+    fn has_mail(&self) -> bool {
+        self.writer.mailbox().has_work() && !self.is_renegotiating()
+    }
+
     /// Seals what the mailbox asks for.
     ///
     /// Only behind an empty `out`, but once before a close: a peer that asks for KeyUpdates and
     /// reads none of the answers would have them pile up here. In the mailbox they are one.
     fn answer_mail(&mut self) -> Result<(), Error> {
-        if self.writer.mailbox().has_work() {
+        if self.has_mail() {
             let mut scratch = Scratch::take();
             let count = self
                 .writer
