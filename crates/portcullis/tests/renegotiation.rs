@@ -566,6 +566,23 @@ async fn a_reading_half_that_is_left_alone_on_the_way() {
     assert!(soon(reader.read_u8()).await.is_err());
 }
 
+/// The client begins a renegotiation, the halves of the server answer, and then nobody goes on.
+async fn begin_and_stop(
+    client: &mut Stream,
+    reader: &mut ReadHalf<DuplexStream>,
+    writer: &mut WriteHalf<DuplexStream>,
+) {
+    {
+        let mut begin = Box::pin(client.renegotiate());
+        assert!(futures_util::poll!(&mut begin).is_pending());
+    }
+    let mut read = Box::pin(reader.read_u8());
+    for _ in 0..3 {
+        assert!(futures_util::poll!(&mut read).is_pending());
+        writer.flush().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_writing_half_that_is_dropped() {
     // Before: it has said close_notify, so the wish is declined without a word.
@@ -587,17 +604,7 @@ async fn a_writing_half_that_is_dropped() {
     // On the way.
     let (mut client, server) = pair(ALWAYS, ALWAYS).await;
     let (mut reader, mut writer) = server.into_split();
-    {
-        let mut wish = Box::pin(client.renegotiate());
-        assert!(futures_util::poll!(&mut wish).is_pending());
-    }
-    {
-        let mut read = Box::pin(reader.read_u8());
-        for _ in 0..3 {
-            assert!(futures_util::poll!(&mut read).is_pending());
-            writer.flush().await.unwrap();
-        }
-    }
+    begin_and_stop(&mut client, &mut reader, &mut writer).await;
     drop(writer);
     let error = soon(reader.read_u8()).await.unwrap_err();
     assert!(error.to_string().contains("dropped"), "{error}");
@@ -607,17 +614,7 @@ async fn a_writing_half_that_is_dropped() {
 async fn a_reading_half_that_is_dropped() {
     let (mut client, server) = pair(ALWAYS, ALWAYS).await;
     let (mut reader, mut writer) = server.into_split();
-    {
-        let mut wish = Box::pin(client.renegotiate());
-        assert!(futures_util::poll!(&mut wish).is_pending());
-    }
-    {
-        let mut read = Box::pin(reader.read_u8());
-        for _ in 0..3 {
-            assert!(futures_util::poll!(&mut read).is_pending());
-            writer.flush().await.unwrap();
-        }
-    }
+    begin_and_stop(&mut client, &mut reader, &mut writer).await;
     drop(reader);
     let error = soon(writer.write_all(b"more")).await.unwrap_err();
     assert!(error.to_string().contains("dropped"), "{error}");

@@ -231,17 +231,6 @@ async fn a_megabyte(peer: Peer) {
     }
 }
 
-macro_rules! of_each_peer {
-    ($($test:ident: $run:ident($peer:ident);)+) => {
-        $(
-            #[tokio::test]
-            async fn $test() {
-                $run(Peer::$peer).await;
-            }
-        )+
-    };
-}
-
 of_each_peer! {
     our_client_and_openssl: our_client(Openssl);
     our_client_and_gnutls: our_client(Gnutls);

@@ -4,6 +4,18 @@
 //! A peer that is not installed is a failure that names its package. Every wait has a limit, and
 //! nothing sleeps.
 
+/// A test for each peer, `NAME: FUNCTION(PEER);`.
+macro_rules! of_each_peer {
+    ($($test:ident: $run:ident($peer:ident);)+) => {
+        $(
+            #[tokio::test]
+            async fn $test() {
+                $run(Peer::$peer).await;
+            }
+        )+
+    };
+}
+
 mod before_tls12;
 mod ccm;
 mod client_authentication;

@@ -90,32 +90,11 @@ async fn x448_in_tls_1_2() {
     }
 }
 
-#[tokio::test]
-async fn our_client_and_openssl() {
-    our_client(Peer::Openssl).await;
-}
-
-#[tokio::test]
-async fn our_client_and_gnutls() {
-    our_client(Peer::Gnutls).await;
-}
-
-#[tokio::test]
-async fn our_client_and_erlang() {
-    our_client(Peer::Erlang).await;
-}
-
-#[tokio::test]
-async fn openssl_and_our_server() {
-    our_server(Peer::Openssl).await;
-}
-
-#[tokio::test]
-async fn gnutls_and_our_server() {
-    our_server(Peer::Gnutls).await;
-}
-
-#[tokio::test]
-async fn erlang_and_our_server() {
-    our_server(Peer::Erlang).await;
+of_each_peer! {
+    our_client_and_openssl: our_client(Openssl);
+    our_client_and_gnutls: our_client(Gnutls);
+    our_client_and_erlang: our_client(Erlang);
+    openssl_and_our_server: our_server(Openssl);
+    gnutls_and_our_server: our_server(Gnutls);
+    erlang_and_our_server: our_server(Erlang);
 }

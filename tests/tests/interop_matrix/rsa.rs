@@ -94,17 +94,6 @@ async fn our_server(peer: Peer) {
     }
 }
 
-macro_rules! of_each_peer {
-    ($($test:ident: $run:ident($peer:ident);)+) => {
-        $(
-            #[tokio::test]
-            async fn $test() {
-                $run(Peer::$peer).await;
-            }
-        )+
-    };
-}
-
 of_each_peer! {
     our_client_and_openssl: our_client(Openssl);
     our_client_and_gnutls: our_client(Gnutls);

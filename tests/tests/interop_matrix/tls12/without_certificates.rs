@@ -234,34 +234,13 @@ async fn our_server(peer: Peer) {
     }
 }
 
-#[tokio::test]
-async fn our_client_to_openssl() {
-    our_client(Peer::Openssl).await;
-}
-
-#[tokio::test]
-async fn our_client_to_gnutls() {
-    our_client(Peer::Gnutls).await;
-}
-
-#[tokio::test]
-async fn our_client_to_erlang() {
-    our_client(Peer::Erlang).await;
-}
-
-#[tokio::test]
-async fn openssl_to_our_server() {
-    our_server(Peer::Openssl).await;
-}
-
-#[tokio::test]
-async fn gnutls_to_our_server() {
-    our_server(Peer::Gnutls).await;
-}
-
-#[tokio::test]
-async fn erlang_to_our_server() {
-    our_server(Peer::Erlang).await;
+of_each_peer! {
+    our_client_to_openssl: our_client(Openssl);
+    our_client_to_gnutls: our_client(Gnutls);
+    our_client_to_erlang: our_client(Erlang);
+    openssl_to_our_server: our_server(Openssl);
+    gnutls_to_our_server: our_server(Gnutls);
+    erlang_to_our_server: our_server(Erlang);
 }
 
 /// By a ticket, and by an id.
