@@ -25,6 +25,11 @@ pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;
 pub(crate) mod key_exchange;
+#[cfg(feature = "legacy-ciphers")]
+pub(crate) mod legacy;
+#[cfg(not(feature = "legacy-ciphers"))]
+#[path = "no_legacy.rs"]
+pub(crate) mod legacy;
 mod mask;
 pub(crate) mod md5_sha1;
 pub(crate) mod prf;
