@@ -439,13 +439,7 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
     }
 
     /// The same before TLS 1.3, where the server signs its share instead.
-    fn repair_older(
-        &self,
-        writer: usize,
-        record: &mut Record,
-        suite: Suite,
-        older: Older,
-    ) {
+    fn repair_older(&self, writer: usize, record: &mut Record, suite: Suite, older: Older) {
         let got = &self.directions[writer].got.messages;
         let content = &mut record.content;
         if record.typ != HANDSHAKE

@@ -95,7 +95,9 @@ fn together(bridge: &Bridge<'_, Ours, Ours>, settings: &Settings, plan: &Plan) {
             assert_eq!(ours.server_random(), theirs.server_random());
             assert_eq!(ours.server_name(), theirs.server_name());
             assert_eq!(ours.is_resumed(), theirs.is_resumed());
-            assert_eq!(ours.tls_server_end_point(), theirs.tls_server_end_point());
+            // A server that resumes shows no certificate, and has none to hash.
+            let end_points = (ours.tls_server_end_point(), theirs.tls_server_end_point());
+            assert!(end_points.0 == end_points.1 || ours.is_resumed() && end_points.1.is_none());
             // In a resumed connection the client shows none; the server remembers it.
             let shows = !ours.is_resumed() && !theirs.peer_certificates().is_empty();
             assert_eq!(

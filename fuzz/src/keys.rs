@@ -427,13 +427,12 @@ impl Keys {
         let Key::Aead(key) = &self.key else {
             panic!("TLS 1.3 has no other ciphers");
         };
-        key
-            .seal_in_place_append_tag(
-                self.nonce(self.seq.to_be_bytes()),
-                Aad::from(&record),
-                &mut inner,
-            )
-            .expect("sealing works");
+        key.seal_in_place_append_tag(
+            self.nonce(self.seq.to_be_bytes()),
+            Aad::from(&record),
+            &mut inner,
+        )
+        .expect("sealing works");
         self.seq += 1;
         record.extend_from_slice(&inner);
         record

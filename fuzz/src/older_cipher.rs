@@ -49,7 +49,10 @@ fn hmac_md5(key: &[u8], data: &[u8]) -> Vec<u8> {
     };
     let pad = |with: u8| {
         let mut block = [with; 64];
-        block.iter_mut().zip(&key).for_each(|(to, byte)| *to ^= byte);
+        block
+            .iter_mut()
+            .zip(&key)
+            .for_each(|(to, byte)| *to ^= byte);
         block
     };
     let inner = Md5::digest([&pad(0x36)[..], data].concat());
@@ -106,7 +109,8 @@ impl Block {
             Err(_) => EncryptionContext::Iv64(short(iv)),
         };
         let key = EncryptingKey::cbc(self.key(key)).expect("a key");
-        key.less_safe_encrypt(blocks, context).expect("whole blocks");
+        key.less_safe_encrypt(blocks, context)
+            .expect("whole blocks");
     }
 
     fn decrypt(self, key: &[u8], iv: &[u8], blocks: &mut [u8]) {

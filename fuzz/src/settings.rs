@@ -4,9 +4,9 @@
 use std::sync::LazyLock;
 
 use portcullis_core::config::{
-    BeastMitigation, ClientAuthentication, ClientConfig, ClientConfigBuilder,
-    ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy, PreSharedKey, ServerConfig,
-    ServerConfigBuilder, ServerNameIndication,
+    BeastMitigation, ClientAuthentication, ClientConfig, ClientConfigBuilder, ExtendedMasterSecret,
+    KeyShares, MaxFragmentLength, PaddingPolicy, PreSharedKey, ServerConfig, ServerConfigBuilder,
+    ServerNameIndication,
 };
 use portcullis_core::session::{ClientSession, TicketKeys};
 use portcullis_core::suite::{Authentication, CipherSuite};
@@ -40,11 +40,8 @@ pub const SCHEMES: [SignatureScheme; 2] = [
     SignatureScheme::ECDSA_SECP256R1_SHA256,
 ];
 /// And that of the RSA key, before TLS 1.3.
-const OTHER_SCHEMES: [SignatureScheme; 3] = [
-    SCHEMES[0],
-    SCHEMES[1],
-    SignatureScheme::RSA_PKCS1_SHA256,
-];
+const OTHER_SCHEMES: [SignatureScheme; 3] =
+    [SCHEMES[0], SCHEMES[1], SignatureScheme::RSA_PKCS1_SHA256];
 
 /// What both ends want.
 #[derive(Clone, Debug)]
@@ -245,7 +242,9 @@ impl Settings {
     /// Before TLS 1.3 a certificate for ECDSA is for clients that list its curve (RFC 8422 §5.1).
     fn has_curve(&self) -> bool {
         let curve = NamedGroup::SECP256R1;
-        let is_shown = self.other.is_none_or(|other| other.authentication() == Authentication::Ecdsa);
+        let is_shown = self
+            .other
+            .is_none_or(|other| other.authentication() == Authentication::Ecdsa);
         !self.is_older() || !self.server_p256 || !is_shown || self.client_groups.contains(&curve)
     }
 
@@ -271,7 +270,10 @@ impl Settings {
     }
 
     pub fn server_leaf(&self) -> &'static Leaf {
-        if self.other.is_some_and(|other| other.authentication() == Authentication::Rsa) {
+        if self
+            .other
+            .is_some_and(|other| other.authentication() == Authentication::Rsa)
+        {
             &pki().rsa
         } else if self.server_p256 {
             &pki().server_p256

@@ -5,8 +5,8 @@ use aws_lc_rs::signature::{
 };
 use portcullis_core::SignatureScheme;
 use portcullis_core::x509::IdentityKey;
-use rustls_pki_types::CertificateDer;
 use portcullis_core::x509::PresentedChain;
+use rustls_pki_types::CertificateDer;
 
 use crate::end::{End, Facts, Ours};
 use crate::keys::{Older, Suite};
@@ -156,16 +156,16 @@ fn signature(
         return signature_of_key(shown, &content, &signed[at + 2..]);
     }
     let signature = &signed[at + 4..];
-    let verified = match signed[at..at + 2] {
-        [8, 7] => {
-            UnparsedPublicKey::new(&ED25519, &spki[spki.len() - 32..]).verify(&content, signature)
-        }
-        [4, 3] => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &spki[spki.len() - 65..])
-            .verify(&content, signature),
-        [4, 1] => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki)
-            .verify(&content, signature),
-        _ => panic!("a scheme that was not offered"),
-    };
+    let verified =
+        match signed[at..at + 2] {
+            [8, 7] => UnparsedPublicKey::new(&ED25519, &spki[spki.len() - 32..])
+                .verify(&content, signature),
+            [4, 3] => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &spki[spki.len() - 65..])
+                .verify(&content, signature),
+            [4, 1] => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki)
+                .verify(&content, signature),
+            _ => panic!("a scheme that was not offered"),
+        };
     verified.expect("the signature is that of the certificate's key");
 }
 

@@ -23,9 +23,8 @@ const BOTH: Ending = Ending {
 /// Every suite in every version that it has, with P-256 for whoever needs it.
 fn all() -> impl Iterator<Item = [u8; 8]> {
     let versions = [0, 0x10, 0x20, 0x30];
-    let all = (0..SUITES.len() as u8).flat_map(move |suite| {
-        versions.map(|version| [suite, 0x33, version, 0, 0, 0, 0, OTHER])
-    });
+    let all = (0..SUITES.len() as u8)
+        .flat_map(move |suite| versions.map(|version| [suite, 0x33, version, 0, 0, 0, 0, OTHER]));
     let mut seen = BTreeSet::new();
     all.filter(move |raw| {
         let other = Other::new(*raw).expect("one of these");
@@ -91,7 +90,11 @@ fn records_may_be_cut() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     for raw in all() {
         for unit in 0..4 {
-            for (writer, what) in [(0, What::Fragment), (1, What::Fragment), (1, What::Coalesce)] {
+            for (writer, what) in [
+                (0, What::Fragment),
+                (1, What::Fragment),
+                (1, What::Coalesce),
+            ] {
                 let plan = changed(raw, what, writer, unit, false);
                 assert_eq!(ends(&plan), BOTH);
             }
@@ -137,7 +140,10 @@ fn every_record_is_checked() {
                 // `run` judges; both may be connected before data comes.
                 let plan = changed(raw, What::WireFlip, writer, unit, false);
                 let ending = ends(&plan);
-                assert!(unit > 3 || ending != BOTH || writer == 1 && unit > 2, "{ending:?}");
+                assert!(
+                    unit > 3 || ending != BOTH || writer == 1 && unit > 2,
+                    "{ending:?}"
+                );
             }
         }
     }

@@ -47,7 +47,11 @@ fn suites_of(version: ProtocolVersion) -> impl Iterator<Item = CipherSuite> {
 fn every_suite_in_either_order_with_every_mitigation() {
     for version in OLD {
         // Behind these 3DES and RC4, if they are there.
-        let legacy = if cfg!(feature = "legacy-ciphers") { 2 } else { 0 };
+        let legacy = if cfg!(feature = "legacy-ciphers") {
+            2
+        } else {
+            0
+        };
         assert_eq!(suites_of(version).count(), SUITES.len() + legacy);
         assert!(suites_of(version).take(SUITES.len()).eq(SUITES));
         for suite in suites_of(version) {

@@ -101,7 +101,11 @@ fn every_suite_with_every_curve() {
         }
     }
     let ccm = if cfg!(feature = "ffi") { 4 } else { 0 };
-    let legacy = if cfg!(feature = "legacy-ciphers") { 2 } else { 0 };
+    let legacy = if cfg!(feature = "legacy-ciphers") {
+        2
+    } else {
+        0
+    };
     assert_eq!(older_suites().count(), 7 + ccm + legacy);
 }
 
@@ -119,7 +123,9 @@ fn encrypt_then_mac_is_what_both_sides_want() {
             if suite.info().unwrap().is_legacy() {
                 suites.truncate(1);
             }
-            let client = older_client().encrypt_then_mac(ours).cipher_suites(suites.clone());
+            let client = older_client()
+                .encrypt_then_mac(ours)
+                .cipher_suites(suites.clone());
             let server = older_server().encrypt_then_mac(theirs);
             let (client, server) = connect(client, server.cipher_suites(suites));
             for connection in [client, server] {
