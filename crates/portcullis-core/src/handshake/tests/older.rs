@@ -138,6 +138,29 @@ fn encrypt_then_mac_is_what_both_sides_want() {
     }
 }
 
+/// Whatever either side prefers: 3DES and RC4 where there is nothing else.
+#[cfg(feature = "legacy-ciphers")]
+#[test]
+fn what_is_broken_is_chosen_last() {
+    let [rc4, triple_des, aes] = [
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_RC4_128_SHA,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+    ];
+    for honors in [true, false] {
+        for (offered, expected) in [
+            (vec![triple_des, rc4, aes], aes),
+            (vec![triple_des, rc4], if honors { rc4 } else { triple_des }),
+        ] {
+            let client = older_client().cipher_suites(offered);
+            let server = older_server().honor_cipher_order(honors);
+            let server = server.cipher_suites([rc4, triple_des, aes]);
+            let (client, _) = connect(client, server);
+            assert_eq!(client.information.cipher_suite(), expected);
+        }
+    }
+}
+
 /// What is not named is neither offered nor chosen: not CBC, and not what only goes with it.
 #[test]
 fn cbc_is_for_those_who_name_it() {
