@@ -7,6 +7,7 @@
 mod hello;
 mod record_sizes;
 mod requested;
+mod session;
 mod shortfall;
 mod tls12;
 mod tls13;
