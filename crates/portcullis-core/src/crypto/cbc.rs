@@ -10,7 +10,7 @@ use aws_lc_rs::cipher::{
 use aws_lc_rs::iv::FixedLength;
 
 use super::CryptoFailure;
-use super::legacy::DesAlgorithm;
+use super::legacy::{self, DesAlgorithm};
 use super::random::Random;
 
 /// Bytes of the largest block, and of its IV.
@@ -98,7 +98,7 @@ impl CbcKey {
         };
         let iv = match <[u8; MAX_BLOCK]>::try_from(iv) {
             Ok(iv) => EncryptionContext::Iv128(FixedLength::from(iv)),
-            Err(_) => EncryptionContext::Iv64(short_iv(iv)?),
+            Err(_) => legacy::encryption(iv).ok_or(CbcError)?,
         };
         let encrypted = key.less_safe_encrypt(blocks, iv);
         encrypted.map(|_| ()).map_err(|_| CbcError)
@@ -114,17 +114,11 @@ impl CbcKey {
         };
         let iv = match <[u8; MAX_BLOCK]>::try_from(iv) {
             Ok(iv) => DecryptionContext::Iv128(FixedLength::from(iv)),
-            Err(_) => DecryptionContext::Iv64(short_iv(iv)?),
+            Err(_) => legacy::decryption(iv).ok_or(CbcError)?,
         };
         let decrypted = key.decrypt(blocks, iv);
         decrypted.map(|_| ()).map_err(|_| CbcError)
     }
-}
-
-/// For blocks of half the size.
-fn short_iv(iv: &[u8]) -> Result<FixedLength<{ DesAlgorithm::BLOCK }>, CbcError> {
-    let iv: [u8; DesAlgorithm::BLOCK] = iv.try_into().map_err(|_| CbcError)?;
-    Ok(FixedLength::from(iv))
 }
 
 /// Makes the IV of a record: nobody may know it before the content is fixed (RFC 5246 §6.2.3.2).

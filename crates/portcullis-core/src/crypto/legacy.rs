@@ -11,7 +11,8 @@
 //! made of table look-ups at secret places, so that whoever shares the machine's caches can learn the
 //! key. What is done in constant time around them, the MAC and the padding, still is.
 
-use aws_lc_rs::cipher::{Algorithm, UnboundCipherKey};
+use aws_lc_rs::cipher::{Algorithm, DecryptionContext, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::iv::FixedLength;
 use rc4::{KeyInit as _, Rc4, StreamCipher as _};
 
 use super::CryptoFailure;
@@ -64,6 +65,18 @@ impl DesAlgorithm {
             Self::Single => &aws_lc_rs::cipher::DES_FOR_LEGACY_USE_ONLY,
         }
     }
+}
+
+/// The IV of a block cipher here; `None` if it has another length.
+pub(crate) fn encryption(iv: &[u8]) -> Option<EncryptionContext> {
+    let iv: [u8; DesAlgorithm::BLOCK] = iv.try_into().ok()?;
+    Some(EncryptionContext::Iv64(FixedLength::from(iv)))
+}
+
+/// The same to decrypt.
+pub(crate) fn decryption(iv: &[u8]) -> Option<DecryptionContext> {
+    let iv: [u8; DesAlgorithm::BLOCK] = iv.try_into().ok()?;
+    Some(DecryptionContext::Iv64(FixedLength::from(iv)))
 }
 
 /// The stream ciphers.

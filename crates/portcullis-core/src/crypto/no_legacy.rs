@@ -1,7 +1,7 @@
 //! In the place of `legacy.rs` where the feature `legacy-ciphers` is not there: the same types, of which
 //! there is no value. So records have no condition on the feature.
 
-use aws_lc_rs::cipher::UnboundCipherKey;
+use aws_lc_rs::cipher::{DecryptionContext, EncryptionContext, UnboundCipherKey};
 
 use super::CryptoFailure;
 
@@ -28,6 +28,14 @@ impl DesAlgorithm {
     pub(crate) const fn key(self, _: &[u8]) -> Result<UnboundCipherKey, CryptoFailure> {
         match self {}
     }
+}
+
+pub(crate) const fn encryption(_: &[u8]) -> Option<EncryptionContext> {
+    None
+}
+
+pub(crate) const fn decryption(_: &[u8]) -> Option<DecryptionContext> {
+    None
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

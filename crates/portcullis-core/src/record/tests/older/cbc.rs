@@ -11,7 +11,7 @@ use aws_lc_rs::iv::FixedLength;
 use super::*;
 use crate::ProtocolVersion;
 use crate::crypto::cbc::{CbcAlgorithm, MAX_BLOCK};
-use crate::crypto::legacy::DesAlgorithm;
+use crate::crypto::legacy::{self, DesAlgorithm};
 use crate::crypto::record_mac::MacAlgorithm;
 use crate::key_schedule::tls12::CbcParameters;
 use crate::rules::{BeastMitigation, Iv};
@@ -153,7 +153,7 @@ impl Plain {
         };
         let context = match <[u8; MAX_BLOCK]>::try_from(&iv[..]) {
             Ok(iv) => EncryptionContext::Iv128(FixedLength::from(iv)),
-            Err(_) => EncryptionContext::Iv64(FixedLength::from(half(&iv))),
+            Err(_) => legacy::encryption(&iv).unwrap(),
         };
         let key = EncryptingKey::cbc(self.key()).unwrap();
         key.less_safe_encrypt(&mut blocks, context).unwrap();
@@ -237,14 +237,10 @@ impl Plain {
     }
 }
 
-fn half(iv: &[u8]) -> [u8; 8] {
-    iv.try_into().unwrap()
-}
-
 fn decryption(iv: &[u8]) -> DecryptionContext {
     match <[u8; MAX_BLOCK]>::try_from(iv) {
         Ok(iv) => DecryptionContext::Iv128(FixedLength::from(iv)),
-        Err(_) => DecryptionContext::Iv64(FixedLength::from(half(iv))),
+        Err(_) => legacy::decryption(iv).unwrap(),
     }
 }
 
