@@ -314,7 +314,7 @@ impl ClientConfigBuilder {
         let anonymous = self
             .client
             .policy
-            .without_certificate(Exchange::is_anonymous);
+            .suite_that(Exchange::is_anonymous);
         let Some(suite) = anonymous else {
             return Ok(());
         };

@@ -60,7 +60,7 @@ pub(super) fn client_key_exchange(
     let form = ClientKeyExchangeForm {
         psk: exchange.psk,
         share: exchange.agreement.map(|agreement| match agreement {
-            Agreement::Ecdhe => ClientShareForm::Point,
+            Agreement::Ecdhe | Agreement::Ecdh => ClientShareForm::Point,
             Agreement::Rsa => ClientShareForm::Encrypted,
             Agreement::Dhe => ClientShareForm::Number,
         }),
@@ -97,7 +97,7 @@ impl Rules {
             params: exchange.agreement.and_then(|agreement| match agreement {
                 Agreement::Ecdhe => Some(ServerParamsForm::Ecdh),
                 Agreement::Dhe => Some(ServerParamsForm::Dh),
-                Agreement::Rsa => None,
+                Agreement::Rsa | Agreement::Ecdh => None,
             }),
             signature: exchange.is_signed().then(|| self.signature_form()),
         };

@@ -136,7 +136,7 @@ fn external_keys_have_to_fit_as_well() {
     let leaf = vec![ca.leaf(leaf_params(&["a.example"]))];
     let p256 = SignatureScheme::ECDSA_SECP256R1_SHA256;
     let identity = Identity::with_external_key(leaf.clone(), vec![p256]).unwrap();
-    assert!(matches!(identity.key(), IdentityKey::External { schemes } if schemes == &[p256]));
+    assert!(matches!(identity.key(), IdentityKey::External { schemes, .. } if schemes == &[p256]));
     for bad in [
         vec![],
         vec![SignatureScheme::ED25519],
