@@ -301,7 +301,7 @@ fn a_curve_that_is_not_listed() {
     let server = server().clear_identities().identity(p384.clone());
     let (client, server) = (client().build().unwrap(), server.build().unwrap());
     let error = refused(pair(client, server, By::Server, tamper), By::Server);
-    assert_eq!(error.violation(), Some(Violation::CurveNotOffered));
+    assert_eq!(error.violation(), Some(Violation::LeafCurveNotOffered));
 }
 
 /// Nobody is asked to agree on a secret with a key that is elsewhere.
