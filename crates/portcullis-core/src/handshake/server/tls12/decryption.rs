@@ -2,7 +2,8 @@
 //!
 //! RFC 5246 §7.4.7.1; RFC 4279 §4 with a pre-shared key. No error here depends on what was encrypted.
 
-use super::super::super::{Cx, Next, expect, wrong_answer};
+use super::super::super::{Cx, expect, wrong_answer};
+use super::super::Next;
 use super::key_exchange::{Exchanged, go_on};
 use crate::Misuse;
 use crate::crypto::rsa_premaster::Substitute;
