@@ -32,6 +32,11 @@ fn check(row: &str, proofs: &str) {
             .find(|(prefix, _)| file.starts_with(prefix))
             .unwrap_or_else(|| panic!("{row}: {name}"));
         let source = read(&format!("{folder}{}.rs", &file[prefix.len()..]));
+        // A line of a macro, which makes a test of each.
+        let line = format!("\n    {test}: ");
+        if source.contains("of_each_peer! {") && source.contains(&line) {
+            continue;
+        }
         let function = source
             .find(&format!("fn {test}("))
             .unwrap_or_else(|| panic!("{row}: there is no {name}"));

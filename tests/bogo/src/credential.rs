@@ -82,12 +82,16 @@ fn load_one(
                 ([], Err(_)) => SignatureScheme::DEFAULT,
                 (prefs, _) => prefs,
             };
-            let fitting = wanted
+            let fitting: Vec<_> = wanted
                 .iter()
                 .copied()
                 .filter(|scheme| external(vec![*scheme]).is_some())
                 .collect();
-            external(fitting)
+            // A test of schemes that it cannot sign with is none of what it decrypts.
+            match fitting.is_empty() {
+                true => None,
+                false => external(fitting),
+            }
         }
     };
     let issuers = chain.iter().map(|certificate| {

@@ -227,6 +227,9 @@ pub(super) fn check_signature_before_tls13(
 /// is accepted, and may be used for that.
 pub(super) fn check_encrypts(peer: &VerifiedChain, suite: CipherSuite) -> Result<(), Abort> {
     let chain = peer.chain();
+    if !is_known_key(chain.end_entity_spki()) {
+        return Err(Violation::UnsupportedKey.into());
+    }
     if modulus_bits(chain.end_entity_spki()).is_none() {
         let violation = Violation::KeyDoesNotFitSuite;
         return Err(violation.explained(format!("{suite} needs an RSA key")));
