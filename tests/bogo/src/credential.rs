@@ -66,10 +66,8 @@ fn load_one(
     let external = |schemes: Vec<SignatureScheme>| {
         let signing = || Identity::with_external_key(chain.clone(), schemes.clone());
         match &decrypting {
-            Some(_) => {
-                Identity::with_external_key_that_decrypts(chain.clone(), schemes.clone())
-                    .or_else(|_| signing())
-            }
+            Some(_) => Identity::with_external_key_that_decrypts(chain.clone(), schemes.clone())
+                .or_else(|_| signing()),
             None => signing(),
         }
         .ok()

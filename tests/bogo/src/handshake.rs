@@ -322,8 +322,7 @@ impl<'a> Driver<'a> {
         if let Some(why) = credential.and_then(Credential::unusable) {
             return Err(Stop::unimplemented(format!("this credential: {why}")));
         }
-        let decrypted =
-            credential.and_then(|credential| credential.decrypt(question.ciphertext()));
+        let decrypted = credential.and_then(|credential| credential.decrypt(question.ciphertext()));
         Ok(match decrypted {
             Some(block) => question.decrypted(block),
             None => question.failed(),

@@ -20,9 +20,9 @@ use rustls_pki_types::{
 use webpki::RawPublicKeyEntity;
 use zeroize::Zeroizing;
 
-use crate::{NamedGroup, SignatureScheme};
 use crate::der::{self, Reader};
 use crate::misuse::Misuse;
+use crate::{NamedGroup, SignatureScheme};
 
 /// The signature was not made by this key over this message, or the key is not fit for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use super::offer::check_extensions;
 use super::{find, wrong_answer};
 use crate::config::{ClientOptions, ServerOptions};
 use crate::crypto::{
-    is_known_key, modulus_bits, point_in_key, scheme_before_tls12, scheme_fits_key, scheme_fits_key_before_tls13,
-    verify_before_tls13, verify_tls13,
+    is_known_key, modulus_bits, point_in_key, scheme_before_tls12, scheme_fits_key,
+    scheme_fits_key_before_tls13, verify_before_tls13, verify_tls13,
 };
 use crate::error::Abort;
 use crate::question::{AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain};

@@ -64,7 +64,8 @@ impl Decrypt {
     /// Decrypts with the identity's own key; ends the handshake when that key is external. The default.
     pub fn decrypt_with_local_key(self) -> Answer {
         let IdentityKey::Local(key) = self.identity.key() else {
-            let why = "decrypting the client's secret: the key is external, and nobody answers `Decrypt`";
+            let why =
+                "decrypting the client's secret: the key is external, and nobody answers `Decrypt`";
             return self.refuse(Refusal::new(AlertDescription::INTERNAL_ERROR, why));
         };
         // Nobody looks whether it has worked.
@@ -78,7 +79,11 @@ impl Decrypt {
     pub fn decrypted(self, block: Vec<u8>) -> Answer {
         let is_whole = block.len() == self.block_len();
         let block = Zeroizing::new(block);
-        let block = if is_whole { block } else { Zeroizing::default() };
+        let block = if is_whole {
+            block
+        } else {
+            Zeroizing::default()
+        };
         self.id.answer(AnswerContent::Decrypted(block))
     }
 

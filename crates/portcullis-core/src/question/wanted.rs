@@ -86,8 +86,7 @@ impl WantedIdentity {
 
     /// Whether the identity can be shown, but for its curve.
     pub(crate) fn accepts(&self, identity: &Identity) -> bool {
-        identity.scheme_for(&self.schemes, self.version).is_some()
-            || self.exchanges_keys(identity)
+        identity.scheme_for(&self.schemes, self.version).is_some() || self.exchanges_keys(identity)
     }
 
     /// The identity that would have been chosen but for its curve.

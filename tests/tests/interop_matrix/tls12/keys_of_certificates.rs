@@ -227,7 +227,6 @@ async fn our_server_asks_for_decryption(peer: Peer) {
     }
 }
 
-
 of_each_peer! {
     openssl_to_a_key_elsewhere: our_server_asks_for_decryption(Openssl);
     gnutls_to_a_key_elsewhere: our_server_asks_for_decryption(Gnutls);
@@ -238,9 +237,18 @@ of_each_peer! {
 #[tokio::test]
 async fn sessions_are_resumed() {
     for (peer, suite) in [
-        (Peer::Openssl, CipherSuite::TLS_RSA_PSK_WITH_AES_128_GCM_SHA256),
-        (Peer::Erlang, CipherSuite::TLS_RSA_PSK_WITH_AES_128_GCM_SHA256),
-        (Peer::Erlang, CipherSuite::TLS_ECDH_ECDSA_WITH_AES_128_GCM_SHA256),
+        (
+            Peer::Openssl,
+            CipherSuite::TLS_RSA_PSK_WITH_AES_128_GCM_SHA256,
+        ),
+        (
+            Peer::Erlang,
+            CipherSuite::TLS_RSA_PSK_WITH_AES_128_GCM_SHA256,
+        ),
+        (
+            Peer::Erlang,
+            CipherSuite::TLS_ECDH_ECDSA_WITH_AES_128_GCM_SHA256,
+        ),
     ] {
         let case = (Version::Tls12, suite);
         let settings = Settings::server(identity(suite).0).version(Version::Tls12);

@@ -109,7 +109,12 @@ fn key_file() -> PathBuf {
 }
 
 /// What the peer has to be told to have this suite and no other.
-pub(super) fn with(settings: Settings, peer: Peer, suite: CipherSuite, is_server: bool) -> Settings {
+pub(super) fn with(
+    settings: Settings,
+    peer: Peer,
+    suite: CipherSuite,
+    is_server: bool,
+) -> Settings {
     let info = info(suite);
     let mut words: Vec<String> = Vec::new();
     match peer {

@@ -193,8 +193,7 @@ fn show(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let fits = |suite: &&CipherSuite| {
-        scheme.is_some_and(|scheme| suite.goes_with(scheme))
-            || identity.exchanges_keys(**suite)
+        scheme.is_some_and(|scheme| suite.goes_with(scheme)) || identity.exchanges_keys(**suite)
     };
     let suite = suites.iter().find(fits);
     let suite = *suite.ok_or(Violation::NoSharedCipherSuite)?;

@@ -258,14 +258,16 @@ fn the_client_stays_who_it_is() {
 #[test]
 fn the_identity_of_a_pre_shared_key_stays() {
     let suite = [CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256];
-    let key = |identity: &str, byte| {
-        crate::config::PreSharedKey::new(identity, [byte; 32]).unwrap()
-    };
+    let key =
+        |identity: &str, byte| crate::config::PreSharedKey::new(identity, [byte; 32]).unwrap();
     let (old, new, other) = (key("meter", 1), key("meter", 2), key("other", 3));
     let with = |psk| client().cipher_suites(suite).psk(psk);
     let ends = || {
         let server = server().cipher_suites(suite).clear_identities();
-        Ends::new(with(old.clone()), server.psk(old.clone()).psk(other.clone()))
+        Ends::new(
+            with(old.clone()),
+            server.psk(old.clone()).psk(other.clone()),
+        )
     };
     ends().renegotiate(From::Server);
     let mut changed = ends();

@@ -258,8 +258,7 @@ fn every_suite_with_every_kind_of_key() {
     let of_tls12 = |suite: &&CipherSuite| {
         let exchange = suite.exchange();
         exchange.is_some_and(|exchange| {
-            exchange.is_signed() && exchange.has_curve()
-                || exchange.is_unsigned() && !exchange.psk
+            exchange.is_signed() && exchange.has_curve() || exchange.is_unsigned() && !exchange.psk
         })
     };
     let suites = CipherSuite::SUPPORTED.iter().filter(of_tls12);

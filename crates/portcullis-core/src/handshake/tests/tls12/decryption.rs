@@ -15,7 +15,9 @@ use crate::suite::CipherSuite;
 use crate::testing::{Pair, pki};
 use crate::wire::HandshakeType as T;
 use crate::x509::{Identity, IdentityKey};
-use crate::{AlertDescription, Direction, Error, ProtocolVersion, SignatureScheme, Stage, Violation};
+use crate::{
+    AlertDescription, Direction, Error, ProtocolVersion, SignatureScheme, Stage, Violation,
+};
 
 fn chain() -> Vec<CertificateDer<'static>> {
     rsa().both.chain().to_vec()
@@ -72,9 +74,7 @@ fn a_key_that_is_elsewhere_decrypts_in_every_version() {
         ProtocolVersion::TLS_1_1,
         ProtocolVersion::TLS_1_0,
     ] {
-        let server = server_of(version)
-            .clear_identities()
-            .identity(elsewhere());
+        let server = server_of(version).clear_identities().identity(elsewhere());
         let (client, server) = (client_of(version).build(), server.build());
         let (client, server) = run(Pair::new(client.unwrap(), server.unwrap()), answer);
         let (client, server) = (client.unwrap(), server.unwrap());
@@ -103,7 +103,10 @@ fn no_answer_is_told_from_another() {
         ("a short padding", Some(changed(5, 0))),
         ("no end of the padding", Some(changed(207, 7))),
         ("a secret of 47", Some(block_of(&wrong[1..]))),
-        ("a secret of 49", Some(block_of(&[&wrong[..], &[1]].concat()))),
+        (
+            "a secret of 49",
+            Some(block_of(&[&wrong[..], &[1]].concat())),
+        ),
         ("without the zero in front", Some(good[1..].to_vec())),
         ("with one more", Some([&[0][..], &good].concat())),
         ("without the padding", Some(wrong.clone())),
@@ -160,9 +163,15 @@ fn nobody_has_the_key() {
     });
     let error = server.unwrap_err();
     assert_eq!(error.stage(), Stage::Decrypting);
-    assert!(error.to_string().contains("nobody answers `Decrypt`"), "{error}");
+    assert!(
+        error.to_string().contains("nobody answers `Decrypt`"),
+        "{error}"
+    );
     let alert = AlertDescription::INTERNAL_ERROR;
-    assert_eq!(client.unwrap_err().alert(), Some((Direction::Received, alert)));
+    assert_eq!(
+        client.unwrap_err().alert(),
+        Some((Direction::Received, alert))
+    );
 }
 
 #[test]
@@ -220,7 +229,10 @@ fn one_that_does_both() {
         (CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, false),
         (CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256, true),
     ] {
-        let (client, server) = (client().cipher_suites([suite]), server().cipher_suites([suite]));
+        let (client, server) = (
+            client().cipher_suites([suite]),
+            server().cipher_suites([suite]),
+        );
         let server = server.clear_identities().identity(both.clone());
         let mut pair = Pair::new(client.build().unwrap(), server.build().unwrap());
         let mut asked = Vec::new();

@@ -238,7 +238,10 @@ fn the_key_usage_counts() {
     let alone = |identity: &Identity| server().clear_identities().identity(identity.clone());
     talking_in(V1_2[0], run(client(), alone(&keys().agreeing)));
     let refused_at_once = alone(&keys().signing).build().unwrap_err().to_string();
-    assert!(refused_at_once.contains("no keyAgreement"), "{refused_at_once}");
+    assert!(
+        refused_at_once.contains("no keyAgreement"),
+        "{refused_at_once}"
+    );
     let shows = |identity: &Identity, client: ClientConfigBuilder, server: ServerConfigBuilder| {
         let certificate = identity.certificate_message(Form::Before13).to_vec();
         let tamper = first(T::CERTIFICATE, move |_| {
