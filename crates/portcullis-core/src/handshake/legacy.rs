@@ -66,6 +66,11 @@ pub(super) fn client_key_exchange(
         }),
     };
     let body = body_of(HandshakeType::CLIENT_KEY_EXCHANGE, message)?;
+    // RFC 4492 §5.7: "implicit" is for a client whose certificate has the other half.
+    if exchange.agreement == Some(Agreement::Ecdh) && matches!(body, [] | [0]) {
+        let why = "it has no point, as if that were in a certificate of fixed ECDH, and none was asked for";
+        return Err(Violation::MalformedMessage.explained(why.to_owned()));
+    }
     Ok(ClientKeyExchange::decode(body, form)?)
 }
 

@@ -215,6 +215,7 @@ fn points_that_are_not_on_the_curve() {
     let (client, server) = (client().build().unwrap(), server().build().unwrap());
     let error = refused(pair(client, server, By::Client, tamper), By::Client);
     assert_eq!(error.violation(), Some(Violation::MalformedMessage));
+    assert!(error.to_string().contains("fixed ECDH"), "{error}");
 }
 
 /// The server has said all with its certificate.
