@@ -213,7 +213,8 @@ impl Identity {
 
     /// Joins a chain, leaf first, with a key that is elsewhere; `schemes` is what it can sign
     /// with, best first, in any version of TLS. Signatures are then asked for during the handshake
-    /// ([`Sign`](crate::question::Sign)).
+    /// ([`Sign`](crate::question::Sign)), and nothing else: the cipher suites of `ECDH_ECDSA` and `ECDH_RSA` need
+    /// a key that is here.
     ///
     /// # Errors
     /// When the chain is empty or damaged, there is no scheme, or one does not fit the key in
@@ -453,7 +454,7 @@ pub(crate) fn what_keys_lack(
     }
     if needs(KeyUse::Agree) && has(|one| one.curve().is_some()) {
         return Some(
-            "an ECDSA key that is here is not half of a secret: the key usage of its certificate has no \
+            "an ECDSA key that is here cannot be half of the secret: the key usage of its certificate has no \
              keyAgreement, it is elsewhere, or the suite is for a certificate that another kind of key has \
              signed",
         );
