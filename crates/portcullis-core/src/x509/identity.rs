@@ -15,8 +15,8 @@ use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
 use super::verify::decrypts;
 use crate::crypto::{
-    HAS_RSA, PrivateKey, ecdsa_curve, key_is_long_enough, modulus_bits, scheme_fits_key,
-    scheme_fits_key_before_tls13,
+    HAS_RSA, PrivateKey, ecdsa_curve, key_is_long_enough, modulus_bits, prime_bits,
+    scheme_fits_key, scheme_fits_key_before_tls13,
 };
 use crate::misuse::Misuse;
 use crate::version::Version;
@@ -41,6 +41,8 @@ struct Inner {
     key_digest: Arc<Sha256Digest>,
     /// Of a leaf with a key for ECDSA.
     curve: Option<NamedGroup>,
+    /// The length of a key of RSA or DSA.
+    key_bits: Option<u32>,
     /// Whether the key is here, and may decrypt a premaster secret.
     decrypts: bool,
     /// DER-encoded Names of the issuers of all certificates.
@@ -71,12 +73,6 @@ impl IdentityKey {
             Self::External { schemes } => schemes,
         }
     }
-
-    /// Those that `version` has.
-    pub(crate) fn schemes_for(&self, version: Version) -> impl Iterator<Item = SignatureScheme> {
-        let schemes = self.schemes().iter().copied();
-        schemes.filter(move |scheme| scheme.signs_in(version))
-    }
 }
 
 impl Identity {
@@ -89,7 +85,18 @@ impl Identity {
         let fields = all_fields(&chain)?;
         let owner = fields.iter().position(|fields| key.is_key_of(fields.spki));
         match owner {
-            Some(0) => Self::join(chain, IdentityKey::Local(key)),
+            Some(0) => {
+                let leaf = fields.first().map(|fields| fields.spki).unwrap_or_default();
+                let mut schemes = key.schemes().iter();
+                if let Some(scheme) = schemes.find(|scheme| !fits_key(**scheme, leaf)) {
+                    // RFC 4055 §1.2: a key in RSA-PSS form may be restricted to one hash.
+                    return Err(Misuse::new(format!(
+                        "the key in the certificate is restricted otherwise than the private key, which signs \
+                         {scheme}: have the certificate issued again with the public half of this key"
+                    )));
+                }
+                Self::join(chain, IdentityKey::Local(key))
+            }
             Some(other) => Err(Misuse::new(format!(
                 "the private key belongs to {}: put that one first",
                 nth(other)
@@ -249,6 +256,7 @@ impl Identity {
             names_digest,
             key_digest,
             curve: ecdsa_curve(of_leaf.spki),
+            key_bits: key_bits(of_leaf.spki),
             decrypts,
             issuers,
             chain_schemes,
@@ -262,10 +270,25 @@ impl Identity {
         &self.0.chain
     }
 
-    /// How long the key is, if it is an RSA key.
-    pub(crate) fn rsa_bits(&self) -> Option<u32> {
-        let leaf = Certificate::read(self.0.chain.first()?)?;
-        u32::try_from(modulus_bits(leaf.spki)?).ok()
+    /// How long the key is, if it is one of RSA or DSA.
+    pub(crate) fn key_bits(&self) -> Option<u32> {
+        self.0.key_bits
+    }
+
+    /// What people call the kind of the key.
+    pub(crate) fn kind_of_key(&self) -> &'static str {
+        let scheme = self.key().schemes().first();
+        scheme.map_or("an unknown kind", |scheme| scheme.kind_of_key())
+    }
+
+    /// What the key can sign with in this version, best first. In TLS 1.3 a scheme for ECDSA is one for a
+    /// curve, too (§4.2.3).
+    pub(crate) fn schemes_for(&self, version: Version) -> impl Iterator<Item = SignatureScheme> {
+        let schemes = self.key().schemes().iter().copied();
+        let is_on_curve = move |scheme: &SignatureScheme| {
+            version < Version::V1_3 || scheme.curve().is_none() || scheme.curve() == self.curve()
+        };
+        schemes.filter(move |scheme| scheme.signs_in(version) && is_on_curve(scheme))
     }
 
     /// The same, to be kept without the key.
@@ -334,12 +357,14 @@ impl core::fmt::Debug for Identity {
     }
 }
 
-/// In every version that has the scheme.
+/// In some version that has the scheme.
 fn fits_key(scheme: SignatureScheme, spki: &[u8]) -> bool {
-    match scheme.allowed_in_tls13_certificate_verify() {
-        true => scheme_fits_key(scheme, spki),
-        false => scheme_fits_key_before_tls13(scheme, spki),
-    }
+    scheme_fits_key(scheme, spki) || scheme_fits_key_before_tls13(scheme, spki)
+}
+
+fn key_bits(spki: &[u8]) -> Option<u32> {
+    let bits = modulus_bits(spki).or_else(|| prime_bits(spki))?;
+    bits.try_into().ok()
 }
 
 fn all_fields<'a>(chain: &'a [CertificateDer<'static>]) -> Result<Vec<Certificate<'a>>, Misuse> {
@@ -362,7 +387,7 @@ fn all_fields<'a>(chain: &'a [CertificateDer<'static>]) -> Result<Vec<Certificat
 pub(crate) fn kinds_of_keys(identities: &[Identity]) -> String {
     let mut kinds = Vec::new();
     for scheme in identities.iter().flat_map(|one| one.key().schemes()) {
-        // There are five.
+        // There are six.
         if !kinds.contains(&scheme.kind_of_key()) {
             kinds.push(scheme.kind_of_key());
         }

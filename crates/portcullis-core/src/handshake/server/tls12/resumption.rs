@@ -193,7 +193,9 @@ fn fits(
         (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
         // A server that asks for no certificate does not resume a session that carries one.
         (Some(peer), authentication) => {
-            authentication.is_requested() && config.policy.accepts(peer.scheme, negotiated.version)
+            let (scheme, version) = (Some(peer.scheme), negotiated.version);
+            authentication.is_requested()
+                && config.policy.accepts_again(&peer.chain, scheme, version)
         }
     };
     let suite = established.suite;

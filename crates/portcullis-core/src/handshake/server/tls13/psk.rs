@@ -312,7 +312,11 @@ fn fits(
         (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
         // A server that asks for no certificate does not resume a session that carries one.
         (Some(peer), authentication) => {
-            authentication.is_requested() && config.policy.schemes.contains(&peer.scheme)
+            let scheme = Some(peer.scheme);
+            authentication.is_requested()
+                && config
+                    .policy
+                    .accepts_again(&peer.chain, scheme, Version::V1_3)
         }
     };
     let is_same_server = match &session.names {

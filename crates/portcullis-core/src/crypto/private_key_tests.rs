@@ -1,5 +1,6 @@
 use rcgen::{PublicKeyData, RsaKeySize, SignatureAlgorithm};
 
+use super::super::signature::{scheme_fits_key, verify_tls13};
 use super::*;
 
 const MESSAGE: &[u8] = b"TLS 1.3, server CertificateVerify";
