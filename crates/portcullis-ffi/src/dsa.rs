@@ -126,9 +126,7 @@ impl DsaPrivateKey {
         let place = signature.as_mut_ptr();
         // SAFETY: the context is live and was set up to sign. Reads `len` bytes, and writes at most as many as
         // `written` says.
-        success(unsafe {
-            EVP_PKEY_sign(context.0.as_ptr(), place, &raw mut written, bytes, len)
-        })?;
+        success(unsafe { EVP_PKEY_sign(context.0.as_ptr(), place, &raw mut written, bytes, len) })?;
         signature.truncate(written);
         Ok(signature)
     }
@@ -159,9 +157,7 @@ impl DsaPublicKey {
         let (bytes, len) = (digest.as_ptr(), digest.len());
         let (signed, signed_len) = (signature.as_ptr(), signature.len());
         // SAFETY: the context is live and was set up to verify. Reads as many bytes as each length says.
-        success(unsafe {
-            EVP_PKEY_verify(context.0.as_ptr(), signed, signed_len, bytes, len)
-        })
+        success(unsafe { EVP_PKEY_verify(context.0.as_ptr(), signed, signed_len, bytes, len) })
     }
 }
 

@@ -8,10 +8,10 @@ use core::fmt;
 use core::ptr::{NonNull, null};
 
 use aws_lc_sys::{
-    EVP_MD, EVP_sha256, EVP_sha384, EVP_sha512, NID_md5_sha1, NID_sha1, NID_sha224, NID_sha256, NID_sha384,
-    NID_sha512, RSA, RSA_NO_PADDING, RSA_PKCS1_PADDING, RSA_decrypt, RSA_encrypt, RSA_free, RSA_get0_e, RSA_private_key_from_bytes,
-    RSA_public_key_from_bytes, RSA_sign, RSA_sign_pss_mgf1, RSA_size, RSA_verify,
-    RSA_verify_pss_mgf1,
+    EVP_MD, EVP_sha256, EVP_sha384, EVP_sha512, NID_md5_sha1, NID_sha1, NID_sha224, NID_sha256,
+    NID_sha384, NID_sha512, RSA, RSA_NO_PADDING, RSA_PKCS1_PADDING, RSA_decrypt, RSA_encrypt,
+    RSA_free, RSA_get0_e, RSA_private_key_from_bytes, RSA_public_key_from_bytes, RSA_sign,
+    RSA_sign_pss_mgf1, RSA_size, RSA_verify, RSA_verify_pss_mgf1,
 };
 
 use crate::{Failed, forget_errors, success};

@@ -3,7 +3,7 @@
 use super::negotiable::{Named, check_scheme_features};
 use super::renegotiation::{Renegotiation, SecureRenegotiation};
 use crate::alert::AlertDescription;
-#[cfg(feature = "ffi")]
+#[cfg(any(feature = "ffi", test))]
 use crate::crypto::LEAST_KEY_BITS;
 use crate::crypto::USUAL_KEY_BITS;
 #[cfg(feature = "finite-field")]
@@ -391,7 +391,7 @@ impl Policy {
                 self.dh_minimum
             )));
         }
-        #[cfg(feature = "ffi")]
+        #[cfg(any(feature = "ffi", test))]
         if !(LEAST_KEY_BITS..=USUAL_KEY_BITS).contains(&self.key_minimum) {
             return Err(Misuse::new(format!(
                 "key_minimum: {} is outside of {LEAST_KEY_BITS}..={USUAL_KEY_BITS}",
@@ -493,7 +493,7 @@ macro_rules! common_options {
         /// It is about the peer's certificates, and about this side's identities, too. Default: 2,048. RSA
         /// keys of 1,024 bits are within reach of states, and no certificate on the web has had one since
         /// 2014; RFC 9325 §4.5 forbids them.
-        #[cfg(feature = "ffi")]
+        #[cfg(any(feature = "ffi", test))]
         #[cfg_attr(docsrs, doc(cfg(feature = "ffi")))]
         pub fn key_minimum(mut self, bits: u32) -> Self {
             self.$role.policy.key_minimum = bits;

@@ -6,6 +6,9 @@
 
 pub(crate) mod aead;
 pub(crate) mod block_hash;
+#[cfg(test)]
+#[path = "by_name_tests.rs"]
+mod by_name_tests;
 pub(crate) mod cbc;
 #[cfg(feature = "ffi")]
 pub(crate) mod ccm;

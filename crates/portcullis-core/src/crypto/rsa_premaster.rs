@@ -214,7 +214,7 @@ mod tests {
             let old = decrypt(&ciphertext, ProtocolVersion::TLS_1_0);
             assert_ne!(old, premaster.as_slice());
             // c = 0, 1, n - 1 and n, and wrong lengths.
-            let (_, public) = crate::der::public_key_info(&spki).unwrap();
+            let (_, public) = der::public_key_info(&spki).unwrap();
             let n = &public[9..9 + 256];
             let mut less = n.to_vec();
             *less.last_mut().unwrap() -= 1;

@@ -29,6 +29,7 @@ pub(crate) fn scheme_before_tls12(spki_der: &[u8]) -> Option<SignatureScheme> {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::signature;
     #[cfg(feature = "ffi")]
     use rcgen::RsaKeySize;
     use rustls_pki_types::PrivateKeyDer;
@@ -77,7 +78,12 @@ mod tests {
             assert!(verify_tls13(other, spki, MESSAGE, signature).is_err());
         }
         for version in Version::ALL {
-            assert_eq!(scheme.signs_in(version), version < Version::V1_2);
+            // RFC 9155: in TLS 1.2 for who names it.
+            let in_tls12 = version == Version::V1_2 && scheme == SignatureScheme::ECDSA_SHA1;
+            assert_eq!(
+                scheme.signs_in(version),
+                version < Version::V1_2 || in_tls12
+            );
         }
     }
 
@@ -150,15 +156,18 @@ mod tests {
         for modulus in [&modulus[..], &even, &long, &modulus[..60], &[0], &[]] {
             for exponent in exponents.iter().chain(&[&[1, 0, 1][..]]) {
                 let key = rsa_public_key(modulus, exponent);
-                assert!(rsa::verify(&rsa_spki(&key), MESSAGE, &signature).is_err());
+                assert!(verify_before_tls13(scheme, &rsa_spki(&key), MESSAGE, &signature).is_err());
             }
         }
         for end in 0..public.len() {
-            assert!(rsa::verify(&rsa_spki(&public[..end]), MESSAGE, &signature).is_err());
+            assert!(
+                verify_before_tls13(scheme, &rsa_spki(&public[..end]), MESSAGE, &signature)
+                    .is_err()
+            );
         }
-        assert!(rsa::verify(&rsa_spki(public), MESSAGE, &signature).is_ok());
+        assert!(verify_before_tls13(scheme, &rsa_spki(public), MESSAGE, &signature).is_ok());
         let longer = [public, &[0]].concat();
-        assert!(rsa::verify(&rsa_spki(&longer), MESSAGE, &signature).is_err());
+        assert!(verify_before_tls13(scheme, &rsa_spki(&longer), MESSAGE, &signature).is_err());
     }
 
     #[cfg(feature = "ffi")]

@@ -164,7 +164,7 @@ mod tests {
         let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048);
         let pair = pair.unwrap();
         let (key, spki) = (private(&pair), pair.subject_public_key_info());
-        assert_eq!(key.schemes().len(), 6 + usize::from(HAS_RSA));
+        assert_eq!(key.schemes().len(), 6 + 3 * usize::from(HAS_RSA));
         let signs = |scheme: &&SignatureScheme| scheme.signs_in(Version::V1_2);
         for &scheme in key.schemes().iter().filter(signs) {
             let signature = key.sign(scheme, MESSAGE).unwrap();
@@ -177,7 +177,7 @@ mod tests {
         let is_pkcs1 = |scheme: &SignatureScheme| !scheme.allowed_in_tls13_certificate_verify();
         assert!(key.schemes().is_sorted_by_key(is_pkcs1));
         let sha1 = SignatureScheme::RSA_PKCS1_SHA1;
-        assert!(!scheme_fits_key_before_tls13(sha1, &spki));
+        assert_eq!(scheme_fits_key_before_tls13(sha1, &spki), HAS_RSA);
         assert_eq!(ecdsa_curve(&spki), None);
     }
 
