@@ -519,7 +519,10 @@ impl ServerConfigBuilder {
             kinds_of_certificates(&policy.cipher_suites),
             kinds_of_keys(identities),
         );
-        let why = match there.split(" and ").any(|kind| needed.contains(kind)) {
+        let why = match there
+            .split(" and ")
+            .any(|kind| needed.split(" and ").any(|one| one == kind))
+        {
             // The certificate says what its key may do, and old versions sign otherwise.
             true => "these keys may not or cannot do what the suites need",
             false => "none of the suites goes with them",

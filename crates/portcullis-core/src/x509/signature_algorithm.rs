@@ -3,6 +3,7 @@
 //! RFC 3279, RFC 4055, RFC 5758, RFC 8410; channel bindings from RFC 5929 §4.1.
 
 use aws_lc_rs::digest;
+use rustls_pki_types::alg_id;
 
 use super::certificate::Certificate;
 use crate::SignatureScheme;
@@ -110,6 +111,19 @@ impl SignatureAlgorithm {
             name if name.ends_with("WithRSAEncryption") && !parameters.is_empty() => {
                 ("NULL (RFC 4055 §5)", NULL)
             }
+            // As OpenSSL signs with a key in RSA-PSS form if it is not told.
+            name if name.starts_with("RSASSA-PSS with ") => {
+                let right = match self.hash {
+                    Hash::Sha256 => alg_id::RSA_PSS_SHA256,
+                    Hash::Sha384 => alg_id::RSA_PSS_SHA384,
+                    _ => alg_id::RSA_PSS_SHA512,
+                };
+                let is_right = algorithm == right.as_ref();
+                return (!is_right).then_some(
+                    "MGF1 with the same hash and a salt as long as that (RFC 8446 §4.2.3; in OpenSSL `-sigopt \
+                     rsa_pss_saltlen:digest`)",
+                );
+            }
             _ => return None,
         };
         (parameters != right && !self.is_broken()).then_some(expected)
@@ -146,8 +160,6 @@ pub(crate) fn server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use rustls_pki_types::alg_id;
-
     use super::*;
 
     #[test]
