@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
-use super::super::super::renegotiation::{BothFinished, End, Settled};
-use super::super::super::{Cx, Next, Outcome, expect};
+use super::super::super::renegotiation::{BothFinished, Settled};
+use super::super::super::{Cx, Outcome, expect};
+use super::super::Next;
+use super::super::hello::{Client, ClientEnd};
 use super::super::resumption::Origin;
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
@@ -247,6 +249,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
     };
     // The session of a renegotiation would be that of two handshakes.
     let session = session.filter(|_| client.config.takes_tickets() && settled.previous.is_none());
-    let end = End::Client(client.config, client.name);
+    let Client { config, name, .. } = client;
+    let end = ClientEnd { config, name };
     Ok(outcome.before_tls13(session, end, settled, cx.now))
 }

@@ -5,7 +5,8 @@
 use super::super::super::legacy::{Requested, Signed};
 use super::super::super::peer::{Judge, check_encrypts, check_signature_before_tls13};
 use super::super::super::signed_content::server_key_exchange_content;
-use super::super::super::{Cx, Next, expect, unexpected};
+use super::super::super::{Cx, expect, unexpected};
+use super::super::Next;
 use super::Negotiated;
 use super::certificate::{Identity, Shown};
 use super::client_flight::{ServerPeer, ServerProved, authenticate};

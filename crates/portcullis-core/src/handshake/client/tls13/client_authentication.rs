@@ -3,7 +3,8 @@
 //! RFC 8446 §4.4.2, §4.4.3.
 
 use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
+use super::super::super::{Cx, check_signature_length, wrong_answer};
+use super::super::Next;
 use super::super::shown_identity::ShownIdentity;
 use super::finished::Authenticated;
 use crate::error::Abort;

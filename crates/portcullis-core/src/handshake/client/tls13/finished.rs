@@ -2,7 +2,8 @@
 //!
 //! RFC 8446 §4.4.4, §7.1.
 
-use super::super::super::{Cx, Next, Outcome, expect};
+use super::super::super::{Cx, Outcome, expect};
+use super::super::Next;
 use super::super::hello::Client;
 use super::super::parameters::Parameters;
 use super::super::resumption::Origin;

@@ -4,7 +4,8 @@
 
 use super::super::super::peer::{Judge, check_signature, presented_chain};
 use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, expect};
+use super::super::super::{Cx, expect};
+use super::super::Next;
 use super::super::parameters::Parameters;
 use super::super::resumption::{Origin, Resumed};
 use super::Keyed;

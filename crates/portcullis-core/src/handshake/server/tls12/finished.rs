@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::super::super::renegotiation::{BothFinished, End, Previous, Settled};
-use super::super::super::{Cx, Next, Outcome, expect, wrong_answer};
+use super::super::super::renegotiation::{BothFinished, Previous, Settled};
+use super::super::super::{Cx, Outcome, expect, wrong_answer};
+use super::super::Next;
+use super::super::hello::ServerEnd;
 use super::flight::Answering;
 use super::tickets::issue;
 use crate::config::ServerOptions;
@@ -209,7 +211,10 @@ impl Keyed {
             previous: self.previous,
         };
         let outcome = Outcome::new(information, self.config.policy.key_update_at);
-        outcome.before_tls13(None, End::Server(self.config), settled, cx.now)
+        let end = ServerEnd {
+            config: self.config,
+        };
+        outcome.before_tls13(None, end, settled, cx.now)
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use rustls_pki_types::UnixTime;
 
 use super::super::super::peer::Judge;
-use super::super::super::{Cx, Next, expect, find, wrong_answer};
+use super::super::super::{Cx, expect, find, wrong_answer};
+use super::super::Next;
 use super::super::unknown_ticket;
 use super::super::wishes::{check_name, host_name_of, would_show};
 use super::Negotiated;

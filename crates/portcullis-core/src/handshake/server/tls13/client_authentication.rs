@@ -5,7 +5,8 @@
 use super::super::super::offer::check_scheme;
 use super::super::super::peer::{Judge, check_signature, presented_chain};
 use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, expect};
+use super::super::super::{Cx, expect};
+use super::super::Next;
 use super::finished::WaitFinished;
 use super::flight::FlightSent;
 use crate::Violation;

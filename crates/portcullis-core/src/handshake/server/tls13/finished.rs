@@ -2,7 +2,8 @@
 //!
 //! RFC 8446 §4.4.4.
 
-use super::super::super::{Cx, Next, Outcome, expect};
+use super::super::super::{Cx, Outcome, expect};
+use super::super::Next;
 use super::flight::{FlightSent, ProvedBy};
 use super::psk::Resumption;
 use super::tickets::Issuing;

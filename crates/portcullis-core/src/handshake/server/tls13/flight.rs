@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::super::super::handshake_keys::HandshakeKeys;
 use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, check_signature_length, expect, find, wrong_answer};
+use super::super::super::{Cx, check_signature_length, expect, find, wrong_answer};
+use super::super::Next;
 use super::super::record_sizes::RecordSizes;
 use super::super::wishes::{acknowledges, choose_protocol};
 use super::Negotiated;

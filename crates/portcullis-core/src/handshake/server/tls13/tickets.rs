@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::super::super::{Cx, Next, wrong_answer};
+use super::super::super::{Cx, wrong_answer};
+use super::super::Next;
 use crate::config::ServerOptions;
 use crate::error::Abort;
 use crate::handshake::Outcome;

@@ -229,13 +229,10 @@ fn from_every_kind_of_cipher_to_every_other() {
 
 /// As if the client had had this configuration from the beginning.
 fn replace_client(connection: &mut Connection, config: ClientConfigBuilder) {
-    use super::super::renegotiation::{End, Kept};
+    use super::super::renegotiation::Kept;
     let another = connection.reader.another().unwrap();
     let kept = another.kept.downcast_mut::<Kept>().unwrap();
-    let End::Client(old, _) = &mut kept.end else {
-        panic!("a server");
-    };
-    *old = config.build().unwrap().0;
+    kept.end = super::super::client::end(config.build().unwrap());
 }
 
 /// Records have the length that the last handshake has settled (otp#10599).
