@@ -215,16 +215,13 @@ impl Policy {
     pub(crate) fn accepts(&self, scheme: SignatureScheme, version: Version) -> bool {
         match Rules::of(version).signatures {
             Signatures::Said => self.schemes.contains(&scheme),
-            Signatures::OfKey => scheme.signs_in(version) && self.accepts_keys_of(scheme),
+            Signatures::OfKey => {
+                scheme.signs_in(version) && (!scheme.is_dsa() || self.accepts_dsa())
+            }
         }
     }
 
-    /// Whether keys of the scheme's kind are accepted where nobody says a scheme: those of DSA have to be
-    /// named in one of theirs.
-    pub(crate) fn accepts_keys_of(&self, scheme: SignatureScheme) -> bool {
-        !scheme.is_dsa() || self.accepts_dsa()
-    }
-
+    /// Whether keys of DSA are accepted, also where nobody says a scheme.
     pub(crate) fn accepts_dsa(&self) -> bool {
         self.schemes.iter().any(|scheme| scheme.is_dsa())
     }

@@ -165,7 +165,9 @@ fn a_restricted_key_signs_with_one_hash() {
     let (key, spki) = (private("pss384").unwrap(), section("pss384", "spki"));
     let only = SignatureScheme::RSA_PSS_PSS_SHA384;
     assert_eq!(key.schemes(), [only]);
-    assert!(is_known_key(&spki));
+    assert!(is_known_key(&spki, &[only]));
+    assert!(!is_known_key(&spki, SignatureScheme::DEFAULT));
+    assert!(!is_known_key(&spki, &[SignatureScheme::RSA_PSS_PSS_SHA256]));
     for &scheme in SignatureScheme::SUPPORTED {
         assert_eq!(scheme_fits_key(scheme, &spki), scheme == only);
     }
@@ -180,7 +182,10 @@ fn keys_restricted_to_what_tls_has_not_are_refused_in_a_sentence() {
             error.contains("RSA-PSS form with parameters that TLS has no scheme for"),
             "{error}"
         );
-        assert!(!is_known_key(&section(name, "spki")));
+        assert!(!is_known_key(
+            &section(name, "spki"),
+            SignatureScheme::SUPPORTED
+        ));
     }
 }
 
@@ -210,7 +215,8 @@ fn dsa_is_there_with_a_feature() {
     let spki = section("dsa", "spki");
     assert_eq!(prime_bits(&spki), Some(2_048));
     assert_eq!(prime_bits(&section("rsa", "spki")), None);
-    assert_eq!(is_known_key(&spki), HAS_DSA);
+    assert_eq!(is_known_key(&spki, SignatureScheme::SUPPORTED), HAS_DSA);
+    assert!(!is_known_key(&spki, SignatureScheme::DEFAULT));
     match private("dsa") {
         Ok(key) => {
             assert!(HAS_DSA && key.is_key_of(&spki) && !key.is_key_of(&section("rsa", "spki")));

@@ -89,20 +89,22 @@ pub(crate) fn scheme_fits_key(scheme: SignatureScheme, spki_der: &[u8]) -> bool 
     fitting(scheme, spki_der).is_some()
 }
 
-/// Whether any scheme may be used with this SubjectPublicKeyInfo.
-pub(crate) fn is_known_key(spki_der: &[u8]) -> bool {
+/// Whether any scheme may be used with this SubjectPublicKeyInfo. Keys of DSA and in RSA-PSS form are known where
+/// one of their schemes is accepted.
+pub(crate) fn is_known_key(spki_der: &[u8], accepted: &[SignatureScheme]) -> bool {
     let Some((key_algorithm, _)) = der::public_key_info(spki_der) else {
         return false;
     };
     if let Some(schemes) = pss_form::schemes(key_algorithm) {
-        return !schemes.is_empty();
+        return schemes.iter().any(|scheme| accepted.contains(scheme));
     }
-    let is_dsa = super::HAS_DSA && key_algorithm.starts_with(ID_DSA);
-    is_dsa
-        || SignatureScheme::SUPPORTED
-            .iter()
-            .filter_map(|scheme| verification_algorithm(*scheme))
-            .any(|algorithm| *algorithm.public_key_alg_id() == *key_algorithm)
+    if key_algorithm.starts_with(ID_DSA) {
+        return accepted.iter().any(|scheme| scheme.is_dsa());
+    }
+    SignatureScheme::SUPPORTED
+        .iter()
+        .filter_map(|scheme| verification_algorithm(*scheme))
+        .any(|algorithm| *algorithm.public_key_alg_id() == *key_algorithm)
 }
 
 /// Verifies the signature of a CertificateVerify; `message` is the whole signed content.

@@ -194,7 +194,7 @@ pub(super) fn check_signature(
     content: &[u8],
     signature: &[u8],
 ) -> Result<(), Abort> {
-    let key = signing_key(peer)?;
+    let key = signing_key(peer, policy)?;
     if !scheme_fits_key(scheme, key) {
         return Err(Violation::SchemeDoesNotFitKey.into());
     }
@@ -213,9 +213,8 @@ pub(super) fn check_signature_before_tls13(
     content: &[u8],
     signature: &[u8],
 ) -> Result<SignatureScheme, Abort> {
-    let key = signing_key(peer)?;
-    let of_key = || scheme_before_tls12(key).filter(|scheme| policy.accepts_keys_of(*scheme));
-    let scheme = scheme.or_else(of_key);
+    let key = signing_key(peer, policy)?;
+    let scheme = scheme.or_else(|| scheme_before_tls12(key));
     let scheme = scheme.ok_or(Violation::UnsupportedKey)?;
     if !scheme_fits_key_before_tls13(scheme, key) {
         return Err(Violation::SchemeDoesNotFitKey.into());
@@ -248,10 +247,10 @@ pub(super) fn check_encrypts(
     Ok(())
 }
 
-/// The key of the peer's certificate, if it is of a kind that we know and may sign.
-fn signing_key(peer: &VerifiedChain) -> Result<&[u8], Abort> {
+/// The key of the peer's certificate, if it is of a kind that this configuration knows, and may sign.
+fn signing_key<'a>(peer: &'a VerifiedChain, policy: &Policy) -> Result<&'a [u8], Abort> {
     let key = peer.chain().end_entity_spki();
-    if !is_known_key(key) {
+    if !is_known_key(key, &policy.schemes) {
         return Err(Violation::UnsupportedKey.into());
     }
     if !peer.may_sign() {
