@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::super::super::handshake_keys::HandshakeKeys;
-use super::super::super::signed_content::{Signer, signed_content};
+use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, check_signature_length, expect, find, wrong_answer};
 use super::super::Next;
 use super::super::record_sizes::RecordSizes;
@@ -25,6 +25,7 @@ use crate::key_schedule::{
     Transcript,
 };
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
+use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
@@ -123,7 +124,7 @@ pub(super) fn send_flight(
         out.extend_from_slice(identity.certificate_message(Form::Tls13));
     });
 
-    let content = signed_content(Signer::Server, &answering.transcript.current());
+    let content = signed_content(Role::Server, &answering.transcript.current());
     if identity.is_external() || answering.config.policy.asked.signature {
         let question = Sign {
             id: QuestionId::next(),
