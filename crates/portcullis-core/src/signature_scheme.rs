@@ -270,13 +270,13 @@ impl SignatureScheme {
 
     /// Whether TLS 1.3 allows the scheme in CertificateVerify (§4.4.3): no PKCS#1, no DSA, no SHA-1.
     pub const fn allowed_in_tls13_certificate_verify(self) -> bool {
-        !(self.has_weak_hash() || self.is_dsa())
-            && !matches!(
-                self,
-                Self::RSA_PKCS1_MD5_SHA1
-                    | Self::RSA_PKCS1_SHA256
-                    | Self::RSA_PKCS1_SHA384
-                    | Self::RSA_PKCS1_SHA512
-            )
+        let is_old = matches!(
+            self,
+            Self::RSA_PKCS1_MD5_SHA1
+                | Self::RSA_PKCS1_SHA256
+                | Self::RSA_PKCS1_SHA384
+                | Self::RSA_PKCS1_SHA512
+        );
+        !(is_old || self.has_weak_hash() || self.is_dsa())
     }
 }

@@ -68,10 +68,10 @@ pub(super) fn verification_algorithm(scheme: SignatureScheme) -> Option<&'static
 }
 
 /// The algorithm and the key in a SubjectPublicKeyInfo, if the scheme fits the key in TLS 1.3.
-pub(super) fn fitting<'a>(
+pub(super) fn fitting(
     scheme: SignatureScheme,
-    spki_der: &'a [u8],
-) -> Option<(&'static Algorithm, &'a [u8])> {
+    spki_der: &[u8],
+) -> Option<(&'static Algorithm, &[u8])> {
     let verification = verification_algorithm(scheme)?;
     let (algorithm, key) = der::public_key_info(spki_der)?;
     let fits = match scheme.is_pss_form() {
