@@ -8,7 +8,7 @@ use super::signature::BadSignature;
 use crate::SignatureScheme;
 
 #[derive(Default)]
-pub(super) struct LegacyKey;
+pub(super) struct LegacyKey(());
 
 impl LegacyKey {
     pub(super) fn sign(

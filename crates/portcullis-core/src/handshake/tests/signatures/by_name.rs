@@ -206,6 +206,26 @@ fn certificates_of_old_are_for_who_names_their_schemes() {
     }
 }
 
+/// However many algorithms they stand for.
+#[test]
+fn every_scheme_may_be_named_for_certificates() {
+    let every: Vec<_> = S::SUPPORTED
+        .iter()
+        .copied()
+        .filter(|scheme| !scheme.is_dsa())
+        .collect();
+    for version in VERSIONS {
+        for (shown, root) in [("by-E-sha1", "E"), ("by-P", "P"), ("by-Q", "Q")] {
+            let (client, server) = both(version, shown, root);
+            let ends = (
+                client.certificate_signature_schemes(every.clone()),
+                server.certificate_signature_schemes(every.clone()),
+            );
+            proved(version, ends, S::ECDSA_SECP256R1_SHA256);
+        }
+    }
+}
+
 #[test]
 fn what_a_feature_brings_is_named_with_it() {
     for scheme in [S::RSA_PKCS1_SHA1, S::RSA_PKCS1_SHA224, S::DSA_SHA256] {
