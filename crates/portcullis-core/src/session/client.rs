@@ -12,7 +12,7 @@ use super::established::{Established, MOST_FIELDS, Names, Peer, Secret, put_time
 use super::{MAX_TICKET, MAX_TICKET_LIFETIME, age};
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
-use crate::key_schedule::ResumptionSecret;
+use crate::key_schedule::ResumptionMasterSecret;
 use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -213,7 +213,7 @@ impl ReceivedTicket {
 /// What a client holds on to as long as tickets may come.
 #[derive(Debug)]
 pub(crate) struct Resumable {
-    pub(crate) secret: ResumptionSecret,
+    pub(crate) secret: ResumptionMasterSecret,
     pub(crate) server_name: ServerName<'static>,
     pub(crate) information: Arc<ConnectionInformation>,
     /// The key of the certificate that this side showed, here or where the connection that is

@@ -1,4 +1,4 @@
-//! The server's part of the key exchange, its wishes, and the end of its flight, where it is judged.
+//! The server's part of the key exchange, what it asks for, and the end of its flight, where it is judged.
 //!
 //! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4, RFC 7919 §3.
 
@@ -141,7 +141,7 @@ fn number(params: &ServerDhParams<'_>, config: &ClientOptions) -> Result<ServerS
     })
 }
 
-/// Everything that the server has said, up to its wishes.
+/// Everything that the server has said, up to what it asks for.
 pub(super) struct Said {
     negotiated: Box<Negotiated>,
     identity: Identity,

@@ -6,8 +6,8 @@
 use super::super::super::negotiate;
 use super::super::super::{Cx, expect};
 use super::super::Next;
+use super::super::requested::{check_name, identity_in, wanted};
 use super::super::shortfall::{no_group, no_identity, no_key_for, no_scheme, no_suite};
-use super::super::wishes::{check_name, identity_in, wanted};
 use super::Negotiated;
 use super::flight::{send_abbreviated_flight, send_flight};
 use super::resumption::Resumption;

@@ -10,7 +10,7 @@ use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, check_signature_length, expect, find, wrong_answer};
 use super::super::Next;
 use super::super::record_sizes::RecordSizes;
-use super::super::wishes::{acknowledges, choose_protocol};
+use super::super::requested::{acknowledges, choose_protocol};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::client_hello::looks_like_tls12;
@@ -21,7 +21,7 @@ use crate::crypto::key_exchange::{self, Share};
 use crate::crypto::secret::SharedSecret;
 use crate::error::Abort;
 use crate::key_schedule::{
-    EarlySecret, ExporterSecret, FinishedKey, MasterSecret, ResumptionMaster, TrafficSecret,
+    EarlySecret, ExporterSecret, FinishedKey, MasterSecret, MasterSecretForTickets, TrafficSecret,
     Transcript,
 };
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
@@ -285,7 +285,7 @@ pub(super) struct FlightSent {
     pub(super) read_secret: TrafficSecret,
     pub(super) exporter: ExporterSecret,
     /// There if the client gets tickets.
-    pub(super) resumption: Option<ResumptionMaster>,
+    pub(super) resumption: Option<MasterSecretForTickets>,
 }
 
 /// §4.4.3: sends what the key has signed.
