@@ -37,10 +37,6 @@ impl ShortKey {
         None
     }
 
-    pub(super) fn from_pkcs8(_: &[u8]) -> Option<Self> {
-        None
-    }
-
     pub(super) fn public(&self) -> &[u8] {
         match *self {}
     }

@@ -231,7 +231,7 @@ impl PrivateKey {
         let key = match row.key_type {
             KeyType::Rsa => {
                 let pair = RsaKeyPair::from_pkcs8(pkcs8);
-                return Self::rsa(pair, || ShortKey::from_pkcs8(pkcs8));
+                return Self::rsa(pair, || ShortKey::from_pkcs1(pkcs8_key(pkcs8)?));
             }
             KeyType::RsaPss => return Self::rsa_pss(pkcs8, algorithm),
             KeyType::Ecdsa(signing, curve) => {
@@ -284,7 +284,11 @@ impl PrivateKey {
             ));
         }
         let pair = pkcs8_key(pkcs8).map(RsaKeyPair::from_der);
-        let pair = pair.ok_or_else(damaged_pkcs8)?.map_err(rejected)?;
+        let pair = pair.ok_or_else(damaged_pkcs8)?.map_err(|why| {
+            Misuse::new(format!(
+                "the private key in RSA-PSS form is not acceptable ({why}); it may have 2048 to 8192 bits"
+            ))
+        })?;
         Ok(Self {
             key: Key::Rsa(pair.into()),
             algorithm: pss_form::UNRESTRICTED,
@@ -470,7 +474,14 @@ impl core::error::Error for SignError {}
 
 fn rejected(why: KeyRejected) -> Misuse {
     // What the library calls it.
-    if why.to_string() == "TooSmall" {
+    let is_short = why.to_string() == "TooSmall";
+    if is_short && cfg!(feature = "ffi") {
+        return Misuse::new(format!(
+            "the private key is too short; use {SUPPORTED}, or RSA from {LEAST_KEY_BITS} bits on where `key_minimum` \
+             says so"
+        ));
+    }
+    if is_short {
         return Misuse::new(format!(
             "the private key is too short; use {SUPPORTED}, or build with the feature `ffi`, which has RSA from \
              {LEAST_KEY_BITS} bits on where `key_minimum` says so"
@@ -493,7 +504,7 @@ fn pkcs8_algorithm(pkcs8: &[u8]) -> Option<&[u8]> {
 }
 
 /// `privateKey` of RFC 5958 §2.
-fn pkcs8_key(pkcs8: &[u8]) -> Option<&[u8]> {
+pub(super) fn pkcs8_key(pkcs8: &[u8]) -> Option<&[u8]> {
     let mut fields = Reader::new(Reader::new(pkcs8).contents(der::SEQUENCE)?);
     fields.contents(der::INTEGER)?;
     fields.contents(der::SEQUENCE)?;

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::key_length::{LEAST_KEY_BITS, bits_of_encoded};
 use super::md5_sha1::md5_sha1;
+use super::private_key::pkcs8_key;
 use super::signature::{BadSignature, hash_of};
 use crate::SignatureScheme;
 use crate::der::{self, Reader};
@@ -29,7 +30,7 @@ impl LegacyKey {
     fn of(&self, pair: &RsaKeyPair) -> Result<&RsaPrivateKey, Unspecified> {
         let key = self.0.get_or_init(|| {
             let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(pair).ok()?;
-            RsaPrivateKey::from_der(in_pkcs8(pkcs8.as_ref())?).ok()
+            RsaPrivateKey::from_der(pkcs8_key(pkcs8.as_ref())?).ok()
         });
         key.as_ref().ok_or(Unspecified)
     }
@@ -88,11 +89,6 @@ impl ShortKey {
             .then_some(Self { private, public })
     }
 
-    /// The same in PKCS#8.
-    pub(super) fn from_pkcs8(pkcs8: &[u8]) -> Option<Self> {
-        Self::from_pkcs1(in_pkcs8(pkcs8)?)
-    }
-
     pub(super) fn public(&self) -> &[u8] {
         &self.public
     }
@@ -115,14 +111,6 @@ impl ShortKey {
 
 /// The lengths of keys that are short, and that a configuration may nevertheless accept.
 const SHORT_BITS: RangeInclusive<usize> = LEAST_KEY_BITS as usize..=2_047;
-
-/// RSAPrivateKey in PKCS#8.
-fn in_pkcs8(pkcs8: &[u8]) -> Option<&[u8]> {
-    let mut info = Reader::new(Reader::new(pkcs8).contents(der::SEQUENCE)?);
-    info.contents(der::INTEGER)?;
-    info.contents(der::SEQUENCE)?;
-    info.contents(der::OCTET_STRING)
-}
 
 fn sign(
     key: &RsaPrivateKey,
