@@ -3,7 +3,7 @@
 use super::super::attack::{By, pair};
 use super::super::parts::body;
 use super::super::tamper::{Put, first};
-use super::{both, identity, proved, refused, roots};
+use super::{identity, refused, roots};
 use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::suite::CipherSuite;
 use crate::testing::Pair;
@@ -91,6 +91,7 @@ fn a_certificate_that_was_not_asked_for_is_refused() {
 #[cfg(feature = "finite-field")]
 mod dhe {
     use super::super::super::attack::Case;
+    use super::super::{both, proved};
     use super::*;
     use crate::Stage;
     use crate::suite::Authentication;
