@@ -53,6 +53,7 @@ pub(crate) mod secret;
 mod signature;
 mod signature_before_tls12;
 mod signature_before_tls13;
+mod static_ecdh;
 #[cfg(test)]
 mod timing;
 pub(crate) mod verification;
@@ -68,6 +69,7 @@ pub(crate) use signature_before_tls12::{HAS_RSA, scheme_before_tls12};
 pub(crate) use signature_before_tls13::{
     ecdsa_curve, scheme_fits_key_before_tls13, verify_before_tls13,
 };
+pub(crate) use static_ecdh::point_in_key;
 
 /// Whether DSA keys can sign and verify: as [`HAS_RSA`].
 pub(crate) const HAS_DSA: bool = cfg!(feature = "ffi");

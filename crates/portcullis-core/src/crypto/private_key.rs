@@ -12,12 +12,15 @@ use zeroize::Zeroizing;
 
 use super::dsa::DsaKey;
 use super::ecdsa::{self, Curve};
+use super::key_exchange::BadKeyShare;
 use super::key_length::{ID_DSA, LEAST_KEY_BITS};
 use super::pss_form;
 use super::rsa::{LegacyKey, ShortKey};
-use crate::SignatureScheme;
+use super::secret::SharedSecret;
+use super::static_ecdh::StaticKey;
 use crate::der::{self, Reader};
 use crate::misuse::Misuse;
+use crate::{NamedGroup, SignatureScheme};
 
 /// A private key in this process's memory.
 ///
@@ -35,7 +38,7 @@ enum Key {
     Rsa(RsaKey),
     ShortRsa(ShortKey),
     Dsa(DsaKey),
-    Ecdsa(EcdsaKeyPair, &'static Curve),
+    Ecdsa(EcdsaKey),
     Ed25519(Ed25519KeyPair),
     #[cfg(feature = "curve448")]
     Ed448(super::ed448::Ed448Key),
@@ -46,6 +49,23 @@ struct RsaKey {
     pair: RsaKeyPair,
     /// The same for what no newer version does.
     legacy: LegacyKey,
+}
+
+struct EcdsaKey {
+    pair: EcdsaKeyPair,
+    curve: &'static Curve,
+    /// The same for the key exchange that has it in the certificate.
+    agreeing: StaticKey,
+}
+
+impl EcdsaKey {
+    fn new(pair: EcdsaKeyPair, curve: &'static Curve) -> Self {
+        Self {
+            pair,
+            curve,
+            agreeing: StaticKey::default(),
+        }
+    }
 }
 
 impl From<RsaKeyPair> for RsaKey {
@@ -234,9 +254,8 @@ impl PrivateKey {
                 return Self::rsa(pair, || ShortKey::from_pkcs1(pkcs8_key(pkcs8)?));
             }
             KeyType::RsaPss => return Self::rsa_pss(pkcs8, algorithm),
-            KeyType::Ecdsa(signing, curve) => {
-                EcdsaKeyPair::from_pkcs8(signing, pkcs8).map(|pair| Key::Ecdsa(pair, curve))
-            }
+            KeyType::Ecdsa(signing, curve) => EcdsaKeyPair::from_pkcs8(signing, pkcs8)
+                .map(|pair| Key::Ecdsa(EcdsaKey::new(pair, curve))),
             KeyType::Ed25519 => Ed25519KeyPair::from_pkcs8(pkcs8).map(Key::Ed25519),
             #[cfg(feature = "curve448")]
             KeyType::Ed448 => {
@@ -320,7 +339,7 @@ impl PrivateKey {
             if let KeyType::Ecdsa(signing, curve) = row.key_type
                 && let Ok(key) = EcdsaKeyPair::from_private_key_der(signing, sec1)
             {
-                return Ok(Self::of_row(row, Key::Ecdsa(key, curve)));
+                return Ok(Self::of_row(row, Key::Ecdsa(EcdsaKey::new(key, curve))));
             }
         }
         Err(Misuse::new(
@@ -350,7 +369,9 @@ impl PrivateKey {
             return Err(SignError::SchemeDoesNotFit);
         }
         match &self.key {
-            Key::Ecdsa(key, curve) => {
+            Key::Ecdsa(EcdsaKey {
+                pair: key, curve, ..
+            }) => {
                 // Given the message, the library would set up two contexts only to hash it. One call
                 // for both: a signature is 4 KiB large there, and is copied out of a second one.
                 let digest = curve.digest(scheme, message);
@@ -415,6 +436,21 @@ impl PrivateKey {
         block.map_err(|_| SignError::Failed)
     }
 
+    /// What follows from this key, which is on `curve`, and the peer's point (RFC 4492 §2.1).
+    ///
+    /// # Errors
+    /// When the point is none of the curve, or the key is none of ECDSA.
+    pub(crate) fn agree(
+        &self,
+        curve: NamedGroup,
+        peer: &[u8],
+    ) -> Result<SharedSecret, BadKeyShare> {
+        match &self.key {
+            Key::Ecdsa(key) => key.agreeing.agree(&key.pair, curve, peer),
+            _ => Err(BadKeyShare),
+        }
+    }
+
     fn is_in_pss_form(&self) -> bool {
         self.algorithm.as_ref() == pss_form::UNRESTRICTED.as_ref()
     }
@@ -432,7 +468,7 @@ impl PrivateKey {
         match &self.key {
             Key::Dsa(key) => algorithm.starts_with(ID_DSA) && key.is_key_of(spki_der),
             _ if !is_same_algorithm => false,
-            Key::Ecdsa(key, _) => same_point(key.public_key().as_ref(), public),
+            Key::Ecdsa(key) => same_point(key.pair.public_key().as_ref(), public),
             Key::Rsa(key) => key.pair.public_key().as_ref() == public,
             Key::ShortRsa(key) => key.public() == public,
             Key::Ed25519(key) => key.public_key().as_ref() == public,

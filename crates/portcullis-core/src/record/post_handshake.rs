@@ -31,7 +31,8 @@ const MAX_RECEIVED: usize = 8;
 pub(super) struct Idle {
     pub(super) empty_records: u8,
     pub(super) warnings: u8,
-    pub(super) key_updates: u8,
+    /// KeyUpdates, or before TLS 1.3 requests for another handshake.
+    pub(super) changes_of_keys: u8,
     pub(super) tickets: u8,
 }
 
@@ -173,7 +174,7 @@ impl PostHandshake {
                         return Err(Violation::MessageSpansKeyChange.into());
                     }
                     let beyond = Violation::TooManyKeyUpdates;
-                    count(&mut idle.key_updates, MAX_IDLE, beyond)?;
+                    count(&mut idle.changes_of_keys, MAX_IDLE, beyond)?;
                     return key_update(&message).map(Some);
                 }
                 HandshakeType::NEW_SESSION_TICKET if self.role == Role::Client => {
@@ -228,7 +229,7 @@ impl PostHandshake {
             return Err(Violation::MessageAfterFlight.into());
         }
         let beyond = Violation::TooManyRenegotiations;
-        count(&mut idle.key_updates, MAX_WARNINGS, beyond)?;
+        count(&mut idle.changes_of_keys, MAX_WARNINGS, beyond)?;
         Ok(true)
     }
 
@@ -263,7 +264,7 @@ impl PostHandshake {
             return Ok(false);
         }
         let beyond = Violation::TooManyRenegotiations;
-        count(&mut idle.key_updates, MAX_WARNINGS, beyond)?;
+        count(&mut idle.changes_of_keys, MAX_WARNINGS, beyond)?;
         Ok(true)
     }
 

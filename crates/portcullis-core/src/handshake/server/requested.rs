@@ -68,7 +68,7 @@ pub(super) fn wanted(
         server_name,
         schemes,
         certificate_schemes,
-        decrypts: false,
+        unsigned: Vec::new(),
         curves,
         authorities,
     })
