@@ -148,7 +148,7 @@ fn external_keys_have_to_fit_as_well() {
     // One that decrypts is an RSA key, and of no use without the feature.
     let refused = Identity::with_external_key_that_decrypts(leaf, Vec::new()).unwrap_err();
     let why = match HAS_RSA {
-        true => "RSA key of 2,048",
+        true => "RSA key of 1,024",
         false => "feature `ffi`",
     };
     assert!(refused.to_string().contains(why), "{refused}");
