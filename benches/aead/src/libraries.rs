@@ -256,18 +256,24 @@ fn in_place(
             })
         }
         Operation::OpenInPlace(length) => {
+            // Each can be opened once: a lot of them is made ready, and the time is that of opening.
             let record = sealed(length);
-            // Each can be opened once, so the time is that of opening alone.
+            let mut lot = vec![record.clone(); 16];
             let mut spent = Duration::ZERO;
-            let mut out = record.clone();
-            for _ in 0..times {
-                out.copy_from_slice(black_box(&record));
-                let (content, tag) = out.split_at_mut(length + TYPE);
+            for _ in 0..times.div_ceil(16) {
+                lot.iter_mut()
+                    .for_each(|out| out.copy_from_slice(black_box(&record)));
                 let start = Instant::now();
-                open(content, tag);
+                for out in &mut lot {
+                    let (content, tag) = out.split_at_mut(length + TYPE);
+                    open(content, tag);
+                }
                 spent += start.elapsed();
-                black_box(&mut out);
+                black_box(&mut lot);
             }
+            // For the call, so many were done.
+            let done = times.div_ceil(16) * 16;
+            spent = spent.mul_f64(f64::from(times) / f64::from(done));
             spent
         }
         Operation::SetUp => timed(times, |_| set_up()),

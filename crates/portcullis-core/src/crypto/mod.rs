@@ -30,6 +30,11 @@ pub(crate) mod md5_sha1;
 pub(crate) mod prf;
 pub(crate) mod random;
 pub(crate) mod record_mac;
+#[cfg(feature = "ring-aead")]
+mod ring_gcm;
+#[cfg(not(feature = "ring-aead"))]
+#[path = "no_ring_gcm.rs"]
+mod ring_gcm;
 #[cfg(feature = "ffi")]
 mod rsa;
 pub(crate) mod rsa_premaster;
@@ -41,6 +46,7 @@ mod signature_before_tls13;
 mod timing;
 pub(crate) mod verification;
 
+pub use aead::aes_gcm;
 pub use signature::{PrivateKey, SignError};
 pub(crate) use signature::{
     RSA_BITS, is_known_key, key_is_long_enough, modulus_bits, modulus_bits_of_contents,
