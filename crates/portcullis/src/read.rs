@@ -142,7 +142,7 @@ impl Receiving {
         self.besides.as_mut()?.sessions.take()
     }
 
-    /// A record without data may have been a ticket, or the wish for another handshake.
+    /// A record without data may have been a ticket, or the request for another handshake.
     #[cold]
     fn collect(&mut self) {
         self.collect_tickets();
@@ -191,8 +191,8 @@ impl Receiving {
         self.reader.may_renegotiate().then_some(limit)
     }
 
-    /// Wishes another handshake; whether there may be one.
-    pub(crate) fn wish(&mut self) -> bool {
+    /// Asks for another handshake; whether there may be one.
+    pub(crate) fn request(&mut self) -> bool {
         if let End::NotYet(manners) = self.end
             && self.reader.may_renegotiate()
         {

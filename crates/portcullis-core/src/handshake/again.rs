@@ -10,7 +10,8 @@ use super::{Handshake, Outcome};
 use crate::alert::{AlertDescription, AlertLevel};
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
-use crate::record::{HandshakeBytes, Incoming, MAX_IDLE, Outgoing, Reader, Role, Writer};
+use crate::record::{HandshakeBytes, Incoming, MAX_IDLE, Outgoing, Reader, Writer};
+use crate::role::Role;
 use crate::step::Now;
 use crate::violation::Violation;
 use crate::wire::tls12::HelloRequest;
@@ -42,7 +43,7 @@ enum Ending {
 
 impl Handshake {
     /// Begins another handshake on a connection of before TLS 1.3 (RFC 5246 §7.4.1): the one that the
-    /// peer has asked for ([`Reader::take_request`]), else by this side's wish. It is bound to the one
+    /// peer has asked for ([`Reader::take_request`]), else by this side's request. It is bound to the one
     /// before (RFC 5746).
     ///
     /// What the writer has sealed has to be sent before anything of this handshake, and what the
@@ -136,8 +137,8 @@ impl Handshake {
         let Some(again) = &mut self.again else {
             return Ok(false);
         };
-        let is_wish = message.typ() == HandshakeType::HELLO_REQUEST;
-        if is_wish && !again.has_begun && !again.has_crossed && is_client {
+        let is_request = message.typ() == HandshakeType::HELLO_REQUEST;
+        if is_request && !again.has_begun && !again.has_crossed && is_client {
             again.has_crossed = true;
             HelloRequest::decode(message.body())?;
             self.incoming.end_of_flight()?;

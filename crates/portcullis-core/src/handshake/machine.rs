@@ -11,7 +11,8 @@ use crate::AlertDescription;
 use crate::config::Policy;
 use crate::error::{Abort, Stage};
 use crate::question::{AnswerContent, Question};
-use crate::record::{HandshakeBytes, Role};
+use crate::record::HandshakeBytes;
+use crate::role::Role;
 use crate::version::ProtocolVersion;
 
 /// The states of a role, of which one is entered at a time: what [`states!`](super::table::states)

@@ -44,7 +44,7 @@ use crate::crypto::random::Random;
 use crate::dialect::Dialect;
 use crate::error::{Abort, Reason};
 use crate::information::{ConnectionInformation, Exporter, Information};
-use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionSecret};
+use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionMasterSecret};
 use crate::question::Question;
 use crate::record::{
     Another, HandshakeBytes, Incoming, Later, Mailbox, Older, OnRequest, Outgoing, Tickets,
@@ -117,7 +117,7 @@ impl Outcome {
     /// A client keeps what makes sessions of tickets.
     pub(crate) fn resumable(
         mut self,
-        secret: ResumptionSecret,
+        secret: ResumptionMasterSecret,
         server_name: ServerName<'static>,
         shown: Option<Arc<Sha256Digest>>,
     ) -> Self {

@@ -115,7 +115,7 @@ macro_rules! states {
         )+
 
         impl $crate::handshake::machine::States for State {
-            const ROLE: $crate::record::Role = $crate::record::Role::$role;
+            const ROLE: $crate::role::Role = $crate::role::Role::$role;
 
             fn stage(&self) -> $crate::Stage {
                 self.stage()

@@ -1,6 +1,7 @@
 //! Which messages the key exchange of a suite has before TLS 1.3: a row for each.
 //!
-//! RFC 5246 §7.3, §7.4.2 to §7.4.4, §7.4.7; RFC 8422 §2; RFC 4279 §2 to §4, RFC 5489 §2.
+//! RFC 5246 §7.3, §7.4.2 to §7.4.4, §7.4.7; RFC 8422 §2, RFC 4492 §2.1 and §2.3; RFC 4279 §2 to §4, RFC 5489
+//! §2.
 
 use crate::crypto::HAS_RSA;
 
@@ -28,6 +29,8 @@ pub(crate) enum Agreement {
     Ecdhe,
     /// The same in the field of a prime, which stands beside the server's number.
     Dhe,
+    /// The server's point is the key in its certificate, the client's in ClientKeyExchange (RFC 4492 §2.1).
+    Ecdh,
     /// The client makes it, and encrypts it with the key in the server's certificate (RFC 5246
     /// §7.4.7.1).
     Rsa,
@@ -40,6 +43,8 @@ pub(crate) enum KeyUse {
     Sign,
     /// It decrypts what the client has made.
     Decrypt,
+    /// It is one half of the secret.
+    Agree,
 }
 
 /// Whether a message is there.
@@ -61,9 +66,9 @@ impl SuiteInfo {
     /// The row of a suite whose key exchange is built; `None` for TLS 1.3.
     pub(crate) const fn exchange(&self) -> Option<Exchange> {
         use {
-            Agreement::{Dhe, Ecdhe, Rsa},
+            Agreement::{Dhe, Ecdh, Ecdhe, Rsa},
             Authentication as A, KeyExchange as K,
-            KeyUse::{Decrypt, Sign},
+            KeyUse::{Agree, Decrypt, Sign},
         };
         //                                agreement    psk    certificate requests_certificate
         Some(match (self.key_exchange, self.authentication) {
@@ -75,7 +80,9 @@ impl SuiteInfo {
             (K::Dhe, A::Rsa) => row(Some(Dhe), false, Some(Sign), true),
             (K::Dhe, A::Anonymous) => row(Some(Dhe), false, None, false),
             (K::DhePsk, A::Psk) => row(Some(Dhe), true, None, false),
+            (K::Ecdh, A::Rsa | A::Ecdsa) => row(Some(Ecdh), false, Some(Agree), true),
             (K::Rsa, A::Rsa) if HAS_RSA => row(Some(Rsa), false, Some(Decrypt), true),
+            (K::RsaPsk, A::Rsa) if HAS_RSA => row(Some(Rsa), true, Some(Decrypt), false),
             _ => return None,
         })
     }
@@ -110,9 +117,9 @@ impl Exchange {
         matches!(self.certificate, Some(KeyUse::Sign))
     }
 
-    /// Whether the certificate's key decrypts what the client sends.
-    pub(crate) const fn is_decrypted(self) -> bool {
-        matches!(self.certificate, Some(KeyUse::Decrypt))
+    /// Whether the certificate's key signs nothing: it decrypts, or is half of the secret.
+    pub(crate) const fn is_unsigned(self) -> bool {
+        matches!(self.certificate, Some(KeyUse::Decrypt | KeyUse::Agree))
     }
 
     /// Whether nothing proves who either side is.
@@ -120,9 +127,14 @@ impl Exchange {
         self.certificate.is_none() && !self.psk
     }
 
-    /// Whether both sides have shares on a curve.
+    /// Whether both sides have shares on a curve that they agree on.
     pub(crate) const fn has_curve(self) -> bool {
         matches!(self.agreement, Some(Agreement::Ecdhe))
+    }
+
+    /// Whether there are points in the handshake, be it in a certificate.
+    pub(crate) const fn has_points(self) -> bool {
+        matches!(self.agreement, Some(Agreement::Ecdhe | Agreement::Ecdh))
     }
 
     /// Whether both sides have shares in a finite field.

@@ -1,8 +1,8 @@
 //! Two who answer, as one.
 
 use portcullis_core::question::{
-    Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, FindSession, IssueTickets, KeepSession,
-    OpenTickets, ReviewServerHello, Sign, VerifyChain,
+    Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, Decrypt, FindSession, IssueTickets,
+    KeepSession, OpenTickets, ReviewServerHello, Sign, VerifyChain,
 };
 
 use super::{Answers, Questions};
@@ -12,8 +12,8 @@ use super::{Answers, Questions};
 pub struct Together<A, B>(A, B);
 
 /// Answers of two: each question is for the first of them that has it among its
-/// [`questions`](Answers::questions). Signatures of external keys, which are always asked for, are the
-/// second's where neither has them.
+/// [`questions`](Answers::questions). Signatures and decryptions of external keys, which are always asked for,
+/// are the second's where neither has them.
 ///
 /// ```
 /// use portcullis::answers;
@@ -66,5 +66,6 @@ answered_by_the_first_that_has_them! {
     choose_identity(ChooseIdentity) by identity;
     choose_psk(ChoosePsk) by psk;
     sign(Sign) by signature;
+    decrypt(Decrypt) by signature;
     verify_chain(VerifyChain) by chain;
 }

@@ -157,7 +157,7 @@ impl<IO: SplitIo> ReadHalf<IO> {
         if let Some(error) = read.failure() {
             return Err(error.clone());
         }
-        if !read.wish() {
+        if !read.request() {
             // It says why.
             Handshake::check_renegotiation(read.hand_over().0)?;
             return Err(Error::closed());

@@ -3,6 +3,7 @@
 
 mod cbc;
 mod dhe;
+mod keys_of_certificates;
 mod matrix;
 mod next_protocol;
 mod refusals;

@@ -6,10 +6,11 @@
 
 mod hello;
 mod record_sizes;
+mod requested;
+mod session;
 mod shortfall;
 mod tls12;
 mod tls13;
-mod wishes;
 
 pub(crate) use hello::start;
 

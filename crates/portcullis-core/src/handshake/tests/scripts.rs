@@ -163,6 +163,7 @@ pub(super) fn kind(question: &Question) -> &'static str {
         Question::FindSession(_) => "FindSession",
         Question::KeepSession(_) => "KeepSession",
         Question::ChoosePsk(_) => "ChoosePsk",
+        Question::Decrypt(_) => "Decrypt",
     }
 }
 

@@ -16,9 +16,10 @@ use super::client_flight::ServerPeer;
 use crate::error::{Abort, Misuse};
 use crate::information::{Exporter, Information, TlsUnique};
 use crate::key_schedule::AddMessage;
-use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side};
+use crate::key_schedule::tls12::{DirectionKeys, MasterSecret};
 use crate::psk::PskName;
 use crate::record::{HandshakeBytes, Keys};
+use crate::role::Role;
 use crate::session::{Established, MAX_SESSION_LIFETIME, MAX_TICKET, Peer, ReceivedTicket, Secret};
 use crate::wire::Finished;
 use crate::wire::tls12::{NewSessionTicket, NextProtocol};
@@ -95,7 +96,7 @@ impl WaitFinished {
         let hash = transcript.current();
         if !flight
             .master
-            .verify_finished(Side::Server, &hash, finished.verify_data)
+            .verify_finished(Role::Server, &hash, finished.verify_data)
         {
             return Err(Violation::FinishedMismatch.into());
         }
@@ -124,7 +125,7 @@ impl Negotiated {
         if let Some(selected) = &self.next_protocol {
             cx.send(&mut self.transcript, |out| NextProtocol::put(out, selected));
         }
-        let verify_data = master.verify_data(Side::Client, &self.transcript.current());
+        let verify_data = master.verify_data(Role::Client, &self.transcript.current());
         cx.send(&mut self.transcript, |out| {
             Finished::put(out, &verify_data);
         });

@@ -1,9 +1,11 @@
-//! The server's part of the key exchange, its wishes, and the end of its flight, where it is judged.
+//! The server's part of the key exchange, what it asks for, and the end of its flight, where it is judged.
 //!
 //! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4, RFC 7919 §3.
 
 use super::super::super::legacy::{Requested, Signed};
-use super::super::super::peer::{Judge, check_encrypts, check_signature_before_tls13};
+use super::super::super::peer::{
+    Judge, check_agrees, check_encrypts, check_signature_before_tls13,
+};
 use super::super::super::signed_content::server_key_exchange_content;
 use super::super::super::{Cx, expect, unexpected};
 use super::super::Next;
@@ -141,7 +143,7 @@ fn number(params: &ServerDhParams<'_>, config: &ClientOptions) -> Result<ServerS
     })
 }
 
-/// Everything that the server has said, up to its wishes.
+/// Everything that the server has said, up to what it asks for.
 pub(super) struct Said {
     negotiated: Box<Negotiated>,
     identity: Identity,
@@ -204,7 +206,7 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
         server_name: None,
         schemes: schemes.iter().copied().filter(usable).collect(),
         certificate_schemes: said,
-        decrypts: false,
+        unsigned: Vec::new(),
         curves: WantedCurves::preferred(negotiated.client.offer.groups()),
         authorities: requested
             .authorities
@@ -293,7 +295,7 @@ impl VerifyingChain {
 }
 
 /// The chain is to be trusted; its key has to have signed the parameters (§7.4.3), or is what the secret is
-/// encrypted for (§7.4.7.1).
+/// encrypted for (§7.4.7.1), or half of it (RFC 4492 §2.1).
 fn on_verified(
     negotiated: Box<Negotiated>,
     parameters: Parameters,
@@ -318,6 +320,13 @@ fn on_verified(
         }
         Some(KeyUse::Decrypt) => {
             check_encrypts(&chain, negotiated.suite)?;
+            ServerPeer::Chain {
+                chain,
+                scheme: None,
+            }
+        }
+        Some(KeyUse::Agree) => {
+            check_agrees(&chain, negotiated.suite)?;
             ServerPeer::Chain {
                 chain,
                 scheme: None,

@@ -13,7 +13,7 @@ use super::client_authentication::authenticate;
 use crate::error::Abort;
 use crate::information::{Exporter, Information};
 use crate::key_schedule::{
-    AddMessage, ExporterSecret, FinishedKey, ResumptionMaster, TrafficSecret, Transcript,
+    AddMessage, ExporterSecret, FinishedKey, MasterSecretForTickets, TrafficSecret, Transcript,
 };
 use crate::question::WantedIdentity;
 use crate::record::HandshakeBytes;
@@ -113,7 +113,7 @@ pub(super) struct Authenticated {
     peer_scheme: SignatureScheme,
     write_secret: TrafficSecret,
     exporter: ExporterSecret,
-    resumption: ResumptionMaster,
+    resumption: MasterSecretForTickets,
     resumed: Option<Origin>,
 }
 

@@ -17,10 +17,11 @@ use crate::config::ServerOptions;
 use crate::error::Abort;
 use crate::information::{Exporter, Information};
 use crate::key_schedule::AddMessage;
-use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side, Transcript};
+use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Transcript};
 use crate::psk::PskName;
 use crate::question::{AnswerContent, KeepSession, Question, QuestionId};
 use crate::record::{HandshakeBytes, Keys};
+use crate::role::Role;
 use crate::session::{Established, MAX_SESSION_LIFETIME, Peer, Secret, ServerSession};
 use crate::suite::CipherSuite;
 use crate::version::Version;
@@ -131,7 +132,7 @@ impl Keyed {
         cx.outgoing.switch_keys(Keys::older(self.write.take()))?;
         let verify_data = self
             .master
-            .verify_data(Side::Server, &self.transcript.current());
+            .verify_data(Role::Server, &self.transcript.current());
         self.finished.add(&verify_data);
         cx.send(&mut self.transcript, |out| {
             Finished::put(out, &verify_data);
@@ -260,7 +261,7 @@ impl WaitFinished {
         let hash = keyed.transcript.current();
         if !keyed
             .master
-            .verify_finished(Side::Client, &hash, finished.verify_data)
+            .verify_finished(Role::Client, &hash, finished.verify_data)
         {
             return Err(Violation::FinishedMismatch.into());
         }

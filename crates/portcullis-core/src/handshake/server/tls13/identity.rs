@@ -4,8 +4,8 @@
 
 use super::super::super::{Cx, expect};
 use super::super::Next;
+use super::super::requested::{check_name, identity_in, wanted};
 use super::super::shortfall::{no_identity, no_scheme};
-use super::super::wishes::{check_name, identity_in, wanted};
 use super::Negotiated;
 use super::flight::{ProvedBy, send_flight};
 use super::psk::Resumption;
