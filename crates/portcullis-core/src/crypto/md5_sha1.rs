@@ -50,7 +50,7 @@ pub(crate) fn md5_sha1(bytes: &[u8]) -> Digest {
 }
 
 /// SHA-1 alone, which ECDSA signs before TLS 1.2 (RFC 8422 §5.10).
-pub(super) fn sha1(bytes: &[u8]) -> [u8; 20] {
+pub(crate) fn sha1(bytes: &[u8]) -> [u8; 20] {
     Sha1::digest(bytes).into()
 }
 

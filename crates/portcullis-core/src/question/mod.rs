@@ -6,18 +6,20 @@
 
 mod psk;
 mod sessions;
+mod user;
 mod wanted;
 
 pub use psk::ChoosePsk;
 pub(crate) use psk::Side as PskSide;
 pub use sessions::{FindSession, IssueTickets, KeepSession, OpenTickets};
+pub use user::LookUpUser;
 pub(crate) use wanted::{WantedCurves, WantedIdentity};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls_pki_types::{ServerName, UnixTime};
 
-use crate::config::{ClientConfig, PreSharedKey, ServerConfig};
+use crate::config::{ClientConfig, PreSharedKey, ServerConfig, SrpVerifier};
 use crate::error::Refusal;
 use crate::session::ServerSession;
 use crate::signature_scheme::SignatureScheme;
@@ -42,6 +44,8 @@ pub enum Question {
     KeepSession(KeepSession),
     /// Which pre-shared key? Asked with `ask_psk`.
     ChoosePsk(ChoosePsk),
+    /// Server: what is known of the user who logs in (SRP)? Asked with `ask_srp`.
+    LookUpUser(LookUpUser),
     /// Which certificate is shown to the peer? Asked with `ask_identity`.
     ChooseIdentity(ChooseIdentity),
     /// A signature with the identity's key. Asked for external keys, and with `ask_signature`.
@@ -61,6 +65,7 @@ impl Question {
             Self::FindSession(question) => question.none(),
             Self::KeepSession(question) => question.done(),
             Self::ChoosePsk(question) => question.choose_configured(),
+            Self::LookUpUser(question) => question.choose_configured(),
             Self::ChooseIdentity(question) => question.choose_configured(),
             Self::Sign(question) => question.sign_with_local_key(),
             Self::VerifyChain(question) => question.verify(),
@@ -91,6 +96,7 @@ impl Question {
             Self::FindSession(question) => question.id,
             Self::KeepSession(question) => question.id,
             Self::ChoosePsk(question) => question.id,
+            Self::LookUpUser(question) => question.id,
             Self::ChooseIdentity(question) => question.id,
             Self::Sign(question) => question.id,
             Self::VerifyChain(question) => question.id,
@@ -125,6 +131,8 @@ pub(crate) enum AnswerContent {
     ConfiguredIdentity(Option<(Identity, Option<SignatureScheme>)>),
     /// If there is one.
     Psk(Option<PreSharedKey>),
+    /// If there is one.
+    User(Option<SrpVerifier>),
     Signature(Vec<u8>),
     Chain(Result<VerifiedChain, CertificateError>),
     /// With the keys of the configuration.

@@ -158,6 +158,9 @@ impl CipherSuite {
     /// `ECDHE_PSK` and, with that feature, `DHE_PSK`, for which there has to be a [`psk`], and of
     /// `ECDH_anon` and, with that feature, `DH_anon`, with which nothing proves who either end is.
     ///
+    /// With `finite-field` those of SRP, too, with which a user logs in by a password
+    /// ([`srp`](crate::config::ClientConfigBuilder::srp), RFC 5054): all have CBC with SHA-1.
+    ///
     /// With the feature `ffi` those with AES-CCM, too, which devices have that have little else: it takes
     /// longer than GCM. With CCM_8 a forged record is accepted once in 2^64 tries, instead of 2^128. And with
     /// it those of RSA key exchange, for peers that have no other: whoever gets the server's key some day reads
@@ -209,6 +212,10 @@ impl CipherSuite {
         Self::TLS_DHE_RSA_WITH_AES_256_CBC_SHA,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_RSA_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_SRP_SHA_RSA_WITH_AES_256_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_SRP_SHA_RSA_WITH_AES_128_CBC_SHA,
         #[cfg(feature = "ffi")]
         Self::TLS_RSA_WITH_AES_256_GCM_SHA384,
         #[cfg(feature = "ffi")]
@@ -280,6 +287,10 @@ impl CipherSuite {
         Self::TLS_DH_anon_WITH_AES_128_CBC_SHA,
         #[cfg(feature = "finite-field")]
         Self::TLS_DH_anon_WITH_AES_256_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_SRP_SHA_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_SRP_SHA_WITH_AES_256_CBC_SHA,
     ];
 
     /// The default offer, strongest first.
@@ -335,7 +346,7 @@ impl CipherSuite {
         let info = self.info()?;
         let needs_field = match info.key_exchange {
             KeyExchange::DhePsk => true,
-            KeyExchange::Dhe => info.authentication != Authentication::Dss,
+            KeyExchange::Dhe | KeyExchange::Srp => info.authentication != Authentication::Dss,
             _ => false,
         };
         let has_cipher = info.legacy_cipher(Rules::of(Version::V1_2)).is_some();

@@ -59,6 +59,10 @@ impl WaitClientKeyExchange {
         let received = client_key_exchange(answering.exchange, &message)?;
         answering.transcript.add(message.hashed());
         let group = share.as_ref().and_then(OwnShare::group);
+        let user = match &share {
+            Some(OwnShare::Srp(share)) => Some(Arc::clone(share.name())),
+            _ => None,
+        };
         let agreed = match received.share {
             Some(ClientShare::Encrypted(encrypted)) => {
                 Some(decrypt(&answering, shown.as_ref(), encrypted, cx)?)
@@ -69,6 +73,7 @@ impl WaitClientKeyExchange {
             answering,
             shown,
             group,
+            user,
             agreed,
             peer,
         };
@@ -112,6 +117,9 @@ fn agree(
             let shared = own.pair.agree_before_tls13(number);
             Ok(Some(shared.map_err(|_| Violation::BadDhShare)?.into()))
         }
+        (Some(OwnShare::Srp(own)), Some(ClientShare::Number(number))) => {
+            Ok(Some(own.half.agree(number)?.into()))
+        }
         (None, None) => Ok(None),
         // The form of the message is by the row.
         _ => Err(another_exchange()),
@@ -127,6 +135,8 @@ pub(super) struct Exchanged {
     pub(super) answering: Answering,
     shown: Option<Shown>,
     group: Option<NamedGroup>,
+    /// Who logs in.
+    user: Option<Arc<PskName>>,
     pub(super) agreed: Option<PremasterSecret>,
     peer: Option<VerifiedChain>,
 }
@@ -141,6 +151,7 @@ pub(super) fn master_secret(
         answering,
         shown,
         group,
+        user,
         agreed,
         peer,
     } = exchanged;
@@ -164,7 +175,7 @@ pub(super) fn master_secret(
     let mut keyed = Box::new(Keyed::new(answering, master, names, cx)?);
     keyed.shown = shown.map(|shown| (shown.identity.shared_chain(), shown.scheme));
     keyed.group = group;
-    keyed.psk = psk.map(|(_, name)| Arc::clone(name));
+    keyed.psk = psk.map(|(_, name)| Arc::clone(name)).or(user);
     Ok(match peer {
         Some(peer) => WaitCertificateVerify { keyed, peer }.into(),
         None => WaitChangeCipherSpec(keyed).into(),

@@ -60,13 +60,18 @@ const ASKING: [fn() -> Pair; 2] = [asking, asking_before_tls13];
 /// The same for each version.
 pub(super) fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static str, Stage)> {
     type Asking = (fn() -> Pair, &'static [(bool, &'static str, Stage)]);
-    let versions: [Asking; 5] = [
+    let versions: &[Asking] = &[
         (asking, QUESTIONS),
         (asking_before_tls13, QUESTIONS),
         (asking_of_ids, QUESTIONS_OF_IDS),
         (asking_of_keys, QUESTIONS_OF_KEYS),
         (asking_of_kept_keys, QUESTIONS_OF_KEPT_KEYS),
+        #[cfg(feature = "finite-field")]
+        (asking_of_users, &[(true, "LookUpUser", Stage::LookingUpUser)]),
+        #[cfg(feature = "finite-field")]
+        (asking_of_kept_users, &[(true, "LookUpUser", Stage::ReverifyingUser)]),
     ];
+    let versions = versions.to_vec();
     let of = |(asking, questions): Asking| {
         let questions = questions.iter();
         questions.map(move |&(of_server, kind, stage)| (asking, of_server, kind, stage))
@@ -99,6 +104,30 @@ fn asking_of_kept_keys() -> Pair {
         let (client, server) = ends_of(PSK);
         let client = client.session_tickets(true).build().unwrap();
         let server = server.ticket_keys(ticket_keys()).ask_psk(true);
+        let server = server.build().unwrap();
+        let session = sessions_of(client.clone(), server.clone()).remove(0);
+        (client, server, session)
+    });
+    let (client, server, session) = ends.clone();
+    resuming(client, server, vec![session])
+}
+
+/// What is known of who logs in.
+#[cfg(feature = "finite-field")]
+fn asking_of_users() -> Pair {
+    use super::tls12::user::{SRP, client, server};
+    let server = server(&[SRP]).ask_srp(true);
+    Pair::new(client(&[SRP]).build().unwrap(), server.build().unwrap())
+}
+
+/// Of a session, in which somebody had logged in.
+#[cfg(feature = "finite-field")]
+fn asking_of_kept_users() -> Pair {
+    use super::tls12::user::{SRP, client, server};
+    static ENDS: OnceLock<(ClientConfig, ServerConfig, ClientSession)> = OnceLock::new();
+    let ends = ENDS.get_or_init(|| {
+        let client = client(&[SRP]).session_tickets(true).build().unwrap();
+        let server = server(&[SRP]).ticket_keys(ticket_keys()).ask_srp(true);
         let server = server.build().unwrap();
         let session = sessions_of(client.clone(), server.clone()).remove(0);
         (client, server, session)
@@ -212,6 +241,7 @@ fn refuse(question: Question) -> Answer {
         Question::FindSession(question) => question.refuse(refusal),
         Question::KeepSession(question) => question.refuse(refusal),
         Question::ChoosePsk(question) => question.refuse(refusal),
+        Question::LookUpUser(question) => question.refuse(refusal),
         Question::VerifyChain(question) => question.refuse(CertificateError::rejected(
             AlertDescription::ACCESS_DENIED,
             "not today",
