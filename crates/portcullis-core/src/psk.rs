@@ -128,7 +128,9 @@ impl Eq for PreSharedKey {}
 
 impl PartialEq for PskName {
     fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.identity == other.identity && self.digest[..].ct_eq(&other.digest)
+        self.kind == other.kind
+            && self.identity == other.identity
+            && self.digest[..].ct_eq(&other.digest)
     }
 }
 

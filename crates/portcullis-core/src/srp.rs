@@ -420,10 +420,7 @@ pub(crate) struct SrpShare {
 }
 
 impl SrpShare {
-    pub(crate) fn start(
-        verifier: SrpVerifier,
-        random: &mut Random,
-    ) -> Result<Self, CryptoFailure> {
+    pub(crate) fn start(verifier: SrpVerifier, random: &mut Random) -> Result<Self, CryptoFailure> {
         Ok(Self {
             half: srp::ServerHalf::generate(verifier.group(), verifier.verifier(), random)?,
             verifier,

@@ -147,7 +147,10 @@ impl ClientOptions {
     pub(crate) fn knows(&self, name: &PskName) -> bool {
         match name.kind {
             Shared::Psk => self.policy.asked.psk || self.policy.psks.contains(name),
-            Shared::Password => self.srp.as_ref().is_some_and(|login| **login.name() == *name),
+            Shared::Password => self
+                .srp
+                .as_ref()
+                .is_some_and(|login| **login.name() == *name),
         }
     }
 

@@ -5,8 +5,8 @@
 use crate::crypto::HAS_RSA;
 
 use super::{Authentication, CipherSuite, KeyExchange, SuiteInfo};
-use crate::psk::Shared;
 use crate::crypto::finite_field::HAS_FINITE_FIELD;
+use crate::psk::Shared;
 
 /// A row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

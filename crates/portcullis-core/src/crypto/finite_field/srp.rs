@@ -215,11 +215,7 @@ impl Offered {
     ///
     /// # Errors
     /// When the server's value makes 0 of the scrambler, or there is no randomness.
-    pub(crate) fn answer(
-        &self,
-        x: &[u8],
-        random: &mut Random,
-    ) -> Result<(Vec<u8>, Secret), Abort> {
+    pub(crate) fn answer(&self, x: &[u8], random: &mut Random) -> Result<(Vec<u8>, Secret), Abort> {
         self.answer_with(x, &random_exponent(random)?)
     }
 

@@ -13,6 +13,7 @@ use super::tls12::{ANONYMOUS, ECDHE_PSK, PSK, ends};
 use crate::ProtocolVersion;
 use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
 use crate::crypto::HAS_RSA;
+use crate::crypto::finite_field::HAS_FINITE_FIELD;
 use crate::session::ClientSession;
 use crate::testing::{pki, sessions_of};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
@@ -286,6 +287,60 @@ fn scripts_of_decrypting_servers() -> Vec<Scripts> {
     scripts
 }
 
+#[cfg(not(feature = "finite-field"))]
+fn scripts_of_users() -> Vec<Scripts> {
+    Vec::new()
+}
+
+/// Ends of which one logs in, in a full handshake and resumed; the server asks, or not, for everything.
+#[cfg(feature = "finite-field")]
+fn scripts_of_users() -> Vec<Scripts> {
+    use super::tls12::user::{SRP, SRP_RSA, client, server};
+    let mut scripts = Vec::new();
+    for (suite, sets) in [(SRP, 8), (SRP_RSA, 64)] {
+        let client = client(&[suite]).session_tickets(true);
+        let (client, authentication) = match suite {
+            SRP => (client, ClientAuthentication::None),
+            _ => (
+                client.identity(pki().client.clone()),
+                ClientAuthentication::Optional(pki().roots.clone()),
+            ),
+        };
+        let plain = server(&[suite]).client_authentication(authentication);
+        let tickets = plain.clone().ticket_keys(ticket_keys());
+        for server in [plain.clone(), tickets, plain.ask_sessions(true)] {
+            let ends = (
+                client.clone().build().unwrap(),
+                server.clone().build().unwrap(),
+            );
+            let session = sessions_of(ends.0, ends.1).pop();
+            for asked in 0..sets {
+                let is = |bit: u32| asked >> bit & 1 == 1;
+                let asks_tickets = is(2) && server.clone().build().unwrap().0.resumes();
+                let server = server
+                    .clone()
+                    .pause_at_hello(is(0))
+                    .ask_srp(is(1))
+                    .ask_identity(is(3))
+                    .ask_signature(is(4))
+                    .ask_verification(is(5));
+                let server = match asks_tickets {
+                    true => server.ask_tickets(true),
+                    false => server,
+                };
+                scripts.push(run_resuming(client.clone(), server.clone(), Vec::new()));
+                let session = || session.iter().cloned().collect();
+                scripts.push(run_resuming(client.clone(), server.clone(), session()));
+                // Nobody knows the user of the session any more.
+                if is(1) {
+                    scripts.push(run_forgetting(client.clone(), server, session()));
+                }
+            }
+        }
+    }
+    scripts
+}
+
 fn promising(staples: bool) -> Tamper {
     Box::new(move |raw| {
         let mut puts = match T(raw[0]) {
@@ -336,6 +391,7 @@ fn the_tables_say_what_happens() {
                     .chain(scripts_of_other_servers())
                     .chain(scripts_of_decrypting_servers())
                     .chain(scripts_without_certificates())
+                    .chain(scripts_of_users())
                     .chain(scripts_of_next_protocols()),
             ),
         ),
@@ -355,7 +411,10 @@ fn the_tables_say_what_happens() {
                 missing.is_empty(),
                 "{version}: not in the table: {missing:?}"
             );
-            let is_built = |fact: &&String| HAS_RSA || !OF_DECRYPTION.contains(&&***fact);
+            let is_built = |fact: &&String| {
+                (HAS_RSA || !OF_DECRYPTION.contains(&&***fact))
+                    && (HAS_FINITE_FIELD || !fact.contains("User"))
+            };
             let never: Vec<_> = own.difference(&seen).filter(is_built).collect();
             assert!(
                 never.is_empty(),
@@ -366,7 +425,10 @@ fn the_tables_say_what_happens() {
     }
     for (rows, ever) in tables.iter().zip(ever) {
         let common = in_table(rows.iter().filter(|row| row.version.is_empty()));
-        let never: Vec<_> = common.difference(&ever).collect();
+        let never: Vec<_> = common
+            .difference(&ever)
+            .filter(|fact| HAS_FINITE_FIELD || !fact.contains("User"))
+            .collect();
         assert!(never.is_empty(), "in the table, and never seen: {never:?}");
     }
 }

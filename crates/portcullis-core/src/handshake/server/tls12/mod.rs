@@ -54,7 +54,7 @@ states! {
     // The same of a pre-shared key: without it there is a full handshake.
     ReverifyingPsk        in psk                   pauses   for ChoosePsk          => WaitClientKeyExchange | WaitChangeCipherSpec;
     // The same of a user.
-    ReverifyingUser       in user                  pauses   for LookUpUser         => LookingUpUser | WaitChangeCipherSpec;
+    ReverifyingUser       in user                  pauses   for LookUpUser         => LookingUpUser | ReverifyingChain | ChoosingIdentity | WaitChangeCipherSpec;
     ChoosingIdentity      in identity              pauses   for ChooseIdentity     => LookingUpUser | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec /* resumed */;
     LookingUpUser         in user                  pauses   for LookUpUser         => Signing | WaitCertificate | WaitClientKeyExchange;
     Signing               in flight                pauses   for Sign               => WaitCertificate | WaitClientKeyExchange;

@@ -67,9 +67,15 @@ pub(super) fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static 
         (asking_of_keys, QUESTIONS_OF_KEYS),
         (asking_of_kept_keys, QUESTIONS_OF_KEPT_KEYS),
         #[cfg(feature = "finite-field")]
-        (asking_of_users, &[(true, "LookUpUser", Stage::LookingUpUser)]),
+        (
+            asking_of_users,
+            &[(true, "LookUpUser", Stage::LookingUpUser)],
+        ),
         #[cfg(feature = "finite-field")]
-        (asking_of_kept_users, &[(true, "LookUpUser", Stage::ReverifyingUser)]),
+        (
+            asking_of_kept_users,
+            &[(true, "LookUpUser", Stage::ReverifyingUser)],
+        ),
     ];
     let versions = versions.to_vec();
     let of = |(asking, questions): Asking| {

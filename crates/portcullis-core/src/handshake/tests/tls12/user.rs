@@ -23,11 +23,12 @@ use crate::wire::tls12::{
 };
 use crate::wire::{ClientHello, ExtensionType as E, HandshakeMessage as _, HandshakeType as T};
 use crate::x509::Roots;
-use crate::{AlertDescription, Connection, Direction, Error, ProtocolVersion, Stage, Violation as V};
+use crate::{
+    AlertDescription, Connection, Direction, Error, ProtocolVersion, Stage, Violation as V,
+};
 
 pub(in super::super) const SRP: CipherSuite = CipherSuite::TLS_SRP_SHA_WITH_AES_128_CBC_SHA;
-pub(in super::super) const SRP_RSA: CipherSuite =
-    CipherSuite::TLS_SRP_SHA_RSA_WITH_AES_128_CBC_SHA;
+pub(in super::super) const SRP_RSA: CipherSuite = CipherSuite::TLS_SRP_SHA_RSA_WITH_AES_128_CBC_SHA;
 
 fn verifier(user: &str, password: &str) -> SrpVerifier {
     SrpVerifier::from_password(user, password, SrpGroup::Bits1024).unwrap()
@@ -84,13 +85,18 @@ fn suites_in_versions() -> impl Iterator<Item = (CipherSuite, ProtocolVersion)> 
     suites.flat_map(|suite| {
         let is_signed = suite.info().unwrap().authentication == Authentication::Rsa;
         let older = [ProtocolVersion::TLS_1_1, ProtocolVersion::TLS_1_0];
-        let older = older.into_iter().filter(move |_| !is_signed || crate::crypto::HAS_RSA);
+        let older = older
+            .into_iter()
+            .filter(move |_| !is_signed || crate::crypto::HAS_RSA);
         let versions = [ProtocolVersion::TLS_1_2].into_iter().chain(older);
         versions.map(move |version| (suite, version))
     })
 }
 
-fn ends(suite: CipherSuite, version: ProtocolVersion) -> (ClientConfigBuilder, ServerConfigBuilder) {
+fn ends(
+    suite: CipherSuite,
+    version: ProtocolVersion,
+) -> (ClientConfigBuilder, ServerConfigBuilder) {
     let of = match suite.info().unwrap().authentication {
         Authentication::Rsa => SRP_RSA,
         _ => SRP,
@@ -116,7 +122,10 @@ fn every_suite_in_every_version() {
         assert_eq!(shown.is_empty(), !is_signed);
         count += 1;
     }
-    assert_eq!(count, 2 * 3 + 2 * if crate::crypto::HAS_RSA { 3 } else { 1 });
+    assert_eq!(
+        count,
+        2 * 3 + 2 * if crate::crypto::HAS_RSA { 3 } else { 1 }
+    );
 }
 
 /// By a ticket, and by an id.
@@ -192,14 +201,25 @@ fn what_contradicts_itself_is_refused_with_what_to_do() {
     client(&suites).srp("u".repeat(255), "").build().unwrap();
     let without = ServerConfig::builder().cipher_suites(suites);
     let error = without.clone().build().unwrap_err().to_string();
-    assert!(error.contains("needs users: give them with `srp_users`"), "{error}");
+    assert!(
+        error.contains("needs users: give them with `srp_users`"),
+        "{error}"
+    );
     without.ask_srp(true).build().unwrap();
     let useless = ServerConfig::builder().identity(pki().server.clone());
     let error = useless.srp_users(users()).build().unwrap_err().to_string();
-    assert!(error.starts_with("srp_users: with no cipher suite"), "{error}");
+    assert!(
+        error.starts_with("srp_users: with no cipher suite"),
+        "{error}"
+    );
     let required = ClientAuthentication::Required(pki().roots.clone());
     let error = server(&suites).client_authentication(required).build();
-    assert!(error.unwrap_err().to_string().starts_with("client_authentication: with TLS_SRP"));
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .starts_with("client_authentication: with TLS_SRP")
+    );
     let shown = format!("{:?}", client(&suites).build().unwrap());
     assert!(!shown.contains("password123") && !shown.contains("112, 97, 115"));
 }
@@ -273,7 +293,11 @@ fn an_unknown_user_has_the_same_salt_each_time() {
 fn run_asking(
     pair: Pair,
     mut answer_user: impl FnMut(LookUpUser) -> Answer,
-) -> (Result<Connection, Error>, Result<Connection, Error>, Vec<bool>) {
+) -> (
+    Result<Connection, Error>,
+    Result<Connection, Error>,
+    Vec<bool>,
+) {
     let mut asked = Vec::new();
     let (client, server) = pair.run_answering(|is_server, question| match question {
         Question::LookUpUser(question) => {
@@ -313,7 +337,10 @@ fn a_server_is_asked_for_the_user() {
     assert!(said.contains("of another user"), "{said}");
     // Of the configuration, if there is one.
     let server = self::server(&[SRP]).ask_srp(true);
-    let (client, ..) = run_asking(pair(self::client(&[SRP]), server), LookUpUser::choose_configured);
+    let (client, ..) = run_asking(
+        pair(self::client(&[SRP]), server),
+        LookUpUser::choose_configured,
+    );
     names_alice(&client.unwrap());
 }
 
@@ -336,9 +363,18 @@ fn a_session_goes_with_its_user() {
     // The user has another password by now, or the same with another salt, or is gone.
     let changed = |verifier| server.clone().srp_users(SrpUsers::new([verifier]).unwrap());
     let failed = Err(Some(V::BadRecordMac));
-    assert_eq!(is_resumed(&client, &changed(verifier("alice", "new"))), failed);
-    assert_eq!(is_resumed(&client, &changed(verifier("alice", "password123"))), Ok(false));
-    assert_eq!(is_resumed(&client, &changed(verifier("bob", "password123"))), failed);
+    assert_eq!(
+        is_resumed(&client, &changed(verifier("alice", "new"))),
+        failed
+    );
+    assert_eq!(
+        is_resumed(&client, &changed(verifier("alice", "password123"))),
+        Ok(false)
+    );
+    assert_eq!(
+        is_resumed(&client, &changed(verifier("bob", "password123"))),
+        failed
+    );
     // Asked, the same.
     let asking = server.clone().ask_srp(true);
     let run = |first: Option<SrpVerifier>| {
@@ -353,7 +389,10 @@ fn a_session_goes_with_its_user() {
     };
     assert_eq!(run(Some(alice())), (true, vec![true]));
     assert_eq!(run(None), (false, vec![true, false]));
-    assert_eq!(run(Some(verifier("alice", "new"))), (false, vec![true, false]));
+    assert_eq!(
+        run(Some(verifier("alice", "new"))),
+        (false, vec![true, false])
+    );
 }
 
 /// §2.2: who resumes names a user all the same, and it does not count.
@@ -377,7 +416,9 @@ fn the_name_in_a_hello_that_resumes_does_not_count() {
 fn a_client_that_names_no_user() {
     let nameless = |suites: &[CipherSuite]| {
         let tamper = first(T::CLIENT_HELLO, |raw| {
-            vec![Put::Message(client_hello(raw, |hello| hello.extensions.remove(E::SRP)))]
+            vec![Put::Message(client_hello(raw, |hello| {
+                hello.extensions.remove(E::SRP)
+            }))]
         });
         let client = client(suites).build().unwrap();
         super::super::attack::pair(client, server(&[SRP]).build().unwrap(), By::Client, tamper)
@@ -402,10 +443,15 @@ fn user_names_that_are_none() {
                 hello.extensions.set(E::SRP, bytes.clone());
             }))]
         });
-        Case::new(V::MalformedExtension, By::Client, Stage::WaitClientHello, tamper)
-            .client(client(&[SRP]))
-            .server(server(&[SRP]))
-            .check();
+        Case::new(
+            V::MalformedExtension,
+            By::Client,
+            Stage::WaitClientHello,
+            tamper,
+        )
+        .client(client(&[SRP]))
+        .server(server(&[SRP]))
+        .check();
     }
 }
 
@@ -498,8 +544,13 @@ fn values_that_the_certificate_has_not_signed() {
             body[at] ^= 1;
         }))]
     });
-    Case::new(V::BadSignature, By::Server, Stage::WaitServerHelloDone, tamper)
-        .client(client(&[SRP_RSA]))
-        .server(server(&[SRP_RSA]))
-        .check();
+    Case::new(
+        V::BadSignature,
+        By::Server,
+        Stage::WaitCertificateRequest,
+        tamper,
+    )
+    .client(client(&[SRP_RSA]))
+    .server(server(&[SRP_RSA]))
+    .check();
 }
