@@ -110,6 +110,42 @@ impl Choice {
             _ => Err("only full handshakes of TLS 1.3 are measured of this stack".to_owned()),
         }
     }
+
+    /// For stacks that are measured with full handshakes only.
+    ///
+    /// # Errors
+    /// When something else is chosen.
+    pub fn only_full(self) -> Result<(), String> {
+        match self.resumed {
+            false => Ok(()),
+            true => Err("only full handshakes are measured of this stack".to_owned()),
+        }
+    }
+
+    /// The suite by its name in the registry.
+    ///
+    /// # Errors
+    /// When the version does not have it.
+    pub fn suite_name(self) -> Result<&'static str, &'static str> {
+        Ok(match (self.version, self.leaf, self.suite) {
+            (Version::Tls13, _, Suite::Aes128Gcm) => "TLS_AES_128_GCM_SHA256",
+            (Version::Tls13, _, Suite::Aes256Gcm) => "TLS_AES_256_GCM_SHA384",
+            (Version::Tls13, _, Suite::ChaCha20Poly1305) => "TLS_CHACHA20_POLY1305_SHA256",
+            (Version::Tls13, _, Suite::Aes128CbcSha256) => return Err("TLS 1.3 has no CBC"),
+            (Version::Tls12, Leaf::EcdsaP256, suite) => match suite {
+                Suite::Aes128Gcm => "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+                Suite::Aes256Gcm => "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+                Suite::ChaCha20Poly1305 => "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+                Suite::Aes128CbcSha256 => "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+            },
+            (Version::Tls12, Leaf::Rsa2048, suite) => match suite {
+                Suite::Aes128Gcm => "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+                Suite::Aes256Gcm => "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+                Suite::ChaCha20Poly1305 => "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+                Suite::Aes128CbcSha256 => "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
+            },
+        })
+    }
 }
 
 /// A protocol version.

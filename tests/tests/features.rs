@@ -32,6 +32,10 @@ fn check(row: &str, proofs: &str) {
             .find(|(prefix, _)| file.starts_with(prefix))
             .unwrap_or_else(|| panic!("{row}: {name}"));
         let source = read(&format!("{folder}{}.rs", &file[prefix.len()..]));
+        // What `of_each_peer!` makes a test of.
+        if source.contains(&format!("\n    {test}: ")) && source.contains("of_each_peer! {") {
+            continue;
+        }
         let function = source
             .find(&format!("fn {test}("))
             .unwrap_or_else(|| panic!("{row}: there is no {name}"));

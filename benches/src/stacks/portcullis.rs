@@ -12,7 +12,7 @@ use portcullis::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::job::{Choice, Group, Leaf, Suite, Version};
+use crate::job::{Choice, Group, Version};
 use crate::pki::{self, Pki};
 use crate::stack::{Io, Stack, TwoWay, connection};
 
@@ -38,29 +38,8 @@ fn roots(pki: &Pki) -> Result<Roots, String> {
 }
 
 fn suite(choice: Choice) -> Result<CipherSuite, String> {
-    let suite = match (choice.version, choice.leaf, choice.suite) {
-        (Version::Tls13, _, Suite::Aes128Gcm) => CipherSuite::TLS_AES_128_GCM_SHA256,
-        (Version::Tls13, _, Suite::Aes256Gcm) => CipherSuite::TLS_AES_256_GCM_SHA384,
-        (Version::Tls13, _, Suite::ChaCha20Poly1305) => CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
-        (Version::Tls13, _, Suite::Aes128CbcSha256) => {
-            return Err("TLS 1.3 has no CBC".to_owned());
-        }
-        (Version::Tls12, leaf, suite) => {
-            let key = match leaf {
-                Leaf::EcdsaP256 => "ECDSA",
-                Leaf::Rsa2048 => "RSA",
-            };
-            let cipher = match suite {
-                Suite::Aes128Gcm => "AES_128_GCM_SHA256",
-                Suite::Aes256Gcm => "AES_256_GCM_SHA384",
-                Suite::ChaCha20Poly1305 => "CHACHA20_POLY1305_SHA256",
-                Suite::Aes128CbcSha256 => "AES_128_CBC_SHA256",
-            };
-            let name = format!("TLS_ECDHE_{key}_WITH_{cipher}");
-            return name.parse().map_err(|error| format!("{error}"));
-        }
-    };
-    Ok(suite)
+    let name = choice.suite_name()?;
+    name.parse().map_err(|error| format!("{error}"))
 }
 
 impl Stack for Portcullis {
@@ -92,6 +71,7 @@ impl Stack for Portcullis {
         let mut server = ServerConfig::builder()
             .identity(identity(pki.server(choice.leaf))?)
             .versions([version])
+            .cipher_suites([suite])
             .resumption(false)
             .remembered_signatures(remembered);
         if choice.mutual {

@@ -83,7 +83,11 @@ fn files(path: PathBuf, into: &mut Vec<(PathBuf, String)>) {
 fn imports(code: &str) -> Vec<String> {
     let mut names = Vec::new();
     for rest in code.split("crate::").skip(1) {
-        let list = rest.strip_prefix('{').unwrap_or(rest);
+        let Some(list) = rest.strip_prefix('{') else {
+            let is_name = |c: char| c.is_alphanumeric() || c == '_';
+            names.push(rest.chars().take_while(|c| is_name(*c)).collect());
+            continue;
+        };
         let mut depth = 0;
         let mut name = String::new();
         let mut is_first = true;
@@ -91,7 +95,7 @@ fn imports(code: &str) -> Vec<String> {
             match character {
                 '{' => depth += 1,
                 '}' if depth > 0 => depth -= 1,
-                ',' if depth == 0 && list != rest => {
+                ',' if depth == 0 => {
                     names.push(core::mem::take(&mut name));
                     is_first = true;
                 }
@@ -100,8 +104,8 @@ fn imports(code: &str) -> Vec<String> {
                     name.push(character);
                 }
                 // The name is over; of a list there may be more.
-                ':' if list != rest => is_first = false,
-                _ if list != rest && !is_first && character != '}' => {}
+                ':' => is_first = false,
+                _ if !is_first && character != '}' => {}
                 _ => break,
             }
         }
@@ -113,8 +117,8 @@ fn imports(code: &str) -> Vec<String> {
 
 #[test]
 fn names_are_found_in_an_import() {
-    let code = "use crate::a::b;\nuse crate::{C, d::{self, E}, f::G};\nlet x = crate::h::i(j);";
-    assert_eq!(imports(code), ["a", "C", "d", "f", "h"]);
+    let code = "use crate::a::b;\nuse crate::{C, d::{self, E}, f::G};\nlet x = crate::h::i(j);\nfn k() -> crate::L {\n    m\n}";
+    assert_eq!(imports(code), ["a", "C", "d", "f", "h", "L"]);
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod alert;
 mod code_point;
 mod misuse;
 mod named_group;
+mod role;
 mod signature_scheme;
 #[cfg(not(portcullis_loom))]
 mod sync;

@@ -106,7 +106,6 @@ mod integrations;
 #[cfg(feature = "key-log")]
 mod key_log;
 mod last_words;
-mod meeting;
 mod name;
 mod read;
 mod reload;
@@ -117,10 +116,6 @@ mod sessions;
 mod shutdown;
 mod socket;
 mod split;
-mod split_io;
-mod split_lock;
-#[cfg(all(test, portcullis_loom))]
-mod split_model;
 mod statistics;
 mod stream;
 mod sync;
@@ -148,9 +143,7 @@ pub use read::EofPolicy;
 pub use reload::{Configuration, Reloadable};
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
-pub use split::{ReadHalf, ReuniteError, WriteHalf};
-pub use split_io::SplitIo;
-pub use split_lock::Locked;
+pub use split::{Locked, ReadHalf, ReuniteError, SplitIo, WriteHalf};
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
 

@@ -3,6 +3,8 @@
 //! Ciphertext is read into the thread's scratch area and opened from there into the caller's
 //! buffer. The connection owns only an incomplete record and plaintext that did not fit.
 
+mod target;
+
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,11 +17,12 @@ use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
+use self::target::Target;
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::last_words::Ending;
 use crate::renegotiation::Renegotiating;
-use crate::scratch::{Backlog, PLAINTEXT, READ_BATCH, Scratch};
+use crate::scratch::{Backlog, PLAINTEXT, Scratch};
 use crate::sessions::{Place, Received};
 use crate::statistics::Flow;
 
@@ -75,67 +78,6 @@ pub(crate) struct Manners {
     eof: EofPolicy,
     /// How long this side's alert may take to arrive, in milliseconds.
     alert_timeout: u32,
-}
-
-/// Where plaintext goes.
-enum Target<'a, 'b> {
-    /// Into the caller's buffer, as many records as it holds.
-    Caller {
-        buf: &'a mut ReadBuf<'b>,
-        before: usize,
-    },
-    /// Behind the plaintext that is kept, one record.
-    Kept { more: bool },
-    /// Into memory that is given away, one record.
-    Message {
-        records: usize,
-        message: Option<Bytes>,
-    },
-}
-
-impl Target<'_, '_> {
-    #[inline]
-    fn is_satisfied(&self) -> bool {
-        match self {
-            Self::Caller { buf, before } => buf.filled().len() > *before && buf.remaining() == 0,
-            Self::Kept { more } => *more,
-            Self::Message { message, .. } => message.is_some(),
-        }
-    }
-
-    #[inline]
-    fn has_some(&self) -> bool {
-        match self {
-            Self::Caller { buf, before } => buf.filled().len() > *before,
-            Self::Kept { more } => *more,
-            Self::Message { message, .. } => message.is_some(),
-        }
-    }
-
-    /// Whether the content of a record of `len` bytes fits, with this much inner plaintext.
-    fn takes(&self, reader: &Reader, len: usize, plaintext: usize) -> bool {
-        match self {
-            // One byte of the inner plaintext is its type; before TLS 1.3 that is content, too,
-            // and the one that does not fit is kept. With CBC all else that is encrypted is in it.
-            Self::Caller { buf, .. } => {
-                buf.remaining() + 1 >= plaintext || reader.record_len(buf.remaining()) >= len
-            }
-            Self::Kept { .. } | Self::Message { .. } => true,
-        }
-    }
-
-    /// How much to have from the transport: the full records that the target can take, at least
-    /// one. A peer with much to send fills its records, and then no incomplete one is read,
-    /// which would have to be kept.
-    #[inline]
-    fn appetite(&self, full_record: usize) -> usize {
-        let records = match self {
-            Self::Caller { buf, .. } => buf.remaining() / PLAINTEXT,
-            Self::Kept { .. } => 1,
-            Self::Message { records, .. } => *records,
-        };
-        full_record * records.clamp(1, READ_BATCH)
-    }
 }
 
 impl Receiving {
@@ -200,7 +142,7 @@ impl Receiving {
         self.besides.as_mut()?.sessions.take()
     }
 
-    /// A record without data may have been a ticket, or the wish for another handshake.
+    /// A record without data may have been a ticket, or the request for another handshake.
     #[cold]
     fn collect(&mut self) {
         self.collect_tickets();
@@ -249,8 +191,8 @@ impl Receiving {
         self.reader.may_renegotiate().then_some(limit)
     }
 
-    /// Wishes another handshake; whether there may be one.
-    pub(crate) fn wish(&mut self) -> bool {
+    /// Asks for another handshake; whether there may be one.
+    pub(crate) fn request(&mut self) -> bool {
         if let End::NotYet(manners) = self.end
             && self.reader.may_renegotiate()
         {

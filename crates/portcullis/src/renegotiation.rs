@@ -183,7 +183,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Dropped, the handshake goes on in reads and writes.
     pub async fn renegotiate(&mut self) -> Result<(), Error> {
         let parts = self.parts_mut();
-        parts.wish()?;
+        parts.request()?;
         std::future::poll_fn(|cx| parts.poll_renegotiated(cx)).await
     }
 }
@@ -469,14 +469,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Ends for Parts<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
-    fn wish(&mut self) -> Result<(), Error> {
+    fn request(&mut self) -> Result<(), Error> {
         if let Some(error) = self.write.broken() {
             return Err(error.clone());
         }
         if self.write.is_closing() {
             return Err(Error::closed());
         }
-        if self.read.wish() {
+        if self.read.request() {
             return Ok(());
         }
         // It says why, and has changed nothing.

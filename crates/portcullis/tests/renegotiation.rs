@@ -258,7 +258,7 @@ async fn a_peer_that_closes_instead() {
     soon(async { tokio::join!(begin, answer) }).await;
 }
 
-/// A peer that ignores the wish: that takes as long as a handshake may.
+/// A peer that ignores the request: that takes as long as a handshake may.
 #[tokio::test]
 async fn it_takes_no_longer_than_a_handshake() {
     let (connector, acceptor) = ends(Renegotiation::Ignore, ALWAYS);
@@ -507,14 +507,14 @@ async fn a_writing_half_that_is_not_polled() {
     };
     soon(async { tokio::join!(begin, answer) }).await;
     passes_any(&mut writer, &mut client).await;
-    // Its own wish fails likewise.
+    // Its own request fails likewise.
     let error = soon(reader.renegotiate()).await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
     passes_any(&mut client, &mut reader).await;
     passes_any(&mut writer, &mut client).await;
 }
 
-/// Whose reading half nobody polls does not see the wish: its writes go on, and when it reads it answers.
+/// Whose reading half nobody polls does not see the request: its writes go on, and when it reads it answers.
 #[tokio::test]
 async fn a_reading_half_that_is_not_polled() {
     let (mut client, server) = pair(ALWAYS, ALWAYS).await;
@@ -585,7 +585,7 @@ async fn begin_and_stop(
 
 #[tokio::test]
 async fn a_writing_half_that_is_dropped() {
-    // Before: it has said close_notify, so the wish is declined without a word.
+    // Before: it has said close_notify, so the request is declined without a word.
     let (mut client, server) = pair(ALWAYS, ALWAYS).await;
     let (mut reader, writer) = server.into_split();
     drop(writer);

@@ -55,7 +55,7 @@ async fn between_our_client_and_openssl() {
         .unwrap_or_else(|error| panic!("{error}"));
     let program = server.program_mut().expect("a program");
 
-    // Ours, the second with the wish for one of theirs.
+    // Ours, the second with the request for one of theirs.
     stream.update_keys(false).await.expect("an update");
     wait_for_key_updates(program, "<<<", 1).await;
     stream.update_keys(true).await.expect("an update");
@@ -68,7 +68,7 @@ async fn between_our_client_and_openssl() {
     assert_eq!(received, b"after theirs\n"[..]);
     wait_for_key_updates(program, ">>>", 1).await;
 
-    // Theirs, the second with the wish for one of ours.
+    // Theirs, the second with the request for one of ours.
     for (command, line, sent) in [("k\n", "after k\n", 2), ("K\n", "after K\n", 3)] {
         program.send(command.as_bytes()).await;
         wait_for_key_updates(program, ">>>", sent).await;

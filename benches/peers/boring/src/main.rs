@@ -10,7 +10,7 @@ use boring::ssl::{
 };
 use boring::x509::X509;
 use boring::x509::store::{X509Store, X509StoreBuilder};
-use portcullis_benches::job::{Choice, Group, Suite};
+use portcullis_benches::job::{Choice, Group, Suite, Version};
 use portcullis_benches::pki::{self, Identity, Pki};
 use portcullis_benches::stack::{Io, Stack, connection};
 use tokio_boring::{HandshakeError, SslStream};
@@ -41,17 +41,24 @@ fn identify(context: &mut SslContextBuilder, identity: &Identity) -> Result<(), 
 
 /// What is the same on both sides.
 fn choose(context: &mut SslContextBuilder, choice: Choice) -> Result<(), Box<dyn Error>> {
-    context.set_min_proto_version(Some(SslVersion::TLS1_3))?;
-    if choice.suite == Suite::Aes256Gcm {
+    let (version, group) = match (choice.version, choice.group) {
+        // The curve of a certificate has to be listed, too.
+        (Version::Tls12, _) => (SslVersion::TLS1_2, "X25519:P-256"),
+        (Version::Tls13, Group::X25519) => (SslVersion::TLS1_3, "X25519"),
+        (Version::Tls13, Group::X25519Mlkem768) => (SslVersion::TLS1_3, "X25519MLKEM768"),
+    };
+    context.set_min_proto_version(Some(version))?;
+    context.set_max_proto_version(Some(version))?;
+    if choice.version == Version::Tls12 {
+        // BoringSSL goes by the registry's names as well.
+        context.set_cipher_list(choice.suite_name()?)?;
+    } else if choice.suite == Suite::Aes256Gcm {
         // The crate has no list of TLS 1.3 suites. This policy leaves AES-256-GCM alone; its
         // groups and signatures are replaced below.
         context.set_compliance_policy(CompliancePolicy::WPA3_192_202304)?;
         context.set_sigalgs_list("ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256")?;
     }
-    context.set_curves_list(match choice.group {
-        Group::X25519 => "X25519",
-        Group::X25519Mlkem768 => "X25519MLKEM768",
-    })?;
+    context.set_curves_list(group)?;
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
     context.set_options(SslOptions::NO_TICKET);
     Ok(())
@@ -80,12 +87,7 @@ impl Boring {
 
     /// The suite is BoringSSL's choice.
     fn check(&self, choice: Choice) -> Result<(), Box<dyn Error>> {
-        let suite = match choice.suite {
-            Suite::Aes128Gcm => "TLS_AES_128_GCM_SHA256",
-            Suite::Aes256Gcm => "TLS_AES_256_GCM_SHA384",
-            Suite::ChaCha20Poly1305 => "TLS_CHACHA20_POLY1305_SHA256",
-            Suite::Aes128CbcSha256 => return Err("TLS 1.3 has no CBC".into()),
-        };
+        let suite = choice.suite_name()?;
         let (client, _) = connection(self)?;
         match client
             .ssl()
@@ -107,7 +109,7 @@ impl Stack for Boring {
     const NAME: &'static str = "tokio-boring";
 
     fn new(pki: &Pki, choice: Choice) -> Result<Self, String> {
-        choice.only_full_tls13()?;
+        choice.only_full()?;
         Self::configured(pki, choice).map_err(|error| error.to_string())
     }
 

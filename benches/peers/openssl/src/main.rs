@@ -11,7 +11,7 @@ use openssl::ssl::{
 };
 use openssl::x509::X509;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
-use portcullis_benches::job::{Choice, Group, Suite};
+use portcullis_benches::job::{Choice, Group, Version};
 use portcullis_benches::pki::{self, Identity, Pki};
 use portcullis_benches::stack::{Io, Stack};
 use tokio_openssl::SslStream;
@@ -42,17 +42,25 @@ fn identify(context: &mut SslContextBuilder, identity: &Identity) -> Result<(), 
 
 /// What is the same on both sides.
 fn choose(context: &mut SslContextBuilder, choice: Choice) -> Result<(), Box<dyn Error>> {
-    context.set_min_proto_version(Some(SslVersion::TLS1_3))?;
-    context.set_groups_list(match choice.group {
-        Group::X25519 => "X25519",
-        Group::X25519Mlkem768 => "X25519MLKEM768",
-    })?;
-    context.set_ciphersuites(match choice.suite {
-        Suite::Aes128Gcm => "TLS_AES_128_GCM_SHA256",
-        Suite::Aes256Gcm => "TLS_AES_256_GCM_SHA384",
-        Suite::ChaCha20Poly1305 => "TLS_CHACHA20_POLY1305_SHA256",
-        Suite::Aes128CbcSha256 => return Err("TLS 1.3 has no CBC".into()),
-    })?;
+    let suite = choice.suite_name()?;
+    let (version, group) = match choice.version {
+        Version::Tls13 => {
+            context.set_ciphersuites(suite)?;
+            let group = match choice.group {
+                Group::X25519 => "X25519",
+                Group::X25519Mlkem768 => "X25519MLKEM768",
+            };
+            (SslVersion::TLS1_3, group)
+        }
+        Version::Tls12 => {
+            context.set_cipher_list(&openssl::ssl::cipher_name(suite))?;
+            // The curve of a certificate has to be listed, too.
+            (SslVersion::TLS1_2, "X25519:P-256")
+        }
+    };
+    context.set_min_proto_version(Some(version))?;
+    context.set_max_proto_version(Some(version))?;
+    context.set_groups_list(group)?;
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
     // Or every record is read twice from the transport: its header, then the rest.
     context.set_read_ahead(true);
@@ -85,7 +93,7 @@ impl Stack for Openssl {
     const NAME: &'static str = "tokio-openssl";
 
     fn new(pki: &Pki, choice: Choice) -> Result<Self, String> {
-        choice.only_full_tls13()?;
+        choice.only_full()?;
         Self::configured(pki, choice).map_err(|error| error.to_string())
     }
 

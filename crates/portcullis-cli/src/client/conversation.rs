@@ -28,7 +28,7 @@ pub(super) async fn converse(
 }
 
 /// Who wants a renegotiation, and is told when it is over.
-type Wish = oneshot::Sender<Result<(), portcullis::Error>>;
+type Request = oneshot::Sender<Result<(), portcullis::Error>>;
 
 async fn both_ways(
     reader: &mut ReadHalf<TcpStream>,
@@ -36,11 +36,11 @@ async fn both_ways(
     has_commands: bool,
 ) -> std::io::Result<()> {
     let mut stdout = tokio::io::stdout();
-    let (wish, mut wishes) = mpsc::channel::<Wish>(1);
+    let (request, mut requests) = mpsc::channel::<Request>(1);
     let mut send = pin!(async {
         match has_commands {
             false => drop(tokio::io::copy(&mut tokio::io::stdin(), writer).await?),
-            true => obey(writer, wish).await?,
+            true => obey(writer, request).await?,
         }
         writer.shutdown().await
     });
@@ -48,9 +48,9 @@ async fn both_ways(
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let count = tokio::select! {
-                Some(wish) = wishes.recv() => {
-                    // Who has wished it may be gone.
-                    let _ = wish.send(reader.renegotiate().await);
+                Some(request) = requests.recv() => {
+                    // Who has asked for it may be gone.
+                    let _ = request.send(reader.renegotiate().await);
                     continue;
                 }
                 count = reader.read(&mut buffer) => count?,
@@ -79,7 +79,7 @@ async fn both_ways(
 /// Sends the lines of standard input, and does what those say that are commands.
 async fn obey(
     writer: &mut WriteHalf<TcpStream>,
-    wishes: mpsc::Sender<Wish>,
+    requests: mpsc::Sender<Request>,
 ) -> std::io::Result<()> {
     let mut lines = Lines::<BufReader<Stdin>>::new(BufReader::new(tokio::io::stdin()));
     loop {
@@ -103,9 +103,9 @@ async fn obey(
         };
         let done = match command {
             Command::Renegotiate => {
-                let (wish, done) = oneshot::channel();
+                let (request, done) = oneshot::channel();
                 // Reading has ended if nobody takes it, which the end of this says.
-                if wishes.send(wish).await.is_err() {
+                if requests.send(request).await.is_err() {
                     return Ok(());
                 }
                 tokio::select! {

@@ -1,4 +1,4 @@
-//! What becomes of a wish for another handshake on a connection of before TLS 1.3.
+//! What becomes of a request for another handshake on a connection of before TLS 1.3.
 
 use core::time::Duration;
 

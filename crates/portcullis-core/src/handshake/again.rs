@@ -5,13 +5,13 @@
 
 use rustls_pki_types::UnixTime;
 
-use super::renegotiation::{End, Kept};
-use super::{Handshake, Next, Outcome, State, client, server};
+use super::renegotiation::Kept;
+use super::{Handshake, Outcome};
 use crate::alert::{AlertDescription, AlertLevel};
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
-use crate::key_schedule::Unhashed;
-use crate::record::{HandshakeBytes, Incoming, MAX_IDLE, Outgoing, Reader, Role, Writer};
+use crate::record::{HandshakeBytes, Incoming, MAX_IDLE, Outgoing, Reader, Writer};
+use crate::role::Role;
 use crate::step::Now;
 use crate::violation::Violation;
 use crate::wire::tls12::HelloRequest;
@@ -43,7 +43,7 @@ enum Ending {
 
 impl Handshake {
     /// Begins another handshake on a connection of before TLS 1.3 (RFC 5246 §7.4.1): the one that the
-    /// peer has asked for ([`Reader::take_request`]), else by this side's wish. It is bound to the one
+    /// peer has asked for ([`Reader::take_request`]), else by this side's request. It is bound to the one
     /// before (RFC 5746).
     ///
     /// What the writer has sealed has to be sent before anything of this handshake, and what the
@@ -99,18 +99,8 @@ impl Handshake {
         };
         let is_asked = reader.is_requested();
         let outgoing = Outgoing::after(writer)?;
-        let mut incoming = Incoming::after(reader);
-        let role = match &kept.end {
-            // The wish itself is in no transcript.
-            End::Client(..) if is_asked => {
-                incoming.forget_message();
-                Role::Client
-            }
-            End::Client(..) => Role::Client,
-            End::Server(_) => Role::Server,
-        };
-        let mut this = Self::new(role, kept.end.policy(), Random::system());
-        this.incoming = incoming;
+        let mut this = Self::new(kept.end.role(), kept.end.policy(), Random::system());
+        this.incoming = Incoming::after(reader);
         this.outgoing = outgoing;
         this.now = now;
         #[cfg(test)]
@@ -127,19 +117,8 @@ impl Handshake {
             end: Ending::New,
         }));
         let Kept { end, previous } = kept;
-        this.state = Some(match end {
-            End::Client(config, name) => client::restart(config, name, previous, &mut this.cx())
-                .map_err(|abort| abort.into_error(Stage::Start))?,
-            End::Server(config) => {
-                if !is_asked {
-                    this.cx().send(&mut Unhashed, HelloRequest::put);
-                    // Nothing may be behind it, whatever comes before it is out.
-                    let ended = this.outgoing.end_record();
-                    ended.map_err(|abort| abort.into_error(Stage::Start))?;
-                }
-                server::restart(config, previous)
-            }
-        });
+        let restarted = end.restart(previous, is_asked, &mut this.cx());
+        this.machine = Some(restarted.map_err(|abort| abort.into_error(Stage::Start))?);
         Ok(this)
     }
 
@@ -154,11 +133,12 @@ impl Handshake {
     /// In a renegotiation: whether this message says nothing, because it crossed the hello (RFC 5246
     /// §7.4.1.1). Any other is the peer's beginning.
     pub(super) fn has_crossed(&mut self, message: &HandshakeBytes) -> Result<bool, Abort> {
+        let is_client = self.role() == Some(Role::Client);
         let Some(again) = &mut self.again else {
             return Ok(false);
         };
-        let is_wish = message.typ() == HandshakeType::HELLO_REQUEST;
-        if is_wish && !again.has_begun && !again.has_crossed && is_client(self.state.as_ref()) {
+        let is_request = message.typ() == HandshakeType::HELLO_REQUEST;
+        if is_request && !again.has_begun && !again.has_crossed && is_client {
             again.has_crossed = true;
             HelloRequest::decode(message.body())?;
             self.incoming.end_of_flight()?;
@@ -203,8 +183,7 @@ impl Handshake {
             _ => return false,
         };
         let outcome = Outcome::unchanged(&again.kept, again.not_before);
-        self.state = None;
-        self.enter(Next::Connected(outcome));
+        self.connected(outcome);
         true
     }
 
@@ -228,10 +207,6 @@ impl Handshake {
         let now = crate::testing::now().into();
         Self::renegotiate_with(reader, writer, now, Some(tamper)).unwrap()
     }
-}
-
-fn is_client(state: Option<&State>) -> bool {
-    matches!(state, Some(State::Client(_)))
 }
 
 #[cold]

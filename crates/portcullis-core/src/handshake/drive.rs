@@ -6,14 +6,16 @@ use std::collections::VecDeque;
 use rustls_pki_types::{ServerName, UnixTime};
 
 use super::again::Again;
-use super::{Cx, Next, Outcome, State};
+use super::machine::{Entered, Machine};
+use super::{Cx, Outcome};
 use crate::config::{ClientConfig, Policy, ServerConfig};
 use crate::connection::Connection;
 use crate::crypto::random::Random;
 use crate::dialect::Dialect;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
-use crate::question::{Answer, Question, QuestionId};
-use crate::record::{Incoming, Message, Outgoing, Role};
+use crate::question::{Answer, AnswerContent, Question, QuestionId};
+use crate::record::{Incoming, Message, Outgoing};
+use crate::role::Role;
 use crate::session::ClientSession;
 use crate::step::{Event, Now, Step};
 use crate::version::Version;
@@ -25,7 +27,8 @@ use crate::{AlertDescription, AlertLevel, Direction, Violation};
 /// It does no I/O and knows no clock: feed it with [`receive`](Self::receive), do what
 /// [`poll`](Self::poll) says.
 pub struct Handshake {
-    pub(super) state: Option<State>,
+    /// `None`: the handshake is over, or what it stands at has a message or an answer.
+    pub(super) machine: Option<Box<dyn Machine>>,
     pub(super) incoming: Incoming,
     pub(super) outgoing: Outgoing,
     random: Random,
@@ -117,7 +120,7 @@ impl Handshake {
     ) -> Result<(), Error> {
         let started = super::client::start(config.0, name, sessions, &mut self.cx());
         // What was said is not sent.
-        self.state = Some(started.map_err(|abort| abort.into_silent_error(Stage::Start))?);
+        self.machine = Some(started.map_err(|abort| abort.into_silent_error(Stage::Start))?);
         Ok(())
     }
 
@@ -128,7 +131,7 @@ impl Handshake {
 
     pub(crate) fn server_with_random(config: ServerConfig, random: Random) -> Self {
         let mut this = Self::new(Role::Server, &config.0.policy, random);
-        this.state = Some(super::server::start(config.0));
+        this.machine = Some(super::server::start(config.0));
         this
     }
 
@@ -136,7 +139,7 @@ impl Handshake {
         let mut incoming = Incoming::new(role, policy.max_handshake_size);
         incoming.set_strict_alert_levels(policy.strict_alert_levels);
         Self {
-            state: None,
+            machine: None,
             incoming,
             outgoing: Outgoing::new(role),
             random,
@@ -187,9 +190,9 @@ impl Handshake {
     /// [`Reason::ClosedInHandshake`].
     pub fn receive_eof(&mut self) {
         if self.outcome.is_none() && self.error.is_none() {
-            let peer = match &self.state {
-                Some(State::Client(_)) => "server",
-                Some(State::Server(_)) | None => "client",
+            let peer = match self.role() {
+                Some(Role::Client) => "server",
+                Some(Role::Server) | None => "client",
             };
             self.fail(Abort(Reason::ClosedInHandshake {
                 peer,
@@ -214,11 +217,17 @@ impl Handshake {
 
     /// What the handshake is waiting for, or doing.
     pub fn stage(&self) -> Stage {
-        match (&self.state, &self.outcome) {
-            (Some(state), _) => state.stage(),
+        let machine = self.machine.as_ref();
+        match (machine.and_then(|machine| machine.stage()), &self.outcome) {
+            (Some(stage), _) => stage,
             (None, Some(_)) => Stage::Connected,
             (None, None) => Stage::Closed,
         }
+    }
+
+    /// Of this end, until the handshake is over.
+    pub(super) fn role(&self) -> Option<Role> {
+        self.machine.as_ref().map(|machine| machine.role())
     }
 
     /// Goes on as far as possible.
@@ -281,19 +290,18 @@ impl Handshake {
                 "this answer belongs to another connection, or its question was answered before",
             ));
         }
-        let Some(state) = self.state.take() else {
+        if self.machine.is_none() {
             return Err(Misuse::new(
                 "the handshake is over: there is nothing to answer",
             ));
-        };
+        }
         self.waiting_for = None;
         self.question = None;
         self.now = now.into();
-        let stage = state.stage();
-        match state.on_answer(answer.content, &mut self.cx()) {
-            Ok(next) => self.enter(next),
-            Err(abort) => self.fail_at(abort, stage),
-        }
+        self.step(|machine, cx| match answer.content {
+            AnswerContent::Refused(refusal) => Err(refusal.into()),
+            content => machine.on_answer(content, cx),
+        });
         Ok(())
     }
 
@@ -354,9 +362,9 @@ impl Handshake {
                 if self.has_crossed(&message)? {
                     return Ok(true);
                 }
-                let Some(state) = self.state.take() else {
+                if self.machine.is_none() {
                     return Ok(false);
-                };
+                }
                 self.last_message = Some(message.typ());
                 if self.observe {
                     self.events.push_back(Event::Message {
@@ -365,26 +373,33 @@ impl Handshake {
                         length: message.raw().len(),
                     });
                 }
-                let stage = state.stage();
-                match state.on_message(message, &mut self.cx()) {
-                    Ok(next) => self.enter(next),
-                    Err(abort) => self.fail_at(abort, stage),
-                }
+                self.step(|machine, cx| machine.on_message(message, cx));
             }
             Message::Alert { level, description } => self.on_alert(level, description)?,
             Message::ChangeCipherSpec => {
-                let Some(state) = self.state.take() else {
+                if self.machine.is_none() {
                     return Ok(false);
-                };
-                let stage = state.stage();
-                match state.on_change_cipher_spec(&mut self.cx()) {
-                    Ok(next) => self.enter(next),
-                    Err(abort) => self.fail_at(abort, stage),
                 }
+                self.step(|machine, cx| machine.on_change_cipher_spec(cx));
             }
             Message::ApplicationData(data) => self.on_data(data)?,
         }
         Ok(true)
+    }
+
+    /// Gives the machine what has come.
+    fn step(&mut self, take: impl FnOnce(&mut dyn Machine, &mut Cx<'_>) -> Result<Entered, Abort>) {
+        let Some(mut machine) = self.machine.take() else {
+            return;
+        };
+        let stage = machine.stage();
+        match take(&mut *machine, &mut self.cx()) {
+            Ok(entered) => {
+                self.machine = Some(machine);
+                self.enter(entered);
+            }
+            Err(abort) => self.fail_at(abort, stage.unwrap_or(Stage::Closed)),
+        }
     }
 
     /// §6.1: user_canceled as a warning announces a close_notify; any other alert, and what
@@ -408,7 +423,9 @@ impl Handshake {
 
     /// Whether a warning leaves the handshake as it is.
     fn takes_warnings(&self) -> bool {
-        let offered = self.state.as_ref().and_then(State::offered_versions);
+        let machine = self.machine.as_ref();
+        let hello = machine.and_then(|machine| machine.hello());
+        let offered = hello.map(|hello| hello.offered_versions());
         let offered = offered.unwrap_or_default().iter();
         self.incoming.is_before_tls13()
             || offered
@@ -421,7 +438,7 @@ impl Handshake {
             Ok(bytes) => bytes,
             Err(abort) => {
                 let stage = self.stage();
-                self.state = None;
+                self.machine = None;
                 self.outcome = None;
                 self.error
                     .get_or_insert_with(|| abort.into_silent_error(stage));
@@ -430,16 +447,20 @@ impl Handshake {
         }
     }
 
-    pub(super) fn enter(&mut self, next: Next) {
-        match next {
-            Next::State(state) => self.state = Some(state),
-            Next::Ask(question, state) => {
+    fn enter(&mut self, entered: Entered) {
+        match entered {
+            Entered::State => {}
+            Entered::Question(question) => {
                 self.waiting_for = Some(question.id());
                 self.question = Some(question);
-                self.state = Some(state);
             }
-            Next::Connected(outcome) => self.outcome = Some(outcome),
+            Entered::Connected(outcome) => self.connected(outcome),
         }
+    }
+
+    pub(super) fn connected(&mut self, outcome: Outcome) {
+        self.machine = None;
+        self.outcome = Some(outcome);
     }
 
     fn fail(&mut self, abort: Abort) {
@@ -459,8 +480,9 @@ impl Handshake {
             Some(alert) => Error::new(stage, Some((Direction::Sent, alert)), abort.0),
             None => abort.into_error(stage),
         };
-        let error = match (error.alert(), &self.state) {
-            (Some((Direction::Received, alert)), Some(state)) => match state.advice(alert) {
+        let machine = self.machine.as_ref();
+        let error = match (error.alert(), machine.and_then(|machine| machine.hello())) {
+            (Some((Direction::Received, alert)), Some(hello)) => match hello.advice(alert) {
                 Some(advice) => error.with_advice(advice),
                 None => error,
             },
@@ -470,7 +492,7 @@ impl Handshake {
             // A failure here leaves the peer without its alert; the error stays the first one.
             let _ = self.outgoing.alert(alert);
         }
-        self.state = None;
+        self.machine = None;
         self.question = None;
         self.waiting_for = None;
         self.error = Some(error);

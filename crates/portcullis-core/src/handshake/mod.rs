@@ -15,6 +15,7 @@ pub(crate) mod client;
 mod drive;
 mod handshake_keys;
 mod legacy;
+mod machine;
 mod negotiate;
 mod offer;
 mod peer;
@@ -34,104 +35,37 @@ use std::sync::Arc;
 
 use rustls_pki_types::{ServerName, UnixTime};
 
-use self::renegotiation::{End, Kept, Settled};
+use self::machine::End;
+use self::renegotiation::{Kept, Settled};
 use crate::connection::Connection;
 use crate::crypto::CryptoFailure;
 use crate::crypto::key_exchange::RespondError;
 use crate::crypto::random::Random;
 use crate::dialect::Dialect;
-use crate::error::{Abort, Reason, Stage};
+use crate::error::{Abort, Reason};
 use crate::information::{ConnectionInformation, Exporter, Information};
-use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionSecret};
-use crate::question::{AnswerContent, Question};
+use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionMasterSecret};
+use crate::question::Question;
 use crate::record::{
     Another, HandshakeBytes, Incoming, Later, Mailbox, Older, OnRequest, Outgoing, Tickets,
 };
 use crate::session::{ReceivedTicket, Resumable};
 use crate::step::Event;
-use crate::version::ProtocolVersion;
 use crate::wire::extension::{Extension, Extensions};
 use crate::wire::{HandshakeMessage, HandshakeType};
 use crate::x509::Sha256Digest;
 use crate::{AlertDescription, Direction, Misuse, Violation};
 
-/// The state of either role.
-pub(crate) enum State {
-    Client(client::State),
-    Server(server::State),
-}
-
-impl State {
-    pub(crate) fn stage(&self) -> Stage {
-        match self {
-            Self::Client(state) => state.stage(),
-            Self::Server(state) => state.stage(),
-        }
-    }
-
-    /// The versions of a hello that has not been answered.
-    pub(crate) fn offered_versions(&self) -> Option<&[ProtocolVersion]> {
-        match self {
-            Self::Client(client::State::WaitServerHello(state)) => Some(state.offered_versions()),
-            _ => None,
-        }
-    }
-
-    /// What may have cost this side the peer's alert.
-    #[cold]
-    pub(crate) fn advice(&self, alert: AlertDescription) -> Option<String> {
-        match self {
-            Self::Client(client::State::WaitServerHello(state)) => state.advice(alert),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn on_message(
-        self,
-        message: HandshakeBytes,
-        cx: &mut Cx<'_>,
-    ) -> Result<Next, Abort> {
-        match self {
-            Self::Client(state) => state.on_message(message, cx),
-            Self::Server(state) => state.on_message(message, cx),
-        }
-    }
-
-    /// The peer changes its keys.
-    pub(crate) fn on_change_cipher_spec(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        match self {
-            Self::Client(state) => state.on_change_cipher_spec(cx),
-            Self::Server(state) => state.on_change_cipher_spec(cx),
-        }
-    }
-
-    pub(crate) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        if let AnswerContent::Refused(refusal) = answer {
-            return Err(refusal.into());
-        }
-        match self {
-            Self::Client(state) => state.on_answer(answer, cx),
-            Self::Server(state) => state.on_answer(answer, cx),
-        }
-    }
-}
-
-/// What follows a message or an answer.
-pub(crate) enum Next {
-    State(State),
-    Ask(Box<Question>, State),
+/// What follows a message or an answer in a role with the states `S`.
+pub(crate) enum Next<S> {
+    State(S),
+    Ask(Box<Question>, S),
     Connected(Outcome),
 }
 
-impl Next {
-    pub(crate) fn ask(question: Question, state: impl Into<State>) -> Self {
+impl<S> Next<S> {
+    pub(crate) fn ask(question: Question, state: impl Into<S>) -> Self {
         Self::Ask(Box::new(question), state.into())
-    }
-}
-
-impl<S: Into<State>> From<S> for Next {
-    fn from(state: S) -> Self {
-        Self::State(state.into())
     }
 }
 
@@ -183,7 +117,7 @@ impl Outcome {
     /// A client keeps what makes sessions of tickets.
     pub(crate) fn resumable(
         mut self,
-        secret: ResumptionSecret,
+        secret: ResumptionMasterSecret,
         server_name: ServerName<'static>,
         shown: Option<Arc<Sha256Digest>>,
     ) -> Self {
@@ -201,7 +135,7 @@ impl Outcome {
     pub(crate) fn before_tls13(
         mut self,
         session: Option<ReceivedTicket>,
-        end: End,
+        end: impl End,
         settled: Settled,
         now: UnixTime,
     ) -> Self {

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::find;
+use super::machine::End;
 use crate::Violation;
-use crate::config::{ClientOptions, Policy, Renegotiation, SecureRenegotiation, ServerOptions};
+use crate::config::{Policy, Renegotiation, SecureRenegotiation};
 use crate::crypto::secret::ConstantTimeEq;
 use crate::information::{ConnectionInformation, Information, TlsUnique};
 use crate::record::{Another, OnRequest};
@@ -213,26 +214,10 @@ pub(super) fn later_client_hello(
     }
 }
 
-/// Whose handshake it is.
-#[derive(Clone)]
-pub(crate) enum End {
-    Client(Arc<ClientOptions>, ServerName<'static>),
-    Server(Arc<ServerOptions>),
-}
-
-impl End {
-    pub(crate) fn policy(&self) -> &Policy {
-        match self {
-            Self::Client(config, _) => &config.policy,
-            Self::Server(config) => &config.policy,
-        }
-    }
-}
-
 /// What another handshake begins with, while it does not.
 #[derive(Clone)]
 pub(crate) struct Kept {
-    pub(crate) end: End,
+    pub(crate) end: Arc<dyn End>,
     pub(crate) previous: Arc<Previous>,
 }
 
@@ -247,7 +232,7 @@ pub(crate) struct Settled {
 
 /// What the connection does when its peer asks for another handshake. `None` is to decline.
 pub(super) fn on_request(
-    end: End,
+    end: impl End,
     settled: Settled,
     information: &Arc<ConnectionInformation>,
     now: UnixTime,
@@ -278,7 +263,7 @@ pub(super) fn on_request(
     let (client_verify_data, server_verify_data) = settled.finished.by_side(*resumed)?;
     let before = settled.previous.as_deref();
     let kept = Kept {
-        end,
+        end: Arc::new(end),
         previous: Arc::new(Previous {
             information: Arc::clone(information),
             client_verify_data,

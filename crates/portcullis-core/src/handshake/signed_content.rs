@@ -5,6 +5,7 @@
 use core::ops::Deref;
 
 use crate::crypto::hash::{Digest, HashAlgorithm};
+use crate::role::Role;
 use crate::wire::tls12::ServerParams;
 
 const SPACES: usize = 64;
@@ -29,10 +30,10 @@ pub(super) struct SignedContent {
 }
 
 /// What `signer` signs.
-pub(super) fn signed_content(signer: Signer, transcript: &Digest) -> SignedContent {
+pub(super) fn signed_content(signer: Role, transcript: &Digest) -> SignedContent {
     let context: &[u8; CONTEXT] = match signer {
-        Signer::Server => b"TLS 1.3, server CertificateVerify\0",
-        Signer::Client => b"TLS 1.3, client CertificateVerify\0",
+        Role::Server => b"TLS 1.3, server CertificateVerify\0",
+        Role::Client => b"TLS 1.3, client CertificateVerify\0",
     };
     let mut content = SignedContent {
         bytes: [b' '; MAX_LEN],
@@ -59,11 +60,4 @@ impl Deref for SignedContent {
     fn deref(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&self.bytes)
     }
-}
-
-/// Whose CertificateVerify it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Signer {
-    Server,
-    Client,
 }

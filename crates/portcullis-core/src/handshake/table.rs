@@ -42,19 +42,7 @@ macro_rules! states {
             $($nested($module::State),)*
         }
 
-        impl From<State> for $crate::handshake::State {
-            fn from(state: State) -> Self {
-                Self::$role(states!(@within $($version)?, state))
-            }
-        }
-
-        $(
-            impl From<$state> for $crate::handshake::State {
-                fn from(state: $state) -> Self {
-                    State::$state(state).into()
-                }
-            }
-        )+
+        states!(@whole $role ($($version)?) $($state)+);
 
         #[cfg(test)]
         impl State {
@@ -86,21 +74,21 @@ macro_rules! states {
                 }
             }
 
-            pub(crate) fn on_message(self, message: $crate::record::HandshakeBytes, cx: &mut $crate::handshake::Cx<'_>) -> Result<$crate::handshake::Next, $crate::error::Abort> {
+            pub(crate) fn on_message(self, message: $crate::record::HandshakeBytes, cx: &mut $crate::handshake::Cx<'_>) -> Result<Next, $crate::error::Abort> {
                 match self {
                     $(Self::$state(state) => states!(@message $kind state message cx),)+
                     $(Self::$nested(state) => state.on_message(message, cx),)*
                 }
             }
 
-            pub(crate) fn on_change_cipher_spec(self, cx: &mut $crate::handshake::Cx<'_>) -> Result<$crate::handshake::Next, $crate::error::Abort> {
+            pub(crate) fn on_change_cipher_spec(self, cx: &mut $crate::handshake::Cx<'_>) -> Result<Next, $crate::error::Abort> {
                 match self {
                     $(Self::$state(state) => states!(@switch $kind state cx),)+
                     $(Self::$nested(state) => state.on_change_cipher_spec(cx),)*
                 }
             }
 
-            pub(crate) fn on_answer(self, answer: $crate::question::AnswerContent, cx: &mut $crate::handshake::Cx<'_>) -> Result<$crate::handshake::Next, $crate::error::Abort> {
+            pub(crate) fn on_answer(self, answer: $crate::question::AnswerContent, cx: &mut $crate::handshake::Cx<'_>) -> Result<Next, $crate::error::Abort> {
                 match self {
                     $(Self::$state(state) => states!(@answer $kind state answer cx),)+
                     $(Self::$nested(state) => state.on_answer(answer, cx),)*
@@ -108,8 +96,63 @@ macro_rules! states {
             }
         }
     };
-    (@within , $state:ident) => { $state };
-    (@within $version:ident, $state:ident) => { super::State::$version($state) };
+    (@whole $role:ident () $($state:ident)+) => {
+        /// What follows a message or an answer in this role.
+        pub(crate) type Next = $crate::handshake::Next<State>;
+
+        $(
+            impl From<$state> for State {
+                fn from(state: $state) -> Self {
+                    Self::$state(state)
+                }
+            }
+
+            impl From<$state> for Next {
+                fn from(state: $state) -> Self {
+                    Self::State(state.into())
+                }
+            }
+        )+
+
+        impl $crate::handshake::machine::States for State {
+            const ROLE: $crate::role::Role = $crate::role::Role::$role;
+
+            fn stage(&self) -> $crate::Stage {
+                self.stage()
+            }
+
+            fn on_message(self, message: $crate::record::HandshakeBytes, cx: &mut $crate::handshake::Cx<'_>) -> Result<Next, $crate::error::Abort> {
+                self.on_message(message, cx)
+            }
+
+            fn on_change_cipher_spec(self, cx: &mut $crate::handshake::Cx<'_>) -> Result<Next, $crate::error::Abort> {
+                self.on_change_cipher_spec(cx)
+            }
+
+            fn on_answer(self, answer: $crate::question::AnswerContent, cx: &mut $crate::handshake::Cx<'_>) -> Result<Next, $crate::error::Abort> {
+                self.on_answer(answer, cx)
+            }
+
+            fn hello(&self) -> Option<&dyn $crate::handshake::machine::Hello> {
+                self.hello()
+            }
+        }
+    };
+    (@whole $role:ident ($version:ident) $($state:ident)+) => {
+        $(
+            impl From<$state> for super::State {
+                fn from(state: $state) -> Self {
+                    Self::$version(State::$state(state))
+                }
+            }
+
+            impl From<$state> for Next {
+                fn from(state: $state) -> Self {
+                    Self::State(state.into())
+                }
+            }
+        )+
+    };
     (@kind waits) => { $crate::handshake::table::Kind::Waits };
     (@kind pauses) => { $crate::handshake::table::Kind::Pauses };
     (@kind switches) => { $crate::handshake::table::Kind::Switches };

@@ -23,8 +23,8 @@ mod rfc_9147;
 
 pub(crate) use exporter::{ExportError, ExporterSecret};
 pub(crate) use secrets::{
-    ApplicationSecrets, EarlySecret, HandshakeSecret, MasterSecret, ResumptionMaster,
-    ResumptionPsk, ResumptionSecret,
+    ApplicationSecrets, EarlySecret, HandshakeSecret, MasterSecret, MasterSecretForTickets,
+    ResumptionMasterSecret, ResumptionPsk,
 };
 pub(crate) use traffic::{FinishedKey, TrafficSecret};
 pub(crate) use transcript::{AddMessage, Hashed, Transcript, TranscriptBuffer, Unhashed};

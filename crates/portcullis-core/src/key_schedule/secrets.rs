@@ -226,7 +226,7 @@ impl MasterSecret {
             client: TrafficSecret::new(suite, prefix, derive(CLIENT_APPLICATION)),
             server: TrafficSecret::new(suite, prefix, derive(SERVER_APPLICATION)),
             exporter: ExporterSecret::new(suite.hash, prefix, derive(EXPORTER_MASTER)),
-            resumption: ResumptionMaster {
+            resumption: MasterSecretForTickets {
                 hash: suite.hash,
                 prk,
             },
@@ -243,16 +243,16 @@ pub(crate) struct ApplicationSecrets {
     /// exporter_master_secret
     pub(crate) exporter: ExporterSecret,
     /// The master secret once more, for a connection that gives or takes tickets.
-    pub(crate) resumption: ResumptionMaster,
+    pub(crate) resumption: MasterSecretForTickets,
 }
 
 /// The master secret, waiting for the client's Finished.
-pub(crate) struct ResumptionMaster {
+pub(crate) struct MasterSecretForTickets {
     hash: HashAlgorithm,
     prk: Prk,
 }
 
-impl ResumptionMaster {
+impl MasterSecretForTickets {
     /// Moves the secret and leaves none, as [`Secret::take`].
     pub(crate) fn take(&mut self) -> Self {
         Self {
@@ -262,8 +262,8 @@ impl ResumptionMaster {
     }
 
     /// resumption_master_secret; `transcript` is the hash of ClientHello..client Finished.
-    pub(crate) fn into_secret(self, transcript: &Digest) -> ResumptionSecret {
-        ResumptionSecret {
+    pub(crate) fn into_secret(self, transcript: &Digest) -> ResumptionMasterSecret {
+        ResumptionMasterSecret {
             hash: self.hash,
             prefix: self.prk.prefix(),
             secret: self.prk.derive_secret(RESUMPTION_MASTER, transcript),
@@ -272,13 +272,13 @@ impl ResumptionMaster {
 }
 
 /// The resumption_master_secret, from which each ticket has its own key.
-pub(crate) struct ResumptionSecret {
+pub(crate) struct ResumptionMasterSecret {
     hash: HashAlgorithm,
     prefix: LabelPrefix,
     secret: Secret,
 }
 
-impl ResumptionSecret {
+impl ResumptionMasterSecret {
     /// Moves the secret and leaves none, as [`Secret::take`].
     pub(crate) fn take(&mut self) -> Self {
         Self {
@@ -306,9 +306,9 @@ impl ResumptionSecret {
     }
 }
 
-impl core::fmt::Debug for ResumptionSecret {
+impl core::fmt::Debug for ResumptionMasterSecret {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("ResumptionSecret(..)")
+        f.write_str("ResumptionMasterSecret(..)")
     }
 }
 

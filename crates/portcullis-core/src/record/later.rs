@@ -23,7 +23,7 @@ pub(crate) struct Older {
     pub(crate) on_request: OnRequest,
 }
 
-/// What becomes of the peer's wish for another handshake.
+/// What becomes of the peer's request for another handshake.
 pub(crate) enum OnRequest {
     /// It is told that there is none, and the connection goes on.
     Decline,
@@ -35,11 +35,11 @@ pub(crate) enum OnRequest {
 
 /// What another handshake begins with.
 pub(crate) struct Another {
-    /// Before this time the peer's wish is declined.
+    /// Before this time the peer's request is declined.
     pub(crate) not_before: UnixTime,
     /// What the handshake has put here: records do not know it.
     pub(crate) kept: Box<dyn Any + Send + Sync>,
-    /// Records that the read key has left, while the peer's wish waits for an answer.
+    /// Records that the read key has left, while the peer's request waits for an answer.
     pub(super) left: u64,
 }
 

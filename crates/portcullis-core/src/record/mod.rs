@@ -35,14 +35,8 @@ pub(crate) use stream::{HandshakeBytes, Incoming, Message, Outgoing};
 pub use writer::{ParkedCipher, Sealed, Writer};
 
 use crate::error::{Error, Misuse, Reason, Stage};
+use crate::role::Role;
 use crate::wire::{MAX_CIPHERTEXT_TLS13, MAX_PLAINTEXT, RecordHeader};
-
-/// Which side of the connection this end is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Client,
-    Server,
-}
 
 /// Bytes of a record header (§5.1).
 const HEADER: usize = RecordHeader::SIZE;

@@ -31,7 +31,8 @@ const MAX_RECEIVED: usize = 8;
 pub(super) struct Idle {
     pub(super) empty_records: u8,
     pub(super) warnings: u8,
-    pub(super) key_updates: u8,
+    /// KeyUpdates, or before TLS 1.3 requests for another handshake.
+    pub(super) changes_of_keys: u8,
     pub(super) tickets: u8,
 }
 
@@ -173,7 +174,7 @@ impl PostHandshake {
                         return Err(Violation::MessageSpansKeyChange.into());
                     }
                     let beyond = Violation::TooManyKeyUpdates;
-                    count(&mut idle.key_updates, MAX_IDLE, beyond)?;
+                    count(&mut idle.changes_of_keys, MAX_IDLE, beyond)?;
                     return key_update(&message).map(Some);
                 }
                 HandshakeType::NEW_SESSION_TICKET if self.role == Role::Client => {
@@ -189,7 +190,7 @@ impl PostHandshake {
         Ok(None)
     }
 
-    /// The same before TLS 1.3: nothing comes but the wish for another handshake, by HelloRequest or
+    /// The same before TLS 1.3: nothing comes but the request for another handshake, by HelloRequest or
     /// by ClientHello (RFC 5246 §7.4.1). Whether it has come.
     pub(super) fn on_older_record(
         &mut self,
@@ -228,16 +229,20 @@ impl PostHandshake {
             return Err(Violation::MessageAfterFlight.into());
         }
         let beyond = Violation::TooManyRenegotiations;
-        count(&mut idle.key_updates, MAX_WARNINGS, beyond)?;
+        count(&mut idle.changes_of_keys, MAX_WARNINGS, beyond)?;
         Ok(true)
     }
 
-    /// The same where the wish may be granted: it is kept, for the handshake that begins with it.
-    pub(super) fn on_kept_wish(&mut self, content: &[u8], idle: &mut Idle) -> Result<bool, Abort> {
+    /// The same where the request may be granted: it is kept, for the handshake that begins with it.
+    pub(super) fn on_kept_request(
+        &mut self,
+        content: &[u8],
+        idle: &mut Idle,
+    ) -> Result<bool, Abort> {
         if content.is_empty() {
             return Err(Violation::EmptyRecord.into());
         }
-        let mut assembler = self.take_wish();
+        let mut assembler = self.take_kept_request();
         assembler.push(content);
         let (due, longest, beyond) = match self.role {
             Role::Client => (HandshakeType::HELLO_REQUEST, 0, Violation::MalformedMessage),
@@ -259,24 +264,24 @@ impl PostHandshake {
             return Ok(false);
         }
         let beyond = Violation::TooManyRenegotiations;
-        count(&mut idle.key_updates, MAX_WARNINGS, beyond)?;
+        count(&mut idle.changes_of_keys, MAX_WARNINGS, beyond)?;
         Ok(true)
     }
 
-    /// Takes what is kept of the peer's wish, whole or not.
-    pub(super) fn take_wish(&mut self) -> Assembler {
+    /// Takes what is kept of the peer's request, whole or not.
+    pub(super) fn take_kept_request(&mut self) -> Assembler {
         match self.begun.take().map(|held| *held) {
             Some(Begun::Message(assembler)) => assembler,
             _ => Assembler::default(),
         }
     }
 
-    /// Of a wish that has come in part only the length is kept: it will be declined.
-    pub(super) fn forget_wish(&mut self) {
-        let wish = self.take_wish();
-        if !wish.is_empty() {
+    /// Of a request that has come in part only the length is kept: it will be declined.
+    pub(super) fn forget_kept_request(&mut self) {
+        let request = self.take_kept_request();
+        if !request.is_empty() {
             let mut declined = Declined::default();
-            declined.skip(wish.bytes());
+            declined.skip(request.bytes());
             self.begun = Some(Box::new(Begun::Declined(declined)));
         }
     }

@@ -53,7 +53,7 @@ pub enum Opened {
     /// Application data, never empty: where it stands in the buffer it was opened in.
     Data(Range<usize>),
     /// Something that was handled: a KeyUpdate, a ticket ([`Reader::take_ticket`]), an ignored warning,
-    /// no data; or a wish that only the owner of both halves can grant ([`Reader::take_request`]).
+    /// no data; or a request that only the owner of both halves can grant ([`Reader::take_request`]).
     Nothing,
     /// The peer's close_notify: it sends no more (§6.1).
     Closed,
@@ -91,7 +91,7 @@ pub struct Reader {
     idle: Idle,
     pub(super) post_handshake: PostHandshake,
     /// Client: what tickets are made sessions with, and those that have come. Before TLS 1.3: what
-    /// becomes of the wish for another handshake, if that is not declined.
+    /// becomes of the request for another handshake, if that is not declined.
     later: Option<Box<Later>>,
     /// Whether the peer was asked to update this key because it is worn out.
     asked_for_update: bool,
@@ -273,7 +273,7 @@ impl Reader {
         {
             self.keys.left = another.left;
             self.state = State::Open;
-            self.post_handshake.take_wish();
+            self.post_handshake.take_kept_request();
             self.mailbox.decline_renegotiation();
         }
     }
@@ -282,7 +282,7 @@ impl Reader {
     /// renegotiate: for who cannot bring both halves together.
     pub fn decline_renegotiations(&mut self) {
         self.decline_request();
-        self.post_handshake.forget_wish();
+        self.post_handshake.forget_kept_request();
         if let Some(Later::Older(older)) = self.later.as_deref_mut()
             && let OnRequest::Accept(_) = older.on_request
         {
@@ -330,7 +330,7 @@ impl Reader {
             role: self.post_handshake.role(),
             max_handshake_size: self.post_handshake.max_handshake_size(),
             strict_alert_levels: self.post_handshake.strict_alert_levels,
-            begun: self.post_handshake.take_wish(),
+            begun: self.post_handshake.take_kept_request(),
         }
     }
 
@@ -523,21 +523,21 @@ impl Reader {
         }
     }
 
-    /// Before TLS 1.3 only the wish for another handshake comes (RFC 5246 §7.4.1).
+    /// Before TLS 1.3 only the request for another handshake comes (RFC 5246 §7.4.1).
     fn on_older_handshake(&mut self, content: &[u8]) -> Result<(), Abort> {
-        let (wish, idle) = (&mut self.post_handshake, &mut self.idle);
+        let (request, idle) = (&mut self.post_handshake, &mut self.idle);
         let on_request = match self.later.as_deref_mut() {
             Some(Later::Older(older)) => &mut older.on_request,
             _ => &mut OnRequest::Decline,
         };
         match on_request {
             OnRequest::Accept(another) => {
-                if wish.on_kept_wish(content, idle)? {
+                if request.on_kept_request(content, idle)? {
                     another.left = self.keys.left;
                     self.stop(State::Requested);
                 }
             }
-            _ if !wish.on_older_record(content, idle)? => {}
+            _ if !request.on_older_record(content, idle)? => {}
             OnRequest::Decline => self.mailbox.decline_renegotiation(),
             OnRequest::Forbid(why) => {
                 let violation = Violation::RenegotiationForbidden;

@@ -20,7 +20,7 @@ pub enum PaddingPolicy {
 /// The limits on what this side sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RecordSize {
-    /// Bytes of content in a record, from `max_fragment_length` or this side's wish.
+    /// Bytes of content in a record, from `max_fragment_length` or this side's own limit.
     fragment: u16,
     /// Bytes of content and padding in a protected record, from `record_size_limit`.
     limit: u16,

@@ -66,7 +66,7 @@ pub(super) struct HandedOver {
     pub(super) size: RecordSize,
     /// Of data, sealed under the key.
     pub(super) bytes: u64,
-    /// Whether a wish of the peer is still to be declined.
+    /// Whether a request of the peer is still to be declined.
     pub(super) declines: bool,
 }
 

@@ -8,13 +8,12 @@ use std::time::Duration;
 use rustls_pki_types::{ServerName, UnixTime};
 use zeroize::Zeroizing;
 
-use super::established::{
-    Established, MOST_FIELDS, Names, Owner, Peer, Secret, put_time, read_time,
-};
+use super::established::{Established, MOST_FIELDS, Names, Peer, Secret, put_time, read_time};
 use super::{MAX_TICKET, MAX_TICKET_LIFETIME, age};
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
-use crate::key_schedule::ResumptionSecret;
+use crate::key_schedule::ResumptionMasterSecret;
+use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::NewSessionTicket;
@@ -118,7 +117,7 @@ impl ClientSession {
             server_name: &self.server_name.to_str(),
             shown: None,
         };
-        self.established.put(&mut out, &names, Owner::Client);
+        self.established.put(&mut out, &names, Role::Client);
         out.push(self.is_id.into());
         put_vec16(&mut out, |out| out.extend_from_slice(&self.ticket));
         out.extend_from_slice(&self.age_add.to_be_bytes());
@@ -140,7 +139,7 @@ impl ClientSession {
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
-        let (established, names) = Established::read(cursor, Owner::Client)?;
+        let (established, names) = Established::read(cursor, Role::Client)?;
         let server_name = ServerName::try_from(names.server_name).map_err(|_| DecodeError)?;
         let is_id = match cursor.u8()? {
             0 => false,
@@ -218,7 +217,7 @@ impl ReceivedTicket {
 /// What a client holds on to as long as tickets may come.
 #[derive(Debug)]
 pub(crate) struct Resumable {
-    pub(crate) secret: ResumptionSecret,
+    pub(crate) secret: ResumptionMasterSecret,
     pub(crate) server_name: ServerName<'static>,
     pub(crate) information: Arc<ConnectionInformation>,
     /// The key of the certificate that this side showed, here or where the connection that is

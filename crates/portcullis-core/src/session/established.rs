@@ -28,6 +28,7 @@ use crate::key_schedule::ResumptionPsk;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::named_group::NamedGroup;
 use crate::psk::{PskName, Shared};
+use crate::role::Role;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -170,11 +171,12 @@ pub(super) struct Names<'a> {
     pub(super) shown: Option<&'a Sha256Digest>,
 }
 
-/// The end that a record is of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
-    Client = 1,
-    Server = 2,
+/// How a record says whose it is.
+const fn owner_code(owner: Role) -> u8 {
+    match owner {
+        Role::Client => 1,
+        Role::Server => 2,
+    }
 }
 
 impl Established {
@@ -208,7 +210,7 @@ impl Established {
             || age(self.authenticated_at, now) >= MAX_AUTHENTICATION
     }
 
-    pub(super) fn put(&self, out: &mut Vec<u8>, names: &Names<'_>, owner: Owner) {
+    pub(super) fn put(&self, out: &mut Vec<u8>, names: &Names<'_>, owner: Role) {
         out.extend([FORMAT, self.dialect as u8]);
         put_u16(out, Dialect::Tls.code(self.version).0);
         put_u16(out, self.suite.0);
@@ -238,13 +240,13 @@ impl Established {
         put_digest(out, names.shown);
         put_vec8(out, |_| {});
         out.extend(0_u32.to_be_bytes());
-        out.push(owner as u8);
+        out.push(owner_code(owner));
     }
 
     /// Reads a record of this owner up to what the owner has.
     pub(super) fn read<'a>(
         cursor: &mut Cursor<'a>,
-        owner: Owner,
+        owner: Role,
     ) -> Result<(Self, Names<'a>), DecodeError> {
         if cursor.u8()? != FORMAT {
             return Err(DecodeError);
@@ -292,7 +294,7 @@ impl Established {
         if !cursor.vec8()?.is_empty() || cursor.u32()? != 0 {
             return Err(DecodeError);
         }
-        if cursor.u8()? != owner as u8 {
+        if cursor.u8()? != owner_code(owner) {
             return Err(DecodeError);
         }
         let established = Self {

@@ -16,8 +16,8 @@
 //!
 //! | word | what it is | where |
 //! |---|---|---|
-//! | `ResumptionMaster` | the master secret, kept until the client's Finished is in the transcript | `key_schedule` |
-//! | `ResumptionSecret` | `resumption_master_secret` (§7.1), from which each ticket gets a key of its own | `key_schedule` |
+//! | `MasterSecretForTickets` | the master secret, kept until the client's Finished is in the transcript | `key_schedule` |
+//! | `ResumptionMasterSecret` | `resumption_master_secret` (§7.1), from which each ticket gets a key of its own | `key_schedule` |
 //! | `Resumable` | what a connected client keeps, so that a ticket that comes becomes a session | `session` |
 //! | `Resumption` | server: the session that this handshake resumes, its binder checked | `handshake::server` |
 //! | `Resumed` | client: the session that the server has selected among those offered | `handshake::client` |

@@ -8,8 +8,9 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use zeroize::Zeroizing;
 
 use super::age;
-use super::established::{Established, MOST_FIELDS, Names, Owner, put_time, read_time};
+use super::established::{Established, MOST_FIELDS, Names, put_time, read_time};
 use crate::error::Misuse;
+use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::wire::codec::{Cursor, DecodeError};
@@ -99,7 +100,7 @@ impl ServerSession {
             server_name: self.server_name().unwrap_or_default(),
             shown: self.names.as_ref(),
         };
-        self.established.put(&mut out, &names, Owner::Server);
+        self.established.put(&mut out, &names, Role::Server);
         out.extend_from_slice(&self.age_add.to_be_bytes());
         out.extend_from_slice(&self.lifetime.to_be_bytes());
         put_time(&mut out, self.issued_at);
@@ -119,7 +120,7 @@ impl ServerSession {
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
-        let (established, names) = Established::read(cursor, Owner::Server)?;
+        let (established, names) = Established::read(cursor, Role::Server)?;
         Ok(Self {
             established,
             server_name: (!names.server_name.is_empty()).then(|| names.server_name.into()),

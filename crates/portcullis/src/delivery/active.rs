@@ -12,8 +12,7 @@ use portcullis_core::session::ClientSession;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::Error;
-use crate::split::ReadHalf;
-use crate::split_io::SplitIo;
+use crate::split::{ReadHalf, SplitIo};
 use crate::stream::TlsStream;
 
 /// How much is delivered without being asked for.

@@ -10,8 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::Error;
 use crate::read::Receiving;
-use crate::split::ReadHalf;
-use crate::split_io::SplitIo;
+use crate::split::{ReadHalf, SplitIo};
 use crate::stream::TlsStream;
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {

@@ -1,19 +1,18 @@
 //! Configurations that are replaced while connections are made.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use arc_swap::ArcSwap;
 use portcullis_core::config::{ClientConfig, ServerConfig};
 
 /// The configuration that new connections get, in a place where it can be replaced.
 ///
 /// Its clones, and all clones of the acceptor, listener or connector that it is of, share one
 /// place: it works wherever those have gone, e.g. into `axum::serve`. A handshake takes the
-/// configuration once, when it starts, by one atomic load, and keeps it; connections that
-/// are there keep theirs. A configuration that cannot be built is never put here: the old one
+/// configuration once, when it starts, and keeps it; connections that are there keep theirs. Only
+/// [`replace`](Self::replace) makes others wait, for as long as it takes to put the new one there. A configuration that cannot be built is never put here: the old one
 /// stays.
-pub struct Reloadable<C>(Arc<ArcSwap<Loaded<C>>>);
+pub struct Reloadable<C>(Arc<RwLock<Loaded<C>>>);
 
 struct Loaded<C> {
     config: C,
@@ -48,20 +47,22 @@ impl Configuration for ClientConfig {
 impl<C: Configuration> Reloadable<C> {
     pub(crate) fn new(config: C) -> Self {
         let generation = 0;
-        Self(Arc::new(ArcSwap::from_pointee(Loaded {
-            config,
-            generation,
-        })))
+        Self(Arc::new(RwLock::new(Loaded { config, generation })))
+    }
+
+    /// A thread that has panicked in between has changed nothing, or everything.
+    fn read(&self) -> RwLockReadGuard<'_, Loaded<C>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The configuration that a handshake gets that starts now.
     pub fn current(&self) -> C {
-        self.0.load().config.clone()
+        self.read().config.clone()
     }
 
     /// How often it was replaced.
     pub fn generation(&self) -> u64 {
-        self.0.load().generation
+        self.read().generation
     }
 
     /// Replaces it; gives the new generation.
@@ -82,11 +83,13 @@ impl<C: Configuration> Reloadable<C> {
     /// # }
     /// ```
     pub fn replace(&self, config: C) -> u64 {
-        let before = self.0.rcu(|now| Loaded {
-            config: config.replacing(&now.config),
-            generation: now.generation + 1,
-        });
-        before.generation + 1
+        let mut now = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let generation = now.generation + 1;
+        let config = config.replacing(&now.config);
+        // What was there is dropped when nobody waits any more.
+        let _before = std::mem::replace(&mut *now, Loaded { config, generation });
+        drop(now);
+        generation
     }
 }
 
@@ -96,10 +99,10 @@ impl<C> Clone for Reloadable<C> {
     }
 }
 
-impl<C> fmt::Debug for Reloadable<C> {
+impl<C: Configuration> fmt::Debug for Reloadable<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reloadable")
-            .field("generation", &self.0.load().generation)
+            .field("generation", &self.read().generation)
             .finish_non_exhaustive()
     }
 }

@@ -6,18 +6,20 @@ use std::sync::Arc;
 
 use rustls_pki_types::{ServerName, UnixTime};
 
+use super::super::machine::{self, End, Hello, Machine};
 use super::super::offer::Offer;
 use super::super::renegotiation::Previous;
-use super::super::{Cx, Next, State, expect, versions};
+use super::super::{Cx, expect, versions};
 use super::resumption::{self, OfferedSession, OlderSession};
-use super::{tls12, tls13};
-use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares};
+use super::{Next, State, tls12, tls13};
+use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares, Policy};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::crypto::secret::SharedSecret;
 use crate::dialect::Dialect;
 use crate::error::{Abort, list};
 use crate::key_schedule::{Transcript, TranscriptBuffer};
 use crate::record::HandshakeBytes;
+use crate::role::Role;
 use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -53,7 +55,7 @@ pub(crate) fn start(
     name: ServerName<'static>,
     sessions: Vec<ClientSession>,
     cx: &mut Cx<'_>,
-) -> Result<State, Abort> {
+) -> Result<Box<dyn Machine>, Abort> {
     let older = resumption::older(&config, &name, &sessions, cx);
     let sessions = resumption::usable(&config, &name, sessions, older.as_deref(), cx)?;
     let speaks_tls13 = config.policy.speaks(Version::V1_3);
@@ -92,30 +94,50 @@ pub(crate) fn start(
     say_hello(client, shares, sessions, cx)
 }
 
-/// Sends the ClientHello of another handshake on a connection (RFC 5246 §7.4.1.2): it has the version
-/// of the one before, and no session.
-pub(crate) fn restart(
-    config: Arc<ClientOptions>,
-    name: ServerName<'static>,
-    previous: Arc<Previous>,
-    cx: &mut Cx<'_>,
-) -> Result<State, Abort> {
-    let [client_random] = cx.random_bytes()?;
-    let client = Client {
-        offer: Offer::new(config.clone()),
-        config,
-        name,
-        client_random,
-        session_id: None,
-        older: None,
-        previous: Some(previous),
-        dialect: cx.dialect,
-    };
-    let shares = Shares {
-        exchanges: Vec::new(),
-        classical: false,
-    };
-    say_hello(client, shares, Vec::new(), cx)
+/// What another handshake on a connection begins with.
+pub(super) struct ClientEnd {
+    pub(super) config: Arc<ClientOptions>,
+    pub(super) name: ServerName<'static>,
+}
+
+impl End for ClientEnd {
+    fn role(&self) -> Role {
+        Role::Client
+    }
+
+    fn policy(&self) -> &Policy {
+        &self.config.policy
+    }
+
+    /// Sends the ClientHello of it (RFC 5246 §7.4.1.2): it has the version of the one before, and no
+    /// session.
+    fn restart(
+        &self,
+        previous: Arc<Previous>,
+        asked: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<Box<dyn Machine>, Abort> {
+        if asked {
+            // The HelloRequest itself is in no transcript (§7.4.1.1).
+            cx.incoming.forget_message();
+        }
+        let [client_random] = cx.random_bytes()?;
+        let client = Client {
+            offer: Offer::new(self.config.clone()),
+            config: self.config.clone(),
+            name: self.name.clone(),
+            client_random,
+            session_id: None,
+            older: None,
+            previous: Some(previous),
+            dialect: cx.dialect,
+        };
+        let shares = Shares {
+            exchanges: Vec::new(),
+            classical: false,
+        };
+        say_hello(client, shares, Vec::new(), cx)
+    }
 }
 
 fn say_hello(
@@ -123,7 +145,7 @@ fn say_hello(
     shares: Shares,
     sessions: Vec<OfferedSession>,
     cx: &mut Cx<'_>,
-) -> Result<State, Abort> {
+) -> Result<Box<dyn Machine>, Abort> {
     let mut transcript = TranscriptBuffer::new();
     cx.outgoing
         .set_max_fragment(client.config.policy.max_fragment_sent);
@@ -140,14 +162,14 @@ fn say_hello(
         resumption::bind(out, start, &sessions, None);
     });
     offered?;
-    Ok(WaitServerHello(Box::new(Offered {
+    let offered = WaitServerHello(Box::new(Offered {
         client,
         shares,
         sessions,
         transcript: Hashing::Buffered(transcript),
         retry: None,
-    }))
-    .into())
+    }));
+    Ok(machine::begin(State::from(offered)))
 }
 
 /// The private halves of the key shares in the hello.
@@ -406,13 +428,13 @@ impl Offered {
     }
 }
 
-impl WaitServerHello {
-    pub(in super::super) fn offered_versions(&self) -> &[ProtocolVersion] {
+impl Hello for WaitServerHello {
+    fn offered_versions(&self) -> &[ProtocolVersion] {
         &self.0.client.config.policy.versions
     }
 
-    /// What a server that answers the hello with this alert may have missed: the alert says no more.
-    pub(in super::super) fn advice(&self, alert: AlertDescription) -> Option<String> {
+    /// What the server may have missed: the alert says no more.
+    fn advice(&self, alert: AlertDescription) -> Option<String> {
         let policy = &self.0.client.config.policy;
         match alert {
             AlertDescription::PROTOCOL_VERSION => {
@@ -430,7 +452,9 @@ impl WaitServerHello {
             _ => None,
         }
     }
+}
 
+impl WaitServerHello {
     pub(super) fn on_message(
         self,
         message: HandshakeBytes,

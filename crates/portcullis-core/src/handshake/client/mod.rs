@@ -11,9 +11,27 @@ mod shown_identity;
 mod tls12;
 mod tls13;
 
-pub(crate) use hello::{restart, start};
+pub(crate) use hello::start;
 
+use super::machine::Hello;
 use super::table::states;
+
+/// What a test begins another handshake with.
+#[cfg(test)]
+pub(crate) fn end(config: crate::config::ClientConfig) -> std::sync::Arc<dyn super::machine::End> {
+    let name = crate::testing::name();
+    let config = config.0;
+    std::sync::Arc::new(hello::ClientEnd { config, name })
+}
+
+impl State {
+    fn hello(&self) -> Option<&dyn Hello> {
+        match self {
+            Self::WaitServerHello(state) => Some(state),
+            _ => None,
+        }
+    }
+}
 
 states! {
     Client with Tls13 in tls13 with Tls12 in tls12:

@@ -4,28 +4,60 @@
 
 use std::sync::Arc;
 
+use super::super::machine::{self, End, Machine};
 use super::super::renegotiation::Previous;
-use super::super::{Cx, Next, State, expect, versions, wrong_answer};
-use super::{tls12, tls13};
+use super::super::{Cx, expect, versions, wrong_answer};
+use super::{Next, State, tls12, tls13};
 use crate::Violation;
 use crate::client_hello_view::ClientHelloView;
-use crate::config::{ServerConfig, ServerOptions};
+use crate::config::{Policy, ServerConfig, ServerOptions};
 use crate::error::Abort;
+use crate::key_schedule::Unhashed;
 use crate::question::{AnswerContent, ChooseConfiguration, Question, QuestionId};
 use crate::record::HandshakeBytes;
+use crate::role::Role;
 use crate::version::Version;
 use crate::wire::ClientHello;
+use crate::wire::tls12::HelloRequest;
 
 /// Waits for a client.
-pub(crate) fn start(config: Arc<ServerOptions>) -> State {
+pub(crate) fn start(config: Arc<ServerOptions>) -> Box<dyn Machine> {
     let previous = None;
-    WaitClientHello { config, previous }.into()
+    machine::begin(State::from(WaitClientHello { config, previous }))
 }
 
-/// Waits for the client's hello of another handshake on a connection.
-pub(crate) fn restart(config: Arc<ServerOptions>, previous: Arc<Previous>) -> State {
-    let previous = Some(previous);
-    WaitClientHello { config, previous }.into()
+/// What another handshake on a connection begins with.
+pub(super) struct ServerEnd {
+    pub(super) config: Arc<ServerOptions>,
+}
+
+impl End for ServerEnd {
+    fn role(&self) -> Role {
+        Role::Server
+    }
+
+    fn policy(&self) -> &Policy {
+        &self.config.policy
+    }
+
+    /// Asks for the client's hello, if the client has not begun by itself, and waits for it.
+    fn restart(
+        &self,
+        previous: Arc<Previous>,
+        asked: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<Box<dyn Machine>, Abort> {
+        if !asked {
+            cx.send(&mut Unhashed, HelloRequest::put);
+            // Nothing may be behind it, whatever comes before it is out.
+            cx.outgoing.end_record()?;
+        }
+        let (config, previous) = (Arc::clone(&self.config), Some(previous));
+        Ok(machine::begin(State::from(WaitClientHello {
+            config,
+            previous,
+        })))
+    }
 }
 
 pub(crate) struct WaitClientHello {

@@ -6,19 +6,28 @@
 
 mod hello;
 mod record_sizes;
+mod requested;
+mod session;
 mod shortfall;
 mod tls12;
 mod tls13;
-mod wishes;
 
-pub(crate) use hello::{restart, start};
+pub(crate) use hello::start;
 
+use super::machine::Hello;
 use super::table::states;
 use crate::error::{Abort, Misuse};
 
 /// An answer to [`OpenTickets`](crate::question::OpenTickets) with an index of its own.
 fn unknown_ticket() -> Abort {
     Misuse::new("the answer names a ticket that the client has not offered").into()
+}
+
+impl State {
+    /// A server has said none.
+    fn hello(&self) -> Option<&dyn Hello> {
+        None
+    }
 }
 
 states! {

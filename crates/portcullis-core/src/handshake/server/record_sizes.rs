@@ -32,12 +32,12 @@ impl RecordSizes {
             let ours = config.policy.record_size_limit.unwrap_or(most).min(most);
             return Ok(Self::Limits { theirs, ours });
         }
-        let Some(wish) = find::<MaxFragmentLength>(&hello.extensions)? else {
+        let Some(request) = find::<MaxFragmentLength>(&hello.extensions)? else {
             return Ok(Self::Unlimited);
         };
-        let bytes = wish.bytes().and_then(|bytes| u16::try_from(bytes).ok());
+        let bytes = request.bytes().and_then(|bytes| u16::try_from(bytes).ok());
         Ok(Self::Fragment(
-            wish,
+            request,
             bytes.ok_or(Violation::BadMaxFragmentLength)?,
         ))
     }

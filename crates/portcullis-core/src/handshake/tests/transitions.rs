@@ -314,6 +314,22 @@ fn scripts_of_users() -> Vec<Scripts> {
                 server.clone().build().unwrap(),
             );
             let session = sessions_of(ends.0, ends.1).pop();
+            // Sealed with other keys, and kept where nobody looks.
+            let others = server.clone().ticket_keys(ticket_keys());
+            let session_of = |server: ServerConfigBuilder| {
+                let (client, server) = (client.clone().build(), server.build());
+                sessions_of(client.unwrap(), server.unwrap()).pop()
+            };
+            let elsewhere = std::thread::scope(|scope| {
+                let session = scope.spawn(|| session_of(server.clone()));
+                session.join().unwrap()
+            });
+            let others = session_of(others);
+            let unknown = |server: &ServerConfigBuilder| {
+                let keeps = server.clone().build().unwrap().0.policy.asked.sessions;
+                let session = if keeps { &elsewhere } else { &others };
+                session.iter().cloned().collect()
+            };
             for asked in 0..sets {
                 let is = |bit: u32| asked >> bit & 1 == 1;
                 let asks_tickets = is(2) && server.clone().build().unwrap().0.resumes();
@@ -331,6 +347,8 @@ fn scripts_of_users() -> Vec<Scripts> {
                 scripts.push(run_resuming(client.clone(), server.clone(), Vec::new()));
                 let session = || session.iter().cloned().collect();
                 scripts.push(run_resuming(client.clone(), server.clone(), session()));
+                // The session is that of another server.
+                scripts.push(run_resuming(client.clone(), server.clone(), unknown(&server)));
                 // Nobody knows the user of the session any more.
                 if is(1) {
                     scripts.push(run_forgetting(client.clone(), server, session()));

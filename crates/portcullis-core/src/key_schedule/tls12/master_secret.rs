@@ -9,6 +9,7 @@ use crate::crypto::CryptoFailure;
 use crate::crypto::hash::Digest;
 use crate::crypto::prf::{PrfHash, PrfKey};
 use crate::crypto::secret::{ConstantTimeEq as _, Secret, SharedSecret};
+use crate::role::Role;
 
 /// `master_secret[48]`.
 const MASTER_SECRET_LEN: usize = 48;
@@ -107,20 +108,11 @@ impl PremasterSecret {
     }
 }
 
-/// Who sends a Finished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Client,
-    Server,
-}
-
-impl Side {
-    /// `finished_label` (RFC 5246 §7.4.9).
-    const fn finished_label(self) -> &'static [u8] {
-        match self {
-            Self::Client => b"client finished",
-            Self::Server => b"server finished",
-        }
+/// `finished_label` of who sends it (RFC 5246 §7.4.9).
+const fn finished_label(sender: Role) -> &'static [u8] {
+    match sender {
+        Role::Client => b"client finished",
+        Role::Server => b"server finished",
     }
 }
 
@@ -187,18 +179,23 @@ impl MasterSecret {
         })
     }
 
-    /// What stands in the Finished of `side` (RFC 5246 §7.4.9); `transcript` is the hash of all
+    /// What stands in the Finished of `sender` (RFC 5246 §7.4.9); `transcript` is the hash of all
     /// messages before it.
-    pub(crate) fn verify_data(&self, side: Side, transcript: &Digest) -> [u8; VERIFY_DATA_LEN] {
+    pub(crate) fn verify_data(&self, sender: Role, transcript: &Digest) -> [u8; VERIFY_DATA_LEN] {
         let mut verify_data = [0; VERIFY_DATA_LEN];
         let seed = [transcript.as_slice()];
-        self.prf(side.finished_label(), &seed, &mut verify_data);
+        self.prf(finished_label(sender), &seed, &mut verify_data);
         verify_data
     }
 
     /// Whether `received` is that, in constant time.
-    pub(crate) fn verify_finished(&self, side: Side, transcript: &Digest, received: &[u8]) -> bool {
-        let expected = self.verify_data(side, transcript);
+    pub(crate) fn verify_finished(
+        &self,
+        sender: Role,
+        transcript: &Digest,
+        received: &[u8],
+    ) -> bool {
+        let expected = self.verify_data(sender, transcript);
         expected.as_slice().ct_eq(received)
     }
 
@@ -245,15 +242,15 @@ mod tests {
         let premaster = PremasterSecret::from(SharedSecret::new(&[7; 32]));
         let mut made = premaster.into_master(SUITE.hash, MasterSeed::Extended(&session_hash));
         let again = MasterSecret::from_bytes(SUITE.hash, made.as_bytes()).unwrap();
-        let expected = made.verify_data(Side::Client, &transcript);
-        assert_eq!(again.verify_data(Side::Client, &transcript), expected);
+        let expected = made.verify_data(Role::Client, &transcript);
+        assert_eq!(again.verify_data(Role::Client, &transcript), expected);
         for len in [0, 47, 49] {
             assert!(MasterSecret::from_bytes(SUITE.hash, &vec![7; len]).is_err());
         }
         let moved = made.take();
         assert_eq!(made.as_bytes(), []);
-        assert_ne!(made.verify_data(Side::Client, &transcript), expected);
-        assert_eq!(moved.verify_data(Side::Client, &transcript), expected);
+        assert_ne!(made.verify_data(Role::Client, &transcript), expected);
+        assert_eq!(moved.verify_data(Role::Client, &transcript), expected);
         assert_eq!(moved.as_bytes(), again.as_bytes());
         assert_eq!(format!("{moved:?}"), "MasterSecret(..)");
     }
@@ -281,19 +278,19 @@ mod tests {
     #[test]
     fn finished_is_of_a_side_and_of_all_its_bytes() {
         let (master, transcript) = (master(1), hash(HASH, b"messages"));
-        let client = master.verify_data(Side::Client, &transcript);
-        assert!(master.verify_finished(Side::Client, &transcript, &client));
-        assert!(!master.verify_finished(Side::Server, &transcript, &client));
-        assert!(!master.verify_finished(Side::Client, &hash(HASH, b""), &client));
+        let client = master.verify_data(Role::Client, &transcript);
+        assert!(master.verify_finished(Role::Client, &transcript, &client));
+        assert!(!master.verify_finished(Role::Server, &transcript, &client));
+        assert!(!master.verify_finished(Role::Client, &hash(HASH, b""), &client));
         for len in 0..client.len() {
-            assert!(!master.verify_finished(Side::Client, &transcript, &client[..len]));
+            assert!(!master.verify_finished(Role::Client, &transcript, &client[..len]));
         }
         let longer = [&client[..], &[0]].concat();
-        assert!(!master.verify_finished(Side::Client, &transcript, &longer));
+        assert!(!master.verify_finished(Role::Client, &transcript, &longer));
         for at in 0..client.len() {
             let mut changed = client;
             changed[at] ^= 1;
-            assert!(!master.verify_finished(Side::Client, &transcript, &changed));
+            assert!(!master.verify_finished(Role::Client, &transcript, &changed));
         }
     }
 

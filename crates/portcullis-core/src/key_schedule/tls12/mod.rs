@@ -17,7 +17,7 @@ mod transcript;
 mod recorded;
 
 pub(crate) use key_block::{DirectionKeys, KeyBlock};
-pub(crate) use master_secret::{MasterSecret, MasterSeed, PremasterSecret, Side};
+pub(crate) use master_secret::{MasterSecret, MasterSeed, PremasterSecret};
 pub(crate) use transcript::Transcript;
 
 use crate::crypto::aead::{AeadAlgorithm, IV_LEN};

@@ -9,6 +9,7 @@ use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::secret::SharedSecret;
 use crate::crypto::{hex, scheme_fits_key_before_tls13, verify_before_tls13};
 use crate::key_schedule::{AddMessage, Hashed};
+use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::wire::extension::ExtendedMasterSecret;
 use crate::wire::{
@@ -259,14 +260,14 @@ fn both_finished() {
         };
         let mut transcript = recording.transcript(recording.last_of_client());
         let (_, finished) = &recording.from_client[0];
-        check(Side::Client, &transcript.current(), finished);
+        check(Role::Client, &transcript.current(), finished);
         transcript.add(Hashed { message: finished });
         let ticket = recording.server.clear.last().unwrap();
         if ticket[0] == HandshakeType::NEW_SESSION_TICKET.0 {
             transcript.add(Hashed { message: ticket });
         }
         let (_, finished) = &recording.from_server[0];
-        check(Side::Server, &transcript.current(), finished);
+        check(Role::Server, &transcript.current(), finished);
     });
 }
 

@@ -186,7 +186,7 @@ impl Outgoing {
         size.set_record_size_limit(limit);
     }
 
-    /// Bounds the content of every record: `max_fragment_length` or this side's wish.
+    /// Bounds the content of every record: `max_fragment_length` or this side's own limit.
     pub(crate) fn set_max_fragment(&mut self, limit: u16) {
         let size = self.next_size.as_mut().unwrap_or(&mut self.size);
         size.set_max_fragment(limit);

@@ -8,7 +8,7 @@ use crate::wire::codec::{Cursor, DecodeError};
 use crate::wire::extension_type::ExtensionType;
 
 code_points! {
-    /// The client's wish, or the server's echo of it.
+    /// The client's request, or the server's echo of it.
     pub struct MaxFragmentLength(u8) {
         /// 512 bytes.
         TWO_TO_9 = 1, "2^9";

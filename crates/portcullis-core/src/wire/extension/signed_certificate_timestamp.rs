@@ -6,7 +6,7 @@ use super::Extension;
 use crate::wire::codec::DecodeError;
 use crate::wire::extension_type::ExtensionType;
 
-/// A wish for timestamps (empty) or a `SignedCertificateTimestampList`; not parsed.
+/// A request for timestamps (empty) or a `SignedCertificateTimestampList`; not parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignedCertificateTimestamp<'a>(pub &'a [u8]);
 

@@ -55,7 +55,7 @@ pub enum StatusRequest<'a> {
 }
 
 impl StatusRequest<'_> {
-    /// Writes a wish for an OCSP response from any responder.
+    /// Writes a request for an OCSP response from any responder.
     pub fn put(out: &mut Vec<u8>) {
         StatusRequest::Ocsp {
             responder_ids: List::default(),

@@ -1,4 +1,4 @@
-//! HelloRequest: the server wishes that the client begins a handshake.
+//! HelloRequest: the server asks the client to begin a handshake.
 //!
 //! RFC 5246 §7.4.1.1.
 

@@ -3,7 +3,8 @@
 //! RFC 5246 §7.4.2, RFC 6066 §8.
 
 use super::super::super::peer::presented_before_tls13;
-use super::super::super::{Cx, Next, expect};
+use super::super::super::{Cx, expect};
+use super::super::Next;
 use super::Negotiated;
 use super::key_exchange::{WaitCertificateRequest, WaitServerKeyExchange};
 use crate::Violation;

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::super::super::renegotiation::BothFinished;
-use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
+use super::super::super::{Cx, check_signature_length, wrong_answer};
+use super::super::Next;
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
-use super::super::super::renegotiation::{BothFinished, End, Settled};
-use super::super::super::{Cx, Next, Outcome, expect};
+use super::super::super::renegotiation::{BothFinished, Settled};
+use super::super::super::{Cx, Outcome, expect};
+use super::super::Next;
+use super::super::hello::{Client, ClientEnd};
 use super::super::resumption::Origin;
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
@@ -14,9 +16,10 @@ use super::client_flight::ServerPeer;
 use crate::error::{Abort, Misuse};
 use crate::information::{Exporter, Information, TlsUnique};
 use crate::key_schedule::AddMessage;
-use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side};
+use crate::key_schedule::tls12::{DirectionKeys, MasterSecret};
 use crate::psk::PskName;
 use crate::record::{HandshakeBytes, Keys};
+use crate::role::Role;
 use crate::session::{Established, MAX_SESSION_LIFETIME, MAX_TICKET, Peer, ReceivedTicket, Secret};
 use crate::wire::Finished;
 use crate::wire::tls12::{NewSessionTicket, NextProtocol};
@@ -93,7 +96,7 @@ impl WaitFinished {
         let hash = transcript.current();
         if !flight
             .master
-            .verify_finished(Side::Server, &hash, finished.verify_data)
+            .verify_finished(Role::Server, &hash, finished.verify_data)
         {
             return Err(Violation::FinishedMismatch.into());
         }
@@ -122,7 +125,7 @@ impl Negotiated {
         if let Some(selected) = &self.next_protocol {
             cx.send(&mut self.transcript, |out| NextProtocol::put(out, selected));
         }
-        let verify_data = master.verify_data(Side::Client, &self.transcript.current());
+        let verify_data = master.verify_data(Role::Client, &self.transcript.current());
         cx.send(&mut self.transcript, |out| {
             Finished::put(out, &verify_data);
         });
@@ -247,6 +250,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
     };
     // The session of a renegotiation would be that of two handshakes.
     let session = session.filter(|_| client.config.takes_tickets() && settled.previous.is_none());
-    let end = End::Client(client.config, client.name);
+    let Client { config, name, .. } = client;
+    let end = ClientEnd { config, name };
     Ok(outcome.before_tls13(session, end, settled, cx.now))
 }

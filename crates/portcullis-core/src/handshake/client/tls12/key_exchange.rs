@@ -1,11 +1,12 @@
-//! The server's part of the key exchange, its wishes, and the end of its flight, where it is judged.
+//! The server's part of the key exchange, what it asks for, and the end of its flight, where it is judged.
 //!
 //! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4, RFC 7919 §3.
 
 use super::super::super::legacy::{Requested, Signed};
 use super::super::super::peer::{Judge, check_encrypts, check_signature_before_tls13};
 use super::super::super::signed_content::server_key_exchange_content;
-use super::super::super::{Cx, Next, expect, unexpected};
+use super::super::super::{Cx, expect, unexpected};
+use super::super::Next;
 use super::Negotiated;
 use super::certificate::{Identity, Shown};
 use super::client_flight::{ServerPeer, ServerProved, authenticate};
@@ -153,7 +154,7 @@ fn number(params: &ServerDhParams<'_>, config: &ClientOptions) -> Result<ServerS
     })
 }
 
-/// Everything that the server has said, up to its wishes.
+/// Everything that the server has said, up to what it asks for.
 pub(super) struct Said {
     negotiated: Box<Negotiated>,
     identity: Identity,

@@ -12,6 +12,7 @@ mod resumption;
 pub(super) mod server_hello;
 
 use super::super::table::states;
+use super::Next;
 use super::hello::Client;
 use super::parameters::Parameters;
 use crate::key_schedule::tls12::{LegacyParameters, Transcript};

@@ -2,7 +2,8 @@
 //!
 //! RFC 4279 §2, §5.2.
 
-use super::super::super::{Cx, Next, wrong_answer};
+use super::super::super::{Cx, wrong_answer};
+use super::super::Next;
 use super::client_flight::{ServerProved, authenticate};
 use crate::AlertDescription;
 use crate::config::PreSharedKey;

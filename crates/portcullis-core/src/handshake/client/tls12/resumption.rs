@@ -2,9 +2,10 @@
 //!
 //! RFC 5246 §7.3 (figure 2), RFC 5077 §3.4, RFC 7627 §5.3.
 
+use super::super::super::Cx;
 use super::super::super::peer::Judge;
 use super::super::super::renegotiation::BothFinished;
-use super::super::super::{Cx, Next};
+use super::super::Next;
 use super::super::resumption::{OlderPeer, OlderSession, Resumed};
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::super::renegotiation::{first_server_hello, later_server_hello};
-use super::super::super::{Cx, Next, find, negotiate, wrong_answer};
+use super::super::super::{Cx, find, negotiate, wrong_answer};
+use super::super::Next;
 use super::super::hello::{Client, Hashing, Offered};
 use super::super::parameters;
 use super::super::resumption::OlderSession;

@@ -2,12 +2,14 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, check_signature_length, wrong_answer};
+use super::super::super::signed_content::signed_content;
+use super::super::super::{Cx, check_signature_length, wrong_answer};
+use super::super::Next;
 use super::super::shown_identity::ShownIdentity;
 use super::finished::Authenticated;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
+use crate::role::Role;
 use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::{Form, Identity};
 use crate::{Misuse, SignatureScheme};
@@ -86,7 +88,7 @@ fn show(
     cx.send(&mut authenticated.transcript, |out| {
         out.extend_from_slice(identity.certificate_message(Form::Tls13));
     });
-    let content = signed_content(Signer::Client, &authenticated.transcript.current());
+    let content = signed_content(Role::Client, &authenticated.transcript.current());
     if identity.is_external() || authenticated.client.config.policy.asked.signature {
         let question = Sign {
             id: QuestionId::next(),

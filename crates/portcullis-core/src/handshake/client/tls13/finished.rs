@@ -2,7 +2,8 @@
 //!
 //! RFC 8446 §4.4.4, §7.1.
 
-use super::super::super::{Cx, Next, Outcome, expect};
+use super::super::super::{Cx, Outcome, expect};
+use super::super::Next;
 use super::super::hello::Client;
 use super::super::parameters::Parameters;
 use super::super::resumption::Origin;
@@ -12,7 +13,7 @@ use super::client_authentication::authenticate;
 use crate::error::Abort;
 use crate::information::{Exporter, Information};
 use crate::key_schedule::{
-    AddMessage, ExporterSecret, FinishedKey, ResumptionMaster, TrafficSecret, Transcript,
+    AddMessage, ExporterSecret, FinishedKey, MasterSecretForTickets, TrafficSecret, Transcript,
 };
 use crate::question::WantedIdentity;
 use crate::record::HandshakeBytes;
@@ -112,7 +113,7 @@ pub(super) struct Authenticated {
     peer_scheme: SignatureScheme,
     write_secret: TrafficSecret,
     exporter: ExporterSecret,
-    resumption: ResumptionMaster,
+    resumption: MasterSecretForTickets,
     resumed: Option<Origin>,
 }
 

@@ -11,6 +11,7 @@ pub(super) mod server_hello;
 mod server_parameters;
 
 use super::super::table::states;
+use super::Next;
 use super::hello::Client;
 use super::resumption::Resumed;
 use crate::NamedGroup;

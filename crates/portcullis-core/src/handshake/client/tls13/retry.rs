@@ -2,7 +2,8 @@
 //!
 //! RFC 8446 §4.1.4.
 
-use super::super::super::{Cx, Next, find};
+use super::super::super::{Cx, find};
+use super::super::Next;
 use super::super::hello::{Hashing, Offered, Retry, Shares, WaitServerHello};
 use super::super::resumption;
 use crate::Violation;

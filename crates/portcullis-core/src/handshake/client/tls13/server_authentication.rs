@@ -3,8 +3,9 @@
 //! RFC 8446 §4.4.2, §4.4.3.
 
 use super::super::super::peer::{Judge, check_signature, presented_chain};
-use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, expect};
+use super::super::super::signed_content::signed_content;
+use super::super::super::{Cx, expect};
+use super::super::Next;
 use super::super::parameters::Parameters;
 use super::super::resumption::{Origin, Resumed};
 use super::Keyed;
@@ -13,6 +14,7 @@ use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::{AnswerContent, WantedIdentity};
 use crate::record::HandshakeBytes;
+use crate::role::Role;
 use crate::session::Peer;
 use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::{PresentedChain, VerifiedChain};
@@ -172,7 +174,7 @@ impl WaitCertificateVerify {
     ) -> Result<Next, Abort> {
         let verify: CertificateVerify<'_> = expect(&message)?;
         let peer_scheme = self.keyed.client.offer.check_scheme(verify.algorithm)?;
-        let content = signed_content(Signer::Server, &self.keyed.transcript.current());
+        let content = signed_content(Role::Server, &self.keyed.transcript.current());
         check_signature(&self.peer, peer_scheme, &content, verify.signature)?;
         self.keyed.transcript.add(message.hashed());
         let Self {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::super::handshake_keys::HandshakeKeys;
-use super::super::super::{Cx, Next, find, wrong_answer};
+use super::super::super::{Cx, find, wrong_answer};
+use super::super::Next;
 use super::super::hello::{Hashing, Offered, Retry};
 use super::super::resumption::{self, OfferedSession, Resumed};
 use super::Keyed;

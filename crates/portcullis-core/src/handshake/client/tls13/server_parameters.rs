@@ -2,7 +2,8 @@
 //!
 //! RFC 8446 §4.3.
 
-use super::super::super::{Cx, Next, expect, find, unexpected};
+use super::super::super::{Cx, expect, find, unexpected};
+use super::super::Next;
 use super::super::parameters::{self, Parameters};
 use super::Keyed;
 use super::server_authentication::{WaitCertificate, on_certificate, on_resumption};

@@ -3,7 +3,8 @@
 //! RFC 5246 §7.4.6, §7.4.8.
 
 use super::super::super::peer::{Judge, check_signature_before_tls13, presented_before_tls13};
-use super::super::super::{Cx, Next, expect};
+use super::super::super::{Cx, expect};
+use super::super::Next;
 use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::flight::Showing;
 use super::key_exchange::WaitClientKeyExchange;

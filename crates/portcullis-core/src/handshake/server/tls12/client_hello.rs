@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::super::super::renegotiation::{Previous, first_client_hello, later_client_hello};
-use super::super::super::{Cx, Next, expect, find};
+use super::super::super::{Cx, expect, find};
+use super::super::Next;
 use super::super::shortfall::no_group;
 use super::Negotiated;
 use super::groups::Groups;

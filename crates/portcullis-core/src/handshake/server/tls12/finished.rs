@@ -7,18 +7,21 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::super::super::renegotiation::{BothFinished, End, Previous, Settled};
-use super::super::super::{Cx, Next, Outcome, expect, wrong_answer};
+use super::super::super::renegotiation::{BothFinished, Previous, Settled};
+use super::super::super::{Cx, Outcome, expect, wrong_answer};
+use super::super::Next;
+use super::super::hello::ServerEnd;
 use super::flight::Answering;
 use super::tickets::issue;
 use crate::config::ServerOptions;
 use crate::error::Abort;
 use crate::information::{Exporter, Information};
 use crate::key_schedule::AddMessage;
-use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Side, Transcript};
+use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Transcript};
 use crate::psk::PskName;
 use crate::question::{AnswerContent, KeepSession, Question, QuestionId};
 use crate::record::{HandshakeBytes, Keys};
+use crate::role::Role;
 use crate::session::{Established, MAX_SESSION_LIFETIME, Peer, Secret, ServerSession};
 use crate::suite::CipherSuite;
 use crate::version::Version;
@@ -129,7 +132,7 @@ impl Keyed {
         cx.outgoing.switch_keys(Keys::older(self.write.take()))?;
         let verify_data = self
             .master
-            .verify_data(Side::Server, &self.transcript.current());
+            .verify_data(Role::Server, &self.transcript.current());
         self.finished.add(&verify_data);
         cx.send(&mut self.transcript, |out| {
             Finished::put(out, &verify_data);
@@ -209,7 +212,10 @@ impl Keyed {
             previous: self.previous,
         };
         let outcome = Outcome::new(information, self.config.policy.key_update_at);
-        outcome.before_tls13(None, End::Server(self.config), settled, cx.now)
+        let end = ServerEnd {
+            config: self.config,
+        };
+        outcome.before_tls13(None, end, settled, cx.now)
     }
 }
 
@@ -255,7 +261,7 @@ impl WaitFinished {
         let hash = keyed.transcript.current();
         if !keyed
             .master
-            .verify_finished(Side::Client, &hash, finished.verify_data)
+            .verify_finished(Role::Client, &hash, finished.verify_data)
         {
             return Err(Violation::FinishedMismatch.into());
         }

@@ -4,9 +4,10 @@
 //! RFC 5246 §7.4.1.3 to §7.4.5, RFC 8422 §5.4.
 
 use super::super::super::signed_content::server_key_exchange_content;
-use super::super::super::{Cx, Next, check_signature_length, expect, find, versions, wrong_answer};
+use super::super::super::{Cx, check_signature_length, expect, find, versions, wrong_answer};
+use super::super::Next;
 use super::super::record_sizes::RecordSizes;
-use super::super::wishes::{acknowledges, choose_protocol};
+use super::super::requested::{acknowledges, choose_protocol};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::finished::{Keyed, WaitChangeCipherSpec};

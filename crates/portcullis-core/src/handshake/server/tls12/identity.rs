@@ -4,9 +4,10 @@
 //! RFC 5246 §7.4.2, RFC 8422 §5.3, RFC 6066 §3.
 
 use super::super::super::negotiate;
-use super::super::super::{Cx, Next, expect, find};
+use super::super::super::{Cx, expect, find};
+use super::super::Next;
+use super::super::requested::{check_name, identity_in, wanted};
 use super::super::shortfall::{no_group, no_identity, no_key_for, no_scheme, no_suite};
-use super::super::wishes::{check_name, identity_in, wanted};
 use super::Negotiated;
 use super::flight::{send_abbreviated_flight, send_flight};
 use super::resumption::Resumption;

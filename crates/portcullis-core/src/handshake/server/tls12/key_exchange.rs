@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::super::super::legacy::client_key_exchange;
-use super::super::super::{Cx, Next, expect};
+use super::super::super::{Cx, expect};
+use super::super::Next;
 use super::client_authentication::WaitCertificateVerify;
 use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::flight::{Answering, OwnShare, Showing};

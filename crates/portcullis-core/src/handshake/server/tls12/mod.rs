@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use super::super::renegotiation::Previous;
 use super::super::table::states;
+use super::Next;
 use crate::config::ServerOptions;
 use crate::record::HandshakeBytes;
 use crate::version::Version;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::super::super::{Cx, Next, wrong_answer};
+use super::super::super::{Cx, wrong_answer};
+use super::super::Next;
 use super::Negotiated;
 use super::identity::choose_identity;
 use super::key_exchange::{Exchanged, master_secret};

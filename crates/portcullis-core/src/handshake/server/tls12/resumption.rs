@@ -7,16 +7,17 @@ use std::sync::Arc;
 use rustls_pki_types::UnixTime;
 
 use super::super::super::peer::Judge;
-use super::super::super::{Cx, Next, expect, find, wrong_answer};
+use super::super::super::{Cx, expect, find, wrong_answer};
+use super::super::Next;
+use super::super::requested::host_name_of;
+use super::super::session;
 use super::super::unknown_ticket;
-use super::super::wishes::{check_name, host_name_of, would_show};
 use super::Negotiated;
 use super::flight::send_abbreviated_flight;
 use super::identity::{ask_again, choose_identity};
 use super::psk::resume_with_psk;
 use super::user::resume_with_user;
 use crate::client_hello_view::ClientHelloView;
-use crate::config::ClientAuthentication;
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::psk::{PskName, Shared};
@@ -190,8 +191,7 @@ pub(super) fn resume_with_peer(
     }
 }
 
-/// Whether the session fits what this handshake demands; what does not is as a ticket that nobody
-/// knows. Nothing may be had by resuming that a full handshake would have refused.
+/// Whether the session fits what this handshake demands.
 fn fits(
     negotiated: &Negotiated,
     hello: &ClientHello<'_>,
@@ -199,35 +199,19 @@ fn fits(
     session: &ServerSession,
     cx: &Cx<'_>,
 ) -> Result<bool, Abort> {
-    let config = &negotiated.config;
+    let Negotiated {
+        config, version, ..
+    } = negotiated;
     let established = &session.established;
     let Secret::Master { extended, .. } = established.secret else {
         return Ok(false);
     };
-    let client_fits = match (&established.peer, &config.client_authentication) {
-        (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
-        // A server that asks for no certificate does not resume a session that carries one.
-        (Some(peer), authentication) => {
-            authentication.is_requested() && config.policy.accepts(peer.scheme, negotiated.version)
-        }
-    };
-    let suite = established.suite;
-    let Some(exchange) = suite.exchange() else {
+    let Some(exchange) = established.suite.exchange() else {
         return Ok(false);
     };
-    let is_same_server = match (&session.names, exchange.without_certificate()) {
-        (Some(names), None) => would_show(config, hello, server_name, names, negotiated.version)?,
-        (None, Some(_)) => check_name(config, server_name).is_ok(),
-        _ => false,
-    };
-    let fits = established.is_of(cx.dialect, negotiated.version)
-        && config.policy.cipher_suites.contains(&suite)
-        && hello.cipher_suites.contains(suite)
-        && client_fits
+    let fits = config.policy.cipher_suites.contains(&established.suite)
         && established.shared_key.as_ref().map(|name| name.kind) == exchange.shared()
-        && !session.is_expired(cx.now)
-        && session.server_name.as_deref() == server_name
-        && is_same_server;
+        && session::fits(config, *version, hello, server_name, session, cx)?;
     let offered = hello
         .extensions
         .contains(ExtensionType::EXTENDED_MASTER_SECRET);

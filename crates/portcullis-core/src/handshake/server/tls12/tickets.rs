@@ -2,7 +2,8 @@
 //!
 //! RFC 5077 §3.3.
 
-use super::super::super::{Cx, Next, wrong_answer};
+use super::super::super::{Cx, wrong_answer};
+use super::super::Next;
 use super::finished::Keyed;
 use crate::Misuse;
 use crate::error::Abort;

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::super::super::{Cx, Next, expect, find, wrong_answer};
+use super::super::super::{Cx, expect, find, wrong_answer};
+use super::super::Next;
 use super::Negotiated;
 use super::flight::send_flight_to;
 use super::identity::{Chosen, choose_identity};

@@ -4,8 +4,9 @@
 
 use super::super::super::offer::check_scheme;
 use super::super::super::peer::{Judge, check_signature, presented_chain};
-use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, expect};
+use super::super::super::signed_content::signed_content;
+use super::super::super::{Cx, expect};
+use super::super::Next;
 use super::finished::WaitFinished;
 use super::flight::FlightSent;
 use crate::Violation;
@@ -14,6 +15,7 @@ use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::AnswerContent;
 use crate::record::HandshakeBytes;
+use crate::role::Role;
 use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::{PresentedChain, VerifiedChain};
 
@@ -84,7 +86,7 @@ impl WaitCertificateVerify {
     ) -> Result<Next, Abort> {
         let verify: CertificateVerify<'_> = expect(&message)?;
         let scheme = check_scheme(&self.sent.answering.config.policy.schemes, verify.algorithm)?;
-        let content = signed_content(Signer::Client, &self.sent.answering.transcript.current());
+        let content = signed_content(Role::Client, &self.sent.answering.transcript.current());
         check_signature(&self.peer, scheme, &content, verify.signature)?;
         self.sent.answering.transcript.add(message.hashed());
         let Self { sent, peer } = self;

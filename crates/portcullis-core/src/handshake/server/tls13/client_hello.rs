@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::super::super::negotiate::{self, Group};
-use super::super::super::{Cx, Next, expect, find};
+use super::super::super::{Cx, expect, find};
+use super::super::Next;
 use super::super::shortfall::{no_group, no_suite};
 use super::Negotiated;
 use super::psk::resume_or_authenticate;

@@ -2,13 +2,14 @@
 //!
 //! RFC 8446 §4.4.4.
 
-use super::super::super::{Cx, Next, Outcome, expect};
+use super::super::super::{Cx, Outcome, expect};
+use super::super::Next;
 use super::flight::{FlightSent, ProvedBy};
 use super::psk::Resumption;
 use super::tickets::Issuing;
 use crate::error::Abort;
 use crate::information::{Exporter, Information};
-use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionMaster};
+use crate::key_schedule::{AddMessage, ExporterSecret, MasterSecretForTickets};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::Finished;
@@ -36,7 +37,7 @@ impl WaitFinished {
         }
         cx.incoming.install_read(sent.read_secret.take())?;
         cx.incoming.allow_ccs(false);
-        let resumption = sent.resumption.as_mut().map(ResumptionMaster::take);
+        let resumption = sent.resumption.as_mut().map(MasterSecretForTickets::take);
         let mut answering = sent.answering;
         let resumption = resumption.map(|master| {
             answering.transcript.add(message.hashed());

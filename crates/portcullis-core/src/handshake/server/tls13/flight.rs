@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use super::super::super::handshake_keys::HandshakeKeys;
-use super::super::super::signed_content::{Signer, signed_content};
-use super::super::super::{Cx, Next, check_signature_length, expect, find, wrong_answer};
+use super::super::super::signed_content::signed_content;
+use super::super::super::{Cx, check_signature_length, expect, find, wrong_answer};
+use super::super::Next;
 use super::super::record_sizes::RecordSizes;
-use super::super::wishes::{acknowledges, choose_protocol};
+use super::super::requested::{acknowledges, choose_protocol};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::client_hello::looks_like_tls12;
@@ -20,10 +21,11 @@ use crate::crypto::key_exchange::{self, Share};
 use crate::crypto::secret::SharedSecret;
 use crate::error::Abort;
 use crate::key_schedule::{
-    EarlySecret, ExporterSecret, FinishedKey, MasterSecret, ResumptionMaster, TrafficSecret,
+    EarlySecret, ExporterSecret, FinishedKey, MasterSecret, MasterSecretForTickets, TrafficSecret,
     Transcript,
 };
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
+use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
@@ -122,7 +124,7 @@ pub(super) fn send_flight(
         out.extend_from_slice(identity.certificate_message(Form::Tls13));
     });
 
-    let content = signed_content(Signer::Server, &answering.transcript.current());
+    let content = signed_content(Role::Server, &answering.transcript.current());
     if identity.is_external() || answering.config.policy.asked.signature {
         let question = Sign {
             id: QuestionId::next(),
@@ -283,7 +285,7 @@ pub(super) struct FlightSent {
     pub(super) read_secret: TrafficSecret,
     pub(super) exporter: ExporterSecret,
     /// There if the client gets tickets.
-    pub(super) resumption: Option<ResumptionMaster>,
+    pub(super) resumption: Option<MasterSecretForTickets>,
 }
 
 /// §4.4.3: sends what the key has signed.

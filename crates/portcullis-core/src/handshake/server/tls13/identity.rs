@@ -2,9 +2,10 @@
 //!
 //! RFC 8446 §4.4.2.2, RFC 6066 §3.
 
-use super::super::super::{Cx, Next, expect};
+use super::super::super::{Cx, expect};
+use super::super::Next;
+use super::super::requested::{check_name, identity_in, wanted};
 use super::super::shortfall::{no_identity, no_scheme};
-use super::super::wishes::{check_name, identity_in, wanted};
 use super::Negotiated;
 use super::flight::{ProvedBy, send_flight};
 use super::psk::Resumption;

@@ -16,6 +16,7 @@ mod tickets;
 use std::sync::Arc;
 
 use super::super::table::states;
+use super::Next;
 use crate::NamedGroup;
 use crate::config::ServerOptions;
 use crate::crypto::hash::Digest;

@@ -5,13 +5,15 @@
 use rustls_pki_types::UnixTime;
 
 use super::super::super::peer::Judge;
-use super::super::super::{Cx, Next, expect, find, wrong_answer};
+use super::super::super::{Cx, expect, find, wrong_answer};
+use super::super::Next;
+use super::super::requested::host_name_of;
+use super::super::session;
 use super::super::unknown_ticket;
-use super::super::wishes::{host_name_of, would_show};
 use super::Negotiated;
 use super::flight::{ProvedBy, send_flight};
 use super::identity::{ask_identity, choose_identity};
-use crate::config::{ClientAuthentication, ServerOptions};
+use crate::config::ServerOptions;
 use crate::crypto::hash::Digest;
 use crate::dialect::Dialect;
 use crate::error::Abort;
@@ -295,10 +297,7 @@ fn suite_fits(suite: CipherSuite, session: &Established) -> bool {
     hash.is_some_and(|hash| suite.handshake_hash() == Ok(hash))
 }
 
-/// Whether the session fits what this handshake has chosen and demands; what does not is as a
-/// ticket that nobody knows. §4.2.11: the hash must be that of the suite; §4.6.1: nothing may be
-/// had by resuming that a full handshake would have refused, so the server name is the same, the
-/// names that would be shown are, and a client's chain is verified again.
+/// Whether the session fits what this handshake has chosen, and demands.
 fn fits(
     negotiated: &Negotiated,
     hello: &ClientHello<'_>,
@@ -307,24 +306,6 @@ fn fits(
     cx: &Cx<'_>,
 ) -> Result<bool, Abort> {
     let Negotiated { config, suite, .. } = negotiated;
-    let established = &session.established;
-    let client_fits = match (&established.peer, &config.client_authentication) {
-        (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
-        // A server that asks for no certificate does not resume a session that carries one.
-        (Some(peer), authentication) => {
-            authentication.is_requested() && config.policy.schemes.contains(&peer.scheme)
-        }
-    };
-    let is_same_server = match &session.names {
-        Some(names) => would_show(config, hello, server_name, names, Version::V1_3)?,
-        None => false,
-    };
-    Ok(is_of_these_records(session, cx.dialect)
-        && suite_fits(*suite, established)
-        // A session does not bring back a suite that the client no longer offers.
-        && hello.cipher_suites.contains(established.suite)
-        && client_fits
-        && !session.is_expired(cx.now)
-        && session.server_name.as_deref() == server_name
-        && is_same_server)
+    Ok(suite_fits(*suite, &session.established)
+        && session::fits(config, Version::V1_3, hello, server_name, session, cx)?)
 }

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::super::super::{Cx, Next, expect, find};
+use super::super::super::{Cx, expect, find};
+use super::super::Next;
 use super::super::hello::check_syntax;
 use super::Negotiated;
 use super::client_hello::{add_hello, check_hello, looks_like_tls12};

@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use super::super::super::{Cx, Next, wrong_answer};
+use super::super::super::{Cx, wrong_answer};
+use super::super::Next;
 use crate::config::ServerOptions;
 use crate::error::Abort;
 use crate::handshake::Outcome;
-use crate::key_schedule::{ResumptionSecret, Unhashed};
+use crate::key_schedule::{ResumptionMasterSecret, Unhashed};
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
 use crate::session::{
     Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, Secret, ServerSession, TicketKeys, age,
@@ -20,7 +21,7 @@ use crate::{CryptoFailure, Misuse};
 /// Everything is over but the tickets.
 pub(super) struct Issuing {
     pub(super) config: Arc<ServerOptions>,
-    pub(super) secret: ResumptionSecret,
+    pub(super) secret: ResumptionMasterSecret,
     /// Of the names of the certificate that the client was shown.
     pub(super) names: Sha256Digest,
     pub(super) outcome: Outcome,

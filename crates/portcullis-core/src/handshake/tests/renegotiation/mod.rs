@@ -31,7 +31,7 @@ struct Ends {
     server: Connection,
 }
 
-/// Who wishes a renegotiation.
+/// Who asks for a renegotiation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum From {
     Client,
@@ -60,7 +60,7 @@ impl Ends {
         }
     }
 
-    /// The one that begins, whose wish is on its way, and the other, which has seen it.
+    /// The one that begins, whose request is on its way, and the other, which has seen it.
     fn begin(mut self, from: From) -> Pair {
         let (first, second) = match from {
             From::Client => (&mut self.client, &mut self.server),
@@ -68,8 +68,8 @@ impl Ends {
         };
         let mut first =
             Handshake::renegotiate(&mut first.reader, &mut first.writer, now()).unwrap();
-        let wish = super::attack::transmitted(&mut first);
-        assert!(asks(second, wish));
+        let request = super::attack::transmitted(&mut first);
+        assert!(asks(second, request));
         let second = Handshake::renegotiate(&mut second.reader, &mut second.writer, now()).unwrap();
         match from {
             From::Client => pair(first, second),
@@ -123,7 +123,7 @@ fn sealed(from: &mut Connection, data: &[u8]) -> Vec<u8> {
     sealed
 }
 
-/// Reads what has come, which is nothing but a wish; whether it is granted.
+/// Reads what has come, which is nothing but a request; whether it is granted.
 fn asks(end: &mut Connection, mut bytes: Vec<u8>) -> bool {
     let mut rest = &mut bytes[..];
     while !rest.is_empty() {
@@ -159,11 +159,11 @@ fn data_under_way_arrives() {
         };
         let mut begun =
             Handshake::renegotiate(&mut first.reader, &mut first.writer, now()).unwrap();
-        let wish = super::attack::transmitted(&mut begun);
-        // Sent before the wish is seen.
+        let request = super::attack::transmitted(&mut begun);
+        // Sent before the request is seen.
         let under_way = sealed(second, &data());
         begun.receive(&under_way, now());
-        assert!(asks(second, wish));
+        assert!(asks(second, request));
         let answering =
             Handshake::renegotiate(&mut second.reader, &mut second.writer, now()).unwrap();
         let mut both = match from {
@@ -229,13 +229,10 @@ fn from_every_kind_of_cipher_to_every_other() {
 
 /// As if the client had had this configuration from the beginning.
 fn replace_client(connection: &mut Connection, config: ClientConfigBuilder) {
-    use super::super::renegotiation::{End, Kept};
+    use super::super::renegotiation::Kept;
     let another = connection.reader.another().unwrap();
     let kept = another.kept.downcast_mut::<Kept>().unwrap();
-    let End::Client(old, _) = &mut kept.end else {
-        panic!("a server");
-    };
-    *old = config.build().unwrap().0;
+    kept.end = super::super::client::end(config.build().unwrap());
 }
 
 /// Records have the length that the last handshake has settled (otp#10599).
@@ -299,17 +296,17 @@ fn a_peer_declines() {
                 first.writer.sequence_number(),
             );
             assert!(content >= data().len() as u64);
-            let mut wish =
+            let mut request =
                 Handshake::renegotiate(&mut first.reader, &mut first.writer, now()).unwrap();
-            assert!(!wish.was_declined());
-            let bytes = super::attack::transmitted(&mut wish);
+            assert!(!request.was_declined());
+            let bytes = super::attack::transmitted(&mut request);
             assert!(!asks(second, bytes));
             let mut warning = vec![0; 100];
             let written = second.writer.drain_mailbox(&mut warning).unwrap();
-            wish.receive(&warning[..written], now());
-            assert!(matches!(wish.poll(), Ok(crate::Step::Connected)));
-            assert!(wish.was_declined());
-            *first = wish.into_connection().unwrap();
+            request.receive(&warning[..written], now());
+            assert!(matches!(request.poll(), Ok(crate::Step::Connected)));
+            assert!(request.was_declined());
+            *first = request.into_connection().unwrap();
             assert!(std::sync::Arc::ptr_eq(&first.information, &information));
             assert_eq!(first.writer.bytes_under_key(), content);
             assert!(first.writer.sequence_number() > records);
@@ -326,16 +323,16 @@ fn a_peer_closes_instead() {
     let mut close = vec![0; 100];
     let written = ends.server.writer.close_notify(&mut close).unwrap();
     let end = &mut ends.client;
-    let mut wish = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
-    super::attack::transmitted(&mut wish);
-    wish.receive(&[&last, &close[..written]].concat(), now());
-    let crate::Step::Data(data) = wish.poll().unwrap() else {
+    let mut request = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+    super::attack::transmitted(&mut request);
+    request.receive(&[&last, &close[..written]].concat(), now());
+    let crate::Step::Data(data) = request.poll().unwrap() else {
         panic!("no data");
     };
     assert_eq!(data, b"the last");
-    assert!(matches!(wish.poll(), Ok(crate::Step::Connected)));
-    assert!(wish.was_declined());
-    let mut connection = wish.into_connection().unwrap();
+    assert!(matches!(request.poll(), Ok(crate::Step::Connected)));
+    assert!(request.was_declined());
+    let mut connection = request.into_connection().unwrap();
     assert!(connection.reader.is_closed());
     assert!(connection.reader.eof().is_ok());
 }

@@ -119,14 +119,14 @@ fn never_after_a_resumption_without_the_extended_master_secret() {
 fn one_that_is_ignored() {
     let mut ends = Ends::new(client().renegotiation(Renegotiation::Ignore), server());
     let end = &mut ends.server;
-    let mut wish = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
-    let bytes = transmitted(&mut wish);
+    let mut request = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+    let bytes = transmitted(&mut request);
     assert!(!asks(&mut ends.client, bytes));
     assert!(!ends.client.reader.writer_has_work());
     // Data goes on.
     let more = sealed(&mut ends.client, b"more");
-    wish.receive(&more, now());
-    let step = wish.poll().unwrap();
+    request.receive(&more, now());
+    let step = request.poll().unwrap();
     assert!(
         matches!(&step, crate::Step::Data(data) if data == b"more"),
         "{step:?}"
@@ -159,14 +159,14 @@ fn forbids(ends: &mut Ends, from: From) -> String {
         From::Client => (&mut ends.client, &mut ends.server),
         From::Server => (&mut ends.server, &mut ends.client),
     };
-    let mut wish = Handshake::renegotiate(&mut one.reader, &mut one.writer, now()).unwrap();
-    let forbidden = read_all(&mut other.reader, transmitted(&mut wish)).unwrap_err();
+    let mut request = Handshake::renegotiate(&mut one.reader, &mut one.writer, now()).unwrap();
+    let forbidden = read_all(&mut other.reader, transmitted(&mut request)).unwrap_err();
     let violation = forbidden.violation();
     assert_eq!(violation, Some(Violation::RenegotiationForbidden));
     let mut alert = vec![0; 100];
     let written = other.writer.drain_mailbox(&mut alert).unwrap();
-    wish.receive(&alert[..written], now());
-    let error = wish.poll().unwrap_err();
+    request.receive(&alert[..written], now());
+    let error = request.poll().unwrap_err();
     let expected = crate::AlertDescription::NO_RENEGOTIATION;
     assert!(matches!(error.reason(), Reason::AlertReceived(alert) if *alert == expected));
     forbidden.to_string()
@@ -203,18 +203,20 @@ fn a_flood_is_kept_apart() {
     let ends = Ends::new(client(), server().renegotiation(apart));
     let mut ends = ends.renegotiate(From::Client);
     let Ends { client, server } = &mut ends;
-    let mut wish = Handshake::renegotiate(&mut client.reader, &mut client.writer, now()).unwrap();
-    assert!(!asks(server, transmitted(&mut wish)));
+    let mut request =
+        Handshake::renegotiate(&mut client.reader, &mut client.writer, now()).unwrap();
+    assert!(!asks(server, transmitted(&mut request)));
     let mut warning = vec![0; 100];
     let written = server.writer.drain_mailbox(&mut warning).unwrap();
-    wish.receive(&warning[..written], now());
-    assert!(matches!(wish.poll(), Ok(crate::Step::Connected)));
-    ends.client = wish.into_connection().unwrap();
+    request.receive(&warning[..written], now());
+    assert!(matches!(request.poll(), Ok(crate::Step::Connected)));
+    ends.client = request.into_connection().unwrap();
     ends.exchange();
     // Later it may.
     let Ends { client, server } = &mut ends;
-    let mut wish = Handshake::renegotiate(&mut client.reader, &mut client.writer, now()).unwrap();
-    let mut bytes = transmitted(&mut wish);
+    let mut request =
+        Handshake::renegotiate(&mut client.reader, &mut client.writer, now()).unwrap();
+    let mut bytes = transmitted(&mut request);
     assert_eq!(
         server.reader.open_in_place(&mut bytes).unwrap(),
         Opened::Nothing
@@ -225,13 +227,13 @@ fn a_flood_is_kept_apart() {
     assert_eq!(request, Some(PeerRequest::Renegotiation));
 }
 
-/// Who waits for an answer to a wish of its own opens nothing more, whatever the driver does.
+/// Who waits for an answer to a request of its own opens nothing more, whatever the driver does.
 #[test]
 fn nothing_opens_until_it_is_granted() {
     let mut ends = Ends::new(client(), server());
     let end = &mut ends.client;
-    let mut wish = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
-    assert!(asks(&mut ends.server, transmitted(&mut wish)));
+    let mut request = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+    assert!(asks(&mut ends.server, transmitted(&mut request)));
     let reader = &mut ends.server.reader;
     assert!(matches!(
         reader.frame(&[]).unwrap_err().reason(),

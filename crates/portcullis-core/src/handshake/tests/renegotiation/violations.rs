@@ -422,15 +422,15 @@ fn no_data_once_it_has_begun() {
 fn empty_data_under_way_is_counted() {
     let mut ends = ends();
     let end = &mut ends.client;
-    let mut wish = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
-    transmitted(&mut wish);
+    let mut request = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+    transmitted(&mut request);
     let end = &mut ends.server;
     let server = Handshake::renegotiate_tampering(
         &mut end.reader,
         &mut end.writer,
         Box::new(|_| vec![Put::Record(ContentType::APPLICATION_DATA, vec![]); 33]),
     );
-    let mut pair = pair(wish, server);
+    let mut pair = pair(request, server);
     super::super::attack::talk(&mut pair);
     let error = pair.client.poll().unwrap_err();
     assert_eq!(error.violation(), Some(V::TooManyEmptyRecords));
@@ -442,8 +442,8 @@ fn a_second_hello_request_is_refused() {
     for (count, violation) in [(2, V::UnexpectedMessage), (1, V::MalformedMessage)] {
         let mut ends = ends();
         let end = &mut ends.client;
-        let mut wish = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
-        transmitted(&mut wish);
+        let mut request = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+        transmitted(&mut request);
         let end = &mut ends.server;
         let tamper: Tamper = Box::new(move |raw| match count {
             2 => vec![
@@ -455,9 +455,9 @@ fn a_second_hello_request_is_refused() {
             _ => vec![Put::Unhashed(vec![0, 0, 0, 1, 7])],
         });
         let mut server = Handshake::renegotiate_tampering(&mut end.reader, &mut end.writer, tamper);
-        wish.receive(&transmitted(&mut server), now());
-        transmitted(&mut wish);
-        let error = wish.poll().unwrap_err();
+        request.receive(&transmitted(&mut server), now());
+        transmitted(&mut request);
+        let error = request.poll().unwrap_err();
         assert_eq!(error.violation(), Some(violation), "{error}");
     }
 }
@@ -474,9 +474,9 @@ fn nothing_comes_behind_a_hello_request() {
     assert_eq!(error.violation(), Some(V::MessageAfterFlight));
 }
 
-/// A wish in pieces is whole in the end; so is one that has come in part when this side begins.
+/// A request in pieces is whole in the end; so is one that has come in part when this side begins.
 #[test]
-fn a_wish_in_pieces() {
+fn a_request_in_pieces() {
     for own in [false, true] {
         let mut ends = ends();
         let end = &mut ends.client;

@@ -1,4 +1,4 @@
-//! What is no data: the wish for another handshake, alerts, and the change of keys.
+//! What is no data: the request for another handshake, alerts, and the change of keys.
 
 use super::super::incoming::{accepted, refused as not_taken};
 use super::*;
@@ -217,7 +217,7 @@ fn a_hello_that_is_declined_is_not_held() {
 }
 
 #[test]
-fn two_wishes_are_declined_at_once() {
+fn two_requests_are_declined_at_once() {
     let aead = AeadAlgorithm::ChaCha20Poly1305;
     let mailbox: Arc<Mailbox> = Arc::default();
     let limit = MAX_PLAINTEXT;

@@ -24,8 +24,7 @@ use crate::conduct::Conduct;
 use crate::delivery::{Active, Message};
 use crate::hibernation::Hibernation;
 use crate::read::Receiving;
-use crate::split::{ReadHalf, WriteHalf};
-use crate::split_io::SplitIo;
+use crate::split::{ReadHalf, SplitIo, WriteHalf};
 use crate::statistics::Flow;
 use crate::stream::{Parts, TlsStream};
 use crate::write::Sending;
@@ -389,7 +388,7 @@ fn read_until_it_has_begun(reading: &mut ReadHalf<Wire>) -> Option<io::Result<()
     }))
 }
 
-/// The wish wakes the writing half, its writer wakes the reading half, and what the handshake says wakes
+/// The request wakes the writing half, its writer wakes the reading half, and what the handshake says wakes
 /// the writing half again.
 #[test]
 fn a_writer_that_serves_comes_to_the_meeting() {
@@ -439,10 +438,10 @@ fn a_writer_that_is_dropped_does_not_come_to_the_meeting() {
     });
 }
 
-/// The time is over before it has begun: the wish is declined by whoever has the writer then, and writing
+/// The time is over before it has begun: the request is declined by whoever has the writer then, and writing
 /// goes on; or the writer has come after all, and the handshake fails.
 #[test]
-fn a_wish_that_nobody_comes_for_is_declined() {
+fn a_request_that_nobody_comes_for_is_declined() {
     model_of_a_meeting(|| {
         let (mut peer, server) = peer_of(ProtocolVersion::TLS_1_2);
         peer.patience = Duration::ZERO;

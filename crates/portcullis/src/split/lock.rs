@@ -6,8 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::split::{ReadHalf, WriteHalf};
-use crate::split_io::SplitIo;
+use crate::split::{ReadHalf, SplitIo, WriteHalf};
 use crate::stream::{Parts, TlsStream};
 
 /// A transport that does not come apart by itself, behind a lock that its halves share; see

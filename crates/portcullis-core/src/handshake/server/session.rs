@@ -1,0 +1,47 @@
+//! Whether a session of any version fits the connection that would resume it.
+//!
+//! RFC 8446 §4.2.11, §4.6.1; RFC 5246 §F.1.4. What one version asks besides stands in the folder of that version.
+
+use super::super::Cx;
+use super::requested::{check_name, would_show};
+use crate::config::{ClientAuthentication, ServerOptions};
+use crate::error::Abort;
+use crate::session::ServerSession;
+use crate::version::Version;
+use crate::wire::ClientHello;
+
+/// Whether the session fits what this handshake demands; what does not is as a ticket that nobody
+/// knows. Nothing may be had by resuming that a full handshake would have refused: so the server
+/// name is the same, the names that would be shown are, and a client's chain is verified again.
+pub(super) fn fits(
+    config: &ServerOptions,
+    version: Version,
+    hello: &ClientHello<'_>,
+    server_name: Option<&str>,
+    session: &ServerSession,
+    cx: &Cx<'_>,
+) -> Result<bool, Abort> {
+    let established = &session.established;
+    let client_fits = match (&established.peer, &config.client_authentication) {
+        (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
+        // A server that asks for no certificate does not resume a session that carries one.
+        (Some(peer), authentication) => {
+            authentication.is_requested() && config.policy.accepts(peer.scheme, version)
+        }
+    };
+    let row = established.suite.exchange();
+    let without_certificate = row.and_then(|row| row.without_certificate());
+    let is_same_server = match (&session.names, without_certificate) {
+        (Some(names), None) => would_show(config, hello, server_name, names, version)?,
+        (None, Some(_)) => check_name(config, server_name).is_ok(),
+        _ => false,
+    };
+    // DTLS and other versions have sessions of their own, maybe sealed with the same keys.
+    Ok(established.is_of(cx.dialect, version)
+        // A session does not bring back a suite that the client no longer offers.
+        && hello.cipher_suites.contains(established.suite)
+        && client_fits
+        && !session.is_expired(cx.now)
+        && session.server_name.as_deref() == server_name
+        && is_same_server)
+}
