@@ -75,6 +75,11 @@ pub struct Pki {
     pub rsa_by_rsa: Identity,
     /// The anchor of that.
     pub rsa_root: Root,
+    /// A server whose ECDSA key may be half of a secret, by an ECDSA key (the intermediate's), and by an RSA key
+    /// (`rsa_root`'s).
+    pub agreeing: Identity,
+    /// The other.
+    pub agreeing_by_rsa: Identity,
     /// Server, expired in 2021.
     pub expired: Identity,
     /// Server, for `wrong.example` only.
@@ -117,6 +122,13 @@ fn make() -> Result<Pki, rcgen::Error> {
     expired.not_before = date_time_ymd(2020, 1, 1);
     expired.not_after = date_time_ymd(2021, 1, 1);
 
+    // Of static ECDH.
+    let agreeing = || {
+        let mut params = server_params(&SERVER_NAMES)?;
+        params.key_usages.push(KeyUsagePurpose::KeyAgreement);
+        Ok::<_, rcgen::Error>(params)
+    };
+
     // Of RSA key exchange.
     let mut decrypting = server_params(&SERVER_NAMES)?;
     decrypting.key_usages.push(KeyUsagePurpose::KeyEncipherment);
@@ -130,6 +142,8 @@ fn make() -> Result<Pki, rcgen::Error> {
         client: intermediate.issue("client", p256, client_params()?)?,
         client_rsa: intermediate.issue("client-rsa", &PKCS_RSA_SHA256, client_params()?)?,
         rsa_by_rsa: rsa.issue("rsa-by-rsa", &PKCS_RSA_SHA256, decrypting)?,
+        agreeing: intermediate.issue("agreeing", p256, agreeing()?)?,
+        agreeing_by_rsa: rsa.issue("agreeing-by-rsa", p256, agreeing()?)?,
         rsa_root: rsa.anchor("rsa-root"),
         expired: intermediate.issue("expired", p256, expired)?,
         wrong_name: intermediate.issue("wrong-name", p256, server_params(&["wrong.example"])?)?,

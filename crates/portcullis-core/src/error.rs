@@ -169,6 +169,7 @@ stages! {
     VerifyingChain = "verifying the peer's certificate chain",
     WaitCertificateVerify = "waiting for CertificateVerify",
     Signing = "signing the handshake",
+    Decrypting = "decrypting the client's secret",
     WaitFinished = "waiting for Finished",
     WaitCertificateStatus = "waiting for CertificateStatus",
     WaitServerKeyExchange = "waiting for ServerKeyExchange",

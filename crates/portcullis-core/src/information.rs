@@ -197,7 +197,7 @@ impl ConnectionInformation {
     }
 
     /// The scheme of the peer's CertificateVerify, or a server's ServerKeyExchange, if it showed a
-    /// certificate; none of a server whose key has decrypted instead (RSA key exchange).
+    /// certificate; none of a server whose key has decrypted or agreed instead (RSA, ECDH).
     pub fn peer_signature_scheme(&self) -> Option<SignatureScheme> {
         self.0.peer_scheme
     }

@@ -129,6 +129,7 @@ violations! {
         ScsvInRenegotiation => HANDSHAKE_FAILURE, "RFC 5746 §3.7", "the client renegotiates with the cipher suite that belongs to a first handshake";
         RenegotiationChangedVersion => PROTOCOL_VERSION, "RFC 5246 §7.4.1", "the peer renegotiates with another version";
         RenegotiationChangedCertificate => ILLEGAL_PARAMETER, "RFC 7627 §1", "the server renegotiates with another certificate";
+        RenegotiationChangedClient => ILLEGAL_PARAMETER, "RFC 5246 §7.4.6, RFC 7627 §1", "the client renegotiates as somebody else than it has proved to be, or as nobody";
         RenegotiationChangedProtection => ILLEGAL_PARAMETER, "RFC 7366 §3.1, RFC 7627 §5.3", "the peer renegotiates without the extended master secret or encrypt-then-MAC that the connection has, or with a master secret that it had not";
         RenegotiationChangedProtocol => ILLEGAL_PARAMETER, "RFC 7301 §3.2", "the client renegotiates without the application protocol of the connection among those that it offers";
         RenegotiationChangedName => ILLEGAL_PARAMETER, "RFC 6066 §3", "the client renegotiates with another server name";

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use portcullis_core::config::{PreSharedKey, SrpVerifier};
 use portcullis_core::question::{
-    Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, FindSession, IssueTickets, KeepSession,
-    LookUpUser, OpenTickets, Question, ReviewServerHello, Sign, VerifyChain,
+    Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, Decrypt, FindSession, IssueTickets,
+    KeepSession, LookUpUser, OpenTickets, Question, ReviewServerHello, Sign, VerifyChain,
 };
 use portcullis_core::x509::{Identity, PresentedChain};
 use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
@@ -129,6 +129,55 @@ pub trait Answers: Send + Sync + 'static {
         async { question.sign_with_local_key() }
     }
 
+    /// Server before TLS 1.3, with RSA key exchange: the key has to decrypt what the client sent. Always asked
+    /// for an identity with an [external key that
+    /// decrypts](Identity::with_external_key_that_decrypts).
+    ///
+    /// The answer is the decrypted block with its padding. What takes the padding away, or treats a wrong one in any
+    /// way otherwise than a right one, gives recorded connections away: see [`Decrypt`]. An error of the service
+    /// that holds the key is [`refuse`](Decrypt::refuse)d; what it says of a ciphertext is
+    /// [`failed`](Decrypt::failed).
+    ///
+    /// ```
+    /// use portcullis::question::{Answer, Decrypt, Sign};
+    /// use portcullis::{AlertDescription, Answers, Questions, Refusal};
+    ///
+    /// # struct Module;
+    /// # impl Module {
+    /// #     async fn sign(&self, _: &Sign) -> std::io::Result<Vec<u8>> { Ok(Vec::new()) }
+    /// #     async fn raw_rsa(&self, _: &[u8]) -> std::io::Result<Vec<u8>> { Ok(Vec::new()) }
+    /// # }
+    /// struct Keys(Module);
+    ///
+    /// impl Answers for Keys {
+    ///     fn questions(&self) -> Questions {
+    ///         // Signatures and decryptions of external keys are asked for in any case.
+    ///         Questions::none()
+    ///     }
+    ///
+    ///     async fn sign(&self, question: Sign) -> Answer {
+    ///         match self.0.sign(&question).await {
+    ///             Ok(signature) => question.signature(signature),
+    ///             Err(error) => question.refuse(unreachable_module(error)),
+    ///         }
+    ///     }
+    ///
+    ///     async fn decrypt(&self, question: Decrypt) -> Answer {
+    ///         match self.0.raw_rsa(question.ciphertext()).await {
+    ///             Ok(block) => question.decrypted(block),
+    ///             Err(error) => question.refuse(unreachable_module(error)),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// fn unreachable_module(error: std::io::Error) -> Refusal {
+    ///     Refusal::new(AlertDescription::INTERNAL_ERROR, error.to_string())
+    /// }
+    /// ```
+    fn decrypt(&self, question: Decrypt) -> impl Future<Output = Answer> + Send {
+        async { question.decrypt_with_local_key() }
+    }
+
     /// The peer has shown a certificate chain.
     fn verify_chain(&self, question: VerifyChain) -> impl Future<Output = Answer> + Send {
         async { question.verify() }
@@ -149,7 +198,7 @@ pub struct Questions {
 }
 
 impl Questions {
-    /// No question but those that have no default answer: signatures of external keys.
+    /// No question but those that have no default answer: signatures and decryptions of external keys.
     pub const fn none() -> Self {
         Self {
             hello: false,
@@ -221,7 +270,7 @@ impl Questions {
         self
     }
 
-    /// Also [`Answers::sign`], for local keys too.
+    /// Also [`Answers::sign`] and [`Answers::decrypt`], for local keys too.
     #[must_use]
     pub const fn and_signature(mut self) -> Self {
         self.signature = true;
@@ -292,6 +341,7 @@ impl<A: Answers> DynAnswers for A {
                 Box::pin(async move { self.look_up_user(question).await })
             }
             Question::Sign(question) => Box::pin(async move { self.sign(question).await }),
+            Question::Decrypt(question) => Box::pin(async move { self.decrypt(question).await }),
             Question::VerifyChain(question) => {
                 Box::pin(async move { self.verify_chain(question).await })
             }

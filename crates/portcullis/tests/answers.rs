@@ -91,6 +91,84 @@ async fn a_signer_elsewhere_signs_late_or_fails() {
     }
 }
 
+/// A key that decrypts is asked late, cannot be reached, says nothing at all, or nobody answers for it. What it
+/// makes of a ciphertext is tried with real clients (`tests/interop_matrix`).
+#[cfg(feature = "ffi")]
+#[tokio::test]
+async fn a_key_elsewhere_decrypts_late_or_never() {
+    use portcullis::config::ClientConfig;
+    use portcullis::question::Decrypt;
+    use portcullis::suite::CipherSuite;
+
+    #[derive(Clone, Copy)]
+    enum Module {
+        Wrong,
+        Unreachable,
+        Silent,
+    }
+
+    impl Answers for Module {
+        fn questions(&self) -> Questions {
+            Questions::none()
+        }
+
+        async fn decrypt(&self, question: Decrypt) -> Answer {
+            tokio::task::yield_now().await;
+            assert_eq!(question.ciphertext().len(), question.block_len());
+            match self {
+                Self::Wrong => question.failed(),
+                Self::Unreachable => question.refuse(Refusal::new(
+                    AlertDescription::INTERNAL_ERROR,
+                    "the module cannot be reached",
+                )),
+                Self::Silent => std::future::pending().await,
+            }
+        }
+    }
+
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048);
+    let key = key.unwrap();
+    let params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let der = params.self_signed(&key).unwrap().der().clone();
+    let mut roots = portcullis::Roots::empty();
+    roots.add_der(der.clone()).unwrap();
+    let suites = [CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256];
+    let identity = Identity::with_external_key_that_decrypts(vec![der], Vec::new());
+    let config = ServerConfig::builder()
+        .identity(identity.unwrap())
+        .cipher_suites(suites);
+    let config = config.build().unwrap();
+    let client = ClientConfig::builder(roots).cipher_suites(suites);
+    let connector = TlsConnector::new(client.build().unwrap());
+    let plain = TlsAcceptor::new(config).handshake_timeout(Duration::from_secs(1));
+    for (acceptor, stage, expected) in [
+        (
+            plain.clone().answers(Module::Wrong),
+            Stage::WaitFinished,
+            "does not open",
+        ),
+        (
+            plain.clone().answers(Module::Unreachable),
+            Stage::Decrypting,
+            "the module cannot be reached",
+        ),
+        (
+            plain.clone().answers(Module::Silent),
+            Stage::Decrypting,
+            "decrypting the client's secret",
+        ),
+        (plain, Stage::Decrypting, "nobody answers `Decrypt`"),
+    ] {
+        let (client, server) = duplex(64 * 1024);
+        let (client, server) =
+            tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+        client.unwrap_err();
+        let error = server.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(error.stage(), stage, "{error}");
+    }
+}
+
 /// Each question goes to the one who wants it, whatever the order.
 #[tokio::test]
 async fn two_answer_together() {

@@ -1,11 +1,15 @@
 //! The runner's credentials as identities of the core.
 
+use std::path::Path;
+
 use portcullis_core::SignatureScheme;
 use portcullis_core::question::ChooseIdentity;
 use portcullis_core::x509::{Identity, IdentityKey};
 
-use rustls_pki_types::CertificateDer;
+use portcullis_ffi::RsaPrivateKey;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::der_parser::parse_der;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::Stop;
@@ -17,6 +21,8 @@ pub(crate) struct Credential {
     pub(crate) identity: Option<Identity>,
     /// The same with its key, if the key can be used.
     signer: Result<Identity, String>,
+    /// The same key as what decrypts, if it is an RSA key.
+    decrypting: Option<RsaPrivateKey>,
     must_match_issuer: bool,
     /// DER-encoded Names of the issuers in the chain.
     issuers: Vec<Vec<u8>>,
@@ -56,8 +62,16 @@ fn load_one(
             .and_then(Iterator::collect)
             .map_err(|error| Stop::unimplemented(format!("this certificate: {error}")))?,
     };
-    let external =
-        |schemes: Vec<SignatureScheme>| Identity::with_external_key(chain.clone(), schemes).ok();
+    let decrypting = options.key_file.as_deref().and_then(rsa_key);
+    let external = |schemes: Vec<SignatureScheme>| {
+        let signing = || Identity::with_external_key(chain.clone(), schemes.clone());
+        match &decrypting {
+            Some(_) => Identity::with_external_key_that_decrypts(chain.clone(), schemes.clone())
+                .or_else(|_| signing()),
+            None => signing(),
+        }
+        .ok()
+    };
     let identity = match &signer {
         Ok(signer) if options.signing_prefs.is_empty() && !delayed => Some(signer.clone()),
         _ => {
@@ -66,12 +80,16 @@ fn load_one(
                 ([], Err(_)) => SignatureScheme::DEFAULT,
                 (prefs, _) => prefs,
             };
-            let fitting = wanted
+            let fitting: Vec<_> = wanted
                 .iter()
                 .copied()
                 .filter(|scheme| external(vec![*scheme]).is_some())
                 .collect();
-            external(fitting)
+            // A test of schemes that it cannot sign with is none of what it decrypts.
+            match fitting.is_empty() {
+                true => None,
+                false => external(fitting),
+            }
         }
     };
     let issuers = chain.iter().map(|certificate| {
@@ -83,9 +101,20 @@ fn load_one(
         identity,
         issuers: issuers.collect(),
         signer: signer.map_err(|misuse| misuse.to_string()),
+        decrypting,
         must_match_issuer: options.must_match_issuer,
         number,
     }))
+}
+
+/// Reads an RSA key out of PKCS#8 (RFC 5958 §2).
+fn rsa_key(file: &Path) -> Option<RsaPrivateKey> {
+    let PrivateKeyDer::Pkcs8(der) = PrivateKeyDer::from_pem_file(file).ok()? else {
+        return None;
+    };
+    let (_, info) = parse_der(der.secret_pkcs8_der()).ok()?;
+    let key = info.as_sequence().ok()?.get(2)?.as_slice().ok()?;
+    RsaPrivateKey::from_der(key).ok()
 }
 
 impl Credential {
@@ -100,6 +129,14 @@ impl Credential {
             .as_ref()
             .map(|signer| signer.key().schemes())
             .unwrap_or_default()
+    }
+
+    /// What the key makes of a ciphertext, with the padding.
+    pub(crate) fn decrypt(&self, ciphertext: &[u8]) -> Option<Vec<u8>> {
+        let key = self.decrypting.as_ref()?;
+        let mut block = vec![0; key.modulus_len()];
+        key.decrypt_raw(ciphertext, &mut block).ok()?;
+        Some(block)
     }
 
     /// Signs as the scheme says.
@@ -164,14 +201,11 @@ pub(crate) fn choose<'a>(
             let is_old = SignatureScheme::CERTIFICATE_ONLY.contains(scheme);
             offered.contains(scheme) && !(is_tls13 && is_old)
         };
-        if !identity.key().schemes().iter().any(is_usable) {
-            why = Unfit::NoCommonScheme;
-            continue;
-        }
         if !question.accepts(identity) {
-            why = match is_tls13 {
-                true => Unfit::NoCommonScheme,
-                false => Unfit::WrongCurve,
+            let signs = identity.key().schemes().iter().any(is_usable);
+            why = match signs && !is_tls13 {
+                true => Unfit::WrongCurve,
+                false => Unfit::NoCommonScheme,
             };
             continue;
         }

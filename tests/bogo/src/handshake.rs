@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_core::question::{
-    Answer, ChooseConfiguration, ChooseIdentity, Question, Sign, VerifyChain,
+    Answer, ChooseConfiguration, ChooseIdentity, Decrypt, Question, Sign, VerifyChain,
 };
 use portcullis_core::wire::HELLO_RETRY_REQUEST_RANDOM;
 use portcullis_core::x509::CertificateError;
@@ -182,6 +182,7 @@ impl<'a> Driver<'a> {
             Question::ChooseConfiguration(question) => self.on_hello(question),
             Question::ChooseIdentity(question) => self.on_identity(question, transport),
             Question::Sign(question) => self.on_sign(question),
+            Question::Decrypt(question) => self.on_decrypt(question),
             Question::VerifyChain(question) => Ok(self.on_chain(question)),
             Question::FindSession(question) => {
                 let by_id = self.past.by_id.borrow();
@@ -313,6 +314,19 @@ impl<'a> Driver<'a> {
             Some(signature) => Ok(question.signature(signature)),
             None => Err(Stop::failed(format!("cannot sign with {scheme}"))),
         }
+    }
+
+    fn on_decrypt(&mut self, question: Decrypt) -> Result<Answer, Stop> {
+        std::thread::sleep(Duration::from_millis(self.options.private_key_delay_ms));
+        let credential = credential::find(self.credentials, question.identity());
+        if let Some(why) = credential.and_then(Credential::unusable) {
+            return Err(Stop::unimplemented(format!("this credential: {why}")));
+        }
+        let decrypted = credential.and_then(|credential| credential.decrypt(question.ciphertext()));
+        Ok(match decrypted {
+            Some(block) => question.decrypted(block),
+            None => question.failed(),
+        })
     }
 
     fn on_chain(&mut self, question: VerifyChain) -> Answer {

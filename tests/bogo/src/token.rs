@@ -185,7 +185,7 @@ fn alert_token(alert: AlertDescription, stage: Stage) -> Option<&'static str> {
 fn certificate_token(kind: &CertificateErrorKind) -> Option<&'static str> {
     use CertificateErrorKind as K;
     Some(match kind {
-        K::KeyUsage => ":KEY_USAGE_BIT_INCORRECT:",
+        K::KeyUsage | K::NoKeyEncipherment | K::NoKeyAgreement => ":KEY_USAGE_BIT_INCORRECT:",
         K::Malformed(_) => ":CANNOT_PARSE_LEAF_CERT:",
         _ => ":CERTIFICATE_VERIFY_FAILED:",
     })

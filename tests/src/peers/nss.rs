@@ -104,7 +104,7 @@ fn report(text: &str, number: usize) -> Option<Report> {
 fn common(settings: &Settings) -> Vec<String> {
     assert!(
         settings.groups.is_empty() && settings.suites.is_empty() && settings.alpn.is_empty(),
-        "of NSS only the version is chosen here"
+        "of NSS only the version is chosen here, and what stands in `extra`"
     );
     let version = match settings.version {
         Version::Tls10 => "tls1.0:tls1.0",
@@ -115,7 +115,8 @@ fn common(settings: &Settings) -> Vec<String> {
     let database = database(settings.identity, settings.root);
     // Verbose, with tickets and the extended master secret.
     let words = ["-d", &database, "-V", version, "-v", "-u", "-G"];
-    words.map(str::to_owned).into()
+    let words = words.map(str::to_owned).into_iter();
+    words.chain(settings.extra.iter().cloned()).collect()
 }
 
 /// A new one, with this key and this root.

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use portcullis::suite::{Authentication, CipherSuite};
 use portcullis::{ClientAuthentication, MemorySessionStore, ProtocolVersion};
 use portcullis_tests::peers::{Settings, Version, nss};
-use portcullis_tests::pki::pki;
+use portcullis_tests::pki::{self, pki};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::ours;
@@ -51,6 +52,48 @@ async fn nss_and_our_server() {
                 );
             }
         }
+    }
+}
+
+/// ECDH with the key of the server's certificate (RFC 4492 §2.1, §2.3): what NSS has of it. Its `selfserv` has a
+/// certificate for no such suite, with `tstclnt` as well.
+fn agreeing() -> impl Iterator<Item = (Version, CipherSuite)> {
+    let suites = [
+        CipherSuite::TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA,
+        CipherSuite::TLS_ECDH_ECDSA_WITH_AES_256_CBC_SHA,
+        CipherSuite::TLS_ECDH_RSA_WITH_AES_128_CBC_SHA,
+        CipherSuite::TLS_ECDH_RSA_WITH_AES_256_CBC_SHA,
+    ];
+    let versions = [Version::Tls12, Version::Tls11, Version::Tls10];
+    versions
+        .into_iter()
+        .flat_map(move |version| suites.map(|suite| (version, suite)))
+}
+
+fn keys(suite: CipherSuite) -> (&'static pki::Identity, &'static pki::Root) {
+    match suite.info().expect("a suite of the table").authentication {
+        Authentication::Rsa => (&pki().agreeing_by_rsa, &pki().rsa_root),
+        _ => (&pki().agreeing, &pki().root),
+    }
+}
+
+#[tokio::test]
+async fn nss_agrees_with_our_certificate() {
+    for (version, suite) in agreeing() {
+        let context = format!("NSS to our server, {version:?}, {suite}");
+        let (identity, root) = keys(suite);
+        let config = ours::server_of(version, identity).cipher_suites([suite]);
+        let mut server = ours::Server::echo(config).await;
+        let words = ["-c".to_owned(), format!(":{:04X}", suite.0)];
+        let settings = Settings::client().version(version).root(root);
+        let settings = settings.extra(&words.each_ref().map(String::as_str));
+        let line = "a line for NSS to get back";
+        let exchange = nss::exchange(server.address, &settings, line).await;
+        assert_eq!(exchange.reply.as_deref(), Ok(line), "{context}");
+        let served = server.served().await;
+        let information = served.information(&context);
+        assert_eq!(information.cipher_suite(), suite, "{context}");
+        assert_eq!(information.version(), ours::code(version), "{context}");
     }
 }
 

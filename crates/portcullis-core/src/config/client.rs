@@ -350,10 +350,7 @@ impl ClientConfigBuilder {
 
     /// Where nothing proves who the server is, nothing may be demanded of it.
     fn check_anonymous(&self) -> Result<(), Misuse> {
-        let anonymous = self
-            .client
-            .policy
-            .without_certificate(Exchange::is_anonymous);
+        let anonymous = self.client.policy.suite_that(Exchange::is_anonymous);
         let Some(suite) = anonymous else {
             return Ok(());
         };

@@ -272,9 +272,7 @@ impl Policy {
     /// Those suites that need a key have one, or somebody who is asked for it; and the reverse.
     fn check_psks(&mut self) -> Result<(), Misuse> {
         self.psks.settle()?;
-        let mut suites = self.cipher_suites.iter();
-        let needs_key = |suite: &&CipherSuite| suite.exchange().is_some_and(|row| row.psk);
-        match suites.find(needs_key) {
+        match self.suite_that(|row| row.psk) {
             Some(suite) if self.psks.is_empty() && !self.asked.psk => Err(Misuse::new(format!(
                 "cipher_suites: {suite} needs a pre-shared key; add one with `psk`, or have it asked \
                  for with `ask_psk`"
@@ -304,16 +302,10 @@ impl Policy {
         }
     }
 
-    /// The first suite without a certificate, if any is.
-    pub(super) fn without_certificate(
-        &self,
-        is_meant: impl Fn(Exchange) -> bool,
-    ) -> Option<CipherSuite> {
+    /// The first suite whose key exchange is such a one, if any is. Those of TLS 1.3 have none.
+    pub(super) fn suite_that(&self, is_meant: impl Fn(Exchange) -> bool) -> Option<CipherSuite> {
         let mut suites = self.cipher_suites.iter().copied();
-        suites.find(|suite| {
-            let row = suite.exchange();
-            row.is_some_and(|row| row.without_certificate().is_some() && is_meant(row))
-        })
+        suites.find(|suite| suite.exchange().is_some_and(&is_meant))
     }
 
     /// Whether some suite is one with a certificate. All of TLS 1.3 are.
@@ -633,8 +625,9 @@ macro_rules! common_options {
         /// A pre-shared key, for the cipher suites of `PSK`, `ECDHE_PSK` and, with the feature
         /// `finite-field`, `DHE_PSK` (RFC 4279, RFC 5489), which are of TLS 1.2 and older and have to be
         /// [named](Self::cipher_suites). They have no
-        /// certificates: who has the key is who it is for, on either side. Call again for further
-        /// ones: a server takes the one that its client names, a client the first.
+        /// certificates: who has the key is who it is for, on either side. With the feature `ffi` there is
+        /// `RSA_PSK`, too: there the server shows a certificate besides, and the client none. Call again for
+        /// further ones: a server takes the one that its client names, a client the first.
         ///
         /// ```
         /// # mod portcullis { pub use portcullis_core::{config::*, suite::*, x509::*}; }
@@ -661,8 +654,9 @@ macro_rules! common_options {
             self
         }
 
-        /// Asks [`Sign`](crate::question::Sign) even when the key is local. For an external key
-        /// it is always asked.
+        /// Asks [`Sign`](crate::question::Sign) even when the key is local, and
+        /// [`Decrypt`](crate::question::Decrypt) where a server's key decrypts. For an external key
+        /// they are always asked.
         pub fn ask_signature(mut self, on: bool) -> Self {
             self.$role.policy.asked.signature = on;
             self

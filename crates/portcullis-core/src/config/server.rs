@@ -17,7 +17,7 @@ use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 #[cfg(feature = "finite-field")]
 use crate::x509::DhParameters;
-use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo, kinds_of_keys};
+use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo, kinds_of_keys, what_keys_lack};
 
 /// A client gives up on a server that sends too many.
 const MAX_TICKET_COUNT: u8 = 16;
@@ -248,8 +248,8 @@ fn goes_with_any(suite: CipherSuite, identities: &[Identity], version: Version) 
     let Some(row) = suite.exchange() else {
         return false;
     };
-    let fits = |identity: &Identity| match row.is_decrypted() {
-        true => identity.decrypts(),
+    let fits = |identity: &Identity| match row.is_unsigned() {
+        true => identity.exchanges_keys(suite),
         false => {
             let mut schemes = identity.key().schemes_for(version);
             schemes.any(|scheme| suite.goes_with(scheme))
@@ -559,9 +559,11 @@ impl ServerConfigBuilder {
             kinds_of_certificates(&policy.cipher_suites),
             kinds_of_keys(identities),
         );
-        let why = match there.split(" and ").any(|kind| needed.contains(kind)) {
+        let is_such = |kind| needed.split(" and ").any(|needed| needed == kind);
+        let why = match there.split(" and ").any(is_such) {
             // The certificate says what its key may do, and old versions sign otherwise.
-            true => "these keys may not or cannot do what the suites need",
+            true => what_keys_lack(&policy.cipher_suites, identities)
+                .unwrap_or("these keys cannot sign as the versions need it"),
             false => "none of the suites goes with them",
         };
         Err(Misuse::new(format!(
@@ -572,7 +574,10 @@ impl ServerConfigBuilder {
 
     /// What the options about certificates and keys say goes together.
     fn check_without_certificate(&self) -> Result<(), Misuse> {
-        let without = self.server.policy.without_certificate(|_| true);
+        let without = self
+            .server
+            .policy
+            .suite_that(|row| !row.requests_certificate);
         if let (Some(suite), ClientAuthentication::Required(_)) =
             (without, &self.server.client_authentication)
         {
@@ -581,11 +586,7 @@ impl ServerConfigBuilder {
                  required; leave the suite out, or make certificates optional"
             )));
         }
-        let takes_keys = self
-            .server
-            .policy
-            .without_certificate(|row| row.psk)
-            .is_some();
+        let takes_keys = self.server.policy.suite_that(|row| row.psk).is_some();
         match &self.server.psk_identity_hint {
             Some(hint) if hint.len() > usize::from(u16::MAX) => Err(Misuse::new(format!(
                 "psk_identity_hint: it may have at most 65,535 bytes, and has {}",

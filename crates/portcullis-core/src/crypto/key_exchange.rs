@@ -212,6 +212,29 @@ impl Curve {
     }
 }
 
+/// What follows from a private key on this curve that stays, and a peer's point.
+///
+/// # Errors
+/// When the point is not on the curve, or the group is none that has one.
+pub(super) fn agree(
+    group: NamedGroup,
+    private: &PrivateKey,
+    share: &[u8],
+) -> Result<SharedSecret, BadKeyShare> {
+    match Method::of(group) {
+        Some(Method::Curve(curve)) => curve.agree(private, share),
+        _ => Err(BadKeyShare),
+    }
+}
+
+/// The library's name for a group that has a curve.
+pub(super) fn library(group: NamedGroup) -> Option<&'static agreement::Algorithm> {
+    match Method::of(group) {
+        Some(Method::Curve(curve)) => Some(curve.library()),
+        _ => None,
+    }
+}
+
 impl MlKem {
     fn library(self) -> &'static kem::Algorithm<kem::AlgorithmId> {
         match self {

@@ -37,6 +37,7 @@ pub(crate) mod secret;
 mod signature;
 mod signature_before_tls12;
 mod signature_before_tls13;
+mod static_ecdh;
 #[cfg(test)]
 mod timing;
 pub(crate) mod verification;
@@ -50,6 +51,7 @@ pub(crate) use signature_before_tls12::{HAS_RSA, scheme_before_tls12};
 pub(crate) use signature_before_tls13::{
     ecdsa_curve, scheme_fits_key_before_tls13, verify_before_tls13,
 };
+pub(crate) use static_ecdh::point_in_key;
 
 /// An operation of the crypto library that failed, although it cannot for the input it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,15 +42,16 @@ pub(crate) fn encrypt(
     Ok((ciphertext, SharedSecret::new(&*premaster)))
 }
 
-/// What stands in for a premaster secret that does not decrypt. It is made before anyone tries.
-pub(crate) struct Substitute(Zeroizing<Premaster>);
+/// What stands in for a premaster secret that does not decrypt. It is made before anyone tries, and stays
+/// where it is while somebody does.
+pub(crate) struct Substitute(Box<Zeroizing<Premaster>>);
 
 impl Substitute {
     /// # Errors
     /// When there are no random bytes.
     pub(crate) fn new(random: &mut Random) -> Result<Self, CryptoFailure> {
-        let mut bytes = Zeroizing::new([0; PREMASTER_LEN]);
-        random.fill(&mut *bytes)?;
+        let mut bytes = Box::new(Zeroizing::new([0; PREMASTER_LEN]));
+        random.fill(&mut **bytes)?;
         Ok(Self(bytes))
     }
 
@@ -70,7 +71,7 @@ impl Substitute {
             }
         }
         put_version(&mut premaster, version);
-        SharedSecret::new(&*premaster)
+        SharedSecret::new(&**premaster)
     }
 }
 

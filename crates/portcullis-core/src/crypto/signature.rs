@@ -4,6 +4,8 @@
 
 use core::ops::RangeInclusive;
 
+use super::key_exchange::BadKeyShare;
+use super::secret::SharedSecret;
 use super::signature_before_tls12::widened;
 use super::verification::{self as verifying, Algorithm};
 use aws_lc_rs::digest;
@@ -18,9 +20,9 @@ use rustls_pki_types::{
 use webpki::RawPublicKeyEntity;
 use zeroize::Zeroizing;
 
-use crate::SignatureScheme;
 use crate::der::{self, Reader};
 use crate::misuse::Misuse;
+use crate::{NamedGroup, SignatureScheme};
 
 /// The signature was not made by this key over this message, or the key is not fit for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +136,8 @@ pub struct PrivateKey {
     key: Key,
     algorithm: AlgorithmIdentifier,
     schemes: &'static [SignatureScheme],
+    /// The same for the key exchange that has it in the certificate.
+    agreeing: super::static_ecdh::StaticKey,
 }
 
 enum Key {
@@ -329,6 +333,7 @@ impl PrivateKey {
             key,
             algorithm,
             schemes,
+            agreeing: super::static_ecdh::StaticKey::default(),
         }
     }
 
@@ -413,6 +418,21 @@ impl PrivateKey {
                 let _ = ciphertext;
                 Err(SignError::SchemeDoesNotFit)
             }
+        }
+    }
+
+    /// What follows from this key, which is on `curve`, and the peer's point (RFC 4492 §2.1).
+    ///
+    /// # Errors
+    /// When the point is none of the curve, or the key is none of ECDSA.
+    pub(crate) fn agree(
+        &self,
+        curve: NamedGroup,
+        peer: &[u8],
+    ) -> Result<SharedSecret, BadKeyShare> {
+        match &self.key {
+            Key::Ecdsa(pair) => self.agreeing.agree(pair, curve, peer),
+            _ => Err(BadKeyShare),
         }
     }
 

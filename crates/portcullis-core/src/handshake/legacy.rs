@@ -60,12 +60,17 @@ pub(super) fn client_key_exchange(
     let form = ClientKeyExchangeForm {
         psk: exchange.psk,
         share: exchange.agreement.map(|agreement| match agreement {
-            Agreement::Ecdhe => ClientShareForm::Point,
+            Agreement::Ecdhe | Agreement::Ecdh => ClientShareForm::Point,
             Agreement::Rsa => ClientShareForm::Encrypted,
             Agreement::Dhe | Agreement::Srp => ClientShareForm::Number,
         }),
     };
     let body = body_of(HandshakeType::CLIENT_KEY_EXCHANGE, message)?;
+    // RFC 4492 §5.7: "implicit" is for a client whose certificate has the other half.
+    if exchange.agreement == Some(Agreement::Ecdh) && matches!(body, [] | [0]) {
+        let why = "it has no point, as if that were in a certificate of fixed ECDH, and none was asked for";
+        return Err(Violation::MalformedMessage.explained(why.to_owned()));
+    }
     Ok(ClientKeyExchange::decode(body, form)?)
 }
 
@@ -98,7 +103,7 @@ impl Rules {
                 Agreement::Ecdhe => Some(ServerParamsForm::Ecdh),
                 Agreement::Dhe => Some(ServerParamsForm::Dh),
                 Agreement::Srp => Some(ServerParamsForm::Srp),
-                Agreement::Rsa => None,
+                Agreement::Rsa | Agreement::Ecdh => None,
             }),
             signature: exchange.is_signed().then(|| self.signature_form()),
         };

@@ -8,8 +8,8 @@ use super::offer::check_extensions;
 use super::{find, wrong_answer};
 use crate::config::{ClientOptions, ServerOptions};
 use crate::crypto::{
-    is_known_key, modulus_bits, scheme_before_tls12, scheme_fits_key, scheme_fits_key_before_tls13,
-    verify_before_tls13, verify_tls13,
+    is_known_key, modulus_bits, point_in_key, scheme_before_tls12, scheme_fits_key,
+    scheme_fits_key_before_tls13, verify_before_tls13, verify_tls13,
 };
 use crate::error::Abort;
 use crate::question::{AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain};
@@ -17,8 +17,8 @@ use crate::suite::CipherSuite;
 use crate::wire::extension::{CertificateStatus, Place};
 use crate::wire::{Certificate, ExtensionType, tls12};
 use crate::x509::{
-    CertificateError, ChainPolicy, PresentedChain, VerifiedChain, check_encipherment,
-    check_key_length, check_key_usage, check_length,
+    CertificateError, ChainPolicy, PresentedChain, VerifiedChain, check_agreement,
+    check_encipherment, check_key_length, check_key_usage, check_length,
 };
 use crate::{Misuse, SignatureScheme, Violation};
 
@@ -227,12 +227,35 @@ pub(super) fn check_signature_before_tls13(
 /// is accepted, and may be used for that.
 pub(super) fn check_encrypts(peer: &VerifiedChain, suite: CipherSuite) -> Result<(), Abort> {
     let chain = peer.chain();
+    if !is_known_key(chain.end_entity_spki()) {
+        return Err(Violation::UnsupportedKey.into());
+    }
     if modulus_bits(chain.end_entity_spki()).is_none() {
         let violation = Violation::KeyDoesNotFitSuite;
         return Err(violation.explained(format!("{suite} needs an RSA key")));
     }
     check_key_length(chain)?;
     check_encipherment(chain)?;
+    Ok(())
+}
+
+/// A server's key is half of the secret (RFC 4492 §2.1, RFC 5246 §7.4.2): it is an ECDSA key on a curve that is there, and
+/// may be used for that. That its curve was offered is another rule.
+pub(super) fn check_agrees(peer: &VerifiedChain, suite: CipherSuite) -> Result<(), Abort> {
+    const UNCOMPRESSED: u8 = 4;
+    let chain = peer.chain();
+    match point_in_key(chain.end_entity_spki()) {
+        None => {
+            let violation = Violation::KeyDoesNotFitSuite;
+            return Err(violation.explained(format!("{suite} needs an ECDSA key")));
+        }
+        Some((_, [UNCOMPRESSED, ..])) => {}
+        Some(_) => {
+            let violation = Violation::UnsupportedKey;
+            return Err(violation.explained("its point is compressed".to_owned()));
+        }
+    }
+    check_agreement(chain)?;
     Ok(())
 }
 

@@ -119,6 +119,27 @@ impl Previous {
         }
     }
 
+    /// A client that has shown a certificate shows the same; one that has shown none may do so now, which is
+    /// what most servers ask for another handshake for.
+    pub(crate) fn check_certificate_of_client(
+        &self,
+        leaf: Option<&CertificateDer<'_>>,
+    ) -> Result<(), Violation> {
+        if self.information.peer_certificates().is_empty() {
+            return Ok(());
+        }
+        let checked = self.check_certificate(leaf);
+        checked.map_err(|_| Violation::RenegotiationChangedClient)
+    }
+
+    /// The same of the identity of a pre-shared key. The key itself may be another by now.
+    pub(crate) fn check_psk_identity(&self, identity: Option<&[u8]>) -> Result<(), Violation> {
+        match self.information.psk_identity() {
+            Some(before) if identity != Some(before) => Err(Violation::RenegotiationChangedClient),
+            _ => Ok(()),
+        }
+    }
+
     /// A client that asks for a name in this hello asks for that of the first.
     pub(crate) fn check_name(&self, name: Option<&str>) -> Result<(), Violation> {
         match name.is_none_or(|name| self.information().server_name.as_deref() == Some(name)) {

@@ -4,11 +4,13 @@
 //! Each has a default answer. While one is open the handshake stands still; dropping it leaves
 //! the handshake paused, and the driver's timeout ends it.
 
+mod decrypt;
 mod psk;
 mod sessions;
 mod user;
 mod wanted;
 
+pub use decrypt::Decrypt;
 pub use psk::ChoosePsk;
 pub(crate) use psk::Side as PskSide;
 pub use sessions::{FindSession, IssueTickets, KeepSession, OpenTickets};
@@ -18,6 +20,7 @@ pub(crate) use wanted::{WantedCurves, WantedIdentity};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls_pki_types::{ServerName, UnixTime};
+use zeroize::Zeroizing;
 
 use crate::config::{ClientConfig, PreSharedKey, ServerConfig, SrpVerifier};
 use crate::error::Refusal;
@@ -50,6 +53,9 @@ pub enum Question {
     ChooseIdentity(ChooseIdentity),
     /// A signature with the identity's key. Asked for external keys, and with `ask_signature`.
     Sign(Sign),
+    /// Server before TLS 1.3: a decryption with the identity's key. Asked for external keys, and with
+    /// `ask_signature`.
+    Decrypt(Decrypt),
     /// Is this the peer's chain to trust? Asked with `ask_verification`.
     VerifyChain(VerifyChain),
 }
@@ -68,6 +74,7 @@ impl Question {
             Self::LookUpUser(question) => question.choose_configured(),
             Self::ChooseIdentity(question) => question.choose_configured(),
             Self::Sign(question) => question.sign_with_local_key(),
+            Self::Decrypt(question) => question.decrypt_with_local_key(),
             Self::VerifyChain(question) => question.verify(),
         }
     }
@@ -99,6 +106,7 @@ impl Question {
             Self::LookUpUser(question) => question.id,
             Self::ChooseIdentity(question) => question.id,
             Self::Sign(question) => question.id,
+            Self::Decrypt(question) => question.id,
             Self::VerifyChain(question) => question.id,
         }
     }
@@ -134,6 +142,8 @@ pub(crate) enum AnswerContent {
     /// If there is one.
     User(Option<SrpVerifier>),
     Signature(Vec<u8>),
+    /// With its padding; empty if there is none.
+    Decrypted(Zeroizing<Vec<u8>>),
     Chain(Result<VerifiedChain, CertificateError>),
     /// With the keys of the configuration.
     ConfiguredTickets,
@@ -274,8 +284,8 @@ impl ChooseIdentity {
     }
 
     /// Whether the peer accepts the identity, as far as it has said: its key can sign with one of
-    /// the [`signature_schemes`](Self::signature_schemes), or is an RSA key that decrypts for a cipher suite
-    /// where that is enough, and is on one of the
+    /// the [`signature_schemes`](Self::signature_schemes), or exchanges keys for a cipher suite where
+    /// that is enough, and is on one of the
     /// [`certificate_curves`](Self::certificate_curves) if it is one for ECDSA.
     pub fn accepts(&self, identity: &Identity) -> bool {
         let wanted = &self.wanted;

@@ -1,5 +1,6 @@
 //! What a peer wants to see of this side.
 
+use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::x509::{self, Identity};
 use crate::{NamedGroup, SignatureScheme};
@@ -10,8 +11,8 @@ pub(crate) struct WantedIdentity {
     pub(crate) version: Version,
     pub(crate) server_name: Option<String>,
     pub(crate) schemes: Vec<SignatureScheme>,
-    /// Whether a key will do that decrypts, and signs nothing.
-    pub(crate) decrypts: bool,
+    /// The suites for which a key will do that signs nothing.
+    pub(crate) unsigned: Vec<CipherSuite>,
     /// `None` is the same as `schemes`.
     pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
     pub(crate) curves: WantedCurves,
@@ -63,7 +64,7 @@ impl WantedIdentity {
         }
     }
 
-    /// The same, and if no key can sign one that decrypts, if that will do; it has no scheme.
+    /// The same, and if no key can sign one that need not, if that will do; it has no scheme.
     pub(crate) fn choose_any(
         &self,
         identities: &[Identity],
@@ -71,21 +72,31 @@ impl WantedIdentity {
         if let Some((identity, scheme)) = self.choose(identities) {
             return Some((identity, Some(scheme)));
         }
-        let identities = self.decrypts.then_some(identities)?;
-        let chosen = x509::choose_decrypting(identities, self.server_name.as_deref())?;
+        let will_do = |identity: &Identity| {
+            self.exchanges_keys(identity) && self.is_on_listed_curve(identity)
+        };
+        let chosen = x509::choose_unsigned(identities, self.server_name.as_deref(), will_do)?;
         Some((chosen.clone(), None))
+    }
+
+    fn exchanges_keys(&self, identity: &Identity) -> bool {
+        let mut suites = self.unsigned.iter();
+        suites.any(|suite| identity.exchanges_keys(*suite))
     }
 
     /// Whether the identity can be shown, but for its curve.
     pub(crate) fn accepts(&self, identity: &Identity) -> bool {
-        identity.scheme_for(&self.schemes, self.version).is_some()
-            || self.decrypts && identity.decrypts()
+        identity.scheme_for(&self.schemes, self.version).is_some() || self.exchanges_keys(identity)
     }
 
     /// The identity that would have been chosen but for its curve.
     pub(crate) fn choose_on_any_curve(&self, identities: &[Identity]) -> Option<Identity> {
-        let (identity, _) = self.choose_on(None, identities)?;
-        Some(identity)
+        let signing = self.choose_on(None, identities);
+        let signing = signing.map(|(identity, _)| identity);
+        signing.or_else(|| {
+            let mut identities = identities.iter();
+            identities.find(|one| self.exchanges_keys(one)).cloned()
+        })
     }
 
     fn choose_on(

@@ -312,7 +312,7 @@ impl Established {
 }
 
 impl Peer {
-    /// Before TLS 1.3 a server's key may have decrypted instead, and signed nothing. No scheme has this
+    /// Before TLS 1.3 a server's key may have decrypted or agreed instead, and signed nothing. No scheme has this
     /// number.
     const UNSIGNED: SignatureScheme = SignatureScheme(0);
 

@@ -1,6 +1,7 @@
 //! Which messages the key exchange of a suite has before TLS 1.3: a row for each.
 //!
-//! RFC 5246 §7.3, §7.4.2 to §7.4.4, §7.4.7; RFC 8422 §2; RFC 4279 §2 to §4, RFC 5489 §2; RFC 5054 §2.2.
+//! RFC 5246 §7.3, §7.4.2 to §7.4.4, §7.4.7; RFC 8422 §2, RFC 4492 §2.1 and §2.3; RFC 4279 §2 to §4, RFC 5489
+//! §2; RFC 5054 §2.2.
 
 use crate::crypto::HAS_RSA;
 
@@ -31,6 +32,8 @@ pub(crate) enum Agreement {
     Dhe,
     /// The server has what the client's password gives, and both make the secret of it (RFC 5054 §2.2).
     Srp,
+    /// The server's point is the key in its certificate, the client's in ClientKeyExchange (RFC 4492 §2.1).
+    Ecdh,
     /// The client makes it, and encrypts it with the key in the server's certificate (RFC 5246
     /// §7.4.7.1).
     Rsa,
@@ -43,6 +46,8 @@ pub(crate) enum KeyUse {
     Sign,
     /// It decrypts what the client has made.
     Decrypt,
+    /// It is one half of the secret.
+    Agree,
 }
 
 /// Whether a message is there.
@@ -64,9 +69,9 @@ impl SuiteInfo {
     /// The row of a suite whose key exchange is built; `None` for TLS 1.3.
     pub(crate) const fn exchange(&self) -> Option<Exchange> {
         use {
-            Agreement::{Dhe, Ecdhe, Rsa, Srp},
+            Agreement::{Dhe, Ecdh, Ecdhe, Rsa, Srp},
             Authentication as A, KeyExchange as K,
-            KeyUse::{Decrypt, Sign},
+            KeyUse::{Agree, Decrypt, Sign},
         };
         //                                agreement    psk    certificate requests_certificate
         Some(match (self.key_exchange, self.authentication) {
@@ -80,7 +85,9 @@ impl SuiteInfo {
             (K::DhePsk, A::Psk) => row(Some(Dhe), true, None, false),
             (K::Srp, A::Srp) => row(Some(Srp), false, None, false),
             (K::Srp, A::Rsa) => row(Some(Srp), false, Some(Sign), true),
+            (K::Ecdh, A::Rsa | A::Ecdsa) => row(Some(Ecdh), false, Some(Agree), true),
             (K::Rsa, A::Rsa) if HAS_RSA => row(Some(Rsa), false, Some(Decrypt), true),
+            (K::RsaPsk, A::Rsa) if HAS_RSA => row(Some(Rsa), true, Some(Decrypt), false),
             _ => return None,
         })
     }
@@ -115,9 +122,9 @@ impl Exchange {
         matches!(self.certificate, Some(KeyUse::Sign))
     }
 
-    /// Whether the certificate's key decrypts what the client sends.
-    pub(crate) const fn is_decrypted(self) -> bool {
-        matches!(self.certificate, Some(KeyUse::Decrypt))
+    /// Whether the certificate's key signs nothing: it decrypts, or is half of the secret.
+    pub(crate) const fn is_unsigned(self) -> bool {
+        matches!(self.certificate, Some(KeyUse::Decrypt | KeyUse::Agree))
     }
 
     /// Whether nothing proves who either side is.
@@ -139,9 +146,14 @@ impl Exchange {
         }
     }
 
-    /// Whether both sides have shares on a curve.
+    /// Whether both sides have shares on a curve that they agree on.
     pub(crate) const fn has_curve(self) -> bool {
         matches!(self.agreement, Some(Agreement::Ecdhe))
+    }
+
+    /// Whether there are points in the handshake, be it in a certificate.
+    pub(crate) const fn has_points(self) -> bool {
+        matches!(self.agreement, Some(Agreement::Ecdhe | Agreement::Ecdh))
     }
 
     /// Whether both sides have shares in a finite field.

@@ -162,9 +162,13 @@ impl CipherSuite {
     /// ([`srp`](crate::config::ClientConfigBuilder::srp), RFC 5054): all have CBC with SHA-1.
     ///
     /// With the feature `ffi` those with AES-CCM, too, which devices have that have little else: it takes
-    /// longer than GCM. With CCM_8 a forged record is accepted once in 2^64 tries, instead of 2^128. And with
-    /// it those of RSA key exchange, for peers that have no other: whoever gets the server's key some day reads
-    /// what was recorded before, and RFC 9325 §4.1 forbids them where there is a choice.
+    /// longer than GCM. With CCM_8 a forged record is accepted once in 2^64 tries, instead of 2^128.
+    ///
+    /// And they are those where the key in the server's certificate is part of the secret, for peers that have
+    /// no other: of `ECDH_ECDSA` and `ECDH_RSA` and, with the feature `ffi`, of `RSA` and, with a pre-shared key
+    /// besides, `RSA_PSK`. Whoever gets the server's key some day reads what was recorded before, and RFC 9325
+    /// §4.1 forbids them where there is a choice. `ECDH_RSA` is for an ECDSA key too: the name says which kind
+    /// of key has signed its certificate.
     ///
     /// [`encrypt_then_mac`]: crate::config::ClientConfigBuilder::encrypt_then_mac
     /// [`psk`]: crate::config::ClientConfigBuilder::psk
@@ -192,8 +196,16 @@ impl CipherSuite {
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
         #[cfg(feature = "ffi")]
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8,
+        Self::TLS_ECDH_ECDSA_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDH_RSA_WITH_AES_256_GCM_SHA384,
+        Self::TLS_ECDH_ECDSA_WITH_AES_256_CBC_SHA384,
+        Self::TLS_ECDH_RSA_WITH_AES_256_CBC_SHA384,
+        Self::TLS_ECDH_ECDSA_WITH_AES_128_GCM_SHA256,
+        Self::TLS_ECDH_RSA_WITH_AES_128_GCM_SHA256,
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
         Self::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
+        Self::TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA256,
+        Self::TLS_ECDH_RSA_WITH_AES_128_CBC_SHA256,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_RSA_WITH_AES_256_GCM_SHA384,
         #[cfg(feature = "finite-field")]
@@ -206,8 +218,12 @@ impl CipherSuite {
         Self::TLS_DHE_RSA_WITH_AES_128_CBC_SHA256,
         Self::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
+        Self::TLS_ECDH_ECDSA_WITH_AES_256_CBC_SHA,
+        Self::TLS_ECDH_RSA_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
         Self::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+        Self::TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA,
+        Self::TLS_ECDH_RSA_WITH_AES_128_CBC_SHA,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_RSA_WITH_AES_256_CBC_SHA,
         #[cfg(feature = "finite-field")]
@@ -216,6 +232,18 @@ impl CipherSuite {
         Self::TLS_SRP_SHA_RSA_WITH_AES_256_CBC_SHA,
         #[cfg(feature = "finite-field")]
         Self::TLS_SRP_SHA_RSA_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_PSK_WITH_AES_256_GCM_SHA384,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_PSK_WITH_AES_256_CBC_SHA384,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_PSK_WITH_AES_128_GCM_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_PSK_WITH_AES_128_CBC_SHA256,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_PSK_WITH_AES_256_CBC_SHA,
+        #[cfg(feature = "ffi")]
+        Self::TLS_RSA_PSK_WITH_AES_128_CBC_SHA,
         #[cfg(feature = "ffi")]
         Self::TLS_RSA_WITH_AES_256_GCM_SHA384,
         #[cfg(feature = "ffi")]
@@ -435,7 +463,7 @@ pub(crate) fn kinds_of_certificates(suites: &[CipherSuite]) -> String {
     ];
     let is_there = |wanted: Authentication| {
         let mut infos = suites.iter().filter_map(|suite| suite.info());
-        infos.any(|info| info.authentication == wanted)
+        infos.any(|info| info.key_in_certificate() == wanted)
     };
     let there = kinds.iter().filter(|(kind, _)| is_there(*kind));
     let names: Vec<_> = there.map(|(_, name)| *name).collect();
@@ -443,6 +471,15 @@ pub(crate) fn kinds_of_certificates(suites: &[CipherSuite]) -> String {
 }
 
 impl SuiteInfo {
+    /// The kind of key in the server's certificate.
+    const fn key_in_certificate(&self) -> Authentication {
+        match self.key_exchange {
+            // Either way: what else they say is who has signed the certificate (RFC 4492 §2.1, §2.3).
+            KeyExchange::Ecdh => Authentication::Ecdsa,
+            _ => self.authentication,
+        }
+    }
+
     /// Hash and cipher in terms of what is implemented.
     fn parameters(&self) -> Option<SuiteParameters> {
         let (hash, aead) = (self.hash, self.aead()?);

@@ -184,11 +184,8 @@ fn who_is_offered_a_suite_follows_from_its_row() {
         if let Some(row) = suite.exchange() {
             let is_anonymous = info.authentication == Authentication::Anonymous;
             assert_eq!(row.is_anonymous(), is_anonymous, "{suite}");
-            assert_eq!(
-                row.requests_certificate,
-                row.certificate.is_some(),
-                "{suite}"
-            );
+            let asks = row.certificate.is_some() && !row.psk;
+            assert_eq!(row.requests_certificate, asks, "{suite}");
         }
     }
 }
@@ -196,11 +193,11 @@ fn who_is_offered_a_suite_follows_from_its_row() {
 #[test]
 fn of_what_can_be_negotiated_ecdhe_with_a_certificate_but_cbc_and_ccm_is_the_default() {
     let is_finite = |suite: &CipherSuite| suite.exchange().is_some_and(Exchange::has_field);
-    let is_decrypted = |suite: &CipherSuite| suite.exchange().is_some_and(Exchange::is_decrypted);
+    let is_unsigned = |suite: &CipherSuite| suite.exchange().is_some_and(Exchange::is_unsigned);
     let supported = CipherSuite::SUPPORTED.iter();
     let expected: Vec<_> = supported
         .filter(|suite| !suite.has_cbc() && !is_without(**suite) && !is_finite(suite))
-        .filter(|suite| !has_ccm(suite) && !is_decrypted(suite))
+        .filter(|suite| !has_ccm(suite) && !is_unsigned(suite))
         .collect();
     assert_eq!(expected, CipherSuite::DEFAULT.iter().collect::<Vec<_>>());
 }

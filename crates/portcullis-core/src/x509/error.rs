@@ -98,6 +98,9 @@ pub enum CertificateErrorKind {
     /// The key usage of the leaf does not include keyEncipherment, and its key was to decrypt (RFC 5246
     /// §7.4.2).
     NoKeyEncipherment,
+    /// The key usage of the leaf does not include keyAgreement, and its key was to be half of the secret (RFC
+    /// 5246 §7.4.2).
+    NoKeyAgreement,
     /// The key usage of a certificate that issued another does not include keyCertSign (RFC 5280
     /// §6.1.4 (n)).
     IssuerKeyUsage,
@@ -266,7 +269,9 @@ impl CertificateError {
                 false => AlertDescription::UNSUPPORTED_CERTIFICATE,
             },
             // A violation of §4.4.2.2 by the peer, not of its CA.
-            Kind::KeyUsage | Kind::NoKeyEncipherment => AlertDescription::ILLEGAL_PARAMETER,
+            Kind::KeyUsage | Kind::NoKeyEncipherment | Kind::NoKeyAgreement => {
+                AlertDescription::ILLEGAL_PARAMETER
+            }
             Kind::Malformed(_) => AlertDescription::DECODE_ERROR,
             Kind::Rejected { alert, .. } => *alert,
             Kind::NameMismatch { .. }

@@ -13,12 +13,13 @@ use super::digests::{Sha256Digest, key_digest, names_digest};
 use super::pem::{self, Contents};
 use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
-use super::verify::decrypts;
+use super::verify::{agrees, decrypts};
 use crate::crypto::{
     HAS_RSA, PrivateKey, ecdsa_curve, key_is_long_enough, modulus_bits, scheme_fits_key,
     scheme_fits_key_before_tls13,
 };
 use crate::misuse::Misuse;
+use crate::suite::{Authentication, CipherSuite, KeyUse};
 use crate::version::Version;
 use crate::{NamedGroup, SignatureScheme};
 
@@ -41,8 +42,10 @@ struct Inner {
     key_digest: Arc<Sha256Digest>,
     /// Of a leaf with a key for ECDSA.
     curve: Option<NamedGroup>,
-    /// Whether the key is here, and may decrypt a premaster secret.
+    /// Whether the key may decrypt a premaster secret, and does.
     decrypts: bool,
+    /// Of a key that may be half of a secret, and is here: the kind of key that has signed the leaf.
+    agrees: Option<Authentication>,
     /// DER-encoded Names of the issuers of all certificates.
     issuers: Vec<Box<[u8]>>,
     /// What signed each certificate that is not self-issued; `None` for an unknown algorithm.
@@ -56,10 +59,12 @@ struct Inner {
 pub enum IdentityKey {
     /// In this process.
     Local(PrivateKey),
-    /// Elsewhere (a hardware module, a key server): signatures are asked for.
+    /// Elsewhere (a hardware module, a key server): what it does is asked for.
     External {
         /// What it can sign with, best first.
         schemes: Vec<SignatureScheme>,
+        /// Whether it decrypts, too, for RSA key exchange (RFC 5246 §7.4.7.1).
+        decrypts: bool,
     },
 }
 
@@ -68,8 +73,20 @@ impl IdentityKey {
     pub fn schemes(&self) -> &[SignatureScheme] {
         match self {
             Self::Local(key) => key.schemes(),
-            Self::External { schemes } => schemes,
+            Self::External { schemes, .. } => schemes,
         }
+    }
+
+    fn decrypts(&self) -> bool {
+        match self {
+            Self::Local(_) => true,
+            Self::External { decrypts, .. } => *decrypts,
+        }
+    }
+
+    /// Nobody is asked to agree on a secret.
+    const fn agrees(&self) -> bool {
+        matches!(self, Self::Local(_))
     }
 
     /// Those that `version` has.
@@ -195,7 +212,9 @@ impl Identity {
     }
 
     /// Joins a chain, leaf first, with a key that is elsewhere; `schemes` is what it can sign
-    /// with, best first, in any version of TLS. Signatures are then asked for during the handshake.
+    /// with, best first, in any version of TLS. Signatures are then asked for during the handshake
+    /// ([`Sign`](crate::question::Sign)), and nothing else: the cipher suites of `ECDH_ECDSA` and `ECDH_RSA` need
+    /// a key that is here.
     ///
     /// # Errors
     /// When the chain is empty or damaged, there is no scheme, or one does not fit the key in
@@ -203,6 +222,43 @@ impl Identity {
     pub fn with_external_key(
         chain: Vec<CertificateDer<'static>>,
         schemes: Vec<SignatureScheme>,
+    ) -> Result<Self, Misuse> {
+        if schemes.is_empty() {
+            return Err(Misuse::new(
+                "an external key needs at least one signature scheme",
+            ));
+        }
+        Self::external(chain, schemes, false)
+    }
+
+    /// The same with an RSA key that also decrypts, for the cipher suites of `RSA` and `RSA_PSK`, which come with
+    /// the feature `ffi` and have to be named. It is then asked to
+    /// ([`Decrypt`](crate::question::Decrypt)). `schemes` may be empty, if the key signs nothing.
+    ///
+    /// # Errors
+    /// As [`with_external_key`](Self::with_external_key), and when the key in the leaf is no RSA key of 2,048 to
+    /// 8,192 bits, its key usage has no keyEncipherment, or there is no feature `ffi`.
+    pub fn with_external_key_that_decrypts(
+        chain: Vec<CertificateDer<'static>>,
+        schemes: Vec<SignatureScheme>,
+    ) -> Result<Self, Misuse> {
+        let identity = Self::external(chain, schemes, true)?;
+        match identity.0.decrypts {
+            true => Ok(identity),
+            false if !HAS_RSA => Err(Misuse::new(
+                "an external key that decrypts is for RSA key exchange, which needs the feature `ffi`",
+            )),
+            false => Err(Misuse::new(
+                "an external key that decrypts is an RSA key of 2,048 to 8,192 bits, whose certificate has \
+                 keyEncipherment in its key usage or has none; this one is not",
+            )),
+        }
+    }
+
+    fn external(
+        chain: Vec<CertificateDer<'static>>,
+        schemes: Vec<SignatureScheme>,
+        decrypts: bool,
     ) -> Result<Self, Misuse> {
         let spki = all_fields(&chain)?.first().map(|fields| fields.spki);
         let spki = spki.unwrap_or_default();
@@ -219,12 +275,7 @@ impl Identity {
                 "the key in the certificate is too short for the signature scheme {scheme}"
             )));
         }
-        if schemes.is_empty() {
-            return Err(Misuse::new(
-                "an external key needs at least one signature scheme",
-            ));
-        }
-        Self::join(chain, IdentityKey::External { schemes })
+        Self::join(chain, IdentityKey::External { schemes, decrypts })
     }
 
     fn join(chain: Vec<CertificateDer<'static>>, key: IdentityKey) -> Result<Self, Misuse> {
@@ -236,7 +287,8 @@ impl Identity {
         let names = dns_names(leaf);
         let names_digest = names_digest(leaf, of_leaf);
         let key_digest = Arc::new(key_digest(of_leaf.spki));
-        let decrypts = HAS_RSA && matches!(key, IdentityKey::Local(_)) && decrypts(of_leaf);
+        let decrypts = HAS_RSA && key.decrypts() && decrypts(of_leaf);
+        let agrees = (key.agrees() && agrees(of_leaf)).then(|| signed_by(of_leaf));
         let issuers = fields.iter().map(|fields| fields.issuer.into()).collect();
         let chain_schemes = fields
             .iter()
@@ -250,6 +302,7 @@ impl Identity {
             key_digest,
             curve: ecdsa_curve(of_leaf.spki),
             decrypts,
+            agrees: agrees.flatten(),
             issuers,
             chain_schemes,
             chain: chain.into(),
@@ -298,9 +351,18 @@ impl Identity {
         self.0.curve
     }
 
-    /// Whether a client can encrypt a premaster secret for it (RFC 5246 §7.4.2).
-    pub(crate) fn decrypts(&self) -> bool {
-        self.0.decrypts
+    /// Whether the key does what the suite's key exchange needs of one that signs nothing (RFC 5246 §7.4.2).
+    pub(crate) fn exchanges_keys(&self, suite: CipherSuite) -> bool {
+        match suite.exchange().and_then(|exchange| exchange.certificate) {
+            Some(KeyUse::Decrypt) => self.0.decrypts,
+            // RFC 4492 §2.1, §2.3: a client may hold the issuer's kind of key against the suite. In TLS 1.2 it
+            // need not (RFC 5246 §7.4.2), but there are suites for both kinds.
+            Some(KeyUse::Agree) => {
+                let named = suite.info().map(|info| info.authentication);
+                self.0.agrees.is_some() && self.0.agrees == named
+            }
+            Some(KeyUse::Sign) | None => false,
+        }
     }
 
     /// Whether both are the same value, not only equal ones.
@@ -361,13 +423,53 @@ fn all_fields<'a>(chain: &'a [CertificateDer<'static>]) -> Result<Vec<Certificat
 /// Which keys identities have, for a sentence.
 pub(crate) fn kinds_of_keys(identities: &[Identity]) -> String {
     let mut kinds = Vec::new();
-    for scheme in identities.iter().flat_map(|one| one.key().schemes()) {
+    let of_schemes = identities.iter().flat_map(|one| one.key().schemes());
+    let of_schemes = of_schemes.map(|scheme| scheme.kind_of_key());
+    // One that is elsewhere may sign nothing.
+    let decrypting = identities.iter().filter(|one| one.0.decrypts);
+    for kind in of_schemes.chain(decrypting.map(|_| "RSA")) {
         // There are five.
-        if !kinds.contains(&scheme.kind_of_key()) {
-            kinds.push(scheme.kind_of_key());
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
         }
     }
     kinds.join(" and ")
+}
+
+/// What keys would have to do that the suites need, and are of the kind for, and do not, for a sentence.
+pub(crate) fn what_keys_lack(
+    suites: &[CipherSuite],
+    identities: &[Identity],
+) -> Option<&'static str> {
+    let needs = |wanted| {
+        let mut rows = suites.iter().filter_map(|suite| suite.exchange());
+        rows.any(|row| row.certificate == Some(wanted))
+    };
+    let has = |is_such: fn(&Identity) -> bool| identities.iter().any(is_such);
+    if needs(KeyUse::Decrypt) && has(|one| one.rsa_bits().is_some() && !one.0.decrypts) {
+        return Some(
+            "an RSA key that is here does not decrypt: the key usage of its certificate has no \
+             keyEncipherment, or it is elsewhere and was not given as one that decrypts",
+        );
+    }
+    if needs(KeyUse::Agree) && has(|one| one.curve().is_some()) {
+        return Some(
+            "an ECDSA key that is here cannot be half of the secret: the key usage of its certificate has no \
+             keyAgreement, it is elsewhere, or the suite is for a certificate that another kind of key has \
+             signed",
+        );
+    }
+    None
+}
+
+/// Which kind of key has signed a certificate, of those that suites name.
+fn signed_by(fields: &Certificate<'_>) -> Option<Authentication> {
+    let scheme = SignatureAlgorithm::find(fields.signature_algorithm)?.scheme?;
+    match scheme.kind_of_key() {
+        "RSA" => Some(Authentication::Rsa),
+        "ECDSA" => Some(Authentication::Ecdsa),
+        _ => None,
+    }
 }
 
 /// A certificate of a chain for a sentence: people count from 1.

@@ -42,19 +42,21 @@ pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
 pub use dh_parameters::DhParameters;
 pub(crate) use digests::Sha256Digest;
 pub use error::{CertificateError, CertificateErrorKind, Purpose};
-pub(crate) use identity::kinds_of_keys;
 pub use identity::{Identity, IdentityKey};
+pub(crate) use identity::{kinds_of_keys, what_keys_lack};
 pub(crate) use memo::SignatureMemo;
 pub use names::{SubjectAltName, general_names, subject, subject_alt_names};
 pub use policy::ChainPolicy;
 pub(crate) use present::Form;
 pub use roots::Roots;
-pub(crate) use verify::{check_encipherment, check_key_length, check_key_usage, verify_chain};
+pub(crate) use verify::{
+    check_agreement, check_encipherment, check_key_length, check_key_usage, verify_chain,
+};
 pub use verify::{verify_client, verify_server};
 
 pub use crate::crypto::{PrivateKey, SignError};
 
 pub(crate) use {
-    select::{choose, choose_decrypting},
+    select::{choose, choose_unsigned},
     signature_algorithm::server_end_point,
 };

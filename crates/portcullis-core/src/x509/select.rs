@@ -65,15 +65,16 @@ pub(crate) fn choose<'a, N: AsRef<[u8]>>(
         })
 }
 
-/// Chooses an identity whose key decrypts, where nothing is signed (RFC 5246 §7.4.7.1): by its name, then by the order
-/// of configuration.
-pub(crate) fn choose_decrypting<'a>(
+/// Chooses an identity that will do where nothing is signed (RFC 5246 §7.4.2): by its name, then by the order of
+/// configuration.
+pub(crate) fn choose_unsigned<'a>(
     identities: &'a [Identity],
     server_name: Option<&str>,
+    will_do: impl Fn(&Identity) -> bool,
 ) -> Option<&'a Identity> {
-    let decrypting = identities.iter().filter(|identity| identity.decrypts());
+    let usable = identities.iter().filter(|identity| will_do(identity));
     // Of equals the first: `max_by_key` takes the last.
-    decrypting
+    usable
         .rev()
         .max_by_key(|identity| name_match(identity, server_name))
 }

@@ -143,6 +143,11 @@ impl CertificateError {
                 "{which} may not be encrypted for: its key usage has to include keyEncipherment, or the \
                  cipher suite a key exchange with signatures"
             ),
+            Kind::NoKeyAgreement => write!(
+                f,
+                "{which} may not be half of a secret: its key usage has to include keyAgreement, or the \
+                 cipher suite a key exchange with signatures"
+            ),
             Kind::IssuerKeyUsage => write!(
                 f,
                 "{which} may not issue certificates: its key usage has to include keyCertSign"
@@ -222,6 +227,7 @@ impl CertificateError {
             | Kind::WrongPurpose { .. }
             | Kind::KeyUsage
             | Kind::NoKeyEncipherment
+            | Kind::NoKeyAgreement
             | Kind::IssuerKeyUsage
             | Kind::WrongBasicConstraints
             | Kind::NameConstraints

@@ -17,7 +17,7 @@ use super::extension::{ExtendedKeyUsage, KeyUsage};
 use super::path::{self, Wanted};
 use super::policy::ChainPolicy;
 use super::signatures::Signatures;
-use crate::crypto::{HAS_RSA, RSA_BITS, modulus_bits};
+use crate::crypto::{HAS_RSA, RSA_BITS, ecdsa_curve, modulus_bits};
 use crate::der::NotDer;
 
 /// Verifies the chain of a server that is expected to have this name.
@@ -25,8 +25,9 @@ use crate::der::NotDer;
 /// The name is looked for in the subjectAltName only: a DNS name in dNSName (a wildcard is a
 /// whole leftmost label), an IP address in iPAddress.
 ///
-/// If the leaf has a key usage, digitalSignature has to be in it. With the feature `ffi` keyEncipherment is
-/// enough here, for RSA key exchange (RFC 5246 §7.4.2): a handshake refuses the key for what it may not do.
+/// If the leaf has a key usage, digitalSignature has to be in it. Here keyAgreement is enough for an ECDSA key,
+/// and with the feature `ffi` keyEncipherment for an RSA key, as some cipher suites before TLS 1.3 need no more
+/// (RFC 5246 §7.4.2): a handshake refuses the key for what it may not do.
 ///
 /// # Errors
 /// Why the chain is not accepted.
@@ -92,9 +93,9 @@ pub(crate) fn verify_chain(
     }
     let may_sign = match verify_key_usage(leaf, &fields) {
         Ok(()) => true,
-        // RFC 5246 §7.4.2: before TLS 1.3 a server's key may decrypt instead. Where it has to sign that is
-        // found out there.
-        Err(_) if HAS_RSA && server_name.is_some() && enciphers(&fields) => false,
+        // RFC 5246 §7.4.2: before TLS 1.3 a server's key may decrypt or agree instead. Where it has to sign that
+        // is found out there.
+        Err(_) if server_name.is_some() && may_exchange_keys(&fields) => false,
         Err(error) => return Err(error),
     };
     let chain = match signatures.into_walk() {
@@ -165,9 +166,33 @@ pub(crate) fn check_encipherment(chain: &PresentedChain) -> Result<(), Certifica
     }
 }
 
+/// RFC 5246 §7.4.2: "the keyAgreement bit MUST be set if the key usage extension is present".
+pub(crate) fn check_agreement(chain: &PresentedChain) -> Result<(), CertificateError> {
+    let leaf = chain.end_entity();
+    let fields = Certificate::read(leaf).ok_or_else(|| CertificateError::malformed_at(0))?;
+    match allows(&fields, KeyUsage::key_agreement) {
+        true => Ok(()),
+        false => Err(CertificateError::at(Kind::NoKeyAgreement, 0, leaf)),
+    }
+}
+
 fn enciphers(fields: &Certificate<'_>) -> bool {
-    let usage = authority::key_usage(fields);
-    usage.is_ok_and(|usage| usage.is_none_or(KeyUsage::key_encipherment))
+    allows(fields, KeyUsage::key_encipherment)
+}
+
+fn allows(fields: &Certificate<'_>, usage: impl Fn(KeyUsage) -> bool) -> bool {
+    authority::key_usage(fields).is_ok_and(|allowed| allowed.is_none_or(usage))
+}
+
+/// Whether a server's key is of use although it may not sign: what it may do instead, such a key does.
+fn may_exchange_keys(fields: &Certificate<'_>) -> bool {
+    HAS_RSA && enciphers(fields) || agrees(fields)
+}
+
+/// Whether the key of a leaf can be half of a secret (RFC 4492 §2.1): it is one for ECDSA, on a curve that is
+/// there, and may be used so.
+pub(super) fn agrees(fields: &Certificate<'_>) -> bool {
+    ecdsa_curve(fields.spki).is_some() && allows(fields, KeyUsage::key_agreement)
 }
 
 /// Whether something can be encrypted for a leaf (RFC 5246 §7.4.2): it has an RSA key, of a length that is

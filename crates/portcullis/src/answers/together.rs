@@ -1,8 +1,8 @@
 //! Two who answer, as one.
 
 use portcullis_core::question::{
-    Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, FindSession, IssueTickets, KeepSession,
-    LookUpUser, OpenTickets, ReviewServerHello, Sign, VerifyChain,
+    Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, Decrypt, FindSession, IssueTickets,
+    KeepSession, LookUpUser, OpenTickets, ReviewServerHello, Sign, VerifyChain,
 };
 
 use super::{Answers, Questions};
@@ -12,8 +12,8 @@ use super::{Answers, Questions};
 pub struct Together<A, B>(A, B);
 
 /// Answers of two: each question is for the first of them that has it among its
-/// [`questions`](Answers::questions). Signatures of external keys, which are always asked for, are the
-/// second's where neither has them.
+/// [`questions`](Answers::questions). Signatures and decryptions of external keys, which are always asked for,
+/// are the second's where neither has them.
 ///
 /// ```
 /// use portcullis::answers;
@@ -67,5 +67,6 @@ answered_by_the_first_that_has_them! {
     choose_psk(ChoosePsk) by psk;
     look_up_user(LookUpUser) by user;
     sign(Sign) by signature;
+    decrypt(Decrypt) by signature;
     verify_chain(VerifyChain) by chain;
 }

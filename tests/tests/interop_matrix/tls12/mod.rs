@@ -3,12 +3,14 @@
 
 mod cbc;
 mod dhe;
+mod keys_of_certificates;
 mod matrix;
 mod next_protocol;
 mod refusals;
 mod renegotiation;
 mod resumption;
 mod secrets;
+mod srp;
 mod transfer;
 mod without_certificates;
 

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use portcullis::config::{ClientAuthentication, Renegotiation};
-use portcullis::{AlertDescription, Direction, TlsAcceptor};
+use portcullis::config::{ClientAuthentication, Renegotiation, ServerConfigBuilder};
+use portcullis::suite::CipherSuite;
+use portcullis::{AlertDescription, ClientConfig, Direction, ProtocolVersion, TlsAcceptor};
 use portcullis_tests::peers::erlang::{self, Session};
 use portcullis_tests::peers::{Message, Program, gnutls, openssl};
 use portcullis_tests::pki::pki;
@@ -134,7 +135,14 @@ type Stream = portcullis::TlsStream<TcpStream>;
 
 /// Our server's end of a connection with this client.
 async fn accepted(start: impl FnOnce(std::net::SocketAddr) -> Program) -> (Stream, Program) {
-    let config = server(&pki().ecdsa_p256).renegotiation(ALWAYS).build();
+    accepted_with(server(&pki().ecdsa_p256), start).await
+}
+
+async fn accepted_with(
+    config: ServerConfigBuilder,
+    start: impl FnOnce(std::net::SocketAddr) -> Program,
+) -> (Stream, Program) {
+    let config = config.renegotiation(ALWAYS).build();
     let acceptor = TlsAcceptor::new(config.expect("a configuration"));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let program = start(listener.local_addr().expect("an address"));
@@ -254,6 +262,55 @@ async fn openssl_renegotiates() {
     tokio::join!(answer, ask);
     assert_ne!(*stream.information().client_random(), before);
     renegotiate(&mut stream).await;
+    send(&mut stream, b"from the client\n").await;
+    program.wait_for_line("from the client").await;
+}
+
+/// RSA key exchange in the first handshake and in those behind it, whoever begins: what is encrypted begins with
+/// the version of each hello (RFC 5246 §7.4.7.1).
+#[tokio::test]
+async fn openssl_renegotiates_with_rsa_key_exchange() {
+    let suite = CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256;
+    let words = ["-cipher", "AES128-GCM-SHA256:@SECLEVEL=0"];
+    let config = server(&pki().rsa_by_rsa).cipher_suites([suite]);
+    let settings = their_client().root(&pki().rsa_root).extra(&words);
+    let (mut stream, mut program) =
+        accepted_with(config, |address| openssl::client(address, &settings)).await;
+    program.wait_for_line("Verify return code").await;
+    let before = *stream.information().client_random();
+    program.send(b"R\n").await;
+    program.wait_for_line("RENEGOTIATING").await;
+    program.send(b"behind\n").await;
+    expect(&mut stream, b"behind\n").await;
+    assert_ne!(*stream.information().client_random(), before);
+    renegotiate(&mut stream).await;
+    assert_eq!(stream.information().cipher_suite(), suite);
+    send(&mut stream, b"from the server\n").await;
+    program.wait_for_line("from the server").await;
+
+    let settings = their_server(&pki().rsa_by_rsa)
+        .extra(&words)
+        .extra(&["-client_renegotiation"]);
+    let mut theirs = openssl::server(openssl::Mode::Terminal, &settings).await;
+    let config = ClientConfig::builder(ours::roots(&pki().rsa_root))
+        .versions([ProtocolVersion::TLS_1_2])
+        .cipher_suites([suite])
+        .renegotiation(ALWAYS);
+    let connected = ours::connect(theirs.address, config).await;
+    let mut stream = connected.unwrap_or_else(|error| panic!("{error}"));
+    let program = theirs.program_mut().expect("a program");
+    program.wait_for_line("CIPHER is ").await;
+    let before = *stream.information().client_random();
+    program.send(b"r\n").await;
+    let answer = async { expect(&mut stream, b"behind\n").await };
+    let ask = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        program.send(b"behind\n").await;
+    };
+    tokio::join!(answer, ask);
+    assert_ne!(*stream.information().client_random(), before);
+    renegotiate(&mut stream).await;
+    assert_eq!(stream.information().cipher_suite(), suite);
     send(&mut stream, b"from the client\n").await;
     program.wait_for_line("from the client").await;
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};
 use portcullis::session::TicketKeys;
-use portcullis::suite::{Authentication, Cipher, CipherSuite, Mac, SuiteInfo};
+use portcullis::suite::{Authentication, Cipher, CipherSuite, KeyExchange, Mac, SuiteInfo};
 use portcullis::{
     AlertDescription, ClientConfig, Direction, MemoryServerSessionStore, MemorySessionStore,
     PreSharedKey, Roots, ServerConfig,
@@ -25,7 +25,7 @@ const HELLO: Message<'static> = Message {
     count: 1,
 };
 const PEERS: [Peer; 3] = [Peer::Openssl, Peer::Gnutls, Peer::Erlang];
-const IDENTITY: &str = "meter-17";
+pub(super) const IDENTITY: &str = "meter-17";
 const KEY: [u8; 16] = *b"sixteen bytes ..";
 const PSK: CipherSuite = CipherSuite::TLS_PSK_WITH_AES_256_GCM_SHA384;
 const ECDHE_PSK: CipherSuite = CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256;
@@ -36,7 +36,8 @@ fn info(suite: CipherSuite) -> &'static SuiteInfo {
 }
 
 fn has_key(suite: CipherSuite) -> bool {
-    info(suite).authentication == Authentication::Psk
+    let info = info(suite);
+    info.authentication == Authentication::Psk || info.key_exchange == KeyExchange::RsaPsk
 }
 
 /// The registry has two spellings.
@@ -76,7 +77,7 @@ fn psk_of(identity: &str, key: &[u8]) -> PreSharedKey {
     PreSharedKey::new(identity, key).expect("a key")
 }
 
-fn psk() -> PreSharedKey {
+pub(super) fn psk() -> PreSharedKey {
     psk_of(IDENTITY, &KEY)
 }
 
@@ -108,7 +109,12 @@ fn key_file() -> PathBuf {
 }
 
 /// What the peer has to be told to have this suite and no other.
-fn with(settings: Settings, peer: Peer, suite: CipherSuite, is_server: bool) -> Settings {
+pub(super) fn with(
+    settings: Settings,
+    peer: Peer,
+    suite: CipherSuite,
+    is_server: bool,
+) -> Settings {
     let info = info(suite);
     let mut words: Vec<String> = Vec::new();
     match peer {
@@ -138,7 +144,11 @@ fn with(settings: Settings, peer: Peer, suite: CipherSuite, is_server: bool) -> 
             if has_key(suite) {
                 let key: Vec<_> = KEY.iter().map(u8::to_string).collect();
                 words.push(format!("{{shared_key, <<{}>>}}", key.join(",")));
-                words.push(format!("{{psk_identity, {IDENTITY:?}}}"));
+                // Of a server that is a hint, and with RSA_PSK Erlang signs it, which RFC 4279 §4 does not know,
+                // and OpenSSL's client refuses, too.
+                if !(is_server && info.key_exchange == KeyExchange::RsaPsk) {
+                    words.push(format!("{{psk_identity, {IDENTITY:?}}}"));
+                }
             }
         }
     }
@@ -151,6 +161,8 @@ fn priority(info: &SuiteInfo) -> String {
         name if name.starts_with("TLS_ECDHE_PSK_") => "ECDHE-PSK",
         name if name.starts_with("TLS_DHE_PSK_") || name.starts_with("TLS_PSK_DHE_") => "DHE-PSK",
         name if name.starts_with("TLS_PSK_") => "PSK",
+        name if name.starts_with("TLS_RSA_PSK_") => "RSA-PSK",
+        name if name.starts_with("TLS_RSA_WITH_") => "RSA",
         name if name.starts_with("TLS_DH_anon_") => "ANON-DH",
         _ => "ANON-ECDH",
     };

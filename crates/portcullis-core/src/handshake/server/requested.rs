@@ -55,7 +55,7 @@ pub(super) fn wanted(hello: &ClientHello<'_>, version: Version) -> Result<Wanted
         server_name,
         schemes,
         certificate_schemes,
-        decrypts: false,
+        unsigned: Vec::new(),
         curves,
         authorities,
     })

@@ -11,7 +11,7 @@ use crate::suite::{CipherSuite, kinds_of_certificates};
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::ClientHello;
 use crate::wire::extension::{Alpn, SignatureAlgorithms, SupportedGroups};
-use crate::x509::{Identity, kinds_of_keys};
+use crate::x509::{Identity, kinds_of_keys, what_keys_lack};
 use crate::{AlertDescription, SignatureScheme, Violation};
 
 /// So many of a list are shown: a sentence that a person reads, however long a hello is.
@@ -99,11 +99,14 @@ pub(super) fn no_scheme(
 /// Before TLS 1.3: both sides have these suites, and no key of the identities here goes with any.
 #[cold]
 pub(super) fn no_key_for(shared: &[CipherSuite], identities: &[Identity]) -> Abort {
+    let why = what_keys_lack(shared, identities);
     Violation::NoSharedCipherSuite.explained(format!(
         "of those that are enabled here it offered only suites for {} certificates; the identities here \
-         have {} keys",
+         have {} keys{}{}",
         kinds_of_certificates(shared),
         kinds_of_keys(identities),
+        why.map_or("", |_| "; "),
+        why.unwrap_or_default(),
     ))
 }
 

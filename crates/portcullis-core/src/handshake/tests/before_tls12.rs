@@ -10,7 +10,7 @@ use super::tamper::{Put, Tamper, first};
 use crate::config::{BeastMitigation, ClientConfigBuilder, ServerConfigBuilder};
 use crate::crypto::HAS_RSA;
 use crate::session::ClientSession;
-use crate::suite::{Authentication, CipherSuite};
+use crate::suite::{Authentication, CipherSuite, Exchange};
 use crate::testing::{Pair, name, pki, resuming, sessions_of};
 use crate::wire::{ClientHello, ExtensionType, HandshakeMessage as _, HandshakeType};
 use crate::{Handshake, NamedGroup, ProtocolVersion, Reason, SignatureScheme, Violation};
@@ -34,12 +34,13 @@ fn pair(client: ClientConfigBuilder, server: ServerConfigBuilder) -> Pair {
     Pair::new(client.build().unwrap(), server.build().unwrap())
 }
 
-/// Those that `version` has and that go with the key of the server.
+/// Those that `version` has and for which the key of the server signs.
 fn suites_of(version: ProtocolVersion) -> impl Iterator<Item = CipherSuite> {
     let suites = CipherSuite::SUPPORTED.iter().copied();
     suites.filter(move |suite| {
         let info = suite.info().unwrap();
-        info.authentication == Authentication::Ecdsa && info.exists_in(version)
+        let is_signed = suite.exchange().is_some_and(Exchange::is_signed);
+        is_signed && info.authentication == Authentication::Ecdsa && info.exists_in(version)
     })
 }
 

@@ -441,6 +441,7 @@ fn all_older_handshakes() {
         older_suite_leaves_nothing(&context, client_of, server_of, resumes, suite);
     }
     a_shared_key_stays_where_it_is();
+    keys_of_certificates();
     let off = crate::config::ExtendedMasterSecret::Off;
     older_leaves_nothing(
         "before 1.3, without the extended master secret",
@@ -448,6 +449,32 @@ fn all_older_handshakes() {
         server(),
         false,
     );
+}
+
+/// Where the key of the certificate is part of the secret, and is asked to decrypt.
+fn keys_of_certificates() {
+    use super::tls12::static_ecdh;
+    let suite = CipherSuite::TLS_ECDH_ECDSA_WITH_AES_128_GCM_SHA256;
+    older_suite_leaves_nothing(
+        "before 1.3, with a key that agrees",
+        static_ecdh::client(),
+        static_ecdh::server(),
+        false,
+        suite,
+    );
+    #[cfg(feature = "ffi")]
+    {
+        use super::tls12::{rsa, rsa_psk};
+        let suite = CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256;
+        let server = rsa::server().ask_signature(true);
+        let context = "before 1.3, with a key that decrypts";
+        older_suite_leaves_nothing(context, rsa::client(), server, false, suite);
+        let suite = CipherSuite::TLS_RSA_PSK_WITH_AES_128_GCM_SHA256;
+        let (client, server) = rsa_psk::ends();
+        let server = server.ask_signature(true).ask_psk(true);
+        let context = "before 1.3, with a key that decrypts, and a shared one";
+        older_suite_leaves_nothing(context, client, server, false, suite);
+    }
 }
 
 /// The key is there once, and gone with the last that has it; the premaster secret, which has it in it,

@@ -301,6 +301,7 @@ fn all_questions_by_default() {
                 Question::KeepSession(_) => "keep session",
                 Question::ChoosePsk(_) => "psk",
                 Question::LookUpUser(_) => "user",
+                Question::Decrypt(_) => "decrypt",
             },
         ));
         Some(question.default_answer())

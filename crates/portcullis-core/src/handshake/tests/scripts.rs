@@ -165,6 +165,7 @@ pub(super) fn kind(question: &Question) -> &'static str {
         Question::KeepSession(_) => "KeepSession",
         Question::ChoosePsk(_) => "ChoosePsk",
         Question::LookUpUser(_) => "LookUpUser",
+        Question::Decrypt(_) => "Decrypt",
     }
 }
 

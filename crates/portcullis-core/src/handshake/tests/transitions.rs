@@ -236,32 +236,53 @@ fn scripts_of_other_servers() -> Vec<Scripts> {
     scripts
 }
 
-/// What only happens where the key of the server's certificate decrypts, and signs nothing, which comes with
-/// a feature.
-const OF_DECRYPTION: [&str; 7] = [
-    "WaitCertificate goes to WaitCertificateRequest",
-    "WaitCertificateStatus takes CertificateRequest",
-    "WaitCertificateStatus takes ServerHelloDone",
-    "WaitCertificateStatus goes to WaitServerHelloDone",
-    "WaitCertificateStatus goes to VerifyingChain",
-    "WaitCertificateStatus goes to WaitNewSessionTicket",
-    "WaitCertificateStatus goes to WaitChangeCipherSpec",
+/// What only happens where the key of the server's certificate decrypts, which comes with a feature.
+const OF_DECRYPTION: [&str; 8] = [
+    "WaitCertificateStatus goes to ChoosingPsk",
+    "WaitServerKeyExchange goes to VerifyingChain",
+    "VerifyingChain goes to ChoosingPsk",
+    "WaitClientKeyExchange goes to Decrypting",
+    "Decrypting takes Decrypt",
+    "Decrypting goes to ChoosingPsk",
+    "Decrypting goes to WaitCertificateVerify",
+    "Decrypting goes to WaitChangeCipherSpec",
 ];
 
-#[cfg(not(feature = "ffi"))]
-fn scripts_of_decrypting_servers() -> Vec<Scripts> {
-    Vec::new()
+type Ends = (ClientConfigBuilder, ServerConfigBuilder);
+
+/// Where the key of the server's certificate signs nothing.
+fn ends_without_signature() -> Vec<fn() -> Ends> {
+    vec![
+        || {
+            use super::tls12::static_ecdh::{client, server};
+            (client(), server())
+        },
+        #[cfg(feature = "ffi")]
+        || {
+            use super::tls12::rsa::{client, server};
+            (client(), server())
+        },
+        #[cfg(feature = "ffi")]
+        || {
+            let (client, server) = super::tls12::rsa_psk::ends();
+            (client.ask_psk(true), server.ask_psk(true))
+        },
+    ]
 }
 
-#[cfg(feature = "ffi")]
-fn scripts_of_decrypting_servers() -> Vec<Scripts> {
+fn scripts_without_signature() -> Vec<Scripts> {
     let mut scripts = Vec::new();
-    for asked in 0..16 {
+    let asking_ends = (0..16).flat_map(|asked| {
+        let ends = ends_without_signature().into_iter();
+        ends.map(move |ends| (asked, ends))
+    });
+    for (asked, ends) in asking_ends {
         for (authenticates, gives_tickets) in
             [(false, false), (false, true), (true, false), (true, true)]
         {
             let server = || {
-                let server = super::tls12::rsa::server();
+                let (_, server) = ends();
+                let server = server.ask_signature(asked >> 2 & 1 == 1);
                 let server = match authenticates {
                     true => server
                         .client_authentication(ClientAuthentication::Optional(pki().roots.clone())),
@@ -273,8 +294,8 @@ fn scripts_of_decrypting_servers() -> Vec<Scripts> {
                 }
             };
             let client = || {
-                let client = super::tls12::rsa::client().session_tickets(true);
-                let client = client.identity(pki().client.clone());
+                let (client, _) = ends();
+                let client = client.identity(pki().client.clone()).session_tickets(true);
                 asking(client.request_ocsp_response(true), asked)
             };
             scripts.push(run_resuming(client(), server(), Vec::new()));
@@ -348,7 +369,11 @@ fn scripts_of_users() -> Vec<Scripts> {
                 let session = || session.iter().cloned().collect();
                 scripts.push(run_resuming(client.clone(), server.clone(), session()));
                 // The session is that of another server.
-                scripts.push(run_resuming(client.clone(), server.clone(), unknown(&server)));
+                scripts.push(run_resuming(
+                    client.clone(),
+                    server.clone(),
+                    unknown(&server),
+                ));
                 // Nobody knows the user of the session any more.
                 if is(1) {
                     scripts.push(run_forgetting(client.clone(), server, session()));
@@ -407,7 +432,7 @@ fn the_tables_say_what_happens() {
             Box::new(
                 scripts(ProtocolVersion::TLS_1_2)
                     .chain(scripts_of_other_servers())
-                    .chain(scripts_of_decrypting_servers())
+                    .chain(scripts_without_signature())
                     .chain(scripts_without_certificates())
                     .chain(scripts_of_users())
                     .chain(scripts_of_next_protocols()),

@@ -35,6 +35,11 @@ impl KeyUsage {
         self.0 & 0x20 != 0
     }
 
+    /// Bit 4.
+    pub(in crate::x509) const fn key_agreement(self) -> bool {
+        self.0 & 0x08 != 0
+    }
+
     /// Bit 5.
     pub(in crate::x509) const fn key_cert_sign(self) -> bool {
         self.0 & 0x04 != 0

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::SignatureScheme;
+use crate::crypto::HAS_RSA;
 use crate::der::{INTEGER, OCTET_STRING, Reader, SEQUENCE};
 use crate::version::Version;
 use crate::x509::select::COMPARED;
@@ -136,7 +137,7 @@ fn external_keys_have_to_fit_as_well() {
     let leaf = vec![ca.leaf(leaf_params(&["a.example"]))];
     let p256 = SignatureScheme::ECDSA_SECP256R1_SHA256;
     let identity = Identity::with_external_key(leaf.clone(), vec![p256]).unwrap();
-    assert!(matches!(identity.key(), IdentityKey::External { schemes } if schemes == &[p256]));
+    assert!(matches!(identity.key(), IdentityKey::External { schemes, .. } if schemes == &[p256]));
     for bad in [
         vec![],
         vec![SignatureScheme::ED25519],
@@ -144,6 +145,13 @@ fn external_keys_have_to_fit_as_well() {
     ] {
         assert!(Identity::with_external_key(leaf.clone(), bad).is_err());
     }
+    // One that decrypts is an RSA key, and of no use without the feature.
+    let refused = Identity::with_external_key_that_decrypts(leaf, Vec::new()).unwrap_err();
+    let why = match HAS_RSA {
+        true => "RSA key of 2,048",
+        false => "feature `ffi`",
+    };
+    assert!(refused.to_string().contains(why), "{refused}");
 }
 
 #[test]

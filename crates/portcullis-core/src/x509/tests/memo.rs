@@ -192,7 +192,7 @@ fn a_chain_that_fails_leaves_nothing_behind() {
     *forged.last_mut().unwrap() ^= 1;
     server(&[forged.into(), pki.chain[1].clone()], HOST, &policy).unwrap_err();
     let mut usage = leaf_params(&[HOST]);
-    usage.key_usages = vec![KeyUsagePurpose::KeyAgreement];
+    usage.key_usages = vec![KeyUsagePurpose::DataEncipherment];
     let usage = [pki.intermediate.leaf(usage), pki.intermediate.der()];
     server(&usage, HOST, &policy).unwrap_err();
     assert!(counting.verified() > 4, "good signatures were among them");

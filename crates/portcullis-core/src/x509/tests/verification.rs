@@ -154,7 +154,7 @@ fn key_usage_has_to_include_digital_signature() {
     let root = Ca::root("root");
     let policy = trusting(&root);
     let mut params = leaf_params(&[HOST]);
-    // Before TLS 1.3 a server's key may decrypt instead; that it may not sign is found where it should.
+    // Before TLS 1.3 a server's key may decrypt or agree instead; that it may not sign is found where it should.
     let chain = |usage| {
         let mut params = leaf_params(&[HOST]);
         params.key_usages = vec![usage];
@@ -165,9 +165,12 @@ fn key_usage_has_to_include_digital_signature() {
         Ok(proof) => assert!(HAS_RSA && !proof.may_sign()),
         Err(error) => assert_eq!((HAS_RSA, error.kind()), (false, &Kind::KeyUsage)),
     }
+    let agreeing = chain(KeyUsagePurpose::KeyAgreement);
+    assert!(!server(&agreeing, HOST, &policy).unwrap().may_sign());
     for error in [
         client(&decrypting, &policy).unwrap_err(),
-        server(&chain(KeyUsagePurpose::KeyAgreement), HOST, &policy).unwrap_err(),
+        client(&agreeing, &policy).unwrap_err(),
+        server(&chain(KeyUsagePurpose::DataEncipherment), HOST, &policy).unwrap_err(),
     ] {
         assert_eq!(error.kind(), &Kind::KeyUsage);
         assert_eq!(error.alert(), AlertDescription::ILLEGAL_PARAMETER);

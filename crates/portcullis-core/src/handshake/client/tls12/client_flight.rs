@@ -13,7 +13,7 @@ use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
 use super::key_exchange::ServerShare;
 use crate::config::PreSharedKey;
 use crate::crypto::key_exchange::respond;
-use crate::crypto::rsa_premaster;
+use crate::crypto::{point_in_key, rsa_premaster};
 use crate::error::Abort;
 use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret};
 use crate::psk::PskName;
@@ -28,7 +28,7 @@ use crate::{Misuse, NamedGroup, SignatureScheme, Violation};
 /// Who the server is.
 pub(super) enum ServerPeer {
     /// Its chain is verified, and its key has signed the parameters; or, without a scheme, it has nothing to
-    /// sign, and proves itself by its Finished, which needs what its key decrypts.
+    /// sign, and proves itself by its Finished, which needs what its key decrypts or agrees on.
     Chain {
         chain: VerifiedChain,
         scheme: Option<SignatureScheme>,
@@ -198,6 +198,16 @@ fn agree(
     cx: &mut Cx<'_>,
 ) -> Result<(Option<NamedGroup>, PremasterSecret), Abort> {
     let (group, other) = match (negotiated.exchange.agreement, share) {
+        (Some(Agreement::Ecdh), None) => {
+            let ServerPeer::Chain { chain, .. } = peer else {
+                return Err(another_exchange());
+            };
+            let key = point_in_key(chain.chain().end_entity_spki());
+            let (group, public) = key.ok_or(Violation::UnsupportedKey)?;
+            let (own, shared) = respond(group, public, cx.random)?;
+            put_exchange(negotiated, psk, Some(ClientShare::Point(&own)), cx);
+            (Some(group), Some(shared.into()))
+        }
         (Some(Agreement::Ecdhe), Some(ServerShare::Point { group, public })) => {
             let (own, shared) = respond(group, &public, cx.random)?;
             put_exchange(negotiated, psk, Some(ClientShare::Point(&own)), cx);

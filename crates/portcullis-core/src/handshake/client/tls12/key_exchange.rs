@@ -3,7 +3,9 @@
 //! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4, RFC 7919 §3.
 
 use super::super::super::legacy::{Requested, Signed};
-use super::super::super::peer::{Judge, check_encrypts, check_signature_before_tls13};
+use super::super::super::peer::{
+    Judge, check_agrees, check_encrypts, check_signature_before_tls13,
+};
 use super::super::super::signed_content::server_key_exchange_content;
 use super::super::super::{Cx, expect, unexpected};
 use super::super::Next;
@@ -217,7 +219,7 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
         server_name: None,
         schemes: schemes.iter().copied().filter(usable).collect(),
         certificate_schemes: said,
-        decrypts: false,
+        unsigned: Vec::new(),
         curves: WantedCurves::preferred(negotiated.client.offer.groups()),
         authorities: requested
             .authorities
@@ -306,7 +308,7 @@ impl VerifyingChain {
 }
 
 /// The chain is to be trusted; its key has to have signed the parameters (§7.4.3), or is what the secret is
-/// encrypted for (§7.4.7.1).
+/// encrypted for (§7.4.7.1), or half of it (RFC 4492 §2.1).
 fn on_verified(
     negotiated: Box<Negotiated>,
     parameters: Parameters,
@@ -331,6 +333,13 @@ fn on_verified(
         }
         Some(KeyUse::Decrypt) => {
             check_encrypts(&chain, negotiated.suite)?;
+            ServerPeer::Chain {
+                chain,
+                scheme: None,
+            }
+        }
+        Some(KeyUse::Agree) => {
+            check_agrees(&chain, negotiated.suite)?;
             ServerPeer::Chain {
                 chain,
                 scheme: None,

@@ -53,11 +53,11 @@ states! {
     ReviewingServerHello   in server_hello  pauses   for ReviewServerHello                        => WaitCertificate | WaitServerKeyExchange | ReverifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitCertificate        in certificate   waits    for Certificate                              => WaitCertificateStatus | WaitServerKeyExchange | WaitCertificateRequest;
     // The server may leave it out (RFC 6066 §8). With RSA key exchange there is no ServerKeyExchange.
-    WaitCertificateStatus  in certificate   waits    for CertificateStatus | ServerKeyExchange | CertificateRequest | ServerHelloDone => WaitServerKeyExchange | WaitCertificateRequest | WaitServerHelloDone | VerifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
-    WaitServerKeyExchange  in key_exchange  waits    for ServerKeyExchange | ServerHelloDone      => WaitCertificateRequest | WaitServerHelloDone | ChoosingPsk | WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitCertificateStatus  in certificate   waits    for CertificateStatus | ServerKeyExchange | CertificateRequest | ServerHelloDone => WaitServerKeyExchange | WaitCertificateRequest | WaitServerHelloDone | VerifyingChain | ChoosingPsk | WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitServerKeyExchange  in key_exchange  waits    for ServerKeyExchange | ServerHelloDone      => WaitCertificateRequest | WaitServerHelloDone | VerifyingChain | ChoosingPsk | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitCertificateRequest in key_exchange  waits    for CertificateRequest | ServerHelloDone     => WaitServerHelloDone | VerifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitServerHelloDone    in key_exchange  waits    for ServerHelloDone                          => VerifyingChain | ChoosingPsk | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
-    VerifyingChain         in key_exchange  pauses   for VerifyChain                              => ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
+    VerifyingChain         in key_exchange  pauses   for VerifyChain                              => ChoosingPsk | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
     ChoosingPsk            in psk           pauses   for ChoosePsk                                => WaitNewSessionTicket | WaitChangeCipherSpec;
     ChoosingIdentity       in client_flight pauses   for ChooseIdentity                           => Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
     Signing                in client_flight pauses   for Sign                                     => WaitNewSessionTicket | WaitChangeCipherSpec;

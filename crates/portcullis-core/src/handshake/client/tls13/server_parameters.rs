@@ -100,7 +100,7 @@ fn wanted(message: &HandshakeBytes) -> Result<Box<WantedIdentity>, Abort> {
         server_name: None,
         schemes,
         certificate_schemes,
-        decrypts: false,
+        unsigned: Vec::new(),
         curves: WantedCurves::Any,
         authorities,
     }))

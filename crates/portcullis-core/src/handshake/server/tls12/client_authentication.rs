@@ -31,6 +31,10 @@ impl WaitCertificate {
         let Self { mut showing } = self;
         let certificate: Certificate<'_> = expect(&message)?;
         let chain = presented_before_tls13(&certificate)?;
+        if let Some(previous) = &showing.answering.negotiated.previous {
+            let chain = chain.as_ref().map(PresentedChain::end_entity);
+            previous.check_certificate_of_client(chain)?;
+        }
         showing.answering.transcript.add(message.hashed());
         let config = &showing.answering.negotiated.config;
         let Some(chain) = chain else {

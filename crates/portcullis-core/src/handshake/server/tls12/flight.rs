@@ -98,8 +98,8 @@ impl OwnShare {
         let Negotiated { config, groups, .. } = negotiated;
         match exchange.agreement {
             None => Ok(None),
-            // The client's alone.
-            Some(Agreement::Rsa) => Ok(None),
+            // The client's alone; or this side's is in its certificate.
+            Some(Agreement::Rsa | Agreement::Ecdh) => Ok(None),
             Some(Agreement::Ecdhe) => {
                 let group = groups.curve.ok_or(Violation::NoSharedGroup)?;
                 let share = ActiveKeyExchange::start(group, cx.random)?;
@@ -279,6 +279,9 @@ fn send_server_hello(
     if let Some(previous) = previous {
         let encrypts_first = say.suite.has_cbc().then_some(encrypt_then_mac);
         previous.check_protection(negotiated.extended, encrypts_first)?;
+        if !say.exchange.requests_certificate {
+            previous.check_certificate_of_client(None)?;
+        }
     }
     // Where ALPN settles nothing, and once for a connection.
     let next_protocols = config
@@ -325,7 +328,7 @@ fn send_server_hello(
             }
             // RFC 8422 §5.2: only where points are exchanged, and the client has sent it.
             if !say.resumes
-                && say.exchange.has_curve()
+                && say.exchange.has_points()
                 && hello.extensions.contains(ExtensionType::EC_POINT_FORMATS)
             {
                 EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);

@@ -30,7 +30,7 @@ pub(super) struct Chosen {
 
 pub(super) struct Shown {
     pub(super) identity: Identity,
-    /// `None` where the key decrypts, and signs nothing.
+    /// `None` where the key signs nothing.
     pub(super) scheme: Option<SignatureScheme>,
 }
 
@@ -170,12 +170,13 @@ fn wanted_with_suites(
     if Rules::of(negotiated.version).signatures == Signatures::Said {
         wanted.certificate_schemes.get_or_insert(all);
     }
-    wanted.decrypts = suites.iter().any(is_decrypted);
+    let unsigned = suites.iter().copied().filter(is_unsigned);
+    wanted.unsigned = unsigned.collect();
     Ok((wanted, suites))
 }
 
-fn is_decrypted(suite: &CipherSuite) -> bool {
-    suite.exchange().is_some_and(Exchange::is_decrypted)
+fn is_unsigned(suite: &CipherSuite) -> bool {
+    suite.exchange().is_some_and(Exchange::is_unsigned)
 }
 
 /// The suites that both sides have, by the order that counts.
@@ -205,12 +206,11 @@ fn show(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let fits = |suite: &&CipherSuite| {
-        scheme.is_some_and(|scheme| suite.goes_with(scheme))
-            || is_decrypted(suite) && identity.decrypts()
+        scheme.is_some_and(|scheme| suite.goes_with(scheme)) || identity.exchanges_keys(**suite)
     };
     let suite = suites.iter().find(fits);
     let suite = *suite.ok_or(Violation::NoSharedCipherSuite)?;
-    let scheme = scheme.filter(|_| !is_decrypted(&suite));
+    let scheme = scheme.filter(|_| !is_unsigned(&suite));
     let chosen = Chosen {
         suite,
         shown: Some(Shown { identity, scheme }),

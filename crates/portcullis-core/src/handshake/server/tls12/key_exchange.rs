@@ -1,26 +1,25 @@
 //! The client's part of the key exchange; the master secret follows.
 //!
-//! RFC 5246 §7.4.7, §8.1, RFC 7627 §4, RFC 8422 §5.7, RFC 4279 §2.
+//! RFC 5246 §7.4.7, §8.1, RFC 7627 §4, RFC 8422 §5.7, RFC 4492 §2.1, RFC 4279 §2.
 
 use std::sync::Arc;
 
+use super::super::super::Cx;
 use super::super::super::legacy::client_key_exchange;
-use super::super::super::{Cx, expect};
 use super::super::Next;
 use super::client_authentication::WaitCertificateVerify;
+use super::decryption::decrypt;
 use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::flight::{Answering, OwnShare, Showing};
 use super::identity::Shown;
 use super::psk::choose_psk;
-use crate::crypto::rsa_premaster::Substitute;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{MasterSeed, PremasterSecret};
 use crate::psk::PskName;
 use crate::record::HandshakeBytes;
-use crate::wire::ClientHello;
 use crate::wire::tls12::ClientShare;
-use crate::x509::{IdentityKey, VerifiedChain};
+use crate::x509::{Identity, IdentityKey, VerifiedChain};
 use crate::{Misuse, NamedGroup, Violation};
 
 pub(crate) struct WaitClientKeyExchange {
@@ -59,48 +58,42 @@ impl WaitClientKeyExchange {
         } = *showing;
         let received = client_key_exchange(answering.exchange, &message)?;
         answering.transcript.add(message.hashed());
-        let group = share.as_ref().and_then(OwnShare::group);
         let user = match &share {
             Some(OwnShare::Srp(share)) => Some(Arc::clone(share.name())),
             _ => None,
         };
-        let agreed = match received.share {
-            Some(ClientShare::Encrypted(encrypted)) => {
-                Some(decrypt(&answering, shown.as_ref(), encrypted, cx)?)
-            }
-            received => agree(share, received)?,
-        };
-        let exchanged = Exchanged {
+        let psk_identity = received.psk_identity.map(Box::from);
+        let mut exchanged = Exchanged {
             answering,
             shown,
-            group,
+            group: share.as_ref().and_then(OwnShare::group),
             user,
-            agreed,
+            agreed: None,
             peer,
         };
-        match received.psk_identity {
-            None => master_secret(exchanged, None, cx),
-            Some(identity) => choose_psk(exchanged, identity.into(), cx),
+        match received.share {
+            Some(ClientShare::Encrypted(encrypted)) => {
+                return decrypt(exchanged, psk_identity, encrypted, cx);
+            }
+            Some(ClientShare::Point(point)) if share.is_none() => {
+                exchanged.agree_with_own_key(point)?;
+            }
+            received => exchanged.agreed = agree(share, received)?,
         }
+        go_on(exchanged, psk_identity, cx)
     }
 }
 
-/// What the client has encrypted for this side's key (§7.4.7.1); the errors have nothing to do with that.
-fn decrypt(
-    answering: &Answering,
-    shown: Option<&Shown>,
-    encrypted: &[u8],
+/// What the shares give is there, if there are any.
+pub(super) fn go_on(
+    exchanged: Exchanged,
+    psk_identity: Option<Box<[u8]>>,
     cx: &mut Cx<'_>,
-) -> Result<PremasterSecret, Abort> {
-    let substitute = Substitute::new(cx.random)?;
-    let hello: ClientHello<'_> = expect(&answering.negotiated.hello)?;
-    let Some(IdentityKey::Local(key)) = shown.map(|shown| shown.identity.key()) else {
-        return Err(Misuse::new("nothing was shown that decrypts").into());
-    };
-    // Nobody looks whether it has worked.
-    let block = key.decrypt_raw(encrypted).unwrap_or_default();
-    // What the hello said, and not what was chosen.
-    Ok(substitute.or_decrypted(&block, hello.legacy_version).into())
+) -> Result<Next, Abort> {
+    match psk_identity {
+        None => master_secret(exchanged, None, cx),
+        Some(identity) => choose_psk(exchanged, identity, cx),
+    }
 }
 
 /// What both sides know of the shares (RFC 8422 §5.10, RFC 5246 §8.1.2); `None` where a pre-shared key is
@@ -134,12 +127,30 @@ fn another_exchange() -> Abort {
 /// ClientKeyExchange is in.
 pub(super) struct Exchanged {
     pub(super) answering: Answering,
-    shown: Option<Shown>,
+    pub(super) shown: Option<Shown>,
     group: Option<NamedGroup>,
     /// Who logs in.
     user: Option<Arc<PskName>>,
     pub(super) agreed: Option<PremasterSecret>,
     peer: Option<VerifiedChain>,
+}
+
+impl Exchanged {
+    /// RFC 4492 §2.1, RFC 8422 §5.10: this side's half is the key that it has shown.
+    fn agree_with_own_key(&mut self, point: &[u8]) -> Result<(), Abort> {
+        let identity = self.shown.as_ref().map(|shown| &shown.identity);
+        let (Some(IdentityKey::Local(key)), Some(curve)) = (
+            identity.map(Identity::key),
+            identity.and_then(Identity::curve),
+        ) else {
+            return Err(another_exchange());
+        };
+        let shared = key.agree(curve, point);
+        let shared = shared.map_err(|_| Violation::BadKeyShare)?;
+        self.agreed = Some(shared.into());
+        self.group = Some(curve);
+        Ok(())
+    }
 }
 
 /// Makes the master secret, with a pre-shared key where the row of the key exchange has one.
@@ -156,6 +167,10 @@ pub(super) fn master_secret(
         agreed,
         peer,
     } = exchanged;
+    if let Some(previous) = &answering.negotiated.previous {
+        let identity = psk.map(|(_, name)| &*name.identity);
+        previous.check_psk_identity(identity)?;
+    }
     let premaster = match (psk, agreed) {
         (Some((key, _)), agreed) => PremasterSecret::with_psk(agreed, key),
         (None, Some(agreed)) => agreed,

@@ -4,6 +4,7 @@
 
 mod client_authentication;
 pub(super) mod client_hello;
+mod decryption;
 mod finished;
 mod flight;
 mod groups;
@@ -61,7 +62,9 @@ states! {
     Signing               in flight                pauses   for Sign               => WaitCertificate | WaitClientKeyExchange;
     WaitCertificate       in client_authentication waits    for Certificate        => VerifyingChain | WaitClientKeyExchange;
     VerifyingChain        in client_authentication pauses   for VerifyChain        => WaitClientKeyExchange;
-    WaitClientKeyExchange in key_exchange          waits    for ClientKeyExchange  => ChoosingPsk | WaitCertificateVerify | WaitChangeCipherSpec;
+    WaitClientKeyExchange in key_exchange          waits    for ClientKeyExchange  => Decrypting | ChoosingPsk | WaitCertificateVerify | WaitChangeCipherSpec;
+    // The key is elsewhere, or somebody wants to be asked.
+    Decrypting            in decryption            pauses   for Decrypt            => ChoosingPsk | WaitCertificateVerify | WaitChangeCipherSpec;
     ChoosingPsk           in psk                   pauses   for ChoosePsk          => WaitChangeCipherSpec;
     WaitCertificateVerify in client_authentication waits    for CertificateVerify  => WaitChangeCipherSpec;
     WaitChangeCipherSpec  in finished              switches for ChangeCipherSpec   => WaitNextProtocol | WaitFinished;

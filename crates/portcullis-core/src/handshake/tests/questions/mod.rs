@@ -49,6 +49,10 @@ const QUESTIONS_OF_KEYS: &[(bool, &str, Stage)] = &[
 const QUESTIONS_OF_KEPT_KEYS: &[(bool, &str, Stage)] =
     &[(true, "ChoosePsk", Stage::ReverifyingPsk)];
 
+/// The same where the server's key, which is elsewhere, decrypts; with a shared key, too.
+#[cfg(feature = "ffi")]
+const QUESTIONS_OF_DECRYPTION: &[(bool, &str, Stage)] = &[(true, "Decrypt", Stage::Decrypting)];
+
 pub(super) use sessions::{names, opening, stored};
 
 /// What is no record.
@@ -60,7 +64,7 @@ const ASKING: [fn() -> Pair; 2] = [asking, asking_before_tls13];
 /// The same for each version.
 pub(super) fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static str, Stage)> {
     type Asking = (fn() -> Pair, &'static [(bool, &'static str, Stage)]);
-    let versions: &[Asking] = &[
+    let versions: &'static [Asking] = &[
         (asking, QUESTIONS),
         (asking_before_tls13, QUESTIONS),
         (asking_of_ids, QUESTIONS_OF_IDS),
@@ -76,13 +80,16 @@ pub(super) fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static 
             asking_of_kept_users,
             &[(true, "LookUpUser", Stage::ReverifyingUser)],
         ),
+        #[cfg(feature = "ffi")]
+        (asking_of_decryption, QUESTIONS_OF_DECRYPTION),
+        #[cfg(feature = "ffi")]
+        (asking_of_both_kinds_of_keys, QUESTIONS_OF_DECRYPTION),
     ];
-    let versions = versions.to_vec();
-    let of = |(asking, questions): Asking| {
+    let of = |&(asking, questions): &'static Asking| {
         let questions = questions.iter();
         questions.map(move |&(of_server, kind, stage)| (asking, of_server, kind, stage))
     };
-    versions.into_iter().flat_map(of)
+    versions.iter().flat_map(of)
 }
 
 /// Before TLS 1.3, by an id that nobody knows.
@@ -140,6 +147,21 @@ fn asking_of_kept_users() -> Pair {
     });
     let (client, server, session) = ends.clone();
     resuming(client, server, vec![session])
+}
+
+/// What the client has encrypted. The key is here, and is asked for all the same.
+#[cfg(feature = "ffi")]
+fn asking_of_decryption() -> Pair {
+    use super::tls12::rsa;
+    let server = rsa::server().ask_signature(true);
+    Pair::new(rsa::client().build().unwrap(), server.build().unwrap())
+}
+
+#[cfg(feature = "ffi")]
+fn asking_of_both_kinds_of_keys() -> Pair {
+    let (client, server) = super::tls12::rsa_psk::ends();
+    let server = server.ask_signature(true).ask_psk(true);
+    Pair::new(client.build().unwrap(), server.build().unwrap())
 }
 
 /// Both ends ask everything.
@@ -248,6 +270,7 @@ fn refuse(question: Question) -> Answer {
         Question::KeepSession(question) => question.refuse(refusal),
         Question::ChoosePsk(question) => question.refuse(refusal),
         Question::LookUpUser(question) => question.refuse(refusal),
+        Question::Decrypt(question) => question.refuse(refusal),
         Question::VerifyChain(question) => question.refuse(CertificateError::rejected(
             AlertDescription::ACCESS_DENIED,
             "not today",
@@ -317,7 +340,11 @@ fn bytes_wait_for_the_answer() {
                         of_server
                             && matches!(
                                 kind,
-                                "VerifyChain" | "IssueTickets" | "KeepSession" | "ChoosePsk"
+                                "VerifyChain"
+                                    | "IssueTickets"
+                                    | "KeepSession"
+                                    | "ChoosePsk"
+                                    | "Decrypt"
                             )
                     }
                 };

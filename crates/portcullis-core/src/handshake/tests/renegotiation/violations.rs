@@ -6,7 +6,7 @@ use super::super::tamper::{Put, Tamper, first};
 use super::{Ends, From, asks, client, pair, server};
 use crate::config::{ClientConfig, ExtendedMasterSecret as Ems};
 use crate::suite::CipherSuite;
-use crate::testing::{Pair, now};
+use crate::testing::{Pair, now, pki};
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
 use crate::{Direction, Handshake, Stage, Violation as V};
 
@@ -206,6 +206,87 @@ fn the_certificate_of_the_server_stays() {
         Ends::new(trusting, server()),
         tamper,
     );
+}
+
+/// Who the client has proved to be it stays: neither somebody else nor nobody.
+#[test]
+fn the_client_stays_who_it_is() {
+    use crate::config::ClientAuthentication::Optional;
+    let authenticating = || server().client_authentication(Optional(pki().roots.clone()));
+    let authenticated = || client().identity(pki().client.clone());
+    let renewed = || client().identity(ed25519_identity().clone());
+    for (after, stays) in [
+        (authenticated(), true),
+        (renewed(), false),
+        (client(), false),
+    ] {
+        let mut ends = Ends::new(authenticated(), authenticating());
+        super::replace_client(&mut ends.client, after);
+        if stays {
+            let ends = ends.renegotiate(From::Server);
+            let shown = ends.server.information.peer_certificates();
+            assert_eq!(shown, pki().client.chain());
+            continue;
+        }
+        let error = refused(ends.begin(From::Server), By::Client);
+        assert_eq!(error.violation(), Some(V::RenegotiationChangedClient));
+        assert_eq!(error.stage(), Stage::WaitCertificate);
+        let alert = (Direction::Sent, V::RenegotiationChangedClient.alert());
+        assert_eq!(error.alert(), Some(alert));
+    }
+    // Who was nobody may say now who it is: that is what most servers renegotiate for.
+    let mut ends = Ends::new(client(), authenticating());
+    super::replace_client(&mut ends.client, authenticated());
+    let ends = ends.renegotiate(From::Server);
+    let shown = ends.server.information.peer_certificates();
+    assert_eq!(shown, pki().client.chain());
+    // Nor does a suite without certificates take it away.
+    let suites = [
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
+    ];
+    let key = crate::config::PreSharedKey::new("meter", [7; 32]).unwrap();
+    let server = authenticating().cipher_suites(suites).psk(key.clone());
+    let client = |suite| authenticated().cipher_suites([suite]);
+    let mut ends = Ends::new(client(suites[0]), server);
+    super::replace_client(&mut ends.client, client(suites[1]).psk(key));
+    let error = refused(ends.begin(From::Server), By::Client);
+    assert_eq!(error.violation(), Some(V::RenegotiationChangedClient));
+}
+
+/// The same of who has a pre-shared key; a new key of the same identity is no other client.
+#[test]
+fn the_identity_of_a_pre_shared_key_stays() {
+    let suite = [CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256];
+    let key =
+        |identity: &str, byte| crate::config::PreSharedKey::new(identity, [byte; 32]).unwrap();
+    let (old, new, other) = (key("meter", 1), key("meter", 2), key("other", 3));
+    let with = |psk| client().cipher_suites(suite).psk(psk);
+    let ends = || {
+        let server = server().cipher_suites(suite).clear_identities();
+        Ends::new(
+            with(old.clone()),
+            server.psk(old.clone()).psk(other.clone()),
+        )
+    };
+    ends().renegotiate(From::Server);
+    let mut changed = ends();
+    super::replace_client(&mut changed.client, with(other.clone()));
+    let error = refused(changed.begin(From::Server), By::Client);
+    assert_eq!(error.violation(), Some(V::RenegotiationChangedClient));
+    assert_eq!(error.stage(), Stage::WaitClientKeyExchange);
+    let server = server().cipher_suites(suite).clear_identities();
+    let mut rotated = Ends::new(with(old), server.ask_psk(true).psk(key("meter", 1)));
+    super::replace_client(&mut rotated.client, with(new.clone()));
+    let (client, server) = rotated.begin(From::Server).run_answering(|_, question| {
+        Some(match question {
+            crate::question::Question::ChoosePsk(question) => question.use_psk(new.clone()),
+            other => other.default_answer(),
+        })
+    });
+    client.unwrap();
+    let server = server.unwrap();
+    assert_eq!(server.information.psk_identity(), Some(&b"meter"[..]));
 }
 
 /// openssl#9754: it is this hello that counts, and it says the same.

@@ -18,7 +18,7 @@ use super::{both_authenticate, resumable, session_of};
 use crate::config::ClientConfig;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey};
 use crate::question::Question;
-use crate::suite::CipherSuite;
+use crate::suite::{CipherSuite, KeyUse};
 use crate::testing::{Pair, now, pki, resuming};
 use crate::version::DOWNGRADE_TO_TLS_1_2;
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
@@ -254,24 +254,27 @@ fn leaves() -> &'static [Identity] {
 /// CVE-2021-34558: a certificate whose key does not go with the suite made a client panic.
 #[test]
 fn every_suite_with_every_kind_of_key() {
-    // What the server sends is of ECDHE.
+    // What the server sends is of ECDHE, or nothing.
     let of_tls12 = |suite: &&CipherSuite| {
         let exchange = suite.exchange();
-        exchange.is_some_and(|exchange| exchange.is_signed() && exchange.has_curve())
+        exchange.is_some_and(|exchange| {
+            exchange.is_signed() && exchange.has_curve() || exchange.is_unsigned() && !exchange.psk
+        })
     };
     let suites = CipherSuite::SUPPORTED.iter().filter(of_tls12);
     let suites: Vec<_> = suites.copied().collect();
     for &suite in &suites {
-        let is_decrypted = suite.exchange().unwrap().is_decrypted();
+        let exchange = suite.exchange().unwrap();
+        let is_unsigned = exchange.is_unsigned();
         for leaf in leaves() {
-            // All that a client of RSA key exchange asks of a key.
-            if is_decrypted && leaf.decrypts() {
+            // All that a client asks of a key that it agrees with. That of RSA is too short.
+            if exchange.certificate == Some(KeyUse::Agree) && leaf.curve().is_some() {
                 continue;
             }
             // The server signs with the key of its own, which is another one.
             let tamper: Tamper = Box::new(move |raw| {
                 vec![Put::Message(match T(raw[0]) {
-                    T::SERVER_KEY_EXCHANGE if is_decrypted => return Vec::new(),
+                    T::SERVER_KEY_EXCHANGE if is_unsigned => return Vec::new(),
                     T::SERVER_HELLO => server_hello(raw, |hello| hello.suite = suite.0),
                     T::CERTIFICATE => leaf.certificate_message(Form::Before13).to_vec(),
                     _ => raw.to_vec(),

@@ -2,6 +2,8 @@
 
 mod advisories;
 mod curves;
+#[cfg(feature = "ffi")]
+mod decryption;
 mod exchanges;
 #[cfg(feature = "finite-field")]
 mod finite_field;
@@ -11,8 +13,11 @@ mod psk;
 mod resumption;
 #[cfg(feature = "ffi")]
 pub(super) mod rsa;
+#[cfg(feature = "ffi")]
+pub(super) mod rsa_psk;
 mod scripts;
 mod states;
+pub(super) mod static_ecdh;
 #[cfg(feature = "finite-field")]
 pub(super) mod user;
 

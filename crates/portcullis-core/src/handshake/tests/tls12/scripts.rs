@@ -105,6 +105,15 @@ const SHARED_KEY_SERVER: &[&str] = &[
     "WaitFinished -finished-> Connected",
 ];
 
+/// See `transitions.rs` for both ways on.
+const DECRYPTING_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> WaitClientKeyExchange",
+    "WaitClientKeyExchange -client_key_exchange-> Decrypting",
+    "Decrypting =Decrypt=> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
 const HINTED_CLIENT: &[&str] = &[
     "WaitServerHello -server_hello-> WaitServerKeyExchange",
     "WaitServerKeyExchange -server_key_exchange-> WaitServerHelloDone",
@@ -299,6 +308,14 @@ fn the_ways_of_a_user() {
     assert_eq!(scripts.server, RESUMED_USER_SERVER);
 }
 
+#[cfg(feature = "ffi")]
+#[test]
+fn with_a_key_that_decrypts() {
+    let server = super::rsa::server().ask_signature(true);
+    let scripts = run(super::rsa::client(), server);
+    assert_eq!(scripts.server, DECRYPTING_SERVER);
+}
+
 #[test]
 fn every_row_is_in_a_script() {
     let starts = |scripts: &[&[&str]]| -> BTreeSet<String> {
@@ -332,6 +349,7 @@ fn every_row_is_in_a_script() {
                 RESUMED_SERVER,
                 KEEPING_SERVER,
                 SHARED_KEY_SERVER,
+                DECRYPTING_SERVER,
                 RESUMED_WITH_KEY_SERVER,
                 USER_SERVER,
                 RESUMED_USER_SERVER,

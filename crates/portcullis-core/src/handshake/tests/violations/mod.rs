@@ -136,6 +136,10 @@ const APART: &[(Violation, &str)] = &[
         "handshake::tests::renegotiation::violations::the_certificate_of_the_server_stays",
     ),
     (
+        Violation::RenegotiationChangedClient,
+        "handshake::tests::renegotiation::violations::the_client_stays_who_it_is",
+    ),
+    (
         Violation::RenegotiationChangedName,
         "handshake::tests::renegotiation::violations::the_name_stays",
     ),
