@@ -43,9 +43,14 @@ with_user(Options) ->
             Salt = <<"sixteen bytes ..">>,
             Hash = crypto:hash(sha, [Salt, crypto:hash(sha, [User, $:, Password])]),
             Found = {ok, {srp_2048, Salt, Hash}},
-            [{user_lookup_fun, {fun(srp, Name, _) when Name =:= User -> Found;
-                                   (srp, _, _) -> error
-                                end, none}} | Others];
+            Known = list_to_binary(User),
+            LookUp = fun(srp, Name, _) ->
+                         case iolist_to_binary(Name) of
+                             Known -> Found;
+                             _ -> error
+                         end
+                     end,
+            [{user_lookup_fun, {LookUp, none}} | Others];
         false ->
             Options
     end.

@@ -59,7 +59,7 @@ pub(crate) mod srp {
     use crate::Violation;
     use crate::crypto::CryptoFailure;
     use crate::crypto::random::Random;
-    use crate::srp::SrpGroup;
+    use crate::crypto::srp_group::SrpGroup;
 
     pub(crate) type Secret = Zeroizing<Box<[u8]>>;
 
@@ -110,7 +110,7 @@ pub(crate) mod srp {
             &self,
             _: &[u8],
             _: &mut Random,
-        ) -> Result<(Vec<u8>, Secret), crate::error::Abort> {
+        ) -> Result<Option<(Vec<u8>, Secret)>, CryptoFailure> {
             match self.0 {}
         }
     }

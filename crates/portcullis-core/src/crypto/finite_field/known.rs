@@ -6,7 +6,7 @@
 use crypto_bigint::BoxedUint;
 
 use crate::NamedGroup;
-use crate::srp::SrpGroup;
+use crate::crypto::srp_group::SrpGroup;
 
 /// The first 64 bits of a prime and its last.
 const ENDS: &str = "FFFFFFFFFFFFFFFF";

@@ -11,8 +11,7 @@ use super::{CryptoFailure, Exponent, Group, trimmed};
 use crate::Violation;
 use crate::crypto::md5_sha1::sha1;
 use crate::crypto::random::Random;
-use crate::error::Abort;
-use crate::srp::SrpGroup;
+use crate::crypto::srp_group::SrpGroup;
 
 /// What is kept from everybody.
 pub(crate) type Secret = Zeroizing<Box<[u8]>>;
@@ -211,20 +210,30 @@ impl Offered {
         })
     }
 
-    /// The client's A, and S.
+    /// The client's A, and S; `None` when the server's value makes 0 of the scrambler.
     ///
     /// # Errors
-    /// When the server's value makes 0 of the scrambler, or there is no randomness.
-    pub(crate) fn answer(&self, x: &[u8], random: &mut Random) -> Result<(Vec<u8>, Secret), Abort> {
+    /// When there is no randomness.
+    pub(crate) fn answer(
+        &self,
+        x: &[u8],
+        random: &mut Random,
+    ) -> Result<Option<(Vec<u8>, Secret)>, CryptoFailure> {
         self.answer_with(x, &random_exponent(random)?)
     }
 
     /// A = g^a, S = (B - k g^x)^(a + u x).
-    fn answer_with(&self, x: &[u8], exponent: &Exponent) -> Result<(Vec<u8>, Secret), Abort> {
+    fn answer_with(
+        &self,
+        x: &[u8],
+        exponent: &Exponent,
+    ) -> Result<Option<(Vec<u8>, Secret)>, CryptoFailure> {
         let group = &self.group;
         let own = group.power_of_generator(exponent, EXPONENT_BITS);
         let own = group.bytes_of(own).to_vec();
-        let scrambler = group.scrambler(&own, &self.public)?;
+        let Ok(scrambler) = group.scrambler(&own, &self.public) else {
+            return Ok(None);
+        };
         let verifier = group.power_of_generator(&secret(x, HASH_BITS)?, HASH_BITS);
         let verifier = Zeroizing::new(verifier);
         let masked = group.masked(&verifier).ok_or(CryptoFailure::KeyShare)?;
@@ -233,7 +242,7 @@ impl Offered {
         let product = Zeroizing::new(scrambler.0.wrapping_mul(&x.0));
         let sum = Exponent(product.wrapping_add(&exponent.0));
         let shared = base.pow_bounded_exp(&sum.0, SUM_BITS);
-        Ok((own, group.premaster(shared)))
+        Ok(Some((own, group.premaster(shared))))
     }
 }
 
@@ -295,6 +304,7 @@ mod tests {
         let offered = Offered::new(server.prime(), server.generator(), server.public()).unwrap();
         let (public, secret) = offered
             .answer_with(x.as_slice(), &exponent(A_SECRET))
+            .unwrap()
             .unwrap();
         assert_eq!(public, hex(A_PUBLIC));
         assert_eq!(secret[..], hex(PREMASTER));
@@ -312,10 +322,13 @@ mod tests {
             let server = ServerHalf::generate(group, &verifier, &mut random).unwrap();
             let offered = Offered::new(server.prime(), server.generator(), server.public());
             let offered = offered.unwrap();
-            let (public, secret) = offered.answer(x.as_slice(), &mut random).unwrap();
+            let (public, secret) = offered.answer(x.as_slice(), &mut random).unwrap().unwrap();
             assert_eq!(server.agree(&public).unwrap(), secret);
             let wrong = hash_of_password(b"user", b"secrets", b"salt");
-            let (public, secret) = offered.answer(wrong.as_slice(), &mut random).unwrap();
+            let (public, secret) = offered
+                .answer(wrong.as_slice(), &mut random)
+                .unwrap()
+                .unwrap();
             assert_ne!(server.agree(&public).unwrap(), secret);
         }
     }

@@ -228,7 +228,8 @@ fn agree(
         (Some(Agreement::Srp), Some(ServerShare::Srp(offer))) => {
             let login = negotiated.client.offer.config().srp.as_ref();
             let password = login.ok_or_else(another_exchange)?.hash(&offer.salt);
-            let (own, secret) = offer.offered.answer(password.as_slice(), cx.random)?;
+            let answer = offer.offered.answer(password.as_slice(), cx.random)?;
+            let (own, secret) = answer.ok_or(Violation::BadSrpValue)?;
             put_exchange(negotiated, psk, Some(ClientShare::Number(&own)), cx);
             (None, Some(secret.into()))
         }

@@ -170,6 +170,7 @@ pub(super) fn master_secret(
     if let Some(previous) = &answering.negotiated.previous {
         let identity = psk.map(|(_, name)| &*name.identity);
         previous.check_psk_identity(identity)?;
+        previous.check_user(user.as_ref().map(|name| &*name.identity))?;
     }
     let premaster = match (psk, agreed) {
         (Some((key, _)), agreed) => PremasterSecret::with_psk(agreed, key),

@@ -41,7 +41,7 @@ fn alice() -> SrpVerifier {
     alice.clone()
 }
 
-fn users() -> SrpUsers {
+pub(in super::super) fn users() -> SrpUsers {
     SrpUsers::new([alice(), verifier("bob", "another")]).unwrap()
 }
 
