@@ -251,7 +251,7 @@ fn goes_with_any(suite: CipherSuite, identities: &[Identity], version: Version) 
     let fits = |identity: &Identity| match row.is_unsigned() {
         true => identity.exchanges_keys(suite),
         false => {
-            let mut schemes = identity.key().schemes_for(version);
+            let mut schemes = identity.schemes_for(version);
             schemes.any(|scheme| suite.goes_with(scheme))
         }
     };
@@ -634,6 +634,9 @@ impl ServerConfigBuilder {
                  asked for with ask_identity",
             ));
         }
+        for identity in &self.server.identities {
+            self.server.policy.check_identity(identity)?;
+        }
         self.check_keys()?;
         self.check_without_certificate()?;
         self.check_srp()?;
@@ -666,7 +669,7 @@ impl ServerConfigBuilder {
                 let schemes: Vec<_> = self.server.policy.certificate_schemes().collect();
                 self.server.client_chain = ChainPolicy::new(roots.clone())
                     .depth(self.server.depth)
-                    .schemes(&schemes)
+                    .signed_with(&schemes, self.server.policy.key_minimum)
                     .memo(self.server.policy.memo.clone());
             }
             ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified => {}
