@@ -240,10 +240,6 @@ impl CipherSuite {
         Self::TLS_DHE_RSA_WITH_AES_128_CBC_SHA,
         #[cfg(all(feature = "ffi", feature = "finite-field"))]
         Self::TLS_DHE_DSS_WITH_AES_128_CBC_SHA,
-        #[cfg(feature = "finite-field")]
-        Self::TLS_SRP_SHA_RSA_WITH_AES_256_CBC_SHA,
-        #[cfg(feature = "finite-field")]
-        Self::TLS_SRP_SHA_RSA_WITH_AES_128_CBC_SHA,
         #[cfg(feature = "ffi")]
         Self::TLS_RSA_PSK_WITH_AES_256_GCM_SHA384,
         #[cfg(feature = "ffi")]
@@ -256,6 +252,10 @@ impl CipherSuite {
         Self::TLS_RSA_PSK_WITH_AES_256_CBC_SHA,
         #[cfg(feature = "ffi")]
         Self::TLS_RSA_PSK_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_SRP_SHA_RSA_WITH_AES_256_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_SRP_SHA_RSA_WITH_AES_128_CBC_SHA,
         #[cfg(feature = "ffi")]
         Self::TLS_RSA_WITH_AES_256_GCM_SHA384,
         #[cfg(feature = "ffi")]
@@ -322,15 +322,15 @@ impl CipherSuite {
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_PSK_WITH_AES_128_CBC_SHA,
         Self::TLS_PSK_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_SRP_SHA_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_SRP_SHA_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA,
         #[cfg(feature = "finite-field")]
         Self::TLS_DH_anon_WITH_AES_128_CBC_SHA,
         #[cfg(feature = "finite-field")]
         Self::TLS_DH_anon_WITH_AES_256_CBC_SHA,
-        #[cfg(feature = "finite-field")]
-        Self::TLS_SRP_SHA_WITH_AES_128_CBC_SHA,
-        #[cfg(feature = "finite-field")]
-        Self::TLS_SRP_SHA_WITH_AES_256_CBC_SHA,
     ];
 
     /// The default offer, strongest first.

@@ -85,20 +85,16 @@ fn with(
     let info = suite.info().expect("a suite of the table");
     let mut words: Vec<String> = Vec::new();
     match (peer, login) {
-        (Peer::Openssl, _) => {
+        (Peer::Openssl, login) => {
+            let (user, password) = login.expect("s_server finds no user");
             words.extend([
                 "-cipher".into(),
                 format!("{}:@SECLEVEL=0", info.openssl_name),
             ]);
-            match login {
-                Some((user, password)) => words.extend(
-                    ["-srpuser", user, "-srppass", &format!("pass:{password}")].map(String::from),
-                ),
-                None => {
-                    let file = scratch::file("users.srpv", OPENSSL);
-                    words.extend(["-srpvfile".into(), file.display().to_string()]);
-                }
-            }
+            let password = format!("pass:{password}");
+            // It checks the primes, instead of looking for them.
+            let login = ["-srp_moregroups", "-srpuser", user, "-srppass", &password];
+            words.extend(login.map(String::from));
         }
         (Peer::Gnutls, _) => {
             words.push(format!("--priority={}", priority(suite, settings.version)));
