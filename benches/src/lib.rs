@@ -15,6 +15,7 @@ pub mod job;
 pub mod memory;
 pub mod pipe;
 pub mod pki;
+pub mod processor;
 pub mod programs;
 pub mod report;
 pub mod stack;

@@ -8,7 +8,8 @@
 //! * `WORKERS=folder:folder`: where to look for more `worker-NAME` programs
 //!
 //! Needs valgrind, and strace for the system calls. Under valgrind the crypto library takes the
-//! code for processors without AVX-512, so instructions of it are more than in reality. Copied
+//! code for processors without AVX-512, so instructions of it are more than in reality, and the
+//! same on every x86-64 processor with AVX2; `OPENSSL_ia32cap` would change them and is refused. Copied
 //! bytes are those of `memcpy`, `memmove` and their like, the transport's own copies among them.
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use std::process::{Command, Stdio};
 
 use portcullis_benches::floor;
 use portcullis_benches::pki::Pki;
+use portcullis_benches::processor::{MASK, Processor};
 use portcullis_benches::programs::workers;
 use serde::Deserialize;
 use serde_json::json;
@@ -314,6 +316,13 @@ fn table(programs: &[(String, PathBuf)], folder: &Path) -> io::Result<()> {
 }
 
 fn main() -> io::Result<()> {
+    let here = Processor::here();
+    if here.mask.is_some() {
+        return Err(io::Error::other(format!(
+            "counts are of the processor as valgrind shows it: unset {MASK}"
+        )));
+    }
+    println!("{}", serde_json::to_string(&here)?);
     let folder = tempfile::tempdir()?;
     let folder = folder.path();
     Pki::generate().map_err(io::Error::other)?.store(folder)?;

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use portcullis_benches::memory::{HIBERNATE_AFTER, State, WARM_UP, connections};
 use portcullis_benches::pki::Pki;
+use portcullis_benches::processor::Processor;
 use portcullis_benches::programs::stacks;
 use portcullis_benches::report::median;
 
@@ -108,6 +109,8 @@ fn main() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     let folder = folder.path();
     Pki::generate().map_err(io::Error::other)?.store(folder)?;
+    let here = Processor::here();
+    println!("{}\n\nProcessor: {here}.\n", serde_json::to_string(&here)?);
     println!("| bytes of resident memory for each connection | server | client |\n|---|---|---|");
     for (stack, program) in stacks()? {
         if !named.is_empty() && !named.contains(&stack) {

@@ -44,7 +44,10 @@ fn suite(choice: Choice) -> Result<CipherSuite, String> {
 
 impl Stack for Portcullis {
     type Stream<IO: Io> = TlsStream<IO>;
-    const NAME: &'static str = "portcullis";
+    const NAME: &'static str = match cfg!(feature = "ring-aead") {
+        true => "portcullis with ring",
+        false => "portcullis",
+    };
 
     fn new(pki: &Pki, choice: Choice) -> Result<Self, String> {
         let group = match choice.group {

@@ -82,7 +82,7 @@ mod testing;
 pub use alert::{AlertDescription, AlertLevel};
 pub use client_hello_view::ClientHelloView;
 pub use connection::Connection;
-pub use crypto::CryptoFailure;
+pub use crypto::{CryptoFailure, aes_gcm};
 pub use error::{Direction, Error, Reason, Refusal, Stage};
 pub use handshake::Handshake;
 pub use information::{ConnectionInformation, PrfSecret};

@@ -154,7 +154,7 @@ pub use portcullis_core::x509::{Identity, Roots};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, ClientHelloView, ConnectionInformation, Direction, KeyLogLine,
     Misuse, NamedGroup, PrfSecret, ProtocolVersion, Reason, Refusal, ServerHelloView,
-    SignatureScheme, Stage, Violation, config, question, session, suite, x509,
+    SignatureScheme, Stage, Violation, aes_gcm, config, question, session, suite, x509,
 };
 pub use portcullis_session_cache::{
     MemoryServerSessionStore, MemorySessionStore, ServerSessionStore, SessionStore, StoreFuture,

@@ -1,13 +1,17 @@
 //! Starts a worker for each stack that is built, gives all of them the same jobs in turn, and
-//! prints lines of JSON, then a Markdown table of costs and one of ratios.
+//! prints lines of JSON, then a Markdown table of costs and one of ratios. The first line, and a line
+//! above each table, say what the processor has for AES-GCM: figures of another class are others.
 //!
 //! `cargo build --release -p portcullis-benches && cargo run --release -p portcullis-benches`
 //!
 //! * `ROUNDS=n`: how often each stack does each case (default 7)
 //! * `CASES=text`: only cases whose name contains it
 //! * `UNPINNED=1`: threads are not kept on a core each
+//! * `AGAINST=file`: a table of ratios to what an earlier run has printed, too; refused when that was
+//!   on a processor of another class or with another `OPENSSL_ia32cap`
 //! * `WORKERS=folder:folder`: where to look for more workers, besides the folder of this program
 
+mod earlier;
 mod jobs;
 mod tables;
 
@@ -17,9 +21,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use portcullis_benches::job::{Answer, Cost, Job};
 use portcullis_benches::pki::Pki;
+use portcullis_benches::processor::Processor;
 use portcullis_benches::programs;
 use portcullis_benches::report::medians;
 
+use crate::earlier::Earlier;
 use crate::tables::Row;
 
 struct Worker {
@@ -81,6 +87,11 @@ fn main() -> io::Result<()> {
         .and_then(|text| text.parse().ok())
         .unwrap_or(7);
     let only = std::env::var("CASES").unwrap_or_default();
+    let here = Processor::here();
+    let earlier = match std::env::var_os("AGAINST") {
+        Some(file) => Some(Earlier::read(&std::fs::read_to_string(file)?, &here)?),
+        None => None,
+    };
     let folder = tempfile::tempdir()?;
     Pki::generate()
         .map_err(io::Error::other)?
@@ -95,6 +106,7 @@ fn main() -> io::Result<()> {
             "build the workers first: cargo build --release -p portcullis-benches",
         ));
     }
+    println!("{}", serde_json::to_string(&here)?);
     let mut rows = Vec::new();
     for (case, job) in jobs::jobs() {
         if !case.contains(&only) {
@@ -114,8 +126,15 @@ fn main() -> io::Result<()> {
     let stacks: Vec<_> = workers.iter().map(|worker| worker.name.as_str()).collect();
     println!(
         "\nMedians of {rounds} rounds.\n\n{}",
-        tables::tables(&stacks, &rows)
+        tables::tables(&here, &stacks, &rows)
     );
+    if let Some(earlier) = earlier {
+        println!(
+            "Ratios to the earlier run, client / server / clock; below 1 is cheaper. Processor of \
+             both: {here}.\n\n{}",
+            earlier.table(&stacks, &rows)
+        );
+    }
     workers.into_iter().try_for_each(Worker::end)
 }
 

@@ -1,6 +1,7 @@
 //! The tables of a comparison.
 
 use portcullis_benches::job::{Cost, Job};
+use portcullis_benches::processor::Processor;
 use portcullis_benches::report::{limits, medians, ratios};
 
 /// To what the others are compared.
@@ -36,8 +37,8 @@ pub(crate) fn place(stack: &str) -> (usize, String) {
     (place, stack.to_owned())
 }
 
-/// Costs, and ratios to the base and to the limit.
-pub(crate) fn tables(stacks: &[&str], rows: &[Row]) -> String {
+/// Costs, and ratios to the base and to the limit, measured `here`.
+pub(crate) fn tables(here: &Processor, stacks: &[&str], rows: &[Row]) -> String {
     let base = stacks.iter().position(|stack| *stack == BASE);
     let all: Vec<_> = (0..stacks.len()).collect();
     let compared: Vec<_> = all.iter().copied().filter(|at| Some(*at) != base).collect();
@@ -63,10 +64,11 @@ pub(crate) fn tables(stacks: &[&str], rows: &[Row]) -> String {
     });
     format!(
         "Costs, client / server / clock in µs: of a handshake, of a MiB, of a round trip, of \
-         1,000 writes; medians of all rounds.\n\n{costs}\nRatios to {BASE} in the same round, \
-         client / server / clock; below 1 is cheaper; medians of all rounds.\n\n{to_base}\n\
-         Ratios to the limit, {} and {} together, in the same round; medians of all rounds.\n\n\
-         {to_limit}",
+         1,000 writes; medians of all rounds. Processor: {here}.\n\n{costs}\nRatios to {BASE} in the same round, \
+         client / server / clock; below 1 is cheaper; medians of all rounds. Processor: {here}.\n\n\
+         {to_base}\n\
+         Ratios to the limit, {} and {} together, in the same round; medians of all rounds. \
+         Processor: {here}.\n\n{to_limit}",
         FLOORS[0], FLOORS[1],
     )
 }
@@ -97,7 +99,7 @@ fn table(
 }
 
 /// Three digits or more.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let decimals = match value {
         _ if value >= 99.95 => 0,
         _ if value >= 9.995 => 1,

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::CryptoFailure;
 use super::ccm::{CcmAlgorithm, CcmKey};
+use super::ring_gcm::{self, RingKey};
 
 /// The length of a tag, in bytes, but for CCM_8.
 pub(crate) const TAG_LEN: usize = 16;
@@ -86,16 +87,42 @@ pub(crate) struct AeadKey {
     iv: Zeroizing<[u8; IV_LEN as usize]>,
 }
 
-/// CCM is not in the library's safe interface.
+/// CCM is not in the library's safe interface. ring's AES-GCM is for the processors for which the library
+/// has none that is as fast.
 enum Cipher {
     Library(LessSafeKey),
+    Ring(RingKey),
     Ccm(CcmKey),
+}
+
+/// The library whose AES-GCM protects the records of this process: `AWS-LC`, or `ring` with the feature
+/// `ring-aead` on a processor with VAES and without AVX-512, for which AWS-LC's is slower. This is
+/// decided once, and `OPENSSL_ia32cap` is heeded as AWS-LC heeds it.
+pub fn aes_gcm() -> &'static str {
+    match ring_gcm::is_faster() {
+        true => "ring",
+        false => "AWS-LC",
+    }
 }
 
 impl AeadKey {
     /// # Errors
     /// When `key` does not have the algorithm's length.
     pub(crate) fn new(
+        algorithm: AeadAlgorithm,
+        key: &[u8],
+        iv: &[u8; IV_LEN as usize],
+    ) -> Result<Self, CryptoFailure> {
+        if ring_gcm::is_faster()
+            && let Some(key) = RingKey::new(algorithm, key)
+        {
+            return Ok(Self::from_cipher(Cipher::Ring(key?), iv));
+        }
+        Self::of_library(algorithm, key, iv)
+    }
+
+    /// By the library, whatever the processor is.
+    pub(super) fn of_library(
         algorithm: AeadAlgorithm,
         key: &[u8],
         iv: &[u8; IV_LEN as usize],
@@ -107,10 +134,8 @@ impl AeadKey {
             AeadAlgorithm::Ccm(ccm) => return Self::ccm(ccm, key, iv),
         };
         let key = UnboundKey::new(library, key).map_err(|_| CryptoFailure::RecordKeys)?;
-        Ok(Self {
-            cipher: Cipher::Library(LessSafeKey::new(key)),
-            iv: Zeroizing::new(*iv),
-        })
+        let cipher = Cipher::Library(LessSafeKey::new(key));
+        Ok(Self::from_cipher(cipher, iv))
     }
 
     #[cold]
@@ -119,10 +144,15 @@ impl AeadKey {
         key: &[u8],
         iv: &[u8; IV_LEN as usize],
     ) -> Result<Self, CryptoFailure> {
-        Ok(Self {
-            cipher: Cipher::Ccm(CcmKey::new(algorithm, key)?),
+        let cipher = Cipher::Ccm(CcmKey::new(algorithm, key)?);
+        Ok(Self::from_cipher(cipher, iv))
+    }
+
+    fn from_cipher(cipher: Cipher, iv: &[u8; IV_LEN as usize]) -> Self {
+        Self {
+            cipher,
             iv: Zeroizing::new(*iv),
-        })
+        }
     }
 
     /// §5.3: the sequence number, padded on the left, exclusive-or'ed with the static IV.
@@ -163,6 +193,9 @@ impl AeadKey {
                 )
                 .map_err(|_| AeadError)
             }
+            Cipher::Ring(key) => {
+                key.seal_scatter(nonce, aad, plaintext, content_type_and_padding, out)
+            }
             Cipher::Ccm(key) => {
                 key.seal_scatter(&nonce, aad, plaintext, content_type_and_padding, out)
             }
@@ -188,6 +221,7 @@ impl AeadKey {
                 key.seal_in_place_scatter(nonce, Aad::from(aad), plaintext, &[], tag)
                     .map_err(|_| AeadError)
             }
+            Cipher::Ring(key) => key.seal_in_place(nonce, aad, plaintext_and_tag),
             Cipher::Ccm(key) => key.seal_in_place(&nonce, aad, plaintext_and_tag),
         }
     }
@@ -209,6 +243,7 @@ impl AeadKey {
                 key.open_in_place(nonce, Aad::from(aad), ciphertext_and_tag)
                     .map_err(|_| AeadError)
             }
+            Cipher::Ring(key) => key.open_in_place(nonce, aad, ciphertext_and_tag),
             Cipher::Ccm(key) => key.open_in_place(&nonce, aad, ciphertext_and_tag),
         }
     }
@@ -233,6 +268,7 @@ impl AeadKey {
                 key.open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, out)
                     .map_err(|_| AeadError)
             }
+            Cipher::Ring(key) => key.open_into(nonce, aad, ciphertext, tag, out),
             Cipher::Ccm(key) => key.open_into(&nonce, aad, ciphertext, tag, out),
         }
     }

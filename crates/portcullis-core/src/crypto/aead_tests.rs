@@ -18,18 +18,34 @@ fn all() -> impl Iterator<Item = AeadAlgorithm> {
     .chain(ccm)
 }
 
-fn key(algorithm: AeadAlgorithm) -> AeadKey {
-    let key = AeadKey::new(algorithm, &vec![7; algorithm.key_len().into()], &[9; 12]).unwrap();
-    if let Cipher::Library(key) = &key.cipher {
+/// The same key by everything that has the algorithm: with the feature `ring-aead` ring too, on every processor.
+fn implementations(algorithm: AeadAlgorithm, key: &[u8], iv: &[u8; 12]) -> Vec<AeadKey> {
+    let library = AeadKey::of_library(algorithm, key, iv).unwrap();
+    if let Cipher::Library(key) = &library.cipher {
         assert_eq!(key.algorithm().key_len(), algorithm.key_len().into());
         assert_eq!(key.algorithm().tag_len(), algorithm.tag_len());
     }
-    key
+    let ring = RingKey::new(algorithm, key)
+        .map(|key| AeadKey::from_cipher(Cipher::Ring(key.unwrap()), iv));
+    let is_gcm = matches!(
+        algorithm,
+        AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm
+    );
+    assert_eq!(ring.is_some(), is_gcm && cfg!(feature = "ring-aead"));
+    [library].into_iter().chain(ring).collect()
 }
 
-/// TLS 1.3 has one for each direction: CCM, which few have, makes it no larger.
+fn keys(algorithm: AeadAlgorithm) -> Vec<AeadKey> {
+    implementations(algorithm, &vec![7; algorithm.key_len().into()], &[9; 12])
+}
+
+fn all_keys() -> impl Iterator<Item = (AeadAlgorithm, AeadKey)> {
+    all().flat_map(|algorithm| keys(algorithm).into_iter().map(move |key| (algorithm, key)))
+}
+
+/// TLS 1.3 has one for each direction: CCM, which few have, makes it no larger, nor does ring.
 #[test]
-fn ccm_takes_no_room() {
+fn others_take_no_room() {
     let alone = size_of::<LessSafeKey>() + size_of::<[u8; IV_LEN as usize]>();
     let aligned = alone.next_multiple_of(align_of::<LessSafeKey>());
     assert_eq!(size_of::<AeadKey>(), aligned);
@@ -37,9 +53,8 @@ fn ccm_takes_no_room() {
 
 #[test]
 fn all_forms_agree() {
-    for algorithm in all() {
+    for (algorithm, mut key) in all_keys() {
         let tag_len = algorithm.tag_len();
-        let mut key = key(algorithm);
         for len in [0, 1, 15, 16, 17, 1000, 16384] {
             let plaintext: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
             let aad = [23, 3, 3, 0, 9];
@@ -77,11 +92,13 @@ fn all_forms_agree() {
 
 #[test]
 fn wrong_lengths_are_errors() {
-    for algorithm in all() {
+    for (algorithm, mut key) in all_keys() {
         let tag_len = algorithm.tag_len();
-        assert!(AeadKey::new(algorithm, &[0; 15], &[0; 12]).is_err());
-        assert!(AeadKey::new(algorithm, &[0; 24], &[0; 12]).is_err());
-        let mut key = key(algorithm);
+        for wrong in [[0; 15].as_slice(), &[0; 24]] {
+            assert!(AeadKey::new(algorithm, wrong, &[0; 12]).is_err());
+            assert!(AeadKey::of_library(algorithm, wrong, &[0; 12]).is_err());
+            assert!(RingKey::new(algorithm, wrong).is_none_or(|key| key.is_err()));
+        }
         let right = 5 + 1 + tag_len;
         for len in [0, 4, 5, 6, right - 1, right, right + 1] {
             let mut out = vec![0; len];
@@ -109,10 +126,91 @@ fn wrong_lengths_are_errors() {
 /// §5.3: the sequence number is exclusive-or'ed into the right end of the IV.
 #[test]
 fn nonce_is_iv_xor_seq() {
-    let key = key(AeadAlgorithm::Aes128Gcm);
+    let key = keys(AeadAlgorithm::Aes128Gcm).swap_remove(0);
     assert_eq!(key.nonce(0), [9; 12]);
     assert_eq!(
         key.nonce(0xff00_0000_0000_0102),
         [9, 9, 9, 9, 0xf6, 9, 9, 9, 9, 9, 8, 11]
     );
+}
+
+/// What is chosen for this process is what a key then is, and what callers are told.
+#[test]
+fn keys_are_of_the_library_that_was_chosen() {
+    let key = AeadKey::new(AeadAlgorithm::Aes256Gcm, &[7; 32], &[9; 12]).unwrap();
+    let library = match key.cipher {
+        Cipher::Library(_) => "AWS-LC",
+        Cipher::Ring(_) => "ring",
+        Cipher::Ccm(_) => "AWS-LC's CCM",
+    };
+    assert_eq!(library, aes_gcm());
+    let key = AeadKey::new(AeadAlgorithm::ChaCha20Poly1305, &[7; 32], &[9; 12]).unwrap();
+    assert!(matches!(key.cipher, Cipher::Library(_)));
+}
+
+/// Wycheproof's vectors by every implementation, sealed and opened in every form.
+#[test]
+fn wycheproof() {
+    const VECTORS: &str = include_str!("tests/wycheproof_aead.txt");
+
+    let mut seen = [0; 2];
+    for line in VECTORS.lines().filter(|line| !line.starts_with('#')) {
+        let mut words = line.split(' ');
+        let [name, _number, result] = std::array::from_fn(|_| words.next().unwrap());
+        let [key, nonce, aad, plaintext, ciphertext, tag] =
+            std::array::from_fn(|_| unhex(words.next().unwrap()));
+        let is_named = |algorithm: &AeadAlgorithm| {
+            let own = match algorithm {
+                AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes256Gcm => "AES-GCM",
+                AeadAlgorithm::ChaCha20Poly1305 => "ChaCha20-Poly1305",
+                AeadAlgorithm::Ccm(_) => "AES-CCM",
+            };
+            let lengths = (usize::from(algorithm.key_len()), algorithm.tag_len());
+            own == name && lengths == (key.len(), tag.len())
+        };
+        // CCM comes with a feature.
+        let Some(algorithm) = all().find(is_named) else {
+            continue;
+        };
+        let nonce = nonce.as_slice().try_into().unwrap();
+        let sealed = [ciphertext, tag].concat();
+        let is_good = result == "valid";
+        for mut key in implementations(algorithm, &key, nonce) {
+            let plaintext = is_good.then_some(plaintext.as_slice());
+            vector(&mut key, &aad, &sealed, algorithm.tag_len(), plaintext);
+            seen[usize::from(is_good)] += 1;
+        }
+    }
+    let [forged, good] = seen;
+    assert!(good > 300 && forged > 150, "{good} good, {forged} forged");
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits = text.trim_start_matches('-').as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}
+
+/// `sealed` is of `plaintext`, or a forgery.
+fn vector(key: &mut AeadKey, aad: &[u8], sealed: &[u8], tag_len: usize, plaintext: Option<&[u8]>) {
+    let (ciphertext, tag) = sealed.split_at(sealed.len() - tag_len);
+    let mut in_place = sealed.to_vec();
+    let opened = key.open_in_place(0, aad, &mut in_place);
+    assert_eq!(opened.ok().as_deref(), plaintext);
+    let mut out = vec![0; ciphertext.len()];
+    let opened = key.open_into(0, aad, ciphertext, tag, &mut out);
+    assert_eq!(opened.is_ok(), plaintext.is_some());
+    let Some(plaintext) = plaintext else {
+        return;
+    };
+    assert_eq!(out, plaintext);
+    let mut in_place = [plaintext, &vec![0; tag_len]].concat();
+    key.seal_in_place(0, aad, &mut in_place).unwrap();
+    assert_eq!(in_place, sealed);
+    for at in [0, plaintext.len() / 2, plaintext.len()] {
+        let (front, behind) = plaintext.split_at(at);
+        let mut out = vec![0xaa; sealed.len()];
+        key.seal_scatter(0, aad, front, behind, &mut out).unwrap();
+        assert_eq!(out, sealed);
+    }
 }

@@ -43,6 +43,11 @@ mod private_key;
 mod pss_form;
 pub(crate) mod random;
 pub(crate) mod record_mac;
+#[cfg(feature = "ring-aead")]
+mod ring_gcm;
+#[cfg(not(feature = "ring-aead"))]
+#[path = "no_ring_gcm.rs"]
+mod ring_gcm;
 #[cfg(feature = "ffi")]
 mod rsa;
 #[cfg(not(feature = "ffi"))]
@@ -59,6 +64,7 @@ mod static_ecdh;
 mod timing;
 pub(crate) mod verification;
 
+pub use aead::aes_gcm;
 pub(crate) use key_length::{
     LEAST_KEY_BITS, MOST_DSA_BITS, MOST_RSA_BITS, USUAL_KEY_BITS, dsa_bits, encrypting_bits,
     key_is_long_enough, modulus_bits, modulus_bits_of_contents, prime_bits, rsa_bits,

@@ -61,7 +61,7 @@ pub(super) fn record(span: &Span, information: &ConnectionInformation) {
     if let Some(protocol) = information.alpn_protocol() {
         span.record("tls.next_protocol", display(protocol.escape_ascii()));
     }
-    tracing::debug!(parent: span, "connected");
+    tracing::debug!(parent: span, aes_gcm = portcullis_core::aes_gcm(), "connected");
 }
 
 /// The handshake has failed.
