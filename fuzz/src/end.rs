@@ -511,6 +511,7 @@ fn refuse(question: Question) -> Answer {
         Question::OpenTickets(question) => question.refuse(refusal),
         Question::IssueTickets(question) => question.refuse(refusal),
         Question::ChoosePsk(question) => question.refuse(refusal),
+        Question::LookUpUser(question) => question.refuse(refusal),
         Question::Decrypt(question) => question.refuse(refusal),
         other => other.default_answer(),
     }
@@ -533,6 +534,7 @@ fn otherwise(question: Question) -> Answer {
         Question::IssueTickets(question) => question.send(vec![b"a name".to_vec()]),
         Question::VerifyChain(question) => question.dangerous_accept_without_verification(),
         Question::ChoosePsk(question) => question.none(),
+        Question::LookUpUser(question) => question.unknown(),
         Question::Decrypt(question) => question.failed(),
         other => other.default_answer(),
     }

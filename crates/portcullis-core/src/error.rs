@@ -157,6 +157,8 @@ stages! {
     ReverifyingChain = "verifying the client's chain of a session",
     ReverifyingPsk = "looking for the pre-shared key of a session",
     ChoosingPsk = "choosing a pre-shared key",
+    LookingUpUser = "looking up a user",
+    ReverifyingUser = "looking up the user of a session",
     ChoosingIdentity = "choosing an identity",
     WaitSecondClientHello = "waiting for the second ClientHello",
     WaitServerHello = "waiting for ServerHello",

@@ -59,7 +59,7 @@ pub(crate) enum Exporter {
         tls_unique: Option<TlsUnique>,
         /// What NPN has settled.
         next_protocol: Option<Box<[u8]>>,
-        /// The pre-shared key, if there is one.
+        /// The pre-shared key, if there is one, or the user of SRP.
         psk: Option<Arc<PskName>>,
     },
 }
@@ -188,7 +188,7 @@ impl ConnectionInformation {
 
     /// The peer's chain as it was sent, its own certificate first; empty if it showed none: a client
     /// that need not, or either end with a cipher suite that has no certificates. Then it has a
-    /// [`psk_identity`](Self::psk_identity), or, with a suite of `anon`, nothing says who it is.
+    /// [`psk_identity`](Self::psk_identity) or an [`srp_user`](Self::srp_user), or, with a suite of `anon`, nothing says who it is.
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         self.0
             .peer_chain
@@ -219,7 +219,19 @@ impl ConnectionInformation {
         match &self.0.exporter {
             Exporter::Older {
                 psk: Some(name), ..
-            } => Some(&name.identity),
+            } => name.psk(),
+            _ => None,
+        }
+    }
+
+    /// The user who logged in with a password (SRP, RFC 5054), here or in the connection that this one
+    /// resumes; before TLS 1.3, with a suite of `SRP_SHA`: 1 to 255 bytes. A server has what
+    /// the [verifier](crate::config::SrpVerifier) was made for, a client what its configuration has.
+    pub fn srp_user(&self) -> Option<&[u8]> {
+        match &self.0.exporter {
+            Exporter::Older {
+                psk: Some(name), ..
+            } => name.user(),
             _ => None,
         }
     }

@@ -44,6 +44,8 @@ mod key_schedule;
 
 mod dialect;
 mod psk;
+#[cfg_attr(not(feature = "finite-field"), allow(dead_code))]
+mod srp;
 pub mod suite;
 
 pub mod wire;

@@ -28,12 +28,36 @@ pub struct PreSharedKey {
     key: Arc<Zeroizing<Box<[u8]>>>,
 }
 
-/// Which key it was: what sessions and connections remember of one.
+/// What both ends know before they meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shared {
+    /// A key (RFC 4279).
+    Psk,
+    /// A password, or what is made of it (RFC 5054).
+    Password,
+}
+
+/// Which key it was, or which user's password: what sessions and connections remember of one.
 #[derive(Clone)]
 pub(crate) struct PskName {
+    pub(crate) kind: Shared,
+    /// Of the key, or the user's name.
     pub(crate) identity: Box<[u8]>,
-    /// Another key of the same identity has another one.
+    /// Another key of the same identity has another one, and another verifier of the same user. Of a
+    /// password there is none: whoever got it could try passwords on it.
     pub(crate) digest: [u8; 32],
+}
+
+impl PskName {
+    /// The identity of a key.
+    pub(crate) fn psk(&self) -> Option<&[u8]> {
+        (self.kind == Shared::Psk).then_some(&*self.identity)
+    }
+
+    /// The name of a user.
+    pub(crate) fn user(&self) -> Option<&[u8]> {
+        (self.kind == Shared::Password).then_some(&*self.identity)
+    }
 }
 
 impl PreSharedKey {
@@ -70,6 +94,7 @@ impl PreSharedKey {
         digest.copy_from_slice(mac.as_slice());
         Ok(Self {
             name: Arc::new(PskName {
+                kind: Shared::Psk,
                 identity: identity.into(),
                 digest,
             }),
@@ -103,7 +128,9 @@ impl Eq for PreSharedKey {}
 
 impl PartialEq for PskName {
     fn eq(&self, other: &Self) -> bool {
-        self.identity == other.identity && self.digest[..].ct_eq(&other.digest)
+        self.kind == other.kind
+            && self.identity == other.identity
+            && self.digest[..].ct_eq(&other.digest)
     }
 }
 

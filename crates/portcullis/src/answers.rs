@@ -11,10 +11,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use portcullis_core::config::PreSharedKey;
+use portcullis_core::config::{PreSharedKey, SrpVerifier};
 use portcullis_core::question::{
     Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, Decrypt, FindSession, IssueTickets,
-    KeepSession, OpenTickets, Question, ReviewServerHello, Sign, VerifyChain,
+    KeepSession, LookUpUser, OpenTickets, Question, ReviewServerHello, Sign, VerifyChain,
 };
 use portcullis_core::x509::{Identity, PresentedChain};
 use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
@@ -118,6 +118,12 @@ pub trait Answers: Send + Sync + 'static {
         async { question.choose_configured() }
     }
 
+    /// Server before TLS 1.3, with a cipher suite of SRP: what is known of the user who logs in? Asked also
+    /// before a session is resumed in which the user had logged in.
+    fn look_up_user(&self, question: LookUpUser) -> impl Future<Output = Answer> + Send {
+        async { question.choose_configured() }
+    }
+
     /// The handshake has to be signed. Always asked for an identity with an external key.
     fn sign(&self, question: Sign) -> impl Future<Output = Answer> + Send {
         async { question.sign_with_local_key() }
@@ -186,6 +192,7 @@ pub struct Questions {
     pub(crate) sessions: bool,
     pub(crate) identity: bool,
     pub(crate) psk: bool,
+    pub(crate) user: bool,
     pub(crate) signature: bool,
     pub(crate) chain: bool,
 }
@@ -199,6 +206,7 @@ impl Questions {
             sessions: false,
             identity: false,
             psk: false,
+            user: false,
             signature: false,
             chain: false,
         }
@@ -213,6 +221,7 @@ impl Questions {
             sessions: false,
             identity: true,
             psk: true,
+            user: true,
             signature: true,
             chain: true,
         }
@@ -254,6 +263,13 @@ impl Questions {
         self
     }
 
+    /// Also [`Answers::look_up_user`].
+    #[must_use]
+    pub const fn and_user(mut self) -> Self {
+        self.user = true;
+        self
+    }
+
     /// Also [`Answers::sign`] and [`Answers::decrypt`], for local keys too.
     #[must_use]
     pub const fn and_signature(mut self) -> Self {
@@ -275,6 +291,7 @@ impl Questions {
             sessions: self.sessions || more.sessions,
             identity: self.identity || more.identity,
             psk: self.psk || more.psk,
+            user: self.user || more.user,
             signature: self.signature || more.signature,
             chain: self.chain || more.chain,
         }
@@ -319,6 +336,9 @@ impl<A: Answers> DynAnswers for A {
             }
             Question::ChoosePsk(question) => {
                 Box::pin(async move { self.choose_psk(question).await })
+            }
+            Question::LookUpUser(question) => {
+                Box::pin(async move { self.look_up_user(question).await })
             }
             Question::Sign(question) => Box::pin(async move { self.sign(question).await }),
             Question::Decrypt(question) => Box::pin(async move { self.decrypt(question).await }),
@@ -468,6 +488,71 @@ where
         match (self.0)(identity).await {
             Ok(Some(psk)) => question.use_psk(psk),
             Ok(None) => question.none(),
+            Err(refusal) => question.refuse(refusal),
+        }
+    }
+}
+
+/// Looks users up; see [`srp_user_by_name`].
+#[derive(Clone, Debug)]
+pub struct SrpUserByName<F>(F);
+
+/// Answers that look up who logs in with a password (`user_lookup_fun`), for a server whose cipher suites
+/// have users ([`ServerConfigBuilder::ask_srp`]).
+///
+/// The function gets the name as the client has sent it: 1 to 255 bytes that nobody has checked. It is
+/// asked again when a session is resumed in which the user had logged in. `Ok(None)` means that there is
+/// no such user, which the client is not told: it ends as with a wrong password. An error ends the
+/// handshake with its alert.
+///
+/// ```
+/// use portcullis::suite::CipherSuite;
+/// use portcullis::{ServerConfig, SrpGroup, SrpUsers, SrpVerifier, TlsAcceptor, answers};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # if !cfg!(feature = "finite-field") { return Ok(()); }
+/// # let alice = SrpVerifier::from_password("alice", "password123", SrpGroup::Bits2048)?;
+/// # let seed = [7; 32];
+/// let config = ServerConfig::builder()
+///     .cipher_suites([CipherSuite::TLS_SRP_SHA_WITH_AES_256_CBC_SHA])
+///     // What stands for users who are not there.
+///     .srp_users(SrpUsers::new([])?.seed(seed))
+///     .ask_srp(true)
+///     .build()?;
+/// let acceptor = TlsAcceptor::new(config).answers(answers::srp_user_by_name(move |name| {
+///     // Here may be a query to a database.
+///     let found = (name == b"alice").then(|| alice.clone());
+///     async move { Ok(found) }
+/// }));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancel safety
+/// The future is dropped when the handshake is dropped or times out.
+///
+/// [`ServerConfigBuilder::ask_srp`]: portcullis_core::config::ServerConfigBuilder::ask_srp
+pub fn srp_user_by_name<F, Fut>(find: F) -> SrpUserByName<F>
+where
+    F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Option<SrpVerifier>, Refusal>> + Send + 'static,
+{
+    SrpUserByName(find)
+}
+
+impl<F, Fut> Answers for SrpUserByName<F>
+where
+    F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Option<SrpVerifier>, Refusal>> + Send + 'static,
+{
+    fn questions(&self) -> Questions {
+        Questions::none().and_user()
+    }
+
+    async fn look_up_user(&self, question: LookUpUser) -> Answer {
+        match (self.0)(question.user().to_vec()).await {
+            Ok(Some(verifier)) => question.use_verifier(verifier),
+            Ok(None) => question.unknown(),
             Err(refusal) => question.refuse(refusal),
         }
     }

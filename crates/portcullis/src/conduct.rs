@@ -149,6 +149,9 @@ impl Conduct {
             if questions.sessions {
                 builder = builder.ask_sessions(true);
             }
+            if questions.user {
+                builder = builder.ask_srp(true);
+            }
             builder
         };
         instructed!(self, config, questions, ask)

@@ -33,6 +33,25 @@ with_key(Options) ->
         {value, {_, Key}, Others} ->
             [{user_lookup_fun, {fun(psk, _, Secret) -> {ok, Secret} end, Key}} | Others];
         false ->
+            with_user(Options)
+    end.
+
+%% {srp_user, {Name, Password}}: a server's only user; the salt is the same each time.
+with_user(Options) ->
+    case lists:keytake(srp_user, 1, Options) of
+        {value, {_, {User, Password}}, Others} ->
+            Salt = <<"sixteen bytes ..">>,
+            Hash = crypto:hash(sha, [Salt, crypto:hash(sha, [User, $:, Password])]),
+            Found = {ok, {srp_2048, Salt, Hash}},
+            Known = list_to_binary(User),
+            LookUp = fun(srp, Name, _) ->
+                         case iolist_to_binary(Name) of
+                             Known -> Found;
+                             _ -> error
+                         end
+                     end,
+            [{user_lookup_fun, {LookUp, none}} | Others];
+        false ->
             Options
     end.
 

@@ -11,8 +11,10 @@ use super::policy::{
 use crate::alert::AlertDescription;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
+use crate::psk::{PskName, Shared};
 use crate::session::SessionKey;
 use crate::signature_scheme::SignatureScheme;
+use crate::srp::SrpLogin;
 use crate::suite::{Authentication, CipherSuite, Exchange};
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
@@ -43,6 +45,8 @@ pub(crate) struct ClientOptions {
     /// What whoever keeps the sessions has made of it.
     tickets_taken: Option<bool>,
     pub(crate) request_ocsp_response: bool,
+    /// As whom this client logs in.
+    pub(crate) srp: Option<SrpLogin>,
 }
 
 #[derive(Clone, Debug)]
@@ -138,6 +142,18 @@ impl ClientConfig {
 }
 
 impl ClientOptions {
+    /// Whether this side still has what a session began with, as far as can be known: with `ask_psk` the
+    /// caller that gave the session answers for it.
+    pub(crate) fn knows(&self, name: &PskName) -> bool {
+        match name.kind {
+            Shared::Psk => self.policy.asked.psk || self.policy.psks.contains(name),
+            Shared::Password => self
+                .srp
+                .as_ref()
+                .is_some_and(|login| **login.name() == *name),
+        }
+    }
+
     pub(crate) fn takes_tickets(&self) -> bool {
         let chosen = self.tickets_taken.or(self.session_tickets);
         chosen.unwrap_or_default()
@@ -192,6 +208,7 @@ impl ClientConfigBuilder {
                 session_tickets: None,
                 tickets_taken: None,
                 request_ocsp_response: false,
+                srp: None,
             },
         }
     }
@@ -300,6 +317,28 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// Logs in as this user with this password (SRP, RFC 5054), with the cipher suites of `SRP_SHA` and
+    /// `SRP_SHA_RSA`, which are of TLS 1.2 and older, come with the feature `finite-field`, and have to be
+    /// [named](Self::cipher_suites). Both ends prove that they know the password, or what is made of it,
+    /// and nobody who listens can try passwords. The name, of 1 to 255 bytes, is sent in the clear. Both are
+    /// taken as they are; what is not ASCII should be in the form of RFC 4013 (§2.3).
+    ///
+    /// A server of `SRP_SHA` shows no certificate; one of `SRP_SHA_RSA` shows one that is verified as any.
+    /// Any group of the RFC's appendix is accepted, and no other. A wrong password shows as an alert of the
+    /// server's, mostly `bad_record_mac`. There is an example at [`SrpUsers::new`](crate::config::SrpUsers::new).
+    pub fn srp(mut self, user: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> Self {
+        self.client.srp = Some(SrpLogin::new(user.as_ref(), password.as_ref()));
+        self
+    }
+
+    /// What logging in needs is there.
+    fn check_srp(&self) -> Result<(), Misuse> {
+        let login = self.client.srp.as_ref();
+        let needed = "a user and a password: give them with `srp`";
+        self.client.policy.check_srp(needed, login.map(|_| "srp"))?;
+        login.map_or(Ok(()), SrpLogin::check)
+    }
+
     /// Pauses after the ServerHello with the question
     /// [`ReviewServerHello`](crate::question::ReviewServerHello). Default: no. In `portcullis` the
     /// connector's answers get it, and without any the handshake goes on; its own `pause_at_hello` needs
@@ -368,6 +407,7 @@ impl ClientConfigBuilder {
             }
         }
         self.check_anonymous()?;
+        self.check_srp()?;
         self.check_dsa()?;
         for identity in &self.client.identities {
             self.client.policy.check_identity(identity)?;
@@ -392,7 +432,11 @@ impl ClientConfigBuilder {
             );
         }
         let identities = Identity::digest_of_keys(&self.client.identities);
-        self.client.identities_digest = self.client.policy.psks.digest(identities);
+        let identities = self.client.policy.psks.digest(identities);
+        self.client.identities_digest = match &self.client.srp {
+            Some(login) => Some(login.digest(identities)),
+            None => identities,
+        };
         Ok(ClientConfig(Arc::new(self.client)))
     }
 

@@ -7,6 +7,7 @@ mod renegotiation;
 mod server;
 
 pub use crate::psk::PreSharedKey;
+pub use crate::srp::{SrpGroup, SrpUsers, SrpVerifier};
 pub(crate) use client::ClientOptions;
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
 pub(crate) use policy::Policy;

@@ -85,6 +85,8 @@ pub(crate) struct Asked {
     /// Server before TLS 1.3: which session an id stands for, and that one is to be kept.
     pub(crate) sessions: bool,
     pub(crate) psk: bool,
+    /// Server before TLS 1.3: what is known of a user.
+    pub(crate) user: bool,
 }
 
 /// Whether the master secret of TLS 1.2 and older depends on the whole handshake (RFC 7627). Without
@@ -334,6 +336,23 @@ impl Policy {
                 "psk: no cipher suite takes a pre-shared key; name one of PSK or ECDHE_PSK in \
                  cipher_suites, such as TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384",
             )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Those suites with which a user logs in have one, and the reverse: `needed` says what they need, `given`
+    /// by which option it was given, if it was.
+    pub(super) fn check_srp(&self, needed: &str, given: Option<&str>) -> Result<(), Misuse> {
+        let mut suites = self.cipher_suites.iter();
+        let has_user = |suite: &&CipherSuite| suite.exchange().is_some_and(Exchange::has_user);
+        match (suites.find(has_user), given) {
+            (Some(suite), None) => Err(Misuse::new(format!(
+                "cipher_suites: {suite} needs {needed}, or leave the suite out"
+            ))),
+            (None, Some(option)) => Err(Misuse::new(format!(
+                "{option}: with no cipher suite a user logs in; name one of SRP in cipher_suites, such as \
+                 TLS_SRP_SHA_WITH_AES_256_CBC_SHA"
+            ))),
             _ => Ok(()),
         }
     }

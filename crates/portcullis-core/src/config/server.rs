@@ -11,6 +11,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::session::{TicketKeys, lifetime_in_seconds};
 use crate::signature_scheme::SignatureScheme;
+use crate::srp::SrpUsers;
 use crate::suite::{CipherSuite, kinds_of_certificates};
 use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
@@ -44,6 +45,8 @@ pub(crate) struct ServerOptions {
     pub(crate) acknowledge_server_name: AcknowledgeServerName,
     pub(crate) psk_identity_hint: Option<Box<[u8]>>,
     pub(crate) hide_unknown_psk_identities: bool,
+    /// There are some where a suite needs them.
+    pub(crate) srp_users: Option<SrpUsers>,
     pub(crate) cookie: bool,
     pub(crate) ticket_keys: Option<TicketKeys>,
     /// Whether somebody has decided on the keys, or that there are none.
@@ -162,6 +165,7 @@ impl ServerConfig {
                 acknowledge_server_name: AcknowledgeServerName::Known,
                 psk_identity_hint: None,
                 hide_unknown_psk_identities: false,
+                srp_users: None,
                 cookie: false,
                 ticket_keys: None,
                 ticket_keys_are_chosen: false,
@@ -172,8 +176,8 @@ impl ServerConfig {
     }
 
     /// This configuration in the place of another one, which it replaces while connections go on:
-    /// what was not chosen for it is that of the one before: remembered signatures, and the
-    /// ticket keys, so that sessions go on.
+    /// what was not chosen for it is that of the one before: remembered signatures, the
+    /// ticket keys, so that sessions go on, and the seed of [`SrpUsers`], so that salts stay.
     #[must_use]
     pub fn replacing(&self, before: &Self) -> Self {
         let mut builder = self.to_builder();
@@ -183,6 +187,9 @@ impl ServerConfig {
             && self.0.ticket_lifetime == before.0.ticket_lifetime
         {
             builder.server.ticket_keys = before.0.ticket_keys.clone();
+        }
+        if let (Some(users), Some(before)) = (&mut builder.server.srp_users, &before.0.srp_users) {
+            users.carry_over(before);
         }
         // Nothing that was checked depends on this.
         builder.build().unwrap_or_else(|_| self.clone())
@@ -382,6 +389,39 @@ impl ServerConfigBuilder {
     pub fn hide_unknown_psk_identities(mut self, on: bool) -> Self {
         self.server.hide_unknown_psk_identities = on;
         self
+    }
+
+    /// The users who may log in with a password (SRP, RFC 5054), with the cipher suites of `SRP_SHA` and
+    /// `SRP_SHA_RSA`, which are of TLS 1.2 and older, come with the feature `finite-field`, and have to be
+    /// [named](Self::cipher_suites).
+    pub fn srp_users(mut self, users: SrpUsers) -> Self {
+        self.server.srp_users = Some(users);
+        self
+    }
+
+    /// Asks [`LookUpUser`](crate::question::LookUpUser) what is known of a user. What stands for one who is not
+    /// there is made as [`srp_users`](Self::srp_users) says, which may be empty. Default: no, only they
+    /// are looked at.
+    pub fn ask_srp(mut self, on: bool) -> Self {
+        self.server.policy.asked.user = on;
+        self
+    }
+
+    /// What logging in needs is there.
+    fn check_srp(&mut self) -> Result<(), Misuse> {
+        let server = &mut self.server;
+        let users = server.srp_users.as_ref();
+        let given = users.filter(|users| !users.is_empty()).map(|_| "srp_users");
+        let needed = "users: give them with `srp_users`, or have them asked for with `ask_srp`";
+        match server.policy.check_srp(needed, given) {
+            Err(_) if given.is_none() && server.policy.asked.user => {
+                if server.srp_users.is_none() {
+                    server.srp_users = Some(SrpUsers::new([])?);
+                }
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     /// Whether a HelloRetryRequest carries a cookie (RFC 8446 §4.2.2). Default: no, since
@@ -599,6 +639,7 @@ impl ServerConfigBuilder {
         }
         self.check_keys()?;
         self.check_without_certificate()?;
+        self.check_srp()?;
         if self.server.policy.renegotiation == Renegotiation::Ignore {
             return Err(Misuse::new(
                 "renegotiation: a server cannot ignore who asks, since the client waits for its answer; \

@@ -49,6 +49,11 @@ pub(crate) fn md5_sha1(bytes: &[u8]) -> Digest {
     both.finish()
 }
 
+/// SHA-1 alone, which SRP is made with (RFC 5054 §2.4, §2.6).
+pub(crate) fn sha1(bytes: &[u8]) -> [u8; 20] {
+    Sha1::digest(bytes).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::hex;

@@ -63,6 +63,7 @@ pub(crate) mod secret;
 mod signature;
 mod signature_before_tls12;
 mod signature_before_tls13;
+pub(crate) mod srp_group;
 mod static_ecdh;
 #[cfg(test)]
 mod timing;

@@ -51,6 +51,71 @@ impl Group {
     }
 }
 
+pub(crate) mod srp {
+    use core::convert::Infallible;
+
+    use zeroize::Zeroizing;
+
+    use crate::Violation;
+    use crate::crypto::CryptoFailure;
+    use crate::crypto::random::Random;
+    use crate::crypto::srp_group::SrpGroup;
+
+    pub(crate) type Secret = Zeroizing<Box<[u8]>>;
+
+    pub(crate) const fn verifier(_: SrpGroup, _: &[u8]) -> Option<Secret> {
+        None
+    }
+
+    pub(crate) const fn is_verifier(_: SrpGroup, _: &[u8]) -> bool {
+        false
+    }
+
+    pub(crate) struct ServerHalf(Infallible);
+
+    impl ServerHalf {
+        pub(crate) const fn generate(
+            _: SrpGroup,
+            _: &[u8],
+            _: &mut Random,
+        ) -> Result<Self, CryptoFailure> {
+            Err(CryptoFailure::KeyShare)
+        }
+
+        pub(crate) const fn prime(&self) -> &[u8] {
+            match self.0 {}
+        }
+
+        pub(crate) const fn generator(&self) -> &[u8] {
+            match self.0 {}
+        }
+
+        pub(crate) const fn public(&self) -> &[u8] {
+            match self.0 {}
+        }
+
+        pub(crate) const fn agree(&self, _: &[u8]) -> Result<Secret, Violation> {
+            match self.0 {}
+        }
+    }
+
+    pub(crate) struct Offered(Infallible);
+
+    impl Offered {
+        pub(crate) const fn new(_: &[u8], _: &[u8], _: &[u8]) -> Result<Self, Violation> {
+            Err(Violation::BadSrpGroup)
+        }
+
+        pub(crate) const fn answer(
+            &self,
+            _: &[u8],
+            _: &mut Random,
+        ) -> Result<Option<(Vec<u8>, Secret)>, CryptoFailure> {
+            match self.0 {}
+        }
+    }
+}
+
 pub(crate) struct FieldKeyPair(Infallible);
 
 impl FieldKeyPair {

@@ -62,7 +62,7 @@ pub(super) fn client_key_exchange(
         share: exchange.agreement.map(|agreement| match agreement {
             Agreement::Ecdhe | Agreement::Ecdh => ClientShareForm::Point,
             Agreement::Rsa => ClientShareForm::Encrypted,
-            Agreement::Dhe => ClientShareForm::Number,
+            Agreement::Dhe | Agreement::Srp => ClientShareForm::Number,
         }),
     };
     let body = body_of(HandshakeType::CLIENT_KEY_EXCHANGE, message)?;
@@ -102,6 +102,7 @@ impl Rules {
             params: exchange.agreement.and_then(|agreement| match agreement {
                 Agreement::Ecdhe => Some(ServerParamsForm::Ecdh),
                 Agreement::Dhe => Some(ServerParamsForm::Dh),
+                Agreement::Srp => Some(ServerParamsForm::Srp),
                 Agreement::Rsa | Agreement::Ecdh => None,
             }),
             signature: exchange.is_signed().then(|| self.signature_form()),

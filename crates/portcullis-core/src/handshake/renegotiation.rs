@@ -140,6 +140,14 @@ impl Previous {
         }
     }
 
+    /// The same of a user, who may log in now: the first handshake hides the name then.
+    pub(crate) fn check_user(&self, user: Option<&[u8]>) -> Result<(), Violation> {
+        match self.information.srp_user() {
+            Some(before) if user != Some(before) => Err(Violation::RenegotiationChangedClient),
+            _ => Ok(()),
+        }
+    }
+
     /// A client that asks for a name in this hello asks for that of the first.
     pub(crate) fn check_name(&self, name: Option<&str>) -> Result<(), Violation> {
         match name.is_none_or(|name| self.information().server_name.as_deref() == Some(name)) {

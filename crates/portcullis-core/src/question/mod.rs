@@ -7,12 +7,14 @@
 mod decrypt;
 mod psk;
 mod sessions;
+mod user;
 mod wanted;
 
 pub use decrypt::Decrypt;
 pub use psk::ChoosePsk;
 pub(crate) use psk::Side as PskSide;
 pub use sessions::{FindSession, IssueTickets, KeepSession, OpenTickets};
+pub use user::LookUpUser;
 pub(crate) use wanted::{WantedCurves, WantedIdentity};
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustls_pki_types::{ServerName, UnixTime};
 use zeroize::Zeroizing;
 
-use crate::config::{ClientConfig, PreSharedKey, ServerConfig};
+use crate::config::{ClientConfig, PreSharedKey, ServerConfig, SrpVerifier};
 use crate::error::Refusal;
 use crate::session::ServerSession;
 use crate::signature_scheme::SignatureScheme;
@@ -45,6 +47,8 @@ pub enum Question {
     KeepSession(KeepSession),
     /// Which pre-shared key? Asked with `ask_psk`.
     ChoosePsk(ChoosePsk),
+    /// Server: what is known of the user who logs in (SRP)? Asked with `ask_srp`.
+    LookUpUser(LookUpUser),
     /// Which certificate is shown to the peer? Asked with `ask_identity`.
     ChooseIdentity(ChooseIdentity),
     /// A signature with the identity's key. Asked for external keys, and with `ask_signature`.
@@ -67,6 +71,7 @@ impl Question {
             Self::FindSession(question) => question.none(),
             Self::KeepSession(question) => question.done(),
             Self::ChoosePsk(question) => question.choose_configured(),
+            Self::LookUpUser(question) => question.choose_configured(),
             Self::ChooseIdentity(question) => question.choose_configured(),
             Self::Sign(question) => question.sign_with_local_key(),
             Self::Decrypt(question) => question.decrypt_with_local_key(),
@@ -98,6 +103,7 @@ impl Question {
             Self::FindSession(question) => question.id,
             Self::KeepSession(question) => question.id,
             Self::ChoosePsk(question) => question.id,
+            Self::LookUpUser(question) => question.id,
             Self::ChooseIdentity(question) => question.id,
             Self::Sign(question) => question.id,
             Self::Decrypt(question) => question.id,
@@ -133,6 +139,8 @@ pub(crate) enum AnswerContent {
     ConfiguredIdentity(Option<(Identity, Option<SignatureScheme>)>),
     /// If there is one.
     Psk(Option<PreSharedKey>),
+    /// If there is one.
+    User(Option<SrpVerifier>),
     Signature(Vec<u8>),
     /// With its padding; empty if there is none.
     Decrypted(Zeroizing<Vec<u8>>),

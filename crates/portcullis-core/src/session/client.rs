@@ -88,7 +88,7 @@ impl ClientSession {
             || self.established.is_outdated(now, 0)
     }
 
-    /// Whether this side showed a certificate when the session began, or used a pre-shared key: to the
+    /// Whether this side showed a certificate when the session began, or used a pre-shared key or a password: to the
     /// server, the client that resumes it is the same client.
     pub fn is_authenticated(&self) -> bool {
         self.established.shown.is_some() || self.established.shared_key.is_some()
@@ -96,8 +96,12 @@ impl ClientSession {
 
     /// The identity of the pre-shared key that the session began with, before TLS 1.3.
     pub fn psk_identity(&self) -> Option<&[u8]> {
-        let name = self.established.shared_key.as_ref()?;
-        Some(&name.identity)
+        self.established.shared_key.as_ref()?.psk()
+    }
+
+    /// The name of the user of SRP whose password the session began with, before TLS 1.3.
+    pub fn srp_user(&self) -> Option<&[u8]> {
+        self.established.shared_key.as_ref()?.user()
     }
 
     /// Writes the session down, for another process or a later day. With these bytes

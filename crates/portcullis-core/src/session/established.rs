@@ -9,7 +9,7 @@
 //! | secret | u8, then vec8. 1: the key of a ticket of TLS 1.3; before that the master secret, 2: as of RFC 5246, 3: extended |
 //! | before TLS 1.3: the group of the key exchange behind the secret | u16; 0 if it had none |
 //! | when the last full handshake was | u64 |
-//! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16, 0 if it signed nothing) and certificates (vec24 each); 2: a raw key; 3: a digest of a pre-shared key (32 bytes), its identity (vec16), and what 1 has, if anything; 4: a user of SRP |
+//! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16, 0 if it signed nothing) and certificates (vec24 each); 2: a raw key; 3: a digest of a pre-shared key (32 bytes), its identity (vec16), and what 1 has, if anything; 4: a digest of the verifier of a user of SRP (32 bytes; zeros in a client's), its name (vec16), and what 1 has, if anything |
 //! | the key that this side showed | vec8 with its digest; empty if it showed none, or as a server |
 //! | server name | vec16; empty if there was none |
 //! | the names that a server showed | vec8 with their digest; empty in a client's |
@@ -27,7 +27,7 @@ use crate::dialect::Dialect;
 use crate::key_schedule::ResumptionPsk;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::named_group::NamedGroup;
-use crate::psk::PskName;
+use crate::psk::{PskName, Shared};
 use crate::role::Role;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
@@ -45,6 +45,7 @@ const SECRET_EXTENDED_MASTER: u8 = 3;
 const PEER_NONE: u8 = 0;
 const PEER_CHAIN: u8 = 1;
 const PEER_SHARED_KEY: u8 = 3;
+const PEER_USER: u8 = 4;
 
 /// More bytes than all the fields of a record take besides certificates, names and tickets.
 pub(super) const MOST_FIELDS: usize = 256;
@@ -60,7 +61,7 @@ pub(crate) struct Established {
     pub(crate) authenticated_at: UnixTime,
     /// `None` if the peer showed no certificate.
     pub(crate) peer: Option<Peer>,
-    /// Before TLS 1.3: the pre-shared key that proved who both ends are.
+    /// Before TLS 1.3: the pre-shared key that proved who both ends are, or the user of SRP.
     pub(crate) shared_key: Option<Arc<PskName>>,
     /// Client: the key of the certificate that this side showed.
     pub(crate) shown: Option<Arc<Sha256Digest>>,
@@ -216,7 +217,10 @@ impl Established {
         self.secret.put(out);
         put_time(out, self.authenticated_at);
         out.push(match (&self.shared_key, &self.peer) {
-            (Some(_), _) => PEER_SHARED_KEY,
+            (Some(name), _) => match name.kind {
+                Shared::Psk => PEER_SHARED_KEY,
+                Shared::Password => PEER_USER,
+            },
             (None, Some(_)) => PEER_CHAIN,
             (None, None) => PEER_NONE,
         });
@@ -265,7 +269,11 @@ impl Established {
         let mut peer = Cursor::new(cursor.vec24()?);
         let shared_key = match kind {
             PEER_NONE | PEER_CHAIN => None,
-            PEER_SHARED_KEY if version < Version::V1_3 => Some(Arc::new(PskName {
+            PEER_SHARED_KEY | PEER_USER if version < Version::V1_3 => Some(Arc::new(PskName {
+                kind: match kind {
+                    PEER_USER => Shared::Password,
+                    _ => Shared::Psk,
+                },
                 digest: *peer.array()?,
                 identity: peer.vec16()?.into(),
             })),
@@ -274,7 +282,7 @@ impl Established {
         let peer = match kind {
             PEER_CHAIN => Some(Peer::read(&mut peer)?),
             _ if peer.is_empty() => None,
-            PEER_SHARED_KEY => Some(Peer::read(&mut peer)?),
+            PEER_SHARED_KEY | PEER_USER => Some(Peer::read(&mut peer)?),
             _ => return Err(DecodeError),
         };
         let shown = read_digest(cursor)?.copied().map(Arc::new);

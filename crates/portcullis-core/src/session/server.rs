@@ -59,8 +59,12 @@ impl ServerSession {
 
     /// The identity of the pre-shared key that the session began with, before TLS 1.3.
     pub fn psk_identity(&self) -> Option<&[u8]> {
-        let name = self.established.shared_key.as_ref()?;
-        Some(&name.identity)
+        self.established.shared_key.as_ref()?.psk()
+    }
+
+    /// The name of the user of SRP whose password the session began with, before TLS 1.3.
+    pub fn srp_user(&self) -> Option<&[u8]> {
+        self.established.shared_key.as_ref()?.user()
     }
 
     /// About how many bytes it takes, in memory or written down.

@@ -1,12 +1,13 @@
 //! Which messages the key exchange of a suite has before TLS 1.3: a row for each.
 //!
 //! RFC 5246 §7.3, §7.4.2 to §7.4.4, §7.4.7; RFC 8422 §2, RFC 4492 §2.1 and §2.3; RFC 4279 §2 to §4, RFC 5489
-//! §2.
+//! §2; RFC 5054 §2.2.
 
 use crate::crypto::{HAS_DSA, HAS_RSA};
 
 use super::{Authentication, CipherSuite, KeyExchange, SuiteInfo};
 use crate::crypto::finite_field::HAS_FINITE_FIELD;
+use crate::psk::Shared;
 
 /// A row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) enum Agreement {
     Ecdhe,
     /// The same in the field of a prime, which stands beside the server's number.
     Dhe,
+    /// The server has what the client's password gives, and both make the secret of it (RFC 5054 §2.2).
+    Srp,
     /// The server's point is the key in its certificate, the client's in ClientKeyExchange (RFC 4492 §2.1).
     Ecdh,
     /// The client makes it, and encrypts it with the key in the server's certificate (RFC 5246
@@ -66,7 +69,7 @@ impl SuiteInfo {
     /// The row of a suite whose key exchange is built; `None` for TLS 1.3.
     pub(crate) const fn exchange(&self) -> Option<Exchange> {
         use {
-            Agreement::{Dhe, Ecdh, Ecdhe, Rsa},
+            Agreement::{Dhe, Ecdh, Ecdhe, Rsa, Srp},
             Authentication as A, KeyExchange as K,
             KeyUse::{Agree, Decrypt, Sign},
         };
@@ -76,11 +79,14 @@ impl SuiteInfo {
             (K::Ecdhe, A::Anonymous) => row(Some(Ecdhe), false, None, false),
             (K::EcdhePsk, A::Psk) => row(Some(Ecdhe), true, None, false),
             (K::Psk, A::Psk) => row(None, true, None, false),
-            (K::Dhe | K::DhePsk, _) if !HAS_FINITE_FIELD => return None,
+            (K::Dhe | K::DhePsk | K::Srp, _) if !HAS_FINITE_FIELD => return None,
             (K::Dhe, A::Rsa) => row(Some(Dhe), false, Some(Sign), true),
             (K::Dhe, A::Dss) if HAS_DSA => row(Some(Dhe), false, Some(Sign), true),
             (K::Dhe, A::Anonymous) => row(Some(Dhe), false, None, false),
             (K::DhePsk, A::Psk) => row(Some(Dhe), true, None, false),
+            (K::Srp, A::Srp) => row(Some(Srp), false, None, false),
+            (K::Srp, A::Rsa) => row(Some(Srp), false, Some(Sign), true),
+            (K::Srp, A::Dss) if HAS_DSA => row(Some(Srp), false, Some(Sign), true),
             (K::Ecdh, A::Rsa | A::Ecdsa) => row(Some(Ecdh), false, Some(Agree), true),
             (K::Rsa, A::Rsa) if HAS_RSA => row(Some(Rsa), false, Some(Decrypt), true),
             (K::RsaPsk, A::Rsa) if HAS_RSA => row(Some(Rsa), true, Some(Decrypt), false),
@@ -107,7 +113,7 @@ impl Exchange {
     /// Whether there is a ServerKeyExchange.
     pub(crate) const fn server_key_exchange(self) -> Presence {
         match self.agreement {
-            Some(Agreement::Ecdhe | Agreement::Dhe) => Presence::Always,
+            Some(Agreement::Ecdhe | Agreement::Dhe | Agreement::Srp) => Presence::Always,
             _ if self.psk => Presence::IfHinted,
             _ => Presence::Never,
         }
@@ -125,7 +131,21 @@ impl Exchange {
 
     /// Whether nothing proves who either side is.
     pub(crate) const fn is_anonymous(self) -> bool {
-        self.certificate.is_none() && !self.psk
+        self.certificate.is_none() && !self.psk && !self.has_user()
+    }
+
+    /// Whether a user logs in with a password.
+    pub(crate) const fn has_user(self) -> bool {
+        matches!(self.agreement, Some(Agreement::Srp))
+    }
+
+    /// What both ends know before they meet, if that proves who they are.
+    pub(crate) const fn shared(self) -> Option<Shared> {
+        match (self.psk, self.has_user()) {
+            (true, _) => Some(Shared::Psk),
+            (false, true) => Some(Shared::Password),
+            (false, false) => None,
+        }
     }
 
     /// Whether both sides have shares on a curve that they agree on.

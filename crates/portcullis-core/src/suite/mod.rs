@@ -159,6 +159,9 @@ impl CipherSuite {
     /// `ECDHE_PSK` and, with that feature, `DHE_PSK`, for which there has to be a [`psk`], and of
     /// `ECDH_anon` and, with that feature, `DH_anon`, with which nothing proves who either end is.
     ///
+    /// With `finite-field` those of SRP, too, with which a user logs in by a password
+    /// ([`srp`](crate::config::ClientConfigBuilder::srp), RFC 5054): all have CBC with SHA-1.
+    ///
     /// With the feature `ffi` those with AES-CCM, too, which devices have that have little else: it takes
     /// longer than GCM. With CCM_8 a forged record is accepted once in 2^64 tries, instead of 2^128.
     ///
@@ -171,7 +174,7 @@ impl CipherSuite {
     /// The feature `legacy-ciphers` brings those of 3DES, RC4 and DES, **which protect little and take a time that
     /// depends on the key**: for a peer that has nothing else and cannot be replaced. A key of DES can be
     /// tried out, what RC4 encrypts again and again can be read (RFC 7465 forbids it), and of 3DES a
-    /// connection can send some 350 MB before its blocks begin to repeat; then it ends with an error
+    /// connection can send some 369 MB before its blocks begin to repeat; then it ends with an error
     /// (RFC 9325 §4.1). A server chooses one of them only where it shares nothing else with the client, wherever
     /// either list has it. RFC 5469 §3 has DES in TLS 1.1 and older alone; Erlang and OpenSSL 1.0 have it in TLS 1.2,
     /// too, and so has this.
@@ -258,6 +261,14 @@ impl CipherSuite {
         Self::TLS_RSA_PSK_WITH_AES_256_CBC_SHA,
         #[cfg(feature = "ffi")]
         Self::TLS_RSA_PSK_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_SRP_SHA_RSA_WITH_AES_256_CBC_SHA,
+        #[cfg(all(feature = "ffi", feature = "finite-field"))]
+        Self::TLS_SRP_SHA_DSS_WITH_AES_256_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_SRP_SHA_RSA_WITH_AES_128_CBC_SHA,
+        #[cfg(all(feature = "ffi", feature = "finite-field"))]
+        Self::TLS_SRP_SHA_DSS_WITH_AES_128_CBC_SHA,
         #[cfg(feature = "ffi")]
         Self::TLS_RSA_WITH_AES_256_GCM_SHA384,
         #[cfg(feature = "ffi")]
@@ -324,6 +335,10 @@ impl CipherSuite {
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_PSK_WITH_AES_128_CBC_SHA,
         Self::TLS_PSK_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_SRP_SHA_WITH_AES_128_CBC_SHA,
+        #[cfg(feature = "finite-field")]
+        Self::TLS_SRP_SHA_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA,
         #[cfg(feature = "finite-field")]
         Self::TLS_DH_anon_WITH_AES_128_CBC_SHA,
@@ -345,6 +360,10 @@ impl CipherSuite {
         Self::TLS_ECDH_RSA_WITH_3DES_EDE_CBC_SHA,
         #[cfg(all(feature = "ffi", feature = "legacy-ciphers"))]
         Self::TLS_RSA_PSK_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(all(feature = "finite-field", feature = "legacy-ciphers"))]
+        Self::TLS_SRP_SHA_RSA_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(all(feature = "ffi", feature = "finite-field", feature = "legacy-ciphers"))]
+        Self::TLS_SRP_SHA_DSS_WITH_3DES_EDE_CBC_SHA,
         #[cfg(feature = "legacy-ciphers")]
         Self::TLS_ECDH_anon_WITH_3DES_EDE_CBC_SHA,
         #[cfg(feature = "legacy-ciphers")]
@@ -355,6 +374,8 @@ impl CipherSuite {
         Self::TLS_PSK_WITH_3DES_EDE_CBC_SHA,
         #[cfg(all(feature = "finite-field", feature = "legacy-ciphers"))]
         Self::TLS_DH_anon_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(all(feature = "finite-field", feature = "legacy-ciphers"))]
+        Self::TLS_SRP_SHA_WITH_3DES_EDE_CBC_SHA,
         #[cfg(all(feature = "ffi", feature = "legacy-ciphers"))]
         Self::TLS_RSA_PSK_WITH_RC4_128_SHA,
         #[cfg(feature = "legacy-ciphers")]
@@ -436,7 +457,10 @@ impl CipherSuite {
     /// The feature that this build would have to have been made with for the suite to be there.
     pub(crate) fn lacking_feature(self) -> Option<&'static str> {
         let info = self.info()?;
-        let needs_field = matches!(info.key_exchange, KeyExchange::Dhe | KeyExchange::DhePsk);
+        let needs_field = matches!(
+            info.key_exchange,
+            KeyExchange::Dhe | KeyExchange::DhePsk | KeyExchange::Srp
+        );
         if info.is_legacy() && !HAS_LEGACY_CIPHERS && (needs_field || info.exchange().is_some()) {
             return Some("legacy-ciphers");
         }

@@ -2,7 +2,7 @@
 
 use portcullis_core::question::{
     Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, Decrypt, FindSession, IssueTickets,
-    KeepSession, OpenTickets, ReviewServerHello, Sign, VerifyChain,
+    KeepSession, LookUpUser, OpenTickets, ReviewServerHello, Sign, VerifyChain,
 };
 
 use super::{Answers, Questions};
@@ -65,6 +65,7 @@ answered_by_the_first_that_has_them! {
     keep_session(KeepSession) by sessions;
     choose_identity(ChooseIdentity) by identity;
     choose_psk(ChoosePsk) by psk;
+    look_up_user(LookUpUser) by user;
     sign(Sign) by signature;
     decrypt(Decrypt) by signature;
     verify_chain(VerifyChain) by chain;

@@ -10,6 +10,7 @@ mod refusals;
 mod renegotiation;
 mod resumption;
 mod secrets;
+mod srp;
 mod transfer;
 mod without_certificates;
 

@@ -1,11 +1,12 @@
 //! The groups whose primes are published.
 //!
-//! RFC 7919 appendix A, RFC 3526. A prime of `b` bits is 2^b - 2^(b-64) - 1 + 2^64 * (D + x), where D is
+//! RFC 7919 appendix A, RFC 3526; RFC 5054 appendix A, whose shorter ones follow no formula. A prime of `b` bits is 2^b - 2^(b-64) - 1 + 2^64 * (D + x), where D is
 //! the first b - 128 bits of e or of pi, and x the least number that makes it and its half primes.
 
 use crypto_bigint::BoxedUint;
 
 use crate::NamedGroup;
+use crate::crypto::srp_group::SrpGroup;
 
 /// The first 64 bits of a prime and its last.
 const ENDS: &str = "FFFFFFFFFFFFFFFF";
@@ -82,6 +83,34 @@ const PI: &str = "\
     C81F56E880B96E7160C980DD98A573EA\
 ";
 
+/// Those of RFC 5054 that are in no other RFC.
+const SRP_PRIMES: [&str; 3] = [
+    "\
+        EEAF0AB9ADB38DD69C33F80AFA8FC5E86072618775FF3C0B9EA2314C9C256576\
+        D674DF7496EA81D3383B4813D692C6E0E0D5D8E250B98BE48E495C1D6089DAD1\
+        5DC7D7B46154D6B6CE8EF4AD69B15D4982559B297BCF1885C529F566660E57EC\
+        68EDBC3C05726CC02FD4CBF4976EAA9AFD5138FE8376435B9FC61D2FC0EB06E3\
+    ",
+    "\
+        9DEF3CAFB939277AB1F12A8617A47BBBDBA51DF499AC4C80BEEEA9614B19CC4D\
+        5F4F5F556E27CBDE51C6A94BE4607A291558903BA0D0F84380B655BB9A22E8DC\
+        DF028A7CEC67F0D08134B1C8B97989149B609E0BE3BAB63D47548381DBC5B1FC\
+        764E3F4B53DD9DA1158BFD3E2B9C8CF56EDF019539349627DB2FD53D24B7C486\
+        65772E437D6C7F8CE442734AF7CCB7AE837C264AE3A9BEB87F8A2FE9B8B5292E\
+        5A021FFF5E91479E8CE7A28C2442C6F315180F93499A234DCF76E3FED135F9BB\
+    ",
+    "\
+        AC6BDB41324A9A9BF166DE5E1389582FAF72B6651987EE07FC3192943DB56050\
+        A37329CBB4A099ED8193E0757767A13DD52312AB4B03310DCD7F48A9DA04FD50\
+        E8083969EDB767B0CF6095179A163AB3661A05FBD5FAAAE82918A9962F0B93B8\
+        55F97993EC975EEAA80D740ADBF4FF747359D041D5C33EA71D281E446B14773B\
+        CA97B43A23FB801676BD207A436C6481F1D2B9078717461A5B9D32E688F87748\
+        544523B524B0D57D5EA77A2775D2ECFA032CFBDBF52FB3786160279004E57AE6\
+        AF874E7303CE53299CCC041C7BC308D82A5698F3A8D0C38271AE35F8E9DBFBB6\
+        94B5C803D89F7AE435DE236D525F54759B65E372FCD68EF20FA7111F9E4AFF73\
+    ",
+];
+
 /// Of what a prime is made.
 #[derive(Clone, Copy)]
 pub(super) struct Prime {
@@ -131,6 +160,25 @@ impl Prime {
         Self::of_pi(6144, 929_484, 375),
         Self::of_pi(8192, 4_743_158, 400),
     ];
+
+    /// That of a group in RFC 5054: those from 3,072 bits on are of RFC 3526.
+    pub(super) fn of_srp(group: SrpGroup) -> BoxedUint {
+        let (digits, [_, _, p3072, p4096, p6144, p8192]) = (SRP_PRIMES, Self::RFC_3526);
+        let [d1024, d1536, d2048] = digits;
+        let shorter = |digits| {
+            let number = BoxedUint::from_be_hex(digits, group.bits());
+            number.unwrap_or(BoxedUint::zero_with_precision(group.bits()))
+        };
+        match group {
+            SrpGroup::Bits1024 => shorter(d1024),
+            SrpGroup::Bits1536 => shorter(d1536),
+            SrpGroup::Bits2048 => shorter(d2048),
+            SrpGroup::Bits3072 => p3072.value(),
+            SrpGroup::Bits4096 => p4096.value(),
+            SrpGroup::Bits6144 => p6144.value(),
+            SrpGroup::Bits8192 => p8192.value(),
+        }
+    }
 
     /// How long an exponent is where nothing is known of a prime but that half of it is one too.
     pub(super) fn exponent_bits_for(bits: u32) -> u32 {

@@ -1,9 +1,10 @@
 //! Diffie-Hellman in the field of a prime.
 //!
-//! RFC 7919; RFC 8446 §4.2.8.1, §7.4.1; RFC 5246 §8.1.2. The crypto library has it behind `unsafe` only, so
+//! RFC 7919; RFC 8446 §4.2.8.1, §7.4.1; RFC 5246 §8.1.2; RFC 5054 in [`srp`]. The crypto library has it behind `unsafe` only, so
 //! the arithmetic is that of `crypto-bigint`, which takes the same time whatever the exponent is.
 
 mod known;
+pub(crate) mod srp;
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, Odd};
@@ -191,7 +192,11 @@ impl Group {
     /// base^exponent, as long as the prime.
     fn power(&self, base: BoxedUint, exponent: &Exponent) -> Zeroizing<Vec<u8>> {
         let base = BoxedMontyForm::new(base, &self.field);
-        let mut power = base.pow_bounded_exp(&exponent.0, self.exponent_bits);
+        self.bytes_of(base.pow_bounded_exp(&exponent.0, self.exponent_bits))
+    }
+
+    /// A secret number, as long as the prime.
+    fn bytes_of(&self, mut power: BoxedMontyForm) -> Zeroizing<Vec<u8>> {
         let mut number = power.retrieve();
         power.zeroize();
         let mut bytes = number.to_be_bytes();

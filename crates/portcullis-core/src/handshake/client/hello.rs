@@ -27,7 +27,7 @@ use crate::wire::extension::{
     self as extension, Alpn, CertificateAuthorities, Cookie, EcPointFormat, EcPointFormats,
     KeyShareClientHello, KeyShareEntry, MaxFragmentLength, NextProtocolOffer, RecordSizeLimit,
     RenegotiationInfo, ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms,
-    SignatureAlgorithmsCert, StatusRequest, SupportedGroups, SupportedVersions,
+    SignatureAlgorithmsCert, SrpUser, StatusRequest, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{AlertDescription, NamedGroup, Violation};
@@ -365,6 +365,9 @@ fn put_before_tls13(
     // Once for a connection, as ALPN.
     if config.policy.next_protocols.is_some() && previous.is_none() {
         NextProtocolOffer::put(out);
+    }
+    if let Some(login) = &config.srp {
+        SrpUser::put(out, login.user());
     }
     // RFC 8422 §5.1.2: some servers want to see it.
     EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);

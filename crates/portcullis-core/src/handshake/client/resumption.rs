@@ -46,7 +46,7 @@ pub(super) struct OlderSession {
     pub(super) ticket: Box<[u8]>,
     pub(super) is_id: bool,
     pub(super) peer: OlderPeer,
-    /// The pre-shared key that it began with.
+    /// The pre-shared key that it began with, or as whom this side had logged in.
     pub(super) psk: Option<Arc<PskName>>,
 }
 
@@ -61,11 +61,10 @@ impl OlderSession {
     /// The user goes on with another configuration, whose rules have not been asked.
     pub(super) fn review(&mut self, config: &ClientOptions) -> Result<(), Misuse> {
         if let Some(name) = &self.psk
-            && !config.policy.asked.psk
-            && !config.policy.psks.contains(name)
+            && !config.knows(name)
         {
             return Err(Misuse::new(
-                "the server resumes a session that began with a pre-shared key, which the \
+                "the server resumes a session that began with a pre-shared key or a user, which the \
                  configuration to go on with does not have; refuse the ServerHello",
             ));
         }
@@ -191,14 +190,9 @@ pub(super) fn older(
             (None, Some(nobody)) => OlderPeer::Nobody(nobody, fitting(config, name, session, cx)?),
             _ => return None,
         };
-        // With `ask_psk` nobody can know: the caller that gave the session answers for it.
         match &session.established.shared_key {
-            Some(name) if exchange.psk => {
-                if !config.policy.asked.psk && !config.policy.psks.contains(name) {
-                    return None;
-                }
-            }
-            None if !exchange.psk => {}
+            Some(name) if exchange.shared() == Some(name.kind) && config.knows(name) => {}
+            None if exchange.shared().is_none() => {}
             _ => return None,
         }
         Some(Box::new(OlderSession {

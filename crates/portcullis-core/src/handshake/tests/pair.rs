@@ -300,6 +300,7 @@ fn all_questions_by_default() {
                 Question::FindSession(_) => "find session",
                 Question::KeepSession(_) => "keep session",
                 Question::ChoosePsk(_) => "psk",
+                Question::LookUpUser(_) => "user",
                 Question::Decrypt(_) => "decrypt",
             },
         ));

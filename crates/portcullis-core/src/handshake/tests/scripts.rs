@@ -50,6 +50,7 @@ pub(super) fn run_forgetting(
         one_message_per_record(),
         |question| match question {
             Question::ChoosePsk(question) if question.is_resumption() => question.none(),
+            Question::LookUpUser(question) if question.is_resumption() => question.unknown(),
             other => answer(other),
         },
     )
@@ -163,6 +164,7 @@ pub(super) fn kind(question: &Question) -> &'static str {
         Question::FindSession(_) => "FindSession",
         Question::KeepSession(_) => "KeepSession",
         Question::ChoosePsk(_) => "ChoosePsk",
+        Question::LookUpUser(_) => "LookUpUser",
         Question::Decrypt(_) => "Decrypt",
     }
 }

@@ -13,6 +13,7 @@ use super::tls12::{ANONYMOUS, ECDHE_PSK, PSK, ends};
 use crate::ProtocolVersion;
 use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
 use crate::crypto::HAS_RSA;
+use crate::crypto::finite_field::HAS_FINITE_FIELD;
 use crate::session::ClientSession;
 use crate::testing::{pki, sessions_of};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
@@ -307,6 +308,82 @@ fn scripts_without_signature() -> Vec<Scripts> {
     scripts
 }
 
+#[cfg(not(feature = "finite-field"))]
+fn scripts_of_users() -> Vec<Scripts> {
+    Vec::new()
+}
+
+/// Ends of which one logs in, in a full handshake and resumed; the server asks, or not, for everything.
+#[cfg(feature = "finite-field")]
+fn scripts_of_users() -> Vec<Scripts> {
+    use super::tls12::user::{SRP, SRP_RSA, client, server};
+    let mut scripts = Vec::new();
+    for (suite, sets) in [(SRP, 8), (SRP_RSA, 64)] {
+        let client = client(&[suite]).session_tickets(true);
+        let (client, authentication) = match suite {
+            SRP => (client, ClientAuthentication::None),
+            _ => (
+                client.identity(pki().client.clone()),
+                ClientAuthentication::Optional(pki().roots.clone()),
+            ),
+        };
+        let plain = server(&[suite]).client_authentication(authentication);
+        let tickets = plain.clone().ticket_keys(ticket_keys());
+        for server in [plain.clone(), tickets, plain.ask_sessions(true)] {
+            let ends = (
+                client.clone().build().unwrap(),
+                server.clone().build().unwrap(),
+            );
+            let session = sessions_of(ends.0, ends.1).pop();
+            // Sealed with other keys, and kept where nobody looks.
+            let others = server.clone().ticket_keys(ticket_keys());
+            let session_of = |server: ServerConfigBuilder| {
+                let (client, server) = (client.clone().build(), server.build());
+                sessions_of(client.unwrap(), server.unwrap()).pop()
+            };
+            let elsewhere = std::thread::scope(|scope| {
+                let session = scope.spawn(|| session_of(server.clone()));
+                session.join().unwrap()
+            });
+            let others = session_of(others);
+            let unknown = |server: &ServerConfigBuilder| {
+                let keeps = server.clone().build().unwrap().0.policy.asked.sessions;
+                let session = if keeps { &elsewhere } else { &others };
+                session.iter().cloned().collect()
+            };
+            for asked in 0..sets {
+                let is = |bit: u32| asked >> bit & 1 == 1;
+                let asks_tickets = is(2) && server.clone().build().unwrap().0.resumes();
+                let server = server
+                    .clone()
+                    .pause_at_hello(is(0))
+                    .ask_srp(is(1))
+                    .ask_identity(is(3))
+                    .ask_signature(is(4))
+                    .ask_verification(is(5));
+                let server = match asks_tickets {
+                    true => server.ask_tickets(true),
+                    false => server,
+                };
+                scripts.push(run_resuming(client.clone(), server.clone(), Vec::new()));
+                let session = || session.iter().cloned().collect();
+                scripts.push(run_resuming(client.clone(), server.clone(), session()));
+                // The session is that of another server.
+                scripts.push(run_resuming(
+                    client.clone(),
+                    server.clone(),
+                    unknown(&server),
+                ));
+                // Nobody knows the user of the session any more.
+                if is(1) {
+                    scripts.push(run_forgetting(client.clone(), server, session()));
+                }
+            }
+        }
+    }
+    scripts
+}
+
 fn promising(staples: bool) -> Tamper {
     Box::new(move |raw| {
         let mut puts = match T(raw[0]) {
@@ -357,6 +434,7 @@ fn the_tables_say_what_happens() {
                     .chain(scripts_of_other_servers())
                     .chain(scripts_without_signature())
                     .chain(scripts_without_certificates())
+                    .chain(scripts_of_users())
                     .chain(scripts_of_next_protocols()),
             ),
         ),
@@ -376,7 +454,10 @@ fn the_tables_say_what_happens() {
                 missing.is_empty(),
                 "{version}: not in the table: {missing:?}"
             );
-            let is_built = |fact: &&String| HAS_RSA || !OF_DECRYPTION.contains(&&***fact);
+            let is_built = |fact: &&String| {
+                (HAS_RSA || !OF_DECRYPTION.contains(&&***fact))
+                    && (HAS_FINITE_FIELD || !fact.contains("User"))
+            };
             let never: Vec<_> = own.difference(&seen).filter(is_built).collect();
             assert!(
                 never.is_empty(),
@@ -387,7 +468,10 @@ fn the_tables_say_what_happens() {
     }
     for (rows, ever) in tables.iter().zip(ever) {
         let common = in_table(rows.iter().filter(|row| row.version.is_empty()));
-        let never: Vec<_> = common.difference(&ever).collect();
+        let never: Vec<_> = common
+            .difference(&ever)
+            .filter(|fact| HAS_FINITE_FIELD || !fact.contains("User"))
+            .collect();
         assert!(never.is_empty(), "in the table, and never seen: {never:?}");
     }
 }

@@ -26,6 +26,7 @@ mod server_name;
 mod session_ticket;
 mod signature_algorithms;
 mod signed_certificate_timestamp;
+mod srp;
 mod status_request;
 mod supported_groups;
 mod supported_versions;
@@ -56,6 +57,7 @@ pub use server_name::{ServerName, ServerNameAcknowledgement};
 pub use session_ticket::SessionTicket;
 pub use signature_algorithms::{SignatureAlgorithms, SignatureAlgorithmsCert};
 pub use signed_certificate_timestamp::SignedCertificateTimestamp;
+pub use srp::SrpUser;
 pub use status_request::{
     CertificateStatus, ResponderId, StatusRequest, StatusRequestEmpty, StatusType,
 };

@@ -27,7 +27,7 @@ pub use next_protocol::NextProtocol;
 pub use server_hello_done::ServerHelloDone;
 pub use server_key_exchange::{
     ServerDhParams, ServerEcdhParams, ServerKeyExchange, ServerKeyExchangeForm, ServerParams,
-    ServerParamsForm, ServerSignature, SignatureForm,
+    ServerParamsForm, ServerSignature, ServerSrpParams, SignatureForm,
 };
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! ServerKeyExchange: what the server says of the key exchange, and its signature of that.
 //!
-//! RFC 5246 §7.4.3, RFC 8422 §5.4; RFC 4279 §2, RFC 5489 §2 for pre-shared keys.
+//! RFC 5246 §7.4.3, RFC 8422 §5.4; RFC 4279 §2, RFC 5489 §2 for pre-shared keys; RFC 5054 §2.8.1.
 
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
@@ -31,6 +31,8 @@ pub enum ServerParamsForm {
     Ecdh,
     /// [`ServerDhParams`].
     Dh,
+    /// [`ServerSrpParams`].
+    Srp,
 }
 
 /// How a signature stands in a message before TLS 1.3.
@@ -49,6 +51,13 @@ impl ServerKeyExchangeForm {
         Self::signed(ServerParamsForm::Ecdh, SignatureForm::Bare),
         Self::signed(ServerParamsForm::Dh, SignatureForm::Said),
         Self::signed(ServerParamsForm::Dh, SignatureForm::Bare),
+        Self::signed(ServerParamsForm::Srp, SignatureForm::Said),
+        Self::signed(ServerParamsForm::Srp, SignatureForm::Bare),
+        Self {
+            hint: false,
+            params: Some(ServerParamsForm::Srp),
+            signature: None,
+        },
         Self {
             hint: false,
             params: Some(ServerParamsForm::Dh),
@@ -146,6 +155,42 @@ impl<'a> ServerDhParams<'a> {
     }
 }
 
+/// The server's part of SRP: big-endian numbers and a salt of at least one byte each, of which nothing is
+/// checked (RFC 5054 §2.8.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerSrpParams<'a> {
+    /// `srp_N`, the prime.
+    pub prime: &'a [u8],
+    /// `srp_g`.
+    pub generator: &'a [u8],
+    /// `srp_s`, at most 255 bytes.
+    pub salt: &'a [u8],
+    /// `srp_B`.
+    pub public: &'a [u8],
+}
+
+impl<'a> ServerSrpParams<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
+        let some = |bytes: &'a [u8]| match bytes {
+            [] => Err(DecodeError),
+            bytes => Ok(bytes),
+        };
+        Ok(Self {
+            prime: some(cursor.vec16()?)?,
+            generator: some(cursor.vec16()?)?,
+            salt: some(cursor.vec8()?)?,
+            public: some(cursor.vec16()?)?,
+        })
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        put_vec16(out, |out| out.extend_from_slice(self.prime));
+        put_vec16(out, |out| out.extend_from_slice(self.generator));
+        put_vec8(out, |out| out.extend_from_slice(self.salt));
+        put_vec16(out, |out| out.extend_from_slice(self.public));
+    }
+}
+
 /// What the client computes its answer from. Its bytes are what is signed, after both randoms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -154,6 +199,8 @@ pub enum ServerParams<'a> {
     Ecdh(ServerEcdhParams<'a>),
     /// DHE.
     Dh(ServerDhParams<'a>),
+    /// SRP.
+    Srp(ServerSrpParams<'a>),
 }
 
 impl<'a> ServerParams<'a> {
@@ -161,6 +208,7 @@ impl<'a> ServerParams<'a> {
         match form {
             ServerParamsForm::Ecdh => ServerEcdhParams::read(cursor).map(Self::Ecdh),
             ServerParamsForm::Dh => ServerDhParams::read(cursor).map(Self::Dh),
+            ServerParamsForm::Srp => ServerSrpParams::read(cursor).map(Self::Srp),
         }
     }
 
@@ -169,6 +217,7 @@ impl<'a> ServerParams<'a> {
         match self {
             Self::Ecdh(params) => params.put(out),
             Self::Dh(params) => params.put(out),
+            Self::Srp(params) => params.put(out),
         }
     }
 }

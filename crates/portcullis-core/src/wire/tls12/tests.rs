@@ -13,6 +13,12 @@ use crate::wire::handshake_type::HandshakeType;
 use crate::wire::round_trip;
 
 const POINT: &[u8] = &[9; 32];
+const SRP_PARAMS: ServerParams<'_> = ServerParams::Srp(ServerSrpParams {
+    prime: b"prime",
+    generator: b"g",
+    salt: b"salt",
+    public: b"number",
+});
 const DH_PARAMS: ServerParams<'_> = ServerParams::Dh(ServerDhParams {
     prime: b"prime",
     generator: &[2],
@@ -204,6 +210,7 @@ fn forms_of_the_key_exchange() {
             params: form.params.map(|form| match form {
                 ServerParamsForm::Ecdh => PARAMS,
                 ServerParamsForm::Dh => DH_PARAMS,
+                ServerParamsForm::Srp => SRP_PARAMS,
             }),
             signature: form.signature.and_then(|_| signed(scheme).signature),
         };

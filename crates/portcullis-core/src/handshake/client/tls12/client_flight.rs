@@ -159,6 +159,8 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
         share,
         psk,
     } = proved;
+    let login = negotiated.client.offer.config().srp.clone();
+    let login = login.filter(|_| negotiated.exchange.has_user());
     let (group, premaster) = agree(&mut negotiated, &peer, share, psk.as_ref(), cx)?;
     let session_hash;
     let seed = if negotiated.extended {
@@ -180,12 +182,16 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
         negotiated,
         peer,
         group,
-        psk: psk.map(|psk| Arc::clone(psk.name())),
+        psk: match (psk, login) {
+            (Some(psk), _) => Some(Arc::clone(psk.name())),
+            (None, login) => login.map(|login| Arc::clone(login.name())),
+        },
         master,
     })
 }
 
-/// Sends ClientKeyExchange: RFC 8422 §5.7, RFC 5246 §7.4.7.1 and §7.4.7.2, RFC 4279 §2 and §3, RFC 5489 §2.
+/// Sends ClientKeyExchange: RFC 8422 §5.7, RFC 5246 §7.4.7.1 and §7.4.7.2, RFC 4279 §2 and §3, RFC 5489 §2, RFC 5054
+/// §2.8.2.
 fn agree(
     negotiated: &mut Negotiated,
     peer: &ServerPeer,
@@ -220,6 +226,14 @@ fn agree(
                 .map_err(|_| Violation::BadDhShare)?;
             put_exchange(negotiated, psk, Some(ClientShare::Number(own.share())), cx);
             (group.name(), Some(shared.into()))
+        }
+        (Some(Agreement::Srp), Some(ServerShare::Srp(offer))) => {
+            let login = negotiated.client.offer.config().srp.as_ref();
+            let password = login.ok_or_else(another_exchange)?.hash(&offer.salt);
+            let answer = offer.offered.answer(password.as_slice(), cx.random)?;
+            let (own, secret) = answer.ok_or(Violation::BadSrpValue)?;
+            put_exchange(negotiated, psk, Some(ClientShare::Number(&own)), cx);
+            (None, Some(secret.into()))
         }
         (Some(Agreement::Rsa), None) => {
             let ServerPeer::Chain { chain, .. } = peer else {

@@ -15,6 +15,7 @@ use super::client_flight::{ServerPeer, ServerProved, authenticate};
 use super::psk::choose_psk;
 use crate::config::ClientOptions;
 use crate::crypto::finite_field::Group;
+use crate::crypto::finite_field::srp::Offered;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::{AnswerContent, WantedCurves, WantedIdentity};
@@ -84,6 +85,14 @@ pub(super) enum ServerShare {
     },
     /// In a field that is large enough.
     Number { group: Group, public: Box<[u8]> },
+    /// For the password.
+    Srp(Box<SrpOffer>),
+}
+
+/// What a server of SRP has said, in a group of the RFC.
+pub(super) struct SrpOffer {
+    pub(super) offered: Offered,
+    pub(super) salt: Box<[u8]>,
 }
 
 /// What the key of the server's certificate has signed, and how.
@@ -104,6 +113,10 @@ impl Parameters {
                 public: params.public.into(),
             }),
             Some(ServerParams::Dh(params)) => Some(number(params, client.offer.config())?),
+            Some(ServerParams::Srp(params)) => Some(ServerShare::Srp(Box::new(SrpOffer {
+                offered: Offered::new(params.prime, params.generator, params.public)?,
+                salt: params.salt.into(),
+            }))),
         };
         let signed = match (received.signature, &received.params) {
             (Some(signature), Some(params)) => {

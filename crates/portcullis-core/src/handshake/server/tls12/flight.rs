@@ -14,7 +14,8 @@ use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::identity::{Chosen, Shown};
 use super::key_exchange::WaitClientKeyExchange;
 use super::resumption::Resumption;
-use crate::config::ServerOptions;
+use super::user::{Greeted, look_up_user};
+use crate::config::{ServerOptions, SrpVerifier};
 use crate::crypto::HAS_RSA;
 use crate::crypto::finite_field::{FieldKeyPair, Group};
 use crate::crypto::key_exchange::ActiveKeyExchange;
@@ -23,6 +24,7 @@ use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{LegacyParameters, Transcript};
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
 use crate::rules::{Rules, Signatures};
+use crate::srp::SrpShare;
 use crate::suite::{Agreement, CipherSuite, Exchange, Presence};
 use crate::version::Version;
 use crate::wire::extension::{
@@ -31,7 +33,7 @@ use crate::wire::extension::{
 };
 use crate::wire::tls12::{
     ClientCertificateType, ServerDhParams, ServerEcdhParams, ServerHelloDone, ServerKeyExchange,
-    ServerParams,
+    ServerParams, ServerSrpParams,
 };
 use crate::wire::{ClientHello, ExtensionType, ServerHello};
 use crate::x509::{Form, Identity};
@@ -64,6 +66,7 @@ pub(super) struct Showing {
 pub(super) enum OwnShare {
     Curve(ActiveKeyExchange),
     Field(FieldShare),
+    Srp(Box<SrpShare>),
 }
 
 /// Of DHE, with what the client is told of the group.
@@ -89,6 +92,7 @@ impl OwnShare {
         exchange: Exchange,
         negotiated: &Negotiated,
         identity: Option<&Identity>,
+        verifier: Option<SrpVerifier>,
         cx: &mut Cx<'_>,
     ) -> Result<Option<Self>, Abort> {
         let Negotiated { config, groups, .. } = negotiated;
@@ -100,6 +104,11 @@ impl OwnShare {
                 let group = groups.curve.ok_or(Violation::NoSharedGroup)?;
                 let share = ActiveKeyExchange::start(group, cx.random)?;
                 Ok(Some(Self::Curve(share)))
+            }
+            Some(Agreement::Srp) => {
+                let verifier = verifier.ok_or(Violation::SrpUserMissing)?;
+                let share = SrpShare::start(verifier, cx.random)?;
+                Ok(Some(Self::Srp(Box::new(share))))
             }
             Some(Agreement::Dhe) => {
                 let strength = identity.and_then(Identity::key_bits).unwrap_or_default();
@@ -123,6 +132,12 @@ impl OwnShare {
                 generator: &share.generator,
                 public: share.pair.share(),
             }),
+            Self::Srp(share) => ServerParams::Srp(ServerSrpParams {
+                prime: share.half.prime(),
+                generator: share.half.generator(),
+                salt: share.salt(),
+                public: share.half.public(),
+            }),
         }
     }
 
@@ -130,21 +145,41 @@ impl OwnShare {
         match self {
             Self::Curve(share) => Some(share.group()),
             Self::Field(share) => share.pair.group().name(),
+            Self::Srp(_) => None,
         }
     }
 }
 
-/// Sends ServerHello and Certificate, and has the share signed.
+/// Sends ServerHello and what follows, once it is known who logs in, if a user does.
 pub(super) fn send_flight(
     negotiated: Negotiated,
     chosen: Chosen,
     server_name: Option<String>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
+    if !chosen.suite.exchange().is_some_and(Exchange::has_user) {
+        return send_flight_to(negotiated, chosen, server_name, None, cx);
+    }
+    let greeted = Greeted {
+        negotiated,
+        chosen,
+        server_name,
+    };
+    look_up_user(greeted, cx)
+}
+
+/// Sends ServerHello and Certificate, and has the share signed.
+pub(super) fn send_flight_to(
+    negotiated: Negotiated,
+    chosen: Chosen,
+    server_name: Option<String>,
+    verifier: Option<SrpVerifier>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
     let Chosen { suite, shown } = chosen;
     let exchange = suite.exchange().ok_or(Violation::NoSharedCipherSuite)?;
     let identity = shown.as_ref().map(|shown| &shown.identity);
-    let share = OwnShare::start(exchange, &negotiated, identity, cx)?;
+    let share = OwnShare::start(exchange, &negotiated, identity, verifier, cx)?;
     let acknowledged = acknowledges(&negotiated.config, identity, server_name.as_deref());
     let hello = Hello {
         suite,

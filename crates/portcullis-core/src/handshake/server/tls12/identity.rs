@@ -4,7 +4,7 @@
 //! RFC 5246 §7.4.2, RFC 8422 §5.3, RFC 6066 §3.
 
 use super::super::super::negotiate;
-use super::super::super::{Cx, expect};
+use super::super::super::{Cx, expect, find};
 use super::super::Next;
 use super::super::requested::{check_name, identity_in, wanted};
 use super::super::shortfall::{no_group, no_identity, no_key_for, no_scheme, no_suite};
@@ -16,6 +16,7 @@ use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
 use crate::suite::{CipherSuite, Exchange};
 use crate::wire::ClientHello;
+use crate::wire::extension::SrpUser;
 use crate::x509::Identity;
 use crate::{Misuse, SignatureScheme, Violation};
 
@@ -113,6 +114,9 @@ fn no_common_suite(negotiated: &Negotiated, cx: &Cx<'_>) -> Result<Abort, Abort>
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let mut shared = negotiate::cipher_suites(config, version, hello.cipher_suites.iter());
     Ok(match shared.next() {
+        Some(first) if has_user(&first) || shared.any(|suite| has_user(&suite)) => {
+            Violation::SrpUserMissing.into()
+        }
         Some(_) => no_group(config, version, &hello),
         None => no_suite(config, version, &hello),
     })
@@ -175,8 +179,17 @@ fn suites(negotiated: &Negotiated, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Vec<
     let version = cx.dialect.code(negotiated.version);
     let groups = &negotiated.groups;
     negotiate::cipher_suites(&negotiated.config, version, hello.cipher_suites.iter())
-        .filter(|suite| groups.fit(*suite))
+        .filter(|suite| groups.fit(*suite) && (!has_user(suite) || names_user(hello)))
         .collect()
+}
+
+fn has_user(suite: &CipherSuite) -> bool {
+    suite.exchange().is_some_and(Exchange::has_user)
+}
+
+/// RFC 5054 §2.5.1.2. What is there and malformed is refused where it is read.
+fn names_user(hello: &ClientHello<'_>) -> bool {
+    !matches!(find::<SrpUser<'_>>(&hello.extensions), Ok(None))
 }
 
 fn show(

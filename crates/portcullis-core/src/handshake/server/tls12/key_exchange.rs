@@ -58,11 +58,16 @@ impl WaitClientKeyExchange {
         } = *showing;
         let received = client_key_exchange(answering.exchange, &message)?;
         answering.transcript.add(message.hashed());
+        let user = match &share {
+            Some(OwnShare::Srp(share)) => Some(Arc::clone(share.name())),
+            _ => None,
+        };
         let psk_identity = received.psk_identity.map(Box::from);
         let mut exchanged = Exchanged {
             answering,
             shown,
             group: share.as_ref().and_then(OwnShare::group),
+            user,
             agreed: None,
             peer,
         };
@@ -106,6 +111,9 @@ fn agree(
             let shared = own.pair.agree_before_tls13(number);
             Ok(Some(shared.map_err(|_| Violation::BadDhShare)?.into()))
         }
+        (Some(OwnShare::Srp(own)), Some(ClientShare::Number(number))) => {
+            Ok(Some(own.half.agree(number)?.into()))
+        }
         (None, None) => Ok(None),
         // The form of the message is by the row.
         _ => Err(another_exchange()),
@@ -121,6 +129,8 @@ pub(super) struct Exchanged {
     pub(super) answering: Answering,
     pub(super) shown: Option<Shown>,
     group: Option<NamedGroup>,
+    /// Who logs in.
+    user: Option<Arc<PskName>>,
     pub(super) agreed: Option<PremasterSecret>,
     peer: Option<VerifiedChain>,
 }
@@ -153,12 +163,14 @@ pub(super) fn master_secret(
         answering,
         shown,
         group,
+        user,
         agreed,
         peer,
     } = exchanged;
     if let Some(previous) = &answering.negotiated.previous {
         let identity = psk.map(|(_, name)| &*name.identity);
         previous.check_psk_identity(identity)?;
+        previous.check_user(user.as_ref().map(|name| &*name.identity))?;
     }
     let premaster = match (psk, agreed) {
         (Some((key, _)), agreed) => PremasterSecret::with_psk(agreed, key),
@@ -180,7 +192,7 @@ pub(super) fn master_secret(
     let mut keyed = Box::new(Keyed::new(answering, master, names, cx)?);
     keyed.shown = shown.map(|shown| (shown.identity.shared_chain(), shown.scheme));
     keyed.group = group;
-    keyed.psk = psk.map(|(_, name)| Arc::clone(name));
+    keyed.psk = psk.map(|(_, name)| Arc::clone(name)).or(user);
     Ok(match peer {
         Some(peer) => WaitCertificateVerify { keyed, peer }.into(),
         None => WaitChangeCipherSpec(keyed).into(),

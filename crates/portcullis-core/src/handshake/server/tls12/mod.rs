@@ -13,6 +13,7 @@ mod key_exchange;
 mod psk;
 mod resumption;
 mod tickets;
+mod user;
 
 use std::sync::Arc;
 
@@ -47,14 +48,17 @@ pub(super) struct Negotiated {
 states! {
     Server of Tls12:
     // state              in file                       takes                      => goes to
-    OpeningTickets        in resumption            pauses   for OpenTickets        => ReverifyingChain | ReverifyingPsk | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
+    OpeningTickets        in resumption            pauses   for OpenTickets        => ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The id of a session; not if there is a ticket, too.
-    FindingSession        in resumption            pauses   for FindSession        => ReverifyingChain | ReverifyingPsk | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
+    FindingSession        in resumption            pauses   for FindSession        => ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
     ReverifyingChain      in resumption            pauses   for VerifyChain        => ChoosingIdentity | WaitChangeCipherSpec;
     // The same of a pre-shared key: without it there is a full handshake.
     ReverifyingPsk        in psk                   pauses   for ChoosePsk          => WaitClientKeyExchange | WaitChangeCipherSpec;
-    ChoosingIdentity      in identity              pauses   for ChooseIdentity     => Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec /* resumed */;
+    // The same of a user.
+    ReverifyingUser       in user                  pauses   for LookUpUser         => LookingUpUser | ReverifyingChain | ChoosingIdentity | WaitChangeCipherSpec;
+    ChoosingIdentity      in identity              pauses   for ChooseIdentity     => LookingUpUser | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec /* resumed */;
+    LookingUpUser         in user                  pauses   for LookUpUser         => Signing | WaitCertificate | WaitClientKeyExchange;
     Signing               in flight                pauses   for Sign               => WaitCertificate | WaitClientKeyExchange;
     WaitCertificate       in client_authentication waits    for Certificate        => VerifyingChain | WaitClientKeyExchange;
     VerifyingChain        in client_authentication pauses   for VerifyChain        => WaitClientKeyExchange;

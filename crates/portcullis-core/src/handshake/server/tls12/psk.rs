@@ -16,7 +16,7 @@ use crate::config::PreSharedKey;
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
 use crate::key_schedule::tls12::PremasterSecret;
-use crate::psk::PskName;
+use crate::psk::{PskName, Shared};
 use crate::question::{AnswerContent, ChoosePsk, PskSide, Question, QuestionId};
 use crate::{Misuse, Violation};
 
@@ -106,6 +106,7 @@ fn go_on(exchanged: Exchanged, psk: Option<PreSharedKey>, cx: &mut Cx<'_>) -> Re
         .fill(key.as_mut_slice())
         .map_err(CryptoFailure::from)?;
     let nobody = Arc::new(PskName {
+        kind: Shared::Psk,
         identity: Box::default(),
         digest: [0; 32],
     });

@@ -16,10 +16,11 @@ use super::Negotiated;
 use super::flight::send_abbreviated_flight;
 use super::identity::{ask_again, choose_identity};
 use super::psk::resume_with_psk;
+use super::user::resume_with_user;
 use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
-use crate::psk::PskName;
+use crate::psk::{PskName, Shared};
 use crate::question::{AnswerContent, FindSession, OpenTickets, Question, QuestionId};
 use crate::session::{Peer, Secret, ServerSession};
 use crate::suite::{CipherSuite, Exchange};
@@ -36,7 +37,7 @@ pub(super) struct Resumption {
     pub(super) exchange: Exchange,
     /// Of the key exchange that the master secret came from.
     pub(super) group: Option<NamedGroup>,
-    /// The pre-shared key that it began with.
+    /// The pre-shared key that it began with, or the user who had logged in.
     pub(super) psk: Option<Arc<PskName>>,
     pub(super) server_name: Option<String>,
     /// The client, and what it had signed with, if it had shown a certificate.
@@ -167,10 +168,24 @@ fn resume_or_choose(
         authenticated_at: established.authenticated_at,
         names: session.names,
     });
-    if let Some(name) = established.shared_key {
-        return resume_with_psk(negotiated, resumption, name, cx);
+    let peer = established.peer;
+    match established.shared_key {
+        None => resume_with_peer(negotiated, resumption, peer, cx),
+        Some(name) => match name.kind {
+            Shared::Psk => resume_with_psk(negotiated, resumption, name, cx),
+            Shared::Password => resume_with_user(negotiated, resumption, name, peer, cx),
+        },
     }
-    match established.peer {
+}
+
+/// Goes on with a session in which the client had shown this, if anything.
+pub(super) fn resume_with_peer(
+    negotiated: Negotiated,
+    resumption: Box<Resumption>,
+    peer: Option<Peer>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    match peer {
         Some(peer) => reverify(negotiated, resumption, peer, cx),
         None => resume(negotiated, resumption, cx),
     }
@@ -195,7 +210,7 @@ fn fits(
         return Ok(false);
     };
     let fits = config.policy.cipher_suites.contains(&established.suite)
-        && established.shared_key.is_some() == exchange.psk
+        && established.shared_key.as_ref().map(|name| name.kind) == exchange.shared()
         && session::fits(config, *version, hello, server_name, session, cx)?;
     let offered = hello
         .extensions

@@ -70,6 +70,16 @@ pub(super) fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static 
         (asking_of_ids, QUESTIONS_OF_IDS),
         (asking_of_keys, QUESTIONS_OF_KEYS),
         (asking_of_kept_keys, QUESTIONS_OF_KEPT_KEYS),
+        #[cfg(feature = "finite-field")]
+        (
+            asking_of_users,
+            &[(true, "LookUpUser", Stage::LookingUpUser)],
+        ),
+        #[cfg(feature = "finite-field")]
+        (
+            asking_of_kept_users,
+            &[(true, "LookUpUser", Stage::ReverifyingUser)],
+        ),
         #[cfg(feature = "ffi")]
         (asking_of_decryption, QUESTIONS_OF_DECRYPTION),
         #[cfg(feature = "ffi")]
@@ -107,6 +117,30 @@ fn asking_of_kept_keys() -> Pair {
         let (client, server) = ends_of(PSK);
         let client = client.session_tickets(true).build().unwrap();
         let server = server.ticket_keys(ticket_keys()).ask_psk(true);
+        let server = server.build().unwrap();
+        let session = sessions_of(client.clone(), server.clone()).remove(0);
+        (client, server, session)
+    });
+    let (client, server, session) = ends.clone();
+    resuming(client, server, vec![session])
+}
+
+/// What is known of who logs in.
+#[cfg(feature = "finite-field")]
+fn asking_of_users() -> Pair {
+    use super::tls12::user::{SRP, client, server};
+    let server = server(&[SRP]).ask_srp(true);
+    Pair::new(client(&[SRP]).build().unwrap(), server.build().unwrap())
+}
+
+/// Of a session, in which somebody had logged in.
+#[cfg(feature = "finite-field")]
+fn asking_of_kept_users() -> Pair {
+    use super::tls12::user::{SRP, client, server};
+    static ENDS: OnceLock<(ClientConfig, ServerConfig, ClientSession)> = OnceLock::new();
+    let ends = ENDS.get_or_init(|| {
+        let client = client(&[SRP]).session_tickets(true).build().unwrap();
+        let server = server(&[SRP]).ticket_keys(ticket_keys()).ask_srp(true);
         let server = server.build().unwrap();
         let session = sessions_of(client.clone(), server.clone()).remove(0);
         (client, server, session)
@@ -235,6 +269,7 @@ fn refuse(question: Question) -> Answer {
         Question::FindSession(question) => question.refuse(refusal),
         Question::KeepSession(question) => question.refuse(refusal),
         Question::ChoosePsk(question) => question.refuse(refusal),
+        Question::LookUpUser(question) => question.refuse(refusal),
         Question::Decrypt(question) => question.refuse(refusal),
         Question::VerifyChain(question) => question.refuse(CertificateError::rejected(
             AlertDescription::ACCESS_DENIED,

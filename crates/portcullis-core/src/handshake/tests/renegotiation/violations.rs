@@ -254,6 +254,28 @@ fn the_client_stays_who_it_is() {
     assert_eq!(error.violation(), Some(V::RenegotiationChangedClient));
 }
 
+/// The same of who has logged in.
+#[cfg(feature = "finite-field")]
+#[test]
+fn the_user_stays() {
+    use super::super::tls12::user::{SRP, users};
+    let with = |user: &str, password: &str| {
+        let client = client().cipher_suites([SRP]);
+        client.srp(user, password)
+    };
+    let ends = || {
+        let server = server().cipher_suites([SRP]).clear_identities();
+        Ends::new(with("alice", "password123"), server.srp_users(users()))
+    };
+    let same = ends().renegotiate(From::Server);
+    assert_eq!(same.server.information.srp_user(), Some(&b"alice"[..]));
+    let mut changed = ends();
+    super::replace_client(&mut changed.client, with("bob", "another"));
+    let error = refused(changed.begin(From::Server), By::Client);
+    assert_eq!(error.violation(), Some(V::RenegotiationChangedClient));
+    assert_eq!(error.stage(), Stage::WaitClientKeyExchange);
+}
+
 /// The same of who has a pre-shared key; a new key of the same identity is no other client.
 #[test]
 fn the_identity_of_a_pre_shared_key_stays() {

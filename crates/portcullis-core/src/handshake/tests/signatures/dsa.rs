@@ -94,7 +94,8 @@ mod dhe {
     use super::super::{both, proved};
     use super::*;
     use crate::Stage;
-    use crate::suite::Authentication;
+    use crate::handshake::tests::tls12::user::users;
+    use crate::suite::{Authentication, KeyExchange};
 
     const SUITE: CipherSuite = CipherSuite::TLS_DHE_DSS_WITH_AES_128_GCM_SHA256;
 
@@ -106,7 +107,7 @@ mod dhe {
     #[test]
     fn every_suite_in_every_version() {
         let legacy = usize::from(cfg!(feature = "legacy-ciphers"));
-        assert_eq!(suites().count(), 6 + legacy);
+        assert_eq!(suites().count(), (6 + legacy) + (2 + legacy));
         for suite in suites() {
             assert!(!CipherSuite::DEFAULT.contains(&suite));
             for version in [V1_2, ProtocolVersion::TLS_1_1, ProtocolVersion::TLS_1_0] {
@@ -114,6 +115,13 @@ mod dhe {
                     continue;
                 }
                 let (client, server) = both(version, "dsa", "R");
+                let (client, server) = match suite.info().unwrap().key_exchange {
+                    KeyExchange::Srp => (
+                        client.srp("alice", "password123"),
+                        server.srp_users(users()),
+                    ),
+                    _ => (client, server),
+                };
                 let ends = (
                     client.cipher_suites([suite]).signature_schemes(DSA),
                     server.cipher_suites([suite]).signature_schemes(DSA),

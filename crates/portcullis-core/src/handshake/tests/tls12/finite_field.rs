@@ -22,7 +22,7 @@ use crate::{NamedGroup, Stage, Violation as V};
 
 const SUITE: [CipherSuite; 1] = [CipherSuite::TLS_DHE_RSA_WITH_AES_128_GCM_SHA256];
 
-fn rsa() -> &'static Identity {
+pub(super) fn rsa() -> &'static Identity {
     static IDENTITY: OnceLock<Identity> = OnceLock::new();
     IDENTITY.get_or_init(|| {
         let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();

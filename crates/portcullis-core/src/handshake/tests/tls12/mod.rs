@@ -18,10 +18,15 @@ pub(super) mod rsa_psk;
 mod scripts;
 mod states;
 pub(super) mod static_ecdh;
+#[cfg(feature = "finite-field")]
+pub(super) mod user;
 
 pub(super) use exchanges::{
     ANONYMOUS, ECDHE_PSK, PSK, client as clients_of, ends, server as servers_of,
 };
+
+#[cfg(feature = "finite-field")]
+use finite_field::rsa as rsa_identity;
 
 use super::attack::{authenticated_client, authenticating_server, ticket_keys};
 use super::older::V1_2;

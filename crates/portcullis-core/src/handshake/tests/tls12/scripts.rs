@@ -130,6 +130,30 @@ const RESUMED_WITH_KEY_SERVER: &[&str] = &[
     "WaitFinished -finished-> Connected",
 ];
 
+/// RFC 5054 §2.2: see `transitions.rs` for all ways.
+#[cfg(feature = "finite-field")]
+const USER_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> LookingUpUser",
+    "LookingUpUser =LookUpUser=> WaitClientKeyExchange",
+    "WaitClientKeyExchange -client_key_exchange-> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+#[cfg(feature = "finite-field")]
+const RESUMED_USER_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> ReverifyingUser",
+    "ReverifyingUser =LookUpUser=> WaitChangeCipherSpec",
+    "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+/// Without the feature nobody logs in.
+#[cfg(not(feature = "finite-field"))]
+const USER_SERVER: &[&str] = &["LookingUpUser"];
+#[cfg(not(feature = "finite-field"))]
+const RESUMED_USER_SERVER: &[&str] = &["ReverifyingUser"];
+
 /// RFC 6066 §8: see `transitions.rs` for the server that promises a status.
 const STAPLED_CLIENT: &[&str] = &["WaitCertificateStatus"];
 
@@ -268,6 +292,22 @@ fn the_ways_of_a_shared_key() {
     assert_eq!(scripts.server, RESUMED_WITH_KEY_SERVER);
 }
 
+#[cfg(feature = "finite-field")]
+#[test]
+fn the_ways_of_a_user() {
+    use super::user::{SRP, client, server};
+    let client = client(&[SRP]).session_tickets(true);
+    let server = server(&[SRP]);
+    let asking = server.clone().ask_srp(true);
+    let scripts = run(client.clone(), asking);
+    assert_eq!(scripts.client, HINTED_CLIENT);
+    assert_eq!(scripts.server, USER_SERVER);
+    let server = server.ticket_keys(ticket_keys());
+    let session = session_of(&client, &server);
+    let scripts = run_resuming(client, server.ask_srp(true), vec![session]);
+    assert_eq!(scripts.server, RESUMED_USER_SERVER);
+}
+
 #[cfg(feature = "ffi")]
 #[test]
 fn with_a_key_that_decrypts() {
@@ -311,6 +351,8 @@ fn every_row_is_in_a_script() {
                 SHARED_KEY_SERVER,
                 DECRYPTING_SERVER,
                 RESUMED_WITH_KEY_SERVER,
+                USER_SERVER,
+                RESUMED_USER_SERVER,
                 NEXT_PROTOCOL_SERVER,
             ]),
             server_role::State::rows(),

@@ -103,6 +103,18 @@ fn an_unprotected_record_where_a_protected_one_is_due_is_unexpected() {
 /// Covered by a test of its own.
 const APART: &[(Violation, &str)] = &[
     (
+        Violation::BadSrpGroup,
+        "handshake::tests::tls12::user::groups_and_values_of_a_server",
+    ),
+    (
+        Violation::BadSrpValue,
+        "handshake::tests::tls12::user::values_of_a_client",
+    ),
+    (
+        Violation::SrpUserMissing,
+        "handshake::tests::tls12::user::a_client_that_names_no_user",
+    ),
+    (
         Violation::BadDhShare,
         "handshake::tests::tls12::finite_field::shares_of_a_client",
     ),
