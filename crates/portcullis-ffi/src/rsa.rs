@@ -8,10 +8,10 @@ use core::fmt;
 use core::ptr::{NonNull, null};
 
 use aws_lc_sys::{
-    EVP_MD, EVP_sha256, EVP_sha384, EVP_sha512, NID_md5_sha1, NID_sha1, NID_sha256, NID_sha384,
-    NID_sha512, RSA, RSA_NO_PADDING, RSA_decrypt, RSA_free, RSA_get0_e, RSA_private_key_from_bytes,
-    RSA_public_key_from_bytes, RSA_sign, RSA_sign_pss_mgf1, RSA_size, RSA_verify,
-    RSA_verify_pss_mgf1,
+    EVP_MD, EVP_sha256, EVP_sha384, EVP_sha512, NID_md5_sha1, NID_sha1, NID_sha224, NID_sha256,
+    NID_sha384, NID_sha512, RSA, RSA_NO_PADDING, RSA_PKCS1_PADDING, RSA_decrypt, RSA_encrypt,
+    RSA_free, RSA_get0_e, RSA_private_key_from_bytes, RSA_public_key_from_bytes, RSA_sign,
+    RSA_sign_pss_mgf1, RSA_size, RSA_verify, RSA_verify_pss_mgf1,
 };
 
 use crate::{Failed, forget_errors, success};
@@ -23,6 +23,8 @@ pub enum Hash {
     Md5Sha1,
     /// 20 bytes.
     Sha1,
+    /// 28 bytes.
+    Sha224,
     /// 32 bytes.
     Sha256,
     /// 48 bytes.
@@ -36,6 +38,7 @@ impl Hash {
         match self {
             Self::Md5Sha1 => 36,
             Self::Sha1 => 20,
+            Self::Sha224 => 28,
             Self::Sha256 => 32,
             Self::Sha384 => 48,
             Self::Sha512 => 64,
@@ -46,6 +49,7 @@ impl Hash {
         match self {
             Self::Md5Sha1 => NID_md5_sha1,
             Self::Sha1 => NID_sha1,
+            Self::Sha224 => NID_sha224,
             Self::Sha256 => NID_sha256,
             Self::Sha384 => NID_sha384,
             Self::Sha512 => NID_sha512,
@@ -55,7 +59,7 @@ impl Hash {
     /// For RSASSA-PSS, which TLS has with these hashes only.
     fn pss(self) -> Result<*const EVP_MD, Failed> {
         Ok(match self {
-            Self::Md5Sha1 | Self::Sha1 => return Err(Failed),
+            Self::Md5Sha1 | Self::Sha1 | Self::Sha224 => return Err(Failed),
             // SAFETY: takes nothing; what it gives lives as long as the program.
             Self::Sha256 => unsafe { EVP_sha256() },
             // SAFETY: as above.
@@ -246,6 +250,28 @@ impl RsaPublicKey {
     /// The length of the modulus in bytes.
     pub fn modulus_len(&self) -> usize {
         self.0.size()
+    }
+
+    /// RSAES-PKCS1-v1_5 (RFC 8017 §7.2.1): `out` is what only the private key opens.
+    ///
+    /// # Errors
+    /// When `out` is not as long as the modulus, or `message` not at least 11 bytes shorter; or when there are
+    /// no random bytes.
+    pub fn encrypt_pkcs1(&self, message: &[u8], out: &mut [u8]) -> Result<(), Failed> {
+        let size = self.0.size();
+        if out.len() != size {
+            return Err(Failed);
+        }
+        let (mut written, key) = (0, self.0.0.as_ptr());
+        let (place, room) = (out.as_mut_ptr(), out.len());
+        let (bytes, len) = (message.as_ptr(), message.len());
+        // SAFETY: the key is live; this is one of the functions that may be used concurrently. Reads `len`
+        // bytes, writes at most `room`.
+        success(unsafe {
+            let written = &raw mut written;
+            RSA_encrypt(key, written, place, room, bytes, len, RSA_PKCS1_PADDING)
+        })?;
+        (written == size).then_some(()).ok_or(Failed)
     }
 
     /// RSASSA-PKCS1-v1_5 (RFC 8017 §8.2.2) over a message whose hash is `digest`.

@@ -135,6 +135,56 @@ fn what_is_decrypted_has_its_padding() {
 }
 
 #[test]
+fn what_is_encrypted_is_decrypted() {
+    for bits in BITS {
+        let (size, message) = (bits / 8, b"to be encrypted");
+        let mut ciphertext = vec![0; size];
+        public(bits)
+            .encrypt_pkcs1(message, &mut ciphertext)
+            .unwrap();
+        let mut block = vec![0; size];
+        private(bits).decrypt_raw(&ciphertext, &mut block).unwrap();
+        assert!(block.ends_with(b"\0to be encrypted"), "{block:02x?}");
+        // RFC 8017 §7.2.1: eleven bytes are the padding's.
+        assert!(
+            public(bits)
+                .encrypt_pkcs1(&vec![7; size - 11], &mut ciphertext)
+                .is_ok()
+        );
+        assert!(
+            public(bits)
+                .encrypt_pkcs1(&vec![7; size - 10], &mut ciphertext)
+                .is_err()
+        );
+        for len in [0, size - 1, size + 1] {
+            assert!(
+                public(bits)
+                    .encrypt_pkcs1(message, &mut vec![0; len])
+                    .is_err()
+            );
+        }
+    }
+}
+
+/// What OpenSSL makes with it is among the core's tests.
+#[test]
+fn sha224_is_signed_by_pkcs1_alone() {
+    let (private, public, digest) = (private(1_024), public(1_024), [7; 28]);
+    let mut signature = vec![0; 128];
+    private
+        .sign_pkcs1(Hash::Sha224, &digest, &mut signature)
+        .unwrap();
+    assert_good(&digest, &signature, |digest, signature| {
+        public.verify_pkcs1(Hash::Sha224, digest, signature)
+    });
+    assert!(
+        private
+            .sign_pss(Hash::Sha224, &digest, &mut signature)
+            .is_err()
+    );
+}
+
+#[test]
 fn numbers_that_nobody_encrypts_and_wrong_lengths_are_errors() {
     let (key, size) = (private(1_024), 128);
     let n = section("public 1024")[7..7 + size].to_vec();

@@ -27,7 +27,7 @@ const GROUPS: &[NamedGroup] = &[
     NamedGroup::SECP384R1,
 ];
 
-/// BoringSSL's default list for the peer's signatures, but for SHA-1: no Ed25519, no P-521.
+/// BoringSSL's default list for the peer's signatures: no Ed25519, no P-521, and SHA-1 with RSA alone.
 const VERIFY: &[SignatureScheme] = &[
     SignatureScheme::ECDSA_SECP256R1_SHA256,
     SignatureScheme::RSA_PSS_RSAE_SHA256,
@@ -37,6 +37,7 @@ const VERIFY: &[SignatureScheme] = &[
     SignatureScheme::RSA_PKCS1_SHA384,
     SignatureScheme::RSA_PSS_RSAE_SHA512,
     SignatureScheme::RSA_PKCS1_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA1,
 ];
 
 /// Protocol used where the application refuses whatever is offered.
@@ -127,6 +128,8 @@ macro_rules! common {
         let mut builder = $builder
             .versions(versions(options))
             .strict_alert_levels(true)
+            // BoringSSL has no minimum of its own.
+            .key_minimum(1_024)
             .renegotiation(renegotiation(options))
             .secure_renegotiation(match options.no_legacy_server_connect {
                 true => SecureRenegotiation::Demanded,
@@ -142,11 +145,15 @@ macro_rules! common {
             .ask_signature(options.asynchronous || options.private_key_delay_ms > 0)
             .pause_at_hello(asks_hello(options));
         builder = match options.verify_prefs.as_slice() {
-            [] => builder.signature_schemes(verify_prefs(VERIFY, &versions(options)).0),
+            [] => builder.signature_schemes(with_weak(
+                verify_prefs(VERIFY, &versions(options)).0,
+                options,
+                $credentials,
+            )),
             prefs => {
                 let (schemes, certificate_schemes) = verify_prefs(prefs, &versions(options));
                 builder
-                    .signature_schemes(schemes)
+                    .signature_schemes(with_weak(schemes, options, $credentials))
                     .certificate_signature_schemes(certificate_schemes)
             }
         };
@@ -218,8 +225,7 @@ fn groups(options: &Options) -> Vec<NamedGroup> {
 
 /// Splits BoringSSL's one list into what may sign the handshake and what certificates.
 ///
-/// SHA-1 is in neither, since no configuration of the core accepts it. In TLS 1.3 PKCS#1 is for
-/// certificates alone (RFC 8446 §4.2.3). Where that leaves nothing for the handshake Ed25519 stands in: a
+/// In TLS 1.3 PKCS#1 is for certificates alone (RFC 8446 §4.2.3), and SHA-1 for nothing else. Where that leaves nothing for the handshake Ed25519 stands in: a
 /// configuration that could end no handshake cannot be built, and the runner avoids an empty list
 /// in the same way (`NoVerify-RSA_PKCS1_MD5_SHA1`).
 fn verify_prefs(
@@ -230,7 +236,7 @@ fn verify_prefs(
     let is_tls13_alone = versions == [ProtocolVersion::TLS_1_3];
     let supported = |scheme: &SignatureScheme| SignatureScheme::SUPPORTED.contains(scheme);
     let mut certificate_schemes: Vec<_> = prefs.iter().copied().filter(supported).collect();
-    let is_new = |scheme: &SignatureScheme| !SignatureScheme::CERTIFICATE_ONLY.contains(scheme);
+    let is_new = |scheme: &SignatureScheme| scheme.allowed_in_tls13_certificate_verify();
     let mut schemes = certificate_schemes.clone();
     if is_tls13_alone {
         schemes.retain(is_new);
@@ -242,6 +248,35 @@ fn verify_prefs(
         certificate_schemes.push(SignatureScheme::ED25519);
     }
     (schemes, certificate_schemes)
+}
+
+/// What signs with SHA-1 has to be named where the core is told what it accepts: BoringSSL has a list for each, and
+/// without one for signing an ECDSA key signs so, too.
+fn with_weak(
+    mut schemes: Vec<SignatureScheme>,
+    options: &Options,
+    credentials: &[Credential],
+) -> Vec<SignatureScheme> {
+    const WEAK: [SignatureScheme; 2] =
+        [SignatureScheme::ECDSA_SHA1, SignatureScheme::RSA_PKCS1_SHA1];
+    let is_old = |version: &ProtocolVersion| *version != ProtocolVersion::TLS_1_3;
+    if versions(options).iter().any(is_old) {
+        let named = options.credentials.iter();
+        let named = named.chain([&options.default_credential]);
+        let named = named.flat_map(|credential| &credential.signing_prefs);
+        let own = credentials.iter().flat_map(Credential::schemes);
+        let own = own.filter(|_| named.clone().next().is_none() && options.verify_prefs.is_empty());
+        let weak = named
+            .clone()
+            .chain(own)
+            .filter(|scheme| WEAK.contains(scheme));
+        for scheme in weak {
+            if !schemes.contains(scheme) {
+                schemes.push(*scheme);
+            }
+        }
+    }
+    schemes
 }
 
 /// What the core says against a configuration.

@@ -198,8 +198,8 @@ pub(crate) fn choose<'a>(
         }
         let offered = question.signature_schemes();
         let is_usable = |scheme: &SignatureScheme| {
-            let is_old = SignatureScheme::CERTIFICATE_ONLY.contains(scheme);
-            offered.contains(scheme) && !(is_tls13 && is_old)
+            let is_new = scheme.allowed_in_tls13_certificate_verify();
+            offered.contains(scheme) && (is_new || !is_tls13)
         };
         if !question.accepts(identity) {
             let signs = identity.key().schemes().iter().any(is_usable);

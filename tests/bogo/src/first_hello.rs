@@ -4,9 +4,7 @@
 //! The runner enables every suite unless a flag says otherwise, and often lets its own choice decide.
 
 use portcullis_core::suite::CipherSuite;
-use portcullis_core::wire::extension::{
-    SelectedVersion, SessionTicket, SignatureAlgorithms, SupportedVersions,
-};
+use portcullis_core::wire::extension::{SelectedVersion, SessionTicket, SupportedVersions};
 use portcullis_core::wire::tls10;
 use portcullis_core::wire::tls12::{CertificateRequest, ClientCertificateType};
 use portcullis_core::wire::{
@@ -55,28 +53,6 @@ pub(crate) fn version(heard: &[u8], options: &Options) -> Option<ProtocolVersion
             .max(),
         _ => None,
     }
-}
-
-/// Whether the peer takes signatures with SHA-1 and no other: the client says so, or nothing at all
-/// (RFC 5246 §7.4.1.4.1), or the server's request does.
-pub(crate) fn takes_sha1_alone(heard: &[u8]) -> bool {
-    let is_sha1 =
-        |scheme| [SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1].contains(&scheme);
-    messages(heard)
-        .iter()
-        .any(|message| match HandshakeHeader::split(message) {
-            Ok((HandshakeType::CLIENT_HELLO, body)) => {
-                ClientHello::decode(body).is_ok_and(|hello| {
-                    let listed = hello.extensions.find::<SignatureAlgorithms<'_>>();
-                    listed.is_none_or(|listed| {
-                        listed.is_ok_and(|listed| listed.schemes.iter().all(is_sha1))
-                    })
-                })
-            }
-            Ok((HandshakeType::CERTIFICATE_REQUEST, body)) => CertificateRequest::decode(body)
-                .is_ok_and(|request| request.supported_signature_algorithms.iter().all(is_sha1)),
-            _ => false,
-        })
 }
 
 /// Whether the server has asked for a certificate, and not for one with a key that signs like this

@@ -9,7 +9,7 @@ use portcullis_core::wire::HELLO_RETRY_REQUEST_RANDOM;
 use portcullis_core::x509::CertificateError;
 use portcullis_core::{
     AlertDescription, Connection, Error, Handshake, ProtocolVersion, Reason, Refusal,
-    SignatureScheme, Step, Violation,
+    SignatureScheme, Step,
 };
 
 use crate::credential::{self, Credential, Unfit};
@@ -362,50 +362,11 @@ impl<'a> Driver<'a> {
         version.is_some_and(|version| version < ProtocolVersion::TLS_1_3)
     }
 
-    /// Whether a signature could not be agreed upon, and one with SHA-1 would have done.
-    fn is_about_sha1(&self, error: &Error, heard: &[u8]) -> bool {
-        let is_sha1 = |scheme: &SignatureScheme| {
-            [
-                SignatureScheme::RSA_PKCS1_SHA1,
-                SignatureScheme::ECDSA_SHA1,
-                // With MD5 beside it, which is what is before TLS 1.2; the runner's own number.
-                SignatureScheme(0xff01),
-            ]
-            .contains(scheme)
-        };
-        let credentials = self.options.credentials.iter();
-        let mut prefs = credentials
-            .chain([&self.options.default_credential])
-            .flat_map(|credential| &credential.signing_prefs)
-            .chain(&self.options.verify_prefs);
-        let no_common = match error.reason() {
-            Reason::Refused(_) => matches!(
-                self.refused,
-                Some(
-                    ":NO_COMMON_SIGNATURE_ALGORITHMS:"
-                        | ":UNKNOWN_CERTIFICATE_TYPE:"
-                        | ":NO_SHARED_CIPHER:"
-                )
-            ),
-            Reason::Violation(violation) | Reason::Explained { violation, .. } => {
-                *violation == Violation::NoSharedSignatureScheme
-            }
-            Reason::AlertReceived(alert) => *alert != AlertDescription::RECORD_OVERFLOW,
-            _ => false,
-        };
-        no_common && (prefs.any(is_sha1) || first_hello::takes_sha1_alone(heard))
-    }
-
     /// What a failed handshake means to the runner.
     fn failed(&self, error: &Error, transport: &Transport) -> Stop {
         if self.is_before_tls13(transport) && first_hello::has_other_suites(error, &transport.heard)
         {
             return Stop::unimplemented("a cipher suite of TLS 1.2 that is not there");
-        }
-        if self.version(transport) == Some(ProtocolVersion::TLS_1_2)
-            && self.is_about_sha1(error, &transport.heard)
-        {
-            return Stop::unimplemented("signatures with SHA-1");
         }
         if is_inner_hello(&transport.heard) {
             return Stop::unimplemented("Encrypted Client Hello");

@@ -34,6 +34,7 @@ mod resumption;
 mod retry;
 mod rsa;
 mod secrets;
+mod signatures;
 mod stacks;
 mod tls12;
 mod transfer;

@@ -13,7 +13,7 @@ use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::session::SessionKey;
 use crate::signature_scheme::SignatureScheme;
-use crate::suite::{CipherSuite, Exchange};
+use crate::suite::{Authentication, CipherSuite, Exchange};
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::x509::{ChainPolicy, Identity, Roots, Sha256Digest, SignatureMemo};
@@ -331,6 +331,22 @@ impl ClientConfigBuilder {
         Ok(())
     }
 
+    /// Suites for DSA keys are of no use where none of their signatures is accepted.
+    fn check_dsa(&self) -> Result<(), Misuse> {
+        let policy = &self.client.policy;
+        let is_dss = |suite: &&CipherSuite| {
+            let info = suite.info();
+            info.is_some_and(|info| info.authentication == Authentication::Dss)
+        };
+        match policy.cipher_suites.iter().find(is_dss) {
+            Some(suite) if !policy.accepts_dsa() => Err(Misuse::new(format!(
+                "cipher_suites: {suite} is for certificates with DSA keys, and signature_schemes has none for \
+                 these; name one there, such as dsa_sha256, or leave the suite out"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Checks the options against each other.
     ///
     /// # Errors
@@ -352,6 +368,10 @@ impl ClientConfigBuilder {
             }
         }
         self.check_anonymous()?;
+        self.check_dsa()?;
+        for identity in &self.client.identities {
+            self.client.policy.check_identity(identity)?;
+        }
         if let Verification::Chain(policy) = self.client.verification {
             if policy.roots().is_empty()
                 && !self.client.policy.asked.verification
@@ -367,7 +387,7 @@ impl ClientConfigBuilder {
             let schemes: Vec<_> = self.client.policy.certificate_schemes().collect();
             self.client.verification = Verification::Chain(
                 policy
-                    .schemes(&schemes)
+                    .signed_with(&schemes, self.client.policy.key_minimum)
                     .memo(self.client.policy.memo.clone()),
             );
         }

@@ -84,12 +84,7 @@ impl Policy {
                 )));
             }
         }
-        if self.schemes.contains(&SignatureScheme::ED448) && !cfg!(feature = "curve448") {
-            return Err(Misuse::new(
-                "signature_schemes: ed448 needs the feature `curve448`; build with it, or leave the scheme \
-                 out",
-            ));
-        }
+        check_scheme_features("signature_schemes", &self.schemes)?;
         for group in &self.groups {
             if let Some(feature) = group.lacking_feature() {
                 return Err(Misuse::new(format!(
@@ -118,6 +113,21 @@ impl Policy {
             self.versions = usable;
         }
     }
+}
+
+/// Not every build has all schemes.
+pub(super) fn check_scheme_features(
+    option: &str,
+    schemes: &[SignatureScheme],
+) -> Result<(), Misuse> {
+    for scheme in schemes {
+        if let Some(feature) = scheme.lacking_feature() {
+            return Err(Misuse::new(format!(
+                "{option}: {scheme} needs the feature `{feature}`; build with it, or leave the scheme out"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Without TLS 1.3, whose hello lists its versions, a client can only say which is the newest

@@ -1,8 +1,11 @@
 //! What client and server have in common: algorithms, limits, and their defaults with reasons.
 
-use super::negotiable::Named;
+use super::negotiable::{Named, check_scheme_features};
 use super::renegotiation::{Renegotiation, SecureRenegotiation};
 use crate::alert::AlertDescription;
+#[cfg(any(feature = "ffi", test))]
+use crate::crypto::LEAST_KEY_BITS;
+use crate::crypto::USUAL_KEY_BITS;
 #[cfg(feature = "finite-field")]
 use crate::crypto::finite_field::{LEAST_BITS, MOST_BITS};
 use crate::error::Misuse;
@@ -15,7 +18,7 @@ use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
-use crate::x509::{Roots, SignatureMemo};
+use crate::x509::{Identity, PresentedChain, Roots, SignatureMemo, check_key_length};
 
 pub use crate::record::PaddingPolicy;
 pub use crate::rules::BeastMitigation;
@@ -122,6 +125,8 @@ pub(crate) struct Policy {
     pub(crate) encrypt_then_mac: bool,
     /// The shortest prime of DHE before TLS 1.3, in bits.
     pub(crate) dh_minimum: u32,
+    /// The shortest keys of RSA and DSA, in bits.
+    pub(crate) key_minimum: u32,
     pub(crate) renegotiation: Renegotiation,
     pub(crate) secure_renegotiation: SecureRenegotiation,
     pub(crate) beast_mitigation: BeastMitigation,
@@ -182,6 +187,7 @@ impl Default for Policy {
             encrypt_then_mac: true,
             // What every group of RFC 7919 has at least.
             dh_minimum: 2048,
+            key_minimum: USUAL_KEY_BITS,
             renegotiation: Renegotiation::Decline,
             secure_renegotiation: SecureRenegotiation::ForRenegotiation,
             beast_mitigation: BeastMitigation::default(),
@@ -209,7 +215,49 @@ impl Policy {
     pub(crate) fn accepts(&self, scheme: SignatureScheme, version: Version) -> bool {
         match Rules::of(version).signatures {
             Signatures::Said => self.schemes.contains(&scheme),
-            Signatures::OfKey => scheme.signs_in(version),
+            Signatures::OfKey => {
+                scheme.signs_in(version) && (!scheme.is_dsa() || self.accepts_dsa())
+            }
+        }
+    }
+
+    /// Whether keys of DSA are accepted, also where nobody says a scheme.
+    pub(crate) fn accepts_dsa(&self) -> bool {
+        self.schemes.iter().any(|scheme| scheme.is_dsa())
+    }
+
+    /// Whether this side signs so in a handshake of this version: with a weak hash only if it was named.
+    pub(crate) fn signs_with(&self, scheme: SignatureScheme, version: Version) -> bool {
+        let is_allowed = match Rules::of(version).signatures {
+            Signatures::Said => !scheme.has_weak_hash() || self.schemes.contains(&scheme),
+            Signatures::OfKey => true,
+        };
+        is_allowed && scheme.signs_in(version)
+    }
+
+    /// Whether a peer with this chain, that has signed so if it signed, would be accepted today, too.
+    pub(crate) fn accepts_again(
+        &self,
+        chain: &PresentedChain,
+        scheme: Option<SignatureScheme>,
+        version: Version,
+    ) -> bool {
+        // Keys of other kinds have one length.
+        let has_length = scheme.is_none_or(|scheme| scheme.is_rsa() || scheme.is_dsa());
+        scheme.is_none_or(|scheme| self.accepts(scheme, version))
+            && (!has_length || check_key_length(chain, self.key_minimum).is_ok())
+    }
+
+    /// An identity has a key of a length that is accepted of peers.
+    pub(crate) fn check_identity(&self, identity: &Identity) -> Result<(), Misuse> {
+        match identity.key_bits() {
+            Some(bits) if bits < self.key_minimum => Err(Misuse::new(format!(
+                "identity: its key of {} has {bits} bits, and `key_minimum` is {}; have a certificate issued for \
+                 a longer key, or lower that with the feature `ffi`",
+                identity.kind_of_key(),
+                self.key_minimum
+            ))),
+            _ => Ok(()),
         }
     }
 
@@ -235,23 +283,30 @@ impl Policy {
 
     /// The schemes accepted in the signatures of certificates (§4.2.3).
     pub(crate) fn certificate_schemes(&self) -> impl Iterator<Item = SignatureScheme> + '_ {
+        let is_named = self.certificate_schemes.is_some();
         let (list, more): (&[_], &[_]) = match &self.certificate_schemes {
             Some(list) => (list, &[]),
             None => (&self.schemes, SignatureScheme::CERTIFICATE_ONLY),
         };
         let more = more.iter().filter(|one| !list.contains(one));
-        list.iter().chain(more).copied()
+        let all = list.iter().chain(more).copied();
+        // What signs one handshake may not sign for years, unless that was said.
+        all.filter(move |one| is_named || !(one.has_weak_hash() || one.is_dsa()))
     }
 
     /// What can be wrong in what the user chose; fills in the rest.
     pub(crate) fn check(&mut self) -> Result<(), Misuse> {
         self.settle()?;
         if let Some(list) = &self.certificate_schemes {
-            implemented(
-                "certificate_signature_schemes",
-                list,
-                SignatureScheme::SUPPORTED,
-            )?;
+            let option = "certificate_signature_schemes";
+            check_scheme_features(option, list)?;
+            if let Some(scheme) = list.iter().find(|scheme| scheme.is_dsa()) {
+                return Err(Misuse::new(format!(
+                    "{option}: {scheme} verifies no chain here; leave it out, and have certificates of DSA \
+                     keys signed by an authority with another key"
+                )));
+            }
+            implemented(option, list, SignatureScheme::SUPPORTED)?;
         }
         self.check_psks()?;
         check_protocols("alpn", &self.alpn)?;
@@ -323,6 +378,13 @@ impl Policy {
             return Err(Misuse::new(format!(
                 "dh_minimum: {} is outside of {LEAST_BITS}..={MOST_BITS}",
                 self.dh_minimum
+            )));
+        }
+        #[cfg(any(feature = "ffi", test))]
+        if !(LEAST_KEY_BITS..=USUAL_KEY_BITS).contains(&self.key_minimum) {
+            return Err(Misuse::new(format!(
+                "key_minimum: {} is outside of {LEAST_KEY_BITS}..={USUAL_KEY_BITS}",
+                self.key_minimum
             )));
         }
         if self.key_update_at == 0 {
@@ -416,8 +478,25 @@ macro_rules! common_options {
             self
         }
 
-        /// The schemes accepted in the peer's CertificateVerify. Default:
-        /// [`SignatureScheme::DEFAULT`].
+        /// The fewest bits that the modulus of an RSA key and the prime of a DSA key may have: 1,024 to 2,048.
+        /// It is about the peer's certificates, and about this side's identities, too. Default: 2,048. RSA
+        /// keys of 1,024 bits are within reach of states, and no certificate on the web has had one since
+        /// 2014; RFC 9325 §4.5 forbids them.
+        #[cfg(any(feature = "ffi", test))]
+        #[cfg_attr(docsrs, doc(cfg(feature = "ffi")))]
+        pub fn key_minimum(mut self, bits: u32) -> Self {
+            self.$role.policy.key_minimum = bits;
+            self
+        }
+
+        /// The schemes accepted in the peer's CertificateVerify, and in TLS 1.2 in the server's
+        /// ServerKeyExchange. Default: [`SignatureScheme::DEFAULT`].
+        ///
+        /// This side signs with what its key has and the peer accepts; but with SHA-1 and SHA-224, in TLS 1.2,
+        /// only where they are named here. Who finds two messages with one hash of SHA-1 can have a signature
+        /// of one in the other (RFC 9155): name them for peers that have nothing else. Keys of DSA are
+        /// accepted where one of their schemes is named, also in TLS 1.1 and 1.0, where a signature does not
+        /// say how it was made.
         pub fn signature_schemes(mut self, schemes: impl Into<Vec<SignatureScheme>>) -> Self {
             self.$role.policy.schemes = schemes.into();
             self.$role.policy.named.schemes = true;
@@ -425,7 +504,9 @@ macro_rules! common_options {
         }
 
         /// The schemes accepted in the signatures of the peer's certificates. Default: those
-        /// of [`signature_schemes`](Self::signature_schemes) and PKCS#1 with SHA-256 and longer.
+        /// of [`signature_schemes`](Self::signature_schemes) but for SHA-1, SHA-224 and DSA, and PKCS#1 with
+        /// SHA-256 and longer. SHA-1 and SHA-224 can be named, for authorities of old; DSA cannot, since no
+        /// chain is verified with it here, only leaves that another kind of key has signed.
         pub fn certificate_signature_schemes(
             mut self,
             schemes: impl Into<Vec<SignatureScheme>>,

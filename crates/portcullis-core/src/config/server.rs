@@ -244,7 +244,7 @@ fn goes_with_any(suite: CipherSuite, identities: &[Identity], version: Version) 
     let fits = |identity: &Identity| match row.is_unsigned() {
         true => identity.exchanges_keys(suite),
         false => {
-            let mut schemes = identity.key().schemes_for(version);
+            let mut schemes = identity.schemes_for(version);
             schemes.any(|scheme| suite.goes_with(scheme))
         }
     };
@@ -594,6 +594,9 @@ impl ServerConfigBuilder {
                  asked for with ask_identity",
             ));
         }
+        for identity in &self.server.identities {
+            self.server.policy.check_identity(identity)?;
+        }
         self.check_keys()?;
         self.check_without_certificate()?;
         if self.server.policy.renegotiation == Renegotiation::Ignore {
@@ -625,7 +628,7 @@ impl ServerConfigBuilder {
                 let schemes: Vec<_> = self.server.policy.certificate_schemes().collect();
                 self.server.client_chain = ChainPolicy::new(roots.clone())
                     .depth(self.server.depth)
-                    .schemes(&schemes)
+                    .signed_with(&schemes, self.server.policy.key_minimum)
                     .memo(self.server.policy.memo.clone());
             }
             ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified => {}

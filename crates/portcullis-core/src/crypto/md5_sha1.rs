@@ -49,11 +49,6 @@ pub(crate) fn md5_sha1(bytes: &[u8]) -> Digest {
     both.finish()
 }
 
-/// SHA-1 alone, which ECDSA signs before TLS 1.2 (RFC 8422 §5.10).
-pub(super) fn sha1(bytes: &[u8]) -> [u8; 20] {
-    Sha1::digest(bytes).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::hex;

@@ -6,6 +6,9 @@
 
 pub(crate) mod aead;
 pub(crate) mod block_hash;
+#[cfg(test)]
+#[path = "by_name_tests.rs"]
+mod by_name_tests;
 pub(crate) mod cbc;
 #[cfg(feature = "ffi")]
 pub(crate) mod ccm;
@@ -14,6 +17,12 @@ pub(crate) mod ccm;
 pub(crate) mod ccm;
 #[cfg(feature = "curve448")]
 mod curve448;
+#[cfg(feature = "ffi")]
+mod dsa;
+#[cfg(not(feature = "ffi"))]
+#[path = "no_dsa.rs"]
+mod dsa;
+mod ecdsa;
 #[cfg(feature = "curve448")]
 mod ed448;
 #[cfg(feature = "finite-field")]
@@ -25,9 +34,13 @@ pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;
 pub(crate) mod key_exchange;
+mod key_length;
 mod mask;
 pub(crate) mod md5_sha1;
+mod named_verification;
 pub(crate) mod prf;
+mod private_key;
+mod pss_form;
 pub(crate) mod random;
 pub(crate) mod record_mac;
 #[cfg(feature = "ring-aead")]
@@ -36,6 +49,9 @@ mod ring_gcm;
 #[path = "no_ring_gcm.rs"]
 mod ring_gcm;
 #[cfg(feature = "ffi")]
+mod rsa;
+#[cfg(not(feature = "ffi"))]
+#[path = "no_rsa.rs"]
 mod rsa;
 pub(crate) mod rsa_premaster;
 pub(crate) mod secret;
@@ -48,16 +64,21 @@ mod timing;
 pub(crate) mod verification;
 
 pub use aead::aes_gcm;
-pub use signature::{PrivateKey, SignError};
-pub(crate) use signature::{
-    RSA_BITS, is_known_key, key_is_long_enough, modulus_bits, modulus_bits_of_contents,
-    scheme_fits_key, verify_tls13,
+pub(crate) use key_length::{
+    LEAST_KEY_BITS, MOST_DSA_BITS, MOST_RSA_BITS, USUAL_KEY_BITS, dsa_bits, encrypting_bits,
+    key_is_long_enough, modulus_bits, modulus_bits_of_contents, prime_bits, rsa_bits,
 };
+pub(crate) use named_verification::named;
+pub use private_key::{PrivateKey, SignError};
+pub(crate) use signature::{is_known_key, scheme_fits_key, verify_tls13, verify_with_short_key};
 pub(crate) use signature_before_tls12::{HAS_RSA, scheme_before_tls12};
 pub(crate) use signature_before_tls13::{
     ecdsa_curve, scheme_fits_key_before_tls13, verify_before_tls13,
 };
 pub(crate) use static_ecdh::point_in_key;
+
+/// Whether DSA keys can sign and verify: as [`HAS_RSA`].
+pub(crate) const HAS_DSA: bool = cfg!(feature = "ffi");
 
 /// An operation of the crypto library that failed, although it cannot for the input it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

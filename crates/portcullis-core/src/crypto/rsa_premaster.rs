@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 use super::CryptoFailure;
 use super::mask::Mask;
 use super::random::Random;
+use super::rsa;
 use super::secret::SharedSecret;
+use crate::der;
 use crate::version::ProtocolVersion;
 
 const PREMASTER_LEN: usize = 48;
@@ -34,11 +36,19 @@ pub(crate) fn encrypt(
     let mut premaster: Zeroizing<Premaster> = Zeroizing::new([0; PREMASTER_LEN]);
     random.fill(&mut *premaster)?;
     put_version(&mut premaster, version);
-    let key = PublicEncryptingKey::from_der(spki_der).map_err(|_| FAILURE)?;
-    let key = Pkcs1PublicEncryptingKey::new(key).map_err(|_| FAILURE)?;
-    let mut ciphertext = vec![0; key.ciphertext_size()];
-    let encrypted = key.encrypt(&*premaster, &mut ciphertext);
-    encrypted.map_err(|_| FAILURE)?;
+    let (_, key) = der::public_key_info(spki_der).ok_or(FAILURE)?;
+    let ciphertext = match rsa::encrypt_short(key, &*premaster) {
+        Ok(ciphertext) => ciphertext,
+        // It is not short.
+        Err(_) => {
+            let key = PublicEncryptingKey::from_der(spki_der).map_err(|_| FAILURE)?;
+            let key = Pkcs1PublicEncryptingKey::new(key).map_err(|_| FAILURE)?;
+            let mut ciphertext = vec![0; key.ciphertext_size()];
+            let encrypted = key.encrypt(&*premaster, &mut ciphertext);
+            encrypted.map_err(|_| FAILURE)?;
+            ciphertext
+        }
+    };
     Ok((ciphertext, SharedSecret::new(&*premaster)))
 }
 
@@ -205,7 +215,7 @@ mod tests {
             let old = decrypt(&ciphertext, ProtocolVersion::TLS_1_0);
             assert_ne!(old, premaster.as_slice());
             // c = 0, 1, n - 1 and n, and wrong lengths.
-            let (_, public) = crate::der::public_key_info(&spki).unwrap();
+            let (_, public) = der::public_key_info(&spki).unwrap();
             let n = &public[9..9 + 256];
             let mut less = n.to_vec();
             *less.last_mut().unwrap() -= 1;

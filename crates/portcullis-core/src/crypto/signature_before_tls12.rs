@@ -1,17 +1,13 @@
 //! Signatures before TLS 1.2, which do not say how they were made: RSA signs MD5 and SHA-1 together,
-//! ECDSA signs SHA-1.
+//! ECDSA and DSA sign SHA-1.
 //!
 //! RFC 4346 §7.4.3, §7.4.8, RFC 8422 §5.10.
 
-use aws_lc_rs::digest::{self, Digest};
-use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::signature::{self, VerificationAlgorithm};
 use rustls_pki_types::alg_id;
 
-use super::md5_sha1::sha1;
-#[cfg(feature = "ffi")]
-use super::rsa;
-use super::signature::BadSignature;
+use super::HAS_DSA;
+use super::ecdsa::Curve;
+use super::key_length::ID_DSA;
 use crate::SignatureScheme;
 use crate::der;
 
@@ -25,85 +21,15 @@ pub(crate) fn scheme_before_tls12(spki_der: &[u8]) -> Option<SignatureScheme> {
     if algorithm == alg_id::RSA_ENCRYPTION.as_ref() {
         return HAS_RSA.then_some(SignatureScheme::RSA_PKCS1_MD5_SHA1);
     }
-    curve(algorithm).map(|_| SignatureScheme::ECDSA_SHA1)
-}
-
-/// Verifies what such a key has signed.
-///
-/// # Errors
-/// When the signature is wrong, or the key has no place before TLS 1.2.
-pub(super) fn verify_before_tls12(
-    spki_der: &[u8],
-    message: &[u8],
-    signature: &[u8],
-) -> Result<(), BadSignature> {
-    let (algorithm, public) = der::public_key_info(spki_der).ok_or(BadSignature)?;
-    if algorithm == alg_id::RSA_ENCRYPTION.as_ref() {
-        return verify_rsa(spki_der, message, signature);
+    if algorithm.starts_with(ID_DSA) {
+        return HAS_DSA.then_some(SignatureScheme::DSA_SHA1);
     }
-    let curve = curve(algorithm).ok_or(BadSignature)?;
-    // RFC 5480 §2.2: the forms of an EC point; the library would take more.
-    if !matches!(public.first(), Some(2..=4)) {
-        return Err(BadSignature);
-    }
-    let digest = widened(curve.hash, message).map_err(|_| BadSignature)?;
-    let verified = curve.library.verify_digest_sig(public, &digest, signature);
-    verified.map_err(|_| BadSignature)
-}
-
-#[cfg(feature = "ffi")]
-fn verify_rsa(spki_der: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
-    rsa::verify(spki_der, message, signature)
-}
-
-#[cfg(not(feature = "ffi"))]
-fn verify_rsa(_: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
-    Err(BadSignature)
-}
-
-/// How the library verifies with a curve, and the hash it knows there.
-struct Curve {
-    library: &'static dyn VerificationAlgorithm,
-    hash: &'static digest::Algorithm,
-}
-
-fn curve(algorithm: &[u8]) -> Option<Curve> {
-    let is = |one: alg_id::AlgorithmIdentifier| one.as_ref() == algorithm;
-    if is(alg_id::ECDSA_P256) {
-        Some(Curve {
-            library: &signature::ECDSA_P256_SHA256_ASN1,
-            hash: &digest::SHA256,
-        })
-    } else if is(alg_id::ECDSA_P384) {
-        Some(Curve {
-            library: &signature::ECDSA_P384_SHA384_ASN1,
-            hash: &digest::SHA384,
-        })
-    } else if is(alg_id::ECDSA_P521) {
-        Some(Curve {
-            library: &signature::ECDSA_P521_SHA512_ASN1,
-            hash: &digest::SHA512,
-        })
-    } else {
-        None
-    }
-}
-
-/// SHA-1 of the message, in the length of another hash. What ECDSA signs is the number in the
-/// leftmost bits of a hash (FIPS 186-4 §6.4), as many as the order of the curve has, and none of
-/// these hashes has more: zeros before SHA-1 leave its number as it is.
-pub(super) fn widened(
-    hash: &'static digest::Algorithm,
-    message: &[u8],
-) -> Result<Digest, Unspecified> {
-    let mut wide = [0; digest::MAX_OUTPUT_LEN];
-    let wide = wide.get_mut(..hash.output_len()).ok_or(Unspecified)?;
-    *wide.last_chunk_mut().ok_or(Unspecified)? = sha1(message);
-    Digest::import_less_safe(wide, hash)
+    Curve::of(algorithm).map(|_| SignatureScheme::ECDSA_SHA1)
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::signature;
     #[cfg(feature = "ffi")]
     use rcgen::RsaKeySize;
     use rustls_pki_types::PrivateKeyDer;
@@ -152,7 +78,12 @@ mod tests {
             assert!(verify_tls13(other, spki, MESSAGE, signature).is_err());
         }
         for version in Version::ALL {
-            assert_eq!(scheme.signs_in(version), version < Version::V1_2);
+            // RFC 9155: in TLS 1.2 for who names it.
+            let in_tls12 = version == Version::V1_2 && scheme == SignatureScheme::ECDSA_SHA1;
+            assert_eq!(
+                scheme.signs_in(version),
+                version < Version::V1_2 || in_tls12
+            );
         }
     }
 
@@ -225,15 +156,18 @@ mod tests {
         for modulus in [&modulus[..], &even, &long, &modulus[..60], &[0], &[]] {
             for exponent in exponents.iter().chain(&[&[1, 0, 1][..]]) {
                 let key = rsa_public_key(modulus, exponent);
-                assert!(rsa::verify(&rsa_spki(&key), MESSAGE, &signature).is_err());
+                assert!(verify_before_tls13(scheme, &rsa_spki(&key), MESSAGE, &signature).is_err());
             }
         }
         for end in 0..public.len() {
-            assert!(rsa::verify(&rsa_spki(&public[..end]), MESSAGE, &signature).is_err());
+            assert!(
+                verify_before_tls13(scheme, &rsa_spki(&public[..end]), MESSAGE, &signature)
+                    .is_err()
+            );
         }
-        assert!(rsa::verify(&rsa_spki(public), MESSAGE, &signature).is_ok());
+        assert!(verify_before_tls13(scheme, &rsa_spki(public), MESSAGE, &signature).is_ok());
         let longer = [public, &[0]].concat();
-        assert!(rsa::verify(&rsa_spki(&longer), MESSAGE, &signature).is_err());
+        assert!(verify_before_tls13(scheme, &rsa_spki(&longer), MESSAGE, &signature).is_err());
     }
 
     #[cfg(feature = "ffi")]

@@ -4,68 +4,76 @@
 //! RFC 5246 §7.4.1.4.1, RFC 8422 §5.1.1, §5.10; RFC 8446 §4.2.3 for the schemes that it brought to
 //! TLS 1.2 too.
 
-use rustls_pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
-use webpki::RawPublicKeyEntity;
+use rustls_pki_types::{SignatureVerificationAlgorithm, alg_id};
 
-use super::signature::{BadSignature, verification_algorithm};
-use super::signature_before_tls12::{scheme_before_tls12, verify_before_tls12};
+use super::ecdsa::Curve;
+use super::key_length::{ID_DSA, USUAL_KEY_BITS, rsa_bits};
+use super::signature::{BadSignature, fitting};
 use super::verification::{self as verifying, Algorithm};
+use super::{HAS_DSA, HAS_RSA, dsa, rsa};
 use crate::der;
 use crate::version::Version;
 use crate::{NamedGroup, SignatureScheme};
 
-/// How a scheme is verified with this key; `None` if it does not fit, or is none of TLS 1.2.
-fn algorithm_for(scheme: SignatureScheme, spki_der: &[u8]) -> Option<&'static Algorithm> {
-    let candidates = match scheme {
-        SignatureScheme::ECDSA_SECP256R1_SHA256 => [
-            &verifying::ECDSA_P256_SHA256,
-            &verifying::ECDSA_P384_SHA256,
-            &verifying::ECDSA_P521_SHA256,
-        ],
-        SignatureScheme::ECDSA_SECP384R1_SHA384 => [
-            &verifying::ECDSA_P256_SHA384,
-            &verifying::ECDSA_P384_SHA384,
-            &verifying::ECDSA_P521_SHA384,
-        ],
-        SignatureScheme::ECDSA_SECP521R1_SHA512 => [
-            &verifying::ECDSA_P256_SHA512,
-            &verifying::ECDSA_P384_SHA512,
-            &verifying::ECDSA_P521_SHA512,
-        ],
-        SignatureScheme::RSA_PKCS1_SHA256 => [&verifying::RSA_PKCS1_2048_8192_SHA256; 3],
-        SignatureScheme::RSA_PKCS1_SHA384 => [&verifying::RSA_PKCS1_2048_8192_SHA384; 3],
-        SignatureScheme::RSA_PKCS1_SHA512 => [&verifying::RSA_PKCS1_2048_8192_SHA512; 3],
-        other if other.signs_in(Version::V1_2) => [verification_algorithm(other)?; 3],
-        _ => return None,
-    };
-    let (key_algorithm, _) = der::public_key_info(spki_der)?;
-    candidates
-        .into_iter()
-        .find(|algorithm| algorithm.public_key_alg_id().as_ref() == key_algorithm)
+/// How a scheme is verified with a key, and the key.
+enum Verification<'a> {
+    /// As in TLS 1.3, or with PKCS#1 and a hash of today.
+    Library(&'static Algorithm, &'a [u8]),
+    /// With any hash.
+    Ecdsa(&'static Curve, &'a [u8]),
+    /// With hashes of old.
+    Rsa(&'a [u8]),
+    /// With a SubjectPublicKeyInfo.
+    Dsa(&'a [u8]),
+}
+
+/// `None` if the scheme does not fit the key, or is none of before TLS 1.3.
+fn verification(scheme: SignatureScheme, spki_der: &[u8]) -> Option<Verification<'_>> {
+    use SignatureScheme as S;
+    let (algorithm, key) = der::public_key_info(spki_der)?;
+    let is_rsa = || algorithm == alg_id::RSA_ENCRYPTION.as_ref();
+    match scheme {
+        // Of the library's own, where it has them: the one on the curve of the key.
+        S::ECDSA_SHA1
+        | S::ECDSA_SHA224
+        | S::ECDSA_SECP256R1_SHA256
+        | S::ECDSA_SECP384R1_SHA384
+        | S::ECDSA_SECP521R1_SHA512 => {
+            Curve::of(algorithm).map(|curve| Verification::Ecdsa(curve, key))
+        }
+        S::RSA_PKCS1_SHA256 | S::RSA_PKCS1_SHA384 | S::RSA_PKCS1_SHA512 => {
+            let pkcs1 = match scheme {
+                S::RSA_PKCS1_SHA256 => &verifying::RSA_PKCS1_2048_8192_SHA256,
+                S::RSA_PKCS1_SHA384 => &verifying::RSA_PKCS1_2048_8192_SHA384,
+                _ => &verifying::RSA_PKCS1_2048_8192_SHA512,
+            };
+            is_rsa().then_some(Verification::Library(pkcs1, key))
+        }
+        S::RSA_PKCS1_MD5_SHA1 | S::RSA_PKCS1_SHA1 | S::RSA_PKCS1_SHA224 => {
+            (HAS_RSA && is_rsa()).then_some(Verification::Rsa(key))
+        }
+        dsa if dsa.is_dsa() => {
+            (HAS_DSA && algorithm.starts_with(ID_DSA)).then_some(Verification::Dsa(spki_der))
+        }
+        other if other.signs_in(Version::V1_2) => {
+            let (algorithm, key) = fitting(other, spki_der)?;
+            Some(Verification::Library(algorithm, key))
+        }
+        _ => None,
+    }
 }
 
 /// The curve of an ECDSA key. Before TLS 1.3 it is negotiated apart from the scheme, together with
 /// the curve of the key exchange (RFC 8422 §5.1).
 pub(crate) fn ecdsa_curve(spki_der: &[u8]) -> Option<NamedGroup> {
     let (key_algorithm, _) = der::public_key_info(spki_der)?;
-    let curves = [
-        (&verifying::ECDSA_P256_SHA256, NamedGroup::SECP256R1),
-        (&verifying::ECDSA_P384_SHA384, NamedGroup::SECP384R1),
-        (&verifying::ECDSA_P521_SHA512, NamedGroup::SECP521R1),
-    ];
-    let (_, curve) = curves
-        .into_iter()
-        .find(|(algorithm, _)| algorithm.public_key_alg_id().as_ref() == key_algorithm)?;
-    Some(curve)
+    Curve::of(key_algorithm).map(|curve| curve.group)
 }
 
 /// Whether the scheme may be used with this SubjectPublicKeyInfo before TLS 1.3. To be asked before
 /// [`verify_before_tls13`], as [`scheme_fits_key`](super::scheme_fits_key).
 pub(crate) fn scheme_fits_key_before_tls13(scheme: SignatureScheme, spki_der: &[u8]) -> bool {
-    match SignatureScheme::BEFORE_TLS12.contains(&scheme) {
-        true => scheme_before_tls12(spki_der) == Some(scheme),
-        false => algorithm_for(scheme, spki_der).is_some(),
-    }
+    verification(scheme, spki_der).is_some()
 }
 
 /// Verifies the signature of a ServerKeyExchange or CertificateVerify; `message` is all that is
@@ -79,17 +87,17 @@ pub(crate) fn verify_before_tls13(
     message: &[u8],
     signature: &[u8],
 ) -> Result<(), BadSignature> {
-    if SignatureScheme::BEFORE_TLS12.contains(&scheme) {
-        return match scheme_before_tls12(spki_der) == Some(scheme) {
-            true => verify_before_tls12(spki_der, message, signature),
-            false => Err(BadSignature),
-        };
+    match verification(scheme, spki_der).ok_or(BadSignature)? {
+        Verification::Library(algorithm, key) => {
+            let verified = algorithm.verify_signature(key, message, signature);
+            verified.map_err(|_| BadSignature)
+        }
+        Verification::Ecdsa(curve, key) => curve.verify(scheme, key, message, signature),
+        Verification::Rsa(key) => {
+            rsa::verify(scheme, key, rsa_bits(USUAL_KEY_BITS), message, signature)
+        }
+        Verification::Dsa(spki) => dsa::verify(scheme, spki, message, signature),
     }
-    let algorithm = algorithm_for(scheme, spki_der).ok_or(BadSignature)?;
-    let spki = SubjectPublicKeyInfoDer::from(spki_der);
-    RawPublicKeyEntity::try_from(&spki)
-        .and_then(|key| key.verify_signature(algorithm, message, signature))
-        .map_err(|_| BadSignature)
 }
 
 #[cfg(test)]
@@ -156,7 +164,7 @@ mod tests {
         let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048);
         let pair = pair.unwrap();
         let (key, spki) = (private(&pair), pair.subject_public_key_info());
-        assert_eq!(key.schemes().len(), 6 + usize::from(HAS_RSA));
+        assert_eq!(key.schemes().len(), 6 + 3 * usize::from(HAS_RSA));
         let signs = |scheme: &&SignatureScheme| scheme.signs_in(Version::V1_2);
         for &scheme in key.schemes().iter().filter(signs) {
             let signature = key.sign(scheme, MESSAGE).unwrap();
@@ -169,7 +177,7 @@ mod tests {
         let is_pkcs1 = |scheme: &SignatureScheme| !scheme.allowed_in_tls13_certificate_verify();
         assert!(key.schemes().is_sorted_by_key(is_pkcs1));
         let sha1 = SignatureScheme::RSA_PKCS1_SHA1;
-        assert!(!scheme_fits_key_before_tls13(sha1, &spki));
+        assert_eq!(scheme_fits_key_before_tls13(sha1, &spki), HAS_RSA);
         assert_eq!(ecdsa_curve(&spki), None);
     }
 

@@ -12,12 +12,24 @@ use rustls_pki_types::{
 };
 use webpki::aws_lc_rs as webpki;
 
+use crate::SignatureScheme;
+
 /// An algorithm of webpki, and what stands behind it in the library.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Algorithm {
     webpki: &'static dyn SignatureVerificationAlgorithm,
     /// `None` where the message is not hashed first.
     hashed: Option<Prehashed>,
+    /// That keys of RSA will do which neither of them takes.
+    short: Option<Short>,
+}
+
+/// RSA keys shorter than the library has.
+#[derive(Clone, Copy, Debug)]
+struct Short {
+    scheme: SignatureScheme,
+    /// In bits.
+    least: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +44,7 @@ macro_rules! algorithms {
             pub(crate) static $name: Algorithm = Algorithm {
                 webpki: webpki::$name,
                 hashed: algorithms!(@ $($library, $hash)?),
+                short: None,
             };
         )*
 
@@ -74,6 +87,7 @@ algorithms! {
 pub(crate) static ED448: Algorithm = Algorithm {
     webpki: &super::ed448::Ed448,
     hashed: None,
+    short: None,
 };
 
 impl Prehashed {
@@ -83,8 +97,48 @@ impl Prehashed {
 }
 
 impl Algorithm {
+    /// One that is not webpki's.
+    pub(super) const fn new(webpki: &'static dyn SignatureVerificationAlgorithm) -> Self {
+        Self {
+            webpki,
+            hashed: None,
+            short: None,
+        }
+    }
+
+    /// The same, that takes RSA keys from this many bits on for signatures of this scheme.
+    #[must_use]
+    pub(crate) fn with_short_keys(mut self, scheme: SignatureScheme, least: u32) -> Self {
+        self.short = Some(Short { scheme, least });
+        self
+    }
+
     /// Verifies with a key that is kept.
     pub(crate) fn verify_with(
+        &self,
+        key: &KeptKey,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let verified = self.verify_with_usual(key, message, signature);
+        verified.or_else(|bad| self.verify_with_short(bad, &key.encoded, message, signature))
+    }
+
+    fn verify_with_short(
+        &self,
+        bad: InvalidSignature,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let Some(Short { scheme, least }) = self.short else {
+            return Err(bad);
+        };
+        super::rsa::verify_short(scheme, public_key, least, message, signature)
+            .map_err(|_| InvalidSignature)
+    }
+
+    fn verify_with_usual(
         &self,
         key: &KeptKey,
         message: &[u8],
@@ -114,7 +168,22 @@ impl Algorithm {
                 }
             }
         }
-        self.verify_signature(&key.encoded, message, signature)
+        self.verify_usual(&key.encoded, message, signature)
+    }
+
+    fn verify_usual(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        match &self.hashed {
+            Some(hashed) if self.is_encoding(public_key) => hashed
+                .library
+                .verify_digest_sig(public_key, &hashed.digest(message), signature)
+                .map_err(|_| InvalidSignature),
+            _ => self.webpki.verify_signature(public_key, message, signature),
+        }
     }
 
     /// RFC 5480 §2.2: the forms of an EC point; the library would take more.
@@ -135,13 +204,8 @@ impl SignatureVerificationAlgorithm for Algorithm {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        match &self.hashed {
-            Some(hashed) if self.is_encoding(public_key) => hashed
-                .library
-                .verify_digest_sig(public_key, &hashed.digest(message), signature)
-                .map_err(|_| InvalidSignature),
-            _ => self.webpki.verify_signature(public_key, message, signature),
-        }
+        let verified = self.verify_usual(public_key, message, signature);
+        verified.or_else(|bad| self.verify_with_short(bad, public_key, message, signature))
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
@@ -178,10 +242,7 @@ impl KeptKey {
 #[cfg(test)]
 impl From<&'static dyn SignatureVerificationAlgorithm> for Algorithm {
     fn from(webpki: &'static dyn SignatureVerificationAlgorithm) -> Self {
-        Self {
-            webpki,
-            hashed: None,
-        }
+        Self::new(webpki)
     }
 }
 

@@ -6,10 +6,10 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::offer::check_extensions;
 use super::{find, wrong_answer};
-use crate::config::{ClientOptions, ServerOptions};
+use crate::config::{ClientOptions, Policy, ServerOptions};
 use crate::crypto::{
-    is_known_key, modulus_bits, point_in_key, scheme_before_tls12, scheme_fits_key,
-    scheme_fits_key_before_tls13, verify_before_tls13, verify_tls13,
+    encrypting_bits, is_known_key, point_in_key, scheme_before_tls12, scheme_fits_key,
+    scheme_fits_key_before_tls13, verify_before_tls13, verify_tls13, verify_with_short_key,
 };
 use crate::error::Abort;
 use crate::question::{AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain};
@@ -189,15 +189,17 @@ impl<'a> Judge<'a> {
 /// accepts a chain without verifying it says nothing about that.
 pub(super) fn check_signature(
     peer: &VerifiedChain,
+    policy: &Policy,
     scheme: SignatureScheme,
     content: &[u8],
     signature: &[u8],
 ) -> Result<(), Abort> {
-    let key = signing_key(peer)?;
+    let key = signing_key(peer, policy)?;
     if !scheme_fits_key(scheme, key) {
         return Err(Violation::SchemeDoesNotFitKey.into());
     }
-    verify_tls13(scheme, key, content, signature).or_else(|_| bad_signature(peer))
+    verify_tls13(scheme, key, content, signature)
+        .or_else(|_| with_short_key(peer, policy, scheme, content, signature))
 }
 
 /// The same before TLS 1.3 (RFC 5246 §7.4.3, §7.4.8); a server's key has to be of the kind that
@@ -205,12 +207,13 @@ pub(super) fn check_signature(
 /// §7.4.3).
 pub(super) fn check_signature_before_tls13(
     peer: &VerifiedChain,
+    policy: &Policy,
     suite: Option<CipherSuite>,
     scheme: Option<SignatureScheme>,
     content: &[u8],
     signature: &[u8],
 ) -> Result<SignatureScheme, Abort> {
-    let key = signing_key(peer)?;
+    let key = signing_key(peer, policy)?;
     let scheme = scheme.or_else(|| scheme_before_tls12(key));
     let scheme = scheme.ok_or(Violation::UnsupportedKey)?;
     if !scheme_fits_key_before_tls13(scheme, key) {
@@ -219,22 +222,30 @@ pub(super) fn check_signature_before_tls13(
     if suite.is_some_and(|suite| !suite.goes_with(scheme)) {
         return Err(Violation::KeyDoesNotFitSuite.into());
     }
-    verify_before_tls13(scheme, key, content, signature).or_else(|_| bad_signature(peer))?;
+    if scheme.is_dsa() {
+        check_key_length(peer.chain(), policy.key_minimum)?;
+    }
+    verify_before_tls13(scheme, key, content, signature)
+        .or_else(|_| with_short_key(peer, policy, scheme, content, signature))?;
     Ok(scheme)
 }
 
 /// A server's key decrypts what this client encrypts for it (RFC 5246 §7.4.2): it is an RSA key, of a length that
 /// is accepted, and may be used for that.
-pub(super) fn check_encrypts(peer: &VerifiedChain, suite: CipherSuite) -> Result<(), Abort> {
+pub(super) fn check_encrypts(
+    peer: &VerifiedChain,
+    policy: &Policy,
+    suite: CipherSuite,
+) -> Result<(), Abort> {
     let chain = peer.chain();
-    if !is_known_key(chain.end_entity_spki()) {
+    if !is_known_key(chain.end_entity_spki(), &policy.schemes) {
         return Err(Violation::UnsupportedKey.into());
     }
-    if modulus_bits(chain.end_entity_spki()).is_none() {
+    if encrypting_bits(chain.end_entity_spki()).is_none() {
         let violation = Violation::KeyDoesNotFitSuite;
         return Err(violation.explained(format!("{suite} needs an RSA key")));
     }
-    check_key_length(chain)?;
+    check_key_length(chain, policy.key_minimum)?;
     check_encipherment(chain)?;
     Ok(())
 }
@@ -259,10 +270,10 @@ pub(super) fn check_agrees(peer: &VerifiedChain, suite: CipherSuite) -> Result<(
     Ok(())
 }
 
-/// The key of the peer's certificate, if it is of a kind that we know and may sign.
-fn signing_key(peer: &VerifiedChain) -> Result<&[u8], Abort> {
+/// The key of the peer's certificate, if it is of a kind that this configuration knows, and may sign.
+fn signing_key<'a>(peer: &'a VerifiedChain, policy: &Policy) -> Result<&'a [u8], Abort> {
     let key = peer.chain().end_entity_spki();
-    if !is_known_key(key) {
+    if !is_known_key(key, &policy.schemes) {
         return Err(Violation::UnsupportedKey.into());
     }
     if !peer.may_sign() {
@@ -271,8 +282,18 @@ fn signing_key(peer: &VerifiedChain) -> Result<&[u8], Abort> {
     Ok(key)
 }
 
-/// A key whose length the library refuses verifies nothing, and is named instead.
-fn bad_signature(peer: &VerifiedChain) -> Result<(), Abort> {
-    check_key_length(peer.chain())?;
-    Err(Violation::BadSignature.into())
+/// What did not verify, by a key of RSA that is too short for the library, and not for this configuration. A
+/// length that is not accepted verifies nothing, and is named.
+#[cold]
+fn with_short_key(
+    peer: &VerifiedChain,
+    policy: &Policy,
+    scheme: SignatureScheme,
+    content: &[u8],
+    signature: &[u8],
+) -> Result<(), Abort> {
+    let (chain, least) = (peer.chain(), policy.key_minimum);
+    check_key_length(chain, least)?;
+    verify_with_short_key(scheme, chain.end_entity_spki(), least, content, signature)
+        .map_err(|_| Violation::BadSignature.into())
 }

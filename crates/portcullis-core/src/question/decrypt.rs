@@ -57,7 +57,7 @@ impl Decrypt {
 
     /// How long the decrypted block is, in bytes: as long as the key, 256 to 1,024.
     pub fn block_len(&self) -> usize {
-        let bits = self.identity.rsa_bits().unwrap_or_default();
+        let bits = self.identity.key_bits().unwrap_or_default();
         usize::try_from(bits.div_ceil(8)).unwrap_or_default()
     }
 

@@ -3,7 +3,7 @@
 //! RFC 5246 §7.3, §7.4.2 to §7.4.4, §7.4.7; RFC 8422 §2, RFC 4492 §2.1 and §2.3; RFC 4279 §2 to §4, RFC 5489
 //! §2.
 
-use crate::crypto::HAS_RSA;
+use crate::crypto::{HAS_DSA, HAS_RSA};
 
 use super::{Authentication, CipherSuite, KeyExchange, SuiteInfo};
 use crate::crypto::finite_field::HAS_FINITE_FIELD;
@@ -78,6 +78,7 @@ impl SuiteInfo {
             (K::Psk, A::Psk) => row(None, true, None, false),
             (K::Dhe | K::DhePsk, _) if !HAS_FINITE_FIELD => return None,
             (K::Dhe, A::Rsa) => row(Some(Dhe), false, Some(Sign), true),
+            (K::Dhe, A::Dss) if HAS_DSA => row(Some(Dhe), false, Some(Sign), true),
             (K::Dhe, A::Anonymous) => row(Some(Dhe), false, None, false),
             (K::DhePsk, A::Psk) => row(Some(Dhe), true, None, false),
             (K::Ecdh, A::Rsa | A::Ecdsa) => row(Some(Ecdh), false, Some(Agree), true),

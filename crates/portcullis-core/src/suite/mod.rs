@@ -8,13 +8,13 @@ mod table;
 use core::str::FromStr;
 
 pub(crate) use self::exchange::{Agreement, Exchange, KeyUse, NoCertificate, Presence};
-use crate::crypto::HAS_RSA;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::cbc::CbcAlgorithm;
 use crate::crypto::ccm::CcmAlgorithm;
 use crate::crypto::finite_field::HAS_FINITE_FIELD;
 pub use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::record_mac::MacAlgorithm;
+use crate::crypto::{HAS_DSA, HAS_RSA};
 use crate::key_schedule::SuiteParameters;
 use crate::key_schedule::tls12::{CbcParameters, LegacyCipher, LegacyParameters};
 use crate::misuse::Misuse;
@@ -205,14 +205,22 @@ impl CipherSuite {
         Self::TLS_ECDH_RSA_WITH_AES_128_CBC_SHA256,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_RSA_WITH_AES_256_GCM_SHA384,
+        #[cfg(all(feature = "ffi", feature = "finite-field"))]
+        Self::TLS_DHE_DSS_WITH_AES_256_GCM_SHA384,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_RSA_WITH_AES_256_CBC_SHA256,
+        #[cfg(all(feature = "ffi", feature = "finite-field"))]
+        Self::TLS_DHE_DSS_WITH_AES_256_CBC_SHA256,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_RSA_WITH_AES_128_GCM_SHA256,
+        #[cfg(all(feature = "ffi", feature = "finite-field"))]
+        Self::TLS_DHE_DSS_WITH_AES_128_GCM_SHA256,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_RSA_WITH_AES_128_CBC_SHA256,
+        #[cfg(all(feature = "ffi", feature = "finite-field"))]
+        Self::TLS_DHE_DSS_WITH_AES_128_CBC_SHA256,
         Self::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
         Self::TLS_ECDH_ECDSA_WITH_AES_256_CBC_SHA,
@@ -223,8 +231,12 @@ impl CipherSuite {
         Self::TLS_ECDH_RSA_WITH_AES_128_CBC_SHA,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_RSA_WITH_AES_256_CBC_SHA,
+        #[cfg(all(feature = "ffi", feature = "finite-field"))]
+        Self::TLS_DHE_DSS_WITH_AES_256_CBC_SHA,
         #[cfg(feature = "finite-field")]
         Self::TLS_DHE_RSA_WITH_AES_128_CBC_SHA,
+        #[cfg(all(feature = "ffi", feature = "finite-field"))]
+        Self::TLS_DHE_DSS_WITH_AES_128_CBC_SHA,
         #[cfg(feature = "ffi")]
         Self::TLS_RSA_PSK_WITH_AES_256_GCM_SHA384,
         #[cfg(feature = "ffi")]
@@ -361,13 +373,15 @@ impl CipherSuite {
     /// The feature that this build would have to have been made with for the suite to be there.
     pub(crate) fn lacking_feature(self) -> Option<&'static str> {
         let info = self.info()?;
-        let needs_field = match info.key_exchange {
-            KeyExchange::DhePsk => true,
-            KeyExchange::Dhe => info.authentication != Authentication::Dss,
-            _ => false,
-        };
-        let has_cipher = info.legacy_cipher(Rules::of(Version::V1_2)).is_some();
-        (needs_field && has_cipher && !HAS_FINITE_FIELD).then_some("finite-field")
+        info.legacy_cipher(Rules::of(Version::V1_2))?;
+        let needs_field = matches!(info.key_exchange, KeyExchange::Dhe | KeyExchange::DhePsk);
+        let needs_dsa = needs_field && info.authentication == Authentication::Dss;
+        match (needs_field && !HAS_FINITE_FIELD, needs_dsa && !HAS_DSA) {
+            (true, true) => Some("finite-field` and `ffi"),
+            (true, false) => Some("finite-field"),
+            (false, true) => Some("ffi"),
+            (false, false) => None,
+        }
     }
 
     /// Whether that needs signatures that come with a feature, which is not there.
@@ -400,9 +414,9 @@ impl CipherSuite {
             .map(|info| info.authentication);
         match authentication {
             Some(Authentication::Rsa) => scheme.is_rsa(),
+            Some(Authentication::Dss) => scheme.is_dsa(),
             Some(Authentication::Ecdsa) => {
-                (scheme.signs_in(Version::V1_2) || scheme == SignatureScheme::ECDSA_SHA1)
-                    && !scheme.is_rsa()
+                scheme.signs_in(Version::V1_2) && !scheme.is_rsa() && !scheme.is_dsa()
             }
             _ => false,
         }
@@ -449,6 +463,7 @@ pub(crate) fn kinds_of_certificates(suites: &[CipherSuite]) -> String {
     let kinds = [
         (Authentication::Rsa, "RSA"),
         (Authentication::Ecdsa, "ECDSA"),
+        (Authentication::Dss, "DSA"),
     ];
     let is_there = |wanted: Authentication| {
         let mut infos = suites.iter().filter_map(|suite| suite.info());

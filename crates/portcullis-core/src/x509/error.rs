@@ -87,6 +87,15 @@ pub enum CertificateErrorKind {
     RsaKeyLength {
         /// Its length.
         bits: usize,
+        /// The shortest that this configuration accepts.
+        least: u32,
+    },
+    /// The prime of a DSA key is shorter or longer than is accepted.
+    DsaKeyLength {
+        /// Its length.
+        bits: usize,
+        /// The shortest that this configuration accepts.
+        least: u32,
     },
     /// The extended key usage does not allow what the certificate is used for.
     WrongPurpose {
@@ -277,6 +286,7 @@ impl CertificateError {
             Kind::NameMismatch { .. }
             | Kind::BadSignature
             | Kind::RsaKeyLength { .. }
+            | Kind::DsaKeyLength { .. }
             | Kind::SignatureParameters { .. }
             | Kind::TooExpensive { .. }
             | Kind::IssuerKeyUsage

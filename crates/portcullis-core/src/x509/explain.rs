@@ -20,7 +20,7 @@ use super::path::{Failure, MAX_STEPS, Path, Wanted, Why, fields_at};
 use super::signature_algorithm::SignatureAlgorithm;
 use super::signatures::{Edge, MAX_SIGNATURES};
 use super::time::Validity;
-use crate::crypto::{RSA_BITS, modulus_bits, modulus_bits_of_contents};
+use crate::crypto::{modulus_bits, modulus_bits_of_contents, rsa_bits};
 use crate::der::{self, Reader};
 
 /// Most subjectAltName entries kept in an error.
@@ -285,7 +285,7 @@ impl Explained<'_> {
         };
         if let Some(place) = self.place(|_, der| is_in(der, key)) {
             if let Some(kind) = fields_at(self.wanted.chain, place)
-                .and_then(|fields| wrong_length(modulus_bits(fields.spki)))
+                .and_then(|fields| self.wrong_length(modulus_bits(fields.spki)))
             {
                 return self.at(kind, Some(place));
             }
@@ -294,17 +294,24 @@ impl Explained<'_> {
             .find(|anchor| is_in(&anchor.subject_public_key_info, key))
         {
             let bits = modulus_bits_of_contents(&anchor.subject_public_key_info);
-            if let Some(kind) = wrong_length(bits) {
+            if let Some(kind) = self.wrong_length(bits) {
                 return self.at_anchor(kind);
             }
         }
         self.at(Kind::BadSignature, self.place(|_, der| is_in(der, message)))
     }
 
+    /// Of an RSA key.
+    fn wrong_length(&self, bits: Option<usize>) -> Option<Kind> {
+        let least = self.wanted.policy.key_minimum;
+        bits.filter(|bits| !rsa_bits(least).contains(bits))
+            .map(|bits| Kind::RsaKeyLength { bits, least })
+    }
+
     /// There are several certificates with the name of the head's issuer, and none has signed it.
     fn wrong_issuer(&self, first: usize) -> CertificateError {
         let fields = fields_at(self.wanted.chain, first);
-        if let Some(kind) = fields.and_then(|fields| wrong_length(modulus_bits(fields.spki))) {
+        if let Some(kind) = fields.and_then(|fields| self.wrong_length(modulus_bits(fields.spki))) {
             return self.at(kind, Some(first));
         }
         let head = self.path.head();
@@ -418,11 +425,6 @@ fn is_second(timestamp: i64, time: UnixTime) -> bool {
 
 fn extended_key_usage<'a>(certificate: &Certificate<'a>) -> Option<ExtendedKeyUsage<'a>> {
     ExtendedKeyUsage::of(certificate).ok().flatten()
-}
-
-fn wrong_length(bits: Option<usize>) -> Option<Kind> {
-    bits.filter(|bits| !RSA_BITS.contains(bits))
-        .map(|bits| Kind::RsaKeyLength { bits })
 }
 
 /// Follows the issuers by name, to the certificate whose issuer is not in the chain.

@@ -15,8 +15,8 @@ use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
 use super::verify::{agrees, decrypts};
 use crate::crypto::{
-    HAS_RSA, PrivateKey, ecdsa_curve, key_is_long_enough, modulus_bits, scheme_fits_key,
-    scheme_fits_key_before_tls13,
+    HAS_RSA, PrivateKey, ecdsa_curve, key_is_long_enough, modulus_bits, prime_bits,
+    scheme_fits_key, scheme_fits_key_before_tls13,
 };
 use crate::misuse::Misuse;
 use crate::suite::{Authentication, CipherSuite, KeyUse};
@@ -42,6 +42,8 @@ struct Inner {
     key_digest: Arc<Sha256Digest>,
     /// Of a leaf with a key for ECDSA.
     curve: Option<NamedGroup>,
+    /// The length of a key of RSA or DSA.
+    key_bits: Option<u32>,
     /// Whether the key may decrypt a premaster secret, and does.
     decrypts: bool,
     /// Of a key that may be half of a secret, and is here: the kind of key that has signed the leaf.
@@ -88,12 +90,6 @@ impl IdentityKey {
     const fn agrees(&self) -> bool {
         matches!(self, Self::Local(_))
     }
-
-    /// Those that `version` has.
-    pub(crate) fn schemes_for(&self, version: Version) -> impl Iterator<Item = SignatureScheme> {
-        let schemes = self.schemes().iter().copied();
-        schemes.filter(move |scheme| scheme.signs_in(version))
-    }
 }
 
 impl Identity {
@@ -106,7 +102,18 @@ impl Identity {
         let fields = all_fields(&chain)?;
         let owner = fields.iter().position(|fields| key.is_key_of(fields.spki));
         match owner {
-            Some(0) => Self::join(chain, IdentityKey::Local(key)),
+            Some(0) => {
+                let leaf = fields.first().map(|fields| fields.spki).unwrap_or_default();
+                let mut schemes = key.schemes().iter();
+                if let Some(scheme) = schemes.find(|scheme| !fits_key(**scheme, leaf)) {
+                    // RFC 4055 §1.2: a key in RSA-PSS form may be restricted to one hash.
+                    return Err(Misuse::new(format!(
+                        "the key in the certificate is restricted otherwise than the private key, which signs \
+                         {scheme}: have the certificate issued again with the public half of this key"
+                    )));
+                }
+                Self::join(chain, IdentityKey::Local(key))
+            }
             Some(other) => Err(Misuse::new(format!(
                 "the private key belongs to {}: put that one first",
                 nth(other)
@@ -236,8 +243,8 @@ impl Identity {
     /// ([`Decrypt`](crate::question::Decrypt)). `schemes` may be empty, if the key signs nothing.
     ///
     /// # Errors
-    /// As [`with_external_key`](Self::with_external_key), and when the key in the leaf is no RSA key of 2,048 to
-    /// 8,192 bits, its key usage has no keyEncipherment, or there is no feature `ffi`.
+    /// As [`with_external_key`](Self::with_external_key), and when the key in the leaf is no RSA key of 1,024 to
+    /// 8,192 bits (a configuration refuses one of fewer than 2,048, unless its `key_minimum` is lower), its key usage has no keyEncipherment, or there is no feature `ffi`.
     pub fn with_external_key_that_decrypts(
         chain: Vec<CertificateDer<'static>>,
         schemes: Vec<SignatureScheme>,
@@ -249,7 +256,7 @@ impl Identity {
                 "an external key that decrypts is for RSA key exchange, which needs the feature `ffi`",
             )),
             false => Err(Misuse::new(
-                "an external key that decrypts is an RSA key of 2,048 to 8,192 bits, whose certificate has \
+                "an external key that decrypts is an RSA key of 1,024 to 8,192 bits, whose certificate has \
                  keyEncipherment in its key usage or has none; this one is not",
             )),
         }
@@ -301,6 +308,7 @@ impl Identity {
             names_digest,
             key_digest,
             curve: ecdsa_curve(of_leaf.spki),
+            key_bits: key_bits(of_leaf.spki),
             decrypts,
             agrees: agrees.flatten(),
             issuers,
@@ -315,10 +323,31 @@ impl Identity {
         &self.0.chain
     }
 
-    /// How long the key is, if it is an RSA key.
-    pub(crate) fn rsa_bits(&self) -> Option<u32> {
-        let leaf = Certificate::read(self.0.chain.first()?)?;
-        u32::try_from(modulus_bits(leaf.spki)?).ok()
+    /// How long the key is, if it is one of RSA or DSA.
+    pub(crate) fn key_bits(&self) -> Option<u32> {
+        self.0.key_bits
+    }
+
+    /// Whether the key signs as RSA keys do that may decrypt, too: not one in RSA-PSS form.
+    fn is_plain_rsa(&self) -> bool {
+        let mut schemes = self.key().schemes().iter();
+        schemes.any(|scheme| scheme.is_rsa() && !scheme.is_pss_form())
+    }
+
+    /// What people call the kind of the key; one that signs nothing decrypts.
+    pub(crate) fn kind_of_key(&self) -> &'static str {
+        let scheme = self.key().schemes().first();
+        scheme.map_or("RSA", |scheme| scheme.kind_of_key())
+    }
+
+    /// What the key can sign with in this version, best first. In TLS 1.3 a scheme for ECDSA is one for a
+    /// curve, too (§4.2.3).
+    pub(crate) fn schemes_for(&self, version: Version) -> impl Iterator<Item = SignatureScheme> {
+        let schemes = self.key().schemes().iter().copied();
+        let is_on_curve = move |scheme: &SignatureScheme| {
+            version < Version::V1_3 || scheme.curve().is_none() || scheme.curve() == self.curve()
+        };
+        schemes.filter(move |scheme| scheme.signs_in(version) && is_on_curve(scheme))
     }
 
     /// The same, to be kept without the key.
@@ -396,12 +425,14 @@ impl core::fmt::Debug for Identity {
     }
 }
 
-/// In every version that has the scheme.
+/// In some version that has the scheme.
 fn fits_key(scheme: SignatureScheme, spki: &[u8]) -> bool {
-    match scheme.allowed_in_tls13_certificate_verify() {
-        true => scheme_fits_key(scheme, spki),
-        false => scheme_fits_key_before_tls13(scheme, spki),
-    }
+    scheme_fits_key(scheme, spki) || scheme_fits_key_before_tls13(scheme, spki)
+}
+
+fn key_bits(spki: &[u8]) -> Option<u32> {
+    let bits = modulus_bits(spki).or_else(|| prime_bits(spki))?;
+    bits.try_into().ok()
 }
 
 fn all_fields<'a>(chain: &'a [CertificateDer<'static>]) -> Result<Vec<Certificate<'a>>, Misuse> {
@@ -428,7 +459,7 @@ pub(crate) fn kinds_of_keys(identities: &[Identity]) -> String {
     // One that is elsewhere may sign nothing.
     let decrypting = identities.iter().filter(|one| one.0.decrypts);
     for kind in of_schemes.chain(decrypting.map(|_| "RSA")) {
-        // There are five.
+        // There are six.
         if !kinds.contains(&kind) {
             kinds.push(kind);
         }
@@ -446,7 +477,7 @@ pub(crate) fn what_keys_lack(
         rows.any(|row| row.certificate == Some(wanted))
     };
     let has = |is_such: fn(&Identity) -> bool| identities.iter().any(is_such);
-    if needs(KeyUse::Decrypt) && has(|one| one.rsa_bits().is_some() && !one.0.decrypts) {
+    if needs(KeyUse::Decrypt) && has(|one| one.is_plain_rsa() && !one.0.decrypts) {
         return Some(
             "an RSA key that is here does not decrypt: the key usage of its certificate has no \
              keyEncipherment, or it is elsewhere and was not given as one that decrypts",

@@ -18,7 +18,7 @@ use super::error::{CertificateErrorKind as Kind, Purpose};
 use super::extension::alt_name::SUBJECT_ALT_NAME;
 use super::extension::name_constraints::NAME_CONSTRAINTS;
 use super::extension::{authority_key_identifier, subject_key_identifier};
-use super::policy::{ChainPolicy, MAX_ALGORITHMS, WEBPKI_DEPTH};
+use super::policy::{ChainPolicy, USUAL_ALGORITHMS, WEBPKI_DEPTH};
 use super::roots::Anchors;
 use super::signatures::Signatures;
 
@@ -335,33 +335,43 @@ impl Search<'_> {
             let certificate = place.and_then(|&place| chain.certificates().get(place));
             CertificateDer::from(certificate.map_or(&[][..], |certificate| certificate.as_ref()))
         });
-        // On the stack: nearly all of them are in vain.
-        let verifying: [_; MAX_ALGORITHMS] = from_fn(|at| signatures.algorithm(at));
-        let algorithms = verifying
-            .each_ref()
-            .map(|one| one as &dyn SignatureVerificationAlgorithm);
         let is_allowed = |path: &VerifiedPath<'_>| match anchors.allows(path) {
             true => Ok(()),
             false => Err(webpki::Error::PathLenConstraintViolated),
         };
-        let path = self.end_entity.verify_for_usage(
-            algorithms
-                .get(..policy.algorithms.len())
-                .unwrap_or_default(),
-            anchors.anchors(),
-            intermediates
-                .get(..self.path.intermediates())
-                .unwrap_or_default(),
-            self.wanted.now,
-            usage,
-            None,
-            Some(&is_allowed),
-        );
-        // By reference: a path is large.
-        match &path {
-            Ok(path) => Ok(path.intermediate_certificates().count() + 1),
-            Err(error) => Err(error.clone()),
+        let judge = |algorithms: &[&dyn SignatureVerificationAlgorithm]| {
+            let path = self.end_entity.verify_for_usage(
+                algorithms,
+                anchors.anchors(),
+                intermediates
+                    .get(..self.path.intermediates())
+                    .unwrap_or_default(),
+                self.wanted.now,
+                usage,
+                None,
+                Some(&is_allowed),
+            );
+            // By reference: a path is large.
+            match &path {
+                Ok(path) => Ok(path.intermediate_certificates().count() + 1),
+                Err(error) => Err(error.clone()),
+            }
+        };
+        let count = policy.algorithms.len();
+        if count > USUAL_ALGORITHMS {
+            let verifying: Vec<_> = (0..count).map(|at| signatures.algorithm(at)).collect();
+            let verifying = verifying.iter();
+            let algorithms: Vec<_> = verifying
+                .map(|one| one as &dyn SignatureVerificationAlgorithm)
+                .collect();
+            return judge(&algorithms);
         }
+        // On the stack: nearly all of them are in vain.
+        let verifying: [_; USUAL_ALGORITHMS] = from_fn(|at| signatures.algorithm(at));
+        let algorithms = verifying
+            .each_ref()
+            .map(|one| one as &dyn SignatureVerificationAlgorithm);
+        judge(algorithms.get(..count).unwrap_or_default())
     }
 
     /// The first path is judged whatever it takes: webpki has limits of its own.

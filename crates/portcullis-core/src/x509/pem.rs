@@ -54,7 +54,8 @@ const LABELS: &[(&str, Kind)] = &[
     (
         "DSA PRIVATE KEY",
         Kind::UnreadableKey(
-            "the private key is for DSA, which TLS 1.3 does not have: use ECDSA, RSA or Ed25519",
+            "the private key is for DSA in an old format: convert it with `openssl pkcs8 -topk8 -nocrypt`, or use \
+             ECDSA, RSA or Ed25519, which TLS 1.3 has, too",
         ),
     ),
     ("EC PARAMETERS", Kind::Skipped(PARAMETERS)),

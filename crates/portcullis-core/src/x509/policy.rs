@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::memo::SignatureMemo;
 use super::roots::Roots;
 use crate::SignatureScheme;
+#[cfg(feature = "ffi")]
+use crate::crypto::LEAST_KEY_BITS;
 use crate::crypto::verification::{self as algorithms, Algorithm};
+use crate::crypto::{USUAL_KEY_BITS, named};
 
 /// What webpki builds at most; a greater depth cannot be had.
 pub(super) const WEBPKI_DEPTH: usize = 6;
 
-/// All that [`algorithms_of`] knows.
-pub(super) const MAX_ALGORITHMS: usize = 22;
+/// What the default schemes stand for.
+pub(super) const USUAL_ALGORITHMS: usize = 22;
 
 /// Tells policies apart. Clones have the same, because they demand the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +35,10 @@ pub struct ChainPolicy {
     pub(super) id: PolicyId,
     pub(super) roots: Roots,
     depth: usize,
-    /// At most `MAX_ALGORITHMS`.
     pub(super) algorithms: Arc<[Algorithm]>,
+    schemes: Vec<SignatureScheme>,
+    /// The shortest RSA keys, in bits.
+    pub(super) key_minimum: u32,
     pub(super) check_name: bool,
     pub(super) memo: SignatureMemo,
 }
@@ -42,12 +47,15 @@ impl ChainPolicy {
     /// Requires a path to one of the roots, signed with the default schemes of this library,
     /// with at most 10 intermediates, and that a server has the expected name.
     pub fn new(roots: Roots) -> Self {
-        let schemes = [SignatureScheme::DEFAULT, SignatureScheme::CERTIFICATE_ONLY];
+        // What is for certificates only is among them.
+        let schemes = SignatureScheme::DEFAULT;
         Self {
             id: PolicyId::next(),
             roots,
             depth: 10,
-            algorithms: algorithms_of(schemes.into_iter().flatten().copied()),
+            algorithms: algorithms_of(schemes, USUAL_KEY_BITS),
+            schemes: schemes.to_vec(),
+            key_minimum: USUAL_KEY_BITS,
             check_name: true,
             memo: SignatureMemo::default(),
         }
@@ -63,10 +71,32 @@ impl ChainPolicy {
     }
 
     /// Sets the schemes that certificates may be signed with. An ECDSA scheme stands for its
-    /// hash with any of the curves P-256, P-384 and P-521; SHA-1 is never accepted.
+    /// hash with any of the curves P-256, P-384 and P-521; `rsa_pss_pss` schemes stand for authorities whose own
+    /// keys are in RSA-PSS form. SHA-1 is accepted only if it is among them, and DSA not even then.
     #[must_use]
     pub fn schemes(mut self, schemes: &[SignatureScheme]) -> Self {
-        self.algorithms = algorithms_of(schemes.iter().copied());
+        self.schemes = schemes.to_vec();
+        self.with_algorithms()
+    }
+
+    /// Sets the shortest RSA keys that are accepted, in bits: 1,024 to 2,048, the default; what is outside counts
+    /// as the nearest. Fewer than 2,048 with the feature `ffi` only.
+    #[cfg(feature = "ffi")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "ffi")))]
+    #[must_use]
+    pub fn key_minimum(mut self, bits: u32) -> Self {
+        self.key_minimum = bits.clamp(LEAST_KEY_BITS, USUAL_KEY_BITS);
+        self.with_algorithms()
+    }
+
+    /// Both, as a configuration has checked them.
+    pub(crate) fn signed_with(mut self, schemes: &[SignatureScheme], key_minimum: u32) -> Self {
+        self.key_minimum = key_minimum;
+        self.schemes(schemes)
+    }
+
+    fn with_algorithms(mut self) -> Self {
+        self.algorithms = algorithms_of(&self.schemes, self.key_minimum);
         self.id = PolicyId::next();
         self
     }
@@ -107,15 +137,14 @@ impl ChainPolicy {
     }
 }
 
-/// What verifies the signatures of certificates that a scheme stands for.
-fn algorithms_of(schemes: impl Iterator<Item = SignatureScheme>) -> Arc<[Algorithm]> {
+/// What verifies the signatures of certificates that schemes stand for, by RSA keys of at least so many bits.
+fn algorithms_of(schemes: &[SignatureScheme], key_minimum: u32) -> Arc<[Algorithm]> {
     let mut all = Vec::new();
-    let mut seen = Vec::new();
-    for scheme in schemes {
-        if seen.contains(&scheme) {
+    for (at, scheme) in schemes.iter().copied().enumerate() {
+        if schemes.iter().take(at).any(|before| *before == scheme) {
             continue;
         }
-        seen.push(scheme);
+        let first = all.len();
         match scheme {
             SignatureScheme::ECDSA_SECP256R1_SHA256 => all.extend([
                 algorithms::ECDSA_P256_SHA256,
@@ -159,7 +188,12 @@ fn algorithms_of(schemes: impl Iterator<Item = SignatureScheme>) -> Arc<[Algorit
                 algorithms::RSA_PKCS1_2048_8192_SHA512,
                 algorithms::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
             ]),
-            _ => {}
+            other => all.extend(named(other)),
+        }
+        if scheme.is_rsa() && key_minimum < USUAL_KEY_BITS {
+            for algorithm in all.iter_mut().skip(first) {
+                *algorithm = algorithm.with_short_keys(scheme, key_minimum);
+            }
         }
     }
     all.into()

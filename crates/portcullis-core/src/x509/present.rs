@@ -26,8 +26,7 @@ impl Identity {
         accepted: &[SignatureScheme],
         version: Version,
     ) -> Option<SignatureScheme> {
-        self.key()
-            .schemes_for(version)
+        self.schemes_for(version)
             .find(|scheme| accepted.contains(scheme))
     }
 

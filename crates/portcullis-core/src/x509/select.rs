@@ -34,7 +34,7 @@ pub(crate) fn choose<'a, N: AsRef<[u8]>>(
         if !identity.curve().is_none_or(is_on_one) {
             return None;
         }
-        let scheme = accepted.first_of(identity.key().schemes_for(version))?;
+        let scheme = accepted.first_of(identity.schemes_for(version))?;
         Some((name_match(identity, server_name), (identity, scheme)))
     };
     // The name counts most, and settles the matter nearly always.

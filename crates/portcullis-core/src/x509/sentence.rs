@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::error::{CertificateError, CertificateErrorKind as Kind};
 use super::names::SubjectAltName;
 use super::time::Date;
+use crate::crypto::{MOST_DSA_BITS, MOST_RSA_BITS};
 
 impl CertificateError {
     fn which(&self) -> String {
@@ -177,9 +178,13 @@ impl CertificateError {
     /// That something in it is not supported.
     fn write_unsupported(&self, f: &mut fmt::Formatter<'_>, which: &str) -> fmt::Result {
         match self.kind() {
-            Kind::RsaKeyLength { bits } => write!(
+            Kind::RsaKeyLength { bits, least } => write!(
                 f,
-                "{which} has an RSA key of {bits} bits: 2048 to 8192 bits are accepted"
+                "{which} has an RSA key of {bits} bits: {least} to {MOST_RSA_BITS} bits are accepted"
+            ),
+            Kind::DsaKeyLength { bits, least } => write!(
+                f,
+                "{which} has a DSA key of {bits} bits: {least} to {MOST_DSA_BITS} bits are accepted"
             ),
             Kind::UnsupportedSignature {
                 algorithm,

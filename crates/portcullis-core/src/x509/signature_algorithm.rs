@@ -3,6 +3,7 @@
 //! RFC 3279, RFC 4055, RFC 5758, RFC 8410; channel bindings from RFC 5929 §4.1.
 
 use aws_lc_rs::digest;
+use rustls_pki_types::alg_id;
 
 use super::certificate::Certificate;
 use crate::SignatureScheme;
@@ -45,12 +46,12 @@ const ALGORITHMS: &[(&[u8], SignatureAlgorithm)] = &[
     (b"\x2a\x86\x48\xce\x3d\x04\x03\x02", row("ecdsa-with-SHA256", Hash::Sha256, Some(SignatureScheme::ECDSA_SECP256R1_SHA256))),
     (b"\x2a\x86\x48\xce\x3d\x04\x03\x03", row("ecdsa-with-SHA384", Hash::Sha384, Some(SignatureScheme::ECDSA_SECP384R1_SHA384))),
     (b"\x2a\x86\x48\xce\x3d\x04\x03\x04", row("ecdsa-with-SHA512", Hash::Sha512, Some(SignatureScheme::ECDSA_SECP521R1_SHA512))),
-    (b"\x2a\x86\x48\xce\x3d\x04\x03\x01", row("ecdsa-with-SHA224", Hash::Sha224, None)),
+    (b"\x2a\x86\x48\xce\x3d\x04\x03\x01", row("ecdsa-with-SHA224", Hash::Sha224, Some(SignatureScheme::ECDSA_SHA224))),
     (b"\x2a\x86\x48\xce\x3d\x04\x01", row("ecdsa-with-SHA1", Hash::Broken, Some(SignatureScheme::ECDSA_SHA1))),
     (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", row("sha256WithRSAEncryption", Hash::Sha256, Some(SignatureScheme::RSA_PKCS1_SHA256))),
     (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c", row("sha384WithRSAEncryption", Hash::Sha384, Some(SignatureScheme::RSA_PKCS1_SHA384))),
     (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d", row("sha512WithRSAEncryption", Hash::Sha512, Some(SignatureScheme::RSA_PKCS1_SHA512))),
-    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0e", row("sha224WithRSAEncryption", Hash::Sha224, None)),
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0e", row("sha224WithRSAEncryption", Hash::Sha224, Some(SignatureScheme::RSA_PKCS1_SHA224))),
     (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05", row("sha1WithRSAEncryption", Hash::Broken, Some(SignatureScheme::RSA_PKCS1_SHA1))),
     (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04", row("md5WithRSAEncryption", Hash::Broken, None)),
     (RSASSA_PSS, row("RSASSA-PSS", Hash::Broken, None)),
@@ -59,8 +60,8 @@ const ALGORITHMS: &[(&[u8], SignatureAlgorithm)] = &[
     (b"\x60\x86\x48\x01\x65\x03\x04\x03\x11", row("ML-DSA-44", Hash::None, Some(SignatureScheme::MLDSA44))),
     (b"\x60\x86\x48\x01\x65\x03\x04\x03\x12", row("ML-DSA-65", Hash::None, Some(SignatureScheme::MLDSA65))),
     (b"\x60\x86\x48\x01\x65\x03\x04\x03\x13", row("ML-DSA-87", Hash::None, Some(SignatureScheme::MLDSA87))),
-    (b"\x2a\x86\x48\xce\x38\x04\x03", row("dsa-with-SHA1", Hash::Broken, None)),
-    (b"\x60\x86\x48\x01\x65\x03\x04\x03\x02", row("dsa-with-SHA256", Hash::Sha256, None)),
+    (b"\x2a\x86\x48\xce\x38\x04\x03", row("dsa-with-SHA1", Hash::Broken, Some(SignatureScheme::DSA_SHA1))),
+    (b"\x60\x86\x48\x01\x65\x03\x04\x03\x02", row("dsa-with-SHA256", Hash::Sha256, Some(SignatureScheme::DSA_SHA256))),
 ];
 
 const SHA256: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x01";
@@ -110,6 +111,19 @@ impl SignatureAlgorithm {
             name if name.ends_with("WithRSAEncryption") && !parameters.is_empty() => {
                 ("NULL (RFC 4055 §5)", NULL)
             }
+            // As OpenSSL signs with a key in RSA-PSS form if it is not told.
+            name if name.starts_with("RSASSA-PSS with ") => {
+                let right = match self.hash {
+                    Hash::Sha256 => alg_id::RSA_PSS_SHA256,
+                    Hash::Sha384 => alg_id::RSA_PSS_SHA384,
+                    _ => alg_id::RSA_PSS_SHA512,
+                };
+                let is_right = algorithm == right.as_ref();
+                return (!is_right).then_some(
+                    "MGF1 with the same hash and a salt as long as that (RFC 8446 §4.2.3; in OpenSSL `-sigopt \
+                     rsa_pss_saltlen:digest`)",
+                );
+            }
             _ => return None,
         };
         (parameters != right && !self.is_broken()).then_some(expected)
@@ -146,8 +160,6 @@ pub(crate) fn server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use rustls_pki_types::alg_id;
-
     use super::*;
 
     #[test]

@@ -17,7 +17,10 @@ use super::extension::{ExtendedKeyUsage, KeyUsage};
 use super::path::{self, Wanted};
 use super::policy::ChainPolicy;
 use super::signatures::Signatures;
-use crate::crypto::{HAS_RSA, RSA_BITS, ecdsa_curve, modulus_bits};
+use crate::crypto::{
+    HAS_RSA, LEAST_KEY_BITS, dsa_bits, ecdsa_curve, encrypting_bits, modulus_bits, prime_bits,
+    rsa_bits,
+};
 use crate::der::NotDer;
 
 /// Verifies the chain of a server that is expected to have this name.
@@ -196,20 +199,20 @@ pub(super) fn agrees(fields: &Certificate<'_>) -> bool {
 }
 
 /// Whether something can be encrypted for a leaf (RFC 5246 §7.4.2): it has an RSA key, of a length that is
-/// accepted, and may be used so.
+/// accepted somewhere, and may be used so.
 pub(super) fn decrypts(fields: &Certificate<'_>) -> bool {
-    modulus_bits(fields.spki).is_some_and(|bits| RSA_BITS.contains(&bits)) && enciphers(fields)
+    let bits = encrypting_bits(fields.spki);
+    bits.is_some_and(|bits| rsa_bits(LEAST_KEY_BITS).contains(&bits)) && enciphers(fields)
 }
 
-/// Why no signature by the leaf's key verifies, if it is an RSA key of a length that is not
-/// accepted: to be asked when one did not.
-pub(crate) fn check_key_length(chain: &PresentedChain) -> Result<(), CertificateError> {
-    match modulus_bits(chain.end_entity_spki()) {
-        Some(bits) if !RSA_BITS.contains(&bits) => Err(CertificateError::at(
-            Kind::RsaKeyLength { bits },
-            0,
-            chain.end_entity(),
-        )),
-        _ => Ok(()),
-    }
+/// Why no signature by the leaf's key verifies, if it is a key of RSA or DSA of a length that is not
+/// accepted: to be asked when one of RSA did not, and before one of DSA is tried.
+pub(crate) fn check_key_length(chain: &PresentedChain, least: u32) -> Result<(), CertificateError> {
+    let spki = chain.end_entity_spki();
+    let kind = match (modulus_bits(spki), prime_bits(spki)) {
+        (Some(bits), _) if !rsa_bits(least).contains(&bits) => Kind::RsaKeyLength { bits, least },
+        (_, Some(bits)) if !dsa_bits(least).contains(&bits) => Kind::DsaKeyLength { bits, least },
+        _ => return Ok(()),
+    };
+    Err(CertificateError::at(kind, 0, chain.end_entity()))
 }

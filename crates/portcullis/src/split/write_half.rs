@@ -17,7 +17,7 @@ use crate::statistics::Flow;
 use crate::stream::Unsent;
 use crate::write::Sending;
 
-/// The writing half of a [`TlsStream`].
+/// The writing half of a [`TlsStream`](crate::TlsStream).
 ///
 /// Answers to the peer's KeyUpdates, and the alert when the reading half has failed, go out with
 /// the next write, flush or shutdown; before the next data at the latest, which is all that
@@ -63,7 +63,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
             .map_or(Flow::default(), |parts| parts.write.sent())
     }
 
-    /// As [`TlsStream::send`].
+    /// As [`TlsStream::send`](crate::TlsStream::send).
     ///
     /// # Errors
     /// When the connection cannot be written to; [`Error::is_closed`] after shutdown.
@@ -75,7 +75,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
         poll_fn(|cx| self.poll_with(cx, |write, io, cx| rest.poll_send(write, io, cx))).await
     }
 
-    /// As [`TlsStream::update_keys`].
+    /// As [`TlsStream::update_keys`](crate::TlsStream::update_keys).
     ///
     /// # Errors
     /// When the connection cannot be written to.

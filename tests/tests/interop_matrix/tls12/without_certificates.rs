@@ -144,8 +144,8 @@ pub(super) fn with(
             if has_key(suite) {
                 let key: Vec<_> = KEY.iter().map(u8::to_string).collect();
                 words.push(format!("{{shared_key, <<{}>>}}", key.join(",")));
-                // Of a server that is a hint, and with RSA_PSK Erlang signs it, which RFC 4279 §4 does not know,
-                // and OpenSSL's client refuses, too.
+                // Of a server that is a hint. With RSA_PSK Erlang's ServerKeyExchange has more in it than the hint
+                // of RFC 4279 §4, and does not decode.
                 if !(is_server && info.key_exchange == KeyExchange::RsaPsk) {
                     words.push(format!("{{psk_identity, {IDENTITY:?}}}"));
                 }

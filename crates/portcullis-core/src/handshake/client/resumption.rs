@@ -225,8 +225,8 @@ fn resumable(
     let peer = session.established.peer.as_ref()?;
     let origin = fitting(config, name, session, cx)?;
     let version = session.established.version;
-    let is_accepted = |scheme| config.policy.accepts(scheme, version);
-    if !peer.signed_with().is_none_or(is_accepted) {
+    let policy = &config.policy;
+    if !policy.accepts_again(&peer.chain, peer.signed_with(), version) {
         return None;
     }
     // A full handshake will say what is wrong, or find another chain.

@@ -21,14 +21,27 @@ use crate::x509::{Identity, Sha256Digest};
 use crate::{SignatureScheme, Violation};
 
 /// What the client said about certificates.
-pub(super) fn wanted(hello: &ClientHello<'_>, version: Version) -> Result<WantedIdentity, Abort> {
+pub(super) fn wanted(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+    version: Version,
+) -> Result<WantedIdentity, Abort> {
     let server_name = host_name_of(hello)?;
     let said =
         find::<SignatureAlgorithms<'_>>(&hello.extensions)?.map(|list| list.schemes.to_vec());
     let certificate_schemes =
         find::<SignatureAlgorithmsCert<'_>>(&hello.extensions)?.map(|list| list.schemes.to_vec());
     let (schemes, certificate_schemes) = match Rules::of(version).signatures {
-        Signatures::Said => (said.unwrap_or_default(), certificate_schemes),
+        Signatures::Said if version == Version::V1_3 => {
+            (said.unwrap_or_default(), certificate_schemes)
+        }
+        Signatures::Said => {
+            let said = said.unwrap_or_else(|| SignatureScheme::IF_NOTHING_IS_SAID.to_vec());
+            let certificate_schemes = certificate_schemes.or_else(|| Some(said.clone()));
+            let mut schemes = said;
+            schemes.retain(|scheme| config.policy.signs_with(*scheme, version));
+            (schemes, certificate_schemes)
+        }
         // What a client of several versions says is of certificates then.
         Signatures::OfKey => {
             let schemes = SignatureScheme::BEFORE_TLS12.to_vec();
@@ -106,7 +119,12 @@ pub(super) fn identity_in(
     wanted: &WantedIdentity,
 ) -> Result<(Option<Identity>, Option<SignatureScheme>), Abort> {
     match answer {
-        AnswerContent::Identity(identity) => Ok((identity, None)),
+        AnswerContent::Identity(identity) => {
+            if let Some(identity) = &identity {
+                config.policy.check_identity(identity)?;
+            }
+            Ok((identity, None))
+        }
         AnswerContent::ConfiguredIdentity(chosen) => {
             check_name(config, wanted.server_name.as_deref())?;
             let (identity, scheme) = chosen.unzip();
@@ -151,7 +169,7 @@ pub(super) fn would_show(
     if let [only] = config.identities.as_slice() {
         return Ok(only.names_digest() == names);
     }
-    let chosen = wanted(hello, version)?.choose(&config.identities);
+    let chosen = wanted(config, hello, version)?.choose(&config.identities);
     Ok(chosen.is_some_and(|(identity, _)| identity.names_digest() == names))
 }
 

@@ -26,7 +26,9 @@ pub(super) fn fits(
         (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
         // A server that asks for no certificate does not resume a session that carries one.
         (Some(peer), authentication) => {
-            authentication.is_requested() && config.policy.accepts(peer.scheme, version)
+            let scheme = Some(peer.scheme);
+            authentication.is_requested()
+                && config.policy.accepts_again(&peer.chain, scheme, version)
         }
     };
     let row = established.suite.exchange();

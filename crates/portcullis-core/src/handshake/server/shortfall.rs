@@ -75,20 +75,26 @@ pub(super) fn no_protocol(config: &ServerOptions, offered: &Alpn<'_>) -> Abort {
 /// No key of the identities here makes a signature that the client accepts in this version.
 #[cold]
 pub(super) fn no_scheme(
-    identities: &[Identity],
+    config: &ServerOptions,
     version: ProtocolVersion,
     hello: &ClientHello<'_>,
 ) -> Abort {
     let signs_so = |identity: &Identity, wanted: SignatureScheme| {
-        let made = Version::of(version).map(|version| identity.key().schemes_for(version));
-        made.into_iter().flatten().any(|made| made == wanted)
+        Version::of(version).is_some_and(|version| {
+            let mut made = identity.schemes_for(version);
+            config.policy.signs_with(wanted, version) && made.any(|made| made == wanted)
+        })
     };
     let accepted = match find::<SignatureAlgorithms<'_>>(&hello.extensions) {
         Ok(Some(accepted)) => format!("it accepts {}", few(accepted.schemes.iter())),
+        Ok(None) if version < ProtocolVersion::TLS_1_3 => {
+            "it sent no signature_algorithms, which stands for SHA-1".to_owned()
+        }
         Ok(None) => "it sent no signature_algorithms".to_owned(),
         Err(violation) => return violation.into(),
     };
     let schemes = SignatureScheme::SUPPORTED.iter();
+    let identities = &config.identities;
     let made = schemes.filter(|scheme| identities.iter().any(|one| signs_so(one, **scheme)));
     Violation::NoSharedSignatureScheme.explained(format!(
         "{accepted}; those of the keys here in {version}: {}",

@@ -24,6 +24,7 @@ mod renegotiation;
 mod rfc_8448;
 mod scripts;
 mod shortfalls;
+mod signatures;
 mod states;
 mod tamper;
 mod tickets;

@@ -214,15 +214,17 @@ fn refused_for_its_key(
     }
     let schemes = vec![SignatureScheme::RSA_PSS_RSAE_SHA256];
     let peer = Identity::with_external_key(certificates(chain), schemes).unwrap();
+    // Who shows it has to be told that it may.
     let (client, server) = match of_server {
         true => {
             let required = ClientAuthentication::Required(trusted);
             let server = server().client_authentication(required);
-            (client().identity(peer), server.ask_verification(true))
+            let client = client().identity(peer).key_minimum(1_024);
+            (client, server.ask_verification(true))
         }
         false => (
             ClientConfig::builder(trusted).ask_verification(true),
-            ServerConfig::builder().identity(peer),
+            ServerConfig::builder().identity(peer).key_minimum(1_024),
         ),
     };
     let (client, server) = (client.versions([version]), server.versions([version]));
@@ -272,7 +274,7 @@ fn short_keys() {
             let Reason::Certificate(reason) = error.reason() else {
                 panic!("{error}")
             };
-            assert_eq!(reason.kind(), &Kind::RsaKeyLength { bits });
+            assert_eq!(reason.kind(), &Kind::RsaKeyLength { bits, least: 2_048 });
             assert_eq!(reason.index(), Some(0));
             assert_eq!(reason.alert(), AlertDescription::BAD_CERTIFICATE);
             assert_eq!(

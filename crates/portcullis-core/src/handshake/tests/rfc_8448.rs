@@ -125,6 +125,7 @@ fn our_server() {
     let config = server()
         .clear_identities()
         .identity(identity)
+        .key_minimum(1_024)
         // The trace has no change_cipher_spec, and its client does not ask for one.
         .middlebox_compatibility(false)
         .groups([NamedGroup::X25519])
@@ -235,7 +236,10 @@ fn our_client() {
     };
     assert_eq!(
         reason.kind(),
-        &CertificateErrorKind::RsaKeyLength { bits: 1_024 }
+        &CertificateErrorKind::RsaKeyLength {
+            bits: 1_024,
+            least: 2_048
+        }
     );
     assert_eq!(error.stage(), Stage::VerifyingChain);
 }

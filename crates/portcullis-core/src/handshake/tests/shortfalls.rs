@@ -158,7 +158,8 @@ fn schemes_that_are_not_shared_are_shown() {
             hello.extensions.remove(E::SIGNATURE_ALGORITHMS);
         }),
         "the peer accepts no signature scheme that an identity here can produce: it sent no \
-         signature_algorithms; those of the keys here in TLSv1.2: ecdsa_secp256r1_sha256 (§4.4.2.2), while \
+         signature_algorithms, which stands for SHA-1; those of the keys here in TLSv1.2: \
+         ecdsa_secp521r1_sha512, ecdsa_secp384r1_sha384, ecdsa_secp256r1_sha256 (§4.4.2.2), while \
          waiting for ClientHello; the peer was sent the alert handshake_failure"
     );
 }

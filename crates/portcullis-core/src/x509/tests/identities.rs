@@ -148,7 +148,7 @@ fn external_keys_have_to_fit_as_well() {
     // One that decrypts is an RSA key, and of no use without the feature.
     let refused = Identity::with_external_key_that_decrypts(leaf, Vec::new()).unwrap_err();
     let why = match HAS_RSA {
-        true => "RSA key of 2,048",
+        true => "RSA key of 1,024",
         false => "feature `ffi`",
     };
     assert!(refused.to_string().contains(why), "{refused}");
@@ -178,10 +178,15 @@ fn external_keys_may_sign_as_they_could_before_tls_1_3() {
         let chosen = choose(&all, None, accepted, None, None, NO_AUTHORITIES, version);
         assert_eq!(chosen.map(|(_, scheme)| scheme), expected);
     }
-    // A curve counts in TLS 1.3, so a scheme of another is refused for both.
+    // A curve counts in TLS 1.3 alone.
     let leaf = vec![ca.leaf(leaf_params(&["a.example"]))];
-    let p384 = SignatureScheme::ECDSA_SECP384R1_SHA384;
-    assert!(Identity::with_external_key(leaf, vec![p384]).is_err());
+    let p384 = [SignatureScheme::ECDSA_SECP384R1_SHA384];
+    let identity = Identity::with_external_key(leaf.clone(), p384.to_vec()).unwrap();
+    assert_eq!(identity.scheme_for(&p384, Version::V1_2), Some(p384[0]));
+    assert_eq!(identity.scheme_for(&p384, Version::V1_3), None);
+    for other in [SignatureScheme::ED25519, SignatureScheme::RSA_PKCS1_SHA256] {
+        assert!(Identity::with_external_key(leaf.clone(), vec![other]).is_err());
+    }
 }
 
 #[test]

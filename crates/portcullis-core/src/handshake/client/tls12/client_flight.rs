@@ -90,6 +90,8 @@ impl ChoosingIdentity {
         let Some(identity) = identity else {
             return show_none(proved, cx);
         };
+        let policy = &proved.negotiated.client.config.policy;
+        policy.check_identity(&identity)?;
         match scheme.or_else(|| identity.scheme_for(&wanted.schemes, wanted.version)) {
             Some(scheme) => show(proved, identity, scheme, cx),
             None => Err(Misuse::new(

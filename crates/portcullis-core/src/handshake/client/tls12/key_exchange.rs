@@ -191,14 +191,17 @@ impl WaitCertificateRequest {
 
 /// §7.4.4. The kinds of certificates say less than the schemes, but before TLS 1.2 it is all there is.
 fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdentity> {
+    let policy = &negotiated.client.config.policy;
     // §7.4.4, RFC 8422 §5.5: the types say which keys, and EdDSA counts as ECDSA.
     let usable = |scheme: &SignatureScheme| {
-        let typ = match scheme.is_rsa() {
-            true => ClientCertificateType::RSA_SIGN,
-            false => ClientCertificateType::ECDSA_SIGN,
+        let typ = match scheme.kind_of_key() {
+            "RSA" => ClientCertificateType::RSA_SIGN,
+            "DSA" => ClientCertificateType::DSS_SIGN,
+            _ => ClientCertificateType::ECDSA_SIGN,
         };
-        scheme.signs_in(negotiated.version) && requested.types.contains(typ)
+        policy.signs_with(*scheme, negotiated.version) && requested.types.contains(typ)
     };
+
     let said = requested.schemes.map(|list| list.to_vec());
     let schemes = said.as_deref().unwrap_or(SignatureScheme::BEFORE_TLS12);
     Box::new(WantedIdentity {
@@ -305,11 +308,13 @@ fn on_verified(
 ) -> Result<Next, Abort> {
     let offer = &negotiated.client.offer;
     offer.check_leaf_curve(chain.chain().end_entity_spki())?;
+    let policy = &offer.config().policy;
     let peer = match negotiated.exchange.certificate {
         Some(KeyUse::Sign) => {
             let signed = parameters.signed.as_ref().ok_or_else(unsigned)?;
             let scheme = check_signature_before_tls13(
                 &chain,
+                policy,
                 Some(negotiated.suite),
                 signed.scheme,
                 &signed.content,
@@ -319,7 +324,7 @@ fn on_verified(
             ServerPeer::Chain { chain, scheme }
         }
         Some(KeyUse::Decrypt) => {
-            check_encrypts(&chain, negotiated.suite)?;
+            check_encrypts(&chain, policy, negotiated.suite)?;
             ServerPeer::Chain {
                 chain,
                 scheme: None,

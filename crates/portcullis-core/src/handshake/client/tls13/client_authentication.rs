@@ -61,6 +61,8 @@ impl ChoosingIdentity {
         let Some(identity) = identity else {
             return show_none(self.authenticated.unbox(), cx);
         };
+        let policy = &self.authenticated.client.config.policy;
+        policy.check_identity(&identity)?;
         match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes, self.wanted.version)) {
             Some(scheme) => show(self.authenticated.unbox(), identity, scheme, cx),
             None => Err(Misuse::new(

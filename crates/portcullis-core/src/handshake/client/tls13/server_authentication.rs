@@ -175,7 +175,8 @@ impl WaitCertificateVerify {
         let verify: CertificateVerify<'_> = expect(&message)?;
         let peer_scheme = self.keyed.client.offer.check_scheme(verify.algorithm)?;
         let content = signed_content(Role::Server, &self.keyed.transcript.current());
-        check_signature(&self.peer, peer_scheme, &content, verify.signature)?;
+        let policy = &self.keyed.client.config.policy;
+        check_signature(&self.peer, policy, peer_scheme, &content, verify.signature)?;
         self.keyed.transcript.add(message.hashed());
         let Self {
             keyed,

@@ -80,10 +80,12 @@ impl WaitCertificateVerify {
     pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
         let Self { mut keyed, peer } = self;
         let verify = Rules::of(keyed.version).certificate_verify(&message)?;
-        let scheme = verify.check_scheme(&keyed.config.policy.schemes)?;
+        let policy = &keyed.config.policy;
+        let scheme = verify.check_scheme(&policy.schemes)?;
         // §7.4.8: everything so far, not its hash.
         let content = keyed.transcript.messages();
-        let scheme = check_signature_before_tls13(&peer, None, scheme, content, verify.signature)?;
+        let scheme =
+            check_signature_before_tls13(&peer, policy, None, scheme, content, verify.signature)?;
         keyed.transcript.forget_messages();
         keyed.transcript.add(message.hashed());
         keyed.peer = Some((peer, scheme));

@@ -102,7 +102,7 @@ impl OwnShare {
                 Ok(Some(Self::Curve(share)))
             }
             Some(Agreement::Dhe) => {
-                let strength = identity.and_then(Identity::rsa_bits).unwrap_or_default();
+                let strength = identity.and_then(Identity::key_bits).unwrap_or_default();
                 let field = groups.field.as_ref();
                 let group = field.and_then(|field| field.group(config, strength));
                 let group = group.ok_or(Violation::NoSharedGroup)?;
@@ -426,7 +426,13 @@ fn put_certificate_request(out: &mut Vec<u8>, rules: Rules, config: &ServerOptio
     let has_rsa = HAS_RSA || rules.signatures == Signatures::Said;
     let types = [ClientCertificateType::ECDSA_SIGN]
         .into_iter()
-        .chain(has_rsa.then_some(ClientCertificateType::RSA_SIGN));
+        .chain(has_rsa.then_some(ClientCertificateType::RSA_SIGN))
+        .chain(
+            config
+                .policy
+                .accepts_dsa()
+                .then_some(ClientCertificateType::DSS_SIGN),
+        );
     let schemes = config.policy.schemes.iter().copied();
     let schemes = schemes.filter(|one| one.signs_in(Version::V1_2));
     rules.put_certificate_request(out, types, schemes, config.requested_authorities());

@@ -14,7 +14,6 @@ use super::resumption::Resumption;
 use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
-use crate::rules::{Rules, Signatures};
 use crate::suite::{CipherSuite, Exchange};
 use crate::wire::ClientHello;
 use crate::x509::Identity;
@@ -97,11 +96,11 @@ fn nothing_fits(
     let goes_with = |scheme| suites.iter().any(|suite| suite.goes_with(scheme));
     let any_goes = identities
         .iter()
-        .any(|identity| identity.key().schemes_for(version).any(goes_with));
+        .any(|identity| identity.schemes_for(version).any(goes_with));
     Ok(match any_goes {
         true => {
             let hello = expect(&negotiated.hello)?;
-            no_scheme(identities, cx.dialect.code(version), &hello)
+            no_scheme(&negotiated.config, cx.dialect.code(version), &hello)
         }
         false => no_key_for(suites, identities),
     })
@@ -157,15 +156,11 @@ fn wanted_with_suites(
     cx: &Cx<'_>,
 ) -> Result<(WantedIdentity, Vec<CipherSuite>), Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
-    let mut wanted = wanted(&hello, negotiated.version)?;
+    let mut wanted = wanted(&negotiated.config, &hello, negotiated.version)?;
     let suites = suites(negotiated, &hello, cx);
-    let all = wanted.schemes.clone();
     wanted
         .schemes
         .retain(|scheme| suites.iter().any(|suite| suite.goes_with(*scheme)));
-    if Rules::of(negotiated.version).signatures == Signatures::Said {
-        wanted.certificate_schemes.get_or_insert(all);
-    }
     let unsigned = suites.iter().copied().filter(is_unsigned);
     wanted.unsigned = unsigned.collect();
     Ok((wanted, suites))

@@ -85,9 +85,10 @@ impl WaitCertificateVerify {
         _: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let verify: CertificateVerify<'_> = expect(&message)?;
-        let scheme = check_scheme(&self.sent.answering.config.policy.schemes, verify.algorithm)?;
+        let policy = &self.sent.answering.config.policy;
+        let scheme = check_scheme(&policy.schemes, verify.algorithm)?;
         let content = signed_content(Role::Client, &self.sent.answering.transcript.current());
-        check_signature(&self.peer, scheme, &content, verify.signature)?;
+        check_signature(&self.peer, policy, scheme, &content, verify.signature)?;
         self.sent.answering.transcript.add(message.hashed());
         let Self { sent, peer } = self;
         Ok(WaitFinished {

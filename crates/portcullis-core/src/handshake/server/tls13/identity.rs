@@ -23,13 +23,13 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
         return ask_identity(negotiated, None);
     }
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
-    let wanted = wanted(&hello, Version::V1_3)?;
     let config = &negotiated.config;
+    let wanted = wanted(config, &hello, Version::V1_3)?;
     check_schemes(&wanted)?;
     check_name(config, wanted.server_name.as_deref())?;
     let (identity, scheme) = wanted.choose(&config.identities).ok_or_else(|| {
         let version = cx.dialect.code(Version::V1_3);
-        no_scheme(&config.identities, version, &hello)
+        no_scheme(config, version, &hello)
     })?;
     let authentication = ProvedBy::Certificate(identity, scheme);
     send_flight(negotiated, wanted.server_name, authentication, cx)
@@ -41,7 +41,8 @@ pub(super) fn ask_identity(
     mut negotiated: Negotiated,
     session: Option<Box<Resumption>>,
 ) -> Result<Next, Abort> {
-    let wanted = wanted(&expect(&negotiated.hello)?, Version::V1_3)?;
+    let hello = expect(&negotiated.hello)?;
+    let wanted = wanted(&negotiated.config, &hello, Version::V1_3)?;
     if session.is_none() {
         check_schemes(&wanted)?;
     }
@@ -98,7 +99,8 @@ impl ChoosingIdentity {
             let hello: ClientHello<'_> = expect(&negotiated.hello)?;
             return Err(match negotiated.config.identities.as_slice() {
                 identities if was_left && !identities.is_empty() => {
-                    no_scheme(identities, cx.dialect.code(Version::V1_3), &hello)
+                    let version = cx.dialect.code(Version::V1_3);
+                    no_scheme(&negotiated.config, version, &hello)
                 }
                 _ => no_identity(),
             });

@@ -181,7 +181,7 @@ fn what_is_no_key_that_decrypts() {
     with(rsa().decrypting.chain().to_vec(), pss.clone()).unwrap();
     for (chain, schemes, expected) in [
         (rsa().signing.chain(), pss.clone(), "keyEncipherment"),
-        (pki().server.chain(), Vec::new(), "RSA key of 2,048"),
+        (pki().server.chain(), Vec::new(), "RSA key of 1,024"),
         (pki().server.chain(), pss, "does not fit the key"),
     ] {
         let error = with(chain.to_vec(), schemes).unwrap_err().to_string();
