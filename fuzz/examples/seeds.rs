@@ -5,7 +5,7 @@ use std::path::Path;
 
 use portcullis_core::wire::HandshakeType;
 use portcullis_fuzz::bridge::Bridge;
-use portcullis_fuzz::bytes_from_peer::{recorded, variants};
+use portcullis_fuzz::bytes_from_peer::{OTHER_VARIANTS, recorded, variants};
 use portcullis_fuzz::codec::{CLIENT_SESSION, SERVER_SESSION};
 use portcullis_fuzz::end::{Ours, sessions};
 use portcullis_fuzz::pki::{Leaf, ROOT, pki};
@@ -98,7 +98,16 @@ fn older_messages() {
     let hinted = [&[0, 4][..], b"hint", &[3, 0, 29], &share].concat();
     let named = [&[0, 8][..], b"identity", &share].concat();
     let bare = [&[3, 0, 29][..], &share, &[0, 4, 1, 2, 3, 4]].concat();
-    let messages: [(&str, u8, &[u8]); 14] = [
+    let number = [&[0, 4][..], &[9; 4]].concat();
+    let field = [&number[..], &[0, 1, 2], &number].concat();
+    let signed_field = [&field[..], &[4, 1, 0, 4, 1, 2, 3, 4]].concat();
+    let hinted_field = [&[0, 0][..], &field].concat();
+    let named_number = [&[0, 8][..], b"identity", &number].concat();
+    let messages: [(&str, u8, &[u8]); 18] = [
+        ("ServerKeyExchange-field", 12, &signed_field),
+        ("ServerKeyExchange-hint-and-field", 12, &hinted_field),
+        ("ClientKeyExchange-number", 16, &number),
+        ("ClientKeyExchange-identity-and-number", 16, &named_number),
         ("HelloRequest", 0, &[]),
         ("ServerHelloDone", 14, &[]),
         ("Certificate", 11, b"\0\0\x0e\0\0\x04leaf\0\0\x04root"),
@@ -190,6 +199,11 @@ fn plans() {
             settings,
             ..Plan::default()
         };
+        if OTHER_VARIANTS.iter().any(|(other, _)| *other == name) {
+            // rustls has none of it.
+            write("conversation", &format!("settings-{name}"), &plan.encode());
+            continue;
+        }
         both(&format!("settings-{name}"), &plan);
     }
     let answers = [
@@ -236,6 +250,7 @@ fn plans() {
             };
             both(&format!("older-{what:?}-{writer}-{unit}"), &plan);
         }
+        other_plans(*what);
         for (writer, unit) in [(0, 0), (1, 3)] {
             let operation = Operation {
                 what: *what,
@@ -259,7 +274,40 @@ fn plans() {
     }
 }
 
+/// One change of some message, of each operation with another three key exchanges.
+fn other_plans(what: What) {
+    for (at, (writer, unit)) in [(0, 1), (1, 0), (1, 1)].into_iter().enumerate() {
+        let mut settings = OTHER_VARIANTS[(what as usize + 5 * at) % OTHER_VARIANTS.len()].1;
+        settings[2] = settings[2] & 0x0f | (what as u8 % 4) << 4;
+        let plan = Plan {
+            settings,
+            flags: Flags {
+                repair: what.is_keyed() && !what.is_legal() && writer == 1,
+                ..Flags::default()
+            },
+            answers: 0,
+            operations: vec![Operation {
+                what,
+                writer,
+                unit,
+                position: 0x0107,
+                value: 1,
+            }],
+        };
+        let name = format!("other-{what:?}-{writer}-{unit}");
+        write("conversation", &name, &plan.encode());
+    }
+}
+
 fn records() {
+    // A suite of each kind: CBC, a stream, and an AEAD of the same versions.
+    for (name, suite) in [("cbc", 0), ("triple-des", 11), ("rc4", 12), ("aead", 2)] {
+        let script = [
+            &[0x60, suite][..],
+            b"\x01\x05hello\x01\x05world\x06\x04data\x08\x01",
+        ];
+        write("record", &format!("other-{name}"), &script.concat());
+    }
     write(
         "record",
         "data",

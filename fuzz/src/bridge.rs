@@ -6,15 +6,15 @@
 //! exactly what was delivered.
 
 use crate::end::{End, Verdict};
-use crate::keys::{HEADER, Suite};
+use crate::keys::{HEADER, Older, Suite};
 use crate::messages::{
     Assembler, CERTIFICATE, CERTIFICATE_VERIFY, CLIENT_HELLO, FINISHED, SERVER_HELLO,
-    SERVER_KEY_EXCHANGE, extension, is_retry, is_whole, leaf, older_leaf, older_transcript, random,
+    SERVER_KEY_EXCHANGE, extension, is_retry, is_whole, leaf, older_leaf, older_transcript,
     signed_content, signed_share, suite, transcript,
 };
 use crate::mutation;
 use crate::observer::{CCS, Epoch, HANDSHAKE, Observer, Protection, Record};
-use crate::pki::pki;
+use crate::pki::{Leaf, pki};
 use crate::plan::{Operation, Plan, What};
 
 const EARLY_DATA: u16 = 42;
@@ -170,7 +170,7 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
             _ => &client.got.messages,
         };
         let asked = asked.iter().find(|message| message[0] == CLIENT_HELLO)?;
-        Suite::of(suite(hello)?, [random(asked)?, random(hello)?])
+        Suite::of(suite(hello)?, Older::of(asked, hello)?)
     }
 
     /// Handshake messages one by one if they are to be sealed anew, records otherwise.
@@ -381,7 +381,7 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
         };
         if !protected {
             return chunks()
-                .map(|chunk| crate::keys::plain(*typ, chunk))
+                .map(|chunk| crate::keys::plain_like(wire, *typ, chunk))
                 .collect();
         }
         let suite = self.suite_of(1 - writer);
@@ -402,9 +402,9 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
     /// Makes CertificateVerify and Finished what the reader expects, whatever it has seen.
     fn repair(&self, writer: usize, record: &mut Record) {
         if let Some(suite) = self.suite_of(1 - writer)
-            && let Some(randoms) = suite.older()
+            && let Some(older) = suite.older()
         {
-            return self.repair_older(writer, record, suite, randoms);
+            return self.repair_older(writer, record, suite, older);
         }
         let direction = &self.directions[writer];
         let content = &mut record.content;
@@ -439,13 +439,7 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
     }
 
     /// The same before TLS 1.3, where the server signs its share instead.
-    fn repair_older(
-        &self,
-        writer: usize,
-        record: &mut Record,
-        suite: Suite,
-        randoms: [[u8; 32]; 2],
-    ) {
+    fn repair_older(&self, writer: usize, record: &mut Record, suite: Suite, older: Older) {
         let got = &self.directions[writer].got.messages;
         let content = &mut record.content;
         if record.typ != HANDSHAKE
@@ -470,7 +464,7 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
             return;
         }
         let (signed, at) = if is_whole(content, SERVER_KEY_EXCHANGE) {
-            let Some(share) = signed_share(randoms, content) else {
+            let Some(share) = signed_share(suite, content) else {
                 return;
             };
             share
@@ -479,12 +473,16 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
         } else {
             return;
         };
-        let Some(&[high, low]) = content.get(at..).and_then(<[u8]>::first_chunk) else {
-            return;
+        let (scheme, at) = if older.says_scheme() {
+            let Some(&[high, low]) = content.get(at..).and_then(<[u8]>::first_chunk) else {
+                return;
+            };
+            (u16::from_be_bytes([high, low]), at + 2)
+        } else {
+            (self.scheme_of_key(writer), at)
         };
-        let scheme = u16::from_be_bytes([high, low]);
         if let Some(signature) = self.sign(writer, scheme, &signed) {
-            content.splice(at + 2.., (signature.len() as u16).to_be_bytes());
+            content.splice(at.., (signature.len() as u16).to_be_bytes());
             content.extend(signature);
             crate::messages::fix_length(content);
         }
@@ -511,11 +509,29 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
         }
     }
 
+    /// How the key that the reader was shown signs where nothing says it (RFC 4346 §7.4.3).
+    fn scheme_of_key(&self, writer: usize) -> u16 {
+        use portcullis_core::SignatureScheme;
+
+        match self.owner(writer) {
+            Some(owner) if owner.is_rsa() => SignatureScheme::RSA_PKCS1_MD5_SHA1.0,
+            _ => SignatureScheme::ECDSA_SHA1.0,
+        }
+    }
+
     /// Signs with the key of the certificate that the reader was shown.
     fn sign(&self, writer: usize, scheme: u16, content: &[u8]) -> Option<Vec<u8>> {
         use portcullis_core::SignatureScheme;
         use portcullis_core::x509::IdentityKey;
 
+        match self.owner(writer)?.identity.key() {
+            IdentityKey::Local(key) => key.sign(SignatureScheme(scheme), content).ok(),
+            IdentityKey::External { .. } => None,
+        }
+    }
+
+    /// Whose certificate the reader was shown.
+    fn owner(&self, writer: usize) -> Option<&'static Leaf> {
         let shown = self.directions[writer]
             .got
             .messages
@@ -527,14 +543,8 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
         } else {
             leaf(shown)
         }?;
-        let owner = pki()
-            .leaves()
-            .into_iter()
-            .find(|own| *own.identity.chain()[0] == *shown)?;
-        match owner.identity.key() {
-            IdentityKey::Local(key) => key.sign(SignatureScheme(scheme), content).ok(),
-            IdentityKey::External { .. } => None,
-        }
+        let mut all = pki().leaves().into_iter().chain([&pki().rsa]);
+        all.find(|own| *own.identity.chain()[0] == *shown)
     }
 
     /// Gives bytes to the reader, and sees what it makes of them.

@@ -6,6 +6,7 @@
 use crate::bridge::Bridge;
 use crate::end::{End, Ours};
 use crate::memory;
+use crate::other::OTHER;
 use crate::plan::Plan;
 use crate::settings::{OLDER, Settings};
 
@@ -42,19 +43,44 @@ pub const OLDER_VARIANTS: [(&str, [u8; 8]); 6] = [
 /// The first byte of the first of them.
 const FIRST_OLDER: u8 = 0xf0;
 
+/// The same of what is no default, each key exchange in some version; the first byte is then 0xd0 and more.
+pub const OTHER_VARIANTS: [(&str, [u8; 8]); 13] = [
+    ("other-dhe", [1, 0x33, 0, 6, 0, 0, 0, OTHER]),
+    ("other-dhe-tls10", [14, 0x33, 0x20, 6, 0, 0, 0, OTHER]),
+    ("other-rsa", [2, 0x33, 0, 6, 0, 0, 0, OTHER]),
+    ("other-rsa-tls11", [19, 0x33, 0x10, 0, 0, 0, 0, OTHER]),
+    ("other-psk", [3, 0x33, 0, 0, 0, 0, 0x0f, OTHER]),
+    ("other-ecdhe-psk-tls10", [4, 0x33, 0x20, 0, 0, 0, 0, OTHER]),
+    ("other-dhe-psk", [5, 0x33, 0, 0, 0, 0, 0xff, OTHER]),
+    ("other-ecdh-anon-tls11", [6, 0x33, 0x10, 0, 0, 4, 0, OTHER]),
+    ("other-dh-anon", [7, 0x33, 0, 0, 0, 0, 0, OTHER]),
+    ("other-ecdhe-rsa-down", [13, 0x33, 0x30, 6, 0, 0, 0, OTHER]),
+    ("other-dhe-psk-rc4", [24, 0x33, 0x20, 0, 0, 0, 0, OTHER]),
+    ("other-dhe-resumed", [1, 0x33, 0, 6, 0, 0, 0, 7 | OTHER]),
+    (
+        "other-psk-resumed-tls10",
+        [20, 0x33, 0x20, 0, 0, 0x10, 0, 7 | OTHER],
+    ),
+];
+
+const FIRST_OTHER: u8 = 0xd0;
+
 /// Every variant, with the byte that chooses it.
 pub fn variants() -> impl Iterator<Item = (u8, &'static str, [u8; 8])> {
     let newest = (0..).zip(VARIANTS);
     let older = (FIRST_OLDER..).zip(OLDER_VARIANTS);
+    let other = (FIRST_OTHER..).zip(OTHER_VARIANTS);
     newest
         .chain(older)
+        .chain(other)
         .map(|(byte, (name, raw))| (byte, name, raw))
 }
 
 fn variant(byte: u8) -> [u8; 8] {
-    let (variants, at) = match byte.checked_sub(FIRST_OLDER) {
-        Some(at) => (&OLDER_VARIANTS[..], at),
-        None => (&VARIANTS[..], byte),
+    let (variants, at) = match byte {
+        FIRST_OLDER.. => (&OLDER_VARIANTS[..], byte - FIRST_OLDER),
+        FIRST_OTHER.. => (&OTHER_VARIANTS[..], byte - FIRST_OTHER),
+        _ => (&VARIANTS[..], byte),
     };
     variants[usize::from(at) % variants.len()].1
 }

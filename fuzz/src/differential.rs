@@ -11,6 +11,10 @@ use crate::verdict;
 
 /// Runs the plan once with each of ours.
 pub fn run(plan: &Plan) {
+    let plan = &Plan {
+        settings: Settings::of_rustls(plan.settings),
+        ..plan.clone()
+    };
     let settings = Settings::new(plan.settings);
 
     let ours = Ours::client(&settings, plan);

@@ -339,7 +339,7 @@ impl Ours {
         if connected.reader.is_closed() {
             connected.input.clear();
         }
-        assert!(self.error.is_some() || connected.input.len() < 5 + 16_384 + 256);
+        assert!(self.error.is_some() || connected.input.len() < 5 + 16_384 + 2_048);
         while connected.reader.writer_has_work() {
             let mut out = vec![0; connected.writer.control_len()];
             match connected.writer.drain_mailbox(&mut out) {

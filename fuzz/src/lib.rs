@@ -16,6 +16,8 @@ pub mod memory;
 pub mod messages;
 pub mod mutation;
 pub mod observer;
+pub mod older_cipher;
+pub mod other;
 pub mod pem;
 pub mod pki;
 pub mod plan;

@@ -122,11 +122,33 @@ pub fn older_transcript(client: &[Vec<u8>], server: &[Vec<u8>]) -> Vec<u8> {
     [hello, first, client, last].concat().concat()
 }
 
-/// What a ServerKeyExchange signs (RFC 8422 §5.4), and where its scheme stands.
-pub fn signed_share(randoms: [[u8; 32]; 2], message: &[u8]) -> Option<(Vec<u8>, usize)> {
-    let end = 8 + usize::from(*message.get(7)?);
+/// What a ServerKeyExchange signs (RFC 5246 §7.4.3, RFC 8422 §5.4), and where what is behind it
+/// stands: the scheme, if it is said, and the signature.
+pub fn signed_share(suite: Suite, message: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (older, exchange) = (suite.older()?, suite.exchange());
+    if !exchange.is_signed() {
+        return None;
+    }
+    let end = match exchange.has_curve() {
+        true => 8 + usize::from(*message.get(7)?),
+        // Prime, generator and number.
+        false => {
+            let mut at = 4;
+            for _ in 0..3 {
+                let length: [u8; 2] = message.get(at..at + 2)?.try_into().ok()?;
+                at += 2 + usize::from(u16::from_be_bytes(length));
+            }
+            at
+        }
+    };
     let share = message.get(4..end)?;
-    Some(([&randoms.concat()[..], share].concat(), end))
+    Some(([&older.randoms.concat()[..], share].concat(), end))
+}
+
+/// `legacy_version` of a hello.
+pub fn version(hello: &[u8]) -> Option<u16> {
+    let version = hello.get(4..6)?.try_into().ok()?;
+    Some(u16::from_be_bytes(version))
 }
 
 /// The first certificate of a Certificate message of before TLS 1.3 (RFC 5246 §7.4.2).

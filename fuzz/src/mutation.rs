@@ -1,6 +1,6 @@
 //! How a message or a record is changed.
 
-use crate::keys::{HEADER, header, plain};
+use crate::keys::{HEADER, header, plain, plain_like};
 use crate::messages::{
     ENCRYPTED_EXTENSIONS, FINISHED, KEY_UPDATE, NEW_SESSION_TICKET, extensions, extensions_at,
     fix_length, message,
@@ -173,9 +173,9 @@ pub fn wire(pieces: &mut Vec<Vec<u8>>, op: Operation, earlier: &[Vec<u8>]) {
         What::WireSplit if record.len() > HEADER => {
             let body = record.split_off(HEADER);
             let (one, two) = body.split_at(place(position, body.len() + 1));
-            let typ = record[0];
+            let (typ, head) = (record[0], record.clone());
             pieces.pop();
-            pieces.extend([plain(typ, one), plain(typ, two)]);
+            pieces.extend([one, two].map(|part| plain_like(&head, typ, part)));
         }
         What::WireInsert => {
             let at = pieces.len() - 1;

@@ -13,6 +13,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 pub const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_893_456_000));
 
 pub const ROOT: &[u8] = include_bytes!("../pki/root.pem");
+/// Of the RSA key: before TLS 1.2 an issuer has a key of the same kind (RFC 4346 §7.4.2).
+pub const RSA_ROOT: &[u8] = include_bytes!("../pki/rsa-root.pem");
 
 /// A certificate with its key.
 pub struct Leaf {
@@ -31,6 +33,10 @@ impl Leaf {
         }
     }
 
+    pub fn is_rsa(&self) -> bool {
+        core::ptr::eq(self, &pki().rsa)
+    }
+
     pub fn certificate_der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.certificate).expect("a certificate")
     }
@@ -46,6 +52,10 @@ pub struct Pki {
     pub server: Leaf,
     pub server_p256: Leaf,
     pub client: Leaf,
+    /// Of a server or a client before TLS 1.3.
+    pub rsa: Leaf,
+    /// Those of this one, too.
+    pub all_roots: Roots,
 }
 
 impl Pki {
@@ -69,6 +79,11 @@ pub fn pki() -> &'static Pki {
             include_bytes!("../pki/client.pem"),
             include_bytes!("../pki/client.key"),
         ),
+        rsa: Leaf::new(
+            include_bytes!("../pki/rsa.pem"),
+            include_bytes!("../pki/rsa.key"),
+        ),
+        all_roots: Roots::from_pem(&[ROOT, RSA_ROOT].concat()).expect("the roots are sound"),
     });
     &PKI
 }

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use portcullis_core::{Connection, Event, Frame, Handshake, Opened, Reader, Step};
 
 use crate::end::learn;
-use crate::keys::{Keys, Suite};
+use crate::keys::{Keys, Older, Suite};
 use crate::messages::{KEY_UPDATE, NEW_SESSION_TICKET, message};
 use crate::mutation::flip;
 use crate::observer::{DATA, HANDSHAKE, Secrets};
+use crate::other::OTHER;
 use crate::pki::{NOW, name};
 use crate::settings::{OLDER, Settings};
 
@@ -19,23 +20,34 @@ pub fn run(data: &[u8]) {
     };
     let limits = if head & 2 == 0 { 0 } else { 0x26 };
     let suites = 1 << (head >> 2 & 3);
-    // Of TLS 1.2; no input that is older than this choice has these bits.
-    let is_older = head >> 4 == 5;
-    let version = if is_older { OLDER } else { 0 };
-    let settings = Settings::new([suites, 0, 0, 0, limits, 0, 0, version]);
+    // Of TLS 1.2, with a suite that is a default, or with one that the next byte names; no input that is
+    // older than this choice has these bits.
+    let (is_older, is_other) = (matches!(head >> 4, 5 | 6), head >> 4 == 6);
+    let mut script = Script(script);
+    let settings = match (is_older, is_other) {
+        (_, true) => [script.byte().unwrap_or(0), 0x33, 0, 0, limits, 0, 0, OTHER],
+        (true, _) => [suites, 0, 0, 0, limits, 0, 0, OLDER],
+        _ => [suites, 0, 0, 0, limits, 0, 0, 0],
+    };
+    let settings = Settings::new(settings);
     let (client, server, secrets) = connect(&settings);
     let role = usize::from(head & 1);
     let connection = if role == 0 { client } else { server };
     let information = &connection.information;
     let randoms = [*information.client_random(), *information.server_random()];
-    let suite = Suite::of(information.cipher_suite().0, randoms).expect("a suite that is known");
+    let older = Older {
+        randoms,
+        version: information.version().0,
+        encrypt_then_mac: information.encrypt_then_mac(),
+    };
+    let suite = Suite::of(information.cipher_suite().0, older).expect("a suite that is known");
     let mut keys = match connection.reader.traffic_secret() {
         Some(secret) => Keys::new(suite, secret),
         None => {
             let master = secrets.master.expect("a logged secret");
             let mut keys = Keys::of_master(suite, &master, 1 - role).expect("of TLS 1.2");
-            // Finished had the first number.
-            keys.seal(HANDSHAKE, &[], 0);
+            // Finished had the first number, and its length of a stream.
+            keys.seal(HANDSHAKE, &[0; 4 + 12], 0);
             keys
         }
     };
@@ -46,7 +58,6 @@ pub fn run(data: &[u8]) {
 
     let mut expected = VecDeque::new();
     let mut wire = Vec::new();
-    let mut script = Script(script);
     while let Some(what) = script.byte() {
         match what % 8 {
             0 => {

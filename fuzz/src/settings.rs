@@ -4,14 +4,16 @@
 use std::sync::LazyLock;
 
 use portcullis_core::config::{
-    ClientAuthentication, ClientConfig, ClientConfigBuilder, KeyShares, MaxFragmentLength,
-    PaddingPolicy, ServerConfig, ServerNameIndication,
+    BeastMitigation, ClientAuthentication, ClientConfig, ClientConfigBuilder, ExtendedMasterSecret,
+    KeyShares, MaxFragmentLength, PaddingPolicy, PreSharedKey, ServerConfig, ServerConfigBuilder,
+    ServerNameIndication,
 };
 use portcullis_core::session::{ClientSession, TicketKeys};
-use portcullis_core::suite::CipherSuite;
+use portcullis_core::suite::{Authentication, CipherSuite};
 use portcullis_core::{NamedGroup, ProtocolVersion, SignatureScheme};
 
 use crate::end;
+use crate::other::Other;
 use crate::pki::{Leaf, pki};
 
 const SUITES: [CipherSuite; 3] = [
@@ -37,6 +39,9 @@ pub const SCHEMES: [SignatureScheme; 2] = [
     SignatureScheme::ED25519,
     SignatureScheme::ECDSA_SECP256R1_SHA256,
 ];
+/// And that of the RSA key, before TLS 1.3.
+const OTHER_SCHEMES: [SignatureScheme; 3] =
+    [SCHEMES[0], SCHEMES[1], SignatureScheme::RSA_PKCS1_SHA256];
 
 /// What both ends want.
 #[derive(Clone, Debug)]
@@ -57,9 +62,12 @@ pub struct Settings {
     pub verifies_server: bool,
     /// What the client offers to resume: the server's keys open it.
     pub sessions: Vec<ClientSession>,
+    /// What both ends have named before TLS 1.3.
+    pub other: Option<Other>,
     raw: [u8; 8],
 }
 
+const V1_2: ProtocolVersion = ProtocolVersion::TLS_1_2;
 const NEWEST: &[ProtocolVersion] = &[ProtocolVersion::TLS_1_3];
 const OLD: &[ProtocolVersion] = &[ProtocolVersion::TLS_1_2];
 const BOTH: &[ProtocolVersion] = &[ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
@@ -69,7 +77,8 @@ pub const OLDER: u8 = 1 << 5;
 /// The bits that say which versions there are.
 const VERSIONS: u8 = 0b1110_0000;
 
-/// Of client and server. 0, 3, 6 and 7 stand in inputs that are older than this choice.
+/// Of client and server. 0, 6 and 7 stand in inputs that are older than this choice; 3 is
+/// [`OTHER`](crate::other::OTHER).
 fn versions(last: u8) -> [&'static [ProtocolVersion]; 2] {
     match (last & VERSIONS) >> 5 {
         1 => [OLD, OLD],
@@ -119,12 +128,14 @@ fn bit(byte: u8, index: u8) -> bool {
 impl Settings {
     pub fn new(raw: [u8; 8]) -> Self {
         let [suites, groups, names, authentication, ..] = raw;
+        let has_certificates = Other::new(raw).is_none_or(|other| other.shows_certificate());
         let protocols = |mask: u8| match mask & 3 {
             0 => Vec::new(),
             mask => some(&PROTOCOLS, mask),
         };
-        let versions = versions(raw[7]);
-        let older = versions.contains(&OLD);
+        let other = Other::new(raw);
+        let versions = other.map_or_else(|| versions(raw[7]), |other| other.versions);
+        let older = other.is_some() || versions.contains(&OLD);
         let groups_of = |mask: u8| {
             let mut groups = match mask & 15 {
                 0 => Vec::new(),
@@ -142,6 +153,9 @@ impl Settings {
             groups
         };
         let suites_of = |versions: &[ProtocolVersion], mask: u8| {
+            if let Some(other) = other {
+                return vec![other.suite];
+            }
             let mut all = Vec::new();
             if versions.contains(&ProtocolVersion::TLS_1_3) {
                 all.extend(some(&SUITES, mask));
@@ -159,21 +173,38 @@ impl Settings {
             server_groups: groups_of(groups >> 4),
             client_protocols: protocols(names),
             server_protocols: protocols(names >> 2),
-            client_identity: bit(authentication, 2),
-            server_p256: bit(names, 7),
-            client_authentication: authentication & 3,
-            verifies_server: !bit(authentication, 5),
+            client_identity: bit(authentication, 2) && has_certificates,
+            // Before TLS 1.2 nobody can say that EdDSA is understood (RFC 8422 §5.1.1).
+            server_p256: bit(names, 7) || other.is_some_and(|other| other.version() < V1_2),
+            client_authentication: match has_certificates {
+                true => authentication & 3,
+                false => 0,
+            },
+            verifies_server: !bit(authentication, 5) && has_certificates,
             sessions: (raw[7] & 5 == 5)
-                .then(|| session(bit(raw[7], 3), bit(authentication, 2), older))
+                .then(|| match other {
+                    Some(_) => Other::session(raw),
+                    None => Some(session(bit(raw[7], 3), bit(authentication, 2), older)),
+                })
                 .into_iter()
+                .flatten()
                 .collect(),
+            other,
             raw,
         }
     }
 
+    /// The same where rustls has the versions and suites, and those of TLS 1.3 where it has not.
+    pub fn of_rustls(mut raw: [u8; 8]) -> [u8; 8] {
+        if Other::new(raw).is_some() {
+            raw[7] &= !VERSIONS;
+        }
+        raw
+    }
+
     /// The nearest settings that rustls can have as well.
     pub fn of_both(raw: [u8; 8]) -> [u8; 8] {
-        let [suites, groups, names, authentication, _, padding, _, last] = raw;
+        let [suites, groups, names, authentication, _, padding, _, last] = Self::of_rustls(raw);
         let authentication = match authentication & 3 {
             3 => 2,
             choice => choice,
@@ -199,14 +230,22 @@ impl Settings {
         let (ours, theirs) = (&self.client_protocols, &self.server_protocols);
         self.has_curve()
             && meet(&self.client_suites, &self.server_suites)
-            && meet(&self.client_groups, &self.server_groups)
+            && (self.has_no_curve() || meet(&self.client_groups, &self.server_groups))
             && (ours.is_empty() || theirs.is_empty() || meet(ours, theirs))
+    }
+
+    /// Whether the suite that was named has no use for a curve.
+    pub fn has_no_curve(&self) -> bool {
+        self.other.is_some_and(|other| !other.has_curve())
     }
 
     /// Before TLS 1.3 a certificate for ECDSA is for clients that list its curve (RFC 8422 §5.1).
     fn has_curve(&self) -> bool {
         let curve = NamedGroup::SECP256R1;
-        !self.is_older() || !self.server_p256 || self.client_groups.contains(&curve)
+        let is_shown = self
+            .other
+            .is_none_or(|other| other.authentication() == Authentication::Ecdsa);
+        !self.is_older() || !self.server_p256 || !is_shown || self.client_groups.contains(&curve)
     }
 
     /// Whether a session can connect them where no full handshake does: no certificate is shown.
@@ -216,7 +255,7 @@ impl Settings {
 
     /// Whether TLS 1.2 is the newest that both have.
     pub fn is_older(&self) -> bool {
-        self.versions.contains(&OLD)
+        self.other.is_some() || self.versions.contains(&OLD)
     }
 
     /// Whether the client comes to the end of its handshake: that of TLS 1.3 sends the last message
@@ -231,10 +270,41 @@ impl Settings {
     }
 
     pub fn server_leaf(&self) -> &'static Leaf {
-        if self.server_p256 {
+        if self
+            .other
+            .is_some_and(|other| other.authentication() == Authentication::Rsa)
+        {
+            &pki().rsa
+        } else if self.server_p256 {
             &pki().server_p256
         } else {
             &pki().server
+        }
+    }
+
+    /// Who a client is that shows a certificate.
+    pub fn client_leaf(&self) -> &'static Leaf {
+        match self.other {
+            Some(_) => &pki().rsa,
+            None => &pki().client,
+        }
+    }
+
+    fn roots(&self) -> portcullis_core::x509::Roots {
+        match self.other {
+            Some(_) => pki().all_roots.clone(),
+            None => pki().roots.clone(),
+        }
+    }
+
+    /// Those that are named: before TLS 1.2, and without certificates, there is nothing to name.
+    fn schemes(&self) -> Option<Vec<SignatureScheme>> {
+        match self.other {
+            None => Some(SCHEMES.to_vec()),
+            Some(other) if other.version() == V1_2 && other.shows_certificate() => {
+                Some(OTHER_SCHEMES.to_vec())
+            }
+            Some(_) => None,
         }
     }
 
@@ -297,7 +367,7 @@ impl Settings {
     pub fn client(&self) -> ClientConfig {
         let [_, _, names, authentication, _, padding, asks, tickets] = self.raw;
         let builder: ClientConfigBuilder = if self.verifies_server {
-            ClientConfig::builder(pki().roots.clone())
+            ClientConfig::builder(self.roots())
         } else {
             ClientConfig::dangerous_builder_without_verification()
         };
@@ -305,8 +375,6 @@ impl Settings {
         let mut builder = builder
             .versions(self.versions[0])
             .cipher_suites(self.client_suites.clone())
-            .groups(self.client_groups.clone())
-            .signature_schemes(SCHEMES)
             .alpn(&self.client_protocols)
             .key_shares(match names >> 4 & 3 {
                 0 => KeyShares::Preferred,
@@ -326,8 +394,17 @@ impl Settings {
         if bit(authentication, 6) {
             builder = builder.server_name_indication(ServerNameIndication::Omit);
         }
+        if !self.has_no_curve() {
+            builder = builder.groups(self.client_groups.clone());
+        }
+        if let Some(schemes) = self.schemes() {
+            builder = builder.signature_schemes(schemes);
+        }
+        if let Some(other) = &self.other {
+            builder = other_client(builder, other);
+        }
         if self.client_identity {
-            builder = builder.identity(pki().client.identity.clone());
+            builder = builder.identity(self.client_leaf().identity.clone());
         }
         if let Some(length) = self.max_fragment_length() {
             builder = builder.max_fragment_length(length);
@@ -340,13 +417,10 @@ impl Settings {
 
     pub fn server(&self) -> ServerConfig {
         let [suites, _, names, authentication, _, padding, asks, tickets] = self.raw;
-        let roots = || pki().roots.clone();
+        let roots = || self.roots();
         let mut builder = ServerConfig::builder()
             .versions(self.versions[1])
-            .identity(self.server_leaf().identity.clone())
             .cipher_suites(self.server_suites.clone())
-            .groups(self.server_groups.clone())
-            .signature_schemes(SCHEMES)
             .alpn(&self.server_protocols)
             .client_authentication(match self.client_authentication {
                 1 => ClientAuthentication::Optional(roots()),
@@ -367,6 +441,18 @@ impl Settings {
             .ask_tickets(bit(tickets, 4))
             .observe_messages(bit(padding, 7))
             .key_log(true);
+        if !self.has_no_curve() {
+            builder = builder.groups(self.server_groups.clone());
+        }
+        if let Some(schemes) = self.schemes() {
+            builder = builder.signature_schemes(schemes);
+        }
+        if self.other.is_none_or(|other| other.shows_certificate()) {
+            builder = builder.identity(self.server_leaf().identity.clone());
+        }
+        if let Some(other) = &self.other {
+            builder = other_server(builder, other);
+        }
         if let Some(limit) = self.server_limit() {
             builder = builder.record_size_limit(limit);
         }
@@ -377,5 +463,45 @@ impl Settings {
             builder = builder.ticket_keys(keys.expect("one key"));
         }
         builder.build().expect("the server's settings are sound")
+    }
+}
+
+fn psk() -> PreSharedKey {
+    PreSharedKey::new("identity", [7; 16]).expect("a key")
+}
+
+fn extended(is_on: bool) -> ExtendedMasterSecret {
+    match is_on {
+        true => ExtendedMasterSecret::IfOffered,
+        false => ExtendedMasterSecret::Off,
+    }
+}
+
+fn mitigation(choice: u8) -> BeastMitigation {
+    match choice {
+        0 => BeastMitigation::OneNMinusOne,
+        _ => BeastMitigation::ZeroN,
+    }
+}
+
+fn other_client(builder: ClientConfigBuilder, other: &Other) -> ClientConfigBuilder {
+    let builder = builder
+        .encrypt_then_mac(other.encrypt_then_mac[0])
+        .beast_mitigation(mitigation(other.splits[0]))
+        .extended_master_secret(extended(other.extended_master_secret[0]));
+    match other.authentication() {
+        Authentication::Psk => builder.psk(psk()),
+        _ => builder,
+    }
+}
+
+fn other_server(builder: ServerConfigBuilder, other: &Other) -> ServerConfigBuilder {
+    let builder = builder
+        .encrypt_then_mac(other.encrypt_then_mac[1])
+        .beast_mitigation(mitigation(other.splits[1]))
+        .extended_master_secret(extended(other.extended_master_secret[1]));
+    match other.authentication() {
+        Authentication::Psk => builder.psk(psk()),
+        _ => builder,
     }
 }

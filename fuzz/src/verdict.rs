@@ -6,7 +6,7 @@ use portcullis_core::x509::PresentedChain;
 use rustls_pki_types::CertificateDer;
 
 use crate::end::{End, Facts, Ours};
-use crate::keys::Suite;
+use crate::keys::{Older, Suite};
 use crate::messages::{
     CERTIFICATE, CERTIFICATE_REQUEST, CERTIFICATE_VERIFY, CLIENT_HELLO, ENCRYPTED_EXTENSIONS,
     FINISHED, SERVER_HELLO, extension, extension_types, is_retry, leaf, signed_content, suite,
@@ -108,7 +108,7 @@ fn in_order(client: &[Vec<u8>], server: &[Vec<u8>], resumed: bool) {
 
 /// The peer's Finished is that of what this end has seen and said.
 fn finished(role: usize, end: &Ours, facts: &Facts, client: &[Vec<u8>], server: &[Vec<u8>]) {
-    let suite = Suite::of(facts.suite, Default::default()).expect("a suite of TLS 1.3");
+    let suite = Suite::of(facts.suite, Older::default()).expect("a suite of TLS 1.3");
     let secret = end.secrets().handshake[1 - role]
         .as_ref()
         .expect("a logged secret");
@@ -180,7 +180,7 @@ fn certificate_verify(
         // It was proved when the session began.
         return;
     }
-    let suite = Suite::of(facts.suite, Default::default()).expect("a suite of TLS 1.3");
+    let suite = Suite::of(facts.suite, Older::default()).expect("a suite of TLS 1.3");
     let (said, verify) = match role {
         0 => before_server(suite, client, server, CERTIFICATE_VERIFY),
         _ => before_client(suite, client, server, CERTIFICATE_VERIFY),
@@ -203,8 +203,8 @@ fn certificate_verify(
 pub fn is_trusted(role: usize, shown: &CertificateDer<'_>, settings: &Settings) {
     let ours = |leaf: &crate::pki::Leaf| leaf.identity.chain()[0] == *shown;
     let trusted = match role {
-        0 => !settings.verifies_server || ours(&pki().server) || ours(&pki().server_p256),
-        _ => settings.client_authentication == 3 || ours(&pki().client),
+        0 => !settings.verifies_server || ours(settings.server_leaf()) || ours(&pki().server_p256),
+        _ => settings.client_authentication == 3 || ours(settings.client_leaf()),
     };
     // A question may be answered by accepting anyone; then nothing was proved.
     assert!(

@@ -334,7 +334,9 @@ impl ConnectionInformation {
     }
 
     /// The channel binding `tls-server-end-point` (RFC 5929 §4): a hash of the server's
-    /// certificate. `None` if its signature algorithm names no hash.
+    /// certificate. `None` if its signature algorithm names no hash, and at a server that has resumed a
+    /// session: it has shown no certificate then, and may have another one than when the session began.
+    /// The client's is the one of that time.
     pub fn tls_server_end_point(&self) -> Option<Vec<u8>> {
         let certificate = if self.0.is_server {
             self.local_certificate()

@@ -24,6 +24,7 @@ mod curl;
 mod delivery;
 mod early_data;
 mod key_update;
+mod legacy_ciphers;
 mod matrix;
 mod named_groups;
 mod nss;

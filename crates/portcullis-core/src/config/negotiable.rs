@@ -313,6 +313,27 @@ mod tests {
     }
 
     #[test]
+    fn ciphers_that_a_feature_brings_are_named_with_it() {
+        for suite in [
+            CipherSuite::TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA,
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_RC4_128_SHA,
+        ] {
+            let seen = settled(|policy| {
+                policy.cipher_suites = vec![suite];
+                policy.named.cipher_suites = true;
+            });
+            let error = format!(
+                "cipher_suites: {suite} needs the feature `legacy-ciphers`; build with it, or leave the \
+                 suite out"
+            );
+            match cfg!(feature = "legacy-ciphers") {
+                true => assert_eq!(seen.unwrap().versions, [ProtocolVersion::TLS_1_2]),
+                false => assert_eq!(seen.unwrap_err(), error),
+            }
+        }
+    }
+
+    #[test]
     fn a_gap_is_refused_without_tls_1_3() {
         use ProtocolVersion as V;
         assert!(check_contiguous(&[V::TLS_1_3, V::TLS_1_1]).is_ok());

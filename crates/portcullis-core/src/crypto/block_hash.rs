@@ -112,7 +112,7 @@ block_hash! {
 }
 
 /// RFC 1321, which has the lowest byte of a number first. Only in the pseudorandom function of TLS
-/// 1.1 and 1.0, where SHA-1 stands beside it.
+/// 1.1 and 1.0, where SHA-1 stands beside it, and in HMAC beside RC4 (RFC 6151 §2.3).
 #[derive(Clone, Copy)]
 pub(crate) enum Md5 {}
 

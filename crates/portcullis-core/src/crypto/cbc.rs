@@ -1,4 +1,4 @@
-//! AES in CBC mode, without padding: the block cipher of records before TLS 1.3.
+//! Block ciphers in CBC mode, without padding: AES, and with the feature `legacy-ciphers` 3DES and DES.
 //!
 //! RFC 5246 §6.2.3.2, RFC 3268. What is encrypted so is neither authentic nor of a length that is
 //! known to be right: that is what [`record_mac`](super::record_mac) and the records see to.
@@ -10,16 +10,18 @@ use aws_lc_rs::cipher::{
 use aws_lc_rs::iv::FixedLength;
 
 use super::CryptoFailure;
+use super::legacy::{self, DesAlgorithm};
 use super::random::Random;
 
-/// Bytes of a block, and of an IV.
-pub(crate) const BLOCK: usize = 16;
+/// Bytes of the largest block, and of its IV.
+pub(crate) const MAX_BLOCK: usize = 16;
 
 /// The block ciphers of the suites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CbcAlgorithm {
     Aes128,
     Aes256,
+    Des(DesAlgorithm),
 }
 
 impl CbcAlgorithm {
@@ -28,6 +30,24 @@ impl CbcAlgorithm {
         match self {
             Self::Aes128 => 16,
             Self::Aes256 => 32,
+            Self::Des(des) => des.key_len(),
+        }
+    }
+
+    /// Bytes of a block, and of an IV.
+    pub(crate) const fn block_len(self) -> usize {
+        match self {
+            Self::Aes128 | Self::Aes256 => MAX_BLOCK,
+            Self::Des(_) => DesAlgorithm::BLOCK,
+        }
+    }
+
+    /// How many records, and how many bytes in them, one key may protect where it cannot be replaced.
+    pub(crate) const fn limits_for_good(self) -> (u64, u64) {
+        match self {
+            // Blocks of 128 bits repeat after 2^64 of them: the sequence number wraps first.
+            Self::Aes128 | Self::Aes256 => (u64::MAX, u64::MAX),
+            Self::Des(des) => des.limits_for_good(),
         }
     }
 
@@ -35,6 +55,7 @@ impl CbcAlgorithm {
         let algorithm = match self {
             Self::Aes128 => &AES_128,
             Self::Aes256 => &AES_256,
+            Self::Des(des) => return des.key(key),
         };
         UnboundCipherKey::new(algorithm, key).map_err(|_| CryptoFailure::RecordKeys)
     }
@@ -70,12 +91,15 @@ impl CbcKey {
     /// Encrypts whole blocks where they stand.
     ///
     /// # Errors
-    /// When they are not whole, or the key is for decrypting.
-    pub(crate) fn encrypt(&self, iv: &[u8; BLOCK], blocks: &mut [u8]) -> Result<(), CbcError> {
+    /// When they or the IV are not whole, or the key is for decrypting.
+    pub(crate) fn encrypt(&self, iv: &[u8], blocks: &mut [u8]) -> Result<(), CbcError> {
         let Self::Encrypting(key) = self else {
             return Err(CbcError);
         };
-        let iv = EncryptionContext::Iv128(FixedLength::from(*iv));
+        let iv = match <[u8; MAX_BLOCK]>::try_from(iv) {
+            Ok(iv) => EncryptionContext::Iv128(FixedLength::from(iv)),
+            Err(_) => legacy::encryption(iv).ok_or(CbcError)?,
+        };
         let encrypted = key.less_safe_encrypt(blocks, iv);
         encrypted.map(|_| ()).map_err(|_| CbcError)
     }
@@ -83,12 +107,15 @@ impl CbcKey {
     /// Decrypts whole blocks where they stand.
     ///
     /// # Errors
-    /// When they are not whole, or the key is for encrypting.
-    pub(crate) fn decrypt(&self, iv: &[u8; BLOCK], blocks: &mut [u8]) -> Result<(), CbcError> {
+    /// When they or the IV are not whole, or the key is for encrypting.
+    pub(crate) fn decrypt(&self, iv: &[u8], blocks: &mut [u8]) -> Result<(), CbcError> {
         let Self::Decrypting(key) = self else {
             return Err(CbcError);
         };
-        let iv = DecryptionContext::Iv128(FixedLength::from(*iv));
+        let iv = match <[u8; MAX_BLOCK]>::try_from(iv) {
+            Ok(iv) => DecryptionContext::Iv128(FixedLength::from(iv)),
+            Err(_) => legacy::decryption(iv).ok_or(CbcError)?,
+        };
         let decrypted = key.decrypt(blocks, iv);
         decrypted.map(|_| ()).map_err(|_| CbcError)
     }
@@ -120,7 +147,7 @@ mod tests {
             "6bc1bee22e409f96e93d7e117393172a ae2d8a571e03ac9c9eb76fac45af8e51
              30c81c46a35ce411e5fbc1191a0a52ef f69f2445df4f9b17ad2b417be66c3710",
         );
-        let iv: [u8; BLOCK] = hex("000102030405060708090a0b0c0d0e0f").try_into().unwrap();
+        let iv = hex("000102030405060708090a0b0c0d0e0f");
         for (algorithm, key, ciphertext) in [
             (
                 CbcAlgorithm::Aes128,
@@ -147,12 +174,52 @@ mod tests {
             assert_eq!(encrypting.decrypt(&iv, &mut blocks), Err(CbcError));
             assert_eq!(decrypting.encrypt(&iv, &mut blocks), Err(CbcError));
             assert_eq!(blocks, plaintext);
-            for length in (0..64).filter(|length| length % BLOCK != 0) {
+            for length in (0..64).filter(|length| length % MAX_BLOCK != 0) {
                 assert!(encrypting.encrypt(&iv, &mut blocks[..length]).is_err());
                 assert!(decrypting.decrypt(&iv, &mut blocks[..length]).is_err());
             }
             assert!(CbcKey::encrypting(algorithm, &key[1..]).is_err());
             assert!(CbcKey::decrypting(algorithm, &key[1..]).is_err());
+        }
+    }
+
+    /// Of 3DES what `openssl enc -des-ede3-cbc -nopad` makes of the same.
+    #[cfg(feature = "legacy-ciphers")]
+    #[test]
+    fn known_answers_of_des() {
+        let plaintext = hex("4e6f77206973207468652074696d6520 666f7220616c6c20");
+        let iv = hex("1234567890abcdef");
+        for (des, key, ciphertext) in [
+            // FIPS 81, appendix C: the example of CBC.
+            (
+                DesAlgorithm::Single,
+                "0123456789abcdef",
+                "e5c7cdde872bf27c43e934008c389c0f683788499a7c05f6",
+            ),
+            (
+                DesAlgorithm::Triple,
+                "0123456789abcdef23456789abcdef01456789abcdef0123",
+                "f3c0ff026c023089656fbb169def7edb30ba36075d6f0176",
+            ),
+        ] {
+            let algorithm = CbcAlgorithm::Des(des);
+            let (key, ciphertext) = (hex(key), hex(ciphertext));
+            assert_eq!(key.len(), algorithm.key_len().into());
+            let encrypting = CbcKey::encrypting(algorithm, &key).unwrap();
+            let decrypting = CbcKey::decrypting(algorithm, &key).unwrap();
+            let mut blocks = plaintext.clone();
+            encrypting.encrypt(&iv, &mut blocks).unwrap();
+            assert_eq!(blocks, ciphertext);
+            decrypting.decrypt(&iv, &mut blocks).unwrap();
+            assert_eq!(blocks, plaintext);
+            for wrong in [&iv[1..], &[0; MAX_BLOCK]] {
+                assert_eq!(encrypting.encrypt(wrong, &mut blocks), Err(CbcError));
+                assert_eq!(decrypting.decrypt(wrong, &mut blocks), Err(CbcError));
+            }
+            assert!(encrypting.encrypt(&iv, &mut blocks[..12]).is_err());
+            assert!(CbcKey::encrypting(algorithm, &key[1..]).is_err());
+            // A weak key: every round has the same.
+            assert!(CbcKey::encrypting(algorithm, &vec![1; key.len()]).is_err());
         }
     }
 }

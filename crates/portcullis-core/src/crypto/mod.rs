@@ -35,6 +35,11 @@ pub(crate) mod hkdf;
 pub(crate) mod hmac;
 pub(crate) mod key_exchange;
 mod key_length;
+#[cfg(feature = "legacy-ciphers")]
+pub(crate) mod legacy;
+#[cfg(not(feature = "legacy-ciphers"))]
+#[path = "no_legacy.rs"]
+pub(crate) mod legacy;
 mod mask;
 pub(crate) mod md5_sha1;
 mod named_verification;

@@ -9,6 +9,8 @@
 use core::hint::black_box;
 use core::iter;
 
+#[cfg(feature = "legacy-ciphers")]
+use super::block_hash::Md5;
 use super::block_hash::{BlockHash, Sha1, Sha256, Sha384, wipe};
 use super::hmac::{State, States};
 use super::mask::Mask;
@@ -17,6 +19,9 @@ use super::secret::{ConstantTimeEq as _, Secret};
 /// The hashes of the MACs, which are HMACs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum MacAlgorithm {
+    /// Of RC4 alone.
+    #[cfg(feature = "legacy-ciphers")]
+    Md5,
     Sha1,
     Sha256,
     Sha384,
@@ -26,9 +31,17 @@ impl MacAlgorithm {
     /// The longest of the MACs, and of their keys, in bytes.
     pub(crate) const MAX_LEN: usize = 48;
 
+    /// That of MD5, if it is there.
+    #[cfg(feature = "legacy-ciphers")]
+    pub(crate) const MD5: Option<Self> = Some(Self::Md5);
+    #[cfg(not(feature = "legacy-ciphers"))]
+    pub(crate) const MD5: Option<Self> = None;
+
     /// The length of a MAC, and of its key, in bytes.
     pub(crate) const fn len(self) -> u8 {
         match self {
+            #[cfg(feature = "legacy-ciphers")]
+            Self::Md5 => 16,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
             Self::Sha384 => 48,
@@ -44,6 +57,8 @@ const MAX_PADDING: usize = 256;
 
 /// A key.
 pub(crate) enum RecordMac {
+    #[cfg(feature = "legacy-ciphers")]
+    Md5(States<Md5>),
     Sha1(States<Sha1>),
     Sha256(States<Sha256>),
     Sha384(States<Sha384>),
@@ -53,6 +68,8 @@ impl RecordMac {
     /// `key` has at most a block, as those of a key block do.
     pub(crate) fn new(algorithm: MacAlgorithm, key: &[u8]) -> Self {
         match algorithm {
+            #[cfg(feature = "legacy-ciphers")]
+            MacAlgorithm::Md5 => Self::Md5(States::new(key)),
             MacAlgorithm::Sha1 => Self::Sha1(States::new(key)),
             MacAlgorithm::Sha256 => Self::Sha256(States::new(key)),
             MacAlgorithm::Sha384 => Self::Sha384(States::new(key)),
@@ -62,6 +79,8 @@ impl RecordMac {
     /// The MAC of `content`, whose length is not the secret here.
     pub(crate) fn mac(&self, front: Front, content: &[u8]) -> Secret {
         match self {
+            #[cfg(feature = "legacy-ciphers")]
+            Self::Md5(states) => mac(states, front, content),
             Self::Sha1(states) => mac(states, front, content),
             Self::Sha256(states) => mac(states, front, content),
             Self::Sha384(states) => mac(states, front, content),
@@ -79,6 +98,8 @@ impl RecordMac {
         strict: bool,
     ) -> Option<usize> {
         match self {
+            #[cfg(feature = "legacy-ciphers")]
+            Self::Md5(states) => check_padded(states, front, plaintext, strict),
             Self::Sha1(states) => check_padded(states, front, plaintext, strict),
             Self::Sha256(states) => check_padded(states, front, plaintext, strict),
             Self::Sha384(states) => check_padded(states, front, plaintext, strict),
@@ -258,8 +279,8 @@ impl<H: BlockHash> Running<H> {
                 *byte = is_content.keep_byte(*byte) | Mask::equal(at, end).keep_byte(0x80);
             }
             let is_last = Mask::equal(index as u32, last);
-            if let Some(place) = self.block.as_mut().last_chunk_mut::<4>() {
-                let bits = is_last.keep(bits).to_be_bytes();
+            if let Some(place) = self.block.as_mut().last_chunk_mut::<8>() {
+                let bits = H::length(is_last.keep(bits).into());
                 place
                     .iter_mut()
                     .zip(bits)

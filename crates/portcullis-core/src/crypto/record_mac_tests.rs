@@ -50,6 +50,37 @@ fn the_library_makes_the_same() {
     }
 }
 
+/// RFC 2104 over the `md-5` crate; and RFC 2202, test case 1, which has the key that a record has.
+#[cfg(feature = "legacy-ciphers")]
+#[test]
+fn with_md5_as_the_rfc_says() {
+    use md5::Digest as _;
+    let by_hand = |key: &[u8], message: &[u8]| {
+        let pad = |with: u8| {
+            let mut block = [with; 64];
+            block.iter_mut().zip(key).for_each(|(to, byte)| *to ^= byte);
+            block
+        };
+        let inner = md5::Md5::digest([&pad(0x36)[..], message].concat());
+        md5::Md5::digest([&pad(0x5c)[..], &inner].concat()).to_vec()
+    };
+    assert_eq!(
+        by_hand(&[0x0b; 16], b"Hi There"),
+        super::super::hex("9294727a3638bb1c13f48ef8158bfc9d")
+    );
+    let key = key(MacAlgorithm::Md5);
+    assert_eq!(key.len(), 16);
+    let mac = RecordMac::new(MacAlgorithm::Md5, &key);
+    for length in (0..=300).chain([16_383, 16_384]) {
+        let content = content(length);
+        let size = (length as u16).to_be_bytes();
+        let expected = by_hand(&key, &[&FRONT[..], &size, &content].concat());
+        assert_eq!(mac.mac(FRONT, &content).as_slice(), expected, "{length}");
+        let plaintext = padded(&content, &expected, 7);
+        assert_eq!(mac.check_padded(FRONT, &plaintext, true), Some(length));
+    }
+}
+
 #[test]
 fn every_padding_is_taken_off() {
     for (algorithm, library) in ALGORITHMS {
@@ -136,6 +167,10 @@ impl<H: BlockHash> BlockHash for Counted<H> {
 
     fn put(state: &H::Words, out: &mut [u8]) {
         H::put(state, out);
+    }
+
+    fn length(bits: u64) -> [u8; 8] {
+        H::length(bits)
     }
 }
 

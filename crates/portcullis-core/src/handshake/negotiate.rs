@@ -3,8 +3,9 @@
 //! RFC 8446 §4.1.1.
 
 use crate::config::{ClientOptions, ServerOptions};
+use crate::crypto::legacy::HAS_LEGACY_CIPHERS;
 use crate::named_group::NamedGroup;
-use crate::suite::{Cipher, CipherSuite};
+use crate::suite::{Cipher, CipherSuite, SuiteInfo};
 use crate::version::ProtocolVersion;
 
 /// The cipher suites of `version` that both sides have, by the order of the server or of the client.
@@ -29,7 +30,18 @@ pub(super) fn cipher_suites<'a>(
         ours.iter().copied().filter(is_shared)
     });
     let of_client = of_client.into_iter().flatten();
-    of_client.chain(of_server.into_iter().flatten())
+    last_resorts_last(of_client.chain(of_server.into_iter().flatten()))
+}
+
+/// Whatever both lists prefer: an AES suite comes before any of 3DES, RC4 and DES.
+fn last_resorts_last(
+    suites: impl Iterator<Item = CipherSuite> + Clone,
+) -> impl Iterator<Item = CipherSuite> {
+    let is_last =
+        |suite: &CipherSuite| HAS_LEGACY_CIPHERS && suite.info().is_some_and(SuiteInfo::is_legacy);
+    let first = suites.clone().filter(move |suite| !is_last(suite));
+    let last = HAS_LEGACY_CIPHERS.then(|| suites.filter(is_last));
+    first.chain(last.into_iter().flatten())
 }
 
 /// The curve before TLS 1.3, where there are no shares; a client that lists none takes any (RFC

@@ -146,7 +146,7 @@ impl Keys {
         match (&mut self.protection, cipher) {
             (Protection::Tls13(protection), Cipher::Aead(key)) => protection.put_cipher(key),
             // TLS 1.3 has no other.
-            (Protection::Tls13(_), Cipher::Cbc(_)) => {}
+            (Protection::Tls13(_), Cipher::Cbc(_) | Cipher::Stream(_)) => {}
             (Protection::Older(protection), cipher) => protection.put_cipher(cipher),
         }
     }

@@ -327,13 +327,14 @@ impl Writer {
     }
 
     /// Gives the memory of the cipher back until the next record is sealed; setting it up again
-    /// costs two derivations from the traffic secret; before TLS 1.3 its key is kept.
+    /// costs two derivations from the traffic secret; before TLS 1.3 its key is kept. RC4 stays, since its
+    /// state cannot be had again; it has 256 bytes.
     pub fn hibernate(&mut self) {
         self.keys.protection.hibernate();
     }
 
-    /// Whether no cipher is set up: before the first record, and since
-    /// [`hibernate`](Self::hibernate).
+    /// Whether no cipher is set up that could be given back: before the first record, since
+    /// [`hibernate`](Self::hibernate), and always with RC4.
     pub fn is_hibernating(&self) -> bool {
         self.keys.protection.is_hibernating()
     }

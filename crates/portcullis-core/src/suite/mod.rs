@@ -13,10 +13,11 @@ use crate::crypto::cbc::CbcAlgorithm;
 use crate::crypto::ccm::CcmAlgorithm;
 use crate::crypto::finite_field::HAS_FINITE_FIELD;
 pub use crate::crypto::hash::HashAlgorithm;
+use crate::crypto::legacy::{DesAlgorithm, HAS_LEGACY_CIPHERS, StreamAlgorithm};
 use crate::crypto::record_mac::MacAlgorithm;
 use crate::crypto::{HAS_DSA, HAS_RSA};
 use crate::key_schedule::SuiteParameters;
-use crate::key_schedule::tls12::{CbcParameters, LegacyCipher, LegacyParameters};
+use crate::key_schedule::tls12::{CbcParameters, LegacyCipher, LegacyParameters, StreamParameters};
 use crate::misuse::Misuse;
 use crate::rules::Rules;
 use crate::signature_scheme::SignatureScheme;
@@ -166,6 +167,14 @@ impl CipherSuite {
     /// besides, `RSA_PSK`. Whoever gets the server's key some day reads what was recorded before, and RFC 9325
     /// §4.1 forbids them where there is a choice. `ECDH_RSA` is for an ECDSA key too: the name says which kind
     /// of key has signed its certificate.
+    ///
+    /// The feature `legacy-ciphers` brings those of 3DES, RC4 and DES, **which protect little and take a time that
+    /// depends on the key**: for a peer that has nothing else and cannot be replaced. A key of DES can be
+    /// tried out, what RC4 encrypts again and again can be read (RFC 7465 forbids it), and of 3DES a
+    /// connection can send some 350 MB before its blocks begin to repeat; then it ends with an error
+    /// (RFC 9325 §4.1). A server chooses one of them only where it shares nothing else with the client, wherever
+    /// either list has it. RFC 5469 §3 has DES in TLS 1.1 and older alone; Erlang and OpenSSL 1.0 have it in TLS 1.2,
+    /// too, and so has this.
     ///
     /// [`encrypt_then_mac`]: crate::config::ClientConfigBuilder::encrypt_then_mac
     /// [`psk`]: crate::config::ClientConfigBuilder::psk
@@ -320,6 +329,60 @@ impl CipherSuite {
         Self::TLS_DH_anon_WITH_AES_128_CBC_SHA,
         #[cfg(feature = "finite-field")]
         Self::TLS_DH_anon_WITH_AES_256_CBC_SHA,
+        #[cfg(all(feature = "ffi", feature = "legacy-ciphers"))]
+        Self::TLS_RSA_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(all(feature = "finite-field", feature = "legacy-ciphers"))]
+        Self::TLS_DHE_RSA_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(all(feature = "ffi", feature = "finite-field", feature = "legacy-ciphers"))]
+        Self::TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_ECDH_ECDSA_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_ECDH_RSA_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(all(feature = "ffi", feature = "legacy-ciphers"))]
+        Self::TLS_RSA_PSK_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_ECDH_anon_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_ECDHE_PSK_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(all(feature = "finite-field", feature = "legacy-ciphers"))]
+        Self::TLS_DHE_PSK_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_PSK_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(all(feature = "finite-field", feature = "legacy-ciphers"))]
+        Self::TLS_DH_anon_WITH_3DES_EDE_CBC_SHA,
+        #[cfg(all(feature = "ffi", feature = "legacy-ciphers"))]
+        Self::TLS_RSA_PSK_WITH_RC4_128_SHA,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_ECDHE_ECDSA_WITH_RC4_128_SHA,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_ECDHE_RSA_WITH_RC4_128_SHA,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_ECDH_ECDSA_WITH_RC4_128_SHA,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_ECDH_RSA_WITH_RC4_128_SHA,
+        #[cfg(all(feature = "ffi", feature = "legacy-ciphers"))]
+        Self::TLS_RSA_WITH_RC4_128_SHA,
+        #[cfg(all(feature = "ffi", feature = "legacy-ciphers"))]
+        Self::TLS_RSA_WITH_RC4_128_MD5,
+        #[cfg(all(feature = "finite-field", feature = "legacy-ciphers"))]
+        Self::TLS_DH_anon_WITH_RC4_128_MD5,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_ECDHE_PSK_WITH_RC4_128_SHA,
+        #[cfg(all(feature = "finite-field", feature = "legacy-ciphers"))]
+        Self::TLS_DHE_PSK_WITH_RC4_128_SHA,
+        #[cfg(feature = "legacy-ciphers")]
+        Self::TLS_PSK_WITH_RC4_128_SHA,
+        #[cfg(all(feature = "finite-field", feature = "legacy-ciphers"))]
+        Self::TLS_DHE_RSA_WITH_DES_CBC_SHA,
+        #[cfg(all(feature = "ffi", feature = "legacy-ciphers"))]
+        Self::TLS_RSA_WITH_DES_CBC_SHA,
+        #[cfg(all(feature = "finite-field", feature = "legacy-ciphers"))]
+        Self::TLS_DH_anon_WITH_DES_CBC_SHA,
     ];
 
     /// The default offer, strongest first.
@@ -373,8 +436,11 @@ impl CipherSuite {
     /// The feature that this build would have to have been made with for the suite to be there.
     pub(crate) fn lacking_feature(self) -> Option<&'static str> {
         let info = self.info()?;
-        info.legacy_cipher(Rules::of(Version::V1_2))?;
         let needs_field = matches!(info.key_exchange, KeyExchange::Dhe | KeyExchange::DhePsk);
+        if info.is_legacy() && !HAS_LEGACY_CIPHERS && (needs_field || info.exchange().is_some()) {
+            return Some("legacy-ciphers");
+        }
+        info.legacy_cipher(Rules::of(Version::V1_2))?;
         let needs_dsa = needs_field && info.authentication == Authentication::Dss;
         match (needs_field && !HAS_FINITE_FIELD, needs_dsa && !HAS_DSA) {
             (true, true) => Some("finite-field` and `ffi"),
@@ -494,7 +560,7 @@ impl SuiteInfo {
     fn legacy_cipher(&self, rules: Rules) -> Option<LegacyCipher> {
         let mac = match self.mac {
             Mac::Aead => return self.aead().map(LegacyCipher::Aead),
-            Mac::HmacMd5 => return None,
+            Mac::HmacMd5 => MacAlgorithm::MD5?,
             Mac::HmacSha1 => MacAlgorithm::Sha1,
             Mac::HmacSha256 => MacAlgorithm::Sha256,
             Mac::HmacSha384 => MacAlgorithm::Sha384,
@@ -502,6 +568,12 @@ impl SuiteInfo {
         let cipher = match self.cipher {
             Cipher::Aes128Cbc => CbcAlgorithm::Aes128,
             Cipher::Aes256Cbc => CbcAlgorithm::Aes256,
+            Cipher::TripleDesEdeCbc => CbcAlgorithm::Des(DesAlgorithm::TRIPLE?),
+            Cipher::DesCbc => CbcAlgorithm::Des(DesAlgorithm::SINGLE?),
+            Cipher::Rc4_128 => {
+                let cipher = StreamAlgorithm::RC4_128?;
+                return Some(LegacyCipher::Stream(StreamParameters { cipher, mac }));
+            }
             _ => return None,
         };
         Some(LegacyCipher::Cbc(CbcParameters {
@@ -522,6 +594,14 @@ impl SuiteInfo {
             Cipher::Aes256Ccm8 => CcmAlgorithm::AES_256_8.map(AeadAlgorithm::Ccm),
             _ => None,
         }
+    }
+
+    /// Whether the cipher is one that nobody chooses who has a choice.
+    pub(crate) const fn is_legacy(&self) -> bool {
+        matches!(
+            self.cipher,
+            Cipher::TripleDesEdeCbc | Cipher::DesCbc | Cipher::Rc4_128
+        )
     }
 
     /// Whether the suite exists in `version`, TLS or DTLS.

@@ -143,6 +143,7 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
         let exchange = suite.exchange();
         exchange.is_some_and(|exchange| exchange.is_signed() && exchange.has_curve())
             && !has_ccm(suite)
+            && !suite.info().unwrap().is_legacy()
     };
     let implemented = CipherSuite::KNOWN
         .iter()
@@ -166,6 +167,42 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
             .to_string()
             .contains("TLS_AES_128_GCM_SHA256")
     );
+}
+
+/// RFC 5246 §A.5, RFC 4492 §6, RFC 4785, RFC 5469: with a feature, and behind all others.
+#[test]
+fn what_is_broken_comes_with_a_feature() {
+    let is_legacy = |suite: &&CipherSuite| suite.info().unwrap().is_legacy();
+    let first = CipherSuite::KNOWN
+        .iter()
+        .position(|suite| is_legacy(&suite));
+    let behind = &CipherSuite::KNOWN[first.unwrap()..];
+    assert!(behind.iter().all(|suite| is_legacy(&suite)));
+    assert_eq!(CipherSuite::DEFAULT.iter().find(is_legacy), None);
+    let count = CipherSuite::SUPPORTED.iter().filter(is_legacy).count();
+    #[cfg(not(feature = "legacy-ciphers"))]
+    {
+        assert_eq!(count, 0);
+        let suite = CipherSuite::TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA;
+        assert_eq!(suite.lacking_feature(), Some("legacy-ciphers"));
+    }
+    #[cfg(feature = "legacy-ciphers")]
+    {
+        let expected = |at: usize, feature: bool| if feature { at } else { 0 };
+        let of_field = expected(7, cfg!(feature = "finite-field"));
+        let of_rsa = expected(4, cfg!(feature = "ffi"));
+        // Both keys, no certificate, and two kinds of PSK.
+        assert!(count >= of_field + of_rsa + 9, "{count}");
+        let cipher = |suite: CipherSuite| {
+            let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_0);
+            parameters.unwrap().cipher
+        };
+        let triple = cipher(CipherSuite::TLS_PSK_WITH_3DES_EDE_CBC_SHA);
+        let rc4 = cipher(CipherSuite::TLS_PSK_WITH_RC4_128_SHA);
+        assert!(matches!(triple, LegacyCipher::Cbc(cbc) if cbc.cipher.block_len() == 8));
+        assert!(matches!(rc4, LegacyCipher::Stream(_)));
+        assert!(!CipherSuite::TLS_PSK_WITH_RC4_128_SHA.has_cbc());
+    }
 }
 
 /// Whether no certificate is involved.
@@ -198,6 +235,7 @@ fn of_what_can_be_negotiated_ecdhe_with_a_certificate_but_cbc_and_ccm_is_the_def
     let expected: Vec<_> = supported
         .filter(|suite| !suite.has_cbc() && !is_without(**suite) && !is_finite(suite))
         .filter(|suite| !has_ccm(suite) && !is_unsigned(suite))
+        .filter(|suite| !suite.info().unwrap().is_legacy())
         .collect();
     assert_eq!(expected, CipherSuite::DEFAULT.iter().collect::<Vec<_>>());
 }

@@ -102,7 +102,12 @@ fn every_suite_with_every_curve() {
         }
     }
     let ccm = if cfg!(feature = "ffi") { 4 } else { 0 };
-    assert_eq!(older_suites().count(), 7 + ccm);
+    let legacy = if cfg!(feature = "legacy-ciphers") {
+        2
+    } else {
+        0
+    };
+    assert_eq!(older_suites().count(), 7 + ccm + legacy);
 }
 
 /// RFC 7366 §3: where both sides have it, and the suite leaves the choice; in each handshake anew.
@@ -114,8 +119,14 @@ fn encrypt_then_mac_is_what_both_sides_want() {
     ];
     for suite in older_suites() {
         for (ours, theirs) in [(true, true), (true, false), (false, true), (false, false)] {
-            let suites = [suite, if suite.has_cbc() { aead } else { cbc }];
-            let client = older_client().encrypt_then_mac(ours).cipher_suites(suites);
+            let mut suites = vec![suite, if suite.has_cbc() { aead } else { cbc }];
+            // 3DES and RC4 are chosen where there is nothing else.
+            if suite.info().unwrap().is_legacy() {
+                suites.truncate(1);
+            }
+            let client = older_client()
+                .encrypt_then_mac(ours)
+                .cipher_suites(suites.clone());
             let server = older_server().encrypt_then_mac(theirs);
             let (client, server) = connect(client, server.cipher_suites(suites));
             for connection in [client, server] {
@@ -124,6 +135,29 @@ fn encrypt_then_mac_is_what_both_sides_want() {
                 let expected = suite.has_cbc() && ours && theirs;
                 assert_eq!(information.encrypt_then_mac(), expected);
             }
+        }
+    }
+}
+
+/// Whatever either side prefers: 3DES and RC4 where there is nothing else.
+#[cfg(feature = "legacy-ciphers")]
+#[test]
+fn what_is_broken_is_chosen_last() {
+    let [rc4, triple_des, aes] = [
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_RC4_128_SHA,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+    ];
+    for honors in [true, false] {
+        for (offered, expected) in [
+            (vec![triple_des, rc4, aes], aes),
+            (vec![triple_des, rc4], if honors { rc4 } else { triple_des }),
+        ] {
+            let client = older_client().cipher_suites(offered);
+            let server = older_server().honor_cipher_order(honors);
+            let server = server.cipher_suites([rc4, triple_des, aes]);
+            let (client, _) = connect(client, server);
+            assert_eq!(client.information.cipher_suite(), expected);
         }
     }
 }

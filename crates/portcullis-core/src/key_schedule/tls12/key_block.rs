@@ -5,14 +5,15 @@
 use super::LegacyParameters;
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, IV_LEN};
-use crate::crypto::cbc::{BLOCK, CbcAlgorithm, CbcKey};
+use crate::crypto::cbc::{CbcAlgorithm, CbcKey, MAX_BLOCK};
+use crate::crypto::legacy::{StreamAlgorithm, StreamKey};
 use crate::crypto::record_mac::{MacAlgorithm, RecordMac};
 use crate::crypto::secret::Inline;
 
 const MAX_KEY_LEN: usize = 32;
 /// Of an AEAD; a block cipher whose IVs are chained has more.
 const NONCE_LEN: usize = IV_LEN as usize;
-const MAX_IV_LEN: usize = BLOCK;
+const MAX_IV_LEN: usize = MAX_BLOCK;
 
 /// What is cut from the key block.
 pub(crate) struct KeyBlock {
@@ -55,8 +56,8 @@ pub(crate) struct DirectionKeys {
     pub(crate) key: Inline<MAX_KEY_LEN>,
     /// As long as a nonce: behind the four bytes that GCM has stand zeros. A nonce is this with the
     /// number of the record xored into its end, whichever the AEAD: with GCM that number is
-    /// what the record calls its `nonce_explicit`. With CBC it is the IV of the next record where
-    /// IVs are chained, and otherwise zeros that nobody uses.
+    /// what the record calls its `nonce_explicit`. With CBC its front is the IV of the next record where
+    /// IVs are chained. Otherwise these are zeros that nobody uses.
     pub(crate) iv: Inline<MAX_IV_LEN>,
 }
 
@@ -117,13 +118,12 @@ impl DirectionKeys {
         CbcKey::decrypting(cipher, self.key.as_slice())
     }
 
-    /// The IV of the next record, where IVs are chained.
+    /// The stream cipher's key at the beginning of its stream: once for a connection.
     ///
     /// # Errors
-    /// When they are not.
-    pub(crate) fn chained_iv(&mut self) -> Result<&mut [u8; BLOCK], CryptoFailure> {
-        let iv = self.iv.as_mut_slice().first_chunk_mut();
-        iv.ok_or(CryptoFailure::RecordKeys)
+    /// As [`aead_key`](Self::aead_key).
+    pub(crate) fn stream_key(&self, cipher: StreamAlgorithm) -> Result<StreamKey, CryptoFailure> {
+        StreamKey::new(cipher, self.key.as_slice())
     }
 
     pub(crate) fn record_mac(&self, mac: MacAlgorithm) -> RecordMac {
@@ -145,11 +145,30 @@ impl core::fmt::Debug for KeyBlock {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CbcParameters, LegacyCipher};
+    use super::super::{CbcParameters, LegacyCipher, StreamParameters};
     use super::*;
     use crate::crypto::hash::HashAlgorithm;
     use crate::rules::Iv;
     use crate::version::ProtocolVersion;
+
+    #[cfg(feature = "legacy-ciphers")]
+    mod legacy {
+        use super::*;
+        use crate::crypto::legacy::DesAlgorithm;
+
+        pub(super) fn triple_des(iv: Iv) -> LegacyCipher {
+            let cipher = CbcAlgorithm::Des(DesAlgorithm::Triple);
+            LegacyCipher::Cbc(CbcParameters {
+                iv,
+                ..CbcParameters::new(cipher, MacAlgorithm::Sha1)
+            })
+        }
+
+        pub(super) fn rc4(mac: MacAlgorithm) -> LegacyCipher {
+            let cipher = StreamAlgorithm::Rc4_128;
+            LegacyCipher::Stream(StreamParameters { cipher, mac })
+        }
+    }
 
     /// §6.3: MAC keys, keys and IVs, of each the client's before the server's.
     #[test]
@@ -173,6 +192,14 @@ mod tests {
             (cbc(CbcAlgorithm::Aes256, MacAlgorithm::Sha384), 48, 32, 0),
             // RFC 2246 §6.3: IVs as long as a block.
             (chained, 20, 32, 16),
+            #[cfg(feature = "legacy-ciphers")]
+            (legacy::triple_des(Iv::Explicit), 20, 24, 0),
+            #[cfg(feature = "legacy-ciphers")]
+            (legacy::triple_des(Iv::Chained), 20, 24, 8),
+            #[cfg(feature = "legacy-ciphers")]
+            (legacy::rc4(MacAlgorithm::Sha1), 20, 16, 0),
+            #[cfg(feature = "legacy-ciphers")]
+            (legacy::rc4(MacAlgorithm::Md5), 16, 16, 0),
         ] {
             let suite = LegacyParameters {
                 version: ProtocolVersion::TLS_1_2,
@@ -222,6 +249,10 @@ mod tests {
                     assert!(taken.encrypting_key(cipher).is_ok());
                     assert!(taken.decrypting_key(cipher).is_ok());
                     assert!(block.client.encrypting_key(cipher).is_err());
+                }
+                LegacyCipher::Stream(StreamParameters { cipher, .. }) => {
+                    assert!(taken.stream_key(cipher).is_ok());
+                    assert!(block.client.stream_key(cipher).is_err());
                 }
             }
             assert_eq!(

@@ -21,7 +21,8 @@ pub(crate) use master_secret::{MasterSecret, MasterSeed, PremasterSecret};
 pub(crate) use transcript::Transcript;
 
 use crate::crypto::aead::{AeadAlgorithm, IV_LEN};
-use crate::crypto::cbc::{BLOCK, CbcAlgorithm};
+use crate::crypto::cbc::CbcAlgorithm;
+use crate::crypto::legacy::StreamAlgorithm;
 use crate::crypto::prf::PrfHash;
 use crate::crypto::record_mac::MacAlgorithm;
 use crate::rules::{BeastMitigation, Iv};
@@ -44,6 +45,15 @@ pub(crate) enum LegacyCipher {
     Aead(AeadAlgorithm),
     /// RFC 5246 §6.2.3.2.
     Cbc(CbcParameters),
+    /// RFC 5246 §6.2.3.1.
+    Stream(StreamParameters),
+}
+
+/// A stream cipher and a MAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamParameters {
+    pub(crate) cipher: StreamAlgorithm,
+    pub(crate) mac: MacAlgorithm,
 }
 
 /// A block cipher and a MAC.
@@ -114,6 +124,7 @@ impl LegacyCipher {
         match self {
             Self::Aead(_) => 0,
             Self::Cbc(parameters) => parameters.mac.len(),
+            Self::Stream(parameters) => parameters.mac.len(),
         }
     }
 
@@ -121,6 +132,7 @@ impl LegacyCipher {
         match self {
             Self::Aead(aead) => aead.key_len(),
             Self::Cbc(parameters) => parameters.cipher.key_len(),
+            Self::Stream(parameters) => parameters.cipher.key_len(),
         }
     }
 
@@ -131,9 +143,11 @@ impl LegacyCipher {
             Self::Aead(AeadAlgorithm::ChaCha20Poly1305) => IV_LEN,
             Self::Aead(_) => 4,
             Self::Cbc(CbcParameters {
-                iv: Iv::Chained, ..
-            }) => BLOCK as u8,
-            Self::Cbc(_) => 0,
+                iv: Iv::Chained,
+                cipher,
+                ..
+            }) => cipher.block_len() as u8,
+            Self::Cbc(_) | Self::Stream(_) => 0,
         }
     }
 }

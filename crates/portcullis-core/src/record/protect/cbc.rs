@@ -7,13 +7,14 @@
 
 use super::Unopened;
 use crate::crypto::CryptoFailure;
-use crate::crypto::cbc::{BLOCK, CbcKey, put_iv};
+use crate::crypto::cbc::{CbcKey, MAX_BLOCK, put_iv};
 use crate::crypto::record_mac::{Front, RecordMac};
 use crate::crypto::secret::ConstantTimeEq as _;
 use crate::key_schedule::tls12::{CbcParameters, DirectionKeys};
 use crate::rules::Iv;
 
-type Block = [u8; BLOCK];
+/// An IV; of a cipher with shorter blocks its front.
+pub(super) type Block = [u8; MAX_BLOCK];
 
 /// The most padding, its length included.
 const MAX_PADDING: usize = 256;
@@ -21,6 +22,8 @@ const MAX_PADDING: usize = 256;
 /// How records are laid out.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
+    /// Of the cipher.
+    block_len: usize,
     /// Of the IV in front.
     iv_len: usize,
     mac_len: usize,
@@ -29,9 +32,11 @@ pub(super) struct Layout {
 
 impl From<CbcParameters> for Layout {
     fn from(parameters: CbcParameters) -> Self {
+        let block_len = parameters.cipher.block_len();
         Self {
+            block_len,
             iv_len: match parameters.iv {
-                Iv::Explicit => BLOCK,
+                Iv::Explicit => block_len,
                 Iv::Chained => 0,
             },
             mac_len: parameters.mac.len().into(),
@@ -68,13 +73,13 @@ impl Layout {
     /// How long a body with this much content is: with the least padding there can be.
     pub(super) const fn body_len(self, content: usize) -> usize {
         let (inside, _) = self.mac_lens();
-        self.least_overhead() + (content + inside + 1).next_multiple_of(BLOCK)
+        self.least_overhead() + (content + inside + 1).next_multiple_of(self.block_len)
     }
 
     /// The most content whose body has at most `room` bytes.
     pub(super) const fn fitting(self, room: usize) -> usize {
         let blocks = room.saturating_sub(self.least_overhead());
-        (blocks - blocks % BLOCK).saturating_sub(self.mac_lens().0 + 1)
+        (blocks - blocks % self.block_len).saturating_sub(self.mac_lens().0 + 1)
     }
 }
 
@@ -146,12 +151,17 @@ impl Cbc {
 
     /// The IV of what is `sealed`; the last block of it is the next where IVs are chained.
     fn take_iv(&self, chained: &mut Block, sealed: &[u8]) -> Result<Block, Unopened> {
-        let own = sealed.first_chunk().ok_or(Unopened::Forged)?;
+        let block_len = self.layout.block_len;
         if self.layout.iv_len > 0 {
-            return Ok(*own);
+            let mut own = Block::default();
+            let iv = sealed.get(..block_len).ok_or(Unopened::Forged)?;
+            put_front(&mut own, iv);
+            return Ok(own);
         }
-        let last = sealed.last_chunk().ok_or(Unopened::Forged)?;
-        Ok(core::mem::replace(chained, *last))
+        let last = last_block(sealed, block_len).ok_or(Unopened::Forged)?;
+        let iv = *chained;
+        put_front(chained, last);
+        Ok(iv)
     }
 
     /// RFC 7366 §3: before anything is decrypted.
@@ -161,12 +171,17 @@ impl Cbc {
         is_right.then_some(()).ok_or(Unopened::Forged)
     }
 
+    /// As long as a block of the cipher.
+    fn iv<'i>(&self, iv: &'i Block) -> &'i [u8] {
+        iv.get(..self.layout.block_len).unwrap_or(iv)
+    }
+
     /// How much of `blocks` is content.
     fn decrypt(&self, front: Front, iv: &Block, blocks: &mut [u8]) -> Result<usize, Unopened> {
-        if blocks.is_empty() || !blocks.len().is_multiple_of(BLOCK) {
+        if blocks.is_empty() || !blocks.len().is_multiple_of(self.layout.block_len) {
             return Err(Unopened::Forged);
         }
-        let decrypted = self.key.decrypt(iv, blocks);
+        let decrypted = self.key.decrypt(self.iv(iv), blocks);
         decrypted.map_err(|_| CryptoFailure::RecordKeys)?;
         let content = match self.layout.encrypt_then_mac {
             false => self.mac.check_padded(front, blocks, self.checks_padding),
@@ -193,13 +208,11 @@ impl Cbc {
         let (sealed, mac_behind) = split.ok_or(FAILURE)?;
         let split = sealed.split_at_mut_checked(self.layout.iv_len);
         let (own, blocks) = split.ok_or(FAILURE)?;
-        let iv = match own.first_chunk_mut() {
-            Some(own) => {
-                put_iv(own)?;
-                *own
-            }
-            None => *chained,
-        };
+        let mut iv = *chained;
+        if !own.is_empty() {
+            put_iv(own)?;
+            put_front(&mut iv, own);
+        }
         let split = blocks.split_at_mut_checked(content_len);
         let (content, tail) = split.ok_or(FAILURE)?;
         let split = tail.split_at_mut_checked(inside);
@@ -209,13 +222,23 @@ impl Cbc {
         }
         // A block at most: each byte says how many there are besides the last.
         padding.fill(padding.len().wrapping_sub(1) as u8);
-        self.key.encrypt(&iv, blocks).map_err(|_| FAILURE)?;
-        *chained = *blocks.last_chunk().ok_or(FAILURE)?;
+        let encrypted = self.key.encrypt(self.iv(&iv), blocks);
+        encrypted.map_err(|_| FAILURE)?;
+        let last = last_block(blocks, self.layout.block_len).ok_or(FAILURE)?;
+        put_front(chained, last);
         if behind > 0 {
             mac_behind.copy_from_slice(self.mac.mac(front, sealed).as_slice());
         }
         Ok(())
     }
+}
+
+fn put_front(to: &mut Block, from: &[u8]) {
+    to.iter_mut().zip(from).for_each(|(to, byte)| *to = *byte);
+}
+
+fn last_block(blocks: &[u8], block_len: usize) -> Option<&[u8]> {
+    blocks.get(blocks.len().checked_sub(block_len)?..)
 }
 
 /// How much is before the padding. Nothing of it is a secret to who had the key of the MAC.

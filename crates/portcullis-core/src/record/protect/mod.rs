@@ -6,12 +6,14 @@
 mod aead;
 mod cbc;
 mod older;
+mod stream;
 mod tls13;
 
 use core::ops::Range;
 
 use cbc::Cbc;
 pub(crate) use older::Older;
+use stream::Stream;
 pub(crate) use tls13::Tls13;
 
 use super::HEADER;
@@ -29,7 +31,7 @@ pub(crate) enum Protection {
     Older(Box<Older>),
 }
 
-/// What is set up to protect records, and can be set up again.
+/// What is set up to protect records; all but a stream can be set up again.
 #[allow(
     clippy::large_enum_variant,
     reason = "nearly every cipher is the large one"
@@ -37,6 +39,7 @@ pub(crate) enum Protection {
 pub(crate) enum Cipher {
     Aead(AeadKey),
     Cbc(Box<Cbc>),
+    Stream(Box<Stream>),
 }
 
 /// Why a record did not open.
@@ -270,7 +273,7 @@ impl Protection {
         }
     }
 
-    /// Gives the cipher back until a record needs it.
+    /// Gives the cipher back until a record needs it, if it can be set up again.
     pub(super) fn hibernate(&mut self) {
         match self {
             Self::Tls13(protection) => drop(protection.take_cipher()),
@@ -278,7 +281,7 @@ impl Protection {
         }
     }
 
-    /// Whether no cipher is set up.
+    /// Whether no cipher is set up, or none that could be set up again.
     pub(super) fn is_hibernating(&self) -> bool {
         match self {
             Self::Tls13(protection) => protection.is_hibernating(),

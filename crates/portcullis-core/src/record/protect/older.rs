@@ -7,13 +7,13 @@ use core::ops::Range;
 
 use super::super::header;
 use super::aead::{self, Aead};
-use super::cbc::{Cbc, Layout};
+use super::cbc::{Block, Cbc, Layout};
+use super::stream::{self, Stream};
 use super::{Cipher, HEADER, Unopened};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadAlgorithm;
-use crate::crypto::cbc::BLOCK;
 use crate::crypto::record_mac::Front;
-use crate::key_schedule::tls12::{CbcParameters, DirectionKeys, LegacyCipher};
+use crate::key_schedule::tls12::{CbcParameters, DirectionKeys, LegacyCipher, StreamParameters};
 use crate::rules::{BeastMitigation, Iv};
 use crate::version::ProtocolVersion;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
@@ -36,11 +36,11 @@ impl Older {
     }
 
     /// Moves the keys; what stays are none. A block cipher, which is large, is set up again: what the
-    /// handshake leaves may be idle for long.
+    /// handshake leaves may be idle for long. A stream goes on.
     pub(super) fn take(&mut self) -> Self {
         let cipher = self.cipher.take();
         Self {
-            cipher: cipher.filter(|cipher| matches!(cipher, Cipher::Aead(_))),
+            cipher: cipher.filter(|cipher| !matches!(cipher, Cipher::Cbc(_))),
             keys: self.keys.take(),
             content_limit: self.content_limit,
         }
@@ -73,13 +73,14 @@ impl Older {
         match self.keys.suite.cipher {
             LegacyCipher::Aead(aead) => aead::overhead(aead),
             LegacyCipher::Cbc(cbc) => Layout::from(cbc).least_overhead(),
+            LegacyCipher::Stream(stream) => stream::overhead(stream),
         }
     }
 
     /// How much of that room holds no content at most.
     pub(super) fn slack(&self) -> usize {
         match self.keys.suite.cipher {
-            LegacyCipher::Aead(_) => 0,
+            LegacyCipher::Aead(_) | LegacyCipher::Stream(_) => 0,
             LegacyCipher::Cbc(cbc) => Layout::from(cbc).slack(),
         }
     }
@@ -94,6 +95,7 @@ impl Older {
             + match self.keys.suite.cipher {
                 LegacyCipher::Aead(aead) => content + aead::overhead(aead),
                 LegacyCipher::Cbc(cbc) => Layout::from(cbc).body_len(content),
+                LegacyCipher::Stream(stream) => content + stream::overhead(stream),
             }
     }
 
@@ -103,14 +105,16 @@ impl Older {
         match self.keys.suite.cipher {
             LegacyCipher::Aead(aead) => room.saturating_sub(aead::overhead(aead)),
             LegacyCipher::Cbc(cbc) => Layout::from(cbc).fitting(room),
+            LegacyCipher::Stream(stream) => room.saturating_sub(stream::overhead(stream)),
         }
     }
 
     pub(super) const fn record_limit(&self) -> u64 {
         match self.keys.suite.cipher {
             LegacyCipher::Aead(aead) => aead.limits_for_good().0,
-            // Blocks of 128 bits repeat after 2^64 of them: the sequence number wraps first.
-            LegacyCipher::Cbc(_) => u64::MAX,
+            LegacyCipher::Cbc(cbc) => cbc.cipher.limits_for_good().0,
+            // What RC4 gives away it does at the beginning of its stream.
+            LegacyCipher::Stream(_) => u64::MAX,
         }
     }
 
@@ -118,7 +122,8 @@ impl Older {
     pub(super) const fn byte_limit(&self) -> u64 {
         match self.keys.suite.cipher {
             LegacyCipher::Aead(aead) => aead.limits_for_good().1,
-            LegacyCipher::Cbc(_) => u64::MAX,
+            LegacyCipher::Cbc(cbc) => cbc.cipher.limits_for_good().1,
+            LegacyCipher::Stream(_) => u64::MAX,
         }
     }
 
@@ -138,11 +143,12 @@ impl Older {
                 let mut chained = self.chained_iv(cbc);
                 let opening = self.cbc_to_read(cbc)?;
                 let length = opening.open_in_place(front, &mut chained, body)?;
-                self.keep_chained_iv(cbc, chained)?;
+                self.keep_chained_iv(cbc, chained);
                 self.check_length(length)?;
                 let at = Layout::from(cbc).content_at();
                 at..at + length
             }
+            LegacyCipher::Stream(stream) => 0..self.stream(stream)?.open_in_place(front, body)?,
         };
         Ok((typ, content))
     }
@@ -164,10 +170,11 @@ impl Older {
                 let mut chained = self.chained_iv(cbc);
                 let opening = self.cbc_to_read(cbc)?;
                 let length = opening.open_into(front, &mut chained, body, out)?;
-                self.keep_chained_iv(cbc, chained)?;
+                self.keep_chained_iv(cbc, chained);
                 self.check_length(length)?;
                 length
             }
+            LegacyCipher::Stream(stream) => self.stream(stream)?.open_into(front, body, out)?,
         };
         Ok((typ, length))
     }
@@ -195,6 +202,9 @@ impl Older {
                 body.copy_within(..content_len, at);
                 self.seal_cbc(cbc, front, content_len, body)
             }
+            LegacyCipher::Stream(stream) => {
+                self.stream(stream)?.seal_in_place(front, content_len, body)
+            }
         }
     }
 
@@ -219,16 +229,28 @@ impl Older {
                     .copy_from_slice(content);
                 self.seal_cbc(cbc, front, content.len(), body)
             }
+            LegacyCipher::Stream(stream) => {
+                let place = body.get_mut(..content.len());
+                place
+                    .ok_or(CryptoFailure::SealingRecord)?
+                    .copy_from_slice(content);
+                self.stream(stream)?
+                    .seal_in_place(front, content.len(), body)
+            }
         }
     }
 
     pub(super) const fn is_hibernating(&self) -> bool {
-        self.cipher.is_none()
+        matches!(self.cipher, None | Some(Cipher::Stream(_)))
     }
 
-    /// Hands the cipher out; it comes back, or is set up again.
-    pub(in super::super) const fn take_cipher(&mut self) -> Option<Cipher> {
-        self.cipher.take()
+    /// Hands the cipher out; it comes back, or is set up again. A stream that were set up again would
+    /// be at its beginning, so it stays.
+    pub(in super::super) fn take_cipher(&mut self) -> Option<Cipher> {
+        match self.is_hibernating() {
+            true => None,
+            false => self.cipher.take(),
+        }
     }
 
     pub(in super::super) fn put_cipher(&mut self, cipher: Cipher) {
@@ -252,28 +274,28 @@ impl Older {
         let mut chained = self.chained_iv(parameters);
         let sealing = self.cbc_to_write(parameters)?;
         sealing.seal(front, &mut chained, content_len, body)?;
-        self.keep_chained_iv(parameters, chained)
+        self.keep_chained_iv(parameters, chained);
+        Ok(())
     }
 
     /// The IV of the next record where IVs are chained. It is kept with the keys, and so outlives
     /// the cipher.
-    fn chained_iv(&self, parameters: CbcParameters) -> [u8; BLOCK] {
-        match parameters.iv {
-            Iv::Chained => self.keys.iv.as_slice().first_chunk().copied(),
-            Iv::Explicit => None,
+    fn chained_iv(&self, parameters: CbcParameters) -> Block {
+        let mut iv = Block::default();
+        if parameters.iv == Iv::Chained {
+            let kept = self.keys.iv.as_slice();
+            iv.iter_mut().zip(kept).for_each(|(to, byte)| *to = *byte);
         }
-        .unwrap_or_default()
+        iv
     }
 
-    fn keep_chained_iv(
-        &mut self,
-        parameters: CbcParameters,
-        chained: [u8; BLOCK],
-    ) -> Result<(), CryptoFailure> {
+    fn keep_chained_iv(&mut self, parameters: CbcParameters, chained: Block) {
         if parameters.iv == Iv::Chained {
-            *self.keys.chained_iv()? = chained;
+            let kept = self.keys.iv.as_mut_slice();
+            kept.iter_mut()
+                .zip(chained)
+                .for_each(|(to, byte)| *to = byte);
         }
-        Ok(())
     }
 
     fn check_length(&self, length: usize) -> Result<(), Unopened> {
@@ -304,6 +326,17 @@ impl Older {
             self.cipher = Some(Cipher::Cbc(Box::new(cbc)));
         }
         self.cbc()
+    }
+
+    fn stream(&mut self, parameters: StreamParameters) -> Result<&mut Stream, CryptoFailure> {
+        if self.cipher.is_none() {
+            let stream = Stream::new(&self.keys, parameters)?;
+            self.cipher = Some(Cipher::Stream(Box::new(stream)));
+        }
+        match &mut self.cipher {
+            Some(Cipher::Stream(stream)) => Ok(stream),
+            _ => Err(CryptoFailure::RecordKeys),
+        }
     }
 
     fn cbc(&self) -> Result<&Cbc, CryptoFailure> {

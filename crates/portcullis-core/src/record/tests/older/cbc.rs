@@ -10,14 +10,17 @@ use aws_lc_rs::iv::FixedLength;
 
 use super::*;
 use crate::ProtocolVersion;
-use crate::crypto::cbc::{BLOCK, CbcAlgorithm};
+use crate::crypto::cbc::{CbcAlgorithm, MAX_BLOCK};
+use crate::crypto::legacy::{self, DesAlgorithm};
 use crate::crypto::record_mac::MacAlgorithm;
 use crate::key_schedule::tls12::CbcParameters;
 use crate::rules::{BeastMitigation, Iv};
 
 const MAC_KEY: [u8; 48] = [0x24; 48];
 /// Of a direction whose IVs are chained.
-const FIRST_IV: [u8; BLOCK] = [0x77; BLOCK];
+const FIRST_IV: [u8; MAX_BLOCK] = [0x77; MAX_BLOCK];
+/// Of 3DES, whose keys have to differ, and of DES, which refuses its weak ones.
+const DES_KEY: &[u8; 24] = b"one key, another, third.";
 
 /// Every cipher with every MAC, which of them comes first, and where IVs are.
 fn all() -> impl Iterator<Item = CbcParameters> {
@@ -27,8 +30,10 @@ fn all() -> impl Iterator<Item = CbcParameters> {
         MacAlgorithm::Sha384,
     ];
     let both = macs.map(|mac| [(mac, false), (mac, true)]);
-    let ciphers = [CbcAlgorithm::Aes128, CbcAlgorithm::Aes256];
-    ciphers.into_iter().flat_map(move |cipher| {
+    let aes = [CbcAlgorithm::Aes128, CbcAlgorithm::Aes256];
+    let des = [DesAlgorithm::TRIPLE, DesAlgorithm::SINGLE];
+    let des = des.into_iter().flatten().map(CbcAlgorithm::Des);
+    aes.into_iter().chain(des).flat_map(move |cipher| {
         let both = both.into_iter().flatten();
         both.flat_map(move |(mac, encrypt_then_mac)| {
             [Iv::Explicit, Iv::Chained].map(|iv| CbcParameters {
@@ -39,6 +44,19 @@ fn all() -> impl Iterator<Item = CbcParameters> {
             })
         })
     })
+}
+
+/// Bytes of a block.
+fn block(cbc: CbcParameters) -> usize {
+    cbc.cipher.block_len()
+}
+
+fn cipher_key(cbc: CbcParameters) -> &'static [u8] {
+    let all = match cbc.cipher {
+        CbcAlgorithm::Aes128 | CbcAlgorithm::Aes256 => &KEY[..],
+        CbcAlgorithm::Des(_) => DES_KEY,
+    };
+    &all[..cbc.cipher.key_len().into()]
 }
 
 fn version(cbc: CbcParameters) -> ProtocolVersion {
@@ -56,10 +74,11 @@ fn keys(cbc: CbcParameters) -> Keys {
             cipher: LegacyCipher::Cbc(cbc),
         },
         mac_key: Inline::new(&MAC_KEY[..cbc.mac.len().into()]).unwrap(),
-        key: Inline::new(&KEY[..cbc.cipher.key_len().into()]).unwrap(),
+        key: Inline::new(cipher_key(cbc)).unwrap(),
         iv: match cbc.iv {
             Iv::Explicit => Inline::zeros(12),
-            Iv::Chained => Inline::new(&FIRST_IV).unwrap(),
+            // As the key block leaves them.
+            Iv::Chained => Inline::new(&FIRST_IV[..block(cbc).max(12)]).unwrap(),
         },
     })
 }
@@ -82,7 +101,7 @@ struct Plain {
     cbc: CbcParameters,
     seq: u64,
     /// The next IV, where IVs are chained.
-    chained: [u8; BLOCK],
+    chained: Vec<u8>,
 }
 
 impl Plain {
@@ -90,7 +109,7 @@ impl Plain {
         Self {
             cbc,
             seq: 0,
-            chained: FIRST_IV,
+            chained: FIRST_IV[..block(cbc)].to_vec(),
         }
     }
 
@@ -103,6 +122,8 @@ impl Plain {
             MacAlgorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
             MacAlgorithm::Sha256 => hmac::HMAC_SHA256,
             MacAlgorithm::Sha384 => hmac::HMAC_SHA384,
+            #[cfg(feature = "legacy-ciphers")]
+            MacAlgorithm::Md5 => panic!("no block cipher has it"),
         };
         let key = hmac::Key::new(algorithm, &MAC_KEY[..self.mac_len()]);
         let [.., high, low] = bytes.len().to_be_bytes();
@@ -116,21 +137,28 @@ impl Plain {
         let algorithm = match self.cbc.cipher {
             CbcAlgorithm::Aes128 => &AES_128,
             CbcAlgorithm::Aes256 => &AES_256,
+            CbcAlgorithm::Des(des) => return des.key(cipher_key(self.cbc)).unwrap(),
         };
-        UnboundCipherKey::new(algorithm, &KEY[..self.cbc.cipher.key_len().into()]).unwrap()
+        UnboundCipherKey::new(algorithm, cipher_key(self.cbc)).unwrap()
     }
 
     /// What is encrypted, whatever it is.
     fn blocks(&mut self, typ: ContentType, mut blocks: Vec<u8>) -> Vec<u8> {
         let (iv, shown) = match self.cbc.iv {
-            Iv::Explicit => ([self.seq as u8 ^ 0x5a; BLOCK], BLOCK),
-            Iv::Chained => (self.chained, 0),
+            Iv::Explicit => (
+                vec![self.seq as u8 ^ 0x5a; block(self.cbc)],
+                block(self.cbc),
+            ),
+            Iv::Chained => (self.chained.clone(), 0),
         };
-        let context = EncryptionContext::Iv128(FixedLength::from(iv));
+        let context = match <[u8; MAX_BLOCK]>::try_from(&iv[..]) {
+            Ok(iv) => EncryptionContext::Iv128(FixedLength::from(iv)),
+            Err(_) => legacy::encryption(&iv).unwrap(),
+        };
         let key = EncryptingKey::cbc(self.key()).unwrap();
         key.less_safe_encrypt(&mut blocks, context).unwrap();
-        if let Some(last) = blocks.last_chunk() {
-            self.chained = *last;
+        if let Some(before) = blocks.len().checked_sub(block(self.cbc)) {
+            self.chained = blocks[before..].to_vec();
         }
         let mut body = [&iv[..shown], &blocks].concat();
         if self.cbc.encrypt_then_mac {
@@ -161,12 +189,12 @@ impl Plain {
             true => 0,
             false => self.mac_len(),
         };
-        BLOCK - 1 - (content + inside) % BLOCK
+        block(self.cbc) - 1 - (content + inside) % block(self.cbc)
     }
 
     /// With `more` blocks of padding than needed.
     fn record_with(&mut self, typ: ContentType, content: &[u8], more: usize) -> Vec<u8> {
-        let last = self.least_padding(content.len()) + more * BLOCK;
+        let last = self.least_padding(content.len()) + more * block(self.cbc);
         self.padded(typ, content, &vec![last as u8; last + 1])
     }
 
@@ -186,15 +214,18 @@ impl Plain {
             assert_eq!(mac, self.mac(typ, &body));
         }
         let (iv, mut blocks) = match self.cbc.iv {
-            Iv::Explicit => (*body.first_chunk().unwrap(), body.split_off(BLOCK)),
-            Iv::Chained => (self.chained, body),
+            Iv::Explicit => {
+                let blocks = body.split_off(block(self.cbc));
+                (body, blocks)
+            }
+            Iv::Chained => (self.chained.clone(), body),
         };
-        self.chained = *blocks.last_chunk().unwrap();
-        let context = DecryptionContext::Iv128(FixedLength::from(iv));
+        self.chained = blocks[blocks.len() - block(self.cbc)..].to_vec();
+        let context = decryption(&iv);
         let key = DecryptingKey::cbc(self.key()).unwrap();
         key.decrypt(&mut blocks, context).unwrap();
         let padding = usize::from(*blocks.last().unwrap()) + 1;
-        assert!(padding <= BLOCK, "as short as it can be");
+        assert!(padding <= block(self.cbc), "as short as it can be");
         let tail = blocks.split_off(blocks.len() - padding);
         assert_eq!(tail, vec![padding as u8 - 1; padding]);
         if !self.cbc.encrypt_then_mac {
@@ -203,6 +234,13 @@ impl Plain {
         }
         self.seq += 1;
         (typ, blocks)
+    }
+}
+
+fn decryption(iv: &[u8]) -> DecryptionContext {
+    match <[u8; MAX_BLOCK]>::try_from(iv) {
+        Ok(iv) => DecryptionContext::Iv128(FixedLength::from(iv)),
+        Err(_) => legacy::decryption(iv).unwrap(),
     }
 }
 
@@ -272,9 +310,9 @@ fn every_padding() {
     for cbc in all() {
         let (mut into, mut in_place) = readers(cbc);
         let mut plain = Plain::new(cbc);
-        for length in (1..=BLOCK).chain([16_384 - 5, 16_384]) {
+        for length in (1..=block(cbc)).chain([16_384 - 5, 16_384]) {
             let content = vec![7; length];
-            let most = (255 - plain.least_padding(length)) / BLOCK;
+            let most = (255 - plain.least_padding(length)) / block(cbc);
             for more in 0..=most {
                 let record = plain.record_with(DATA, &content, more);
                 let read = open((&mut into, &mut in_place), &record).unwrap();
@@ -316,7 +354,7 @@ fn forgeries() {
 #[test]
 fn every_byte_of_the_padding_is_looked_at() {
     for cbc in all() {
-        let last = Plain::new(cbc).least_padding(9) + 14 * BLOCK;
+        let last = Plain::new(cbc).least_padding(9) + 14 * block(cbc);
         for at in 0..last {
             let mut padding = vec![last as u8; last + 1];
             padding[at] ^= 4;
@@ -331,12 +369,13 @@ fn every_byte_of_the_padding_is_looked_at() {
 #[test]
 fn what_is_too_short() {
     for cbc in all() {
-        for blocks in 1..6 {
-            for byte in [0, 1, 15, 16, 31, 63, 64, 79, 255] {
-                let mut bytes = vec![byte; blocks * BLOCK];
+        for blocks in 1..6 * MAX_BLOCK / block(cbc) {
+            for byte in [0, 1, 7, 8, 15, 16, 31, 63, 64, 79, 255] {
+                let mut bytes = vec![byte; blocks * block(cbc)];
                 if cbc.encrypt_then_mac && usize::from(byte) < bytes.len() {
                     // It is padding, and a byte of it is not.
-                    bytes[blocks * BLOCK - 2] ^= 1;
+                    let before = bytes.len() - 2;
+                    bytes[before] ^= 1;
                 }
                 if cbc.encrypt_then_mac && byte == 0 {
                     continue;
@@ -390,7 +429,7 @@ fn limits_of_this_side() {
             }
             // What cannot be right however much of it is padding is refused on its header.
             let mut reader = reader_of(cbc, limit);
-            let room = limit + 256 + usize::from(cbc.mac.len()) + BLOCK + 1;
+            let room = limit + 256 + usize::from(cbc.mac.len()) + block(cbc) + 1;
             let [.., high, low] = room.to_be_bytes();
             let [major, minor] = version(cbc).0.to_be_bytes();
             let error = reader.frame(&[23, major, minor, high, low]).unwrap_err();
@@ -451,9 +490,10 @@ fn no_iv_comes_again() {
             let sealed = writer.seal(b"x", &mut out).unwrap();
             assert!(sealed.written > 0);
             let body = &out[HEADER..sealed.written];
-            assert!(seen.insert(body[..BLOCK].to_vec()));
+            let (iv, blocks) = body.split_at(block(cbc));
+            assert!(seen.insert(iv.to_vec()));
             // Nor is it the end of the record before it.
-            assert!(seen.insert(body[BLOCK..2 * BLOCK].to_vec()));
+            assert!(seen.insert(blocks[..block(cbc)].to_vec()));
         }
     }
 }
@@ -540,7 +580,7 @@ fn a_chain_goes_through_every_record() {
                 _ => {}
             }
         }
-        let context = DecryptionContext::Iv128(FixedLength::from(FIRST_IV));
+        let context = decryption(&FIRST_IV[..block(cbc)]);
         let key = DecryptingKey::cbc(Plain::new(cbc).key()).unwrap();
         let plaintext = key.decrypt(&mut stream, context).unwrap();
         let size = plaintext.len() / 9;
@@ -640,7 +680,7 @@ fn padding_that_is_not_looked_at() {
             ..cbc
         };
         for more in [0, 1, 14] {
-            let last = Plain::new(cbc).least_padding(5) + more * BLOCK;
+            let last = Plain::new(cbc).least_padding(5) + more * block(cbc);
             let padding: Vec<u8> = (0..last).map(|at| at as u8).chain([last as u8]).collect();
             let record = Plain::new(cbc).padded(DATA, b"hello", &padding);
             let (mut into, mut in_place) = readers(lenient);
@@ -654,7 +694,29 @@ fn padding_that_is_not_looked_at() {
             }
         }
         // Longer than what is there.
-        let blocks = Plain::new(cbc).blocks(DATA, vec![0xff; 6 * BLOCK]);
+        let blocks = Plain::new(cbc).blocks(DATA, vec![0xff; 6 * MAX_BLOCK]);
         assert_eq!(refused(lenient, &[], &blocks), Violation::BadRecordMac);
+    }
+}
+
+/// Sweet32: after 2^26 blocks of 64 bits nothing more is sealed, and it is said why.
+#[cfg(feature = "legacy-ciphers")]
+#[test]
+fn a_key_of_des_is_worn_out_before_blocks_repeat() {
+    for cbc in all() {
+        let (records, bytes) = cbc.cipher.limits_for_good();
+        let has_limit = matches!(cbc.cipher, CbcAlgorithm::Des(_));
+        assert_eq!(has_limit, bytes < 1 << 29, "{cbc:?}");
+        assert_eq!(writer_of(cbc, RecordSize::default()).keys.left, records);
+        if !has_limit {
+            continue;
+        }
+        let mut writer = writer_of(cbc, RecordSize::default());
+        let mut out = vec![0; writer.max_sealed_len(8)];
+        writer.bytes = bytes - 2;
+        assert_eq!(writer.seal(b"x", &mut out).unwrap().consumed, 1);
+        assert_eq!(writer.seal(b"xy", &mut out).unwrap().consumed, 0);
+        let error = writer.seal(b"x", &mut out).unwrap_err();
+        assert!(matches!(error.reason(), Reason::KeyWornOut), "{error}");
     }
 }

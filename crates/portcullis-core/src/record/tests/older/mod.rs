@@ -3,6 +3,8 @@
 
 mod cbc;
 mod messages;
+#[cfg(feature = "legacy-ciphers")]
+mod stream;
 
 use std::io::IoSlice;
 
