@@ -1,5 +1,6 @@
 //! What a connection holds, in bytes of the Rust heap; ciphers are the crypto library's and are
-//! not counted, so they are seen to be absent.
+//! not counted, so they are seen to be absent. ring's, where the feature `ring-aead` takes them, are:
+//! 544 bytes each, less than the crypto library's.
 //!
 //! A gate: whoever makes a connection larger does so knowingly.
 
@@ -57,6 +58,14 @@ async fn pair(
     (client.unwrap(), server.unwrap())
 }
 
+/// What the ciphers of both directions are on this heap.
+fn ciphers() -> isize {
+    match portcullis::aes_gcm() {
+        "ring" => 2 * 544,
+        _ => 0,
+    }
+}
+
 fn block_on(test: impl Future<Output = ()>) {
     let _turn = TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -108,6 +117,7 @@ fn an_idle_connection_of_tls_1_2_holds_little_more() {
             }
             let (client, server) = (each(clients), each(servers));
             println!("client {client}, server {server}");
+            let (client, server) = (client - ciphers(), server - ciphers());
             assert!(client <= 1_400, "a client holds {client} bytes");
             assert!(server <= 1_400, "a server holds {server} bytes");
         }
@@ -149,6 +159,7 @@ fn a_connection_keeps_no_buffer() {
         }
         let (client, server) = (each(clients), each(servers));
         println!("client {client}, server {server}");
+        let (client, server) = (client - ciphers(), server - ciphers());
         assert!(client <= 850, "a client holds {client} bytes");
         assert!(server <= 850, "a server holds {server} bytes");
     });
