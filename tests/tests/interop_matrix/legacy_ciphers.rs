@@ -45,15 +45,17 @@ fn suites(peer: Peer) -> Vec<CipherSuite> {
         Cipher::DesCbc => peer == Peer::Erlang,
         _ => false,
     };
-    // Of the keys in certificates the tests of the core have them.
-    let keeps_key = |suite: &CipherSuite| {
+    // Of the keys in certificates, of DSA and of passwords the tests of the core have them.
+    let is_elsewhere = |suite: &CipherSuite| {
+        let info = info(*suite);
+        let exchange = info.key_exchange;
         matches!(
-            info(*suite).key_exchange,
-            KeyExchange::Ecdh | KeyExchange::RsaPsk
-        )
+            exchange,
+            KeyExchange::Ecdh | KeyExchange::RsaPsk | KeyExchange::Srp
+        ) || info.authentication == Authentication::Dss
     };
     let suites = CipherSuite::SUPPORTED.iter().copied().filter(has);
-    let suites = suites.filter(|suite| !keeps_key(suite));
+    let suites = suites.filter(|suite| !is_elsewhere(suite));
     let suites: Vec<_> = suites.collect();
     assert!(suites.len() >= 16, "{suites:?}");
     suites

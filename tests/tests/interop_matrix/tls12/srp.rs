@@ -20,8 +20,8 @@ const HELLO: Message<'static> = Message {
     line: "alice knows the password",
     count: 1,
 };
-/// Not OpenSSL 3.0.22: its `s_server` looks up a name that it has freed before and finds nobody, and its
-/// `s_client` ends at ServerKeyExchange without a word, whoever the other is.
+/// Not OpenSSL 3.0.22: its `s_server` tells its own `s_client`, too, that there is no such user, whose name it
+/// prints otherwise, and its `s_client` ends without a word, whoever the other is.
 const PEERS: [Peer; 2] = [Peer::Gnutls, Peer::Erlang];
 const USER: &str = "alice";
 const PASSWORD: &str = "password123";
@@ -30,9 +30,13 @@ const SRP: CipherSuite = CipherSuite::TLS_SRP_SHA_WITH_AES_256_CBC_SHA;
 /// What `srptool -i 3` has made of the password.
 const GNUTLS: &str = "alice:6wzgqI5suxvzTZJ9XvhRvWjQcaazLDDxPfE4zmYeR04Rhu0RGoZFZrUJZohasMjI28vwFdGOTZU4T3I4RCOFLQpBHFqkipa0oGszJkZZLyzSGdSh0/LVOCFfbnQIFVq8vi/2xurE93En9Y4p3Xefq7RL8P/HkTBS02rJ1C88705.P9qol1p0NhfBqtzOChrqt8Pb0T4THBWRC48sdkDTHH59xxidk9.QC99IPn9aBt7Y/Ljd9ZODmQpsi6ZVXwhBVx2p7OrmQ6VDygETxBQYw4E8f.NJHPoNtjHmWxXQd0XgFNheKO1qkTwCKmk9tHt8shMCkeQRa.dieUQM4pE3y:36Qa47j6OYtFmv4jDSI1GT:3\n";
 
-fn suites() -> impl Iterator<Item = CipherSuite> {
-    let is_one = |suite: &CipherSuite| {
-        suite.info().expect("a suite of the table").key_exchange == KeyExchange::Srp
+/// Without those of keys of DSA; and Erlang does not know those of 3DES by their names.
+fn suites(peer: Peer) -> impl Iterator<Item = CipherSuite> {
+    let is_one = move |suite: &CipherSuite| {
+        let info = suite.info().expect("a suite of the table");
+        info.key_exchange == KeyExchange::Srp
+            && info.authentication != Authentication::Dss
+            && (peer != Peer::Erlang || info.cipher != Cipher::TripleDesEdeCbc)
     };
     CipherSuite::SUPPORTED.iter().copied().filter(is_one)
 }
@@ -114,7 +118,8 @@ fn priority(suite: CipherSuite, version: Version) -> String {
     let exchange = if is_signed(suite) { "SRP-RSA" } else { "SRP" };
     let cipher = match info.cipher {
         Cipher::Aes128Cbc => "AES-128-CBC",
-        _ => "AES-256-CBC",
+        Cipher::Aes256Cbc => "AES-256-CBC",
+        _ => "3DES-CBC",
     };
     let version = match version {
         Version::Tls10 => "1.0",
@@ -142,7 +147,7 @@ fn check(information: &ConnectionInformation, suite: CipherSuite, context: &str)
 }
 
 async fn our_client(peer: Peer) {
-    for suite in suites() {
+    for suite in suites(peer) {
         let context = format!("our client to {peer:?}, {suite}");
         let server = their_server(peer, suite, Version::Tls12).await;
         let connected = ours::connect(server.address, client(suite)).await;
@@ -156,7 +161,7 @@ async fn our_client(peer: Peer) {
 }
 
 async fn our_server(peer: Peer) {
-    for suite in suites() {
+    for suite in suites(peer) {
         let context = format!("{peer:?} to us, {suite}");
         let mut server = ours::Server::echo(server(suite)).await;
         let settings = their_client(peer, suite, (USER, PASSWORD));
