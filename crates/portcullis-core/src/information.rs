@@ -295,7 +295,7 @@ impl ConnectionInformation {
                 "TLS 1.3 has no such function; take export_keying_material, at both ends"
             }
             (Exporter::Older { .. }, PrfSecret::Own(secret)) => {
-                let suite = self.0.cipher_suite.legacy_parameters(self.version())?;
+                let suite = self.0.cipher_suite.older_parameters(self.version())?;
                 PrfKey::new(suite.hash, secret).prf(label, seed, out);
                 return Ok(());
             }

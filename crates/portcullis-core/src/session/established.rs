@@ -139,7 +139,7 @@ impl Secret {
                 .then_some(Self::Psk(psk))
                 .ok_or(DecodeError);
         }
-        let keys = suite.legacy_parameters(version).map_err(|_| DecodeError)?;
+        let keys = suite.older_parameters(version).map_err(|_| DecodeError)?;
         let extended = match kind {
             SECRET_MASTER => false,
             SECRET_EXTENDED_MASTER => true,

@@ -17,7 +17,7 @@ use crate::crypto::legacy::{DesAlgorithm, HAS_LEGACY_CIPHERS, StreamAlgorithm};
 use crate::crypto::record_mac::MacAlgorithm;
 use crate::crypto::{HAS_DSA, HAS_RSA};
 use crate::key_schedule::SuiteParameters;
-use crate::key_schedule::tls12::{CbcParameters, LegacyCipher, LegacyParameters, StreamParameters};
+use crate::key_schedule::tls12::{CbcParameters, OlderCipher, OlderParameters, StreamParameters};
 use crate::misuse::Misuse;
 use crate::rules::Rules;
 use crate::signature_scheme::SignatureScheme;
@@ -464,7 +464,7 @@ impl CipherSuite {
         if info.is_legacy() && !HAS_LEGACY_CIPHERS && (needs_field || info.exchange().is_some()) {
             return Some("legacy-ciphers");
         }
-        info.legacy_cipher(Rules::of(Version::V1_2))?;
+        info.older_cipher(Rules::of(Version::V1_2))?;
         let needs_dsa = needs_field && info.authentication == Authentication::Dss;
         match (needs_field && !HAS_FINITE_FIELD, needs_dsa && !HAS_DSA) {
             (true, true) => Some("finite-field` and `ffi"),
@@ -489,9 +489,9 @@ impl CipherSuite {
     /// Whether its records are those of a block cipher and a MAC (RFC 5246 §6.2.3.2).
     pub(crate) fn has_cbc(self) -> bool {
         let cipher = self
-            .legacy_parameters(ProtocolVersion::TLS_1_2)
+            .older_parameters(ProtocolVersion::TLS_1_2)
             .map(|parameters| parameters.cipher);
-        matches!(cipher, Ok(LegacyCipher::Cbc(_)))
+        matches!(cipher, Ok(OlderCipher::Cbc(_)))
     }
 
     /// Whether a server's key signs here, and one that signs so is of the kind that the suite says, before TLS 1.3 (RFC 5246
@@ -522,10 +522,10 @@ impl CipherSuite {
     }
 
     /// What the suite means to the key schedule and the records of a version before TLS 1.3.
-    pub(crate) fn legacy_parameters(
+    pub(crate) fn older_parameters(
         self,
         version: ProtocolVersion,
-    ) -> Result<LegacyParameters, Misuse> {
+    ) -> Result<OlderParameters, Misuse> {
         let rules = Rules::of(Version::of(version).unwrap_or(Version::V1_2));
         let info = self.info().filter(|info| {
             info.since != ProtocolVersion::TLS_1_3
@@ -533,10 +533,10 @@ impl CipherSuite {
                 && info.exchange().is_some()
         });
         let parameters = info.and_then(|info| {
-            Some(LegacyParameters {
+            Some(OlderParameters {
                 version,
                 hash: rules.prf_hash(info.hash),
-                cipher: info.legacy_cipher(rules)?,
+                cipher: info.older_cipher(rules)?,
             })
         });
         parameters.ok_or_else(|| Misuse::new(format!("{self} is not implemented")))
@@ -581,9 +581,9 @@ impl SuiteInfo {
     }
 
     /// Cipher and MAC before TLS 1.3, if they are implemented.
-    fn legacy_cipher(&self, rules: Rules) -> Option<LegacyCipher> {
+    fn older_cipher(&self, rules: Rules) -> Option<OlderCipher> {
         let mac = match self.mac {
-            Mac::Aead => return self.aead().map(LegacyCipher::Aead),
+            Mac::Aead => return self.aead().map(OlderCipher::Aead),
             Mac::HmacMd5 => MacAlgorithm::MD5?,
             Mac::HmacSha1 => MacAlgorithm::Sha1,
             Mac::HmacSha256 => MacAlgorithm::Sha256,
@@ -596,11 +596,11 @@ impl SuiteInfo {
             Cipher::DesCbc => CbcAlgorithm::Des(DesAlgorithm::SINGLE?),
             Cipher::Rc4_128 => {
                 let cipher = StreamAlgorithm::RC4_128?;
-                return Some(LegacyCipher::Stream(StreamParameters { cipher, mac }));
+                return Some(OlderCipher::Stream(StreamParameters { cipher, mac }));
             }
             _ => return None,
         };
-        Some(LegacyCipher::Cbc(CbcParameters {
+        Some(OlderCipher::Cbc(CbcParameters {
             iv: rules.iv,
             ..CbcParameters::new(cipher, mac)
         }))

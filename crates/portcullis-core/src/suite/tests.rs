@@ -95,8 +95,8 @@ fn ccm_comes_with_a_feature() {
         let (hash, aead) = match suite.parameters() {
             Ok(parameters) => (parameters.hash.into(), parameters.aead),
             Err(_) => {
-                let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).unwrap();
-                let LegacyCipher::Aead(aead) = parameters.cipher else {
+                let parameters = suite.older_parameters(ProtocolVersion::TLS_1_2).unwrap();
+                let OlderCipher::Aead(aead) = parameters.cipher else {
                     panic!("{suite}")
                 };
                 (parameters.hash, aead)
@@ -113,15 +113,15 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
     use CbcAlgorithm::{Aes128, Aes256};
     use HashAlgorithm::{Sha256, Sha384};
     let version = ProtocolVersion::TLS_1_2;
-    let aead = |hash: HashAlgorithm, aead| LegacyParameters {
+    let aead = |hash: HashAlgorithm, aead| OlderParameters {
         version,
         hash: hash.into(),
-        cipher: LegacyCipher::Aead(aead),
+        cipher: OlderCipher::Aead(aead),
     };
-    let cbc = |hash: HashAlgorithm, cipher, mac| LegacyParameters {
+    let cbc = |hash: HashAlgorithm, cipher, mac| OlderParameters {
         version,
         hash: hash.into(),
-        cipher: LegacyCipher::Cbc(CbcParameters::new(cipher, mac)),
+        cipher: OlderCipher::Cbc(CbcParameters::new(cipher, mac)),
     };
     let expected = [
         ("AES_256_GCM_SHA384", aead(Sha384, Aes256Gcm)),
@@ -149,7 +149,7 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
         .iter()
         .filter(is_signed)
         .filter_map(|suite| {
-            let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_2).ok()?;
+            let parameters = suite.older_parameters(ProtocolVersion::TLS_1_2).ok()?;
             Some((suite.name().unwrap(), parameters))
         });
     let expected = expected.iter().flat_map(|(name, parameters)| {
@@ -160,7 +160,7 @@ fn of_tls_1_2_ecdhe_with_an_aead_or_aes_cbc_is_implemented() {
         assert_eq!(implemented, (&*expected.0, expected.1));
     }
     assert_eq!(expected.count(), count);
-    let refused = CipherSuite::TLS_AES_128_GCM_SHA256.legacy_parameters(ProtocolVersion::TLS_1_2);
+    let refused = CipherSuite::TLS_AES_128_GCM_SHA256.older_parameters(ProtocolVersion::TLS_1_2);
     assert!(
         refused
             .unwrap_err()
@@ -194,13 +194,13 @@ fn what_is_broken_comes_with_a_feature() {
         // Both keys, no certificate, and two kinds of PSK.
         assert!(count >= of_field + of_rsa + 9, "{count}");
         let cipher = |suite: CipherSuite| {
-            let parameters = suite.legacy_parameters(ProtocolVersion::TLS_1_0);
+            let parameters = suite.older_parameters(ProtocolVersion::TLS_1_0);
             parameters.unwrap().cipher
         };
         let triple = cipher(CipherSuite::TLS_PSK_WITH_3DES_EDE_CBC_SHA);
         let rc4 = cipher(CipherSuite::TLS_PSK_WITH_RC4_128_SHA);
-        assert!(matches!(triple, LegacyCipher::Cbc(cbc) if cbc.cipher.block_len() == 8));
-        assert!(matches!(rc4, LegacyCipher::Stream(_)));
+        assert!(matches!(triple, OlderCipher::Cbc(cbc) if cbc.cipher.block_len() == 8));
+        assert!(matches!(rc4, OlderCipher::Stream(_)));
         assert!(!CipherSuite::TLS_PSK_WITH_RC4_128_SHA.has_cbc());
     }
 }
@@ -243,7 +243,7 @@ fn of_what_can_be_negotiated_ecdhe_with_a_certificate_but_cbc_and_ccm_is_the_def
 #[test]
 fn what_can_be_negotiated_is_what_is_implemented() {
     let implemented = |suite: &&CipherSuite| {
-        suite.parameters().is_ok() || suite.legacy_parameters(ProtocolVersion::TLS_1_2).is_ok()
+        suite.parameters().is_ok() || suite.older_parameters(ProtocolVersion::TLS_1_2).is_ok()
     };
     let implemented: Vec<_> = CipherSuite::KNOWN.iter().filter(implemented).collect();
     assert_eq!(

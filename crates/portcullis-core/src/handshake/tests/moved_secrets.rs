@@ -353,7 +353,7 @@ fn older_suite_leaves_nothing(
         let information = &connections[0].information;
         let keys = information
             .cipher_suite()
-            .legacy_parameters(information.version())
+            .older_parameters(information.version())
             .unwrap();
         let master = MasterSecret::from_bytes(keys.hash, master).unwrap();
         let randoms = (information.client_random(), information.server_random());

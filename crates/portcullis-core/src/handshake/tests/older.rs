@@ -334,7 +334,7 @@ fn the_pseudorandom_function_is_for_the_application_too() {
     let suite = one
         .information
         .cipher_suite()
-        .legacy_parameters(V1_2[0])
+        .older_parameters(V1_2[0])
         .unwrap();
     let mut expected = [0; 128];
     let seed: [&[u8]; 2] = [

@@ -2,7 +2,7 @@
 //!
 //! RFC 5246 §6.3; RFC 5288 §3 and RFC 7905 §2 for the IVs.
 
-use super::LegacyParameters;
+use super::OlderParameters;
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, IV_LEN};
 use crate::crypto::cbc::{CbcAlgorithm, CbcKey, MAX_BLOCK};
@@ -26,7 +26,7 @@ pub(crate) struct KeyBlock {
 impl KeyBlock {
     /// `derive` fills its argument with `key_block`.
     pub(super) fn new(
-        suite: LegacyParameters,
+        suite: OlderParameters,
         derive: impl FnOnce(&mut [u8]),
     ) -> Result<Self, CryptoFailure> {
         let mac_len = suite.cipher.mac_key_len().into();
@@ -50,7 +50,7 @@ impl KeyBlock {
 
 /// What one direction is protected with: enough to set its key up as often as need be.
 pub(crate) struct DirectionKeys {
-    pub(crate) suite: LegacyParameters,
+    pub(crate) suite: OlderParameters,
     /// An AEAD has none.
     pub(crate) mac_key: Inline<{ MacAlgorithm::MAX_LEN }>,
     pub(crate) key: Inline<MAX_KEY_LEN>,
@@ -63,7 +63,7 @@ pub(crate) struct DirectionKeys {
 
 impl DirectionKeys {
     fn new(
-        suite: LegacyParameters,
+        suite: OlderParameters,
         [mac_key, key, fixed_iv]: [&[u8]; 3],
     ) -> Result<Self, CryptoFailure> {
         let mut iv = Inline::zeros(fixed_iv.len().max(NONCE_LEN));
@@ -145,7 +145,7 @@ impl core::fmt::Debug for KeyBlock {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CbcParameters, LegacyCipher, StreamParameters};
+    use super::super::{CbcParameters, OlderCipher, StreamParameters};
     use super::*;
     use crate::crypto::hash::HashAlgorithm;
     use crate::rules::Iv;
@@ -156,33 +156,33 @@ mod tests {
         use super::*;
         use crate::crypto::legacy::DesAlgorithm;
 
-        pub(super) fn triple_des(iv: Iv) -> LegacyCipher {
+        pub(super) fn triple_des(iv: Iv) -> OlderCipher {
             let cipher = CbcAlgorithm::Des(DesAlgorithm::Triple);
-            LegacyCipher::Cbc(CbcParameters {
+            OlderCipher::Cbc(CbcParameters {
                 iv,
                 ..CbcParameters::new(cipher, MacAlgorithm::Sha1)
             })
         }
 
-        pub(super) fn rc4(mac: MacAlgorithm) -> LegacyCipher {
+        pub(super) fn rc4(mac: MacAlgorithm) -> OlderCipher {
             let cipher = StreamAlgorithm::Rc4_128;
-            LegacyCipher::Stream(StreamParameters { cipher, mac })
+            OlderCipher::Stream(StreamParameters { cipher, mac })
         }
     }
 
     /// §6.3: MAC keys, keys and IVs, of each the client's before the server's.
     #[test]
     fn the_block_is_cut_in_the_order_of_the_rfc() {
-        let cbc = |cipher, mac| LegacyCipher::Cbc(CbcParameters::new(cipher, mac));
-        let chained = LegacyCipher::Cbc(CbcParameters {
+        let cbc = |cipher, mac| OlderCipher::Cbc(CbcParameters::new(cipher, mac));
+        let chained = OlderCipher::Cbc(CbcParameters {
             iv: Iv::Chained,
             ..CbcParameters::new(CbcAlgorithm::Aes256, MacAlgorithm::Sha1)
         });
         for (cipher, mac_len, key_len, iv_len) in [
-            (LegacyCipher::Aead(AeadAlgorithm::Aes128Gcm), 0, 16, 4),
-            (LegacyCipher::Aead(AeadAlgorithm::Aes256Gcm), 0, 32, 4),
+            (OlderCipher::Aead(AeadAlgorithm::Aes128Gcm), 0, 16, 4),
+            (OlderCipher::Aead(AeadAlgorithm::Aes256Gcm), 0, 32, 4),
             (
-                LegacyCipher::Aead(AeadAlgorithm::ChaCha20Poly1305),
+                OlderCipher::Aead(AeadAlgorithm::ChaCha20Poly1305),
                 0,
                 32,
                 12,
@@ -201,7 +201,7 @@ mod tests {
             #[cfg(feature = "legacy-ciphers")]
             (legacy::rc4(MacAlgorithm::Md5), 16, 16, 0),
         ] {
-            let suite = LegacyParameters {
+            let suite = OlderParameters {
                 version: ProtocolVersion::TLS_1_2,
                 hash: HashAlgorithm::Sha256.into(),
                 cipher,
@@ -241,16 +241,16 @@ mod tests {
             assert!(taken.are_there() && !block.client.are_there());
             assert!(block.client.mac_key.as_slice().is_empty());
             match cipher {
-                LegacyCipher::Aead(aead) => {
+                OlderCipher::Aead(aead) => {
                     assert!(taken.aead_key(aead).is_ok());
                     assert!(block.client.aead_key(aead).is_err());
                 }
-                LegacyCipher::Cbc(CbcParameters { cipher, .. }) => {
+                OlderCipher::Cbc(CbcParameters { cipher, .. }) => {
                     assert!(taken.encrypting_key(cipher).is_ok());
                     assert!(taken.decrypting_key(cipher).is_ok());
                     assert!(block.client.encrypting_key(cipher).is_err());
                 }
-                LegacyCipher::Stream(StreamParameters { cipher, .. }) => {
+                OlderCipher::Stream(StreamParameters { cipher, .. }) => {
                     assert!(taken.stream_key(cipher).is_ok());
                     assert!(block.client.stream_key(cipher).is_err());
                 }

@@ -4,7 +4,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{KeyBlock, LegacyParameters};
+use super::{KeyBlock, OlderParameters};
 use crate::crypto::CryptoFailure;
 use crate::crypto::hash::Digest;
 use crate::crypto::prf::{PrfHash, PrfKey};
@@ -166,7 +166,7 @@ impl MasterSecret {
     /// When the suite has another hash than this secret was made with.
     pub(crate) fn key_block(
         &self,
-        suite: LegacyParameters,
+        suite: OlderParameters,
         client_random: &[u8; 32],
         server_random: &[u8; 32],
     ) -> Result<KeyBlock, CryptoFailure> {
@@ -219,17 +219,17 @@ impl core::fmt::Debug for MasterSecret {
 
 #[cfg(test)]
 mod tests {
-    use super::super::LegacyCipher;
+    use super::super::OlderCipher;
     use super::*;
     use crate::crypto::aead::AeadAlgorithm;
     use crate::crypto::hash::{HashAlgorithm, hash};
     use crate::version::ProtocolVersion;
 
     const HASH: HashAlgorithm = HashAlgorithm::Sha256;
-    const SUITE: LegacyParameters = LegacyParameters {
+    const SUITE: OlderParameters = OlderParameters {
         version: ProtocolVersion::TLS_1_2,
         hash: PrfHash::Suite(HASH),
-        cipher: LegacyCipher::Aead(AeadAlgorithm::Aes128Gcm),
+        cipher: OlderCipher::Aead(AeadAlgorithm::Aes128Gcm),
     };
 
     fn master(byte: u8) -> MasterSecret {
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn keys_of_a_suite_with_another_hash_are_refused() {
-        let suite = LegacyParameters {
+        let suite = OlderParameters {
             hash: PrfHash::Suite(HashAlgorithm::Sha384),
             ..SUITE
         };

@@ -30,17 +30,17 @@ use crate::version::ProtocolVersion;
 
 /// What the key schedule and the records need to know of a cipher suite before TLS 1.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LegacyParameters {
+pub(crate) struct OlderParameters {
     /// What the headers of records say.
     pub(crate) version: ProtocolVersion,
     /// Of the PRF.
     pub(crate) hash: PrfHash,
-    pub(crate) cipher: LegacyCipher,
+    pub(crate) cipher: OlderCipher,
 }
 
 /// What protects records before TLS 1.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LegacyCipher {
+pub(crate) enum OlderCipher {
     /// RFC 5246 §6.2.3.3.
     Aead(AeadAlgorithm),
     /// RFC 5246 §6.2.3.2.
@@ -85,10 +85,10 @@ impl CbcParameters {
     }
 }
 
-impl LegacyParameters {
+impl OlderParameters {
     /// Encrypts first if that was negotiated and there is a choice (RFC 7366 §3); whether it is so.
     pub(crate) const fn encrypt_then_mac(&mut self, negotiated: bool) -> bool {
-        if let LegacyCipher::Cbc(parameters) = &mut self.cipher {
+        if let OlderCipher::Cbc(parameters) = &mut self.cipher {
             parameters.encrypt_then_mac = negotiated;
         }
         self.encrypts_first()
@@ -96,7 +96,7 @@ impl LegacyParameters {
 
     /// What a configuration says of TLS 1.0, where IVs are chained.
     pub(crate) const fn set_chained(&mut self, checks_padding: bool, mitigation: BeastMitigation) {
-        if let LegacyCipher::Cbc(
+        if let OlderCipher::Cbc(
             parameters @ CbcParameters {
                 iv: Iv::Chained, ..
             },
@@ -111,7 +111,7 @@ impl LegacyParameters {
     pub(crate) const fn encrypts_first(&self) -> bool {
         matches!(
             self.cipher,
-            LegacyCipher::Cbc(CbcParameters {
+            OlderCipher::Cbc(CbcParameters {
                 encrypt_then_mac: true,
                 ..
             })
@@ -119,7 +119,7 @@ impl LegacyParameters {
     }
 }
 
-impl LegacyCipher {
+impl OlderCipher {
     const fn mac_key_len(self) -> u8 {
         match self {
             Self::Aead(_) => 0,

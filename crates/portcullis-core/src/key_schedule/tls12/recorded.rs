@@ -84,7 +84,7 @@ fn messages(mut bytes: &[u8]) -> Vec<Vec<u8>> {
 
 /// Opens all records of a direction, as RFC 5288 §3 and RFC 7905 §2 say.
 fn opened(keys: &DirectionKeys, protected: &[(u8, Vec<u8>)]) -> Vec<(u8, Vec<u8>)> {
-    let LegacyCipher::Aead(aead) = keys.suite.cipher else {
+    let OlderCipher::Aead(aead) = keys.suite.cipher else {
         panic!("recorded were connections with an AEAD");
     };
     let mut key = keys.aead_key(aead).unwrap();
@@ -105,7 +105,7 @@ fn opened(keys: &DirectionKeys, protected: &[(u8, Vec<u8>)]) -> Vec<(u8, Vec<u8>
 /// A recording, read and opened.
 struct Recording {
     text: &'static str,
-    suite: LegacyParameters,
+    suite: OlderParameters,
     randoms: [[u8; 32]; 2],
     is_extended: bool,
     master: MasterSecret,
@@ -172,21 +172,21 @@ impl Recording {
 }
 
 /// Those of suites with RSA too, which nobody can negotiate here: their key schedule is the same.
-fn parameters(suite: CipherSuite) -> LegacyParameters {
-    let aes_256 = LegacyParameters {
+fn parameters(suite: CipherSuite) -> OlderParameters {
+    let aes_256 = OlderParameters {
         version: ProtocolVersion::TLS_1_2,
         hash: HashAlgorithm::Sha384.into(),
-        cipher: LegacyCipher::Aead(AeadAlgorithm::Aes256Gcm),
+        cipher: OlderCipher::Aead(AeadAlgorithm::Aes256Gcm),
     };
-    let aes_128 = LegacyParameters {
+    let aes_128 = OlderParameters {
         version: ProtocolVersion::TLS_1_2,
         hash: HashAlgorithm::Sha256.into(),
-        cipher: LegacyCipher::Aead(AeadAlgorithm::Aes128Gcm),
+        cipher: OlderCipher::Aead(AeadAlgorithm::Aes128Gcm),
     };
     match suite {
         CipherSuite::TLS_RSA_WITH_AES_256_GCM_SHA384 => aes_256,
         CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256 => aes_128,
-        suite => suite.legacy_parameters(ProtocolVersion::TLS_1_2).unwrap(),
+        suite => suite.older_parameters(ProtocolVersion::TLS_1_2).unwrap(),
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Cipher, HEADER, Unopened};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::record_mac::Front;
-use crate::key_schedule::tls12::{CbcParameters, DirectionKeys, LegacyCipher, StreamParameters};
+use crate::key_schedule::tls12::{CbcParameters, DirectionKeys, OlderCipher, StreamParameters};
 use crate::rules::{BeastMitigation, Iv};
 use crate::version::ProtocolVersion;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
@@ -59,7 +59,7 @@ impl Older {
     #[cold]
     pub(super) const fn mitigation(&self) -> BeastMitigation {
         match self.keys.suite.cipher {
-            LegacyCipher::Cbc(CbcParameters {
+            OlderCipher::Cbc(CbcParameters {
                 iv: Iv::Chained,
                 beast_mitigation,
                 ..
@@ -71,17 +71,17 @@ impl Older {
     /// How much longer a body is than the room that opening it needs.
     pub(super) fn least_overhead(&self) -> usize {
         match self.keys.suite.cipher {
-            LegacyCipher::Aead(aead) => aead::overhead(aead),
-            LegacyCipher::Cbc(cbc) => Layout::from(cbc).least_overhead(),
-            LegacyCipher::Stream(stream) => stream::overhead(stream),
+            OlderCipher::Aead(aead) => aead::overhead(aead),
+            OlderCipher::Cbc(cbc) => Layout::from(cbc).least_overhead(),
+            OlderCipher::Stream(stream) => stream::overhead(stream),
         }
     }
 
     /// How much of that room holds no content at most.
     pub(super) fn slack(&self) -> usize {
         match self.keys.suite.cipher {
-            LegacyCipher::Aead(_) | LegacyCipher::Stream(_) => 0,
-            LegacyCipher::Cbc(cbc) => Layout::from(cbc).slack(),
+            OlderCipher::Aead(_) | OlderCipher::Stream(_) => 0,
+            OlderCipher::Cbc(cbc) => Layout::from(cbc).slack(),
         }
     }
 
@@ -93,9 +93,9 @@ impl Older {
     pub(super) fn record_len(&self, content: usize) -> usize {
         HEADER
             + match self.keys.suite.cipher {
-                LegacyCipher::Aead(aead) => content + aead::overhead(aead),
-                LegacyCipher::Cbc(cbc) => Layout::from(cbc).body_len(content),
-                LegacyCipher::Stream(stream) => content + stream::overhead(stream),
+                OlderCipher::Aead(aead) => content + aead::overhead(aead),
+                OlderCipher::Cbc(cbc) => Layout::from(cbc).body_len(content),
+                OlderCipher::Stream(stream) => content + stream::overhead(stream),
             }
     }
 
@@ -103,27 +103,27 @@ impl Older {
     pub(super) fn fitting(&self, room: usize) -> usize {
         let room = room.saturating_sub(HEADER);
         match self.keys.suite.cipher {
-            LegacyCipher::Aead(aead) => room.saturating_sub(aead::overhead(aead)),
-            LegacyCipher::Cbc(cbc) => Layout::from(cbc).fitting(room),
-            LegacyCipher::Stream(stream) => room.saturating_sub(stream::overhead(stream)),
+            OlderCipher::Aead(aead) => room.saturating_sub(aead::overhead(aead)),
+            OlderCipher::Cbc(cbc) => Layout::from(cbc).fitting(room),
+            OlderCipher::Stream(stream) => room.saturating_sub(stream::overhead(stream)),
         }
     }
 
     pub(super) const fn record_limit(&self) -> u64 {
         match self.keys.suite.cipher {
-            LegacyCipher::Aead(aead) => aead.limits_for_good().0,
-            LegacyCipher::Cbc(cbc) => cbc.cipher.limits_for_good().0,
+            OlderCipher::Aead(aead) => aead.limits_for_good().0,
+            OlderCipher::Cbc(cbc) => cbc.cipher.limits_for_good().0,
             // What RC4 gives away it does at the beginning of its stream.
-            LegacyCipher::Stream(_) => u64::MAX,
+            OlderCipher::Stream(_) => u64::MAX,
         }
     }
 
     /// How many bytes of content.
     pub(super) const fn byte_limit(&self) -> u64 {
         match self.keys.suite.cipher {
-            LegacyCipher::Aead(aead) => aead.limits_for_good().1,
-            LegacyCipher::Cbc(cbc) => cbc.cipher.limits_for_good().1,
-            LegacyCipher::Stream(_) => u64::MAX,
+            OlderCipher::Aead(aead) => aead.limits_for_good().1,
+            OlderCipher::Cbc(cbc) => cbc.cipher.limits_for_good().1,
+            OlderCipher::Stream(_) => u64::MAX,
         }
     }
 
@@ -136,10 +136,10 @@ impl Older {
     ) -> Result<(ContentType, Range<usize>), Unopened> {
         let (typ, front) = (content_type(head), front(number, head));
         let content = match self.keys.suite.cipher {
-            LegacyCipher::Aead(algorithm) => {
+            OlderCipher::Aead(algorithm) => {
                 self.aead(algorithm)?.open_in_place(number, front, body)?
             }
-            LegacyCipher::Cbc(cbc) => {
+            OlderCipher::Cbc(cbc) => {
                 let mut chained = self.chained_iv(cbc);
                 let opening = self.cbc_to_read(cbc)?;
                 let length = opening.open_in_place(front, &mut chained, body)?;
@@ -148,7 +148,7 @@ impl Older {
                 let at = Layout::from(cbc).content_at();
                 at..at + length
             }
-            LegacyCipher::Stream(stream) => 0..self.stream(stream)?.open_in_place(front, body)?,
+            OlderCipher::Stream(stream) => 0..self.stream(stream)?.open_in_place(front, body)?,
         };
         Ok((typ, content))
     }
@@ -163,10 +163,10 @@ impl Older {
     ) -> Result<(ContentType, usize), Unopened> {
         let (typ, front) = (content_type(head), front(number, head));
         let length = match self.keys.suite.cipher {
-            LegacyCipher::Aead(algorithm) => {
+            OlderCipher::Aead(algorithm) => {
                 self.aead(algorithm)?.open_into(number, front, body, out)?
             }
-            LegacyCipher::Cbc(cbc) => {
+            OlderCipher::Cbc(cbc) => {
                 let mut chained = self.chained_iv(cbc);
                 let opening = self.cbc_to_read(cbc)?;
                 let length = opening.open_into(front, &mut chained, body, out)?;
@@ -174,7 +174,7 @@ impl Older {
                 self.check_length(length)?;
                 length
             }
-            LegacyCipher::Stream(stream) => self.stream(stream)?.open_into(front, body, out)?,
+            OlderCipher::Stream(stream) => self.stream(stream)?.open_into(front, body, out)?,
         };
         Ok((typ, length))
     }
@@ -190,11 +190,11 @@ impl Older {
     ) -> Result<(), CryptoFailure> {
         let front = self.front_to_seal(number, head);
         match self.keys.suite.cipher {
-            LegacyCipher::Aead(algorithm) => {
+            OlderCipher::Aead(algorithm) => {
                 self.aead(algorithm)?
                     .seal_in_place(number, front, content_len, body)
             }
-            LegacyCipher::Cbc(cbc) => {
+            OlderCipher::Cbc(cbc) => {
                 let at = Layout::from(cbc).content_at();
                 if body.len() < content_len + at {
                     return Err(CryptoFailure::SealingRecord);
@@ -202,7 +202,7 @@ impl Older {
                 body.copy_within(..content_len, at);
                 self.seal_cbc(cbc, front, content_len, body)
             }
-            LegacyCipher::Stream(stream) => {
+            OlderCipher::Stream(stream) => {
                 self.stream(stream)?.seal_in_place(front, content_len, body)
             }
         }
@@ -218,10 +218,10 @@ impl Older {
     ) -> Result<(), CryptoFailure> {
         let front = self.front_to_seal(number, head);
         match self.keys.suite.cipher {
-            LegacyCipher::Aead(algorithm) => self
+            OlderCipher::Aead(algorithm) => self
                 .aead(algorithm)?
                 .seal_from(number, front, content, body),
-            LegacyCipher::Cbc(cbc) => {
+            OlderCipher::Cbc(cbc) => {
                 let at = Layout::from(cbc).content_at();
                 let place = body.get_mut(at..at + content.len());
                 place
@@ -229,7 +229,7 @@ impl Older {
                     .copy_from_slice(content);
                 self.seal_cbc(cbc, front, content.len(), body)
             }
-            LegacyCipher::Stream(stream) => {
+            OlderCipher::Stream(stream) => {
                 let place = body.get_mut(..content.len());
                 place
                     .ok_or(CryptoFailure::SealingRecord)?

@@ -2,7 +2,7 @@
 //!
 //! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4, RFC 7919 §3.
 
-use super::super::super::legacy::{Requested, Signed};
+use super::super::super::older::{Requested, Signed};
 use super::super::super::peer::{
     Judge, check_agrees, check_encrypts, check_signature_before_tls13,
 };

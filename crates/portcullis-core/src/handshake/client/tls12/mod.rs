@@ -15,7 +15,7 @@ use super::super::table::states;
 use super::Next;
 use super::hello::Client;
 use super::parameters::Parameters;
-use crate::key_schedule::tls12::{LegacyParameters, Transcript};
+use crate::key_schedule::tls12::{OlderParameters, Transcript};
 use crate::suite::{CipherSuite, Exchange};
 use crate::version::Version;
 use finished::Ticket;
@@ -27,7 +27,7 @@ struct Negotiated {
     pub(super) suite: CipherSuite,
     /// The row of its key exchange.
     pub(super) exchange: Exchange,
-    pub(super) keys: LegacyParameters,
+    pub(super) keys: OlderParameters,
     pub(super) server_random: [u8; 32],
     pub(super) transcript: Transcript,
     pub(super) parameters: Parameters,

@@ -70,7 +70,7 @@ pub(in super::super) fn on_hello(
     )?;
     let secure_renegotiation = knows_rfc_5746(&client, &hello.extensions)?;
     let mut parameters = parameters::take(&client, &hello.extensions, cx)?;
-    let mut keys = suite.legacy_parameters(code)?;
+    let mut keys = suite.older_parameters(code)?;
     let exchange = suite.exchange().ok_or(Violation::SuiteOfAnotherVersion)?;
     let policy = &client.config.policy;
     keys.set_chained(policy.padding_check, policy.beast_mitigation);

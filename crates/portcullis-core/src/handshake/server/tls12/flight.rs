@@ -21,7 +21,7 @@ use crate::crypto::finite_field::{FieldKeyPair, Group};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
-use crate::key_schedule::tls12::{LegacyParameters, Transcript};
+use crate::key_schedule::tls12::{OlderParameters, Transcript};
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
 use crate::rules::{Rules, Signatures};
 use crate::srp::SrpShare;
@@ -45,7 +45,7 @@ pub(super) struct Answering {
     pub(super) suite: CipherSuite,
     /// The row of its key exchange.
     pub(super) exchange: Exchange,
-    pub(super) keys: LegacyParameters,
+    pub(super) keys: OlderParameters,
     pub(super) client_random: [u8; 32],
     pub(super) server_random: [u8; 32],
     pub(super) server_name: Option<String>,
@@ -272,7 +272,7 @@ fn send_server_hello(
     };
     let sizes = RecordSizes::choose(config, &hello, cx)?;
     let version = cx.dialect.code(negotiated.version);
-    let mut keys = say.suite.legacy_parameters(version)?;
+    let mut keys = say.suite.older_parameters(version)?;
     keys.set_chained(config.policy.padding_check, config.policy.beast_mitigation);
     // RFC 7366 §3: not for an AEAD. As each hello says it, sessions do not keep it.
     let encrypt_then_mac = keys.encrypt_then_mac(negotiated.encrypt_then_mac);

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::super::super::Cx;
-use super::super::super::legacy::client_key_exchange;
+use super::super::super::older::client_key_exchange;
 use super::super::Next;
 use super::client_authentication::WaitCertificateVerify;
 use super::decryption::decrypt;

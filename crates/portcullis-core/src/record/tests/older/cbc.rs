@@ -68,10 +68,10 @@ fn version(cbc: CbcParameters) -> ProtocolVersion {
 
 fn keys(cbc: CbcParameters) -> Keys {
     Keys::older(DirectionKeys {
-        suite: LegacyParameters {
+        suite: OlderParameters {
             version: version(cbc),
             hash: HashAlgorithm::Sha256.into(),
-            cipher: LegacyCipher::Cbc(cbc),
+            cipher: OlderCipher::Cbc(cbc),
         },
         mac_key: Inline::new(&MAC_KEY[..cbc.mac.len().into()]).unwrap(),
         key: Inline::new(cipher_key(cbc)).unwrap(),

@@ -18,7 +18,7 @@ use crate::alert::AlertDescription;
 use crate::crypto::ccm::CcmAlgorithm;
 use crate::crypto::secret::Inline;
 use crate::error::{Direction, Error};
-use crate::key_schedule::tls12::{DirectionKeys, LegacyCipher, LegacyParameters};
+use crate::key_schedule::tls12::{DirectionKeys, OlderCipher, OlderParameters};
 use crate::record::{Frame, Opened};
 use crate::wire::MAX_PLAINTEXT;
 
@@ -41,10 +41,10 @@ pub(super) fn keys(aead: AeadAlgorithm) -> Keys {
         iv[4..].fill(0);
     }
     Keys::older(DirectionKeys {
-        suite: LegacyParameters {
+        suite: OlderParameters {
             version: ProtocolVersion::TLS_1_2,
             hash: HashAlgorithm::Sha256.into(),
-            cipher: LegacyCipher::Aead(aead),
+            cipher: OlderCipher::Aead(aead),
         },
         mac_key: Inline::empty(),
         key: Inline::new(&KEY[..aead.key_len().into()]).unwrap(),

@@ -22,10 +22,10 @@ fn all() -> impl Iterator<Item = Kind> {
 
 fn keys(kind: Kind) -> Keys {
     Keys::older(DirectionKeys {
-        suite: LegacyParameters {
+        suite: OlderParameters {
             version: kind.version,
             hash: HashAlgorithm::Sha256.into(),
-            cipher: LegacyCipher::Stream(StreamParameters {
+            cipher: OlderCipher::Stream(StreamParameters {
                 cipher: StreamAlgorithm::Rc4_128,
                 mac: kind.mac,
             }),
