@@ -122,8 +122,17 @@ fn together(bridge: &Bridge<'_, Ours, Ours>, settings: &Settings, plan: &Plan) {
     if plan.is_legal() && answers_by_default(plan) {
         let both = settings.fit() && settings.satisfies();
         let expected = settings.client_connects();
-        assert_eq!(facts.0.is_some(), expected, "the client's end");
-        assert_eq!(facts.1.is_some(), both, "the server's end");
+        let (first, second) = (client.error(), server.error());
+        assert_eq!(
+            facts.0.is_some(),
+            expected,
+            "the client's end: {first:?}, the server's: {second:?}"
+        );
+        assert_eq!(
+            facts.1.is_some(),
+            both,
+            "the server's end: {second:?}, the client's: {first:?}"
+        );
         if both {
             assert_eq!(client.said(), server.received());
             assert_eq!(server.said(), client.received());

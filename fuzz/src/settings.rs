@@ -364,6 +364,11 @@ impl Settings {
         }
     }
 
+    /// Of a server that shows none there is nothing to ask about, and it knows no name.
+    fn shows_certificate(&self) -> bool {
+        self.other.is_none_or(|other| other.shows_certificate())
+    }
+
     pub fn client(&self) -> ClientConfig {
         let [_, _, names, authentication, _, padding, asks, tickets] = self.raw;
         let builder: ClientConfigBuilder = if self.verifies_server {
@@ -387,7 +392,7 @@ impl Settings {
             .pause_at_hello(bit(asks, 0))
             .ask_identity(bit(asks, 1))
             .ask_signature(bit(asks, 2))
-            .ask_verification(bit(asks, 3))
+            .ask_verification(bit(asks, 3) && self.shows_certificate())
             .session_tickets(bit(tickets, 0))
             .observe_messages(bit(padding, 7))
             .key_log(true);
@@ -432,12 +437,12 @@ impl Settings {
             .chacha20_for_clients_without_aes(!bit(suites, 7))
             .honor_group_order(!bit(names, 6))
             .cookie(bit(authentication, 4))
-            .refuse_unknown_names(bit(authentication, 7))
+            .refuse_unknown_names(bit(authentication, 7) && self.shows_certificate())
             .padding(Self::padding(padding >> 2))
             .pause_at_hello(bit(asks, 4))
             .ask_identity(bit(asks, 5))
             .ask_signature(bit(asks, 6))
-            .ask_verification(bit(asks, 7))
+            .ask_verification(bit(asks, 7) && self.shows_certificate())
             .ask_tickets(bit(tickets, 4))
             .observe_messages(bit(padding, 7))
             .key_log(true);
@@ -447,7 +452,7 @@ impl Settings {
         if let Some(schemes) = self.schemes() {
             builder = builder.signature_schemes(schemes);
         }
-        if self.other.is_none_or(|other| other.shows_certificate()) {
+        if self.shows_certificate() {
             builder = builder.identity(self.server_leaf().identity.clone());
         }
         if let Some(other) = &self.other {

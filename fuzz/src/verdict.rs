@@ -203,7 +203,11 @@ fn certificate_verify(
 pub fn is_trusted(role: usize, shown: &CertificateDer<'_>, settings: &Settings) {
     let ours = |leaf: &crate::pki::Leaf| leaf.identity.chain()[0] == *shown;
     let trusted = match role {
-        0 => !settings.verifies_server || ours(settings.server_leaf()) || ours(&pki().server_p256),
+        // An answer may have chosen another identity than the configuration has.
+        0 => {
+            let known = [settings.server_leaf(), &pki().server, &pki().server_p256];
+            !settings.verifies_server || known.into_iter().any(ours)
+        }
         _ => settings.client_authentication == 3 || ours(settings.client_leaf()),
     };
     // A question may be answered by accepting anyone; then nothing was proved.

@@ -42,6 +42,7 @@ impl SrpGroup {
         }
     }
 
+    #[cfg(feature = "finite-field")]
     pub(crate) const fn generator(self) -> u8 {
         match self {
             Self::Bits1024 | Self::Bits1536 | Self::Bits2048 => 2,
