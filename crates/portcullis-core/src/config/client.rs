@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rustls_pki_types::{DnsName, ServerName};
 
+use super::options::common_options;
 use super::policy::{
-    KeyShares, MaxFragmentLength, PaddingPolicy, Policy, check_authorities, common_options,
-    distinct,
+    KeyShares, MaxFragmentLength, PaddingPolicy, Policy, check_authorities, distinct,
 };
 use crate::alert::AlertDescription;
 use crate::error::Misuse;

@@ -2,6 +2,7 @@
 
 mod client;
 mod negotiable;
+mod options;
 mod policy;
 mod renegotiation;
 mod server;

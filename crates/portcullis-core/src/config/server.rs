@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::policy::{PaddingPolicy, Policy, check_authorities, common_options};
+use super::options::common_options;
+use super::policy::{PaddingPolicy, Policy, check_authorities};
 use super::renegotiation::Renegotiation;
 use crate::alert::AlertDescription;
 use crate::crypto::finite_field::Group;

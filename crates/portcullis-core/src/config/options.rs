@@ -1,0 +1,293 @@
+//! What clients and servers configure alike.
+
+/// The builder methods that client and server share.
+macro_rules! common_options {
+    ($role:ident) => {
+        /// The protocol versions that may be negotiated (RFC 8446 §4.2.1). Default:
+        /// [`ProtocolVersion::DEFAULT`].
+        pub fn versions(mut self, versions: impl Into<Vec<ProtocolVersion>>) -> Self {
+            self.$role.policy.versions = versions.into();
+            self.$role.policy.named.versions = true;
+            self
+        }
+
+        /// The cipher suites, in order of preference. Default: [`CipherSuite::DEFAULT`].
+        pub fn cipher_suites(mut self, suites: impl Into<Vec<CipherSuite>>) -> Self {
+            self.$role.policy.cipher_suites = suites.into();
+            self.$role.policy.named.cipher_suites = true;
+            self
+        }
+
+        /// The groups for key exchange, in order of preference. Default:
+        /// [`NamedGroup::DEFAULT`], post-quantum hybrids first.
+        pub fn groups(mut self, groups: impl Into<Vec<NamedGroup>>) -> Self {
+            self.$role.policy.groups = groups.into();
+            self.$role.policy.named.groups = true;
+            self
+        }
+
+        /// The fewest bits that the prime of DHE may have before TLS 1.3: 1,024 to 8,192. A client refuses
+        /// a server whose group is smaller with `insufficient_security` (RFC 7919 §4), a server does not
+        /// use one. Default: 2,048. Fewer than that are within reach of states (Logjam).
+        #[cfg(feature = "finite-field")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "finite-field")))]
+        pub fn dh_minimum(mut self, bits: u32) -> Self {
+            self.$role.policy.dh_minimum = bits;
+            self
+        }
+
+        /// The fewest bits that the modulus of an RSA key and the prime of a DSA key may have: 1,024 to 2,048.
+        /// It is about the peer's certificates, and about this side's identities, too. Default: 2,048. RSA
+        /// keys of 1,024 bits are within reach of states, and no certificate on the web has had one since
+        /// 2014; RFC 9325 §4.5 forbids them.
+        #[cfg(any(feature = "ffi", test))]
+        #[cfg_attr(docsrs, doc(cfg(feature = "ffi")))]
+        pub fn key_minimum(mut self, bits: u32) -> Self {
+            self.$role.policy.key_minimum = bits;
+            self
+        }
+
+        /// The schemes accepted in the peer's CertificateVerify, and in TLS 1.2 in the server's
+        /// ServerKeyExchange. Default: [`SignatureScheme::DEFAULT`].
+        ///
+        /// This side signs with what its key has and the peer accepts; but with SHA-1 and SHA-224, in TLS 1.2,
+        /// only where they are named here. Who finds two messages with one hash of SHA-1 can have a signature
+        /// of one in the other (RFC 9155): name them for peers that have nothing else. Keys of DSA are
+        /// accepted where one of their schemes is named, also in TLS 1.1 and 1.0, where a signature does not
+        /// say how it was made.
+        pub fn signature_schemes(mut self, schemes: impl Into<Vec<SignatureScheme>>) -> Self {
+            self.$role.policy.schemes = schemes.into();
+            self.$role.policy.named.schemes = true;
+            self
+        }
+
+        /// The schemes accepted in the signatures of the peer's certificates. Default: those
+        /// of [`signature_schemes`](Self::signature_schemes) but for SHA-1, SHA-224 and DSA, and PKCS#1 with
+        /// SHA-256 and longer. SHA-1 and SHA-224 can be named, for authorities of old; DSA cannot, since no
+        /// chain is verified with it here, only leaves that another kind of key has signed.
+        pub fn certificate_signature_schemes(
+            mut self,
+            schemes: impl Into<Vec<SignatureScheme>>,
+        ) -> Self {
+            self.$role.policy.certificate_schemes = Some(schemes.into());
+            self
+        }
+
+        /// How many signatures of the peers' certificates are remembered as good, so that they
+        /// are not verified again when a chain comes back; 0 remembers none. Default: 1,024,
+        /// about 200 bytes each. Everything else about a chain is verified each time, and so is
+        /// the peer's CertificateVerify. Clones of the configuration share what they remember,
+        /// and so does what is built from it by `to_builder` unless the trust anchors change.
+        pub fn remembered_signatures(mut self, count: usize) -> Self {
+            self.$role.policy.memo = SignatureMemo::new(count);
+            self.$role.policy.memo_is_chosen = true;
+            self
+        }
+
+        /// The application protocols, in order of preference (RFC 7301).
+        pub fn alpn<P: AsRef<[u8]>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
+            self.$role.policy.alpn = protocols
+                .into_iter()
+                .map(|name| name.as_ref().into())
+                .collect();
+            self
+        }
+
+        /// The application protocols of NPN (draft-agl-tls-nextprotoneg-04), which ALPN has replaced,
+        /// in order of preference; before TLS 1.3 alone, and not where ALPN settles it. A server names
+        /// them, also if there are none, and a client chooses one that it likes, whether it was
+        /// named or not. Default: no NPN.
+        pub fn next_protocols<P: AsRef<[u8]>>(
+            mut self,
+            protocols: impl IntoIterator<Item = P>,
+        ) -> Self {
+            let protocols = protocols.into_iter().map(|name| name.as_ref().into());
+            self.$role.policy.next_protocols = Some(protocols.collect());
+            self
+        }
+
+        /// The largest record this side wants to receive, in bytes of inner plaintext with its
+        /// content type: 64 to 16,385 (RFC 8449).
+        pub fn record_size_limit(mut self, limit: u16) -> Self {
+            self.$role.policy.record_size_limit = Some(limit);
+            self
+        }
+
+        /// The most content in a record this side sends, in bytes: 64 to 16,384, the default.
+        /// Smaller records come sooner and cost more. What the peer asks for binds as well.
+        pub fn max_fragment_sent(mut self, bytes: u16) -> Self {
+            self.$role.policy.max_fragment_sent = bytes;
+            self
+        }
+
+        /// Sends `alert` instead of the RFC's alert for this violation, during the handshake: for
+        /// a peer that understands only what another implementation would say.
+        pub fn alert_instead(mut self, violation: Violation, alert: AlertDescription) -> Self {
+            self.$role.policy.alerts.push((violation, alert));
+            self
+        }
+
+        /// The longest handshake message accepted, in bytes: 1,024 to 2^24-1. Default: 256 KiB.
+        /// A server accepts 47 KiB of ClientHello and no more, whatever this says: until it has
+        /// answered, a client costs it 64 KiB at most.
+        pub fn max_handshake_size(mut self, bytes: usize) -> Self {
+            self.$role.policy.max_handshake_size = bytes;
+            self
+        }
+
+        /// Changes the write key after this many bytes. The limits of each cipher
+        /// (RFC 8446 §5.5) are kept in any case. Default: 388,736,063,997 (389 GB), as in Erlang.
+        pub fn key_update_at(mut self, bytes: u64) -> Self {
+            self.$role.policy.key_update_at = bytes;
+            self
+        }
+
+        /// How records are padded (RFC 8446 §5.4). Default: not at all.
+        pub fn padding(mut self, padding: PaddingPolicy) -> Self {
+            self.$role.policy.padding = padding;
+            self
+        }
+
+        /// Whether the master secret of TLS 1.2 depends on the whole handshake (RFC 7627). Default:
+        /// [`ExtendedMasterSecret::IfOffered`](crate::config::ExtendedMasterSecret::IfOffered). TLS
+        /// 1.3 always has this.
+        pub fn extended_master_secret(
+            mut self,
+            when: $crate::config::ExtendedMasterSecret,
+        ) -> Self {
+            self.$role.policy.extended_master_secret = when;
+            self
+        }
+
+        /// Whether records of TLS 1.2 with CBC are encrypted before they get their MAC, where the
+        /// peer can do that, too (RFC 7366). Default: yes, because a forged record is then refused
+        /// before anything is decrypted. With other cipher suites it means nothing. No, for peers
+        /// that fail over it.
+        pub fn encrypt_then_mac(mut self, on: bool) -> Self {
+            self.$role.policy.encrypt_then_mac = on;
+            self
+        }
+
+        /// What a peer gets that asks for another handshake on a connection of before TLS 1.3.
+        /// Default: [`Renegotiation::Decline`](crate::config::Renegotiation::Decline).
+        pub fn renegotiation(mut self, policy: $crate::config::Renegotiation) -> Self {
+            self.$role.policy.renegotiation = policy;
+            self
+        }
+
+        /// Whether a peer that does not know RFC 5746 is talked to before TLS 1.3. Default:
+        /// [`ForRenegotiation`](crate::config::SecureRenegotiation::ForRenegotiation): it is, but not
+        /// renegotiated with.
+        pub fn secure_renegotiation(mut self, when: $crate::config::SecureRenegotiation) -> Self {
+            self.$role.policy.secure_renegotiation = when;
+            self
+        }
+
+        /// What is done about the chained IVs of TLS 1.0. Default:
+        /// [`BeastMitigation::OneNMinusOne`](crate::config::BeastMitigation::OneNMinusOne).
+        pub fn beast_mitigation(mut self, mitigation: $crate::config::BeastMitigation) -> Self {
+            self.$role.policy.beast_mitigation = mitigation;
+            self
+        }
+
+        /// Whether every byte of the padding in a record of TLS 1.0 must be right (RFC 4346 §6.2.3.2
+        /// demands it of TLS 1.1 and newer, where it is always so). Default: yes. No, for peers that
+        /// fill it with anything, as SSL 3.0 did: then only its length counts, and who can have one
+        /// secret sent many times may read it (POODLE).
+        pub fn padding_check(mut self, on: bool) -> Self {
+            self.$role.policy.padding_check = on;
+            self
+        }
+
+        /// Whether the handshake looks like TLS 1.2 to middleboxes (RFC 8446 D.4).
+        /// Default: yes. A server then sends the change_cipher_spec to every client; one that
+        /// does not want to still sends it to a client that asks with a session id.
+        pub fn middlebox_compatibility(mut self, on: bool) -> Self {
+            self.$role.policy.middlebox_compatibility = on;
+            self
+        }
+
+        /// Whether an alert that names an error at the level of a warning is an offence of its
+        /// own, answered with `decode_error`. Default: no; the connection ends with the error
+        /// that the peer named, since the level says nothing (RFC 8446 §6). `close_notify` and
+        /// `user_canceled` may be warnings in any case.
+        pub fn strict_alert_levels(mut self, on: bool) -> Self {
+            self.$role.policy.strict_alert_levels = on;
+            self
+        }
+
+        /// Reports secrets as [`Event::Secret`](crate::Event::Secret), for debugging.
+        /// With them one can read the connection. Default: no. With feature `key-log`. In `portcullis` the
+        /// method of this name of a connector or acceptor switches it on and gets them; without one
+        /// nobody sees them.
+        #[cfg(any(feature = "key-log", test))]
+        pub fn key_log(mut self, on: bool) -> Self {
+            self.$role.policy.key_log = on;
+            self
+        }
+
+        /// Reports every handshake message by name as [`Event::Message`](crate::Event::Message).
+        /// Default: no. In `portcullis` they are events of `tracing`, and are reported whenever somebody
+        /// listens to its level DEBUG.
+        pub fn observe_messages(mut self, on: bool) -> Self {
+            self.$role.policy.observe_messages = on;
+            self
+        }
+
+        /// Asks [`ChooseIdentity`](crate::question::ChooseIdentity) instead of choosing among the
+        /// configured identities. A server asks before it resumes a session, too: it does so only
+        /// if the identity has the name that the certificate of the first connection had.
+        pub fn ask_identity(mut self, on: bool) -> Self {
+            self.$role.policy.asked.identity = on;
+            self
+        }
+
+        /// A pre-shared key, for the cipher suites of `PSK`, `ECDHE_PSK` and, with the feature
+        /// `finite-field`, `DHE_PSK` (RFC 4279, RFC 5489), which are of TLS 1.2 and older and have to be
+        /// [named](Self::cipher_suites). They have no
+        /// certificates: who has the key is who it is for, on either side. With the feature `ffi` there is
+        /// `RSA_PSK`, too: there the server shows a certificate besides, and the client none. Call again for
+        /// further ones: a server takes the one that its client names, a client the first.
+        ///
+        /// ```
+        /// # mod portcullis { pub use portcullis_core::{config::*, suite::*, x509::*}; }
+        /// use portcullis::{CipherSuite, ClientConfig, PreSharedKey, Roots, ServerConfig};
+        ///
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let random = [7; 32];
+        /// let psk = PreSharedKey::new("meter-17", random)?;
+        /// let suites = [CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384];
+        /// let server = ServerConfig::builder().cipher_suites(suites).psk(psk.clone()).build()?;
+        /// let client = ClientConfig::builder(Roots::empty()).cipher_suites(suites).psk(psk).build()?;
+        /// # Ok(())
+        /// # }
+        /// ```
+        pub fn psk(mut self, psk: $crate::config::PreSharedKey) -> Self {
+            self.$role.policy.psks.add(psk);
+            self
+        }
+
+        /// Asks [`ChoosePsk`](crate::question::ChoosePsk) for the pre-shared key instead of taking
+        /// one of those that are [configured](Self::psk).
+        pub fn ask_psk(mut self, on: bool) -> Self {
+            self.$role.policy.asked.psk = on;
+            self
+        }
+
+        /// Asks [`Sign`](crate::question::Sign) even when the key is local, and
+        /// [`Decrypt`](crate::question::Decrypt) where a server's key decrypts. For an external key
+        /// they are always asked.
+        pub fn ask_signature(mut self, on: bool) -> Self {
+            self.$role.policy.asked.signature = on;
+            self
+        }
+
+        /// Asks [`VerifyChain`](crate::question::VerifyChain) instead of verifying at once.
+        pub fn ask_verification(mut self, on: bool) -> Self {
+            self.$role.policy.asked.verification = on;
+            self
+        }
+    };
+}
+
+pub(super) use common_options;
