@@ -55,7 +55,8 @@ impl Decrypt {
         &self.ciphertext
     }
 
-    /// How long the decrypted block is, in bytes: as long as the key, 256 to 1,024.
+    /// How long the decrypted block is, in bytes: as long as the key, 256 to 1,024; from 128 on
+    /// where `key_minimum` allows it (feature `ffi`).
     pub fn block_len(&self) -> usize {
         let bits = self.identity.key_bits().unwrap_or_default();
         usize::try_from(bits.div_ceil(8)).unwrap_or_default()

@@ -155,6 +155,23 @@ fn every_ciphertext_is_asked_about() {
     }
 }
 
+/// The client's own secret, in a block with right padding that is not as long as the key.
+#[test]
+fn a_block_of_another_length_has_no_secret() {
+    for is_longer in [false, true] {
+        let (_, server) = run(ends_with(server_elsewhere()), |question| {
+            let mut block = raw(question.ciphertext()).unwrap();
+            match is_longer {
+                true => block.insert(2, 1),
+                false => drop(block.remove(2)),
+            }
+            question.decrypted(block)
+        });
+        let violation = server.unwrap_err().violation();
+        assert_eq!(violation, Some(Violation::BadRecordMac));
+    }
+}
+
 /// Nobody answers for a key that is not here.
 #[test]
 fn nobody_has_the_key() {
