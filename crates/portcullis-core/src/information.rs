@@ -15,7 +15,7 @@ use crate::psk::PskName;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
-use crate::x509::{self, PresentedChain};
+use crate::x509::{self, LeafDigests, PresentedChain};
 
 /// What was negotiated. Secrets are not in here.
 pub struct ConnectionInformation(pub(crate) Information);
@@ -38,10 +38,24 @@ pub(crate) struct Information {
     pub(crate) server_random: [u8; 32],
     pub(crate) peer_chain: Option<PresentedChain>,
     pub(crate) peer_scheme: Option<SignatureScheme>,
-    /// What this side showed, shared with its configuration.
-    pub(crate) local_chain: Option<Arc<[CertificateDer<'static>]>>,
+    pub(crate) local: Local,
     pub(crate) local_scheme: Option<SignatureScheme>,
     pub(crate) exporter: Exporter,
+}
+
+/// What this side has shown.
+pub(crate) enum Local {
+    /// Here, shared with its configuration.
+    Showed(Arc<[CertificateDer<'static>]>),
+    /// Nothing here. A server had when the session began that it resumes.
+    HadShown(Option<Arc<LeafDigests>>),
+}
+
+impl Local {
+    /// Of a client.
+    pub(crate) fn of(chain: Option<Arc<[CertificateDer<'static>]>>) -> Self {
+        chain.map_or(Self::HadShown(None), Self::Showed)
+    }
 }
 
 /// The first Finished of a handshake before TLS 1.3.
@@ -204,7 +218,10 @@ impl ConnectionInformation {
 
     /// The certificate this side showed.
     pub fn local_certificate(&self) -> Option<&CertificateDer<'static>> {
-        self.0.local_chain.as_ref()?.first()
+        match &self.0.local {
+            Local::Showed(chain) => chain.first(),
+            Local::HadShown(_) => None,
+        }
     }
 
     /// The same of this side.
@@ -346,14 +363,19 @@ impl ConnectionInformation {
     }
 
     /// The channel binding `tls-server-end-point` (RFC 5929 §4): a hash of the server's
-    /// certificate. `None` if its signature algorithm names no hash, and at a server that has resumed a
-    /// session: it has shown no certificate then, and may have another one than when the session began.
-    /// The client's is the one of that time.
+    /// certificate. In a connection that resumes another it is that of the certificate with which the session
+    /// began, at both ends, even if the server has been given a renewed one since.
+    ///
+    /// `None` if there was no certificate, its signature algorithm names no hash (Ed25519, ML-DSA), or a server
+    /// resumes a session that a version of this library has written down which did not keep it.
     pub fn tls_server_end_point(&self) -> Option<Vec<u8>> {
-        let certificate = if self.0.is_server {
-            self.local_certificate()
-        } else {
-            self.peer_certificates().first()
+        let certificate = match (&self.0.local, self.0.is_server) {
+            (Local::HadShown(leaf), true) => {
+                let hash = leaf.as_ref()?.end_point.as_bytes();
+                return (!hash.is_empty()).then(|| hash.to_vec());
+            }
+            (Local::Showed(chain), true) => chain.first(),
+            (_, false) => self.peer_certificates().first(),
         };
         x509::server_end_point(certificate?)
     }

@@ -115,7 +115,7 @@ impl ClientSession {
         let mut out = Zeroizing::new(Vec::with_capacity(size));
         let names = Names {
             server_name: &self.server_name.to_str(),
-            shown: None,
+            leaf: None,
         };
         self.established.put(&mut out, &names, Role::Client);
         out.push(self.is_id.into());

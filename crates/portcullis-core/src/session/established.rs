@@ -10,7 +10,7 @@
 //! | before TLS 1.3: the group of the key exchange behind the secret | u16; 0 if it had none |
 //! | when the last full handshake was | u64 |
 //! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16, 0 if it signed nothing) and certificates (vec24 each); 2: a raw key; 3: a digest of a pre-shared key (32 bytes), its identity (vec16), and what 1 has, if anything; 4: a digest of the verifier of a user of SRP (32 bytes; zeros in a client's), its name (vec16), and what 1 has, if anything |
-//! | the key that this side showed | vec8 with its digest; empty if it showed none, or as a server |
+//! | what this side showed | vec8. A client: a digest of its key; a server: the hash of its certificate that is the channel binding `tls-server-end-point` (RFC 5929 §4.1). Empty if it showed none, or that is undefined |
 //! | server name | vec16; empty if there was none |
 //! | the names that a server showed | vec8 with their digest; empty in a client's |
 //! | ALPN, early-data limit | vec8, u32: empty and 0, since no early data is sent (§4.2.10) |
@@ -33,7 +33,7 @@ use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::codec::{Cursor, DecodeError, put_u16, put_vec8, put_vec16, put_vec24};
-use crate::x509::{PresentedChain, Sha256Digest};
+use crate::x509::{EndPoint, LeafDigests, PresentedChain, Sha256Digest};
 
 /// The form of what is written down; another one is refused.
 const FORMAT: u8 = 2;
@@ -167,8 +167,8 @@ pub(crate) struct Peer {
 pub(super) struct Names<'a> {
     /// Empty if the client asked for none.
     pub(super) server_name: &'a str,
-    /// Those of the certificate that a server showed.
-    pub(super) shown: Option<&'a Sha256Digest>,
+    /// Of the certificate that a server showed.
+    pub(super) leaf: Option<Arc<LeafDigests>>,
 }
 
 /// How a record says whose it is.
@@ -233,11 +233,17 @@ impl Established {
                 peer.put(out);
             }
         });
-        put_digest(out, self.shown.as_deref());
+        let leaf = names.leaf.as_deref();
+        match owner {
+            Role::Client => put_digest(out, self.shown.as_deref()),
+            Role::Server => put_vec8(out, |out| {
+                out.extend(leaf.into_iter().flat_map(|leaf| leaf.end_point.as_bytes()));
+            }),
+        }
         put_vec16(out, |out| {
             out.extend_from_slice(names.server_name.as_bytes());
         });
-        put_digest(out, names.shown);
+        put_digest(out, leaf.map(|leaf| &leaf.names));
         put_vec8(out, |_| {});
         out.extend(0_u32.to_be_bytes());
         out.push(owner_code(owner));
@@ -285,11 +291,14 @@ impl Established {
             PEER_SHARED_KEY | PEER_USER => Some(Peer::read(&mut peer)?),
             _ => return Err(DecodeError),
         };
-        let shown = read_digest(cursor)?.copied().map(Arc::new);
-        let names = Names {
-            server_name: core::str::from_utf8(cursor.vec16()?).map_err(|_| DecodeError)?,
-            shown: read_digest(cursor)?,
+        let shown = cursor.vec8()?;
+        let server_name = core::str::from_utf8(cursor.vec16()?).map_err(|_| DecodeError)?;
+        let names = read_digest(cursor)?;
+        let (shown, leaf) = match owner {
+            Role::Client => (digest(shown)?.copied().map(Arc::new), None),
+            Role::Server => (None, read_leaf(names, shown)?),
         };
+        let names = Names { server_name, leaf };
         // ALPN and early-data limit: a session that has them cannot be used as it was meant.
         if !cursor.vec8()?.is_empty() || cursor.u32()? != 0 {
             return Err(DecodeError);
@@ -352,9 +361,30 @@ fn put_digest(out: &mut Vec<u8>, digest: Option<&Sha256Digest>) {
 }
 
 fn read_digest<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a Sha256Digest>, DecodeError> {
-    match cursor.vec8()? {
+    digest(cursor.vec8()?)
+}
+
+fn digest(bytes: &[u8]) -> Result<Option<&Sha256Digest>, DecodeError> {
+    match bytes {
         [] => Ok(None),
         bytes => bytes.try_into().map(Some).map_err(|_| DecodeError),
+    }
+}
+
+/// A server that has shown no certificate has no name for one.
+fn read_leaf(
+    names: Option<&Sha256Digest>,
+    end_point: &[u8],
+) -> Result<Option<Arc<LeafDigests>>, DecodeError> {
+    let end_point_of_leaf = EndPoint::from_bytes(end_point).ok_or(DecodeError)?;
+    match names {
+        None if !end_point.is_empty() => Err(DecodeError),
+        names => Ok(names.map(|names| {
+            Arc::new(LeafDigests {
+                names: *names,
+                end_point: end_point_of_leaf,
+            })
+        })),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! RFC 8446 §4.6.1.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -14,7 +15,7 @@ use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
 use crate::wire::codec::{Cursor, DecodeError};
-use crate::x509::Sha256Digest;
+use crate::x509::LeafDigests;
 
 /// How far the clocks of servers that share sessions may be apart, in seconds.
 const CLOCK_SKEW: u64 = 60;
@@ -24,9 +25,8 @@ const CLOCK_SKEW: u64 = 60;
 pub struct ServerSession {
     pub(crate) established: Established,
     pub(crate) server_name: Option<Box<str>>,
-    /// Of the names of the certificate that the client was shown; before TLS 1.3 there is not always
-    /// one.
-    pub(crate) names: Option<Sha256Digest>,
+    /// Of the certificate that the client was shown; before TLS 1.3 there is not always one.
+    pub(crate) leaf: Option<Arc<LeafDigests>>,
     pub(crate) age_add: u32,
     /// In seconds.
     pub(crate) lifetime: u32,
@@ -98,7 +98,7 @@ impl ServerSession {
         let mut out = Zeroizing::new(Vec::with_capacity(size));
         let names = Names {
             server_name: self.server_name().unwrap_or_default(),
-            shown: self.names.as_ref(),
+            leaf: self.leaf.clone(),
         };
         self.established.put(&mut out, &names, Role::Server);
         out.extend_from_slice(&self.age_add.to_be_bytes());
@@ -124,7 +124,7 @@ impl ServerSession {
         Ok(Self {
             established,
             server_name: (!names.server_name.is_empty()).then(|| names.server_name.into()),
-            names: names.shown.copied(),
+            leaf: names.leaf,
             age_add: cursor.u32()?,
             lifetime: cursor.u32()?,
             issued_at: read_time(cursor)?,

@@ -1,15 +1,62 @@
-//! What a session remembers of an identity that was shown: whose key it was, and what names.
+//! What a session remembers of an identity that was shown: whose key it was, what names, and what
+//! the certificate is called in a channel binding.
 //!
-//! RFC 8446 §4.6.1; RFC 5280 §4.1.2.6, §4.2.1.6. Nothing of a process is in a digest: it is the
+//! RFC 8446 §4.6.1; RFC 5280 §4.1.2.6, §4.2.1.6; RFC 5929 §4. Nothing of a process is in a digest: it is the
 //! same after a restart, and on every server that shares sessions.
 
 use super::certificate::Certificate;
 use super::extension::alt_name::{DNS_NAME, GeneralNames};
 use super::identity::Identity;
+use super::signature_algorithm::server_end_point;
 use crate::crypto::hash::{HashAlgorithm, Hasher};
 
 /// SHA-256.
 pub(crate) type Sha256Digest = [u8; 32];
+
+/// What a server's session knows of the certificate that the client was shown when it began. A
+/// server that resumes it shows none, and may have a renewed one by now.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct LeafDigests {
+    /// The same for every certificate with these names, and for no other.
+    pub(crate) names: Sha256Digest,
+    pub(crate) end_point: EndPoint,
+}
+
+/// The channel binding `tls-server-end-point`, which may be undefined.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EndPoint {
+    bytes: [u8; Self::LONGEST],
+    length: u8,
+}
+
+impl EndPoint {
+    /// SHA-512.
+    const LONGEST: usize = 64;
+
+    /// `None` for what is longer than any; what is empty is undefined.
+    pub(crate) fn from_bytes(from: &[u8]) -> Option<Self> {
+        let mut bytes = [0; Self::LONGEST];
+        bytes.get_mut(..from.len())?.copy_from_slice(from);
+        let length = u8::try_from(from.len()).ok()?;
+        Some(Self { bytes, length })
+    }
+
+    /// Empty if it is undefined.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length.into()).unwrap_or_default()
+    }
+}
+
+pub(super) fn leaf_digests(leaf: &[u8], fields: &Certificate<'_>) -> LeafDigests {
+    let end_point = server_end_point(leaf).unwrap_or_default();
+    LeafDigests {
+        names: names_digest(leaf, fields),
+        end_point: EndPoint::from_bytes(&end_point).unwrap_or(EndPoint {
+            bytes: [0; EndPoint::LONGEST],
+            length: 0,
+        }),
+    }
+}
 
 /// Of a SubjectPublicKeyInfo: a renewed certificate with the same key is the same peer.
 pub(super) fn key_digest(spki: &[u8]) -> Sha256Digest {
@@ -19,7 +66,7 @@ pub(super) fn key_digest(spki: &[u8]) -> Sha256Digest {
 /// Of the names that a certificate is for: a renewed one with other keys has the same. Their
 /// order does not count, nor the case of DNS names. All kinds of name count, because a client may
 /// look for any; without subjectAltName it is the subject.
-pub(super) fn names_digest(leaf: &[u8], fields: &Certificate<'_>) -> Sha256Digest {
+fn names_digest(leaf: &[u8], fields: &Certificate<'_>) -> Sha256Digest {
     match subject_alt_names(fields) {
         Some(names) if !names.is_empty() => {
             let names = names.iter().map(Vec::as_slice);

@@ -9,7 +9,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use webpki::EndEntityCert;
 
 use super::certificate::Certificate;
-use super::digests::{Sha256Digest, key_digest, names_digest};
+use super::digests::{LeafDigests, Sha256Digest, key_digest, leaf_digests};
 use super::pem::{self, Contents};
 use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
@@ -38,7 +38,7 @@ struct Inner {
     /// dNSName entries of the leaf in lower case.
     names: Vec<Box<str>>,
     /// For sessions.
-    names_digest: Sha256Digest,
+    leaf_digests: Arc<LeafDigests>,
     key_digest: Arc<Sha256Digest>,
     /// Of a leaf with a key for ECDSA.
     curve: Option<NamedGroup>,
@@ -292,7 +292,7 @@ impl Identity {
         };
         is_fit_to_show(leaf, of_leaf)?;
         let names = dns_names(leaf);
-        let names_digest = names_digest(leaf, of_leaf);
+        let leaf_digests = Arc::new(leaf_digests(leaf, of_leaf));
         let key_digest = Arc::new(key_digest(of_leaf.spki));
         let decrypts = HAS_RSA && key.decrypts() && decrypts(of_leaf);
         let agrees = (key.agrees() && agrees(of_leaf)).then(|| signed_by(of_leaf));
@@ -305,7 +305,7 @@ impl Identity {
         Ok(Self(Arc::new(Inner {
             key,
             names,
-            names_digest,
+            leaf_digests,
             key_digest,
             curve: ecdsa_curve(of_leaf.spki),
             key_bits: key_bits(of_leaf.spki),
@@ -367,7 +367,12 @@ impl Identity {
 
     /// The same for every certificate with these names, and for no other.
     pub(crate) fn names_digest(&self) -> &Sha256Digest {
-        &self.0.names_digest
+        &self.0.leaf_digests.names
+    }
+
+    /// What a session remembers of the certificate.
+    pub(crate) fn leaf_digests(&self) -> &Arc<LeafDigests> {
+        &self.0.leaf_digests
     }
 
     /// The same for every certificate with this key, and for no other.

@@ -40,7 +40,7 @@ pub(crate) use chain::check_length;
 pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
 #[cfg(feature = "finite-field")]
 pub use dh_parameters::DhParameters;
-pub(crate) use digests::Sha256Digest;
+pub(crate) use digests::{EndPoint, LeafDigests, Sha256Digest};
 pub use error::{CertificateError, CertificateErrorKind, Purpose};
 pub use identity::{Identity, IdentityKey};
 pub(crate) use identity::{kinds_of_keys, what_keys_lack};

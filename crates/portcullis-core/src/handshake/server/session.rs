@@ -33,8 +33,8 @@ pub(super) fn fits(
     };
     let row = established.suite.exchange();
     let without_certificate = row.and_then(|row| row.without_certificate());
-    let is_same_server = match (&session.names, without_certificate) {
-        (Some(names), None) => would_show(config, hello, server_name, names, version)?,
+    let is_same_server = match (&session.leaf, without_certificate) {
+        (Some(leaf), None) => would_show(config, hello, server_name, &leaf.names, version)?,
         (None, Some(_)) => check_name(config, server_name).is_ok(),
         _ => false,
     };

@@ -14,7 +14,7 @@ use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::client_flight::ServerPeer;
 use crate::error::{Abort, Misuse};
-use crate::information::{Exporter, Information, TlsUnique};
+use crate::information::{Exporter, Information, Local, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret};
 use crate::psk::PskName;
@@ -230,7 +230,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         server_random,
         peer_chain,
         peer_scheme,
-        local_chain: shown.chain,
+        local: Local::of(shown.chain),
         local_scheme: shown.scheme,
         exporter: Exporter::before_tls13(
             master,

@@ -11,7 +11,7 @@ use super::super::shown_identity::ShownIdentity;
 use super::Keyed;
 use super::client_authentication::authenticate;
 use crate::error::Abort;
-use crate::information::{Exporter, Information};
+use crate::information::{Exporter, Information, Local};
 use crate::key_schedule::{
     AddMessage, ExporterSecret, FinishedKey, MasterSecretForTickets, TrafficSecret, Transcript,
 };
@@ -165,7 +165,7 @@ impl Authenticated {
             server_random: self.server_random,
             peer_chain: Some(self.peer.into_chain()),
             peer_scheme: Some(self.peer_scheme),
-            local_chain: shown.chain,
+            local: Local::of(shown.chain),
             local_scheme: shown.scheme,
             exporter: Exporter::Tls13(ExporterSecret::pending()),
         };

@@ -15,7 +15,7 @@ use super::flight::Answering;
 use super::tickets::issue;
 use crate::config::ServerOptions;
 use crate::error::Abort;
-use crate::information::{Exporter, Information};
+use crate::information::{Exporter, Information, Local};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Transcript};
 use crate::psk::PskName;
@@ -27,7 +27,7 @@ use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::Finished;
 use crate::wire::tls12::NextProtocol;
-use crate::x509::{Sha256Digest, VerifiedChain};
+use crate::x509::{LeafDigests, VerifiedChain};
 use crate::{NamedGroup, SignatureScheme, Violation};
 
 /// The master secret is known, and with it all keys.
@@ -54,9 +54,9 @@ pub(super) struct Keyed {
     pub(super) transcript: Transcript,
     /// What this side has shown here.
     pub(super) shown: Option<(Arc<[CertificateDer<'static>]>, Option<SignatureScheme>)>,
-    /// Of the names of the certificate that the client was shown, here or when the session began; the
-    /// key exchange may have none.
-    pub(super) names: Option<Sha256Digest>,
+    /// Of the certificate that the client was shown, here or when the session began; the key exchange
+    /// may have none.
+    pub(super) leaf: Option<Arc<LeafDigests>>,
     pub(super) master: Box<MasterSecret>,
     /// The client, if it has proved who it is, and with what it has signed.
     pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
@@ -76,7 +76,7 @@ impl Keyed {
     pub(super) fn new(
         answering: Answering,
         master: Box<MasterSecret>,
-        names: Option<Sha256Digest>,
+        leaf: Option<Arc<LeafDigests>>,
         cx: &mut Cx<'_>,
     ) -> Result<Self, Abort> {
         let Answering {
@@ -112,7 +112,7 @@ impl Keyed {
             next_protocol: previous.and_then(|previous| previous.next_protocol()),
             transcript,
             shown: None,
-            names,
+            leaf,
             master,
             peer: None,
             resumed: None,
@@ -162,7 +162,7 @@ impl Keyed {
                 shown: None,
             },
             server_name: self.server_name.as_deref().map(Box::from),
-            names: self.names,
+            leaf: self.leaf.clone(),
             age_add: 0,
             lifetime: self.config.ticket_lifetime_in_seconds().min(most),
             issued_at: cx.now,
@@ -172,9 +172,11 @@ impl Keyed {
     /// The handshake is over.
     pub(super) fn connected(self, cx: &Cx<'_>) -> Outcome {
         let (peer, peer_scheme) = self.peer.unzip();
-        let (local_chain, local_scheme) = self.shown.unzip();
-        let local_scheme = local_scheme.flatten();
         let is_resumed = self.resumed.is_some();
+        let (local, local_scheme) = match self.shown {
+            Some((chain, scheme)) => (Local::Showed(chain), scheme),
+            None => (Local::HadShown(self.leaf.filter(|_| is_resumed)), None),
+        };
         let unique = self.finished.first;
         let exporter = Exporter::before_tls13(
             self.master,
@@ -201,7 +203,7 @@ impl Keyed {
             server_random: self.server_random,
             peer_chain: peer.map(VerifiedChain::into_chain),
             peer_scheme,
-            local_chain,
+            local,
             local_scheme,
             exporter,
         };

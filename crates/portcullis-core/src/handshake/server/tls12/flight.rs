@@ -217,7 +217,7 @@ pub(super) fn send_abbreviated_flight(
         server_name,
         peer,
         authenticated_at,
-        names,
+        leaf,
     } = resumption;
     let hello = Hello {
         suite,
@@ -231,7 +231,7 @@ pub(super) fn send_abbreviated_flight(
     answering.transcript.forget_messages();
     cx.incoming
         .hello_answered(answering.negotiated.config.policy.max_handshake_size);
-    let mut keyed = Keyed::new(answering, master, names, cx)?;
+    let mut keyed = Keyed::new(answering, master, leaf, cx)?;
     keyed.group = group;
     keyed.psk = psk;
     keyed.peer = peer;

@@ -236,7 +236,10 @@ impl ChoosingIdentity {
         let (identity, scheme) = identity_in(answer, &negotiated.config, &wanted)?;
         // As in `would_show`.
         let shown = identity.as_ref().map(Identity::names_digest);
-        let would_show = |session: &Resumption| shown.is_some() && shown == session.names.as_ref();
+        let would_show = |session: &Resumption| {
+            let leaf = session.leaf.as_ref();
+            shown.is_some() && shown == leaf.map(|leaf| &leaf.names)
+        };
         if let Some(session) = session.filter(|session| would_show(session)) {
             return send_abbreviated_flight(negotiated, *session, cx);
         }

@@ -188,8 +188,8 @@ pub(super) fn master_secret(
         }
     };
     let master = Box::new(premaster.into_master(answering.keys.hash, seed));
-    let names = shown.as_ref().map(|shown| *shown.identity.names_digest());
-    let mut keyed = Box::new(Keyed::new(answering, master, names, cx)?);
+    let leaf = shown.as_ref().map(|shown| Arc::clone(shown.identity.leaf_digests()));
+    let mut keyed = Box::new(Keyed::new(answering, master, leaf, cx)?);
     keyed.shown = shown.map(|shown| (shown.identity.shared_chain(), shown.scheme));
     keyed.group = group;
     keyed.psk = psk.map(|(_, name)| Arc::clone(name)).or(user);

@@ -26,7 +26,7 @@ use crate::session::{Peer, Secret, ServerSession};
 use crate::suite::{CipherSuite, Exchange};
 use crate::wire::extension::SessionTicket;
 use crate::wire::{ClientHello, ExtensionType};
-use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
+use crate::x509::{LeafDigests, PresentedChain, VerifiedChain};
 use crate::{NamedGroup, SignatureScheme, Violation};
 
 /// A session that is resumed.
@@ -44,8 +44,8 @@ pub(super) struct Resumption {
     pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
     /// When the handshake was that resumed none.
     pub(super) authenticated_at: UnixTime,
-    /// Of the names of the certificate that was shown there, if one was.
-    pub(super) names: Option<Sha256Digest>,
+    /// Of the certificate that was shown there, if one was.
+    pub(super) leaf: Option<Arc<LeafDigests>>,
 }
 
 /// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
@@ -166,7 +166,7 @@ fn resume_or_choose(
         server_name,
         peer: None,
         authenticated_at: established.authenticated_at,
-        names: session.names,
+        leaf: session.leaf,
     });
     let peer = established.peer;
     match established.shared_key {
@@ -265,7 +265,7 @@ pub(super) fn resume(
     resumption: Box<Resumption>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    if negotiated.config.policy.asked.identity && resumption.names.is_some() {
+    if negotiated.config.policy.asked.identity && resumption.leaf.is_some() {
         return ask_again(negotiated, resumption, cx);
     }
     send_abbreviated_flight(negotiated, *resumption, cx)

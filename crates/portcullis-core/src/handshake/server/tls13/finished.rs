@@ -2,13 +2,15 @@
 //!
 //! RFC 8446 §4.4.4.
 
+use std::sync::Arc;
+
 use super::super::super::{Cx, Outcome, expect};
 use super::super::Next;
 use super::flight::{FlightSent, ProvedBy};
 use super::psk::Resumption;
 use super::tickets::Issuing;
 use crate::error::Abort;
-use crate::information::{Exporter, Information};
+use crate::information::{Exporter, Information, Local};
 use crate::key_schedule::{AddMessage, ExporterSecret, MasterSecretForTickets};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
@@ -44,18 +46,20 @@ impl WaitFinished {
             master.into_secret(&answering.transcript.current())
         });
         let (peer, peer_scheme) = self.peer.unzip();
-        let (local_chain, local_scheme, resumed, names) = match answering.authentication {
+        let (local, local_scheme, resumed, leaf) = match answering.authentication {
             ProvedBy::Certificate(identity, scheme) => {
-                let names = *identity.names_digest();
-                (Some(identity.shared_chain()), Some(scheme), None, names)
+                let leaf = Arc::clone(identity.leaf_digests());
+                let local = Local::Showed(identity.shared_chain());
+                (local, Some(scheme), None, leaf)
             }
             ProvedBy::Resumed(resumption) => {
                 let Resumption {
                     authenticated_at,
-                    names,
+                    leaf,
                     ..
                 } = *resumption;
-                (None, None, Some(authenticated_at), names)
+                let local = Local::HadShown(Some(Arc::clone(&leaf)));
+                (local, None, Some(authenticated_at), leaf)
             }
         };
         let information = Information {
@@ -75,7 +79,7 @@ impl WaitFinished {
             server_random: answering.server_random,
             peer_chain: peer.map(VerifiedChain::into_chain),
             peer_scheme,
-            local_chain,
+            local,
             local_scheme,
             exporter: Exporter::Tls13(ExporterSecret::pending()),
         };
@@ -87,7 +91,7 @@ impl WaitFinished {
         let issuing = Issuing {
             config: answering.config,
             secret,
-            names,
+            leaf,
             outcome,
         };
         issuing.issue(cx)

@@ -90,7 +90,7 @@ impl ChoosingIdentity {
         let (identity, scheme) = identity_in(answer, &negotiated.config, &wanted)?;
         // As in `would_show`.
         let shown = identity.as_ref().map(Identity::names_digest);
-        if let Some(session) = session.filter(|session| shown == Some(&session.names)) {
+        if let Some(session) = session.filter(|session| shown == Some(&session.leaf.names)) {
             let authentication = ProvedBy::Resumed(session);
             return send_flight(negotiated, wanted.server_name, authentication, cx);
         }

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §2.2, §4.2.11.
 
+use std::sync::Arc;
+
 use rustls_pki_types::UnixTime;
 
 use super::super::super::peer::Judge;
@@ -24,7 +26,7 @@ use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
 use crate::wire::{ClientHello, ExtensionType};
-use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
+use crate::x509::{LeafDigests, PresentedChain, VerifiedChain};
 use crate::{SignatureScheme, Violation};
 
 /// How many of the offered tickets are looked at: opening one costs as much as a record.
@@ -39,7 +41,7 @@ pub(super) struct Resumption {
     /// When the handshake was that resumed none.
     pub(super) authenticated_at: UnixTime,
     /// Of the names of the certificate that was shown there.
-    pub(super) names: Sha256Digest,
+    pub(super) leaf: Arc<LeafDigests>,
 }
 
 /// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
@@ -166,7 +168,7 @@ struct ProvedSession {
     /// With what the client had signed.
     scheme: Option<SignatureScheme>,
     authenticated_at: UnixTime,
-    names: Sha256Digest,
+    leaf: Arc<LeafDigests>,
 }
 
 fn resume_or_choose(
@@ -189,8 +191,8 @@ fn resume_or_choose(
             authenticated_at,
             ..
         },
-        Some(names),
-    ) = (session.established, session.names)
+        Some(leaf),
+    ) = (session.established, session.leaf)
     else {
         return choose_identity(negotiated, cx);
     };
@@ -202,7 +204,7 @@ fn resume_or_choose(
         server_name,
         scheme: peer.as_ref().map(|peer| peer.scheme),
         authenticated_at,
-        names,
+        leaf,
     };
     let Some(Peer { chain, .. }) = peer else {
         return resume(negotiated, proved, None, cx);
@@ -258,7 +260,7 @@ fn resume(
         early: proved.early,
         peer: proof.zip(proved.scheme),
         authenticated_at: proved.authenticated_at,
-        names: proved.names,
+        leaf: proved.leaf,
     };
     let resumption = Box::new(resumption);
     if negotiated.config.policy.asked.identity {

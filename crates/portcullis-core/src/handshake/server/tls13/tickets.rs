@@ -15,15 +15,15 @@ use crate::session::{
     Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, Secret, ServerSession, TicketKeys, age,
 };
 use crate::wire::NewSessionTicket;
-use crate::x509::Sha256Digest;
+use crate::x509::LeafDigests;
 use crate::{CryptoFailure, Misuse};
 
 /// Everything is over but the tickets.
 pub(super) struct Issuing {
     pub(super) config: Arc<ServerOptions>,
     pub(super) secret: ResumptionMasterSecret,
-    /// Of the names of the certificate that the client was shown.
-    pub(super) names: Sha256Digest,
+    /// Of the certificate that the client was shown.
+    pub(super) leaf: Arc<LeafDigests>,
     pub(super) outcome: Outcome,
 }
 
@@ -86,7 +86,7 @@ impl Issuing {
                     shown: None,
                 },
                 server_name: information.server_name.clone(),
-                names: Some(self.names),
+                leaf: Some(Arc::clone(&self.leaf)),
                 age_add: u32::from_be_bytes(age_add),
                 lifetime,
                 issued_at: cx.now,
