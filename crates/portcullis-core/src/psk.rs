@@ -43,8 +43,9 @@ pub(crate) struct PskName {
     pub(crate) kind: Shared,
     /// Of the key, or the user's name.
     pub(crate) identity: Box<[u8]>,
-    /// Another key of the same identity has another one, and another verifier of the same user. Of a
-    /// password there is none: whoever got it could try passwords on it.
+    /// Another key of the same identity has another one, and another verifier of the same user. That of a
+    /// password is made with a key of this process and does not leave it: whoever got one could try passwords
+    /// on it.
     pub(crate) digest: [u8; 32],
 }
 
@@ -52,6 +53,11 @@ impl PskName {
     /// The identity of a key.
     pub(crate) fn psk(&self) -> Option<&[u8]> {
         (self.kind == Shared::Psk).then_some(&*self.identity)
+    }
+
+    /// Whether it says which password it was. Zeros come from a record, which does not.
+    pub(crate) fn has_digest(&self) -> bool {
+        self.digest != [0; 32]
     }
 
     /// The name of a user.

@@ -3,7 +3,7 @@
 //! RFC 5054 §2.3 to §2.5; RFC 2945 §3 for what is made of a password.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
@@ -313,6 +313,21 @@ impl core::fmt::Debug for SrpUsers {
     }
 }
 
+/// Tells passwords apart as long as the process runs, so that a session of the right one is not resumed by who
+/// has another; zeros without randomness.
+fn password_digest(user: &[u8], password: &[u8]) -> [u8; 32] {
+    static KEY: OnceLock<Option<HmacKey>> = OnceLock::new();
+    let key = KEY.get_or_init(|| {
+        let mut key = Zeroizing::new([0; 32]);
+        Random::system().fill(key.as_mut_slice()).ok()?;
+        Some(HmacKey::new(HashAlgorithm::Sha256, key.as_slice()))
+    });
+    let parts = [&user.len().to_be_bytes()[..], user, password];
+    let mac = key.as_ref().map(|key| key.mac(parts.into_iter()));
+    let mac = mac.as_ref().map(|mac| mac.as_slice()).unwrap_or_default();
+    mac.try_into().unwrap_or_default()
+}
+
 /// As whom a client logs in.
 #[derive(Clone)]
 pub(crate) struct SrpLogin {
@@ -326,14 +341,26 @@ impl SrpLogin {
             name: Arc::new(PskName {
                 kind: Shared::Password,
                 identity: user.into(),
-                digest: [0; 32],
+                digest: password_digest(user, password),
             }),
             password: Arc::new(Zeroizing::new(password.into())),
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), Misuse> {
-        check_user(self.user())
+        check_user(self.user())?;
+        match self.name.has_digest() {
+            true => Ok(()),
+            false => Err(Misuse::new("srp: there are no random bytes")),
+        }
+    }
+
+    /// Whether a session in which this user had logged in was with the same password, if that is known.
+    pub(crate) fn is_of(&self, name: &PskName) -> bool {
+        match name.has_digest() {
+            true => *self.name == *name,
+            false => name.user() == Some(self.user()),
+        }
     }
 
     pub(crate) fn name(&self) -> &Arc<PskName> {

@@ -142,7 +142,7 @@ violations! {
         KeyDoesNotFitSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.2", "the key in the server's certificate is of another kind than the cipher suite says";
         LeafCurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.1", "the key in the server's certificate is on a curve that was not offered";
         NoClientCertificateBefore13 => HANDSHAKE_FAILURE, "RFC 5246 §7.4.6", "the client sent no certificate although one is required";
-        BadSrpGroup => INSUFFICIENT_SECURITY, "RFC 5054 §2.5.3", "the server chose a prime and generator for SRP that are none of the RFC's";
+        BadSrpGroup => INSUFFICIENT_SECURITY, "RFC 5054 §2.5.3", "the server chose a prime and generator for SRP that are none of the RFC's, or a prime of fewer bits than `dh_minimum`";
         BadSrpValue => ILLEGAL_PARAMETER, "RFC 5054 §2.5.3, §2.5.4", "the peer sent a public value of SRP that is not above 0 and below the prime, or makes the scrambler 0";
         SrpUserMissing => UNKNOWN_PSK_IDENTITY, "RFC 5054 §2.5.1.2", "the client offers only cipher suites of SRP that could be used here, and names no user";
         UnknownPskIdentity => UNKNOWN_PSK_IDENTITY, "RFC 4279 §2", "the client named a pre-shared key that is not known here";

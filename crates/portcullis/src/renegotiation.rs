@@ -291,9 +291,7 @@ pub(crate) trait Ends {
                     return Poll::Ready(Ok(Reached::Impossible(error)));
                 }
                 Poll::Ready(error) => {
-                    let alert = renegotiating.cancel();
-                    self.say(&alert);
-                    let _ = self.poll_flush(both);
+                    self.tell_end(&mut renegotiating, both);
                     error
                 }
             },
@@ -344,7 +342,11 @@ pub(crate) trait Ends {
                 let answering = answering.get_mut().unwrap_or_else(PoisonError::into_inner);
                 let answer = ready!(answering.as_mut().poll(cx));
                 renegotiating.answering = None;
-                handshake.answer(answer, UnixTime::now())?;
+                if let Err(misuse) = handshake.answer(answer, UnixTime::now()) {
+                    // Its own answer will not come, and the peer waits.
+                    self.tell_end(renegotiating, cx);
+                    return Poll::Ready(Err(misuse.into()));
+                }
             }
             match handshake.poll()? {
                 Step::Transmit(bytes) => self.say(&bytes),
@@ -378,6 +380,13 @@ pub(crate) trait Ends {
                 _ => {}
             }
         }
+    }
+
+    /// Gives up, and says so as far as it goes out at once.
+    fn tell_end(&mut self, renegotiating: &mut Renegotiating, cx: &mut Context<'_>) {
+        let alert = renegotiating.cancel();
+        self.say(&alert);
+        let _ = self.poll_flush(cx);
     }
 
     /// The transport takes no more: if the peer's alert has come before that, it is the reason.

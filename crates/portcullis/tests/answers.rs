@@ -2,6 +2,7 @@
 
 mod ends;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use ends::*;
@@ -13,6 +14,7 @@ use portcullis::{
     ServerConfig, ServerName, Stage, TlsAcceptor, TlsConnector,
 };
 use tokio::io::duplex;
+use tokio::sync::oneshot;
 
 #[tokio::test]
 async fn an_identity_is_looked_up_by_name() {
@@ -166,6 +168,54 @@ async fn a_key_elsewhere_decrypts_late_or_never() {
         let error = server.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(error.stage(), stage, "{error}");
+    }
+}
+
+/// Two connections, each of which is given the answer to the other's question.
+struct Mixed(Mutex<Vec<(oneshot::Sender<Sign>, oneshot::Receiver<Sign>)>>);
+
+impl Mixed {
+    fn new() -> Self {
+        let (to_first, of_first) = oneshot::channel();
+        let (to_second, of_second) = oneshot::channel();
+        Self(Mutex::new(vec![
+            (to_first, of_second),
+            (to_second, of_first),
+        ]))
+    }
+}
+
+impl Answers for Mixed {
+    fn questions(&self) -> Questions {
+        Questions::none().and_signature()
+    }
+
+    async fn sign(&self, question: Sign) -> Answer {
+        let (give, take) = self.0.lock().unwrap().pop().unwrap();
+        give.send(question).unwrap();
+        take.await.unwrap().sign_with_local_key()
+    }
+}
+
+/// What one signs for the other is not sent: both end with what has happened, and their peers are told.
+#[tokio::test]
+async fn the_answer_to_anothers_question() {
+    let acceptor = acceptor().answers(Mixed::new());
+    let connector = connector();
+    let connect = || async {
+        let (client, server) = duplex(64 * 1024);
+        tokio::join!(
+            connector.upgrade(client, name()),
+            acceptor.upgrade(server)
+        )
+    };
+    let (one, other) = tokio::join!(connect(), connect());
+    for (client, server) in [one, other] {
+        let error = server.unwrap_err();
+        assert!(error.to_string().contains("another connection"), "{error}");
+        let error = client.unwrap_err();
+        let told = (Direction::Received, AlertDescription::USER_CANCELED);
+        assert_eq!(error.alert(), Some(told), "{error}");
     }
 }
 

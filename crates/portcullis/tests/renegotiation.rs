@@ -2,15 +2,15 @@
 
 mod ends;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use portcullis::config::Renegotiation;
-use portcullis::question::{Answer, Question, VerifyChain};
+use portcullis::question::{Answer, Question, Sign, VerifyChain};
 use portcullis::{
-    Active, Answers, Message, ProtocolVersion, Questions, ReadHalf, Reason, TlsAcceptor,
+    Active, AlertDescription, Answers, Direction, Message, ProtocolVersion, Questions, ReadHalf, Reason, TlsAcceptor,
     TlsConnector, TlsStream, WriteHalf,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -714,4 +714,41 @@ async fn its_questions_are_asked() {
         .1
         .unwrap_err();
     assert_eq!(asked(), 2);
+}
+
+/// It ends both ends, and the peer is told.
+#[tokio::test]
+async fn the_answer_to_anothers_question() {
+    /// Keeps the question of the first connection, and answers it in the second handshake of the other.
+    struct Mixed(Mutex<Vec<Sign>>, AtomicUsize);
+
+    impl Answers for Mixed {
+        fn questions(&self) -> Questions {
+            Questions::none().and_signature()
+        }
+
+        async fn sign(&self, question: Sign) -> Answer {
+            match self.1.fetch_add(1, Ordering::Relaxed) {
+                0 => {
+                    self.0.lock().unwrap().push(question);
+                    std::future::pending().await
+                }
+                1 => question.sign_with_local_key(),
+                _ => self.0.lock().unwrap().remove(0).sign_with_local_key(),
+            }
+        }
+    }
+
+    let (connector, acceptor) = ends(ALWAYS, ALWAYS);
+    let acceptor = acceptor.answers(Mixed(Mutex::default(), AtomicUsize::new(0)));
+    let (here, there) = duplex(64 * 1024);
+    let both = async { tokio::join!(connector.upgrade(here, name()), acceptor.upgrade(there)) };
+    timeout(Duration::from_millis(50), both).await.unwrap_err();
+    let (mut client, mut server) = connected(&connector, &acceptor).await;
+    let begin = async { client.renegotiate().await.unwrap_err() };
+    let answer = async { server.read_u8().await.unwrap_err() };
+    let (here, there) = soon(async { tokio::join!(begin, answer) }).await;
+    assert!(there.to_string().contains("another connection"), "{there}");
+    let told = (Direction::Received, AlertDescription::USER_CANCELED);
+    assert_eq!(here.alert(), Some(told), "{here}");
 }

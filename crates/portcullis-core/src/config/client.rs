@@ -143,14 +143,15 @@ impl ClientConfig {
 
 impl ClientOptions {
     /// Whether this side still has what a session began with, as far as can be known: with `ask_psk` the
-    /// caller that gave the session answers for it.
+    /// caller that gave the session answers for it, and so who gives one that was written down answers for
+    /// the password of a user.
     pub(crate) fn knows(&self, name: &PskName) -> bool {
         match name.kind {
             Shared::Psk => self.policy.asked.psk || self.policy.psks.contains(name),
-            Shared::Password => self
-                .srp
-                .as_ref()
-                .is_some_and(|login| **login.name() == *name),
+            Shared::Password => {
+                let login = self.srp.as_ref();
+                login.is_some_and(|login| login.is_of(name))
+            }
         }
     }
 
@@ -324,7 +325,8 @@ impl ClientConfigBuilder {
     /// taken as they are; what is not ASCII should be in the form of RFC 4013 (§2.3).
     ///
     /// A server of `SRP_SHA` shows no certificate; one of `SRP_SHA_RSA` shows one that is verified as any.
-    /// Any group of the RFC's appendix is accepted, and no other. A wrong password shows as an alert of the
+    /// Any group of the RFC's appendix is accepted that has as many bits as `dh_minimum` says (2,048), and no
+    /// other. A wrong password shows as an alert of the
     /// server's, mostly `bad_record_mac`. There is an example at [`SrpUsers::new`](crate::config::SrpUsers::new).
     pub fn srp(mut self, user: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> Self {
         self.client.srp = Some(SrpLogin::new(user.as_ref(), password.as_ref()));

@@ -27,8 +27,9 @@ macro_rules! common_options {
         }
 
         /// The fewest bits that the prime of DHE may have before TLS 1.3: 1,024 to 8,192. A client refuses
-        /// a server whose group is smaller with `insufficient_security` (RFC 7919 §4), a server does not
-        /// use one. Default: 2,048. Fewer than that are within reach of states (Logjam).
+        /// a server whose group is smaller with `insufficient_security` (RFC 7919 §4), also one of SRP
+        /// (RFC 5054 §2.5.3); a server does not use one, but for users whose verifiers were made in it.
+        /// Default: 2,048. Fewer than that are within reach of states (Logjam).
         #[cfg(feature = "finite-field")]
         #[cfg_attr(docsrs, doc(cfg(feature = "finite-field")))]
         pub fn dh_minimum(mut self, bits: u32) -> Self {

@@ -7,7 +7,8 @@
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum SrpGroup {
-    /// For peers that have no other: so many bits may have been broken.
+    /// For peers that have no other: so many bits may have been broken. Clients take it, and the next, only where
+    /// their `dh_minimum` is as low.
     Bits1024,
     Bits1536,
     Bits2048,

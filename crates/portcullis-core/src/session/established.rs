@@ -226,7 +226,11 @@ impl Established {
         });
         put_vec24(out, |out| {
             if let Some(name) = &self.shared_key {
-                out.extend_from_slice(&name.digest);
+                let digest = match (owner, name.kind) {
+                    (Role::Client, Shared::Password) => &[0; 32],
+                    _ => &name.digest,
+                };
+                out.extend_from_slice(digest);
                 put_vec16(out, |out| out.extend_from_slice(&name.identity));
             }
             if let Some(peer) = &self.peer {

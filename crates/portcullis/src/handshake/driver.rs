@@ -177,7 +177,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 }
                 Phase::Failing(error) => return Poll::Ready(Err(error.clone())),
             };
-            running.handshake.answer(answer, UnixTime::now())?;
+            if let Err(misuse) = running.handshake.answer(answer, UnixTime::now()) {
+                // Its own answer will not come, and the peer waits.
+                running.cancel();
+                return Poll::Ready(Err(misuse.into()));
+            }
         }
     }
 

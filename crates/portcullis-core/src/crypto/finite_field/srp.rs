@@ -191,15 +191,22 @@ pub(crate) struct Offered {
 }
 
 impl Offered {
-    /// §2.5.3: a client may take any group of appendix A; what has no name there it does not look into.
+    /// §2.5.3: a client may take any group of appendix A that is long enough for it; what has no name there
+    /// it does not look into.
     ///
     /// # Errors
-    /// When the group is none of these, or the value none of it.
-    pub(crate) fn new(prime: &[u8], generator: &[u8], public: &[u8]) -> Result<Self, Violation> {
+    /// When the group is none of these, or has fewer than `least_bits`, or the value is none of it.
+    pub(crate) fn new(
+        prime: &[u8],
+        generator: &[u8],
+        public: &[u8],
+        least_bits: u32,
+    ) -> Result<Self, Violation> {
         let (prime, generator) = (trimmed(prime), trimmed(generator));
         let mut all = SrpGroup::ALL.iter().copied();
         let named = all
             .find(|one| one.bits() as usize == 8 * prime.len() && generator == [one.generator()]);
+        let named = named.filter(|one| one.bits() >= least_bits);
         let group = named.and_then(Group::of_srp);
         let group = group.filter(|group| group.prime_bytes() == prime);
         let group = group.ok_or(Violation::BadSrpGroup)?;
@@ -301,7 +308,7 @@ mod tests {
         let server = rfc_server();
         assert_eq!(server.public(), hex(B_PUBLIC));
         assert_eq!(server.agree(&hex(A_PUBLIC)).unwrap()[..], hex(PREMASTER));
-        let offered = Offered::new(server.prime(), server.generator(), server.public()).unwrap();
+        let offered = Offered::new(server.prime(), server.generator(), server.public(), 1024).unwrap();
         let (public, secret) = offered
             .answer_with(x.as_slice(), &exponent(A_SECRET))
             .unwrap()
@@ -320,7 +327,7 @@ mod tests {
             let verifier = verifier(group, x.as_slice()).unwrap();
             let mut random = Random::seeded(7);
             let server = ServerHalf::generate(group, &verifier, &mut random).unwrap();
-            let offered = Offered::new(server.prime(), server.generator(), server.public());
+            let offered = Offered::new(server.prime(), server.generator(), server.public(), 1024);
             let offered = offered.unwrap();
             let (public, secret) = offered.answer(x.as_slice(), &mut random).unwrap().unwrap();
             assert_eq!(server.agree(&public).unwrap(), secret);
@@ -353,7 +360,7 @@ mod tests {
         for value in [&[0][..], &[0; 128], &[], &prime, &twice, &more] {
             let refused = Err(Violation::BadSrpValue);
             assert_eq!(server.agree(value).map(|_| ()), refused);
-            let offered = Offered::new(&prime, server.generator(), value);
+            let offered = Offered::new(&prime, server.generator(), value, 1024);
             assert_eq!(offered.map(|_| ()), refused);
             assert!(!is_verifier(SrpGroup::Bits1024, value));
         }
@@ -379,7 +386,7 @@ mod tests {
             (&[0], &[2]),
             (&[0xff; 65_535], &[2]),
         ] {
-            let offered = Offered::new(prime, generator, server.public());
+            let offered = Offered::new(prime, generator, server.public(), 1024);
             assert_eq!(offered.map(|_| ()), Err(Violation::BadSrpGroup));
         }
     }

@@ -113,10 +113,14 @@ impl Parameters {
                 public: params.public.into(),
             }),
             Some(ServerParams::Dh(params)) => Some(number(params, client.offer.config())?),
-            Some(ServerParams::Srp(params)) => Some(ServerShare::Srp(Box::new(SrpOffer {
-                offered: Offered::new(params.prime, params.generator, params.public)?,
-                salt: params.salt.into(),
-            }))),
+            Some(ServerParams::Srp(params)) => {
+                let least = client.offer.config().policy.dh_minimum;
+                let (prime, generator) = (params.prime, params.generator);
+                Some(ServerShare::Srp(Box::new(SrpOffer {
+                    offered: Offered::new(prime, generator, params.public, least)?,
+                    salt: params.salt.into(),
+                })))
+            }
         };
         let signed = match (received.signature, &received.params) {
             (Some(signature), Some(params)) => {

@@ -261,7 +261,7 @@ fn the_user_stays() {
     use super::super::tls12::user::{SRP, users};
     let with = |user: &str, password: &str| {
         let client = client().cipher_suites([SRP]);
-        client.srp(user, password)
+        client.srp(user, password).dh_minimum(1024)
     };
     let ends = || {
         let server = server().cipher_suites([SRP]).clear_identities();

@@ -117,7 +117,7 @@ mod dhe {
                 let (client, server) = both(version, "dsa", "R");
                 let (client, server) = match suite.info().unwrap().key_exchange {
                     KeyExchange::Srp => (
-                        client.srp("alice", "password123"),
+                        client.srp("alice", "password123").dh_minimum(1024),
                         server.srp_users(users()),
                     ),
                     _ => (client, server),

@@ -51,7 +51,8 @@ pub(in super::super) fn client(suites: &[CipherSuite]) -> ClientConfigBuilder {
         false => ClientConfig::builder(Roots::empty()),
     };
     let builder = builder.cipher_suites(suites).alpn(["h2"]);
-    builder.srp("alice", "password123")
+    // As short as that, tests take less time.
+    builder.srp("alice", "password123").dh_minimum(1024)
 }
 
 /// With an identity where the suite needs one.
@@ -363,6 +364,14 @@ fn a_session_goes_with_its_user() {
     // A client of another name offers none.
     let bob = client.clone().srp("bob", "another");
     assert_eq!(is_resumed(&bob, &server), Ok(false));
+    // Nor does one who does not know the password, and would be alice by resuming.
+    let stranger = client.clone().srp("alice", "guessed");
+    assert_eq!(is_resumed(&stranger, &server), Err(Some(V::BadRecordMac)));
+    // Of what is written down nobody can say; and no password can be tried on it.
+    let bytes = session.to_bytes();
+    let again = ClientSession::from_bytes(&bytes).unwrap();
+    assert_eq!(again.to_bytes(), bytes);
+    assert!(!again.established.shared_key.unwrap().has_digest());
     // The user has another password by now, or the same with another salt, or is gone.
     let changed = |verifier| server.clone().srp_users(SrpUsers::new([verifier]).unwrap());
     let failed = Err(Some(V::BadRecordMac));
@@ -496,6 +505,20 @@ fn groups_and_values_of_a_server() {
         (&[0xff; 30_000], &[2]),
     ] {
         check(V::BadSrpGroup, params(prime, generator, b"salt", &[7]));
+    }
+    // What the RFC has, and is shorter than this client wants: Logjam, with a password to try.
+    for (least, group) in [
+        (1025, SrpGroup::Bits1024),
+        (2048, SrpGroup::Bits1024),
+        (2048, SrpGroup::Bits1536),
+        (8192, SrpGroup::Bits6144),
+    ] {
+        let tamper = params(&prime(group), &[group.generator()], b"salt", &[7]);
+        let client = client(&[SRP]).dh_minimum(least);
+        Case::new(V::BadSrpGroup, By::Server, Stage::WaitServerKeyExchange, tamper)
+            .client(client)
+            .server(server(&[SRP]))
+            .check();
     }
     for public in [&[0][..], &[0; 128], &good, &[0xff; 128], &[0xff; 30_000]] {
         check(V::BadSrpValue, params(&good, &[2], b"salt", public));
