@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::attack::{
     authenticated_client, authenticating_server, client, server, ticket_keys, transmitted,
 };
-use crate::config::{ClientConfig, ServerConfig};
+use crate::config::{ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfigBuilder};
 use crate::session::ClientSession;
 use crate::testing::{Pair, now, resuming, sessions_of};
 use crate::{ProtocolVersion, Stage, Step};
@@ -132,9 +132,34 @@ fn in_the_flights_of_a_resumption_before_tls13() {
     every_byte_of(older_resumed_pair, 3);
 }
 
+/// The key exchanges that have to be named: what of them a certificate's key has not signed is in the
+/// transcript.
+#[cfg(all(feature = "ffi", feature = "finite-field"))]
+#[test]
+fn in_the_flights_of_other_key_exchanges() {
+    use super::tls12::{rsa, rsa_psk, static_ecdh, user};
+    fn pair((client, server): (ClientConfigBuilder, ServerConfigBuilder)) -> Pair {
+        Pair::new(client.build().unwrap(), server.build().unwrap())
+    }
+    let ends: [fn() -> Pair; 5] = [
+        || pair((user::client(&[user::SRP]), user::server(&[user::SRP]))),
+        || pair((user::client(&[user::SRP_RSA]), user::server(&[user::SRP_RSA]))),
+        || pair((rsa::client(), rsa::server())),
+        || pair(rsa_psk::ends()),
+        || pair((static_ecdh::client(), static_ecdh::server())),
+    ];
+    for of in ends {
+        every_nth_byte_of(of, 4, 5);
+    }
+}
+
 fn every_byte_of(of: fn() -> Pair, flights: usize) {
+    every_nth_byte_of(of, flights, 1);
+}
+
+fn every_nth_byte_of(of: fn() -> Pair, flights: usize, step: usize) {
     for flight in 0..flights {
-        for at in 0.. {
+        for at in (0..).step_by(step) {
             let mut pair = of();
             let mut bytes = transmitted(&mut pair.client);
             for turn in 0..flight {

@@ -13,7 +13,7 @@ use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
 use super::key_exchange::ServerShare;
 use crate::config::PreSharedKey;
 use crate::crypto::key_exchange::respond;
-use crate::crypto::{point_in_key, rsa_premaster};
+use crate::crypto::{CryptoFailure, point_in_key, rsa_premaster};
 use crate::error::Abort;
 use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret};
 use crate::psk::PskName;
@@ -243,7 +243,8 @@ fn agree(
             let newest = negotiated.client.offer.config().policy.newest();
             let version = cx.dialect.code(newest.min(Version::V1_2));
             let key = chain.chain().end_entity_spki();
-            let (encrypted, premaster) = rsa_premaster::encrypt(key, version, cx.random)?;
+            let encrypted = rsa_premaster::encrypt(key, version, cx.random);
+            let (encrypted, premaster) = encrypted.map_err(not_encrypted)?;
             put_exchange(
                 negotiated,
                 psk,
@@ -259,6 +260,18 @@ fn agree(
         (Some(psk), other) => Ok((group, PremasterSecret::with_psk(other, psk.key()))),
         (None, Some(premaster)) => Ok((group, premaster)),
         (None, None) => Err(another_exchange()),
+    }
+}
+
+/// That an authority has signed it makes it no key.
+#[cold]
+fn not_encrypted(failure: CryptoFailure) -> Abort {
+    match failure {
+        CryptoFailure::EncryptingPremaster => {
+            let why = "its modulus or exponent is none that encrypts";
+            Violation::UnsupportedKey.explained(why.to_owned())
+        }
+        other => other.into(),
     }
 }
 

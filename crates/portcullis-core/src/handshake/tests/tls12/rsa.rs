@@ -10,7 +10,7 @@ use rcgen::{
 };
 use rustls_pki_types::PrivateKeyDer;
 
-use super::super::attack::{self, By, pair, refused};
+use super::super::attack::{self, By, Case, pair, refused};
 use super::super::older::{V1_2, talking_in};
 use super::super::parts::message;
 use super::super::tamper::{Put, first};
@@ -19,8 +19,9 @@ use crate::config::{ClientAuthentication, ClientConfig, ClientConfigBuilder, Ser
 use crate::suite::{CipherSuite, KeyExchange};
 use crate::testing::{Pair, pki, resuming};
 use crate::wire::HandshakeType as T;
+use crate::wire::codec::put_vec16;
 use crate::x509::{CertificateErrorKind, Form, Identity, Roots};
-use crate::{AlertDescription, ProtocolVersion, Reason, SignatureScheme, Violation};
+use crate::{AlertDescription, ProtocolVersion, Reason, SignatureScheme, Stage, Violation};
 
 pub(super) struct Rsa {
     pub(super) roots: Roots,
@@ -391,5 +392,69 @@ fn an_identity_that_signs_nothing_is_chosen() {
         let (client, _) = talking_in(V1_2[0], run(client, server));
         let shown = client.information.peer_certificates();
         assert_eq!(shown, rsa().both.chain());
+    }
+}
+
+/// An RSAPublicKey of these numbers, in a certificate that nobody has verified.
+fn leaf_with(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    struct Key(Vec<u8>);
+    impl rcgen::PublicKeyData for Key {
+        fn der_bytes(&self) -> &[u8] {
+            &self.0
+        }
+        fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+            &PKCS_RSA_SHA256
+        }
+    }
+    let element = |tag: u8, content: &[u8]| {
+        let mut out = vec![tag, 0x82];
+        put_vec16(&mut out, |out| out.extend_from_slice(content));
+        out
+    };
+    let mut numbers = element(2, modulus);
+    if !exponent.is_empty() {
+        numbers.extend([&[2, exponent.len() as u8], exponent].concat());
+    }
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let issuer = Issuer::new(CertificateParams::default(), KeyPair::generate().unwrap());
+    let key = Key(element(0x30, &numbers));
+    params.signed_by(&key, &issuer).unwrap().der().to_vec()
+}
+
+/// Authorities sign keys that are none. The library makes nothing of them, which is no failure of this side's.
+#[test]
+fn keys_that_are_none() {
+    let odd = [&[0][..], &[0xc3; 256]].concat();
+    let even = [&odd[..256], &[2]].concat();
+    let usual: &[u8] = &[1, 0, 1];
+    for (modulus, exponent) in [
+        (&even[..], usual),
+        (&odd[1..], usual),
+        (&odd, &[0]),
+        (&odd, &[1]),
+        (&odd, &[2]),
+        (&odd, &[0xff]),
+        (&odd, &[0x7f; 100]),
+        (&odd, &[]),
+    ] {
+        let leaf = leaf_with(modulus, exponent);
+        let tamper = first(T::CERTIFICATE, move |_| {
+            let mut message = Vec::new();
+            crate::wire::tls12::Certificate::put(&mut message, [&leaf[..]].into_iter());
+            vec![Put::Message(message)]
+        });
+        let client = ClientConfig::dangerous_builder_without_verification();
+        let client = client.versions(V1_2).cipher_suites(suites_of(V1_2[0]));
+        let client = client.alpn(["h2"]);
+        Case::new(
+            Violation::UnsupportedKey,
+            By::Server,
+            Stage::WaitCertificateRequest,
+            tamper,
+        )
+        .client(client)
+        .server(server())
+        .check();
     }
 }
