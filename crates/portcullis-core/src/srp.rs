@@ -20,6 +20,8 @@ pub use crate::crypto::srp_group::SrpGroup;
 
 /// The most bytes of a user's name and of a salt (§2.8.1).
 const MOST: usize = 255;
+/// Of a seed that is chosen, in bytes.
+const LEAST_SEED: usize = 16;
 /// Of a salt that is made here, in bytes.
 const SALT_LEN: usize = 16;
 
@@ -184,7 +186,8 @@ pub struct SrpUsers {
     users: Arc<BTreeMap<Box<[u8]>, SrpVerifier>>,
     /// What simulated salts and verifiers are made of.
     seed: Arc<HmacKey>,
-    seed_is_chosen: bool,
+    /// How many bytes were chosen for it, if any were.
+    chosen_seed: Option<usize>,
     /// As those of real users should be: nobody must see the difference.
     group: SrpGroup,
     salt_len: usize,
@@ -233,7 +236,7 @@ impl SrpUsers {
         Ok(Self {
             users: Arc::new(map),
             seed: Arc::new(HmacKey::new(HashAlgorithm::Sha256, seed.as_slice())),
-            seed_is_chosen: false,
+            chosen_seed: None,
             group,
             salt_len,
         })
@@ -241,16 +244,28 @@ impl SrpUsers {
 
     /// What the salts of users who are not there are made of, instead of random bytes: servers of
     /// one name, and one server before and after it was started again, should have the same, or a
-    /// changed salt tells that there is no such user. At least 16 random bytes, which nobody may know.
+    /// changed salt tells that there is no such user. At least 16 random bytes, which nobody may know: a
+    /// configuration refuses fewer.
     pub fn seed(mut self, seed: impl AsRef<[u8]>) -> Self {
-        self.seed = Arc::new(HmacKey::new(HashAlgorithm::Sha256, seed.as_ref()));
-        self.seed_is_chosen = true;
+        let seed = seed.as_ref();
+        self.seed = Arc::new(HmacKey::new(HashAlgorithm::Sha256, seed));
+        self.chosen_seed = Some(seed.len());
         self
+    }
+
+    /// Who can guess the seed knows which salts are of nobody.
+    pub(crate) fn check(&self) -> Result<(), Misuse> {
+        match self.chosen_seed {
+            Some(len) if len < LEAST_SEED => Err(Misuse::new(format!(
+                "srp_users: the seed must have at least {LEAST_SEED} random bytes; this one has {len}"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Takes over the seed of what this replaces, unless one was chosen.
     pub(crate) fn carry_over(&mut self, before: &Self) {
-        if !self.seed_is_chosen && !before.seed_is_chosen {
+        if self.chosen_seed.or(before.chosen_seed).is_none() {
             self.seed = Arc::clone(&before.seed);
         }
     }

@@ -1,14 +1,19 @@
 //! What both sides derive must be the same: exported keys, channel bindings, the key log.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use portcullis::session::TicketKeys;
 use portcullis::{ConnectionInformation, KeyLogFile, KeyLogLine};
-use portcullis_tests::peers::{Output, Program, Settings, gnutls, openssl, rustls};
+use portcullis_tests::peers::{Output, Program, Settings, Version, gnutls, openssl, rustls};
 use portcullis_tests::pki::pki;
 use portcullis_tests::scratch;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::process::Command;
 
 use crate::ours;
 
@@ -95,6 +100,53 @@ async fn openssl_and_gnutls_clients_export_what_our_server_does() {
     assert!(output.stdout.contains(&value), "no {value}:\n{output}");
 }
 
+/// What the OpenSSL command computes of a certificate, which was signed with SHA-256.
+async fn openssl_end_point(certificate: &Path) -> String {
+    let run = async |words: &[&str], input: Vec<u8>| {
+        let mut openssl = Command::new("openssl")
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("openssl");
+        let mut stdin = openssl.stdin.take().expect("a pipe");
+        stdin.write_all(&input).await.expect("input");
+        drop(stdin);
+        openssl.wait_with_output().await.expect("output").stdout
+    };
+    let pem = std::fs::read(certificate).expect("a certificate");
+    let der = run(&["x509", "-outform", "DER"], pem).await;
+    hex(&run(&["dgst", "-sha256", "-binary"], der).await)
+}
+
+/// RFC 5929 §4: a server that resumes shows no certificate, and both ends have that of the first handshake.
+#[tokio::test]
+async fn gnutls_has_the_same_end_point_when_it_resumes() {
+    let expected = openssl_end_point(&pki().ecdsa_p256.certificate_file).await;
+    for version in [Version::Tls12, Version::Tls13] {
+        let keys = TicketKeys::rotating(Duration::from_secs(7_200)).expect("a period");
+        let config = ours::server_of(version, &pki().ecdsa_p256).ticket_keys(keys);
+        let mut server = ours::Server::echo(config).await;
+        let settings = Settings::client().version(version);
+        let client = gnutls::client(server.address, &settings.extra(&["--resume", "--verbose"]));
+        let resumed = client.wait_until(|output| {
+            let again = output.stdout.split("*** This is a resumed session").nth(1);
+            again.is_some_and(|rest| rest.contains("- Simple Client Mode"))
+        });
+        resumed.await.unwrap_or_else(|output| panic!("{output}"));
+        let (_, output) = client.finish().await;
+        for is_resumed in [false, true] {
+            let served = server.served().await;
+            let information = served.information("gnutls-cli");
+            assert_eq!(information.is_resumed(), is_resumed, "{version:?}");
+            let ours = information.tls_server_end_point().expect("a binding");
+            assert_eq!(hex(&ours), expected, "{version:?}");
+        }
+        let theirs = format!("'tls-server-end-point': {expected}");
+        assert_eq!(output.stdout.matches(&theirs).count(), 2, "{output}");
+    }
+}
+
 #[tokio::test]
 async fn rustls_exports_what_our_server_does_with_a_context_too() {
     let mut server = ours::Server::echo(ours::server(&pki().ecdsa_p256)).await;
@@ -137,7 +189,7 @@ impl Lines {
     }
 }
 
-pub(crate) fn lines_of(path: &std::path::Path) -> BTreeSet<String> {
+pub(crate) fn lines_of(path: &Path) -> BTreeSet<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.trim_end().to_owned()).collect()

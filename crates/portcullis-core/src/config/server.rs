@@ -412,6 +412,7 @@ impl ServerConfigBuilder {
     fn check_srp(&mut self) -> Result<(), Misuse> {
         let server = &mut self.server;
         let users = server.srp_users.as_ref();
+        users.map_or(Ok(()), SrpUsers::check)?;
         let given = users.filter(|users| !users.is_empty()).map(|_| "srp_users");
         let needed = "users: give them with `srp_users`, or have them asked for with `ask_srp`";
         match server.policy.check_srp(needed, given) {

@@ -209,7 +209,14 @@ fn what_contradicts_itself_is_refused_with_what_to_do() {
         error.contains("needs users: give them with `srp_users`"),
         "{error}"
     );
-    without.ask_srp(true).build().unwrap();
+    without.clone().ask_srp(true).build().unwrap();
+    for (seed, good) in [(0, false), (15, false), (16, true)] {
+        let users = SrpUsers::new([]).unwrap().seed(vec![5; seed]);
+        let built = without.clone().ask_srp(true).srp_users(users).build();
+        let error = built.err().map(|error| error.to_string());
+        let is_refused = error.is_some_and(|error| error.contains("at least 16 random bytes"));
+        assert_eq!(!is_refused, good, "{seed}");
+    }
     let useless = ServerConfig::builder().identity(pki().server.clone());
     let error = useless.srp_users(users()).build().unwrap_err().to_string();
     assert!(
