@@ -69,6 +69,18 @@ impl Error {
         self.0.reason.violation()
     }
 
+    /// Whether two ends whose secrets differ end so (RFC 5054 §2.5.1.3, RFC 4279 §2).
+    pub(crate) fn may_be_of_another_secret(&self) -> bool {
+        use AlertDescription as A;
+        match &self.0.reason {
+            Reason::AlertReceived(alert) => [A::BAD_RECORD_MAC, A::DECRYPT_ERROR].contains(alert),
+            reason => matches!(
+                reason.violation(),
+                Some(Violation::BadRecordMac | Violation::FinishedMismatch)
+            ),
+        }
+    }
+
     /// The same, with what helps who reads it.
     pub(crate) fn with_advice(self, advice: impl Into<Box<str>>) -> Self {
         Self(Arc::new(Inner {

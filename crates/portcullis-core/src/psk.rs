@@ -37,6 +37,21 @@ pub(crate) enum Shared {
     Password,
 }
 
+impl Shared {
+    /// What is the matter where it turns out not to be the same.
+    pub(crate) const fn advice(self) -> &'static str {
+        match self {
+            Self::Psk => {
+                "so ends a handshake of two that have different pre-shared keys, or of which one does not \
+                 know the other's identity"
+            }
+            Self::Password => {
+                "so ends a handshake with a wrong password, or of a user whom the server does not know"
+            }
+        }
+    }
+}
+
 /// Which key it was, or which user's password: what sessions and connections remember of one.
 #[derive(Clone)]
 pub(crate) struct PskName {

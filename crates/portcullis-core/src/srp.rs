@@ -198,9 +198,9 @@ impl SrpUsers {
     /// should have the same; if there is none, 2,048 bits and 16 bytes.
     ///
     /// ```
-    /// # mod portcullis { pub use portcullis_core::{config::*, suite::*, x509::*}; }
-    /// use portcullis::{CipherSuite, ClientConfig, Roots, ServerConfig};
-    /// use portcullis::{SrpGroup, SrpUsers, SrpVerifier};
+    /// # mod portcullis { pub use portcullis_core::{config::*, suite, x509::*}; }
+    /// use portcullis::suite::CipherSuite;
+    /// use portcullis::{ClientConfig, Roots, ServerConfig, SrpGroup, SrpUsers, SrpVerifier};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # if !cfg!(feature = "finite-field") { return Ok(()); }

@@ -251,8 +251,9 @@ macro_rules! common_options {
         /// further ones: a server takes the one that its client names, a client the first.
         ///
         /// ```
-        /// # mod portcullis { pub use portcullis_core::{config::*, suite::*, x509::*}; }
-        /// use portcullis::{CipherSuite, ClientConfig, PreSharedKey, Roots, ServerConfig};
+        /// # mod portcullis { pub use portcullis_core::{config::*, suite, x509::*}; }
+        /// use portcullis::suite::CipherSuite;
+        /// use portcullis::{ClientConfig, PreSharedKey, Roots, ServerConfig};
         ///
         /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
         /// # let random = [7; 32];

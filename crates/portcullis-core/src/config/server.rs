@@ -626,6 +626,7 @@ impl ServerConfigBuilder {
             )));
         }
         lifetime_in_seconds("ticket_lifetime", self.server.ticket_lifetime)?;
+        self.check_srp()?;
         if self.server.identities.is_empty()
             && !self.server.policy.asked.identity
             && !self.server.policy.asked.hello
@@ -641,7 +642,6 @@ impl ServerConfigBuilder {
         }
         self.check_keys()?;
         self.check_without_certificate()?;
-        self.check_srp()?;
         if self.server.policy.renegotiation == Renegotiation::Ignore {
             return Err(Misuse::new(
                 "renegotiation: a server cannot ignore who asks, since the client waits for its answer; \

@@ -13,6 +13,7 @@ use crate::connection::Connection;
 use crate::crypto::random::Random;
 use crate::dialect::Dialect;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
+use crate::psk::Shared;
 use crate::question::{Answer, AnswerContent, Question, QuestionId};
 use crate::record::{Incoming, Message, Outgoing};
 use crate::role::Role;
@@ -46,6 +47,7 @@ pub struct Handshake {
     last_message: Option<HandshakeType>,
     observe: bool,
     alerts: Vec<(Violation, AlertDescription)>,
+    shared: Option<Shared>,
     #[cfg(test)]
     tamper: Option<super::tests::Tamper>,
 }
@@ -154,6 +156,7 @@ impl Handshake {
             last_message: None,
             observe: policy.observe_messages,
             alerts: policy.alerts.clone(),
+            shared: None,
             #[cfg(test)]
             tamper: None,
         }
@@ -169,6 +172,7 @@ impl Handshake {
             dialect: Dialect::Tls,
             observe: &mut self.observe,
             alerts: &mut self.alerts,
+            shared: &mut self.shared,
             #[cfg(test)]
             tamper: &mut self.tamper,
         }
@@ -480,13 +484,9 @@ impl Handshake {
             Some(alert) => Error::new(stage, Some((Direction::Sent, alert)), abort.0),
             None => abort.into_error(stage),
         };
-        let machine = self.machine.as_ref();
-        let error = match (error.alert(), machine.and_then(|machine| machine.hello())) {
-            (Some((Direction::Received, alert)), Some(hello)) => match hello.advice(alert) {
-                Some(advice) => error.with_advice(advice),
-                None => error,
-            },
-            _ => error,
+        let error = match self.advice(&error) {
+            Some(advice) => error.with_advice(advice),
+            None => error,
         };
         if let Some((Direction::Sent, alert)) = error.alert() {
             // A failure here leaves the peer without its alert; the error stays the first one.
@@ -500,6 +500,17 @@ impl Handshake {
 }
 
 impl Handshake {
+    /// What may be behind it, where the error does not say so.
+    fn advice(&self, error: &Error) -> Option<String> {
+        let machine = self.machine.as_ref();
+        let of_hello = match (error.alert(), machine.and_then(|machine| machine.hello())) {
+            (Some((Direction::Received, alert)), Some(hello)) => hello.advice(alert),
+            _ => None,
+        };
+        let of_secret = || self.shared.filter(|_| error.may_be_of_another_secret());
+        of_hello.or_else(|| Some(of_secret()?.advice().to_owned()))
+    }
+
     /// What the configuration has the peer told in the place of the RFC's alert.
     fn alert_instead(&self, reason: &Reason) -> Option<AlertDescription> {
         let violation = reason.violation()?;

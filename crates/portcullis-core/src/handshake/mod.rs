@@ -45,6 +45,7 @@ use crate::dialect::Dialect;
 use crate::error::{Abort, Reason};
 use crate::information::{ConnectionInformation, Exporter, Information};
 use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionMasterSecret};
+use crate::psk::Shared;
 use crate::question::Question;
 use crate::record::{
     Another, HandshakeBytes, Incoming, Later, Mailbox, Older, OnRequest, Outgoing, Tickets,
@@ -194,6 +195,9 @@ pub(crate) struct Cx<'a> {
     pub(crate) observe: &'a mut bool,
     /// Which violations are told with another alert; of the configuration as well.
     pub(crate) alerts: &'a mut Vec<(Violation, AlertDescription)>,
+    /// What both ends had before they met, once keys are made of it: from there on it shows whether that was
+    /// the same.
+    pub(crate) shared: &'a mut Option<Shared>,
     #[cfg(test)]
     pub(crate) tamper: &'a mut Option<tests::Tamper>,
 }

@@ -440,6 +440,10 @@ impl Hello for WaitServerHello {
             AlertDescription::PROTOCOL_VERSION => {
                 Some(format!("this side offered {}", list(&policy.versions)))
             }
+            // RFC 5054 §2.5.1.3.
+            AlertDescription::UNKNOWN_PSK_IDENTITY if self.0.client.config.srp.is_some() => {
+                Some("with SRP this is said of a user whom the server does not know".to_owned())
+            }
             AlertDescription::HANDSHAKE_FAILURE if policy.speaks_older() => {
                 let mut suites = policy.cipher_suites.iter();
                 let has_more = suites.any(|suite| !CipherSuite::DEFAULT.contains(suite));

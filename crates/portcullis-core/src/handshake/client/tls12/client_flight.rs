@@ -162,6 +162,7 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
     let login = negotiated.client.offer.config().srp.clone();
     let login = login.filter(|_| negotiated.exchange.has_user());
     let (group, premaster) = agree(&mut negotiated, &peer, share, psk.as_ref(), cx)?;
+    *cx.shared = negotiated.exchange.shared();
     let session_hash;
     let seed = if negotiated.extended {
         session_hash = negotiated.transcript.current();

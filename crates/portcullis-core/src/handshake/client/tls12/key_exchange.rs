@@ -25,6 +25,7 @@ use crate::suite::{KeyUse, Presence};
 use crate::wire::HandshakeType;
 use crate::wire::tls12::{
     ClientCertificateType, ServerDhParams, ServerHelloDone, ServerKeyExchange, ServerParams,
+    ServerSrpParams,
 };
 use crate::x509::{PresentedChain, VerifiedChain};
 use crate::{Misuse, NamedGroup, SignatureScheme, Violation};
@@ -114,12 +115,8 @@ impl Parameters {
             }),
             Some(ServerParams::Dh(params)) => Some(number(params, client.offer.config())?),
             Some(ServerParams::Srp(params)) => {
-                let least = client.offer.config().policy.dh_minimum;
-                let (prime, generator) = (params.prime, params.generator);
-                Some(ServerShare::Srp(Box::new(SrpOffer {
-                    offered: Offered::new(prime, generator, params.public, least)?,
-                    salt: params.salt.into(),
-                })))
+                let offer = srp_offer(params, client.offer.config())?;
+                Some(ServerShare::Srp(Box::new(offer)))
             }
         };
         let signed = match (received.signature, &received.params) {
@@ -157,6 +154,22 @@ fn number(params: &ServerDhParams<'_>, config: &ClientOptions) -> Result<ServerS
     Ok(ServerShare::Number {
         group,
         public: params.public.into(),
+    })
+}
+
+/// RFC 5054 §2.5.3.
+fn srp_offer(params: &ServerSrpParams<'_>, config: &ClientOptions) -> Result<SrpOffer, Abort> {
+    let least = config.policy.dh_minimum;
+    let offered = Offered::new(params.prime, params.generator, params.public, least);
+    let offered = offered.map_err(|violation| match violation {
+        Violation::BadSrpGroup => {
+            violation.explained(format!("the prime has {} bytes", params.prime.len()))
+        }
+        other => other.into(),
+    })?;
+    Ok(SrpOffer {
+        offered,
+        salt: params.salt.into(),
     })
 }
 

@@ -177,6 +177,7 @@ pub(super) fn master_secret(
         (None, Some(agreed)) => agreed,
         (None, None) => return Err(another_exchange()),
     };
+    *cx.shared = answering.exchange.shared();
     let session_hash;
     let seed = if answering.negotiated.extended {
         session_hash = answering.transcript.current();

@@ -235,6 +235,23 @@ fn what_contradicts_itself_is_refused_with_what_to_do() {
     assert!(!shown.contains("password123") && !shown.contains("112, 97, 115"));
 }
 
+/// The alert does not say it, and this side knows better: what to look at, at both ends.
+#[test]
+fn a_wrong_password_is_called_so() {
+    for (user, password) in [("alice", "guessed"), ("eve", "password123")] {
+        let client = client(&[SRP]).srp(user, password);
+        let (client, server) = pair(client, server(&[SRP])).run();
+        for error in [client.err().unwrap(), server.err().unwrap()] {
+            let said = error.to_string();
+            assert!(said.contains("a wrong password, or of a user"), "{said}");
+        }
+    }
+    // The only thing that a default client and this server do not share is named first.
+    let default = ServerConfig::builder().srp_users(users()).build();
+    let error = default.unwrap_err().to_string();
+    assert!(error.starts_with("srp_users: with no cipher suite"), "{error}");
+}
+
 fn failed(client: ClientConfigBuilder, server: ServerConfigBuilder) -> (V, Stage, Seen) {
     let error = refused(pair(client, server), By::Client);
     (error.violation().unwrap(), error.stage(), error.alert())
