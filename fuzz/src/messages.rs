@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use portcullis_core::suite::KeyExchange;
 use portcullis_core::wire::HELLO_RETRY_REQUEST_RANDOM;
 
 use crate::keys::Suite;
@@ -131,10 +132,13 @@ pub fn signed_share(suite: Suite, message: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
     let end = match exchange.has_curve() {
         true => 8 + usize::from(*message.get(7)?),
-        // Prime, generator and number.
+        // Prime, generator and number; of SRP there is a salt before that (RFC 5054 §2.8.1).
         false => {
             let mut at = 4;
-            for _ in 0..3 {
+            for number in 0..3 {
+                if number == 2 && exchange.key_exchange == KeyExchange::Srp {
+                    at += 1 + usize::from(*message.get(at)?);
+                }
                 let length: [u8; 2] = message.get(at..at + 2)?.try_into().ok()?;
                 at += 2 + usize::from(u16::from_be_bytes(length));
             }

@@ -45,6 +45,28 @@ pub const SUITES: [CipherSuite; 28] = [
     CipherSuite::TLS_DH_anon_WITH_RC4_128_MD5,
 ];
 
+/// What came later: the last values of the byte, which had meant the first suites.
+pub const LATER: [CipherSuite; 4] = [
+    CipherSuite::TLS_SRP_SHA_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_SRP_SHA_RSA_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_RSA_PSK_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_RSA_PSK_WITH_AES_128_CBC_SHA,
+];
+
+const FIRST_LATER: u8 = u8::MAX - LATER.len() as u8 + 1;
+
+/// The bytes that mean one suite each.
+pub fn bytes() -> impl Iterator<Item = u8> + Clone {
+    (0..SUITES.len() as u8).chain(FIRST_LATER..=u8::MAX)
+}
+
+fn suite_of(byte: u8) -> CipherSuite {
+    match byte.checked_sub(FIRST_LATER) {
+        Some(later) => LATER[usize::from(later)],
+        None => SUITES[usize::from(byte) % SUITES.len()],
+    }
+}
+
 const V1_2: &[ProtocolVersion] = &[ProtocolVersion::TLS_1_2];
 const V1_1: &[ProtocolVersion] = &[ProtocolVersion::TLS_1_1];
 const V1_0: &[ProtocolVersion] = &[ProtocolVersion::TLS_1_0];
@@ -73,7 +95,7 @@ impl Other {
         if last & 0b1110_0000 != OTHER {
             return None;
         }
-        let suite = SUITES[usize::from(suite) % SUITES.len()];
+        let suite = suite_of(suite);
         let versions = match versions >> 4 & 3 {
             _ if info(suite).since == ProtocolVersion::TLS_1_2 => [V1_2, V1_2],
             0 => [V1_2, V1_2],
@@ -107,6 +129,22 @@ impl Other {
         )
     }
 
+    /// RFC 4279 has no CertificateRequest.
+    pub fn requests_certificate(&self) -> bool {
+        self.shows_certificate() && !self.has_key()
+    }
+
+    /// Whether both ends share a key.
+    pub fn has_key(&self) -> bool {
+        self.authentication() == Authentication::Psk
+            || info(self.suite).key_exchange == KeyExchange::RsaPsk
+    }
+
+    /// Whether the client logs in with a password.
+    pub fn has_user(&self) -> bool {
+        info(self.suite).key_exchange == KeyExchange::Srp
+    }
+
     pub fn has_curve(&self) -> bool {
         matches!(
             info(self.suite).key_exchange,
@@ -118,7 +156,10 @@ impl Other {
     pub fn session(raw: [u8; 8]) -> Option<ClientSession> {
         static SESSIONS: Mutex<Option<HashMap<[u8; 4], Option<ClientSession>>>> = Mutex::new(None);
         let [suite, _, versions, authentication, _, rest, ..] = raw;
-        let suite = suite % SUITES.len() as u8;
+        let suite = match suite {
+            FIRST_LATER.. => suite,
+            _ => suite % SUITES.len() as u8,
+        };
         let (versions, rest) = (versions & 0x30, rest & 0x35);
         let authentication = if authentication & 4 != 0 { 6 } else { 0 };
         let mut sessions = SESSIONS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use portcullis_core::config::{
     BeastMitigation, ClientAuthentication, ClientConfig, ClientConfigBuilder, ExtendedMasterSecret,
     KeyShares, MaxFragmentLength, PaddingPolicy, PreSharedKey, ServerConfig, ServerConfigBuilder,
-    ServerNameIndication,
+    ServerNameIndication, SrpGroup, SrpUsers, SrpVerifier,
 };
 use portcullis_core::session::{ClientSession, TicketKeys};
 use portcullis_core::suite::{Authentication, CipherSuite};
@@ -129,6 +129,7 @@ impl Settings {
     pub fn new(raw: [u8; 8]) -> Self {
         let [suites, groups, names, authentication, ..] = raw;
         let has_certificates = Other::new(raw).is_none_or(|other| other.shows_certificate());
+        let requested = Other::new(raw).is_none_or(|other| other.requests_certificate());
         let protocols = |mask: u8| match mask & 3 {
             0 => Vec::new(),
             mask => some(&PROTOCOLS, mask),
@@ -173,10 +174,10 @@ impl Settings {
             server_groups: groups_of(groups >> 4),
             client_protocols: protocols(names),
             server_protocols: protocols(names >> 2),
-            client_identity: bit(authentication, 2) && has_certificates,
+            client_identity: bit(authentication, 2) && requested,
             // Before TLS 1.2 nobody can say that EdDSA is understood (RFC 8422 §5.1.1).
             server_p256: bit(names, 7) || other.is_some_and(|other| other.version() < V1_2),
-            client_authentication: match has_certificates {
+            client_authentication: match requested {
                 true => authentication & 3,
                 false => 0,
             },
@@ -475,6 +476,18 @@ fn psk() -> PreSharedKey {
     PreSharedKey::new("identity", [7; 16]).expect("a key")
 }
 
+/// RFC 5054 appendix B: what a verifier is made of has to be the same each time. As short as that it takes
+/// little time.
+fn alice() -> SrpUsers {
+    const SALT: [u8; 16] = 0xbeb2_5379_d1a8_581e_b5a7_2767_3a24_41ee_u128.to_be_bytes();
+    static ALICE: LazyLock<SrpVerifier> = LazyLock::new(|| {
+        let verifier = include_bytes!("../pki/alice.verifier");
+        SrpVerifier::new("alice", SrpGroup::Bits1024, SALT, verifier).expect("a verifier")
+    });
+    let users = SrpUsers::new([ALICE.clone()]).expect("one user");
+    users.seed([7; 16])
+}
+
 fn extended(is_on: bool) -> ExtendedMasterSecret {
     match is_on {
         true => ExtendedMasterSecret::IfOffered,
@@ -494,8 +507,9 @@ fn other_client(builder: ClientConfigBuilder, other: &Other) -> ClientConfigBuil
         .encrypt_then_mac(other.encrypt_then_mac[0])
         .beast_mitigation(mitigation(other.splits[0]))
         .extended_master_secret(extended(other.extended_master_secret[0]));
-    match other.authentication() {
-        Authentication::Psk => builder.psk(psk()),
+    match (other.has_key(), other.has_user()) {
+        (true, _) => builder.psk(psk()),
+        (_, true) => builder.srp("alice", "password123").dh_minimum(1024),
         _ => builder,
     }
 }
@@ -505,8 +519,9 @@ fn other_server(builder: ServerConfigBuilder, other: &Other) -> ServerConfigBuil
         .encrypt_then_mac(other.encrypt_then_mac[1])
         .beast_mitigation(mitigation(other.splits[1]))
         .extended_master_secret(extended(other.extended_master_secret[1]));
-    match other.authentication() {
-        Authentication::Psk => builder.psk(psk()),
+    match (other.has_key(), other.has_user()) {
+        (true, _) => builder.psk(psk()),
+        (_, true) => builder.srp_users(alice()),
         _ => builder,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use portcullis_fuzz::conversation::{Ending, run};
-use portcullis_fuzz::other::{OTHER, Other, SUITES};
+use portcullis_fuzz::other::{OTHER, Other, bytes};
 use portcullis_fuzz::plan::{Flags, Operation, Plan, What};
 use portcullis_fuzz::settings::Settings;
 
@@ -23,7 +23,7 @@ const BOTH: Ending = Ending {
 /// Every suite in every version that it has, with P-256 for whoever needs it.
 fn all() -> impl Iterator<Item = [u8; 8]> {
     let versions = [0, 0x10, 0x20, 0x30];
-    let all = (0..SUITES.len() as u8)
+    let all = bytes()
         .flat_map(move |suite| versions.map(|version| [suite, 0x33, version, 0, 0, 0, 0, OTHER]));
     let mut seen = BTreeSet::new();
     all.filter(move |raw| {
