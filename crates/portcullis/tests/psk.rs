@@ -161,3 +161,117 @@ async fn answers_without_a_word_about_keys_take_the_configured_one() {
     client.unwrap();
     server.unwrap();
 }
+
+/// The same of users who log in with a password.
+#[cfg(feature = "finite-field")]
+mod srp {
+    use portcullis::question::LookUpUser;
+    use portcullis::{MemorySessionStore, SrpGroup, SrpUsers, SrpVerifier};
+
+    use super::*;
+
+    const SUITES: [CipherSuite; 1] = [CipherSuite::TLS_SRP_SHA_WITH_AES_256_CBC_SHA];
+
+    fn alice() -> SrpVerifier {
+        SrpVerifier::from_password("alice", "password123", SrpGroup::Bits2048).unwrap()
+    }
+
+    fn connector(password: &str) -> TlsConnector {
+        let config = ClientConfig::builder(Roots::empty()).cipher_suites(SUITES);
+        TlsConnector::new(config.srp("alice", password).build().unwrap())
+    }
+
+    fn looking_up() -> TlsAcceptor {
+        let config = ServerConfig::builder().cipher_suites(SUITES).ask_srp(true);
+        TlsAcceptor::new(config.build().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_user_is_looked_up_once_for_a_connection_and_again_for_one_that_resumes() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let verifier = alice();
+        let acceptor = looking_up().answers(answers::srp_user_by_name(move |name| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let found = (name == b"alice").then(|| verifier.clone());
+            async move {
+                tokio::task::yield_now().await;
+                Ok(found)
+            }
+        }));
+        let connector = connector("password123");
+        for times in 1..4 {
+            let (client, server) = meet(&connector, &acceptor).await;
+            let (mut client, mut server) = (client.unwrap(), server.unwrap());
+            for end in [&client, &server] {
+                let information = end.information();
+                assert_eq!(information.srp_user(), Some(&b"alice"[..]));
+                assert_eq!(information.is_resumed(), times > 1);
+            }
+            assert_eq!(asked.load(Ordering::Relaxed), times);
+            client.send(&[b"hello"]).await.unwrap();
+            assert_eq!(&server.recv(5).await.unwrap()[..], b"hello");
+        }
+    }
+
+    /// Whoever is not there, or has another password, sees the same.
+    #[tokio::test]
+    async fn who_is_not_found_is_not_told_so() {
+        for found in [None, Some(alice())] {
+            let acceptor = looking_up().answers(answers::srp_user_by_name(move |_| {
+                let found = found.clone();
+                async move { Ok(found) }
+            }));
+            let (client, server) = meet(&connector("guessed"), &acceptor).await;
+            let (client, server) = (client.unwrap_err(), server.unwrap_err());
+            let told = (Direction::Received, AlertDescription::BAD_RECORD_MAC);
+            assert_eq!(client.alert(), Some(told));
+            assert_eq!(server.stage(), Stage::WaitFinished);
+        }
+    }
+
+    /// Connectors may share a store, whoever they log in as.
+    #[tokio::test]
+    async fn nobody_is_somebody_by_a_store() {
+        let config = ServerConfig::builder().cipher_suites(SUITES);
+        let users = SrpUsers::new([alice()]).unwrap();
+        let acceptor = TlsAcceptor::new(config.srp_users(users).build().unwrap());
+        let store = Arc::new(MemorySessionStore::default());
+        let with = |password| connector(password).session_store(store.clone());
+        for (password, resumed) in [
+            ("password123", Some(false)),
+            ("password123", Some(true)),
+            ("guessed", None),
+            // What may have been to blame is forgotten.
+            ("password123", Some(false)),
+        ] {
+            let (client, server) = meet(&with(password), &acceptor).await;
+            let is_resumed = |stream: TlsStream<_>| stream.information().is_resumed();
+            assert_eq!(server.ok().map(is_resumed), resumed, "{password}");
+            assert_eq!(client.is_ok(), resumed.is_some());
+        }
+    }
+
+    struct Never;
+
+    impl Answers for Never {
+        fn questions(&self) -> Questions {
+            Questions::none().and_user()
+        }
+
+        async fn look_up_user(&self, _: LookUpUser) -> Answer {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_up_that_never_ends_ends_with_the_timeout() {
+        let acceptor = looking_up().answers(Never);
+        let acceptor = acceptor.handshake_timeout(Duration::from_secs(3));
+        let (client, server) = meet(&connector("password123"), &acceptor).await;
+        let server = server.unwrap_err();
+        assert!(server.is_timeout());
+        assert_eq!(server.stage(), Stage::LookingUpUser);
+        client.unwrap_err();
+    }
+}
