@@ -54,6 +54,11 @@ pub(super) fn talking_in(version: ProtocolVersion, pair: Pair) -> (Connection, C
     let (one, other) = (&client.information, &server.information);
     assert_eq!(one.cipher_suite(), other.cipher_suite());
     assert_eq!(one.group(), other.group());
+    // Where the server shows a certificate, or has shown it in the session that is resumed.
+    let end_point = one.tls_server_end_point();
+    let has_certificate = !one.peer_certificates().is_empty();
+    assert!(has_certificate || end_point.is_none());
+    assert_eq!(other.tls_server_end_point(), end_point);
     (client, server)
 }
 

@@ -42,6 +42,10 @@ fn connects(
     let (client, server) = (client.unwrap(), server.unwrap());
     let resumed = client.information.is_resumed();
     assert_eq!(server.information.is_resumed(), resumed);
+    // Whichever certificate that was: the server keeps it by its id.
+    let end_point = client.information.tls_server_end_point();
+    assert!(end_point.is_some());
+    assert_eq!(server.information.tls_server_end_point(), end_point);
     (resumed, asked)
 }
 
