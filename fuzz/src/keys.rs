@@ -112,8 +112,8 @@ impl Suite {
             }
             0x1302 | 0xc02c => Aead(&aead::AES_256_GCM),
             0x1303 | 0xcca9 | 0xccac => Aead(&aead::CHACHA20_POLY1305),
-            0xc009 | 0xc018 | 0x0033 | 0x002f | 0x008c | 0xc035 | 0x0034 | 0xc01d
-            | 0xc01e | 0x0094 => Cbc(Aes128, Mac::Sha1),
+            0xc009 | 0xc018 | 0x0033 | 0x002f | 0x008c | 0xc035 | 0x0034 | 0xc01d | 0xc01e
+            | 0x0094 => Cbc(Aes128, Mac::Sha1),
             0xc014 => Cbc(Aes256, Mac::Sha1),
             0xc023 => Cbc(Aes128, Mac::Sha256),
             0x003d => Cbc(Aes256, Mac::Sha256),

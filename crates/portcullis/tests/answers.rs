@@ -204,10 +204,7 @@ async fn the_answer_to_anothers_question() {
     let connector = connector();
     let connect = || async {
         let (client, server) = duplex(64 * 1024);
-        tokio::join!(
-            connector.upgrade(client, name()),
-            acceptor.upgrade(server)
-        )
+        tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server))
     };
     let (one, other) = tokio::join!(connect(), connect());
     for (client, server) in [one, other] {

@@ -2,16 +2,16 @@
 
 mod ends;
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use portcullis::config::Renegotiation;
 use portcullis::question::{Answer, Question, Sign, VerifyChain};
 use portcullis::{
-    Active, AlertDescription, Answers, Direction, Message, ProtocolVersion, Questions, ReadHalf, Reason, TlsAcceptor,
-    TlsConnector, TlsStream, WriteHalf,
+    Active, AlertDescription, Answers, Direction, Message, ProtocolVersion, Questions, ReadHalf,
+    Reason, TlsAcceptor, TlsConnector, TlsStream, WriteHalf,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::JoinHandle;

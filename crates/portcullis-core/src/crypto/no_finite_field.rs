@@ -102,12 +102,7 @@ pub(crate) mod srp {
     pub(crate) struct Offered(Infallible);
 
     impl Offered {
-        pub(crate) const fn new(
-            _: &[u8],
-            _: &[u8],
-            _: &[u8],
-            _: u32,
-        ) -> Result<Self, Violation> {
+        pub(crate) const fn new(_: &[u8], _: &[u8], _: &[u8], _: u32) -> Result<Self, Violation> {
             Err(Violation::BadSrpGroup)
         }
 

@@ -308,7 +308,8 @@ mod tests {
         let server = rfc_server();
         assert_eq!(server.public(), hex(B_PUBLIC));
         assert_eq!(server.agree(&hex(A_PUBLIC)).unwrap()[..], hex(PREMASTER));
-        let offered = Offered::new(server.prime(), server.generator(), server.public(), 1024).unwrap();
+        let offered =
+            Offered::new(server.prime(), server.generator(), server.public(), 1024).unwrap();
         let (public, secret) = offered
             .answer_with(x.as_slice(), &exponent(A_SECRET))
             .unwrap()

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::attack::{
     authenticated_client, authenticating_server, client, server, ticket_keys, transmitted,
 };
-use crate::config::{ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfigBuilder};
+use crate::config::{ClientConfig, ServerConfig};
 use crate::session::ClientSession;
 use crate::testing::{Pair, now, resuming, sessions_of};
 use crate::{ProtocolVersion, Stage, Step};
@@ -138,12 +138,18 @@ fn in_the_flights_of_a_resumption_before_tls13() {
 #[test]
 fn in_the_flights_of_other_key_exchanges() {
     use super::tls12::{rsa, rsa_psk, static_ecdh, user};
+    use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
     fn pair((client, server): (ClientConfigBuilder, ServerConfigBuilder)) -> Pair {
         Pair::new(client.build().unwrap(), server.build().unwrap())
     }
     let ends: [fn() -> Pair; 5] = [
         || pair((user::client(&[user::SRP]), user::server(&[user::SRP]))),
-        || pair((user::client(&[user::SRP_RSA]), user::server(&[user::SRP_RSA]))),
+        || {
+            pair((
+                user::client(&[user::SRP_RSA]),
+                user::server(&[user::SRP_RSA]),
+            ))
+        },
         || pair((rsa::client(), rsa::server())),
         || pair(rsa_psk::ends()),
         || pair((static_ecdh::client(), static_ecdh::server())),

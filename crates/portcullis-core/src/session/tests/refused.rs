@@ -48,7 +48,10 @@ fn what_a_server_does_not_resume() {
     assert!(!resumes(
         |session| session.server_name = Some("other".into())
     ));
-    assert!(!resumes(|session| std::sync::Arc::make_mut(session.leaf.as_mut().unwrap()).names[31] ^= 1));
+    assert!(!resumes(|session| std::sync::Arc::make_mut(
+        session.leaf.as_mut().unwrap()
+    )
+    .names[31] ^= 1));
     // The same key, with other records: nobody is told of that.
     assert!(!resumes(
         |session| session.established.dialect = Dialect::Dtls

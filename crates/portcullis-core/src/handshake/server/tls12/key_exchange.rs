@@ -189,7 +189,9 @@ pub(super) fn master_secret(
         }
     };
     let master = Box::new(premaster.into_master(answering.keys.hash, seed));
-    let leaf = shown.as_ref().map(|shown| Arc::clone(shown.identity.leaf_digests()));
+    let leaf = shown
+        .as_ref()
+        .map(|shown| Arc::clone(shown.identity.leaf_digests()));
     let mut keyed = Box::new(Keyed::new(answering, master, leaf, cx)?);
     keyed.shown = shown.map(|shown| (shown.identity.shared_chain(), shown.scheme));
     keyed.group = group;

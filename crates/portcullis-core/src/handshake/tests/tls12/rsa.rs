@@ -441,7 +441,7 @@ fn keys_that_are_none() {
         let leaf = leaf_with(modulus, exponent);
         let tamper = first(T::CERTIFICATE, move |_| {
             let mut message = Vec::new();
-            crate::wire::tls12::Certificate::put(&mut message, [&leaf[..]].into_iter());
+            crate::wire::tls12::Certificate::put(&mut message, [&leaf[..]]);
             vec![Put::Message(message)]
         });
         let client = ClientConfig::dangerous_builder_without_verification();

@@ -249,7 +249,10 @@ fn a_wrong_password_is_called_so() {
     // The only thing that a default client and this server do not share is named first.
     let default = ServerConfig::builder().srp_users(users()).build();
     let error = default.unwrap_err().to_string();
-    assert!(error.starts_with("srp_users: with no cipher suite"), "{error}");
+    assert!(
+        error.starts_with("srp_users: with no cipher suite"),
+        "{error}"
+    );
 }
 
 fn failed(client: ClientConfigBuilder, server: ServerConfigBuilder) -> (V, Stage, Seen) {
@@ -539,10 +542,15 @@ fn groups_and_values_of_a_server() {
     ] {
         let tamper = params(&prime(group), &[group.generator()], b"salt", &[7]);
         let client = client(&[SRP]).dh_minimum(least);
-        Case::new(V::BadSrpGroup, By::Server, Stage::WaitServerKeyExchange, tamper)
-            .client(client)
-            .server(server(&[SRP]))
-            .check();
+        Case::new(
+            V::BadSrpGroup,
+            By::Server,
+            Stage::WaitServerKeyExchange,
+            tamper,
+        )
+        .client(client)
+        .server(server(&[SRP]))
+        .check();
     }
     for public in [&[0][..], &[0; 128], &good, &[0xff; 128], &[0xff; 30_000]] {
         check(V::BadSrpValue, params(&good, &[2], b"salt", public));
