@@ -30,7 +30,7 @@ pub(super) fn choose_psk(
     let policy = &answering.negotiated.config.policy;
     let configured = policy.psks.find(&identity).cloned();
     if !policy.asked.psk {
-        return go_on(exchanged, configured, cx);
+        return go_on(exchanged, identity, configured, cx);
     }
     let question = ask(
         &answering.negotiated,
@@ -69,7 +69,8 @@ pub(crate) struct ChoosingPsk(Box<(Exchanged, Box<[u8]>)>);
 impl ChoosingPsk {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let (exchanged, identity) = *self.0;
-        go_on(exchanged, key_in(answer, &identity)?, cx)
+        let psk = key_in(answer, &identity)?;
+        go_on(exchanged, identity, psk, cx)
     }
 }
 
@@ -88,7 +89,12 @@ fn key_in(answer: AnswerContent, identity: &[u8]) -> Result<Option<PreSharedKey>
     }
 }
 
-fn go_on(exchanged: Exchanged, psk: Option<PreSharedKey>, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+fn go_on(
+    exchanged: Exchanged,
+    identity: Box<[u8]>,
+    psk: Option<PreSharedKey>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
     if let Some(psk) = psk {
         return master_secret(exchanged, Some((psk.key(), psk.name())), cx);
     }
@@ -107,7 +113,8 @@ fn go_on(exchanged: Exchanged, psk: Option<PreSharedKey>, cx: &mut Cx<'_>) -> Re
         .map_err(CryptoFailure::from)?;
     let nobody = Arc::new(PskName {
         kind: Shared::Psk,
-        identity: Box::default(),
+        // In a renegotiation it has to be that of before, as if it were known.
+        identity,
         digest: [0; 32],
     });
     master_secret(exchanged, Some((key.as_slice(), &nobody)), cx)

@@ -276,6 +276,26 @@ fn the_user_stays() {
     assert_eq!(error.stage(), Stage::WaitClientKeyExchange);
 }
 
+/// Whoever is connected can try identities that way as little as others can, not even with the empty one.
+#[test]
+fn identities_stay_hidden() {
+    let suite = [CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256];
+    let key = |identity: &str| crate::config::PreSharedKey::new(identity, [1; 32]).unwrap();
+    let with = |identity| client().cipher_suites(suite).psk(key(identity));
+    for before in ["", "meter"] {
+        for other in ["known", "unknown"] {
+            let server = server().cipher_suites(suite).clear_identities();
+            let server = server.psk(key(before)).psk(key("known"));
+            let server = server.hide_unknown_psk_identities(true);
+            let mut changed = Ends::new(with(before), server);
+            super::replace_client(&mut changed.client, with(other));
+            let error = refused(changed.begin(From::Server), By::Client);
+            let violation = Some(V::RenegotiationChangedClient);
+            assert_eq!(error.violation(), violation, "{before}, {other}");
+        }
+    }
+}
+
 /// The same of who has a pre-shared key; a new key of the same identity is no other client.
 #[test]
 fn the_identity_of_a_pre_shared_key_stays() {
