@@ -441,6 +441,8 @@ fn all_older_handshakes() {
         older_suite_leaves_nothing(&context, client_of, server_of, resumes, suite);
     }
     a_shared_key_stays_where_it_is();
+    #[cfg(feature = "finite-field")]
+    passwords();
     keys_of_certificates();
     let off = crate::config::ExtendedMasterSecret::Off;
     older_leaves_nothing(
@@ -475,6 +477,35 @@ fn keys_of_certificates() {
         let context = "before 1.3, with a key that decrypts, and a shared one";
         older_suite_leaves_nothing(context, client, server, false, suite);
     }
+}
+
+/// The password is there once, and so is what a server has of it; what is made of them is gone with the
+/// handshake. Numbers stand in memory from their least byte on.
+#[cfg(feature = "finite-field")]
+fn passwords() {
+    use super::tls12::user::{SRP, client, server};
+    use crate::config::{SrpGroup, SrpUsers, SrpVerifier};
+    let password: [u8; 24] = core::array::from_fn(|at| (at as u8).wrapping_mul(53) ^ 0x39);
+    let alice = SrpVerifier::from_password("alice", password, SrpGroup::Bits1024).unwrap();
+    let mut searched = vec![("password".to_owned(), Masked::new(&password))];
+    let x = crate::srp::hash_of_password(b"alice", &password, alice.salt());
+    for (what, number) in [("x", x.as_slice()), ("verifier", alice.verifier())] {
+        let mut masked = Masked::new(number);
+        searched.push((what.to_owned(), Masked(masked.0.clone())));
+        masked.0.reverse();
+        searched.push((format!("{what}, reversed"), masked));
+    }
+    let users = SrpUsers::new([alice]).unwrap();
+    let client = client(&[SRP]).srp("alice", password).build().unwrap();
+    let server = server(&[SRP]).srp_users(users).ask_srp(true);
+    let mut pair = Pair::new(client, server.build().unwrap());
+    super::attack::talk(&mut pair);
+    assert_eq!(pair.client.stage(), crate::Stage::Connected);
+    let found = copies(&searched);
+    assert!(found[0] <= 1 && found[3] <= 1, "{found:?}");
+    assert_eq!([found[1], found[2], found[4]], [0; 3], "x and numbers");
+    drop(pair);
+    assert_eq!(copies(&searched), [0; 5], "what stays");
 }
 
 /// The key is there once, and gone with the last that has it; the premaster secret, which has it in it,
