@@ -125,10 +125,12 @@ impl WantedIdentity {
             self.server_name.as_deref(),
             &self.schemes,
             self.certificate_schemes.as_deref(),
-            curves,
             &self.authorities,
-            self.types,
-            self.version,
+            x509::Within {
+                version: self.version,
+                types: self.types,
+                curves,
+            },
         )
         .map(|(identity, scheme)| (identity.clone(), scheme))
     }

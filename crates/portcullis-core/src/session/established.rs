@@ -282,7 +282,13 @@ impl Established {
             _ => return Err(DecodeError),
         };
         let peer = match kind {
-            PEER_CHAIN | PEER_RAW_KEY => Some(Peer::read(&mut peer)?),
+            PEER_CHAIN | PEER_RAW_KEY => {
+                let peer = Peer::read(&mut peer)?;
+                if peer.shown.raw_key().is_some() != (kind == PEER_RAW_KEY) {
+                    return Err(DecodeError);
+                }
+                Some(peer)
+            }
             _ if peer.is_empty() => None,
             PEER_SHARED_KEY | PEER_USER => Some(Peer::read(&mut peer)?),
             _ => return Err(DecodeError),

@@ -61,6 +61,6 @@ pub use verify::{verify_client, verify_server};
 pub use crate::crypto::{PrivateKey, SignError};
 
 pub(crate) use {
-    select::{AcceptedTypes, choose, choose_unsigned},
+    select::{AcceptedTypes, Within, choose, choose_unsigned},
     signature_algorithm::server_end_point,
 };

@@ -54,6 +54,15 @@ impl AcceptedTypes {
     }
 }
 
+/// What an identity has to be, whatever else it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Within<'a> {
+    pub(crate) version: Version,
+    pub(crate) types: AcceptedTypes,
+    /// Of a key for ECDSA, if they count.
+    pub(crate) curves: Option<&'a [NamedGroup]>,
+}
+
 /// Chooses an identity and the scheme to sign with, or `None` when none is of a type that the peer accepts, no key
 /// can sign with what it offers in this version, or none for ECDSA is on one of the `curves`, if they count.
 ///
@@ -67,11 +76,14 @@ pub(crate) fn choose<'a, N: AsRef<[u8]>>(
     server_name: Option<&str>,
     schemes: &[SignatureScheme],
     certificate_schemes: Option<&[SignatureScheme]>,
-    curves: Option<&[NamedGroup]>,
     authorities: &[N],
-    types: AcceptedTypes,
-    version: Version,
+    within: Within<'_>,
 ) -> Option<(&'a Identity, SignatureScheme)> {
+    let Within {
+        version,
+        types,
+        curves,
+    } = within;
     let accepted = SchemeSet::new(schemes);
     // At most three.
     let is_on_one = |curve| curves.is_none_or(|curves| curves.contains(&curve));
