@@ -33,6 +33,11 @@ impl EndPoint {
     /// SHA-512.
     const LONGEST: usize = 64;
 
+    const UNDEFINED: Self = Self {
+        bytes: [0; Self::LONGEST],
+        length: 0,
+    };
+
     /// `None` for what is longer than any; what is empty is undefined.
     pub(crate) fn from_bytes(from: &[u8]) -> Option<Self> {
         let mut bytes = [0; Self::LONGEST];
@@ -51,16 +56,26 @@ pub(super) fn leaf_digests(leaf: &[u8], fields: &Certificate<'_>) -> LeafDigests
     let end_point = server_end_point(leaf).unwrap_or_default();
     LeafDigests {
         names: names_digest(leaf, fields),
-        end_point: EndPoint::from_bytes(&end_point).unwrap_or(EndPoint {
-            bytes: [0; EndPoint::LONGEST],
-            length: 0,
-        }),
+        end_point: EndPoint::from_bytes(&end_point).unwrap_or(EndPoint::UNDEFINED),
+    }
+}
+
+/// The same of a raw key, for which RFC 5929 defines nothing.
+pub(super) fn raw_key_digests(spki: &[u8]) -> LeafDigests {
+    LeafDigests {
+        names: raw_key_digest(spki),
+        end_point: EndPoint::UNDEFINED,
     }
 }
 
 /// Of a SubjectPublicKeyInfo: a renewed certificate with the same key is the same peer.
 pub(super) fn key_digest(spki: &[u8]) -> Sha256Digest {
     labelled(b"portcullis: key of an identity", [spki])
+}
+
+/// In the place of names: a raw public key has none, so it is like nothing but itself.
+fn raw_key_digest(spki: &[u8]) -> Sha256Digest {
+    labelled(b"portcullis: raw public key of an identity", [spki])
 }
 
 /// Of the names that a certificate is for: a renewed one with other keys has the same. Their

@@ -27,7 +27,7 @@ use crate::wire::tls12::{
     ClientCertificateType, ServerDhParams, ServerHelloDone, ServerKeyExchange, ServerParams,
     ServerSrpParams,
 };
-use crate::x509::{PresentedChain, VerifiedChain};
+use crate::x509::{AcceptedTypes, PeerProof, Presented};
 use crate::{Misuse, NamedGroup, SignatureScheme, Violation};
 
 pub(crate) struct WaitServerKeyExchange(pub(super) Shown);
@@ -241,6 +241,7 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
         certificate_schemes: said,
         unsigned: Vec::new(),
         curves: WantedCurves::preferred(negotiated.client.offer.groups()),
+        types: AcceptedTypes::of([negotiated.parameters.of_client].into_iter()),
         authorities: requested
             .authorities
             .iter()
@@ -281,8 +282,8 @@ fn on_server_hello_done(
         identity,
         parameters,
     } = said;
-    let chain = match identity {
-        Identity::Chain(chain) => chain,
+    let shown = match identity {
+        Identity::Shown(shown) => shown,
         Identity::None(nobody) => {
             let peer = ServerPeer::None(nobody);
             return go_on(negotiated, parameters, peer, wanted, cx);
@@ -290,12 +291,12 @@ fn on_server_hello_done(
     };
     let client = &negotiated.client;
     let judge = Judge::of_server(&client.config, &client.name);
-    let verdict = judge.verify(&chain, cx.now)?;
+    let verdict = judge.verify(&shown, cx.now)?;
     let Some(peer) = verdict else {
-        let question = judge.ask(&chain, false, cx.now);
+        let question = judge.ask(&shown, false, cx.now);
         let paused = VerifyingChain {
             negotiated,
-            chain,
+            shown,
             parameters,
             wanted,
         };
@@ -307,7 +308,7 @@ fn on_server_hello_done(
 /// Paused: takes a verdict, and has no way to take a message.
 pub(crate) struct VerifyingChain {
     negotiated: Box<Negotiated>,
-    chain: PresentedChain,
+    shown: Presented,
     parameters: Parameters,
     wanted: Option<Box<WantedIdentity>>,
 }
@@ -316,13 +317,13 @@ impl VerifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let Self {
             negotiated,
-            chain,
+            shown,
             parameters,
             wanted,
         } = self;
         let client = &negotiated.client;
         let judge = Judge::of_server(&client.config, &client.name);
-        let peer = judge.on_answer(answer, &chain)?;
+        let peer = judge.on_answer(answer, &shown)?;
         on_verified(negotiated, parameters, wanted, peer, cx)
     }
 }
@@ -333,17 +334,17 @@ fn on_verified(
     negotiated: Box<Negotiated>,
     parameters: Parameters,
     wanted: Option<Box<WantedIdentity>>,
-    chain: VerifiedChain,
+    proof: PeerProof,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let offer = &negotiated.client.offer;
-    offer.check_leaf_curve(chain.chain().end_entity_spki())?;
+    offer.check_leaf_curve(proof.spki())?;
     let policy = &offer.config().policy;
     let peer = match negotiated.exchange.certificate {
         Some(KeyUse::Sign) => {
             let signed = parameters.signed.as_ref().ok_or_else(unsigned)?;
             let scheme = check_signature_before_tls13(
-                &chain,
+                &proof,
                 policy,
                 Some(negotiated.suite),
                 signed.scheme,
@@ -351,19 +352,19 @@ fn on_verified(
                 &signed.signature,
             )?;
             let scheme = Some(scheme);
-            ServerPeer::Chain { chain, scheme }
+            ServerPeer::Proved { proof, scheme }
         }
         Some(KeyUse::Decrypt) => {
-            check_encrypts(&chain, policy, negotiated.suite)?;
-            ServerPeer::Chain {
-                chain,
+            check_encrypts(&proof, policy, negotiated.suite)?;
+            ServerPeer::Proved {
+                proof,
                 scheme: None,
             }
         }
         Some(KeyUse::Agree) => {
-            check_agrees(&chain, negotiated.suite)?;
-            ServerPeer::Chain {
-                chain,
+            check_agrees(&proof, negotiated.suite)?;
+            ServerPeer::Proved {
+                proof,
                 scheme: None,
             }
         }
