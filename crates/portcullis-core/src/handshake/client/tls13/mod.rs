@@ -39,7 +39,7 @@ states! {
     ReviewingServerHello     in server_hello         pauses for ReviewServerHello                => WaitEncryptedExtensions;
     WaitEncryptedExtensions  in server_parameters     waits for EncryptedExtensions              => WaitCertificateOrRequest | VerifyingChain /* resumed */ | WaitFinished /* resumed */;
     WaitCertificateOrRequest in server_parameters     waits for CertificateRequest | Certificate => WaitCertificate | VerifyingChain | WaitCertificateVerify;
-    WaitCertificate          in server_authentication waits for Certificate                      => VerifyingChain | WaitCertificateVerify;
+    WaitCertificate          in server_authentication waits for Certificate | CompressedCertificate                      => VerifyingChain | WaitCertificateVerify;
     VerifyingChain           in server_authentication pauses for VerifyChain | VerifyRawKey                     => WaitCertificateVerify | WaitFinished /* resumed */;
     WaitCertificateVerify    in server_authentication waits for CertificateVerify                => WaitFinished;
     WaitFinished             in finished              waits for Finished                         => ChoosingIdentity | Signing | Connected;

@@ -45,7 +45,7 @@ states! {
     ReverifyingChain      in psk                   pauses for VerifyChain | VerifyRawKey      => ChoosingIdentity | WaitFinished;
     ChoosingIdentity      in identity              pauses for ChooseIdentity   => Signing | WaitCertificate | WaitFinished;
     Signing               in flight                pauses for Sign             => WaitCertificate | WaitFinished;
-    WaitCertificate       in client_authentication waits for Certificate       => VerifyingChain | WaitCertificateVerify | WaitFinished;
+    WaitCertificate       in client_authentication waits for Certificate | CompressedCertificate       => VerifyingChain | WaitCertificateVerify | WaitFinished;
     VerifyingChain        in client_authentication pauses for VerifyChain | VerifyRawKey      => WaitCertificateVerify;
     WaitCertificateVerify in client_authentication waits for CertificateVerify => WaitFinished;
     WaitFinished          in finished              waits for Finished          => IssuingTickets | Connected;
