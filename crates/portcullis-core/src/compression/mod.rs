@@ -35,6 +35,25 @@ pub trait CompressCertificate: Send + Sync + 'static {
 
 /// A way to compress certificates (RFC 8879), for
 /// [`certificate_compression`](crate::config::ServerConfigBuilder::certificate_compression). Cheap to clone.
+///
+/// ```
+/// # #[cfg(feature = "zlib")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # mod portcullis { pub use portcullis_core::{*, compression::*, config::*, x509::*}; }
+/// use portcullis::{CertificateCompression, Identity, ServerConfig};
+///
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+/// # let identity = Identity::from_pem(&pem, None)?;
+/// let config = ServerConfig::builder()
+///     .identity(identity)
+///     .certificate_compression([CertificateCompression::zlib()])
+///     .build()?;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "zlib"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone)]
 pub struct CertificateCompression(Arc<dyn CompressCertificate>);
 
@@ -72,11 +91,13 @@ impl CertificateCompression {
         self.0.algorithm()
     }
 
-    pub(crate) fn compress(&self, message: &[u8]) -> Option<Vec<u8>> {
+    /// Compresses a Certificate message; `None` where it should go as it is.
+    pub fn compress(&self, message: &[u8]) -> Option<Vec<u8>> {
         self.0.compress(message)
     }
 
-    pub(crate) fn decompress(&self, compressed: &[u8], out: &mut [u8]) -> bool {
+    /// Decompresses into `out`; whether that is full then, and nothing is left of `compressed`.
+    pub fn decompress(&self, compressed: &[u8], out: &mut [u8]) -> bool {
         self.0.decompress(compressed, out)
     }
 }

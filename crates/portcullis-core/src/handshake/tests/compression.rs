@@ -78,8 +78,11 @@ fn one_end_alone_changes_nothing() {
     use crate::question::Question;
     let config = super::attack::server().certificate_compression(with());
     let config = config.ask_identity(true).observe_messages(true);
-    let client = super::attack::client().certificate_compression(with());
-    let client = client.observe_messages(true).build().unwrap();
+    let client = ClientConfig::dangerous_builder_without_verification();
+    let client = client
+        .certificate_compression(with())
+        .observe_messages(true);
+    let client = client.build().unwrap();
     let fresh = fresh_identity();
     let mut pair = Pair::new(client, config.build().unwrap());
     pair.turn(&mut |_, question| {
@@ -96,13 +99,12 @@ fn one_end_alone_changes_nothing() {
     assert!(is_plain);
 }
 
-/// The chain of `pki`'s server, as no configuration has had it.
+/// What no configuration has had.
 fn fresh_identity() -> crate::x509::Identity {
-    let chain = pki().server.chain().to_vec();
-    let schemes = pki().server.key().schemes().to_vec();
-    let identity = crate::x509::Identity::with_external_key(chain, schemes).unwrap();
-    assert!(identity.is_external());
-    identity
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = made.signing_key.serialize_der();
+    let key = rustls_pki_types::PrivateKeyDer::try_from(key).unwrap();
+    crate::x509::Identity::from_der(vec![made.cert.der().clone()], &key).unwrap()
 }
 
 #[test]
