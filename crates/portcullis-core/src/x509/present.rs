@@ -66,8 +66,11 @@ pub(super) struct CertificateMessages {
     before_tls13: OnceLock<Box<[u8]>>,
     /// Of TLS 1.3; `None` of what compresses to nothing smaller. They come with the configurations that have the
     /// algorithms, so there are few.
-    compressed: RwLock<Vec<(Algorithm, Option<Arc<[u8]>>)>>,
+    compressed: RwLock<Vec<Compressed>>,
 }
+
+/// By which algorithm, and what came of it.
+type Compressed = (Algorithm, Option<Arc<[u8]>>);
 
 impl CertificateMessages {
     /// `message` is the same each time.
