@@ -3,8 +3,8 @@
 use super::negotiable::{Named, check_scheme_features};
 use super::renegotiation::{Renegotiation, SecureRenegotiation};
 use crate::alert::AlertDescription;
-#[cfg(any(feature = "ffi", test))]
 use crate::compression::CertificateCompression;
+#[cfg(any(feature = "ffi", test))]
 use crate::crypto::LEAST_KEY_BITS;
 use crate::crypto::USUAL_KEY_BITS;
 #[cfg(feature = "finite-field")]
