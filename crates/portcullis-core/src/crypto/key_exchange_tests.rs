@@ -25,6 +25,12 @@ const SIZES: &[(NamedGroup, usize, usize, usize)] = &[
     (NamedGroup::FFDHE6144, 768, 768, 768),
     #[cfg(feature = "finite-field")]
     (NamedGroup::FFDHE8192, 1024, 1024, 1024),
+    #[cfg(feature = "ffi")]
+    (NamedGroup::BRAINPOOLP256R1, 65, 65, 32),
+    #[cfg(feature = "ffi")]
+    (NamedGroup::BRAINPOOLP384R1, 97, 97, 48),
+    #[cfg(feature = "ffi")]
+    (NamedGroup::BRAINPOOLP512R1, 129, 129, 64),
 ];
 
 fn curve_of(group: NamedGroup) -> Option<Curve> {

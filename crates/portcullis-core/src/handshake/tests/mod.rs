@@ -5,6 +5,7 @@ mod advisories;
 mod attack;
 mod before_tls12;
 mod bounded;
+mod brainpool;
 mod choices;
 mod ed448;
 mod flips;
