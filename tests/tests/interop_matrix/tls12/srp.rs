@@ -33,8 +33,8 @@ const SRP: CipherSuite = CipherSuite::TLS_SRP_SHA_WITH_AES_256_CBC_SHA;
 /// What `srptool -i 3` has made of the password.
 const GNUTLS: &str = "alice:6wzgqI5suxvzTZJ9XvhRvWjQcaazLDDxPfE4zmYeR04Rhu0RGoZFZrUJZohasMjI28vwFdGOTZU4T3I4RCOFLQpBHFqkipa0oGszJkZZLyzSGdSh0/LVOCFfbnQIFVq8vi/2xurE93En9Y4p3Xefq7RL8P/HkTBS02rJ1C88705.P9qol1p0NhfBqtzOChrqt8Pb0T4THBWRC48sdkDTHH59xxidk9.QC99IPn9aBt7Y/Ljd9ZODmQpsi6ZVXwhBVx2p7OrmQ6VDygETxBQYw4E8f.NJHPoNtjHmWxXQd0XgFNheKO1qkTwCKmk9tHt8shMCkeQRa.dieUQM4pE3y:36Qa47j6OYtFmv4jDSI1GT:3\n";
 
-/// Without those of keys of DSA. Those of 3DES are tried with GnuTLS alone: Erlang, told their names here, goes on
-/// with its defaults.
+/// Without those of keys of DSA, which `legacy_ciphers.rs` has. Those of 3DES are tried with GnuTLS alone: of Erlang,
+/// which has them in older versions or not at all and goes on with its defaults then, that file tells.
 fn suites(peer: Peer) -> impl Iterator<Item = CipherSuite> {
     let is_one = move |suite: &CipherSuite| {
         let info = suite.info().expect("a suite of the table");
