@@ -105,6 +105,21 @@ fn scalars_of_the_nist_curves_come_from_the_script() {
     assert!(ActiveKeyExchange::start(NamedGroup::X25519, &mut Random::script([0; 31])).is_err());
 }
 
+/// RFC 7027 §A.1. A scalar that is not below the order is passed over.
+#[cfg(feature = "ffi")]
+#[test]
+fn scalars_of_brainpool_come_from_the_script() {
+    let scalar = hex("81db1ee100150ff2ea338d708271be38300cb54241d79950f77b063039804f1d");
+    let script = [vec![0xff; 32], scalar].concat();
+    let group = NamedGroup::BRAINPOOLP256R1;
+    let one = ActiveKeyExchange::start(group, &mut Random::script(script)).unwrap();
+    assert_eq!(
+        one.public_key(),
+        hex("0444106e913f92bc02a1705d9953a8414db95e1aaa49e81d9e85f929a8e3100be5
+             8ab4846f11caccb73ce49cbdd120f5a900a69fd32c272223f789ef10eb089bdc")
+    );
+}
+
 #[test]
 fn both_sides_get_the_same_secret() {
     for &(group, client_len, server_len, secret_len) in SIZES {
