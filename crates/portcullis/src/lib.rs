@@ -148,6 +148,7 @@ pub use split::{Locked, ReadHalf, ReuniteError, SplitIo, WriteHalf};
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
 
+pub use portcullis_core::compression::CertificateCompression;
 pub use portcullis_core::config::{
     ClientAuthentication, ClientConfig, PreSharedKey, ServerConfig, SrpGroup, SrpUsers, SrpVerifier,
 };
@@ -155,8 +156,8 @@ pub use portcullis_core::x509::{Identity, PrivateKey, RawKeys, Roots};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,
     Direction, KeyLogLine, Misuse, NamedGroup, PrfSecret, ProtocolVersion, Reason, Refusal,
-    ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm, config, question, session, suite,
-    x509,
+    ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm, compression, config, question,
+    session, suite, x509,
 };
 pub use portcullis_session_cache::{
     MemoryServerSessionStore, MemorySessionStore, ServerSessionStore, SessionStore, StoreFuture,

@@ -7,6 +7,7 @@ mod before_tls12;
 mod bounded;
 mod brainpool;
 mod choices;
+mod compression;
 mod ed448;
 mod flips;
 mod fragmentation;
