@@ -35,7 +35,11 @@ pub(crate) fn versions(range: &str) -> Result<Versions, String> {
 
 /// Reads a group by its IANA name.
 pub(crate) fn group(name: &str) -> Result<NamedGroup, String> {
-    NamedGroup::from_name(name)
+    let known = NamedGroup::from_name(name);
+    if let Some(why) = known.and_then(NamedGroup::why_never) {
+        return Err(format!("not implemented: {why}"));
+    }
+    known
         .filter(|group| NamedGroup::SUPPORTED.contains(group))
         .ok_or_else(|| {
             format!(

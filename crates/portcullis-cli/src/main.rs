@@ -10,6 +10,7 @@ mod connect;
 mod connecting;
 mod failure;
 mod files;
+mod logins;
 mod manual;
 mod report;
 mod server;

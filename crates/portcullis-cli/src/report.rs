@@ -136,7 +136,9 @@ fn facts(information: &ConnectionInformation) -> Vec<(&'static str, String)> {
         ("resumed", resumed.to_owned()),
         ("ALPN", alpn(information).unwrap_or("none".to_owned())),
     ];
-    facts.extend(shared_key(information).map(|identity| ("pre-shared key", identity)));
+    let shared = |bytes: Option<&[u8]>| bytes.map(|text| printable(&String::from_utf8_lossy(text)));
+    facts.extend(shared(information.psk_identity()).map(|identity| ("pre-shared key", identity)));
+    facts.extend(shared(information.srp_user()).map(|user| ("user", user)));
     facts
 }
 
@@ -144,12 +146,6 @@ fn facts(information: &ConnectionInformation) -> Vec<(&'static str, String)> {
 pub(crate) fn is_anonymous(suite: &CipherSuite) -> bool {
     let info = suite.info();
     info.is_some_and(|info| info.authentication == Authentication::Anonymous)
-}
-
-/// The identity of the key that both sides have.
-fn shared_key(information: &ConnectionInformation) -> Option<String> {
-    let identity = information.psk_identity()?;
-    Some(printable(&String::from_utf8_lossy(identity)))
 }
 
 fn alpn(information: &ConnectionInformation) -> Option<String> {
@@ -191,6 +187,7 @@ fn negotiated(information: &ConnectionInformation) -> Map<String, Value> {
         "resumed": information.is_resumed(),
         "alpn": information.alpn_protocol().map(String::from_utf8_lossy),
         "psk_identity": information.psk_identity().map(String::from_utf8_lossy),
+        "srp_user": information.srp_user().map(String::from_utf8_lossy),
         "peer_signature_scheme": scheme.map(|scheme| scheme.to_string()),
         "local_certificate": information.local_certificate().map(|der| x509::subject(der)),
         "client_random": hex(information.client_random(), ""),

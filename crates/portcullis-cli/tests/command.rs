@@ -294,6 +294,52 @@ fn mistakes_get_one_sentence_and_exit_code_2() {
     let output = client(&["localhost:1", "--groups", "x25519,brainpool"], b"");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("choose from X25519MLKEM768"), "{said}");
+    for (group, why) in [
+        ("sect571r1", "binary field"),
+        ("SECP192R1", "fewer than 256 bits"),
+        ("secp256k1", "RFC 8422 has withdrawn it"),
+        ("brainpoolP256r1tls13", "older versions"),
+    ] {
+        let output = client(&["localhost:1", "--groups", group], b"");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains("not implemented: ") && said.contains(why),
+            "{said}"
+        );
+    }
+}
+
+/// What features bring is there where it is named, and nowhere else.
+#[test]
+fn what_few_peers_have_is_there_by_name() {
+    for (option, name, fact) in [
+        (
+            "--ciphers",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_CCM",
+            "cipher_suite",
+        ),
+        (
+            "--ciphers",
+            "TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA",
+            "cipher_suite",
+        ),
+        ("--groups", "ffdhe3072", "group"),
+        ("--groups", "brainpoolP384r1", "group"),
+        ("--groups", "x448", "group"),
+    ] {
+        // The certificate is on P-256, which before TLS 1.3 is listed, too.
+        let (value, more) = match name {
+            "brainpoolP384r1" => (format!("{name},secp256r1"), &["--tls", "1.2"][..]),
+            name => (name.to_owned(), &[][..]),
+        };
+        let mut server = Server::once(&[&[option, &value], more].concat());
+        let arguments = [&server.address, "--insecure", "--json", option, &value];
+        let output = client(&[&arguments[..], more].concat(), b"");
+        let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(facts[fact], name, "{facts}");
+        assert_eq!(server.exit_code(), Some(0));
+    }
 }
 
 #[test]

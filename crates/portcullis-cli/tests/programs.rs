@@ -1,16 +1,16 @@
-//! The command beside the programs that it has to get along with: OpenSSL, curl, Python,
-//! PostgreSQL, bash and man. `apt-get install openssl curl python3 postgresql man-db`
+//! The command beside the programs that it has to get along with: OpenSSL, GnuTLS, curl, Python,
+//! PostgreSQL, bash and man. `apt-get install openssl gnutls-bin curl python3 postgresql man-db`
 
 mod support;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use support::plain::{self, Plain, Step};
-use support::{Certificates, Server, client, path, printed, run};
+use support::{Certificates, Server, client, path, portcullis, printed, run, with_input};
 
 fn program<A: AsRef<OsStr>>(name: &str, arguments: &[A]) -> Command {
     let mut command = Command::new(name);
@@ -26,12 +26,6 @@ fn program<A: AsRef<OsStr>>(name: &str, arguments: &[A]) -> Command {
 fn ran(mut command: Command) -> Output {
     let output = command.output();
     output.unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()))
-}
-
-fn with_input(mut command: Command, input: &[u8]) -> Output {
-    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
 }
 
 #[test]
@@ -487,5 +481,48 @@ fn openssl_renegotiates_at_a_command() {
             assert!(seen.iter().any(|one| one == line), "{seen:?}");
         }
         server.wait().unwrap();
+    }
+}
+
+/// GnuTLS logs in where OpenSSL keeps the users, and so does our client.
+#[test]
+fn gnutls_logs_in_as_a_user_of_openssl() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = path(folder.path(), "users.srpv");
+    fs::write(&users, "").unwrap();
+    fs::write(format!("{users}.attr"), "unique_subject = no\n").unwrap();
+    for (user, group) in [("alice", "2048"), ("bob", "3072")] {
+        let made = ran(program(
+            "openssl",
+            &[
+                "srp",
+                "-srpvfile",
+                &users,
+                "-add",
+                "-gn",
+                group,
+                "-passout",
+                "pass:wonderland",
+                user,
+            ],
+        ));
+        assert!(made.status.success(), "{made:?}");
+    }
+    let server = Server::start(&["--srp-file", &users]);
+    for user in ["alice", "bob"] {
+        let arguments = [
+            "--port",
+            server.port(),
+            "--priority=NORMAL:-KX-ALL:+SRP:-VERS-ALL:+VERS-TLS1.2",
+            &format!("--srpusername={user}"),
+            "--srppasswd=wonderland",
+            "127.0.0.1",
+        ];
+        let output = with_input(program("gnutls-cli", &arguments), b"through the mirror\n");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("through the mirror"), "{output:?}");
+        let mut ours = portcullis(&["client", &server.address, "--srp", user]);
+        ours.env("PORTCULLIS_SRP_PASSWORD", "wonderland");
+        assert_eq!(printed(with_input(ours, b"me too")), "me too");
     }
 }

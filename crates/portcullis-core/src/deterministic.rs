@@ -10,7 +10,7 @@ use crate::config::{ClientConfig, ServerConfig};
 use crate::crypto::random::Random;
 use crate::session::ClientSession;
 use crate::wire::codec::DecodeError;
-use crate::{ClientHelloView, Error, Handshake};
+use crate::{ClientHelloView, Error, Handshake, Now, Reader, Writer};
 
 impl Handshake {
     /// As [`client`](Self::client), with random bytes that follow from `seed`.
@@ -42,6 +42,26 @@ impl Handshake {
     /// As [`server`](Self::server), with random bytes that follow from `seed`.
     pub fn server_seeded(config: ServerConfig, seed: u64) -> Self {
         Self::server_with_random(config, Random::seeded(seed))
+    }
+
+    /// As [`renegotiate`](Self::renegotiate), with random bytes that follow from `seed`.
+    ///
+    /// # Errors
+    /// As [`renegotiate`](Self::renegotiate).
+    pub fn renegotiate_seeded(
+        reader: &mut Reader,
+        writer: &mut Writer,
+        now: impl Into<Now>,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        Self::renegotiate_with(
+            reader,
+            writer,
+            now.into(),
+            Random::seeded(seed),
+            #[cfg(test)]
+            None,
+        )
     }
 }
 

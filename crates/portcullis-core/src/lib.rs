@@ -42,7 +42,6 @@ mod rules;
 
 mod key_schedule;
 
-pub mod compression;
 mod dialect;
 mod psk;
 #[cfg_attr(not(feature = "finite-field"), allow(dead_code))]
@@ -50,6 +49,8 @@ mod srp;
 pub mod suite;
 
 pub mod wire;
+
+pub mod compression;
 
 pub mod x509;
 

@@ -1,5 +1,6 @@
 //! What portcullis needs of AWS-LC, and aws-lc-rs has no safe interface for: AES-CCM (RFC 6655), RSA
-//! with short keys, old hashes, and decryption without a check of the padding, and DSA.
+//! with short keys, old hashes, and decryption without a check of the padding, DSA, and ECDH on the curves of
+//! RFC 5639.
 //!
 //! This is the only crate of portcullis with `unsafe`. It is a safe face and nothing more: it knows no
 //! protocol, and nothing a caller can pass is undefined behaviour. What it leaves to its callers is
@@ -25,6 +26,7 @@
 
 mod ccm;
 mod dsa;
+mod ecdh;
 mod rsa;
 
 use core::ffi::c_int;
@@ -32,6 +34,7 @@ use core::fmt;
 
 pub use ccm::{Ccm, TagLen};
 pub use dsa::{DsaPrivateKey, DsaPublicKey};
+pub use ecdh::{Curve, EcdhPrivateKey};
 pub use rsa::{Hash, RsaPrivateKey, RsaPublicKey};
 
 /// The library refused its input, or failed. It does not say why: that could be a secret.

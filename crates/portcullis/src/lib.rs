@@ -82,7 +82,8 @@
 //! * `fingerprint`: `ClientHelloView::ja3` and `ja4`.
 //! * `finite-field`: the groups of RFC 7919, and DHE before TLS 1.3.
 //! * `curve448`: X448.
-//! * `ffi`: AES-CCM, RSA key exchange, RSA keys in TLS 1.1 and 1.0, each for who names it.
+//! * `ffi`: AES-CCM, RSA key exchange, RSA keys in TLS 1.1 and 1.0, brainpool's curves before TLS 1.3, each
+//!   for who names it.
 //! * `axum`: [`Connections`] go into `axum::serve`, `TlsConnectInfo` into handlers.
 //! * `hyper-util`: `HttpsConnector` for hyper-util's pooled client.
 //! * `tokio-postgres`: a [`TlsConnector`] goes into `tokio_postgres::connect`.

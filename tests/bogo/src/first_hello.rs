@@ -1,47 +1,14 @@
-//! What the peer's hello tells: whether a test needs a cipher suite that is not there, or checks how
-//! such a peer is refused.
-//!
-//! The runner enables every suite unless a flag says otherwise, and often lets its own choice decide.
+//! What the peer's hello tells: which version it leads to, and what is asked for before there are keys.
 
-use portcullis_core::suite::CipherSuite;
 use portcullis_core::wire::extension::{SelectedVersion, SessionTicket, SupportedVersions};
 use portcullis_core::wire::tls10;
 use portcullis_core::wire::tls12::{CertificateRequest, ClientCertificateType};
 use portcullis_core::wire::{
     ClientHello, ContentType, HandshakeHeader, HandshakeMessage, HandshakeType, ServerHello,
 };
-use portcullis_core::{Error, ProtocolVersion, Reason, SignatureScheme, Violation};
+use portcullis_core::{ProtocolVersion, SignatureScheme};
 
 use crate::options::{EVERY_VERSION, Options};
-
-/// Whether `error` means that the client has no suite but those that are not there: of RSA key
-/// exchange.
-pub(crate) fn has_other_suites(error: &Error, heard: &[u8]) -> bool {
-    let (Reason::Violation(violation) | Reason::Explained { violation, .. }) = error.reason()
-    else {
-        return false;
-    };
-    let suites = match first_message(heard).as_deref().map(HandshakeHeader::split) {
-        Some(Ok((HandshakeType::CLIENT_HELLO, body))) => suites_offered(body),
-        Some(Ok((HandshakeType::SERVER_HELLO, body))) => ServerHello::decode(body)
-            .map(|hello| vec![hello.cipher_suite])
-            .unwrap_or_default(),
-        _ => return false,
-    };
-    matches!(
-        violation,
-        Violation::NoSharedCipherSuite | Violation::NoSharedGroup
-    ) && suites.iter().any(|suite| OTHER_SUITES.contains(&suite.0))
-}
-
-/// What BoringSSL has besides.
-const OTHER_SUITES: &[u16] = &[0x000a];
-
-fn suites_offered(body: &[u8]) -> Vec<CipherSuite> {
-    ClientHello::decode(body)
-        .map(|hello| hello.cipher_suites.iter().collect())
-        .unwrap_or_default()
-}
 
 /// What the peer's hello leads to: a server's decides, of a client's it is the newest that we have.
 pub(crate) fn version(heard: &[u8], options: &Options) -> Option<ProtocolVersion> {

@@ -379,10 +379,6 @@ impl<'a> Driver<'a> {
 
     /// What a failed handshake means to the runner.
     fn failed(&self, error: &Error, transport: &Transport) -> Stop {
-        if self.is_before_tls13(transport) && first_hello::has_other_suites(error, &transport.heard)
-        {
-            return Stop::unimplemented("a cipher suite of TLS 1.2 that is not there");
-        }
         if is_inner_hello(&transport.heard) {
             return Stop::unimplemented("Encrypted Client Hello");
         }

@@ -553,12 +553,8 @@ impl Options {
 }
 
 /// What is understood of BoringSSL's language: names of the registry, the words for all there are, for
-/// what it has by default and for 3DES, and `!AES`.
+/// what it has by default and for 3DES, which it has one suite of, and `!AES`.
 fn named_suites(list: &str) -> Result<Vec<CipherSuite>, Stop> {
-    let is_older = |suite: &CipherSuite| {
-        let info = suite.info();
-        info.is_some_and(|info| info.since != ProtocolVersion::TLS_1_3)
-    };
     let mut suites = Vec::new();
     for name in list.split(':') {
         if name == "!AES" {
@@ -570,7 +566,7 @@ fn named_suites(list: &str) -> Result<Vec<CipherSuite>, Stop> {
         let before = suites.len();
         let is_meant = |suite: &CipherSuite| match name {
             "ALL" | "DEFAULT" => OLDER_SUITES.contains(suite),
-            "3DES" => is_older(suite) && suite.name().is_some_and(|name| name.contains("3DES")),
+            "3DES" => *suite == CipherSuite::TLS_RSA_WITH_3DES_EDE_CBC_SHA,
             name => suite.name() == Some(name),
         };
         let supported = CipherSuite::SUPPORTED.iter().copied();

@@ -56,10 +56,23 @@ pub enum Group {
     Ffdhe6144,
     /// ffdhe8192
     Ffdhe8192,
+    /// brainpoolP256r1, before TLS 1.3
+    BrainpoolP256r1,
+    /// brainpoolP384r1, before TLS 1.3
+    BrainpoolP384r1,
+    /// brainpoolP512r1, before TLS 1.3
+    BrainpoolP512r1,
 }
 
 impl Group {
-    /// Those that our side has where they are named.
+    /// Those of RFC 7027, which GnuTLS does not have.
+    pub const BRAINPOOL: [Self; 3] = [
+        Self::BrainpoolP256r1,
+        Self::BrainpoolP384r1,
+        Self::BrainpoolP512r1,
+    ];
+
+    /// Those of TLS 1.3 that our side has where they are named.
     pub const NAMED: [Self; 6] = [
         Self::X448,
         Self::Ffdhe2048,
@@ -84,6 +97,9 @@ impl Group {
             Self::Ffdhe4096 => 0x0102,
             Self::Ffdhe6144 => 0x0103,
             Self::Ffdhe8192 => 0x0104,
+            Self::BrainpoolP256r1 => 0x001a,
+            Self::BrainpoolP384r1 => 0x001b,
+            Self::BrainpoolP512r1 => 0x001c,
         }
     }
 
@@ -102,6 +118,9 @@ impl Group {
             Self::Ffdhe4096 => "ffdhe4096",
             Self::Ffdhe6144 => "ffdhe6144",
             Self::Ffdhe8192 => "ffdhe8192",
+            Self::BrainpoolP256r1 => "brainpoolP256r1",
+            Self::BrainpoolP384r1 => "brainpoolP384r1",
+            Self::BrainpoolP512r1 => "brainpoolP512r1",
         }
     }
 
@@ -117,6 +136,7 @@ impl Group {
         ]
         .into_iter()
         .chain(Self::NAMED)
+        .chain(Self::BRAINPOOL)
         .find(|group| group.name().eq_ignore_ascii_case(name))
     }
 }

@@ -45,7 +45,7 @@ fn suites(peer: Peer) -> Vec<CipherSuite> {
         Cipher::DesCbc => peer == Peer::Erlang,
         _ => false,
     };
-    // Of the keys in certificates, of DSA and of passwords the tests of the core have them.
+    // Of the keys in certificates, of DSA and of passwords `tls12/legacy_ciphers.rs` has them.
     let is_elsewhere = |suite: &CipherSuite| {
         let info = info(*suite);
         let exchange = info.key_exchange;

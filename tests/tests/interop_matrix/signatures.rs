@@ -29,7 +29,7 @@ fn pem(title: &str) -> &'static str {
 }
 
 /// They live as long as the test. What is called `ecdsa` is of the tests' own PKI.
-fn identity(name: &'static str, of_client: bool) -> &'static Identity {
+pub(crate) fn identity(name: &'static str, of_client: bool) -> &'static Identity {
     match (name, of_client) {
         ("ecdsa", false) => return &pki().ecdsa_p256,
         ("ecdsa", true) => return &pki().client,
@@ -51,7 +51,7 @@ fn identity(name: &'static str, of_client: bool) -> &'static Identity {
     }))
 }
 
-fn root(name: &str) -> &'static Root {
+pub(crate) fn root(name: &str) -> &'static Root {
     if name == "ecdsa" {
         return &pki().root;
     }

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use crate::connect::Route;
 use crate::connecting::{Connecting, Trust};
 use crate::failure::Failure;
+use crate::logins::{Credentials, Login};
 use crate::report::{self, Report};
 use crate::shared_keys::SharedKeys;
 use crate::{Verbosity, algorithms, certificate, files, key_log};
@@ -59,6 +60,8 @@ pub(crate) struct Client {
     ciphers: Vec<CipherSuite>,
     #[command(flatten)]
     keys: SharedKeys,
+    #[command(flatten)]
+    login: Login,
     /// Connect this many times more before, resuming, and say of each connection on standard error
     /// whether it was resumed.
     #[arg(long, default_value_t = 0, value_name = "TIMES")]
@@ -132,18 +135,19 @@ impl Client {
         let trust = match self.insecure {
             true => None,
             // Nobody shows a certificate.
-            false if self.keys.are_there() && self.ciphers.is_empty() => {
+            false if self.shares_a_secret() && self.ciphers.is_empty() => {
                 if self.cafile.is_some() {
                     return Err(Failure::usage(
-                        "--cafile has no effect with a pre-shared key and no --ciphers that have certificates",
+                        "--cafile has no effect with a pre-shared key or a password, and no --ciphers that have \
+                         certificates",
                     ));
                 }
                 Some(Trust::none())
             }
             false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
         };
-        let keys = self.keys.load()?;
-        let config = self.config(trust.as_ref(), keys).map_err(misuse)?;
+        let (keys, login) = (self.keys.load()?, self.login.load()?);
+        let config = self.config(trust.as_ref(), keys, login).map_err(misuse)?;
         let log = key_log(self.keylog.as_deref())?;
         let connecting = Connecting::new(destination, config, trust);
         let connecting = match self.ciphers.iter().any(report::is_anonymous) {
@@ -162,10 +166,16 @@ impl Client {
         }))
     }
 
+    /// Whether both ends prove themselves by something that both know.
+    const fn shares_a_secret(&self) -> bool {
+        self.keys.are_there() || self.login.is_there()
+    }
+
     fn config(
         &self,
         trust: Option<&Trust>,
         keys: Vec<PreSharedKey>,
+        login: Option<Credentials<'_>>,
     ) -> Result<ClientConfig, portcullis::Misuse> {
         let mut builder = match trust {
             None => ClientConfig::dangerous_builder_without_verification(),
@@ -180,12 +190,15 @@ impl Client {
         if !self.groups.is_empty() {
             builder = builder.groups(self.groups.clone());
         }
-        let ciphers = self.keys.ciphers(&self.ciphers);
+        let ciphers = self.login.ciphers(self.keys.ciphers(&self.ciphers));
         if !ciphers.is_empty() {
             builder = builder.cipher_suites(ciphers);
         }
         for key in keys {
             builder = builder.psk(key);
+        }
+        if let Some(Credentials { user, password }) = login {
+            builder = builder.srp(user, &*password);
         }
         if self.commands {
             builder = builder.renegotiation(Renegotiation::Accept {

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
+use crate::logins::Users;
 use crate::shared_keys::SharedKeys;
 use crate::{Verbosity, algorithms, cert, key_log, report};
 use folder::Folder;
@@ -70,6 +71,8 @@ pub(crate) struct Server {
     ciphers: Vec<CipherSuite>,
     #[command(flatten)]
     keys: SharedKeys,
+    #[command(flatten)]
+    users: Users,
     /// Give clients tickets, and resume their sessions.
     #[arg(long)]
     tickets: bool,
@@ -172,12 +175,15 @@ impl Server {
         if !self.groups.is_empty() {
             builder = builder.groups(self.groups.clone());
         }
-        let ciphers = self.keys.ciphers(&self.ciphers);
+        let ciphers = self.users.ciphers(self.keys.ciphers(&self.ciphers));
         if !ciphers.is_empty() {
             builder = builder.cipher_suites(ciphers);
         }
         for key in self.keys.load()? {
             builder = builder.psk(key);
+        }
+        if let Some(users) = self.users.load()? {
+            builder = builder.srp_users(users);
         }
         builder = builder.resumption(false);
         if self.tickets {

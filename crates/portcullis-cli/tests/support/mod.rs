@@ -86,10 +86,17 @@ impl Drop for Server {
 }
 
 pub(crate) fn client(arguments: &[&str], input: &[u8]) -> Output {
-    let mut client = portcullis(&["client"]).args(arguments).spawn().unwrap();
-    // A client that fails closes its input early.
-    let _ = client.stdin.take().unwrap().write_all(input);
-    client.wait_with_output().unwrap()
+    let mut client = portcullis(&["client"]);
+    client.args(arguments);
+    with_input(client, input)
+}
+
+/// Runs it to its end.
+pub(crate) fn with_input(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    // One that fails closes its input early.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
 }
 
 /// A folder with an authority, and a certificate for a server and for a client.

@@ -467,6 +467,11 @@ impl ClientConfigBuilder {
                     "key_shares: {group} is not among the groups"
                 )));
             }
+            if let Some(group) = groups.iter().find(|group| !group.is_usable_in_tls13()) {
+                return Err(Misuse::new(format!(
+                    "key_shares: {group} is for versions before TLSv1.3, which have no shares; leave it out here"
+                )));
+            }
         }
         self.settle_types()?;
         self.check_anonymous()?;

@@ -86,6 +86,11 @@ impl Policy {
         }
         check_scheme_features("signature_schemes", &self.schemes)?;
         for group in &self.groups {
+            if let Some(why) = group.why_never() {
+                return Err(Misuse::new(format!(
+                    "groups: {group} is not implemented: {why}; leave it out"
+                )));
+            }
             if let Some(feature) = group.lacking_feature() {
                 return Err(Misuse::new(format!(
                     "groups: {group} needs the feature `{feature}`; build with it, or leave the group out"
@@ -294,10 +299,14 @@ mod tests {
                 "finite-field",
                 cfg!(feature = "finite-field"),
             ),
+            (NamedGroup::BRAINPOOLP384R1, "ffi", cfg!(feature = "ffi")),
         ] {
             assert!(!NamedGroup::DEFAULT.contains(&group));
             let seen = settled(|policy| {
-                policy.versions = vec![ProtocolVersion::TLS_1_3];
+                policy.versions = vec![match group.is_usable_in_tls13() {
+                    true => ProtocolVersion::TLS_1_3,
+                    false => ProtocolVersion::TLS_1_2,
+                }];
                 policy.named.versions = true;
                 policy.groups = vec![group, NamedGroup::X25519];
                 policy.named.groups = true;
@@ -309,6 +318,32 @@ mod tests {
                 true => assert_eq!(seen.unwrap().groups, [group, NamedGroup::X25519]),
                 false => assert_eq!(seen.unwrap_err(), error),
             }
+        }
+    }
+
+    #[test]
+    fn groups_that_no_build_has_are_refused_with_the_reason() {
+        let refused = |group: NamedGroup| {
+            let seen = settled(|policy| {
+                policy.groups = vec![group, NamedGroup::X25519];
+                policy.named.groups = true;
+            });
+            seen.unwrap_err()
+        };
+        // Those of RFC 4492 but P-256 and those behind it, and those of RFC 8734.
+        for number in (0x0001..=0x0016).chain(0x001f..=0x0021) {
+            let group = NamedGroup(number);
+            assert!(!NamedGroup::SUPPORTED.contains(&group));
+            let (name, why) = (group.name().unwrap(), group.why_never().unwrap());
+            assert_eq!(
+                refused(group),
+                format!("groups: {name} is not implemented: {why}; leave it out")
+            );
+        }
+        let binary = refused(NamedGroup::SECT571R1);
+        assert!(binary.contains("binary field"), "{binary}");
+        for group in NamedGroup::SUPPORTED {
+            assert_eq!(group.why_never(), None, "{group}");
         }
     }
 

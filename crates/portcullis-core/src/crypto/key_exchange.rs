@@ -73,6 +73,7 @@ impl Method {
             NamedGroup::SECP384R1 => Self::Curve(Curve::P384),
             NamedGroup::SECP521R1 => Self::Curve(Curve::P521),
             NamedGroup::X448 if cfg!(feature = "curve448") => Self::Other,
+            _ if cfg!(feature = "ffi") && group.is_brainpool() => Self::Other,
             _ if cfg!(feature = "finite-field") && group.is_finite_field() => Self::Other,
             _ => return None,
         })
@@ -96,6 +97,8 @@ fn other(group: NamedGroup, random: &mut Random) -> Result<Box<dyn KeyPair>, Cry
     match group {
         #[cfg(feature = "curve448")]
         NamedGroup::X448 => super::curve448::generate(random),
+        #[cfg(feature = "ffi")]
+        group if group.is_brainpool() => super::brainpool::generate(group, random),
         #[cfg(feature = "finite-field")]
         group => super::finite_field::generate(group, random),
         #[cfg(not(feature = "finite-field"))]

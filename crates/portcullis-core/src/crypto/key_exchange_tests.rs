@@ -25,6 +25,12 @@ const SIZES: &[(NamedGroup, usize, usize, usize)] = &[
     (NamedGroup::FFDHE6144, 768, 768, 768),
     #[cfg(feature = "finite-field")]
     (NamedGroup::FFDHE8192, 1024, 1024, 1024),
+    #[cfg(feature = "ffi")]
+    (NamedGroup::BRAINPOOLP256R1, 65, 65, 32),
+    #[cfg(feature = "ffi")]
+    (NamedGroup::BRAINPOOLP384R1, 97, 97, 48),
+    #[cfg(feature = "ffi")]
+    (NamedGroup::BRAINPOOLP512R1, 129, 129, 64),
 ];
 
 fn curve_of(group: NamedGroup) -> Option<Curve> {
@@ -97,6 +103,21 @@ fn scalars_of_the_nist_curves_come_from_the_script() {
         assert_eq!(seeded().public_key(), seeded().public_key());
     }
     assert!(ActiveKeyExchange::start(NamedGroup::X25519, &mut Random::script([0; 31])).is_err());
+}
+
+/// RFC 7027 §A.1. A scalar that is not below the order is passed over.
+#[cfg(feature = "ffi")]
+#[test]
+fn scalars_of_brainpool_come_from_the_script() {
+    let scalar = hex("81db1ee100150ff2ea338d708271be38300cb54241d79950f77b063039804f1d");
+    let script = [vec![0xff; 32], scalar].concat();
+    let group = NamedGroup::BRAINPOOLP256R1;
+    let one = ActiveKeyExchange::start(group, &mut Random::script(script)).unwrap();
+    assert_eq!(
+        one.public_key(),
+        hex("0444106e913f92bc02a1705d9953a8414db95e1aaa49e81d9e85f929a8e3100be5
+             8ab4846f11caccb73ce49cbdd120f5a900a69fd32c272223f789ef10eb089bdc")
+    );
 }
 
 #[test]

@@ -6,6 +6,8 @@
 
 pub(crate) mod aead;
 pub(crate) mod block_hash;
+#[cfg(feature = "ffi")]
+mod brainpool;
 #[cfg(test)]
 #[path = "by_name_tests.rs"]
 mod by_name_tests;

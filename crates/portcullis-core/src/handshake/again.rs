@@ -67,6 +67,7 @@ impl Handshake {
             reader,
             writer,
             now.into(),
+            Random::system(),
             #[cfg(test)]
             None,
         )
@@ -83,10 +84,11 @@ impl Handshake {
         }
     }
 
-    fn renegotiate_with(
+    pub(crate) fn renegotiate_with(
         reader: &mut Reader,
         writer: &mut Writer,
         now: Now,
+        random: Random,
         #[cfg(test)] tamper: Option<super::tests::Tamper>,
     ) -> Result<Self, Error> {
         let is_older = reader.is_before_tls13();
@@ -99,7 +101,7 @@ impl Handshake {
         };
         let is_asked = reader.is_requested();
         let outgoing = Outgoing::after(writer)?;
-        let mut this = Self::new(kept.end.role(), kept.end.policy(), Random::system());
+        let mut this = Self::new(kept.end.role(), kept.end.policy(), random);
         this.incoming = Incoming::after(reader);
         this.outgoing = outgoing;
         this.now = now;
@@ -205,7 +207,7 @@ impl Handshake {
         tamper: super::tests::Tamper,
     ) -> Self {
         let now = crate::testing::now().into();
-        Self::renegotiate_with(reader, writer, now, Some(tamper)).unwrap()
+        Self::renegotiate_with(reader, writer, now, Random::system(), Some(tamper)).unwrap()
     }
 }
 

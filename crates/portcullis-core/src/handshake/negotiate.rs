@@ -76,16 +76,16 @@ pub(super) fn group(
     offered: impl Iterator<Item = NamedGroup> + Clone,
     shares: impl Iterator<Item = NamedGroup> + Clone,
 ) -> Option<Group> {
-    let ours = &config.policy.groups;
+    let ours = config.policy.groups.iter().copied();
+    let ours = ours.filter(|group| group.is_usable_in_tls13());
     let pick = |usable: &dyn Fn(NamedGroup) -> bool| {
         if config.honor_group_order {
-            ours.iter()
-                .copied()
+            ours.clone()
                 .find(|group| usable(*group) && offered.clone().any(|other| other == *group))
         } else {
             offered
                 .clone()
-                .find(|group| usable(*group) && ours.contains(group))
+                .find(|group| usable(*group) && ours.clone().any(|own| own == *group))
         }
     };
     let has_share = |group: NamedGroup| shares.clone().any(|other| other == group);

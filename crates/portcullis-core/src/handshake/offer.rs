@@ -145,7 +145,7 @@ impl Offer {
     }
 
     pub(super) fn check_retry_group(&self, group: NamedGroup) -> Result<NamedGroup, Violation> {
-        if self.config.policy.groups.contains(&group) {
+        if self.config.policy.groups.contains(&group) && group.is_usable_in_tls13() {
             Ok(group)
         } else {
             Err(Violation::RetryGroupNotOffered)

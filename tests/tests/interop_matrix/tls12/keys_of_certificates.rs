@@ -27,7 +27,7 @@ fn exchange(suite: CipherSuite) -> KeyExchange {
     suite.info().expect("a suite of the table").key_exchange
 }
 
-/// `legacy_ciphers.rs` is about these.
+/// `tls12/legacy_ciphers.rs` is about these.
 fn is_legacy(suite: CipherSuite) -> bool {
     let cipher = suite.info().map(|info| info.cipher);
     matches!(

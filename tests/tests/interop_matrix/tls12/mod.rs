@@ -4,6 +4,7 @@
 mod cbc;
 mod dhe;
 mod keys_of_certificates;
+mod legacy_ciphers;
 mod matrix;
 mod next_protocol;
 mod refusals;

@@ -3,14 +3,17 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};
+use portcullis::session::TicketKeys;
 use portcullis::suite::{Authentication, Cipher, CipherSuite, KeyExchange};
 use portcullis::{
-    AlertDescription, ClientConfig, ConnectionInformation, Direction, MemorySessionStore,
-    ProtocolVersion, Roots, ServerConfig, SrpGroup, SrpUsers, SrpVerifier,
+    AlertDescription, ClientConfig, ConnectionInformation, Direction, MemoryServerSessionStore,
+    MemorySessionStore, ProtocolVersion, Roots, ServerConfig, SrpGroup, SrpUsers, SrpVerifier,
 };
 use portcullis_tests::peers::{Message, Peer, Server, Settings, Version};
+use portcullis_tests::peers::{erlang, gnutls};
 use portcullis_tests::pki::pki;
 use portcullis_tests::scratch;
 
@@ -30,8 +33,8 @@ const SRP: CipherSuite = CipherSuite::TLS_SRP_SHA_WITH_AES_256_CBC_SHA;
 /// What `srptool -i 3` has made of the password.
 const GNUTLS: &str = "alice:6wzgqI5suxvzTZJ9XvhRvWjQcaazLDDxPfE4zmYeR04Rhu0RGoZFZrUJZohasMjI28vwFdGOTZU4T3I4RCOFLQpBHFqkipa0oGszJkZZLyzSGdSh0/LVOCFfbnQIFVq8vi/2xurE93En9Y4p3Xefq7RL8P/HkTBS02rJ1C88705.P9qol1p0NhfBqtzOChrqt8Pb0T4THBWRC48sdkDTHH59xxidk9.QC99IPn9aBt7Y/Ljd9ZODmQpsi6ZVXwhBVx2p7OrmQ6VDygETxBQYw4E8f.NJHPoNtjHmWxXQd0XgFNheKO1qkTwCKmk9tHt8shMCkeQRa.dieUQM4pE3y:36Qa47j6OYtFmv4jDSI1GT:3\n";
 
-/// Without those of keys of DSA. Those of 3DES are tried with GnuTLS alone: Erlang, told their names here, goes on
-/// with its defaults.
+/// Without those of keys of DSA, which `legacy_ciphers.rs` has. Those of 3DES are tried with GnuTLS alone: of Erlang,
+/// which has them in older versions or not at all and goes on with its defaults then, that file tells.
 fn suites(peer: Peer) -> impl Iterator<Item = CipherSuite> {
     let is_one = move |suite: &CipherSuite| {
         let info = suite.info().expect("a suite of the table");
@@ -217,6 +220,72 @@ async fn our_client_resumes() {
             ours::exchange(&mut stream, HELLO, &answer, &context).await;
             let _ = ours::close(stream, &context).await;
         }
+    }
+}
+
+/// A client of GnuTLS comes back in the same process, by a ticket or by an id; the verifier is looked at again.
+#[tokio::test]
+async fn gnutls_resumes_with_our_server() {
+    let alice = users();
+    for (ticket, extra) in [
+        (true, &["--resume"][..]),
+        (false, &["--resume", "--noticket"]),
+    ] {
+        let config = server(SRP).resumption(true).srp_users(alice.clone());
+        let config = match ticket {
+            true => config
+                .ticket_keys(TicketKeys::rotating(Duration::from_secs(7_200)).expect("a period")),
+            false => config,
+        };
+        let acceptor = ours::acceptor(config);
+        let acceptor = match ticket {
+            true => acceptor,
+            false => acceptor.session_store(Arc::<MemoryServerSessionStore>::default()),
+        };
+        let (connected, mut connections) = tokio::sync::mpsc::unbounded_channel();
+        let serve = move |stream| {
+            let _ = connected.send(());
+            ours::echo(stream, 0)
+        };
+        let mut server = ours::Server::run(acceptor, serve).await;
+        let settings = their_client(Peer::Gnutls, SRP, (USER, PASSWORD)).extra(extra);
+        let mut client = gnutls::client(server.address, &settings);
+        for number in 1..3 {
+            let connected = ours::soon(connections.recv()).await;
+            assert!(connected.is_some(), "{extra:?}: {number}");
+        }
+        // What it says of the handshake is there at its end; the echo, at once.
+        client.send(HELLO.data().as_bytes()).await;
+        client.wait_for_line(HELLO.line).await;
+        let (_, output) = client.finish().await;
+        for line in ["*** This is a resumed session", HELLO.line] {
+            assert!(output.line(line).is_some(), "{extra:?}:\n{output}");
+        }
+        for resumed in [false, true] {
+            let context = format!("{extra:?}, resumed: {resumed}");
+            let served = server.served().await;
+            let information = served.information(&context);
+            check(information, SRP, &context);
+            assert_eq!(information.is_resumed(), resumed, "{context}");
+        }
+    }
+}
+
+/// Erlang by an id.
+#[tokio::test]
+async fn erlang_resumes_with_our_server() {
+    let store = Arc::<MemoryServerSessionStore>::default();
+    let acceptor = ours::acceptor(server(SRP).resumption(true)).session_store(store);
+    let mut server = ours::Server::run(acceptor, |stream| ours::echo(stream, 0)).await;
+    let settings = their_client(Peer::Erlang, SRP, (USER, PASSWORD));
+    let (exchange, _) = erlang::exchange_again(server.address, &settings, HELLO).await;
+    assert_eq!(exchange.reply.as_deref(), Ok(HELLO.line));
+    for resumed in [false, true] {
+        let context = format!("Erlang, resumed: {resumed}");
+        let served = server.served().await;
+        let information = served.information(&context);
+        check(information, SRP, &context);
+        assert_eq!(information.is_resumed(), resumed, "{context}");
     }
 }
 

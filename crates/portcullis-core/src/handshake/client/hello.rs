@@ -73,7 +73,7 @@ pub(crate) fn start(
     };
     let (groups, classical) = match &config.key_shares {
         _ if !speaks_tls13 => (&[][..], false),
-        KeyShares::Preferred => (config.policy.groups.get(..1).unwrap_or_default(), true),
+        KeyShares::Preferred => (preferred_group(&config), true),
         KeyShares::Groups(groups) => (groups.as_slice(), false),
     };
     let mut exchanges = Vec::with_capacity(groups.len());
@@ -95,6 +95,13 @@ pub(crate) fn start(
         classical,
     };
     say_hello(client, shares, sessions, cx)
+}
+
+/// The first group that a share can be of, alone.
+fn preferred_group(config: &ClientOptions) -> &[NamedGroup] {
+    let mut single = config.policy.groups.chunks(1);
+    let usable = single.find(|group| group.iter().all(|group| group.is_usable_in_tls13()));
+    usable.unwrap_or_default()
 }
 
 /// What another handshake on a connection begins with.

@@ -5,6 +5,7 @@ mod advisories;
 mod attack;
 mod before_tls12;
 mod bounded;
+mod brainpool;
 mod choices;
 mod compression;
 mod ed448;

@@ -42,9 +42,13 @@ fn connect(
 fn every_suite_with_every_group_by_share_and_by_retry() {
     let of_tls13 = |suite: &&CipherSuite| suite.is_usable_in(crate::ProtocolVersion::TLS_1_3);
     for &suite in CipherSuite::SUPPORTED.iter().filter(of_tls13) {
-        for &group in NamedGroup::SUPPORTED {
+        let of_tls13 = |group: &&NamedGroup| group.is_usable_in(crate::ProtocolVersion::TLS_1_3);
+        for &group in NamedGroup::SUPPORTED.iter().filter(of_tls13) {
             let server = || server().cipher_suites([suite]).groups([group]).build();
-            let client = || client().groups(NamedGroup::SUPPORTED);
+            let client = || {
+                let all = NamedGroup::SUPPORTED.iter().filter(of_tls13);
+                client().groups(all.copied().collect::<Vec<_>>())
+            };
             let shared = client()
                 .cipher_suites([suite])
                 .key_shares(KeyShares::Groups(vec![group]));

@@ -1,0 +1,127 @@
+//! Users with passwords, at both ends.
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::{Server, portcullis, with_input};
+
+/// Made by `openssl srp` of OpenSSL 3.0.22: alice has the password "wonderland", and carol is revoked.
+const OPENSSL: &str = concat!(
+    "V\tDV22OEvWsr/8pqDHdbuuSGktvNEBgeRr47K5PGjCz8IpTpjcWgpZH4pJuzWAJAhNqI1BHwnAbFCnp3IKodghXxPRTSJJL",
+    "//YaxA.gbyox7AkxmSe154oHDNOlALlgPpYZ4IEKk4LwZnZAyCZ/h4lvwoB53ABEjBgAYZ0.WKh3RB\t2hwXaKB4h7PGMfbH",
+    "C3a8adI10X3\talice\t1024\t\n",
+    "R\t8o65kKUKxS.LB49p3UVBqfRR5.F11X8ovxxeVRXzxJaVUW2JmilLXbiP42oQ9D9J/WcRYJEB05FO/S7.Hf/dEETe2206Q",
+    "P6e1Xym.clU.ljtpnEBI3jnC8J41v6ckIb8sKMgMclLk0KtnbXoHoq4sC3YJnM7EvQiC24JRgARKMJ\tERQXpAasEkNK1WG8",
+    "Q5.xNW41H9e\tcarol\t1024\t\n",
+);
+
+/// The file of users and one with the password, in a folder that goes with the value.
+fn files(password: &str) -> (tempfile::TempDir, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let files = (file("users.srpv", OPENSSL), file("password", password));
+    (folder, files.0, files.1)
+}
+
+/// A client without a password of the surroundings, or with this one.
+fn client(arguments: &[&str], variable: Option<&str>, input: &[u8]) -> std::process::Output {
+    let mut command = portcullis(&[&["client"], arguments].concat());
+    command.env_remove("PORTCULLIS_SRP_PASSWORD");
+    if let Some(password) = variable {
+        command.env("PORTCULLIS_SRP_PASSWORD", password);
+    }
+    with_input(command, input)
+}
+
+#[test]
+fn who_knows_the_password_is_let_in_and_may_come_back() {
+    let (_folder, users, password) = files("wonderland\r\nnothing of this\n");
+    let server = Server::start(&["--srp-file", &users, "--tickets"]);
+    let login = [&server.address, "--srp", "alice", "--json", "-v"];
+    let from_file = [&login[..], &["--srp-password-file", &password]].concat();
+    for (arguments, variable) in [
+        (&from_file[..], None),
+        (&from_file[..], Some("a file goes before it")),
+        (&login[..], Some("wonderland")),
+    ] {
+        let output = client(arguments, variable, b"down the hole");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (line, echo) = text.split_once('\n').unwrap();
+        assert_eq!(echo, "down the hole");
+        let facts: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(facts["srp_user"], "alice");
+        assert_eq!(facts["cipher_suite"], "TLS_SRP_SHA_WITH_AES_256_CBC_SHA");
+        assert_eq!(facts["version"], "TLSv1.2");
+        let summary = String::from_utf8(output.stderr).unwrap();
+        let expected = "user:            alice";
+        assert!(summary.lines().any(|line| line == expected), "{summary}");
+        assert!(!summary.contains("wonderland"), "{summary}");
+    }
+    let twice = [&server.address, "--srp", "alice", "--reconnect", "1"];
+    let again = client(&twice, Some("wonderland"), b"x");
+    let said = String::from_utf8(again.stderr).unwrap();
+    assert!(said.contains("connection 2: resumed"), "{said}");
+}
+
+/// A wrong password, a name that nobody has, and one that is revoked: nobody is told which it was.
+#[test]
+fn who_does_not_is_refused_alike() {
+    let (_folder, users, _password) = files("");
+    let server = Server::start(&["--srp-file", &users]);
+    for (user, password) in [
+        ("alice", "looking-glass"),
+        ("bob", "wonderland"),
+        ("carol", "lobster"),
+    ] {
+        let login = [&server.address, "--srp", user];
+        let output = client(&login, Some(password), b"");
+        assert_eq!(output.status.code(), Some(4), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("bad_record_mac"), "{said}");
+        assert!(!said.contains(password), "{said}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let (folder, users, empty) = files("\nwonderland\n");
+    let refused = |arguments: &[&str], why: &str| {
+        let output = client(&[&["localhost:1"], arguments].concat(), None, b"");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(why) && !said.contains("wonderland"), "{said}");
+    };
+    let alice = ["--srp", "alice"];
+    refused(&alice, "PORTCULLIS_SRP_PASSWORD");
+    refused(&["--srp-password-file", &empty], "--srp <USER>");
+    let with_file = |file| [&alice[..], &["--srp-password-file", file]].concat();
+    refused(&with_file(&empty), "its first line is empty");
+    refused(&with_file("/nowhere"), "--srp-password-file /nowhere: ");
+    refused(
+        &[&alice[..], &["--psk", "a:00"]].concat(),
+        "cannot be used with",
+    );
+    fs::write(&empty, "wonderland").unwrap();
+    let no_effect = [&with_file(&empty)[..], &["--cafile", &users]].concat();
+    refused(&no_effect, "--cafile has no effect");
+    let modern = ["--ciphers", "TLS_AES_128_GCM_SHA256", "--insecure"];
+    refused(&[&with_file(&empty)[..], &modern].concat(), "srp: ");
+    let bad = folder.path().join("bad.srpv").display().to_string();
+    fs::write(&bad, "V\t0F\t0F\talice\t1023\t\n").unwrap();
+    for (file, why) in [
+        (bad.as_str(), "line 1: "),
+        ("/nowhere", "--srp-file /nowhere: "),
+    ] {
+        let mut server = portcullis(&["server", "--listen", "127.0.0.1:0", "--srp-file", file]);
+        let output = server.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(why) && !said.contains("0F"), "{said}");
+    }
+}

@@ -1,0 +1,71 @@
+//! Connections with OpenSSL, GnuTLS and Erlang that were recorded: what the peer sent is read again, and what this
+//! side says to it is, byte for byte, what it has said then.
+//!
+//! The files are in `recordings/`. Whoever changes what this side says on purpose records all of them again:
+//!
+//! ```sh
+//! cargo test -p portcullis-tests --features interop --test recordings -- --ignored
+//! ```
+
+mod conversation;
+mod file;
+#[cfg(feature = "interop")]
+mod record;
+mod wire;
+
+use std::path::{Path, PathBuf};
+
+use conversation::{Materials, Scenario, converse};
+use wire::Script;
+
+/// Where the recordings are.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings")
+}
+
+#[test]
+fn every_recording_comes_to_the_same_result() {
+    let materials = Materials::read(&folder());
+    for scenario in Scenario::all() {
+        let recording = file::read(&folder(), &scenario);
+        let mut script = Script::new(&scenario, recording.said);
+        let result = converse(&scenario, &materials, recording.now, &mut script);
+        script.is_over();
+        assert_eq!(result, recording.result, "{}", scenario.name());
+    }
+}
+
+/// A byte of the peer's that is another one costs the connection: nothing here is passed over.
+#[test]
+fn a_recording_with_another_byte_does_not() {
+    let materials = Materials::read(&folder());
+    let scenarios = Scenario::all();
+    let scenario = scenarios.first().expect("a scenario");
+    let recording = file::read(&folder(), scenario);
+    // In its first flight, and in the record behind the handshake.
+    for nth in [0, 2] {
+        let mut said = recording.said.clone();
+        wire::change(&mut said, nth);
+        let result = std::panic::catch_unwind(|| {
+            let mut script = Script::new(scenario, said);
+            converse(scenario, &materials, recording.now, &mut script)
+        });
+        assert!(result.is_err(), "{nth}");
+    }
+}
+
+#[test]
+fn no_file_is_without_its_scenario() {
+    let names: Vec<_> = Scenario::all().iter().map(Scenario::name).collect();
+    for entry in folder().read_dir().expect("recordings") {
+        let path = entry.expect("a file").path();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            let name = path
+                .file_stem()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            assert!(names.contains(&name), "{name}");
+        }
+    }
+}
