@@ -16,7 +16,8 @@ use crate::credential::{self, Credential, Unfit};
 use crate::options::Options;
 use crate::transport::Transport;
 use crate::{Past, Stop};
-use crate::{configuration, first_hello, token};
+use crate::early_data::Early;
+use crate::{configuration, early_data, first_hello, token};
 
 /// What a handshake left, and what the shim saw of it.
 pub(crate) struct Done {
@@ -29,6 +30,9 @@ pub(crate) struct Done {
     pub(crate) offered_ticket: bool,
     /// Whether a server's session was kept by its id.
     pub(crate) kept_by_id: bool,
+    pub(crate) early: Early,
+    /// Server: how far the ticket's age is off, in seconds.
+    pub(crate) ticket_age_skew: Option<i64>,
 }
 
 pub(crate) struct Driver<'a> {
@@ -41,6 +45,8 @@ pub(crate) struct Driver<'a> {
     offers_session: bool,
     /// BoringSSL's word for a refusal of the shim itself.
     refused: Option<&'static str>,
+    early: Early,
+    ticket_age_skew: Option<i64>,
 }
 
 /// How many times a delayed answer lets the handshake go round before it is given.
@@ -57,6 +63,8 @@ impl<'a> Driver<'a> {
             kept_by_id: false,
             offers_session: configuration::sessions(options, past).next().is_some(),
             refused: None,
+            early: Early::default(),
+            ticket_age_skew: None,
         }
     }
 
@@ -66,6 +74,8 @@ impl<'a> Driver<'a> {
         mut handshake: Handshake,
         transport: &mut Transport,
     ) -> Result<Done, Stop> {
+        self.early = Early::new(self.options, &handshake);
+        self.early.start(self.options, &mut handshake)?;
         self.drive(&mut handshake, transport, &mut Vec::new())?;
         if self.options.handshake_never_done {
             return Err(Stop::failed("the handshake was completed"));
@@ -107,6 +117,8 @@ impl<'a> Driver<'a> {
             credential,
             verified: self.verified,
             kept_by_id: self.kept_by_id,
+            early: self.early.clone(),
+            ticket_age_skew: self.ticket_age_skew,
             offered_ticket: first_hello::offers_ticket(&transport.heard),
         })
     }
@@ -122,12 +134,13 @@ impl<'a> Driver<'a> {
         loop {
             match handshake.poll() {
                 Ok(Step::Transmit(bytes)) => {
-                    if let Err(stop) = transport.send(&bytes) {
+                    if let Err(stop) = self.early.transmit(&bytes, transport) {
                         deaf.get_or_insert(stop);
                     }
                 }
-                Ok(Step::Event(_)) => {}
+                Ok(Step::Event(event)) => self.early.on_event(&event, self.options, handshake)?,
                 Ok(Step::Data(bytes)) => data.extend_from_slice(&bytes),
+                Ok(Step::EarlyData(bytes)) => Early::echo(self.options, handshake, &bytes)?,
                 Ok(Step::Ask(question)) => {
                     let answer = self.delayed(*question, handshake, transport)?;
                     handshake
@@ -197,6 +210,28 @@ impl<'a> Driver<'a> {
                 self.kept_by_id = true;
                 Ok(question.done())
             }
+            Question::IssueTickets(question) if self.options.expect.ticket_age_skew.is_some() => {
+                let sessions = question.names().iter().zip(question.sessions());
+                let sessions = sessions.map(|(name, session)| (name.to_vec(), session.clone()));
+                self.past.by_id.borrow_mut().extend(sessions);
+                Ok(question.send_names())
+            }
+            Question::OpenTickets(question) if self.options.expect.ticket_age_skew.is_some() => {
+                let by_id = self.past.by_id.borrow();
+                let mut tickets = question.tickets().enumerate();
+                let known = tickets.find_map(|(at, name)| Some((at, by_id.get(name)?.clone())));
+                drop(tickets);
+                Ok(match known {
+                    Some((at, session)) => {
+                        let heard = &transport.heard;
+                        self.ticket_age_skew =
+                            early_data::ticket_age_skew(heard, &session, self.past);
+                        question.resume(at, session)
+                    }
+                    None => question.none(),
+                })
+            }
+            Question::ClaimEarlyData(question) => Ok(question.accept()),
             question => Ok(question.default_answer()),
         }
     }

@@ -1,6 +1,7 @@
 //! What a connection may do: decided once, checked when it is built, cheap to share.
 
 mod client;
+mod early_data;
 mod negotiable;
 mod options;
 mod policy;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::early_data::EarlyDataOptions;
 use super::options::common_options;
 use super::policy::{PaddingPolicy, Policy, check_authorities};
 use super::renegotiation::Renegotiation;
@@ -54,6 +55,7 @@ pub(crate) struct ServerOptions {
     pub(crate) ticket_keys_are_chosen: bool,
     pub(crate) ticket_count: u8,
     ticket_lifetime: Duration,
+    pub(crate) early_data: EarlyDataOptions,
 }
 
 impl ServerOptions {
@@ -172,6 +174,7 @@ impl ServerConfig {
                 ticket_keys_are_chosen: false,
                 ticket_count: 3,
                 ticket_lifetime: Duration::from_secs(7_200),
+                early_data: EarlyDataOptions::default(),
             },
         }
     }
@@ -183,6 +186,7 @@ impl ServerConfig {
     pub fn replacing(&self, before: &Self) -> Self {
         let mut builder = self.to_builder();
         builder.server.policy.carry_over(&before.0.policy);
+        builder.server.early_data.carry_over(&before.0.early_data);
         if !self.0.ticket_keys_are_chosen
             && !before.0.ticket_keys_are_chosen
             && self.0.ticket_lifetime == before.0.ticket_lifetime
@@ -242,7 +246,7 @@ impl ServerConfig {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ServerConfigBuilder {
-    server: ServerOptions,
+    pub(super) server: ServerOptions,
 }
 
 fn goes_with_any(suite: CipherSuite, identities: &[Identity], version: Version) -> bool {
@@ -650,6 +654,7 @@ impl ServerConfigBuilder {
         if self.server.ticket_keys.is_none() && !self.server.ticket_keys_are_chosen {
             self.server.ticket_keys = Some(TicketKeys::rotating(self.server.ticket_lifetime)?);
         }
+        self.server.early_data.check(&self.server)?;
         let authorities = self.server.certificate_authorities.iter().flatten();
         let bytes: usize = authorities.clone().map(|name| name.len() + 2).sum();
         if authorities.clone().any(|name| name.is_empty()) || bytes > 0xffff - 8 {

@@ -36,10 +36,12 @@ pub struct Handshake {
     question: Option<Box<Question>>,
     waiting_for: Option<QuestionId>,
     outcome: Option<Outcome>,
-    error: Option<Error>,
+    pub(super) error: Option<Error>,
     pub(super) now: Now,
     /// In a renegotiation.
     pub(super) again: Option<Box<Again>>,
+    /// Early data that has come and was not given out.
+    pub(super) early_data: Option<Box<Vec<u8>>>,
     /// Bytes received, in all.
     received: u64,
     /// Its last handshake message that was whole.
@@ -94,7 +96,7 @@ impl Handshake {
     ) -> Result<Self, Error> {
         let mut this = Self::new_client(&config, random);
         this.now = now.into();
-        this.start_client(config, name, sessions)?;
+        this.start_client(config, name, sessions, false)?;
         Ok(this)
     }
 
@@ -104,21 +106,22 @@ impl Handshake {
         random: Random,
     ) -> Result<Self, Error> {
         let mut this = Self::new_client(&config, random);
-        this.start_client(config, name, Vec::new())?;
+        this.start_client(config, name, Vec::new(), false)?;
         Ok(this)
     }
 
-    fn new_client(config: &ClientConfig, random: Random) -> Self {
+    pub(super) fn new_client(config: &ClientConfig, random: Random) -> Self {
         Self::new(Role::Client, &config.0.policy, random)
     }
 
-    fn start_client(
+    pub(super) fn start_client(
         &mut self,
         config: ClientConfig,
         name: ServerName<'static>,
         sessions: Vec<ClientSession>,
+        early_data: bool,
     ) -> Result<(), Error> {
-        let started = super::client::start(config.0, name, sessions, &mut self.cx());
+        let started = super::client::start(config.0, name, sessions, early_data, &mut self.cx());
         // What was said is not sent.
         self.machine = Some(started.map_err(|abort| abort.into_silent_error(Stage::Start))?);
         Ok(())
@@ -150,6 +153,7 @@ impl Handshake {
             error: None,
             now: UnixTime::since_unix_epoch(core::time::Duration::ZERO).into(),
             again: None,
+            early_data: None,
             received: 0,
             last_message: None,
             observe: policy.observe_messages,
@@ -242,6 +246,9 @@ impl Handshake {
             }
             if let Some(data) = self.again.as_mut().and_then(|again| again.data.take()) {
                 return Ok(Step::Data(data));
+            }
+            if let Some(data) = self.early_data.take() {
+                return Ok(Step::EarlyData(*data));
             }
             if let Some(question) = self.question.take() {
                 // What is already said does not wait for the answer.
@@ -383,6 +390,7 @@ impl Handshake {
                 self.step(|machine, cx| machine.on_change_cipher_spec(cx));
             }
             Message::ApplicationData(data) => self.on_data(data)?,
+            Message::EarlyData(data) => self.early_data = Some(Box::new(data)),
         }
         Ok(true)
     }
@@ -463,7 +471,7 @@ impl Handshake {
         self.outcome = Some(outcome);
     }
 
-    fn fail(&mut self, abort: Abort) {
+    pub(super) fn fail(&mut self, abort: Abort) {
         let stage = self.stage();
         self.fail_at(abort, stage);
     }
@@ -533,7 +541,7 @@ impl Handshake {
         let mut this = Self::new_client(&config, random);
         this.now = crate::testing::now().into();
         this.tamper = Some(tamper);
-        this.start_client(config, name, sessions).unwrap();
+        this.start_client(config, name, sessions, false).unwrap();
         this
     }
 

@@ -13,6 +13,7 @@
 mod again;
 pub(crate) mod client;
 mod drive;
+mod early_data;
 mod handshake_keys;
 mod machine;
 mod negotiate;

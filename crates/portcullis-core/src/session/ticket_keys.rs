@@ -141,6 +141,11 @@ impl TicketKeys {
         self.0.period
     }
 
+    /// Whether other processes may have them, or this one after a restart.
+    pub(crate) fn are_shared(&self) -> bool {
+        self.0.period.is_none()
+    }
+
     /// Seals a session; `None` if it would make too long a ticket.
     pub(crate) fn seal(
         &self,

@@ -67,6 +67,27 @@ pub(super) fn run_tampering(
     run_answering(client, server, sessions, tamper, answer)
 }
 
+/// The early data of [`run_with_early_data`].
+const EARLY: &[u8] = b"early";
+
+/// The same with early data, if a session allows it.
+pub(super) fn run_with_early_data(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    sessions: Vec<ClientSession>,
+) -> Scripts {
+    let client = client.observe_messages(true).build().unwrap();
+    let mut client =
+        Handshake::client_with_early_data(client, name(), sessions, now()).unwrap();
+    client.tamper(one_message_per_record());
+    client.send(EARLY);
+    let answer = |question| match question {
+        Question::ClaimEarlyData(question) => question.accept(),
+        other => answer(other),
+    };
+    run_both(client, server, one_message_per_record(), answer)
+}
+
 fn run_answering(
     client: ClientConfigBuilder,
     server: ServerConfigBuilder,
@@ -75,15 +96,24 @@ fn run_answering(
     answer: fn(Question) -> Answer,
 ) -> Scripts {
     let client = client.observe_messages(true).build().unwrap();
-    let mut server = Handshake::server(server.observe_messages(true).build().unwrap());
-    server.tamper(tamper);
-    let mut client = Handshake::client_resuming_tampering(
+    let client = Handshake::client_resuming_tampering(
         client,
         name(),
         sessions,
         Random::system(),
         one_message_per_record(),
     );
+    run_both(client, server, tamper, answer)
+}
+
+fn run_both(
+    mut client: Handshake,
+    server: ServerConfigBuilder,
+    tamper: Tamper,
+    answer: fn(Question) -> Answer,
+) -> Scripts {
+    let mut server = Handshake::server(server.observe_messages(true).build().unwrap());
+    server.tamper(tamper);
     let mut scripts = Scripts {
         client: Vec::new(),
         server: Vec::new(),
@@ -132,6 +162,7 @@ fn feed(
                 }
                 Step::Connected | Step::Wait { .. } => break,
                 Step::Data(data) => panic!("data in a first handshake: {data:?}"),
+                Step::EarlyData(data) => assert_eq!(data, EARLY),
             }
         }
         // Of the dummies of TLS 1.3 nothing comes.
@@ -166,6 +197,7 @@ pub(super) fn kind(question: &Question) -> &'static str {
         Question::ChoosePsk(_) => "ChoosePsk",
         Question::LookUpUser(_) => "LookUpUser",
         Question::Decrypt(_) => "Decrypt",
+        Question::ClaimEarlyData(_) => "ClaimEarlyData",
     }
 }
 

@@ -7,14 +7,17 @@ use super::super::table::Row;
 use super::super::{client, server};
 use super::attack::{authenticated_client, authenticating_server, ticket_keys, unknown_session};
 use super::parts::{message, server_hello};
-use super::scripts::{Scripts, run_forgetting, run_resuming, run_tampering};
+use super::early_data::{accepting, local};
+use super::scripts::{
+    Scripts, run_forgetting, run_resuming, run_tampering, run_with_early_data,
+};
 use super::tamper::{Put, Tamper};
 use super::tls12::{ANONYMOUS, ECDHE_PSK, PSK, ends};
 use crate::ProtocolVersion;
 use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
 use crate::crypto::HAS_RSA;
 use crate::crypto::finite_field::HAS_FINITE_FIELD;
-use crate::session::ClientSession;
+use crate::session::{AntiReplay, Claims, ClientSession};
 use crate::testing::{pki, sessions_of};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 
@@ -90,6 +93,37 @@ fn scripts_without_certificates() -> Vec<Scripts> {
                 let session = session().into_iter().collect();
                 let server = server.clone().ask_psk(true);
                 scripts.push(run_forgetting(client.clone(), server, session));
+            }
+        }
+    }
+    scripts
+}
+
+/// A server that accepts early data, or refuses what was there before, and asks for everything or nothing.
+fn scripts_of_early_data() -> Vec<Scripts> {
+    let mut scripts = Vec::new();
+    let client = || authenticated_client().session_tickets(true);
+    for anti_replay in [local(), AntiReplay::asked(), AntiReplay::single_use_tickets()] {
+        let is_single = matches!(anti_replay.0, Claims::SingleUse);
+        for authentication in [
+            ClientAuthentication::None,
+            ClientAuthentication::Optional(pki().roots.clone()),
+        ] {
+            let server = accepting(anti_replay.clone())
+                .client_authentication(authentication)
+                .ask_tickets(is_single);
+            let server = || server.clone();
+            let (ours, theirs) = (client().build().unwrap(), server().build().unwrap());
+            let session = sessions_of(ours, theirs).remove(0);
+            for asked in 0..16_u32 {
+                let is = |bit: u32| asked >> bit & 1 == 1;
+                let server = server()
+                    .pause_at_hello(is(0))
+                    .ask_identity(is(1))
+                    .ask_verification(is(2))
+                    .ask_tickets(is_single || (is(3) && matches!(anti_replay.0, Claims::Asked)));
+                let session = vec![session.clone()];
+                scripts.push(run_with_early_data(client(), server, session));
             }
         }
     }
@@ -426,7 +460,10 @@ fn the_tables_say_what_happens() {
     let tables = [client::State::rows(), server::State::rows()];
     let mut ever = [Facts::new(), Facts::new()];
     let versions: [(_, Box<dyn Iterator<Item = Scripts>>); 2] = [
-        ("Tls13", Box::new(scripts(ProtocolVersion::TLS_1_3))),
+        (
+            "Tls13",
+            Box::new(scripts(ProtocolVersion::TLS_1_3).chain(scripts_of_early_data())),
+        ),
         (
             "Tls12",
             Box::new(

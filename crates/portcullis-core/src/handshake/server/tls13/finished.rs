@@ -67,6 +67,7 @@ impl WaitFinished {
             secure_renegotiation: true,
             group: Some(answering.group),
             retried: answering.retried,
+            early_data: answering.early_data,
             resumed: resumed.is_some(),
             authenticated_at: resumed.unwrap_or(cx.now),
             alpn: answering.alpn,

@@ -14,22 +14,25 @@ use super::super::requested::{acknowledges, choose_protocol};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::client_hello::looks_like_tls12;
+use super::early_data::{WaitEndOfEarlyData, accepted};
 use super::finished::WaitFinished;
 use super::psk::{Resumption, may_resume};
 use crate::config::ServerOptions;
 use crate::crypto::key_exchange::{self, Share};
 use crate::crypto::secret::SharedSecret;
 use crate::error::Abort;
+use crate::information::EarlyDataStatus;
 use crate::key_schedule::{
     EarlySecret, ExporterSecret, FinishedKey, MasterSecret, MasterSecretForTickets, TrafficSecret,
     Transcript,
 };
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
+use crate::record::Keys;
 use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
-    AlpnSelected, CertificateAuthorities, KeyShareClientHello, KeyShareServerHello,
+    AlpnSelected, CertificateAuthorities, EarlyData, KeyShareClientHello, KeyShareServerHello,
     SelectedIdentity, SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms,
     SignatureAlgorithmsCert,
 };
@@ -45,6 +48,7 @@ pub(super) struct Answering {
     pub(super) suite: CipherSuite,
     pub(super) group: NamedGroup,
     pub(super) retried: bool,
+    pub(super) early_data: EarlyDataStatus,
     pub(super) client_random: [u8; 32],
     pub(super) server_random: [u8; 32],
     pub(super) server_name: Option<String>,
@@ -67,6 +71,8 @@ pub(super) enum ProvedBy {
 struct FlightSecrets {
     server: FinishedKey,
     master: MasterSecret,
+    /// For the client's Finished, while early data comes under other keys.
+    read: Option<Box<Keys>>,
 }
 
 impl FlightSecrets {
@@ -74,6 +80,8 @@ impl FlightSecrets {
         Self {
             server: self.server.take(),
             master: self.master.take(),
+            // Boxed, it stays where it is.
+            read: self.read.take(),
         }
     }
 }
@@ -108,6 +116,9 @@ pub(super) fn send_flight(
                 AlpnSelected::put(out, protocol);
             }
             sizes.put(out);
+            if answering.early_data == EarlyDataStatus::Accepted {
+                EarlyData::put(out);
+            }
         });
     });
     let (identity, scheme) = match &answering.authentication {
@@ -142,13 +153,15 @@ pub(super) fn send_flight(
 
 /// §4.1.3: answers with a share of this side; the keys of the handshake follow.
 fn send_server_hello(
-    negotiated: Negotiated,
+    mut negotiated: Negotiated,
     server_name: Option<String>,
     alpn: Option<Box<[u8]>>,
     mut authentication: ProvedBy,
     cx: &mut Cx<'_>,
 ) -> Result<(Answering, FlightSecrets), Abort> {
+    let early_data = accepted(&mut negotiated, &authentication)?;
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let status = negotiated.early_data;
     let Negotiated {
         config,
         suite,
@@ -195,15 +208,28 @@ fn send_server_hello(
     let log = cx.secret_log(&config.policy, hello.random);
     let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
     cx.outgoing.install_write(keys.server)?;
-    cx.incoming.install_read(keys.client)?;
+    let read = match early_data {
+        None => {
+            cx.incoming.install_read(keys.client)?;
+            None
+        }
+        Some((secret, limit)) => {
+            cx.secret_log(&config.policy, hello.random)
+                .of_early_data(&secret);
+            cx.incoming.take_early_data(secret, limit)?;
+            Some(Box::new(keys.client))
+        }
+    };
     let secrets = FlightSecrets {
         server: keys.server_finished,
         master: handshake_secret.into_master(),
+        read,
     };
     let answering = Answering {
         suite,
         group,
         retried,
+        early_data: status,
         client_random: *hello.random,
         server_random,
         server_name,
@@ -318,6 +344,7 @@ fn send_finished(
     });
 
     let hash = answering.transcript.current();
+    let read = secrets.read;
     let secrets = secrets.master.into_application_secrets(&hash);
     cx.secret_log(&answering.config.policy, &answering.client_random)
         .of_application(&secrets);
@@ -338,5 +365,12 @@ fn send_finished(
         }
         ProvedBy::Certificate(..) => None,
     };
-    Ok(WaitFinished { sent, peer }.into())
+    match read {
+        None => Ok(WaitFinished { sent, peer }.into()),
+        Some(keys) => {
+            // §2.3: who resumes has proved who it is, so early data may be answered.
+            cx.outgoing.allow_data(u64::MAX);
+            Ok(WaitEndOfEarlyData { sent, peer, keys }.into())
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::super::requested::host_name_of;
 use super::super::session;
 use super::super::unknown_ticket;
 use super::Negotiated;
-use super::flight::{ProvedBy, send_flight};
+use super::early_data::{Claimable, claim_and_resume, claimable};
 use super::identity::{ask_identity, choose_identity};
 use crate::config::ServerOptions;
 use crate::crypto::hash::Digest;
@@ -19,7 +19,7 @@ use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, ResumptionPsk};
 use crate::question::{AnswerContent, OpenTickets, Question, QuestionId};
-use crate::session::{Established, Peer, Secret, ServerSession};
+use crate::session::{Established, Peer, ServerSession};
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
@@ -40,6 +40,8 @@ pub(super) struct Resumption {
     pub(super) authenticated_at: UnixTime,
     /// Of the names of the certificate that was shown there.
     pub(super) names: Sha256Digest,
+    /// What may come before the handshake is over.
+    pub(super) early_data: Option<Box<Claimable>>,
 }
 
 /// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
@@ -167,10 +169,11 @@ struct ProvedSession {
     scheme: Option<SignatureScheme>,
     authenticated_at: UnixTime,
     names: Sha256Digest,
+    early_data: Option<Box<Claimable>>,
 }
 
 fn resume_or_choose(
-    negotiated: Negotiated,
+    mut negotiated: Negotiated,
     session: Option<(usize, Box<ServerSession>)>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
@@ -182,20 +185,17 @@ fn resume_or_choose(
     if !fits(&negotiated, &hello, server_name.as_deref(), &session, cx)? {
         return choose_identity(negotiated, cx);
     }
-    let (
-        Established {
-            secret: Secret::Psk(psk),
-            peer,
-            authenticated_at,
-            ..
-        },
-        Some(names),
-    ) = (session.established, session.names)
-    else {
+    let (Some(psk), Some(names)) = (session.established.psk(), session.names) else {
         return choose_identity(negotiated, cx);
     };
-    let early = EarlySecret::with_psk(&psk, cx.dialect.label_prefix());
+    let early = EarlySecret::with_psk(psk, cx.dialect.label_prefix());
     check_binder(&hello, index, &early, negotiated.binder_hash.as_ref())?;
+    let early_data = claimable(&mut negotiated, index, &session, cx)?;
+    let Established {
+        peer,
+        authenticated_at,
+        ..
+    } = session.established;
     let proved = ProvedSession {
         index: u16::try_from(index).map_err(|_| unknown_ticket())?,
         early,
@@ -203,6 +203,7 @@ fn resume_or_choose(
         scheme: peer.as_ref().map(|peer| peer.scheme),
         authenticated_at,
         names,
+        early_data,
     };
     let Some(Peer { chain, .. }) = peer else {
         return resume(negotiated, proved, None, cx);
@@ -259,13 +260,13 @@ fn resume(
         peer: proof.zip(proved.scheme),
         authenticated_at: proved.authenticated_at,
         names: proved.names,
+        early_data: proved.early_data,
     };
     let resumption = Box::new(resumption);
     if negotiated.config.policy.asked.identity {
         return ask_identity(negotiated, Some(resumption));
     }
-    let authentication = ProvedBy::Resumed(resumption);
-    send_flight(negotiated, proved.server_name, authentication, cx)
+    claim_and_resume(negotiated, proved.server_name, resumption, cx)
 }
 
 /// §4.2.11.2: the client has the key that its ticket stands for.
