@@ -248,7 +248,13 @@ impl Handshake {
                 return Ok(Step::Data(data));
             }
             if let Some(data) = self.early_data.take() {
-                return Ok(Step::EarlyData(*data));
+                // As with a question: the client need not wait until somebody reads.
+                let bytes = self.take_output();
+                if bytes.is_empty() {
+                    return Ok(Step::EarlyData(*data));
+                }
+                self.early_data = Some(data);
+                return Ok(Step::Transmit(bytes));
             }
             if let Some(question) = self.question.take() {
                 // What is already said does not wait for the answer.

@@ -7,9 +7,9 @@ use super::super::table::Row;
 use super::super::{client, server};
 use super::attack::{authenticated_client, authenticating_server, ticket_keys, unknown_session};
 use super::parts::{message, server_hello};
-use super::early_data::{accepting, local};
+use super::early_data::{accepting, by_store, local, session_in_store};
 use super::scripts::{
-    Scripts, run_forgetting, run_resuming, run_tampering, run_with_early_data,
+    Scripts, accept, run_forgetting, run_resuming, run_tampering, run_with_early_data,
 };
 use super::tamper::{Put, Tamper};
 use super::tls12::{ANONYMOUS, ECDHE_PSK, PSK, ends};
@@ -18,7 +18,7 @@ use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuild
 use crate::crypto::HAS_RSA;
 use crate::crypto::finite_field::HAS_FINITE_FIELD;
 use crate::session::{AntiReplay, Claims, ClientSession};
-use crate::testing::{pki, sessions_of};
+use crate::testing::{answer, pki, sessions_of};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 
 /// `WaitServerHello takes ServerHello` and `WaitServerHello goes to ReviewingServerHello`.
@@ -103,15 +103,12 @@ fn scripts_without_certificates() -> Vec<Scripts> {
 fn scripts_of_early_data() -> Vec<Scripts> {
     let mut scripts = Vec::new();
     let client = || authenticated_client().session_tickets(true);
-    for anti_replay in [local(), AntiReplay::asked(), AntiReplay::single_use_tickets()] {
-        let is_single = matches!(anti_replay.0, Claims::SingleUse);
+    for anti_replay in [local(), AntiReplay::asked()] {
         for authentication in [
             ClientAuthentication::None,
             ClientAuthentication::Optional(pki().roots.clone()),
         ] {
-            let server = accepting(anti_replay.clone())
-                .client_authentication(authentication)
-                .ask_tickets(is_single);
+            let server = accepting(anti_replay.clone()).client_authentication(authentication);
             let server = || server.clone();
             let (ours, theirs) = (client().build().unwrap(), server().build().unwrap());
             let session = sessions_of(ours, theirs).remove(0);
@@ -121,12 +118,18 @@ fn scripts_of_early_data() -> Vec<Scripts> {
                     .pause_at_hello(is(0))
                     .ask_identity(is(1))
                     .ask_verification(is(2))
-                    .ask_tickets(is_single || (is(3) && matches!(anti_replay.0, Claims::Asked)));
-                let session = vec![session.clone()];
-                scripts.push(run_with_early_data(client(), server, session));
+                    .ask_tickets(is(3) && matches!(anti_replay.0, Claims::Asked));
+                for answer in [accept, answer] {
+                    let (server, session) = (server.clone(), vec![session.clone()]);
+                    scripts.push(run_with_early_data(client(), server, session, answer));
+                }
             }
         }
     }
+    let server = accepting(AntiReplay::single_use_tickets()).ask_tickets(true);
+    let session = session_in_store(client(), server.clone().build().unwrap());
+    let session = vec![session];
+    scripts.push(run_with_early_data(client(), server, session, by_store));
     scripts
 }
 

@@ -72,6 +72,19 @@ pub(super) fn claimable(
     Ok(None)
 }
 
+impl Negotiated {
+    /// A ticket that keys open can be opened again: it is not one of those that a store gives once.
+    pub(super) fn opened_with_keys(&mut self) {
+        let not_resumed = EarlyDataStatus::Rejected(EarlyDataRejection::NotResumed);
+        let anti_replay = &self.config.early_data.anti_replay;
+        if matches!(anti_replay, Some(AntiReplay(Claims::SingleUse)))
+            && self.early_data == not_resumed
+        {
+            self.early_data = EarlyDataStatus::Rejected(EarlyDataRejection::NotAllowed);
+        }
+    }
+}
+
 /// Resumes the session, with early data if nobody has claimed it: the last decision before the flight.
 pub(super) fn claim_and_resume(
     negotiated: Negotiated,

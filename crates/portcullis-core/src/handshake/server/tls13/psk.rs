@@ -148,9 +148,10 @@ pub(crate) struct OpeningTickets(Box<Negotiated>);
 
 impl OpeningTickets {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let negotiated = *self.0;
+        let mut negotiated = *self.0;
         let session = match answer {
             AnswerContent::ConfiguredTickets => {
+                negotiated.opened_with_keys();
                 open_configured(&negotiated.config, &expect(&negotiated.hello)?, cx)?
             }
             AnswerContent::Session(session) => session,
