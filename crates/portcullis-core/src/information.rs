@@ -64,7 +64,8 @@ pub enum EarlyDataStatus {
 pub enum EarlyDataRejection {
     /// A client's server does not say why.
     Declined,
-    /// The configuration has no [`early_data`](crate::config::ServerConfigBuilder::early_data).
+    /// The configuration has no [`early_data`](crate::config::ServerConfigBuilder::early_data), or whoever
+    /// has accepted the connection takes none.
     Disabled,
     /// The session was not resumed: there is another one, or a full handshake.
     NotResumed,

@@ -122,6 +122,11 @@ impl Early {
         Ok(())
     }
 
+    /// The same in the midst of the handshake, before anything is written that the limit would end.
+    pub(crate) fn is_lost(&self, handshake: &Handshake) -> bool {
+        self.is_offered && handshake.room() == 0
+    }
+
     /// Whether the client's early data is lost.
     pub(crate) fn was_rejected(&self, information: &ConnectionInformation) -> bool {
         self.is_offered && information.early_data() != EarlyDataStatus::Accepted

@@ -37,6 +37,8 @@ pub(crate) struct Done {
 
 pub(crate) struct Driver<'a> {
     options: &'a Options,
+    /// Those after early data was rejected.
+    retry: &'a Options,
     credentials: &'a [Credential],
     past: &'a Past,
     credential: Option<i32>,
@@ -53,9 +55,15 @@ pub(crate) struct Driver<'a> {
 const DELAY: usize = 2;
 
 impl<'a> Driver<'a> {
-    pub(crate) fn new(options: &'a Options, credentials: &'a [Credential], past: &'a Past) -> Self {
+    pub(crate) fn new(
+        options: &'a Options,
+        retry: &'a Options,
+        credentials: &'a [Credential],
+        past: &'a Past,
+    ) -> Self {
         Self {
             options,
+            retry,
             credentials,
             past,
             credential: None,
@@ -196,7 +204,7 @@ impl<'a> Driver<'a> {
             Question::ChooseIdentity(question) => self.on_identity(question, transport),
             Question::Sign(question) => self.on_sign(question),
             Question::Decrypt(question) => self.on_decrypt(question),
-            Question::VerifyChain(question) => Ok(self.on_chain(question)),
+            Question::VerifyChain(question) => Ok(self.on_chain(question, handshake)),
             Question::FindSession(question) => {
                 let by_id = self.past.by_id.borrow();
                 Ok(match by_id.get(question.session_id()).cloned() {
@@ -364,8 +372,12 @@ impl<'a> Driver<'a> {
         })
     }
 
-    fn on_chain(&mut self, question: VerifyChain) -> Answer {
-        let options = self.options;
+    fn on_chain(&mut self, question: VerifyChain, handshake: &Handshake) -> Answer {
+        // BoringSSL's application has another connection when early data is rejected.
+        let options = match self.early.is_lost(handshake) {
+            true => self.retry,
+            false => self.options,
+        };
         if question.is_resumption() && !options.reverify_on_resume {
             // BoringSSL keeps the verdict with the session.
             self.verified = self.past.verified;

@@ -159,7 +159,7 @@ fn in_full(
     transport: &mut Transport,
     past: &Past,
 ) -> Result<Left, Stop> {
-    let mut driver = handshake::Driver::new(options, credentials, past);
+    let mut driver = handshake::Driver::new(options, retry, credentials, past);
     let mut done = driver.run(handshake, transport)?;
     early_data::check(options, &done, past)?;
     // BoringSSL's application has another connection then.

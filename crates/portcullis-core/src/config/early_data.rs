@@ -36,6 +36,10 @@ impl EarlyDataOptions {
         self.anti_replay.as_ref().map_or(0, |_| self.limit)
     }
 
+    pub(crate) const fn is_asked(&self) -> bool {
+        matches!(self.anti_replay, Some(AntiReplay(Claims::Asked)))
+    }
+
     /// In seconds.
     pub(crate) const fn window(&self) -> u64 {
         self.window.as_secs()
@@ -95,7 +99,8 @@ impl EarlyDataOptions {
             )),
             Claims::SingleUse if !asks_tickets => Err(Misuse::new(
                 "early_data: tickets that are sealed sessions can be opened again and again, so they are not \
-                 used once; take `AntiReplay::local` or `AntiReplay::asked()`, or tickets of a store",
+                 used once; take `AntiReplay::local` or `AntiReplay::asked()`, or have `ask_tickets(true)`, which a \
+                 store answers",
             )),
             _ => Ok(()),
         }

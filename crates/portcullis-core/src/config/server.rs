@@ -229,6 +229,12 @@ impl ServerConfig {
         builder.build()
     }
 
+    /// Whether somebody has to say if early data was accepted before
+    /// ([`AntiReplay::asked`](crate::session::AntiReplay::asked)).
+    pub fn asks_early_data(&self) -> bool {
+        self.0.early_data.is_asked()
+    }
+
     /// Starts from this configuration.
     pub fn to_builder(&self) -> ServerConfigBuilder {
         ServerConfigBuilder {

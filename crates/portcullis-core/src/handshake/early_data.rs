@@ -45,9 +45,15 @@ impl Handshake {
         Ok(this)
     }
 
+    /// As a server: accepts no early data, whatever the configuration says. Its tickets say what it does.
+    /// For a driver whose caller could not tell early data from other. Before the first byte of the client.
+    pub fn decline_early_data(&mut self) {
+        self.incoming.decline_early_data();
+    }
+
     /// How many bytes [`send`](Self::send) takes now. For a client what is left of the session's limit,
-    /// from the start until the server has answered, at the latest; for a server that has accepted early
-    /// data as many as there are, once its flight is out.
+    /// from the start until the server's Finished has come, at the latest; for a server that has accepted
+    /// early data as many as there are, once its flight is out and until its connection is taken.
     pub fn room(&self) -> usize {
         match self.error {
             None => usize::try_from(self.outgoing.room()).unwrap_or(usize::MAX),

@@ -1,6 +1,7 @@
 //! A handshake from its first byte to its stream, its error, or its pause at the hello.
 
 mod driver;
+mod early;
 mod handshaking;
 mod paused;
 mod running;
@@ -16,6 +17,7 @@ use crate::answers::Questions;
 
 pub(crate) use driver::{Driver, ask};
 pub(crate) use handshaking::Goal;
+pub use early::{EarlyHandshake, EarlyReader, EarlyWriter};
 pub use handshaking::{Handshaking, OrTransport};
 pub use paused::{PausedClient, PausedServer};
 pub(crate) use running::observe;
@@ -41,21 +43,31 @@ pub enum Until {
     ClientHello,
     /// A client's: up to the review of what the server has selected.
     ServerHello,
+    /// A server's: up to where early data comes, or to the end.
+    EarlyData,
+    /// A server's: up to more early data, or to the end of it.
+    MoreEarlyData,
     End,
 }
 
 /// How far a handshake has come.
 pub enum Reached {
     Question(Box<Question>),
+    EarlyData,
     End,
 }
 
 impl Until {
+    /// Whether whoever goes there can tell early data from other.
+    pub(crate) fn takes_early_data(self) -> bool {
+        matches!(self, Self::EarlyData)
+    }
+
     /// What has to be asked for that.
     pub(crate) fn questions(self) -> Questions {
         match self {
             Self::ClientHello | Self::ServerHello => Questions::none().and_hello(),
-            Self::End => Questions::none(),
+            Self::EarlyData | Self::MoreEarlyData | Self::End => Questions::none(),
         }
     }
 
@@ -63,7 +75,7 @@ impl Until {
         match self {
             Self::ClientHello => matches!(question, Question::ChooseConfiguration(_)),
             Self::ServerHello => matches!(question, Question::ReviewServerHello(_)),
-            Self::End => false,
+            Self::EarlyData | Self::MoreEarlyData | Self::End => false,
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Start<IO> {
     pub(crate) place: Option<Place>,
     /// Given by hand.
     pub(crate) sessions: Vec<ClientSession>,
+    /// What goes out with the hello, if a session allows it.
+    pub(crate) early_data: Bytes,
 }
 
 /// A start that looks for sessions first.
@@ -62,10 +64,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
             span::client(&self.name, peer)
         };
         let (config, name, prefix) = (self.config, self.name, self.prefix);
-        let started = match self.sessions.is_empty() {
+        let (sessions, early_data, now) = (self.sessions, self.early_data, UnixTime::now());
+        // As a whole or not at all: half a request is none.
+        let fits = sessions.first().is_some_and(|first| {
+            let limit = usize::try_from(first.max_early_data()).unwrap_or(usize::MAX);
+            (1..=limit).contains(&early_data.len())
+        });
+        let started = match sessions.is_empty() {
             true => Handshake::client(config, name),
-            false => Handshake::client_resuming(config, name, self.sessions, UnixTime::now()),
+            false if fits => Handshake::client_with_early_data(config, name, sessions, now),
+            false => Handshake::client_resuming(config, name, sessions, now),
         };
+        let started = started.map(|mut handshake| {
+            if fits {
+                handshake.send(&early_data);
+            }
+            handshake
+        });
         match started {
             Ok(handshake) => {
                 let mut driver = Driver::new(None, self.io, handshake, &prefix, self.conduct, span);

@@ -59,6 +59,8 @@ pub(crate) struct Incoming {
     /// Whether there is more memory behind `buffer` than for a record, until it is answered.
     has_grown: bool,
     strict_alert_levels: bool,
+    /// Whether early data is to be granted to nobody.
+    declines_early_data: bool,
     /// Warning alerts since the last handshake record.
     warnings: u8,
 }
@@ -81,6 +83,7 @@ impl Incoming {
             is_unanswered,
             has_grown: false,
             strict_alert_levels: false,
+            declines_early_data: false,
             warnings: 0,
         }
     }
@@ -222,6 +225,15 @@ impl Incoming {
     /// skipped until the first that does.
     pub(crate) fn skip_early_data(&mut self, max_bytes: usize) {
         self.opener.skip(max_bytes);
+    }
+
+    /// Says that nobody here takes early data.
+    pub(crate) fn decline_early_data(&mut self) {
+        self.declines_early_data = true;
+    }
+
+    pub(crate) const fn declines_early_data(&self) -> bool {
+        self.declines_early_data
     }
 
     /// Installs the key of early data, which is granted, up to `max_bytes` of content (§4.2.10): until

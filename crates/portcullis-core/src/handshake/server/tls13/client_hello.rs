@@ -102,6 +102,7 @@ fn early_data(
         .skip_early_data(granted.max(MAX_SKIPPED_EARLY_DATA));
     Ok(EarlyDataStatus::Rejected(match granted {
         0 => EarlyDataRejection::Disabled,
+        _ if cx.incoming.declines_early_data() => EarlyDataRejection::Disabled,
         _ => EarlyDataRejection::NotResumed,
     }))
 }
