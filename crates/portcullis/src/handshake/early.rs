@@ -232,6 +232,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         running.poll_flush(cx)
     }
 
+    /// Client: sends this with the first flight.
+    pub(super) fn send_early_data(&mut self, data: &[u8]) {
+        if let Some(running) = &mut self.running {
+            running.send_early_data(data);
+        }
+    }
+
     fn early_data(&self) -> &[u8] {
         let running = self.running.as_ref();
         running.map_or(&[], |running| running.early_data())

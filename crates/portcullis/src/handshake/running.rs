@@ -37,6 +37,8 @@ pub(super) struct Running<IO> {
     read_away: Option<usize>,
     /// Early data that has come and nobody has read. Boxed: hardly any handshake has some.
     early_data: Option<Box<BytesMut>>,
+    /// Whether a client sends some, which a server need not read before it answers.
+    sends_early_data: bool,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
@@ -61,7 +63,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
             sent: Flow::default(),
             read_away: None,
             early_data: None,
+            sends_early_data: false,
         }
+    }
+
+    /// Sends this with the first flight.
+    pub(super) fn send_early_data(&mut self, data: &[u8]) {
+        self.handshake.send(data);
+        self.sends_early_data = true;
     }
 
     fn is_server(&self) -> bool {
@@ -87,6 +96,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 // The client may have sent data and gone: what the transport does not take now goes
                 // out with the stream, or fails there.
                 _ if self.handshake.remainder_is_optional() => drop(self.poll_send(cx)),
+                _ if self.sends_early_data => {
+                    if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+                        return Poll::Ready(Err(self.explain(cx, error)));
+                    }
+                }
                 _ => {
                     if let Err(error) = ready!(self.poll_send(cx)) {
                         return Poll::Ready(Err(self.explain(cx, error)));
@@ -100,7 +114,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 Step::Event(event) => observe(&event, conduct),
                 Step::Ask(question) => return Poll::Ready(Ok(Reached::Question(question))),
                 Step::Connected => {
-                    match self.is_server() {
+                    match self.is_server() || self.sends_early_data {
                         true => drop(self.poll_flush(cx)),
                         false => ready!(self.poll_flush(cx))?,
                     }

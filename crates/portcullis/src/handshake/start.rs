@@ -75,17 +75,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
             false if fits => Handshake::client_with_early_data(config, name, sessions, now),
             false => Handshake::client_resuming(config, name, sessions, now),
         };
-        let started = started.map(|mut handshake| {
-            if fits {
-                handshake.send(&early_data);
-            }
-            handshake
-        });
         match started {
             Ok(handshake) => {
                 let mut driver = Driver::new(None, self.io, handshake, &prefix, self.conduct, span);
                 driver.keep_sessions(self.place, from_store);
                 driver.set_deadline(self.deadline);
+                if fits {
+                    driver.send_early_data(&early_data);
+                }
                 Ok(driver)
             }
             Err(error) => Err(HandshakeError::new(
