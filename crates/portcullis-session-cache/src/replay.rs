@@ -145,7 +145,11 @@ mod tests {
     #[test]
     fn nothing_after_a_start() {
         let guard = MemoryReplayGuard::new(10);
-        for (seconds, said) in [(0, Claim::Unavailable), (80, Claim::Unavailable), (81, Claim::First)] {
+        for (seconds, said) in [
+            (0, Claim::Unavailable),
+            (80, Claim::Unavailable),
+            (81, Claim::First),
+        ] {
             let at = guard.since + Duration::from_secs(seconds);
             let token = [seconds as u8; 16];
             assert_eq!(guard.claim_at(&token, LIFETIME, at), said, "{seconds}");
@@ -161,7 +165,10 @@ mod tests {
         let later = now + Duration::from_secs(40);
         assert_eq!(guard.claim_at(&[1; 16], LIFETIME, now), Claim::First);
         assert_eq!(guard.claim_at(&[2; 16], LIFETIME, later), Claim::First);
-        assert_eq!(guard.claim_at(&[3; 16], LIFETIME, later), Claim::Unavailable);
+        assert_eq!(
+            guard.claim_at(&[3; 16], LIFETIME, later),
+            Claim::Unavailable
+        );
         assert_eq!(guard.claim_at(&[1; 16], LIFETIME, later), Claim::Seen);
         // One has ended.
         let at = now + LIFETIME;

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use portcullis_core::config::{PreSharedKey, SrpVerifier};
 use portcullis_core::question::{
     Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, ClaimEarlyData, Decrypt, FindSession,
-    IssueTickets, KeepSession, LookUpUser, OpenTickets, Question, ReviewServerHello, Sign, VerifyChain,
+    IssueTickets, KeepSession, LookUpUser, OpenTickets, Question, ReviewServerHello, Sign,
+    VerifyChain,
 };
 use portcullis_core::x509::{Identity, PresentedChain};
 use portcullis_core::{AlertDescription, Refusal, SignatureScheme};

@@ -7,9 +7,9 @@ use portcullis_core::question::{Answer, Question};
 use portcullis_core::{KeyLogLine, Misuse};
 
 use crate::answers::{AnswerFuture, Questions, SharedAnswers};
+use crate::early_data::Guard;
 #[cfg(feature = "key-log")]
 use crate::key_log::KeyLog;
-use crate::early_data::Guard;
 use crate::server_sessions::ServerStore;
 
 /// How the handshakes of a connector or acceptor are run.

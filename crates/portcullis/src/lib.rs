@@ -157,8 +157,9 @@ pub use portcullis_core::config::{
 pub use portcullis_core::x509::{Identity, Roots};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, ClientHelloView, ConnectionInformation, Direction,
-    EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse, NamedGroup, PrfSecret, ProtocolVersion, Reason, Refusal, ServerHelloView,
-    SignatureScheme, Stage, Violation, aes_gcm, config, question, session, suite, x509,
+    EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse, NamedGroup, PrfSecret,
+    ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm,
+    config, question, session, suite, x509,
 };
 pub use portcullis_session_cache::{
     Claim, MemoryReplayGuard, MemoryServerSessionStore, MemorySessionStore, ReplayGuard,

@@ -14,10 +14,12 @@ use portcullis::question::{Answer, ClaimEarlyData};
 use portcullis::session::{AntiReplay, BloomFilters, TicketKeys};
 use portcullis::{
     Active, Claim, EarlyDataOutcome, EarlyDataRejection, EarlyDataStatus, EarlyHandshake,
-    MemoryReplayGuard, MemoryServerSessionStore, MemorySessionStore, Message, ReplayGuard, ServerConfig, StoreFuture,
-    TlsAcceptor, TlsConnector, TlsListener, TlsStream,
+    MemoryReplayGuard, MemoryServerSessionStore, MemorySessionStore, Message, ReplayGuard,
+    ServerConfig, StoreFuture, TlsAcceptor, TlsConnector, TlsListener, TlsStream,
 };
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex,
+};
 
 /// What a server remembers that has been there for long.
 fn local() -> AntiReplay {
@@ -59,12 +61,18 @@ async fn send(
     connector: &TlsConnector,
     acceptor: &TlsAcceptor,
     data: &'static [u8],
-) -> (tokio::task::JoinHandle<Client>, EarlyHandshake<DuplexStream>) {
+) -> (
+    tokio::task::JoinHandle<Client>,
+    EarlyHandshake<DuplexStream>,
+) {
     let (near, far) = duplex(64 * 1024);
     let connector = connector.clone();
     let client = tokio::spawn(async move {
         let data = Bytes::from_static(data);
-        connector.upgrade_with_early_data(near, name(), data).await.unwrap()
+        connector
+            .upgrade_with_early_data(near, name(), data)
+            .await
+            .unwrap()
     });
     let early = acceptor.accept_with_early_data(far).await.unwrap();
     (client, early)
@@ -95,7 +103,12 @@ async fn read_and_answered_before_the_handshake_is_over() {
     early.writer().unwrap().write_all(b"answer").await.unwrap();
     assert!(read_all(&mut early).await.is_empty());
     // The client may have said its last word by now.
-    early.writer().unwrap().write_all(b", and more").await.unwrap();
+    early
+        .writer()
+        .unwrap()
+        .write_all(b", and more")
+        .await
+        .unwrap();
     let mut server = early.handshake().await.unwrap();
     assert_eq!(server.take_early_data(), None);
     let (mut client, outcome) = client.await.unwrap();

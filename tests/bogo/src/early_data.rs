@@ -225,6 +225,9 @@ pub(crate) fn ticket_age_skew(heard: &[u8], session: &ServerSession, past: &Past
     let hidden = record.len().checked_sub(16)?;
     let hidden = u32::from_be_bytes(*record.get(hidden..)?.first_chunk()?);
     let said = i64::from(said.wrapping_sub(hidden) / 1_000);
-    let age = past.now.as_secs().checked_sub(session.issued_at().as_secs())?;
+    let age = past
+        .now
+        .as_secs()
+        .checked_sub(session.issued_at().as_secs())?;
     Some(said - i64::try_from(age).ok()?)
 }

@@ -13,10 +13,10 @@ use portcullis_core::{
 };
 
 use crate::credential::{self, Credential, Unfit};
+use crate::early_data::Early;
 use crate::options::Options;
 use crate::transport::Transport;
 use crate::{Past, Stop};
-use crate::early_data::Early;
 use crate::{configuration, early_data, first_hello, token};
 
 /// What a handshake left, and what the shim saw of it.

@@ -187,7 +187,14 @@ fn connect(options: &Options, retry: &Options, past: &mut Past) -> Result<(), St
     let credentials = credential::load(options)?;
     let handshake = configuration::handshake(options, &credentials, past)?;
     let mut transport = Transport::connect(options.port, options.shim_id, options.asynchronous)?;
-    let result = in_full(options, retry, &credentials, handshake, &mut transport, past);
+    let result = in_full(
+        options,
+        retry,
+        &credentials,
+        handshake,
+        &mut transport,
+        past,
+    );
     let result = result.map(|left| {
         past.verified = left.verified;
         // A session of before TLS 1.3 is good for many.

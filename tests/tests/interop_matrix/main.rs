@@ -23,6 +23,7 @@ mod closing;
 mod curl;
 mod delivery;
 mod early_data;
+mod early_data_taken;
 mod key_update;
 mod legacy_ciphers;
 mod matrix;

@@ -85,7 +85,10 @@ impl EarlyDataOptions {
             ));
         }
         let asks_tickets = server.policy.asked.tickets;
-        let are_shared = server.ticket_keys.as_ref().is_some_and(TicketKeys::are_shared);
+        let are_shared = server
+            .ticket_keys
+            .as_ref()
+            .is_some_and(TicketKeys::are_shared);
         match claims {
             Claims::Local(_) if are_shared => Err(Misuse::new(
                 "early_data: these ticket keys are open to other processes, and what this one remembers does \

@@ -153,14 +153,21 @@ impl Filter {
     }
 
     /// The places of a token, which is random: no other hash is needed.
-    fn places(&self, token: &ReplayToken, hashes: u32) -> impl Iterator<Item = (usize, u64)> + use<> {
+    fn places(
+        &self,
+        token: &ReplayToken,
+        hashes: u32,
+    ) -> impl Iterator<Item = (usize, u64)> + use<> {
         let halves = u128::from_be_bytes(*token);
         #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
         let (first, second) = ((halves >> 64) as u64, halves as u64 | 1);
         let len = self.len;
         (0..u64::from(hashes)).map(move |at| {
             let place = first.wrapping_add(second.wrapping_mul(at)) % len;
-            (usize::try_from(place / 64).unwrap_or(usize::MAX), 1 << (place % 64))
+            (
+                usize::try_from(place / 64).unwrap_or(usize::MAX),
+                1 << (place % 64),
+            )
         })
     }
 
@@ -188,7 +195,12 @@ impl Filters {
     /// Whether nobody has claimed this before, and nobody can have. A claim is remembered for
     /// `lifetime` seconds at least. Everything happens under one lock, so of two that claim the same
     /// one is first.
-    pub(crate) fn claim(this: &Mutex<Self>, token: &ReplayToken, now: UnixTime, lifetime: u64) -> bool {
+    pub(crate) fn claim(
+        this: &Mutex<Self>,
+        token: &ReplayToken,
+        now: UnixTime,
+        lifetime: u64,
+    ) -> bool {
         let mut this = this.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now.as_secs();
         this.turn(now, lifetime);

@@ -213,7 +213,11 @@ const CHUNK: usize = 16_384;
 
 /// Early data on its way, of the driver.
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
-    fn poll_write_early(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Error>> {
+    fn poll_write_early(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<Result<usize, Error>> {
         let Some(running) = &mut self.running else {
             return Poll::Ready(Err(Error::closed()));
         };

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use crate::answers::Questions;
 
 pub(crate) use driver::{Driver, ask};
-pub(crate) use handshaking::Goal;
 pub use early::{EarlyHandshake, EarlyReader, EarlyWriter};
+pub(crate) use handshaking::Goal;
 pub use handshaking::{Handshaking, OrTransport};
 pub use paused::{PausedClient, PausedServer};
 pub(crate) use running::observe;

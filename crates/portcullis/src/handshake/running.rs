@@ -181,7 +181,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
     }
 
     pub(super) fn take_early_data(&mut self) -> Bytes {
-        self.early_data.take().map_or_else(Bytes::new, |data| data.freeze())
+        self.early_data
+            .take()
+            .map_or_else(Bytes::new, |data| data.freeze())
     }
 
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -8,20 +8,20 @@ use std::collections::HashMap;
 
 use rustls_pki_types::UnixTime;
 
-use super::attack::{By, read_all, refused, resuming_client, server, talk, ticket_keys, transmitted};
+use super::attack::{
+    By, read_all, refused, resuming_client, server, talk, ticket_keys, transmitted,
+};
 use super::parts::{encrypted_extensions, message};
 use super::tamper::{Put, Tamper, first};
-use crate::config::{
-    ClientConfigBuilder, KeyShares, ServerConfig, ServerConfigBuilder,
-};
+use crate::config::{ClientConfigBuilder, KeyShares, ServerConfig, ServerConfigBuilder};
 use crate::question::{Answer, Question};
 use crate::session::{AntiReplay, BloomFilters, ClientSession, ServerSession, TicketKeys};
 use crate::suite::CipherSuite;
 use crate::testing::{Pair, client_config, name, now, pki, sessions_of};
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
 use crate::{
-    Connection, EarlyDataRejection as Why, EarlyDataStatus, Handshake, NamedGroup,
-    ProtocolVersion, Reason, Step, Violation,
+    Connection, EarlyDataRejection as Why, EarlyDataStatus, Handshake, NamedGroup, ProtocolVersion,
+    Reason, Step, Violation,
 };
 
 /// A server that has served for a minute, and remembers by itself.
@@ -288,7 +288,11 @@ fn a_record_limit_that_the_client_has_not_seen() {
 fn a_large_limit_is_skipped_as_well() {
     let server = accepting(local()).max_early_data(100_000);
     let (server, session) = server_with(&resuming_client(), server);
-    let other = server.to_builder().ticket_keys(ticket_keys()).build().unwrap();
+    let other = server
+        .to_builder()
+        .ticket_keys(ticket_keys())
+        .build()
+        .unwrap();
     let pair = sending_with(resuming_client(), other, session, &[7; 100_000]);
     rejected(pair, Why::NotResumed);
 }
@@ -300,7 +304,11 @@ fn rejections() {
     let client = resuming_client;
     // Another server's ticket.
     let (server, session) = server_with(&client(), accepting(local()));
-    let other = server.to_builder().ticket_keys(ticket_keys()).build().unwrap();
+    let other = server
+        .to_builder()
+        .ticket_keys(ticket_keys())
+        .build()
+        .unwrap();
     let pair = sending_with(client(), other, session.clone(), b"lost");
     rejected(pair, Why::NotResumed);
     // Switched off since.
@@ -326,12 +334,16 @@ fn rejections() {
     let pair = sending_with(client(), server.clone(), without, b"lost");
     rejected(pair, Why::OtherProtocol);
     // Another suite with the same hash.
-    let suites = [CipherSuite::TLS_AES_128_GCM_SHA256, CipherSuite::TLS_CHACHA20_POLY1305_SHA256];
-    let (first, session) = server_with(
-        &client(),
-        server.to_builder().cipher_suites([suites[0]]),
-    );
-    let second = first.to_builder().cipher_suites([suites[1]]).build().unwrap();
+    let suites = [
+        CipherSuite::TLS_AES_128_GCM_SHA256,
+        CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+    ];
+    let (first, session) = server_with(&client(), server.to_builder().cipher_suites([suites[0]]));
+    let second = first
+        .to_builder()
+        .cipher_suites([suites[1]])
+        .build()
+        .unwrap();
     let pair = sending_with(client(), second, session, b"lost");
     rejected(pair, Why::OtherSuite);
 }
@@ -448,7 +460,11 @@ fn a_replay() {
 fn a_replay_elsewhere() {
     let server = accepting(local()).build().unwrap();
     let flight = recorded(&server);
-    let clone = server.to_builder().ticket_lifetime(Duration::from_secs(60)).build().unwrap();
+    let clone = server
+        .to_builder()
+        .ticket_lifetime(Duration::from_secs(60))
+        .build()
+        .unwrap();
     assert!(takes(&server, &flight, now()));
     assert!(!takes(&clone, &flight, now()));
     let reloaded = accepting(local()).build().unwrap().replacing(&server);
@@ -457,7 +473,10 @@ fn a_replay_elsewhere() {
     let keys = ticket_keys();
     let of_process = |since| {
         let anti_replay = AntiReplay::local(BloomFilters::SMALL, since).unwrap();
-        accepting(anti_replay).ticket_keys(keys.clone()).build().unwrap()
+        accepting(anti_replay)
+            .ticket_keys(keys.clone())
+            .build()
+            .unwrap()
     };
     let before = of_process(earlier(60));
     let flight = recorded(&before);
@@ -534,10 +553,16 @@ fn what_is_refused_when_it_is_built() {
         let error = server.build().unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     };
-    says(accepting(local()).ticket_keys(shared()), "AntiReplay::asked()");
+    says(
+        accepting(local()).ticket_keys(shared()),
+        "AntiReplay::asked()",
+    );
     says(accepting(local()).ask_tickets(true), "single_use_tickets");
     says(accepting(AntiReplay::single_use_tickets()), "used once");
-    says(accepting(local()).max_early_data(0), "leave `early_data` out");
+    says(
+        accepting(local()).max_early_data(0),
+        "leave `early_data` out",
+    );
     for window in [0, 61] {
         let server = accepting(local()).early_data_window(Duration::from_secs(window));
         says(server, "1 to 60 whole seconds");
@@ -547,7 +572,13 @@ fn what_is_refused_when_it_is_built() {
         accepting(local()).versions([ProtocolVersion::TLS_1_2]),
         "name TLS 1.3",
     );
-    for filters in [(0, 5), (1_023, 5), ((1 << 32) + 1, 5), (1_024, 0), (1_024, 33)] {
+    for filters in [
+        (0, 5),
+        (1_023, 5),
+        ((1 << 32) + 1, 5),
+        (1_024, 0),
+        (1_024, 33),
+    ] {
         let (bits, hashes) = filters;
         assert!(AntiReplay::local(BloomFilters { bits, hashes }, now()).is_err());
     }
@@ -623,11 +654,17 @@ fn the_end_of_it() {
     let twice = first(typ, move |one| vec![raw(one), raw(one)]);
     assert_eq!(of(twice), Violation::MessageSpansKeyChange);
     let twice = first(T::FINISHED, move |finished| {
-        vec![raw(&message(T::END_OF_EARLY_DATA, &[])), Put::Cut, raw(finished)]
+        vec![
+            raw(&message(T::END_OF_EARLY_DATA, &[])),
+            Put::Cut,
+            raw(finished),
+        ]
     });
     assert_eq!(of(twice), Violation::UnexpectedMessage);
     // With something in it.
-    let body = first(typ, |_| vec![Put::Message(message(T::END_OF_EARLY_DATA, &[0]))]);
+    let body = first(typ, |_| {
+        vec![Put::Message(message(T::END_OF_EARLY_DATA, &[0]))]
+    });
     assert_eq!(of(body), Violation::MalformedMessage);
     // Data behind it, which is early data no more.
     let data = || Put::Record(ContentType::APPLICATION_DATA, vec![7]);
@@ -663,7 +700,10 @@ fn the_end_of_it() {
 /// Where no early data was accepted, its end has no place.
 #[test]
 fn an_end_of_nothing() {
-    let mut pair = Pair::new(resuming_client().build().unwrap(), server().build().unwrap());
+    let mut pair = Pair::new(
+        resuming_client().build().unwrap(),
+        server().build().unwrap(),
+    );
     pair.client.tamper(first(T::FINISHED, |finished| {
         vec![
             Put::Message(message(T::END_OF_EARLY_DATA, &[])),
@@ -693,7 +733,10 @@ fn an_end_of_the_transport() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(error.reason(), Reason::ClosedInHandshake { .. }), "{error}");
+    assert!(
+        matches!(error.reason(), Reason::ClosedInHandshake { .. }),
+        "{error}"
+    );
 }
 
 /// What the client says against a server that may not understand its alert: to it, what is under the
@@ -714,17 +757,22 @@ fn what_a_server_accepts_it_with() {
         })
     };
     let (server, session) = server_with(&resuming_client(), accepting(local()));
-    let refuses = |server: ServerConfig, sessions: Vec<ClientSession>, client: ClientConfigBuilder| {
-        let mut pair = Pair {
-            client: offering(client, sessions),
-            ..Pair::new(client_config(), server)
+    let refuses =
+        |server: ServerConfig, sessions: Vec<ClientSession>, client: ClientConfigBuilder| {
+            let mut pair = Pair {
+                client: offering(client, sessions),
+                ..Pair::new(client_config(), server)
+            };
+            pair.server.tamper(adding());
+            objection(pair)
         };
-        pair.server.tamper(adding());
-        objection(pair)
-    };
     let client = resuming_client;
     // Full handshake; the second session; another suite; another protocol.
-    let other = server.to_builder().ticket_keys(ticket_keys()).build().unwrap();
+    let other = server
+        .to_builder()
+        .ticket_keys(ticket_keys())
+        .build()
+        .unwrap();
     let unknown = self::session(&client(), &other);
     assert_eq!(
         refuses(other, vec![session.clone()], client()),
@@ -739,7 +787,10 @@ fn what_a_server_accepts_it_with() {
         refuses(other, vec![session.clone()], client()),
         Violation::EarlyDataWithAnotherProtocol
     );
-    let suites = [CipherSuite::TLS_AES_128_GCM_SHA256, CipherSuite::TLS_CHACHA20_POLY1305_SHA256];
+    let suites = [
+        CipherSuite::TLS_AES_128_GCM_SHA256,
+        CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+    ];
     let (one, of_one) = server_with(&client(), server.to_builder().cipher_suites([suites[0]]));
     let other = one.to_builder().cipher_suites([suites[1]]).build().unwrap();
     assert_eq!(
@@ -781,11 +832,17 @@ fn an_older_version_afterwards() {
 #[test]
 fn alerts_on_the_way() {
     let breaking = |typ| {
-        first(typ, move |_| vec![Put::Message(message(T::CERTIFICATE_REQUEST, &[]))])
+        first(typ, move |_| {
+            vec![Put::Message(message(T::CERTIFICATE_REQUEST, &[]))]
+        })
     };
     let (server, session) = server_with(&resuming_client(), accepting(local()));
     let rejecting = server.to_builder().early_data(None).build().unwrap();
-    let retrying = server.to_builder().groups([NamedGroup::SECP256R1]).build().unwrap();
+    let retrying = server
+        .to_builder()
+        .groups([NamedGroup::SECP256R1])
+        .build()
+        .unwrap();
     for (server, typ) in [
         (&server, T::ENCRYPTED_EXTENSIONS),
         (&server, T::FINISHED),
@@ -798,14 +855,24 @@ fn alerts_on_the_way() {
             _ => server.early_data(local()),
         };
         let session = session.clone();
-        let mut pair = sending_with(resuming_client(), server.build().unwrap(), session, b"early");
+        let mut pair = sending_with(
+            resuming_client(),
+            server.build().unwrap(),
+            session,
+            b"early",
+        );
         pair.server.tamper(breaking(typ));
         // Checks that the alert was understood.
         refused(pair, By::Server);
     }
     // And the server's, at the client that has not said Finished.
-    let mut pair = sending(resuming_client(), accepting(local()).max_early_data(5), b"early");
-    pair.client.put(&Put::Record(ContentType::APPLICATION_DATA, vec![7]));
+    let mut pair = sending(
+        resuming_client(),
+        accepting(local()).max_early_data(5),
+        b"early",
+    );
+    pair.client
+        .put(&Put::Record(ContentType::APPLICATION_DATA, vec![7]));
     refused(pair, By::Client);
 }
 

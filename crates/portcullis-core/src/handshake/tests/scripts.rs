@@ -87,8 +87,7 @@ pub(super) fn run_with_early_data(
     answer: fn(Question) -> Answer,
 ) -> Scripts {
     let client = client.observe_messages(true).build().unwrap();
-    let mut client =
-        Handshake::client_with_early_data(client, name(), sessions, now()).unwrap();
+    let mut client = Handshake::client_with_early_data(client, name(), sessions, now()).unwrap();
     client.tamper(one_message_per_record());
     client.send(EARLY);
     run_both(client, server, one_message_per_record(), answer)

@@ -99,11 +99,7 @@ const DUE: &[Due] = &[
     },
     Due {
         early: true,
-        ..due(
-            By::Client,
-            Stage::WaitEndOfEarlyData,
-            T::END_OF_EARLY_DATA,
-        )
+        ..due(By::Client, Stage::WaitEndOfEarlyData, T::END_OF_EARLY_DATA)
     },
     Due {
         early: true,
@@ -171,7 +167,11 @@ fn any_other_message_is_refused() {
                 vec![Put::Message(message.clone())]
             });
             let pair = if due.early {
-                let mut pair = sending(super::attack::resuming_client(), accepting(local()), b"early");
+                let mut pair = sending(
+                    super::attack::resuming_client(),
+                    accepting(local()),
+                    b"early",
+                );
                 match due.by {
                     By::Client => pair.client.tamper(tamper),
                     By::Server => pair.server.tamper(tamper),

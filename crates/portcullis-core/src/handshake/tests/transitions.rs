@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::super::table::Row;
 use super::super::{client, server};
 use super::attack::{authenticated_client, authenticating_server, ticket_keys, unknown_session};
-use super::parts::{message, server_hello};
 use super::early_data::{accepting, by_store, local, session_in_store};
+use super::parts::{message, server_hello};
 use super::scripts::{
     Scripts, accept, run_forgetting, run_resuming, run_tampering, run_with_early_data,
 };

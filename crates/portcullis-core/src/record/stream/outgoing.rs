@@ -192,7 +192,9 @@ impl Outgoing {
     /// # Errors
     /// When the crypto library fails, or the key has done what it may.
     pub(crate) fn data(&mut self, data: &[u8]) -> Result<usize, Abort> {
-        let len = usize::try_from(self.room).unwrap_or(usize::MAX).min(data.len());
+        let len = usize::try_from(self.room)
+            .unwrap_or(usize::MAX)
+            .min(data.len());
         if len == 0 {
             return Ok(0);
         }

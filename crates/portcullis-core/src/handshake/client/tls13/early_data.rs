@@ -29,7 +29,8 @@ impl Keyed {
                 self.client.early_data_status = EarlyDataStatus::Accepted;
             }
             (Some(_), false) => {
-                self.client.early_data_rejected(EarlyDataRejection::Declined);
+                self.client
+                    .early_data_rejected(EarlyDataRejection::Declined);
                 if let Some(mut keys) = self.write_keys.take() {
                     cx.outgoing.install_write(keys.take())?;
                 }

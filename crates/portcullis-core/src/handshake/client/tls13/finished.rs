@@ -9,8 +9,8 @@ use super::super::parameters::Parameters;
 use super::super::resumption::Origin;
 use super::super::shown_identity::ShownIdentity;
 use super::Keyed;
-use super::early_data;
 use super::client_authentication::authenticate;
+use super::early_data;
 use crate::error::Abort;
 use crate::information::{Exporter, Information};
 use crate::key_schedule::{

@@ -47,7 +47,9 @@ pub(super) fn on_hello_retry_request(
     let sent_early_data = offered.client.sends_early_data();
     if sent_early_data {
         cx.outgoing.drop_keys()?;
-        offered.client.early_data_rejected(EarlyDataRejection::Retried);
+        offered
+            .client
+            .early_data_rejected(EarlyDataRejection::Retried);
     }
     // A session of another hash cannot go with the suite that is chosen now.
     resumption::retain(&mut offered.sessions, suite.handshake_hash()?);

@@ -101,10 +101,7 @@ fn on_server_hello(
         }
     };
     // D.4: before the second flight, unless one went out before early data or with a second hello.
-    if !client.legacy_session_id().is_empty()
-        && retry.is_none()
-        && !client.has_sent_early_data()
-    {
+    if !client.legacy_session_id().is_empty() && retry.is_none() && !client.has_sent_early_data() {
         cx.outgoing.change_cipher_spec_before_protected();
     }
     let keyed = Box::new(Keyed {

@@ -14,8 +14,8 @@ use crate::question::{WantedCurves, WantedIdentity};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::extension::{
-    CertificateAuthorities, EarlyData, Place, Request, SignatureAlgorithms, SignatureAlgorithmsCert,
-    check_request,
+    CertificateAuthorities, EarlyData, Place, Request, SignatureAlgorithms,
+    SignatureAlgorithmsCert, check_request,
 };
 use crate::wire::{CertificateRequest, EncryptedExtensions, HandshakeType};
 

@@ -84,7 +84,9 @@ pub(in super::super) fn choose_suite_and_group(
                 cx,
             )
         }
-        Group::Retry(group) => ask_for_another(config, message, suite, group, transcript, early_data, cx),
+        Group::Retry(group) => {
+            ask_for_another(config, message, suite, group, transcript, early_data, cx)
+        }
     }
 }
 

@@ -11,16 +11,18 @@ use super::Negotiated;
 use super::finished::WaitFinished;
 use super::flight::{FlightSent, ProvedBy, send_flight};
 use super::psk::Resumption;
+use crate::SignatureScheme;
 use crate::error::Abort;
 use crate::information::{EarlyDataRejection, EarlyDataStatus};
 use crate::key_schedule::{AddMessage, TrafficSecret};
 use crate::question::{AnswerContent, ClaimEarlyData, Question, QuestionId};
 use crate::record::{HandshakeBytes, Keys};
-use crate::session::{AntiReplay, Claims, EarlyDataTerms, Filters, ReplayToken, ServerSession, token};
+use crate::session::{
+    AntiReplay, Claims, EarlyDataTerms, Filters, ReplayToken, ServerSession, token,
+};
 use crate::wire::extension::OfferedPsks;
 use crate::wire::{ClientHello, EndOfEarlyData};
 use crate::x509::VerifiedChain;
-use crate::SignatureScheme;
 
 /// Early data that is accepted unless somebody has claimed it before.
 pub(super) struct Claimable {

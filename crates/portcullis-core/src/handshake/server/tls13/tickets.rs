@@ -12,7 +12,8 @@ use crate::handshake::Outcome;
 use crate::key_schedule::{ResumptionMasterSecret, Unhashed};
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
 use crate::session::{
-    EarlyDataTerms, Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, Secret, ServerSession, TicketKeys, age,
+    EarlyDataTerms, Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, Secret, ServerSession,
+    TicketKeys, age,
 };
 use crate::wire::NewSessionTicket;
 use crate::wire::extension::MaxEarlyDataSize;
