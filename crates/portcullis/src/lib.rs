@@ -134,7 +134,8 @@ pub use delivery::{Active, ActiveStream, Message, Source};
 pub use early_data::EarlyDataOutcome;
 pub use error::{Error, HandshakeError};
 pub use handshake::{
-    EarlyHandshake, EarlyReader, EarlyWriter, Handshaking, OrTransport, PausedClient, PausedServer,
+    EarlyHandshake, EarlyReader, EarlyStream, EarlyWriter, Handshaking, OrTransport, PausedClient,
+    PausedServer,
 };
 #[cfg(any(feature = "axum", feature = "tonic"))]
 pub use integrations::TlsConnectInfo;

@@ -172,6 +172,53 @@ async fn what_nobody_has_read() {
     }
 }
 
+/// Written piece by piece before the server answers, up to the limit.
+#[tokio::test]
+async fn a_stream_of_it() {
+    let server = accepting(local()).to_builder().max_early_data(10);
+    let server = server.build().unwrap();
+    let acceptor = TlsAcceptor::new(server);
+    let connector = acquainted(&acceptor).await;
+    let other = TlsAcceptor::new(accepting(local()));
+    for (acceptor, is_accepted) in [(&acceptor, true), (&other, false)] {
+        let (near, far) = duplex(64 * 1024);
+        let mut early = connector.upgrade_early(near, name()).await.unwrap();
+        assert_eq!(early.room(), 10);
+        early.write_all(b"123").await.unwrap();
+        early.write_all(b"456").await.unwrap();
+        early.flush().await.unwrap();
+        assert_eq!(early.room(), 4);
+        assert_eq!(early.write(b"7890a").await.unwrap(), 4);
+        let error = early.write_all(b"b").await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::WriteZero);
+        let accept = async {
+            let mut early = acceptor.accept_with_early_data(far).await.unwrap();
+            let data = read_all(&mut early).await;
+            (data, early.handshake().await.unwrap())
+        };
+        let (client, (data, server)) = tokio::join!(early.handshake(), accept);
+        let (client, status) = client.unwrap();
+        assert_eq!(status == EarlyDataStatus::Accepted, is_accepted);
+        assert_eq!(data, if is_accepted { &b"1234567890"[..] } else { b"" });
+        works(client, server).await;
+    }
+    // Without a session there is no room, and a handshake all the same.
+    let (near, far) = duplex(64 * 1024);
+    let mut early = keeping().upgrade_early(near, name()).await.unwrap();
+    assert_eq!((early.room(), early.write(b"x").await.unwrap()), (0, 0));
+    let (client, server) = tokio::join!(early.handshake(), acceptor.accept(far));
+    let (client, status) = client.unwrap();
+    assert_eq!(status, EarlyDataStatus::NotOffered);
+    works(client, server.unwrap()).await;
+
+    // Nobody is there any more.
+    let (near, far) = duplex(64 * 1024);
+    let mut early = connector.upgrade_early(near, name()).await.unwrap();
+    drop(far);
+    early.write_all(b"x").await.unwrap_err();
+    early.handshake().await.unwrap_err();
+}
+
 /// Every other way to shake hands accepts none, so that it is never mixed with other data.
 #[tokio::test]
 async fn who_does_not_ask_for_it_gets_none() {

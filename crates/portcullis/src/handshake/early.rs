@@ -213,7 +213,7 @@ const CHUNK: usize = 16_384;
 
 /// Early data on its way, of the driver.
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
-    fn poll_write_early(
+    pub(super) fn poll_write_early(
         &mut self,
         cx: &mut Context<'_>,
         data: &[u8],
@@ -228,7 +228,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         polled
     }
 
-    fn poll_flush_early(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_flush_early(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let Some(running) = &mut self.running else {
             return Poll::Ready(Err(Error::closed()));
         };
@@ -236,7 +236,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         running.poll_flush(cx)
     }
 
-    /// Client: sends this with the first flight.
+    /// Client: sends this with the first flight, and maybe more.
     pub(super) fn send_early_data(&mut self, data: &[u8]) {
         if let Some(running) = &mut self.running {
             running.send_early_data(data);
@@ -261,9 +261,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 }
 
 impl Until {
-    /// Whether a server that stands there has come as far.
+    /// Whether who stands there has come as far.
     pub(super) fn is_at_stage(self, stage: Stage) -> bool {
         match self {
+            Self::HelloSent => stage == Stage::WaitServerHello,
             Self::EarlyData => stage == Stage::WaitEndOfEarlyData,
             Self::MoreEarlyData => stage != Stage::WaitEndOfEarlyData,
             _ => false,

@@ -2,6 +2,7 @@
 
 mod driver;
 mod early;
+mod early_stream;
 mod handshaking;
 mod paused;
 mod running;
@@ -17,11 +18,12 @@ use crate::answers::Questions;
 
 pub(crate) use driver::{Driver, ask};
 pub use early::{EarlyHandshake, EarlyReader, EarlyWriter};
+pub use early_stream::EarlyStream;
 pub(crate) use handshaking::Goal;
 pub use handshaking::{Handshaking, OrTransport};
 pub use paused::{PausedClient, PausedServer};
 pub(crate) use running::observe;
-pub(crate) use start::Start;
+pub(crate) use start::{Early, Start};
 
 /// Thirty years: a timeout that is longer is cut to this, so that clocks do not overflow.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(86_400 * 365 * 30);
@@ -43,6 +45,8 @@ pub enum Until {
     ClientHello,
     /// A client's: up to the review of what the server has selected.
     ServerHello,
+    /// A client's: up to where its hello is out, so that early data may follow.
+    HelloSent,
     /// A server's: up to where early data comes, or to the end.
     EarlyData,
     /// A server's: up to more early data, or to the end of it.
@@ -67,7 +71,7 @@ impl Until {
     pub(crate) fn questions(self) -> Questions {
         match self {
             Self::ClientHello | Self::ServerHello => Questions::none().and_hello(),
-            Self::EarlyData | Self::MoreEarlyData | Self::End => Questions::none(),
+            _ => Questions::none(),
         }
     }
 
@@ -75,7 +79,7 @@ impl Until {
         match self {
             Self::ClientHello => matches!(question, Question::ChooseConfiguration(_)),
             Self::ServerHello => matches!(question, Question::ReviewServerHello(_)),
-            Self::EarlyData | Self::MoreEarlyData | Self::End => false,
+            _ => false,
         }
     }
 }
