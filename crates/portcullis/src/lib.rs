@@ -155,10 +155,10 @@ pub use stream::TlsStream;
 pub use portcullis_core::config::{
     ClientAuthentication, ClientConfig, PreSharedKey, ServerConfig, SrpGroup, SrpUsers, SrpVerifier,
 };
-pub use portcullis_core::x509::{Identity, Roots};
+pub use portcullis_core::x509::{Identity, PrivateKey, RawKeys, Roots};
 pub use portcullis_core::{
-    AlertDescription, AlertLevel, ClientHelloView, ConnectionInformation, Direction,
-    EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse, NamedGroup, PrfSecret,
+    AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,
+    Direction, EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse, NamedGroup, PrfSecret,
     ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm,
     config, question, session, suite, x509,
 };

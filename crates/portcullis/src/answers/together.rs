@@ -3,6 +3,7 @@
 use portcullis_core::question::{
     Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, ClaimEarlyData, Decrypt, FindSession,
     IssueTickets, KeepSession, LookUpUser, OpenTickets, ReviewServerHello, Sign, VerifyChain,
+    VerifyRawKey,
 };
 
 use super::{Answers, Questions};
@@ -70,4 +71,5 @@ answered_by_the_first_that_has_them! {
     sign(Sign) by signature;
     decrypt(Decrypt) by signature;
     verify_chain(VerifyChain) by chain;
+    verify_raw_key(VerifyRawKey) by chain;
 }

@@ -303,6 +303,7 @@ fn all_questions_by_default() {
                 Question::LookUpUser(_) => "user",
                 Question::Decrypt(_) => "decrypt",
                 Question::ClaimEarlyData(_) => "claim early data",
+                Question::VerifyRawKey(_) => "verify a raw key",
             },
         ));
         Some(question.default_answer())

@@ -22,7 +22,7 @@ use crate::session::{
 };
 use crate::wire::extension::OfferedPsks;
 use crate::wire::{ClientHello, EndOfEarlyData};
-use crate::x509::VerifiedChain;
+use crate::x509::PeerProof;
 
 /// Early data that is accepted unless somebody has claimed it before.
 pub(super) struct Claimable {
@@ -169,7 +169,7 @@ pub(super) fn accepted(
 /// Early data comes, or its end.
 pub(crate) struct WaitEndOfEarlyData {
     pub(super) sent: Box<FlightSent>,
-    pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
+    pub(super) peer: Option<(PeerProof, SignatureScheme)>,
     /// For the client's Finished.
     pub(super) keys: Box<Keys>,
 }
