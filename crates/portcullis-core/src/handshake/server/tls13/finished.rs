@@ -9,7 +9,7 @@ use super::psk::Resumption;
 use super::tickets::Issuing;
 use crate::error::Abort;
 use crate::information::{Exporter, Information};
-use crate::key_schedule::{AddMessage, ExporterSecret, MasterSecretForTickets};
+use crate::key_schedule::{AddMessage, ExporterSecret};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::Finished;
@@ -37,7 +37,7 @@ impl WaitFinished {
         }
         cx.incoming.install_read(sent.read_secret.take())?;
         cx.incoming.allow_ccs(false);
-        let resumption = sent.resumption.as_mut().map(MasterSecretForTickets::take);
+        let resumption = sent.answering.resumable.then(|| sent.resumption.take());
         let mut answering = sent.answering;
         let resumption = resumption.map(|master| {
             answering.transcript.add(message.hashed());

@@ -333,8 +333,9 @@ pub(super) struct FlightSent {
     /// out, and used when the client's is in (§7.1).
     pub(super) read_secret: TrafficSecret,
     pub(super) exporter: ExporterSecret,
-    /// There if the client gets tickets.
-    pub(super) resumption: Option<MasterSecretForTickets>,
+    /// For tickets, if the client gets some. Always there: where an `Option` is empty, a box has what was on the
+    /// stack, which may be another secret.
+    pub(super) resumption: MasterSecretForTickets,
 }
 
 /// §4.4.3: sends what the key has signed.
@@ -374,12 +375,11 @@ fn send_finished(
     cx.outgoing.install_write(secrets.server)?;
     cx.outgoing.set_padding(answering.config.policy.padding);
     let requested = answering.config.client_authentication.is_requested();
-    let resumption = answering.resumable.then_some(secrets.resumption);
     let mut sent = Box::new(FlightSent {
         answering,
         read_secret: secrets.client,
         exporter: secrets.exporter,
-        resumption,
+        resumption: secrets.resumption,
     });
     let peer = match &mut sent.answering.authentication {
         ProvedBy::Resumed(resumption) => resumption.peer.take(),
