@@ -152,6 +152,7 @@ pub use split::{Locked, ReadHalf, ReuniteError, SplitIo, WriteHalf};
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
 
+pub use portcullis_core::compression::CertificateCompression;
 pub use portcullis_core::config::{
     ClientAuthentication, ClientConfig, PreSharedKey, ServerConfig, SrpGroup, SrpUsers, SrpVerifier,
 };
@@ -160,7 +161,7 @@ pub use portcullis_core::{
     AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,
     Direction, EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse, NamedGroup, PrfSecret,
     ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm,
-    config, question, session, suite, x509,
+    compression, config, question, session, suite, x509,
 };
 pub use portcullis_session_cache::{
     Claim, MemoryReplayGuard, MemoryServerSessionStore, MemorySessionStore, ReplayGuard,

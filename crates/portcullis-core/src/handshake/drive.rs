@@ -41,7 +41,10 @@ pub struct Handshake {
     /// In a renegotiation.
     pub(super) again: Option<Box<Again>>,
     /// Early data that has come and was not given out.
-    #[expect(clippy::box_collection, reason = "one word in a handshake without early data")]
+    #[expect(
+        clippy::box_collection,
+        reason = "one word in a handshake without early data"
+    )]
     pub(super) early_data: Option<Box<Vec<u8>>>,
     /// Bytes received, in all.
     received: u64,

@@ -12,6 +12,7 @@
 
 mod again;
 pub(crate) mod client;
+mod compressed;
 mod drive;
 mod early_data;
 mod handshake_keys;

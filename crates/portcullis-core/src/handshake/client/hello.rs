@@ -13,6 +13,7 @@ use super::super::{Cx, expect, versions};
 use super::early_data::OfferedEarlyData;
 use super::resumption::{self, OfferedSession, OlderSession};
 use super::{Next, State, early_data, tls12, tls13};
+use crate::compression::CertificateCompression;
 use crate::config::certificate_types::is_default;
 use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares, Policy};
 use crate::crypto::key_exchange::ActiveKeyExchange;
@@ -27,11 +28,11 @@ use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::extension::{
-    self as extension, Alpn, CertificateAuthorities, ClientCertificateTypes, Cookie, EcPointFormat,
-    EcPointFormats, KeyShareClientHello, KeyShareEntry, MaxFragmentLength, NextProtocolOffer,
-    RecordSizeLimit, RenegotiationInfo, ServerCertificateTypes, ServerName as ServerNameExtension,
-    SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert, SrpUser, StatusRequest,
-    SupportedGroups, SupportedVersions,
+    self as extension, Alpn, CertificateAuthorities, ClientCertificateTypes, CompressCertificate,
+    Cookie, EcPointFormat, EcPointFormats, KeyShareClientHello, KeyShareEntry, MaxFragmentLength,
+    NextProtocolOffer, RecordSizeLimit, RenegotiationInfo, ServerCertificateTypes,
+    ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
+    SrpUser, StatusRequest, SupportedGroups, SupportedVersions,
 };
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{AlertDescription, NamedGroup, Violation};
@@ -336,6 +337,13 @@ impl Client {
             }
             if !speaks_tls13 {
                 return;
+            }
+            if !policy.compression.is_empty() {
+                let algorithms = policy
+                    .compression
+                    .iter()
+                    .map(CertificateCompression::algorithm);
+                CompressCertificate::put(out, algorithms);
             }
             KeyShareClientHello::put(out, shares.entries(config).by_ref());
             if sends_early_data {

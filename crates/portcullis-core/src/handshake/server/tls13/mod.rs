@@ -42,18 +42,18 @@ pub(super) struct Negotiated {
 
 states! {
     Server of Tls13:
-    // state              in file                       takes                 => goes to
-    WaitSecondClientHello in retry                 waits for ClientHello       => OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
-    OpeningTickets        in psk                   pauses for OpenTickets      => ReverifyingChain | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
+    // state              in file                  takes                                          => goes to
+    WaitSecondClientHello in retry                 waits  for ClientHello                         => OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    OpeningTickets        in psk                   pauses for OpenTickets                         => ReverifyingChain | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
     // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
-    ReverifyingChain      in psk                   pauses for VerifyChain | VerifyRawKey      => ChoosingIdentity | ClaimingEarlyData | WaitEndOfEarlyData | WaitFinished;
-    ChoosingIdentity      in identity              pauses for ChooseIdentity   => ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
-    ClaimingEarlyData     in early_data            pauses for ClaimEarlyData   => WaitEndOfEarlyData | WaitFinished;
-    Signing               in flight                pauses for Sign             => WaitCertificate | WaitFinished;
-    WaitCertificate       in client_authentication waits for Certificate       => VerifyingChain | WaitCertificateVerify | WaitFinished;
-    VerifyingChain        in client_authentication pauses for VerifyChain | VerifyRawKey      => WaitCertificateVerify;
-    WaitCertificateVerify in client_authentication waits for CertificateVerify => WaitFinished;
-    WaitEndOfEarlyData    in early_data            waits for EndOfEarlyData    => WaitFinished;
-    WaitFinished          in finished              waits for Finished          => IssuingTickets | Connected;
-    IssuingTickets        in tickets               pauses for IssueTickets     => Connected;
+    ReverifyingChain      in psk                   pauses for VerifyChain | VerifyRawKey          => ChoosingIdentity | ClaimingEarlyData | WaitEndOfEarlyData | WaitFinished;
+    ChoosingIdentity      in identity              pauses for ChooseIdentity                      => ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
+    ClaimingEarlyData     in early_data            pauses for ClaimEarlyData                      => WaitEndOfEarlyData | WaitFinished;
+    Signing               in flight                pauses for Sign                                => WaitCertificate | WaitFinished;
+    WaitCertificate       in client_authentication waits  for Certificate | CompressedCertificate => VerifyingChain | WaitCertificateVerify | WaitFinished;
+    VerifyingChain        in client_authentication pauses for VerifyChain | VerifyRawKey          => WaitCertificateVerify;
+    WaitCertificateVerify in client_authentication waits  for CertificateVerify                   => WaitFinished;
+    WaitEndOfEarlyData    in early_data            waits  for EndOfEarlyData                      => WaitFinished;
+    WaitFinished          in finished              waits  for Finished                            => IssuingTickets | Connected;
+    IssuingTickets        in tickets               pauses for IssueTickets                        => Connected;
 }
