@@ -76,6 +76,7 @@ impl Random {
                 repair: self.below(4) != 0,
                 key_updates: self.below(4) == 0,
                 piecewise: self.below(8) == 0,
+                early_data: false,
             },
             answers: 0,
             operations: (0..=self.below(6) / 2)

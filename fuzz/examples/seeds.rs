@@ -251,6 +251,9 @@ fn plans() {
             both(&format!("older-{what:?}-{writer}-{unit}"), &plan);
         }
         other_plans(*what);
+        if what.is_wire() {
+            early_data_plans(*what);
+        }
         for (writer, unit) in [(0, 0), (1, 3)] {
             let operation = Operation {
                 what: *what,
@@ -264,13 +267,36 @@ fn plans() {
                 flags: Flags {
                     repair: what.is_keyed() && !what.is_legal() && unit == 3,
                     key_updates: unit == 3,
-                    piecewise: false,
+                    ..Flags::default()
                 },
                 answers: 0,
                 operations: vec![operation],
             };
             both(&format!("{what:?}-{writer}-{unit}"), &plan);
         }
+    }
+}
+
+/// One change of a record of early data, and of the server's answer.
+fn early_data_plans(what: What) {
+    for (writer, unit) in [(0, 3), (1, 1)] {
+        let plan = Plan {
+            settings: [0, 3, 40, 0, 0, 0, 0, 0],
+            flags: Flags {
+                early_data: true,
+                ..Flags::default()
+            },
+            answers: 0,
+            operations: vec![Operation {
+                what,
+                writer,
+                unit,
+                position: 0x0107,
+                value: 1,
+            }],
+        };
+        let name = format!("early-{what:?}-{writer}-{unit}");
+        write("conversation", &name, &plan.encode());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Our client and our server, and somebody between them.
 
 use crate::bridge::Bridge;
+use crate::early_data;
 use crate::end::{End, Ours, answers_by_default};
 use crate::memory;
 use crate::plan::Plan;
@@ -16,6 +17,13 @@ pub struct Ending {
 
 /// Runs one conversation and judges it.
 pub fn run(plan: &Plan) -> Ending {
+    if plan.flags.early_data {
+        early_data::run(plan);
+        return Ending {
+            client_connected: false,
+            server_connected: false,
+        };
+    }
     let settings = Settings::new(plan.settings);
     let before = memory::held();
     let client = Ours::client(&settings, plan);

@@ -9,6 +9,7 @@ pub mod codec;
 pub mod conversation;
 pub mod difference;
 pub mod differential;
+pub mod early_data;
 pub mod end;
 pub mod hello_view;
 pub mod keys;

@@ -3,6 +3,8 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 
+use crate::early_data::MARK;
+
 /// How many operations a plan has at most.
 pub const MAX_OPERATIONS: usize = 24;
 const HEAD: usize = 10;
@@ -27,6 +29,8 @@ pub struct Flags {
     pub key_updates: bool,
     /// The wire gives few bytes at a time.
     pub piecewise: bool,
+    /// The conversation is one of [`crate::early_data`].
+    pub early_data: bool,
 }
 
 /// What happens to one unit: a record, or a handshake message if the plan needs the keys.
@@ -154,8 +158,10 @@ impl Plan {
             repair,
             key_updates,
             piecewise,
+            early_data,
         } = self.flags;
-        bytes.push(u8::from(repair) | u8::from(key_updates) << 1 | u8::from(piecewise) << 2);
+        let mark = if early_data { MARK } else { 0 };
+        bytes.push(u8::from(repair) | u8::from(key_updates) << 1 | u8::from(piecewise) << 2 | mark);
         bytes.push(self.answers);
         for op in &self.operations {
             let [high, low] = op.position.to_be_bytes();
@@ -190,6 +196,7 @@ impl<'a> Arbitrary<'a> for Plan {
                 repair: flags & 1 != 0,
                 key_updates: flags & 2 != 0,
                 piecewise: flags & 4 != 0,
+                early_data: flags & !7 == MARK,
             },
             answers,
             operations,

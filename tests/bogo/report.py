@@ -25,7 +25,6 @@ LATER = {
     "OCSP",
     "TLS1.3 external PSK (importer)",
     "ECH",
-    "Early data (0-RTT)",
     "Cert compression",
 }
 

@@ -39,6 +39,21 @@ impl Handshake {
         Self::client_resuming_with_random(config, name, sessions, now, Random::seeded(seed))
     }
 
+    /// As [`client_with_early_data`](Self::client_with_early_data), with random bytes that follow from
+    /// `seed`.
+    ///
+    /// # Errors
+    /// As [`client_with_early_data`](Self::client_with_early_data).
+    pub fn client_with_early_data_seeded(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        now: UnixTime,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        Self::client_with_early_data_and_random(config, name, sessions, now, Random::seeded(seed))
+    }
+
     /// As [`server`](Self::server), with random bytes that follow from `seed`.
     pub fn server_seeded(config: ServerConfig, seed: u64) -> Self {
         Self::server_with_random(config, Random::seeded(seed))

@@ -30,6 +30,7 @@ pub(crate) struct Information {
     pub(crate) group: Option<NamedGroup>,
     pub(crate) retried: bool,
     pub(crate) resumed: bool,
+    pub(crate) early_data: EarlyDataStatus,
     /// When the peer signed: in this handshake, or in the first of those it resumes.
     pub(crate) authenticated_at: UnixTime,
     pub(crate) alpn: Option<Box<[u8]>>,
@@ -56,6 +57,44 @@ impl Local {
     pub(crate) fn of(chain: Option<Arc<[CertificateDer<'static>]>>) -> Self {
         chain.map_or(Self::HadShown(None), Self::Showed)
     }
+}
+
+/// What became of data before the handshake was over (RFC 8446 §4.2.10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EarlyDataStatus {
+    /// The client has offered none.
+    #[default]
+    NotOffered,
+    /// It was accepted.
+    Accepted,
+    /// It was not: whatever was sent is lost.
+    Rejected(EarlyDataRejection),
+}
+
+/// Why early data was not accepted, as far as this side knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EarlyDataRejection {
+    /// A client's server does not say why.
+    Declined,
+    /// The configuration has no [`early_data`](crate::config::ServerConfigBuilder::early_data), or whoever
+    /// has accepted the connection takes none.
+    Disabled,
+    /// The session was not resumed: there is another one, or a full handshake.
+    NotResumed,
+    /// The server has asked for another hello.
+    Retried,
+    /// The session's ticket allowed none.
+    NotAllowed,
+    /// It is of another cipher suite.
+    OtherSuite,
+    /// It is of another application protocol.
+    OtherProtocol,
+    /// The ticket is not as old as the client says: the hello was under way for long, or a clock is wrong.
+    TicketAge,
+    /// It was claimed before, or nobody can tell.
+    Replayed,
 }
 
 /// The first Finished of a handshake before TLS 1.3.
@@ -169,6 +208,11 @@ impl ConnectionInformation {
     /// is then what that one had proved.
     pub fn is_resumed(&self) -> bool {
         self.0.resumed
+    }
+
+    /// What became of early data, if the client has offered some.
+    pub fn early_data(&self) -> EarlyDataStatus {
+        self.0.early_data
     }
 
     /// The application protocol (RFC 7301).

@@ -87,7 +87,7 @@ pub use connection::Connection;
 pub use crypto::{CryptoFailure, aes_gcm};
 pub use error::{Direction, Error, Reason, Refusal, Stage};
 pub use handshake::Handshake;
-pub use information::{ConnectionInformation, PrfSecret};
+pub use information::{ConnectionInformation, EarlyDataRejection, EarlyDataStatus, PrfSecret};
 pub use misuse::Misuse;
 pub use named_group::NamedGroup;
 pub use record::{

@@ -21,6 +21,10 @@ pub enum Step {
     /// Application data that the peer had sent before it knew of a renegotiation. There is none in a
     /// first handshake.
     Data(Vec<u8>),
+    /// Server: data that the client has sent before the handshake was over. Somebody may have recorded it
+    /// and sent it once more (RFC 8446 §8). There is none unless the configuration
+    /// [accepts it](crate::config::ServerConfigBuilder::early_data).
+    EarlyData(Vec<u8>),
     /// The handshake stands still until [`answer`](crate::Handshake::answer) is called. Boxed:
     /// most handshakes ask nothing, and a step moves often.
     Ask(Box<Question>),

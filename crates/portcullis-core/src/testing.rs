@@ -228,7 +228,7 @@ fn step(
                     handshake.answer(answer, now()).unwrap();
                 }
             }
-            Ok(Step::Data(data)) => delivered.extend_from_slice(&data),
+            Ok(Step::Data(data) | Step::EarlyData(data)) => delivered.extend_from_slice(&data),
             Ok(Step::Connected | Step::Wait { .. }) | Err(_) => return sent,
         }
     }

@@ -67,6 +67,7 @@ violations! {
         MessageSpansKeyChange => UNEXPECTED_MESSAGE, "§5.1", "the peer sent handshake bytes beyond a message after which the keys change";
         ApplicationDataTooEarly => UNEXPECTED_MESSAGE, "§2", "the peer sent application data before the handshake was over";
         TooMuchEarlyData => UNEXPECTED_MESSAGE, "§4.2.10", "the peer sent more early data than may be skipped";
+        EarlyDataBeyondLimit => UNEXPECTED_MESSAGE, "§4.2.10, §4.6.1", "the client sent more early data than its ticket allows";
         AeadLimitReached => BAD_RECORD_MAC, "§5.5", "the peer sent more records under one key than the cipher can protect";
     }
     "alerts" {
@@ -147,6 +148,12 @@ violations! {
         SrpUserMissing => UNKNOWN_PSK_IDENTITY, "RFC 5054 §2.5.1.2", "the client offers only cipher suites of SRP that could be used here, and names no user";
         UnknownPskIdentity => UNKNOWN_PSK_IDENTITY, "RFC 4279 §2", "the client named a pre-shared key that is not known here";
         NullCompressionMissing => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.2", "the client's compression methods have no null";
+    }
+    "early data" {
+        OlderVersionAfterEarlyData => PROTOCOL_VERSION, "§D.3", "the server goes on with an older version after it was sent early data";
+        EarlyDataWithAnotherPsk => ILLEGAL_PARAMETER, "§4.2.10", "the server accepts early data and has not selected the first pre-shared key, with which it was sent";
+        EarlyDataWithAnotherSuite => ILLEGAL_PARAMETER, "§4.2.10", "the server accepts early data and selected another cipher suite than that of the session";
+        EarlyDataWithAnotherProtocol => ILLEGAL_PARAMETER, "§4.2.10", "the server accepts early data and selected another application protocol than that of the session";
     }
     "EncryptedExtensions" {
         ProtocolNotOffered => ILLEGAL_PARAMETER, "RFC 7301 §3.1", "the server selected an application protocol that was not offered";

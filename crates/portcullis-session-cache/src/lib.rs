@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 mod memory;
+mod replay;
 mod server;
 mod server_memory;
 
 pub use memory::MemorySessionStore;
+pub use replay::{Claim, MemoryReplayGuard, ReplayGuard};
 pub use server::ServerSessionStore;
 pub use server_memory::MemoryServerSessionStore;
 

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use portcullis_core::config::ServerConfig;
 use portcullis_core::{Handshake, Misuse};
-use portcullis_session_cache::ServerSessionStore;
+use portcullis_session_cache::{ReplayGuard, ServerSessionStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
+use crate::early_data::Guard;
 use crate::error::HandshakeError;
-use crate::handshake::{Driver, Goal, Handshaking, PausedServer, span, within_bounds};
+use crate::handshake::{
+    Driver, EarlyHandshake, Goal, Handshaking, PausedServer, span, within_bounds,
+};
 use crate::reload::Reloadable;
 use crate::server_sessions::ServerStore;
 
@@ -148,13 +151,49 @@ impl TlsAcceptor {
         self
     }
 
+    /// Remembers which early data was accepted, for all servers that open the same tickets (RFC 8446 §8):
+    /// the configuration has
+    /// [`early_data(AntiReplay::asked())`](portcullis_core::config::ServerConfigBuilder::early_data), or
+    /// every handshake fails with an error that says so, and
+    /// [`TlsListener::bind`](crate::TlsListener::bind) does at once ([`check`](Self::check)). Default: none.
+    ///
+    /// The guard is asked while a client waits, when all else speaks for its early data. It has a tenth of
+    /// the time that the handshake may take and at most 1 second; then there is no early data.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use portcullis::session::{AntiReplay, TicketKeys};
+    /// use portcullis::{MemoryReplayGuard, ServerConfig, TlsAcceptor};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (identity, _) = dev_identity();
+    /// # let secret = [7; TicketKeys::SECRET_LEN];
+    /// // Other acceptors of this process have the same keys, and the same guard.
+    /// let guard = Arc::new(MemoryReplayGuard::new(100_000));
+    /// let config = ServerConfig::builder()
+    ///     .identity(identity)
+    ///     .ticket_keys(TicketKeys::shared([&secret])?)
+    ///     .early_data(AntiReplay::asked())
+    ///     .build()?;
+    /// let acceptor = TlsAcceptor::new(config).replay_guard(guard);
+    /// acceptor.check()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn replay_guard(mut self, guard: Arc<dyn ReplayGuard>) -> Self {
+        self.conduct.replay_guard = Some(Guard::new(guard));
+        self
+    }
+
     /// Whether handshakes can be begun with the configuration that is there now:
     /// [`TlsListener::bind`](crate::TlsListener::bind) asks this. Not after a configuration was
     /// [replaced](Self::reloadable), which concerns the handshakes that follow.
     ///
     /// # Errors
-    /// What every handshake would fail with: the [`session_store`](Self::session_store) and the
-    /// configuration exclude each other.
+    /// What every handshake would fail with: the [`session_store`](Self::session_store) or the
+    /// [`replay_guard`](Self::replay_guard) and the configuration exclude each other.
     pub fn check(&self) -> Result<(), Misuse> {
         let config = self.config.current();
         self.conduct.server_config(&config, Questions::none())?;
@@ -202,6 +241,35 @@ impl TlsAcceptor {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         self.upgrade_with_prefix(io, Bytes::new())
+    }
+
+    /// Shakes hands up to where early data comes, if the configuration
+    /// [accepts it](portcullis_core::config::ServerConfigBuilder::early_data) and the client sends some;
+    /// else to the end. With every other way to shake hands none is accepted, since nobody could tell it
+    /// from other data. There is an example at [`EarlyHandshake`].
+    ///
+    /// # Errors
+    /// When the handshake fails before; [`Handshaking::or_transport`] gives the transport back.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is closed.
+    pub fn accept_with_early_data<IO>(&self, io: IO) -> Handshaking<IO, EarlyHandshake<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.accept_with_early_data_from(io, Instant::now(), None)
+    }
+
+    pub(crate) fn accept_with_early_data_from<IO>(
+        &self,
+        io: IO,
+        since: Instant,
+        peer: Option<&dyn fmt::Debug>,
+    ) -> Handshaking<IO, EarlyHandshake<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.start(io, &[], since, peer)
     }
 
     /// Shakes hands on a transport that was used in plain text (STARTTLS); the same as
@@ -332,7 +400,10 @@ impl TlsAcceptor {
         let more = T::UNTIL.questions();
         match self.conduct.server_config(&self.config.current(), more) {
             Ok(config) => {
-                let handshake = Handshake::server(config);
+                let mut handshake = Handshake::server(config);
+                if !T::UNTIL.takes_early_data() {
+                    handshake.decline_early_data();
+                }
                 let first_byte_by = since + within_bounds(self.conduct.first_byte_timeout);
                 let conduct = self.conduct.clone();
                 let first_byte_by = Some(first_byte_by);

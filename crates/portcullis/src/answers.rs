@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use portcullis_core::config::{PreSharedKey, SrpVerifier};
 use portcullis_core::question::{
-    Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, Decrypt, FindSession, IssueTickets,
-    KeepSession, LookUpUser, OpenTickets, Question, ReviewServerHello, Sign, VerifyChain,
-    VerifyRawKey,
+    Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, ClaimEarlyData, Decrypt, FindSession,
+    IssueTickets, KeepSession, LookUpUser, OpenTickets, Question, ReviewServerHello, Sign,
+    VerifyChain, VerifyRawKey,
 };
 use portcullis_core::x509::{Identity, PresentedChain};
 use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
@@ -54,10 +54,10 @@ use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
 /// # Cancel safety
 /// The futures are dropped when the handshake is dropped or times out. Those of
 /// [`open_tickets`](Self::open_tickets), [`issue_tickets`](Self::issue_tickets),
-/// [`find_session`](Self::find_session) and [`keep_session`](Self::keep_session) are dropped
-/// earlier, after a tenth of the handshake's timeout or 1 second: the handshake goes on as if
-/// there were no session, and without tickets. A
-/// [`session_store`](crate::TlsAcceptor::session_store) answers these four itself.
+/// [`find_session`](Self::find_session), [`keep_session`](Self::keep_session) and
+/// [`claim_early_data`](Self::claim_early_data) are dropped earlier, after a tenth of the handshake's timeout or 1 second: the handshake goes on as if
+/// there were no session, without tickets and without early data. A
+/// [`session_store`](crate::TlsAcceptor::session_store) answers the first four itself.
 pub trait Answers: Send + Sync + 'static {
     /// Which questions are asked of these answers; the others are decided at once, as
     /// configured.
@@ -123,6 +123,14 @@ pub trait Answers: Send + Sync + 'static {
     /// before a session is resumed in which the user had logged in.
     fn look_up_user(&self, question: LookUpUser) -> impl Future<Output = Answer> + Send {
         async { question.choose_configured() }
+    }
+
+    /// Server: a client sends early data, and the configuration has
+    /// [`AntiReplay::asked`](crate::session::AntiReplay::asked): was it accepted before, by this server or
+    /// another that opens the same tickets? The client waits for the answer. A
+    /// [`replay_guard`](crate::TlsAcceptor::replay_guard) answers this itself. By default none is accepted.
+    fn claim_early_data(&self, question: ClaimEarlyData) -> impl Future<Output = Answer> + Send {
+        async { question.reject() }
     }
 
     /// The handshake has to be signed. Always asked for an identity with an external key.
@@ -202,6 +210,7 @@ pub struct Questions {
     pub(crate) user: bool,
     pub(crate) signature: bool,
     pub(crate) chain: bool,
+    pub(crate) early_data: bool,
 }
 
 impl Questions {
@@ -216,11 +225,12 @@ impl Questions {
             user: false,
             signature: false,
             chain: false,
+            early_data: false,
         }
     }
 
     /// Every question but those about [sessions](Self::and_sessions), since a server that asks about
-    /// them gives its clients session ids.
+    /// them gives its clients session ids, and about [early data](Self::and_early_data).
     pub const fn all() -> Self {
         Self {
             hello: true,
@@ -231,6 +241,7 @@ impl Questions {
             user: true,
             signature: true,
             chain: true,
+            early_data: false,
         }
     }
 
@@ -291,6 +302,13 @@ impl Questions {
         self
     }
 
+    /// Also [`Answers::claim_early_data`], without which nobody can be asked.
+    #[must_use]
+    pub const fn and_early_data(mut self) -> Self {
+        self.early_data = true;
+        self
+    }
+
     pub(crate) fn with(self, more: Self) -> Self {
         Self {
             hello: self.hello || more.hello,
@@ -301,6 +319,7 @@ impl Questions {
             user: self.user || more.user,
             signature: self.signature || more.signature,
             chain: self.chain || more.chain,
+            early_data: self.early_data || more.early_data,
         }
     }
 }
@@ -346,6 +365,9 @@ impl<A: Answers> DynAnswers for A {
             }
             Question::LookUpUser(question) => {
                 Box::pin(async move { self.look_up_user(question).await })
+            }
+            Question::ClaimEarlyData(question) => {
+                Box::pin(async move { self.claim_early_data(question).await })
             }
             Question::Sign(question) => Box::pin(async move { self.sign(question).await }),
             Question::Decrypt(question) => Box::pin(async move { self.decrypt(question).await }),

@@ -7,6 +7,7 @@ use portcullis_core::question::{Answer, Question};
 use portcullis_core::{KeyLogLine, Misuse};
 
 use crate::answers::{AnswerFuture, Questions, SharedAnswers};
+use crate::early_data::Guard;
 #[cfg(feature = "key-log")]
 use crate::key_log::KeyLog;
 use crate::server_sessions::ServerStore;
@@ -19,6 +20,8 @@ pub(crate) struct Conduct {
     pub(crate) key_log: Option<std::sync::Arc<dyn KeyLog>>,
     /// Server: who answers what is asked about sessions.
     pub(crate) session_store: Option<ServerStore>,
+    /// Server: who remembers which early data was accepted.
+    pub(crate) replay_guard: Option<Guard>,
     pub(crate) handshake_timeout: Duration,
     /// Server: how long a client may be silent at first.
     pub(crate) first_byte_timeout: Duration,
@@ -35,6 +38,7 @@ impl Default for Conduct {
             #[cfg(feature = "key-log")]
             key_log: None,
             session_store: None,
+            replay_guard: None,
             handshake_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_secs(3),
             alert_timeout: Duration::from_secs(5),
@@ -132,6 +136,8 @@ impl Conduct {
         more: Questions,
     ) -> Result<ServerConfig, Misuse> {
         let mut questions = self.answers.questions().with(more);
+        self.check_early_data(config, questions)?;
+        questions.early_data = false;
         let stateful;
         let config = match &self.session_store {
             None => config,
@@ -157,11 +163,29 @@ impl Conduct {
         instructed!(self, config, questions, ask)
     }
 
+    /// Somebody has to remember what was accepted, if the configuration wants to know; else nobody is
+    /// asked.
+    fn check_early_data(&self, config: &ServerConfig, questions: Questions) -> Result<(), Misuse> {
+        let has_guard = self.replay_guard.is_some();
+        match config.asks_early_data() {
+            true if !has_guard && !questions.early_data => Err(Misuse::new(
+                "early_data: the configuration has AntiReplay::asked(), and nobody is there to be asked; give the \
+                 acceptor a `replay_guard`, or answers with `and_early_data`",
+            )),
+            false if has_guard => Err(Misuse::new(
+                "replay_guard: the configuration does not ask it; give it early_data(AntiReplay::asked()), or leave \
+                 the guard out",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The answer to a question, or who makes it.
     pub(crate) fn answer(&self, question: Question) -> Result<Answer, AnswerFuture> {
-        match &self.session_store {
-            Some(store) => store.answer(question, &self.answers),
-            None => self.answers.answer(question),
+        match (&self.session_store, &self.replay_guard, question) {
+            (_, Some(guard), Question::ClaimEarlyData(question)) => Err(guard.claim(question)),
+            (Some(store), _, question) => store.answer(question, &self.answers),
+            (None, _, question) => self.answers.answer(question),
         }
     }
 }
@@ -172,6 +196,7 @@ impl std::fmt::Debug for Conduct {
             .field("answers", &self.answers)
             .field("key_log", &self.wants_secrets())
             .field("session_store", &self.session_store.is_some())
+            .field("replay_guard", &self.replay_guard.is_some())
             .field("handshake_timeout", &self.handshake_timeout)
             .field("first_byte_timeout", &self.first_byte_timeout)
             .field("alert_timeout", &self.alert_timeout)

@@ -16,8 +16,11 @@ use tokio::time::timeout_at;
 
 use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
+use crate::early_data::EarlyDataOutcome;
 use crate::error::{Error, HandshakeError};
-use crate::handshake::{Goal, Handshaking, PausedClient, Start, deadline};
+use crate::handshake::{
+    Early, EarlyStream, Goal, Handshaking, PausedClient, Start, Until, deadline,
+};
 use crate::name::{ToServerName, split_port};
 use crate::reload::Reloadable;
 use crate::sessions::Place;
@@ -247,7 +250,147 @@ impl TlsConnector {
     ) -> impl Future<Output = Result<TlsStream<TcpStream>, Error>> + use<A, N> {
         let (this, name) = (self.clone(), name.to_server_name());
         // Boxed: the caller's task outlives the handshake, and this is given back after it.
-        Box::pin(async move { this.connect_now(address, None, name?).await })
+        Box::pin(async move { this.connect_now(address, None, name?, Early::None).await })
+    }
+
+    /// [`connect`](Self::connect), and sends `data` with the first flight (0-RTT, RFC 8446 §2.3) if a session
+    /// is there whose server allows as much. The server has it a round trip earlier than it would have
+    /// otherwise; what became of it is in the [`EarlyDataOutcome`].
+    ///
+    /// Whoever records the first flight can send it again, and what the server does about that is not
+    /// known here: send nothing that does harm when it is done twice. The data has no forward secrecy:
+    /// with the key of the session's ticket it can be read. Before it goes out the server's chain is verified
+    /// again as the configuration says, but nobody is [asked](crate::Answers::verify_chain) about it before
+    /// the server answers.
+    ///
+    /// When this fails, the server may have got the data or not.
+    ///
+    /// ```no_run
+    /// use portcullis::{ClientConfig, EarlyDataOutcome, Roots, TlsConnector};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let connector = TlsConnector::new(ClientConfig::builder(Roots::os()?).build()?);
+    /// let request = "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
+    /// let address = ("example.com", 443);
+    /// let (mut stream, outcome) =
+    ///     connector.connect_with_early_data(address, "example.com", request).await?;
+    /// if let Some(unsent) = outcome.into_unsent() {
+    ///     stream.send(&[&unsent]).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As `connect`.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed; the server may have got the data.
+    pub fn connect_with_early_data<A: ToSocketAddrs, N: ToServerName, D: Into<Bytes>>(
+        &self,
+        address: A,
+        name: N,
+        data: D,
+    ) -> impl Future<Output = Result<(TlsStream<TcpStream>, EarlyDataOutcome), Error>> + use<A, N, D>
+    {
+        let (this, name, data) = (self.clone(), name.to_server_name(), data.into());
+        // As in `connect`.
+        Box::pin(async move {
+            let early = Early::Whole(data.clone());
+            let stream: TlsStream<_> = this.connect_now(address, None, name?, early).await?;
+            let outcome = EarlyDataOutcome::of(stream.information(), data);
+            Ok((stream, outcome))
+        })
+    }
+
+    /// [`connect`](Self::connect) up to where the hello is out, so that early data can be written as it
+    /// comes to be; without a session that allows any there is no [room](EarlyStream::room). What was
+    /// written is lost if the server does not accept it, and kept by nobody:
+    /// [`connect_with_early_data`](Self::connect_with_early_data), which says more about it, keeps it.
+    ///
+    /// ```no_run
+    /// use portcullis::{ClientConfig, EarlyDataStatus, Roots, TlsConnector};
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let connector = TlsConnector::new(ClientConfig::builder(Roots::os()?).build()?);
+    /// let request = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
+    /// let mut early = connector.early_stream(("example.com", 443), "example.com").await?;
+    /// if early.room() >= request.len() {
+    ///     early.write_all(request).await?;
+    /// }
+    /// let (mut stream, status) = early.handshake().await?;
+    /// if status != EarlyDataStatus::Accepted {
+    ///     stream.send(&[request]).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As `connect`, as far as it comes.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub fn early_stream<A: ToSocketAddrs, N: ToServerName>(
+        &self,
+        address: A,
+        name: N,
+    ) -> impl Future<Output = Result<EarlyStream<TcpStream>, Error>> + use<A, N> {
+        let (this, name) = (self.clone(), name.to_server_name());
+        // As in `connect`.
+        Box::pin(async move {
+            this.connect_now(address, None, name?, Early::Streamed)
+                .await
+        })
+    }
+
+    /// [`upgrade`](Self::upgrade) up to where the hello is out: see [`early_stream`](Self::early_stream).
+    ///
+    /// # Errors
+    /// As `upgrade`, as far as it comes; [`Handshaking::or_transport`] gives the transport back.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is closed.
+    pub fn upgrade_early<IO>(
+        &self,
+        io: IO,
+        name: impl ToServerName,
+    ) -> Handshaking<IO, EarlyStream<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.handshake(io, name, Bytes::new())
+    }
+
+    /// [`upgrade`](Self::upgrade), and sends `data` with the first flight if a session is there whose server
+    /// allows as much: see [`connect_with_early_data`](Self::connect_with_early_data).
+    ///
+    /// # Errors
+    /// As `upgrade`; the transport is dropped.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is closed; the server may have got the data.
+    pub fn upgrade_with_early_data<IO, N: ToServerName, D: Into<Bytes>>(
+        &self,
+        io: IO,
+        name: N,
+        data: D,
+    ) -> impl Future<Output = Result<(TlsStream<IO>, EarlyDataOutcome), Error>> + use<IO, N, D>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (this, name, data) = (self.clone(), name.to_server_name(), data.into());
+        // As in `connect`.
+        Box::pin(async move {
+            let mut start = this.start(io, name?, Questions::none(), Bytes::new(), None)?;
+            start.early_data = Early::Whole(data.clone());
+            let stream: TlsStream<IO> = start.handshake().await?;
+            let outcome = EarlyDataOutcome::of(stream.information(), data);
+            Ok((stream, outcome))
+        })
     }
 
     /// [`connect`](Self::connect) to a host with its port, which is the server's name too:
@@ -278,16 +421,18 @@ impl TlsConnector {
         // As in `connect`.
         Box::pin(async move {
             let (host, port, name) = target?;
-            this.connect_now((host, port), Some(port), name).await
+            this.connect_now((host, port), Some(port), name, Early::None)
+                .await
         })
     }
 
-    async fn connect_now(
+    async fn connect_now<T: Goal<TcpStream>>(
         &self,
         address: impl ToSocketAddrs,
         port: Option<u16>,
         name: ServerName<'static>,
-    ) -> Result<TlsStream<TcpStream>, Error> {
+        early_data: Early,
+    ) -> Result<T, Error> {
         let host = name.to_str().into_owned();
         let deadline = deadline(self.conduct.handshake_timeout);
         let mut tried = Vec::new();
@@ -304,8 +449,9 @@ impl TlsConnector {
         let _ = io.set_nodelay(true);
         let peer = tried.pop();
         let service = port.or_else(|| Some(peer?.port()));
-        let mut start = self.start(io, name, Questions::none(), Bytes::new(), service)?;
+        let mut start = self.start(io, name, T::UNTIL.questions(), Bytes::new(), service)?;
         start.peer = peer;
+        start.early_data = early_data;
         start.deadline = Some(deadline);
         let peer = peer.as_slice();
         start
@@ -453,7 +599,12 @@ impl TlsConnector {
             }
         };
         match self.start(io, name, T::UNTIL.questions(), prefix, None) {
-            Ok(start) => start.handshake(),
+            Ok(mut start) => {
+                if T::UNTIL == Until::HelloSent {
+                    start.early_data = Early::Streamed;
+                }
+                start.handshake()
+            }
             Err(error) => Handshaking::failed(error),
         }
     }
@@ -501,6 +652,7 @@ impl TlsConnector {
             deadline: None,
             place,
             sessions: offered,
+            early_data: Early::None,
         })
     }
 }

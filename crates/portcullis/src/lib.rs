@@ -100,6 +100,7 @@ pub mod answers;
 mod conduct;
 mod connector;
 mod delivery;
+mod early_data;
 mod error;
 mod handshake;
 mod hibernation;
@@ -131,8 +132,12 @@ pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
 pub use connector::TlsConnector;
 pub use delivery::{Active, ActiveStream, Message, Source};
+pub use early_data::EarlyDataOutcome;
 pub use error::{Error, HandshakeError};
-pub use handshake::{Handshaking, OrTransport, PausedClient, PausedServer};
+pub use handshake::{
+    EarlyHandshake, EarlyReader, EarlyStream, EarlyWriter, Handshaking, OrTransport, PausedClient,
+    PausedServer,
+};
 #[cfg(any(feature = "axum", feature = "tonic"))]
 pub use integrations::TlsConnectInfo;
 #[cfg(feature = "hyper-util")]
@@ -155,12 +160,13 @@ pub use portcullis_core::config::{
 pub use portcullis_core::x509::{Identity, PrivateKey, RawKeys, Roots};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,
-    Direction, KeyLogLine, Misuse, NamedGroup, PrfSecret, ProtocolVersion, Reason, Refusal,
-    ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm, compression, config, question,
-    session, suite, x509,
+    Direction, EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse, NamedGroup, PrfSecret,
+    ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm,
+    compression, config, question, session, suite, x509,
 };
 pub use portcullis_session_cache::{
-    MemoryServerSessionStore, MemorySessionStore, ServerSessionStore, SessionStore, StoreFuture,
+    Claim, MemoryReplayGuard, MemoryServerSessionStore, MemorySessionStore, ReplayGuard,
+    ServerSessionStore, SessionStore, StoreFuture,
 };
 pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::session::ClientSession;
-use portcullis_core::{Frame, Mailbox, Opened, Reader, Stage};
+use portcullis_core::{EarlyDataStatus, Frame, Mailbox, Opened, Reader, Stage};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::poll_proceed;
@@ -57,6 +57,16 @@ struct Besides {
     sessions: Received,
     /// How further handshakes are run, if there may be any.
     conduct: Option<Box<Conduct>>,
+    early_data: Option<Box<Early>>,
+}
+
+/// Of data before the handshake was over, what nobody has been told.
+#[derive(Default)]
+struct Early {
+    /// Server: what nobody has read.
+    unread: Bytes,
+    /// Client: whether it was accepted.
+    accepted: Option<bool>,
 }
 
 /// Whether there may be more to read, and if not, why.
@@ -102,6 +112,7 @@ impl Receiving {
                 Box::new(Besides {
                     sessions: Received::stored(place),
                     conduct: None,
+                    early_data: None,
                 })
             }),
         };
@@ -140,6 +151,37 @@ impl Receiving {
     /// The next session that a ticket has brought and nobody has taken.
     pub(crate) fn take_session(&mut self) -> Option<ClientSession> {
         self.besides.as_mut()?.sessions.take()
+    }
+
+    /// Server: keeps early data that nobody has read.
+    pub(crate) fn keep_early_data(&mut self, unread: Bytes) {
+        if !unread.is_empty() {
+            self.early_data().unread = unread;
+        }
+    }
+
+    /// Client: notes what became of its early data.
+    pub(crate) fn keep_early_data_status(&mut self, status: EarlyDataStatus) {
+        if status != EarlyDataStatus::NotOffered {
+            self.early_data().accepted = Some(status == EarlyDataStatus::Accepted);
+        }
+    }
+
+    fn early_data(&mut self) -> &mut Early {
+        let besides = self.besides.get_or_insert_default();
+        besides.early_data.get_or_insert_default()
+    }
+
+    /// Early data that nobody has read.
+    pub(crate) fn take_early_data(&mut self) -> Option<Bytes> {
+        let early = self.besides.as_mut()?.early_data.as_mut()?;
+        let unread = mem::take(&mut early.unread);
+        (!unread.is_empty()).then_some(unread)
+    }
+
+    /// Whether early data was accepted, told once.
+    pub(crate) fn take_early_data_status(&mut self) -> Option<bool> {
+        self.besides.as_mut()?.early_data.as_mut()?.accepted.take()
     }
 
     /// A record without data may have been a ticket, or the request for another handshake.

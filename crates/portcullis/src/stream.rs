@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use portcullis_core::session::ClientSession;
 use portcullis_core::{ConnectionInformation, Misuse, PrfSecret};
 use rustls_pki_types::CertificateDer;
@@ -266,6 +267,17 @@ impl<IO> TlsStream<IO> {
     /// [`session_store`](crate::TlsConnector::session_store) they go there.
     pub fn take_session(&mut self) -> Option<ClientSession> {
         self.parts_mut().read.take_session()
+    }
+
+    /// Server: early data that nobody had read when the
+    /// [handshake](crate::EarlyHandshake::handshake) was over, if there is some. It may be a replay (RFC
+    /// 8446 §8), so it is not among what is read otherwise, which comes behind it.
+    pub fn take_early_data(&mut self) -> Option<Bytes> {
+        self.parts_mut().read.take_early_data()
+    }
+
+    pub(crate) fn keep_early_data(&mut self, unread: Bytes) {
+        self.parts_mut().read.keep_early_data(unread);
     }
 
     /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705). In TLS 1.3 no

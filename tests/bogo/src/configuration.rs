@@ -7,7 +7,7 @@ use portcullis_core::config::{
     ClientConfigBuilder, KeyShares, PreSharedKey, Renegotiation, SecureRenegotiation, ServerConfig,
     ServerConfigBuilder, ServerNameIndication,
 };
-use portcullis_core::session::ClientSession;
+use portcullis_core::session::{AntiReplay, ClientSession};
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::x509::{Identity, Roots};
 use portcullis_core::{
@@ -92,6 +92,20 @@ pub(crate) fn handshake(
                 .ticket_keys(past.ticket_keys.clone())
                 .ticket_count(2);
         }
+        if options.expect.ticket_age_skew.is_some() {
+            // The shim has to see the session of a ticket.
+            builder = builder.ask_tickets(true);
+        }
+        if options.enable_early_data && versions(options).contains(&ProtocolVersion::TLS_1_3) {
+            builder = builder
+                .early_data(match options.expect.ticket_age_skew {
+                    Some(_) => AntiReplay::asked(),
+                    None => past.anti_replay.clone(),
+                })
+                // BoringSSL's limit and tolerance.
+                .max_early_data(14_336)
+                .early_data_window(Duration::from_secs(60));
+        }
         let config = builder.build().map_err(|error| misuse(options, &error))?;
         Ok(Handshake::server(config))
     } else {
@@ -101,8 +115,11 @@ pub(crate) fn handshake(
         }
         let sessions = sessions(options, past).cloned().collect();
         let config = client(options, credentials, !refuses_tickets(options, past))?;
-        Handshake::client_resuming(config, name, sessions, past.now)
-            .map_err(|error| Stop::failed(error.to_string()))
+        let client = match options.enable_early_data {
+            true => Handshake::client_with_early_data(config, name, sessions, past.now),
+            false => Handshake::client_resuming(config, name, sessions, past.now),
+        };
+        client.map_err(|error| Stop::failed(error.to_string()))
     }
 }
 
@@ -148,7 +165,7 @@ macro_rules! common {
                     false => Vec::new(),
                 },
             )
-            .observe_messages(options.asynchronous)
+            .observe_messages(options.asynchronous || options.early_write_after.is_some())
             .ask_identity(asks_identity(options, $credentials))
             .ask_signature(options.asynchronous || options.private_key_delay_ms > 0)
             .pause_at_hello(asks_hello(options));

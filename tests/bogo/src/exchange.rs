@@ -8,6 +8,7 @@ use portcullis_core::{
 use portcullis_core::session::{ClientSession, ReceivedTicket};
 use rustls_pki_types::UnixTime;
 
+use crate::early_data::Early;
 use crate::handshake::Driver;
 use crate::options::{BodyOptions, Options};
 use crate::transport::Transport;
@@ -26,10 +27,13 @@ pub(crate) fn run(
     options: &Options,
     driver: &mut Driver<'_>,
     connection: &mut Connection,
+    early: &Early,
     transport: &mut Transport,
     now: UnixTime,
 ) -> Result<Option<ClientSession>, Stop> {
     let raw = std::mem::take(&mut connection.unread);
+    let is_lost = early.was_rejected(&connection.information);
+    let unwritten = early.unwritten.clone().filter(|_| !is_lost);
     let mut exchange = Exchange {
         options: &options.body,
         all_options: options,
@@ -41,6 +45,7 @@ pub(crate) fn run(
         plain: Vec::new(),
         ticket: None,
         renegotiations: 0,
+        unwritten,
     };
     exchange.take_tickets();
     exchange.run()?;
@@ -68,6 +73,8 @@ struct Exchange<'a, 'b> {
     /// The last one that came.
     ticket: Option<ReceivedTicket>,
     renegotiations: u32,
+    /// If the first writes were early data: what is left of them.
+    unwritten: Option<Vec<Vec<u8>>>,
 }
 
 /// What a read gave.
@@ -92,7 +99,11 @@ impl Exchange<'_, '_> {
             return self.shut_down(None);
         }
         let initial = options.initial_write.as_deref().unwrap_or(b"hello");
-        if options.read_with_unfinished_write {
+        if let Some(unwritten) = self.unwritten.take() {
+            for rest in unwritten {
+                self.write(&rest)?;
+            }
+        } else if options.read_with_unfinished_write {
             let sealed = self.seal(initial)?;
             self.transport.send_one(&sealed)?;
         } else if options.shim_writes_first {

@@ -1,5 +1,6 @@
 //! What must hold once the handshake is over.
 
+use portcullis_core::session::ClientSession;
 use portcullis_core::x509::RawPublicKey;
 use portcullis_core::{CertificateType, ConnectionInformation, ProtocolVersion, SignatureScheme};
 use rustls_pki_types::CertificateDer;
@@ -145,9 +146,15 @@ fn check_older(options: &Options, done: &Done, is_resumption: bool) -> Result<()
 pub(crate) fn check_session(
     options: &Options,
     information: &ConnectionInformation,
-    received: bool,
+    session: Option<&ClientSession>,
 ) -> Result<(), Stop> {
+    let received = session.is_some();
+    let allows = session.map(|session| session.max_early_data() > 0);
+    let expected = options.expect.ticket_supports_early_data;
     let is_tls13 = information.version() == ProtocolVersion::TLS_1_3;
+    if !options.server && is_tls13 && allows.is_some_and(|allows| allows != expected) {
+        return Err(Stop::failed("not as expected: early data with the session"));
+    }
     // Who shuts down at once may get one or not.
     let any = options.server || (is_tls13 && options.body.shim_shuts_down);
     let renewed = is_tls13 || !information.is_resumed() || options.expect.ticket_renewal;

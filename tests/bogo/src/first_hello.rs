@@ -112,7 +112,7 @@ fn selected(body: &[u8]) -> Option<ProtocolVersion> {
 }
 
 /// The first handshake message.
-fn first_message(heard: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn first_message(heard: &[u8]) -> Option<Vec<u8>> {
     messages(heard).into_iter().next()
 }
 

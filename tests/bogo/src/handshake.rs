@@ -13,10 +13,11 @@ use portcullis_core::{
 };
 
 use crate::credential::{self, Credential, Unfit};
+use crate::early_data::Early;
 use crate::options::Options;
 use crate::transport::Transport;
 use crate::{Past, Stop};
-use crate::{configuration, first_hello, token};
+use crate::{configuration, early_data, first_hello, token};
 
 /// What a handshake left, and what the shim saw of it.
 pub(crate) struct Done {
@@ -29,10 +30,15 @@ pub(crate) struct Done {
     pub(crate) offered_ticket: bool,
     /// Whether a server's session was kept by its id.
     pub(crate) kept_by_id: bool,
+    pub(crate) early: Early,
+    /// Server: how far the ticket's age is off, in seconds.
+    pub(crate) ticket_age_skew: Option<i64>,
 }
 
 pub(crate) struct Driver<'a> {
     options: &'a Options,
+    /// Those after early data was rejected.
+    retry: &'a Options,
     credentials: &'a [Credential],
     past: &'a Past,
     credential: Option<i32>,
@@ -41,15 +47,23 @@ pub(crate) struct Driver<'a> {
     offers_session: bool,
     /// BoringSSL's word for a refusal of the shim itself.
     refused: Option<&'static str>,
+    early: Early,
+    ticket_age_skew: Option<i64>,
 }
 
 /// How many times a delayed answer lets the handshake go round before it is given.
 const DELAY: usize = 2;
 
 impl<'a> Driver<'a> {
-    pub(crate) fn new(options: &'a Options, credentials: &'a [Credential], past: &'a Past) -> Self {
+    pub(crate) fn new(
+        options: &'a Options,
+        retry: &'a Options,
+        credentials: &'a [Credential],
+        past: &'a Past,
+    ) -> Self {
         Self {
             options,
+            retry,
             credentials,
             past,
             credential: None,
@@ -57,6 +71,8 @@ impl<'a> Driver<'a> {
             kept_by_id: false,
             offers_session: configuration::sessions(options, past).next().is_some(),
             refused: None,
+            early: Early::default(),
+            ticket_age_skew: None,
         }
     }
 
@@ -66,6 +82,8 @@ impl<'a> Driver<'a> {
         mut handshake: Handshake,
         transport: &mut Transport,
     ) -> Result<Done, Stop> {
+        self.early = Early::new(self.options, &handshake);
+        self.early.start(self.options, &mut handshake)?;
         self.drive(&mut handshake, transport, &mut Vec::new())?;
         if self.options.handshake_never_done {
             return Err(Stop::failed("the handshake was completed"));
@@ -108,6 +126,8 @@ impl<'a> Driver<'a> {
             credential,
             verified: self.verified,
             kept_by_id: self.kept_by_id,
+            early: self.early.clone(),
+            ticket_age_skew: self.ticket_age_skew,
             offered_ticket: first_hello::offers_ticket(&transport.heard),
         })
     }
@@ -123,12 +143,13 @@ impl<'a> Driver<'a> {
         loop {
             match handshake.poll() {
                 Ok(Step::Transmit(bytes)) => {
-                    if let Err(stop) = transport.send(&bytes) {
+                    if let Err(stop) = self.early.transmit(&bytes, transport) {
                         deaf.get_or_insert(stop);
                     }
                 }
-                Ok(Step::Event(_)) => {}
+                Ok(Step::Event(event)) => self.early.on_event(&event, self.options, handshake)?,
                 Ok(Step::Data(bytes)) => data.extend_from_slice(&bytes),
+                Ok(Step::EarlyData(bytes)) => Early::echo(self.options, handshake, &bytes)?,
                 Ok(Step::Ask(question)) => {
                     let answer = self.delayed(*question, handshake, transport)?;
                     handshake
@@ -184,19 +205,19 @@ impl<'a> Driver<'a> {
             Question::ChooseIdentity(question) => self.on_identity(question, transport),
             Question::Sign(question) => self.on_sign(question),
             Question::Decrypt(question) => self.on_decrypt(question),
-            Question::VerifyChain(question) => {
-                Ok(match self.verdict(question.is_resumption(), false) {
+            Question::VerifyChain(question) => Ok(
+                match self.verdict(question.is_resumption(), false, handshake) {
                     Ok(()) => question.dangerous_accept_without_verification(),
                     Err(error) => question.refuse(error),
-                })
-            }
+                },
+            ),
             // BoringSSL's application is always asked about a raw key.
-            Question::VerifyRawKey(question) => {
-                Ok(match self.verdict(question.is_resumption(), true) {
+            Question::VerifyRawKey(question) => Ok(
+                match self.verdict(question.is_resumption(), true, handshake) {
                     Ok(()) => question.dangerous_accept_without_verification(),
                     Err(error) => question.refuse(error),
-                })
-            }
+                },
+            ),
             Question::FindSession(question) => {
                 let by_id = self.past.by_id.borrow();
                 Ok(match by_id.get(question.session_id()).cloned() {
@@ -210,6 +231,28 @@ impl<'a> Driver<'a> {
                 self.kept_by_id = true;
                 Ok(question.done())
             }
+            Question::IssueTickets(question) if self.options.expect.ticket_age_skew.is_some() => {
+                let sessions = question.names().iter().zip(question.sessions());
+                let sessions = sessions.map(|(name, session)| (name.to_vec(), session.clone()));
+                self.past.by_id.borrow_mut().extend(sessions);
+                Ok(question.send_names())
+            }
+            Question::OpenTickets(question) if self.options.expect.ticket_age_skew.is_some() => {
+                let by_id = self.past.by_id.borrow();
+                let mut tickets = question.tickets().enumerate();
+                let known = tickets.find_map(|(at, name)| Some((at, by_id.get(name)?.clone())));
+                drop(tickets);
+                Ok(match known {
+                    Some((at, session)) => {
+                        let heard = &transport.heard;
+                        self.ticket_age_skew =
+                            early_data::ticket_age_skew(heard, &session, self.past);
+                        question.resume(at, session)
+                    }
+                    None => question.none(),
+                })
+            }
+            Question::ClaimEarlyData(question) => Ok(question.accept()),
             question => Ok(question.default_answer()),
         }
     }
@@ -344,8 +387,17 @@ impl<'a> Driver<'a> {
     }
 
     /// On a chain or a raw key.
-    fn verdict(&mut self, is_resumption: bool, counts: bool) -> Result<(), CertificateError> {
-        let options = self.options;
+    fn verdict(
+        &mut self,
+        is_resumption: bool,
+        counts: bool,
+        handshake: &Handshake,
+    ) -> Result<(), CertificateError> {
+        // BoringSSL's application has another connection when early data is rejected.
+        let options = match self.early.is_lost(handshake) {
+            true => self.retry,
+            false => self.options,
+        };
         if is_resumption && !options.reverify_on_resume {
             // BoringSSL keeps the verdict with the session.
             self.verified = self.past.verified;

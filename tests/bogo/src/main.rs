@@ -6,6 +6,7 @@
 mod compression;
 mod configuration;
 mod credential;
+mod early_data;
 mod exchange;
 mod expectation;
 mod first_hello;
@@ -23,7 +24,9 @@ use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::UnixTime;
 
-use portcullis_core::session::{ClientSession, ServerSession, TicketKeys};
+use portcullis_core::session::{
+    AntiReplay, BloomFilters, ClientSession, ServerSession, TicketKeys,
+};
 
 use options::{AllOptions, Options};
 use transport::Transport;
@@ -96,10 +99,10 @@ fn run(options: &AllOptions) -> Result<(), Stop> {
         return Ok(());
     }
     let mut past = Past::new()?;
-    connect(&options.initial, &mut past)?;
+    connect(&options.initial, &options.retry, &mut past)?;
     for _ in 0..options.initial.resume_count {
         past.is_resumed = true;
-        connect(&options.resume, &mut past)?;
+        connect(&options.resume, &options.retry, &mut past)?;
     }
     Ok(())
 }
@@ -112,7 +115,9 @@ pub(crate) struct Past {
     pub(crate) is_resumed: bool,
     /// Server: what seals tickets.
     pub(crate) ticket_keys: TicketKeys,
-    /// Server: sessions of TLS 1.2 by their ids.
+    /// Server: what early data was there.
+    pub(crate) anti_replay: AntiReplay,
+    /// Server: sessions of TLS 1.2 by their ids, and those of tickets that have to be looked into.
     pub(crate) by_id: RefCell<HashMap<Vec<u8>, ServerSession>>,
     /// Client: the last session that was received.
     pub(crate) session: Option<ClientSession>,
@@ -123,8 +128,13 @@ pub(crate) struct Past {
 impl Past {
     fn new() -> Result<Self, Stop> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap_or(Duration::ZERO);
+        // As if the server had served for long: its keys are new.
+        let since = UnixTime::since_unix_epoch(now.saturating_sub(Duration::from_secs(600)));
         Ok(Self {
-            now: UnixTime::since_unix_epoch(now.unwrap_or(Duration::ZERO)),
+            now: UnixTime::since_unix_epoch(now),
+            anti_replay: AntiReplay::local(BloomFilters::SMALL, since)
+                .map_err(|misuse| Stop::failed(misuse.to_string()))?,
             is_resumed: false,
             ticket_keys: TicketKeys::rotating(Duration::from_secs(604_800))
                 .map_err(|misuse| Stop::failed(misuse.to_string()))?,
@@ -144,19 +154,28 @@ struct Left {
 
 fn in_full(
     options: &Options,
+    retry: &Options,
     credentials: &[credential::Credential],
     handshake: portcullis_core::Handshake,
     transport: &mut Transport,
     past: &Past,
 ) -> Result<Left, Stop> {
-    let mut driver = handshake::Driver::new(options, credentials, past);
+    let mut driver = handshake::Driver::new(options, retry, credentials, past);
     let mut done = driver.run(handshake, transport)?;
+    early_data::check(options, &done, past)?;
+    // BoringSSL's application has another connection then.
+    let options = match done.early.was_rejected(&done.connection.information) {
+        true => retry,
+        false => options,
+    };
+    early_data::check_reason(options, &done, past)?;
     expectation::check(options, &done, past.is_resumed)?;
     let information = Arc::clone(&done.connection.information);
     let verified = done.verified;
     let connection = &mut done.connection;
-    let session = exchange::run(options, &mut driver, connection, transport, past.now)?;
-    expectation::check_session(options, &information, session.is_some())?;
+    let early = &done.early;
+    let session = exchange::run(options, &mut driver, connection, early, transport, past.now)?;
+    expectation::check_session(options, &information, session.as_ref())?;
     Ok(Left {
         session,
         verified,
@@ -165,11 +184,18 @@ fn in_full(
 }
 
 /// One connection from beginning to end.
-fn connect(options: &Options, past: &mut Past) -> Result<(), Stop> {
+fn connect(options: &Options, retry: &Options, past: &mut Past) -> Result<(), Stop> {
     let credentials = credential::load(options)?;
     let handshake = configuration::handshake(options, &credentials, past)?;
     let mut transport = Transport::connect(options.port, options.shim_id, options.asynchronous)?;
-    let result = in_full(options, &credentials, handshake, &mut transport, past);
+    let result = in_full(
+        options,
+        retry,
+        &credentials,
+        handshake,
+        &mut transport,
+        past,
+    );
     let result = result.map(|left| {
         past.verified = left.verified;
         // A session of before TLS 1.3 is good for many.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use portcullis_core::{
     CertificateType, NamedGroup, ProtocolVersion, SignatureScheme, suite::CipherSuite,
+    wire::HandshakeType,
 };
 
 use crate::Stop;
@@ -134,6 +135,10 @@ pub(crate) struct Options {
     pub(crate) renegotiate_explicit: bool,
     /// Before there is a handshake nothing could be renegotiated: this is never.
     pub(crate) forbid_renegotiation_after_handshake: bool,
+    /// Client: offers early data. Server: accepts it.
+    pub(crate) enable_early_data: bool,
+    /// Client: the early data is written when this message has come, and not at once.
+    pub(crate) early_write_after: Option<HandshakeType>,
     pub(crate) body: BodyOptions,
     pub(crate) expect: Expectations,
 }
@@ -193,6 +198,13 @@ pub(crate) struct Expectations {
     pub(crate) secure_renegotiation: bool,
     pub(crate) no_secure_renegotiation: bool,
     pub(crate) total_renegotiations: u32,
+    pub(crate) accept_early_data: bool,
+    pub(crate) reject_early_data: bool,
+    pub(crate) no_offer_early_data: bool,
+    pub(crate) ticket_supports_early_data: bool,
+    pub(crate) early_data_reason: Option<String>,
+    /// How much older the client says its ticket is than the server finds, in seconds.
+    pub(crate) ticket_age_skew: Option<i64>,
     pub(crate) next_proto: Vec<u8>,
     pub(crate) no_next_proto: bool,
 }
@@ -330,6 +342,11 @@ impl Options {
             "write-different-record-sizes" => &mut body.write_different_record_sizes,
             "read-with-unfinished-write" => &mut body.read_with_unfinished_write,
             "use-exporter-between-reads" => &mut body.use_exporter_between_reads,
+            "enable-early-data" => &mut self.enable_early_data,
+            "expect-accept-early-data" => &mut expect.accept_early_data,
+            "expect-reject-early-data" => &mut expect.reject_early_data,
+            "expect-no-offer-early-data" => &mut expect.no_offer_early_data,
+            "expect-ticket-supports-early-data" => &mut expect.ticket_supports_early_data,
             "no-server-name-ack" => &mut self.no_server_name_ack,
             "no-ticket" => &mut self.no_ticket,
             "reverify-on-resume" => &mut self.reverify_on_resume,
@@ -394,6 +411,8 @@ impl Options {
                     | "expect-selected-credential"
                     | "expect-client-ca-list"
                     | "expect-early-data-reason"
+                    | "expect-ticket-age-skew"
+                    | "early-write-after-message"
                     | "expect-total-renegotiations"
                     | "advertise-npn"
                     | "select-next-proto"
@@ -507,10 +526,10 @@ impl Options {
             "expect-selected-credential" => {
                 self.expect.selected_credential = Some(number(name, value)?);
             }
-            // No early data is sent, nor accepted.
-            "expect-early-data-reason" if value == "disabled" => {}
-            "expect-early-data-reason" => {
-                return Err(Stop::unimplemented(format!("-{name} {value}")));
+            "expect-early-data-reason" => self.expect.early_data_reason = Some(value.into()),
+            "expect-ticket-age-skew" => self.expect.ticket_age_skew = Some(number(name, value)?),
+            "early-write-after-message" => {
+                self.early_write_after = Some(HandshakeType(number(name, value)?));
             }
             "expect-total-renegotiations" => {
                 self.expect.total_renegotiations = number(name, value)?;

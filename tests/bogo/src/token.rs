@@ -53,6 +53,11 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         }
         V::MessageSpansKeyChange | V::MessageAfterFlight => ":EXCESS_HANDSHAKE_DATA:",
         V::TooMuchEarlyData => ":TOO_MUCH_SKIPPED_EARLY_DATA:",
+        V::EarlyDataBeyondLimit => ":TOO_MUCH_READ_EARLY_DATA:",
+        V::OlderVersionAfterEarlyData => ":WRONG_VERSION_ON_EARLY_DATA:",
+        V::EarlyDataWithAnotherPsk => ":UNEXPECTED_EXTENSION:",
+        V::EarlyDataWithAnotherSuite => ":CIPHER_MISMATCH_ON_EARLY_DATA:",
+        V::EarlyDataWithAnotherProtocol => ":ALPN_MISMATCH_ON_EARLY_DATA:",
         V::MalformedAlert | V::WrongAlertLevel => ":BAD_ALERT:",
         V::UnknownAlertLevel => ":UNKNOWN_ALERT_TYPE:",
         V::TooManyWarnings => ":TOO_MANY_WARNING_ALERTS:",

@@ -24,6 +24,7 @@ mod compression;
 mod curl;
 mod delivery;
 mod early_data;
+mod early_data_taken;
 mod key_update;
 mod legacy_ciphers;
 mod matrix;

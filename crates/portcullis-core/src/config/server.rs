@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::certificate_types::{AcceptedOfPeer, is_default};
+use super::early_data::EarlyDataOptions;
 use super::options::common_options;
 use super::policy::{PaddingPolicy, Policy, check_authorities};
 use super::renegotiation::Renegotiation;
@@ -61,6 +62,7 @@ pub(crate) struct ServerOptions {
     pub(crate) ticket_keys_are_chosen: bool,
     pub(crate) ticket_count: u8,
     ticket_lifetime: Duration,
+    pub(crate) early_data: EarlyDataOptions,
 }
 
 impl ServerOptions {
@@ -180,6 +182,7 @@ impl ServerConfig {
                 ticket_keys_are_chosen: false,
                 ticket_count: 3,
                 ticket_lifetime: Duration::from_secs(7_200),
+                early_data: EarlyDataOptions::default(),
             },
         }
     }
@@ -191,6 +194,7 @@ impl ServerConfig {
     pub fn replacing(&self, before: &Self) -> Self {
         let mut builder = self.to_builder();
         builder.server.policy.carry_over(&before.0.policy);
+        builder.server.early_data.carry_over(&before.0.early_data);
         if !self.0.ticket_keys_are_chosen
             && !before.0.ticket_keys_are_chosen
             && self.0.ticket_lifetime == before.0.ticket_lifetime
@@ -233,6 +237,12 @@ impl ServerConfig {
         builder.build()
     }
 
+    /// Whether somebody has to say if early data was accepted before
+    /// ([`AntiReplay::asked`](crate::session::AntiReplay::asked)).
+    pub fn asks_early_data(&self) -> bool {
+        self.0.early_data.is_asked()
+    }
+
     /// Starts from this configuration.
     pub fn to_builder(&self) -> ServerConfigBuilder {
         ServerConfigBuilder {
@@ -250,7 +260,7 @@ impl ServerConfig {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ServerConfigBuilder {
-    server: ServerOptions,
+    pub(super) server: ServerOptions,
 }
 
 fn goes_with_any(suite: CipherSuite, identities: &[Identity], version: Version) -> bool {
@@ -713,6 +723,7 @@ impl ServerConfigBuilder {
         if self.server.ticket_keys.is_none() && !self.server.ticket_keys_are_chosen {
             self.server.ticket_keys = Some(TicketKeys::rotating(self.server.ticket_lifetime)?);
         }
+        self.server.early_data.check(&self.server)?;
         let authorities = self.server.certificate_authorities.iter().flatten();
         let bytes: usize = authorities.clone().map(|name| name.len() + 2).sum();
         if authorities.clone().any(|name| name.is_empty()) || bytes > 0xffff - 8 {

@@ -37,10 +37,16 @@ pub struct Handshake {
     question: Option<Box<Question>>,
     waiting_for: Option<QuestionId>,
     outcome: Option<Outcome>,
-    error: Option<Error>,
+    pub(super) error: Option<Error>,
     pub(super) now: Now,
     /// In a renegotiation.
     pub(super) again: Option<Box<Again>>,
+    /// Early data that has come and was not given out.
+    #[expect(
+        clippy::box_collection,
+        reason = "one word in a handshake without early data"
+    )]
+    pub(super) early_data: Option<Box<Vec<u8>>>,
     /// Bytes received, in all.
     received: u64,
     /// Its last handshake message that was whole.
@@ -96,7 +102,7 @@ impl Handshake {
     ) -> Result<Self, Error> {
         let mut this = Self::new_client(&config, random);
         this.now = now.into();
-        this.start_client(config, name, sessions)?;
+        this.start_client(config, name, sessions, false)?;
         Ok(this)
     }
 
@@ -106,21 +112,22 @@ impl Handshake {
         random: Random,
     ) -> Result<Self, Error> {
         let mut this = Self::new_client(&config, random);
-        this.start_client(config, name, Vec::new())?;
+        this.start_client(config, name, Vec::new(), false)?;
         Ok(this)
     }
 
-    fn new_client(config: &ClientConfig, random: Random) -> Self {
+    pub(super) fn new_client(config: &ClientConfig, random: Random) -> Self {
         Self::new(Role::Client, &config.0.policy, random)
     }
 
-    fn start_client(
+    pub(super) fn start_client(
         &mut self,
         config: ClientConfig,
         name: ServerName<'static>,
         sessions: Vec<ClientSession>,
+        early_data: bool,
     ) -> Result<(), Error> {
-        let started = super::client::start(config.0, name, sessions, &mut self.cx());
+        let started = super::client::start(config.0, name, sessions, early_data, &mut self.cx());
         // What was said is not sent.
         self.machine = Some(started.map_err(|abort| abort.into_silent_error(Stage::Start))?);
         Ok(())
@@ -152,6 +159,7 @@ impl Handshake {
             error: None,
             now: UnixTime::since_unix_epoch(core::time::Duration::ZERO).into(),
             again: None,
+            early_data: None,
             received: 0,
             last_message: None,
             observe: policy.observe_messages,
@@ -246,6 +254,15 @@ impl Handshake {
             }
             if let Some(data) = self.again.as_mut().and_then(|again| again.data.take()) {
                 return Ok(Step::Data(data));
+            }
+            if let Some(data) = self.early_data.take() {
+                // As with a question: the client need not wait until somebody reads.
+                let bytes = self.take_output();
+                if bytes.is_empty() {
+                    return Ok(Step::EarlyData(*data));
+                }
+                self.early_data = Some(data);
+                return Ok(Step::Transmit(bytes));
             }
             if let Some(question) = self.question.take() {
                 // What is already said does not wait for the answer.
@@ -387,6 +404,7 @@ impl Handshake {
                 self.step(|machine, cx| machine.on_change_cipher_spec(cx));
             }
             Message::ApplicationData(data) => self.on_data(data)?,
+            Message::EarlyData(data) => self.early_data = Some(Box::new(data)),
         }
         Ok(true)
     }
@@ -467,7 +485,7 @@ impl Handshake {
         self.outcome = Some(outcome);
     }
 
-    fn fail(&mut self, abort: Abort) {
+    pub(super) fn fail(&mut self, abort: Abort) {
         let stage = self.stage();
         self.fail_at(abort, stage);
     }
@@ -544,7 +562,7 @@ impl Handshake {
         let mut this = Self::new_client(&config, random);
         this.now = crate::testing::now().into();
         this.tamper = Some(tamper);
-        this.start_client(config, name, sessions).unwrap();
+        this.start_client(config, name, sessions, false).unwrap();
         this
     }
 

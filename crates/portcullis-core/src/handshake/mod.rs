@@ -14,6 +14,7 @@ mod again;
 pub(crate) mod client;
 mod compressed;
 mod drive;
+mod early_data;
 mod handshake_keys;
 mod machine;
 mod negotiate;

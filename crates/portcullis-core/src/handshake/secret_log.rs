@@ -31,6 +31,10 @@ impl Cx<'_> {
 }
 
 impl SecretLog<'_> {
+    pub(crate) fn of_early_data(&mut self, client: &TrafficSecret) {
+        self.line("CLIENT_EARLY_TRAFFIC_SECRET", client.as_bytes());
+    }
+
     pub(crate) fn of_handshake(&mut self, client: &TrafficSecret, server: &TrafficSecret) {
         self.line("CLIENT_HANDSHAKE_TRAFFIC_SECRET", client.as_bytes());
         self.line("SERVER_HANDSHAKE_TRAFFIC_SECRET", server.as_bytes());

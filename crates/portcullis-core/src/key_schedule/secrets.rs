@@ -16,6 +16,7 @@ use crate::crypto::secret::{Secret, SharedSecret};
 const RESUMPTION_BINDER: Label = Label::new(b"res binder");
 const RESUMPTION_MASTER: Label = Label::new(b"res master");
 const DERIVED: Label = Label::new(b"derived");
+const CLIENT_EARLY: Label = Label::new(b"c e traffic");
 const CLIENT_HANDSHAKE: Label = Label::new(b"c hs traffic");
 const SERVER_HANDSHAKE: Label = Label::new(b"s hs traffic");
 const CLIENT_APPLICATION: Label = Label::new(b"c ap traffic");
@@ -86,6 +87,22 @@ impl EarlySecret {
     pub(crate) fn verify_binder(&self, transcript: &Digest, received: &[u8]) -> bool {
         self.binder_key()
             .is_some_and(|key| key.verify(transcript, received))
+    }
+
+    /// What a client protects early data with; `transcript` is the hash of the ClientHello, and `aead`
+    /// the other half of the session's suite. `None` when there is no key.
+    pub(crate) fn client_early_traffic_secret(
+        &self,
+        aead: AeadAlgorithm,
+        transcript: &Digest,
+    ) -> Option<TrafficSecret> {
+        let prk = self.prk.as_ref()?;
+        let suite = SuiteParameters {
+            hash: self.hash,
+            aead,
+        };
+        let secret = prk.derive_secret(CLIENT_EARLY, transcript);
+        Some(TrafficSecret::new(suite, self.prefix, secret))
     }
 
     fn binder_key(&self) -> Option<FinishedKey> {

@@ -5,6 +5,7 @@
 //! the handshake paused, and the driver's timeout ends it.
 
 mod decrypt;
+mod early_data;
 mod psk;
 mod raw_key;
 mod sessions;
@@ -12,6 +13,7 @@ mod user;
 mod wanted;
 
 pub use decrypt::Decrypt;
+pub use early_data::ClaimEarlyData;
 pub use psk::ChoosePsk;
 pub(crate) use psk::Side as PskSide;
 pub use raw_key::VerifyRawKey;
@@ -56,6 +58,9 @@ pub enum Question {
     LookUpUser(LookUpUser),
     /// Which certificate is shown to the peer? Asked with `ask_identity`.
     ChooseIdentity(ChooseIdentity),
+    /// Server: was this early data accepted before? Asked with
+    /// [`AntiReplay::asked`](crate::session::AntiReplay::asked).
+    ClaimEarlyData(ClaimEarlyData),
     /// A signature with the identity's key. Asked for external keys, and with `ask_signature`.
     Sign(Sign),
     /// Server before TLS 1.3: a decryption with the identity's key. Asked for external keys, and with
@@ -80,6 +85,7 @@ impl Question {
             Self::ChoosePsk(question) => question.choose_configured(),
             Self::LookUpUser(question) => question.choose_configured(),
             Self::ChooseIdentity(question) => question.choose_configured(),
+            Self::ClaimEarlyData(question) => question.reject(),
             Self::Sign(question) => question.sign_with_local_key(),
             Self::Decrypt(question) => question.decrypt_with_local_key(),
             Self::VerifyChain(question) => question.verify(),
@@ -88,7 +94,7 @@ impl Question {
     }
 
     /// The answer for a store that takes too long, to a question that a store answers: it is as
-    /// if the store knew no session and kept none. `None` for the others, to
+    /// if the store knew no session and kept none, and could not say whether early data was accepted before. `None` for the others, to
     /// which the handshake cannot go on without an answer.
     pub fn late_answer(&self) -> Option<Answer> {
         match self {
@@ -97,6 +103,9 @@ impl Question {
                 Some(question.id.answer(AnswerContent::Tickets(Vec::new())))
             }
             Self::FindSession(question) => Some(question.id.answer(AnswerContent::Session(None))),
+            Self::ClaimEarlyData(question) => {
+                Some(question.id.answer(AnswerContent::EarlyData(false)))
+            }
             Self::KeepSession(question) => Some(question.id.answer(AnswerContent::Kept)),
             _ => None,
         }
@@ -113,6 +122,7 @@ impl Question {
             Self::ChoosePsk(question) => question.id,
             Self::LookUpUser(question) => question.id,
             Self::ChooseIdentity(question) => question.id,
+            Self::ClaimEarlyData(question) => question.id,
             Self::Sign(question) => question.id,
             Self::Decrypt(question) => question.id,
             Self::VerifyChain(question) => question.id,
@@ -161,6 +171,8 @@ pub(crate) enum AnswerContent {
     Tickets(Vec<Vec<u8>>),
     /// The session is kept, or is not.
     Kept,
+    /// Whether it is accepted.
+    EarlyData(bool),
     Refused(Refusal),
 }
 

@@ -43,7 +43,7 @@ impl Keys {
     }
 
     /// Moves the keys; the secret that stays is none.
-    pub(super) fn take(&mut self) -> Self {
+    pub(crate) fn take(&mut self) -> Self {
         Self {
             protection: self.protection.take(),
             ..*self

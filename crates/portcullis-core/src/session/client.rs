@@ -9,15 +9,17 @@ use rustls_pki_types::{ServerName, UnixTime};
 use zeroize::Zeroizing;
 
 use super::established::{Established, MOST_FIELDS, Names, Peer, Secret, put_time, read_time};
-use super::{MAX_TICKET, MAX_TICKET_LIFETIME, age};
+use super::{EarlyDataTerms, MAX_TICKET, MAX_TICKET_LIFETIME, age};
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
 use crate::key_schedule::ResumptionMasterSecret;
 use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
+use crate::violation::Violation;
 use crate::wire::NewSessionTicket;
 use crate::wire::codec::{Cursor, DecodeError, put_vec16};
+use crate::wire::extension::MaxEarlyDataSize;
 use crate::x509::Sha256Digest;
 
 /// A session with a server: a ticket and the key it stands for.
@@ -72,6 +74,13 @@ impl ClientSession {
     /// (RFC 8446 §4.6.1), in whole seconds.
     pub fn lifetime(&self) -> Duration {
         Duration::from_secs(self.lifetime.into())
+    }
+
+    /// The most early data that the server accepts when the session is resumed, in bytes of content (RFC
+    /// 8446 §4.6.1); 0 if it accepts none.
+    pub fn max_early_data(&self) -> u32 {
+        let terms = self.established.early_data.as_ref();
+        terms.map_or(0, |terms| terms.limit())
     }
 
     /// When the ticket was received.
@@ -236,6 +245,9 @@ impl Resumable {
         if ticket.ticket_lifetime == 0 || ticket.ticket.len() > MAX_TICKET {
             return Ok(None);
         }
+        let limit = ticket.extensions.find::<MaxEarlyDataSize>().transpose();
+        let limit = limit.map_err(|_| Violation::MalformedExtension)?;
+        let limit = limit.map_or(0, |MaxEarlyDataSize(limit)| limit);
         let information = &self.information.0;
         let peer = information.peer.as_ref().zip(information.peer_scheme);
         Ok(Some(ReceivedTicket(Box::new(ClientSession {
@@ -251,6 +263,7 @@ impl Resumable {
                 shared_key: None,
                 authenticated_at: information.authenticated_at,
                 shown: self.shown.clone(),
+                early_data: EarlyDataTerms::new(limit, information.alpn.as_deref()).map(Arc::new),
             },
             server_name: self.server_name.clone(),
             ticket: ticket.ticket.into(),

@@ -13,7 +13,7 @@
 //! | what this side showed | vec8. A client: a digest of its key; a server: the hash of its certificate that is the channel binding `tls-server-end-point` (RFC 5929 §4.1). Empty if it showed none, or that is undefined |
 //! | server name | vec16; empty if there was none |
 //! | the names that a server showed | vec8 with their digest; empty in a client's |
-//! | ALPN, early-data limit | vec8, u32: empty and 0, since no early data is sent (§4.2.10) |
+//! | ALPN, early-data limit | vec8, u32: empty and 0 where no early data may be sent (§4.2.10), as always before TLS 1.3 |
 //! | role | u8, then what that role has |
 //!
 //! What cannot be resumed here is not read: it is a ticket that nobody knows.
@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::{MAX_AUTHENTICATION, age};
+use super::{EarlyDataTerms, MAX_AUTHENTICATION, age};
 use crate::dialect::Dialect;
 use crate::key_schedule::ResumptionPsk;
 use crate::key_schedule::tls12::MasterSecret;
@@ -66,6 +66,8 @@ pub(crate) struct Established {
     pub(crate) shared_key: Option<Arc<PskName>>,
     /// Client: the key of the certificate that this side showed.
     pub(crate) shown: Option<Arc<Sha256Digest>>,
+    /// TLS 1.3: on which terms the client may send early data, if it may.
+    pub(crate) early_data: Option<Arc<EarlyDataTerms>>,
 }
 
 /// What a connection that resumes the session starts from.
@@ -199,7 +201,9 @@ impl Established {
     pub(super) fn size(&self) -> usize {
         let shown = self.peer.as_ref().map_or(0, |peer| peer.shown.size());
         let identity = self.shared_key.as_ref().map(|name| name.identity.len());
-        shown + identity.unwrap_or(0)
+        let terms = self.early_data.as_ref();
+        let alpn = terms.map_or(0, |terms| terms.alpn().len());
+        shown + identity.unwrap_or(0) + alpn
     }
 
     /// Whether the peer would have to sign once more. It has not signed in the future either,
@@ -250,8 +254,7 @@ impl Established {
             out.extend_from_slice(names.server_name.as_bytes());
         });
         put_digest(out, leaf.map(|leaf| &leaf.names));
-        put_vec8(out, |_| {});
-        out.extend(0_u32.to_be_bytes());
+        EarlyDataTerms::put(self.early_data.as_deref(), out);
         out.push(owner_code(owner));
     }
 
@@ -311,10 +314,7 @@ impl Established {
             Role::Server => (None, read_leaf(names, shown)?),
         };
         let names = Names { server_name, leaf };
-        // ALPN and early-data limit: a session that has them cannot be used as it was meant.
-        if !cursor.vec8()?.is_empty() || cursor.u32()? != 0 {
-            return Err(DecodeError);
-        }
+        let early_data = EarlyDataTerms::read(cursor, version)?.map(Arc::new);
         if cursor.u8()? != owner_code(owner) {
             return Err(DecodeError);
         }
@@ -327,6 +327,7 @@ impl Established {
             peer,
             shared_key,
             shown,
+            early_data,
         };
         Ok((established, names))
     }

@@ -22,7 +22,9 @@
 //! | `Resumption` | server: the session that this handshake resumes, its binder checked | `handshake::server` |
 //! | `Resumed` | client: the session that the server has selected among those offered | `handshake::client` |
 
+mod anti_replay;
 mod client;
+mod early_data;
 mod established;
 mod key;
 mod server;
@@ -30,12 +32,15 @@ mod server;
 mod tests;
 mod ticket_keys;
 
+pub use anti_replay::{AntiReplay, BloomFilters};
 pub use client::{ClientSession, ReceivedTicket};
 pub use key::SessionKey;
 pub use server::ServerSession;
 pub use ticket_keys::TicketKeys;
 
+pub(crate) use anti_replay::{Claims, Filters, ReplayToken, token};
 pub(crate) use client::Resumable;
+pub(crate) use early_data::EarlyDataTerms;
 pub(crate) use established::{Established, Peer, Secret};
 
 use std::time::Duration;

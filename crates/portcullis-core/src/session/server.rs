@@ -96,6 +96,15 @@ impl ServerSession {
             || self.established.is_outdated(now, CLOCK_SKEW)
     }
 
+    /// §8.3: whether the ticket has the age that the client says, give or take `window` seconds.
+    pub(crate) fn is_as_old_as(&self, obfuscated_age: u32, window: u64, now: UnixTime) -> bool {
+        let said = u64::from(obfuscated_age.wrapping_sub(self.age_add));
+        age(self.issued_at, now)
+            .saturating_mul(1_000)
+            .abs_diff(said)
+            <= window * 1_000
+    }
+
     /// Writes the session down, for a store. With these bytes one can take the place of
     /// either end of a connection that resumes it: keep them as a key.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {

@@ -37,7 +37,7 @@ const MOST_TICKETS: u64 = 1 << 32;
 ///
 /// Anyone who gets a key while tickets sealed with it live can impersonate this server to the
 /// clients that resume with them, but cannot read connections: every resumption has its own
-/// key exchange.
+/// key exchange. Early data is sent before that, and can be read: it has no forward secrecy.
 #[derive(Clone)]
 pub struct TicketKeys(Arc<Keys>);
 
@@ -139,6 +139,11 @@ impl TicketKeys {
     /// keys.
     pub(crate) fn lifetime(&self) -> Option<u32> {
         self.0.period
+    }
+
+    /// Whether other processes may have them, or this one after a restart.
+    pub(crate) fn are_shared(&self) -> bool {
+        self.0.period.is_none()
     }
 
     /// Seals a session; `None` if it would make too long a ticket.

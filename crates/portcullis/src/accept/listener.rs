@@ -13,7 +13,7 @@ use super::Accept;
 use super::connections::Connections;
 use super::faults::Faults;
 use crate::acceptor::TlsAcceptor;
-use crate::handshake::{Handshaking, PausedServer};
+use crate::handshake::{EarlyHandshake, Handshaking, PausedServer};
 use crate::reload::Reloadable;
 use crate::socket::ListenOptions;
 
@@ -337,6 +337,19 @@ impl Incoming {
     pub fn handshake_with(mut self, config: ServerConfig) -> Handshaking<TcpStream> {
         self.acceptor = self.acceptor.with_config(config);
         self.handshake()
+    }
+
+    /// Shakes hands up to where early data comes, if the configuration accepts it and the client sends
+    /// some; else to the end: see [`TlsAcceptor::accept_with_early_data`].
+    ///
+    /// # Errors
+    /// When the handshake fails before; [`Handshaking::or_transport`] gives the socket back.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub fn handshake_with_early_data(self) -> Handshaking<TcpStream, EarlyHandshake<TcpStream>> {
+        self.acceptor
+            .accept_with_early_data_from(self.io, self.since, Some(&self.peer))
     }
 
     /// Reads the ClientHello and then stands still.

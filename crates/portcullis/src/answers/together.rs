@@ -1,8 +1,9 @@
 //! Two who answer, as one.
 
 use portcullis_core::question::{
-    Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, Decrypt, FindSession, IssueTickets,
-    KeepSession, LookUpUser, OpenTickets, ReviewServerHello, Sign, VerifyChain, VerifyRawKey,
+    Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, ClaimEarlyData, Decrypt, FindSession,
+    IssueTickets, KeepSession, LookUpUser, OpenTickets, ReviewServerHello, Sign, VerifyChain,
+    VerifyRawKey,
 };
 
 use super::{Answers, Questions};
@@ -66,6 +67,7 @@ answered_by_the_first_that_has_them! {
     choose_identity(ChooseIdentity) by identity;
     choose_psk(ChoosePsk) by psk;
     look_up_user(LookUpUser) by user;
+    claim_early_data(ClaimEarlyData) by early_data;
     sign(Sign) by signature;
     decrypt(Decrypt) by signature;
     verify_chain(VerifyChain) by chain;

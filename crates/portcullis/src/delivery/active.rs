@@ -12,6 +12,7 @@ use portcullis_core::session::ClientSession;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::Error;
+use crate::read::Receiving;
 use crate::split::{ReadHalf, SplitIo};
 use crate::stream::TlsStream;
 
@@ -39,6 +40,15 @@ pub enum Message {
     /// session that the server has sent a ticket for. It costs no credit. With a
     /// [`session_store`](crate::TlsConnector::session_store) it goes there instead.
     Session(Box<ClientSession>),
+    /// Client that has offered [early data](crate::TlsConnector::connect_with_early_data): the server has
+    /// taken it. Comes once, before all data, and costs no credit.
+    EarlyDataAccepted,
+    /// Client that has offered early data: the server has thrown it away. Comes once, before all data, and
+    /// costs no credit.
+    EarlyDataRejected,
+    /// Server: early data that nobody had read when the [handshake](crate::EarlyHandshake::handshake) was
+    /// over. It may be a replay (RFC 8446 §8). Comes before all other data, and costs no credit.
+    EarlyData(Bytes),
     /// The credits are used up: nothing comes before [`ActiveStream::set_active`].
     Passive,
     /// The peer has sent close_notify, after all of its data. Nothing follows.
@@ -219,6 +229,9 @@ impl<S: Source + Unpin> Stream for ActiveStream<S> {
         if let Some(session) = this.source.take_session() {
             return Poll::Ready(Some(Message::Session(Box::new(session))));
         }
+        if let Some(early) = this.source.take_early_data() {
+            return Poll::Ready(Some(early));
+        }
         let records = match this.mode {
             Active::False => {
                 this.idle = Some(cx.waker().clone());
@@ -291,6 +304,10 @@ pub trait Source: sealed::Sealed {
     #[doc(hidden)]
     fn take_session(&mut self) -> Option<ClientSession>;
 
+    /// What is to be said of early data.
+    #[doc(hidden)]
+    fn take_early_data(&mut self) -> Option<Message>;
+
     /// What is due although nothing may be read.
     #[doc(hidden)]
     fn poll_idle(&mut self, cx: &mut Context<'_>);
@@ -301,6 +318,15 @@ mod sealed {
 
     impl<IO> Sealed for super::TlsStream<IO> {}
     impl<IO: super::SplitIo> Sealed for super::ReadHalf<IO> {}
+}
+
+/// What is to be said of the early data of a connection.
+fn early_data(read: &mut Receiving) -> Option<Message> {
+    match read.take_early_data_status() {
+        Some(true) => Some(Message::EarlyDataAccepted),
+        Some(false) => Some(Message::EarlyDataRejected),
+        None => read.take_early_data().map(Message::EarlyData),
+    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
@@ -332,6 +358,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
         Self::take_session(self)
     }
 
+    fn take_early_data(&mut self) -> Option<Message> {
+        early_data(&mut self.parts_mut().read)
+    }
+
     fn poll_idle(&mut self, cx: &mut Context<'_>) {
         self.parts_mut().idle(cx);
     }
@@ -352,6 +382,10 @@ impl<IO: SplitIo> Source for ReadHalf<IO> {
 
     fn take_session(&mut self) -> Option<ClientSession> {
         Self::take_session(self)
+    }
+
+    fn take_early_data(&mut self) -> Option<Message> {
+        early_data(self.reading())
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) {

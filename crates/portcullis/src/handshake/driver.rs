@@ -31,13 +31,13 @@ use crate::write::Sending;
 ///
 /// Dropped before the end, it tells the peer `user_canceled` if that can be done at once.
 pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
-    running: Option<Running<IO>>,
+    pub(super) running: Option<Running<IO>>,
     phase: Phase,
     /// When the phase has to be over. One timer for all: a later limit only moves it.
     timer: Option<Pin<Box<Sleep>>>,
     /// When the handshake has to be over.
     deadline: Option<Instant>,
-    conduct: Conduct,
+    pub(super) conduct: Conduct,
     span: tracing::Span,
     /// Client: where sessions go.
     place: Option<Place>,
@@ -122,6 +122,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             let limit = self.conduct.handshake_timeout;
             let deadline = *self.deadline.get_or_insert_with(|| super::deadline(limit));
             let error = match self.poll_run(cx, until) {
+                // The client has not said its last word.
+                Poll::Ready(Ok(Reached::EarlyData)) => return Poll::Ready(Ok(Reached::EarlyData)),
                 Poll::Ready(Ok(reached)) => {
                     // While a handshake is paused no time runs.
                     self.timer = None;
@@ -148,7 +150,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         };
         loop {
             let answer = match &mut self.phase {
-                Phase::Running => match ready!(running.poll_run(cx, &self.conduct))? {
+                Phase::Running => match ready!(running.poll_run(cx, &self.conduct, until))? {
                     Reached::Question(question) if !until.is_at(&question) => {
                         self.phase = Phase::Asked(question);
                         continue;
@@ -246,6 +248,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     self.conduct.alert_timeout,
                 );
                 read.keep_conduct(&self.conduct);
+                let information = &connection.information;
+                if !information.is_server() {
+                    read.keep_early_data_status(information.early_data());
+                }
                 Ok(TlsStream::from_parts(Parts {
                     io,
                     read,

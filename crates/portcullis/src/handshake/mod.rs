@@ -1,6 +1,8 @@
 //! A handshake from its first byte to its stream, its error, or its pause at the hello.
 
 mod driver;
+mod early;
+mod early_stream;
 mod handshaking;
 mod paused;
 mod running;
@@ -15,11 +17,13 @@ use tokio::time::Instant;
 use crate::answers::Questions;
 
 pub(crate) use driver::{Driver, ask};
+pub use early::{EarlyHandshake, EarlyReader, EarlyWriter};
+pub use early_stream::EarlyStream;
 pub(crate) use handshaking::Goal;
 pub use handshaking::{Handshaking, OrTransport};
 pub use paused::{PausedClient, PausedServer};
 pub(crate) use running::observe;
-pub(crate) use start::Start;
+pub(crate) use start::{Early, Start};
 
 /// Thirty years: a timeout that is longer is cut to this, so that clocks do not overflow.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(86_400 * 365 * 30);
@@ -41,21 +45,33 @@ pub enum Until {
     ClientHello,
     /// A client's: up to the review of what the server has selected.
     ServerHello,
+    /// A client's: up to where its hello is out, so that early data may follow.
+    HelloSent,
+    /// A server's: up to where early data comes, or to the end.
+    EarlyData,
+    /// A server's: up to more early data, or to the end of it.
+    MoreEarlyData,
     End,
 }
 
 /// How far a handshake has come.
 pub enum Reached {
     Question(Box<Question>),
+    EarlyData,
     End,
 }
 
 impl Until {
+    /// Whether whoever goes there can tell early data from other.
+    pub(crate) fn takes_early_data(self) -> bool {
+        matches!(self, Self::EarlyData)
+    }
+
     /// What has to be asked for that.
     pub(crate) fn questions(self) -> Questions {
         match self {
             Self::ClientHello | Self::ServerHello => Questions::none().and_hello(),
-            Self::End => Questions::none(),
+            _ => Questions::none(),
         }
     }
 
@@ -63,7 +79,7 @@ impl Until {
         match self {
             Self::ClientHello => matches!(question, Question::ChooseConfiguration(_)),
             Self::ServerHello => matches!(question, Question::ReviewServerHello(_)),
-            Self::End => false,
+            _ => false,
         }
     }
 }

@@ -6,12 +6,13 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
+use bytes::{Bytes, BytesMut};
 use portcullis_core::{Event, Handshake, Stage, Step};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::Reached;
+use super::{Reached, Until};
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::last_words::{READ_AWAY, poll_read_away, read_away_at_once};
@@ -34,6 +35,10 @@ pub(super) struct Running<IO> {
     pub(super) sent: Flow,
     /// How much of a refused peer's may still be read, when this side has ended.
     read_away: Option<usize>,
+    /// Early data that has come and nobody has read. Boxed: hardly any handshake has some.
+    early_data: Option<Box<BytesMut>>,
+    /// Whether a client sends some, which a server need not read before it answers.
+    sends_early_data: bool,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
@@ -57,7 +62,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
             received: Flow::default(),
             sent: Flow::default(),
             read_away: None,
+            early_data: None,
+            sends_early_data: false,
         }
+    }
+
+    /// Sends this with the first flight.
+    pub(super) fn send_early_data(&mut self, data: &[u8]) {
+        self.handshake.send(data);
+        self.sends_early_data = true;
     }
 
     fn is_server(&self) -> bool {
@@ -69,11 +82,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
         self.first_byte_by.filter(|_| self.is_silent)
     }
 
-    /// Goes on until there is a question, or to the end.
+    /// Goes on until there is a question, or early data that somebody wants, or to the end.
     pub(super) fn poll_run(
         &mut self,
         cx: &mut Context<'_>,
         conduct: &Conduct,
+        until: Until,
     ) -> Poll<Result<Reached, Error>> {
         loop {
             // An alert waits for its error, which says whether it is to be sent.
@@ -82,6 +96,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 // The client may have sent data and gone: what the transport does not take now goes
                 // out with the stream, or fails there.
                 _ if self.handshake.remainder_is_optional() => drop(self.poll_send(cx)),
+                _ if self.sends_early_data => {
+                    if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+                        return Poll::Ready(Err(self.explain(cx, error)));
+                    }
+                }
                 _ => {
                     if let Err(error) = ready!(self.poll_send(cx)) {
                         return Poll::Ready(Err(self.explain(cx, error)));
@@ -95,14 +114,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 Step::Event(event) => observe(&event, conduct),
                 Step::Ask(question) => return Poll::Ready(Ok(Reached::Question(question))),
                 Step::Connected => {
-                    match self.is_server() {
+                    match self.is_server() || self.sends_early_data {
                         true => drop(self.poll_flush(cx)),
                         false => ready!(self.poll_flush(cx))?,
                     }
                     return Poll::Ready(Ok(Reached::End));
                 }
+                Step::EarlyData(data) => {
+                    self.keep_early_data(&data);
+                    if let Until::MoreEarlyData = until {
+                        return Poll::Ready(Ok(Reached::EarlyData));
+                    }
+                }
                 Step::Wait { .. } => {
                     ready!(self.poll_flush(cx))?;
+                    if until.is_at_stage(self.handshake.stage()) {
+                        return Poll::Ready(Ok(Reached::EarlyData));
+                    }
                     ready!(self.poll_receive(cx))?;
                 }
                 _ => {}
@@ -110,7 +138,55 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
         }
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    /// Seals data that goes out before the handshake is over, when what was there before is on its way.
+    pub(super) fn poll_write_early(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+        conduct: &Conduct,
+    ) -> Poll<Result<usize, Error>> {
+        ready!(self.poll_send(cx))?;
+        let taken = self.handshake.send(data);
+        while taken > 0 && self.out.is_empty() {
+            match self.handshake.poll()? {
+                // Before any question, and any early data.
+                Step::Transmit(bytes) => self.out = bytes,
+                Step::Event(event) => observe(&event, conduct),
+                _ => break,
+            }
+        }
+        if taken == 0 && !data.is_empty() {
+            return Poll::Ready(Err(Error::closed()));
+        }
+        if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    fn keep_early_data(&mut self, data: &[u8]) {
+        let kept = self.early_data.get_or_insert_default();
+        kept.extend_from_slice(data);
+    }
+
+    pub(super) fn early_data(&self) -> &[u8] {
+        self.early_data.as_deref().map_or(&[], |data| data)
+    }
+
+    pub(super) fn read_early_data(&mut self, buf: &mut ReadBuf<'_>) {
+        if let Some(data) = &mut self.early_data {
+            let count = data.len().min(buf.remaining());
+            buf.put_slice(&data.split_to(count));
+        }
+    }
+
+    pub(super) fn take_early_data(&mut self) -> Bytes {
+        self.early_data
+            .take()
+            .map_or_else(Bytes::new, |data| data.freeze())
+    }
+
+    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.written < self.out.len() {
             let rest = self.out.get(self.written..).unwrap_or_default();
             let sent = match ready!(Pin::new(&mut self.io).poll_write(cx, rest)) {

@@ -30,6 +30,30 @@ pub(crate) struct Start<IO> {
     pub(crate) place: Option<Place>,
     /// Given by hand.
     pub(crate) sessions: Vec<ClientSession>,
+    /// What goes out behind the hello, if a session allows it.
+    pub(crate) early_data: Early,
+}
+
+/// Early data of a client.
+pub(crate) enum Early {
+    None,
+    Whole(Bytes),
+    /// It is written when the hello is out.
+    Streamed,
+}
+
+impl Early {
+    /// Whether there is some that the session allows, and what there is of it by now. As a whole or not at
+    /// all: half a request is none.
+    fn fitting(&self, sessions: &[ClientSession]) -> Option<&[u8]> {
+        let limit = sessions.first()?.max_early_data();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        match self {
+            Self::Whole(data) => (1..=limit).contains(&data.len()).then_some(data),
+            Self::Streamed => (limit > 0).then_some(&[]),
+            Self::None => None,
+        }
+    }
 }
 
 /// A start that looks for sessions first.
@@ -62,15 +86,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
             span::client(&self.name, peer)
         };
         let (config, name, prefix) = (self.config, self.name, self.prefix);
-        let started = match self.sessions.is_empty() {
+        let (sessions, now) = (self.sessions, UnixTime::now());
+        let early_data = self.early_data.fitting(&sessions);
+        let started = match sessions.is_empty() {
             true => Handshake::client(config, name),
-            false => Handshake::client_resuming(config, name, self.sessions, UnixTime::now()),
+            false if early_data.is_some() => {
+                Handshake::client_with_early_data(config, name, sessions, now)
+            }
+            false => Handshake::client_resuming(config, name, sessions, now),
         };
         match started {
             Ok(handshake) => {
                 let mut driver = Driver::new(None, self.io, handshake, &prefix, self.conduct, span);
                 driver.keep_sessions(self.place, from_store);
                 driver.set_deadline(self.deadline);
+                if let Some(data) = early_data {
+                    driver.send_early_data(data);
+                }
                 Ok(driver)
             }
             Err(error) => Err(HandshakeError::new(

@@ -96,6 +96,15 @@ impl<IO: SplitIo> ReadHalf<IO> {
         self.parts_mut().read.take_session()
     }
 
+    /// Server: early data that nobody had read; as [`TlsStream::take_early_data`].
+    pub fn take_early_data(&mut self) -> Option<bytes::Bytes> {
+        self.reading().take_early_data()
+    }
+
+    pub(crate) fn reading(&mut self) -> &mut Receiving {
+        &mut self.parts_mut().read
+    }
+
     /// As [`TlsStream::is_hibernating`], of both halves.
     pub fn is_hibernating(&self) -> bool {
         !self.parts().read.has_spare() && self.writing_half_used().is_none()

@@ -10,8 +10,9 @@ use super::super::machine::{self, End, Hello, Machine};
 use super::super::offer::Offer;
 use super::super::renegotiation::Previous;
 use super::super::{Cx, expect, versions};
+use super::early_data::OfferedEarlyData;
 use super::resumption::{self, OfferedSession, OlderSession};
-use super::{Next, State, tls12, tls13};
+use super::{Next, State, early_data, tls12, tls13};
 use crate::compression::CertificateCompression;
 use crate::config::certificate_types::is_default;
 use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares, Policy};
@@ -19,6 +20,7 @@ use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::crypto::secret::SharedSecret;
 use crate::dialect::Dialect;
 use crate::error::{Abort, list};
+use crate::information::EarlyDataStatus;
 use crate::key_schedule::{Transcript, TranscriptBuffer};
 use crate::record::HandshakeBytes;
 use crate::role::Role;
@@ -49,14 +51,18 @@ pub(super) struct Client {
     pub(super) older: Option<Box<OlderSession>>,
     /// In a renegotiation.
     pub(super) previous: Option<Arc<Previous>>,
+    /// While it may still be accepted.
+    pub(super) early_data: Option<Box<OfferedEarlyData>>,
+    pub(super) early_data_status: EarlyDataStatus,
     dialect: Dialect,
 }
 
-/// Sends the ClientHello.
+/// Sends the ClientHello. `early_data`: offers some if a session allows it.
 pub(crate) fn start(
     config: Arc<ClientOptions>,
     name: ServerName<'static>,
     sessions: Vec<ClientSession>,
+    early_data: bool,
     cx: &mut Cx<'_>,
 ) -> Result<Box<dyn Machine>, Abort> {
     let older = resumption::older(&config, &name, &sessions, cx);
@@ -82,6 +88,11 @@ pub(crate) fn start(
     }
     let client = Client {
         offer: Offer::new(config.clone()),
+        early_data: match early_data {
+            true => early_data::offer(&config, &sessions),
+            false => None,
+        },
+        early_data_status: EarlyDataStatus::NotOffered,
         config,
         name,
         client_random,
@@ -140,6 +151,8 @@ impl End for ClientEnd {
             session_id: None,
             older: None,
             previous: Some(previous),
+            early_data: None,
+            early_data_status: EarlyDataStatus::NotOffered,
             dialect: cx.dialect,
         };
         let shares = Shares {
@@ -172,6 +185,7 @@ fn say_hello(
         resumption::bind(out, start, &sessions, None);
     });
     offered?;
+    early_data::begin(&client, &sessions, &transcript, cx)?;
     let offered = WaitServerHello(Box::new(Offered {
         client,
         shares,
@@ -274,6 +288,7 @@ impl Client {
         let previous = self.previous.as_deref();
         let speaks_tls13 = policy.speaks(Version::V1_3) && previous.is_none();
         let older = self.older.as_deref();
+        let sends_early_data = self.sends_early_data();
         let extensions = |out: &mut Vec<u8>| {
             if let Some(host) = config.indicated(&self.name) {
                 ServerNameExtension::put(out, host);
@@ -338,6 +353,9 @@ impl Client {
                 CompressCertificate::put(out, algorithms);
             }
             KeyShareClientHello::put(out, shares.entries(config).by_ref());
+            if sends_early_data {
+                extension::EarlyData::put(out);
+            }
             if config.takes_tickets() {
                 resumption::put_psks(out, sessions, now);
             }
@@ -496,6 +514,11 @@ impl WaitServerHello {
             }
             Some(previous) => versions::selected_again(cx.dialect, previous.version(), &hello)?,
         };
+        if version != Version::V1_3 && self.0.client.sends_early_data() {
+            // Such a server reads no alert under those keys.
+            cx.outgoing.drop_keys()?;
+            return Err(Violation::OlderVersionAfterEarlyData.into());
+        }
         match version {
             Version::V1_3 => tls13::server_hello::on_hello(self.0, &hello, &message, cx),
             version => tls12::server_hello::on_hello(*self.0, version, &hello, &message, cx),

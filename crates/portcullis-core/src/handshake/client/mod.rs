@@ -4,6 +4,7 @@
 //! order of the figure. START is `start`. What follows the choice of a version stands in the table
 //! of that version.
 
+mod early_data;
 mod hello;
 mod parameters;
 mod resumption;

@@ -9,12 +9,13 @@ use rustls_pki_types::{ServerName, UnixTime};
 use super::super::Cx;
 use super::super::peer::Judge;
 use crate::config::{ClientOptions, ExtendedMasterSecret};
+use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
-use crate::key_schedule::{EarlySecret, Transcript};
+use crate::key_schedule::{EarlySecret, TrafficSecret, Transcript};
 use crate::psk::PskName;
-use crate::session::{ClientSession, MAX_TICKET, Peer, Secret};
+use crate::session::{ClientSession, Established, MAX_TICKET, Peer, Secret};
 use crate::suite::{CipherSuite, NoCertificate};
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
@@ -33,6 +34,21 @@ pub(super) struct OfferedSession {
     session: ClientSession,
     early: EarlySecret,
     resumed: Resumed,
+}
+
+impl OfferedSession {
+    pub(super) fn established(&self) -> &Established {
+        &self.session.established
+    }
+
+    /// For early data with it; `transcript` is the hash of the hello.
+    pub(super) fn early_traffic_secret(
+        &self,
+        aead: AeadAlgorithm,
+        transcript: &Digest,
+    ) -> Option<TrafficSecret> {
+        self.early.client_early_traffic_secret(aead, transcript)
+    }
 }
 
 /// A session of before TLS 1.3 in the hello.

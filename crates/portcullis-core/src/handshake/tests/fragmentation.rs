@@ -65,7 +65,9 @@ fn poll(end: &mut Handshake) -> Vec<u8> {
             Step::Event(_) => {}
             Step::Ask(question) => end.answer(question.default_answer(), now()).unwrap(),
             Step::Connected | Step::Wait { .. } => return sent,
-            Step::Data(data) => panic!("data in a first handshake: {data:?}"),
+            Step::Data(data) | Step::EarlyData(data) => {
+                panic!("data in a first handshake: {data:?}")
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ fn a_late_answer() {
                 | Question::IssueTickets(_)
                 | Question::FindSession(_)
                 | Question::KeepSession(_)
+                | Question::ClaimEarlyData(_)
         );
         assert_eq!(question.late_answer().is_some(), by_store, "{kind}");
     }

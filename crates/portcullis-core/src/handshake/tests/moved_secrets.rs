@@ -114,7 +114,10 @@ fn without_ciphers(connections: &mut [Connection; 2]) {
 fn leaves_nothing(context: &str, client: ClientConfigBuilder, server: ServerConfigBuilder) {
     let client = client.key_log(true).build().unwrap();
     let server = server.build().unwrap();
-    let mut pair = Pair::new(client, server);
+    nothing_is_left(context, Pair::new(client, server));
+}
+
+fn nothing_is_left(context: &str, mut pair: Pair) {
     super::attack::talk(&mut pair);
     let secrets = secrets(core::mem::take(&mut pair.events));
     // As a driver has them.

@@ -306,6 +306,7 @@ fn all_questions_by_default() {
                 Question::ChoosePsk(_) => "psk",
                 Question::LookUpUser(_) => "user",
                 Question::Decrypt(_) => "decrypt",
+                Question::ClaimEarlyData(_) => "claim early data",
                 Question::VerifyRawKey(_) => "verify a raw key",
             },
         ));

@@ -9,12 +9,13 @@ use super::attack::{
     authenticated_client, authenticating_server, client, retrying_server, server, ticket_keys,
     unknown_session,
 };
+use super::early_data::accepting;
 use super::states::resumable;
 use super::tamper::{Tamper, one_message_per_record};
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
 use crate::crypto::random::Random;
 use crate::question::{Answer, Question};
-use crate::session::ClientSession;
+use crate::session::{AntiReplay, ClientSession};
 use crate::testing::{answer, name, now, sessions_of};
 use crate::wire::ContentType;
 use crate::{Direction, Event, Handshake, Step};
@@ -67,6 +68,31 @@ pub(super) fn run_tampering(
     run_answering(client, server, sessions, tamper, answer)
 }
 
+/// Accepts early data.
+pub(super) fn accept(question: Question) -> Answer {
+    match question {
+        Question::ClaimEarlyData(question) => question.accept(),
+        other => answer(other),
+    }
+}
+
+/// The early data of [`run_with_early_data`].
+const EARLY: &[u8] = b"early";
+
+/// The same with early data, if a session allows it.
+pub(super) fn run_with_early_data(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    sessions: Vec<ClientSession>,
+    answer: fn(Question) -> Answer,
+) -> Scripts {
+    let client = client.observe_messages(true).build().unwrap();
+    let mut client = Handshake::client_with_early_data(client, name(), sessions, now()).unwrap();
+    client.tamper(one_message_per_record());
+    client.send(EARLY);
+    run_both(client, server, one_message_per_record(), answer)
+}
+
 fn run_answering(
     client: ClientConfigBuilder,
     server: ServerConfigBuilder,
@@ -75,15 +101,24 @@ fn run_answering(
     answer: fn(Question) -> Answer,
 ) -> Scripts {
     let client = client.observe_messages(true).build().unwrap();
-    let mut server = Handshake::server(server.observe_messages(true).build().unwrap());
-    server.tamper(tamper);
-    let mut client = Handshake::client_resuming_tampering(
+    let client = Handshake::client_resuming_tampering(
         client,
         name(),
         sessions,
         Random::system(),
         one_message_per_record(),
     );
+    run_both(client, server, tamper, answer)
+}
+
+fn run_both(
+    mut client: Handshake,
+    server: ServerConfigBuilder,
+    tamper: Tamper,
+    answer: fn(Question) -> Answer,
+) -> Scripts {
+    let mut server = Handshake::server(server.observe_messages(true).build().unwrap());
+    server.tamper(tamper);
     let mut scripts = Scripts {
         client: Vec::new(),
         server: Vec::new(),
@@ -132,6 +167,7 @@ fn feed(
                 }
                 Step::Connected | Step::Wait { .. } => break,
                 Step::Data(data) => panic!("data in a first handshake: {data:?}"),
+                Step::EarlyData(data) => assert_eq!(data, EARLY),
             }
         }
         // Of the dummies of TLS 1.3 nothing comes.
@@ -167,6 +203,7 @@ pub(super) fn kind(question: &Question) -> &'static str {
         Question::ChoosePsk(_) => "ChoosePsk",
         Question::LookUpUser(_) => "LookUpUser",
         Question::Decrypt(_) => "Decrypt",
+        Question::ClaimEarlyData(_) => "ClaimEarlyData",
     }
 }
 
@@ -389,6 +426,25 @@ fn the_client_of_a_session_by_question() {
     );
 }
 
+/// The server looks for the session, asks whether the early data was there before, and takes it.
+const EARLY_SERVER: &[&str] = &[
+    "WaitClientHello -client_hello-> OpeningTickets",
+    "OpeningTickets =OpenTickets=> ClaimingEarlyData",
+    "ClaimingEarlyData =ClaimEarlyData=> WaitEndOfEarlyData",
+    "WaitEndOfEarlyData -end_of_early_data-> WaitFinished",
+    "WaitFinished -finished-> IssuingTickets",
+    "IssuingTickets =IssueTickets=> Connected",
+];
+
+#[test]
+fn early_data_by_question() {
+    let client = || client().session_tickets(true);
+    let server = accepting(AntiReplay::asked()).ask_tickets(true);
+    let sessions = sessions_of(client().build().unwrap(), server.clone().build().unwrap());
+    let scripts = run_with_early_data(client(), server, sessions, accept);
+    assert_eq!(scripts.server, EARLY_SERVER);
+}
+
 #[test]
 fn every_row_is_in_a_script() {
     let starts = |scripts: &[&str]| -> BTreeSet<String> {
@@ -401,6 +457,6 @@ fn every_row_is_in_a_script() {
     };
     let client = starts(&[PLAIN_CLIENT, ALL_CLIENT].concat());
     assert_eq!(client, rows(&client_role::State::rows()));
-    let server = starts(&[PLAIN_SERVER, ALL_SERVER, RESUMED_SERVER].concat());
+    let server = starts(&[PLAIN_SERVER, ALL_SERVER, RESUMED_SERVER, EARLY_SERVER].concat());
     assert_eq!(server, rows(&server_role::State::rows()));
 }

@@ -7,6 +7,7 @@ use super::attack::{
     By, authenticated_client, authenticating_server, client, pair, pair_resuming, refused, server,
     ticket_keys,
 };
+use super::early_data::{accepting, local, sending};
 use super::parts::{message, server_hello};
 use super::tamper::{Put, Tamper, first, nth};
 use crate::config::{ClientConfig, ServerConfig};
@@ -24,6 +25,7 @@ struct Due {
     others: &'static [T],
     retry: bool,
     resumed: bool,
+    early: bool,
 }
 
 const fn due(by: By, stage: Stage, typ: T) -> Due {
@@ -35,6 +37,7 @@ const fn due(by: By, stage: Stage, typ: T) -> Due {
         others: &[],
         retry: false,
         resumed: false,
+        early: false,
     }
 }
 
@@ -94,6 +97,18 @@ const DUE: &[Due] = &[
         resumed: true,
         ..due(By::Client, Stage::WaitFinished, T::FINISHED)
     },
+    Due {
+        early: true,
+        ..due(By::Client, Stage::WaitEndOfEarlyData, T::END_OF_EARLY_DATA)
+    },
+    Due {
+        early: true,
+        ..due(By::Client, Stage::WaitFinished, T::FINISHED)
+    },
+    Due {
+        early: true,
+        ..due(By::Server, Stage::WaitFinished, T::FINISHED)
+    },
 ];
 
 /// Two ends that authenticate each other and would resume, and a session of theirs.
@@ -151,7 +166,18 @@ fn any_other_message_is_refused() {
             let tamper = nth(due.nth, due.typ, move |_| {
                 vec![Put::Message(message.clone())]
             });
-            let pair = if due.resumed {
+            let pair = if due.early {
+                let mut pair = sending(
+                    super::attack::resuming_client(),
+                    accepting(local()),
+                    b"early",
+                );
+                match due.by {
+                    By::Client => pair.client.tamper(tamper),
+                    By::Server => pair.server.tamper(tamper),
+                }
+                pair
+            } else if due.resumed {
                 let (client, server) = (resuming_client.clone(), resuming_server.clone());
                 pair_resuming(client, server, vec![session.clone()], due.by, tamper)
             } else {

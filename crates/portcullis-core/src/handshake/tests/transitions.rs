@@ -6,16 +6,19 @@ use std::collections::BTreeSet;
 use super::super::table::Row;
 use super::super::{client, server};
 use super::attack::{authenticated_client, authenticating_server, ticket_keys, unknown_session};
+use super::early_data::{accepting, by_store, local, session_in_store};
 use super::parts::{message, server_hello};
-use super::scripts::{Scripts, run_forgetting, run_resuming, run_tampering};
+use super::scripts::{
+    Scripts, accept, run_forgetting, run_resuming, run_tampering, run_with_early_data,
+};
 use super::tamper::{Put, Tamper};
 use super::tls12::{ANONYMOUS, ECDHE_PSK, PSK, ends};
 use crate::ProtocolVersion;
 use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
 use crate::crypto::HAS_RSA;
 use crate::crypto::finite_field::HAS_FINITE_FIELD;
-use crate::session::ClientSession;
-use crate::testing::{pki, sessions_of};
+use crate::session::{AntiReplay, Claims, ClientSession};
+use crate::testing::{answer, pki, sessions_of};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 
 /// `WaitServerHello takes ServerHello` and `WaitServerHello goes to ReviewingServerHello`.
@@ -93,6 +96,40 @@ fn scripts_without_certificates() -> Vec<Scripts> {
             }
         }
     }
+    scripts
+}
+
+/// A server that accepts early data, or refuses what was there before, and asks for everything or nothing.
+fn scripts_of_early_data() -> Vec<Scripts> {
+    let mut scripts = Vec::new();
+    let client = || authenticated_client().session_tickets(true);
+    for anti_replay in [local(), AntiReplay::asked()] {
+        for authentication in [
+            ClientAuthentication::None,
+            ClientAuthentication::Optional(pki().roots.clone()),
+        ] {
+            let server = accepting(anti_replay.clone()).client_authentication(authentication);
+            let server = || server.clone();
+            let (ours, theirs) = (client().build().unwrap(), server().build().unwrap());
+            let session = sessions_of(ours, theirs).remove(0);
+            for asked in 0..16_u32 {
+                let is = |bit: u32| asked >> bit & 1 == 1;
+                let server = server()
+                    .pause_at_hello(is(0))
+                    .ask_identity(is(1))
+                    .ask_verification(is(2))
+                    .ask_tickets(is(3) && matches!(anti_replay.0, Claims::Asked));
+                for answer in [accept, answer] {
+                    let (server, session) = (server.clone(), vec![session.clone()]);
+                    scripts.push(run_with_early_data(client(), server, session, answer));
+                }
+            }
+        }
+    }
+    let server = accepting(AntiReplay::single_use_tickets()).ask_tickets(true);
+    let session = session_in_store(client(), server.clone().build().unwrap());
+    let session = vec![session];
+    scripts.push(run_with_early_data(client(), server, session, by_store));
     scripts
 }
 
@@ -455,7 +492,8 @@ fn the_tables_say_what_happens() {
             Box::new(
                 scripts(ProtocolVersion::TLS_1_3)
                     .chain(scripts_of_raw_keys(ProtocolVersion::TLS_1_3))
-                    .chain(scripts_of_compression()),
+                    .chain(scripts_of_compression())
+                    .chain(scripts_of_early_data()),
             ),
         ),
         (

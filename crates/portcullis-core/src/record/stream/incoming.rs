@@ -1,6 +1,6 @@
 //! From received bytes to handshake messages and alerts.
 //!
-//! RFC 8446 §5.1 (framing, interleaving), §5.2 (protection), §4.2.10 (skipping early data),
+//! RFC 8446 §5.1 (framing, interleaving), §5.2 (protection), §4.2.10 (early data),
 //! D.4 (change_cipher_spec).
 
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub(crate) enum Message {
     /// A record of application data, which no state of the handshake wants: only before another
     /// handshake has begun some may be under way.
     ApplicationData(Vec<u8>),
+    /// A record of early data, which is granted; not empty.
+    EarlyData(Vec<u8>),
 }
 
 /// The reading side during the handshake.
@@ -57,6 +59,8 @@ pub(crate) struct Incoming {
     /// Whether there is more memory behind `buffer` than for a record, until it is answered.
     has_grown: bool,
     strict_alert_levels: bool,
+    /// Whether early data is to be granted to nobody.
+    declines_early_data: bool,
     /// Warning alerts since the last handshake record.
     warnings: u8,
 }
@@ -79,6 +83,7 @@ impl Incoming {
             is_unanswered,
             has_grown: false,
             strict_alert_levels: false,
+            declines_early_data: false,
             warnings: 0,
         }
     }
@@ -222,6 +227,33 @@ impl Incoming {
         self.opener.skip(max_bytes);
     }
 
+    /// Says that nobody here takes early data.
+    pub(crate) fn decline_early_data(&mut self) {
+        self.declines_early_data = true;
+    }
+
+    pub(crate) const fn declines_early_data(&self) -> bool {
+        self.declines_early_data
+    }
+
+    /// Installs the key of early data, which is granted, up to `max_bytes` of content (§4.2.10): until
+    /// the next key is installed application data is a [message](Message::EarlyData).
+    ///
+    /// # Errors
+    /// As [`install_read`](Self::install_read).
+    pub(crate) fn take_early_data(
+        &mut self,
+        keys: impl Into<Keys>,
+        max_bytes: u32,
+    ) -> Result<(), Abort> {
+        if !self.assembler.is_empty() {
+            return Err(Violation::MessageSpansKeyChange.into());
+        }
+        let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        self.opener.take_early_data(keys.into(), max_bytes);
+        Ok(())
+    }
+
     /// The bytes fed and not consumed, when the handshake is given up.
     pub(crate) fn into_unread(self) -> Vec<u8> {
         self.buffer.into()
@@ -317,7 +349,14 @@ impl Incoming {
             ContentType::APPLICATION_DATA if mid_message => {
                 Err(Violation::InterleavedRecord.into())
             }
-            ContentType::APPLICATION_DATA => Ok(Some(Message::ApplicationData(content.to_vec()))),
+            ContentType::APPLICATION_DATA => {
+                let data = content.to_vec();
+                match self.opener.on_data(data.len())? {
+                    true if data.is_empty() => Ok(None),
+                    true => Ok(Some(Message::EarlyData(data))),
+                    false => Ok(Some(Message::ApplicationData(data))),
+                }
+            }
             ContentType::CHANGE_CIPHER_SPEC if self.opener.is_older() => {
                 Ok(Some(Message::ChangeCipherSpec))
             }

@@ -1,6 +1,6 @@
 //! One record at a time: which are let through, which are dropped, and what they hold.
 //!
-//! RFC 8446 §5 (change_cipher_spec), §5.2 (protection), §4.2.10 (skipping early data).
+//! RFC 8446 §5 (change_cipher_spec), §5.2 (protection), §4.2.10 (early data, taken or skipped).
 
 use std::sync::Arc;
 
@@ -26,8 +26,8 @@ pub(super) struct Opener {
     allow_ccs: bool,
     /// change_cipher_spec records dropped in all.
     dropped: u8,
-    /// The early data that may still be skipped, while any may.
-    skip: Option<EarlyData>,
+    /// What becomes of early data, while any may come.
+    early: Option<EarlyData>,
     opened_any: bool,
     /// The version, once it is decided and is none that has other records: before TLS 1.3 a
     /// change_cipher_spec means something.
@@ -43,7 +43,7 @@ impl Opener {
             next_inner_limit: None,
             allow_ccs: false,
             dropped: 0,
-            skip: None,
+            early: None,
             opened_any: false,
             older: None,
         }
@@ -92,6 +92,9 @@ impl Opener {
 
     pub(super) fn install(&mut self, keys: Keys) {
         self.keys = Some(keys);
+        if let Some(EarlyData::Taken(_)) = self.early {
+            self.early = None;
+        }
         self.inner_limit = self.next_inner_limit.unwrap_or(self.inner_limit);
     }
 
@@ -113,10 +116,27 @@ impl Opener {
     }
 
     pub(super) fn skip(&mut self, max_bytes: usize) {
-        self.skip = Some(EarlyData {
+        self.early = Some(EarlyData::Skipped(Allowance {
             bytes: max_bytes,
             records: max_bytes,
-        });
+        }));
+    }
+
+    /// Goes on with the keys of early data, which until the next keys may come.
+    pub(super) fn take_early_data(&mut self, keys: Keys, max_bytes: usize) {
+        self.keys = Some(keys);
+        self.early = Some(EarlyData::Taken(Allowance {
+            bytes: max_bytes,
+            records: MAX_IDLE.into(),
+        }));
+    }
+
+    /// Counts what was opened and is application data; says whether it is early data.
+    pub(super) fn on_data(&mut self, content: usize) -> Result<bool, Violation> {
+        match &mut self.early {
+            Some(EarlyData::Taken(left)) => left.take(content).map(|()| true),
+            _ => Ok(false),
+        }
     }
 
     pub(super) fn take_reader(
@@ -152,12 +172,12 @@ impl Opener {
             return self.on_change_cipher_spec(body, mid_message).map(|()| None);
         }
         let Some(keys) = &mut self.keys else {
-            return match (header.typ, &mut self.skip) {
-                (ContentType::APPLICATION_DATA, Some(left)) => {
+            return match (header.typ, &mut self.early) {
+                (ContentType::APPLICATION_DATA, Some(EarlyData::Skipped(left))) => {
                     left.discard(header.body).map(|()| None)
                 }
-                (ContentType::HANDSHAKE, skip) => {
-                    *skip = None;
+                (ContentType::HANDSHAKE, early) => {
+                    *early = None;
                     Ok(Some((header.typ, body)))
                 }
                 _ => Ok(Some((header.typ, body))),
@@ -179,17 +199,24 @@ impl Opener {
         if keys.left == 0 {
             return Err(Violation::AeadLimitReached.into());
         }
-        let (typ, content) = match (keys.open_in_place(head, body), &mut self.skip) {
+        let (typ, content) = match (keys.open_in_place(head, body), &mut self.early) {
             (Ok(opened), _) => opened,
-            (Err(Unopened::Forged), Some(left)) => {
+            (Err(Unopened::Forged), Some(EarlyData::Skipped(left))) => {
                 return left.discard(header.body).map(|()| None);
             }
             (Err(unopened), _) => return Err(unopened.into()),
         };
         let inner = header.body.saturating_sub(keys.protection.least_overhead());
-        self.skip = None;
         self.opened_any = true;
-        header::check_inner(inner, self.inner_limit)?;
+        let limit = match self.early {
+            // A limit of this handshake is for its keys (RFC 8449 §4): the client has not seen it.
+            Some(EarlyData::Taken(_)) => MAX_INNER_PLAINTEXT,
+            _ => {
+                self.early = None;
+                self.inner_limit
+            }
+        };
+        header::check_inner(inner, limit)?;
         Ok(body.get(content).map(|content| (typ, content)))
     }
 
@@ -251,14 +278,34 @@ impl Opener {
     }
 }
 
-/// How much early data may still be thrown away.
+/// What becomes of early data.
 #[derive(Debug)]
-struct EarlyData {
+enum EarlyData {
+    /// It is not granted, and thrown away.
+    Skipped(Allowance),
+    Taken(Allowance),
+}
+
+/// How much of it may still come.
+#[derive(Debug)]
+struct Allowance {
     bytes: usize,
+    /// Of what is taken: those that are empty.
     records: usize,
 }
 
-impl EarlyData {
+impl Allowance {
+    /// §4.2.10: content counts, and neither padding nor type.
+    fn take(&mut self, content: usize) -> Result<(), Violation> {
+        if content == 0 {
+            let left = self.records.checked_sub(1);
+            self.records = left.ok_or(Violation::TooManyEmptyRecords)?;
+        }
+        let left = self.bytes.checked_sub(content);
+        self.bytes = left.ok_or(Violation::EarlyDataBeyondLimit)?;
+        Ok(())
+    }
+
     /// Counts a record as §4.6.1 does: neither header, content type nor tag. Padding cannot be
     /// told from content here. A record with content has a byte of it at least, so there may be
     /// as many records as bytes, and records without content cost as much.

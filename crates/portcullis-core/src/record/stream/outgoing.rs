@@ -41,6 +41,9 @@ pub(crate) struct Outgoing {
     version: u16,
     /// Whether a change_cipher_spec goes before the next protected record.
     change_cipher_spec_due: bool,
+    /// How much data may go out before the handshake is over, in bytes: a client's early data, or a
+    /// server's that answers some (§2.3).
+    room: u64,
 }
 
 impl Outgoing {
@@ -60,6 +63,7 @@ impl Outgoing {
             },
             version: header::LEGACY_VERSION,
             change_cipher_spec_due: false,
+            room: 0,
         }
     }
 
@@ -157,7 +161,51 @@ impl Outgoing {
     pub(crate) fn install_write(&mut self, keys: impl Into<Keys>) -> Result<(), Abort> {
         self.flush()?;
         self.keys = Some(keys.into());
+        (self.room, self.bytes) = (0, 0);
         Ok(())
+    }
+
+    /// Protects nothing from now on, until there are other keys: those of early data are of no use to a
+    /// server that has asked for another hello (§4.2.10).
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub(crate) fn drop_keys(&mut self) -> Result<(), Abort> {
+        self.flush()?;
+        self.keys = None;
+        self.room = 0;
+        Ok(())
+    }
+
+    /// Lets data go out under these keys before the handshake is over, at most so many bytes.
+    pub(crate) fn allow_data(&mut self, bytes: u64) {
+        self.room = bytes;
+    }
+
+    /// How many bytes of data may still go out before the handshake is over.
+    pub(crate) fn room(&self) -> u64 {
+        self.room
+    }
+
+    /// Queues data, as much as may go out before the handshake is over; gives how much that is.
+    ///
+    /// # Errors
+    /// When the crypto library fails, or the key has done what it may.
+    pub(crate) fn data(&mut self, data: &[u8]) -> Result<usize, Abort> {
+        let len = usize::try_from(self.room)
+            .unwrap_or(usize::MAX)
+            .min(data.len());
+        if len == 0 {
+            return Ok(0);
+        }
+        self.flush()?;
+        let limit = self.size.protected();
+        for content in data.get(..len).unwrap_or_default().chunks(limit) {
+            self.record(ContentType::APPLICATION_DATA, content, self.version)?;
+        }
+        self.room = self.room.saturating_sub(len as u64);
+        self.bytes = self.bytes.saturating_add(len as u64);
+        Ok(len)
     }
 
     /// Says change_cipher_spec, and changes to these keys of before TLS 1.3 (RFC 5246 §7.1).

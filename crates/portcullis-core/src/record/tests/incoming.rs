@@ -19,7 +19,7 @@ pub(super) fn drain(incoming: &mut Incoming) -> (Vec<Vec<u8>>, Option<Violation>
                 seen.push(vec![level.0, description.0]);
             }
             Ok(Some(Message::ChangeCipherSpec)) => seen.push(vec![1]),
-            Ok(Some(Message::ApplicationData(_))) => seen.push(vec![]),
+            Ok(Some(Message::ApplicationData(_) | Message::EarlyData(_))) => seen.push(vec![]),
             Ok(None) => return (seen, None),
             Err(Abort(reason)) => return (seen, Some(violation(&reason))),
         }

@@ -119,17 +119,17 @@ fn records_that_cannot_be_used_here() {
     assert_eq!(is_read(&[(peer, 0)]), (false, true), "it has certificates");
     assert_eq!(is_read(&[(peer, 1)]), (true, false), "it has none");
 
-    // The room for early data: none is sent here, and what it was is not lost without a word.
+    // Early data: a limit, and a protocol only with one.
     let end = of_server.len() - 17;
     assert_eq!(of_server[end - 5..=end], [0, 0, 0, 0, 0, 2]);
-    let with = [
-        &of_server[..end - 5],
-        b"\x02h2",
-        &[0, 0, 64, 0],
-        &of_server[end..],
-    ]
-    .concat();
-    assert!(ServerSession::from_bytes(&with).is_err());
+    let with = |protocol: &[u8], limit: [u8; 4]| {
+        let (before, after) = (&of_server[..end - 5], &of_server[end..]);
+        let bytes = [before, protocol, &limit, after].concat();
+        ServerSession::from_bytes(&bytes).map(|session| *session.to_bytes() == bytes)
+    };
+    assert!(with(b"\x02h2", [0, 0, 64, 0]).unwrap());
+    assert!(with(b"\0", [255; 4]).unwrap());
+    assert!(with(b"\x02h2", [0; 4]).is_err());
 }
 
 /// A ticket of another protocol, of another version or of another day of this library is one

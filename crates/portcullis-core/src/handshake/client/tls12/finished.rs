@@ -14,7 +14,7 @@ use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::client_flight::ServerPeer;
 use crate::error::{Abort, Misuse};
-use crate::information::{Exporter, Information, Local, TlsUnique};
+use crate::information::{EarlyDataStatus, Exporter, Information, Local, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret};
 use crate::psk::PskName;
@@ -206,6 +206,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
             authenticated_at,
             peer: peer.clone(),
             shared_key: psk.clone(),
+            early_data: None,
             shown: shown_key,
         };
         let name = client.name.clone();
@@ -222,6 +223,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         secure_renegotiation,
         group,
         retried: false,
+        early_data: EarlyDataStatus::NotOffered,
         resumed: resumed.is_some(),
         authenticated_at,
         alpn: parameters.alpn,

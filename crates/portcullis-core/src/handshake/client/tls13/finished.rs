@@ -10,6 +10,7 @@ use super::super::resumption::Origin;
 use super::super::shown_identity::ShownIdentity;
 use super::Keyed;
 use super::client_authentication::authenticate;
+use super::early_data;
 use crate::error::Abort;
 use crate::information::{Exporter, Information, Local};
 use crate::key_schedule::{
@@ -67,6 +68,7 @@ impl WaitFinished {
             retried,
             server_random,
             mut transcript,
+            write_keys,
             ..
         } = *keyed;
         // §7.1: the application's secrets cover everything up to the server's Finished.
@@ -75,6 +77,7 @@ impl WaitFinished {
             .of_application(&secrets);
         cx.incoming.install_read(secrets.server)?;
         cx.incoming.allow_ccs(false);
+        early_data::end(write_keys, &mut transcript, cx)?;
 
         let authenticated = Authenticated {
             client,
@@ -154,6 +157,7 @@ impl Authenticated {
             secure_renegotiation: true,
             group: Some(self.group),
             retried: self.retried,
+            early_data: client.early_data_status,
             resumed: self.resumed.is_some(),
             authenticated_at: self
                 .resumed

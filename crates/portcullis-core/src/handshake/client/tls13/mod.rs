@@ -4,6 +4,7 @@
 //! ServerHello is handled in `server_hello.rs`, a HelloRetryRequest in `retry.rs`.
 
 mod client_authentication;
+mod early_data;
 mod finished;
 mod retry;
 mod server_authentication;
@@ -16,6 +17,7 @@ use super::hello::Client;
 use super::resumption::Resumed;
 use crate::NamedGroup;
 use crate::key_schedule::{FinishedKey, MasterSecret, Transcript};
+use crate::record::Keys;
 use crate::suite::CipherSuite;
 
 /// What is known from the ServerHello on.
@@ -31,6 +33,8 @@ pub(super) struct Keyed {
     pub(super) master_secret: MasterSecret,
     /// There if the server resumes a session.
     pub(super) resumed: Option<Box<Resumed>>,
+    /// The keys for the rest of the handshake, while those of early data are in their place.
+    pub(super) write_keys: Option<Box<Keys>>,
 }
 
 states! {

@@ -9,6 +9,7 @@ use super::super::resumption;
 use crate::Violation;
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::error::Abort;
+use crate::information::EarlyDataRejection;
 use crate::key_schedule::{AddMessage, Transcript};
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
@@ -42,11 +43,19 @@ pub(super) fn on_hello_retry_request(
     let mut transcript = restarted(&offered, suite)?;
     transcript.add(message.hashed());
 
+    // §4.2.10: early data is not accepted then, nor offered again.
+    let sent_early_data = offered.client.sends_early_data();
+    if sent_early_data {
+        cx.outgoing.drop_keys()?;
+        offered
+            .client
+            .early_data_rejected(EarlyDataRejection::Retried);
+    }
     // A session of another hash cannot go with the suite that is chosen now.
     resumption::retain(&mut offered.sessions, suite.handshake_hash()?);
     let mut second = offered.second_hello(cookie, cx.now)?;
     resumption::bind(&mut second, 0, &offered.sessions, Some(&transcript));
-    if !offered.client.legacy_session_id().is_empty() {
+    if !offered.client.legacy_session_id().is_empty() && !sent_early_data {
         cx.outgoing.change_cipher_spec()?;
     }
     cx.send(&mut transcript, |out| out.extend_from_slice(&second));

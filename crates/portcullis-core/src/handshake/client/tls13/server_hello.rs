@@ -19,6 +19,7 @@ use crate::config::ClientConfig;
 use crate::crypto::hash::HashAlgorithm;
 use crate::dialect::Dialect;
 use crate::error::Abort;
+use crate::information::EarlyDataRejection;
 use crate::key_schedule::{AddMessage, EarlySecret};
 use crate::question::{AnswerContent, Question, QuestionId, ReviewServerHello};
 use crate::record::HandshakeBytes;
@@ -68,7 +69,7 @@ fn on_server_hello(
 ) -> Result<Next, Abort> {
     let share = server_share(&hello.extensions)?;
     let Offered {
-        client,
+        mut client,
         shares,
         sessions,
         transcript,
@@ -77,7 +78,11 @@ fn on_server_hello(
     check_kept_after_retry(retry, suite, share.group)?;
     let secret = shares.finish(&client.config, share.group, share.key_exchange)?;
     let parameters = suite.parameters()?;
-    let (early_secret, resumed) = early_secret(hello, sessions, parameters.hash, cx.dialect)?;
+    let selected = find::<SelectedIdentity>(&hello.extensions)?;
+    let (early_secret, resumed) = early_secret(selected, sessions, parameters.hash, cx.dialect)?;
+    if selected != Some(SelectedIdentity(0)) {
+        client.early_data_rejected(EarlyDataRejection::NotResumed);
+    }
     let mut transcript = match transcript {
         Hashing::Buffered(buffered) => buffered.start(parameters.hash),
         Hashing::Running(transcript) => *transcript,
@@ -88,9 +93,15 @@ fn on_server_hello(
     let log = cx.secret_log(&client.config.policy, &client.client_random);
     let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
     cx.incoming.install_read(keys.server)?;
-    cx.outgoing.install_write(keys.client)?;
-    // D.4: before the second flight, unless one went out with a second hello.
-    if !client.legacy_session_id().is_empty() && retry.is_none() {
+    let write_keys = match client.sends_early_data() {
+        true => Some(Box::new(keys.client)),
+        false => {
+            cx.outgoing.install_write(keys.client)?;
+            None
+        }
+    };
+    // D.4: before the second flight, unless one went out before early data or with a second hello.
+    if !client.legacy_session_id().is_empty() && retry.is_none() && !client.has_sent_early_data() {
         cx.outgoing.change_cipher_spec_before_protected();
     }
     let keyed = Box::new(Keyed {
@@ -104,6 +115,7 @@ fn on_server_hello(
         master_secret: handshake_secret.into_master(),
         client,
         resumed,
+        write_keys,
     });
     go_on_or_ask(keyed, message)
 }
@@ -138,12 +150,12 @@ fn check_kept_after_retry(
 /// §4.2.11: the start of the key schedule, from the session that the server has selected, or
 /// from none.
 fn early_secret(
-    hello: &ServerHello<'_>,
+    selected: Option<SelectedIdentity>,
     sessions: Vec<OfferedSession>,
     hash: HashAlgorithm,
     dialect: Dialect,
 ) -> Result<(EarlySecret, Option<Box<Resumed>>), Violation> {
-    match find::<SelectedIdentity>(&hello.extensions)? {
+    match selected {
         None => Ok((EarlySecret::without_psk(hash, dialect.label_prefix()), None)),
         Some(SelectedIdentity(index)) => {
             let (early, resumed) = resumption::selected(sessions, index, hash)?;

@@ -16,8 +16,8 @@ use crate::question::{WantedCurves, WantedIdentity};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::extension::{
-    CertificateAuthorities, Place, Request, SignatureAlgorithms, SignatureAlgorithmsCert,
-    check_request,
+    CertificateAuthorities, EarlyData, Place, Request, SignatureAlgorithms,
+    SignatureAlgorithmsCert, check_request,
 };
 use crate::wire::{CertificateRequest, EncryptedExtensions, HandshakeType};
 use crate::x509::AcceptedTypes;
@@ -38,6 +38,8 @@ impl WaitEncryptedExtensions {
             .offer
             .check_extensions(&extensions, Place::EncryptedExtensions)?;
         let parameters = parameters::take(&self.keyed.client, &extensions, cx)?;
+        let is_accepted = find::<EarlyData>(&extensions)?.is_some();
+        self.keyed.on_early_data(is_accepted, &parameters, cx)?;
         self.keyed.transcript.add(message.hashed());
         let Self { mut keyed } = self;
         match keyed.resumed.take() {

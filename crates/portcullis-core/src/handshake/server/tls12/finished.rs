@@ -15,7 +15,7 @@ use super::flight::Answering;
 use super::tickets::issue;
 use crate::config::ServerOptions;
 use crate::error::Abort;
-use crate::information::{Exporter, Information, Local};
+use crate::information::{EarlyDataStatus, Exporter, Information, Local};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Transcript};
 use crate::psk::PskName;
@@ -159,6 +159,7 @@ impl Keyed {
                 authenticated_at: cx.now,
                 peer,
                 shared_key: self.psk.clone(),
+                early_data: None,
                 shown: None,
             },
             server_name: self.server_name.as_deref().map(Box::from),
@@ -195,6 +196,7 @@ impl Keyed {
             secure_renegotiation: self.secure_renegotiation,
             group: self.group,
             retried: false,
+            early_data: EarlyDataStatus::NotOffered,
             resumed: is_resumed,
             authenticated_at: self.resumed.unwrap_or(cx.now),
             alpn: self.alpn,

@@ -15,6 +15,7 @@ use crate::Violation;
 use crate::config::ServerOptions;
 use crate::crypto::hash::Digest;
 use crate::error::Abort;
+use crate::information::{EarlyDataRejection, EarlyDataStatus};
 use crate::key_schedule::{AddMessage, Transcript};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
@@ -23,7 +24,7 @@ use crate::wire::extension::{
 };
 use crate::wire::{ClientHello, CompressionMethod, ExtensionType};
 
-/// Early data that is thrown away because 0-RTT is not accepted here, in bytes of content:
+/// Early data that is thrown away because it is not accepted here, in bytes of content at least:
 /// what servers of OpenSSL and GnuTLS allow with their tickets unless told otherwise, and a client
 /// may come here with a ticket of theirs.
 const MAX_SKIPPED_EARLY_DATA: usize = 16_384;
@@ -63,10 +64,7 @@ pub(in super::super) fn choose_suite_and_group(
         .map(|entry| entry.group);
     let group = negotiate::group(&config, groups.groups.iter(), share_groups)
         .ok_or_else(|| no_group(&config, version, &hello))?;
-    let early_data = find::<EarlyData>(&hello.extensions)?.is_some();
-    if early_data {
-        cx.incoming.skip_early_data(MAX_SKIPPED_EARLY_DATA);
-    }
+    let early_data = early_data(&config, &hello, cx)?;
 
     let mut transcript = Transcript::new(suite.handshake_hash()?);
     match group {
@@ -81,12 +79,34 @@ pub(in super::super) fn choose_suite_and_group(
                     transcript,
                     binder_hash,
                     retried: false,
+                    early_data,
                 },
                 cx,
             )
         }
-        Group::Retry(group) => ask_for_another(config, message, suite, group, transcript, cx),
+        Group::Retry(group) => {
+            ask_for_another(config, message, suite, group, transcript, early_data, cx)
+        }
     }
+}
+
+/// §4.2.10: unless a session is resumed that allows it, early data is skipped.
+fn early_data(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+    cx: &mut Cx<'_>,
+) -> Result<EarlyDataStatus, Violation> {
+    if find::<EarlyData>(&hello.extensions)?.is_none() {
+        return Ok(EarlyDataStatus::NotOffered);
+    }
+    let granted = usize::try_from(config.early_data.granted()).unwrap_or(usize::MAX);
+    cx.incoming
+        .skip_early_data(granted.max(MAX_SKIPPED_EARLY_DATA));
+    Ok(EarlyDataStatus::Rejected(match granted {
+        0 => EarlyDataRejection::Disabled,
+        _ if cx.incoming.declines_early_data() => EarlyDataRejection::Disabled,
+        _ => EarlyDataRejection::NotResumed,
+    }))
 }
 
 /// §4.1.2, §4.2.11: what must hold of a hello of TLS 1.3, the first and the second.

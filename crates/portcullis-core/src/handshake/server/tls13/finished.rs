@@ -11,7 +11,7 @@ use super::psk::Resumption;
 use super::tickets::Issuing;
 use crate::error::Abort;
 use crate::information::{Exporter, Information, Local};
-use crate::key_schedule::{AddMessage, ExporterSecret, MasterSecretForTickets};
+use crate::key_schedule::{AddMessage, ExporterSecret};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::Finished;
@@ -39,7 +39,7 @@ impl WaitFinished {
         }
         cx.incoming.install_read(sent.read_secret.take())?;
         cx.incoming.allow_ccs(false);
-        let resumption = sent.resumption.as_mut().map(MasterSecretForTickets::take);
+        let resumption = sent.answering.resumable.then(|| sent.resumption.take());
         let mut answering = sent.answering;
         let resumption = resumption.map(|master| {
             answering.transcript.add(message.hashed());
@@ -71,6 +71,7 @@ impl WaitFinished {
             secure_renegotiation: true,
             group: Some(answering.group),
             retried: answering.retried,
+            early_data: answering.early_data,
             resumed: resumed.is_some(),
             authenticated_at: resumed.unwrap_or(cx.now),
             alpn: answering.alpn,

@@ -16,6 +16,7 @@ use super::super::requested::{acknowledges, choose_protocol};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::client_hello::looks_like_tls12;
+use super::early_data::{WaitEndOfEarlyData, accepted};
 use super::finished::WaitFinished;
 use super::psk::{Resumption, may_resume};
 use crate::compression::CertificateCompression;
@@ -23,16 +24,18 @@ use crate::config::ServerOptions;
 use crate::crypto::key_exchange::{self, Share};
 use crate::crypto::secret::SharedSecret;
 use crate::error::Abort;
+use crate::information::EarlyDataStatus;
 use crate::key_schedule::{
     EarlySecret, ExporterSecret, FinishedKey, MasterSecret, MasterSecretForTickets, TrafficSecret,
     Transcript,
 };
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
+use crate::record::Keys;
 use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
-    AlpnSelected, CertificateAuthorities, CertificateType, CompressCertificate,
+    AlpnSelected, CertificateAuthorities, CertificateType, CompressCertificate, EarlyData,
     KeyShareClientHello, KeyShareServerHello, SelectedIdentity, SelectedVersion,
     ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
 };
@@ -48,6 +51,7 @@ pub(super) struct Answering {
     pub(super) suite: CipherSuite,
     pub(super) group: NamedGroup,
     pub(super) retried: bool,
+    pub(super) early_data: EarlyDataStatus,
     pub(super) client_random: [u8; 32],
     pub(super) server_random: [u8; 32],
     pub(super) server_name: Option<String>,
@@ -72,6 +76,8 @@ pub(super) enum ProvedBy {
 struct FlightSecrets {
     server: FinishedKey,
     master: MasterSecret,
+    /// For the client's Finished, while early data comes under other keys.
+    read: Option<Box<Keys>>,
 }
 
 impl FlightSecrets {
@@ -79,6 +85,8 @@ impl FlightSecrets {
         Self {
             server: self.server.take(),
             master: self.master.take(),
+            // Boxed, it stays where it is.
+            read: self.read.take(),
         }
     }
 }
@@ -117,6 +125,9 @@ pub(super) fn send_flight(
             }
             sizes.put(out);
             types.put(out);
+            if answering.early_data == EarlyDataStatus::Accepted {
+                EarlyData::put(out);
+            }
         });
     });
     let (identity, scheme) = match &answering.authentication {
@@ -151,13 +162,15 @@ pub(super) fn send_flight(
 
 /// §4.1.3: answers with a share of this side; the keys of the handshake follow.
 fn send_server_hello(
-    negotiated: Negotiated,
+    mut negotiated: Negotiated,
     server_name: Option<String>,
     alpn: Option<Box<[u8]>>,
     mut authentication: ProvedBy,
     cx: &mut Cx<'_>,
 ) -> Result<(Answering, FlightSecrets), Abort> {
+    let early_data = accepted(&mut negotiated, &authentication)?;
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let status = negotiated.early_data;
     let Negotiated {
         config,
         suite,
@@ -204,15 +217,28 @@ fn send_server_hello(
     let log = cx.secret_log(&config.policy, hello.random);
     let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
     cx.outgoing.install_write(keys.server)?;
-    cx.incoming.install_read(keys.client)?;
+    let read = match early_data {
+        None => {
+            cx.incoming.install_read(keys.client)?;
+            None
+        }
+        Some((secret, limit)) => {
+            cx.secret_log(&config.policy, hello.random)
+                .of_early_data(&secret);
+            cx.incoming.take_early_data(secret, limit)?;
+            Some(Box::new(keys.client))
+        }
+    };
     let secrets = FlightSecrets {
         server: keys.server_finished,
         master: handshake_secret.into_master(),
+        read,
     };
     let answering = Answering {
         suite,
         group,
         retried,
+        early_data: status,
         client_random: *hello.random,
         server_random,
         server_name,
@@ -317,8 +343,9 @@ pub(super) struct FlightSent {
     /// out, and used when the client's is in (§7.1).
     pub(super) read_secret: TrafficSecret,
     pub(super) exporter: ExporterSecret,
-    /// There if the client gets tickets.
-    pub(super) resumption: Option<MasterSecretForTickets>,
+    /// For tickets, if the client gets some. Always there: where an `Option` is empty, a box has what was on the
+    /// stack, which may be another secret.
+    pub(super) resumption: MasterSecretForTickets,
 }
 
 /// §4.4.3: sends what the key has signed.
@@ -351,18 +378,18 @@ fn send_finished(
     });
 
     let hash = answering.transcript.current();
+    let read = secrets.read;
     let secrets = secrets.master.into_application_secrets(&hash);
     cx.secret_log(&answering.config.policy, &answering.client_random)
         .of_application(&secrets);
     cx.outgoing.install_write(secrets.server)?;
     cx.outgoing.set_padding(answering.config.policy.padding);
     let requested = answering.config.client_authentication.is_requested();
-    let resumption = answering.resumable.then_some(secrets.resumption);
     let mut sent = Box::new(FlightSent {
         answering,
         read_secret: secrets.client,
         exporter: secrets.exporter,
-        resumption,
+        resumption: secrets.resumption,
     });
     let peer = match &mut sent.answering.authentication {
         ProvedBy::Resumed(resumption) => resumption.peer.take(),
@@ -371,5 +398,12 @@ fn send_finished(
         }
         ProvedBy::Certificate(..) => None,
     };
-    Ok(WaitFinished { sent, peer }.into())
+    match read {
+        None => Ok(WaitFinished { sent, peer }.into()),
+        Some(keys) => {
+            // §2.3: who resumes has proved who it is, so early data may be answered.
+            cx.outgoing.allow_data(u64::MAX);
+            Ok(WaitEndOfEarlyData { sent, peer, keys }.into())
+        }
+    }
 }

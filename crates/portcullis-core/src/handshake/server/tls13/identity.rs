@@ -7,6 +7,7 @@ use super::super::Next;
 use super::super::requested::{check_name, identity_in, wanted};
 use super::super::shortfall::{no_identity, no_scheme, no_type};
 use super::Negotiated;
+use super::early_data::claim_and_resume;
 use super::flight::{ProvedBy, send_flight};
 use super::psk::Resumption;
 use crate::client_hello_view::ClientHelloView;
@@ -92,8 +93,7 @@ impl ChoosingIdentity {
         let shown = identity.as_ref().map(Identity::names_digest);
         if let Some(mut session) = session.filter(|session| shown == Some(&session.leaf.names)) {
             session.shown = identity.as_ref().map(Identity::certificate_type);
-            let authentication = ProvedBy::Resumed(session);
-            return send_flight(negotiated, wanted.server_name, authentication, cx);
+            return claim_and_resume(negotiated, wanted.server_name, session, cx);
         }
         check_schemes(&wanted)?;
         let Some(identity) = identity else {

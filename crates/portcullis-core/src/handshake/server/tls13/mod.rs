@@ -2,10 +2,11 @@
 //!
 //! RFC 8446 §4.3, §4.4; states named as in Appendix A.2. Nothing waits in RECVD_CH
 //! (`client_hello.rs`), NEGOTIATED (`psk.rs`, `identity.rs`, `flight.rs`) and WAIT_FLIGHT2 (the end
-//! of `flight.rs`). There is no WAIT_EOED: early data is not accepted.
+//! of `flight.rs`).
 
 mod client_authentication;
 pub(super) mod client_hello;
+mod early_data;
 mod finished;
 mod flight;
 mod identity;
@@ -20,6 +21,7 @@ use super::Next;
 use crate::NamedGroup;
 use crate::config::ServerOptions;
 use crate::crypto::hash::Digest;
+use crate::information::EarlyDataStatus;
 use crate::key_schedule::Transcript;
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
@@ -34,20 +36,24 @@ pub(super) struct Negotiated {
     /// The transcript without the binders, if the client offers pre-shared keys.
     pub(super) binder_hash: Option<Digest>,
     pub(super) retried: bool,
+    /// What becomes of early data, as far as that is decided.
+    pub(super) early_data: EarlyDataStatus,
 }
 
 states! {
     Server of Tls13:
     // state              in file                  takes                                          => goes to
     WaitSecondClientHello in retry                 waits  for ClientHello                         => OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
-    OpeningTickets        in psk                   pauses for OpenTickets                         => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    OpeningTickets        in psk                   pauses for OpenTickets                         => ReverifyingChain | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
     // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
-    ReverifyingChain      in psk                   pauses for VerifyChain | VerifyRawKey          => ChoosingIdentity | WaitFinished;
-    ChoosingIdentity      in identity              pauses for ChooseIdentity                      => Signing | WaitCertificate | WaitFinished;
+    ReverifyingChain      in psk                   pauses for VerifyChain | VerifyRawKey          => ChoosingIdentity | ClaimingEarlyData | WaitEndOfEarlyData | WaitFinished;
+    ChoosingIdentity      in identity              pauses for ChooseIdentity                      => ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
+    ClaimingEarlyData     in early_data            pauses for ClaimEarlyData                      => WaitEndOfEarlyData | WaitFinished;
     Signing               in flight                pauses for Sign                                => WaitCertificate | WaitFinished;
     WaitCertificate       in client_authentication waits  for Certificate | CompressedCertificate => VerifyingChain | WaitCertificateVerify | WaitFinished;
     VerifyingChain        in client_authentication pauses for VerifyChain | VerifyRawKey          => WaitCertificateVerify;
     WaitCertificateVerify in client_authentication waits  for CertificateVerify                   => WaitFinished;
+    WaitEndOfEarlyData    in early_data            waits  for EndOfEarlyData                      => WaitFinished;
     WaitFinished          in finished              waits  for Finished                            => IssuingTickets | Connected;
     IssuingTickets        in tickets               pauses for IssueTickets                        => Connected;
 }

@@ -14,7 +14,7 @@ use super::super::requested::host_name_of;
 use super::super::session;
 use super::super::unknown_ticket;
 use super::Negotiated;
-use super::flight::{ProvedBy, send_flight};
+use super::early_data::{Claimable, claim_and_resume, claimable};
 use super::identity::{ask_identity, choose_identity};
 use crate::config::ServerOptions;
 use crate::crypto::hash::Digest;
@@ -22,7 +22,7 @@ use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, ResumptionPsk};
 use crate::question::{AnswerContent, OpenTickets, Question, QuestionId};
-use crate::session::{Established, Peer, Secret, ServerSession};
+use crate::session::{Established, Peer, ServerSession};
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
@@ -45,6 +45,8 @@ pub(super) struct Resumption {
     pub(super) authenticated_at: UnixTime,
     /// Of the names of the certificate that was shown there.
     pub(super) leaf: Arc<LeafDigests>,
+    /// What may come before the handshake is over.
+    pub(super) early_data: Option<Box<Claimable>>,
     /// By what this side had shown itself, if the configuration knows that.
     pub(super) shown: Option<CertificateType>,
 }
@@ -153,9 +155,10 @@ pub(crate) struct OpeningTickets(Box<Negotiated>);
 
 impl OpeningTickets {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let negotiated = *self.0;
+        let mut negotiated = *self.0;
         let session = match answer {
             AnswerContent::ConfiguredTickets => {
+                negotiated.opened_with_keys();
                 open_configured(&negotiated.config, &expect(&negotiated.hello)?, cx)?
             }
             AnswerContent::Session(session) => session,
@@ -174,10 +177,11 @@ struct ProvedSession {
     scheme: Option<SignatureScheme>,
     authenticated_at: UnixTime,
     leaf: Arc<LeafDigests>,
+    early_data: Option<Box<Claimable>>,
 }
 
 fn resume_or_choose(
-    negotiated: Negotiated,
+    mut negotiated: Negotiated,
     session: Option<(usize, Box<ServerSession>)>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
@@ -189,20 +193,17 @@ fn resume_or_choose(
     if !fits(&negotiated, &hello, server_name.as_deref(), &session, cx)? {
         return choose_identity(negotiated, cx);
     }
-    let (
-        Established {
-            secret: Secret::Psk(psk),
-            peer,
-            authenticated_at,
-            ..
-        },
-        Some(leaf),
-    ) = (session.established, session.leaf)
-    else {
+    let (Some(psk), Some(leaf)) = (session.established.psk(), session.leaf.clone()) else {
         return choose_identity(negotiated, cx);
     };
-    let early = EarlySecret::with_psk(&psk, cx.dialect.label_prefix());
+    let early = EarlySecret::with_psk(psk, cx.dialect.label_prefix());
     check_binder(&hello, index, &early, negotiated.binder_hash.as_ref())?;
+    let early_data = claimable(&mut negotiated, index, &session, cx)?;
+    let Established {
+        peer,
+        authenticated_at,
+        ..
+    } = session.established;
     let proved = ProvedSession {
         index: u16::try_from(index).map_err(|_| unknown_ticket())?,
         early,
@@ -210,6 +211,7 @@ fn resume_or_choose(
         scheme: peer.as_ref().map(|peer| peer.scheme),
         authenticated_at,
         leaf,
+        early_data,
     };
     let Some(Peer { shown, .. }) = peer else {
         return resume(negotiated, proved, None, cx);
@@ -267,13 +269,13 @@ fn resume(
         authenticated_at: proved.authenticated_at,
         shown: Some(of_session(&negotiated.config, &proved.leaf.names)),
         leaf: proved.leaf,
+        early_data: proved.early_data,
     };
     let resumption = Box::new(resumption);
     if negotiated.config.policy.asked.identity {
         return ask_identity(negotiated, Some(resumption));
     }
-    let authentication = ProvedBy::Resumed(resumption);
-    send_flight(negotiated, proved.server_name, authentication, cx)
+    claim_and_resume(negotiated, proved.server_name, resumption, cx)
 }
 
 /// §4.2.11.2: the client has the key that its ticket stands for.

@@ -15,6 +15,7 @@ use crate::crypto::hash::{Digest, HashAlgorithm, hash};
 use crate::crypto::secret::ConstantTimeEq as _;
 use crate::dialect::Dialect;
 use crate::error::Abort;
+use crate::information::EarlyDataStatus;
 use crate::key_schedule::{AddMessage, Transcript};
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
@@ -33,6 +34,7 @@ pub(super) fn ask_for_another(
     suite: CipherSuite,
     group: NamedGroup,
     mut transcript: Transcript,
+    early_data: EarlyDataStatus,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
@@ -63,6 +65,7 @@ pub(super) fn ask_for_another(
         group,
         cookie,
         transcript,
+        early_data,
     }))
     .into())
 }
@@ -103,6 +106,8 @@ struct RetryRequested {
     group: NamedGroup,
     cookie: Option<[u8; 32]>,
     transcript: Transcript,
+    /// Of the first hello; it is not accepted any more.
+    early_data: EarlyDataStatus,
 }
 
 impl WaitSecondClientHello {
@@ -132,6 +137,7 @@ impl WaitSecondClientHello {
             suite,
             group,
             transcript,
+            early_data,
             ..
         } = requested;
         resume_or_authenticate(
@@ -143,6 +149,7 @@ impl WaitSecondClientHello {
                 transcript,
                 binder_hash,
                 retried: true,
+                early_data,
             },
             cx,
         )

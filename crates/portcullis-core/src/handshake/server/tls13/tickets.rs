@@ -12,9 +12,11 @@ use crate::handshake::Outcome;
 use crate::key_schedule::{ResumptionMasterSecret, Unhashed};
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
 use crate::session::{
-    Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, Secret, ServerSession, TicketKeys, age,
+    EarlyDataTerms, Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, Secret, ServerSession,
+    TicketKeys, age,
 };
 use crate::wire::NewSessionTicket;
+use crate::wire::extension::MaxEarlyDataSize;
 use crate::x509::LeafDigests;
 use crate::{CryptoFailure, Misuse};
 
@@ -62,6 +64,8 @@ impl Issuing {
             .ticket_lifetime_in_seconds()
             .min(left)
             .min(opened);
+        let limit = self.config.early_data.granted();
+        let early_data = EarlyDataTerms::new(limit, information.alpn.as_deref()).map(Arc::new);
         let mut sessions = Vec::with_capacity(self.config.ticket_count.into());
         // The clock may have gone on since the session was found to be fresh.
         let count = if lifetime == 0 {
@@ -84,6 +88,7 @@ impl Issuing {
                     authenticated_at: information.authenticated_at,
                     // A server's is bound to names: a renewed certificate may have another key.
                     shown: None,
+                    early_data: early_data.clone(),
                 },
                 server_name: information.server_name.clone(),
                 leaf: Some(Arc::clone(&self.leaf)),
@@ -113,7 +118,11 @@ impl Issuing {
         for (nonce, (session, ticket)) in (0..).zip(sessions.iter().zip(tickets)) {
             cx.send(&mut Unhashed, |out| {
                 let (lifetime, age_add) = (session.lifetime, session.age_add);
-                NewSessionTicket::put(out, lifetime, age_add, &[nonce], ticket, |_| {});
+                NewSessionTicket::put(out, lifetime, age_add, &[nonce], ticket, |out| {
+                    if let Some(terms) = &session.established.early_data {
+                        MaxEarlyDataSize::put(out, terms.limit());
+                    }
+                });
             });
         }
         Next::Connected(self.outcome)

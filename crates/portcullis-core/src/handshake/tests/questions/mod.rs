@@ -9,11 +9,12 @@ use super::attack::{
     alert_seen_by, authenticated_client, authenticating_server, read_all, resuming_client, server,
     ticket_keys, transmitted, unknown_session,
 };
+use super::early_data::{accepting, sending};
 use super::scripts::kind;
 use super::tls12::{ECDHE_PSK, PSK, ends as ends_of};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::question::{Answer, Question};
-use crate::session::ClientSession;
+use crate::session::{AntiReplay, ClientSession};
 use crate::testing::{Pair, now, resuming, sessions_of};
 use crate::x509::CertificateError;
 use crate::{
@@ -77,6 +78,10 @@ pub(super) fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static 
         (asking_of_raw_keys, QUESTIONS_OF_RAW_KEYS),
         (asking_of_raw_keys_before_tls13, QUESTIONS_OF_RAW_KEYS),
         (asking_of_keys, QUESTIONS_OF_KEYS),
+        (
+            asking_of_early_data,
+            &[(true, "ClaimEarlyData", Stage::ClaimingEarlyData)],
+        ),
         (asking_of_kept_keys, QUESTIONS_OF_KEPT_KEYS),
         #[cfg(feature = "finite-field")]
         (
@@ -98,6 +103,12 @@ pub(super) fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static 
         questions.map(move |&(of_server, kind, stage)| (asking, of_server, kind, stage))
     };
     versions.iter().flat_map(of)
+}
+
+/// Whether early data was there before.
+fn asking_of_early_data() -> Pair {
+    let server = accepting(AntiReplay::asked());
+    sending(resuming_client(), server, b"early")
 }
 
 /// Before TLS 1.3, by an id that nobody knows.
@@ -294,6 +305,7 @@ fn refuse(question: Question) -> Answer {
         Question::ChoosePsk(question) => question.refuse(refusal),
         Question::LookUpUser(question) => question.refuse(refusal),
         Question::Decrypt(question) => question.refuse(refusal),
+        Question::ClaimEarlyData(question) => question.refuse(refusal),
         Question::VerifyChain(question) => question.refuse(CertificateError::rejected(
             AlertDescription::ACCESS_DENIED,
             "not today",

@@ -126,6 +126,26 @@ const APART: &[(Violation, &str)] = &[
     ),
     (Violation::AeadLimitReached, "aead_limit_reached"),
     (
+        Violation::EarlyDataBeyondLimit,
+        "handshake::tests::early_data::a_limit_for_both",
+    ),
+    (
+        Violation::OlderVersionAfterEarlyData,
+        "handshake::tests::early_data::an_older_version_afterwards",
+    ),
+    (
+        Violation::EarlyDataWithAnotherPsk,
+        "handshake::tests::early_data::what_a_server_accepts_it_with",
+    ),
+    (
+        Violation::EarlyDataWithAnotherSuite,
+        "handshake::tests::early_data::what_a_server_accepts_it_with",
+    ),
+    (
+        Violation::EarlyDataWithAnotherProtocol,
+        "handshake::tests::early_data::what_a_server_accepts_it_with",
+    ),
+    (
         Violation::CompatibilitySessionIdEchoed,
         "handshake::tests::tls12::resumption::an_id_of_no_session_comes_back",
     ),

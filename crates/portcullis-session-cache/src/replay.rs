@@ -1,0 +1,195 @@
+//! Who remembers, for all servers that open the same tickets, which early data was accepted.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::StoreFuture;
+
+/// What a [`ReplayGuard`] says to a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody has claimed it before, and nobody else will be told so: the early data is accepted.
+    First,
+    /// Somebody has.
+    Seen,
+    /// Nobody can tell. The handshake goes on without early data.
+    Unavailable,
+}
+
+/// Sees to it that early data is accepted once by all servers that open the same tickets (RFC 8446
+/// §8).
+///
+/// A guard remembers claims. It may forget one when the claim's lifetime has passed by the clock of
+/// who remembers it, and not before: not to make room, not in a restart, and not when another machine
+/// takes over. What may have forgotten answers [`Unavailable`](Claim::Unavailable) to everything
+/// until one lifetime has passed since; so it does after its start. A cache that evicts, or one that
+/// fails over and loses its last writes, is not fit to be one, unless it knows when that has
+/// happened.
+///
+/// The client waits for the answer: one that is later than a tenth of the time the handshake may take,
+/// or a second, is as `Unavailable`.
+pub trait ReplayGuard: Send + Sync + 'static {
+    /// Claims what this token names: the first 16 bytes of a digest, the same on every server, and no
+    /// secret. Of all who claim it within `lifetime` exactly one is told [`Claim::First`].
+    ///
+    /// # Cancel safety
+    /// Dropped when it took too long, or the connection is given up; then it may be claimed all the same.
+    fn claim<'a>(&'a self, token: &'a [u8; 16], lifetime: Duration) -> StoreFuture<'a, Claim>;
+}
+
+/// A guard in memory, for the acceptors of one process that share ticket keys. It remembers exactly
+/// what it is told, and counts time by a clock that nobody sets.
+///
+/// Restarted, it answers [`Claim::Unavailable`] until one lifetime has passed. It cannot know of other processes:
+/// with keys that these have, too, it lets replays through.
+#[derive(Debug)]
+pub struct MemoryReplayGuard {
+    capacity: usize,
+    since: Instant,
+    claims: Mutex<Claims>,
+}
+
+#[derive(Debug, Default)]
+struct Claims {
+    /// Until when.
+    known: HashMap<[u8; 16], Instant>,
+    /// Nothing ends before.
+    next_end: Option<Instant>,
+}
+
+impl MemoryReplayGuard {
+    /// Remembers at most so many claims at a time, of about 50 bytes each; while there are as many it
+    /// answers [`Claim::Unavailable`]. A claim lives for 80 seconds, unless another window was configured.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_session_cache::*; }
+    /// use portcullis::MemoryReplayGuard;
+    ///
+    /// let guard = MemoryReplayGuard::new(100_000);
+    /// ```
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            since: Instant::now(),
+            claims: Mutex::default(),
+        }
+    }
+
+    fn claim_at(&self, token: &[u8; 16], lifetime: Duration, now: Instant) -> Claim {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = now + lifetime;
+        if claims.known.get(token).is_some_and(|until| *until > now) {
+            return Claim::Seen;
+        }
+        if claims.known.len() >= self.capacity {
+            claims.forget(now);
+        }
+        if claims.known.len() >= self.capacity {
+            return Claim::Unavailable;
+        }
+        claims.known.insert(*token, until);
+        claims.next_end = Some(claims.next_end.map_or(until, |end| end.min(until)));
+        match now.duration_since(self.since) > lifetime {
+            true => Claim::First,
+            false => Claim::Unavailable,
+        }
+    }
+
+    /// As if it had been there for an hour.
+    #[cfg(test)]
+    fn old(capacity: usize) -> (Self, Instant) {
+        let this = Self::new(capacity);
+        let now = this.since + Duration::from_secs(3_600);
+        (this, now)
+    }
+}
+
+impl Claims {
+    /// Drops what has ended, which is looked for only when something has.
+    fn forget(&mut self, now: Instant) {
+        if self.next_end.is_some_and(|end| end <= now) {
+            self.known.retain(|_, until| *until > now);
+            self.next_end = self.known.values().min().copied();
+        }
+    }
+}
+
+impl ReplayGuard for MemoryReplayGuard {
+    fn claim<'a>(&'a self, token: &'a [u8; 16], lifetime: Duration) -> StoreFuture<'a, Claim> {
+        let claim = self.claim_at(token, lifetime, Instant::now());
+        Box::pin(std::future::ready(claim))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFETIME: Duration = Duration::from_secs(80);
+
+    #[test]
+    fn once_within_its_lifetime() {
+        let (guard, now) = MemoryReplayGuard::old(10);
+        assert_eq!(guard.claim_at(&[1; 16], LIFETIME, now), Claim::First);
+        assert_eq!(guard.claim_at(&[2; 16], LIFETIME, now), Claim::First);
+        for seconds in 0..80 {
+            let at = now + Duration::from_secs(seconds);
+            assert_eq!(guard.claim_at(&[1; 16], LIFETIME, at), Claim::Seen);
+        }
+        // Then no window would let it in.
+        let at = now + LIFETIME;
+        assert_eq!(guard.claim_at(&[1; 16], LIFETIME, at), Claim::First);
+    }
+
+    #[test]
+    fn nothing_after_a_start() {
+        let guard = MemoryReplayGuard::new(10);
+        for (seconds, said) in [
+            (0, Claim::Unavailable),
+            (80, Claim::Unavailable),
+            (81, Claim::First),
+        ] {
+            let at = guard.since + Duration::from_secs(seconds);
+            let token = [seconds as u8; 16];
+            assert_eq!(guard.claim_at(&token, LIFETIME, at), said, "{seconds}");
+        }
+        // What was claimed meanwhile is known.
+        let at = guard.since + Duration::from_secs(81);
+        assert_eq!(guard.claim_at(&[80; 16], LIFETIME, at), Claim::Seen);
+    }
+
+    #[test]
+    fn a_full_one_forgets_nothing_that_lives() {
+        let (guard, now) = MemoryReplayGuard::old(2);
+        let later = now + Duration::from_secs(40);
+        assert_eq!(guard.claim_at(&[1; 16], LIFETIME, now), Claim::First);
+        assert_eq!(guard.claim_at(&[2; 16], LIFETIME, later), Claim::First);
+        assert_eq!(
+            guard.claim_at(&[3; 16], LIFETIME, later),
+            Claim::Unavailable
+        );
+        assert_eq!(guard.claim_at(&[1; 16], LIFETIME, later), Claim::Seen);
+        // One has ended.
+        let at = now + LIFETIME;
+        assert_eq!(guard.claim_at(&[3; 16], LIFETIME, at), Claim::First);
+        assert_eq!(guard.claim_at(&[4; 16], LIFETIME, at), Claim::Unavailable);
+        assert_eq!(guard.claim_at(&[2; 16], LIFETIME, at), Claim::Seen);
+    }
+
+    /// Of many at once one is first.
+    #[test]
+    fn many_at_once() {
+        let (guard, now) = MemoryReplayGuard::old(1_000);
+        for token in 0..200_u8 {
+            let firsts = std::thread::scope(|scope| {
+                let claims: Vec<_> = (0..4)
+                    .map(|_| scope.spawn(|| guard.claim_at(&[token; 16], LIFETIME, now)))
+                    .collect();
+                let claims = claims.into_iter().map(|claim| claim.join().unwrap());
+                claims.filter(|claim| *claim == Claim::First).count()
+            });
+            assert_eq!(firsts, 1);
+        }
+    }
+}

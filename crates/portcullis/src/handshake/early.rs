@@ -1,0 +1,273 @@
+//! A server's handshake whose client has sent data that was accepted before its end.
+//!
+//! RFC 8446 §2.3.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use portcullis_core::Stage;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::driver::Driver;
+use super::handshaking::Goal;
+use super::{Reached, Until};
+use crate::error::{Error, HandshakeError};
+use crate::stream::TlsStream;
+
+/// A server's handshake whose flight is out, and whose client may have sent data with its hello.
+///
+/// The data is read by [`reader`](Self::reader) and answered by [`writer`](Self::writer), before the
+/// handshake is over. It may be what somebody has recorded and sends again; what keeps that from being
+/// accepted is the configuration's [`AntiReplay`](crate::session::AntiReplay), and a client that is told
+/// nothing may send its request again by itself (RFC 8446 §8). So act on it only if no harm comes from
+/// acting twice: HTTP has the status 425 for the rest (RFC 8470).
+///
+/// A client without early data, or whose early data was not accepted, gives one of these, too: its reader
+/// is at its end, and [`handshake`](Self::handshake) is ready at once or waits for the client.
+///
+/// The handshake's timeout goes on. Dropped, it tells the client `user_canceled` if that can be done
+/// at once.
+///
+/// ```
+/// use portcullis::pki_types::UnixTime;
+/// use portcullis::session::{AntiReplay, BloomFilters};
+/// use portcullis::{EarlyDataOutcome, ServerConfig, TlsAcceptor};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (identity, roots) = dev_identity();
+/// # let connector = portcullis::TlsConnector::new(portcullis::ClientConfig::builder(roots).build()?);
+/// // A process with new ticket keys has accepted nothing that could come again.
+/// let long_ago = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
+/// let anti_replay = AntiReplay::local(BloomFilters::LARGE, long_ago)?;
+/// let config = ServerConfig::builder().identity(identity).early_data(anti_replay).build()?;
+/// let acceptor = TlsAcceptor::new(config);
+/// # let (near, far) = tokio::io::duplex(65_536);
+/// # let first = async {
+/// #     let mut client = connector.upgrade(near, "localhost").await?;
+/// #     client.recv(1).await
+/// # };
+/// # let serve = async { acceptor.accept(far).await?.send(&[b"!"]).await };
+/// # let (received, sent) = tokio::join!(first, serve);
+/// # (received?, sent?);
+/// # let (near, transport) = tokio::io::duplex(65_536);
+/// # let client = tokio::spawn(async move {
+/// #     let (mut client, outcome) = connector.upgrade_with_early_data(near, "localhost", "time?").await?;
+/// #     assert_eq!(outcome, EarlyDataOutcome::Accepted);
+/// #     client.recv(4).await
+/// # });
+/// let mut early = acceptor.accept_with_early_data(transport).await?;
+/// if early.is_accepted() {
+///     let mut question = [0; 5];
+///     early.reader().read_exact(&mut question).await?;
+///     assert_eq!(&question, b"time?");
+///     early.writer().expect("early data is there").write_all(b"noon").await?;
+/// }
+/// let stream = early.handshake().await?;
+/// # assert_eq!(&client.await??[..], b"noon");
+/// # drop(stream);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "the client waits"]
+pub struct EarlyHandshake<IO: AsyncRead + AsyncWrite + Unpin> {
+    driver: Box<Driver<IO>>,
+    is_accepted: bool,
+    /// Whether the driver has come to the end.
+    is_over: bool,
+    failed: Option<Error>,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> EarlyHandshake<IO> {
+    /// Whether early data was accepted; there may be none in it.
+    pub fn is_accepted(&self) -> bool {
+        self.is_accepted
+    }
+
+    /// The early data. It ends where the client has said that it is over, which it says when it has this
+    /// side's flight: a round trip after it was sent.
+    pub fn reader(&mut self) -> EarlyReader<'_, IO> {
+        EarlyReader(self)
+    }
+
+    /// Sends data before the handshake is over. `None` unless early data was accepted: then the client is
+    /// known by its session, and no certificate of it is waited for.
+    pub fn writer(&mut self) -> Option<EarlyWriter<'_, IO>> {
+        self.is_accepted.then_some(EarlyWriter(self))
+    }
+
+    /// Goes on to the end of the handshake. Early data that nobody has read by then is not in what the
+    /// stream reads: [`TlsStream::take_early_data`] gives it, and in active mode a message of its own.
+    ///
+    /// # Errors
+    /// When the handshake fails or times out.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub async fn handshake(mut self) -> Result<TlsStream<IO>, Error> {
+        if !self.is_over {
+            poll_fn(|cx| self.poll_driver(cx, Until::End)).await?;
+        }
+        let early_data = self.driver.take_early_data();
+        let mut stream = self.driver.finish().map_err(Error::from)?;
+        stream.keep_early_data(early_data);
+        Ok(stream)
+    }
+
+    fn poll_driver(&mut self, cx: &mut Context<'_>, until: Until) -> Poll<Result<(), Error>> {
+        if let Some(error) = &self.failed {
+            return Poll::Ready(Err(error.clone()));
+        }
+        let span = self.driver.span().clone();
+        let _entered = span.enter();
+        match ready!(self.driver.poll(cx, until)) {
+            Ok(reached) => {
+                self.is_over |= matches!(reached, Reached::End);
+                Poll::Ready(Ok(()))
+            }
+            Err(error) => {
+                self.failed = Some(error.clone());
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Goal<IO> for EarlyHandshake<IO> {
+    const UNTIL: Until = Until::EarlyData;
+
+    fn reach(driver: Box<Driver<IO>>, reached: Reached) -> Result<Self, HandshakeError<IO>> {
+        Ok(Self {
+            is_accepted: matches!(reached, Reached::EarlyData),
+            is_over: matches!(reached, Reached::End),
+            driver,
+            failed: None,
+        })
+    }
+}
+
+/// Reads early data: see [`EarlyHandshake::reader`].
+///
+/// # Cancel safety
+/// Dropped, nothing is lost: what came is there for the next reader.
+#[derive(Debug)]
+pub struct EarlyReader<'a, IO: AsyncRead + AsyncWrite + Unpin>(&'a mut EarlyHandshake<IO>);
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for EarlyReader<'_, IO> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let early = &mut *self.get_mut().0;
+        if early.driver.early_data().is_empty() && early.is_accepted && !early.is_over {
+            ready!(early.poll_driver(cx, Until::MoreEarlyData))?;
+        }
+        early.driver.read_early_data(buf);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Writes before the handshake is over: see [`EarlyHandshake::writer`].
+///
+/// # Cancel safety
+/// Dropped, what it has taken is sent by the next poll of any kind.
+#[derive(Debug)]
+pub struct EarlyWriter<'a, IO: AsyncRead + AsyncWrite + Unpin>(&'a mut EarlyHandshake<IO>);
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EarlyWriter<'_, IO> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let early = &mut *self.get_mut().0;
+        if let Some(error) = &early.failed {
+            return Poll::Ready(Err(error.clone().into()));
+        }
+        let written = early.driver.poll_write_early(cx, data);
+        written.map_err(|error| {
+            early.failed = Some(error.clone());
+            error.into()
+        })
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let early = &mut *self.get_mut().0;
+        early.driver.poll_flush_early(cx).map_err(Into::into)
+    }
+
+    /// Flushes: the direction is closed by the stream.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+/// What of it the transport is spared at once, in bytes: a record.
+const CHUNK: usize = 16_384;
+
+/// Early data on its way, of the driver.
+impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
+    pub(super) fn poll_write_early(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<Result<usize, Error>> {
+        let Some(running) = &mut self.running else {
+            return Poll::Ready(Err(Error::closed()));
+        };
+        let polled = running.poll_write_early(cx, data.get(..CHUNK).unwrap_or(data), &self.conduct);
+        if let Poll::Ready(Err(error)) = &polled {
+            self.fail(error.clone());
+        }
+        polled
+    }
+
+    pub(super) fn poll_flush_early(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Some(running) = &mut self.running else {
+            return Poll::Ready(Err(Error::closed()));
+        };
+        ready!(running.poll_send(cx))?;
+        running.poll_flush(cx)
+    }
+
+    /// Client: sends this with the first flight, and maybe more.
+    pub(super) fn send_early_data(&mut self, data: &[u8]) {
+        if let Some(running) = &mut self.running {
+            running.send_early_data(data);
+        }
+    }
+
+    fn early_data(&self) -> &[u8] {
+        let running = self.running.as_ref();
+        running.map_or(&[], |running| running.early_data())
+    }
+
+    fn read_early_data(&mut self, buf: &mut ReadBuf<'_>) {
+        if let Some(running) = &mut self.running {
+            running.read_early_data(buf);
+        }
+    }
+
+    fn take_early_data(&mut self) -> bytes::Bytes {
+        let running = self.running.as_mut();
+        running.map_or_else(Default::default, |running| running.take_early_data())
+    }
+}
+
+impl Until {
+    /// Whether who stands there has come as far.
+    pub(super) fn is_at_stage(self, stage: Stage) -> bool {
+        match self {
+            Self::HelloSent => stage == Stage::WaitServerHello,
+            Self::EarlyData => stage == Stage::WaitEndOfEarlyData,
+            Self::MoreEarlyData => stage != Stage::WaitEndOfEarlyData,
+            _ => false,
+        }
+    }
+}
