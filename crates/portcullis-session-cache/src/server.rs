@@ -1,5 +1,7 @@
 //! Where servers keep their sessions.
 
+use std::future::ready;
+
 use portcullis_core::session::ServerSession;
 use rustls_pki_types::UnixTime;
 
@@ -51,4 +53,38 @@ pub trait ServerSessionStore: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropped when it took too long, or with the runtime; the session may be there still.
     fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()>;
+
+    /// How many sessions there are, also those that have expired and are not removed yet; `None` if the
+    /// store does not count them, which is what it does unless it says otherwise.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time.
+    fn len<'a>(&'a self) -> StoreFuture<'a, Option<usize>> {
+        Box::pin(ready(None))
+    }
+
+    /// Shows `visit` each session, in no order: those that were there when it began and still are. Gives whether
+    /// all were shown; a store that cannot look through them shows none, which is what it does unless it
+    /// says otherwise. `visit` may use the store. It is not told the ids, which a store need not know:
+    /// it can keep digests of them.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time; the rest is not shown.
+    fn for_each<'a>(
+        &'a self,
+        visit: &'a mut (dyn FnMut(&ServerSession) + Send),
+    ) -> StoreFuture<'a, bool> {
+        let _ = visit;
+        Box::pin(ready(false))
+    }
+
+    /// Writes down what is not yet written, and ends: later calls keep and give nothing. Call it before
+    /// the program ends; nobody else does. A store that has nothing to end does nothing, which is
+    /// what it does unless it says otherwise.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may not have ended; call it again.
+    fn close<'a>(&'a self) -> StoreFuture<'a, ()> {
+        Box::pin(ready(()))
+    }
 }

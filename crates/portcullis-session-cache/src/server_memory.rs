@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::ready;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use portcullis_core::session::ServerSession;
 use rustls_pki_types::UnixTime;
 
+use crate::shards::Shards;
 use crate::{ServerSessionStore, StoreFuture};
 
 /// What a session takes beside its own bytes: two entries, the id and the number.
@@ -16,11 +17,10 @@ const ENTRY: usize = 256;
 /// Sessions of a server in memory. Its futures are ready at once.
 ///
 /// When it is full the oldest sessions make room. What has expired is dropped when it is met, and from
-/// the oldest on when another session comes.
+/// the oldest on when another session comes. One for many sessions is divided into parts, at most 64, which
+/// have as much of the bounds each, so that threads seldom wait for each other.
 pub struct MemoryServerSessionStore {
-    sessions: Mutex<Sessions>,
-    capacity: usize,
-    bytes: usize,
+    sessions: Shards<Sessions>,
 }
 
 #[derive(Default)]
@@ -44,15 +44,13 @@ impl MemoryServerSessionStore {
     /// about 600 bytes, and its client's certificates, if there are some.
     pub fn new(capacity: usize, bytes: usize) -> Self {
         Self {
-            sessions: Mutex::default(),
-            capacity,
-            bytes,
+            sessions: Shards::new(capacity, bytes),
         }
     }
 
     /// How many sessions there are, also those that have expired and were not met since.
     pub fn len(&self) -> usize {
-        self.lock().by_id.len()
+        self.sessions.each().map(|part| part.by_id.len()).sum()
     }
 
     /// Whether there is none.
@@ -62,19 +60,16 @@ impl MemoryServerSessionStore {
 
     /// About how many bytes they take.
     pub fn bytes(&self) -> usize {
-        self.lock().bytes
+        self.sessions.each().map(|part| part.bytes).sum()
     }
 
     /// Forgets all of them.
     pub fn clear(&self) {
-        let mut sessions = self.lock();
-        sessions.by_id.clear();
-        sessions.by_age.clear();
-        sessions.bytes = 0;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Sessions> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+        for mut part in self.sessions.each() {
+            part.by_id.clear();
+            part.by_age.clear();
+            part.bytes = 0;
+        }
     }
 }
 
@@ -93,11 +88,14 @@ impl ServerSessionStore for MemoryServerSessionStore {
         until: UnixTime,
     ) -> StoreFuture<'a, ()> {
         let size = ENTRY + session.size();
-        if self.capacity > 0 && size <= self.bytes {
-            let mut sessions = self.lock();
+        let Shards {
+            capacity, bytes, ..
+        } = self.sessions;
+        if capacity > 0 && size <= bytes {
+            let mut sessions = self.sessions.of(id);
             sessions.remove(id);
             sessions.drop_expired(session.issued_at());
-            while sessions.by_id.len() >= self.capacity || sessions.bytes > self.bytes - size {
+            while sessions.by_id.len() >= capacity || sessions.bytes > bytes - size {
                 sessions.drop_oldest();
             }
             sessions.insert(id, session, until, size);
@@ -106,7 +104,7 @@ impl ServerSessionStore for MemoryServerSessionStore {
     }
 
     fn get<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
-        let mut sessions = self.lock();
+        let mut sessions = self.sessions.of(id);
         let found = sessions.by_id.get(id);
         let session = found
             .filter(|kept| kept.is_good(now))
@@ -118,7 +116,7 @@ impl ServerSessionStore for MemoryServerSessionStore {
     }
 
     fn claim<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
-        let taken = self.lock().remove(id);
+        let taken = self.sessions.of(id).remove(id);
         let session = taken
             .filter(|kept| kept.is_good(now))
             .map(|kept| kept.session);
@@ -126,8 +124,29 @@ impl ServerSessionStore for MemoryServerSessionStore {
     }
 
     fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()> {
-        self.lock().remove(id);
+        self.sessions.of(id).remove(id);
         Box::pin(ready(()))
+    }
+
+    fn len<'a>(&'a self) -> StoreFuture<'a, Option<usize>> {
+        Box::pin(ready(Some(self.len())))
+    }
+
+    fn for_each<'a>(
+        &'a self,
+        visit: &'a mut (dyn FnMut(&ServerSession) + Send),
+    ) -> StoreFuture<'a, bool> {
+        for part in self.sessions.each() {
+            // Not shown under the lock: `visit` may use the store.
+            let shown: Vec<_> = part
+                .by_id
+                .values()
+                .map(|kept| kept.session.clone())
+                .collect();
+            drop(part);
+            shown.iter().for_each(&mut *visit);
+        }
+        Box::pin(ready(true))
     }
 }
 
@@ -186,7 +205,6 @@ impl fmt::Debug for MemoryServerSessionStore {
         f.debug_struct("MemoryServerSessionStore")
             .field("len", &self.len())
             .field("bytes", &self.bytes())
-            .field("capacity", &self.capacity)
             .finish()
     }
 }

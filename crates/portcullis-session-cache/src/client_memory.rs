@@ -3,23 +3,27 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::future::ready;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use portcullis_core::session::{ClientSession, SessionKey};
 use rustls_pki_types::UnixTime;
 
+use crate::shards::Shards;
 use crate::{SessionStore, StoreFuture};
 
 /// How many sessions of one key are kept: twice what a server of this library sends.
 const PER_KEY: usize = 6;
 
+/// What a session takes beside its own bytes: its place and its number.
+const ENTRY: usize = 256;
+
 /// Sessions in memory. Its futures are ready at once.
 ///
 /// It gives the newest session of a key first, and one for each connection. When it is full the
-/// oldest makes room, whatever its key; one key has at most 6.
+/// oldest makes room, whatever its key; one key has at most 6. One for many sessions is divided into parts,
+/// at most 64, which have as much of the bounds each, so that threads seldom wait for each other.
 pub struct MemorySessionStore {
-    sessions: Mutex<Sessions>,
-    capacity: usize,
+    sessions: Shards<Sessions>,
 }
 
 #[derive(Default)]
@@ -28,6 +32,7 @@ struct Sessions {
     by_key: HashMap<Arc<SessionKey>, VecDeque<(u64, ClientSession)>>,
     /// All of them, in the order of their coming.
     by_age: BTreeMap<u64, Arc<SessionKey>>,
+    bytes: usize,
     next: u64,
 }
 
@@ -38,15 +43,20 @@ impl MemorySessionStore {
     /// be ([`max_handshake_size`](portcullis_core::config::ClientConfigBuilder::max_handshake_size));
     /// sessions with servers that show the same chain share it while the process lives.
     pub fn new(capacity: usize) -> Self {
+        Self::bounded(capacity, usize::MAX)
+    }
+
+    /// The same, of which all sessions together take at most `bytes`. Counted is what a session takes if it
+    /// shares nothing; one that is longer than `bytes`, or than its part's share of them, is not kept.
+    pub fn bounded(capacity: usize, bytes: usize) -> Self {
         Self {
-            sessions: Mutex::default(),
-            capacity,
+            sessions: Shards::new(capacity, bytes),
         }
     }
 
     /// How many sessions there are, also those that have expired and were not met since.
     pub fn len(&self) -> usize {
-        self.lock().by_age.len()
+        self.sessions.each().map(|part| part.by_age.len()).sum()
     }
 
     /// Whether there is none.
@@ -54,15 +64,18 @@ impl MemorySessionStore {
         self.len() == 0
     }
 
-    /// Forgets all of them.
-    pub fn clear(&self) {
-        let mut sessions = self.lock();
-        sessions.by_key.clear();
-        sessions.by_age.clear();
+    /// About how many bytes they take, if they share nothing.
+    pub fn bytes(&self) -> usize {
+        self.sessions.each().map(|part| part.bytes).sum()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Sessions> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Forgets all of them.
+    pub fn clear(&self) {
+        for mut part in self.sessions.each() {
+            part.by_key.clear();
+            part.by_age.clear();
+            part.bytes = 0;
+        }
     }
 }
 
@@ -79,31 +92,58 @@ impl SessionStore for MemorySessionStore {
         key: &'a SessionKey,
         now: UnixTime,
     ) -> StoreFuture<'a, Vec<ClientSession>> {
-        let taken = self.lock().take(key, now);
+        let taken = self.sessions.of(key).take(key, now);
         Box::pin(ready(taken.into_iter().collect()))
     }
 
     fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
-        if self.capacity > 0 {
-            self.lock().put(key, session, self.capacity);
+        let Shards {
+            capacity, bytes, ..
+        } = self.sessions;
+        if capacity > 0 && size(&session) <= bytes {
+            let mut part = self.sessions.of(key);
+            part.put(key, session, capacity, bytes);
         }
         Box::pin(ready(()))
     }
 
     fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
-        self.lock().forget(key);
+        self.sessions.of(key).forget(key);
         Box::pin(ready(()))
     }
+
+    fn len<'a>(&'a self) -> StoreFuture<'a, Option<usize>> {
+        Box::pin(ready(Some(self.len())))
+    }
+
+    fn for_each<'a>(
+        &'a self,
+        visit: &'a mut (dyn FnMut(&SessionKey, &ClientSession) + Send),
+    ) -> StoreFuture<'a, bool> {
+        for part in self.sessions.each() {
+            // Not shown under the lock: `visit` may use the store.
+            let shown: Vec<_> = part.all().collect();
+            drop(part);
+            shown.iter().for_each(|(key, session)| visit(key, session));
+        }
+        Box::pin(ready(true))
+    }
+}
+
+/// What a session takes in memory.
+fn size(session: &ClientSession) -> usize {
+    ENTRY + session.size()
 }
 
 impl Sessions {
     fn take(&mut self, key: &SessionKey, now: UnixTime) -> Option<ClientSession> {
-        let Self { by_key, by_age, .. } = self;
-        let list = by_key.get_mut(key)?;
+        let list = self.by_key.get_mut(key)?;
+        let (by_age, bytes) = (&mut self.by_age, &mut self.bytes);
         list.retain(|(number, session)| {
             let keep = !session.is_expired(now);
             if !keep {
                 by_age.remove(number);
+                *bytes -= size(session);
             }
             keep
         });
@@ -115,19 +155,21 @@ impl Sessions {
         }
         let newest = list.pop_back();
         if list.is_empty() {
-            by_key.remove(key);
+            self.by_key.remove(key);
         }
         let (number, session) = newest?;
-        by_age.remove(&number);
+        self.by_age.remove(&number);
+        self.bytes -= size(&session);
         Some(session)
     }
 
-    fn put(&mut self, key: &SessionKey, session: ClientSession, capacity: usize) {
+    fn put(&mut self, key: &SessionKey, session: ClientSession, capacity: usize, bytes: usize) {
         // There is no clock here: it is at least as late as this session came.
         let now = session.received_at();
         let is_old = |oldest: &ClientSession| oldest.received_at() <= now && oldest.is_expired(now);
+        let room = bytes.saturating_sub(size(&session));
         while let Some(oldest) = self.oldest()
-            && (self.by_age.len() >= capacity || is_old(oldest))
+            && (self.by_age.len() >= capacity || self.bytes > room || is_old(oldest))
         {
             self.drop_oldest();
         }
@@ -137,20 +179,30 @@ impl Sessions {
         };
         let number = self.next;
         self.next += 1;
+        self.bytes += size(&session);
         self.by_age.insert(number, Arc::clone(&key));
         let list = self.by_key.entry(key).or_default();
         list.push_back((number, session));
         if list.len() > PER_KEY
-            && let Some((number, _)) = list.pop_front()
+            && let Some((number, session)) = list.pop_front()
         {
             self.by_age.remove(&number);
+            self.bytes -= size(&session);
         }
     }
 
     fn forget(&mut self, key: &SessionKey) {
-        for (number, _) in self.by_key.remove(key).unwrap_or_default() {
+        for (number, session) in self.by_key.remove(key).unwrap_or_default() {
             self.by_age.remove(&number);
+            self.bytes -= size(&session);
         }
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Arc<SessionKey>, ClientSession)> {
+        self.by_key.iter().flat_map(|(key, list)| {
+            let sessions = list.iter().map(|(_, session)| session.clone());
+            sessions.map(|session| (Arc::clone(key), session))
+        })
     }
 
     fn oldest(&self) -> Option<&ClientSession> {
@@ -163,7 +215,9 @@ impl Sessions {
             return;
         };
         if let Some(list) = self.by_key.get_mut(&key) {
-            list.pop_front();
+            if let Some((_, session)) = list.pop_front() {
+                self.bytes -= size(&session);
+            }
             if list.is_empty() {
                 self.by_key.remove(&key);
             }
@@ -175,7 +229,7 @@ impl fmt::Debug for MemorySessionStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemorySessionStore")
             .field("len", &self.len())
-            .field("capacity", &self.capacity)
+            .field("bytes", &self.bytes())
             .finish()
     }
 }
