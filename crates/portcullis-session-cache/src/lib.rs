@@ -19,6 +19,9 @@
 
 mod client;
 mod client_memory;
+#[cfg(feature = "disk")]
+#[cfg_attr(docsrs, doc(cfg(feature = "disk")))]
+pub mod disk;
 #[cfg(any(feature = "disk", feature = "redis"))]
 mod error;
 mod layered;
@@ -33,6 +36,9 @@ mod shards;
 
 pub use client::SessionStore;
 pub use client_memory::MemorySessionStore;
+#[cfg(feature = "disk")]
+#[doc(no_inline)]
+pub use disk::DiskStore;
 #[cfg(any(feature = "disk", feature = "redis"))]
 pub use error::{StoreError, StoreErrorKind};
 pub use layered::LayeredServerSessionStore;

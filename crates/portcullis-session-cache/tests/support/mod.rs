@@ -8,7 +8,7 @@ use portcullis_core::ProtocolVersion;
 use portcullis_core::session::{ClientSession, ServerSession, SessionKey};
 use rustls_pki_types::UnixTime;
 
-pub fn at(seconds: u64) -> UnixTime {
+pub(crate) fn at(seconds: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 
@@ -37,7 +37,7 @@ fn record(version: ProtocolVersion, secret: u8, since: UnixTime, name: &str, rol
 }
 
 /// A client's session with `a.example`, with a ticket that tells it from others.
-pub fn client_session(
+pub(crate) fn client_session(
     version: ProtocolVersion,
     ticket: u32,
     since: UnixTime,
@@ -53,7 +53,11 @@ pub fn client_session(
     ClientSession::from_bytes(&out).expect("this is the form of a session")
 }
 
-pub fn server_session(version: ProtocolVersion, since: UnixTime, lifetime: u32) -> ServerSession {
+pub(crate) fn server_session(
+    version: ProtocolVersion,
+    since: UnixTime,
+    lifetime: u32,
+) -> ServerSession {
     let mut out = record(version, 0x52, since, "a.example", 2);
     out.extend(7_u32.to_be_bytes());
     out.extend(lifetime.to_be_bytes());
@@ -62,7 +66,7 @@ pub fn server_session(version: ProtocolVersion, since: UnixTime, lifetime: u32) 
 }
 
 /// A key of a client's sessions with `a.example`, of this service.
-pub fn key(service: &str) -> SessionKey {
+pub(crate) fn key(service: &str) -> SessionKey {
     let mut out = vec![1, 0, 1, 0, 0, 9];
     out.extend(b"a.example");
     out.extend(service.as_bytes());
@@ -70,7 +74,7 @@ pub fn key(service: &str) -> SessionKey {
 }
 
 /// What tells a session from others.
-pub fn ticket(session: &ClientSession) -> u32 {
+pub(crate) fn ticket(session: &ClientSession) -> u32 {
     let bytes = session.to_bytes();
     let end = bytes.len() - 16;
     u32::from_be_bytes(bytes[end..end + 4].try_into().unwrap())
