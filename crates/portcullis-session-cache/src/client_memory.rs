@@ -1,6 +1,6 @@
 //! A store in memory, with bounds for all sessions and for those of one key.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::future::ready;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use portcullis_core::session::{ClientSession, SessionKey};
 use rustls_pki_types::UnixTime;
 
 use crate::shards::Shards;
+use crate::slots::{MOST, Slot, Slots};
 use crate::{SessionStore, StoreFuture};
 
 /// How many sessions of one key are kept: twice what a server of this library sends.
@@ -28,12 +29,16 @@ pub struct MemorySessionStore {
 
 #[derive(Default)]
 struct Sessions {
-    /// Of each key, the oldest first, with the number of its coming. No list is empty.
-    by_key: HashMap<Arc<SessionKey>, VecDeque<(u64, ClientSession)>>,
-    /// All of them, in the order of their coming.
-    by_age: BTreeMap<u64, Arc<SessionKey>>,
+    /// Of each key, the oldest first. No list is empty.
+    by_key: HashMap<Arc<SessionKey>, List>,
+    kept: Slots<Kept>,
     bytes: usize,
-    next: u64,
+}
+
+struct Kept {
+    key: Arc<SessionKey>,
+    session: ClientSession,
+    size: usize,
 }
 
 impl MemorySessionStore {
@@ -56,7 +61,7 @@ impl MemorySessionStore {
 
     /// How many sessions there are, also those that have expired and were not met since.
     pub fn len(&self) -> usize {
-        self.sessions.each().map(|part| part.by_age.len()).sum()
+        self.sessions.each().map(|part| part.kept.len()).sum()
     }
 
     /// Whether there is none.
@@ -73,7 +78,7 @@ impl MemorySessionStore {
     pub fn clear(&self) {
         for mut part in self.sessions.each() {
             part.by_key.clear();
-            part.by_age.clear();
+            part.kept.clear();
             part.bytes = 0;
         }
     }
@@ -97,12 +102,11 @@ impl SessionStore for MemorySessionStore {
     }
 
     fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
-        let Shards {
-            capacity, bytes, ..
-        } = self.sessions;
-        if capacity > 0 && size(&session) <= bytes {
+        let size = ENTRY + session.size();
+        if self.sessions.capacity > 0 && size <= self.sessions.bytes {
             let mut part = self.sessions.of(key);
-            part.put(key, session, capacity, bytes);
+            part.make_room(session.received_at(), size, &self.sessions);
+            part.put(key, session, size);
         }
         Box::pin(ready(()))
     }
@@ -122,7 +126,8 @@ impl SessionStore for MemorySessionStore {
     ) -> StoreFuture<'a, bool> {
         for part in self.sessions.each() {
             // Not shown under the lock: `visit` may use the store.
-            let shown: Vec<_> = part.all().collect();
+            let one = |kept: &Kept| (Arc::clone(&kept.key), kept.session.clone());
+            let shown: Vec<_> = part.kept.all().map(one).collect();
             drop(part);
             shown.iter().for_each(|(key, session)| visit(key, session));
         }
@@ -130,97 +135,100 @@ impl SessionStore for MemorySessionStore {
     }
 }
 
-/// What a session takes in memory.
-fn size(session: &ClientSession) -> usize {
-    ENTRY + session.size()
+/// The places of the sessions of one key.
+#[derive(Clone, Copy, Default)]
+struct List {
+    slots: [Slot; PER_KEY],
+    len: usize,
+}
+
+impl List {
+    fn as_slice(&self) -> &[Slot] {
+        self.slots.get(..self.len).unwrap_or_default()
+    }
+
+    /// It is not full.
+    fn push(&mut self, slot: Slot) {
+        if let Some(free) = self.slots.get_mut(self.len) {
+            *free = slot;
+            self.len += 1;
+        }
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        if let Some(at) = self.as_slice().iter().position(|one| *one == slot) {
+            self.slots.copy_within(at + 1..self.len, at);
+            self.len -= 1;
+        }
+    }
 }
 
 impl Sessions {
     fn take(&mut self, key: &SessionKey, now: UnixTime) -> Option<ClientSession> {
-        let list = self.by_key.get_mut(key)?;
-        let (by_age, bytes) = (&mut self.by_age, &mut self.bytes);
-        list.retain(|(number, session)| {
-            let keep = !session.is_expired(now);
-            if !keep {
-                by_age.remove(number);
-                *bytes -= size(session);
+        loop {
+            let list = self.by_key.get(key)?;
+            let newest = *list.as_slice().last()?;
+            let session = &self.kept.get(newest)?.session;
+            let is_expired = session.is_expired(now);
+            // One of before TLS 1.3 is given as long as it lives.
+            if !is_expired && !session.is_single_use() {
+                return Some(session.clone());
             }
-            keep
-        });
-        // One of before TLS 1.3 is given as long as it lives.
-        if let Some((_, newest)) = list.back()
-            && !newest.is_single_use()
+            let session = self.remove(newest)?;
+            if !is_expired {
+                return Some(session);
+            }
+        }
+    }
+
+    /// Room for one of so many bytes, of which the bounds have enough.
+    fn make_room(&mut self, received_at: UnixTime, size: usize, bounds: &Shards<Self>) {
+        // There is no clock here: it is at least as late as this session came.
+        let now = received_at;
+        let is_old = |oldest: &ClientSession| oldest.received_at() <= now && oldest.is_expired(now);
+        let (most, room) = (bounds.capacity.min(MOST), bounds.bytes - size);
+        while let Some((slot, oldest)) = self.kept.oldest()
+            && (self.kept.len() >= most || self.bytes > room || is_old(&oldest.session))
         {
-            return Some(newest.clone());
+            self.remove(slot);
         }
-        let newest = list.pop_back();
-        if list.is_empty() {
-            self.by_key.remove(key);
+    }
+
+    fn put(&mut self, key: &SessionKey, session: ClientSession, size: usize) {
+        let known = self.by_key.get_key_value(key);
+        let known = known.map(|(key, list)| (Arc::clone(key), *list));
+        let (key, list) = known.unwrap_or_else(|| (Arc::new(key.clone()), List::default()));
+        if let [oldest, ..] = list.as_slice()
+            && list.len == PER_KEY
+        {
+            self.remove(*oldest);
         }
-        let (number, session) = newest?;
-        self.by_age.remove(&number);
-        self.bytes -= size(&session);
+        self.bytes += size;
+        let kept = Kept {
+            key: Arc::clone(&key),
+            session,
+            size,
+        };
+        let slot = self.kept.insert(kept);
+        self.by_key.entry(key).or_default().push(slot);
+    }
+
+    fn remove(&mut self, slot: Slot) -> Option<ClientSession> {
+        let Kept { key, session, size } = self.kept.remove(slot)?;
+        self.bytes -= size;
+        if let Some(list) = self.by_key.get_mut(&key) {
+            list.remove(slot);
+            if list.len == 0 {
+                self.by_key.remove(&key);
+            }
+        }
         Some(session)
     }
 
-    fn put(&mut self, key: &SessionKey, session: ClientSession, capacity: usize, bytes: usize) {
-        // There is no clock here: it is at least as late as this session came.
-        let now = session.received_at();
-        let is_old = |oldest: &ClientSession| oldest.received_at() <= now && oldest.is_expired(now);
-        let room = bytes.saturating_sub(size(&session));
-        while let Some(oldest) = self.oldest()
-            && (self.by_age.len() >= capacity || self.bytes > room || is_old(oldest))
-        {
-            self.drop_oldest();
-        }
-        let key = match self.by_key.get_key_value(key) {
-            Some((key, _)) => Arc::clone(key),
-            None => Arc::new(key.clone()),
-        };
-        let number = self.next;
-        self.next += 1;
-        self.bytes += size(&session);
-        self.by_age.insert(number, Arc::clone(&key));
-        let list = self.by_key.entry(key).or_default();
-        list.push_back((number, session));
-        if list.len() > PER_KEY
-            && let Some((number, session)) = list.pop_front()
-        {
-            self.by_age.remove(&number);
-            self.bytes -= size(&session);
-        }
-    }
-
     fn forget(&mut self, key: &SessionKey) {
-        for (number, session) in self.by_key.remove(key).unwrap_or_default() {
-            self.by_age.remove(&number);
-            self.bytes -= size(&session);
-        }
-    }
-
-    fn all(&self) -> impl Iterator<Item = (Arc<SessionKey>, ClientSession)> {
-        self.by_key.iter().flat_map(|(key, list)| {
-            let sessions = list.iter().map(|(_, session)| session.clone());
-            sessions.map(|session| (Arc::clone(key), session))
-        })
-    }
-
-    fn oldest(&self) -> Option<&ClientSession> {
-        let (_, key) = self.by_age.first_key_value()?;
-        self.by_key.get(key)?.front().map(|(_, session)| session)
-    }
-
-    fn drop_oldest(&mut self) {
-        let Some((_, key)) = self.by_age.pop_first() else {
-            return;
-        };
-        if let Some(list) = self.by_key.get_mut(&key) {
-            if let Some((_, session)) = list.pop_front() {
-                self.bytes -= size(&session);
-            }
-            if list.is_empty() {
-                self.by_key.remove(&key);
-            }
+        let list = self.by_key.get(key).copied().unwrap_or_default();
+        for slot in list.as_slice() {
+            self.remove(*slot);
         }
     }
 }

@@ -29,7 +29,8 @@ pub enum StoreErrorKind {
 }
 
 impl StoreError {
-    pub(crate) fn new(kind: StoreErrorKind, sentence: impl Into<Box<str>>) -> Self {
+    /// An error that was found by a crate around this one.
+    pub fn new(kind: StoreErrorKind, sentence: impl Into<Box<str>>) -> Self {
         let sentence = sentence.into();
         Self { kind, sentence }
     }

@@ -20,32 +20,33 @@
 mod client;
 mod client_memory;
 #[cfg(feature = "disk")]
-#[cfg_attr(docsrs, doc(cfg(feature = "disk")))]
-pub mod disk;
+mod disk;
 #[cfg(any(feature = "disk", feature = "redis"))]
 mod error;
 mod layered;
 #[cfg(feature = "redis")]
-#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-pub mod redis;
+mod redis;
 #[cfg(any(feature = "disk", feature = "redis"))]
 mod sealed;
 mod server;
 mod server_memory;
 mod shards;
+mod slots;
 
 pub use client::SessionStore;
 pub use client_memory::MemorySessionStore;
 #[cfg(feature = "disk")]
-#[doc(no_inline)]
-pub use disk::DiskStore;
+#[cfg_attr(docsrs, doc(cfg(feature = "disk")))]
+pub use disk::{DiskOptions, DiskStore};
 #[cfg(any(feature = "disk", feature = "redis"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "disk", feature = "redis"))))]
 pub use error::{StoreError, StoreErrorKind};
 pub use layered::LayeredServerSessionStore;
 #[cfg(feature = "redis")]
-#[doc(no_inline)]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use redis::RedisStore;
 #[cfg(any(feature = "disk", feature = "redis"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "disk", feature = "redis"))))]
 pub use sealed::StoreKeys;
 pub use server::ServerSessionStore;
 pub use server_memory::MemoryServerSessionStore;

@@ -134,6 +134,9 @@ pub use error::{Error, HandshakeError};
 pub use handshake::{Handshaking, OrTransport, PausedClient, PausedServer};
 #[cfg(any(feature = "axum", feature = "tonic"))]
 pub use integrations::TlsConnectInfo;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use integrations::redis_over_tls;
 #[cfg(feature = "hyper-util")]
 pub use integrations::{HttpsConnector, MaybeHttpsStream};
 #[cfg(feature = "key-log")]
@@ -156,9 +159,18 @@ pub use portcullis_core::{
     Misuse, NamedGroup, PrfSecret, ProtocolVersion, Reason, Refusal, ServerHelloView,
     SignatureScheme, Stage, Violation, aes_gcm, config, question, session, suite, x509,
 };
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use portcullis_session_cache::RedisStore;
+#[cfg(feature = "disk")]
+#[cfg_attr(docsrs, doc(cfg(feature = "disk")))]
+pub use portcullis_session_cache::{DiskOptions, DiskStore};
 pub use portcullis_session_cache::{
-    MemoryServerSessionStore, MemorySessionStore, ServerSessionStore, SessionStore, StoreFuture,
+    LayeredServerSessionStore, MemoryServerSessionStore, MemorySessionStore, ServerSessionStore,
+    SessionStore, StoreFuture,
 };
+#[cfg(any(feature = "disk", feature = "redis"))]
+pub use portcullis_session_cache::{StoreError, StoreErrorKind, StoreKeys};
 pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};
 
 /// The README's code compiles.
