@@ -1,6 +1,7 @@
 //! Which sessions are resumed, and which must not be.
 
 mod bytes;
+mod matrix;
 mod names;
 mod offered;
 mod refused;
