@@ -1,6 +1,5 @@
 //! A store in memory, with bounds for all sessions and for those of one key.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::ready;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::sync::Arc;
 use portcullis_core::session::{ClientSession, SessionKey};
 use rustls_pki_types::UnixTime;
 
-use crate::shards::Shards;
+use crate::shards::{ByHash, Shards};
 use crate::slots::{MOST, Slot, Slots};
 use crate::{SessionStore, StoreFuture};
 
@@ -29,13 +28,15 @@ pub struct MemorySessionStore {
 
 #[derive(Default)]
 struct Sessions {
-    /// Of each key, the oldest first. No list is empty.
-    by_key: HashMap<Arc<SessionKey>, List>,
+    /// Of each key, by its hash, the oldest first. No list is empty. Where two keys have one hash, which
+    /// hardly ever is, the one that came last has the list.
+    by_key: ByHash<List>,
     kept: Slots<Kept>,
     bytes: usize,
 }
 
 struct Kept {
+    hash: u64,
     key: Arc<SessionKey>,
     session: ClientSession,
     size: usize,
@@ -97,22 +98,25 @@ impl SessionStore for MemorySessionStore {
         key: &'a SessionKey,
         now: UnixTime,
     ) -> StoreFuture<'a, Vec<ClientSession>> {
-        let taken = self.sessions.of(key).take(key, now);
+        let hash = self.sessions.hash(key);
+        let taken = self.sessions.of(hash).take(hash, key, now);
         Box::pin(ready(taken.into_iter().collect()))
     }
 
     fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
         let size = ENTRY + session.size();
         if self.sessions.capacity > 0 && size <= self.sessions.bytes {
-            let mut part = self.sessions.of(key);
+            let hash = self.sessions.hash(key);
+            let mut part = self.sessions.of(hash);
             part.make_room(session.received_at(), size, &self.sessions);
-            part.put(key, session, size);
+            part.put(hash, key, session, size);
         }
         Box::pin(ready(()))
     }
 
     fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
-        self.sessions.of(key).forget(key);
+        let hash = self.sessions.hash(key);
+        self.sessions.of(hash).forget(hash, key);
         Box::pin(ready(()))
     }
 
@@ -164,10 +168,16 @@ impl List {
 }
 
 impl Sessions {
-    fn take(&mut self, key: &SessionKey, now: UnixTime) -> Option<ClientSession> {
+    /// The places of the sessions of this key.
+    fn list(&self, hash: u64, key: &SessionKey) -> Option<&List> {
+        let list = self.by_key.get(&hash)?;
+        let any = self.kept.get(*list.as_slice().last()?)?;
+        (*any.key == *key).then_some(list)
+    }
+
+    fn take(&mut self, hash: u64, key: &SessionKey, now: UnixTime) -> Option<ClientSession> {
         loop {
-            let list = self.by_key.get(key)?;
-            let newest = *list.as_slice().last()?;
+            let newest = *self.list(hash, key)?.as_slice().last()?;
             let session = &self.kept.get(newest)?.session;
             let is_expired = session.is_expired(now);
             // One of before TLS 1.3 is given as long as it lives.
@@ -194,39 +204,51 @@ impl Sessions {
         }
     }
 
-    fn put(&mut self, key: &SessionKey, session: ClientSession, size: usize) {
-        let known = self.by_key.get_key_value(key);
-        let known = known.map(|(key, list)| (Arc::clone(key), *list));
-        let (key, list) = known.unwrap_or_else(|| (Arc::new(key.clone()), List::default()));
-        if let [oldest, ..] = list.as_slice()
-            && list.len == PER_KEY
+    fn put(&mut self, hash: u64, key: &SessionKey, session: ClientSession, size: usize) {
+        let known = self.list(hash, key).copied();
+        let first = known.and_then(|list| list.as_slice().first().copied());
+        let key = match first.and_then(|first| self.kept.get(first)) {
+            Some(kept) => Arc::clone(&kept.key),
+            None => {
+                self.forget_all(hash);
+                Arc::new(key.clone())
+            }
+        };
+        if let Some(oldest) = first
+            && known.is_some_and(|list| list.len == PER_KEY)
         {
-            self.remove(*oldest);
+            self.remove(oldest);
         }
         self.bytes += size;
-        let kept = Kept {
-            key: Arc::clone(&key),
+        let slot = self.kept.insert(Kept {
+            hash,
+            key,
             session,
             size,
-        };
-        let slot = self.kept.insert(kept);
-        self.by_key.entry(key).or_default().push(slot);
+        });
+        self.by_key.entry(hash).or_default().push(slot);
     }
 
     fn remove(&mut self, slot: Slot) -> Option<ClientSession> {
-        let Kept { key, session, size } = self.kept.remove(slot)?;
-        self.bytes -= size;
-        if let Some(list) = self.by_key.get_mut(&key) {
+        let kept = self.kept.remove(slot)?;
+        self.bytes -= kept.size;
+        if let Some(list) = self.by_key.get_mut(&kept.hash) {
             list.remove(slot);
             if list.len == 0 {
-                self.by_key.remove(&key);
+                self.by_key.remove(&kept.hash);
             }
         }
-        Some(session)
+        Some(kept.session)
     }
 
-    fn forget(&mut self, key: &SessionKey) {
-        let list = self.by_key.get(key).copied().unwrap_or_default();
+    fn forget(&mut self, hash: u64, key: &SessionKey) {
+        if self.list(hash, key).is_some() {
+            self.forget_all(hash);
+        }
+    }
+
+    fn forget_all(&mut self, hash: u64) {
+        let list = self.by_key.get(&hash).copied().unwrap_or_default();
         for slot in list.as_slice() {
             self.remove(*slot);
         }

@@ -108,7 +108,7 @@ impl ServerSessionStore for MemoryServerSessionStore {
             && capacity > 0
             && size <= bytes
         {
-            let mut sessions = self.sessions.of(&id);
+            let mut sessions = self.sessions.of(self.sessions.hash(&id));
             sessions.remove(&id);
             sessions.drop_expired(session.issued_at());
             while sessions.kept.len() >= capacity.min(MOST) || sessions.bytes > bytes - size {
@@ -126,7 +126,7 @@ impl ServerSessionStore for MemoryServerSessionStore {
 
     fn get<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
         let session = Id::new(id).and_then(|id| {
-            let mut sessions = self.sessions.of(&id);
+            let mut sessions = self.sessions.of(self.sessions.hash(&id));
             let found = sessions.find(&id).filter(|kept| kept.is_good(now));
             let session = found.map(|kept| kept.session.clone());
             if session.is_none() {
@@ -138,7 +138,8 @@ impl ServerSessionStore for MemoryServerSessionStore {
     }
 
     fn claim<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
-        let taken = Id::new(id).and_then(|id| self.sessions.of(&id).remove(&id));
+        let taken =
+            Id::new(id).and_then(|id| self.sessions.of(self.sessions.hash(&id)).remove(&id));
         let session = taken
             .filter(|kept| kept.is_good(now))
             .map(|kept| kept.session);
@@ -147,7 +148,7 @@ impl ServerSessionStore for MemoryServerSessionStore {
 
     fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()> {
         if let Some(id) = Id::new(id) {
-            self.sessions.of(&id).remove(&id);
+            self.sessions.of(self.sessions.hash(&id)).remove(&id);
         }
         Box::pin(ready(()))
     }

@@ -1,6 +1,7 @@
 //! Parts of a store that threads lock each for itself.
 
-use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState};
 #[cfg(not(portcullis_loom))]
 use std::sync::{Mutex, MutexGuard};
 
@@ -42,14 +43,15 @@ impl<T: Default> Shards<T> {
         }
     }
 
-    /// The part that `key` belongs to.
-    pub(crate) fn of<K: Hash + ?Sized>(&self, key: &K) -> MutexGuard<'_, T> {
-        let at = match self.parts.len() {
-            1 => 0,
-            count => self.hasher.hash_one(key) % count as u64,
-        };
+    /// A secret hash of a key.
+    pub(crate) fn hash<K: Hash + ?Sized>(&self, key: &K) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// The part that a key of this hash belongs to.
+    pub(crate) fn of(&self, hash: u64) -> MutexGuard<'_, T> {
         #[allow(clippy::cast_possible_truncation, reason = "below 64")]
-        let at = at as usize;
+        let at = (hash % self.parts.len() as u64) as usize;
         lock(&self.parts[at].0)
     }
 
@@ -65,3 +67,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+/// For maps whose keys are hashes already.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    /// The low bits have named the part.
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash.rotate_right(6);
+    }
+}
+
+/// A map by hashes.
+pub(crate) type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Hashed>>;
