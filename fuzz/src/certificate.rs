@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use portcullis_core::x509::{
-    CertificateError, ChainPolicy, Identity, PresentedChain, PrivateKey, Roots, subject,
-    subject_alt_names, verify_client, verify_server,
+    CertificateError, ChainPolicy, Identity, PresentedChain, PrivateKey, RawPublicKey, Roots,
+    subject, subject_alt_names, verify_client, verify_server,
 };
 use portcullis_ffi::{Hash, RsaPrivateKey, RsaPublicKey};
 use rustls_pki_types::{
@@ -21,7 +21,12 @@ pub fn run(data: &[u8]) {
         return;
     };
     match what % 6 {
-        0 => chain(vec![data]),
+        0 => {
+            chain(vec![data]);
+            if let Ok(key) = RawPublicKey::new(data) {
+                assert_eq!(key.spki(), data);
+            }
+        }
         1 => chain(cut(data)),
         2 => {
             let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(data));

@@ -533,6 +533,7 @@ fn otherwise(question: Question) -> Answer {
         Question::OpenTickets(question) => question.none(),
         Question::IssueTickets(question) => question.send(vec![b"a name".to_vec()]),
         Question::VerifyChain(question) => question.dangerous_accept_without_verification(),
+        Question::VerifyRawKey(question) => question.dangerous_accept_without_verification(),
         Question::ChoosePsk(question) => question.none(),
         Question::LookUpUser(question) => question.unknown(),
         Question::Decrypt(question) => question.failed(),

@@ -185,13 +185,24 @@ pub(crate) fn public_key_info_contents(contents: &[u8]) -> Option<(&[u8], &[u8])
     }
 }
 
+/// A SubjectPublicKeyInfo, from what [`public_key_info`] gives.
+pub(crate) fn put_public_key_info(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
+    // No bit of the last byte is unused.
+    let key = [&[0], key].concat();
+    sequence(&[sequence(algorithm), element(BIT_STRING, &key)].concat())
+}
+
 /// A SEQUENCE with these contents (X.690 §8.1.3).
 pub(crate) fn sequence(contents: &[u8]) -> Vec<u8> {
+    element(SEQUENCE, contents)
+}
+
+fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
     let length = contents.len().to_be_bytes();
     let zeros = length.iter().take_while(|byte| **byte == 0).count();
     let length = length.get(zeros..).unwrap_or_default();
     let mut out = Vec::with_capacity(2 + length.len() + contents.len());
-    out.push(SEQUENCE);
+    out.push(tag);
     if contents.len() >= 0x80 {
         // At most eight bytes of length.
         out.push(0x80 | u8::try_from(length.len()).unwrap_or(8));

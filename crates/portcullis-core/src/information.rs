@@ -15,7 +15,7 @@ use crate::psk::PskName;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
-use crate::x509::{self, PresentedChain};
+use crate::x509::{self, Presented};
 
 /// What was negotiated. Secrets are not in here.
 pub struct ConnectionInformation(pub(crate) Information);
@@ -36,7 +36,7 @@ pub(crate) struct Information {
     pub(crate) server_name: Option<Box<str>>,
     pub(crate) client_random: [u8; 32],
     pub(crate) server_random: [u8; 32],
-    pub(crate) peer_chain: Option<PresentedChain>,
+    pub(crate) peer: Option<Presented>,
     pub(crate) peer_scheme: Option<SignatureScheme>,
     /// What this side showed, shared with its configuration.
     pub(crate) local_chain: Option<Arc<[CertificateDer<'static>]>>,
@@ -187,13 +187,19 @@ impl ConnectionInformation {
     }
 
     /// The peer's chain as it was sent, its own certificate first; empty if it showed none: a client
-    /// that need not, or either end with a cipher suite that has no certificates. Then it has a
+    /// that need not, one that showed a [raw public key](Self::peer_raw_public_key), or either end with a cipher suite that has no certificates. Then it has a
     /// [`psk_identity`](Self::psk_identity) or an [`srp_user`](Self::srp_user), or, with a suite of `anon`, nothing says who it is.
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         self.0
-            .peer_chain
+            .peer
             .as_ref()
-            .map_or(&[], |chain| chain.certificates())
+            .map_or(&[], |shown| shown.certificates())
+    }
+
+    /// The raw public key (RFC 7250) by which the peer showed who it is: the DER of its SubjectPublicKeyInfo. Then
+    /// there are no certificates.
+    pub fn peer_raw_public_key(&self) -> Option<&[u8]> {
+        self.0.peer.as_ref()?.raw_key()
     }
 
     /// The scheme of the peer's CertificateVerify, or a server's ServerKeyExchange, if it showed a

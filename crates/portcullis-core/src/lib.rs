@@ -96,3 +96,4 @@ pub use signature_scheme::SignatureScheme;
 pub use step::{Event, KeyLogLine, Monotonic, Now, Step};
 pub use version::ProtocolVersion;
 pub use violation::Violation;
+pub use wire::extension::CertificateType;

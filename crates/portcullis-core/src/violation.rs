@@ -160,6 +160,11 @@ violations! {
         RequestContextNotEmpty => ILLEGAL_PARAMETER, "§4.3.2", "the server sent a context in a CertificateRequest of the handshake";
         RequestWithoutSignatureAlgorithms => MISSING_EXTENSION, "§4.3.2", "the server's CertificateRequest has no signature_algorithms";
         CertificateContextMismatch => ILLEGAL_PARAMETER, "§4.4.2", "the peer's Certificate does not carry the context of the request";
+        BadCertificateTypes => ILLEGAL_PARAMETER, "RFC 7250 §4.1", "the client's list of certificate types is empty, or has nothing but the default, which is left out";
+        NoSharedServerCertificateType => UNSUPPORTED_CERTIFICATE, "RFC 7250 §4.2", "the client takes none of the types of certificate that this side can show";
+        NoSharedClientCertificateType => UNSUPPORTED_CERTIFICATE, "RFC 7250 §4.2", "the client can show none of the types of certificate that this side accepts";
+        CertificateTypeNotOffered => UNSUPPORTED_CERTIFICATE, "RFC 7250 §4.2", "the server chose a type of certificate that was not offered; one that says nothing chooses X.509";
+        RawPublicKeyWithMore => ILLEGAL_PARAMETER, "§4.4.2", "the peer sent more than one raw public key, or extensions with it";
         NoServerCertificate => DECODE_ERROR, "§4.4.2.4", "the server sent an empty certificate list";
         NoClientCertificate => CERTIFICATE_REQUIRED, "§4.4.2.4", "the client sent no certificate although one is required";
         SchemeNotOffered => ILLEGAL_PARAMETER, "§4.4.3", "the peer signed with a scheme that was not offered";

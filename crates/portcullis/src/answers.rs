@@ -15,6 +15,7 @@ use portcullis_core::config::{PreSharedKey, SrpVerifier};
 use portcullis_core::question::{
     Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, Decrypt, FindSession, IssueTickets,
     KeepSession, LookUpUser, OpenTickets, Question, ReviewServerHello, Sign, VerifyChain,
+    VerifyRawKey,
 };
 use portcullis_core::x509::{Identity, PresentedChain};
 use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
@@ -182,6 +183,12 @@ pub trait Answers: Send + Sync + 'static {
     fn verify_chain(&self, question: VerifyChain) -> impl Future<Output = Answer> + Send {
         async { question.verify() }
     }
+
+    /// The peer has shown a raw public key (RFC 7250), which the configuration accepts. Cancel safe as
+    /// [`verify_chain`](Self::verify_chain) is.
+    fn verify_raw_key(&self, question: VerifyRawKey) -> impl Future<Output = Answer> + Send {
+        async { question.verify() }
+    }
 }
 
 /// A set of questions.
@@ -277,7 +284,7 @@ impl Questions {
         self
     }
 
-    /// Also [`Answers::verify_chain`].
+    /// Also [`Answers::verify_chain`] and [`Answers::verify_raw_key`].
     #[must_use]
     pub const fn and_chain(mut self) -> Self {
         self.chain = true;
@@ -344,6 +351,9 @@ impl<A: Answers> DynAnswers for A {
             Question::Decrypt(question) => Box::pin(async move { self.decrypt(question).await }),
             Question::VerifyChain(question) => {
                 Box::pin(async move { self.verify_chain(question).await })
+            }
+            Question::VerifyRawKey(question) => {
+                Box::pin(async move { self.verify_raw_key(question).await })
             }
             other => Box::pin(async { other.default_answer() }),
         }
@@ -621,7 +631,8 @@ where
 pub struct FurtherCheck<F>(F);
 
 /// Answers that verify the peer's chain as configured and then ask once more, e.g. a policy
-/// service. An error ends the handshake with its alert.
+/// service. An error ends the handshake with its alert. A peer with a raw public key has no chain: it is
+/// verified as configured, and nobody is asked once more.
 ///
 /// ```
 /// use portcullis::x509::CertificateError;

@@ -153,11 +153,12 @@ pub use stream::TlsStream;
 pub use portcullis_core::config::{
     ClientAuthentication, ClientConfig, PreSharedKey, ServerConfig, SrpGroup, SrpUsers, SrpVerifier,
 };
-pub use portcullis_core::x509::{Identity, Roots};
+pub use portcullis_core::x509::{Identity, PrivateKey, RawKeys, Roots};
 pub use portcullis_core::{
-    AlertDescription, AlertLevel, ClientHelloView, ConnectionInformation, Direction, KeyLogLine,
-    Misuse, NamedGroup, PrfSecret, ProtocolVersion, Reason, Refusal, ServerHelloView,
-    SignatureScheme, Stage, Violation, aes_gcm, config, question, session, suite, x509,
+    AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,
+    Direction, KeyLogLine, Misuse, NamedGroup, PrfSecret, ProtocolVersion, Reason, Refusal,
+    ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm, config, question, session, suite,
+    x509,
 };
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]

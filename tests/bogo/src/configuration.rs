@@ -402,6 +402,13 @@ fn client(
         Some(groups) => KeyShares::Groups(groups.clone()),
         None => key_shares(options),
     };
+    let mut builder = builder;
+    if !options.accepted_peer_cert_types.is_empty() {
+        builder = builder.server_certificate_types(options.accepted_peer_cert_types.clone());
+    }
+    if !options.available_client_cert_types.is_empty() {
+        builder = builder.client_certificate_types(options.available_client_cert_types.clone());
+    }
     builder
         .cipher_suites(cipher_suites(options)?)
         .key_shares(key_shares)
@@ -493,6 +500,9 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigB
     if !options.psk_identity.is_empty() {
         // BoringSSL's shim has one flag for both.
         builder = builder.psk_identity_hint(&options.psk_identity);
+    }
+    if !options.accepted_peer_cert_types.is_empty() {
+        builder = builder.client_certificate_types(options.accepted_peer_cert_types.clone());
     }
     Ok(builder
         .cipher_suites(cipher_suites(options)?)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use portcullis_core::SignatureScheme;
 use portcullis_core::question::ChooseIdentity;
-use portcullis_core::x509::{Identity, IdentityKey};
+use portcullis_core::x509::{Identity, IdentityKey, PrivateKey};
 
 use portcullis_ffi::RsaPrivateKey;
 use rustls_pki_types::pem::PemObject;
@@ -47,6 +47,9 @@ fn load_one(
     number: i32,
     delayed: bool,
 ) -> Result<Option<Credential>, Stop> {
+    if options.raw_key {
+        return load_raw_key(options, number, delayed).map(Some);
+    }
     let Some(cert_file) = &options.cert_file else {
         return Ok(None);
     };
@@ -105,6 +108,39 @@ fn load_one(
         must_match_issuer: options.must_match_issuer,
         number,
     }))
+}
+
+/// A key that is shown by itself.
+fn load_raw_key(
+    options: &CredentialOptions,
+    number: i32,
+    delayed: bool,
+) -> Result<Credential, Stop> {
+    let unusable = |what: String| Stop::unimplemented(format!("this raw key: {what}"));
+    let file = options.key_file.as_deref();
+    let file = file.ok_or_else(|| Stop::failed("a raw key needs -key-file"))?;
+    let der = PrivateKeyDer::from_pem_file(file).map_err(|error| unusable(error.to_string()))?;
+    let key = PrivateKey::from_der(&der).map_err(|error| unusable(error.to_string()))?;
+    let signer = Identity::raw_public_key(key).map_err(|error| unusable(error.to_string()))?;
+    let identity = match options.signing_prefs.is_empty() && !delayed {
+        true => Some(signer.clone()),
+        false => {
+            let spki = signer.raw_key().unwrap_or_default();
+            let wanted = match options.signing_prefs.as_slice() {
+                [] => signer.key().schemes(),
+                prefs => prefs,
+            };
+            Identity::raw_public_key_with_external_key(spki, wanted.to_vec()).ok()
+        }
+    };
+    Ok(Credential {
+        identity,
+        issuers: Vec::new(),
+        signer: Ok(signer),
+        decrypting: None,
+        must_match_issuer: false,
+        number,
+    })
 }
 
 /// Reads an RSA key out of PKCS#8 (RFC 5958 §2).
@@ -172,6 +208,8 @@ pub(crate) enum Unfit {
     NothingConfigured,
     NoCommonScheme,
     NoMatchingIssuer,
+    /// The peer takes no credential of this type (RFC 7250).
+    WrongType,
     /// Of the key in a certificate for ECDSA, before TLS 1.3.
     WrongCurve,
 }
@@ -189,6 +227,10 @@ pub(crate) fn choose<'a>(
             why = Unfit::NoCommonScheme;
             continue;
         };
+        if !question.accepts_type(identity.certificate_type()) {
+            why = Unfit::WrongType;
+            continue;
+        }
         let matches = question
             .certificate_authorities()
             .any(|name| credential.issuers.iter().any(|issuer| issuer == name));

@@ -1,6 +1,7 @@
 //! What must hold once the handshake is over.
 
-use portcullis_core::{ConnectionInformation, ProtocolVersion, SignatureScheme};
+use portcullis_core::x509::RawPublicKey;
+use portcullis_core::{CertificateType, ConnectionInformation, ProtocolVersion, SignatureScheme};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
@@ -157,8 +158,31 @@ pub(crate) fn check_session(
     }
 }
 
+fn check_raw_key(options: &Options, spki: &[u8]) -> Result<(), Stop> {
+    let expect = &options.expect;
+    let is_other_type = expect
+        .peer_certificate_type
+        .is_some_and(|typ| typ != CertificateType::RAW_PUBLIC_KEY);
+    if is_other_type || expect.no_peer_cert || expect.peer_cert_file.is_some() {
+        return Err(Stop::failed("the peer showed a raw key"));
+    }
+    let key = RawPublicKey::new(spki).map_err(|error| Stop::failed(error.to_string()))?;
+    if !expect.peer_rpk_sha256.is_empty() && key.sha256()[..] != expect.peer_rpk_sha256[..] {
+        return Err(Stop::failed("the peer showed another raw key"));
+    }
+    Ok(())
+}
+
 fn check_peer_certificates(options: &Options, done: &Done) -> Result<(), Stop> {
-    let shown = done.connection.information.peer_certificates();
+    let information = &done.connection.information;
+    if let Some(key) = information.peer_raw_public_key() {
+        return check_raw_key(options, key);
+    }
+    let shown = information.peer_certificates();
+    let expected = options.expect.peer_certificate_type;
+    if expected.is_some_and(|typ| typ != CertificateType::X509) {
+        return Err(Stop::failed("the peer showed no raw key"));
+    }
     let due = (!options.server || options.require_any_client_certificate) && options.psk.is_empty();
     if options.expect.no_peer_cert && !shown.is_empty() {
         return Err(Stop::failed("the peer showed a certificate"));

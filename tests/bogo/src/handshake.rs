@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_core::question::{
-    Answer, ChooseConfiguration, ChooseIdentity, Decrypt, Question, Sign, VerifyChain,
+    Answer, ChooseConfiguration, ChooseIdentity, Decrypt, Question, Sign,
 };
 use portcullis_core::wire::HELLO_RETRY_REQUEST_RANDOM;
 use portcullis_core::x509::CertificateError;
@@ -97,11 +97,12 @@ impl<'a> Driver<'a> {
         if !connection.transmit.is_empty() {
             transport.send(&connection.transmit)?;
         }
-        let credential = match connection.information.local_certificate() {
-            // Without a question the core chose; there was only the default credential then.
-            Some(_) => self.credential.or(Some(-1)),
-            None => None,
-        };
+        let information = &connection.information;
+        // A raw key that was shown has signed.
+        let shown = information.local_certificate().is_some()
+            || information.local_signature_scheme().is_some();
+        // Without a question the core chose; there was only the default credential then.
+        let credential = shown.then(|| self.credential.unwrap_or(-1));
         Ok(Done {
             connection,
             credential,
@@ -183,7 +184,19 @@ impl<'a> Driver<'a> {
             Question::ChooseIdentity(question) => self.on_identity(question, transport),
             Question::Sign(question) => self.on_sign(question),
             Question::Decrypt(question) => self.on_decrypt(question),
-            Question::VerifyChain(question) => Ok(self.on_chain(question)),
+            Question::VerifyChain(question) => {
+                Ok(match self.verdict(question.is_resumption(), false) {
+                    Ok(()) => question.dangerous_accept_without_verification(),
+                    Err(error) => question.refuse(error),
+                })
+            }
+            // BoringSSL's application is always asked about a raw key.
+            Question::VerifyRawKey(question) => {
+                Ok(match self.verdict(question.is_resumption(), true) {
+                    Ok(()) => question.dangerous_accept_without_verification(),
+                    Err(error) => question.refuse(error),
+                })
+            }
             Question::FindSession(question) => {
                 let by_id = self.past.by_id.borrow();
                 Ok(match by_id.get(question.session_id()).cloned() {
@@ -282,6 +295,7 @@ impl<'a> Driver<'a> {
                 self.refused = Some(match unfit {
                     Unfit::NoMatchingIssuer => ":NO_MATCHING_ISSUER:",
                     Unfit::WrongCurve => ":WRONG_CURVE:",
+                    Unfit::WrongType => ":UNKNOWN_CERTIFICATE_TYPE:",
                     // Before TLS 1.3 a server leaves out the suites that it has no key for.
                     _ if !is_tls13 && options.server => ":NO_SHARED_CIPHER:",
                     _ if !is_tls13 && self.has_other_keys(&transport.heard) => {
@@ -329,26 +343,27 @@ impl<'a> Driver<'a> {
         })
     }
 
-    fn on_chain(&mut self, question: VerifyChain) -> Answer {
+    /// On a chain or a raw key.
+    fn verdict(&mut self, is_resumption: bool, counts: bool) -> Result<(), CertificateError> {
         let options = self.options;
-        if question.is_resumption() && !options.reverify_on_resume {
+        if is_resumption && !options.reverify_on_resume {
             // BoringSSL keeps the verdict with the session.
             self.verified = self.past.verified;
-            return question.dangerous_accept_without_verification();
+            return Ok(());
         }
         let refuses = options.verify_fail;
         self.verified = Some(!refuses);
         // SSL_VERIFY_NONE: the verdict is kept, and the connection too.
-        let counts = options.verify_peer || options.require_any_client_certificate;
+        let counts = counts || options.verify_peer || options.require_any_client_certificate;
         if refuses && counts {
             // The two callbacks of BoringSSL differ in nothing but the alert by default.
             let alert = match options.use_custom_verify_callback {
                 true => AlertDescription::CERTIFICATE_UNKNOWN,
                 false => AlertDescription::HANDSHAKE_FAILURE,
             };
-            return question.refuse(CertificateError::rejected(alert, "-verify-fail"));
+            return Err(CertificateError::rejected(alert, "-verify-fail"));
         }
-        question.dangerous_accept_without_verification()
+        Ok(())
     }
 
     /// What the hellos have led to, or would.

@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
-use portcullis_core::{NamedGroup, ProtocolVersion, SignatureScheme, suite::CipherSuite};
+use portcullis_core::{
+    CertificateType, NamedGroup, ProtocolVersion, SignatureScheme, suite::CipherSuite,
+};
 
 use crate::Stop;
 use crate::configuration::OLDER_SUITES;
@@ -53,6 +55,8 @@ pub(crate) struct CredentialOptions {
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) signing_prefs: Vec<SignatureScheme>,
     pub(crate) must_match_issuer: bool,
+    /// The key is shown without a certificate (RFC 7250).
+    pub(crate) raw_key: bool,
 }
 
 /// What one connection is to do, and what is to be expected of it.
@@ -104,6 +108,10 @@ pub(crate) struct Options {
     pub(crate) fallback_scsv: bool,
     pub(crate) cbc_record_splitting: bool,
     pub(crate) enable_ocsp_stapling: bool,
+    /// What is accepted of the peer.
+    pub(crate) accepted_peer_cert_types: Vec<CertificateType>,
+    /// What a client says that it can show; empty for what its credentials are.
+    pub(crate) available_client_cert_types: Vec<CertificateType>,
     pub(crate) verify_peer: bool,
     pub(crate) verify_fail: bool,
     pub(crate) use_custom_verify_callback: bool,
@@ -167,6 +175,8 @@ pub(crate) struct Expectations {
     pub(crate) peer_verify_prefs: Vec<SignatureScheme>,
     pub(crate) peer_cert_file: Option<PathBuf>,
     pub(crate) no_peer_cert: bool,
+    pub(crate) peer_certificate_type: Option<CertificateType>,
+    pub(crate) peer_rpk_sha256: Vec<u8>,
     pub(crate) selected_credential: Option<i32>,
     pub(crate) client_ca_list: Option<String>,
     pub(crate) session_miss: bool,
@@ -262,6 +272,7 @@ impl Options {
                     | "expect-hrr"
                     | "expect-no-hrr"
                     | "new-x509-credential"
+                    | "new-rpk-credential"
                     | "must-match-issuer"
                     | "use-export-context"
             )
@@ -386,6 +397,10 @@ impl Options {
                     | "psk"
                     | "psk-identity"
                     | "expect-certificate-types"
+                    | "accepted-peer-cert-types"
+                    | "available-client-cert-types"
+                    | "expect-peer-certificate-type"
+                    | "expect-peer-rpk-sha256"
             )
     }
 
@@ -414,6 +429,10 @@ impl Options {
             "min-version" => self.min_version = Some(ProtocolVersion(number(name, value)?)),
             "max-version" => self.max_version = Some(ProtocolVersion(number(name, value)?)),
             "new-x509-credential" => self.credentials.push(CredentialOptions::default()),
+            "new-rpk-credential" => self.credentials.push(CredentialOptions {
+                raw_key: true,
+                ..CredentialOptions::default()
+            }),
             "must-match-issuer" => self.credential().must_match_issuer = true,
             "cert-file" => self.credential().cert_file = Some(value.into()),
             "key-file" => self.credential().key_file = Some(value.into()),
@@ -491,6 +510,19 @@ impl Options {
             "expect-total-renegotiations" => {
                 self.expect.total_renegotiations = number(name, value)?;
             }
+            "accepted-peer-cert-types" => {
+                let typ = CertificateType(number(name, value)?);
+                self.accepted_peer_cert_types.push(typ);
+            }
+            "available-client-cert-types" => {
+                let typ = CertificateType(number(name, value)?);
+                self.available_client_cert_types.push(typ);
+            }
+            "expect-peer-certificate-type" => {
+                let typ = CertificateType(number(name, value)?);
+                self.expect.peer_certificate_type = Some(typ);
+            }
+            "expect-peer-rpk-sha256" => self.expect.peer_rpk_sha256 = from_base64(value)?,
             "expect-certificate-types" => self.expect.certificate_types = from_base64(value)?,
             "expect-client-ca-list" => self.expect.client_ca_list = Some(value.into()),
             _ => {}

@@ -86,6 +86,12 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::UncompressedPointsMissing => ":ERROR_PARSING_EXTENSION:",
         V::CurveNotOffered | V::NoSharedCertificateCurve => ":WRONG_CURVE:",
         V::LeafCurveNotOffered => ":BAD_ECC_CERT:",
+        V::BadCertificateTypes => ":DECODE_ERROR:",
+        V::NoSharedServerCertificateType => ":UNKNOWN_CERTIFICATE_TYPE:",
+        V::NoSharedClientCertificateType | V::CertificateTypeNotOffered => {
+            ":UNSUPPORTED_CERTIFICATE:"
+        }
+        V::RawPublicKeyWithMore => ":INVALID_RAW_PUBLIC_KEY:",
         V::KeyDoesNotFitSuite => ":WRONG_CERTIFICATE_TYPE:",
         V::NoClientCertificateBefore13 => ":PEER_DID_NOT_RETURN_A_CERTIFICATE:",
         V::NullCompressionMissing => ":INVALID_COMPRESSION_LIST:",
@@ -187,6 +193,7 @@ fn certificate_token(kind: &CertificateErrorKind) -> Option<&'static str> {
     Some(match kind {
         K::KeyUsage | K::NoKeyEncipherment | K::NoKeyAgreement => ":KEY_USAGE_BIT_INCORRECT:",
         K::Malformed(_) => ":CANNOT_PARSE_LEAF_CERT:",
+        K::MalformedKey => ":DECODE_ERROR:",
         _ => ":CERTIFICATE_VERIFY_FAILED:",
     })
 }

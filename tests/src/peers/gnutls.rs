@@ -44,7 +44,11 @@ pub async fn server(mode: Mode, settings: &Settings) -> Server {
                 "--verify-client-cert".to_owned(),
             ]);
             words.push(format!("--x509cafile={}", root.file.display()));
-        } else {
+        } else if !settings
+            .extra
+            .iter()
+            .any(|word| word == "--require-client-cert")
+        {
             words.push("--disable-client-cert".to_owned());
         }
         words.extend(

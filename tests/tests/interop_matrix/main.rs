@@ -29,6 +29,7 @@ mod matrix;
 mod named_groups;
 mod nss;
 mod ours;
+mod raw_keys;
 mod record_size;
 mod refusals;
 mod resumption;

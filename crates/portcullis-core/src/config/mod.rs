@@ -1,5 +1,6 @@
 //! What a connection may do: decided once, checked when it is built, cheap to share.
 
+pub(crate) mod certificate_types;
 mod client;
 mod negotiable;
 mod options;

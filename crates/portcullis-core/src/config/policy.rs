@@ -18,7 +18,7 @@ use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
-use crate::x509::{Identity, PresentedChain, Roots, SignatureMemo, check_key_length};
+use crate::x509::{Identity, Presented, Roots, SignatureMemo, check_key_length};
 
 pub use crate::record::PaddingPolicy;
 pub use crate::rules::BeastMitigation;
@@ -240,14 +240,14 @@ impl Policy {
     /// Whether a peer with this chain, that has signed so if it signed, would be accepted today, too.
     pub(crate) fn accepts_again(
         &self,
-        chain: &PresentedChain,
+        shown: &Presented,
         scheme: Option<SignatureScheme>,
         version: Version,
     ) -> bool {
         // Keys of other kinds have one length.
         let has_length = scheme.is_none_or(|scheme| scheme.is_rsa() || scheme.is_dsa());
         scheme.is_none_or(|scheme| self.accepts(scheme, version))
-            && (!has_length || check_key_length(chain, self.key_minimum).is_ok())
+            && (!has_length || check_key_length(shown, self.key_minimum).is_ok())
     }
 
     /// An identity has a key of a length that is accepted of peers.

@@ -455,6 +455,21 @@ impl PrivateKey {
         self.algorithm.as_ref() == pss_form::UNRESTRICTED.as_ref()
     }
 
+    /// The public half as a SubjectPublicKeyInfo; `None` of a DSA key, whose group is not kept beside it.
+    pub(crate) fn spki(&self) -> Option<Vec<u8>> {
+        let public = match &self.key {
+            Key::Dsa(_) => return None,
+            Key::Ecdsa(key) => key.pair.public_key().as_ref(),
+            Key::Rsa(key) => key.pair.public_key().as_ref(),
+            Key::ShortRsa(key) => key.public(),
+            Key::Ed25519(key) => key.public_key().as_ref(),
+            #[cfg(feature = "curve448")]
+            Key::Ed448(key) => key.public(),
+            Key::MlDsa(key) => key.public_key().as_ref(),
+        };
+        Some(der::put_public_key_info(self.algorithm.as_ref(), public))
+    }
+
     /// Whether this is the private half of the key in a SubjectPublicKeyInfo.
     pub(crate) fn is_key_of(&self, spki_der: &[u8]) -> bool {
         let Some((algorithm, public)) = der::public_key_info(spki_der) else {

@@ -5,28 +5,57 @@
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::offer::check_extensions;
-use super::{find, wrong_answer};
+use super::{expect, find, wrong_answer};
+use crate::config::certificate_types::AcceptedOfPeer;
 use crate::config::{ClientOptions, Policy, ServerOptions};
 use crate::crypto::{
     encrypting_bits, is_known_key, point_in_key, scheme_before_tls12, scheme_fits_key,
     scheme_fits_key_before_tls13, verify_before_tls13, verify_tls13, verify_with_short_key,
 };
 use crate::error::Abort;
-use crate::question::{AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain};
+use crate::question::{
+    AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain, VerifyRawKey,
+};
+use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
-use crate::wire::extension::{CertificateStatus, Place};
+use crate::wire::extension::{CertificateStatus, CertificateType, Place};
+use crate::wire::tls12::RawPublicKeyCertificate;
 use crate::wire::{Certificate, ExtensionType, tls12};
 use crate::x509::{
-    CertificateError, ChainPolicy, PresentedChain, VerifiedChain, check_agreement,
-    check_encipherment, check_key_length, check_key_usage, check_length,
+    CertificateError, ChainPolicy, PeerProof, Presented, PresentedChain, PresentedKind, RawKeys,
+    RawPublicKey, VerifiedChain, VerifiedRawKey, check_agreement, check_encipherment,
+    check_key_length, check_key_usage, check_length,
 };
 use crate::{Misuse, SignatureScheme, Violation};
 
-/// The chain in a Certificate message; `None` if it is empty.
-pub(super) fn presented_chain(
+/// What a Certificate message shows, of the type that was negotiated; `None` if it is empty.
+pub(super) fn presented(
+    certificate: &Certificate<'_>,
+    typ: CertificateType,
+    offered: impl Fn(ExtensionType) -> bool,
+) -> Result<Option<Presented>, Abort> {
+    match typ {
+        CertificateType::RAW_PUBLIC_KEY => presented_raw_key(certificate),
+        _ => presented_chain(certificate, offered),
+    }
+}
+
+/// §4.4.2: at most one entry, to which nothing belongs that could be stapled to a certificate.
+fn presented_raw_key(certificate: &Certificate<'_>) -> Result<Option<Presented>, Abort> {
+    let mut entries = certificate.certificate_list.iter();
+    match (entries.next(), entries.next()) {
+        (None, _) => Ok(None),
+        (Some(entry), None) if entry.extensions.is_empty() => {
+            Ok(Some(RawPublicKey::new(entry.cert_data)?.into()))
+        }
+        _ => Err(Violation::RawPublicKeyWithMore.into()),
+    }
+}
+
+fn presented_chain(
     certificate: &Certificate<'_>,
     offered: impl Fn(ExtensionType) -> bool,
-) -> Result<Option<PresentedChain>, Abort> {
+) -> Result<Option<Presented>, Abort> {
     // Counted first: each is cheap to send, and looking at its extensions is not.
     check_length(certificate.certificate_list.iter())?;
     for entry in certificate.certificate_list {
@@ -47,16 +76,28 @@ pub(super) fn presented_chain(
                 .map(|status| status.ocsp_response.into()),
         )
     });
-    Ok(Some(PresentedChain::from_counted(
-        entries,
-        list.iter().count(),
-    )?))
+    let chain = PresentedChain::from_counted(entries, list.iter().count())?;
+    Ok(Some(chain.into()))
 }
 
-/// The chain in a Certificate of before TLS 1.3; `None` if it is empty.
+/// The same of a Certificate of before TLS 1.3, where a raw key stands alone (RFC 7250 §3).
 pub(super) fn presented_before_tls13(
-    certificate: &tls12::Certificate<'_>,
-) -> Result<Option<PresentedChain>, Abort> {
+    message: &HandshakeBytes,
+    typ: CertificateType,
+) -> Result<Option<Presented>, Abort> {
+    match typ {
+        CertificateType::RAW_PUBLIC_KEY => {
+            let RawPublicKeyCertificate { spki } = expect(message)?;
+            match spki {
+                [] => Ok(None),
+                spki => Ok(Some(RawPublicKey::new(spki)?.into())),
+            }
+        }
+        _ => chain_before_tls13(&expect(message)?),
+    }
+}
+
+fn chain_before_tls13(certificate: &tls12::Certificate<'_>) -> Result<Option<Presented>, Abort> {
     let list = certificate.certificate_list;
     check_length(list.iter())?;
     if list.is_empty() {
@@ -65,18 +106,17 @@ pub(super) fn presented_before_tls13(
     let entries = list
         .iter()
         .map(|entry| (CertificateDer::from(entry.0.to_vec()), None));
-    Ok(Some(PresentedChain::from_counted(
-        entries,
-        list.iter().count(),
-    )?))
+    let chain = PresentedChain::from_counted(entries, list.iter().count())?;
+    Ok(Some(chain.into()))
 }
 
-/// By whose rules a peer's chain is judged: one for both roles and all versions.
+/// By whose rules a peer's chain or key is judged: one for both roles and all versions.
 pub(super) struct Judge<'a> {
     /// The name that the server must have; `None`: the peer is a client.
     server_name: Option<&'a ServerName<'static>>,
-    /// `None`: any chain is accepted.
+    /// `None`: any chain is accepted, and any key.
     policy: Option<&'a ChainPolicy>,
+    accepted: &'a AcceptedOfPeer,
     /// Whether the configuration leaves it to a question.
     is_asked: bool,
 }
@@ -86,6 +126,7 @@ impl<'a> Judge<'a> {
         Self {
             server_name: Some(name),
             policy: config.chain_policy(),
+            accepted: &config.accepted,
             is_asked: config.policy.asked.verification,
         }
     }
@@ -94,6 +135,7 @@ impl<'a> Judge<'a> {
         Self {
             server_name: None,
             policy: config.client_policy(),
+            accepted: &config.accepted,
             is_asked: config.policy.asked.verification,
         }
     }
@@ -101,12 +143,12 @@ impl<'a> Judge<'a> {
     /// Verifies the chain that the peer has shown; `None` if somebody wants to be asked instead.
     pub(super) fn verify(
         &self,
-        chain: &PresentedChain,
+        shown: &Presented,
         now: UnixTime,
-    ) -> Result<Option<VerifiedChain>, CertificateError> {
+    ) -> Result<Option<PeerProof>, CertificateError> {
         match self.is_asked {
             true => Ok(None),
-            false => self.conclude(chain, now).map(Some),
+            false => self.conclude(shown, now).map(Some),
         }
     }
 
@@ -114,26 +156,36 @@ impl<'a> Judge<'a> {
     /// asked. If it has expired meanwhile nobody is: the peer may have another by now.
     pub(super) fn verify_again(
         &self,
-        chain: &PresentedChain,
+        shown: &Presented,
         now: UnixTime,
-    ) -> Result<Option<VerifiedChain>, CertificateError> {
-        match self.conclude(chain, now) {
+    ) -> Result<Option<PeerProof>, CertificateError> {
+        match self.conclude(shown, now) {
             Err(error) if error.is_expired() => Err(error),
             _ if self.is_asked => Ok(None),
             proof => proof.map(Some),
         }
     }
 
-    fn conclude(
-        &self,
-        chain: &PresentedChain,
-        now: UnixTime,
-    ) -> Result<VerifiedChain, CertificateError> {
-        match self.policy {
-            Some(policy) => self.expected().verify(chain, policy, now),
-            None => Ok(VerifiedChain::dangerous_accept_without_verification(
-                chain.clone(),
-            )),
+    fn conclude(&self, shown: &Presented, now: UnixTime) -> Result<PeerProof, CertificateError> {
+        // A session may be of another time.
+        if !self.accepted.accepts(shown.certificate_type()) {
+            return Err(CertificateError::of_another_type());
+        }
+        match shown.kind() {
+            PresentedKind::Chain(chain) => match self.policy {
+                Some(policy) => self.expected().verify(&chain, policy, now),
+                None => Ok(VerifiedChain::dangerous_accept_without_verification(chain)),
+            }
+            .map(PeerProof::Chain),
+            PresentedKind::RawKey(key) => self.verify_raw_key(key).map(PeerProof::RawKey),
+        }
+    }
+
+    /// RFC 7250 §6: it is known, or nobody wants to know.
+    fn verify_raw_key(&self, key: RawPublicKey) -> Result<VerifiedRawKey, CertificateError> {
+        match self.trusted_keys() {
+            Some(keys) => keys.verify(&key),
+            None => Ok(VerifiedRawKey::dangerous_accept_without_verification(key)),
         }
     }
 
@@ -145,35 +197,60 @@ impl<'a> Judge<'a> {
     }
 
     /// Asks whether the chain is to be trusted; `resumed`: it is that of a session.
-    pub(super) fn ask(&self, chain: &PresentedChain, resumed: bool, now: UnixTime) -> Question {
-        Question::VerifyChain(VerifyChain {
-            id: QuestionId::next(),
-            chain: chain.clone(),
-            purpose: self.expected(),
-            policy: self.policy.cloned(),
-            resumed,
-            now,
-        })
+    pub(super) fn ask(&self, shown: &Presented, resumed: bool, now: UnixTime) -> Question {
+        let (id, purpose) = (QuestionId::next(), self.expected());
+        match shown.kind() {
+            PresentedKind::Chain(chain) => Question::VerifyChain(VerifyChain {
+                id,
+                chain,
+                purpose,
+                policy: self.policy.cloned(),
+                resumed,
+                now,
+            }),
+            PresentedKind::RawKey(key) => Question::VerifyRawKey(VerifyRawKey {
+                id,
+                key,
+                purpose,
+                trusted: self.trusted_keys(),
+                resumed,
+            }),
+        }
     }
 
-    /// Takes the answer. Its proof must be about the chain of this connection, and about nothing
-    /// less than its configuration demands of the server of this name, or of a client.
+    /// `None` where any key is accepted.
+    fn trusted_keys(&self) -> Option<RawKeys> {
+        self.policy?;
+        Some(self.accepted.raw_keys.clone().unwrap_or_default())
+    }
+
+    /// Takes the answer. Its proof must be about what the peer of this connection has shown, and about
+    /// nothing less than its configuration demands of the server of this name, or of a client.
     pub(super) fn on_answer(
         &self,
         answer: AnswerContent,
-        chain: &PresentedChain,
-    ) -> Result<VerifiedChain, Abort> {
-        let AnswerContent::Chain(verdict) = answer else {
-            return Err(wrong_answer());
+        shown: &Presented,
+    ) -> Result<PeerProof, Abort> {
+        let (proves, is_for, proof) = match (answer, shown.kind()) {
+            (AnswerContent::Chain(verdict), PresentedKind::Chain(chain)) => {
+                let proof = verdict?;
+                let is_for = proof.is_for(self.server_name, self.policy);
+                (proof.proves(&chain), is_for, PeerProof::Chain(proof))
+            }
+            (AnswerContent::RawKey(verdict), PresentedKind::RawKey(key)) => {
+                let proof = verdict?;
+                let is_for = proof.is_by(self.trusted_keys().as_ref());
+                (proof.proves(&key), is_for, PeerProof::RawKey(proof))
+            }
+            _ => return Err(wrong_answer()),
         };
-        let proof = verdict?;
-        if !proof.proves(chain) {
+        if !proves {
             return Err(Misuse::new(
-                "the proof in the answer is about another chain than the one this peer showed",
+                "the proof in the answer is about another chain or key than the one this peer showed",
             )
             .into());
         }
-        if !proof.is_for(self.server_name, self.policy) {
+        if !is_for {
             return Err(Misuse::new(
                 "the proof in the answer was made for another name, for the other role, or by \
                  another policy than this connection's: take the one that `check` of its question \
@@ -188,7 +265,7 @@ impl<'a> Judge<'a> {
 /// §4.4.3: the key in the certificate made this signature, and may make any (§4.4.2.2): who
 /// accepts a chain without verifying it says nothing about that.
 pub(super) fn check_signature(
-    peer: &VerifiedChain,
+    peer: &PeerProof,
     policy: &Policy,
     scheme: SignatureScheme,
     content: &[u8],
@@ -206,7 +283,7 @@ pub(super) fn check_signature(
 /// its suite says. Gives how the signature was made: as was said, or as such a key does (RFC 4346
 /// §7.4.3).
 pub(super) fn check_signature_before_tls13(
-    peer: &VerifiedChain,
+    peer: &PeerProof,
     policy: &Policy,
     suite: Option<CipherSuite>,
     scheme: Option<SignatureScheme>,
@@ -223,7 +300,7 @@ pub(super) fn check_signature_before_tls13(
         return Err(Violation::KeyDoesNotFitSuite.into());
     }
     if scheme.is_dsa() {
-        check_key_length(peer.chain(), policy.key_minimum)?;
+        check_key_length(&peer.presented(), policy.key_minimum)?;
     }
     verify_before_tls13(scheme, key, content, signature)
         .or_else(|_| with_short_key(peer, policy, scheme, content, signature))?;
@@ -233,29 +310,28 @@ pub(super) fn check_signature_before_tls13(
 /// A server's key decrypts what this client encrypts for it (RFC 5246 §7.4.2): it is an RSA key, of a length that
 /// is accepted, and may be used for that.
 pub(super) fn check_encrypts(
-    peer: &VerifiedChain,
+    peer: &PeerProof,
     policy: &Policy,
     suite: CipherSuite,
 ) -> Result<(), Abort> {
-    let chain = peer.chain();
-    if !is_known_key(chain.end_entity_spki(), &policy.schemes) {
+    let key = peer.spki();
+    if !is_known_key(key, &policy.schemes) {
         return Err(Violation::UnsupportedKey.into());
     }
-    if encrypting_bits(chain.end_entity_spki()).is_none() {
+    if encrypting_bits(key).is_none() {
         let violation = Violation::KeyDoesNotFitSuite;
         return Err(violation.explained(format!("{suite} needs an RSA key")));
     }
-    check_key_length(chain, policy.key_minimum)?;
-    check_encipherment(chain)?;
+    check_key_length(&peer.presented(), policy.key_minimum)?;
+    peer.chain().map_or(Ok(()), check_encipherment)?;
     Ok(())
 }
 
 /// A server's key is half of the secret (RFC 4492 §2.1, RFC 5246 §7.4.2): it is an ECDSA key on a curve that is there, and
 /// may be used for that. That its curve was offered is another rule.
-pub(super) fn check_agrees(peer: &VerifiedChain, suite: CipherSuite) -> Result<(), Abort> {
+pub(super) fn check_agrees(peer: &PeerProof, suite: CipherSuite) -> Result<(), Abort> {
     const UNCOMPRESSED: u8 = 4;
-    let chain = peer.chain();
-    match point_in_key(chain.end_entity_spki()) {
+    match point_in_key(peer.spki()) {
         None => {
             let violation = Violation::KeyDoesNotFitSuite;
             return Err(violation.explained(format!("{suite} needs an ECDSA key")));
@@ -266,18 +342,18 @@ pub(super) fn check_agrees(peer: &VerifiedChain, suite: CipherSuite) -> Result<(
             return Err(violation.explained("its point is compressed".to_owned()));
         }
     }
-    check_agreement(chain)?;
+    peer.chain().map_or(Ok(()), check_agreement)?;
     Ok(())
 }
 
 /// The key of the peer's certificate, if it is of a kind that this configuration knows, and may sign.
-fn signing_key<'a>(peer: &'a VerifiedChain, policy: &Policy) -> Result<&'a [u8], Abort> {
-    let key = peer.chain().end_entity_spki();
+fn signing_key<'a>(peer: &'a PeerProof, policy: &Policy) -> Result<&'a [u8], Abort> {
+    let key = peer.spki();
     if !is_known_key(key, &policy.schemes) {
         return Err(Violation::UnsupportedKey.into());
     }
-    if !peer.may_sign() {
-        check_key_usage(peer.chain())?;
+    if let (false, Some(chain)) = (peer.may_sign(), peer.chain()) {
+        check_key_usage(chain)?;
     }
     Ok(key)
 }
@@ -286,14 +362,14 @@ fn signing_key<'a>(peer: &'a VerifiedChain, policy: &Policy) -> Result<&'a [u8],
 /// length that is not accepted verifies nothing, and is named.
 #[cold]
 fn with_short_key(
-    peer: &VerifiedChain,
+    peer: &PeerProof,
     policy: &Policy,
     scheme: SignatureScheme,
     content: &[u8],
     signature: &[u8],
 ) -> Result<(), Abort> {
-    let (chain, least) = (peer.chain(), policy.key_minimum);
-    check_key_length(chain, least)?;
-    verify_with_short_key(scheme, chain.end_entity_spki(), least, content, signature)
+    let least = policy.key_minimum;
+    check_key_length(&peer.presented(), least)?;
+    verify_with_short_key(scheme, peer.spki(), least, content, signature)
         .map_err(|_| Violation::BadSignature.into())
 }

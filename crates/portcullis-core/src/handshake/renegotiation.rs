@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::UnixTime;
 
 use super::find;
 use super::machine::End;
@@ -18,6 +18,7 @@ use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::ClientHello;
 use crate::wire::extension::{Extensions, RenegotiationInfo};
+use crate::x509::Presented;
 
 /// The protocol whose connections are never renegotiated (RFC 9113 §9.2.1).
 const HTTP_2: &[u8] = b"h2";
@@ -108,12 +109,9 @@ impl Previous {
     }
 
     /// RFC 7627 §1: who is in the middle has a certificate of its own.
-    pub(crate) fn check_certificate(
-        &self,
-        leaf: Option<&CertificateDer<'_>>,
-    ) -> Result<(), Violation> {
-        let before = self.information.peer_certificates().first();
-        match before.map(CertificateDer::as_ref) == leaf.map(CertificateDer::as_ref) {
+    pub(crate) fn check_certificate(&self, shown: Option<&Presented>) -> Result<(), Violation> {
+        let before = self.information().peer.as_ref();
+        match before.map(Presented::end_entity) == shown.map(Presented::end_entity) {
             true => Ok(()),
             false => Err(Violation::RenegotiationChangedCertificate),
         }
@@ -123,12 +121,12 @@ impl Previous {
     /// what most servers ask for another handshake for.
     pub(crate) fn check_certificate_of_client(
         &self,
-        leaf: Option<&CertificateDer<'_>>,
+        shown: Option<&Presented>,
     ) -> Result<(), Violation> {
-        if self.information.peer_certificates().is_empty() {
+        if self.information().peer.is_none() {
             return Ok(());
         }
-        let checked = self.check_certificate(leaf);
+        let checked = self.check_certificate(shown);
         checked.map_err(|_| Violation::RenegotiationChangedClient)
     }
 

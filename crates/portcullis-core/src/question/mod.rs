@@ -6,6 +6,7 @@
 
 mod decrypt;
 mod psk;
+mod raw_key;
 mod sessions;
 mod user;
 mod wanted;
@@ -13,6 +14,7 @@ mod wanted;
 pub use decrypt::Decrypt;
 pub use psk::ChoosePsk;
 pub(crate) use psk::Side as PskSide;
+pub use raw_key::VerifyRawKey;
 pub use sessions::{FindSession, IssueTickets, KeepSession, OpenTickets};
 pub use user::LookUpUser;
 pub(crate) use wanted::{WantedCurves, WantedIdentity};
@@ -26,7 +28,10 @@ use crate::config::{ClientConfig, PreSharedKey, ServerConfig, SrpVerifier};
 use crate::error::Refusal;
 use crate::session::ServerSession;
 use crate::signature_scheme::SignatureScheme;
-use crate::x509::{self, CertificateError, ChainPolicy, Identity, PresentedChain, VerifiedChain};
+use crate::wire::extension::CertificateType;
+use crate::x509::{
+    self, CertificateError, ChainPolicy, Identity, PresentedChain, VerifiedChain, VerifiedRawKey,
+};
 use crate::{ClientHelloView, NamedGroup, ServerHelloView};
 
 /// Something the handshake wants to know before it goes on.
@@ -58,6 +63,8 @@ pub enum Question {
     Decrypt(Decrypt),
     /// Is this the peer's chain to trust? Asked with `ask_verification`.
     VerifyChain(VerifyChain),
+    /// Is this raw public key the peer's to trust? Asked with `ask_verification`.
+    VerifyRawKey(VerifyRawKey),
 }
 
 impl Question {
@@ -76,6 +83,7 @@ impl Question {
             Self::Sign(question) => question.sign_with_local_key(),
             Self::Decrypt(question) => question.decrypt_with_local_key(),
             Self::VerifyChain(question) => question.verify(),
+            Self::VerifyRawKey(question) => question.verify(),
         }
     }
 
@@ -108,6 +116,7 @@ impl Question {
             Self::Sign(question) => question.id,
             Self::Decrypt(question) => question.id,
             Self::VerifyChain(question) => question.id,
+            Self::VerifyRawKey(question) => question.id,
         }
     }
 }
@@ -145,6 +154,7 @@ pub(crate) enum AnswerContent {
     /// With its padding; empty if there is none.
     Decrypted(Zeroizing<Vec<u8>>),
     Chain(Result<VerifiedChain, CertificateError>),
+    RawKey(Result<VerifiedRawKey, CertificateError>),
     /// With the keys of the configuration.
     ConfiguredTickets,
     Session(Option<(usize, Box<ServerSession>)>),
@@ -276,6 +286,12 @@ impl ChooseIdentity {
     /// peer, or this side. `None` if any may do, as always in TLS 1.3 (RFC 8422 §5.1).
     pub fn certificate_curves(&self) -> Option<&[NamedGroup]> {
         self.wanted.curves.list()
+    }
+
+    /// Whether the peer accepts an identity of this type (RFC 7250); one that says nothing accepts
+    /// [`CertificateType::X509`] alone.
+    pub fn accepts_type(&self, typ: CertificateType) -> bool {
+        self.wanted.types.has(typ)
     }
 
     /// The authorities the peer trusts, as DER-encoded names; empty if it did not say.

@@ -1,8 +1,9 @@
 //! What a peer wants to see of this side.
 
+use crate::misuse::Misuse;
 use crate::suite::CipherSuite;
 use crate::version::Version;
-use crate::x509::{self, Identity};
+use crate::x509::{self, AcceptedTypes, Identity};
 use crate::{NamedGroup, SignatureScheme};
 
 /// What the peer said about certificates it would accept.
@@ -16,6 +17,7 @@ pub(crate) struct WantedIdentity {
     /// `None` is the same as `schemes`.
     pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
     pub(crate) curves: WantedCurves,
+    pub(crate) types: AcceptedTypes,
     pub(crate) authorities: Vec<Vec<u8>>,
 }
 
@@ -81,12 +83,26 @@ impl WantedIdentity {
 
     fn exchanges_keys(&self, identity: &Identity) -> bool {
         let mut suites = self.unsigned.iter();
-        suites.any(|suite| identity.exchanges_keys(*suite))
+        self.types.accepts(identity) && suites.any(|suite| identity.exchanges_keys(*suite))
     }
 
     /// Whether the identity can be shown, but for its curve.
     pub(crate) fn accepts(&self, identity: &Identity) -> bool {
-        identity.scheme_for(&self.schemes, self.version).is_some() || self.exchanges_keys(identity)
+        let can_be_used = identity.scheme_for(&self.schemes, self.version).is_some()
+            || self.exchanges_keys(identity);
+        can_be_used && self.types.accepts(identity)
+    }
+
+    /// Somebody has chosen it.
+    pub(crate) fn check_type(&self, identity: &Identity) -> Result<(), Misuse> {
+        match self.types.accepts(identity) {
+            true => Ok(()),
+            false => Err(Misuse::new(format!(
+                "the chosen identity is of the type {}, which the peer does not take: see `accepts_type` of the \
+                 question",
+                identity.certificate_type()
+            ))),
+        }
     }
 
     /// The identity that would have been chosen but for its curve.
@@ -109,9 +125,12 @@ impl WantedIdentity {
             self.server_name.as_deref(),
             &self.schemes,
             self.certificate_schemes.as_deref(),
-            curves,
             &self.authorities,
-            self.version,
+            x509::Within {
+                version: self.version,
+                types: self.types,
+                curves,
+            },
         )
         .map(|(identity, scheme)| (identity.clone(), scheme))
     }

@@ -239,15 +239,15 @@ impl Resumable {
             return Ok(None);
         }
         let information = &self.information.0;
-        let peer = information.peer_chain.as_ref().zip(information.peer_scheme);
+        let peer = information.peer.as_ref().zip(information.peer_scheme);
         Ok(Some(ReceivedTicket(Box::new(ClientSession {
             established: Established {
                 dialect: information.dialect,
                 version: information.version,
                 suite: information.cipher_suite,
                 secret: Secret::Psk(self.secret.psk(ticket.ticket_nonce)?),
-                peer: peer.map(|(chain, scheme)| Peer {
-                    chain: chain.clone(),
+                peer: peer.map(|(shown, scheme)| Peer {
+                    shown: shown.clone(),
                     scheme,
                 }),
                 shared_key: None,

@@ -9,7 +9,7 @@
 //! | secret | u8, then vec8. 1: the key of a ticket of TLS 1.3; before that the master secret, 2: as of RFC 5246, 3: extended |
 //! | before TLS 1.3: the group of the key exchange behind the secret | u16; 0 if it had none |
 //! | when the last full handshake was | u64 |
-//! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16, 0 if it signed nothing) and certificates (vec24 each); 2: a raw key; 3: a digest of a pre-shared key (32 bytes), its identity (vec16), and what 1 has, if anything; 4: a digest of the verifier of a user of SRP (32 bytes; zeros in a client's), its name (vec16), and what 1 has, if anything |
+//! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16, 0 if it signed nothing) and certificates (vec24 each); 2: its scheme, an empty certificate, and its raw key (vec24); 3: a digest of a pre-shared key (32 bytes), its identity (vec16), and what 1 has, if anything; 4: a digest of the verifier of a user of SRP (32 bytes; zeros in a client's), its name (vec16), and what 1 has, if anything |
 //! | the key that this side showed | vec8 with its digest; empty if it showed none, or as a server |
 //! | server name | vec16; empty if there was none |
 //! | the names that a server showed | vec8 with their digest; empty in a client's |
@@ -33,7 +33,7 @@ use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::codec::{Cursor, DecodeError, put_u16, put_vec8, put_vec16, put_vec24};
-use crate::x509::{PresentedChain, Sha256Digest};
+use crate::x509::{Presented, PresentedChain, RawPublicKey, Sha256Digest};
 
 /// The form of what is written down; another one is refused.
 const FORMAT: u8 = 2;
@@ -44,6 +44,7 @@ const SECRET_MASTER: u8 = 2;
 const SECRET_EXTENDED_MASTER: u8 = 3;
 const PEER_NONE: u8 = 0;
 const PEER_CHAIN: u8 = 1;
+const PEER_RAW_KEY: u8 = 2;
 const PEER_SHARED_KEY: u8 = 3;
 const PEER_USER: u8 = 4;
 
@@ -158,7 +159,7 @@ impl Secret {
 /// How the peer proved who it is, in the first connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
-    pub(crate) chain: PresentedChain,
+    pub(crate) shown: Presented,
     /// What it signed with, or [`UNSIGNED`](Self::UNSIGNED).
     pub(crate) scheme: SignatureScheme,
 }
@@ -196,11 +197,9 @@ impl Established {
 
     /// How many bytes the certificates take, and the identity of a pre-shared key.
     pub(super) fn size(&self) -> usize {
-        let chain = self.peer.as_ref().map(|peer| peer.chain.certificates());
-        let certificates = chain.unwrap_or_default().iter();
-        let certificates: usize = certificates.map(|certificate| 3 + certificate.len()).sum();
+        let shown = self.peer.as_ref().map_or(0, |peer| peer.shown.size());
         let identity = self.shared_key.as_ref().map(|name| name.identity.len());
-        certificates + identity.unwrap_or(0)
+        shown + identity.unwrap_or(0)
     }
 
     /// Whether the peer would have to sign once more. It has not signed in the future either,
@@ -221,7 +220,10 @@ impl Established {
                 Shared::Psk => PEER_SHARED_KEY,
                 Shared::Password => PEER_USER,
             },
-            (None, Some(_)) => PEER_CHAIN,
+            (None, Some(peer)) => match peer.shown.raw_key() {
+                Some(_) => PEER_RAW_KEY,
+                None => PEER_CHAIN,
+            },
             (None, None) => PEER_NONE,
         });
         put_vec24(out, |out| {
@@ -268,7 +270,7 @@ impl Established {
         let kind = cursor.u8()?;
         let mut peer = Cursor::new(cursor.vec24()?);
         let shared_key = match kind {
-            PEER_NONE | PEER_CHAIN => None,
+            PEER_NONE | PEER_CHAIN | PEER_RAW_KEY => None,
             PEER_SHARED_KEY | PEER_USER if version < Version::V1_3 => Some(Arc::new(PskName {
                 kind: match kind {
                     PEER_USER => Shared::Password,
@@ -280,7 +282,13 @@ impl Established {
             _ => return Err(DecodeError),
         };
         let peer = match kind {
-            PEER_CHAIN => Some(Peer::read(&mut peer)?),
+            PEER_CHAIN | PEER_RAW_KEY => {
+                let peer = Peer::read(&mut peer)?;
+                if peer.shown.raw_key().is_some() != (kind == PEER_RAW_KEY) {
+                    return Err(DecodeError);
+                }
+                Some(peer)
+            }
             _ if peer.is_empty() => None,
             PEER_SHARED_KEY | PEER_USER => Some(Peer::read(&mut peer)?),
             _ => return Err(DecodeError),
@@ -317,9 +325,9 @@ impl Peer {
     const UNSIGNED: SignatureScheme = SignatureScheme(0);
 
     /// `scheme`: what it signed with, if it did.
-    pub(crate) fn new(chain: PresentedChain, scheme: Option<SignatureScheme>) -> Self {
+    pub(crate) fn new(shown: Presented, scheme: Option<SignatureScheme>) -> Self {
         Self {
-            chain,
+            shown,
             scheme: scheme.unwrap_or(Self::UNSIGNED),
         }
     }
@@ -331,19 +339,36 @@ impl Peer {
 
     fn put(&self, out: &mut Vec<u8>) {
         put_u16(out, self.scheme.0);
-        for certificate in self.chain.certificates() {
+        for certificate in self.shown.certificates() {
             put_vec24(out, |out| out.extend_from_slice(certificate));
+        }
+        if let Some(spki) = self.shown.raw_key() {
+            // There is no empty certificate.
+            put_vec24(out, |_| {});
+            put_vec24(out, |out| out.extend_from_slice(spki));
         }
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
         let scheme = SignatureScheme(cursor.u16()?);
-        let mut certificates = Vec::new();
+        let first = cursor.vec24()?;
+        if first.is_empty() {
+            let key = RawPublicKey::new(cursor.vec24()?).map_err(|_| DecodeError)?;
+            cursor.end()?;
+            return Ok(Self {
+                shown: key.into(),
+                scheme,
+            });
+        }
+        let mut certificates = vec![CertificateDer::from(first.to_vec())];
         while !cursor.is_empty() {
             certificates.push(CertificateDer::from(cursor.vec24()?.to_vec()));
         }
         let chain = PresentedChain::new(certificates).map_err(|_| DecodeError)?;
-        Ok(Self { chain, scheme })
+        Ok(Self {
+            shown: chain.into(),
+            scheme,
+        })
     }
 }
 

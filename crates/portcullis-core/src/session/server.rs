@@ -51,10 +51,15 @@ impl ServerSession {
         self.established.suite
     }
 
+    /// The client's raw public key (RFC 7250), the DER of its SubjectPublicKeyInfo, if it showed one.
+    pub fn peer_raw_public_key(&self) -> Option<&[u8]> {
+        self.established.peer.as_ref()?.shown.raw_key()
+    }
+
     /// The client's chain, its own certificate first; empty if it showed none.
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         let peer = self.established.peer.as_ref();
-        peer.map_or(&[], |peer| peer.chain.certificates())
+        peer.map_or(&[], |peer| peer.shown.certificates())
     }
 
     /// The identity of the pre-shared key that the session began with, before TLS 1.3.

@@ -1,14 +1,15 @@
 //! One property for every codec: what decodes is written back byte for byte.
 
 use super::extension::{
-    Alpn, AlpnSelected, CertificateAuthorities, CertificateStatus, Cookie, EarlyData,
-    EcPointFormats, EncryptThenMac, ExtendedMasterSecret, Extension, Extensions,
-    KeyShareClientHello, KeyShareHelloRetryRequest, KeyShareServerHello, MaxEarlyDataSize,
-    MaxFragmentLength, NextProtocolOffer, NextProtocols, OfferedPsks, OidFilters, Padding,
-    PostHandshakeAuth, PskKeyExchangeModes, RecordSizeLimit, RenegotiationInfo, SelectedIdentity,
-    SelectedVersion, ServerName, ServerNameAcknowledgement, SessionTicket, SignatureAlgorithms,
-    SignatureAlgorithmsCert, SignedCertificateTimestamp, StatusRequest, StatusRequestEmpty,
-    SupportedGroups, SupportedVersions,
+    Alpn, AlpnSelected, CertificateAuthorities, CertificateStatus, ClientCertificateTypeSelected,
+    ClientCertificateTypes, Cookie, EarlyData, EcPointFormats, EncryptThenMac,
+    ExtendedMasterSecret, Extension, Extensions, KeyShareClientHello, KeyShareHelloRetryRequest,
+    KeyShareServerHello, MaxEarlyDataSize, MaxFragmentLength, NextProtocolOffer, NextProtocols,
+    OfferedPsks, OidFilters, Padding, PostHandshakeAuth, PskKeyExchangeModes, RecordSizeLimit,
+    RenegotiationInfo, SelectedIdentity, SelectedVersion, ServerCertificateTypeSelected,
+    ServerCertificateTypes, ServerName, ServerNameAcknowledgement, SessionTicket,
+    SignatureAlgorithms, SignatureAlgorithmsCert, SignedCertificateTimestamp, StatusRequest,
+    StatusRequestEmpty, SupportedGroups, SupportedVersions,
 };
 use super::handshake::HandshakeMessage;
 use super::handshake_type::HandshakeType;
@@ -45,6 +46,7 @@ pub fn round_trip(msg_type: HandshakeType, body: &[u8]) -> bool {
                     .iter()
                     .all(|entry| extensions(entry.extensions))
             }) && message::<tls12::Certificate<'_>>(body, |_| true)
+                && message::<tls12::RawPublicKeyCertificate<'_>>(body, |_| true)
         }
         HandshakeType::NEW_SESSION_TICKET => {
             message::<NewSessionTicket<'_>>(body, |m| extensions(m.extensions))
@@ -116,6 +118,8 @@ fn extension(body: &[u8]) -> bool {
         AlpnSelected<'_>,
         CertificateAuthorities<'_>,
         CertificateStatus<'_>,
+        ClientCertificateTypeSelected,
+        ClientCertificateTypes<'_>,
         Cookie<'_>,
         EarlyData,
         EcPointFormats<'_>,
@@ -137,6 +141,8 @@ fn extension(body: &[u8]) -> bool {
         RenegotiationInfo<'_>,
         SelectedIdentity,
         SelectedVersion,
+        ServerCertificateTypeSelected,
+        ServerCertificateTypes<'_>,
         ServerName<'_>,
         ServerNameAcknowledgement,
         SessionTicket<'_>,

@@ -2,13 +2,14 @@
 //!
 //! RFC 8446 §4.4.2.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::certificate::Certificate;
 use super::error::{CertificateError, CertificateErrorKind as Kind};
 use super::policy::{ChainPolicy, PolicyId};
+use super::presented::Shown;
 
 /// Most certificates a peer may send in one chain.
 ///
@@ -27,7 +28,7 @@ pub(crate) fn check_length<T>(mut chain: impl Iterator<Item = T>) -> Result<(), 
 
 /// The certificates a peer sent, leaf first, not verified. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PresentedChain(pub(super) Arc<Entries>);
+pub struct PresentedChain(Arc<Shown>);
 
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Entries {
@@ -37,7 +38,50 @@ pub(super) struct Entries {
     ocsp_responses: Vec<Option<Box<[u8]>>>,
 }
 
+impl Entries {
+    const EMPTY: Self = Self {
+        certificates: Vec::new(),
+        ocsp_responses: Vec::new(),
+    };
+
+    pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
+    }
+
+    /// The leaf's SubjectPublicKeyInfo, with its header.
+    pub(super) fn end_entity_spki(&self) -> &[u8] {
+        let leaf = self.certificates.first();
+        let fields = leaf.and_then(|leaf| Certificate::read(leaf));
+        fields.map(|fields| fields.spki).unwrap_or_default()
+    }
+}
+
 impl PresentedChain {
+    /// For [`Presented::kind`](super::presented::Presented::kind), which has looked, and of what came from a chain.
+    pub(super) fn of(shown: Arc<Shown>) -> Self {
+        Self(shown)
+    }
+
+    pub(super) fn into_shown(self) -> Arc<Shown> {
+        self.0
+    }
+
+    pub(super) fn downgrade(&self) -> Weak<Shown> {
+        Arc::downgrade(&self.0)
+    }
+
+    pub(super) fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn entries(&self) -> &Entries {
+        match &*self.0 {
+            Shown::Chain(entries) => entries,
+            // The constructors refuse it.
+            Shown::RawKey(_) => const { &Entries::EMPTY },
+        }
+    }
+
     /// Takes a chain without OCSP responses.
     ///
     /// # Errors
@@ -83,15 +127,15 @@ impl PresentedChain {
         if Certificate::read(leaf).is_none() {
             return Err(CertificateError::malformed_at(0));
         }
-        Ok(Self(Arc::new(Entries {
+        Ok(Self(Arc::new(Shown::Chain(Entries {
             certificates,
             ocsp_responses,
-        })))
+        }))))
     }
 
     /// The leaf: the certificate of the peer itself.
     pub fn end_entity(&self) -> &CertificateDer<'static> {
-        match self.0.certificates.first() {
+        match self.entries().certificates.first() {
             Some(leaf) => leaf,
             // The constructor refuses an empty chain.
             None => const { &CertificateDer::from_slice(&[]) },
@@ -100,18 +144,18 @@ impl PresentedChain {
 
     /// All certificates, leaf first, as sent.
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
-        &self.0.certificates
+        &self.entries().certificates
     }
 
     /// What came with the leaf, in any order.
     pub fn intermediates(&self) -> &[CertificateDer<'static>] {
-        self.0.certificates.get(1..).unwrap_or_default()
+        self.entries().certificates.get(1..).unwrap_or_default()
     }
 
     /// Adds the response that came for the peer's own certificate, in a message of its own (RFC 6066
     /// §8).
     pub(crate) fn with_ocsp_response(mut self, response: &[u8]) -> Self {
-        if let Some(entries) = Arc::get_mut(&mut self.0) {
+        if let Some(Shown::Chain(entries)) = Arc::get_mut(&mut self.0) {
             entries.ocsp_responses = vec![Some(response.into())];
         }
         self
@@ -119,21 +163,19 @@ impl PresentedChain {
 
     /// The DER of the OCSP response stapled to the certificate at `index`, not verified.
     pub fn ocsp_response(&self, index: usize) -> Option<&[u8]> {
-        self.0.ocsp_responses.get(index)?.as_deref()
+        self.entries().ocsp_responses.get(index)?.as_deref()
     }
 
     /// The leaf's SubjectPublicKeyInfo, with its header.
     pub fn end_entity_spki(&self) -> &[u8] {
-        Certificate::read(self.end_entity())
-            .map(|fields| fields.spki)
-            .unwrap_or_default()
+        self.entries().end_entity_spki()
     }
 }
 
 impl core::fmt::Debug for PresentedChain {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("PresentedChain")
-            .field("certificates", &self.0.certificates.len())
+            .field("certificates", &self.entries().certificates.len())
             .field("subject", &super::subject(self.end_entity()))
             .finish()
     }
@@ -216,7 +258,7 @@ impl VerifiedChain {
 
     /// Whether this is the proof of that chain and not of another connection's.
     pub(crate) fn proves(&self, chain: &PresentedChain) -> bool {
-        Arc::ptr_eq(&self.chain.0, &chain.0) || self.chain == *chain
+        self.chain.same(chain) || self.chain == *chain
     }
 
     /// Whether the chain was verified as that of the server of this name, or of a client, and as

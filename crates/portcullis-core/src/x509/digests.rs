@@ -16,6 +16,11 @@ pub(super) fn key_digest(spki: &[u8]) -> Sha256Digest {
     labelled(b"portcullis: key of an identity", [spki])
 }
 
+/// In the place of names: a raw public key has none, so it is like nothing but itself.
+pub(super) fn raw_key_digest(spki: &[u8]) -> Sha256Digest {
+    labelled(b"portcullis: raw public key of an identity", [spki])
+}
+
 /// Of the names that a certificate is for: a renewed one with other keys has the same. Their
 /// order does not count, nor the case of DNS names. All kinds of name count, because a client may
 /// look for any; without subjectAltName it is the subject.

@@ -125,6 +125,15 @@ pub enum CertificateErrorKind {
     },
     /// Not a certificate, or with fields that contradict each other.
     Malformed(&'static str),
+    /// A raw public key that is no SubjectPublicKeyInfo (RFC 7250 §3).
+    MalformedKey,
+    /// A raw public key that is not among those that are trusted (RFC 7250 §6).
+    UntrustedKey {
+        /// SHA-256 of its SubjectPublicKeyInfo, in hexadecimal digits.
+        sha256: String,
+        /// How many are trusted.
+        trusted: usize,
+    },
     /// More certificates than will be looked at.
     TooManyCertificates {
         /// The most that are accepted.
@@ -218,6 +227,13 @@ impl CertificateError {
         }))
     }
 
+    /// A peer of a session had shown itself in a way that is not accepted here (RFC 7250 §4).
+    pub(crate) fn of_another_type() -> Self {
+        Self::new(CertificateErrorKind::Unsupported(
+            "certificates of its type are not accepted",
+        ))
+    }
+
     /// For an application that verifies chains itself: refuses one, with the alert the peer
     /// shall see and a sentence for this side's log.
     ///
@@ -281,10 +297,11 @@ impl CertificateError {
             Kind::KeyUsage | Kind::NoKeyEncipherment | Kind::NoKeyAgreement => {
                 AlertDescription::ILLEGAL_PARAMETER
             }
-            Kind::Malformed(_) => AlertDescription::DECODE_ERROR,
+            Kind::Malformed(_) | Kind::MalformedKey => AlertDescription::DECODE_ERROR,
             Kind::Rejected { alert, .. } => *alert,
             Kind::NameMismatch { .. }
             | Kind::BadSignature
+            | Kind::UntrustedKey { .. }
             | Kind::RsaKeyLength { .. }
             | Kind::DsaKeyLength { .. }
             | Kind::SignatureParameters { .. }

@@ -9,7 +9,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use webpki::EndEntityCert;
 
 use super::certificate::Certificate;
-use super::digests::{Sha256Digest, key_digest, names_digest};
+use super::digests::{Sha256Digest, key_digest, names_digest, raw_key_digest};
 use super::pem::{self, Contents};
 use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
@@ -21,19 +21,23 @@ use crate::crypto::{
 use crate::misuse::Misuse;
 use crate::suite::{Authentication, CipherSuite, KeyUse};
 use crate::version::Version;
+use crate::wire::extension::CertificateType;
 use crate::{NamedGroup, SignatureScheme};
 
 /// The longest leaf whose names can be read, in bytes.
 const LONGEST_LEAF: usize = 65_535;
 
-/// A certificate chain with its key. Cheap to clone.
+/// A certificate chain with its key, or a key that is shown by itself. Cheap to clone.
 ///
 /// The chain is sent as it was given, leaf first.
 #[derive(Clone)]
 pub struct Identity(Arc<Inner>);
 
 struct Inner {
+    /// Empty of a raw public key.
     chain: Arc<[CertificateDer<'static>]>,
+    /// The SubjectPublicKeyInfo of a raw public key.
+    raw_key: Option<Box<[u8]>>,
     key: IdentityKey,
     /// dNSName entries of the leaf in lower case.
     names: Vec<Box<str>>,
@@ -230,11 +234,7 @@ impl Identity {
         chain: Vec<CertificateDer<'static>>,
         schemes: Vec<SignatureScheme>,
     ) -> Result<Self, Misuse> {
-        if schemes.is_empty() {
-            return Err(Misuse::new(
-                "an external key needs at least one signature scheme",
-            ));
-        }
+        check_any(&schemes)?;
         Self::external(chain, schemes, false)
     }
 
@@ -262,26 +262,79 @@ impl Identity {
         }
     }
 
+    /// A key that is shown by itself, without a certificate (RFC 7250): the peer has to know it. It is
+    /// shown only to a peer that takes raw public keys.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{Identity, PrivateKey, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let der = rustls_pki_types::PrivateKeyDer::try_from(rcgen::KeyPair::generate()?.serialize_der())?;
+    /// let key = PrivateKey::from_der(&der)?;
+    /// let config = ServerConfig::builder().identity(Identity::raw_public_key(key)?).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When it is a DSA key.
+    pub fn raw_public_key(key: PrivateKey) -> Result<Self, Misuse> {
+        let spki = key.spki().ok_or_else(|| {
+            Misuse::new("a DSA key is shown in a certificate alone: take a key of another kind")
+        })?;
+        Ok(Self::of_raw_key(spki, IdentityKey::Local(key)))
+    }
+
+    /// The same with a key that is elsewhere: `spki` is the DER of its SubjectPublicKeyInfo, and `schemes`
+    /// is what it can sign with, as for [`with_external_key`](Self::with_external_key).
+    ///
+    /// # Errors
+    /// When `spki` is something else, there is no scheme, or one does not fit the key or is too long for it.
+    pub fn raw_public_key_with_external_key(
+        spki: &[u8],
+        schemes: Vec<SignatureScheme>,
+    ) -> Result<Self, Misuse> {
+        if crate::der::public_key_info(spki).is_none() {
+            return Err(Misuse::new(
+                "the raw public key is no SubjectPublicKeyInfo in DER",
+            ));
+        }
+        check_any(&schemes)?;
+        check_schemes(spki, &schemes)?;
+        let key = IdentityKey::External {
+            schemes,
+            decrypts: false,
+        };
+        Ok(Self::of_raw_key(spki.to_vec(), key))
+    }
+
+    /// No usage is said of such a key, but RSA key exchange and static ECDH belong to certificates.
+    fn of_raw_key(spki: Vec<u8>, key: IdentityKey) -> Self {
+        Self(Arc::new(Inner {
+            key,
+            names: Vec::new(),
+            names_digest: raw_key_digest(&spki),
+            key_digest: Arc::new(key_digest(&spki)),
+            curve: ecdsa_curve(&spki),
+            key_bits: key_bits(&spki),
+            decrypts: false,
+            agrees: None,
+            issuers: Vec::new(),
+            chain_schemes: Vec::new(),
+            chain: Arc::new([]),
+            raw_key: Some(spki.into()),
+            certificate_messages: CertificateMessages::default(),
+        }))
+    }
+
     fn external(
         chain: Vec<CertificateDer<'static>>,
         schemes: Vec<SignatureScheme>,
         decrypts: bool,
     ) -> Result<Self, Misuse> {
         let spki = all_fields(&chain)?.first().map(|fields| fields.spki);
-        let spki = spki.unwrap_or_default();
-        if let Some(scheme) = schemes.iter().find(|scheme| !fits_key(**scheme, spki)) {
-            return Err(Misuse::new(format!(
-                "the signature scheme {scheme} does not fit the key in the certificate"
-            )));
-        }
-        if let Some(scheme) = schemes
-            .iter()
-            .find(|scheme| !key_is_long_enough(**scheme, spki))
-        {
-            return Err(Misuse::new(format!(
-                "the key in the certificate is too short for the signature scheme {scheme}"
-            )));
-        }
+        check_schemes(spki.unwrap_or_default(), &schemes)?;
         Self::join(chain, IdentityKey::External { schemes, decrypts })
     }
 
@@ -314,11 +367,25 @@ impl Identity {
             issuers,
             chain_schemes,
             chain: chain.into(),
+            raw_key: None,
             certificate_messages: CertificateMessages::default(),
         })))
     }
 
-    /// The certificates, leaf first.
+    /// By what it is shown.
+    pub fn certificate_type(&self) -> CertificateType {
+        match self.0.raw_key {
+            Some(_) => CertificateType::RAW_PUBLIC_KEY,
+            None => CertificateType::X509,
+        }
+    }
+
+    /// The DER of the SubjectPublicKeyInfo, if the identity is a raw public key.
+    pub fn raw_key(&self) -> Option<&[u8]> {
+        self.0.raw_key.as_deref()
+    }
+
+    /// The certificates, leaf first; none if the identity is a raw public key.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.0.chain
     }
@@ -403,7 +470,7 @@ impl Identity {
     pub(crate) fn certificate_message(&self, form: Form) -> &[u8] {
         self.0
             .certificate_messages
-            .get_or_encode(form, self.chain())
+            .get_or_encode(form, self.chain(), self.raw_key())
     }
 
     pub(super) fn issuers(&self) -> &[Box<[u8]>] {
@@ -422,6 +489,32 @@ impl core::fmt::Debug for Identity {
             .field("certificates", &self.0.chain.len())
             .field("key", &self.0.key)
             .finish()
+    }
+}
+
+fn check_any(schemes: &[SignatureScheme]) -> Result<(), Misuse> {
+    match schemes {
+        [] => Err(Misuse::new(
+            "an external key needs at least one signature scheme",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// An external key can do what is said of it.
+fn check_schemes(spki: &[u8], schemes: &[SignatureScheme]) -> Result<(), Misuse> {
+    let mut all = schemes.iter();
+    if let Some(scheme) = all.find(|scheme| !fits_key(**scheme, spki)) {
+        return Err(Misuse::new(format!(
+            "the signature scheme {scheme} does not fit the key in the certificate"
+        )));
+    }
+    let mut all = schemes.iter();
+    match all.find(|scheme| !key_is_long_enough(**scheme, spki)) {
+        Some(scheme) => Err(Misuse::new(format!(
+            "the key in the certificate is too short for the signature scheme {scheme}"
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -12,8 +12,9 @@ use aws_lc_rs::digest;
 use rustls_pki_types::InvalidSignature;
 
 use super::cache::Cache;
-use super::chain::{Entries, PresentedChain};
+use super::chain::PresentedChain;
 use super::digests::Sha256Digest as Digest;
+use super::presented::Shown;
 
 /// How many signatures are remembered unless something else is configured.
 const DEFAULT_REMEMBERED_SIGNATURES: usize = 1_024;
@@ -34,7 +35,7 @@ struct Memory {
     /// signatures of any strength.
     secret: Digest,
     /// For the signature of a leaf also the chain it came with, as long as a connection has it.
-    seen: Cache<Weak<Entries>>,
+    seen: Cache<Weak<Shown>>,
 }
 
 impl SignatureMemo {
@@ -119,7 +120,7 @@ struct Log {
 struct Good {
     digest: Digest,
     /// What is remembered about it; `None` if it had to be verified.
-    known: Option<Weak<Entries>>,
+    known: Option<Weak<Shown>>,
 }
 
 impl Walk<'_> {
@@ -186,10 +187,13 @@ impl Walk<'_> {
             seen.insert(issuer.digest, Weak::new());
         }
         let shared = leaf.known.as_ref().and_then(Weak::upgrade);
-        if let Some(shared) = shared.filter(|shared| **shared == *chain.0) {
-            return PresentedChain(shared);
+        if let Some(shared) = shared
+            .map(PresentedChain::of)
+            .filter(|shared| shared == chain)
+        {
+            return shared;
         }
-        seen.insert(leaf.digest, Arc::downgrade(&chain.0));
+        seen.insert(leaf.digest, chain.downgrade());
         chain.clone()
     }
 }

@@ -23,6 +23,8 @@ mod path;
 mod pem;
 mod policy;
 mod present;
+mod presented;
+mod raw_key;
 mod roots;
 mod select;
 mod sentence;
@@ -48,6 +50,8 @@ pub(crate) use memo::SignatureMemo;
 pub use names::{SubjectAltName, general_names, subject, subject_alt_names};
 pub use policy::ChainPolicy;
 pub(crate) use present::Form;
+pub(crate) use presented::{Kind as PresentedKind, PeerProof, Presented};
+pub use raw_key::{RawKeys, RawPublicKey, VerifiedRawKey};
 pub use roots::Roots;
 pub(crate) use verify::{
     check_agreement, check_encipherment, check_key_length, check_key_usage, verify_chain,
@@ -57,6 +61,6 @@ pub use verify::{verify_client, verify_server};
 pub use crate::crypto::{PrivateKey, SignError};
 
 pub(crate) use {
-    select::{choose, choose_unsigned},
+    select::{AcceptedTypes, Within, choose, choose_unsigned},
     signature_algorithm::server_end_point,
 };

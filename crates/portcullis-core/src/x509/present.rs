@@ -65,13 +65,21 @@ pub(super) struct CertificateMessages {
 }
 
 impl CertificateMessages {
-    /// `chain` is the same each time.
-    pub(super) fn get_or_encode(&self, form: Form, chain: &[CertificateDer<'static>]) -> &[u8] {
+    /// `chain` is the same each time; so is `raw_key`, which takes its place.
+    pub(super) fn get_or_encode(
+        &self,
+        form: Form,
+        chain: &[CertificateDer<'static>],
+        raw_key: Option<&[u8]>,
+    ) -> &[u8] {
         let message = match form {
             Form::Tls13 => &self.tls13,
             Form::Before13 => &self.before_tls13,
         };
-        message.get_or_init(|| encoded(form, chain))
+        message.get_or_init(|| match raw_key {
+            Some(spki) => encoded_key(form, spki),
+            None => encoded(form, chain),
+        })
     }
 }
 
@@ -84,6 +92,16 @@ fn encoded(form: Form, chain: &[CertificateDer<'static>]) -> Box<[u8]> {
             Certificate::put(&mut message, &[], entries);
         }
         Form::Before13 => tls12::Certificate::put(&mut message, chain),
+    }
+    message.into_boxed_slice()
+}
+
+/// §4.4.2, RFC 7250 §3: one entry, or before TLS 1.3 no list at all.
+fn encoded_key(form: Form, spki: &[u8]) -> Box<[u8]> {
+    let mut message = Vec::with_capacity(spki.len() + 16);
+    match form {
+        Form::Tls13 => Certificate::put(&mut message, &[], [(spki, [])]),
+        Form::Before13 => tls12::RawPublicKeyCertificate::put(&mut message, spki),
     }
     message.into_boxed_slice()
 }

@@ -8,10 +8,63 @@ use std::collections::HashSet;
 
 use super::identity::Identity;
 use crate::version::Version;
+use crate::wire::extension::CertificateType;
 use crate::{NamedGroup, SignatureScheme};
 
-/// Chooses an identity and the scheme to sign with, or `None` when no key can sign with what
-/// the peer offers in this version, or none for ECDSA is on one of the `curves`, if they count.
+/// Of what types the identity may be (RFC 7250 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AcceptedTypes {
+    x509: bool,
+    raw_public_key: bool,
+}
+
+impl AcceptedTypes {
+    /// What everybody accepts who says nothing (§4.1).
+    pub(crate) const DEFAULT: Self = Self {
+        x509: true,
+        raw_public_key: false,
+    };
+
+    /// Those of a peer's list that there are here.
+    pub(crate) fn of(types: impl Iterator<Item = CertificateType>) -> Self {
+        let mut accepted = Self {
+            x509: false,
+            raw_public_key: false,
+        };
+        for typ in types {
+            match typ {
+                CertificateType::X509 => accepted.x509 = true,
+                CertificateType::RAW_PUBLIC_KEY => accepted.raw_public_key = true,
+                _ => {}
+            }
+        }
+        accepted
+    }
+
+    pub(crate) const fn has(self, typ: CertificateType) -> bool {
+        match typ {
+            CertificateType::X509 => self.x509,
+            CertificateType::RAW_PUBLIC_KEY => self.raw_public_key,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn accepts(self, identity: &Identity) -> bool {
+        self.has(identity.certificate_type())
+    }
+}
+
+/// What an identity has to be, whatever else it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Within<'a> {
+    pub(crate) version: Version,
+    pub(crate) types: AcceptedTypes,
+    /// Of a key for ECDSA, if they count.
+    pub(crate) curves: Option<&'a [NamedGroup]>,
+}
+
+/// Chooses an identity and the scheme to sign with, or `None` when none is of a type that the peer accepts, no key
+/// can sign with what it offers in this version, or none for ECDSA is on one of the `curves`, if they count.
 ///
 /// Counts in this order: an exact match of `server_name`, then one by wildcard; a chain that
 /// leads to one of `authorities` (DER-encoded Names), if there are any; a chain signed with
@@ -23,19 +76,28 @@ pub(crate) fn choose<'a, N: AsRef<[u8]>>(
     server_name: Option<&str>,
     schemes: &[SignatureScheme],
     certificate_schemes: Option<&[SignatureScheme]>,
-    curves: Option<&[NamedGroup]>,
     authorities: &[N],
-    version: Version,
+    within: Within<'_>,
 ) -> Option<(&'a Identity, SignatureScheme)> {
+    let Within {
+        version,
+        types,
+        curves,
+    } = within;
     let accepted = SchemeSet::new(schemes);
     // At most three.
     let is_on_one = |curve| curves.is_none_or(|curves| curves.contains(&curve));
     let usable = |identity: &'a Identity| {
-        if !identity.curve().is_none_or(is_on_one) {
+        if !identity.curve().is_none_or(is_on_one) || !types.accepts(identity) {
             return None;
         }
         let scheme = accepted.first_of(identity.schemes_for(version))?;
-        Some((name_match(identity, server_name), (identity, scheme)))
+        let name = match identity.raw_key() {
+            // Whoever takes one knows whose it is.
+            Some(_) => NameMatch::Exact,
+            None => name_match(identity, server_name),
+        };
+        Some((name, (identity, scheme)))
     };
     // The name counts most, and settles the matter nearly always.
     let mut best = None;
@@ -136,6 +198,7 @@ pub(super) enum NameMatch {
     Exact,
 }
 
+/// A raw public key has no name.
 pub(super) fn name_match(identity: &Identity, server_name: Option<&str>) -> NameMatch {
     let Some(server_name) = server_name else {
         return NameMatch::None;

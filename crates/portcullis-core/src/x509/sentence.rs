@@ -47,6 +47,14 @@ impl fmt::Display for CertificateError {
                 write_names(f, seen, expected)
             }
             Kind::Malformed(what) => write!(f, "{which} is malformed: {what}"),
+            Kind::MalformedKey => f.write_str(
+                "the peer's raw public key is malformed: it is no SubjectPublicKeyInfo in DER",
+            ),
+            Kind::UntrustedKey { sha256, trusted } => write!(
+                f,
+                "the peer's raw public key (sha256/{sha256}) is not among the {trusted} that are trusted: \
+                 have the key from its owner by another way, and add it with `RawKeys`"
+            ),
             Kind::TooManyCertificates { limit } => write!(
                 f,
                 "{which} has more than {limit} certificates: the peer has to send only those \
@@ -216,6 +224,8 @@ impl CertificateError {
             | Kind::NotYetValid { .. }
             | Kind::NameMismatch { .. }
             | Kind::Malformed(_)
+            | Kind::MalformedKey
+            | Kind::UntrustedKey { .. }
             | Kind::Unsupported(_)
             | Kind::Rejected { .. }
             | Kind::Other(_)

@@ -16,6 +16,7 @@ use super::explain::{explain, explain_leaf};
 use super::extension::{ExtendedKeyUsage, KeyUsage};
 use super::path::{self, Wanted};
 use super::policy::ChainPolicy;
+use super::presented::Presented;
 use super::signatures::Signatures;
 use crate::crypto::{
     HAS_RSA, LEAST_KEY_BITS, dsa_bits, ecdsa_curve, encrypting_bits, modulus_bits, prime_bits,
@@ -207,12 +208,12 @@ pub(super) fn decrypts(fields: &Certificate<'_>) -> bool {
 
 /// Why no signature by the leaf's key verifies, if it is a key of RSA or DSA of a length that is not
 /// accepted: to be asked when one of RSA did not, and before one of DSA is tried.
-pub(crate) fn check_key_length(chain: &PresentedChain, least: u32) -> Result<(), CertificateError> {
-    let spki = chain.end_entity_spki();
+pub(crate) fn check_key_length(shown: &Presented, least: u32) -> Result<(), CertificateError> {
+    let spki = shown.spki();
     let kind = match (modulus_bits(spki), prime_bits(spki)) {
         (Some(bits), _) if !rsa_bits(least).contains(&bits) => Kind::RsaKeyLength { bits, least },
         (_, Some(bits)) if !dsa_bits(least).contains(&bits) => Kind::DsaKeyLength { bits, least },
         _ => return Ok(()),
     };
-    Err(CertificateError::at(kind, 0, chain.end_entity()))
+    Err(CertificateError::at(kind, 0, shown.end_entity()))
 }

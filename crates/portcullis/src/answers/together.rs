@@ -2,7 +2,7 @@
 
 use portcullis_core::question::{
     Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, Decrypt, FindSession, IssueTickets,
-    KeepSession, LookUpUser, OpenTickets, ReviewServerHello, Sign, VerifyChain,
+    KeepSession, LookUpUser, OpenTickets, ReviewServerHello, Sign, VerifyChain, VerifyRawKey,
 };
 
 use super::{Answers, Questions};
@@ -69,4 +69,5 @@ answered_by_the_first_that_has_them! {
     sign(Sign) by signature;
     decrypt(Decrypt) by signature;
     verify_chain(VerifyChain) by chain;
+    verify_raw_key(VerifyRawKey) by chain;
 }

@@ -12,6 +12,7 @@ use super::super::renegotiation::Previous;
 use super::super::{Cx, expect, versions};
 use super::resumption::{self, OfferedSession, OlderSession};
 use super::{Next, State, tls12, tls13};
+use crate::config::certificate_types::is_default;
 use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares, Policy};
 use crate::crypto::key_exchange::ActiveKeyExchange;
 use crate::crypto::secret::SharedSecret;
@@ -24,10 +25,11 @@ use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::extension::{
-    self as extension, Alpn, CertificateAuthorities, Cookie, EcPointFormat, EcPointFormats,
-    KeyShareClientHello, KeyShareEntry, MaxFragmentLength, NextProtocolOffer, RecordSizeLimit,
-    RenegotiationInfo, ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms,
-    SignatureAlgorithmsCert, SrpUser, StatusRequest, SupportedGroups, SupportedVersions,
+    self as extension, Alpn, CertificateAuthorities, ClientCertificateTypes, Cookie, EcPointFormat,
+    EcPointFormats, KeyShareClientHello, KeyShareEntry, MaxFragmentLength, NextProtocolOffer,
+    RecordSizeLimit, RenegotiationInfo, ServerCertificateTypes, ServerName as ServerNameExtension,
+    SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert, SrpUser, StatusRequest,
+    SupportedGroups, SupportedVersions,
 };
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{AlertDescription, NamedGroup, Violation};
@@ -273,6 +275,12 @@ impl Client {
             }
             if config.request_ocsp_response {
                 StatusRequest::put(out);
+            }
+            if !is_default(&config.client_certificate_types) {
+                ClientCertificateTypes::put(out, &config.client_certificate_types);
+            }
+            if !is_default(&config.accepted.types) {
+                ServerCertificateTypes::put(out, &config.accepted.types);
             }
             SupportedGroups::put(out, &policy.groups);
             // RFC 5246 §7.4.1.4.1: not for servers before TLS 1.2.

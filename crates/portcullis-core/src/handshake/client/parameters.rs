@@ -8,12 +8,17 @@ use super::hello::Client;
 use crate::Violation;
 use crate::error::Abort;
 use crate::wire::extension::{
-    AlpnSelected, Extensions, MaxFragmentLength, RecordSizeLimit, ServerNameAcknowledgement,
+    AlpnSelected, CertificateType, ClientCertificateTypeSelected, Extensions, MaxFragmentLength,
+    RecordSizeLimit, ServerCertificateTypeSelected, ServerNameAcknowledgement,
 };
 
 /// What was settled.
 pub(super) struct Parameters {
     pub(super) alpn: Option<Box<[u8]>>,
+    /// What the server will show, if it shows something; it may be one that was not offered.
+    pub(super) of_server: CertificateType,
+    /// What it takes, if it asks for something.
+    pub(super) of_client: CertificateType,
 }
 
 /// Takes the answers in `extensions`, which are among those that were offered.
@@ -30,7 +35,42 @@ pub(super) fn take(
         return Err(Violation::ServerNameAckNotEmpty.into());
     }
     record_sizes(client, extensions, cx)?;
-    Ok(Parameters { alpn })
+    let (of_server, of_client) = certificate_types(client, extensions)?;
+    Ok(Parameters {
+        alpn,
+        of_server,
+        of_client,
+    })
+}
+
+/// RFC 7250 §4.2: what the server has selected of what was offered; X.509 if it says nothing. Where it
+/// resumes a session it shows nothing.
+fn certificate_types(
+    client: &Client,
+    extensions: &Extensions<'_>,
+) -> Result<(CertificateType, CertificateType), Abort> {
+    let config = client.offer.config();
+    let select = |selected: Option<CertificateType>, offered: &[CertificateType]| match selected {
+        None => Ok(CertificateType::X509),
+        Some(typ) if offered.contains(&typ) => Ok(typ),
+        Some(typ) => Err(Violation::CertificateTypeNotOffered.explained(typ.to_string())),
+    };
+    let of_server = find::<ServerCertificateTypeSelected>(extensions)?;
+    let of_client = find::<ClientCertificateTypeSelected>(extensions)?;
+    Ok((
+        select(of_server.map(|one| one.0), &config.accepted.types)?,
+        select(of_client.map(|one| one.0), &config.client_certificate_types)?,
+    ))
+}
+
+impl Parameters {
+    /// Of a full handshake, in which the server shows something.
+    pub(super) fn check_type(&self, client: &Client) -> Result<CertificateType, Violation> {
+        match client.offer.config().accepted.accepts(self.of_server) {
+            true => Ok(self.of_server),
+            false => Err(Violation::CertificateTypeNotOffered),
+        }
+    }
 }
 
 /// record_size_limit (RFC 8449): each side obeys the limit that the other announced.

@@ -18,7 +18,7 @@ use crate::session::{ClientSession, MAX_TICKET, Peer, Secret};
 use crate::suite::{CipherSuite, NoCertificate};
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
-use crate::x509::{Sha256Digest, VerifiedChain};
+use crate::x509::{PeerProof, Sha256Digest};
 use crate::{Misuse, NamedGroup, Violation};
 
 /// The most bytes of sessions in one hello. Its extensions have 65,535 together, of which the
@@ -80,7 +80,7 @@ pub(super) struct Resumed {
     pub(super) peer: Peer,
     pub(super) origin: Origin,
     /// That its chain is still to be trusted; `None` until somebody was asked.
-    pub(super) proof: Option<VerifiedChain>,
+    pub(super) proof: Option<PeerProof>,
 }
 
 impl Resumed {
@@ -220,12 +220,12 @@ fn resumable(
     let origin = fitting(config, name, session, cx)?;
     let version = session.established.version;
     let policy = &config.policy;
-    if !policy.accepts_again(&peer.chain, peer.signed_with(), version) {
+    if !policy.accepts_again(&peer.shown, peer.signed_with(), version) {
         return None;
     }
     // A full handshake will say what is wrong, or find another chain.
     let judge = Judge::of_server(config, name);
-    let proof = judge.verify_again(&peer.chain, cx.now).ok()?;
+    let proof = judge.verify_again(&peer.shown, cx.now).ok()?;
     Some(Resumed {
         peer: peer.clone(),
         origin,

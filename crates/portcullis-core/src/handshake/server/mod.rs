@@ -4,6 +4,7 @@
 //! order of the figure. START is `WaitClientHello`. What follows the choice of a version stands in
 //! the table of that version.
 
+mod certificate_types;
 mod hello;
 mod record_sizes;
 mod requested;

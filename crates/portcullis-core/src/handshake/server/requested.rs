@@ -5,6 +5,7 @@
 use core::net::Ipv6Addr;
 
 use super::super::{find, negotiate, wrong_answer};
+use super::certificate_types::accepted;
 use super::shortfall::no_protocol;
 use crate::client_hello_view::host;
 use crate::config::{AcknowledgeServerName, ServerOptions};
@@ -70,6 +71,7 @@ pub(super) fn wanted(
         certificate_schemes,
         unsigned: Vec::new(),
         curves,
+        types: accepted(hello)?,
         authorities,
     })
 }
@@ -122,6 +124,7 @@ pub(super) fn identity_in(
         AnswerContent::Identity(identity) => {
             if let Some(identity) = &identity {
                 config.policy.check_identity(identity)?;
+                wanted.check_type(identity)?;
             }
             Ok((identity, None))
         }
@@ -167,7 +170,7 @@ pub(super) fn would_show(
     }
     // Whatever the client wants, it is this one or none.
     if let [only] = config.identities.as_slice() {
-        return Ok(only.names_digest() == names);
+        return Ok(only.names_digest() == names && accepted(hello)?.accepts(only));
     }
     let chosen = wanted(config, hello, version)?.choose(&config.identities);
     Ok(chosen.is_some_and(|(identity, _)| identity.names_digest() == names))

@@ -28,7 +28,7 @@ pub(super) fn fits(
         (Some(peer), authentication) => {
             let scheme = Some(peer.scheme);
             authentication.is_requested()
-                && config.policy.accepts_again(&peer.chain, scheme, version)
+                && config.policy.accepts_again(&peer.shown, scheme, version)
         }
     };
     let row = established.suite.exchange();

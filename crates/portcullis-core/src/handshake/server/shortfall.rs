@@ -7,6 +7,7 @@ use core::fmt::Display;
 use super::super::find;
 use crate::config::ServerOptions;
 use crate::error::{Abort, Refusal, quote};
+use crate::question::WantedIdentity;
 use crate::suite::{CipherSuite, kinds_of_certificates};
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::ClientHello;
@@ -100,6 +101,15 @@ pub(super) fn no_scheme(
         "{accepted}; those of the keys here in {version}: {}",
         few(made)
     ))
+}
+
+/// No identity is of a type that the client takes (RFC 7250 §4.2).
+#[cold]
+pub(super) fn no_type(config: &ServerOptions, wanted: &WantedIdentity) -> Option<Abort> {
+    let mut identities = config.identities.iter();
+    let is_any = identities.any(|identity| wanted.types.accepts(identity));
+    (!is_any && !config.identities.is_empty())
+        .then(|| Violation::NoSharedServerCertificateType.into())
 }
 
 /// Before TLS 1.3: both sides have these suites, and no key of the identities here goes with any.

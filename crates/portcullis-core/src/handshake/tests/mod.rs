@@ -20,6 +20,7 @@ mod pair;
 mod parts;
 mod proofs;
 mod questions;
+mod raw_keys;
 mod renegotiation;
 mod rfc_8448;
 mod scripts;

@@ -302,6 +302,7 @@ fn all_questions_by_default() {
                 Question::ChoosePsk(_) => "psk",
                 Question::LookUpUser(_) => "user",
                 Question::Decrypt(_) => "decrypt",
+                Question::VerifyRawKey(_) => "verify a raw key",
             },
         ));
         Some(question.default_answer())

@@ -159,6 +159,7 @@ pub(super) fn kind(question: &Question) -> &'static str {
         Question::ChooseIdentity(_) => "ChooseIdentity",
         Question::Sign(_) => "Sign",
         Question::VerifyChain(_) => "VerifyChain",
+        Question::VerifyRawKey(_) => "VerifyRawKey",
         Question::OpenTickets(_) => "OpenTickets",
         Question::IssueTickets(_) => "IssueTickets",
         Question::FindSession(_) => "FindSession",

@@ -192,6 +192,16 @@ fn asking(client: ClientConfigBuilder, asked: u32) -> ClientConfigBuilder {
         .ask_verification(is(3))
 }
 
+/// Both ends show raw keys and ask, in a full handshake and resumed.
+fn scripts_of_raw_keys(version: ProtocolVersion) -> Vec<Scripts> {
+    let (client, server) = super::raw_keys::ends(version);
+    let session = sessions_of(client.clone(), server.clone()).remove(0);
+    [Vec::new(), vec![session]]
+        .into_iter()
+        .map(|sessions| run_resuming(client.to_builder(), server.to_builder(), sessions))
+        .collect()
+}
+
 /// Without ALPN, with NPN.
 fn scripts_of_next_protocols() -> impl Iterator<Item = Scripts> {
     servers(ProtocolVersion::TLS_1_2)
@@ -426,7 +436,13 @@ fn the_tables_say_what_happens() {
     let tables = [client::State::rows(), server::State::rows()];
     let mut ever = [Facts::new(), Facts::new()];
     let versions: [(_, Box<dyn Iterator<Item = Scripts>>); 2] = [
-        ("Tls13", Box::new(scripts(ProtocolVersion::TLS_1_3))),
+        (
+            "Tls13",
+            Box::new(
+                scripts(ProtocolVersion::TLS_1_3)
+                    .chain(scripts_of_raw_keys(ProtocolVersion::TLS_1_3)),
+            ),
+        ),
         (
             "Tls12",
             Box::new(
@@ -435,6 +451,7 @@ fn the_tables_say_what_happens() {
                     .chain(scripts_without_signature())
                     .chain(scripts_without_certificates())
                     .chain(scripts_of_users())
+                    .chain(scripts_of_raw_keys(ProtocolVersion::TLS_1_2))
                     .chain(scripts_of_next_protocols()),
             ),
         ),

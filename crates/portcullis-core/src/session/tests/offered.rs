@@ -84,7 +84,7 @@ fn what_a_client_does_not_offer() {
     // But not for a chain that has expired since.
     let (chain, anchors) = expired("localhost");
     let mut stale = session.clone();
-    stale.established.peer.as_mut().unwrap().chain = chain;
+    stale.established.peer.as_mut().unwrap().shown = chain.into();
     let asking = ClientConfig::builder(anchors)
         .session_tickets(true)
         .ask_verification(true);

@@ -106,7 +106,7 @@ fn the_client_of_a_session_is_verified_again() {
         },
     );
     let mut session = kept.remove(0);
-    session.established.peer.as_mut().unwrap().chain = stale;
+    session.established.peer.as_mut().unwrap().shown = stale.into();
     let (_, server) =
         connect_answering(
             client(),

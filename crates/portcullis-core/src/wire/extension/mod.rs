@@ -6,6 +6,7 @@
 mod alpn;
 mod block;
 mod certificate_authorities;
+mod certificate_type;
 mod cookie;
 mod early_data;
 mod ec_point_formats;
@@ -35,6 +36,10 @@ pub use alpn::{Alpn, AlpnSelected, ProtocolName};
 pub use block::{Extensions, RawExtension};
 pub(super) use certificate_authorities::put_names;
 pub use certificate_authorities::{CertificateAuthorities, DistinguishedName};
+pub use certificate_type::{
+    CertificateType, ClientCertificateTypeSelected, ClientCertificateTypes,
+    ServerCertificateTypeSelected, ServerCertificateTypes,
+};
 pub use cookie::Cookie;
 pub use early_data::{EarlyData, MaxEarlyDataSize};
 pub use ec_point_formats::{EcPointFormat, EcPointFormats};

@@ -37,6 +37,8 @@ impl Place {
                     | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION
                     | E::EARLY_DATA
                     | E::RECORD_SIZE_LIMIT
+                    | E::CLIENT_CERTIFICATE_TYPE
+                    | E::SERVER_CERTIFICATE_TYPE
             ),
             // supported_groups has no place there; some servers send it all the same.
             Self::ServerHelloBefore13 => matches!(
@@ -53,6 +55,8 @@ impl Place {
                     | E::SESSION_TICKET
                     | E::RENEGOTIATION_INFO
                     | E::NEXT_PROTOCOL_NEGOTIATION
+                    | E::CLIENT_CERTIFICATE_TYPE
+                    | E::SERVER_CERTIFICATE_TYPE
             ),
             Self::Certificate => matches!(typ, E::STATUS_REQUEST | E::SIGNED_CERTIFICATE_TIMESTAMP),
         }
@@ -80,6 +84,8 @@ pub(crate) fn check_request(extensions: &Extensions<'_>, place: Request) -> Resu
         | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION
         | E::PADDING
         | E::RECORD_SIZE_LIMIT
+        | E::CLIENT_CERTIFICATE_TYPE
+        | E::SERVER_CERTIFICATE_TYPE
         | E::PRE_SHARED_KEY
         | E::SUPPORTED_VERSIONS
         | E::COOKIE

@@ -12,6 +12,7 @@ mod client_key_exchange;
 mod hello_request;
 mod new_session_ticket;
 mod next_protocol;
+mod raw_public_key;
 mod server_hello_done;
 mod server_key_exchange;
 
@@ -24,6 +25,7 @@ pub use client_key_exchange::{
 pub use hello_request::HelloRequest;
 pub use new_session_ticket::NewSessionTicket;
 pub use next_protocol::NextProtocol;
+pub use raw_public_key::RawPublicKeyCertificate;
 pub use server_hello_done::ServerHelloDone;
 pub use server_key_exchange::{
     ServerDhParams, ServerEcdhParams, ServerKeyExchange, ServerKeyExchangeForm, ServerParams,

@@ -7,7 +7,31 @@ use crate::der::{INTEGER, OCTET_STRING, Reader, SEQUENCE};
 use crate::version::Version;
 use crate::x509::select::COMPARED;
 use crate::x509::signature_algorithm::server_end_point;
-use crate::x509::{Form, Identity, IdentityKey, PrivateKey, choose};
+use crate::x509::{AcceptedTypes, Form, Identity, IdentityKey, PrivateKey, Within};
+
+/// Of certificates, on any curve.
+fn choose<'a, N: AsRef<[u8]>>(
+    identities: &'a [Identity],
+    server_name: Option<&str>,
+    schemes: &[SignatureScheme],
+    certificate_schemes: Option<&[SignatureScheme]>,
+    authorities: &[N],
+    version: Version,
+) -> Option<(&'a Identity, SignatureScheme)> {
+    let within = Within {
+        version,
+        types: AcceptedTypes::DEFAULT,
+        curves: None,
+    };
+    crate::x509::choose(
+        identities,
+        server_name,
+        schemes,
+        certificate_schemes,
+        authorities,
+        within,
+    )
+}
 
 const NO_AUTHORITIES: &[&[u8]] = &[];
 
@@ -175,7 +199,7 @@ fn external_keys_may_sign_as_they_could_before_tls_1_3() {
     ] {
         assert_eq!(identity.scheme_for(accepted, version), expected);
         let all = [identity.clone()];
-        let chosen = choose(&all, None, accepted, None, None, NO_AUTHORITIES, version);
+        let chosen = choose(&all, None, accepted, None, NO_AUTHORITIES, version);
         assert_eq!(chosen.map(|(_, scheme)| scheme), expected);
     }
     // A curve counts in TLS 1.3 alone.
@@ -251,8 +275,7 @@ fn choice_by_name_then_authority_then_order() {
     ];
     let offered = SignatureScheme::DEFAULT;
     let chosen = |name, schemes, authorities: &[Vec<u8>]| {
-        let (identity, scheme) =
-            choose(&all, name, schemes, None, None, authorities, Version::V1_3)?;
+        let (identity, scheme) = choose(&all, name, schemes, None, authorities, Version::V1_3)?;
         let at = all.iter().position(|other| other.same(identity))?;
         Some((at, scheme))
     };
@@ -307,7 +330,6 @@ fn choice_by_what_signed_the_chain() {
             None,
             schemes,
             certificate_schemes,
-            None,
             NO_AUTHORITIES,
             Version::V1_3,
         )
@@ -347,7 +369,6 @@ fn the_work_of_a_choice_is_linear_in_all_lists_together() {
                     name,
                     accepted,
                     in_certificates,
-                    None,
                     &authorities,
                     Version::V1_3,
                 );
@@ -367,7 +388,6 @@ fn rsa_prefers_its_fastest_scheme() {
         &rsa,
         None,
         SignatureScheme::DEFAULT,
-        None,
         None,
         NO_AUTHORITIES,
         Version::V1_3,

@@ -266,7 +266,7 @@ fn connections_to_the_same_peer_share_one_chain_and_the_memo_keeps_none() {
     assert_eq!(other.chain().certificates(), longer);
     assert!(!same(&one, &other));
 
-    let alive = Arc::downgrade(&other.chain().0);
+    let alive = other.chain().downgrade();
     assert!(alive.upgrade().is_some());
     drop(other);
     assert!(alive.upgrade().is_none());

@@ -13,8 +13,8 @@ use crate::key_schedule::AddMessage;
 use crate::record::HandshakeBytes;
 use crate::suite::{NoCertificate, Presence};
 use crate::wire::HandshakeType;
-use crate::wire::tls12::{Certificate, CertificateStatus};
-use crate::x509::PresentedChain;
+use crate::wire::tls12::CertificateStatus;
+use crate::x509::Presented;
 
 pub(crate) struct WaitCertificate {
     pub(super) negotiated: Box<Negotiated>,
@@ -23,16 +23,17 @@ pub(crate) struct WaitCertificate {
 impl WaitCertificate {
     pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
         let Self { mut negotiated } = self;
-        let certificate: Certificate<'_> = expect(&message)?;
+        let typ = negotiated.parameters.check_type(&negotiated.client)?;
+        let shown = presented_before_tls13(&message, typ)?;
         // §7.4.2: a client may have none, a server may not.
-        let chain = presented_before_tls13(&certificate)?.ok_or(Violation::NoServerCertificate)?;
+        let shown = shown.ok_or(Violation::NoServerCertificate)?;
         if let Some(previous) = &negotiated.client.previous {
-            previous.check_certificate(chain.certificates().first())?;
+            previous.check_certificate(Some(&shown))?;
         }
         negotiated.transcript.add(message.hashed());
         Ok(match negotiated.staples {
-            true => WaitCertificateStatus { negotiated, chain }.into(),
-            false => shown(negotiated, chain).into(),
+            true => WaitCertificateStatus { negotiated, shown }.into(),
+            false => complete(negotiated, shown).into(),
         })
     }
 }
@@ -52,11 +53,11 @@ impl From<Rest> for Next {
     }
 }
 
-fn shown(negotiated: Box<Negotiated>, chain: PresentedChain) -> Rest {
+fn complete(negotiated: Box<Negotiated>, shown: Presented) -> Rest {
     let presence = negotiated.exchange.server_key_exchange();
     let shown = Shown {
         negotiated,
-        identity: Identity::Chain(chain),
+        identity: Identity::Shown(shown),
     };
     match presence {
         Presence::Never => Rest::Without(WaitCertificateRequest::after(shown)),
@@ -71,14 +72,14 @@ pub(super) struct Shown {
 }
 
 pub(super) enum Identity {
-    Chain(PresentedChain),
+    Shown(Presented),
     /// The row of the key exchange has no certificate.
     None(NoCertificate),
 }
 
 pub(crate) struct WaitCertificateStatus {
     negotiated: Box<Negotiated>,
-    chain: PresentedChain,
+    shown: Presented,
 }
 
 impl WaitCertificateStatus {
@@ -89,18 +90,18 @@ impl WaitCertificateStatus {
     ) -> Result<Next, Abort> {
         let Self {
             mut negotiated,
-            chain,
+            shown,
         } = self;
         if message.typ() != HandshakeType::CERTIFICATE_STATUS {
             // RFC 6066 §8: the server had none after all.
-            return match shown(negotiated, chain) {
+            return match complete(negotiated, shown) {
                 Rest::WithParameters(state) => state.on_message(message, cx),
                 Rest::Without(state) => state.on_message(message, cx),
             };
         }
         let CertificateStatus(status) = expect(&message)?;
-        let chain = chain.with_ocsp_response(status.ocsp_response);
+        let shown = shown.with_ocsp_response(status.ocsp_response);
         negotiated.transcript.add(message.hashed());
-        Ok(shown(negotiated, chain).into())
+        Ok(complete(negotiated, shown).into())
     }
 }

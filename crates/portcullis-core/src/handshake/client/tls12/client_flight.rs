@@ -22,15 +22,15 @@ use crate::rules::Rules;
 use crate::suite::{Agreement, NoCertificate};
 use crate::version::Version;
 use crate::wire::tls12::{Certificate, ClientKeyExchange, ClientShare};
-use crate::x509::{Form, Identity, VerifiedChain};
+use crate::x509::{Form, Identity, PeerProof};
 use crate::{Misuse, NamedGroup, SignatureScheme, Violation};
 
 /// Who the server is.
 pub(super) enum ServerPeer {
-    /// Its chain is verified, and its key has signed the parameters; or, without a scheme, it has nothing to
+    /// Its chain or raw key is verified, and its key has signed the parameters; or, without a scheme, it has nothing to
     /// sign, and proves itself by its Finished, which needs what its key decrypts or agrees on.
-    Chain {
-        chain: VerifiedChain,
+    Proved {
+        proof: PeerProof,
         scheme: Option<SignatureScheme>,
     },
     /// It shows no certificate: only a row without one can say so.
@@ -92,6 +92,7 @@ impl ChoosingIdentity {
         };
         let policy = &proved.negotiated.client.config.policy;
         policy.check_identity(&identity)?;
+        wanted.check_type(&identity)?;
         match scheme.or_else(|| identity.scheme_for(&wanted.schemes, wanted.version)) {
             Some(scheme) => show(proved, identity, scheme, cx),
             None => Err(Misuse::new(
@@ -201,10 +202,10 @@ fn agree(
 ) -> Result<(Option<NamedGroup>, PremasterSecret), Abort> {
     let (group, other) = match (negotiated.exchange.agreement, share) {
         (Some(Agreement::Ecdh), None) => {
-            let ServerPeer::Chain { chain, .. } = peer else {
+            let ServerPeer::Proved { proof, .. } = peer else {
                 return Err(another_exchange());
             };
-            let key = point_in_key(chain.chain().end_entity_spki());
+            let key = point_in_key(proof.spki());
             let (group, public) = key.ok_or(Violation::UnsupportedKey)?;
             let (own, shared) = respond(group, public, cx.random)?;
             put_exchange(negotiated, psk, Some(ClientShare::Point(&own)), cx);
@@ -236,13 +237,13 @@ fn agree(
             (None, Some(secret.into()))
         }
         (Some(Agreement::Rsa), None) => {
-            let ServerPeer::Chain { chain, .. } = peer else {
+            let ServerPeer::Proved { proof, .. } = peer else {
                 return Err(another_exchange());
             };
             // What the hello said, in a renegotiation too.
             let newest = negotiated.client.offer.config().policy.newest();
             let version = cx.dialect.code(newest.min(Version::V1_2));
-            let key = chain.chain().end_entity_spki();
+            let key = proof.spki();
             let (encrypted, premaster) = rsa_premaster::encrypt(key, version, cx.random)?;
             put_exchange(
                 negotiated,

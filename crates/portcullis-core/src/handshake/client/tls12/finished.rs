@@ -165,7 +165,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
     };
     let peer = peer.ok_or_else(|| Misuse::new("nobody has verified the server's chain"))?;
     let peer = match peer {
-        ServerPeer::Chain { chain, scheme } => Some(Peer::new(chain.into_chain(), scheme)),
+        ServerPeer::Proved { proof, scheme } => Some(Peer::new(proof.into_presented(), scheme)),
         ServerPeer::None(_) => None,
     };
     let server_name = client
@@ -212,7 +212,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         ReceivedTicket::before_tls13(established, name, ticket, is_id, lifetime)
     });
     let peer_scheme = peer.as_ref().and_then(Peer::signed_with);
-    let peer_chain = peer.map(|peer| peer.chain);
+    let peer = peer.map(|peer| peer.shown);
     let information = Information {
         dialect: cx.dialect,
         version,
@@ -228,7 +228,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         server_name,
         client_random: client.client_random,
         server_random,
-        peer_chain,
+        peer,
         peer_scheme,
         local_chain: shown.chain,
         local_scheme: shown.scheme,

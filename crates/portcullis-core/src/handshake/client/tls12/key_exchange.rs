@@ -26,7 +26,7 @@ use crate::wire::HandshakeType;
 use crate::wire::tls12::{
     ClientCertificateType, ServerDhParams, ServerHelloDone, ServerKeyExchange, ServerParams,
 };
-use crate::x509::{PresentedChain, VerifiedChain};
+use crate::x509::{AcceptedTypes, PeerProof, Presented};
 use crate::{Misuse, NamedGroup, SignatureScheme, Violation};
 
 pub(crate) struct WaitServerKeyExchange(pub(super) Shown);
@@ -224,6 +224,7 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
         certificate_schemes: said,
         unsigned: Vec::new(),
         curves: WantedCurves::preferred(negotiated.client.offer.groups()),
+        types: AcceptedTypes::of([negotiated.parameters.of_client].into_iter()),
         authorities: requested
             .authorities
             .iter()
@@ -264,8 +265,8 @@ fn on_server_hello_done(
         identity,
         parameters,
     } = said;
-    let chain = match identity {
-        Identity::Chain(chain) => chain,
+    let shown = match identity {
+        Identity::Shown(shown) => shown,
         Identity::None(nobody) => {
             let peer = ServerPeer::None(nobody);
             return go_on(negotiated, parameters, peer, wanted, cx);
@@ -273,12 +274,12 @@ fn on_server_hello_done(
     };
     let client = &negotiated.client;
     let judge = Judge::of_server(&client.config, &client.name);
-    let verdict = judge.verify(&chain, cx.now)?;
+    let verdict = judge.verify(&shown, cx.now)?;
     let Some(peer) = verdict else {
-        let question = judge.ask(&chain, false, cx.now);
+        let question = judge.ask(&shown, false, cx.now);
         let paused = VerifyingChain {
             negotiated,
-            chain,
+            shown,
             parameters,
             wanted,
         };
@@ -290,7 +291,7 @@ fn on_server_hello_done(
 /// Paused: takes a verdict, and has no way to take a message.
 pub(crate) struct VerifyingChain {
     negotiated: Box<Negotiated>,
-    chain: PresentedChain,
+    shown: Presented,
     parameters: Parameters,
     wanted: Option<Box<WantedIdentity>>,
 }
@@ -299,13 +300,13 @@ impl VerifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let Self {
             negotiated,
-            chain,
+            shown,
             parameters,
             wanted,
         } = self;
         let client = &negotiated.client;
         let judge = Judge::of_server(&client.config, &client.name);
-        let peer = judge.on_answer(answer, &chain)?;
+        let peer = judge.on_answer(answer, &shown)?;
         on_verified(negotiated, parameters, wanted, peer, cx)
     }
 }
@@ -316,17 +317,17 @@ fn on_verified(
     negotiated: Box<Negotiated>,
     parameters: Parameters,
     wanted: Option<Box<WantedIdentity>>,
-    chain: VerifiedChain,
+    proof: PeerProof,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let offer = &negotiated.client.offer;
-    offer.check_leaf_curve(chain.chain().end_entity_spki())?;
+    offer.check_leaf_curve(proof.spki())?;
     let policy = &offer.config().policy;
     let peer = match negotiated.exchange.certificate {
         Some(KeyUse::Sign) => {
             let signed = parameters.signed.as_ref().ok_or_else(unsigned)?;
             let scheme = check_signature_before_tls13(
-                &chain,
+                &proof,
                 policy,
                 Some(negotiated.suite),
                 signed.scheme,
@@ -334,19 +335,19 @@ fn on_verified(
                 &signed.signature,
             )?;
             let scheme = Some(scheme);
-            ServerPeer::Chain { chain, scheme }
+            ServerPeer::Proved { proof, scheme }
         }
         Some(KeyUse::Decrypt) => {
-            check_encrypts(&chain, policy, negotiated.suite)?;
-            ServerPeer::Chain {
-                chain,
+            check_encrypts(&proof, policy, negotiated.suite)?;
+            ServerPeer::Proved {
+                proof,
                 scheme: None,
             }
         }
         Some(KeyUse::Agree) => {
-            check_agrees(&chain, negotiated.suite)?;
-            ServerPeer::Chain {
-                chain,
+            check_agrees(&proof, negotiated.suite)?;
+            ServerPeer::Proved {
+                proof,
                 scheme: None,
             }
         }

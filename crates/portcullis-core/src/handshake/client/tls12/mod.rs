@@ -57,12 +57,12 @@ states! {
     WaitServerKeyExchange  in key_exchange  waits    for ServerKeyExchange | ServerHelloDone      => WaitCertificateRequest | WaitServerHelloDone | VerifyingChain | ChoosingPsk | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitCertificateRequest in key_exchange  waits    for CertificateRequest | ServerHelloDone     => WaitServerHelloDone | VerifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitServerHelloDone    in key_exchange  waits    for ServerHelloDone                          => VerifyingChain | ChoosingPsk | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
-    VerifyingChain         in key_exchange  pauses   for VerifyChain                              => ChoosingPsk | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
+    VerifyingChain         in key_exchange  pauses   for VerifyChain | VerifyRawKey                              => ChoosingPsk | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
     ChoosingPsk            in psk           pauses   for ChoosePsk                                => WaitNewSessionTicket | WaitChangeCipherSpec;
     ChoosingIdentity       in client_flight pauses   for ChooseIdentity                           => Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
     Signing                in client_flight pauses   for Sign                                     => WaitNewSessionTicket | WaitChangeCipherSpec;
     // The session that is resumed begins here.
-    ReverifyingChain       in resumption    pauses   for VerifyChain                              => WaitNewSessionTicket | WaitChangeCipherSpec;
+    ReverifyingChain       in resumption    pauses   for VerifyChain | VerifyRawKey                              => WaitNewSessionTicket | WaitChangeCipherSpec;
     WaitNewSessionTicket   in finished      waits    for NewSessionTicket                         => WaitChangeCipherSpec;
     WaitChangeCipherSpec   in finished      switches for ChangeCipherSpec                         => WaitFinished;
     WaitFinished           in finished      waits    for Finished                                 => Connected;

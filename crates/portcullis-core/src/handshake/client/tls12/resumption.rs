@@ -16,7 +16,7 @@ use crate::question::AnswerContent;
 use crate::session::Peer;
 use crate::suite::CipherSuite;
 use crate::version::Version;
-use crate::x509::PresentedChain;
+use crate::x509::Presented;
 use crate::{SignatureScheme, Violation};
 
 /// Goes on from the ServerHello with the keys of the session.
@@ -79,27 +79,24 @@ pub(super) fn resume(
         }
     };
     let scheme = peer.signed_with();
-    let Peer { chain, .. } = peer;
+    let Peer { shown, .. } = peer;
     let resuming = resuming(origin);
     let client = &resuming.0.negotiated.client;
     let judge = Judge::of_server(&client.config, &client.name);
     let proof = match proof {
-        None => judge.verify(&chain, cx.now)?,
+        None => judge.verify(&shown, cx.now)?,
         proved => proved,
     };
     let Some(proof) = proof else {
-        let question = judge.ask(&chain, true, cx.now);
+        let question = judge.ask(&shown, true, cx.now);
         let paused = ReverifyingChain {
             resuming,
-            chain,
+            shown,
             scheme,
         };
         return Ok(Next::ask(question, paused));
     };
-    let peer = ServerPeer::Chain {
-        chain: proof,
-        scheme,
-    };
+    let peer = ServerPeer::Proved { proof, scheme };
     Ok(resuming.go_on(peer))
 }
 
@@ -144,7 +141,7 @@ impl Resuming {
 /// Paused: somebody judges the chain that the server had shown when the session began.
 pub(crate) struct ReverifyingChain {
     resuming: Resuming,
-    chain: PresentedChain,
+    shown: Presented,
     /// How its key had signed, if it had to.
     scheme: Option<SignatureScheme>,
 }
@@ -153,8 +150,8 @@ impl ReverifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
         let client = &self.resuming.0.negotiated.client;
         let judge = Judge::of_server(&client.config, &client.name);
-        let peer = ServerPeer::Chain {
-            chain: judge.on_answer(answer, &self.chain)?,
+        let peer = ServerPeer::Proved {
+            proof: judge.on_answer(answer, &self.shown)?,
             scheme: self.scheme,
         };
         Ok(self.resuming.go_on(peer))

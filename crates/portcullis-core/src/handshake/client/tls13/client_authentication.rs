@@ -63,6 +63,7 @@ impl ChoosingIdentity {
         };
         let policy = &self.authenticated.client.config.policy;
         policy.check_identity(&identity)?;
+        self.wanted.check_type(&identity)?;
         match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes, self.wanted.version)) {
             Some(scheme) => show(self.authenticated.unbox(), identity, scheme, cx),
             None => Err(Misuse::new(

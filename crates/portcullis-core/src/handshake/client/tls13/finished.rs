@@ -20,14 +20,14 @@ use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::{ExtensionType, Finished};
-use crate::x509::VerifiedChain;
+use crate::x509::PeerProof;
 use crate::{NamedGroup, SignatureScheme, Violation};
 
 pub(crate) struct WaitFinished {
     pub(super) keyed: Box<Keyed>,
     pub(super) parameters: Parameters,
     pub(super) wanted: Option<Box<WantedIdentity>>,
-    pub(super) peer: VerifiedChain,
+    pub(super) peer: PeerProof,
     pub(super) peer_scheme: SignatureScheme,
     /// If a session is resumed.
     pub(super) resumed: Option<Origin>,
@@ -109,7 +109,7 @@ pub(super) struct Authenticated {
     pub(super) transcript: Transcript,
     client_finished: FinishedKey,
     parameters: Parameters,
-    peer: VerifiedChain,
+    peer: PeerProof,
     peer_scheme: SignatureScheme,
     write_secret: TrafficSecret,
     exporter: ExporterSecret,
@@ -163,7 +163,7 @@ impl Authenticated {
             server_name,
             client_random: client.client_random,
             server_random: self.server_random,
-            peer_chain: Some(self.peer.into_chain()),
+            peer: Some(self.peer.into_presented()),
             peer_scheme: Some(self.peer_scheme),
             local_chain: shown.chain,
             local_scheme: shown.scheme,

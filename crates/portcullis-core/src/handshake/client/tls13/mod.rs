@@ -40,7 +40,7 @@ states! {
     WaitEncryptedExtensions  in server_parameters     waits for EncryptedExtensions              => WaitCertificateOrRequest | VerifyingChain /* resumed */ | WaitFinished /* resumed */;
     WaitCertificateOrRequest in server_parameters     waits for CertificateRequest | Certificate => WaitCertificate | VerifyingChain | WaitCertificateVerify;
     WaitCertificate          in server_authentication waits for Certificate                      => VerifyingChain | WaitCertificateVerify;
-    VerifyingChain           in server_authentication pauses for VerifyChain                     => WaitCertificateVerify | WaitFinished /* resumed */;
+    VerifyingChain           in server_authentication pauses for VerifyChain | VerifyRawKey                     => WaitCertificateVerify | WaitFinished /* resumed */;
     WaitCertificateVerify    in server_authentication waits for CertificateVerify                => WaitFinished;
     WaitFinished             in finished              waits for Finished                         => ChoosingIdentity | Signing | Connected;
     ChoosingIdentity         in client_authentication pauses for ChooseIdentity                  => Signing | Connected;

@@ -2,7 +2,7 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use super::super::super::peer::{Judge, check_signature, presented_chain};
+use super::super::super::peer::{Judge, check_signature, presented};
 use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, expect};
 use super::super::Next;
@@ -17,7 +17,7 @@ use crate::record::HandshakeBytes;
 use crate::role::Role;
 use crate::session::Peer;
 use crate::wire::{Certificate, CertificateVerify};
-use crate::x509::{PresentedChain, VerifiedChain};
+use crate::x509::{PeerProof, Presented};
 use crate::{SignatureScheme, Violation};
 
 pub(crate) struct WaitCertificate {
@@ -49,19 +49,20 @@ pub(super) fn on_certificate(
     if !certificate.certificate_request_context.is_empty() {
         return Err(Violation::CertificateContextMismatch.into());
     }
-    let chain = presented_chain(&certificate, |typ| keyed.client.offer.has(typ))?
+    let typ = parameters.check_type(&keyed.client)?;
+    let shown = presented(&certificate, typ, |typ| keyed.client.offer.has(typ))?
         // §4.4.2.4: a client may send an empty list, a server may not.
         .ok_or(Violation::NoServerCertificate)?;
     keyed.transcript.add(message.hashed());
 
     let judge = Judge::of_server(&keyed.client.config, &keyed.client.name);
-    let Some(peer) = judge.verify(&chain, cx.now)? else {
-        let question = judge.ask(&chain, false, cx.now);
+    let Some(peer) = judge.verify(&shown, cx.now)? else {
+        let question = judge.ask(&shown, false, cx.now);
         let paused = VerifyingChain {
             keyed,
             parameters,
             wanted,
-            chain,
+            shown,
             resumed: None,
         };
         return Ok(Next::ask(question, paused));
@@ -89,18 +90,18 @@ pub(super) fn on_resumption(
         origin,
         proof,
     } = resumed;
-    let Peer { chain, scheme } = peer;
+    let Peer { shown, scheme } = peer;
     let proof = match proof {
-        None => judge.verify(&chain, cx.now)?,
+        None => judge.verify(&shown, cx.now)?,
         proved => proved,
     };
     let Some(peer) = proof else {
-        let question = judge.ask(&chain, true, cx.now);
+        let question = judge.ask(&shown, true, cx.now);
         let paused = VerifyingChain {
             keyed,
             parameters,
             wanted: None,
-            chain,
+            shown,
             resumed: Some((scheme, origin)),
         };
         return Ok(Next::ask(question, paused));
@@ -121,8 +122,8 @@ pub(crate) struct VerifyingChain {
     keyed: Box<Keyed>,
     parameters: Parameters,
     wanted: Option<Box<WantedIdentity>>,
-    chain: PresentedChain,
-    /// If the chain is that of a session: with what the server had signed, and the rest.
+    shown: Presented,
+    /// If it is that of a session: with what the server had signed, and the rest.
     resumed: Option<(SignatureScheme, Origin)>,
 }
 
@@ -130,7 +131,7 @@ impl VerifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
         let client = &self.keyed.client;
         let judge = Judge::of_server(&client.config, &client.name);
-        let peer = judge.on_answer(answer, &self.chain)?;
+        let peer = judge.on_answer(answer, &self.shown)?;
         let Self {
             keyed,
             parameters,
@@ -163,7 +164,7 @@ pub(crate) struct WaitCertificateVerify {
     keyed: Box<Keyed>,
     parameters: Parameters,
     wanted: Option<Box<WantedIdentity>>,
-    peer: VerifiedChain,
+    peer: PeerProof,
 }
 
 impl WaitCertificateVerify {

@@ -18,6 +18,7 @@ use crate::wire::extension::{
     check_request,
 };
 use crate::wire::{CertificateRequest, EncryptedExtensions, HandshakeType};
+use crate::x509::AcceptedTypes;
 
 pub(crate) struct WaitEncryptedExtensions {
     pub(in super::super) keyed: Box<Keyed>,
@@ -60,7 +61,7 @@ impl WaitCertificateOrRequest {
                 on_certificate(self.keyed, self.parameters, None, &message, cx)
             }
             HandshakeType::CERTIFICATE_REQUEST => {
-                let wanted = wanted(&message)?;
+                let wanted = wanted(&message, &self.parameters)?;
                 self.keyed.transcript.add(message.hashed());
                 Ok(WaitCertificate {
                     keyed: self.keyed,
@@ -76,7 +77,7 @@ impl WaitCertificateOrRequest {
 
 /// §4.3.2: what the server wants to see. Extensions that are unknown here are requests that
 /// need no answer.
-fn wanted(message: &HandshakeBytes) -> Result<Box<WantedIdentity>, Abort> {
+fn wanted(message: &HandshakeBytes, parameters: &Parameters) -> Result<Box<WantedIdentity>, Abort> {
     let request: CertificateRequest<'_> = expect(message)?;
     if !request.certificate_request_context.is_empty() {
         return Err(Violation::RequestContextNotEmpty.into());
@@ -102,6 +103,7 @@ fn wanted(message: &HandshakeBytes) -> Result<Box<WantedIdentity>, Abort> {
         certificate_schemes,
         unsigned: Vec::new(),
         curves: WantedCurves::Any,
+        types: AcceptedTypes::of([parameters.of_client].into_iter()),
         authorities,
     }))
 }

@@ -2,8 +2,8 @@
 //!
 //! RFC 5246 §7.4.6, §7.4.8.
 
+use super::super::super::Cx;
 use super::super::super::peer::{Judge, check_signature_before_tls13, presented_before_tls13};
-use super::super::super::{Cx, expect};
 use super::super::Next;
 use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::flight::Showing;
@@ -15,8 +15,7 @@ use crate::key_schedule::AddMessage;
 use crate::question::AnswerContent;
 use crate::record::HandshakeBytes;
 use crate::rules::Rules;
-use crate::wire::tls12::Certificate;
-use crate::x509::{PresentedChain, VerifiedChain};
+use crate::x509::{PeerProof, Presented};
 
 pub(crate) struct WaitCertificate {
     pub(super) showing: Box<Showing>,
@@ -29,15 +28,13 @@ impl WaitCertificate {
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let Self { mut showing } = self;
-        let certificate: Certificate<'_> = expect(&message)?;
-        let chain = presented_before_tls13(&certificate)?;
+        let shown = presented_before_tls13(&message, showing.answering.of_client)?;
         if let Some(previous) = &showing.answering.negotiated.previous {
-            let chain = chain.as_ref().map(PresentedChain::end_entity);
-            previous.check_certificate_of_client(chain)?;
+            previous.check_certificate_of_client(shown.as_ref())?;
         }
         showing.answering.transcript.add(message.hashed());
         let config = &showing.answering.negotiated.config;
-        let Some(chain) = chain else {
+        let Some(shown) = shown else {
             // §7.4.6: the client has none, or none that fits.
             return match &config.client_authentication {
                 ClientAuthentication::Required(_) => {
@@ -47,9 +44,9 @@ impl WaitCertificate {
             };
         };
         let judge = Judge::of_client(config);
-        let Some(peer) = judge.verify(&chain, cx.now)? else {
-            let question = judge.ask(&chain, false, cx.now);
-            return Ok(Next::ask(question, VerifyingChain { showing, chain }));
+        let Some(peer) = judge.verify(&shown, cx.now)? else {
+            let question = judge.ask(&shown, false, cx.now);
+            return Ok(Next::ask(question, VerifyingChain { showing, shown }));
         };
         Ok(WaitClientKeyExchange::with_certificate(showing, peer).into())
     }
@@ -58,14 +55,14 @@ impl WaitCertificate {
 /// Paused: takes a verdict, and has no way to take a message.
 pub(crate) struct VerifyingChain {
     showing: Box<Showing>,
-    chain: PresentedChain,
+    shown: Presented,
 }
 
 impl VerifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
-        let Self { showing, chain } = self;
+        let Self { showing, shown } = self;
         let judge = Judge::of_client(&showing.answering.negotiated.config);
-        let peer = judge.on_answer(answer, &chain)?;
+        let peer = judge.on_answer(answer, &shown)?;
         Ok(WaitClientKeyExchange::with_certificate(showing, peer).into())
     }
 }
@@ -73,7 +70,7 @@ impl VerifyingChain {
 /// The client has shown a chain and sent its share; now it has to sign.
 pub(crate) struct WaitCertificateVerify {
     pub(super) keyed: Box<Keyed>,
-    pub(super) peer: VerifiedChain,
+    pub(super) peer: PeerProof,
 }
 
 impl WaitCertificateVerify {

@@ -27,7 +27,7 @@ use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::Finished;
 use crate::wire::tls12::NextProtocol;
-use crate::x509::{Sha256Digest, VerifiedChain};
+use crate::x509::{PeerProof, Sha256Digest};
 use crate::{NamedGroup, SignatureScheme, Violation};
 
 /// The master secret is known, and with it all keys.
@@ -59,7 +59,7 @@ pub(super) struct Keyed {
     pub(super) names: Option<Sha256Digest>,
     pub(super) master: Box<MasterSecret>,
     /// The client, if it has proved who it is, and with what it has signed.
-    pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
+    pub(super) peer: Option<(PeerProof, SignatureScheme)>,
     /// If a session is resumed: when its first handshake was.
     pub(super) resumed: Option<UnixTime>,
     /// What the client writes with, once it says so.
@@ -143,7 +143,7 @@ impl Keyed {
     /// What can be resumed of this connection, for so many seconds at most.
     pub(super) fn session(&self, most: u32, cx: &Cx<'_>) -> ServerSession {
         let peer = self.peer.as_ref().map(|(peer, scheme)| Peer {
-            chain: peer.chain().clone(),
+            shown: peer.presented(),
             scheme: *scheme,
         });
         ServerSession {
@@ -199,7 +199,7 @@ impl Keyed {
             server_name: self.server_name.map(String::into_boxed_str),
             client_random: self.client_random,
             server_random: self.server_random,
-            peer_chain: peer.map(VerifiedChain::into_chain),
+            peer: peer.map(PeerProof::into_presented),
             peer_scheme,
             local_chain,
             local_scheme,

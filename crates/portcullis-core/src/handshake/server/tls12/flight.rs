@@ -6,6 +6,7 @@
 use super::super::super::signed_content::server_key_exchange_content;
 use super::super::super::{Cx, check_signature_length, expect, find, versions, wrong_answer};
 use super::super::Next;
+use super::super::certificate_types::CertificateTypes;
 use super::super::record_sizes::RecordSizes;
 use super::super::requested::{acknowledges, choose_protocol};
 use super::Negotiated;
@@ -28,8 +29,8 @@ use crate::srp::SrpShare;
 use crate::suite::{Agreement, CipherSuite, Exchange, Presence};
 use crate::version::Version;
 use crate::wire::extension::{
-    self, Alpn, AlpnSelected, EcPointFormat, EcPointFormats, NextProtocolOffer, NextProtocols,
-    RenegotiationInfo, ServerNameAcknowledgement, SessionTicket,
+    self, Alpn, AlpnSelected, CertificateType, EcPointFormat, EcPointFormats, NextProtocolOffer,
+    NextProtocols, RenegotiationInfo, ServerNameAcknowledgement, SessionTicket,
 };
 use crate::wire::tls12::{
     ClientCertificateType, ServerDhParams, ServerEcdhParams, ServerHelloDone, ServerKeyExchange,
@@ -50,6 +51,8 @@ pub(super) struct Answering {
     pub(super) server_random: [u8; 32],
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Box<[u8]>>,
+    /// What the client will show, if it is asked.
+    pub(super) of_client: CertificateType,
     /// Whether the client says by NPN what it has chosen.
     pub(super) hears_protocol: bool,
     pub(super) transcript: Transcript,
@@ -186,6 +189,7 @@ pub(super) fn send_flight_to(
         exchange,
         server_name,
         acknowledged,
+        shown: identity.map(Identity::certificate_type),
         resumes: false,
     };
     let mut answering = send_server_hello(negotiated, hello, cx)?;
@@ -218,6 +222,7 @@ pub(super) fn send_abbreviated_flight(
         peer,
         authenticated_at,
         names,
+        shown,
     } = resumption;
     let hello = Hello {
         suite,
@@ -225,6 +230,7 @@ pub(super) fn send_abbreviated_flight(
         server_name,
         // RFC 6066 §3: not when a session is resumed.
         acknowledged: false,
+        shown,
         resumes: true,
     };
     let mut answering = send_server_hello(negotiated, hello, cx)?;
@@ -246,6 +252,8 @@ struct Hello {
     exchange: Exchange,
     server_name: Option<String>,
     acknowledged: bool,
+    /// Of which type this side's identity is, if there is one.
+    shown: Option<CertificateType>,
     resumes: bool,
 }
 
@@ -271,6 +279,8 @@ fn send_server_hello(
         }
     };
     let sizes = RecordSizes::choose(config, &hello, cx)?;
+    let requests = !say.resumes && requests_certificate(say.exchange, config);
+    let types = CertificateTypes::choose(config, &hello, say.shown, requests)?;
     let version = cx.dialect.code(negotiated.version);
     let mut keys = say.suite.older_parameters(version)?;
     keys.set_chained(config.policy.padding_check, config.policy.beast_mitigation);
@@ -343,6 +353,7 @@ fn send_server_hello(
                 NextProtocols::put(out, protocols);
             }
             sizes.put(out);
+            types.put(out);
         });
     });
     sizes.apply(config.policy.max_fragment_sent, cx);
@@ -356,6 +367,7 @@ fn send_server_hello(
         server_random,
         server_name: say.server_name,
         alpn,
+        of_client: types.of_client,
         hears_protocol,
         transcript,
     })
@@ -440,7 +452,7 @@ fn finish(mut showing: Showing, signature: Option<&[u8]>, cx: &mut Cx<'_>) -> Re
         cx.send(transcript, |out| message.put(out));
     }
     let config = &negotiated.config;
-    let requested = exchange.requests_certificate && config.client_authentication.is_requested();
+    let requested = requests_certificate(*exchange, config);
     if requested {
         cx.send(transcript, |out| {
             put_certificate_request(out, rules, config)
@@ -454,6 +466,10 @@ fn finish(mut showing: Showing, signature: Option<&[u8]>, cx: &mut Cx<'_>) -> Re
         return Ok(WaitCertificate { showing }.into());
     }
     Ok(WaitClientKeyExchange::without_certificate(showing).into())
+}
+
+fn requests_certificate(exchange: Exchange, config: &ServerOptions) -> bool {
+    exchange.requests_certificate && config.client_authentication.is_requested()
 }
 
 /// §7.4.4.

@@ -7,7 +7,7 @@ use super::super::super::negotiate;
 use super::super::super::{Cx, expect, find};
 use super::super::Next;
 use super::super::requested::{check_name, identity_in, wanted};
-use super::super::shortfall::{no_group, no_identity, no_key_for, no_scheme, no_suite};
+use super::super::shortfall::{no_group, no_identity, no_key_for, no_scheme, no_suite, no_type};
 use super::Negotiated;
 use super::flight::{send_abbreviated_flight, send_flight};
 use super::resumption::Resumption;
@@ -92,6 +92,9 @@ fn nothing_fits(
     let identities = &negotiated.config.identities;
     if wanted.choose_on_any_curve(identities).is_some() {
         return Ok(Violation::NoSharedCertificateCurve.into());
+    }
+    if let Some(abort) = no_type(&negotiated.config, wanted) {
+        return Ok(abort);
     }
     let version = negotiated.version;
     let goes_with = |scheme| suites.iter().any(|suite| suite.goes_with(scheme));
@@ -237,7 +240,8 @@ impl ChoosingIdentity {
         // As in `would_show`.
         let shown = identity.as_ref().map(Identity::names_digest);
         let would_show = |session: &Resumption| shown.is_some() && shown == session.names.as_ref();
-        if let Some(session) = session.filter(|session| would_show(session)) {
+        if let Some(mut session) = session.filter(|session| would_show(session)) {
+            session.shown = identity.as_ref().map(Identity::certificate_type);
             return send_abbreviated_flight(negotiated, *session, cx);
         }
         let Some(identity) = identity else {

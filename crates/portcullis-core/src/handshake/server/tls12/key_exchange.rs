@@ -19,13 +19,13 @@ use crate::key_schedule::tls12::{MasterSeed, PremasterSecret};
 use crate::psk::PskName;
 use crate::record::HandshakeBytes;
 use crate::wire::tls12::ClientShare;
-use crate::x509::{Identity, IdentityKey, VerifiedChain};
+use crate::x509::{Identity, IdentityKey, PeerProof};
 use crate::{Misuse, NamedGroup, Violation};
 
 pub(crate) struct WaitClientKeyExchange {
     showing: Box<Showing>,
     /// If it has shown a chain, which it will have to prove is its own.
-    peer: Option<VerifiedChain>,
+    peer: Option<PeerProof>,
 }
 
 impl WaitClientKeyExchange {
@@ -38,7 +38,7 @@ impl WaitClientKeyExchange {
         }
     }
 
-    pub(super) fn with_certificate(showing: Box<Showing>, peer: VerifiedChain) -> Self {
+    pub(super) fn with_certificate(showing: Box<Showing>, peer: PeerProof) -> Self {
         Self {
             showing,
             peer: Some(peer),
@@ -132,7 +132,7 @@ pub(super) struct Exchanged {
     /// Who logs in.
     user: Option<Arc<PskName>>,
     pub(super) agreed: Option<PremasterSecret>,
-    peer: Option<VerifiedChain>,
+    peer: Option<PeerProof>,
 }
 
 impl Exchanged {

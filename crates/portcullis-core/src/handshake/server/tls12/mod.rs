@@ -52,7 +52,7 @@ states! {
     // The id of a session; not if there is a ticket, too.
     FindingSession        in resumption            pauses   for FindSession        => ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
-    ReverifyingChain      in resumption            pauses   for VerifyChain        => ChoosingIdentity | WaitChangeCipherSpec;
+    ReverifyingChain      in resumption            pauses   for VerifyChain | VerifyRawKey        => ChoosingIdentity | WaitChangeCipherSpec;
     // The same of a pre-shared key: without it there is a full handshake.
     ReverifyingPsk        in psk                   pauses   for ChoosePsk          => WaitClientKeyExchange | WaitChangeCipherSpec;
     // The same of a user.
@@ -61,7 +61,7 @@ states! {
     LookingUpUser         in user                  pauses   for LookUpUser         => Signing | WaitCertificate | WaitClientKeyExchange;
     Signing               in flight                pauses   for Sign               => WaitCertificate | WaitClientKeyExchange;
     WaitCertificate       in client_authentication waits    for Certificate        => VerifyingChain | WaitClientKeyExchange;
-    VerifyingChain        in client_authentication pauses   for VerifyChain        => WaitClientKeyExchange;
+    VerifyingChain        in client_authentication pauses   for VerifyChain | VerifyRawKey        => WaitClientKeyExchange;
     WaitClientKeyExchange in key_exchange          waits    for ClientKeyExchange  => Decrypting | ChoosingPsk | WaitCertificateVerify | WaitChangeCipherSpec;
     // The key is elsewhere, or somebody wants to be asked.
     Decrypting            in decryption            pauses   for Decrypt            => ChoosingPsk | WaitCertificateVerify | WaitChangeCipherSpec;

@@ -9,6 +9,7 @@ use rustls_pki_types::UnixTime;
 use super::super::super::peer::Judge;
 use super::super::super::{Cx, expect, find, wrong_answer};
 use super::super::Next;
+use super::super::certificate_types::of_session;
 use super::super::requested::host_name_of;
 use super::super::session;
 use super::super::unknown_ticket;
@@ -24,9 +25,9 @@ use crate::psk::{PskName, Shared};
 use crate::question::{AnswerContent, FindSession, OpenTickets, Question, QuestionId};
 use crate::session::{Peer, Secret, ServerSession};
 use crate::suite::{CipherSuite, Exchange};
-use crate::wire::extension::SessionTicket;
+use crate::wire::extension::{CertificateType, SessionTicket};
 use crate::wire::{ClientHello, ExtensionType};
-use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
+use crate::x509::{PeerProof, Presented, Sha256Digest};
 use crate::{NamedGroup, SignatureScheme, Violation};
 
 /// A session that is resumed.
@@ -41,11 +42,13 @@ pub(super) struct Resumption {
     pub(super) psk: Option<Arc<PskName>>,
     pub(super) server_name: Option<String>,
     /// The client, and what it had signed with, if it had shown a certificate.
-    pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
+    pub(super) peer: Option<(PeerProof, SignatureScheme)>,
     /// When the handshake was that resumed none.
     pub(super) authenticated_at: UnixTime,
     /// Of the names of the certificate that was shown there, if one was.
     pub(super) names: Option<Sha256Digest>,
+    /// By what this side had shown itself, if it had.
+    pub(super) shown: Option<CertificateType>,
 }
 
 /// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
@@ -166,6 +169,9 @@ fn resume_or_choose(
         server_name,
         peer: None,
         authenticated_at: established.authenticated_at,
+        shown: session
+            .names
+            .map(|names| of_session(&negotiated.config, &names)),
         names: session.names,
     });
     let peer = established.peer;
@@ -229,12 +235,12 @@ fn reverify(
     peer: Peer,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let Peer { chain, scheme } = peer;
+    let Peer { shown, scheme } = peer;
     let judge = Judge::of_client(&negotiated.config);
-    match judge.verify_again(&chain, cx.now) {
+    match judge.verify_again(&shown, cx.now) {
         Ok(None) => {
-            let question = judge.ask(&chain, true, cx.now);
-            let paused = ReverifyingChain(Box::new((negotiated, resumption, chain, scheme)));
+            let question = judge.ask(&shown, true, cx.now);
+            let paused = ReverifyingChain(Box::new((negotiated, resumption, shown, scheme)));
             Ok(Next::ask(question, paused))
         }
         Ok(Some(proof)) => {
@@ -247,14 +253,12 @@ fn reverify(
 }
 
 /// Paused: somebody judges the chain that the client had shown when the session began.
-pub(crate) struct ReverifyingChain(
-    Box<(Negotiated, Box<Resumption>, PresentedChain, SignatureScheme)>,
-);
+pub(crate) struct ReverifyingChain(Box<(Negotiated, Box<Resumption>, Presented, SignatureScheme)>);
 
 impl ReverifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let (negotiated, mut resumption, chain, scheme) = *self.0;
-        let proof = Judge::of_client(&negotiated.config).on_answer(answer, &chain)?;
+        let (negotiated, mut resumption, shown, scheme) = *self.0;
+        let proof = Judge::of_client(&negotiated.config).on_answer(answer, &shown)?;
         resumption.peer = Some((proof, scheme));
         resume(negotiated, resumption, cx)
     }

@@ -3,7 +3,7 @@
 //! RFC 8446 §4.4.2, §4.4.3.
 
 use super::super::super::offer::check_scheme;
-use super::super::super::peer::{Judge, check_signature, presented_chain};
+use super::super::super::peer::{Judge, check_signature, presented};
 use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, expect};
 use super::super::Next;
@@ -17,7 +17,7 @@ use crate::question::AnswerContent;
 use crate::record::HandshakeBytes;
 use crate::role::Role;
 use crate::wire::{Certificate, CertificateVerify};
-use crate::x509::{PresentedChain, VerifiedChain};
+use crate::x509::{PeerProof, Presented};
 
 pub(crate) struct WaitCertificate {
     pub(super) sent: Box<FlightSent>,
@@ -36,10 +36,10 @@ impl WaitCertificate {
             return Err(Violation::CertificateContextMismatch.into());
         }
         // Our CertificateRequest asks for no certificate extensions.
-        let chain = presented_chain(&certificate, |_| false)?;
+        let shown = presented(&certificate, answering.of_client, |_| false)?;
         answering.transcript.add(message.hashed());
         let authentication = &answering.config.client_authentication;
-        let Some(chain) = chain else {
+        let Some(shown) = shown else {
             // §4.4.2.4: the client has none, or none that fits.
             return match authentication {
                 ClientAuthentication::Required(_) => Err(Violation::NoClientCertificate.into()),
@@ -47,9 +47,9 @@ impl WaitCertificate {
             };
         };
         let judge = Judge::of_client(&answering.config);
-        let Some(peer) = judge.verify(&chain, cx.now)? else {
-            let question = judge.ask(&chain, false, cx.now);
-            return Ok(Next::ask(question, VerifyingChain { sent, chain }));
+        let Some(peer) = judge.verify(&shown, cx.now)? else {
+            let question = judge.ask(&shown, false, cx.now);
+            return Ok(Next::ask(question, VerifyingChain { sent, shown }));
         };
         Ok(WaitCertificateVerify { sent, peer }.into())
     }
@@ -58,13 +58,13 @@ impl WaitCertificate {
 /// Paused: takes a verdict, and has no way to take a message.
 pub(crate) struct VerifyingChain {
     sent: Box<FlightSent>,
-    chain: PresentedChain,
+    shown: Presented,
 }
 
 impl VerifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, _: &mut Cx<'_>) -> Result<Next, Abort> {
         let judge = Judge::of_client(&self.sent.answering.config);
-        let peer = judge.on_answer(answer, &self.chain)?;
+        let peer = judge.on_answer(answer, &self.shown)?;
         Ok(WaitCertificateVerify {
             sent: self.sent,
             peer,
@@ -75,7 +75,7 @@ impl VerifyingChain {
 
 pub(crate) struct WaitCertificateVerify {
     sent: Box<FlightSent>,
-    peer: VerifiedChain,
+    peer: PeerProof,
 }
 
 impl WaitCertificateVerify {

@@ -13,12 +13,12 @@ use crate::key_schedule::{AddMessage, ExporterSecret, MasterSecretForTickets};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::Finished;
-use crate::x509::VerifiedChain;
+use crate::x509::PeerProof;
 use crate::{SignatureScheme, Violation};
 
 pub(crate) struct WaitFinished {
     pub(super) sent: Box<FlightSent>,
-    pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
+    pub(super) peer: Option<(PeerProof, SignatureScheme)>,
 }
 
 impl WaitFinished {
@@ -73,7 +73,7 @@ impl WaitFinished {
             server_name: answering.server_name.map(String::into_boxed_str),
             client_random: answering.client_random,
             server_random: answering.server_random,
-            peer_chain: peer.map(VerifiedChain::into_chain),
+            peer: peer.map(PeerProof::into_presented),
             peer_scheme,
             local_chain,
             local_scheme,

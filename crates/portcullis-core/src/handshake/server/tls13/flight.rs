@@ -9,6 +9,7 @@ use super::super::super::handshake_keys::HandshakeKeys;
 use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, check_signature_length, expect, find, wrong_answer};
 use super::super::Next;
+use super::super::certificate_types::CertificateTypes;
 use super::super::record_sizes::RecordSizes;
 use super::super::requested::{acknowledges, choose_protocol};
 use super::Negotiated;
@@ -29,9 +30,9 @@ use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
-    AlpnSelected, CertificateAuthorities, KeyShareClientHello, KeyShareServerHello,
-    SelectedIdentity, SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms,
-    SignatureAlgorithmsCert,
+    AlpnSelected, CertificateAuthorities, CertificateType, KeyShareClientHello,
+    KeyShareServerHello, SelectedIdentity, SelectedVersion, ServerNameAcknowledgement,
+    SignatureAlgorithms, SignatureAlgorithmsCert,
 };
 use crate::wire::{
     CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Finished, ServerHello,
@@ -52,6 +53,8 @@ pub(super) struct Answering {
     pub(super) transcript: Transcript,
     pub(super) client_finished: FinishedKey,
     pub(super) authentication: ProvedBy,
+    /// What the client will show, if it is asked.
+    pub(super) of_client: CertificateType,
     /// Whether the client wants tickets, and gets them.
     pub(super) resumable: bool,
 }
@@ -95,8 +98,10 @@ pub(super) fn send_flight(
         ProvedBy::Resumed(_) => false,
     };
     let sizes = RecordSizes::choose(&negotiated.config, &hello, cx)?;
+    let types = choose_types(&negotiated.config, &hello, &authentication)?;
     let (mut answering, secrets) =
         send_server_hello(negotiated, server_name, alpn, authentication, cx)?;
+    answering.of_client = types.of_client;
     sizes.apply(answering.config.policy.max_fragment_sent, cx);
 
     cx.send(&mut answering.transcript, |out| {
@@ -108,6 +113,7 @@ pub(super) fn send_flight(
                 AlpnSelected::put(out, protocol);
             }
             sizes.put(out);
+            types.put(out);
         });
     });
     let (identity, scheme) = match &answering.authentication {
@@ -213,8 +219,25 @@ fn send_server_hello(
         resumable: may_resume(&config, &hello)?,
         config,
         authentication,
+        of_client: CertificateType::X509,
     };
     Ok((answering, secrets))
+}
+
+/// RFC 7250 §4.2. Nobody is asked for a certificate again.
+fn choose_types(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+    authentication: &ProvedBy,
+) -> Result<CertificateTypes, Abort> {
+    let (shown, requests) = match authentication {
+        ProvedBy::Certificate(identity, _) => (
+            Some(identity.certificate_type()),
+            config.client_authentication.is_requested(),
+        ),
+        ProvedBy::Resumed(resumption) => (resumption.shown, false),
+    };
+    CertificateTypes::choose(config, hello, shown, requests)
 }
 
 /// §4.2.8: a share of this side for the client's, and the secret that both give.

@@ -5,7 +5,7 @@
 use super::super::super::{Cx, expect};
 use super::super::Next;
 use super::super::requested::{check_name, identity_in, wanted};
-use super::super::shortfall::{no_identity, no_scheme};
+use super::super::shortfall::{no_identity, no_scheme, no_type};
 use super::Negotiated;
 use super::flight::{ProvedBy, send_flight};
 use super::psk::Resumption;
@@ -29,7 +29,7 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     check_name(config, wanted.server_name.as_deref())?;
     let (identity, scheme) = wanted.choose(&config.identities).ok_or_else(|| {
         let version = cx.dialect.code(Version::V1_3);
-        no_scheme(config, version, &hello)
+        no_type(config, &wanted).unwrap_or_else(|| no_scheme(config, version, &hello))
     })?;
     let authentication = ProvedBy::Certificate(identity, scheme);
     send_flight(negotiated, wanted.server_name, authentication, cx)
@@ -90,7 +90,8 @@ impl ChoosingIdentity {
         let (identity, scheme) = identity_in(answer, &negotiated.config, &wanted)?;
         // As in `would_show`.
         let shown = identity.as_ref().map(Identity::names_digest);
-        if let Some(session) = session.filter(|session| shown == Some(&session.names)) {
+        if let Some(mut session) = session.filter(|session| shown == Some(&session.names)) {
+            session.shown = identity.as_ref().map(Identity::certificate_type);
             let authentication = ProvedBy::Resumed(session);
             return send_flight(negotiated, wanted.server_name, authentication, cx);
         }
@@ -100,7 +101,8 @@ impl ChoosingIdentity {
             return Err(match negotiated.config.identities.as_slice() {
                 identities if was_left && !identities.is_empty() => {
                     let version = cx.dialect.code(Version::V1_3);
-                    no_scheme(&negotiated.config, version, &hello)
+                    no_type(&negotiated.config, &wanted)
+                        .unwrap_or_else(|| no_scheme(&negotiated.config, version, &hello))
                 }
                 _ => no_identity(),
             });

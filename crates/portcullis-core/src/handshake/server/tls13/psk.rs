@@ -7,6 +7,7 @@ use rustls_pki_types::UnixTime;
 use super::super::super::peer::Judge;
 use super::super::super::{Cx, expect, find, wrong_answer};
 use super::super::Next;
+use super::super::certificate_types::of_session;
 use super::super::requested::host_name_of;
 use super::super::session;
 use super::super::unknown_ticket;
@@ -22,9 +23,11 @@ use crate::question::{AnswerContent, OpenTickets, Question, QuestionId};
 use crate::session::{Established, Peer, Secret, ServerSession};
 use crate::suite::CipherSuite;
 use crate::version::Version;
-use crate::wire::extension::{OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes};
+use crate::wire::extension::{
+    CertificateType, OfferedPsks, PskKeyExchangeMode, PskKeyExchangeModes,
+};
 use crate::wire::{ClientHello, ExtensionType};
-use crate::x509::{PresentedChain, Sha256Digest, VerifiedChain};
+use crate::x509::{PeerProof, Presented, Sha256Digest};
 use crate::{SignatureScheme, Violation};
 
 /// How many of the offered tickets are looked at: opening one costs as much as a record.
@@ -35,11 +38,13 @@ pub(super) struct Resumption {
     pub(super) index: u16,
     pub(super) early: EarlySecret,
     /// The client, and what it had signed with, if it had shown a certificate.
-    pub(super) peer: Option<(VerifiedChain, SignatureScheme)>,
+    pub(super) peer: Option<(PeerProof, SignatureScheme)>,
     /// When the handshake was that resumed none.
     pub(super) authenticated_at: UnixTime,
     /// Of the names of the certificate that was shown there.
     pub(super) names: Sha256Digest,
+    /// By what this side had shown itself, if the configuration knows that.
+    pub(super) shown: Option<CertificateType>,
 }
 
 /// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
@@ -204,24 +209,24 @@ fn resume_or_choose(
         authenticated_at,
         names,
     };
-    let Some(Peer { chain, .. }) = peer else {
+    let Some(Peer { shown, .. }) = peer else {
         return resume(negotiated, proved, None, cx);
     };
-    reverify(negotiated, proved, chain, cx)
+    reverify(negotiated, proved, shown, cx)
 }
 
 /// Verifies the client's chain by the rules of today, or asks for that.
 fn reverify(
     negotiated: Negotiated,
     proved: ProvedSession,
-    chain: PresentedChain,
+    shown: Presented,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let judge = Judge::of_client(&negotiated.config);
-    match judge.verify_again(&chain, cx.now) {
+    match judge.verify_again(&shown, cx.now) {
         Ok(None) => {
-            let question = judge.ask(&chain, true, cx.now);
-            let paused = ReverifyingChain(Box::new((negotiated, proved, chain)));
+            let question = judge.ask(&shown, true, cx.now);
+            let paused = ReverifyingChain(Box::new((negotiated, proved, shown)));
             Ok(Next::ask(question, paused))
         }
         Ok(Some(proof)) => resume(negotiated, proved, Some(proof), cx),
@@ -231,7 +236,7 @@ fn reverify(
 }
 
 /// Paused: somebody judges the chain that the client had shown when the session began.
-pub(crate) struct ReverifyingChain(Box<(Negotiated, ProvedSession, PresentedChain)>);
+pub(crate) struct ReverifyingChain(Box<(Negotiated, ProvedSession, Presented)>);
 
 impl ReverifyingChain {
     pub(super) fn on_answer(
@@ -240,9 +245,9 @@ impl ReverifyingChain {
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let early = self.0.1.early.take();
-        let (negotiated, proved, chain) = *self.0;
+        let (negotiated, proved, shown) = *self.0;
         let proved = ProvedSession { early, ..proved };
-        let proof = Judge::of_client(&negotiated.config).on_answer(answer, &chain)?;
+        let proof = Judge::of_client(&negotiated.config).on_answer(answer, &shown)?;
         resume(negotiated, proved, Some(proof), cx)
     }
 }
@@ -250,7 +255,7 @@ impl ReverifyingChain {
 fn resume(
     negotiated: Negotiated,
     proved: ProvedSession,
-    proof: Option<VerifiedChain>,
+    proof: Option<PeerProof>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let resumption = Resumption {
@@ -258,6 +263,7 @@ fn resume(
         early: proved.early,
         peer: proof.zip(proved.scheme),
         authenticated_at: proved.authenticated_at,
+        shown: Some(of_session(&negotiated.config, &proved.names)),
         names: proved.names,
     };
     let resumption = Box::new(resumption);

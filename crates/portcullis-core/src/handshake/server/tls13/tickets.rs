@@ -48,9 +48,9 @@ impl Issuing {
 
     fn sessions(&self, cx: &mut Cx<'_>) -> Result<Vec<ServerSession>, Abort> {
         let information = self.outcome.information();
-        let peer = information.peer_chain.as_ref().zip(information.peer_scheme);
-        let peer = peer.map(|(chain, scheme)| Peer {
-            chain: chain.clone(),
+        let peer = information.peer.as_ref().zip(information.peer_scheme);
+        let peer = peer.map(|(shown, scheme)| Peer {
+            shown: shown.clone(),
             scheme,
         });
         let age = age(information.authenticated_at, cx.now);

@@ -49,6 +49,12 @@ const QUESTIONS_OF_KEYS: &[(bool, &str, Stage)] = &[
 const QUESTIONS_OF_KEPT_KEYS: &[(bool, &str, Stage)] =
     &[(true, "ChoosePsk", Stage::ReverifyingPsk)];
 
+/// The same of ends that show raw public keys.
+const QUESTIONS_OF_RAW_KEYS: &[(bool, &str, Stage)] = &[
+    (false, "VerifyRawKey", Stage::VerifyingChain),
+    (true, "VerifyRawKey", Stage::VerifyingChain),
+];
+
 /// The same where the server's key, which is elsewhere, decrypts; with a shared key, too.
 #[cfg(feature = "ffi")]
 const QUESTIONS_OF_DECRYPTION: &[(bool, &str, Stage)] = &[(true, "Decrypt", Stage::Decrypting)];
@@ -68,6 +74,8 @@ pub(super) fn questions() -> impl Iterator<Item = (fn() -> Pair, bool, &'static 
         (asking, QUESTIONS),
         (asking_before_tls13, QUESTIONS),
         (asking_of_ids, QUESTIONS_OF_IDS),
+        (asking_of_raw_keys, QUESTIONS_OF_RAW_KEYS),
+        (asking_of_raw_keys_before_tls13, QUESTIONS_OF_RAW_KEYS),
         (asking_of_keys, QUESTIONS_OF_KEYS),
         (asking_of_kept_keys, QUESTIONS_OF_KEPT_KEYS),
         #[cfg(feature = "finite-field")]
@@ -101,6 +109,21 @@ fn asking_of_ids() -> Pair {
     let server = server.build().unwrap();
     let session = SESSION.get_or_init(|| sessions_of(client.clone(), server.clone()).remove(0));
     resuming(client, server, vec![session.clone()])
+}
+
+/// Whose keys the ends show.
+fn asking_of_raw_keys() -> Pair {
+    raw_keys_in(ProtocolVersion::TLS_1_3)
+}
+
+fn asking_of_raw_keys_before_tls13() -> Pair {
+    raw_keys_in(ProtocolVersion::TLS_1_2)
+}
+
+fn raw_keys_in(version: ProtocolVersion) -> Pair {
+    let (client, server) = super::raw_keys::ends(version);
+    let server = server.to_builder().resumption(false);
+    Pair::new(client, server.build().unwrap())
 }
 
 /// Which key both ends share.
@@ -275,6 +298,10 @@ fn refuse(question: Question) -> Answer {
             AlertDescription::ACCESS_DENIED,
             "not today",
         )),
+        Question::VerifyRawKey(question) => question.refuse(CertificateError::rejected(
+            AlertDescription::ACCESS_DENIED,
+            "not today",
+        )),
     }
 }
 
@@ -333,7 +360,8 @@ fn bytes_wait_for_the_answer() {
                 assert_eq!(connection.unread, JUNK);
                 let is_last = match connection.information.version() {
                     ProtocolVersion::TLS_1_3 => {
-                        !of_server || matches!(kind, "VerifyChain" | "IssueTickets")
+                        !of_server
+                            || matches!(kind, "VerifyChain" | "VerifyRawKey" | "IssueTickets")
                     }
                     // The client's flight is not the last.
                     _ => {
@@ -341,6 +369,7 @@ fn bytes_wait_for_the_answer() {
                             && matches!(
                                 kind,
                                 "VerifyChain"
+                                    | "VerifyRawKey"
                                     | "IssueTickets"
                                     | "KeepSession"
                                     | "ChoosePsk"
