@@ -119,6 +119,7 @@ mod split;
 mod statistics;
 mod stream;
 mod sync;
+mod ticket_key_file;
 mod wakers;
 mod write;
 
@@ -149,6 +150,7 @@ pub use socket::ListenOptions;
 pub use split::{Locked, ReadHalf, ReuniteError, SplitIo, WriteHalf};
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
+pub use ticket_key_file::TicketKeyFile;
 
 pub use portcullis_core::config::{
     ClientAuthentication, ClientConfig, PreSharedKey, ServerConfig, SrpGroup, SrpUsers, SrpVerifier,
