@@ -2,14 +2,14 @@
 
 use super::extension::{
     Alpn, AlpnSelected, CertificateAuthorities, CertificateStatus, ClientCertificateTypeSelected,
-    ClientCertificateTypes, Cookie, EarlyData, EcPointFormats, EncryptThenMac,
+    ClientCertificateTypes, Cookie, EarlyData, EcPointFormats, EncryptThenMac, ExpectedTickets,
     ExtendedMasterSecret, Extension, Extensions, KeyShareClientHello, KeyShareHelloRetryRequest,
     KeyShareServerHello, MaxEarlyDataSize, MaxFragmentLength, NextProtocolOffer, NextProtocols,
     OfferedPsks, OidFilters, Padding, PostHandshakeAuth, PskKeyExchangeModes, RecordSizeLimit,
     RenegotiationInfo, SelectedIdentity, SelectedVersion, ServerCertificateTypeSelected,
     ServerCertificateTypes, ServerName, ServerNameAcknowledgement, SessionTicket,
     SignatureAlgorithms, SignatureAlgorithmsCert, SignedCertificateTimestamp, StatusRequest,
-    StatusRequestEmpty, SupportedGroups, SupportedVersions,
+    StatusRequestEmpty, SupportedGroups, SupportedVersions, TicketRequest,
 };
 use super::handshake::HandshakeMessage;
 use super::handshake_type::HandshakeType;
@@ -124,6 +124,7 @@ fn extension(body: &[u8]) -> bool {
         EarlyData,
         EcPointFormats<'_>,
         EncryptThenMac,
+        ExpectedTickets,
         ExtendedMasterSecret,
         KeyShareClientHello<'_>,
         KeyShareHelloRetryRequest,
@@ -153,6 +154,7 @@ fn extension(body: &[u8]) -> bool {
         StatusRequestEmpty,
         SupportedGroups<'_>,
         SupportedVersions<'_>,
+        TicketRequest,
     )
 }
 

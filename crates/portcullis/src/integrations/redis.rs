@@ -51,7 +51,10 @@ pub fn redis_over_tls(
     let ConnectionAddr::Tcp(host, port) = info.addr().clone() else {
         return Err(wrong(&"it has no host"));
     };
-    let name = host.to_server_name().map_err(|error| wrong(&error))?;
+    let name = host
+        .as_str()
+        .to_server_name()
+        .map_err(|error| wrong(&error))?;
     let settings = info.redis_settings().clone();
     let connector = connector.or_service_name("redis");
     let connect = move || {

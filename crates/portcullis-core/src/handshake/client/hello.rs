@@ -29,7 +29,7 @@ use crate::wire::extension::{
     EcPointFormats, KeyShareClientHello, KeyShareEntry, MaxFragmentLength, NextProtocolOffer,
     RecordSizeLimit, RenegotiationInfo, ServerCertificateTypes, ServerName as ServerNameExtension,
     SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert, SrpUser, StatusRequest,
-    SupportedGroups, SupportedVersions,
+    SupportedGroups, SupportedVersions, TicketRequest,
 };
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{AlertDescription, NamedGroup, Violation};
@@ -324,6 +324,13 @@ impl Client {
             }
             KeyShareClientHello::put(out, shares.entries(config).by_ref());
             if config.takes_tickets() {
+                if let Some((new_session_count, resumption_count)) = config.ticket_request {
+                    let request = TicketRequest {
+                        new_session_count,
+                        resumption_count,
+                    };
+                    request.put(out);
+                }
                 resumption::put_psks(out, sessions, now);
             }
         };

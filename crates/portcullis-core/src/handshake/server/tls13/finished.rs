@@ -89,6 +89,7 @@ impl WaitFinished {
             secret,
             names,
             outcome,
+            count: answering.tickets,
         };
         issuing.issue(cx)
     }

@@ -25,6 +25,8 @@ pub(super) struct Issuing {
     /// Of the names of the certificate that the client was shown.
     pub(super) names: Sha256Digest,
     pub(super) outcome: Outcome,
+    /// How many.
+    pub(super) count: u8,
 }
 
 impl Issuing {
@@ -62,13 +64,9 @@ impl Issuing {
             .ticket_lifetime_in_seconds()
             .min(left)
             .min(opened);
-        let mut sessions = Vec::with_capacity(self.config.ticket_count.into());
+        let mut sessions = Vec::with_capacity(self.count.into());
         // The clock may have gone on since the session was found to be fresh.
-        let count = if lifetime == 0 {
-            0
-        } else {
-            self.config.ticket_count
-        };
+        let count = if lifetime == 0 { 0 } else { self.count };
         for nonce in 0..count {
             let mut age_add = [0; 4];
             let random = cx.random.fill(&mut age_add);
