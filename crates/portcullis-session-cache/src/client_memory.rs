@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_core::session::{ClientSession, SessionKey};
 use rustls_pki_types::UnixTime;
@@ -24,6 +25,7 @@ const ENTRY: usize = 256;
 /// at most 64, which have as much of the bounds each, so that threads seldom wait for each other.
 pub struct MemorySessionStore {
     sessions: Shards<Sessions>,
+    expire_after: Duration,
 }
 
 #[derive(Default)]
@@ -57,7 +59,16 @@ impl MemorySessionStore {
     pub fn bounded(capacity: usize, bytes: usize) -> Self {
         Self {
             sessions: Shards::new(capacity, bytes),
+            expire_after: Duration::MAX,
         }
+    }
+
+    /// How long a session is given at most, from when it was received, however long its server remembers it.
+    /// Default: as long as that, which is 7 days at most.
+    #[must_use]
+    pub fn expire_after(mut self, time: Duration) -> Self {
+        self.expire_after = time;
+        self
     }
 
     /// How many sessions there are, also those that have expired and were not met since.
@@ -85,7 +96,7 @@ impl MemorySessionStore {
     }
 }
 
-/// A store for 1,000 sessions.
+/// A store for 1,000 sessions, as long as their servers remember them.
 impl Default for MemorySessionStore {
     fn default() -> Self {
         Self::new(1_000)
@@ -99,7 +110,7 @@ impl SessionStore for MemorySessionStore {
         now: UnixTime,
     ) -> StoreFuture<'a, Vec<ClientSession>> {
         let hash = self.sessions.hash(key);
-        let taken = self.sessions.of(hash).take(hash, key, now);
+        let taken = self.sessions.of(hash).take(hash, key, now, self.expire_after);
         Box::pin(ready(taken.into_iter().collect()))
     }
 
@@ -175,11 +186,18 @@ impl Sessions {
         (*any.key == *key).then_some(list)
     }
 
-    fn take(&mut self, hash: u64, key: &SessionKey, now: UnixTime) -> Option<ClientSession> {
+    fn take(
+        &mut self,
+        hash: u64,
+        key: &SessionKey,
+        now: UnixTime,
+        expire_after: Duration,
+    ) -> Option<ClientSession> {
         loop {
             let newest = *self.list(hash, key)?.as_slice().last()?;
             let session = &self.kept.get(newest)?.session;
-            let is_expired = session.is_expired(now);
+            let age = now.as_secs().saturating_sub(session.received_at().as_secs());
+            let is_expired = session.is_expired(now) || age >= expire_after.as_secs();
             // One of before TLS 1.3 is given as long as it lives.
             if !is_expired && !session.is_single_use() {
                 return Some(session.clone());

@@ -230,6 +230,13 @@ fn bytes_of_a_clients_store() {
         done(SessionStore::put(&store, &key("a"), session));
     }
     assert_eq!((store.len(), store.bytes()), (6, 6 * each));
+    // No longer than told, although the server remembers it.
+    let store = MemorySessionStore::default().expire_after(std::time::Duration::from_secs(60));
+    for (now, there) in [(1_059, 1), (1_060, 0)] {
+        let session = client_session(V13, 1, at(1_000), 600);
+        done(SessionStore::put(&store, &key("a"), session));
+        assert_eq!(done(store.take(&key("a"), at(now))).len(), there, "{now}");
+    }
     // One that is longer than all there may be is not kept, and drives nobody out.
     let store = MemorySessionStore::bounded(100, each - 1);
     done(SessionStore::put(&store, &key("a"), one));

@@ -107,7 +107,7 @@ async fn a_fleet_shares_redis_over_tls() {
             // A client that starts anew each time.
             let config = client().versions([version]).build().unwrap();
             let connector = TlsConnector::new(config)
-                .service_name(&version.to_string())
+                .service_name(version.to_string())
                 .session_store(Arc::new(of_clients.clone()));
             let resumed = connects(&connector, &servers[round % 2], Some(&of_clients)).await;
             assert_eq!(resumed, round > 0, "{version}, {round}");
@@ -149,7 +149,7 @@ async fn a_restarted_process_resumes_from_its_file() {
             // Each version has a key of its own, since they are as two services.
             let config = client().versions([version]).build().unwrap();
             let connector = TlsConnector::new(config)
-                .service_name(&version.to_string())
+                .service_name(version.to_string())
                 .session_store(Arc::new(clients.clone()));
             let resumed = connects(&connector, &server, Some(&clients)).await;
             assert_eq!(resumed, round > 0, "{version}, {round}");
