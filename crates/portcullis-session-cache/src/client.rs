@@ -62,6 +62,10 @@ use crate::StoreFuture;
 ///     }
 /// }
 /// ```
+#[allow(
+    clippy::len_without_is_empty,
+    reason = "it is for people, and many stores cannot count"
+)]
 pub trait SessionStore: Send + Sync + 'static {
     /// Takes sessions under `key` that can be resumed at the time `now`, the best
     /// first. All of them are offered in one connection, of which the server selects one: give

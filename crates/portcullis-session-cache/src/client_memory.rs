@@ -110,7 +110,10 @@ impl SessionStore for MemorySessionStore {
         now: UnixTime,
     ) -> StoreFuture<'a, Vec<ClientSession>> {
         let hash = self.sessions.hash(key);
-        let taken = self.sessions.of(hash).take(hash, key, now, self.expire_after);
+        let taken = self
+            .sessions
+            .of(hash)
+            .take(hash, key, now, self.expire_after);
         Box::pin(ready(taken.into_iter().collect()))
     }
 
@@ -196,7 +199,9 @@ impl Sessions {
         loop {
             let newest = *self.list(hash, key)?.as_slice().last()?;
             let session = &self.kept.get(newest)?.session;
-            let age = now.as_secs().saturating_sub(session.received_at().as_secs());
+            let age = now
+                .as_secs()
+                .saturating_sub(session.received_at().as_secs());
             let is_expired = session.is_expired(now) || age >= expire_after.as_secs();
             // One of before TLS 1.3 is given as long as it lives.
             if !is_expired && !session.is_single_use() {

@@ -18,6 +18,10 @@ use crate::StoreFuture;
 /// A store cannot fail: one that cannot do what is asked gives or keeps nothing, and the connection
 /// has a full handshake. Nor can one be late: nobody waits for longer than a tenth of the time a
 /// handshake may take, and 1 second.
+#[allow(
+    clippy::len_without_is_empty,
+    reason = "it is for people, and many stores cannot count"
+)]
 pub trait ServerSessionStore: Send + Sync + 'static {
     /// Keeps a session under `id`, 1 to 32 bytes that no other session has, at most until the
     /// time `until`.

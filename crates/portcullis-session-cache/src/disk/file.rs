@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{Builder, Database};
 
-use super::tables::Tables;
+use super::tables::{Answer, Tables};
 use crate::{StoreError, StoreErrorKind};
 
 /// What a file of redb begins with.
@@ -47,7 +47,7 @@ impl File {
         // What is damaged enough makes redb panic.
         catch_unwind(AssertUnwindSafe(|| open_checked(file)))
             .map_err(|_| self.damaged(&"it makes no sense"))?
-            .map_err(|error| self.error(&error))
+            .map_err(|fault| self.error(&fault.0))
     }
 
     fn open_for_its_owner(&self) -> Result<fs::File, StoreError> {
@@ -122,7 +122,7 @@ fn begins_with(mut file: &fs::File, bytes: &[u8]) -> bool {
 }
 
 /// Opens it, and reads all of it.
-fn open_checked(file: fs::File) -> Result<Database, redb::Error> {
+fn open_checked(file: fs::File) -> Answer<Database> {
     let mut database = Builder::new()
         .set_cache_size(CACHE)
         .create_with_file_format_v3(true)

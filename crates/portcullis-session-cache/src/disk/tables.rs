@@ -20,7 +20,19 @@ const PAGE: usize = 256;
 /// How many are removed at most with one commit.
 const MOST_REMOVED: usize = 4_096;
 
-pub(super) type Answer<T> = Result<T, redb::Error>;
+/// An error of redb's, boxed: it is long, and there seldom is one.
+pub(super) struct Fault(pub(super) Box<redb::Error>);
+
+impl<E> From<E> for Fault
+where
+    redb::Error: From<E>,
+{
+    fn from(error: E) -> Self {
+        Self(Box::new(error.into()))
+    }
+}
+
+pub(super) type Answer<T> = Result<T, Fault>;
 
 pub(super) struct Tables<'a> {
     sessions: Table<'a, [u8; Key::LEN], &'static [u8]>,

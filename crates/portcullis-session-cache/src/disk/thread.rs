@@ -164,7 +164,7 @@ impl Keeper {
         let done = catch_unwind(AssertUnwindSafe(|| commit(database, batch, capacity)));
         match done {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => self.fail(self.file.error(&error)),
+            Ok(Err(fault)) => self.fail(self.file.error(&fault.0)),
             Err(_) => self.fail(self.file.damaged(&"it makes no sense")),
         }
     }
