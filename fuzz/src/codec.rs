@@ -1,5 +1,6 @@
-//! What decodes is encoded again byte for byte.
+//! What decodes is encoded again byte for byte, and what is decompressed fills its room.
 
+use portcullis_core::compression::CertificateCompression;
 use portcullis_core::session::{ClientSession, ServerSession};
 use portcullis_core::wire::{HandshakeType, round_trip};
 
@@ -8,6 +9,8 @@ use crate::pki::NOW;
 /// In the place of a handshake type: a session that somebody has kept.
 pub const CLIENT_SESSION: u8 = 0xf0;
 pub const SERVER_SESSION: u8 = 0xf1;
+/// The same: an algorithm, the length that is announced (two bytes), and what is decompressed.
+pub const COMPRESSED: u8 = 0xf2;
 
 /// Takes a handshake type and a body.
 pub fn run(data: &[u8]) {
@@ -26,7 +29,28 @@ pub fn run(data: &[u8]) {
                 server_session(&session);
             }
         }
+        COMPRESSED => decompress(body),
         _ => assert!(round_trip(HandshakeType(msg_type), body)),
+    }
+}
+
+/// What fills its room is what a second decompression gives.
+fn decompress(body: &[u8]) {
+    let [which, high, low, compressed @ ..] = body else {
+        return;
+    };
+    let algorithm = match which % 3 {
+        0 => CertificateCompression::zlib(),
+        1 => CertificateCompression::brotli(),
+        _ => CertificateCompression::zstd(),
+    };
+    let mut out = vec![0; usize::from(u16::from_be_bytes([*high, *low]))];
+    if algorithm.decompress(compressed, &mut out) {
+        let mut again = vec![7; out.len()];
+        assert!(algorithm.decompress(compressed, &mut again));
+        assert_eq!(out, again);
+        let mut longer = vec![0; out.len() + 1];
+        assert!(!algorithm.decompress(compressed, &mut longer));
     }
 }
 

@@ -42,6 +42,7 @@ mod rules;
 
 mod key_schedule;
 
+pub mod compression;
 mod dialect;
 mod psk;
 #[cfg_attr(not(feature = "finite-field"), allow(dead_code))]

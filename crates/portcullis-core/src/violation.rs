@@ -160,6 +160,10 @@ violations! {
         RequestContextNotEmpty => ILLEGAL_PARAMETER, "§4.3.2", "the server sent a context in a CertificateRequest of the handshake";
         RequestWithoutSignatureAlgorithms => MISSING_EXTENSION, "§4.3.2", "the server's CertificateRequest has no signature_algorithms";
         CertificateContextMismatch => ILLEGAL_PARAMETER, "§4.4.2", "the peer's Certificate does not carry the context of the request";
+        DuplicateCompression => DECODE_ERROR, "RFC 8879 §3", "the peer lists an algorithm for compressing certificates twice";
+        CertificateCompressionNotOffered => ILLEGAL_PARAMETER, "RFC 8879 §4", "the peer compressed its certificate by an algorithm that was not offered";
+        CompressedCertificateTooLong => BAD_CERTIFICATE, "RFC 8879 §4", "the peer's certificate would have more bytes than are accepted, or none, once it is decompressed";
+        BadCompressedCertificate => BAD_CERTIFICATE, "RFC 8879 §4", "the peer sent a compressed certificate that does not decompress to just the bytes that it announced";
         BadCertificateTypes => ILLEGAL_PARAMETER, "RFC 7250 §4.1", "the client's list of certificate types is empty, or has nothing but the default, which is left out";
         NoSharedServerCertificateType => UNSUPPORTED_CERTIFICATE, "RFC 7250 §4.2", "the client takes none of the types of certificate that this side can show";
         NoSharedClientCertificateType => UNSUPPORTED_CERTIFICATE, "RFC 7250 §4.2", "the client can show none of the types of certificate that this side accepts";

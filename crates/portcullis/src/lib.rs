@@ -152,6 +152,7 @@ pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
 pub use ticket_key_file::TicketKeyFile;
 
+pub use portcullis_core::compression::CertificateCompression;
 pub use portcullis_core::config::{
     ClientAuthentication, ClientConfig, PreSharedKey, ServerConfig, SrpGroup, SrpUsers, SrpVerifier,
 };
@@ -159,8 +160,8 @@ pub use portcullis_core::x509::{Identity, PrivateKey, RawKeys, Roots};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,
     Direction, KeyLogLine, Misuse, NamedGroup, PrfSecret, ProtocolVersion, Reason, Refusal,
-    ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm, config, question, session, suite,
-    x509,
+    ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm, compression, config, question,
+    session, suite, x509,
 };
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]

@@ -15,6 +15,7 @@ use portcullis_core::{
 };
 use rustls_pki_types::{DnsName, ServerName};
 
+use crate::compression;
 use crate::credential::Credential;
 use crate::options::Options;
 use crate::{Past, Stop};
@@ -140,6 +141,13 @@ macro_rules! common {
                 false => BeastMitigation::Off,
             })
             .groups(groups(options))
+            // Of TLS 1.3 alone; BoringSSL says nothing of it before.
+            .certificate_compression(
+                match versions(options).contains(&ProtocolVersion::TLS_1_3) {
+                    true => compression::installed(options),
+                    false => Vec::new(),
+                },
+            )
             .observe_messages(options.asynchronous)
             .ask_identity(asks_identity(options, $credentials))
             .ask_signature(options.asynchronous || options.private_key_delay_ms > 0)

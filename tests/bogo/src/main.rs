@@ -3,6 +3,7 @@
 //! Exit codes: 0 success, 89 not implemented, 90 a panic, 1 failure with one error token on
 //! stderr.
 
+mod compression;
 mod configuration;
 mod credential;
 mod exchange;

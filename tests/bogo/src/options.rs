@@ -108,6 +108,9 @@ pub(crate) struct Options {
     pub(crate) fallback_scsv: bool,
     pub(crate) cbc_record_splitting: bool,
     pub(crate) enable_ocsp_stapling: bool,
+    /// All mock algorithms, or this one.
+    pub(crate) install_cert_compression_algs: bool,
+    pub(crate) install_one_cert_compression_alg: Option<u16>,
     /// What is accepted of the peer.
     pub(crate) accepted_peer_cert_types: Vec<CertificateType>,
     /// What a client says that it can show; empty for what its credentials are.
@@ -297,6 +300,7 @@ impl Options {
             "fallback-scsv" => &mut self.fallback_scsv,
             "cbc-record-splitting" => &mut self.cbc_record_splitting,
             "enable-ocsp-stapling" => &mut self.enable_ocsp_stapling,
+            "install-cert-compression-algs" => &mut self.install_cert_compression_algs,
             "verify-peer" => &mut self.verify_peer,
             "verify-fail" => &mut self.verify_fail,
             "use-custom-verify-callback" => &mut self.use_custom_verify_callback,
@@ -398,6 +402,7 @@ impl Options {
                     | "psk-identity"
                     | "expect-certificate-types"
                     | "accepted-peer-cert-types"
+                    | "install-one-cert-compression-alg"
                     | "available-client-cert-types"
                     | "expect-peer-certificate-type"
                     | "expect-peer-rpk-sha256"
@@ -509,6 +514,9 @@ impl Options {
             }
             "expect-total-renegotiations" => {
                 self.expect.total_renegotiations = number(name, value)?;
+            }
+            "install-one-cert-compression-alg" => {
+                self.install_one_cert_compression_alg = Some(number(name, value)?);
             }
             "accepted-peer-cert-types" => {
                 let typ = CertificateType(number(name, value)?);

@@ -86,6 +86,10 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::UncompressedPointsMissing => ":ERROR_PARSING_EXTENSION:",
         V::CurveNotOffered | V::NoSharedCertificateCurve => ":WRONG_CURVE:",
         V::LeafCurveNotOffered => ":BAD_ECC_CERT:",
+        V::DuplicateCompression => ":ERROR_PARSING_EXTENSION:",
+        V::CertificateCompressionNotOffered => ":UNKNOWN_CERT_COMPRESSION_ALG:",
+        V::CompressedCertificateTooLong => ":UNCOMPRESSED_CERT_TOO_LARGE:",
+        V::BadCompressedCertificate => ":CERT_DECOMPRESSION_FAILED:",
         V::BadCertificateTypes => ":DECODE_ERROR:",
         V::NoSharedServerCertificateType => ":UNKNOWN_CERTIFICATE_TYPE:",
         V::NoSharedClientCertificateType | V::CertificateTypeNotOffered => {

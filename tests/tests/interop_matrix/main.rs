@@ -20,6 +20,7 @@ mod before_tls12;
 mod ccm;
 mod client_authentication;
 mod closing;
+mod compression;
 mod curl;
 mod delivery;
 mod early_data;

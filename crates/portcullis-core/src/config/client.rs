@@ -10,6 +10,7 @@ use super::policy::{
     KeyShares, MaxFragmentLength, PaddingPolicy, Policy, check_authorities, distinct,
 };
 use crate::alert::AlertDescription;
+use crate::compression::CertificateCompression;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::psk::{PskName, Shared};
@@ -483,6 +484,7 @@ impl ClientConfigBuilder {
         self.check_dsa()?;
         for identity in &self.client.identities {
             self.client.policy.check_identity(identity)?;
+            identity.compress(&self.client.policy.compression);
         }
         if let Verification::Chain(policy) = self.client.verification {
             if policy.roots().is_empty()

@@ -199,6 +199,20 @@ macro_rules! common_options {
             self
         }
 
+        /// How certificates may be compressed in TLS 1.3 (RFC 8879), best first: the peer's, which is told of all, and
+        /// this side's, where the peer has one of them. Before TLS 1.3 there is no such thing. Default: none.
+        ///
+        /// Building the configuration compresses the chains of its identities with each algorithm, once for
+        /// each identity, which takes milliseconds; an identity that is chosen later is sent as it is, unless some
+        /// configuration has had it.
+        pub fn certificate_compression(
+            mut self,
+            algorithms: impl IntoIterator<Item = CertificateCompression>,
+        ) -> Self {
+            self.$role.policy.compression = algorithms.into_iter().collect();
+            self
+        }
+
         /// Whether the handshake looks like TLS 1.2 to middleboxes (RFC 8446 D.4).
         /// Default: yes. A server then sends the change_cipher_spec to every client; one that
         /// does not want to still sends it to a client that asks with a session id.

@@ -4,6 +4,7 @@ use super::negotiable::{Named, check_scheme_features};
 use super::renegotiation::{Renegotiation, SecureRenegotiation};
 use crate::alert::AlertDescription;
 #[cfg(any(feature = "ffi", test))]
+use crate::compression::CertificateCompression;
 use crate::crypto::LEAST_KEY_BITS;
 use crate::crypto::USUAL_KEY_BITS;
 #[cfg(feature = "finite-field")]
@@ -18,6 +19,7 @@ use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
+use crate::wire::extension::CertificateCompressionAlgorithm;
 use crate::x509::{Identity, Presented, Roots, SignatureMemo, check_key_length};
 
 pub use crate::record::PaddingPolicy;
@@ -121,6 +123,8 @@ pub(crate) struct Policy {
     pub(crate) record_size_limit: Option<u16>,
     pub(crate) max_fragment_sent: u16,
     pub(crate) max_handshake_size: usize,
+    /// Best first.
+    pub(crate) compression: Vec<CertificateCompression>,
     pub(crate) key_update_at: u64,
     pub(crate) padding: PaddingPolicy,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
@@ -181,6 +185,7 @@ impl Default for Policy {
             max_fragment_sent: MAX_PLAINTEXT as u16,
             // 256 KiB, as Erlang's ssl: room for post-quantum chains, no room for floods.
             max_handshake_size: 256 * 1024,
+            compression: Vec::new(),
             // 2^24.5 full records, AES-GCM's limit (RFC 8446 §5.5), as Erlang's ssl; each AEAD's
             // own limit comes first if it is lower.
             key_update_at: 388_736_063_997,
@@ -248,6 +253,39 @@ impl Policy {
         let has_length = scheme.is_none_or(|scheme| scheme.is_rsa() || scheme.is_dsa());
         scheme.is_none_or(|scheme| self.accepts(scheme, version))
             && (!has_length || check_key_length(shown, self.key_minimum).is_ok())
+    }
+
+    /// Those algorithms of a list of the peer's that there are here.
+    pub(crate) fn compression_for(
+        &self,
+        peer: impl Fn(CertificateCompressionAlgorithm) -> bool,
+    ) -> Option<CertificateCompressionAlgorithm> {
+        let mut own = self
+            .compression
+            .iter()
+            .map(CertificateCompression::algorithm);
+        own.find(|algorithm| peer(*algorithm))
+    }
+
+    fn check_compression(&self) -> Result<(), Misuse> {
+        let refused = |what: String| Err(Misuse::new(format!("certificate_compression: {what}")));
+        let algorithms = || {
+            self.compression
+                .iter()
+                .map(CertificateCompression::algorithm)
+        };
+        if !self.speaks(Version::V1_3) && !self.compression.is_empty() {
+            return refused("it is of TLS 1.3, which `versions` leaves out".to_owned());
+        }
+        if self.compression.len() > 127 {
+            return refused("there may be 127 algorithms".to_owned());
+        }
+        for (at, algorithm) in algorithms().enumerate() {
+            if algorithms().take(at).any(|before| before == algorithm) {
+                return refused(format!("{algorithm} is there twice"));
+            }
+        }
+        Ok(())
     }
 
     /// An identity has a key of a length that is accepted of peers.
@@ -386,6 +424,7 @@ impl Policy {
                 self.max_fragment_sent
             )));
         }
+        self.check_compression()?;
         if !(1_024..=0xff_ffff).contains(&self.max_handshake_size) {
             return Err(Misuse::new(format!(
                 "max_handshake_size: {} is outside of 1024..=16777215",

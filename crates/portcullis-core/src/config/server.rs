@@ -8,6 +8,7 @@ use super::options::common_options;
 use super::policy::{PaddingPolicy, Policy, check_authorities};
 use super::renegotiation::Renegotiation;
 use crate::alert::AlertDescription;
+use crate::compression::CertificateCompression;
 use crate::crypto::finite_field::Group;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
@@ -714,6 +715,7 @@ impl ServerConfigBuilder {
         }
         for identity in &self.server.identities {
             self.server.policy.check_identity(identity)?;
+            identity.compress(&self.server.policy.compression);
         }
         self.check_keys()?;
         self.check_types()?;

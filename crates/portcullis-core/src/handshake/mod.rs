@@ -12,6 +12,7 @@
 
 mod again;
 pub(crate) mod client;
+mod compressed;
 mod drive;
 mod handshake_keys;
 mod machine;

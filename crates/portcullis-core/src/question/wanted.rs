@@ -3,6 +3,7 @@
 use crate::misuse::Misuse;
 use crate::suite::CipherSuite;
 use crate::version::Version;
+use crate::wire::extension::CertificateCompressionAlgorithm;
 use crate::x509::{self, AcceptedTypes, Identity};
 use crate::{NamedGroup, SignatureScheme};
 
@@ -18,6 +19,8 @@ pub(crate) struct WantedIdentity {
     pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
     pub(crate) curves: WantedCurves,
     pub(crate) types: AcceptedTypes,
+    /// Client: how its certificate is compressed, if both sides have a way.
+    pub(crate) compression: Option<CertificateCompressionAlgorithm>,
     pub(crate) authorities: Vec<Vec<u8>>,
 }
 

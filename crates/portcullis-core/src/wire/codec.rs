@@ -182,6 +182,12 @@ pub(crate) fn put_vec24(out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
     prefixed::<3>(out, body);
 }
 
+/// Writes a `uint24`, without what `value` has above it.
+pub(crate) fn put_u24(out: &mut Vec<u8>, value: u32) {
+    let [_, bytes @ ..] = value.to_be_bytes();
+    out.extend_from_slice(&bytes);
+}
+
 /// Writes a `uint16`.
 pub(crate) fn put_u16(out: &mut Vec<u8>, value: u16) {
     out.extend_from_slice(&value.to_be_bytes());

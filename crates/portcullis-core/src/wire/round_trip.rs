@@ -2,20 +2,21 @@
 
 use super::extension::{
     Alpn, AlpnSelected, CertificateAuthorities, CertificateStatus, ClientCertificateTypeSelected,
-    ClientCertificateTypes, Cookie, EarlyData, EcPointFormats, EncryptThenMac, ExpectedTickets,
-    ExtendedMasterSecret, Extension, Extensions, KeyShareClientHello, KeyShareHelloRetryRequest,
-    KeyShareServerHello, MaxEarlyDataSize, MaxFragmentLength, NextProtocolOffer, NextProtocols,
-    OfferedPsks, OidFilters, Padding, PostHandshakeAuth, PskKeyExchangeModes, RecordSizeLimit,
-    RenegotiationInfo, SelectedIdentity, SelectedVersion, ServerCertificateTypeSelected,
-    ServerCertificateTypes, ServerName, ServerNameAcknowledgement, SessionTicket,
-    SignatureAlgorithms, SignatureAlgorithmsCert, SignedCertificateTimestamp, StatusRequest,
-    StatusRequestEmpty, SupportedGroups, SupportedVersions, TicketRequest,
+    ClientCertificateTypes, CompressCertificate, Cookie, EarlyData, EcPointFormats, EncryptThenMac,
+    ExpectedTickets, ExtendedMasterSecret, Extension, Extensions, KeyShareClientHello,
+    KeyShareHelloRetryRequest, KeyShareServerHello, MaxEarlyDataSize, MaxFragmentLength,
+    NextProtocolOffer, NextProtocols, OfferedPsks, OidFilters, Padding, PostHandshakeAuth,
+    PskKeyExchangeModes, RecordSizeLimit, RenegotiationInfo, SelectedIdentity, SelectedVersion,
+    ServerCertificateTypeSelected, ServerCertificateTypes, ServerName, ServerNameAcknowledgement,
+    SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert, SignedCertificateTimestamp,
+    StatusRequest, StatusRequestEmpty, SupportedGroups, SupportedVersions, TicketRequest,
 };
 use super::handshake::HandshakeMessage;
 use super::handshake_type::HandshakeType;
 use super::{
-    Certificate, CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions,
-    EndOfEarlyData, Finished, KeyUpdate, NewSessionTicket, ServerHello, tls10, tls12,
+    Certificate, CertificateRequest, CertificateVerify, ClientHello, CompressedCertificate,
+    EncryptedExtensions, EndOfEarlyData, Finished, KeyUpdate, NewSessionTicket, ServerHello, tls10,
+    tls12,
 };
 
 /// Decodes `body` as a message of type `msg_type` with all its extensions, encodes what was
@@ -47,6 +48,9 @@ pub fn round_trip(msg_type: HandshakeType, body: &[u8]) -> bool {
                     .all(|entry| extensions(entry.extensions))
             }) && message::<tls12::Certificate<'_>>(body, |_| true)
                 && message::<tls12::RawPublicKeyCertificate<'_>>(body, |_| true)
+        }
+        HandshakeType::COMPRESSED_CERTIFICATE => {
+            message::<CompressedCertificate<'_>>(body, |_| true)
         }
         HandshakeType::NEW_SESSION_TICKET => {
             message::<NewSessionTicket<'_>>(body, |m| extensions(m.extensions))
@@ -120,6 +124,7 @@ fn extension(body: &[u8]) -> bool {
         CertificateStatus<'_>,
         ClientCertificateTypeSelected,
         ClientCertificateTypes<'_>,
+        CompressCertificate<'_>,
         Cookie<'_>,
         EarlyData,
         EcPointFormats<'_>,

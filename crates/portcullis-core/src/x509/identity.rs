@@ -14,6 +14,7 @@ use super::pem::{self, Contents};
 use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
 use super::verify::{agrees, decrypts};
+use crate::compression::CertificateCompression;
 use crate::crypto::{
     HAS_RSA, PrivateKey, ecdsa_curve, key_is_long_enough, modulus_bits, prime_bits,
     scheme_fits_key, scheme_fits_key_before_tls13,
@@ -21,7 +22,7 @@ use crate::crypto::{
 use crate::misuse::Misuse;
 use crate::suite::{Authentication, CipherSuite, KeyUse};
 use crate::version::Version;
-use crate::wire::extension::CertificateType;
+use crate::wire::extension::{CertificateCompressionAlgorithm as Algorithm, CertificateType};
 use crate::{NamedGroup, SignatureScheme};
 
 /// The longest leaf whose names can be read, in bytes.
@@ -471,6 +472,23 @@ impl Identity {
         self.0
             .certificate_messages
             .get_or_encode(form, self.chain(), self.raw_key())
+    }
+
+    /// Makes the message in its compressed forms, if they are not there.
+    pub(crate) fn compress(&self, algorithms: &[CertificateCompression]) {
+        if algorithms.is_empty() {
+            return;
+        }
+        let message = self.certificate_message(Form::Tls13);
+        let messages = &self.0.certificate_messages;
+        for algorithm in algorithms {
+            messages.compress(message, algorithm);
+        }
+    }
+
+    /// The message in this compressed form, if it was made and is worth it.
+    pub(crate) fn compressed_message(&self, algorithm: Algorithm) -> Option<Arc<[u8]>> {
+        self.0.certificate_messages.compressed(algorithm)
     }
 
     pub(super) fn issuers(&self) -> &[Box<[u8]>] {

@@ -2,17 +2,19 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rustls_pki_types::CertificateDer;
 
 use super::identity::{Identity, IdentityKey};
 use super::select::{NameMatch, name_match};
 use crate::SignatureScheme;
+use crate::compression::CertificateCompression;
 use crate::crypto::SignError;
 use crate::misuse::Misuse;
 use crate::version::Version;
-use crate::wire::{Certificate, tls12};
+use crate::wire::extension::CertificateCompressionAlgorithm as Algorithm;
+use crate::wire::{Certificate, CompressedCertificate, tls12};
 
 impl Identity {
     /// Whether the leaf is valid for this name, in lower case, exactly or by wildcard.
@@ -62,9 +64,49 @@ pub(crate) enum Form {
 pub(super) struct CertificateMessages {
     tls13: OnceLock<Box<[u8]>>,
     before_tls13: OnceLock<Box<[u8]>>,
+    /// Of TLS 1.3; `None` of what compresses to nothing smaller. They come with the configurations that have the
+    /// algorithms, so there are few.
+    compressed: RwLock<Vec<Compressed>>,
 }
 
+/// By which algorithm, and what came of it.
+type Compressed = (Algorithm, Option<Arc<[u8]>>);
+
 impl CertificateMessages {
+    /// `message` is the same each time.
+    pub(super) fn compress(&self, message: &[u8], compression: &CertificateCompression) {
+        let algorithm = compression.algorithm();
+        if self.find(algorithm).is_some() {
+            return;
+        }
+        // The header is not compressed.
+        let body = message.get(4..).unwrap_or_default();
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let compressed = compression.compress(body).map(|compressed| {
+            let mut message = Vec::with_capacity(compressed.len() + 12);
+            CompressedCertificate::put(&mut message, algorithm, length, &compressed);
+            message.into()
+        });
+        let mut all = self
+            .compressed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.push((algorithm, compressed));
+    }
+
+    pub(super) fn compressed(&self, algorithm: Algorithm) -> Option<Arc<[u8]>> {
+        self.find(algorithm).flatten()
+    }
+
+    fn find(&self, algorithm: Algorithm) -> Option<Option<Arc<[u8]>>> {
+        let all = self
+            .compressed
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let found = all.iter().find(|(other, _)| *other == algorithm);
+        found.map(|(_, message)| message.clone())
+    }
+
     /// `chain` is the same each time; so is `raw_key`, which takes its place.
     pub(super) fn get_or_encode(
         &self,

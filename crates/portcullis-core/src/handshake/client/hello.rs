@@ -12,6 +12,7 @@ use super::super::renegotiation::Previous;
 use super::super::{Cx, expect, versions};
 use super::resumption::{self, OfferedSession, OlderSession};
 use super::{Next, State, tls12, tls13};
+use crate::compression::CertificateCompression;
 use crate::config::certificate_types::is_default;
 use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares, Policy};
 use crate::crypto::key_exchange::ActiveKeyExchange;
@@ -25,11 +26,11 @@ use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::extension::{
-    self as extension, Alpn, CertificateAuthorities, ClientCertificateTypes, Cookie, EcPointFormat,
-    EcPointFormats, KeyShareClientHello, KeyShareEntry, MaxFragmentLength, NextProtocolOffer,
-    RecordSizeLimit, RenegotiationInfo, ServerCertificateTypes, ServerName as ServerNameExtension,
-    SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert, SrpUser, StatusRequest,
-    SupportedGroups, SupportedVersions, TicketRequest,
+    self as extension, Alpn, CertificateAuthorities, ClientCertificateTypes, CompressCertificate,
+    Cookie, EcPointFormat, EcPointFormats, KeyShareClientHello, KeyShareEntry, MaxFragmentLength,
+    NextProtocolOffer, RecordSizeLimit, RenegotiationInfo, ServerCertificateTypes,
+    ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
+    SrpUser, StatusRequest, SupportedGroups, SupportedVersions, TicketRequest,
 };
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{AlertDescription, NamedGroup, Violation};
@@ -321,6 +322,13 @@ impl Client {
             }
             if !speaks_tls13 {
                 return;
+            }
+            if !policy.compression.is_empty() {
+                let algorithms = policy
+                    .compression
+                    .iter()
+                    .map(CertificateCompression::algorithm);
+                CompressCertificate::put(out, algorithms);
             }
             KeyShareClientHello::put(out, shares.entries(config).by_ref());
             if config.takes_tickets() {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::super::compressed::check_list;
 use super::super::machine::{self, End, Machine};
 use super::super::renegotiation::Previous;
 use super::super::{Cx, expect, versions, wrong_answer};
@@ -125,7 +126,7 @@ impl ChoosingConfiguration {
 pub(super) fn check_syntax(hello: &ClientHello<'_>) -> Result<(), Violation> {
     match hello.extensions.duplicate() {
         Some(_) => Err(Violation::DuplicateNegotiation),
-        None => Ok(()),
+        None => check_list(&hello.extensions),
     }
 }
 

@@ -72,6 +72,7 @@ pub(super) fn wanted(
         unsigned: Vec::new(),
         curves,
         types: accepted(hello)?,
+        compression: None,
         authorities,
     })
 }

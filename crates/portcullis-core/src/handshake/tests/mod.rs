@@ -6,6 +6,7 @@ mod attack;
 mod before_tls12;
 mod bounded;
 mod choices;
+mod compression;
 mod ed448;
 mod flips;
 mod fragmentation;

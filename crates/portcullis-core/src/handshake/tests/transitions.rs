@@ -192,6 +192,20 @@ fn asking(client: ClientConfigBuilder, asked: u32) -> ClientConfigBuilder {
         .ask_verification(is(3))
 }
 
+/// Both ends show compressed certificates.
+fn scripts_of_compression() -> Vec<Scripts> {
+    use crate::compression::CertificateCompression;
+    use crate::compression::tests::Shrinking;
+    let algorithm = || [CertificateCompression::custom(Shrinking)];
+    let client = authenticated_client().certificate_compression(algorithm());
+    let server = authenticating_server().certificate_compression(algorithm());
+    let alone = super::attack::server().certificate_compression(algorithm());
+    [server, alone]
+        .into_iter()
+        .map(|server| run_resuming(client.clone(), server, Vec::new()))
+        .collect()
+}
+
 /// Both ends show raw keys and ask, in a full handshake and resumed.
 fn scripts_of_raw_keys(version: ProtocolVersion) -> Vec<Scripts> {
     let (client, server) = super::raw_keys::ends(version);
@@ -440,7 +454,8 @@ fn the_tables_say_what_happens() {
             "Tls13",
             Box::new(
                 scripts(ProtocolVersion::TLS_1_3)
-                    .chain(scripts_of_raw_keys(ProtocolVersion::TLS_1_3)),
+                    .chain(scripts_of_raw_keys(ProtocolVersion::TLS_1_3))
+                    .chain(scripts_of_compression()),
             ),
         ),
         (

@@ -7,6 +7,7 @@ mod alpn;
 mod block;
 mod certificate_authorities;
 mod certificate_type;
+mod compress_certificate;
 mod cookie;
 mod early_data;
 mod ec_point_formats;
@@ -41,6 +42,7 @@ pub use certificate_type::{
     CertificateType, ClientCertificateTypeSelected, ClientCertificateTypes,
     ServerCertificateTypeSelected, ServerCertificateTypes,
 };
+pub use compress_certificate::{CertificateCompressionAlgorithm, CompressCertificate};
 pub use cookie::Cookie;
 pub use early_data::{EarlyData, MaxEarlyDataSize};
 pub use ec_point_formats::{EcPointFormat, EcPointFormats};

@@ -77,6 +77,7 @@ pub(crate) fn check_request(extensions: &Extensions<'_>, place: Request) -> Resu
         | E::SIGNATURE_ALGORITHMS_CERT
         | E::CERTIFICATE_AUTHORITIES
         | E::OID_FILTERS
+        | E::COMPRESS_CERTIFICATE
         | E::STATUS_REQUEST
         | E::SIGNED_CERTIFICATE_TIMESTAMP => place != Request::CertificateRequest,
         E::SERVER_NAME

@@ -225,6 +225,7 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
         unsigned: Vec::new(),
         curves: WantedCurves::preferred(negotiated.client.offer.groups()),
         types: AcceptedTypes::of([negotiated.parameters.of_client].into_iter()),
+        compression: None,
         authorities: requested
             .authorities
             .iter()

@@ -49,21 +49,21 @@ struct Negotiated {
 
 states! {
     Client of Tls12:
-    // state               in file               takes                                        => goes to
-    ReviewingServerHello   in server_hello  pauses   for ReviewServerHello                        => WaitCertificate | WaitServerKeyExchange | ReverifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
-    WaitCertificate        in certificate   waits    for Certificate                              => WaitCertificateStatus | WaitServerKeyExchange | WaitCertificateRequest;
+    // state               in file          takes                                             => goes to
+    ReviewingServerHello   in server_hello  pauses   for ReviewServerHello                    => WaitCertificate | WaitServerKeyExchange | ReverifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitCertificate        in certificate   waits    for Certificate                          => WaitCertificateStatus | WaitServerKeyExchange | WaitCertificateRequest;
     // The server may leave it out (RFC 6066 §8). With RSA key exchange there is no ServerKeyExchange.
     WaitCertificateStatus  in certificate   waits    for CertificateStatus | ServerKeyExchange | CertificateRequest | ServerHelloDone => WaitServerKeyExchange | WaitCertificateRequest | WaitServerHelloDone | VerifyingChain | ChoosingPsk | WaitNewSessionTicket | WaitChangeCipherSpec;
-    WaitServerKeyExchange  in key_exchange  waits    for ServerKeyExchange | ServerHelloDone      => WaitCertificateRequest | WaitServerHelloDone | VerifyingChain | ChoosingPsk | WaitNewSessionTicket | WaitChangeCipherSpec;
-    WaitCertificateRequest in key_exchange  waits    for CertificateRequest | ServerHelloDone     => WaitServerHelloDone | VerifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
-    WaitServerHelloDone    in key_exchange  waits    for ServerHelloDone                          => VerifyingChain | ChoosingPsk | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
-    VerifyingChain         in key_exchange  pauses   for VerifyChain | VerifyRawKey                              => ChoosingPsk | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
-    ChoosingPsk            in psk           pauses   for ChoosePsk                                => WaitNewSessionTicket | WaitChangeCipherSpec;
-    ChoosingIdentity       in client_flight pauses   for ChooseIdentity                           => Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
-    Signing                in client_flight pauses   for Sign                                     => WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitServerKeyExchange  in key_exchange  waits    for ServerKeyExchange | ServerHelloDone  => WaitCertificateRequest | WaitServerHelloDone | VerifyingChain | ChoosingPsk | WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitCertificateRequest in key_exchange  waits    for CertificateRequest | ServerHelloDone => WaitServerHelloDone | VerifyingChain | WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitServerHelloDone    in key_exchange  waits    for ServerHelloDone                      => VerifyingChain | ChoosingPsk | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
+    VerifyingChain         in key_exchange  pauses   for VerifyChain | VerifyRawKey           => ChoosingPsk | ChoosingIdentity | Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
+    ChoosingPsk            in psk           pauses   for ChoosePsk                            => WaitNewSessionTicket | WaitChangeCipherSpec;
+    ChoosingIdentity       in client_flight pauses   for ChooseIdentity                       => Signing | WaitNewSessionTicket | WaitChangeCipherSpec;
+    Signing                in client_flight pauses   for Sign                                 => WaitNewSessionTicket | WaitChangeCipherSpec;
     // The session that is resumed begins here.
-    ReverifyingChain       in resumption    pauses   for VerifyChain | VerifyRawKey                              => WaitNewSessionTicket | WaitChangeCipherSpec;
-    WaitNewSessionTicket   in finished      waits    for NewSessionTicket                         => WaitChangeCipherSpec;
-    WaitChangeCipherSpec   in finished      switches for ChangeCipherSpec                         => WaitFinished;
-    WaitFinished           in finished      waits    for Finished                                 => Connected;
+    ReverifyingChain       in resumption    pauses   for VerifyChain | VerifyRawKey           => WaitNewSessionTicket | WaitChangeCipherSpec;
+    WaitNewSessionTicket   in finished      waits    for NewSessionTicket                     => WaitChangeCipherSpec;
+    WaitChangeCipherSpec   in finished      switches for ChangeCipherSpec                     => WaitFinished;
+    WaitFinished           in finished      waits    for Finished                             => Connected;
 }

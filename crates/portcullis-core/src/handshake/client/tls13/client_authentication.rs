@@ -2,6 +2,7 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
+use super::super::super::compressed::put_certificate;
 use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, check_signature_length, wrong_answer};
 use super::super::Next;
@@ -10,8 +11,9 @@ use super::finished::Authenticated;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::role::Role;
+use crate::wire::extension::CertificateCompressionAlgorithm;
 use crate::wire::{Certificate, CertificateVerify};
-use crate::x509::{Form, Identity};
+use crate::x509::Identity;
 use crate::{Misuse, SignatureScheme};
 
 /// Answers a CertificateRequest.
@@ -37,7 +39,7 @@ pub(super) fn authenticate(
         ));
     }
     match wanted.choose(&config.identities) {
-        Some((identity, scheme)) => show(authenticated, identity, scheme, cx),
+        Some((identity, scheme)) => show(authenticated, identity, scheme, wanted.compression, cx),
         None => show_none(authenticated, cx),
     }
 }
@@ -65,7 +67,16 @@ impl ChoosingIdentity {
         policy.check_identity(&identity)?;
         self.wanted.check_type(&identity)?;
         match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes, self.wanted.version)) {
-            Some(scheme) => show(self.authenticated.unbox(), identity, scheme, cx),
+            Some(scheme) => {
+                let compression = self.wanted.compression;
+                show(
+                    self.authenticated.unbox(),
+                    identity,
+                    scheme,
+                    compression,
+                    cx,
+                )
+            }
             None => Err(Misuse::new(
                 "the chosen identity's key cannot sign with any scheme the server accepts",
             )
@@ -86,10 +97,11 @@ fn show(
     mut authenticated: Authenticated,
     identity: Identity,
     scheme: SignatureScheme,
+    compression: Option<CertificateCompressionAlgorithm>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     cx.send(&mut authenticated.transcript, |out| {
-        out.extend_from_slice(identity.certificate_message(Form::Tls13));
+        put_certificate(out, &identity, compression);
     });
     let content = signed_content(Role::Client, &authenticated.transcript.current());
     if identity.is_external() || authenticated.client.config.policy.asked.signature {

@@ -35,14 +35,14 @@ pub(super) struct Keyed {
 
 states! {
     Client of Tls13:
-    // state                 in file                        takes                               => goes to
-    ReviewingServerHello     in server_hello         pauses for ReviewServerHello                => WaitEncryptedExtensions;
-    WaitEncryptedExtensions  in server_parameters     waits for EncryptedExtensions              => WaitCertificateOrRequest | VerifyingChain /* resumed */ | WaitFinished /* resumed */;
-    WaitCertificateOrRequest in server_parameters     waits for CertificateRequest | Certificate => WaitCertificate | VerifyingChain | WaitCertificateVerify;
-    WaitCertificate          in server_authentication waits for Certificate                      => VerifyingChain | WaitCertificateVerify;
-    VerifyingChain           in server_authentication pauses for VerifyChain | VerifyRawKey                     => WaitCertificateVerify | WaitFinished /* resumed */;
-    WaitCertificateVerify    in server_authentication waits for CertificateVerify                => WaitFinished;
-    WaitFinished             in finished              waits for Finished                         => ChoosingIdentity | Signing | Connected;
-    ChoosingIdentity         in client_authentication pauses for ChooseIdentity                  => Signing | Connected;
-    Signing                  in client_authentication pauses for Sign                            => Connected;
+    // state                 in file                  takes                                                               => goes to
+    ReviewingServerHello     in server_hello          pauses for ReviewServerHello                                        => WaitEncryptedExtensions;
+    WaitEncryptedExtensions  in server_parameters     waits  for EncryptedExtensions                                      => WaitCertificateOrRequest | VerifyingChain /* resumed */ | WaitFinished /* resumed */;
+    WaitCertificateOrRequest in server_parameters     waits  for CertificateRequest | Certificate | CompressedCertificate => WaitCertificate | VerifyingChain | WaitCertificateVerify;
+    WaitCertificate          in server_authentication waits  for Certificate | CompressedCertificate                      => VerifyingChain | WaitCertificateVerify;
+    VerifyingChain           in server_authentication pauses for VerifyChain | VerifyRawKey                               => WaitCertificateVerify | WaitFinished /* resumed */;
+    WaitCertificateVerify    in server_authentication waits  for CertificateVerify                                        => WaitFinished;
+    WaitFinished             in finished              waits  for Finished                                                 => ChoosingIdentity | Signing | Connected;
+    ChoosingIdentity         in client_authentication pauses for ChooseIdentity                                           => Signing | Connected;
+    Signing                  in client_authentication pauses for Sign                                                     => Connected;
 }

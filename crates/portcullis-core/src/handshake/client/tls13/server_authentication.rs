@@ -2,6 +2,7 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
+use super::super::super::compressed::uncompressed;
 use super::super::super::peer::{Judge, check_signature, presented};
 use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, expect};
@@ -16,7 +17,7 @@ use crate::question::{AnswerContent, WantedIdentity};
 use crate::record::HandshakeBytes;
 use crate::role::Role;
 use crate::session::Peer;
-use crate::wire::{Certificate, CertificateVerify};
+use crate::wire::CertificateVerify;
 use crate::x509::{PeerProof, Presented};
 use crate::{SignatureScheme, Violation};
 
@@ -44,7 +45,8 @@ pub(super) fn on_certificate(
     message: &HandshakeBytes,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let certificate: Certificate<'_> = expect(message)?;
+    let (mut room, policy) = (Vec::new(), &keyed.client.offer.config().policy);
+    let certificate = uncompressed(message, policy, &mut room)?;
     // Only post-handshake requests carry a context to echo.
     if !certificate.certificate_request_context.is_empty() {
         return Err(Violation::CertificateContextMismatch.into());

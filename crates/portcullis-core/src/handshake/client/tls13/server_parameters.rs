@@ -2,12 +2,14 @@
 //!
 //! RFC 8446 §4.3.
 
+use super::super::super::compressed::{check_list, chosen};
 use super::super::super::{Cx, expect, find, unexpected};
 use super::super::Next;
 use super::super::parameters::{self, Parameters};
 use super::Keyed;
 use super::server_authentication::{WaitCertificate, on_certificate, on_resumption};
 use crate::Violation;
+use crate::config::Policy;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::{WantedCurves, WantedIdentity};
@@ -57,11 +59,12 @@ impl WaitCertificateOrRequest {
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         match message.typ() {
-            HandshakeType::CERTIFICATE => {
+            HandshakeType::CERTIFICATE | HandshakeType::COMPRESSED_CERTIFICATE => {
                 on_certificate(self.keyed, self.parameters, None, &message, cx)
             }
             HandshakeType::CERTIFICATE_REQUEST => {
-                let wanted = wanted(&message, &self.parameters)?;
+                let policy = &self.keyed.client.config.policy;
+                let wanted = wanted(&message, &self.parameters, policy)?;
                 self.keyed.transcript.add(message.hashed());
                 Ok(WaitCertificate {
                     keyed: self.keyed,
@@ -77,12 +80,17 @@ impl WaitCertificateOrRequest {
 
 /// §4.3.2: what the server wants to see. Extensions that are unknown here are requests that
 /// need no answer.
-fn wanted(message: &HandshakeBytes, parameters: &Parameters) -> Result<Box<WantedIdentity>, Abort> {
+fn wanted(
+    message: &HandshakeBytes,
+    parameters: &Parameters,
+    policy: &Policy,
+) -> Result<Box<WantedIdentity>, Abort> {
     let request: CertificateRequest<'_> = expect(message)?;
     if !request.certificate_request_context.is_empty() {
         return Err(Violation::RequestContextNotEmpty.into());
     }
     check_request(&request.extensions, Request::CertificateRequest)?;
+    check_list(&request.extensions)?;
     let schemes = find::<SignatureAlgorithms<'_>>(&request.extensions)?
         .ok_or(Violation::RequestWithoutSignatureAlgorithms)?;
     let schemes = schemes.schemes.to_vec();
@@ -104,6 +112,7 @@ fn wanted(message: &HandshakeBytes, parameters: &Parameters) -> Result<Box<Wante
         unsigned: Vec::new(),
         curves: WantedCurves::Any,
         types: AcceptedTypes::of([parameters.of_client].into_iter()),
+        compression: chosen(policy, &request.extensions)?,
         authorities,
     }))
 }

@@ -47,29 +47,29 @@ pub(super) struct Negotiated {
 
 states! {
     Server of Tls12:
-    // state              in file                       takes                      => goes to
-    OpeningTickets        in resumption            pauses   for OpenTickets        => ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
+    // state              in file                  takes                                   => goes to
+    OpeningTickets        in resumption            pauses   for OpenTickets                => ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The id of a session; not if there is a ticket, too.
-    FindingSession        in resumption            pauses   for FindSession        => ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
+    FindingSession        in resumption            pauses   for FindSession                => ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
-    ReverifyingChain      in resumption            pauses   for VerifyChain | VerifyRawKey        => ChoosingIdentity | WaitChangeCipherSpec;
+    ReverifyingChain      in resumption            pauses   for VerifyChain | VerifyRawKey => ChoosingIdentity | WaitChangeCipherSpec;
     // The same of a pre-shared key: without it there is a full handshake.
-    ReverifyingPsk        in psk                   pauses   for ChoosePsk          => WaitClientKeyExchange | WaitChangeCipherSpec;
+    ReverifyingPsk        in psk                   pauses   for ChoosePsk                  => WaitClientKeyExchange | WaitChangeCipherSpec;
     // The same of a user.
-    ReverifyingUser       in user                  pauses   for LookUpUser         => LookingUpUser | ReverifyingChain | ChoosingIdentity | WaitChangeCipherSpec;
-    ChoosingIdentity      in identity              pauses   for ChooseIdentity     => LookingUpUser | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec /* resumed */;
-    LookingUpUser         in user                  pauses   for LookUpUser         => Signing | WaitCertificate | WaitClientKeyExchange;
-    Signing               in flight                pauses   for Sign               => WaitCertificate | WaitClientKeyExchange;
-    WaitCertificate       in client_authentication waits    for Certificate        => VerifyingChain | WaitClientKeyExchange;
-    VerifyingChain        in client_authentication pauses   for VerifyChain | VerifyRawKey        => WaitClientKeyExchange;
-    WaitClientKeyExchange in key_exchange          waits    for ClientKeyExchange  => Decrypting | ChoosingPsk | WaitCertificateVerify | WaitChangeCipherSpec;
+    ReverifyingUser       in user                  pauses   for LookUpUser                 => LookingUpUser | ReverifyingChain | ChoosingIdentity | WaitChangeCipherSpec;
+    ChoosingIdentity      in identity              pauses   for ChooseIdentity             => LookingUpUser | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec /* resumed */;
+    LookingUpUser         in user                  pauses   for LookUpUser                 => Signing | WaitCertificate | WaitClientKeyExchange;
+    Signing               in flight                pauses   for Sign                       => WaitCertificate | WaitClientKeyExchange;
+    WaitCertificate       in client_authentication waits    for Certificate                => VerifyingChain | WaitClientKeyExchange;
+    VerifyingChain        in client_authentication pauses   for VerifyChain | VerifyRawKey => WaitClientKeyExchange;
+    WaitClientKeyExchange in key_exchange          waits    for ClientKeyExchange          => Decrypting | ChoosingPsk | WaitCertificateVerify | WaitChangeCipherSpec;
     // The key is elsewhere, or somebody wants to be asked.
-    Decrypting            in decryption            pauses   for Decrypt            => ChoosingPsk | WaitCertificateVerify | WaitChangeCipherSpec;
-    ChoosingPsk           in psk                   pauses   for ChoosePsk          => WaitChangeCipherSpec;
-    WaitCertificateVerify in client_authentication waits    for CertificateVerify  => WaitChangeCipherSpec;
-    WaitChangeCipherSpec  in finished              switches for ChangeCipherSpec   => WaitNextProtocol | WaitFinished;
-    WaitNextProtocol      in finished              waits    for NextProtocol       => WaitFinished;
-    WaitFinished          in finished              waits    for Finished           => IssuingTickets | KeepingSession | Connected;
-    IssuingTickets        in tickets               pauses   for IssueTickets       => Connected;
-    KeepingSession        in finished              pauses   for KeepSession        => Connected;
+    Decrypting            in decryption            pauses   for Decrypt                    => ChoosingPsk | WaitCertificateVerify | WaitChangeCipherSpec;
+    ChoosingPsk           in psk                   pauses   for ChoosePsk                  => WaitChangeCipherSpec;
+    WaitCertificateVerify in client_authentication waits    for CertificateVerify          => WaitChangeCipherSpec;
+    WaitChangeCipherSpec  in finished              switches for ChangeCipherSpec           => WaitNextProtocol | WaitFinished;
+    WaitNextProtocol      in finished              waits    for NextProtocol               => WaitFinished;
+    WaitFinished          in finished              waits    for Finished                   => IssuingTickets | KeepingSession | Connected;
+    IssuingTickets        in tickets               pauses   for IssueTickets               => Connected;
+    KeepingSession        in finished              pauses   for KeepSession                => Connected;
 }

@@ -2,6 +2,7 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
+use super::super::super::compressed::uncompressed;
 use super::super::super::offer::check_scheme;
 use super::super::super::peer::{Judge, check_signature, presented};
 use super::super::super::signed_content::signed_content;
@@ -16,7 +17,7 @@ use crate::key_schedule::AddMessage;
 use crate::question::AnswerContent;
 use crate::record::HandshakeBytes;
 use crate::role::Role;
-use crate::wire::{Certificate, CertificateVerify};
+use crate::wire::CertificateVerify;
 use crate::x509::{PeerProof, Presented};
 
 pub(crate) struct WaitCertificate {
@@ -31,7 +32,8 @@ impl WaitCertificate {
     ) -> Result<Next, Abort> {
         let Self { mut sent } = self;
         let answering = &mut sent.answering;
-        let certificate: Certificate<'_> = expect(&message)?;
+        let mut room = Vec::new();
+        let certificate = uncompressed(&message, &answering.config.policy, &mut room)?;
         if !certificate.certificate_request_context.is_empty() {
             return Err(Violation::CertificateContextMismatch.into());
         }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::super::super::compressed::{chosen, put_certificate};
 use super::super::super::handshake_keys::HandshakeKeys;
 use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, check_signature_length, expect, find, wrong_answer};
@@ -17,6 +18,7 @@ use super::client_authentication::WaitCertificate;
 use super::client_hello::looks_like_tls12;
 use super::finished::WaitFinished;
 use super::psk::{Resumption, may_resume};
+use crate::compression::CertificateCompression;
 use crate::config::ServerOptions;
 use crate::crypto::key_exchange::{self, Share};
 use crate::crypto::secret::SharedSecret;
@@ -30,14 +32,14 @@ use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
-    AlpnSelected, CertificateAuthorities, CertificateType, ExpectedTickets, KeyShareClientHello,
-    KeyShareServerHello, SelectedIdentity, SelectedVersion, ServerNameAcknowledgement,
-    SignatureAlgorithms, SignatureAlgorithmsCert, TicketRequest,
+    AlpnSelected, CertificateAuthorities, CertificateType, CompressCertificate, ExpectedTickets,
+    KeyShareClientHello, KeyShareServerHello, SelectedIdentity, SelectedVersion,
+    ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert, TicketRequest,
 };
 use crate::wire::{
     CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Finished, ServerHello,
 };
-use crate::x509::{Form, Identity};
+use crate::x509::Identity;
 use crate::{NamedGroup, SignatureScheme, Violation};
 
 /// What is settled once ServerHello is out.
@@ -100,6 +102,7 @@ pub(super) fn send_flight(
     let sizes = RecordSizes::choose(&negotiated.config, &hello, cx)?;
     let types = choose_types(&negotiated.config, &hello, &authentication)?;
     let (tickets, expected) = count_tickets(&negotiated.config, &hello, &authentication)?;
+    let compression = chosen(&negotiated.config.policy, &hello.extensions)?;
     let (mut answering, secrets) =
         send_server_hello(negotiated, server_name, alpn, authentication, cx)?;
     answering.of_client = types.of_client;
@@ -132,7 +135,7 @@ pub(super) fn send_flight(
         });
     }
     cx.send(&mut answering.transcript, |out| {
-        out.extend_from_slice(identity.certificate_message(Form::Tls13));
+        put_certificate(out, identity, compression);
     });
 
     let content = signed_content(Role::Server, &answering.transcript.current());
@@ -289,6 +292,13 @@ fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
             .eq(policy.schemes.iter().copied())
         {
             SignatureAlgorithmsCert::put(out, policy.certificate_schemes());
+        }
+        if !policy.compression.is_empty() {
+            let algorithms = policy
+                .compression
+                .iter()
+                .map(CertificateCompression::algorithm);
+            CompressCertificate::put(out, algorithms);
         }
         let roots = config.client_chain.roots();
         match &config.certificate_authorities {

@@ -38,16 +38,16 @@ pub(super) struct Negotiated {
 
 states! {
     Server of Tls13:
-    // state              in file                       takes                 => goes to
-    WaitSecondClientHello in retry                 waits for ClientHello       => OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
-    OpeningTickets        in psk                   pauses for OpenTickets      => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    // state              in file                  takes                                          => goes to
+    WaitSecondClientHello in retry                 waits  for ClientHello                         => OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    OpeningTickets        in psk                   pauses for OpenTickets                         => ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
     // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
-    ReverifyingChain      in psk                   pauses for VerifyChain | VerifyRawKey      => ChoosingIdentity | WaitFinished;
-    ChoosingIdentity      in identity              pauses for ChooseIdentity   => Signing | WaitCertificate | WaitFinished;
-    Signing               in flight                pauses for Sign             => WaitCertificate | WaitFinished;
-    WaitCertificate       in client_authentication waits for Certificate       => VerifyingChain | WaitCertificateVerify | WaitFinished;
-    VerifyingChain        in client_authentication pauses for VerifyChain | VerifyRawKey      => WaitCertificateVerify;
-    WaitCertificateVerify in client_authentication waits for CertificateVerify => WaitFinished;
-    WaitFinished          in finished              waits for Finished          => IssuingTickets | Connected;
-    IssuingTickets        in tickets               pauses for IssueTickets     => Connected;
+    ReverifyingChain      in psk                   pauses for VerifyChain | VerifyRawKey          => ChoosingIdentity | WaitFinished;
+    ChoosingIdentity      in identity              pauses for ChooseIdentity                      => Signing | WaitCertificate | WaitFinished;
+    Signing               in flight                pauses for Sign                                => WaitCertificate | WaitFinished;
+    WaitCertificate       in client_authentication waits  for Certificate | CompressedCertificate => VerifyingChain | WaitCertificateVerify | WaitFinished;
+    VerifyingChain        in client_authentication pauses for VerifyChain | VerifyRawKey          => WaitCertificateVerify;
+    WaitCertificateVerify in client_authentication waits  for CertificateVerify                   => WaitFinished;
+    WaitFinished          in finished              waits  for Finished                            => IssuingTickets | Connected;
+    IssuingTickets        in tickets               pauses for IssueTickets                        => Connected;
 }

@@ -33,6 +33,7 @@ fn cases() -> Vec<Case> {
     cases.extend(tls12_records::cases());
     cases.extend(keys::cases());
     cases.extend(super::raw_keys::cases());
+    cases.extend(super::compression::cases());
     cases
 }
 
