@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-const FOLDERS: [(&str, &str); 4] = [
+const FOLDERS: [(&str, &str); 5] = [
     ("core/", "crates/portcullis-core/src/"),
     ("tokio/", "crates/portcullis/tests/"),
+    ("cache/", "crates/portcullis-session-cache/tests/"),
     ("cli/", "crates/portcullis-cli/tests/"),
     ("tests/", "tests/tests/"),
 ];

@@ -1,5 +1,7 @@
 //! Where servers keep their sessions.
 
+use std::future::ready;
+
 use portcullis_core::session::ServerSession;
 use rustls_pki_types::UnixTime;
 
@@ -16,6 +18,10 @@ use crate::StoreFuture;
 /// A store cannot fail: one that cannot do what is asked gives or keeps nothing, and the connection
 /// has a full handshake. Nor can one be late: nobody waits for longer than a tenth of the time a
 /// handshake may take, and 1 second.
+#[allow(
+    clippy::len_without_is_empty,
+    reason = "it is for people, and many stores cannot count"
+)]
 pub trait ServerSessionStore: Send + Sync + 'static {
     /// Keeps a session under `id`, 1 to 32 bytes that no other session has, at most until the
     /// time `until`.
@@ -51,4 +57,38 @@ pub trait ServerSessionStore: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropped when it took too long, or with the runtime; the session may be there still.
     fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()>;
+
+    /// How many sessions there are, also those that have expired and are not removed yet; `None` if the
+    /// store does not count them, which is what it does unless it says otherwise.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time.
+    fn len<'a>(&'a self) -> StoreFuture<'a, Option<usize>> {
+        Box::pin(ready(None))
+    }
+
+    /// Shows `visit` each session, in no order: those that were there when it began and still are. Gives whether
+    /// all were shown; a store that cannot look through them shows none, which is what it does unless it
+    /// says otherwise. `visit` may use the store. It is not told the ids, which a store need not know:
+    /// it can keep digests of them.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time; the rest is not shown.
+    fn for_each<'a>(
+        &'a self,
+        visit: &'a mut (dyn FnMut(&ServerSession) + Send),
+    ) -> StoreFuture<'a, bool> {
+        let _ = visit;
+        Box::pin(ready(false))
+    }
+
+    /// Writes down what is not yet written, and ends: later calls keep and give nothing. Call it before
+    /// the program ends; nobody else does. A store that has nothing to end does nothing, which is
+    /// what it does unless it says otherwise.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may not have ended; call it again.
+    fn close<'a>(&'a self) -> StoreFuture<'a, ()> {
+        Box::pin(ready(()))
+    }
 }

@@ -1,39 +1,52 @@
 //! A server's store in memory, with bounds for the number of sessions and for their bytes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::future::ready;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portcullis_core::session::ServerSession;
 use rustls_pki_types::UnixTime;
 
+use crate::shards::Shards;
+use crate::slots::{MOST, Slot, Slots};
 use crate::{ServerSessionStore, StoreFuture};
 
-/// What a session takes beside its own bytes: two entries, the id and the number.
+/// What a session takes beside its own bytes: its place, and the id.
 const ENTRY: usize = 256;
 
 /// Sessions of a server in memory. Its futures are ready at once.
 ///
 /// When it is full the oldest sessions make room. What has expired is dropped when it is met, and from
-/// the oldest on when another session comes.
+/// the oldest on when another session comes. One for many sessions is divided into parts, at most 64, which
+/// have as much of the bounds each, so that threads seldom wait for each other.
 pub struct MemoryServerSessionStore {
-    sessions: Mutex<Sessions>,
-    capacity: usize,
-    bytes: usize,
+    sessions: Shards<Sessions>,
 }
 
 #[derive(Default)]
 struct Sessions {
-    by_id: HashMap<Arc<[u8]>, Kept>,
-    /// In the order of their coming.
-    by_age: BTreeMap<u64, Arc<[u8]>>,
+    by_id: HashMap<Id, Slot>,
+    kept: Slots<Kept>,
     bytes: usize,
-    next: u64,
+}
+
+/// An id, in place: the bytes, and how many they are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Id([u8; Id::MOST], u8);
+
+impl Id {
+    const MOST: usize = 32;
+
+    /// `None` if no session can have it.
+    fn new(id: &[u8]) -> Option<Self> {
+        let mut bytes = [0; Self::MOST];
+        bytes.get_mut(..id.len())?.copy_from_slice(id);
+        Some(Self(bytes, u8::try_from(id.len()).ok()?))
+    }
 }
 
 struct Kept {
-    number: u64,
+    id: Id,
     session: ServerSession,
     until: UnixTime,
     size: usize,
@@ -44,15 +57,13 @@ impl MemoryServerSessionStore {
     /// about 600 bytes, and its client's certificates, if there are some.
     pub fn new(capacity: usize, bytes: usize) -> Self {
         Self {
-            sessions: Mutex::default(),
-            capacity,
-            bytes,
+            sessions: Shards::new(capacity, bytes),
         }
     }
 
     /// How many sessions there are, also those that have expired and were not met since.
     pub fn len(&self) -> usize {
-        self.lock().by_id.len()
+        self.sessions.each().map(|part| part.kept.len()).sum()
     }
 
     /// Whether there is none.
@@ -62,19 +73,16 @@ impl MemoryServerSessionStore {
 
     /// About how many bytes they take.
     pub fn bytes(&self) -> usize {
-        self.lock().bytes
+        self.sessions.each().map(|part| part.bytes).sum()
     }
 
     /// Forgets all of them.
     pub fn clear(&self) {
-        let mut sessions = self.lock();
-        sessions.by_id.clear();
-        sessions.by_age.clear();
-        sessions.bytes = 0;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Sessions> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+        for mut part in self.sessions.each() {
+            part.by_id.clear();
+            part.kept.clear();
+            part.bytes = 0;
+        }
     }
 }
 
@@ -93,32 +101,45 @@ impl ServerSessionStore for MemoryServerSessionStore {
         until: UnixTime,
     ) -> StoreFuture<'a, ()> {
         let size = ENTRY + session.size();
-        if self.capacity > 0 && size <= self.bytes {
-            let mut sessions = self.lock();
-            sessions.remove(id);
+        let Shards {
+            capacity, bytes, ..
+        } = self.sessions;
+        if let Some(id) = Id::new(id)
+            && capacity > 0
+            && size <= bytes
+        {
+            let mut sessions = self.sessions.of(self.sessions.hash(&id));
+            sessions.remove(&id);
             sessions.drop_expired(session.issued_at());
-            while sessions.by_id.len() >= self.capacity || sessions.bytes > self.bytes - size {
+            while sessions.kept.len() >= capacity.min(MOST) || sessions.bytes > bytes - size {
                 sessions.drop_oldest();
             }
-            sessions.insert(id, session, until, size);
+            sessions.insert(Kept {
+                id,
+                session,
+                until,
+                size,
+            });
         }
         Box::pin(ready(()))
     }
 
     fn get<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
-        let mut sessions = self.lock();
-        let found = sessions.by_id.get(id);
-        let session = found
-            .filter(|kept| kept.is_good(now))
-            .map(|kept| kept.session.clone());
-        if session.is_none() {
-            sessions.remove(id);
-        }
+        let session = Id::new(id).and_then(|id| {
+            let mut sessions = self.sessions.of(self.sessions.hash(&id));
+            let found = sessions.find(&id).filter(|kept| kept.is_good(now));
+            let session = found.map(|kept| kept.session.clone());
+            if session.is_none() {
+                sessions.remove(&id);
+            }
+            session
+        });
         Box::pin(ready(session))
     }
 
     fn claim<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
-        let taken = self.lock().remove(id);
+        let taken =
+            Id::new(id).and_then(|id| self.sessions.of(self.sessions.hash(&id)).remove(&id));
         let session = taken
             .filter(|kept| kept.is_good(now))
             .map(|kept| kept.session);
@@ -126,8 +147,27 @@ impl ServerSessionStore for MemoryServerSessionStore {
     }
 
     fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()> {
-        self.lock().remove(id);
+        if let Some(id) = Id::new(id) {
+            self.sessions.of(self.sessions.hash(&id)).remove(&id);
+        }
         Box::pin(ready(()))
+    }
+
+    fn len<'a>(&'a self) -> StoreFuture<'a, Option<usize>> {
+        Box::pin(ready(Some(self.len())))
+    }
+
+    fn for_each<'a>(
+        &'a self,
+        visit: &'a mut (dyn FnMut(&ServerSession) + Send),
+    ) -> StoreFuture<'a, bool> {
+        for part in self.sessions.each() {
+            // Not shown under the lock: `visit` may use the store.
+            let shown: Vec<_> = part.kept.all().map(|kept| kept.session.clone()).collect();
+            drop(part);
+            shown.iter().for_each(&mut *visit);
+        }
+        Box::pin(ready(true))
     }
 }
 
@@ -138,45 +178,34 @@ impl Kept {
 }
 
 impl Sessions {
-    fn insert(&mut self, id: &[u8], session: ServerSession, until: UnixTime, size: usize) {
-        let id: Arc<[u8]> = id.into();
-        let number = self.next;
-        self.next += 1;
-        self.bytes += size;
-        self.by_age.insert(number, Arc::clone(&id));
-        let kept = Kept {
-            number,
-            session,
-            until,
-            size,
-        };
-        self.by_id.insert(id, kept);
+    fn insert(&mut self, kept: Kept) {
+        self.bytes += kept.size;
+        let id = kept.id;
+        self.by_id.insert(id, self.kept.insert(kept));
     }
 
-    fn remove(&mut self, id: &[u8]) -> Option<Kept> {
-        let kept = self.by_id.remove(id)?;
-        self.by_age.remove(&kept.number);
+    fn find(&self, id: &Id) -> Option<&Kept> {
+        self.kept.get(*self.by_id.get(id)?)
+    }
+
+    fn remove(&mut self, id: &Id) -> Option<Kept> {
+        let kept = self.kept.remove(self.by_id.remove(id)?)?;
         self.bytes -= kept.size;
         Some(kept)
     }
 
-    fn oldest(&self) -> Option<&Kept> {
-        let (_, id) = self.by_age.first_key_value()?;
-        self.by_id.get(id)
-    }
-
     /// There is no clock here: it is at least as late as the session was made that has just come.
     fn drop_expired(&mut self, now: UnixTime) {
-        while self.oldest().is_some_and(|oldest| oldest.until <= now) {
+        let is_over = |(_, oldest): (Slot, &Kept)| oldest.until <= now;
+        while self.kept.oldest().is_some_and(is_over) {
             self.drop_oldest();
         }
     }
 
     fn drop_oldest(&mut self) {
-        if let Some((_, id)) = self.by_age.pop_first()
-            && let Some(kept) = self.by_id.remove(&id)
-        {
-            self.bytes -= kept.size;
+        if let Some((_, oldest)) = self.kept.oldest() {
+            let id = oldest.id;
+            self.remove(&id);
         }
     }
 }
@@ -186,7 +215,72 @@ impl fmt::Debug for MemoryServerSessionStore {
         f.debug_struct("MemoryServerSessionStore")
             .field("len", &self.len())
             .field("bytes", &self.bytes())
-            .field("capacity", &self.capacity)
             .finish()
+    }
+}
+
+#[cfg(all(test, portcullis_loom))]
+mod model {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    /// A session of TLS 1.3, by the table in portcullis-core.
+    fn session() -> ServerSession {
+        let mut out = vec![2, 1, 3, 4, 0x13, 1, 1, 32];
+        out.extend([0x52; 32]);
+        out.extend(1_000_u64.to_be_bytes());
+        out.extend([0; 5]);
+        out.extend([0, 0, 0, 0, 0, 0, 0, 0, 2]);
+        out.extend(7_u32.to_be_bytes());
+        out.extend(600_u32.to_be_bytes());
+        out.extend(1_000_u64.to_be_bytes());
+        ServerSession::from_bytes(&out).expect("this is the form of a session")
+    }
+
+    /// Two want it while a third one comes and has a place beside it: in every interleaving
+    /// exactly one has it.
+    #[test]
+    fn a_session_is_claimed_once() {
+        loom::model(|| {
+            let store = Arc::new(MemoryServerSessionStore::new(2, usize::MAX));
+            let claimed = Arc::new(AtomicUsize::new(0));
+            let put = |store: &MemoryServerSessionStore, id: u8| {
+                let id = [id];
+                let put = store.put(&id, session(), at(1_600));
+                put.now_or_never().expect("it is ready at once");
+            };
+            put(&store, 1);
+            let claim = {
+                let claimed = Arc::clone(&claimed);
+                move |store: &MemoryServerSessionStore| {
+                    let claim = store.claim(&[1], at(1_000)).now_or_never();
+                    if claim.flatten().is_some() {
+                        claimed.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            };
+            let other = {
+                let (store, claim) = (Arc::clone(&store), claim.clone());
+                loom::thread::spawn(move || claim(&store))
+            };
+            let third = {
+                let store = Arc::clone(&store);
+                loom::thread::spawn(move || put(&store, 2))
+            };
+            claim(&store);
+            other.join().expect("it ends");
+            third.join().expect("it ends");
+            assert_eq!(claimed.load(Ordering::SeqCst), 1);
+            assert_eq!(store.len(), 1);
+        });
     }
 }

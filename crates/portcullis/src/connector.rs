@@ -580,7 +580,7 @@ impl TlsConnector {
     }
 
     /// With this [`service_name`](Self::service_name), if it has none.
-    #[cfg(feature = "tokio-postgres")]
+    #[cfg(any(feature = "redis", feature = "tokio-postgres"))]
     pub(crate) fn or_service_name(mut self, name: &str) -> Self {
         self.service.get_or_insert_with(|| name.into());
         self

@@ -121,6 +121,7 @@ mod split;
 mod statistics;
 mod stream;
 mod sync;
+mod ticket_key_file;
 mod wakers;
 mod write;
 
@@ -140,6 +141,9 @@ pub use handshake::{
 };
 #[cfg(any(feature = "axum", feature = "tonic"))]
 pub use integrations::TlsConnectInfo;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use integrations::redis_over_tls;
 #[cfg(feature = "hyper-util")]
 pub use integrations::{HttpsConnector, MaybeHttpsStream};
 #[cfg(feature = "key-log")]
@@ -152,6 +156,7 @@ pub use socket::ListenOptions;
 pub use split::{Locked, ReadHalf, ReuniteError, SplitIo, WriteHalf};
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;
+pub use ticket_key_file::TicketKeyFile;
 
 pub use portcullis_core::compression::CertificateCompression;
 pub use portcullis_core::config::{
@@ -164,10 +169,18 @@ pub use portcullis_core::{
     ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm,
     compression, config, question, session, suite, x509,
 };
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use portcullis_session_cache::RedisStore;
 pub use portcullis_session_cache::{
-    Claim, MemoryReplayGuard, MemoryServerSessionStore, MemorySessionStore, ReplayGuard,
-    ServerSessionStore, SessionStore, StoreFuture,
+    Claim, LayeredServerSessionStore, MemoryReplayGuard, MemoryServerSessionStore,
+    MemorySessionStore, ReplayGuard, ServerSessionStore, SessionStore, StoreFuture,
 };
+#[cfg(feature = "disk")]
+#[cfg_attr(docsrs, doc(cfg(feature = "disk")))]
+pub use portcullis_session_cache::{DiskOptions, DiskStore};
+#[cfg(any(feature = "disk", feature = "redis"))]
+pub use portcullis_session_cache::{StoreError, StoreErrorKind, StoreKeys};
 pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};
 
 /// The README's code compiles.

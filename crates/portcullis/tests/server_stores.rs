@@ -11,7 +11,7 @@ use portcullis::pki_types::UnixTime;
 use portcullis::session::{ClientSession, ServerSession, TicketKeys};
 use portcullis::{
     ClientAuthentication, ClientConfig, MemoryServerSessionStore, ProtocolVersion, ServerConfig,
-    ServerSessionStore, StoreFuture, TlsAcceptor, TlsConnector, TlsStream,
+    ServerSessionStore, StoreFuture, TicketKeyFile, TlsAcceptor, TlsConnector, TlsStream,
 };
 use tokio::io::{DuplexStream, duplex};
 use tokio::time::Instant;
@@ -340,4 +340,74 @@ async fn a_store_in_memory_gives_what_is_good_and_claims_once() {
     assert_eq!(store.len(), 1);
     assert!(format!("{store:?}").contains("len: 1"));
     assert!(store.bytes() > 0);
+}
+
+/// Keys that a program writes into a file go to the servers that look at it, and nothing wrong does.
+#[tokio::test]
+async fn ticket_keys_of_a_file() {
+    let path = std::env::temp_dir().join(format!("portcullis-ticket-keys-{}", std::process::id()));
+    let write = |secrets: &[&[u8]]| {
+        let new = path.with_extension("new");
+        std::fs::write(&new, secrets.concat()).unwrap();
+        std::fs::rename(&new, &path).unwrap();
+    };
+    let ([old, new], every) = ([[1; 48], [2; 48]], Duration::from_millis(10));
+    let missing = TicketKeyFile::open(&path, every).await.unwrap_err();
+    assert!(
+        missing.to_string().contains("ticket keys from /"),
+        "{missing}"
+    );
+    write(&[&old]);
+    let file = TicketKeyFile::open(&path, every).await.unwrap();
+    let fixed = |secrets: &[&[u8; 48]]| {
+        let keys = TicketKeys::shared(secrets.iter().copied()).unwrap();
+        TlsAcceptor::new(server().to_builder().ticket_keys(keys).build().unwrap())
+    };
+    let config = server().to_builder().ticket_keys(file.keys());
+    let watching = TlsAcceptor::new(config.build().unwrap());
+    let settled = async |is_wrong: bool| {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        for _ in 0..500 {
+            if file.last_error().is_some() == is_wrong {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{:?}", file.last_error());
+    };
+    let connector = connector(ProtocolVersion::TLS_1_3);
+    assert!(!resumes(&connector, &fixed(&[&old])).await);
+    assert!(resumes(&connector, &watching).await);
+
+    // What is wrong changes nothing.
+    for (wrong, says) in [
+        (&[&[3; 47][..]][..], "47 bytes"),
+        (&[&[]], "0 bytes"),
+        (&[&[3; 48 * 17]], "more than 768 bytes"),
+        (&[&new, &new], "the same name"),
+        (&[&[3; 16], &[0; 32]], "all zero"),
+    ] {
+        write(wrong);
+        settled(true).await;
+        let error = file.last_error().unwrap().to_string();
+        assert!(error.contains(says), "{error}");
+        assert!(resumes(&connector, &watching).await);
+        write(&[&old]);
+        settled(false).await;
+    }
+    std::fs::remove_file(&path).unwrap();
+    settled(true).await;
+    assert!(resumes(&connector, &watching).await);
+
+    // The new one behind the old one, then before it.
+    write(&[&new, &old]);
+    settled(false).await;
+    assert!(resumes(&connector, &watching).await, "the old one opens");
+    // It has got tickets of the new one, which the old one alone does not open.
+    assert!(resumes(&connector, &fixed(&[&new])).await);
+    assert!(resumes(&connector, &watching).await);
+    let other = self::connector(ProtocolVersion::TLS_1_3);
+    assert!(!resumes(&other, &watching).await);
+    assert!(!resumes(&other, &fixed(&[&old])).await);
+    std::fs::remove_file(&path).unwrap();
 }

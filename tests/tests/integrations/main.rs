@@ -1,9 +1,10 @@
 //! The integrations with other crates, beside programs that know nothing of us: curl, OpenSSL,
-//! PostgreSQL.
+//! PostgreSQL, Redis.
 
 mod axum;
 mod hyper_util;
 mod smtp;
+mod stores;
 mod tokio_postgres;
 mod tonic;
 

@@ -45,6 +45,8 @@ pub(crate) struct ClientOptions {
     pub(crate) next_protocol_fallback: Option<Box<[u8]>>,
     /// `None` if nobody said.
     session_tickets: Option<bool>,
+    /// After a full handshake, and when a session is resumed.
+    pub(crate) ticket_request: Option<(u8, u8)>,
     /// What whoever keeps the sessions has made of it.
     tickets_taken: Option<bool>,
     pub(crate) request_ocsp_response: bool,
@@ -215,6 +217,7 @@ impl ClientConfigBuilder {
                 honor_next_protocol_order: false,
                 next_protocol_fallback: None,
                 session_tickets: None,
+                ticket_request: None,
                 tickets_taken: None,
                 request_ocsp_response: false,
                 accepted: AcceptedOfPeer::default(),
@@ -309,6 +312,15 @@ impl ClientConfigBuilder {
     pub fn session_tickets(mut self, on: bool) -> Self {
         self.client.session_tickets = Some(on);
         self.client.tickets_taken = None;
+        self
+    }
+
+    /// Says how many tickets of TLS 1.3 this side can use (RFC 9149): after a full handshake, and when a session is
+    /// resumed. One connection at a time needs 1 each; a browser that opens six at once, 6 and 1. Servers need not
+    /// look at it, and many do not. It is sent where the server [may send tickets](Self::session_tickets). Default:
+    /// nothing is said.
+    pub fn ticket_request(mut self, full: u8, resumed: u8) -> Self {
+        self.client.ticket_request = Some((full, resumed));
         self
     }
 

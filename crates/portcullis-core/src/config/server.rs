@@ -61,6 +61,8 @@ pub(crate) struct ServerOptions {
     /// Whether somebody has decided on the keys, or that there are none.
     pub(crate) ticket_keys_are_chosen: bool,
     pub(crate) ticket_count: u8,
+    /// `None`: as many as others get.
+    pub(crate) ticket_request_limit: Option<u8>,
     ticket_lifetime: Duration,
     pub(crate) early_data: EarlyDataOptions,
 }
@@ -181,6 +183,7 @@ impl ServerConfig {
                 ticket_keys: None,
                 ticket_keys_are_chosen: false,
                 ticket_count: 3,
+                ticket_request_limit: None,
                 ticket_lifetime: Duration::from_secs(7_200),
                 early_data: EarlyDataOptions::default(),
             },
@@ -570,6 +573,14 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// How many tickets a client gets at most that says how many it can use (RFC 9149): 0 to 16. It gets as many as
+    /// it asks for up to there, and none if it asks for none. Default: as many as others get,
+    /// [`ticket_count`](Self::ticket_count).
+    pub fn ticket_request_limit(mut self, most: u8) -> Self {
+        self.server.ticket_request_limit = Some(most);
+        self
+    }
+
     /// How long a ticket lives, in whole seconds: 1 second to 7 days (RFC 8446 §4.6.1).
     /// Default: 2 hours. Tickets sealed with keys that change by themselves live no longer
     /// than such a key seals. A session of TLS 1.2 that is known by an id lives as long, but at most a
@@ -683,6 +694,13 @@ impl ServerConfigBuilder {
                 "ticket_count: {} is outside of 1..={MAX_TICKET_COUNT}; for none there is \
                  `resumption(false)`",
                 self.server.ticket_count
+            )));
+        }
+        if let Some(most) = self.server.ticket_request_limit
+            && most > MAX_TICKET_COUNT
+        {
+            return Err(Misuse::new(format!(
+                "ticket_request_limit: {most} is outside of 0..={MAX_TICKET_COUNT}"
             )));
         }
         if let Some(group) = &self.server.dh_group

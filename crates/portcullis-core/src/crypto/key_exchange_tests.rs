@@ -115,8 +115,10 @@ fn scalars_of_brainpool_come_from_the_script() {
     let one = ActiveKeyExchange::start(group, &mut Random::script(script)).unwrap();
     assert_eq!(
         one.public_key(),
-        hex("0444106e913f92bc02a1705d9953a8414db95e1aaa49e81d9e85f929a8e3100be5
-             8ab4846f11caccb73ce49cbdd120f5a900a69fd32c272223f789ef10eb089bdc")
+        hex(
+            "0444106e913f92bc02a1705d9953a8414db95e1aaa49e81d9e85f929a8e3100be5
+             8ab4846f11caccb73ce49cbdd120f5a900a69fd32c272223f789ef10eb089bdc"
+        )
     );
 }
 

@@ -113,15 +113,18 @@ impl ClientSession {
         self.established.shared_key.as_ref()?.user()
     }
 
+    /// About how many bytes it takes, in memory or written down.
+    pub fn size(&self) -> usize {
+        let (name, ticket) = (self.server_name.to_str(), &self.ticket);
+        self.established.size() + name.len() + ticket.len() + MOST_FIELDS
+    }
+
     /// Writes the session down, for another process or a later day. With these bytes
     /// one can take the place of either end of a connection that resumes it: keep them as a key. Not
     /// written down are OCSP responses that the server had stapled, and what would tell the password of a user of
     /// SRP from another: who offers the session again answers for it that this is his.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let size = self.established.size()
-            + self.server_name.to_str().len()
-            + self.ticket.len()
-            + MOST_FIELDS;
+        let size = self.size();
         let mut out = Zeroizing::new(Vec::with_capacity(size));
         let names = Names {
             server_name: &self.server_name.to_str(),

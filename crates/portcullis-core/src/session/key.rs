@@ -3,8 +3,12 @@
 use rustls_pki_types::ServerName;
 
 use super::ClientSession;
-use crate::wire::codec::put_vec16;
+use crate::error::Misuse;
+use crate::wire::codec::{Cursor, DecodeError, put_vec16};
 use crate::x509::Sha256Digest;
+
+/// The form of a key in bytes.
+const FORMAT: u8 = 1;
 
 /// What has to be the same for a session to be offered: the server, the service there, and who
 /// this side is. A store may be shared by any connectors, because what must not be mixed is in
@@ -48,7 +52,6 @@ impl SessionKey {
     /// The key in bytes, for a store that is a file or a database: the same for equal keys, in every
     /// process, and different for different ones. They are no secret, but name the server.
     pub fn to_bytes(&self) -> Vec<u8> {
-        const FORMAT: u8 = 1;
         let name = self.server_name.to_str();
         let service = self.service();
         let flags = [
@@ -62,6 +65,47 @@ impl SessionKey {
         put_vec16(&mut out, |out| out.extend_from_slice(name.as_bytes()));
         out.extend_from_slice(service.unwrap_or_default().as_bytes());
         out
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) has written.
+    ///
+    /// # Errors
+    /// When it is something else, or of a version of this library that writes another form.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Misuse> {
+        Cursor::whole(bytes, Self::read).map_err(|_| {
+            Misuse::new(
+                "these bytes are no key of sessions of this version; leave its sessions alone",
+            )
+        })
+    }
+
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
+        let flag = |cursor: &mut Cursor<'_>| match cursor.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(DecodeError),
+        };
+        if cursor.u8()? != FORMAT {
+            return Err(DecodeError);
+        }
+        let (has_identities, has_service) = (flag(cursor)?, flag(cursor)?);
+        let asks_identity = flag(cursor)?;
+        let identities = match has_identities {
+            true => Some(*cursor.array()?),
+            false => None,
+        };
+        let text = |bytes| core::str::from_utf8(bytes).map_err(|_| DecodeError);
+        let name = text(cursor.vec16()?)?.to_owned();
+        let service = text(cursor.take(cursor.rest().len())?)?;
+        if !has_service && !service.is_empty() {
+            return Err(DecodeError);
+        }
+        Ok(Self {
+            server_name: ServerName::try_from(name).map_err(|_| DecodeError)?,
+            service: has_service.then(|| service.into()),
+            identities,
+            asks_identity,
+        })
     }
 
     /// Whether the session may be kept and offered under this key. Where identities are chosen

@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 use super::{MAX_TICKET, lifetime_in_seconds};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, IV_LEN, TAG_LEN};
+use crate::crypto::hash::HashAlgorithm;
+use crate::crypto::hkdf::{LabelPrefix, Prk, extract};
 use crate::crypto::random::Random;
 use crate::crypto::secret::ConstantTimeEq as _;
 use crate::error::Misuse;
@@ -44,8 +46,17 @@ pub struct TicketKeys(Arc<Keys>);
 struct Keys {
     /// The first one seals, all open.
     ring: RwLock<Vec<Arc<TicketKey>>>,
-    /// After how many seconds a new key seals; `None` if only the user changes keys.
-    period: Option<u32>,
+    change: Change,
+}
+
+/// How keys change.
+enum Change {
+    /// The user gives others.
+    ByUser,
+    /// A new one is made after so many seconds.
+    Random(u32),
+    /// Each period, of so many seconds, has its own.
+    Derived(u32, Prk),
 }
 
 struct TicketKey {
@@ -82,7 +93,55 @@ impl TicketKeys {
         let seconds = lifetime_in_seconds("ticket keys", period)?;
         Ok(Self(Arc::new(Keys {
             ring: RwLock::new(Vec::new()),
-            period: Some(seconds),
+            change: Change::Random(seconds),
+        })))
+    }
+
+    /// Keys that every server with the same seed has, and that change by themselves everywhere at once, without
+    /// a word between servers: time is divided into periods since 1970, and each period has a key of its own,
+    /// made of the seed and the period's number (HKDF, SHA-256). It seals for one `period`; opened is what keys
+    /// of the last, this, and the next period have sealed, so that clocks may be apart by as much. A
+    /// period is 1 second to 7 days, in whole seconds, and the same everywhere; tickets live no longer than that.
+    ///
+    /// A seed is 32 to 1,024 bytes that nobody can guess, such as those of `openssl rand 48`. Whoever gets it opens
+    /// all tickets there ever were and will be, unlike who gets one key: change it now and then, which costs a full
+    /// handshake for each session. All servers together should seal less than 2^32 tickets in a period.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use std::time::Duration;
+    /// use portcullis::session::TicketKeys;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let seed = [7; 48];
+    /// let keys = TicketKeys::derived(&seed, Duration::from_secs(3_600))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When `period` or the length of the seed is out of bounds, or the seed is nothing but zeros.
+    pub fn derived(seed: &[u8], period: Duration) -> Result<Self, Misuse> {
+        let seconds = lifetime_in_seconds("ticket keys", period)?;
+        if !(32..=1_024).contains(&seed.len()) {
+            return Err(Misuse::new(format!(
+                "ticket keys: the seed has {} bytes; it is 32 to 1,024 random bytes, such as those of \
+                 `openssl rand 48`",
+                seed.len()
+            )));
+        }
+        // CVE-2020-13777: what was never filled.
+        if seed.ct_eq(&vec![0; seed.len()]) {
+            return Err(Misuse::new(
+                "ticket keys: the seed is nothing but zeros; it is 32 to 1,024 random bytes, such as those of \
+                 `openssl rand 48`",
+            ));
+        }
+        let prk = extract(HashAlgorithm::Sha256, b"portcullis ticket keys 1", seed);
+        let prk = Prk::new(HashAlgorithm::Sha256, LabelPrefix::Tls13, &prk);
+        Ok(Self(Arc::new(Keys {
+            ring: RwLock::new(Vec::new()),
+            change: Change::Derived(seconds, prk),
         })))
     }
 
@@ -97,7 +156,7 @@ impl TicketKeys {
     ) -> Result<Self, Misuse> {
         Ok(Self(Arc::new(Keys {
             ring: RwLock::new(ring(secrets)?),
-            period: None,
+            change: Change::ByUser,
         })))
     }
 
@@ -126,7 +185,7 @@ impl TicketKeys {
         &self,
         secrets: impl IntoIterator<Item = &'a [u8; Self::SECRET_LEN]>,
     ) -> Result<(), Misuse> {
-        if self.0.period.is_some() {
+        if self.lifetime().is_some() {
             return Err(Misuse::new(
                 "ticket keys: these change by themselves; make shared ones",
             ));
@@ -138,12 +197,18 @@ impl TicketKeys {
     /// How long a ticket can be opened at least, in seconds; `None` if only the user changes
     /// keys.
     pub(crate) fn lifetime(&self) -> Option<u32> {
-        self.0.period
+        match self.0.change {
+            Change::ByUser => None,
+            Change::Random(period) | Change::Derived(period, _) => Some(period),
+        }
     }
 
     /// Whether other processes may have them, or this one after a restart.
     pub(crate) fn are_shared(&self) -> bool {
-        self.0.period.is_none()
+        match self.0.change {
+            Change::ByUser | Change::Derived(..) => true,
+            Change::Random(_) => false,
+        }
     }
 
     /// Seals a session; `None` if it would make too long a ticket.
@@ -179,7 +244,7 @@ impl TicketKeys {
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
         let (body, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG_LEN)?)?;
         let mut key = {
-            let ring = self.ring();
+            let ring = self.opening(now)?;
             let key = ring.iter().find(|key| key.name == *name)?;
             if !self.is_within(key, 2, now) {
                 return None;
@@ -195,16 +260,52 @@ impl TicketKeys {
         self.0.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The keys that open now.
+    fn opening(&self, now: UnixTime) -> Option<RwLockReadGuard<'_, Vec<Arc<TicketKey>>>> {
+        let Change::Derived(period, prk) = &self.0.change else {
+            return Some(self.ring());
+        };
+        let ring = self.ring();
+        if is_of_period(&ring, *period, now) {
+            return Some(ring);
+        }
+        drop(ring);
+        self.derive(*period, prk, now).ok()?;
+        Some(self.ring())
+    }
+
+    /// Makes the keys of this period, the next, and the last; what is there of them stays.
+    fn derive(&self, period: u32, prk: &Prk, now: UnixTime) -> Result<(), CryptoFailure> {
+        let number = now.as_secs() / u64::from(period);
+        let mut ring = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = Vec::with_capacity(3);
+        for number in [number, number.saturating_add(1), number.saturating_sub(1)] {
+            let since = number.saturating_mul(u64::from(period));
+            let since = UnixTime::since_unix_epoch(Duration::from_secs(since));
+            let known = ring.iter().find(|key| key.since == since);
+            keys.push(match known {
+                Some(key) => Arc::clone(key),
+                None => Arc::new(derived_key(period, number, since, prk)?),
+            });
+        }
+        *ring = keys;
+        Ok(())
+    }
+
     /// Whether a key is at most so many periods old. One from as far in the future is not
     /// used either: the clock was wrong, and the key would stay for as long as it was.
     fn is_within(&self, key: &TicketKey, periods: u64, now: UnixTime) -> bool {
-        self.0.period.is_none_or(|period| {
+        self.lifetime().is_none_or(|period| {
             key.since.as_secs().abs_diff(now.as_secs()) < periods * u64::from(period)
         })
     }
 
     /// The key that seals now; one ticket more is counted for it.
     fn current(&self, now: UnixTime, random: &mut Random) -> Result<Arc<TicketKey>, CryptoFailure> {
+        if let Change::Derived(..) = self.0.change {
+            let ring = self.opening(now).ok_or(CryptoFailure::SealingTicket)?;
+            return ring.first().cloned().ok_or(CryptoFailure::SealingTicket);
+        }
         if let Some(key) = self.first_to_seal(&self.ring(), now) {
             return Ok(key);
         }
@@ -234,7 +335,7 @@ impl TicketKeys {
     fn first_to_seal(&self, ring: &[Arc<TicketKey>], now: UnixTime) -> Option<Arc<TicketKey>> {
         let key = ring.first().filter(|key| self.is_within(key, 1, now))?;
         let sealed = key.sealed.fetch_add(1, Ordering::Relaxed);
-        let may_seal = self.0.period.is_none() || sealed < MOST_TICKETS;
+        let may_seal = self.lifetime().is_none() || sealed < MOST_TICKETS;
         may_seal.then(|| Arc::clone(key))
     }
 
@@ -244,6 +345,34 @@ impl TicketKeys {
         let ring = self.ring();
         ring[0].sealed.store(tickets, Ordering::Relaxed);
     }
+}
+
+/// Whether the first key is that of this period.
+fn is_of_period(ring: &[Arc<TicketKey>], period: u32, now: UnixTime) -> bool {
+    ring.first().is_some_and(|key| {
+        let since = now.as_secs().checked_sub(key.since.as_secs());
+        since.is_some_and(|since| since < period.into())
+    })
+}
+
+/// The key of a period.
+fn derived_key(
+    period: u32,
+    number: u64,
+    since: UnixTime,
+    prk: &Prk,
+) -> Result<TicketKey, CryptoFailure> {
+    let mut name = [0; NAME_LEN];
+    let mut key = Box::new(Zeroizing::new([0; KEY_LEN]));
+    let (period, number) = (period.to_be_bytes(), number.to_be_bytes());
+    prk.expand(&[b"name", &period, &number], &mut name)?;
+    prk.expand(&[b"key", &period, &number], &mut **key)?;
+    Ok(TicketKey {
+        name,
+        key,
+        since,
+        sealed: AtomicU64::new(0),
+    })
 }
 
 fn ring<'a>(

@@ -3,13 +3,13 @@
 use super::extension::{
     Alpn, AlpnSelected, CertificateAuthorities, CertificateStatus, ClientCertificateTypeSelected,
     ClientCertificateTypes, CompressCertificate, Cookie, EarlyData, EcPointFormats, EncryptThenMac,
-    ExtendedMasterSecret, Extension, Extensions, KeyShareClientHello, KeyShareHelloRetryRequest,
-    KeyShareServerHello, MaxEarlyDataSize, MaxFragmentLength, NextProtocolOffer, NextProtocols,
-    OfferedPsks, OidFilters, Padding, PostHandshakeAuth, PskKeyExchangeModes, RecordSizeLimit,
-    RenegotiationInfo, SelectedIdentity, SelectedVersion, ServerCertificateTypeSelected,
-    ServerCertificateTypes, ServerName, ServerNameAcknowledgement, SessionTicket,
-    SignatureAlgorithms, SignatureAlgorithmsCert, SignedCertificateTimestamp, StatusRequest,
-    StatusRequestEmpty, SupportedGroups, SupportedVersions,
+    ExpectedTickets, ExtendedMasterSecret, Extension, Extensions, KeyShareClientHello,
+    KeyShareHelloRetryRequest, KeyShareServerHello, MaxEarlyDataSize, MaxFragmentLength,
+    NextProtocolOffer, NextProtocols, OfferedPsks, OidFilters, Padding, PostHandshakeAuth,
+    PskKeyExchangeModes, RecordSizeLimit, RenegotiationInfo, SelectedIdentity, SelectedVersion,
+    ServerCertificateTypeSelected, ServerCertificateTypes, ServerName, ServerNameAcknowledgement,
+    SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert, SignedCertificateTimestamp,
+    StatusRequest, StatusRequestEmpty, SupportedGroups, SupportedVersions, TicketRequest,
 };
 use super::handshake::HandshakeMessage;
 use super::handshake_type::HandshakeType;
@@ -129,6 +129,7 @@ fn extension(body: &[u8]) -> bool {
         EarlyData,
         EcPointFormats<'_>,
         EncryptThenMac,
+        ExpectedTickets,
         ExtendedMasterSecret,
         KeyShareClientHello<'_>,
         KeyShareHelloRetryRequest,
@@ -158,6 +159,7 @@ fn extension(body: &[u8]) -> bool {
         StatusRequestEmpty,
         SupportedGroups<'_>,
         SupportedVersions<'_>,
+        TicketRequest,
     )
 }
 

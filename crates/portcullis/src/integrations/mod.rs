@@ -6,6 +6,8 @@ mod axum;
 mod connect_info;
 #[cfg(feature = "hyper-util")]
 mod hyper_util;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "tokio-postgres")]
 mod tokio_postgres;
 #[cfg(feature = "tonic")]
@@ -15,3 +17,5 @@ mod tonic;
 pub use connect_info::TlsConnectInfo;
 #[cfg(feature = "hyper-util")]
 pub use hyper_util::{HttpsConnector, MaybeHttpsStream};
+#[cfg(feature = "redis")]
+pub use redis::redis_over_tls;

@@ -32,7 +32,7 @@ use crate::wire::extension::{
     Cookie, EcPointFormat, EcPointFormats, KeyShareClientHello, KeyShareEntry, MaxFragmentLength,
     NextProtocolOffer, RecordSizeLimit, RenegotiationInfo, ServerCertificateTypes,
     ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
-    SrpUser, StatusRequest, SupportedGroups, SupportedVersions,
+    SrpUser, StatusRequest, SupportedGroups, SupportedVersions, TicketRequest,
 };
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{AlertDescription, NamedGroup, Violation};
@@ -357,6 +357,13 @@ impl Client {
                 extension::EarlyData::put(out);
             }
             if config.takes_tickets() {
+                if let Some((new_session_count, resumption_count)) = config.ticket_request {
+                    let request = TicketRequest {
+                        new_session_count,
+                        resumption_count,
+                    };
+                    request.put(out);
+                }
                 resumption::put_psks(out, sessions, now);
             }
         };

@@ -8,8 +8,8 @@ use super::hello::Client;
 use crate::Violation;
 use crate::error::Abort;
 use crate::wire::extension::{
-    AlpnSelected, CertificateType, ClientCertificateTypeSelected, Extensions, MaxFragmentLength,
-    RecordSizeLimit, ServerCertificateTypeSelected, ServerNameAcknowledgement,
+    AlpnSelected, CertificateType, ClientCertificateTypeSelected, ExpectedTickets, Extensions,
+    MaxFragmentLength, RecordSizeLimit, ServerCertificateTypeSelected, ServerNameAcknowledgement,
 };
 
 /// What was settled.
@@ -35,6 +35,8 @@ pub(super) fn take(
         return Err(Violation::ServerNameAckNotEmpty.into());
     }
     record_sizes(client, extensions, cx)?;
+    // RFC 9149 §3: what the server means to send; as many as come are taken.
+    let _ = find::<ExpectedTickets>(extensions)?;
     let (of_server, of_client) = certificate_types(client, extensions)?;
     Ok(Parameters {
         alpn,

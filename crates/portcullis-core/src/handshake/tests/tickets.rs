@@ -6,10 +6,12 @@ use super::attack::{
 };
 use super::parts::{ClientHelloParts, client_hello};
 use super::tamper::{Put, first};
-use crate::session::ClientSession;
+use crate::session::{ClientSession, TicketKeys};
 use crate::testing::{now, resuming, sessions, sessions_of};
 use crate::wire::codec::{put_vec8, put_vec16};
-use crate::wire::{ExtensionType as E, HandshakeType as T, NewSessionTicket};
+use crate::wire::{
+    ExtensionType as E, HandshakeMessage as _, HandshakeType as T, NewSessionTicket,
+};
 use crate::{Connection, Handshake, Stage};
 
 fn ticket(lifetime: u32, nonce: &[u8], ticket: &[u8]) -> Put {
@@ -183,4 +185,68 @@ fn tickets_in_small_records() {
     assert_eq!(sessions.len(), 3);
     let (client, _) = resuming(client, server, sessions).run();
     assert!(client.unwrap().information.is_resumed());
+}
+
+/// What the server's EncryptedExtensions say of tickets, and how many the client has got.
+fn requested(
+    asked: Option<(u8, u8)>,
+    limit: Option<u8>,
+    sessions_before: Vec<ClientSession>,
+    keys: Option<TicketKeys>,
+) -> (Option<u8>, usize) {
+    use crate::wire::extension::ExpectedTickets;
+    let mut client = resuming_client();
+    if let Some((full, resumed)) = asked {
+        client = client.ticket_request(full, resumed);
+    }
+    let mut server = server();
+    server = match keys {
+        Some(keys) => server.ticket_keys(keys),
+        None => server.resumption(false),
+    };
+    if let Some(limit) = limit {
+        server = server.ticket_request_limit(limit);
+    }
+    let (client, server) = (client.build().unwrap(), server.build().unwrap());
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sees = seen.clone();
+    let tamper = first(T::ENCRYPTED_EXTENSIONS, move |raw| {
+        sees.lock().unwrap().extend_from_slice(raw);
+        vec![Put::Message(raw.to_vec())]
+    });
+    let mut pair = pair_resuming(client, server, sessions_before, By::Server, tamper);
+    talk(&mut pair);
+    let raw = seen.lock().unwrap().clone();
+    let said = crate::wire::EncryptedExtensions::decode(&raw[4..]).unwrap();
+    let said = said.extensions.find::<ExpectedTickets>();
+    let mut client = pair.client.into_connection().unwrap();
+    (
+        said.map(|said| said.unwrap().0),
+        sessions(&mut client).len(),
+    )
+}
+
+/// RFC 9149 §3: as many as the client asks for, after a full handshake and when it resumes, and no more than is allowed.
+#[test]
+fn a_client_gets_the_tickets_that_it_asks_for() {
+    for (asked, limit, full, resumed) in [
+        (None, None, (None, 3), (None, 3)),
+        (Some((1, 2)), None, (Some(1), 1), (Some(2), 2)),
+        (Some((0, 0)), None, (Some(0), 0), (Some(0), 0)),
+        (Some((255, 0)), None, (Some(3), 3), (Some(0), 0)),
+        (Some((255, 4)), Some(8), (Some(8), 8), (Some(4), 4)),
+        (Some((2, 2)), Some(0), (Some(0), 0), (Some(0), 0)),
+        (None, Some(0), (None, 3), (None, 3)),
+    ] {
+        let keys = ticket_keys();
+        let with = Some(keys.clone());
+        assert_eq!(requested(asked, limit, Vec::new(), with.clone()), full);
+        let server = server().ticket_keys(keys).build().unwrap();
+        let sessions = sessions_of(resuming_client().build().unwrap(), server);
+        assert_eq!(requested(asked, limit, sessions, with), resumed);
+    }
+    // Who gives none at all knows nothing of it.
+    assert_eq!(requested(Some((2, 2)), None, Vec::new(), None), (None, 0));
+    let error = server().ticket_request_limit(17).build().unwrap_err();
+    assert!(error.to_string().contains("outside of 0..=16"), "{error}");
 }

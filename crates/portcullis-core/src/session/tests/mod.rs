@@ -2,6 +2,7 @@
 
 mod bytes;
 mod channel_binding;
+mod matrix;
 mod names;
 mod offered;
 mod refused;

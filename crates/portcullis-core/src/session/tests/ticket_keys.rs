@@ -191,3 +191,89 @@ fn shared_keys() {
     assert!(here.replace(&many[..16]).is_ok());
     assert!(keys().replace([&old]).is_err());
 }
+
+/// At a time in seconds since 1970.
+fn at(seconds: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+}
+
+/// Servers with one seed open each other's tickets: of the period before, of this and of the next, whichever of them
+/// has sealed or opened anything before.
+#[test]
+fn derived_keys_are_the_same_everywhere() {
+    const PERIOD: u64 = 100;
+    let seed = [7; 32];
+    let with =
+        |seed: &[u8], period| TicketKeys::derived(seed, Duration::from_secs(period)).unwrap();
+    // What a restart forgets.
+    let fresh = || with(&seed, PERIOD);
+    let (one, other) = (fresh(), fresh());
+    let first = seal(&one, at(10_000));
+    let same = seal(&other, at(10_099));
+    assert_eq!(first[..16], same[..16]);
+    assert_ne!(first[16..], same[16..]);
+    let next = seal(&one, at(10_100));
+    assert_ne!(first[..16], next[..16]);
+    for keys in [&one, &other, &fresh()] {
+        for (ticket, from, until) in [(&first, 9_900, 10_199), (&next, 10_000, 10_299)] {
+            for now in (9_500..10_600).chain((9_500..10_600).rev()).step_by(50) {
+                let expected = (from..=until).contains(&now);
+                assert_eq!(opens(keys, ticket, at(now)), expected, "{now}");
+            }
+            for (now, expected) in [
+                (from - 1, false),
+                (from, true),
+                (until, true),
+                (until + 1, false),
+            ] {
+                assert_eq!(opens(keys, ticket, at(now)), expected, "{now}");
+            }
+        }
+    }
+    // The first period has none before it.
+    let early = seal(&one, at(0));
+    assert!(opens(&fresh(), &early, at(199)));
+    assert!(!opens(&fresh(), &early, at(200)));
+    let late = seal(&one, at(u64::MAX));
+    assert!(opens(&fresh(), &late, at(u64::MAX)));
+    // Another seed, or another period, are other keys.
+    assert!(!opens(&with(&[8; 32], PERIOD), &first, at(10_000)));
+    assert!(!opens(&with(&seed, 2 * PERIOD), &first, at(10_000)));
+    assert_eq!(one.lifetime(), Some(100));
+
+    for (seed, period, says) in [
+        (&[7; 31][..], 100, "31 bytes"),
+        (&[7; 1_025], 100, "1025 bytes"),
+        (&[0; 32], 100, "nothing but zeros"),
+        (&[7; 32], 0, "outside of 1 second to 7 days"),
+        (&[7; 32], 604_801, "outside of 1 second to 7 days"),
+    ] {
+        let error = TicketKeys::derived(seed, Duration::from_secs(period)).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    let error = one.replace([&[7; 48]]).unwrap_err();
+    assert!(error.to_string().contains("change by themselves"));
+    assert_eq!(format!("{one:?}"), "TicketKeys { keys: 3, .. }");
+}
+
+/// The keys of a period, worked out elsewhere (Python's `hmac`): other releases and nodes have the same.
+#[test]
+fn derived_keys_never_change() {
+    let keys = TicketKeys::derived(&[7; 32], Duration::from_secs(3_600)).unwrap();
+    let ticket = seal(&keys, at(3_600 * 500_000));
+    let name: String = ticket[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(name, "0038e9c002f1ec2338d4e24981a32120");
+}
+
+/// A connection that goes over such keys is resumed by another server.
+#[test]
+fn a_fleet_with_a_seed_resumes() {
+    let keys = || TicketKeys::derived(&[7; 48], Duration::from_secs(3_600)).unwrap();
+    let session = first(&client(), &server(&keys()));
+    assert!(is_resumed(client(), server(&keys()), session.clone()));
+    let other = TicketKeys::derived(&[8; 48], Duration::from_secs(3_600)).unwrap();
+    assert!(!is_resumed(client(), server(&other), session));
+}

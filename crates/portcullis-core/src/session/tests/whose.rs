@@ -279,7 +279,18 @@ fn keys_in_bytes_differ_as_the_keys_do() {
         SessionKey::new(&alice, name("a.example"), None),
     ];
     for (at, one) in keys.iter().enumerate() {
-        assert_eq!(one.to_bytes(), one.clone().to_bytes());
+        let bytes = one.to_bytes();
+        assert_eq!(SessionKey::from_bytes(&bytes).as_ref(), Ok(one));
+        for length in 0..bytes.len() {
+            // What is cut off is at most another service.
+            let short = SessionKey::from_bytes(&bytes[..length]);
+            assert!(short.is_err() || one.service().is_some());
+        }
+        for (at, with) in [(0, 2), (1, 2), (2, 2), (3, 2)] {
+            let mut bytes = bytes.clone();
+            bytes[at] = with;
+            assert!(SessionKey::from_bytes(&bytes).is_err(), "{at}");
+        }
         for other in &keys[..at] {
             assert_ne!(one, other);
             assert_ne!(one.to_bytes(), other.to_bytes(), "{one:?} {other:?}");

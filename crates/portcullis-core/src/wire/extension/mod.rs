@@ -32,6 +32,7 @@ mod srp;
 mod status_request;
 mod supported_groups;
 mod supported_versions;
+mod ticket_request;
 
 pub use alpn::{Alpn, AlpnSelected, ProtocolName};
 pub use block::{Extensions, RawExtension};
@@ -70,6 +71,7 @@ pub use status_request::{
 };
 pub use supported_groups::SupportedGroups;
 pub use supported_versions::{SelectedVersion, SupportedVersions};
+pub use ticket_request::{ExpectedTickets, TicketRequest};
 
 use super::codec::{DecodeError, put_u16, put_vec16};
 use super::extension_type::ExtensionType;

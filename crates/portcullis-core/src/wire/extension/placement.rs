@@ -37,6 +37,7 @@ impl Place {
                     | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION
                     | E::EARLY_DATA
                     | E::RECORD_SIZE_LIMIT
+                    | E::TICKET_REQUEST
                     | E::CLIENT_CERTIFICATE_TYPE
                     | E::SERVER_CERTIFICATE_TYPE
             ),
@@ -85,6 +86,7 @@ pub(crate) fn check_request(extensions: &Extensions<'_>, place: Request) -> Resu
         | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION
         | E::PADDING
         | E::RECORD_SIZE_LIMIT
+        | E::TICKET_REQUEST
         | E::CLIENT_CERTIFICATE_TYPE
         | E::SERVER_CERTIFICATE_TYPE
         | E::PRE_SHARED_KEY

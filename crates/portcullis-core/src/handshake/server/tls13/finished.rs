@@ -39,7 +39,7 @@ impl WaitFinished {
         }
         cx.incoming.install_read(sent.read_secret.take())?;
         cx.incoming.allow_ccs(false);
-        let resumption = sent.answering.resumable.then(|| sent.resumption.take());
+        let resumption = (sent.answering.tickets > 0).then(|| sent.resumption.take());
         let mut answering = sent.answering;
         let resumption = resumption.map(|master| {
             answering.transcript.add(message.hashed());
@@ -94,6 +94,7 @@ impl WaitFinished {
             secret,
             leaf,
             outcome,
+            count: answering.tickets,
         };
         issuing.issue(cx)
     }

@@ -36,8 +36,8 @@ use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
     AlpnSelected, CertificateAuthorities, CertificateType, CompressCertificate, EarlyData,
-    KeyShareClientHello, KeyShareServerHello, SelectedIdentity, SelectedVersion,
-    ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
+    ExpectedTickets, KeyShareClientHello, KeyShareServerHello, SelectedIdentity, SelectedVersion,
+    ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert, TicketRequest,
 };
 use crate::wire::{
     CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Finished, ServerHello,
@@ -61,8 +61,8 @@ pub(super) struct Answering {
     pub(super) authentication: ProvedBy,
     /// What the client will show, if it is asked.
     pub(super) of_client: CertificateType,
-    /// Whether the client wants tickets, and gets them.
-    pub(super) resumable: bool,
+    /// How many tickets the client gets.
+    pub(super) tickets: u8,
 }
 
 /// How the server proves who it is.
@@ -109,11 +109,13 @@ pub(super) fn send_flight(
     };
     let sizes = RecordSizes::choose(&negotiated.config, &hello, cx)?;
     let types = choose_types(&negotiated.config, &hello, &authentication)?;
+    let (tickets, expected) = count_tickets(&negotiated.config, &hello, &authentication)?;
     let compression = chosen(&negotiated.config.policy, &hello.extensions)?;
     let (mut answering, secrets) =
         send_server_hello(negotiated, server_name, alpn, authentication, cx)?;
     answering.of_client = types.of_client;
     sizes.apply(answering.config.policy.max_fragment_sent, cx);
+    answering.tickets = tickets;
 
     cx.send(&mut answering.transcript, |out| {
         EncryptedExtensions::put(out, |out| {
@@ -127,6 +129,9 @@ pub(super) fn send_flight(
             types.put(out);
             if answering.early_data == EarlyDataStatus::Accepted {
                 EarlyData::put(out);
+            }
+            if let Some(count) = expected {
+                ExpectedTickets::put(out, count);
             }
         });
     });
@@ -158,6 +163,26 @@ pub(super) fn send_flight(
     let signature = identity.sign(scheme, &content)?;
     send_certificate_verify(&mut answering, &signature, cx)?;
     send_finished(answering, secrets, cx)
+}
+
+/// How many tickets the client gets, and what it is told of that (RFC 9149 §3): nothing if it has not said how many
+/// it can use, or if this side knows nothing of tickets.
+fn count_tickets(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+    authentication: &ProvedBy,
+) -> Result<(u8, Option<u8>), Violation> {
+    let may_resume = may_resume(config, hello)?;
+    let Some(request) = find::<TicketRequest>(&hello.extensions)? else {
+        return Ok((if may_resume { config.ticket_count } else { 0 }, None));
+    };
+    let asked = match authentication {
+        ProvedBy::Certificate(..) => request.new_session_count,
+        ProvedBy::Resumed(_) => request.resumption_count,
+    };
+    let most = config.ticket_request_limit.unwrap_or(config.ticket_count);
+    let count = if may_resume { asked.min(most) } else { 0 };
+    Ok((count, config.resumes().then_some(count)))
 }
 
 /// §4.1.3: answers with a share of this side; the keys of the handshake follow.
@@ -245,7 +270,7 @@ fn send_server_hello(
         alpn,
         transcript,
         client_finished: keys.client_finished,
-        resumable: may_resume(&config, &hello)?,
+        tickets: 0,
         config,
         authentication,
         of_client: CertificateType::X509,

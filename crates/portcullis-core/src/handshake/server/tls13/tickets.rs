@@ -27,6 +27,8 @@ pub(super) struct Issuing {
     /// Of the certificate that the client was shown.
     pub(super) leaf: Arc<LeafDigests>,
     pub(super) outcome: Outcome,
+    /// How many.
+    pub(super) count: u8,
 }
 
 impl Issuing {
@@ -66,13 +68,9 @@ impl Issuing {
             .min(opened);
         let limit = self.config.early_data.granted();
         let early_data = EarlyDataTerms::new(limit, information.alpn.as_deref()).map(Arc::new);
-        let mut sessions = Vec::with_capacity(self.config.ticket_count.into());
+        let mut sessions = Vec::with_capacity(self.count.into());
         // The clock may have gone on since the session was found to be fresh.
-        let count = if lifetime == 0 {
-            0
-        } else {
-            self.config.ticket_count
-        };
+        let count = if lifetime == 0 { 0 } else { self.count };
         for nonce in 0..count {
             let mut age_add = [0; 4];
             let random = cx.random.fill(&mut age_add);

@@ -1,0 +1,170 @@
+//! How fast the stores of sessions are.
+//!
+//! `cargo run --release -p portcullis-benches --bin stores [SECONDS]` prints a Markdown table: pairs of `put`
+//! and `take` (of a client), or `put` and `claim` (of a server), in a second, from one thread and from two. The
+//! stores have a million sessions in them before, and the sessions are those of a real connection.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
+use portcullis::pki_types::UnixTime;
+use portcullis::session::{ClientSession, ServerSession, SessionKey};
+use portcullis::{
+    ClientConfig, Identity, MemoryServerSessionStore, MemorySessionStore, Roots, ServerConfig,
+    ServerSessionStore, SessionStore, TlsAcceptor, TlsConnector,
+};
+
+const SESSIONS: u32 = 1_000_000;
+
+/// Stores in memory are ready at once.
+fn done<T>(future: impl Future<Output = T>) -> T {
+    let mut cx = Context::from_waker(Waker::noop());
+    match pin!(future).as_mut().poll(&mut cx) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("a store in memory waits for nobody"),
+    }
+}
+
+/// A session of each side, and the client's key.
+fn sessions() -> (SessionKey, ClientSession, ServerSession) {
+    let made =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it can be made");
+    let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    let identity = Identity::from_pem(&pem, None).expect("it was made well");
+    let config = ServerConfig::builder().identity(identity).build();
+    let of_servers = Arc::<MemoryServerSessionStore>::default();
+    let acceptor = TlsAcceptor::new(config.expect("it is whole")).session_store(of_servers.clone());
+    let config = ClientConfig::builder(Roots::from_pem(&pem).expect("it is a root")).build();
+    let of_clients = Arc::<MemorySessionStore>::default();
+    let connector =
+        TlsConnector::new(config.expect("it is whole")).session_store(of_clients.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let (ours, theirs) = tokio::io::duplex(65_536);
+        let serving = async {
+            let mut stream = acceptor.accept(theirs).await.expect("it is accepted");
+            stream.send(&[b"hello"]).await.expect("it is sent");
+            stream
+        };
+        let using = async {
+            let mut stream = connector
+                .upgrade(ours, "localhost")
+                .await
+                .expect("it connects");
+            drop(stream.recv(5).await.expect("it comes"));
+            stream
+        };
+        tokio::join!(serving, using)
+    });
+    let (mut of_client, mut of_server) = (None, None);
+    let mut visit = |key: &SessionKey, session: &ClientSession| {
+        of_client = Some((key.clone(), session.clone()));
+    };
+    done(SessionStore::for_each(&*of_clients, &mut visit));
+    let mut visit = |session: &ServerSession| of_server = Some(session.clone());
+    done(ServerSessionStore::for_each(&*of_servers, &mut visit));
+    let (key, session) = of_client.expect("the client has a session");
+    (key, session, of_server.expect("so has the server"))
+}
+
+fn now() -> UnixTime {
+    UnixTime::now()
+}
+
+/// How many times so many threads do it together in a second of the processor's time that each of them has: what
+/// others do on the machine is not counted.
+fn rate(threads: u32, time: Duration, act: impl Fn(u32, u32) + Sync) -> f64 {
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let threads = (0..threads).map(|thread| {
+            let (act, ended) = (&act, &ended);
+            scope.spawn(move || {
+                let (start, mut done) = (ThreadTime::now(), 0_u32);
+                while !ended.load(Ordering::Relaxed) {
+                    for _ in 0..64 {
+                        act(thread, done);
+                        done += 1;
+                    }
+                }
+                f64::from(done) / start.elapsed().as_secs_f64()
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        std::thread::sleep(time);
+        ended.store(true, Ordering::Relaxed);
+        let rates = threads.into_iter().map(|thread| thread.join());
+        rates.map(|rate| rate.expect("it ends")).sum()
+    })
+}
+
+/// A key of its own for each number, made before it is timed.
+fn keys(like: &SessionKey) -> Vec<SessionKey> {
+    let begin = like.to_bytes();
+    let with = |number: u32| {
+        let mut bytes = begin.clone();
+        bytes[2] = 1;
+        bytes.extend(number.to_string().into_bytes());
+        SessionKey::from_bytes(&bytes).expect("it is the form of a key")
+    };
+    (0..SESSIONS).map(with).collect()
+}
+
+fn main() {
+    let seconds = std::env::args().nth(1);
+    let time = Duration::from_secs(seconds.map_or(5, |seconds| seconds.parse().expect("seconds")));
+    let (key, session, of_server) = sessions();
+    let until = UnixTime::since_unix_epoch(Duration::from_secs(now().as_secs() + 7_200));
+    println!("| store of {SESSIONS} sessions | one thread | two threads |\n|---|---|---|");
+
+    let keys = keys(&key);
+    let clients = MemorySessionStore::new(2 * SESSIONS as usize);
+    for key in &keys {
+        done(SessionStore::put(&clients, key, session.clone()));
+    }
+    let now = now();
+    let take = |thread: u32, count: u32| {
+        let at = count.wrapping_mul(7_919).wrapping_add(thread * 500_000) % SESSIONS;
+        let key = &keys[at as usize];
+        let taken = done(clients.take(key, now));
+        for session in taken {
+            done(SessionStore::put(&clients, key, session));
+        }
+    };
+    let rates = [1, 2].map(|threads| rate(threads, time, take));
+    println!(
+        "| client, take and put | {:.2} M/s | {:.2} M/s |",
+        rates[0] / 1e6,
+        rates[1] / 1e6
+    );
+    drop(clients);
+
+    let servers = MemoryServerSessionStore::new(2 * SESSIONS as usize, usize::MAX);
+    let id = |number: u32| {
+        let mut id = [0x5a; 32];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        id
+    };
+    for number in 0..SESSIONS {
+        done(servers.put(&id(number), of_server.clone(), until));
+    }
+    let claim = |thread: u32, count: u32| {
+        let id = id(count.wrapping_mul(7_919).wrapping_add(thread * 500_000) % SESSIONS);
+        if let Some(session) = done(servers.claim(&id, now)) {
+            done(servers.put(&id, session, until));
+        }
+    };
+    let rates = [1, 2].map(|threads| rate(threads, time, claim));
+    println!(
+        "| server, claim and put | {:.2} M/s | {:.2} M/s |",
+        rates[0] / 1e6,
+        rates[1] / 1e6
+    );
+}

@@ -1,0 +1,288 @@
+//! A store in memory, with bounds for all sessions and for those of one key.
+
+use std::fmt;
+use std::future::ready;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_core::session::{ClientSession, SessionKey};
+use rustls_pki_types::UnixTime;
+
+use crate::shards::{ByHash, Shards};
+use crate::slots::{MOST, Slot, Slots};
+use crate::{SessionStore, StoreFuture};
+
+/// How many sessions of one key are kept: twice what a server of this library sends.
+const PER_KEY: usize = 6;
+
+/// What a session takes beside its own bytes: its place and its number.
+const ENTRY: usize = 256;
+
+/// Sessions in memory. Its futures are ready at once.
+///
+/// It gives the newest session of a key first, and one for each connection. When it is full the
+/// oldest makes room, whatever its key; one key has at most 6. One for many sessions is divided into parts,
+/// at most 64, which have as much of the bounds each, so that threads seldom wait for each other.
+pub struct MemorySessionStore {
+    sessions: Shards<Sessions>,
+    expire_after: Duration,
+}
+
+#[derive(Default)]
+struct Sessions {
+    /// Of each key, by its hash, the oldest first. No list is empty. Where two keys have one hash, which
+    /// hardly ever is, the one that came last has the list.
+    by_key: ByHash<List>,
+    kept: Slots<Kept>,
+    bytes: usize,
+}
+
+struct Kept {
+    hash: u64,
+    key: Arc<SessionKey>,
+    session: ClientSession,
+    size: usize,
+}
+
+impl MemorySessionStore {
+    /// A store for at most `capacity` sessions; one of 0 keeps none. A session is some hundred
+    /// bytes, its ticket, which has a few thousand with a client's certificate in it, and the
+    /// server's certificates, mostly some thousand and at most as long as a handshake message may
+    /// be ([`max_handshake_size`](portcullis_core::config::ClientConfigBuilder::max_handshake_size));
+    /// sessions with servers that show the same chain share it while the process lives.
+    pub fn new(capacity: usize) -> Self {
+        Self::bounded(capacity, usize::MAX)
+    }
+
+    /// The same, of which all sessions together take at most `bytes`. Counted is what a session takes if it
+    /// shares nothing; one that is longer than `bytes`, or than its part's share of them, is not kept.
+    pub fn bounded(capacity: usize, bytes: usize) -> Self {
+        Self {
+            sessions: Shards::new(capacity, bytes),
+            expire_after: Duration::MAX,
+        }
+    }
+
+    /// How long a session is given at most, from when it was received, however long its server remembers it.
+    /// Default: as long as that, which is 7 days at most.
+    #[must_use]
+    pub fn expire_after(mut self, time: Duration) -> Self {
+        self.expire_after = time;
+        self
+    }
+
+    /// How many sessions there are, also those that have expired and were not met since.
+    pub fn len(&self) -> usize {
+        self.sessions.each().map(|part| part.kept.len()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// About how many bytes they take, if they share nothing.
+    pub fn bytes(&self) -> usize {
+        self.sessions.each().map(|part| part.bytes).sum()
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&self) {
+        for mut part in self.sessions.each() {
+            part.by_key.clear();
+            part.kept.clear();
+            part.bytes = 0;
+        }
+    }
+}
+
+/// A store for 1,000 sessions, as long as their servers remember them.
+impl Default for MemorySessionStore {
+    fn default() -> Self {
+        Self::new(1_000)
+    }
+}
+
+impl SessionStore for MemorySessionStore {
+    fn take<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: UnixTime,
+    ) -> StoreFuture<'a, Vec<ClientSession>> {
+        let hash = self.sessions.hash(key);
+        let taken = self
+            .sessions
+            .of(hash)
+            .take(hash, key, now, self.expire_after);
+        Box::pin(ready(taken.into_iter().collect()))
+    }
+
+    fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
+        let size = ENTRY + session.size();
+        if self.sessions.capacity > 0 && size <= self.sessions.bytes {
+            let hash = self.sessions.hash(key);
+            let mut part = self.sessions.of(hash);
+            part.make_room(session.received_at(), size, &self.sessions);
+            part.put(hash, key, session, size);
+        }
+        Box::pin(ready(()))
+    }
+
+    fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
+        let hash = self.sessions.hash(key);
+        self.sessions.of(hash).forget(hash, key);
+        Box::pin(ready(()))
+    }
+
+    fn len<'a>(&'a self) -> StoreFuture<'a, Option<usize>> {
+        Box::pin(ready(Some(self.len())))
+    }
+
+    fn for_each<'a>(
+        &'a self,
+        visit: &'a mut (dyn FnMut(&SessionKey, &ClientSession) + Send),
+    ) -> StoreFuture<'a, bool> {
+        for part in self.sessions.each() {
+            // Not shown under the lock: `visit` may use the store.
+            let one = |kept: &Kept| (Arc::clone(&kept.key), kept.session.clone());
+            let shown: Vec<_> = part.kept.all().map(one).collect();
+            drop(part);
+            shown.iter().for_each(|(key, session)| visit(key, session));
+        }
+        Box::pin(ready(true))
+    }
+}
+
+/// The places of the sessions of one key.
+#[derive(Clone, Copy, Default)]
+struct List {
+    slots: [Slot; PER_KEY],
+    len: usize,
+}
+
+impl List {
+    fn as_slice(&self) -> &[Slot] {
+        self.slots.get(..self.len).unwrap_or_default()
+    }
+
+    /// It is not full.
+    fn push(&mut self, slot: Slot) {
+        if let Some(free) = self.slots.get_mut(self.len) {
+            *free = slot;
+            self.len += 1;
+        }
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        if let Some(at) = self.as_slice().iter().position(|one| *one == slot) {
+            self.slots.copy_within(at + 1..self.len, at);
+            self.len -= 1;
+        }
+    }
+}
+
+impl Sessions {
+    /// The places of the sessions of this key.
+    fn list(&self, hash: u64, key: &SessionKey) -> Option<&List> {
+        let list = self.by_key.get(&hash)?;
+        let any = self.kept.get(*list.as_slice().last()?)?;
+        (*any.key == *key).then_some(list)
+    }
+
+    fn take(
+        &mut self,
+        hash: u64,
+        key: &SessionKey,
+        now: UnixTime,
+        expire_after: Duration,
+    ) -> Option<ClientSession> {
+        loop {
+            let newest = *self.list(hash, key)?.as_slice().last()?;
+            let session = &self.kept.get(newest)?.session;
+            let age = now
+                .as_secs()
+                .saturating_sub(session.received_at().as_secs());
+            let is_expired = session.is_expired(now) || age >= expire_after.as_secs();
+            // One of before TLS 1.3 is given as long as it lives.
+            if !is_expired && !session.is_single_use() {
+                return Some(session.clone());
+            }
+            let session = self.remove(newest)?;
+            if !is_expired {
+                return Some(session);
+            }
+        }
+    }
+
+    /// Room for one of so many bytes, of which the bounds have enough.
+    fn make_room(&mut self, received_at: UnixTime, size: usize, bounds: &Shards<Self>) {
+        // There is no clock here: it is at least as late as this session came.
+        let now = received_at;
+        let is_old = |oldest: &ClientSession| oldest.received_at() <= now && oldest.is_expired(now);
+        let (most, room) = (bounds.capacity.min(MOST), bounds.bytes - size);
+        while let Some((slot, oldest)) = self.kept.oldest()
+            && (self.kept.len() >= most || self.bytes > room || is_old(&oldest.session))
+        {
+            self.remove(slot);
+        }
+    }
+
+    fn put(&mut self, hash: u64, key: &SessionKey, session: ClientSession, size: usize) {
+        let known = self.list(hash, key).copied();
+        let first = known.and_then(|list| list.as_slice().first().copied());
+        let key = match first.and_then(|first| self.kept.get(first)) {
+            Some(kept) => Arc::clone(&kept.key),
+            None => {
+                self.forget_all(hash);
+                Arc::new(key.clone())
+            }
+        };
+        if let Some(oldest) = first
+            && known.is_some_and(|list| list.len == PER_KEY)
+        {
+            self.remove(oldest);
+        }
+        self.bytes += size;
+        let slot = self.kept.insert(Kept {
+            hash,
+            key,
+            session,
+            size,
+        });
+        self.by_key.entry(hash).or_default().push(slot);
+    }
+
+    fn remove(&mut self, slot: Slot) -> Option<ClientSession> {
+        let kept = self.kept.remove(slot)?;
+        self.bytes -= kept.size;
+        if let Some(list) = self.by_key.get_mut(&kept.hash) {
+            list.remove(slot);
+            if list.len == 0 {
+                self.by_key.remove(&kept.hash);
+            }
+        }
+        Some(kept.session)
+    }
+
+    fn forget(&mut self, hash: u64, key: &SessionKey) {
+        if self.list(hash, key).is_some() {
+            self.forget_all(hash);
+        }
+    }
+
+    fn forget_all(&mut self, hash: u64) {
+        let list = self.by_key.get(&hash).copied().unwrap_or_default();
+        for slot in list.as_slice() {
+            self.remove(*slot);
+        }
+    }
+}
+
+impl fmt::Debug for MemorySessionStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemorySessionStore")
+            .field("len", &self.len())
+            .field("bytes", &self.bytes())
+            .finish()
+    }
+}

@@ -1,0 +1,205 @@
+//! The thread that reads and writes the file, and what it is asked.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use redb::Database;
+use tokio::sync::oneshot;
+
+use super::file::File;
+use super::now;
+use super::tables::{Answer, Tables};
+use crate::{StoreError, StoreErrorKind, StoreFuture};
+
+/// How many wait at most; who comes then has no session.
+const MOST_WAITING: usize = 4_096;
+/// How many are written together at most.
+const MOST_TOGETHER: usize = 1_024;
+/// How often what has expired is removed where nobody asks for anything.
+const SWEEP: Duration = Duration::from_secs(10);
+/// How long a file that has failed is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Says the answer, once it is on the disk.
+type Tell = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce(&mut Tables<'_>) -> Answer<Tell> + Send>;
+
+enum Job {
+    Work(Work),
+    Close(oneshot::Sender<()>),
+}
+
+#[derive(Clone)]
+pub(super) struct Thread {
+    jobs: SyncSender<Job>,
+    last_error: Arc<Mutex<Option<StoreError>>>,
+}
+
+impl Thread {
+    /// Starts it; it opens the file.
+    pub(super) async fn start(file: Arc<File>, capacity: u64) -> Result<Self, StoreError> {
+        let (jobs, receiver) = sync_channel(MOST_WAITING);
+        let (tell, told) = oneshot::channel();
+        let last_error = Arc::new(Mutex::new(None));
+        let noted = Arc::clone(&last_error);
+        let run = move || match file.open() {
+            Ok(database) => {
+                if tell.send(Ok(())).is_ok() {
+                    let keeper = Keeper {
+                        file,
+                        capacity,
+                        database: Some(database),
+                        failed: Instant::now(),
+                        last_error: noted,
+                    };
+                    keeper.run(&receiver);
+                }
+            }
+            Err(error) => {
+                let _ = tell.send(Err(error));
+            }
+        };
+        let started = std::thread::Builder::new()
+            .name("portcullis-sessions".to_owned())
+            .spawn(run);
+        let unavailable = |what: &dyn std::fmt::Display| {
+            let sentence = format!("the thread of a store on disk cannot run: {what}");
+            StoreError::new(StoreErrorKind::Unavailable, sentence)
+        };
+        started.map_err(|error| unavailable(&error))?;
+        told.await.map_err(|_| unavailable(&"it has ended"))??;
+        Ok(Self { jobs, last_error })
+    }
+
+    pub(super) fn last_error(&self) -> Option<StoreError> {
+        let last = self.last_error.lock();
+        last.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has the thread do something; `None` if it cannot. It is asked before the future is made.
+    pub(super) fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tables<'_>) -> Answer<T> + Send + 'static,
+    ) -> StoreFuture<'static, Option<T>> {
+        let (tell, told) = oneshot::channel();
+        let work = move |tables: &mut Tables<'_>| {
+            let value = work(tables)?;
+            let tell: Tell = Box::new(move || drop(tell.send(value)));
+            Ok(tell)
+        };
+        // Where too many wait, the job is dropped, and so is who would tell.
+        let _ = self.jobs.try_send(Job::Work(Box::new(work)));
+        Box::pin(async move { told.await.ok() })
+    }
+
+    /// Ends it, when all that was asked before is done.
+    pub(super) async fn close(&self) {
+        loop {
+            let (tell, told) = oneshot::channel();
+            match self.jobs.try_send(Job::Close(tell)) {
+                Ok(()) => return drop(told.await),
+                Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return,
+                // It is behind: what waits is written first.
+                Err(std::sync::mpsc::TrySendError::Full(_)) => {
+                    let written = self.ask(|_| Ok(()));
+                    let _ = written.await;
+                }
+            }
+        }
+    }
+}
+
+/// What the thread has.
+struct Keeper {
+    file: Arc<File>,
+    capacity: u64,
+    /// `None` after an error, since which nothing is sure of the file until it is opened again.
+    database: Option<Database>,
+    failed: Instant,
+    last_error: Arc<Mutex<Option<StoreError>>>,
+}
+
+impl Keeper {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        loop {
+            let first = match jobs.recv_timeout(SWEEP) {
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let (mut batch, mut closing) = (Vec::new(), None);
+            for job in first.into_iter().chain(jobs.try_iter()) {
+                match job {
+                    Job::Work(work) => batch.push(work),
+                    Job::Close(tell) => closing = Some(tell),
+                }
+                if closing.is_some() || batch.len() >= MOST_TOGETHER {
+                    break;
+                }
+            }
+            self.work_through(batch);
+            if let Some(tell) = closing {
+                drop(self);
+                let _ = tell.send(());
+                return;
+            }
+        }
+    }
+
+    /// Does the work, or drops it, and so tells that there is nothing.
+    fn work_through(&mut self, batch: Vec<Work>) {
+        if self.database.is_none() && self.failed.elapsed() >= PAUSE {
+            match self.file.open() {
+                Ok(database) => self.database = Some(database),
+                Err(error) => self.fail(error),
+            }
+        }
+        let Some(database) = &self.database else {
+            return;
+        };
+        let capacity = self.capacity;
+        // What is damaged enough makes redb panic.
+        let done = catch_unwind(AssertUnwindSafe(|| commit(database, batch, capacity)));
+        match done {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => self.fail(self.file.error(&fault.0)),
+            Err(_) => self.fail(self.file.damaged(&"it makes no sense")),
+        }
+    }
+
+    fn fail(&mut self, error: StoreError) {
+        self.database = None;
+        self.failed = Instant::now();
+        let mut last = self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = Some(error);
+    }
+}
+
+/// Does all the work in one transaction, and tells what came of it when that is on the disk.
+fn commit(database: &Database, batch: Vec<Work>, capacity: u64) -> Answer<()> {
+    let mut transaction = database.begin_write()?;
+    // After a `kill -9` the file is good at once.
+    transaction.set_quick_repair(true);
+    let mut answers = Vec::with_capacity(batch.len());
+    let changed = {
+        let mut tables = Tables::open(&transaction)?;
+        for work in batch {
+            answers.push(work(&mut tables)?);
+        }
+        tables.sweep(now(), capacity)?;
+        tables.changed
+    };
+    // Who only looks, or has made up an id, costs no write.
+    if changed {
+        transaction.commit()?;
+    } else {
+        transaction.abort()?;
+    }
+    answers.into_iter().for_each(|tell| tell());
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Memory before a slower store.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use portcullis_core::ProtocolVersion;
+use portcullis_core::session::ServerSession;
+use rustls_pki_types::UnixTime;
+
+use crate::{MemoryServerSessionStore, ServerSessionStore, StoreFuture};
+
+/// Memory before a store that others share, the authority, for a server's sessions: one that is in memory is
+/// resumed without asking anybody.
+///
+/// Only sessions of before TLS 1.3 are kept in memory, since they are good for many connections. Those
+/// of TLS 1.3 are good for one, and who gets them is for the authority alone to say: each
+/// [`claim`](ServerSessionStore::claim) goes there. What [`forget`](ServerSessionStore::forget) takes
+/// out of the authority other processes may still have in their memories until it expires.
+pub struct LayeredServerSessionStore {
+    near: MemoryServerSessionStore,
+    authority: Arc<dyn ServerSessionStore>,
+    closed: AtomicBool,
+}
+
+impl LayeredServerSessionStore {
+    /// `near` before `authority`.
+    pub fn new(near: MemoryServerSessionStore, authority: Arc<dyn ServerSessionStore>) -> Self {
+        Self {
+            near,
+            authority,
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Keeps in memory what is good for many connections.
+    async fn keep(&self, id: &[u8], session: &ServerSession, until: UnixTime) {
+        let is_closed = self.closed.load(Ordering::Relaxed);
+        if session.version() != ProtocolVersion::TLS_1_3 && !is_closed {
+            self.near.put(id, session.clone(), until).await;
+        }
+    }
+
+    /// The store in memory.
+    pub fn near(&self) -> &MemoryServerSessionStore {
+        &self.near
+    }
+}
+
+impl ServerSessionStore for LayeredServerSessionStore {
+    fn put<'a>(
+        &'a self,
+        id: &'a [u8],
+        session: ServerSession,
+        until: UnixTime,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            self.keep(id, &session, until).await;
+            self.authority.put(id, session, until).await;
+        })
+    }
+
+    fn get<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
+        Box::pin(async move {
+            if let Some(session) = self.near.get(id, now).await {
+                return Some(session);
+            }
+            let session = self.authority.get(id, now).await?;
+            let end = session.issued_at().as_secs() + session.lifetime().as_secs();
+            let until = UnixTime::since_unix_epoch(Duration::from_secs(end));
+            self.keep(id, &session, until).await;
+            Some(session)
+        })
+    }
+
+    fn claim<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
+        Box::pin(async move {
+            self.near.forget(id).await;
+            self.authority.claim(id, now).await
+        })
+    }
+
+    fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            self.near.forget(id).await;
+            self.authority.forget(id).await;
+        })
+    }
+
+    fn len<'a>(&'a self) -> StoreFuture<'a, Option<usize>> {
+        self.authority.len()
+    }
+
+    fn for_each<'a>(
+        &'a self,
+        visit: &'a mut (dyn FnMut(&ServerSession) + Send),
+    ) -> StoreFuture<'a, bool> {
+        self.authority.for_each(visit)
+    }
+
+    fn close<'a>(&'a self) -> StoreFuture<'a, ()> {
+        self.closed.store(true, Ordering::Relaxed);
+        self.near.clear();
+        self.authority.close()
+    }
+}
+
+impl fmt::Debug for LayeredServerSessionStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LayeredServerSessionStore")
+            .field("near", &self.near)
+            .finish_non_exhaustive()
+    }
+}

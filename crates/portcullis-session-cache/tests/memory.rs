@@ -1,0 +1,285 @@
+//! The stores in memory, and memory before another, against the simplest thing that could be right.
+
+mod support;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::FutureExt as _;
+use portcullis_core::ProtocolVersion;
+use portcullis_core::session::{ClientSession, ServerSession, SessionKey};
+use portcullis_session_cache::{
+    LayeredServerSessionStore, MemoryServerSessionStore, MemorySessionStore, ServerSessionStore,
+    SessionStore, StoreFuture,
+};
+use proptest::prelude::*;
+
+use support::{at, client_session, key, server_session, ticket};
+
+const V12: ProtocolVersion = ProtocolVersion::TLS_1_2;
+const V13: ProtocolVersion = ProtocolVersion::TLS_1_3;
+
+/// Stores in memory are ready at once.
+fn done<T>(future: StoreFuture<'_, T>) -> T {
+    future.now_or_never().expect("it is ready at once")
+}
+
+/// What one of a few threads does to a store of a server.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Put(u8),
+    Get(u8),
+    Claim(u8),
+    Forget(u8),
+}
+
+fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+    let id = 0..6_u8;
+    let deed = prop_oneof![
+        id.clone().prop_map(Deed::Put),
+        id.clone().prop_map(Deed::Get),
+        id.clone().prop_map(Deed::Claim),
+        id.prop_map(Deed::Forget),
+    ];
+    proptest::collection::vec(deed, 0..40)
+}
+
+fn put(store: &dyn ServerSessionStore, id: u8, version: ProtocolVersion) {
+    let session = server_session(version, at(1_000), 600);
+    done(store.put(&[id; 32], session, at(1_600)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// One after another: there is what was put, and not claimed or forgotten since.
+    #[test]
+    fn a_servers_store_is_a_map(deeds in deeds()) {
+        let stores: [Box<dyn ServerSessionStore>; 3] = [
+            Box::new(MemoryServerSessionStore::new(100, usize::MAX)),
+            Box::new(MemoryServerSessionStore::default()),
+            Box::new(layered(100).0),
+        ];
+        for store in &stores {
+            let mut there = HashMap::new();
+            for deed in &deeds {
+                match *deed {
+                    Deed::Put(id) => {
+                        put(&**store, id, V13);
+                        there.insert(id, ());
+                    }
+                    Deed::Get(id) => {
+                        let found = done(store.get(&[id; 32], at(1_000))).is_some();
+                        prop_assert_eq!(found, there.contains_key(&id));
+                    }
+                    Deed::Claim(id) => {
+                        let found = done(store.claim(&[id; 32], at(1_000))).is_some();
+                        prop_assert_eq!(found, there.remove(&id).is_some());
+                    }
+                    Deed::Forget(id) => {
+                        done(store.forget(&[id; 32]));
+                        there.remove(&id);
+                    }
+                }
+            }
+            prop_assert_eq!(done(store.len()), Some(there.len()));
+        }
+    }
+
+    /// All at once: nobody gets what another one has, whatever the threads do, and in whatever order.
+    #[test]
+    fn no_interleaving_gives_a_session_twice(of_threads in proptest::collection::vec(deeds(), 4)) {
+        let store = MemoryServerSessionStore::default();
+        let clients = MemorySessionStore::new(100_000);
+        let counts = [(); 3].map(|()| AtomicUsize::new(0));
+        let [puts, claims, taken] = &counts;
+        let (store, clients) = (&store, &clients);
+        std::thread::scope(|scope| {
+            for deeds in &of_threads {
+                scope.spawn(move || {
+                    for deed in deeds {
+                        match *deed {
+                            Deed::Put(id) => {
+                                // Counted before it is there, or its claim could be counted first.
+                                puts.fetch_add(1, Ordering::SeqCst);
+                                put(store, id, V13);
+                                let session = client_session(V13, id.into(), at(1_000), 600);
+                                done(SessionStore::put(clients, &key("x"), session));
+                            }
+                            Deed::Get(id) => drop(done(store.get(&[id; 32], at(1_000)))),
+                            Deed::Claim(id) => {
+                                if done(store.claim(&[id; 32], at(1_000))).is_some() {
+                                    claims.fetch_add(1, Ordering::SeqCst);
+                                }
+                                let sessions = done(clients.take(&key("x"), at(1_000)));
+                                taken.fetch_add(sessions.len(), Ordering::SeqCst);
+                            }
+                            Deed::Forget(id) => done(ServerSessionStore::forget(store, &[id; 32][..])),
+                        }
+                    }
+                });
+            }
+        });
+        let [puts, claims, taken] = counts.map(AtomicUsize::into_inner);
+        prop_assert!(claims + store.len() <= puts);
+        prop_assert!(taken + clients.len() <= puts);
+    }
+}
+
+/// One session, and many who want it: exactly one gets it.
+#[test]
+fn exactly_one_gets_a_claimed_session() {
+    let store = MemoryServerSessionStore::default();
+    let clients = MemorySessionStore::new(100_000);
+    for round in 0..200_u8 {
+        put(&store, round, V13);
+        let session = client_session(V13, round.into(), at(1_000), 600);
+        done(SessionStore::put(&clients, &key("x"), session));
+        let got = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let claimed = done(store.claim(&[round; 32], at(1_000))).is_some();
+                    let taken = done(clients.take(&key("x"), at(1_000))).len();
+                    got.fetch_add(usize::from(claimed) + 100 * taken, Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(got.into_inner(), 101, "round {round}");
+    }
+}
+
+/// A store of a million is divided; its bounds are, too.
+#[test]
+fn many_sessions_in_parts() {
+    let store = MemoryServerSessionStore::new(100_000, 1 << 30);
+    let id = |number: u32| [number.to_be_bytes(), *b"this"].concat();
+    for number in 0..150_000 {
+        let session = server_session(V12, at(1_000), 600);
+        done(store.put(&id(number), session, at(1_600)));
+    }
+    let len = store.len();
+    assert!((90_000..=100_000).contains(&len), "{len}");
+    assert!(store.bytes() <= 1 << 30);
+    // The new ones stayed; of the old ones nothing.
+    for number in [0, 1, 1_000, 20_000] {
+        assert!(
+            done(store.get(&id(number), at(1_000))).is_none(),
+            "{number}"
+        );
+    }
+    for number in [149_999, 149_000, 120_000] {
+        assert!(
+            done(store.get(&id(number), at(1_000))).is_some(),
+            "{number}"
+        );
+    }
+    // `visit` may use the store.
+    let mut shown = 0;
+    let mut visit = |_: &ServerSession| {
+        shown += 1;
+        if shown == 1 {
+            store.clear();
+        }
+    };
+    assert!(done(ServerSessionStore::for_each(&store, &mut visit)));
+    assert!(shown > 0);
+    assert!(store.is_empty());
+    assert_eq!(store.bytes(), 0);
+}
+
+/// A client's store has a bound for bytes, and gives them back, however a session goes.
+#[test]
+fn bytes_of_a_clients_store() {
+    let one = client_session(V13, 1, at(1_000), 600);
+    let each = 256 + one.size();
+    assert!(one.to_bytes().len() <= one.size());
+    let store = MemorySessionStore::bounded(100, 3 * each + each / 2);
+    let put = |service: &str, number, lifetime| {
+        let session = client_session(V13, number, at(1_000), lifetime);
+        done(SessionStore::put(&store, &key(service), session));
+    };
+    for number in 0..10 {
+        put("a", number, 600);
+        assert!(store.bytes() <= 3 * each + each / 2);
+    }
+    assert_eq!((store.len(), store.bytes()), (3, 3 * each));
+    let taken = done(store.take(&key("a"), at(1_000)));
+    assert_eq!(taken.iter().map(ticket).collect::<Vec<_>>(), [9]);
+    assert_eq!(store.bytes(), 2 * each);
+    // Expired.
+    assert!(done(store.take(&key("a"), at(1_700))).is_empty());
+    assert_eq!((store.len(), store.bytes()), (0, 0));
+    put("a", 1, 600);
+    put("b", 2, 600);
+    let mut shown = Vec::new();
+    let mut visit = |key: &SessionKey, session: &ClientSession| {
+        shown.push((key.service().unwrap().to_owned(), ticket(session)));
+    };
+    assert!(done(SessionStore::for_each(&store, &mut visit)));
+    shown.sort();
+    assert_eq!(shown, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+    done(SessionStore::forget(&store, &key("a")));
+    assert_eq!(done(SessionStore::len(&store)), Some(1));
+    assert_eq!(store.bytes(), each);
+    // Six of one key at most.
+    let store = MemorySessionStore::new(100);
+    for number in 0..10 {
+        let session = client_session(V13, number, at(1_000), 600);
+        done(SessionStore::put(&store, &key("a"), session));
+    }
+    assert_eq!((store.len(), store.bytes()), (6, 6 * each));
+    // No longer than told, although the server remembers it.
+    let store = MemorySessionStore::default().expire_after(std::time::Duration::from_secs(60));
+    for (now, there) in [(1_059, 1), (1_060, 0)] {
+        let session = client_session(V13, 1, at(1_000), 600);
+        done(SessionStore::put(&store, &key("a"), session));
+        assert_eq!(done(store.take(&key("a"), at(now))).len(), there, "{now}");
+    }
+    // One that is longer than all there may be is not kept, and drives nobody out.
+    let store = MemorySessionStore::bounded(100, each - 1);
+    done(SessionStore::put(&store, &key("a"), one));
+    assert!(store.is_empty());
+}
+
+fn layered(capacity: usize) -> (LayeredServerSessionStore, Arc<MemoryServerSessionStore>) {
+    let authority = Arc::new(MemoryServerSessionStore::default());
+    let near = MemoryServerSessionStore::new(capacity, usize::MAX);
+    let layered = LayeredServerSessionStore::new(near, authority.clone());
+    (layered, authority)
+}
+
+#[test]
+fn memory_before_another() {
+    let (store, authority) = layered(10);
+    put(&store, 1, V12);
+    put(&store, 2, V13);
+    assert_eq!((store.near().len(), authority.len()), (1, 2));
+    // Near, the authority is not asked.
+    done(ServerSessionStore::forget(&*authority, &[1; 32][..]));
+    assert!(done(store.get(&[1; 32], at(1_000))).is_some());
+    // A claim goes to the authority, whoever has what: it is gone there.
+    assert!(done(store.claim(&[1; 32], at(1_000))).is_none());
+    assert!(done(store.get(&[1; 32], at(1_000))).is_none());
+    assert!(done(authority.claim(&[2; 32], at(1_000))).is_some());
+    assert!(done(store.claim(&[2; 32], at(1_000))).is_none());
+    // What another process has put is fetched once.
+    put(&*authority, 3, V12);
+    put(&*authority, 4, V13);
+    assert!(done(store.get(&[3; 32], at(1_000))).is_some());
+    assert!(done(store.get(&[4; 32], at(1_000))).is_some());
+    assert_eq!(store.near().len(), 1);
+    done(store.forget(&[3; 32]));
+    assert!(done(authority.get(&[3; 32], at(1_000))).is_none());
+    assert!(done(store.get(&[3; 32], at(1_000))).is_none());
+    assert_eq!(done(store.len()), Some(1));
+    let mut shown = 0;
+    let mut visit = |_: &ServerSession| shown += 1;
+    assert!(done(store.for_each(&mut visit)));
+    assert_eq!(shown, 1);
+    // Closed, it keeps nothing near either.
+    done(store.close());
+    put(&store, 5, V12);
+    assert!(store.near().is_empty());
+}

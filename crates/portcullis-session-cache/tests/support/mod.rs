@@ -1,0 +1,81 @@
+//! Sessions, made of bytes: a store need not know where they come from.
+
+#![allow(dead_code, reason = "each program of tests needs some of it")]
+
+use std::time::Duration;
+
+use portcullis_core::ProtocolVersion;
+use portcullis_core::session::{ClientSession, ServerSession, SessionKey};
+use rustls_pki_types::UnixTime;
+
+pub(crate) fn at(seconds: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+}
+
+/// What a record begins with, by the table in portcullis-core.
+fn record(version: ProtocolVersion, secret: u8, since: UnixTime, name: &str, role: u8) -> Vec<u8> {
+    let mut out = vec![2, 1];
+    out.extend(version.0.to_be_bytes());
+    let is_tls13 = version == ProtocolVersion::TLS_1_3;
+    let suite: u16 = if is_tls13 { 0x1301 } else { 0xc02b };
+    out.extend(suite.to_be_bytes());
+    let (kind, length) = if is_tls13 { (1, 32) } else { (3, 48) };
+    out.extend([kind, length]);
+    out.extend(vec![secret; length.into()]);
+    if !is_tls13 {
+        out.extend(29_u16.to_be_bytes());
+    }
+    out.extend(since.as_secs().to_be_bytes());
+    // The peer is nobody, and so is this side.
+    out.extend([0, 0, 0, 0, 0]);
+    out.extend(u16::try_from(name.len()).unwrap().to_be_bytes());
+    out.extend(name.as_bytes());
+    // Names, ALPN, early data.
+    out.extend([0, 0, 0, 0, 0, 0]);
+    out.push(role);
+    out
+}
+
+/// A client's session with `a.example`, with a ticket that tells it from others.
+pub(crate) fn client_session(
+    version: ProtocolVersion,
+    ticket: u32,
+    since: UnixTime,
+    lifetime: u32,
+) -> ClientSession {
+    let mut out = record(version, 0x51, since, "a.example", 1);
+    out.push(0);
+    out.extend([0, 4]);
+    out.extend(ticket.to_be_bytes());
+    out.extend(ticket.to_be_bytes());
+    out.extend(lifetime.to_be_bytes());
+    out.extend(since.as_secs().to_be_bytes());
+    ClientSession::from_bytes(&out).expect("this is the form of a session")
+}
+
+pub(crate) fn server_session(
+    version: ProtocolVersion,
+    since: UnixTime,
+    lifetime: u32,
+) -> ServerSession {
+    let mut out = record(version, 0x52, since, "a.example", 2);
+    out.extend(7_u32.to_be_bytes());
+    out.extend(lifetime.to_be_bytes());
+    out.extend(since.as_secs().to_be_bytes());
+    ServerSession::from_bytes(&out).expect("this is the form of a session")
+}
+
+/// A key of a client's sessions with `a.example`, of this service.
+pub(crate) fn key(service: &str) -> SessionKey {
+    let mut out = vec![1, 0, 1, 0, 0, 9];
+    out.extend(b"a.example");
+    out.extend(service.as_bytes());
+    SessionKey::from_bytes(&out).expect("this is the form of a key")
+}
+
+/// What tells a session from others.
+pub(crate) fn ticket(session: &ClientSession) -> u32 {
+    let bytes = session.to_bytes();
+    let end = bytes.len() - 16;
+    u32::from_be_bytes(bytes[end..end + 4].try_into().unwrap())
+}
