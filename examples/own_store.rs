@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use portcullis::pki_types::UnixTime;
 use portcullis::session::ServerSession;
 use portcullis::{ClientConfig, ProtocolVersion, ServerConfig, ServerSessionStore, StoreFuture};
-use portcullis::{Error, TlsAcceptor, TlsConnector};
+use portcullis::{TlsAcceptor, TlsConnector};
 use portcullis_examples::{Result, dev_identity};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -77,14 +77,14 @@ async fn main() -> Result {
                 let mut stream = server.accept(theirs).await?;
                 stream.send(&[b"hello"]).await?;
                 stream.shutdown().await?;
-                Ok::<_, Error>(())
+                Result::Ok(())
             };
             let using = async {
                 let mut stream = client.upgrade(ours, "localhost").await?;
                 let mut text = String::new();
                 stream.read_to_string(&mut text).await?;
                 assert_eq!(text, "hello");
-                Ok::<_, Error>(stream.is_resumed())
+                Result::Ok(stream.is_resumed())
             };
             let ((), resumed) = tokio::try_join!(serving, using)?;
             println!("{version}, connection {number}: resumed is {resumed}");
