@@ -77,14 +77,16 @@ async fn main() -> Result {
                 let mut stream = server.accept(theirs).await?;
                 stream.send(&[b"hello"]).await?;
                 stream.shutdown().await?;
-                Result::Ok(())
+                let done: Result = Ok(());
+                done
             };
             let using = async {
                 let mut stream = client.upgrade(ours, "localhost").await?;
                 let mut text = String::new();
                 stream.read_to_string(&mut text).await?;
                 assert_eq!(text, "hello");
-                Result::Ok(stream.is_resumed())
+                let resumed: Result<bool> = Ok(stream.is_resumed());
+                resumed
             };
             let ((), resumed) = tokio::try_join!(serving, using)?;
             println!("{version}, connection {number}: resumed is {resumed}");
