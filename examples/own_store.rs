@@ -16,7 +16,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 /// `CREATE TABLE sessions (id BLOB PRIMARY KEY, session BLOB, until INTEGER)`, with an index on `until`.
 /// What is written down are secrets: in a database that others read, seal them first.
 #[derive(Default)]
-struct Database(Mutex<HashMap<Vec<u8>, (Vec<u8>, u64)>>);
+struct Database(Mutex<HashMap<Vec<u8>, Row>>);
+
+/// The session, and until when it is kept.
+type Row = (Vec<u8>, u64);
 
 impl ServerSessionStore for Database {
     /// `REPLACE INTO sessions VALUES (?, ?, ?)`, and now and then `DELETE … WHERE until <= ?`.
