@@ -122,5 +122,5 @@ fn the_lines_of_adapters_are_those_of_the_table() {
         }
         programs += 1;
     }
-    assert_eq!(programs, 11);
+    assert_eq!(programs, 12);
 }
