@@ -67,7 +67,8 @@ impl ServerSessionStore for LayeredServerSessionStore {
                 return Some(session);
             }
             let session = self.authority.get(id, now).await?;
-            let end = session.issued_at().as_secs() + session.lifetime().as_secs();
+            let issued = session.issued_at().as_secs();
+            let end = issued.saturating_add(session.lifetime().as_secs());
             let until = UnixTime::since_unix_epoch(Duration::from_secs(end));
             self.keep(id, &session, until).await;
             Some(session)

@@ -1,6 +1,6 @@
 //! Who remembers, for all servers that open the same tickets, which early data was accepted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,12 +54,12 @@ pub struct MemoryReplayGuard {
 struct Claims {
     /// Until when.
     known: HashMap<[u8; 16], Instant>,
-    /// Nothing ends before.
-    next_end: Option<Instant>,
+    /// In the order of the claims, in which they end, too, where all have one lifetime.
+    in_order: VecDeque<([u8; 16], Instant)>,
 }
 
 impl MemoryReplayGuard {
-    /// Remembers at most so many claims at a time, of about 50 bytes each; while there are as many it
+    /// Remembers at most so many claims at a time, of about 100 bytes each; while there are as many it
     /// answers [`Claim::Unavailable`]. A claim lives for 80 seconds, unless another window was configured.
     ///
     /// ```
@@ -78,18 +78,18 @@ impl MemoryReplayGuard {
 
     fn claim_at(&self, token: &[u8; 16], lifetime: Duration, now: Instant) -> Claim {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = now + lifetime;
+        let Some(until) = now.checked_add(lifetime) else {
+            return Claim::Unavailable;
+        };
+        claims.forget(now);
         if claims.known.get(token).is_some_and(|until| *until > now) {
             return Claim::Seen;
         }
-        if claims.known.len() >= self.capacity {
-            claims.forget(now);
-        }
-        if claims.known.len() >= self.capacity {
+        if claims.in_order.len() >= self.capacity {
             return Claim::Unavailable;
         }
         claims.known.insert(*token, until);
-        claims.next_end = Some(claims.next_end.map_or(until, |end| end.min(until)));
+        claims.in_order.push_back((*token, until));
         match now.duration_since(self.since) > lifetime {
             true => Claim::First,
             false => Claim::Unavailable,
@@ -106,11 +106,16 @@ impl MemoryReplayGuard {
 }
 
 impl Claims {
-    /// Drops what has ended, which is looked for only when something has.
+    /// Drops what has ended, from the oldest on. One that ends before an older one has to wait for it.
     fn forget(&mut self, now: Instant) {
-        if self.next_end.is_some_and(|end| end <= now) {
-            self.known.retain(|_, until| *until > now);
-            self.next_end = self.known.values().min().copied();
+        while let Some((token, until)) = self.in_order.front()
+            && *until <= now
+        {
+            // It may have been claimed once more.
+            if self.known.get(token).is_some_and(|until| *until <= now) {
+                self.known.remove(token);
+            }
+            self.in_order.pop_front();
         }
     }
 }
@@ -175,6 +180,21 @@ mod tests {
         assert_eq!(guard.claim_at(&[3; 16], LIFETIME, at), Claim::First);
         assert_eq!(guard.claim_at(&[4; 16], LIFETIME, at), Claim::Unavailable);
         assert_eq!(guard.claim_at(&[2; 16], LIFETIME, at), Claim::Seen);
+    }
+
+    /// One that ends late holds back those behind it, which can be claimed again, and are known then.
+    #[test]
+    fn lifetimes_of_two_lengths() {
+        let (guard, now) = MemoryReplayGuard::old(10);
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let short = Duration::from_secs(62);
+        assert_eq!(guard.claim_at(&[1; 16], LIFETIME, now), Claim::First);
+        assert_eq!(guard.claim_at(&[2; 16], short, now), Claim::First);
+        assert_eq!(guard.claim_at(&[2; 16], short, at(62)), Claim::First);
+        assert_eq!(guard.claim_at(&[2; 16], short, at(81)), Claim::Seen);
+        assert_eq!(guard.claim_at(&[2; 16], short, at(124)), Claim::First);
+        let claims = guard.claims.lock().unwrap();
+        assert_eq!((claims.known.len(), claims.in_order.len()), (1, 1));
     }
 
     /// Of many at once one is first.

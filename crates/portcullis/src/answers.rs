@@ -55,9 +55,9 @@ use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
 /// The futures are dropped when the handshake is dropped or times out. Those of
 /// [`open_tickets`](Self::open_tickets), [`issue_tickets`](Self::issue_tickets),
 /// [`find_session`](Self::find_session), [`keep_session`](Self::keep_session) and
-/// [`claim_early_data`](Self::claim_early_data) are dropped earlier, after a tenth of the handshake's timeout or 1 second: the handshake goes on as if
-/// there were no session, without tickets and without early data. A
-/// [`session_store`](crate::TlsAcceptor::session_store) answers the first four itself.
+/// [`claim_early_data`](Self::claim_early_data) are dropped earlier, after a tenth of the
+/// handshake's timeout or 1 second: the handshake goes on as if there were no session, without
+/// tickets and without early data. A [`session_store`](crate::TlsAcceptor::session_store) answers the first four itself.
 pub trait Answers: Send + Sync + 'static {
     /// Which questions are asked of these answers; the others are decided at once, as
     /// configured.

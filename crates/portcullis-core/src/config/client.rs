@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{DnsName, ServerName};
 
-use super::certificate_types::{AcceptedOfPeer, check_types};
+use super::certificate_types::AcceptedOfPeer;
 use super::options::common_options;
 use super::policy::{
     KeyShares, MaxFragmentLength, PaddingPolicy, Policy, check_authorities, distinct,
@@ -21,7 +21,7 @@ use crate::suite::{Authentication, CipherSuite, Exchange};
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::extension::CertificateType;
-use crate::x509::{ChainPolicy, Identity, RawKeys, Roots, Sha256Digest, SignatureMemo};
+use crate::x509::{ChainPolicy, Identity, Roots, Sha256Digest, SignatureMemo};
 
 /// A client's configuration. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ pub(crate) struct ClientOptions {
     pub(crate) accepted: AcceptedOfPeer,
     /// What this side can show, once built.
     pub(crate) client_certificate_types: Vec<CertificateType>,
-    client_types_are_chosen: bool,
+    pub(super) client_types_are_chosen: bool,
     /// As whom this client logs in.
     pub(crate) srp: Option<SrpLogin>,
 }
@@ -197,7 +197,7 @@ impl ClientOptions {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientConfigBuilder {
-    client: ClientOptions,
+    pub(super) client: ClientOptions,
 }
 
 impl ClientConfigBuilder {
@@ -330,55 +330,6 @@ impl ClientConfigBuilder {
     pub fn request_ocsp_response(mut self, on: bool) -> Self {
         self.client.request_ocsp_response = on;
         self
-    }
-
-    /// By what the server may show who it is, best first (RFC 7250): by certificates, by its public key
-    /// alone, or both. It answers with one of these or refuses. Default: [`CertificateType::X509`].
-    ///
-    /// For raw public keys say with [`raw_keys`](Self::raw_keys) which are trusted. Such a key has no name
-    /// and no dates: the name given when connecting is sent, and is not compared with anything.
-    pub fn server_certificate_types(
-        mut self,
-        types: impl IntoIterator<Item = CertificateType>,
-    ) -> Self {
-        self.client.accepted.types = types.into_iter().collect();
-        self
-    }
-
-    /// By what this side can show who it is, best first (RFC 7250). Default: the types of the identities,
-    /// in their order; with `ask_identity` and no identities certificates alone.
-    pub fn client_certificate_types(
-        mut self,
-        types: impl IntoIterator<Item = CertificateType>,
-    ) -> Self {
-        self.client.client_certificate_types = types.into_iter().collect();
-        self.client.client_types_are_chosen = true;
-        self
-    }
-
-    /// The raw public keys that are trusted as the server's. With `ask_verification`
-    /// [`VerifyRawKey`](crate::question::VerifyRawKey) is asked instead.
-    pub fn raw_keys(mut self, keys: RawKeys) -> Self {
-        self.client.accepted.raw_keys = Some(keys);
-        self
-    }
-
-    /// The types of the identities, if nobody said others, and each once.
-    fn settle_types(&mut self) -> Result<(), Misuse> {
-        let client = &mut self.client;
-        let asked = client.policy.asked.verification || client.chain_policy().is_none();
-        client.accepted.check("server_certificate_types", asked)?;
-        if client.client_types_are_chosen {
-            return check_types("client_certificate_types", &client.client_certificate_types);
-        }
-        client.client_certificate_types.clear();
-        for typ in client.identities.iter().map(Identity::certificate_type) {
-            // There are two.
-            if !client.client_certificate_types.contains(&typ) {
-                client.client_certificate_types.push(typ);
-            }
-        }
-        Ok(())
     }
 
     /// The most intermediates between the server's certificate and a trust anchor.

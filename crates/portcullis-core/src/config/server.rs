@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::certificate_types::{AcceptedOfPeer, is_default};
+use super::certificate_types::AcceptedOfPeer;
 use super::early_data::EarlyDataOptions;
 use super::options::common_options;
 use super::policy::{PaddingPolicy, Policy, check_authorities};
@@ -22,9 +22,7 @@ use crate::violation::Violation;
 use crate::wire::extension::CertificateType;
 #[cfg(feature = "finite-field")]
 use crate::x509::DhParameters;
-use crate::x509::{
-    ChainPolicy, Identity, RawKeys, Roots, SignatureMemo, kinds_of_keys, what_keys_lack,
-};
+use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo, kinds_of_keys, what_keys_lack};
 
 /// A client gives up on a server that sends too many.
 const MAX_TICKET_COUNT: u8 = 16;
@@ -288,58 +286,6 @@ impl ServerConfigBuilder {
     pub fn identity(mut self, identity: Identity) -> Self {
         self.server.identities.push(identity);
         self
-    }
-
-    /// By what a client may show who it is, best first (RFC 7250): by certificates, by its public key
-    /// alone, or both. Of those that the client can show the first is taken; without one it is refused.
-    /// Default: [`CertificateType::X509`]. It takes [`client_authentication`](Self::client_authentication).
-    ///
-    /// For raw public keys say with [`raw_keys`](Self::raw_keys) which are trusted.
-    ///
-    /// ```
-    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
-    /// use portcullis::{CertificateType, ClientAuthentication, Identity, RawKeys, Roots, ServerConfig};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
-    /// # let identity = Identity::from_pem(&pem, None)?;
-    /// # let known_devices = [[7; 32]];
-    /// let config = ServerConfig::builder()
-    ///     .identity(identity)
-    ///     .client_authentication(ClientAuthentication::Required(Roots::empty()))
-    ///     .client_certificate_types([CertificateType::RAW_PUBLIC_KEY])
-    ///     .raw_keys(RawKeys::from_sha256_pins(known_devices))
-    ///     .build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn client_certificate_types(
-        mut self,
-        types: impl IntoIterator<Item = CertificateType>,
-    ) -> Self {
-        self.server.accepted.types = types.into_iter().collect();
-        self
-    }
-
-    /// The raw public keys that are trusted as clients'. With `ask_verification`
-    /// [`VerifyRawKey`](crate::question::VerifyRawKey) is asked instead.
-    pub fn raw_keys(mut self, keys: RawKeys) -> Self {
-        self.server.accepted.raw_keys = Some(keys);
-        self
-    }
-
-    fn check_types(&self) -> Result<(), Misuse> {
-        let server = &self.server;
-        let asked = server.policy.asked.verification || server.client_policy().is_none();
-        server.accepted.check("client_certificate_types", asked)?;
-        let is_default = is_default(&server.accepted.types);
-        match server.client_authentication.is_requested() || is_default {
-            true => Ok(()),
-            false => Err(Misuse::new(
-                "client_certificate_types: no client is asked for a certificate; ask with client_authentication",
-            )),
-        }
     }
 
     /// Removes the identities added so far.

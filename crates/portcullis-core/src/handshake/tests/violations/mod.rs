@@ -131,19 +131,19 @@ const APART: &[(Violation, &str)] = &[
     ),
     (
         Violation::OlderVersionAfterEarlyData,
-        "handshake::tests::early_data::an_older_version_afterwards",
+        "handshake::tests::early_data::hostile::an_older_version_afterwards",
     ),
     (
         Violation::EarlyDataWithAnotherPsk,
-        "handshake::tests::early_data::what_a_server_accepts_it_with",
+        "handshake::tests::early_data::hostile::what_a_server_accepts_it_with",
     ),
     (
         Violation::EarlyDataWithAnotherSuite,
-        "handshake::tests::early_data::what_a_server_accepts_it_with",
+        "handshake::tests::early_data::hostile::what_a_server_accepts_it_with",
     ),
     (
         Violation::EarlyDataWithAnotherProtocol,
-        "handshake::tests::early_data::what_a_server_accepts_it_with",
+        "handshake::tests::early_data::hostile::what_a_server_accepts_it_with",
     ),
     (
         Violation::CompatibilitySessionIdEchoed,
