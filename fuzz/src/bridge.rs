@@ -543,7 +543,8 @@ impl<'p, C: End, S: End> Bridge<'p, C, S> {
         } else {
             leaf(shown)
         }?;
-        let mut all = pki().leaves().into_iter().chain([&pki().rsa]);
+        let all = pki().leaves().into_iter();
+        let mut all = all.chain([&pki().rsa, &pki().dsa]);
         all.find(|own| *own.identity.chain()[0] == *shown)
     }
 

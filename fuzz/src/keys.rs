@@ -69,7 +69,7 @@ impl Exchange {
     pub fn shows_certificate(self) -> bool {
         matches!(
             self.authentication,
-            Authentication::Rsa | Authentication::Ecdsa
+            Authentication::Rsa | Authentication::Dss | Authentication::Ecdsa
         )
     }
 
@@ -107,13 +107,12 @@ impl Suite {
             false => (&digest::SHA256, hmac::HMAC_SHA256),
         };
         let cipher = match code_point {
-            0x1301 | 0xc02b | 0xc02f | 0x009e | 0x009c | 0x00a8 | 0x00aa | 0x00a6 | 0x00ac => {
-                Aead(&aead::AES_128_GCM)
-            }
+            0x1301 | 0xc02b | 0xc02f | 0x009e | 0x009c | 0x00a8 | 0x00aa | 0x00a6 | 0x00ac
+            | 0xc02d | 0x00a2 => Aead(&aead::AES_128_GCM),
             0x1302 | 0xc02c => Aead(&aead::AES_256_GCM),
             0x1303 | 0xcca9 | 0xccac => Aead(&aead::CHACHA20_POLY1305),
             0xc009 | 0xc018 | 0x0033 | 0x002f | 0x008c | 0xc035 | 0x0034 | 0xc01d | 0xc01e
-            | 0x0094 => Cbc(Aes128, Mac::Sha1),
+            | 0x0094 | 0xc004 => Cbc(Aes128, Mac::Sha1),
             0xc014 => Cbc(Aes256, Mac::Sha1),
             0xc023 => Cbc(Aes128, Mac::Sha256),
             0x003d => Cbc(Aes256, Mac::Sha256),

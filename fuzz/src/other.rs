@@ -46,7 +46,10 @@ pub const SUITES: [CipherSuite; 28] = [
 ];
 
 /// What came later: the last values of the byte, which had meant the first suites.
-pub const LATER: [CipherSuite; 4] = [
+pub const LATER: [CipherSuite; 7] = [
+    CipherSuite::TLS_ECDH_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_DHE_DSS_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_SRP_SHA_WITH_AES_128_CBC_SHA,
     CipherSuite::TLS_SRP_SHA_RSA_WITH_AES_128_CBC_SHA,
     CipherSuite::TLS_RSA_PSK_WITH_AES_128_GCM_SHA256,
@@ -125,7 +128,7 @@ impl Other {
     pub fn shows_certificate(&self) -> bool {
         matches!(
             self.authentication(),
-            Authentication::Rsa | Authentication::Ecdsa
+            Authentication::Rsa | Authentication::Dss | Authentication::Ecdsa
         )
     }
 
@@ -143,6 +146,11 @@ impl Other {
     /// Whether the client logs in with a password.
     pub fn has_user(&self) -> bool {
         info(self.suite).key_exchange == KeyExchange::Srp
+    }
+
+    /// Whether the key of the server's certificate is half of the secret.
+    pub fn agrees_by_certificate(&self) -> bool {
+        info(self.suite).key_exchange == KeyExchange::Ecdh
     }
 
     pub fn has_curve(&self) -> bool {

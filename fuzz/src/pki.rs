@@ -13,6 +13,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 pub const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_893_456_000));
 
 pub const ROOT: &[u8] = include_bytes!("../pki/root.pem");
+/// Of the keys that agree, and of DSA.
+pub const ECDSA_ROOT: &[u8] = include_bytes!("../pki/ecdsa-root.pem");
 /// Of the RSA key: before TLS 1.2 an issuer has a key of the same kind (RFC 4346 §7.4.2).
 pub const RSA_ROOT: &[u8] = include_bytes!("../pki/rsa-root.pem");
 
@@ -54,7 +56,11 @@ pub struct Pki {
     pub client: Leaf,
     /// Of a server or a client before TLS 1.3.
     pub rsa: Leaf,
-    /// Those of this one, too.
+    /// Its key is half of a secret, and does not sign (RFC 4492 §2.1).
+    pub ecdh: Leaf,
+    /// Of a server in TLS 1.2.
+    pub dsa: Leaf,
+    /// Those of these, too.
     pub all_roots: Roots,
 }
 
@@ -83,7 +89,16 @@ pub fn pki() -> &'static Pki {
             include_bytes!("../pki/rsa.pem"),
             include_bytes!("../pki/rsa.key"),
         ),
-        all_roots: Roots::from_pem(&[ROOT, RSA_ROOT].concat()).expect("the roots are sound"),
+        ecdh: Leaf::new(
+            include_bytes!("../pki/ecdh.pem"),
+            include_bytes!("../pki/ecdh.key"),
+        ),
+        dsa: Leaf::new(
+            include_bytes!("../pki/dsa.pem"),
+            include_bytes!("../pki/dsa.key"),
+        ),
+        all_roots: Roots::from_pem(&[ROOT, RSA_ROOT, ECDSA_ROOT].concat())
+            .expect("the roots are sound"),
     });
     &PKI
 }

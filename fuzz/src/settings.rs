@@ -39,9 +39,13 @@ pub const SCHEMES: [SignatureScheme; 2] = [
     SignatureScheme::ED25519,
     SignatureScheme::ECDSA_SECP256R1_SHA256,
 ];
-/// And that of the RSA key, before TLS 1.3.
-const OTHER_SCHEMES: [SignatureScheme; 3] =
-    [SCHEMES[0], SCHEMES[1], SignatureScheme::RSA_PKCS1_SHA256];
+/// And those of the RSA key and the DSA key, before TLS 1.3.
+const OTHER_SCHEMES: [SignatureScheme; 4] = [
+    SCHEMES[0],
+    SCHEMES[1],
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::DSA_SHA256,
+];
 
 /// What both ends want.
 #[derive(Clone, Debug)]
@@ -246,7 +250,11 @@ impl Settings {
         let is_shown = self
             .other
             .is_none_or(|other| other.authentication() == Authentication::Ecdsa);
-        !self.is_older() || !self.server_p256 || !is_shown || self.client_groups.contains(&curve)
+        !self.is_older()
+            || !self.server_p256
+            || !is_shown
+            || self.has_no_curve()
+            || self.client_groups.contains(&curve)
     }
 
     /// Whether a session can connect them where no full handshake does: no certificate is shown.
@@ -271,16 +279,16 @@ impl Settings {
     }
 
     pub fn server_leaf(&self) -> &'static Leaf {
-        if self
-            .other
-            .is_some_and(|other| other.authentication() == Authentication::Rsa)
-        {
-            &pki().rsa
-        } else if self.server_p256 {
-            &pki().server_p256
-        } else {
-            &pki().server
-        }
+        let of_suite = self.other.and_then(|other| match other.authentication() {
+            Authentication::Rsa => Some(&pki().rsa),
+            Authentication::Dss => Some(&pki().dsa),
+            _ if other.agrees_by_certificate() => Some(&pki().ecdh),
+            _ => None,
+        });
+        of_suite.unwrap_or_else(|| match self.server_p256 {
+            true => &pki().server_p256,
+            false => &pki().server,
+        })
     }
 
     /// Who a client is that shows a certificate.

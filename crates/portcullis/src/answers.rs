@@ -3,8 +3,10 @@
 //! An answer is made by a future that runs inside the handshake's own: dropping the handshake
 //! drops it, and the handshake's timeout bounds it.
 
+mod signer;
 mod together;
 
+pub use signer::{Signer, SignerAndDecrypter, signer};
 pub use together::{Together, together};
 
 use std::future::Future;
@@ -18,7 +20,7 @@ use portcullis_core::question::{
     VerifyChain, VerifyRawKey,
 };
 use portcullis_core::x509::{Identity, PresentedChain};
-use portcullis_core::{AlertDescription, Refusal, SignatureScheme};
+use portcullis_core::{AlertDescription, Refusal};
 
 /// Answers to the questions of a handshake.
 ///
@@ -530,7 +532,7 @@ where
 pub struct SrpUserByName<F>(F);
 
 /// Answers that look up who logs in with a password (`user_lookup_fun`), for a server whose cipher suites
-/// have users ([`ServerConfigBuilder::ask_srp`]).
+/// have users ([`ServerConfigBuilder::ask_user`]).
 ///
 /// The function gets the name as the client has sent it: 1 to 255 bytes that nobody has checked. It is
 /// asked again when a session is resumed in which the user had logged in. `Ok(None)` means that there is
@@ -549,7 +551,7 @@ pub struct SrpUserByName<F>(F);
 ///     .cipher_suites([CipherSuite::TLS_SRP_SHA_WITH_AES_256_CBC_SHA])
 ///     // What stands for users who are not there.
 ///     .srp_users(SrpUsers::new([])?.seed(seed))
-///     .ask_srp(true)
+///     .ask_user(true)
 ///     .build()?;
 /// let acceptor = TlsAcceptor::new(config).answers(answers::srp_user_by_name(move |name| {
 ///     // Here may be a query to a database.
@@ -563,7 +565,7 @@ pub struct SrpUserByName<F>(F);
 /// # Cancel safety
 /// The future is dropped when the handshake is dropped or times out.
 ///
-/// [`ServerConfigBuilder::ask_srp`]: portcullis_core::config::ServerConfigBuilder::ask_srp
+/// [`ServerConfigBuilder::ask_user`]: portcullis_core::config::ServerConfigBuilder::ask_user
 pub fn srp_user_by_name<F, Fut>(find: F) -> SrpUserByName<F>
 where
     F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
@@ -586,64 +588,6 @@ where
             Ok(Some(verifier)) => question.use_verifier(verifier),
             Ok(None) => question.unknown(),
             Err(refusal) => question.refuse(refusal),
-        }
-    }
-}
-
-/// Signs with keys that are elsewhere; see [`signer`].
-#[derive(Clone, Debug)]
-pub struct Signer<F>(F);
-
-/// Answers that sign with a key that is elsewhere: in a hardware module or a service.
-///
-/// The function gets the identity whose key is to sign, the scheme, and the bytes to sign, not
-/// hashed. An error ends the handshake with `internal_error`.
-///
-/// ```
-/// use portcullis::answers;
-///
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let (_, acceptor) = dev_ends();
-/// # async fn ask_the_module(content: Vec<u8>) -> std::io::Result<Vec<u8>> { Ok(content) }
-/// let acceptor = acceptor.answers(answers::signer(|identity, scheme, content| async move {
-///     println!("{scheme} for {:?}", identity.names().next());
-///     ask_the_module(content).await
-/// }));
-/// # Ok(())
-/// # }
-/// ```
-pub fn signer<F, Fut, E>(sign: F) -> Signer<F>
-where
-    F: Fn(Identity, SignatureScheme, Vec<u8>) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Vec<u8>, E>> + Send + 'static,
-    E: std::fmt::Display,
-{
-    Signer(sign)
-}
-
-impl<F, Fut, E> Answers for Signer<F>
-where
-    F: Fn(Identity, SignatureScheme, Vec<u8>) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Vec<u8>, E>> + Send + 'static,
-    E: std::fmt::Display + 'static,
-{
-    fn questions(&self) -> Questions {
-        Questions::none().and_signature()
-    }
-
-    fn sign(&self, question: Sign) -> impl Future<Output = Answer> + Send {
-        let signature = (self.0)(
-            question.identity().clone(),
-            question.scheme(),
-            question.content().to_vec(),
-        );
-        async move {
-            let refusal = match signature.await {
-                Ok(signature) => return question.signature(signature),
-                Err(error) => format!("the signer failed: {error}"),
-            };
-            question.refuse(Refusal::new(AlertDescription::INTERNAL_ERROR, refusal))
         }
     }
 }

@@ -156,7 +156,7 @@ impl Conduct {
                 builder = builder.ask_sessions(true);
             }
             if questions.user {
-                builder = builder.ask_srp(true);
+                builder = builder.ask_user(true);
             }
             builder
         };

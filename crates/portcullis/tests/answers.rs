@@ -143,7 +143,22 @@ async fn a_key_elsewhere_decrypts_late_or_never() {
     let client = ClientConfig::builder(roots).cipher_suites(suites);
     let connector = TlsConnector::new(client.build().unwrap());
     let plain = TlsAcceptor::new(config).handshake_timeout(Duration::from_secs(1));
+    let ready_made = |of: fn() -> Result<Option<Vec<u8>>, &'static str>| {
+        let signer = answers::signer(|_, _, _| async { Err::<Vec<u8>, _>("nothing is signed") });
+        let keys = signer.and_decrypter(move |_, _| async move { of() });
+        plain.clone().answers(keys)
+    };
     for (acceptor, stage, expected) in [
+        (
+            ready_made(|| Ok(None)),
+            Stage::WaitFinished,
+            "does not open",
+        ),
+        (
+            ready_made(|| Err("the module is locked")),
+            Stage::Decrypting,
+            "the decrypter failed: the module is locked",
+        ),
         (
             plain.clone().answers(Module::Wrong),
             Stage::WaitFinished,
@@ -159,7 +174,7 @@ async fn a_key_elsewhere_decrypts_late_or_never() {
             Stage::Decrypting,
             "decrypting the client's secret",
         ),
-        (plain, Stage::Decrypting, "nobody answers `Decrypt`"),
+        (plain.clone(), Stage::Decrypting, "nobody answers `Decrypt`"),
     ] {
         let (client, server) = duplex(64 * 1024);
         let (client, server) =

@@ -182,7 +182,7 @@ mod srp {
     }
 
     fn looking_up() -> TlsAcceptor {
-        let config = ServerConfig::builder().cipher_suites(SUITES).ask_srp(true);
+        let config = ServerConfig::builder().cipher_suites(SUITES).ask_user(true);
         TlsAcceptor::new(config.build().unwrap())
     }
 

@@ -36,7 +36,7 @@ fn connector() -> TlsConnector {
 }
 
 fn looking_up() -> TlsAcceptor {
-    let config = ServerConfig::builder().cipher_suites(SUITES).ask_srp(true);
+    let config = ServerConfig::builder().cipher_suites(SUITES).ask_user(true);
     TlsAcceptor::new(config.build().unwrap())
 }
 
@@ -268,7 +268,7 @@ async fn a_server_keeps_sessions_by_their_ids() {
     let alice = alice();
     for asked in [false, true] {
         let config = ServerConfig::builder().cipher_suites(SUITES);
-        let config = config.ask_srp(asked);
+        let config = config.ask_user(asked);
         let config = match asked {
             false => config.srp_users(SrpUsers::new([alice.clone()]).unwrap()),
             true => config,

@@ -422,7 +422,7 @@ impl ServerConfigBuilder {
     /// Asks [`LookUpUser`](crate::question::LookUpUser) what is known of a user. What stands for one who is not
     /// there is made as [`srp_users`](Self::srp_users) says, which may be empty. Default: no, only they
     /// are looked at.
-    pub fn ask_srp(mut self, on: bool) -> Self {
+    pub fn ask_user(mut self, on: bool) -> Self {
         self.server.policy.asked.user = on;
         self
     }
@@ -433,7 +433,7 @@ impl ServerConfigBuilder {
         let users = server.srp_users.as_ref();
         users.map_or(Ok(()), SrpUsers::check)?;
         let given = users.filter(|users| !users.is_empty()).map(|_| "srp_users");
-        let needed = "users: give them with `srp_users`, or have them asked for with `ask_srp`";
+        let needed = "users: give them with `srp_users`, or have them asked for with `ask_user`";
         match server.policy.check_srp(needed, given) {
             Err(_) if given.is_none() && server.policy.asked.user => {
                 if server.srp_users.is_none() {

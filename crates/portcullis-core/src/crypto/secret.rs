@@ -59,6 +59,25 @@ impl fmt::Debug for SharedSecret {
     }
 }
 
+/// Calls what makes a box with secrets, on a part of the stack that was wiped before. Where a value has unused bytes
+/// (a shorter variant, a key schedule with fewer rounds) a move takes along what an earlier call has left there, into
+/// memory that nobody wipes.
+pub(crate) fn on_wiped_stack<T>(make: impl FnOnce() -> T) -> T {
+    #[inline(never)]
+    fn wipe() {
+        let below = [0_u8; 4096];
+        optimization_barrier(&below);
+    }
+
+    #[inline(never)]
+    fn call<T>(make: impl FnOnce() -> T) -> T {
+        make()
+    }
+
+    wipe();
+    call(make)
+}
+
 /// At most `N` secret bytes, held inline.
 #[derive(Clone)]
 pub(crate) struct Inline<const N: usize> {

@@ -54,7 +54,7 @@ pub enum Question {
     KeepSession(KeepSession),
     /// Which pre-shared key? Asked with `ask_psk`.
     ChoosePsk(ChoosePsk),
-    /// Server: what is known of the user who logs in (SRP)? Asked with `ask_srp`.
+    /// Server: what is known of the user who logs in (SRP)? Asked with `ask_user`.
     LookUpUser(LookUpUser),
     /// Which certificate is shown to the peer? Asked with `ask_identity`.
     ChooseIdentity(ChooseIdentity),

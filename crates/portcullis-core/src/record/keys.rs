@@ -137,17 +137,18 @@ impl Keys {
     /// Hands the cipher out; it comes back, or is set up again.
     pub(super) fn take_cipher(&mut self) -> Option<Cipher> {
         match &mut self.protection {
-            Protection::Tls13(protection) => protection.take_cipher().map(Cipher::Aead),
-            Protection::Older(protection) => protection.take_cipher(),
+            Protection::Tls13(protection) => protection.take_cipher().map(Cipher::Tls13),
+            Protection::Older(protection) => protection.take_cipher().map(Cipher::Older),
         }
     }
 
     pub(super) fn put_cipher(&mut self, cipher: Cipher) {
         match (&mut self.protection, cipher) {
-            (Protection::Tls13(protection), Cipher::Aead(key)) => protection.put_cipher(key),
-            // TLS 1.3 has no other.
-            (Protection::Tls13(_), Cipher::Cbc(_) | Cipher::Stream(_)) => {}
-            (Protection::Older(protection), cipher) => protection.put_cipher(cipher),
+            (Protection::Tls13(protection), Cipher::Tls13(key)) => protection.put_cipher(key),
+            (Protection::Older(protection), Cipher::Older(ready)) => protection.put_cipher(ready),
+            // It comes back to where it was.
+            (Protection::Tls13(_), Cipher::Older(_)) | (Protection::Older(_), Cipher::Tls13(_)) => {
+            }
         }
     }
 

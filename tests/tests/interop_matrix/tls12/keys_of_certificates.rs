@@ -4,9 +4,8 @@
 
 use std::sync::Arc;
 
-use portcullis::answers::{Answers, Questions};
+use portcullis::answers::{self, Answers};
 use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};
-use portcullis::question::{Answer, Decrypt};
 use portcullis::suite::{Authentication, Cipher, CipherSuite, KeyExchange, Mac};
 use portcullis::{
     ClientAuthentication, ClientConfig, Identity, MemorySessionStore, ProtocolVersion, ServerConfig,
@@ -175,24 +174,19 @@ of_each_peer! {
 }
 
 /// A key that is elsewhere: another task computes with it, and knows nothing of TLS.
-struct Elsewhere(Arc<RsaPrivateKey>);
-
-impl Answers for Elsewhere {
-    fn questions(&self) -> Questions {
-        Questions::none()
-    }
-
-    async fn decrypt(&self, question: Decrypt) -> Answer {
-        let (key, ciphertext) = (Arc::clone(&self.0), question.ciphertext().to_vec());
-        let raw = tokio::task::spawn_blocking(move || {
-            let mut block = vec![0; key.modulus_len()];
-            key.decrypt_raw(&ciphertext, &mut block).map(|()| block)
-        });
-        match raw.await.expect("it does not panic") {
-            Ok(block) => question.decrypted(block),
-            Err(_) => question.failed(),
+fn elsewhere(key: Arc<RsaPrivateKey>) -> impl Answers {
+    let signer = answers::signer(|_, _, _| async { Err::<Vec<u8>, _>("nothing is signed") });
+    signer.and_decrypter(move |_, ciphertext| {
+        let key = Arc::clone(&key);
+        async move {
+            let raw = tokio::task::spawn_blocking(move || {
+                let mut block = vec![0; key.modulus_len()];
+                let decrypted = key.decrypt_raw(&ciphertext, &mut block);
+                decrypted.is_ok().then_some(block)
+            });
+            raw.await
         }
-    }
+    })
 }
 
 /// The key of a test's identity, which is PKCS#8, as RSAPrivateKey: what is in the last of its fields.
@@ -223,7 +217,7 @@ async fn our_server_asks_for_decryption(peer: Peer) {
                 (config, settings.identity(&pki().client))
             }
         };
-        let acceptor = ours::acceptor(config).answers(Elsewhere(Arc::clone(&key)));
+        let acceptor = ours::acceptor(config).answers(elsewhere(Arc::clone(&key)));
         let mut server = ours::Server::run(acceptor, |stream| ours::echo(stream, 0)).await;
         let settings = with(settings, peer, suite, false);
         let exchange = peer.transfer(server.address, &settings, HELLO).await;

@@ -418,7 +418,7 @@ fn scripts_of_users() -> Vec<Scripts> {
                 let server = server
                     .clone()
                     .pause_at_hello(is(0))
-                    .ask_srp(is(1))
+                    .ask_user(is(1))
                     .ask_identity(is(3))
                     .ask_signature(is(4))
                     .ask_verification(is(5));

@@ -11,9 +11,7 @@ mod tls13;
 
 use core::ops::Range;
 
-use cbc::Cbc;
-pub(crate) use older::Older;
-use stream::Stream;
+pub(crate) use older::{Older, Ready};
 pub(crate) use tls13::Tls13;
 
 use super::HEADER;
@@ -31,15 +29,14 @@ pub(crate) enum Protection {
     Older(Box<Older>),
 }
 
-/// What is set up to protect records; all but a stream can be set up again.
+/// What is set up to protect records, apart from what it is set up with.
 #[allow(
     clippy::large_enum_variant,
-    reason = "nearly every cipher is the large one"
+    reason = "nearly every connection has the large one"
 )]
 pub(crate) enum Cipher {
-    Aead(AeadKey),
-    Cbc(Box<Cbc>),
-    Stream(Box<Stream>),
+    Tls13(AeadKey),
+    Older(Ready),
 }
 
 /// Why a record did not open.

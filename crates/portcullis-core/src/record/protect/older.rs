@@ -9,18 +9,29 @@ use super::super::header;
 use super::aead::{self, Aead};
 use super::cbc::{Block, Cbc, Layout};
 use super::stream::{self, Stream};
-use super::{Cipher, HEADER, Unopened};
+use super::{HEADER, Unopened};
 use crate::crypto::CryptoFailure;
-use crate::crypto::aead::AeadAlgorithm;
+use crate::crypto::aead::{AeadAlgorithm, AeadKey};
 use crate::crypto::record_mac::Front;
+use crate::crypto::secret::on_wiped_stack;
 use crate::key_schedule::tls12::{CbcParameters, DirectionKeys, OlderCipher, StreamParameters};
 use crate::rules::{BeastMitigation, Iv};
 use crate::version::ProtocolVersion;
 use crate::wire::{ContentType, MAX_PLAINTEXT};
 
+/// What is set up to protect records; all but a stream can be set up again.
+///
+/// Each in a box of its own size: unused bytes of a larger one would bring what is left on the stack into memory
+/// that nobody wipes.
+pub(crate) enum Ready {
+    Aead(Box<AeadKey>),
+    Cbc(Box<Cbc>),
+    Stream(Box<Stream>),
+}
+
 pub(crate) struct Older {
     /// `None` while nothing is protected.
-    cipher: Option<Cipher>,
+    cipher: Option<Ready>,
     keys: DirectionKeys,
     /// The most content of a record that is opened, where its header does not tell how much that is.
     content_limit: usize,
@@ -40,7 +51,7 @@ impl Older {
     pub(super) fn take(&mut self) -> Self {
         let cipher = self.cipher.take();
         Self {
-            cipher: cipher.filter(|cipher| !matches!(cipher, Cipher::Cbc(_))),
+            cipher: cipher.filter(|cipher| !matches!(cipher, Ready::Cbc(_))),
             keys: self.keys.take(),
             content_limit: self.content_limit,
         }
@@ -241,19 +252,19 @@ impl Older {
     }
 
     pub(super) const fn is_hibernating(&self) -> bool {
-        matches!(self.cipher, None | Some(Cipher::Stream(_)))
+        matches!(self.cipher, None | Some(Ready::Stream(_)))
     }
 
     /// Hands the cipher out; it comes back, or is set up again. A stream that were set up again would
     /// be at its beginning, so it stays.
-    pub(in super::super) fn take_cipher(&mut self) -> Option<Cipher> {
+    pub(in super::super) fn take_cipher(&mut self) -> Option<Ready> {
         match self.is_hibernating() {
             true => None,
             false => self.cipher.take(),
         }
     }
 
-    pub(in super::super) fn put_cipher(&mut self, cipher: Cipher) {
+    pub(in super::super) fn put_cipher(&mut self, cipher: Ready) {
         self.cipher = Some(cipher);
     }
 
@@ -304,44 +315,45 @@ impl Older {
 
     fn aead(&mut self, algorithm: AeadAlgorithm) -> Result<Aead<'_>, CryptoFailure> {
         if self.cipher.is_none() {
-            self.cipher = Some(Cipher::Aead(self.keys.aead_key(algorithm)?));
+            let key = on_wiped_stack(|| self.keys.aead_key(algorithm).map(Box::new))?;
+            self.cipher = Some(Ready::Aead(key));
         }
         match &mut self.cipher {
-            Some(Cipher::Aead(key)) => Ok(Aead { algorithm, key }),
+            Some(Ready::Aead(key)) => Ok(Aead { algorithm, key }),
             _ => Err(CryptoFailure::RecordKeys),
         }
     }
 
     fn cbc_to_read(&mut self, parameters: CbcParameters) -> Result<&Cbc, CryptoFailure> {
         if self.cipher.is_none() {
-            let cbc = Cbc::to_read(&self.keys, parameters)?;
-            self.cipher = Some(Cipher::Cbc(Box::new(cbc)));
+            let cbc = on_wiped_stack(|| Cbc::to_read(&self.keys, parameters).map(Box::new))?;
+            self.cipher = Some(Ready::Cbc(cbc));
         }
         self.cbc()
     }
 
     fn cbc_to_write(&mut self, parameters: CbcParameters) -> Result<&Cbc, CryptoFailure> {
         if self.cipher.is_none() {
-            let cbc = Cbc::to_write(&self.keys, parameters)?;
-            self.cipher = Some(Cipher::Cbc(Box::new(cbc)));
+            let cbc = on_wiped_stack(|| Cbc::to_write(&self.keys, parameters).map(Box::new))?;
+            self.cipher = Some(Ready::Cbc(cbc));
         }
         self.cbc()
     }
 
     fn stream(&mut self, parameters: StreamParameters) -> Result<&mut Stream, CryptoFailure> {
         if self.cipher.is_none() {
-            let stream = Stream::new(&self.keys, parameters)?;
-            self.cipher = Some(Cipher::Stream(Box::new(stream)));
+            let stream = on_wiped_stack(|| Stream::new(&self.keys, parameters).map(Box::new))?;
+            self.cipher = Some(Ready::Stream(stream));
         }
         match &mut self.cipher {
-            Some(Cipher::Stream(stream)) => Ok(stream),
+            Some(Ready::Stream(stream)) => Ok(stream),
             _ => Err(CryptoFailure::RecordKeys),
         }
     }
 
     fn cbc(&self) -> Result<&Cbc, CryptoFailure> {
         match &self.cipher {
-            Some(Cipher::Cbc(cbc)) => Ok(cbc),
+            Some(Ready::Cbc(cbc)) => Ok(cbc),
             _ => Err(CryptoFailure::RecordKeys),
         }
     }

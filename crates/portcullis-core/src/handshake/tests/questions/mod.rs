@@ -163,7 +163,7 @@ fn asking_of_kept_keys() -> Pair {
 #[cfg(feature = "finite-field")]
 fn asking_of_users() -> Pair {
     use super::tls12::user::{SRP, client, server};
-    let server = server(&[SRP]).ask_srp(true);
+    let server = server(&[SRP]).ask_user(true);
     Pair::new(client(&[SRP]).build().unwrap(), server.build().unwrap())
 }
 
@@ -174,7 +174,7 @@ fn asking_of_kept_users() -> Pair {
     static ENDS: OnceLock<(ClientConfig, ServerConfig, ClientSession)> = OnceLock::new();
     let ends = ENDS.get_or_init(|| {
         let client = client(&[SRP]).session_tickets(true).build().unwrap();
-        let server = server(&[SRP]).ticket_keys(ticket_keys()).ask_srp(true);
+        let server = server(&[SRP]).ticket_keys(ticket_keys()).ask_user(true);
         let server = server.build().unwrap();
         let session = sessions_of(client.clone(), server.clone()).remove(0);
         (client, server, session)

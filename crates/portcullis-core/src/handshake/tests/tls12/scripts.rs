@@ -298,13 +298,13 @@ fn the_ways_of_a_user() {
     use super::user::{SRP, client, server};
     let client = client(&[SRP]).session_tickets(true);
     let server = server(&[SRP]);
-    let asking = server.clone().ask_srp(true);
+    let asking = server.clone().ask_user(true);
     let scripts = run(client.clone(), asking);
     assert_eq!(scripts.client, HINTED_CLIENT);
     assert_eq!(scripts.server, USER_SERVER);
     let server = server.ticket_keys(ticket_keys());
     let session = session_of(&client, &server);
-    let scripts = run_resuming(client, server.ask_srp(true), vec![session]);
+    let scripts = run_resuming(client, server.ask_user(true), vec![session]);
     assert_eq!(scripts.server, RESUMED_USER_SERVER);
 }
 

@@ -209,10 +209,10 @@ fn what_contradicts_itself_is_refused_with_what_to_do() {
         error.contains("needs users: give them with `srp_users`"),
         "{error}"
     );
-    without.clone().ask_srp(true).build().unwrap();
+    without.clone().ask_user(true).build().unwrap();
     for (seed, good) in [(0, false), (15, false), (16, true)] {
         let users = SrpUsers::new([]).unwrap().seed(vec![5; seed]);
-        let built = without.clone().ask_srp(true).srp_users(users).build();
+        let built = without.clone().ask_user(true).srp_users(users).build();
         let error = built.err().map(|error| error.to_string());
         let is_refused = error.is_some_and(|error| error.contains("at least 16 random bytes"));
         assert_eq!(!is_refused, good, "{seed}");
@@ -344,7 +344,7 @@ fn run_asking(
 #[test]
 fn a_server_is_asked_for_the_user() {
     let asking = || {
-        let server = ServerConfig::builder().cipher_suites([SRP]).ask_srp(true);
+        let server = ServerConfig::builder().cipher_suites([SRP]).ask_user(true);
         pair(client(&[SRP]), server.resumption(false).alpn(["h2"]))
     };
     let (client, server, asked) = run_asking(asking(), |question| {
@@ -367,7 +367,7 @@ fn a_server_is_asked_for_the_user() {
     let said = server.unwrap_err().to_string();
     assert!(said.contains("of another user"), "{said}");
     // Of the configuration, if there is one.
-    let server = self::server(&[SRP]).ask_srp(true);
+    let server = self::server(&[SRP]).ask_user(true);
     let (client, ..) = run_asking(
         pair(self::client(&[SRP]), server),
         LookUpUser::choose_configured,
@@ -415,7 +415,7 @@ fn a_session_goes_with_its_user() {
         failed
     );
     // Asked, the same.
-    let asking = server.clone().ask_srp(true);
+    let asking = server.clone().ask_user(true);
     let run = |first: Option<SrpVerifier>| {
         let (client, server) = (client.clone().build(), asking.clone().build());
         let pair = resuming(client.unwrap(), server.unwrap(), vec![session.clone()]);
