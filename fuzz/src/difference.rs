@@ -79,7 +79,6 @@ const PART: &str = "of a header the transport ended in: rustls judges each byte 
 
 explained! {
     client rustls "InappropriateMessage(ChangeCipherSpec)": CCS;
-    client rustls "InvalidMessage(IllegalEmptyList)": UNUSED;
     client rustls "InvalidMessage(InvalidContentType)": PART;
     client rustls "InvalidMessage(MessageTooShort)": UNUSED;
     client rustls "InvalidMessage(MissingData)": UNUSED;

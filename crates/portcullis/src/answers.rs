@@ -13,6 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use portcullis_core::Refusal;
 use portcullis_core::config::{PreSharedKey, SrpVerifier};
 use portcullis_core::question::{
     Answer, ChooseConfiguration, ChooseIdentity, ChoosePsk, ClaimEarlyData, Decrypt, FindSession,
@@ -20,7 +21,6 @@ use portcullis_core::question::{
     VerifyChain, VerifyRawKey,
 };
 use portcullis_core::x509::{Identity, PresentedChain};
-use portcullis_core::{AlertDescription, Refusal};
 
 /// Answers to the questions of a handshake.
 ///
