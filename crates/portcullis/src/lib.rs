@@ -141,11 +141,11 @@ pub use handshake::{
 };
 #[cfg(any(feature = "axum", feature = "tonic"))]
 pub use integrations::TlsConnectInfo;
-#[cfg(feature = "redis")]
-#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-pub use integrations::redis_over_tls;
 #[cfg(feature = "hyper-util")]
 pub use integrations::{HttpsConnector, MaybeHttpsStream};
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use integrations::{redis_over_tls, replay_guard_over_tls};
 #[cfg(feature = "key-log")]
 pub use key_log::{KeyLog, KeyLogFile};
 pub use name::ToServerName;
