@@ -226,68 +226,55 @@ impl Service {
     /// One connection from handshake to close.
     async fn serve(&self, incoming: Incoming, conduct: Conduct) -> Result<(), Failure> {
         let peer = incoming.peer_addr();
-        let (stream, early) = match conduct.takes_early_data {
-            true => self.early(incoming).await?,
-            false => (
-                incoming.handshake().await.map_err(failed)?,
-                Early::default(),
-            ),
+        let (stream, first) = match conduct.takes_early_data {
+            true => self.early(incoming, conduct.is_verbose).await?,
+            false => (incoming.handshake().await.map_err(failed)?, Vec::new()),
         };
         if conduct.is_verbose {
-            let bytes = early
-                .count
-                .map(|count| format!("{:<17}{count}\n", "early bytes:"));
             eprint!(
-                "{:<17}{peer}\n{}{}",
+                "{:<17}{peer}\n{}",
                 "client:",
-                report::text(stream.information()),
-                bytes.unwrap_or_default(),
+                report::text(stream.information())
             );
         }
         let served = match self {
             Self::Echo => echo(stream).await,
-            Self::Page => http::page(stream, early.unanswered).await,
-            Self::Files(folder) => http::file(stream, folder, early.unanswered).await,
+            Self::Page => http::page(stream, first).await,
+            Self::Files(folder) => http::file(stream, folder, first).await,
         };
         served.map_err(|error| Failure::connection(&error))
     }
 
-    /// A handshake, and the early data that came before its end. An echo goes back at once; a request, of which
-    /// none but GET and HEAD are answered, is answered when the handshake is over.
-    async fn early(&self, incoming: Incoming) -> Result<(TlsStream<TcpStream>, Early), Failure> {
-        let mut handshake = incoming.handshake_with_early_data().await.map_err(failed)?;
+    /// A handshake, and the early data that is to be answered after it. An echo goes back at once; a request, of
+    /// which none but GET and HEAD are answered, waits.
+    async fn early(
+        &self,
+        incoming: Incoming,
+        is_verbose: bool,
+    ) -> Result<(TlsStream<TcpStream>, Vec<u8>), Failure> {
+        let peer = incoming.peer_addr();
+        let mut early = incoming.handshake_with_early_data().await.map_err(failed)?;
         let broken = |error: std::io::Error| Failure::connection(&error);
-        let mut early = Early::default();
-        if handshake.is_accepted() {
-            let (mut count, mut part) = (0_usize, vec![0; 16 * 1024]);
-            // It ends within what the tickets allow.
-            loop {
-                let read = handshake.reader().read(&mut part).await.map_err(broken)?;
-                let Some(data) = part.get(..read).filter(|data| !data.is_empty()) else {
-                    break;
-                };
-                count = count.saturating_add(read);
-                match (self, handshake.writer()) {
-                    (Self::Echo, Some(mut writer)) => {
-                        writer.write_all(data).await.map_err(broken)?;
-                        writer.flush().await.map_err(broken)?;
-                    }
-                    _ => early.unanswered.extend_from_slice(data),
-                }
+        let (mut first, mut part) = (Vec::new(), vec![0; 16 * 1024]);
+        // It ends within what the tickets allow; there is none unless it was accepted.
+        loop {
+            let count = early.reader().read(&mut part).await.map_err(broken)?;
+            let Some(data) = part.get(..count).filter(|data| !data.is_empty()) else {
+                break;
+            };
+            if is_verbose {
+                eprintln!("{peer}: {count} bytes of early data");
             }
-            early.count = Some(count);
+            match (self, early.writer()) {
+                (Self::Echo, Some(mut writer)) => {
+                    writer.write_all(data).await.map_err(broken)?;
+                    writer.flush().await.map_err(broken)?;
+                }
+                _ => first.extend_from_slice(data),
+            }
         }
-        Ok((handshake.handshake().await.map_err(failed)?, early))
+        Ok((early.handshake().await.map_err(failed)?, first))
     }
-}
-
-/// Early data of a client.
-#[derive(Debug, Default)]
-struct Early {
-    /// How many bytes there were, if it was accepted.
-    count: Option<usize>,
-    /// What is to be answered yet.
-    unanswered: Vec<u8>,
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
