@@ -151,7 +151,10 @@ fn early_data_is_echoed_early_or_sent_later() {
     // A server that takes none gets it after the handshake, and so does one without the session.
     for (more, status) in [
         (&["--tickets"][..], Value::Null),
-        (&["--tickets", "--early-data"], Value::from("rejected")),
+        (
+            &["--tickets", "--early-data"],
+            Value::from("rejected: the session was not resumed"),
+        ),
     ] {
         let server = serve(&made, more);
         if status.is_null() {

@@ -90,3 +90,14 @@ impl Flight {
         then.duration_since(self.at) < WINDOW
     }
 }
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        // A client that was never answered.
+        if let Ok(client) = self.client.get_mut()
+            && let Some((_, client)) = client
+        {
+            client.abort();
+        }
+    }
+}
