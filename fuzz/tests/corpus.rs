@@ -52,6 +52,24 @@ fn codecs() {
     each("codec", codec::run);
 }
 
+/// Sessions of every kind, and their keys, are among the inputs, and are read.
+#[test]
+fn sessions_of_every_kind() {
+    let _turn = turn();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/codec");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("the corpus is there") {
+        let path = entry.expect("it can be read").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("session-") || name.contains("Session-") {
+            let data = fs::read(&path).expect("it can be read");
+            assert!(codec::kept(&data), "{name}");
+            count += 1;
+        }
+    }
+    assert!(count >= 26, "{count}");
+}
+
 #[test]
 fn conversations() {
     each("conversation", |data| {

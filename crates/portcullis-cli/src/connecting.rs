@@ -9,7 +9,8 @@ use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, VerifyChain};
 use portcullis::x509::{ChainPolicy, PresentedChain, verify_server};
 use portcullis::{
-    CertificateDer, ClientConfig, ConnectionInformation, Misuse, Roots, TlsConnector, TlsStream,
+    CertificateDer, ClientConfig, ConnectionInformation, EarlyDataOutcome, Misuse, Roots,
+    TlsConnector, TlsStream,
 };
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -95,15 +96,33 @@ impl Connecting {
     /// # Cancel safety
     /// Dropped, the connection is closed.
     pub(crate) async fn connect(&mut self) -> Result<TlsStream<TcpStream>, Failure> {
+        let (connector, io) = self.reach().await?;
+        let connected = connector.upgrade(io, self.destination.name.clone()).await;
+        connected.map_err(|error| Failure::handshake(&error))
+    }
+
+    /// The same, with data that goes out before the handshake is over, if a session allows it.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed; the server may have got the data.
+    pub(crate) async fn connect_with_early_data(
+        &mut self,
+        data: Vec<u8>,
+    ) -> Result<(TlsStream<TcpStream>, EarlyDataOutcome), Failure> {
+        let (connector, io) = self.reach().await?;
+        let name = self.destination.name.clone();
+        let connected = connector.upgrade_with_early_data(io, name, data).await;
+        connected.map_err(|error| Failure::handshake(&error))
+    }
+
+    async fn reach(&mut self) -> Result<(TlsConnector, TcpStream), Failure> {
         let deadline = self.destination.deadline();
         self.address = None;
         self.witness.forget();
         let io = self.destination.connect(deadline).await?;
         self.address = io.peer_addr().ok();
         let left = deadline.saturating_duration_since(Instant::now());
-        let connector = self.connector.clone().handshake_timeout(left);
-        let connected = connector.upgrade(io, self.destination.name.clone()).await;
-        connected.map_err(|error| Failure::handshake(&error))
+        Ok((self.connector.clone().handshake_timeout(left), io))
     }
 
     /// What the server has shown, also if it was refused.

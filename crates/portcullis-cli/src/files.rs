@@ -1,8 +1,10 @@
-//! Writing files so that nothing that was there is damaged.
+//! Writing files so that nothing that was there is damaged, and reading those that have secrets.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,4 +49,26 @@ pub(crate) fn replace(path: &Path, contents: &[u8], readers: Readers) -> io::Res
         // The failure to rename is what is told.
         let _ = fs::remove_file(&fresh);
     })
+}
+
+/// All of a file with secrets, of at most so many bytes. What is read does not grow: what had grown would
+/// have left its beginning in memory.
+pub(crate) fn secret(path: &Path, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(vec![0; most.saturating_add(1)]);
+    let mut length: usize = 0;
+    let mut file = File::open(path)?;
+    while let Some(room) = bytes.get_mut(length..)
+        && !room.is_empty()
+    {
+        match file.read(room)? {
+            0 => break,
+            count => length = length.saturating_add(count),
+        }
+    }
+    if length > most {
+        let sentence = format!("longer than {most} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, sentence));
+    }
+    bytes.truncate(length);
+    Ok(bytes)
 }

@@ -1,4 +1,4 @@
-//! `portcullis`: a TLS client, a TLS server, and certificates for development.
+//! `portcullis`: a TLS client, a TLS server, certificates for development, and ticket keys.
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +18,7 @@ mod shared_keys;
 mod starttls;
 mod target;
 mod text;
+mod ticket_key;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -44,6 +45,9 @@ enum Action {
     /// Make certificates for development; show what is in certificates.
     #[command(subcommand)]
     Cert(cert::Cert),
+    /// Make and change the ticket keys that servers share.
+    #[command(subcommand)]
+    TicketKey(ticket_key::TicketKey),
     /// Print what completes this command in a shell.
     Completions(manual::Completions),
     /// Print the manual page, or write one for each command to a folder.
@@ -96,6 +100,7 @@ async fn main() {
         Action::Client(client) => client.run().await,
         Action::Server(server) => server.run().await,
         Action::Cert(cert) => cert.run().await,
+        Action::TicketKey(ticket_key) => ticket_key.run(),
         Action::Completions(completions) => completions.run(),
         Action::Man(man) => man.run(),
     };

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use portcullis::suite::{Authentication, CipherSuite};
-use portcullis::{CertificateDer, ConnectionInformation, x509};
+use portcullis::{
+    CertificateDer, ConnectionInformation, EarlyDataRejection, EarlyDataStatus, x509,
+};
 use serde_json::{Map, Value, json};
 
 use crate::certificate;
@@ -136,10 +138,31 @@ fn facts(information: &ConnectionInformation) -> Vec<(&'static str, String)> {
         ("resumed", resumed.to_owned()),
         ("ALPN", alpn(information).unwrap_or("none".to_owned())),
     ];
+    let early = early_data(information);
+    facts.extend(early.map(|early| ("early data", early.to_owned())));
     let shared = |bytes: Option<&[u8]>| bytes.map(|text| printable(&String::from_utf8_lossy(text)));
     facts.extend(shared(information.psk_identity()).map(|identity| ("pre-shared key", identity)));
     facts.extend(shared(information.srp_user()).map(|user| ("user", user)));
     facts
+}
+
+/// What became of early data, if there was some.
+pub(crate) fn early_data(information: &ConnectionInformation) -> Option<&'static str> {
+    let why = match information.early_data() {
+        EarlyDataStatus::Accepted => return Some("accepted"),
+        EarlyDataStatus::Rejected(why) => why,
+        _ => return None,
+    };
+    Some(match why {
+        EarlyDataRejection::NotResumed => "rejected: the session was not resumed",
+        EarlyDataRejection::Retried => "rejected: another hello was asked for",
+        EarlyDataRejection::NotAllowed => "rejected: the ticket allows none",
+        EarlyDataRejection::OtherSuite => "rejected: it is of another cipher suite",
+        EarlyDataRejection::OtherProtocol => "rejected: it is of another application protocol",
+        EarlyDataRejection::TicketAge => "rejected: the ticket is not as old as the client says",
+        EarlyDataRejection::Replayed => "rejected: it was there before, or nobody can tell",
+        _ => "rejected",
+    })
 }
 
 /// Whether nothing proves who the ends are.
@@ -186,6 +209,7 @@ fn negotiated(information: &ConnectionInformation) -> Map<String, Value> {
         "hello_retried": information.hello_retried(),
         "resumed": information.is_resumed(),
         "alpn": information.alpn_protocol().map(String::from_utf8_lossy),
+        "early_data": early_data(information),
         "psk_identity": information.psk_identity().map(String::from_utf8_lossy),
         "srp_user": information.srp_user().map(String::from_utf8_lossy),
         "peer_signature_scheme": scheme.map(|scheme| scheme.to_string()),

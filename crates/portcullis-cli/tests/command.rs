@@ -478,11 +478,13 @@ fn completions_and_manual_pages_have_every_command() {
 /// `docs/command.md` and the README name no option and no command that is not there.
 #[test]
 fn the_guide_names_what_is_there() {
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 8] = [
         &["client"],
         &["server"],
         &["cert", "dev"],
         &["cert", "show"],
+        &["ticket-key", "new"],
+        &["ticket-key", "rotate"],
         &["completions"],
         &["man"],
     ];

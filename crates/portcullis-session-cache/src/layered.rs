@@ -82,6 +82,11 @@ impl ServerSessionStore for LayeredServerSessionStore {
         })
     }
 
+    /// As the authority.
+    fn gives_once(&self) -> bool {
+        self.authority.gives_once()
+    }
+
     fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.near.forget(id).await;

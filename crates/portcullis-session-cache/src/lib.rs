@@ -11,6 +11,9 @@
 //! | in Redis, which servers share | `RedisStore` | `RedisStore` | `redis` |
 //! | memory before a slower one | | [`LayeredServerSessionStore`] | |
 //!
+//! [`ReplayGuard`] is what an acceptor asks whether early data was accepted before, by any of those that open the
+//! same tickets: [`MemoryReplayGuard`] in one process, `RedisReplayGuard` in several.
+//!
 //! The traits, the stores in memory and the layered one do no I/O and need no runtime; the one on disk
 //! has a thread of its own, and the one in Redis needs Tokio.
 
@@ -45,7 +48,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use layered::LayeredServerSessionStore;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-pub use redis::RedisStore;
+pub use redis::{RedisReplayGuard, RedisStore};
 pub use replay::{Claim, MemoryReplayGuard, ReplayGuard};
 #[cfg(any(feature = "disk", feature = "redis"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "disk", feature = "redis"))))]

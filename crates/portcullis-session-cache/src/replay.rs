@@ -1,8 +1,13 @@
 //! Who remembers, for all servers that open the same tickets, which early data was accepted.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+#[cfg(not(portcullis_loom))]
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
+
+#[cfg(portcullis_loom)]
+use loom::sync::Mutex;
 
 use crate::StoreFuture;
 
@@ -72,7 +77,7 @@ impl MemoryReplayGuard {
         Self {
             capacity,
             since: Instant::now(),
-            claims: Mutex::default(),
+            claims: Mutex::new(Claims::default()),
         }
     }
 
@@ -127,7 +132,7 @@ impl ReplayGuard for MemoryReplayGuard {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(portcullis_loom)))]
 mod tests {
     use super::*;
 
@@ -211,5 +216,57 @@ mod tests {
             });
             assert_eq!(firsts, 1);
         }
+    }
+}
+
+#[cfg(all(test, portcullis_loom))]
+mod model {
+    use std::sync::Arc;
+
+    use super::*;
+
+    const LIFETIME: Duration = Duration::from_secs(80);
+
+    /// Two claim the same while a third claims something else and forgets what has ended, which is the same
+    /// once more: in every interleaving exactly one is first.
+    #[test]
+    fn early_data_is_claimed_once() {
+        loom::model(|| {
+            let (guard, now) = MemoryReplayGuard::old(2);
+            let before = now.checked_sub(LIFETIME).expect("it is an hour old");
+            assert_eq!(guard.claim_at(&[1; 16], LIFETIME, before), Claim::First);
+            let guard = Arc::new(guard);
+            let claim = |token: u8| {
+                let guard = Arc::clone(&guard);
+                loom::thread::spawn(move || guard.claim_at(&[token; 16], LIFETIME, now))
+            };
+            let (same, another) = (claim(1), claim(2));
+            let mut said = vec![
+                guard.claim_at(&[1; 16], LIFETIME, now),
+                same.join().expect("it ends"),
+            ];
+            assert_eq!(another.join().expect("it ends"), Claim::First);
+            said.retain(|said| *said == Claim::First);
+            assert_eq!(said.len(), 1);
+        });
+    }
+
+    /// One place is left, and two want it: one has it, and the other is not told that it is first.
+    #[test]
+    fn the_last_place_goes_to_one() {
+        loom::model(|| {
+            let (guard, now) = MemoryReplayGuard::old(1);
+            let guard = Arc::new(guard);
+            let other = {
+                let guard = Arc::clone(&guard);
+                loom::thread::spawn(move || guard.claim_at(&[1; 16], LIFETIME, now))
+            };
+            let said = [
+                guard.claim_at(&[2; 16], LIFETIME, now),
+                other.join().expect("it ends"),
+            ];
+            let count = |which| said.iter().filter(|said| **said == which).count();
+            assert_eq!((count(Claim::First), count(Claim::Unavailable)), (1, 1));
+        });
     }
 }

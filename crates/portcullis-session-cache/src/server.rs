@@ -52,6 +52,14 @@ pub trait ServerSessionStore: Send + Sync + 'static {
     /// Dropped when it took too long, or the connection is given up; the session may be lost.
     fn claim<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>>;
 
+    /// Whether [`claim`](Self::claim) gives no session twice whatever happens, so that early data may be accepted on
+    /// the strength of it alone (RFC 8446 §8.1): also after a restart, and when another machine takes over. What
+    /// could bring back a session that was claimed says no, which is what a store says unless it says otherwise;
+    /// then early data takes a [`ReplayGuard`](crate::ReplayGuard).
+    fn gives_once(&self) -> bool {
+        false
+    }
+
     /// Forgets the session under `id`.
     ///
     /// # Cancel safety

@@ -146,6 +146,11 @@ impl ServerSessionStore for MemoryServerSessionStore {
         Box::pin(ready(session))
     }
 
+    /// It does: after a restart it is empty.
+    fn gives_once(&self) -> bool {
+        true
+    }
+
     fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()> {
         if let Some(id) = Id::new(id) {
             self.sessions.of(self.sessions.hash(&id)).remove(&id);

@@ -193,7 +193,9 @@ impl TlsAcceptor {
     ///
     /// # Errors
     /// What every handshake would fail with: the [`session_store`](Self::session_store) or the
-    /// [`replay_guard`](Self::replay_guard) and the configuration exclude each other.
+    /// [`replay_guard`](Self::replay_guard) and the configuration exclude each other, or the store
+    /// [may give a ticket twice](ServerSessionStore::gives_once) and the configuration accepts early data because it
+    /// does not.
     pub fn check(&self) -> Result<(), Misuse> {
         let config = self.config.current();
         self.conduct.server_config(&config, Questions::none())?;

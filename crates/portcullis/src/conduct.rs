@@ -167,6 +167,16 @@ impl Conduct {
     /// asked.
     fn check_early_data(&self, config: &ServerConfig, questions: Questions) -> Result<(), Misuse> {
         let has_guard = self.replay_guard.is_some();
+        if config.relies_on_single_use()
+            && let Some(store) = &self.session_store
+            && !store.gives_once()
+        {
+            return Err(Misuse::new(
+                "early_data: the configuration has AntiReplay::single_use_tickets(), and this session_store may give \
+                 a ticket twice, after a restart or a fail-over (ServerSessionStore::gives_once); take \
+                 AntiReplay::asked() and a `replay_guard`",
+            ));
+        }
         match config.asks_early_data() {
             true if !has_guard && !questions.early_data => Err(Misuse::new(
                 "early_data: the configuration has AntiReplay::asked(), and nobody is there to be asked; give the \

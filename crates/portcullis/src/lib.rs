@@ -141,11 +141,11 @@ pub use handshake::{
 };
 #[cfg(any(feature = "axum", feature = "tonic"))]
 pub use integrations::TlsConnectInfo;
-#[cfg(feature = "redis")]
-#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-pub use integrations::redis_over_tls;
 #[cfg(feature = "hyper-util")]
 pub use integrations::{HttpsConnector, MaybeHttpsStream};
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use integrations::{redis_over_tls, replay_guard_over_tls};
 #[cfg(feature = "key-log")]
 pub use key_log::{KeyLog, KeyLogFile};
 pub use name::ToServerName;
@@ -169,9 +169,6 @@ pub use portcullis_core::{
     ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm,
     compression, config, question, session, suite, x509,
 };
-#[cfg(feature = "redis")]
-#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-pub use portcullis_session_cache::RedisStore;
 pub use portcullis_session_cache::{
     Claim, LayeredServerSessionStore, MemoryReplayGuard, MemoryServerSessionStore,
     MemorySessionStore, ReplayGuard, ServerSessionStore, SessionStore, StoreFuture,
@@ -179,6 +176,9 @@ pub use portcullis_session_cache::{
 #[cfg(feature = "disk")]
 #[cfg_attr(docsrs, doc(cfg(feature = "disk")))]
 pub use portcullis_session_cache::{DiskOptions, DiskStore};
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use portcullis_session_cache::{RedisReplayGuard, RedisStore};
 #[cfg(any(feature = "disk", feature = "redis"))]
 pub use portcullis_session_cache::{StoreError, StoreErrorKind, StoreKeys};
 pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};

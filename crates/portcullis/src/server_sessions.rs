@@ -33,6 +33,10 @@ impl ServerStore {
         Self { store, room }
     }
 
+    pub(crate) fn gives_once(&self) -> bool {
+        self.store.gives_once()
+    }
+
     /// The answer, or who makes it; to a question that is not about sessions, what `others` say.
     pub(crate) fn answer(
         &self,

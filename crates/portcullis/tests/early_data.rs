@@ -9,13 +9,15 @@ use bytes::Bytes;
 use ends::*;
 use futures_util::StreamExt as _;
 use portcullis::answers::{Answers, Questions};
+use portcullis::config::ServerConfigBuilder;
 use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, ClaimEarlyData};
-use portcullis::session::{AntiReplay, BloomFilters, TicketKeys};
+use portcullis::session::{AntiReplay, BloomFilters, ServerSession, TicketKeys};
 use portcullis::{
     Active, Claim, EarlyDataOutcome, EarlyDataRejection, EarlyDataStatus, EarlyHandshake,
-    MemoryReplayGuard, MemoryServerSessionStore, MemorySessionStore, Message, ReplayGuard,
-    ServerConfig, StoreFuture, TlsAcceptor, TlsConnector, TlsListener, TlsStream,
+    LayeredServerSessionStore, MemoryReplayGuard, MemoryServerSessionStore, MemorySessionStore,
+    Message, ReplayGuard, ServerConfig, ServerSessionStore, StoreFuture, TlsAcceptor, TlsConnector,
+    TlsListener, TlsStream,
 };
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex,
@@ -430,14 +432,41 @@ impl ReplayGuard for Remembers {
     }
 }
 
+fn of_a_store(anti_replay: AntiReplay) -> ServerConfigBuilder {
+    let server = server_config().to_builder().resumption(true);
+    server.ask_tickets(true).early_data(anti_replay)
+}
+
+/// A store that does not say whether it gives each session once.
+struct Forgetful(MemoryServerSessionStore);
+
+impl ServerSessionStore for Forgetful {
+    fn put<'a>(
+        &'a self,
+        id: &'a [u8],
+        session: ServerSession,
+        until: UnixTime,
+    ) -> StoreFuture<'a, ()> {
+        self.0.put(id, session, until)
+    }
+
+    fn get<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
+        self.0.get(id, now)
+    }
+
+    fn claim<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
+        self.0.claim(id, now)
+    }
+
+    fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()> {
+        self.0.forget(id)
+    }
+}
+
 /// Tickets of a store are good for one connection, and so is their early data.
 #[tokio::test]
 async fn tickets_of_a_store() {
-    let config = server_config()
-        .to_builder()
-        .resumption(true)
-        .ask_tickets(true)
-        .early_data(AntiReplay::single_use_tickets());
+    let config = of_a_store(AntiReplay::single_use_tickets());
     let store = Arc::new(MemoryServerSessionStore::default());
     let acceptor = TlsAcceptor::new(config.build().unwrap()).session_store(store);
     acceptor.check().unwrap();
@@ -498,6 +527,27 @@ async fn configurations_without_anybody_who_remembers() {
     assert!(says.contains("single_use_tickets"), "{says}");
     let acceptor = TlsAcceptor::new(shared(AntiReplay::asked())).replay_guard(guard());
     TlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
+
+    // A store that could bring back what was claimed takes a guard, and so does one that does not say.
+    let forgetful = || Arc::new(Forgetful(MemoryServerSessionStore::default()));
+    let with_store = |anti_replay, store: Arc<dyn ServerSessionStore>| {
+        let config = of_a_store(anti_replay).build().unwrap();
+        TlsAcceptor::new(config).session_store(store)
+    };
+    let single_use = AntiReplay::single_use_tickets;
+    let says = refused(with_store(single_use(), forgetful())).await;
+    assert!(says.contains("gives_once"), "{says}");
+    let near = MemoryServerSessionStore::default;
+    let layered = Arc::new(LayeredServerSessionStore::new(near(), forgetful()));
+    let says = refused(with_store(single_use(), layered)).await;
+    assert!(says.contains("gives_once"), "{says}");
+    let layered = Arc::new(LayeredServerSessionStore::new(near(), Arc::new(near())));
+    for acceptor in [
+        with_store(single_use(), layered),
+        with_store(AntiReplay::asked(), forgetful()).replay_guard(guard()),
+    ] {
+        TlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
+    }
 
     // Answers of the caller's are asked as well.
     struct Trusting;

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};
 use portcullis::session::TicketKeys;
-use portcullis::{MemorySessionStore, NamedGroup, SignatureScheme, TlsConnector};
+use portcullis::{
+    ConnectionInformation, MemorySessionStore, NamedGroup, SignatureScheme, TlsConnector,
+};
 use portcullis_tests::peers::{Group, Message, Peer, Server, Settings};
 use portcullis_tests::peers::{gnutls, openssl, rustls};
 use portcullis_tests::pki::{self, pki};
@@ -59,20 +61,30 @@ fn resuming(of: &pki::Identity) -> ServerConfigBuilder {
 async fn twice(connector: &TlsConnector, server: &Server, retried: bool, context: &str) {
     for resumed in [false, true] {
         let context = format!("{context}, again: {resumed}");
-        let connected = connector
-            .connect(server.address, ours::name("localhost"))
-            .await;
-        let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
-        let information = stream.shared_information();
-        assert_eq!(information.is_resumed(), resumed, "{context}");
+        let information = once(connector, server, resumed, &context).await;
         assert_eq!(information.hello_retried(), retried, "{context}");
-        assert!(!information.peer_certificates().is_empty(), "{context}");
-        let answer = server.answer_to_message(&HELLO);
-        ours::exchange(&mut stream, HELLO, &answer, &context).await;
-        let _ = ours::close(stream, &context).await;
-        let report = server.report(resumed.into()).await;
-        ours::compare(&information, &report, &context);
     }
+}
+
+async fn once(
+    connector: &TlsConnector,
+    server: &Server,
+    resumed: bool,
+    context: &str,
+) -> Arc<ConnectionInformation> {
+    let connected = connector
+        .connect(server.address, ours::name("localhost"))
+        .await;
+    let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
+    let information = stream.shared_information();
+    assert_eq!(information.is_resumed(), resumed, "{context}");
+    assert!(!information.peer_certificates().is_empty(), "{context}");
+    let answer = server.answer_to_message(&HELLO);
+    ours::exchange(&mut stream, HELLO, &answer, context).await;
+    let _ = ours::close(stream, context).await;
+    let report = server.report(resumed.into()).await;
+    ours::compare(&information, &report, context);
+    information
 }
 
 #[tokio::test]
@@ -93,6 +105,44 @@ async fn our_client_resumes_after_a_retry() {
         let server = peer.server(&giving_tickets(peer, settings)).await;
         let context = format!("our client to {peer:?}, which wants P-384");
         twice(&keeping(client_for(peer)), &server, true, &context).await;
+    }
+}
+
+/// Two services of one host have different sessions: the client of OTP keeps tickets by the name alone, gives
+/// one of them the other's, and resumes neither.
+#[tokio::test]
+async fn otp_services_of_one_host_are_not_mixed_up() {
+    for peer in [Peer::Erlang, Peer::Openssl] {
+        let settings = giving_tickets(peer, Settings::server(&pki().ecdsa_p256));
+        let servers = [peer.server(&settings).await, peer.server(&settings).await];
+        let connector = keeping(client_for(peer));
+        for round in 0..2 {
+            for (at, server) in servers.iter().enumerate() {
+                let context = format!("our client to {peer:?} {at}, round {round}");
+                once(&connector, server, round > 0, &context).await;
+            }
+        }
+    }
+}
+
+/// A connection that resumes knows the application protocol and the server's certificates: the client of OTP
+/// says that there are none.
+#[tokio::test]
+async fn otp_a_resumed_connection_knows_as_much_as_the_first() {
+    let of = &pki().ecdsa_p256;
+    for peer in [Peer::Erlang, Peer::Openssl, Peer::Gnutls, Peer::Rustls] {
+        let settings = giving_tickets(peer, Settings::server(of).alpn(&["second"]));
+        let server = peer.server(&settings).await;
+        let connector = keeping(client_for(peer).alpn(["first", "second"]));
+        for resumed in [false, true] {
+            let context = format!("our client to {peer:?}, again: {resumed}");
+            let information = once(&connector, &server, resumed, &context).await;
+            let protocol = information.alpn_protocol();
+            assert_eq!(protocol, Some(&b"second"[..]), "{context}");
+            let shown = information.peer_certificates();
+            assert_eq!(shown.first(), of.chain.first(), "{context}");
+            assert_eq!(shown.len(), of.chain.len(), "{context}");
+        }
     }
 }
 

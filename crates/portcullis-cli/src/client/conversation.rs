@@ -13,13 +13,14 @@ use super::commands::{Command, Line, Lines};
 /// How long the peer may take to close after we have.
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
-/// Speaks until the peer has closed.
+/// Speaks, first what is given, until the peer has closed.
 pub(super) async fn converse(
     stream: TlsStream<TcpStream>,
+    first: &[u8],
     has_commands: bool,
 ) -> std::io::Result<()> {
     let (mut reader, mut writer) = stream.into_split();
-    both_ways(&mut reader, &mut writer, has_commands).await?;
+    both_ways(&mut reader, &mut writer, first, has_commands).await?;
     if let Ok(stream) = reader.reunite(writer) {
         // The peer has closed; a failure to say goodbye changes nothing.
         let _ = stream.close(CLOSE_WITHIN).await;
@@ -33,11 +34,16 @@ type Request = oneshot::Sender<Result<(), portcullis::Error>>;
 async fn both_ways(
     reader: &mut ReadHalf<TcpStream>,
     writer: &mut WriteHalf<TcpStream>,
+    first: &[u8],
     has_commands: bool,
 ) -> std::io::Result<()> {
     let mut stdout = tokio::io::stdout();
     let (request, mut requests) = mpsc::channel::<Request>(1);
     let mut send = pin!(async {
+        if !first.is_empty() {
+            writer.write_all(first).await?;
+            writer.flush().await?;
+        }
         match has_commands {
             false => drop(tokio::io::copy(&mut tokio::io::stdin(), writer).await?),
             true => obey(writer, request).await?,

@@ -3,17 +3,19 @@
 
 mod commands;
 mod conversation;
+mod sessions;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use clap::Args;
 use portcullis::config::Renegotiation;
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    CertificateDer, ClientConfig, ConnectionInformation, MemorySessionStore, NamedGroup,
-    PreSharedKey, TlsStream,
+    CertificateDer, ClientConfig, ConnectionInformation, EarlyDataOutcome, MemorySessionStore,
+    NamedGroup, PreSharedKey, TlsStream,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -26,6 +28,7 @@ use crate::report::{self, Report};
 use crate::shared_keys::SharedKeys;
 use crate::{Verbosity, algorithms, certificate, files, key_log};
 use conversation::{CLOSE_WITHIN, converse};
+use sessions::Sessions;
 
 #[derive(Debug, Args)]
 pub(crate) struct Client {
@@ -62,10 +65,8 @@ pub(crate) struct Client {
     keys: SharedKeys,
     #[command(flatten)]
     login: Login,
-    /// Connect this many times more before, resuming, and say of each connection on standard error
-    /// whether it was resumed.
-    #[arg(long, default_value_t = 0, value_name = "TIMES")]
-    reconnect: u32,
+    #[command(flatten)]
+    sessions: Sessions,
     /// Append the connection's secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
@@ -89,7 +90,8 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let mut connecting = match self.connecting() {
+        let store = self.sessions.store();
+        let mut connecting = match self.connecting(store.clone()) {
             Ok(connecting) => connecting,
             Err(failure) => {
                 let report = Report {
@@ -99,8 +101,8 @@ impl Client {
                 return Err(self.failed(&report, failure));
             }
         };
-        let stream = match self.connect(&mut connecting).await {
-            Ok(stream) => stream,
+        let (stream, first) = match self.connect(&mut connecting).await {
+            Ok(connected) => connected,
             Err(failure) => {
                 let chain = connecting.chain();
                 self.save(&chain)?;
@@ -109,7 +111,9 @@ impl Client {
         };
         self.save(stream.information().peer_certificates())?;
         self.summarize(&connecting, stream.information())?;
-        converse(stream, self.commands).await.map_err(|error| {
+        let conversed = converse(stream, &first, self.commands).await;
+        self.sessions.write(store.as_deref()).await?;
+        conversed.map_err(|error| {
             let failure = Failure::connection(&error);
             if !self.json {
                 return failure;
@@ -123,8 +127,10 @@ impl Client {
     }
 
     /// Everything that can be known before the first packet.
-    fn connecting(&self) -> Result<Connecting, Failure> {
+    fn connecting(&self, store: Option<Arc<MemorySessionStore>>) -> Result<Connecting, Failure> {
         let destination = self.route.to(&self.target)?;
+        self.sessions.check()?;
+        let offered = self.sessions.read()?;
         if let Some(file) = self.save_cert.as_ref().filter(|file| file.exists()) {
             let file = file.display();
             return Err(Failure::usage(format!(
@@ -159,9 +165,13 @@ impl Client {
                 Some(log) => connector.key_log(log),
                 None => connector,
             };
-            match self.reconnect {
-                0 => connector,
-                _ => connector.session_store(Arc::<MemorySessionStore>::default()),
+            let connector = match store {
+                Some(store) => connector.session_store(store),
+                None => connector,
+            };
+            match offered.is_empty() {
+                true => connector,
+                false => connector.offering(offered),
             }
         }))
     }
@@ -211,20 +221,39 @@ impl Client {
             .build()
     }
 
-    /// The connection that is spoken on, after those before it.
-    async fn connect(&self, connecting: &mut Connecting) -> Result<TlsStream<TcpStream>, Failure> {
-        for number in 1..=self.reconnect {
+    /// The connection that is spoken on, after those before it, and what is to be said on it first.
+    async fn connect(
+        &self,
+        connecting: &mut Connecting,
+    ) -> Result<(TlsStream<TcpStream>, Bytes), Failure> {
+        let reconnect = self.sessions.reconnect;
+        let early = self.sessions.early_data()?;
+        for number in 1..=reconnect {
             let stream = connecting.connect().await?;
             say_how(number, &stream);
             // Until the server has closed, its tickets come.
             let closed = stream.close(CLOSE_WITHIN).await;
             closed.map_err(|error| Failure::connection(&error.into()))?;
         }
-        let stream = connecting.connect().await?;
-        if self.reconnect > 0 {
-            say_how(self.reconnect.saturating_add(1), &stream);
+        let (stream, first) = match early {
+            None => (connecting.connect().await?, Bytes::new()),
+            Some(early) => {
+                let (stream, outcome) = connecting.connect_with_early_data(early).await?;
+                eprintln!(
+                    "early data: {}",
+                    match &outcome {
+                        EarlyDataOutcome::Accepted => "accepted",
+                        EarlyDataOutcome::Rejected(_) => "rejected, and sent after the handshake",
+                        EarlyDataOutcome::NotOffered(_) => "sent after the handshake",
+                    }
+                );
+                (stream, outcome.into_unsent().unwrap_or_default())
+            }
+        };
+        if reconnect > 0 {
+            say_how(reconnect.saturating_add(1), &stream);
         }
-        Ok(stream)
+        Ok((stream, first))
     }
 
     /// Says what was negotiated, wherever that is wanted.

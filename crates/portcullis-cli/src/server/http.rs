@@ -66,10 +66,10 @@ impl Head {
     }
 }
 
-/// Answers one request with what was negotiated.
-pub(super) async fn page(mut stream: TlsStream<TcpStream>) -> io::Result<()> {
+/// Answers one request, which begins with these bytes, with what was negotiated.
+pub(super) async fn page(mut stream: TlsStream<TcpStream>, first: Vec<u8>) -> io::Result<()> {
     let text = report::text(stream.information());
-    match request(&mut stream).await? {
+    match request(&mut stream, first).await? {
         Asked::Request(request) => {
             answer(&mut stream, &request, Head::new("200 OK"), &text).await?
         }
@@ -79,9 +79,13 @@ pub(super) async fn page(mut stream: TlsStream<TcpStream>) -> io::Result<()> {
     Ok(stream.close(CLOSE_WITHIN).await?)
 }
 
-/// Answers one request with a file.
-pub(super) async fn file(mut stream: TlsStream<TcpStream>, folder: &Folder) -> io::Result<()> {
-    match request(&mut stream).await? {
+/// Answers one request, which begins with these bytes, with a file.
+pub(super) async fn file(
+    mut stream: TlsStream<TcpStream>,
+    folder: &Folder,
+    first: Vec<u8>,
+) -> io::Result<()> {
+    match request(&mut stream, first).await? {
         Asked::Request(request) => match folder.find(&request.path).await {
             Found::File { file, length, kind } => {
                 let head = Head::new("200 OK").with("Content-Type", kind);
@@ -109,8 +113,8 @@ enum Asked {
     Nothing,
 }
 
-async fn request(stream: &mut TlsStream<TcpStream>) -> io::Result<Asked> {
-    match timeout(REQUEST_WITHIN, head(stream)).await {
+async fn request(stream: &mut TlsStream<TcpStream>, first: Vec<u8>) -> io::Result<Asked> {
+    match timeout(REQUEST_WITHIN, head(stream, first)).await {
         Ok(Ok(Some(head))) => Ok(match parse(&head) {
             Ok(request) => Asked::Request(request),
             Err(head) => Asked::Wrong(head),
@@ -125,24 +129,27 @@ async fn request(stream: &mut TlsStream<TcpStream>) -> io::Result<Asked> {
 }
 
 /// The head of a request; `None` if it is too long.
-async fn head(stream: &mut TlsStream<TcpStream>) -> io::Result<Option<Vec<u8>>> {
-    let mut head = Vec::new();
+async fn head(stream: &mut TlsStream<TcpStream>, first: Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+    let mut head = first;
     let mut part = vec![0; 4 * 1024];
-    while head.len() <= MAX_HEAD {
-        let count = stream.read(&mut part).await?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let before = head.len();
-        head.extend(part.iter().take(count));
+    let mut before: usize = 0;
+    loop {
         // The empty line may have come in parts.
         let tail = head.get(before.saturating_sub(3)..).unwrap_or_default();
         let ends = |end: &[u8]| tail.windows(end.len()).any(|window| window == end);
         if ends(b"\r\n\r\n") || ends(b"\n\n") {
             return Ok(Some(head));
         }
+        if head.len() > MAX_HEAD {
+            return Ok(None);
+        }
+        let count = stream.read(&mut part).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        before = head.len();
+        head.extend(part.iter().take(count));
     }
-    Ok(None)
 }
 
 /// What is asked for, or the answer to what cannot be understood.

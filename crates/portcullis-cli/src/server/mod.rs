@@ -2,6 +2,7 @@
 
 mod folder;
 mod http;
+mod sessions;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use portcullis::session::TicketKeys;
 use portcullis::suite::CipherSuite;
 use portcullis::{
     ClientAuthentication, Identity, Incoming, NamedGroup, Roots, ServerConfig, TlsAcceptor,
@@ -24,11 +24,10 @@ use crate::logins::Users;
 use crate::shared_keys::SharedKeys;
 use crate::{Verbosity, algorithms, cert, key_log, report};
 use folder::Folder;
+use sessions::{Opened, Sessions};
 
 /// How long a client may take to close after we have.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
-/// How long a key seals tickets; it opens them for as long again.
-const TICKET_KEYS_SEAL: Duration = Duration::from_secs(7_200);
 /// The most connections at a time; others wait to be accepted.
 const MAX_CONNECTIONS: usize = 1_024;
 /// What HTTP is spoken here, as ALPN calls it (RFC 7301 §6).
@@ -73,9 +72,8 @@ pub(crate) struct Server {
     keys: SharedKeys,
     #[command(flatten)]
     users: Users,
-    /// Give clients tickets, and resume their sessions.
-    #[arg(long)]
-    tickets: bool,
+    #[command(flatten)]
+    sessions: Sessions,
     /// Append the connections' secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
@@ -96,7 +94,11 @@ enum ClientAuth {
 impl Server {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let service = self.service()?;
-        let mut acceptor = TlsAcceptor::new(self.config()?);
+        let sessions = self.sessions.open().await?;
+        let mut acceptor = sessions.equip(TlsAcceptor::new(self.config(&sessions)?));
+        acceptor
+            .check()
+            .map_err(|misuse| Failure::usage(misuse.to_string()))?;
         if let Some(log) = key_log(self.keylog.as_deref())? {
             acceptor = acceptor.key_log(log);
         }
@@ -104,7 +106,6 @@ impl Server {
         let socket = TcpListener::bind(self.listen).await.map_err(listen)?;
         let listener = TlsListener::from_listener(socket, acceptor);
         println!("READY {}", listener.local_addr().map_err(listen)?);
-        let is_verbose = self.verbosity.is_verbose();
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
             let place = Arc::clone(&places).acquire_owned().await;
@@ -116,13 +117,17 @@ impl Server {
                     continue;
                 }
             };
+            let conduct = Conduct {
+                is_verbose: self.verbosity.is_verbose(),
+                takes_early_data: self.sessions.takes_early_data(),
+            };
             if self.once {
-                return service.serve(incoming, is_verbose).await;
+                return service.serve(incoming, conduct).await;
             }
             let service = service.clone();
             tokio::spawn(async move {
                 let peer = incoming.peer_addr();
-                if let Err(failure) = service.serve(incoming, is_verbose).await {
+                if let Err(failure) = service.serve(incoming, conduct).await {
                     eprintln!("portcullis: {peer}: {failure}");
                 }
                 drop(place);
@@ -151,7 +156,7 @@ impl Server {
         }
     }
 
-    fn config(&self) -> Result<ServerConfig, Failure> {
+    fn config(&self, sessions: &Opened) -> Result<ServerConfig, Failure> {
         let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
         let identity = match &self.cert {
             Some(cert) => cert::identity(cert, self.key.as_deref()).map_err(usage)?,
@@ -185,10 +190,7 @@ impl Server {
         if let Some(users) = self.users.load()? {
             builder = builder.srp_users(users);
         }
-        builder = builder.resumption(false);
-        if self.tickets {
-            builder = builder.ticket_keys(TicketKeys::rotating(TICKET_KEYS_SEAL).map_err(usage)?);
-        }
+        builder = sessions.configure(builder);
         // A client that speaks HTTP/2 alone is to hear so in the handshake, not in its midst.
         let speaks_http = self.www || self.dir.is_some();
         builder = match self.alpn.is_empty() && speaks_http {
@@ -213,15 +215,22 @@ enum Service {
     Files(Folder),
 }
 
+/// How it is done.
+#[derive(Clone, Copy, Debug)]
+struct Conduct {
+    is_verbose: bool,
+    takes_early_data: bool,
+}
+
 impl Service {
     /// One connection from handshake to close.
-    async fn serve(&self, incoming: Incoming, is_verbose: bool) -> Result<(), Failure> {
+    async fn serve(&self, incoming: Incoming, conduct: Conduct) -> Result<(), Failure> {
         let peer = incoming.peer_addr();
-        let stream = incoming
-            .handshake()
-            .await
-            .map_err(|error| Failure::handshake(&error))?;
-        if is_verbose {
+        let (stream, first) = match conduct.takes_early_data {
+            true => self.early(incoming, conduct.is_verbose).await?,
+            false => (incoming.handshake().await.map_err(failed)?, Vec::new()),
+        };
+        if conduct.is_verbose {
             eprint!(
                 "{:<17}{peer}\n{}",
                 "client:",
@@ -230,11 +239,47 @@ impl Service {
         }
         let served = match self {
             Self::Echo => echo(stream).await,
-            Self::Page => http::page(stream).await,
-            Self::Files(folder) => http::file(stream, folder).await,
+            Self::Page => http::page(stream, first).await,
+            Self::Files(folder) => http::file(stream, folder, first).await,
         };
         served.map_err(|error| Failure::connection(&error))
     }
+
+    /// A handshake, and the early data that is to be answered after it. An echo goes back at once; a request, of
+    /// which none but GET and HEAD are answered, waits.
+    async fn early(
+        &self,
+        incoming: Incoming,
+        is_verbose: bool,
+    ) -> Result<(TlsStream<TcpStream>, Vec<u8>), Failure> {
+        let peer = incoming.peer_addr();
+        let mut early = incoming.handshake_with_early_data().await.map_err(failed)?;
+        let broken = |error: std::io::Error| Failure::connection(&error);
+        let (mut first, mut part) = (Vec::new(), vec![0; 16 * 1024]);
+        // It ends within what the tickets allow; there is none unless it was accepted.
+        loop {
+            let count = early.reader().read(&mut part).await.map_err(broken)?;
+            let Some(data) = part.get(..count).filter(|data| !data.is_empty()) else {
+                break;
+            };
+            if is_verbose {
+                eprintln!("{peer}: {count} bytes of early data");
+            }
+            match (self, early.writer()) {
+                (Self::Echo, Some(mut writer)) => {
+                    writer.write_all(data).await.map_err(broken)?;
+                    writer.flush().await.map_err(broken)?;
+                }
+                _ => first.extend_from_slice(data),
+            }
+        }
+        Ok((early.handshake().await.map_err(failed)?, first))
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn failed(error: portcullis::Error) -> Failure {
+    Failure::handshake(&error)
 }
 
 /// Gives back what comes.

@@ -40,6 +40,10 @@ impl EarlyDataOptions {
         matches!(self.anti_replay, Some(AntiReplay(Claims::Asked)))
     }
 
+    pub(crate) const fn is_of_single_use(&self) -> bool {
+        matches!(self.anti_replay, Some(AntiReplay(Claims::SingleUse)))
+    }
+
     /// In seconds.
     pub(crate) const fn window(&self) -> u64 {
         self.window.as_secs()

@@ -244,6 +244,12 @@ impl ServerConfig {
         self.0.early_data.is_asked()
     }
 
+    /// Whether early data is accepted because each ticket is given once
+    /// ([`AntiReplay::single_use_tickets`](crate::session::AntiReplay::single_use_tickets)).
+    pub fn relies_on_single_use(&self) -> bool {
+        self.0.early_data.is_of_single_use()
+    }
+
     /// Starts from this configuration.
     pub fn to_builder(&self) -> ServerConfigBuilder {
         ServerConfigBuilder {

@@ -49,6 +49,11 @@ impl ServerSessionStore for DiskStore {
         })
     }
 
+    /// It does, unless somebody puts an older copy of the file in its place.
+    fn gives_once(&self) -> bool {
+        true
+    }
+
     fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()> {
         let key = Key::new(SERVER, &Place::of_server(id), 0);
         let removed = self.thread.ask(move |tables| tables.remove(key));

@@ -18,7 +18,7 @@ const PER_KEY: isize = 6;
 
 impl<C> RedisStore<C> {
     fn names(&self, place: &Place) -> [String; 2] {
-        let hex = hex(place);
+        let hex = hex(&place.0);
         [SINGLE, MANY].map(|kind| format!("{}{kind}{hex}}}", self.prefix))
     }
 }

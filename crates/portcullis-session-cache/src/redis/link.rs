@@ -96,7 +96,7 @@ impl<C> Link<C> {
         });
     }
 
-    fn note(&self, error: StoreError) {
+    pub(super) fn note(&self, error: StoreError) {
         *lock(&self.last_error) = Some(error);
     }
 

@@ -1,16 +1,19 @@
-//! Sessions in Redis, which any servers and clients share (feature `redis`).
+//! Sessions, and what is known of early data, in Redis, which any servers and clients share (feature `redis`).
 //!
 //! | of | key | value | commands |
 //! |---|---|---|---|
 //! | servers | prefix `s:` digest of the id | a sealed session | `SET … PX`, `GET`, `GETDEL`, `UNLINK` |
 //! | clients, TLS 1.3 | prefix `c:{` digest of the key `}` | a list of them, the newest last | `RPUSH`, `LTRIM`, `PEXPIRE`, `RPOP`, `UNLINK` |
 //! | clients, before | prefix `m:{` digest of the key `}` | a sealed session | `SET … PX`, `GET`, `UNLINK` |
+//! | claims of early data | prefix `{r}:` the token | nothing | `SET … NX PX` |
+//! | their marker | prefix `{r}:since` | `run_id` and `master_replid` of Redis | `SET … PX`, `GET`, `PTTL`, `INFO` |
 //!
 //! What is asked of one session touches keys of one slot, so that a cluster does as well as a single server. Redis
 //! 6.2 or later is needed, for `GETDEL`.
 
 mod client;
 mod link;
+mod replay;
 mod server;
 
 use std::fmt;
@@ -22,12 +25,16 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError, cmd};
 use rustls_pki_types::UnixTime;
 
+pub use self::replay::RedisReplayGuard;
+
 use self::link::Link;
 use crate::sealed::Place;
-use crate::{StoreError, StoreErrorKind, StoreKeys};
+use crate::{StoreError, StoreErrorKind, StoreFuture, StoreKeys};
 
 /// How many keys one `SCAN` looks at.
 const PAGE: usize = 500;
+const PREFIX: &str = "portcullis:";
+const TIME_LIMIT: Duration = Duration::from_millis(50);
 
 /// The sessions of clients or servers in Redis, or in what speaks its protocol. Cheap to clone; clones are
 /// the same store.
@@ -72,34 +79,40 @@ impl RedisStore {
     /// When the URL is none of Redis, or asks for TLS (`rediss://`): for that
     /// [`connecting`](Self::connecting) takes connections over any stream.
     pub fn open(url: &str, keys: StoreKeys) -> Result<Self, StoreError> {
-        let wrong = |reason: &dyn fmt::Display| {
-            // Not the URL: it may have a password in it.
-            let sentence = format!("the URL of Redis cannot be used: {reason}");
-            StoreError::new(StoreErrorKind::Options, sentence)
-        };
-        if url.trim_start().starts_with("rediss:") {
-            return Err(wrong(
-                &"rediss:// is TLS, which this store does not bring; make connections over a TLS stream and \
-                  give them to `RedisStore::connecting`",
-            ));
-        }
-        let client = Client::open(url).map_err(|error| wrong(&error))?;
-        Ok(Self::connecting(
-            move || {
-                let client = client.clone();
-                // This store has time limits of its own.
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(None)
-                    .set_response_timeout(None);
-                async move {
-                    client
-                        .get_multiplexed_async_connection_with_config(&config)
-                        .await
-                }
-            },
-            keys,
-        ))
+        Ok(Self::connecting(connections(url)?, keys))
     }
+}
+
+type Connected = Result<MultiplexedConnection, RedisError>;
+
+/// What makes connections to a URL.
+fn connections(
+    url: &str,
+) -> Result<impl Fn() -> StoreFuture<'static, Connected> + Send + Sync + use<>, StoreError> {
+    let wrong = |reason: &dyn fmt::Display| {
+        // Not the URL: it may have a password in it.
+        let sentence = format!("the URL of Redis cannot be used: {reason}");
+        StoreError::new(StoreErrorKind::Options, sentence)
+    };
+    if url.trim_start().starts_with("rediss:") {
+        return Err(wrong(
+            &"rediss:// is TLS, which this store does not bring; make connections over a TLS stream and \
+              give them to `RedisStore::connecting`",
+        ));
+    }
+    let client = Client::open(url).map_err(|error| wrong(&error))?;
+    Ok(move || -> StoreFuture<'static, Connected> {
+        let client = client.clone();
+        // This store has time limits of its own.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
+        Box::pin(async move {
+            client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await
+        })
+    })
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStore<C> {
@@ -113,8 +126,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStore<C> {
         Self {
             link: Arc::new(Link::new(move || Box::pin(connect()))),
             keys,
-            prefix: "portcullis:".into(),
-            limit: Duration::from_millis(50),
+            prefix: PREFIX.into(),
+            limit: TIME_LIMIT,
         }
     }
 
@@ -190,10 +203,10 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStore<C> {
     }
 }
 
-/// The end of a key's name.
-fn hex(place: &Place) -> String {
-    let mut out = String::with_capacity(64);
-    for byte in place.0 {
+/// The end of a key's name, in hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
         let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or_default();
         out.extend([digit(byte >> 4), digit(byte & 15)]);
     }

@@ -13,7 +13,7 @@ const KIND: &str = "s:";
 
 impl<C> RedisStore<C> {
     fn name(&self, place: &Place) -> String {
-        format!("{}{KIND}{}", self.prefix, hex(place))
+        format!("{}{KIND}{}", self.prefix, hex(&place.0))
     }
 }
 
@@ -61,6 +61,12 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ServerSessionStore for R
 
     fn claim<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
         Box::pin(self.found("GETDEL", id, now))
+    }
+
+    /// Not so: Redis can start again with an older file, or fail over to a replica that is behind.
+    /// [`replay_guard`](RedisStore::replay_guard) knows when that has happened.
+    fn gives_once(&self) -> bool {
+        false
     }
 
     fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()> {

@@ -1,5 +1,7 @@
 //! A real redis-server on a socket in a folder of its own.
 
+#![allow(dead_code, reason = "each program of tests needs some of it")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -55,7 +57,12 @@ impl RedisServer {
         std::fs::remove_file(self.socket()).expect("it was there");
     }
 
-    /// Starts again, with nothing in it.
+    /// Nothing of what it has saved is there when it starts again.
+    pub(crate) fn forget(&self) {
+        std::fs::remove_file(self.folder.join("dump.rdb")).expect("it has saved");
+    }
+
+    /// Starts again, with what it has saved when it was told to.
     pub(crate) fn restart(&mut self) {
         self.child = run(&self.folder);
         self.wait();

@@ -18,4 +18,4 @@ pub use connect_info::TlsConnectInfo;
 #[cfg(feature = "hyper-util")]
 pub use hyper_util::{HttpsConnector, MaybeHttpsStream};
 #[cfg(feature = "redis")]
-pub use redis::redis_over_tls;
+pub use redis::{redis_over_tls, replay_guard_over_tls};

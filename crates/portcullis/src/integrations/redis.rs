@@ -1,8 +1,10 @@
-//! A store of sessions in Redis, over TLS.
+//! A store of sessions, and a replay guard, in Redis, over TLS.
 
 use std::io;
 
-use portcullis_session_cache::{RedisStore, StoreError, StoreErrorKind, StoreKeys};
+use portcullis_session_cache::{
+    RedisReplayGuard, RedisStore, StoreError, StoreErrorKind, StoreFuture, StoreKeys,
+};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo as _, RedisError};
 
@@ -35,6 +37,27 @@ pub fn redis_over_tls(
     connector: TlsConnector,
     keys: StoreKeys,
 ) -> Result<RedisStore, StoreError> {
+    Ok(RedisStore::connecting(connections(url, connector)?, keys))
+}
+
+/// A [`RedisReplayGuard`] without a store beside it, at a URL as for [`redis_over_tls`]. With feature `redis`.
+///
+/// # Errors
+/// When the URL is another one. Whether Redis is there [`ping`](RedisReplayGuard::ping) tells.
+pub fn replay_guard_over_tls(
+    url: &str,
+    connector: TlsConnector,
+) -> Result<RedisReplayGuard, StoreError> {
+    Ok(RedisReplayGuard::connecting(connections(url, connector)?))
+}
+
+type Connected = Result<MultiplexedConnection, RedisError>;
+
+/// What makes connections to a URL.
+fn connections(
+    url: &str,
+    connector: TlsConnector,
+) -> Result<impl Fn() -> StoreFuture<'static, Connected> + Send + Sync + use<>, StoreError> {
     let wrong = |reason: &dyn std::fmt::Display| {
         // Not the URL: it may have a password in it.
         let sentence = format!("the URL of Redis cannot be used: {reason}");
@@ -57,10 +80,10 @@ pub fn redis_over_tls(
         .map_err(|error| wrong(&error))?;
     let settings = info.redis_settings().clone();
     let connector = connector.or_service_name("redis");
-    let connect = move || {
+    Ok(move || -> StoreFuture<'static, Connected> {
         let (connector, name) = (connector.clone(), name.clone());
         let (address, settings) = ((host.clone(), port), settings.clone());
-        async move {
+        Box::pin(async move {
             let stream = connector.connect(address, name).await;
             let stream = stream.map_err(|error| RedisError::from(io::Error::other(error)))?;
             // The store has time limits of its own.
@@ -69,7 +92,6 @@ pub fn redis_over_tls(
             let (connection, driver) = made?;
             tokio::spawn(driver);
             Ok(connection)
-        }
-    };
-    Ok(RedisStore::connecting(connect, keys))
+        })
+    })
 }
