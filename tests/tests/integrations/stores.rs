@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use portcullis::config::ServerConfigBuilder;
 use portcullis::{
-    DiskStore, ProtocolVersion, RedisStore, ServerSessionStore, SessionStore, StoreErrorKind,
-    StoreKeys, TlsAcceptor, TlsConnector, redis_over_tls,
+    DiskStore, MemoryServerSessionStore, ProtocolVersion, RedisStore, ServerSessionStore,
+    SessionStore, StoreErrorKind, StoreKeys, TlsAcceptor, TlsConnector, redis_over_tls,
 };
 use portcullis_tests::peers::Program;
 use portcullis_tests::pki::{self, pki};
@@ -156,5 +156,55 @@ async fn a_restarted_process_resumes_from_its_file() {
         }
         SessionStore::close(&clients).await;
         ServerSessionStore::close(&store).await;
+    }
+}
+
+/// What is kept of a connection, and what is told of it, has nothing of the server's key: OTP's session data has
+/// all of it.
+#[tokio::test]
+async fn otp_a_session_has_no_private_key() {
+    let of = &pki().ecdsa_p256;
+    // RFC 5915 §3: the number stands behind the version.
+    let der = of.key.secret_der();
+    let before = [2, 1, 1, 4, 32];
+    let at = der.windows(before.len()).position(|at| at == before);
+    let secret = &der[at.unwrap() + before.len()..][..32];
+    let (text, debug) = (
+        secret.iter().map(|byte| format!("{byte:02x}")),
+        format!("{secret:?}"),
+    );
+    let (text, debug) = (text.collect::<String>(), debug.trim_matches(['[', ']']));
+    for version in VERSIONS {
+        let store = Arc::new(MemoryServerSessionStore::default());
+        let acceptor = acceptor(server(of), store.clone());
+        let config = client()
+            .versions([version])
+            .identity(identity(&pki().client));
+        let connector = TlsConnector::new(config.build().unwrap());
+        let (ours, theirs) = duplex(64 * 1024);
+        let (client, server) = tokio::join!(
+            connector.upgrade(ours, "localhost"),
+            acceptor.upgrade(theirs)
+        );
+        let (_client, server) = (client.unwrap(), server.unwrap());
+        // Before TLS 1.3 nobody waits until it is kept.
+        for _ in 0..200 {
+            if store.is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        let mut shown = vec![format!("{:?}", server.information()).into_bytes()];
+        let mut visit = |session: &portcullis::session::ServerSession| {
+            shown.push(session.to_bytes().to_vec());
+            shown.push(format!("{session:?}").into_bytes());
+        };
+        assert!(ServerSessionStore::for_each(&*store, &mut visit).await);
+        assert!(shown.len() > 2, "{version}");
+        for bytes in shown {
+            for secret in [secret, text.as_bytes(), debug.as_bytes()] {
+                let is_there = bytes.windows(secret.len()).any(|at| at == secret);
+                assert!(!is_there, "{version}");
+            }
+        }
     }
 }

@@ -141,7 +141,8 @@ impl ServerConfigBuilder {
     }
 
     /// How far the age that a client says its ticket has may be off, in whole seconds of 1 to 60 (RFC
-    /// 8446 §8.3). Default: 10 seconds. A claim has to be remembered for twice as long.
+    /// 8446 §8.3). Default: 10 seconds. A claim has to be remembered for twice as long, so servers that open the same
+    /// tickets have the same window.
     pub fn early_data_window(mut self, window: Duration) -> Self {
         self.server.early_data.window = window;
         self
