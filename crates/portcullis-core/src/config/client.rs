@@ -138,6 +138,11 @@ impl ClientConfig {
         Self(Arc::new(client))
     }
 
+    /// Which certificates of peers are looked for in revocation lists.
+    pub fn crl_check(&self) -> CrlCheck {
+        self.0.policy.crl_check
+    }
+
     /// Starts from this configuration.
     pub fn to_builder(&self) -> ClientConfigBuilder {
         ClientConfigBuilder {
@@ -461,8 +466,13 @@ impl ClientConfigBuilder {
             self.client.verification = Verification::Chain(
                 policy
                     .signed_with(&schemes, self.client.policy.key_minimum)
-                    .memo(self.client.policy.memo.clone()),
+                    .memo(self.client.policy.memo.clone())
+                    .crl_check(self.client.policy.crl_check),
             );
+        } else if self.client.policy.crl_check.is_on() {
+            return Err(Misuse::new(
+                "crl_check: this configuration does not verify servers; leave it out, or start with `builder`",
+            ));
         }
         let identities = Identity::digest_of_keys(&self.client.identities);
         let identities = self.client.policy.psks.digest(identities);

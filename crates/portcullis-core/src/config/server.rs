@@ -244,6 +244,11 @@ impl ServerConfig {
         self.0.early_data.is_asked()
     }
 
+    /// Which certificates of peers are looked for in revocation lists.
+    pub fn crl_check(&self) -> CrlCheck {
+        self.0.policy.crl_check
+    }
+
     /// Starts from this configuration.
     pub fn to_builder(&self) -> ServerConfigBuilder {
         ServerConfigBuilder {
@@ -710,7 +715,16 @@ impl ServerConfigBuilder {
                 self.server.client_chain = ChainPolicy::new(roots.clone())
                     .depth(self.server.depth)
                     .signed_with(&schemes, self.server.policy.key_minimum)
-                    .memo(self.server.policy.memo.clone());
+                    .memo(self.server.policy.memo.clone())
+                    .crl_check(self.server.policy.crl_check);
+            }
+            ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified
+                if self.server.policy.crl_check.is_on() =>
+            {
+                return Err(Misuse::new(
+                    "crl_check: no chain of a client is verified; ask for one with client_authentication, or \
+                     leave it out",
+                ));
             }
             ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified => {}
         }
