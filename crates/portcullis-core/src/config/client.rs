@@ -21,7 +21,7 @@ use crate::suite::{Authentication, CipherSuite, Exchange};
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::extension::CertificateType;
-use crate::x509::{ChainPolicy, Identity, Roots, Sha256Digest, SignatureMemo};
+use crate::x509::{ChainPolicy, CrlCheck, Identity, Roots, Sha256Digest, SignatureMemo};
 
 /// A client's configuration. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -22,7 +22,9 @@ use crate::violation::Violation;
 use crate::wire::extension::CertificateType;
 #[cfg(feature = "finite-field")]
 use crate::x509::DhParameters;
-use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo, kinds_of_keys, what_keys_lack};
+use crate::x509::{
+    ChainPolicy, CrlCheck, Identity, Roots, SignatureMemo, kinds_of_keys, what_keys_lack,
+};
 
 /// A client gives up on a server that sends too many.
 const MAX_TICKET_COUNT: u8 = 16;
