@@ -139,6 +139,13 @@ impl CrlQuery {
         self.budget
     }
 
+    /// Wants only what is in memory.
+    #[must_use]
+    pub fn from_memory(mut self) -> Self {
+        self.resumption = true;
+        self
+    }
+
     /// Sets how long the answer may take.
     #[must_use]
     pub fn within(mut self, budget: Duration) -> Self {
