@@ -332,10 +332,10 @@ async fn memory_comes_before_the_network() {
 }
 
 #[tokio::test]
-async fn ten_thousand_urls_are_a_few_requests() {
+async fn a_thousand_urls_are_a_few_requests() {
     let ca = Authority::new();
     let server = Server::with_list(&ca.list(1, &[])).await;
-    let uris: Vec<String> = (0..10_000).map(|at| format!("{}?{at}", server.uri())).collect();
+    let uris: Vec<String> = (0..1_000).map(|at| format!("{}?{at}", server.uri())).collect();
     // One point with all of them; all the same list of another authority.
     let other = Authority::new();
     let crls = crls();
