@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::{
-    ClientAuthentication, ClientConfig, CrlCheck, CrlInput, CrlSource, Error, HashDirCrls, HttpCrls, Identity,
-    MemoryCrls, Roots, ServerConfig, TlsAcceptor, TlsConnector, TlsListener,
+    ClientAuthentication, ClientConfig, CrlCheck, CrlInput, CrlSource, Error, HashDirCrls,
+    HttpCrls, Identity, MemoryCrls, Roots, ServerConfig, TlsAcceptor, TlsConnector, TlsListener,
 };
 use portcullis_tests::peers::Program;
 use portcullis_tests::scratch;
@@ -63,7 +63,9 @@ impl Authority {
              -addext keyUsage=critical,keyCertSign,cRLSign"
         ));
         for leaf in ["good", "bad"] {
-            this.openssl(&format!("req -new {key} -keyout {leaf}.key -out {leaf}.csr -subj /CN={leaf}"));
+            this.openssl(&format!(
+                "req -new {key} -keyout {leaf}.key -out {leaf}.csr -subj /CN={leaf}"
+            ));
             this.openssl(&format!(
                 "ca -batch -config ca.cnf -in {leaf}.csr -out {leaf}.pem -extensions leaf -notext"
             ));
@@ -99,7 +101,11 @@ impl Authority {
     }
 
     fn identity(&self, leaf: &str) -> Identity {
-        Identity::from_pem_files(self.path(&format!("{leaf}.pem")), self.path(&format!("{leaf}.key"))).unwrap()
+        Identity::from_pem_files(
+            self.path(&format!("{leaf}.pem")),
+            self.path(&format!("{leaf}.key")),
+        )
+        .unwrap()
     }
 
     fn memory(&self, files: &[&str]) -> Arc<MemoryCrls> {
@@ -111,8 +117,13 @@ impl Authority {
     }
 
     fn connector(&self, check: CrlCheck, crls: Arc<dyn CrlSource>) -> TlsConnector {
-        let config = ClientConfig::builder(self.roots()).crl_check(check).build().unwrap();
-        TlsConnector::new(config).crls(crls).alert_timeout(Duration::from_millis(500))
+        let config = ClientConfig::builder(self.roots())
+            .crl_check(check)
+            .build()
+            .unwrap();
+        TlsConnector::new(config)
+            .crls(crls)
+            .alert_timeout(Duration::from_millis(500))
     }
 
     async fn listener(&self, check: CrlCheck, crls: Arc<dyn CrlSource>) -> TlsListener {
@@ -122,14 +133,21 @@ impl Authority {
             .crl_check(check)
             .build()
             .unwrap();
-        let acceptor = TlsAcceptor::new(config).crls(crls).alert_timeout(Duration::from_millis(500));
+        let acceptor = TlsAcceptor::new(config)
+            .crls(crls)
+            .alert_timeout(Duration::from_millis(500));
         TlsListener::bind("127.0.0.1:0", acceptor).await.unwrap()
     }
 
     /// A server that looks at no lists.
     async fn server(&self, leaf: &str) -> TlsListener {
-        let config = ServerConfig::builder().identity(self.identity(leaf)).build().unwrap();
-        TlsListener::bind("127.0.0.1:0", TlsAcceptor::new(config)).await.unwrap()
+        let config = ServerConfig::builder()
+            .identity(self.identity(leaf))
+            .build()
+            .unwrap();
+        TlsListener::bind("127.0.0.1:0", TlsAcceptor::new(config))
+            .await
+            .unwrap()
     }
 }
 
@@ -166,7 +184,11 @@ async fn of_openssl_server(ca: &Authority, leaf: &str, connector: &TlsConnector)
 }
 
 /// What portcullis says of OpenSSL's client with this certificate, and whether that saw certificate_revoked.
-async fn of_openssl_client(ca: &Authority, leaf: &str, listener: &TlsListener) -> (&'static str, bool) {
+async fn of_openssl_client(
+    ca: &Authority,
+    leaf: &str,
+    listener: &TlsListener,
+) -> (&'static str, bool) {
     let arguments = format!(
         "s_client -connect {} -servername localhost -CAfile {} -cert {} -key {}",
         listener.local_addr().unwrap(),
@@ -198,10 +220,21 @@ async fn openssl_is_looked_for_as_client_and_server() {
     let nothing = ca.connector(CrlCheck::chain(), Arc::new(MemoryCrls::new()));
     assert_eq!(of_openssl_server(&ca, "good", &nothing).await, "unknown");
     let listener = ca.listener(CrlCheck::peer(), lists).await;
-    assert_eq!(of_openssl_client(&ca, "good", &listener).await, ("good", false));
-    assert_eq!(of_openssl_client(&ca, "bad", &listener).await, ("revoked", true));
-    let listener = ca.listener(CrlCheck::peer(), Arc::new(MemoryCrls::new())).await;
-    assert_eq!(of_openssl_client(&ca, "good", &listener).await, ("unknown", false));
+    assert_eq!(
+        of_openssl_client(&ca, "good", &listener).await,
+        ("good", false)
+    );
+    assert_eq!(
+        of_openssl_client(&ca, "bad", &listener).await,
+        ("revoked", true)
+    );
+    let listener = ca
+        .listener(CrlCheck::peer(), Arc::new(MemoryCrls::new()))
+        .await;
+    assert_eq!(
+        of_openssl_client(&ca, "good", &listener).await,
+        ("unknown", false)
+    );
 }
 
 /// A complete list that does not have it, and the delta list that `openssl crl -gendelta` made of two.
@@ -232,7 +265,14 @@ async fn a_directory_of_rehash_is_what_openssl_finds() {
     for (leaf, is_good) in [("good", true), ("bad", false)] {
         let output = Command::new("openssl")
             .current_dir(&ca.folder)
-            .args(["verify", "-CAfile", "ca.pem", "-CApath", "lists", "-crl_check_all"])
+            .args([
+                "verify",
+                "-CAfile",
+                "ca.pem",
+                "-CApath",
+                "lists",
+                "-crl_check_all",
+            ])
             .arg(format!("{leaf}.pem"))
             .output()
             .unwrap();
@@ -281,7 +321,11 @@ async fn by_openssl(ca: &Authority, leaf: &str, list: Option<&str>) -> &'static 
     let client = Program::start("openssl", "openssl", words(&arguments));
     let _ = listener.accept().await.unwrap().handshake().await;
     let (_, output) = client.finish().await;
-    judged(&output.to_string(), "certificate revoked", "unable to get certificate CRL")
+    judged(
+        &output.to_string(),
+        "certificate revoked",
+        "unable to get certificate CRL",
+    )
 }
 
 fn judged(output: &str, revoked: &str, unknown: &str) -> &'static str {
@@ -312,7 +356,10 @@ async fn by_erlang(ca: &Authority, leaf: &str, check: &str, list: Option<&str>) 
     let _ = listener.accept().await.unwrap().handshake().await;
     let (_, output) = client.finish().await;
     let output = output.to_string();
-    assert!(output.contains("{ok,") || output.contains("tls_alert"), "{output}");
+    assert!(
+        output.contains("{ok,") || output.contains("tls_alert"),
+        "{output}"
+    );
     judged(&output, "certificate_revoked", "bad_certificate")
 }
 
@@ -347,4 +394,3 @@ async fn verdicts_are_those_of_openssl_and_erlang() {
         }
     }
 }
-

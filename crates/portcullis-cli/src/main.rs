@@ -8,6 +8,7 @@ mod certificate;
 mod client;
 mod connect;
 mod connecting;
+mod crl;
 mod failure;
 mod files;
 mod logins;
@@ -44,6 +45,9 @@ enum Action {
     /// Make certificates for development; show what is in certificates.
     #[command(subcommand)]
     Cert(cert::Cert),
+    /// Fetch revocation lists; look for certificates in them.
+    #[command(subcommand)]
+    Crl(crl::Command),
     /// Print what completes this command in a shell.
     Completions(manual::Completions),
     /// Print the manual page, or write one for each command to a folder.
@@ -96,6 +100,7 @@ async fn main() {
         Action::Client(client) => client.run().await,
         Action::Server(server) => server.run().await,
         Action::Cert(cert) => cert.run().await,
+        Action::Crl(crl) => crl.run().await,
         Action::Completions(completions) => completions.run(),
         Action::Man(man) => man.run(),
     };

@@ -119,7 +119,10 @@ impl HashDirCrls {
         }
         let directory = Arc::clone(&self.0);
         let reading = tokio::task::spawn_blocking(move || {
-            hashes.into_iter().flat_map(|hash| directory.read(hash)).collect::<Vec<_>>()
+            hashes
+                .into_iter()
+                .flat_map(|hash| directory.read(hash))
+                .collect::<Vec<_>>()
         });
         Box::pin(async move {
             match reading.await {
@@ -177,7 +180,9 @@ impl Directory {
         // What was looked at longest ago goes.
         while all.len() > 1 && all.values().map(Known::bytes).sum::<usize>() > MAX_BYTES {
             let oldest = all.iter().filter(|(own, _)| **own != hash);
-            let oldest = oldest.min_by_key(|(_, known)| known.checked).map(|(own, _)| *own);
+            let oldest = oldest
+                .min_by_key(|(_, known)| known.checked)
+                .map(|(own, _)| *own);
             oldest.and_then(|oldest| all.remove(&oldest));
         }
         lists
@@ -202,7 +207,10 @@ fn lists_in(path: &Path, hash: u32) -> Vec<Arc<Crl>> {
 
 impl Known {
     fn lists(&self) -> Vec<Arc<Crl>> {
-        self.files.iter().flat_map(|file| file.lists.iter().cloned()).collect()
+        self.files
+            .iter()
+            .flat_map(|file| file.lists.iter().cloned())
+            .collect()
     }
 
     fn bytes(&self) -> usize {

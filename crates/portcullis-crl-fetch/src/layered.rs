@@ -42,6 +42,8 @@ impl<A: CrlSource, B: CrlSource> CrlSource for Layered<A, B> {
     }
 
     fn fresh<'a>(&'a self, query: &'a CrlQuery, stale: &'a Arc<Crl>) -> CrlFuture<'a, Lookup> {
-        Box::pin(async move { or(self.0.fresh(query, stale).await, self.1.fresh(query, stale)).await })
+        Box::pin(
+            async move { or(self.0.fresh(query, stale).await, self.1.fresh(query, stale)).await },
+        )
     }
 }

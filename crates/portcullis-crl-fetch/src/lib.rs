@@ -27,7 +27,7 @@ mod memory;
 pub use hash_dir::HashDirCrls;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
-pub use http::{HttpCrls, Resolve};
+pub use http::{HttpCrls, IpNet, Resolve};
 pub use layered::Layered;
 pub use memory::{CrlInput, MemoryCrls};
 

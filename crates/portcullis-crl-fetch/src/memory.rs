@@ -130,9 +130,9 @@ impl MemoryCrls {
     /// When there is none in the input, or one is damaged; then nothing is removed.
     pub fn remove(&self, input: &CrlInput) -> Result<usize, Misuse> {
         let lists = input.read()?;
-        Ok(self.write().remove(|kept| {
-            lists.iter().any(|list| list.as_der() == kept.list.as_der())
-        }))
+        Ok(self
+            .write()
+            .remove(|kept| lists.iter().any(|list| list.as_der() == kept.list.as_der())))
     }
 
     /// Removes what was added for this distribution point, and answers how many lists that were.
@@ -162,11 +162,15 @@ impl MemoryCrls {
 
     fn read(&self) -> RwLockReadGuard<'_, Lists> {
         // Nothing panics while it is locked.
-        self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Lists> {
-        self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0
+            .write()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn find(&self, query: &CrlQuery, is_at: impl Fn(Option<&str>) -> bool) -> Lookup {
@@ -236,7 +240,8 @@ impl Lists {
 
 impl CrlSource for MemoryCrls {
     fn lookup<'a>(&'a self, query: &'a CrlQuery) -> CrlFuture<'a, Lookup> {
-        let is_at = |uri: Option<&str>| uri.is_none_or(|uri| query.uris().iter().any(|own| own == uri));
+        let is_at =
+            |uri: Option<&str>| uri.is_none_or(|uri| query.uris().iter().any(|own| own == uri));
         Box::pin(ready(self.find(query, is_at)))
     }
 

@@ -17,7 +17,8 @@ impl Scratch {
     fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("portcullis-crls-{}-{number}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("portcullis-crls-{}-{number}", std::process::id()));
         std::fs::create_dir(&path).unwrap();
         Self(path)
     }
@@ -75,7 +76,10 @@ async fn what_is_of_no_use_hides_nothing() {
     assert!(verdict(&ca, &ca.leaf(9, &[]), &crls).await.is_err());
     // Behind a gap it is not looked for.
     std::fs::remove_file(scratch.path().join(called(&list, 2))).unwrap();
-    assert!(verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok(), "remembered");
+    assert!(
+        verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok(),
+        "remembered"
+    );
     let crls = HashDirCrls::new(scratch.path());
     let error = verdict(&ca, &ca.leaf(8, &[]), &crls).await.unwrap_err();
     assert!(error.to_string().contains("cannot be told"), "{error}");
@@ -92,7 +96,10 @@ async fn a_file_that_changes_is_read_again() {
     assert!(verdict(&ca, &leaf, &crls).await.is_ok());
     let next = scratch.write("next", &ca.list(2, &[9]));
     std::fs::rename(next, path).unwrap();
-    assert!(verdict(&ca, &leaf, &crls).await.is_ok(), "not looked at yet");
+    assert!(
+        verdict(&ca, &leaf, &crls).await.is_ok(),
+        "not looked at yet"
+    );
     crls.recheck();
     assert!(verdict(&ca, &leaf, &crls).await.is_err());
 }
@@ -118,8 +125,15 @@ async fn a_directory_of_rehash() {
     assert!(output.status.success(), "{output:?}");
     let issuer = Crl::from_der(list).unwrap();
     let hash = format!("{:08x}", crl_issuer_hash(issuer.issuer()).unwrap());
-    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().next(), Some(&*hash));
-    let status = Command::new("openssl").arg("rehash").arg(scratch.path()).status().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).lines().next(),
+        Some(&*hash)
+    );
+    let status = Command::new("openssl")
+        .arg("rehash")
+        .arg(scratch.path())
+        .status()
+        .unwrap();
     assert!(status.success());
     let crls = HashDirCrls::new(scratch.path());
     assert!(verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok());

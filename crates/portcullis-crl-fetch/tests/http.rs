@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use authority::{Authority, query_at, resumption_query_at, verdict};
-use portcullis_crl_fetch::{CrlFuture, CrlSource as _, HttpCrls, Layered, Lookup, MemoryCrls, Resolve};
+use portcullis_crl_fetch::{
+    CrlFuture, CrlSource as _, HttpCrls, Layered, Lookup, MemoryCrls, Resolve,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -31,8 +33,11 @@ impl Server {
             requests: Arc::default(),
             answer: Arc::new(Mutex::new(answer)),
         };
-        let (connections, requests, answer) =
-            (this.connections.clone(), this.requests.clone(), this.answer.clone());
+        let (connections, requests, answer) = (
+            this.connections.clone(),
+            this.requests.clone(),
+            this.answer.clone(),
+        );
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 connections.fetch_add(1, Ordering::Relaxed);
@@ -45,7 +50,10 @@ impl Server {
                             Err(_) => return,
                         }
                     }
-                    requests.lock().unwrap().push(String::from_utf8(head).unwrap());
+                    requests
+                        .lock()
+                        .unwrap()
+                        .push(String::from_utf8(head).unwrap());
                     sleep(delay).await;
                     let answer = answer.lock().unwrap().clone();
                     let _ = stream.write_all(&answer).await;
@@ -69,7 +77,10 @@ impl Server {
 }
 
 fn ok(body: &[u8]) -> Vec<u8> {
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: \"1\"\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: \"1\"\r\n\r\n",
+        body.len()
+    );
     [head.as_bytes(), body].concat()
 }
 
@@ -90,14 +101,26 @@ async fn a_list_is_fetched_once_and_kept() {
     let server = Server::with_list(&ca.list(1, &[9])).await;
     let crls = crls();
     for (serial, good) in [(8, true), (9, false), (8, true)] {
-        assert_eq!(verdict(&ca, &ca.leaf(serial, &[&server.uri()]), &crls).await.is_ok(), good);
+        assert_eq!(
+            verdict(&ca, &ca.leaf(serial, &[&server.uri()]), &crls)
+                .await
+                .is_ok(),
+            good
+        );
     }
     assert_eq!((server.count(), crls.requests(), crls.len()), (1, 1, 1));
     let request = server.requests.lock().unwrap()[0].to_ascii_lowercase();
-    for line in ["get /ca.crl http/1.1", "accept-encoding: identity", "connection: close"] {
+    for line in [
+        "get /ca.crl http/1.1",
+        "accept-encoding: identity",
+        "connection: close",
+    ] {
         assert!(request.contains(line), "{request}");
     }
-    assert!(request.contains(&format!("host: {}", server.address)), "{request}");
+    assert!(
+        request.contains(&format!("host: {}", server.address)),
+        "{request}"
+    );
 }
 
 /// The figure of docs/performance.md: as many handshakes as one wants cost one request.
@@ -129,16 +152,37 @@ async fn addresses_that_are_not_everybodys_are_not_connected_to() {
     // Nothing is allowed.
     let crls = HttpCrls::new();
     for host in [
-        "127.0.0.1", "localhost", "2130706433", "0x7f000001", "127.1", "[::1]", "[::ffff:127.0.0.1]",
-        "[64:ff9b::7f00:1]", "169.254.169.254", "10.0.0.1", "user@127.0.0.1", "0.0.0.0",
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f000001",
+        "127.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "169.254.169.254",
+        "10.0.0.1",
+        "user@127.0.0.1",
+        "0.0.0.0",
     ] {
         let uri = format!("http://{host}:{port}/ca.crl");
         let query = query_at(&ca, &uri);
         let why = why(crls.lookup(&query).await);
-        assert!(why.contains("not fetched") || why.contains("not found"), "{uri}: {why}");
+        assert!(
+            why.contains("not fetched") || why.contains("not found"),
+            "{uri}: {why}"
+        );
     }
-    for uri in ["file:///etc/passwd", "https://127.0.0.1/", "ldap://127.0.0.1/", "http://127.0.0.1:25/"] {
-        assert!(why(crls.lookup(&query_at(&ca, uri)).await).contains("not fetched"), "{uri}");
+    for uri in [
+        "file:///etc/passwd",
+        "https://127.0.0.1/",
+        "ldap://127.0.0.1/",
+        "http://127.0.0.1:25/",
+    ] {
+        assert!(
+            why(crls.lookup(&query_at(&ca, uri)).await).contains("not fetched"),
+            "{uri}"
+        );
     }
     assert_eq!(server.count(), 0);
 }
@@ -147,11 +191,17 @@ async fn addresses_that_are_not_everybodys_are_not_connected_to() {
 struct Changing(AtomicUsize, Vec<Vec<&'static str>>);
 
 impl Resolve for Changing {
-    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> CrlFuture<'a, io::Result<Vec<SocketAddr>>> {
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> CrlFuture<'a, io::Result<Vec<SocketAddr>>> {
         assert_eq!(host, "crl.test");
         let at = self.0.fetch_add(1, Ordering::Relaxed).min(self.1.len() - 1);
         let addresses = self.1[at].iter();
-        let addresses = addresses.map(|address| SocketAddr::new(address.parse().unwrap(), port)).collect();
+        let addresses = addresses
+            .map(|address| SocketAddr::new(address.parse().unwrap(), port))
+            .collect();
         Box::pin(async move { Ok(addresses) })
     }
 }
@@ -161,20 +211,34 @@ async fn a_name_is_resolved_once_and_all_of_its_addresses_count() {
     let ca = Authority::new();
     let server = Server::with_list(&ca.list(1, &[])).await;
     let uri = format!("http://crl.test:{}/ca.crl", server.address.port());
-    let one_is_private = Changing(AtomicUsize::new(0), vec![vec!["93.184.216.34", "127.0.0.1"]]);
+    let one_is_private = Changing(
+        AtomicUsize::new(0),
+        vec![vec!["93.184.216.34", "127.0.0.1"]],
+    );
     let crls = HttpCrls::new().resolver(one_is_private);
     assert!(why(crls.lookup(&query_at(&ca, &uri)).await).contains("127.0.0.1 is of this machine"));
     assert_eq!(server.count(), 0);
     // What was looked at is what is connected to: a second answer would be another.
-    let rebinding = Changing(AtomicUsize::new(0), vec![vec!["127.0.0.1"], vec!["127.0.0.2"]]);
-    let crls = HttpCrls::new().allow("127.0.0.1/32".parse().unwrap()).resolver(rebinding);
-    assert!(matches!(crls.lookup(&query_at(&ca, &uri)).await, Lookup::Found(_)));
+    let rebinding = Changing(
+        AtomicUsize::new(0),
+        vec![vec!["127.0.0.1"], vec!["127.0.0.2"]],
+    );
+    let crls = HttpCrls::new()
+        .allow("127.0.0.1/32".parse().unwrap())
+        .resolver(rebinding);
+    assert!(matches!(
+        crls.lookup(&query_at(&ca, &uri)).await,
+        Lookup::Found(_)
+    ));
     assert_eq!(server.count(), 1);
     // By its name whatever its address is.
     let crls = HttpCrls::new()
         .allow_host("CRL.test")
         .resolver(Changing(AtomicUsize::new(0), vec![vec!["127.0.0.1"]]));
-    assert!(matches!(crls.lookup(&query_at(&ca, &uri)).await, Lookup::Found(_)));
+    assert!(matches!(
+        crls.lookup(&query_at(&ca, &uri)).await,
+        Lookup::Found(_)
+    ));
 }
 
 #[tokio::test]
@@ -182,7 +246,10 @@ async fn only_a_plain_answer_is_taken() {
     let ca = Authority::new();
     let list = ca.list(1, &[]);
     let loopback = Server::with_list(&list).await;
-    let redirect = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", loopback.uri());
+    let redirect = format!(
+        "HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
+        loopback.uri()
+    );
     let packed = format!(
         "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
         list.len()
@@ -196,8 +263,14 @@ async fn only_a_plain_answer_is_taken() {
     }
     let head = [b"HTTP/1.1 200 OK\r\nX: ", &[b'x'; 20_000][..], b"\r\n\r\n"].concat();
     for (answer, expected) in [
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec(), "404 after"),
-        (redirect.into_bytes(), "302, and redirections are not followed"),
+        (
+            b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            "404 after",
+        ),
+        (
+            redirect.into_bytes(),
+            "302, and redirections are not followed",
+        ),
         ([packed.as_bytes(), &list].concat(), "Content-Encoding"),
         (huge, "it has more than 65536 bytes"),
         (endless, "it has more than 65536 bytes"),
@@ -226,7 +299,11 @@ async fn a_slow_server_is_waited_for_no_longer_than_said() {
     let query = query_at(&ca, &server.uri());
     let begun = Instant::now();
     let why = why(crls.lookup(&query).await);
-    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        begun.elapsed()
+    );
     assert!(why.contains("may be there next time"), "{why}");
     // It goes on behind the handshake that gave up.
     for _ in 0..100 {
@@ -242,7 +319,9 @@ async fn a_slow_server_is_waited_for_no_longer_than_said() {
     let uri = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n").await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            .await;
         while stream.write_all(b"x").await.is_ok() {
             sleep(Duration::from_millis(100)).await;
         }
@@ -255,7 +334,11 @@ async fn a_slow_server_is_waited_for_no_longer_than_said() {
 #[tokio::test]
 async fn after_a_failure_the_server_is_left_alone() {
     let ca = Authority::new();
-    let server = Server::new(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".to_vec(), Duration::ZERO).await;
+    let server = Server::new(
+        b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        Duration::ZERO,
+    )
+    .await;
     let crls = crls();
     for _ in 0..20 {
         let why = why(crls.lookup(&query_at(&ca, &server.uri())).await);
@@ -312,7 +395,12 @@ async fn a_forged_list_does_not_displace_a_good_one() {
         let _ = crls.fresh(&query, &lists[0]).await;
         assert_eq!(server.count(), 2);
         let error = verdict(&ca, &leaf, &crls).await.unwrap_err();
-        assert!(error.to_string().contains(&format!("says the CRL {number}")), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("says the CRL {number}")),
+            "{error}"
+        );
         assert!(matches!(crls.lookup(&query).await, Lookup::Found(lists) if lists.len() == kept));
     }
 }
@@ -323,11 +411,19 @@ async fn memory_comes_before_the_network() {
     let server = Server::with_list(&ca.list(1, &[])).await;
     let memory = MemoryCrls::new();
     let layered = Layered::new(memory.clone(), crls());
-    assert!(verdict(&ca, &ca.leaf(9, &[&server.uri()]), &layered).await.is_ok());
+    assert!(
+        verdict(&ca, &ca.leaf(9, &[&server.uri()]), &layered)
+            .await
+            .is_ok()
+    );
     assert_eq!(server.count(), 1);
     let list = portcullis_crl_fetch::CrlInput::Der(ca.list(2, &[9]));
     memory.insert(list, None).unwrap();
-    assert!(verdict(&ca, &ca.leaf(9, &[&server.uri()]), &layered).await.is_err());
+    assert!(
+        verdict(&ca, &ca.leaf(9, &[&server.uri()]), &layered)
+            .await
+            .is_err()
+    );
     assert_eq!(server.count(), 1);
 }
 
@@ -335,7 +431,9 @@ async fn memory_comes_before_the_network() {
 async fn a_thousand_urls_are_a_few_requests() {
     let ca = Authority::new();
     let server = Server::with_list(&ca.list(1, &[])).await;
-    let uris: Vec<String> = (0..1_000).map(|at| format!("{}?{at}", server.uri())).collect();
+    let uris: Vec<String> = (0..1_000)
+        .map(|at| format!("{}?{at}", server.uri()))
+        .collect();
     // One point with all of them; all the same list of another authority.
     let other = Authority::new();
     let crls = crls();

@@ -28,7 +28,11 @@ async fn lists_are_inserted_and_removed() {
     assert_eq!(crls.len(), 1);
     assert!(verdict(&ca, &leaf, &crls).await.is_err());
     assert_eq!(crls.remove(&der(list)).unwrap(), 0);
-    assert_eq!(crls.remove(&der(ca.list(2, &[9]))).unwrap(), 0, "signed anew");
+    assert_eq!(
+        crls.remove(&der(ca.list(2, &[9]))).unwrap(),
+        0,
+        "signed anew"
+    );
     crls.clear();
     assert_eq!((crls.len(), crls.bytes()), (0, 0));
 }
@@ -38,11 +42,17 @@ async fn lists_are_inserted_and_removed() {
 async fn a_point_is_its_whole_uri() {
     let ca = Authority::new();
     let crls = MemoryCrls::new();
-    crls.insert(der(ca.list(1, &[])), Some("http://other.test/ca.crl")).unwrap();
-    assert!(matches!(crls.lookup(&query_at(&ca, URI)).await, Lookup::NotAvailable(None)));
+    crls.insert(der(ca.list(1, &[])), Some("http://other.test/ca.crl"))
+        .unwrap();
+    assert!(matches!(
+        crls.lookup(&query_at(&ca, URI)).await,
+        Lookup::NotAvailable(None)
+    ));
     crls.insert(der(ca.list(1, &[9])), Some(URI)).unwrap();
     assert_eq!(crls.len(), 2);
-    assert!(matches!(crls.lookup(&query_at(&ca, URI)).await, Lookup::Found(lists) if lists.len() == 1));
+    assert!(
+        matches!(crls.lookup(&query_at(&ca, URI)).await, Lookup::Found(lists) if lists.len() == 1)
+    );
     assert!(verdict(&ca, &ca.leaf(9, &[URI]), &crls).await.is_err());
     assert_eq!(crls.remove_uri(URI), 1);
     assert_eq!(crls.remove_uri(URI), 0);
@@ -67,10 +77,15 @@ fn what_is_damaged_or_too_much_is_refused_whole() {
     let crls = MemoryCrls::with_room(2_000);
     let error = crls.insert(CrlInput::Der(vec![0x30, 0]), None).unwrap_err();
     assert!(error.to_string().contains("damaged at byte 0"), "{error}");
-    let error = crls.insert(CrlInput::File("/no/such/list".into()), None).unwrap_err();
+    let error = crls
+        .insert(CrlInput::File("/no/such/list".into()), None)
+        .unwrap_err();
     assert!(error.to_string().contains("/no/such/list"), "{error}");
     let many: Vec<u8> = (1..200).collect();
     let error = crls.insert(der(ca.list(1, &many)), None).unwrap_err();
-    assert!(error.to_string().contains("there is room for 2000 bytes"), "{error}");
+    assert!(
+        error.to_string().contains("there is room for 2000 bytes"),
+        "{error}"
+    );
     assert!(crls.is_empty());
 }

@@ -26,7 +26,10 @@ fn verdicts_about_revocation_are_those_of_pkits() {
     let refused = ["4.14.13", "4.14.30"];
     let mut wrong = Vec::new();
     let mut count = 0;
-    for line in include_str!("pkits.txt").lines().filter(|line| !line.starts_with('#')) {
+    for line in include_str!("pkits.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
         let [number, expected, certificates, lists] =
             <[&str; 4]>::try_from(line.split(" | ").collect::<Vec<_>>()).unwrap();
         count += 1;
@@ -39,7 +42,9 @@ fn verdicts_about_revocation_are_those_of_pkits() {
         // The peer's first, the others in no order that helps.
         let peer = certificates.pop().unwrap();
         certificates.insert(0, peer);
-        let lists = lists.split(' ').map(|name| Crl::from_der(read("crls", name, "crl")));
+        let lists = lists
+            .split(' ')
+            .map(|name| Crl::from_der(read("crls", name, "crl")));
         let lists: Vec<_> = lists.filter_map(Result::ok).map(Arc::new).collect();
         let policy = ChainPolicy::new(roots).crl_check(CrlCheck::chain());
         let verdict = PresentedChain::new(certificates)
@@ -51,9 +56,17 @@ fn verdicts_about_revocation_are_those_of_pkits() {
                 check.conclude()
             });
         if verdict.is_ok() != (expected == "valid" && !refused.contains(&number)) {
-            wrong.push(format!("{number} is {expected}: {:?}", verdict.map_err(|error| error.to_string())));
+            wrong.push(format!(
+                "{number} is {expected}: {:?}",
+                verdict.map_err(|error| error.to_string())
+            ));
         }
     }
     assert_eq!(count, 66);
-    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {count}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

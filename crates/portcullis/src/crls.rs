@@ -65,12 +65,18 @@ async fn look(
         let found = match timeout_at(deadline, ask(source, &query)).await {
             Ok(Lookup::Found(lists)) => Ok(lists),
             Ok(Lookup::NotAvailable(why)) => Err(why),
-            Err(_) => Err(Some(format!("the source of CRLs took longer than {budget:?}"))),
+            Err(_) => Err(Some(format!(
+                "the source of CRLs took longer than {budget:?}"
+            ))),
         };
         let unverified = |list: &&Arc<Crl>| !list.is_verified();
         match found {
             Ok(lists) => {
-                let bytes: usize = lists.iter().filter(unverified).map(|list| list.bytes()).sum();
+                let bytes: usize = lists
+                    .iter()
+                    .filter(unverified)
+                    .map(|list| list.bytes())
+                    .sum();
                 if bytes < LONG {
                     check.answer(lists);
                     continue;

@@ -177,7 +177,9 @@ pub use portcullis_crl_fetch::HashDirCrls;
 #[cfg(feature = "crl-http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "crl-http")))]
 pub use portcullis_crl_fetch::HttpCrls;
-pub use portcullis_crl_fetch::{self as crl, CrlInput, CrlSource, Layered as LayeredCrls, MemoryCrls};
+pub use portcullis_crl_fetch::{
+    self as crl, CrlInput, CrlSource, Layered as LayeredCrls, MemoryCrls,
+};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use portcullis_session_cache::RedisStore;

@@ -11,12 +11,13 @@ use portcullis::pki_types::PrivateKeyDer;
 use portcullis::question::{Answer, VerifyChain};
 use portcullis::x509::CertificateErrorKind;
 use portcullis::{
-    AlertDescription, ClientAuthentication, ClientConfig, Crl, CrlCheck, Direction, CrlInput, CrlSource, Error, Identity,
-    MemoryCrls, ProtocolVersion, Reason, Roots, ServerConfig, TlsAcceptor, TlsConnector, TlsStream,
+    AlertDescription, ClientAuthentication, ClientConfig, Crl, CrlCheck, CrlInput, CrlSource,
+    Direction, Error, Identity, MemoryCrls, ProtocolVersion, Reason, Roots, ServerConfig,
+    TlsAcceptor, TlsConnector, TlsStream,
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyPair,
-    KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use tokio::io::{DuplexStream, duplex};
 
@@ -35,15 +36,21 @@ fn authority() -> Authority {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.distinguished_name.push(rcgen::DnType::CommonName, "CA");
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "CA");
     let key = KeyPair::generate().unwrap();
     let mut roots = Roots::empty();
-    roots.add_der(params.self_signed(&key).unwrap().der().clone()).unwrap();
+    roots
+        .add_der(params.self_signed(&key).unwrap().der().clone())
+        .unwrap();
     let issuer = Issuer::new(params, key);
     let leaf = |name: &str, serial: u8| {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.serial_number = Some(SerialNumber::from(vec![serial]));
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
         params.crl_distribution_points = vec![rcgen::CrlDistributionPoint {
             uris: vec!["http://crl.test/ca.crl".to_owned()],
         }];
@@ -84,7 +91,11 @@ impl Authority {
 
     fn crls(&self, revoked: &[u8]) -> Arc<MemoryCrls> {
         let crls = MemoryCrls::new();
-        assert_eq!(crls.insert(CrlInput::Der(self.list(1, revoked)), None).unwrap(), 1);
+        assert_eq!(
+            crls.insert(CrlInput::Der(self.list(1, revoked)), None)
+                .unwrap(),
+            1
+        );
         Arc::new(crls)
     }
 
@@ -94,9 +105,15 @@ impl Authority {
     }
 
     fn server_config(&self, check: CrlCheck, version: ProtocolVersion) -> ServerConfig {
-        let builder = ServerConfig::builder().identity(self.server.clone()).versions([version]);
+        let builder = ServerConfig::builder()
+            .identity(self.server.clone())
+            .versions([version]);
         let clients = ClientAuthentication::Required(self.roots.clone());
-        builder.client_authentication(clients).crl_check(check).build().unwrap()
+        builder
+            .client_authentication(clients)
+            .crl_check(check)
+            .build()
+            .unwrap()
     }
 
     /// Neither end looks at lists.
@@ -140,7 +157,8 @@ fn is_unknown(error: &Error) -> bool {
 #[tokio::test]
 async fn a_client_looks_for_the_server() {
     let ca = authority();
-    let connector = |check, crls: Arc<MemoryCrls>| TlsConnector::new(ca.client_config(check)).crls(crls);
+    let connector =
+        |check, crls: Arc<MemoryCrls>| TlsConnector::new(ca.client_config(check)).crls(crls);
     for version in [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2] {
         let acceptor = TlsAcceptor::new(ca.server_config(CrlCheck::off(), version));
         let good = connector(CrlCheck::chain(), ca.crls(&[99]));
@@ -152,14 +170,25 @@ async fn a_client_looks_for_the_server() {
         let (client, server) = shake_hands(&revoked, &acceptor).await;
         let error = client.unwrap_err();
         assert!(is_revoked(&error), "{error}");
-        assert!(error.to_string().contains("(CN=localhost) was revoked on Jan  2"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("(CN=localhost) was revoked on Jan  2"),
+            "{error}"
+        );
         assert!(error.to_string().contains("keyCompromise"), "{error}");
-        assert_eq!(server.unwrap_err().alert(), Some((Direction::Received, AlertDescription::CERTIFICATE_REVOKED)));
+        assert_eq!(
+            server.unwrap_err().alert(),
+            Some((Direction::Received, AlertDescription::CERTIFICATE_REVOKED))
+        );
 
         let nothing = connector(CrlCheck::chain(), Arc::default());
         let (client, server) = shake_hands(&nothing, &acceptor).await;
         assert!(is_unknown(&client.unwrap_err()));
-        assert_eq!(server.unwrap_err().alert(), Some((Direction::Received, AlertDescription::BAD_CERTIFICATE)));
+        assert_eq!(
+            server.unwrap_err().alert(),
+            Some((Direction::Received, AlertDescription::BAD_CERTIFICATE))
+        );
 
         let best_effort = connector(CrlCheck::best_effort(), Arc::default());
         let (client, server) = shake_hands(&best_effort, &acceptor).await;
@@ -182,7 +211,10 @@ async fn a_server_looks_for_the_client() {
         let (client, server) = shake_hands(&ca.plain_client(), &acceptor(ca.crls(&[CLIENT]))).await;
         let error = server.unwrap_err();
         assert!(is_revoked(&error), "{error}");
-        assert_eq!(client.unwrap_err().alert(), Some((Direction::Received, AlertDescription::CERTIFICATE_REVOKED)));
+        assert_eq!(
+            client.unwrap_err().alert(),
+            Some((Direction::Received, AlertDescription::CERTIFICATE_REVOKED))
+        );
     }
 }
 
@@ -191,20 +223,54 @@ async fn without_a_source_nothing_begins() {
     let ca = authority();
     let connector = TlsConnector::new(ca.client_config(CrlCheck::chain()));
     let (client, _) = shake_hands(&connector, &ca.plain_server()).await;
-    assert!(client.unwrap_err().to_string().contains("there is no CRL source; give one with `crls`"));
+    assert!(
+        client
+            .unwrap_err()
+            .to_string()
+            .contains("there is no CRL source; give one with `crls`")
+    );
     let acceptor = TlsAcceptor::new(ca.server_config(CrlCheck::chain(), ProtocolVersion::TLS_1_3));
-    assert!(acceptor.check().unwrap_err().to_string().contains("there is no CRL source"));
+    assert!(
+        acceptor
+            .check()
+            .unwrap_err()
+            .to_string()
+            .contains("there is no CRL source")
+    );
     assert!(acceptor.crls(ca.crls(&[])).check().is_ok());
     // Nor is a source ignored.
     let error = ca.plain_server().crls(ca.crls(&[])).check().unwrap_err();
-    assert!(error.to_string().contains("give it a `crl_check`"), "{error}");
+    assert!(
+        error.to_string().contains("give it a `crl_check`"),
+        "{error}"
+    );
     let (client, _) = shake_hands(&ca.plain_client().crls(ca.crls(&[])), &ca.plain_server()).await;
-    assert!(client.unwrap_err().to_string().contains("give it a `crl_check`"));
+    assert!(
+        client
+            .unwrap_err()
+            .to_string()
+            .contains("give it a `crl_check`")
+    );
     // Where no chain is verified none is looked for.
-    let nobody = ServerConfig::builder().identity(ca.server.clone()).crl_check(CrlCheck::peer()).build();
-    assert!(nobody.unwrap_err().to_string().contains("no chain of a client is verified"));
-    let nobody = ClientConfig::dangerous_builder_without_verification().crl_check(CrlCheck::peer()).build();
-    assert!(nobody.unwrap_err().to_string().contains("does not verify servers"));
+    let nobody = ServerConfig::builder()
+        .identity(ca.server.clone())
+        .crl_check(CrlCheck::peer())
+        .build();
+    assert!(
+        nobody
+            .unwrap_err()
+            .to_string()
+            .contains("no chain of a client is verified")
+    );
+    let nobody = ClientConfig::dangerous_builder_without_verification()
+        .crl_check(CrlCheck::peer())
+        .build();
+    assert!(
+        nobody
+            .unwrap_err()
+            .to_string()
+            .contains("does not verify servers")
+    );
 }
 
 /// Counts what it is asked, and never answers.
@@ -226,20 +292,38 @@ impl CrlSource for Silent {
 async fn a_handshake_does_not_wait_longer_than_its_budget() {
     let ca = authority();
     for (check, timeout, budget) in [
-        (CrlCheck::chain(), Duration::from_secs(60), Duration::from_secs(5)),
-        (CrlCheck::best_effort(), Duration::from_secs(2), Duration::from_secs(1)),
+        (
+            CrlCheck::chain(),
+            Duration::from_secs(60),
+            Duration::from_secs(5),
+        ),
+        (
+            CrlCheck::best_effort(),
+            Duration::from_secs(2),
+            Duration::from_secs(1),
+        ),
     ] {
-        let connector = TlsConnector::new(ca.client_config(check)).crls(Arc::new(Silent::default()));
+        let connector =
+            TlsConnector::new(ca.client_config(check)).crls(Arc::new(Silent::default()));
         let begun = tokio::time::Instant::now();
-        let (client, _) = shake_hands(&connector.handshake_timeout(timeout), &ca.plain_server()).await;
+        let (client, _) =
+            shake_hands(&connector.handshake_timeout(timeout), &ca.plain_server()).await;
         let took = begun.elapsed();
-        assert!(took >= budget && took < budget + Duration::from_millis(500), "{took:?}");
+        assert!(
+            took >= budget && took < budget + Duration::from_millis(500),
+            "{took:?}"
+        );
         match check.accepts_undetermined() {
             true => assert!(client.is_ok()),
             false => {
                 let error = client.unwrap_err();
                 assert!(is_unknown(&error), "{error}");
-                assert!(error.to_string().contains("the source of CRLs took longer than 5s"), "{error}");
+                assert!(
+                    error
+                        .to_string()
+                        .contains("the source of CRLs took longer than 5s"),
+                    "{error}"
+                );
             }
         }
     }
@@ -292,12 +376,16 @@ async fn a_server_resumes_only_by_what_is_in_memory() {
         let ca = authority();
         let crls = ca.crls(&[]);
         let noting = Noting::new(crls.clone());
-        let acceptor = TlsAcceptor::new(ca.server_config(CrlCheck::chain(), version)).crls(noting.clone());
+        let acceptor =
+            TlsAcceptor::new(ca.server_config(CrlCheck::chain(), version)).crls(noting.clone());
         let connector = ca.plain_client();
         shake_hands(&connector, &acceptor).await.0.unwrap();
         assert_eq!(noting.take(), [false]);
         let (client, server) = shake_hands(&connector, &acceptor).await;
-        assert!(client.unwrap().is_resumed() && server.unwrap().is_resumed(), "{version}");
+        assert!(
+            client.unwrap().is_resumed() && server.unwrap().is_resumed(),
+            "{version}"
+        );
         assert_eq!(noting.take(), [true]);
         // Nothing is known any more: a full handshake, which does not depend on memory alone.
         crls.clear();
@@ -307,7 +395,8 @@ async fn a_server_resumes_only_by_what_is_in_memory() {
         // Revoked meanwhile.
         crls.insert(CrlInput::Der(ca.list(1, &[])), None).unwrap();
         shake_hands(&connector, &acceptor).await.0.unwrap();
-        crls.insert(CrlInput::Der(ca.list(2, &[CLIENT])), None).unwrap();
+        crls.insert(CrlInput::Der(ca.list(2, &[CLIENT])), None)
+            .unwrap();
         let (_, server) = shake_hands(&connector, &acceptor).await;
         assert!(is_revoked(&server.unwrap_err()), "{version}");
     }
@@ -321,9 +410,18 @@ async fn a_client_that_looks_for_servers_offers_no_session() {
         let crls = ca.crls(&[]);
         let connector = TlsConnector::new(ca.client_config(CrlCheck::peer())).crls(crls.clone());
         shake_hands(&connector, &acceptor).await.0.unwrap();
-        assert!(!shake_hands(&connector, &acceptor).await.0.unwrap().is_resumed());
-        crls.insert(CrlInput::Der(ca.list(2, &[SERVER])), None).unwrap();
-        assert!(is_revoked(&shake_hands(&connector, &acceptor).await.0.unwrap_err()));
+        assert!(
+            !shake_hands(&connector, &acceptor)
+                .await
+                .0
+                .unwrap()
+                .is_resumed()
+        );
+        crls.insert(CrlInput::Der(ca.list(2, &[SERVER])), None)
+            .unwrap();
+        assert!(is_revoked(
+            &shake_hands(&connector, &acceptor).await.0.unwrap_err()
+        ));
     }
 }
 
@@ -391,7 +489,8 @@ async fn a_check_can_be_driven_by_hand() {
     let ca = authority();
     for (revoked, good) in [(&[][..], true), (&[SERVER], false)] {
         let list = Arc::new(Crl::from_der(ca.list(1, revoked)).unwrap());
-        let connector = TlsConnector::new(ca.client_config(CrlCheck::chain())).answers(ByHand(list));
+        let connector =
+            TlsConnector::new(ca.client_config(CrlCheck::chain())).answers(ByHand(list));
         let (client, _) = shake_hands(&connector, &ca.plain_server()).await;
         assert_eq!(client.is_ok(), good);
     }

@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::crl::Lists;
 use crate::failure::Failure;
 use crate::logins::Users;
 use crate::shared_keys::SharedKeys;
@@ -73,6 +74,8 @@ pub(crate) struct Server {
     keys: SharedKeys,
     #[command(flatten)]
     users: Users,
+    #[command(flatten)]
+    lists: Lists,
     /// Give clients tickets, and resume their sessions.
     #[arg(long)]
     tickets: bool,
@@ -99,6 +102,9 @@ impl Server {
         let mut acceptor = TlsAcceptor::new(self.config()?);
         if let Some(log) = key_log(self.keylog.as_deref())? {
             acceptor = acceptor.key_log(log);
+        }
+        if let Some(crls) = self.lists.source()? {
+            acceptor = acceptor.crls(crls);
         }
         let listen = |error| Failure::transport(&format!("listening on {}", self.listen), &error);
         let socket = TcpListener::bind(self.listen).await.map_err(listen)?;
@@ -196,6 +202,7 @@ impl Server {
             false => builder.alpn(&self.alpn),
         };
         builder
+            .crl_check(self.lists.check())
             .key_log(self.keylog.is_some())
             .build()
             .map_err(usage)

@@ -121,7 +121,6 @@ pub(super) struct Judge<'a> {
     is_asked: bool,
 }
 
-
 impl<'a> Judge<'a> {
     pub(super) fn of_server(config: &'a ClientOptions, name: &'a ServerName<'static>) -> Self {
         Self {

@@ -54,7 +54,8 @@ pub(crate) use present::Form;
 pub(crate) use presented::{Kind as PresentedKind, PeerProof, Presented};
 pub use raw_key::{RawKeys, RawPublicKey, VerifiedRawKey};
 pub use revocation::{
-    Crl, CrlCheck, CrlError, CrlQuery, CrlQueryKind, RevocationCheck, RevocationReason, crl_issuer_hash,
+    Crl, CrlCheck, CrlError, CrlQuery, CrlQueryKind, RevocationCheck, RevocationReason,
+    crl_issuer_hash,
 };
 pub use roots::Roots;
 pub(crate) use verify::{

@@ -116,7 +116,10 @@ fn verify(
             .crl_check
             .is_on()
             .then(|| Box::new(CheckedPath::of_anchor(&fields)));
-        Found { signatures: 1, path }
+        Found {
+            signatures: 1,
+            path,
+        }
     } else {
         path::find(wanted, &end_entity, &fields).map_err(|failure| explain(*failure, wanted))?
     };

@@ -86,7 +86,12 @@ pub(super) async fn fetch(
     bounds: Bounds,
 ) -> Result<Fetched, String> {
     let begun = Instant::now();
-    match timeout(bounds.whole, request(target, guard, resolver, validators, bounds)).await {
+    match timeout(
+        bounds.whole,
+        request(target, guard, resolver, validators, bounds),
+    )
+    .await
+    {
         Ok(Ok(fetched)) => Ok(fetched),
         Ok(Err(why)) => Err(format!("{why} after {} ms", begun.elapsed().as_millis())),
         Err(_) => Err(format!("it took longer than {:?}", bounds.whole)),
@@ -112,17 +117,25 @@ async fn request(
         .header(header::HOST, &target.authority)
         .header(header::ACCEPT_ENCODING, "identity")
         .header(header::CONNECTION, "close")
-        .header(header::USER_AGENT, concat!("portcullis/", env!("CARGO_PKG_VERSION")));
+        .header(
+            header::USER_AGENT,
+            concat!("portcullis/", env!("CARGO_PKG_VERSION")),
+        );
     if let Some(etag) = &validators.etag {
         request = request.header(header::IF_NONE_MATCH, etag);
     }
     if let Some(modified) = &validators.last_modified {
         request = request.header(header::IF_MODIFIED_SINCE, modified);
     }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
+    let request = request
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| error.to_string())?;
     // The connection is driven here, so that it ends with this future.
     let mut answering = std::pin::pin!(async {
-        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| error.to_string())?;
         read(response, bounds).await
     });
     let mut connection = std::pin::pin!(connection);
@@ -159,13 +172,20 @@ async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Fetched, S
         StatusCode::OK => {}
         StatusCode::NOT_MODIFIED => return Ok(Fetched::NotModified),
         status if status.is_redirection() => {
-            return Err(format!("{}, and redirections are not followed,", status.as_u16()));
+            return Err(format!(
+                "{}, and redirections are not followed,",
+                status.as_u16()
+            ));
         }
         status => return Err(status.as_u16().to_string()),
     }
     let headers = response.headers();
     let is_plain = |encoding: &HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
+    if !headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .all(is_plain)
+    {
         return Err("it came with a Content-Encoding, which was not asked for,".to_owned());
     }
     let validators = Validators {
@@ -191,14 +211,19 @@ async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Fetched, S
     }
     // Long lists are indexed where nobody waits for the thread.
     let lists = tokio::task::spawn_blocking(move || Crl::from_der_or_pem(&der)).await;
-    let lists = lists.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    let lists = lists
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())?;
     match <[_; 1]>::try_from(lists) {
         Ok([list]) => Ok(Fetched::List {
             list,
             validators,
             max_age,
         }),
-        Err(lists) => Err(format!("it is {} lists, where one was expected,", lists.len())),
+        Err(lists) => Err(format!(
+            "it is {} lists, where one was expected,",
+            lists.len()
+        )),
     }
 }
 

@@ -120,7 +120,9 @@ impl Guard {
         }
         let host = host.to_ascii_lowercase();
         if !authority.starts_with('[') && !is_host(&host) {
-            return refused("its host is neither a name nor an address as they are usually written");
+            return refused(
+                "its host is neither a name nor an address as they are usually written",
+            );
         }
         let path = match path.as_bytes().first() {
             Some(b'/') => path.to_owned(),
@@ -158,7 +160,11 @@ impl Guard {
 /// resolvers also take `2130706433`, `0x7f.1` and `127.1` for one.
 fn is_host(host: &str) -> bool {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let last = host
+        .trim_end_matches('.')
+        .rsplit('.')
+        .next()
+        .unwrap_or_default();
     let is_number = last.starts_with(|first: char| first.is_ascii_digit())
         && (last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x"));
     !last.is_empty()
@@ -172,13 +178,17 @@ fn special(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => {
             let mut special = SPECIAL_V4.iter();
-            special.find(|(net, _)| net.contains(&address)).map(|(_, what)| *what)
+            special
+                .find(|(net, _)| net.contains(&address))
+                .map(|(_, what)| *what)
         }
         // Among these are all that contain an IPv4 address: ::/96, ::ffff:0:0/96, 64:ff9b::/96, 64:ff9b:1::/48.
         IpAddr::V6(address) if !GLOBAL_V6.contains(&address) => Some("no global address"),
         IpAddr::V6(address) => {
             let mut special = SPECIAL_V6.iter();
-            special.find(|(net, _)| net.contains(&address)).map(|(_, what)| *what)
+            special
+                .find(|(net, _)| net.contains(&address))
+                .map(|(_, what)| *what)
         }
     }
 }
@@ -192,12 +202,20 @@ mod tests {
         let guard = Guard::default();
         let target = guard.target("HTTP://CRL.example:8080/a/b.crl?c=d").unwrap();
         assert_eq!(
-            (&*target.host, target.port, &*target.path, &*target.authority),
+            (
+                &*target.host,
+                target.port,
+                &*target.path,
+                &*target.authority
+            ),
             ("crl.example", 8080, "/a/b.crl?c=d", "CRL.example:8080")
         );
         assert_eq!(guard.target("http://crl.example").unwrap().path, "/");
         assert_eq!(guard.target("http://crl.example?x").unwrap().path, "/?x");
-        assert_eq!(guard.target("http://[2606:4700::1]/x").unwrap().host, "2606:4700::1");
+        assert_eq!(
+            guard.target("http://[2606:4700::1]/x").unwrap().host,
+            "2606:4700::1"
+        );
         let long = format!("http://crl.example/{}", "x".repeat(2_048));
         for refused in [
             "file:///etc/passwd",
@@ -247,16 +265,54 @@ mod tests {
     #[test]
     fn addresses() {
         let guard = Guard::default();
-        for good in ["93.184.216.34", "2606:4700::1", "2a00:1450::1", "8.8.8.8", "172.32.0.1"] {
+        for good in [
+            "93.184.216.34",
+            "2606:4700::1",
+            "2a00:1450::1",
+            "8.8.8.8",
+            "172.32.0.1",
+        ] {
             assert_eq!(verdict(&guard, &[good]), Ok(()), "{good}");
         }
         for bad in [
-            "0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1",
-            "172.31.255.255", "192.0.0.1", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.19.255.255",
-            "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
-            "::", "::1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "64:ff9b::7f00:1", "64:ff9b:1::1",
-            "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::", "3fff::1", "5f00::1", "fc00::1", "fd00::1",
-            "fe80::1", "fec0::1", "ff02::1",
+            "0.0.0.0",
+            "10.0.0.1",
+            "100.64.0.1",
+            "127.0.0.1",
+            "127.255.255.254",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::127.0.0.1",
+            "::ffff:127.0.0.1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "100::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "3fff::1",
+            "5f00::1",
+            "fc00::1",
+            "fd00::1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
         ] {
             assert!(verdict(&guard, &[bad]).is_err(), "{bad}");
             // One is enough.

@@ -5,16 +5,16 @@ mod guard;
 mod schedule;
 
 pub use client::Resolve;
+pub use ipnet::IpNet;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use portcullis_core::x509::{Crl, CrlQuery};
 use tokio::time::timeout;
 
-use self::client::{Bounds, SystemResolver};
+use self::client::{Bounds, Fetched, SystemResolver, Validators, fetch};
 use self::guard::Guard;
 use self::schedule::{Schedule, State};
 use crate::{CrlFuture, CrlSource, Lookup};
@@ -130,6 +130,29 @@ impl HttpCrls {
         self
     }
 
+    /// Fetches the list at a URL now, within the same bounds, and does not keep it. Nothing says that it is genuine.
+    ///
+    /// # Errors
+    /// Why there is none.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub async fn fetch(&self, url: &str) -> Result<Arc<Crl>, String> {
+        let target = self.guard.target(url)?;
+        match fetch(
+            &target,
+            &self.guard,
+            &*self.resolver,
+            &Validators::default(),
+            self.bounds,
+        )
+        .await?
+        {
+            Fetched::List { list, .. } => Ok(list),
+            Fetched::NotModified => Err("304, though nothing was there".to_owned()),
+        }
+    }
+
     /// How many lists are kept.
     pub fn len(&self) -> usize {
         self.schedule.len()
@@ -184,7 +207,11 @@ impl HttpCrls {
         let budget = self.wait.min(query.budget());
         match timeout(budget, flight.landed()).await {
             Ok(()) => {}
-            Err(_) => return Err(format!("it took longer than {budget:?}, and may be there next time")),
+            Err(_) => {
+                return Err(format!(
+                    "it took longer than {budget:?}, and may be there next time"
+                ));
+            }
         }
         match self.schedule.state(url) {
             State::Kept(lists) if is_wanted(&lists) => Ok(lists),

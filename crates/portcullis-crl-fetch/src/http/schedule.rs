@@ -235,7 +235,9 @@ impl Schedule {
         if let Some(after) = again {
             entry.fly_ahead(url, after, ahead);
         }
-        while urls.values().map(Entry::bytes).sum::<usize>() > MAX_BYTES && evict(&mut urls, Some(url)) {}
+        while urls.values().map(Entry::bytes).sum::<usize>() > MAX_BYTES
+            && evict(&mut urls, Some(url))
+        {}
     }
 
     /// After how long a list is fetched again: at three quarters of its time, or when the server said so if that is

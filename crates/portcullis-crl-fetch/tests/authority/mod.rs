@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use portcullis_core::x509::{
-    CertificateError, ChainPolicy, CrlCheck, CrlQuery, PresentedChain, RevocationCheck, Roots, VerifiedChain,
+    CertificateError, ChainPolicy, CrlCheck, CrlQuery, PresentedChain, RevocationCheck, Roots,
+    VerifiedChain,
 };
 use portcullis_crl_fetch::{CrlSource, Lookup, ask};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyPair,
-    KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 
@@ -31,10 +32,14 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
         let mut roots = Roots::empty();
-        roots.add_der(params.self_signed(&key).unwrap().der().clone()).unwrap();
+        roots
+            .add_der(params.self_signed(&key).unwrap().der().clone())
+            .unwrap();
         Self {
             issuer: Issuer::new(params, key),
             policy: ChainPolicy::new(roots).crl_check(CrlCheck::chain()),
@@ -80,10 +85,19 @@ impl Authority {
     }
 
     pub(crate) fn leaf_with_point(&self, serial: u8, uris: &[String]) -> CertificateDer<'static> {
-        self.leaf_with(serial, vec![rcgen::CrlDistributionPoint { uris: uris.to_vec() }])
+        self.leaf_with(
+            serial,
+            vec![rcgen::CrlDistributionPoint {
+                uris: uris.to_vec(),
+            }],
+        )
     }
 
-    fn leaf_with(&self, serial: u8, points: Vec<rcgen::CrlDistributionPoint>) -> CertificateDer<'static> {
+    fn leaf_with(
+        &self,
+        serial: u8,
+        points: Vec<rcgen::CrlDistributionPoint>,
+    ) -> CertificateDer<'static> {
         let mut params = CertificateParams::new(["client.test".to_owned()]).unwrap();
         params.serial_number = Some(SerialNumber::from(vec![serial]));
         params.crl_distribution_points = points;

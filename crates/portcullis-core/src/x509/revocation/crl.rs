@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use rustls_pki_types::UnixTime;
 
 use super::is_same_name;
-use super::scope::{FRESHEST_CRL, DistributionPoint, RevocationReason, Scope, directory_names};
+use super::scope::{DistributionPoint, FRESHEST_CRL, RevocationReason, Scope, directory_names};
 use crate::der::{self, BIT_STRING, INTEGER, Reader, SEQUENCE, context};
 use crate::misuse::Misuse;
 use crate::x509::certificate::Extensions;
@@ -141,18 +141,16 @@ impl Crl {
     /// When there is none, or one is damaged: which one, and where.
     pub fn from_der_or_pem(bytes: &[u8]) -> Result<Vec<Arc<Self>>, Misuse> {
         if bytes.first() == Some(&SEQUENCE) {
-            let crl = Self::from_der(bytes).map_err(|error| {
-                Misuse::new(format!("the list is {error}"))
-            })?;
+            let crl = Self::from_der(bytes)
+                .map_err(|error| Misuse::new(format!("the list is {error}")))?;
             return Ok(vec![Arc::new(crl)]);
         }
         let texts = pem::crls(bytes)?;
         let count = texts.len();
         let mut crls = Vec::with_capacity(count);
         for (at, der) in texts.into_iter().enumerate() {
-            let crl = Self::from_der(der).map_err(|error| {
-                Misuse::new(format!("list {} of {count} is {error}", at + 1))
-            })?;
+            let crl = Self::from_der(der)
+                .map_err(|error| Misuse::new(format!("list {} of {count} is {error}", at + 1)))?;
             crls.push(Arc::new(crl));
         }
         Ok(crls)
@@ -168,7 +166,9 @@ impl Crl {
         let path = path.as_ref();
         let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         if length > MAX_FILE {
-            let error = Misuse::new(format!("a list has at most 192 MiB, and this has {length} bytes"));
+            let error = Misuse::new(format!(
+                "a list has at most 192 MiB, and this has {length} bytes"
+            ));
             return Err(pem::in_file(path, &error));
         }
         let bytes = pem::read_file(path)?;
@@ -296,7 +296,9 @@ impl Crl {
 
     pub(super) fn scope(&self) -> Scope<'_> {
         // It was read before.
-        let read = self.issuing_point.and_then(|span| Scope::read(self.at(span)));
+        let read = self
+            .issuing_point
+            .and_then(|span| Scope::read(self.at(span)));
         read.unwrap_or(Scope::WHOLE)
     }
 
@@ -651,8 +653,7 @@ fn read_entry_extensions(
             HOLD_INSTRUCTION_CODE | INVALIDITY_DATE => {}
             // "MUST NOT use that CRL to determine the status of any certificates".
             _ if extension.critical => {
-                extended.useless =
-                    Some("has an entry with a critical extension that is not known");
+                extended.useless = Some("has an entry with a critical extension that is not known");
             }
             _ => {}
         }

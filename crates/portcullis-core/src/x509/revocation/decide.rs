@@ -7,9 +7,9 @@ use std::sync::Arc;
 use rustls_pki_types::UnixTime;
 
 use super::crl::{Crl, serial_number};
-use super::{is_same_name, printable};
 use super::query::{Answered, CrlQuery, CrlQueryKind, RevocationCheck};
 use super::scope::{DistributionPoint, Reasons, RevocationReason, directory_names};
+use super::{is_same_name, printable};
 use crate::der;
 use crate::x509::certificate::Certificate;
 use crate::x509::error::{CertificateError, CertificateErrorKind as Kind};
@@ -221,7 +221,9 @@ impl<'a> Decision<'a> {
             // (c), (h)
             let delta = self.delta(subject, &list, lists, &spki)?;
             let issuer = subject.fields.issuer;
-            let in_delta = delta.as_ref().and_then(|delta| delta.find(subject.serial, issuer));
+            let in_delta = delta
+                .as_ref()
+                .and_then(|delta| delta.find(subject.serial, issuer));
             // (i), (j), (k)
             let (entry, found_in) = match (in_delta, &delta) {
                 (Some(entry), Some(delta)) => (Some(entry), delta),
@@ -285,7 +287,9 @@ impl<'a> Decision<'a> {
     ) -> Result<Result<Arc<Crl>, &'static str>, Halt> {
         let now = self.check.now;
         if list.is_from_future(now) {
-            return Ok(Err("from the future: correct the clock of this machine, or of its issuer"));
+            return Ok(Err(
+                "from the future: correct the clock of this machine, or of its issuer",
+            ));
         }
         if !list.is_stale(now) {
             return Ok(Ok(Arc::clone(list)));
@@ -343,7 +347,10 @@ impl<'a> Decision<'a> {
     pub(super) fn spend_signature(&mut self) -> Result<(), Halt> {
         self.signatures += 1;
         match self.signatures > MAX_SIGNATURES {
-            true => Err(too_expensive("signatures of revocation lists", MAX_SIGNATURES)),
+            true => Err(too_expensive(
+                "signatures of revocation lists",
+                MAX_SIGNATURES,
+            )),
             false => Ok(()),
         }
     }

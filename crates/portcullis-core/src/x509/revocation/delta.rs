@@ -23,7 +23,11 @@ impl Decision<'_> {
         lists: &[Arc<Crl>],
         spki: &[u8],
     ) -> Result<Option<Arc<Crl>>, Halt> {
-        let mut deltas: Vec<Arc<Crl>> = lists.iter().filter(|list| list.is_delta()).cloned().collect();
+        let mut deltas: Vec<Arc<Crl>> = lists
+            .iter()
+            .filter(|list| list.is_delta())
+            .cloned()
+            .collect();
         let of_certificate = DistributionPoint::of_freshest(&subject.fields).unwrap_or_default();
         let points = match of_certificate.is_empty() {
             true => complete.freshest().and_then(DistributionPoint::read_all),

@@ -49,7 +49,9 @@ fn folded(tag: u8, contents: &[u8]) -> Option<Vec<u8>> {
         // UniversalString
         0x1c => {
             let (units, rest) = contents.as_chunks();
-            let mut units = units.iter().map(|unit| char::from_u32(u32::from_be_bytes(*unit)));
+            let mut units = units
+                .iter()
+                .map(|unit| char::from_u32(u32::from_be_bytes(*unit)));
             let text = units.by_ref().collect::<Option<String>>()?;
             rest.is_empty().then_some(text)?
         }
@@ -57,13 +59,18 @@ fn folded(tag: u8, contents: &[u8]) -> Option<Vec<u8>> {
         0x1e => {
             let (units, rest) = contents.as_chunks();
             let units = units.iter().map(|unit| u16::from_be_bytes(*unit));
-            let text = char::decode_utf16(units).collect::<Result<String, _>>().ok()?;
+            let text = char::decode_utf16(units)
+                .collect::<Result<String, _>>()
+                .ok()?;
             rest.is_empty().then_some(text)?
         }
         _ => return None,
     };
     // C's `isspace`: also the vertical tab and the form feed.
     let is_blank = |character: char| matches!(character, ' ' | '\t'..='\r');
-    let words: Vec<_> = text.split(is_blank).filter(|word| !word.is_empty()).collect();
+    let words: Vec<_> = text
+        .split(is_blank)
+        .filter(|word| !word.is_empty())
+        .collect();
     Some(words.join(" ").to_ascii_lowercase().into_bytes())
 }

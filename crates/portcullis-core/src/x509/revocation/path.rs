@@ -51,7 +51,9 @@ impl CheckedPath {
     }
 
     pub(super) fn has(&self, certificate: &[u8]) -> bool {
-        self.certificates.iter().any(|own| own.as_ref() == certificate)
+        self.certificates
+            .iter()
+            .any(|own| own.as_ref() == certificate)
     }
 
     /// The Name, with its header.

@@ -15,7 +15,12 @@ use crate::x509::policy::ChainPolicy;
 
 /// Extensions that may be critical in the certificate of a signer: basicConstraints, keyUsage, subjectAltName,
 /// extendedKeyUsage.
-const UNDERSTOOD: [&[u8]; 4] = [b"\x55\x1d\x13", b"\x55\x1d\x0f", b"\x55\x1d\x11", b"\x55\x1d\x25"];
+const UNDERSTOOD: [&[u8]; 4] = [
+    b"\x55\x1d\x13",
+    b"\x55\x1d\x0f",
+    b"\x55\x1d\x11",
+    b"\x55\x1d\x25",
+];
 
 impl Decision<'_> {
     /// The key, a SubjectPublicKeyInfo, that has signed the list and may; or why there is none.
@@ -69,7 +74,9 @@ impl Decision<'_> {
         list: &Crl,
     ) -> Result<Result<(), &'static str>, Halt> {
         let check = self.check;
-        let is_valid = fields.validity().is_some_and(|validity| validity.contains(check.now));
+        let is_valid = fields
+            .validity()
+            .is_some_and(|validity| validity.contains(check.now));
         if !is_valid || fields.version != 3 || !is_understood(fields) {
             return Ok(Err("the certificate of its issuer is not valid"));
         }
@@ -79,7 +86,9 @@ impl Decision<'_> {
         let mut members = above.clone();
         let issuer = loop {
             let Some(member) = members.next() else {
-                return Ok(Err("nobody on the peer's path has issued the certificate of its issuer"));
+                return Ok(Err(
+                    "nobody on the peer's path has issued the certificate of its issuer",
+                ));
             };
             if is_same_name(check.path.name(member), fields.issuer) {
                 self.spend_signature()?;
@@ -109,11 +118,18 @@ impl Decision<'_> {
     fn may_sign(&self, member: usize) -> bool {
         let path = &self.check.path;
         match path.certificate(member) {
-            Some(certificate) => Certificate::read(certificate).is_some_and(|own| allows_crls(&own)),
+            Some(certificate) => {
+                Certificate::read(certificate).is_some_and(|own| allows_crls(&own))
+            }
             // The anchor: what is trusted is a name and a key; the certificate may say more.
             None => {
                 let (name, spki) = (path.name(member), path.spki(member));
-                let mut roots = self.check.policy.roots.certificates().filter_map(|own| Certificate::read(own));
+                let mut roots = self
+                    .check
+                    .policy
+                    .roots
+                    .certificates()
+                    .filter_map(|own| Certificate::read(own));
                 let own = roots.find(|own| own.subject == name && own.spki == spki);
                 own.is_none_or(|own| allows_crls(&own))
             }
@@ -138,9 +154,10 @@ fn is_understood(certificate: &Certificate<'_>) -> bool {
 /// Whether the key has signed the list, by an algorithm of the policy. That it has is remembered in the list.
 pub(super) fn is_signed_by(list: &Crl, spki: &[u8], policy: &ChainPolicy) -> bool {
     let (tbs, algorithm, signature) = list.signed();
-    let is_known = list.verified_by.get().is_some_and(|known| {
-        *known.spki == *spki && known.key_minimum >= policy.key_minimum
-    });
+    let is_known = list
+        .verified_by
+        .get()
+        .is_some_and(|known| *known.spki == *spki && known.key_minimum >= policy.key_minimum);
     let is_good = verify(algorithm, signature, tbs, spki, policy, is_known);
     if is_good && !is_known {
         // By another key it may have been verified before; that one stays.

@@ -7,7 +7,8 @@ use rcgen::{CustomExtension, KeyPair, SerialNumber};
 use rustls_pki_types::CertificateDer;
 
 use super::revocation_lists::{
-    HOST, List, URI, at, check, check_with, delta_of, extension, idp, leaf, reason, root, signing_ca,
+    HOST, List, URI, at, check, check_with, delta_of, extension, idp, leaf, reason, root,
+    signing_ca,
 };
 use super::{Ca, ca_params, leaf_params};
 use crate::AlertDescription;
@@ -50,7 +51,11 @@ fn good_and_revoked() {
         "the peer's certificate (CN=leaf) was revoked on Nov  2 00:00:00 2026 +00:00 (keyCompromise), says the CRL \
          41 of CN=CA: the peer needs another certificate"
     );
-    assert!(check(&leaf(&ca, 8, &[URI]), &ca, &[list.clone()]).unwrap().is_verified());
+    assert!(
+        check(&leaf(&ca, 8, &[URI]), &ca, &[list.clone()])
+            .unwrap()
+            .is_verified()
+    );
     // Without distribution points.
     assert!(is_revoked(&check(&leaf(&ca, 7, &[]), &ca, &[list.clone()])));
     assert!(check(&leaf(&ca, 8, &[]), &ca, &[list.clone()]).is_ok());
@@ -69,10 +74,14 @@ fn without_a_list_nothing_is_known() {
     );
     let certificates = [leaf(&ca, 8, &[URI])];
     let best_effort = |lists: Vec<Arc<Crl>>| {
-        check_with(&certificates, &ca, CrlCheck::best_effort(), |_| lists.clone())
+        check_with(&certificates, &ca, CrlCheck::best_effort(), |_| {
+            lists.clone()
+        })
     };
     assert!(best_effort(vec![]).is_ok());
-    assert!(is_revoked(&best_effort(vec![List::new(1).revoking(8).by(&ca)])));
+    assert!(is_revoked(&best_effort(vec![
+        List::new(1).revoking(8).by(&ca)
+    ])));
 }
 
 #[test]
@@ -84,7 +93,10 @@ fn the_source_says_why_there_is_none() {
     assert_eq!(check.query().unwrap().uris(), [URI]);
     check.answer_nothing(Some(format!("{URI}: 404 after 120 ms\n")));
     let error = check.conclude().unwrap_err().to_string();
-    assert!(error.contains(r"(http://crl.test/ca.crl: 404 after 120 ms\n)"), "{error}");
+    assert!(
+        error.contains(r"(http://crl.test/ca.crl: 404 after 120 ms\n)"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -106,7 +118,12 @@ fn a_chain_is_looked_for_from_the_anchor_down() {
     let of_ca = List::new(3).revoking(5).by(&ca);
     let error = run(CrlCheck::chain(), &[of_ca.clone(), of_inter.clone()]).unwrap_err();
     assert_eq!(error.index(), Some(1));
-    assert!(error.to_string().starts_with("certificate 2 of the peer's chain (CN=Inter) was revoked"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("certificate 2 of the peer's chain (CN=Inter) was revoked"),
+        "{error}"
+    );
     assert!(run(CrlCheck::peer(), &[of_ca, of_inter]).is_ok());
 }
 
@@ -117,11 +134,18 @@ fn a_list_for_others_says_nothing() {
     for scope in [vec![0x82, 1, 0xff], vec![0x85, 1, 0xff]] {
         let list = List::new(1).with(idp(&[at(URI), scope])).by(&ca);
         let text = says_nothing(&user, &ca, &[list]);
-        assert!(text.contains("CRL 1 of CN=CA: for other certificates"), "{text}");
+        assert!(
+            text.contains("CRL 1 of CN=CA: for other certificates"),
+            "{text}"
+        );
     }
     let users = |list: List| list.with(idp(&[at(URI), vec![0x81, 1, 0xff]])).by(&ca);
     assert!(check(&user, &ca, &[users(List::new(1))]).is_ok());
-    assert!(is_revoked(&check(&user, &ca, &[users(List::new(1).revoking(8))])));
+    assert!(is_revoked(&check(
+        &user,
+        &ca,
+        &[users(List::new(1).revoking(8))]
+    )));
     // A list of users, for a CA.
     let inter = ca.intermediate_from(signing_ca("Inter"));
     let certificates = [leaf(&inter, 7, &[]), inter.der()];
@@ -138,14 +162,22 @@ fn a_list_for_others_says_nothing() {
 fn a_list_of_another_point_says_nothing() {
     let ca = root("CA");
     let leaf = leaf(&ca, 8, &[URI]);
-    for other in ["http://other.test/ca.crl", "http://crl.test/ca.crl?", "HTTP://crl.test/ca.crl"] {
+    for other in [
+        "http://other.test/ca.crl",
+        "http://crl.test/ca.crl?",
+        "HTTP://crl.test/ca.crl",
+    ] {
         let list = List::new(1).with(idp(&[at(other)])).by(&ca);
         let text = says_nothing(&leaf, &ca, &[list]);
         assert!(text.contains("of another distribution point"), "{text}");
     }
     let at_this = |list: List| list.with(idp(&[at(URI)])).by(&ca);
     assert!(check(&leaf, &ca, &[at_this(List::new(1))]).is_ok());
-    assert!(is_revoked(&check(&leaf, &ca, &[at_this(List::new(1).revoking(8))])));
+    assert!(is_revoked(&check(
+        &leaf,
+        &ca,
+        &[at_this(List::new(1).revoking(8))]
+    )));
 }
 
 #[test]
@@ -163,7 +195,11 @@ fn reasons_are_covered_together_or_not_at_all() {
     says_nothing(&leaf, &ca, &[some(1, one, same)]);
     assert!(check(&leaf, &ca, &[some(1, one, same), some(2, rest, same)]).is_ok());
     assert!(is_revoked(&check(&leaf, &ca, &[some(1, one, revoking)])));
-    assert!(is_revoked(&check(&leaf, &ca, &[some(1, one, same), some(2, rest, revoking)])));
+    assert!(is_revoked(&check(
+        &leaf,
+        &ca,
+        &[some(1, one, same), some(2, rest, revoking)]
+    )));
 }
 
 #[test]
@@ -174,8 +210,14 @@ fn the_newest_list_counts() {
     let released = List::new(2).by(&ca);
     assert!(check(&leaf, &ca, &[held.clone(), released.clone()]).is_ok());
     let again = List::new(3).revoking(8).by(&ca);
-    assert!(is_revoked(&check(&leaf, &ca, &[released.clone(), again.clone(), held.clone()])));
-    assert!(again.replaces(&released) && !released.replaces(&again) && released.replaces(&released));
+    assert!(is_revoked(&check(
+        &leaf,
+        &ca,
+        &[released.clone(), again.clone(), held.clone()]
+    )));
+    assert!(
+        again.replaces(&released) && !released.replaces(&again) && released.replaces(&released)
+    );
 }
 
 #[test]
@@ -199,16 +241,21 @@ fn dates_of_a_list_count() {
     let over = over.by(&ca);
     let mut asked = 0;
     let mut run = |newer: Arc<Crl>| {
-        check_with(&[leaf.clone()], &ca, CrlCheck::peer(), |query| match query.kind() {
-            CrlQueryKind::Fresh(stale) => {
-                assert_eq!(stale.number().as_deref(), Some("1"));
-                assert_eq!(query.uris(), [URI]);
-                asked += 1;
-                vec![newer.clone()]
-            }
-            CrlQueryKind::Point => vec![over.clone()],
-            _ => vec![],
-        })
+        check_with(
+            &[leaf.clone()],
+            &ca,
+            CrlCheck::peer(),
+            |query| match query.kind() {
+                CrlQueryKind::Fresh(stale) => {
+                    assert_eq!(stale.number().as_deref(), Some("1"));
+                    assert_eq!(query.uris(), [URI]);
+                    asked += 1;
+                    vec![newer.clone()]
+                }
+                CrlQueryKind::Point => vec![over.clone()],
+                _ => vec![],
+            },
+        )
     };
     assert!(run(List::new(2).by(&ca)).is_ok());
     assert!(is_revoked(&run(List::new(2).revoking(8).by(&ca))));
@@ -253,7 +300,9 @@ fn nobody_below_signs_for_those_above() {
     let inter = ca.intermediate_from(params);
     let mut params = leaf_params(&[HOST]);
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(rcgen::DnType::CommonName, "CA");
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "CA");
     params.key_usages.push(rcgen::KeyUsagePurpose::CrlSign);
     let key = KeyPair::generate().unwrap();
     let leaf = inter.leaf_with_key(params.clone(), &key);
@@ -265,7 +314,11 @@ fn nobody_below_signs_for_those_above() {
     let lists = [List::new(9).by(&own), List::new(1).by(&inter)];
     let verdict = check_with(&certificates, &ca, CrlCheck::chain(), |_| lists.to_vec());
     assert!(is_unknown(&verdict), "{verdict:?}");
-    let lists = [List::new(9).by(&own), List::new(1).revoking(5).by(&ca), List::new(1).by(&inter)];
+    let lists = [
+        List::new(9).by(&own),
+        List::new(1).revoking(5).by(&ca),
+        List::new(1).by(&inter),
+    ];
     let verdict = check_with(&certificates, &ca, CrlCheck::chain(), |_| lists.to_vec());
     assert!(is_revoked(&verdict), "{verdict:?}");
 }
@@ -287,14 +340,23 @@ fn a_designated_signer_stands_for_the_issuer() {
     let of_ca = List::new(1).by(&ca);
     let good = List::new(2).by(&designated);
     assert!(run(&certificates, &[of_ca.clone(), good.clone()]).is_ok());
-    assert!(is_revoked(&run(&certificates, &[of_ca.clone(), List::new(2).revoking(8).by(&designated)])));
+    assert!(is_revoked(&run(
+        &certificates,
+        &[of_ca.clone(), List::new(2).revoking(8).by(&designated)]
+    )));
     // It may be revoked itself, or nobody can tell.
-    assert!(is_unknown(&run(&certificates, &[List::new(2).revoking(6).by(&ca), good.clone()])));
+    assert!(is_unknown(&run(
+        &certificates,
+        &[List::new(2).revoking(6).by(&ca), good.clone()]
+    )));
     assert!(is_unknown(&run(&certificates, &[good.clone()])));
     // One that the anchor's CA has not issued, though it has its name.
     let stranger = root("CA").intermediate_from(params);
     let certificates = [leaf, inter.der(), stranger.der()];
-    assert!(is_unknown(&run(&certificates, &[of_ca, List::new(2).by(&stranger)])));
+    assert!(is_unknown(&run(
+        &certificates,
+        &[of_ca, List::new(2).by(&stranger)]
+    )));
 }
 
 #[test]
@@ -302,17 +364,38 @@ fn an_entry_with_something_critical_spoils_the_list() {
     let ca = root("CA");
     let leaf = leaf(&ca, 8, &[URI]);
     // On another certificate's entry.
-    let list = List::new(1).entry(9, &[extension(99, true, &[5, 0])]).by(&ca);
+    let list = List::new(1)
+        .entry(9, &[extension(99, true, &[5, 0])])
+        .by(&ca);
     let text = says_nothing(&leaf, &ca, &[list]);
-    assert!(text.contains("critical extension that is not known"), "{text}");
-    assert!(check(&leaf, &ca, &[List::new(1).entry(9, &[extension(99, false, &[5, 0])]).by(&ca)]).is_ok());
-    says_nothing(&leaf, &ca, &[List::new(1).with(extension(99, true, &[5, 0])).by(&ca)]);
+    assert!(
+        text.contains("critical extension that is not known"),
+        "{text}"
+    );
+    assert!(
+        check(
+            &leaf,
+            &ca,
+            &[List::new(1)
+                .entry(9, &[extension(99, false, &[5, 0])])
+                .by(&ca)]
+        )
+        .is_ok()
+    );
+    says_nothing(
+        &leaf,
+        &ca,
+        &[List::new(1).with(extension(99, true, &[5, 0])).by(&ca)],
+    );
     // Nor is this in a complete list.
     says_nothing(&leaf, &ca, &[List::new(1).entry(8, &[reason(8)]).by(&ca)]);
 }
 
 fn names_of(ca: &Ca) -> Vec<u8> {
-    let name = Certificate::read(ca.certificate.der()).unwrap().subject.to_vec();
+    let name = Certificate::read(ca.certificate.der())
+        .unwrap()
+        .subject
+        .to_vec();
     der::sequence(&der::element(0xa4, &name))
 }
 
@@ -337,7 +420,11 @@ fn in_an_indirect_list_the_issuer_of_an_entry_holds_for_those_that_follow() {
         .by(&ca);
     assert!(is_revoked(&check(&leaf, &ca, &[list])));
     // Such entries in a list that is not indirect.
-    says_nothing(&leaf, &ca, &[List::new(1).entry(9, &[certificate_issuer(&other)]).by(&ca)]);
+    says_nothing(
+        &leaf,
+        &ca,
+        &[List::new(1).entry(9, &[certificate_issuer(&other)]).by(&ca)],
+    );
 }
 
 /// The certificate names who signs the lists, whose certificate the anchor has issued.
@@ -346,7 +433,10 @@ fn an_indirect_list_of_another_issuer() {
     let ca = root("CA");
     let inter = ca.intermediate_from(ca_params("Inter"));
     let signer = ca.intermediate_from(signing_ca("Signer"));
-    let name = Certificate::read(signer.certificate.der()).unwrap().subject.to_vec();
+    let name = Certificate::read(signer.certificate.der())
+        .unwrap()
+        .subject
+        .to_vec();
     let crl_issuer = der::element(der::context(2), &der::element(0xa4, &name));
     let points = der::sequence(&der::sequence(&crl_issuer));
     let mut params = leaf_params(&[HOST]);
@@ -356,12 +446,14 @@ fn an_indirect_list_of_another_issuer() {
     let certificates = [inter.leaf(params), inter.der(), signer.der()];
     let run = |list: &List| {
         let lists = [list.by(&signer), List::new(1).by(&ca)];
-        check_with(&certificates, &ca, CrlCheck::peer(), |query| match query.kind() {
-            CrlQueryKind::Point => {
-                assert!(query.issuers().eq([&*name]) || query.issuers().count() == 1);
-                lists.to_vec()
+        check_with(&certificates, &ca, CrlCheck::peer(), |query| {
+            match query.kind() {
+                CrlQueryKind::Point => {
+                    assert!(query.issuers().eq([&*name]) || query.issuers().count() == 1);
+                    lists.to_vec()
+                }
+                _ => lists.to_vec(),
             }
-            _ => lists.to_vec(),
         })
     };
     let indirect = idp(&[vec![0x84, 1, 0xff]]);
@@ -390,11 +482,17 @@ fn a_delta_list_changes_what_a_complete_one_says() {
     // Of a later base, or not newer than the complete one.
     assert!(run(&complete, delta(6, 7).revoking(8).by(&ca)).is_ok());
     assert!(run(&complete, delta(3, 5).revoking(8).by(&ca)).is_ok());
-    assert!(is_revoked(&run(&held, delta(6, 7).entry(8, &[reason(8)]).by(&ca))));
+    assert!(is_revoked(&run(
+        &held,
+        delta(6, 7).entry(8, &[reason(8)]).by(&ca)
+    )));
     assert!(is_revoked(&run(&complete, delta(2, 6).revoking(8).by(&ca))));
     // Of another key, or another scope.
     let other = root("CA");
-    assert!(is_revoked(&run(&held, delta(5, 6).entry(8, &[reason(8)]).by(&other))));
+    assert!(is_revoked(&run(
+        &held,
+        delta(5, 6).entry(8, &[reason(8)]).by(&other)
+    )));
     let scoped = delta(5, 6).entry(8, &[reason(8)]).with(idp(&[at(URI)]));
     assert!(is_revoked(&run(&held, scoped.by(&ca))));
     let mut over = delta(5, 6).entry(8, &[reason(8)]);
@@ -421,10 +519,15 @@ fn delta_lists_are_asked_for_where_they_are_said_to_be() {
     };
     let plain = leaf(&ca, 8, &[URI]);
     assert!(run(plain.clone(), List::new(5)).is_ok());
-    assert!(is_revoked(&run(plain, List::new(5).with(extension(46, false, &point)))));
+    assert!(is_revoked(&run(
+        plain,
+        List::new(5).with(extension(46, false, &point))
+    )));
     let mut params = leaf_params(&[HOST]);
     params.serial_number = Some(SerialNumber::from(vec![8]));
-    params.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 46], point));
+    params
+        .custom_extensions
+        .push(CustomExtension::from_oid_content(&[2, 5, 29, 46], point));
     assert!(is_revoked(&run(ca.leaf(params), List::new(5))));
 }
 
@@ -435,13 +538,18 @@ fn what_is_asked_has_a_bound() {
     let uris: Vec<String> = (0..100).map(|at| format!("http://crl.test/{at}")).collect();
     let uris: Vec<&str> = uris.iter().map(String::as_str).collect();
     let forger = root("CA");
-    let forged: Vec<_> = (0..40).map(|number| List::new(number).by(&forger)).collect();
+    let forged: Vec<_> = (0..40)
+        .map(|number| List::new(number).by(&forger))
+        .collect();
     let mut asked = 0;
     let verdict = check_with(&[leaf(&ca, 8, &uris)], &ca, CrlCheck::best_effort(), |_| {
         asked += 1;
         forged.clone()
     });
-    assert!(matches!(verdict.unwrap_err().kind(), Kind::TooExpensive { .. }));
+    assert!(matches!(
+        verdict.unwrap_err().kind(),
+        Kind::TooExpensive { .. }
+    ));
     assert!(asked <= 64, "{asked}");
 }
 

@@ -10,8 +10,8 @@ use super::{Ca, NOW, ca_params, leaf_params, named, roots};
 use crate::der;
 use crate::x509::certificate::Certificate;
 use crate::x509::{
-    CertificateError, ChainPolicy, Crl, CrlCheck, CrlQuery, PresentedChain, RevocationCheck, VerifiedChain,
-    crl_issuer_hash,
+    CertificateError, ChainPolicy, Crl, CrlCheck, CrlQuery, PresentedChain, RevocationCheck,
+    VerifiedChain, crl_issuer_hash,
 };
 
 pub(super) const URI: &str = "http://crl.test/ca.crl";
@@ -68,7 +68,10 @@ impl List {
             tbs.extend(der::sequence(&self.entries.concat()));
         }
         if !self.extensions.is_empty() {
-            tbs.extend(der::element(der::context(0), &der::sequence(&self.extensions.concat())));
+            tbs.extend(der::element(
+                der::context(0),
+                &der::sequence(&self.extensions.concat()),
+            ));
         }
         let tbs = der::sequence(&tbs);
         let signature = [vec![0], key.sign(&tbs).unwrap()].concat();
@@ -184,8 +187,15 @@ fn a_list_is_read_as_it_is() {
     assert_eq!(list.this_update().as_secs(), 1_798_761_600);
     assert_eq!(list.next_update().unwrap().as_secs(), 1_801_440_000);
     assert!(!list.is_delta() && !list.is_stale(NOW));
-    assert!(list.is_stale(UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_801_440_000))));
-    assert_eq!(format!("{list:?}"), r#"Crl { issuer: "CN=CA", number: Some("41"), len: 2, .. }"#);
+    assert!(
+        list.is_stale(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+            1_801_440_000
+        )))
+    );
+    assert_eq!(
+        format!("{list:?}"),
+        r#"Crl { issuer: "CN=CA", number: Some("41"), len: 2, .. }"#
+    );
 
     let pem = |der: &[u8]| {
         let base64 = rcgen_base64(der);
@@ -231,12 +241,20 @@ fn damage_is_named_by_its_place() {
     let ca = root("CA");
     let twice = extension(20, false, &[2, 1, 1]);
     let mut bad_entry = List::new(1).revoking(7);
-    bad_entry.entries.push(der::sequence(&[2, 1, 9, 0x17, 1, 0]));
+    bad_entry
+        .entries
+        .push(der::sequence(&[2, 1, 9, 0x17, 1, 0]));
     for (list, expected) in [
         (List::new(1).with(twice), "its extensions"),
-        (List::new(1).entry(7, &[reason(1), reason(1)]), "the entry of a certificate"),
+        (
+            List::new(1).entry(7, &[reason(1), reason(1)]),
+            "the entry of a certificate",
+        ),
         (bad_entry, "the entry of a certificate"),
-        (List::new(1).with(extension(27, true, &[2, 1, 0xff])), "its extensions"),
+        (
+            List::new(1).with(extension(27, true, &[2, 1, 0xff])),
+            "its extensions",
+        ),
         // Two of the three.
         (
             List::new(1).with(idp(&[vec![0x81, 1, 0xff], vec![0x82, 1, 0xff]])),
@@ -244,7 +262,10 @@ fn damage_is_named_by_its_place() {
         ),
     ] {
         let error = Crl::from_der(list.der(&ca)).unwrap_err().to_string();
-        assert!(error.starts_with("damaged at byte ") && error.ends_with(expected), "{error}");
+        assert!(
+            error.starts_with("damaged at byte ") && error.ends_with(expected),
+            "{error}"
+        );
     }
     let error = Crl::from_der(ca.certificate.der().to_vec()).unwrap_err();
     assert!(error.to_string().contains("damaged at byte"), "{error}");
@@ -297,7 +318,11 @@ fn an_entry_costs_at_most_24_bytes_beside_its_own() {
     let length = der.len();
     let list = Crl::from_der(der).unwrap();
     assert_eq!(list.len(), 10_000);
-    assert!(list.bytes() - length <= 24 * list.len(), "{}", list.bytes() - length);
+    assert!(
+        list.bytes() - length <= 24 * list.len(),
+        "{}",
+        list.bytes() - length
+    );
 }
 
 /// Figures for docs/performance.md: `cargo test --release -p portcullis-core --lib a_million_entries -- --ignored
@@ -332,7 +357,9 @@ fn issuers_are_hashed_as_openssl_does() {
     // `openssl crl -hash` and `openssl rehash` of 3.0 say so; tests/ asks them again.
     let mut params = named("Some  CA ", &[]);
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(rcgen::DnType::CommonName, "Some  CA ");
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "Some  CA ");
     let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
     let odd = crl_issuer_hash(Certificate::read(certificate.der()).unwrap().subject).unwrap();
     let certificate = root("some ca");
