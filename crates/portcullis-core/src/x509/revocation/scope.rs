@@ -16,6 +16,9 @@ pub(super) const FRESHEST_CRL: &[u8] = b"\x55\x1d\x2e";
 /// More points of one certificate are not looked at.
 pub(super) const MAX_POINTS: usize = 16;
 
+/// More names of a point, or of what a list is for, are not looked at: they are compared each with each.
+const MAX_NAMES: usize = 64;
+
 /// A set of reasons (§4.2.1.13): those that a list knows of, or that a point has lists for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reasons(u16);
@@ -143,6 +146,7 @@ impl<'a> PointName<'a> {
     fn names(self, issuer: &[u8]) -> Vec<(u8, Vec<u8>)> {
         match self {
             Self::Full(names) => general_names(names)
+                .take(MAX_NAMES)
                 .map(|name| (name.tag, name.contents.to_vec()))
                 .collect(),
             Self::Relative(name) => {
