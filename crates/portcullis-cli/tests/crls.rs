@@ -7,7 +7,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 use rcgen::{
-    CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
+    CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
+    date_time_ymd,
 };
 use support::{Certificates, Server, client, printed, run, sentence};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -58,7 +59,10 @@ fn a_file_is_looked_for_in_lists() {
     let said = printed(check(&made.cert, &["--crl", &lists]));
     assert!(said.starts_with("not revoked: CN="), "{said}");
     let said = sentence(check(&made.client_cert, &["--crl", &lists]), 3);
-    assert!(said.contains("was revoked on Jan  2") && said.contains("(superseded), says the CRL 7"), "{said}");
+    assert!(
+        said.contains("was revoked on Jan  2") && said.contains("(superseded), says the CRL 7"),
+        "{said}"
+    );
     // There are no points in these certificates, so nothing is where they say.
     let said = sentence(check(&made.cert, &["--crl", "http"]), 3);
     assert!(said.contains("cannot be told"), "{said}");
@@ -69,7 +73,10 @@ fn a_file_is_looked_for_in_lists() {
     assert!(output.status.success(), "{output:?}");
     assert!(sentence(check(&made.cert, &[]), 2).contains("--crl"));
     assert!(sentence(check(&made.cert, &["--crl", &made.key]), 2).contains("no revocation list"));
-    let said = sentence(check(&made.cert, &["--crl", &lists, "--crl-allow", "10.0.0.0/8"]), 2);
+    let said = sentence(
+        check(&made.cert, &["--crl", &lists, "--crl-allow", "10.0.0.0/8"]),
+        2,
+    );
     assert!(said.contains("no effect"), "{said}");
 }
 
@@ -77,7 +84,11 @@ fn a_file_is_looked_for_in_lists() {
 fn peers_are_looked_for_in_lists() {
     let made = Certificates::make();
     let none = write(&made, "none.der", &list(&made, &[]));
-    let both = write(&made, "both.der", &list(&made, &[&made.client_cert, &made.cert]));
+    let both = write(
+        &made,
+        "both.der",
+        &list(&made, &[&made.client_cert, &made.cert]),
+    );
     let server = Server::start(&made.server());
     let target = format!("localhost:{}", server.port());
     let connect = |more: &[&str]| {
@@ -89,12 +100,22 @@ fn peers_are_looked_for_in_lists() {
     let output = connect(&["--crl", &both, "--json"]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("certificate revoked") || said.contains("certificate_revoked"), "{said}");
+    assert!(
+        said.contains("certificate revoked") || said.contains("certificate_revoked"),
+        "{said}"
+    );
     assert!(said.contains("was revoked on"), "{said}");
 
     for (lists, code) in [(&none, 0), (&both, 3)] {
         let mut arguments = made.server().to_vec();
-        arguments.extend(["--client-auth", "required", "--cafile", &made.ca, "--crl", lists]);
+        arguments.extend([
+            "--client-auth",
+            "required",
+            "--cafile",
+            &made.ca,
+            "--crl",
+            lists,
+        ]);
         let mut server = Server::once(&arguments);
         let target = format!("localhost:{}", server.port());
         let own = ["--cert", &made.client_cert, "--key", &made.client_key];
@@ -128,9 +149,20 @@ fn a_list_is_fetched_if_that_is_allowed() {
     let said = sentence(run(&["crl", "fetch", &url]), 4);
     assert!(said.contains("127.0.0.1 is of this machine"), "{said}");
     let out = made.path("fetched.der");
-    let fetch = ["crl", "fetch", &url, "--allow", "127.0.0.0/8", "--out", &out];
+    let fetch = [
+        "crl",
+        "fetch",
+        &url,
+        "--allow",
+        "127.0.0.0/8",
+        "--out",
+        &out,
+    ];
     let said = printed(run(&fetch));
-    assert!(said.contains("number    7") && said.contains("revoked   1"), "{said}");
+    assert!(
+        said.contains("number    7") && said.contains("revoked   1"),
+        "{said}"
+    );
     assert_eq!(fs::read(&out).unwrap(), der);
     // It is there now.
     assert!(sentence(run(&fetch), 2).contains("--out"));

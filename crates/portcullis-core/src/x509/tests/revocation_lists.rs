@@ -173,7 +173,9 @@ pub(super) fn check(
     ca: &Ca,
     lists: &[Arc<Crl>],
 ) -> Result<VerifiedChain, CertificateError> {
-    check_with(&[leaf.clone()], ca, CrlCheck::peer(), |_| lists.to_vec())
+    check_with(std::slice::from_ref(leaf), ca, CrlCheck::peer(), |_| {
+        lists.to_vec()
+    })
 }
 
 #[test]
