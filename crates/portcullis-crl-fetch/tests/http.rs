@@ -405,6 +405,44 @@ async fn a_forged_list_does_not_displace_a_good_one() {
     }
 }
 
+/// Here the server says for how long it is good.
+#[tokio::test]
+async fn a_list_that_was_used_is_fetched_again_before_it_is_over() {
+    let ca = Authority::new();
+    let list = ca.list(1, &[]);
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nCache-Control: public, max-age=600\r\nETag: \"x\"\r\nContent-Length: {}\r\n\r\n",
+        list.len()
+    );
+    let answer = [answer.as_bytes(), &list].concat();
+    let (used, unused) = (
+        Server::new(answer.clone(), Duration::ZERO).await,
+        Server::new(answer, Duration::ZERO).await,
+    );
+    let crls = crls();
+    for server in [&used, &unused] {
+        let query = query_at(&ca, &server.uri());
+        assert!(matches!(crls.lookup(&query).await, Lookup::Found(_)));
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(300)).await;
+    let query = query_at(&ca, &used.uri());
+    assert!(matches!(crls.lookup(&query).await, Lookup::Found(_)));
+    assert_eq!((used.count(), unused.count()), (1, 1));
+    tokio::time::advance(Duration::from_secs(400)).await;
+    tokio::time::resume();
+    for _ in 0..100 {
+        if used.count() == 2 {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!((used.count(), unused.count()), (2, 1));
+    assert!(used.requests.lock().unwrap()[1].contains("if-none-match: \"x\""));
+    // What waits ends with the source.
+    drop(crls);
+}
+
 #[tokio::test]
 async fn memory_comes_before_the_network() {
     let ca = Authority::new();

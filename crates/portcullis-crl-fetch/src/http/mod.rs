@@ -195,7 +195,7 @@ impl HttpCrls {
                 !list.is_stale(query.now()) && stale.is_none_or(|stale| !Arc::ptr_eq(stale, list))
             })
         };
-        let flight = match self.schedule.state(url) {
+        let flight = match self.schedule.state(url, true) {
             State::Kept(lists) if is_wanted(&lists) => return Ok(lists),
             _ if query.is_memory_only() => return Err("there is no good one in memory".to_owned()),
             State::Failed { why, again_in } => {
@@ -213,7 +213,7 @@ impl HttpCrls {
                 ));
             }
         }
-        match self.schedule.state(url) {
+        match self.schedule.state(url, false) {
             State::Kept(lists) if is_wanted(&lists) => Ok(lists),
             State::Failed { why, again_in } => {
                 Err(format!("{why}; asked again in {} s", again_in.as_secs()))

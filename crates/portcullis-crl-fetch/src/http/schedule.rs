@@ -41,6 +41,11 @@ pub(super) enum State {
 pub(super) struct Flight(watch::Receiver<()>);
 
 impl Flight {
+    /// Also where its task was ended with its runtime.
+    fn is_over(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+
     /// Waits until it is over.
     pub(super) async fn landed(mut self) {
         // The sender is dropped then, and sends nothing.
@@ -103,13 +108,19 @@ impl Schedule {
         self.requests.load(Ordering::Relaxed)
     }
 
-    pub(super) fn state(&self, url: &str) -> State {
+    /// What is known of a URL; `wanted`: by somebody who has not waited for its request.
+    pub(super) fn state(&self, url: &str, wanted: bool) -> State {
         let mut urls = self.urls();
         let Some(entry) = urls.get_mut(url) else {
             return State::Unknown;
         };
-        entry.used = Some(Instant::now());
+        if wanted {
+            entry.used = Some(Instant::now());
+        }
         entry.settle();
+        if entry.flight.as_ref().is_some_and(Flight::is_over) {
+            entry.flight = None;
+        }
         let is_good = entry.lists.iter().any(|list| !list.is_stale(now()));
         if let (false, Some(flight)) = (is_good, &entry.flight) {
             return State::Flying(flight.clone());
@@ -138,7 +149,8 @@ impl Schedule {
         source: &HttpCrls,
     ) -> Result<Flight, String> {
         let mut urls = self.urls();
-        if let Some(flight) = urls.get(url).and_then(|entry| entry.flight.clone()) {
+        let flight = urls.get(url).and_then(|entry| entry.flight.clone());
+        if let Some(flight) = flight.filter(|flight| !flight.is_over()) {
             return Ok(flight);
         }
         if !urls.contains_key(url) && urls.len() >= MAX_URLS && !evict(&mut urls, None) {
