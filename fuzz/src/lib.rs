@@ -7,6 +7,7 @@ pub mod bytes_from_peer;
 pub mod certificate;
 pub mod codec;
 pub mod conversation;
+pub mod crl;
 pub mod difference;
 pub mod differential;
 pub mod early_data;

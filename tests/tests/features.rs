@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-const FOLDERS: [(&str, &str); 5] = [
+const FOLDERS: [(&str, &str); 6] = [
     ("core/", "crates/portcullis-core/src/"),
     ("tokio/", "crates/portcullis/tests/"),
     ("cache/", "crates/portcullis-session-cache/tests/"),
+    ("crls/", "crates/portcullis-crl-fetch/tests/"),
     ("cli/", "crates/portcullis-cli/tests/"),
     ("tests/", "tests/tests/"),
 ];

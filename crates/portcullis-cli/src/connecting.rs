@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use portcullis::answers::{Answers, Questions};
 use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, VerifyChain};
-use portcullis::x509::{ChainPolicy, PresentedChain, verify_server};
+use portcullis::x509::{CertificateErrorKind, ChainPolicy, PresentedChain, verify_server};
 use portcullis::{
     CertificateDer, ClientConfig, ConnectionInformation, EarlyDataOutcome, Misuse, Roots,
     TlsConnector, TlsStream,
@@ -127,8 +127,8 @@ impl Connecting {
 
     /// What the server has shown, also if it was refused.
     pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
-        let chain = self.witness.chain();
-        chain.map_or_else(Vec::new, |chain| chain.certificates().to_vec())
+        let seen = self.witness.seen();
+        seen.map_or_else(Vec::new, |(chain, _)| chain.certificates().to_vec())
     }
 
     /// What there is to say of the connection, or of the attempt.
@@ -151,7 +151,7 @@ impl Connecting {
 
     /// What is to be thought of the chain that the server has shown.
     fn verdict(&self) -> Option<Verdict> {
-        let chain = self.witness.chain()?;
+        let (chain, revoked) = self.witness.seen()?;
         let check = |trust: &Trust| {
             let policy = ChainPolicy::new(trust.roots.clone());
             let name = &self.destination.name;
@@ -159,6 +159,9 @@ impl Connecting {
                 .map(|_| trust.origin.clone())
                 .map_err(|error| error.to_string())
         };
+        if let (Some(_), Some(why)) = (&self.trust, revoked) {
+            return Some(Verdict::Refused(why));
+        }
         Some(match &self.trust {
             Some(trust) => match check(trust) {
                 Ok(origin) => Verdict::Verified(origin),
@@ -185,10 +188,13 @@ impl Answers for Unasked {
 /// Decides as configured, and keeps the chain that it was asked about: the error of a handshake
 /// has none.
 #[derive(Clone, Debug, Default)]
-struct Witness(Arc<Mutex<Option<PresentedChain>>>);
+struct Witness(Arc<Mutex<Option<Seen>>>);
+
+/// With what revocation lists say against it.
+type Seen = (PresentedChain, Option<String>);
 
 impl Witness {
-    fn chain(&self) -> Option<PresentedChain> {
+    fn seen(&self) -> Option<Seen> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.clone()
     }
@@ -197,8 +203,8 @@ impl Witness {
         self.keep(None);
     }
 
-    fn keep(&self, chain: Option<PresentedChain>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+    fn keep(&self, seen: Option<Seen>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 }
 
@@ -208,7 +214,16 @@ impl Answers for Witness {
     }
 
     async fn verify_chain(&self, question: VerifyChain) -> Answer {
-        self.keep(Some(question.chain().clone()));
+        let verdict = question.check();
+        let revoked = verdict.err().filter(|error| {
+            use CertificateErrorKind as Kind;
+            matches!(
+                error.kind(),
+                Kind::Revoked { .. } | Kind::RevocationUnknown { .. }
+            )
+        });
+        let revoked = revoked.map(|error| error.to_string());
+        self.keep(Some((question.chain().clone(), revoked)));
         question.verify()
     }
 }

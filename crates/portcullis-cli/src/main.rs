@@ -8,6 +8,7 @@ mod certificate;
 mod client;
 mod connect;
 mod connecting;
+mod crl;
 mod failure;
 mod files;
 mod logins;
@@ -48,6 +49,9 @@ enum Action {
     /// Make and change the ticket keys that servers share.
     #[command(subcommand)]
     TicketKey(ticket_key::TicketKey),
+    /// Fetch revocation lists; look for certificates in them.
+    #[command(subcommand)]
+    Crl(crl::Command),
     /// Print what completes this command in a shell.
     Completions(manual::Completions),
     /// Print the manual page, or write one for each command to a folder.
@@ -101,6 +105,7 @@ async fn main() {
         Action::Server(server) => server.run().await,
         Action::Cert(cert) => cert.run().await,
         Action::TicketKey(ticket_key) => ticket_key.run(),
+        Action::Crl(crl) => crl.run().await,
         Action::Completions(completions) => completions.run(),
         Action::Man(man) => man.run(),
     };

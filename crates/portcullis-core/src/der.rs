@@ -47,7 +47,13 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// The next element, whatever it is. Lengths need at most three bytes: 16 MiB.
+    /// What has not been read.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The next element, whatever it is. Lengths need at most four bytes: long lists of revoked certificates have
+    /// more than 16 MiB.
     pub(crate) fn any(&mut self) -> Option<Element<'a>> {
         let (&tag, after_tag) = self.rest.split_first()?;
         // X.690 §8.1.2.4: a tag number of 31 or more, which no certificate has.
@@ -57,7 +63,7 @@ impl<'a> Reader<'a> {
         let (&first, after_first) = after_tag.split_first()?;
         let (len, body) = match first {
             0..=0x7f => (usize::from(first), after_first),
-            0x81..=0x83 => {
+            0x81..=0x84 => {
                 let (bytes, body) = after_first.split_at_checked(usize::from(first & 0x7f))?;
                 let len = bytes
                     .iter()
@@ -197,7 +203,13 @@ pub(crate) fn sequence(contents: &[u8]) -> Vec<u8> {
     element(SEQUENCE, contents)
 }
 
-fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
+/// A SET with these contents.
+pub(crate) fn set(contents: &[u8]) -> Vec<u8> {
+    element(SET, contents)
+}
+
+/// An element of this tag.
+pub(crate) fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
     let length = contents.len().to_be_bytes();
     let zeros = length.iter().take_while(|byte| **byte == 0).count();
     let length = length.get(zeros..).unwrap_or_default();
@@ -241,6 +253,7 @@ mod tests {
             &[0x30, 0x80],          // indefinite
             &[0x30, 0x81, 0x01, 0], // not the shortest form
             &[0x30, 0x84, 0, 0, 0, 0],
+            &[0x30, 0x85, 0, 0, 0, 0, 0],
             &[0x1f, 0x01, 0],
         ] {
             assert!(Reader::new(bad).any().is_none(), "{bad:02x?}");

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use portcullis_core::config::{ClientConfig, ServerConfig, ServerConfigBuilder};
 use portcullis_core::question::{Answer, Question};
+use portcullis_core::x509::CrlCheck;
 use portcullis_core::{KeyLogLine, Misuse};
 
 use crate::answers::{AnswerFuture, Questions, SharedAnswers};
+use crate::crls::Crls;
 use crate::early_data::Guard;
 #[cfg(feature = "key-log")]
 use crate::key_log::KeyLog;
@@ -16,6 +18,8 @@ use crate::server_sessions::ServerStore;
 #[derive(Clone)]
 pub(crate) struct Conduct {
     pub(crate) answers: SharedAnswers,
+    /// Who has revocation lists.
+    pub(crate) crls: Option<Crls>,
     #[cfg(feature = "key-log")]
     pub(crate) key_log: Option<std::sync::Arc<dyn KeyLog>>,
     /// Server: who answers what is asked about sessions.
@@ -35,6 +39,7 @@ impl Default for Conduct {
     fn default() -> Self {
         Self {
             answers: SharedAnswers::default(),
+            crls: None,
             #[cfg(feature = "key-log")]
             key_log: None,
             session_store: None,
@@ -114,6 +119,26 @@ impl Conduct {
         (self.handshake_timeout / 10).min(Duration::from_secs(1))
     }
 
+    /// How long a handshake waits for revocation lists, which are fetched behind it if need be.
+    fn crl_budget(&self) -> Duration {
+        (self.handshake_timeout / 2).min(Duration::from_secs(5))
+    }
+
+    /// Somebody has lists, if the configuration wants some; else nobody is asked.
+    fn check_crls(&self, check: CrlCheck) -> Result<(), Misuse> {
+        let has_crls = self.crls.is_some();
+        match check.is_on() {
+            true if !has_crls && !self.answers.questions().chain => Err(Misuse::new(
+                "crl_check: there is no CRL source; give one with `crls`, or use `CrlCheck::off`",
+            )),
+            false if has_crls => Err(Misuse::new(
+                "crls: the configuration does not ask for revocation lists; give it a `crl_check`, or leave the \
+                 source out",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes a configuration ask what the answers want to be asked and `more`, and report what is
     /// logged.
     pub(crate) fn client_config(
@@ -121,6 +146,7 @@ impl Conduct {
         config: &ClientConfig,
         more: Questions,
     ) -> Result<ClientConfig, Misuse> {
+        self.check_crls(config.crl_check())?;
         let questions = self.answers.questions().with(more);
         // A client is not asked about tickets: it looks for sessions before it connects.
         instructed!(self, config, questions, |builder, _: Questions| builder)
@@ -136,6 +162,7 @@ impl Conduct {
         more: Questions,
     ) -> Result<ServerConfig, Misuse> {
         let mut questions = self.answers.questions().with(more);
+        self.check_crls(config.crl_check())?;
         self.check_early_data(config, questions)?;
         questions.early_data = false;
         let stateful;
@@ -192,6 +219,17 @@ impl Conduct {
 
     /// The answer to a question, or who makes it.
     pub(crate) fn answer(&self, question: Question) -> Result<Answer, AnswerFuture> {
+        let question = match (&self.crls, question) {
+            (Some(crls), Question::VerifyChain(question)) if question.wants_crls() => {
+                return Err(crls.answer(question, self.answers.clone(), self.crl_budget()));
+            }
+            (None, Question::VerifyChain(question))
+                if question.wants_crls() && !self.answers.questions().chain =>
+            {
+                return Ok(question.verify());
+            }
+            (_, question) => question,
+        };
         match (&self.session_store, &self.replay_guard, question) {
             (_, Some(guard), Question::ClaimEarlyData(question)) => Err(guard.claim(question)),
             (Some(store), _, question) => store.answer(question, &self.answers),
@@ -204,6 +242,7 @@ impl std::fmt::Debug for Conduct {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Conduct")
             .field("answers", &self.answers)
+            .field("crls", &self.crls)
             .field("key_log", &self.wants_secrets())
             .field("session_store", &self.session_store.is_some())
             .field("replay_guard", &self.replay_guard.is_some())
@@ -225,6 +264,39 @@ macro_rules! conduct_options {
         #[must_use]
         pub fn answers(mut self, answers: impl $crate::answers::Answers) -> Self {
             self.conduct.answers = $crate::answers::SharedAnswers::new(answers);
+            self
+        }
+
+        /// Where revocation lists come from, for a configuration with a
+        /// [`crl_check`](portcullis_core::config::ClientConfigBuilder::crl_check): without a source a handshake
+        /// with such a configuration fails before it begins, unless
+        /// [`verify_chain`](crate::answers::Answers::verify_chain) answers, and so does one with a source and
+        /// a configuration that asks for no lists. Default: none.
+        ///
+        /// The source is asked when the peer's chain has been verified, up to half the time that the handshake may
+        /// take and at most 5 seconds for all that one chain needs; then nothing more is known. Whoever answers
+        /// [`verify_chain`](crate::answers::Answers::verify_chain) is asked afterwards, and finds there what came of
+        /// it.
+        ///
+        /// ```
+        /// use std::sync::Arc;
+        /// use portcullis::{ClientConfig, CrlCheck, CrlInput, MemoryCrls, TlsConnector};
+        ///
+        /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let (_, roots) = dev_identity();
+        /// let crls = MemoryCrls::new();
+        /// if let Err(error) = crls.insert(CrlInput::File("/etc/ssl/crls/ca.pem".into()), None) {
+        ///     eprintln!("{error}");
+        /// }
+        /// let config = ClientConfig::builder(roots).crl_check(CrlCheck::chain()).build()?;
+        /// let connector = TlsConnector::new(config).crls(Arc::new(crls));
+        /// # Ok(())
+        /// # }
+        /// ```
+        #[must_use]
+        pub fn crls(mut self, source: std::sync::Arc<dyn $crate::CrlSource>) -> Self {
+            self.conduct.crls = Some($crate::crls::Crls::new(source));
             self
         }
 

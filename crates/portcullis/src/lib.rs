@@ -84,6 +84,7 @@
 //! * `curve448`: X448.
 //! * `ffi`: AES-CCM, RSA key exchange, RSA keys in TLS 1.1 and 1.0, brainpool's curves before TLS 1.3, each
 //!   for who names it.
+//! * `crl-hash-dir`, `crl-http`: revocation lists from a directory, and from where certificates say.
 //! * `axum`: [`Connections`] go into `axum::serve`, `TlsConnectInfo` into handlers.
 //! * `hyper-util`: `HttpsConnector` for hyper-util's pooled client.
 //! * `tokio-postgres`: a [`TlsConnector`] goes into `tokio_postgres::connect`.
@@ -99,6 +100,7 @@ mod acceptor;
 pub mod answers;
 mod conduct;
 mod connector;
+mod crls;
 mod delivery;
 mod early_data;
 mod error;
@@ -162,12 +164,21 @@ pub use portcullis_core::compression::CertificateCompression;
 pub use portcullis_core::config::{
     ClientAuthentication, ClientConfig, PreSharedKey, ServerConfig, SrpGroup, SrpUsers, SrpVerifier,
 };
-pub use portcullis_core::x509::{Identity, PrivateKey, RawKeys, Roots};
+pub use portcullis_core::x509::{Crl, CrlCheck, Identity, PrivateKey, RawKeys, Roots};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,
     Direction, EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse, NamedGroup, PrfSecret,
     ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm,
     compression, config, question, session, suite, x509,
+};
+#[cfg(feature = "crl-hash-dir")]
+#[cfg_attr(docsrs, doc(cfg(feature = "crl-hash-dir")))]
+pub use portcullis_crl_fetch::HashDirCrls;
+#[cfg(feature = "crl-http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "crl-http")))]
+pub use portcullis_crl_fetch::HttpCrls;
+pub use portcullis_crl_fetch::{
+    self as crl, CrlInput, CrlSource, Layered as LayeredCrls, MemoryCrls,
 };
 pub use portcullis_session_cache::{
     Claim, LayeredServerSessionStore, MemoryReplayGuard, MemoryServerSessionStore,

@@ -13,6 +13,7 @@ use portcullis::{Identity, Misuse};
 use crate::failure::Failure;
 
 pub(crate) use dev::Leaf;
+pub(crate) use show::read;
 
 /// What `--cert` and `--key` name; without a key it is in the file of the certificates.
 pub(crate) fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Misuse> {

@@ -141,7 +141,7 @@ impl Show {
 
 /// The certificates of a file. What else is in it is passed over, and never printed: it may be a
 /// key.
-fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let failed = |what: String| Failure::usage(format!("{}: {what}", path.display()));
     let mut contents = Vec::new();
     File::open(path)

@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 
 use crate::connect::Route;
 use crate::connecting::{Connecting, Trust};
+use crate::crl::Lists;
 use crate::failure::Failure;
 use crate::logins::{Credentials, Login};
 use crate::report::{self, Report};
@@ -65,6 +66,8 @@ pub(crate) struct Client {
     keys: SharedKeys,
     #[command(flatten)]
     login: Login,
+    #[command(flatten)]
+    lists: Lists,
     #[command(flatten)]
     sessions: Sessions,
     /// Append the connection's secrets to this file (SSLKEYLOGFILE format).
@@ -155,12 +158,17 @@ impl Client {
         let (keys, login) = (self.keys.load()?, self.login.load()?);
         let config = self.config(trust.as_ref(), keys, login).map_err(misuse)?;
         let log = key_log(self.keylog.as_deref())?;
+        let crls = self.lists.source()?;
         let connecting = Connecting::new(destination, config, trust);
         let connecting = match self.ciphers.iter().any(report::is_anonymous) {
             true => connecting.without_chain(),
             false => connecting,
         };
         Ok(connecting.with(|connector| {
+            let connector = match crls {
+                Some(crls) => connector.crls(crls),
+                None => connector,
+            };
             let connector = match log {
                 Some(log) => connector.key_log(log),
                 None => connector,
@@ -217,6 +225,7 @@ impl Client {
         }
         builder
             .alpn(&self.alpn)
+            .crl_check(self.lists.check())
             .key_log(self.keylog.is_some())
             .build()
     }

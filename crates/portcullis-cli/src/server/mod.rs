@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::crl::Lists;
 use crate::failure::Failure;
 use crate::logins::Users;
 use crate::shared_keys::SharedKeys;
@@ -73,6 +74,8 @@ pub(crate) struct Server {
     #[command(flatten)]
     users: Users,
     #[command(flatten)]
+    lists: Lists,
+    #[command(flatten)]
     sessions: Sessions,
     /// Append the connections' secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
@@ -101,6 +104,9 @@ impl Server {
             .map_err(|misuse| Failure::usage(misuse.to_string()))?;
         if let Some(log) = key_log(self.keylog.as_deref())? {
             acceptor = acceptor.key_log(log);
+        }
+        if let Some(crls) = self.lists.source()? {
+            acceptor = acceptor.crls(crls);
         }
         let listen = |error| Failure::transport(&format!("listening on {}", self.listen), &error);
         let socket = TcpListener::bind(self.listen).await.map_err(listen)?;
@@ -198,6 +204,7 @@ impl Server {
             false => builder.alpn(&self.alpn),
         };
         builder
+            .crl_check(self.lists.check())
             .key_log(self.keylog.is_some())
             .build()
             .map_err(usage)

@@ -21,7 +21,7 @@ use crate::suite::{Authentication, CipherSuite, Exchange};
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::extension::CertificateType;
-use crate::x509::{ChainPolicy, Identity, Roots, Sha256Digest, SignatureMemo};
+use crate::x509::{ChainPolicy, CrlCheck, Identity, Roots, Sha256Digest, SignatureMemo};
 
 /// A client's configuration. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -136,6 +136,11 @@ impl ClientConfig {
         let mut client = (*self.0).clone();
         client.tickets_taken = on;
         Self(Arc::new(client))
+    }
+
+    /// Which certificates of peers are looked for in revocation lists.
+    pub fn crl_check(&self) -> CrlCheck {
+        self.0.policy.crl_check
     }
 
     /// Starts from this configuration.
@@ -461,8 +466,13 @@ impl ClientConfigBuilder {
             self.client.verification = Verification::Chain(
                 policy
                     .signed_with(&schemes, self.client.policy.key_minimum)
-                    .memo(self.client.policy.memo.clone()),
+                    .memo(self.client.policy.memo.clone())
+                    .crl_check(self.client.policy.crl_check),
             );
+        } else if self.client.policy.crl_check.is_on() {
+            return Err(Misuse::new(
+                "crl_check: this configuration does not verify servers; leave it out, or start with `builder`",
+            ));
         }
         let identities = Identity::digest_of_keys(&self.client.identities);
         let identities = self.client.policy.psks.digest(identities);

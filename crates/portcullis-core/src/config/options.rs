@@ -85,6 +85,22 @@ macro_rules! common_options {
             self
         }
 
+        /// Whether the peer's certificates are looked for in revocation lists (RFC 5280 §6.3). Default: no.
+        ///
+        /// [`VerifyChain`](crate::question::VerifyChain) is then asked, whatever
+        /// [`ask_verification`](Self::ask_verification) says, and its
+        /// [`revocation_check`](crate::question::VerifyChain::revocation_check) says which lists are wanted. In `portcullis` the connector
+        /// or acceptor has a source of lists, `crls`. A revoked peer gets `certificate_revoked`, one of which it
+        /// cannot be told `bad_certificate`, unless the check accepts that.
+        ///
+        /// A client with this offers no session in which the server showed a chain: it would have to decide before
+        /// it knows whether the lists are there. A server asks for what is in memory before it resumes one, and
+        /// shakes hands in full if that does not suffice.
+        pub fn crl_check(mut self, check: $crate::x509::CrlCheck) -> Self {
+            self.$role.policy.crl_check = check;
+            self
+        }
+
         /// The application protocols, in order of preference (RFC 7301).
         pub fn alpn<P: AsRef<[u8]>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
             self.$role.policy.alpn = protocols

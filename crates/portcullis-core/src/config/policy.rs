@@ -20,7 +20,7 @@ use crate::violation::Violation;
 use crate::wire::MAX_PLAINTEXT;
 use crate::wire::extension as wire;
 use crate::wire::extension::CertificateCompressionAlgorithm;
-use crate::x509::{Identity, Presented, Roots, SignatureMemo, check_key_length};
+use crate::x509::{CrlCheck, Identity, Presented, Roots, SignatureMemo, check_key_length};
 
 pub use crate::record::PaddingPolicy;
 pub use crate::rules::BeastMitigation;
@@ -145,6 +145,7 @@ pub(crate) struct Policy {
     pub(crate) key_log: bool,
     pub(crate) observe_messages: bool,
     pub(crate) asked: Asked,
+    pub(crate) crl_check: CrlCheck,
 }
 
 /// RFC 7301 §3.1; half of what the block of extensions can hold is enough.
@@ -206,6 +207,7 @@ impl Default for Policy {
             key_log: false,
             observe_messages: false,
             asked: Asked::default(),
+            crl_check: CrlCheck::off(),
         }
     }
 }

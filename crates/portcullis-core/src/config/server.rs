@@ -22,7 +22,9 @@ use crate::violation::Violation;
 use crate::wire::extension::CertificateType;
 #[cfg(feature = "finite-field")]
 use crate::x509::DhParameters;
-use crate::x509::{ChainPolicy, Identity, Roots, SignatureMemo, kinds_of_keys, what_keys_lack};
+use crate::x509::{
+    ChainPolicy, CrlCheck, Identity, Roots, SignatureMemo, kinds_of_keys, what_keys_lack,
+};
 
 /// A client gives up on a server that sends too many.
 const MAX_TICKET_COUNT: u8 = 16;
@@ -248,6 +250,11 @@ impl ServerConfig {
     /// ([`AntiReplay::single_use_tickets`](crate::session::AntiReplay::single_use_tickets)).
     pub fn relies_on_single_use(&self) -> bool {
         self.0.early_data.is_of_single_use()
+    }
+
+    /// Which certificates of peers are looked for in revocation lists.
+    pub fn crl_check(&self) -> CrlCheck {
+        self.0.policy.crl_check
     }
 
     /// Starts from this configuration.
@@ -716,7 +723,16 @@ impl ServerConfigBuilder {
                 self.server.client_chain = ChainPolicy::new(roots.clone())
                     .depth(self.server.depth)
                     .signed_with(&schemes, self.server.policy.key_minimum)
-                    .memo(self.server.policy.memo.clone());
+                    .memo(self.server.policy.memo.clone())
+                    .crl_check(self.server.policy.crl_check);
+            }
+            ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified
+                if self.server.policy.crl_check.is_on() =>
+            {
+                return Err(Misuse::new(
+                    "crl_check: no chain of a client is verified; ask for one with client_authentication, or \
+                     leave it out",
+                ));
             }
             ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified => {}
         }

@@ -146,7 +146,7 @@ impl<'a> Judge<'a> {
         shown: &Presented,
         now: UnixTime,
     ) -> Result<Option<PeerProof>, CertificateError> {
-        match self.is_asked {
+        match self.is_asked || self.checks_crls(shown) {
             true => Ok(None),
             false => self.conclude(shown, now).map(Some),
         }
@@ -159,10 +159,30 @@ impl<'a> Judge<'a> {
         shown: &Presented,
         now: UnixTime,
     ) -> Result<Option<PeerProof>, CertificateError> {
+        let checks_crls = self.checks_crls(shown);
         match self.conclude(shown, now) {
             Err(error) if error.is_expired() => Err(error),
+            // Only the lists are missing here.
+            Err(error) if error.is_about_revocation() => Ok(None),
+            Ok(_) if checks_crls => Ok(None),
             _ if self.is_asked => Ok(None),
             proof => proof.map(Some),
+        }
+    }
+
+    /// Whether certificates are looked for in revocation lists, for which somebody is asked.
+    pub(super) fn checks_crls(&self, shown: &Presented) -> bool {
+        let policy = self.policy;
+        policy.is_some_and(ChainPolicy::checks_crls)
+            && matches!(shown.kind(), PresentedKind::Chain(_))
+    }
+
+    /// Whether a session of this peer is not resumed after this answer, but the handshake goes on in full, where the
+    /// peer's certificate is judged again: then lists are not only looked for in memory.
+    pub(super) fn prefers_full_handshake(answer: &AnswerContent) -> bool {
+        match answer {
+            AnswerContent::Chain(Err(error)) => error.is_about_revocation(),
+            _ => false,
         }
     }
 
@@ -207,6 +227,7 @@ impl<'a> Judge<'a> {
                 policy: self.policy.cloned(),
                 resumed,
                 now,
+                concluded: None,
             }),
             PresentedKind::RawKey(key) => Question::VerifyRawKey(VerifyRawKey {
                 id,

@@ -32,7 +32,8 @@ use crate::session::ServerSession;
 use crate::signature_scheme::SignatureScheme;
 use crate::wire::extension::CertificateType;
 use crate::x509::{
-    self, CertificateError, ChainPolicy, Identity, PresentedChain, VerifiedChain, VerifiedRawKey,
+    self, CertificateError, ChainPolicy, Identity, PresentedChain, RevocationCheck, VerifiedChain,
+    VerifiedRawKey,
 };
 use crate::{ClientHelloView, NamedGroup, ServerHelloView};
 
@@ -402,6 +403,8 @@ pub struct VerifyChain {
     pub(crate) policy: Option<ChainPolicy>,
     pub(crate) resumed: bool,
     pub(crate) now: UnixTime,
+    /// What a check of revocation has ended in. Boxed: hardly any question has one.
+    pub(crate) concluded: Option<Box<Result<VerifiedChain, CertificateError>>>,
 }
 
 /// Who the peer must prove to be.
@@ -451,6 +454,38 @@ impl VerifyChain {
         self.now
     }
 
+    /// Whether the configuration wants certificates looked for in revocation lists
+    /// ([`crl_check`](crate::config::ClientConfigBuilder::crl_check)), which is still to be done.
+    pub fn wants_crls(&self) -> bool {
+        let policy = self.policy.as_ref();
+        self.concluded.is_none() && policy.is_some_and(ChainPolicy::checks_crls)
+    }
+
+    /// Verifies as configured up to where it asks for revocation lists. What this ends in, [`conclude`](Self::conclude)
+    /// puts into the question. Without it [`check`](Self::check) and [`verify`](Self::verify) have no lists, so that
+    /// nothing can be determined, and a configuration that does not accept that refuses.
+    ///
+    /// # Errors
+    /// Why the chain is not to be trusted, whatever the lists say.
+    pub fn revocation_check(&self) -> Result<RevocationCheck, CertificateError> {
+        let Some(policy) = &self.policy else {
+            return Err(CertificateError::rejected(
+                crate::AlertDescription::INTERNAL_ERROR,
+                "the configuration does not verify chains, so there is no path to look at",
+            ));
+        };
+        let check = RevocationCheck::begin(&self.chain, self.server_name(), self.now, policy)?;
+        Ok(check.of_resumption(self.resumed))
+    }
+
+    /// From here on [`check`](Self::check) and [`verify`](Self::verify) say what this check has ended in. One of
+    /// another chain ends the handshake.
+    #[must_use]
+    pub fn conclude(mut self, check: RevocationCheck) -> Self {
+        self.concluded = Some(Box::new(check.conclude()));
+        self
+    }
+
     /// Verifies as configured. The default.
     pub fn verify(self) -> Answer {
         let verdict = self.check();
@@ -462,6 +497,9 @@ impl VerifyChain {
     /// # Errors
     /// Why the chain is not to be trusted.
     pub fn check(&self) -> Result<VerifiedChain, CertificateError> {
+        if let Some(concluded) = &self.concluded {
+            return (**concluded).clone();
+        }
         match &self.policy {
             Some(policy) => self.purpose.clone().verify(&self.chain, policy, self.now),
             None => Ok(VerifiedChain::dangerous_accept_without_verification(

@@ -131,6 +131,11 @@ impl<'a> Iterator for Extensions<'a> {
 }
 
 impl<'a> Extensions<'a> {
+    /// From the contents of Extensions.
+    pub(super) const fn of(contents: &'a [u8]) -> Self {
+        Self(Reader::new(contents))
+    }
+
     fn read(&mut self) -> Option<Extension<'a>> {
         let mut fields = Reader::new(self.0.contents(SEQUENCE)?);
         let extension = Extension {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustls_pki_types::UnixTime;
 
 use super::names::SubjectAltName;
+use super::revocation::RevocationReason;
 use crate::AlertDescription;
 
 /// Why a certificate chain is not accepted: which certificate, what was expected, what was seen.
@@ -173,6 +174,24 @@ pub enum CertificateErrorKind {
         /// The most there may be.
         limit: usize,
     },
+    /// A revocation list of its issuer, or of whoever this has named, has it (RFC 5280 §6.3).
+    Revoked {
+        /// Why it was revoked.
+        reason: RevocationReason,
+        /// Since when.
+        date: UnixTime,
+        /// The number of the list, if it has one.
+        crl_number: Option<String>,
+        /// Who issued the list.
+        crl_issuer: String,
+    },
+    /// No list says whether it was revoked, or none for all reasons.
+    RevocationUnknown {
+        /// Who issued it.
+        issuer: String,
+        /// What was tried, and why that was in vain; not all if it was much.
+        tried: Vec<String>,
+    },
     /// Refused by the application.
     Rejected {
         /// The alert it chose.
@@ -259,6 +278,14 @@ impl CertificateError {
         matches!(self.0.kind, CertificateErrorKind::Expired { .. })
     }
 
+    /// Whether it was, or may have been, revoked.
+    pub(crate) fn is_about_revocation(&self) -> bool {
+        matches!(
+            self.0.kind,
+            CertificateErrorKind::Revoked { .. } | CertificateErrorKind::RevocationUnknown { .. }
+        )
+    }
+
     /// Which certificate of the chain it is about, if one; 0 is the leaf. `None` with a
     /// [`subject`](Self::subject) means a trust anchor.
     pub fn index(&self) -> Option<usize> {
@@ -298,6 +325,7 @@ impl CertificateError {
                 AlertDescription::ILLEGAL_PARAMETER
             }
             Kind::Malformed(_) | Kind::MalformedKey => AlertDescription::DECODE_ERROR,
+            Kind::Revoked { .. } => AlertDescription::CERTIFICATE_REVOKED,
             Kind::Rejected { alert, .. } => *alert,
             Kind::NameMismatch { .. }
             | Kind::BadSignature
@@ -306,6 +334,7 @@ impl CertificateError {
             | Kind::DsaKeyLength { .. }
             | Kind::SignatureParameters { .. }
             | Kind::TooExpensive { .. }
+            | Kind::RevocationUnknown { .. }
             | Kind::IssuerKeyUsage
             | Kind::WrongBasicConstraints
             | Kind::NameConstraints

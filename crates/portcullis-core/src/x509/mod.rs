@@ -25,6 +25,7 @@ mod policy;
 mod present;
 mod presented;
 mod raw_key;
+mod revocation;
 mod roots;
 mod select;
 mod sentence;
@@ -52,6 +53,10 @@ pub use policy::ChainPolicy;
 pub(crate) use present::Form;
 pub(crate) use presented::{Kind as PresentedKind, PeerProof, Presented};
 pub use raw_key::{RawKeys, RawPublicKey, VerifiedRawKey};
+pub use revocation::{
+    Crl, CrlCheck, CrlError, CrlQuery, CrlQueryKind, RevocationCheck, RevocationReason,
+    crl_issuer_hash,
+};
 pub use roots::Roots;
 pub(crate) use verify::{
     check_agreement, check_encipherment, check_key_length, check_key_usage, verify_chain,

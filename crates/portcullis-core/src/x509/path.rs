@@ -19,6 +19,7 @@ use super::extension::alt_name::SUBJECT_ALT_NAME;
 use super::extension::name_constraints::NAME_CONSTRAINTS;
 use super::extension::{authority_key_identifier, subject_key_identifier};
 use super::policy::{ChainPolicy, USUAL_ALGORITHMS, WEBPKI_DEPTH};
+use super::revocation::CheckedPath;
 use super::roots::Anchors;
 use super::signatures::Signatures;
 
@@ -130,22 +131,29 @@ impl Failure {
     }
 }
 
+/// A path to an anchor.
+pub(super) struct Found {
+    /// How many signatures it has; they are the last that were verified.
+    pub(super) signatures: usize,
+    /// If revocation is to be looked at.
+    pub(super) path: Option<Box<CheckedPath>>,
+}
+
 /// How a search goes on.
 enum Next {
-    /// How many signatures lead from the anchor to the leaf.
-    Found(usize),
+    Found(Found),
     /// This way was in vain.
     GoOn,
     /// The search is too expensive.
     Stop,
 }
 
-/// Finds a path. Gives how many signatures it has; they are the last that were verified.
+/// Finds a path.
 pub(super) fn find(
     wanted: Wanted<'_>,
     end_entity: &EndEntityCert<'_>,
     leaf: &Certificate<'_>,
-) -> Result<usize, Box<Failure>> {
+) -> Result<Found, Box<Failure>> {
     let mut search = Search {
         wanted,
         end_entity,
@@ -155,7 +163,7 @@ pub(super) fn find(
         failure: None,
     };
     match search.go_on_from(leaf) {
-        Next::Found(signatures) => Ok(signatures),
+        Next::Found(found) => Ok(found),
         Next::GoOn | Next::Stop => {
             let without_candidates = Failure {
                 path: Path::LEAF,
@@ -309,7 +317,7 @@ impl Search<'_> {
         }
         self.has_judged = true;
         match self.verify(anchors) {
-            Ok(signatures) => Next::Found(signatures),
+            Ok(found) => Next::Found(found),
             Err(_) if self.wanted.signatures.is_exhausted() => self.stop(Why::TooManySignatures),
             Err(error) => {
                 self.failed(Why::Refused(error));
@@ -318,7 +326,7 @@ impl Search<'_> {
         }
     }
 
-    fn verify(&self, anchors: Anchors<'_>) -> Result<usize, webpki::Error> {
+    fn verify(&self, anchors: Anchors<'_>) -> Result<Found, webpki::Error> {
         let Wanted {
             chain,
             policy,
@@ -353,7 +361,10 @@ impl Search<'_> {
             );
             // By reference: a path is large.
             match &path {
-                Ok(path) => Ok(path.intermediate_certificates().count() + 1),
+                Ok(path) => Ok(Found {
+                    signatures: path.intermediate_certificates().count() + 1,
+                    path: policy.crl_check.is_on().then(|| kept(path)),
+                }),
                 Err(error) => Err(error.clone()),
             }
         };
@@ -418,6 +429,16 @@ impl Search<'_> {
             self.failure = Some(failure);
         }
     }
+}
+
+#[cold]
+fn kept(path: &VerifiedPath<'_>) -> Box<CheckedPath> {
+    let leaf = path.end_entity().der();
+    let above = path.intermediate_certificates().map(|one| one.der());
+    Box::new(CheckedPath::new(
+        core::iter::once(leaf).chain(above),
+        path.anchor(),
+    ))
 }
 
 /// Places in the peer's chain. Not a `Vec`, because nearly always there is one at most.

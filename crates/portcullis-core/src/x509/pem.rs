@@ -25,6 +25,7 @@ enum Kind {
     Certificate,
     Key,
     DhParameters,
+    Crl,
     /// Says why this key cannot be read, if no other key is there.
     UnreadableKey(&'static str),
     /// Has its place beside certificates and keys; the sentence is for a file with nothing else.
@@ -62,7 +63,7 @@ const LABELS: &[(&str, Kind)] = &[
     ("DH PARAMETERS", Kind::DhParameters),
     ("X9.42 DH PARAMETERS", Kind::Skipped(PARAMETERS)),
     ("DSA PARAMETERS", Kind::Skipped(PARAMETERS)),
-    ("X509 CRL", Kind::Skipped("is a revocation list")),
+    ("X509 CRL", Kind::Crl),
     (
         "ECHCONFIG",
         Kind::Skipped("is a configuration for Encrypted Client Hello"),
@@ -102,6 +103,8 @@ pub(super) struct Contents {
         allow(dead_code, reason = "read, and used by nobody")
     )]
     pub(super) dh_parameters: Vec<Vec<u8>>,
+    /// In DER, with the line where each began; `None` for what is not base64.
+    crls: Vec<(usize, Option<Vec<u8>>)>,
     /// A private key that is there and cannot be read.
     pub(super) unreadable_key: Option<&'static str>,
     /// The first section that was skipped, for a file with nothing else.
@@ -160,6 +163,10 @@ impl Contents {
                 self.dh_parameters.push(der);
                 self.skip(label, at, PARAMETERS);
             }
+            Kind::Crl => {
+                self.crls.push((at, decode(&body.base64)));
+                self.skip(label, at, "is a revocation list");
+            }
             Kind::Certificate => {
                 let der = decode(&body.base64);
                 let der = der.ok_or_else(|| damaged("it is not base64"))?;
@@ -213,6 +220,24 @@ impl Contents {
              or EC PRIVATE KEY){skipped}"
         ))
     }
+}
+
+/// The revocation lists in a PEM text, in DER.
+pub(super) fn crls(pem: &[u8]) -> Result<Vec<Vec<u8>>, Misuse> {
+    let contents = Contents::read(pem)?;
+    if contents.crls.is_empty() {
+        return Err(Misuse::new(
+            "there is no revocation list (expected -----BEGIN X509 CRL-----)",
+        ));
+    }
+    let crls = contents.crls.into_iter().map(|(at, der)| {
+        der.ok_or_else(|| {
+            Misuse::new(format!(
+                "the X509 CRL that begins on line {at} is damaged: it is not base64"
+            ))
+        })
+    });
+    crls.collect()
 }
 
 /// The lines of a text, which end with LF, CR or both.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::memo::SignatureMemo;
+use super::revocation::CrlCheck;
 use super::roots::Roots;
 use crate::SignatureScheme;
 #[cfg(feature = "ffi")]
@@ -41,6 +42,7 @@ pub struct ChainPolicy {
     pub(super) key_minimum: u32,
     pub(super) check_name: bool,
     pub(super) memo: SignatureMemo,
+    pub(super) crl_check: CrlCheck,
 }
 
 impl ChainPolicy {
@@ -58,6 +60,7 @@ impl ChainPolicy {
             key_minimum: USUAL_KEY_BITS,
             check_name: true,
             memo: SignatureMemo::default(),
+            crl_check: CrlCheck::off(),
         }
     }
 
@@ -95,6 +98,16 @@ impl ChainPolicy {
         self.schemes(schemes)
     }
 
+    /// Sets which certificates are looked for in revocation lists. [`verify_server`](super::verify_server) and
+    /// [`verify_client`](super::verify_client) have no lists, so with these nothing can be determined: a
+    /// [`RevocationCheck`](super::RevocationCheck) asks for them.
+    #[must_use]
+    pub fn crl_check(mut self, check: CrlCheck) -> Self {
+        self.crl_check = check;
+        self.id = PolicyId::next();
+        self
+    }
+
     fn with_algorithms(mut self) -> Self {
         self.algorithms = algorithms_of(&self.schemes, self.key_minimum);
         self.id = PolicyId::next();
@@ -129,6 +142,10 @@ impl ChainPolicy {
     /// The depth that is in force.
     pub(super) fn effective_depth(&self) -> usize {
         self.depth.min(WEBPKI_DEPTH)
+    }
+
+    pub(crate) fn checks_crls(&self) -> bool {
+        self.crl_check.is_on()
     }
 
     /// The trust anchors.

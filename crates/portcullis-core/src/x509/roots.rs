@@ -325,6 +325,11 @@ impl Roots {
         renamed
     }
 
+    /// Those of the authorities, as they were added.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.0.certificates.iter()
+    }
+
     /// The key of an anchor that is encoded so.
     pub(super) fn key(&self, encoded: &[u8]) -> Option<&KeptKey> {
         let at = self.0.key_at(encoded).ok()?;

@@ -79,6 +79,31 @@ impl fmt::Display for CertificateError {
             Kind::Rejected { message, .. } => {
                 write!(f, "{which} was refused by the application: {message}")
             }
+            Kind::Revoked {
+                reason,
+                date,
+                crl_number,
+                crl_issuer,
+            } => {
+                let number = crl_number.as_deref().unwrap_or("without a number");
+                write!(
+                    f,
+                    "{which} was revoked on {} ({reason}), says the CRL {number} of {crl_issuer}: the peer needs \
+                     another certificate",
+                    Date(*date)
+                )
+            }
+            Kind::RevocationUnknown { issuer, tried } => {
+                write!(
+                    f,
+                    "whether {which} was revoked cannot be told: no CRL of {issuer}, or of whom it names, is there \
+                     for all reasons"
+                )?;
+                if !tried.is_empty() {
+                    write!(f, " ({})", tried.join("; "))?;
+                }
+                f.write_str(": provide the CRL, or accept that with `CrlCheck::best_effort`")
+            }
             Kind::Other(text) => write!(f, "{which} is not acceptable: {text}"),
             _ => self.write_issuer(f, &which),
         }
@@ -228,6 +253,8 @@ impl CertificateError {
             | Kind::UntrustedKey { .. }
             | Kind::Unsupported(_)
             | Kind::Rejected { .. }
+            | Kind::Revoked { .. }
+            | Kind::RevocationUnknown { .. }
             | Kind::Other(_)
             | Kind::TooManyCertificates { .. }
             | Kind::PathTooDeep { .. }

@@ -37,8 +37,13 @@ impl Validity {
     }
 }
 
+/// Whether a time comes next.
+pub(super) fn is_time(times: &Reader<'_>) -> bool {
+    matches!(times.rest().first(), Some(&(UTC_TIME | GENERALIZED_TIME)))
+}
+
 /// §4.1.2.5.1, §4.1.2.5.2: in Greenwich Mean Time, with seconds and without fractions of them.
-fn read_time(times: &mut Reader<'_>) -> Option<i64> {
+pub(super) fn read_time(times: &mut Reader<'_>) -> Option<i64> {
     let time = times.any()?;
     let (year, rest) = match time.tag {
         UTC_TIME => {

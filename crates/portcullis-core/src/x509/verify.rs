@@ -14,9 +14,10 @@ use super::chain::{PresentedChain, VerifiedChain};
 use super::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
 use super::explain::{explain, explain_leaf};
 use super::extension::{ExtendedKeyUsage, KeyUsage};
-use super::path::{self, Wanted};
+use super::path::{self, Found, Wanted};
 use super::policy::ChainPolicy;
 use super::presented::Presented;
+use super::revocation::{CheckedPath, RevocationCheck};
 use super::signatures::Signatures;
 use crate::crypto::{
     HAS_RSA, LEAST_KEY_BITS, dsa_bits, ecdsa_curve, encrypting_bits, modulus_bits, prime_bits,
@@ -63,6 +64,31 @@ pub(crate) fn verify_chain(
     now: UnixTime,
     policy: &ChainPolicy,
 ) -> Result<VerifiedChain, CertificateError> {
+    match policy.crl_check.is_on() {
+        false => verify(chain, server_name, now, policy).map(|(proof, _)| proof),
+        // Without lists.
+        true => RevocationCheck::begin(chain, server_name.as_ref(), now, policy)?.conclude(),
+    }
+}
+
+/// Verifies a chain but for revocation; gives its path, too, which is empty if the policy does not want to know.
+pub(super) fn verify_path(
+    chain: &PresentedChain,
+    server_name: Option<ServerName<'static>>,
+    now: UnixTime,
+    policy: &ChainPolicy,
+) -> Result<(VerifiedChain, Box<CheckedPath>), CertificateError> {
+    let (proof, path) = verify(chain, server_name, now, policy)?;
+    Ok((proof, path.unwrap_or_default()))
+}
+
+/// With the path if revocation is to be looked at.
+fn verify(
+    chain: &PresentedChain,
+    server_name: Option<ServerName<'static>>,
+    now: UnixTime,
+    policy: &ChainPolicy,
+) -> Result<(VerifiedChain, Option<Box<CheckedPath>>), CertificateError> {
     if policy.roots.is_empty() {
         return Err(CertificateError::new(Kind::NoTrustAnchors));
     }
@@ -86,7 +112,14 @@ pub(crate) fn verify_chain(
             .walk()
             .iter()
             .for_each(|walk| walk.note_root(leaf));
-        1
+        let path = policy
+            .crl_check
+            .is_on()
+            .then(|| Box::new(CheckedPath::of_anchor(&fields)));
+        Found {
+            signatures: 1,
+            path,
+        }
     } else {
         path::find(wanted, &end_entity, &fields).map_err(|failure| explain(*failure, wanted))?
     };
@@ -103,10 +136,11 @@ pub(crate) fn verify_chain(
         Err(error) => return Err(error),
     };
     let chain = match signatures.into_walk() {
-        Some(walk) => walk.commit(chain, verified),
+        Some(walk) => walk.commit(chain, verified.signatures),
         None => chain.clone(),
     };
-    Ok(VerifiedChain::proven(chain, server_name, policy, may_sign))
+    let proof = VerifiedChain::proven(chain, server_name, policy, may_sign);
+    Ok((proof, verified.path))
 }
 
 /// A certificate that is itself trusted, to the last byte: nothing has to be proved about who

@@ -241,6 +241,10 @@ fn resumable(
     }
     // A full handshake will say what is wrong, or find another chain.
     let judge = Judge::of_server(config, name);
+    // After the ServerHello there is no way back to a full handshake.
+    if judge.checks_crls(&peer.shown) {
+        return None;
+    }
     let proof = judge.verify_again(&peer.shown, cx.now).ok()?;
     Some(Resumed {
         peer: peer.clone(),

@@ -44,4 +44,9 @@ impl KeyUsage {
     pub(in crate::x509) const fn key_cert_sign(self) -> bool {
         self.0 & 0x04 != 0
     }
+
+    /// Bit 6.
+    pub(in crate::x509) const fn crl_sign(self) -> bool {
+        self.0 & 0x02 != 0
+    }
 }

@@ -9,6 +9,8 @@ mod pem;
 mod pinned;
 mod reader;
 mod reports;
+mod revocation;
+mod revocation_lists;
 mod roots;
 mod verification;
 

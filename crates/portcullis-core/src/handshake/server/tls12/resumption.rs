@@ -259,6 +259,9 @@ pub(crate) struct ReverifyingChain(Box<(Negotiated, Box<Resumption>, Presented, 
 impl ReverifyingChain {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let (negotiated, mut resumption, shown, scheme) = *self.0;
+        if Judge::prefers_full_handshake(&answer) {
+            return choose_identity(negotiated, cx);
+        }
         let proof = Judge::of_client(&negotiated.config).on_answer(answer, &shown)?;
         resumption.peer = Some((proof, scheme));
         resume(negotiated, resumption, cx)

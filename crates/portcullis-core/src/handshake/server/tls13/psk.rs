@@ -248,6 +248,9 @@ impl ReverifyingChain {
         answer: AnswerContent,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
+        if Judge::prefers_full_handshake(&answer) {
+            return choose_identity(self.0.0, cx);
+        }
         let early = self.0.1.early.take();
         let (negotiated, proved, shown) = *self.0;
         let proved = ProvedSession { early, ..proved };

@@ -1,0 +1,217 @@
+//! Revocation lists: `portcullis crl`, and the options by which a client and a server look for peers in them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, Subcommand, ValueEnum};
+use portcullis::crl::{IpNet, Lookup, ask};
+use portcullis::pki_types::UnixTime;
+use portcullis::x509::{
+    CertificateError, CertificateErrorKind, ChainPolicy, PresentedChain, RevocationCheck, subject,
+};
+use portcullis::{
+    Crl, CrlCheck, CrlInput, CrlSource, HashDirCrls, HttpCrls, LayeredCrls, MemoryCrls, Roots,
+    ServerName,
+};
+
+use crate::cert;
+use crate::failure::Failure;
+use crate::files::{self, Readers};
+use crate::text::printable;
+
+/// Options of what has peers.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Lists {
+    /// Look for the peer's certificates in revocation lists: of a FILE (PEM or DER), of a FOLDER as `openssl rehash`
+    /// makes one, or by `http` from where the certificates say. Can be given again; the first that has a list counts.
+    #[arg(long = "crl", value_name = "FILE|FOLDER|http")]
+    sources: Vec<String>,
+    /// Which certificates are looked for: all below the trust anchor, the peer's alone, or all that can be found.
+    #[arg(
+        long = "crl-check",
+        value_enum,
+        value_name = "WHICH",
+        requires = "sources"
+    )]
+    check: Option<Which>,
+    /// Also fetch lists from these addresses, as 10.0.0.0/8, separated by commas.
+    #[arg(
+        long = "crl-allow",
+        value_delimiter = ',',
+        value_name = "NETS",
+        requires = "sources"
+    )]
+    allowed: Vec<IpNet>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Which {
+    Chain,
+    Peer,
+    BestEffort,
+}
+
+impl Lists {
+    /// Which certificates are looked for.
+    pub(crate) fn check(&self) -> CrlCheck {
+        match (self.sources.is_empty(), self.check) {
+            (true, _) => CrlCheck::off(),
+            (false, None | Some(Which::Chain)) => CrlCheck::chain(),
+            (false, Some(Which::Peer)) => CrlCheck::peer(),
+            (false, Some(Which::BestEffort)) => CrlCheck::best_effort(),
+        }
+    }
+
+    /// Where the lists are from; `None` if none are wanted.
+    pub(crate) fn source(&self) -> Result<Option<Arc<dyn CrlSource>>, Failure> {
+        let mut all: Option<Arc<dyn CrlSource>> = None;
+        let has_http = self.sources.iter().any(|source| source == "http");
+        if !has_http && !self.allowed.is_empty() {
+            return Err(Failure::usage(
+                "--crl-allow has no effect without --crl http",
+            ));
+        }
+        for source in self.sources.iter().rev() {
+            let path = Path::new(source);
+            let own: Arc<dyn CrlSource> = match source.as_str() {
+                "http" => Arc::new(http(&self.allowed)),
+                _ if path.is_dir() => Arc::new(HashDirCrls::new(path)),
+                _ => {
+                    let crls = MemoryCrls::new();
+                    let input = CrlInput::File(path.to_owned());
+                    crls.insert(input, None)
+                        .map_err(|error| Failure::usage(format!("--crl {error}")))?;
+                    Arc::new(crls)
+                }
+            };
+            all = Some(match all {
+                None => own,
+                Some(rest) => Arc::new(LayeredCrls::new(own, rest)),
+            });
+        }
+        Ok(all)
+    }
+}
+
+fn http(allowed: &[IpNet]) -> HttpCrls {
+    allowed
+        .iter()
+        .fold(HttpCrls::new(), |crls, net| crls.allow(*net))
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Fetch a revocation list, and write it to a file or say what it is.
+    Fetch(Fetch),
+    /// Say whether the certificates of a file were revoked.
+    Check(Box<Check>),
+}
+
+impl Command {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Fetch(fetch) => fetch.run().await,
+            Self::Check(check) => check.run().await,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fetch {
+    /// Where it is: a URL with http.
+    #[arg(value_name = "URL")]
+    url: String,
+    /// Write it to a new file, in DER.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Also fetch from these addresses, as 10.0.0.0/8, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "NETS")]
+    allow: Vec<IpNet>,
+}
+
+impl Fetch {
+    async fn run(self) -> Result<(), Failure> {
+        let url = printable(&self.url);
+        let list = http(&self.allow).fetch(&self.url).await;
+        let list = list.map_err(|why| Failure::starttls(format!("{url}: {}", printable(&why))))?;
+        if let Some(out) = &self.out {
+            files::create(out, list.as_der(), Readers::Everyone)
+                .map_err(|error| Failure::usage(format!("--out {}: {error}", out.display())))?;
+        }
+        describe(&list);
+        Ok(())
+    }
+}
+
+/// What a list says of itself. Its signature is not verified: nobody has said whose it should be.
+fn describe(list: &Crl) {
+    let number = list.number().unwrap_or_else(|| "none".to_owned());
+    println!("number    {number}");
+    println!("revoked   {}", list.len());
+    println!("issued    {} s after 1970", list.this_update().as_secs());
+    if let Some(next) = list.next_update() {
+        println!(
+            "good for  {} s more",
+            next.as_secs().saturating_sub(UnixTime::now().as_secs())
+        );
+    }
+    println!("signature not verified");
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The certificates (PEM), the one in question first.
+    #[arg(value_name = "FILE")]
+    chain: PathBuf,
+    /// The authorities that are trusted (PEM).
+    #[arg(long, value_name = "FILE")]
+    cafile: PathBuf,
+    #[command(flatten)]
+    lists: Lists,
+}
+
+impl Check {
+    async fn run(self) -> Result<(), Failure> {
+        let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
+        let Some(source) = self.lists.source()? else {
+            return Err(Failure::usage("no lists: say where they are with --crl"));
+        };
+        let certificates = cert::read(&self.chain)?;
+        let roots = Roots::from_pem_file(&self.cafile).map_err(usage)?;
+        let refused = |error: CertificateError| Failure::certificate(error.to_string());
+        let chain = PresentedChain::new(certificates).map_err(refused)?;
+        let policy = ChainPolicy::new(roots)
+            .dangerous_skip_name_check()
+            .crl_check(self.lists.check());
+        let mut check = begin(&chain, &policy).map_err(refused)?;
+        while let Some(query) = check.query() {
+            let query = query.clone();
+            match ask(&*source, &query).await {
+                Lookup::Found(lists) => check.answer(lists),
+                Lookup::NotAvailable(why) => check.answer_nothing(why),
+            }
+        }
+        let undetermined = check.undetermined().to_vec();
+        check.conclude().map_err(refused)?;
+        for error in undetermined {
+            eprintln!("portcullis: {error}");
+        }
+        let subject = subject(chain.end_entity()).unwrap_or_default();
+        println!("not revoked: {subject}");
+        Ok(())
+    }
+}
+
+/// As the certificate of a server, of whatever name, or else of a client.
+fn begin(
+    chain: &PresentedChain,
+    policy: &ChainPolicy,
+) -> Result<RevocationCheck, CertificateError> {
+    let nobody = ServerName::try_from("localhost").ok();
+    match RevocationCheck::begin(chain, nobody.as_ref(), UnixTime::now(), policy) {
+        Err(error) if matches!(error.kind(), CertificateErrorKind::WrongPurpose { .. }) => {
+            RevocationCheck::begin(chain, None, UnixTime::now(), policy)
+        }
+        begun => begun,
+    }
+}

@@ -1,0 +1,49 @@
+//! One source before another.
+
+use std::sync::Arc;
+
+use portcullis_core::x509::{Crl, CrlQuery};
+
+use crate::{CrlFuture, CrlSource, Lookup};
+
+/// The first source, and the second for what the first has not.
+#[derive(Clone, Debug)]
+pub struct Layered<A, B>(A, B);
+
+impl<A: CrlSource, B: CrlSource> Layered<A, B> {
+    /// Asks `first`, and `second` if that has nothing.
+    pub fn new(first: A, second: B) -> Self {
+        Self(first, second)
+    }
+}
+
+/// What the second says if the first has nothing; both reasons are told.
+async fn or(first: Lookup, second: CrlFuture<'_, Lookup>) -> Lookup {
+    let first = match first {
+        Lookup::Found(lists) => return Lookup::Found(lists),
+        Lookup::NotAvailable(why) => why,
+    };
+    match second.await {
+        Lookup::Found(lists) => Lookup::Found(lists),
+        Lookup::NotAvailable(second) => Lookup::NotAvailable(match (first, second) {
+            (Some(first), Some(second)) => Some(format!("{first}; {second}")),
+            (first, second) => first.or(second),
+        }),
+    }
+}
+
+impl<A: CrlSource, B: CrlSource> CrlSource for Layered<A, B> {
+    fn lookup<'a>(&'a self, query: &'a CrlQuery) -> CrlFuture<'a, Lookup> {
+        Box::pin(async move { or(self.0.lookup(query).await, self.1.lookup(query)).await })
+    }
+
+    fn select<'a>(&'a self, query: &'a CrlQuery) -> CrlFuture<'a, Lookup> {
+        Box::pin(async move { or(self.0.select(query).await, self.1.select(query)).await })
+    }
+
+    fn fresh<'a>(&'a self, query: &'a CrlQuery, stale: &'a Arc<Crl>) -> CrlFuture<'a, Lookup> {
+        Box::pin(
+            async move { or(self.0.fresh(query, stale).await, self.1.fresh(query, stale)).await },
+        )
+    }
+}

@@ -1,0 +1,251 @@
+//! Lists that somebody put there (`ssl_crl_cache`).
+
+use std::collections::HashMap;
+use std::future::ready;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use portcullis_core::Misuse;
+use portcullis_core::x509::{Crl, CrlQuery, crl_issuer_hash};
+
+use crate::{CrlFuture, CrlSource, Lookup, may_be_wanted};
+
+/// How many bytes of lists and their indices are kept, unless something else is said.
+const MAX_BYTES: usize = 128 << 20;
+
+/// Where lists come from.
+#[derive(Clone, Debug)]
+pub enum CrlInput {
+    /// A file: one list in DER, or all in PEM.
+    File(PathBuf),
+    /// One list in DER.
+    Der(Vec<u8>),
+    /// All lists in a PEM text.
+    Pem(Vec<u8>),
+}
+
+impl CrlInput {
+    /// Reads them all.
+    ///
+    /// # Errors
+    /// When there is none, or one is damaged: which.
+    pub fn read(&self) -> Result<Vec<Arc<Crl>>, Misuse> {
+        match self {
+            Self::File(path) => Crl::from_file(path),
+            Self::Der(der) => match Crl::from_der(der.clone()) {
+                Ok(crl) => Ok(vec![Arc::new(crl)]),
+                Err(error) => Err(Misuse::new(format!("the list is {error}"))),
+            },
+            Self::Pem(pem) => Crl::from_der_or_pem(pem),
+        }
+    }
+}
+
+/// Revocation lists in memory. Cheap to clone; clones are the same lists. They are trusted no more than others: the
+/// signature of each is verified where it is used.
+///
+/// ```
+/// use portcullis_crl_fetch::{CrlInput, MemoryCrls};
+///
+/// let crls = MemoryCrls::new();
+/// let error = crls.insert(CrlInput::Pem(b"no list".to_vec()), None).unwrap_err();
+/// assert!(error.to_string().contains("no revocation list"));
+/// assert!(crls.is_empty());
+/// ```
+#[derive(Clone, Debug)]
+pub struct MemoryCrls(Arc<RwLock<Lists>>);
+
+#[derive(Debug)]
+struct Lists {
+    /// By the hash of their issuer.
+    of_issuers: HashMap<u32, Vec<Kept>>,
+    len: usize,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Kept {
+    list: Arc<Crl>,
+    /// For this distribution point alone.
+    uri: Option<Box<str>>,
+}
+
+impl Default for MemoryCrls {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryCrls {
+    /// Without any, and with room for 128 MiB.
+    pub fn new() -> Self {
+        Self::with_room(MAX_BYTES)
+    }
+
+    /// Without any, and with room for so many bytes: an entry of a list takes 16 beside its own.
+    pub fn with_room(bytes: usize) -> Self {
+        Self(Arc::new(RwLock::new(Lists {
+            of_issuers: HashMap::new(),
+            len: 0,
+            bytes: 0,
+            max_bytes: bytes,
+        })))
+    }
+
+    /// Adds lists, and answers how many. With a URI they are those at this distribution point, and are found by the
+    /// whole of it, letter by letter, and by their issuer; without one they are found by their issuer, and by what
+    /// they say of their own point. A list that is older than one of its kind that is there is not added, and one
+    /// that is newer takes its place.
+    ///
+    /// A file is read, and a long list indexed, while you wait: in an async function do that in `spawn_blocking`.
+    ///
+    /// # Errors
+    /// When there is none, one is damaged, or there is no room; then nothing is added.
+    pub fn insert(&self, input: CrlInput, uri: Option<&str>) -> Result<usize, Misuse> {
+        let lists = input.read()?;
+        self.insert_lists(lists, uri)
+    }
+
+    /// The same of lists that were read before.
+    ///
+    /// # Errors
+    /// When there is no room; then nothing is added.
+    pub fn insert_lists(&self, lists: Vec<Arc<Crl>>, uri: Option<&str>) -> Result<usize, Misuse> {
+        let mut all = self.write();
+        let more: usize = lists.iter().map(|list| list.bytes()).sum();
+        if all.bytes.saturating_add(more) > all.max_bytes {
+            return Err(Misuse::new(format!(
+                "there is room for {} bytes of revocation lists, {} are there, and {more} are too many: remove \
+                 some, or make more room with `with_room`",
+                all.max_bytes, all.bytes
+            )));
+        }
+        Ok(lists.into_iter().filter(|list| all.add(list, uri)).count())
+    }
+
+    /// Removes these lists, byte for byte, whatever point they are at, and answers how many there were.
+    ///
+    /// # Errors
+    /// When there is none in the input, or one is damaged; then nothing is removed.
+    pub fn remove(&self, input: &CrlInput) -> Result<usize, Misuse> {
+        let lists = input.read()?;
+        Ok(self
+            .write()
+            .remove(|kept| lists.iter().any(|list| list.as_der() == kept.list.as_der())))
+    }
+
+    /// Removes what was added for this distribution point, and answers how many lists that were.
+    pub fn remove_uri(&self, uri: &str) -> usize {
+        self.write().remove(|kept| kept.uri.as_deref() == Some(uri))
+    }
+
+    /// Removes all.
+    pub fn clear(&self) {
+        self.write().remove(|_| true);
+    }
+
+    /// How many lists there are.
+    pub fn len(&self) -> usize {
+        self.read().len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes they take, with their indices.
+    pub fn bytes(&self) -> usize {
+        self.read().bytes
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Lists> {
+        // Nothing panics while it is locked.
+        self.0
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Lists> {
+        self.0
+            .write()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn find(&self, query: &CrlQuery, is_at: impl Fn(Option<&str>) -> bool) -> Lookup {
+        let all = self.read();
+        let mut found = Vec::new();
+        for issuer in query.issuers() {
+            let hash = crl_issuer_hash(issuer);
+            let kept = hash.and_then(|hash| all.of_issuers.get(&hash));
+            for kept in kept.into_iter().flatten() {
+                if is_at(kept.uri.as_deref()) && may_be_wanted(&kept.list, query) {
+                    found.push(Arc::clone(&kept.list));
+                }
+            }
+        }
+        Lookup::of(found)
+    }
+}
+
+impl Lists {
+    /// Whether it was added.
+    fn add(&mut self, list: &Arc<Crl>, uri: Option<&str>) -> bool {
+        // An issuer that is no name has no certificates.
+        let Some(hash) = crl_issuer_hash(list.issuer()) else {
+            return false;
+        };
+        let of_issuer = self.of_issuers.entry(hash).or_default();
+        let same = of_issuer.iter_mut().find(|kept| {
+            kept.uri.as_deref() == uri
+                && kept.list.has_same_authority_key(list)
+                && (list.replaces(&kept.list) || kept.list.replaces(list))
+        });
+        match same {
+            Some(kept) if list.replaces(&kept.list) => {
+                self.bytes = self.bytes - kept.list.bytes() + list.bytes();
+                kept.list = Arc::clone(list);
+                true
+            }
+            Some(_) => false,
+            None => {
+                of_issuer.push(Kept {
+                    list: Arc::clone(list),
+                    uri: uri.map(Box::from),
+                });
+                self.len += 1;
+                self.bytes += list.bytes();
+                true
+            }
+        }
+    }
+
+    fn remove(&mut self, is_meant: impl Fn(&Kept) -> bool) -> usize {
+        let before = self.len;
+        for of_issuer in self.of_issuers.values_mut() {
+            of_issuer.retain(|kept| {
+                let goes = is_meant(kept);
+                if goes {
+                    self.len -= 1;
+                    self.bytes -= kept.list.bytes();
+                }
+                !goes
+            });
+        }
+        self.of_issuers.retain(|_, lists| !lists.is_empty());
+        before - self.len
+    }
+}
+
+impl CrlSource for MemoryCrls {
+    fn lookup<'a>(&'a self, query: &'a CrlQuery) -> CrlFuture<'a, Lookup> {
+        let is_at =
+            |uri: Option<&str>| uri.is_none_or(|uri| query.uris().iter().any(|own| own == uri));
+        Box::pin(ready(self.find(query, is_at)))
+    }
+
+    fn select<'a>(&'a self, query: &'a CrlQuery) -> CrlFuture<'a, Lookup> {
+        Box::pin(ready(self.find(query, |_| true)))
+    }
+}

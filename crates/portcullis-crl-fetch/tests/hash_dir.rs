@@ -1,0 +1,141 @@
+//! Lists in a directory as OpenSSL's `rehash` lays it out.
+
+mod authority;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use authority::{Authority, verdict};
+use portcullis_core::x509::{Crl, crl_issuer_hash};
+use portcullis_crl_fetch::HashDirCrls;
+
+/// A directory that is gone when it is dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("portcullis-crls-{}-{number}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, contents: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, contents).unwrap();
+        path
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn called(list: &[u8], number: usize) -> String {
+    let list = Crl::from_der(list).unwrap();
+    format!("{:08x}.r{number}", crl_issuer_hash(list.issuer()).unwrap())
+}
+
+#[tokio::test]
+async fn files_are_found_by_their_issuers_hash() {
+    let ca = Authority::new();
+    let scratch = Scratch::new();
+    let crls = HashDirCrls::with_recheck(scratch.path(), Duration::ZERO);
+    let (good, bad) = (ca.leaf(8, &[]), ca.leaf(9, &["http://crl.test/"]));
+    assert!(verdict(&ca, &good, &crls).await.is_err());
+    let list = ca.list(1, &[9]);
+    scratch.write(&called(&list, 0), &list);
+    assert!(verdict(&ca, &good, &crls).await.is_ok());
+    let error = verdict(&ca, &bad, &crls).await.unwrap_err();
+    assert!(error.to_string().contains("was revoked"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_of_no_use_hides_nothing() {
+    let ca = Authority::new();
+    let scratch = Scratch::new();
+    let list = ca.list(1, &[9]);
+    let hash = called(&list, 0);
+    // Damaged, over, of another who has the name, of another issuer under this name, and then the one.
+    scratch.write(&hash, b"no list");
+    scratch.write(&called(&list, 1), &ca.old_list(7));
+    scratch.write(&called(&list, 2), &Authority::new().list(8, &[]));
+    scratch.write(&called(&list, 3), &Authority::named("Other").list(8, &[]));
+    scratch.write(&called(&list, 4), &list);
+    let crls = HashDirCrls::new(scratch.path());
+    assert!(verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok());
+    assert!(verdict(&ca, &ca.leaf(9, &[]), &crls).await.is_err());
+    // Behind a gap it is not looked for.
+    std::fs::remove_file(scratch.path().join(called(&list, 2))).unwrap();
+    assert!(
+        verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok(),
+        "remembered"
+    );
+    let crls = HashDirCrls::new(scratch.path());
+    let error = verdict(&ca, &ca.leaf(8, &[]), &crls).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be told"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_changes_is_read_again() {
+    let ca = Authority::new();
+    let scratch = Scratch::new();
+    let list = ca.list(1, &[]);
+    let path = scratch.write(&called(&list, 0), &list);
+    let crls = HashDirCrls::new(scratch.path());
+    let leaf = ca.leaf(9, &[]);
+    assert!(verdict(&ca, &leaf, &crls).await.is_ok());
+    let next = scratch.write("next", &ca.list(2, &[9]));
+    std::fs::rename(next, path).unwrap();
+    assert!(
+        verdict(&ca, &leaf, &crls).await.is_ok(),
+        "not looked at yet"
+    );
+    crls.recheck();
+    assert!(verdict(&ca, &leaf, &crls).await.is_err());
+}
+
+/// OpenSSL makes the names, and the links.
+#[tokio::test]
+async fn a_directory_of_rehash() {
+    use std::process::Command;
+    let ca = Authority::named("Ünïcode  And SPACES ");
+    let scratch = Scratch::new();
+    let list = ca.list(1, &[9]);
+    let der = scratch.write("list.der", &list);
+    let openssl = Command::new("openssl")
+        .args(["crl", "-inform", "DER", "-hash", "-in"])
+        .arg(&der)
+        .arg("-out")
+        .arg(scratch.path().join("list.pem"))
+        .output();
+    let Ok(output) = openssl else {
+        println!("openssl is not there");
+        return;
+    };
+    assert!(output.status.success(), "{output:?}");
+    let issuer = Crl::from_der(list).unwrap();
+    let hash = format!("{:08x}", crl_issuer_hash(issuer.issuer()).unwrap());
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).lines().next(),
+        Some(&*hash)
+    );
+    let status = Command::new("openssl")
+        .arg("rehash")
+        .arg(scratch.path())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let crls = HashDirCrls::new(scratch.path());
+    assert!(verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok());
+    assert!(verdict(&ca, &ca.leaf(9, &[]), &crls).await.is_err());
+}

@@ -1,0 +1,91 @@
+//! Lists that were put into memory.
+
+mod authority;
+
+use authority::{Authority, query_at, verdict};
+use portcullis_crl_fetch::{CrlInput, CrlSource as _, Lookup, MemoryCrls};
+
+const URI: &str = "http://crl.test/ca.crl";
+
+fn der(list: Vec<u8>) -> CrlInput {
+    CrlInput::Der(list)
+}
+
+#[tokio::test]
+async fn lists_are_inserted_and_removed() {
+    let ca = Authority::new();
+    let crls = MemoryCrls::new();
+    let leaf = ca.leaf(9, &[URI]);
+    assert!(verdict(&ca, &leaf, &crls).await.is_err());
+    let list = ca.list(1, &[]);
+    assert_eq!(crls.insert(der(list.clone()), None).unwrap(), 1);
+    assert!(crls.bytes() >= list.len());
+    assert!(verdict(&ca, &leaf, &crls).await.is_ok());
+    // Again, an older one, and a newer one.
+    assert_eq!(crls.insert(der(ca.list(0, &[9])), None).unwrap(), 0);
+    assert!(verdict(&ca, &leaf, &crls).await.is_ok());
+    assert_eq!(crls.insert(der(ca.list(2, &[9])), None).unwrap(), 1);
+    assert_eq!(crls.len(), 1);
+    assert!(verdict(&ca, &leaf, &crls).await.is_err());
+    assert_eq!(crls.remove(&der(list)).unwrap(), 0);
+    assert_eq!(
+        crls.remove(&der(ca.list(2, &[9]))).unwrap(),
+        0,
+        "signed anew"
+    );
+    crls.clear();
+    assert_eq!((crls.len(), crls.bytes()), (0, 0));
+}
+
+/// otp#8891: the path alone says nothing.
+#[tokio::test]
+async fn a_point_is_its_whole_uri() {
+    let ca = Authority::new();
+    let crls = MemoryCrls::new();
+    crls.insert(der(ca.list(1, &[])), Some("http://other.test/ca.crl"))
+        .unwrap();
+    assert!(matches!(
+        crls.lookup(&query_at(&ca, URI)).await,
+        Lookup::NotAvailable(None)
+    ));
+    crls.insert(der(ca.list(1, &[9])), Some(URI)).unwrap();
+    assert_eq!(crls.len(), 2);
+    assert!(
+        matches!(crls.lookup(&query_at(&ca, URI)).await, Lookup::Found(lists) if lists.len() == 1)
+    );
+    assert!(verdict(&ca, &ca.leaf(9, &[URI]), &crls).await.is_err());
+    assert_eq!(crls.remove_uri(URI), 1);
+    assert_eq!(crls.remove_uri(URI), 0);
+}
+
+/// Two authorities of one name, as one has whose key is renewed.
+#[tokio::test]
+async fn lists_of_two_keys_stand_side_by_side() {
+    let (one, other) = (Authority::new(), Authority::new());
+    let crls = MemoryCrls::new();
+    crls.insert(der(one.list(1, &[])), None).unwrap();
+    crls.insert(der(other.list(9, &[])), None).unwrap();
+    assert_eq!(crls.len(), 2);
+    for ca in [one, other] {
+        assert!(verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok());
+    }
+}
+
+#[test]
+fn what_is_damaged_or_too_much_is_refused_whole() {
+    let ca = Authority::new();
+    let crls = MemoryCrls::with_room(2_000);
+    let error = crls.insert(CrlInput::Der(vec![0x30, 0]), None).unwrap_err();
+    assert!(error.to_string().contains("damaged at byte 0"), "{error}");
+    let error = crls
+        .insert(CrlInput::File("/no/such/list".into()), None)
+        .unwrap_err();
+    assert!(error.to_string().contains("/no/such/list"), "{error}");
+    let many: Vec<u8> = (1..200).collect();
+    let error = crls.insert(der(ca.list(1, &many)), None).unwrap_err();
+    assert!(
+        error.to_string().contains("there is room for 2000 bytes"),
+        "{error}"
+    );
+    assert!(crls.is_empty());
+}
