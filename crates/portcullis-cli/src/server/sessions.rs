@@ -47,7 +47,7 @@ pub(crate) struct Sessions {
     /// Take the ticket keys from this file, as `portcullis ticket-key` makes it, and again whenever it changes.
     #[arg(long, value_name = "FILE")]
     ticket_key: Option<PathBuf>,
-    /// Where sessions are kept: memory, disk:PATH, redis://HOST[:PORT][/DATABASE], rediss:// for TLS, or
+    /// Where sessions are kept: memory, disk:PATH, redis://HOST:PORT/DATABASE, rediss:// for TLS, or
     /// unix://PATH. Tickets are stateful then.
     #[arg(long, value_name = "PLACE", value_parser = unread)]
     store: Option<Place>,
