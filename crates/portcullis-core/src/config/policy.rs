@@ -142,6 +142,10 @@ pub(crate) struct Policy {
     /// Few, or none.
     pub(crate) alerts: Vec<(Violation, AlertDescription)>,
     pub(crate) psks: Psks,
+    /// Whether a key proves who the peer is, and nothing else does.
+    pub(crate) keys_alone: bool,
+    /// Whether a key may be used alone, in TLS 1.3.
+    pub(crate) psk_ke: bool,
     pub(crate) key_log: bool,
     pub(crate) observe_messages: bool,
     pub(crate) asked: Asked,
@@ -203,6 +207,8 @@ impl Default for Policy {
             strict_alert_levels: false,
             alerts: Vec::new(),
             psks: Psks::default(),
+            keys_alone: false,
+            psk_ke: false,
             key_log: false,
             observe_messages: false,
             asked: Asked::default(),
@@ -365,17 +371,79 @@ impl Policy {
     /// Those suites that need a key have one, or somebody who is asked for it; and the reverse.
     fn check_psks(&mut self) -> Result<(), Misuse> {
         self.psks.settle()?;
-        match self.suite_that(|row| row.psk) {
-            Some(suite) if self.psks.is_empty() && !self.asked.psk => Err(Misuse::new(format!(
-                "cipher_suites: {suite} needs a pre-shared key; add one with `psk`, or have it asked \
-                 for with `ask_psk`"
-            ))),
-            None if !self.psks.is_empty() => Err(Misuse::new(
-                "psk: no cipher suite takes a pre-shared key; name one of PSK or ECDHE_PSK in \
-                 cipher_suites, such as TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384",
-            )),
-            _ => Ok(()),
+        let of_older = self.suite_that(|row| row.psk);
+        let is_tls13 = self.speaks(Version::V1_3);
+        if let Some(suite) = of_older
+            && self.psks.of_older().next().is_none()
+            && !self.asked.psk
+        {
+            return Err(Misuse::new(match self.psks.is_empty() {
+                true => format!(
+                    "cipher_suites: {suite} needs a pre-shared key; add one with `psk`, or have it asked for \
+                     with `ask_psk`"
+                ),
+                false => format!(
+                    "cipher_suites: {suite} needs a pre-shared key that is not imported, and all are; leave the \
+                     suite out, or add such a key with `psk`"
+                ),
+            }));
         }
+        if self.psk_ke && !(is_tls13 && self.takes_keys()) {
+            return Err(Misuse::new(
+                "psk_ke: there is no pre-shared key, or no TLS 1.3; add both, or leave it out",
+            ));
+        }
+        if self.psks.is_empty() {
+            return Ok(());
+        }
+        if !is_tls13 && of_older.is_none() {
+            return Err(Misuse::new(
+                "psk: no cipher suite takes a pre-shared key; name one of PSK or ECDHE_PSK in cipher_suites, \
+                 such as TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384, or TLSv1.3 in versions",
+            ));
+        }
+        if !is_tls13 && self.psks.iter().any(|psk| psk.context().is_some()) {
+            return Err(Misuse::new(
+                "psk: a key is imported, which is of TLS 1.3, and `versions` leaves that out",
+            ));
+        }
+        if of_older.is_none() && self.psks.iter().any(|psk| psk.identity().is_empty()) {
+            return Err(Misuse::new(
+                "psk: a key has an empty identity, which TLS 1.3 cannot send; give it one, or name a cipher suite \
+                 of PSK or ECDHE_PSK",
+            ));
+        }
+        self.check_hashes()
+    }
+
+    /// Whether there are pre-shared keys, or somebody who is asked for them.
+    pub(crate) fn takes_keys(&self) -> bool {
+        !self.psks.is_empty() || self.asked.psk
+    }
+
+    /// Where nothing but keys counts, in TLS 1.3 a suite is of use only with the hash of one.
+    fn check_hashes(&mut self) -> Result<(), Misuse> {
+        if !self.keys_alone || !self.speaks(Version::V1_3) || self.asked.psk {
+            return Ok(());
+        }
+        let psks = &self.psks;
+        let is_of_use = |suite: &CipherSuite| match suite.handshake_hash() {
+            Ok(hash) => psks
+                .iter()
+                .any(|psk| psk.context().is_some() || psk.hash() == hash),
+            Err(_) => true,
+        };
+        let mut of_tls13 = self.cipher_suites.iter();
+        if !of_tls13.any(|suite| suite.exchange().is_none() && is_of_use(suite)) {
+            return Err(Misuse::new(
+                "psk: no cipher suite of TLS 1.3 has the hash of a key; name one in cipher_suites that has, or say \
+                 with `PreSharedKey::for_hash` what the key is for",
+            ));
+        }
+        if !self.named.cipher_suites {
+            self.cipher_suites.retain(is_of_use);
+        }
+        Ok(())
     }
 
     /// Those suites with which a user logs in have one, and the reverse: `needed` says what they need, `given`
@@ -401,12 +469,12 @@ impl Policy {
         suites.find(|suite| suite.exchange().is_some_and(&is_meant))
     }
 
-    /// Whether some suite is one with a certificate. All of TLS 1.3 are.
+    /// Whether some suite is one with a certificate. All of TLS 1.3 are, unless keys alone count.
     pub(super) fn has_certificates(&self) -> bool {
         let mut suites = self.cipher_suites.iter();
         suites.any(|suite| {
             let row = suite.exchange();
-            row.is_none_or(|row| row.certificate.is_some())
+            row.map_or(!self.keys_alone, |row| row.certificate.is_some())
         })
     }
 

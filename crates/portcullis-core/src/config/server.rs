@@ -85,6 +85,16 @@ impl ServerOptions {
         named.chain(roots.into_iter().flat_map(Roots::subjects))
     }
 
+    /// Whether clients of TLS 1.3 may come with a pre-shared key. Who has one shows no certificate (RFC 8446
+    /// §4.3.2).
+    pub(crate) fn takes_keys_in_tls13(&self) -> bool {
+        self.policy.takes_keys()
+            && !matches!(
+                self.client_authentication,
+                ClientAuthentication::Required(_)
+            )
+    }
+
     /// Whether sessions are resumed by tickets.
     pub(crate) fn resumes(&self) -> bool {
         self.ticket_keys.is_some() || self.policy.asked.tickets
@@ -404,7 +414,8 @@ impl ServerConfigBuilder {
 
     /// Whether a client is not told that the identity it names is unknown: it is then as if its key were
     /// wrong, and ends as that does, with `bad_record_mac` at its Finished, so that nobody can try
-    /// which identities there are (RFC 4279 §2). Default: no, it is told with `unknown_psk_identity`,
+    /// which identities there are (RFC 4279 §2). In TLS 1.3 that is `decrypt_error` at its hello (RFC 8446 §6.2), and
+    /// only where this server has no certificate: else who has no known key gets that (§E.6). Default: no, it is told with `unknown_psk_identity`,
     /// which helps who has misspelt his own.
     pub fn hide_unknown_psk_identities(mut self, on: bool) -> Self {
         self.server.hide_unknown_psk_identities = on;
@@ -615,7 +626,18 @@ impl ServerConfigBuilder {
                  required; leave the suite out, or make certificates optional"
             )));
         }
-        let takes_keys = self.server.policy.suite_that(|row| row.psk).is_some();
+        let policy = &self.server.policy;
+        if let (ClientAuthentication::Required(_), false, true) = (
+            &self.server.client_authentication,
+            policy.psks.is_empty(),
+            policy.speaks(Version::V1_3),
+        ) {
+            return Err(Misuse::new(
+                "client_authentication: who has a pre-shared key shows no certificate, and one is required; make \
+                 certificates optional, or leave out one of the two",
+            ));
+        }
+        let takes_keys = policy.suite_that(|row| row.psk).is_some();
         match &self.server.psk_identity_hint {
             Some(hint) if hint.len() > usize::from(u16::MAX) => Err(Misuse::new(format!(
                 "psk_identity_hint: it may have at most 65,535 bytes, and has {}",
@@ -629,11 +651,25 @@ impl ServerConfigBuilder {
         }
     }
 
+    /// Whether there are pre-shared keys, and no certificate.
+    fn has_keys_alone(&self) -> bool {
+        let (policy, identities) = (&self.server.policy, &self.server.identities);
+        policy.takes_keys()
+            && identities.is_empty()
+            && !policy.asked.identity
+            && !policy.asked.hello
+            && !matches!(
+                self.server.client_authentication,
+                ClientAuthentication::Required(_)
+            )
+    }
+
     /// Checks the options against each other.
     ///
     /// # Errors
     /// A sentence that names the option and what to do.
     pub fn build(mut self) -> Result<ServerConfig, Misuse> {
+        self.server.policy.keys_alone = self.has_keys_alone();
         self.server.policy.check()?;
         if !(1..=MAX_TICKET_COUNT).contains(&self.server.ticket_count) {
             return Err(Misuse::new(format!(
