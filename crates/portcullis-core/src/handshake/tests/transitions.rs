@@ -161,7 +161,7 @@ fn scripts_of_keys() -> Vec<Scripts> {
                 true => server.groups([crate::NamedGroup::SECP256R1]),
                 false => server,
             };
-            let server = match is(5) {
+            let server = match is(2) || is(5) {
                 true => server.early_data(AntiReplay::asked()),
                 false => server,
             };
