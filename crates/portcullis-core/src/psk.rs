@@ -142,7 +142,7 @@ impl PreSharedKey {
     /// for this `context`, which both ends have to have agreed on. It may be empty. One that names both ends, the
     /// client first, keeps two that have one key for both directions from being led to themselves.
     ///
-    /// Such a key is for TLS 1.3 alone, and must not be used as it is anywhere (RFC 9258 §7).
+    /// Such a key is for TLS 1.3 alone, and should not be used as it is anywhere else (RFC 9258 §7).
     ///
     /// ```
     /// # mod portcullis { pub use portcullis_core::{config::*, x509::*}; }

@@ -13,12 +13,12 @@ use crate::alert::AlertDescription;
 use crate::compression::CertificateCompression;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
-use crate::psk::{PreSharedKey, PskName, Shared};
+use crate::psk::{PskName, Shared};
 use crate::session::SessionKey;
 use crate::signature_scheme::SignatureScheme;
 use crate::srp::SrpLogin;
 use crate::suite::{Authentication, CipherSuite, Exchange};
-use crate::version::{ProtocolVersion, Version};
+use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::extension::CertificateType;
 use crate::x509::{ChainPolicy, Identity, Roots, Sha256Digest, SignatureMemo};
@@ -190,19 +190,6 @@ impl ClientOptions {
             (ServerNameIndication::SendOther(name), _) => Some(name.as_ref().trim_end_matches('.')),
             _ => None,
         }
-    }
-}
-
-/// The most bytes of pre-shared keys in one hello, whose extensions have 65,535 together.
-const MOST_OFFERED: usize = 8_192;
-
-/// About how many bytes the key takes in a hello of TLS 1.3: one that is imported stands there for each hash.
-fn offered_size(psk: &PreSharedKey) -> usize {
-    /// Lengths, age, and the longest binder.
-    const OVERHEAD: usize = 2 + 4 + 1 + 48;
-    match psk.context() {
-        None => OVERHEAD + psk.identity().len(),
-        Some(context) => 2 * (OVERHEAD + 8 + psk.identity().len() + context.len()),
     }
 }
 
@@ -421,35 +408,6 @@ impl ClientConfigBuilder {
                  these; name one there, such as dsa_sha256, or leave the suite out"
             ))),
             _ => Ok(()),
-        }
-    }
-
-    /// Whether there are pre-shared keys, and nothing by which a server could show otherwise who it is.
-    fn trusts_keys_alone(&self) -> bool {
-        let ClientOptions {
-            policy, accepted, ..
-        } = &self.client;
-        match &self.client.verification {
-            Verification::Chain(chain) => {
-                !policy.psks.is_empty()
-                    && chain.roots().is_empty()
-                    && !policy.asked.verification
-                    && !accepted.accepts(CertificateType::RAW_PUBLIC_KEY)
-            }
-            Verification::DangerouslyNone => false,
-        }
-    }
-
-    /// In TLS 1.3 all keys stand in the hello (RFC 8446 §4.2.11).
-    fn check_offered_keys(&self) -> Result<(), Misuse> {
-        let policy = &self.client.policy;
-        let bytes: usize = policy.psks.iter().map(offered_size).sum();
-        match policy.speaks(Version::V1_3) && bytes > MOST_OFFERED {
-            true => Err(Misuse::new(format!(
-                "psk: in TLS 1.3 a client offers all of its keys, which take {bytes} bytes here and may take \
-                 {MOST_OFFERED}; give it fewer, or shorter identities, or leave TLSv1.3 out of versions"
-            ))),
-            false => Ok(()),
         }
     }
 

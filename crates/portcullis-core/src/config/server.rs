@@ -85,16 +85,6 @@ impl ServerOptions {
         named.chain(roots.into_iter().flat_map(Roots::subjects))
     }
 
-    /// Whether clients of TLS 1.3 may come with a pre-shared key. Who has one shows no certificate (RFC 8446
-    /// §4.3.2).
-    pub(crate) fn takes_keys_in_tls13(&self) -> bool {
-        self.policy.takes_keys()
-            && !matches!(
-                self.client_authentication,
-                ClientAuthentication::Required(_)
-            )
-    }
-
     /// Whether sessions are resumed by tickets.
     pub(crate) fn resumes(&self) -> bool {
         self.ticket_keys.is_some() || self.policy.asked.tickets
@@ -626,18 +616,7 @@ impl ServerConfigBuilder {
                  required; leave the suite out, or make certificates optional"
             )));
         }
-        let policy = &self.server.policy;
-        if let (ClientAuthentication::Required(_), false, true) = (
-            &self.server.client_authentication,
-            policy.psks.is_empty(),
-            policy.speaks(Version::V1_3),
-        ) {
-            return Err(Misuse::new(
-                "client_authentication: who has a pre-shared key shows no certificate, and one is required; make \
-                 certificates optional, or leave out one of the two",
-            ));
-        }
-        let takes_keys = policy.suite_that(|row| row.psk).is_some();
+        let takes_keys = self.server.policy.suite_that(|row| row.psk).is_some();
         match &self.server.psk_identity_hint {
             Some(hint) if hint.len() > usize::from(u16::MAX) => Err(Misuse::new(format!(
                 "psk_identity_hint: it may have at most 65,535 bytes, and has {}",
@@ -649,19 +628,6 @@ impl ServerConfigBuilder {
             )),
             _ => Ok(()),
         }
-    }
-
-    /// Whether there are pre-shared keys, and no certificate.
-    fn has_keys_alone(&self) -> bool {
-        let (policy, identities) = (&self.server.policy, &self.server.identities);
-        policy.takes_keys()
-            && identities.is_empty()
-            && !policy.asked.identity
-            && !policy.asked.hello
-            && !matches!(
-                self.server.client_authentication,
-                ClientAuthentication::Required(_)
-            )
     }
 
     /// Checks the options against each other.
@@ -714,6 +680,7 @@ impl ServerConfigBuilder {
         self.check_keys()?;
         self.check_types()?;
         self.check_without_certificate()?;
+        self.check_keys_and_clients()?;
         if self.server.policy.renegotiation == Renegotiation::Ignore {
             return Err(Misuse::new(
                 "renegotiation: a server cannot ignore who asks, since the client waits for its answer; \

@@ -366,7 +366,8 @@ impl Client {
                 };
                 request.put(out);
             }
-            if config.takes_tickets() || !sessions.is_empty() {
+            // Also where a HelloRetryRequest has left no key: what is said in both hellos stays (§4.1.2).
+            if config.takes_tickets() || !policy.psks.is_empty() {
                 resumption::put_psks(out, config, sessions, now);
             }
         };

@@ -78,6 +78,16 @@ fn offered<'a>(
         .take(MAX_IDENTITIES))
 }
 
+/// Whether the client's key may go with suites of this hash: a binder that is as long as the other hash says that it
+/// goes with that. Any other length is one that does not verify.
+fn may_go_with(hash: HashAlgorithm, binder: &PskBinder<'_>) -> bool {
+    let other = match hash {
+        HashAlgorithm::Sha256 => HashAlgorithm::Sha384,
+        HashAlgorithm::Sha384 => HashAlgorithm::Sha256,
+    };
+    binder.0.len() != other.output_len()
+}
+
 /// Of the suites in common, in the order of preference, the first whose hash is that of a key: a suite without one
 /// would lead to a certificate, or nowhere. Whoever is asked for keys does not know the suite, but the length of a
 /// binder says what the client's key goes with.
@@ -96,7 +106,10 @@ pub(super) fn prefer_suite_of_key(
         let mut offered = offered(hello)?;
         let goes_with_key = offered.any(|(identity, binder)| match policy.asked.psk {
             true => binder.0.len() == hash.output_len(),
-            false => external_psk::find(&policy.psks, identity, hash, cx.dialect).is_some(),
+            false => {
+                may_go_with(hash, &binder)
+                    && external_psk::find(&policy.psks, identity, hash, cx.dialect).is_some()
+            }
         });
         if goes_with_key {
             return Ok(Some(suite));
@@ -115,6 +128,7 @@ pub(super) fn configured(
 ) -> Result<Option<(usize, PreSharedKey)>, Violation> {
     let found = (0..)
         .zip(offered(hello)?)
+        .filter(|(_, (_, binder))| may_go_with(hash, binder))
         .filter_map(|(at, (identity, _))| {
             let (place, psk) = external_psk::find(&config.policy.psks, identity, hash, cx.dialect)?;
             Some((place, at, psk))
@@ -141,14 +155,9 @@ pub(super) fn choose_key(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next
     if !config.policy.asked.psk {
         return go_on(negotiated, configured, alone, cx);
     }
-    let other_hashes = [HashAlgorithm::Sha256, HashAlgorithm::Sha384].map(|other| {
-        let length = other.output_len();
-        if other == hash { usize::MAX } else { length }
-    });
     let identities = (0..)
         .zip(offered(&hello)?)
-        // Those that the client's own binders say are for other suites.
-        .filter(|(_, (_, binder))| !other_hashes.contains(&binder.0.len()))
+        .filter(|(_, (_, binder))| may_go_with(hash, binder))
         .map(|(at, (identity, _))| (at, Box::from(identity)));
     let identities: Vec<(usize, Box<[u8]>)> = identities.collect();
     let shown = identities.iter().map(|(_, identity)| identity.clone());

@@ -47,7 +47,7 @@ states! {
     // state              in file                  takes                                          => goes to
     WaitSecondClientHello in retry                 waits  for ClientHello                         => OpeningTickets | ReverifyingPsk | ReverifyingChain | ChoosingPsk | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
     OpeningTickets        in psk                   pauses for OpenTickets                         => ReverifyingPsk | ReverifyingChain | ChoosingPsk | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
-    ReverifyingPsk        in external_psk          pauses for ChoosePsk                           => ChoosingPsk | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
+    ReverifyingPsk        in external_psk          pauses for ChoosePsk                           => ChoosingPsk | ClaimingEarlyData | WaitEndOfEarlyData | WaitFinished;
     // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
     ReverifyingChain      in psk                   pauses for VerifyChain | VerifyRawKey          => ChoosingIdentity | ClaimingEarlyData | WaitEndOfEarlyData | WaitFinished;
     ChoosingPsk           in external_psk          pauses for ChoosePsk                           => ChoosingIdentity | Signing | WaitCertificate | WaitFinished;

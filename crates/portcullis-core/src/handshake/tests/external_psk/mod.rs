@@ -203,6 +203,14 @@ fn certificates_for_who_has_no_key() {
         assert_eq!(client.psk_identity(), None);
         assert_eq!(server.unwrap().information.psk_identity(), None);
     }
+    // A HelloRetryRequest leaves none of the keys.
+    let retried = trusting()
+        .cipher_suites(SUITES)
+        .psk(psk().for_hash(HashAlgorithm::Sha384))
+        .key_shares(KeyShares::Groups(Vec::new()));
+    let (retried, _) = pair(retried, server().cipher_suites([SUITES[0]])).run();
+    let information = retried.unwrap().information;
+    assert!(information.hello_retried() && information.psk_identity().is_none());
     let ends = connect(trusting().psk(psk()), server());
     assert_eq!(identity_of(&ends), Some(&b"meter-17"[..]));
     // Who trusts nobody but the key takes no certificate.
