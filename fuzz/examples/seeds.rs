@@ -78,6 +78,11 @@ fn messages() {
     ];
     write("codec", "NewSessionTicket", &ticket);
     write("codec", "EndOfEarlyData", &[5]);
+    write(
+        "codec",
+        "ImportedIdentity",
+        b"\x01\0\x02me\0\x01c\x03\x04\0\x02",
+    );
     older_messages();
     for (kind, authentication) in [("anonymous", 0), ("authenticated", 6)] {
         let settings = Settings::new([0, 0, 0, authentication, 0, 0, 0, 0x13]);
@@ -205,6 +210,29 @@ fn plans() {
             continue;
         }
         both(&format!("settings-{name}"), &plan);
+    }
+    // Ends of TLS 1.3 that share a key, which the server is asked for, as it is and imported.
+    for (name, key) in [("shared-key", 4), ("imported-key", 4 | 8)] {
+        for (kind, flags, answers) in [
+            ("", 0, 0),
+            ("-repaired", 1, 0),
+            ("-without-answer", 0, 0x10 | 8),
+        ] {
+            let plan = Plan {
+                settings: [0, 0, 0, 0, 0, 0, 0x20, key],
+                flags: Flags {
+                    repair: flags == 1,
+                    ..Flags::default()
+                },
+                answers,
+                ..Plan::default()
+            };
+            write(
+                "conversation",
+                &format!("settings-{name}{kind}"),
+                &plan.encode(),
+            );
+        }
     }
     let answers = [
         ("refuse", 0x10),

@@ -66,6 +66,8 @@ pub struct Settings {
     pub verifies_server: bool,
     /// What the client offers to resume: the server's keys open it.
     pub sessions: Vec<ClientSession>,
+    /// Whether both ends of TLS 1.3 share a key; it is imported if that is so.
+    pub shared_key: Option<bool>,
     /// What both ends have named before TLS 1.3.
     pub other: Option<Other>,
     raw: [u8; 8],
@@ -194,9 +196,22 @@ impl Settings {
                 .into_iter()
                 .flatten()
                 .collect(),
+            // A session without tickets had meant nothing. Who requires a certificate takes no key.
+            shared_key: (raw[7] & 5 == 4
+                && other.is_none()
+                && versions == [NEWEST, NEWEST]
+                && authentication & 3 != 2)
+                .then(|| bit(raw[7], 3)),
             other,
             raw,
         }
+    }
+
+    fn shared_key(&self) -> Option<PreSharedKey> {
+        Some(match self.shared_key? {
+            false => psk(),
+            true => psk().imported("context").expect("a context"),
+        })
     }
 
     /// The same where rustls has the versions and suites, and those of TLS 1.3 where it has not.
@@ -417,6 +432,9 @@ impl Settings {
         if let Some(other) = &self.other {
             builder = other_client(builder, other);
         }
+        if let Some(key) = self.shared_key() {
+            builder = builder.psk(key);
+        }
         if self.client_identity {
             builder = builder.identity(self.client_leaf().identity.clone());
         }
@@ -466,6 +484,9 @@ impl Settings {
         }
         if let Some(other) = &self.other {
             builder = other_server(builder, other);
+        }
+        if let Some(key) = self.shared_key() {
+            builder = builder.psk(key).ask_psk(bit(asks, 5));
         }
         if let Some(limit) = self.server_limit() {
             builder = builder.record_size_limit(limit);

@@ -47,7 +47,7 @@ pub fn check(role: usize, end: &Ours, own: &Observer, got: &Observer, settings: 
         let said = (client, server);
         return verdict_older::check(role, end, &facts, said, settings);
     }
-    in_order(client, server, resumed(end, client, server));
+    in_order(client, server, by_key(end, client, server, settings));
     finished(role, end, &facts, client, server);
     certificate_verify(role, end, &facts, client, server, settings);
     offered(&facts, client, server, settings);
@@ -59,18 +59,22 @@ fn up_to_finished<'m>(messages: &'m [Vec<u8>], who: &str) -> &'m [Vec<u8>] {
     &messages[..=at]
 }
 
-/// Whether the end says that a session was resumed, and whether the hellos say so as well.
-fn resumed(end: &Ours, client: &[Vec<u8>], server: &[Vec<u8>]) -> bool {
-    let said = end.information().expect("it is connected").is_resumed();
+/// Whether the end says that a session was resumed, or a shared key used, and whether the hellos say so as well.
+fn by_key(end: &Ours, client: &[Vec<u8>], server: &[Vec<u8>], settings: &Settings) -> bool {
+    let information = end.information().expect("it is connected");
+    let by_shared_key = information.psk_identity().is_some();
+    assert!(!by_shared_key || settings.shared_key.is_some());
+    let said = information.is_resumed() || by_shared_key;
     let last = |messages: &[Vec<u8>], typ| {
         let hello = messages.iter().rfind(|message| message[0] == typ);
         extension(hello.expect("a hello"), PRE_SHARED_KEY).map(<[u8]>::to_vec)
     };
     let selected = last(server, SERVER_HELLO);
-    assert_eq!(selected.is_some(), said, "resumption is in the hello");
+    assert_eq!(selected.is_some(), said, "a key is in the hello");
     assert!(!said || last(client, CLIENT_HELLO).is_some());
-    // Only one is ever offered.
-    assert!(selected.is_none_or(|index| index == [0, 0]));
+    // Only one is ever offered, or an imported one for each hash.
+    let most = u8::from(settings.shared_key == Some(true));
+    assert!(selected.is_none_or(|index| matches!(index[..], [0, at] if at <= most)));
     said
 }
 
@@ -168,6 +172,9 @@ fn certificate_verify(
     let information = end.information().expect("it is connected");
     let chain = information.peer_certificates();
     let Some(shown) = chain.first() else {
+        if information.psk_identity().is_some() {
+            return;
+        }
         assert_eq!(role, 1, "a server without a certificate");
         assert_ne!(
             settings.client_authentication, 2,

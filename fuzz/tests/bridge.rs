@@ -141,3 +141,29 @@ fn records_may_be_cut_joined_and_padded() {
         }
     }
 }
+
+/// By a shared key the server's flight is shorter, and the client's hello cannot be changed by who does not have it:
+/// the bridge makes Finished right again, and no binder.
+#[test]
+fn a_shared_key_is_proved_in_the_hello() {
+    const FINISHED: (usize, usize) = (1, 3);
+    // As it is, and imported; looked up.
+    for settings in [4, 4 | 8] {
+        for asks in [0, 0x20] {
+            let by_key = |plan: Plan| Plan {
+                settings: [0, 0, 0, 0, 0, 0, asks, settings],
+                ..plan
+            };
+            ends(by_key(Plan::default()), BOTH);
+            let hello = change(What::Flip, CLIENT_HELLO, 6, 1);
+            ends(by_key(repaired(hello)), NOBODY);
+            let hello = change(What::Flip, SERVER_HELLO, 6, 1);
+            ends(by_key(repaired(hello)), BOTH);
+            for message in [ENCRYPTED_EXTENSIONS, FINISHED] {
+                ends(by_key(repaired(change(What::Drop, message, 0, 0))), NOBODY);
+            }
+            ends(by_key(change(What::Flip, FINISHED, 10, 1)), NOBODY);
+            ends(by_key(repaired(change(What::Flip, FINISHED, 10, 1))), BOTH);
+        }
+    }
+}

@@ -23,7 +23,6 @@ TRANSPORTS = {"t": "TLS", "d": "DTLS", "q": "QUIC"}
 LATER = {
     "Raw public keys",
     "OCSP",
-    "TLS1.3 external PSK (importer)",
     "ECH",
     "Cert compression",
 }

@@ -5,15 +5,19 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
 use clap::Args;
-use portcullis::PreSharedKey;
 use portcullis::suite::CipherSuite;
+use portcullis::{PreSharedKey, ProtocolVersion};
 use zeroize::Zeroizing;
 
+use crate::algorithms::Versions;
 use crate::failure::Failure;
 
 /// What is negotiated with keys where no cipher suites are named: those whose records are read by
-/// nobody who learns the key later come first.
-const CIPHERS: [CipherSuite; 4] = [
+/// nobody who learns the key later come first. Keys go with SHA-256 in TLS 1.3, unless they are imported.
+const CIPHERS: [CipherSuite; 7] = [
+    CipherSuite::TLS_AES_128_GCM_SHA256,
+    CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_AES_256_GCM_SHA384,
     CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
     CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_PSK_WITH_AES_256_GCM_SHA384,
@@ -22,13 +26,16 @@ const CIPHERS: [CipherSuite; 4] = [
 
 #[derive(Debug, Args)]
 pub(crate) struct SharedKeys {
-    /// A pre-shared key in place of certificates (TLS 1.2), its bytes in hexadecimal. Everyone on this
-    /// machine can see it: there is --psk-file.
+    /// A pre-shared key in place of certificates, its bytes in hexadecimal. Everyone on this machine can see it:
+    /// there is --psk-file.
     #[arg(long, value_parser = unread, value_name = "IDENTITY:HEX")]
     psk: Option<Unread>,
     /// Pre-shared keys from a file: lines IDENTITY:HEX, as `psktool` writes them.
     #[arg(long, value_name = "FILE", conflicts_with = "psk")]
     psk_file: Option<PathBuf>,
+    /// Imports the keys with this context, which both ends have to know (RFC 9258): TLS 1.3 alone is spoken then.
+    #[arg(long, value_name = "CONTEXT")]
+    psk_import: Option<String>,
 }
 
 /// A key as it was typed. It is read later: what clap cannot read it shows.
@@ -47,6 +54,21 @@ fn unread(text: &str) -> Result<Unread, Infallible> {
 
 impl SharedKeys {
     pub(crate) fn load(&self) -> Result<Vec<PreSharedKey>, Failure> {
+        let keys = self.read()?;
+        let Some(context) = &self.psk_import else {
+            return Ok(keys);
+        };
+        if keys.is_empty() {
+            let said = "--psk-import: there is no key; give one with --psk-file or --psk";
+            return Err(Failure::usage(said));
+        }
+        let imported = keys.into_iter().map(|key| key.imported(context));
+        imported
+            .collect::<Result<_, _>>()
+            .map_err(|error| Failure::usage(format!("--psk-import: {error}")))
+    }
+
+    fn read(&self) -> Result<Vec<PreSharedKey>, Failure> {
         match (&self.psk, &self.psk_file) {
             (None, None) => Ok(Vec::new()),
             (Some(Unread(text)), _) => psk(text)
@@ -61,13 +83,26 @@ impl SharedKeys {
         self.psk.is_some() || self.psk_file.is_some()
     }
 
-    /// The cipher suites that are named, or those that go with keys if there are some.
-    pub(crate) fn ciphers<'a>(&self, named: &'a [CipherSuite]) -> &'a [CipherSuite] {
-        match named.is_empty() && self.are_there() {
-            true => &CIPHERS,
-            false => named,
+    /// The cipher suites that are named, or those that go with keys if there are some: of these versions, and of
+    /// TLS 1.3 alone where keys are imported.
+    pub(crate) fn ciphers(
+        &self,
+        named: &[CipherSuite],
+        versions: Option<&Versions>,
+    ) -> Vec<CipherSuite> {
+        if !named.is_empty() || !self.are_there() {
+            return named.to_vec();
         }
+        let is_spoken = |suite: &CipherSuite| match versions {
+            None => self.psk_import.is_none() || exists_in(*suite, ProtocolVersion::TLS_1_3),
+            Some(Versions(versions)) => versions.iter().any(|version| exists_in(*suite, *version)),
+        };
+        CIPHERS.iter().copied().filter(is_spoken).collect()
     }
+}
+
+fn exists_in(suite: CipherSuite, version: ProtocolVersion) -> bool {
+    suite.info().is_some_and(|info| info.exists_in(version))
 }
 
 fn read(file: &Path) -> Result<Vec<PreSharedKey>, String> {

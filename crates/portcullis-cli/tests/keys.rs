@@ -41,10 +41,7 @@ fn both_ends_have_the_key() {
         assert_eq!(echo, b"reading");
         let facts: Value = serde_json::from_slice(line).unwrap();
         assert_eq!(facts["psk_identity"], identity);
-        assert_eq!(
-            facts["cipher_suite"],
-            "TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384"
-        );
+        assert_eq!(facts["cipher_suite"], "TLS_AES_128_GCM_SHA256");
         assert_eq!(facts["verdict"], Value::Null);
         let summary = String::from_utf8(output.stderr).unwrap();
         let expected = format!("pre-shared key:  {identity}");
@@ -79,13 +76,59 @@ fn who_has_another_is_refused() {
             "bob:00112233445566778899aabbccddeeff",
             "unknown_psk_identity",
         ),
-        ("alice:ff", "bad_record_mac"),
+        ("alice:ff", "decrypt_error"),
     ] {
         let output = client(&[&server.address, "--psk", key], b"");
         assert_eq!(output.status.code(), Some(4), "{output:?}");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains(says), "{said}");
     }
+    let older = ["--psk", "alice:ff", "--tls", "1.2"];
+    let output = client(&[&[server.address.as_str()], &older[..]].concat(), b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("bad_record_mac"), "{said}");
+    // Nobody without a key gets a certificate in its place.
+    let output = client(&[&server.address, "--insecure"], b"");
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+}
+
+/// The same keys before TLS 1.3.
+#[test]
+fn an_older_client_has_the_key() {
+    let (_folder, file) = keys();
+    let server = Server::start(&["--psk-file", &file]);
+    let key = ["--psk-file", &file, "--tls", "1.2", "-v"];
+    let output = client(&[&[server.address.as_str()], &key[..]].concat(), b"reading");
+    assert_eq!(output.stdout, b"reading");
+    let summary = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        summary.contains("TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384"),
+        "{summary}"
+    );
+}
+
+/// RFC 9258: both ends have to know the context.
+#[test]
+fn keys_that_are_imported() {
+    let (_folder, file) = keys();
+    let arguments = ["--psk-file", &file, "--psk-import", "alice to us"];
+    let server = Server::start(&arguments);
+    let with = |more: &[&str]| {
+        let arguments = [&[server.address.as_str(), "--psk-file", &file], more].concat();
+        client(&arguments, b"x")
+    };
+    let output = with(&["--psk-import", "alice to us", "-v"]);
+    assert_eq!(output.stdout, b"x");
+    let summary = String::from_utf8(output.stderr).unwrap();
+    assert!(summary.contains("pre-shared key:  alice"), "{summary}");
+    for more in [&["--psk-import", "us to alice"][..], &[]] {
+        let output = with(more);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("unknown_psk_identity"), "{said}");
+    }
+    let said = client(&["localhost:1", "--psk-import", "c"], b"");
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("--psk-import: there is no key"), "{said}");
 }
 
 #[test]
@@ -115,7 +158,7 @@ fn keys_that_cannot_be_read_are_named_and_not_shown() {
         "--psk-file",
         &file,
         "--ciphers",
-        "TLS_AES_128_GCM_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
         "--insecure",
     ]);
     assert!(

@@ -39,6 +39,8 @@ pub(crate) struct Information {
     pub(crate) server_random: [u8; 32],
     pub(crate) peer: Option<Presented>,
     pub(crate) peer_scheme: Option<SignatureScheme>,
+    /// The pre-shared key, if there is one, or the user of SRP.
+    pub(crate) psk: Option<Arc<PskName>>,
     pub(crate) local: Local,
     pub(crate) local_scheme: Option<SignatureScheme>,
     pub(crate) exporter: Exporter,
@@ -112,8 +114,6 @@ pub(crate) enum Exporter {
         tls_unique: Option<TlsUnique>,
         /// What NPN has settled.
         next_protocol: Option<Box<[u8]>>,
-        /// The pre-shared key, if there is one, or the user of SRP.
-        psk: Option<Arc<PskName>>,
     },
 }
 
@@ -145,13 +145,11 @@ impl Exporter {
         resumed: bool,
         tls_unique: Option<TlsUnique>,
         next_protocol: Option<Box<[u8]>>,
-        psk: Option<Arc<PskName>>,
     ) -> Self {
         Self::Older {
             master: extended.then_some(master),
             tls_unique: tls_unique.filter(|_| extended || !resumed),
             next_protocol: next_protocol.filter(|name| !name.is_empty()),
-            psk,
         }
     }
 }
@@ -193,7 +191,7 @@ impl ConnectionInformation {
         self.0.secure_renegotiation
     }
 
-    /// The group of the key exchange. Before TLS 1.3 a connection that resumes another has that of
+    /// The group of the key exchange; none where there was none. Before TLS 1.3 a connection that resumes another has that of
     /// the other, since it has no key exchange of its own.
     pub fn group(&self) -> Option<NamedGroup> {
         self.0.group
@@ -279,28 +277,19 @@ impl ConnectionInformation {
         self.0.local_scheme
     }
 
-    /// The identity of the pre-shared key that proves who both ends are; before TLS 1.3, with a suite
-    /// of `PSK` or `ECDHE_PSK` (RFC 4279), here or in the connection that this one resumes.
-    /// There are no certificates then.
+    /// The identity of the pre-shared key that proves who both ends are, here or in the connection that this one
+    /// resumes: in TLS 1.3 (RFC 8446 §2.2), and before it with a suite of `PSK` or `ECDHE_PSK` (RFC 4279). There
+    /// are no certificates then. Of a key that is [imported](crate::config::PreSharedKey::imported) it is the
+    /// identity that it was made with.
     pub fn psk_identity(&self) -> Option<&[u8]> {
-        match &self.0.exporter {
-            Exporter::Older {
-                psk: Some(name), ..
-            } => name.psk(),
-            _ => None,
-        }
+        self.0.psk.as_ref()?.psk()
     }
 
     /// The user who logged in with a password (SRP, RFC 5054), here or in the connection that this one
     /// resumes; before TLS 1.3, with a suite of `SRP_SHA`: 1 to 255 bytes. A server has what
     /// the [verifier](crate::config::SrpVerifier) was made for, a client what its configuration has.
     pub fn srp_user(&self) -> Option<&[u8]> {
-        match &self.0.exporter {
-            Exporter::Older {
-                psk: Some(name), ..
-            } => name.user(),
-            _ => None,
-        }
+        self.0.psk.as_ref()?.user()
     }
 
     /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705).

@@ -1,6 +1,6 @@
 //! Keys that both sides have before they meet.
 //!
-//! RFC 4279 §2, §5.3; RFC 9257 for how long they should be.
+//! RFC 4279 §2, §5.3; RFC 8446 §4.2.11; RFC 9258 for those that are imported; RFC 9257 for how long they should be.
 
 use std::sync::Arc;
 
@@ -14,18 +14,28 @@ use crate::misuse::Misuse;
 /// The most bytes that an identity and a key may have: their lengths are sent, or hashed, in two.
 const MOST: usize = u16::MAX as usize;
 
-/// A key that both sides have before they meet, and the identity that it goes by (RFC 4279). Cheap to
-/// clone; wiped when the last clone is dropped. `Debug` shows neither.
+/// A key that both sides have before they meet, and the identity that it goes by (RFC 4279, RFC 8446 §2.2).
+/// Cheap to clone; wiped when the last clone is dropped. `Debug` shows neither.
 ///
 /// The key takes the place of certificates: who has it is who it is for, on either side. Whoever sees a
 /// handshake can try keys on it for as long as he likes, so a key has to be made by a generator of
-/// random numbers, with 16 bytes at least (RFC 9257 §6). With a suite of `PSK` alone he who learns
-/// the key later can read what was said before; those of `ECDHE_PSK` do not have that. Whoever is client
-/// and server has a key for each role: with one for both it can be led to itself (RFC 9257 §6).
+/// random numbers, with 16 bytes at least (RFC 9257 §6). Before TLS 1.3, with a suite of `PSK` alone, he who
+/// learns the key later can read what was said before; those of `ECDHE_PSK` do not have that, nor does TLS 1.3.
+///
+/// Whoever is client and server has a key for each role: with one for both it can be led to itself (RFC 9257
+/// §4.1), unless the key is [imported](Self::imported) with a context that says who is the client.
+///
+/// One key serves in every version that a configuration speaks, as in OpenSSL and GnuTLS. In TLS 1.3 it goes with
+/// the suites of one [hash](Self::for_hash). Nobody knows how to make something of a key that is used in TLS 1.2
+/// and 1.3 alike, and nobody has proved that it cannot be done (RFC 8446 §E.7): who wants to be sure has a key for
+/// each, or one that is imported.
 #[derive(Clone)]
 pub struct PreSharedKey {
     name: Arc<PskName>,
     key: Arc<Zeroizing<Box<[u8]>>>,
+    hash: HashAlgorithm,
+    /// If it is imported.
+    context: Option<Arc<[u8]>>,
 }
 
 /// What both ends know before they meet.
@@ -109,23 +119,95 @@ impl PreSharedKey {
                 identity.len()
             )));
         }
-        let parts = [b"portcullis: pre-shared key of ", identity];
-        let mac = HmacKey::new(HashAlgorithm::Sha256, key).mac(parts.into_iter());
-        let mut digest = [0; 32];
-        digest.copy_from_slice(mac.as_slice());
         Ok(Self {
-            name: Arc::new(PskName {
-                kind: Shared::Psk,
-                identity: identity.into(),
-                digest,
-            }),
+            name: name_of(identity, key, [b"portcullis: pre-shared key of ", identity]),
             key: Arc::new(Zeroizing::new(key.into())),
+            hash: HashAlgorithm::Sha256,
+            context: None,
         })
+    }
+
+    /// The hash that the key goes with, which whoever hands it out says (RFC 8446 §4.2.11). Default: SHA-256.
+    ///
+    /// In TLS 1.3 it is used with cipher suites of this hash alone, unless it is [imported](Self::imported): then
+    /// with all of them. Before TLS 1.3 it means nothing.
+    #[must_use]
+    pub fn for_hash(mut self, hash: HashAlgorithm) -> Self {
+        self.hash = hash;
+        self.rename();
+        self
+    }
+
+    /// Has the key imported (RFC 9258): what is used is derived from it, for each protocol and hash of its own, and
+    /// for this `context`, which both ends have to have agreed on. It may be empty. One that names both ends, the
+    /// client first, keeps two that have one key for both directions from being led to themselves.
+    ///
+    /// Such a key is for TLS 1.3 alone, and should not be used as it is anywhere else (RFC 9258 §7).
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{config::*, x509::*}; }
+    /// use portcullis::{ClientConfig, PreSharedKey, Roots, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let key = [7; 32];
+    /// let psk = PreSharedKey::new("meter-17", key)?.imported("meter-17 to hub")?;
+    /// // With no trust anchors a client takes nobody but who has the key.
+    /// let client = ClientConfig::builder(Roots::empty()).psk(psk.clone()).build()?;
+    /// let server = ServerConfig::builder().psk(psk).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the identity is empty, or has more than 65,527 bytes together with the context.
+    pub fn imported(mut self, context: impl AsRef<[u8]>) -> Result<Self, Misuse> {
+        /// What an ImportedIdentity has besides identity and context.
+        const OVERHEAD: usize = 8;
+        let (identity, context) = (self.identity(), context.as_ref());
+        let length = identity.len() + context.len();
+        if identity.is_empty() || length > MOST - OVERHEAD {
+            return Err(Misuse::new(format!(
+                "a key that is imported must have an identity, and identity and context together at most {} \
+                 bytes; these have {} and {}",
+                MOST - OVERHEAD,
+                identity.len(),
+                context.len(),
+            )));
+        }
+        self.context = Some(context.into());
+        self.rename();
+        Ok(self)
+    }
+
+    /// What is another key to whoever remembers it has another name, also where the bytes are the same.
+    fn rename(&mut self) {
+        let of_hash = [self.hash.output_len_u8()];
+        let length = self.name.identity.len().to_be_bytes();
+        let context = self.context.as_deref();
+        let parts = [
+            b"portcullis: pre-shared key for a hash, or imported: ".as_slice(),
+            &of_hash,
+            &length,
+            &self.name.identity,
+            &[context.is_some().into()],
+            context.unwrap_or_default(),
+        ];
+        self.name = name_of(&self.name.identity, &self.key, parts);
     }
 
     /// The identity.
     pub fn identity(&self) -> &[u8] {
         &self.name.identity
+    }
+
+    /// The hash that it goes with in TLS 1.3.
+    pub(crate) const fn hash(&self) -> HashAlgorithm {
+        self.hash
+    }
+
+    /// With what it is imported, if it is.
+    pub(crate) fn context(&self) -> Option<&[u8]> {
+        self.context.as_deref()
     }
 
     pub(crate) fn name(&self) -> &Arc<PskName> {
@@ -137,7 +219,18 @@ impl PreSharedKey {
     }
 }
 
-/// The same key under the same identity. The digest tells keys apart, in constant time; the key itself
+fn name_of<const N: usize>(identity: &[u8], key: &[u8], parts: [&[u8]; N]) -> Arc<PskName> {
+    let mac = HmacKey::new(HashAlgorithm::Sha256, key).mac(parts.into_iter());
+    let mut digest = [0; 32];
+    digest.copy_from_slice(mac.as_slice());
+    Arc::new(PskName {
+        kind: Shared::Psk,
+        identity: identity.into(),
+        digest,
+    })
+}
+
+/// The same key under the same identity, for the same use. The digest tells keys apart, in constant time; the key itself
 /// is not looked at.
 impl PartialEq for PreSharedKey {
     fn eq(&self, other: &Self) -> bool {
@@ -174,8 +267,8 @@ impl core::fmt::Debug for PskName {
 pub(crate) struct Psks {
     /// In the order given.
     list: Vec<PreSharedKey>,
-    /// By identity, once settled.
-    sorted: Vec<PreSharedKey>,
+    /// Where they are, by identity, once settled.
+    sorted: Vec<usize>,
 }
 
 impl Psks {
@@ -187,8 +280,14 @@ impl Psks {
         self.list.is_empty()
     }
 
-    pub(crate) fn first(&self) -> Option<&PreSharedKey> {
-        self.list.first()
+    /// In the order given.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PreSharedKey> {
+        self.list.iter()
+    }
+
+    /// Those that can be used before TLS 1.3.
+    pub(crate) fn of_older(&self) -> impl Iterator<Item = &PreSharedKey> {
+        self.list.iter().filter(|psk| psk.context().is_none())
     }
 
     /// Makes them ready to be found.
@@ -196,11 +295,12 @@ impl Psks {
     /// # Errors
     /// When an identity is there twice.
     pub(crate) fn settle(&mut self) -> Result<(), Misuse> {
-        self.sorted.clone_from(&self.list);
+        self.sorted = (0..self.list.len()).collect();
+        let identity = |at: &usize| self.list.get(*at).map(PreSharedKey::identity);
         self.sorted
-            .sort_unstable_by(|one, other| one.identity().cmp(other.identity()));
+            .sort_unstable_by(|one, other| identity(one).cmp(&identity(other)));
         let mut pairs = self.sorted.windows(2);
-        match pairs.any(|pair| matches!(pair, [a, b] if a.identity() == b.identity())) {
+        match pairs.any(|pair| matches!(pair, [a, b] if identity(a) == identity(b))) {
             true => Err(Misuse::new(
                 "psk: two pre-shared keys have the same identity; leave out one of them",
             )),
@@ -208,30 +308,38 @@ impl Psks {
         }
     }
 
-    /// The key of an identity.
-    pub(crate) fn find(&self, identity: &[u8]) -> Option<&PreSharedKey> {
+    /// The key of an identity, and its place among those of the configuration.
+    pub(crate) fn find(&self, identity: &[u8]) -> Option<(usize, &PreSharedKey)> {
+        let of = |at: &usize| self.list.get(*at).map(PreSharedKey::identity);
         let found = self
             .sorted
-            .binary_search_by(|one| one.identity().cmp(identity));
-        found.ok().and_then(|at| self.sorted.get(at))
+            .binary_search_by(|at| of(at).cmp(&Some(identity)));
+        let at = *self.sorted.get(found.ok()?)?;
+        Some((at, self.list.get(at)?))
+    }
+
+    /// The key of an identity, if it can be used before TLS 1.3.
+    pub(crate) fn find_older(&self, identity: &[u8]) -> Option<&PreSharedKey> {
+        let (_, psk) = self.find(identity)?;
+        psk.context().is_none().then_some(psk)
     }
 
     /// Whether the key of that name is still there, and still the same.
     pub(crate) fn contains(&self, name: &PskName) -> bool {
         let found = self.find(&name.identity);
-        found.is_some_and(|psk| *psk.name == *name)
+        found.is_some_and(|(_, psk)| *psk.name == *name)
     }
 
     /// Of the identities, in any order, and of what `with` is a digest of. What a session key is made
     /// of is no secret, so the keys are not in it.
     pub(crate) fn digest(&self, with: Option<[u8; 32]>) -> Option<[u8; 32]> {
-        if self.sorted.is_empty() {
+        if self.list.is_empty() {
             return with;
         }
         let mut hasher = Hasher::new(HashAlgorithm::Sha256);
         hasher.update(b"portcullis: identities of pre-shared keys");
         hasher.update(&with.unwrap_or_default());
-        for psk in &self.sorted {
+        for psk in self.sorted.iter().filter_map(|at| self.list.get(*at)) {
             hasher.update(&psk.identity().len().to_be_bytes());
             hasher.update(psk.identity());
         }
@@ -269,9 +377,10 @@ mod tests {
             psks.add(psk(identity, "key"));
         }
         psks.settle().unwrap();
-        assert_eq!(psks.first().unwrap().identity(), b"b");
-        for identity in ["a", "b", "c", ""] {
-            let found = psks.find(identity.as_bytes()).unwrap();
+        assert_eq!(psks.of_older().next().unwrap().identity(), b"b");
+        for (identity, place) in [("a", 3), ("b", 0), ("c", 1), ("", 2)] {
+            let (at, found) = psks.find(identity.as_bytes()).unwrap();
+            assert_eq!(at, place);
             assert_eq!(found.identity(), identity.as_bytes());
             assert!(psks.contains(psk(identity, "key").name()));
             assert!(!psks.contains(psk(identity, "another").name()));
@@ -279,5 +388,34 @@ mod tests {
         assert!(psks.find(b"d").is_none());
         psks.add(psk("a", "another"));
         assert!(psks.settle().is_err());
+    }
+
+    /// RFC 9258 §7: what is imported is not used as it is.
+    #[test]
+    fn a_key_for_another_use_is_another_key() {
+        let psk = || PreSharedKey::new("me", b"key").unwrap();
+        let imported = |context: &str| psk().imported(context).unwrap();
+        let keys = [
+            psk(),
+            psk().for_hash(HashAlgorithm::Sha384),
+            imported(""),
+            imported("context"),
+            imported("").for_hash(HashAlgorithm::Sha384),
+        ];
+        for (at, key) in keys.iter().enumerate() {
+            assert_eq!(keys.iter().filter(|other| *other == key).count(), 1, "{at}");
+        }
+        let mut psks = Psks::default();
+        psks.add(imported("context"));
+        psks.settle().unwrap();
+        assert!(psks.contains(imported("context").name()));
+        for other in [imported("").name(), psk().name()] {
+            assert!(!psks.contains(other));
+        }
+        assert!(psks.find(b"me").is_some() && psks.find_older(b"me").is_none());
+        assert!(psks.of_older().next().is_none());
+        assert!(PreSharedKey::new("", b"key").unwrap().imported("").is_err());
+        let long = |length| psk().imported(vec![0; length]);
+        assert!(long(65_525).is_ok() && long(65_526).is_err());
     }
 }

@@ -97,6 +97,7 @@ violations! {
         SessionIdNotEchoed => ILLEGAL_PARAMETER, "§4.1.3", "the server did not echo legacy_session_id";
         SuiteNotOffered => ILLEGAL_PARAMETER, "§4.1.3", "the server selected a cipher suite that was not offered";
         CompressionSelected => DECODE_ERROR, "§4.1.3", "the server selected a compression method";
+        PskNotSelected => MISSING_EXTENSION, "§4.2.11", "the server selected no pre-shared key, and this side takes nothing else for a proof of who it is";
         PskWithoutKeyShare => ILLEGAL_PARAMETER, "§4.2.11", "the server selected a pre-shared key without a key exchange, which was not offered";
         ServerKeyShareMissing => MISSING_EXTENSION, "§4.2.8", "the server sent no key share";
         KeyShareGroupNotOffered => ILLEGAL_PARAMETER, "§4.2.8", "the server sent a key share of a group for which there was none";
@@ -146,7 +147,7 @@ violations! {
         BadSrpGroup => INSUFFICIENT_SECURITY, "RFC 5054 §2.5.3", "the server chose a prime and generator for SRP that are none of the RFC's, or a prime of fewer bits than `dh_minimum`";
         BadSrpValue => ILLEGAL_PARAMETER, "RFC 5054 §2.5.3, §2.5.4", "the peer sent a public value of SRP that is not above 0 and below the prime, or makes the scrambler 0";
         SrpUserMissing => UNKNOWN_PSK_IDENTITY, "RFC 5054 §2.5.1.2", "the client offers only cipher suites of SRP that could be used here, and names no user";
-        UnknownPskIdentity => UNKNOWN_PSK_IDENTITY, "RFC 4279 §2", "the client named a pre-shared key that is not known here";
+        UnknownPskIdentity => UNKNOWN_PSK_IDENTITY, "§6.2; RFC 4279 §2", "the client named a pre-shared key that is not known here";
         NullCompressionMissing => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.2", "the client's compression methods have no null";
     }
     "early data" {
@@ -204,7 +205,10 @@ violations! {
         DuplicateKeyShare => ILLEGAL_PARAMETER, "§4.2.8", "the client sent two key shares of one group";
         PskNotLast => ILLEGAL_PARAMETER, "§4.2.11", "the client's pre_shared_key is not its last extension";
         PskWithoutModes => MISSING_EXTENSION, "§4.2.9", "the client sent pre_shared_key without psk_key_exchange_modes";
+        PskNotOffered => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no pre-shared key, and this side has nothing else to prove who it is";
+        NoSharedPskMode => HANDSHAKE_FAILURE, "§4.2.9", "the client uses pre-shared keys in no way that is enabled here";
         PskOmittedAfterRetry => MISSING_EXTENSION, "§4.1.2", "the client's second hello leaves out a pre-shared key that goes with the selected suite";
+        PskReplacedAfterRetry => ILLEGAL_PARAMETER, "§4.1.2", "the client's second hello leaves out the pre-shared key that goes with the selected suite, and offers others";
         PskBinderCount => ILLEGAL_PARAMETER, "§4.2.11", "the client sent another number of binders than of pre-shared keys";
         BadPskBinder => DECRYPT_ERROR, "§4.2.11.2", "the client's binder does not prove that it has the pre-shared key";
         SecondHelloChanged => ILLEGAL_PARAMETER, "§4.1.2", "the client's second hello differs from the first where it may not";

@@ -115,8 +115,9 @@ pub trait Answers: Send + Sync + 'static {
         async { question.choose_configured() }
     }
 
-    /// Before TLS 1.3, with a cipher suite that has one: which pre-shared key? A server is asked for that of
-    /// the client's identity, also before it resumes a session.
+    /// Which pre-shared key? A server is asked for that of the client's identity, also before it resumes a session
+    /// that began with one; of TLS 1.3 in the place of a certificate, if the client offers keys. A client is asked
+    /// before TLS 1.3 alone, with a cipher suite that has a key.
     fn choose_psk(&self, question: ChoosePsk) -> impl Future<Output = Answer> + Send {
         async { question.choose_configured() }
     }
@@ -470,23 +471,24 @@ where
 #[derive(Clone, Debug)]
 pub struct PskByIdentity<F>(F);
 
-/// Answers that look the key of a client's identity up (`user_lookup_fun`), for a server whose cipher
-/// suites have pre-shared keys ([`ServerConfigBuilder::psk`]).
+/// Answers that look the key of a client's identity up (`user_lookup_fun`), for a server of TLS 1.3, or one whose
+/// cipher suites have pre-shared keys ([`ServerConfigBuilder::psk`]).
 ///
 /// The function gets the identity as the client has sent it: 0 to 65,535 bytes that nobody has
 /// checked. It is asked again when a session is resumed that began with a key. `Ok(None)` means that
 /// there is none; an error ends the handshake with its alert.
 ///
+/// A client of TLS 1.3 may offer several: then the function is asked for one after the other, 16 at most, until it
+/// has a key. Some may be tickets that no longer open. That of an imported key is an
+/// [`ImportedIdentity`](crate::ImportedIdentity), which says what the key was imported from; the function gives that
+/// key, imported with the context that the two ends have agreed on.
+///
 /// ```
-/// use portcullis::suite::CipherSuite;
 /// use portcullis::{PreSharedKey, ServerConfig, TlsAcceptor, answers};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let key = [7; 32];
-/// let config = ServerConfig::builder()
-///     .cipher_suites([CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384])
-///     .ask_psk(true)
-///     .build()?;
+/// let config = ServerConfig::builder().ask_psk(true).build()?;
 /// let acceptor = TlsAcceptor::new(config).answers(answers::psk_by_identity(move |identity| {
 ///     // Here may be a query to a database.
 ///     let found = (identity == b"meter-17").then(|| PreSharedKey::new(&identity, key));
@@ -515,15 +517,19 @@ where
     }
 
     async fn choose_psk(&self, question: ChoosePsk) -> Answer {
-        let Some(identity) = question.identities().next().map(<[u8]>::to_vec) else {
+        let identities: Vec<_> = question.identities().map(<[u8]>::to_vec).collect();
+        if identities.is_empty() {
             // A client has none to look up.
             return question.choose_configured();
-        };
-        match (self.0)(identity).await {
-            Ok(Some(psk)) => question.use_psk(psk),
-            Ok(None) => question.none(),
-            Err(refusal) => question.refuse(refusal),
         }
+        for identity in identities {
+            match (self.0)(identity).await {
+                Ok(Some(psk)) => return question.use_psk(psk),
+                Ok(None) => {}
+                Err(refusal) => return question.refuse(refusal),
+            }
+        }
+        question.none()
     }
 }
 

@@ -164,6 +164,7 @@ pub use portcullis_core::compression::CertificateCompression;
 pub use portcullis_core::config::{
     ClientAuthentication, ClientConfig, PreSharedKey, ServerConfig, SrpGroup, SrpUsers, SrpVerifier,
 };
+pub use portcullis_core::wire::{ImportedIdentity, KdfIdentifier};
 pub use portcullis_core::x509::{Crl, CrlCheck, Identity, PrivateKey, RawKeys, Roots};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,

@@ -1,4 +1,4 @@
-//! Pre-shared keys of before TLS 1.3 over streams: configured, looked up, resumed, and waited for in vain.
+//! Pre-shared keys over streams, of TLS 1.3 and before it: configured, looked up, resumed, and waited for in vain.
 
 mod ends;
 
@@ -160,6 +160,118 @@ async fn answers_without_a_word_about_keys_take_the_configured_one() {
     let (client, server) = meet(&connector, &acceptor).await;
     client.unwrap();
     server.unwrap();
+}
+
+/// The same in TLS 1.3, where a client offers several keys.
+mod tls13 {
+    use portcullis::{ImportedIdentity, ProtocolVersion};
+
+    use super::*;
+
+    fn key(identity: &str) -> PreSharedKey {
+        PreSharedKey::new(identity, [7; 32]).unwrap()
+    }
+
+    fn connector(keys: impl IntoIterator<Item = PreSharedKey>) -> TlsConnector {
+        let config = keys
+            .into_iter()
+            .fold(ClientConfig::builder(Roots::empty()), |config, key| {
+                config.psk(key)
+            });
+        TlsConnector::new(config.build().unwrap())
+    }
+
+    fn looking_up() -> TlsAcceptor {
+        let config = ServerConfig::builder().ask_psk(true);
+        TlsAcceptor::new(config.build().unwrap())
+    }
+
+    #[tokio::test]
+    async fn one_of_several_keys_is_looked_up_and_again_when_a_session_is_resumed() {
+        let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        let acceptor = looking_up().answers(answers::psk_by_identity(move |identity| {
+            let name = String::from_utf8(identity).unwrap();
+            seen.lock().unwrap().push(name.clone());
+            async move {
+                tokio::task::yield_now().await;
+                Ok((name == "b").then(|| key("b")))
+            }
+        }));
+        let connector = connector([key("a"), key("b"), key("c")]);
+        for times in 0..3 {
+            let (client, server) = meet(&connector, &acceptor).await;
+            let (mut client, mut server) = (client.unwrap(), server.unwrap());
+            for end in [&client, &server] {
+                let information = end.information();
+                assert_eq!(information.version(), ProtocolVersion::TLS_1_3);
+                assert_eq!(information.psk_identity(), Some(&b"b"[..]));
+                assert_eq!(information.is_resumed(), times > 0);
+            }
+            client.send(&[b"reading"]).await.unwrap();
+            assert_eq!(&server.recv(7).await.unwrap()[..], b"reading");
+            // So that the client has its tickets.
+            server.send(&[b"thanks"]).await.unwrap();
+            assert_eq!(&client.recv(6).await.unwrap()[..], b"thanks");
+        }
+        assert_eq!(*asked.lock().unwrap(), ["a", "b", "b", "b"]);
+    }
+
+    #[tokio::test]
+    async fn an_imported_key_is_looked_up_by_what_its_identity_says() {
+        let imported = || key("meter-17").imported("meter-17 to hub").unwrap();
+        let acceptor = looking_up().answers(answers::psk_by_identity(move |identity| {
+            let said = ImportedIdentity::decode(&identity).unwrap();
+            let is_known = said.external_identity == b"meter-17";
+            async move { Ok(is_known.then(imported)) }
+        }));
+        let (client, server) = meet(&connector([imported()]), &acceptor).await;
+        for end in [client.unwrap(), server.unwrap()] {
+            assert_eq!(end.information().psk_identity(), Some(&b"meter-17"[..]));
+        }
+    }
+
+    /// A session that began with a key goes with it: who has lost it does not come back by way of the store.
+    #[tokio::test]
+    async fn a_key_that_is_withdrawn() {
+        let config = ServerConfig::builder().psk(key("a")).build().unwrap();
+        let acceptor = TlsAcceptor::new(config.clone());
+        let connector = connector([key("a")]);
+        let (client, server) = meet(&connector, &acceptor).await;
+        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        server.send(&[b"tickets"]).await.unwrap();
+        client.recv(7).await.unwrap();
+        let without = ServerConfig::builder().psk(key("b")).build().unwrap();
+        let acceptor = TlsAcceptor::new(without.replacing(&config));
+        let (client, server) = meet(&connector, &acceptor).await;
+        let told = (Direction::Received, AlertDescription::UNKNOWN_PSK_IDENTITY);
+        assert_eq!(client.unwrap_err().alert(), Some(told));
+        assert_eq!(server.unwrap_err().stage(), Stage::WaitClientHello);
+    }
+
+    /// A handshake that nobody waits for any more, after any number of polls.
+    #[tokio::test]
+    async fn dropped_after_any_number_of_polls() {
+        use std::future::Future as _;
+        for polls in 0..200 {
+            let acceptor = looking_up().answers(answers::psk_by_identity(|_| async {
+                tokio::task::yield_now().await;
+                Ok(Some(key("a")))
+            }));
+            let (client, server) = duplex(64 * 1024);
+            let connector = connector([key("a")]);
+            let mut both = Box::pin(async move {
+                tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server))
+            });
+            let mut waker = std::task::Context::from_waker(std::task::Waker::noop());
+            let done = (0..polls).any(|_| both.as_mut().poll(&mut waker).is_ready());
+            if done {
+                assert!(polls > 1);
+                return;
+            }
+        }
+        panic!("it never ended");
+    }
 }
 
 /// The same of users who log in with a password.

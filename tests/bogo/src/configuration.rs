@@ -8,7 +8,7 @@ use portcullis_core::config::{
     ServerConfigBuilder, ServerNameIndication,
 };
 use portcullis_core::session::{AntiReplay, ClientSession};
-use portcullis_core::suite::CipherSuite;
+use portcullis_core::suite::{CipherSuite, HashAlgorithm};
 use portcullis_core::x509::{Identity, Roots};
 use portcullis_core::{
     AlertDescription, Handshake, Misuse, NamedGroup, ProtocolVersion, SignatureScheme, Violation,
@@ -57,6 +57,8 @@ fn versions(options: &Options) -> Vec<ProtocolVersion> {
     };
     let all = ProtocolVersion::SUPPORTED.iter().copied();
     all.filter(|version| options.allows(*version))
+        // Before TLS 1.3 no key is imported.
+        .filter(|version| *version == ProtocolVersion::TLS_1_3 || !options.takes_keys_alone())
         .filter(|version| {
             *version == ProtocolVersion::TLS_1_3 || (has_old_lists && has_suite(*version))
         })
@@ -82,45 +84,61 @@ pub(crate) fn handshake(
         ));
     }
     if options.server {
-        // BoringSSL's servers give an id to whoever gets no ticket.
-        let mut builder = server(options, credentials)?
-            .resumption(false)
-            .ask_sessions(true);
-        if !options.no_ticket {
-            // BoringSSL sends two.
-            builder = builder
-                .ticket_keys(past.ticket_keys.clone())
-                .ticket_count(2);
-        }
-        if options.expect.ticket_age_skew.is_some() {
-            // The shim has to see the session of a ticket.
-            builder = builder.ask_tickets(true);
-        }
-        if options.enable_early_data && versions(options).contains(&ProtocolVersion::TLS_1_3) {
-            builder = builder
-                .early_data(match options.expect.ticket_age_skew {
-                    Some(_) => AntiReplay::asked(),
-                    None => past.anti_replay.clone(),
-                })
-                // BoringSSL's limit and tolerance.
-                .max_early_data(14_336)
-                .early_data_window(Duration::from_secs(60));
-        }
-        let config = builder.build().map_err(|error| misuse(options, &error))?;
-        Ok(Handshake::server(config))
+        server_config(options, credentials, past).map(Handshake::server)
     } else {
-        let name = ServerName::try_from("test").map_err(|_| Stop::failed("the name test"))?;
-        if past.is_resumed && past.session.is_none() {
-            return Err(Stop::failed("there is no session to offer"));
-        }
-        let sessions = sessions(options, past).cloned().collect();
-        let config = client(options, credentials, !refuses_tickets(options, past))?;
-        let client = match options.enable_early_data {
-            true => Handshake::client_with_early_data(config, name, sessions, past.now),
-            false => Handshake::client_resuming(config, name, sessions, past.now),
-        };
-        client.map_err(|error| Stop::failed(error.to_string()))
+        client_handshake(options, credentials, past)
     }
+}
+
+/// The configuration of a server.
+pub(crate) fn server_config(
+    options: &Options,
+    credentials: &[Credential],
+    past: &Past,
+) -> Result<ServerConfig, Stop> {
+    // BoringSSL's servers give an id to whoever gets no ticket.
+    let mut builder = server(options, credentials)?
+        .resumption(false)
+        .ask_sessions(true);
+    if !options.no_ticket {
+        // BoringSSL sends two.
+        builder = builder
+            .ticket_keys(past.ticket_keys.clone())
+            .ticket_count(2);
+    }
+    if options.expect.ticket_age_skew.is_some() {
+        // The shim has to see the session of a ticket.
+        builder = builder.ask_tickets(true);
+    }
+    if options.enable_early_data && versions(options).contains(&ProtocolVersion::TLS_1_3) {
+        builder = builder
+            .early_data(match options.expect.ticket_age_skew {
+                Some(_) => AntiReplay::asked(),
+                None => past.anti_replay.clone(),
+            })
+            // BoringSSL's limit and tolerance.
+            .max_early_data(14_336)
+            .early_data_window(Duration::from_secs(60));
+    }
+    builder.build().map_err(|error| misuse(options, &error))
+}
+
+fn client_handshake(
+    options: &Options,
+    credentials: &[Credential],
+    past: &Past,
+) -> Result<Handshake, Stop> {
+    let name = ServerName::try_from("test").map_err(|_| Stop::failed("the name test"))?;
+    if past.is_resumed && past.session.is_none() {
+        return Err(Stop::failed("there is no session to offer"));
+    }
+    let sessions = sessions(options, past).cloned().collect();
+    let config = client(options, credentials, !refuses_tickets(options, past))?;
+    let client = match options.enable_early_data {
+        true => Handshake::client_with_early_data(config, name, sessions, past.now),
+        false => Handshake::client_resuming(config, name, sessions, past.now),
+    };
+    client.map_err(|error| Stop::failed(error.to_string()))
 }
 
 /// What a client offers.
@@ -191,6 +209,9 @@ macro_rules! common {
         for identity in identities($credentials) {
             builder = builder.identity(identity);
         }
+        for psk in imported_psks(options) {
+            builder = builder.psk(psk?);
+        }
         if !options.psk.is_empty() {
             let psk = PreSharedKey::new(&options.psk_identity, &options.psk);
             builder = builder.psk(psk.map_err(|error| Stop::failed(error.to_string()))?);
@@ -203,6 +224,19 @@ macro_rules! common {
         }
         builder
     }};
+}
+
+/// RFC 9258.
+fn imported_psks(options: &Options) -> impl Iterator<Item = Result<PreSharedKey, Stop>> + '_ {
+    options.imported_psks().map(|(_, psk)| {
+        let hash = match psk.is_of_sha384 {
+            true => HashAlgorithm::Sha384,
+            false => HashAlgorithm::Sha256,
+        };
+        let imported = PreSharedKey::new(&psk.identity, &psk.key)
+            .and_then(|key| key.for_hash(hash).imported(&psk.context));
+        imported.map_err(|error| Stop::failed(error.to_string()))
+    })
 }
 
 /// NPN: what a server lists, what a client selects.
@@ -324,6 +358,9 @@ fn identities(credentials: &[Credential]) -> impl Iterator<Item = Identity> + '_
 /// Whether the shim decides which identity is shown, rather than the core: where BoringSSL's
 /// rule differs from the core's, or BoringSSL's callback has something to say.
 fn asks_identity(options: &Options, credentials: &[Credential]) -> bool {
+    if options.server && options.takes_keys_alone() {
+        return false;
+    }
     options.asynchronous
         || options.fail_cert_callback
         || !options.credentials.is_empty()
@@ -338,7 +375,17 @@ fn asks_hello(options: &Options) -> bool {
         || options.fail_early_callback
         || options.fail_ddos_callback
         || options.select_empty_alpn
+        || prefers_certificate(options)
         || !options.expect.advertised_alpn.is_empty()
+}
+
+/// Whether a server has a certificate that comes before its pre-shared keys. BoringSSL's order is that of the
+/// credentials; the core's is keys first.
+pub(crate) fn prefers_certificate(options: &Options) -> bool {
+    let first = options.credentials.first();
+    options.server
+        && options.imported_psks().next().is_some()
+        && first.is_some_and(|first| first.psk.is_none())
 }
 
 fn cipher_suites(options: &Options) -> Result<Vec<CipherSuite>, Stop> {
@@ -414,7 +461,10 @@ fn client(
     session_tickets: bool,
 ) -> Result<ClientConfig, Stop> {
     // The verdict comes from the shim, as from the callback of BoringSSL's.
-    let builder = ClientConfig::dangerous_builder_without_verification();
+    let builder = match options.takes_keys_alone() {
+        true => ClientConfig::builder(Roots::empty()),
+        false => ClientConfig::dangerous_builder_without_verification(),
+    };
     let builder: ClientConfigBuilder = common!(builder, options, credentials);
     let indication = match &options.host_name {
         None => ServerNameIndication::Omit,
@@ -438,7 +488,7 @@ fn client(
         .cipher_suites(cipher_suites(options)?)
         .key_shares(key_shares)
         .server_name_indication(indication)
-        .ask_verification(asks_verdict(options))
+        .ask_verification(asks_verdict(options) && !options.takes_keys_alone())
         .alpn(protocols(&options.advertise_alpn)?)
         .accept_unoffered_alpn(options.allow_unknown_alpn_protos)
         // Before TLS 1.3 what is not to be offered is not kept either.
@@ -505,6 +555,9 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigB
     }
     let authentication = if options.verify_peer {
         ClientAuthentication::Optional(Roots::empty())
+    } else if options.require_any_client_certificate && options.imported_psks().next().is_some() {
+        // Who has a key shows none, in BoringSSL too; the core wants to be told so.
+        ClientAuthentication::Optional(Roots::empty())
     } else if options.require_any_client_certificate {
         ClientAuthentication::Required(Roots::empty())
     } else {
@@ -533,6 +586,12 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigB
         .cipher_suites(cipher_suites(options)?)
         .client_authentication(authentication)
         .ask_verification(true)
+        .ask_psk(options.asynchronous && options.imported_psks().next().is_some())
+        // RFC 8446 §6.2 has unknown_psk_identity; BoringSSL has one alert where nothing fits.
+        .alert_instead(
+            Violation::UnknownPskIdentity,
+            AlertDescription::HANDSHAKE_FAILURE,
+        )
         .alpn(alpn)
         .acknowledge_server_name(acknowledge)
         .retry_for_better_group(true))

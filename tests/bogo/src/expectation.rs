@@ -190,7 +190,9 @@ fn check_peer_certificates(options: &Options, done: &Done) -> Result<(), Stop> {
     if expected.is_some_and(|typ| typ != CertificateType::X509) {
         return Err(Stop::failed("the peer showed no raw key"));
     }
-    let due = (!options.server || options.require_any_client_certificate) && options.psk.is_empty();
+    let due = (!options.server || options.require_any_client_certificate)
+        && options.psk.is_empty()
+        && information.psk_identity().is_none();
     if options.expect.no_peer_cert && !shown.is_empty() {
         return Err(Stop::failed("the peer showed a certificate"));
     }

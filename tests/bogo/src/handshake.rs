@@ -8,8 +8,8 @@ use portcullis_core::question::{
 use portcullis_core::wire::HELLO_RETRY_REQUEST_RANDOM;
 use portcullis_core::x509::CertificateError;
 use portcullis_core::{
-    AlertDescription, Connection, Error, Handshake, ProtocolVersion, Reason, Refusal,
-    SignatureScheme, Step,
+    AlertDescription, Connection, ConnectionInformation, Error, Handshake, ProtocolVersion, Reason,
+    Refusal, SignatureScheme, Step,
 };
 
 use crate::credential::{self, Credential, Unfit};
@@ -120,7 +120,10 @@ impl<'a> Driver<'a> {
         let shown = information.local_certificate().is_some()
             || information.local_signature_scheme().is_some();
         // Without a question the core chose; there was only the default credential then.
-        let credential = shown.then(|| self.credential.unwrap_or(-1));
+        let credential = match shown {
+            true => Some(self.credential.unwrap_or(-1)),
+            false => self.number_of_psk(information),
+        };
         Ok(Done {
             connection,
             credential,
@@ -130,6 +133,16 @@ impl<'a> Driver<'a> {
             ticket_age_skew: self.ticket_age_skew,
             offered_ticket: first_hello::offers_ticket(&transport.heard),
         })
+    }
+
+    /// The credential that is the pre-shared key of the connection.
+    fn number_of_psk(&self, information: &ConnectionInformation) -> Option<i32> {
+        let identity = information
+            .psk_identity()
+            .filter(|_| !information.is_resumed())?;
+        let mut psks = self.options.imported_psks();
+        let (number, _) = psks.find(|(_, psk)| psk.identity == identity)?;
+        Some(number)
     }
 
     fn drive(
@@ -292,7 +305,22 @@ impl<'a> Driver<'a> {
             let alert = AlertDescription::INTERNAL_ERROR;
             return Ok(question.refuse(Refusal::new(alert, "-fail-ddos-callback")));
         }
+        if configuration::prefers_certificate(options) && self.signs_for(&question) {
+            let mut options = options.clone();
+            for credential in &mut options.credentials {
+                credential.psk = None;
+            }
+            let config = configuration::server_config(&options, self.credentials, self.past)?;
+            return Ok(question.use_config(config));
+        }
         Ok(question.keep())
+    }
+
+    /// Whether a certificate can be shown to the client.
+    fn signs_for(&self, question: &ChooseConfiguration) -> bool {
+        let offered: Vec<_> = question.client_hello().signature_schemes().collect();
+        let mut own = self.credentials.iter().flat_map(Credential::schemes);
+        own.any(|scheme| offered.contains(scheme))
     }
 
     fn on_identity(

@@ -58,6 +58,16 @@ pub(crate) struct CredentialOptions {
     pub(crate) must_match_issuer: bool,
     /// The key is shown without a certificate (RFC 7250).
     pub(crate) raw_key: bool,
+    pub(crate) psk: Option<PskOptions>,
+}
+
+/// A pre-shared key that is imported (RFC 9258).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PskOptions {
+    pub(crate) key: Vec<u8>,
+    pub(crate) identity: Vec<u8>,
+    pub(crate) context: Vec<u8>,
+    pub(crate) is_of_sha384: bool,
 }
 
 /// What one connection is to do, and what is to be expected of it.
@@ -288,6 +298,9 @@ impl Options {
                     | "expect-no-hrr"
                     | "new-x509-credential"
                     | "new-rpk-credential"
+                    | "new-psk-credential"
+                    | "psk-importer-sha256"
+                    | "psk-importer-sha384"
                     | "must-match-issuer"
                     | "use-export-context"
             )
@@ -419,6 +432,9 @@ impl Options {
                     | "expect-next-proto"
                     | "psk"
                     | "psk-identity"
+                    | "psk-importer-key"
+                    | "psk-importer-identity"
+                    | "psk-importer-context"
                     | "expect-certificate-types"
                     | "accepted-peer-cert-types"
                     | "install-one-cert-compression-alg"
@@ -433,6 +449,31 @@ impl Options {
         self.credentials
             .last_mut()
             .unwrap_or(&mut self.default_credential)
+    }
+
+    fn psk_credential(&mut self) -> Result<&mut PskOptions, Stop> {
+        let credential = self.credentials.last_mut();
+        let psk = credential.and_then(|credential| credential.psk.as_mut());
+        psk.ok_or_else(|| Stop::failed("a flag of the importer without -new-psk-credential"))
+    }
+
+    /// The keys that are imported, with the numbers of their credentials.
+    pub(crate) fn imported_psks(&self) -> impl Iterator<Item = (i32, &PskOptions)> {
+        let numbered = (0..).zip(&self.credentials);
+        numbered.filter_map(|(number, credential)| Some((number, credential.psk.as_ref()?)))
+    }
+
+    /// Nothing counts but keys: of a client that does not verify, which is BoringSSL's rule, and of a server without
+    /// a certificate.
+    pub(crate) fn takes_keys_alone(&self) -> bool {
+        let default = std::iter::once(&self.default_credential);
+        let mut credentials = self.credentials.iter().chain(default);
+        let has_keys = self.imported_psks().next().is_some();
+        has_keys
+            && match self.server {
+                false => !self.verify_peer,
+                true => !credentials.any(|one| one.cert_file.is_some() || one.raw_key),
+            }
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), Stop> {
@@ -457,6 +498,15 @@ impl Options {
                 raw_key: true,
                 ..CredentialOptions::default()
             }),
+            "new-psk-credential" => self.credentials.push(CredentialOptions {
+                psk: Some(PskOptions::default()),
+                ..CredentialOptions::default()
+            }),
+            "psk-importer-key" => self.psk_credential()?.key = from_base64(value)?,
+            "psk-importer-identity" => self.psk_credential()?.identity = from_base64(value)?,
+            "psk-importer-context" => self.psk_credential()?.context = from_base64(value)?,
+            "psk-importer-sha256" => self.psk_credential()?.is_of_sha384 = false,
+            "psk-importer-sha384" => self.psk_credential()?.is_of_sha384 = true,
             "must-match-issuer" => self.credential().must_match_issuer = true,
             "cert-file" => self.credential().cert_file = Some(value.into()),
             "key-file" => self.credential().key_file = Some(value.into()),

@@ -25,6 +25,7 @@ mod curl;
 mod delivery;
 mod early_data;
 mod early_data_taken;
+mod external_psk;
 mod key_update;
 mod legacy_ciphers;
 mod matrix;

@@ -208,7 +208,8 @@ impl Client {
         if !self.groups.is_empty() {
             builder = builder.groups(self.groups.clone());
         }
-        let ciphers = self.login.ciphers(self.keys.ciphers(&self.ciphers));
+        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
+        let ciphers = self.login.ciphers(&named);
         if !ciphers.is_empty() {
             builder = builder.cipher_suites(ciphers);
         }

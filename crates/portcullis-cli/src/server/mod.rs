@@ -165,14 +165,19 @@ impl Server {
     fn config(&self, sessions: &Opened) -> Result<ServerConfig, Failure> {
         let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
         let identity = match &self.cert {
-            Some(cert) => cert::identity(cert, self.key.as_deref()).map_err(usage)?,
+            Some(cert) => Some(cert::identity(cert, self.key.as_deref()).map_err(usage)?),
+            // Whoever has no key is to get nothing in its place.
+            None if self.keys.are_there() && self.ciphers.is_empty() => None,
             None => {
                 let made = cert::Leaf::for_localhost()?;
-                Identity::from_pem(made.certificate.as_bytes(), Some(made.key.as_bytes()))
-                    .map_err(usage)?
+                let made = (made.certificate.as_bytes(), Some(made.key.as_bytes()));
+                Some(Identity::from_pem(made.0, made.1).map_err(usage)?)
             }
         };
-        let mut builder = ServerConfig::builder().identity(identity);
+        let mut builder = ServerConfig::builder();
+        if let Some(identity) = identity {
+            builder = builder.identity(identity);
+        }
         if let (Some(file), true) = (&self.cafile, self.client_auth != ClientAuth::None) {
             let roots = Roots::from_pem_file(file).map_err(usage)?;
             builder = builder.client_authentication(match self.client_auth {
@@ -186,7 +191,8 @@ impl Server {
         if !self.groups.is_empty() {
             builder = builder.groups(self.groups.clone());
         }
-        let ciphers = self.users.ciphers(self.keys.ciphers(&self.ciphers));
+        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
+        let ciphers = self.users.ciphers(&named);
         if !ciphers.is_empty() {
             builder = builder.cipher_suites(ciphers);
         }

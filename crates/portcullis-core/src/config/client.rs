@@ -421,7 +421,9 @@ impl ClientConfigBuilder {
     /// # Errors
     /// A sentence that names the option and what to do.
     pub fn build(mut self) -> Result<ClientConfig, Misuse> {
+        self.client.policy.keys_alone = self.trusts_keys_alone();
         self.client.policy.check()?;
+        self.check_offered_keys()?;
         self.check_next_protocols()?;
         if let KeyShares::Groups(groups) = &self.client.key_shares {
             if !groups.is_empty() {

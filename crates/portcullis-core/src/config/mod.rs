@@ -6,6 +6,7 @@ mod early_data;
 mod negotiable;
 mod options;
 mod policy;
+mod psk;
 mod renegotiation;
 mod server;
 

@@ -273,12 +273,21 @@ macro_rules! common_options {
             self
         }
 
-        /// A pre-shared key, for the cipher suites of `PSK`, `ECDHE_PSK` and, with the feature
-        /// `finite-field`, `DHE_PSK` (RFC 4279, RFC 5489), which are of TLS 1.2 and older and have to be
-        /// [named](Self::cipher_suites). They have no
-        /// certificates: who has the key is who it is for, on either side. With the feature `ffi` there is
-        /// `RSA_PSK`, too: there the server shows a certificate besides, and the client none. Call again for
-        /// further ones: a server takes the one that its client names, a client the first.
+        /// A pre-shared key, which takes the place of certificates: who has the key is who it is for, on either
+        /// side. Call again for further ones.
+        ///
+        /// In TLS 1.3 (RFC 8446 §2.2) it goes with every cipher suite that has [its
+        /// hash](crate::config::PreSharedKey::for_hash). A client offers all of its keys, behind a session if it
+        /// has one; a server takes the first of its own that is offered, and shows a certificate, if it has any, where
+        /// none is. A client with no trust anchors, and one that is built from `Roots::empty()`, takes nobody but who
+        /// has a key; a server needs no identity. There is no early data with a key but when a session is
+        /// resumed that began with it: nothing says how old such a hello is.
+        ///
+        /// Before TLS 1.3 it is for the cipher suites of `PSK`, `ECDHE_PSK` and, with the feature
+        /// `finite-field`, `DHE_PSK` (RFC 4279, RFC 5489), which have to be
+        /// [named](Self::cipher_suites). With the feature `ffi` there is
+        /// `RSA_PSK`, too: there the server shows a certificate besides, and the client none. A server takes the key
+        /// that its client names, a client the first.
         ///
         /// ```
         /// # mod portcullis { pub use portcullis_core::{config::*, suite, x509::*}; }
@@ -288,8 +297,13 @@ macro_rules! common_options {
         /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
         /// # let random = [7; 32];
         /// let psk = PreSharedKey::new("meter-17", random)?;
-        /// let suites = [CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384];
-        /// let server = ServerConfig::builder().cipher_suites(suites).psk(psk.clone()).build()?;
+        /// let server = ServerConfig::builder().psk(psk.clone()).build()?;
+        /// let client = ClientConfig::builder(Roots::empty()).psk(psk.clone()).build()?;
+        /// // For peers of TLS 1.2, too.
+        /// let suites = [
+        ///     CipherSuite::TLS_AES_128_GCM_SHA256,
+        ///     CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
+        /// ];
         /// let client = ClientConfig::builder(Roots::empty()).cipher_suites(suites).psk(psk).build()?;
         /// # Ok(())
         /// # }
@@ -300,9 +314,18 @@ macro_rules! common_options {
         }
 
         /// Asks [`ChoosePsk`](crate::question::ChoosePsk) for the pre-shared key instead of taking
-        /// one of those that are [configured](Self::psk).
+        /// one of those that are [configured](Self::psk). A client is asked before TLS 1.3 alone: in TLS 1.3 its
+        /// hello has the keys that are configured.
         pub fn ask_psk(mut self, on: bool) -> Self {
             self.$role.policy.asked.psk = on;
+            self
+        }
+
+        /// Whether a pre-shared key of TLS 1.3 may be used alone, without a key exchange (`psk_ke`, RFC 8446 §4.2.9):
+        /// then he who learns the key later can read what was said before. A server does so where its client offers
+        /// nothing else, a client where its server wants it. Default: no.
+        pub fn psk_ke(mut self, on: bool) -> Self {
+            self.$role.policy.psk_ke = on;
             self
         }
 

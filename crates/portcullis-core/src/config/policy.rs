@@ -142,6 +142,10 @@ pub(crate) struct Policy {
     /// Few, or none.
     pub(crate) alerts: Vec<(Violation, AlertDescription)>,
     pub(crate) psks: Psks,
+    /// Whether a key proves who the peer is, and nothing else does.
+    pub(crate) keys_alone: bool,
+    /// Whether a key may be used alone, in TLS 1.3.
+    pub(crate) psk_ke: bool,
     pub(crate) key_log: bool,
     pub(crate) observe_messages: bool,
     pub(crate) asked: Asked,
@@ -204,6 +208,8 @@ impl Default for Policy {
             strict_alert_levels: false,
             alerts: Vec::new(),
             psks: Psks::default(),
+            keys_alone: false,
+            psk_ke: false,
             key_log: false,
             observe_messages: false,
             asked: Asked::default(),
@@ -364,22 +370,6 @@ impl Policy {
         self.check_sizes()
     }
 
-    /// Those suites that need a key have one, or somebody who is asked for it; and the reverse.
-    fn check_psks(&mut self) -> Result<(), Misuse> {
-        self.psks.settle()?;
-        match self.suite_that(|row| row.psk) {
-            Some(suite) if self.psks.is_empty() && !self.asked.psk => Err(Misuse::new(format!(
-                "cipher_suites: {suite} needs a pre-shared key; add one with `psk`, or have it asked \
-                 for with `ask_psk`"
-            ))),
-            None if !self.psks.is_empty() => Err(Misuse::new(
-                "psk: no cipher suite takes a pre-shared key; name one of PSK or ECDHE_PSK in \
-                 cipher_suites, such as TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384",
-            )),
-            _ => Ok(()),
-        }
-    }
-
     /// Those suites with which a user logs in have one, and the reverse: `needed` says what they need, `given`
     /// by which option it was given, if it was.
     pub(super) fn check_srp(&self, needed: &str, given: Option<&str>) -> Result<(), Misuse> {
@@ -403,12 +393,12 @@ impl Policy {
         suites.find(|suite| suite.exchange().is_some_and(&is_meant))
     }
 
-    /// Whether some suite is one with a certificate. All of TLS 1.3 are.
+    /// Whether some suite is one with a certificate. All of TLS 1.3 are, unless keys alone count.
     pub(super) fn has_certificates(&self) -> bool {
         let mut suites = self.cipher_suites.iter();
         suites.any(|suite| {
             let row = suite.exchange();
-            row.is_none_or(|row| row.certificate.is_some())
+            row.map_or(!self.keys_alone, |row| row.certificate.is_some())
         })
     }
 

@@ -417,7 +417,8 @@ impl ServerConfigBuilder {
 
     /// Whether a client is not told that the identity it names is unknown: it is then as if its key were
     /// wrong, and ends as that does, with `bad_record_mac` at its Finished, so that nobody can try
-    /// which identities there are (RFC 4279 §2). Default: no, it is told with `unknown_psk_identity`,
+    /// which identities there are (RFC 4279 §2). In TLS 1.3 that is `decrypt_error` at its hello (RFC 8446 §6.2), and
+    /// only where this server has no certificate: else who has no known key gets that (§E.6). Default: no, it is told with `unknown_psk_identity`,
     /// which helps who has misspelt his own.
     pub fn hide_unknown_psk_identities(mut self, on: bool) -> Self {
         self.server.hide_unknown_psk_identities = on;
@@ -647,6 +648,7 @@ impl ServerConfigBuilder {
     /// # Errors
     /// A sentence that names the option and what to do.
     pub fn build(mut self) -> Result<ServerConfig, Misuse> {
+        self.server.policy.keys_alone = self.has_keys_alone();
         self.server.policy.check()?;
         if !(1..=MAX_TICKET_COUNT).contains(&self.server.ticket_count) {
             return Err(Misuse::new(format!(
@@ -691,6 +693,7 @@ impl ServerConfigBuilder {
         self.check_keys()?;
         self.check_types()?;
         self.check_without_certificate()?;
+        self.check_keys_and_clients()?;
         if self.server.policy.renegotiation == Renegotiation::Ignore {
             return Err(Misuse::new(
                 "renegotiation: a server cannot ignore who asks, since the client waits for its answer; \

@@ -15,6 +15,7 @@ pub(crate) mod client;
 mod compressed;
 mod drive;
 mod early_data;
+mod external_psk;
 mod handshake_keys;
 mod machine;
 mod negotiate;

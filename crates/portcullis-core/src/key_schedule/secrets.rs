@@ -8,12 +8,14 @@ use super::traffic::FinishedKey;
 use super::{ExporterSecret, SuiteParameters, TrafficSecret};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadAlgorithm;
-use crate::crypto::hash::{Digest, HashAlgorithm};
+use crate::crypto::hash::{Digest, HashAlgorithm, hash as hash_of};
 use crate::crypto::hkdf::{Label, LabelPrefix, Prk, extract};
 use crate::crypto::hmac::HmacKey;
 use crate::crypto::secret::{Secret, SharedSecret};
 
 const RESUMPTION_BINDER: Label = Label::new(b"res binder");
+const EXTERNAL_BINDER: Label = Label::new(b"ext binder");
+const IMPORTED_BINDER: Label = Label::new(b"imp binder");
 const RESUMPTION_MASTER: Label = Label::new(b"res master");
 const DERIVED: Label = Label::new(b"derived");
 const CLIENT_EARLY: Label = Label::new(b"c e traffic");
@@ -35,10 +37,30 @@ fn extract_zeros(hash: HashAlgorithm, salt: &[u8]) -> Secret {
     extract(hash, salt, zeros)
 }
 
+/// Where a pre-shared key comes from: its binders say so, so that no key is taken for one of another kind
+/// (§7.1; RFC 9258 §5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PskOrigin {
+    Resumption,
+    External,
+    Imported,
+}
+
+impl PskOrigin {
+    const fn binder_label(self) -> Label {
+        match self {
+            Self::Resumption => RESUMPTION_BINDER,
+            Self::External => EXTERNAL_BINDER,
+            Self::Imported => IMPORTED_BINDER,
+        }
+    }
+}
+
 /// The start of the chain.
 pub(crate) struct EarlySecret {
     hash: HashAlgorithm,
     prefix: LabelPrefix,
+    origin: PskOrigin,
     /// Without a pre-shared key nothing is derived from the early secret but the next salt,
     /// which is then the same for all connections.
     prk: Option<Prk>,
@@ -49,17 +71,55 @@ impl EarlySecret {
         Self {
             hash,
             prefix,
+            origin: PskOrigin::Resumption,
             prk: None,
         }
     }
 
     /// For a connection that resumes another.
     pub(crate) fn with_psk(psk: &ResumptionPsk, prefix: LabelPrefix) -> Self {
-        let hash = psk.hash;
-        let secret = extract(hash, &[], psk.secret.as_slice());
+        Self::of_key(
+            psk.hash,
+            psk.secret.as_slice(),
+            PskOrigin::Resumption,
+            prefix,
+        )
+    }
+
+    /// For a connection by a key that both sides had before.
+    pub(crate) fn with_external_psk(hash: HashAlgorithm, key: &[u8], prefix: LabelPrefix) -> Self {
+        Self::of_key(hash, key, PskOrigin::External, prefix)
+    }
+
+    /// The same with a key that is imported (RFC 9258 §5.1): `key` goes with the hash `of_key`, `identity` is the
+    /// ImportedIdentity, and `hash` the one that it is imported for.
+    ///
+    /// # Errors
+    /// Never for a hash that suites have.
+    pub(crate) fn with_imported_psk(
+        hash: HashAlgorithm,
+        key: &[u8],
+        of_key: HashAlgorithm,
+        identity: &[u8],
+        prefix: LabelPrefix,
+    ) -> Result<Self, CryptoFailure> {
+        let secret = extract(of_key, &[], key);
+        let mut imported = Secret::zeros(hash.output_len());
+        Prk::new(of_key, prefix, &secret).expand_any_label(
+            b"derived psk",
+            hash_of(of_key, identity).as_slice(),
+            imported.as_mut_slice(),
+        )?;
+        let imported = imported.as_slice();
+        Ok(Self::of_key(hash, imported, PskOrigin::Imported, prefix))
+    }
+
+    fn of_key(hash: HashAlgorithm, key: &[u8], origin: PskOrigin, prefix: LabelPrefix) -> Self {
+        let secret = extract(hash, &[], key);
         Self {
             hash,
             prefix,
+            origin,
             prk: Some(Prk::new(hash, prefix, &secret)),
         }
     }
@@ -69,6 +129,7 @@ impl EarlySecret {
         Self {
             hash: self.hash,
             prefix: self.prefix,
+            origin: self.origin,
             prk: self.prk.as_mut().map(Prk::take),
         }
     }
@@ -110,11 +171,28 @@ impl EarlySecret {
         let binder_key = self
             .prk
             .as_ref()?
-            .derive_secret(RESUMPTION_BINDER, &hash.of_nothing());
+            .derive_secret(self.origin.binder_label(), &hash.of_nothing());
         Some(FinishedKey::new(
             hash,
             &Prk::new(hash, self.prefix, &binder_key),
         ))
+    }
+
+    /// Adds nothing, where a key is used alone (`psk_ke`): zeros take the place of what a key exchange gives.
+    ///
+    /// # Errors
+    /// Without a key all of it would be known to everybody.
+    pub(crate) fn into_handshake_alone(
+        self,
+        aead: AeadAlgorithm,
+    ) -> Result<HandshakeSecret, CryptoFailure> {
+        let Self { hash, prefix, .. } = self;
+        let prk = self.prk.as_ref().ok_or(CryptoFailure::KeyDerivation)?;
+        let secret = extract_zeros(hash, derived(hash, prk).as_slice());
+        Ok(HandshakeSecret {
+            suite: SuiteParameters { hash, aead },
+            prk: Prk::new(hash, prefix, &secret),
+        })
     }
 
     /// Adds the result of the key exchange; `aead` is the other half of the suite.

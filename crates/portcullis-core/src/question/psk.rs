@@ -1,6 +1,6 @@
 //! Which pre-shared key.
 //!
-//! RFC 4279 §2, §5.1.
+//! RFC 8446 §4.2.11; RFC 4279 §2, §5.1.
 
 use super::{Answer, AnswerContent, QuestionId};
 use crate::config::PreSharedKey;
@@ -8,7 +8,7 @@ use crate::error::Refusal;
 use crate::version::ProtocolVersion;
 
 /// A pre-shared key is needed. A server is asked whose key the client's identity names, also before it
-/// resumes a session that began with a key; a client is asked which key it has for this server.
+/// resumes a session that began with a key; a client is asked which key it has for this server, before TLS 1.3.
 /// `Debug` shows no identity.
 pub struct ChoosePsk {
     pub(crate) id: QuestionId,
@@ -63,7 +63,9 @@ impl ChoosePsk {
     }
 
     /// Server: the identities of the keys that the client says it has; before TLS 1.3 there is one, of
-    /// 0 to 65,535 bytes. Client: none.
+    /// 0 to 65,535 bytes. In TLS 1.3 there are up to 16, of 1 to about 47,000 bytes together, in the client's order
+    /// and as they stand in its hello: among them may be tickets that no longer open, and of a key that is imported
+    /// it is an [`ImportedIdentity`](crate::wire::ImportedIdentity). Client: none.
     pub fn identities(&self) -> impl Iterator<Item = &[u8]> {
         let identities = match &self.side {
             Side::Client { .. } => &[][..],
@@ -78,20 +80,21 @@ impl ChoosePsk {
         matches!(self.side, Side::Server { resumed: true, .. })
     }
 
-    /// Takes what the configuration has: a server the key of the identity, a client the first key. The
-    /// default.
+    /// Takes what the configuration has: a server the key of the identity (of several the one that was configured
+    /// first), a client the first key. The default.
     pub fn choose_configured(self) -> Answer {
         let configured = self.configured;
         self.id.answer(AnswerContent::Psk(configured))
     }
 
-    /// Takes this key. A server's must be of one of the [`identities`](Self::identities).
+    /// Takes this key. A server's must be of one of the [`identities`](Self::identities). In TLS 1.3 one whose
+    /// hash is not that of the cipher suite is as none.
     pub fn use_psk(self, psk: PreSharedKey) -> Answer {
         self.id.answer(AnswerContent::Psk(Some(psk)))
     }
 
-    /// There is no key. The handshake ends: a server says
-    /// `unknown_psk_identity`, or hides that
+    /// There is no key. A server of TLS 1.3 that has a certificate shows that. Else the handshake ends: a server
+    /// says `unknown_psk_identity`, or hides that
     /// ([`hide_unknown_psk_identities`](crate::config::ServerConfigBuilder::hide_unknown_psk_identities)); a
     /// client says `handshake_failure`.
     pub fn none(self) -> Answer {

@@ -103,7 +103,7 @@ impl ClientSession {
         self.established.shown.is_some() || self.established.shared_key.is_some()
     }
 
-    /// The identity of the pre-shared key that the session began with, before TLS 1.3.
+    /// The identity of the pre-shared key that the session began with.
     pub fn psk_identity(&self) -> Option<&[u8]> {
         self.established.shared_key.as_ref()?.psk()
     }
@@ -263,7 +263,7 @@ impl Resumable {
                     shown: shown.clone(),
                     scheme,
                 }),
-                shared_key: None,
+                shared_key: information.psk.clone(),
                 authenticated_at: information.authenticated_at,
                 shown: self.shown.clone(),
                 early_data: EarlyDataTerms::new(limit, information.alpn.as_deref()).map(Arc::new),

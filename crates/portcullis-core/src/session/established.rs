@@ -9,7 +9,7 @@
 //! | secret | u8, then vec8. 1: the key of a ticket of TLS 1.3; before that the master secret, 2: as of RFC 5246, 3: extended |
 //! | before TLS 1.3: the group of the key exchange behind the secret | u16; 0 if it had none |
 //! | when the last full handshake was | u64 |
-//! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16, 0 if it signed nothing) and certificates (vec24 each); 2: its scheme, an empty certificate, and its raw key (vec24); 3: a digest of a pre-shared key (32 bytes), its identity (vec16), and what 1 has, if anything; 4: a digest of the verifier of a user of SRP (32 bytes; zeros in a client's), its name (vec16), and what 1 has, if anything |
+//! | who the peer was | u8, then vec24. 0: nobody; 1: its scheme (u16, 0 if it signed nothing) and certificates (vec24 each); 2: its scheme, an empty certificate, and its raw key (vec24); 3: a digest of a pre-shared key (32 bytes), its identity (vec16), and before TLS 1.3 what 1 has, if anything; 4: a digest of the verifier of a user of SRP (32 bytes; zeros in a client's), its name (vec16), and what 1 has, if anything |
 //! | what this side showed | vec8. A client: a digest of its key; a server: the hash of its certificate that is the channel binding `tls-server-end-point` (RFC 5929 §4.1). Empty if it showed none, or that is undefined |
 //! | server name | vec16; empty if there was none |
 //! | the names that a server showed | vec8 with their digest; empty in a client's |
@@ -62,7 +62,7 @@ pub(crate) struct Established {
     pub(crate) authenticated_at: UnixTime,
     /// `None` if the peer showed no certificate.
     pub(crate) peer: Option<Peer>,
-    /// Before TLS 1.3: the pre-shared key that proved who both ends are, or the user of SRP.
+    /// The pre-shared key that proved who both ends are, or before TLS 1.3 the user of SRP.
     pub(crate) shared_key: Option<Arc<PskName>>,
     /// Client: the key of the certificate that this side showed.
     pub(crate) shown: Option<Arc<Sha256Digest>>,
@@ -284,14 +284,16 @@ impl Established {
         let mut peer = Cursor::new(cursor.vec24()?);
         let shared_key = match kind {
             PEER_NONE | PEER_CHAIN | PEER_RAW_KEY => None,
-            PEER_SHARED_KEY | PEER_USER if version < Version::V1_3 => Some(Arc::new(PskName {
-                kind: match kind {
-                    PEER_USER => Shared::Password,
-                    _ => Shared::Psk,
-                },
-                digest: *peer.array()?,
-                identity: peer.vec16()?.into(),
-            })),
+            PEER_SHARED_KEY | PEER_USER if version < Version::V1_3 || kind == PEER_SHARED_KEY => {
+                Some(Arc::new(PskName {
+                    kind: match kind {
+                        PEER_USER => Shared::Password,
+                        _ => Shared::Psk,
+                    },
+                    digest: *peer.array()?,
+                    identity: peer.vec16()?.into(),
+                }))
+            }
             _ => return Err(DecodeError),
         };
         let peer = match kind {
@@ -303,7 +305,7 @@ impl Established {
                 Some(peer)
             }
             _ if peer.is_empty() => None,
-            PEER_SHARED_KEY | PEER_USER => Some(Peer::read(&mut peer)?),
+            PEER_SHARED_KEY | PEER_USER if version < Version::V1_3 => Some(Peer::read(&mut peer)?),
             _ => return Err(DecodeError),
         };
         let shown = cursor.vec8()?;

@@ -10,7 +10,8 @@
 //! Every resumption makes a fresh key exchange (`psk_dhe_ke`), and a chain that the first
 //! connection has verified is verified again by the rules of the one that resumes it. A server
 //! resumes only where a full handshake would show a certificate with the same names, a client
-//! only as who it was.
+//! only as who it was. A session that began with a pre-shared key is resumed as long as both ends have that
+//! key.
 //!
 //! Five words, in the order in which a session comes to be and is used:
 //!

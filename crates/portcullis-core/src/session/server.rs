@@ -25,7 +25,7 @@ const CLOCK_SKEW: u64 = 60;
 pub struct ServerSession {
     pub(crate) established: Established,
     pub(crate) server_name: Option<Box<str>>,
-    /// Of the certificate that the client was shown; before TLS 1.3 there is not always one.
+    /// Of the certificate that the client was shown; where there was a pre-shared key there is not always one.
     pub(crate) leaf: Option<Arc<LeafDigests>>,
     pub(crate) age_add: u32,
     /// In seconds.
@@ -62,7 +62,7 @@ impl ServerSession {
         peer.map_or(&[], |peer| peer.shown.certificates())
     }
 
-    /// The identity of the pre-shared key that the session began with, before TLS 1.3.
+    /// The identity of the pre-shared key that the session began with.
     pub fn psk_identity(&self) -> Option<&[u8]> {
         self.established.shared_key.as_ref()?.psk()
     }

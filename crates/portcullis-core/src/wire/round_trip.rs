@@ -15,8 +15,8 @@ use super::handshake::HandshakeMessage;
 use super::handshake_type::HandshakeType;
 use super::{
     Certificate, CertificateRequest, CertificateVerify, ClientHello, CompressedCertificate,
-    EncryptedExtensions, EndOfEarlyData, Finished, KeyUpdate, NewSessionTicket, ServerHello, tls10,
-    tls12,
+    EncryptedExtensions, EndOfEarlyData, Finished, ImportedIdentity, KeyUpdate, NewSessionTicket,
+    ServerHello, tls10, tls12,
 };
 
 /// Decodes `body` as a message of type `msg_type` with all its extensions, encodes what was
@@ -28,7 +28,10 @@ use super::{
 pub fn round_trip(msg_type: HandshakeType, body: &[u8]) -> bool {
     match msg_type {
         HandshakeType::CLIENT_HELLO => {
-            message::<ClientHello<'_>>(body, |m| extensions(m.extensions))
+            imported_identity(body)
+                && message::<ClientHello<'_>>(body, |m| {
+                    extensions(m.extensions) && identities(m.extensions)
+                })
         }
         HandshakeType::SERVER_HELLO => {
             message::<ServerHello<'_>>(body, |m| extensions(m.extensions))
@@ -161,6 +164,22 @@ fn extension(body: &[u8]) -> bool {
         SupportedVersions<'_>,
         TicketRequest,
     )
+}
+
+/// The identities of pre-shared keys, which may be of imported ones.
+fn identities(extensions: Extensions<'_>) -> bool {
+    let Some(Ok(offered)) = extensions.find::<OfferedPsks<'_>>() else {
+        return true;
+    };
+    let mut identities = offered.identities.iter();
+    identities.all(|one| imported_identity(one.identity))
+}
+
+fn imported_identity(identity: &[u8]) -> bool {
+    let Ok(imported) = ImportedIdentity::decode(identity) else {
+        return true;
+    };
+    written(identity, |out| imported.put(out))
 }
 
 fn one<'a, E: Extension<'a>>(body: &'a [u8]) -> bool {

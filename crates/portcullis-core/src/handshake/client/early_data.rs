@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::Cx;
 use super::hello::Client;
-use super::resumption::OfferedSession;
+use super::resumption::OfferedPsk;
 use crate::Violation;
 use crate::config::ClientOptions;
 use crate::crypto::CryptoFailure;
@@ -23,12 +23,13 @@ pub(super) struct OfferedEarlyData {
 }
 
 /// §4.2.10: early data goes with the first session, its suite and its protocol. One without a protocol
-/// may go where some are offered: the server knows what it selects.
+/// may go where some are offered: the server knows what it selects. None goes with a key that is of no session: it
+/// has no age, so nothing would bound for how long the hello can be replayed (§4.2.11).
 pub(super) fn offer(
     config: &ClientOptions,
-    sessions: &[OfferedSession],
+    sessions: &[OfferedPsk],
 ) -> Option<Box<OfferedEarlyData>> {
-    let established = sessions.first()?.established();
+    let established = sessions.first()?.established()?;
     let terms = established.early_data.clone()?;
     let suite = established.suite;
     let mut protocols = config.alpn_protocols();
@@ -40,7 +41,7 @@ pub(super) fn offer(
 /// The hello is written: what follows goes out under the keys of early data (§7.1).
 pub(super) fn begin(
     client: &Client,
-    sessions: &[OfferedSession],
+    sessions: &[OfferedPsk],
     transcript: &TranscriptBuffer,
     cx: &mut Cx<'_>,
 ) -> Result<(), Abort> {

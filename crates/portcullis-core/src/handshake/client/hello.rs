@@ -11,7 +11,7 @@ use super::super::offer::Offer;
 use super::super::renegotiation::Previous;
 use super::super::{Cx, expect, versions};
 use super::early_data::OfferedEarlyData;
-use super::resumption::{self, OfferedSession, OlderSession};
+use super::resumption::{self, OfferedPsk, OlderSession};
 use super::{Next, State, early_data, tls12, tls13};
 use crate::compression::CertificateCompression;
 use crate::config::certificate_types::is_default;
@@ -22,6 +22,7 @@ use crate::dialect::Dialect;
 use crate::error::{Abort, list};
 use crate::information::EarlyDataStatus;
 use crate::key_schedule::{Transcript, TranscriptBuffer};
+use crate::psk::Shared;
 use crate::record::HandshakeBytes;
 use crate::role::Role;
 use crate::session::ClientSession;
@@ -166,7 +167,7 @@ impl End for ClientEnd {
 fn say_hello(
     mut client: Client,
     shares: Shares,
-    sessions: Vec<OfferedSession>,
+    sessions: Vec<OfferedPsk>,
     cx: &mut Cx<'_>,
 ) -> Result<Box<dyn Machine>, Abort> {
     let mut transcript = TranscriptBuffer::new();
@@ -279,7 +280,7 @@ impl Client {
         &mut self,
         hello: &mut Vec<u8>,
         shares: &Shares,
-        sessions: &[OfferedSession],
+        sessions: &[OfferedPsk],
         cookie: Option<&[u8]>,
         now: UnixTime,
     ) -> Result<(), Abort> {
@@ -356,15 +357,18 @@ impl Client {
             if sends_early_data {
                 extension::EarlyData::put(out);
             }
-            if config.takes_tickets() {
-                if let Some((new_session_count, resumption_count)) = config.ticket_request {
-                    let request = TicketRequest {
-                        new_session_count,
-                        resumption_count,
-                    };
-                    request.put(out);
-                }
-                resumption::put_psks(out, sessions, now);
+            if let (true, Some((new_session_count, resumption_count))) =
+                (config.takes_tickets(), config.ticket_request)
+            {
+                let request = TicketRequest {
+                    new_session_count,
+                    resumption_count,
+                };
+                request.put(out);
+            }
+            // Also where a HelloRetryRequest has left no key: what is said in both hellos stays (§4.1.2).
+            if config.takes_tickets() || !policy.psks.is_empty() {
+                resumption::put_psks(out, config, sessions, now);
             }
         };
         let at = hello.len();
@@ -445,7 +449,7 @@ pub(crate) struct WaitServerHello(pub(super) Box<Offered>);
 pub(super) struct Offered {
     pub(super) client: Client,
     pub(super) shares: Shares,
-    pub(super) sessions: Vec<OfferedSession>,
+    pub(super) sessions: Vec<OfferedPsk>,
     pub(super) transcript: Hashing,
     pub(super) retry: Option<Retry>,
 }
@@ -487,6 +491,11 @@ impl Hello for WaitServerHello {
         match alert {
             AlertDescription::PROTOCOL_VERSION => {
                 Some(format!("this side offered {}", list(&policy.versions)))
+            }
+            AlertDescription::DECRYPT_ERROR | AlertDescription::UNKNOWN_PSK_IDENTITY
+                if !policy.psks.is_empty() && policy.speaks(Version::V1_3) =>
+            {
+                Some(Shared::Psk.advice().to_owned())
             }
             // RFC 5054 §2.5.1.3.
             AlertDescription::UNKNOWN_PSK_IDENTITY if self.0.client.config.srp.is_some() => {

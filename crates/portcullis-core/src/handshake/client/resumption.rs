@@ -1,14 +1,15 @@
-//! The client offers the sessions it has.
+//! The client offers the sessions and the pre-shared keys it has.
 //!
 //! RFC 8446 §4.2.11.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustls_pki_types::{ServerName, UnixTime};
 
-use super::super::Cx;
 use super::super::peer::Judge;
-use crate::config::{ClientOptions, ExtendedMasterSecret};
+use super::super::{Cx, external_psk};
+use crate::config::{ClientOptions, ExtendedMasterSecret, PreSharedKey};
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::error::Abort;
@@ -29,16 +30,73 @@ const MAX_SESSION_BYTES: usize = MAX_TICKET + 8_192;
 /// What a session takes besides ticket and binder: their lengths, and the age.
 const PSK_OVERHEAD: usize = 2 + 4 + 1;
 
-/// A session in the hello.
-pub(super) struct OfferedSession {
-    session: ClientSession,
+/// A pre-shared key in the hello.
+pub(super) struct OfferedPsk {
     early: EarlySecret,
-    resumed: Resumed,
+    origin: Offered,
 }
 
-impl OfferedSession {
-    pub(super) fn established(&self) -> &Established {
-        &self.session.established
+/// Where it comes from. A box for the larger one would be an allocation for every session.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "of the smaller ones there are few"
+)]
+enum Offered {
+    Session(ClientSession, ProvedByKey),
+    /// Both sides had it before: its identity as it is sent, and what it is called here.
+    External(Box<[u8]>, Arc<PskName>),
+}
+
+/// Who the server is that has the key.
+pub(super) enum ProvedByKey {
+    /// Who had shown in the first connection who it is.
+    Session(Resumed),
+    /// Who has the key that goes by this name, here or, with an origin, in the first connection.
+    External(Arc<PskName>, Option<Origin>),
+}
+
+impl ProvedByKey {
+    /// The user goes on with another configuration, whose rules have not been asked.
+    pub(super) fn review(&mut self, config: &ClientOptions) -> Result<(), Misuse> {
+        match self {
+            Self::Session(resumed) => resumed.review(config),
+            Self::External(name, _) => check_key(config, name),
+        }
+    }
+}
+
+/// The server has a key already that the configuration to go on with may not have.
+fn check_key(config: &ClientOptions, name: &PskName) -> Result<(), Misuse> {
+    match config.knows(name) {
+        true => Ok(()),
+        false => Err(Misuse::new(
+            "the server has selected a pre-shared key, or resumes a session that began with one or with a user, \
+             which the configuration to go on with does not have; refuse the ServerHello",
+        )),
+    }
+}
+
+impl OfferedPsk {
+    /// Of a session.
+    pub(super) fn established(&self) -> Option<&Established> {
+        match &self.origin {
+            Offered::Session(session, _) => Some(&session.established),
+            Offered::External(..) => None,
+        }
+    }
+
+    /// As it stands in the hello; what is no ticket has no age (§4.2.11).
+    fn identity(&self, now: UnixTime) -> PskIdentity<'_> {
+        match &self.origin {
+            Offered::Session(session, _) => PskIdentity {
+                identity: &session.ticket,
+                obfuscated_ticket_age: session.obfuscated_age(now),
+            },
+            Offered::External(identity, _) => PskIdentity {
+                identity,
+                obfuscated_ticket_age: 0,
+            },
+        }
     }
 
     /// For early data with it; `transcript` is the hash of the hello.
@@ -76,13 +134,8 @@ pub(super) enum OlderPeer {
 impl OlderSession {
     /// The user goes on with another configuration, whose rules have not been asked.
     pub(super) fn review(&mut self, config: &ClientOptions) -> Result<(), Misuse> {
-        if let Some(name) = &self.psk
-            && !config.knows(name)
-        {
-            return Err(Misuse::new(
-                "the server resumes a session that began with a pre-shared key or a user, which the \
-                 configuration to go on with does not have; refuse the ServerHello",
-            ));
+        if let Some(name) = &self.psk {
+            check_key(config, name)?;
         }
         match &mut self.peer {
             OlderPeer::Known(resumed) => resumed.review(config),
@@ -140,14 +193,15 @@ impl Origin {
     }
 }
 
-/// The sessions that can be offered now beside the `older` one, in the order given.
+/// The sessions that can be offered now beside the `older` one, in the order given; behind them the pre-shared
+/// keys of the configuration, whose size it has checked.
 pub(super) fn usable(
     config: &ClientOptions,
     name: &ServerName<'static>,
     sessions: Vec<ClientSession>,
     older: Option<&OlderSession>,
     cx: &Cx<'_>,
-) -> Result<Vec<OfferedSession>, Abort> {
+) -> Result<Vec<OfferedPsk>, Abort> {
     if !config.takes_tickets() && !sessions.is_empty() {
         return Err(Misuse::new(
             "a session was given, but session_tickets is off in the client's configuration",
@@ -155,7 +209,15 @@ pub(super) fn usable(
         .into());
     }
     let mut room = MAX_SESSION_BYTES - older.map_or(0, |older| older.ticket.len().min(MAX_TICKET));
-    let mut offered = Vec::with_capacity(sessions.len());
+    let keys = match config.policy.speaks(Version::V1_3) {
+        true => external(config, cx)?,
+        false => Vec::new(),
+    };
+    room = keys.iter().fold(room, |room, (_, identity, hash, _)| {
+        room.saturating_sub(PSK_OVERHEAD + identity.len() + hash.output_len())
+    });
+    // It does not grow: what had been moved would stay where it was.
+    let mut offered = Vec::with_capacity(sessions.len() + keys.len());
     for session in sessions {
         let Some(psk) = session.established.psk() else {
             continue;
@@ -164,17 +226,67 @@ pub(super) fn usable(
         let Some(left) = room.checked_sub(size) else {
             continue;
         };
-        let Some(resumed) = resumable(config, name, &session, cx) else {
+        let Some(proved) = proved_by(config, name, &session, cx) else {
             continue;
         };
         room = left;
-        offered.push(OfferedSession {
+        offered.push(OfferedPsk {
             early: EarlySecret::with_psk(psk, cx.dialect.label_prefix()),
-            resumed,
-            session,
+            origin: Offered::Session(session, proved),
+        });
+    }
+    for (psk, identity, hash, name) in keys {
+        offered.push(OfferedPsk {
+            early: external_psk::early_secret(psk, hash, &identity, cx.dialect)?,
+            origin: Offered::External(identity.into(), name),
         });
     }
     Ok(offered)
+}
+
+/// A key, and how it goes with suites of this hash.
+type ExternalPsk<'a> = (&'a PreSharedKey, Cow<'a, [u8]>, HashAlgorithm, Arc<PskName>);
+
+/// The pre-shared keys of the configuration, each for every hash that it can be used with and that a suite has.
+fn external<'a>(config: &'a ClientOptions, cx: &Cx<'_>) -> Result<Vec<ExternalPsk<'a>>, Abort> {
+    let mut keys = Vec::new();
+    if config.policy.psks.is_empty() {
+        return Ok(keys);
+    }
+    let version = cx.dialect.code(Version::V1_3);
+    let mut hashes = Vec::new();
+    for suite in &config.policy.cipher_suites {
+        if suite.is_usable_in(version) {
+            let hash = suite.handshake_hash()?;
+            if !hashes.contains(&hash) {
+                hashes.push(hash);
+            }
+        }
+    }
+    for psk in config.policy.psks.iter() {
+        for hash in &hashes {
+            if let Some(identity) = external_psk::identity(psk, *hash, cx.dialect) {
+                keys.push((psk, identity, *hash, Arc::clone(psk.name())));
+            }
+        }
+    }
+    Ok(keys)
+}
+
+/// Who resumes the session, if it can be offered now.
+fn proved_by(
+    config: &ClientOptions,
+    name: &ServerName<'static>,
+    session: &ClientSession,
+    cx: &Cx<'_>,
+) -> Option<ProvedByKey> {
+    match &session.established.shared_key {
+        None => resumable(config, name, session, cx).map(ProvedByKey::Session),
+        Some(key) => {
+            let origin = fitting(config, name, session, cx).filter(|_| config.knows(key))?;
+            Some(ProvedByKey::External(Arc::clone(key), Some(origin)))
+        }
+    }
 }
 
 /// The first session of before TLS 1.3 that can be offered now: the hello has room for one.
@@ -283,19 +395,23 @@ fn fitting(
 
 /// Writes `psk_key_exchange_modes`, and as the last extension `pre_shared_key` with room for
 /// the binders.
-pub(super) fn put_psks(out: &mut Vec<u8>, offered: &[OfferedSession], now: UnixTime) {
-    PskKeyExchangeModes::put(out, [PskKeyExchangeMode::PSK_DHE_KE]);
+pub(super) fn put_psks(
+    out: &mut Vec<u8>,
+    config: &ClientOptions,
+    offered: &[OfferedPsk],
+    now: UnixTime,
+) {
+    let alone = config.policy.psk_ke.then_some(PskKeyExchangeMode::PSK_KE);
+    let modes = [PskKeyExchangeMode::PSK_DHE_KE].into_iter().chain(alone);
+    PskKeyExchangeModes::put(out, modes);
     if offered.is_empty() {
         return;
     }
-    let identities = offered.iter().map(|offered| PskIdentity {
-        identity: &offered.session.ticket,
-        obfuscated_ticket_age: offered.session.obfuscated_age(now),
-    });
+    let identities = offered.iter().map(|offered| offered.identity(now));
     OfferedPsks::put(out, identities, binder_lengths(offered));
 }
 
-fn binder_lengths(offered: &[OfferedSession]) -> impl Iterator<Item = u8> {
+fn binder_lengths(offered: &[OfferedPsk]) -> impl Iterator<Item = u8> {
     offered
         .iter()
         .map(|offered| offered.early.hash().output_len_u8())
@@ -306,7 +422,7 @@ fn binder_lengths(offered: &[OfferedSession]) -> impl Iterator<Item = u8> {
 pub(super) fn bind(
     out: &mut Vec<u8>,
     start: usize,
-    offered: &[OfferedSession],
+    offered: &[OfferedPsk],
     before: Option<&Transcript>,
 ) {
     if offered.is_empty() {
@@ -328,16 +444,31 @@ pub(super) fn bind(
 }
 
 /// §4.1.4: drops what cannot go with the suite that a HelloRetryRequest has chosen.
-pub(super) fn retain(offered: &mut Vec<OfferedSession>, hash: HashAlgorithm) {
+pub(super) fn retain(offered: &mut Vec<OfferedPsk>, hash: HashAlgorithm) {
+    if offered.iter().all(|offered| offered.early.hash() == hash) {
+        return;
+    }
+    // What moves up in the list would leave its secret where it was, and nobody wipes that. A secret that is taken
+    // still has its hash.
+    let mut secrets = Vec::with_capacity(offered.len());
+    secrets.extend(
+        offered
+            .iter_mut()
+            .filter(|offered| offered.early.hash() == hash)
+            .map(|offered| offered.early.take()),
+    );
     offered.retain(|offered| offered.early.hash() == hash);
+    for (offered, secret) in offered.iter_mut().zip(&mut secrets) {
+        offered.early = secret.take();
+    }
 }
 
-/// The session that the server has selected, with the suite that it has.
+/// The key that the server has selected, with the suite that it has.
 pub(super) fn selected(
-    mut offered: Vec<OfferedSession>,
+    mut offered: Vec<OfferedPsk>,
     index: u16,
     hash: HashAlgorithm,
-) -> Result<(EarlySecret, Resumed), Violation> {
+) -> Result<(EarlySecret, ProvedByKey), Violation> {
     let selected = offered
         .get_mut(usize::from(index))
         .ok_or(Violation::SelectedPskNotOffered)?;
@@ -346,6 +477,9 @@ pub(super) fn selected(
     if early.hash() != hash {
         return Err(Violation::PskHashMismatch);
     }
-    let OfferedSession { resumed, .. } = offered.swap_remove(index.into());
-    Ok((early, resumed))
+    let proved = match offered.swap_remove(index.into()).origin {
+        Offered::Session(_, proved) => proved,
+        Offered::External(_, name) => ProvedByKey::External(name, None),
+    };
+    Ok((early, proved))
 }

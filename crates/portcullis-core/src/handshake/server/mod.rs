@@ -34,6 +34,6 @@ impl State {
 states! {
     Server with Tls13 in tls13 with Tls12 in tls12:
     // state              in file  takes                       => goes to
-    WaitClientHello       in hello waits for ClientHello         => ChoosingConfiguration | WaitSecondClientHello | OpeningTickets | FindingSession | ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished /* TLS 1.3 */ | WaitClientKeyExchange | WaitChangeCipherSpec /* before */;
-    ChoosingConfiguration in hello pauses for ChooseConfiguration => WaitSecondClientHello | OpeningTickets | FindingSession | ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished /* TLS 1.3 */ | WaitClientKeyExchange | WaitChangeCipherSpec /* before */;
+    WaitClientHello       in hello waits for ClientHello         => ChoosingConfiguration | WaitSecondClientHello | OpeningTickets | FindingSession | ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingPsk | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished /* TLS 1.3 */ | WaitClientKeyExchange | WaitChangeCipherSpec /* before */;
+    ChoosingConfiguration in hello pauses for ChooseConfiguration => WaitSecondClientHello | OpeningTickets | FindingSession | ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingPsk | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished /* TLS 1.3 */ | WaitClientKeyExchange | WaitChangeCipherSpec /* before */;
 }

@@ -31,11 +31,14 @@ pub(super) fn fits(
                 && config.policy.accepts_again(&peer.shown, scheme, version)
         }
     };
-    let row = established.suite.exchange();
-    let without_certificate = row.and_then(|row| row.without_certificate());
+    // In TLS 1.3 no suite says so.
+    let without_certificate = match (version, established.suite.exchange()) {
+        (Version::V1_3, _) => established.shared_key.is_some(),
+        (_, row) => row.is_some_and(|row| row.without_certificate().is_some()),
+    };
     let is_same_server = match (&session.leaf, without_certificate) {
-        (Some(leaf), None) => would_show(config, hello, server_name, &leaf.names, version)?,
-        (None, Some(_)) => check_name(config, server_name).is_ok(),
+        (Some(leaf), false) => would_show(config, hello, server_name, &leaf.names, version)?,
+        (None, true) => check_name(config, server_name).is_ok(),
         _ => false,
     };
     // DTLS and other versions have sessions of their own, maybe sealed with the same keys.

@@ -132,6 +132,48 @@ fn in_the_flights_of_a_resumption_before_tls13() {
     every_byte_of(older_resumed_pair, 3);
 }
 
+/// By a pre-shared key of TLS 1.3, as it is and imported.
+#[test]
+fn in_the_flights_by_a_shared_key() {
+    use super::external_psk::{client, imported, psk, server};
+    let ends: [fn() -> Pair; 2] = [
+        || {
+            let (client, server) = (client().psk(psk()).build(), server().psk(psk()).build());
+            Pair::new(client.unwrap(), server.unwrap())
+        },
+        || {
+            let (client, server) = (client().psk(imported()), server().psk(imported()));
+            Pair::new(client.build().unwrap(), server.build().unwrap())
+        },
+    ];
+    for of in ends {
+        for flight in 0..3 {
+            for at in 0.. {
+                let mut pair = of();
+                let mut bytes = transmitted(&mut pair.client);
+                if flight > 0 {
+                    pair.server.receive(&bytes, now());
+                    bytes = transmitted(&mut pair.server);
+                }
+                if flight > 1 {
+                    pair.client.receive(&bytes, now());
+                    bytes = transmitted(&mut pair.client);
+                }
+                if at >= bytes.len() {
+                    break;
+                }
+                flip(&mut bytes, at);
+                match flight {
+                    1 => pair.client.receive(&bytes, now()),
+                    _ => pair.server.receive(&bytes, now()),
+                }
+                let ignored = is_ignored(&bytes, at);
+                assert_eq!(both_connected(pair), ignored, "flight {flight}, byte {at}");
+            }
+        }
+    }
+}
+
 /// The key exchanges that have to be named: what of them a certificate's key has not signed is in the
 /// transcript.
 #[cfg(all(feature = "ffi", feature = "finite-field"))]

@@ -33,7 +33,15 @@ fn variants() -> Vec<(ClientConfigBuilder, ServerConfigBuilder)> {
         (client().middlebox_compatibility(false), server()),
         (client().versions(V1_2), server().versions(V1_2)),
         older(),
+        keys(),
     ]
+}
+
+/// By a pre-shared key that the server is asked for.
+fn keys() -> (ClientConfigBuilder, ServerConfigBuilder) {
+    use super::external_psk::{client, imported, server};
+    let server = server().psk(imported()).ask_psk(true);
+    (client().psk(imported()), server)
 }
 
 /// Both of TLS 1.2, who ask everything, with a ticket.

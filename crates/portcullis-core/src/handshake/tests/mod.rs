@@ -10,6 +10,7 @@ mod choices;
 mod compression;
 mod early_data;
 mod ed448;
+mod external_psk;
 mod flips;
 mod fragmentation;
 mod hostile;

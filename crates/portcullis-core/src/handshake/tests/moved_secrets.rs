@@ -197,10 +197,14 @@ fn a_key_file_leaves_no_copies() {
 /// The early secret is not in the log. What is kept of it are the states of the two hashes of
 /// HMAC after their first block (RFC 2104), as words of this machine.
 fn early_states(psk: &ResumptionPsk) -> [(String, Masked); 2] {
-    let early = extract(psk.hash(), &[], psk.as_bytes());
+    early_states_of(psk.hash(), psk.as_bytes())
+}
+
+fn early_states_of(hash: HashAlgorithm, key: &[u8]) -> [(String, Masked); 2] {
+    let early = extract(hash, &[], key);
     ["inner", "outer"].map(|which| {
         let pad = if which == "inner" { 0x36 } else { 0x5c };
-        let state = match psk.hash() {
+        let state = match hash {
             HashAlgorithm::Sha256 => {
                 let mut state = Sha256::START;
                 let mut block = [pad; 64];
@@ -543,8 +547,65 @@ fn a_shared_key_stays_where_it_is() {
     }
 }
 
+/// By a shared key of TLS 1.3, as it is and imported: what the early secret is made of, and the key itself.
+fn shared_keys() {
+    use super::external_psk::{client, server};
+    use crate::suite::HashAlgorithm::{Sha256, Sha384};
+    let key: [u8; 32] = core::array::from_fn(|at| (at as u8).wrapping_mul(41) ^ 0x6b);
+    let searched = vec![("shared key".to_owned(), Masked::new(&key))];
+    for is_imported in [false, true] {
+        // The other key goes with another suite, and is left out after a HelloRetryRequest.
+        let psk = |name: &str, hash| {
+            let psk = PreSharedKey::new(name, key).unwrap().for_hash(hash);
+            match is_imported {
+                true => psk.imported("context").unwrap(),
+                false => psk,
+            }
+        };
+        let client = client()
+            .psk(psk("other", Sha256))
+            .psk(psk("moved", Sha384))
+            .pause_at_hello(true)
+            .key_log(true);
+        let server = server()
+            .cipher_suites([CipherSuite::TLS_AES_256_GCM_SHA384])
+            .psk(psk("moved", Sha384))
+            .ask_psk(true);
+        for groups in [crate::NamedGroup::X25519, crate::NamedGroup::SECP256R1] {
+            let context = format!("by a shared key, imported: {is_imported}, {groups}");
+            let server = server.clone().groups([groups]);
+            let (client, server) = (client.clone().build(), server.build());
+            let early = match is_imported {
+                // As `external_psk::tests` has it from elsewhere.
+                true => early_states_of(Sha384, imported_key(&key).as_slice()),
+                false => early_states_of(Sha384, &key),
+            };
+            let mut pair = Pair::new(client.unwrap(), server.unwrap());
+            pair.turn(&mut |_, question| {
+                if let Question::ReviewServerHello(_) = &question {
+                    assert_eq!(copies(&early), [0, 0], "{context}: the early secret");
+                }
+                Some(question.default_answer())
+            });
+            assert_eq!(pair.client.stage(), crate::Stage::Connected, "{context}");
+            nothing_is_left(&context, pair);
+        }
+    }
+    assert_eq!(copies(&searched), [0], "what stays of the key");
+}
+
+/// RFC 9258 §5.1: what is made of the key above.
+fn imported_key(key: &[u8]) -> Secret {
+    let identity = b"\0\x05moved\0\x07context\x03\x04\0\x02";
+    let secret = extract(HashAlgorithm::Sha384, &[], key);
+    let prk = Prk::new(HashAlgorithm::Sha384, LabelPrefix::Tls13, &secret);
+    let hash = crate::crypto::hash::hash(HashAlgorithm::Sha384, identity);
+    prk.expand_label(Label::new(b"derived psk"), Some(&hash), 48)
+}
+
 fn all_handshakes() {
     all_older_handshakes();
+    shared_keys();
     resumption_leaves_nothing("resumed", client().pause_at_hello(true), server());
     resumption_leaves_nothing(
         "resumed, with certificates of both and questions",

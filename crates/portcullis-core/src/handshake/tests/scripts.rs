@@ -445,6 +445,35 @@ fn early_data_by_question() {
     assert_eq!(scripts.server, EARLY_SERVER);
 }
 
+/// A server that looks keys up: for the session that it would resume, then for the key itself.
+#[test]
+fn keys_by_question() {
+    use super::external_psk::{client, psk, server};
+    let client = client().session_tickets(true).psk(psk());
+    let server = server().ticket_keys(ticket_keys());
+    let session = {
+        let server = server.clone().psk(psk()).build().unwrap();
+        sessions_of(client.clone().build().unwrap(), server).remove(0)
+    };
+    let server = server.psk(psk()).ask_psk(true);
+    let scripts = run_forgetting(client, server, vec![session]);
+    assert_eq!(scripts.client, KEY_CLIENT);
+    assert_eq!(scripts.server, KEY_SERVER);
+}
+
+const KEY_CLIENT: [&str; 3] = [
+    "WaitServerHello -server_hello-> WaitEncryptedExtensions",
+    "WaitEncryptedExtensions -encrypted_extensions-> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
+const KEY_SERVER: [&str; 4] = [
+    "WaitClientHello -client_hello-> ReverifyingPsk",
+    "ReverifyingPsk =ChoosePsk=> ChoosingPsk",
+    "ChoosingPsk =ChoosePsk=> WaitFinished",
+    "WaitFinished -finished-> Connected",
+];
+
 #[test]
 fn every_row_is_in_a_script() {
     let starts = |scripts: &[&str]| -> BTreeSet<String> {
@@ -457,6 +486,7 @@ fn every_row_is_in_a_script() {
     };
     let client = starts(&[PLAIN_CLIENT, ALL_CLIENT].concat());
     assert_eq!(client, rows(&client_role::State::rows()));
-    let server = starts(&[PLAIN_SERVER, ALL_SERVER, RESUMED_SERVER, EARLY_SERVER].concat());
+    let servers = [PLAIN_SERVER, ALL_SERVER, RESUMED_SERVER, EARLY_SERVER];
+    let server = starts(&[&servers.concat()[..], &KEY_SERVER].concat());
     assert_eq!(server, rows(&server_role::State::rows()));
 }

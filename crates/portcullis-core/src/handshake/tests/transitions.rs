@@ -133,6 +133,61 @@ fn scripts_of_early_data() -> Vec<Scripts> {
     scripts
 }
 
+/// Clients with a pre-shared key, with and without a session that began with it, and servers that look it up, or know
+/// it, or know another one; with a certificate and without.
+fn scripts_of_keys() -> Vec<Scripts> {
+    use super::external_psk::psk;
+    let mut scripts = Vec::new();
+    let client = || authenticated_client().session_tickets(true).psk(psk());
+    let optional = || ClientAuthentication::Optional(pki().roots.clone());
+    for authentication in [ClientAuthentication::None, optional()] {
+        let server = super::attack::server()
+            .ticket_keys(ticket_keys())
+            .early_data(local())
+            .client_authentication(authentication);
+        let session = {
+            let server = server.clone().psk(psk()).build().unwrap();
+            sessions_of(client().build().unwrap(), server).remove(0)
+        };
+        for asked in 0..64_u32 {
+            let is = |bit: u32| asked >> bit & 1 == 1;
+            let server = server
+                .clone()
+                .pause_at_hello(is(0))
+                .ask_identity(is(1))
+                .ask_tickets(is(2))
+                .ask_signature(is(3));
+            let server = match is(4) {
+                true => server.groups([crate::NamedGroup::SECP256R1]),
+                false => server,
+            };
+            let server = match is(2) || is(5) {
+                true => server.early_data(AntiReplay::asked()),
+                false => server,
+            };
+            for server in [server.clone().psk(psk()), server.clone()] {
+                let server = server.ask_psk(true);
+                for sessions in [Vec::new(), vec![session.clone()]] {
+                    let (client, server) = (client(), server.clone());
+                    scripts.push(run_resuming(
+                        client.clone(),
+                        server.clone(),
+                        sessions.clone(),
+                    ));
+                    scripts.push(run_with_early_data(
+                        client.clone(),
+                        server.clone(),
+                        sessions.clone(),
+                        accept,
+                    ));
+                    scripts.push(run_forgetting(client, server, sessions));
+                }
+            }
+        }
+    }
+    scripts
+}
+
 /// The servers of a version, each with a client that has no session, one that the server resumes,
 /// and one that it does not know.
 fn servers(version: ProtocolVersion) -> Vec<(ServerConfigBuilder, Option<ClientSession>)> {
@@ -493,7 +548,8 @@ fn the_tables_say_what_happens() {
                 scripts(ProtocolVersion::TLS_1_3)
                     .chain(scripts_of_raw_keys(ProtocolVersion::TLS_1_3))
                     .chain(scripts_of_compression())
-                    .chain(scripts_of_early_data()),
+                    .chain(scripts_of_early_data())
+                    .chain(scripts_of_keys()),
             ),
         ),
         (

@@ -232,6 +232,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         server_random,
         peer,
         peer_scheme,
+        psk,
         local: Local::of(shown.chain),
         local_scheme: shown.scheme,
         exporter: Exporter::before_tls13(
@@ -240,7 +241,6 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
             resumed.is_some(),
             finished.first,
             next_protocol,
-            psk,
         ),
     };
     let outcome = Outcome::new(information, client.config.policy.key_update_at);

@@ -18,7 +18,7 @@ pub(super) fn choose_psk(
 ) -> Result<Next, Abort> {
     let client = &proved.negotiated.client;
     let policy = &client.config.policy;
-    let configured = policy.psks.first().cloned();
+    let configured = policy.psks.of_older().next().cloned();
     if !policy.asked.psk {
         return go_on(proved, configured, cx);
     }

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.4.4, §7.1.
 
+use std::sync::Arc;
+
 use super::super::super::{Cx, Outcome, expect};
 use super::super::Next;
 use super::super::hello::Client;
@@ -16,11 +18,12 @@ use crate::information::{Exporter, Information, Local};
 use crate::key_schedule::{
     AddMessage, ExporterSecret, FinishedKey, MasterSecretForTickets, TrafficSecret, Transcript,
 };
+use crate::psk::PskName;
 use crate::question::WantedIdentity;
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::version::Version;
-use crate::wire::{ExtensionType, Finished};
+use crate::wire::Finished;
 use crate::x509::PeerProof;
 use crate::{NamedGroup, SignatureScheme, Violation};
 
@@ -28,10 +31,26 @@ pub(crate) struct WaitFinished {
     pub(super) keyed: Box<Keyed>,
     pub(super) parameters: Parameters,
     pub(super) wanted: Option<Box<WantedIdentity>>,
-    pub(super) peer: PeerProof,
-    pub(super) peer_scheme: SignatureScheme,
+    pub(super) peer: ServerProof,
     /// If a session is resumed.
     pub(super) resumed: Option<Origin>,
+}
+
+/// How the server has proved who it is.
+pub(super) enum ServerProof {
+    /// By what it has shown, and signed with.
+    Shown(PeerProof, SignatureScheme),
+    /// By a pre-shared key.
+    Key(Arc<PskName>),
+}
+
+impl ServerProof {
+    fn into_shown(self) -> (Option<(PeerProof, SignatureScheme)>, Option<Arc<PskName>>) {
+        match self {
+            Self::Shown(peer, scheme) => (Some((peer, scheme)), None),
+            Self::Key(name) => (None, Some(name)),
+        }
+    }
 }
 
 impl WaitFinished {
@@ -56,7 +75,6 @@ impl WaitFinished {
             parameters,
             wanted,
             peer,
-            peer_scheme,
             resumed,
         } = self;
         let client_finished = keyed.client_finished.take();
@@ -89,7 +107,6 @@ impl WaitFinished {
             client_finished,
             parameters,
             peer,
-            peer_scheme,
             write_secret: secrets.client,
             exporter: secrets.exporter,
             resumption: secrets.resumption,
@@ -106,14 +123,13 @@ impl WaitFinished {
 pub(super) struct Authenticated {
     pub(super) client: Client,
     suite: CipherSuite,
-    group: NamedGroup,
+    group: Option<NamedGroup>,
     retried: bool,
     server_random: [u8; 32],
     pub(super) transcript: Transcript,
     client_finished: FinishedKey,
     parameters: Parameters,
-    peer: PeerProof,
-    peer_scheme: SignatureScheme,
+    peer: ServerProof,
     write_secret: TrafficSecret,
     exporter: ExporterSecret,
     resumption: MasterSecretForTickets,
@@ -148,6 +164,8 @@ impl Authenticated {
             .config()
             .indicated(&client.name)
             .map(|name| name.to_ascii_lowercase().into());
+        let (peer, psk) = self.peer.into_shown();
+        let (peer, peer_scheme) = peer.unzip();
         let information = Information {
             dialect: cx.dialect,
             version: Version::V1_3,
@@ -155,7 +173,7 @@ impl Authenticated {
             cipher_suite: self.suite,
             encrypt_then_mac: false,
             secure_renegotiation: true,
-            group: Some(self.group),
+            group: self.group,
             retried: self.retried,
             early_data: client.early_data_status,
             resumed: self.resumed.is_some(),
@@ -167,15 +185,16 @@ impl Authenticated {
             server_name,
             client_random: client.client_random,
             server_random: self.server_random,
-            peer: Some(self.peer.into_presented()),
-            peer_scheme: Some(self.peer_scheme),
+            peer: peer.map(PeerProof::into_presented),
+            peer_scheme,
+            psk,
             local: Local::of(shown.chain),
             local_scheme: shown.scheme,
             exporter: Exporter::Tls13(ExporterSecret::pending()),
         };
         let key_update_at = policy.key_update_at;
         let outcome = Outcome::new(information, key_update_at).exporting(&mut self.exporter);
-        if !client.offer.has(ExtensionType::PSK_KEY_EXCHANGE_MODES) {
+        if !client.offer.config().takes_tickets() {
             return Ok(Next::Connected(outcome));
         }
         let secret = self.resumption.into_secret(&self.transcript.current());

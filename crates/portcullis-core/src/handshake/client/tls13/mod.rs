@@ -14,7 +14,7 @@ mod server_parameters;
 use super::super::table::states;
 use super::Next;
 use super::hello::Client;
-use super::resumption::Resumed;
+use super::resumption::ProvedByKey;
 use crate::NamedGroup;
 use crate::key_schedule::{FinishedKey, MasterSecret, Transcript};
 use crate::record::Keys;
@@ -24,15 +24,16 @@ use crate::suite::CipherSuite;
 pub(super) struct Keyed {
     pub(super) client: Client,
     pub(super) suite: CipherSuite,
-    pub(super) group: NamedGroup,
+    /// `None` if a pre-shared key is used alone.
+    pub(super) group: Option<NamedGroup>,
     pub(super) retried: bool,
     pub(super) server_random: [u8; 32],
     pub(super) transcript: Transcript,
     pub(super) client_finished: FinishedKey,
     pub(super) server_finished: FinishedKey,
     pub(super) master_secret: MasterSecret,
-    /// There if the server resumes a session.
-    pub(super) resumed: Option<Box<Resumed>>,
+    /// There if the server has selected a pre-shared key.
+    pub(super) by_key: Option<Box<ProvedByKey>>,
     /// The keys for the rest of the handshake, while those of early data are in their place.
     pub(super) write_keys: Option<Box<Keys>>,
 }
@@ -41,7 +42,7 @@ states! {
     Client of Tls13:
     // state                 in file                  takes                                                               => goes to
     ReviewingServerHello     in server_hello          pauses for ReviewServerHello                                        => WaitEncryptedExtensions;
-    WaitEncryptedExtensions  in server_parameters     waits  for EncryptedExtensions                                      => WaitCertificateOrRequest | VerifyingChain /* resumed */ | WaitFinished /* resumed */;
+    WaitEncryptedExtensions  in server_parameters     waits  for EncryptedExtensions                                      => WaitCertificateOrRequest | VerifyingChain /* resumed */ | WaitFinished /* by a key */;
     WaitCertificateOrRequest in server_parameters     waits  for CertificateRequest | Certificate | CompressedCertificate => WaitCertificate | VerifyingChain | WaitCertificateVerify;
     WaitCertificate          in server_authentication waits  for Certificate | CompressedCertificate                      => VerifyingChain | WaitCertificateVerify;
     VerifyingChain           in server_authentication pauses for VerifyChain | VerifyRawKey                               => WaitCertificateVerify | WaitFinished /* resumed */;

@@ -8,9 +8,9 @@ use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, expect};
 use super::super::Next;
 use super::super::parameters::Parameters;
-use super::super::resumption::{Origin, Resumed};
+use super::super::resumption::{Origin, ProvedByKey, Resumed};
 use super::Keyed;
-use super::finished::WaitFinished;
+use super::finished::{ServerProof, WaitFinished};
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::{AnswerContent, WantedIdentity};
@@ -78,9 +78,29 @@ pub(super) fn on_certificate(
     .into())
 }
 
+/// §2.2: the server has proved with a pre-shared key who it is, and shows no certificate.
+pub(super) fn on_key(
+    keyed: Box<Keyed>,
+    parameters: Parameters,
+    by_key: ProvedByKey,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    match by_key {
+        ProvedByKey::Session(resumed) => on_resumption(keyed, parameters, resumed, cx),
+        ProvedByKey::External(name, resumed) => Ok(WaitFinished {
+            keyed,
+            parameters,
+            wanted: None,
+            peer: ServerProof::Key(name),
+            resumed,
+        }
+        .into()),
+    }
+}
+
 /// §2.2: the server has proved with the key of a session that it is who it was. Whether that
 /// one is still trusted was decided before the session was offered, or is asked now.
-pub(super) fn on_resumption(
+fn on_resumption(
     keyed: Box<Keyed>,
     parameters: Parameters,
     resumed: Resumed,
@@ -112,8 +132,7 @@ pub(super) fn on_resumption(
         keyed,
         parameters,
         wanted: None,
-        peer,
-        peer_scheme: scheme,
+        peer: ServerProof::Shown(peer, scheme),
         resumed: Some(origin),
     }
     .into())
@@ -146,8 +165,7 @@ impl VerifyingChain {
                 keyed,
                 parameters,
                 wanted,
-                peer,
-                peer_scheme,
+                peer: ServerProof::Shown(peer, peer_scheme),
                 resumed: Some(origin),
             }
             .into());
@@ -191,8 +209,7 @@ impl WaitCertificateVerify {
             keyed,
             parameters,
             wanted,
-            peer,
-            peer_scheme,
+            peer: ServerProof::Shown(peer, peer_scheme),
             resumed: None,
         }
         .into())

@@ -10,7 +10,7 @@ use super::super::super::handshake_keys::HandshakeKeys;
 use super::super::super::{Cx, find, wrong_answer};
 use super::super::Next;
 use super::super::hello::{Hashing, Offered, Retry};
-use super::super::resumption::{self, OfferedSession, Resumed};
+use super::super::resumption::{self, OfferedPsk, ProvedByKey};
 use super::Keyed;
 use super::retry::on_hello_retry_request;
 use super::server_parameters::WaitEncryptedExtensions;
@@ -67,7 +67,8 @@ fn on_server_hello(
     message: &HandshakeBytes,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let share = server_share(&hello.extensions)?;
+    let share = server_share(&offered, &hello.extensions)?;
+    let group = share.map(|share| share.group);
     let Offered {
         mut client,
         shares,
@@ -75,11 +76,17 @@ fn on_server_hello(
         transcript,
         retry,
     } = offered;
-    check_kept_after_retry(retry, suite, share.group)?;
-    let secret = shares.finish(&client.config, share.group, share.key_exchange)?;
+    check_kept_after_retry(retry, suite, group)?;
+    let secret = match share {
+        Some(share) => Some(shares.finish(&client.config, share.group, share.key_exchange)?),
+        None => None,
+    };
     let parameters = suite.parameters()?;
     let selected = find::<SelectedIdentity>(&hello.extensions)?;
-    let (early_secret, resumed) = early_secret(selected, sessions, parameters.hash, cx.dialect)?;
+    if selected.is_none() && client.offer.config().policy.keys_alone {
+        return Err(Violation::PskNotSelected.into());
+    }
+    let (early_secret, by_key) = early_secret(selected, sessions, parameters.hash, cx.dialect)?;
     if selected != Some(SelectedIdentity(0)) {
         client.early_data_rejected(EarlyDataRejection::NotResumed);
     }
@@ -89,7 +96,10 @@ fn on_server_hello(
     };
     transcript.add(message.hashed());
 
-    let handshake_secret = early_secret.into_handshake(parameters.aead, &secret);
+    let handshake_secret = match &secret {
+        Some(secret) => early_secret.into_handshake(parameters.aead, secret),
+        None => early_secret.into_handshake_alone(parameters.aead)?,
+    };
     let log = cx.secret_log(&client.config.policy, &client.client_random);
     let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
     cx.incoming.install_read(keys.server)?;
@@ -106,7 +116,7 @@ fn on_server_hello(
     }
     let keyed = Box::new(Keyed {
         suite,
-        group: share.group,
+        group,
         retried: retry.is_some(),
         server_random: *hello.random,
         transcript,
@@ -114,20 +124,24 @@ fn on_server_hello(
         server_finished: keys.server_finished,
         master_secret: handshake_secret.into_master(),
         client,
-        resumed,
+        by_key,
         write_keys,
     });
     go_on_or_ask(keyed, message)
 }
 
-/// §4.2.9: pre-shared keys are offered with psk_dhe_ke only, so there must be a share.
-fn server_share<'a>(extensions: &Extensions<'a>) -> Result<KeyShareEntry<'a>, Violation> {
+/// §4.2.9: there must be a share, unless the server uses a pre-shared key alone and may.
+fn server_share<'a>(
+    offered: &Offered,
+    extensions: &Extensions<'a>,
+) -> Result<Option<KeyShareEntry<'a>>, Violation> {
     match find::<KeyShareServerHello<'_>>(extensions)? {
-        Some(share) => Ok(share.server_share),
-        None if extensions.contains(ExtensionType::PRE_SHARED_KEY) => {
-            Err(Violation::PskWithoutKeyShare)
+        Some(share) => Ok(Some(share.server_share)),
+        None if !extensions.contains(ExtensionType::PRE_SHARED_KEY) => {
+            Err(Violation::ServerKeyShareMissing)
         }
-        None => Err(Violation::ServerKeyShareMissing),
+        None if offered.client.offer.config().policy.psk_ke => Ok(None),
+        None => Err(Violation::PskWithoutKeyShare),
     }
 }
 
@@ -135,31 +149,31 @@ fn server_share<'a>(extensions: &Extensions<'a>) -> Result<KeyShareEntry<'a>, Vi
 fn check_kept_after_retry(
     retry: Option<Retry>,
     suite: CipherSuite,
-    group: NamedGroup,
+    group: Option<NamedGroup>,
 ) -> Result<(), Violation> {
     let Some(retry) = retry else { return Ok(()) };
     if retry.suite != suite {
         return Err(Violation::SuiteChangedAfterRetry);
     }
-    if retry.group.is_some_and(|asked| asked != group) {
+    if retry.group.is_some() && group.is_some() && retry.group != group {
         return Err(Violation::GroupChangedAfterRetry);
     }
     Ok(())
 }
 
-/// §4.2.11: the start of the key schedule, from the session that the server has selected, or
+/// §4.2.11: the start of the key schedule, from the key that the server has selected, or
 /// from none.
 fn early_secret(
     selected: Option<SelectedIdentity>,
-    sessions: Vec<OfferedSession>,
+    sessions: Vec<OfferedPsk>,
     hash: HashAlgorithm,
     dialect: Dialect,
-) -> Result<(EarlySecret, Option<Box<Resumed>>), Violation> {
+) -> Result<(EarlySecret, Option<Box<ProvedByKey>>), Violation> {
     match selected {
         None => Ok((EarlySecret::without_psk(hash, dialect.label_prefix()), None)),
         Some(SelectedIdentity(index)) => {
-            let (early, resumed) = resumption::selected(sessions, index, hash)?;
-            Ok((early, Some(Box::new(resumed))))
+            let (early, by_key) = resumption::selected(sessions, index, hash)?;
+            Ok((early, Some(Box::new(by_key))))
         }
     }
 }
@@ -194,8 +208,8 @@ impl ReviewingServerHello {
         match answer {
             AnswerContent::Proceed => {}
             AnswerContent::ProceedWith(config) => {
-                if let Some(resumed) = self.keyed.resumed.as_deref_mut() {
-                    resumed.review(&config.0)?;
+                if let Some(by_key) = self.keyed.by_key.as_deref_mut() {
+                    by_key.review(&config.0)?;
                 }
                 self.keyed.client.config = config.0;
             }

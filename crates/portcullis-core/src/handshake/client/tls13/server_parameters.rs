@@ -7,7 +7,7 @@ use super::super::super::{Cx, expect, find, unexpected};
 use super::super::Next;
 use super::super::parameters::{self, Parameters};
 use super::Keyed;
-use super::server_authentication::{WaitCertificate, on_certificate, on_resumption};
+use super::server_authentication::{WaitCertificate, on_certificate, on_key};
 use crate::Violation;
 use crate::config::Policy;
 use crate::error::Abort;
@@ -42,9 +42,9 @@ impl WaitEncryptedExtensions {
         self.keyed.on_early_data(is_accepted, &parameters, cx)?;
         self.keyed.transcript.add(message.hashed());
         let Self { mut keyed } = self;
-        match keyed.resumed.take() {
+        match keyed.by_key.take() {
             None => Ok(WaitCertificateOrRequest { keyed, parameters }.into()),
-            Some(resumed) => on_resumption(keyed, parameters, *resumed, cx),
+            Some(by_key) => on_key(keyed, parameters, *by_key, cx),
         }
     }
 }

@@ -185,7 +185,6 @@ impl Keyed {
             is_resumed,
             unique,
             self.next_protocol,
-            self.psk,
         );
         let information = Information {
             dialect: cx.dialect,
@@ -205,6 +204,7 @@ impl Keyed {
             server_random: self.server_random,
             peer: peer.map(PeerProof::into_presented),
             peer_scheme,
+            psk: self.psk,
             local,
             local_scheme,
             exporter,

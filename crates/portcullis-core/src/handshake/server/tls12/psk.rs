@@ -28,7 +28,7 @@ pub(super) fn choose_psk(
 ) -> Result<Next, Abort> {
     let answering = &exchanged.answering;
     let policy = &answering.negotiated.config.policy;
-    let configured = policy.psks.find(&identity).cloned();
+    let configured = policy.psks.find_older(&identity).cloned();
     if !policy.asked.psk {
         return go_on(exchanged, identity, configured, cx);
     }
@@ -135,7 +135,7 @@ pub(super) fn resume_with_psk(
             false => choose_identity(negotiated, cx),
         };
     }
-    let configured = policy.psks.find(&name.identity).cloned();
+    let configured = policy.psks.find_older(&name.identity).cloned();
     let server_name = resumption.server_name.as_deref();
     let question = ask(
         &negotiated,

@@ -9,6 +9,7 @@ use super::super::super::{Cx, expect, find};
 use super::super::Next;
 use super::super::shortfall::{no_group, no_suite};
 use super::Negotiated;
+use super::external_psk::{needs_no_share, prefer_suite_of_key};
 use super::psk::resume_or_authenticate;
 use super::retry::ask_for_another;
 use crate::Violation;
@@ -43,32 +44,32 @@ pub(in super::super) fn choose_suite_and_group(
     cx.outgoing
         .set_max_fragment(config.policy.max_fragment_sent);
     let version = cx.dialect.code(Version::V1_3);
-    let suite = negotiate::cipher_suites(&config, version, hello.cipher_suites.iter())
-        .next()
-        .ok_or_else(|| no_suite(&config, version, &hello))?;
+    let suites = || negotiate::cipher_suites(&config, version, hello.cipher_suites.iter());
+    let suite = match prefer_suite_of_key(&config, &hello, suites(), cx)? {
+        Some(suite) => suite,
+        None => suites()
+            .next()
+            .ok_or_else(|| no_suite(&config, version, &hello))?,
+    };
     // §9.2: only a session can do without; whether there is one turns out later.
     if find::<SignatureAlgorithms<'_>>(&hello.extensions)?.is_none()
         && !hello.extensions.contains(ExtensionType::PRE_SHARED_KEY)
     {
         return Err(Violation::SignatureAlgorithmsMissing.into());
     }
-    let groups =
-        find::<SupportedGroups<'_>>(&hello.extensions)?.ok_or(Violation::SupportedGroupsMissing)?;
-    let shares =
-        find::<KeyShareClientHello<'_>>(&hello.extensions)?.ok_or(Violation::KeyShareMissing)?;
-    check_shares(&groups, &shares)?;
-    let share_groups = shares
-        .client_shares
-        .iter()
-        .take(MAX_SHARES)
-        .map(|entry| entry.group);
-    let group = negotiate::group(&config, groups.groups.iter(), share_groups)
-        .ok_or_else(|| no_group(&config, version, &hello))?;
+    let group = match needs_no_share(&config, &hello)? {
+        true => group_beside_key(&config, &hello)?,
+        false => Some(choose_group(&config, &hello, cx)?),
+    };
     let early_data = early_data(&config, &hello, cx)?;
 
     let mut transcript = Transcript::new(suite.handshake_hash()?);
     match group {
-        Group::Shared(group) => {
+        None | Some(Group::Shared(_)) => {
+            let group = match group {
+                Some(Group::Shared(group)) => Some(group),
+                _ => None,
+            };
             let binder_hash = add_hello(&mut transcript, &message)?;
             resume_or_authenticate(
                 Negotiated {
@@ -84,10 +85,49 @@ pub(in super::super) fn choose_suite_and_group(
                 cx,
             )
         }
-        Group::Retry(group) => {
+        Some(Group::Retry(group)) => {
             ask_for_another(config, message, suite, group, transcript, early_data, cx)
         }
     }
+}
+
+/// §4.2.7, §4.2.8.
+fn choose_group(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+    cx: &Cx<'_>,
+) -> Result<Group, Abort> {
+    let groups =
+        find::<SupportedGroups<'_>>(&hello.extensions)?.ok_or(Violation::SupportedGroupsMissing)?;
+    let shares =
+        find::<KeyShareClientHello<'_>>(&hello.extensions)?.ok_or(Violation::KeyShareMissing)?;
+    check_shares(&groups, &shares)?;
+    let share_groups = shares
+        .client_shares
+        .iter()
+        .take(MAX_SHARES)
+        .map(|entry| entry.group);
+    negotiate::group(config, groups.groups.iter(), share_groups)
+        .ok_or_else(|| no_group(config, cx.dialect.code(Version::V1_3), hello))
+}
+
+/// The same of a client that uses pre-shared keys alone: nothing need be there, and no other hello is asked for
+/// only to show it a certificate in the end.
+fn group_beside_key(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+) -> Result<Option<Group>, Abort> {
+    let (Some(groups), Some(shares)) = (
+        find::<SupportedGroups<'_>>(&hello.extensions)?,
+        find::<KeyShareClientHello<'_>>(&hello.extensions)?,
+    ) else {
+        return Ok(None);
+    };
+    check_shares(&groups, &shares)?;
+    let share_groups = shares.client_shares.iter().take(MAX_SHARES);
+    let share_groups = share_groups.map(|entry| entry.group);
+    let group = negotiate::group(config, groups.groups.iter(), share_groups);
+    Ok(group.filter(|group| matches!(group, Group::Shared(_))))
 }
 
 /// §4.2.10: unless a session is resumed that allows it, early data is skipped.

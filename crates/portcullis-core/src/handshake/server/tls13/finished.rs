@@ -46,20 +46,25 @@ impl WaitFinished {
             master.into_secret(&answering.transcript.current())
         });
         let (peer, peer_scheme) = self.peer.unzip();
-        let (local, local_scheme, resumed, leaf) = match answering.authentication {
+        let (local, local_scheme, resumed, leaf, psk) = match answering.authentication {
             ProvedBy::Certificate(identity, scheme) => {
                 let leaf = Arc::clone(identity.leaf_digests());
                 let local = Local::Showed(identity.shared_chain());
-                (local, Some(scheme), None, leaf)
+                (local, Some(scheme), None, Some(leaf), None)
             }
             ProvedBy::Resumed(resumption) => {
                 let Resumption {
                     authenticated_at,
                     leaf,
+                    psk,
                     ..
                 } = *resumption;
-                let local = Local::HadShown(Some(Arc::clone(&leaf)));
-                (local, None, Some(authenticated_at), leaf)
+                let local = Local::HadShown(leaf.clone());
+                (local, None, Some(authenticated_at), leaf, psk)
+            }
+            ProvedBy::External(psk) => {
+                let name = Arc::clone(&psk.name);
+                (Local::HadShown(None), None, None, None, Some(name))
             }
         };
         let information = Information {
@@ -69,7 +74,7 @@ impl WaitFinished {
             cipher_suite: answering.suite,
             encrypt_then_mac: false,
             secure_renegotiation: true,
-            group: Some(answering.group),
+            group: answering.group,
             retried: answering.retried,
             early_data: answering.early_data,
             resumed: resumed.is_some(),
@@ -80,6 +85,7 @@ impl WaitFinished {
             server_random: answering.server_random,
             peer: peer.map(PeerProof::into_presented),
             peer_scheme,
+            psk,
             local,
             local_scheme,
             exporter: Exporter::Tls13(ExporterSecret::pending()),

@@ -17,6 +17,7 @@ use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::client_hello::looks_like_tls12;
 use super::early_data::{WaitEndOfEarlyData, accepted};
+use super::external_psk::ExternalPsk;
 use super::finished::WaitFinished;
 use super::psk::{Resumption, may_resume};
 use crate::compression::CertificateCompression;
@@ -49,7 +50,8 @@ use crate::{NamedGroup, SignatureScheme, Violation};
 pub(super) struct Answering {
     pub(super) config: Arc<ServerOptions>,
     pub(super) suite: CipherSuite,
-    pub(super) group: NamedGroup,
+    /// `None` if a pre-shared key is used alone.
+    pub(super) group: Option<NamedGroup>,
     pub(super) retried: bool,
     pub(super) early_data: EarlyDataStatus,
     pub(super) client_random: [u8; 32],
@@ -70,6 +72,19 @@ pub(super) enum ProvedBy {
     Certificate(Identity, SignatureScheme),
     /// By the key of a session.
     Resumed(Box<Resumption>),
+    /// By a key that both sides had before.
+    External(Box<ExternalPsk>),
+}
+
+impl ProvedBy {
+    /// Which of the client's pre-shared keys it is.
+    fn selected(&self) -> Option<u16> {
+        match self {
+            Self::Certificate(..) => None,
+            Self::Resumed(resumption) => Some(resumption.index),
+            Self::External(psk) => Some(psk.index),
+        }
+    }
 }
 
 /// What the rest of the server's flight needs and nothing after it.
@@ -106,6 +121,7 @@ pub(super) fn send_flight(
         }
         // RFC 6066 §3: not when a session is resumed.
         ProvedBy::Resumed(_) => false,
+        ProvedBy::External(_) => acknowledges(&negotiated.config, None, server_name.as_deref()),
     };
     let sizes = RecordSizes::choose(&negotiated.config, &hello, cx)?;
     let types = choose_types(&negotiated.config, &hello, &authentication)?;
@@ -137,7 +153,9 @@ pub(super) fn send_flight(
     });
     let (identity, scheme) = match &answering.authentication {
         // §4.3.2: nobody is asked for a certificate again.
-        ProvedBy::Resumed(_) => return send_finished(answering, secrets, cx),
+        ProvedBy::Resumed(_) | ProvedBy::External(_) => {
+            return send_finished(answering, secrets, cx);
+        }
         ProvedBy::Certificate(identity, scheme) => (identity, *scheme),
     };
     if answering.config.client_authentication.is_requested() {
@@ -177,7 +195,7 @@ fn count_tickets(
         return Ok((if may_resume { config.ticket_count } else { 0 }, None));
     };
     let asked = match authentication {
-        ProvedBy::Certificate(..) => request.new_session_count,
+        ProvedBy::Certificate(..) | ProvedBy::External(_) => request.new_session_count,
         ProvedBy::Resumed(_) => request.resumption_count,
     };
     let most = config.ticket_request_limit.unwrap_or(config.ticket_count);
@@ -185,7 +203,8 @@ fn count_tickets(
     Ok((count, config.resumes().then_some(count)))
 }
 
-/// §4.1.3: answers with a share of this side; the keys of the handshake follow.
+/// §4.1.3: answers with a share of this side, unless a pre-shared key is used alone; the keys of the handshake
+/// follow.
 fn send_server_hello(
     mut negotiated: Negotiated,
     server_name: Option<String>,
@@ -205,7 +224,13 @@ fn send_server_hello(
         ..
     } = negotiated;
     let [server_random] = cx.random_bytes()?;
-    let (public, secret) = key_share(&hello, group, cx)?;
+    let is_alone = matches!(&authentication, ProvedBy::External(psk) if psk.alone);
+    let group = group.filter(|_| !is_alone);
+    let exchanged = match group {
+        Some(group) => Some(key_share(&hello, group, cx)?),
+        None if is_alone => None,
+        None => return Err(Violation::KeyShareMissing.into()),
+    };
     let dialect = cx.dialect;
     cx.send(&mut transcript, |out| {
         let legacy_version = dialect.legacy_version();
@@ -218,9 +243,11 @@ fn send_server_hello(
             suite,
             |out| {
                 SelectedVersion::put(out, dialect.code(Version::V1_3));
-                KeyShareServerHello::put(out, group, &public);
-                if let ProvedBy::Resumed(resumption) = &authentication {
-                    SelectedIdentity::put(out, resumption.index);
+                if let Some((group, (public, _))) = group.zip(exchanged.as_ref()) {
+                    KeyShareServerHello::put(out, group, public);
+                }
+                if let Some(index) = authentication.selected() {
+                    SelectedIdentity::put(out, index);
                 }
             },
         );
@@ -237,8 +264,12 @@ fn send_server_hello(
             EarlySecret::without_psk(parameters.hash, dialect.label_prefix())
         }
         ProvedBy::Resumed(resumption) => resumption.early.take(),
+        ProvedBy::External(psk) => psk.early.take(),
     };
-    let handshake_secret = early_secret.into_handshake(parameters.aead, &secret);
+    let handshake_secret = match &exchanged {
+        Some((_, secret)) => early_secret.into_handshake(parameters.aead, secret),
+        None => early_secret.into_handshake_alone(parameters.aead)?,
+    };
     let log = cx.secret_log(&config.policy, hello.random);
     let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
     cx.outgoing.install_write(keys.server)?;
@@ -290,6 +321,7 @@ fn choose_types(
             config.client_authentication.is_requested(),
         ),
         ProvedBy::Resumed(resumption) => (resumption.shown, false),
+        ProvedBy::External(_) => (None, false),
     };
     CertificateTypes::choose(config, hello, shown, requests)
 }
@@ -421,7 +453,7 @@ fn send_finished(
         ProvedBy::Certificate(..) if requested => {
             return Ok(WaitCertificate { sent }.into());
         }
-        ProvedBy::Certificate(..) => None,
+        ProvedBy::Certificate(..) | ProvedBy::External(_) => None,
     };
     match read {
         None => Ok(WaitFinished { sent, peer }.into()),

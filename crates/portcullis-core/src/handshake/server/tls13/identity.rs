@@ -91,7 +91,10 @@ impl ChoosingIdentity {
         let (identity, scheme) = identity_in(answer, &negotiated.config, &wanted)?;
         // As in `would_show`.
         let shown = identity.as_ref().map(Identity::names_digest);
-        if let Some(mut session) = session.filter(|session| shown == Some(&session.leaf.names)) {
+        let had_shown = |session: &Resumption| session.leaf.as_ref().map(|leaf| leaf.names);
+        let is_same =
+            |session: &Box<Resumption>| shown.is_some() && shown.copied() == had_shown(session);
+        if let Some(mut session) = session.filter(is_same) {
             session.shown = identity.as_ref().map(Identity::certificate_type);
             return claim_and_resume(negotiated, wanted.server_name, session, cx);
         }

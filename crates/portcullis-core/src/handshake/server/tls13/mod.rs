@@ -1,12 +1,13 @@
 //! The server's handshake in TLS 1.3, once the version is decided.
 //!
 //! RFC 8446 §4.3, §4.4; states named as in Appendix A.2. Nothing waits in RECVD_CH
-//! (`client_hello.rs`), NEGOTIATED (`psk.rs`, `identity.rs`, `flight.rs`) and WAIT_FLIGHT2 (the end
+//! (`client_hello.rs`), NEGOTIATED (`psk.rs`, `external_psk.rs`, `identity.rs`, `flight.rs`) and WAIT_FLIGHT2 (the end
 //! of `flight.rs`).
 
 mod client_authentication;
 pub(super) mod client_hello;
 mod early_data;
+mod external_psk;
 mod finished;
 mod flight;
 mod identity;
@@ -31,7 +32,8 @@ pub(super) struct Negotiated {
     pub(super) config: Arc<ServerOptions>,
     pub(super) hello: HandshakeBytes,
     pub(super) suite: CipherSuite,
-    pub(super) group: NamedGroup,
+    /// `None` if a pre-shared key is used alone, or nothing works.
+    pub(super) group: Option<NamedGroup>,
     pub(super) transcript: Transcript,
     /// The transcript without the binders, if the client offers pre-shared keys.
     pub(super) binder_hash: Option<Digest>,
@@ -43,10 +45,12 @@ pub(super) struct Negotiated {
 states! {
     Server of Tls13:
     // state              in file                  takes                                          => goes to
-    WaitSecondClientHello in retry                 waits  for ClientHello                         => OpeningTickets | ReverifyingChain | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
-    OpeningTickets        in psk                   pauses for OpenTickets                         => ReverifyingChain | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
+    WaitSecondClientHello in retry                 waits  for ClientHello                         => OpeningTickets | ReverifyingPsk | ReverifyingChain | ChoosingPsk | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
+    OpeningTickets        in psk                   pauses for OpenTickets                         => ReverifyingPsk | ReverifyingChain | ChoosingPsk | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
+    ReverifyingPsk        in external_psk          pauses for ChoosePsk                           => ChoosingPsk | ClaimingEarlyData | WaitEndOfEarlyData | WaitFinished;
     // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
     ReverifyingChain      in psk                   pauses for VerifyChain | VerifyRawKey          => ChoosingIdentity | ClaimingEarlyData | WaitEndOfEarlyData | WaitFinished;
+    ChoosingPsk           in external_psk          pauses for ChoosePsk                           => ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
     ChoosingIdentity      in identity              pauses for ChooseIdentity                      => ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
     ClaimingEarlyData     in early_data            pauses for ClaimEarlyData                      => WaitEndOfEarlyData | WaitFinished;
     Signing               in flight                pauses for Sign                                => WaitCertificate | WaitFinished;

@@ -1,4 +1,4 @@
-//! Whether this connection resumes another: the pre-shared keys that the client offers.
+//! Whether this connection resumes another: the tickets among the pre-shared keys that the client offers.
 //!
 //! RFC 8446 §2.2, §4.2.11.
 
@@ -15,12 +15,14 @@ use super::super::session;
 use super::super::unknown_ticket;
 use super::Negotiated;
 use super::early_data::{Claimable, claim_and_resume, claimable};
-use super::identity::{ask_identity, choose_identity};
+use super::external_psk::{choose_key, configured, resume_with_key};
+use super::identity::ask_identity;
 use crate::config::ServerOptions;
 use crate::crypto::hash::Digest;
 use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, ResumptionPsk};
+use crate::psk::PskName;
 use crate::question::{AnswerContent, OpenTickets, Question, QuestionId};
 use crate::session::{Established, Peer, ServerSession};
 use crate::suite::CipherSuite;
@@ -43,15 +45,17 @@ pub(super) struct Resumption {
     pub(super) peer: Option<(PeerProof, SignatureScheme)>,
     /// When the handshake was that resumed none.
     pub(super) authenticated_at: UnixTime,
-    /// Of the names of the certificate that was shown there.
-    pub(super) leaf: Arc<LeafDigests>,
+    /// Of the names of the certificate that was shown there, if one was.
+    pub(super) leaf: Option<Arc<LeafDigests>>,
+    /// The pre-shared key that it began with.
+    pub(super) psk: Option<Arc<PskName>>,
     /// What may come before the handshake is over.
     pub(super) early_data: Option<Box<Claimable>>,
     /// By what this side had shown itself, if the configuration knows that.
     pub(super) shown: Option<CertificateType>,
 }
 
-/// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
+/// Goes on from the hello: resumes a session, or asks which, or looks for another key.
 pub(in super::super) fn resume_or_authenticate(
     negotiated: Negotiated,
     cx: &mut Cx<'_>,
@@ -59,7 +63,7 @@ pub(in super::super) fn resume_or_authenticate(
     let config = &negotiated.config;
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     if negotiated.binder_hash.is_none() || !may_resume(config, &hello)? {
-        return choose_identity(negotiated, cx);
+        return choose_key(negotiated, cx);
     }
     if config.policy.asked.tickets {
         let tickets = tickets(&hello)?.map(Box::from).collect();
@@ -125,6 +129,8 @@ pub(super) enum FirstPsks {
     /// The server could resume with one. What a ticket stands for is known here only if it was
     /// sealed with configured keys.
     GoesWithSuite,
+    /// The same with a pre-shared key that is configured.
+    Configured,
     /// None goes with the suite, or nobody knows.
     Unknown,
 }
@@ -139,15 +145,28 @@ impl FirstPsks {
         if !hello.extensions.contains(ExtensionType::PRE_SHARED_KEY) {
             return Ok(Self::None);
         }
-        if !may_resume(config, hello)? {
-            return Ok(Self::Unknown);
-        }
         let goes = |session: &ServerSession| suite_fits(suite, &session.established);
-        Ok(match open_configured(config, hello, cx)? {
-            Some((_, session)) if goes(&session) => Self::GoesWithSuite,
-            _ => Self::Unknown,
-        })
+        if may_resume(config, hello)?
+            && let Some((_, session)) = open_configured(config, hello, cx)?
+            && goes(&session)
+        {
+            return Ok(Self::GoesWithSuite);
+        }
+        match config.takes_keys_in_tls13() && is_configured(config, hello, suite, cx)? {
+            true => Ok(Self::Configured),
+            false => Ok(Self::Unknown),
+        }
     }
+}
+
+/// Whether a configured key is offered that goes with the suite.
+pub(super) fn is_configured(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+    suite: CipherSuite,
+    cx: &Cx<'_>,
+) -> Result<bool, Abort> {
+    Ok(configured(config, hello, suite.handshake_hash()?, cx)?.is_some())
 }
 
 /// Paused: somebody looks for the session.
@@ -176,8 +195,30 @@ struct ProvedSession {
     /// With what the client had signed.
     scheme: Option<SignatureScheme>,
     authenticated_at: UnixTime,
-    leaf: Arc<LeafDigests>,
+    leaf: Option<Arc<LeafDigests>>,
+    psk: Option<Arc<PskName>>,
     early_data: Option<Box<Claimable>>,
+}
+
+impl ProvedSession {
+    fn into_resumption(
+        self,
+        config: &ServerOptions,
+        proof: Option<PeerProof>,
+    ) -> (Option<String>, Box<Resumption>) {
+        let leaf = self.leaf.as_ref();
+        let resumption = Resumption {
+            index: self.index,
+            early: self.early,
+            peer: proof.zip(self.scheme),
+            authenticated_at: self.authenticated_at,
+            shown: leaf.map(|leaf| of_session(config, &leaf.names)),
+            leaf: self.leaf,
+            psk: self.psk,
+            early_data: self.early_data,
+        };
+        (self.server_name, Box::new(resumption))
+    }
 }
 
 fn resume_or_choose(
@@ -186,21 +227,22 @@ fn resume_or_choose(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let Some((index, session)) = session else {
-        return choose_identity(negotiated, cx);
+        return choose_key(negotiated, cx);
     };
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let server_name = host_name_of(&hello)?;
     if !fits(&negotiated, &hello, server_name.as_deref(), &session, cx)? {
-        return choose_identity(negotiated, cx);
+        return choose_key(negotiated, cx);
     }
-    let (Some(psk), Some(leaf)) = (session.established.psk(), session.leaf.clone()) else {
-        return choose_identity(negotiated, cx);
+    let Some(psk) = session.established.psk() else {
+        return choose_key(negotiated, cx);
     };
     let early = EarlySecret::with_psk(psk, cx.dialect.label_prefix());
     check_binder(&hello, index, &early, negotiated.binder_hash.as_ref())?;
     let early_data = claimable(&mut negotiated, index, &session, cx)?;
     let Established {
         peer,
+        shared_key,
         authenticated_at,
         ..
     } = session.established;
@@ -210,13 +252,18 @@ fn resume_or_choose(
         server_name,
         scheme: peer.as_ref().map(|peer| peer.scheme),
         authenticated_at,
-        leaf,
+        leaf: session.leaf,
+        psk: shared_key.clone(),
         early_data,
     };
-    let Some(Peer { shown, .. }) = peer else {
-        return resume(negotiated, proved, None, cx);
-    };
-    reverify(negotiated, proved, shown, cx)
+    match (shared_key, peer) {
+        (Some(name), _) => {
+            let (server_name, resumption) = proved.into_resumption(&negotiated.config, None);
+            resume_with_key(negotiated, server_name, resumption, name, cx)
+        }
+        (None, Some(Peer { shown, .. })) => reverify(negotiated, proved, shown, cx),
+        (None, None) => resume(negotiated, proved, None, cx),
+    }
 }
 
 /// Verifies the client's chain by the rules of today, or asks for that.
@@ -235,7 +282,7 @@ fn reverify(
         }
         Ok(Some(proof)) => resume(negotiated, proved, Some(proof), cx),
         // A full handshake will say what is wrong, or see another chain.
-        Err(_) => choose_identity(negotiated, cx),
+        Err(_) => choose_key(negotiated, cx),
     }
 }
 
@@ -265,24 +312,25 @@ fn resume(
     proof: Option<PeerProof>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let resumption = Resumption {
-        index: proved.index,
-        early: proved.early,
-        peer: proof.zip(proved.scheme),
-        authenticated_at: proved.authenticated_at,
-        shown: Some(of_session(&negotiated.config, &proved.leaf.names)),
-        leaf: proved.leaf,
-        early_data: proved.early_data,
-    };
-    let resumption = Box::new(resumption);
-    if negotiated.config.policy.asked.identity {
-        return ask_identity(negotiated, Some(resumption));
-    }
-    claim_and_resume(negotiated, proved.server_name, resumption, cx)
+    let (server_name, resumption) = proved.into_resumption(&negotiated.config, proof);
+    resume_session(negotiated, server_name, resumption, cx)
 }
 
-/// §4.2.11.2: the client has the key that its ticket stands for.
-fn check_binder(
+/// Goes on with the session. There is nothing to ask about an identity where none had been shown.
+pub(super) fn resume_session(
+    negotiated: Negotiated,
+    server_name: Option<String>,
+    resumption: Box<Resumption>,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    if negotiated.config.policy.asked.identity && resumption.leaf.is_some() {
+        return ask_identity(negotiated, Some(resumption));
+    }
+    claim_and_resume(negotiated, server_name, resumption, cx)
+}
+
+/// §4.2.11.2: the client has the key that its ticket, or its identity, stands for.
+pub(super) fn check_binder(
     hello: &ClientHello<'_>,
     index: usize,
     early: &EarlySecret,

@@ -9,7 +9,7 @@ use super::super::Next;
 use super::super::hello::check_syntax;
 use super::Negotiated;
 use super::client_hello::{add_hello, check_hello, looks_like_tls12};
-use super::psk::{FirstPsks, resume_or_authenticate};
+use super::psk::{FirstPsks, is_configured, resume_or_authenticate};
 use crate::config::ServerOptions;
 use crate::crypto::hash::{Digest, HashAlgorithm, hash};
 use crate::crypto::secret::ConstantTimeEq as _;
@@ -131,6 +131,7 @@ impl WaitSecondClientHello {
             _ => return Err(Violation::RetryIgnored.into()),
         }
         requested.first.check(&hello)?;
+        requested.check_key(&hello, cx)?;
         let binder_hash = add_hello(&mut requested.transcript, &message)?;
         let RetryRequested {
             config,
@@ -145,7 +146,7 @@ impl WaitSecondClientHello {
                 config,
                 hello: message,
                 suite,
-                group,
+                group: Some(group),
                 transcript,
                 binder_hash,
                 retried: true,
@@ -157,6 +158,16 @@ impl WaitSecondClientHello {
 }
 
 impl RetryRequested {
+    /// §4.1.2: of the keys that it had offered, those that go with the suite are still there.
+    fn check_key(&self, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Result<(), Abort> {
+        match self.first.psks == FirstPsks::Configured
+            && !is_configured(&self.config, hello, self.suite, cx)?
+        {
+            true => Err(Violation::PskReplacedAfterRetry.into()),
+            false => Ok(()),
+        }
+    }
+
     /// §4.2.2: our cookie comes back as it was.
     fn check_cookie(&self, hello: &ClientHello<'_>) -> Result<(), Violation> {
         let returned = find::<Cookie<'_>>(&hello.extensions)?;
@@ -186,7 +197,9 @@ impl FirstHello {
         let has_psk = second.extensions.contains(ExtensionType::PRE_SHARED_KEY);
         match self.psks {
             FirstPsks::None if has_psk => Err(Violation::SecondHelloChanged),
-            FirstPsks::GoesWithSuite if !has_psk => Err(Violation::PskOmittedAfterRetry),
+            FirstPsks::GoesWithSuite | FirstPsks::Configured if !has_psk => {
+                Err(Violation::PskOmittedAfterRetry)
+            }
             _ => Ok(()),
         }
     }

@@ -24,8 +24,8 @@ use crate::{CryptoFailure, Misuse};
 pub(super) struct Issuing {
     pub(super) config: Arc<ServerOptions>,
     pub(super) secret: ResumptionMasterSecret,
-    /// Of the certificate that the client was shown.
-    pub(super) leaf: Arc<LeafDigests>,
+    /// Of the certificate that the client was shown, if it was shown one.
+    pub(super) leaf: Option<Arc<LeafDigests>>,
     pub(super) outcome: Outcome,
     /// How many.
     pub(super) count: u8,
@@ -77,7 +77,7 @@ impl Issuing {
             random.map_err(CryptoFailure::from)?;
             sessions.push(ServerSession {
                 established: Established {
-                    shared_key: None,
+                    shared_key: information.psk.clone(),
                     dialect: information.dialect,
                     version: information.version,
                     suite: information.cipher_suite,
@@ -89,7 +89,7 @@ impl Issuing {
                     early_data: early_data.clone(),
                 },
                 server_name: information.server_name.clone(),
-                leaf: Some(Arc::clone(&self.leaf)),
+                leaf: self.leaf.clone(),
                 age_add: u32::from_be_bytes(age_add),
                 lifetime,
                 issued_at: cx.now,

@@ -34,6 +34,7 @@ fn cases() -> Vec<Case> {
     cases.extend(keys::cases());
     cases.extend(super::raw_keys::cases());
     cases.extend(super::compression::cases());
+    cases.extend(super::external_psk::cases());
     cases
 }
 
