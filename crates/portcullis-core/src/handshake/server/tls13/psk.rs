@@ -296,7 +296,7 @@ impl ReverifyingChain {
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         if Judge::prefers_full_handshake(&answer) {
-            return choose_identity(self.0.0, cx);
+            return choose_key(self.0.0, cx);
         }
         let early = self.0.1.early.take();
         let (negotiated, proved, shown) = *self.0;
