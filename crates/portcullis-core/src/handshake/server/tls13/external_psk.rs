@@ -159,7 +159,7 @@ pub(super) fn choose_key(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next
         .zip(offered(&hello)?)
         .filter(|(_, (_, binder))| may_go_with(hash, binder))
         .map(|(at, (identity, _))| (at, Box::from(identity)));
-    let identities: Vec<(usize, Box<[u8]>)> = identities.collect();
+    let identities: Identities = identities.collect();
     let shown = identities.iter().map(|(_, identity)| identity.clone());
     let question = ask(
         &negotiated,
@@ -193,7 +193,10 @@ fn ask(
 }
 
 /// Paused: somebody looks for the key.
-pub(crate) struct ChoosingPsk(Box<(Negotiated, Vec<(usize, Box<[u8]>)>, bool)>);
+pub(crate) struct ChoosingPsk(Box<(Negotiated, Identities, bool)>);
+
+/// Those that were asked about, each with its place in the hello.
+type Identities = Vec<(usize, Box<[u8]>)>;
 
 impl ChoosingPsk {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
@@ -303,7 +306,10 @@ pub(super) fn resume_with_key(
 }
 
 /// Paused: somebody looks for the key that a session began with.
-pub(crate) struct ReverifyingPsk(Box<(Negotiated, Option<String>, Box<Resumption>, Arc<PskName>)>);
+pub(crate) struct ReverifyingPsk(Box<Reverifying>);
+
+/// With the server name and the name of the key.
+type Reverifying = (Negotiated, Option<String>, Box<Resumption>, Arc<PskName>);
 
 impl ReverifyingPsk {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.4.2.2, RFC 6066 §3.
 
+use std::sync::Arc;
+
 use super::super::super::{Cx, expect};
 use super::super::Next;
 use super::super::requested::{check_name, identity_in, wanted};
@@ -15,7 +17,7 @@ use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
 use crate::version::Version;
 use crate::wire::ClientHello;
-use crate::x509::Identity;
+use crate::x509::{Identity, LeafDigests};
 use crate::{Misuse, Violation};
 
 /// Goes on without a session: chooses an identity, or asks.
@@ -91,10 +93,10 @@ impl ChoosingIdentity {
         let (identity, scheme) = identity_in(answer, &negotiated.config, &wanted)?;
         // As in `would_show`.
         let shown = identity.as_ref().map(Identity::names_digest);
-        let had_shown = |session: &Resumption| session.leaf.as_ref().map(|leaf| leaf.names);
-        let is_same =
-            |session: &Box<Resumption>| shown.is_some() && shown.copied() == had_shown(session);
-        if let Some(mut session) = session.filter(is_same) {
+        let is_same = |leaf: &Arc<LeafDigests>| shown == Some(&leaf.names);
+        if let Some(mut session) =
+            session.filter(|session| session.leaf.as_ref().is_some_and(is_same))
+        {
             session.shown = identity.as_ref().map(Identity::certificate_type);
             return claim_and_resume(negotiated, wanted.server_name, session, cx);
         }
