@@ -4,12 +4,15 @@
 
 use std::sync::{Arc, Weak};
 
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor};
 
 use super::certificate::Certificate;
 use super::error::{CertificateError, CertificateErrorKind as Kind};
+use super::path::{Path, Top};
 use super::policy::{ChainPolicy, PolicyId};
 use super::presented::Shown;
+use super::roots::Roots;
+use super::walk::Proof;
 
 /// Most certificates a peer may send in one chain.
 ///
@@ -198,24 +201,30 @@ struct Verified {
     policy: PolicyId,
     /// Whether the key usage lets the key sign.
     may_sign: bool,
+    /// From the leaf up.
+    path: Path,
+    top: Top,
+    /// Among which the anchor is.
+    roots: Roots,
 }
 
 impl VerifiedChain {
     /// For the verifier, at the end of a verification that succeeded: as the chain of the server
     /// of that name, or of a client.
     pub(super) fn proven(
-        chain: PresentedChain,
+        proof: Proof,
         server_name: Option<ServerName<'static>>,
         policy: &ChainPolicy,
-        may_sign: bool,
     ) -> Self {
-        let policy = policy.id;
         Self {
-            chain,
+            chain: proof.chain,
             verified: Some(Verified {
                 server_name,
-                policy,
-                may_sign,
+                policy: policy.id,
+                may_sign: proof.may_sign,
+                path: proof.path,
+                top: proof.top,
+                roots: policy.roots.clone(),
             }),
         }
     }
@@ -250,6 +259,33 @@ impl VerifiedChain {
     /// The chain as the peer sent it, including certificates that were not needed.
     pub fn chain(&self) -> &PresentedChain {
         &self.chain
+    }
+
+    /// The certificates that were found to lead from the peer to an anchor: its own first, each
+    /// issued by the next, and the last by the [`anchor`](Self::anchor). Empty if nobody verified
+    /// the chain.
+    pub fn path(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        let places = self.verified.iter().flat_map(|own| own.path.places());
+        places.filter_map(|place| self.chain.certificates().get(place))
+    }
+
+    /// The name and key that have issued the last certificate of the [`path`](Self::path). `None`
+    /// if nobody verified the chain, or the leaf is trusted itself.
+    pub fn anchor(&self) -> Option<&TrustAnchor<'static>> {
+        let verified = self.verified.as_ref()?;
+        match verified.top {
+            Top::Root(at) => verified.roots.anchor(at).map(|(anchor, _)| anchor),
+            Top::Pinned => None,
+        }
+    }
+
+    /// The certificate of the [`anchor`](Self::anchor), if it came to the roots with one.
+    pub fn anchor_certificate(&self) -> Option<&CertificateDer<'static>> {
+        let verified = self.verified.as_ref()?;
+        match verified.top {
+            Top::Root(at) => verified.roots.certificate_of(at),
+            Top::Pinned => None,
+        }
     }
 
     pub(crate) fn into_chain(self) -> PresentedChain {

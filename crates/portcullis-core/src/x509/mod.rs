@@ -8,13 +8,13 @@ mod authority;
 mod cache;
 pub(crate) mod certificate;
 mod chain;
-mod constraints;
 #[cfg(feature = "finite-field")]
 mod dh_parameters;
 mod digests;
 mod error;
 mod explain;
 mod extension;
+mod host_name;
 mod identity;
 mod memo;
 mod name;
@@ -34,6 +34,7 @@ mod signatures;
 mod system_roots;
 mod time;
 mod verify;
+mod walk;
 
 #[cfg(test)]
 mod tests;

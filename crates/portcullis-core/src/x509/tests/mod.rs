@@ -11,6 +11,7 @@ mod reader;
 mod reports;
 mod roots;
 mod verification;
+mod walk;
 
 use std::time::Duration;
 
