@@ -3,8 +3,10 @@
 //! An answer is made by a future that runs inside the handshake's own: dropping the handshake
 //! drops it, and the handshake's timeout bounds it.
 
+mod chain;
 mod together;
 
+pub use chain::{ByDefault, ChainAnswers, Judge, PartialChain, Trusted, Verdict, VerifyFun, chain};
 pub use together::{Together, together};
 
 use std::future::Future;

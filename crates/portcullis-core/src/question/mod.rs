@@ -32,7 +32,8 @@ use crate::session::ServerSession;
 use crate::signature_scheme::SignatureScheme;
 use crate::wire::extension::CertificateType;
 use crate::x509::{
-    self, CertificateError, ChainPolicy, Identity, PresentedChain, VerifiedChain, VerifiedRawKey,
+    self, CertificateError, ChainPolicy, ChainWalk, Identity, PresentedChain, Roots, VerifiedChain,
+    VerifiedRawKey,
 };
 use crate::{ClientHelloView, NamedGroup, ServerHelloView};
 
@@ -468,6 +469,47 @@ impl VerifyChain {
                 self.chain.clone(),
             )),
         }
+    }
+
+    /// Verifies as configured step by step, so that each thing that is wrong, or that a certificate
+    /// has, can be judged by rules of one's own. Where the configuration verifies nothing, everything is
+    /// accepted that is not refused.
+    ///
+    /// ```
+    /// use portcullis_core::question::{Answer, VerifyChain};
+    /// use portcullis_core::x509::{CertificateErrorKind, Finding, WalkStep};
+    ///
+    /// fn answer(question: VerifyChain) -> Answer {
+    ///     let mut walk = question.walk();
+    ///     while let WalkStep::Judge(pending) = walk.step() {
+    ///         let judgement = pending.judgement();
+    ///         match judgement.finding() {
+    ///             // The peer's own may have expired.
+    ///             Finding::Bad(error)
+    ///                 if judgement.index() == 0
+    ///                     && matches!(error.kind(), CertificateErrorKind::Expired { .. }) =>
+    ///             {
+    ///                 pending.accept();
+    ///             }
+    ///             _ => pending.default(),
+    ///         }
+    ///     }
+    ///     question.conclude(walk)
+    /// }
+    /// ```
+    pub fn walk(&self) -> ChainWalk {
+        let policy = match &self.policy {
+            Some(policy) => policy.clone(),
+            None => ChainPolicy::new(Roots::empty()).dangerous_lax(),
+        };
+        let name = self.server_name().cloned();
+        ChainWalk::new(self.chain.clone(), name, self.now, policy)
+    }
+
+    /// Answers with what a [`walk`](Self::walk) of this question has come to. What is not judged yet is
+    /// judged by default. One of another question ends the handshake.
+    pub fn conclude(self, walk: ChainWalk) -> Answer {
+        self.id.answer(AnswerContent::Chain(walk.into_verdict()))
     }
 
     /// Accepts the peer with the proof that [`check`](Self::check) gave. One of another chain,

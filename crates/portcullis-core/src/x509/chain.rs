@@ -206,6 +206,8 @@ struct Verified {
     top: Top,
     /// Among which the anchor is.
     roots: Roots,
+    /// What was wrong and was accepted.
+    overrides: Vec<CertificateError>,
 }
 
 impl VerifiedChain {
@@ -225,6 +227,7 @@ impl VerifiedChain {
                 path: proof.path,
                 top: proof.top,
                 roots: policy.roots.clone(),
+                overrides: proof.overrides,
             }),
         }
     }
@@ -240,9 +243,15 @@ impl VerifiedChain {
     }
 
     /// Whether the verifier of this library proved the chain; `false` for one that was
-    /// accepted without it.
+    /// accepted without it, or although something was wrong.
     pub fn is_verified(&self) -> bool {
-        self.verified.is_some()
+        self.verified.is_some() && self.overrides().is_empty()
+    }
+
+    /// What was wrong with the chain and was [accepted](crate::x509::Pending::accept) all the same.
+    pub fn overrides(&self) -> &[CertificateError] {
+        let verified = self.verified.as_ref();
+        verified.map_or(&[], |verified| &verified.overrides)
     }
 
     /// Whether the verifier has found that the key may sign.
@@ -269,22 +278,24 @@ impl VerifiedChain {
         places.filter_map(|place| self.chain.certificates().get(place))
     }
 
-    /// The name and key that have issued the last certificate of the [`path`](Self::path). `None`
-    /// if nobody verified the chain, or the leaf is trusted itself.
+    /// The name and key among the [`Roots`] that have issued the last certificate of the
+    /// [`path`](Self::path). `None` if nobody verified the chain, or it rests on something else.
     pub fn anchor(&self) -> Option<&TrustAnchor<'static>> {
         let verified = self.verified.as_ref()?;
         match verified.top {
             Top::Root(at) => verified.roots.anchor(at).map(|(anchor, _)| anchor),
-            Top::Pinned => None,
+            Top::Pinned | Top::Trusted(_) | Top::Unknown => None,
         }
     }
 
-    /// The certificate of the [`anchor`](Self::anchor), if it came to the roots with one.
+    /// The certificate of the [`anchor`](Self::anchor), if it came to the roots with one; or that of
+    /// the peer's which [somebody trusts](crate::x509::PathStart::trust).
     pub fn anchor_certificate(&self) -> Option<&CertificateDer<'static>> {
         let verified = self.verified.as_ref()?;
         match verified.top {
             Top::Root(at) => verified.roots.certificate_of(at),
-            Top::Pinned => None,
+            Top::Trusted(place) => self.chain.certificates().get(place),
+            Top::Pinned | Top::Unknown => None,
         }
     }
 

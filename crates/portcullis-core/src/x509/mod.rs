@@ -58,6 +58,10 @@ pub(crate) use verify::{
     check_agreement, check_encipherment, check_key_length, check_key_usage, verify_chain,
 };
 pub use verify::{verify_client, verify_server};
+pub use walk::{
+    CertificateExtension, ChainWalk, Finding, Gate, Interest, Judgement, PathStart, Pending,
+    WalkStep,
+};
 
 pub use crate::crypto::{PrivateKey, SignError};
 

@@ -44,6 +44,8 @@ pub struct ChainPolicy {
     pub(super) anchor_dates: bool,
     /// Whether anyExtendedKeyUsage counts.
     pub(super) any_purpose: bool,
+    /// Whether what is bad is accepted unless somebody refuses it.
+    pub(super) lax: bool,
     pub(super) memo: SignatureMemo,
 }
 
@@ -63,6 +65,7 @@ impl ChainPolicy {
             check_name: true,
             anchor_dates: true,
             any_purpose: false,
+            lax: false,
             memo: SignatureMemo::default(),
         }
     }
@@ -123,6 +126,15 @@ impl ChainPolicy {
     #[must_use]
     pub fn any_purpose(mut self, counts: bool) -> Self {
         self.any_purpose = counts;
+        self.id = PolicyId::next();
+        self
+    }
+
+    /// Accepts whatever is bad about a chain unless somebody who
+    /// [listens](crate::x509::ChainWalk) refuses it: **anybody** can impersonate the peer if nobody does.
+    #[must_use]
+    pub fn dangerous_lax(mut self) -> Self {
+        self.lax = true;
         self.id = PolicyId::next();
         self
     }

@@ -49,6 +49,21 @@ impl<'a> Known<'a> {
         Ok(known)
     }
 
+    /// Whether an extension is about what a CA may do, and a leaf of it.
+    pub(in crate::x509) fn is_for_the_walk(oid: &[u8]) -> bool {
+        [BASIC_CONSTRAINTS, KEY_USAGE, NAME_CONSTRAINTS].contains(&oid)
+    }
+
+    /// Whether an extension is processed.
+    pub(in crate::x509) fn is_processed(oid: &[u8]) -> bool {
+        let others = [
+            EXTENDED_KEY_USAGE,
+            SUBJECT_ALT_NAME,
+            CRL_DISTRIBUTION_POINTS,
+        ];
+        Self::is_for_the_walk(oid) || others.contains(&oid)
+    }
+
     fn take(
         &mut self,
         certificate: &Certificate<'a>,

@@ -90,7 +90,7 @@ impl Path {
         }
     }
 
-    fn truncate(&mut self, len: usize) {
+    pub(super) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 }
@@ -102,6 +102,10 @@ pub(super) enum Top {
     Root(usize),
     /// The leaf is trusted itself.
     Pinned,
+    /// The certificate at this place of the chain, which somebody trusts.
+    Trusted(usize),
+    /// Nothing that is trusted.
+    Unknown,
 }
 
 /// How a search goes on.

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod identities;
+mod listen;
 mod memo;
 mod mutations;
 mod paths;

@@ -7,6 +7,7 @@ use crate::x509::names::distinguished_name;
 use crate::x509::path::{Bad, Path, Top, Vain, Wanted};
 
 /// What is wrong with a path.
+#[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) kind: Kind,
     pub(super) about: About,
@@ -61,7 +62,9 @@ impl Fault {
             About::Anchor => {
                 let name = match top {
                     // As the certificate below it has it.
-                    Top::Root(_) => wanted.certificate(path.head()).map(|head| head.issuer),
+                    Top::Root(_) | Top::Trusted(_) | Top::Unknown => {
+                        wanted.certificate(path.head()).map(|head| head.issuer)
+                    }
                     Top::Pinned => wanted.certificate(0).map(|leaf| leaf.subject),
                 };
                 let name = name.map(distinguished_name).unwrap_or_default();
@@ -88,6 +91,13 @@ impl Progress {
     pub(super) const LAST: Self = Self {
         stage: 2,
         certificates: 0,
+        row: 0,
+    };
+
+    /// Of a way without an anchor that somebody has refused: what was said then.
+    pub(super) const IN_VAIN_AND_JUDGED: Self = Self {
+        stage: 0,
+        certificates: usize::MAX,
         row: 0,
     };
 

@@ -30,31 +30,56 @@ use crate::x509::policy::USUAL_ALGORITHMS;
 /// How many intermediates webpki takes.
 const MAX_INTERMEDIATES: usize = 6;
 
-/// What came of it.
+/// What webpki has said of a path that was found good here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gate {
-    /// webpki accepts so many certificates, from the leaf up.
-    Agreed { certificates: usize },
-    /// It cannot express the leaf.
+#[non_exhaustive]
+pub enum Gate {
+    /// It accepts so many certificates, from the leaf up; what is above them it does not know.
+    Agreed {
+        /// How many.
+        certificates: usize,
+    },
+    /// It was not asked, and why.
     NotAsked(&'static str),
 }
 
-/// Asks webpki about the lower part of a path. An error is what it says.
-pub(super) fn ask(wanted: Wanted<'_>, path: &Path, top: Top) -> Result<Gate, String> {
-    let Top::Root(anchor) = top else {
-        return Ok(Gate::NotAsked("it is trusted itself"));
+/// Asks webpki about the lower part of a path, some of whose certificates have critical extensions
+/// that somebody knows: a bit for each, the lowest for the leaf. An error is what it says.
+pub(super) fn ask(
+    wanted: Wanted<'_>,
+    path: &Path,
+    top: Top,
+    critical: u64,
+) -> Result<Gate, String> {
+    let anchor = match top {
+        Top::Pinned => return Ok(Gate::NotAsked("it is trusted itself")),
+        Top::Unknown => return Ok(Gate::NotAsked("there is no anchor")),
+        Top::Trusted(place) => Anchor::Trusted(place),
+        Top::Root(at) => Anchor::Root(at),
     };
+    if critical & 1 != 0 {
+        return Ok(Gate::NotAsked(
+            "it has a critical extension that somebody knows",
+        ));
+    }
     let Some(leaf) = wanted.certificate(0) else {
         return Err(Error::BadDer.to_string());
     };
     if let Some(why) = beyond(&leaf) {
         return Ok(Gate::NotAsked(why));
     }
-    let part = Part::of(wanted, path, anchor, &leaf).ok_or_else(|| Error::BadDer.to_string())?;
+    let part = Part::of(wanted, path, anchor, &leaf, critical);
+    let part = part.ok_or_else(|| Error::BadDer.to_string())?;
     let verdict = part.verify(wanted, path);
     verdict.map_err(|error| error.to_string())?;
     let certificates = part.intermediates + 1;
     Ok(Gate::Agreed { certificates })
+}
+
+/// What has issued the highest certificate of a path.
+enum Anchor {
+    Root(usize),
+    Trusted(usize),
 }
 
 /// Why webpki cannot read a certificate that may be good.
@@ -121,7 +146,13 @@ impl<'a> Signed<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn of(wanted: Wanted<'a>, path: &Path, anchor: usize, leaf: &Certificate<'a>) -> Option<Self> {
+    fn of(
+        wanted: Wanted<'a>,
+        path: &Path,
+        anchor: Anchor,
+        leaf: &Certificate<'a>,
+        critical: u64,
+    ) -> Option<Self> {
         let mut signed = [Signed::default(); 1 + MAX_INTERMEDIATES];
         let mut below = *leaf;
         for above in 1..path.len() {
@@ -132,6 +163,7 @@ impl<'a> Part<'a> {
             if above > MAX_INTERMEDIATES
                 || issuer.subject != below.issuer
                 || !is_expressible(&issuer, &known)
+                || critical & (1 << above) != 0
             {
                 let spki = der::only(issuer.spki, der::SEQUENCE)?;
                 return Some(Self {
@@ -142,19 +174,33 @@ impl<'a> Part<'a> {
             }
             below = issuer;
         }
-        let (anchor, _) = wanted.policy.roots.anchor(anchor)?;
-        let spki = &*anchor.subject_public_key_info;
+        let read;
+        let (spki, subject, constraints) = match anchor {
+            Anchor::Root(at) => {
+                let (anchor, _) = wanted.policy.roots.anchor(at)?;
+                let spki = &*anchor.subject_public_key_info;
+                (spki, &*anchor.subject, anchor.name_constraints.as_deref())
+            }
+            Anchor::Trusted(place) => {
+                read = wanted.certificate(place)?;
+                let constraints = match Known::read(&read).ok()?.name_constraints {
+                    Some(value) => Some(der::only(value, der::SEQUENCE)?),
+                    None => None,
+                };
+                let name = |whole| der::only(whole, der::SEQUENCE);
+                (name(read.spki)?, name(read.subject)?, constraints)
+            }
+        };
         let (_, key) = der::public_key_info_contents(spki)?;
         let intermediates = path.len() - 1;
         *signed.get_mut(intermediates)? = Signed::of(&below, key)?;
-        let constraints = anchor.name_constraints.as_deref();
         let are_known = constraints.is_none_or(|contents| {
             NameConstraints::from_contents(contents).is_ok_and(are_expressible)
         });
-        let is_named = der::only(below.issuer, der::SEQUENCE) == Some(&*anchor.subject);
+        let is_named = der::only(below.issuer, der::SEQUENCE) == Some(subject);
         let anchor = match are_known && is_named {
             true => TrustAnchor {
-                subject: Der::from_slice(&anchor.subject),
+                subject: Der::from_slice(subject),
                 subject_public_key_info: Der::from_slice(spki),
                 name_constraints: constraints.map(Der::from_slice),
             },

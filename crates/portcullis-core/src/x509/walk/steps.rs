@@ -7,12 +7,13 @@ use core::time::Duration;
 
 use rustls_pki_types::UnixTime;
 
+use super::Walk;
 use super::constraints::{self, Breach, MAX_COMPARISONS};
 use super::finding::{About, Fault};
-use super::{Walk, gate};
+use super::gate::{self, Gate};
 use crate::crypto::{modulus_bits, modulus_bits_of_contents};
 use crate::der::{self, NotDer};
-use crate::x509::certificate::Certificate;
+use crate::x509::certificate::{Certificate, Extension};
 use crate::x509::error::CertificateErrorKind as Kind;
 use crate::x509::explain;
 use crate::x509::extension::alt_name::{DIRECTORY_NAME, DNS_NAME, IP_ADDRESS, MAIL_ADDRESS, URI};
@@ -48,10 +49,14 @@ pub(super) enum Row {
     Purpose,
     AltName,
     CriticalExtensions,
+    /// Each of them, if somebody wants to know.
+    Extensions,
     Dates,
     Signature,
     NameConstraints,
     HostName,
+    /// It is good so far, if somebody wants to know.
+    Valid,
     Gate,
     Done,
 }
@@ -66,21 +71,25 @@ impl Row {
         self as u8
     }
 
-    pub(super) const fn next(self) -> Self {
-        match self {
-            Self::AnchorDates => Self::PathLength,
-            Self::PathLength => Self::Form,
-            Self::Form => Self::BasicConstraints,
-            Self::BasicConstraints => Self::KeyUsage,
-            Self::KeyUsage => Self::Purpose,
-            Self::Purpose => Self::AltName,
-            Self::AltName => Self::CriticalExtensions,
-            Self::CriticalExtensions => Self::Dates,
-            Self::Dates => Self::Signature,
-            Self::Signature => Self::NameConstraints,
-            Self::NameConstraints => Self::HostName,
-            Self::HostName => Self::Gate,
-            Self::Gate | Self::Done => Self::Done,
+    /// What comes after it. Names are compared when the signature is known to be good, so that a
+    /// bad one costs no comparison; who listens is told of both, names first.
+    pub(super) const fn next(self, listening: bool) -> Self {
+        match (self, listening) {
+            (Self::AnchorDates, _) => Self::PathLength,
+            (Self::PathLength, _) => Self::Form,
+            (Self::Form, _) => Self::BasicConstraints,
+            (Self::BasicConstraints, _) => Self::KeyUsage,
+            (Self::KeyUsage, _) => Self::Purpose,
+            (Self::Purpose, _) => Self::AltName,
+            (Self::AltName, _) => Self::CriticalExtensions,
+            (Self::CriticalExtensions, _) => Self::Extensions,
+            (Self::Extensions, _) => Self::Dates,
+            (Self::Dates, false) | (Self::NameConstraints, true) => Self::Signature,
+            (Self::Dates, true) | (Self::Signature, false) => Self::NameConstraints,
+            (Self::NameConstraints, false) | (Self::Signature, true) => Self::HostName,
+            (Self::HostName, _) => Self::Valid,
+            (Self::Valid, _) => Self::Gate,
+            (Self::Gate | Self::Done, _) => Self::Done,
         }
     }
 
@@ -91,20 +100,20 @@ impl Row {
         subject: &Subject<'_>,
     ) -> Result<(), Fault> {
         match self {
-            Self::AnchorDates => anchor_dates(wanted, subject),
+            Self::AnchorDates => the_anchor(walk, wanted, subject),
             Self::PathLength => path_length(walk, subject),
             Self::Form => form(subject),
             Self::BasicConstraints => basic_constraints(wanted, subject),
             Self::KeyUsage => key_usage(walk, wanted, subject),
             Self::Purpose => purpose(wanted, subject),
             Self::AltName => alt_name(subject),
-            Self::CriticalExtensions => critical_extensions(subject),
+            Self::CriticalExtensions => critical_extensions(walk, subject),
             Self::Dates => dates(wanted, subject),
             Self::Signature => signature(walk, wanted, subject),
             Self::NameConstraints => name_constraints(walk, wanted, subject),
             Self::HostName => the_host_name(wanted, subject),
-            Self::Gate => the_gate(wanted, subject),
-            Self::Done => Ok(()),
+            Self::Gate => the_gate(walk, wanted, subject),
+            Self::Extensions | Self::Valid | Self::Done => Ok(()),
         }
     }
 }
@@ -172,6 +181,20 @@ impl<'a> Subject<'a> {
         name::is_same(certificate.subject, certificate.issuer, &mut 0)
     }
 
+    /// The extension at a place among those that somebody may know better: not about what a CA
+    /// may do, which the walk itself decides.
+    pub(super) fn extension(&self, place: usize) -> Option<Extension<'a>> {
+        let extensions = self.certificate.extensions().map_while(Result::ok);
+        let mut others = extensions.filter(|extension| !Known::is_for_the_walk(extension.oid));
+        others.nth(place)
+    }
+
+    /// That a critical extension is not processed.
+    pub(super) fn unknown_extension(&self, oid: &[u8]) -> Fault {
+        let oid = dotted(oid);
+        self.fault(Kind::UnknownCriticalExtension { oid })
+    }
+
     fn basic_constraints(&self) -> Result<BasicConstraints, Fault> {
         match self.known.basic_constraints.map(BasicConstraints::read) {
             None => Ok(BasicConstraints::default()),
@@ -192,14 +215,36 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// An anchor is as good as its dates, if they are known and count. Where another one has issued
-/// the same, that is tried, too.
-fn anchor_dates(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
-    let Top::Root(at) = subject.top else {
-        return Ok(());
+/// An OID for people.
+pub(super) fn dotted(oid: &[u8]) -> String {
+    match der::dotted(oid) {
+        Some(oid) => printable(&oid),
+        None => "its name is no OID".to_owned(),
+    }
+}
+
+/// There is an anchor, and it is as good as its dates, if they are known and count. Where another
+/// one has issued the same, that is tried, too.
+fn the_anchor(walk: &Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+    let validity = match subject.top {
+        Top::Pinned => return Ok(()),
+        Top::Unknown => {
+            let kind = match &walk.unknown {
+                Some(error) => error.kind().clone(),
+                None => explain::self_signed(wanted),
+            };
+            return Err(Fault::of_path(kind, About::Certificate(subject.above)));
+        }
+        Top::Root(at) => {
+            let anchor = wanted.policy.roots.anchor(at);
+            anchor.and_then(|(_, limits)| limits.validity)
+        }
+        Top::Trusted(place) => {
+            let anchor = wanted.certificate(place);
+            anchor.and_then(|anchor| anchor.validity())
+        }
     };
-    let limits = wanted.policy.roots.anchor(at).map(|(_, limits)| limits);
-    match limits.and_then(|limits| limits.validity) {
+    match validity {
         Some(validity) if wanted.policy.anchor_dates => is_valid(validity, wanted.now)
             .map_err(|kind| Fault::of_edge(kind, subject.above, About::Anchor)),
         _ => Ok(()),
@@ -329,18 +374,15 @@ fn alt_name(subject: &Subject<'_>) -> Result<(), Fault> {
 
 /// §4.2: what is critical and is not processed refuses the certificate. Constraints that cannot
 /// be read are no constraints.
-fn critical_extensions(subject: &Subject<'_>) -> Result<(), Fault> {
+fn critical_extensions(walk: &Walk, subject: &Subject<'_>) -> Result<(), Fault> {
     if let Some(value) = subject.known.name_constraints {
         NameConstraints::read(value).map_err(|NotDer| subject.malformed("its name constraints"))?;
     }
-    let Some(oid) = subject.known.unknown else {
-        return Ok(());
-    };
-    let oid = match der::dotted(oid) {
-        Some(oid) => printable(&oid),
-        None => "its name is no OID".to_owned(),
-    };
-    Err(subject.fault(Kind::UnknownCriticalExtension { oid }))
+    match subject.known.unknown {
+        // Who wants to know of each is asked about it.
+        Some(oid) if !walk.interest.extensions => Err(subject.unknown_extension(oid)),
+        _ => Ok(()),
+    }
 }
 
 /// §6.1.3 (a) (2).
@@ -384,7 +426,11 @@ fn signature(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Resu
             )
         }),
         None => match subject.top {
-            Top::Pinned => return Ok(()),
+            Top::Pinned | Top::Unknown => return Ok(()),
+            Top::Trusted(place) => wanted.certificate(place).map(|anchor| {
+                let bits = modulus_bits(anchor.spki);
+                (der::public_key_info(anchor.spki), bits, About::Anchor)
+            }),
             Top::Root(at) => wanted.policy.roots.anchor(at).map(|(anchor, _)| {
                 let spki = &*anchor.subject_public_key_info;
                 let bits = modulus_bits_of_contents(spki);
@@ -427,11 +473,17 @@ fn name_constraints(
         return Ok(());
     }
     let here = About::Certificate(subject.above);
+    let read = |contents| NameConstraints::from_contents(contents);
     let of_anchor = match subject.top {
-        Top::Root(at) => wanted.policy.roots.anchor(at),
         Top::Pinned => return Ok(()),
+        Top::Unknown => None,
+        Top::Trusted(place) => constraints_of(wanted, place),
+        Top::Root(at) => {
+            let anchor = wanted.policy.roots.anchor(at);
+            let contents = anchor.and_then(|(own, _)| own.name_constraints.as_deref());
+            contents.map(read)
+        }
     };
-    let of_anchor = of_anchor.and_then(|(anchor, _)| anchor.name_constraints.as_deref());
     let mut check = |constraints, by| match constraints::check(
         constraints,
         &subject.certificate,
@@ -451,28 +503,26 @@ fn name_constraints(
             ))
         }
     };
-    if let Some(contents) = of_anchor {
-        let constraints = NameConstraints::from_contents(contents).map_err(|NotDer| {
+    if let Some(constraints) = of_anchor {
+        let constraints = constraints.map_err(|NotDer| {
             let kind = Kind::Malformed("its name constraints");
             Fault::of_path(kind, About::Anchor)
         })?;
         check(constraints, About::Anchor)?;
     }
     for above in (subject.above + 1..subject.path.len()).rev() {
-        let issuer = subject
-            .path
-            .place(above)
-            .and_then(|place| wanted.certificate(place));
-        let value = issuer.and_then(|issuer| {
-            Known::read(&issuer)
-                .ok()
-                .and_then(|known| known.name_constraints)
-        });
-        if let Some(Ok(constraints)) = value.map(NameConstraints::read) {
+        let issuer = subject.path.place(above);
+        // What cannot be read was said of that one.
+        if let Some(Ok(constraints)) = issuer.and_then(|place| constraints_of(wanted, place)) {
             check(constraints, About::Certificate(above))?;
         }
     }
     Ok(())
+}
+
+fn constraints_of(wanted: Wanted<'_>, place: usize) -> Option<Result<NameConstraints<'_>, NotDer>> {
+    let known = Known::read(&wanted.certificate(place)?).ok()?;
+    known.name_constraints.map(NameConstraints::read)
 }
 
 /// RFC 9525: a server has the name that was asked for.
@@ -489,13 +539,21 @@ fn the_host_name(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault>
     Err(subject.fault(Kind::NameMismatch { expected, seen }))
 }
 
-/// At the end of the path: whether webpki has anything to say against it.
-fn the_gate(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+/// At the end of the path: whether webpki has anything to say against it. What somebody has
+/// accepted against the rules it is not asked about.
+fn the_gate(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
     if !subject.is_leaf() {
         return Ok(());
     }
-    match gate::ask(wanted, subject.path, subject.top) {
-        Ok(_) => Ok(()),
+    let verdict = match walk.overrides.is_empty() {
+        true => gate::ask(wanted, subject.path, subject.top, walk.critical),
+        false => Ok(Gate::NotAsked("something was accepted against the rules")),
+    };
+    match verdict {
+        Ok(gate) => {
+            walk.gate = Some(gate);
+            Ok(())
+        }
         Err(says) => Err(Fault::of_path(Kind::Disagreement { says }, About::Chain)),
     }
 }
