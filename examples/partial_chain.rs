@@ -6,7 +6,7 @@
 use portcullis::pki_types::PrivateKeyDer;
 use portcullis::pki_types::pem::PemObject as _;
 use portcullis::{
-    CertificateDer, ClientConfig, Error, Identity, ServerConfig, TlsConnector, TlsListener, answers,
+    CertificateDer, ClientConfig, Identity, Roots, ServerConfig, TlsConnector, TlsListener, answers,
 };
 use portcullis_examples::{Authority, Result};
 use tokio::io::AsyncWriteExt as _;
@@ -23,20 +23,10 @@ async fn main() -> Result {
     let config = ServerConfig::builder().identity(identity).build()?;
     let listener = TlsListener::bind("127.0.0.1:0", config).await?;
     let address = listener.local_addr()?;
-    let server = tokio::spawn(async move {
-        let mut served = 0;
-        for _ in 0..2 {
-            let Ok(mut stream) = listener.accept().await?.handshake().await else {
-                continue;
-            };
-            stream.send(&[b"hello"]).await?;
-            stream.shutdown().await?;
-            served += 1;
-        }
-        Ok::<_, Error>(served)
-    });
+    let server = tokio::spawn(serve(listener));
 
-    let config = ClientConfig::builder(Authority::new()?.roots()?).build()?;
+    let nobody = rcgen::generate_simple_self_signed(["nobody.example".to_owned()])?;
+    let config = ClientConfig::builder(Roots::from_pem(nobody.cert.pem())?).build()?;
     // Without an answer there is no way to an anchor.
     let connector = TlsConnector::new(config.clone());
     let error = connector.connect(address, "localhost").await.unwrap_err();
@@ -49,9 +39,23 @@ async fn main() -> Result {
     });
     let connector = TlsConnector::new(config).answers(answers);
     let mut stream = connector.connect(address, "localhost").await?;
-    let message = stream.recv(16).await?;
+    let message = stream.recv(5).await?;
     println!("trusted by the department: {message:?}");
     assert_eq!(&message[..], b"hello");
     assert_eq!(server.await??, 1);
     Ok(())
+}
+
+/// Serves two clients and says how many of them stayed.
+async fn serve(listener: TlsListener) -> Result<usize> {
+    let mut served = 0;
+    for _ in 0..2 {
+        let Ok(mut stream) = listener.accept().await?.handshake().await else {
+            continue;
+        };
+        stream.send(&[b"hello"]).await?;
+        stream.shutdown().await?;
+        served += 1;
+    }
+    Ok(served)
 }

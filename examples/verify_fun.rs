@@ -7,7 +7,7 @@ use portcullis::answers::{self, Verdict};
 use portcullis::pki_types::PrivateKeyDer;
 use portcullis::x509::{CertificateErrorKind as Kind, Finding};
 use portcullis::{
-    CertificateDer, ClientConfig, Error, Identity, ServerConfig, TlsConnector, TlsListener,
+    CertificateDer, ClientConfig, Identity, Roots, ServerConfig, TlsConnector, TlsListener,
 };
 use portcullis_examples::{Authority, Result};
 use tokio::io::AsyncWriteExt as _;
@@ -68,9 +68,9 @@ async fn main() -> Result {
             (verdict, seen)
         }
     });
-    // Somebody has to be trusted, or nobody could be verified; here it is an authority that has
-    // issued nothing.
-    let config = ClientConfig::builder(Authority::new()?.roots()?).build()?;
+    // Somebody has to be trusted, or nobody could be verified; here it is one who is not there.
+    let nobody = rcgen::generate_simple_self_signed(["nobody.example".to_owned()])?;
+    let config = ClientConfig::builder(Roots::from_pem(nobody.cert.pem())?).build()?;
     let connector = TlsConnector::new(config).answers(answers);
 
     // The device that was enrolled, and one that only looks like it.
@@ -78,16 +78,11 @@ async fn main() -> Result {
         let config = ServerConfig::builder().identity(identity).build()?;
         let listener = TlsListener::bind("127.0.0.1:0", config).await?;
         let address = listener.local_addr()?;
-        let server = tokio::spawn(async move {
-            let mut stream = listener.accept().await?.handshake().await?;
-            stream.send(&[b"23 degrees"]).await?;
-            stream.shutdown().await?;
-            Ok::<_, Error>(())
-        });
+        let server = tokio::spawn(serve(listener));
         match connector.connect(address, "localhost").await {
             Ok(mut stream) => {
                 assert!(is_known);
-                let message = stream.recv(16).await?;
+                let message = stream.recv(10).await?;
                 println!("the device says {message:?}");
                 assert_eq!(&message[..], b"23 degrees");
                 server.await??;
@@ -99,5 +94,12 @@ async fn main() -> Result {
             }
         }
     }
+    Ok(())
+}
+
+async fn serve(listener: TlsListener) -> Result {
+    let mut stream = listener.accept().await?.handshake().await?;
+    stream.send(&[b"23 degrees"]).await?;
+    stream.shutdown().await?;
     Ok(())
 }
