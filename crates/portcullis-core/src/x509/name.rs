@@ -48,6 +48,12 @@ pub(super) fn attributes(name: &[u8]) -> impl Iterator<Item = Result<Attribute<'
 /// of ASCII in each.
 const STRINGS: [u8; 5] = [0x0c, 0x12, 0x13, 0x14, 0x16];
 
+/// Names with more attributes, which nobody has, are the same byte by byte only.
+const MAX_ATTRIBUTES: usize = 128;
+
+/// What it costs to look at one is that of so many bytes.
+const BYTES_OF_AN_ATTRIBUTE: usize = 16;
+
 /// Whether two Names, with their headers, are the same however they are encoded. Where they are
 /// not equal byte by byte, how many bytes were compared is added to `read`.
 pub(super) fn is_same(one: &[u8], other: &[u8], read: &mut usize) -> bool {
@@ -80,9 +86,12 @@ enum Rest {
 fn begins_with(name: &[u8], base: &[u8], read: &mut usize) -> Option<Rest> {
     let contents = |name| der::only(name, der::SEQUENCE);
     let mut name = attributes(contents(name)?);
-    for wanted in attributes(contents(base)?) {
+    for (count, wanted) in attributes(contents(base)?).enumerate() {
         let (wanted, own) = (wanted.ok()?, name.next()?.ok()?);
-        *read = read.saturating_add(wanted.value.contents.len());
+        *read = read.saturating_add(BYTES_OF_AN_ATTRIBUTE + wanted.value.contents.len());
+        if count >= MAX_ATTRIBUTES {
+            return None;
+        }
         if !own.is_same(&wanted) {
             return None;
         }

@@ -26,6 +26,9 @@ use crate::der;
 /// The leaf and its issuers.
 pub(super) const MAX_PATH: usize = 1 + MAX_DEPTH;
 
+/// To look at a larger certificate again and again takes time.
+const LARGE: usize = 4_096;
+
 /// What is looked for.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
@@ -246,7 +249,7 @@ impl Search {
                         None => self.go_to(Stage::Done),
                     }
                 }
-                Stage::Done => self.path.truncate(self.path.len() - 1),
+                Stage::Done => self.path.truncate(self.path.len().saturating_sub(1)),
             }
         }
     }
@@ -351,6 +354,10 @@ impl Search {
                 || self.is_on_path(wanted, &fields)
             {
                 continue;
+            }
+            // Its extensions are read to sort it.
+            if certificate.len() > LARGE {
+                read += certificate.len();
             }
             let mut earlier = found.places().iter().map(|place| usize::from(*place));
             let is_copy = |earlier| certificates.get(earlier) == Some(certificate);

@@ -1,5 +1,6 @@
 //! A small PKI made on the spot, and what is promised about chains and identities.
 
+mod differential;
 mod hostile;
 mod identities;
 mod listen;

@@ -113,8 +113,9 @@ impl Name<'_> {
 
     fn is_within(&self, base: &Element<'_>, of: Subtrees, read: &mut usize) -> Option<bool> {
         *read += match self.kind {
+            // Counted where it is read.
             DIRECTORY_NAME => 0,
-            _ => base.contents.len(),
+            _ => base.contents.len() + self.contents.len(),
         };
         match self.kind {
             DNS_NAME => is_host_within(self.contents, base.contents, of),

@@ -22,7 +22,8 @@ use crate::x509::policy::ChainPolicy;
 /// extensions, and that it is good. When one is refused, the next candidate is tried, and whoever
 /// keeps a state begins anew. Without verdicts of somebody the walk comes to what
 /// [`VerifyChain::check`](crate::question::VerifyChain::check) says. It is got from
-/// [`VerifyChain::walk`](crate::question::VerifyChain::walk), which has an example.
+/// [`VerifyChain::walk`](crate::question::VerifyChain::walk), which has an example, and outside of a handshake from
+/// [`of_server`](Self::of_server) and [`of_client`](Self::of_client).
 ///
 /// What a walk costs is bounded whatever the peer sends: signatures, steps of the search,
 /// comparisons of names and paths are counted, and too many of them end it with
@@ -168,6 +169,22 @@ impl CertificateExtension {
 }
 
 impl ChainWalk {
+    /// A walk through the chain of a server that is expected to have this name, outside of a
+    /// handshake. See [`verify_server`](crate::x509::verify_server).
+    pub fn of_server(
+        chain: &PresentedChain,
+        name: &ServerName<'_>,
+        now: UnixTime,
+        policy: &ChainPolicy,
+    ) -> Self {
+        Self::new(chain.clone(), Some(name.to_owned()), now, policy.clone())
+    }
+
+    /// The same of a client. See [`verify_client`](crate::x509::verify_client).
+    pub fn of_client(chain: &PresentedChain, now: UnixTime, policy: &ChainPolicy) -> Self {
+        Self::new(chain.clone(), None, now, policy.clone())
+    }
+
     pub(crate) fn new(
         chain: PresentedChain,
         server_name: Option<ServerName<'static>>,
@@ -223,7 +240,10 @@ impl ChainWalk {
     }
 
     /// The verdict. What is not judged yet is judged by default.
-    pub(crate) fn into_verdict(mut self) -> Result<VerifiedChain, CertificateError> {
+    ///
+    /// # Errors
+    /// Why the chain is not accepted.
+    pub fn into_verdict(mut self) -> Result<VerifiedChain, CertificateError> {
         while self.outcome.is_none() {
             self.advance();
         }
