@@ -202,7 +202,7 @@ impl ChainWalk {
             now,
             policy,
         };
-        let walk = Box::new(Walk::of(asked.wanted()));
+        let walk = Box::new(Walk::new(asked.wanted()));
         Self {
             asked,
             walk,

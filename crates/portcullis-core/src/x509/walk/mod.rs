@@ -36,7 +36,12 @@ use super::signatures::{MAX_SIGNATURES, Signatures};
 
 /// Judges the chain of the server of a name, or of a client, with nobody to listen.
 pub(super) fn check(wanted: Wanted<'_>) -> Result<Proof, CertificateError> {
-    let mut walk = Walk::new(wanted)?;
+    if wanted.policy.roots.is_empty() {
+        return Err(CertificateError::new(Kind::NoTrustAnchors));
+    }
+    // Not moved from here on: it is large.
+    let mut walk = Walk::new(wanted);
+    walk.listening = false;
     loop {
         match walk.next(wanted) {
             Next::Judge(fault) => walk.refuse(wanted, fault),
@@ -112,19 +117,8 @@ struct Walk {
 }
 
 impl Walk {
-    /// With nobody who listens.
-    fn new(wanted: Wanted<'_>) -> Result<Self, CertificateError> {
-        if wanted.policy.roots.is_empty() {
-            return Err(CertificateError::new(Kind::NoTrustAnchors));
-        }
-        Ok(Self {
-            listening: false,
-            ..Self::of(wanted)
-        })
-    }
-
     /// With somebody who listens.
-    fn of(wanted: Wanted<'_>) -> Self {
+    fn new(wanted: Wanted<'_>) -> Self {
         let leaf = wanted.chain.end_entity();
         let fields = wanted.certificate(0);
         let mut walk = Self {
