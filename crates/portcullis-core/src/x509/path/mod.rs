@@ -15,7 +15,7 @@ pub(super) use budget::{MAX_PATHS, MAX_STEPS};
 use rustls_pki_types::{ServerName, UnixTime};
 
 use super::certificate::Certificate;
-use super::chain::{MAX_CERTIFICATES, PresentedChain};
+use super::chain::PresentedChain;
 use super::error::Purpose;
 use super::extension::{authority_key_identifier, subject_key_identifier};
 use super::name;
@@ -157,7 +157,7 @@ pub(super) struct Search {
 }
 
 /// How far the search for the issuer of a certificate is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Frame {
     stage: Stage,
     candidates: Candidates,
@@ -180,7 +180,7 @@ impl Search {
     pub(super) const fn new() -> Self {
         Self {
             path: Path::LEAF,
-            frames: [Frame::NEW; MAX_PATH],
+            frames: [const { Frame::NEW }; MAX_PATH],
             bad: 0,
             budget: Budget::new(),
         }
@@ -303,8 +303,9 @@ impl Search {
         head: &Certificate<'_>,
         tried: usize,
     ) -> Option<Found> {
-        let frame = *self.frame()?;
-        let Some(place) = frame.candidates.place(tried) else {
+        let candidates = &self.frame()?.candidates;
+        let (place, several) = (candidates.place(tried), candidates.len() > 1);
+        let Some(place) = place else {
             let has_anchors = !wanted.policy.roots.named(head.issuer).is_empty();
             self.go_to(match has_anchors {
                 true => Stage::Done,
@@ -317,7 +318,7 @@ impl Search {
             return None;
         }
         let fields = wanted.certificate(issuer)?;
-        if frame.candidates.len > 1 {
+        if several {
             signatures.expect_several_paths();
             let key = der::public_key_info(fields.spki);
             let signed = key.map(|key| signatures.verify(wanted.policy, head, key));
@@ -365,7 +366,7 @@ impl Search {
                 found.push(place);
             }
         }
-        if found.len > 1 {
+        if found.len() > 1 {
             sort(wanted, head, &mut found);
         }
         self.budget.spend_on_names(read).then_some(found)
@@ -385,9 +386,7 @@ impl Search {
 /// rest; of equal ones what is valid now. It is a hint, and excludes nothing.
 fn sort(wanted: Wanted<'_>, head: &Certificate<'_>, candidates: &mut Candidates) {
     let named = authority_key_identifier(head);
-    let len = candidates.len;
-    let places = candidates.places.get_mut(..len).unwrap_or_default();
-    places.sort_by_cached_key(|&place| {
+    candidates.several.sort_by_cached_key(|&place| {
         let fields = wanted.certificate(place.into());
         let own = fields.and_then(|fields| subject_key_identifier(&fields));
         let validity = fields.and_then(|fields| fields.validity());
@@ -410,36 +409,49 @@ impl Frame {
     };
 }
 
-/// Places in the peer's chain. Not a `Vec`, because nearly always there is one at most.
-#[derive(Clone, Copy, Debug)]
+/// Places in the peer's chain. Nearly always there is one at most, so only more are on the heap.
+#[derive(Clone, Debug)]
 struct Candidates {
-    places: [u8; MAX_CERTIFICATES],
-    len: usize,
+    only: [u8; 1],
+    /// How many there are in `only`.
+    len: u8,
+    several: Vec<u8>,
 }
 
 impl Candidates {
     const NONE: Self = Self {
-        places: [0; MAX_CERTIFICATES],
+        only: [0],
         len: 0,
+        several: Vec::new(),
     };
 
     fn places(&self) -> &[u8] {
-        self.places.get(..self.len).unwrap_or_default()
+        match self.several.is_empty() {
+            true => self.only.get(..usize::from(self.len)).unwrap_or_default(),
+            false => &self.several,
+        }
     }
 
     fn place(&self, at: usize) -> Option<u8> {
         self.places().get(at).copied()
     }
 
-    const fn is_empty(&self) -> bool {
-        self.len == 0
+    fn len(&self) -> usize {
+        self.places().len()
     }
 
-    /// A chain has no more certificates than there is room for.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn push(&mut self, place: usize) {
-        if let (Ok(place), Some(next)) = (u8::try_from(place), self.places.get_mut(self.len)) {
-            *next = place;
-            self.len += 1;
+        let Ok(place) = u8::try_from(place) else {
+            return;
+        };
+        match (self.len, self.several.is_empty()) {
+            (0, _) => (self.only, self.len) = ([place], 1),
+            (_, true) => self.several = self.only.iter().copied().chain([place]).collect(),
+            (_, false) => self.several.push(place),
         }
     }
 }
