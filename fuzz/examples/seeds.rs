@@ -428,6 +428,15 @@ fn certificates() {
         let length = (der.len() as u16).to_be_bytes();
         let twice = [&[1][..], &length, &der, &length, &der].concat();
         write("certificate", &format!("chain-twice-{name}"), &twice);
+        for (kind, verdicts) in [
+            ("default", [0xff; 8]),
+            ("accept", [0; 8]),
+            ("refuse", [0x55; 8]),
+            ("mixed", [0x1b, 0xe4, 0x72, 0x8d, 0x36, 0xc9, 0xa5, 0x0f]),
+        ] {
+            let walk = [&verdicts[..], &length, &der].concat();
+            write("walk", &format!("{name}-{kind}"), &walk);
+        }
         write(
             "certificate",
             &format!("pkcs8-{name}"),

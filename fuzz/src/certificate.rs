@@ -69,7 +69,7 @@ fn rsa(der: &[u8]) {
 }
 
 /// Certificates, each after its length in two bytes.
-fn cut(mut data: &[u8]) -> Vec<&[u8]> {
+pub(crate) fn cut(mut data: &[u8]) -> Vec<&[u8]> {
     let mut parts = Vec::new();
     while let Some((length, rest)) = data.split_first_chunk::<2>() {
         let length = usize::from(u16::from_be_bytes(*length)).min(rest.len());

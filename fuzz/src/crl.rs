@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use portcullis_core::x509::{
-    CertificateErrorKind, ChainPolicy, Crl, CrlCheck, PresentedChain, RevocationCheck, crl_issuer_hash,
+    CertificateErrorKind, ChainPolicy, Crl, CrlCheck, PresentedChain, RevocationCheck,
+    crl_issuer_hash,
 };
 
 use crate::pki::{NOW, name, pki};
@@ -34,12 +35,22 @@ pub fn run(data: &[u8]) {
 /// Nobody has signed it: it says nothing of anybody, and takes no more room than it may.
 fn forged(list: Arc<Crl>) {
     let beside = list.bytes() - list.as_der().len();
-    assert!(beside <= 24 * list.len() + size_of::<Crl>(), "{beside} for {}", list.len());
-    let _ = (list.number(), list.uris(), list.is_stale(NOW), format!("{list:?}"));
+    assert!(
+        beside <= 24 * list.len() + size_of::<Crl>(),
+        "{beside} for {}",
+        list.len()
+    );
+    let _ = (
+        list.number(),
+        list.uris(),
+        list.is_stale(NOW),
+        format!("{list:?}"),
+    );
     assert!(list.replaces(&list));
     let chain = PresentedChain::new(pki().server.identity.chain().to_vec()).expect("our own chain");
     let policy = ChainPolicy::new(pki().roots.clone()).crl_check(CrlCheck::chain());
-    let mut check = RevocationCheck::begin(&chain, Some(&name()), NOW, &policy).expect("a good chain");
+    let mut check =
+        RevocationCheck::begin(&chain, Some(&name()), NOW, &policy).expect("a good chain");
     let mut asked = 0;
     while check.query().is_some() {
         asked += 1;

@@ -28,3 +28,4 @@ pub mod rustls_end;
 pub mod settings;
 pub mod verdict;
 pub mod verdict_older;
+pub mod walk;

@@ -8,7 +8,9 @@ use portcullis_fuzz::bytes_from_peer::{self, variants};
 use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
-use portcullis_fuzz::{certificate, codec, conversation, crl, differential, hello_view, pem, record};
+use portcullis_fuzz::{
+    certificate, codec, conversation, crl, differential, hello_view, pem, record, walk,
+};
 
 /// The heap is measured: one test at a time.
 static TURN: Mutex<()> = Mutex::new(());
@@ -40,6 +42,11 @@ fn certificates() {
 #[test]
 fn revocation_lists() {
     each("crl", crl::run);
+}
+
+#[test]
+fn walks() {
+    each("walk", walk::run);
 }
 
 #[test]

@@ -3,9 +3,11 @@
 //! An answer is made by a future that runs inside the handshake's own: dropping the handshake
 //! drops it, and the handshake's timeout bounds it.
 
+mod chain;
 mod signer;
 mod together;
 
+pub use chain::{ByDefault, ChainAnswers, Judge, PartialChain, Trusted, Verdict, VerifyFun, chain};
 pub use signer::{Signer, SignerAndDecrypter, signer};
 pub use together::{Together, together};
 

@@ -35,7 +35,7 @@ impl Crls {
         Box::pin(async move {
             let question = match question.revocation_check() {
                 Ok(check) => match look(&*source, check, budget).await {
-                    Some(check) => question.conclude(check),
+                    Some(check) => question.with_revocation(check),
                     None => question,
                 },
                 // The chain is not to be trusted, which whoever answers finds out, too.

@@ -338,10 +338,28 @@ impl ClientConfigBuilder {
     }
 
     /// The most intermediates between the server's certificate and a trust anchor.
-    /// Default: 10; the path builder's own bound is 6.
+    /// Default: 10; more than 32 count as 32.
     pub fn depth(mut self, intermediates: usize) -> Self {
         if let Verification::Chain(policy) = self.client.verification {
             self.client.verification = Verification::Chain(policy.depth(intermediates));
+        }
+        self
+    }
+
+    /// Sets whether a root whose certificate has expired, or is not valid yet, is none. Default: yes. See
+    /// [`ChainPolicy::anchor_dates`](ChainPolicy::anchor_dates).
+    pub fn anchor_dates(mut self, count: bool) -> Self {
+        if let Verification::Chain(policy) = self.client.verification {
+            self.client.verification = Verification::Chain(policy.anchor_dates(count));
+        }
+        self
+    }
+
+    /// Sets whether a server's certificate may say that it is for any purpose. Default: no. See
+    /// [`ChainPolicy::any_purpose`](ChainPolicy::any_purpose).
+    pub fn any_purpose(mut self, counts: bool) -> Self {
+        if let Verification::Chain(policy) = self.client.verification {
+            self.client.verification = Verification::Chain(policy.any_purpose(counts));
         }
         self
     }

@@ -42,6 +42,8 @@ pub(crate) struct ServerOptions {
     /// What a client may show.
     pub(crate) accepted: AcceptedOfPeer,
     depth: usize,
+    anchor_dates: bool,
+    any_purpose: bool,
     pub(crate) send_certificate_authorities: bool,
     pub(crate) certificate_authorities: Option<Vec<Box<[u8]>>>,
     /// The server's own group for DHE before TLS 1.3.
@@ -167,6 +169,8 @@ impl ServerConfig {
                 client_chain: ChainPolicy::new(Roots::empty()),
                 accepted: AcceptedOfPeer::default(),
                 depth: 10,
+                anchor_dates: true,
+                any_purpose: false,
                 send_certificate_authorities: true,
                 certificate_authorities: None,
                 dh_group: None,
@@ -332,9 +336,23 @@ impl ServerConfigBuilder {
     }
 
     /// The most intermediates between a client's certificate and a trust anchor.
-    /// Default: 10; the path builder's own bound is 6.
+    /// Default: 10; more than 32 count as 32.
     pub fn depth(mut self, intermediates: usize) -> Self {
         self.server.depth = intermediates;
+        self
+    }
+
+    /// Sets whether a root whose certificate has expired, or is not valid yet, is none. Default: yes. See
+    /// [`ChainPolicy::anchor_dates`](ChainPolicy::anchor_dates).
+    pub fn anchor_dates(mut self, count: bool) -> Self {
+        self.server.anchor_dates = count;
+        self
+    }
+
+    /// Sets whether a client's certificate may say that it is for any purpose. Default: no. See
+    /// [`ChainPolicy::any_purpose`](ChainPolicy::any_purpose).
+    pub fn any_purpose(mut self, counts: bool) -> Self {
+        self.server.any_purpose = counts;
         self
     }
 
@@ -725,6 +743,8 @@ impl ServerConfigBuilder {
                 let schemes: Vec<_> = self.server.policy.certificate_schemes().collect();
                 self.server.client_chain = ChainPolicy::new(roots.clone())
                     .depth(self.server.depth)
+                    .anchor_dates(self.server.anchor_dates)
+                    .any_purpose(self.server.any_purpose)
                     .signed_with(&schemes, self.server.policy.key_minimum)
                     .memo(self.server.policy.memo.clone())
                     .crl_check(self.server.policy.crl_check);

@@ -32,8 +32,8 @@ use crate::session::ServerSession;
 use crate::signature_scheme::SignatureScheme;
 use crate::wire::extension::CertificateType;
 use crate::x509::{
-    self, CertificateError, ChainPolicy, Identity, PresentedChain, RevocationCheck, VerifiedChain,
-    VerifiedRawKey,
+    self, CertificateError, ChainPolicy, ChainWalk, Identity, PresentedChain, RevocationCheck,
+    Roots, VerifiedChain, VerifiedRawKey,
 };
 use crate::{ClientHelloView, NamedGroup, ServerHelloView};
 
@@ -461,8 +461,8 @@ impl VerifyChain {
         self.concluded.is_none() && policy.is_some_and(ChainPolicy::checks_crls)
     }
 
-    /// Verifies as configured up to where it asks for revocation lists. What this ends in, [`conclude`](Self::conclude)
-    /// puts into the question. Without it [`check`](Self::check) and [`verify`](Self::verify) have no lists, so that
+    /// Verifies as configured up to where it asks for revocation lists. What this ends in,
+    /// [`with_revocation`](Self::with_revocation) puts into the question. Without it [`check`](Self::check) and [`verify`](Self::verify) have no lists, so that
     /// nothing can be determined, and a configuration that does not accept that refuses.
     ///
     /// # Errors
@@ -481,7 +481,7 @@ impl VerifyChain {
     /// From here on [`check`](Self::check) and [`verify`](Self::verify) say what this check has ended in. One of
     /// another chain ends the handshake.
     #[must_use]
-    pub fn conclude(mut self, check: RevocationCheck) -> Self {
+    pub fn with_revocation(mut self, check: RevocationCheck) -> Self {
         self.concluded = Some(Box::new(check.conclude()));
         self
     }
@@ -506,6 +506,61 @@ impl VerifyChain {
                 self.chain.clone(),
             )),
         }
+    }
+
+    /// Verifies as configured step by step, so that each thing that is wrong, or that a certificate
+    /// has, can be judged by rules of one's own. Where the configuration verifies nothing, everything is
+    /// accepted that is not refused.
+    ///
+    /// ```
+    /// use portcullis_core::question::{Answer, VerifyChain};
+    /// use portcullis_core::x509::{CertificateErrorKind, Finding, WalkStep};
+    ///
+    /// fn answer(question: VerifyChain) -> Answer {
+    ///     let mut walk = question.walk();
+    ///     while let WalkStep::Judge(pending) = walk.step() {
+    ///         let judgement = pending.judgement();
+    ///         match judgement.finding() {
+    ///             // The peer's own may have expired.
+    ///             Finding::Bad(error)
+    ///                 if judgement.index() == 0
+    ///                     && matches!(error.kind(), CertificateErrorKind::Expired { .. }) =>
+    ///             {
+    ///                 pending.accept();
+    ///             }
+    ///             _ => pending.default(),
+    ///         }
+    ///     }
+    ///     question.conclude(walk)
+    /// }
+    /// ```
+    pub fn walk(&self) -> ChainWalk {
+        let policy = match &self.policy {
+            Some(policy) => policy.clone(),
+            None => ChainPolicy::new(Roots::empty()).dangerous_lax(),
+        };
+        let name = self.server_name().cloned();
+        ChainWalk::new(self.chain.clone(), name, self.now, policy)
+    }
+
+    /// Answers with what a [`walk`](Self::walk) of this question has come to. What is not judged yet is
+    /// judged by default. One of another question ends the handshake.
+    ///
+    /// Where revocation lists are [wanted](Self::wants_crls), what they said
+    /// ([`with_revocation`](Self::with_revocation)) holds for the path that they were asked about. For another one, and
+    /// for one with a fault that was accepted, nothing is known, which counts as in [`check`](Self::check).
+    pub fn conclude(self, walk: ChainWalk) -> Answer {
+        let verdict = match (self.concluded, &self.policy) {
+            (Some(concluded), Some(policy)) => concluded.and_then(|known| {
+                let proof = walk.into_proof()?;
+                match proof.has_path_of(&known) {
+                    true => Ok(proof),
+                    false => RevocationCheck::of(proof, self.now, policy).conclude(),
+                }
+            }),
+            _ => walk.into_verdict(),
+        };
+        self.id.answer(AnswerContent::Chain(verdict))
     }
 
     /// Accepts the peer with the proof that [`check`](Self::check) gave. One of another chain,

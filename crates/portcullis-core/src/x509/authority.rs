@@ -1,7 +1,7 @@
-//! Whether a certificate may issue others.
+//! Whether a certificate that nobody has judged may issue others.
 //!
-//! RFC 5280 §4.2.1.3, §4.2.1.9, §6.1.4 (k) to (n). Each question is about one certificate, so
-//! that a walk along a path asks it of each.
+//! RFC 5280 §4.2.1.3, §4.2.1.9, §6.1.4 (k) to (n). This tells roots apart, and explains why there
+//! is no path. What lies on one is judged by the [walk](super::walk).
 
 use super::certificate::Certificate;
 use super::error::CertificateErrorKind as Kind;

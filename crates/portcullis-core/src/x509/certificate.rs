@@ -14,6 +14,8 @@ pub(crate) struct Certificate<'a> {
     pub(crate) tbs: &'a [u8],
     /// OID and parameters of `signatureAlgorithm`.
     pub(crate) signature_algorithm: &'a [u8],
+    /// The same in what is signed.
+    pub(crate) signed_algorithm: &'a [u8],
     /// The contents of `signatureValue`, a BIT STRING.
     pub(crate) signature: &'a [u8],
     /// 1, 2 or 3; 0 for what is none of them.
@@ -26,6 +28,8 @@ pub(crate) struct Certificate<'a> {
     pub(crate) subject: &'a [u8],
     /// SubjectPublicKeyInfo, with its header.
     pub(crate) spki: &'a [u8],
+    /// Whether there is an issuerUniqueID or a subjectUniqueID (§4.1.2.8).
+    pub(crate) has_unique_ids: bool,
     extensions: &'a [u8],
 }
 
@@ -47,13 +51,13 @@ impl<'a> Certificate<'a> {
             Some(_) => 0,
         };
         tbs.contents(INTEGER)?; // serialNumber
-        tbs.contents(SEQUENCE)?; // signature
+        let signed_algorithm = tbs.contents(SEQUENCE)?;
         let issuer = tbs.element(SEQUENCE)?.whole;
         let validity = tbs.element(SEQUENCE)?.whole;
         let subject = tbs.element(SEQUENCE)?.whole;
         let spki = tbs.element(SEQUENCE)?.whole;
-        tbs.optional(ISSUER_UNIQUE_ID);
-        tbs.optional(SUBJECT_UNIQUE_ID);
+        let issuer_unique_id = tbs.optional(ISSUER_UNIQUE_ID);
+        let subject_unique_id = tbs.optional(SUBJECT_UNIQUE_ID);
         let extensions = match tbs.optional(context(3)) {
             Some(extensions) => der::only(extensions, SEQUENCE)?,
             None => &[],
@@ -61,12 +65,14 @@ impl<'a> Certificate<'a> {
         tbs.is_empty().then_some(Self {
             tbs: signed.whole,
             signature_algorithm,
+            signed_algorithm,
             signature,
             version,
             issuer,
             validity,
             subject,
             spki,
+            has_unique_ids: issuer_unique_id.or(subject_unique_id).is_some(),
             extensions,
         })
     }

@@ -4,12 +4,16 @@
 
 use std::sync::{Arc, Weak};
 
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor};
 
 use super::certificate::Certificate;
 use super::error::{CertificateError, CertificateErrorKind as Kind};
+use super::path::{Path, Top};
 use super::policy::{ChainPolicy, PolicyId};
 use super::presented::Shown;
+use super::revocation::CheckedPath;
+use super::roots::Roots;
+use super::walk::Proof;
 
 /// Most certificates a peer may send in one chain.
 ///
@@ -198,24 +202,33 @@ struct Verified {
     policy: PolicyId,
     /// Whether the key usage lets the key sign.
     may_sign: bool,
+    /// From the leaf up.
+    path: Path,
+    top: Top,
+    /// Among which the anchor is.
+    roots: Roots,
+    /// What was wrong and was accepted.
+    overrides: Vec<CertificateError>,
 }
 
 impl VerifiedChain {
     /// For the verifier, at the end of a verification that succeeded: as the chain of the server
     /// of that name, or of a client.
     pub(super) fn proven(
-        chain: PresentedChain,
+        proof: Proof,
         server_name: Option<ServerName<'static>>,
         policy: &ChainPolicy,
-        may_sign: bool,
     ) -> Self {
-        let policy = policy.id;
         Self {
-            chain,
+            chain: proof.chain,
             verified: Some(Verified {
                 server_name,
-                policy,
-                may_sign,
+                policy: policy.id,
+                may_sign: proof.may_sign,
+                path: proof.path,
+                top: proof.top,
+                roots: policy.roots.clone(),
+                overrides: proof.overrides,
             }),
         }
     }
@@ -231,9 +244,15 @@ impl VerifiedChain {
     }
 
     /// Whether the verifier of this library proved the chain; `false` for one that was
-    /// accepted without it.
+    /// accepted without it, or although something was wrong.
     pub fn is_verified(&self) -> bool {
-        self.verified.is_some()
+        self.verified.is_some() && self.overrides().is_empty()
+    }
+
+    /// What was wrong with the chain and was [accepted](crate::x509::Pending::accept) all the same.
+    pub fn overrides(&self) -> &[CertificateError] {
+        let verified = self.verified.as_ref();
+        verified.map_or(&[], |verified| &verified.overrides)
     }
 
     /// Whether the verifier has found that the key may sign.
@@ -250,6 +269,60 @@ impl VerifiedChain {
     /// The chain as the peer sent it, including certificates that were not needed.
     pub fn chain(&self) -> &PresentedChain {
         &self.chain
+    }
+
+    /// The certificates that were found to lead from the peer to an anchor: its own first, each
+    /// issued by the next, and the last by the [`anchor`](Self::anchor). Empty if nobody verified
+    /// the chain.
+    pub fn path(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        let places = self.verified.iter().flat_map(|own| own.path.places());
+        places.filter_map(|place| self.chain.certificates().get(place))
+    }
+
+    /// The name and key among the [`Roots`] that have issued the last certificate of the
+    /// [`path`](Self::path). `None` if nobody verified the chain, or it rests on something else.
+    pub fn anchor(&self) -> Option<&TrustAnchor<'static>> {
+        let verified = self.verified.as_ref()?;
+        match verified.top {
+            Top::Root(at) => verified.roots.anchor(at).map(|(anchor, _)| anchor),
+            Top::Pinned | Top::Trusted(_) | Top::Unknown => None,
+        }
+    }
+
+    /// The certificate of the [`anchor`](Self::anchor), if it came to the roots with one; or that of
+    /// the peer's which [somebody trusts](crate::x509::PathStart::trust).
+    pub fn anchor_certificate(&self) -> Option<&CertificateDer<'static>> {
+        let verified = self.verified.as_ref()?;
+        match verified.top {
+            Top::Root(at) => verified.roots.certificate_of(at),
+            Top::Trusted(place) => self.chain.certificates().get(place),
+            Top::Pinned | Top::Unknown => None,
+        }
+    }
+
+    /// Whether the path is the same, and nothing was accepted that is wrong with it.
+    pub(crate) fn has_path_of(&self, other: &Self) -> bool {
+        let (Some(own), Some(others)) = (&self.verified, &other.verified) else {
+            return false;
+        };
+        self.is_verified()
+            && other.proves(&self.chain)
+            && own.top == others.top
+            && own.path.places().eq(others.path.places())
+    }
+
+    /// The path, for those who look for it in revocation lists.
+    pub(super) fn checked_path(&self) -> CheckedPath {
+        let top = self.verified.as_ref().map(|own| own.top);
+        let read = |place: usize| Certificate::read(self.chain.certificates().get(place)?);
+        let path = self.path().cloned();
+        match (self.anchor(), top) {
+            (Some(anchor), _) => CheckedPath::new(path, anchor),
+            (None, Some(Top::Trusted(place))) => CheckedPath::below(path, read(place)),
+            // There is nothing below it.
+            (None, Some(Top::Pinned)) => CheckedPath::below(core::iter::empty(), read(0)),
+            (None, _) => CheckedPath::below(path, None),
+        }
     }
 
     pub(crate) fn into_chain(self) -> PresentedChain {

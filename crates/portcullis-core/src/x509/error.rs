@@ -77,13 +77,6 @@ pub enum CertificateErrorKind {
         /// Its distinguished name.
         issuer: String,
     },
-    /// The peer sent a certificate that has the name of the issuer in another encoding.
-    NameEncoding {
-        /// The distinguished name that was looked for.
-        issuer: String,
-        /// The place of that certificate in the peer's chain; 0 is the leaf.
-        found: usize,
-    },
     /// An RSA key is shorter or longer than is accepted.
     RsaKeyLength {
         /// Its length.
@@ -199,8 +192,12 @@ pub enum CertificateErrorKind {
         /// Its reason.
         message: String,
     },
-    /// Anything else, in the words of webpki.
-    Other(String),
+    /// The rules of this library accept the chain, and webpki, which is asked as well, does not.
+    /// That is a mistake of one of the two.
+    Disagreement {
+        /// What webpki says.
+        says: String,
+    },
 }
 
 /// What a certificate is used for (RFC 5280 §4.2.1.12).
@@ -309,7 +306,6 @@ impl CertificateError {
             | Kind::NoTrustAnchors
             | Kind::WrongIssuer { .. }
             | Kind::PinnedIssuer { .. }
-            | Kind::NameEncoding { .. }
             | Kind::PathTooDeep { limit: Some(_) } => AlertDescription::UNKNOWN_CA,
             Kind::WrongPurpose { .. }
             | Kind::Unsupported(_)
@@ -340,7 +336,7 @@ impl CertificateError {
             | Kind::NameConstraints
             | Kind::TooManyCertificates { .. }
             | Kind::PathTooDeep { limit: None }
-            | Kind::Other(_) => AlertDescription::BAD_CERTIFICATE,
+            | Kind::Disagreement { .. } => AlertDescription::BAD_CERTIFICATE,
         }
     }
 }

@@ -6,7 +6,7 @@
 //! remembered cannot outlive a change of any of them.
 
 use core::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use aws_lc_rs::digest;
 use rustls_pki_types::InvalidSignature;
@@ -52,13 +52,10 @@ impl SignatureMemo {
         Self::new(self.0.capacity)
     }
 
-    /// Starts on one chain; `None` if nothing is to be remembered.
-    pub(super) fn walk(&self) -> Option<Walk<'_>> {
+    /// What is remembered; `None` if nothing is to be.
+    fn memory(&self) -> Option<&Memory> {
         let memory = self.0.memory.get_or_init(|| Memory::new(self.0.capacity));
-        Some(Walk {
-            memory: memory.as_ref()?,
-            log: Mutex::default(),
-        })
+        memory.as_ref()
     }
 
     #[cfg(test)]
@@ -103,15 +100,8 @@ impl Memory {
 
 /// The verification of one chain: collects what was found good, in the order of the walk, and
 /// leaves nothing behind unless it is told at the end that all was well.
-#[derive(Debug)]
-pub(super) struct Walk<'a> {
-    memory: &'a Memory,
-    /// Locked by one thread only: the algorithms' trait asks for `Sync`.
-    log: Mutex<Log>,
-}
-
 #[derive(Debug, Default)]
-struct Log {
+pub(super) struct Log {
     good: Vec<Good>,
     scratch: Vec<u8>,
 }
@@ -123,66 +113,62 @@ struct Good {
     known: Option<Weak<Shown>>,
 }
 
-impl Walk<'_> {
-    fn log(&self) -> MutexGuard<'_, Log> {
-        // A log is whole after each line of code that changes it.
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the signature that these parts describe is good: from memory, or by `verify`.
+impl Log {
+    /// Whether the signature that these parts describe is good: from memory, or by `verify`. If
+    /// it is, gives its place in the log.
     pub(super) fn verify(
-        &self,
+        &mut self,
+        memo: &SignatureMemo,
         parts: [&[u8]; 5],
         verify: impl FnOnce() -> Result<(), InvalidSignature>,
-    ) -> Result<(), InvalidSignature> {
-        let digest = self.memory.digest(parts, &mut self.log().scratch);
-        let known = self.memory.seen.get(&digest);
+    ) -> Result<usize, InvalidSignature> {
+        let Some(memory) = memo.memory() else {
+            return verify().map(|()| 0);
+        };
+        let digest = memory.digest(parts, &mut self.scratch);
+        let known = memory.seen.get(&digest);
         if known.is_none() {
             verify()?;
         }
-        self.log().good.push(Good { digest, known });
-        Ok(())
-    }
-
-    /// How many good signatures are noted.
-    pub(super) fn len(&self) -> usize {
-        self.log().good.len()
+        self.good.push(Good { digest, known });
+        Ok(self.good.len().saturating_sub(1))
     }
 
     /// Notes once more what was found good before, because it is on another path, too.
-    pub(super) fn repeat(&self, at: usize) {
-        let mut log = self.log();
-        if let Some(good) = log.good.get(at).cloned() {
-            log.good.push(good);
+    pub(super) fn repeat(&mut self, at: usize) {
+        if let Some(good) = self.good.get(at).cloned() {
+            self.good.push(good);
         }
     }
 
     /// Notes a leaf that is a root itself. Its signature was not verified, so it is told apart
     /// from one by having no algorithm; only the chain is shared.
-    pub(super) fn note_root(&self, leaf: &[u8]) {
-        let log = &mut *self.log();
-        let digest = self
-            .memory
-            .digest([&[], &[], &[], &[], leaf], &mut log.scratch);
-        let known = self.memory.seen.get(&digest);
-        log.good.push(Good { digest, known });
+    pub(super) fn note_root(&mut self, memo: &SignatureMemo, leaf: &[u8]) {
+        let Some(memory) = memo.memory() else {
+            return;
+        };
+        let digest = memory.digest([&[], &[], &[], &[], leaf], &mut self.scratch);
+        let known = memory.seen.get(&digest);
+        self.good.push(Good { digest, known });
     }
 
     /// Everything about the chain was found good: remembers the `signatures` of the accepted
     /// path, which were the last in the walk. Gives the chain back, shared with the connections
     /// whose peer has shown the same.
-    pub(super) fn commit(self, chain: &PresentedChain, signatures: usize) -> PresentedChain {
-        let good = self
-            .log
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .good;
-        let path = good.get(good.len().saturating_sub(signatures)..);
+    pub(super) fn commit(
+        &self,
+        memo: &SignatureMemo,
+        chain: &PresentedChain,
+        signatures: usize,
+    ) -> PresentedChain {
+        let path = self.good.get(self.good.len().saturating_sub(signatures)..);
         // Anchor first.
-        let Some((leaf, issuers)) = path.and_then(<[Good]>::split_last) else {
+        let (Some(memory), Some((leaf, issuers))) =
+            (memo.memory(), path.and_then(<[Good]>::split_last))
+        else {
             return chain.clone();
         };
-        let seen = &self.memory.seen;
+        let seen = &memory.seen;
         for issuer in issuers.iter().filter(|issuer| issuer.known.is_none()) {
             seen.insert(issuer.digest, Weak::new());
         }

@@ -8,13 +8,13 @@ mod authority;
 mod cache;
 pub(crate) mod certificate;
 mod chain;
-mod constraints;
 #[cfg(feature = "finite-field")]
 mod dh_parameters;
 mod digests;
 mod error;
 mod explain;
 mod extension;
+mod host_name;
 mod identity;
 mod memo;
 mod name;
@@ -35,6 +35,7 @@ mod signatures;
 mod system_roots;
 mod time;
 mod verify;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,10 @@ pub(crate) use verify::{
     check_agreement, check_encipherment, check_key_length, check_key_usage, verify_chain,
 };
 pub use verify::{verify_client, verify_server};
+pub use walk::{
+    CertificateExtension, ChainWalk, Finding, Gate, Interest, Judgement, PathStart, Pending,
+    WalkStep,
+};
 
 pub use crate::crypto::{PrivateKey, SignError};
 

@@ -1,7 +1,7 @@
 //! Distinguished names: what is in them, and whether two are the same however they are encoded.
 //!
-//! RFC 5280 §4.1.2.4, §7.1. They are only compared to find an issuer where no name is equal byte
-//! by byte: the signature then decides.
+//! RFC 5280 §4.1.2.4, §7.1. Strings are compared without regard to their type, the case of ASCII
+//! letters and how many spaces there are.
 
 use crate::der::{self, Element, NotDer, Reader, SET};
 
@@ -47,6 +47,74 @@ pub(super) fn attributes(name: &[u8]) -> impl Iterator<Item = Result<Attribute<'
 /// UTF8String, NumericString, PrintableString, TeletexString, IA5String: one byte for a character
 /// of ASCII in each.
 const STRINGS: [u8; 5] = [0x0c, 0x12, 0x13, 0x14, 0x16];
+
+/// Names with more attributes, which nobody has, are the same byte by byte only.
+const MAX_ATTRIBUTES: usize = 128;
+
+/// What it costs to look at one is that of so many bytes.
+const BYTES_OF_AN_ATTRIBUTE: usize = 16;
+
+/// Whether two Names, with their headers, are the same however they are encoded. Where they are
+/// not equal byte by byte, how many bytes were compared is added to `read`.
+pub(super) fn is_same(one: &[u8], other: &[u8], read: &mut usize) -> bool {
+    one == other || begins_with(one, other, read) == Some(Rest::Nothing)
+}
+
+/// Whether a Name is that of a subtree, or of something in it (§4.2.1.10): it begins with the
+/// names in `base`. Both are with their headers.
+pub(super) fn is_within(name: &[u8], base: &[u8], read: &mut usize) -> bool {
+    begins_with(name, base, read).is_some()
+}
+
+/// The mail addresses in a Name with its header (RFC 2985 §5.2.1).
+pub(super) fn mail_addresses(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    const EMAIL_ADDRESS: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01";
+    let contents = der::only(name, der::SEQUENCE).unwrap_or_default();
+    attributes(contents)
+        .map_while(Result::ok)
+        .filter(|attribute| attribute.kind.contents == EMAIL_ADDRESS)
+        .map(|attribute| attribute.value.contents)
+}
+
+/// What comes behind the beginning of a name.
+#[derive(PartialEq, Eq)]
+enum Rest {
+    Nothing,
+    Something,
+}
+
+fn begins_with(name: &[u8], base: &[u8], read: &mut usize) -> Option<Rest> {
+    let contents = |name| der::only(name, der::SEQUENCE);
+    let mut name = attributes(contents(name)?);
+    for (count, wanted) in attributes(contents(base)?).enumerate() {
+        let (wanted, own) = (wanted.ok()?, name.next()?.ok()?);
+        *read = read.saturating_add(BYTES_OF_AN_ATTRIBUTE + wanted.value.contents.len());
+        if count >= MAX_ATTRIBUTES {
+            return None;
+        }
+        if !own.is_same(&wanted) {
+            return None;
+        }
+    }
+    match name.next() {
+        None => Some(Rest::Nothing),
+        // A part of a RelativeDistinguishedName is not the whole.
+        Some(own) => own.ok()?.is_first.then_some(Rest::Something),
+    }
+}
+
+impl Attribute<'_> {
+    fn is_same(&self, other: &Self) -> bool {
+        let (own, others) = (&self.value, &other.value);
+        let value = match STRINGS.contains(&own.tag) && STRINGS.contains(&others.tag) {
+            true => {
+                own.contents == others.contents || words(own.contents).eq(words(others.contents))
+            }
+            false => own.whole == others.whole,
+        };
+        value && self.is_first == other.is_first && self.kind.whole == other.kind.whole
+    }
+}
 
 /// A Name written in one way only: names that are the same attribute by attribute, without regard
 /// to the type of string, the case of ASCII letters, and how many spaces there are, are equal
@@ -115,8 +183,45 @@ mod tests {
     }
 
     fn is_same(one: &[u8], other: &[u8]) -> bool {
-        let one = CanonicalName::new(one).unwrap();
-        CanonicalName::new(other).is_some_and(|other| other == one)
+        let canonical = CanonicalName::new(one).unwrap();
+        let same = CanonicalName::new(other).is_some_and(|other| other == canonical);
+        let (one, other) = (der::sequence(one), der::sequence(other));
+        assert_eq!(super::is_same(&one, &other, &mut 0), same);
+        assert_eq!(super::is_same(&other, &one, &mut 0), same);
+        same
+    }
+
+    /// Whole names, from the first on.
+    #[test]
+    fn names_are_within_what_they_begin_with() {
+        let of = |attributes: &[(u8, u8, &str)]| der::sequence(&name(attributes));
+        let base = of(&[(6, 0x13, "US"), (10, 0x0c, "Corp")]);
+        for (within, expected) in [
+            (of(&[(6, 0x13, "us"), (10, 0x13, "corp")]), true),
+            (
+                of(&[(6, 0x13, "US"), (10, 0x0c, "Corp"), (3, 0x0c, "a")]),
+                true,
+            ),
+            (of(&[(6, 0x13, "US")]), false),
+            (of(&[(10, 0x0c, "Corp"), (6, 0x13, "US")]), false),
+            (of(&[(6, 0x13, "US"), (10, 0x0c, "Corp2")]), false),
+            (of(&[]), false),
+            (vec![0x30, 1, 0], false),
+        ] {
+            assert_eq!(is_within(&within, &base, &mut 0), expected, "{within:02x?}");
+        }
+        // Two attributes of one name are not one of them.
+        let attribute = |kind| der::sequence(&[6, 3, 0x55, 4, kind, 0x0c, 1, b'a']);
+        let set = |attributes: &[u8]| {
+            let mut set = vec![SET, u8::try_from(attributes.len()).unwrap()];
+            set.extend(attributes);
+            der::sequence(&set)
+        };
+        let (one, both) = (
+            set(&attribute(3)),
+            set(&[attribute(3), attribute(10)].concat()),
+        );
+        assert!(!is_within(&both, &one, &mut 0) && !is_within(&one, &both, &mut 0));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::crypto::LEAST_KEY_BITS;
 use crate::crypto::verification::{self as algorithms, Algorithm};
 use crate::crypto::{USUAL_KEY_BITS, named};
 
-/// What webpki builds at most; a greater depth cannot be had.
-pub(super) const WEBPKI_DEPTH: usize = 6;
+/// The most intermediate certificates that a path can be allowed to have.
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// What the default schemes stand for.
 pub(super) const USUAL_ALGORITHMS: usize = 22;
@@ -41,6 +41,12 @@ pub struct ChainPolicy {
     /// The shortest RSA keys, in bits.
     pub(super) key_minimum: u32,
     pub(super) check_name: bool,
+    /// Whether the dates of anchors count.
+    pub(super) anchor_dates: bool,
+    /// Whether anyExtendedKeyUsage counts.
+    pub(super) any_purpose: bool,
+    /// Whether what is bad is accepted unless somebody refuses it.
+    pub(super) lax: bool,
     pub(super) memo: SignatureMemo,
     pub(super) crl_check: CrlCheck,
 }
@@ -59,13 +65,16 @@ impl ChainPolicy {
             schemes: schemes.to_vec(),
             key_minimum: USUAL_KEY_BITS,
             check_name: true,
+            anchor_dates: true,
+            any_purpose: false,
+            lax: false,
             memo: SignatureMemo::default(),
             crl_check: CrlCheck::off(),
         }
     }
 
     /// Sets how many intermediate certificates a path may have; 0 asks for certificates issued
-    /// by a root directly. The path builder never takes more than 6, whatever is given here.
+    /// by a root directly. More than 32 count as 32.
     #[must_use]
     pub fn depth(mut self, intermediates: usize) -> Self {
         self.depth = intermediates;
@@ -114,6 +123,35 @@ impl ChainPolicy {
         self
     }
 
+    /// Sets whether an anchor that came with a certificate counts only within the dates of that.
+    /// Where another anchor has issued the same certificate, it is tried. Default: yes; no is
+    /// what browsers do, whose roots are replaced with the browser.
+    #[must_use]
+    pub fn anchor_dates(mut self, count: bool) -> Self {
+        self.anchor_dates = count;
+        self.id = PolicyId::next();
+        self
+    }
+
+    /// Sets whether a certificate whose extended key usage has anyExtendedKeyUsage in it may be
+    /// used by servers and clients (RFC 5280 §4.2.1.12). Default: no, it has to name the purpose;
+    /// one without the extension may be used for everything all the same.
+    #[must_use]
+    pub fn any_purpose(mut self, counts: bool) -> Self {
+        self.any_purpose = counts;
+        self.id = PolicyId::next();
+        self
+    }
+
+    /// Accepts whatever is bad about a chain unless somebody who
+    /// [listens](crate::x509::ChainWalk) refuses it: **anybody** can impersonate the peer if nobody does.
+    #[must_use]
+    pub fn dangerous_lax(mut self) -> Self {
+        self.lax = true;
+        self.id = PolicyId::next();
+        self
+    }
+
     /// Accepts a server whatever its name: **any** holder of a certificate from one of the roots
     /// can impersonate it.
     #[must_use]
@@ -141,7 +179,7 @@ impl ChainPolicy {
 
     /// The depth that is in force.
     pub(super) fn effective_depth(&self) -> usize {
-        self.depth.min(WEBPKI_DEPTH)
+        self.depth.min(MAX_DEPTH)
     }
 
     pub(crate) fn checks_crls(&self) -> bool {

@@ -2,16 +2,17 @@
 //!
 //! RFC 5280 §6.1.1.
 
+use core::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls_pki_types::{CertificateDer, Der, TrustAnchor};
-use webpki::VerifiedPath;
+use rustls_pki_types::{CertificateDer, TrustAnchor};
 
 use super::authority;
 use super::certificate::Certificate;
 use super::name::CanonicalName;
 use super::pem::{self, Contents};
+use super::time::Validity;
 use crate::crypto::verification::KeptKey;
 use crate::der::{self, Reader};
 use crate::misuse::Misuse;
@@ -23,8 +24,9 @@ use crate::misuse::Misuse;
 /// * The certificate of an **authority** (basicConstraints with cA TRUE and, if there is a
 ///   keyUsage, keyCertSign in it) is a trust anchor: what it has issued is trusted, directly or
 ///   through intermediates. It need not be self-signed. Of an anchor its name, its key, its name
-///   constraints and its pathLenConstraint count; its own dates and other extensions do not, as
-///   with every store of roots. Certificates of version 1 cannot say that they are of an
+///   constraints, its pathLenConstraint and its dates count, the last unless
+///   [`anchor_dates`](crate::x509::ChainPolicy::anchor_dates) says no; other extensions do not.
+///   Certificates of version 1 cannot say that they are of an
 ///   authority, and are anchors.
 /// * **Every other** certificate is pinned: exactly this one is accepted when a peer shows it as
 ///   its own, within its dates and for the names and purposes it has. It never makes another one
@@ -49,10 +51,8 @@ pub struct Roots(Arc<Set>);
 struct Set {
     /// In the order of their subjects, so that those of one name stand together.
     anchors: Vec<TrustAnchor<'static>>,
-    /// The pathLenConstraint of each anchor.
-    path_lengths: Vec<Option<usize>>,
-    /// The name of each anchor.
-    canonical_names: Vec<Option<CanonicalName>>,
+    /// What else is known of each.
+    details: Vec<Details>,
     /// Those of the anchors, as they were added.
     certificates: Vec<CertificateDer<'static>>,
     /// The names of the anchors that came without a certificate.
@@ -66,55 +66,18 @@ struct Set {
     ignored: usize,
 }
 
-/// Anchors that all have the same name.
-#[derive(Clone, Copy)]
-pub(super) struct Anchors<'a> {
-    anchors: &'a [TrustAnchor<'a>],
-    path_lengths: &'a [Option<usize>],
+#[derive(Clone)]
+struct Details {
+    canonical_name: Option<CanonicalName>,
+    limits: Limits,
 }
 
-impl<'a> Anchors<'a> {
-    pub(super) fn anchors(&self) -> &'a [TrustAnchor<'a>] {
-        self.anchors
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.anchors.is_empty()
-    }
-
-    /// Whether the anchor at the end of a path allows as many intermediates as there are
-    /// (RFC 5280 §6.1.4 (l): those that a CA issued to itself do not count).
-    pub(super) fn allows(&self, path: &VerifiedPath<'_>) -> bool {
-        let anchor = path.anchor();
-        let place = self
-            .anchors
-            .iter()
-            .position(|own| core::ptr::eq(own, anchor));
-        let limit = place.and_then(|place| self.path_lengths.get(place).copied().flatten());
-        limit.is_none_or(|limit| {
-            let below = path.intermediate_certificates();
-            below.filter(|own| own.subject() != own.issuer()).count() <= limit
-        })
-    }
-}
-
-/// Anchors under another encoding of their name.
-pub(super) struct Renamed<'a> {
-    anchors: Vec<TrustAnchor<'a>>,
-    path_lengths: Vec<Option<usize>>,
-}
-
-impl Renamed<'_> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.anchors.is_empty()
-    }
-
-    pub(super) fn as_anchors(&self) -> Anchors<'_> {
-        Anchors {
-            anchors: &self.anchors,
-            path_lengths: &self.path_lengths,
-        }
-    }
+/// What the certificate of an anchor says of it; one that came without says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// The pathLenConstraint.
+    pub(super) path_length: Option<usize>,
+    pub(super) validity: Option<Validity>,
 }
 
 impl Roots {
@@ -278,8 +241,8 @@ impl Roots {
         anchors.chain(others.map(AsRef::as_ref))
     }
 
-    /// The anchors that have this name, which is a Name with its header, byte by byte.
-    pub(super) fn named(&self, name: &[u8]) -> Anchors<'_> {
+    /// Where the anchors are that have this name, which is a Name with its header, byte by byte.
+    pub(super) fn named(&self, name: &[u8]) -> Range<usize> {
         let set = &*self.0;
         let name = Reader::new(name)
             .contents(der::SEQUENCE)
@@ -289,40 +252,34 @@ impl Roots {
             .partition_point(|anchor| *anchor.subject < *name);
         let (_, from_start) = set.anchors.split_at_checked(start).unwrap_or_default();
         let count = from_start.partition_point(|anchor| *anchor.subject == *name);
-        Anchors {
-            anchors: from_start.get(..count).unwrap_or_default(),
-            path_lengths: set
-                .path_lengths
-                .get(start..start + count)
-                .unwrap_or_default(),
-        }
+        start..start + count
     }
 
-    /// The anchors that have this name in another encoding, as if theirs were encoded so.
-    pub(super) fn renamed<'a>(&'a self, name: &'a [u8]) -> Renamed<'a> {
-        let set = &*self.0;
-        let contents = Reader::new(name)
-            .contents(der::SEQUENCE)
-            .unwrap_or_default();
-        let mut renamed = Renamed {
-            anchors: Vec::new(),
-            path_lengths: Vec::new(),
-        };
-        let Some(name) = CanonicalName::new(contents) else {
-            return renamed;
-        };
-        let anchors = set.anchors.iter().zip(&set.path_lengths);
-        for ((anchor, path_length), own) in anchors.zip(&set.canonical_names) {
-            if own.as_ref() == Some(&name) {
-                renamed.anchors.push(TrustAnchor {
-                    subject: contents.into(),
-                    subject_public_key_info: Der::from_slice(&anchor.subject_public_key_info),
-                    name_constraints: anchor.name_constraints.as_deref().map(Der::from_slice),
-                });
-                renamed.path_lengths.push(*path_length);
-            }
-        }
-        renamed
+    /// Where the next anchor is, from this place on, that has this name in any encoding.
+    pub(super) fn renamed(&self, name: &[u8], from: usize) -> Option<usize> {
+        let contents = Reader::new(name).contents(der::SEQUENCE)?;
+        let name = CanonicalName::new(contents)?;
+        let mut details = self.0.details.iter().enumerate().skip(from);
+        let is_same = |own: &Details| own.canonical_name.as_ref() == Some(&name);
+        details.find_map(|(at, own)| is_same(own).then_some(at))
+    }
+
+    /// The anchor at a place.
+    pub(super) fn anchor(&self, at: usize) -> Option<(&TrustAnchor<'static>, Limits)> {
+        let limits = self.0.details.get(at)?.limits;
+        Some((self.0.anchors.get(at)?, limits))
+    }
+
+    /// The certificate of the anchor at a place, if it came with one.
+    pub(super) fn certificate_of(&self, at: usize) -> Option<&CertificateDer<'static>> {
+        let (anchor, limits) = self.anchor(at)?;
+        self.0.certificates.iter().find(|own| {
+            Certificate::read(own).is_some_and(|own| {
+                der::only(own.subject, der::SEQUENCE) == Some(&*anchor.subject)
+                    && der::only(own.spki, der::SEQUENCE) == Some(&*anchor.subject_public_key_info)
+                    && own.validity() == limits.validity
+            })
+        })
     }
 
     /// Those of the authorities, as they were added.
@@ -378,26 +335,29 @@ impl Set {
             self.pinned.insert(at, certificate);
             return Some(());
         }
-        let path_length = authority::path_length(&fields);
-        self.add_anchor(anchor, path_length);
+        let limits = Limits {
+            path_length: authority::path_length(&fields),
+            validity: fields.validity(),
+        };
+        self.add_anchor(anchor, limits);
         self.certificates.push(certificate);
         Some(())
     }
 
     fn add_bare(&mut self, anchor: TrustAnchor<'static>) {
-        let mut known = self.anchors.iter().zip(&self.path_lengths);
+        let mut known = self.anchors.iter().zip(&self.details);
         // A limit that another certificate of this authority has is not one of the anchor.
-        if known.any(|(own, limit)| limit.is_none() && *own == anchor) {
+        if known.any(|(own, details)| details.limits == Limits::default() && *own == anchor) {
             return;
         }
         let name = der::sequence(&anchor.subject).into_boxed_slice();
         if !self.bare_names.contains(&name) {
             self.bare_names.push(name);
         }
-        self.add_anchor(anchor, None);
+        self.add_anchor(anchor, Limits::default());
     }
 
-    fn add_anchor(&mut self, anchor: TrustAnchor<'static>, path_length: Option<usize>) {
+    fn add_anchor(&mut self, anchor: TrustAnchor<'static>, limits: Limits) {
         if let Some((_, key)) = der::public_key_info_contents(&anchor.subject_public_key_info)
             && let Err(at) = self.key_at(key)
         {
@@ -406,9 +366,11 @@ impl Set {
         // Behind those of the same name: they are tried in the order they came.
         let before = |own: &TrustAnchor<'_>| *own.subject <= *anchor.subject;
         let at = self.anchors.partition_point(before);
-        self.path_lengths.insert(at, path_length);
-        self.canonical_names
-            .insert(at, CanonicalName::new(&anchor.subject));
+        let details = Details {
+            canonical_name: CanonicalName::new(&anchor.subject),
+            limits,
+        };
+        self.details.insert(at, details);
         self.anchors.insert(at, anchor);
     }
 

@@ -104,7 +104,11 @@ impl fmt::Display for CertificateError {
                 }
                 f.write_str(": provide the CRL, or accept that with `CrlCheck::best_effort`")
             }
-            Kind::Other(text) => write!(f, "{which} is not acceptable: {text}"),
+            Kind::Disagreement { says } => write!(
+                f,
+                "{which} is refused although this library's own rules accept it: webpki says \
+                 `{says}`. Please report this with the chain"
+            ),
             _ => self.write_issuer(f, &which),
         }
     }
@@ -147,13 +151,6 @@ impl CertificateError {
                 "{which} was issued by {issuer}, which is trusted for itself alone because it is \
                  not a CA (basicConstraints, keyUsage): reissue that one as a CA, or add this one \
                  to the roots"
-            ),
-            Kind::NameEncoding { issuer, found } => write!(
-                f,
-                "{which} was issued by {issuer}, and certificate {} of the peer's chain has \
-                 this name in another encoding: reissue one of them so that the names are equal \
-                 byte by byte",
-                found + 1
             ),
             _ => self.write_fitness(f, which),
         }
@@ -201,8 +198,8 @@ impl CertificateError {
             ),
             Kind::UnsupportedConstraint { names } => write!(
                 f,
-                "{which} limits which {names} may be certified (name constraints), and only \
-                 limits of DNS names and IP addresses are supported"
+                "{which} limits which {names} may be certified (name constraints), and such limits \
+                 are not supported"
             ),
             _ => self.write_unsupported(f, which),
         }
@@ -255,7 +252,7 @@ impl CertificateError {
             | Kind::Rejected { .. }
             | Kind::Revoked { .. }
             | Kind::RevocationUnknown { .. }
-            | Kind::Other(_)
+            | Kind::Disagreement { .. }
             | Kind::TooManyCertificates { .. }
             | Kind::PathTooDeep { .. }
             | Kind::TooExpensive { .. }
@@ -264,7 +261,6 @@ impl CertificateError {
             | Kind::NoTrustAnchors
             | Kind::WrongIssuer { .. }
             | Kind::PinnedIssuer { .. }
-            | Kind::NameEncoding { .. }
             | Kind::BadSignature
             | Kind::WrongPurpose { .. }
             | Kind::KeyUsage

@@ -2,17 +2,14 @@
 //!
 //! What was found good for earlier chains comes from the memo and is not counted.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use rustls_pki_types::{
-    AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
-};
+use rustls_pki_types::{InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 
 use super::certificate::Certificate;
-use super::memo::Walk;
+use super::chain::PresentedChain;
+use super::memo::Log;
 use super::policy::ChainPolicy;
 use crate::crypto::verification::Algorithm;
-use crate::der::{self};
+use crate::der;
 
 /// The most signatures that one chain may cost: enough for a leaf whose issuer is the last of as
 /// many as a chain can have, all of one name.
@@ -21,188 +18,139 @@ pub(super) const MAX_SIGNATURES: usize = 80;
 /// By a key on P-521 it takes half a millisecond and more, several times as long as by others.
 const SLOW: usize = 2;
 
-/// The signatures of one chain, verified by the rules of a policy.
-#[derive(Debug)]
-pub(super) struct Signatures<'a> {
-    policy: &'a ChainPolicy,
-    walk: Option<Walk<'a>>,
-    /// Locked by one thread only: the algorithms' trait asks for `Sync`.
-    state: Mutex<State>,
-}
-
+/// The signatures of one chain, which must stay where it is.
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct Signatures {
     /// Of `MAX_SIGNATURES`.
     spent: usize,
-    exhausted: bool,
     /// Whether good ones are kept too, because some come back.
     several_paths: bool,
     seen: Vec<Seen>,
+    log: Log,
 }
 
 #[derive(Debug)]
 struct Seen {
-    edge: Edge,
+    /// The address of what was signed: the chain does not move, so it stands for its bytes.
+    message: usize,
     /// Certificates may differ and have one key.
     key: Box<[u8]>,
     /// Of a good one, where the memo's log has it.
     good: Option<usize>,
 }
 
-/// What was signed and by which key, as the addresses of both: neither the chain nor the
-/// anchors move while a path is looked for, so an address stands for its bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Edge {
-    pub(super) message: usize,
-    pub(super) key: usize,
+/// Why a signature does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// By an algorithm that the policy does not have, or not for such a key.
+    Unsupported,
+    Bad,
+    /// It was not verified: there were too many.
+    TooMany,
 }
 
-impl<'a> Signatures<'a> {
-    pub(super) fn new(policy: &'a ChainPolicy) -> Self {
-        Self {
-            policy,
-            walk: policy.memo.walk(),
-            state: Mutex::default(),
-        }
+impl Signatures {
+    /// From here on, paths are tried one after the other.
+    pub(super) fn expect_several_paths(&mut self) {
+        self.several_paths = true;
     }
 
-    /// What the memo has noted of this chain.
-    pub(super) fn into_walk(self) -> Option<Walk<'a>> {
-        self.walk
-    }
-
-    pub(super) fn walk(&self) -> Option<&Walk<'a>> {
-        self.walk.as_ref()
-    }
-
-    /// The algorithms of the policy, each of which verifies through this.
-    pub(super) fn algorithm(&self, at: usize) -> Verifying<'_> {
-        /// Stands in an array behind those that the policy has.
-        static UNUSED: &Algorithm = &crate::crypto::verification::ED25519;
-        Verifying {
-            algorithm: self.policy.algorithms.get(at).unwrap_or(UNUSED),
-            signatures: self,
-        }
-    }
-
-    /// Whether the key in `spki` has signed a certificate, by an algorithm that the policy has.
-    pub(super) fn is_signed_by(&self, certificate: &Certificate<'_>, spki: &[u8]) -> bool {
-        self.state().several_paths = true;
-        let (Some((key_algorithm, key)), Some((0, signature))) = (
-            der::public_key_info(spki),
-            certificate.signature.split_first(),
-        ) else {
-            return false;
-        };
-        let fits = |algorithm: &Verifying<'_>| {
-            *algorithm.signature_alg_id() == *certificate.signature_algorithm
-                && *algorithm.public_key_alg_id() == *key_algorithm
-        };
-        let mut algorithms = (0..self.policy.algorithms.len()).map(|at| self.algorithm(at));
-        algorithms.find(fits).is_some_and(|algorithm| {
-            algorithm
-                .verify_signature(key, certificate.tbs, signature)
-                .is_ok()
-        })
-    }
-
-    /// Whether a signature was not verified because there were too many.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.state().exhausted
-    }
-
-    /// The last that did not verify.
-    pub(super) fn last_bad(&self) -> Option<Edge> {
-        let state = self.state();
-        let bad = state.seen.iter().rfind(|seen| seen.good.is_none())?;
-        Some(bad.edge)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // It is whole after each line of code that changes it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Verifies a signature, which is described to the memo by `parts`, unless that was done.
-    fn verify(
+    /// What the memo shall remember of a chain that was found good: the last so many signatures.
+    pub(super) fn commit(
         &self,
-        parts: [&[u8]; 5],
-        verify: impl FnOnce() -> Result<(), InvalidSignature>,
-    ) -> Result<(), InvalidSignature> {
-        let [_, key_algorithm, public_key, _, message] = parts;
-        let edge = Edge {
-            message: message.as_ptr().addr(),
-            key: public_key.as_ptr().addr(),
+        policy: &ChainPolicy,
+        chain: &PresentedChain,
+        signatures: usize,
+    ) -> PresentedChain {
+        self.log.commit(&policy.memo, chain, signatures)
+    }
+
+    /// Notes that a leaf is trusted itself.
+    pub(super) fn note_root(&mut self, policy: &ChainPolicy, leaf: &[u8]) {
+        self.log.note_root(&policy.memo, leaf);
+    }
+
+    /// Whether a key has signed a certificate, by an algorithm that the policy has. The key is
+    /// given as [`der::public_key_info`] does: its algorithm, and what it is.
+    pub(super) fn verify(
+        &mut self,
+        policy: &ChainPolicy,
+        certificate: &Certificate<'_>,
+        (key_algorithm, key): (&[u8], &[u8]),
+    ) -> Result<(), Refused> {
+        let Some(algorithm) = algorithm_for(policy, certificate, key_algorithm) else {
+            return Err(Refused::Unsupported);
         };
-        let mut state = self.state();
-        let is_same = |seen: &&Seen| seen.edge.message == edge.message && *seen.key == *public_key;
-        if let Some(seen) = state.seen.iter().find(is_same) {
-            let at = seen.good.ok_or(InvalidSignature)?;
-            self.walk.iter().for_each(|walk| walk.repeat(at));
+        let Some((0, signature)) = certificate.signature.split_first() else {
+            return Err(Refused::Bad);
+        };
+        let message = certificate.tbs;
+        let address = message.as_ptr().addr();
+        let is_same = |seen: &&Seen| seen.message == address && *seen.key == *key;
+        if let Some(seen) = self.seen.iter().find(is_same) {
+            let at = seen.good.ok_or(Refused::Bad)?;
+            self.log.repeat(at);
             return Ok(());
         }
-        let counted = || {
-            if state.spent >= MAX_SIGNATURES {
-                state.exhausted = true;
+        let mut too_many = false;
+        let spent = &mut self.spent;
+        // Nothing here is secret, so nothing has to take constant time.
+        let verify = || {
+            if *spent >= MAX_SIGNATURES {
+                too_many = true;
                 return Err(InvalidSignature);
             }
-            state.spent += match *key_algorithm == *alg_id::ECDSA_P521 {
+            *spent += match *key_algorithm == *alg_id::ECDSA_P521 {
                 true => SLOW,
                 false => 1,
             };
-            verify()
+            match policy.roots.key(key) {
+                // Parsed before.
+                Some(key) => algorithm.verify_with(key, message, signature),
+                None => algorithm.verify_signature(key, message, signature),
+            }
         };
-        let (verdict, noted) = match &self.walk {
-            Some(walk) => (walk.verify(parts, counted), walk.len()),
-            None => (counted(), 1),
-        };
-        if verdict.is_err() || state.several_paths {
-            let good = verdict.is_ok().then(|| noted.saturating_sub(1));
-            let key = public_key.into();
-            state.seen.push(Seen { edge, key, good });
-        }
-        verdict
-    }
-}
-
-/// An algorithm on the way to one leaf: it does not verify what is known to be good or bad, and
-/// does not parse the keys of the anchors again.
-#[derive(Debug)]
-pub(super) struct Verifying<'a> {
-    algorithm: &'a Algorithm,
-    signatures: &'a Signatures<'a>,
-}
-
-impl SignatureVerificationAlgorithm for Verifying<'_> {
-    // Nothing here is secret, so nothing has to take constant time.
-    fn verify_signature(
-        &self,
-        public_key: &[u8],
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), InvalidSignature> {
         let parts = [
-            &*self.signature_alg_id(),
-            &*self.public_key_alg_id(),
-            public_key,
+            &*algorithm.signature_alg_id(),
+            &*algorithm.public_key_alg_id(),
+            key,
             signature,
             message,
         ];
-        self.signatures.verify(parts, || {
-            match self.signatures.policy.roots.key(public_key) {
-                Some(key) => self.algorithm.verify_with(key, message, signature),
-                None => self
-                    .algorithm
-                    .verify_signature(public_key, message, signature),
-            }
-        })
+        let verdict = self.log.verify(&policy.memo, parts, verify);
+        if too_many {
+            return Err(Refused::TooMany);
+        }
+        if verdict.is_err() || self.several_paths {
+            self.seen.push(Seen {
+                message: address,
+                key: key.into(),
+                good: verdict.ok(),
+            });
+        }
+        verdict.map(|_| ()).map_err(|InvalidSignature| Refused::Bad)
     }
+}
 
-    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-        self.algorithm.public_key_alg_id()
-    }
+/// What a policy has for the signature of a certificate by a key of this AlgorithmIdentifier.
+fn algorithm_for<'a>(
+    policy: &'a ChainPolicy,
+    certificate: &Certificate<'_>,
+    key_algorithm: &[u8],
+) -> Option<&'a Algorithm> {
+    policy.algorithms.iter().find(|algorithm| {
+        *algorithm.signature_alg_id() == *certificate.signature_algorithm
+            && *algorithm.public_key_alg_id() == *key_algorithm
+    })
+}
 
-    fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        self.algorithm.signature_alg_id()
-    }
+/// Whether one key has signed a certificate; for a certificate that is looked at by itself.
+pub(super) fn is_signed_by(
+    signatures: &mut Signatures,
+    policy: &ChainPolicy,
+    certificate: &Certificate<'_>,
+    spki: &[u8],
+) -> bool {
+    der::public_key_info(spki)
+        .is_some_and(|key| signatures.verify(policy, certificate, key).is_ok())
 }

@@ -1,29 +1,24 @@
 //! Whether a chain leads from the peer to a trust anchor: path, dates, purpose, name, usage.
 //!
-//! RFC 5280 §6 by webpki, RFC 9525 for names, RFC 8446 §4.4.2.2 for the key usage.
+//! RFC 5280 §6, RFC 9525 for names, RFC 8446 §4.4.2.2 for the key usage, by the [walk](super::walk).
 //! Pure: the same arguments give the same answer.
 
-use core::time::Duration;
-
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use webpki::EndEntityCert;
 
 use super::authority;
 use super::certificate::Certificate;
 use super::chain::{PresentedChain, VerifiedChain};
 use super::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
-use super::explain::{explain, explain_leaf};
-use super::extension::{ExtendedKeyUsage, KeyUsage};
-use super::path::{self, Found, Wanted};
+use super::extension::KeyUsage;
+use super::path::Wanted;
 use super::policy::ChainPolicy;
 use super::presented::Presented;
-use super::revocation::{CheckedPath, RevocationCheck};
-use super::signatures::Signatures;
+use super::revocation::RevocationCheck;
+use super::walk::{self, ChainWalk};
 use crate::crypto::{
     HAS_RSA, LEAST_KEY_BITS, dsa_bits, ecdsa_curve, encrypting_bits, modulus_bits, prime_bits,
     rsa_bits,
 };
-use crate::der::NotDer;
 
 /// Verifies the chain of a server that is expected to have this name.
 ///
@@ -65,113 +60,36 @@ pub(crate) fn verify_chain(
     policy: &ChainPolicy,
 ) -> Result<VerifiedChain, CertificateError> {
     match policy.crl_check.is_on() {
-        false => verify(chain, server_name, now, policy).map(|(proof, _)| proof),
+        false => verify_path(chain, server_name, now, policy),
         // Without lists.
         true => RevocationCheck::begin(chain, server_name.as_ref(), now, policy)?.conclude(),
     }
 }
 
-/// Verifies a chain but for revocation; gives its path, too, which is empty if the policy does not want to know.
+/// Verifies a chain but for revocation.
 pub(super) fn verify_path(
     chain: &PresentedChain,
     server_name: Option<ServerName<'static>>,
     now: UnixTime,
     policy: &ChainPolicy,
-) -> Result<(VerifiedChain, Box<CheckedPath>), CertificateError> {
-    let (proof, path) = verify(chain, server_name, now, policy)?;
-    Ok((proof, path.unwrap_or_default()))
-}
-
-/// With the path if revocation is to be looked at.
-fn verify(
-    chain: &PresentedChain,
-    server_name: Option<ServerName<'static>>,
-    now: UnixTime,
-    policy: &ChainPolicy,
-) -> Result<(VerifiedChain, Option<Box<CheckedPath>>), CertificateError> {
-    if policy.roots.is_empty() {
-        return Err(CertificateError::new(Kind::NoTrustAnchors));
+) -> Result<VerifiedChain, CertificateError> {
+    if policy.lax {
+        let (chain, policy) = (chain.clone(), policy.clone());
+        return ChainWalk::new(chain, server_name, now, policy).into_proof();
     }
-    let signatures = Signatures::new(policy);
+    let purpose = match server_name {
+        Some(_) => Purpose::ServerAuth,
+        None => Purpose::ClientAuth,
+    };
     let wanted = Wanted {
         chain,
-        purpose: match server_name {
-            Some(_) => Purpose::ServerAuth,
-            None => Purpose::ClientAuth,
-        },
+        purpose,
+        server_name: server_name.as_ref(),
         now,
         policy,
-        signatures: &signatures,
     };
-    let leaf = chain.end_entity();
-    let fields = Certificate::read(leaf).ok_or_else(|| CertificateError::malformed_at(0))?;
-    let end_entity = EndEntityCert::try_from(leaf).map_err(|error| explain_leaf(error, wanted))?;
-    let verified = if policy.roots.has_pinned(leaf, &fields) {
-        verify_pinned(leaf, &fields, wanted.purpose, now)?;
-        signatures
-            .walk()
-            .iter()
-            .for_each(|walk| walk.note_root(leaf));
-        let path = policy
-            .crl_check
-            .is_on()
-            .then(|| Box::new(CheckedPath::of_anchor(&fields)));
-        Found {
-            signatures: 1,
-            path,
-        }
-    } else {
-        path::find(wanted, &end_entity, &fields).map_err(|failure| explain(*failure, wanted))?
-    };
-    if let Some(name) = server_name.as_ref().filter(|_| policy.check_name) {
-        end_entity
-            .verify_is_valid_for_subject_name(name)
-            .map_err(|error| explain_leaf(error, wanted))?;
-    }
-    let may_sign = match verify_key_usage(leaf, &fields) {
-        Ok(()) => true,
-        // RFC 5246 §7.4.2: before TLS 1.3 a server's key may decrypt or agree instead. Where it has to sign that
-        // is found out there.
-        Err(_) if server_name.is_some() && may_exchange_keys(&fields) => false,
-        Err(error) => return Err(error),
-    };
-    let chain = match signatures.into_walk() {
-        Some(walk) => walk.commit(chain, verified.signatures),
-        None => chain.clone(),
-    };
-    let proof = VerifiedChain::proven(chain, server_name, policy, may_sign);
-    Ok((proof, verified.path))
-}
-
-/// A certificate that is itself trusted, to the last byte: nothing has to be proved about who
-/// issued it, so CA:TRUE, which tools set on self-signed certificates of servers, does no harm
-/// here. Its dates and purpose count all the same.
-fn verify_pinned(
-    leaf: &CertificateDer<'_>,
-    certificate: &Certificate<'_>,
-    purpose: Purpose,
-    now: UnixTime,
-) -> Result<(), CertificateError> {
-    let at = |kind| CertificateError::at(kind, 0, leaf);
-    let validity = certificate
-        .validity()
-        .ok_or_else(|| at(Kind::Malformed("a date in it")))?;
-    // Before 1970 is before everything here.
-    let seconds = |time| Duration::from_secs(u64::try_from(time).unwrap_or(0));
-    let not_before = UnixTime::since_unix_epoch(seconds(validity.not_before));
-    let not_after = UnixTime::since_unix_epoch(seconds(validity.not_after));
-    if now < not_before {
-        return Err(at(Kind::NotYetValid { not_before, now }));
-    }
-    if now > not_after {
-        return Err(at(Kind::Expired { not_after, now }));
-    }
-    let usage = ExtendedKeyUsage::of(certificate)
-        .map_err(|NotDer| at(Kind::Malformed("its extended key usage")))?;
-    match usage {
-        Some(usage) if !usage.allows(purpose) => Err(at(Kind::WrongPurpose { needed: purpose })),
-        _ => Ok(()),
-    }
+    let proof = walk::check(wanted)?;
+    Ok(VerifiedChain::proven(proof, server_name, policy))
 }
 
 /// Checks the key usage of a leaf that was accepted without verification (§4.4.2.2).
@@ -223,7 +141,7 @@ fn allows(fields: &Certificate<'_>, usage: impl Fn(KeyUsage) -> bool) -> bool {
 }
 
 /// Whether a server's key is of use although it may not sign: what it may do instead, such a key does.
-fn may_exchange_keys(fields: &Certificate<'_>) -> bool {
+pub(super) fn may_exchange_keys(fields: &Certificate<'_>) -> bool {
     HAS_RSA && enciphers(fields) || agrees(fields)
 }
 

@@ -30,7 +30,7 @@ impl<'a> GeneralNames<'a> {
         }
     }
 
-    pub(super) fn read(value: &'a [u8]) -> Option<Self> {
+    pub(in crate::x509) fn read(value: &'a [u8]) -> Option<Self> {
         let names = der::only(value, der::SEQUENCE)?;
         let mut reader = Reader::new(names);
         while !reader.is_empty() {

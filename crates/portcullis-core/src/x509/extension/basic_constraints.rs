@@ -4,7 +4,7 @@ use crate::der::{self, NotDer, Reader};
 use crate::x509::certificate::Certificate;
 
 /// 2.5.29.19
-const BASIC_CONSTRAINTS: &[u8] = b"\x55\x1d\x13";
+pub(super) const BASIC_CONSTRAINTS: &[u8] = b"\x55\x1d\x13";
 
 /// Without the extension the subject is no CA.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl BasicConstraints {
         }
     }
 
-    pub(super) fn read(value: &[u8]) -> Option<Self> {
+    pub(in crate::x509) fn read(value: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(der::only(value, der::SEQUENCE)?);
         let is_ca = match fields.optional(der::BOOLEAN) {
             Some(is_ca) => der::boolean(is_ca)?,

@@ -4,7 +4,7 @@ use crate::der::{self, NotDer};
 use crate::x509::certificate::Certificate;
 
 /// 2.5.29.15
-const KEY_USAGE: &[u8] = b"\x55\x1d\x0f";
+pub(super) const KEY_USAGE: &[u8] = b"\x55\x1d\x0f";
 
 /// The first eight bits, the first of them highest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ impl KeyUsage {
             .transpose()
     }
 
-    pub(super) fn read(value: &[u8]) -> Option<Self> {
+    pub(in crate::x509) fn read(value: &[u8]) -> Option<Self> {
         let bits = der::bits(der::only(value, der::BIT_STRING)?)?;
         // The RFC forbids that there is none; it allows nothing.
         Some(Self(bits.first().copied().unwrap_or_default()))

@@ -8,12 +8,15 @@ mod basic_constraints;
 mod extended_key_usage;
 mod key_identifiers;
 mod key_usage;
+mod known;
 pub(super) mod name_constraints;
 
 #[cfg(test)]
 mod tests;
 
+pub(super) use alt_name::GeneralNames;
 pub(super) use basic_constraints::BasicConstraints;
 pub(super) use extended_key_usage::ExtendedKeyUsage;
 pub(super) use key_identifiers::{authority_key_identifier, subject_key_identifier};
 pub(super) use key_usage::KeyUsage;
+pub(super) use known::{Known, Unreadable};

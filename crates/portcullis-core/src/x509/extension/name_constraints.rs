@@ -1,7 +1,6 @@
 //! RFC 5280 §4.2.1.10: which names may stand in the certificates below a CA.
 
-use crate::der::{self, Element, Reader};
-use crate::x509::certificate::Certificate;
+use crate::der::{self, Element, NotDer, Reader};
 
 /// 2.5.29.30
 pub(in crate::x509) const NAME_CONSTRAINTS: &[u8] = b"\x55\x1d\x1e";
@@ -16,47 +15,68 @@ pub(in crate::x509) struct NameConstraints<'a> {
     excluded: &'a [u8],
 }
 
-impl<'a> NameConstraints<'a> {
-    pub(in crate::x509) fn of(certificate: &Certificate<'a>) -> Option<Self> {
-        let value = certificate.extension(NAME_CONSTRAINTS).ok()??;
-        Some(Self::from_contents(der::only(value, der::SEQUENCE)?))
-    }
+/// GeneralSubtree.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::x509) struct Subtree<'a> {
+    /// A GeneralName.
+    pub(in crate::x509) base: Element<'a>,
+    /// Whether it has neither `minimum` nor `maximum`: "the minimum MUST be zero, and maximum
+    /// MUST be absent", and a default is not written.
+    pub(in crate::x509) is_plain: bool,
+}
 
-    /// From the contents of the SEQUENCE, as anchors have them.
-    pub(in crate::x509) fn from_contents(contents: &'a [u8]) -> Self {
-        let mut fields = Reader::new(contents);
-        Self {
-            permitted: fields.optional(der::context(0)).unwrap_or_default(),
-            excluded: fields.optional(der::context(1)).unwrap_or_default(),
-        }
-    }
-
-    /// Its length in bytes.
-    pub(in crate::x509) const fn len(&self) -> usize {
-        self.permitted.len() + self.excluded.len()
-    }
-
-    /// The bases of the permitted subtrees that are of the kind of a GeneralName's tag.
-    pub(in crate::x509) fn permitted(
-        &self,
-        kind: u8,
-    ) -> impl Iterator<Item = Element<'a>> + use<'a> {
-        bases(self.permitted, kind)
-    }
-
-    /// The bases of the excluded ones.
-    pub(in crate::x509) fn excluded(
-        &self,
-        kind: u8,
-    ) -> impl Iterator<Item = Element<'a>> + use<'a> {
-        bases(self.excluded, kind)
+impl Subtree<'_> {
+    /// Whether the base is of the kind of a GeneralName's tag. Whether a name has its parts in it
+    /// or not is no matter here: wrong ones are refused as such.
+    pub(in crate::x509) const fn is_of(&self, kind: u8) -> bool {
+        self.base.tag | CONSTRUCTED == kind | CONSTRUCTED
     }
 }
 
-/// Whether a name has its parts in it or not is no matter here: wrong ones are refused as such.
-fn bases(subtrees: &[u8], kind: u8) -> impl Iterator<Item = Element<'_>> {
-    let mut reader = Reader::new(subtrees);
-    core::iter::from_fn(move || reader.any())
-        .filter_map(|subtree| Reader::new(subtree.contents).any())
-        .filter(move |base| base.tag | CONSTRUCTED == kind | CONSTRUCTED)
+impl<'a> NameConstraints<'a> {
+    /// From the contents of the extnValue.
+    pub(in crate::x509) fn read(value: &'a [u8]) -> Result<Self, NotDer> {
+        Self::from_contents(der::only(value, der::SEQUENCE).ok_or(NotDer)?)
+    }
+
+    /// From the contents of the SEQUENCE, as anchors have them.
+    pub(in crate::x509) fn from_contents(contents: &'a [u8]) -> Result<Self, NotDer> {
+        let mut fields = Reader::new(contents);
+        let constraints = Self {
+            permitted: fields.optional(der::context(0)).unwrap_or_default(),
+            excluded: fields.optional(der::context(1)).unwrap_or_default(),
+        };
+        let is_read = |list| read_all(list).is_some();
+        let is_whole =
+            fields.is_empty() && is_read(constraints.permitted) && is_read(constraints.excluded);
+        is_whole.then_some(constraints).ok_or(NotDer)
+    }
+
+    pub(in crate::x509) fn permitted(&self) -> impl Iterator<Item = Subtree<'a>> + use<'a> {
+        subtrees(self.permitted)
+    }
+
+    pub(in crate::x509) fn excluded(&self) -> impl Iterator<Item = Subtree<'a>> + use<'a> {
+        subtrees(self.excluded)
+    }
+}
+
+fn read_all(list: &[u8]) -> Option<()> {
+    let mut reader = Reader::new(list);
+    while !reader.is_empty() {
+        subtree(&mut reader)?;
+    }
+    Some(())
+}
+
+fn subtrees(list: &[u8]) -> impl Iterator<Item = Subtree<'_>> {
+    let mut reader = Reader::new(list);
+    core::iter::from_fn(move || subtree(&mut reader))
+}
+
+fn subtree<'a>(list: &mut Reader<'a>) -> Option<Subtree<'a>> {
+    let mut fields = Reader::new(list.contents(der::SEQUENCE)?);
+    let base = fields.any()?;
+    let is_plain = fields.is_empty();
+    Some(Subtree { base, is_plain })
 }

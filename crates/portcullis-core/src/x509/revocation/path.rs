@@ -15,23 +15,28 @@ pub(in crate::x509) struct CheckedPath {
 }
 
 impl CheckedPath {
-    pub(in crate::x509) fn new<'a>(
-        certificates: impl Iterator<Item = CertificateDer<'a>>,
+    pub(in crate::x509) fn new(
+        certificates: impl Iterator<Item = CertificateDer<'static>>,
         anchor: &TrustAnchor<'_>,
     ) -> Self {
         Self {
-            certificates: certificates.map(CertificateDer::into_owned).collect(),
+            certificates: certificates.collect(),
             anchor_name: der::sequence(&anchor.subject),
             anchor_spki: der::sequence(&anchor.subject_public_key_info),
         }
     }
 
-    /// Of a certificate that is trusted itself: there is nothing below it.
-    pub(in crate::x509) fn of_anchor(anchor: &Certificate<'_>) -> Self {
+    /// Below a certificate that is trusted itself, or below nothing that is.
+    pub(in crate::x509) fn below(
+        certificates: impl Iterator<Item = CertificateDer<'static>>,
+        anchor: Option<Certificate<'_>>,
+    ) -> Self {
+        let (name, spki) =
+            anchor.map_or((&[][..], &[][..]), |anchor| (anchor.subject, anchor.spki));
         Self {
-            certificates: Vec::new(),
-            anchor_name: anchor.subject.to_vec(),
-            anchor_spki: anchor.spki.to_vec(),
+            certificates: certificates.collect(),
+            anchor_name: name.to_vec(),
+            anchor_spki: spki.to_vec(),
         }
     }
 

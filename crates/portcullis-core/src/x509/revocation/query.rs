@@ -196,10 +196,17 @@ impl RevocationCheck {
         now: UnixTime,
         policy: &ChainPolicy,
     ) -> Result<Self, CertificateError> {
-        let (proof, path) = verify_path(chain, server_name.map(ServerName::to_owned), now, policy)?;
+        let proof = verify_path(chain, server_name.map(ServerName::to_owned), now, policy)?;
+        Ok(Self::of(proof, now, policy))
+    }
+
+    /// Of a chain that was verified but for revocation. Where something wrong with it was accepted, nothing is asked:
+    /// what its certificates say of lists was said by nobody who is trusted.
+    pub(crate) fn of(proof: VerifiedChain, now: UnixTime, policy: &ChainPolicy) -> Self {
+        let is_trusted = proof.is_verified();
         let mut this = Self {
+            path: Box::new(proof.checked_path()),
             proof,
-            path,
             policy: policy.clone(),
             now,
             resumption: false,
@@ -208,7 +215,10 @@ impl RevocationCheck {
             undetermined: Vec::new(),
         };
         this.advance();
-        Ok(this)
+        while !is_trusted && this.query().is_some() {
+            this.answer_nothing(None);
+        }
+        this
     }
 
     /// Asks for what is in memory only.

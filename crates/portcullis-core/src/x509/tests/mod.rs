@@ -1,7 +1,9 @@
 //! A small PKI made on the spot, and what is promised about chains and identities.
 
+mod differential;
 mod hostile;
 mod identities;
+mod listen;
 mod memo;
 mod mutations;
 mod paths;
@@ -13,6 +15,7 @@ mod revocation;
 mod revocation_lists;
 mod roots;
 mod verification;
+mod walk;
 
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::*;
+use crate::der::NotDer;
 use crate::x509::certificate::Certificate as Read;
 use crate::x509::error::Purpose;
 use crate::x509::extension::{
@@ -102,7 +103,11 @@ fn compare_extensions(der: &[u8], ours: &Read<'_>, theirs: &X509Certificate<'_>)
         }
         (ours, theirs) => note(ours.is_err() && theirs.is_err()),
     }
-    match (ExtendedKeyUsage::of(ours), theirs.extended_key_usage()) {
+    let usage = ours.extension(b"\x55\x1d\x25").and_then(|value| {
+        let read = value.map(|value| ExtendedKeyUsage::read(value).ok_or(NotDer));
+        read.transpose()
+    });
+    match (usage, theirs.extended_key_usage()) {
         (Ok(ours), Ok(theirs)) => assert_eq!(
             ours.map(|own| (
                 own.allows(Purpose::ServerAuth),

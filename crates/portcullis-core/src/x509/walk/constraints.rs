@@ -1,0 +1,353 @@
+//! Whether the names of a certificate are those that a CA above it may certify.
+//!
+//! RFC 5280 §4.2.1.10, §6.1.4 (g). Names of kinds that nobody compares are refused below a CA
+//! that constrains them: nothing is permitted, everything excluded.
+
+use crate::der::{self, Element, NotDer};
+use crate::x509::certificate::Certificate;
+use crate::x509::extension::GeneralNames;
+use crate::x509::extension::alt_name::{
+    DIRECTORY_NAME, DNS_NAME, IP_ADDRESS, MAIL_ADDRESS, OTHER_NAME, REGISTERED_ID, URI,
+};
+use crate::x509::extension::name_constraints::{NameConstraints, Subtree};
+use crate::x509::host_name::{Wildcard, is_dns_name};
+use crate::x509::name;
+
+/// How many comparisons of a name with a subtree one chain may cost.
+pub(in crate::x509) const MAX_COMPARISONS: usize = 250_000;
+
+/// A comparison of long names counts once for so many bytes.
+const BYTES_PER_COMPARISON: usize = 64;
+
+/// What a name below a CA does to the constraints of the CA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Breach {
+    /// It is not permitted, or is excluded.
+    Forbidden,
+    /// It is of a kind whose constraints are not supported.
+    Unsupported(&'static str),
+    /// There are too many comparisons.
+    TooMany,
+    /// The alternative names cannot be read.
+    Malformed,
+}
+
+/// Whether a certificate has only names that these constraints allow. What that costs is taken
+/// from `left`.
+pub(super) fn check(
+    constraints: NameConstraints<'_>,
+    below: &Certificate<'_>,
+    left: &mut usize,
+) -> Result<(), Breach> {
+    let names = GeneralNames::of_subject(below).map_err(|NotDer| Breach::Malformed)?;
+    let mut check = |kind, contents: &[u8]| {
+        let name = Name { kind, contents };
+        name.check(constraints, left)
+    };
+    for name in names.iter() {
+        check(name.tag, name.contents)?;
+    }
+    if der::only(below.subject, der::SEQUENCE).is_none_or(<[u8]>::is_empty) {
+        return Ok(());
+    }
+    check(DIRECTORY_NAME, below.subject)?;
+    for attribute in name::mail_addresses(below.subject) {
+        check(MAIL_ADDRESS, attribute)?;
+    }
+    Ok(())
+}
+
+/// A GeneralName.
+struct Name<'a> {
+    /// Its tag.
+    kind: u8,
+    contents: &'a [u8],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subtrees {
+    Permitted,
+    Excluded,
+}
+
+impl Name<'_> {
+    fn check(&self, constraints: NameConstraints<'_>, left: &mut usize) -> Result<(), Breach> {
+        let (mut is_limited, mut is_permitted) = (false, false);
+        for subtree in constraints.permitted() {
+            let verdict = self.compare(&subtree, Subtrees::Permitted, left)?;
+            is_limited |= verdict.is_some();
+            is_permitted |= verdict == Some(true);
+        }
+        if is_limited && !is_permitted {
+            return Err(self.breach());
+        }
+        for subtree in constraints.excluded() {
+            if self.compare(&subtree, Subtrees::Excluded, left)? == Some(true) {
+                return Err(self.breach());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the name is in a subtree; `None` if that is of another kind.
+    fn compare(
+        &self,
+        subtree: &Subtree<'_>,
+        of: Subtrees,
+        left: &mut usize,
+    ) -> Result<Option<bool>, Breach> {
+        let mut read = BYTES_PER_COMPARISON;
+        let verdict = subtree.is_of(self.kind).then(|| {
+            let is_within = match subtree.is_plain {
+                true => self.is_within(&subtree.base, of, &mut read),
+                false => None,
+            };
+            // What cannot be told is not permitted, or is excluded.
+            is_within.unwrap_or(of == Subtrees::Excluded)
+        });
+        *left = left
+            .checked_sub(read / BYTES_PER_COMPARISON)
+            .ok_or(Breach::TooMany)?;
+        Ok(verdict)
+    }
+
+    fn is_within(&self, base: &Element<'_>, of: Subtrees, read: &mut usize) -> Option<bool> {
+        *read += match self.kind {
+            // Counted where it is read.
+            DIRECTORY_NAME => 0,
+            _ => base.contents.len() + self.contents.len(),
+        };
+        match self.kind {
+            DNS_NAME => is_host_within(self.contents, base.contents, of),
+            IP_ADDRESS => is_in_network(self.contents, base.contents),
+            MAIL_ADDRESS => is_mailbox_within(self.contents, base.contents),
+            URI => is_uri_within(self.contents, base.contents),
+            DIRECTORY_NAME => Some(name::is_within(self.contents, base.contents, read)),
+            _ => None,
+        }
+    }
+
+    fn breach(&self) -> Breach {
+        match self.kind {
+            DNS_NAME | IP_ADDRESS | MAIL_ADDRESS | URI | DIRECTORY_NAME => Breach::Forbidden,
+            OTHER_NAME => Breach::Unsupported("otherNames"),
+            REGISTERED_ID => Breach::Unsupported("registered IDs"),
+            _ => Breach::Unsupported("names of a rare kind"),
+        }
+    }
+}
+
+/// "Any DNS name that can be constructed by simply adding zero or more labels to the left-hand
+/// side of the name satisfies the name constraint"; with a dot before it, one or more.
+fn is_host_within(name: &[u8], base: &[u8], of: Subtrees) -> Option<bool> {
+    let without_dot = base.strip_prefix(b".").unwrap_or(base);
+    if !is_dns_name(name, Wildcard::Allowed)
+        || !base.is_empty() && !is_dns_name(without_dot, Wildcard::Refused)
+    {
+        return None;
+    }
+    if is_below(name, base) {
+        // A wildcard is permitted where all it stands for is: its label is one of theirs.
+        return Some(true);
+    }
+    // And excluded where anything that it stands for is (CVE-2025-61727).
+    let Some(parent) = name.strip_prefix(b"*.") else {
+        return Some(false);
+    };
+    let mut labels = without_dot.splitn(2, |byte| *byte == b'.');
+    let parent_of_base = labels.nth(1);
+    Some(
+        of == Subtrees::Excluded
+            && parent_of_base.is_some_and(|own| own.eq_ignore_ascii_case(parent)),
+    )
+}
+
+fn is_below(name: &[u8], base: &[u8]) -> bool {
+    let Some(start) = name.len().checked_sub(base.len()) else {
+        return false;
+    };
+    let (front, end) = name.split_at_checked(start).unwrap_or_default();
+    let is_whole_label = match base.first() {
+        None => true,
+        Some(b'.') => !front.is_empty(),
+        Some(_) => front.is_empty() || front.ends_with(b"."),
+    };
+    is_whole_label && end.eq_ignore_ascii_case(base)
+}
+
+/// A host itself, or with a dot before it all hosts below.
+fn is_host(host: &[u8], base: &[u8]) -> bool {
+    match base.first() {
+        Some(b'.') => is_below(host, base),
+        _ => host.eq_ignore_ascii_case(base),
+    }
+}
+
+/// "A particular mailbox, all addresses at a particular host, or all mailboxes in a domain"; the
+/// local part of one is compared as it is (RFC 5321 §2.4).
+fn is_mailbox_within(address: &[u8], base: &[u8]) -> Option<bool> {
+    let (local, host) = mailbox(address)?;
+    if !is_dns_name(host, Wildcard::Refused) {
+        return None;
+    }
+    Some(match mailbox(base) {
+        Some((own, at)) => own == local && at.eq_ignore_ascii_case(host),
+        None => is_host(host, base),
+    })
+}
+
+fn mailbox(address: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = address.iter().rposition(|byte| *byte == b'@')?;
+    Some((address.get(..at)?, address.get(at + 1..)?))
+}
+
+/// "The constraint applies to the host part of the name"; a name without one, or with an address
+/// there, "MUST be rejected".
+fn is_uri_within(uri: &[u8], base: &[u8]) -> Option<bool> {
+    // RFC 3986 §3: scheme "://" [userinfo "@"] host [":" port], up to the path.
+    let colon = uri.iter().position(|byte| *byte == b':')?;
+    let authority = uri.get(colon..)?.strip_prefix(b"://")?;
+    let end = |byte: &u8| matches!(byte, b'/' | b'?' | b'#');
+    let authority = authority.split(end).next()?;
+    let host = mailbox(authority).map_or(authority, |(_, host)| host);
+    let host = match host.iter().position(|byte| *byte == b':') {
+        Some(port) => host.get(..port)?,
+        None => host,
+    };
+    is_dns_name(host, Wildcard::Refused).then(|| is_host(host, base))
+}
+
+/// A network is an address and a mask of the same length, whose ones come first (RFC 4632).
+fn is_in_network(address: &[u8], network: &[u8]) -> Option<bool> {
+    let (base, mask) = network.split_at_checked(network.len() / 2)?;
+    let is_length = |bytes: &[u8]| matches!(bytes.len(), 4 | 16);
+    if !is_length(address) || !is_length(base) || base.len() != mask.len() {
+        return None;
+    }
+    let ones: u32 = mask.iter().map(|byte| byte.leading_ones()).sum();
+    let is_prefix = mask
+        .iter()
+        .skip_while(|byte| **byte == 0xff)
+        .skip(1)
+        .all(|byte| *byte == 0)
+        && mask.iter().map(|byte| byte.count_ones()).sum::<u32>() == ones;
+    is_prefix.then(|| {
+        address.len() == base.len()
+            && address
+                .iter()
+                .zip(base)
+                .zip(mask)
+                .all(|((one, other), mask)| (one ^ other) & mask == 0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The verdicts of all four combinations of wildcards and lists.
+    #[test]
+    fn hosts() {
+        // Name, base, whether it is permitted and whether it is excluded by it.
+        for (name, base, permitted, excluded) in [
+            ("a.example", "example", true, true),
+            ("A.EXAMPLE", ".example", true, true),
+            ("example", "example", true, true),
+            ("example", ".example", false, false),
+            ("bexample", "example", false, false),
+            ("example", "a.example", false, false),
+            ("anything", "", true, true),
+            ("*.example", "example", true, true),
+            // It stands for names that are not below.
+            ("*.example", "a.example", false, true),
+            ("*.example.org", "org", true, true),
+            ("*.example.org", "com", false, false),
+            ("*.example.org", "b.a.example.org", false, false),
+            ("*.a.example.org", "b.example.org", false, false),
+        ] {
+            let of = |of| is_host_within(name.as_bytes(), base.as_bytes(), of);
+            assert_eq!(of(Subtrees::Permitted), Some(permitted), "{name} {base}");
+            assert_eq!(of(Subtrees::Excluded), Some(excluded), "{name} {base}");
+        }
+        for (name, base) in [
+            ("a..example", "example"),
+            ("a.example.", "example"),
+            ("a\0.example", "example"),
+            ("a.*.example", "example"),
+            ("", "example"),
+            ("a.example", "*.example"),
+            ("a.example", "example."),
+        ] {
+            let verdict = is_host_within(name.as_bytes(), base.as_bytes(), Subtrees::Permitted);
+            assert_eq!(verdict, None, "{name} {base}");
+        }
+    }
+
+    #[test]
+    fn mailboxes() {
+        for (address, base, expected) in [
+            ("me@a.example", "a.example", Some(true)),
+            ("me@A.EXAMPLE", "a.example", Some(true)),
+            ("me@b.a.example", "a.example", Some(false)),
+            ("me@b.a.example", ".a.example", Some(true)),
+            ("me@a.example", ".a.example", Some(false)),
+            ("me@a.example", "me@a.example", Some(true)),
+            ("Me@a.example", "me@a.example", Some(false)),
+            ("you@a.example", "me@a.example", Some(false)),
+            ("\"a@b\"@c.example", "c.example", Some(true)),
+            ("a.example", "a.example", None),
+            ("me@", "a.example", None),
+        ] {
+            let verdict = is_mailbox_within(address.as_bytes(), base.as_bytes());
+            assert_eq!(verdict, expected, "{address} {base}");
+        }
+    }
+
+    #[test]
+    fn uris() {
+        for (uri, base, expected) in [
+            ("https://a.example/x", "a.example", Some(true)),
+            ("ftp://u:p@A.example:21", "a.example", Some(true)),
+            ("http://b.a.example?q", "a.example", Some(false)),
+            ("http://b.a.example#f", ".a.example", Some(true)),
+            ("http://a.example", ".a.example", Some(false)),
+            // What only looks like the host.
+            ("http://a.example@b.test/", "a.example", Some(false)),
+            ("http://b.test/@a.example", "a.example", Some(false)),
+            ("http://[::1]/", "a.example", None),
+            ("http://127.0.0.1/", "a.example", None),
+            ("mailto:me@a.example", "a.example", None),
+            ("a.example", "a.example", None),
+            ("http:///x", "a.example", None),
+        ] {
+            let verdict = is_uri_within(uri.as_bytes(), base.as_bytes());
+            assert_eq!(verdict, expected, "{uri} {base}");
+        }
+    }
+
+    #[test]
+    fn networks() {
+        for (address, network, expected) in [
+            (
+                &[10, 1, 2, 3][..],
+                &[10, 1, 0, 0, 255, 255, 0, 0][..],
+                Some(true),
+            ),
+            (&[10, 2, 2, 3], &[10, 1, 0, 0, 255, 255, 0, 0], Some(false)),
+            (&[10, 2, 2, 3], &[0; 8], Some(true)),
+            (&[10, 2, 2, 3], &[0; 32], Some(false)),
+            (&[0; 16], &[0; 32], Some(true)),
+            (&[10, 1, 2, 3], &[10, 1], None),
+            (&[10, 1, 2, 3], &[10, 1, 0, 0, 255, 0, 255, 0], None),
+            (&[10, 1, 2, 3], &[10, 1, 0, 0, 0, 255, 0, 0], None),
+            (&[10, 1, 2, 3], &[10, 1, 0, 0, 253, 0, 0, 0], None),
+            (&[10, 1, 2], &[10, 1, 0, 0, 255, 255, 0, 0], None),
+        ] {
+            assert_eq!(
+                is_in_network(address, network),
+                expected,
+                "{address:?} {network:?}"
+            );
+        }
+    }
+}

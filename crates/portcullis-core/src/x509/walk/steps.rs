@@ -1,0 +1,559 @@
+//! What is asked about a certificate on a path, in order, one function for each row.
+//!
+//! RFC 5280 §6.1.3 to §6.1.5, RFC 8446 §4.4.2.2; a bare § means RFC 5280. The order is that of
+//! Erlang's public_key, so that who knows its findings knows these.
+
+use core::time::Duration;
+
+use rustls_pki_types::UnixTime;
+
+use super::Walk;
+use super::constraints::{self, Breach, MAX_COMPARISONS};
+use super::finding::{About, Fault};
+use super::gate::{self, Gate};
+use crate::crypto::{modulus_bits, modulus_bits_of_contents};
+use crate::der::{self, NotDer};
+use crate::x509::certificate::{Certificate, Extension};
+use crate::x509::error::CertificateErrorKind as Kind;
+use crate::x509::explain;
+use crate::x509::extension::alt_name::{DIRECTORY_NAME, DNS_NAME, IP_ADDRESS, MAIL_ADDRESS, URI};
+use crate::x509::extension::name_constraints::NameConstraints;
+use crate::x509::extension::{
+    BasicConstraints, ExtendedKeyUsage, GeneralNames, KeyUsage, Known, Unreadable,
+};
+use crate::x509::host_name;
+use crate::x509::name;
+use crate::x509::names::{alt_names, printable};
+use crate::x509::path::{Path, Top, Wanted};
+use crate::x509::signatures::{MAX_SIGNATURES, Refused};
+use crate::x509::time::Validity;
+use crate::x509::verify::may_exchange_keys;
+
+/// The largest certificate that is read: its length has two bytes, its header four.
+const MAX_CERTIFICATE: usize = 4 + 0xffff;
+
+/// How long a Name may be, in bytes.
+const MAX_NAME: usize = 8_192;
+
+/// Most subjectAltName entries kept in an error.
+const MAX_NAMES: usize = 100;
+
+/// What is asked. The first is about the anchor, the others about each certificate below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Row {
+    AnchorDates,
+    PathLength,
+    Form,
+    BasicConstraints,
+    KeyUsage,
+    Purpose,
+    AltName,
+    CriticalExtensions,
+    /// Each of them, if somebody wants to know.
+    Extensions,
+    Dates,
+    Signature,
+    NameConstraints,
+    HostName,
+    /// It is good so far, if somebody wants to know.
+    Valid,
+    Gate,
+    Done,
+}
+
+impl Row {
+    pub(super) const FIRST: Self = Self::AnchorDates;
+    /// Of a certificate below another one.
+    pub(super) const OF_NEXT: Self = Self::PathLength;
+    pub(super) const DONE: Self = Self::Done;
+
+    pub(super) const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// What comes after it. Names are compared when the signature is known to be good, so that a
+    /// bad one costs no comparison; who listens is told of both, names first.
+    pub(super) const fn next(self, listening: bool) -> Self {
+        match (self, listening) {
+            (Self::AnchorDates, _) => Self::PathLength,
+            (Self::PathLength, _) => Self::Form,
+            (Self::Form, _) => Self::BasicConstraints,
+            (Self::BasicConstraints, _) => Self::KeyUsage,
+            (Self::KeyUsage, _) => Self::Purpose,
+            (Self::Purpose, _) => Self::AltName,
+            (Self::AltName, _) => Self::CriticalExtensions,
+            (Self::CriticalExtensions, _) => Self::Extensions,
+            (Self::Extensions, _) => Self::Dates,
+            (Self::Dates, false) | (Self::NameConstraints, true) => Self::Signature,
+            (Self::Dates, true) | (Self::Signature, false) => Self::NameConstraints,
+            (Self::NameConstraints, false) | (Self::Signature, true) => Self::HostName,
+            (Self::HostName, _) => Self::Valid,
+            (Self::Valid, _) => Self::Gate,
+            (Self::Gate | Self::Done, _) => Self::Done,
+        }
+    }
+
+    pub(super) fn judge(
+        self,
+        walk: &mut Walk,
+        wanted: Wanted<'_>,
+        subject: &Subject<'_>,
+    ) -> Result<(), Fault> {
+        match self {
+            Self::AnchorDates => the_anchor(walk, wanted, subject),
+            Self::PathLength => path_length(walk, subject),
+            Self::Form => form(subject),
+            Self::BasicConstraints => basic_constraints(wanted, subject),
+            Self::KeyUsage => key_usage(walk, wanted, subject),
+            Self::Purpose => purpose(wanted, subject),
+            Self::AltName => alt_name(subject),
+            Self::CriticalExtensions => critical_extensions(walk, subject),
+            Self::Dates => dates(wanted, subject),
+            Self::Signature => signature(walk, wanted, subject),
+            Self::NameConstraints => name_constraints(walk, wanted, subject),
+            Self::HostName => the_host_name(wanted, subject),
+            Self::Gate => the_gate(walk, wanted, subject),
+            Self::Extensions | Self::Valid | Self::Done => Ok(()),
+        }
+    }
+}
+
+/// One certificate of a path.
+pub(super) struct Subject<'a> {
+    der: &'a [u8],
+    certificate: Certificate<'a>,
+    known: Known<'a>,
+    path: &'a Path,
+    top: Top,
+    /// So many above the leaf.
+    above: usize,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new(
+        wanted: Wanted<'a>,
+        path: &'a Path,
+        top: Top,
+        above: usize,
+    ) -> Result<Self, Fault> {
+        let malformed = |what| Fault::of(Kind::Malformed(what), above);
+        let place = path.place(above).unwrap_or_default();
+        let read = wanted.chain.certificates().get(place);
+        let read = read.and_then(|der| Some((der, Certificate::read(der)?)));
+        let (der, certificate) = read.ok_or_else(|| malformed("it is not DER-encoded X.509"))?;
+        let known = Known::read(&certificate).map_err(|unreadable| {
+            malformed(match unreadable {
+                Unreadable::NotDer => "an extension of it",
+                Unreadable::Twice => "an extension is in it twice",
+                Unreadable::TooMany => "it has more than 64 extensions",
+            })
+        })?;
+        Ok(Self {
+            der,
+            certificate,
+            known,
+            path,
+            top,
+            above,
+        })
+    }
+
+    const fn is_leaf(&self) -> bool {
+        self.above == 0
+    }
+
+    fn is_pinned(&self) -> bool {
+        self.top == Top::Pinned
+    }
+
+    fn fault(&self, kind: Kind) -> Fault {
+        Fault::of(kind, self.above)
+    }
+
+    fn malformed(&self, what: &'static str) -> Fault {
+        self.fault(Kind::Malformed(what))
+    }
+
+    /// §6.1: "a certificate is self-issued if the same DN appears in the subject and issuer
+    /// fields".
+    fn is_self_issued(&self) -> bool {
+        let certificate = &self.certificate;
+        name::is_same(certificate.subject, certificate.issuer, &mut 0)
+    }
+
+    /// The extension at a place among those that somebody may know better: not about what a CA
+    /// may do, which the walk itself decides.
+    pub(super) fn extension(&self, place: usize) -> Option<Extension<'a>> {
+        let extensions = self.certificate.extensions().map_while(Result::ok);
+        let mut others = extensions.filter(|extension| !Known::is_for_the_walk(extension.oid));
+        others.nth(place)
+    }
+
+    /// That a critical extension is not processed.
+    pub(super) fn unknown_extension(&self, oid: &[u8]) -> Fault {
+        let oid = dotted(oid);
+        self.fault(Kind::UnknownCriticalExtension { oid })
+    }
+
+    fn basic_constraints(&self) -> Result<BasicConstraints, Fault> {
+        match self.known.basic_constraints.map(BasicConstraints::read) {
+            None => Ok(BasicConstraints::default()),
+            Some(read) => read.ok_or_else(|| self.malformed("its basic constraints")),
+        }
+    }
+
+    fn alt_names(&self) -> Result<GeneralNames<'a>, Fault> {
+        match self.known.alt_name.map(GeneralNames::read) {
+            None => Ok(GeneralNames::default()),
+            Some(read) => read.ok_or_else(|| self.malformed("its alternative names")),
+        }
+    }
+
+    fn validity(&self) -> Result<Validity, Fault> {
+        let validity = self.certificate.validity();
+        validity.ok_or_else(|| self.malformed("a date in it"))
+    }
+}
+
+/// An OID for people.
+pub(super) fn dotted(oid: &[u8]) -> String {
+    match der::dotted(oid) {
+        Some(oid) => printable(&oid),
+        None => "its name is no OID".to_owned(),
+    }
+}
+
+/// There is an anchor, and it is as good as its dates, if they are known and count. Where another
+/// one has issued the same, that is tried, too.
+fn the_anchor(walk: &Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+    let validity = match subject.top {
+        Top::Pinned => return Ok(()),
+        Top::Unknown => {
+            let kind = match &walk.unknown {
+                Some(error) => error.kind().clone(),
+                None => explain::self_signed(wanted),
+            };
+            return Err(Fault::of_path(kind, About::Certificate(subject.above)));
+        }
+        Top::Root(at) => {
+            let anchor = wanted.policy.roots.anchor(at);
+            anchor.and_then(|(_, limits)| limits.validity)
+        }
+        Top::Trusted(place) => {
+            let anchor = wanted.certificate(place);
+            anchor.and_then(|anchor| anchor.validity())
+        }
+    };
+    match validity {
+        Some(validity) if wanted.policy.anchor_dates => is_valid(validity, wanted.now)
+            .map_err(|kind| Fault::of_edge(kind, subject.above, About::Anchor)),
+        _ => Ok(()),
+    }
+}
+
+/// §6.1.4 (l), (m): there may be as many intermediates as each CA above allows. Those that a CA
+/// issued to itself, to change its key, do not count.
+fn path_length(walk: &mut Walk, subject: &Subject<'_>) -> Result<(), Fault> {
+    if subject.is_leaf() {
+        return Ok(());
+    }
+    let verdict = match &mut walk.allowed {
+        Some((left, by)) if !subject.is_self_issued() => match left.checked_sub(1) {
+            Some(less) => {
+                *left = less;
+                Ok(())
+            }
+            None => Err(Fault::of_path(Kind::PathTooDeep { limit: None }, *by)),
+        },
+        _ => Ok(()),
+    };
+    // What is wrong with them is said where they are asked for.
+    let own = subject.basic_constraints().ok();
+    if let Some(own) = own.and_then(|own| own.path_length)
+        && walk.allowed.is_none_or(|(left, _)| own < left)
+    {
+        walk.allowed = Some((own, About::Certificate(subject.above)));
+    }
+    verdict
+}
+
+/// What can be said of the certificate without its extensions.
+fn form(subject: &Subject<'_>) -> Result<(), Fault> {
+    let certificate = &subject.certificate;
+    if subject.der.len() > MAX_CERTIFICATE {
+        return Err(subject.fault(Kind::Unsupported("it is larger than 64 KiB")));
+    }
+    // §6.1.4 (k) would let other means say that one of version 1 is of a CA: a peer is none.
+    if certificate.version != 3 {
+        return Err(subject.fault(Kind::Unsupported("it is not X.509 version 3")));
+    }
+    // §4.1.1.2.
+    if certificate.signature_algorithm != certificate.signed_algorithm {
+        return Err(subject.malformed("it names two different signature algorithms"));
+    }
+    if certificate.subject.len().max(certificate.issuer.len()) > MAX_NAME {
+        return Err(subject.malformed("a name in it is longer than 8 KiB"));
+    }
+    match der::public_key_info(certificate.spki) {
+        Some(_) => Ok(()),
+        None => Err(subject.malformed("its public key")),
+    }
+}
+
+/// §6.1.4 (k): who has issued a certificate is a CA. And a CA is no peer, unless exactly this
+/// certificate is trusted: tools set CA:TRUE on self-signed certificates of servers.
+fn basic_constraints(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+    let is_ca = subject.basic_constraints()?.is_ca;
+    if is_ca != subject.is_leaf() || subject.is_pinned() {
+        return Ok(());
+    }
+    Err(
+        subject.fault(match subject.is_leaf() && subject.is_self_issued() {
+            true => explain::self_signed(wanted),
+            false => Kind::WrongBasicConstraints,
+        }),
+    )
+}
+
+/// §6.1.4 (n): who has issued a certificate may sign certificates. RFC 8446 §4.4.2.2: the leaf
+/// may sign; before TLS 1.3 a server's key may decrypt or agree instead (RFC 5246 §7.4.2), and
+/// where it has to sign that is found out there.
+fn key_usage(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+    let Some(value) = subject.known.key_usage else {
+        return Ok(());
+    };
+    let usage = KeyUsage::read(value).ok_or_else(|| subject.malformed("its key usage"))?;
+    if !subject.is_leaf() {
+        return match usage.key_cert_sign() {
+            true => Ok(()),
+            false => Err(subject.fault(Kind::IssuerKeyUsage)),
+        };
+    }
+    if usage.digital_signature() {
+        return Ok(());
+    }
+    walk.may_sign = false;
+    let is_server = wanted.server_name.is_some();
+    match is_server && may_exchange_keys(&subject.certificate) {
+        true => Ok(()),
+        false => Err(subject.fault(Kind::KeyUsage)),
+    }
+}
+
+/// §4.2.1.12: what the key may be used for, of the leaf and of every CA that says so, critical or
+/// not (CVE-2024-53846).
+fn purpose(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+    let Some(value) = subject.known.extended_key_usage else {
+        return Ok(());
+    };
+    let usage =
+        ExtendedKeyUsage::read(value).ok_or_else(|| subject.malformed("its extended key usage"))?;
+    if usage.is_empty() {
+        return Err(subject.malformed("its extended key usage is empty"));
+    }
+    let is_any = wanted.policy.any_purpose && usage.allows_any();
+    let needed = wanted.purpose;
+    match is_any || usage.allows(needed) {
+        true => Ok(()),
+        false => Err(subject.fault(Kind::WrongPurpose { needed })),
+    }
+}
+
+/// §4.2.1.6: the alternative names can be read, and if they have to be understood, one is.
+fn alt_name(subject: &Subject<'_>) -> Result<(), Fault> {
+    const UNDERSTOOD: [u8; 5] = [DNS_NAME, IP_ADDRESS, MAIL_ADDRESS, URI, DIRECTORY_NAME];
+    let names = subject.alt_names()?;
+    let is_understood = names.iter().any(|name| UNDERSTOOD.contains(&name.tag));
+    match is_understood || !subject.known.alt_name_is_critical {
+        true => Ok(()),
+        false => Err(subject.fault(Kind::UnknownCriticalExtension {
+            oid: "2.5.29.17".to_owned(),
+        })),
+    }
+}
+
+/// §4.2: what is critical and is not processed refuses the certificate. Constraints that cannot
+/// be read are no constraints.
+fn critical_extensions(walk: &Walk, subject: &Subject<'_>) -> Result<(), Fault> {
+    if let Some(value) = subject.known.name_constraints {
+        NameConstraints::read(value).map_err(|NotDer| subject.malformed("its name constraints"))?;
+    }
+    match subject.known.unknown {
+        // Who wants to know of each is asked about it.
+        Some(oid) if !walk.interest.extensions => Err(subject.unknown_extension(oid)),
+        _ => Ok(()),
+    }
+}
+
+/// §6.1.3 (a) (2).
+fn dates(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+    is_valid(subject.validity()?, wanted.now).map_err(|kind| subject.fault(kind))
+}
+
+fn is_valid(validity: Validity, now: UnixTime) -> Result<(), Kind> {
+    if validity.not_after < validity.not_before {
+        return Err(Kind::Malformed("it ends before it begins"));
+    }
+    if validity.contains(now) {
+        return Ok(());
+    }
+    // Before 1970 is before everything here.
+    let time = |seconds| {
+        UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    };
+    let not_before = time(validity.not_before);
+    Err(match now < not_before {
+        true => Kind::NotYetValid { not_before, now },
+        false => Kind::Expired {
+            not_after: time(validity.not_after),
+            now,
+        },
+    })
+}
+
+/// §6.1.3 (a) (1). That the issuer has the name that the certificate says ((a) (4)) is how it was
+/// found.
+fn signature(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+    let above = subject.above;
+    let here = About::Certificate(above);
+    let issuer = match subject.path.place(above + 1) {
+        Some(place) => wanted.certificate(place).map(|issuer| {
+            let bits = modulus_bits(issuer.spki);
+            (
+                der::public_key_info(issuer.spki),
+                bits,
+                About::Certificate(above + 1),
+            )
+        }),
+        None => match subject.top {
+            Top::Pinned | Top::Unknown => return Ok(()),
+            Top::Trusted(place) => wanted.certificate(place).map(|anchor| {
+                let bits = modulus_bits(anchor.spki);
+                (der::public_key_info(anchor.spki), bits, About::Anchor)
+            }),
+            Top::Root(at) => wanted.policy.roots.anchor(at).map(|(anchor, _)| {
+                let spki = &*anchor.subject_public_key_info;
+                let bits = modulus_bits_of_contents(spki);
+                (der::public_key_info_contents(spki), bits, About::Anchor)
+            }),
+        },
+    };
+    let (verdict, bits, by) = match issuer {
+        Some((Some(key), bits, by)) => {
+            let verdict = walk
+                .signatures
+                .verify(wanted.policy, &subject.certificate, key);
+            (verdict, bits, by)
+        }
+        _ => (Err(Refused::Bad), None, here),
+    };
+    let (kind, about) = match verdict {
+        Ok(()) => return Ok(()),
+        Err(Refused::TooMany) => {
+            let (what, limit) = ("signatures", MAX_SIGNATURES);
+            (Kind::TooExpensive { what, limit }, About::Chain)
+        }
+        Err(Refused::Unsupported) => (explain::unsupported_signature(&subject.certificate), here),
+        Err(Refused::Bad) => match explain::wrong_length(wanted, bits) {
+            Some(kind) => (kind, by),
+            None => (Kind::BadSignature, here),
+        },
+    };
+    Err(Fault::of_edge(kind, above, about))
+}
+
+/// §6.1.3 (b), (c): the names are those that the anchor and each CA above may certify. A CA may
+/// issue anything to itself, but the leaf is not meant.
+fn name_constraints(
+    walk: &mut Walk,
+    wanted: Wanted<'_>,
+    subject: &Subject<'_>,
+) -> Result<(), Fault> {
+    if !subject.is_leaf() && subject.is_self_issued() {
+        return Ok(());
+    }
+    let here = About::Certificate(subject.above);
+    let read = |contents| NameConstraints::from_contents(contents);
+    let of_anchor = match subject.top {
+        Top::Pinned => return Ok(()),
+        Top::Unknown => None,
+        Top::Trusted(place) => constraints_of(wanted, place),
+        Top::Root(at) => {
+            let anchor = wanted.policy.roots.anchor(at);
+            let contents = anchor.and_then(|(own, _)| own.name_constraints.as_deref());
+            contents.map(read)
+        }
+    };
+    let mut check = |constraints, by| match constraints::check(
+        constraints,
+        &subject.certificate,
+        &mut walk.comparisons,
+    ) {
+        Ok(()) => Ok(()),
+        Err(Breach::Forbidden) => Err(Fault::of_path(Kind::NameConstraints, here)),
+        Err(Breach::Malformed) => Err(subject.malformed("its alternative names")),
+        Err(Breach::Unsupported(names)) => {
+            Err(Fault::of_path(Kind::UnsupportedConstraint { names }, by))
+        }
+        Err(Breach::TooMany) => {
+            let (what, limit) = ("comparisons of names", MAX_COMPARISONS);
+            Err(Fault::of_path(
+                Kind::TooExpensive { what, limit },
+                About::Chain,
+            ))
+        }
+    };
+    if let Some(constraints) = of_anchor {
+        let constraints = constraints.map_err(|NotDer| {
+            let kind = Kind::Malformed("its name constraints");
+            Fault::of_path(kind, About::Anchor)
+        })?;
+        check(constraints, About::Anchor)?;
+    }
+    for above in (subject.above + 1..subject.path.len()).rev() {
+        let issuer = subject.path.place(above);
+        // What cannot be read was said of that one.
+        if let Some(Ok(constraints)) = issuer.and_then(|place| constraints_of(wanted, place)) {
+            check(constraints, About::Certificate(above))?;
+        }
+    }
+    Ok(())
+}
+
+fn constraints_of(wanted: Wanted<'_>, place: usize) -> Option<Result<NameConstraints<'_>, NotDer>> {
+    let known = Known::read(&wanted.certificate(place)?).ok()?;
+    known.name_constraints.map(NameConstraints::read)
+}
+
+/// RFC 9525: a server has the name that was asked for.
+fn the_host_name(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+    let name = wanted.server_name.filter(|_| wanted.policy.check_name);
+    let Some(name) = name.filter(|_| subject.is_leaf()) else {
+        return Ok(());
+    };
+    if host_name::is_for(subject.alt_names()?, name) {
+        return Ok(());
+    }
+    let expected = name.to_str().into_owned();
+    let seen = alt_names(subject.der, MAX_NAMES);
+    Err(subject.fault(Kind::NameMismatch { expected, seen }))
+}
+
+/// At the end of the path: whether webpki has anything to say against it. What somebody has
+/// accepted against the rules it is not asked about.
+fn the_gate(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+    if !subject.is_leaf() {
+        return Ok(());
+    }
+    let verdict = match walk.overrides.is_empty() {
+        true => gate::ask(wanted, subject.path, subject.top, walk.critical),
+        false => Ok(Gate::NotAsked("something was accepted against the rules")),
+    };
+    match verdict {
+        Ok(gate) => {
+            walk.gate = Some(gate);
+            Ok(())
+        }
+        Err(says) => Err(Fault::of_path(Kind::Disagreement { says }, About::Chain)),
+    }
+}
