@@ -203,7 +203,7 @@ async fn of_openssl_client(
             let _ = stream.shutdown().await;
             "good"
         }
-        Err(error) => self::verdict::<()>(Err(error)),
+        Err(error) => verdict::<()>(Err(error)),
     };
     client.send(b"\n").await;
     let (_, output) = client.finish().await;

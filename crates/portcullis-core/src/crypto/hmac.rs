@@ -14,7 +14,8 @@ use super::secret::{ConstantTimeEq as _, Secret};
 
 /// A key, as the states of both hashes after their first block.
 pub(crate) enum HmacKey {
-    Sha256(States<Sha256>),
+    /// As large as the other, with zeros: unused bytes would take along what is left on the stack.
+    Sha256(States<Sha256>, [u64; 8]),
     Sha384(States<Sha384>),
 }
 
@@ -24,7 +25,7 @@ impl HmacKey {
             return Self::new(algorithm, hash(algorithm, key).as_slice());
         }
         match algorithm {
-            HashAlgorithm::Sha256 => Self::Sha256(States::new(key)),
+            HashAlgorithm::Sha256 => Self::Sha256(States::new(key), [0; 8]),
             HashAlgorithm::Sha384 => Self::Sha384(States::new(key)),
         }
     }
@@ -32,7 +33,7 @@ impl HmacKey {
     /// Moves the key and leaves none, as [`Secret::take`].
     pub(crate) fn take(&mut self) -> Self {
         match self {
-            Self::Sha256(states) => Self::Sha256(states.take()),
+            Self::Sha256(states, zeros) => Self::Sha256(states.take(), *zeros),
             Self::Sha384(states) => Self::Sha384(states.take()),
         }
     }
@@ -40,7 +41,7 @@ impl HmacKey {
     /// The HMAC of the message whose parts are given, as long as the hash's output.
     pub(crate) fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret {
         match self {
-            Self::Sha256(states) => states.mac(message),
+            Self::Sha256(states, _) => states.mac(message),
             Self::Sha384(states) => states.mac(message),
         }
     }

@@ -133,7 +133,8 @@ pub(in super::super) fn cases() -> Vec<Case> {
 
 /// What becomes of the key in the second hello.
 fn second_hellos() -> Vec<Case> {
-    let changes: [(V, fn(&mut ClientHelloParts)); 3] = [
+    type Change = fn(&mut ClientHelloParts);
+    let changes: [(V, Change); 3] = [
         (V::PskOmittedAfterRetry, |hello| {
             hello.extensions.remove(E::PRE_SHARED_KEY);
         }),
