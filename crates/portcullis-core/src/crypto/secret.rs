@@ -59,23 +59,25 @@ impl fmt::Debug for SharedSecret {
     }
 }
 
-/// Calls what makes a box with secrets, on a part of the stack that was wiped before. Where a value has unused bytes
-/// (a shorter variant, a key schedule with fewer rounds) a move takes along what an earlier call has left there, into
-/// memory that nobody wipes.
-pub(crate) fn on_wiped_stack<T>(make: impl FnOnce() -> T) -> T {
+/// Wipes the part of the stack that calls from here have used and will use. Where a value has unused bytes (a shorter
+/// variant, a key schedule with fewer rounds), a move into a box takes along what an earlier call has left there, to
+/// where nobody wipes it.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    /// In KiB: more than the calls take that have keys. In pieces, which are set faster than the whole.
+    const PIECES: usize = if cfg!(debug_assertions) { 24 } else { 8 };
+
     #[inline(never)]
-    fn wipe() {
-        let below = [0_u8; 4096];
+    fn wipe(pieces: usize) {
+        let below = [0_u8; 1024];
         optimization_barrier(&below);
+        if pieces > 1 {
+            wipe(pieces - 1);
+            optimization_barrier(&below);
+        }
     }
 
-    #[inline(never)]
-    fn call<T>(make: impl FnOnce() -> T) -> T {
-        make()
-    }
-
-    wipe();
-    call(make)
+    wipe(PIECES);
 }
 
 /// At most `N` secret bytes, held inline.

@@ -11,6 +11,7 @@ use super::{Cx, Outcome};
 use crate::config::{ClientConfig, Policy, ServerConfig};
 use crate::connection::Connection;
 use crate::crypto::random::Random;
+use crate::crypto::secret::wipe_stack;
 use crate::dialect::Dialect;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
 use crate::psk::Shared;
@@ -415,7 +416,10 @@ impl Handshake {
             return;
         };
         let stage = machine.stage();
-        match take(&mut *machine, &mut self.cx()) {
+        let taken = take(&mut *machine, &mut self.cx());
+        // The next step makes boxes where this one may have had keys.
+        wipe_stack();
+        match taken {
             Ok(entered) => {
                 self.machine = Some(machine);
                 self.enter(entered);

@@ -208,7 +208,7 @@ struct Verified {
     /// Among which the anchor is.
     roots: Roots,
     /// What was wrong and was accepted.
-    overrides: Vec<CertificateError>,
+    overrides: Box<[CertificateError]>,
 }
 
 impl VerifiedChain {
@@ -228,7 +228,7 @@ impl VerifiedChain {
                 path: proof.path,
                 top: proof.top,
                 roots: policy.roots.clone(),
-                overrides: proof.overrides,
+                overrides: proof.overrides.into(),
             }),
         }
     }

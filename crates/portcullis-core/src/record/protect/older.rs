@@ -13,7 +13,6 @@ use super::{HEADER, Unopened};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey};
 use crate::crypto::record_mac::Front;
-use crate::crypto::secret::on_wiped_stack;
 use crate::key_schedule::tls12::{CbcParameters, DirectionKeys, OlderCipher, StreamParameters};
 use crate::rules::{BeastMitigation, Iv};
 use crate::version::ProtocolVersion;
@@ -315,8 +314,8 @@ impl Older {
 
     fn aead(&mut self, algorithm: AeadAlgorithm) -> Result<Aead<'_>, CryptoFailure> {
         if self.cipher.is_none() {
-            let key = on_wiped_stack(|| self.keys.aead_key(algorithm).map(Box::new))?;
-            self.cipher = Some(Ready::Aead(key));
+            let key = self.keys.aead_key(algorithm)?;
+            self.cipher = Some(Ready::Aead(Box::new(key)));
         }
         match &mut self.cipher {
             Some(Ready::Aead(key)) => Ok(Aead { algorithm, key }),
@@ -326,7 +325,7 @@ impl Older {
 
     fn cbc_to_read(&mut self, parameters: CbcParameters) -> Result<&Cbc, CryptoFailure> {
         if self.cipher.is_none() {
-            let cbc = on_wiped_stack(|| Cbc::to_read(&self.keys, parameters).map(Box::new))?;
+            let cbc = Cbc::to_read(&self.keys, parameters).map(Box::new)?;
             self.cipher = Some(Ready::Cbc(cbc));
         }
         self.cbc()
@@ -334,7 +333,7 @@ impl Older {
 
     fn cbc_to_write(&mut self, parameters: CbcParameters) -> Result<&Cbc, CryptoFailure> {
         if self.cipher.is_none() {
-            let cbc = on_wiped_stack(|| Cbc::to_write(&self.keys, parameters).map(Box::new))?;
+            let cbc = Cbc::to_write(&self.keys, parameters).map(Box::new)?;
             self.cipher = Some(Ready::Cbc(cbc));
         }
         self.cbc()
@@ -342,7 +341,7 @@ impl Older {
 
     fn stream(&mut self, parameters: StreamParameters) -> Result<&mut Stream, CryptoFailure> {
         if self.cipher.is_none() {
-            let stream = on_wiped_stack(|| Stream::new(&self.keys, parameters).map(Box::new))?;
+            let stream = Stream::new(&self.keys, parameters).map(Box::new)?;
             self.cipher = Some(Ready::Stream(stream));
         }
         match &mut self.cipher {

@@ -51,7 +51,7 @@ impl<'a> Wanted<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Path {
     places: [u8; MAX_PATH],
-    len: usize,
+    len: u8,
 }
 
 impl Path {
@@ -62,17 +62,17 @@ impl Path {
     };
 
     pub(super) const fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// The place of the certificate so many above the leaf.
     pub(super) fn place(&self, above: usize) -> Option<usize> {
-        let places = self.places.get(..self.len)?;
+        let places = self.places.get(..self.len())?;
         places.get(above).copied().map(usize::from)
     }
 
     pub(super) fn places(&self) -> impl DoubleEndedIterator<Item = usize> + use<'_> {
-        let places = self.places.get(..self.len).unwrap_or_default();
+        let places = self.places.get(..self.len()).unwrap_or_default();
         places.iter().copied().map(usize::from)
     }
 
@@ -82,19 +82,19 @@ impl Path {
     }
 
     const fn intermediates(&self) -> usize {
-        self.len.saturating_sub(1)
+        self.len().saturating_sub(1)
     }
 
     /// There is room for as many as a policy allows.
     fn push(&mut self, place: u8) {
-        if let Some(next) = self.places.get_mut(self.len) {
+        if let Some(next) = self.places.get_mut(usize::from(self.len)) {
             *next = place;
             self.len += 1;
         }
     }
 
     pub(super) fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
+        self.len = u8::try_from(len).map_or(self.len, |len| self.len.min(len));
     }
 }
 
@@ -149,8 +149,7 @@ pub(super) enum Bad {
 #[derive(Debug)]
 pub(super) struct Search {
     path: Path,
-    /// One for each certificate of the path.
-    frames: [Frame; MAX_PATH],
+    frames: Frames,
     /// A bit for each certificate that is bad by itself.
     bad: u64,
     budget: Budget,
@@ -180,7 +179,7 @@ impl Search {
     pub(super) const fn new() -> Self {
         Self {
             path: Path::LEAF,
-            frames: [const { Frame::NEW }; MAX_PATH],
+            frames: Frames::NEW,
             bad: 0,
             budget: Budget::new(),
         }
@@ -334,9 +333,7 @@ impl Search {
             return Some(Found::TooManySteps);
         }
         self.path.push(place);
-        if let Some(frame) = self.frame() {
-            *frame = Frame::NEW;
-        }
+        self.frames.begin(self.path.len().saturating_sub(1));
         None
     }
 
@@ -407,6 +404,37 @@ impl Frame {
         stage: Stage::Anchors(0),
         candidates: Candidates::NONE,
     };
+}
+
+/// One for each certificate of the path. Only those of long paths are on the heap: the others take no
+/// allocation, and all of them would be much to set up.
+#[derive(Debug)]
+struct Frames {
+    few: [Frame; 3],
+    more: Vec<Frame>,
+}
+
+impl Frames {
+    const NEW: Self = Self {
+        few: [const { Frame::NEW }; 3],
+        more: Vec::new(),
+    };
+
+    fn get_mut(&mut self, above: usize) -> Option<&mut Frame> {
+        match above.checked_sub(self.few.len()) {
+            None => self.few.get_mut(above),
+            Some(further) => self.more.get_mut(further),
+        }
+    }
+
+    /// Of the certificate with which a path has grown.
+    fn begin(&mut self, above: usize) {
+        if above == self.few.len() + self.more.len() {
+            self.more.push(Frame::NEW);
+        } else if let Some(frame) = self.get_mut(above) {
+            *frame = Frame::NEW;
+        }
+    }
 }
 
 /// Places in the peer's chain. Nearly always there is one at most, so only more are on the heap.
