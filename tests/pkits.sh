@@ -1,7 +1,7 @@
 #!/bin/sh
-# Puts the certificates and CRLs of NIST's Public Key Interoperability Test Suite, and the table of its
-# tests, into a folder, unless they are there: the first are in PyPI's `cryptography_vectors`, the second
-# in the crate `boring-sys`. Needs Python with pip, and cargo.
+# Puts the certificates and CRLs of NIST's Public Key Interoperability Test Suite into the subfolders `certs`
+# and `crls` of a folder, and the table of its tests into `table.h` there, unless they are there: the first are
+# in PyPI's `cryptography_vectors`, the second in the crate `boring-sys`. Needs Python with pip, and cargo.
 #
 #     sh tests/pkits.sh target/pkits
 set -eu
@@ -20,7 +20,9 @@ with zipfile.ZipFile(wheel) as vectors:
     for name in vectors.namelist():
         folder, file = os.path.split(name)
         if folder.endswith(("PKITS_data/certs", "PKITS_data/crls")) and file:
-            with open(os.path.join(into, file), "wb") as out:
+            kind = os.path.join(into, os.path.basename(folder))
+            os.makedirs(kind, exist_ok=True)
+            with open(os.path.join(kind, file), "wb") as out:
                 out.write(vectors.read(name))
 EOF
 

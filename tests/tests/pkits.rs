@@ -135,7 +135,7 @@ fn every_path() {
             part => format!("{} part {part}", test.number),
         };
         let read = |name: &String| {
-            let file = folder.join(format!("{name}.crt"));
+            let file = folder.join("certs").join(format!("{name}.crt"));
             CertificateDer::from(fs::read(&file).unwrap_or_else(|_| panic!("{}", file.display())))
         };
         let mut chain: Vec<_> = test.certificates.iter().map(read).collect();

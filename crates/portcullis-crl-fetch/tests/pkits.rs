@@ -1,7 +1,7 @@
 //! NIST's judgement of 66 chains: the sections of PKITS that are about revocation lists.
 //!
-//! `pkits.txt` says what is in which chain, and `PORTCULLIS_PKITS` where the certificates and lists are: the folder
-//! `PKITS_data` of `cryptography_vectors`, as `pip download cryptography_vectors` has it. `.ci/run interop` sees to it.
+//! `pkits.txt` says what is in which chain, and `PORTCULLIS_PKITS` where the certificates and lists are: the
+//! folder into which `tests/pkits.sh` downloads them. `.ci/run interop` sees to it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_795_824_0
 #[test]
 fn verdicts_about_revocation_are_those_of_pkits() {
     let data = std::env::var_os("PORTCULLIS_PKITS");
-    let data = PathBuf::from(data.expect("PORTCULLIS_PKITS says where PKITS_data is"));
+    let data = PathBuf::from(data.expect("PORTCULLIS_PKITS says where the folder of tests/pkits.sh is"));
     let read = |folder: &str, name: &str, end: &str| {
         let path = data.join(folder).join(format!("{name}.{end}"));
         std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
