@@ -9,12 +9,16 @@ use support::{Server, portcullis, with_input};
 
 /// Made by `openssl srp` of OpenSSL 3.0.22: alice has the password "wonderland", and carol is revoked.
 const OPENSSL: &str = concat!(
-    "V\tDV22OEvWsr/8pqDHdbuuSGktvNEBgeRr47K5PGjCz8IpTpjcWgpZH4pJuzWAJAhNqI1BHwnAbFCnp3IKodghXxPRTSJJL",
-    "//YaxA.gbyox7AkxmSe154oHDNOlALlgPpYZ4IEKk4LwZnZAyCZ/h4lvwoB53ABEjBgAYZ0.WKh3RB\t2hwXaKB4h7PGMfbH",
-    "C3a8adI10X3\talice\t1024\t\n",
-    "R\t8o65kKUKxS.LB49p3UVBqfRR5.F11X8ovxxeVRXzxJaVUW2JmilLXbiP42oQ9D9J/WcRYJEB05FO/S7.Hf/dEETe2206Q",
-    "P6e1Xym.clU.ljtpnEBI3jnC8J41v6ckIb8sKMgMclLk0KtnbXoHoq4sC3YJnM7EvQiC24JRgARKMJ\tERQXpAasEkNK1WG8",
-    "Q5.xNW41H9e\tcarol\t1024\t\n",
+    "V\t0hc7krzu7WaJAyic8KcBwxd51ung.SZ/GNZA084TwjDCdGbWflozdPtqY7y.C8KWcX9zJFKBitQ25meyFbtA0N4hcIilr",
+    "GAoCMqD1eZuWIvCe8VBN2znsMVRL7pb3uIqyTEju90pV65p81kE5wi.N0umdCryMdrSyBjlzUpZJ92DdrpaMCNKqU6eRTW7z",
+    "8CUvkuXTxAKQlH5Sgsex7n./u8ZHBfJ9UY0/2j75rwIeUoFMZSKmwBeZ13MjrKZhTNx/xmocV7WzE98KgQQcau2Yw/pOptWX",
+    "tzgzH/5nxk43aSSLEu0QAVyJLvFCgbK5JJ6qPZalK1Fa9HSdTP6uWpRhF\tBbwalEBLJn8FuqVEShuKQfcH98U\talice\t2",
+    "048\t\n",
+    "R\t2AyEXXkyIgNDaDMVg2/aaO6/4w.ShnD/VtQQMyFsNzwIAf6uXfZCJr4u9TDo788Rr5gpGdveN5aNwlKn0j.59CYYr52cE",
+    ".5naMUbfO6R2NW.fk3Lz9vWli/kLrttIYipiUDZ6huL9Avs4/tLfXvxzON85ugGPTngEWPIG4dcmZEzNAB0qrGT5DqTWOn1G",
+    ".0g1izc/udu1mcdUJ8/rSuq/YjBEndhn0Y3gbkWROJPq2s4ks37Dxpl5TlnlXpqfXO4NZCMtlLuKjNe19SXdaCByWUMpDjVf",
+    "IDi0QbXsJ0E9vcfW4uGKWgZIPZCDlbzbdrN8vayuWyK.jp4bu/CYaOlNv\tFg872HLPuIQdBWliUiVjXEzQ64i\tcarol\t2",
+    "048\t\n",
 );
 
 /// The file of users and one with the password, in a folder that goes with the value.

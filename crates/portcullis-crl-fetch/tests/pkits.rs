@@ -16,7 +16,8 @@ const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_795_824_0
 #[test]
 fn verdicts_about_revocation_are_those_of_pkits() {
     let data = std::env::var_os("PORTCULLIS_PKITS");
-    let data = PathBuf::from(data.expect("PORTCULLIS_PKITS says where the folder of tests/pkits.sh is"));
+    let data =
+        PathBuf::from(data.expect("PORTCULLIS_PKITS says where the folder of tests/pkits.sh is"));
     let read = |folder: &str, name: &str, end: &str| {
         let path = data.join(folder).join(format!("{name}.{end}"));
         std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

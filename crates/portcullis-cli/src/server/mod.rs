@@ -99,15 +99,15 @@ impl Server {
         let service = self.service()?;
         let sessions = self.sessions.open().await?;
         let mut acceptor = sessions.equip(TlsAcceptor::new(self.config(&sessions)?));
-        acceptor
-            .check()
-            .map_err(|misuse| Failure::usage(misuse.to_string()))?;
         if let Some(log) = key_log(self.keylog.as_deref())? {
             acceptor = acceptor.key_log(log);
         }
         if let Some(crls) = self.lists.source()? {
             acceptor = acceptor.crls(crls);
         }
+        acceptor
+            .check()
+            .map_err(|misuse| Failure::usage(misuse.to_string()))?;
         let listen = |error| Failure::transport(&format!("listening on {}", self.listen), &error);
         let socket = TcpListener::bind(self.listen).await.map_err(listen)?;
         let listener = TlsListener::from_listener(socket, acceptor);
