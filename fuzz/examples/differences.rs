@@ -1,7 +1,7 @@
 //! Looks for kinds of difference with random short plans, faster than libFuzzer finds them:
 //! `cargo run --release --manifest-path fuzz/Cargo.toml --example differences -- SECONDS SEED`.
 //!
-//! Each kind that nobody has explained comes with the shortest plan that showed it, and how many
+//! Each kind comes with the shortest plan that showed it; one that nobody has explained with how many
 //! of four more runs of it did.
 
 use std::collections::BTreeMap;
@@ -35,13 +35,13 @@ fn main() {
     }
     println!("{plans} plans");
     for (kind, (count, plan)) in kinds {
+        let hex = String::from_iter(plan.encode().iter().map(|byte| format!("{byte:02x}")));
         if kind.explanation().is_some() {
-            println!("{count:8}  {kind:?}");
+            println!("{count:8}  {kind:?}: {hex}");
             continue;
         }
         let again = (0..4).filter(|_| difference::find(&plan).as_ref() == Some(&kind));
         let again = again.count();
-        let hex = String::from_iter(plan.encode().iter().map(|byte| format!("{byte:02x}")));
         println!("{count:8}  NEW {kind:?}, again {again} of 4: {hex}");
     }
 }

@@ -80,9 +80,6 @@ const PART: &str = "of a header the transport ended in: rustls judges each byte 
 explained! {
     client rustls "InappropriateMessage(ChangeCipherSpec)": CCS;
     client rustls "InvalidMessage(InvalidContentType)": PART;
-    client rustls "InvalidMessage(MessageTooShort)": UNUSED;
-    client rustls "InvalidMessage(MissingData)": UNUSED;
-    client rustls "InvalidMessage(TrailingData)": UNUSED;
     client rustls "InvalidMessage(UnknownProtocolVersion)": PART;
     client rustls "PeerMisbehaved(IllegalMiddleboxChangeCipherSpec)": CCS_COUNT;
     client we "BadRecordMac": SHORT;
@@ -97,10 +94,10 @@ explained! {
     client we "RecordTooLong": LENGTH;
     client we "SessionIdNotEchoed": "§4.1.3: it has to be echoed";
     client we "UnexpectedPostHandshakeMessage": TYPE;
+    client we "RecordVersionChanged": ADDITIONAL_DATA;
     client we "UnknownRecordType": ADDITIONAL_DATA;
     client we "UnprotectedRecord": ADDITIONAL_DATA;
     client12 we "RecordVersionChanged": VERSION12;
-    server rustls "InvalidMessage(IllegalEmptyList)": UNUSED;
     server rustls "InvalidMessage(InvalidContentType)": PART;
     server rustls "InvalidMessage(MessageTooShort)": UNUSED;
     server rustls "InvalidMessage(MissingData)": UNUSED;
@@ -128,6 +125,7 @@ explained! {
         none and does not look";
     server we "SecondHelloChanged": "§4.1.2: but for what was asked for it is the first again";
     server we "UnexpectedPostHandshakeMessage": TYPE;
+    server we "RecordVersionChanged": ADDITIONAL_DATA;
     server we "UnknownRecordType": ADDITIONAL_DATA;
     server we "UnprotectedRecord": ADDITIONAL_DATA;
     server12 rustls "PeerIncompatible(NoKxGroupsInCommon)": "RFC 8422 §4: a client that does not say \
