@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use portcullis::answers::{self, Answers, Questions};
+use portcullis::answers::{self, Answers, Questions, Verdict};
 use portcullis::crl::{CrlFuture, CrlQuery, Lookup};
 use portcullis::pki_types::PrivateKeyDer;
 use portcullis::question::{Answer, VerifyChain};
-use portcullis::x509::CertificateErrorKind;
+use portcullis::x509::{CertificateErrorKind, Finding};
 use portcullis::{
     AlertDescription, ClientAuthentication, ClientConfig, Crl, CrlCheck, CrlInput, CrlSource,
     Direction, Error, Identity, MemoryCrls, ProtocolVersion, Reason, Roots, ServerConfig,
@@ -449,16 +449,35 @@ async fn whoever_answers_finds_what_the_lists_say() {
         let counting = connector.clone().answers(Counting(count.clone()));
         let (client, _) = shake_hands(&counting, &ca.plain_server()).await;
         assert_eq!(client.is_ok(), good);
-        let further = connector.answers(answers::further_check(|_| async { Ok(()) }));
+        let further = answers::further_check(|_| async { Ok(()) });
+        let further = connector.clone().answers(further);
         let (client, _) = shake_hands(&further, &ca.plain_server()).await;
+        assert_eq!(client.is_ok(), good);
+        // Who walks along the same path knows the same.
+        let (client, _) = shake_hands(&connector.answers(walking()), &ca.plain_server()).await;
         assert_eq!(client.is_ok(), good);
     }
     assert_eq!(count.load(Ordering::Relaxed), 2);
     // Alone, without a source, answers have no lists, and what they verify fails closed.
     let config = ca.client_config(CrlCheck::chain());
-    let connector = TlsConnector::new(config).answers(answers::further_check(|_| async { Ok(()) }));
-    let (client, _) = shake_hands(&connector, &ca.plain_server()).await;
+    let alone = TlsConnector::new(config);
+    let further = answers::further_check(|_| async { Ok(()) });
+    let (client, _) = shake_hands(&alone.clone().answers(further), &ca.plain_server()).await;
     assert!(is_unknown(&client.unwrap_err()));
+    let (client, _) = shake_hands(&alone.answers(walking()), &ca.plain_server()).await;
+    assert!(is_unknown(&client.unwrap_err()));
+}
+
+/// Finds everything good that is.
+fn walking() -> impl Answers {
+    answers::chain().verify_fun((), |judgement, ()| async move {
+        let verdict = match judgement.finding() {
+            Finding::Bad(error) => Verdict::Fail(error.clone()),
+            Finding::Extension(_) => Verdict::Unknown,
+            _ => Verdict::Valid,
+        };
+        (verdict, ())
+    })
 }
 
 /// Answers of one's own may have lists of their own.

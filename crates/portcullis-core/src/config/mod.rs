@@ -9,6 +9,7 @@ mod policy;
 mod psk;
 mod renegotiation;
 mod server;
+mod tickets;
 
 pub use crate::psk::PreSharedKey;
 pub use crate::srp::{SrpGroup, SrpUsers, SrpVerifier};

@@ -5,18 +5,21 @@ use std::slice::from_ref;
 use std::sync::Arc;
 
 use rcgen::{CustomExtension, KeyPair, SerialNumber};
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::revocation_lists::{
     HOST, List, URI, at, check, check_with, delta_of, extension, idp, leaf, reason, root,
     signing_ca,
 };
-use super::{Ca, ca_params, leaf_params};
+use super::{Ca, NOW, ca_params, leaf_params, roots};
 use crate::AlertDescription;
 use crate::der;
 use crate::x509::certificate::Certificate;
 use crate::x509::error::CertificateErrorKind as Kind;
-use crate::x509::{CertificateError, Crl, CrlCheck, CrlQueryKind, RevocationReason, VerifiedChain};
+use crate::x509::{
+    CertificateError, ChainPolicy, ChainWalk, Crl, CrlCheck, CrlQueryKind, PresentedChain,
+    RevocationCheck, RevocationReason, VerifiedChain, WalkStep,
+};
 
 fn is_unknown(verdict: &Result<VerifiedChain, CertificateError>) -> bool {
     matches!(verdict, Err(error) if matches!(error.kind(), Kind::RevocationUnknown { .. }))
@@ -88,9 +91,9 @@ fn without_a_list_nothing_is_known() {
 #[test]
 fn the_source_says_why_there_is_none() {
     let ca = root("CA");
-    let chain = crate::x509::PresentedChain::new(vec![leaf(&ca, 8, &[URI])]).unwrap();
+    let chain = PresentedChain::new(vec![leaf(&ca, 8, &[URI])]).unwrap();
     let policy = super::trusting(&ca).crl_check(CrlCheck::peer());
-    let mut check = crate::x509::RevocationCheck::begin(&chain, None, super::NOW, &policy).unwrap();
+    let mut check = RevocationCheck::begin(&chain, None, NOW, &policy).unwrap();
     assert_eq!(check.query().unwrap().uris(), [URI]);
     check.answer_nothing(Some(format!("{URI}: 404 after 120 ms\n")));
     let error = check.conclude().unwrap_err().to_string();
@@ -558,10 +561,39 @@ fn what_is_asked_has_a_bound() {
 fn a_pinned_certificate_is_not_looked_for() {
     let key = KeyPair::generate().unwrap();
     let certificate = leaf_params(&[HOST]).self_signed(&key).unwrap();
-    let chain = crate::x509::PresentedChain::new(vec![certificate.der().clone()]).unwrap();
-    let policy = crate::x509::ChainPolicy::new(super::roots(&[certificate.der().clone()]));
+    let chain = PresentedChain::new(vec![certificate.der().clone()]).unwrap();
+    let policy = ChainPolicy::new(roots(&[certificate.der().clone()]));
     let policy = policy.crl_check(CrlCheck::chain());
-    let check = crate::x509::RevocationCheck::begin(&chain, None, super::NOW, &policy).unwrap();
+    let check = RevocationCheck::begin(&chain, None, NOW, &policy).unwrap();
     assert!(check.query().is_none());
     assert!(check.conclude().is_ok());
+}
+
+/// What a walk has found without lists, or beside something wrong that was accepted, is no proof that nothing was
+/// revoked; and nothing is fetched from where a certificate says of whom nobody vouches.
+#[test]
+fn a_walk_knows_of_no_list() {
+    let ca = root("CA");
+    let chain = PresentedChain::new(vec![leaf(&ca, 8, &[URI])]).unwrap();
+    let policy = |check| ChainPolicy::new(roots(&[ca.der()])).crl_check(check);
+    let walk = |name: &str, check| {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let mut walk = ChainWalk::of_server(&chain, &name, NOW, &policy(check));
+        while let WalkStep::Judge(pending) = walk.step() {
+            pending.accept();
+        }
+        walk.into_verdict()
+    };
+    assert!(walk(HOST, CrlCheck::off()).unwrap().is_verified());
+    assert!(is_unknown(&walk(HOST, CrlCheck::peer())));
+    assert!(walk(HOST, CrlCheck::peer().or_accept()).is_ok());
+    let overridden = walk("other.test", CrlCheck::off()).unwrap();
+    assert_eq!(overridden.overrides().len(), 1);
+    assert!(is_unknown(&walk("other.test", CrlCheck::peer())));
+
+    let other = ServerName::try_from("other.test").unwrap();
+    let lax = policy(CrlCheck::peer()).dangerous_lax();
+    let check = RevocationCheck::begin(&chain, Some(&other), NOW, &lax).unwrap();
+    assert!(check.query().is_none());
+    assert!(is_unknown(&check.conclude()));
 }
