@@ -104,7 +104,8 @@ pub(crate) fn server_config(
         // BoringSSL sends two.
         builder = builder
             .ticket_keys(past.ticket_keys.clone())
-            .ticket_count(2);
+            .ticket_count(2)
+            .resumed_ticket_count(2);
     }
     if options.expect.ticket_age_skew.is_some() {
         // The shim has to see the session of a ticket.

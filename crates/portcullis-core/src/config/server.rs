@@ -63,6 +63,8 @@ pub(crate) struct ServerOptions {
     /// Whether somebody has decided on the keys, or that there are none.
     pub(crate) ticket_keys_are_chosen: bool,
     pub(crate) ticket_count: u8,
+    /// After a resumption, which has spent one.
+    pub(crate) resumed_ticket_count: u8,
     /// `None`: as many as others get.
     pub(crate) ticket_request_limit: Option<u8>,
     pub(super) ticket_lifetime: Duration,
@@ -187,6 +189,7 @@ impl ServerConfig {
                 ticket_keys: None,
                 ticket_keys_are_chosen: false,
                 ticket_count: 3,
+                resumed_ticket_count: 1,
                 ticket_request_limit: None,
                 ticket_lifetime: Duration::from_secs(7_200),
                 early_data: EarlyDataOptions::default(),
@@ -569,6 +572,12 @@ impl ServerConfigBuilder {
                 "ticket_count: {} is outside of 1..={MAX_TICKET_COUNT}; for none there is \
                  `resumption(false)`",
                 self.server.ticket_count
+            )));
+        }
+        if !(1..=MAX_TICKET_COUNT).contains(&self.server.resumed_ticket_count) {
+            return Err(Misuse::new(format!(
+                "resumed_ticket_count: {} is outside of 1..={MAX_TICKET_COUNT}",
+                self.server.resumed_ticket_count
             )));
         }
         if let Some(most) = self.server.ticket_request_limit

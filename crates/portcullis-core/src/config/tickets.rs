@@ -68,16 +68,23 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// How many tickets a client gets at the end of a handshake: 1 to 16. Default: 3, so
+    /// How many tickets a client gets at the end of a full handshake: 1 to 16. Default: 3, so
     /// that a client can open as many connections at once.
     pub fn ticket_count(mut self, count: u8) -> Self {
         self.server.ticket_count = count;
         self
     }
 
+    /// How many tickets a client gets at the end of a handshake that resumed: 1 to 16. Default: 1,
+    /// in the place of the one that it used, so that it has as many as before (OpenSSL does so too).
+    pub fn resumed_ticket_count(mut self, count: u8) -> Self {
+        self.server.resumed_ticket_count = count;
+        self
+    }
+
     /// How many tickets a client gets at most that says how many it can use (RFC 9149): 0 to 16. It gets as many as
-    /// it asks for up to there, and none if it asks for none. Default: as many as others get,
-    /// [`ticket_count`](Self::ticket_count).
+    /// it asks for up to there, and none if it asks for none. Default: as many as others get after a full
+    /// handshake, [`ticket_count`](Self::ticket_count).
     pub fn ticket_request_limit(mut self, most: u8) -> Self {
         self.server.ticket_request_limit = Some(most);
         self

@@ -230,13 +230,13 @@ fn requested(
 #[test]
 fn a_client_gets_the_tickets_that_it_asks_for() {
     for (asked, limit, full, resumed) in [
-        (None, None, (None, 3), (None, 3)),
+        (None, None, (None, 3), (None, 1)),
         (Some((1, 2)), None, (Some(1), 1), (Some(2), 2)),
         (Some((0, 0)), None, (Some(0), 0), (Some(0), 0)),
         (Some((255, 0)), None, (Some(3), 3), (Some(0), 0)),
         (Some((255, 4)), Some(8), (Some(8), 8), (Some(4), 4)),
         (Some((2, 2)), Some(0), (Some(0), 0), (Some(0), 0)),
-        (None, Some(0), (None, 3), (None, 3)),
+        (None, Some(0), (None, 3), (None, 1)),
     ] {
         let keys = ticket_keys();
         let with = Some(keys.clone());
@@ -249,4 +249,8 @@ fn a_client_gets_the_tickets_that_it_asks_for() {
     assert_eq!(requested(Some((2, 2)), None, Vec::new(), None), (None, 0));
     let error = server().ticket_request_limit(17).build().unwrap_err();
     assert!(error.to_string().contains("outside of 0..=16"), "{error}");
+    for count in [0, 17] {
+        let error = server().resumed_ticket_count(count).build().unwrap_err();
+        assert!(error.to_string().contains("outside of 1..=16"), "{error}");
+    }
 }

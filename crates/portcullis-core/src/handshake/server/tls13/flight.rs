@@ -191,12 +191,17 @@ fn count_tickets(
     authentication: &ProvedBy,
 ) -> Result<(u8, Option<u8>), Violation> {
     let may_resume = may_resume(config, hello)?;
+    let resumed = matches!(authentication, ProvedBy::Resumed(_));
     let Some(request) = find::<TicketRequest>(&hello.extensions)? else {
-        return Ok((if may_resume { config.ticket_count } else { 0 }, None));
+        let count = match resumed {
+            true => config.resumed_ticket_count,
+            false => config.ticket_count,
+        };
+        return Ok((if may_resume { count } else { 0 }, None));
     };
-    let asked = match authentication {
-        ProvedBy::Certificate(..) | ProvedBy::External(_) => request.new_session_count,
-        ProvedBy::Resumed(_) => request.resumption_count,
+    let asked = match resumed {
+        true => request.resumption_count,
+        false => request.new_session_count,
     };
     let most = config.ticket_request_limit.unwrap_or(config.ticket_count);
     let count = if may_resume { asked.min(most) } else { 0 };
