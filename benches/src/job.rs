@@ -111,6 +111,17 @@ impl Choice {
         }
     }
 
+    /// For stacks that are measured with TLS 1.3 only.
+    ///
+    /// # Errors
+    /// When something else is chosen.
+    pub fn only_tls13(self) -> Result<(), String> {
+        match self.version {
+            Version::Tls13 => Ok(()),
+            _ => Err("only TLS 1.3 is measured of this stack".to_owned()),
+        }
+    }
+
     /// For stacks that are measured with full handshakes only.
     ///
     /// # Errors

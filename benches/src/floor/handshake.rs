@@ -1,4 +1,4 @@
-//! The public-key operations of a full handshake.
+//! The public-key operations of a handshake.
 
 use std::time::Duration;
 
@@ -127,7 +127,8 @@ fn timed<T>(time: &mut Duration, work: impl FnOnce() -> T) -> T {
 
 /// The ends of handshakes.
 pub(crate) struct Ends {
-    server: Prover,
+    /// `None` where a session is resumed.
+    server: Option<Prover>,
     client: Option<Prover>,
     group: Group,
 }
@@ -135,13 +136,13 @@ pub(crate) struct Ends {
 impl Ends {
     pub(crate) fn new(pki: &Pki, choice: Choice) -> Result<Self, Failed> {
         let remember = choice.remember_chains;
-        let client = choice
-            .mutual
-            .then(|| Prover::new(&pki.client, Leaf::EcdsaP256, remember))
-            .transpose()?;
+        let full = !choice.resumed;
+        let server = full.then(|| Prover::new(pki.server(choice.leaf), choice.leaf, remember));
+        let client =
+            (full && choice.mutual).then(|| Prover::new(&pki.client, Leaf::EcdsaP256, remember));
         Ok(Self {
-            server: Prover::new(pki.server(choice.leaf), choice.leaf, remember)?,
-            client,
+            server: server.transpose()?,
+            client: client.transpose()?,
             group: choice.group,
         })
     }
@@ -151,11 +152,14 @@ impl Ends {
         let offered = sides.client(|| Share::generate(self.group))?;
         let (answered, proof) = sides.server(|| {
             let answered = Answered::to(&offered)?;
-            Ok::<_, Failed>((answered, self.server.prove()?))
+            let proof = self.server.as_ref().map(Prover::prove).transpose()?;
+            Ok::<_, Failed>((answered, proof))
         })?;
         let client_proof = sides.client(|| {
             offered.agree(answered)?;
-            self.server.verify(&proof)?;
+            if let (Some(server), Some(proof)) = (&self.server, &proof) {
+                server.verify(proof)?;
+            }
             self.client.as_ref().map(Prover::prove).transpose()
         })?;
         if let (Some(client), Some(proof)) = (&self.client, &client_proof) {
