@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::cases::run;
 use crate::floor::Failed;
 use crate::floor::handshake::{Ends, Sides};
-use crate::job::{Choice, Transport, Version};
+use crate::job::{Choice, Resumed, Transport, Version};
 use crate::pki::Pki;
 use crate::stack::{Io, Stack, exchange};
 
@@ -36,7 +36,10 @@ pub(crate) fn run<S: Stack>(pki: &Pki, work: &str, transport: &str, count: &str)
     };
     let choice = Choice {
         version,
-        resumed: work == "resumed",
+        resumed: match work {
+            "resumed" => Resumed::Ticket,
+            _ => Resumed::No,
+        },
         // As it is by default; the others do not look at the chain of a session again.
         remember_chains: work == "resumed",
         ..Choice::default()

@@ -63,13 +63,24 @@ pub enum Transport {
     TcpOneThread,
 }
 
+/// Whether a session is resumed, and how its server knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resumed {
+    /// Full handshakes.
+    No,
+    /// By a ticket, which has the session in it.
+    Ticket,
+    /// By an id, under which the server has it in memory; before TLS 1.3.
+    Id,
+}
+
 /// How the ends are configured: the same for every stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     /// The one version.
     pub version: Version,
     /// Whether each handshake but the first resumes a session.
-    pub resumed: bool,
+    pub resumed: Resumed,
     /// The one key-exchange group.
     pub group: Group,
     /// The one cipher suite.
@@ -88,7 +99,7 @@ impl Default for Choice {
     fn default() -> Self {
         Self {
             version: Version::Tls13,
-            resumed: false,
+            resumed: Resumed::No,
             group: Group::X25519,
             suite: Suite::Aes128Gcm,
             leaf: Leaf::EcdsaP256,
@@ -106,7 +117,7 @@ impl Choice {
     /// When something else is chosen.
     pub fn only_full_tls13(self) -> Result<(), String> {
         match (self.version, self.resumed) {
-            (Version::Tls13, false) => Ok(()),
+            (Version::Tls13, Resumed::No) => Ok(()),
             _ => Err("only full handshakes of TLS 1.3 are measured of this stack".to_owned()),
         }
     }
@@ -128,8 +139,8 @@ impl Choice {
     /// When something else is chosen.
     pub fn only_full(self) -> Result<(), String> {
         match self.resumed {
-            false => Ok(()),
-            true => Err("only full handshakes are measured of this stack".to_owned()),
+            Resumed::No => Ok(()),
+            _ => Err("only full handshakes are measured of this stack".to_owned()),
         }
     }
 

@@ -17,7 +17,7 @@ use aws_lc_rs::signature::{
 use cpu_time::ThreadTime;
 
 use super::Failed;
-use crate::job::{Choice, Group, Leaf};
+use crate::job::{Choice, Group, Leaf, Resumed};
 use crate::pki::{Identity, Pki};
 
 /// The length of what CertificateVerify signs with SHA-256: RFC 8446 §4.4.3.
@@ -136,7 +136,7 @@ pub(crate) struct Ends {
 impl Ends {
     pub(crate) fn new(pki: &Pki, choice: Choice) -> Result<Self, Failed> {
         let remember = choice.remember_chains;
-        let full = !choice.resumed;
+        let full = choice.resumed == Resumed::No;
         let server = full.then(|| Prover::new(pki.server(choice.leaf), choice.leaf, remember));
         let client =
             (full && choice.mutual).then(|| Prover::new(&pki.client, Leaf::EcdsaP256, remember));

@@ -7,12 +7,12 @@ use std::time::Duration;
 use portcullis::session::TicketKeys;
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    ClientConfig, Identity, MemorySessionStore, NamedGroup, ProtocolVersion, Roots, ServerConfig,
-    ServerName, TlsAcceptor, TlsConnector, TlsStream,
+    ClientConfig, Identity, MemoryServerSessionStore, MemorySessionStore, NamedGroup,
+    ProtocolVersion, Roots, ServerConfig, ServerName, TlsAcceptor, TlsConnector, TlsStream,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::job::{Choice, Group, Version};
+use crate::job::{Choice, Group, Resumed, Version};
 use crate::pki::{self, Pki};
 use crate::stack::{Io, Stack, TwoWay, connection};
 
@@ -64,18 +64,19 @@ impl Stack for Portcullis {
             Version::Tls12 => vec![group, NamedGroup::SECP256R1],
         };
         let suite = suite(choice)?;
+        let resumes = choice.resumed != Resumed::No;
         let remembered = if choice.remember_chains { 1_024 } else { 0 };
         let mut client = ClientConfig::builder(roots(pki)?)
             .versions([version])
             .groups(groups)
             .cipher_suites([suite])
-            .session_tickets(choice.resumed)
+            .session_tickets(resumes)
             .remembered_signatures(remembered);
         let mut server = ServerConfig::builder()
             .identity(identity(pki.server(choice.leaf))?)
             .versions([version])
             .cipher_suites([suite])
-            .resumption(false)
+            .resumption(choice.resumed == Resumed::Id)
             .remembered_signatures(remembered);
         if choice.mutual {
             client = client.identity(identity(&pki.client)?);
@@ -84,13 +85,18 @@ impl Stack for Portcullis {
         }
         let client = client.build().map_err(|error| error.to_string())?;
         let mut connector = TlsConnector::new(client).without_resumption();
-        if choice.resumed {
+        if resumes {
+            connector = connector.session_store(Arc::<MemorySessionStore>::default());
+        }
+        if choice.resumed == Resumed::Ticket {
             let keys = TicketKeys::rotating(Duration::from_secs(7_200))
                 .map_err(|error| error.to_string())?;
             server = server.ticket_keys(keys);
-            connector = connector.session_store(Arc::<MemorySessionStore>::default());
         }
         let mut acceptor = TlsAcceptor::new(server.build().map_err(|error| error.to_string())?);
+        if choice.resumed == Resumed::Id {
+            acceptor = acceptor.session_store(Arc::<MemoryServerSessionStore>::default());
+        }
         if let Some(after) = choice.hibernate_after {
             connector = connector.hibernate_after(after);
             acceptor = acceptor.hibernate_after(after);
@@ -99,7 +105,7 @@ impl Stack for Portcullis {
             connector,
             acceptor,
         };
-        if choice.resumed {
+        if resumes {
             connection(&stack)?;
             let (client, _) = connection(&stack)?;
             if !client.is_resumed() {

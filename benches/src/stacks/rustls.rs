@@ -9,7 +9,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{CipherSuite, NamedGroup, RootCertStore};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use crate::job::{Choice, Group, Leaf, Suite, Version};
+use crate::job::{Choice, Group, Leaf, Resumed, Suite, Version};
 use crate::pki::{self, Pki};
 use crate::stack::{Io, Stack, connection};
 
@@ -91,23 +91,26 @@ impl Rustls {
         } else {
             (client.with_no_client_auth(), server.with_no_client_auth())
         };
-        client.resumption = match choice.resumed {
+        let resumes = choice.resumed != Resumed::No;
+        client.resumption = match resumes {
             true => rustls::client::Resumption::in_memory_sessions(256),
             false => rustls::client::Resumption::disabled(),
         };
         let (chain, key) = identity(pki.server(choice.leaf))?;
         let mut server = server.with_single_cert(chain, key)?;
-        if choice.resumed {
-            server.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
-        } else {
-            server.send_tls13_tickets = 0;
-            server.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        match choice.resumed {
+            Resumed::Ticket => server.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?,
+            Resumed::Id => {}
+            Resumed::No => {
+                server.send_tls13_tickets = 0;
+                server.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+            }
         }
         let stack = Self {
             connector: Arc::new(client).into(),
             acceptor: Arc::new(server).into(),
         };
-        if choice.resumed {
+        if resumes {
             connection(&stack)?;
             let (client, _) = connection(&stack)?;
             let kind = client.get_ref().1.handshake_kind();

@@ -1,6 +1,6 @@
 //! The cases.
 
-use portcullis_benches::job::{Case, Choice, Group, Job, Leaf, Suite, Transport, Version};
+use portcullis_benches::job::{Case, Choice, Group, Job, Leaf, Resumed, Suite, Transport, Version};
 
 /// Every case with its name.
 pub(crate) fn jobs() -> Vec<(String, Job)> {
@@ -54,7 +54,7 @@ pub(crate) fn jobs() -> Vec<(String, Job)> {
         (
             "resumed, X25519",
             Choice {
-                resumed: true,
+                resumed: Resumed::Ticket,
                 remember_chains: true,
                 ..choice
             },
@@ -70,7 +70,15 @@ pub(crate) fn jobs() -> Vec<(String, Job)> {
         (
             "TLS 1.2, resumed by a ticket",
             Choice {
-                resumed: true,
+                resumed: Resumed::Ticket,
+                remember_chains: true,
+                ..tls12
+            },
+        ),
+        (
+            "TLS 1.2, resumed by an id",
+            Choice {
+                resumed: Resumed::Id,
                 remember_chains: true,
                 ..tls12
             },
