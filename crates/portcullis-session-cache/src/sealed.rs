@@ -162,7 +162,7 @@ impl Place {
 
 /// A client's session and its key, as they are sealed: the key first, with its length.
 pub(crate) fn put_client(key: &SessionKey, session: &ClientSession) -> Zeroizing<Vec<u8>> {
-    let (key, session) = (key.to_bytes(), session.to_bytes());
+    let (key, session) = (key.to_bytes(), session.to_bytes_to_seal());
     let mut out = Zeroizing::new(Vec::with_capacity(4 + key.len() + session.len()));
     let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
     out.extend(length.to_be_bytes());
@@ -177,7 +177,7 @@ pub(crate) fn read_client(bytes: &[u8]) -> Option<(SessionKey, ClientSession)> {
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let (key, session) = rest.split_at_checked(length)?;
     let key = SessionKey::from_bytes(key).ok()?;
-    Some((key, ClientSession::from_bytes(session).ok()?))
+    Some((key, ClientSession::from_sealed_bytes(session).ok()?))
 }
 
 /// When a client's session is of no use any more.

@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_core::config::ClientConfig;
 use portcullis_core::question::{Question, VerifyChain};
+use portcullis_core::session::ClientSession;
 use portcullis_core::x509::{Crl, RevocationCheck};
 use portcullis_crl_fetch::{CrlSource, Lookup, ask};
+use rustls_pki_types::UnixTime;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answers::{AnswerFuture, SharedAnswers};
@@ -35,7 +38,12 @@ impl Crls {
         Box::pin(async move {
             let question = match question.revocation_check() {
                 Ok(check) => match look(&*source, check, budget).await {
-                    Some(check) => question.with_revocation(check),
+                    Some(check) => {
+                        for error in check.undetermined() {
+                            tracing::warn!(%error, "accepted all the same");
+                        }
+                        question.with_revocation(check)
+                    }
                     None => question,
                 },
                 // The chain is not to be trusted, which whoever answers finds out, too.
@@ -49,6 +57,34 @@ impl Crls {
                 },
             }
         })
+    }
+
+    /// Leaves those sessions that the configuration may offer: by what is in memory, nothing that their servers had
+    /// shown is revoked. The others make room for a full handshake, in which more is asked.
+    pub(crate) async fn sift(
+        self,
+        mut sessions: Vec<ClientSession>,
+        config: ClientConfig,
+        budget: Duration,
+    ) -> Vec<ClientSession> {
+        let now = UnixTime::now();
+        let mut at = 0;
+        // In their place: each has a key in it.
+        while let Some(session) = sessions.get_mut(at) {
+            let is_offered = match session.revocation_check(&config, now) {
+                Ok(None) => true,
+                Ok(Some(check)) => look(&*self.0, check, budget)
+                    .await
+                    .is_some_and(|check| session.note_revocation(check)),
+                // A full handshake will say why.
+                Err(_) => false,
+            };
+            match is_offered {
+                true => at += 1,
+                false => drop(sessions.remove(at)),
+            }
+        }
+        sessions
     }
 }
 
@@ -89,9 +125,6 @@ async fn look(
             }
             Err(why) => check.answer_nothing(why),
         }
-    }
-    for error in check.undetermined() {
-        tracing::warn!(%error, "accepted all the same");
     }
     Some(check)
 }

@@ -9,7 +9,9 @@ use portcullis::answers::{self, Answers, Questions, Verdict};
 use portcullis::crl::{CrlFuture, CrlQuery, Lookup};
 use portcullis::pki_types::PrivateKeyDer;
 use portcullis::question::{Answer, VerifyChain};
-use portcullis::x509::{CertificateErrorKind, Finding};
+use portcullis::x509::{
+    CertificateError, CertificateErrorKind, Finding, Interest, WalkStep,
+};
 use portcullis::{
     AlertDescription, ClientAuthentication, ClientConfig, Crl, CrlCheck, CrlInput, CrlSource,
     Direction, Error, Identity, MemoryCrls, ProtocolVersion, Reason, Roots, ServerConfig,
@@ -70,23 +72,7 @@ fn authority() -> Authority {
 
 impl Authority {
     fn list(&self, number: u64, revoked: &[u8]) -> Vec<u8> {
-        let params = CertificateRevocationListParams {
-            this_update: date_time_ymd(2020, 1, 1),
-            next_update: date_time_ymd(2049, 1, 1),
-            crl_number: SerialNumber::from(number),
-            issuing_distribution_point: None,
-            revoked_certs: revoked
-                .iter()
-                .map(|serial| RevokedCertParams {
-                    serial_number: SerialNumber::from(vec![*serial]),
-                    revocation_time: date_time_ymd(2026, 1, 2),
-                    reason_code: Some(rcgen::RevocationReason::KeyCompromise),
-                    invalidity_date: None,
-                })
-                .collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        params.signed_by(&self.issuer).unwrap().der().to_vec()
+        list_of(&self.issuer, number, revoked)
     }
 
     fn crls(&self, revoked: &[u8]) -> Arc<MemoryCrls> {
@@ -124,6 +110,26 @@ impl Authority {
     fn plain_server(&self) -> TlsAcceptor {
         TlsAcceptor::new(self.server_config(CrlCheck::off(), ProtocolVersion::TLS_1_3))
     }
+}
+
+fn list_of(issuer: &Issuer<'_, KeyPair>, number: u64, revoked: &[u8]) -> Vec<u8> {
+    let params = CertificateRevocationListParams {
+        this_update: date_time_ymd(2020, 1, 1),
+        next_update: date_time_ymd(2049, 1, 1),
+        crl_number: SerialNumber::from(number),
+        issuing_distribution_point: None,
+        revoked_certs: revoked
+            .iter()
+            .map(|serial| RevokedCertParams {
+                serial_number: SerialNumber::from(vec![*serial]),
+                revocation_time: date_time_ymd(2026, 1, 2),
+                reason_code: Some(rcgen::RevocationReason::KeyCompromise),
+                invalidity_date: None,
+            })
+            .collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    params.signed_by(issuer).unwrap().der().to_vec()
 }
 
 type End = Result<TlsStream<DuplexStream>, Error>;
@@ -403,26 +409,192 @@ async fn a_server_resumes_only_by_what_is_in_memory() {
 }
 
 #[tokio::test]
-async fn a_client_that_looks_for_servers_offers_no_session() {
+async fn a_client_walks_the_chain_of_a_session_before_it_offers_it() {
     let ca = authority();
     for version in [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2] {
         let acceptor = TlsAcceptor::new(ca.server_config(CrlCheck::off(), version));
         let crls = ca.crls(&[]);
-        let connector = TlsConnector::new(ca.client_config(CrlCheck::peer())).crls(crls.clone());
+        let noting = Noting::new(crls.clone());
+        let connector = TlsConnector::new(ca.client_config(CrlCheck::peer())).crls(noting.clone());
         shake_hands(&connector, &acceptor).await.0.unwrap();
-        assert!(
-            !shake_hands(&connector, &acceptor)
-                .await
-                .0
-                .unwrap()
-                .is_resumed()
-        );
+        assert_eq!(noting.take(), [false]);
+        let (client, server) = shake_hands(&connector, &acceptor).await;
+        assert!(client.unwrap().is_resumed() && server.unwrap().is_resumed());
+        assert_eq!(noting.take(), [true]);
+        // Nothing is known any more: a full handshake, which does not depend on memory alone.
+        crls.clear();
+        let (client, _) = shake_hands(&connector, &acceptor).await;
+        assert!(is_unknown(&client.unwrap_err()), "{version}");
+        assert_eq!(noting.take(), [true, true, false, false]);
+        // Revoked meanwhile: the server sees no session, and the full handshake says why.
+        crls.insert(CrlInput::Der(ca.list(1, &[])), None).unwrap();
+        shake_hands(&connector, &acceptor).await.0.unwrap();
         crls.insert(CrlInput::Der(ca.list(2, &[SERVER])), None)
             .unwrap();
-        assert!(is_revoked(
-            &shake_hands(&connector, &acceptor).await.0.unwrap_err()
-        ));
+        noting.take();
+        let (client, _) = shake_hands(&connector, &acceptor).await;
+        assert!(is_revoked(&client.unwrap_err()), "{version}");
+        assert_eq!(noting.take(), [true, false], "{version}");
     }
+}
+
+/// What a full handshake would ask the network for is no reason to resume without.
+#[tokio::test]
+async fn what_cannot_be_told_is_not_offered() {
+    let ca = authority();
+    for version in [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2] {
+        let acceptor = TlsAcceptor::new(ca.server_config(CrlCheck::off(), version));
+        let crls = ca.crls(&[]);
+        let connector =
+            TlsConnector::new(ca.client_config(CrlCheck::best_effort())).crls(crls.clone());
+        shake_hands(&connector, &acceptor).await.0.unwrap();
+        crls.clear();
+        let (client, _) = shake_hands(&connector, &acceptor).await;
+        assert!(!client.unwrap().is_resumed());
+        crls.insert(CrlInput::Der(ca.list(3, &[])), None).unwrap();
+        let (client, _) = shake_hands(&connector, &acceptor).await;
+        assert!(client.unwrap().is_resumed());
+    }
+    // A source that never answers costs the session, and no more time than a store.
+    let acceptor = ca.plain_server();
+    let (near, far) = duplex(65_536);
+    let manual = TlsConnector::new(
+        ClientConfig::builder(ca.roots.clone())
+            .identity(ca.client.clone())
+            .session_tickets(true)
+            .build()
+            .unwrap(),
+    );
+    let (client, server) = tokio::join!(manual.upgrade(near, "localhost"), acceptor.accept(far));
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    server.send(&[b"hi"]).await.unwrap();
+    client.recv(2).await.unwrap();
+    let session = client.take_session().unwrap();
+    let begun = tokio::time::Instant::now();
+    let silent = TlsConnector::new(ca.client_config(CrlCheck::best_effort()))
+        .crls(Arc::new(Silent::default()))
+        .handshake_timeout(Duration::from_millis(1_000))
+        .offering([session]);
+    let (client, _) = shake_hands(&silent, &acceptor).await;
+    assert!(!client.unwrap().is_resumed());
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+/// Whoever answers is asked about the session's chain, too, and told what the lists said.
+#[tokio::test]
+async fn who_answers_for_a_session_finds_what_the_lists_say() {
+    let ca = authority();
+    for version in [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2] {
+        let acceptor = TlsAcceptor::new(ca.server_config(CrlCheck::off(), version));
+        let count = Arc::new(AtomicUsize::new(0));
+        let noting = Noting::new(ca.crls(&[]));
+        let connector = TlsConnector::new(ca.client_config(CrlCheck::chain()))
+            .crls(noting.clone())
+            .answers(Counting(count.clone()));
+        shake_hands(&connector, &acceptor).await.0.unwrap();
+        assert_eq!(noting.take(), [false]);
+        let (client, _) = shake_hands(&connector, &acceptor).await;
+        assert!(client.unwrap().is_resumed());
+        // Once before the hello, and not again.
+        assert_eq!(noting.take(), [true]);
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+    }
+}
+
+/// Refuses the first path of each walk.
+struct Detour;
+
+impl Answers for Detour {
+    fn questions(&self) -> Questions {
+        Questions::none().and_chain()
+    }
+
+    async fn verify_chain(&self, question: VerifyChain) -> Answer {
+        assert!(!question.wants_crls());
+        let mut walk = question.walk().interest(Interest::ERRORS.and_paths());
+        let mut paths = 0;
+        loop {
+            match walk.step() {
+                WalkStep::Path(start) if paths == 0 => {
+                    paths += 1;
+                    start.skip(CertificateError::rejected(
+                        AlertDescription::BAD_CERTIFICATE,
+                        "the other one is liked better",
+                    ));
+                }
+                WalkStep::Done => return question.conclude(walk),
+                _ => paths += 1,
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_say_nothing_of_another_path_than_they_were_asked_about() {
+    let authority = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        params
+    };
+    let root = |name: &str| {
+        let (params, key) = (authority(name), KeyPair::generate().unwrap());
+        let der = params.self_signed(&key).unwrap().der().clone();
+        (der, Issuer::new(params, key))
+    };
+    // One authority, certified by two roots.
+    let (a, issuer_a) = root("A");
+    let (b, issuer_b) = root("B");
+    let key = KeyPair::generate().unwrap();
+    let below = |issuer: &Issuer<'_, KeyPair>, serial: u8| {
+        let mut params = authority("CA");
+        params.serial_number = Some(SerialNumber::from(vec![serial]));
+        params.signed_by(&key, issuer).unwrap().der().clone()
+    };
+    let (by_a, by_b) = (below(&issuer_a, 1), below(&issuer_b, 2));
+    let mut roots = Roots::empty();
+    for root in [a, b] {
+        roots.add_der(root).unwrap();
+    }
+    let issuer = Issuer::new(authority("CA"), key);
+    let leaf_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.serial_number = Some(SerialNumber::from(vec![SERVER]));
+    let leaf = params.signed_by(&leaf_key, &issuer).unwrap().der().clone();
+    let leaf_key = PrivateKeyDer::try_from(leaf_key.serialize_der()).unwrap();
+    let server = Identity::from_der(vec![leaf, by_a, by_b], &leaf_key).unwrap();
+    let config = ServerConfig::builder().identity(server).build().unwrap();
+    let acceptor = TlsAcceptor::new(config);
+
+    let list = |issuer: &Issuer<'_, KeyPair>, revoked: &[u8]| list_of(issuer, 1, revoked);
+    // Of the way by B the lists would say that it is revoked, and are not asked.
+    let crls = MemoryCrls::new();
+    for der in [
+        list(&issuer, &[]),
+        list(&issuer_a, &[]),
+        list(&issuer_b, &[2]),
+    ] {
+        crls.insert(CrlInput::Der(der), None).unwrap();
+    }
+    let crls = Arc::new(crls);
+    let connector = |check: CrlCheck| {
+        let config = ClientConfig::builder(roots.clone()).crl_check(check);
+        TlsConnector::new(config.build().unwrap()).crls(crls.clone())
+    };
+    let (client, _) = shake_hands(&connector(CrlCheck::chain()), &acceptor).await;
+    client.unwrap();
+    let walked = connector(CrlCheck::chain()).answers(walking());
+    shake_hands(&walked, &acceptor).await.0.unwrap();
+    // What is known of one way is not known of the other.
+    let detour = connector(CrlCheck::chain()).answers(Detour);
+    let error = shake_hands(&detour, &acceptor).await.0.unwrap_err();
+    assert!(is_unknown(&error), "{error}");
+    let detour = connector(CrlCheck::best_effort()).answers(Detour);
+    shake_hands(&detour, &acceptor).await.0.unwrap();
 }
 
 struct Counting(Arc<AtomicUsize>);

@@ -12,6 +12,7 @@ use rustls_pki_types::{
 };
 use webpki::aws_lc_rs as webpki;
 
+use super::key_length::{USUAL_KEY_BITS, bits_of_encoded};
 use crate::SignatureScheme;
 
 /// An algorithm of webpki, and what stands behind it in the library.
@@ -111,6 +112,12 @@ impl Algorithm {
     pub(crate) fn with_short_keys(mut self, scheme: SignatureScheme, least: u32) -> Self {
         self.short = Some(Short { scheme, least });
         self
+    }
+
+    /// Whether the key is one that this takes only because it was told to.
+    pub(crate) fn takes_as_short(&self, public_key: &[u8]) -> bool {
+        self.short.is_some()
+            && bits_of_encoded(public_key).is_some_and(|bits| bits < USUAL_KEY_BITS as usize)
     }
 
     /// Verifies with a key that is kept.

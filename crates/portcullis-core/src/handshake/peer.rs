@@ -170,6 +170,28 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// The same of a session whose chain was looked for in revocation lists, and was found good: a proof, unless
+    /// somebody wants to be asked, who finds it in the question. `None` if it is one of something else.
+    pub(super) fn verify_with_lists(
+        &self,
+        shown: &Presented,
+        known: &VerifiedChain,
+    ) -> Option<Reverified> {
+        let PresentedKind::Chain(chain) = shown.kind() else {
+            return None;
+        };
+        if !self.accepted.accepts(shown.certificate_type())
+            || !known.proves(&chain)
+            || !known.is_for(self.server_name, self.policy)
+        {
+            return None;
+        }
+        Some(match self.is_asked {
+            true => Reverified::Known(Box::new(known.clone())),
+            false => Reverified::Proved(PeerProof::Chain(known.clone())),
+        })
+    }
+
     /// Whether certificates are looked for in revocation lists, for which somebody is asked.
     pub(super) fn checks_crls(&self, shown: &Presented) -> bool {
         let policy = self.policy;
@@ -239,6 +261,20 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Asks whether that of a session is still to be trusted, about which lists may have been asked before.
+    pub(super) fn ask_again(
+        &self,
+        shown: &Presented,
+        known: Option<Box<VerifiedChain>>,
+        now: UnixTime,
+    ) -> Question {
+        let mut question = self.ask(shown, true, now);
+        if let (Question::VerifyChain(question), Some(known)) = (&mut question, known) {
+            question.concluded = Some(Box::new(Ok(*known)));
+        }
+        question
+    }
+
     /// `None` where any key is accepted.
     fn trusted_keys(&self) -> Option<RawKeys> {
         self.policy?;
@@ -281,6 +317,15 @@ impl<'a> Judge<'a> {
         }
         Ok(proof)
     }
+}
+
+/// What is known of the chain of a session before it is offered.
+pub(super) enum Reverified {
+    Proved(PeerProof),
+    /// Somebody is asked, and told what lists said.
+    Known(Box<VerifiedChain>),
+    /// Somebody is asked.
+    Asked,
 }
 
 /// §4.4.3: the key in the certificate made this signature, and may make any (§4.4.2.2): who

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::established::{Established, MOST_FIELDS, Names, Peer, Secret, put_time, read_time};
 use super::{EarlyDataTerms, MAX_TICKET, MAX_TICKET_LIFETIME, age};
+use crate::config::ClientConfig;
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
 use crate::key_schedule::ResumptionMasterSecret;
@@ -18,9 +19,11 @@ use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::wire::NewSessionTicket;
-use crate::wire::codec::{Cursor, DecodeError, put_vec16};
+use crate::wire::codec::{Cursor, DecodeError, put_vec8, put_vec16};
 use crate::wire::extension::MaxEarlyDataSize;
-use crate::x509::Sha256Digest;
+use crate::x509::{
+    CertificateError, PresentedKind, RevocationCheck, Sha256Digest, SignedPath, VerifiedChain,
+};
 
 /// A session with a server: a ticket and the key it stands for.
 ///
@@ -46,7 +49,18 @@ pub struct ClientSession {
     age_add: u32,
     lifetime: u32,
     received_at: UnixTime,
+    /// That nothing of the server's chain was revoked a moment ago. Boxed: hardly any session has it.
+    unrevoked: Option<Box<Unrevoked>>,
 }
+
+#[derive(Clone)]
+struct Unrevoked {
+    proof: VerifiedChain,
+    at: UnixTime,
+}
+
+/// For how long what revocation lists said before the hello may be used for it, in seconds.
+const UNREVOKED_FOR: u64 = 60;
 
 impl ClientSession {
     /// The server the session is with.
@@ -113,6 +127,51 @@ impl ClientSession {
         self.established.shared_key.as_ref()?.user()
     }
 
+    /// Looks for the chain that the server had shown in revocation lists, as the configuration demands: before the
+    /// session is offered, because after the ServerHello there is no way back to a full handshake. Asks for what is in
+    /// memory only. What it ends in goes to [`note_revocation`](Self::note_revocation); a configuration with a
+    /// [`crl_check`](crate::config::ClientConfigBuilder::crl_check) offers no other session whose server has shown a
+    /// chain. `None` where there is nothing to look for.
+    ///
+    /// # Errors
+    /// Why the chain is not trusted, whatever the lists say: the session will not be offered.
+    pub fn revocation_check(
+        &self,
+        config: &ClientConfig,
+        now: UnixTime,
+    ) -> Result<Option<RevocationCheck>, CertificateError> {
+        let policy = config.0.chain_policy();
+        let Some(policy) = policy.filter(|policy| policy.checks_crls()) else {
+            return Ok(None);
+        };
+        let Some(peer) = &self.established.peer else {
+            return Ok(None);
+        };
+        let PresentedKind::Chain(chain) = peer.shown.kind() else {
+            return Ok(None);
+        };
+        let check = RevocationCheck::begin(&chain, Some(&self.server_name), now, policy)?;
+        Ok(Some(check.of_resumption(true)))
+    }
+
+    /// Takes what a [`revocation_check`](Self::revocation_check) of this session has ended in. Whether the session may
+    /// be offered now, for a minute, by that configuration: not if something is revoked, nor if that could not be
+    /// told, also where a full handshake would accept that, because it would ask for more than is in memory.
+    pub fn note_revocation(&mut self, check: RevocationCheck) -> bool {
+        let at = check.now();
+        let is_known = check.query().is_none() && check.undetermined().is_empty();
+        let proof = is_known.then(|| check.conclude().ok()).flatten();
+        self.unrevoked = proof.map(|proof| Box::new(Unrevoked { proof, at }));
+        self.unrevoked.is_some()
+    }
+
+    /// What was found when the lists were asked a moment ago.
+    pub(crate) fn unrevoked(&self, now: UnixTime) -> Option<&VerifiedChain> {
+        let unrevoked = self.unrevoked.as_deref()?;
+        let age = now.as_secs().checked_sub(unrevoked.at.as_secs())?;
+        (age <= UNREVOKED_FOR).then_some(&unrevoked.proof)
+    }
+
     /// About how many bytes it takes, in memory or written down.
     pub fn size(&self) -> usize {
         let (name, ticket) = (self.server_name.to_str(), &self.ticket);
@@ -124,7 +183,20 @@ impl ClientSession {
     /// written down are OCSP responses that the server had stapled, and what would tell the password of a user of
     /// SRP from another: who offers the session again answers for it that this is his.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let size = self.size();
+        self.written(None)
+    }
+
+    /// The same with the proof that the signatures of the server's chain were verified, so that who resumes need not
+    /// do that again. For who seals these bytes, so that nobody else can write them: what
+    /// [`from_sealed_bytes`](Self::from_sealed_bytes) reads it believes.
+    pub fn to_bytes_to_seal(&self) -> Zeroizing<Vec<u8>> {
+        let peer = self.established.peer.as_ref();
+        self.written(Some(peer.and_then(|peer| peer.shown.signed_path())))
+    }
+
+    fn written(&self, proof: Option<Option<SignedPath>>) -> Zeroizing<Vec<u8>> {
+        let room = proof.map_or(0, |_| 1 + SignedPath::MOST_BYTES);
+        let size = self.size() + room;
         let mut out = Zeroizing::new(Vec::with_capacity(size));
         let names = Names {
             server_name: &self.server_name.to_str(),
@@ -136,6 +208,13 @@ impl ClientSession {
         out.extend_from_slice(&self.age_add.to_be_bytes());
         out.extend_from_slice(&self.lifetime.to_be_bytes());
         put_time(&mut out, self.received_at);
+        if let Some(proof) = proof {
+            put_vec8(&mut out, |out| {
+                if let Some(path) = proof {
+                    path.put(out);
+                }
+            });
+        }
         // What had grown would have left its beginning, and the key, in memory.
         debug_assert!(out.len() <= size);
         out
@@ -147,6 +226,34 @@ impl ClientSession {
     /// When it is something else, or of a version of this library that writes another form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Misuse> {
         Cursor::whole(bytes, Self::read).map_err(|_| {
+            Misuse::new("these bytes are no session of this version; connect without it")
+        })
+    }
+
+    /// Reads what [`to_bytes_to_seal`](Self::to_bytes_to_seal) has written, or [`to_bytes`](Self::to_bytes), after
+    /// the seal was opened. **Whoever could have written these bytes** can have a chain accepted, the next time the
+    /// session is resumed, that no authority has signed: for others take [`from_bytes`](Self::from_bytes).
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes).
+    pub fn from_sealed_bytes(bytes: &[u8]) -> Result<Self, Misuse> {
+        let read = |cursor: &mut Cursor<'_>| {
+            let session = Self::read(cursor)?;
+            if cursor.is_empty() {
+                return Ok(session);
+            }
+            let proof = cursor.vec8()?;
+            if !proof.is_empty() {
+                let path = Cursor::whole(proof, SignedPath::read)?;
+                let peer = session.established.peer.as_ref().ok_or(DecodeError)?;
+                match peer.shown.kind() {
+                    PresentedKind::Chain(chain) => chain.note_signed(path),
+                    PresentedKind::RawKey(_) => return Err(DecodeError),
+                }
+            }
+            Ok(session)
+        };
+        Cursor::whole(bytes, read).map_err(|_| {
             Misuse::new("these bytes are no session of this version; connect without it")
         })
     }
@@ -171,6 +278,7 @@ impl ClientSession {
             age_add: cursor.u32()?,
             lifetime: cursor.u32()?.min(MAX_TICKET_LIFETIME),
             received_at: read_time(cursor)?,
+            unrevoked: None,
         })
     }
 
@@ -215,6 +323,7 @@ impl ReceivedTicket {
             age_add: 0,
             lifetime,
             received_at: UnixTime::since_unix_epoch(Duration::ZERO),
+            unrevoked: None,
         }))
     }
 
@@ -274,6 +383,7 @@ impl Resumable {
             age_add: ticket.ticket_age_add,
             lifetime: ticket.ticket_lifetime,
             received_at: UnixTime::since_unix_epoch(Duration::ZERO),
+            unrevoked: None,
         }))))
     }
 }

@@ -13,6 +13,7 @@ use super::policy::{ChainPolicy, PolicyId};
 use super::presented::Shown;
 use super::revocation::CheckedPath;
 use super::roots::Roots;
+use super::signed_path::{Known, SignedPath};
 use super::walk::Proof;
 
 /// Most certificates a peer may send in one chain.
@@ -40,14 +41,17 @@ pub(super) struct Entries {
     certificates: Vec<CertificateDer<'static>>,
     /// One for each certificate, up to the last that has one.
     ocsp_responses: Vec<Option<Box<[u8]>>>,
+    /// Which signatures are known to be good.
+    known: Known,
 }
 
-impl Entries {
-    const EMPTY: Self = Self {
-        certificates: Vec::new(),
-        ocsp_responses: Vec::new(),
-    };
+static EMPTY: Entries = Entries {
+    certificates: Vec::new(),
+    ocsp_responses: Vec::new(),
+    known: Known::NEW,
+};
 
+impl Entries {
     pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
         &self.certificates
     }
@@ -82,7 +86,7 @@ impl PresentedChain {
         match &*self.0 {
             Shown::Chain(entries) => entries,
             // The constructors refuse it.
-            Shown::RawKey(_) => const { &Entries::EMPTY },
+            Shown::RawKey(_) => &EMPTY,
         }
     }
 
@@ -134,7 +138,18 @@ impl PresentedChain {
         Ok(Self(Arc::new(Shown::Chain(Entries {
             certificates,
             ocsp_responses,
+            known: Known::NEW,
         }))))
+    }
+
+    /// Which signatures of the chain are known to be good.
+    pub(super) fn known(&self) -> &Known {
+        &self.entries().known
+    }
+
+    /// For who reads what was sealed: which signatures were found good before.
+    pub(crate) fn note_signed(&self, path: SignedPath) {
+        self.known().note(path);
     }
 
     /// The leaf: the certificate of the peer itself.

@@ -31,6 +31,7 @@ mod select;
 mod sentence;
 mod signature_algorithm;
 mod signatures;
+mod signed_path;
 #[cfg(feature = "os-roots")]
 mod system_roots;
 mod time;
@@ -59,6 +60,7 @@ pub use revocation::{
     crl_issuer_hash,
 };
 pub use roots::Roots;
+pub(crate) use signed_path::SignedPath;
 pub(crate) use verify::{
     check_agreement, check_encipherment, check_key_length, check_key_usage, verify_chain,
 };

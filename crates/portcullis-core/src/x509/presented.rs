@@ -8,6 +8,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::chain::{Entries, PresentedChain, VerifiedChain};
 use super::raw_key::{RawPublicKey, VerifiedRawKey};
+use super::signed_path::SignedPath;
 use crate::wire::extension::CertificateType;
 
 /// What a peer showed.
@@ -65,6 +66,14 @@ impl Presented {
         match &*self.0 {
             Shown::Chain(_) => Kind::Chain(PresentedChain::of(shown)),
             Shown::RawKey(_) => Kind::RawKey(RawPublicKey::of(shown)),
+        }
+    }
+
+    /// Which signatures of a chain are known to be good.
+    pub(crate) fn signed_path(&self) -> Option<SignedPath> {
+        match self.kind() {
+            Kind::Chain(chain) => chain.known().get().copied(),
+            Kind::RawKey(_) => None,
         }
     }
 

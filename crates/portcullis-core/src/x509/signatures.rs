@@ -7,7 +7,9 @@ use rustls_pki_types::{InvalidSignature, SignatureVerificationAlgorithm, alg_id}
 use super::certificate::Certificate;
 use super::chain::PresentedChain;
 use super::memo::Log;
+use super::path::{Path, Wanted};
 use super::policy::ChainPolicy;
+use super::signed_path::SignedPath;
 use crate::crypto::verification::Algorithm;
 use crate::der;
 
@@ -27,6 +29,9 @@ pub(super) struct Signatures {
     several_paths: bool,
     seen: Vec<Seen>,
     log: Log,
+    /// Whether one was good that is not in the log: the chain came with the proof of it, or it is by a key that
+    /// only some policies accept, so that nothing remembers it.
+    has_unlogged: bool,
 }
 
 #[derive(Debug)]
@@ -55,14 +60,24 @@ impl Signatures {
         self.several_paths = true;
     }
 
-    /// What the memo shall remember of a chain that was found good: the last so many signatures.
+    /// What the memo shall remember of a chain that was found good: the signatures of its path, which were the last.
+    /// The chain, which may be shared, knows them too, unless there is no key of an anchor.
     pub(super) fn commit(
         &self,
-        policy: &ChainPolicy,
-        chain: &PresentedChain,
-        signatures: usize,
+        Wanted { policy, chain, .. }: Wanted<'_>,
+        path: &Path,
+        anchor: Option<(&[u8], &[u8])>,
     ) -> PresentedChain {
-        self.log.commit(&policy.memo, chain, signatures)
+        if self.has_unlogged {
+            return chain.clone();
+        }
+        let chain = self.log.commit(&policy.memo, chain, path.len());
+        if chain.known().get().is_none()
+            && let Some(signed) = anchor.and_then(|anchor| SignedPath::new(path, anchor))
+        {
+            chain.note_signed(signed);
+        }
+        chain
     }
 
     /// Notes that a leaf is trusted itself.
@@ -74,7 +89,7 @@ impl Signatures {
     /// given as [`der::public_key_info`] does: its algorithm, and what it is.
     pub(super) fn verify(
         &mut self,
-        policy: &ChainPolicy,
+        Wanted { policy, chain, .. }: Wanted<'_>,
         certificate: &Certificate<'_>,
         (key_algorithm, key): (&[u8], &[u8]),
     ) -> Result<(), Refused> {
@@ -84,6 +99,11 @@ impl Signatures {
         let Some((0, signature)) = certificate.signature.split_first() else {
             return Err(Refused::Bad);
         };
+        let is_short = algorithm.takes_as_short(key);
+        if !is_short && chain.known().says(chain, certificate, (key_algorithm, key)) {
+            self.has_unlogged = true;
+            return Ok(());
+        }
         let message = certificate.tbs;
         let address = message.as_ptr().addr();
         let is_same = |seen: &&Seen| seen.message == address && *seen.key == *key;
@@ -95,7 +115,7 @@ impl Signatures {
         let mut too_many = false;
         let spent = &mut self.spent;
         // Nothing here is secret, so nothing has to take constant time.
-        let verify = || {
+        let mut verify = || {
             if *spent >= MAX_SIGNATURES {
                 too_many = true;
                 return Err(InvalidSignature);
@@ -117,7 +137,13 @@ impl Signatures {
             signature,
             message,
         ];
-        let verdict = self.log.verify(&policy.memo, parts, verify);
+        let verdict = match is_short {
+            false => self.log.verify(&policy.memo, parts, verify),
+            true => {
+                self.has_unlogged = true;
+                verify().map(|()| 0)
+            }
+        };
         if too_many {
             return Err(Refused::TooMany);
         }
@@ -147,10 +173,10 @@ fn algorithm_for<'a>(
 /// Whether one key has signed a certificate; for a certificate that is looked at by itself.
 pub(super) fn is_signed_by(
     signatures: &mut Signatures,
-    policy: &ChainPolicy,
+    wanted: Wanted<'_>,
     certificate: &Certificate<'_>,
     spki: &[u8],
 ) -> bool {
     der::public_key_info(spki)
-        .is_some_and(|key| signatures.verify(policy, certificate, key).is_ok())
+        .is_some_and(|key| signatures.verify(wanted, certificate, key).is_ok())
 }

@@ -9,7 +9,7 @@ use portcullis_core::config::ClientConfig;
 use portcullis_core::session::ClientSession;
 use rustls_pki_types::{ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::driver::Driver;
 use super::{Goal, Handshaking, span};
@@ -56,18 +56,22 @@ impl Early {
     }
 }
 
-/// A start that looks for sessions first.
+/// A start that looks for sessions first, or whether those that it has may be offered.
 pub(crate) struct Looking<IO> {
     start: Start<IO>,
+    from_store: bool,
     taking: Option<Pin<Box<dyn Future<Output = Vec<ClientSession>> + Send>>>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
     pub(crate) fn handshake<T: Goal<IO>>(self) -> Handshaking<IO, T> {
-        match self.place.is_some() && self.sessions.is_empty() {
+        let from_store = self.place.is_some() && self.sessions.is_empty();
+        let is_sifted = self.conduct.crls.is_some() && !self.sessions.is_empty();
+        match from_store || is_sifted {
             true => {
                 let looking = Looking {
                     start: self,
+                    from_store,
                     taking: None,
                 };
                 Handshaking::looking(Box::new(looking))
@@ -115,31 +119,47 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Looking<IO> {
-    /// Asks the store, for as long as a store may take.
+    /// Asks the store, for as long as a store may take; then, as long once more, who has revocation lists in memory.
     pub(super) fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Start {
             conduct,
             deadline,
             place,
             sessions,
+            config,
             ..
         } = &mut self.start;
-        let Some(place) = place else {
-            return Poll::Ready(());
-        };
         let taking = self.taking.get_or_insert_with(|| {
             let limit = conduct.handshake_timeout;
             let deadline = *deadline.get_or_insert_with(|| super::deadline(limit));
-            let limit = deadline.min(Instant::now() + conduct.store_timeout());
-            let place = place.clone();
-            Box::pin(async move { place.take(limit).await })
+            let budget = conduct.store_timeout();
+            let limit = deadline.min(Instant::now() + budget);
+            let place = place.clone().filter(|_| self.from_store);
+            let mut given = std::mem::take(sessions);
+            let Some(crls) = conduct.crls.clone() else {
+                return Box::pin(async move {
+                    match place {
+                        Some(place) => place.take(limit).await,
+                        None => given,
+                    }
+                });
+            };
+            let config = config.clone();
+            Box::pin(async move {
+                if let Some(place) = place {
+                    given = place.take(limit).await;
+                }
+                let sifting = crls.sift(given, config, budget);
+                let sifted = timeout_at(deadline, sifting).await;
+                sifted.unwrap_or_default()
+            })
         });
         *sessions = ready!(taking.as_mut().poll(cx));
         Poll::Ready(())
     }
 
     pub(super) fn begin(self) -> Result<Box<Driver<IO>>, HandshakeError<IO>> {
-        let from_store = !self.start.sessions.is_empty();
+        let from_store = self.from_store && !self.start.sessions.is_empty();
         self.start.begin(from_store)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{ServerName, UnixTime};
 
-use super::super::peer::Judge;
+use super::super::peer::{Judge, Reverified};
 use super::super::{Cx, external_psk};
 use crate::config::{ClientOptions, ExtendedMasterSecret, PreSharedKey};
 use crate::crypto::aead::AeadAlgorithm;
@@ -20,7 +20,7 @@ use crate::session::{ClientSession, Established, MAX_TICKET, Peer, Secret};
 use crate::suite::{CipherSuite, NoCertificate};
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
-use crate::x509::{PeerProof, Sha256Digest};
+use crate::x509::Sha256Digest;
 use crate::{Misuse, NamedGroup, Violation};
 
 /// The most bytes of sessions in one hello. Its extensions have 65,535 together, of which the
@@ -148,15 +148,15 @@ impl OlderSession {
 pub(super) struct Resumed {
     pub(super) peer: Peer,
     pub(super) origin: Origin,
-    /// That its chain is still to be trusted; `None` until somebody was asked.
-    pub(super) proof: Option<PeerProof>,
+    /// Whether its chain is still to be trusted.
+    pub(super) verdict: Reverified,
 }
 
 impl Resumed {
     /// The user goes on with another configuration, whose rules have not been asked.
     pub(super) fn review(&mut self, config: &ClientOptions) -> Result<(), Misuse> {
         self.origin.check(config)?;
-        self.proof = None;
+        self.verdict = Reverified::Asked;
         Ok(())
     }
 }
@@ -353,15 +353,18 @@ fn resumable(
     }
     // A full handshake will say what is wrong, or find another chain.
     let judge = Judge::of_server(config, name);
-    // After the ServerHello there is no way back to a full handshake.
-    if judge.checks_crls(&peer.shown) {
-        return None;
-    }
-    let proof = judge.verify_again(&peer.shown, cx.now).ok()?;
+    let verdict = match judge.checks_crls(&peer.shown) {
+        false => match judge.verify_again(&peer.shown, cx.now).ok()? {
+            Some(proof) => Reverified::Proved(proof),
+            None => Reverified::Asked,
+        },
+        // After the ServerHello there is no way back to a full handshake.
+        true => judge.verify_with_lists(&peer.shown, session.unrevoked(cx.now)?)?,
+    };
     Some(Resumed {
         peer: peer.clone(),
         origin,
-        proof,
+        verdict,
     })
 }
 

@@ -320,7 +320,7 @@ impl Search {
         if several {
             signatures.expect_several_paths();
             let key = der::public_key_info(fields.spki);
-            let signed = key.map(|key| signatures.verify(wanted.policy, head, key));
+            let signed = key.map(|key| signatures.verify(wanted, head, key));
             match signed {
                 Some(Ok(())) => {}
                 Some(Err(Refused::TooMany)) => return Some(Found::TooManySignatures),

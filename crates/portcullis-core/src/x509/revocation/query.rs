@@ -229,6 +229,11 @@ impl RevocationCheck {
         self
     }
 
+    /// The time that counts.
+    pub(crate) const fn now(&self) -> UnixTime {
+        self.now
+    }
+
     /// What it wants to know; `None` when it knows enough.
     pub fn query(&self) -> Option<&CrlQuery> {
         match &self.state {

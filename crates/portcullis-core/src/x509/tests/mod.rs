@@ -14,6 +14,7 @@ mod reports;
 mod revocation;
 mod revocation_lists;
 mod roots;
+mod signed_path;
 mod verification;
 mod walk;
 

@@ -33,6 +33,7 @@ use super::explain;
 use super::extension::BasicConstraints;
 use super::path::{Bad, Found, MAX_PATHS, MAX_STEPS, Path, Search, Top, Vain, Wanted};
 use super::signatures::{MAX_SIGNATURES, Signatures};
+use crate::der;
 
 /// Judges the chain of the server of a name, or of a client, with nobody to listen.
 pub(super) fn check(wanted: Wanted<'_>) -> Result<Proof, CertificateError> {
@@ -313,7 +314,7 @@ impl Walk {
             self.signatures.note_root(policy, chain.end_entity());
         }
         let chain = match self.overrides.is_empty() {
-            true => self.signatures.commit(policy, chain, path.len()),
+            true => self.signatures.commit(wanted, &path, anchor_key(wanted, top)),
             false => chain.clone(),
         };
         Proof {
@@ -323,6 +324,18 @@ impl Walk {
             may_sign: self.may_sign,
             overrides: core::mem::take(&mut self.overrides),
         }
+    }
+}
+
+/// The key at the end of a path, unless that is the leaf, whose signature nobody looks at.
+fn anchor_key<'a>(wanted: Wanted<'a>, top: Top) -> Option<(&'a [u8], &'a [u8])> {
+    match top {
+        Top::Root(at) => {
+            let (anchor, _) = wanted.policy.roots.anchor(at)?;
+            der::public_key_info_contents(&anchor.subject_public_key_info)
+        }
+        Top::Trusted(place) => der::public_key_info(wanted.certificate(place)?.spki),
+        Top::Pinned | Top::Unknown => None,
     }
 }
 

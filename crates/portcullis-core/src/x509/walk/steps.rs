@@ -442,7 +442,7 @@ fn signature(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Resu
         Some((Some(key), bits, by)) => {
             let verdict = walk
                 .signatures
-                .verify(wanted.policy, &subject.certificate, key);
+                .verify(wanted, &subject.certificate, key);
             (verdict, bits, by)
         }
         _ => (Err(Refused::Bad), None, here),

@@ -3,7 +3,7 @@
 //! RFC 5246 §7.3 (figure 2), RFC 5077 §3.4, RFC 7627 §5.3.
 
 use super::super::super::Cx;
-use super::super::super::peer::Judge;
+use super::super::super::peer::{Judge, Reverified};
 use super::super::super::renegotiation::BothFinished;
 use super::super::Next;
 use super::super::resumption::{OlderPeer, OlderSession, Resumed};
@@ -71,7 +71,7 @@ pub(super) fn resume(
     let Resumed {
         peer,
         origin,
-        proof,
+        verdict,
     } = match peer {
         OlderPeer::Known(resumed) => resumed,
         OlderPeer::Nobody(nobody, origin) => {
@@ -83,12 +83,13 @@ pub(super) fn resume(
     let resuming = resuming(origin);
     let client = &resuming.0.negotiated.client;
     let judge = Judge::of_server(&client.config, &client.name);
-    let proof = match proof {
-        None => judge.verify(&shown, cx.now)?,
-        proved => proved,
+    let (proof, known) = match verdict {
+        Reverified::Proved(proof) => (Some(proof), None),
+        Reverified::Known(known) => (None, Some(known)),
+        Reverified::Asked => (judge.verify(&shown, cx.now)?, None),
     };
     let Some(proof) = proof else {
-        let question = judge.ask(&shown, true, cx.now);
+        let question = judge.ask_again(&shown, known, cx.now);
         let paused = ReverifyingChain {
             resuming,
             shown,

@@ -3,7 +3,7 @@
 //! RFC 8446 §4.4.2, §4.4.3.
 
 use super::super::super::compressed::uncompressed;
-use super::super::super::peer::{Judge, check_signature, presented};
+use super::super::super::peer::{Judge, Reverified, check_signature, presented};
 use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, expect};
 use super::super::Next;
@@ -110,15 +110,16 @@ fn on_resumption(
     let Resumed {
         peer,
         origin,
-        proof,
+        verdict,
     } = resumed;
     let Peer { shown, scheme } = peer;
-    let proof = match proof {
-        None => judge.verify(&shown, cx.now)?,
-        proved => proved,
+    let (proof, known) = match verdict {
+        Reverified::Proved(proof) => (Some(proof), None),
+        Reverified::Known(known) => (None, Some(known)),
+        Reverified::Asked => (judge.verify(&shown, cx.now)?, None),
     };
     let Some(peer) = proof else {
-        let question = judge.ask(&shown, true, cx.now);
+        let question = judge.ask_again(&shown, known, cx.now);
         let paused = VerifyingChain {
             keyed,
             parameters,
