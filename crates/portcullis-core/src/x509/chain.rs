@@ -2,9 +2,9 @@
 //!
 //! RFC 8446 §4.4.2.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
-use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor};
+use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 
 use super::certificate::Certificate;
 use super::error::{CertificateError, CertificateErrorKind as Kind};
@@ -14,6 +14,7 @@ use super::presented::Shown;
 use super::revocation::CheckedPath;
 use super::roots::Roots;
 use super::signed_path::{Known, SignedPath};
+use super::time::Validity;
 use super::walk::Proof;
 
 /// Most certificates a peer may send in one chain.
@@ -43,12 +44,15 @@ pub(super) struct Entries {
     ocsp_responses: Vec<Option<Box<[u8]>>>,
     /// Which signatures are known to be good.
     known: Known,
+    /// What the first walk with nobody to listen has found, if it was good: the same walk ends the same.
+    judged: Judged,
 }
 
 static EMPTY: Entries = Entries {
     certificates: Vec::new(),
     ocsp_responses: Vec::new(),
     known: Known::NEW,
+    judged: Judged::new(),
 };
 
 impl Entries {
@@ -139,12 +143,45 @@ impl PresentedChain {
             certificates,
             ocsp_responses,
             known: Known::NEW,
+            judged: Judged::new(),
         }))))
     }
 
     /// Which signatures of the chain are known to be good.
     pub(super) fn known(&self) -> &Known {
         &self.entries().known
+    }
+
+    /// What a walk by this policy for the server of that name, or for a client, would find, if one has found it
+    /// before and no date has passed since. `None` if that is not known.
+    pub(super) fn judged(
+        &self,
+        server_name: Option<&ServerName<'_>>,
+        now: UnixTime,
+        policy: &ChainPolicy,
+    ) -> Option<VerifiedChain> {
+        let (verified, valid) = self.entries().judged.0.get()?;
+        let is_same = verified.is_for(server_name, policy.id) && valid.contains(now);
+        is_same.then(|| VerifiedChain {
+            chain: self.clone(),
+            proof: Some((By::Chain, policy.roots.clone())),
+        })
+    }
+
+    /// Keeps what a walk has found beside the chain, where nothing else is.
+    fn note_judged(&self, verified: Verified, valid: Validity) -> By {
+        let Some((known, _)) = self.entries().judged.0.get() else {
+            // Of two at once one stays.
+            let judged = &self.entries().judged.0;
+            return match judged.set((verified, valid)) {
+                Ok(()) => By::Chain,
+                Err((verified, _)) => By::Own(Box::new(verified)),
+            };
+        };
+        match known.is_same(&verified) {
+            true => By::Chain,
+            false => By::Own(Box::new(verified)),
+        }
     }
 
     /// For who reads what was sealed: which signatures were found good before.
@@ -205,9 +242,37 @@ impl core::fmt::Debug for PresentedChain {
 #[derive(Clone, Debug)]
 pub struct VerifiedChain {
     chain: PresentedChain,
-    /// `None` if nobody verified it.
-    verified: Option<Verified>,
+    /// By whom, and the roots among which the anchor is. `None` if nobody verified it.
+    proof: Option<(By, Roots)>,
 }
+
+/// Where it stands what was verified.
+#[derive(Clone, Debug)]
+enum By {
+    /// Beside the chain.
+    Chain,
+    /// Here: something else stands beside the chain, or somebody has listened.
+    Own(Box<Verified>),
+}
+
+/// What the first walk with nobody to listen has found, if it was good, and when another one finds the same.
+#[derive(Debug)]
+struct Judged(OnceLock<(Verified, Validity)>);
+
+impl Judged {
+    const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+/// Chains that differ in it alone are the same.
+impl PartialEq for Judged {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Judged {}
 
 /// For what a chain was verified.
 #[derive(Clone, Debug)]
@@ -220,10 +285,24 @@ struct Verified {
     /// From the leaf up.
     path: Path,
     top: Top,
-    /// Among which the anchor is.
-    roots: Roots,
     /// What was wrong and was accepted.
     overrides: Box<[CertificateError]>,
+}
+
+impl Verified {
+    /// Whether it is what a walk with nobody to listen has found, too.
+    fn is_same(&self, other: &Self) -> bool {
+        let path = self.path.places().eq(other.path.places());
+        path && self.top == other.top
+            && self.may_sign == other.may_sign
+            && other.is_for(self.server_name.as_ref(), self.policy)
+            && self.overrides.is_empty()
+            && other.overrides.is_empty()
+    }
+
+    fn is_for(&self, server_name: Option<&ServerName<'_>>, policy: PolicyId) -> bool {
+        self.policy == policy && self.server_name.as_ref() == server_name
+    }
 }
 
 impl VerifiedChain {
@@ -234,17 +313,28 @@ impl VerifiedChain {
         server_name: Option<ServerName<'static>>,
         policy: &ChainPolicy,
     ) -> Self {
+        let verified = Verified {
+            server_name,
+            policy: policy.id,
+            may_sign: proof.may_sign,
+            path: proof.path,
+            top: proof.top,
+            overrides: proof.overrides.into(),
+        };
+        let by = match proof.valid {
+            Some(valid) => proof.chain.note_judged(verified, valid),
+            None => By::Own(Box::new(verified)),
+        };
         Self {
             chain: proof.chain,
-            verified: Some(Verified {
-                server_name,
-                policy: policy.id,
-                may_sign: proof.may_sign,
-                path: proof.path,
-                top: proof.top,
-                roots: policy.roots.clone(),
-                overrides: proof.overrides.into(),
-            }),
+            proof: Some((by, policy.roots.clone())),
+        }
+    }
+
+    fn verified(&self) -> Option<&Verified> {
+        match &self.proof.as_ref()?.0 {
+            By::Chain => self.chain.entries().judged.0.get().map(|(own, _)| own),
+            By::Own(own) => Some(own),
         }
     }
 
@@ -252,28 +342,23 @@ impl VerifiedChain {
     ///
     /// For an application that verifies chains by rules of its own, and for tests.
     pub fn dangerous_accept_without_verification(chain: PresentedChain) -> Self {
-        Self {
-            chain,
-            verified: None,
-        }
+        Self { chain, proof: None }
     }
 
     /// Whether the verifier of this library proved the chain; `false` for one that was
     /// accepted without it, or although something was wrong.
     pub fn is_verified(&self) -> bool {
-        self.verified.is_some() && self.overrides().is_empty()
+        self.proof.is_some() && self.overrides().is_empty()
     }
 
     /// What was wrong with the chain and was [accepted](crate::x509::Pending::accept) all the same.
     pub fn overrides(&self) -> &[CertificateError] {
-        let verified = self.verified.as_ref();
-        verified.map_or(&[], |verified| &verified.overrides)
+        self.verified().map_or(&[], |verified| &verified.overrides)
     }
 
     /// Whether the verifier has found that the key may sign.
     pub(crate) fn may_sign(&self) -> bool {
-        let verified = self.verified.as_ref();
-        verified.is_some_and(|verified| verified.may_sign)
+        self.verified().is_some_and(|verified| verified.may_sign)
     }
 
     /// The peer's own certificate.
@@ -290,16 +375,19 @@ impl VerifiedChain {
     /// issued by the next, and the last by the [`anchor`](Self::anchor). Empty if nobody verified
     /// the chain.
     pub fn path(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
-        let places = self.verified.iter().flat_map(|own| own.path.places());
+        let places = self
+            .verified()
+            .into_iter()
+            .flat_map(|own| own.path.places());
         places.filter_map(|place| self.chain.certificates().get(place))
     }
 
     /// The name and key among the [`Roots`] that have issued the last certificate of the
     /// [`path`](Self::path). `None` if nobody verified the chain, or it rests on something else.
     pub fn anchor(&self) -> Option<&TrustAnchor<'static>> {
-        let verified = self.verified.as_ref()?;
-        match verified.top {
-            Top::Root(at) => verified.roots.anchor(at).map(|(anchor, _)| anchor),
+        let (_, roots) = self.proof.as_ref()?;
+        match self.verified()?.top {
+            Top::Root(at) => roots.anchor(at).map(|(anchor, _)| anchor),
             Top::Pinned | Top::Trusted(_) | Top::Unknown => None,
         }
     }
@@ -307,9 +395,9 @@ impl VerifiedChain {
     /// The certificate of the [`anchor`](Self::anchor), if it came to the roots with one; or that of
     /// the peer's which [somebody trusts](crate::x509::PathStart::trust).
     pub fn anchor_certificate(&self) -> Option<&CertificateDer<'static>> {
-        let verified = self.verified.as_ref()?;
-        match verified.top {
-            Top::Root(at) => verified.roots.certificate_of(at),
+        let (_, roots) = self.proof.as_ref()?;
+        match self.verified()?.top {
+            Top::Root(at) => roots.certificate_of(at),
             Top::Trusted(place) => self.chain.certificates().get(place),
             Top::Pinned | Top::Unknown => None,
         }
@@ -317,7 +405,7 @@ impl VerifiedChain {
 
     /// Whether the path is the same, and nothing was accepted that is wrong with it.
     pub(crate) fn has_path_of(&self, other: &Self) -> bool {
-        let (Some(own), Some(others)) = (&self.verified, &other.verified) else {
+        let (Some(own), Some(others)) = (self.verified(), other.verified()) else {
             return false;
         };
         self.is_verified()
@@ -328,7 +416,7 @@ impl VerifiedChain {
 
     /// The path, for those who look for it in revocation lists.
     pub(super) fn checked_path(&self) -> CheckedPath {
-        let top = self.verified.as_ref().map(|own| own.top);
+        let top = self.verified().map(|own| own.top);
         let read = |place: usize| Certificate::read(self.chain.certificates().get(place)?);
         let path = self.path().cloned();
         match (self.anchor(), top) {
@@ -357,9 +445,9 @@ impl VerifiedChain {
         server_name: Option<&ServerName<'_>>,
         policy: Option<&ChainPolicy>,
     ) -> bool {
-        self.verified.as_ref().is_none_or(|verified| {
-            verified.server_name.as_ref() == server_name
-                && policy.is_none_or(|policy| policy.id == verified.policy)
+        self.verified().is_none_or(|verified| {
+            let policy = policy.map_or(verified.policy, |policy| policy.id);
+            verified.is_for(server_name, policy)
         })
     }
 }

@@ -163,7 +163,8 @@ impl ChainPolicy {
 
     /// Sets how many signatures of certificates are remembered as good, so that they are not
     /// verified again when a chain comes back; 0 remembers none. Default: 1,024, about 200 bytes
-    /// each. Everything else about a chain is verified each time. Clones made from here on share
+    /// each. Everything else about a chain is verified each time, unless it is the chain of a session, that is resumed by the
+    /// same policy before a date of it passes. Clones made from here on share
     /// what they remember.
     #[must_use]
     pub fn remembered_signatures(self, count: usize) -> Self {

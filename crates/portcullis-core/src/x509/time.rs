@@ -31,6 +31,20 @@ impl Validity {
         })
     }
 
+    /// At all times.
+    pub(super) const ALWAYS: Self = Self {
+        not_before: i64::MIN,
+        not_after: i64::MAX,
+    };
+
+    /// When both are valid.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            not_before: self.not_before.max(other.not_before),
+            not_after: self.not_after.min(other.not_after),
+        }
+    }
+
     pub(super) fn contains(&self, time: UnixTime) -> bool {
         let time = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         (self.not_before..=self.not_after).contains(&time)

@@ -35,10 +35,7 @@ impl Pki {
     }
 }
 
-fn verify(
-    chain: &PresentedChain,
-    policy: &ChainPolicy,
-) -> Result<VerifiedChain, CertificateError> {
+fn verify(chain: &PresentedChain, policy: &ChainPolicy) -> Result<VerifiedChain, CertificateError> {
     verify_server(chain, &name(HOST), NOW, policy)
 }
 
@@ -131,6 +128,8 @@ fn everything_else_is_examined_anew() {
     assert!(expired.is_expired());
     let mut none = policy.clone();
     none.algorithms = std::sync::Arc::new([]);
+    // What is demanded has changed.
+    let none = none.depth(10);
     let unsupported = verify(&chain, &none).unwrap_err();
     assert!(matches!(
         unsupported.kind(),
@@ -142,6 +141,73 @@ fn everything_else_is_examined_anew() {
     let error = verify(&chain, &impostor.remembered_signatures(0)).unwrap_err();
     assert_eq!(error.kind(), &Kind::BadSignature);
     assert_eq!(counting.verified(), 1);
+}
+
+/// A walk with nobody to listen ends the same for the same chain, name and policy, until a date of the path has passed:
+/// then it is not walked again.
+#[test]
+fn the_same_walk_is_not_walked_twice() {
+    let (pki, counting) = (Pki::new(), Counting::new());
+    let policy = pki.policy(counting);
+    let fresh = pki.presented();
+    let host = name(HOST);
+    assert!(fresh.judged(Some(&host), NOW, &policy).is_none());
+    let proof = verify(&fresh, &policy).unwrap();
+    let chain = proof.clone().into_chain();
+    let judged =
+        |name: Option<&ServerName<'_>>, now, policy: &ChainPolicy| chain.judged(name, now, policy);
+    let known = judged(Some(&host), NOW, &policy).unwrap();
+    assert!(known.is_verified() && known.may_sign() && known.has_path_of(&proof));
+    assert!(known.is_for(Some(&host), Some(&policy)) && known.anchor().is_some());
+    assert!(judged(Some(&host), NOW, &policy.clone()).is_some());
+    // For nobody else, by no other rules, and at no time at which a certificate or the root is not valid.
+    let other = name("other.example.com");
+    assert!(judged(Some(&other), NOW, &policy).is_none());
+    assert!(judged(None, NOW, &policy).is_none());
+    assert!(judged(Some(&host), NOW, &policy.clone().depth(9)).is_none());
+    let validity = crate::x509::certificate::Certificate::read(&pki.chain[0]);
+    let validity = validity.unwrap().validity().unwrap();
+    let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds as u64));
+    for (time, is_known) in [
+        (validity.not_before - 1, false),
+        (validity.not_before, true),
+        (validity.not_after, true),
+        (validity.not_after + 1, false),
+    ] {
+        assert_eq!(
+            judged(Some(&host), at(time), &policy).is_some(),
+            is_known,
+            "{time}"
+        );
+    }
+    // The first stays; what others find is theirs.
+    let second = pki.policy(counting);
+    let theirs = verify_server(&chain, &host, NOW, &second).unwrap();
+    assert!(theirs.is_for(Some(&host), Some(&second)) && theirs.has_path_of(&proof));
+    assert!(judged(Some(&host), NOW, &second).is_none());
+    assert!(judged(Some(&host), NOW, &policy).is_some());
+}
+
+/// What was accepted although it is wrong is not known afterwards.
+#[test]
+fn what_somebody_has_accepted_is_asked_again() {
+    let (pki, counting) = (Pki::new(), Counting::new());
+    let policy = pki.policy(counting);
+    let wrong = name("other.example.com");
+    let mut walk = ChainWalk::of_server(&pki.presented(), &wrong, NOW, &policy);
+    loop {
+        match walk.step() {
+            WalkStep::Judge(pending) => match pending.judgement().finding() {
+                Finding::Bad(_) => pending.accept(),
+                _ => pending.default(),
+            },
+            WalkStep::Path(start) => start.go_on(),
+            WalkStep::Done => break,
+        }
+    }
+    let proof = walk.into_verdict().unwrap();
+    assert!(!proof.is_verified());
+    assert!(proof.chain().judged(Some(&wrong), NOW, &policy).is_none());
 }
 
 #[test]

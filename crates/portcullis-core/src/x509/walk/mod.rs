@@ -33,6 +33,7 @@ use super::explain;
 use super::extension::BasicConstraints;
 use super::path::{Bad, Found, MAX_PATHS, MAX_STEPS, Path, Search, Top, Vain, Wanted};
 use super::signatures::{MAX_SIGNATURES, Signatures};
+use super::time::Validity;
 use crate::der;
 
 /// Judges the chain of the server of a name, or of a client, with nobody to listen.
@@ -61,6 +62,8 @@ pub(super) struct Proof {
     pub(super) top: Top,
     /// Whether the key usage lets the key sign.
     pub(super) may_sign: bool,
+    /// When the walk would end the same; `None` if somebody has listened, who may think otherwise the next time.
+    pub(super) valid: Option<Validity>,
     /// What was wrong and was accepted.
     pub(super) overrides: Vec<CertificateError>,
 }
@@ -98,6 +101,8 @@ struct Walk {
     /// Paths that were refused as a whole.
     refused: usize,
     may_sign: bool,
+    /// When all of the path so far is valid.
+    valid: Validity,
     gate: Option<Gate>,
 
     /// Whether somebody judges.
@@ -133,6 +138,7 @@ impl Walk {
             comparisons: MAX_COMPARISONS,
             refused: 0,
             may_sign: true,
+            valid: Validity::ALWAYS,
             gate: None,
             listening: true,
             interest: Interest::default(),
@@ -226,6 +232,7 @@ impl Walk {
         self.row = Row::FIRST;
         self.extension = 0;
         self.may_sign = true;
+        self.valid = Validity::ALWAYS;
         self.critical = 0;
         self.overrides.clear();
         self.path = Some((path, top));
@@ -314,7 +321,9 @@ impl Walk {
             self.signatures.note_root(policy, chain.end_entity());
         }
         let chain = match self.overrides.is_empty() {
-            true => self.signatures.commit(wanted, &path, anchor_key(wanted, top)),
+            true => self
+                .signatures
+                .commit(wanted, &path, anchor_key(wanted, top)),
             false => chain.clone(),
         };
         Proof {
@@ -322,6 +331,7 @@ impl Walk {
             path,
             top,
             may_sign: self.may_sign,
+            valid: (!self.listening).then_some(self.valid),
             overrides: core::mem::take(&mut self.overrides),
         }
     }

@@ -108,7 +108,7 @@ impl Row {
             Self::Purpose => purpose(wanted, subject),
             Self::AltName => alt_name(subject),
             Self::CriticalExtensions => critical_extensions(walk, subject),
-            Self::Dates => dates(wanted, subject),
+            Self::Dates => dates(walk, wanted, subject),
             Self::Signature => signature(walk, wanted, subject),
             Self::NameConstraints => name_constraints(walk, wanted, subject),
             Self::HostName => the_host_name(wanted, subject),
@@ -225,7 +225,7 @@ pub(super) fn dotted(oid: &[u8]) -> String {
 
 /// There is an anchor, and it is as good as its dates, if they are known and count. Where another
 /// one has issued the same, that is tried, too.
-fn the_anchor(walk: &Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+fn the_anchor(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
     let validity = match subject.top {
         Top::Pinned => return Ok(()),
         Top::Unknown => {
@@ -245,8 +245,11 @@ fn the_anchor(walk: &Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<
         }
     };
     match validity {
-        Some(validity) if wanted.policy.anchor_dates => is_valid(validity, wanted.now)
-            .map_err(|kind| Fault::of_edge(kind, subject.above, About::Anchor)),
+        Some(validity) if wanted.policy.anchor_dates => {
+            walk.valid = walk.valid.and(validity);
+            is_valid(validity, wanted.now)
+                .map_err(|kind| Fault::of_edge(kind, subject.above, About::Anchor))
+        }
         _ => Ok(()),
     }
 }
@@ -386,8 +389,10 @@ fn critical_extensions(walk: &Walk, subject: &Subject<'_>) -> Result<(), Fault> 
 }
 
 /// §6.1.3 (a) (2).
-fn dates(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
-    is_valid(subject.validity()?, wanted.now).map_err(|kind| subject.fault(kind))
+fn dates(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+    let validity = subject.validity()?;
+    walk.valid = walk.valid.and(validity);
+    is_valid(validity, wanted.now).map_err(|kind| subject.fault(kind))
 }
 
 fn is_valid(validity: Validity, now: UnixTime) -> Result<(), Kind> {
@@ -440,9 +445,7 @@ fn signature(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Resu
     };
     let (verdict, bits, by) = match issuer {
         Some((Some(key), bits, by)) => {
-            let verdict = walk
-                .signatures
-                .verify(wanted, &subject.certificate, key);
+            let verdict = walk.signatures.verify(wanted, &subject.certificate, key);
             (verdict, bits, by)
         }
         _ => (Err(Refused::Bad), None, here),
