@@ -117,5 +117,5 @@ fn a_line_of_resumptions_ends() {
         }
         other => other.default_answer(),
     });
-    assert_eq!(lifetimes, [100; 3]);
+    assert_eq!(lifetimes, [100]);
 }
