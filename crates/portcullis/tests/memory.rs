@@ -7,13 +7,13 @@
 mod ends;
 
 use std::alloc::System;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
-use portcullis::{TlsAcceptor, TlsConnector, TlsStream};
+use portcullis::{MemorySessionStore, TlsAcceptor, TlsConnector, TlsStream};
 
 use ends::{TLS12_SUITES, acceptor, connector, name, now, tls12};
 
@@ -93,6 +93,39 @@ fn an_idle_connection_holds_less_than_a_kilobyte() {
         println!("client {client}, server {server}");
         assert!(client <= 850, "a client holds {client} bytes");
         assert!(server <= 850, "a server holds {server} bytes");
+    });
+}
+
+/// With tickets, as by default: a connection that has resumed another one, and has been given the
+/// tickets of its own. The tickets are in the store, which is no connection's.
+#[test]
+fn a_resumed_connection_with_tickets_holds_little_more() {
+    block_on(async {
+        let (mut clients, mut servers) = (
+            Vec::with_capacity(CONNECTIONS),
+            Vec::with_capacity(CONNECTIONS),
+        );
+        let store = Arc::new(MemorySessionStore::new(10));
+        let (connector, acceptor) = (connector().session_store(store.clone()), acceptor());
+        for number in 0..=CONNECTIONS {
+            let (mut client, mut server) = pair(&connector, &acceptor).await;
+            server.send(&[b"a"]).await.unwrap();
+            assert_eq!(client.read(&mut [0; 2]).await.unwrap(), 1);
+            for stream in [&mut client, &mut server] {
+                assert!(now(stream.read(&mut [0])).await.is_none());
+            }
+            if number > 0 {
+                assert!(client.is_resumed() && server.is_resumed());
+                clients.push(client);
+                servers.push(server);
+            }
+        }
+        assert!(!store.is_empty());
+        let (client, server) = (each(clients), each(servers));
+        println!("client {client}, server {server}");
+        let (client, server) = (client - ciphers(), server - ciphers());
+        assert!(client <= 1_900, "a client holds {client} bytes");
+        assert!(server <= 1_000, "a server holds {server} bytes");
     });
 }
 
