@@ -7,13 +7,13 @@
 mod ends;
 
 use std::alloc::System;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
-use portcullis::{MemorySessionStore, TlsAcceptor, TlsConnector, TlsStream};
+use portcullis::{TlsAcceptor, TlsConnector, TlsStream};
 
 use ends::{TLS12_SUITES, acceptor, connector, name, now, tls12};
 
@@ -105,7 +105,7 @@ fn a_resumed_connection_with_tickets_holds_little_more() {
             Vec::with_capacity(CONNECTIONS),
             Vec::with_capacity(CONNECTIONS),
         );
-        let store = Arc::new(MemorySessionStore::new(10));
+        let store = std::sync::Arc::new(portcullis::MemorySessionStore::new(10));
         let (connector, acceptor) = (connector().session_store(store.clone()), acceptor());
         for number in 0..=CONNECTIONS {
             let (mut client, mut server) = pair(&connector, &acceptor).await;

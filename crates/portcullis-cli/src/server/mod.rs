@@ -166,7 +166,7 @@ impl Server {
         let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
         let identity = match &self.cert {
             Some(cert) => Some(cert::identity(cert, self.key.as_deref()).map_err(usage)?),
-            // A server that was given no key shows nothing in its place.
+            // Whoever has no key is to get nothing in its place.
             None if self.keys.are_there() && self.ciphers.is_empty() => None,
             None => {
                 let made = cert::Leaf::for_localhost()?;
