@@ -35,8 +35,10 @@ pub const HIBERNATE_AFTER: Duration = Duration::from_millis(100);
 /// In which state connections are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// After the handshake.
+    /// After the handshake, without tickets.
     Idle,
+    /// After a handshake that gave the client tickets and resumed a session.
+    Resumed,
     /// After a transfer both ways.
     Moved,
     /// After a transfer and `hibernate_after`; only where there is such a thing.
@@ -49,8 +51,9 @@ pub enum State {
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Idle,
+        Self::Resumed,
         Self::Moved,
         Self::Hibernated,
         Self::Silent,
@@ -79,6 +82,7 @@ pub fn connections() -> usize {
 fn stack<S: Stack>(pki: &Pki, state: State) -> io::Result<S> {
     let choice = Choice {
         remember_chains: true,
+        resumed: state == State::Resumed,
         hibernate_after: (state == State::Hibernated).then_some(HIBERNATE_AFTER),
         ..Choice::default()
     };

@@ -41,6 +41,46 @@ fn main() {
     plans();
     records();
     certificates();
+    proxy_headers();
+}
+
+/// Of both versions: who the client is, the proxy for itself, and what is no header.
+fn proxy_headers() {
+    let v4 = [192, 0, 2, 1, 198, 51, 100, 2, 220, 4, 1, 187];
+    let mut v6 = [0; 36];
+    v6[..2].copy_from_slice(&[0x20, 1]);
+    v6[15] = 1;
+    v6[16..18].copy_from_slice(&[0x20, 1]);
+    v6[31..].copy_from_slice(&[2, 0, 1, 255, 255]);
+    let with_tlvs = [&v4[..], b"\x01\0\x02h2\x02\0\x09a.example"].concat();
+    let unix = [0; 216];
+    for (name, command, family, body) in [
+        ("v2-tcp4", 0x21, 0x11, &v4[..]),
+        ("v2-tcp4-with-tlvs", 0x21, 0x11, &with_tlvs),
+        ("v2-tcp6", 0x21, 0x21, &v6),
+        ("v2-local", 0x20, 0x00, &[]),
+        ("v2-unix", 0x21, 0x31, &unix),
+        ("v2-udp4", 0x21, 0x12, &v4),
+        ("v2-short", 0x21, 0x11, &v4[..11]),
+    ] {
+        let head = [command, family, 0, body.len() as u8];
+        let header = [b"\r\n\r\n\0\r\nQUIT\n", &head[..], body, b"\x16\x03\x01"].concat();
+        write("proxy_header", name, &header);
+    }
+    let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(91));
+    for (name, line) in [
+        (
+            "v1-tcp4",
+            "PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n\u{16}\u{3}",
+        ),
+        ("v1-tcp6", "PROXY TCP6 2001:db8::1 2001:db8::2 1 65535\r\n"),
+        ("v1-unknown", "PROXY UNKNOWN\r\n"),
+        ("v1-longest", &long),
+        ("v1-no-port", "PROXY TCP4 192.0.2.1 198.51.100.2 443\r\n"),
+        ("http", "GET / HTTP/1.1\r\n\r\n"),
+    ] {
+        write("proxy_header", name, line.as_bytes());
+    }
 }
 
 /// Every message of a handshake with everything in it, and some that we do not send.

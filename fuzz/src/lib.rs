@@ -23,6 +23,7 @@ pub mod other;
 pub mod pem;
 pub mod pki;
 pub mod plan;
+pub mod proxy_header;
 pub mod record;
 pub mod rustls_end;
 pub mod settings;

@@ -9,7 +9,8 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, differential, hello_view, pem, record, walk,
+    certificate, codec, conversation, crl, differential, hello_view, pem, proxy_header, record,
+    walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -55,6 +56,11 @@ fn pem_texts() {
 }
 
 #[test]
+fn headers_of_proxies() {
+    each("proxy_header", proxy_header::run);
+}
+
+#[test]
 fn clients() {
     each("client", bytes_from_peer::client);
 }
@@ -79,7 +85,7 @@ fn sessions_of_every_kind() {
             count += 1;
         }
     }
-    assert!(count >= 26, "{count}");
+    assert!(count >= 27, "{count}");
 }
 
 #[test]

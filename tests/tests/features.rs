@@ -1,4 +1,4 @@
-//! `docs/features.md` and `docs/attacks.md` name tests that exist.
+//! `docs/features.md` and `docs/attacks.md` name tests that exist, and the README what is there.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,9 +12,16 @@ const FOLDERS: [(&str, &str); 6] = [
     ("tests/", "tests/tests/"),
 ];
 
+/// Where files and folders of the repository are shown.
+const FILES: &str = "https://github.com/portcullis-tls/portcullis/blob/main/";
+const TREES: &str = "https://github.com/portcullis-tls/portcullis/tree/main/";
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 fn read(path: &str) -> String {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// Each of `proofs`, a cell of a table, is an example that runs or a test.
@@ -102,6 +109,46 @@ fn adapter_lines(file: &str, role: &str) -> Option<usize> {
     count
 }
 
+/// What crates.io shows is not in the repository: its links are whole, and lead to what is there.
+#[test]
+fn links_of_the_readme_lead_somewhere() {
+    let readme = read("README.md");
+    let mut files = 0;
+    for (at, mark) in readme.match_indices("](") {
+        let (link, _) = readme[at + mark.len()..].split_once(')').unwrap();
+        assert!(link.starts_with("https://"), "{link}");
+        let path = link.strip_prefix(FILES).or(link.strip_prefix(TREES));
+        if let Some(path) = path {
+            let (path, _) = path.split_once('#').unwrap_or((path, ""));
+            assert!(root().join(path).exists(), "{link}");
+            files += 1;
+        }
+    }
+    assert!(files > 20, "{files}");
+    let repository = FILES.strip_suffix("/blob/main/").unwrap();
+    assert!(read("Cargo.toml").contains(&format!("repository = \"{repository}\"")));
+}
+
+/// Each feature of the crate is in the README's table, and nothing else is.
+#[test]
+fn the_readme_has_every_feature() {
+    let manifest = read("crates/portcullis/Cargo.toml");
+    let (_, features) = manifest.split_once("\n[features]\n").unwrap();
+    let (features, _) = features.split_once("\n[").unwrap();
+    let names = features.lines().filter_map(|line| line.split_once(" = "));
+    let mut in_manifest: Vec<_> = names.map(|(name, _)| name).collect();
+    in_manifest.retain(|name| *name != "default" && !name.starts_with('#'));
+    in_manifest.sort_unstable();
+    let readme = read("README.md");
+    let (_, table) = readme.split_once("\n## Features\n").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    let cells = rows.map(|row| row.split_once("` |").unwrap().0);
+    let mut in_readme: Vec<_> = cells.flat_map(|cell| cell.split("`, `")).collect();
+    in_readme.sort_unstable();
+    assert_eq!(in_readme, in_manifest);
+}
+
 #[test]
 fn the_lines_of_adapters_are_those_of_the_table() {
     let readme = read("README.md");
@@ -115,6 +162,7 @@ fn the_lines_of_adapters_are_those_of_the_table() {
             continue;
         };
         let (path, _) = path.split_once(')').unwrap();
+        let path = path.strip_prefix(FILES).unwrap();
         let file = read(path);
         for (role, said) in [("server", server), ("client", client)] {
             let counted = adapter_lines(&file, role);

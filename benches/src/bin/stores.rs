@@ -1,6 +1,7 @@
 //! How fast the stores of sessions are.
 //!
-//! `cargo run --release -p portcullis-benches --bin stores [SECONDS]` prints a Markdown table: pairs of `put`
+//! `cargo run --release -p portcullis-benches --bin stores [SECONDS]` prints the class of the processor and a
+//! Markdown table: pairs of `put`
 //! and `take` (of a client), or `put` and `claim` (of a server), in a second, from one thread and from two. The
 //! stores have a million sessions in them before, and the sessions are those of a real connection.
 
@@ -18,6 +19,7 @@ use portcullis::{
     ClientConfig, Identity, MemoryServerSessionStore, MemorySessionStore, Roots, ServerConfig,
     ServerSessionStore, SessionStore, TlsAcceptor, TlsConnector,
 };
+use portcullis_benches::processor::Processor;
 
 const SESSIONS: u32 = 1_000_000;
 
@@ -110,7 +112,7 @@ fn keys(like: &SessionKey) -> Vec<SessionKey> {
     let begin = like.to_bytes();
     let with = |number: u32| {
         let mut bytes = begin.clone();
-        bytes[2] = 1;
+        bytes[3] = 1;
         bytes.extend(number.to_string().into_bytes());
         SessionKey::from_bytes(&bytes).expect("it is the form of a key")
     };
@@ -122,6 +124,7 @@ fn main() {
     let time = Duration::from_secs(seconds.map_or(5, |seconds| seconds.parse().expect("seconds")));
     let (key, session, of_server) = sessions();
     let until = UnixTime::since_unix_epoch(Duration::from_secs(now().as_secs() + 7_200));
+    println!("Processor: {}.\n", Processor::here());
     println!("| store of {SESSIONS} sessions | one thread | two threads |\n|---|---|---|");
 
     let keys = keys(&key);

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Readers {
-    /// Whoever may enter the folder: certificates are public, and servers that run as another
+    /// Everybody that may enter the folder: certificates are public, and servers that run as another
     /// user have to read them.
     Everyone,
     /// For keys.

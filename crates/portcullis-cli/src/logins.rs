@@ -123,7 +123,7 @@ fn users(text: &str) -> Result<SrpUsers, String> {
 }
 
 /// Reads the six fields of one, which are parted by tabs: the type, the verifier, the salt, the name, the group
-/// and what is said of the user. `None` for who is revoked, for groups, and for comments.
+/// and what is said of the user. `None` for a revoked user, a group, or a comment.
 fn verifier(line: &str) -> Result<Option<SrpVerifier>, String> {
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// Made by `openssl srp` of OpenSSL 3.0.22 for the password "wonderland", in the group of 1,024 bits. Who is revoked is passed over.
+    /// Made by `openssl srp` of OpenSSL 3.0.22 for the password "wonderland", in the group of 1,024 bits. A revoked user is passed over.
     #[test]
     fn a_line_of_openssl() {
         let read = users(OPENSSL).unwrap();

@@ -151,7 +151,7 @@ mod tests {
         ] {
             let next = rotated(&file, keep, &of(&[fresh]));
             assert_eq!(*next, of(expected));
-            // Whoever still has the last file opens what is sealed now.
+            // A server that still has the last file opens what is sealed now.
             assert!(file.chunks(SECRET).any(|known| known == &next[..SECRET]));
             file = next.to_vec();
         }

@@ -4,15 +4,25 @@
 
 use crate::crypto::hkdf::LabelPrefix;
 use crate::version::{ProtocolVersion, Version};
+use crate::wire::codec::{Cursor, DecodeError};
 
-/// TLS or DTLS. The numbers are those in the record of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// TLS or DTLS. The numbers are those in the record of a session, and in its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Dialect {
     Tls = 1,
     Dtls = 2,
 }
 
 impl Dialect {
+    /// Reads its number.
+    pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
+        match cursor.u8()? {
+            1 => Ok(Self::Tls),
+            2 => Ok(Self::Dtls),
+            _ => Err(DecodeError),
+        }
+    }
+
     /// What the version is called on the wire. DTLS began with the second of them.
     pub(crate) const fn code(self, version: Version) -> ProtocolVersion {
         match (self, version) {

@@ -17,12 +17,12 @@ const MOST: usize = u16::MAX as usize;
 /// A key that both sides have before they meet, and the identity that it goes by (RFC 4279, RFC 8446 §2.2).
 /// Cheap to clone; wiped when the last clone is dropped. `Debug` shows neither.
 ///
-/// The key takes the place of certificates: who has it is who it is for, on either side. Whoever sees a
-/// handshake can try keys on it for as long as he likes, so a key has to be made by a generator of
-/// random numbers, with 16 bytes at least (RFC 9257 §6). Before TLS 1.3, with a suite of `PSK` alone, he who
-/// learns the key later can read what was said before; those of `ECDHE_PSK` do not have that, nor does TLS 1.3.
+/// The key takes the place of certificates: an end that has it is taken for the one it is for. Keys can be tried
+/// on a recorded handshake for as long as one likes, so a key has to be made by a generator of
+/// random numbers, with 16 bytes at least (RFC 9257 §6). Before TLS 1.3, with a suite of `PSK` alone, the
+/// key, if it is learned later, opens what was said before; those of `ECDHE_PSK` do not have that, nor does TLS 1.3.
 ///
-/// Whoever is client and server has a key for each role: with one for both it can be led to itself (RFC 9257
+/// A program that is client and server has a key for each role: with one for both it can be led to itself (RFC 9257
 /// §4.1), unless the key is [imported](Self::imported) with a context that says who is the client.
 ///
 /// One key serves in every version that a configuration speaks, as in OpenSSL and GnuTLS. In TLS 1.3 it goes with
@@ -138,7 +138,7 @@ impl PreSharedKey {
         self
     }
 
-    /// Has the key imported (RFC 9258): what is used is derived from it, for each protocol and hash of its own, and
+    /// Imports the key (RFC 9258): what is used is derived from it, for each protocol and hash of its own, and
     /// for this `context`, which both ends have to have agreed on. It may be empty. One that names both ends, the
     /// client first, keeps two that have one key for both directions from being led to themselves.
     ///

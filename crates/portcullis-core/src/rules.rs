@@ -45,8 +45,8 @@ pub(crate) enum Iv {
 
 /// How data of TLS 1.0 under a block cipher is protected against BEAST (Duong and Rizzo 2011).
 ///
-/// RFC 4346 §F.3: who sees a record knows the IV of the next. Who can also choose the beginning of
-/// what the next holds, as a web page can, tries guesses of an earlier block with it. A record in
+/// RFC 4346 §F.3: an attacker that sees a record knows the IV of the next. If it can also choose the
+/// beginning of what the next holds, as a web page can, it tries guesses of an earlier block with it. A record in
 /// front whose MAC nobody foresees takes that away. TLS 1.1 and newer have no need of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BeastMitigation {

@@ -12,34 +12,34 @@ code_points! {
     pub struct SignatureScheme(u16) {
         /// Nothing here accepts it or signs so.
         RSA_PKCS1_MD5 = 0x0101, "rsa_pkcs1_md5";
-        /// For who names it, in TLS 1.2 and in certificates (RFC 9155). With the feature `ffi`.
+        /// Where it is named, in TLS 1.2 and in certificates (RFC 9155). With the feature `ffi`.
         RSA_PKCS1_SHA1 = 0x0201, "rsa_pkcs1_sha1";
-        /// What every signature of a DSA key is in TLS 1.1 and 1.0; for who names it. With the feature `ffi`.
+        /// What every signature of a DSA key is in TLS 1.1 and 1.0; where it is named. With the feature `ffi`.
         DSA_SHA1 = 0x0202, "dsa_sha1";
-        /// What every signature of an ECDSA key is in TLS 1.1 and 1.0 (RFC 8422 §5.10); else for who names
-        /// it, in TLS 1.2 and in certificates (RFC 9155).
+        /// What every signature of an ECDSA key is in TLS 1.1 and 1.0 (RFC 8422 §5.10); else where it is
+        /// named, in TLS 1.2 and in certificates (RFC 9155).
         ECDSA_SHA1 = 0x0203, "ecdsa_sha1";
-        /// For who names it, in TLS 1.2 and in certificates. With the feature `ffi`.
+        /// Where it is named, in TLS 1.2 and in certificates. With the feature `ffi`.
         RSA_PKCS1_SHA224 = 0x0301, "rsa_pkcs1_sha224";
-        /// For who names it, in TLS 1.2. With the feature `ffi`.
+        /// Where it is named, in TLS 1.2. With the feature `ffi`.
         DSA_SHA224 = 0x0302, "dsa_sha224";
-        /// For who names it, in TLS 1.2 and in certificates.
+        /// Where it is named, in TLS 1.2 and in certificates.
         ECDSA_SHA224 = 0x0303, "ecdsa_sha224";
         /// In TLS 1.3 for certificates only.
         RSA_PKCS1_SHA256 = 0x0401, "rsa_pkcs1_sha256";
-        /// For who names it, in TLS 1.2. With the feature `ffi`.
+        /// Where it is named, in TLS 1.2. With the feature `ffi`.
         DSA_SHA256 = 0x0402, "dsa_sha256";
         /// P-256 with SHA-256; before TLS 1.3 any curve.
         ECDSA_SECP256R1_SHA256 = 0x0403, "ecdsa_secp256r1_sha256";
         /// In TLS 1.3 for certificates only.
         RSA_PKCS1_SHA384 = 0x0501, "rsa_pkcs1_sha384";
-        /// For who names it, in TLS 1.2. With the feature `ffi`.
+        /// Where it is named, in TLS 1.2. With the feature `ffi`.
         DSA_SHA384 = 0x0502, "dsa_sha384";
         /// P-384 with SHA-384; before TLS 1.3 any curve.
         ECDSA_SECP384R1_SHA384 = 0x0503, "ecdsa_secp384r1_sha384";
         /// In TLS 1.3 for certificates only.
         RSA_PKCS1_SHA512 = 0x0601, "rsa_pkcs1_sha512";
-        /// For who names it, in TLS 1.2. With the feature `ffi`.
+        /// Where it is named, in TLS 1.2. With the feature `ffi`.
         DSA_SHA512 = 0x0602, "dsa_sha512";
         /// P-521 with SHA-512; before TLS 1.3 any curve.
         ECDSA_SECP521R1_SHA512 = 0x0603, "ecdsa_secp521r1_sha512";
@@ -53,11 +53,11 @@ code_points! {
         ED25519 = 0x0807, "ed25519";
         /// RFC 8032.
         ED448 = 0x0808, "ed448";
-        /// RSA-PSS with an id-RSASSA-PSS key, for who names it.
+        /// RSA-PSS with an id-RSASSA-PSS key, where it is named.
         RSA_PSS_PSS_SHA256 = 0x0809, "rsa_pss_pss_sha256";
-        /// RSA-PSS with an id-RSASSA-PSS key, for who names it.
+        /// RSA-PSS with an id-RSASSA-PSS key, where it is named.
         RSA_PSS_PSS_SHA384 = 0x080a, "rsa_pss_pss_sha384";
-        /// RSA-PSS with an id-RSASSA-PSS key, for who names it.
+        /// RSA-PSS with an id-RSASSA-PSS key, where it is named.
         RSA_PSS_PSS_SHA512 = 0x080b, "rsa_pss_pss_sha512";
         /// A curve that is not here.
         ECDSA_BRAINPOOLP256R1TLS13_SHA256 = 0x081a, "ecdsa_brainpoolP256r1tls13_sha256";

@@ -51,7 +51,7 @@ fn check_user(user: &[u8]) -> Result<(), Misuse> {
 /// What a server has of a user's password: enough to see that the user knows it, and not to log in as
 /// the user elsewhere. Cheap to clone; wiped when the last clone is dropped. `Debug` shows nothing.
 ///
-/// Whoever gets it can try passwords on it, as on any hash of one: keep it as such.
+/// Passwords can be tried on it, as on any hash of one: keep it as such.
 #[derive(Clone)]
 pub struct SrpVerifier(Arc<Entry>);
 
@@ -253,7 +253,7 @@ impl SrpUsers {
         self
     }
 
-    /// Who can guess the seed knows which salts are of nobody.
+    /// If the seed can be guessed, it is known which salts are of nobody.
     pub(crate) fn check(&self) -> Result<(), Misuse> {
         match self.chosen_seed {
             Some(len) if len < LEAST_SEED => Err(Misuse::new(format!(
@@ -328,8 +328,8 @@ impl core::fmt::Debug for SrpUsers {
     }
 }
 
-/// Tells passwords apart as long as the process runs, so that a session of the right one is not resumed by who
-/// has another; zeros without randomness.
+/// Tells passwords apart as long as the process runs, so that a session of the right one is not resumed with
+/// another; zeros without randomness.
 fn password_digest(user: &[u8], password: &[u8]) -> [u8; 32] {
     static KEY: OnceLock<Option<HmacKey>> = OnceLock::new();
     let key = KEY.get_or_init(|| {

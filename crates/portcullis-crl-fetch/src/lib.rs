@@ -43,7 +43,7 @@ pub type CrlFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// What a source has found.
 #[derive(Clone, Debug)]
 pub enum Lookup {
-    /// These lists, at least one. They may be too many: which of them say something is decided by who asked.
+    /// These lists, at least one. They may be too many: which of them say something is decided by the walk that asked.
     Found(Vec<Arc<Crl>>),
     /// None, and why if that is worth telling; it becomes part of the error of the handshake.
     NotAvailable(Option<String>),
@@ -59,11 +59,11 @@ impl Lookup {
     }
 }
 
-/// Has revocation lists (`ssl_crl_cache_api`).
+/// A place where revocation lists are (`ssl_crl_cache_api`).
 ///
 /// Each question comes from a handshake, whose peer's chain leads to a trust anchor by then: where a query says that
-/// a list is, an authority has said that. What takes longer than the query's [budget](CrlQuery::budget) nobody
-/// waits for. With [`is_memory_only`](CrlQuery::is_memory_only) a source answers at once, by what it has.
+/// a list is, an authority has said that. Nobody waits longer than the query's
+/// [budget](CrlQuery::budget). With [`is_memory_only`](CrlQuery::is_memory_only) a source answers at once, by what it has.
 ///
 /// # Cancel safety
 /// The futures are dropped when the handshake is dropped or out of time.

@@ -47,7 +47,7 @@ enum Direction {
 ///
 /// Dropping it overwrites the key.
 pub struct Ccm {
-    /// Has its cipher, its key, and the lengths of nonce and tag. Nothing that an operation leaves in
+    /// It has its cipher, its key, and the lengths of nonce and tag. Nothing that an operation leaves in
     /// it has an effect on the next: that sets nonce, direction, length, tag, and the state of the
     /// MAC anew.
     context: NonNull<EVP_CIPHER_CTX>,

@@ -137,7 +137,7 @@ pub struct DsaPublicKey(Key);
 
 impl DsaPublicKey {
     /// Reads a SubjectPublicKeyInfo with the parameters of the key's group. It may come from anybody: nothing
-    /// proves that the group is one, which is a matter of who has signed it.
+    /// proves that the group is one: that is for its signature to show.
     ///
     /// # Errors
     /// When it is damaged, no key can be so, or there is something behind it.

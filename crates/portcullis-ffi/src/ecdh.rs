@@ -199,7 +199,7 @@ impl EcdhPrivateKey {
     /// Writes to `secret` the x-coordinate of the point that follows from both keys.
     ///
     /// # Errors
-    /// When `point` is no uncompressed point of this curve, which is known to who made it, or `secret` has not
+    /// When `point` is no uncompressed point of this curve, which the peer that made it knows anyway, or `secret` has not
     /// [`field_len`](Curve::field_len) bytes. `secret` is not to be used then.
     pub fn agree(&self, point: &[u8], secret: &mut [u8]) -> Result<(), Failed> {
         let curve = self.curve;

@@ -147,12 +147,12 @@ impl RsaPrivateKey {
     /// RSADP (RFC 8017 §5.1.2), without a look at what comes out: `out` is then the whole block, with
     /// its padding, if it has one. The time does not depend on the block.
     ///
-    /// Whoever learns anything of the padding can decrypt with this key (Bleichenbacher 1998): it must
-    /// be looked at in constant time, and a bad one must have the same effects as a good one.
+    /// An attacker that learns anything of the padding can decrypt with this key (Bleichenbacher 1998): it
+    /// must be looked at in constant time, and a bad one must have the same effects as a good one.
     ///
     /// # Errors
     /// When `ciphertext` or `out` is not as long as the modulus; and when `ciphertext` is 0, 1, or
-    /// at least the modulus less 1. That is known to who made it.
+    /// at least the modulus less 1. The peer that made it knows that anyway.
     pub fn decrypt_raw(&self, ciphertext: &[u8], out: &mut [u8]) -> Result<(), Failed> {
         let size = self.0.size();
         if ciphertext.len() != size || out.len() != size {

@@ -18,7 +18,7 @@ use crate::server_sessions::ServerStore;
 #[derive(Clone)]
 pub(crate) struct Conduct {
     pub(crate) answers: SharedAnswers,
-    /// Who has revocation lists.
+    /// Where revocation lists are from.
     pub(crate) crls: Option<Crls>,
     #[cfg(feature = "key-log")]
     pub(crate) key_log: Option<std::sync::Arc<dyn KeyLog>>,
@@ -274,7 +274,7 @@ macro_rules! conduct_options {
         /// a configuration that asks for no lists. Default: none.
         ///
         /// The source is asked when the peer's chain has been verified, up to half the time that the handshake may
-        /// take and at most 5 seconds for all that one chain needs; then nothing more is known. Whoever answers
+        /// take and at most 5 seconds for all that one chain needs; then nothing more is known. What answers
         /// [`verify_chain`](crate::answers::Answers::verify_chain) is asked afterwards, and finds there what came of
         /// it.
         ///

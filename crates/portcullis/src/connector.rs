@@ -257,7 +257,7 @@ impl TlsConnector {
     /// is there whose server allows as much. The server has it a round trip earlier than it would have
     /// otherwise; what became of it is in the [`EarlyDataOutcome`].
     ///
-    /// Whoever records the first flight can send it again, and what the server does about that is not
+    /// An attacker that records the first flight can send it again, and what the server does about that is not
     /// known here: send nothing that does harm when it is done twice. The data has no forward secrecy:
     /// with the key of the session's ticket it can be read. Before it goes out the server's chain is verified
     /// again as the configuration says, but nobody is [asked](crate::Answers::verify_chain) about it before

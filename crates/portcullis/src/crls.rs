@@ -26,7 +26,7 @@ impl Crls {
         Self(source)
     }
 
-    /// Has the peer's certificates looked for, for no longer than the budget, and lets the others answer: to them it
+    /// Looks for the peer's certificates in lists, for no longer than the budget, and lets the others answer: to them it
     /// is as if the configuration had decided.
     pub(crate) fn answer(
         &self,

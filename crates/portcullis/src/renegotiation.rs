@@ -41,7 +41,7 @@ pub(crate) struct Renegotiating {
     waiting: [Option<Waker>; 2],
 }
 
-/// Who goes on with it. A transport remembers one waker, and there may be two tasks.
+/// The direction that goes on with it. A transport remembers one waker, and there may be two tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     Reading,
@@ -119,7 +119,7 @@ impl Renegotiating {
         alert
     }
 
-    /// Who waits to write since before the handshake began.
+    /// The task that waits to write since before the handshake began.
     fn remember_writer(&mut self, blocked: Option<&Waker>) {
         let [_, writing] = &mut self.waiting;
         if writing.is_none() {
@@ -218,7 +218,7 @@ pub(crate) trait Ends {
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
 
-    /// Who waits to write.
+    /// The task that waits to write.
     fn blocked(&self) -> Option<&Waker>;
 
     fn poll_renegotiated(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -238,7 +238,7 @@ pub(crate) trait Ends {
         }
     }
 
-    /// Because somebody reads or writes. Whoever it is is polled again when there is something new.
+    /// Because somebody reads or writes. That task is polled again when there is something new.
     #[cold]
     fn renegotiate_on(&mut self, cx: &mut Context<'_>, task: Task) {
         if self.poll_renegotiate(cx, task, true).is_ready() {

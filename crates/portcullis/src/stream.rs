@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 #[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 #[cfg(windows)]
-use std::os::windows::io::{AsSocket, BorrowedSocket};
+use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -427,6 +427,13 @@ impl<IO: AsRawFd> AsRawFd for TlsStream<IO> {
 impl<IO: AsSocket> AsSocket for TlsStream<IO> {
     fn as_socket(&self) -> BorrowedSocket<'_> {
         self.get_ref().as_socket()
+    }
+}
+
+#[cfg(windows)]
+impl<IO: AsRawSocket> AsRawSocket for TlsStream<IO> {
+    fn as_raw_socket(&self) -> RawSocket {
+        self.get_ref().as_raw_socket()
     }
 }
 

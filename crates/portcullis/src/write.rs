@@ -399,7 +399,7 @@ impl Sending {
         &mut self.writer
     }
 
-    /// Who waits to write.
+    /// The task that waits to write.
     pub(crate) fn blocked(&self) -> Option<&Waker> {
         self.blocked.as_ref()
     }

@@ -22,6 +22,56 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     sentence
 }
 
+/// What connecting to an address at which nobody listens says, through a real library of errors.
+async fn refused() -> (Error, String) {
+    let address = nobody().await;
+    let error = connector().connect(address, name()).await.unwrap_err();
+    let port = address.port();
+    let says = format!(
+        "localhost:{port} (127.0.0.1:{port}): Connection refused (os error 111), while connecting"
+    );
+    (error, says)
+}
+
+#[tokio::test]
+async fn anyhow_says_it_once() {
+    let (error, says) = refused().await;
+    let error = anyhow::Error::new(error);
+    assert_eq!(format!("{error:#}"), says);
+    let error = error.context("no page");
+    assert_eq!(format!("{error:#}"), format!("no page: {says}"));
+    assert!(error.downcast_ref::<Error>().is_some());
+}
+
+#[tokio::test]
+async fn eyre_says_it_once() {
+    use eyre::WrapErr as _;
+
+    let (error, says) = refused().await;
+    let error = eyre::Report::new(error);
+    assert_eq!(format!("{error:#}"), says);
+    let error = Err::<(), _>(error).wrap_err("no page").unwrap_err();
+    assert_eq!(format!("{error:#}"), format!("no page: {says}"));
+}
+
+/// As an error among the fields of an event, with its sources.
+#[tokio::test]
+async fn tracing_says_it_once() {
+    let (error, says) = refused().await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .without_time()
+        .with_target(false)
+        .with_writer(std::sync::Mutex::new(writer))
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::error!(error = &error as &dyn std::error::Error, "no page");
+    });
+    let log = std::io::read_to_string(reader).unwrap();
+    assert_eq!(log, format!("ERROR no page error={says}\n"));
+}
+
 /// An address at which nobody listens.
 async fn nobody() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

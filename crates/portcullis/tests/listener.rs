@@ -85,6 +85,26 @@ async fn sockets_of_the_callers() {
     server.unwrap();
 }
 
+/// Whoever watches descriptors, or sets options of them, finds them.
+#[cfg(unix)]
+#[tokio::test]
+async fn descriptors_of_a_listener_and_of_what_it_accepts() {
+    use std::os::fd::{AsFd as _, AsRawFd as _};
+
+    let listener = TlsListener::bind("127.0.0.1:0", server_config())
+        .await
+        .unwrap();
+    assert_eq!(listener.as_raw_fd(), listener.get_ref().as_raw_fd());
+    let address = listener.local_addr().unwrap();
+    let socket = socket2::SockRef::from(&listener.as_fd()).local_addr();
+    assert_eq!(socket.unwrap().as_socket(), Some(address));
+    let near = TcpStream::connect(address).await.unwrap();
+    let incoming = listener.accept().await.unwrap();
+    assert_eq!(incoming.as_raw_fd(), incoming.get_ref().as_raw_fd());
+    let peer = socket2::SockRef::from(&incoming.as_fd()).peer_addr();
+    assert_eq!(peer.unwrap().as_socket(), near.local_addr().ok());
+}
+
 #[tokio::test]
 async fn many_at_once_with_failures_between() {
     let mut connections = TlsListener::bind("127.0.0.1:0", server_config())

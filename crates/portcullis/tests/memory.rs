@@ -96,6 +96,39 @@ fn an_idle_connection_holds_less_than_a_kilobyte() {
     });
 }
 
+/// With tickets, as by default: a connection that has resumed another one, and has been given the
+/// tickets of its own. The tickets are in the store, which is no connection's.
+#[test]
+fn a_resumed_connection_with_tickets_holds_little_more() {
+    block_on(async {
+        let (mut clients, mut servers) = (
+            Vec::with_capacity(CONNECTIONS),
+            Vec::with_capacity(CONNECTIONS),
+        );
+        let store = std::sync::Arc::new(portcullis::MemorySessionStore::new(10));
+        let (connector, acceptor) = (connector().session_store(store.clone()), acceptor());
+        for number in 0..=CONNECTIONS {
+            let (mut client, mut server) = pair(&connector, &acceptor).await;
+            server.send(&[b"a"]).await.unwrap();
+            assert_eq!(client.read(&mut [0; 2]).await.unwrap(), 1);
+            for stream in [&mut client, &mut server] {
+                assert!(now(stream.read(&mut [0])).await.is_none());
+            }
+            if number > 0 {
+                assert!(client.is_resumed() && server.is_resumed());
+                clients.push(client);
+                servers.push(server);
+            }
+        }
+        assert!(!store.is_empty());
+        let (client, server) = (each(clients), each(servers));
+        println!("client {client}, server {server}");
+        let (client, server) = (client - ciphers(), server - ciphers());
+        assert!(client <= 1_900, "a client holds {client} bytes");
+        assert!(server <= 1_000, "a server holds {server} bytes");
+    });
+}
+
 /// Keys in the place of a secret, and a box for them; what TLS 1.2 keeps of its handshake for
 /// exporters besides.
 #[test]

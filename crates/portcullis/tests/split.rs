@@ -135,6 +135,28 @@ async fn halves_over_unix_sockets() {
     assert_eq!(&reader.recv(4).await.unwrap()[..], b"unix");
 }
 
+/// Both halves have the descriptor of the connection, over TCP and over Unix sockets.
+#[tokio::test]
+#[cfg(unix)]
+async fn descriptors_of_halves() {
+    use std::os::fd::{AsFd, AsRawFd};
+
+    fn same(descriptor: i32, reader: &(impl AsFd + AsRawFd), writer: &(impl AsFd + AsRawFd)) {
+        assert_eq!([reader.as_raw_fd(), writer.as_raw_fd()], [descriptor; 2]);
+        let borrowed = [reader.as_fd(), writer.as_fd()];
+        assert_eq!(borrowed.map(|fd| fd.as_raw_fd()), [descriptor; 2]);
+    }
+    let (client, _server) = tcp_pair().await;
+    let descriptor = client.as_raw_fd();
+    let (reader, writer) = client.into_split();
+    same(descriptor, &reader, &writer);
+    let (client, server) = tokio::net::UnixStream::pair().unwrap();
+    let (client, _server) = pair_over(client, server).await;
+    let descriptor = client.as_raw_fd();
+    let (reader, writer) = client.into_split();
+    same(descriptor, &reader, &writer);
+}
+
 #[tokio::test]
 async fn serving_ends_with_the_own_shutdown() {
     let (client, _server) = tcp_pair().await;

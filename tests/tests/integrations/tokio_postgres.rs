@@ -15,6 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{client, server};
 
+#[path = "../../../examples/tokio_postgres.rs"]
+mod example;
+
 /// PostgreSQL 8.0 and later: eight bytes, answered by `S` or `N`.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
@@ -141,9 +144,7 @@ impl Drop for Postgres {
 
 fn connector() -> TlsConnector {
     let config = client().build().unwrap();
-    // adapter: client
     TlsConnector::new(config)
-    // adapter: end
 }
 
 /// Somebody in between who has got a certificate for the name, from an authority that is trusted.
@@ -188,6 +189,11 @@ async fn passwords_are_bound_to_the_connection() {
         drop(client);
         running.await.unwrap().unwrap();
     }
+
+    // The example does the same as a program of its own.
+    let server = Postgres::url(postgres.port, "");
+    let said = example::ask(&server, &pki().root.file).await.unwrap();
+    assert!(said.starts_with("TLSv1.3, TLS_"), "{said}");
 
     // Without channel binding the one in between would have come through.
     let relay = in_between(postgres.port).await;

@@ -119,7 +119,7 @@ impl Authority {
     }
 }
 
-/// Who can read the key of an authority can be any server to those who trust it.
+/// With the key of an authority one can be any server to those that trust it.
 #[cfg(unix)]
 fn check_readers(path: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::PermissionsExt as _;

@@ -55,7 +55,7 @@ async fn both_ways(
         loop {
             let count = tokio::select! {
                 Some(request) = requests.recv() => {
-                    // Who has asked for it may be gone.
+                    // The task that asked for it may be gone.
                     let _ = request.send(reader.renegotiate().await);
                     continue;
                 }

@@ -6,7 +6,7 @@
 //! BASE64 of another
 //! ```
 //!
-//! Whoever has such a file can take the place of either end: it is made with mode 0600.
+//! With such a file one can take the place of either end: it is made with mode 0600.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(crate) struct Sessions {
     #[arg(long, value_name = "FILE")]
     sess_in: Option<PathBuf>,
     /// Send the bytes in this file before the handshake is over, where there is a session of TLS 1.3 that allows it,
-    /// and else after it. Whoever has recorded them can send them again, so they must do no harm twice.
+    /// and else after it. An attacker that has recorded them can send them again, so they must do no harm twice.
     #[arg(long, value_name = "FILE")]
     early_data: Option<PathBuf>,
 }

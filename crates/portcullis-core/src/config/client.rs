@@ -11,6 +11,7 @@ use super::policy::{
 };
 use crate::alert::AlertDescription;
 use crate::compression::CertificateCompression;
+use crate::dialect::Dialect;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
 use crate::psk::{PskName, Shared};
@@ -517,7 +518,7 @@ impl ClientConfigBuilder {
 }
 
 impl SessionKey {
-    /// The key for connections to `server_name` with this configuration. A `service` is a name of
+    /// The key for TLS connections to `server_name` with this configuration. A `service` is a name of
     /// the caller's: two of one host have different sessions.
     pub fn new(
         config: &ClientConfig,
@@ -525,6 +526,7 @@ impl SessionKey {
         service: Option<&str>,
     ) -> Self {
         Self {
+            dialect: Dialect::Tls,
             server_name,
             service: service.map(Box::from),
             identities: config.0.identities_digest,

@@ -119,7 +119,7 @@ impl ServerConfigBuilder {
     /// Whether early data is accepted, and who sees to it that it is accepted once. Default: none is
     /// accepted, and tickets say so.
     ///
-    /// Whoever has recorded a first flight can send it again. What this keeps out is one that arrives
+    /// An attacker that has recorded a first flight can send it again. What this keeps out is one that arrives
     /// twice as it is; a client whose early data was refused may send the same once more by itself, so
     /// take as early data only what does no harm twice (RFC 8446 §8, RFC 8470). Early data has no forward
     /// secrecy either: who gets the key of its ticket can read it.

@@ -32,7 +32,7 @@ impl Policy {
         check_contiguous(&self.versions)?;
         if !named.versions {
             self.leave_usable_versions();
-            // Suites of before TLS 1.3 that have no certificate are named by who wants them.
+            // Suites of before TLS 1.3 that have no certificate are there only where they are named.
             if self.keys_alone && !named.cipher_suites {
                 self.versions
                     .retain(|code| *code == ProtocolVersion::TLS_1_3);

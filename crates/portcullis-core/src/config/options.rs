@@ -52,8 +52,8 @@ macro_rules! common_options {
         /// ServerKeyExchange. Default: [`SignatureScheme::DEFAULT`].
         ///
         /// This side signs with what its key has and the peer accepts; but with SHA-1 and SHA-224, in TLS 1.2,
-        /// only where they are named here. Who finds two messages with one hash of SHA-1 can have a signature
-        /// of one in the other (RFC 9155): name them for peers that have nothing else. Keys of DSA are
+        /// only where they are named here. An attacker that finds two messages with one hash of SHA-1 can
+        /// use the signature of one for the other (RFC 9155): name them for peers that have nothing else. Keys of DSA are
         /// accepted where one of their schemes is named, also in TLS 1.1 and 1.0, where a signature does not
         /// say how it was made.
         pub fn signature_schemes(mut self, schemes: impl Into<Vec<SignatureScheme>>) -> Self {
@@ -209,8 +209,8 @@ macro_rules! common_options {
 
         /// Whether every byte of the padding in a record of TLS 1.0 must be right (RFC 4346 §6.2.3.2
         /// demands it of TLS 1.1 and newer, where it is always so). Default: yes. No, for peers that
-        /// fill it with anything, as SSL 3.0 did: then only its length counts, and who can have one
-        /// secret sent many times may read it (POODLE).
+        /// fill it with anything, as SSL 3.0 did: then only its length counts, and an attacker that can have
+        /// one secret sent many times may read it (POODLE).
         pub fn padding_check(mut self, on: bool) -> Self {
             self.$role.policy.padding_check = on;
             self

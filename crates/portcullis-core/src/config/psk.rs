@@ -136,8 +136,8 @@ impl ClientConfigBuilder {
 }
 
 impl ServerOptions {
-    /// Whether clients of TLS 1.3 may come with a pre-shared key. Who has one shows no certificate (RFC 8446
-    /// §4.3.2).
+    /// Whether clients of TLS 1.3 may come with a pre-shared key. Such a client shows no certificate
+    /// (RFC 8446 §4.3.2).
     pub(crate) fn takes_keys_in_tls13(&self) -> bool {
         self.policy.takes_keys()
             && !matches!(
@@ -157,7 +157,7 @@ impl ServerConfigBuilder {
             && !policy.asked.hello
     }
 
-    /// Who has a key shows no certificate (RFC 8446 §4.3.2).
+    /// A client that comes with a key shows no certificate (RFC 8446 §4.3.2).
     pub(super) fn check_keys_and_clients(&self) -> Result<(), Misuse> {
         let policy = &self.server.policy;
         let has_key = !policy.psks.is_empty() && policy.speaks(Version::V1_3);

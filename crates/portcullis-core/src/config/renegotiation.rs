@@ -15,8 +15,8 @@ pub enum Renegotiation {
     /// The fatal alert `no_renegotiation`.
     Forbid,
     /// The warning `no_renegotiation`; the connection goes on (RFC 5246 §7.2.2), as far as this side is
-    /// concerned: OpenSSL's clients end it themselves. Who asks more than four times without sending
-    /// data is refused.
+    /// concerned: OpenSSL's clients end it themselves. A peer that asks more than four times without
+    /// sending data is refused.
     #[default]
     Decline,
     /// Nothing. For clients only: who has sent a ClientHello waits for an answer.

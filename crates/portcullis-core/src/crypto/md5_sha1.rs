@@ -1,7 +1,7 @@
 //! MD5 and SHA-1 side by side: the hash of the handshake before TLS 1.2.
 //!
-//! RFC 4346 §7.4.3, §7.4.9; RFC 2246 has the same. Whoever wants two messages with one hash has to
-//! find a collision of both at once; that is all there is to say for it.
+//! RFC 4346 §7.4.3, §7.4.9; RFC 2246 has the same. Two messages with one hash need a collision of
+//! both at once; that is all there is to say for it.
 
 use md5::{Digest as _, Md5};
 use sha1::Sha1;

@@ -1,7 +1,7 @@
 //! The premaster secret that a client encrypts with the server's RSA key.
 //!
-//! RFC 5246 §7.4.7.1, RFC 8017 §7.2. Who learns whether a ciphertext was padded rightly can decrypt any
-//! other, one question at a time (Bleichenbacher 1998; ROBOT 2018, Marvin 2023). So nobody is told: a
+//! RFC 5246 §7.4.7.1, RFC 8017 §7.2. An attacker that learns whether a ciphertext was padded rightly can
+//! decrypt any other, one question at a time (Bleichenbacher 1998; ROBOT 2018, Marvin 2023). So nobody is told: a
 //! ciphertext that is no good gives a random secret, made before it was looked at, and the handshake goes
 //! on to a Finished that does not fit. Nothing here takes longer, or another way, for either.
 

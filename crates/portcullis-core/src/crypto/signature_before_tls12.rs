@@ -78,7 +78,7 @@ mod tests {
             assert!(verify_tls13(other, spki, MESSAGE, signature).is_err());
         }
         for version in Version::ALL {
-            // RFC 9155: in TLS 1.2 for who names it.
+            // RFC 9155: in TLS 1.2 only where it is named.
             let in_tls12 = version == Version::V1_2 && scheme == SignatureScheme::ECDSA_SHA1;
             assert_eq!(
                 scheme.signs_in(version),

@@ -570,7 +570,7 @@ impl Handshake {
         this
     }
 
-    /// Has all further messages pass through `tamper`.
+    /// From here on all messages pass through `tamper`.
     pub(crate) fn tamper(&mut self, tamper: super::tests::Tamper) {
         self.tamper = Some(tamper);
     }

@@ -15,10 +15,10 @@ impl Handshake {
     /// be offered allows it, its cipher suite is in the configuration, and so is its application protocol:
     /// then there is [room](Self::room) for some, which [`send`](Self::send) takes.
     ///
-    /// Nobody has answered yet. The data is encrypted for who had the session, and with
+    /// Nobody has answered yet. The data is encrypted for the server of the session, and with
     /// [`ask_verification`](crate::config::ClientConfigBuilder::ask_verification) it goes out before
-    /// anybody is asked once more about the server's chain. It has no forward secrecy, and who
-    /// records it can send it again: what becomes of that is up to the server (§8). Whether the server
+    /// anybody is asked once more about the server's chain. It has no forward secrecy, and an
+    /// attacker that records it can send it again: what becomes of that is up to the server (§8). Whether the server
     /// has taken it is said by [`ConnectionInformation::early_data`](crate::ConnectionInformation::early_data) in the end.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What the client has encrypted for the server's key.
 //!
-//! RFC 5246 §7.4.7.1, RFC 8017 §5.1.2. The answer is the block with its padding, and not the secret in it, for
-//! whoever takes the padding away learns whether it was right, and from there on it can leak: by an error, an
+//! RFC 5246 §7.4.7.1, RFC 8017 §5.1.2. The answer is the block with its padding, and not the secret in it:
+//! the code that takes the padding away learns whether it was right, and from there on it can leak: by an error, an
 //! alert, or time (Bleichenbacher 1998).
 
 use zeroize::Zeroizing;
@@ -23,7 +23,7 @@ use crate::x509::{Identity, IdentityKey};
 ///
 /// **An operation that takes the padding away will not do** (`CKM_RSA_PKCS`, `RSA_PKCS1_PADDING`): it
 /// tells a right padding from a wrong one, and that is all that an attacker needs to decrypt recorded
-/// connections with some ten thousand handshakes. For the same reason whoever answers must
+/// connections with some ten thousand handshakes. For the same reason the code that answers must
 /// neither log nor count what the block looks like, and must take as long for each: with blinding.
 ///
 /// ```

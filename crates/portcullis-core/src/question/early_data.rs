@@ -14,8 +14,8 @@ use crate::session::ReplayToken;
 /// whether a server that opens the same tickets has accepted it before. The last question before the server says anything, and
 /// the client waits for its answer.
 ///
-/// Who answers has to know the claims of all these servers, those also that were made before it was
-/// itself restarted or lost what it knew: while it cannot know, early data is
+/// The one that answers has to know the claims of all these servers, also those that were made before
+/// it was restarted or lost what it knew: while it cannot know, early data is
 /// [rejected](Self::reject).
 #[derive(Debug)]
 pub struct ClaimEarlyData {

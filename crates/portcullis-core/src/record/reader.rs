@@ -279,7 +279,7 @@ impl Reader {
     }
 
     /// Declines every request from here on, also one that waits, and gives up that this side could
-    /// renegotiate: for who cannot bring both halves together.
+    /// renegotiate: for a caller that cannot bring both halves together.
     pub fn decline_renegotiations(&mut self) {
         self.decline_request();
         self.post_handshake.forget_kept_request();

@@ -110,8 +110,8 @@ impl AntiReplay {
 
     /// A store gives each ticket once, to one of all that ask
     /// ([`OpenTickets`](crate::question::OpenTickets)), also after a restart: so there is nothing that could be
-    /// replayed. Who says this of a store that forgets what it has given, or gives it to two, accepts
-    /// replays.
+    /// replayed. With a store that forgets what it has given, or gives it to two, replays are
+    /// accepted.
     pub fn single_use_tickets() -> Self {
         Self(Claims::SingleUse)
     }

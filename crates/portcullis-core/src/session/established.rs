@@ -266,11 +266,7 @@ impl Established {
         if cursor.u8()? != FORMAT {
             return Err(DecodeError);
         }
-        let dialect = match cursor.u8()? {
-            1 => Dialect::Tls,
-            2 => Dialect::Dtls,
-            _ => return Err(DecodeError),
-        };
+        let dialect = Dialect::read(cursor)?;
         let code = ProtocolVersion(cursor.u16()?);
         let version = Version::of(code).ok_or(DecodeError)?;
         let suite = CipherSuite(cursor.u16()?);

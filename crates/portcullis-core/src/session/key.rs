@@ -3,22 +3,24 @@
 use rustls_pki_types::ServerName;
 
 use super::ClientSession;
+use crate::dialect::Dialect;
 use crate::error::Misuse;
 use crate::wire::codec::{Cursor, DecodeError, put_vec16};
 use crate::x509::Sha256Digest;
 
-/// The form of a key in bytes.
-const FORMAT: u8 = 1;
+/// The form of a key in bytes. In form 1 there was no protocol.
+const FORMAT: u8 = 2;
 
-/// What has to be the same for a session to be offered: the server, the service there, and who
-/// this side is. A store may be shared by any connectors, because what must not be mixed is in
-/// the key.
+/// What has to be the same for a session to be offered: the protocol, the server, the service there,
+/// and who this side is. A store may be shared by any connectors, because what must not be mixed is
+/// in the key. The role need not be: a server has no such keys, it finds its sessions by their ids.
 ///
 /// Trust is not in it: the server's chain is verified again at each resumption, by the rules of
 /// the configuration that resumes. Nor is anything of this process: a key is the same after a
 /// restart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionKey {
+    pub(crate) dialect: Dialect,
     pub(crate) server_name: ServerName<'static>,
     pub(crate) service: Option<Box<str>>,
     pub(crate) identities: Option<Sha256Digest>,
@@ -26,6 +28,19 @@ pub struct SessionKey {
 }
 
 impl SessionKey {
+    /// The same key for sessions of DTLS, which are never offered over TLS (RFC 9147 §1), nor those
+    /// of TLS over DTLS.
+    #[must_use]
+    pub fn for_dtls(mut self) -> Self {
+        self.dialect = Dialect::Dtls;
+        self
+    }
+
+    /// Whether it is for sessions of DTLS.
+    pub fn is_for_dtls(&self) -> bool {
+        self.dialect == Dialect::Dtls
+    }
+
     /// The server.
     pub fn server_name(&self) -> &ServerName<'static> {
         &self.server_name
@@ -59,7 +74,7 @@ impl SessionKey {
             service.is_some(),
             self.asks_identity,
         ];
-        let mut out = vec![FORMAT];
+        let mut out = vec![FORMAT, self.dialect as u8];
         out.extend(flags.map(u8::from));
         out.extend(self.identities.iter().flatten());
         put_vec16(&mut out, |out| out.extend_from_slice(name.as_bytes()));
@@ -88,6 +103,7 @@ impl SessionKey {
         if cursor.u8()? != FORMAT {
             return Err(DecodeError);
         }
+        let dialect = Dialect::read(cursor)?;
         let (has_identities, has_service) = (flag(cursor)?, flag(cursor)?);
         let asks_identity = flag(cursor)?;
         let identities = match has_identities {
@@ -101,6 +117,7 @@ impl SessionKey {
             return Err(DecodeError);
         }
         Ok(Self {
+            dialect,
             server_name: ServerName::try_from(name).map_err(|_| DecodeError)?,
             service: has_service.then(|| service.into()),
             identities,
@@ -112,7 +129,8 @@ impl SessionKey {
     /// nobody can know who this side will be next time, so one in which it showed a certificate, or
     /// used a pre-shared key, may not, unless the service's name says for whom it is.
     pub fn admits(&self, session: &ClientSession) -> bool {
-        session.server_name == self.server_name
+        session.established.dialect == self.dialect
+            && session.server_name == self.server_name
             && (!self.asks_identity || self.service.is_some() || !session.is_authenticated())
     }
 }

@@ -103,8 +103,8 @@ impl TicketKeys {
     /// of the last, this, and the next period have sealed, so that clocks may be apart by as much. A
     /// period is 1 second to 7 days, in whole seconds, and the same everywhere; tickets live no longer than that.
     ///
-    /// A seed is 32 to 1,024 bytes that nobody can guess, such as those of `openssl rand 48`. Whoever gets it opens
-    /// all tickets there ever were and will be, unlike who gets one key: change it now and then, which costs a full
+    /// A seed is 32 to 1,024 bytes that nobody can guess, such as those of `openssl rand 48`. With it one opens
+    /// all tickets there ever were and will be, unlike with one key: change it now and then, which costs a full
     /// handshake for each session. All servers together should seal less than 2^32 tickets in a period.
     ///
     /// ```

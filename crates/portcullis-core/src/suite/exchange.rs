@@ -153,7 +153,7 @@ impl Exchange {
         matches!(self.agreement, Some(Agreement::Ecdhe))
     }
 
-    /// Whether there are points in the handshake, be it in a certificate.
+    /// Whether there are points in the handshake, even if only in a certificate.
     pub(crate) const fn has_points(self) -> bool {
         matches!(self.agreement, Some(Agreement::Ecdhe | Agreement::Ecdh))
     }

@@ -21,7 +21,7 @@ impl CipherSuite {
     ///
     /// And they are those where the key in the server's certificate is part of the secret, for peers that have
     /// no other: of `ECDH_ECDSA` and `ECDH_RSA` and, with the feature `ffi`, of `RSA` and, with a pre-shared key
-    /// besides, `RSA_PSK`. Whoever gets the server's key some day reads what was recorded before, and RFC 9325
+    /// besides, `RSA_PSK`. The server's key, once it is stolen, opens what was recorded before, and RFC 9325
     /// §4.1 forbids them where there is a choice. `ECDH_RSA` is for an ECDSA key too: the name says which kind
     /// of key has signed its certificate.
     ///

@@ -16,8 +16,8 @@ code_points! {
     }
 }
 
-/// What stands in a hello in the place of the identity of a key that is imported (RFC 9258). Who looks keys up can
-/// read it from an identity of [`ChoosePsk`](crate::question::ChoosePsk::identities).
+/// What stands in a hello in the place of the identity of a key that is imported (RFC 9258). The answer to
+/// a question for keys can be looked up by it: it is read from an identity of [`ChoosePsk`](crate::question::ChoosePsk::identities).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImportedIdentity<'a> {
     /// What the key goes by: at least one byte.

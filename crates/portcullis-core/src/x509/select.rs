@@ -93,7 +93,7 @@ pub(crate) fn choose<'a, N: AsRef<[u8]>>(
         }
         let scheme = accepted.first_of(identity.schemes_for(version))?;
         let name = match identity.raw_key() {
-            // Whoever takes one knows whose it is.
+            // A peer that takes one knows whose it is.
             Some(_) => NameMatch::Exact,
             None => name_match(identity, server_name),
         };

@@ -326,7 +326,7 @@ impl Entry {
     }
 }
 
-/// The request that is made before a list is over. Whoever waits for it holds nothing of the source.
+/// The request that is made before a list is over. A task that waits for it holds nothing of the source.
 struct Ahead {
     source: WeakSource,
     target: Target,

@@ -78,7 +78,7 @@ impl Thread {
         last.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Has the thread do something; `None` if it cannot. It is asked before the future is made.
+    /// Gives the thread something to do; `None` if it cannot. It is asked before the future is made.
     pub(super) fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Tables<'_>) -> Answer<T> + Send + 'static,
@@ -194,7 +194,7 @@ fn commit(database: &Database, batch: Vec<Work>, capacity: u64) -> Answer<()> {
         tables.sweep(now(), capacity)?;
         tables.changed
     };
-    // Who only looks, or has made up an id, costs no write.
+    // A mere look, or an id that was made up, costs no write.
     if changed {
         transaction.commit()?;
     } else {

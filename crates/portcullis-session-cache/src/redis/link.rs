@@ -167,7 +167,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Link<C> {
         }
     }
 
-    /// What there is to do for who needs the connection.
+    /// What a task that needs the connection has to do.
     fn look(&self, deadline: Instant) -> Look<C> {
         let mut state = self.state();
         let waited_for = match &*state {

@@ -39,8 +39,8 @@ const TIME_LIMIT: Duration = Duration::from_millis(50);
 /// The sessions of clients or servers in Redis, or in what speaks its protocol. Cheap to clone; clones are
 /// the same store.
 ///
-/// Whoever can read the database can resume no session, since all are [sealed](StoreKeys), and learns
-/// from keys neither ids nor names.
+/// Reading the database is not enough to resume a session, since all are [sealed](StoreKeys), and its keys
+/// show neither ids nor names.
 ///
 /// **When Redis is slow or gone** connections have full handshakes, and hardly wait: nothing takes longer than the
 /// [`time_limit`](Self::time_limit). The first command that does, or that finds the connection broken, ends those

@@ -67,7 +67,7 @@ pub(crate) fn server_session(
 
 /// A key of a client's sessions with `a.example`, of this service.
 pub(crate) fn key(service: &str) -> SessionKey {
-    let mut out = vec![1, 0, 1, 0, 0, 9];
+    let mut out = vec![2, 1, 0, 1, 0, 0, 9];
     out.extend(b"a.example");
     out.extend(service.as_bytes());
     SessionKey::from_bytes(&out).expect("this is the form of a key")

@@ -5,6 +5,7 @@ mod faults;
 mod listener;
 mod proxy;
 mod proxy_header;
+mod socket;
 mod stop;
 
 use std::fmt;

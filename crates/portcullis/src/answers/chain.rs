@@ -1,4 +1,4 @@
-//! Whoever judges the peer's chain, certificate by certificate.
+//! The judge of the peer's chain, certificate by certificate.
 
 use std::future::Future;
 

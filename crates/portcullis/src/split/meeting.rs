@@ -132,8 +132,8 @@ impl Meeting {
     }
 
     /// The writing half, which waits for its writer: whether that takes too long. The reading half has
-    /// a timer of its own, but nobody may poll it; here it is twice as long, so that who is polled
-    /// says why. A handshake that has not begun is given up, and writing goes on.
+    /// a timer of its own, but nobody may poll it; here it is twice as long, so that the half that is
+    /// polled says why. A handshake that has not begun is given up, and writing goes on.
     pub(crate) fn poll_late(&self, write: &mut Sending, cx: &mut Context<'_>) -> Poll<()> {
         let late = within_bounds(self.limit.saturating_mul(2));
         let place = ready!(self.with(|table| {

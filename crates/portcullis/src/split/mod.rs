@@ -10,6 +10,7 @@ mod meeting;
 mod model;
 mod read_half;
 mod renegotiation;
+mod socket;
 mod write_half;
 
 use std::sync::{Arc, Mutex};

@@ -49,9 +49,9 @@ enum Offered {
 
 /// Who the server is that has the key.
 pub(super) enum ProvedByKey {
-    /// Who had shown in the first connection who it is.
+    /// The one that showed in the first connection who it is.
     Session(Resumed),
-    /// Who has the key that goes by this name, here or, with an origin, in the first connection.
+    /// The one that has the key that goes by this name, here or, with an origin, in the first connection.
     External(Arc<PskName>, Option<Origin>),
 }
 

@@ -114,8 +114,8 @@ pub(super) fn check_name(config: &ServerOptions, server_name: Option<&str>) -> R
     }
 }
 
-/// The identity in an answer, and with which scheme it signs if that is settled. Who leaves the
-/// choice to the configuration has its rule for names, too.
+/// The identity in an answer, and with which scheme it signs if that is settled. An answer
+/// that leaves the choice to the configuration has its rule for names, too.
 pub(super) fn identity_in(
     answer: AnswerContent,
     config: &ServerOptions,

@@ -202,8 +202,11 @@ fn other_protocols_on_the_port_are_named() {
         server.receive(start, now());
         super::attack::transmitted(&mut server);
         let says = server.poll().unwrap_err().to_string();
-        let expected = format!("the peer does not speak TLS: this looks like {name}");
-        assert!(says.starts_with(&expected), "{start:02x?}: {says}");
+        let expected = format!(
+            "the peer does not speak TLS: this looks like {name}, while waiting for ClientHello; the peer was \
+             sent the alert unexpected_message"
+        );
+        assert_eq!(says, expected, "{start:02x?}");
     }
     // What nobody knows is shown, as text if there is any.
     for (start, shown) in [

@@ -108,7 +108,7 @@ impl PremasterSecret {
     }
 }
 
-/// `finished_label` of who sends it (RFC 5246 §7.4.9).
+/// `finished_label` of the end that sends it (RFC 5246 §7.4.9).
 const fn finished_label(sender: Role) -> &'static [u8] {
     match sender {
         Role::Client => b"client finished",

@@ -241,7 +241,7 @@ fn last_block(blocks: &[u8], block_len: usize) -> Option<&[u8]> {
     blocks.get(blocks.len().checked_sub(block_len)?..)
 }
 
-/// How much is before the padding. Nothing of it is a secret to who had the key of the MAC.
+/// How much is before the padding. Nothing of it is a secret to the peer, which has the key of the MAC.
 fn unpadded(blocks: &[u8], checks: bool) -> Option<usize> {
     let (last, before) = blocks.split_last()?;
     let content = before.len().checked_sub(usize::from(*last))?;

@@ -259,6 +259,20 @@ fn a_session_belongs_to_who_made_it() {
     assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
 }
 
+/// A session of TLS is not kept, nor offered, as one of DTLS.
+#[test]
+fn a_key_is_of_one_protocol() {
+    let session = first(&client(), &server(&keys())).remove(0);
+    let config = client().build().unwrap();
+    let tls = SessionKey::new(&config, session.server_name().clone(), None);
+    let dtls = tls.clone().for_dtls();
+    assert!(tls.admits(&session) && !dtls.admits(&session));
+    assert!(dtls.is_for_dtls() && !tls.is_for_dtls() && tls != dtls);
+    let mut of_dtls = session;
+    of_dtls.established.dialect = Dialect::Dtls;
+    assert!(dtls.admits(&of_dtls) && !tls.admits(&of_dtls));
+}
+
 /// What is written down under one key is found under no other, and after a restart.
 #[test]
 fn keys_in_bytes_differ_as_the_keys_do() {
@@ -277,6 +291,8 @@ fn keys_in_bytes_differ_as_the_keys_do() {
         key(name("127.0.0.1"), None),
         SessionKey::new(&config(true), name("a.example"), None),
         SessionKey::new(&alice, name("a.example"), None),
+        key(name("a.example"), None).for_dtls(),
+        key(name("a.example"), Some("443")).for_dtls(),
     ];
     for (at, one) in keys.iter().enumerate() {
         let bytes = one.to_bytes();
@@ -286,7 +302,7 @@ fn keys_in_bytes_differ_as_the_keys_do() {
             let short = SessionKey::from_bytes(&bytes[..length]);
             assert!(short.is_err() || one.service().is_some());
         }
-        for (at, with) in [(0, 2), (1, 2), (2, 2), (3, 2)] {
+        for (at, with) in [(0, 3), (1, 0), (1, 3), (2, 2), (3, 2), (4, 2)] {
             let mut bytes = bytes.clone();
             bytes[at] = with;
             assert!(SessionKey::from_bytes(&bytes).is_err(), "{at}");
@@ -297,5 +313,8 @@ fn keys_in_bytes_differ_as_the_keys_do() {
         }
     }
     let bytes = keys[2].to_bytes();
-    assert_eq!(bytes, b"\x01\x00\x01\x00\x00\x09a.example443");
+    assert_eq!(bytes, b"\x02\x01\x00\x01\x00\x00\x09a.example443");
+    // As keys were written before they had a protocol.
+    let before = b"\x01\x00\x01\x00\x00\x09a.example443";
+    assert!(SessionKey::from_bytes(before).is_err());
 }

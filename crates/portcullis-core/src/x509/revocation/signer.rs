@@ -101,7 +101,7 @@ impl Decision<'_> {
         if !is_signed_by(list, fields.spki, &check.policy) {
             return Ok(Err("its signature does not verify"));
         }
-        // It may be revoked itself. Who signs lists about it stands on the path: else this would not end.
+        // It may be revoked itself. The signer of lists about it stands on the path: else this would not end.
         let Some(signer) = Subject::read(certificate, issuer, true) else {
             return Ok(Err("the certificate of its issuer is damaged"));
         };

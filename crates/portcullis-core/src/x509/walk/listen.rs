@@ -116,7 +116,7 @@ impl Interest {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WalkStep<'w> {
-    /// A candidate path begins. Whoever keeps a state begins anew.
+    /// A candidate path begins. A listener that keeps a state begins anew.
     Path(PathStart<'w>),
     /// There is something to be judged about a certificate.
     Judge(Pending<'w>),
@@ -153,7 +153,7 @@ impl CertificateExtension {
         &self.oid
     }
 
-    /// Whether a certificate has to be refused by who does not process it.
+    /// Whether a certificate has to be refused where this is not processed.
     pub fn is_critical(&self) -> bool {
         self.critical
     }

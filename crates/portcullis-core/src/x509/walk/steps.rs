@@ -382,7 +382,7 @@ fn critical_extensions(walk: &Walk, subject: &Subject<'_>) -> Result<(), Fault> 
         NameConstraints::read(value).map_err(|NotDer| subject.malformed("its name constraints"))?;
     }
     match subject.known.unknown {
-        // Who wants to know of each is asked about it.
+        // A listener that wants to know of each is asked about it.
         Some(oid) if !walk.interest.extensions => Err(subject.unknown_extension(oid)),
         _ => Ok(()),
     }

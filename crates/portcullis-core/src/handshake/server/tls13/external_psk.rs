@@ -89,7 +89,7 @@ fn may_go_with(hash: HashAlgorithm, binder: &PskBinder<'_>) -> bool {
 }
 
 /// Of the suites in common, in the order of preference, the first whose hash is that of a key: a suite without one
-/// would lead to a certificate, or nowhere. Whoever is asked for keys does not know the suite, but the length of a
+/// would lead to a certificate, or nowhere. The question for keys does not know the suite, but the length of a
 /// binder says what the client's key goes with.
 pub(super) fn prefer_suite_of_key(
     config: &ServerOptions,
