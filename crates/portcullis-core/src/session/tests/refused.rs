@@ -117,5 +117,6 @@ fn a_line_of_resumptions_ends() {
         }
         other => other.default_answer(),
     });
-    assert_eq!(lifetimes, [100; 3]);
+    // One ticket for the one that was used.
+    assert_eq!(lifetimes, [100]);
 }
