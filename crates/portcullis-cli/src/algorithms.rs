@@ -1,7 +1,7 @@
 //! Names of algorithms on the command line.
 
 use portcullis::suite::CipherSuite;
-use portcullis::{NamedGroup, ProtocolVersion};
+use portcullis::{NamedGroup, ProtocolVersion, SignatureScheme};
 
 /// The versions of TLS between two, which may be the same.
 #[derive(Clone, Debug)]
@@ -60,6 +60,24 @@ pub(crate) fn cipher(name: &str) -> Result<CipherSuite, String> {
                 list(CipherSuite::SUPPORTED)
             )
         })
+}
+
+/// Reads a signature scheme by its IANA name.
+pub(crate) fn signature_scheme(name: &str) -> Result<SignatureScheme, String> {
+    SignatureScheme::from_name(name)
+        .filter(|scheme| SignatureScheme::SUPPORTED.contains(scheme))
+        .ok_or_else(|| {
+            format!(
+                "not a supported signature scheme; choose from {}",
+                list(SignatureScheme::SUPPORTED)
+            )
+        })
+}
+
+/// Whether a side signs so only where the scheme is named.
+pub(crate) fn signs_only_by_name(scheme: SignatureScheme) -> bool {
+    let name = scheme.name().unwrap_or_default();
+    name.ends_with("_sha1") || name.ends_with("_sha224")
 }
 
 fn list<T: ToString>(values: &[T]) -> String {

@@ -342,10 +342,61 @@ fn what_few_peers_have_is_there_by_name() {
     }
 }
 
+/// The certificate of the server is on P-256, and so is that of the client.
+#[test]
+fn signatures_are_those_that_are_named() {
+    let scheme = |facts: &Value| facts["peer_signature_scheme"].clone();
+    let json = |arguments: &[&str]| -> (Option<i32>, Value) {
+        let output = client(arguments, b"");
+        let facts = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), facts)
+    };
+    let server = Server::start::<&str>(&[]);
+    let arguments = [&server.address, "--insecure", "--json", "--sigalgs"];
+    let named = [&arguments[..], &["ed25519,ecdsa_secp256r1_sha256"]].concat();
+    let (code, facts) = json(&named);
+    assert_eq!(code, Some(0), "{facts}");
+    assert_eq!(scheme(&facts), "ecdsa_secp256r1_sha256");
+    let (code, facts) = json(&[&arguments[..], &["ed25519"]].concat());
+    assert_eq!(code, Some(4), "{facts}");
+    assert_eq!(facts["error"]["alert"]["name"], "handshake_failure");
+
+    // SHA-1 has to be named at both ends.
+    let sha1 = [&arguments[1..], &["ecdsa_sha1", "--tls", "1.2"]].concat();
+    let (code, facts) = json(&[&[&*server.address], &sha1[..]].concat());
+    assert_eq!(code, Some(4), "{facts}");
+    let other = Server::start(&["--sigalgs", "ecdsa_sha1"]);
+    let (code, facts) = json(&[&[&*other.address], &sha1[..]].concat());
+    assert_eq!(code, Some(0), "{facts}");
+    assert_eq!(scheme(&facts), "ecdsa_sha1");
+
+    let made = Certificates::make();
+    let asks = ["--client-auth", "required", "--cafile", &made.ca];
+    for (schemes, expected) in [("ecdsa_secp256r1_sha256", 0), ("ed25519", 4)] {
+        let named = [&made.server()[..], &asks, &["--sigalgs", schemes]].concat();
+        let mut server = Server::once(&named);
+        let shown = ["--cert", &made.client_cert, "--key", &made.client_key];
+        let output = client(
+            &[&[&*server.address, "--insecure"], &shown[..]].concat(),
+            b"",
+        );
+        assert_eq!(server.exit_code(), Some(expected), "{output:?}");
+    }
+
+    let output = client(&["localhost:1", "--sigalgs", "ecdsa"], b"");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("choose from mldsa87"), "{said}");
+}
+
 #[test]
 fn an_option_without_effect_is_refused() {
     let made = Certificates::make();
     for (mut arguments, expected) in [
+        (
+            vec!["server", "--sigalgs", "ed25519"],
+            "--sigalgs has no effect",
+        ),
         (
             vec!["server", "--cafile", &made.ca],
             "--cafile has no effect",

@@ -106,19 +106,29 @@ pub(crate) type TlsUnique = [u8; 12];
 /// connection alone.
 pub(crate) enum Exporter {
     Tls13(ExporterSecret),
-    Older {
-        /// `None` without the extended master secret: two connections may have the same (RFC 7627
-        /// §5.4).
-        master: Option<Box<tls12::MasterSecret>>,
-        /// `None` without it in a connection that resumes: two of these may have the same.
-        tls_unique: Option<TlsUnique>,
-        /// What NPN has settled.
-        next_protocol: Option<Box<[u8]>>,
-    },
+    Older(Older),
+}
+
+/// What a connection has before TLS 1.3 alone.
+pub(crate) struct Older {
+    /// `None` without the extended master secret, where nobody has asked for it all the same: two connections
+    /// may have the same (RFC 7627 §5.4).
+    pub(crate) master: Option<Box<tls12::MasterSecret>>,
+    /// Whether it depends on the whole handshake.
+    pub(crate) extended: bool,
+    /// `None` without that in a connection that resumes: two of these may have the same.
+    pub(crate) tls_unique: Option<TlsUnique>,
+    /// What NPN has settled.
+    pub(crate) next_protocol: Option<Box<[u8]>>,
+    /// That of the ServerHello, which may be empty.
+    pub(crate) session_id: Box<[u8]>,
+    /// Whether it is not the connection's first handshake.
+    pub(crate) renegotiated: bool,
 }
 
 const WITHOUT_EXTENDED_MASTER_SECRET: &str = "the peer does not have the extended master secret, without \
-     which another connection can have the same keying material (RFC 7627 §5.4)";
+     which another connection can have the same keying material (RFC 7627 §5.4); for a protocol that does not mind, \
+     set exporters_without_extended_master_secret";
 
 /// The secret that [`ConnectionInformation::prf`] begins with.
 #[derive(Clone, Copy)]
@@ -138,19 +148,16 @@ impl core::fmt::Debug for PrfSecret<'_> {
     }
 }
 
-impl Exporter {
-    pub(crate) fn before_tls13(
-        master: Box<tls12::MasterSecret>,
-        extended: bool,
-        resumed: bool,
-        tls_unique: Option<TlsUnique>,
-        next_protocol: Option<Box<[u8]>>,
-    ) -> Self {
-        Self::Older {
-            master: extended.then_some(master),
-            tls_unique: tls_unique.filter(|_| extended || !resumed),
-            next_protocol: next_protocol.filter(|name| !name.is_empty()),
-        }
+impl Older {
+    /// Keeps what may be used. `exports` says that somebody wants keying material in any case.
+    pub(crate) fn settled(self, resumed: bool, exports: bool) -> Exporter {
+        let Self { extended, .. } = self;
+        Exporter::Older(Self {
+            master: self.master.filter(|_| extended || exports),
+            tls_unique: self.tls_unique.filter(|_| extended || !resumed),
+            next_protocol: self.next_protocol.filter(|name| !name.is_empty()),
+            ..self
+        })
     }
 }
 
@@ -181,7 +188,33 @@ impl ConnectionInformation {
     pub fn extended_master_secret(&self) -> bool {
         match &self.0.exporter {
             Exporter::Tls13(_) => true,
-            Exporter::Older { master, .. } => master.is_some(),
+            Exporter::Older(older) => older.extended,
+        }
+    }
+
+    /// The key exchange as the name of the cipher suite has it: `ECDHE_RSA`, `RSA_PSK`, `SRP_SHA`, `DH_anon`. `None` in
+    /// TLS 1.3, whose suites say nothing of it: there it is what [`group`](Self::group) and
+    /// [`psk_identity`](Self::psk_identity) say.
+    pub fn key_exchange(&self) -> Option<&'static str> {
+        let name = self.0.cipher_suite.name()?.strip_prefix("TLS_")?;
+        Some(name.split_once("_WITH_")?.0)
+    }
+
+    /// The session id of the ServerHello (RFC 5246 §7.4.1.3), 1 to 32 bytes, before TLS 1.3: what the server calls the
+    /// session, if it keeps sessions by ids, and in a connection that resumes what the client has sent. With
+    /// tickets that may be anything (RFC 5077 §3.4). `None` if it is empty, and in TLS 1.3, which has no such ids.
+    pub fn session_id(&self) -> Option<&[u8]> {
+        match &self.0.exporter {
+            Exporter::Older(older) => Some(&*older.session_id).filter(|id| !id.is_empty()),
+            Exporter::Tls13(_) => None,
+        }
+    }
+
+    /// Whether this is not the connection's first handshake: one end has renegotiated. Never in TLS 1.3.
+    pub fn is_renegotiated(&self) -> bool {
+        match &self.0.exporter {
+            Exporter::Older(older) => older.renegotiated,
+            Exporter::Tls13(_) => false,
         }
     }
 
@@ -222,7 +255,7 @@ impl ConnectionInformation {
     /// server need not have named it.
     pub fn next_protocol(&self) -> Option<&[u8]> {
         match &self.0.exporter {
-            Exporter::Older { next_protocol, .. } => next_protocol.as_deref(),
+            Exporter::Older(older) => older.next_protocol.as_deref(),
             Exporter::Tls13(_) => None,
         }
     }
@@ -300,7 +333,9 @@ impl ConnectionInformation {
     /// # Errors
     /// When the label is longer than 249 bytes or `out` longer than 255 hashes. Before TLS 1.3 also
     /// when the label is one of the protocol's own, the context longer than 65,535 bytes, or the
-    /// connection has no extended master secret (RFC 7627 §5.4).
+    /// connection has no extended master secret (RFC 7627 §5.4), unless
+    /// [`exporters_without_extended_master_secret`](crate::config::ClientConfigBuilder::exporters_without_extended_master_secret)
+    /// says otherwise.
     pub fn export_keying_material(
         &self,
         label: &[u8],
@@ -315,17 +350,17 @@ impl ConnectionInformation {
                 Ok(()) => return Ok(()),
                 Err(_) => "the label may have at most 249 bytes, the output 255 hashes",
             },
-            Exporter::Older {
+            Exporter::Older(Older {
                 master: Some(secret),
                 ..
-            } => match secret.export(label, context, randoms, out) {
+            }) => match secret.export(label, context, randoms, out) {
                 Ok(()) => return Ok(()),
                 Err(_) => {
                     "the label must not be one that TLS itself derives keys with, and the context may \
                      have at most 65,535 bytes"
                 }
             },
-            Exporter::Older { master: None, .. } => WITHOUT_EXTENDED_MASTER_SECRET,
+            Exporter::Older(Older { master: None, .. }) => WITHOUT_EXTENDED_MASTER_SECRET,
         };
         Err(Misuse::new(format!("export_keying_material: {refused}")))
     }
@@ -338,7 +373,7 @@ impl ConnectionInformation {
     /// # Errors
     /// [`export_keying_material`](Self::export_keying_material) takes its place in TLS 1.3, which
     /// has no such function. Of [`PrfSecret::Master`] also when the label is one that TLS itself
-    /// derives keys with, and when the connection has no extended master secret (RFC 7627 §5.4).
+    /// derives keys with, and when the connection has no extended master secret (RFC 7627 §5.4), as there.
     pub fn prf(
         &self,
         secret: PrfSecret<'_>,
@@ -350,12 +385,12 @@ impl ConnectionInformation {
             (Exporter::Tls13(_), _) => {
                 "TLS 1.3 has no such function; take export_keying_material, at both ends"
             }
-            (Exporter::Older { .. }, PrfSecret::Own(secret)) => {
+            (Exporter::Older(_), PrfSecret::Own(secret)) => {
                 let suite = self.0.cipher_suite.older_parameters(self.version())?;
                 PrfKey::new(suite.hash, secret).prf(label, seed, out);
                 return Ok(());
             }
-            (Exporter::Older { master, .. }, PrfSecret::Master) => match master {
+            (Exporter::Older(older), PrfSecret::Master) => match &older.master {
                 Some(master) => match master.prf_of_application(label, seed, out) {
                     Ok(()) => return Ok(()),
                     Err(ExportError) => {
@@ -389,11 +424,11 @@ impl ConnectionInformation {
             Exporter::Tls13(_) => {
                 "TLS 1.3 has none (RFC 8446 §C.5); take tls_exporter, and name that one to the peer"
             }
-            Exporter::Older {
+            Exporter::Older(Older {
                 tls_unique: Some(first),
                 ..
-            } => return Ok(*first),
-            Exporter::Older { .. } => {
+            }) => return Ok(*first),
+            Exporter::Older(_) => {
                 "the connection resumes a session without the extended master secret, so that another \
                  connection can have the same (RFC 7627 §5.4)"
             }

@@ -8,14 +8,16 @@ mod ends;
 
 use std::alloc::System;
 use std::sync::Mutex;
+use std::time::Duration;
 
+use portcullis::config::Renegotiation;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use portcullis::{TlsAcceptor, TlsConnector, TlsStream};
+use portcullis::{ProtocolVersion, TlsAcceptor, TlsConnector, TlsStream};
 
-use ends::{TLS12_SUITES, acceptor, connector, name, now, tls12};
+use ends::{TLS12_SUITES, acceptor, client_config, connector, name, now, server_config, tls12};
 
 #[global_allocator]
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -154,6 +156,42 @@ fn an_idle_connection_of_tls_1_2_holds_little_more() {
             assert!(client <= 1_400, "a client holds {client} bytes");
             assert!(server <= 1_400, "a server holds {server} bytes");
         }
+    });
+}
+
+/// CVE-2016-6304: OpenSSL kept what the client had said of its status_request in each handshake. Here a client that says a
+/// lot, again and again, leaves nothing behind in either end.
+#[test]
+fn renegotiations_leave_nothing_behind() {
+    let always = Renegotiation::Accept {
+        apart: Duration::ZERO,
+    };
+    let names: Vec<String> = (0..250).map(|number| format!("{number:0>60}")).collect();
+    let versions = [ProtocolVersion::TLS_1_2];
+    let client = client_config().to_builder().versions(versions);
+    let server = server_config().to_builder().versions(versions);
+    let client = client.alpn(names.iter().map(String::as_str).chain(["echo"]));
+    let (client, server) = (client.renegotiation(always), server.renegotiation(always));
+    let connector = TlsConnector::new(client.build().unwrap()).without_resumption();
+    let acceptor = TlsAcceptor::new(server.build().unwrap());
+    block_on(async {
+        let (mut client, mut server) = pair(&connector, &acceptor).await;
+        let mut after = Vec::with_capacity(40);
+        let region = Region::new(HEAP);
+        for _ in 0..40 {
+            let begin = async {
+                client.renegotiate().await.unwrap();
+                client.write_all(b"done").await.unwrap();
+                client.flush().await.unwrap();
+            };
+            let mut received = [0; 4];
+            let answer = async { server.read_exact(&mut received).await.unwrap() };
+            tokio::join!(begin, answer);
+            after.push(held(&region));
+        }
+        // One hello has 15,000 bytes.
+        let (early, late) = (after[9], after[39]);
+        assert!(late <= early + 1_000, "{after:?}");
     });
 }
 

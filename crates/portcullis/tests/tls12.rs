@@ -142,3 +142,93 @@ async fn each_direction_closes_by_itself() {
         assert_eq!(client.read(&mut [0; 9]).await.unwrap(), 0);
     }
 }
+
+/// Takes one byte when it is asked, is asked twice for each, and fails when it has taken so many behind its
+/// change_cipher_spec.
+struct Reluctant<IO> {
+    io: IO,
+    last: [u8; 6],
+    left: usize,
+    is_ready: bool,
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Reluctant<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Reluctant<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let is_behind = self.last == [20, 3, 3, 0, 1, 1];
+        self.is_ready = !self.is_ready;
+        if !self.is_ready {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if is_behind && self.left == 0 {
+            return Poll::Ready(Err(std::io::ErrorKind::BrokenPipe.into()));
+        }
+        std::task::ready!(Pin::new(&mut self.io).poll_write(cx, &data[..1]))?;
+        match is_behind {
+            true => self.left -= 1,
+            false => {
+                self.last.rotate_left(1);
+                self.last[5] = data[0];
+            }
+        }
+        Poll::Ready(Ok(1))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// What the server says last is its Finished, which the client waits for: unlike the tickets of TLS 1.3 it is no
+/// matter of choice. A server that cannot send all of it has no connection.
+#[tokio::test]
+async fn a_server_is_connected_when_its_finished_is_out() {
+    // A header, the part of the nonce that is sent, 16 bytes of message, and the tag.
+    const FINISHED: usize = 5 + 8 + 16 + 16;
+    let with = async |left: usize| {
+        let (io, peer) = duplex(1 << 16);
+        let io = Reluctant {
+            io,
+            last: [0; 6],
+            left,
+            is_ready: false,
+        };
+        let (connector, acceptor) = ends::tls12(TLS12_SUITES[0]);
+        // The transport of a server that has failed is gone, and so the client's handshake fails, too.
+        tokio::join!(connector.upgrade(peer, ends::name()), acceptor.upgrade(io))
+    };
+    for left in [0, 1, 5, FINISHED / 2, FINISHED - 1] {
+        let (client, server) = with(left).await;
+        let error = server
+            .err()
+            .unwrap_or_else(|| panic!("{left} of {FINISHED}"));
+        let kind = std::io::Error::from(error).kind();
+        assert_eq!(kind, std::io::ErrorKind::BrokenPipe, "{left}");
+        assert!(client.is_err(), "{left}");
+    }
+    let (client, server) = with(FINISHED).await;
+    client.unwrap();
+    assert_eq!(server.unwrap().get_ref().left, 0);
+    let (client, server) = with(usize::MAX).await;
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    passes(&mut client, &mut server).await;
+    passes(&mut server, &mut client).await;
+}

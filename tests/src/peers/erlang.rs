@@ -82,6 +82,15 @@ async fn run_client(
     start("client.escript", &config).finish().await.1
 }
 
+/// The cipher suites that it lists for TLS 1.2, as IANA spells them.
+///
+/// # Panics
+/// If Erlang is missing.
+pub async fn suites_of_tls12() -> Vec<String> {
+    let (_, output) = start("suites.escript", "").finish().await;
+    output.stdout.lines().map(str::to_owned).collect()
+}
+
 /// What an Erlang process does with one connection: Erlang terms, see `session.escript`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Session<'a> {

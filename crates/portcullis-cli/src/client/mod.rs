@@ -15,7 +15,7 @@ use portcullis::config::Renegotiation;
 use portcullis::suite::CipherSuite;
 use portcullis::{
     CertificateDer, ClientConfig, ConnectionInformation, EarlyDataOutcome, MemorySessionStore,
-    NamedGroup, PreSharedKey, TlsStream,
+    NamedGroup, PreSharedKey, SignatureScheme, TlsStream,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -62,6 +62,10 @@ pub(crate) struct Client {
     /// Cipher suites in order of preference, separated by commas.
     #[arg(long, value_delimiter = ',', value_parser = algorithms::cipher, value_name = "NAMES")]
     ciphers: Vec<CipherSuite>,
+    /// Signature schemes that are accepted of the server, in order of preference, separated by commas. Named with
+    /// SHA-1 or SHA-224, they are signed with, too.
+    #[arg(long, value_delimiter = ',', value_parser = algorithms::signature_scheme, value_name = "NAMES")]
+    sigalgs: Vec<SignatureScheme>,
     #[command(flatten)]
     keys: SharedKeys,
     #[command(flatten)]
@@ -207,6 +211,9 @@ impl Client {
         }
         if !self.groups.is_empty() {
             builder = builder.groups(self.groups.clone());
+        }
+        if !self.sigalgs.is_empty() {
+            builder = builder.signature_schemes(self.sigalgs.clone());
         }
         let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
         let ciphers = self.login.ciphers(&named);

@@ -12,8 +12,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    ClientAuthentication, Identity, Incoming, NamedGroup, Roots, ServerConfig, TlsAcceptor,
-    TlsListener, TlsStream,
+    ClientAuthentication, Identity, Incoming, NamedGroup, Roots, ServerConfig, SignatureScheme,
+    TlsAcceptor, TlsListener, TlsStream,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -69,6 +69,10 @@ pub(crate) struct Server {
     /// Cipher suites in order of preference, separated by commas.
     #[arg(long, value_delimiter = ',', value_parser = algorithms::cipher, value_name = "NAMES")]
     ciphers: Vec<CipherSuite>,
+    /// Signature schemes that are accepted of the client, in order of preference, separated by commas. Named with
+    /// SHA-1 or SHA-224, they are signed with, too.
+    #[arg(long, value_delimiter = ',', value_parser = algorithms::signature_scheme, value_name = "NAMES")]
+    sigalgs: Vec<SignatureScheme>,
     #[command(flatten)]
     keys: SharedKeys,
     #[command(flatten)]
@@ -148,6 +152,17 @@ impl Server {
                 "--cafile has no effect without --client-auth optional or required",
             ));
         }
+        let names_none = !self
+            .sigalgs
+            .iter()
+            .copied()
+            .any(algorithms::signs_only_by_name);
+        if !self.sigalgs.is_empty() && names_none && self.client_auth == ClientAuth::None {
+            return Err(Failure::usage(
+                "--sigalgs has no effect without --client-auth optional or required, but for schemes with SHA-1 or \
+                 SHA-224, which are signed with only where they are named",
+            ));
+        }
         let service = match (&self.dir, self.www) {
             (Some(folder), _) => Service::Files(Folder::open(folder)?),
             (None, true) => Service::Page,
@@ -190,6 +205,9 @@ impl Server {
         }
         if !self.groups.is_empty() {
             builder = builder.groups(self.groups.clone());
+        }
+        if !self.sigalgs.is_empty() {
+            builder = builder.signature_schemes(self.sigalgs.clone());
         }
         let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
         let ciphers = self.users.ciphers(&named);

@@ -176,6 +176,16 @@ macro_rules! common_options {
             self
         }
 
+        /// Whether a connection of before TLS 1.3 without the extended master secret gives keying material all the
+        /// same (`export_keying_material`, `prf` of its master secret). Default: no. Whoever is between the ends can
+        /// have arranged that another connection has the same, so it must not be what proves who somebody
+        /// is (RFC 7627 §5.4): no channel binding, no EAP. Yes, for old peers of protocols that take no more
+        /// than keys from it.
+        pub fn exporters_without_extended_master_secret(mut self, on: bool) -> Self {
+            self.$role.policy.exports_without_extended_master_secret = on;
+            self
+        }
+
         /// Whether records of TLS 1.2 with CBC are encrypted before they get their MAC, where the
         /// peer can do that, too (RFC 7366). Default: yes, because a forged record is then refused
         /// before anything is decrypted. With other cipher suites it means nothing. No, for peers

@@ -128,6 +128,7 @@ pub(crate) struct Policy {
     pub(crate) key_update_at: u64,
     pub(crate) padding: PaddingPolicy,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
+    pub(crate) exports_without_extended_master_secret: bool,
     pub(crate) encrypt_then_mac: bool,
     /// The shortest prime of DHE before TLS 1.3, in bits.
     pub(crate) dh_minimum: u32,
@@ -196,6 +197,7 @@ impl Default for Policy {
             key_update_at: 388_736_063_997,
             padding: PaddingPolicy::None,
             extended_master_secret: ExtendedMasterSecret::IfOffered,
+            exports_without_extended_master_secret: false,
             encrypt_then_mac: true,
             // What every group of RFC 7919 has at least.
             dh_minimum: 2048,

@@ -18,13 +18,14 @@ use crate::question::{
 };
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
+use crate::version::Version;
 use crate::wire::extension::{CertificateStatus, CertificateType, Place};
 use crate::wire::tls12::RawPublicKeyCertificate;
 use crate::wire::{Certificate, ExtensionType, tls12};
 use crate::x509::{
     CertificateError, ChainPolicy, PeerProof, Presented, PresentedChain, PresentedKind, RawKeys,
     RawPublicKey, VerifiedChain, VerifiedRawKey, check_agreement, check_encipherment,
-    check_key_length, check_key_usage, check_length,
+    check_key_length, check_key_usage, check_length, kind_of_issuer,
 };
 use crate::{Misuse, SignatureScheme, Violation};
 
@@ -394,8 +395,13 @@ pub(super) fn check_encrypts(
 }
 
 /// A server's key is half of the secret (RFC 4492 §2.1, RFC 5246 §7.4.2): it is an ECDSA key on a curve that is there, and
-/// may be used for that. That its curve was offered is another rule.
-pub(super) fn check_agrees(peer: &PeerProof, suite: CipherSuite) -> Result<(), Abort> {
+/// may be used for that. That its curve was offered is another rule. Before TLS 1.2 its certificate was also signed
+/// by a key of the kind that the suite says (RFC 4492 §2.1, §2.3, which RFC 5246 §7.4.2 has lifted).
+pub(super) fn check_agrees(
+    peer: &PeerProof,
+    suite: CipherSuite,
+    version: Version,
+) -> Result<(), Abort> {
     const UNCOMPRESSED: u8 = 4;
     match point_in_key(peer.spki()) {
         None => {
@@ -408,7 +414,17 @@ pub(super) fn check_agrees(peer: &PeerProof, suite: CipherSuite) -> Result<(), A
             return Err(violation.explained("its point is compressed".to_owned()));
         }
     }
-    peer.chain().map_or(Ok(()), check_agreement)?;
+    let Some(chain) = peer.chain() else {
+        return Ok(());
+    };
+    check_agreement(chain)?;
+    let wanted = suite.info().map(|info| info.authentication);
+    if version < Version::V1_2 && kind_of_issuer(chain.end_entity()) != wanted {
+        let violation = Violation::KeyDoesNotFitSuite;
+        return Err(violation.explained(format!(
+            "before TLS 1.2 {suite} needs a certificate that a key of the kind in its name has signed"
+        )));
+    }
     Ok(())
 }
 

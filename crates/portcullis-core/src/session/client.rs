@@ -79,6 +79,12 @@ impl ClientSession {
         self.established.dialect.code(self.established.version)
     }
 
+    /// The id that the session is known by, if it is an id and not a ticket (before TLS 1.3, RFC 5246 §7.4.1.3): 1 to
+    /// 32 bytes, as [`ConnectionInformation::session_id`](crate::ConnectionInformation::session_id) has it.
+    pub fn session_id(&self) -> Option<&[u8]> {
+        self.is_id.then_some(&*self.ticket)
+    }
+
     /// Whether the session is to be offered once.
     pub fn is_single_use(&self) -> bool {
         self.established.version == Version::V1_3

@@ -609,7 +609,12 @@ pub(crate) fn what_keys_lack(
     None
 }
 
-/// Which kind of key has signed a certificate, of those that suites name.
+/// Which kind of key has signed this certificate, of those that suites name.
+pub(crate) fn kind_of_issuer(certificate: &[u8]) -> Option<Authentication> {
+    signed_by(&Certificate::read(certificate)?)
+}
+
+/// The same.
 fn signed_by(fields: &Certificate<'_>) -> Option<Authentication> {
     let scheme = SignatureAlgorithm::find(fields.signature_algorithm)?.scheme?;
     match scheme.kind_of_key() {

@@ -48,7 +48,7 @@ pub use dh_parameters::DhParameters;
 pub(crate) use digests::{EndPoint, LeafDigests, Sha256Digest};
 pub use error::{CertificateError, CertificateErrorKind, Purpose};
 pub use identity::{Identity, IdentityKey};
-pub(crate) use identity::{kinds_of_keys, what_keys_lack};
+pub(crate) use identity::{kind_of_issuer, kinds_of_keys, what_keys_lack};
 pub(crate) use memo::SignatureMemo;
 pub use names::{SubjectAltName, general_names, subject, subject_alt_names};
 pub use policy::ChainPolicy;

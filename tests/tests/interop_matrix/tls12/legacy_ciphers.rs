@@ -14,7 +14,7 @@
 use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};
 use portcullis::suite::{Authentication, CipherSuite, KeyExchange, SuiteInfo};
 use portcullis::{
-    ClientConfig, ConnectionInformation, ServerConfig, SignatureScheme, SrpGroup, SrpUsers,
+    ClientConfig, ConnectionInformation, Roots, ServerConfig, SignatureScheme, SrpGroup, SrpUsers,
     SrpVerifier,
 };
 use portcullis_tests::peers::{Message, Peer, Settings, Version};
@@ -58,7 +58,7 @@ const OF_A_CLIENT: Cases = &[(
     &[Version::Tls11, Version::Tls10],
 )];
 
-fn info(suite: CipherSuite) -> &'static SuiteInfo {
+pub(super) fn info(suite: CipherSuite) -> &'static SuiteInfo {
     suite.info().expect("a suite of the table")
 }
 
@@ -71,15 +71,22 @@ fn has_user(suite: CipherSuite) -> bool {
 }
 
 fn has_key(suite: CipherSuite) -> bool {
-    info(suite).key_exchange == KeyExchange::RsaPsk
+    let info = info(suite);
+    info.key_exchange == KeyExchange::RsaPsk || info.authentication == Authentication::Psk
 }
 
-/// The server's certificate, and who is trusted for it.
-fn identity(suite: CipherSuite) -> (&'static pki::Identity, &'static pki::Root) {
+fn shows_certificate(suite: CipherSuite) -> bool {
+    use Authentication::{Dss, Ecdsa, Rsa};
+    matches!(info(suite).authentication, Rsa | Dss | Ecdsa)
+}
+
+/// The server's certificate, and who is trusted for it. Not every suite has them.
+pub(super) fn identity(suite: CipherSuite) -> (&'static pki::Identity, &'static pki::Root) {
     match (info(suite).key_exchange, info(suite).authentication) {
         (_, Authentication::Dss) => (signatures::identity("dsa", false), signatures::root("R")),
         (KeyExchange::Ecdh, Authentication::Ecdsa) => (&pki().agreeing, &pki().root),
         (KeyExchange::Ecdh, _) => (&pki().agreeing_by_rsa, &pki().rsa_root),
+        (_, Authentication::Ecdsa) => (&pki().ecdsa_p256, &pki().root),
         _ => (&pki().rsa_by_rsa, &pki().rsa_root),
     }
 }
@@ -92,8 +99,13 @@ const SCHEMES: [SignatureScheme; 3] = [
 ];
 const OF_CERTIFICATES: [SignatureScheme; 1] = [SignatureScheme::RSA_PKCS1_SHA256];
 
-fn client(version: Version, suite: CipherSuite) -> ClientConfigBuilder {
-    let mut config = ClientConfig::builder(ours::roots(identity(suite).1))
+pub(super) fn client(version: Version, suite: CipherSuite) -> ClientConfigBuilder {
+    let config = match (shows_certificate(suite), info(suite).authentication) {
+        (true, _) => ClientConfig::builder(ours::roots(identity(suite).1)),
+        (_, Authentication::Anonymous) => ClientConfig::dangerous_builder_without_verification(),
+        _ => ClientConfig::builder(Roots::empty()),
+    };
+    let mut config = config
         .versions([ours::code(version)])
         .cipher_suites([suite]);
     if is_dss(suite) {
@@ -110,11 +122,13 @@ fn client(version: Version, suite: CipherSuite) -> ClientConfigBuilder {
     config
 }
 
-fn server(version: Version, suite: CipherSuite) -> ServerConfigBuilder {
+pub(super) fn server(version: Version, suite: CipherSuite) -> ServerConfigBuilder {
     let mut config = ServerConfig::builder()
-        .identity(ours::identity(identity(suite).0))
         .versions([ours::code(version)])
         .cipher_suites([suite]);
+    if shows_certificate(suite) {
+        config = config.identity(ours::identity(identity(suite).0));
+    }
     if is_dss(suite) {
         config = config
             .signature_schemes(SCHEMES)
@@ -131,7 +145,7 @@ fn server(version: Version, suite: CipherSuite) -> ServerConfigBuilder {
     config
 }
 
-fn their_settings(
+pub(super) fn their_settings(
     settings: Settings,
     version: Version,
     suite: CipherSuite,
@@ -154,7 +168,12 @@ fn their_settings(
     }
 }
 
-fn check(information: &ConnectionInformation, version: Version, suite: CipherSuite, context: &str) {
+pub(super) fn check(
+    information: &ConnectionInformation,
+    version: Version,
+    suite: CipherSuite,
+    context: &str,
+) {
     assert_eq!(information.version(), ours::code(version), "{context}");
     assert_eq!(information.cipher_suite(), suite, "{context}");
     let user = has_user(suite).then_some(USER.as_bytes());

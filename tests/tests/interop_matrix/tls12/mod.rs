@@ -3,6 +3,7 @@
 
 mod cbc;
 mod dhe;
+mod every_suite;
 mod keys_of_certificates;
 mod legacy_ciphers;
 mod matrix;

@@ -9,7 +9,7 @@ use crate::config::{
 use crate::connection::Connection;
 use crate::crypto::prf::PrfKey;
 use crate::suite::{Authentication, CipherSuite, Exchange, Mac};
-use crate::testing::{Pair, now, pki, resuming};
+use crate::testing::{Pair, now, pki, resuming, sessions_of};
 use crate::wire::{ClientHello, ExtensionType, HandshakeMessage as _};
 use crate::{NamedGroup, PrfSecret, ProtocolVersion, SignatureScheme, Violation};
 
@@ -309,6 +309,52 @@ fn keying_material_is_the_same_at_both_ends() {
     let (client, _) = connect(off, older_server());
     let refused = client.information.tls_exporter().unwrap_err();
     assert!(refused.to_string().contains("RFC 7627"), "{refused}");
+}
+
+/// RFC 7627 §5.4: with it there is keying material for who asks for it, at each end by itself, in a connection that
+/// resumes, too; and nothing else is as if there were an extended master secret.
+#[test]
+fn keying_material_without_the_extended_master_secret_is_for_who_asks() {
+    for [by_client, by_server] in [[true, true], [true, false], [false, true], [false, false]] {
+        let client = older_client()
+            .session_tickets(true)
+            .extended_master_secret(ExtendedMasterSecret::Off)
+            .exporters_without_extended_master_secret(by_client)
+            .build()
+            .unwrap();
+        let server = older_server()
+            .ticket_keys(ticket_keys())
+            .exporters_without_extended_master_secret(by_server)
+            .build()
+            .unwrap();
+        let sessions = sessions_of(client.clone(), server.clone());
+        let first = Pair::new(client.clone(), server.clone()).run();
+        let second = resuming(client, server, sessions).run();
+        for (resumed, (client, server)) in [(false, first), (true, second)] {
+            let (client, server) = (client.unwrap(), server.unwrap());
+            let mut material = Vec::new();
+            for (connection, asked) in [(&client, by_client), (&server, by_server)] {
+                let information = &connection.information;
+                assert_eq!(information.is_resumed(), resumed);
+                assert!(!information.extended_master_secret());
+                assert_eq!(information.tls_unique().is_err(), resumed);
+                let mut out = [0; 40];
+                let exported = information.export_keying_material(b"SRTP", None, &mut out);
+                let mut keys = [0; 40];
+                let seed = [
+                    &information.client_random()[..],
+                    &information.server_random()[..],
+                ];
+                let master = PrfSecret::Master;
+                let prf = information.prf(master, b"SRTP", &seed, &mut keys);
+                assert_eq!((exported.is_ok(), prf.is_ok()), (asked, asked));
+                assert_eq!(keys, out);
+                material.extend(asked.then_some(out));
+            }
+            material.dedup();
+            assert_eq!(material.len(), usize::from(by_client || by_server));
+        }
+    }
 }
 
 /// RFC 5246 §5; RFC 5216 §2.3 for keys that older protocols derive so. Without a context the exporter

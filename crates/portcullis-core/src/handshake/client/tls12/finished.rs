@@ -14,7 +14,7 @@ use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::client_flight::ServerPeer;
 use crate::error::{Abort, Misuse};
-use crate::information::{EarlyDataStatus, Exporter, Information, Local, TlsUnique};
+use crate::information::{EarlyDataStatus, Information, Local, Older, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret};
 use crate::psk::PskName;
@@ -191,7 +191,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         }
         // A session that is resumed is known as before.
         None if resumed.is_some() || session_id.is_empty() => None,
-        None => Some((session_id, true, MAX_SESSION_LIFETIME)),
+        None => Some((session_id.clone(), true, MAX_SESSION_LIFETIME)),
     };
     let session = known_by.map(|(ticket, is_id, lifetime)| {
         let established = Established {
@@ -212,6 +212,15 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         let name = client.name.clone();
         ReceivedTicket::before_tls13(established, name, ticket, is_id, lifetime)
     });
+    let older = Older {
+        master: Some(master),
+        extended,
+        tls_unique: finished.first,
+        next_protocol,
+        session_id,
+        renegotiated: client.previous.is_some(),
+    };
+    let exports = client.config.policy.exports_without_extended_master_secret;
     let peer_scheme = peer.as_ref().and_then(Peer::signed_with);
     let peer = peer.map(|peer| peer.shown);
     let information = Information {
@@ -235,13 +244,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         psk,
         local: Local::of(shown.chain),
         local_scheme: shown.scheme,
-        exporter: Exporter::before_tls13(
-            master,
-            extended,
-            resumed.is_some(),
-            finished.first,
-            next_protocol,
-        ),
+        exporter: older.settled(resumed.is_some(), exports),
     };
     let outcome = Outcome::new(information, client.config.policy.key_update_at);
     let settled = Settled {

@@ -363,7 +363,7 @@ fn on_verified(
             }
         }
         Some(KeyUse::Agree) => {
-            check_agrees(&proof, negotiated.suite)?;
+            check_agrees(&proof, negotiated.suite, negotiated.version)?;
             ServerPeer::Proved {
                 proof,
                 scheme: None,

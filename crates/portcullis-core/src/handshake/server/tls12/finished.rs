@@ -15,7 +15,7 @@ use super::flight::Answering;
 use super::tickets::issue;
 use crate::config::ServerOptions;
 use crate::error::Abort;
-use crate::information::{EarlyDataStatus, Exporter, Information, Local};
+use crate::information::{EarlyDataStatus, Information, Local, Older};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Transcript};
 use crate::psk::PskName;
@@ -44,6 +44,8 @@ pub(super) struct Keyed {
     wants_ticket: bool,
     /// What the session is called, if somebody may keep it.
     session_id: Option<[u8; 32]>,
+    /// What the ServerHello has called it.
+    said_id: Box<[u8]>,
     client_random: [u8; 32],
     server_random: [u8; 32],
     pub(super) server_name: Option<String>,
@@ -85,6 +87,7 @@ impl Keyed {
             keys,
             client_random,
             server_random,
+            said_id,
             server_name,
             alpn,
             hears_protocol,
@@ -103,6 +106,7 @@ impl Keyed {
             extended: negotiated.extended,
             wants_ticket: negotiated.wants_ticket,
             session_id: negotiated.session_id,
+            said_id,
             config: negotiated.config,
             client_random,
             server_random,
@@ -179,13 +183,16 @@ impl Keyed {
             None => (Local::HadShown(self.leaf.filter(|_| is_resumed)), None),
         };
         let unique = self.finished.first;
-        let exporter = Exporter::before_tls13(
-            self.master,
-            self.extended,
-            is_resumed,
-            unique,
-            self.next_protocol,
-        );
+        let older = Older {
+            master: Some(self.master),
+            extended: self.extended,
+            tls_unique: unique,
+            next_protocol: self.next_protocol,
+            session_id: self.said_id,
+            renegotiated: self.previous.is_some(),
+        };
+        let exports = self.config.policy.exports_without_extended_master_secret;
+        let exporter = older.settled(is_resumed, exports);
         let information = Information {
             dialect: cx.dialect,
             version: self.version,

@@ -49,6 +49,8 @@ pub(super) struct Answering {
     pub(super) keys: OlderParameters,
     pub(super) client_random: [u8; 32],
     pub(super) server_random: [u8; 32],
+    /// The session id of the ServerHello.
+    pub(super) said_id: Box<[u8]>,
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Box<[u8]>>,
     /// What the client will show, if it is asked.
@@ -358,6 +360,7 @@ fn send_server_hello(
     });
     sizes.apply(config.policy.max_fragment_sent, cx);
     let client_random = *hello.random;
+    let said_id = session_id.into();
     Ok(Answering {
         negotiated,
         suite: say.suite,
@@ -365,6 +368,7 @@ fn send_server_hello(
         keys,
         client_random,
         server_random,
+        said_id,
         server_name: say.server_name,
         alpn,
         of_client: types.of_client,

@@ -200,7 +200,8 @@ fn changed(
     pair(client, server, By::Client, tamper)
 }
 
-/// §4.2.9: a client that has no key exchange, and one that would have had one.
+/// §4.2.9: a client that has no key exchange, and one that would have had one. CVE-2023-3724: secrets that
+/// everybody knows, where there was neither a key exchange nor a key.
 #[test]
 fn a_key_alone() {
     let changes: [fn(&mut ClientHelloParts); 3] = [

@@ -43,6 +43,8 @@ impl Ends {
         let pair = Pair::new(client.build().unwrap(), server.build().unwrap());
         let (client, server) = pair.run();
         let (client, server) = (client.unwrap(), server.unwrap());
+        assert!(!client.information.is_renegotiated());
+        assert!(!server.information.is_renegotiated());
         let mut this = Self { client, server };
         this.exchange();
         this
@@ -89,6 +91,7 @@ impl Ends {
         assert_eq!(one.server_random(), other.server_random());
         assert_eq!(one.tls_unique().unwrap(), other.tls_unique().unwrap());
         for information in [one, other] {
+            assert!(information.is_renegotiated());
             assert_eq!(information.alpn_protocol(), Some(&b"dot"[..]));
             assert_eq!(information.server_name(), Some("localhost"));
         }
@@ -238,6 +241,69 @@ fn replace_client(connection: &mut Connection, config: ClientConfigBuilder) {
     let another = connection.reader.another().unwrap();
     let kept = another.kept.downcast_mut::<Kept>().unwrap();
     kept.end = super::super::client::end(config.build().unwrap());
+}
+
+/// A secret that is encrypted for the server's key, beside the one that both have: other stacks lost one of them.
+#[cfg(feature = "ffi")]
+#[test]
+fn with_a_key_and_a_secret_that_is_encrypted() {
+    let (client, server) = super::tls12::rsa_psk::ends();
+    let client = client.alpn(["dot"]).renegotiation(ALWAYS);
+    let server = server.alpn(["dot"]).renegotiation(ALWAYS);
+    let mut ends = Ends::new(client, server);
+    let suite = ends.client.information.cipher_suite();
+    let exchange = suite.info().unwrap().key_exchange;
+    assert_eq!(exchange, crate::suite::KeyExchange::RsaPsk);
+    for from in [From::Client, From::Server, From::Server, From::Client] {
+        ends = ends.renegotiate(from);
+        for end in [&ends.client, &ends.server] {
+            assert_eq!(end.information.cipher_suite(), suite);
+            assert_eq!(end.information.psk_identity(), Some(&b"meter-17"[..]));
+        }
+        assert!(!ends.client.information.peer_certificates().is_empty());
+    }
+}
+
+/// RFC 5246 §7.4.7.1: what is encrypted begins with the version that the hello of this handshake says, which is that of
+/// the first one, and not with the one that is spoken.
+#[cfg(feature = "ffi")]
+#[test]
+fn the_version_in_an_encrypted_secret() {
+    use super::tls12::{decryption, rsa};
+    use crate::ProtocolVersion as P;
+    use crate::question::Question;
+    let suite = [CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA];
+    let client = rsa::client().versions([P::TLS_1_2, P::TLS_1_1]);
+    let client = client.cipher_suites(suite).alpn(["dot"]);
+    let server = rsa::server().versions([P::TLS_1_1]).alpn(["dot"]);
+    let server = server.cipher_suites(suite).clear_identities();
+    let server = server.identity(decryption::elsewhere());
+    let mut seen = Vec::new();
+    let mut run = |mut pair: Pair| {
+        pair.turn(&mut |_, question| {
+            Some(match question {
+                Question::Decrypt(question) => {
+                    let block = decryption::raw(question.ciphertext()).unwrap();
+                    // The padding, a zero, and 48 bytes.
+                    seen.push(block[block.len() - 48..][..2].to_vec());
+                    decryption::answer(question)
+                }
+                other => other.default_answer(),
+            })
+        });
+        let (client, server) = pair.run();
+        let (client, server) = (client.unwrap(), server.unwrap());
+        assert_eq!(client.information.version(), P::TLS_1_1);
+        Ends { client, server }
+    };
+    let client = client.renegotiation(ALWAYS).build().unwrap();
+    let server = server.renegotiation(ALWAYS).build().unwrap();
+    let mut ends = run(Pair::new(client, server));
+    for from in [From::Client, From::Server] {
+        ends.exchange();
+        ends = run(ends.begin(from));
+    }
+    assert_eq!(seen, [[3, 3], [3, 3], [3, 3]]);
 }
 
 /// Records have the length that the last handshake has settled (otp#10599).

@@ -342,6 +342,38 @@ fn the_extended_master_secret_is_not_lost() {
     });
 }
 
+/// openssl#14875: a server forgot them in the second handshake. It answers what this hello says, and nothing else.
+#[test]
+fn the_formats_of_points_are_those_of_this_hello() {
+    for offered in [true, false] {
+        let mut ends = ends();
+        let Ends { client, server } = &mut ends;
+        let change = first(T::CLIENT_HELLO, move |raw| {
+            vec![Put::Message(match offered {
+                true => raw.to_vec(),
+                false => without(raw, E::EC_POINT_FORMATS),
+            })]
+        });
+        let (reader, writer) = (&mut client.reader, &mut client.writer);
+        let mut begun = Handshake::renegotiate_tampering(reader, writer, change);
+        let hello = transmitted(&mut begun);
+        assert!(asks(server, hello));
+        let (sender, answered_with) = std::sync::mpsc::channel();
+        let look = first(T::SERVER_HELLO, move |raw| {
+            server_hello(raw, |hello| {
+                let mut types = hello.extensions.0.iter();
+                let has = types.any(|(typ, _)| *typ == E::EC_POINT_FORMATS);
+                sender.send(has).unwrap();
+            });
+            vec![Put::Message(raw.to_vec())]
+        });
+        let (client, server) = answered(begun, ends, Some(look)).run();
+        client.unwrap();
+        server.unwrap();
+        assert_eq!(answered_with.try_recv(), Ok(offered));
+    }
+}
+
 /// BoGo: ExtendedMasterSecret-Renego-Upgrade.
 #[test]
 fn nor_won() {

@@ -24,19 +24,19 @@ fn chain() -> Vec<CertificateDer<'static>> {
 }
 
 /// The key is elsewhere, and signs nothing.
-pub(super) fn elsewhere() -> Identity {
+pub(in super::super) fn elsewhere() -> Identity {
     Identity::with_external_key_that_decrypts(chain(), Vec::new()).unwrap()
 }
 
 /// What is elsewhere: the plain operation of RSA.
-pub(super) fn raw(ciphertext: &[u8]) -> Option<Vec<u8>> {
+pub(in super::super) fn raw(ciphertext: &[u8]) -> Option<Vec<u8>> {
     let IdentityKey::Local(key) = rsa().both.key() else {
         panic!("it is here");
     };
     key.decrypt_raw(ciphertext).ok().map(|block| block.to_vec())
 }
 
-pub(super) fn answer(question: Decrypt) -> Answer {
+pub(in super::super) fn answer(question: Decrypt) -> Answer {
     assert_eq!(question.block_len(), 256);
     assert_eq!(question.identity().chain(), rsa().both.chain());
     match raw(question.ciphertext()) {

@@ -68,6 +68,44 @@ fn a_session_is_resumed_as_often_as_its_client_likes() {
     assert!(!resumed && asked.is_empty());
 }
 
+/// What the server has called the session, and what the client has offered.
+#[test]
+fn the_id_is_known_at_both_ends() {
+    let id_of = |client: &ClientConfigBuilder, server: &ServerConfigBuilder, sessions| {
+        let (client, server) = (client.clone().build(), server.clone().build());
+        let (client, server) = resuming(client.unwrap(), server.unwrap(), sessions).run();
+        let (client, server) = (client.unwrap(), server.unwrap());
+        let id = client.information.session_id().map(<[u8]>::to_vec);
+        assert_eq!(server.information.session_id(), id.as_deref());
+        assert_eq!(client.information.key_exchange(), Some("ECDHE_ECDSA"));
+        id
+    };
+    let session = session_of(&client(), &server());
+    assert_eq!(session.session_id(), Some(&*session.ticket));
+    let again = id_of(&client(), &server(), vec![session.clone()]);
+    assert_eq!(again.as_deref(), session.session_id());
+    let new = id_of(&client(), &server(), Vec::new());
+    assert!(new.is_some() && new != again);
+    // A server that gives tickets calls the session nothing, and sends back what comes with one (RFC 5077 §3.4).
+    let with_keys = server().ticket_keys(ticket_keys());
+    assert_eq!(id_of(&client(), &with_keys, Vec::new()), None);
+    let ticket = session_of(&client(), &with_keys);
+    assert_eq!(ticket.session_id(), None);
+    assert_eq!(
+        id_of(&client(), &with_keys, vec![ticket]).unwrap().len(),
+        32
+    );
+    // TLS 1.3 has none, whatever the hellos say.
+    let (client, server) = (client().versions(BOTH), server().versions(BOTH));
+    let (client, _) = Pair::new(client.build().unwrap(), server.build().unwrap()).run();
+    let information = client.unwrap().information;
+    assert_eq!(
+        (information.session_id(), information.key_exchange()),
+        (None, None)
+    );
+    assert!(!information.is_renegotiated());
+}
+
 /// RFC 8446 §D.4: a client that has TLS 1.3 names a session that does not exist.
 #[test]
 fn the_id_of_compatibility_is_looked_for_in_vain() {

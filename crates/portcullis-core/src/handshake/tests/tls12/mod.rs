@@ -3,7 +3,7 @@
 mod advisories;
 mod curves;
 #[cfg(feature = "ffi")]
-mod decryption;
+pub(super) mod decryption;
 mod exchanges;
 #[cfg(feature = "finite-field")]
 mod finite_field;

@@ -112,7 +112,8 @@ fn an_id_of_no_session_comes_back() {
 }
 
 /// RFC 7627 §5.3: a session has it or has not, and so has whatever resumes it. `Off` at a server is
-/// no fault of the client's: it gets a full handshake.
+/// no fault of the client's: it gets a full handshake. s2n#3112: so does one whose ticket is of before
+/// the server had it.
 #[test]
 fn extended_master_secret_of_session_and_connection() {
     const WHEN: [Ems; 3] = [Ems::Off, Ems::IfOffered, Ems::Required];

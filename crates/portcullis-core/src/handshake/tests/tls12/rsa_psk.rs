@@ -120,7 +120,8 @@ fn either_secret_alone_is_not_enough() {
     }
 }
 
-/// A server without the certificate's roots is refused, whatever key it shares.
+/// A server without the certificate's roots is refused, whatever key it shares (the reverse of otp#3602; otp
+/// PR#11341).
 #[test]
 fn the_chain_is_verified_all_the_same() {
     let (_, server) = ends();

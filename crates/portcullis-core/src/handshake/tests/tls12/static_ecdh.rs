@@ -292,6 +292,41 @@ fn the_suite_is_that_of_the_issuer() {
     }
 }
 
+/// RFC 4492 §2.1, §2.3: before TLS 1.2 nothing but the suite says what has signed the certificate, so it has to be so;
+/// later it may be otherwise (RFC 5246 §7.4.2; mbedtls#1561 had it the other way round).
+#[test]
+fn who_has_signed_the_certificate_counts_before_tls_1_2() {
+    for version in [
+        ProtocolVersion::TLS_1_2,
+        ProtocolVersion::TLS_1_1,
+        ProtocolVersion::TLS_1_0,
+    ] {
+        // What the server shows is for the suite of the other kind.
+        let Keys {
+            by_ecdsa, by_rsa, ..
+        } = keys();
+        for (own, shown) in [(by_rsa, &by_ecdsa[0]), (&by_ecdsa[0], by_rsa)] {
+            let certificate = shown.certificate_message(Form::Before13).to_vec();
+            let tamper = first(T::CERTIFICATE, move |_| {
+                vec![Put::Message(certificate.clone())]
+            });
+            let server = server_of(version).clear_identities().identity(own.clone());
+            let (client, server) = (client_of(version).build(), server.build());
+            let pair = pair(client.unwrap(), server.unwrap(), By::Server, tamper);
+            let error = match version {
+                // Its key is another one than the client goes on with.
+                ProtocolVersion::TLS_1_2 => refused(pair, By::Client),
+                _ => refused(pair, By::Server),
+            };
+            let expected = match version {
+                ProtocolVersion::TLS_1_2 => Violation::BadRecordMac,
+                _ => Violation::KeyDoesNotFitSuite,
+            };
+            assert_eq!(error.violation(), Some(expected), "{version}: {error}");
+        }
+    }
+}
+
 /// RFC 8422 §5.1: the key has to be on a curve that the client lists.
 #[test]
 fn a_curve_that_is_not_listed() {
