@@ -119,6 +119,8 @@ pub(super) struct Judge<'a> {
     accepted: &'a AcceptedOfPeer,
     /// Whether the configuration leaves it to a question.
     is_asked: bool,
+    /// Whether the chain or key is that of a session.
+    resumed: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -128,6 +130,7 @@ impl<'a> Judge<'a> {
             policy: config.chain_policy(),
             accepted: &config.accepted,
             is_asked: config.policy.asked.verification,
+            resumed: false,
         }
     }
 
@@ -137,7 +140,14 @@ impl<'a> Judge<'a> {
             policy: config.client_policy(),
             accepted: &config.accepted,
             is_asked: config.policy.asked.verification,
+            resumed: false,
         }
+    }
+
+    /// Of a session that is resumed: OCSP responses came with its first connection, and come with none after it.
+    pub(super) fn of_session(mut self) -> Self {
+        self.resumed = true;
+        self
     }
 
     /// Verifies the chain that the peer has shown; `None` if somebody wants to be asked instead.
@@ -193,6 +203,9 @@ impl<'a> Judge<'a> {
         }
         match shown.kind() {
             PresentedKind::Chain(chain) => match self.policy {
+                Some(policy) if self.resumed && policy.checks_staples() => {
+                    self.expected().verify(&chain, &policy.of_resumption(), now)
+                }
                 Some(policy) => self.expected().verify(&chain, policy, now),
                 None => Ok(VerifiedChain::dangerous_accept_without_verification(chain)),
             }
@@ -216,15 +229,19 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Asks whether the chain is to be trusted; `resumed`: it is that of a session.
-    pub(super) fn ask(&self, shown: &Presented, resumed: bool, now: UnixTime) -> Question {
+    /// Asks whether the chain is to be trusted.
+    pub(super) fn ask(&self, shown: &Presented, now: UnixTime) -> Question {
+        let resumed = self.resumed;
         let (id, purpose) = (QuestionId::next(), self.expected());
         match shown.kind() {
             PresentedKind::Chain(chain) => Question::VerifyChain(VerifyChain {
                 id,
                 chain,
                 purpose,
-                policy: self.policy.cloned(),
+                policy: self.policy.map(|policy| match resumed {
+                    true => policy.of_resumption(),
+                    false => policy.clone(),
+                }),
                 resumed,
                 now,
                 concluded: None,

@@ -8,6 +8,7 @@ use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor};
 
 use super::certificate::Certificate;
 use super::error::{CertificateError, CertificateErrorKind as Kind};
+use super::ocsp::{OcspError, OcspVerdict, Statuses};
 use super::path::{Path, Top};
 use super::policy::{ChainPolicy, PolicyId};
 use super::presented::Shown;
@@ -50,6 +51,10 @@ impl Entries {
 
     pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
         &self.certificates
+    }
+
+    pub(super) fn ocsp_response(&self, index: usize) -> Option<&[u8]> {
+        self.ocsp_responses.get(index)?.as_deref()
     }
 
     /// The leaf's SubjectPublicKeyInfo, with its header.
@@ -167,7 +172,7 @@ impl PresentedChain {
 
     /// The DER of the OCSP response stapled to the certificate at `index`, not verified.
     pub fn ocsp_response(&self, index: usize) -> Option<&[u8]> {
-        self.entries().ocsp_responses.get(index)?.as_deref()
+        self.entries().ocsp_response(index)
     }
 
     /// The leaf's SubjectPublicKeyInfo, with its header.
@@ -209,6 +214,8 @@ struct Verified {
     roots: Roots,
     /// What was wrong and was accepted.
     overrides: Box<[CertificateError]>,
+    /// What OCSP responses say of the path. Boxed: hardly any chain has one.
+    statuses: Option<Box<Statuses>>,
 }
 
 impl VerifiedChain {
@@ -229,6 +236,7 @@ impl VerifiedChain {
                 top: proof.top,
                 roots: policy.roots.clone(),
                 overrides: proof.overrides.into(),
+                statuses: None,
             }),
         }
     }
@@ -297,6 +305,35 @@ impl VerifiedChain {
             Top::Root(at) => verified.roots.certificate_of(at),
             Top::Trusted(place) => self.chain.certificates().get(place),
             Top::Pinned | Top::Unknown => None,
+        }
+    }
+
+    /// What the OCSP response says that came with the peer's own certificate, or why it says nothing; `None` if none
+    /// came, or nobody wanted to know ([`OcspPolicy`](super::OcspPolicy)).
+    pub fn ocsp_verdict(&self) -> Option<&Result<OcspVerdict, OcspError>> {
+        self.status(0)
+    }
+
+    /// The same of the certificate at a place of the path.
+    fn status(&self, place: usize) -> Option<&Result<OcspVerdict, OcspError>> {
+        let statuses = self.verified.as_ref()?.statuses.as_ref()?;
+        statuses.get(place)?.as_ref()
+    }
+
+    /// Whether a response calls it good: whatever else it says has refused the chain.
+    pub(super) fn has_good_status(&self, place: usize) -> bool {
+        matches!(self.status(place), Some(Ok(_)))
+    }
+
+    /// The verdict, which is kept longer than the proof.
+    pub(super) fn take_ocsp_verdict(&mut self) -> Option<Box<Result<OcspVerdict, OcspError>>> {
+        let statuses = self.verified.as_mut()?.statuses.take()?;
+        statuses.into_iter().next().flatten().map(Box::new)
+    }
+
+    pub(super) fn set_statuses(&mut self, statuses: Statuses) {
+        if let Some(verified) = &mut self.verified {
+            verified.statuses = Some(Box::new(statuses));
         }
     }
 

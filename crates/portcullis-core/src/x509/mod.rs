@@ -19,6 +19,7 @@ mod identity;
 mod memo;
 mod name;
 mod names;
+mod ocsp;
 mod path;
 mod pem;
 mod policy;
@@ -31,6 +32,7 @@ mod select;
 mod sentence;
 mod signature_algorithm;
 mod signatures;
+mod staple;
 #[cfg(feature = "os-roots")]
 mod system_roots;
 mod time;
@@ -50,6 +52,10 @@ pub use identity::{Identity, IdentityKey};
 pub(crate) use identity::{kinds_of_keys, what_keys_lack};
 pub(crate) use memo::SignatureMemo;
 pub use names::{SubjectAltName, general_names, subject, subject_alt_names};
+pub use ocsp::{
+    MAX_OCSP_RESPONSE, OcspError, OcspPolicy, OcspStatus, OcspVerdict, ocsp_request,
+    ocsp_responders, verify_ocsp_response,
+};
 pub use policy::ChainPolicy;
 pub(crate) use present::Form;
 pub(crate) use presented::{Kind as PresentedKind, PeerProof, Presented};
@@ -59,6 +65,7 @@ pub use revocation::{
     crl_issuer_hash,
 };
 pub use roots::Roots;
+pub(crate) use staple::Staple;
 pub(crate) use verify::{
     check_agreement, check_encipherment, check_key_length, check_key_usage, verify_chain,
 };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustls_pki_types::CertificateDer;
 
 use super::chain::{Entries, PresentedChain, VerifiedChain};
+use super::ocsp::{OcspError, OcspVerdict};
 use super::raw_key::{RawPublicKey, VerifiedRawKey};
 use crate::wire::extension::CertificateType;
 
@@ -92,6 +93,14 @@ impl Presented {
         }
     }
 
+    /// The OCSP response that came with the peer's own certificate.
+    pub(crate) fn ocsp_response(&self) -> Option<&[u8]> {
+        match &*self.0 {
+            Shown::Chain(entries) => entries.ocsp_response(0),
+            Shown::RawKey(_) => None,
+        }
+    }
+
     /// The peer's SubjectPublicKeyInfo, with its header.
     pub(crate) fn spki(&self) -> &[u8] {
         match &*self.0 {
@@ -125,6 +134,14 @@ pub(crate) enum PeerProof {
 }
 
 impl PeerProof {
+    /// What the OCSP response says that came with the peer's own certificate.
+    pub(crate) fn take_ocsp_verdict(&mut self) -> Option<Box<Result<OcspVerdict, OcspError>>> {
+        match self {
+            Self::Chain(chain) => chain.take_ocsp_verdict(),
+            Self::RawKey(_) => None,
+        }
+    }
+
     /// The peer's SubjectPublicKeyInfo, with its header.
     pub(crate) fn spki(&self) -> &[u8] {
         match self {

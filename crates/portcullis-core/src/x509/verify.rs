@@ -10,6 +10,7 @@ use super::certificate::Certificate;
 use super::chain::{PresentedChain, VerifiedChain};
 use super::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
 use super::extension::KeyUsage;
+use super::ocsp;
 use super::path::Wanted;
 use super::policy::ChainPolicy;
 use super::presented::Presented;
@@ -89,7 +90,11 @@ pub(super) fn verify_path(
         policy,
     };
     let proof = walk::check(wanted)?;
-    Ok(VerifiedChain::proven(proof, server_name, policy))
+    ocsp::judge(
+        VerifiedChain::proven(proof, server_name, policy),
+        now,
+        policy,
+    )
 }
 
 /// Checks the key usage of a leaf that was accepted without verification (§4.4.2.2).

@@ -352,7 +352,7 @@ fn resumable(
         return None;
     }
     // A full handshake will say what is wrong, or find another chain.
-    let judge = Judge::of_server(config, name);
+    let judge = Judge::of_server(config, name).of_session();
     // After the ServerHello there is no way back to a full handshake.
     if judge.checks_crls(&peer.shown) {
         return None;

@@ -6,6 +6,8 @@ mod identities;
 mod listen;
 mod memo;
 mod mutations;
+mod ocsp;
+mod ocsp_responses;
 mod paths;
 mod pem;
 mod pinned;

@@ -82,13 +82,13 @@ pub(super) fn resume(
     let Peer { shown, .. } = peer;
     let resuming = resuming(origin);
     let client = &resuming.0.negotiated.client;
-    let judge = Judge::of_server(&client.config, &client.name);
+    let judge = Judge::of_server(&client.config, &client.name).of_session();
     let proof = match proof {
         None => judge.verify(&shown, cx.now)?,
         proved => proved,
     };
     let Some(proof) = proof else {
-        let question = judge.ask(&shown, true, cx.now);
+        let question = judge.ask(&shown, cx.now);
         let paused = ReverifyingChain {
             resuming,
             shown,
