@@ -40,7 +40,7 @@ mod verify;
 mod walk;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use chain::check_length;
 pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};

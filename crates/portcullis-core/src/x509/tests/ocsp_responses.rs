@@ -11,24 +11,24 @@ use crate::x509::{
     CertificateError, ChainPolicy, OcspPolicy, PresentedChain, VerifiedChain, verify_server,
 };
 
-pub(super) const HOST: &str = "host.test";
+pub(crate) const HOST: &str = "host.test";
 const SHA1: &[u8] = b"\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00";
 const SHA256: &[u8] = b"\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00";
 const GENERALIZED_TIME: u8 = 0x18;
 
 /// What is said of one certificate.
 #[derive(Clone)]
-pub(super) struct Said {
-    pub(super) serial: u8,
-    pub(super) status: Vec<u8>,
-    pub(super) this_update: &'static str,
-    pub(super) next_update: Option<&'static str>,
-    pub(super) extensions: Vec<Vec<u8>>,
-    pub(super) sha256: bool,
+pub(crate) struct Said {
+    pub(crate) serial: u8,
+    pub(crate) status: Vec<u8>,
+    pub(crate) this_update: &'static str,
+    pub(crate) next_update: Option<&'static str>,
+    pub(crate) extensions: Vec<Vec<u8>>,
+    pub(crate) sha256: bool,
 }
 
 impl Said {
-    pub(super) fn good(serial: u8) -> Self {
+    pub(crate) fn good(serial: u8) -> Self {
         Self {
             serial,
             status: vec![0x80, 0],
@@ -39,7 +39,7 @@ impl Said {
         }
     }
 
-    pub(super) fn unknown(serial: u8) -> Self {
+    pub(crate) fn unknown(serial: u8) -> Self {
         Self {
             status: vec![0x82, 0],
             ..Self::good(serial)
@@ -47,7 +47,7 @@ impl Said {
     }
 
     /// On 2026-11-02.
-    pub(super) fn revoked(serial: u8, reason: Option<u8>) -> Self {
+    pub(crate) fn revoked(serial: u8, reason: Option<u8>) -> Self {
         let mut info = der::element(GENERALIZED_TIME, b"20261102000000Z");
         if let Some(reason) = reason {
             info.extend(der::element(der::context(0), &[0x0a, 1, reason]));
@@ -58,7 +58,7 @@ impl Said {
         }
     }
 
-    pub(super) fn at(self, this_update: &'static str, next_update: Option<&'static str>) -> Self {
+    pub(crate) fn at(self, this_update: &'static str, next_update: Option<&'static str>) -> Self {
         Self {
             this_update,
             next_update,
@@ -107,16 +107,16 @@ fn explicit(extensions: &[Vec<u8>]) -> Vec<u8> {
 
 /// A response to be signed.
 #[derive(Clone)]
-pub(super) struct Answer {
-    pub(super) said: Vec<Said>,
-    pub(super) produced_at: &'static str,
-    pub(super) by_key: bool,
-    pub(super) extensions: Vec<Vec<u8>>,
-    pub(super) certificates: Vec<CertificateDer<'static>>,
+pub(crate) struct Answer {
+    pub(crate) said: Vec<Said>,
+    pub(crate) produced_at: &'static str,
+    pub(crate) by_key: bool,
+    pub(crate) extensions: Vec<Vec<u8>>,
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
 }
 
 impl Answer {
-    pub(super) fn new(said: Said) -> Self {
+    pub(crate) fn new(said: Said) -> Self {
         Self {
             said: vec![said],
             produced_at: "20270114000000Z",
@@ -126,18 +126,18 @@ impl Answer {
         }
     }
 
-    pub(super) fn with(mut self, certificate: &CertificateDer<'static>) -> Self {
+    pub(crate) fn with(mut self, certificate: &CertificateDer<'static>) -> Self {
         self.certificates.push(certificate.clone());
         self
     }
 
     /// By the issuer itself.
-    pub(super) fn by(&self, ca: &Ca) -> Vec<u8> {
+    pub(crate) fn by(&self, ca: &Ca) -> Vec<u8> {
         self.by_responder(ca, &ca.der(), ca.issuer.key())
     }
 
     /// By somebody with a certificate and its key.
-    pub(super) fn by_responder(&self, ca: &Ca, responder: &[u8], key: &KeyPair) -> Vec<u8> {
+    pub(crate) fn by_responder(&self, ca: &Ca, responder: &[u8], key: &KeyPair) -> Vec<u8> {
         let issuer = ca.der();
         let issuer = Certificate::read(&issuer).unwrap();
         let responder = Certificate::read(responder).unwrap();
@@ -170,7 +170,7 @@ impl Answer {
 }
 
 /// An OCSPResponse.
-pub(super) fn successful(basic: &[u8]) -> Vec<u8> {
+pub(crate) fn successful(basic: &[u8]) -> Vec<u8> {
     let bytes = [
         b"\x06\x09\x2b\x06\x01\x05\x05\x07\x30\x01\x01".to_vec(),
         der::element(der::OCTET_STRING, basic),
@@ -179,12 +179,12 @@ pub(super) fn successful(basic: &[u8]) -> Vec<u8> {
     der::sequence(&[vec![0x0a, 1, 0], bytes].concat())
 }
 
-pub(super) fn failed(status: u8) -> Vec<u8> {
+pub(crate) fn failed(status: u8) -> Vec<u8> {
     der::sequence(&[0x0a, 1, status])
 }
 
 /// 1.3.6.1.5.5.7.48.1.`last`
-pub(super) fn extension(last: u8, critical: bool) -> Vec<u8> {
+pub(crate) fn extension(last: u8, critical: bool) -> Vec<u8> {
     let mut fields = der::element(der::OID, &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, last]);
     if critical {
         fields.extend([der::BOOLEAN, 1, 0xff]);
@@ -194,7 +194,7 @@ pub(super) fn extension(last: u8, critical: bool) -> Vec<u8> {
 }
 
 /// The TLS feature extension with these features.
-pub(super) fn features(numbers: &[u8], critical: bool) -> CustomExtension {
+pub(crate) fn features(numbers: &[u8], critical: bool) -> CustomExtension {
     let numbers: Vec<u8> = numbers.iter().flat_map(|number| [2, 1, *number]).collect();
     let oid = [1, 3, 6, 1, 5, 5, 7, 1, 24];
     let mut extension = CustomExtension::from_oid_content(&oid, der::sequence(&numbers));
@@ -202,11 +202,11 @@ pub(super) fn features(numbers: &[u8], critical: bool) -> CustomExtension {
     extension
 }
 
-pub(super) fn leaf(ca: &Ca, serial: u8) -> CertificateDer<'static> {
+pub(crate) fn leaf(ca: &Ca, serial: u8) -> CertificateDer<'static> {
     leaf_with(ca, serial, Vec::new())
 }
 
-pub(super) fn leaf_with(
+pub(crate) fn leaf_with(
     ca: &Ca,
     serial: u8,
     extensions: Vec<CustomExtension>,
@@ -218,7 +218,7 @@ pub(super) fn leaf_with(
 }
 
 /// The certificate of a responder, and its key.
-pub(super) fn delegate(
+pub(crate) fn delegate(
     ca: &Ca,
     change: impl FnOnce(&mut rcgen::CertificateParams),
 ) -> (CertificateDer<'static>, KeyPair) {
@@ -230,7 +230,7 @@ pub(super) fn delegate(
 }
 
 /// A chain with a response for its first certificate, as a client judges it.
-pub(super) fn judge(
+pub(crate) fn judge(
     certificates: &[CertificateDer<'static>],
     response: Option<Vec<u8>>,
     trusted: &Ca,
@@ -239,7 +239,7 @@ pub(super) fn judge(
     judge_at(certificates, response, trusted, policy, NOW)
 }
 
-pub(super) fn judge_at(
+pub(crate) fn judge_at(
     certificates: &[CertificateDer<'static>],
     response: Option<Vec<u8>>,
     trusted: &Ca,
