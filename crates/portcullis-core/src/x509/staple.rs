@@ -49,6 +49,10 @@ impl Staple {
         };
         let ends = staple_ends(&response, leaf)
             .map_err(|error| Misuse::new(format!("the OCSP response {error}")))?;
+        Ok(Self::showing(chain, response, ends))
+    }
+
+    fn showing(chain: &[CertificateDer<'static>], response: Vec<u8>, ends: UnixTime) -> Self {
         let mut status = Vec::with_capacity(response.len() + 8);
         CertificateStatus::put(&mut status, &response);
         let sizes = chain.iter().map(|certificate| certificate.len() + 5);
@@ -58,12 +62,12 @@ impl Staple {
             (certificate, extensions)
         });
         Certificate::put(&mut message, &[], entries);
-        Ok(Self {
+        Self {
             response: response.into(),
             ends,
             message: message.into(),
             messages: CertificateMessages::default(),
-        })
+        }
     }
 
     /// In DER.
@@ -110,18 +114,40 @@ impl Identity {
     /// When it is none, its responder had no answer, or it is not about the chain's first certificate. Then the one
     /// before stays.
     pub fn set_ocsp_response(&self, response: Option<Vec<u8>>) -> Result<(), Misuse> {
-        let staple = match response {
-            None => None,
-            Some(response) => {
-                let staple = Staple::new(self.chain(), response)?;
-                for algorithm in self.compressions() {
-                    staple.compress(&algorithm);
-                }
-                Some(Arc::new(staple))
-            }
-        };
-        self.staple_cell().set(staple);
+        let staple = response.map(|response| Staple::new(self.chain(), response));
+        self.set_staple(staple.transpose()?);
         Ok(())
+    }
+
+    /// Shows these bytes as the OCSP response of the chain until then, **whatever they are**: nobody has looked whether
+    /// a client can read them. For tests of clients.
+    ///
+    /// # Errors
+    /// When they are none or 16 MiB and more, or the identity is a raw public key.
+    pub fn dangerous_set_unread_ocsp_response(
+        &self,
+        bytes: impl Into<Vec<u8>>,
+        until: UnixTime,
+    ) -> Result<(), Misuse> {
+        let bytes = bytes.into();
+        // RFC 6066 §8.
+        if !(1..1 << 24).contains(&bytes.len()) || self.chain().is_empty() {
+            return Err(Misuse::new(
+                "an OCSP response has at least one byte and fewer than 2^24, and a raw public key has none",
+            ));
+        }
+        let staple = Staple::showing(self.chain(), bytes, until);
+        self.set_staple(Some(staple));
+        Ok(())
+    }
+
+    fn set_staple(&self, staple: Option<Staple>) {
+        if let Some(staple) = &staple {
+            for algorithm in self.compressions() {
+                staple.compress(&algorithm);
+            }
+        }
+        self.staple_cell().set(staple.map(Arc::new));
     }
 
     /// The OCSP response that is shown at this time.
