@@ -413,7 +413,10 @@ async fn a_revoked_certificate_is_shown_as_that() {
         .finish()
         .await;
     assert_eq!(status.code(), Some(91), "{output}");
-    assert!(output.to_string().contains("revoked"), "{output}");
+    assert!(
+        output.to_string().contains("reason: keyCompromise"),
+        "{output}"
+    );
 }
 
 /// What is asked is byte for byte what OpenSSL asks.

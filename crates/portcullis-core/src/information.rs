@@ -15,7 +15,7 @@ use crate::psk::PskName;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
-use crate::x509::{self, LeafDigests, OcspError, OcspVerdict, Presented};
+use crate::x509::{self, LeafDigests, OcspError, OcspVerdict, Presented, Sct, SctSource};
 
 /// What was negotiated. Secrets are not in here.
 pub struct ConnectionInformation(pub(crate) Information);
@@ -268,6 +268,18 @@ impl ConnectionInformation {
     /// ([`OcspPolicy`](x509::OcspPolicy)).
     pub fn ocsp_verdict(&self) -> Option<&Result<OcspVerdict, OcspError>> {
         self.0.ocsp.as_deref()
+    }
+
+    /// The timestamps of logs that came with the peer's own certificate (RFC 6962 §3.3): in it, and in a full handshake
+    /// in an extension of TLS, if they were [asked for](crate::config::ClientConfigBuilder::request_scts), and in its
+    /// OCSP response. Nothing says that they are genuine: [`CtLogs::verify`](x509::CtLogs::verify) does.
+    pub fn scts(&self) -> Vec<Sct> {
+        let shown = self.0.peer.as_ref();
+        let mut scts = shown.map(Presented::scts).unwrap_or_default();
+        if self.0.resumed {
+            scts.retain(|sct| sct.source() == SctSource::Certificate);
+        }
+        scts
     }
 
     /// The raw public key (RFC 7250) by which the peer showed who it is: the DER of its SubjectPublicKeyInfo. Then

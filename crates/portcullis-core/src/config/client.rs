@@ -52,6 +52,7 @@ pub(crate) struct ClientOptions {
     /// What whoever keeps the sessions has made of it.
     tickets_taken: Option<bool>,
     pub(crate) request_ocsp_response: bool,
+    pub(crate) request_scts: bool,
     /// Counts where a response is asked for.
     ocsp: OcspPolicy,
     /// What the server may show.
@@ -229,6 +230,7 @@ impl ClientConfigBuilder {
                 ticket_request: None,
                 tickets_taken: None,
                 request_ocsp_response: false,
+                request_scts: false,
                 ocsp: OcspPolicy::Accept,
                 accepted: AcceptedOfPeer::default(),
                 client_certificate_types: Vec::new(),
@@ -359,6 +361,13 @@ impl ClientConfigBuilder {
     pub fn ocsp(mut self, policy: OcspPolicy) -> Self {
         self.client.request_ocsp_response = true;
         self.client.ocsp = policy;
+        self
+    }
+
+    /// Asks the server for timestamps of logs that have its certificate (RFC 6962 §3.3.1). What comes is in
+    /// [`ConnectionInformation::scts`](crate::ConnectionInformation::scts), and nothing is made of it here. Default: no.
+    pub fn request_scts(mut self, on: bool) -> Self {
+        self.client.request_scts = on;
         self
     }
 

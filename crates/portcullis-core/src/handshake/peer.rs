@@ -18,7 +18,7 @@ use crate::question::{
 };
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
-use crate::wire::extension::{CertificateStatus, CertificateType, Place};
+use crate::wire::extension::{CertificateStatus, CertificateType, Place, SctList};
 use crate::wire::tls12::RawPublicKeyCertificate;
 use crate::wire::{Certificate, ExtensionType, tls12};
 use crate::x509::{
@@ -61,6 +61,7 @@ fn presented_chain(
     for entry in certificate.certificate_list {
         check_extensions(&entry.extensions, Place::Certificate, &offered)?;
         find::<CertificateStatus<'_>>(&entry.extensions)?;
+        find::<SctList<'_>>(&entry.extensions)?;
     }
     if certificate.certificate_list.is_empty() {
         return Ok(None);
@@ -77,7 +78,10 @@ fn presented_chain(
         )
     });
     let chain = PresentedChain::from_counted(entries, list.iter().count())?;
-    Ok(Some(chain.into()))
+    // Timestamps of those above are nobody's business.
+    let leaf = list.iter().next();
+    let scts = leaf.and_then(|leaf| find::<SctList<'_>>(&leaf.extensions).ok().flatten());
+    Ok(Some(chain.with_scts(scts.map(|list| list.0)).into()))
 }
 
 /// The same of a Certificate of before TLS 1.3, where a raw key stands alone (RFC 7250 §3).

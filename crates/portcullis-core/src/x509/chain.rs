@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor};
 
 use super::certificate::Certificate;
+use super::ct::{self, Sct, SctSource};
 use super::error::{CertificateError, CertificateErrorKind as Kind};
 use super::ocsp::{OcspError, OcspVerdict, Statuses};
 use super::path::{Path, Top};
@@ -39,14 +40,23 @@ pub struct PresentedChain(Arc<Shown>);
 pub(super) struct Entries {
     /// Never empty.
     certificates: Vec<CertificateDer<'static>>,
+    /// Boxed: hardly any chain has some.
+    beside: Option<Box<Beside>>,
+}
+
+/// What came with the certificates of a chain.
+#[derive(Default, PartialEq, Eq, Debug)]
+struct Beside {
     /// One for each certificate, up to the last that has one.
     ocsp_responses: Vec<Option<Box<[u8]>>>,
+    /// A SignedCertificateTimestampList about the first.
+    scts: Option<Box<[u8]>>,
 }
 
 impl Entries {
     const EMPTY: Self = Self {
         certificates: Vec::new(),
-        ocsp_responses: Vec::new(),
+        beside: None,
     };
 
     pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
@@ -54,7 +64,25 @@ impl Entries {
     }
 
     pub(super) fn ocsp_response(&self, index: usize) -> Option<&[u8]> {
-        self.ocsp_responses.get(index)?.as_deref()
+        self.beside.as_ref()?.ocsp_responses.get(index)?.as_deref()
+    }
+
+    pub(super) fn scts(&self) -> Vec<Sct> {
+        let Some(leaf) = self.certificates.first() else {
+            return Vec::new();
+        };
+        let mut scts = ct::in_certificate(leaf);
+        if let Some(list) = self
+            .beside
+            .as_ref()
+            .and_then(|beside| beside.scts.as_deref())
+        {
+            scts.extend(ct::of_list(list, SctSource::TlsExtension));
+        }
+        if let Some(response) = self.ocsp_response(0) {
+            scts.extend(ct::in_response(response, leaf));
+        }
+        scts
     }
 
     /// The leaf's SubjectPublicKeyInfo, with its header.
@@ -119,12 +147,13 @@ impl PresentedChain {
     ) -> Result<Self, CertificateError> {
         // Kept as long as the connection, so no more than is needed.
         let mut certificates = Vec::with_capacity(count);
-        let mut ocsp_responses = Vec::new();
+        let mut beside: Option<Box<Beside>> = None;
         for (at, (certificate, ocsp_response)) in entries.enumerate() {
             certificates.push(certificate);
             if ocsp_response.is_some() {
-                ocsp_responses.resize(at, None);
-                ocsp_responses.push(ocsp_response);
+                let responses = &mut beside.get_or_insert_default().ocsp_responses;
+                responses.resize(at, None);
+                responses.push(ocsp_response);
             }
         }
         check_length(certificates.iter())?;
@@ -138,7 +167,7 @@ impl PresentedChain {
         }
         Ok(Self(Arc::new(Shown::Chain(Entries {
             certificates,
-            ocsp_responses,
+            beside,
         }))))
     }
 
@@ -165,9 +194,24 @@ impl PresentedChain {
     /// §8).
     pub(crate) fn with_ocsp_response(mut self, response: &[u8]) -> Self {
         if let Some(Shown::Chain(entries)) = Arc::get_mut(&mut self.0) {
-            entries.ocsp_responses = vec![Some(response.into())];
+            entries.beside.get_or_insert_default().ocsp_responses = vec![Some(response.into())];
         }
         self
+    }
+
+    /// Adds the SignedCertificateTimestampList that came in an extension (RFC 6962 §3.3.1).
+    pub(crate) fn with_scts(mut self, list: Option<&[u8]>) -> Self {
+        if let (Some(list), Some(Shown::Chain(entries))) = (list, Arc::get_mut(&mut self.0)) {
+            entries.beside.get_or_insert_default().scts = Some(list.into());
+        }
+        self
+    }
+
+    /// The timestamps of logs that came with the peer's own certificate (RFC 6962 §3.3): in it, in an extension of TLS
+    /// if they were [asked for](crate::config::ClientConfigBuilder::request_scts), and in its OCSP response. Nothing
+    /// says that they are genuine: [`CtLogs::verify`](super::CtLogs::verify) does.
+    pub fn scts(&self) -> Vec<Sct> {
+        self.entries().scts()
     }
 
     /// The DER of the OCSP response stapled to the certificate at `index`, not verified.

@@ -8,6 +8,7 @@ mod authority;
 mod cache;
 pub(crate) mod certificate;
 mod chain;
+mod ct;
 #[cfg(feature = "finite-field")]
 mod dh_parameters;
 mod digests;
@@ -44,6 +45,7 @@ pub(crate) mod tests;
 
 pub(crate) use chain::check_length;
 pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
+pub use ct::{CtLogs, Sct, SctError, SctSource};
 #[cfg(feature = "finite-field")]
 pub use dh_parameters::DhParameters;
 pub(crate) use digests::{EndPoint, LeafDigests, Sha256Digest};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustls_pki_types::CertificateDer;
 
 use super::chain::{Entries, PresentedChain, VerifiedChain};
+use super::ct::Sct;
 use super::ocsp::{OcspError, OcspVerdict};
 use super::raw_key::{RawPublicKey, VerifiedRawKey};
 use crate::wire::extension::CertificateType;
@@ -50,6 +51,17 @@ impl Presented {
     }
 
     /// Adds the response that came for the peer's certificate; a raw key has no use for it.
+    /// Adds timestamps to a chain; to a raw key nothing.
+    pub(crate) fn with_scts(self, list: Option<&[u8]>) -> Self {
+        match self.kind() {
+            Kind::Chain(chain) => {
+                drop(self);
+                chain.with_scts(list).into()
+            }
+            Kind::RawKey(_) => self,
+        }
+    }
+
     pub(crate) fn with_ocsp_response(self, response: &[u8]) -> Self {
         match self.kind() {
             Kind::Chain(chain) => {
@@ -90,6 +102,13 @@ impl Presented {
         match &*self.0 {
             Shown::Chain(entries) => entries.certificates().first().map_or(&[], |leaf| leaf),
             Shown::RawKey(spki) => spki,
+        }
+    }
+
+    pub(crate) fn scts(&self) -> Vec<Sct> {
+        match &*self.0 {
+            Shown::Chain(entries) => entries.scts(),
+            Shown::RawKey(_) => Vec::new(),
         }
     }
 

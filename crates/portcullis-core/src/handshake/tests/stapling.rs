@@ -5,7 +5,7 @@ use rustls_pki_types::{PrivateKeyDer, UnixTime};
 
 use super::attack::{By, client, refused, server};
 use super::older::VERSIONS;
-use super::parts::certificate_request;
+use super::parts::{certificate, certificate_request, server_hello};
 use super::tamper::{Put, first};
 use crate::config::{ClientAuthentication, ClientConfig, ClientConfigBuilder, ServerConfigBuilder};
 use crate::connection::Connection;
@@ -14,7 +14,7 @@ use crate::testing::{Pair, answer, now, resuming, sessions_of};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::x509::tests::Ca;
 use crate::x509::tests::ocsp_responses::{Answer, Said, failed, features};
-use crate::x509::{Identity, OcspPolicy, OcspStatus, Roots, verify_ocsp_response};
+use crate::x509::{Identity, OcspPolicy, OcspStatus, Roots, SctSource, verify_ocsp_response};
 use crate::{AlertDescription as A, Direction, ProtocolVersion, Violation as V};
 
 /// A CA, and a server with a certificate of it: number 7.
@@ -393,4 +393,67 @@ fn what_contradicts_itself_is_refused_when_it_is_built() {
         error(unverified.ocsp(OcspPolicy::Require)),
         "ocsp: this configuration does not verify servers; leave it out, or start with `builder`"
     );
+}
+
+/// A server that sends this list of timestamps, as ours does not (RFC 6962 §3.3.1).
+fn logged(version: ProtocolVersion, asks: bool, list: &'static [u8]) -> Pair {
+    let client = client().versions([version]).request_scts(asks);
+    let server = server().versions([version]);
+    let mut pair = Pair::new(client.build().unwrap(), server.build().unwrap());
+    let typ = match version {
+        ProtocolVersion::TLS_1_3 => T::CERTIFICATE,
+        _ => T::SERVER_HELLO,
+    };
+    pair.server.tamper(first(typ, move |raw| {
+        let raw = match typ {
+            T::CERTIFICATE => certificate(raw, |certificate| {
+                certificate.entries[0]
+                    .1
+                    .add(E::SIGNED_CERTIFICATE_TIMESTAMP, list);
+            }),
+            _ => server_hello(raw, |hello| {
+                hello.extensions.add(E::SIGNED_CERTIFICATE_TIMESTAMP, list);
+            }),
+        };
+        vec![Put::Message(raw)]
+    }));
+    pair
+}
+
+#[test]
+fn timestamps_of_logs_come_where_they_were_asked_for() {
+    const LIST: &[u8] = &[0, 8, 0, 2, 1, 2, 0, 2, 3, 4];
+    for version in VERSIONS {
+        let (client, server) = logged(version, true, LIST).run();
+        server.unwrap();
+        let scts = client.unwrap().information.scts();
+        let seen: Vec<_> = scts.iter().map(crate::x509::Sct::as_bytes).collect();
+        assert_eq!(seen, [[1, 2], [3, 4]]);
+        assert!(
+            scts.iter()
+                .all(|sct| sct.source() == SctSource::TlsExtension)
+        );
+        let error = refused(logged(version, false, LIST), By::Server);
+        assert_eq!(error.violation(), Some(V::ExtensionNotOffered));
+        // RFC 6962 §3.3: neither the list nor what is in it is empty.
+        for damaged in [
+            &[][..],
+            &[0, 0],
+            &[0, 2, 0, 0],
+            &[0, 3, 0, 1],
+            &[0, 3, 0, 1, 7, 7],
+        ] {
+            let error = refused(logged(version, true, damaged), By::Server);
+            assert_eq!(
+                error.violation(),
+                Some(V::MalformedExtension),
+                "{damaged:?}"
+            );
+        }
+    }
+    // Ours sends none.
+    let client = client().request_scts(true).build().unwrap();
+    let (client, server) = Pair::new(client, server().build().unwrap()).run();
+    server.unwrap();
+    assert!(client.unwrap().information.scts().is_empty());
 }

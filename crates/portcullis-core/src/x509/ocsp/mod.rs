@@ -14,8 +14,8 @@ pub use error::OcspError;
 pub use judge::OcspPolicy;
 pub(super) use judge::{Statuses, judge};
 pub use request::{ocsp_request, ocsp_responders};
-pub(super) use verify::staple_ends;
 pub use verify::{OcspStatus, OcspVerdict, verify_ocsp_response};
+pub(super) use verify::{single_extension, staple_ends};
 
 /// The longest response that is read, in bytes. One has 300 to 3,000.
 pub const MAX_OCSP_RESPONSE: usize = 64 << 10;

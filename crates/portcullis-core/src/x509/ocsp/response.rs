@@ -217,6 +217,13 @@ impl<'a> Single<'a> {
     pub(super) fn extensions(&self) -> Extensions<'a> {
         Extensions::of(self.extensions)
     }
+
+    /// The value of one of its extensions, by the contents of its OID.
+    pub(super) fn extension(&self, oid: &[u8]) -> Option<&'a [u8]> {
+        let mut all = self.extensions().map_while(Result::ok);
+        all.find(|extension| extension.oid == oid)
+            .map(|extension| extension.value)
+    }
 }
 
 /// `[1]`, IMPLICIT SEQUENCE.

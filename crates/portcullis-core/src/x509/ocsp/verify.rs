@@ -211,16 +211,34 @@ pub(in crate::x509) fn staple_ends(
     let malformed = || OcspError::Malformed("the certificate that it is about is no certificate");
     let fields = Certificate::read(certificate).ok_or_else(malformed)?;
     let serial = serial_number(certificate).ok_or_else(malformed)?;
-    let mut singles = response.singles();
-    let single = singles.find(|single| {
-        let name = Hash::of(single.id.hash).map(|hash| hash.digest(fields.issuer));
-        single.id.serial == serial && name.as_deref() == Some(single.id.issuer_name)
-    });
-    let single = single.ok_or_else(|| not_about(serial, &response))?;
+    let single = named(&response, &fields, serial).ok_or_else(|| not_about(serial, &response))?;
     let ends = single.next_update;
     Ok(time(
         ends.unwrap_or(single.this_update.saturating_add(WITHOUT_END)),
     ))
+}
+
+/// The value of an extension of what is said of a certificate, by the contents of its OID, whoever says it.
+pub(in crate::x509) fn single_extension<'a>(
+    response: &'a [u8],
+    certificate: &[u8],
+    oid: &[u8],
+) -> Option<&'a [u8]> {
+    let response = Response::read(response).ok()?;
+    let fields = Certificate::read(certificate)?;
+    named(&response, &fields, serial_number(certificate)?)?.extension(oid)
+}
+
+/// What is said of a certificate with that number, of whose issuer the name is known.
+fn named<'a>(
+    response: &Response<'a>,
+    certificate: &Certificate<'_>,
+    serial: &[u8],
+) -> Option<Single<'a>> {
+    response.singles().find(|single| {
+        let name = Hash::of(single.id.hash).map(|hash| hash.digest(certificate.issuer));
+        single.id.serial == serial && name.as_deref() == Some(single.id.issuer_name)
+    })
 }
 
 fn not_about(serial: &[u8], response: &Response<'_>) -> OcspError {

@@ -16,6 +16,7 @@ mod reports;
 mod revocation;
 mod revocation_lists;
 mod roots;
+mod timestamps;
 mod verification;
 mod walk;
 
